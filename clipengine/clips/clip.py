@@ -1,0 +1,129 @@
+"""A clip and a recording as values, and the JSON that the API and the webhooks show of them.
+
+The first nine keys of the clip object are a contract of the hosted API: their order, types and words are fixed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from clipengine.clips.facts import SourceFacts
+from clipengine.timecode import rfc3339
+
+ClipState = Literal["queued", "running", "complete", "failed"]
+Step = Literal["queued", "reading", "encoding", "verifying", "uploading"]
+RecordingState = Literal["processing", "complete", "failed"]
+ErrorObject = dict[str, Any]  # {code, message, hint, retryable}
+
+
+@dataclass(frozen=True)
+class ClipResult:
+    """What the clip really is. Seconds are on the recording's timeline."""
+
+    actual_start_seconds: float
+    actual_end_seconds: float
+    duration_seconds: float
+    frames: int
+    width: int | None
+    height: int | None
+    video_codec: str | None
+    audio_codec: str | None
+    size_bytes: int
+    sha256: str
+    poster_path: str | None
+    encode_seconds: float
+    bytes_read: int
+    warnings: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One row of the ledger. Times in ms since 1970, UTC. `object_key` is fixed at creation."""
+
+    clip_id: str
+    recording_id: str
+    label: str
+    start_seconds: float
+    end_seconds: float
+    state: ClipState
+    object_key: str
+    created_at: int
+    completed_at: int | None = None
+    progress: float = 0.0
+    step: Step | None = "queued"
+    profile: str = "default"
+    priority: int = 0
+    metadata: dict[str, str] = field(default_factory=dict)
+    attempt: int = 0
+    error: ErrorObject | None = None
+    result: ClipResult | None = None
+    poster: bool = True
+    webhook_url: str | None = None
+
+    @property
+    def ended(self) -> bool:
+        return self.state in ("complete", "failed")
+
+    @property
+    def poster_key(self) -> str:
+        """Where the poster lies: the clip's key with `.jpg` in place of its extension."""
+        return self.object_key.rsplit(".", 1)[0] + ".jpg"
+
+    def to_object(self) -> dict[str, Any]:
+        return {
+            "clip_id": self.clip_id,
+            "recording_id": self.recording_id,
+            "label": self.label,
+            "start_seconds": float(self.start_seconds),
+            "end_seconds": float(self.end_seconds),
+            "status": self.state if self.ended else "processing",
+            "bucket_path": self.object_key if self.state == "complete" else None,
+            "created_at": rfc3339(self.created_at),
+            "completed_at": rfc3339(self.completed_at) if self.completed_at is not None else None,
+            "progress": self.progress,
+            "step": self.step,
+            "profile": self.profile,
+            "priority": self.priority,
+            "metadata": self.metadata,
+            "attempt": self.attempt,
+            "error": self.error,
+            "result": vars(self.result) if self.result else None,
+        }
+
+
+@dataclass(frozen=True)
+class Recording:
+    """One row of the ledger. `facts` is None until the probe has succeeded."""
+
+    recording_id: str
+    state: RecordingState
+    bucket_path: str
+    etag: str
+    file_size_bytes: int
+    created_at: int
+    completed_at: int | None = None
+    name: str | None = None
+    metadata: dict[str, str] = field(default_factory=dict)
+    facts: SourceFacts | None = None
+    error: ErrorObject | None = None
+
+    @property
+    def duration_seconds(self) -> float | None:
+        return round(float(self.facts.duration), 6) if self.facts else None
+
+    def to_object(self) -> dict[str, Any]:
+        return {
+            "recording_id": self.recording_id,
+            "status": self.state,
+            "duration_seconds": self.duration_seconds,
+            "file_size_bytes": self.file_size_bytes,
+            "bucket_path": self.bucket_path,
+            "created_at": rfc3339(self.created_at),
+            "completed_at": rfc3339(self.completed_at) if self.completed_at is not None else None,
+            "name": self.name,
+            "metadata": self.metadata,
+            "etag": self.etag,
+            "error": self.error,
+            "media": self.facts.to_object() if self.facts else None,
+        }

@@ -1,0 +1,72 @@
+"""Facts about a recording, found once by the probe from its packets and kept beside its row.
+
+Times here are on the recording's own timeline: 0 is the earliest presentation time over its streams, as a player
+shows it. `origin` is where that lies on the container's clock, so that container time = origin + recording time.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer
+
+ExactSeconds = Annotated[
+    Fraction, BeforeValidator(Fraction), PlainSerializer(lambda value: str(value), return_type=str, when_used="json")
+]
+
+
+class VideoFacts(BaseModel):
+    """The first video stream. `frame_seconds` is the usual distance of two frames (the median over the packets)."""
+
+    model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
+
+    index: int
+    codec: str
+    width: int
+    height: int
+    frame_seconds: ExactSeconds
+    variable_rate: bool
+    rotation: int  # degrees clockwise that a player turns the picture: 0, 90, 180 or 270
+    frames: int | None = None  # None where it was not counted
+
+    @property
+    def fps(self) -> float:
+        return round(float(1 / self.frame_seconds), 3) if self.frame_seconds > 0 else 0.0
+
+
+class AudioFacts(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+    index: int
+    codec: str
+    channels: int
+    sample_rate: int
+    language: str | None = None
+
+
+class SourceFacts(BaseModel):
+    """What the probe found. `duration` is by packets: the latest presentation end over the streams, minus `origin`."""
+
+    model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
+
+    container: str
+    origin: ExactSeconds
+    duration: ExactSeconds
+    video: VideoFacts | None = None
+    audio: tuple[AudioFacts, ...] = ()
+    seekable: bool = True  # False: the container's clock is not to be trusted (jumps), so a cut reads from the start
+    warnings: tuple[str, ...] = ()
+
+    def to_object(self) -> dict[str, Any]:
+        """The `media` object of the API."""
+        video = self.video and {
+            "codec": self.video.codec,
+            "width": self.video.width,
+            "height": self.video.height,
+            "fps": self.video.fps,
+            "variable_rate": self.video.variable_rate,
+            "rotation": self.video.rotation,
+        }
+        audio = [track.model_dump(include={"codec", "channels", "sample_rate", "language"}) for track in self.audio]
+        return {"container": self.container, "video": video, "audio": audio}

@@ -1,0 +1,82 @@
+"""A clip as it is asked for: validated once against the recording and the settings, trusted from then on."""
+
+from __future__ import annotations
+
+import math
+import re
+import unicodedata
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+
+from clipengine.errors import InvalidLabel, InvalidTimeRange
+
+# Clients know durations rounded up: an end that is this far past the recording's end is clamped, farther is an error.
+END_TOLERANCE_SECONDS = 1.0
+MAX_LABEL_CHARACTERS = 200
+_SLUG_CHARACTERS = 60
+
+
+@dataclass(frozen=True)
+class ClipRequest:
+    """`start_seconds` and `end_seconds` as the client wrote them; what is cut is clamped to the recording."""
+
+    label: str
+    start_seconds: float
+    end_seconds: float
+    profile: str = "default"
+    metadata: dict[str, str] = field(default_factory=dict)
+    priority: int = 0
+    webhook_url: str | None = None
+    poster: bool = True
+
+
+def check_label(label: str) -> str:
+    """The label as it is. Raises InvalidLabel where it is empty, too long, or has control characters or lone surrogates."""
+    if not label.strip():
+        raise InvalidLabel("label is empty")
+    if len(label) > MAX_LABEL_CHARACTERS:
+        raise InvalidLabel(f"label has {len(label)} characters, at most {MAX_LABEL_CHARACTERS} are allowed")
+    if any(unicodedata.category(character) in {"Cc", "Cs", "Zl", "Zp"} for character in label):
+        raise InvalidLabel("label contains control characters")
+    return label
+
+
+def check_range(start: float, end: float, *, duration: float, shortest: float, longest: float) -> None:
+    """Raises InvalidTimeRange unless `[start, end)` is a range of a recording of `duration` seconds.
+
+    `shortest` and `longest` are the limits of the settings, in seconds.
+    """
+    if not (math.isfinite(start) and math.isfinite(end)):
+        raise InvalidTimeRange("start_seconds and end_seconds must be finite numbers")
+    if start < 0:
+        raise InvalidTimeRange(f"start_seconds is {start:g}, it must not be negative")
+    if end <= start:
+        raise InvalidTimeRange(f"end_seconds ({end:g}) must be greater than start_seconds ({start:g})")
+    if start >= duration:
+        raise InvalidTimeRange(f"start_seconds ({start:g}) lies past the recording's end at {duration:g} s")
+    if end > duration + END_TOLERANCE_SECONDS:
+        raise InvalidTimeRange(f"end_seconds ({end:g}) lies past the recording's end at {duration:g} s")
+    length = min(end, duration) - start
+    if length < shortest:
+        raise InvalidTimeRange(f"the clip would be {length:g} s long, at least {shortest:g} s are needed")
+    if length > longest:
+        raise InvalidTimeRange(f"the clip would be {length:g} s long, at most {longest:g} s are allowed")
+
+
+def slug(label: str) -> str:
+    """The label as one safe part of a key: letters and digits of any script, `-` and `_`; never empty.
+
+    Compatibility forms are folded (NFKC), so that look-alikes of `/` and `.` cannot come back as separators.
+    """
+    text = unicodedata.normalize("NFKC", label).lower()
+    kept = "".join(c if c == "_" or unicodedata.category(c)[0] in "LMN" else "-" for c in text)
+    short = re.sub(r"-{2,}", "-", kept)[:_SLUG_CHARACTERS].strip("-_")
+    while len(short.encode()) > 3 * _SLUG_CHARACTERS:  # keys are limited in bytes, not in characters
+        short = short[:-1]
+    return short or "clip"
+
+
+def object_key(recording_key: str, label: str, clip_id: str, extension: str) -> str:
+    """Where a clip lies: `<the recording's folder>/clips/<label as slug>-<clip id>.<extension>`."""
+    folder = PurePosixPath(recording_key).parent
+    return str(folder / "clips" / f"{slug(label)}-{clip_id}.{extension}")

@@ -1,0 +1,17 @@
+"""Identifiers: TypeIDs (https://github.com/jetify-com/typeid, v0.3), lower-case and ordered by time of making.
+
+Ids that this engine makes have these prefixes; ids that it accepts are opaque strings.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from typeid import TypeID
+
+Prefix = Literal["rec", "clip", "evt", "whk", "dlv", "key", "inst"]
+
+
+def new_id(prefix: Prefix) -> str:
+    """A new id such as `clip_01j9xz…` (prefix, underscore, 26 characters)."""
+    return str(TypeID(prefix=prefix))

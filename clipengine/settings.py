@@ -1,0 +1,202 @@
+"""Settings: `clipengine.toml` and `CLIPENGINE_*` variables into one frozen value. The only reader of the environment.
+
+Order, last wins: the defaults below, the file, the environment (`CLIPENGINE_SERVER__PORT=9000`), the command line.
+A secret can also come from a file: `CLIPENGINE_STORAGE__SECRET_KEY_FILE=/run/secrets/s3`.
+`clipengine.toml` at the root of the project holds every setting at its default; a test holds it against this module.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+
+from clipengine.clips.profiles import Profile
+from clipengine.errors import SettingsError
+
+_PREFIX = "CLIPENGINE_"
+# Variables of the client, not of the server: `clipengine.client` is given them by the command line.
+_CLIENT_VARIABLES = {"CLIPENGINE_URL", "CLIPENGINE_API_KEY", "CLIPENGINE_CONFIG", "CLIPENGINE_FAULT"}
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Server(_Section):
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 8377
+    public_url: str = ""
+    max_body_bytes: Annotated[int, Field(ge=1024)] = 1_048_576
+    log_format: Literal["text", "json"] = "text"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    organisation_id: str = "org_local"
+
+
+class Data(_Section):
+    folder: Path = Path("clipengine-data")
+
+
+class Storage(_Section):
+    kind: Literal["folder", "s3"] = "folder"
+    folder: Path | None = None  # None: `store` inside the data folder
+    endpoint: str = ""
+    bucket: str = ""
+    region: str = "us-east-1"
+    prefix: str = ""
+    access_key: SecretStr = SecretStr("")
+    secret_key: SecretStr = SecretStr("")
+    session_token: SecretStr = SecretStr("")
+    path_style: bool = True
+    tls_verify: bool = True
+    ca_file: Path | None = None
+    public_endpoint: str = ""
+    link_seconds: Annotated[int, Field(ge=1, le=604_800)] = 3600
+    connect_timeout_seconds: Annotated[float, Field(gt=0, le=60)] = 5
+    read_timeout_seconds: Annotated[float, Field(gt=0, le=600)] = 60
+
+    @model_validator(mode="after")
+    def _complete(self) -> Storage:
+        if self.kind == "s3":
+            missing = [name for name in ("endpoint", "bucket") if not getattr(self, name)]
+            missing += [n for n in ("access_key", "secret_key") if not getattr(self, n).get_secret_value()]
+            if missing:
+                raise ValueError(f"storage.kind is s3, so set {', '.join('storage.' + name for name in missing)}")
+        return self
+
+
+class Auth(_Section):
+    key_prefix: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,30}$")] = "relay_live"
+
+
+class Limits(_Section):
+    min_clip_seconds: Annotated[float, Field(ge=0)] = 0
+    max_clip_seconds: Annotated[float, Field(gt=0)] = 14_400
+    max_queued_clips: Annotated[int, Field(ge=1)] = 10_000
+    max_upload_bytes: Annotated[int, Field(ge=1)] = 1_099_511_627_776
+
+
+class Encoding(_Section):
+    workers: Annotated[int, Field(ge=1, le=64)] = 2
+    threads_per_clip: Annotated[int, Field(ge=0, le=64)] = 0  # 0: the cores that this process may use
+    nice: Annotated[int, Field(ge=0, le=19)] = 5
+    stall_seconds: Annotated[float, Field(gt=0)] = 60
+    deadline_factor: Annotated[float, Field(gt=0)] = 60
+
+
+class Webhooks(_Section):
+    class Endpoint(_Section):
+        url: str
+        secret: SecretStr
+        events: tuple[str, ...] = ("clip.ready", "clip.failed")
+
+        @field_validator("secret")
+        @classmethod
+        def _long_enough(cls, secret: SecretStr) -> SecretStr:
+            if len(secret.get_secret_value()) < 16:
+                raise ValueError("a webhook secret has at least 16 characters; make one with `openssl rand -base64 32`")
+            return secret
+
+    endpoints: tuple[Endpoint, ...] = ()
+    timeout_seconds: Annotated[float, Field(gt=0, le=60)] = 10
+    allow_cidrs: tuple[str, ...] = ()
+
+
+class Settings(_Section):
+    """Everything that an operator can set. Frozen; built by `load`."""
+
+    server: Server = Server()
+    data: Data = Data()
+    storage: Storage = Storage()
+    auth: Auth = Auth()
+    limits: Limits = Limits()
+    encoding: Encoding = Encoding()
+    webhooks: Webhooks = Webhooks()
+    profiles: dict[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")], Profile] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _default_profile(cls, values: Any) -> Any:
+        if isinstance(values, dict):
+            values = {**values, "profiles": {"default": {}, **(values.get("profiles") or {})}}
+        return values
+
+    @property
+    def store_folder(self) -> Path:
+        """Where the folder store keeps its objects."""
+        return self.storage.folder or self.data.folder / "store"
+
+    def masked(self) -> dict[str, Any]:
+        """The settings as JSON, with secrets that are set shown as asterisks."""
+        return self.model_dump(mode="json")
+
+
+def load(
+    config: Path | None = None,
+    *,
+    environ: Mapping[str, str] | None = None,
+    overrides: Mapping[str, Mapping[str, Any]] | None = None,
+) -> Settings:
+    """Read the settings. `config` None reads `./clipengine.toml` where it exists.
+
+    `overrides` is `{section: {key: value}}` from the command line. Raises SettingsError that names every faulty
+    setting with what is expected.
+    """
+    environ = os.environ if environ is None else environ
+    named = config or (Path(environ["CLIPENGINE_CONFIG"]) if environ.get("CLIPENGINE_CONFIG") else None)
+    values = _read_file(named or Path("clipengine.toml"), required=named is not None)
+    _merge(values, _read_environ(environ))
+    for section, keys in (overrides or {}).items():
+        _merge(values, {section: {key: value for key, value in keys.items() if value is not None}})
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as error:
+        faults = [f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}" for fault in error.errors()]
+        raise SettingsError("; ".join(faults)) from None
+
+
+def _read_file(path: Path, *, required: bool) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        if required:
+            raise SettingsError(f"{path} does not exist", hint="Name an existing file with --config.") from None
+        return {}
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SettingsError(f"{path} cannot be read: {error}") from None
+
+
+def _read_environ(environ: Mapping[str, str]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for name, text in environ.items():
+        if not name.startswith(_PREFIX) or name in _CLIENT_VARIABLES:
+            continue
+        path = name.removeprefix(_PREFIX).lower().split("__")
+        if path[-1].endswith("_file") and path[-1] != "ca_file":
+            path[-1] = path[-1].removesuffix("_file")
+            try:
+                text = Path(text).read_text("utf-8").strip()
+            except OSError as error:
+                raise SettingsError(f"{name} names {text}, which cannot be read: {error.strerror}") from None
+        value: Any = text
+        if text[:1] in "[{":  # lists and tables are written as TOML
+            try:
+                value = tomllib.loads(f"value = {text}")["value"]
+            except tomllib.TOMLDecodeError as error:
+                raise SettingsError(f"{name} is not a TOML value: {error}") from None
+        for part in reversed(path[1:]):
+            value = {part: value}
+        _merge(values, {path[0]: value})
+    return values
+
+
+def _merge(into: dict[str, Any], values: Mapping[str, Any]) -> None:
+    for key, value in values.items():
+        if isinstance(value, dict) and isinstance(into.get(key), dict):
+            _merge(into[key], value)
+        else:
+            into[key] = value
