@@ -1,0 +1,48 @@
+"""What the client raises.
+
+ClientError
+├── ApiError            the server answered with an error: `status`, `code`, `detail`, `hint`, `errors`
+├── ServerUnreachable   no answer: refused, unknown host, timed out, or not this engine
+├── WaitTimeout         it had not ended when the time to wait was over
+└── SignatureInvalid    a webhook is not signed with this secret, or is too old
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+
+class ClientError(Exception):
+    """Base of all. `hint` says what to do, and may be empty."""
+
+    hint = ""
+
+
+class ApiError(ClientError):
+    """The server's problem document. `code` is stable; `errors` names every fault of a request that was invalid."""
+
+    def __init__(
+        self, status: int, code: str, detail: str, hint: str = "", errors: Sequence[dict[str, Any]] = ()
+    ) -> None:
+        super().__init__(f"{detail} ({code})")
+        self.status = status
+        self.code = code
+        self.detail = detail
+        self.hint = hint
+        self.errors = list(errors)
+
+
+class ServerUnreachable(ClientError):
+    def __init__(self, url: str, cause: str) -> None:
+        super().__init__(f"no answer from {url}: {cause}")
+        self.url = url
+        self.hint = "Start it with `clipengine serve`, or set CLIPENGINE_URL to where it runs."
+
+
+class WaitTimeout(ClientError):
+    pass
+
+
+class SignatureInvalid(ClientError):
+    pass

@@ -1,0 +1,160 @@
+"""What the API answers, as frozen values. Keys that this version does not know are left in `raw` and harm nothing.
+
+Times are RFC 3339 strings in UTC, as the API writes them; seconds are floats on the recording's timeline.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from typing import Any, Generic, TypeVar
+
+Object = dict[str, Any]
+T = TypeVar("T")
+
+
+def _known(cls: type, obj: Object) -> Object:
+    """The keys of `obj` that `cls` has a field for."""
+    names = {each.name for each in fields(cls)} - {"raw"}
+    return {key: value for key, value in obj.items() if key in names}
+
+
+@dataclass(frozen=True)
+class ClipError:
+    """Why a clip or a recording failed."""
+
+    code: str
+    message: str = ""
+    hint: str = ""
+    retryable: bool = False
+
+    @classmethod
+    def from_object(cls, obj: Object) -> ClipError:
+        return cls(**_known(cls, obj))
+
+
+@dataclass(frozen=True)
+class ClipResult:
+    """What a complete clip really is."""
+
+    actual_start_seconds: float
+    actual_end_seconds: float
+    duration_seconds: float
+    frames: int
+    width: int | None = None
+    height: int | None = None
+    video_codec: str | None = None
+    audio_codec: str | None = None
+    size_bytes: int = 0
+    sha256: str = ""
+    poster_path: str | None = None
+    encode_seconds: float = 0.0
+    bytes_read: int = 0
+    warnings: list[str] = field(default_factory=list)
+
+    @classmethod
+    def from_object(cls, obj: Object) -> ClipResult:
+        return cls(**_known(cls, obj))
+
+
+@dataclass(frozen=True)
+class Clip:
+    """`status` is `processing`, `complete` or `failed`; `error` is set when failed, `result` when complete."""
+
+    clip_id: str
+    recording_id: str
+    label: str
+    start_seconds: float
+    end_seconds: float
+    status: str
+    bucket_path: str | None = None
+    created_at: str = ""
+    completed_at: str | None = None
+    progress: float = 0.0
+    step: str | None = None
+    profile: str = "default"
+    priority: int = 0
+    metadata: dict[str, str] = field(default_factory=dict)
+    attempt: int = 0
+    error: ClipError | None = None
+    result: ClipResult | None = None
+    raw: Object = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def ended(self) -> bool:
+        return self.status != "processing"
+
+    @classmethod
+    def from_object(cls, obj: Object) -> Clip:
+        known = _known(cls, obj)
+        known["error"] = ClipError.from_object(obj["error"]) if obj.get("error") else None
+        known["result"] = ClipResult.from_object(obj["result"]) if obj.get("result") else None
+        return cls(**known, raw=obj)
+
+
+@dataclass(frozen=True)
+class Recording:
+    """`status` is `processing` until its packets were read, then `complete` or `failed`; `media` is the API's own."""
+
+    recording_id: str
+    status: str
+    duration_seconds: float | None = None
+    file_size_bytes: int | None = None
+    bucket_path: str = ""
+    created_at: str = ""
+    completed_at: str | None = None
+    name: str | None = None
+    metadata: dict[str, str] = field(default_factory=dict)
+    etag: str = ""
+    error: ClipError | None = None
+    media: Object | None = None
+    raw: Object = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def ended(self) -> bool:
+        return self.status != "processing"
+
+    @classmethod
+    def from_object(cls, obj: Object) -> Recording:
+        known = _known(cls, obj)
+        known["error"] = ClipError.from_object(obj["error"]) if obj.get("error") else None
+        return cls(**known, raw=obj)
+
+
+@dataclass(frozen=True)
+class Webhook:
+    """An endpoint. `secret` is only in the answer to its creation."""
+
+    webhook_id: str
+    url: str
+    events: list[str] = field(default_factory=list)
+    enabled: bool = True
+    secret: str | None = field(default=None, repr=False)
+    created_at: str = ""
+    raw: Object = field(default_factory=dict, repr=False, compare=False)
+
+    @classmethod
+    def from_object(cls, obj: Object) -> Webhook:
+        return cls(**_known(cls, obj), raw=obj)
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """One event on its way to one address."""
+
+    delivery_id: str
+    status: str = ""
+    event_id: str = ""
+    attempt: int = 0
+    raw: Object = field(default_factory=dict, repr=False, compare=False)
+
+    @classmethod
+    def from_object(cls, obj: Object) -> Delivery:
+        return cls(**_known(cls, obj), raw=obj)
+
+
+@dataclass(frozen=True)
+class Page(Generic[T]):
+    """One page of a list, newest first. Pass `next_cursor` as `cursor` for the next one; None at the end."""
+
+    data: list[T]
+    next_cursor: str | None = None
