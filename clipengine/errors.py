@@ -2,7 +2,7 @@
 
 ClipEngineError
 ├── RequestError            the caller must change the request (fault "request")
-│   ├── MalformedRequest, Unauthorized, Forbidden, PayloadTooLarge, UnsupportedContentType
+│   ├── MalformedRequest, Unauthorized, Forbidden, MethodNotAllowed, PayloadTooLarge, UnsupportedContentType
 │   ├── InvalidRequest      422 with every fault in `errors`
 │   │   └── InvalidTimeRange, InvalidLabel, InvalidBucketPath, UnknownProfile, IdempotencyKeyReused
 │   ├── NotFound            RecordingNotFound, ClipNotFound, WebhookNotFound, DeliveryNotFound, ObjectNotFound
@@ -83,6 +83,13 @@ class Forbidden(RequestError):
     status = 403
     title = "Forbidden"
     default_hint = "Use a key that has the scope which the message names."
+
+
+class MethodNotAllowed(RequestError):
+    code = "method_not_allowed"
+    status = 405
+    title = "Method not allowed"
+    default_hint = "Use one of the methods that the Allow header lists."
 
 
 class PayloadTooLarge(RequestError):
