@@ -1,0 +1,175 @@
+"""The settings: the file at the root is the code's defaults, and every way of setting one works and fails loudly."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+
+from clipengine.clips.profiles import Profile
+from clipengine.errors import SettingsError
+from clipengine.settings import Settings, Webhooks, load
+
+ROOT = Path(__file__).parent.parent
+SHIPPED = ROOT / "clipengine.toml"
+S3_SECRETS = {"CLIPENGINE_STORAGE__ACCESS_KEY": "access", "CLIPENGINE_STORAGE__SECRET_KEY": "secret"}
+
+
+def field_names() -> list[tuple[str, str]]:
+    """(table, key) of every setting, as the file writes them."""
+    names = []
+    for section, field in Settings.model_fields.items():
+        kind: Any = field.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            names += [(section, key) for key in kind.model_fields]
+    names += [("profiles.default", key) for key in Profile.model_fields]
+    return names + [("webhooks.endpoints", key) for key in Webhooks.Endpoint.model_fields]
+
+
+def shipped_keys() -> set[tuple[str, str]]:
+    """(table, key) of every line of the file, those that are commented out included."""
+    keys, table = set(), ""
+    for line in SHIPPED.read_text("utf-8").splitlines():
+        if match := re.match(r"(?:# )?\[+([a-z.]+)\]+$", line):
+            table = match[1]
+        elif match := re.match(r"(?:# )?([a-z_0-9]+) = \S", line):
+            keys.add((table, match[1]))
+    return keys
+
+
+def test_the_shipped_file_holds_the_defaults() -> None:
+    assert load(SHIPPED, environ={}) == Settings()
+
+
+def test_the_shipped_file_writes_every_default_that_can_be_written() -> None:
+    written = tomllib.loads(SHIPPED.read_text("utf-8"))
+    defaults = Settings().model_dump(mode="json", exclude_none=True)
+    del defaults["webhooks"]["endpoints"]  # a list of tables: its keys stand in the file, commented out
+    assert written == defaults
+
+
+def test_the_shipped_file_names_every_setting_and_no_other() -> None:
+    assert shipped_keys() == set(field_names())
+
+
+def test_every_line_of_the_shipped_file_says_what_the_setting_is() -> None:
+    bare = [
+        line
+        for line in SHIPPED.read_text("utf-8").splitlines()
+        if re.match(r"(?:# )?[a-z_0-9]+ = ", line) and not re.search(r"\S +# \S", line[2:])
+    ]
+    assert bare == ['# url = "https://example.org/hooks"', '# events = ["clip.ready", "clip.failed"]']
+
+
+@pytest.mark.parametrize("example", sorted((ROOT / "config").glob("*.toml")), ids=lambda path: path.name)
+def test_every_example_loads(example: Path) -> None:
+    assert load(example, environ=S3_SECRETS) != Settings()
+
+
+def test_without_a_file_the_defaults_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert load(environ={}) == Settings()
+
+
+def test_the_file_of_the_working_folder_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "clipengine.toml").write_text("[server]\nport = 9000\n")
+    monkeypatch.chdir(tmp_path)
+    assert load(environ={}).server.port == 9000
+
+
+def test_command_line_wins_over_environment_wins_over_file(tmp_path: Path) -> None:
+    config = tmp_path / "own.toml"
+    config.write_text('[server]\nhost = "10.0.0.1"\nport = 1\n\n[limits]\nmax_clip_seconds = 7\n')
+    environ = {"CLIPENGINE_SERVER__PORT": "2", "CLIPENGINE_SERVER__HOST": "10.0.0.2"}
+    settings = load(config, environ=environ, overrides={"server": {"port": 3, "host": None}})
+    assert (settings.server.port, settings.server.host, settings.limits.max_clip_seconds) == (3, "10.0.0.2", 7)
+
+
+def test_the_environment_can_name_the_file(tmp_path: Path) -> None:
+    config = tmp_path / "own.toml"
+    config.write_text("[encoding]\nworkers = 5\n")
+    assert load(environ={"CLIPENGINE_CONFIG": str(config)}).encoding.workers == 5
+
+
+def test_lists_and_tables_of_the_environment_are_toml() -> None:
+    endpoint = '[{url = "http://127.0.0.1:1/hook", secret = "0123456789abcdef"}]'
+    environ = {
+        "CLIPENGINE_WEBHOOKS__ALLOW_CIDRS": '["127.0.0.0/8"]',
+        "CLIPENGINE_WEBHOOKS__ENDPOINTS": endpoint,
+        "CLIPENGINE_PROFILES__SMALL__MAX_HEIGHT": "360",
+    }
+    settings = load(environ=environ)
+    assert settings.webhooks.allow_cidrs == ("127.0.0.0/8",)
+    assert settings.webhooks.endpoints[0].events == ("clip.ready", "clip.failed")
+    assert settings.profiles["small"].max_height == 360
+    assert settings.profiles["default"] == Profile()
+
+
+def test_a_secret_comes_from_a_file(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("from a file\n")
+    settings = load(environ={"CLIPENGINE_STORAGE__SECRET_KEY_FILE": str(secret)})
+    assert settings.storage.secret_key.get_secret_value() == "from a file"
+
+
+def test_ca_file_is_a_setting_and_no_secret_file(tmp_path: Path) -> None:
+    assert load(environ={"CLIPENGINE_STORAGE__CA_FILE": "/etc/own.pem"}).storage.ca_file == Path("/etc/own.pem")
+
+
+def test_variables_of_the_client_are_not_settings() -> None:
+    environ = {"CLIPENGINE_URL": "http://elsewhere", "CLIPENGINE_API_KEY": "relay_live_x", "HOME": "/root"}
+    assert load(environ=environ) == Settings()
+
+
+@pytest.mark.parametrize(
+    ("environ", "named"),
+    [
+        ({"CLIPENGINE_SERVER__PORT": "many"}, "server.port"),
+        ({"CLIPENGINE_SERVER__PORT": "65536"}, "server.port"),
+        ({"CLIPENGINE_SERVER__PROT": "1"}, "server.prot"),
+        ({"CLIPENGINE_TYPO": "1"}, "typo"),
+        ({"CLIPENGINE_STORAGE__KIND": "ftp"}, "storage.kind"),
+        ({"CLIPENGINE_STORAGE__KIND": "s3"}, "storage.endpoint, storage.bucket, storage.access_key"),
+        ({"CLIPENGINE_AUTH__KEY_PREFIX": "Not Good"}, "auth.key_prefix"),
+        ({"CLIPENGINE_WEBHOOKS__ALLOW_CIDRS": "[10.0.0.0/8]"}, "CLIPENGINE_WEBHOOKS__ALLOW_CIDRS"),
+        ({"CLIPENGINE_WEBHOOKS__ENDPOINTS": '[{url = "http://a", secret = "short"}]'}, "webhooks.endpoints.0.secret"),
+        ({"CLIPENGINE_STORAGE__SECRET_KEY_FILE": "/nowhere/secret"}, "CLIPENGINE_STORAGE__SECRET_KEY_FILE"),
+        ({"CLIPENGINE_PROFILES__WEB__CONTAINER": "webm"}, 'profiles.web: Value error, container "webm" cannot hold'),
+        ({"CLIPENGINE_CONFIG": "/nowhere/clipengine.toml"}, "/nowhere/clipengine.toml"),
+    ],
+)
+def test_a_fault_is_named(environ: dict[str, str], named: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load(environ=environ)
+    assert named in caught.value.message
+    assert caught.value.hint
+
+
+def test_every_fault_is_named_at_once() -> None:
+    with pytest.raises(SettingsError) as caught:
+        load(environ={"CLIPENGINE_SERVER__PORT": "-1", "CLIPENGINE_ENCODING__WORKERS": "0"})
+    assert "server.port" in caught.value.message
+    assert "encoding.workers" in caught.value.message
+
+
+def test_a_file_that_is_not_toml_is_named_with_the_line(tmp_path: Path) -> None:
+    config = tmp_path / "bad.toml"
+    config.write_text("[server\nport = 1\n")
+    with pytest.raises(SettingsError, match=r"bad\.toml cannot be read: .*line 1"):
+        load(config, environ={})
+
+
+def test_secrets_are_masked() -> None:
+    environ = S3_SECRETS | {
+        "CLIPENGINE_STORAGE__SECRET_KEY": "very secret",
+        "CLIPENGINE_WEBHOOKS__ENDPOINTS": '[{url = "http://a", secret = "0123456789abcdef"}]',
+    }
+    masked = load(environ=environ).masked()
+    assert masked["storage"]["secret_key"] == "**********"
+    assert masked["storage"]["session_token"] == ""
+    assert "very secret" not in str(masked)
+    assert "0123456789abcdef" not in str(masked)
