@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from clipengine.client.errors import ClientError, WaitTimeout
 from clipengine.client.models import Clip, Page
+from clipengine.client.pages import follow
 from clipengine.client.transport import Transport, at
 
 _LONGEST_WAIT = 25  # seconds of one `?wait=`, below what proxies usually allow
@@ -73,6 +75,10 @@ class Clips:
         path = at("recordings", recording_id, "clips") if recording_id else "/v1/clips"
         answer = self._transport.get(path, params)
         return Page([Clip.from_object(each) for each in answer["data"]], answer.get("next_cursor"))
+
+    def each(self, **filters: Any) -> Iterator[Clip]:
+        """All that the filters of `list` let through, newest first, page after page."""
+        return follow(lambda cursor: self.list(cursor=cursor, **filters))
 
     def wait(
         self,

@@ -5,9 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from clipengine.client.errors import WaitTimeout
 from clipengine.client.models import Page, Recording
+from clipengine.client.pages import follow
 from clipengine.client.transport import Transport, at
 
 _PIECE = 1 << 20
@@ -68,6 +70,10 @@ class Recordings:
         }
         answer = self._transport.get("/v1/recordings", params)
         return Page([Recording.from_object(each) for each in answer["data"]], answer.get("next_cursor"))
+
+    def each(self, **filters: Any) -> Iterator[Recording]:
+        """All that the filters of `list` let through, newest first, page after page."""
+        return follow(lambda cursor: self.list(cursor=cursor, **filters))
 
     def wait(self, recording_id: str, *, timeout: float | None = None) -> Recording:
         """The recording when it is `complete` or `failed`. Raises WaitTimeout after `timeout` seconds."""

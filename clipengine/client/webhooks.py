@@ -8,11 +8,12 @@ import hashlib
 import hmac
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from clipengine.client.errors import SignatureInvalid
 from clipengine.client.models import Delivery, Page, Webhook
+from clipengine.client.pages import follow
 from clipengine.client.transport import Transport, at
 
 
@@ -75,6 +76,10 @@ class Webhooks:
     def list(self, *, limit: int | None = None, cursor: str | None = None) -> Page[Webhook]:
         answer = self._transport.get("/v1/webhooks", {"limit": limit, "cursor": cursor})
         return Page([Webhook.from_object(each) for each in answer["data"]], answer.get("next_cursor"))
+
+    def each(self) -> Iterator[Webhook]:
+        """Every endpoint, newest first."""
+        return follow(lambda cursor: self.list(cursor=cursor))
 
     def get(self, webhook_id: str) -> Webhook:
         return Webhook.from_object(self._transport.get(at("webhooks", webhook_id)))

@@ -1,0 +1,59 @@
+"""`clipengine cut`: one clip out of one file or object, without a server and without a database."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import click
+
+from clipengine.cli import output
+from clipengine.cli.options import config_option, end_option, json_option, settings_of, start_option
+from clipengine.clips.clip import ClipResult
+from clipengine.engine import cut_once
+from clipengine.errors import UnknownProfile
+from clipengine.timecode import format_time
+
+
+@click.command()
+@click.argument("source")
+@click.argument("target", metavar="OUTPUT", type=click.Path(path_type=Path, dir_okay=False))
+@start_option
+@end_option
+@click.option("--profile", default="default", show_default=True, help="A profile of the settings.")
+@config_option
+@json_option
+def cut(
+    source: str, target: Path, start: Fraction, end: Fraction, profile: str, config: Path | None, as_json: bool
+) -> None:
+    """Cut the range from --start to --end of SOURCE into the file OUTPUT.
+
+    SOURCE is a file, or s3://bucket/key in the store of the settings. OUTPUT appears when the clip is whole and
+    verified; a file that is there is replaced then.
+    """
+    if end <= start:
+        raise click.BadParameter(f"{format_time(end)} is not after --start {format_time(start)}", param_hint="'--end'")
+    if not target.parent.is_dir():
+        raise click.BadParameter(f"the folder {target.parent} does not exist", param_hint="'OUTPUT'")
+    settings = settings_of(config)
+    if profile not in settings.profiles:
+        known = ", ".join(sorted(settings.profiles))
+        raise UnknownProfile(f"there is no profile {profile!r}; the settings have {known}")
+    with output.progress("cutting") as on_progress:
+        result = cut_once(settings, source, target, start=start, end=end, profile=profile, on_progress=on_progress)
+    if as_json:
+        output.show_json({"output": str(target), **vars(result)})
+    else:
+        click.echo(f"{target}: {_summary(result)}")
+        for warning in result.warnings:
+            output.say(f"warning: {warning}")
+
+
+def _summary(result: ClipResult) -> str:
+    start, end = format_time(result.actual_start_seconds), format_time(result.actual_end_seconds)
+    parts = [f"{start} to {end}", f"{result.duration_seconds:.3f} s"]
+    if result.video_codec:
+        parts += [f"{result.frames} frames", f"{result.width}x{result.height} {result.video_codec}"]
+    if result.audio_codec:
+        parts.append(result.audio_codec)
+    return ", ".join([*parts, output.size(result.size_bytes)])

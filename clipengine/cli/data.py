@@ -1,0 +1,32 @@
+"""The data folder as the command line opens it: private to its owner, with the ledger in it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from clipengine.errors import StartupError
+from clipengine.ledger import Ledger
+from clipengine.settings import Settings
+
+
+def make_private(folder: Path) -> None:
+    """Make the data folder with mode 0700 where it is missing, and keep what is written from now on to its owner."""
+    os.umask(0o077)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StartupError(
+            f"the data folder {folder} cannot be made: {error.strerror}", hint="Give another one with --data FOLDER."
+        ) from None
+
+
+def open_ledger(settings: Settings) -> Ledger:
+    """The ledger of the data folder; a server may be using it at the same time."""
+    make_private(settings.data.folder)
+    return Ledger.open(
+        settings.data.folder / "ledger.db",
+        key_prefix=settings.auth.key_prefix,
+        organisation_id=settings.server.organisation_id,
+        max_queued=settings.limits.max_queued_clips,
+    )

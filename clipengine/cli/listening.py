@@ -1,0 +1,93 @@
+"""The HTTP server of `serve`: uvicorn on a socket of our own, stopped by signals within a deadline."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import socket
+import threading
+from collections.abc import Callable, Generator
+from types import FrameType
+from typing import Any
+
+import uvicorn
+
+from clipengine.errors import StartupError
+
+log = logging.getLogger(__name__)
+
+GRACE_SECONDS = 5  # for requests that are being answered when the stop comes
+STOP_SECONDS = 9.5  # for everything: whoever sent the signal kills after 10
+# Far above what streams and waits of one box hold open; beyond it uvicorn answers 503 by itself.
+_CONNECTIONS = 4096
+
+
+class Server(uvicorn.Server):
+    """Calls `on_listening` once it accepts requests. `handle_exit` is the process's handler of SIGTERM and SIGINT."""
+
+    def __init__(self, app: Any, *, on_listening: Callable[[], None]) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                http="h11",
+                ws="none",
+                loop="asyncio",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                proxy_headers=False,
+                limit_concurrency=_CONNECTIONS,
+                timeout_graceful_shutdown=GRACE_SECONDS,
+            )
+        )
+        self._on_listening = on_listening
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._on_listening()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        """Ours are set for the whole process: uvicorn's would end it by the signal, and not with 0."""
+        yield
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        if not self.should_exit:
+            guard_stop()
+        super().handle_exit(sig, frame)
+
+
+def guard_stop() -> None:
+    """From now on the process ends within STOP_SECONDS, even where a thread does not come back."""
+
+    def end() -> None:
+        log.warning("the stop took longer than %g s: leaving what is still running to the next start", STOP_SECONDS)
+        os._exit(0)
+
+    timer = threading.Timer(STOP_SECONDS, end)
+    timer.daemon = True
+    timer.start()
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket; port 0 takes a free one. Raises StartupError that says why not."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except OverflowError:
+        raise StartupError(f"there is no port {port}") from None
+    except OSError as error:
+        reason = (error.strerror or str(error)).partition(" (while")[0]
+        raise StartupError(
+            f"cannot listen on {host} port {port}: {reason}",
+            hint="Choose another address with --host and --port; port 0 takes a free one.",
+        ) from None
+
+
+def url_of(listener: socket.socket) -> str:
+    """Where this machine reaches the socket; an address of every interface is shown as loopback."""
+    host, port = listener.getsockname()[:2]
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -1,0 +1,96 @@
+"""The log of `serve`: one stream on standard error, as text or as JSON lines, and nothing secret in it.
+
+Every record passes one redactor after it was formatted, traceback included, so that no library can log around it.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import sys
+import time
+from collections.abc import Iterable
+
+from pydantic import SecretStr
+
+from clipengine.settings import Settings
+from clipengine.timecode import rfc3339
+
+_HIDDEN = "[hidden]"
+_LONGEST = 20_000  # characters of one record: a library's dump of a body is no log
+# These talk of every request and every message they handle.
+_QUIET = ("uvicorn", "httpx", "httpcore", "urllib3", "huey", "asyncio", "peewee", "minio", "sse_starlette")
+
+
+class Redactor:
+    """Takes secrets out of text: those of the settings, and whatever looks like a key, a signature or a login."""
+
+    def __init__(self, *, key_prefix: str, secrets: Iterable[str] = ()) -> None:
+        # Longest first: one secret may be the beginning of another.
+        known = sorted({secret for secret in secrets if len(secret) >= 4}, key=len, reverse=True)
+        patterns = [
+            (r"(?i)(authorization['\"]?\s*[:=]\s*['\"]?(?:[a-z0-9-]+ )?)[^\s'\",]+", rf"\1{_HIDDEN}"),
+            (r"(?i)(x-amz-(?:signature|credential|security-token)['\"]?\s*[:=]\s*['\"]?)[^\s'\"&,]+", rf"\1{_HIDDEN}"),
+            (r"(https?://)[^\s/@'\"]+@", rf"\1{_HIDDEN}@"),
+            (r"(https?://[^\s?'\"]+\?)[^\s'\"]+", rf"\1{_HIDDEN}"),
+            (r"whsec_[A-Za-z0-9+/=_-]+", _HIDDEN),
+            # The id of a key may be seen: it says which key a line is about.
+            (rf"\b({re.escape(key_prefix)}_[A-Za-z0-9]+)_[A-Za-z0-9_-]+", rf"\1_{_HIDDEN}"),
+        ]
+        if known:
+            patterns.insert(0, ("|".join(map(re.escape, known)), _HIDDEN))
+        self._patterns = [(re.compile(pattern), replacement) for pattern, replacement in patterns]
+
+    @classmethod
+    def of(cls, settings: Settings) -> Redactor:
+        storage = settings.storage
+        secrets: list[SecretStr] = [storage.access_key, storage.secret_key, storage.session_token]
+        secrets += [endpoint.secret for endpoint in settings.webhooks.endpoints]
+        return cls(key_prefix=settings.auth.key_prefix, secrets=[each.get_secret_value() for each in secrets])
+
+    def __call__(self, text: str) -> str:
+        for pattern, replacement in self._patterns:
+            text = pattern.sub(replacement, text)
+        return text
+
+
+class _Text(logging.Formatter):
+    default_msec_format = "%s.%03dZ"
+
+    def __init__(self, redact: Redactor) -> None:
+        super().__init__("%(asctime)s %(levelname)-7s %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%S")
+        self.converter = time.gmtime
+        self._redact = redact
+
+    def format(self, record: logging.LogRecord) -> str:
+        # One record is one line, or a line and indented ones: nobody can write a line that looks like ours.
+        return self._redact(super().format(record))[:_LONGEST].replace("\r", " ").replace("\n", "\n    ")
+
+
+class _Json(logging.Formatter):
+    def __init__(self, redact: Redactor) -> None:
+        super().__init__()
+        self._redact = redact
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = {
+            "time": rfc3339(int(record.created * 1000)),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": self._redact(record.getMessage())[:_LONGEST],
+        }
+        if record.exc_info:
+            line["traceback"] = self._redact(self.formatException(record.exc_info))[:_LONGEST]
+        return json.dumps(line, ensure_ascii=False)
+
+
+def set_up(settings: Settings) -> None:
+    """Send the log of this process to standard error as the settings say."""
+    handler = logging.StreamHandler(sys.stderr)
+    redact = Redactor.of(settings)
+    handler.setFormatter(_Json(redact) if settings.server.log_format == "json" else _Text(redact))
+    logging.basicConfig(handlers=[handler], level=settings.server.log_level.upper(), force=True)
+    logging.captureWarnings(True)
+    for name in _QUIET:
+        logging.getLogger(name).setLevel(logging.WARNING)

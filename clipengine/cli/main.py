@@ -1,0 +1,93 @@
+"""The command `clipengine`: which commands there are, and how every one of them fails.
+
+A failure is one line `error: … (code)` and a line that says what to do, on standard error. Exit codes: 0 done,
+1 failed, 2 the arguments or the values in them are wrong, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import sys
+from collections.abc import Sequence
+
+import click
+
+from clipengine import __version__
+from clipengine.cli import output
+from clipengine.client import ApiError, ClientError
+from clipengine.errors import ClipEngineError, RequestError, by_code
+
+# Named here and imported when asked for: `keys create` need not wait for what `cut` imports.
+_COMMANDS = {
+    "serve": "clipengine.cli.serve:serve",
+    "cut": "clipengine.cli.cut:cut",
+    "recordings": "clipengine.cli.recordings:recordings",
+    "clips": "clipengine.cli.clips:clips",
+    "keys": "clipengine.cli.keys:keys",
+    "webhooks": "clipengine.cli.webhooks:webhooks",
+    "config": "clipengine.cli.config:config",
+}
+
+
+class _Commands(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module, name = _COMMANDS[cmd_name].split(":")
+        command: click.Command = getattr(importlib.import_module(module), name)
+        return command
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="clipengine", message="%(prog)s %(version)s")
+@click.option("--traceback", is_flag=True, help="Where something unexpected happens, show the whole traceback.")
+def cli(traceback: bool) -> None:
+    """Slice completed recordings into exact clips, on your own machine.
+
+    Commands that need a server find it by CLIPENGINE_URL (default http://127.0.0.1:8377) and
+    CLIPENGINE_API_KEY.
+    """
+
+
+def main() -> None:
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line; its exit code."""
+    logging.getLogger().addHandler(logging.NullHandler())  # what goes wrong is said once, by the error line
+    try:
+        code = cli.main(list(arguments) or ["--help"], prog_name="clipengine", standalone_mode=False)
+    except click.exceptions.Abort:
+        output.say("interrupted")
+        return 130
+    except click.ClickException as error:
+        context = getattr(error, "ctx", None)
+        path = context.command_path if context else "clipengine"
+        output.fail(error.format_message(), "bad_arguments", f"`{path} --help` shows what it takes.")
+        return 2
+    except ApiError as error:
+        faults = [f"{fault.get('pointer', '')}: {fault.get('detail', '')}".lstrip("#/ :") for fault in error.errors]
+        output.fail("; ".join([error.detail, *faults]), error.code, error.hint or by_code(error.code).default_hint)
+        return 2 if error.status in (400, 422) else 1
+    except ClientError as error:
+        output.fail(str(error), output.code_of(error), error.hint)
+        return 1
+    except ClipEngineError as error:
+        output.fail(error.message, error.code, error.hint)
+        return 2 if isinstance(error, RequestError) else 1
+    except Exception as error:
+        if "--traceback" in arguments:
+            raise
+        reason = f"{type(error).__name__}: {error}"
+        output.fail(reason, "internal", "Run it again with `clipengine --traceback …` and report what it shows.")
+        return 1
+    return code if isinstance(code, int) else 0
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,70 @@
+"""Options and kinds of value that several commands share, and how a command reaches the server."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from clipengine.client import ApiError, Client
+from clipengine.client.client import DEFAULT_URL
+from clipengine.settings import Settings, load
+from clipengine.timecode import parse_time
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def time_value(text: str) -> Fraction:
+    """The type of a time option: seconds or a clock, `90.5` or `1:02:03.5`."""
+    try:
+        return parse_time(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+start_option = click.option(
+    "--start", type=time_value, metavar="TIME", required=True, help="Where the clip begins: seconds, or 1:02:03.5."
+)
+end_option = click.option(
+    "--end", type=time_value, metavar="TIME", required=True, help="Where it ends; this moment is no longer in it."
+)
+config_option = click.option(
+    "--config", type=click.Path(path_type=Path), help="The settings file. [default: ./clipengine.toml where it exists]"
+)
+data_option = click.option("--data", type=click.Path(path_type=Path, file_okay=False), help="The data folder.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+limit_option = click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="At most so many.")
+metadata_option = click.option("--meta", multiple=True, metavar="KEY=VALUE", help="Metadata to keep; may be repeated.")
+
+
+def settings_of(config: Path | None, data: Path | None = None) -> Settings:
+    return load(config, overrides={"data": {"folder": data}})
+
+
+def metadata_of(pairs: tuple[str, ...]) -> dict[str, str]:
+    faulty = [pair for pair in pairs if "=" not in pair]
+    if faulty:
+        raise click.BadParameter(f"{faulty[0]!r} is not KEY=VALUE", param_hint="'--meta'")
+    return dict(pair.split("=", 1) for pair in pairs)
+
+
+def needs_server(function: F) -> F:
+    """Give the command a `client`. The key comes from the environment alone: arguments are seen by every user."""
+
+    @click.option("--url", envvar="CLIPENGINE_URL", default=DEFAULT_URL, show_default=True, help="The server.")
+    @click.option("--api-key", envvar="CLIPENGINE_API_KEY", default="", hidden=True, expose_value=True)
+    @functools.wraps(function)
+    def command(*args: Any, url: str, api_key: str, **options: Any) -> Any:
+        with Client(url, api_key) as client:
+            try:
+                return function(*args, client=client, **options)
+            except ApiError as error:
+                if error.status == 401:
+                    error.hint = "Set CLIPENGINE_API_KEY to a key; `clipengine keys create NAME` makes one."
+                raise
+
+    return command  # type: ignore[return-value]

@@ -1,0 +1,120 @@
+"""What the command line prints: tables and single objects for people, JSON for programs, failures for both."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import unicodedata
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import click
+
+from clipengine.timecode import format_time
+
+Row = Mapping[str, Any]
+Column = str | Callable[[Row], Any]
+
+
+def say(text: str) -> None:
+    """A line beside the result, on standard error."""
+    click.echo(text, err=True)
+
+
+def fail(message: str, code: str, hint: str) -> None:
+    """The one shape of a failure, on standard error. Line breaks of a message would make two lines of it."""
+    say(f"error: {_one_line(message)} ({code})")
+    if hint:
+        say(_one_line(hint))
+
+
+def code_of(error: Exception) -> str:
+    """The code of an error that has only a name: `ServerUnreachable` is `server_unreachable`."""
+    return re.sub(r"(?<=.)([A-Z])", r"_\1", type(error).__name__).lower()
+
+
+def show_json(value: Any) -> None:
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def show_list(rows: Sequence[Row], columns: Mapping[str, Column], *, as_json: bool) -> None:
+    """A table with one line for each row, or the rows as a JSON array."""
+    if as_json:
+        return show_json(rows)
+    cells = [[_cell(row, column) for column in columns.values()] for row in rows]
+    table = [[title.upper() for title in columns], *cells]
+    widths = [max(_width(line[index]) for line in table) for index in range(len(columns))]
+    for line in table:
+        padded = [text + " " * (width - _width(text)) for text, width in zip(line, widths, strict=True)]
+        click.echo("  ".join(padded).rstrip())
+    return None
+
+
+def show_object(obj: Row, *, as_json: bool) -> None:
+    """One line for each key, nested ones dotted; or the object as JSON."""
+    if as_json:
+        return show_json(obj)
+    flat = list(_flat(obj, ""))
+    width = max((len(name) for name, _ in flat), default=0)
+    for name, value in flat:
+        click.echo(f"{name:<{width}}  {_text(value)}")
+    return None
+
+
+@contextmanager
+def progress(label: str) -> Iterator[Callable[[float], None]]:
+    """A bar on standard error, moved by calls with 0.0 to 1.0; nothing where that is no terminal."""
+    if not sys.stderr.isatty():
+        yield lambda fraction: None
+        return
+    with click.progressbar(length=1000, label=label, file=sys.stderr) as bar:
+        yield lambda fraction: bar.update(max(0, round(fraction * 1000) - bar.pos))
+
+
+def seconds(key: str) -> Column:
+    """A column of a time on the recording's timeline."""
+    return lambda row: None if row.get(key) is None else format_time(row[key])
+
+
+def size(count: int) -> str:
+    """`734003200` as `700.0 MiB`."""
+    amount = float(count)
+    for unit in ("bytes", "KiB", "MiB", "GiB"):
+        if amount < 1024:
+            return f"{count} bytes" if unit == "bytes" else f"{amount:.1f} {unit}"
+        amount /= 1024
+    return f"{amount:.1f} TiB"
+
+
+def _flat(obj: Row, prefix: str) -> Iterator[tuple[str, Any]]:
+    for key, value in obj.items():
+        if isinstance(value, dict) and value:
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield prefix + key, value
+
+
+def _cell(row: Row, column: Column) -> str:
+    return _text(column(row) if callable(column) else row.get(column))
+
+
+def _text(value: Any) -> str:
+    if value is None or value in ({}, []):
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list | dict):
+        return json.dumps(value, ensure_ascii=False)
+    return _one_line(str(value))
+
+
+def _one_line(text: str) -> str:
+    """Text of others must not move the cursor of the terminal that it is shown on."""
+    return "".join(" " if unicodedata.category(each) in {"Cc", "Zl", "Zp"} else each for each in text)
+
+
+def _width(text: str) -> int:
+    wide = sum(unicodedata.east_asian_width(each) in "WF" for each in text)
+    return len(text) + wide - sum(unicodedata.combining(each) > 0 for each in text)

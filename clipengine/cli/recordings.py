@@ -1,0 +1,135 @@
+"""`clipengine recordings`: what clips are cut from."""
+
+from __future__ import annotations
+
+from itertools import islice
+from pathlib import Path, PurePosixPath
+
+import click
+
+from clipengine.cli import output
+from clipengine.cli.options import (
+    config_option,
+    json_option,
+    limit_option,
+    metadata_of,
+    metadata_option,
+    needs_server,
+    settings_of,
+)
+from clipengine.client import Client, Recording
+from clipengine.stores.build import build_store
+
+_COLUMNS: dict[str, output.Column] = {
+    "recording": "recording_id",
+    "status": "status",
+    "length": output.seconds("duration_seconds"),
+    "created": "created_at",
+    "bucket path": "bucket_path",
+}
+_VIDEO_ENDINGS = {".3gp", ".avi", ".flv", ".ivf", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts"}
+_VIDEO_ENDINGS |= {".mxf", ".ogv", ".ts", ".webm"}
+_AUDIO_ENDINGS = {".flac", ".m4a", ".m4b", ".mka", ".mp3", ".oga", ".ogg", ".opus", ".wav"}
+
+
+@click.group(no_args_is_help=False)
+def recordings() -> None:
+    """Register, list and forget recordings."""
+
+
+@recordings.command()
+@click.argument("bucket_path", required=False)
+@click.option(
+    "--upload", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="Upload this file instead."
+)
+@click.option("--name", help="A name to show.")
+@metadata_option
+@click.option("--wait", is_flag=True, help="Until it has been read.")
+@json_option
+@needs_server
+def add(
+    client: Client,
+    bucket_path: str | None,
+    upload: Path | None,
+    name: str | None,
+    meta: tuple[str, ...],
+    wait: bool,
+    as_json: bool,
+) -> int:
+    """Register the object BUCKET_PATH of the store, or upload a file into it."""
+    if (bucket_path is None) == (upload is None):
+        raise click.UsageError("give either BUCKET_PATH or --upload FILE")
+    if upload is not None and meta:
+        raise click.UsageError("--meta goes with BUCKET_PATH, not with --upload")
+    if upload is not None:
+        recording = client.recordings.upload(upload, name=name)
+    else:
+        recording = client.recordings.add(bucket_path or "", name=name, metadata=metadata_of(meta))
+    if wait:
+        recording = client.recordings.wait(recording.recording_id)
+    output.show_object(recording.raw, as_json=as_json)
+    return _exit_code(recording)
+
+
+@recordings.command("import")
+@click.argument("prefix")
+@click.option("--all", "everything", is_flag=True, help="Also objects whose names do not end as media files do.")
+@click.option("--dry-run", is_flag=True, help="Only list what would be registered.")
+@config_option
+@json_option
+@needs_server
+def import_(client: Client, prefix: str, everything: bool, dry_run: bool, config: Path | None, as_json: bool) -> None:
+    """Register every recording under PREFIX of the store that the settings name. Clips are passed over.
+
+    A recording that is registered already stays the one it is.
+    """
+    store = build_store(settings_of(config))
+    keys = [found.key for found in store.list(prefix) if _is_recording(found.key, everything=everything)]
+    if dry_run:
+        output.show_list([{"bucket_path": key} for key in keys], {"bucket path": "bucket_path"}, as_json=as_json)
+        return
+    rows = [client.recordings.add(key).raw for key in keys]
+    output.show_list(rows, _COLUMNS, as_json=as_json)
+
+
+@recordings.command("list")
+@click.option("--status", type=click.Choice(["processing", "complete", "failed"]), help="Only these.")
+@click.option("--name", help="Only those of this name.")
+@limit_option
+@json_option
+@needs_server
+def list_(client: Client, status: str | None, name: str | None, limit: int, as_json: bool) -> None:
+    """List recordings, newest first."""
+    found = client.recordings.each(status=status, name=name, limit=min(100, limit))
+    output.show_list([recording.raw for recording in islice(found, limit)], _COLUMNS, as_json=as_json)
+
+
+@recordings.command()
+@click.argument("recording_id")
+@json_option
+@needs_server
+def show(client: Client, recording_id: str, as_json: bool) -> None:
+    """Show one recording."""
+    output.show_object(client.recordings.get(recording_id).raw, as_json=as_json)
+
+
+@recordings.command()
+@click.argument("recording_id")
+@click.option("--object", "with_object", is_flag=True, help="Delete its object from the store too.")
+@needs_server
+def rm(client: Client, recording_id: str, with_object: bool) -> None:
+    """Forget a recording; its object stays unless --object is given."""
+    client.recordings.delete(recording_id, object=with_object)
+
+
+def _is_recording(key: str, *, everything: bool) -> bool:
+    path = PurePosixPath(key)
+    made_here = path.parent.name == "clips" and "-clip_" in path.stem
+    return not made_here and (everything or path.suffix.lower() in _VIDEO_ENDINGS | _AUDIO_ENDINGS)
+
+
+def _exit_code(recording: Recording) -> int:
+    if recording.status != "failed" or recording.error is None:
+        return 0
+    output.fail(recording.error.message, recording.error.code, recording.error.hint)
+    return 1

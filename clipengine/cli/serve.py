@@ -1,0 +1,117 @@
+"""`clipengine serve`: the engine and its API in one process, until SIGTERM or SIGINT.
+
+Prints on standard output where it listens, where data lies and how to go on; the last line, `listening on URL`, is
+there once requests are answered. The log goes to standard error. Exit 0 after a stop, within 10 seconds.
+"""
+
+from __future__ import annotations
+
+import logging
+import shlex
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+
+import click
+
+from clipengine import __version__
+from clipengine.api.app import create_app
+from clipengine.cli import logs
+from clipengine.cli.data import make_private
+from clipengine.cli.listening import Server, guard_stop, listen, url_of
+from clipengine.cli.options import config_option, data_option
+from clipengine.engine import Engine
+from clipengine.settings import Settings, load
+
+log = logging.getLogger(__name__)
+
+_ENGINE_STOP_SECONDS = 3.5
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+class _EarlyStop:
+    """Remembers a signal that comes before there is a server to tell."""
+
+    def __init__(self) -> None:
+        self.should_exit = False
+
+    def handle(self, sig: int, frame: FrameType | None) -> None:
+        if not self.should_exit:
+            guard_stop()
+        self.should_exit = True
+
+
+@click.command()
+@config_option
+@click.option("--host", help="The address to listen on.")
+@click.option("--port", type=click.IntRange(0, 65535), help="The port to listen on; 0 takes a free one.")
+@data_option
+@click.option(
+    "--first-key/--no-first-key",
+    default=None,
+    help="Where the ledger has no key yet, make one and print it. [default: on a terminal]",
+)
+def serve(config: Path | None, host: str | None, port: int | None, data: Path | None, first_key: bool | None) -> None:
+    """Run the engine: the API, the encoders and the webhooks, in this one process.
+
+    Everything has a default: without options it listens on http://127.0.0.1:8377 and keeps its data in
+    ./clipengine-data.
+    """
+    settings = load(config, overrides={"server": {"host": host, "port": port}, "data": {"folder": data}})
+    early = _EarlyStop()
+    for each in _SIGNALS:
+        signal.signal(each, early.handle)
+    logs.set_up(settings)
+    make_private(settings.data.folder)
+    engine = Engine.build(settings)
+    try:
+        engine.start()
+        if not early.should_exit:
+            _answer(engine, settings, early, first_key=sys.stdout.isatty() if first_key is None else first_key)
+    finally:
+        engine.stop(timeout=_ENGINE_STOP_SECONDS)
+    log.info("stopped")
+
+
+def _answer(engine: Engine, settings: Settings, early: _EarlyStop, *, first_key: bool) -> None:
+    """Answer requests until a signal."""
+    with listen(settings.server.host, settings.server.port) as listener:
+        url = url_of(listener)
+        key = _first_key(engine) if first_key else None
+
+        def announce() -> None:
+            _greet(settings, settings.server.public_url or url, key)
+            click.echo(f"listening on {url}")
+            sys.stdout.flush()
+            log.info("listening on %s", url)
+
+        server = Server(create_app(engine), on_listening=announce)
+        for each in _SIGNALS:
+            signal.signal(each, server.handle_exit)
+        server.should_exit = server.should_exit or early.should_exit
+        server.run(sockets=[listener])
+
+
+def _first_key(engine: Engine) -> str | None:
+    return None if engine.ledger.keys.list() else engine.ledger.keys.create("first")[1]
+
+
+def _greet(settings: Settings, url: str, key: str | None) -> None:
+    folder = settings.data.folder.resolve()
+    storage = settings.storage
+    objects = (
+        f"s3 {storage.endpoint} {storage.bucket}" if storage.kind == "s3" else str(settings.store_folder.resolve())
+    )
+    made = f'export KEY="$(clipengine keys create NAME --data {shlex.quote(str(folder))})"'
+    lines = [
+        f"clipengine {__version__}",
+        f"  address  {url}",
+        f"  data     {folder}",
+        f"  objects  {objects}",
+        f"  key      {key} (shown this once)" if key else "  key      only its hash is kept; the line below makes one",
+        "Try it:",
+        f"  export KEY={key}" if key else f"  {made}",
+        f'  curl -H "Authorization: Bearer $KEY" -T meeting.mp4 "{url}/v1/recordings/upload?name=meeting.mp4"',
+    ]
+    click.echo("\n".join(lines))

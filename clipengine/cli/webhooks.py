@@ -1,0 +1,62 @@
+"""`clipengine webhooks`: who is told when a clip has ended."""
+
+from __future__ import annotations
+
+from typing import TextIO
+
+import click
+
+from clipengine.cli import output
+from clipengine.cli.options import json_option, needs_server
+from clipengine.client import Client
+
+_COLUMNS: dict[str, output.Column] = {
+    "webhook": "webhook_id",
+    "enabled": "enabled",
+    "url": "url",
+    "events": lambda row: ", ".join(row.get("events") or []),
+    "created": "created_at",
+}
+
+
+@click.group(no_args_is_help=False)
+def webhooks() -> None:
+    """Add, list, test and remove webhook endpoints."""
+
+
+@webhooks.command()
+@click.argument("url")
+@click.option("--event", "events", multiple=True, help="Tell of this event; may be repeated. [default: those of clips]")
+@click.option("--secret-file", type=click.File("r"), help="Sign with the secret in this file; - is standard input.")
+@json_option
+@needs_server
+def add(client: Client, url: str, events: tuple[str, ...], secret_file: TextIO | None, as_json: bool) -> None:
+    """Tell URL of events. The secret that signs them is shown now and never again."""
+    secret = secret_file.read().strip() if secret_file else None
+    webhook = client.webhooks.create(url, events=events or None, secret=secret)
+    output.show_object(webhook.raw, as_json=as_json)
+
+
+@webhooks.command("list")
+@json_option
+@needs_server
+def list_(client: Client, as_json: bool) -> None:
+    """List the endpoints, those of the settings included."""
+    output.show_list([webhook.raw for webhook in client.webhooks.each()], _COLUMNS, as_json=as_json)
+
+
+@webhooks.command()
+@click.argument("webhook_id")
+@needs_server
+def rm(client: Client, webhook_id: str) -> None:
+    """Remove an endpoint; what is still on its way to it is dropped."""
+    client.webhooks.delete(webhook_id)
+
+
+@webhooks.command()
+@click.argument("webhook_id")
+@json_option
+@needs_server
+def test(client: Client, webhook_id: str, as_json: bool) -> None:
+    """Send a test event to an endpoint."""
+    output.show_object(client.webhooks.test(webhook_id), as_json=as_json)
