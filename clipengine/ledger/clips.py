@@ -1,0 +1,261 @@
+"""Clips: the queue, and the state of every clip.
+
+queued -> running -> complete | failed, and back to queued when a claim is given up or a failed clip is retried.
+Every step is `UPDATE … WHERE id AND state AND attempt`: who changes no row has lost the clip to somebody else. A step
+that ends a clip writes its event, its deliveries and its removals in the same transaction.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import peewee
+
+from clipengine.clips.clip import Clip, ClipResult, Recording, Step
+from clipengine.clips.request import ClipRequest, object_key
+from clipengine.errors import (
+    Cancelled,
+    ClipEnded,
+    ClipEngineError,
+    ClipNotFailed,
+    ClipNotFound,
+    QueueFull,
+    RecordingNotComplete,
+    RecordingNotFound,
+)
+from clipengine.ids import new_id
+from clipengine.ledger.database import Database, Row
+from clipengine.ledger.events import Events
+from clipengine.ledger.pages import Page, read_page
+from clipengine.ledger.removals import Removals
+from clipengine.ledger.schema import ClipRow, RecordingRow
+from clipengine.timecode import now_ms
+
+_FRESH = {"state": "queued", "step": "queued", "progress": 0.0, "owner": None}
+
+
+class Clips:
+    def __init__(self, database: Database, events: Events, removals: Removals, max_queued: int) -> None:
+        self._database = database
+        self._events = events
+        self._removals = removals
+        self._max_queued = max_queued
+
+    def create(self, recording: Recording, request: ClipRequest, *, extension: str) -> Clip:
+        """Queue a clip. Its object's key is fixed here.
+
+        Raises QueueFull, RecordingNotFound where the recording was deleted meanwhile, RecordingNotComplete.
+        """
+        clip_id, now = new_id("clip"), now_ms()
+        clip = Clip(
+            clip_id=clip_id,
+            recording_id=recording.recording_id,
+            state="queued",
+            object_key=object_key(recording.bucket_path, request.label, clip_id, extension),
+            created_at=now,
+            **vars(request),
+        )
+        with self._database.transaction():
+            self._check_recording(recording.recording_id)
+            self._check_room()
+            self._database.insert(ClipRow.insert({**vars(clip), "crashes": 0, "next_at": now}))
+            self._database.changed("clip", clip_id)
+        return clip
+
+    def _check_recording(self, id: str) -> None:
+        row = self._database.row(RecordingRow.select(RecordingRow.state).where(RecordingRow.recording_id == id))
+        if row is None:
+            raise RecordingNotFound(f"no recording has the id {id}")
+        if row["state"] != "complete":
+            raise RecordingNotComplete(f"the recording {id} is {row['state']}")
+
+    def _check_room(self) -> None:
+        if self.counts()["queued"] >= self._max_queued:
+            raise QueueFull(f"{self._max_queued} clips are queued, no more are taken for now")
+
+    def get(self, id: str) -> Clip:
+        """Raises ClipNotFound."""
+        return _clip(self._row(id))
+
+    def list(
+        self,
+        *,
+        limit: int,
+        cursor: str | None = None,
+        recording_id: str | None = None,
+        status: str | None = None,
+        label: str | None = None,
+        created_after: int | None = None,
+        created_before: int | None = None,
+    ) -> Page[Clip]:
+        """Newest first. `status` is the API's word (processing, complete, failed), `label` is the whole label.
+
+        `created_after` is inclusive, `created_before` is not (ms).
+        """
+        query: Any = ClipRow.select()
+        if recording_id is not None:
+            query = query.where(ClipRow.recording_id == recording_id)
+        if status is not None:
+            query = query.where(ClipRow.status == status)
+        if label is not None:
+            query = query.where(ClipRow.label == label)
+        if created_after is not None:
+            query = query.where(ClipRow.created_at >= created_after)
+        if created_before is not None:
+            query = query.where(ClipRow.created_at < created_before)
+        return read_page(
+            self._database,
+            query,
+            created_at=ClipRow.created_at,
+            ident=ClipRow.clip_id,
+            limit=limit,
+            cursor=cursor,
+            make=_clip,
+        )
+
+    def claim(self, owner: str) -> Clip | None:
+        """The clip to cut next, now running as a new attempt of `owner`, or None.
+
+        Higher priority first, then older. Two callers never get the same attempt.
+        """
+        best = ClipRow.select(ClipRow.clip_id).where(ClipRow.state == "queued", ClipRow.next_at <= now_ms())
+        best = best.order_by(ClipRow.priority.desc(), ClipRow.created_at, ClipRow.clip_id).limit(1)
+        with self._database.session():
+            if self._database.row(best) is None:  # without the writer's lock: most calls find nothing
+                return None
+            with self._database.transaction():
+                row = self._database.row(best)
+                if row is None:
+                    return None
+                running = {"state": "running", "step": "reading", "progress": 0.0, "owner": owner}
+                update = ClipRow.update({**running, "attempt": ClipRow.attempt + 1})
+                if not self._database.change(
+                    update.where(ClipRow.clip_id == row["clip_id"], ClipRow.state == "queued")
+                ):
+                    return None
+                self._database.changed("clip", row["clip_id"])
+                return self.get(row["clip_id"])
+
+    def progress(self, id: str, attempt: int, *, step: Step, progress: float) -> bool:
+        """Note how far the attempt is. False: it has lost its claim (cancelled, deleted), stop.
+
+        Cheap: no event, and the disk is not waited for. Listeners are told.
+        """
+        with self._database.transaction(durable=False):
+            return self._leave(id, "running", attempt, {"step": step, "progress": progress})
+
+    def complete(self, id: str, attempt: int, result: ClipResult) -> bool:
+        """`running` to `complete`, with its event. False: the claim was lost, and what was stored has to go."""
+        values = {"state": "complete", "progress": 1.0, "result": vars(result), "error": None}
+        with self._database.transaction():
+            return self._end(id, "running", attempt, values)
+
+    def fail(self, id: str, attempt: int, error: ClipEngineError) -> bool:
+        """`running` to `failed`, with its event; what was stored is removed. False: the claim was lost."""
+        with self._database.transaction():
+            return self._fail(id, "running", attempt, error)
+
+    def requeue(
+        self, id: str, attempt: int, *, delay_ms: int = 0, crashed: bool = False, uncounted: bool = False
+    ) -> bool:
+        """`running` back to `queued`, due after `delay_ms`. False: the claim was lost.
+
+        `crashed` counts towards `crashes`, except where `uncounted` says that it was this engine's own restart.
+        """
+        values: dict[str, Any] = {**_FRESH, "next_at": now_ms() + delay_ms}
+        if crashed and not uncounted:
+            values["crashes"] = ClipRow.crashes + 1
+        with self._database.transaction():
+            return self._leave(id, "running", attempt, values)
+
+    def crashes(self, id: str) -> int:
+        """How often cutting the clip killed its decoder since it was made or retried. Raises ClipNotFound."""
+        return int(self._row(id)["crashes"])
+
+    def cancel(self, id: str) -> Clip:
+        """`queued` or `running` to `failed` with the code `cancelled`, at once, with its event.
+
+        Raises ClipEnded where it has ended before, and ClipNotFound.
+        """
+        with self._database.transaction():
+            clip = self.get(id)
+            if clip.ended or not self._fail(id, clip.state, clip.attempt, Cancelled("The clip was cancelled.")):
+                raise ClipEnded(f"the clip {id} is {clip.state}")
+            return self.get(id)
+
+    def retry(self, id: str) -> Clip:
+        """`failed` to `queued`, as the same clip. Raises ClipNotFailed, ClipNotFound, QueueFull."""
+        values = {**_FRESH, "error": None, "completed_at": None, "crashes": 0, "next_at": now_ms()}
+        with self._database.transaction():
+            clip = self.get(id)
+            if clip.state != "failed":
+                raise ClipNotFailed(f"the clip {id} is {clip.state if clip.ended else 'processing'}")
+            self._check_room()
+            self._leave(id, "failed", clip.attempt, values)
+            self._removals.drop(clip.object_key)
+            self._removals.drop(clip.poster_key)
+            return self.get(id)
+
+    def delete(self, id: str) -> Clip:
+        """Forget the clip and have its objects removed; one that has not ended is cancelled first, with its event.
+
+        Returns what it was at the end. Raises ClipNotFound.
+        """
+        with self._database.transaction():
+            clip = self.get(id)
+            if not clip.ended:
+                clip = self.cancel(id)
+            self._database.change(ClipRow.delete().where(ClipRow.clip_id == id))
+            self._removals.add_clip(clip)
+            self._database.changed("clip", id)
+            return clip
+
+    def requeue_orphans(self, owner: str) -> int:
+        """Queue again what other owners were cutting when they died, uncounted; how many clips those were."""
+        orphaned = (ClipRow.state == "running") & (ClipRow.owner != owner)
+        with self._database.transaction():
+            for row in self._database.rows(ClipRow.select(ClipRow.clip_id).where(orphaned)):
+                self._database.changed("clip", row["clip_id"])
+            return self._database.change(ClipRow.update({**_FRESH, "next_at": now_ms()}).where(orphaned))
+
+    def counts(self) -> dict[str, int]:
+        """How many clips are `queued` and how many are `running`."""
+        query = ClipRow.select(ClipRow.state, peewee.fn.COUNT(ClipRow.clip_id).alias("number"))
+        query = query.where(ClipRow.state.in_(("queued", "running"))).group_by(ClipRow.state)
+        return {"queued": 0, "running": 0} | {row["state"]: row["number"] for row in self._database.rows(query)}
+
+    def _leave(self, id: str, state: str, attempt: int, values: dict[str, Any]) -> bool:
+        """The one way out of a state: only for who holds this attempt in this state."""
+        update = ClipRow.update(values)
+        if not self._database.change(
+            update.where(ClipRow.clip_id == id, ClipRow.state == state, ClipRow.attempt == attempt)
+        ):
+            return False
+        self._database.changed("clip", id)
+        return True
+
+    def _end(self, id: str, state: str, attempt: int, values: dict[str, Any]) -> bool:
+        ended = {**values, "step": None, "owner": None, "completed_at": now_ms()}
+        if not self._leave(id, state, attempt, ended):
+            return False
+        self._events.clip_ended(self.get(id))
+        return True
+
+    def _fail(self, id: str, state: str, attempt: int, error: ClipEngineError) -> bool:
+        if not self._end(id, state, attempt, {"state": "failed", "error": error.to_object()}):
+            return False
+        self._removals.add_clip(self.get(id))
+        return True
+
+    def _row(self, id: str) -> Row:
+        row = self._database.row(ClipRow.select().where(ClipRow.clip_id == id))
+        if row is None:
+            raise ClipNotFound(f"no clip has the id {id}")
+        return row
+
+
+def _clip(row: Row) -> Clip:
+    values = {name: row[name] for name in Clip.__dataclass_fields__}
+    if row["result"] is not None:
+        values["result"] = ClipResult(**row["result"])
+    return Clip(**values)

@@ -1,0 +1,257 @@
+"""The connection to the ledger's file: pragmas, sessions, transactions, and who is told after a commit.
+
+Owns everything that is special about SQLite. Refuses to hold a cursor: what is read is fetched before it is returned,
+so that no reader is left open behind a slow client. Every error of the driver leaves here as one of ours.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sqlite3
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import peewee
+
+from clipengine.errors import ClipEngineError, DiskFull, Internal, StorageUnavailable
+
+logger = logging.getLogger(__name__)
+
+Kind = Literal["clip", "recording", "delivery", "removal"]
+Listener = Callable[[str, str], None]
+Row = dict[str, Any]
+
+BUSY_SECONDS = 10
+_IDLE_CONNECTIONS = 16
+_PRAGMAS = {
+    "journal_mode": "wal",
+    "synchronous": "full",
+    "foreign_keys": 1,
+    "wal_autocheckpoint": 1000,
+    "journal_size_limit": 64 * 1024 * 1024,
+}
+
+
+class _Connections(peewee.SqliteDatabase):
+    """Connections go back to a shelf instead of being closed.
+
+    Opening one costs more than most queries, and closing the last one of a file makes SQLite checkpoint and delete
+    its WAL. A connection on the shelf has no transaction, so it holds nothing back.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._shelf: list[sqlite3.Connection] = []
+        self._shelf_lock = threading.Lock()
+        self._open = True
+        super().__init__(
+            str(path),
+            pragmas=_PRAGMAS,
+            lock_type="IMMEDIATE",
+            timeout=BUSY_SECONDS,
+            autoconnect=False,
+            check_same_thread=False,  # one thread at a time uses it, but not always the same one
+        )
+
+    def _connect(self) -> sqlite3.Connection:
+        with self._shelf_lock:
+            if not self._open:
+                raise sqlite3.OperationalError("the ledger is closed")
+            if self._shelf:
+                return self._shelf.pop()
+        return cast(sqlite3.Connection, super()._connect())  # type: ignore[misc]
+
+    def _close(self, conn: sqlite3.Connection) -> None:
+        if conn.in_transaction:
+            conn.rollback()
+        with self._shelf_lock:
+            if self._open and len(self._shelf) < _IDLE_CONNECTIONS:
+                self._shelf.append(conn)
+                return
+        conn.close()
+
+    def shut(self) -> None:
+        with self._shelf_lock:
+            self._open = False
+            shelf, self._shelf = self._shelf, []
+        for conn in shelf:
+            conn.close()
+
+
+class _Pending(threading.local):
+    """What this thread's open transaction has changed, in order."""
+
+    def __init__(self) -> None:
+        self.changes: list[tuple[str, str]] = []
+
+
+class Database:
+    """One file of SQLite. Safe to use from any thread of the process that opened it, and from no other process."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._connections = _Connections(path)
+        self._pending = _Pending()
+        self._listeners: list[Listener] = []
+        self._pid = os.getpid()
+        # SQLite lets waiting writers poll with growing sleeps; in this process they queue here instead.
+        self._writer = threading.Lock()
+
+    def close(self) -> None:
+        self._connections.shut()
+
+    def on_change(self, listener: Listener) -> None:
+        self._listeners.append(listener)
+
+    @contextmanager
+    def session(self) -> Iterator[None]:
+        """One connection for this thread. Inside another session, that one is used."""
+        if os.getpid() != self._pid:
+            raise Internal("the ledger was opened by another process; a child never shares its connection")
+        if not self._connections.is_closed():
+            yield
+            return
+        with _translated():
+            self._connections.connect()
+        try:
+            yield
+        finally:
+            self._connections.close()
+
+    @contextmanager
+    def transaction(self, *, durable: bool = True) -> Iterator[None]:
+        """`BEGIN IMMEDIATE` to `COMMIT`; inside another transaction, a savepoint of it.
+
+        `durable=False` commits without waiting for the disk: a power cut may undo it, but never what was committed
+        durably before or after. It has no effect inside another transaction.
+        """
+        with self.session():
+            if self._connections.in_transaction():
+                with self._savepoint():
+                    yield
+                return
+            if not self._writer.acquire(timeout=BUSY_SECONDS):
+                raise StorageUnavailable(f"the ledger was busy for {BUSY_SECONDS} s", hint=_BUSY_HINT)
+            try:
+                with self._outermost(durable):
+                    yield
+            finally:
+                self._writer.release()
+                changes, self._pending.changes = self._pending.changes, []
+        # Only after a commit: an exception has left above.
+        self._tell(changes)
+
+    @contextmanager
+    def _outermost(self, durable: bool) -> Iterator[None]:
+        self._pending.changes = []
+        if not durable:
+            self.run("PRAGMA synchronous = NORMAL")
+        try:
+            with self._atomic():
+                yield
+        finally:
+            if not durable:
+                self.run("PRAGMA synchronous = FULL")
+
+    @contextmanager
+    def _savepoint(self) -> Iterator[None]:
+        mark = len(self._pending.changes)
+        try:
+            with self._atomic():
+                yield
+        except BaseException:
+            del self._pending.changes[mark:]
+            raise
+
+    @contextmanager
+    def _atomic(self) -> Iterator[None]:
+        block = self._connections.atomic("IMMEDIATE")
+        with _translated():
+            block.__enter__()
+        try:
+            yield
+        except BaseException:
+            try:
+                block.__exit__(*sys.exc_info())
+            except peewee.PeeweeException as error:
+                # SQLite has rolled back by itself (a full disk does that); the first error is the one to tell.
+                logger.debug("rollback: %s", error)
+            raise
+        with _translated():
+            block.__exit__(None, None, None)
+
+    def changed(self, kind: Kind, ident: str) -> None:
+        """Note a change; listeners hear of it after the commit, once. Call it inside a transaction."""
+        if (kind, ident) not in self._pending.changes:
+            self._pending.changes.append((kind, ident))
+
+    def _tell(self, changes: list[tuple[str, str]]) -> None:
+        for kind, ident in changes:
+            for listener in self._listeners:
+                try:
+                    listener(kind, ident)
+                except Exception:
+                    logger.exception("a listener failed on %s %s", kind, ident)
+
+    def rows(self, query: peewee.BaseQuery) -> list[Row]:
+        """All rows of a SELECT."""
+        with self.session(), _translated():
+            return list(query.dicts().execute(self._connections))
+
+    def row(self, query: peewee.BaseQuery) -> Row | None:
+        """The first row of a SELECT, None where there is none."""
+        found = self.rows(query)
+        return found[0] if found else None
+
+    def change(self, query: peewee.BaseQuery) -> int:
+        """Run an UPDATE or a DELETE; how many rows it touched decides who won a race."""
+        with self.session(), _translated():
+            return int(query.execute(self._connections))
+
+    def insert(self, query: peewee.Insert) -> Any:
+        """Run an INSERT; the new row's number where the table counts them."""
+        with self.session(), _translated():
+            return query.execute(self._connections)
+
+    def run(self, sql: str, params: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+        """Plain SQL, for migrations and pragmas."""
+        with self.session(), _translated():
+            cursor = cast(sqlite3.Cursor, self._connections.execute_sql(sql, params))  # type: ignore[no-untyped-call]
+            try:
+                return list(cursor.fetchall())
+            finally:
+                cursor.close()
+
+
+_BUSY_HINT = "Something else holds the database of the data folder; send the same request again."
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except peewee.PeeweeException as error:
+        original = getattr(error, "orig", None)
+        raise translate(original if isinstance(original, sqlite3.Error) else error) from error
+    except sqlite3.Error as error:
+        raise translate(error) from error
+
+
+def translate(error: Exception) -> ClipEngineError:
+    """An error of the driver as one of ours. A violated constraint stays a defect: `Internal`."""
+    code = getattr(error, "sqlite_errorcode", None)
+    primary = code & 0xFF if isinstance(code, int) else None
+    if primary == sqlite3.SQLITE_FULL:
+        return DiskFull("the disk of the ledger is full", hint="Free space on the disk of the data folder.")
+    if primary in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return StorageUnavailable(f"the ledger was busy for {BUSY_SECONDS} s", hint=_BUSY_HINT)
+    if isinstance(error, sqlite3.OperationalError | sqlite3.DatabaseError) and not isinstance(
+        error, sqlite3.IntegrityError | sqlite3.ProgrammingError
+    ):
+        hint = "Check the disk of the data folder, its owner and its free space."
+        return StorageUnavailable(f"the ledger cannot be used: {error}", hint=hint)
+    return Internal(f"the ledger refused a change: {error}")

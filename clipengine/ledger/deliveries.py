@@ -1,0 +1,267 @@
+"""Deliveries: one row for each event and each receiver of it, sent until it is taken or given up.
+
+Delivered at least once: a row is marked before it is sent and settled after, so a crash between repeats it with the
+same event id. Receivers do not wait for each other: what is due is handed out one per target.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import peewee
+
+from clipengine.errors import DeliveryNotFound, WebhookNotFound
+from clipengine.ids import new_id
+from clipengine.ledger.database import Database, Row
+from clipengine.ledger.endpoints import Endpoints
+from clipengine.ledger.events import Events
+from clipengine.ledger.pages import Page, read_page
+from clipengine.ledger.schema import AttemptRow, DeliveryRow, EventRow
+from clipengine.timecode import now_ms
+
+Outcome = Literal["delivered", "retry", "failed"]
+DeliveryStatus = Literal["pending", "sending", "delivered", "failed"]
+
+# An endpoint that has failed for so long without one success is disabled.
+DISABLE_AFTER_MS = 5 * 24 * 3600 * 1000
+_GONE = 410
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """`endpoint_id` None: the clip's own webhook_url. `attempt` counts those begun; `next_at` None: no more is due."""
+
+    delivery_id: str
+    event_id: str
+    event_type: str
+    clip_id: str | None
+    recording_id: str | None
+    endpoint_id: str | None
+    url: str
+    target: str
+    secrets: list[str] = field(repr=False)
+    body: bytes = field(repr=False)
+    attempt: int
+    status: DeliveryStatus
+    created_at: int
+    next_at: int | None
+    last_status_code: int | None
+    last_error: str | None
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One try of a delivery, as it went."""
+
+    attempt: int
+    at: int
+    outcome: Outcome
+    status_code: int | None
+    error: str | None
+    duration_ms: int
+
+
+class Deliveries:
+    def __init__(self, database: Database, endpoints: Endpoints, events: Events, default_secret: str) -> None:
+        self._database = database
+        self._endpoints = endpoints
+        self._events = events
+        self._default_secret = default_secret
+
+    def claim_due(self, *, busy: Iterable[str] = (), limit: int = 1, owner: str = "") -> list[Delivery]:
+        """Up to `limit` deliveries that are due, longest due first, one per target and none to a target in `busy`.
+
+        They are marked as being sent by `owner` until `record` settles them.
+        """
+        skip = set(busy)
+        now = now_ms()
+        with self._database.session():
+            # Look before taking the writer's lock: most calls find nothing.
+            waiting = [(at, target) for target, at in self._waiting() if at <= now and target not in skip]
+            if not waiting:
+                return []
+            with self._database.transaction():
+                taken = [self._take(target, now, owner) for _, target in sorted(waiting)[:limit]]
+        return [delivery for delivery in taken if delivery is not None]
+
+    def _waiting(self) -> list[tuple[str, int]]:
+        """Each target that something is pending for, with the time when its first is due."""
+        found: list[tuple[str, int]] = []
+        pending = DeliveryRow.select(DeliveryRow.target, DeliveryRow.next_at).where(DeliveryRow.status == "pending")
+        pending = pending.order_by(DeliveryRow.target, DeliveryRow.next_at).limit(1)
+        # One seek in the index per target, however many deliveries wait for one that is down.
+        row = self._database.row(pending)
+        while row is not None:
+            found.append((row["target"], row["next_at"]))
+            row = self._database.row(pending.where(DeliveryRow.target > row["target"]))
+        return found
+
+    def _take(self, target: str, now: int, owner: str) -> Delivery | None:
+        due = DeliveryRow.select(DeliveryRow.delivery_id).where(
+            DeliveryRow.status == "pending", DeliveryRow.target == target, DeliveryRow.next_at <= now
+        )
+        row = self._database.row(due.order_by(DeliveryRow.next_at, DeliveryRow.delivery_id).limit(1))
+        if row is None:
+            return None
+        marked = DeliveryRow.update(status="sending", owner=owner, attempt=DeliveryRow.attempt + 1).where(
+            DeliveryRow.delivery_id == row["delivery_id"], DeliveryRow.status == "pending"
+        )
+        return self.get(row["delivery_id"]) if self._database.change(marked) else None
+
+    def record(
+        self,
+        delivery_id: str,
+        *,
+        outcome: Outcome,
+        status_code: int | None,
+        error: str | None,
+        duration_ms: int,
+        next_at: int | None = None,
+    ) -> bool:
+        """Settle the attempt under way. False where none is (it was freed meanwhile).
+
+        A 410, or five days of failures only, disables the endpoint; then nothing is tried again.
+        """
+        now = now_ms()
+        with self._database.transaction():
+            row = self._database.row(DeliveryRow.select().where(DeliveryRow.delivery_id == delivery_id))
+            if row is None or row["status"] != "sending":
+                return False
+            if row["endpoint_id"] is not None:
+                usable = self._judge(row["endpoint_id"], outcome, status_code, now)
+                outcome = "failed" if outcome == "retry" and not usable else outcome
+            values: dict[str, Any] = {
+                "status": "pending" if outcome == "retry" else outcome,
+                "next_at": (now if next_at is None else next_at) if outcome == "retry" else None,
+                "owner": None,
+                "last_status_code": status_code,
+                "last_error": error,
+            }
+            self._database.change(
+                DeliveryRow.update(values).where(
+                    DeliveryRow.delivery_id == delivery_id,
+                    DeliveryRow.status == "sending",
+                    DeliveryRow.attempt == row["attempt"],
+                )
+            )
+            attempt = Attempt(row["attempt"], now, outcome, status_code, error, duration_ms)
+            self._database.insert(AttemptRow.insert({"delivery_id": delivery_id, **vars(attempt)}))
+            self._database.changed("delivery", delivery_id)
+        return True
+
+    def _judge(self, endpoint_id: str, outcome: Outcome, status_code: int | None, now: int) -> bool:
+        """Note how the endpoint did; whether it may be tried again."""
+        endpoint = self._endpoints.find(endpoint_id)
+        if endpoint is None or not endpoint.enabled:
+            return False
+        if outcome == "delivered":
+            self._endpoints.note_success(endpoint_id)
+            return True
+        self._endpoints.note_failure(endpoint_id, now)
+        reason = None
+        if status_code == _GONE:
+            reason = "it answered 410 Gone"
+        elif endpoint.failing_since is not None and now - endpoint.failing_since >= DISABLE_AFTER_MS:
+            reason = "it has failed for five days"
+        if reason is None:
+            return True
+        if self._endpoints.disable(endpoint_id, reason):
+            self._events.endpoint_disabled(self._endpoints.get(endpoint_id))
+        return False
+
+    def get(self, id: str) -> Delivery:
+        """Raises DeliveryNotFound."""
+        with self._database.session():
+            row = self._database.row(self._rows().where(DeliveryRow.delivery_id == id))
+            if row is None:
+                raise DeliveryNotFound(f"no delivery has the id {id}")
+            return self._delivery(row)
+
+    def attempts(self, id: str) -> list[Attempt]:
+        """The delivery's tries, oldest first."""
+        query = AttemptRow.select().where(AttemptRow.delivery_id == id).order_by(AttemptRow.id)
+        return [
+            Attempt(**{name: row[name] for name in Attempt.__dataclass_fields__}) for row in self._database.rows(query)
+        ]
+
+    def list(
+        self, *, endpoint_id: str | None = None, clip_id: str | None = None, limit: int, cursor: str | None = None
+    ) -> Page[Delivery]:
+        query = self._rows()
+        if endpoint_id is not None:
+            query = query.where(DeliveryRow.endpoint_id == endpoint_id)
+        if clip_id is not None:
+            query = query.where(DeliveryRow.clip_id == clip_id)
+        with self._database.session():
+            return read_page(
+                self._database,
+                query,
+                created_at=DeliveryRow.created_at,
+                ident=DeliveryRow.delivery_id,
+                limit=limit,
+                cursor=cursor,
+                make=self._delivery,
+            )
+
+    def redeliver(self, id: str) -> Delivery:
+        """A new delivery of the same event to the same receiver, due now. The receiver sees the same event id.
+
+        Raises DeliveryNotFound, and WebhookNotFound where the endpoint was deleted.
+        """
+        now = now_ms()
+        with self._database.transaction():
+            old = self.get(id)
+            if old.endpoint_id is not None and self._endpoints.find(old.endpoint_id) is None:
+                raise WebhookNotFound(f"the webhook {old.endpoint_id} of this delivery was deleted")
+            again = {
+                name: getattr(old, name)
+                for name in ("event_id", "event_type", "clip_id", "recording_id", "endpoint_id", "url", "target")
+            }
+            fresh = new_id("dlv")
+            self._database.insert(
+                DeliveryRow.insert(
+                    {
+                        **again,
+                        "delivery_id": fresh,
+                        "status": "pending",
+                        "attempt": 0,
+                        "created_at": now,
+                        "next_at": now,
+                    }
+                )
+            )
+            self._database.changed("delivery", fresh)
+            return self.get(fresh)
+
+    def release_orphans(self, owner: str) -> int:
+        """Make due again what other owners were sending when they died; how many those were."""
+        orphaned = (DeliveryRow.status == "sending") & (DeliveryRow.owner.is_null() | (DeliveryRow.owner != owner))
+        # The attempt was not recorded, so it is given back: the schedule goes by attempts that happened.
+        freed = DeliveryRow.update(
+            status="pending", owner=None, attempt=DeliveryRow.attempt - 1, next_at=now_ms()
+        ).where(orphaned)
+        with self._database.transaction():
+            return self._database.change(freed)
+
+    def next_due(self) -> int | None:
+        """When the next pending delivery is due, None where none is pending."""
+        row = self._database.row(
+            DeliveryRow.select(peewee.fn.MIN(DeliveryRow.next_at).alias("at")).where(DeliveryRow.status == "pending")
+        )
+        return row["at"] if row else None
+
+    def _rows(self) -> Any:
+        return DeliveryRow.select(DeliveryRow, EventRow.payload).join(
+            EventRow, peewee.JOIN.LEFT_OUTER, on=(EventRow.event_id == DeliveryRow.event_id)
+        )
+
+    def _delivery(self, row: Row) -> Delivery:
+        endpoint = self._endpoints.find(row["endpoint_id"]) if row["endpoint_id"] is not None else None
+        values = {name: row[name] for name in Delivery.__dataclass_fields__ if name in row}
+        values["secrets"] = endpoint.secrets(now_ms()) if endpoint else [self._default_secret]
+        values["body"] = (row["payload"] or "").encode()
+        # An endpoint that has moved gets its old events at its new address.
+        values["url"] = endpoint.url if endpoint else row["url"]
+        return Delivery(**values)

@@ -1,0 +1,136 @@
+"""Events: what has come to an end, in order, each with the webhook body that tells of it, frozen to the byte.
+
+An event and its deliveries are rows of the transaction that made the change, so that none is lost and none is
+invented.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+import peewee
+
+from clipengine.clips.clip import Clip, Recording
+from clipengine.ids import new_id
+from clipengine.ledger.database import Database, Row
+from clipengine.ledger.endpoints import Endpoint, Endpoints
+from clipengine.ledger.schema import DeliveryRow, EventRow, compact_json
+from clipengine.timecode import now_ms, rfc3339
+
+EventType = Literal["clip.ready", "clip.failed", "recording.complete", "recording.failed", "endpoint.disabled"]
+
+
+@dataclass(frozen=True)
+class Event:
+    """`seq` counts upwards without repeating; `payload` is the webhook's body."""
+
+    seq: int
+    event_id: str
+    type: str
+    clip_id: str | None
+    recording_id: str | None
+    payload: dict[str, Any]
+    created_at: int
+
+
+class Events:
+    def __init__(self, database: Database, endpoints: Endpoints, organisation_id: str) -> None:
+        self._database = database
+        self._endpoints = endpoints
+        self._organisation_id = organisation_id
+
+    def after(self, seq: int, *, limit: int = 100) -> list[Event]:
+        """The events after `seq`, oldest first."""
+        query = EventRow.select().where(EventRow.seq > seq).order_by(EventRow.seq).limit(limit)
+        return [_event(row) for row in self._database.rows(query)]
+
+    def last_seq(self) -> int:
+        """The number of the newest event, 0 before the first."""
+        row = self._database.row(EventRow.select(peewee.fn.MAX(EventRow.seq).alias("seq")))
+        return (row["seq"] if row else None) or 0
+
+    def clip_ended(self, clip: Clip) -> None:
+        """`clip.ready` or `clip.failed`. Call it in the transaction that ended the clip."""
+        self._record(
+            "clip.ready" if clip.state == "complete" else "clip.failed",
+            clip.to_object(),
+            clip_id=clip.clip_id,
+            recording_id=clip.recording_id,
+            own_url=clip.webhook_url,
+        )
+
+    def recording_ended(self, recording: Recording) -> None:
+        """`recording.complete` or `recording.failed`. Call it in the transaction that ended the probe."""
+        self._record(
+            "recording.complete" if recording.state == "complete" else "recording.failed",
+            recording.to_object(),
+            recording_id=recording.recording_id,
+        )
+
+    def endpoint_disabled(self, endpoint: Endpoint) -> None:
+        """`endpoint.disabled`, for the endpoints that are left. Call it in the transaction that disabled it."""
+        self._record("endpoint.disabled", endpoint.to_object())
+
+    def _record(
+        self,
+        type: EventType,
+        data: dict[str, Any],
+        *,
+        clip_id: str | None = None,
+        recording_id: str | None = None,
+        own_url: str | None = None,
+    ) -> None:
+        now = now_ms()
+        event_id = new_id("evt")
+        payload = {
+            "event": type,
+            "data": data,
+            "organisation_id": self._organisation_id,
+            "timestamp": rfc3339(now),
+            "id": event_id,
+        }
+        event = {
+            "event_id": event_id,
+            "type": type,
+            "clip_id": clip_id,
+            "recording_id": recording_id,
+            "payload": compact_json(payload),
+            "created_at": now,
+        }
+        self._database.insert(EventRow.insert(event))
+        receivers: list[tuple[str | None, str]] = [
+            (endpoint.webhook_id, endpoint.url) for endpoint in self._endpoints.subscribed(type)
+        ]
+        if own_url is not None:
+            receivers.append((None, own_url))
+        for endpoint_id, url in receivers:
+            delivery_id = new_id("dlv")
+            delivery = {
+                "delivery_id": delivery_id,
+                "event_id": event_id,
+                "event_type": type,
+                "clip_id": clip_id,
+                "recording_id": recording_id,
+                "endpoint_id": endpoint_id,
+                "url": url,
+                "target": endpoint_id or target_of(url),
+                "status": "pending",
+                "attempt": 0,
+                "created_at": now,
+                "next_at": now,
+            }
+            self._database.insert(DeliveryRow.insert(delivery))
+            self._database.changed("delivery", delivery_id)
+
+
+def target_of(url: str) -> str:
+    """Whom a clip's own address belongs to: its scheme, host and port."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2].lower()}"
+
+
+def _event(row: Row) -> Event:
+    return Event(**{**row, "payload": json.loads(row["payload"])})

@@ -1,0 +1,92 @@
+"""The ledger's file: made whole or not at all, and refused rather than recreated where it is damaged."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+
+from clipengine.errors import StartupError, StorageError
+from clipengine.ledger.database import Database
+from clipengine.ledger.migrations import RESTORE_HINT, begin, migrate
+
+_MAGIC = b"SQLite format 3\x00"
+_HEADER_BYTES = 100
+
+
+def open_file(path: Path) -> Database:
+    """The database at `path` with the newest schema; a new one where no file is there.
+
+    Raises SchemaTooNew, and StartupError where the file is damaged, no ledger, or cannot be read or written.
+    """
+    try:
+        if not path.exists():
+            _make(path)
+        _check_header(path)
+    except OSError as error:
+        raise StartupError(f"the ledger {path} cannot be opened: {error.strerror}", hint=_ACCESS_HINT) from error
+    database = Database(path)
+    try:
+        with database.session():
+            _check_whole(database)
+            migrate(database)
+    except StorageError as error:
+        database.close()
+        raise StartupError(f"the ledger {path} cannot be opened: {error.message}", hint=RESTORE_HINT) from error
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+_ACCESS_HINT = "Check that the data folder belongs to this user and lies on a local disk."
+
+
+def _make(path: Path) -> None:
+    """Make the file beside its place and move it there complete, so that an empty file is always a damaged one."""
+    for tail in ("-wal", "-shm", "-journal"):
+        left = path.with_name(path.name + tail)
+        if left.exists():
+            raise StartupError(f"{path} is missing, but {left.name} is still there", hint=RESTORE_HINT)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}.new")
+    try:
+        os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        database = Database(draft)
+        try:
+            begin(database)
+            migrate(database)
+        finally:
+            database.close()
+        try:
+            os.link(draft, path)  # unlike a rename, this never replaces what another process was quicker to make
+        except FileExistsError:
+            return
+    finally:
+        draft.unlink(missing_ok=True)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _check_header(path: Path) -> None:
+    with path.open("rb") as file:
+        header = file.read(_HEADER_BYTES)
+    if len(header) < _HEADER_BYTES or not header.startswith(_MAGIC):
+        raise StartupError(f"{path} is damaged: it is no database", hint=RESTORE_HINT)
+
+
+def _check_whole(database: Database) -> None:
+    """Refuse a file that ends before its last page does.
+
+    After a crash the WAL still holds pages that the file lacks; they are brought home first. Where another process
+    reads, they may have to stay, and the file cannot be judged.
+    """
+    busy, in_wal, moved = database.run("PRAGMA wal_checkpoint(PASSIVE)")[0]
+    if busy or in_wal != moved:
+        return
+    pages, size = database.run("PRAGMA page_count")[0][0], database.run("PRAGMA page_size")[0][0]
+    if database.path.stat().st_size < pages * size:
+        raise StartupError(f"{database.path} is damaged: it is cut off", hint=RESTORE_HINT)

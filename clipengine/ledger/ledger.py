@@ -1,0 +1,94 @@
+"""The ledger: one file that says where everything stands, and the parts that read and write it.
+
+The file is the truth: queues and processes are rebuilt from it. It is opened or refused, never recreated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from clipengine.ledger.clips import Clips
+from clipengine.ledger.database import Database
+from clipengine.ledger.deliveries import Deliveries
+from clipengine.ledger.endpoints import Endpoints
+from clipengine.ledger.events import Events
+from clipengine.ledger.file import open_file
+from clipengine.ledger.idempotency import Idempotency
+from clipengine.ledger.keys import Keys
+from clipengine.ledger.recordings import Recordings
+from clipengine.ledger.removals import Removals
+from clipengine.ledger.schema import MetaRow
+from clipengine.timecode import now_ms
+
+
+class Ledger:
+    """Every part opens a session by itself where none is open; `session` and `transaction` group calls of one thread.
+
+    Every method may raise StorageUnavailable (somebody else holds the file, the disk fails) and DiskFull; what was
+    under way is then undone as a whole.
+    """
+
+    def __init__(self, database: Database, *, key_prefix: str, organisation_id: str, max_queued: int) -> None:
+        self._database = database
+        self._default_secret = _default_secret(database)
+        self.keys = Keys(database, key_prefix)
+        self.endpoints = Endpoints(database)
+        self.events = Events(database, self.endpoints, organisation_id)
+        self.deliveries = Deliveries(database, self.endpoints, self.events, self._default_secret)
+        self.removals = Removals(database)
+        self.recordings = Recordings(database, self.events)
+        self.clips = Clips(database, self.events, self.removals, max_queued)
+        self.idempotency = Idempotency(database)
+
+    @classmethod
+    def open(cls, path: Path, *, key_prefix: str, organisation_id: str, max_queued: int) -> Ledger:
+        """Open the ledger at `path`, making it where nothing is there, and bring it to the newest schema.
+
+        Raises SchemaTooNew where a later version has written it, StartupError where it is damaged or something else.
+        """
+        database = open_file(path)
+        try:
+            return cls(database, key_prefix=key_prefix, organisation_id=organisation_id, max_queued=max_queued)
+        except BaseException:
+            database.close()
+            raise
+
+    def close(self) -> None:
+        """Close the file. Sessions of other threads that are still open close theirs when they end."""
+        self._database.close()
+
+    def session(self) -> AbstractContextManager[None]:
+        """One connection for the calls of this thread inside the block. Re-entrant."""
+        return self._database.session()
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """All calls of this thread inside the block, or none of them. Inside another one, a part that can fail alone.
+
+        It holds the one writer's place of the file: keep it short, do no I/O inside.
+        """
+        return self._database.transaction()
+
+    def check_writable(self) -> None:
+        """Prove that the ledger can be written. Raises StorageUnavailable or DiskFull."""
+        now = str(now_ms())
+        with self._database.transaction(durable=False):
+            self._database.change(MetaRow.delete().where(MetaRow.name == "checked_at"))
+            self._database.insert(MetaRow.insert(name="checked_at", value=now))
+
+    def on_change(self, listener: Callable[[str, str], None]) -> None:
+        """Have `listener(kind, id)` called after every commit that changed something, on the thread that committed.
+
+        `kind` is "clip", "recording", "delivery" or "removal". A listener must be quick; what it raises is logged.
+        """
+        self._database.on_change(listener)
+
+    def default_secret(self) -> str:
+        """The secret that signs what goes to a clip's own webhook_url; made with the file."""
+        return self._default_secret
+
+
+def _default_secret(database: Database) -> str:
+    row = database.row(MetaRow.select().where(MetaRow.name == "default_secret"))
+    return str(row["value"]) if row else ""

@@ -1,0 +1,211 @@
+"""The schema's history: ordered, numbered steps, each run once in a transaction of its own.
+
+A step, once released, is never changed: a later one corrects it. Steps are plain SQL, so that they do not move when
+the models of `schema` do.
+"""
+
+from __future__ import annotations
+
+import base64
+import secrets
+from collections.abc import Callable, Sequence
+
+from clipengine.errors import SchemaTooNew, StartupError
+from clipengine.ledger.database import Database
+
+Migration = Callable[[Database], None]
+
+
+def migration_1(database: Database) -> None:
+    """Keys, recordings, clips, removals, events, webhooks, idempotency."""
+    for statement in _TABLES_1 + _INDEXES_1:
+        database.run(statement)
+    secret = "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
+    database.run("INSERT INTO meta (name, value) VALUES (?, ?)", ("default_secret", secret))
+
+
+MIGRATIONS: tuple[Migration, ...] = (migration_1,)
+
+
+def migrate(database: Database, migrations: Sequence[Migration] = MIGRATIONS) -> int:
+    """Bring the file to the newest schema and return its version.
+
+    Raises SchemaTooNew where a later version of the engine has written the file, StartupError where the file is a
+    database but no ledger.
+    """
+    while True:
+        with database.transaction():
+            version = schema_version(database)
+            if version > len(migrations):
+                raise SchemaTooNew(
+                    f"{database.path} has schema version {version}, this version knows up to {len(migrations)}"
+                )
+            if version == len(migrations):
+                return version
+            migrations[version](database)
+            database.run("UPDATE meta SET value = ? WHERE name = 'schema_version'", (str(version + 1),))
+
+
+def begin(database: Database) -> None:
+    """Lay down the version row of a file that was just made."""
+    with database.transaction():
+        database.run("CREATE TABLE meta (name TEXT NOT NULL PRIMARY KEY, value TEXT NOT NULL)")
+        database.run("INSERT INTO meta (name, value) VALUES ('schema_version', '0')")
+
+
+def schema_version(database: Database) -> int:
+    """The number of the last migration that the file has seen. Raises StartupError where it is no ledger."""
+    known = database.run("SELECT name FROM sqlite_master WHERE type = 'table' AND name = 'meta'")
+    row = database.run("SELECT value FROM meta WHERE name = 'schema_version'") if known else []
+    if not row or not str(row[0][0]).isdigit():
+        raise StartupError(f"{database.path} is a database, but not a ledger of clipengine", hint=RESTORE_HINT)
+    return int(row[0][0])
+
+
+RESTORE_HINT = (
+    "Restore the file from a backup, or name another data folder with --data; it is never recreated by itself."
+)
+
+_TABLES_1 = (
+    """CREATE TABLE api_keys (
+        key_id TEXT NOT NULL PRIMARY KEY,
+        name TEXT NOT NULL,
+        scopes TEXT NOT NULL,
+        sha256 TEXT NOT NULL,
+        created_at BIGINT NOT NULL,
+        last_used_at BIGINT,
+        revoked_at BIGINT
+    )""",
+    """CREATE TABLE recordings (
+        recording_id TEXT NOT NULL PRIMARY KEY,
+        state TEXT NOT NULL CHECK (state IN ('processing', 'complete', 'failed')),
+        bucket_path TEXT NOT NULL,
+        etag TEXT NOT NULL,
+        file_size_bytes BIGINT NOT NULL,
+        created_at BIGINT NOT NULL,
+        completed_at BIGINT,
+        name TEXT,
+        metadata TEXT NOT NULL,
+        facts TEXT,
+        error TEXT,
+        owner TEXT,
+        attempts INTEGER NOT NULL,
+        next_at BIGINT NOT NULL
+    )""",
+    """CREATE TABLE clips (
+        clip_id TEXT NOT NULL PRIMARY KEY,
+        recording_id TEXT NOT NULL REFERENCES recordings (recording_id),
+        label TEXT NOT NULL,
+        start_seconds DOUBLE PRECISION NOT NULL,
+        end_seconds DOUBLE PRECISION NOT NULL,
+        state TEXT NOT NULL CHECK (state IN ('queued', 'running', 'complete', 'failed')),
+        status TEXT GENERATED ALWAYS AS
+            (CASE WHEN state IN ('queued', 'running') THEN 'processing' ELSE state END) STORED,
+        object_key TEXT NOT NULL,
+        created_at BIGINT NOT NULL,
+        completed_at BIGINT,
+        progress DOUBLE PRECISION NOT NULL,
+        step TEXT,
+        profile TEXT NOT NULL,
+        priority INTEGER NOT NULL,
+        metadata TEXT NOT NULL,
+        attempt INTEGER NOT NULL,
+        error TEXT,
+        result TEXT,
+        poster BOOLEAN NOT NULL,
+        webhook_url TEXT,
+        owner TEXT,
+        crashes INTEGER NOT NULL,
+        next_at BIGINT NOT NULL
+    )""",
+    # Numbers of rows are never given twice: a consumer that has seen event 7 must not miss another event 7.
+    """CREATE TABLE removals (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        key TEXT NOT NULL,
+        next_at BIGINT NOT NULL
+    )""",
+    """CREATE TABLE events (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT,
+        event_id TEXT NOT NULL UNIQUE,
+        type TEXT NOT NULL,
+        clip_id TEXT,
+        recording_id TEXT,
+        payload TEXT NOT NULL,
+        created_at BIGINT NOT NULL
+    )""",
+    """CREATE TABLE endpoints (
+        webhook_id TEXT NOT NULL PRIMARY KEY,
+        url TEXT NOT NULL,
+        events TEXT NOT NULL,
+        secret TEXT NOT NULL,
+        previous_secret TEXT,
+        previous_until BIGINT,
+        enabled BOOLEAN NOT NULL,
+        origin TEXT NOT NULL,
+        created_at BIGINT NOT NULL,
+        disabled_reason TEXT,
+        failing_since BIGINT
+    )""",
+    """CREATE TABLE deliveries (
+        delivery_id TEXT NOT NULL PRIMARY KEY,
+        event_id TEXT NOT NULL,
+        event_type TEXT NOT NULL,
+        clip_id TEXT,
+        recording_id TEXT,
+        endpoint_id TEXT,
+        url TEXT NOT NULL,
+        target TEXT NOT NULL,
+        status TEXT NOT NULL CHECK (status IN ('pending', 'sending', 'delivered', 'failed')),
+        attempt INTEGER NOT NULL,
+        created_at BIGINT NOT NULL,
+        next_at BIGINT,
+        owner TEXT,
+        last_status_code INTEGER,
+        last_error TEXT
+    )""",
+    """CREATE TABLE delivery_attempts (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        delivery_id TEXT NOT NULL,
+        attempt INTEGER NOT NULL,
+        at BIGINT NOT NULL,
+        outcome TEXT NOT NULL,
+        status_code INTEGER,
+        error TEXT,
+        duration_ms INTEGER NOT NULL
+    )""",
+    """CREATE TABLE idempotency (
+        scope TEXT NOT NULL,
+        key TEXT NOT NULL,
+        fingerprint TEXT NOT NULL,
+        status INTEGER NOT NULL,
+        body TEXT NOT NULL,
+        headers TEXT NOT NULL,
+        created_at BIGINT NOT NULL,
+        PRIMARY KEY (scope, key)
+    )""",
+)
+
+_INDEXES_1 = (
+    "CREATE INDEX api_keys_name ON api_keys (name)",
+    "CREATE INDEX recordings_created ON recordings (created_at, recording_id)",
+    "CREATE INDEX recordings_state ON recordings (state, created_at, recording_id)",
+    "CREATE INDEX recordings_name ON recordings (name, created_at, recording_id)",
+    "CREATE INDEX recordings_probe ON recordings (state, owner, next_at, recording_id)",
+    "CREATE INDEX recordings_object ON recordings (bucket_path, etag)",
+    # The claim reads this one alone, in its order, so that clips which wait for their time cost little to pass by.
+    "CREATE INDEX clips_claim ON clips (state, priority DESC, created_at, clip_id, next_at)",
+    "CREATE INDEX clips_created ON clips (created_at, clip_id)",
+    "CREATE INDEX clips_recording ON clips (recording_id, created_at, clip_id)",
+    "CREATE INDEX clips_recording_state ON clips (recording_id, state)",
+    "CREATE INDEX clips_status ON clips (status, created_at, clip_id)",
+    "CREATE INDEX clips_label ON clips (label, created_at, clip_id)",
+    "CREATE UNIQUE INDEX removals_key ON removals (key)",
+    "CREATE INDEX removals_due ON removals (next_at, id)",
+    "CREATE INDEX deliveries_due ON deliveries (status, next_at)",
+    "CREATE INDEX deliveries_target ON deliveries (status, target, next_at, delivery_id)",
+    "CREATE INDEX deliveries_created ON deliveries (created_at, delivery_id)",
+    "CREATE INDEX deliveries_endpoint ON deliveries (endpoint_id, created_at, delivery_id)",
+    "CREATE INDEX deliveries_clip ON deliveries (clip_id, created_at, delivery_id)",
+    "CREATE INDEX delivery_attempts_delivery ON delivery_attempts (delivery_id, id)",
+    "CREATE INDEX idempotency_created ON idempotency (created_at)",
+)

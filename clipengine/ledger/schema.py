@@ -1,0 +1,202 @@
+"""The tables as Peewee sees them. What is in the file is made by `migrations`; a test holds the two together.
+
+The models are not bound to a database: a query is built here and run by `Database`. Times are ms since 1970, UTC;
+columns that hold JSON are text. Events and deliveries name clips and recordings without a foreign key: they are
+history, and stay when what they tell of is deleted.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from peewee import AutoField, BigIntegerField, BooleanField, DoubleField, IntegerField, Model, TextField
+
+
+def compact_json(value: Any) -> str:
+    """The one form of JSON that the ledger writes: compact, in the order given, UTF-8 as it is."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+class JsonText(TextField):
+    """JSON in a text column: plain values outside, None for NULL."""
+
+    def db_value(self, value: Any) -> str | None:
+        return None if value is None else compact_json(value)
+
+    def python_value(self, value: Any) -> Any:
+        return None if value is None else json.loads(value)
+
+
+class MetaRow(Model):
+    """What there is one of: the schema's version, the default webhook secret."""
+
+    name = TextField(primary_key=True)
+    value = TextField()
+
+    class Meta:
+        table_name = "meta"
+
+
+class KeyRow(Model):
+    key_id = TextField(primary_key=True)
+    name = TextField()
+    scopes = JsonText()
+    sha256 = TextField()
+    created_at = BigIntegerField()
+    last_used_at = BigIntegerField(null=True)
+    revoked_at = BigIntegerField(null=True)
+
+    class Meta:
+        table_name = "api_keys"
+
+
+class RecordingRow(Model):
+    recording_id = TextField(primary_key=True)
+    state = TextField()
+    bucket_path = TextField()
+    etag = TextField()
+    file_size_bytes = BigIntegerField()
+    created_at = BigIntegerField()
+    completed_at = BigIntegerField(null=True)
+    name = TextField(null=True)
+    metadata = JsonText()
+    facts = JsonText(null=True)
+    error = JsonText(null=True)
+    owner = TextField(null=True)  # the engine that probes it
+    attempts = IntegerField()
+    next_at = BigIntegerField()  # not probed before
+
+    class Meta:
+        table_name = "recordings"
+
+
+class ClipRow(Model):
+    clip_id = TextField(primary_key=True)
+    recording_id = TextField()
+    label = TextField()
+    start_seconds = DoubleField()
+    end_seconds = DoubleField()
+    state = TextField()
+    status = TextField()  # generated from state: the API's word
+    object_key = TextField()
+    created_at = BigIntegerField()
+    completed_at = BigIntegerField(null=True)
+    progress = DoubleField()
+    step = TextField(null=True)
+    profile = TextField()
+    priority = IntegerField()
+    metadata = JsonText()
+    attempt = IntegerField()
+    error = JsonText(null=True)
+    result = JsonText(null=True)
+    poster = BooleanField()
+    webhook_url = TextField(null=True)
+    owner = TextField(null=True)  # the engine that cuts it
+    crashes = IntegerField()
+    next_at = BigIntegerField()  # not claimed before
+
+    class Meta:
+        table_name = "clips"
+
+
+class RemovalRow(Model):
+    id = AutoField()
+    key = TextField()
+    next_at = BigIntegerField()
+
+    class Meta:
+        table_name = "removals"
+
+
+class EventRow(Model):
+    seq = AutoField()
+    event_id = TextField()
+    type = TextField()
+    clip_id = TextField(null=True)
+    recording_id = TextField(null=True)
+    payload = TextField()  # the webhook's body, to the byte
+    created_at = BigIntegerField()
+
+    class Meta:
+        table_name = "events"
+
+
+class EndpointRow(Model):
+    webhook_id = TextField(primary_key=True)
+    url = TextField()
+    events = JsonText()
+    secret = TextField()
+    previous_secret = TextField(null=True)
+    previous_until = BigIntegerField(null=True)
+    enabled = BooleanField()
+    origin = TextField()
+    created_at = BigIntegerField()
+    disabled_reason = TextField(null=True)
+    failing_since = BigIntegerField(null=True)
+
+    class Meta:
+        table_name = "endpoints"
+
+
+class DeliveryRow(Model):
+    delivery_id = TextField(primary_key=True)
+    event_id = TextField()
+    event_type = TextField()
+    clip_id = TextField(null=True)
+    recording_id = TextField(null=True)
+    endpoint_id = TextField(null=True)
+    url = TextField()
+    target = TextField()  # whom it must not crowd out: the endpoint, or the host of a clip's own address
+    status = TextField()
+    attempt = IntegerField()
+    created_at = BigIntegerField()
+    next_at = BigIntegerField(null=True)  # None: nothing more is due
+    owner = TextField(null=True)
+    last_status_code = IntegerField(null=True)
+    last_error = TextField(null=True)
+
+    class Meta:
+        table_name = "deliveries"
+
+
+class AttemptRow(Model):
+    id = AutoField()
+    delivery_id = TextField()
+    attempt = IntegerField()
+    at = BigIntegerField()
+    outcome = TextField()
+    status_code = IntegerField(null=True)
+    error = TextField(null=True)
+    duration_ms = IntegerField()
+
+    class Meta:
+        table_name = "delivery_attempts"
+
+
+class IdempotencyRow(Model):
+    scope = TextField()
+    key = TextField()
+    fingerprint = TextField()
+    status = IntegerField()
+    body = JsonText()
+    headers = JsonText()
+    created_at = BigIntegerField()
+
+    class Meta:
+        table_name = "idempotency"
+        primary_key = False
+
+
+TABLES: tuple[type[Model], ...] = (
+    MetaRow,
+    KeyRow,
+    RecordingRow,
+    ClipRow,
+    RemovalRow,
+    EventRow,
+    EndpointRow,
+    DeliveryRow,
+    AttemptRow,
+    IdempotencyRow,
+)
