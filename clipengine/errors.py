@@ -4,7 +4,8 @@ ClipEngineError
 ├── RequestError            the caller must change the request (fault "request")
 │   ├── MalformedRequest, Unauthorized, Forbidden, MethodNotAllowed, PayloadTooLarge, UnsupportedContentType
 │   ├── InvalidRequest      422 with every fault in `errors`
-│   │   └── InvalidTimeRange, InvalidLabel, InvalidBucketPath, UnknownProfile, IdempotencyKeyReused
+│   │   └── InvalidTimeRange, InvalidLabel, InvalidBucketPath, InvalidWebhookUrl, UnknownProfile,
+│   │       IdempotencyKeyReused
 │   ├── NotFound            RecordingNotFound, ClipNotFound, WebhookNotFound, DeliveryNotFound, ObjectNotFound
 │   ├── Conflict            RecordingNotComplete, RecordingBusy, ClipEnded, ClipNotFailed, ClipNotComplete,
 │   │                       RequestInProgress
@@ -133,6 +134,15 @@ class InvalidBucketPath(InvalidRequest):
     code = "invalid_bucket_path"
     title = "Invalid bucket path"
     default_hint = "Give the key of an object as it stands in the store, relative to the configured prefix."
+
+
+class InvalidWebhookUrl(InvalidRequest):
+    code = "invalid_webhook_url"
+    title = "Invalid webhook URL"
+    default_hint = (
+        "Give an http or https URL of a public address; the operator allows others with webhooks.allow_cidrs, "
+        "link-local and metadata addresses excepted."
+    )
 
 
 class UnknownProfile(InvalidRequest):

@@ -1,1 +1,1 @@
-"""Signing and sending webhooks; no database. The only importer of httpx in the server."""
+"""Signing, addressing and sending webhooks; no database. The only importer of httpcore in the server."""

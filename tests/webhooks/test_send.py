@@ -1,0 +1,390 @@
+"""Sending, against a real receiver on loopback that misbehaves in every way that a test can reach."""
+
+from __future__ import annotations
+
+import email.utils
+import os
+import socket
+import ssl
+import threading
+import time
+import tracemalloc
+
+import pytest
+
+from clipengine import __version__
+from clipengine.webhooks.send import Outcome, Sender, SenderClosed
+from tests.support.receiver import Answer, Receiver, gzip_bomb, redirect
+
+LOOPBACK = ["127.0.0.0/8"]
+DEADLINE = 0.6
+BODY = b'{"event": "clip.ready"}'
+TLS_NAME = "hooks.example.test"
+
+
+def send(url: str, *, timeout: float = 10, trusted: bool = False, allow: list[str] = LOOPBACK) -> Outcome:
+    return Sender(allow, timeout).send(url, BODY, {"webhook-id": "evt_01"}, trusted=trusted)
+
+
+def test_a_delivery_arrives_as_it_was_given(receiver: Receiver) -> None:
+    outcome = send(receiver.url + "?a=1&b=ü")
+    assert outcome == Outcome(True, 200, None, None, False, outcome.duration_ms)
+    (request,) = receiver.requests
+    assert (request.method, request.path, request.body) == ("POST", "/hook?a=1&b=%C3%BC", BODY)
+    assert request.headers["content-type"] == "application/json"
+    assert request.headers["user-agent"] == f"clipengine/{__version__}"
+    assert request.headers["host"] == f"127.0.0.1:{receiver.port}"
+    assert request.headers["webhook-id"] == "evt_01"
+    assert 0 <= outcome.duration_ms < 5000
+
+
+@pytest.mark.parametrize("status", [200, 201, 202, 204, 299])
+def test_every_2xx_is_success(receiver: Receiver, status: int) -> None:
+    receiver.script(Answer(status))
+    assert send(receiver.url).ok
+
+
+@pytest.mark.parametrize("status", [400, 401, 404, 410, 429, 500, 503, 599])
+def test_every_other_status_is_a_failure_that_names_it(receiver: Receiver, status: int) -> None:
+    receiver.script(Answer(status, body=b"secret words of the receiver"))
+    outcome = send(receiver.url)
+    assert (outcome.ok, outcome.status_code, outcome.error) == (False, status, f"status {status}")
+    assert outcome.gone == (status == 410)
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_redirects_are_not_followed(receiver: Receiver, status: int) -> None:
+    receiver.answer = lambda request: redirect(receiver.url, status)
+    outcome = send(receiver.url)
+    assert (outcome.ok, outcome.status_code, outcome.error) == (False, status, "redirect")
+    receiver.answer = lambda request: redirect("http://169.254.169.254/latest/meta-data/", status)
+    assert send(receiver.url).error == "redirect"
+    assert len(receiver.requests) == 2
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Answer(delay=30),
+        Answer(drip="headers"),
+        Answer(500, body=b"x" * 500, drip="headers"),
+        Answer(raw=b"HTTP/1.1 100 Continue\r\n\r\n" * 3, delay=0),
+    ],
+    ids=["silence", "dripping headers", "dripping failure", "only 100s"],
+)
+def test_the_deadline_is_for_the_whole_attempt(receiver: Receiver, answer: Answer) -> None:
+    receiver.script(answer)
+    started = time.monotonic()
+    outcome = send(receiver.url, timeout=DEADLINE)
+    assert time.monotonic() - started < DEADLINE + 1
+    assert not outcome.ok
+    if answer.raw is None:
+        assert (outcome.status_code, outcome.error) == (None, "timeout: no whole answer within 0.6 s")
+
+
+def test_the_deadline_holds_for_a_connection_that_nobody_accepts() -> None:
+    with socket.socket() as full:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        fillers = [socket.socket() for _ in range(4)]
+        for filler in fillers:
+            filler.setblocking(False)
+            filler.connect_ex(full.getsockname())
+        started = time.monotonic()
+        outcome = send(f"http://127.0.0.1:{full.getsockname()[1]}/", timeout=DEADLINE)
+        assert time.monotonic() - started < DEADLINE + 1
+        assert outcome.error
+        assert outcome.error.startswith("timeout")
+        for filler in fillers:
+            filler.close()
+
+
+def test_the_deadline_holds_in_the_tls_handshake() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        started = time.monotonic()
+        outcome = send(f"https://127.0.0.1:{mute.getsockname()[1]}/", timeout=DEADLINE)
+        assert time.monotonic() - started < DEADLINE + 1
+        assert outcome.error
+        assert outcome.error.startswith("timeout")
+
+
+def test_the_deadline_holds_while_a_big_body_is_not_taken() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        url = f"http://127.0.0.1:{mute.getsockname()[1]}/"
+        started = time.monotonic()
+        outcome = Sender(LOOPBACK, DEADLINE).send(url, bytes(64 << 20), {})
+        assert time.monotonic() - started < DEADLINE + 1
+        assert not outcome.ok
+
+
+def test_a_dripping_body_does_not_hold_the_sender_up(receiver: Receiver) -> None:
+    receiver.answer = lambda request: Answer(200, body=b"x" * 1000, drip="body")
+    started = time.monotonic()
+    assert send(receiver.url).ok  # the status came in time; the words after it have no meaning
+    assert send(receiver.url, timeout=DEADLINE).ok
+    assert time.monotonic() - started < 4
+
+
+def test_a_gzip_bomb_is_neither_read_nor_inflated(receiver: Receiver) -> None:
+    bomb = gzip_bomb()
+    assert 150_000 < len(bomb.body) < 300_000
+    receiver.script(bomb)
+    tracemalloc.start()
+    try:
+        assert send(receiver.url).ok
+        assert tracemalloc.get_traced_memory()[1] < 5_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_an_endless_body_is_left_after_four_kilobytes(receiver: Receiver) -> None:
+    size = 64 << 20
+    receiver.script(Answer(200, body=bytes(size)))
+    assert send(receiver.url).ok
+    assert receiver.bytes_sent < size
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_retry_after_is_read_as_seconds_or_date(receiver: Receiver, status: int) -> None:
+    soon = email.utils.formatdate(time.time() + 3600, usegmt=True)
+    asked = ["3600", " 120 ", soon, "Thu, 01 Jan 1970 00:00:00 GMT", "315360000", "9" * 400, "soon", "-5", "1.5", ""]
+    receiver.script(*(Answer(status, {"Retry-After": text}) for text in asked))
+    given = [send(receiver.url).retry_after_seconds for _ in asked]
+    assert given[:2] == [3600, 120]
+    assert given[2] == pytest.approx(3600, abs=30)
+    assert given[3:] == [0, 86_400, 86_400, None, None, None, None]
+
+
+def test_retry_after_means_nothing_elsewhere(receiver: Receiver) -> None:
+    receiver.script(Answer(500, {"Retry-After": "3600"}), Answer(200, {"Retry-After": "3600"}))
+    assert send(receiver.url).retry_after_seconds is None
+    assert send(receiver.url).retry_after_seconds is None
+
+
+def test_broken_answers_are_failures(receiver: Receiver) -> None:
+    receiver.script(Answer(hang_up=True), Answer(raw=b"SSH-2.0-OpenSSH_9.9\r\n"), Answer(raw=b"HTTP/1.1 20"))
+    for _ in range(3):
+        outcome = send(receiver.url)
+        assert (outcome.ok, outcome.status_code) == (False, None)
+        assert outcome.error
+        assert outcome.error.startswith(("protocol", "connection"))
+
+
+def test_nobody_listens() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/"
+    assert send(url).error == "connection: Connection refused"
+
+
+def test_proxies_and_netrc_of_the_environment_are_ignored(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    netrc = tmp_path_factory.mktemp("home") / ".netrc"
+    netrc.write_text("default login operator password hunter2\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    monkeypatch.setenv("HOME", str(netrc.parent))
+    with Receiver() as proxy:
+        for name in ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"):
+            monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.port}")
+        for name in ("NO_PROXY", "no_proxy"):
+            monkeypatch.delenv(name, raising=False)
+        assert send(receiver.url).ok
+        assert proxy.requests == []
+    assert "authorization" not in receiver.requests[0].headers
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "127.0.0.1",
+        "127.1",
+        "0x7f000001",
+        "2130706433",
+        "[::ffff:127.0.0.1]",
+        "[::1]",
+        "[64:ff9b::7f00:1]",
+        "[2002:7f00:1::]",
+        "localhost",
+        "localhost.",
+        "user:pw@127.0.0.1",
+        "a\\@127.0.0.1",
+        "１２７.０.０.１",
+        "0.0.0.0",
+        "169.254.169.254",
+    ],
+)
+def test_no_spelling_reaches_loopback_unless_it_is_allowed(receiver: Receiver, host: str) -> None:
+    outcome = send(f"http://{host}:{receiver.port}/hook", allow=[])
+    assert outcome.error
+    assert outcome.error.startswith("refused: ")
+    assert outcome.status_code is None
+    assert receiver.requests == []
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "[::ffff:127.0.0.1]", "localhost", "localhost.", "LOCALHOST"])
+def test_loopback_is_reached_when_trusted(receiver: Receiver, host: str) -> None:
+    assert send(f"http://{host}:{receiver.port}/hook", allow=[], trusted=True).ok
+
+
+def test_the_engine_is_not_sent_to_itself(receiver: Receiver) -> None:
+    sender = Sender(LOOPBACK, own_port=receiver.port)
+    assert (
+        sender.send(receiver.url, BODY, {}, trusted=True).error
+        == "refused: the webhook URL leads to this engine itself"
+    )
+    assert receiver.requests == []
+
+
+def test_a_name_that_is_moved_between_attempts_is_checked_each_time(receiver: Receiver) -> None:
+    script = [["127.0.0.1"], ["169.254.169.254"], ["127.0.0.1", "10.0.0.1"], []]
+    asked: list[str] = []
+
+    def lookup(name: str, port: int) -> list[str]:
+        asked.append(name)
+        return script[len(asked) - 1]
+
+    sender = Sender(LOOPBACK, lookup=lookup)
+    errors = [sender.send(f"http://hooks.example:{receiver.port}/", BODY, {}).error for _ in script]
+    assert errors[0] is None
+    assert errors[1] == "refused: the webhook URL leads to a metadata address"
+    assert errors[2]
+    assert "a private address" in errors[2]
+    assert errors[3] == "dns: the name does not resolve"
+    assert asked == ["hooks.example"] * 4  # once for each attempt: what was checked is what was connected to
+    assert len(receiver.requests) == 1
+    assert receiver.requests[0].headers["host"] == f"hooks.example:{receiver.port}"
+
+
+def test_the_next_address_is_tried_when_one_does_not_answer(receiver: Receiver) -> None:
+    sender = Sender([*LOOPBACK, "::1/128"], lookup=lambda name, port: ["::1", "127.0.0.2", "127.0.0.1"])
+    assert sender.send(f"http://hooks.example:{receiver.port}/", BODY, {}).ok
+
+
+def test_a_hanging_look_up_falls_under_the_deadline() -> None:
+    release = threading.Event()
+
+    def lookup(name: str, port: int) -> list[str]:
+        release.wait(10)
+        return ["127.0.0.1"]
+
+    outcome = Sender(LOOPBACK, DEADLINE, lookup=lookup).send("http://hooks.example/", BODY, {})
+    release.set()
+    assert outcome.error
+    assert outcome.error.startswith("timeout")
+
+
+def test_tls_is_verified_against_the_name_on_the_pinned_address(
+    tls_contexts: tuple[ssl.SSLContext, ssl.SSLContext],
+) -> None:
+    server, client = tls_contexts
+
+    def lookup(name: str, port: int) -> list[str]:
+        return ["127.0.0.1"]
+
+    with Receiver(tls=server) as receiver:
+        knows = Sender(LOOPBACK, lookup=lookup, tls=client)
+        assert knows.send(f"https://{TLS_NAME}:{receiver.port}/", BODY, {}).ok
+        assert receiver.requests[0].headers["host"] == f"{TLS_NAME}:{receiver.port}"
+        for sender, host, words in (
+            (knows, "other.example.test", "Hostname mismatch"),
+            (knows, "127.0.0.1", "IP address mismatch"),
+            (Sender(LOOPBACK, lookup=lookup), TLS_NAME, "self-signed certificate"),
+        ):
+            outcome = sender.send(f"https://{host}:{receiver.port}/", BODY, {})
+            assert outcome.error
+            assert outcome.error.startswith("tls: ")
+            assert words in outcome.error
+        receiver.script(Answer(drip="headers"))
+        started = time.monotonic()
+        slow = Sender(LOOPBACK, DEADLINE, lookup=lookup, tls=client)
+        assert not slow.send(f"https://{TLS_NAME}:{receiver.port}/", BODY, {}).ok
+        assert time.monotonic() - started < DEADLINE + 1
+        assert len(receiver.requests) == 2
+
+
+def test_plain_http_at_a_tls_port_is_a_tls_error(receiver: Receiver) -> None:
+    error = send(receiver.url.replace("http:", "https:")).error
+    assert error
+    assert error.startswith(("tls: ", "connection: "))
+
+
+def test_nothing_of_the_url_or_the_headers_gets_into_the_error() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    for url in (
+        f"http://127.0.0.1:{port}/path-secret?token=query-secret",
+        f"http://user:pw-secret@127.0.0.1:{port}/",
+        "http://10.0.0.1/path-secret?token=query-secret",
+        f"https://127.0.0.1:{port}/path-secret",
+        "nonsense-secret",
+    ):
+        outcome = Sender(LOOPBACK).send(url, BODY, {"X-Relay-Signature": "header-secret"})
+        assert outcome.error
+        assert "secret" not in outcome.error
+        assert len(outcome.error) <= 200
+
+
+@pytest.mark.parametrize("answer", [Answer(delay=30), Answer(drip="headers", drip_seconds=0.2)])
+def test_close_ends_what_is_being_sent(receiver: Receiver, answer: Answer) -> None:
+    receiver.script(answer)
+    sender = Sender(LOOPBACK)
+    raised: list[type[BaseException]] = []
+
+    def run() -> None:
+        try:
+            sender.send(receiver.url, BODY, {})
+        except SenderClosed as closed:
+            raised.append(type(closed))
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    receiver.wait_for(1)
+    started = time.monotonic()
+    sender.close()
+    thread.join(5)
+    assert time.monotonic() - started < 2
+    assert raised == [SenderClosed]
+    with pytest.raises(SenderClosed):
+        sender.send(receiver.url, BODY, {})
+
+
+def test_close_ends_a_tls_handshake() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        sender = Sender(LOOPBACK)
+        raised: list[str] = []
+
+        def run() -> None:
+            try:
+                sender.send(f"https://127.0.0.1:{mute.getsockname()[1]}/", BODY, {})
+            except SenderClosed:
+                raised.append("closed")
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        accepted, _ = mute.accept()
+        assert accepted.recv(1)  # the handshake has begun
+        sender.close()
+        thread.join(5)
+        accepted.close()
+        assert raised == ["closed"]
+
+
+def test_no_descriptor_is_left_open(receiver: Receiver) -> None:
+    sender = Sender(LOOPBACK)
+    sender.send(receiver.url, BODY, {})
+    before = _descriptors()
+    for _ in range(5):
+        receiver.script(Answer(hang_up=True))
+        sender.send(receiver.url, BODY, {})
+        sender.send(receiver.url, BODY, {})
+        sender.send("http://127.0.0.1:1/", BODY, {})
+        sender.send(receiver.url.replace("http:", "https:"), BODY, {})
+    deadline = time.monotonic() + 5
+    while _descriptors() > before and time.monotonic() < deadline:
+        time.sleep(0.02)  # the receiver's own side of the last connection
+    assert _descriptors() <= before
+
+
+def _descriptors() -> int:
+    return len(os.listdir("/proc/self/fd"))
