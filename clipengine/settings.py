@@ -130,6 +130,11 @@ class Settings(_Section):
         """Where the folder store keeps its objects."""
         return self.storage.folder or self.data.folder / "store"
 
+    @property
+    def ledger_file(self) -> Path:
+        """The ledger: `serve` and `keys` open the same one."""
+        return self.data.folder / "ledger.db"
+
     def masked(self) -> dict[str, Any]:
         """The settings as JSON, with secrets that are set shown as asterisks."""
         return self.model_dump(mode="json")
