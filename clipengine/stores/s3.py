@@ -1,0 +1,84 @@
+"""The S3 store: the protocol of `base` over the client, the reader and the uploader beside this module."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from clipengine.errors import ObjectChanged, ObjectMissing
+from clipengine.stores.base import ObjectReader, StoredObject
+from clipengine.stores.keys import check_key, check_list_prefix, is_key
+from clipengine.stores.s3_client import Retries, S3Client, S3Location
+from clipengine.stores.s3_journal import UploadJournal
+from clipengine.stores.s3_reader import S3Reader
+from clipengine.stores.s3_upload import PART_BYTES, SINGLE_PUT_BYTES, Uploader
+
+
+class S3Store:
+    """A bucket, or the part of it under a prefix. `journal` is a folder of this host that outlives the process."""
+
+    def __init__(
+        self,
+        location: S3Location,
+        *,
+        journal: Path,
+        link_seconds: int = 3600,
+        retries: Retries = Retries(),
+        single_put_bytes: int = SINGLE_PUT_BYTES,
+        part_bytes: int = PART_BYTES,
+    ) -> None:
+        self._client = S3Client(location, retries)
+        self._link_seconds = link_seconds
+        entries = UploadJournal(journal, endpoint=location.endpoint, bucket=location.bucket)
+        self._uploader = Uploader(self._client, entries, single_put_bytes=single_put_bytes, part_bytes=part_bytes)
+
+    def head(self, key: str) -> StoredObject:
+        return self._client.describe(self._client.stat(check_key(key)))
+
+    def open(self, key: str, *, etag: str | None = None) -> ObjectReader:
+        info = self.head(key)
+        if etag is not None and info.etag != etag:
+            raise ObjectChanged(f"{key} was replaced: its ETag is {info.etag}, no longer {etag}")
+        return S3Reader(self._client, info)
+
+    def put(self, key: str, body: BinaryIO, *, size: int, content_type: str, sha256: str) -> StoredObject:
+        try:
+            stored = self.head(key)
+        except ObjectMissing:
+            stored = None
+        if stored and (stored.size, stored.sha256) == (size, sha256):
+            return stored
+        return self._uploader.put(key, body, size=size, content_type=content_type, sha256=sha256)
+
+    def put_stream(self, key: str, body: BinaryIO, *, content_type: str, limit: int) -> StoredObject:
+        return self._uploader.put_stream(check_key(key), body, content_type=content_type, limit=limit)
+
+    def delete(self, key: str) -> None:
+        name = self._client.name(check_key(key))
+        try:
+            self._client.call(lambda minio: minio.remove_object(self._client.bucket, name), key=key)
+        except ObjectMissing:
+            pass
+
+    def list(self, prefix: str = "") -> Iterator[StoredObject]:
+        check_list_prefix(prefix)
+        last = ""
+        while page := self._client.page(prefix, after=last):
+            for found in page:
+                stored = self._client.describe(found)
+                if is_key(stored.key):
+                    yield stored
+            last = page[-1].object_name or ""
+
+    def link(self, key: str, *, filename: str, content_type: str) -> str | None:
+        return self._client.link(
+            check_key(key), filename=filename, content_type=content_type, seconds=self._link_seconds
+        )
+
+    def sweep_uploads(self) -> int:
+        return self._uploader.sweep()
+
+    def check(self) -> None:
+        query = {"list-type": "2", "max-keys": "1", "prefix": self._client.name("")}
+        self._client.call(lambda minio: minio._execute("GET", self._client.bucket, query_params={**query}), attempts=1)

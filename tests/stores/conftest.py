@@ -1,0 +1,48 @@
+"""Stores to test: `store` is each kind in turn, `make_s3` an S3 store in the test's bucket, as the test wants it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from clipengine.stores.base import Store
+from clipengine.stores.folder import FolderStore
+from clipengine.stores.s3 import S3Store
+from tests.support.s3 import QUICK, S3Server, bucket, faulty_s3, report_header, s3, true_s3
+
+__all__ = ["bucket", "faulty_s3", "s3", "true_s3"]
+
+MakeS3 = Callable[..., S3Store]
+
+
+def pytest_report_header() -> str:
+    return report_header()
+
+
+@pytest.fixture
+def make_s3(s3: S3Server, bucket: str, tmp_path: Path) -> MakeS3:
+    """`make_s3(part_bytes=…, endpoint=…)`: the settings of the store, then those of its location."""
+
+    def make(
+        *, single_put_bytes: int = 5 << 20, part_bytes: int = 5 << 20, link_seconds: int = 3600, **location: object
+    ) -> S3Store:
+        return S3Store(
+            s3.location(bucket, **location),
+            journal=tmp_path / "journal",
+            link_seconds=link_seconds,
+            retries=QUICK,
+            single_put_bytes=single_put_bytes,
+            part_bytes=part_bytes,
+        )
+
+    return make
+
+
+@pytest.fixture(params=["folder", "s3"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    if request.param == "folder":
+        return FolderStore(tmp_path / "store", "kept/here")
+    make: MakeS3 = request.getfixturevalue("make_s3")
+    return make(prefix="kept/here", single_put_bytes=64 << 20, part_bytes=16 << 20)

@@ -1,0 +1,153 @@
+"""A real S3 store for tests: the one that S3_ENDPOINT names, else moto's server, started for the run.
+
+The environment variables are S3_ENDPOINT, S3_ACCESS_KEY, S3_SECRET_KEY and S3_REGION. Every test gets a bucket of its
+own, so that tests can run side by side and against one store. moto lets wrong keys pass and stores cut bodies: what
+only a true store proves is skipped on it.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+import urllib3
+from minio import Minio
+from minio.deleteobjects import DeleteObject
+
+from clipengine.stores.s3_client import Retries, S3Location
+from clipengine.stores.s3_http import Timeouts
+from tests.support.s3_faults import FaultyS3
+
+# Fast enough for a test to see the last attempt fail.
+QUICK = Retries(attempts=4, first_delay=0.01, longest_delay=0.05, seconds=20)
+_START_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class S3Server:
+    """Where the store is and how to enter it."""
+
+    endpoint: str
+    access_key: str
+    secret_key: str
+    region: str
+    moto: bool
+
+    @property
+    def client(self) -> Minio:
+        """A client of the test's own, to see what is stored without the code that is tested."""
+        url = urllib3.util.parse_url(self.endpoint)
+        return Minio(
+            endpoint=url.netloc or "",
+            access_key=self.access_key,
+            secret_key=self.secret_key,
+            secure=url.scheme == "https",
+            region=self.region,
+        )
+
+    def location(self, bucket: str, **changes: object) -> S3Location:
+        """How a store reaches the bucket; `changes` replace fields."""
+        location = S3Location(
+            endpoint=self.endpoint,
+            bucket=bucket,
+            access_key=self.access_key,
+            secret_key=self.secret_key,
+            region=self.region,
+            timeouts=Timeouts(connect=5, read=20),
+        )
+        return replace(location, **changes)  # type: ignore[arg-type]
+
+
+def report_header() -> str:
+    """One line for pytest's header: which store the run meets."""
+    endpoint = os.environ.get("S3_ENDPOINT")
+    return f"S3 store: {endpoint}" if endpoint else "S3 store: S3_ENDPOINT is not set, so moto's server is started"
+
+
+@pytest.fixture(scope="session")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """The store. Each worker of xdist starts a moto of its own; the store of the environment is shared."""
+    if os.environ.get("S3_ENDPOINT"):
+        yield S3Server(
+            endpoint=os.environ["S3_ENDPOINT"],
+            access_key=os.environ.get("S3_ACCESS_KEY", "testkey"),
+            secret_key=os.environ.get("S3_SECRET_KEY", "testsecret"),
+            region=os.environ.get("S3_REGION", "us-east-1"),
+            moto=False,
+        )
+        return
+    port = _free_port()
+    log = tmp_path_factory.mktemp("moto") / "moto.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        _wait_for(port, process, log)
+        yield S3Server(f"http://127.0.0.1:{port}", "testkey", "testsecret", "us-east-1", moto=True)
+    finally:
+        process.terminate()
+        process.wait(timeout=10)
+
+
+@pytest.fixture
+def true_s3(s3: S3Server) -> S3Server:
+    """The store, for what moto only pretends to do."""
+    if s3.moto:
+        pytest.skip("moto does not check signatures, lengths or uploads: set S3_ENDPOINT to a true store")
+    return s3
+
+
+@pytest.fixture
+def bucket(s3: S3Server) -> Iterator[str]:
+    """The name of a new bucket, removed afterwards with everything in it."""
+    name = f"test-{uuid4().hex}"
+    client = s3.client
+    client.make_bucket(name)
+    yield name
+    for upload in open_uploads(s3, name):
+        client._abort_multipart_upload(name, *upload)
+    names = [found.object_name for found in client.list_objects(name, recursive=True)]
+    assert not list(client.remove_objects(name, (DeleteObject(each) for each in names if each)))
+    client.remove_bucket(name)
+
+
+@pytest.fixture
+def faulty_s3(s3: S3Server) -> Iterator[FaultyS3]:
+    """A proxy before the store that fails as it is told to."""
+    with FaultyS3(s3.endpoint) as faulty:
+        yield faulty
+
+
+def open_uploads(s3: S3Server, bucket: str) -> list[tuple[str, str]]:
+    """The multipart uploads that were neither completed nor aborted: names and upload ids."""
+    found = s3.client._list_multipart_uploads(bucket)
+    return [(upload.object_name, upload.upload_id) for upload in found.uploads]
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _wait_for(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+            return
+        except OSError:
+            time.sleep(0.05)
+    pytest.fail(f"moto's server did not start:\n{log.read_text(errors='replace')[-2000:]}")
