@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from clipengine.errors import StartupError
-from clipengine.ledger import Ledger
+from clipengine.ledger.ledger import Ledger
 from clipengine.settings import Settings
 
 
@@ -25,7 +25,7 @@ def open_ledger(settings: Settings) -> Ledger:
     """The ledger of the data folder; a server may be using it at the same time."""
     make_private(settings.data.folder)
     return Ledger.open(
-        settings.data.folder / "ledger.db",
+        settings.ledger_file,
         key_prefix=settings.auth.key_prefix,
         organisation_id=settings.server.organisation_id,
         max_queued=settings.limits.max_queued_clips,

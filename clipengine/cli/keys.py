@@ -11,10 +11,12 @@ import click
 from clipengine.cli import output
 from clipengine.cli.data import open_ledger
 from clipengine.cli.options import config_option, data_option, json_option, settings_of
-from clipengine.ledger import Ledger
+from clipengine.errors import RequestError, StartupError
+from clipengine.ledger.keys import SCOPES
+from clipengine.ledger.ledger import Ledger
 from clipengine.timecode import rfc3339
 
-_SCOPES = ("read", "write", "admin")
+_LONGEST_NAME = 100
 _COLUMNS: dict[str, output.Column] = {
     "key": "key_id",
     "name": "name",
@@ -32,13 +34,15 @@ def keys() -> None:
 
 @keys.command()
 @click.argument("name")
-@click.option("--scope", "scopes", multiple=True, type=click.Choice(_SCOPES), help="May be repeated. [default: all]")
+@click.option("--scope", "scopes", multiple=True, type=click.Choice(SCOPES), help="May be repeated. [default: all]")
 @config_option
 @data_option
 def create(name: str, scopes: tuple[str, ...], config: Path | None, data: Path | None) -> None:
     """Make the key NAME and print it, alone, on standard output. It is shown this once."""
-    with _ledger(config, data) as ledger:
-        _, text = ledger.keys.create(name, scopes=scopes or _SCOPES)
+    if not name.strip() or len(name) > _LONGEST_NAME or not name.isprintable():
+        raise click.BadParameter(f"give 1 to {_LONGEST_NAME} characters that can be printed", param_hint="'NAME'")
+    with _ledger(config, data, make=True) as ledger:
+        _, text = ledger.keys.create(name, scopes=scopes or SCOPES)
     output.say(f"key {name!r}, shown this once:")
     click.echo(text)
 
@@ -72,13 +76,20 @@ def list_(config: Path | None, data: Path | None, as_json: bool) -> None:
 def revoke(key: str, config: Path | None, data: Path | None) -> None:
     """Revoke a key: the next request with it is refused."""
     with _ledger(config, data) as ledger:
-        revoked = ledger.keys.revoke(key)
+        try:
+            revoked = ledger.keys.revoke(key)
+        except RequestError as error:
+            error.hint = "`clipengine keys list` shows the keys and their ids."
+            raise
     output.say(f"key {revoked.name!r} ({revoked.key_id}) is revoked")
 
 
 @contextmanager
-def _ledger(config: Path | None, data: Path | None) -> Iterator[Ledger]:
-    ledger = open_ledger(settings_of(config, data))
+def _ledger(config: Path | None, data: Path | None, *, make: bool = False) -> Iterator[Ledger]:
+    settings = settings_of(config, data)
+    if not make and not settings.ledger_file.exists():
+        raise StartupError(f"{settings.data.folder} holds no ledger", hint="Name the data folder with --data FOLDER.")
+    ledger = open_ledger(settings)
     try:
         yield ledger
     finally:

@@ -75,7 +75,7 @@ def run(arguments: Sequence[str]) -> int:
         output.fail("; ".join([error.detail, *faults]), error.code, error.hint or by_code(error.code).default_hint)
         return 2 if error.status in (400, 422) else 1
     except ClientError as error:
-        output.fail(str(error), output.code_of(error), error.hint)
+        output.fail(str(error), error.code, error.hint)
         return 1
     except ClipEngineError as error:
         output.fail(error.message, error.code, error.hint)

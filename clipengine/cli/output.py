@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -28,11 +27,6 @@ def fail(message: str, code: str, hint: str) -> None:
     say(f"error: {_one_line(message)} ({code})")
     if hint:
         say(_one_line(hint))
-
-
-def code_of(error: Exception) -> str:
-    """The code of an error that has only a name: `ServerUnreachable` is `server_unreachable`."""
-    return re.sub(r"(?<=.)([A-Z])", r"_\1", type(error).__name__).lower()
 
 
 def show_json(value: Any) -> None:

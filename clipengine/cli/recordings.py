@@ -83,7 +83,9 @@ def import_(client: Client, prefix: str, everything: bool, dry_run: bool, config
 
     A recording that is registered already stays the one it is.
     """
-    store = build_store(settings_of(config))
+    settings = settings_of(config)
+    # Listing writes nothing: the journal of uploads that this names is the server's.
+    store = build_store(settings.storage, folder=settings.store_folder, journal=settings.data.folder / "uploads")
     keys = [found.key for found in store.list(prefix) if _is_recording(found.key, everything=everything)]
     if dry_run:
         output.show_list([{"bucket_path": key} for key in keys], {"bucket path": "bucket_path"}, as_json=as_json)

@@ -14,8 +14,9 @@ from typing import Any
 
 
 class ClientError(Exception):
-    """Base of all. `hint` says what to do, and may be empty."""
+    """Base of all. `code` is stable; `hint` says what to do, and may be empty."""
 
+    code = "client_error"
     hint = ""
 
 
@@ -34,6 +35,8 @@ class ApiError(ClientError):
 
 
 class ServerUnreachable(ClientError):
+    code = "server_unreachable"
+
     def __init__(self, url: str, cause: str) -> None:
         super().__init__(f"no answer from {url}: {cause}")
         self.url = url
@@ -41,8 +44,10 @@ class ServerUnreachable(ClientError):
 
 
 class WaitTimeout(ClientError):
-    pass
+    code = "wait_timeout"
+    hint = "It goes on by itself: wait again, or look at it later."
 
 
 class SignatureInvalid(ClientError):
-    pass
+    code = "signature_invalid"
+    hint = "Drop the webhook, and check that the secret is the endpoint's and that the body was not re-encoded."

@@ -1,0 +1,51 @@
+# One verb for everything that is done with a checkout; the same in CI. `make help` lists them.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+CHECKED := clipengine tests scripts
+
+# Only what is written on make's own command line: a shell may well have a variable of this name.
+given = $(if $(filter command line,$(origin $(1))),--$(2) '$(subst ','\'',$($(1)))')
+
+.DEFAULT_GOAL := help
+.PHONY: help install run demo test check clean
+
+help:  ## list what can be made
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(VENV)/.installed  ## make .venv with clipengine in it
+	@echo "installed: $(BIN)/clipengine"
+
+run: $(VENV)/.installed  ## serve from here; data in ./clipengine-data (ARGS="--port 9000" adds options)
+	@exec $(BIN)/clipengine serve --first-key $(ARGS)
+
+demo: $(VENV)/.installed  ## the whole way of one clip (RECORDING=/path/to/any.mp4 START=12 END=20 takes your own)
+	@exec $(BIN)/python scripts/demo.py $(call given,RECORDING,recording) $(call given,START,start) $(call given,END,end)
+
+test: $(VENV)/.test-installed check  ## check, then run every test (PYTEST="-k cut" chooses)
+	@exec $(BIN)/python -m pytest -n auto $(PYTEST)
+
+check: $(VENV)/.test-installed  ## lint, format, types and which part may import which
+	@$(BIN)/ruff check --quiet $(CHECKED)
+	@$(BIN)/ruff format --check --quiet $(CHECKED)
+	@$(BIN)/mypy --no-error-summary
+	@$(BIN)/lint-imports --no-logo >$(VENV)/imports.log || { cat $(VENV)/imports.log; exit 1; }
+
+clean:  ## remove what make made; never data
+	rm -rf .venv .venv-* build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+
+# The environment is made anew when what it must hold has changed, and otherwise left alone.
+$(VENV)/.installed: setup.cfg pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "missing: $(PYTHON). On Debian: apt install python3 python3-venv" >&2; exit 1; }
+	@$(PYTHON) scripts/preflight.py
+	@echo "installing into $(VENV)"
+	@$(PYTHON) -m venv --clear $(VENV)
+	@$(PIP) install --editable .
+	@touch $@
+
+$(VENV)/.test-installed: $(VENV)/.installed
+	@echo "installing the test dependencies"
+	@$(PIP) install --editable '.[test]'
+	@touch $@

@@ -1,0 +1,123 @@
+"""A real server: `clipengine serve` in a process of its own, ready when the block begins and gone when it ends.
+
+with running_server(tmp_path / "data") as server:
+    recording = server.client().recordings.upload(film)
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from clipengine.client import Client
+
+COMMAND = str(Path(sys.executable).with_name("clipengine"))
+START_SECONDS = 60
+STOP_SECONDS = 15
+LOOPBACK_ALLOWED = {"CLIPENGINE_WEBHOOKS__ALLOW_CIDRS": '["127.0.0.0/8"]'}
+
+
+def clean_environ(env: Mapping[str, str] | None = None) -> dict[str, str]:
+    """This process's environment without settings of ours, and then `env`."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("CLIPENGINE_")} | dict(env or {})
+
+
+def run_command(
+    *arguments: str, env: Mapping[str, str] | None = None, cwd: Path | None = None, timeout: float = 60
+) -> subprocess.CompletedProcess[str]:
+    """Run `clipengine` to its end."""
+    command = [COMMAND, *arguments]
+    return subprocess.run(
+        command, env=clean_environ(env), cwd=cwd, timeout=timeout, capture_output=True, text=True, check=False
+    )
+
+
+@dataclass
+class RunningServer:
+    """`greeting` is what it printed before it was ready; `log` is the file that its standard error goes to."""
+
+    url: str
+    data: Path
+    process: subprocess.Popen[str]
+    greeting: str
+    log: Path
+    _key: list[str] = field(default_factory=list)
+
+    @property
+    def key(self) -> str:
+        """A key with every scope, made when it is first asked for."""
+        if not self._key:
+            made = run_command("keys", "create", "test", "--data", str(self.data), cwd=self.data)
+            assert made.returncode == 0, made.stderr
+            self._key.append(made.stdout.strip())
+        return self._key[0]
+
+    def client(self, *, timeout: float = 30) -> Client:
+        return Client(self.url, self.key, timeout=timeout)
+
+    def command(self, *arguments: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
+        """Run a command that needs this server."""
+        env = {"CLIPENGINE_URL": self.url, "CLIPENGINE_API_KEY": self.key}
+        return run_command(*arguments, env=env, cwd=self.data, timeout=timeout)
+
+    def stop(self, sig: signal.Signals = signal.SIGTERM) -> int:
+        """Send the signal and wait; the exit code."""
+        self.process.send_signal(sig)
+        return self.process.wait(STOP_SECONDS)
+
+
+@contextmanager
+def running_server(
+    data: Path, *, env: Mapping[str, str] | None = None, config: Path | None = None, options: Sequence[str] = ()
+) -> Iterator[RunningServer]:
+    """Serve `data` on a free port. A server that is still there at the end is stopped, or killed, and reaped."""
+    data.parent.mkdir(parents=True, exist_ok=True)
+    arguments = ["serve", "--port", "0", "--data", str(data), *options]
+    arguments += ["--config", str(config)] if config else []
+    log = data.with_name(f"{data.name}.log")
+    with log.open("a") as errors:
+        process = subprocess.Popen(
+            [COMMAND, *arguments],
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            env=clean_environ(env),
+            cwd=data.parent,
+            start_new_session=True,
+            text=True,
+        )
+    giving_up = threading.Timer(START_SECONDS, process.kill)
+    giving_up.start()
+    try:
+        assert process.stdout is not None
+        greeting = ""
+        for line in process.stdout:
+            greeting += line
+            if match := re.match(r"listening on (\S+)", line):
+                giving_up.cancel()
+                yield RunningServer(match[1], data, process, greeting, log)
+                break
+        else:
+            raise AssertionError(f"serve ended with {process.wait(STOP_SECONDS)}: {greeting}{log.read_text()}")
+    finally:
+        giving_up.cancel()
+        _end(process)
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+    if process.stdout:
+        process.stdout.close()
