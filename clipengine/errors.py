@@ -2,7 +2,8 @@
 
 ClipEngineError
 ├── RequestError            the caller must change the request (fault "request")
-│   ├── MalformedRequest, Unauthorized, Forbidden, MethodNotAllowed, PayloadTooLarge, UnsupportedContentType
+│   ├── MalformedRequest, Unauthorized, Forbidden, MethodNotAllowed, PayloadTooLarge, UnsupportedContentType,
+│   │   RangeNotSatisfiable
 │   ├── InvalidRequest      422 with every fault in `errors`
 │   │   └── InvalidTimeRange, InvalidLabel, InvalidBucketPath, InvalidWebhookUrl, UnknownProfile,
 │   │       IdempotencyKeyReused
@@ -104,6 +105,13 @@ class UnsupportedContentType(RequestError):
     status = 415
     title = "Unsupported content type"
     default_hint = "Send JSON with Content-Type: application/json."
+
+
+class RangeNotSatisfiable(RequestError):
+    code = "range_not_satisfiable"
+    status = 416
+    title = "Range not satisfiable"
+    default_hint = "Ask for one range that begins within the size that Content-Range names, or for the whole."
 
 
 class InvalidRequest(RequestError):
