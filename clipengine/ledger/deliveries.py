@@ -245,12 +245,11 @@ class Deliveries:
         with self._database.transaction():
             return self._database.change(freed)
 
-    def next_due(self) -> int | None:
-        """When the next pending delivery is due, None where none is pending."""
-        row = self._database.row(
-            DeliveryRow.select(peewee.fn.MIN(DeliveryRow.next_at).alias("at")).where(DeliveryRow.status == "pending")
-        )
-        return row["at"] if row else None
+    def next_due(self, *, busy: Iterable[str] = ()) -> int | None:
+        """When the next pending delivery to a target not in `busy` is due, None where there is none."""
+        skip = set(busy)
+        with self._database.session():
+            return min((at for target, at in self._waiting() if target not in skip), default=None)
 
     def _rows(self) -> Any:
         return DeliveryRow.select(DeliveryRow, EventRow.payload).join(
