@@ -10,6 +10,7 @@ import click
 from clipengine.cli import output
 from clipengine.cli.options import (
     config_option,
+    data_option,
     json_option,
     limit_option,
     metadata_of,
@@ -76,14 +77,23 @@ def add(
 @click.option("--all", "everything", is_flag=True, help="Also objects whose names do not end as media files do.")
 @click.option("--dry-run", is_flag=True, help="Only list what would be registered.")
 @config_option
+@data_option
 @json_option
 @needs_server
-def import_(client: Client, prefix: str, everything: bool, dry_run: bool, config: Path | None, as_json: bool) -> None:
+def import_(
+    client: Client,
+    prefix: str,
+    everything: bool,
+    dry_run: bool,
+    config: Path | None,
+    data: Path | None,
+    as_json: bool,
+) -> None:
     """Register every recording under PREFIX of the store that the settings name. Clips are passed over.
 
     A recording that is registered already stays the one it is.
     """
-    settings = settings_of(config)
+    settings = settings_of(config, data)
     # Listing writes nothing: the journal of uploads that this names is the server's.
     store = build_store(settings.storage, folder=settings.store_folder, journal=settings.data.folder / "uploads")
     keys = [found.key for found in store.list(prefix) if _is_recording(found.key, everything=everything)]

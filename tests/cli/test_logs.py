@@ -1,0 +1,114 @@
+"""The log: two formats, one line for a record, and no secret in either."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from clipengine.cli import logs
+from clipengine.settings import Settings, load
+
+KEY = "relay_live_01m886xhz2erp9djh57vgmdagd_MY51MxhMwpCBRwDgbqwcMeDwvdif7ObWtKtP2DARSCb_3iqlom"
+SECRETS = [
+    "s3-secret-value",
+    "hook-secret-0123456",
+    "MY51MxhMwpCBRwDgbqwcMeDwvdif7ObWtKtP2DARSCb",
+    "c2VjcmV0",
+    "hunter2",
+]
+ENVIRON = {
+    "CLIPENGINE_STORAGE__SECRET_KEY": SECRETS[0],
+    "CLIPENGINE_WEBHOOKS__ENDPOINTS": f'[{{url = "http://a.example/", secret = "{SECRETS[1]}"}}]',
+}
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_it_was() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    levels = {name: logging.getLogger(name).level for name in logs._QUIET}
+    yield
+    logging.captureWarnings(False)
+    root.handlers[:], root.level = handlers, level
+    for name, each in levels.items():
+        logging.getLogger(name).setLevel(each)
+
+
+def settings(log_format: str, level: str = "info") -> Settings:
+    own = {"CLIPENGINE_SERVER__LOG_FORMAT": log_format, "CLIPENGINE_SERVER__LOG_LEVEL": level}
+    return load(environ=ENVIRON | own)
+
+
+@pytest.mark.parametrize("log_format", ["text", "json"])
+@pytest.mark.parametrize(
+    "said",
+    [
+        f"Authorization: Bearer {KEY}",
+        f"headers {{'authorization': 'Bearer {KEY}'}}",
+        f"key {KEY} is unknown",
+        "GET http://store/b/k?X-Amz-Signature=hunter2&X-Amz-Credential=hunter2",
+        "X-Amz-Security-Token: hunter2",
+        "https://user:hunter2@example.org/path failed",
+        "http://example.org/hook?token=hunter2 failed",
+        "signed with whsec_c2VjcmV0 and s3-secret-value",
+        "secret hook-secret-0123456 refused",
+    ],
+)
+def test_nothing_secret_is_logged(log_format: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    logs.set_up(settings(log_format))
+    try:
+        raise ValueError(said)
+    except ValueError:
+        logging.getLogger("clipengine.test").exception("it failed: %s", said)
+    logged = capsys.readouterr().err
+    assert "it failed" in logged
+    assert "ValueError" in logged
+    assert not [secret for secret in SECRETS if secret in logged]
+
+
+def test_which_key_it_was_may_be_seen() -> None:
+    redact = logs.Redactor(key_prefix="relay_live")
+    assert redact(f"key {KEY} is revoked") == "key relay_live_01m886xhz2erp9djh57vgmdagd_[hidden] is revoked"
+
+
+def test_what_is_not_secret_stays() -> None:
+    text = "clip_01m886xhz2erp9djh57vgmdagd of http://127.0.0.1:9000/recordings/a.mp4 took 1.5 s"
+    assert logs.Redactor(key_prefix="relay_live", secrets=["", "abc"])(text) == text
+
+
+def test_text_is_one_line_with_the_time_in_utc(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.set_up(settings("text"))
+    logging.getLogger("clipengine.test").warning("first\nERROR forged line")
+    lines = capsys.readouterr().err.splitlines()
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z WARNING clipengine\.test: first", lines[0])
+    assert lines[1] == "    ERROR forged line"
+
+
+def test_json_is_one_object_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.set_up(settings("json"))
+    logging.getLogger("clipengine.test").error("two\nlines")
+    (line,) = capsys.readouterr().err.splitlines()
+    record = json.loads(line)
+    assert record["message"] == "two\nlines"
+    assert (record["level"], record["logger"]) == ("error", "clipengine.test")
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", record["time"])
+
+
+def test_libraries_that_talk_of_every_request_are_quiet(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.set_up(settings("text", "debug"))
+    logging.getLogger("httpx").info("HTTP Request")
+    logging.getLogger("uvicorn.error").info("Started server process")
+    logging.getLogger("clipengine.test").debug("seen")
+    assert [line.split()[-1] for line in capsys.readouterr().err.splitlines()] == ["seen"]
+
+
+def test_a_record_has_an_end(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.set_up(settings("text"))
+    logging.getLogger("clipengine.test").error("x" * 1_000_000)
+    print("end", file=sys.stderr)
+    assert len(capsys.readouterr().err) < 25_000

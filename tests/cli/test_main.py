@@ -1,0 +1,137 @@
+"""How every command fails: one line with a code, one line with the remedy, an exit code, never a traceback."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from clipengine import __version__
+from clipengine.cli.main import run
+from tests.support.receiver import Answer, Receiver
+from tests.support.server import COMMAND, clean_environ, run_command
+
+PROBLEM = (
+    b'{"type":"about:blank","title":"Invalid","status":422,"detail":"the request is invalid","code":"invalid_request",'
+    b'"errors":[{"detail":"label is empty","pointer":"#/label"},{"detail":"extra is unknown","pointer":"#/extra"}]}'
+)
+
+
+@pytest.fixture(autouse=True)
+def _own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("CLIPENGINE_URL", "CLIPENGINE_API_KEY", "CLIPENGINE_CONFIG"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+
+
+def test_the_version() -> None:
+    done = run_command("--version")
+    assert (done.returncode, done.stdout) == (0, f"clipengine {__version__}\n")
+
+
+def test_without_arguments_it_helps(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([]) == 0
+    assert "Usage: clipengine" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message", "remedy"),
+    [
+        (["nonsense"], "No such command 'nonsense'.", "`clipengine --help`"),
+        (["keys"], "Missing command.", "`clipengine keys --help`"),
+        (["clips", "show"], "Missing argument 'CLIP_ID'.", "`clipengine clips show --help`"),
+        (["clips", "list", "--limit", "0"], "0 is not in the range x>=1", "`clipengine clips list --help`"),
+        (["clips", "create", "rec_1", "x", "--start", "1:99", "--end", "2"], "'1:99' is not a time", "--help"),
+        (
+            ["clips", "create", "rec_1", "x", "--start", "1", "--end", "2", "--meta", "k"],
+            "'k' is not KEY=VALUE",
+            "--help",
+        ),
+        (["recordings", "add"], "give either BUCKET_PATH or --upload FILE", "`clipengine recordings add --help`"),
+        (["clips", "download", "clip_1", "nowhere/clip.mp4"], "the folder nowhere does not exist", "--help"),
+    ],
+)
+def test_bad_arguments_exit_2(
+    arguments: list[str], message: str, remedy: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(arguments) == 2
+    error, hint = capsys.readouterr().err.splitlines()
+    assert error.startswith("error: ")
+    assert error.endswith(" (bad_arguments)")
+    assert message in error
+    assert remedy in hint
+
+
+def test_a_server_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
+    with Receiver() as gone:
+        url = f"http://127.0.0.1:{gone.port}"
+    assert run(["clips", "list", "--url", url]) == 1
+    assert capsys.readouterr().err.splitlines() == [
+        f"error: no answer from {url}: Connection refused (server_unreachable)",
+        "Start it with `clipengine serve`, or set CLIPENGINE_URL to where it runs.",
+    ]
+
+
+def test_a_server_that_is_something_else(capsys: pytest.CaptureFixture[str]) -> None:
+    with Receiver() as other:
+        other.script(Answer(200, body=b"<html>"))
+        assert run(["clips", "list", "--url", other.url]) == 1
+    assert "what answers there is not clipengine (server_unreachable)" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("url", ["not a url", "ftp://127.0.0.1", "http://127.0.0.1:99999", "http://"])
+def test_an_address_that_is_none(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["clips", "list", "--url", url]) == 1
+    assert "(server_unreachable)" in capsys.readouterr().err.splitlines()[0]
+
+
+def test_every_fault_of_a_request_is_said_and_exits_2(capsys: pytest.CaptureFixture[str]) -> None:
+    with Receiver() as server:
+        server.script(Answer(422, {"Content-Type": "application/problem+json"}, PROBLEM))
+        assert run(["clips", "create", "rec_1", "x", "--start", "1", "--end", "2", "--url", server.url]) == 2
+    error, hint = capsys.readouterr().err.splitlines()
+    assert error == "error: the request is invalid; label: label is empty; extra: extra is unknown (invalid_request)"
+    assert hint == "Correct the request and send it again."
+
+
+def test_a_key_that_is_wrong_says_where_to_put_one(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CLIPENGINE_API_KEY", "relay_live_x")
+    with Receiver() as server:
+        server.script(Answer(401, body=b'{"detail": "Invalid or missing API key", "code": "unauthorized"}'))
+        monkeypatch.setenv("CLIPENGINE_URL", server.url)
+        assert run(["clips", "list"]) == 1
+        (request,) = server.wait_for(1)
+    assert request.headers["authorization"] == "Bearer relay_live_x"
+    assert capsys.readouterr().err.splitlines() == [
+        "error: Invalid or missing API key (unauthorized)",
+        "Set CLIPENGINE_API_KEY to a key; `clipengine keys create NAME` makes one.",
+    ]
+
+
+def test_settings_that_are_wrong_are_named(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("clipengine.toml").write_text("[server]\nport = 0.5\n")
+    assert run(["config"]) == 1
+    error = capsys.readouterr().err.splitlines()[0]
+    assert error.startswith("error: server.port: ")
+    assert error.endswith(" (invalid_settings)")
+
+
+def test_something_unexpected_is_no_traceback_unless_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "ledger.db").mkdir()  # where a file should be
+    done = run_command("keys", "list", "--data", str(tmp_path / "data"))
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: ")
+    assert "Traceback" not in done.stderr
+
+
+def test_a_reader_that_goes_away_is_no_failure_to_report() -> None:
+    command = [COMMAND, "config"]
+    with subprocess.Popen(command, env=clean_environ(), stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert b"Traceback" not in process.stderr.read()

@@ -1,0 +1,69 @@
+"""What people and programs read: tables that line up, JSON that parses, failures of one shape."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from clipengine.cli import output
+
+ROWS = [
+    {"name": "short", "length": 62.5, "on": True, "metadata": {}},
+    {"name": "会議", "length": None, "on": False, "metadata": {"a": "b"}},
+]
+COLUMNS: dict[str, output.Column] = {"name": "name", "length": output.seconds("length"), "on": "on"}
+
+
+def test_a_table_lines_up_whatever_the_script(capsys: pytest.CaptureFixture[str]) -> None:
+    output.show_list(ROWS, COLUMNS, as_json=False)
+    assert capsys.readouterr().out.splitlines() == [
+        "NAME   LENGTH    ON",
+        "short  1:02.500  yes",
+        "会議   -         no",
+    ]
+
+
+def test_an_empty_table_still_has_its_head(capsys: pytest.CaptureFixture[str]) -> None:
+    output.show_list([], COLUMNS, as_json=False)
+    assert capsys.readouterr().out == "NAME  LENGTH  ON\n"
+
+
+def test_a_list_as_json_is_an_array(capsys: pytest.CaptureFixture[str]) -> None:
+    output.show_list(ROWS, COLUMNS, as_json=True)
+    assert json.loads(capsys.readouterr().out) == ROWS
+
+
+def test_an_object_is_shown_line_by_line_with_dotted_names(capsys: pytest.CaptureFixture[str]) -> None:
+    output.show_object({"id": "clip_1", "result": {"frames": 3, "tracks": [1]}, "error": None}, as_json=False)
+    assert capsys.readouterr().out.splitlines() == [
+        "id             clip_1",
+        "result.frames  3",
+        "result.tracks  [1]",
+        "error          -",
+    ]
+
+
+def test_text_of_others_cannot_move_the_cursor(capsys: pytest.CaptureFixture[str]) -> None:
+    output.show_list([{"name": "a\x1b[2Jb\nc\u2028d"}], {"name": "name"}, as_json=False)
+    assert capsys.readouterr().out.splitlines()[1] == "a [2Jb c d"
+
+
+def test_a_failure_is_two_lines_on_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
+    output.fail("it broke\nbadly", "internal", "Mend it.")
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err == "error: it broke badly (internal)\nMend it.\n"
+
+
+def test_there_is_no_progress_bar_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    with output.progress("cutting") as move:
+        move(0.5)
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("count", "text"), [(0, "0 bytes"), (1023, "1023 bytes"), (1024, "1.0 KiB"), (734003200, "700.0 MiB")]
+)
+def test_sizes(count: int, text: str) -> None:
+    assert output.size(count) == text

@@ -1,0 +1,137 @@
+"""The documents are true: every setting, command and error code is in them, and what the README says to type works."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+from clipengine import __version__
+from clipengine.cli.main import cli
+from clipengine.clips.profiles import Profile
+from clipengine.errors import ClipEngineError, StartupError, by_code
+from clipengine.settings import Settings, Webhooks
+
+ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "clipengine" / "docs"
+
+
+def doc(name: str) -> str:
+    return (DOCS / name).read_text("utf-8")
+
+
+def commands(group: click.Group, path: str) -> Iterator[tuple[str, click.Command]]:
+    """(what is typed, command) of every command that does something."""
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
+        if isinstance(command, click.Group):
+            yield from commands(command, f"{path} {name}")
+        else:
+            yield f"{path} {name}", command
+
+
+def codes() -> dict[str, type[ClipEngineError]]:
+    """The class of every code that something can have."""
+    found: list[type[ClipEngineError]] = list(ClipEngineError.__subclasses__())
+    for each in found:
+        found += each.__subclasses__()
+    return {each.code: by_code(each.code) for each in found}
+
+
+def toml(value: object) -> str:
+    """A default as the documents write it."""
+    if value is None:
+        return "unset"
+    text = json.dumps([*value] if isinstance(value, tuple) else value)
+    return f"`{text.removesuffix('.0')}`"
+
+
+def documented_settings() -> dict[str, str]:
+    """Setting -> default, as configuration.md has them."""
+    return dict(re.findall(r"^\| `([a-z_0-9.]+)` \| (.+?) \| .+ \|$", doc("configuration.md"), re.MULTILINE))
+
+
+def test_every_setting_is_documented_with_its_default_and_no_other() -> None:
+    defaults = Settings().model_dump(mode="json")
+    sections = {section: defaults[section] for section in defaults if section != "profiles"}
+    wanted = {f"{section}.{key}": toml(value) for section, keys in sections.items() for key, value in keys.items()}
+    wanted |= {f"profiles.default.{key}": toml(value) for key, value in Profile().model_dump(mode="json").items()}
+    for key, field in Webhooks.Endpoint.model_fields.items():
+        wanted[f"webhooks.endpoints.{key}"] = "required" if field.is_required() else toml(field.default)
+    assert documented_settings() == wanted
+
+
+def test_every_command_is_documented_and_no_other() -> None:
+    headings = re.findall(r"^### `(clipengine [a-z ]+)`$", doc("cli.md"), re.MULTILINE)
+    assert sorted(headings) == sorted(path for path, _ in commands(cli, "clipengine"))
+
+
+def test_every_option_is_documented_with_its_command() -> None:
+    sections = dict(re.findall(r"^### `(.+?)`\n(.*?)(?=^##|\Z)", doc("cli.md"), re.MULTILINE | re.DOTALL))
+    for path, command in commands(cli, "clipengine"):
+        shown = [
+            parameter
+            for parameter in command.params
+            if isinstance(parameter, click.Option) and not parameter.hidden and parameter.name != "url"
+        ]
+        missing = [option for parameter in shown for option in parameter.opts if option not in sections[path]]
+        assert not missing, f"{path}: {missing}"
+
+
+def test_every_command_says_what_it_does() -> None:
+    assert not [path for path, command in commands(cli, "clipengine") if not command.get_short_help_str()]
+
+
+def test_every_error_code_is_documented_and_no_other() -> None:
+    rows = re.findall(r"^\| `([a-z_0-9]+)` \| (?:(\d+) \| (yes|no) \| )?(.+) \|$", doc("errors.md"), re.MULTILINE)
+    documented = {code: (status, retry) for code, status, retry, _ in rows}
+    wanted = {
+        code: ("", "") if issubclass(kind, StartupError) else (str(kind.status), "yes" if kind.retryable else "no")
+        for code, kind in codes().items()
+    }
+    assert documented == wanted
+    assert len(rows) == len(documented)
+
+
+def test_every_event_is_documented() -> None:
+    events = {"clip.ready", "clip.failed", "recording.complete", "recording.failed", "endpoint.disabled"}
+    assert set(re.findall(r"^\| `([a-z.]+)` \|", doc("webhooks.md"), re.MULTILINE)) == events
+
+
+def test_every_link_leads_somewhere() -> None:
+    for page in [ROOT / "README.md", *DOCS.glob("*.md")]:
+        for target in re.findall(r"\]\(([^)#]+)\)", page.read_text("utf-8")):
+            assert target.startswith("https://") or (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_the_demo_posts_the_body_of_the_readme() -> None:
+    (body,) = re.findall(r"-d '(\{.+\})'", (ROOT / "README.md").read_text("utf-8"))
+    assert f"BODY = '{body}'" in (ROOT / "scripts" / "demo.py").read_text("utf-8")
+    assert list(json.loads(body)) == ["label", "start_seconds", "end_seconds"]
+
+
+def test_every_goal_that_the_readme_names_can_be_made() -> None:
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    for goal in set(re.findall(r"(?m)(?:^|`)make ([a-z]+)", (ROOT / "README.md").read_text("utf-8"))):
+        assert re.search(rf"^{goal}:", makefile, re.MULTILINE), goal
+
+
+def test_python_in_the_documents_is_python() -> None:
+    for page in [ROOT / "README.md", *DOCS.glob("*.md")]:
+        for block in re.findall(r"```python\n(.+?)```", page.read_text("utf-8"), re.DOTALL):
+            compile(block, page.name, "exec")
+
+
+def test_the_changelog_has_this_version() -> None:
+    assert re.search(rf"^## {re.escape(__version__)}\b", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", ["README.md", "CHANGELOG.md"])
+def test_pages_at_the_root_begin_with_a_title(name: str) -> None:
+    assert (ROOT / name).read_text("utf-8").startswith("# ")
