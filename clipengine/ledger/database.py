@@ -11,6 +11,7 @@ import os
 import sqlite3
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -44,7 +45,7 @@ class _Connections(peewee.SqliteDatabase):
     its WAL. A connection on the shelf has no transaction, so it holds nothing back.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, busy_seconds: float) -> None:
         self._shelf: list[sqlite3.Connection] = []
         self._shelf_lock = threading.Lock()
         self._open = True
@@ -52,7 +53,7 @@ class _Connections(peewee.SqliteDatabase):
             str(path),
             pragmas=_PRAGMAS,
             lock_type="IMMEDIATE",
-            timeout=BUSY_SECONDS,
+            timeout=busy_seconds,
             autoconnect=False,
             check_same_thread=False,  # one thread at a time uses it, but not always the same one
         )
@@ -86,15 +87,16 @@ class _Pending(threading.local):
     """What this thread's open transaction has changed, in order."""
 
     def __init__(self) -> None:
-        self.changes: list[tuple[str, str]] = []
+        self.changes: dict[tuple[str, str], None] = {}
 
 
 class Database:
     """One file of SQLite. Safe to use from any thread of the process that opened it, and from no other process."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, busy_seconds: float = BUSY_SECONDS) -> None:
         self.path = path
-        self._connections = _Connections(path)
+        self._busy_seconds = busy_seconds
+        self._connections = _Connections(path, busy_seconds)
         self._pending = _Pending()
         self._listeners: list[Listener] = []
         self._pid = os.getpid()
@@ -134,20 +136,33 @@ class Database:
                 with self._savepoint():
                     yield
                 return
-            if not self._writer.acquire(timeout=BUSY_SECONDS):
-                raise StorageUnavailable(f"the ledger was busy for {BUSY_SECONDS} s", hint=_BUSY_HINT)
+            asked = time.monotonic()
+            if not self._writer.acquire(timeout=self._busy_seconds):
+                raise StorageUnavailable("the ledger was busy for too long", hint=_BUSY_HINT)
             try:
-                with self._outermost(durable):
+                with self._patience(time.monotonic() - asked), self._outermost(durable):
                     yield
             finally:
                 self._writer.release()
-                changes, self._pending.changes = self._pending.changes, []
+                changes, self._pending.changes = list(self._pending.changes), {}
         # Only after a commit: an exception has left above.
         self._tell(changes)
 
     @contextmanager
+    def _patience(self, waited: float) -> Iterator[None]:
+        """Leave SQLite only what is left of the time to wait, so that a caller waits for both together."""
+        if waited < 0.1:
+            yield
+            return
+        try:
+            self.run(f"PRAGMA busy_timeout = {max(1, round((self._busy_seconds - waited) * 1000))}")
+            yield
+        finally:
+            self.run(f"PRAGMA busy_timeout = {round(self._busy_seconds * 1000)}")
+
+    @contextmanager
     def _outermost(self, durable: bool) -> Iterator[None]:
-        self._pending.changes = []
+        self._pending.changes = {}
         if not durable:
             self.run("PRAGMA synchronous = NORMAL")
         try:
@@ -159,12 +174,12 @@ class Database:
 
     @contextmanager
     def _savepoint(self) -> Iterator[None]:
-        mark = len(self._pending.changes)
+        before = dict(self._pending.changes)
         try:
             with self._atomic():
                 yield
         except BaseException:
-            del self._pending.changes[mark:]
+            self._pending.changes = before
             raise
 
     @contextmanager
@@ -186,8 +201,7 @@ class Database:
 
     def changed(self, kind: Kind, ident: str) -> None:
         """Note a change; listeners hear of it after the commit, once. Call it inside a transaction."""
-        if (kind, ident) not in self._pending.changes:
-            self._pending.changes.append((kind, ident))
+        self._pending.changes[kind, ident] = None
 
     def _tell(self, changes: list[tuple[str, str]]) -> None:
         for kind, ident in changes:
@@ -227,6 +241,9 @@ class Database:
                 cursor.close()
 
 
+RESTORE_HINT = (
+    "Restore the file from a backup, or name another data folder with --data; it is never recreated by itself."
+)
 _BUSY_HINT = "Something else holds the database of the data folder; send the same request again."
 
 
@@ -248,10 +265,11 @@ def translate(error: Exception) -> ClipEngineError:
     if primary == sqlite3.SQLITE_FULL:
         return DiskFull("the disk of the ledger is full", hint="Free space on the disk of the data folder.")
     if primary in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-        return StorageUnavailable(f"the ledger was busy for {BUSY_SECONDS} s", hint=_BUSY_HINT)
-    if isinstance(error, sqlite3.OperationalError | sqlite3.DatabaseError) and not isinstance(
-        error, sqlite3.IntegrityError | sqlite3.ProgrammingError
-    ):
+        return StorageUnavailable("the ledger was busy for too long", hint=_BUSY_HINT)
+    if primary in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        return StorageUnavailable(f"the ledger is damaged: {error}", hint=RESTORE_HINT)
+    defects = sqlite3.IntegrityError | sqlite3.ProgrammingError
+    if isinstance(error, sqlite3.DatabaseError) and not isinstance(error, defects):
         hint = "Check the disk of the data folder, its owner and its free space."
         return StorageUnavailable(f"the ledger cannot be used: {error}", hint=hint)
     return Internal(f"the ledger refused a change: {error}")

@@ -129,8 +129,10 @@ class Endpoints:
         a restart does not bring back a receiver that has said it is gone.
         """
         with self._database.transaction():
+            # A URL that the settings name twice counts as its last mention.
+            by_url = {url: (secret, events) for url, secret, events in wanted}
             present = {endpoint.url: endpoint for endpoint in self.list() if endpoint.origin == "settings"}
-            for url, secret, events in wanted:
+            for url, (secret, events) in by_url.items():
                 known = present.pop(url, None)
                 if known is None:
                     self.create(url, events, secret, origin="settings")

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import secrets
+import stat
 from pathlib import Path
 
 from clipengine.errors import StartupError, StorageError
-from clipengine.ledger.database import Database
-from clipengine.ledger.migrations import RESTORE_HINT, begin, migrate
+from clipengine.ledger.database import RESTORE_HINT, Database
+from clipengine.ledger.migrations import begin, migrate
 
 _MAGIC = b"SQLite format 3\x00"
 _HEADER_BYTES = 100
+_MODE = 0o600
 
 
 def open_file(path: Path) -> Database:
@@ -23,6 +25,8 @@ def open_file(path: Path) -> Database:
         if not path.exists():
             _make(path)
         _check_header(path)
+        if stat.S_IMODE(path.stat().st_mode) != _MODE:  # it holds secrets, whatever it was copied with
+            path.chmod(_MODE)
     except OSError as error:
         raise StartupError(f"the ledger {path} cannot be opened: {error.strerror}", hint=_ACCESS_HINT) from error
     database = Database(path)
@@ -32,7 +36,7 @@ def open_file(path: Path) -> Database:
             migrate(database)
     except StorageError as error:
         database.close()
-        raise StartupError(f"the ledger {path} cannot be opened: {error.message}", hint=RESTORE_HINT) from error
+        raise StartupError(f"the ledger {path} cannot be opened: {error.message}", hint=error.hint) from error
     except BaseException:
         database.close()
         raise
@@ -46,12 +50,12 @@ def _make(path: Path) -> None:
     """Make the file beside its place and move it there complete, so that an empty file is always a damaged one."""
     for tail in ("-wal", "-shm", "-journal"):
         left = path.with_name(path.name + tail)
-        if left.exists():
+        if left.exists() and not path.exists():  # another process may have made it just now
             raise StartupError(f"{path} is missing, but {left.name} is still there", hint=RESTORE_HINT)
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}.new")
     try:
-        os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_RDWR, _MODE))
         database = Database(draft)
         try:
             begin(database)

@@ -11,7 +11,7 @@ import secrets
 from collections.abc import Callable, Sequence
 
 from clipengine.errors import SchemaTooNew, StartupError
-from clipengine.ledger.database import Database
+from clipengine.ledger.database import RESTORE_HINT, Database
 
 Migration = Callable[[Database], None]
 
@@ -61,10 +61,6 @@ def schema_version(database: Database) -> int:
         raise StartupError(f"{database.path} is a database, but not a ledger of clipengine", hint=RESTORE_HINT)
     return int(row[0][0])
 
-
-RESTORE_HINT = (
-    "Restore the file from a backup, or name another data folder with --data; it is never recreated by itself."
-)
 
 _TABLES_1 = (
     """CREATE TABLE api_keys (
@@ -191,7 +187,7 @@ _INDEXES_1 = (
     "CREATE INDEX recordings_state ON recordings (state, created_at, recording_id)",
     "CREATE INDEX recordings_name ON recordings (name, created_at, recording_id)",
     "CREATE INDEX recordings_probe ON recordings (state, owner, next_at, recording_id)",
-    "CREATE INDEX recordings_object ON recordings (bucket_path, etag)",
+    "CREATE INDEX recordings_object ON recordings (bucket_path, etag, created_at)",
     # The claim reads this one alone, in its order, so that clips which wait for their time cost little to pass by.
     "CREATE INDEX clips_claim ON clips (state, priority DESC, created_at, clip_id, next_at)",
     "CREATE INDEX clips_created ON clips (created_at, clip_id)",

@@ -1,0 +1,92 @@
+"""A real ledger in a folder of its own, and what most tests of it begin with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from clipengine.clips.clip import Clip, ClipResult, Recording
+from clipengine.clips.facts import AudioFacts, SourceFacts
+from clipengine.clips.request import ClipRequest
+from clipengine.ledger.ledger import Ledger
+
+Open = Callable[..., Ledger]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "data" / "ledger.db"
+
+
+@pytest.fixture
+def open_ledger(path: Path) -> Iterator[Open]:
+    """Opens the ledger of this test, as often as wanted; all are closed at the end."""
+    opened: list[Ledger] = []
+
+    def open_it(*, max_queued: int = 10_000, at: Path = path) -> Ledger:
+        ledger = Ledger.open(at, key_prefix="relay_live", organisation_id="org_local", max_queued=max_queued)
+        opened.append(ledger)
+        return ledger
+
+    yield open_it
+    for ledger in opened:
+        ledger.close()
+
+
+@pytest.fixture
+def ledger(open_ledger: Open) -> Ledger:
+    return open_ledger()
+
+
+@pytest.fixture
+def facts() -> SourceFacts:
+    return SourceFacts(
+        container="mp4",
+        origin=Fraction(1001, 30000),
+        duration=Fraction(5400),
+        audio=(AudioFacts(index=1, codec="aac", channels=2, sample_rate=48000, language="eng"),),
+        warnings=("late audio",),
+    )
+
+
+@pytest.fixture
+def recording(ledger: Ledger, facts: SourceFacts) -> Recording:
+    """A recording that is complete."""
+    made, _ = ledger.recordings.register("relay/h_01/recording.mp4", etag="e1", size=1000, name="meeting")
+    ledger.recordings.claim_probe("me")
+    assert ledger.recordings.probe_complete(made.recording_id, facts, etag="e1", size=1000)
+    return ledger.recordings.get(made.recording_id)
+
+
+@pytest.fixture
+def queue(ledger: Ledger, recording: Recording) -> Callable[..., Clip]:
+    """Queues a clip of the recording; keywords as of ClipRequest."""
+
+    def make(label: str = "key moment", **values: object) -> Clip:
+        request = ClipRequest(label, 120.0, 150.0, **values)  # type: ignore[arg-type]
+        return ledger.clips.create(recording, request, extension="mp4")
+
+    return make
+
+
+@pytest.fixture
+def result() -> ClipResult:
+    return ClipResult(
+        actual_start_seconds=120.0,
+        actual_end_seconds=150.0,
+        duration_seconds=30.0,
+        frames=900,
+        width=1920,
+        height=1080,
+        video_codec="h264",
+        audio_codec="aac",
+        size_bytes=4_000_000,
+        sha256="ab" * 32,
+        poster_path="relay/h_01/clips/key-moment.jpg",
+        encode_seconds=3.5,
+        bytes_read=9_000_000,
+        warnings=["one packet skipped"],
+    )

@@ -1,0 +1,270 @@
+"""Clips: the queue's order and bounds, and every transition, won and lost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from clipengine.clips.clip import Clip, ClipResult, Recording
+from clipengine.clips.request import ClipRequest
+from clipengine.errors import (
+    ClipEnded,
+    ClipNotFailed,
+    ClipNotFound,
+    EncoderFailed,
+    QueueFull,
+    RecordingNotComplete,
+)
+from clipengine.ledger import clips as clips_module
+from clipengine.ledger.ledger import Ledger
+
+Queue = Callable[..., Clip]
+
+
+def _types(ledger: Ledger) -> list[str]:
+    return [event.type for event in ledger.events.after(0) if event.clip_id is not None]
+
+
+def _keys(ledger: Ledger) -> set[str]:
+    return {removal.key for removal in ledger.removals.due()}
+
+
+def test_a_clip_is_queued_as_it_was_asked_for(ledger: Ledger, recording: Recording) -> None:
+    request = ClipRequest(
+        "Tor!", 1.5, 2.25, profile="small", metadata={"by": "é"}, priority=3, webhook_url="https://h.test", poster=False
+    )
+    clip = ledger.clips.create(recording, request, extension="webm")
+    assert clip.object_key == f"relay/h_01/clips/tor-{clip.clip_id}.webm"
+    assert (clip.state, clip.step, clip.attempt, clip.progress) == ("queued", "queued", 0, 0.0)
+    assert {name: getattr(clip, name) for name in vars(request)} == vars(request)
+    assert ledger.clips.get(clip.clip_id) == clip
+
+
+def test_a_recording_that_is_not_complete_has_no_clips(ledger: Ledger) -> None:
+    made, _ = ledger.recordings.register("a.mp4", etag="e", size=1)
+    with pytest.raises(RecordingNotComplete):
+        ledger.clips.create(made, ClipRequest("x", 0, 1), extension="mp4")
+
+
+def test_the_queue_is_bounded(open_ledger: Callable[..., Ledger], recording: Recording) -> None:
+    ledger = open_ledger(max_queued=2)
+    request = ClipRequest("x", 0, 1)
+    first = ledger.clips.create(recording, request, extension="mp4")
+    ledger.clips.create(recording, request, extension="mp4")
+    with pytest.raises(QueueFull):
+        ledger.clips.create(recording, request, extension="mp4")
+    ledger.clips.claim("me")
+    ledger.clips.create(recording, request, extension="mp4")
+    assert ledger.clips.counts() == {"queued": 2, "running": 1}
+    ledger.clips.cancel(first.clip_id)
+    with pytest.raises(QueueFull):
+        ledger.clips.retry(first.clip_id)
+
+
+def test_claims_prefer_priority_then_age(ledger: Ledger, queue: Queue) -> None:
+    old, low, high, new = queue(), queue(priority=-1), queue(priority=2), queue()
+    claimed = [ledger.clips.claim("me") for _ in range(5)]
+    assert [clip and clip.clip_id for clip in claimed] == [
+        *(clip.clip_id for clip in (high, old, new, low)),
+        None,
+    ]
+    assert claimed[0]
+    assert (claimed[0].state, claimed[0].step, claimed[0].attempt) == ("running", "reading", 1)
+
+
+def test_a_delayed_clip_is_not_claimed_before_its_time(
+    ledger: Ledger, queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = queue(priority=5), queue()
+    ledger.clips.claim("me")
+    assert ledger.clips.requeue(first.clip_id, 1, delay_ms=60_000)
+    back = ledger.clips.get(first.clip_id)
+    assert (back.state, back.step, back.progress, back.attempt) == ("queued", "queued", 0.0, 1)
+    claimed = ledger.clips.claim("me")
+    assert claimed
+    assert claimed.clip_id == second.clip_id
+    assert ledger.clips.claim("me") is None
+    now = clips_module.now_ms()
+    monkeypatch.setattr(clips_module, "now_ms", lambda: now + 60_000)
+    again = ledger.clips.claim("me")
+    assert again
+    assert (again.clip_id, again.attempt) == (first.clip_id, 2)
+
+
+def test_crashes_are_counted_unless_they_were_ours(ledger: Ledger, queue: Queue) -> None:
+    clip = queue()
+    for attempt, options, expected in (
+        (1, {"crashed": True}, 1),
+        (2, {}, 1),
+        (3, {"crashed": True, "uncounted": True}, 1),
+        (4, {"crashed": True}, 2),
+    ):
+        ledger.clips.claim("me")
+        assert ledger.clips.requeue(clip.clip_id, attempt, **options)
+        assert ledger.clips.crashes(clip.clip_id) == expected
+    ledger.clips.cancel(clip.clip_id)
+    ledger.clips.retry(clip.clip_id)
+    assert ledger.clips.crashes(clip.clip_id) == 0
+
+
+def test_progress_is_seen_and_makes_no_event(ledger: Ledger, queue: Queue) -> None:
+    clip = queue()
+    ledger.clips.claim("me")
+    heard: list[tuple[str, str]] = []
+    ledger.on_change(lambda kind, ident: heard.append((kind, ident)))
+    assert ledger.clips.progress(clip.clip_id, 1, step="encoding", progress=0.25)
+    seen = ledger.clips.get(clip.clip_id)
+    assert (seen.step, seen.progress) == ("encoding", 0.25)
+    assert _types(ledger) == []
+    assert heard == [("clip", clip.clip_id)]
+
+
+def test_complete_tells_what_was_made(ledger: Ledger, queue: Queue, result: ClipResult) -> None:
+    clip = queue()
+    ledger.clips.claim("me")
+    assert ledger.clips.complete(clip.clip_id, 1, result)
+    done = ledger.clips.get(clip.clip_id)
+    assert (done.state, done.step, done.progress, done.result) == ("complete", None, 1.0, result)
+    assert done.completed_at is not None
+    assert _types(ledger) == ["clip.ready"]
+    assert ledger.events.after(0)[-1].payload["data"] == done.to_object()
+    assert _keys(ledger) == set()
+
+
+def test_fail_tells_why_and_leaves_nothing_stored(ledger: Ledger, queue: Queue) -> None:
+    clip = queue()
+    ledger.clips.claim("me")
+    ledger.clips.progress(clip.clip_id, 1, step="encoding", progress=0.5)
+    assert ledger.clips.fail(clip.clip_id, 1, EncoderFailed("no such preset"))
+    failed = ledger.clips.get(clip.clip_id)
+    assert (failed.state, failed.step, failed.progress) == ("failed", None, 0.5)
+    assert failed.error == EncoderFailed("no such preset").to_object()
+    assert _types(ledger) == ["clip.failed"]
+    assert _keys(ledger) == {clip.object_key, clip.poster_key}
+
+
+def test_a_retry_is_the_same_clip_again(ledger: Ledger, queue: Queue, result: ClipResult) -> None:
+    clip = queue()
+    ledger.clips.claim("me")
+    ledger.clips.fail(clip.clip_id, 1, EncoderFailed("no"))
+    [removal, _] = ledger.removals.due()
+    again = ledger.clips.retry(clip.clip_id)
+    assert (again.state, again.error, again.completed_at, again.attempt) == ("queued", None, None, 1)
+    assert again.object_key == clip.object_key
+    # Its objects are wanted again: nothing may remove what the next attempt stores.
+    assert _keys(ledger) == set()
+    assert not ledger.removals.wanted(removal.id)
+    ledger.clips.claim("me")
+    assert ledger.clips.complete(clip.clip_id, 2, result)
+    assert _types(ledger) == ["clip.failed", "clip.ready"]
+
+
+@pytest.mark.parametrize("running", [False, True])
+def test_delete_cancels_first_and_removes_the_objects(ledger: Ledger, queue: Queue, running: bool) -> None:
+    clip = queue()
+    if running:
+        ledger.clips.claim("me")
+    last = ledger.clips.delete(clip.clip_id)
+    assert (last.state, last.error and last.error["code"]) == ("failed", "cancelled")
+    assert _types(ledger) == ["clip.failed"]
+    assert _keys(ledger) == {clip.object_key, clip.poster_key}
+    with pytest.raises(ClipNotFound):
+        ledger.clips.get(clip.clip_id)
+    with pytest.raises(ClipNotFound):
+        ledger.clips.delete(clip.clip_id)
+    assert not ledger.clips.progress(clip.clip_id, 1, step="encoding", progress=0.5)
+
+
+def test_deleting_an_ended_clip_is_no_event(ledger: Ledger, queue: Queue, result: ClipResult) -> None:
+    clip = queue()
+    ledger.clips.claim("me")
+    ledger.clips.complete(clip.clip_id, 1, result)
+    assert ledger.clips.delete(clip.clip_id).state == "complete"
+    assert _types(ledger) == ["clip.ready"]
+    assert _keys(ledger) == {clip.object_key, clip.poster_key}
+
+
+def test_what_a_lost_attempt_stored_goes_unless_the_clip_lives(ledger: Ledger, queue: Queue) -> None:
+    clip = queue()
+    ledger.clips.claim("me")
+    ledger.clips.cancel(clip.clip_id)
+    for removal in ledger.removals.due():
+        ledger.removals.done(removal.id)
+    ledger.removals.discard(clip)  # the attempt noticed too late and had stored its object
+    assert _keys(ledger) == {clip.object_key, clip.poster_key}
+    ledger.clips.retry(clip.clip_id)
+    ledger.removals.discard(clip)
+    assert _keys(ledger) == set()
+
+
+def test_running_clips_of_a_dead_engine_are_queued_again(ledger: Ledger, queue: Queue) -> None:
+    lost, mine = queue(priority=1), queue()
+    ledger.clips.claim("dead")
+    ledger.clips.claim("me")
+    heard: list[tuple[str, str]] = []
+    ledger.on_change(lambda kind, ident: heard.append((kind, ident)))
+    assert ledger.clips.requeue_orphans("me") == 1
+    assert heard == [("clip", lost.clip_id)]
+    assert ledger.clips.get(lost.clip_id).state == "queued"
+    assert ledger.clips.get(mine.clip_id).state == "running"
+    assert ledger.clips.crashes(lost.clip_id) == 0
+    assert not ledger.clips.fail(lost.clip_id, 1, EncoderFailed("too late"))
+    again = ledger.clips.claim("me")
+    assert again
+    assert (again.clip_id, again.attempt) == (lost.clip_id, 2)
+
+
+# ---- the state machine: what each call does in each state --------------------------------------------------------
+
+_STATES = ("queued", "running", "reclaimed", "complete", "failed", "deleted")
+_WON = {
+    "progress": {"running"},
+    "complete": {"running"},
+    "fail": {"running"},
+    "requeue": {"running"},
+    "cancel": {"queued", "running", "reclaimed"},
+    "retry": {"failed"},
+}
+_REFUSED = {"cancel": (ClipEnded, ClipNotFound), "retry": (ClipNotFailed, ClipNotFound)}
+
+
+def _bring_to(ledger: Ledger, clip_id: str, state: str, result: ClipResult) -> None:
+    """The clip in `state`; `reclaimed` is running as the second attempt, which the first one must not touch."""
+    if state != "queued":
+        ledger.clips.claim("me")
+    if state == "reclaimed":
+        ledger.clips.requeue(clip_id, 1)
+        ledger.clips.claim("me")
+    if state == "complete":
+        ledger.clips.complete(clip_id, 1, result)
+    if state == "failed":
+        ledger.clips.fail(clip_id, 1, EncoderFailed("no"))
+    if state == "deleted":
+        ledger.clips.delete(clip_id)
+
+
+@pytest.mark.parametrize("state", _STATES)
+@pytest.mark.parametrize("call", _WON)
+def test_each_call_in_each_state(ledger: Ledger, queue: Queue, result: ClipResult, state: str, call: str) -> None:
+    clip_id = queue().clip_id
+    _bring_to(ledger, clip_id, state, result)
+    calls: dict[str, Callable[[], Any]] = {
+        "progress": lambda: ledger.clips.progress(clip_id, 1, step="uploading", progress=0.9),
+        "complete": lambda: ledger.clips.complete(clip_id, 1, result),
+        "fail": lambda: ledger.clips.fail(clip_id, 1, EncoderFailed("no")),
+        "requeue": lambda: ledger.clips.requeue(clip_id, 1),
+        "cancel": lambda: ledger.clips.cancel(clip_id),
+        "retry": lambda: ledger.clips.retry(clip_id),
+    }
+    before = ledger.clips.list(limit=9).data, _types(ledger), _keys(ledger)
+    if state in _WON[call]:
+        assert calls[call]()
+        return
+    if call in _REFUSED:
+        with pytest.raises(_REFUSED[call]):
+            calls[call]()
+    else:
+        assert calls[call]() is False
+    assert (ledger.clips.list(limit=9).data, _types(ledger), _keys(ledger)) == before

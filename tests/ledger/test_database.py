@@ -1,0 +1,242 @@
+"""Sessions, transactions, what a busy or full disk means, and who is told after a commit."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from clipengine.clips.clip import Clip
+from clipengine.errors import DiskFull, Internal, QueueFull, StorageUnavailable
+from clipengine.ledger.database import Database
+from clipengine.ledger.ledger import Ledger
+
+Queue = Callable[..., Clip]
+
+
+@pytest.fixture
+def impatient(ledger: Ledger, path: Path) -> Iterator[Database]:
+    """The same file, opened by one that waits 0.3 s."""
+    database = Database(path, busy_seconds=0.3)
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def other_writer(ledger: Ledger, path: Path) -> Iterator[sqlite3.Connection]:
+    """Somebody else who holds the writer's lock."""
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("BEGIN IMMEDIATE")
+    yield connection
+    connection.close()
+
+
+def test_a_transaction_is_all_or_nothing(ledger: Ledger) -> None:
+    def break_off() -> None:
+        with ledger.transaction():
+            ledger.keys.create("lost")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        break_off()
+    with ledger.transaction():
+        ledger.keys.create("kept")
+    assert [key.name for key in ledger.keys.list()] == ["kept"]
+
+
+def _add_and_fail(ledger: Ledger, key: str) -> None:
+    with ledger.transaction():
+        ledger.removals.add(key)
+        raise RuntimeError
+
+
+def test_an_inner_transaction_can_fail_alone(ledger: Ledger) -> None:
+    heard: list[tuple[str, str]] = []
+    ledger.on_change(lambda kind, ident: heard.append((kind, ident)))
+    with ledger.transaction():
+        ledger.removals.add("a")
+        with pytest.raises(RuntimeError):
+            _add_and_fail(ledger, "b")
+        ledger.removals.add("c")
+    assert [removal.key for removal in ledger.removals.due()] == ["a", "c"]
+    assert len(heard) == 2
+
+
+def test_a_session_is_one_connection_and_reentrant(ledger: Ledger) -> None:
+    database = ledger._database
+    with ledger.session():
+        outer = database._connections.connection()
+        with ledger.session(), ledger.transaction():
+            assert database._connections.connection() is outer
+        assert database._connections.connection() is outer
+    assert database._connections.is_closed()
+
+
+def test_threads_do_not_share_a_connection(ledger: Ledger) -> None:
+    database, seen = ledger._database, []
+    together = threading.Barrier(4)
+
+    def look() -> None:
+        with ledger.session():
+            together.wait(10)
+            seen.append(id(database._connections.connection()))
+            together.wait(10)
+
+    threads = [threading.Thread(target=look) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set(seen)) == 4
+
+
+def test_a_forked_child_is_refused(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = os.getpid()
+    monkeypatch.setattr(os, "getpid", lambda: own + 1)
+    with pytest.raises(Internal, match="another process"):
+        ledger.keys.list()
+
+
+def test_a_closed_ledger_says_so(ledger: Ledger) -> None:
+    ledger.close()
+    with pytest.raises(StorageUnavailable, match="closed"):
+        ledger.keys.list()
+
+
+def test_listeners_hear_after_the_commit_and_once(ledger: Ledger) -> None:
+    heard: list[tuple[str, str, int, bool]] = []
+
+    def listen(kind: str, ident: str) -> None:
+        in_transaction = ledger._database._connections.in_transaction()
+        heard.append((kind, ident, len(ledger.removals.due()), in_transaction))
+
+    ledger.on_change(listen)
+    with ledger.session(), ledger.transaction():
+        ledger._database.changed("clip", "clip_1")
+        ledger.removals.add("a")
+        ledger._database.changed("clip", "clip_1")
+        assert heard == []
+    assert heard == [("clip", "clip_1", 1, False), ("removal", "1", 1, False)]
+
+
+def test_nobody_hears_of_what_was_rolled_back(ledger: Ledger) -> None:
+    heard: list[str] = []
+    ledger.on_change(lambda kind, ident: heard.append(ident))
+    with pytest.raises(RuntimeError):
+        _add_and_fail(ledger, "a")
+    ledger.removals.add("b")
+    assert len(heard) == 1
+
+
+def test_a_listener_that_fails_is_logged_and_harms_nobody(ledger: Ledger, caplog: pytest.LogCaptureFixture) -> None:
+    heard: list[str] = []
+
+    def fail(kind: str, ident: str) -> None:
+        raise ValueError("no")
+
+    ledger.on_change(fail)
+    ledger.on_change(lambda kind, ident: heard.append(kind))
+    ledger.removals.add("a")
+    assert heard == ["removal"]
+    assert "a listener failed" in caplog.text
+
+
+def test_a_busy_file_is_unavailable_not_broken(impatient: Database, other_writer: sqlite3.Connection) -> None:
+    begun = time.monotonic()
+    with pytest.raises(StorageUnavailable, match="busy"), impatient.transaction():
+        pass
+    assert 0.25 < time.monotonic() - begun < 5
+    # Reading goes on, and so does writing when the other has finished.
+    assert impatient.run("SELECT count(*) FROM clips") == [(0,)]
+    other_writer.execute("COMMIT")
+    with impatient.transaction():
+        impatient.run("DELETE FROM clips")
+
+
+def test_waiting_in_line_and_for_the_file_count_together(impatient: Database, other_writer: sqlite3.Connection) -> None:
+    took: list[float] = []
+
+    def write() -> None:
+        begun = time.monotonic()
+        with pytest.raises(StorageUnavailable), impatient.transaction():
+            pass
+        took.append(time.monotonic() - begun)
+
+    threads = [threading.Thread(target=write) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(took) == 4
+    assert max(took) < 0.6 + 0.3
+
+
+def test_writers_wait_for_each_other(ledger: Ledger) -> None:
+    def write(number: int) -> None:
+        for turn in range(10):
+            ledger.removals.add(f"{number}/{turn}")
+
+    threads = [threading.Thread(target=write, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(ledger.removals.due()) == 80
+
+
+def test_a_full_disk_is_said_undone_and_got_over(ledger: Ledger, queue: Queue) -> None:
+    database = ledger._database
+    queue()
+
+    def fill() -> None:
+        for _ in range(100):
+            queue(metadata={"note": "x" * 4000})
+
+    def fill_at_once() -> None:
+        with ledger.transaction():
+            fill()
+
+    with ledger.session():  # the limit belongs to this connection
+        pages = database.run("PRAGMA page_count")[0][0]
+        database.run(f"PRAGMA max_page_count = {pages}")
+        with pytest.raises(DiskFull):
+            fill_at_once()
+        assert ledger.clips.counts() == {"queued": 1, "running": 0}
+        with pytest.raises(DiskFull):
+            fill()
+        assert database.run("PRAGMA integrity_check") == [("ok",)]
+        database.run("PRAGMA max_page_count = 4294967294")
+        queue()
+
+
+def test_check_writable(ledger: Ledger) -> None:
+    ledger.check_writable()
+    ledger.check_writable()
+    with ledger.session():
+        ledger._database.run("PRAGMA query_only = 1")
+        with pytest.raises(StorageUnavailable):
+            ledger.check_writable()
+        ledger._database.run("PRAGMA query_only = 0")
+
+
+def test_a_quick_commit_leaves_the_next_one_durable(ledger: Ledger) -> None:
+    with ledger.session():
+        with ledger._database.transaction(durable=False):
+            assert ledger._database.run("PRAGMA synchronous") == [(1,)]
+        assert ledger._database.run("PRAGMA synchronous") == [(2,)]
+
+
+def test_our_own_errors_pass_through_a_transaction(ledger: Ledger) -> None:
+    with pytest.raises(QueueFull), ledger.transaction():
+        raise QueueFull("full")
+
+
+def test_a_violated_constraint_is_a_defect(ledger: Ledger) -> None:
+    insert = "INSERT INTO meta (name, value) VALUES ('default_secret', '')"
+    with pytest.raises(Internal, match="UNIQUE"):
+        ledger._database.run(insert)

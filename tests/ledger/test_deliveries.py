@@ -1,0 +1,203 @@
+"""Deliveries: one per target at a time, settled once, repeated after a crash, given up with reason."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from clipengine.clips.clip import Clip
+from clipengine.errors import DeliveryNotFound, WebhookNotFound
+from clipengine.ledger import deliveries as deliveries_module
+from clipengine.ledger.deliveries import DISABLE_AFTER_MS, Delivery
+from clipengine.ledger.endpoints import Endpoint
+from clipengine.ledger.ledger import Ledger
+
+Queue = Callable[..., Clip]
+
+
+class Clock:
+    """The time as deliveries see it."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = deliveries_module.now_ms() + 1000
+        monkeypatch.setattr(deliveries_module, "now_ms", lambda: self.now)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    return Clock(monkeypatch)
+
+
+@pytest.fixture
+def endpoint(ledger: Ledger) -> Endpoint:
+    return ledger.endpoints.create("https://a.test/hook", ["clip.failed"], "secret of a, long")
+
+
+def _settle(ledger: Ledger, delivery: Delivery, outcome: str, status_code: int | None = 500, **values: object) -> bool:
+    return ledger.deliveries.record(
+        delivery.delivery_id,
+        outcome=outcome,  # type: ignore[arg-type]
+        status_code=status_code,
+        error=None if outcome == "delivered" else "no",
+        duration_ms=12,
+        **values,  # type: ignore[arg-type]
+    )
+
+
+def test_one_per_target_and_none_to_the_busy(ledger: Ledger, endpoint: Endpoint, queue: Queue, clock: Clock) -> None:
+    for url in ("https://own.test/1", "https://own.test/2", None):
+        ledger.clips.cancel(queue(webhook_url=url).clip_id)
+    first = ledger.deliveries.claim_due(busy=set(), limit=9)
+    assert sorted(delivery.target for delivery in first) == sorted(["https://own.test", endpoint.webhook_id])
+    assert {(delivery.status, delivery.attempt) for delivery in first} == {("sending", 1)}
+    second = ledger.deliveries.claim_due(busy={endpoint.webhook_id}, limit=9)
+    assert [delivery.url for delivery in second] == ["https://own.test/2"]
+    assert ledger.deliveries.claim_due(busy={endpoint.webhook_id}) == []
+    assert len(ledger.deliveries.claim_due(limit=1)) == 1
+
+
+def test_the_longest_due_comes_first(ledger: Ledger, queue: Queue, clock: Clock) -> None:
+    for host in ("b", "a"):
+        ledger.clips.cancel(queue(webhook_url=f"https://{host}.test/").clip_id)
+    ledger._database.run("UPDATE deliveries SET next_at = 5 WHERE target = 'https://b.test'")
+    assert ledger.deliveries.next_due() == 5
+    assert [delivery.target for delivery in ledger.deliveries.claim_due(limit=1)] == ["https://b.test"]
+
+
+def test_secrets_of_the_endpoint_or_of_the_installation(
+    ledger: Ledger, endpoint: Endpoint, queue: Queue, clock: Clock
+) -> None:
+    ledger.endpoints.update(endpoint.webhook_id, secret="newer secret, long", url="https://moved.test/hook")
+    ledger.clips.cancel(queue(webhook_url="https://own.test/1").clip_id)
+    found = {delivery.endpoint_id: delivery for delivery in ledger.deliveries.claim_due(limit=9)}
+    assert found[endpoint.webhook_id].secrets == ["newer secret, long", "secret of a, long"]
+    assert found[None].secrets == [ledger.default_secret()]
+    assert "long" not in repr(found)
+    assert ledger.default_secret() not in repr(found)
+
+
+def test_an_endpoint_that_moves_gets_old_events_at_its_new_address(
+    ledger: Ledger, endpoint: Endpoint, queue: Queue, clock: Clock
+) -> None:
+    ledger.clips.cancel(queue().clip_id)
+    ledger.endpoints.update(endpoint.webhook_id, url="https://moved.test/hook")
+    [delivery] = ledger.deliveries.claim_due()
+    assert delivery.url == "https://moved.test/hook"
+
+
+def test_a_retry_is_due_at_its_time_and_logged(ledger: Ledger, endpoint: Endpoint, queue: Queue, clock: Clock) -> None:
+    ledger.clips.cancel(queue().clip_id)
+    [delivery] = ledger.deliveries.claim_due()
+    assert ledger.deliveries.next_due() is None
+    assert _settle(ledger, delivery, "retry", next_at=clock.now + 5000)
+    assert not _settle(ledger, delivery, "delivered", 200)  # settled before
+    assert ledger.deliveries.next_due() == clock.now + 5000
+    assert ledger.deliveries.claim_due() == []
+    clock.now += 5000
+    [again] = ledger.deliveries.claim_due()
+    assert (again.delivery_id, again.event_id, again.body) == (delivery.delivery_id, delivery.event_id, delivery.body)
+    assert (again.attempt, again.last_status_code, again.last_error) == (2, 500, "no")
+    assert _settle(ledger, again, "delivered", 204)
+    done = ledger.deliveries.get(delivery.delivery_id)
+    assert (done.status, done.next_at, done.last_status_code, done.last_error) == ("delivered", None, 204, None)
+    log = [(a.attempt, a.outcome, a.status_code, a.duration_ms) for a in ledger.deliveries.attempts(done.delivery_id)]
+    assert log == [(1, "retry", 500, 12), (2, "delivered", 204, 12)]
+
+
+def test_what_a_dead_engine_was_sending_is_sent_again(
+    ledger: Ledger, endpoint: Endpoint, queue: Queue, clock: Clock
+) -> None:
+    ledger.clips.cancel(queue(webhook_url="https://own.test").clip_id)
+    [lost] = ledger.deliveries.claim_due(owner="dead")
+    ledger.deliveries.claim_due(owner="me")
+    assert ledger.deliveries.release_orphans("me") == 1
+    [again] = ledger.deliveries.claim_due(owner="me")
+    assert (again.delivery_id, again.attempt) == (lost.delivery_id, 1)
+
+
+def test_gone_disables_the_endpoint_and_tells_the_others(
+    ledger: Ledger, endpoint: Endpoint, queue: Queue, clock: Clock
+) -> None:
+    watcher = ledger.endpoints.create("https://ops.test", ["endpoint.disabled"], "s" * 16)
+    ledger.clips.cancel(queue().clip_id)
+    ledger.clips.cancel(queue().clip_id)
+    [delivery] = ledger.deliveries.claim_due()
+    assert _settle(ledger, delivery, "retry", 410, next_at=clock.now)
+    assert ledger.deliveries.get(delivery.delivery_id).status == "failed"
+    gone = ledger.endpoints.get(endpoint.webhook_id)
+    assert (gone.enabled, gone.disabled_reason) == (False, "it answered 410 Gone")
+    event = ledger.events.after(0)[-1]
+    assert event.type == "endpoint.disabled"
+    assert event.payload["data"] == gone.to_object()
+    # What else waited for it is given up; only the watcher's delivery is left.
+    assert [delivery.endpoint_id for delivery in ledger.deliveries.claim_due(limit=9)] == [watcher.webhook_id]
+
+
+def test_five_days_of_failures_only_disable(ledger: Ledger, endpoint: Endpoint, queue: Queue, clock: Clock) -> None:
+    ledger.clips.cancel(queue().clip_id)
+    begun = clock.now
+
+    def attempt(outcome: str) -> Endpoint:
+        [delivery] = ledger.deliveries.claim_due()
+        _settle(ledger, delivery, outcome, 200 if outcome == "delivered" else 500, next_at=clock.now)
+        return ledger.endpoints.get(endpoint.webhook_id)
+
+    assert attempt("retry").failing_since == begun
+    clock.now = begun + DISABLE_AFTER_MS - 1
+    assert attempt("retry").enabled
+    assert attempt("delivered").failing_since is None
+    ledger.clips.cancel(queue().clip_id)
+    clock.now += DISABLE_AFTER_MS * 2
+    assert attempt("retry").enabled
+    clock.now += DISABLE_AFTER_MS
+    off = attempt("retry")
+    assert (off.enabled, off.disabled_reason) == (False, "it has failed for five days")
+    assert ledger.deliveries.claim_due() == []
+
+
+def test_an_own_address_fails_alone(ledger: Ledger, queue: Queue, clock: Clock) -> None:
+    ledger.clips.cancel(queue(webhook_url="https://own.test").clip_id)
+    [delivery] = ledger.deliveries.claim_due()
+    assert _settle(ledger, delivery, "failed", 410)
+    assert ledger.deliveries.get(delivery.delivery_id).status == "failed"
+    assert [event.type for event in ledger.events.after(0)][-1] == "clip.failed"
+
+
+def test_nothing_is_tried_again_after_the_endpoint_is_deleted(
+    ledger: Ledger, endpoint: Endpoint, queue: Queue, clock: Clock
+) -> None:
+    ledger.clips.cancel(queue().clip_id)
+    [delivery] = ledger.deliveries.claim_due()
+    ledger.endpoints.delete(endpoint.webhook_id)
+    assert _settle(ledger, delivery, "retry", 500, next_at=clock.now)
+    assert ledger.deliveries.get(delivery.delivery_id).status == "failed"
+    with pytest.raises(WebhookNotFound):
+        ledger.deliveries.redeliver(delivery.delivery_id)
+
+
+def test_redelivery_is_a_new_delivery_of_the_same_event(
+    ledger: Ledger, endpoint: Endpoint, queue: Queue, clock: Clock
+) -> None:
+    clip = queue()
+    ledger.clips.cancel(clip.clip_id)
+    [delivery] = ledger.deliveries.claim_due()
+    _settle(ledger, delivery, "delivered", 200)
+    ledger.clips.delete(clip.clip_id)
+    clock.now += 1
+    again = ledger.deliveries.redeliver(delivery.delivery_id)
+    assert again.delivery_id != delivery.delivery_id
+    assert (again.event_id, again.body, again.status, again.attempt) == (
+        delivery.event_id,
+        delivery.body,
+        "pending",
+        0,
+    )
+    assert ledger.deliveries.get(delivery.delivery_id).status == "delivered"
+    assert [found.delivery_id for found in ledger.deliveries.claim_due()] == [again.delivery_id]
+    by_clip = ledger.deliveries.list(clip_id=clip.clip_id, limit=1)
+    assert [found.delivery_id for found in by_clip.data] == [again.delivery_id]
+    rest = ledger.deliveries.list(clip_id=clip.clip_id, limit=1, cursor=by_clip.next_cursor)
+    assert [found.delivery_id for found in rest.data] == [delivery.delivery_id]
+    with pytest.raises(DeliveryNotFound):
+        ledger.deliveries.redeliver("dlv_none")

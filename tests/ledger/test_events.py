@@ -1,0 +1,73 @@
+"""Events: the body that webhooks carry, who gets it, and the order."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+from clipengine.clips.clip import Clip, ClipResult
+from clipengine.ledger.events import target_of
+from clipengine.ledger.ledger import Ledger
+
+Queue = Callable[..., Clip]
+
+
+def test_the_body_is_frozen_in_the_fixed_order(ledger: Ledger, queue: Queue, result: ClipResult) -> None:
+    ledger.endpoints.create("https://h.test/hook", ["clip.ready"], "s" * 16)
+    clip = queue("Entscheidung – 決定")
+    ledger.clips.claim("me")
+    ledger.clips.complete(clip.clip_id, 1, result)
+    done = ledger.clips.get(clip.clip_id)
+    ledger.clips.delete(clip.clip_id)
+
+    event = ledger.events.after(0)[-1]
+    assert list(event.payload) == ["event", "data", "organisation_id", "timestamp", "id"]
+    assert event.payload["event"] == "clip.ready"
+    assert event.payload["data"] == done.to_object()
+    assert list(event.payload["data"]) == list(done.to_object())
+    assert event.payload["organisation_id"] == "org_local"
+    assert event.payload["id"] == event.event_id
+    assert event.payload["timestamp"].endswith("Z")
+    [delivery] = ledger.deliveries.claim_due()
+    assert delivery.body == json.dumps(event.payload, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def test_who_gets_an_event(ledger: Ledger, queue: Queue) -> None:
+    wants = ledger.endpoints.create("https://a.test", ["clip.failed"], "s" * 16)
+    ledger.endpoints.create("https://b.test", ["clip.ready", "recording.complete"], "s" * 16)
+    off = ledger.endpoints.create("https://c.test", ["clip.failed"], "s" * 16)
+    ledger.endpoints.update(off.webhook_id, enabled=False)
+    ledger.clips.cancel(queue().clip_id)
+    ledger.clips.cancel(queue(webhook_url="https://own.test/x").clip_id)
+    sent = [(delivery.endpoint_id, delivery.url) for delivery in ledger.deliveries.list(limit=9).data]
+    assert sorted(sent, key=str) == sorted(
+        [
+            (wants.webhook_id, "https://a.test"),
+            (wants.webhook_id, "https://a.test"),
+            (None, "https://own.test/x"),
+        ],
+        key=str,
+    )
+
+
+def test_events_are_read_in_order_from_any_point(ledger: Ledger, queue: Queue) -> None:
+    begin = ledger.events.last_seq()
+    clips = [queue() for _ in range(5)]
+    assert ledger.events.last_seq() == begin
+    for clip in clips:
+        ledger.clips.cancel(clip.clip_id)
+    assert [event.clip_id for event in ledger.events.after(begin)] == [clip.clip_id for clip in clips]
+    assert [event.clip_id for event in ledger.events.after(begin + 2, limit=2)] == [clip.clip_id for clip in clips[2:4]]
+    assert ledger.events.last_seq() == begin + 5
+    assert ledger.events.after(begin + 5) == []
+
+
+def test_the_first_event_has_a_number(ledger: Ledger) -> None:
+    assert ledger.events.last_seq() == 0
+    assert ledger.events.after(0) == []
+
+
+def test_own_addresses_of_one_host_are_one_target() -> None:
+    assert target_of("https://user:pw@Example.test:8443/a?b") == "https://example.test:8443"
+    assert target_of("https://example.test:8443/c") == target_of("https://Example.test:8443/d")
+    assert target_of("http://example.test/") != target_of("https://example.test/")

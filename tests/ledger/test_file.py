@@ -1,0 +1,195 @@
+"""The file: made whole, opened by who comes first, refused where it is damaged, newer, or something else."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+import stat
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from clipengine.errors import SchemaTooNew, StartupError
+from clipengine.ledger.database import Database
+from clipengine.ledger.file import open_file
+from clipengine.ledger.ledger import Ledger
+from clipengine.ledger.migrations import MIGRATIONS, begin, migrate, schema_version
+from clipengine.ledger.schema import TABLES
+
+Open = Callable[..., Ledger]
+
+
+def test_a_missing_file_is_made_for_its_owner_only(ledger: Ledger, path: Path) -> None:
+    ledger.check_writable()
+    assert sorted(file.name for file in path.parent.iterdir()) == ["ledger.db", "ledger.db-shm", "ledger.db-wal"]
+    for file in path.parent.iterdir():
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+
+
+def test_a_file_that_others_may_read_is_closed_to_them(ledger: Ledger, open_ledger: Open, path: Path) -> None:
+    path.chmod(0o644)
+    open_ledger()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_everything_is_there_when_it_is_opened_again(ledger: Ledger, open_ledger: Open) -> None:
+    key, text = ledger.keys.create("laptop")
+    secret = ledger.default_secret()
+    ledger.close()
+    again = open_ledger()
+    found = again.keys.verify(text)
+    assert found is not None
+    assert found.key_id == key.key_id
+    assert again.default_secret() == secret
+    assert secret.startswith("whsec_")
+
+
+def test_many_may_open_a_new_file_at_once(open_ledger: Open, path: Path) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        ledgers = [future.result() for future in [pool.submit(open_ledger) for _ in range(8)]]
+    assert len({ledger.default_secret() for ledger in ledgers}) == 1
+    assert not list(path.parent.glob("*.new"))
+
+
+def test_pragmas(ledger: Ledger) -> None:
+    database = ledger._database
+    with ledger.session():
+        values = {
+            name: database.run(f"PRAGMA {name}")[0][0] for name in ("journal_mode", "synchronous", "foreign_keys")
+        }
+        assert values == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}
+        assert database.run("PRAGMA busy_timeout")[0][0] == 10_000
+
+
+@pytest.mark.parametrize("content", [b"", b"x", b"SQLite format 3\x00", b"<html>" * 100, b"\0" * 8192])
+def test_garbage_is_refused_and_left_alone(open_ledger: Open, path: Path, content: bytes) -> None:
+    path.parent.mkdir()
+    path.write_bytes(content)
+    with pytest.raises(StartupError) as caught:
+        open_ledger()
+    assert "backup" in caught.value.hint
+    assert path.read_bytes() == content
+
+
+def test_a_garbled_body_is_refused(ledger: Ledger, open_ledger: Open, path: Path) -> None:
+    ledger.close()
+    header = path.read_bytes()[:100]
+    path.write_bytes(header + b"\xff" * (path.stat().st_size - 100))
+    with pytest.raises(StartupError):
+        open_ledger()
+
+
+@pytest.mark.parametrize("share", [0.999, 0.5, 0.1])
+def test_a_truncated_file_is_refused(ledger: Ledger, open_ledger: Open, path: Path, share: float) -> None:
+    ledger.keys.create("laptop")
+    ledger.close()
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * share)])
+    before = path.read_bytes()
+    with pytest.raises(StartupError):
+        open_ledger()
+    assert path.read_bytes() == before
+
+
+def test_a_file_as_a_crash_leaves_it_is_opened(ledger: Ledger, open_ledger: Open, path: Path, tmp_path: Path) -> None:
+    _, text = ledger.keys.create("laptop")
+    crashed = tmp_path / "crashed"
+    crashed.mkdir()
+    for tail in ("", "-wal"):  # a copy of the files while the ledger is open is what a power cut leaves
+        shutil.copyfile(f"{path}{tail}", crashed / f"ledger.db{tail}")
+    assert open_ledger(at=crashed / "ledger.db").keys.verify(text)
+
+
+def test_a_truncated_file_beside_a_wal_is_refused(
+    ledger: Ledger, open_ledger: Open, path: Path, tmp_path: Path
+) -> None:
+    ledger.keys.create("laptop")
+    crashed = tmp_path / "crashed"
+    crashed.mkdir()
+    for tail in ("", "-wal"):
+        shutil.copyfile(f"{path}{tail}", crashed / f"ledger.db{tail}")
+    content = (crashed / "ledger.db").read_bytes()
+    (crashed / "ledger.db").write_bytes(content[: len(content) // 2])
+    with pytest.raises(StartupError):
+        open_ledger(at=crashed / "ledger.db")
+
+
+def test_a_wal_without_its_file_is_refused(open_ledger: Open, path: Path) -> None:
+    path.parent.mkdir()
+    path.with_name("ledger.db-wal").write_bytes(b"what is left")
+    with pytest.raises(StartupError, match="missing"):
+        open_ledger()
+    assert not path.exists()
+
+
+def test_a_folder_in_its_place_is_refused(open_ledger: Open, path: Path) -> None:
+    path.mkdir(parents=True)
+    with pytest.raises(StartupError):
+        open_ledger()
+
+
+def test_the_database_of_something_else_is_refused(open_ledger: Open, path: Path) -> None:
+    path.parent.mkdir()
+    other = sqlite3.connect(path)
+    other.execute("CREATE TABLE meta (name TEXT, value TEXT)")
+    other.execute("CREATE TABLE songs (title TEXT)")
+    other.commit()
+    other.close()
+    with pytest.raises(StartupError, match="not a ledger"):
+        open_ledger()
+
+
+def test_a_newer_schema_is_refused(ledger: Ledger, open_ledger: Open, path: Path) -> None:
+    ledger._database.run("UPDATE meta SET value = '99' WHERE name = 'schema_version'")
+    ledger.close()
+    with pytest.raises(SchemaTooNew, match="99"):
+        open_ledger()
+
+
+def _add_colour(database: Database) -> None:
+    database.run("ALTER TABLE api_keys ADD COLUMN colour TEXT")
+
+
+def _fail_halfway(database: Database) -> None:
+    database.run("CREATE TABLE half (done TEXT)")
+    raise RuntimeError("the power went out")
+
+
+def test_a_file_of_version_1_is_brought_forward(path: Path) -> None:
+    path.parent.mkdir()
+    database = Database(path)
+    begin(database)
+    assert migrate(database, MIGRATIONS[:1]) == 1
+    database.run("INSERT INTO api_keys VALUES ('key_1', 'laptop', '[]', '', 1, NULL, NULL)")
+
+    with pytest.raises(RuntimeError):
+        migrate(database, (MIGRATIONS[0], _add_colour, _fail_halfway))
+    # What was done is done; what broke has left nothing.
+    assert schema_version(database) == 2
+    assert database.run("SELECT name FROM sqlite_master WHERE name = 'half'") == []
+
+    assert migrate(database, (MIGRATIONS[0], _add_colour)) == 2
+    assert database.run("SELECT name, colour FROM api_keys") == [("laptop", None)]
+    database.close()
+
+    with pytest.raises(SchemaTooNew):
+        open_file(path)
+
+
+def test_the_models_are_what_the_migrations_made(ledger: Ledger) -> None:
+    database = ledger._database
+    made = {
+        row[0]
+        for row in database.run("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
+    }
+    assert made == {model._meta.table_name for model in TABLES}
+    for model in TABLES:
+        # table_xinfo, unlike table_info, shows generated columns: (cid, name, type, notnull, default, pk, hidden)
+        columns = {row[1]: row for row in database.run(f"PRAGMA table_xinfo({model._meta.table_name})")}
+        assert set(columns) == set(model._meta.fields)
+        for name, field in model._meta.fields.items():
+            required = bool(columns[name][3] or columns[name][5] or columns[name][6])
+            assert required == (not field.null), f"{model._meta.table_name}.{name}"

@@ -1,0 +1,94 @@
+"""Idempotency keys: once, however often and however many at a time."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import pytest
+
+from clipengine.clips.clip import Clip, Recording
+from clipengine.clips.request import ClipRequest
+from clipengine.errors import IdempotencyKeyReused, QueueFull
+from clipengine.ledger import idempotency as idempotency_module
+from clipengine.ledger.idempotency import KEPT_MS, Answer
+from clipengine.ledger.ledger import Ledger
+
+Queue = Callable[..., Clip]
+
+
+@pytest.fixture
+def work(queue: Queue) -> Callable[[], Answer]:
+    """What POST …/clips does."""
+
+    def create() -> Answer:
+        clip = queue()
+        return Answer(202, clip.to_object(), {"Location": f"/v1/clips/{clip.clip_id}"})
+
+    return create
+
+
+def test_the_same_request_gets_the_same_answer(ledger: Ledger, work: Callable[[], Answer]) -> None:
+    first, replayed = ledger.idempotency.once("k", scope="key_1 POST /clips", fingerprint="f", work=work)
+    assert not replayed
+    assert ledger.idempotency.once("k", scope="key_1 POST /clips", fingerprint="f", work=work) == (first, True)
+    assert len(ledger.clips.list(limit=9).data) == 1
+
+
+def test_other_scopes_and_no_key_are_other_requests(ledger: Ledger, work: Callable[[], Answer]) -> None:
+    for key, scope in (("k", "a"), ("k", "b"), (None, "a"), (None, "a")):
+        assert ledger.idempotency.once(key, scope=scope, fingerprint="f", work=work)[1] is False
+    assert len(ledger.clips.list(limit=9).data) == 4
+
+
+def test_another_request_with_the_key_is_refused(ledger: Ledger, work: Callable[[], Answer]) -> None:
+    ledger.idempotency.once("k", scope="a", fingerprint="f", work=work)
+    with pytest.raises(IdempotencyKeyReused):
+        ledger.idempotency.once("k", scope="a", fingerprint="g", work=work)
+
+
+def test_work_that_fails_leaves_nothing_and_may_be_tried_again(ledger: Ledger, work: Callable[[], Answer]) -> None:
+    def fail() -> Answer:
+        work()
+        raise QueueFull("full")
+
+    with pytest.raises(QueueFull):
+        ledger.idempotency.once("k", scope="a", fingerprint="f", work=fail)
+    assert ledger.clips.list(limit=9).data == []
+    assert ledger.idempotency.once("k", scope="a", fingerprint="f", work=work)[1] is False
+
+
+def test_keys_are_kept_for_a_week(ledger: Ledger, work: Callable[[], Answer], monkeypatch: pytest.MonkeyPatch) -> None:
+    ledger.idempotency.once("k", scope="a", fingerprint="f", work=work)
+    now = idempotency_module.now_ms()
+    monkeypatch.setattr(idempotency_module, "now_ms", lambda: now + KEPT_MS - 60_000)
+    assert ledger.idempotency.once("k", scope="a", fingerprint="f", work=work)[1] is True
+    assert ledger.idempotency.purge() == 0
+    monkeypatch.setattr(idempotency_module, "now_ms", lambda: now + KEPT_MS + 1)
+    # An old key is a new one, whether or not it was swept away.
+    assert ledger.idempotency.once("k", scope="a", fingerprint="g", work=work)[1] is False
+    monkeypatch.setattr(idempotency_module, "now_ms", lambda: now + 3 * KEPT_MS)
+    assert ledger.idempotency.purge() == 1
+    assert ledger.idempotency.purge() == 0
+
+
+def test_a_hundred_at_once_make_one(ledger: Ledger, recording: Recording) -> None:
+    together = threading.Barrier(100)
+    answers: list[tuple[Answer, bool]] = []
+
+    def work() -> Answer:
+        return Answer(202, ledger.clips.create(recording, ClipRequest("x", 0, 1), extension="mp4").to_object())
+
+    def post() -> None:
+        together.wait(30)
+        answers.append(ledger.idempotency.once("k", scope="a", fingerprint="f", work=work))
+
+    threads = [threading.Thread(target=post) for _ in range(100)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(answers) == 100
+    assert sum(not replayed for _, replayed in answers) == 1
+    assert len({answer.body["clip_id"] for answer, _ in answers}) == 1
+    assert len(ledger.clips.list(limit=9).data) == 1

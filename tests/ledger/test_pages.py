@@ -1,0 +1,81 @@
+"""Cursors and pages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from clipengine.clips.clip import Clip, Recording
+from clipengine.errors import InvalidRequest
+from clipengine.ledger.ledger import Ledger
+from clipengine.ledger.pages import decode_cursor, encode_cursor
+
+Queue = Callable[..., Clip]
+
+
+def test_a_cursor_comes_back_as_it_went() -> None:
+    assert decode_cursor(encode_cursor(1743850800000, "clip_01")) == (1743850800000, "clip_01")
+
+
+@pytest.mark.parametrize(
+    "cursor", ["", "x", "é", "AAAA", "!!!!", "MQ", "LjE", "MS4", encode_cursor(-1, "a"), encode_cursor(2**63, "a")]
+)
+def test_anything_else_is_refused(ledger: Ledger, cursor: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        ledger.clips.list(limit=10, cursor=cursor)
+    assert caught.value.errors[0]["pointer"] == "/cursor"
+
+
+def test_pages_follow_each_other_while_rows_come_and_go(ledger: Ledger, queue: Queue) -> None:
+    with ledger.transaction():
+        made = [queue() for _ in range(7)]  # several within one millisecond
+    newest_first = sorted(made, key=lambda clip: (clip.created_at, clip.clip_id), reverse=True)
+    first = ledger.clips.list(limit=3)
+    assert first.data == newest_first[:3]
+    assert first.next_cursor
+    queue("came later")
+    ledger.clips.delete(newest_first[2].clip_id)
+    second = ledger.clips.list(limit=3, cursor=first.next_cursor)
+    assert second.data == newest_first[3:6]
+    last = ledger.clips.list(limit=3, cursor=second.next_cursor)
+    assert last.data == newest_first[6:]
+    assert last.next_cursor is None
+
+
+def test_a_last_page_that_is_full_has_no_next(ledger: Ledger, queue: Queue) -> None:
+    queue()
+    queue()
+    assert ledger.clips.list(limit=2).next_cursor is None
+    assert ledger.clips.list(limit=1).next_cursor
+
+
+def test_clips_by_each_filter_and_all_together(ledger: Ledger, queue: Queue, recording: Recording) -> None:
+    goal, foul = queue("goal"), queue("foul")
+    ledger.clips.cancel(foul.clip_id)
+    ended = ledger.clips.get(foul.clip_id)
+    lists = ledger.clips.list
+    assert lists(limit=9, label="goal").data == [goal]
+    assert lists(limit=9, label="goa").data == []
+    assert lists(limit=9, status="processing").data == [goal]
+    assert lists(limit=9, status="failed").data == [ended]
+    assert lists(limit=9, status="complete").data == []
+    assert lists(limit=9, recording_id=recording.recording_id).data == [ended, goal]
+    assert lists(limit=9, recording_id="rec_other").data == []
+    assert lists(limit=9, created_after=goal.created_at, created_before=ended.created_at + 1).data == [ended, goal]
+    assert lists(limit=9, created_before=goal.created_at).data == []
+    assert lists(limit=9, created_after=ended.created_at + 1).data == []
+    everything = {
+        "recording_id": recording.recording_id,
+        "status": "failed",
+        "label": "foul",
+        "created_after": goal.created_at,
+    }
+    assert lists(limit=9, **everything).data == [ended]
+
+
+def test_the_claimed_are_still_processing(ledger: Ledger, queue: Queue) -> None:
+    queue()
+    queue()
+    ledger.clips.claim("me")
+    assert len(ledger.clips.list(limit=9, status="processing").data) == 2

@@ -1,0 +1,145 @@
+"""How SQLite finds things: every query of the busy paths goes by an index and sorts nothing.
+
+The queries are those that the ledger really runs, taken as they pass.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from itertools import product
+from typing import Any
+
+import pytest
+
+from clipengine.clips.clip import Clip, ClipResult, Recording
+from clipengine.errors import EncoderFailed
+from clipengine.ledger.idempotency import Answer
+from clipengine.ledger.ledger import Ledger
+from clipengine.ledger.pages import encode_cursor
+
+Queue = Callable[..., Clip]
+Plans = Callable[[], dict[str, list[str]]]
+
+# Tables of a few rows, read whole on purpose.
+_SMALL = {"endpoints"}
+
+
+@pytest.fixture
+def plans(ledger: Ledger, queue: Queue) -> Iterator[Plans]:
+    """Collects statements; calling it gives each one's plan and begins anew."""
+    connections = ledger._database._connections
+    passed: list[tuple[str, Any]] = []
+    queue()  # so that recording and clip exist, and what made them is not looked at
+    connections.query_hooks.append(lambda query: passed.append((query.sql, query.params)))
+
+    def explain() -> dict[str, list[str]]:
+        seen = [entry for entry in passed if entry[0].split()[0] in ("SELECT", "UPDATE", "DELETE")]
+        found = {}
+        for sql, params in seen:
+            rows = ledger._database.run(f"EXPLAIN QUERY PLAN {sql}", tuple(params or ()))
+            found[sql] = [row[3] for row in rows]
+        passed.clear()
+        return found
+
+    yield explain
+    connections.query_hooks.clear()
+
+
+def _check(found: dict[str, list[str]]) -> None:
+    assert found
+    for sql, steps in found.items():
+        tables = {name for name in _SMALL if f'"{name}"' in sql}
+        for step in steps:
+            if tables and not re.search("clips|deliveries|recordings", step):
+                continue
+            assert "TEMP B-TREE" not in step, f"{sql}\n{steps}"
+            # A scan is what it should be only in the order of an index, cut short by LIMIT.
+            by_order = "USING" in step and "INDEX" in step and "LIMIT" in sql
+            assert not step.startswith("SCAN") or by_order, f"{sql}\n{steps}"
+
+
+_CURSORS = (None, encode_cursor(1743850800000, "x_01"))
+
+
+def test_lists_of_clips(ledger: Ledger, plans: Plans) -> None:
+    filters = {
+        "recording_id": (None, "rec_1"),
+        "status": (None, "processing", "complete"),
+        "label": (None, "goal"),
+        "created_after": (None, 1),
+        "created_before": (None, 2),
+        "cursor": _CURSORS,
+    }
+    for values in product(*filters.values()):
+        chosen = dict(zip(filters, values, strict=True))
+        ledger.clips.list(limit=50, **chosen)
+        found = plans()
+        _check(found)
+        if chosen["recording_id"] or chosen["status"] or chosen["label"]:
+            assert all(step.startswith("SEARCH") for steps in found.values() for step in steps)
+
+
+def test_lists_of_recordings(ledger: Ledger, plans: Plans) -> None:
+    for status, name, cursor in product((None, "complete"), (None, "meeting"), _CURSORS):
+        ledger.recordings.list(limit=50, status=status, name=name, cursor=cursor)
+        _check(plans())
+
+
+def test_lists_of_deliveries(ledger: Ledger, plans: Plans) -> None:
+    for endpoint_id, clip_id, cursor in product((None, "whk_1"), (None, "clip_1"), _CURSORS):
+        ledger.deliveries.list(limit=50, endpoint_id=endpoint_id, clip_id=clip_id, cursor=cursor)
+        _check(plans())
+
+
+def test_the_life_of_a_clip(
+    ledger: Ledger, plans: Plans, queue: Queue, recording: Recording, result: ClipResult
+) -> None:
+    ledger.endpoints.create("https://a.test", ["clip.ready", "clip.failed"], "s" * 16)
+    clip = queue(priority=9, webhook_url="https://own.test/")
+    ledger.idempotency.once("k", scope="a", fingerprint="f", work=lambda: Answer(202, {}))
+    ledger.clips.claim("me")
+    ledger.clips.progress(clip.clip_id, 1, step="encoding", progress=0.5)
+    ledger.clips.requeue(clip.clip_id, 1)
+    ledger.clips.claim("me")
+    ledger.clips.fail(clip.clip_id, 2, EncoderFailed("no"))
+    ledger.clips.retry(clip.clip_id)
+    ledger.clips.claim("me")
+    ledger.clips.complete(clip.clip_id, 3, result)
+    ledger.clips.counts()
+    ledger.clips.requeue_orphans("me")
+    ledger.clips.delete(clip.clip_id)
+    ledger.removals.due()
+    ledger.idempotency.purge()
+    ledger.recordings.register("a.mp4", etag="e", size=1)
+    ledger.recordings.claim_probe("me")
+    ledger.recordings.release_orphans("me")
+    _check(plans())
+
+
+def test_the_claim_reads_its_index_alone(ledger: Ledger, plans: Plans) -> None:
+    ledger.clips.claim("me")
+    best = next(steps for sql, steps in plans().items() if "priority" in sql and sql.startswith("SELECT"))
+    assert best == ["SEARCH t1 USING COVERING INDEX clips_claim (state=?)"]
+
+
+def test_counts_read_the_index_of_what_is_queued_and_running(ledger: Ledger, plans: Plans) -> None:
+    ledger.clips.counts()
+    assert list(plans().values()) == [["SEARCH t1 USING COVERING INDEX clips_claim (state=?)"]]
+
+
+def test_the_life_of_a_delivery(ledger: Ledger, plans: Plans, queue: Queue) -> None:
+    endpoint = ledger.endpoints.create("https://a.test", ["clip.failed"], "s" * 16)
+    ledger.clips.cancel(queue(webhook_url="https://own.test/").clip_id)
+    plans()
+    [delivery] = ledger.deliveries.claim_due()
+    ledger.deliveries.record(delivery.delivery_id, outcome="retry", status_code=500, error="no", duration_ms=1)
+    ledger.deliveries.next_due()
+    ledger.deliveries.release_orphans("me")
+    ledger.deliveries.redeliver(delivery.delivery_id)
+    ledger.deliveries.attempts(delivery.delivery_id)
+    ledger.endpoints.update(endpoint.webhook_id, enabled=False)
+    ledger.events.after(0)
+    ledger.events.last_seq()
+    ledger.keys.verify("x")
+    _check(plans())

@@ -1,0 +1,155 @@
+"""Recordings: registered once, probed by one, ended with one event."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from clipengine.clips.clip import Clip, ClipResult, Recording
+from clipengine.clips.facts import SourceFacts
+from clipengine.errors import ClipNotFound, RecordingBusy, RecordingNotFound, RecordingTruncated
+from clipengine.ledger import recordings as recordings_module
+from clipengine.ledger.ledger import Ledger
+
+Queue = Callable[..., Clip]
+
+
+def _register(ledger: Ledger, path: str = "a/b.mp4", etag: str = "e1") -> tuple[Recording, bool]:
+    return ledger.recordings.register(path, etag=etag, size=10, name="b", metadata={"room": "5"})
+
+
+def test_an_object_is_registered_once(ledger: Ledger) -> None:
+    first, created = _register(ledger)
+    assert created
+    assert (first.state, first.name, first.metadata, first.facts) == ("processing", "b", {"room": "5"}, None)
+    assert _register(ledger) == (first, False)
+    assert _register(ledger, etag="e2")[1]
+    assert _register(ledger, path="a/c.mp4")[1]
+    assert ledger.recordings.get(first.recording_id) == first
+
+
+def test_many_register_one_object_at_once(ledger: Ledger) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        found = [future.result() for future in [pool.submit(_register, ledger) for _ in range(24)]]
+    assert sum(created for _, created in found) == 1
+    assert len({recording.recording_id for recording, _ in found}) == 1
+
+
+def test_a_failed_one_can_be_registered_again(ledger: Ledger) -> None:
+    first, _ = _register(ledger)
+    assert ledger.recordings.probe_failed(first.recording_id, RecordingTruncated("cut off"))
+    second, created = _register(ledger)
+    assert created
+    assert second.recording_id != first.recording_id
+
+
+def test_facts_come_back_exactly(ledger: Ledger, recording: Recording, facts: SourceFacts) -> None:
+    assert recording.state == "complete"
+    assert recording.facts == facts
+    assert recording.completed_at is not None
+    assert recording.duration_seconds == 5400.0
+
+
+def test_a_probe_ends_once_with_one_event(ledger: Ledger, facts: SourceFacts) -> None:
+    made, _ = _register(ledger)
+    assert ledger.recordings.claim_probe("me")
+    assert ledger.recordings.probe_complete(made.recording_id, facts, etag="e9", size=99)
+    ended = ledger.recordings.get(made.recording_id)
+    assert (ended.etag, ended.file_size_bytes) == ("e9", 99)
+    assert not ledger.recordings.probe_complete(made.recording_id, facts, etag="e9", size=99)
+    assert not ledger.recordings.probe_failed(made.recording_id, RecordingTruncated("cut off"))
+    assert not ledger.recordings.probe_later(made.recording_id, delay_ms=1)
+    [event] = ledger.events.after(0)
+    assert (event.type, event.recording_id, event.clip_id) == ("recording.complete", made.recording_id, None)
+    assert event.payload["data"] == ended.to_object()
+
+
+def test_a_failed_probe_tells_why(ledger: Ledger) -> None:
+    made, _ = _register(ledger)
+    ledger.recordings.claim_probe("me")
+    assert ledger.recordings.probe_failed(made.recording_id, RecordingTruncated("cut off"))
+    failed = ledger.recordings.get(made.recording_id)
+    assert failed.error == RecordingTruncated("cut off").to_object()
+    [event] = ledger.events.after(0)
+    assert event.type == "recording.failed"
+    assert event.payload["data"]["error"]["code"] == "recording_truncated"
+
+
+def test_probes_are_claimed_oldest_first_and_once(ledger: Ledger) -> None:
+    made = [_register(ledger, path=f"a/{number}.mp4")[0] for number in range(3)]
+    claimed = [ledger.recordings.claim_probe("me") for _ in range(4)]
+    assert [found and found.recording_id for found in claimed] == [*(one.recording_id for one in made), None]
+    assert ledger.recordings.probe_attempts(made[0].recording_id) == 1
+
+
+def test_a_probe_put_back_is_due_after_its_delay(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    made, _ = _register(ledger)
+    ledger.recordings.claim_probe("me")
+    assert ledger.recordings.probe_later(made.recording_id, delay_ms=60_000)
+    assert ledger.recordings.claim_probe("me") is None
+    now = recordings_module.now_ms()
+    monkeypatch.setattr(recordings_module, "now_ms", lambda: now + 60_000)
+    assert ledger.recordings.claim_probe("me")
+    assert ledger.recordings.probe_attempts(made.recording_id) == 2
+
+
+def test_probes_of_a_dead_engine_are_freed(ledger: Ledger) -> None:
+    _register(ledger)
+    _register(ledger, path="a/c.mp4")
+    ledger.recordings.claim_probe("dead")
+    ledger.recordings.claim_probe("me")
+    assert ledger.recordings.release_orphans("me") == 1
+    assert ledger.recordings.claim_probe("me")
+    assert ledger.recordings.claim_probe("me") is None
+
+
+def test_delete_forgets_ended_clips_but_not_their_history(
+    ledger: Ledger, recording: Recording, queue: Queue, result: ClipResult
+) -> None:
+    ledger.endpoints.create("https://example.test/hook", ["clip.ready"], "s" * 16)
+    clip = queue()
+    with pytest.raises(RecordingBusy):
+        ledger.recordings.delete(recording.recording_id)
+    ledger.clips.claim("me")
+    with pytest.raises(RecordingBusy):
+        ledger.recordings.delete(recording.recording_id)
+    ledger.clips.complete(clip.clip_id, 1, result)
+
+    assert ledger.recordings.delete(recording.recording_id) == recording
+    with pytest.raises(RecordingNotFound):
+        ledger.recordings.get(recording.recording_id)
+    with pytest.raises(ClipNotFound):
+        ledger.clips.get(clip.clip_id)
+    with pytest.raises(RecordingNotFound):
+        queue()
+    assert ledger.removals.due() == []
+    assert ledger.events.after(0)[-1].clip_id == clip.clip_id
+    [delivery] = ledger.deliveries.claim_due()
+    assert delivery.clip_id == clip.clip_id
+    assert delivery.body
+
+
+def test_a_probe_of_what_was_deleted_is_lost(ledger: Ledger, facts: SourceFacts) -> None:
+    made, _ = _register(ledger)
+    ledger.recordings.claim_probe("me")
+    ledger.recordings.delete(made.recording_id)
+    assert not ledger.recordings.probe_complete(made.recording_id, facts, etag="e1", size=1)
+    assert ledger.events.after(0) == []
+    with pytest.raises(RecordingNotFound):
+        ledger.recordings.delete(made.recording_id)
+    with pytest.raises(RecordingNotFound):
+        ledger.recordings.probe_attempts(made.recording_id)
+
+
+def test_lists_by_each_filter(ledger: Ledger, recording: Recording) -> None:
+    other, _ = _register(ledger)
+    lists = ledger.recordings.list
+    assert lists(limit=9).data == [other, recording]
+    assert lists(limit=9, status="processing").data == [other]
+    assert lists(limit=9, name="meeting").data == [recording]
+    assert lists(limit=9, created_before=recording.created_at).data == []
+    assert lists(limit=9, created_after=recording.created_at, status="complete").data == [recording]
+    page = lists(limit=1)
+    assert lists(limit=1, cursor=page.next_cursor).data == [recording]
