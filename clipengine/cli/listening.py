@@ -24,9 +24,12 @@ _CONNECTIONS = 4096
 
 
 class Server(uvicorn.Server):
-    """Calls `on_listening` once it accepts requests. `handle_exit` is the process's handler of SIGTERM and SIGINT."""
+    """`on_listening` is called once it accepts requests, `on_stopping` before it waits for those it is answering.
 
-    def __init__(self, app: Any, *, on_listening: Callable[[], None]) -> None:
+    `handle_exit` is the process's handler of SIGTERM and SIGINT.
+    """
+
+    def __init__(self, app: Any, *, on_listening: Callable[[], None], on_stopping: Callable[[], None]) -> None:
         super().__init__(
             uvicorn.Config(
                 app,
@@ -42,11 +45,16 @@ class Server(uvicorn.Server):
             )
         )
         self._on_listening = on_listening
+        self._on_stopping = on_stopping
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
             self._on_listening()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._on_stopping()
+        await super().shutdown(sockets)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:

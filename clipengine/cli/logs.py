@@ -9,7 +9,6 @@ import json
 import logging
 import re
 import sys
-import time
 from collections.abc import Iterable
 
 from pydantic import SecretStr
@@ -56,12 +55,12 @@ class Redactor:
 
 
 class _Text(logging.Formatter):
-    default_msec_format = "%s.%03dZ"
-
     def __init__(self, redact: Redactor) -> None:
-        super().__init__("%(asctime)s %(levelname)-7s %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%S")
-        self.converter = time.gmtime
+        super().__init__("%(asctime)s %(levelname)-7s %(name)s: %(message)s")
         self._redact = redact
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802
+        return rfc3339(int(record.created * 1000))
 
     def format(self, record: logging.LogRecord) -> str:
         # One record is one line, or a line and indented ones: nobody can write a line that looks like ours.

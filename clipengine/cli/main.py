@@ -71,8 +71,9 @@ def run(arguments: Sequence[str]) -> int:
         output.fail(error.format_message(), "bad_arguments", f"`{path} --help` shows what it takes.")
         return 2
     except ApiError as error:
-        faults = [f"{fault.get('pointer', '')}: {fault.get('detail', '')}".lstrip("#/ :") for fault in error.errors]
-        output.fail("; ".join([error.detail, *faults]), error.code, error.hint or by_code(error.code).default_hint)
+        # A problem's detail ends with its hint: here that is the second line.
+        hint = error.hint or by_code(error.code).default_hint
+        output.fail(error.detail.removesuffix(hint).strip(), error.code, hint)
         return 2 if error.status in (400, 422) else 1
     except ClientError as error:
         output.fail(str(error), error.code, error.hint)

@@ -86,7 +86,8 @@ def _answer(engine: Engine, settings: Settings, early: _EarlyStop, *, first_key:
             sys.stdout.flush()
             log.info("listening on %s", url)
 
-        server = Server(create_app(engine), on_listening=announce)
+        app = create_app(engine)
+        server = Server(app, on_listening=announce, on_stopping=app.state.changes.close)
         for each in _SIGNALS:
             signal.signal(each, server.handle_exit)
         server.should_exit = server.should_exit or early.should_exit

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from typing import TextIO
 
 import click
 
 from clipengine.cli import output
 from clipengine.cli.options import json_option, needs_server
-from clipengine.client import Client
+from clipengine.client import Client, Delivery
 
+_ATTEMPT_SECONDS = 70  # longer than the longest webhooks.timeout_seconds
 _COLUMNS: dict[str, output.Column] = {
     "webhook": "webhook_id",
     "enabled": "enabled",
@@ -57,6 +59,21 @@ def rm(client: Client, webhook_id: str) -> None:
 @click.argument("webhook_id")
 @json_option
 @needs_server
-def test(client: Client, webhook_id: str, as_json: bool) -> None:
-    """Send a test event to an endpoint."""
-    output.show_object(client.webhooks.test(webhook_id), as_json=as_json)
+def test(client: Client, webhook_id: str, as_json: bool) -> int:
+    """Send a sample event to an endpoint, and say what came of the first attempt."""
+    delivery = _after_attempt(client, webhook_id, client.webhooks.test(webhook_id))
+    output.show_object(delivery.raw, as_json=as_json)
+    if delivery.status == "delivered":
+        return 0
+    reason = delivery.last_error or "no answer yet"
+    output.fail(f"{delivery.url}: {reason}", "not_delivered", "It is tried again by itself; see its deliveries later.")
+    return 1
+
+
+def _after_attempt(client: Client, webhook_id: str, delivery: Delivery) -> Delivery:
+    deadline = time.monotonic() + _ATTEMPT_SECONDS
+    while not delivery.attempts and time.monotonic() < deadline:
+        time.sleep(0.1)
+        found = client.webhooks.deliveries(webhook_id, limit=20).data
+        delivery = next((each for each in found if each.delivery_id == delivery.delivery_id), delivery)
+    return delivery

@@ -142,9 +142,14 @@ class Delivery:
     """One event on its way to one address."""
 
     delivery_id: str
-    status: str = ""
+    status: str = ""  # pending, delivered or failed
     event_id: str = ""
+    event: str = ""
+    url: str = ""
     attempt: int = 0
+    last_status_code: int | None = None
+    last_error: str | None = None
+    attempts: list[Object] = field(default_factory=list)
     raw: Object = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod

@@ -44,7 +44,7 @@ class Transport:
     def get(self, path: str, params: Mapping[str, Any] | None = None, *, timeout: float | None = None) -> Object:
         return self._json(self._send("GET", path, params=_given(params), timeout=timeout or self.timeout))
 
-    def create(self, path: str, body: Object, *, idempotency_key: str | None = None) -> Object:
+    def create(self, path: str, body: Object | None = None, *, idempotency_key: str | None = None) -> Object:
         """POST what makes something, with an Idempotency-Key: the caller's, or a new one."""
         headers = {"Idempotency-Key": idempotency_key or str(uuid.uuid4())}
         return self._json(self._send("POST", path, json=body, headers=headers))

@@ -7,6 +7,7 @@ import binascii
 import hashlib
 import hmac
 import json
+import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -26,7 +27,7 @@ def verify(body: bytes, headers: Mapping[str, str], secret: str, *, tolerance_se
     given = {name.lower(): value for name, value in headers.items()}
     if "webhook-signature" in given:
         event_id, stamp = given.get("webhook-id", ""), given.get("webhook-timestamp", "")
-        if not (stamp.isascii() and stamp.isdigit()) or abs(time.time() - int(stamp)) > tolerance_seconds:
+        if not re.fullmatch(r"[0-9]{1,12}", stamp) or abs(time.time() - int(stamp)) > tolerance_seconds:
             raise SignatureInvalid("webhook-timestamp is missing or too far from this machine's clock")
         signed = f"{event_id}.{stamp}.".encode() + body
         digest = hmac.new(_standard_key(secret), signed, hashlib.sha256).digest()
@@ -91,9 +92,9 @@ class Webhooks:
     def delete(self, webhook_id: str) -> None:
         self._transport.call("DELETE", at("webhooks", webhook_id))
 
-    def test(self, webhook_id: str) -> dict[str, Any]:
-        """Send a test event to the endpoint; what came of it."""
-        return self._transport.call("POST", at("webhooks", webhook_id, "test"))
+    def test(self, webhook_id: str) -> Delivery:
+        """Send the endpoint a `clip.ready` about a clip that is plainly none; `deliveries` shows what came of it."""
+        return Delivery.from_object(self._transport.create(at("webhooks", webhook_id, "test")))
 
     def deliveries(self, webhook_id: str, *, limit: int | None = None, cursor: str | None = None) -> Page[Delivery]:
         params = {"limit": limit, "cursor": cursor}
@@ -102,4 +103,4 @@ class Webhooks:
 
     def redeliver(self, delivery_id: str) -> Delivery:
         """Send the same event again, under the same id."""
-        return Delivery.from_object(self._transport.call("POST", at("deliveries", delivery_id, "redeliver")))
+        return Delivery.from_object(self._transport.create(at("deliveries", delivery_id, "redeliver")))

@@ -13,8 +13,8 @@ from tests.support.receiver import Answer, Receiver
 from tests.support.server import COMMAND, clean_environ, run_command
 
 PROBLEM = (
-    b'{"type":"about:blank","title":"Invalid","status":422,"detail":"the request is invalid","code":"invalid_request",'
-    b'"errors":[{"detail":"label is empty","pointer":"#/label"},{"detail":"extra is unknown","pointer":"#/extra"}]}'
+    b'{"type":"about:blank","title":"Invalid","status":422,"code":"invalid_request",'
+    b'"detail":"label: is required; extra: is not a known field. Correct the request and send it again."}'
 )
 
 
@@ -86,12 +86,12 @@ def test_an_address_that_is_none(url: str, capsys: pytest.CaptureFixture[str]) -
     assert "(server_unreachable)" in capsys.readouterr().err.splitlines()[0]
 
 
-def test_every_fault_of_a_request_is_said_and_exits_2(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_request_that_is_invalid_exits_2(capsys: pytest.CaptureFixture[str]) -> None:
     with Receiver() as server:
         server.script(Answer(422, {"Content-Type": "application/problem+json"}, PROBLEM))
         assert run(["clips", "create", "rec_1", "x", "--start", "1", "--end", "2", "--url", server.url]) == 2
     error, hint = capsys.readouterr().err.splitlines()
-    assert error == "error: the request is invalid; label: label is empty; extra: extra is unknown (invalid_request)"
+    assert error == "error: label: is required; extra: is not a known field. (invalid_request)"
     assert hint == "Correct the request and send it again."
 
 

@@ -1,0 +1,223 @@
+"""The client on the wire: what it sends, what it sends again, what it makes of answers. The server is scripted."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from clipengine.client import ApiError, Client, ClientError, ServerUnreachable, WaitTimeout
+from tests.support.receiver import Answer, Receiver, redirect
+
+CLIP = {
+    "clip_id": "clip_1",
+    "recording_id": "rec_1",
+    "label": "key-moment",
+    "start_seconds": 5.0,
+    "end_seconds": 12.5,
+    "status": "processing",
+    "bucket_path": None,
+    "created_at": "2025-04-05T11:00:00.000Z",
+    "completed_at": None,
+    "progress": 0.25,
+    "step": "encoding",
+    "error": None,
+    "result": None,
+    "a_key_of_tomorrow": {"any": "thing"},
+}
+DONE = CLIP | {
+    "status": "complete",
+    "bucket_path": "clips/key-moment-clip_1.mp4",
+    "result": {
+        "actual_start_seconds": 5.0,
+        "actual_end_seconds": 12.5,
+        "duration_seconds": 7.5,
+        "frames": 187,
+        "another": 1,
+    },
+}
+
+
+def answer(body: object, status: int = 200) -> Answer:
+    return Answer(status, {"Content-Type": "application/json"}, json.dumps(body).encode())
+
+
+@pytest.fixture
+def server() -> Iterator[Receiver]:
+    with Receiver() as receiver:
+        yield receiver
+
+
+@pytest.fixture
+def client(server: Receiver) -> Iterator[Client]:
+    with Client(f"http://{server.host}:{server.port}", "relay_live_x", timeout=5) as client:
+        yield client
+
+
+def test_a_clip_is_asked_for_in_the_words_of_the_api(server: Receiver, client: Client) -> None:
+    server.script(answer(CLIP, 202))
+    clip = client.clips.create("rec_1", "key-moment", 5.0, 12.5)
+    (request,) = server.wait_for(1)
+    assert (request.method, request.path) == ("POST", "/v1/recordings/rec_1/clips")
+    assert json.loads(request.body) == {"label": "key-moment", "start_seconds": 5.0, "end_seconds": 12.5}
+    assert request.headers["authorization"] == "Bearer relay_live_x"
+    assert (clip.clip_id, clip.progress, clip.step, clip.ended) == ("clip_1", 0.25, "encoding", False)
+    assert clip.raw == CLIP
+
+
+def test_keys_of_tomorrow_are_no_harm(server: Receiver, client: Client) -> None:
+    server.script(answer(DONE))
+    clip = client.clips.get("clip_1")
+    assert clip.ended
+    assert clip.result is not None
+    assert clip.result.frames == 187
+
+
+def test_what_is_optional_is_sent_only_when_given(server: Receiver, client: Client) -> None:
+    server.script(answer(CLIP, 202))
+    options = {"profile": "small", "metadata": {"a": "b"}, "priority": 0, "poster": False}
+    client.clips.create("rec_1", "x", 1, 2, **options)  # type: ignore[arg-type]
+    (request,) = server.wait_for(1)
+    assert json.loads(request.body) == {"label": "x", "start_seconds": 1, "end_seconds": 2, **options}
+
+
+def test_a_create_that_got_no_answer_is_sent_again_under_the_same_key(server: Receiver, client: Client) -> None:
+    server.script(Answer(hang_up=True), Answer(hang_up=True), answer(CLIP, 202))
+    assert client.clips.create("rec_1", "x", 1, 2).clip_id == "clip_1"
+    requests = server.wait_for(3)
+    assert len({request.headers["idempotency-key"] for request in requests}) == 1
+    assert len({request.body for request in requests}) == 1
+
+
+def test_two_creates_have_two_keys_and_a_caller_may_choose_one(server: Receiver, client: Client) -> None:
+    server.script(*[answer(CLIP, 202)] * 3)
+    client.clips.create("rec_1", "x", 1, 2)
+    client.clips.create("rec_1", "x", 1, 2)
+    client.clips.create("rec_1", "x", 1, 2, idempotency_key="mine")
+    keys = [request.headers["idempotency-key"] for request in server.wait_for(3)]
+    assert keys[0] != keys[1]
+    assert keys[2] == "mine"
+
+
+def test_it_gives_up_with_what_to_do(server: Receiver, client: Client) -> None:
+    server.answer = lambda request: Answer(hang_up=True)
+    with pytest.raises(ServerUnreachable) as caught:
+        client.recordings.add("a.mp4")
+    assert len(server.requests) == 3
+    assert "CLIPENGINE_URL" in caught.value.hint
+
+
+def test_what_has_no_key_is_sent_once(server: Receiver, client: Client) -> None:
+    server.answer = lambda request: Answer(hang_up=True)
+    with pytest.raises(ServerUnreachable):
+        client.clips.cancel("clip_1")
+    with pytest.raises(ServerUnreachable):
+        client.clips.retry("clip_1")
+    assert len(server.requests) == 2
+
+
+def test_an_answer_is_never_asked_for_twice(server: Receiver, client: Client) -> None:
+    server.script(answer({"detail": "Queue full", "code": "queue_full"}, 503))
+    with pytest.raises(ApiError) as caught:
+        client.clips.create("rec_1", "x", 1, 2)
+    assert (caught.value.status, caught.value.code, caught.value.detail) == (503, "queue_full", "Queue full")
+    assert len(server.requests) == 1
+
+
+def test_an_error_that_is_no_problem_document_still_has_a_code(server: Receiver, client: Client) -> None:
+    server.script(Answer(502, body=b"<h1>Bad Gateway</h1>"))
+    with pytest.raises(ApiError) as caught:
+        client.clips.get("clip_1")
+    assert (caught.value.status, caught.value.code) == (502, "http_502")
+
+
+def test_a_redirect_is_no_answer(server: Receiver, client: Client) -> None:
+    server.script(redirect("http://127.0.0.1:1/elsewhere"))
+    with pytest.raises(ApiError):
+        client.clips.get("clip_1")
+
+
+def test_an_id_cannot_leave_its_path(server: Receiver, client: Client) -> None:
+    server.script(answer(CLIP))
+    client.clips.get("../webhooks?x=1#y")
+    assert server.wait_for(1)[0].path == "/v1/clips/..%2Fwebhooks%3Fx%3D1%23y"
+
+
+def test_a_list_is_followed_page_by_page(server: Receiver, client: Client) -> None:
+    second = CLIP | {"clip_id": "clip_2"}
+    server.script(
+        answer({"data": [CLIP], "has_more": True, "next_cursor": "abc"}),
+        answer({"data": [second], "has_more": False, "next_cursor": None}),
+    )
+    assert [clip.clip_id for clip in client.clips.each(status="processing")] == ["clip_1", "clip_2"]
+    assert [request.path for request in server.requests] == [
+        "/v1/clips?status=processing",
+        "/v1/clips?status=processing&cursor=abc",
+    ]
+
+
+def test_waiting_ends_with_the_clip(server: Receiver, client: Client) -> None:
+    server.script(answer(CLIP), answer(CLIP), answer(DONE))
+    seen: list[float] = []
+    clip = client.clips.wait("clip_1", on_progress=lambda clip: seen.append(clip.progress))
+    assert clip.status == "complete"
+    assert seen == [0.25, 0.25, 0.25]
+
+
+def test_waiting_ends_with_the_time(server: Receiver, client: Client) -> None:
+    server.answer = lambda request: answer(CLIP)
+    with pytest.raises(WaitTimeout):
+        client.clips.wait("clip_1", timeout=0.05)
+
+
+def test_a_download_is_whole_or_not_there(server: Receiver, client: Client, tmp_path: Path) -> None:
+    target = tmp_path / "clip.mp4"
+    target.write_bytes(b"old")
+    server.script(
+        Answer(raw=b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf"),
+        Answer(raw=b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"),
+        Answer(200, body=b"whole clip"),
+    )
+    with pytest.raises(ClientError):
+        client.clips.download("clip_1", target)
+    with pytest.raises(ApiError):
+        client.clips.download("clip_1", target)
+    assert target.read_bytes() == b"old"
+    assert client.clips.download("clip_1", target) == 10
+    assert target.read_bytes() == b"whole clip"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_the_key_does_not_follow_a_redirect_to_the_store(server: Receiver, client: Client, tmp_path: Path) -> None:
+    with Receiver() as store:
+        server.script(redirect(f"http://{store.host}:{store.port}/bucket/clip.mp4?X-Amz-Signature=s"))
+        store.script(Answer(200, body=b"clip"))
+        client.clips.download("clip_1", tmp_path / "clip.mp4")
+        (fetched,) = store.wait_for(1)
+    assert "authorization" not in fetched.headers
+    assert (tmp_path / "clip.mp4").read_bytes() == b"clip"
+
+
+def test_an_upload_streams_the_file_with_its_length(server: Receiver, client: Client, tmp_path: Path) -> None:
+    film = tmp_path / "böse & gut.mp4"
+    film.write_bytes(b"x" * 3_000_000)
+    server.script(answer({"recording_id": "rec_1", "status": "processing"}, 202))
+    assert client.recordings.upload(film).recording_id == "rec_1"
+    (request,) = server.wait_for(1)
+    assert request.path == "/v1/recordings/upload?name=b%C3%B6se+%26+gut.mp4"
+    assert request.headers["content-length"] == "3000000"
+    assert request.body == film.read_bytes()
+
+
+def test_a_proxy_of_the_environment_is_not_asked_for_loopback(
+    server: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("http_proxy", "HTTP_PROXY", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    server.script(answer(CLIP))
+    with Client(f"http://{server.host}:{server.port}") as client:
+        assert client.clips.get("clip_1").clip_id == "clip_1"
