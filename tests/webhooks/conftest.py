@@ -1,10 +1,10 @@
-"""A house CA and a certificate for hooks.example.test, and a receiver that is closed after each test."""
+"""A receiver, a ledger and workers that are closed after each test, and a certificate for hooks.example.test."""
 
 from __future__ import annotations
 
 import datetime
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from clipengine.ledger.ledger import Ledger
+from clipengine.webhooks.send import Sender
+from clipengine.work.deliveries import DeliveryWorker
+from tests.support.outbox import Clock, open_ledger
 from tests.support.receiver import Receiver
 
 TLS_NAME = "hooks.example.test"
@@ -53,3 +57,32 @@ def tls_contexts(tmp_path_factory: pytest.TempPathFactory) -> tuple[ssl.SSLConte
     server.load_cert_chain(path)
     client = ssl.create_default_context(cafile=str(path))
     return server, client
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    for module in ("clipengine.ledger.deliveries", "clipengine.work.deliveries"):
+        monkeypatch.setattr(f"{module}.now_ms", clock)
+    return clock
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    opened = open_ledger(tmp_path)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def make_worker(ledger: Ledger) -> Iterator[Callable[..., DeliveryWorker]]:
+    made: list[DeliveryWorker] = []
+
+    def make(*, timeout: float = 5, owner: str = "inst_1", **arguments: object) -> DeliveryWorker:
+        sender = Sender(["127.0.0.0/8"], timeout)
+        made.append(DeliveryWorker(ledger, sender, owner=owner, random=lambda: 0.5, **arguments))  # type: ignore[arg-type]
+        return made[-1]
+
+    yield make
+    for worker in made:
+        worker.stop()

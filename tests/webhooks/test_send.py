@@ -18,6 +18,7 @@ from tests.support.receiver import Answer, Receiver, gzip_bomb, redirect
 
 LOOPBACK = ["127.0.0.0/8"]
 DEADLINE = 0.6
+SLACK = 2.0  # for a busy machine; everything here would last many times longer
 BODY = b'{"event": "clip.ready"}'
 TLS_NAME = "hooks.example.test"
 
@@ -76,7 +77,7 @@ def test_the_deadline_is_for_the_whole_attempt(receiver: Receiver, answer: Answe
     receiver.script(answer)
     started = time.monotonic()
     outcome = send(receiver.url, timeout=DEADLINE)
-    assert time.monotonic() - started < DEADLINE + 1
+    assert time.monotonic() - started < DEADLINE + SLACK
     assert not outcome.ok
     if answer.raw is None:
         assert (outcome.status_code, outcome.error) == (None, "timeout: no whole answer within 0.6 s")
@@ -92,7 +93,7 @@ def test_the_deadline_holds_for_a_connection_that_nobody_accepts() -> None:
             filler.connect_ex(full.getsockname())
         started = time.monotonic()
         outcome = send(f"http://127.0.0.1:{full.getsockname()[1]}/", timeout=DEADLINE)
-        assert time.monotonic() - started < DEADLINE + 1
+        assert time.monotonic() - started < DEADLINE + SLACK
         assert outcome.error
         assert outcome.error.startswith("timeout")
         for filler in fillers:
@@ -103,7 +104,7 @@ def test_the_deadline_holds_in_the_tls_handshake() -> None:
     with socket.create_server(("127.0.0.1", 0)) as mute:
         started = time.monotonic()
         outcome = send(f"https://127.0.0.1:{mute.getsockname()[1]}/", timeout=DEADLINE)
-        assert time.monotonic() - started < DEADLINE + 1
+        assert time.monotonic() - started < DEADLINE + SLACK
         assert outcome.error
         assert outcome.error.startswith("timeout")
 
@@ -113,7 +114,7 @@ def test_the_deadline_holds_while_a_big_body_is_not_taken() -> None:
         url = f"http://127.0.0.1:{mute.getsockname()[1]}/"
         started = time.monotonic()
         outcome = Sender(LOOPBACK, DEADLINE).send(url, bytes(64 << 20), {})
-        assert time.monotonic() - started < DEADLINE + 1
+        assert time.monotonic() - started < DEADLINE + SLACK
         assert not outcome.ok
 
 
@@ -299,7 +300,7 @@ def test_tls_is_verified_against_the_name_on_the_pinned_address(
         started = time.monotonic()
         slow = Sender(LOOPBACK, DEADLINE, lookup=lookup, tls=client)
         assert not slow.send(f"https://{TLS_NAME}:{receiver.port}/", BODY, {}).ok
-        assert time.monotonic() - started < DEADLINE + 1
+        assert time.monotonic() - started < DEADLINE + SLACK
         assert len(receiver.requests) == 2
 
 

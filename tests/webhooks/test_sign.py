@@ -36,9 +36,10 @@ def test_the_headers_are_these_four() -> None:
     assert headers["webhook-timestamp"] == "1700000000"
 
 
-@pytest.mark.parametrize("secret", [WHSEC, new_secret(), "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwQ"[:-1]])
-def test_standard_webhooks_verifies_a_whsec_secret(secret: str) -> None:
-    assert Webhook(secret).verify(BODY, signed(secret))["event"] == "clip.ready"
+def test_standard_webhooks_verifies_whsec_secrets() -> None:
+    unpadded = new_secret().rstrip("=")
+    for secret in (WHSEC, new_secret(), unpadded):
+        assert Webhook(secret).verify(BODY, signed(secret))["event"] == "clip.ready"
 
 
 @pytest.mark.parametrize("secret", [PLAIN, "kA5hZ2q0o0J7rKp8m1x9dQvYb3N4c6T2wEuIsLfGjHA=", "0123456789abcdef"])

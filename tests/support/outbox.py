@@ -1,0 +1,58 @@
+"""A ledger with something in its outbox, and a clock that a test may set forward."""
+
+from __future__ import annotations
+
+import time
+from fractions import Fraction
+from pathlib import Path
+
+from clipengine.clips.clip import Clip
+from clipengine.clips.facts import SourceFacts
+from clipengine.clips.request import ClipRequest
+from clipengine.errors import RecordingUnreadable
+from clipengine.ledger.deliveries import Delivery
+from clipengine.ledger.ledger import Ledger
+from clipengine.timecode import now_ms
+
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+EVENT = "recording.failed"
+
+
+class Clock:
+    """The wall clock of the ledger and the worker, which a test may set forward."""
+
+    def __init__(self) -> None:
+        self.ahead_ms = 0
+
+    def __call__(self) -> int:
+        return now_ms() + self.ahead_ms
+
+    def forward(self, seconds: float) -> None:
+        self.ahead_ms += round(seconds * 1000)
+
+
+def open_ledger(folder: Path) -> Ledger:
+    return Ledger.open(folder / "ledger.db", key_prefix="relay_live", organisation_id="org_local", max_queued=1000)
+
+
+def an_event(ledger: Ledger) -> None:
+    """A recording that fails its probe: `recording.failed`."""
+    recording, _ = ledger.recordings.register(f"r/{time.monotonic_ns()}.mp4", etag="e", size=1)
+    assert ledger.recordings.claim_probe("inst_1")
+    assert ledger.recordings.probe_failed(recording.recording_id, RecordingUnreadable("it is no video"))
+
+
+def a_cancelled_clip(ledger: Ledger, webhook_url: str) -> Clip:
+    """A clip with an address of its own, ended: `clip.failed`."""
+    recording, _ = ledger.recordings.register(f"r/{time.monotonic_ns()}.mp4", etag="e", size=1)
+    assert ledger.recordings.claim_probe("inst_1")
+    facts = SourceFacts(container="mp4", origin=Fraction(0), duration=Fraction(60))
+    assert ledger.recordings.probe_complete(recording.recording_id, facts, etag="e", size=1)
+    complete = ledger.recordings.get(recording.recording_id)
+    request = ClipRequest("label", 0, 10, webhook_url=webhook_url)
+    clip = ledger.clips.create(complete, request, extension="mp4")
+    return ledger.clips.cancel(clip.clip_id)
+
+
+def deliveries(ledger: Ledger, endpoint_id: str | None = None) -> list[Delivery]:
+    return ledger.deliveries.list(endpoint_id=endpoint_id, limit=100).data

@@ -1,0 +1,245 @@
+"""The delivery worker, with the real ledger and real receivers: what arrives, when, and after which accident."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import sqlite3
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from standardwebhooks import Webhook
+
+from clipengine.errors import Cancelled, StorageUnavailable
+from clipengine.ledger.ledger import Ledger
+from clipengine.timecode import now_ms
+from clipengine.webhooks.send import Sender
+from clipengine.work.deliveries import DeliveryWorker
+from tests.support.outbox import EVENT, SECRET, a_cancelled_clip, an_event, deliveries, open_ledger
+from tests.support.receiver import Answer, Receiver
+
+MakeWorker = Callable[..., DeliveryWorker]
+
+
+def test_an_event_arrives_signed_and_is_recorded(ledger: Ledger, make_worker: MakeWorker, receiver: Receiver) -> None:
+    ledger.endpoints.create(receiver.url, [EVENT], SECRET)
+    an_event(ledger)
+    assert make_worker().run_due() == 1
+    (request,) = receiver.requests
+    payload = json.loads(request.body)
+    assert list(payload)[:4] == ["event", "data", "organisation_id", "timestamp"]
+    assert payload["event"] == EVENT
+    assert request.headers["webhook-id"] == payload["id"]
+    Webhook(SECRET).verify(request.body, request.headers)
+    expected = hmac.new(SECRET.encode(), request.body, hashlib.sha256).hexdigest()
+    assert request.headers["x-relay-signature"] == expected
+    (delivery,) = deliveries(ledger)
+    assert (delivery.status, delivery.last_status_code, delivery.last_error) == ("delivered", 200, None)
+    (attempt,) = ledger.deliveries.attempts(delivery.delivery_id)
+    assert (attempt.outcome, attempt.status_code, attempt.error) == ("delivered", 200, None)
+
+
+def test_a_clips_own_address_is_signed_with_the_installations_secret(
+    ledger: Ledger, make_worker: MakeWorker, receiver: Receiver
+) -> None:
+    clip = a_cancelled_clip(ledger, receiver.url)
+    assert make_worker().run_due() == 1
+    (request,) = receiver.requests
+    assert Webhook(ledger.default_secret()).verify(request.body, request.headers)["data"]["clip_id"] == clip.clip_id
+    assert json.loads(request.body)["data"]["error"]["code"] == Cancelled.code
+
+
+def test_nothing_is_due_in_an_empty_ledger(make_worker: MakeWorker) -> None:
+    worker = make_worker()
+    assert worker.run_due() == 0
+    assert worker.next_due() is None
+    assert worker.recover() == 0
+
+
+def test_a_slow_receiver_does_not_delay_another(ledger: Ledger, make_worker: MakeWorker, receiver: Receiver) -> None:
+    with Receiver() as slow:
+        slow.answer = lambda request: Answer(delay=60)
+        slow_endpoint = ledger.endpoints.create(slow.url, [EVENT], SECRET)
+        ledger.endpoints.create(receiver.url, [EVENT], SECRET)
+        for _ in range(3):
+            an_event(ledger)
+        worker = make_worker(timeout=60)
+        thread = threading.Thread(target=worker.run_due)
+        thread.start()
+        receiver.wait_for(3)
+        an_event(ledger)  # what becomes due meanwhile goes out too, by the same call
+        receiver.wait_for(4)
+        assert worker.next_due() is None  # what waits for the slow one is looked after
+        assert worker.run_due() == 0  # and does not hold another call up
+        slow.wait_for(1)
+        worker.stop()
+        thread.join(5)
+        assert not thread.is_alive()
+        assert len(slow.requests) == 1  # one at a time
+        statuses = sorted(delivery.status for delivery in deliveries(ledger, slow_endpoint.webhook_id))
+        assert statuses == ["pending", "pending", "pending", "sending"]
+
+
+def test_many_dead_receivers_leave_places_for_the_others(
+    ledger: Ledger, make_worker: MakeWorker, receiver: Receiver
+) -> None:
+    with Receiver() as dead:
+        dead.answer = lambda request: Answer(500)
+        for number in range(6):
+            ledger.endpoints.create(f"{dead.url}/{number}", [EVENT], SECRET)
+        worker = make_worker(timeout=60, places=4)
+        an_event(ledger)
+        worker.run_due()
+        assert len(dead.requests) == 6  # all of them have failed once now
+        dead.answer = lambda request: Answer(delay=60)
+        an_event(ledger)
+        thread = threading.Thread(target=worker.run_due)
+        thread.start()
+        dead.wait_for(8)
+        ledger.endpoints.create(receiver.url, [EVENT], SECRET)
+        for _ in range(5):
+            an_event(ledger)
+        receiver.wait_for(5)
+        assert len(dead.requests) == 8  # half of the places
+        worker.stop()
+        thread.join(5)
+
+
+def test_several_threads_share_the_work(ledger: Ledger, make_worker: MakeWorker) -> None:
+    with Receiver() as first, Receiver() as second:
+        overlaps: list[str] = []
+        inside = {first.port: 0, second.port: 0}
+
+        def watch(port: int) -> Callable[[object], Answer]:
+            def answer(request: object) -> Answer:
+                inside[port] += 1
+                if inside[port] > 1:
+                    overlaps.append(f"two at once on {port}")
+                time.sleep(0.01)
+                inside[port] -= 1
+                return Answer()
+
+            return answer
+
+        for receiver in (first, second):
+            receiver.answer = watch(receiver.port)
+            ledger.endpoints.create(receiver.url, [EVENT], SECRET)
+        for _ in range(10):
+            an_event(ledger)
+        worker = make_worker()
+        begun: list[int] = []
+        threads = [threading.Thread(target=lambda: begun.append(worker.run_due())) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(20)
+        assert sum(begun) == 20
+        assert overlaps == []
+        for receiver in (first, second):
+            ids = [request.headers["webhook-id"] for request in receiver.requests]
+            assert len(ids) == len(set(ids)) == 10
+
+
+def test_only_endpoints_of_the_settings_are_trusted_with_private_addresses(ledger: Ledger, receiver: Receiver) -> None:
+    ledger.endpoints.sync_settings([(receiver.url + "/settings", SECRET, [EVENT])])
+    ledger.endpoints.create(receiver.url + "/api", [EVENT], SECRET)
+    an_event(ledger)
+    a_cancelled_clip(ledger, receiver.url + "/settings")
+    worker = DeliveryWorker(ledger, Sender(), owner="inst_1", trusted_urls=[receiver.url + "/settings"])
+    assert worker.run_due() == 3
+    (request,) = receiver.requests
+    assert request.path == "/hook/settings"
+    assert json.loads(request.body)["event"] == EVENT
+    refused = [delivery for delivery in deliveries(ledger) if delivery.status == "pending"]
+    assert len(refused) == 2
+    assert all((delivery.last_error or "").startswith("refused: ") for delivery in refused)
+    worker.stop()
+
+
+def test_a_restart_in_the_middle_delivers_again_with_the_same_id(tmp_path: Path, receiver: Receiver) -> None:
+    ledger = open_ledger(tmp_path)
+    ledger.endpoints.create(receiver.url, [EVENT], SECRET)
+    an_event(ledger)
+    receiver.script(Answer(delay=30))
+    first = DeliveryWorker(ledger, Sender(["127.0.0.0/8"]), owner="inst_1")
+    thread = threading.Thread(target=first.run_due)
+    thread.start()
+    receiver.wait_for(1)
+    started = time.monotonic()
+    assert first.stop()
+    thread.join(5)
+    assert time.monotonic() - started < 2
+    assert (first.run_due(), first.next_due()) == (0, None)
+    assert deliveries(ledger)[0].status == "sending"
+    ledger.close()
+
+    ledger = open_ledger(tmp_path)
+    second = DeliveryWorker(ledger, Sender(["127.0.0.0/8"]), owner="inst_2")
+    assert second.run_due() == 0
+    assert second.recover() == 1
+    assert second.run_due() == 1
+    (delivery,) = deliveries(ledger)
+    assert (delivery.status, delivery.attempt) == ("delivered", 1)
+    assert len({request.headers["webhook-id"] for request in receiver.requests}) == 1
+    assert len({request.body for request in receiver.requests}) == 1
+    second.stop()
+    ledger.close()
+
+
+def test_what_the_ledger_could_not_take_down_is_settled_later(
+    ledger: Ledger, make_worker: MakeWorker, receiver: Receiver, tmp_path: Path
+) -> None:
+    ledger.endpoints.create(receiver.url, [EVENT], SECRET)
+    an_event(ledger)
+    breaker = sqlite3.connect(tmp_path / "ledger.db", isolation_level=None, check_same_thread=False)
+
+    def answer(request: object) -> Answer:
+        breaker.execute("ALTER TABLE delivery_attempts RENAME TO hidden")  # from here on, recording fails
+        return Answer()
+
+    receiver.answer = answer
+    worker = make_worker()
+    worker.run_due()
+    assert deliveries(ledger)[0].status == "sending"
+    due = worker.next_due()
+    assert due is not None
+    assert due - now_ms() == pytest.approx(1000, abs=500)
+    with pytest.raises(StorageUnavailable):
+        worker.run_due()
+    breaker.execute("ALTER TABLE hidden RENAME TO delivery_attempts")
+    breaker.close()
+    worker.run_due()
+    assert deliveries(ledger)[0].status == "delivered"
+    assert len(receiver.requests) == 1
+
+
+def test_a_redelivery_has_the_same_id_and_a_new_schedule(
+    ledger: Ledger, make_worker: MakeWorker, receiver: Receiver
+) -> None:
+    ledger.endpoints.create(receiver.url, [EVENT], SECRET)
+    an_event(ledger)
+    worker = make_worker()
+    worker.run_due()
+    (delivery,) = deliveries(ledger)
+    again = ledger.deliveries.redeliver(delivery.delivery_id)
+    assert worker.run_due() == 1
+    assert ledger.deliveries.get(again.delivery_id).status == "delivered"
+    assert len({request.headers["webhook-id"] for request in receiver.requests}) == 1
+
+
+def test_a_defect_of_ours_ends_as_a_failed_attempt(
+    ledger: Ledger, make_worker: MakeWorker, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*arguments: object, **named: object) -> dict[str, str]:
+        raise ValueError("secret words")
+
+    monkeypatch.setattr("clipengine.work.deliveries.sign", broken)
+    ledger.endpoints.create(receiver.url, [EVENT], SECRET)
+    an_event(ledger)
+    assert make_worker().run_due() == 1
+    (delivery,) = deliveries(ledger)
+    assert (delivery.status, delivery.last_error) == ("pending", "internal: ValueError")

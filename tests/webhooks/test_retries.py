@@ -1,0 +1,134 @@
+"""Deliveries that fail: the schedule, what ends it, and what is signed with while it lasts."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import socket
+from collections.abc import Callable
+
+import pytest
+
+from clipengine.ledger.ledger import Ledger
+from clipengine.work.deliveries import DeliveryWorker
+from tests.support.outbox import EVENT, SECRET, Clock, an_event, deliveries
+from tests.support.receiver import Answer, Receiver
+
+MakeWorker = Callable[..., DeliveryWorker]
+
+
+def dead_url() -> str:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return f"http://127.0.0.1:{server.getsockname()[1]}/"
+
+
+def test_failures_follow_the_schedule_to_its_end(
+    ledger: Ledger, make_worker: MakeWorker, receiver: Receiver, clock: Clock
+) -> None:
+    receiver.answer = lambda request: Answer(500)
+    endpoint = ledger.endpoints.create(receiver.url, [EVENT], SECRET)
+    an_event(ledger)
+    worker = make_worker()
+    for delay in (5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400):
+        assert worker.run_due() == 1
+        assert worker.run_due() == 0
+        due = worker.next_due()
+        assert due is not None
+        assert due - clock() == pytest.approx(delay * 1000, abs=2000)
+        clock.forward(delay - 3)
+        assert worker.run_due() == 0
+        clock.forward(3)
+    assert worker.run_due() == 1
+    assert worker.next_due() is None
+    (delivery,) = deliveries(ledger, endpoint.webhook_id)
+    assert (delivery.status, delivery.attempt, delivery.last_error) == ("failed", 10, "status 500")
+    assert len(ledger.deliveries.attempts(delivery.delivery_id)) == 10
+    assert len({request.headers["webhook-id"] for request in receiver.requests}) == 1
+    stamps = [int(request.headers["webhook-timestamp"]) for request in receiver.requests]
+    assert stamps == sorted(set(stamps))  # each attempt is signed anew
+    assert len({request.body for request in receiver.requests}) == 1
+
+
+def test_a_receiver_that_recovers_gets_what_it_missed(
+    ledger: Ledger, make_worker: MakeWorker, receiver: Receiver, clock: Clock
+) -> None:
+    receiver.script(Answer(503), Answer(hang_up=True), Answer(302, {"Location": receiver.url}), Answer(204))
+    ledger.endpoints.create(receiver.url, [EVENT], SECRET)
+    an_event(ledger)
+    worker = make_worker()
+    for _ in range(4):
+        worker.run_due()
+        clock.forward(7200)
+    (delivery,) = deliveries(ledger)
+    attempts = ledger.deliveries.attempts(delivery.delivery_id)
+    assert [attempt.outcome for attempt in attempts] == ["retry", "retry", "retry", "delivered"]
+    assert [attempt.status_code for attempt in attempts] == [503, None, 302, 204]
+    assert attempts[2].error == "redirect"
+    assert ledger.endpoints.list()[0].failing_since is None
+
+
+def test_retry_after_moves_the_next_try(
+    ledger: Ledger, make_worker: MakeWorker, receiver: Receiver, clock: Clock
+) -> None:
+    receiver.script(Answer(429, {"Retry-After": "3600"}), Answer(503, {"Retry-After": "315360000"}))
+    ledger.endpoints.create(receiver.url, [EVENT], SECRET)
+    an_event(ledger)
+    worker = make_worker()
+    for seconds in (3600, 86_400):
+        worker.run_due()
+        due = worker.next_due()
+        assert due is not None
+        assert due - clock() == pytest.approx(seconds * 1000, abs=2000)
+        clock.forward(seconds)
+
+
+def test_410_disables_the_endpoint_and_tells_the_others(
+    ledger: Ledger, make_worker: MakeWorker, receiver: Receiver
+) -> None:
+    with Receiver() as gone:
+        gone.script(Answer(410))
+        endpoint = ledger.endpoints.create(gone.url, [EVENT], SECRET)
+        ledger.endpoints.create(receiver.url, ["endpoint.disabled"], SECRET)
+        an_event(ledger)
+        an_event(ledger)
+        make_worker().run_due()
+        assert len(gone.requests) == 1
+    disabled = ledger.endpoints.get(endpoint.webhook_id)
+    assert not disabled.enabled
+    assert {delivery.status for delivery in deliveries(ledger, endpoint.webhook_id)} == {"failed"}
+    (told,) = receiver.requests
+    assert json.loads(told.body)["event"] == "endpoint.disabled"
+    assert json.loads(told.body)["data"]["webhook_id"] == endpoint.webhook_id
+
+
+def test_five_days_of_failures_disable_the_endpoint(ledger: Ledger, make_worker: MakeWorker, clock: Clock) -> None:
+    endpoint = ledger.endpoints.create(dead_url(), [EVENT], SECRET)
+    worker = make_worker()
+    for _ in range(6):
+        assert ledger.endpoints.get(endpoint.webhook_id).enabled
+        an_event(ledger)
+        worker.run_due()
+        clock.forward(86_400)
+    assert not ledger.endpoints.get(endpoint.webhook_id).enabled
+
+
+def test_a_rotated_secret_signs_beside_the_new_one_in_retries(
+    ledger: Ledger, make_worker: MakeWorker, receiver: Receiver, clock: Clock
+) -> None:
+    receiver.script(Answer(500), Answer(500))
+    endpoint = ledger.endpoints.create(receiver.url, [EVENT], SECRET)
+    an_event(ledger)
+    worker = make_worker()
+    worker.run_due()
+    new = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"
+    ledger.endpoints.update(endpoint.webhook_id, secret=new)
+    for seconds in (10, 2 * 86_400):
+        clock.forward(seconds)
+        worker.run_due()
+    counts = [len(request.headers["webhook-signature"].split()) for request in receiver.requests]
+    assert counts == [1, 2, 1]
+    keys = [SECRET, new, new]
+    for request, key in zip(receiver.requests, keys, strict=True):
+        expected = hmac.new(key.encode(), request.body, hashlib.sha256).hexdigest()
+        assert request.headers["x-relay-signature"] == expected
