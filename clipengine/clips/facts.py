@@ -26,6 +26,8 @@ class VideoFacts(BaseModel):
     width: int
     height: int
     frame_seconds: ExactSeconds
+    tick: ExactSeconds  # the time base of its timestamps
+    sample_aspect_ratio: ExactSeconds  # of the stored picture, before rotation
     variable_rate: bool
     rotation: int  # degrees clockwise that a player turns the picture: 0, 90, 180 or 270
     frames: int | None = None  # None where it was not counted

@@ -1,0 +1,48 @@
+"""The recording's clock: container timestamps made into one timeline that starts at 0 and never jumps.
+
+A stream that was restarted (MPEG-TS) jumps back, or far ahead, in its timestamps. A player goes on as if nothing had
+happened; so does this clock: the part after the jump follows directly on the part before it. A gap forward that is
+shorter stays a gap. All streams share the offsets, so that picture and sound stay together across a jump.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+# As FFmpeg's own default for a discontinuity (dts_delta_threshold): longer gaps are jumps of the clock.
+_FORWARD_JUMP = Fraction(10)
+_BACKWARD_JUMP = Fraction(-1)
+# Streams pass the same jump at slightly different times; this near, they are taken to be in the same part.
+_SAME_PART = Fraction(3)
+
+
+class Clock:
+    """Maps a stream's timestamps, in the order of its packets, onto the timeline."""
+
+    def __init__(self, origin: Fraction, *, jumps_close: bool) -> None:
+        self._jumps_close = jumps_close  # False: the container's times are what they are
+        self.jumps = 0
+        self._offsets: list[Fraction] = [-origin]  # one for each part of the recording, in order
+        self._part: dict[int, int] = {}  # stream index -> the part it is in
+        self._last_dts: dict[int, Fraction] = {}
+        self._ends: dict[int, Fraction] = {}  # stream index -> where its media ends so far, on the timeline
+
+    def place(self, stream: int, pts: Fraction, dts: Fraction, duration: Fraction) -> Fraction:
+        """Where a packet with these container times stands on the timeline, in seconds; packets come in file order."""
+        last = self._last_dts.get(stream)
+        if self._jumps_close and last is not None and not _BACKWARD_JUMP <= dts - last <= _FORWARD_JUMP:
+            self._jump(stream, pts)
+        self._last_dts[stream] = dts
+        time = pts + self._offsets[self._part.setdefault(stream, 0)]
+        self._ends[stream] = max(self._ends.get(stream, time), time + duration)
+        return time
+
+    def _jump(self, stream: int, pts: Fraction) -> None:
+        expected = self._ends[stream]
+        following = self._part[stream] + 1
+        if following < len(self._offsets) and abs(pts + self._offsets[following] - expected) < _SAME_PART:
+            self._part[stream] = following
+            return
+        self.jumps += 1
+        self._offsets.append(max(self._ends.values()) - pts)
+        self._part[stream] = len(self._offsets) - 1

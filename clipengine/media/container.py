@@ -1,0 +1,193 @@
+"""Opening a recording: the one place where a demuxer and its decoders are made, on allow-lists.
+
+Formats that name other files or addresses (playlists, SDP, concat scripts, image patterns) are not on the list, no
+protocol is, and nested opens are refused: a recording can reach nothing but its own bytes.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from fractions import Fraction
+from typing import Any
+
+import av
+from av.audio.stream import AudioStream
+from av.container import InputContainer
+from av.packet import Packet
+from av.stream import Discard, Disposition, Stream
+from av.video.stream import VideoStream
+
+from clipengine.errors import ClipEngineError, RecordingTruncated, RecordingUnreadable, UnsupportedMedia
+from clipengine.media.source import MediaReader
+
+FORMATS = (
+    "mov mp4 matroska webm mpegts mpeg mpegvideo avi flv asf mxf gxf ivf ogg mp3 aac flac wav w64 aiff caf amr ac3 eac3"
+).split()
+VIDEO_CODECS = frozenset(
+    (
+        "h264 hevc vp8 vp9 av1 mpeg1video mpeg2video mpeg4 msmpeg4v2 msmpeg4v3 h263 h263p flv1 mjpeg prores dnxhd "
+        "theora dvvideo wmv1 wmv2 wmv3 vc1 rawvideo png qtrle cinepak svq3 ffv1 huffyuv"
+    ).split()
+)
+AUDIO_CODECS = frozenset(
+    (
+        "aac aac_latm mp3 mp2 mp1 opus vorbis flac alac ac3 eac3 dts truehd amr_nb amr_wb wmav1 wmav2 wmapro speex "
+        "adpcm_ima_wav adpcm_ima_qt adpcm_ms gsm gsm_ms nellymoser"
+    ).split()
+)
+# Names of decoders, which may differ from the names of codecs; the decoder's own allow-list takes these.
+_DECODERS = sorted(VIDEO_CODECS | AUDIO_CODECS | {"libdav1d", "libopus", "libvorbis", "mp3float", "mp2float", "amrnb", "amrwb"})
+MAX_PIXELS = 8192 * 4352
+MAX_STREAMS = 64
+_MAX_DAMAGED_PLACES = 100  # in a row
+_PROBE_BYTES = 16 * 1024 * 1024
+_BUFFER_BYTES = 1024 * 1024
+
+
+def refuse_open(url: str, flags: int, options: dict[str, str]) -> Any:
+    raise PermissionError("a recording cannot open other files")
+
+
+@contextmanager
+def open_recording(reader: MediaReader) -> Iterator[InputContainer]:
+    """Open the recording for demuxing. Raises RecordingUnreadable, RecordingTruncated or the reader's own error."""
+    with media_errors(reader):
+        try:
+            container = av.open(
+                reader,
+                "r",
+                buffer_size=_BUFFER_BYTES,
+                metadata_errors="replace",
+                io_open=refuse_open,
+                container_options={
+                    "format_whitelist": ",".join(FORMATS),
+                    "protocol_whitelist": "none",
+                    "codec_whitelist": ",".join(_DECODERS),
+                    "probesize": str(_PROBE_BYTES),
+                    "analyzeduration": "10000000",
+                    "max_streams": "1000",
+                    "max_pixels": str(MAX_PIXELS),
+                    "skip_estimate_duration_from_pts": "1",
+                },
+            )
+        except av.InvalidDataError as error:
+            if reader.error is not None:
+                raise reader.error from None
+            raise _unreadable(reader) from error
+        with container:
+            yield container
+
+
+def _unreadable(reader: MediaReader) -> ClipEngineError:
+    """A container that does not open: cut off before its index, or no media at all."""
+    reader.seek(0)
+    if not reader.read(1):
+        return RecordingUnreadable("the recording is empty")
+    if _is_cut_off(reader):
+        return RecordingTruncated("the recording has no index: it was cut off before it was finished")
+    return RecordingUnreadable("the recording is not in a media format that can be read")
+
+
+def _is_cut_off(reader: MediaReader) -> bool:
+    """Whether an ISO file ends inside its media or its index (top-level boxes: ISO/IEC 14496-12, section 4.2)."""
+    size = reader.seek(0, os.SEEK_END)
+    offset, seen = 0, []
+    while offset + 8 <= size and len(seen) < 1000:
+        reader.seek(offset)
+        header = reader.read(16)
+        length = int.from_bytes(header[:4], "big")
+        if length == 1:
+            length = int.from_bytes(header[8:16], "big")
+        elif length == 0:
+            length = size - offset
+        seen.append(header[4:8])
+        offset += length
+        if length < 8:
+            return False
+    return offset > size and seen[0] == b"ftyp" and b"moov" not in seen[:-1] and seen[-1] in (b"mdat", b"moov")
+
+
+@contextmanager
+def media_errors(reader: MediaReader) -> Iterator[None]:
+    """Turn the library's errors into ours; an error of the reader itself wins over what the demuxer made of it."""
+    try:
+        yield
+    except ClipEngineError:
+        raise
+    except MemoryError:
+        raise UnsupportedMedia("the recording needs more memory than a clip may use") from None
+    except (av.FFmpegError, ValueError, RuntimeError) as error:
+        if isinstance(reader.error, ClipEngineError):
+            raise reader.error from None
+        if reader.error is not None and not isinstance(error, av.FFmpegError):
+            raise
+        raise RecordingUnreadable(f"the recording cannot be read: {str(error)[:300]}") from error
+
+
+def video_stream(container: InputContainer) -> VideoStream | None:
+    """The first video stream that is no cover picture. Raises UnsupportedMedia where its codec is not allowed."""
+    for stream in container.streams.video[:MAX_STREAMS]:
+        if stream.disposition & Disposition.attached_pic or stream.disposition & Disposition.timed_thumbnails:
+            continue
+        if stream.codec_context is None or codec_name(stream) not in VIDEO_CODECS:
+            raise UnsupportedMedia(f"video codec {codec_name(stream)} is not supported")
+        if stream.codec_context.width * stream.codec_context.height > MAX_PIXELS:
+            size = f"{stream.codec_context.width}x{stream.codec_context.height}"
+            raise UnsupportedMedia(f"pictures of {size} are larger than the {MAX_PIXELS} pixels that are supported")
+        return stream
+    return None
+
+
+def audio_streams(container: InputContainer) -> list[AudioStream]:
+    """Every audio stream that can be decoded, in the container's order."""
+    found = []
+    for stream in container.streams.audio[:MAX_STREAMS]:
+        name = codec_name(stream)
+        if stream.codec_context is None or not stream.codec_context.sample_rate:
+            continue
+        if name in AUDIO_CODECS or name.startswith("pcm_"):
+            found.append(stream)
+    return found
+
+
+def codec_name(stream: Stream) -> str:
+    """The codec's name as FFmpeg's descriptors write it (`av1`, not `libdav1d`)."""
+    context = stream.codec_context
+    if context is None:
+        return "unknown"
+    return str(getattr(context.codec, "canonical_name", context.name))
+
+
+def keep_only(container: InputContainer, streams: Sequence[Stream]) -> None:
+    """Tell the demuxer to skip the packets of all other streams."""
+    kept = {stream.index for stream in streams}
+    for stream in container.streams:
+        if stream.index not in kept:
+            stream.discard = Discard.all
+
+
+def read_packets(container: InputContainer, streams: Sequence[Stream], reader: MediaReader) -> Iterator[Packet[Any]]:
+    """The packets of these streams from where the container stands to its end.
+
+    Damaged places are passed over, as a player does; an error of the reader itself is raised.
+    """
+    failures = 0
+    while failures < _MAX_DAMAGED_PLACES:
+        try:
+            for packet in container.demux(streams):
+                if packet.size:
+                    failures = 0
+                    yield packet
+            return
+        except av.FFmpegError:
+            if reader.error is not None:
+                raise reader.error from None
+            failures += 1
+
+
+def packet_time(packet: Packet[Any]) -> Fraction | None:
+    """When the packet is presented, in container time, exact; by its dts where it has no pts."""
+    stamp = packet.pts if packet.pts is not None else packet.dts
+    return None if stamp is None else stamp * Fraction(packet.time_base)

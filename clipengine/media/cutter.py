@@ -1,0 +1,243 @@
+"""The cut: one recording, one range, one clip in a file, verified. This is where all parts of `media` meet."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Literal
+
+from clipengine.clips.facts import AudioFacts, SourceFacts
+from clipengine.clips.plan import CutRange
+from clipengine.clips.profiles import Profile
+from clipengine.errors import EncoderFailed, NoMediaInRange, RecordingTruncated, RecordingUnreadable
+from clipengine.media.container import media_errors
+from clipengine.media.decode import Begin, ClipDecoder, Event, Picture, Sound, in_thread
+from clipengine.media.landing import Landing
+from clipengine.media.picture import PictureConverter, jpeg
+from clipengine.media.rate import paced
+from clipengine.media.sound import SoundTimeline
+from clipengine.media.source import ByteSource, MediaReader
+from clipengine.media.verify import Expected, verify
+from clipengine.media.writer import ClipWriter, open_writer
+
+CutStep = Literal["reading", "encoding", "verifying"]
+# Called with the step and the part of the clip's time that is encoded, 0 to 1.
+OnProgress = Callable[[CutStep, float], None]
+_TRUNCATION_TOLERANCE = Fraction(1, 2)  # seconds that a recording may end before its facts say
+
+
+@dataclass(frozen=True)
+class Cut:
+    """What was made. Times in exact seconds of the recording's timeline."""
+
+    actual_start: Fraction
+    actual_end: Fraction
+    frames: int
+    width: int | None
+    height: int | None
+    video_codec: str | None
+    audio_codec: str | None
+    size_bytes: int
+    poster: bytes | None
+    encode_seconds: float
+    bytes_read: int
+    warnings: tuple[str, ...]
+
+
+def cut_clip(
+    source: ByteSource,
+    facts: SourceFacts,
+    profile: Profile,
+    *,
+    start: Fraction,
+    end: Fraction,
+    output: int,
+    threads: int,
+    poster: bool,
+    on_progress: OnProgress,
+) -> Cut:
+    """Cut `[start, end)` (recording time; the end is clamped) into the empty file behind the descriptor `output`.
+
+    The clip has been opened again and decoded to its end when this returns. Raises RecordingError and its kinds for
+    what the recording is to blame for, EncoderFailed, DiskFull or VerificationFailed for the rest.
+    """
+    began = time.monotonic()
+    end = min(end, facts.duration)
+    if start >= end:
+        raise NoMediaInRange(f"the range starts at {float(start):g} s, the recording ends at {float(end):g} s")
+    want_video = facts.video is not None and profile.video != "none"
+    want_audio = bool(facts.audio) and profile.audio != "none"
+    if not want_video and not want_audio:
+        raise NoMediaInRange("the recording has neither picture nor sound that the profile keeps")
+    frame_seconds = facts.video.frame_seconds if want_video and facts.video else Fraction(0)
+    cut = CutRange(start, end, frame_seconds=frame_seconds, tick=facts.video.tick if facts.video else Fraction(0))
+    reader = MediaReader(source)
+    on_progress("reading", 0.0)
+    with (
+        media_errors(reader),
+        Landing(reader, facts, cut, want_video=want_video, want_audio=want_audio) as landing,
+        open_writer(output, profile, threads=threads) as writer,
+    ):
+        decoder = ClipDecoder(landing, cut, threads=threads)
+        making = _Making(writer, profile, facts, cut, poster, on_progress)
+        with closing(in_thread(decoder.events)) as events:
+            making.run(events)
+        _refuse_short(decoder, making, cut, facts)
+        writer.finish()
+    encoded = time.monotonic() - began
+    on_progress("verifying", 1.0)
+    verify(output, making.expected())
+    return Cut(
+        actual_start=making.origin,
+        actual_end=end,
+        frames=writer.frames,
+        width=making.width,
+        height=making.height,
+        video_codec=profile.video if writer.frames else None,
+        audio_codec=profile.audio if making.tracks else None,
+        size_bytes=os.fstat(output).st_size,
+        poster=making.poster,
+        encode_seconds=round(encoded, 3),
+        bytes_read=reader.bytes_read,
+        warnings=tuple(making.warnings(decoder)),
+    )
+
+
+def _refuse_short(decoder: ClipDecoder, making: _Making, cut: CutRange, facts: SourceFacts) -> None:
+    """The decoder came to an end before the range did: the recording is cut off or damaged, never a shorter clip."""
+    if making.has_picture is False and not any(track.heard for track in making.tracks.values()):
+        if decoder.damaged_packets:
+            raise RecordingUnreadable("nothing of the range can be decoded: the recording is damaged or encrypted")
+        raise NoMediaInRange("the recording has neither picture nor sound in the range")
+    heard = max((track.end_of_sound for track in making.tracks.values()), default=Fraction(0))
+    seen = (decoder.last_time or Fraction(0)) + cut.frame_seconds if making.has_picture else Fraction(0)
+    reached = max(making.origin + heard, seen)
+    if reached < cut.end - _TRUNCATION_TOLERANCE and decoder.damaged_packets:
+        raise RecordingTruncated(f"the recording can be decoded up to {float(reached):.3f} s only")
+
+
+class _Making:
+    """One clip in the making: takes the decoder's events, keeps what the result will say."""
+
+    def __init__(
+        self,
+        writer: ClipWriter,
+        profile: Profile,
+        facts: SourceFacts,
+        cut: CutRange,
+        poster: bool,
+        on_progress: OnProgress,
+    ) -> None:
+        self._writer = writer
+        self._profile = profile
+        self._facts = facts
+        self._cut = cut
+        self._want_poster = poster
+        self._on_progress = on_progress
+        self._converter: PictureConverter | None = None
+        self.origin = cut.start
+        self.has_picture = False
+        self.poster: bytes | None = None
+        self.tracks: dict[int, SoundTimeline] = {}  # by the recording's stream index
+        self._numbers: dict[int, int] = {}
+        self._first_picture_time: Fraction | None = None
+
+    @property
+    def length(self) -> Fraction:
+        return self._cut.end - self.origin
+
+    @property
+    def width(self) -> int | None:
+        return self._converter.format.width if self._converter else None
+
+    @property
+    def height(self) -> int | None:
+        return self._converter.format.height if self._converter else None
+
+    def run(self, events: Iterator[Event]) -> None:
+        for event in paced(events, self._profile.fps, self._cut):
+            if isinstance(event, Begin):
+                self._begin(event)
+            elif isinstance(event, Sound):
+                self._hear(event)
+            else:
+                picture, duration = event
+                self._show(picture, duration)
+        for index, track in self.tracks.items():
+            for frame in track.finish():
+                self._writer.write_sound(self._numbers[index], frame)
+
+    def _begin(self, begin: Begin) -> None:
+        self.origin = begin.origin
+        if begin.picture is not None and self._facts.video is not None:
+            ratio = self._facts.video.sample_aspect_ratio
+            self._converter = PictureConverter(self._profile, begin.picture, ratio)
+            self._writer.add_video(self._converter.format, self._rate())
+            self.has_picture = True
+        for facts in self._kept_tracks():
+            format, layout = self._writer.add_audio(
+                rate=facts.sample_rate, channels=facts.channels, language=facts.language
+            )
+            self._numbers[facts.index] = len(self.tracks)
+            self.tracks[facts.index] = SoundTimeline(
+                format=format, layout=layout, rate=facts.sample_rate, origin=self.origin, end=self._cut.end
+            )
+
+    def _kept_tracks(self) -> tuple[AudioFacts, ...]:
+        chosen, tracks = self._profile.audio_tracks, self._facts.audio
+        if self._profile.audio == "none":
+            return ()
+        if isinstance(chosen, int):
+            return tracks[chosen : chosen + 1]
+        return tracks[:1] if self._profile.container == "mp3" else tracks
+
+    def _rate(self) -> Fraction:
+        if self._profile.fps is not None:
+            return Fraction(str(self._profile.fps))
+        distance = self._cut.frame_seconds
+        return min(max(1 / distance, Fraction(1)), Fraction(240)) if distance > 0 else Fraction(25)
+
+    def _show(self, picture: Picture, duration: Fraction) -> None:
+        assert self._converter is not None
+        frame = self._converter.convert(picture.frame)
+        if self._want_poster and self.poster is None:
+            self.poster = jpeg(frame)
+        if self._first_picture_time is None:
+            self._first_picture_time = picture.time
+        self._writer.write_frame(frame, picture.time, duration)
+        self._on_progress("encoding", float(min(1, self._writer.seconds / self.length)))
+
+    def _hear(self, sound: Sound) -> None:
+        track = self.tracks.get(sound.index)
+        if track is None or track.done:
+            return
+        for frame in track.feed(sound.frame, sound.time):
+            self._writer.write_sound(self._numbers[sound.index], frame)
+        if not self.has_picture:
+            self._on_progress("encoding", float(min(1, self._writer.seconds / self.length)))
+
+    def expected(self) -> Expected:
+        """What the file must turn out to hold."""
+        if not self.has_picture and not self.tracks:
+            raise EncoderFailed("the clip would hold no stream")
+        return Expected(
+            container=self._profile.container,
+            frames=self._writer.frames,
+            first_frame=self._first_picture_time,
+            frame_seconds=self._cut.frame_seconds,
+            seconds=self.length,
+            sounds=len(self.tracks),
+        )
+
+    def warnings(self, decoder: ClipDecoder) -> Iterator[str]:
+        yield from self._facts.warnings
+        if decoder.damaged_packets:
+            yield f"{decoder.damaged_packets} damaged packets were passed over"
+        for number, track in enumerate(self.tracks.values()):
+            if track.filled:
+                yield f"audio track {number}: gaps of {track.filled / track.rate:.3f} s were filled with silence"
+

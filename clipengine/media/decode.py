@@ -1,0 +1,240 @@
+"""Decoding a clip: from packets to pictures and sound on the clip's timeline, in the order they are needed.
+
+Runs in a thread of its own behind a bounded queue, so that decoding and encoding share the cores.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TypeVar
+
+import av
+from av.audio.stream import AudioStream
+from av.codec.context import ThreadType
+
+from clipengine.clips.plan import CutRange, FrameSelector
+from clipengine.media.container import MAX_PIXELS
+from clipengine.media.landing import STEPS_BACK, Landing, Placed
+
+_SMALLEST_STEP = Fraction(1, 90_000)
+_QUEUED_FRAMES = 12
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True)
+class Begin:
+    """The clip's origin is known: recording time of its first moment. `picture` is its first frame, if it has one."""
+
+    origin: Fraction
+    picture: av.VideoFrame | None
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A frame that is shown from `time` (clip time) until the next one."""
+
+    time: Fraction
+    frame: av.VideoFrame
+
+
+@dataclass(frozen=True)
+class Sound:
+    """A decoded piece of the audio stream `index`, presented at `time` (recording time)."""
+
+    index: int
+    time: Fraction
+    frame: av.AudioFrame
+
+
+Event = Begin | Picture | Sound
+
+
+class _LandedTooLate(Exception):
+    """The first frame that could be decoded lies after the clip's start: step back."""
+
+
+class ClipDecoder:
+    """Yields one Begin, then Pictures in order and Sounds in order, for a landing and a range."""
+
+    def __init__(self, landing: Landing, cut: CutRange, *, threads: int) -> None:
+        self._landing = landing
+        self._cut = cut
+        self._threads = threads
+        self.damaged_packets = 0
+        self.last_time: Fraction | None = None  # recording time of the last frame that was decoded
+
+    def events(self) -> Iterator[Event]:
+        step = 0
+        while True:
+            step = self._landing.land(step)
+            try:
+                yield from self._decode()
+                return
+            except _LandedTooLate:
+                step += 1
+
+    def _decode(self) -> Iterator[Event]:
+        landing = self._landing
+        selector: FrameSelector[av.VideoFrame] = FrameSelector(self._cut)
+        begun = False
+        waiting: list[Placed] = []  # sound that came before the origin was known
+        self.damaged_packets = 0
+        self.last_time = None
+        self._prepare()
+        if landing.video is None:
+            begun = True
+            yield Begin(self._cut.start, None)
+        for placed in landing.packets():
+            if landing.video is not None and placed.packet.stream_index == landing.video.index:
+                for time, frame in self._pictures(placed, selector):
+                    if not begun:
+                        begun = True
+                        yield Begin(selector.origin or Fraction(0), frame)
+                        yield Picture(time, frame)
+                        for held in waiting:
+                            yield from self._sounds(held)
+                        waiting = []
+                    else:
+                        yield Picture(time, frame)
+            elif begun:
+                yield from self._sounds(placed)
+            else:
+                waiting.append(placed)
+        for time, frame in self._last_pictures(selector):
+            if not begun:
+                begun = True
+                yield Begin(selector.origin or Fraction(0), frame)
+            yield Picture(time, frame)
+        if not begun:
+            yield Begin(self._cut.start, None)
+        for held in waiting:
+            yield from self._sounds(held)
+        for stream in landing.audio:
+            yield from self._drain_sound(stream)
+
+    def _prepare(self) -> None:
+        landing = self._landing
+        if landing.video is not None:
+            context = landing.video.codec_context
+            context.thread_type = ThreadType.FRAME | ThreadType.SLICE
+            context.thread_count = self._threads
+            context.options = {"max_pixels": str(MAX_PIXELS)}
+        for stream in landing.audio:
+            stream.codec_context.thread_count = 1
+
+    # ---- picture
+
+    def _pictures(
+        self, placed: Placed, selector: FrameSelector[av.VideoFrame]
+    ) -> Iterator[tuple[Fraction, av.VideoFrame]]:
+        video = self._landing.video
+        assert video is not None
+        if selector.done:
+            return
+        on_screen = self._landing.on_screen
+        # Before the frame that is on screen at the start nothing is shown: what no other frame needs is not decoded.
+        rolling_up = on_screen is not None and placed.time < on_screen
+        video.codec_context.skip_frame = "NONREF" if rolling_up else "DEFAULT"
+        try:
+            frames = video.codec_context.decode(placed.packet)
+        except av.FFmpegError:
+            self.damaged_packets += 1
+            return
+        yield from self._select(frames, selector)
+
+    def _last_pictures(self, selector: FrameSelector[av.VideoFrame]) -> Iterator[tuple[Fraction, av.VideoFrame]]:
+        if self._landing.video is not None and not selector.done:
+            try:
+                yield from self._select(self._landing.video.codec_context.decode(None), selector)
+            except av.FFmpegError:
+                self.damaged_packets += 1
+        yield from selector.finish()
+
+    def _select(
+        self, frames: list[av.VideoFrame], selector: FrameSelector[av.VideoFrame]
+    ) -> Iterator[tuple[Fraction, av.VideoFrame]]:
+        stream = self._landing.video
+        assert stream is not None
+        for frame in frames:
+            time = self._landing.time_of(frame, stream)
+            if time is None:
+                time = Fraction(0) if self.last_time is None else self.last_time + self._cut.frame_seconds
+            if self.last_time is None:
+                late = time > self._cut.start
+                if late and not self._landing.at_start and self._landing.on_screen is not None:
+                    raise _LandedTooLate
+            elif time <= self.last_time:
+                time = self.last_time + _SMALLEST_STEP  # two frames at one moment: both are kept, in order
+            self.last_time = time
+            yield from selector.push(time, frame)
+
+    # ---- sound
+
+    def _sounds(self, placed: Placed) -> Iterator[Sound]:
+        stream = placed.packet.stream
+        try:
+            frames = stream.codec_context.decode(placed.packet)
+        except av.FFmpegError:
+            self.damaged_packets += 1
+            return
+        for frame in frames:
+            time = self._landing.time_of(frame, stream)
+            yield Sound(stream.index, placed.time if time is None else time, frame)
+
+    def _drain_sound(self, stream: AudioStream) -> Iterator[Sound]:
+        try:
+            frames = stream.codec_context.decode(None)
+        except av.FFmpegError:
+            return
+        for frame in frames:
+            time = self._landing.time_of(frame, stream)
+            if time is not None:
+                yield Sound(stream.index, time, frame)
+
+
+def in_thread(produce: Callable[[], Iterator[Item]]) -> Iterator[Item]:
+    """Run a generator in a thread of its own, a bounded number of items ahead. Its error is raised here.
+
+    When the consumer stops early, the producer is told at its next item and the thread is joined.
+    """
+    items: queue.Queue[tuple[bool, Item | BaseException | None]] = queue.Queue(maxsize=_QUEUED_FRAMES)
+    stopped = threading.Event()
+
+    def put(entry: tuple[bool, Item | BaseException | None]) -> bool:
+        while not stopped.is_set():
+            try:
+                items.put(entry, timeout=0.1)
+                return True
+            except queue.Full:
+                continue
+        return False
+
+    def run() -> None:
+        try:
+            source = produce()
+            for item in source:
+                if not put((True, item)):
+                    source.close()  # type: ignore[attr-defined]
+                    return
+            put((False, None))
+        except BaseException as error:  # handed to the consumer, whatever it is
+            put((False, error))
+
+    thread = threading.Thread(target=run, name="decode", daemon=True)
+    thread.start()
+    try:
+        while True:
+            more, item = items.get()
+            if not more:
+                if item is not None:
+                    raise item  # type: ignore[misc]
+                return
+            yield item  # type: ignore[misc]
+    finally:
+        stopped.set()
+        thread.join()

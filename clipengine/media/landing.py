@@ -1,0 +1,196 @@
+"""Landing: reading a recording from a place before the clip from which everything in it can be decoded.
+
+A seek never trusts the container. It must land on a keyframe that is presented at or before the clip's start, and
+before the sound that decoders need to warm up on; where it does not, it steps back, in the end to the recording's
+first byte. What lies between is read but not decoded: only the packets since the last useful keyframe are kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import av
+from av.audio.stream import AudioStream
+from av.container import InputContainer
+from av.packet import Packet
+from av.stream import Stream
+from av.video.stream import VideoStream
+
+from clipengine.clips.facts import SourceFacts
+from clipengine.clips.plan import CutRange
+from clipengine.media.clock import Clock
+from clipengine.media.container import (
+    audio_streams,
+    keep_only,
+    open_recording,
+    packet_time,
+    read_packets,
+    video_stream,
+)
+from clipengine.media.source import MediaReader
+
+# How far before the clip's start to seek, in seconds, one after the other; then the recording's start.
+STEPS_BACK = (Fraction(0), Fraction(1), Fraction(5), Fraction(30), Fraction(120))
+# Sound codecs need earlier packets before they are exact: Opus 80 ms (RFC 7845, section 4.6), MP3 its bit reservoir,
+# AAC and Vorbis the overlap of one frame.
+PREROLL_SECONDS = Fraction(3, 20)
+# Interleaving may let one stream run this far ahead of another in the file.
+_SLACK_SECONDS = Fraction(3)
+# An audio stream of which nothing is found this far before the start is taken to have a gap there.
+_AUDIO_STEPS = 3
+_HELD_BYTES = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A packet and when it is presented, in recording time."""
+
+    packet: Packet[Any]
+    time: Fraction
+    dts: Fraction
+
+
+class Landing:
+    """The packets of a clip. `land(step)` opens the recording and seeks; `packets()` then yields what is needed.
+
+    Use as a context manager; a further `land` closes what the one before had opened.
+    """
+
+    def __init__(self, reader: MediaReader, facts: SourceFacts, cut: CutRange, *, want_video: bool, want_audio: bool):
+        self._reader = reader
+        self._facts = facts
+        self._cut = cut
+        self._want_video = want_video
+        self._want_audio = want_audio
+        self._stack = ExitStack()
+        self.container: InputContainer | None = None
+        self.video: VideoStream | None = None
+        self.audio: list[AudioStream] = []
+        self.at_start = False
+        self.on_screen: Fraction | None = None  # the presentation time of the frame on screen at the clip's start
+        self._held: list[Placed] = []
+        self._demuxer: Iterator[Placed] = iter(())
+
+    def __enter__(self) -> Landing:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._stack.close()
+
+    def land(self, step: int = 0) -> int:
+        """Land at `step` (an index into STEPS_BACK) or before; the step that was taken."""
+        while True:
+            self._open()
+            back = STEPS_BACK[step] if step < len(STEPS_BACK) else None
+            self.at_start = back is None or not self._facts.seekable or not self._seek(self._cut.start - back)
+            if self._gather(step) or self.at_start:
+                return step
+            step += 1
+
+    def packets(self) -> Iterator[Placed]:
+        """The packets from the landing to the clip's end, in file order."""
+        yield from self._held
+        self._held = []
+        yield from self._demuxer
+
+    def time_of(self, frame: av.VideoFrame | av.AudioFrame, stream: Stream) -> Fraction | None:
+        """When a frame that was decoded from the stream is presented, in recording time."""
+        if frame.pts is None:
+            return None
+        time = frame.pts * Fraction(stream.time_base or 1)  # flushed frames carry no time base of their own
+        return time - self._facts.origin if self._facts.seekable else time
+
+    def _open(self) -> None:
+        self._stack.close()
+        self._reader.seek(0)
+        self.container = self._stack.enter_context(open_recording(self._reader))
+        self.video = video_stream(self.container) if self._want_video else None
+        self.audio = audio_streams(self.container) if self._want_audio else []
+        keep_only(self.container, self._streams())
+
+    def _streams(self) -> list[Any]:
+        return [*([self.video] if self.video else []), *self.audio]
+
+    def _seek(self, time: Fraction) -> bool:
+        """Seek to a keyframe at or before the recording time. False: stand at the start instead."""
+        assert self.container is not None
+        if time <= 0:
+            return False
+        stream = self.video or (self.audio[0] if self.audio else None)
+        if self.video is None:
+            time = max(Fraction(0), time - PREROLL_SECONDS)
+        assert stream is not None
+        ticks = (time + self._facts.origin) / Fraction(stream.time_base or 1)
+        try:
+            self.container.seek(int(ticks // 1), stream=stream)
+        except av.FFmpegError:
+            self._open()
+            return False
+        return True
+
+    def _gather(self, step: int) -> bool:
+        """Read up to the clip's start, keeping what decoding needs. False: the landing was too late."""
+        start = self._cut.start
+        self._demuxer = self._read()
+        gop: list[tuple[int, Placed]] = []  # each with its place in the file's order
+        sound: list[tuple[int, Placed]] = []
+        heard: set[int] = set()  # audio streams of which a packet before the start was seen
+        held = 0
+        covered = False
+        for order, placed in enumerate(self._demuxer):
+            packet = placed.packet
+            if self.video is not None and packet.stream_index == self.video.index:
+                if packet.is_keyframe and placed.time <= start:
+                    gop, held = [], 0
+                if gop or packet.is_keyframe or self.at_start:
+                    gop.append((order, placed))
+                    held += packet.size
+                covered = covered or placed.dts > start
+            else:
+                sound.append((order, placed))
+                held += packet.size
+                if placed.time <= start - PREROLL_SECONDS:
+                    heard.add(packet.stream_index)
+                covered = covered or (self.video is None and placed.time > start)
+            if covered or held > _HELD_BYTES:
+                break
+        self.on_screen = max((placed.time for _, placed in gop if placed.time <= start), default=None)
+        sound_ok = step >= _AUDIO_STEPS or all(stream.index in heard for stream in self.audio)
+        video_ok = self.video is None or bool(gop and gop[0][1].time <= start)
+        warm_up = [entry for entry in sound if entry[1].time > start - 4 * PREROLL_SECONDS]
+        self._held = [placed for _, placed in sorted([*gop, *warm_up], key=lambda entry: entry[0])]
+        return video_ok and sound_ok
+
+    def _read(self) -> Iterator[Placed]:
+        """Packets with their times, until every stream has passed the clip's end."""
+        assert self.container is not None
+        clock = Clock(self._facts.origin, jumps_close=not self._facts.seekable)
+        open_streams = {stream.index for stream in self._streams()}
+        end = self._cut.end
+        last: dict[int, Fraction] = {}
+        for packet in read_packets(self.container, self._streams(), self._reader):
+            tick = Fraction(packet.time_base)
+            raw = packet_time(packet)
+            if raw is None:  # a damaged timestamp: it follows on the packet before it
+                if packet.stream_index not in last:
+                    continue
+                raw = last[packet.stream_index] + tick
+            last[packet.stream_index] = raw
+            raw_dts = packet.dts * tick if packet.dts is not None else raw
+            time = clock.place(packet.stream_index, raw, raw_dts, (packet.duration or 0) * tick)
+            if not self._facts.seekable:  # the decoder's frames are to carry the joined timeline
+                shift = round((time - raw) / tick)
+                packet.pts = None if packet.pts is None else packet.pts + shift
+                packet.dts = None if packet.dts is None else packet.dts + shift
+            dts = raw_dts + time - raw
+            if min(dts, time) >= end:
+                open_streams.discard(packet.stream_index)
+            else:
+                yield Placed(packet, time, dts)
+            if not open_streams or dts >= end + _SLACK_SECONDS:
+                return
+

@@ -1,0 +1,269 @@
+"""The probe: what a recording holds and how long it really is, found from its packets and not from its header alone.
+
+Containers with an index are read at their head and their tail. Everything else (live webm, MPEG-TS, fragmented files
+without an index, bare streams) is read once from end to end: there is no other truth in them.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from statistics import median
+from typing import Any
+
+import av
+from av.audio.stream import AudioStream
+from av.container import InputContainer
+from av.packet import Packet
+from av.stream import Stream
+from av.video.stream import VideoStream
+
+from clipengine.clips.facts import AudioFacts, SourceFacts, VideoFacts
+from clipengine.errors import RecordingTruncated, RecordingUnreadable
+from clipengine.media.clock import Clock
+from clipengine.media.container import (
+    audio_streams,
+    codec_name,
+    keep_only,
+    open_recording,
+    packet_time,
+    read_packets,
+    video_stream,
+)
+from clipengine.media.orientation import rotation_of
+from clipengine.media.source import ByteSource, MediaReader
+
+_INDEXED = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi")
+_HEAD_SECONDS = 3  # of every stream, to find when it starts and how far its frames are apart
+_PATIENCE_SECONDS = 10
+_HEAD_PACKETS = 4000
+_TAIL_SECONDS = 2
+# Formats whose timestamps may jump where a stream was restarted (FFmpeg's AVFMT_TS_DISCONT).
+_JUMPING = ("mpegts", "mpeg")
+_VARIABLE = Fraction(1, 5)  # more than this part of the frame distances differs from the usual one
+
+
+def probe(source: ByteSource) -> tuple[SourceFacts, int]:
+    """The facts of a recording and how many bytes were read for them.
+
+    Raises RecordingUnreadable, RecordingTruncated or UnsupportedMedia.
+    """
+    reader = MediaReader(source)
+    with open_recording(reader) as container:
+        video, audio = video_stream(container), audio_streams(container)
+        streams: list[Stream] = [*([video] if video else []), *audio]
+        if not streams:
+            raise RecordingUnreadable("the recording has no picture and no sound that can be decoded")
+        _refuse_cut_off(streams, source.size)
+        keep_only(container, streams)
+        head = _Head(read_packets(container, streams, reader), video, audio)
+        tail = _Tail(Clock(head.origin, jumps_close=container.format.name in _JUMPING))
+        for packet in head.packets:
+            tail.add(packet)
+        rest = head.demuxer
+        if container.format.name in _INDEXED and container.duration and _go_to_tail(container):
+            tail.frame_distances.cut()
+            rest = read_packets(container, streams, reader)
+        for packet in rest:
+            tail.add(packet)
+        facts = SourceFacts(
+            container=container.format.name.split(",")[0],
+            origin=head.origin,
+            duration=tail.end,
+            video=_video_facts(video, head, tail) if video else None,
+            audio=tuple(_audio_facts(stream) for stream in audio),
+            seekable=tail.clock.jumps == 0,
+            warnings=tuple(_warnings(tail)),
+        )
+        if facts.duration <= 0:
+            raise RecordingUnreadable("the recording has no media in it")
+        return facts, reader.bytes_read
+
+
+def _refuse_cut_off(streams: list[Stream], size: int) -> None:
+    """An index that points past the end of the object: the upload or the copy was cut off."""
+    for stream in streams:
+        entries = stream.index_entries
+        if len(entries) == 0:
+            continue
+        last = max((entries[i] for i in range(max(0, len(entries) - 50), len(entries))), key=lambda e: e.pos + e.size)
+        if last.pos + last.size > size:
+            raise RecordingTruncated(f"the recording's index reaches to byte {last.pos + last.size}, it has {size}")
+
+
+class _Head:
+    """The first seconds of every stream: where the timeline begins, and the first frame of the picture."""
+
+    def __init__(
+        self, demuxer: Iterator[Packet[Any]], video: VideoStream | None, audio: Sequence[AudioStream]
+    ) -> None:
+        self.packets: list[Packet[Any]] = []
+        self.frame: av.VideoFrame | None = None
+        self.demuxer = demuxer
+        self._starts: dict[int, Fraction] = {}
+        wanted = {stream.index for stream in audio}
+        if video is not None:
+            wanted.add(video.index)
+        first: Fraction | None = None
+        for packet in demuxer:
+            self.packets.append(packet)
+            time = packet_time(packet)
+            if time is None:
+                continue
+            first = time if first is None else min(first, time)
+            index = packet.stream_index
+            if video is not None and index == video.index:
+                if not packet.is_discard:
+                    self._starts[index] = min(time, self._starts.get(index, time))
+                if self.frame is None:
+                    self._first_frame(packet)
+            elif index not in self._starts:
+                self._first_frame(packet)
+            complete = wanted <= self._starts.keys() and (video is None or self.frame is not None)
+            late = self.frame is not None or video is None  # a stream that starts later does not hold up the rest
+            if time - first > (_HEAD_SECONDS if complete else _PATIENCE_SECONDS) and (complete or late):
+                break
+            if len(self.packets) >= _HEAD_PACKETS:
+                break
+        if first is None:
+            raise RecordingUnreadable("the recording has no media in it")
+        # Sound that a decoder throws away (priming) is not presented: a stream starts at its first decoded sample.
+        self.origin = min(self._starts.values(), default=first)
+        if video is not None and self.frame is None:
+            self._drain(video)
+            if self.frame is None:
+                raise RecordingUnreadable("no picture of the recording can be decoded: it is damaged or encrypted")
+
+    def _first_frame(self, packet: Packet[Any]) -> None:
+        try:
+            frames = packet.decode()
+        except av.FFmpegError:
+            return
+        for frame in frames:
+            if isinstance(frame, av.VideoFrame):
+                self.frame = self.frame or frame
+            elif frame.pts is not None:
+                start = frame.pts * Fraction(frame.time_base or 1)
+                if packet.stream.start_time is not None:
+                    start = max(start, packet.stream.start_time * Fraction(packet.time_base))
+                self._starts.setdefault(packet.stream_index, start)
+
+    def _drain(self, video: VideoStream) -> None:
+        try:
+            frames = video.codec_context.decode(None)
+        except av.FFmpegError:
+            return
+        self.frame = frames[0] if frames else None
+
+
+class _Distances:
+    """How far frames lie apart, from their packets' times in coding order; `cut` starts a new run."""
+
+    def __init__(self) -> None:
+        self._runs: list[list[Fraction]] = [[]]
+
+    def add(self, time: Fraction) -> None:
+        if len(self._runs[-1]) < 100_000:
+            self._runs[-1].append(time)
+
+    def cut(self) -> None:
+        self._runs.append([])
+
+    def all(self) -> list[Fraction]:
+        found: list[Fraction] = []
+        for run in self._runs:
+            times = sorted(set(run))
+            found += [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
+        return found
+
+
+class _Tail:
+    """What the packets say: the end of the media on the timeline, the frames' distances, jumps of the clock."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.end = Fraction(0)
+        self.frame_distances = _Distances()
+        self.damaged = 0
+
+    def add(self, packet: Packet[Any]) -> None:
+        time = packet_time(packet)
+        if time is None or packet.is_discard:
+            return
+        tick = Fraction(packet.time_base)
+        duration = (packet.duration or 0) * tick
+        dts = time if packet.dts is None else packet.dts * tick
+        placed = self.clock.place(packet.stream_index, time, dts, duration)
+        if packet.has_sidedata("skip_samples"):
+            duration -= _samples_dropped_at_end(packet)
+        self.end = max(self.end, placed + duration)
+        self.damaged += packet.is_corrupt
+        if packet.stream.type == "video":
+            self.frame_distances.add(placed)
+
+
+def _samples_dropped_at_end(packet: Packet[Any]) -> Fraction:
+    """Seconds that the decoder drops from the packet's end (AV_PKT_DATA_SKIP_SAMPLES: u32 start, u32 end)."""
+    dropped = int.from_bytes(bytes(packet.get_sidedata("skip_samples"))[4:8], "little")
+    return Fraction(dropped, packet.stream.codec_context.sample_rate or 1)
+
+
+def _go_to_tail(container: InputContainer) -> bool:
+    start = container.start_time or 0
+    try:
+        container.seek(max(start + int(container.duration or 0) - _TAIL_SECONDS * av.time_base, start))
+    except av.FFmpegError:
+        return False  # a damaged index: read on from the head instead
+    return True
+
+
+def _video_facts(stream: VideoStream, head: _Head, tail: _Tail) -> VideoFacts:
+    tick = Fraction(stream.time_base or Fraction(1, 1000))
+    entries = stream.index_entries
+    if stream.frames and stream.frames == len(entries):  # an index of every frame says more than a sample
+        stamps = [entry.timestamp for entry in itertools.islice(entries, 100_000)]
+        distances = [(later - earlier) * tick for earlier, later in itertools.pairwise(stamps) if later > earlier]
+    else:
+        distances = tail.frame_distances.all()
+    rate = stream.average_rate or stream.guessed_rate or stream.base_rate
+    nominal = Fraction(1) / Fraction(rate) if rate else Fraction(1, 25)
+    usual = median(distances) if distances else nominal
+    fields = head.frame is not None and head.frame.interlaced_frame and usual < nominal * Fraction(3, 4)
+    if fields or abs(usual - nominal) <= tick:
+        usual = nominal  # packets may be fields; stored times may be rounded, the rate is not
+    odd = sum(abs(distance - usual) > max(tick, usual / 10) for distance in distances)
+    width, height = stream.codec_context.width, stream.codec_context.height
+    if head.frame is not None:
+        width, height = head.frame.width, head.frame.height
+    return VideoFacts(
+        index=stream.index,
+        codec=codec_name(stream),
+        width=width,
+        height=height,
+        frame_seconds=usual,
+        tick=tick,
+        sample_aspect_ratio=Fraction(stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio or 1),
+        variable_rate=not fields and odd > len(distances) * _VARIABLE,
+        rotation=rotation_of(head.frame) if head.frame else 0,
+        frames=stream.frames or None,
+    )
+
+
+def _audio_facts(stream: AudioStream) -> AudioFacts:
+    return AudioFacts(
+        index=stream.index,
+        codec=codec_name(stream),
+        channels=stream.codec_context.layout.nb_channels,
+        sample_rate=stream.codec_context.sample_rate,
+        language=stream.language,
+    )
+
+
+def _warnings(tail: _Tail) -> list[str]:
+    found = []
+    if tail.clock.jumps:
+        found.append(f"timestamps jump {tail.clock.jumps} times; the parts were joined")
+    if tail.damaged:
+        found.append(f"{tail.damaged} packets are damaged")
+    return found
