@@ -74,6 +74,14 @@ class Events:
         """`endpoint.disabled`, for the endpoints that are left. Call it in the transaction that disabled it."""
         self._record("endpoint.disabled", endpoint.to_object())
 
+    def sample(self, endpoint: Endpoint, data: dict[str, Any]) -> str:
+        """A `clip.ready` that tells of no real clip, for this endpoint alone; its delivery's id.
+
+        Its event names no clip, which is how a stream of events knows to leave it out. Call it in a transaction.
+        """
+        (delivery_id,) = self._record("clip.ready", data, only=endpoint)
+        return delivery_id
+
     def _record(
         self,
         type: EventType,
@@ -82,7 +90,9 @@ class Events:
         clip_id: str | None = None,
         recording_id: str | None = None,
         own_url: str | None = None,
-    ) -> None:
+        only: Endpoint | None = None,
+    ) -> list[str]:
+        """Write the event and its deliveries: to all who subscribe, or to `only`; the ids of the deliveries."""
         now = now_ms()
         event_id = new_id("evt")
         payload = {
@@ -101,11 +111,11 @@ class Events:
             "created_at": now,
         }
         self._database.insert(EventRow.insert(event))
-        receivers: list[tuple[str | None, str]] = [
-            (endpoint.webhook_id, endpoint.url) for endpoint in self._endpoints.subscribed(type)
-        ]
+        endpoints = [only] if only is not None else self._endpoints.subscribed(type)
+        receivers: list[tuple[str | None, str]] = [(endpoint.webhook_id, endpoint.url) for endpoint in endpoints]
         if own_url is not None:
             receivers.append((None, own_url))
+        made: list[str] = []
         for endpoint_id, url in receivers:
             delivery_id = new_id("dlv")
             delivery = {
@@ -124,6 +134,8 @@ class Events:
             }
             self._database.insert(DeliveryRow.insert(delivery))
             self._database.changed("delivery", delivery_id)
+            made.append(delivery_id)
+        return made
 
 
 def target_of(url: str) -> str:

@@ -1,0 +1,51 @@
+"""The HTTP API as one Starlette application over an engine."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+
+from clipengine.api import clips, downloads, events, health, openapi, recordings, uploads, webhooks
+from clipengine.api.changes import Changes
+from clipengine.api.dispatch import routes
+from clipengine.api.middleware import Envelope
+from clipengine.api.operation import Operation
+from clipengine.api.ports import Engine
+from clipengine.api.problems import on_error, on_http_exception
+from clipengine.errors import ClipEngineError
+
+
+def create_app(engine: Engine) -> Starlette:
+    """The application. Call `app.state.changes.close()` when the server begins to stop (any thread may):
+
+    it answers every wait and ends every stream and upload, which the server would otherwise wait for.
+    """
+    changes = Changes()
+    engine.ledger.on_change(changes.notify)
+    operations: list[Operation] = [
+        *recordings.OPERATIONS,
+        *uploads.operations(),
+        *clips.OPERATIONS,
+        *downloads.OPERATIONS,
+        *webhooks.OPERATIONS,
+        *events.operations(events.Feed(engine, changes)),
+    ]
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        yield
+        changes.close()
+
+    app = Starlette(
+        routes=[*health.routes(engine), openapi.route(operations), *routes(operations, engine, changes)],
+        middleware=[Middleware(Envelope)],
+        exception_handlers={ClipEngineError: on_error, HTTPException: on_http_exception},
+        lifespan=lifespan,
+    )
+    app.router.redirect_slashes = False  # its redirect is built from the Host header, which is the client's word
+    app.state.changes = changes
+    return app

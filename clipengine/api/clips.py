@@ -1,0 +1,244 @@
+"""Clips: create, read, wait, list, cancel, retry, delete. Each clip is also under its recording's address."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+
+from starlette.responses import Response
+
+from clipengine.api.addresses import check_address
+from clipengine.api.idempotency import once
+from clipengine.api.operation import NOTHING, Answer, Call, Operation, json_response, page_response
+from clipengine.api.requests import CreateClip, GetClip, ListClips, NoBody, NoQuery, PageQuery, Q
+from clipengine.api.responses import ClipObject, DeliveryObject
+from clipengine.api.webhooks import delivery_object
+from clipengine.clips.clip import Clip, Recording
+from clipengine.clips.request import ClipRequest, check_label, check_range
+from clipengine.errors import (
+    ClipEnded,
+    ClipNotFailed,
+    ClipNotFound,
+    InvalidLabel,
+    InvalidRequest,
+    InvalidTimeRange,
+    InvalidWebhookUrl,
+    QueueFull,
+    RecordingNotComplete,
+    RecordingNotFound,
+    UnknownProfile,
+)
+from clipengine.ledger.idempotency import Answer as StoredAnswer
+from clipengine.settings import Settings
+
+# A clip that changes often is read at most this often by each of those who wait for it.
+_READ_SECONDS = 0.1
+
+
+def create_clip(call: Call[NoQuery, CreateClip]) -> Response:
+    body = call.body
+    if body.webhook_url is not None:
+        check_address(body.webhook_url, call.engine.settings, pointer="/webhook_url", look_up=False)
+
+    def work() -> StoredAnswer:
+        recording = call.ledger.recordings.get(call.path("recording_id"))
+        if recording.state != "complete":
+            raise RecordingNotComplete(f"The recording's status is `{recording.state}`")
+        settings = call.engine.settings
+        _check(body, recording, settings)
+        clip = call.ledger.clips.create(
+            recording, ClipRequest(**body.model_dump()), extension=settings.profiles[body.profile].extension
+        )
+        return StoredAnswer(202, clip.to_object(), {"Location": f"/v1/clips/{clip.clip_id}"})
+
+    return once(call, work, call.engine.wake_clips)
+
+
+def _check(body: CreateClip, recording: Recording, settings: Settings) -> None:
+    """Raises what is wrong, profile before range before label; `errors` lists all of it."""
+    limits = settings.limits
+
+    def profile() -> None:
+        if body.profile not in settings.profiles:
+            raise UnknownProfile(f"There is no profile {body.profile[:60]!r}")
+
+    def time_range() -> None:
+        check_range(
+            body.start_seconds,
+            body.end_seconds,
+            duration=recording.duration_seconds or 0.0,
+            shortest=limits.min_clip_seconds,
+            longest=limits.max_clip_seconds,
+        )
+
+    def label() -> None:
+        check_label(body.label)
+
+    found: list[InvalidRequest] = []
+    checks: list[tuple[str, Callable[[], None]]] = [
+        ("/profile", profile),
+        ("", time_range),
+        ("/label", label),
+    ]
+    for pointer, check in checks:
+        try:
+            check()
+        except InvalidRequest as error:
+            pointers = [pointer] if pointer else ["/start_seconds", "/end_seconds"]
+            error.errors = [{"detail": error.message, "pointer": each} for each in pointers]
+            found.append(error)
+    if found:
+        found[0].errors = [fault for error in found for fault in error.errors]
+        raise found[0]
+
+
+def find_clip(call: Call[Q, NoBody]) -> Clip:
+    """The clip of the address; under a recording's address only a clip of that recording."""
+    clip_id = call.path("clip_id")
+    clip = call.ledger.clips.get(clip_id)
+    if clip.recording_id != call.request.path_params.get("recording_id", clip.recording_id):
+        raise ClipNotFound(f"The recording has no clip {clip_id}")
+    return clip
+
+
+async def get_clip(call: Call[GetClip, NoBody]) -> Response:
+    """With `wait`, no thread is held meanwhile: the row is read when a commit has changed it."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + call.query.wait
+    with call.changes.woken_by(call.path("clip_id")) as woken:
+        while True:
+            woken.clear()
+            read_at = loop.time()
+            clip = await call.in_session(lambda: find_clip(call))
+            if clip.ended or loop.time() >= deadline or call.changes.closed:
+                return json_response(clip.to_object())
+            with suppress(TimeoutError):
+                async with asyncio.timeout_at(deadline):
+                    await woken.wait()
+                    await asyncio.sleep(read_at + _READ_SECONDS - loop.time())
+
+
+def list_clips(call: Call[ListClips, NoBody]) -> Response:
+    recording_id = call.request.path_params.get("recording_id")
+    if recording_id is not None:
+        call.ledger.recordings.get(recording_id)
+    page = call.ledger.clips.list(recording_id=recording_id, **call.query.model_dump())
+    return page_response(call, [clip.to_object() for clip in page.data], page.next_cursor)
+
+
+def list_deliveries(call: Call[PageQuery, NoBody]) -> Response:
+    deliveries = call.ledger.deliveries
+    page = deliveries.list(clip_id=find_clip(call).clip_id, limit=call.query.limit, cursor=call.query.cursor)
+    return page_response(call, [delivery_object(each, deliveries) for each in page.data], page.next_cursor)
+
+
+def cancel_clip(call: Call[NoQuery, NoBody]) -> Response:
+    clip_id = find_clip(call).clip_id
+
+    def work() -> StoredAnswer:
+        return StoredAnswer(200, call.ledger.clips.cancel(clip_id).to_object(), {})
+
+    def then() -> None:
+        call.engine.abandon(clip_id)
+        call.engine.wake_chores()
+
+    return once(call, work, then)
+
+
+def retry_clip(call: Call[NoQuery, NoBody]) -> Response:
+    clip_id = find_clip(call).clip_id
+
+    def work() -> StoredAnswer:
+        clip = call.ledger.clips.retry(clip_id)
+        return StoredAnswer(202, clip.to_object(), {"Location": f"/v1/clips/{clip_id}"})
+
+    return once(call, work, call.engine.wake_clips)
+
+
+def delete_clip(call: Call[NoQuery, NoBody]) -> Response:
+    clip = call.ledger.clips.delete(find_clip(call).clip_id)
+    call.engine.abandon(clip.clip_id)
+    call.engine.wake_chores()
+    return Response(status_code=204)
+
+
+_CLIP = Answer(200, "The clip.", ClipObject)
+_CLIPS = Answer(200, "One page of clips, newest first.", ClipObject, page=True)
+
+
+def _of_one_clip(prefix: str) -> list[Operation]:
+    """What can be done with one clip, at `prefix`."""
+    missing = (ClipNotFound,)
+    deliveries = Answer(200, "One page of deliveries, newest first.", DeliveryObject, page=True)
+    return [
+        Operation("GET", prefix, "read", get_clip, "Get a clip", [_CLIP], missing, query=GetClip),
+        Operation("DELETE", prefix, "write", delete_clip, "Delete a clip and its object", [NOTHING], missing),
+        Operation(
+            "POST",
+            f"{prefix}/cancel",
+            "write",
+            cancel_clip,
+            "Cancel a clip",
+            [_CLIP],
+            (*missing, ClipEnded),
+            creates=True,
+        ),
+        Operation(
+            "POST",
+            f"{prefix}/retry",
+            "write",
+            retry_clip,
+            "Queue a failed clip again",
+            [replace(_CLIP, status=202)],
+            (*missing, ClipNotFailed),
+            creates=True,
+        ),
+        Operation(
+            "GET",
+            f"{prefix}/deliveries",
+            "read",
+            list_deliveries,
+            "List the webhooks about a clip",
+            [deliveries],
+            missing,
+            query=PageQuery,
+        ),
+    ]
+
+
+OPERATIONS = [
+    Operation(
+        "POST",
+        "/v1/recordings/{recording_id}/clips",
+        "write",
+        create_clip,
+        "Create a clip",
+        [Answer(202, "The clip is queued; it survives any crash from here on.", ClipObject)],
+        (
+            RecordingNotFound,
+            RecordingNotComplete,
+            UnknownProfile,
+            InvalidTimeRange,
+            InvalidLabel,
+            InvalidWebhookUrl,
+            QueueFull,
+        ),
+        body=CreateClip,
+        creates=True,
+    ),
+    Operation(
+        "GET",
+        "/v1/recordings/{recording_id}/clips",
+        "read",
+        list_clips,
+        "List a recording's clips",
+        [_CLIPS],
+        (RecordingNotFound,),
+        query=ListClips,
+    ),
+    Operation("GET", "/v1/clips", "read", list_clips, "List clips", [_CLIPS], query=ListClips),
+    *_of_one_clip("/v1/clips/{clip_id}"),
+    *_of_one_clip("/v1/recordings/{recording_id}/clips/{clip_id}"),
+]

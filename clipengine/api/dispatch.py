@@ -1,0 +1,83 @@
+"""From a request to its operation: authorise, validate, call, in the same order everywhere.
+
+401 and 403 come first, then the query (422), then the body (413, 415, 400, 422), then what the handler refuses.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import Receive, Send
+from starlette.types import Scope as AsgiScope
+
+from clipengine.api.auth import authorize, bearer
+from clipengine.api.body import parse_json, read_body
+from clipengine.api.changes import Changes
+from clipengine.api.operation import Call, Operation, in_session
+from clipengine.api.ports import Engine
+from clipengine.api.problems import problem
+from clipengine.api.requests import validate_body, validate_query
+from clipengine.errors import ClipEngineError, MethodNotAllowed
+
+
+def routes(operations: Sequence[Operation], engine: Engine, changes: Changes) -> list[Route]:
+    """One route for each path; fixed paths come before those with parameters."""
+    by_path: dict[str, dict[str, Operation]] = {}
+    for operation in operations:
+        by_path.setdefault(operation.path, {})[operation.method] = operation
+    ordered = sorted(by_path.items(), key=lambda item: item[0].count("{"))
+    return [Route(path, Resource(methods, engine, changes)) for path, methods in ordered]
+
+
+class Resource:
+    """All methods of one path, as an ASGI application. HEAD is GET without a body; OPTIONS lists the methods."""
+
+    def __init__(self, methods: Mapping[str, Operation], engine: Engine, changes: Changes) -> None:
+        self._methods = methods
+        self._engine = engine
+        self._changes = changes
+        names = [*methods, "OPTIONS", *(["HEAD"] if "GET" in methods else [])]
+        self._allow = ", ".join(sorted(names))
+
+    async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
+        method = scope["method"]
+        operation = self._methods.get("GET" if method == "HEAD" else method)
+        if operation is not None:
+            response = await self._perform(operation, Request(scope, receive))
+        elif method == "OPTIONS":
+            response = Response(status_code=204, headers={"Allow": self._allow})
+        else:
+            refused = MethodNotAllowed(f"{method} is not possible here")
+            response = problem(scope, refused, {"Allow": self._allow})
+        await response(scope, receive, send)
+
+    async def _perform(self, operation: Operation, request: Request) -> Response:
+        ledger = self._engine.ledger
+        authorization = request.headers.get("authorization")
+        bearer(authorization)  # a request without any key is not worth reading its body
+        raw: bytes | ClipEngineError = b"{}"
+        if operation.takes_json:
+            try:
+                raw = await read_body(request, limit=self._engine.settings.server.max_body_bytes)
+            except ClipEngineError as error:
+                raw = error  # raised below, after the key: one that may not call learns nothing else
+
+        def prepare() -> Call[Any, Any]:
+            key = authorize(ledger.keys, authorization, operation.scope)
+            query = validate_query(operation.query, request.query_params)
+            if isinstance(raw, ClipEngineError):
+                raise raw
+            body = validate_body(operation.body, parse_json(raw))
+            return Call(self._engine, self._changes, request, key, query, body)
+
+        handler = operation.handler
+        if inspect.iscoroutinefunction(handler):
+            call = await run_in_threadpool(in_session, ledger, prepare)
+            return cast(Response, await handler(call))
+        return cast(Response, await run_in_threadpool(in_session, ledger, lambda: handler(prepare())))

@@ -1,0 +1,194 @@
+"""Downloads: a redirect to the store's own link where it has one, otherwise the bytes, whole or one range of them.
+
+The file's name comes from the label or the name that a user chose. It reaches the header in two forms (RFC 6266): a
+plain one of letters, digits and `._-`, and one in UTF-8 where everything else is percent-encoded (RFC 8187). Neither
+can end the header, leave the folder or show another ending than the file has.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import AsyncIterator
+from email.utils import formatdate
+from functools import partial
+from typing import Any
+from urllib.parse import quote
+
+import anyio
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import RedirectResponse, Response, StreamingResponse
+from starlette.types import Message, Receive, Scope, Send
+
+from clipengine.api.clips import find_clip
+from clipengine.api.media_types import ending, media_type, without_ending
+from clipengine.api.operation import Answer, Call, Operation
+from clipengine.api.problems import problem
+from clipengine.api.ranges import requested_range
+from clipengine.api.requests import NoBody, NoQuery
+from clipengine.errors import (
+    ClipNotComplete,
+    ClipNotFound,
+    ObjectMissing,
+    ObjectNotFound,
+    RangeNotSatisfiable,
+    RecordingNotFound,
+    StorageUnavailable,
+)
+from clipengine.stores.base import ObjectReader
+
+CHUNK_BYTES = 512 * 1024
+SEND_SECONDS = 60  # a client that takes nothing for so long is gone
+_NAME_BYTES = 180
+
+
+def file_name(title: str, extension: str) -> str:
+    """A title as a file's name: no separators, no control or direction characters, no leading dot, never empty."""
+    kept = "".join(
+        "_" if c in '/\\:*?"<>|' or unicodedata.category(c) in {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"} else c
+        for c in title
+    )
+    stem = re.sub(r"\s+", " ", kept).strip(" .")
+    stem = stem.encode()[:_NAME_BYTES].decode(errors="ignore").strip(" .") or "clip"
+    return f"{stem}.{extension}" if extension else stem
+
+
+def content_disposition(kind: str, name: str) -> str:
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "_", unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode())
+    return f"{kind}; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
+
+
+class ObjectResponse(StreamingResponse):
+    """Bytes `[start, end)` of an open object, read in the thread pool a chunk at a time. Closes the reader."""
+
+    def __init__(self, reader: ObjectReader, start: int, end: int, status: int, headers: dict[str, str]) -> None:
+        self._reader = reader
+        headers["Content-Length"] = str(end - start)
+        super().__init__(self._chunks(start, end), status_code=status, headers=headers)
+
+    async def _chunks(self, start: int, end: int) -> AsyncIterator[bytes]:
+        while start < end:
+            chunk = await run_in_threadpool(self._reader.read_at, start, min(CHUNK_BYTES, end - start))
+            start += len(chunk)
+            yield chunk
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_in_time(message: Message) -> None:
+            with anyio.fail_after(SEND_SECONDS):
+                await send(message)
+
+        try:
+            if scope["method"] == "HEAD":
+                await Response(status_code=self.status_code, headers=dict(self.headers))(scope, receive, send)
+            else:
+                await super().__call__(scope, receive, send_in_time)
+        finally:
+            self._reader.close()
+
+
+def serve_object(call: Call[Any, Any], key: str, *, name: str, kind: str = "attachment") -> Response:
+    """The object as an answer. Raises ObjectNotFound where it is gone, RangeNotSatisfiable."""
+    store = call.engine.store
+    content_type = media_type(key)
+    link = store.link(key, filename=name, content_type=content_type)
+    if link is not None:
+        return RedirectResponse(link, status_code=302)
+    try:
+        reader = store.open(key)
+    except ObjectMissing:
+        raise ObjectNotFound("The object is no longer in the store", hint="Somebody has removed it there.") from None
+    try:
+        return _answer(call, reader, content_type, content_disposition(kind, name))
+    except BaseException:
+        reader.close()
+        raise
+
+
+def _answer(call: Call[Any, Any], reader: ObjectReader, content_type: str, disposition: str) -> Response:
+    info = reader.info
+    etag = f'"{info.etag}"'
+    headers = {
+        "Content-Type": content_type,
+        "Content-Disposition": disposition,
+        "Content-Security-Policy": "default-src 'none'; sandbox",
+        "Accept-Ranges": "bytes",
+        "ETag": etag,
+        "Last-Modified": formatdate(info.modified // 1000, usegmt=True),
+        "Cache-Control": "private, no-cache",
+    }
+    request = call.request.headers
+    if _matches(request.get("if-none-match"), etag):
+        reader.close()
+        return Response(status_code=304, headers={name: headers[name] for name in ("ETag", "Cache-Control")})
+    if_range = request.get("if-range")
+    wanted = None
+    if if_range is None or if_range.strip() in (etag, headers["Last-Modified"]):
+        try:
+            wanted = requested_range(request.get("range"), info.size)
+        except RangeNotSatisfiable as error:
+            reader.close()
+            return problem(call.request.scope, error, {"Content-Range": f"bytes */{info.size}"})
+    if wanted is None:
+        return ObjectResponse(reader, 0, info.size, 200, headers)
+    start, end = wanted
+    headers["Content-Range"] = f"bytes {start}-{end - 1}/{info.size}"
+    return ObjectResponse(reader, start, end, 206, headers)
+
+
+def _matches(header: str | None, etag: str) -> bool:
+    tags = [tag.strip().removeprefix("W/") for tag in (header or "").split(",")]
+    return "*" in tags or etag in tags
+
+
+def download_clip(call: Call[NoQuery, NoBody]) -> Response:
+    clip = find_clip(call)
+    if clip.state != "complete":
+        raise ClipNotComplete(f"The clip's status is `{'failed' if clip.ended else 'processing'}`")
+    return serve_object(call, clip.object_key, name=file_name(clip.label, ending(clip.object_key)))
+
+
+def get_poster(call: Call[NoQuery, NoBody]) -> Response:
+    clip = find_clip(call)
+    if clip.state != "complete" or clip.result is None:
+        raise ClipNotComplete(f"The clip's status is `{'failed' if clip.ended else 'processing'}`")
+    if clip.result.poster_path is None:
+        raise ObjectNotFound("The clip has no poster", hint="It was not asked for, or the clip has no picture.")
+    return serve_object(call, clip.result.poster_path, name=file_name(clip.label, "jpg"), kind="inline")
+
+
+def download_recording(call: Call[NoQuery, NoBody]) -> Response:
+    recording = call.ledger.recordings.get(call.path("recording_id"))
+    base = recording.bucket_path.rpartition("/")[2]
+    extension = ending(base)
+    title = recording.name or base
+    if extension and title.lower().endswith(f".{extension}"):
+        title = without_ending(title)
+    return serve_object(call, recording.bucket_path, name=file_name(title, extension))
+
+
+_BYTES = [
+    Answer(200, "The bytes.", media_type="application/octet-stream"),
+    Answer(206, "The range that was asked for.", media_type="application/octet-stream"),
+    Answer(302, "Where the store itself serves the bytes, for a limited time."),
+    Answer(304, "The client has these bytes already."),
+]
+_operation = partial(Operation, "GET", scope="read", answers=_BYTES)
+_CLIP_ERRORS = (ClipNotFound, ClipNotComplete, ObjectNotFound, RangeNotSatisfiable, StorageUnavailable)
+_PREFIXES = ("/v1/clips/{clip_id}", "/v1/recordings/{recording_id}/clips/{clip_id}")
+
+OPERATIONS = [
+    _operation(
+        "/v1/recordings/{recording_id}/download",
+        handler=download_recording,
+        summary="Download a recording",
+        errors=(RecordingNotFound, ObjectNotFound, RangeNotSatisfiable, StorageUnavailable),
+    ),
+    *(
+        _operation(f"{prefix}/download", handler=download_clip, summary="Download a clip", errors=_CLIP_ERRORS)
+        for prefix in _PREFIXES
+    ),
+    *(
+        _operation(f"{prefix}/poster", handler=get_poster, summary="Download a clip's poster", errors=_CLIP_ERRORS)
+        for prefix in _PREFIXES
+    ),
+]

@@ -1,0 +1,220 @@
+"""`GET /v1/events`: what happens, as server-sent events.
+
+What has ended comes from the ledger's events with their number as the event's id, so that a client that comes back
+with Last-Event-ID misses none and gets none twice. What goes on (`clip.updated`, `recording.updated`, `clip.deleted`)
+comes as it is now, without an id and at most four times a second for each clip. One reader serves all streams: a
+thousand clients cost the ledger what one does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from sse_starlette import EventSourceResponse, ServerSentEvent
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response
+
+from clipengine.api.changes import Changes
+from clipengine.api.operation import Answer, Call, Operation
+from clipengine.api.ports import Engine
+from clipengine.api.requests import NoBody, StreamEvents
+from clipengine.api.responses import EventObject
+from clipengine.errors import Busy, ClipEngineError, ClipNotFound, InvalidRequest, RecordingNotFound
+from clipengine.ledger.events import Event
+
+MAX_STREAMS = 1000
+BATCH_SECONDS = 0.25
+KEYS_SECONDS = 5  # a stream whose key was revoked ends within this time
+SEND_SECONDS = 10
+_BACKLOG = 500
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Message:
+    event: str
+    data: dict[str, Any]
+    clip_id: str | None = None
+    recording_id: str | None = None
+    seq: int | None = None
+
+    def encode(self) -> ServerSentEvent:
+        text = json.dumps(self.data, ensure_ascii=False, separators=(",", ":"))
+        return ServerSentEvent(text, event=self.event, id=None if self.seq is None else str(self.seq))
+
+
+@dataclass(eq=False)
+class Stream:
+    """One client. `pending` is bounded: who does not keep up is cut off and comes back with Last-Event-ID."""
+
+    key_id: str
+    clip_id: str | None
+    recording_id: str | None
+    pending: deque[Message] = field(default_factory=deque)
+    ready: asyncio.Event = field(default_factory=asyncio.Event)
+    closed: bool = False
+
+    def wants(self, message: Message) -> bool:
+        return self.clip_id in (None, message.clip_id) and self.recording_id in (None, message.recording_id)
+
+    def offer(self, message: Message) -> None:
+        if len(self.pending) >= _BACKLOG:
+            self.close()
+        elif self.wants(message):
+            self.pending.append(message)
+            self.ready.set()
+
+    def close(self) -> None:
+        self.closed = True
+        self.ready.set()
+
+
+def _of_event(event: Event) -> Message | None:
+    if event.type.startswith("clip.") and event.clip_id is None:
+        return None  # the sample of a webhook's test
+    return Message(event.type, event.payload, event.clip_id, event.recording_id, event.seq)
+
+
+class Feed:
+    """Reads what changed once and offers it to every stream. Lives in the server's loop while there are streams."""
+
+    def __init__(self, engine: Engine, changes: Changes) -> None:
+        self._engine = engine
+        self._changes = changes
+        self._streams: set[Stream] = set()
+        self._changed: dict[tuple[str, str], None] = {}
+        self._stirred = asyncio.Event()
+        self._seq = 0
+        self._reader: asyncio.Task[None] | None = None
+
+    @property
+    def full(self) -> bool:
+        return len(self._streams) >= MAX_STREAMS
+
+    async def follow(self, stream: Stream, last_seq: int | None) -> AsyncIterator[ServerSentEvent]:
+        """The events after `last_seq` (None: from now on), then everything new, until the stream or the server ends."""
+        self._streams.add(stream)
+        try:
+            if self._reader is None or self._reader.done():
+                self._seq = await run_in_threadpool(self._engine.ledger.events.last_seq)
+                self._reader = asyncio.create_task(self._read())
+            with self._changes.closing(stream.close):
+                seq = self._seq if last_seq is None else last_seq
+                while last_seq is not None:
+                    past = await run_in_threadpool(self._engine.ledger.events.after, seq)
+                    if not past:
+                        break
+                    seq = past[-1].seq
+                    for message in filter(None, map(_of_event, past)):
+                        if stream.wants(message):
+                            yield message.encode()
+                while not stream.closed:
+                    while stream.pending:
+                        message = stream.pending.popleft()
+                        if message.seq is None or message.seq > seq:
+                            yield message.encode()
+                    stream.ready.clear()
+                    if not (stream.pending or stream.closed):
+                        await stream.ready.wait()
+        finally:
+            self._streams.discard(stream)
+
+    def _note(self, kind: str, identifier: str) -> None:
+        if kind in ("clip", "recording"):
+            self._changed[kind, identifier] = None
+        self._stirred.set()
+
+    async def _read(self) -> None:
+        loop = asyncio.get_running_loop()
+        keys_at = loop.time()
+        with self._changes.watched_by(self._note):
+            while self._streams and not self._changes.closed:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(KEYS_SECONDS):
+                        await self._stirred.wait()
+                self._stirred.clear()
+                changed, self._changed = list(self._changed), {}
+                check_keys = loop.time() - keys_at >= KEYS_SECONDS
+                try:
+                    messages, revoked = await run_in_threadpool(self._batch, changed, check_keys)
+                except ClipEngineError as error:  # what has ended is found by its number later; progress is only late
+                    log.warning("the event stream cannot read the ledger: %s", error.message)
+                    messages, revoked = [], set()
+                keys_at = loop.time() if check_keys else keys_at
+                for stream in list(self._streams):
+                    if stream.key_id in revoked:
+                        stream.close()
+                    for message in messages:
+                        stream.offer(message)
+                await asyncio.sleep(BATCH_SECONDS)
+
+    def _batch(self, changed: list[tuple[str, str]], check_keys: bool) -> tuple[list[Message], set[str]]:
+        ledger = self._engine.ledger
+        with ledger.session():
+            messages = [message for kind, ident in changed if (message := self._now(kind, ident))]
+            while events := ledger.events.after(self._seq):
+                self._seq = events[-1].seq
+                messages += filter(None, map(_of_event, events))
+            revoked = {key.key_id for key in ledger.keys.list() if key.revoked_at is not None} if check_keys else set()
+        return messages, revoked
+
+    def _now(self, kind: str, identifier: str) -> Message | None:
+        """The present state of what goes on; None for what has ended, which its own event tells."""
+        try:
+            if kind == "recording":
+                recording = self._engine.ledger.recordings.get(identifier)
+                if recording.state != "processing":
+                    return None
+                return _update("recording.updated", recording.to_object(), None, identifier)
+            clip = self._engine.ledger.clips.get(identifier)
+        except RecordingNotFound:
+            return None
+        except ClipNotFound:
+            return _update("clip.deleted", {"clip_id": identifier}, identifier, None)
+        return None if clip.ended else _update("clip.updated", clip.to_object(), identifier, clip.recording_id)
+
+
+def _update(event: str, data: dict[str, Any], clip_id: str | None, recording_id: str | None) -> Message:
+    return Message(event, {"event": event, "data": data}, clip_id, recording_id)
+
+
+def operations(feed: Feed) -> list[Operation]:
+    async def stream_events(call: Call[StreamEvents, NoBody]) -> Response:
+        query = call.query
+        if feed.full:
+            raise Busy(f"{MAX_STREAMS} event streams are open", retry_after=10)
+
+        def check() -> None:
+            if query.clip_id is not None:
+                call.ledger.clips.get(query.clip_id)
+            if query.recording_id is not None:
+                call.ledger.recordings.get(query.recording_id)
+
+        await call.in_session(check)
+        stream = Stream(call.key.key_id, query.clip_id, query.recording_id)
+        follow = feed.follow(stream, _last_seq(call.request.headers.get("last-event-id")))
+        return EventSourceResponse(follow, ping=15, send_timeout=SEND_SECONDS, sep="\n")
+
+    answer = Answer(
+        200, "Server-sent events until one side ends the connection.", EventObject, media_type="text/event-stream"
+    )
+    errors = (ClipNotFound, RecordingNotFound, Busy)
+    summary = "Follow what happens"
+    return [Operation("GET", "/v1/events", "read", stream_events, summary, [answer], errors, query=StreamEvents)]
+
+
+def _last_seq(header: str | None) -> int | None:
+    if not header:
+        return None
+    if not (header.isascii() and header.isdigit() and len(header) < 19):
+        fault = {"detail": "is not the id of an event", "header": "Last-Event-ID"}
+        raise InvalidRequest("Last-Event-ID is not the id of an event", errors=[fault])
+    return int(header)

@@ -1,0 +1,41 @@
+"""`/livez`: the process answers. `/readyz`: it can do its work. Both are for probes and need no key."""
+
+from __future__ import annotations
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from clipengine.api.auth import authorize
+from clipengine.api.operation import json_response
+from clipengine.api.ports import Engine
+from clipengine.errors import ClipEngineError
+
+
+def routes(engine: Engine) -> list[Route]:
+    async def livez(request: Request) -> Response:
+        return json_response({"status": "ok"})
+
+    async def readyz(request: Request) -> Response:
+        return await run_in_threadpool(_ready, engine, request.headers.get("authorization"))
+
+    return [Route("/livez", livez), Route("/readyz", readyz)]
+
+
+def _ready(engine: Engine, authorization: str | None) -> Response:
+    checks = engine.health()
+    known = _is_known(engine, authorization)
+    shown = [{"name": each.name, "ok": each.ok, **({"detail": each.detail} if known else {})} for each in checks]
+    ok = all(each.ok for each in checks)
+    body = {"status": "ok" if ok else "failing", "checks": shown}
+    return json_response(body, 200) if ok else json_response(body, 503, {"Retry-After": "5"})
+
+
+def _is_known(engine: Engine, authorization: str | None) -> bool:
+    """Whether a key came along: details may name addresses and paths. A ledger that is out of reach knows nobody."""
+    try:
+        authorize(engine.ledger.keys, authorization, "read")
+    except ClipEngineError:
+        return False
+    return True

@@ -1,0 +1,176 @@
+"""`/v1/openapi.json`: the API's description (OpenAPI 3.1), made from the operations and their types."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+import clipengine
+from clipengine.api.operation import Answer, Operation, json_response
+from clipengine.api.problems import PROBLEM_TYPE
+from clipengine.api.requests import NoQuery
+from clipengine.api.responses import HealthObject, ProblemObject
+from clipengine.errors import (
+    ClipEngineError,
+    Forbidden,
+    IdempotencyKeyReused,
+    InvalidRequest,
+    MalformedRequest,
+    PayloadTooLarge,
+    StorageUnavailable,
+    Unauthorized,
+    UnsupportedContentType,
+)
+
+_REF = "#/components/schemas/{model}"
+_JSON = "application/json"
+_DESCRIPTION = """\
+Slices any completed recording into an exact clip. Seconds are numbers on the recording's timeline, times are RFC 3339
+in UTC with milliseconds, errors are `application/problem+json` with a stable `code`. Unknown fields and parameters are
+refused. More keys may appear in answers: ignore those that you do not know.
+"""
+
+
+def route(operations: Sequence[Operation]) -> Route:
+    document = describe(operations)
+
+    async def openapi(request: Request) -> Response:
+        return json_response(document)
+
+    return Route("/v1/openapi.json", openapi)
+
+
+def describe(operations: Sequence[Operation]) -> dict[str, Any]:
+    paths: dict[str, dict[str, Any]] = {}
+    for operation in operations:
+        paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation)
+    paths["/livez"] = {"get": _health("Whether the process answers", "livez", (200,))}
+    paths["/readyz"] = {"get": _health("Whether the engine can work", "readyz", (200, 503))}
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "clipengine",
+            "version": clipengine.__version__,
+            "description": _DESCRIPTION,
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "servers": [{"url": "/"}],
+        "security": [{"key": []}],
+        "paths": paths,
+        "components": {
+            "securitySchemes": {
+                "key": {"type": "http", "scheme": "bearer", "description": "An API key of the engine."}
+            },
+            "schemas": _schemas(operations),
+        },
+    }
+
+
+def _schemas(operations: Sequence[Operation]) -> dict[str, Any]:
+    bodies = [operation.body for operation in operations if operation.takes_json]
+    answers = [answer.model for operation in operations for answer in operation.answers if answer.model]
+    models: dict[type[BaseModel], None] = dict.fromkeys([*bodies, *answers, ProblemObject, HealthObject])
+    _, document = models_json_schema([(model, "validation") for model in models], ref_template=_REF)
+    schemas: dict[str, Any] = document["$defs"]
+    return schemas
+
+
+def _operation(operation: Operation) -> dict[str, Any]:
+    described: dict[str, Any] = {
+        "operationId": _operation_id(operation),
+        "summary": operation.summary,
+        "description": f"Needs the scope `{operation.scope}`.",
+        "tags": [operation.path.split("/")[2]],
+        "security": [{"key": []}],
+        "x-scope": operation.scope,
+        "responses": {},
+    }
+    if parameters := _parameters(operation):
+        described["parameters"] = parameters
+    if operation.takes_json:
+        schema = {"$ref": _REF.format(model=operation.body.__name__)}
+        described["requestBody"] = {"required": True, "content": {_JSON: {"schema": schema}}}
+    if operation.uploads:
+        described["requestBody"] = {"required": True, "content": {"application/octet-stream": {}}}
+    for answer in operation.answers:
+        described["responses"][str(answer.status)] = _answer(answer)
+    for status, codes in _errors(operation).items():
+        described["responses"][str(status)] = {
+            "description": " or ".join(f"`{code}`" for code in codes),
+            "content": {PROBLEM_TYPE: {"schema": {"$ref": _REF.format(model="ProblemObject")}}},
+        }
+    return described
+
+
+def _operation_id(operation: Operation) -> str:
+    parts = [part for part in re.split(r"[/{}]+", operation.path.removeprefix("/v1")) if part]
+    return "_".join([operation.method.lower(), *parts])
+
+
+def _parameters(operation: Operation) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        for name in re.findall(r"\{(\w+)\}", operation.path)
+    ]
+    query = operation.query.model_json_schema(ref_template=_REF)
+    for name, schema in query.get("properties", {}).items():
+        schema = {key: value for key, value in schema.items() if key != "title"}
+        required = name in query.get("required", ())
+        found.append({"name": name, "in": "query", "required": required, "schema": schema})
+    if operation.creates:
+        schema = {"type": "string", "minLength": 1, "maxLength": 255}
+        found.append({"name": "Idempotency-Key", "in": "header", "required": False, "schema": schema})
+    return found
+
+
+def _answer(answer: Answer) -> dict[str, Any]:
+    described: dict[str, Any] = {"description": answer.description}
+    if answer.model is not None:
+        schema: dict[str, Any] = {"$ref": _REF.format(model=answer.model.__name__)}
+        if answer.page:
+            schema = {
+                "type": "object",
+                "required": ["data", "has_more", "next_cursor"],
+                "properties": {
+                    "data": {"type": "array", "items": schema},
+                    "has_more": {"type": "boolean"},
+                    "next_cursor": {"type": ["string", "null"]},
+                },
+            }
+        described["content"] = {answer.media_type or _JSON: {"schema": schema}}
+    elif answer.media_type is not None:
+        described["content"] = {answer.media_type: {}}
+    return described
+
+
+def _errors(operation: Operation) -> dict[int, list[str]]:
+    """The codes of an operation by status: its own, and those that every operation of its kind has."""
+    kinds: list[type[ClipEngineError]] = [Unauthorized, Forbidden, StorageUnavailable, *operation.errors]
+    if operation.takes_json:
+        kinds += [MalformedRequest, PayloadTooLarge, UnsupportedContentType, InvalidRequest]
+    if operation.query is not NoQuery:
+        kinds.append(InvalidRequest)
+    if operation.creates:
+        kinds += [InvalidRequest, IdempotencyKeyReused]
+    found: dict[int, list[str]] = {}
+    for kind in kinds:
+        codes = found.setdefault(kind.status, [])
+        if kind.code not in codes:
+            codes.append(kind.code)
+    return dict(sorted(found.items()))
+
+
+def _health(summary: str, name: str, statuses: Sequence[int]) -> dict[str, Any]:
+    schema = {"$ref": _REF.format(model="HealthObject")}
+    responses = {
+        str(status): {"description": "ok" if status == 200 else "failing", "content": {_JSON: {"schema": schema}}}
+        for status in statuses
+    }
+    return {"operationId": name, "summary": summary, "tags": ["health"], "security": [], "responses": responses}

@@ -1,0 +1,102 @@
+"""Errors as answers: application/problem+json (RFC 9457) for every status from 400 up, one shape for all.
+
+`detail` says what happened and what to do; `code` is the error's stable name. The 401's detail is fixed by the hosted
+API. A 500 shows its request id and nothing else: what happened is in the log beside the same id.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import Any
+from urllib.parse import quote
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Scope
+
+from clipengine.errors import (
+    Busy,
+    ClipEngineError,
+    DiskFull,
+    Internal,
+    InvalidRequest,
+    MalformedRequest,
+    MethodNotAllowed,
+    NotFound,
+    RequestInProgress,
+    StorageUnavailable,
+    Unauthorized,
+)
+
+PROBLEM_TYPE = "application/problem+json"
+TYPE_BASE = "/docs/errors#"
+
+_RETRY_AFTER: dict[type[ClipEngineError], int] = {StorageUnavailable: 5, DiskFull: 30, RequestInProgress: 1}
+_BY_STATUS: dict[int, type[ClipEngineError]] = {404: NotFound, 405: MethodNotAllowed}
+
+log = logging.getLogger(__name__)
+
+
+def problem(scope: Scope, error: ClipEngineError, headers: dict[str, str] | None = None) -> Response:
+    """The answer to a request that ended in `error`."""
+    body: dict[str, Any] = {
+        "type": TYPE_BASE + error.code,
+        "title": error.title,
+        "status": error.status,
+        "detail": error.message if isinstance(error, Unauthorized) else _detail(error),
+        "code": error.code,
+        "instance": quote(scope["path"], safe="/:@!$&'()*+,;=~", errors="replace"),
+    }
+    if isinstance(error, InvalidRequest) and error.errors:
+        body["errors"] = error.errors
+    if error.status >= 500:
+        body["request_id"] = scope.get("request_id", "")
+    return Response(
+        json.dumps(body),  # ASCII: what a client sent may come back in here, and need not be valid Unicode
+        status_code=error.status,
+        headers={**_headers(error), **(headers or {})},
+        media_type=PROBLEM_TYPE,
+    )
+
+
+def _detail(error: ClipEngineError) -> str:
+    message = error.message if error.message.endswith((".", "!", "?")) else f"{error.message}."
+    return f"{message} {error.hint}"
+
+
+def _headers(error: ClipEngineError) -> dict[str, str]:
+    if isinstance(error, Unauthorized):
+        return {"WWW-Authenticate": "Bearer"}
+    if isinstance(error, Busy):
+        return {"Retry-After": str(error.retry_after)}
+    for kind, seconds in _RETRY_AFTER.items():
+        if isinstance(error, kind):
+            return {"Retry-After": str(seconds)}
+    return {}
+
+
+def internal(scope: Scope, error: Exception) -> Response:
+    """The answer to a fault of ours, which is logged here with its traceback."""
+    log.error("%s %s failed [%s]", scope["method"], scope["path"], scope.get("request_id"), exc_info=error)
+    return problem(scope, Internal("The engine failed to answer this request", hint=Internal.default_hint))
+
+
+async def on_error(request: Request, error: Exception) -> Response:
+    """Starlette's handler of ClipEngineError."""
+    assert isinstance(error, ClipEngineError)
+    if error.status == 500:
+        return internal(request.scope, error)
+    if error.status > 500:
+        log.warning("%s %s: %s", request.method, request.scope["path"], error.message)
+    return problem(request.scope, error)
+
+
+async def on_http_exception(request: Request, error: Exception) -> Response:
+    """Starlette's own refusals (no such route) in our shape."""
+    assert isinstance(error, HTTPException)
+    kind = _BY_STATUS.get(error.status_code, MalformedRequest)
+    return problem(
+        request.scope, kind(f"There is nothing at {request.scope['path']}" if kind is NotFound else error.detail)
+    )

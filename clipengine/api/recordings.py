@@ -1,0 +1,106 @@
+"""Recordings: register an object of the store, read, list, forget. Uploads have their own file."""
+
+from __future__ import annotations
+
+from starlette.responses import Response
+
+from clipengine.api.idempotency import once
+from clipengine.api.operation import NOTHING, Answer, Call, Operation, json_response, page_response
+from clipengine.api.requests import DeleteRecording, ListRecordings, NoBody, NoQuery, RegisterRecording
+from clipengine.api.responses import RecordingObject
+from clipengine.errors import (
+    InvalidBucketPath,
+    ObjectMissing,
+    ObjectNotFound,
+    RecordingBusy,
+    RecordingNotFound,
+    StorageDenied,
+    StorageUnavailable,
+)
+from clipengine.ledger.idempotency import Answer as StoredAnswer
+
+
+def register_recording(call: Call[NoQuery, RegisterRecording]) -> Response:
+    body = call.body
+    try:
+        stored = call.engine.store.head(body.bucket_path)  # before the transaction: the store may be slow
+    except ObjectMissing:
+        raise ObjectNotFound(f"The store has no object {body.bucket_path!r}") from None
+    except InvalidBucketPath as error:
+        error.errors = [{"detail": error.message, "pointer": "/bucket_path"}]
+        raise
+
+    def work() -> StoredAnswer:
+        recording, created = call.ledger.recordings.register(
+            body.bucket_path, etag=stored.etag, size=stored.size, name=body.name, metadata=body.metadata
+        )
+        headers = {"Location": f"/v1/recordings/{recording.recording_id}"}
+        return StoredAnswer(202 if created else 200, recording.to_object(), headers)
+
+    return once(call, work, call.engine.wake_chores)
+
+
+def get_recording(call: Call[NoQuery, NoBody]) -> Response:
+    return json_response(call.ledger.recordings.get(call.path("recording_id")).to_object())
+
+
+def list_recordings(call: Call[ListRecordings, NoBody]) -> Response:
+    page = call.ledger.recordings.list(**call.query.model_dump())
+    return page_response(call, [recording.to_object() for recording in page.data], page.next_cursor)
+
+
+def delete_recording(call: Call[DeleteRecording, NoBody]) -> Response:
+    with call.ledger.transaction():
+        recording = call.ledger.recordings.delete(call.path("recording_id"))
+        if call.query.object == "true":
+            call.ledger.removals.add(recording.bucket_path)
+    call.engine.wake_chores()
+    return Response(status_code=204)
+
+
+_RECORDING = Answer(200, "The recording.", RecordingObject)
+
+OPERATIONS = [
+    Operation(
+        "POST",
+        "/v1/recordings",
+        "write",
+        register_recording,
+        "Register an object of the store as a recording",
+        [
+            Answer(202, "The recording is being read.", RecordingObject),
+            Answer(200, "This object, unchanged, is a recording already.", RecordingObject),
+        ],
+        (ObjectNotFound, InvalidBucketPath, StorageDenied, StorageUnavailable),
+        body=RegisterRecording,
+        creates=True,
+    ),
+    Operation(
+        "GET",
+        "/v1/recordings",
+        "read",
+        list_recordings,
+        "List recordings",
+        [Answer(200, "One page of recordings, newest first.", RecordingObject, page=True)],
+        query=ListRecordings,
+    ),
+    Operation(
+        "GET",
+        "/v1/recordings/{recording_id}",
+        "read",
+        get_recording,
+        "Get a recording",
+        [_RECORDING],
+        (RecordingNotFound,),
+    ),
+    Operation(
+        "DELETE",
+        "/v1/recordings/{recording_id}",
+        "write",
+        delete_recording,
+        "Forget a recording and its ended clips",
+        [NOTHING],
+        (RecordingNotFound, RecordingBusy),
+        query=DeleteRecording,
+    ),
+]

@@ -1,0 +1,239 @@
+"""What clients send, validated once: the bodies and the queries of every operation.
+
+The OpenAPI document is made from these types. A body's types are strict: a string of digits is no number.
+Whatever needs the recording, the settings or the ledger to be judged is judged later, by the handler.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+import unicodedata
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails, PydanticCustomError
+from starlette.datastructures import QueryParams
+
+from clipengine.errors import InvalidRequest, InvalidWebhookUrl, MalformedRequest
+from clipengine.timecode import parse_rfc3339
+from clipengine.webhooks.address import MAX_URL_CHARACTERS, parse
+
+EventType = Literal["clip.ready", "clip.failed", "recording.complete", "recording.failed", "endpoint.disabled"]
+DEFAULT_EVENTS: tuple[EventType, ...] = ("clip.ready", "clip.failed")
+
+
+def _seconds(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise PydanticCustomError("number", "must be a number of seconds")
+    try:
+        return float(value) + 0.0  # -0.0 becomes 0.0
+    except OverflowError:  # an integer that no float holds: refused as infinite, with the range
+        return float("inf") if value > 0 else float("-inf")
+
+
+def _line(text: str) -> str:
+    if any(unicodedata.category(character) in {"Cc", "Cs", "Zl", "Zp"} for character in text):
+        raise PydanticCustomError("control", "must not contain control characters")
+    return text
+
+
+def _address(text: str) -> str:
+    try:
+        parse(text)
+    except InvalidWebhookUrl as error:
+        raise PydanticCustomError("webhook_url", "{reason}", {"reason": error.message}) from None
+    return text
+
+
+def _secret(text: str) -> str:
+    if not text.isascii() or not text.isprintable() or " " in text:
+        raise PydanticCustomError("secret", "must consist of visible ASCII characters")
+    if text.startswith("whsec_"):
+        try:
+            base64.b64decode(text.removeprefix("whsec_"), validate=True)
+        except binascii.Error:
+            raise PydanticCustomError("secret", "must be base64 after whsec_") from None
+    return text
+
+
+def _moment(value: object) -> object:
+    if isinstance(value, str):
+        try:
+            return parse_rfc3339(value)
+        except (ValueError, OverflowError):
+            raise PydanticCustomError("moment", "must be a time such as 2025-04-05T11:00:00.000Z") from None
+    return value
+
+
+def _distinct(events: list[EventType]) -> list[EventType]:
+    if len(set(events)) != len(events):
+        raise PydanticCustomError("distinct", "must not name an event twice")
+    return events
+
+
+Seconds = Annotated[float, BeforeValidator(_seconds)]
+Line = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_line)]
+Address = Annotated[
+    str, Field(json_schema_extra={"format": "uri", "maxLength": MAX_URL_CHARACTERS}), AfterValidator(_address)
+]
+Secret = Annotated[str, Field(min_length=16, max_length=200), AfterValidator(_secret)]
+Events = Annotated[list[EventType], Field(min_length=1), AfterValidator(_distinct)]
+Metadata = Annotated[
+    dict[Annotated[str, Field(min_length=1, max_length=100)], Annotated[str, Field(max_length=2000)]],
+    Field(max_length=100, description="A flat map of strings, echoed as it is."),
+]
+Moment = Annotated[int, BeforeValidator(_moment), Field(json_schema_extra={"type": "string", "format": "date-time"})]
+
+
+class Body(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid", strict=True, frozen=True, json_schema_extra={"additionalProperties": False}
+    )
+
+
+class CreateClip(Body):
+    label: str = Field(description="1 to 200 characters, no control characters. It names the object in the bucket.")
+    start_seconds: Seconds = Field(description="On the recording's timeline; the frame here is the clip's first.")
+    end_seconds: Seconds = Field(description="The first moment that is no longer part of the clip.")
+    profile: str = Field(default="default", description="The name of a profile of the settings.")
+    metadata: Metadata = {}
+    priority: int = Field(default=0, ge=-10, le=10, description="Of two queued clips the higher one is cut first.")
+    webhook_url: Address | None = Field(
+        default=None, description="Also told of this clip, signed by the engine's own secret."
+    )
+    poster: bool = Field(default=True, description="Whether to make a JPEG of the first frame.")
+
+
+class RegisterRecording(Body):
+    bucket_path: str = Field(
+        min_length=1, max_length=1024, description="The object's key, relative to the store's prefix."
+    )
+    name: Line | None = None
+    metadata: Metadata = {}
+
+
+class CreateWebhook(Body):
+    url: Address
+    events: Events = list(DEFAULT_EVENTS)
+    secret: Secret | None = Field(default=None, description="Made by the engine where it is not given.")
+    enabled: bool = True
+
+
+class UpdateWebhook(Body):
+    """Only what is given changes. A new secret and the old one both sign for a day."""
+
+    url: Address | None = None
+    events: Events | None = None
+    secret: Secret | None = None
+    enabled: bool | None = None
+
+
+class Query(BaseModel):
+    """The parameters that an operation knows; any other is refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class NoBody(Body):
+    pass
+
+
+class NoQuery(Query):
+    pass
+
+
+class PageQuery(Query):
+    limit: int = Field(default=50, ge=1, le=100)
+    cursor: str | None = Field(default=None, max_length=500, description="`next_cursor` of the page before.")
+
+
+class ListRecordings(PageQuery):
+    status: Literal["processing", "complete", "failed"] | None = None
+    name: str | None = None
+    created_after: Moment | None = None
+    created_before: Moment | None = None
+
+
+class ListClips(PageQuery):
+    status: Literal["processing", "complete", "failed"] | None = None
+    label: str | None = None
+    created_after: Moment | None = None
+    created_before: Moment | None = None
+
+
+class GetClip(Query):
+    wait: float = Field(
+        default=0,
+        ge=0,
+        le=60,
+        allow_inf_nan=False,
+        description="Answer when the clip has ended, or after so many seconds.",
+    )
+
+
+class UploadRecording(Query):
+    name: Line = Field(description="The file's name.")
+
+
+class DeleteRecording(Query):
+    object: Literal["true", "false"] = Field(
+        default="false", description="`true` also deletes the object from the store."
+    )
+
+
+class StreamEvents(Query):
+    clip_id: str | None = None
+    recording_id: str | None = None
+
+
+B = TypeVar("B", bound=Body)
+Q = TypeVar("Q", bound=Query)
+
+
+def validate_body(model: type[B], value: Any) -> B:
+    """Raises InvalidRequest with every fault and its JSON pointer, MalformedRequest where it is no object at all."""
+    if not isinstance(value, dict):
+        raise MalformedRequest("The body is not a JSON object")
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        found = error.errors()
+        faults = [{"detail": _say(fault), "pointer": pointer(*fault["loc"])} for fault in found]
+        # One kind of fault has its own code; where several meet, the list tells them apart.
+        kind = InvalidWebhookUrl if all(fault["type"] == "webhook_url" for fault in found) else InvalidRequest
+        raise kind(_summary([f"{f['pointer'][1:]}: {f['detail']}" for f in faults]), errors=faults) from None
+
+
+def validate_query(model: type[Q], params: QueryParams) -> Q:
+    """Raises InvalidRequest with every fault; each names its `parameter`."""
+    values: dict[str, str] = {}
+    faults: list[dict[str, str]] = []
+    for name, value in params.multi_items():
+        if name in values:
+            faults.append({"detail": "is given twice", "parameter": name})
+        values[name] = value
+    try:
+        found = model.model_validate(values)
+    except ValidationError as error:
+        faults += [{"detail": _say(fault), "parameter": str(fault["loc"][0])} for fault in error.errors()]
+    if faults:
+        raise InvalidRequest(_summary([f"{f['parameter']}: {f['detail']}" for f in faults]), errors=faults)
+    return found
+
+
+def pointer(*path: str | int) -> str:
+    """A JSON pointer (RFC 6901). Pydantic marks a faulty key of a map with a last part `[key]`, which is dropped."""
+    parts = [str(part).replace("~", "~0").replace("/", "~1") for part in path if part != "[key]"]
+    return "".join(f"/{part}" for part in parts)
+
+
+def _say(fault: ErrorDetails) -> str:
+    known = {"missing": "is required", "extra_forbidden": "is not a known field"}
+    return known.get(fault["type"]) or re.sub(r"^\w+ should", "must", fault["msg"])
+
+
+def _summary(faults: list[str]) -> str:
+    shown = "; ".join(fault[:200] for fault in faults[:5])
+    return shown + (f"; and {len(faults) - 5} more" if len(faults) > 5 else "")

@@ -1,0 +1,195 @@
+"""Uploads: a request's body streamed into the store, then registered like any other object.
+
+The body goes through a bounded pipe from the event loop to a worker thread: never whole in memory, and a slow store
+slows the client. Whatever ends early (client, limit, disk, server) leaves no object and no row.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import logging
+import threading
+from collections import deque
+from functools import partial
+
+import anyio
+import anyio.to_thread
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from clipengine.api.body import declared_length
+from clipengine.api.media_types import ending, media_type, without_ending
+from clipengine.api.operation import Answer, Call, Operation, json_response
+from clipengine.api.requests import NoBody, UploadRecording
+from clipengine.api.responses import RecordingObject
+from clipengine.clips.clip import Recording
+from clipengine.clips.request import slug
+from clipengine.errors import (
+    Busy,
+    ClipEngineError,
+    DiskFull,
+    Internal,
+    MalformedRequest,
+    PayloadTooLarge,
+    StorageUnavailable,
+)
+from clipengine.ids import new_id
+from clipengine.stores.base import StoredObject
+
+MAX_UPLOADS = 16  # each holds a thread of its own as long as its client sends
+STALL_SECONDS = 60
+_PIPE_BYTES = 4 * 1024 * 1024
+
+log = logging.getLogger(__name__)
+
+
+class BodyPipe(io.RawIOBase):
+    """Written by a coroutine, read as a blocking stream by a thread; holds at most `capacity` bytes or one chunk."""
+
+    def __init__(self, capacity: int = _PIPE_BYTES) -> None:
+        super().__init__()
+        self._capacity = capacity
+        self._loop = asyncio.get_running_loop()
+        self._room = asyncio.Event()
+        self._filled = threading.Condition()
+        self._chunks: deque[memoryview] = deque()
+        self._held = 0
+        self._finished = False
+        self._error: ClipEngineError | None = None
+
+    async def send(self, chunk: bytes) -> None:
+        """Waits while the pipe is full."""
+        while self._held >= self._capacity:
+            self._room.clear()
+            if self._held >= self._capacity:  # the reader may have made room since
+                await self._room.wait()
+        if chunk:
+            with self._filled:
+                self._chunks.append(memoryview(chunk))
+                self._held += len(chunk)
+                self._filled.notify()
+
+    def finish(self) -> None:
+        """The body is whole: the reader sees its end after what is in the pipe."""
+        with self._filled:
+            self._finished = True
+            self._filled.notify()
+
+    def fail(self, error: ClipEngineError) -> None:
+        """The body will never be whole: the reader's next read raises this."""
+        with self._filled:
+            self._error = self._error or error
+            self._filled.notify()
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        with self._filled:
+            while not (self._chunks or self._finished or self._error):
+                self._filled.wait()
+            if self._error:
+                raise self._error
+            if not self._chunks:
+                return 0
+            chunk = self._chunks.popleft()
+            count = min(len(buffer), len(chunk))
+            buffer[:count] = chunk[:count]
+            if count < len(chunk):
+                self._chunks.appendleft(chunk[count:])
+            self._held -= count
+        self._loop.call_soon_threadsafe(self._room.set)
+        return count
+
+
+def upload_key(name: str) -> str:
+    """`recordings/<an id of its own>/<a safe name>`; the name keeps its letters and a plain ending."""
+    extension = ending(name)
+    safe = slug(without_ending(name)) + (f".{extension}" if extension else "")
+    return f"recordings/{new_id('rec')}/{safe}"
+
+
+def operations() -> list[Operation]:
+    slots = anyio.CapacityLimiter(MAX_UPLOADS)
+    return [
+        Operation(
+            "PUT",
+            "/v1/recordings/upload",
+            "write",
+            partial(upload_recording, slots),
+            "Upload a recording",
+            [Answer(202, "The object is in the store; the recording is being read.", RecordingObject)],
+            (PayloadTooLarge, StorageUnavailable, DiskFull, Busy),
+            query=UploadRecording,
+            uploads=True,
+        )
+    ]
+
+
+async def upload_recording(slots: anyio.CapacityLimiter, call: Call[UploadRecording, NoBody]) -> Response:
+    limit = call.engine.settings.limits.max_upload_bytes
+    if declared_length(call.request) > limit:
+        raise PayloadTooLarge(f"The upload is larger than {limit} bytes", hint=f"Send at most {limit} bytes.")
+    if slots.available_tokens < 1:
+        raise Busy(f"{MAX_UPLOADS} uploads are under way", retry_after=10)
+    key = upload_key(call.query.name)
+    stored = await _store(slots, call, key)
+
+    def register() -> Recording:
+        try:
+            recording, _ = call.ledger.recordings.register(
+                key, etag=stored.etag, size=stored.size, name=call.query.name
+            )
+        except ClipEngineError:
+            call.engine.store.delete(key)
+            raise
+        return recording
+
+    recording = await call.in_session(register)
+    call.engine.wake_chores()
+    location = {"Location": f"/v1/recordings/{recording.recording_id}"}
+    return json_response(recording.to_object(), 202, location)
+
+
+async def _store(slots: anyio.CapacityLimiter, call: Call[UploadRecording, NoBody], key: str) -> StoredObject:
+    pipe = BodyPipe()
+    stopping = StorageUnavailable("The server is stopping", hint="Send the upload again when it is back.")
+    feeding = asyncio.create_task(_feed(call.request, pipe))
+    put = partial(
+        call.engine.store.put_stream,
+        key,
+        io.BufferedReader(pipe, 1024 * 1024),
+        content_type=media_type(key),
+        limit=call.engine.settings.limits.max_upload_bytes,
+    )
+    try:
+        with call.changes.closing(lambda: pipe.fail(stopping)):
+            return await anyio.to_thread.run_sync(put, limiter=slots)
+    finally:
+        feeding.cancel()
+
+
+async def _feed(request: Request, pipe: BodyPipe) -> None:
+    """Never raises: what goes wrong is told to the reader, whose error is the answer."""
+    chunks = request.stream()
+    empty = True
+    try:
+        while True:
+            async with asyncio.timeout(STALL_SECONDS):
+                chunk = await anext(chunks, None)
+            if chunk is None:
+                break
+            empty = empty and not chunk
+            await pipe.send(chunk)
+    except TimeoutError:
+        pipe.fail(MalformedRequest(f"Nothing came for {STALL_SECONDS} seconds", hint="Send the upload again."))
+    except ClientDisconnect:
+        pipe.fail(MalformedRequest("The client ended the connection before the upload was whole"))
+    except Exception as error:  # a reader that is told nothing would wait for ever
+        log.exception("an upload failed [%s]", request.scope.get("request_id"))
+        pipe.fail(Internal(f"The upload failed: {type(error).__name__}"))
+    else:
+        if empty:
+            pipe.fail(MalformedRequest("The upload is empty", hint="Send the recording's bytes as the body."))
+        pipe.finish()

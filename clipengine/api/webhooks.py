@@ -1,0 +1,202 @@
+"""Webhook endpoints and their deliveries: who is told of what, and how the telling went.
+
+A secret is shown once, in the answer that made it. An endpoint of the settings is changed there; here it can only be
+switched off and on.
+"""
+
+from __future__ import annotations
+
+import base64
+import secrets
+from typing import Any
+
+from starlette.responses import Response
+
+from clipengine.api.addresses import check_address
+from clipengine.api.idempotency import once
+from clipengine.api.operation import NOTHING, Answer, Call, Operation, json_response, page_response
+from clipengine.api.requests import CreateWebhook, NoBody, NoQuery, PageQuery, UpdateWebhook
+from clipengine.api.responses import DeliveryObject, NewWebhookObject, WebhookObject
+from clipengine.api.samples import sample_clip
+from clipengine.errors import Conflict, DeliveryNotFound, InvalidWebhookUrl, WebhookNotFound
+from clipengine.ledger.deliveries import Deliveries, Delivery
+from clipengine.ledger.endpoints import Endpoint
+from clipengine.ledger.idempotency import Answer as StoredAnswer
+from clipengine.ledger.pages import decode_cursor, encode_cursor
+from clipengine.timecode import rfc3339
+
+
+def new_secret() -> str:
+    """A secret of Standard Webhooks: 256 random bits."""
+    return "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
+
+
+def delivery_object(delivery: Delivery, deliveries: Deliveries) -> dict[str, Any]:
+    """A delivery with all its attempts, oldest first."""
+    return {
+        "delivery_id": delivery.delivery_id,
+        "event_id": delivery.event_id,
+        "event": delivery.event_type,
+        "webhook_id": delivery.endpoint_id,
+        "clip_id": delivery.clip_id,
+        "recording_id": delivery.recording_id,
+        "url": delivery.url,
+        "status": delivery.status,
+        "attempt": delivery.attempt,
+        "created_at": rfc3339(delivery.created_at),
+        "next_at": rfc3339(delivery.next_at) if delivery.next_at is not None else None,
+        "last_status_code": delivery.last_status_code,
+        "last_error": delivery.last_error,
+        "attempts": [{**vars(each), "at": rfc3339(each.at)} for each in deliveries.attempts(delivery.delivery_id)],
+    }
+
+
+def create_webhook(call: Call[NoQuery, CreateWebhook]) -> Response:
+    body = call.body
+    check_address(body.url, call.engine.settings, pointer="/url", look_up=True)
+
+    def work() -> StoredAnswer:
+        endpoints = call.ledger.endpoints
+        endpoint = endpoints.create(body.url, body.events, body.secret or new_secret())
+        if not body.enabled:
+            endpoint = endpoints.update(endpoint.webhook_id, enabled=False)
+        shown = {**endpoint.to_object(), "secret": endpoint.secret}
+        return StoredAnswer(201, shown, {"Location": f"/v1/webhooks/{endpoint.webhook_id}"})
+
+    return once(call, work, call.engine.wake_chores)
+
+
+def get_webhook(call: Call[NoQuery, NoBody]) -> Response:
+    return json_response(_find(call).to_object())
+
+
+def list_webhooks(call: Call[PageQuery, NoBody]) -> Response:
+    """There are few of them: the page is cut from all."""
+    newest = sorted(call.ledger.endpoints.list(), key=_position, reverse=True)
+    if call.query.cursor is not None:
+        before = decode_cursor(call.query.cursor)
+        newest = [endpoint for endpoint in newest if _position(endpoint) < before]
+    shown = newest[: call.query.limit]
+    next_cursor = encode_cursor(*_position(shown[-1])) if len(newest) > len(shown) else None
+    return page_response(call, [endpoint.to_object() for endpoint in shown], next_cursor)
+
+
+def _position(endpoint: Endpoint) -> tuple[int, str]:
+    return endpoint.created_at, endpoint.webhook_id
+
+
+def update_webhook(call: Call[NoQuery, UpdateWebhook]) -> Response:
+    body = call.body
+    if body.url is not None:
+        check_address(body.url, call.engine.settings, pointer="/url", look_up=True)
+    with call.ledger.transaction():
+        endpoint = _find(call)
+        if (body.url, body.events, body.secret) != (None, None, None):
+            _check_own(endpoint)
+        endpoint = call.ledger.endpoints.update(endpoint.webhook_id, **body.model_dump())
+    call.engine.wake_chores()
+    return json_response(endpoint.to_object())
+
+
+def delete_webhook(call: Call[NoQuery, NoBody]) -> Response:
+    with call.ledger.transaction():
+        endpoint = _find(call)
+        _check_own(endpoint)
+        call.ledger.endpoints.delete(endpoint.webhook_id)
+    return Response(status_code=204)
+
+
+def _find(call: Call[Any, Any]) -> Endpoint:
+    return call.ledger.endpoints.get(call.path("webhook_id"))
+
+
+def _check_own(endpoint: Endpoint) -> None:
+    if endpoint.origin == "settings":
+        hint = "Change [[webhooks.endpoints]] and restart, or switch it off with `enabled`: false."
+        raise Conflict(f"The webhook {endpoint.webhook_id} comes from the settings", hint=hint)
+
+
+def test_webhook(call: Call[NoQuery, NoBody]) -> Response:
+    """A `clip.ready` about a clip that is plainly none, through the same outbox as every other event."""
+
+    def work() -> StoredAnswer:
+        delivery = call.ledger.deliveries.get(call.ledger.events.sample(_find(call), sample_clip().to_object()))
+        return StoredAnswer(202, delivery_object(delivery, call.ledger.deliveries))
+
+    return once(call, work, call.engine.wake_chores)
+
+
+def list_deliveries(call: Call[PageQuery, NoBody]) -> Response:
+    deliveries = call.ledger.deliveries
+    page = deliveries.list(endpoint_id=_find(call).webhook_id, limit=call.query.limit, cursor=call.query.cursor)
+    return page_response(call, [delivery_object(each, deliveries) for each in page.data], page.next_cursor)
+
+
+def redeliver(call: Call[NoQuery, NoBody]) -> Response:
+    def work() -> StoredAnswer:
+        delivery = call.ledger.deliveries.redeliver(call.path("delivery_id"))
+        return StoredAnswer(202, delivery_object(delivery, call.ledger.deliveries))
+
+    return once(call, work, call.engine.wake_chores)
+
+
+_ONE = "/v1/webhooks/{webhook_id}"
+_WEBHOOK = Answer(200, "The webhook, without its secret.", WebhookObject)
+_QUEUED = Answer(202, "The delivery is queued.", DeliveryObject)
+_MISSING = (WebhookNotFound,)
+
+OPERATIONS = [
+    Operation(
+        "POST",
+        "/v1/webhooks",
+        "admin",
+        create_webhook,
+        "Add a webhook",
+        [Answer(201, "The webhook, with its secret for the only time.", NewWebhookObject)],
+        (InvalidWebhookUrl,),
+        body=CreateWebhook,
+        creates=True,
+    ),
+    Operation(
+        "GET",
+        "/v1/webhooks",
+        "admin",
+        list_webhooks,
+        "List webhooks",
+        [Answer(200, "One page of webhooks, newest first.", WebhookObject, page=True)],
+        query=PageQuery,
+    ),
+    Operation("GET", _ONE, "admin", get_webhook, "Get a webhook", [_WEBHOOK], _MISSING),
+    Operation(
+        "PATCH",
+        _ONE,
+        "admin",
+        update_webhook,
+        "Change a webhook",
+        [_WEBHOOK],
+        (WebhookNotFound, InvalidWebhookUrl, Conflict),
+        body=UpdateWebhook,
+    ),
+    Operation("DELETE", _ONE, "admin", delete_webhook, "Delete a webhook", [NOTHING], (WebhookNotFound, Conflict)),
+    Operation("POST", f"{_ONE}/test", "admin", test_webhook, "Send a sample event", [_QUEUED], _MISSING, creates=True),
+    Operation(
+        "GET",
+        f"{_ONE}/deliveries",
+        "admin",
+        list_deliveries,
+        "List the deliveries to a webhook",
+        [Answer(200, "One page of deliveries, newest first.", DeliveryObject, page=True)],
+        _MISSING,
+        query=PageQuery,
+    ),
+    Operation(
+        "POST",
+        "/v1/deliveries/{delivery_id}/redeliver",
+        "admin",
+        redeliver,
+        "Send an event again",
+        [_QUEUED],
+        (DeliveryNotFound, WebhookNotFound),
+        creates=True,
+    ),
+]

@@ -1,0 +1,376 @@
+"""Clips over HTTP: the fixed block to the letter, the order of refusals, and every change of state."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from clipengine.clips.clip import Clip, Recording
+from clipengine.ids import new_id
+from tests.support.api import RecordedEngine, api_server, recorded_engine
+
+BODY = {"label": "key-moment", "start_seconds": 120.0, "end_seconds": 150.0}
+FIXED_KEYS = [
+    "clip_id",
+    "recording_id",
+    "label",
+    "start_seconds",
+    "end_seconds",
+    "status",
+    "bucket_path",
+    "created_at",
+    "completed_at",
+]
+MORE_KEYS = ["progress", "step", "profile", "priority", "metadata", "attempt", "error", "result"]
+MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z\Z")
+
+
+def post(http: httpx.Client, recording_id: str, body: object = BODY, **headers: str) -> httpx.Response:
+    return http.post(f"/v1/recordings/{recording_id}/clips", json=body, headers=headers)
+
+
+def refused(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    problem: dict[str, Any] = answer.json()
+    assert problem["code"] == code
+    assert problem["status"] == status
+    return problem
+
+
+def pointers(problem: dict[str, Any]) -> list[str]:
+    return [fault["pointer"] for fault in problem["errors"]]
+
+
+class TestCreate:
+    def test_the_answer_is_the_fixed_block(
+        self, http: httpx.Client, recording: Recording, engine: RecordedEngine
+    ) -> None:
+        answer = post(http, recording.recording_id)
+        assert answer.status_code == 202
+        body = answer.json()
+        assert list(body) == FIXED_KEYS + MORE_KEYS
+        assert answer.headers["location"] == f"/v1/clips/{body['clip_id']}"
+        assert re.fullmatch(r"clip_[0-9a-hjkmnp-tv-z]{26}", body["clip_id"])
+        assert MOMENT.match(body.pop("created_at"))
+        assert body == {
+            "clip_id": body["clip_id"],
+            "recording_id": recording.recording_id,
+            "label": "key-moment",
+            "start_seconds": 120.0,
+            "end_seconds": 150.0,
+            "status": "processing",
+            "bucket_path": None,
+            "completed_at": None,
+            "progress": 0.0,
+            "step": "queued",
+            "profile": "default",
+            "priority": 0,
+            "metadata": {},
+            "attempt": 0,
+            "error": None,
+            "result": None,
+        }
+        assert '"start_seconds":120.0,' in answer.text
+        assert engine.calls == [("wake_clips",)]
+        assert http.get(answer.headers["location"]).json()["clip_id"] == body["clip_id"]
+
+    def test_integers_come_back_as_floats(self, http: httpx.Client, recording: Recording) -> None:
+        answer = post(http, recording.recording_id, {**BODY, "start_seconds": 0, "end_seconds": 5})
+        assert '"start_seconds":0.0,"end_seconds":5.0' in answer.text
+        assert '"start_seconds":0.0,' in post(http, recording.recording_id, {**BODY, "start_seconds": -0.0}).text
+
+    def test_everything_that_may_be_given(
+        self, http: httpx.Client, recording: Recording, engine: RecordedEngine
+    ) -> None:
+        more = {"profile": "default", "metadata": {"a": "ü", "b": ""}, "priority": -10, "poster": False}
+        answer = post(http, recording.recording_id, {**BODY, **more, "webhook_url": "http://127.0.0.1:9/hook"})
+        assert answer.status_code == 202
+        assert {key: answer.json()[key] for key in ("profile", "metadata", "priority")} == {
+            key: more[key] for key in ("profile", "metadata", "priority")
+        }
+        clip = engine.ledger.clips.get(answer.json()["clip_id"])
+        assert (clip.poster, clip.webhook_url) == (False, "http://127.0.0.1:9/hook")
+
+    def test_the_end_may_be_a_second_too_far(self, http: httpx.Client, recording: Recording) -> None:
+        answer = post(http, recording.recording_id, {**BODY, "start_seconds": 5390, "end_seconds": 5401.04})
+        assert answer.json()["end_seconds"] == 5401.04
+
+    def test_an_unknown_recording(self, http: httpx.Client) -> None:
+        refused(post(http, "rec_nothing"), 404, "recording_not_found")
+        refused(post(http, new_id("rec"), {**BODY, "end_seconds": 1, "label": ""}), 404, "recording_not_found")
+
+    def test_a_recording_that_is_not_complete(self, http: httpx.Client, engine: RecordedEngine) -> None:
+        engine.put("raw.mp4", b"x")
+        waiting = http.post("/v1/recordings", json={"bucket_path": "raw.mp4"}).json()
+        refused(post(http, waiting["recording_id"]), 409, "recording_not_complete")
+
+    @pytest.mark.parametrize(
+        ("start", "end"),
+        [
+            ("150.0", "120.0"),
+            ("120", "120"),
+            ("-0.5", "10"),
+            ("NaN", "10"),
+            ("0", "NaN"),
+            ("0", "Infinity"),
+            ("-Infinity", "10"),
+            ("0", "1e400"),
+            ("0", "1e308"),
+            ("0", "1" + "0" * 400),
+            ("5400.04", "5400.5"),
+            ("6000", "6010"),
+            ("0", "5401.05"),
+        ],
+    )
+    def test_a_range_that_is_none(self, http: httpx.Client, recording: Recording, start: str, end: str) -> None:
+        text = f'{{"label": "x", "start_seconds": {start}, "end_seconds": {end}}}'
+        answer = http.post(
+            f"/v1/recordings/{recording.recording_id}/clips",
+            content=text,
+            headers={"Content-Type": "application/json"},
+        )
+        problem = refused(answer, 422, "invalid_time_range")
+        assert pointers(problem) == ["/start_seconds", "/end_seconds"]
+
+    @pytest.mark.parametrize("value", ["120", True, None, [1], {"seconds": 1}])
+    def test_seconds_are_numbers(self, http: httpx.Client, recording: Recording, value: object) -> None:
+        problem = refused(post(http, recording.recording_id, {**BODY, "start_seconds": value}), 422, "invalid_request")
+        assert problem["errors"] == [{"detail": "must be a number of seconds", "pointer": "/start_seconds"}]
+
+    @pytest.mark.parametrize("label", ["", "  ", "x" * 201, "a\nb", "a\x00b", "a\x7f", "a\u2028b", "\ud800"])
+    def test_a_label_that_is_none(self, http: httpx.Client, recording: Recording, label: str) -> None:
+        text = json.dumps({**BODY, "label": label})
+        answer = http.post(
+            f"/v1/recordings/{recording.recording_id}/clips",
+            content=text,
+            headers={"Content-Type": "application/json"},
+        )
+        assert pointers(refused(answer, 422, "invalid_label")) == ["/label"]
+
+    def test_profile_before_range_before_label_and_all_of_them_told(
+        self, http: httpx.Client, recording: Recording
+    ) -> None:
+        faulty = {"label": "", "start_seconds": 9, "end_seconds": 3, "profile": "none"}
+        problem = refused(post(http, recording.recording_id, faulty), 422, "unknown_profile")
+        assert pointers(problem) == ["/profile", "/start_seconds", "/end_seconds", "/label"]
+        problem = refused(
+            post(http, recording.recording_id, {**faulty, "profile": "default"}), 422, "invalid_time_range"
+        )
+        assert pointers(problem) == ["/start_seconds", "/end_seconds", "/label"]
+
+    def test_every_fault_of_the_body_at_once(self, http: httpx.Client) -> None:
+        """Before the recording is looked for."""
+        faulty = {
+            "label": 5,
+            "end_seconds": "1",
+            "priority": 11,
+            "poster": "yes",
+            "metadata": {"a": 1, "b/c~d": None},
+            "webhook_url": "ftp://example.com/",
+            "Label": "x",
+        }
+        problem = refused(post(http, "rec_nothing", faulty), 422, "invalid_request")
+        assert sorted(pointers(problem)) == [
+            "/Label",
+            "/end_seconds",
+            "/label",
+            "/metadata/a",
+            "/metadata/b~1c~0d",
+            "/poster",
+            "/priority",
+            "/start_seconds",
+            "/webhook_url",
+        ]
+        assert all(fault["detail"] for fault in problem["errors"])
+        assert {"detail": "is not a known field", "pointer": "/Label"} in problem["errors"]
+        assert {"detail": "is required", "pointer": "/start_seconds"} in problem["errors"]
+
+    @pytest.mark.parametrize(
+        "url",
+        ["ftp://example.com", "http://u:p@example.com/", "http://169.254.169.254/x", "http://10.0.0.1/", "http://a b/"],
+    )
+    def test_a_webhook_url_that_leads_nowhere(self, http: httpx.Client, recording: Recording, url: str) -> None:
+        problem = refused(post(http, recording.recording_id, {**BODY, "webhook_url": url}), 422, "invalid_webhook_url")
+        assert pointers(problem) == ["/webhook_url"]
+
+    def test_a_full_queue(self, tmp_path: Path) -> None:
+        with (
+            recorded_engine(tmp_path / "small", limits={"max_queued_clips": 1}) as engine,
+            api_server(engine) as server,
+            server.client() as http,
+        ):
+            recording = engine.make_recording()
+            assert post(http, recording.recording_id).status_code == 202
+            answer = post(http, recording.recording_id)
+            refused(answer, 503, "queue_full")
+            assert int(answer.headers["retry-after"]) > 0
+
+    @pytest.mark.parametrize(
+        "label", ["../../etc/passwd", "a/b", "%2e%2e%2f", "\u202egpj.exe", "名前 – été", "CON", "...", "a\\b"]
+    )
+    def test_no_label_leaves_the_folder(
+        self, http: httpx.Client, recording: Recording, engine: RecordedEngine, label: str
+    ) -> None:
+        answer = post(http, recording.recording_id, {**BODY, "label": label})
+        assert answer.json()["label"] == label
+        key = engine.ledger.clips.get(answer.json()["clip_id"]).object_key
+        assert re.fullmatch(r"relay/recordings/h_01/clips/[\w-]+-clip_[0-9a-z]{26}\.mp4", key)
+
+
+class TestRead:
+    def test_under_both_addresses(self, http: httpx.Client, clip: Clip) -> None:
+        plain = http.get(f"/v1/clips/{clip.clip_id}")
+        nested = http.get(f"/v1/recordings/{clip.recording_id}/clips/{clip.clip_id}")
+        assert plain.status_code == nested.status_code == 200
+        assert plain.json() == nested.json()
+
+    def test_not_under_another_recording(self, http: httpx.Client, clip: Clip, engine: RecordedEngine) -> None:
+        other = engine.make_recording("other/recording.mp4")
+        refused(http.get(f"/v1/recordings/{other.recording_id}/clips/{clip.clip_id}"), 404, "clip_not_found")
+        refused(http.delete(f"/v1/recordings/{other.recording_id}/clips/{clip.clip_id}"), 404, "clip_not_found")
+        refused(http.get("/v1/clips/clip_nothing"), 404, "clip_not_found")
+
+    def test_complete(self, http: httpx.Client, clip: Clip, engine: RecordedEngine) -> None:
+        engine.finish(clip)
+        body = http.get(f"/v1/clips/{clip.clip_id}").json()
+        assert list(body) == FIXED_KEYS + MORE_KEYS
+        assert (body["status"], body["step"], body["progress"], body["attempt"]) == ("complete", None, 1.0, 1)
+        assert body["bucket_path"] == clip.object_key
+        assert MOMENT.match(body["completed_at"])
+        assert list(body["result"])[:13] == [
+            "actual_start_seconds",
+            "actual_end_seconds",
+            "duration_seconds",
+            "frames",
+            "width",
+            "height",
+            "video_codec",
+            "audio_codec",
+            "size_bytes",
+            "sha256",
+            "poster_path",
+            "encode_seconds",
+            "bytes_read",
+        ]
+
+    def test_failed(self, http: httpx.Client, clip: Clip, engine: RecordedEngine) -> None:
+        engine.fail(clip)
+        body = http.get(f"/v1/clips/{clip.clip_id}").json()
+        assert (body["status"], body["bucket_path"], body["result"]) == ("failed", None, None)
+        assert list(body["error"]) == ["code", "message", "hint", "retryable"]
+        assert body["error"]["code"] == "encoder_failed"
+
+
+class TestList:
+    def test_pages_newest_first(self, http: httpx.Client, recording: Recording, engine: RecordedEngine) -> None:
+        made = [engine.make_clip(recording, f"clip {n}").clip_id for n in range(5)]
+        first = http.get("/v1/clips", params={"limit": 2})
+        assert list(first.json()) == ["data", "has_more", "next_cursor"]
+        assert first.json()["has_more"] is True
+        address, _, relation = first.headers["link"].partition("; ")
+        assert relation == 'rel="next"'
+        second = http.get(address.strip("<>"))
+        third = http.get("/v1/clips", params={"limit": 2, "cursor": second.json()["next_cursor"]})
+        found = [clip["clip_id"] for page in (first, second, third) for clip in page.json()["data"]]
+        assert found == list(reversed(made))
+        assert (third.json()["has_more"], third.json()["next_cursor"]) == (False, None)
+        assert "link" not in third.headers
+
+    def test_filters(self, http: httpx.Client, recording: Recording, engine: RecordedEngine) -> None:
+        engine.finish(engine.make_clip(recording, "done"))
+        waiting = engine.make_clip(recording, "waiting")
+        other = engine.make_clip(engine.make_recording("other/r.mp4"), "waiting")
+
+        def ids(path: str, **params: str) -> set[str]:
+            return {clip["clip_id"] for clip in http.get(path, params=params).raise_for_status().json()["data"]}
+
+        assert ids("/v1/clips", status="processing") == {waiting.clip_id, other.clip_id}
+        assert ids("/v1/clips", label="waiting", status="complete") == set()
+        path = f"/v1/recordings/{recording.recording_id}/clips"
+        assert ids(path, label="waiting") == {waiting.clip_id}
+        assert ids(path, created_after="2100-01-01T00:00:00.000Z") == set()
+        assert len(ids(path, created_before="2100-01-01T00:00:00Z", created_after="2000-01-01T02:00:00+02:00")) == 2
+        refused(http.get("/v1/recordings/rec_nothing/clips"), 404, "recording_not_found")
+
+    @pytest.mark.parametrize(
+        ("query", "parameter"),
+        [
+            ("limit=0", "limit"),
+            ("limit=101", "limit"),
+            ("limit=ten", "limit"),
+            ("limit=5&limit=6", "limit"),
+            ("status=running", "status"),
+            ("created_after=yesterday", "created_after"),
+            ("created_after=2025-04-05T11:00:00", "created_after"),
+            ("order=asc", "order"),
+        ],
+    )
+    def test_a_parameter_that_is_wrong_is_named(self, http: httpx.Client, query: str, parameter: str) -> None:
+        problem = refused(http.get(f"/v1/clips?{query}"), 422, "invalid_request")
+        assert [fault["parameter"] for fault in problem["errors"]] == [parameter]
+        assert parameter in problem["detail"]
+
+    @pytest.mark.parametrize("cursor", ["x", "%00", "AAAA", "MTIz", "é", "x" * 501])
+    def test_a_cursor_that_is_none(self, http: httpx.Client, cursor: str) -> None:
+        refused(http.get(f"/v1/clips?cursor={cursor}"), 422, "invalid_request")
+
+
+class TestChange:
+    def test_cancel_a_running_clip(self, http: httpx.Client, clip: Clip, engine: RecordedEngine) -> None:
+        engine.run(clip)
+        answer = http.post(f"/v1/clips/{clip.clip_id}/cancel")
+        assert answer.status_code == 200
+        assert (answer.json()["status"], answer.json()["error"]["code"]) == ("failed", "cancelled")
+        assert engine.calls == [("abandon", clip.clip_id), ("wake_chores",)]
+        refused(http.post(f"/v1/clips/{clip.clip_id}/cancel"), 409, "clip_ended")
+
+    def test_a_cancel_that_is_sent_again_does_not_touch_the_next_attempt(
+        self, http: httpx.Client, clip: Clip, engine: RecordedEngine
+    ) -> None:
+        key = {"Idempotency-Key": "stop"}
+        http.post(f"/v1/clips/{clip.clip_id}/cancel", headers=key).raise_for_status()
+        http.post(f"/v1/clips/{clip.clip_id}/retry").raise_for_status()
+        engine.run(engine.ledger.clips.get(clip.clip_id))
+        engine.calls.clear()
+        again = http.post(f"/v1/clips/{clip.clip_id}/cancel", headers=key)
+        assert again.headers["idempotent-replayed"] == "true"
+        assert engine.calls == []
+        assert http.get(f"/v1/clips/{clip.clip_id}").json()["status"] == "processing"
+
+    def test_retry(self, http: httpx.Client, clip: Clip, engine: RecordedEngine) -> None:
+        refused(http.post(f"/v1/clips/{clip.clip_id}/retry"), 409, "clip_not_failed")
+        engine.fail(clip)
+        answer = http.post(f"/v1/recordings/{clip.recording_id}/clips/{clip.clip_id}/retry")
+        assert answer.status_code == 202
+        body = answer.json()
+        assert (body["clip_id"], body["status"], body["step"], body["error"]) == (
+            clip.clip_id,
+            "processing",
+            "queued",
+            None,
+        )
+        assert engine.calls == [("wake_clips",)]
+
+    def test_delete_a_running_clip(self, http: httpx.Client, clip: Clip, engine: RecordedEngine) -> None:
+        engine.run(clip)
+        answer = http.delete(f"/v1/clips/{clip.clip_id}")
+        assert (answer.status_code, answer.content) == (204, b"")
+        assert engine.calls == [("abandon", clip.clip_id), ("wake_chores",)]
+        assert {removal.key for removal in engine.ledger.removals.due()} == {clip.object_key, clip.poster_key}
+        refused(http.get(f"/v1/clips/{clip.clip_id}"), 404, "clip_not_found")
+        refused(http.delete(f"/v1/clips/{clip.clip_id}"), 404, "clip_not_found")
+
+    def test_its_deliveries(self, http: httpx.Client, clip: Clip, engine: RecordedEngine) -> None:
+        url = "http://127.0.0.1:9/hook"
+        engine.ledger.endpoints.create(url, ["clip.failed"], "a secret of sixteen")
+        engine.fail(clip)
+        (delivery,) = http.get(f"/v1/clips/{clip.clip_id}/deliveries").json()["data"]
+        assert (delivery["event"], delivery["clip_id"], delivery["url"]) == ("clip.failed", clip.clip_id, url)
+        assert (delivery["status"], delivery["attempt"], delivery["attempts"]) == ("pending", 0, [])
+        refused(http.get("/v1/clips/clip_nothing/deliveries"), 404, "clip_not_found")

@@ -1,0 +1,123 @@
+"""Idempotency-Key: the same request once, however often and however many at a time."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import pytest
+
+from clipengine.api.idempotency import idempotency_key
+from clipengine.clips.clip import Recording
+from clipengine.errors import InvalidRequest
+from tests.support.api import ApiServer, RecordedEngine, api_server, recorded_engine
+
+BODY = {"label": "key-moment", "start_seconds": 120.0, "end_seconds": 150.0}
+
+
+@pytest.fixture
+def path(recording: Recording) -> str:
+    return f"/v1/recordings/{recording.recording_id}/clips"
+
+
+def post(http: httpx.Client, path: str, key: str, body: object = BODY) -> httpx.Response:
+    return http.post(path, json=body, headers={"Idempotency-Key": key})
+
+
+def test_the_same_answer_again(http: httpx.Client, path: str, engine: RecordedEngine) -> None:
+    first, second = post(http, path, "abc"), post(http, path, "abc")
+    assert first.status_code == second.status_code == 202
+    assert second.content == first.content
+    assert second.headers["location"] == first.headers["location"]
+    assert "idempotent-replayed" not in first.headers
+    assert second.headers["idempotent-replayed"] == "true"
+    assert engine.calls == [("wake_clips",)]
+    assert len(http.get("/v1/clips").json()["data"]) == 1
+
+
+def test_quoted_and_bare_are_one_key(http: httpx.Client, path: str) -> None:
+    post(http, path, "abc")
+    assert post(http, path, '"abc"').headers["idempotent-replayed"] == "true"
+    assert post(http, path, "ABC").headers.get("idempotent-replayed") is None
+
+
+def test_the_same_request_written_differently(http: httpx.Client, path: str) -> None:
+    post(http, path, "abc")
+    same = {"poster": True, "end_seconds": 150, "start_seconds": 120, "label": "key-moment", "metadata": {}}
+    assert post(http, path, "abc", same).headers["idempotent-replayed"] == "true"
+
+
+def test_another_request(http: httpx.Client, path: str) -> None:
+    post(http, path, "abc")
+    answer = post(http, path, "abc", {**BODY, "end_seconds": 151})
+    assert (answer.status_code, answer.json()["code"]) == (422, "idempotency_key_reused")
+
+
+def test_a_refusal_is_not_kept(http: httpx.Client, path: str) -> None:
+    assert post(http, path, "abc", {**BODY, "end_seconds": 1}).status_code == 422
+    assert post(http, path, "abc").status_code == 202
+
+
+def test_other_addresses_and_other_callers_have_keys_of_their_own(
+    server: ApiServer, http: httpx.Client, path: str, engine: RecordedEngine
+) -> None:
+    other = engine.make_recording("other.mp4")
+    _, key = engine.ledger.keys.create("other")
+    post(http, path, "abc")
+    assert "idempotent-replayed" not in post(http, f"/v1/recordings/{other.recording_id}/clips", "abc").headers
+    with server.client(key) as other_caller:
+        assert "idempotent-replayed" not in post(other_caller, path, "abc").headers
+    assert len(http.get("/v1/clips").json()["data"]) == 3
+
+
+def test_a_hundred_at_once(server: ApiServer, path: str, engine: RecordedEngine) -> None:
+    with server.client() as http, ThreadPoolExecutor(20) as pool:
+        answers = list(pool.map(lambda _: post(http, path, "abc"), range(100)))
+    assert {answer.status_code for answer in answers} == {202}
+    assert len({answer.content for answer in answers}) == 1
+    assert sum("idempotent-replayed" in answer.headers for answer in answers) == 99
+    assert engine.calls == [("wake_clips",)]
+    assert engine.ledger.clips.counts()["queued"] == 1
+
+
+def test_after_a_restart(tmp_path: Path) -> None:
+    texts: list[bytes] = []
+    key = ""
+    for _ in range(2):
+        with recorded_engine(tmp_path / "data") as engine:
+            key = key or engine.ledger.keys.create("kept")[1]
+            recording = (engine.ledger.recordings.list(limit=1).data or [engine.make_recording()])[0]
+            with api_server(engine) as server, server.client(key) as http:
+                texts.append(post(http, f"/v1/recordings/{recording.recording_id}/clips", "abc").content)
+    assert texts[0] == texts[1]
+
+
+def test_everything_that_is_made_takes_a_key(http: httpx.Client, engine: RecordedEngine) -> None:
+    engine.put("a.mp4", b"x")
+    recording = [post(http, "/v1/recordings", "abc", {"bucket_path": "a.mp4"}) for _ in range(2)]
+    assert [answer.status_code for answer in recording] == [202, 202]
+    webhook = [post(http, "/v1/webhooks", "abc", {"url": "http://127.0.0.1:9/"}) for _ in range(2)]
+    assert webhook[0].json() == webhook[1].json()  # the secret too: it may be the answer that was lost
+    test = [
+        http.post(f"/v1/webhooks/{webhook[0].json()['webhook_id']}/test", headers={"Idempotency-Key": "a"})
+        for _ in range(2)
+    ]
+    assert test[0].json() == test[1].json()
+
+
+@pytest.mark.parametrize("header", ["", " ", '""', "a b", "x" * 256, "é", '"a\tb"'])
+def test_a_key_that_is_none(header: str) -> None:
+    with pytest.raises(InvalidRequest):
+        idempotency_key(header)
+
+
+def test_what_a_key_may_be(http: httpx.Client, path: str) -> None:
+    assert idempotency_key(None) is None
+    assert idempotency_key(' "a\\"b\\\\c" ') == 'a"b\\c'
+    assert idempotency_key("x" * 255) == "x" * 255
+    answer = post(http, path, "a b")
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+    assert answer.json()["errors"] == [
+        {"detail": "must be 1 to 255 visible ASCII characters", "header": "Idempotency-Key"}
+    ]

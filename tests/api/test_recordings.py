@@ -1,0 +1,280 @@
+"""Recordings over HTTP: registering, listing, forgetting, and uploads that end early."""
+
+from __future__ import annotations
+
+import re
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from clipengine.api import uploads
+from clipengine.clips.clip import Recording
+from tests.support.api import ApiServer, RecordedEngine, api_server, recorded_engine
+
+KEYS = [
+    "recording_id",
+    "status",
+    "duration_seconds",
+    "file_size_bytes",
+    "bucket_path",
+    "created_at",
+    "completed_at",
+    "name",
+    "metadata",
+    "etag",
+    "error",
+    "media",
+]
+
+
+def code(answer: httpx.Response) -> tuple[int, str]:
+    assert answer.headers["content-type"] == "application/problem+json"
+    return answer.status_code, answer.json()["code"]
+
+
+def files(engine: RecordedEngine) -> list[str]:
+    return [stored.key for stored in engine.store.list()]
+
+
+class TestRegister:
+    def test_an_object_of_the_store(self, http: httpx.Client, engine: RecordedEngine) -> None:
+        engine.put("relay/recordings/h_01/recording.mp4", b"media")
+        body = {"bucket_path": "relay/recordings/h_01/recording.mp4", "name": "meeting", "metadata": {"team": "a"}}
+        first = http.post("/v1/recordings", json=body)
+        assert first.status_code == 202
+        assert list(first.json()) == KEYS
+        assert first.headers["location"] == f"/v1/recordings/{first.json()['recording_id']}"
+        assert re.fullmatch(r"rec_[0-9a-z]{26}", first.json()["recording_id"])
+        shown = {
+            key: first.json()[key] for key in ("status", "duration_seconds", "file_size_bytes", "name", "metadata")
+        }
+        assert shown == {
+            "status": "processing",
+            "duration_seconds": None,
+            "file_size_bytes": 5,
+            "name": "meeting",
+            "metadata": {"team": "a"},
+        }
+        assert engine.calls == [("wake_chores",)]
+        again = http.post("/v1/recordings", json=body)
+        assert (again.status_code, again.json()) == (200, first.json())
+
+    def test_complete(self, http: httpx.Client, recording: Recording) -> None:
+        body = http.get(f"/v1/recordings/{recording.recording_id}").json()
+        assert list(body) == KEYS
+        assert (body["status"], body["duration_seconds"]) == ("complete", 5400.04)
+        assert body["media"] == {
+            "container": "mp4",
+            "video": {
+                "codec": "h264",
+                "width": 1920,
+                "height": 1080,
+                "fps": 30.0,
+                "variable_rate": False,
+                "rotation": 0,
+            },
+            "audio": [{"codec": "aac", "channels": 2, "sample_rate": 48000, "language": "eng"}],
+        }
+
+    @pytest.mark.parametrize("path", ["../x", "/abs", "a//b", "a/./b", "a\nb", "a\x00b", ".clipengine/meta/x"])
+    def test_a_path_that_is_none(self, http: httpx.Client, path: str) -> None:
+        answer = http.post("/v1/recordings", json={"bucket_path": path})
+        assert code(answer) == (422, "invalid_bucket_path")
+        assert [fault["pointer"] for fault in answer.json()["errors"]] == ["/bucket_path"]
+
+    def test_an_object_that_is_not_there(self, http: httpx.Client, engine: RecordedEngine) -> None:
+        assert code(http.post("/v1/recordings", json={"bucket_path": "no/such.mp4"})) == (404, "object_not_found")
+        assert http.get("/v1/recordings").json()["data"] == []
+
+    @pytest.mark.parametrize(
+        "body", [{}, {"bucket_path": ""}, {"bucket_path": 1}, {"bucket_path": "a", "name": "a\nb"}]
+    )
+    def test_a_body_that_is_wrong(self, http: httpx.Client, body: object) -> None:
+        assert code(http.post("/v1/recordings", json=body)) == (422, "invalid_request")
+
+
+class TestListAndDelete:
+    def test_list(self, http: httpx.Client, engine: RecordedEngine, recording: Recording) -> None:
+        other = engine.make_recording("b.mp4")
+        page = http.get("/v1/recordings", params={"limit": 1})
+        assert [each["recording_id"] for each in page.json()["data"]] == [other.recording_id]
+        rest = http.get(page.headers["link"].partition(">")[0][1:]).json()
+        assert [each["recording_id"] for each in rest["data"]] == [recording.recording_id]
+        assert len(http.get("/v1/recordings?status=complete&name=meeting").json()["data"]) == 2
+        assert http.get("/v1/recordings?status=failed").json() == {"data": [], "has_more": False, "next_cursor": None}
+
+    def test_unknown(self, http: httpx.Client) -> None:
+        assert code(http.get("/v1/recordings/rec_nothing")) == (404, "recording_not_found")
+        assert code(http.delete("/v1/recordings/rec_nothing")) == (404, "recording_not_found")
+        assert code(http.get("/v1/recordings/rec_nothing/download")) == (404, "recording_not_found")
+
+    def test_forget(self, http: httpx.Client, engine: RecordedEngine, recording: Recording) -> None:
+        clip = engine.make_clip(recording)
+        assert code(http.delete(f"/v1/recordings/{recording.recording_id}")) == (409, "recording_busy")
+        engine.finish(clip)
+        assert http.delete(f"/v1/recordings/{recording.recording_id}").status_code == 204
+        assert engine.ledger.removals.due() == []
+        assert code(http.get(f"/v1/recordings/{recording.recording_id}")) == (404, "recording_not_found")
+
+    def test_forget_with_its_object(self, http: httpx.Client, engine: RecordedEngine, recording: Recording) -> None:
+        path = f"/v1/recordings/{recording.recording_id}"
+        assert code(http.delete(f"{path}?object=yes")) == (422, "invalid_request")
+        assert http.delete(f"{path}?object=true").status_code == 204
+        assert [removal.key for removal in engine.ledger.removals.due()] == [recording.bucket_path]
+        assert engine.calls == [("wake_chores",)]
+
+
+class TestUpload:
+    def test_streams_into_the_store(self, http: httpx.Client, engine: RecordedEngine) -> None:
+        pieces = [bytes([number]) * 700_000 for number in range(12)]  # more than the pipe holds
+        answer = http.put("/v1/recordings/upload", params={"name": "Réunion d'été.MP4"}, content=iter(pieces))
+        assert answer.status_code == 202
+        body = answer.json()
+        assert list(body) == KEYS
+        assert answer.headers["location"] == f"/v1/recordings/{body['recording_id']}"
+        assert re.fullmatch(r"recordings/rec_[0-9a-z]{26}/réunion-d-été\.mp4", body["bucket_path"])
+        assert (body["status"], body["name"], body["file_size_bytes"]) == ("processing", "Réunion d'été.MP4", 8_400_000)
+        reader = engine.store.open(body["bucket_path"])
+        assert reader.read_at(0, 9_000_000) == b"".join(pieces)
+        reader.close()
+        assert engine.calls == [("wake_chores",)]
+
+    @pytest.mark.parametrize(
+        "name", ["../../evil.mp4", "a/b.mp4", "..", "x" * 200, "no-ending", "a.m/p4", "\u202e4pm.exe"]
+    )
+    def test_no_name_leaves_its_folder(self, http: httpx.Client, name: str) -> None:
+        answer = http.put("/v1/recordings/upload", params={"name": name}, content=b"x")
+        assert answer.status_code == 202
+        assert re.fullmatch(r"recordings/rec_[0-9a-z]{26}/[\w-]+(\.[a-z0-9]{1,8})?", answer.json()["bucket_path"])
+
+    @pytest.mark.parametrize("query", ["", "?name=", "?name=a%0Ab", "?name=a&x=1", f"?name={'x' * 201}"])
+    def test_a_name_that_is_none(self, http: httpx.Client, engine: RecordedEngine, query: str) -> None:
+        assert code(http.put(f"/v1/recordings/upload{query}", content=b"x")) == (422, "invalid_request")
+        assert files(engine) == []
+
+    def test_nothing(self, http: httpx.Client, engine: RecordedEngine) -> None:
+        assert code(http.put("/v1/recordings/upload?name=a.mp4")) == (400, "malformed_request")
+        assert files(engine) == []
+
+    def test_a_client_that_leaves(self, server: ApiServer, engine: RecordedEngine) -> None:
+        request = (
+            "PUT /v1/recordings/upload?name=a.mp4 HTTP/1.1\r\nHost: x\r\n"
+            f"Authorization: Bearer {server.key}\r\nContent-Length: 10000000\r\n\r\n"
+        )
+        with socket.create_connection(("127.0.0.1", server.port)) as connection:
+            connection.sendall(request.encode() + bytes(3_000_000))
+            wait_for(lambda: any(engine.settings.store_folder.rglob("*")))
+        wait_for(lambda: not leftovers(engine))
+        assert files(engine) == []
+        assert engine.ledger.recordings.list(limit=10).data == []
+
+    def test_a_client_that_stalls(
+        self, server: ApiServer, engine: RecordedEngine, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(uploads, "STALL_SECONDS", 0.3)
+        with server.client() as http:
+
+            def body() -> Iterator[bytes]:
+                yield b"x" * 1000
+                time.sleep(1)
+                yield b"y"
+
+            answer = http.put("/v1/recordings/upload?name=a.mp4", content=body())
+        assert code(answer) == (400, "malformed_request")
+        wait_for(lambda: not leftovers(engine))
+
+    def test_a_server_that_stops(self, server: ApiServer, engine: RecordedEngine) -> None:
+        begun, stopped = threading.Event(), threading.Event()
+
+        def body() -> Iterator[bytes]:
+            yield b"x" * 100_000
+            begun.set()
+            stopped.wait(10)
+
+        answers: list[tuple[int, str]] = []
+
+        def upload() -> None:
+            with server.client() as http:
+                answers.append(code(http.put("/v1/recordings/upload?name=a.mp4", content=body())))
+
+        thread = threading.Thread(target=upload)
+        thread.start()
+        begun.wait(10)
+        wait_for(lambda: bool(leftovers(engine)))
+        server.begin_stop()
+        server.thread.join(10)
+        stopped.set()
+        thread.join(10)
+        assert answers == [(503, "storage_unavailable")]
+        assert not leftovers(engine)
+
+    def test_too_many_at_once(self, server: ApiServer, monkeypatch: pytest.MonkeyPatch, engine: RecordedEngine) -> None:
+        release = threading.Event()
+        begun = threading.Semaphore(0)
+
+        def body() -> Iterator[bytes]:
+            yield b"x"
+            begun.release()
+            release.wait(20)
+
+        def upload() -> None:
+            with server.client() as http:
+                http.put("/v1/recordings/upload?name=a.mp4", content=body()).raise_for_status()
+
+        threads = [threading.Thread(target=upload) for _ in range(uploads.MAX_UPLOADS)]
+        for thread in threads:
+            thread.start()
+        for _ in threads:
+            assert begun.acquire(timeout=10)
+        wait_for(lambda: len(leftovers(engine)) == uploads.MAX_UPLOADS)
+        with server.client() as http:
+            answer = http.put("/v1/recordings/upload?name=a.mp4", content=b"x")
+            assert code(answer) == (503, "busy")
+            assert answer.headers["retry-after"] == "10"
+            assert http.get("/v1/recordings").status_code == 200  # their threads are not the API's
+        release.set()
+        for thread in threads:
+            thread.join(10)
+        assert len(files(engine)) == uploads.MAX_UPLOADS
+
+
+class TestUploadLimit:
+    @pytest.fixture
+    def small(self, tmp_path: Path) -> Iterator[ApiServer]:
+        with (
+            recorded_engine(tmp_path / "small", limits={"max_upload_bytes": 100_000}) as engine,
+            api_server(engine) as server,
+        ):
+            yield server
+
+    def test_as_declared(self, small: ApiServer) -> None:
+        with small.client() as http:
+            answer = http.put("/v1/recordings/upload?name=a.mp4", content=bytes(100_001))
+        assert code(answer) == (413, "payload_too_large")
+        assert files(small.engine) == []
+
+    def test_as_it_comes(self, small: ApiServer) -> None:
+        with small.client() as http:
+            answer = http.put("/v1/recordings/upload?name=a.mp4", content=iter([bytes(60_000), bytes(60_000)]))
+            assert code(answer) == (413, "payload_too_large")
+            assert http.put("/v1/recordings/upload?name=a.mp4", content=bytes(100_000)).status_code == 202
+        assert len(files(small.engine)) == 1
+        assert not leftovers(small.engine)
+
+
+def leftovers(engine: RecordedEngine) -> list[str]:
+    """Files that an upload has begun and not published."""
+    return [path.name for path in (engine.settings.store_folder / ".clipengine" / "tmp").glob("*")]
+
+
+def wait_for(condition: object, seconds: float = 10) -> None:
+    assert callable(condition)
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)

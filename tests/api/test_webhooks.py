@@ -1,0 +1,202 @@
+"""Webhook endpoints and deliveries over HTTP: secrets shown once, addresses refused early, samples and redelivery."""
+
+from __future__ import annotations
+
+import base64
+import json
+
+import httpx
+import pytest
+
+from clipengine.clips.clip import Clip
+from tests.support.api import RecordedEngine
+
+URL = "http://127.0.0.1:9/hook"
+KEYS = ["webhook_id", "url", "events", "enabled", "origin", "created_at", "disabled_reason", "failing_since"]
+DELIVERY_KEYS = [
+    "delivery_id",
+    "event_id",
+    "event",
+    "webhook_id",
+    "clip_id",
+    "recording_id",
+    "url",
+    "status",
+    "attempt",
+    "created_at",
+    "next_at",
+    "last_status_code",
+    "last_error",
+    "attempts",
+]
+
+
+def code(answer: httpx.Response) -> tuple[int, str]:
+    return answer.status_code, answer.json()["code"]
+
+
+@pytest.fixture
+def webhook(http: httpx.Client) -> str:
+    return str(http.post("/v1/webhooks", json={"url": URL}).raise_for_status().json()["webhook_id"])
+
+
+class TestEndpoints:
+    def test_the_secret_is_shown_once(self, http: httpx.Client) -> None:
+        made = http.post("/v1/webhooks", json={"url": URL})
+        assert made.status_code == 201
+        body = made.json()
+        assert list(body) == [*KEYS, "secret"]
+        assert (body["events"], body["enabled"], body["origin"]) == (["clip.ready", "clip.failed"], True, "api")
+        assert body["secret"].startswith("whsec_")
+        assert len(base64.b64decode(body["secret"].removeprefix("whsec_"))) == 32
+        assert made.headers["location"] == f"/v1/webhooks/{body['webhook_id']}"
+        for answer in (
+            http.get(made.headers["location"]),
+            http.get("/v1/webhooks"),
+            http.patch(made.headers["location"], json={}),
+        ):
+            assert answer.status_code == 200
+            assert body["secret"] not in answer.text
+            assert "secret" not in answer.text
+        assert list(http.get(made.headers["location"]).json()) == KEYS
+
+    def test_as_it_is_asked_for(self, http: httpx.Client, engine: RecordedEngine) -> None:
+        asked = {
+            "url": URL,
+            "events": ["recording.complete"],
+            "secret": "a secret of mine".replace(" ", "-"),
+            "enabled": False,
+        }
+        body = http.post("/v1/webhooks", json=asked).json()
+        assert {key: body[key] for key in asked} == asked
+        assert engine.ledger.endpoints.get(body["webhook_id"]).secret == asked["secret"]
+
+    @pytest.mark.parametrize(
+        ("field", "value"),
+        [
+            ("events", []),
+            ("events", ["clip.done"]),
+            ("events", ["clip.ready", "clip.ready"]),
+            ("events", "clip.ready"),
+            ("secret", "short"),
+            ("secret", "with a blank inside it"),
+            ("secret", "x" * 201),
+            ("secret", "whsec_not*base64*at*all"),
+            ("enabled", "true"),
+            ("organisation", "x"),
+        ],
+    )
+    def test_a_field_that_is_wrong(self, http: httpx.Client, field: str, value: object) -> None:
+        answer = http.post("/v1/webhooks", json={"url": URL, field: value})
+        assert code(answer) == (422, "invalid_request")
+        assert answer.json()["errors"][0]["pointer"].startswith(f"/{field}")
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "ftp://example.com/",
+            "example.com",
+            "",
+            "http://",
+            "http://user:pw@example.com/",
+            "http://169.254.169.254/latest/meta-data",
+            "http://10.1.2.3/",
+            "http://[::1]/",
+            "http://127.1/",
+            "http://example.com:99999/",
+            "http://" + "a" * 3000,
+        ],
+    )
+    def test_an_address_that_is_refused(self, http: httpx.Client, webhook: str, url: str) -> None:
+        for answer in (
+            http.post("/v1/webhooks", json={"url": url}),
+            http.patch(f"/v1/webhooks/{webhook}", json={"url": url}),
+        ):
+            assert code(answer) == (422, "invalid_webhook_url")
+            assert [fault["pointer"] for fault in answer.json()["errors"]] == ["/url"]
+        assert len(http.get("/v1/webhooks").json()["data"]) == 1
+
+    def test_pages(self, http: httpx.Client) -> None:
+        made = [http.post("/v1/webhooks", json={"url": f"{URL}/{n}"}).json()["webhook_id"] for n in range(3)]
+        first = http.get("/v1/webhooks?limit=2")
+        second = http.get(first.headers["link"].partition(">")[0][1:]).json()
+        assert [each["webhook_id"] for each in first.json()["data"] + second["data"]] == made[::-1]
+        assert (second["has_more"], second["next_cursor"]) == (False, None)
+        assert code(http.get("/v1/webhooks?cursor=x")) == (422, "invalid_request")
+
+    def test_change(self, http: httpx.Client, webhook: str, engine: RecordedEngine) -> None:
+        before = engine.ledger.endpoints.get(webhook)
+        change = {"url": f"{URL}/2", "events": ["clip.failed"], "secret": "another-secret-of-mine"}
+        body = http.patch(f"/v1/webhooks/{webhook}", json=change).json()
+        assert (body["url"], body["events"], body["enabled"]) == (f"{URL}/2", ["clip.failed"], True)
+        after = engine.ledger.endpoints.get(webhook)
+        assert (after.secret, after.previous_secret) == (change["secret"], before.secret)
+        assert http.patch(f"/v1/webhooks/{webhook}", json={"enabled": False}).json()["disabled_reason"] is not None
+        assert http.patch(f"/v1/webhooks/{webhook}", json={"enabled": True}).json()["disabled_reason"] is None
+
+    def test_delete(self, http: httpx.Client, webhook: str) -> None:
+        path = f"/v1/webhooks/{webhook}"
+        assert http.delete(path).status_code == 204
+        for answer in (
+            http.get(path),
+            http.delete(path),
+            http.patch(path, json={}),
+            http.post(f"{path}/test"),
+            http.get(f"{path}/deliveries"),
+        ):
+            assert code(answer) == (404, "webhook_not_found")
+
+    def test_one_of_the_settings_is_changed_there(self, http: httpx.Client, engine: RecordedEngine) -> None:
+        (endpoint,) = engine.ledger.endpoints.sync_settings([(URL, "a-secret-of-settings", ["clip.ready"])])
+        path = f"/v1/webhooks/{endpoint.webhook_id}"
+        assert http.get(path).json()["origin"] == "settings"
+        for answer in (http.delete(path), http.patch(path, json={"events": ["clip.failed"]})):
+            assert code(answer) == (409, "conflict")
+            assert "restart" in answer.json()["detail"]
+        assert http.patch(path, json={"enabled": False}).json()["enabled"] is False
+
+
+class TestDeliveries:
+    def test_a_sample_is_plainly_one(
+        self, http: httpx.Client, webhook: str, engine: RecordedEngine, clip: Clip
+    ) -> None:
+        other = http.post("/v1/webhooks", json={"url": f"{URL}/other"}).json()["webhook_id"]
+        engine.calls.clear()
+        answer = http.post(f"/v1/webhooks/{webhook}/test")
+        assert answer.status_code == 202
+        assert list(answer.json()) == DELIVERY_KEYS
+        assert (answer.json()["status"], answer.json()["webhook_id"]) == ("pending", webhook)
+        assert engine.calls == [("wake_chores",)]
+        assert http.get(f"/v1/webhooks/{other}/deliveries").json()["data"] == []
+        body = json.loads(engine.ledger.deliveries.get(answer.json()["delivery_id"]).body)
+        assert list(body) == ["event", "data", "organisation_id", "timestamp", "id"]
+        assert (body["event"], body["organisation_id"]) == ("clip.ready", "org_local")
+        assert list(body["data"]) == list(http.get(f"/v1/clips/{clip.clip_id}").json())
+        assert (body["data"]["clip_id"], body["data"]["metadata"]) == ("clip_sample", {"sample": "true"})
+
+    def test_log_and_redelivery(self, http: httpx.Client, webhook: str, clip: Clip, engine: RecordedEngine) -> None:
+        engine.finish(clip)
+        (claimed,) = engine.ledger.deliveries.claim_due(owner="test")
+        engine.ledger.deliveries.record(
+            claimed.delivery_id, outcome="failed", status_code=500, error="it answered 500", duration_ms=12
+        )
+        (shown,) = http.get(f"/v1/webhooks/{webhook}/deliveries").json()["data"]
+        assert list(shown) == DELIVERY_KEYS
+        assert (shown["event"], shown["status"], shown["last_status_code"]) == ("clip.ready", "failed", 500)
+        (attempt,) = shown["attempts"]
+        assert list(attempt) == ["attempt", "at", "outcome", "status_code", "error", "duration_ms"]
+        again = http.post(f"/v1/deliveries/{shown['delivery_id']}/redeliver")
+        assert again.status_code == 202
+        assert (again.json()["event_id"], again.json()["status"]) == (shown["event_id"], "pending")
+        assert again.json()["delivery_id"] != shown["delivery_id"]
+        page = http.get(f"/v1/webhooks/{webhook}/deliveries?limit=1")
+        assert [each["delivery_id"] for each in page.json()["data"]] == [again.json()["delivery_id"]]
+        assert page.json()["has_more"] is True
+
+    def test_unknown(self, http: httpx.Client) -> None:
+        assert code(http.post("/v1/deliveries/dlv_nothing/redeliver")) == (404, "delivery_not_found")
+
+    def test_of_a_webhook_that_is_gone(self, http: httpx.Client, webhook: str) -> None:
+        delivery = http.post(f"/v1/webhooks/{webhook}/test").json()["delivery_id"]
+        http.delete(f"/v1/webhooks/{webhook}").raise_for_status()
+        assert code(http.post(f"/v1/deliveries/{delivery}/redeliver")) == (404, "webhook_not_found")

@@ -1,0 +1,196 @@
+"""The API over a real ledger and a real folder store, served by a real uvicorn in a thread.
+
+Only the engine is missing: what the API tells it to do is written down in `calls`, and the tests play its part by
+moving rows of the ledger as its workers would.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import httpx
+import uvicorn
+from starlette.applications import Starlette
+
+from clipengine.api.app import create_app
+from clipengine.clips.clip import Clip, ClipResult, Recording
+from clipengine.clips.facts import AudioFacts, SourceFacts, VideoFacts
+from clipengine.clips.request import ClipRequest
+from clipengine.errors import EncoderFailed
+from clipengine.ledger.ledger import Ledger
+from clipengine.settings import Settings
+from clipengine.stores.base import Store
+from clipengine.stores.folder import FolderStore
+
+FACTS = SourceFacts(
+    container="mp4",
+    origin=Fraction(0),
+    duration=Fraction("5400.04"),
+    video=VideoFacts(
+        index=0,
+        codec="h264",
+        width=1920,
+        height=1080,
+        frame_seconds=Fraction(1, 30),
+        tick=Fraction(1, 15360),
+        sample_aspect_ratio=Fraction(1),
+        variable_rate=False,
+        rotation=0,
+    ),
+    audio=(AudioFacts(index=1, codec="aac", channels=2, sample_rate=48000, language="eng"),),
+)
+
+
+@dataclass(frozen=True)
+class Check:
+    name: str
+    ok: bool
+    detail: str
+
+
+@dataclass
+class RecordedEngine:
+    """The engine's attributes; its methods write down that they were called."""
+
+    settings: Settings
+    ledger: Ledger
+    store: Store
+    calls: list[tuple[str, ...]] = field(default_factory=list)
+    checks: list[Check] = field(default_factory=lambda: [Check("database", True, "/data/ledger.db is writable")])
+
+    def wake_clips(self) -> None:
+        self.calls.append(("wake_clips",))
+
+    def wake_chores(self) -> None:
+        self.calls.append(("wake_chores",))
+
+    def abandon(self, clip_id: str) -> None:
+        self.calls.append(("abandon", clip_id))
+
+    def health(self) -> list[Check]:
+        return self.checks
+
+    # ---- what its workers would do
+
+    def make_recording(self, key: str = "relay/recordings/h_01/recording.mp4", body: bytes = b"media") -> Recording:
+        """An object in the store and its recording, complete."""
+        self.put(key, body)
+        stored = self.store.head(key)
+        made, _ = self.ledger.recordings.register(key, etag=stored.etag, size=stored.size, name="meeting")
+        self.ledger.recordings.claim_probe("test")
+        assert self.ledger.recordings.probe_complete(made.recording_id, FACTS, etag=stored.etag, size=stored.size)
+        return self.ledger.recordings.get(made.recording_id)
+
+    def make_clip(self, recording: Recording, label: str = "key-moment", **values: Any) -> Clip:
+        return self.ledger.clips.create(recording, ClipRequest(label, 120.0, 150.0, **values), extension="mp4")
+
+    def run(self, clip: Clip) -> Clip:
+        """The clip, claimed by a worker."""
+        running = self.ledger.clips.claim("test")
+        assert running is not None
+        assert running.clip_id == clip.clip_id
+        return running
+
+    def finish(self, clip: Clip, body: bytes = b"clip", *, poster: bool = True) -> Clip:
+        """Claim the clip and complete it, with its objects in the store."""
+        running = self.run(clip)
+        self.put(clip.object_key, body)
+        if poster:
+            self.put(clip.poster_key, b"\xff\xd8poster")
+        result = ClipResult(
+            actual_start_seconds=120.0,
+            actual_end_seconds=150.0,
+            duration_seconds=30.0,
+            frames=900,
+            width=1920,
+            height=1080,
+            video_codec="h264",
+            audio_codec="aac",
+            size_bytes=len(body),
+            sha256="0" * 64,
+            poster_path=clip.poster_key if poster else None,
+            encode_seconds=1.5,
+            bytes_read=12_345,
+        )
+        assert self.ledger.clips.complete(clip.clip_id, running.attempt, result)
+        return self.ledger.clips.get(clip.clip_id)
+
+    def fail(self, clip: Clip) -> Clip:
+        running = self.run(clip)
+        assert self.ledger.clips.fail(clip.clip_id, running.attempt, EncoderFailed("the encoder stopped"))
+        return self.ledger.clips.get(clip.clip_id)
+
+    def put(self, key: str, body: bytes) -> None:
+        sha256 = hashlib.sha256(body).hexdigest()
+        self.store.put(key, io.BytesIO(body), size=len(body), content_type="application/octet-stream", sha256=sha256)
+
+
+@contextmanager
+def recorded_engine(folder: Path, **sections: Mapping[str, Any]) -> Iterator[RecordedEngine]:
+    """An engine in `folder`; `sections` are settings that differ from the defaults."""
+    settings = Settings.model_validate({"data": {"folder": folder}, **sections})
+    ledger = Ledger.open(
+        folder / "ledger.db",
+        key_prefix=settings.auth.key_prefix,
+        organisation_id=settings.server.organisation_id,
+        max_queued=settings.limits.max_queued_clips,
+    )
+    try:
+        yield RecordedEngine(settings, ledger, FolderStore(settings.store_folder))
+    finally:
+        ledger.close()
+
+
+@dataclass
+class ApiServer:
+    url: str
+    port: int
+    app: Starlette
+    engine: RecordedEngine
+    key: str  # with every scope
+    server: uvicorn.Server
+    thread: threading.Thread
+
+    def client(self, key: str | None = None, **options: Any) -> httpx.Client:
+        """A client with a key (the one with every scope unless given; "" for none)."""
+        key = self.key if key is None else key
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        return httpx.Client(base_url=self.url, headers=headers, timeout=30, trust_env=False, **options)
+
+    def begin_stop(self) -> None:
+        self.app.state.changes.close()
+        self.server.should_exit = True
+
+
+@contextmanager
+def api_server(engine: RecordedEngine) -> Iterator[ApiServer]:
+    app = create_app(engine)
+    config = uvicorn.Config(
+        app, port=0, http="h11", ws="none", lifespan="on", log_config=None, timeout_graceful_shutdown=5
+    )
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, name="uvicorn", daemon=True)
+    thread.start()
+    _, key = engine.ledger.keys.create("all")
+    deadline = time.monotonic() + 20
+    while not server.started:
+        assert thread.is_alive()
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    running = ApiServer(f"http://127.0.0.1:{port}", port, app, engine, key, server, thread)
+    try:
+        yield running
+    finally:
+        running.begin_stop()
+        thread.join(20)
+        assert not thread.is_alive()
