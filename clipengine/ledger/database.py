@@ -223,13 +223,22 @@ class Database:
 
     def change(self, query: peewee.BaseQuery) -> int:
         """Run an UPDATE or a DELETE; how many rows it touched decides who won a race."""
-        with self.session(), _translated():
+        with self._writing(), _translated():
             return int(query.execute(self._connections))
 
     def insert(self, query: peewee.Insert) -> Any:
         """Run an INSERT; the new row's number where the table counts them."""
-        with self.session(), _translated():
+        with self._writing(), _translated():
             return query.execute(self._connections)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """The transaction of this thread, or one for a single statement, so that it too waits its turn."""
+        if self._connections.in_transaction():
+            yield
+        else:
+            with self.transaction():
+                yield
 
     def run(self, sql: str, params: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
         """Plain SQL, for migrations and pragmas."""

@@ -154,7 +154,7 @@ class Recordings:
         with self._database.transaction():
             recording = self.get(id)
             clips = ClipRow.recording_id == id
-            busy = ClipRow.select(ClipRow.clip_id).where(clips, ClipRow.state.in_(("queued", "running"))).limit(1)
+            busy = ClipRow.select(ClipRow.clip_id).where(clips, ClipRow.status == "processing").limit(1)
             if self._database.row(busy) is not None:
                 raise RecordingBusy(f"clips of {id} are queued or running")
             self._database.change(ClipRow.delete().where(clips))

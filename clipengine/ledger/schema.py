@@ -15,7 +15,7 @@ from peewee import AutoField, BigIntegerField, BooleanField, DoubleField, Intege
 
 def compact_json(value: Any) -> str:
     """The one form of JSON that the ledger writes: compact, in the order given, UTF-8 as it is."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
 class JsonText(TextField):

@@ -189,6 +189,28 @@ def test_writers_wait_for_each_other(ledger: Ledger) -> None:
     assert len(ledger.removals.due()) == 80
 
 
+def test_a_single_statement_waits_its_turn_too(ledger: Ledger) -> None:
+    ledger.removals.add("a")
+    [removal] = ledger.removals.due()
+    entered, leave = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with ledger.transaction():
+            entered.set()
+            leave.wait(10)
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    entered.wait(10)
+    ledger._database._busy_seconds = 0.1
+    with pytest.raises(StorageUnavailable):
+        ledger.removals.done(removal.id)
+    leave.set()
+    holder.join()
+    ledger.removals.done(removal.id)
+    assert ledger.removals.due() == []
+
+
 def test_a_full_disk_is_said_undone_and_got_over(ledger: Ledger, queue: Queue) -> None:
     database = ledger._database
     queue()
