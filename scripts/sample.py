@@ -9,7 +9,6 @@ from pathlib import Path
 
 import av
 
-SECONDS = 20
 FPS = 25
 _WIDTH, _HEIGHT = 640, 360
 _RATE = 48_000
@@ -31,13 +30,13 @@ _FONT = {
 }
 
 
-def make_sample(path: Path) -> None:
-    """Write `path`, an MP4 of 20 seconds, 640x360 at 25 fps, H.264 and AAC."""
+def make_sample(path: Path, seconds: int = 20) -> None:
+    """Write `path`, an MP4 of so many seconds, 640x360 at 25 fps, H.264 and AAC."""
     with av.open(str(path), "w") as container:
         video = container.add_stream("libx264", rate=FPS, options={"preset": "veryfast", "crf": "26"})
         video.width, video.height, video.pix_fmt = _WIDTH, _HEIGHT, "yuv420p"
         audio = container.add_stream("aac", rate=_RATE, layout="mono")
-        for number in range(SECONDS * FPS):
+        for number in range(seconds * FPS):
             container.mux(video.encode(_picture(number)))
             if number % FPS == 0:
                 container.mux(audio.encode(_sound(number // FPS)))

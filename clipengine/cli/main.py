@@ -72,8 +72,8 @@ def run(arguments: Sequence[str]) -> int:
         return 2
     except ApiError as error:
         # A problem's detail ends with its hint: here that is the second line.
-        hint = error.hint or by_code(error.code).default_hint
-        output.fail(error.detail.removesuffix(hint).strip(), error.code, hint)
+        known = by_code(error.code).default_hint
+        output.fail(error.detail.removesuffix(known).strip(), error.code, error.hint or known)
         return 2 if error.status in (400, 422) else 1
     except ClientError as error:
         output.fail(str(error), error.code, error.hint)

@@ -15,6 +15,14 @@ from clipengine.client.client import DEFAULT_URL
 from clipengine.settings import Settings, load
 from clipengine.timecode import parse_time
 
+# What helps somebody at a command line, where the API's own hint speaks to a program.
+_REMEDIES = {
+    "unauthorized": "Set CLIPENGINE_API_KEY to a key; `clipengine keys create NAME` makes one.",
+    "recording_not_found": "`clipengine recordings list` shows the recordings.",
+    "clip_not_found": "`clipengine clips list` shows the clips.",
+    "webhook_not_found": "`clipengine webhooks list` shows the endpoints.",
+}
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -55,16 +63,17 @@ def metadata_of(pairs: tuple[str, ...]) -> dict[str, str]:
 def needs_server(function: F) -> F:
     """Give the command a `client`. The key comes from the environment alone: arguments are seen by every user."""
 
-    @click.option("--url", envvar="CLIPENGINE_URL", default=DEFAULT_URL, show_default=True, help="The server.")
-    @click.option("--api-key", envvar="CLIPENGINE_API_KEY", default="", hidden=True, expose_value=True)
+    @click.option(
+        "--url", "server", envvar="CLIPENGINE_URL", default=DEFAULT_URL, show_default=True, help="The server."
+    )
+    @click.option("--api-key", "api_key", envvar="CLIPENGINE_API_KEY", default="", hidden=True)
     @functools.wraps(function)
-    def command(*args: Any, url: str, api_key: str, **options: Any) -> Any:
-        with Client(url, api_key) as client:
+    def command(*args: Any, server: str, api_key: str, **options: Any) -> Any:
+        with Client(server, api_key) as client:
             try:
                 return function(*args, client=client, **options)
             except ApiError as error:
-                if error.status == 401:
-                    error.hint = "Set CLIPENGINE_API_KEY to a key; `clipengine keys create NAME` makes one."
+                error.hint = error.hint or _REMEDIES.get(error.code, "")
                 raise
 
     return command  # type: ignore[return-value]

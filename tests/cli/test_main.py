@@ -35,6 +35,15 @@ def test_without_arguments_it_helps(capsys: pytest.CaptureFixture[str]) -> None:
     assert "Usage: clipengine" in capsys.readouterr().out
 
 
+def test_every_command_shows_its_help(capsys: pytest.CaptureFixture[str]) -> None:
+    for group in ([], ["recordings"], ["clips"], ["keys"], ["webhooks"]):
+        assert run([*group, "--help"]) == 0
+        listed = capsys.readouterr().out.partition("Commands:\n")[2]
+        for command in (line.split()[0] for line in listed.splitlines() if line.strip()):
+            assert run([*group, command, "--help"]) == 0
+            assert f"Usage: {' '.join(['clipengine', *group, command])} " in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("arguments", "message", "remedy"),
     [

@@ -1,0 +1,26 @@
+"""What the tests of the command line cut, and the server that some of them share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from scripts.sample import make_sample
+from tests.support.server import LOOPBACK_ALLOWED, RunningServer, running_server
+
+
+@pytest.fixture(scope="session")
+def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Eight seconds of the demo's moving picture and tone."""
+    path = tmp_path_factory.mktemp("film") / "meeting.mp4"
+    make_sample(path, seconds=8)
+    return path
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    """One server for a module; it may call webhooks on loopback."""
+    with running_server(tmp_path_factory.mktemp("server") / "data", env=LOOPBACK_ALLOWED) as running:
+        yield running

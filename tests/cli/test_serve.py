@@ -1,0 +1,148 @@
+"""`clipengine serve` as a process: how it starts, what it prints, how it stops, when it refuses."""
+
+from __future__ import annotations
+
+import re
+import signal
+import socket
+import stat
+import subprocess
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.support.server import COMMAND, clean_environ, run_command, running_server
+
+
+def get(url: str, key: str = "") -> httpx.Response:
+    headers = {"Authorization": f"Bearer {key}"} if key else {}
+    return httpx.get(url, headers=headers, trust_env=False, timeout=10)
+
+
+def test_it_says_where_it_is_and_how_to_go_on(tmp_path: Path) -> None:
+    with running_server(tmp_path / "data") as server:
+        assert get(f"{server.url}/livez").status_code == 200
+        assert get(f"{server.url}/v1/clips").status_code == 401
+        assert server.greeting.splitlines()[-1] == f"listening on {server.url}"
+        assert f"data     {tmp_path / 'data'}\n" in server.greeting
+        made = re.search(r'export KEY="\$\(clipengine keys create NAME --data (.+)\)"', server.greeting)
+        assert made is not None
+        assert made[1] == str(tmp_path / "data")
+        assert f'curl -H "Authorization: Bearer $KEY" -T meeting.mp4 "{server.url}/v1/recordings/' in server.greeting
+
+
+def test_the_first_key_is_made_once_and_works(tmp_path: Path) -> None:
+    with running_server(tmp_path / "data", options=["--first-key"]) as server:
+        found = re.search(r"export KEY=(\S+)", server.greeting)
+        assert found is not None
+        assert get(f"{server.url}/v1/clips", found[1]).status_code == 200
+        assert server.stop() == 0
+        assert found[1] not in server.log.read_text()
+    with running_server(tmp_path / "data", options=["--first-key"]) as again:
+        assert "export KEY=relay_live" not in again.greeting
+        assert get(f"{again.url}/v1/clips", found[1]).status_code == 200
+
+
+def test_a_key_made_beside_it_works_at_once_and_is_gone_at_once(tmp_path: Path) -> None:
+    with running_server(tmp_path / "data") as server:
+        assert get(f"{server.url}/v1/clips", server.key).status_code == 200
+        assert run_command("keys", "revoke", "test", "--data", str(server.data)).returncode == 0
+        assert get(f"{server.url}/v1/clips", server.key).status_code == 401
+
+
+def test_what_it_writes_is_its_owners_alone(tmp_path: Path) -> None:
+    with running_server(tmp_path / "deep" / "data") as server:
+        assert server.key
+        modes = {path: stat.S_IMODE(path.stat().st_mode) for path in [server.data, *server.data.rglob("*")]}
+    assert not {path for path, mode in modes.items() if mode & 0o077}
+
+
+@pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_stops_it_with_0_though_streams_are_open(tmp_path: Path, sig: signal.Signals) -> None:
+    with running_server(tmp_path / "data") as server:
+        headers = {"Authorization": f"Bearer {server.key}"}
+        with httpx.stream("GET", f"{server.url}/v1/events", headers=headers, trust_env=False) as stream:
+            assert stream.status_code == 200
+            began = time.monotonic()
+            assert server.stop(sig) == 0
+            assert time.monotonic() - began < 10
+
+
+def test_a_client_that_hangs_does_not_hold_it(tmp_path: Path) -> None:
+    with running_server(tmp_path / "data") as server:
+        host, port = server.url.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port))) as idle:
+            idle.sendall(b"PUT /v1/recordings/upload?name=a.mp4 HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n")
+            idle.sendall(f"Authorization: Bearer {server.key}\r\n\r\nhalf".encode())
+            time.sleep(0.3)
+            began = time.monotonic()
+            assert server.stop() == 0
+            assert time.monotonic() - began < 10
+
+
+def test_it_starts_again_where_it_stopped(tmp_path: Path) -> None:
+    with running_server(tmp_path / "data") as server:
+        key = server.key
+    with running_server(tmp_path / "data") as server:
+        assert get(f"{server.url}/v1/clips", key).status_code == 200
+
+
+def test_a_second_one_on_the_same_folder_refuses_and_names_the_first(tmp_path: Path) -> None:
+    with running_server(tmp_path / "data") as server:
+        began = time.monotonic()
+        second = run_command("serve", "--port", "0", "--data", str(server.data))
+        assert time.monotonic() - began < 5
+        assert second.returncode == 1
+        assert "(data_folder_in_use)" in second.stderr
+        assert str(server.process.pid) in second.stderr
+        assert get(f"{server.url}/livez").status_code == 200
+
+
+def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = run_command("serve", "--port", str(port), "--data", str(tmp_path / "data"))
+    assert done.returncode == 1
+    assert f"error: cannot listen on 127.0.0.1 port {port}: Address already in use (startup_failed)" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "message"),
+    [
+        (["--port", "70000"], 2, "--port"),
+        (["--config", "nowhere.toml"], 1, "nowhere.toml does not exist (invalid_settings)"),
+        (["--host", "no such host", "--port", "0"], 1, "cannot listen on no such host"),
+    ],
+)
+def test_what_it_cannot_start_with(tmp_path: Path, options: list[str], code: int, message: str) -> None:
+    done = run_command("serve", *options, "--data", str(tmp_path / "data"), cwd=tmp_path)
+    assert done.returncode == code
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_options_win_over_the_file_and_the_log_can_be_json(tmp_path: Path) -> None:
+    config = tmp_path / "own.toml"
+    config.write_text('[server]\nport = 1\nlog_format = "json"\n')
+    with running_server(tmp_path / "data", config=config) as server:
+        assert not server.url.endswith(":1")
+        server.stop()
+        assert all(line.startswith("{") for line in server.log.read_text().splitlines())
+
+
+def test_a_signal_while_it_starts_stops_it_too(tmp_path: Path) -> None:
+    """Whenever it comes: before the handlers are there it ends the process, after that it stops it."""
+    command = [COMMAND, "serve", "--port", "0", "--data", str(tmp_path / "data")]
+    for delay in (0.35, 0.6, 0.9):
+        with subprocess.Popen(
+            command, env=clean_environ(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        ) as process:
+            time.sleep(delay)
+            process.terminate()
+            assert process.stderr is not None
+            told = process.stderr.read()
+            assert process.wait(15) in (0, -signal.SIGTERM)
+        assert "Traceback" not in told
