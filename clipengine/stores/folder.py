@@ -138,6 +138,7 @@ class FolderStore:
             pass  # nothing there, or a folder, which is no object
 
     def link(self, key: str, *, filename: str, content_type: str) -> str | None:
+        check_key(key)
         return None
 
     def sweep_uploads(self) -> int:

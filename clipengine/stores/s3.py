@@ -8,6 +8,7 @@ from typing import BinaryIO
 
 from clipengine.errors import ObjectChanged, ObjectMissing
 from clipengine.stores.base import ObjectReader, StoredObject
+from clipengine.stores.folder_faults import folder_faults
 from clipengine.stores.keys import check_key, check_list_prefix, is_key
 from clipengine.stores.s3_client import Retries, S3Client, S3Location
 from clipengine.stores.s3_journal import UploadJournal
@@ -44,7 +45,7 @@ class S3Store:
 
     def put(self, key: str, body: BinaryIO, *, size: int, content_type: str, sha256: str) -> StoredObject:
         try:
-            stored = self.head(key)
+            stored = self._client.describe(self._client.stat(check_key(key), explain_missing=False))
         except ObjectMissing:
             stored = None
         if stored and (stored.size, stored.sha256) == (size, sha256):
@@ -77,7 +78,8 @@ class S3Store:
         )
 
     def sweep_uploads(self) -> int:
-        return self._uploader.sweep()
+        with folder_faults("the journal of uploads"):
+            return self._uploader.sweep()
 
     def check(self) -> None:
         query = {"list-type": "2", "max-keys": "1", "prefix": self._client.name("")}

@@ -20,7 +20,14 @@ from minio import Minio
 from minio.datatypes import Object
 from minio.helpers import check_bucket_name
 
-from clipengine.errors import ObjectMissing, SettingsError, StorageDenied, StorageError, StorageUnavailable
+from clipengine.errors import (
+    ObjectChanged,
+    ObjectMissing,
+    SettingsError,
+    StorageDenied,
+    StorageError,
+    StorageUnavailable,
+)
 from clipengine.stores.base import StoredObject
 from clipengine.stores.keys import clean_prefix
 from clipengine.stores.s3_errors import S3_FAULTS, Where
@@ -102,24 +109,33 @@ class S3Client:
                 if not isinstance(fault, StorageUnavailable) or not retries.wait(failures, started):
                     raise fault from error
 
-    def stat(self, key: str, *, attempts: int | None = None) -> Object:
-        """HEAD. An answer to HEAD has no body, so that the cause of a refusal is asked for once more, with GET."""
+    def stat(self, key: str, *, attempts: int | None = None, explain_missing: bool = True) -> Object:
+        """HEAD. Its answers have no body to say why, so that a refusal or a miss is asked for once more, with GET.
+
+        Only so is a bucket that does not exist told from an object that does not.
+        """
+
+        def head(minio: Minio) -> Object:
+            found = minio.stat_object(self.bucket, self.name(key))
+            if not found.etag or "content-length" not in (found.metadata or {}):
+                raise StorageUnavailable(f"the store does not say the length and the ETag of {key}")
+            return found
+
         try:
-            return self.call(lambda minio: minio.stat_object(self.bucket, self.name(key)), key=key, attempts=attempts)
-        except (StorageDenied, ObjectMissing):
-            self._explain(key)
+            return self.call(head, key=key, attempts=attempts)
+        except (StorageDenied, ObjectMissing) as fault:
+            if explain_missing or isinstance(fault, StorageDenied):
+                self._explain(key, attempts)
             raise
 
-    def _explain(self, key: str) -> None:
+    def _explain(self, key: str, attempts: int | None) -> None:
         def get(minio: Minio) -> None:
             minio.get_object(self.bucket, self.name(key), 0, 1).close()
 
         try:
-            self.call(get, key=key, attempts=1)
-        except StorageDenied:
-            raise
-        except StorageError:
-            pass
+            self.call(get, key=key, attempts=attempts)
+        except (ObjectMissing, ObjectChanged):
+            pass  # no more than HEAD has said; an empty object has no first byte
 
     def page(self, prefix: str, *, after: str) -> list[Object]:
         """The next objects whose keys begin with `prefix`, after the object named `after`; [] at the end."""

@@ -118,10 +118,11 @@ class Where:
             return StorageDenied(f"the certificate of {self.endpoint} cannot be trusted: {reason}", hint=hint)
         if isinstance(error, NameResolutionError):
             reason = "its name cannot be resolved"
+        elif isinstance(error, NewConnectionError):  # which is a ConnectTimeoutError too
+            cause = getattr(error.__cause__, "strerror", None) or "refused"
+            reason = f"no connection ({_one_line(cause)})"
         elif isinstance(error, ConnectTimeoutError | ReadTimeoutError | TimeoutError):
             reason = "it does not answer in time"
-        elif isinstance(error, NewConnectionError | ConnectionRefusedError):
-            reason = "the connection is refused"
         elif isinstance(error, ElementTree.ParseError | ValueError):
             reason = "its answer is not one of an S3 store"
         else:

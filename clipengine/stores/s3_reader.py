@@ -55,7 +55,7 @@ class S3Reader:
             end - first,
             request_headers={"If-Match": f'"{self.info.etag}"'},
         )
-        whole = False
+        whole = False  # else the connection has more to say, and serves nobody any more
         try:
             self._check_answer(response.status, response.headers.get("content-range", ""), first, end)
             if response.headers.get("etag", self.info.etag).replace('"', "") != self.info.etag:
@@ -69,7 +69,7 @@ class S3Reader:
                 got += chunk[:missing]
                 if missing > len(chunk) and time.monotonic() > deadline:
                     raise ReadTimeoutError(None, None, "the body comes too slowly")  # type: ignore[arg-type]
-            whole = True
+            whole = not response.read1(1, decode_content=False)
         finally:
             if not whole:
                 response.close()

@@ -163,7 +163,7 @@ class Uploader:
 
     def _landed(self, key: str, size: int | None, proof: tuple[str, str]) -> bool:
         try:
-            return _matches(self._client.stat(key, attempts=1), size, proof)
+            return _matches(self._client.stat(key, attempts=1, explain_missing=False), size, proof)
         except StorageError:
             return False
 
@@ -172,7 +172,7 @@ class Uploader:
     def _prove(self, key: str, size: int, proof: tuple[str, str]) -> StoredObject:
         def prove(_: Minio) -> Object:
             try:
-                found = self._client.stat(key, attempts=1)
+                found = self._client.stat(key, attempts=1, explain_missing=False)
             except ObjectMissing:
                 raise StorageUnavailable(f"the store confirmed the upload of {key}, but does not hold it") from None
             if not _matches(found, size, proof):

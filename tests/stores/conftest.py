@@ -10,6 +10,7 @@ import pytest
 from clipengine.stores.base import Store
 from clipengine.stores.folder import FolderStore
 from clipengine.stores.s3 import S3Store
+from clipengine.stores.s3_client import Retries
 from tests.support.s3 import QUICK, S3Server, bucket, faulty_s3, report_header, s3, true_s3
 
 __all__ = ["bucket", "faulty_s3", "s3", "true_s3"]
@@ -26,13 +27,18 @@ def make_s3(s3: S3Server, bucket: str, tmp_path: Path) -> MakeS3:
     """`make_s3(part_bytes=…, endpoint=…)`: the settings of the store, then those of its location."""
 
     def make(
-        *, single_put_bytes: int = 5 << 20, part_bytes: int = 5 << 20, link_seconds: int = 3600, **location: object
+        *,
+        single_put_bytes: int = 5 << 20,
+        part_bytes: int = 5 << 20,
+        link_seconds: int = 3600,
+        retries: Retries = QUICK,
+        **location: object,
     ) -> S3Store:
         return S3Store(
-            s3.location(bucket, **location),
+            s3.location(**{"bucket": bucket, **location}),
             journal=tmp_path / "journal",
             link_seconds=link_seconds,
-            retries=QUICK,
+            retries=retries,
             single_put_bytes=single_put_bytes,
             part_bytes=part_bytes,
         )

@@ -53,11 +53,11 @@ class S3Server:
             region=self.region,
         )
 
-    def location(self, bucket: str, **changes: object) -> S3Location:
+    def location(self, bucket: object, **changes: object) -> S3Location:
         """How a store reaches the bucket; `changes` replace fields."""
         location = S3Location(
             endpoint=self.endpoint,
-            bucket=bucket,
+            bucket=str(bucket),
             access_key=self.access_key,
             secret_key=self.secret_key,
             region=self.region,
@@ -133,7 +133,7 @@ def faulty_s3(s3: S3Server) -> Iterator[FaultyS3]:
 def open_uploads(s3: S3Server, bucket: str) -> list[tuple[str, str]]:
     """The multipart uploads that were neither completed nor aborted: names and upload ids."""
     found = s3.client._list_multipart_uploads(bucket)
-    return [(upload.object_name, upload.upload_id) for upload in found.uploads]
+    return [(upload.object_name, upload.upload_id or "") for upload in found.uploads]
 
 
 def _free_port() -> int:

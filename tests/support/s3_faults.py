@@ -51,15 +51,15 @@ class Exchange:
         self.request = request
         self._upstream = urlsplit(upstream)
 
-    def ask(self, *, without: str = "") -> Answer:
-        """The store's own answer, to the request without the header named."""
+    def ask(self) -> Answer:
+        """The store's own answer."""
         request = self.request
         connection = http.client.HTTPConnection(self._upstream.netloc, timeout=60)
         try:
             target = request.path + (f"?{request.query}" if request.query else "")
             connection.putrequest(request.method, target, skip_host=True, skip_accept_encoding=True)
             for name, value in request.headers.items():
-                if name not in (without, "connection"):
+                if name != "connection":
                     connection.putheader(name, value)
             connection.endheaders(request.body)
             answer = connection.getresponse()
@@ -78,6 +78,13 @@ class Exchange:
         self._handler.send_header("Content-Length", str(said or 0))
         self._handler.end_headers()
         self.send(b"" if self.request.method == "HEAD" else sent)
+
+    def answer(self, status: int, body: bytes) -> None:
+        """An answer in XML, without asking the store."""
+        self.reply(Answer(status, [("Content-Type", _XML)], body))
+
+    def redirect(self, place: str) -> None:
+        self.reply(Answer(307, [("Location", place), ("Content-Type", _XML)], ERROR_BODY.format(code="Moved").encode()))
 
     def send(self, data: bytes) -> None:
         self._handler.wfile.write(data)
@@ -106,20 +113,45 @@ def cut_body(after: int) -> Fault:
     return act
 
 
-def ignore_range(exchange: Exchange) -> None:
+def ignore_range(whole: bytes) -> Fault:
     """Answer 200 with the whole object, as stores and caches do that know no ranges."""
-    exchange.reply(exchange.ask(without="range"))
+
+    def act(exchange: Exchange) -> None:
+        answer = exchange.ask()
+        headers = [(name, value) for name, value in answer.headers if name.lower() != "content-range"]
+        exchange.reply(Answer(200, headers, whole))
+
+    return act
+
+
+def overrun(exchange: Exchange) -> None:
+    """More bytes than the range has, which would be taken for the next answer."""
+    answer = exchange.ask()
+    exchange.reply(answer, body=answer.body + b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n" + bytes(1000))
+
+
+def without(name: str) -> Fault:
+    """The store's answer, less one header."""
+
+    def act(exchange: Exchange) -> None:
+        answer = exchange.ask()
+        exchange.reply(Answer(answer.status, [pair for pair in answer.headers if pair[0].lower() != name], answer.body))
+
+    return act
 
 
 def other_range(exchange: Exchange) -> None:
+    """The right number of bytes, said to be of another place."""
     answer = exchange.ask()
-    headers = [(n, "bytes 0-0/1" if n.lower() == "content-range" else v) for n, v in answer.headers]
+    total = answer.header("content-range").rpartition("/")[2]
+    said = f"bytes 0-{len(answer.body) - 1}/{total}"
+    headers = [(name, said if name.lower() == "content-range" else value) for name, value in answer.headers]
     exchange.reply(Answer(answer.status, headers, answer.body))
 
 
 def error_in_200(code: str) -> Fault:
     """Do nothing, and say so inside an answer of 200."""
-    return lambda exchange: exchange.reply(Answer(200, [("Content-Type", _XML)], ERROR_BODY.format(code=code).encode()))
+    return lambda exchange: exchange.answer(200, ERROR_BODY.format(code=code).encode())
 
 
 def pad(exchange: Exchange) -> None:
@@ -166,9 +198,7 @@ def cut_before_commit(exchange: Exchange) -> None:
 
 
 def refuse(status: int, code: str) -> Fault:
-    return lambda exchange: exchange.reply(
-        Answer(status, [("Content-Type", _XML)], ERROR_BODY.format(code=code).encode())
-    )
+    return lambda exchange: exchange.answer(status, ERROR_BODY.format(code=code).encode())
 
 
 def say(status: int, text: str) -> Fault:

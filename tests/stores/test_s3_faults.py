@@ -1,0 +1,318 @@
+"""A real store behind a proxy that cuts, lies and stalls: nothing false is ever believed, and what can be saved is."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from clipengine.errors import ObjectMissing, StorageUnavailable, VerificationFailed
+from clipengine.stores.base import StoredObject
+from clipengine.stores.s3 import S3Store
+from clipengine.stores.s3_http import Timeouts
+from tests.support.s3 import S3Server, open_uploads
+from tests.support.s3_faults import (
+    FaultyS3,
+    cut_after_commit,
+    cut_before_commit,
+    cut_body,
+    drip,
+    error_in_200,
+    ignore_range,
+    other_range,
+    overrun,
+    pad,
+    refuse,
+    stall,
+    swallow,
+    without,
+)
+
+MakeS3 = Callable[..., S3Store]
+SMALL = random.Random(4).randbytes(200_000)
+LARGE = random.Random(5).randbytes(1 << 20) * 11  # three parts of 5 MiB
+
+
+@pytest.fixture
+def store(make_s3: MakeS3, faulty_s3: FaultyS3) -> S3Store:
+    timeouts = Timeouts(connect=2, read=0.5, grace=0.3, min_bytes_per_second=10 << 20)
+    return make_s3(endpoint=faulty_s3.endpoint, timeouts=timeouts)
+
+
+@pytest.fixture
+def direct(make_s3: MakeS3) -> S3Store:
+    """The same bucket without the proxy."""
+    return make_s3()
+
+
+def put(store: S3Store, key: str, data: bytes) -> StoredObject:
+    digest = hashlib.sha256(data).hexdigest()
+    return store.put(key, io.BytesIO(data), size=len(data), content_type="video/mp4", sha256=digest)
+
+
+def read(store: S3Store, key: str) -> bytes:
+    reader = store.open(key)
+    return reader.read_at(0, reader.info.size)
+
+
+def keys(store: S3Store) -> list[str]:
+    return [found.key for found in store.list()]
+
+
+# ---- reading
+
+
+def test_a_cut_body_is_read_on_from_its_last_byte(store: S3Store, direct: S3Store, faulty_s3: FaultyS3) -> None:
+    put(direct, "k", SMALL)
+    reader = store.open("k")
+    faulty_s3.fail(cut_body(after=70_000), method="GET", times=2)
+    assert reader.read_at(10, 190_000) == SMALL[10:190_010]
+    ranges = [request.headers["range"] for request in faulty_s3.seen if request.method == "GET"]
+    assert ranges[0] == "bytes=10-190009"
+    assert [int(text.removeprefix("bytes=").split("-")[0]) for text in ranges] == [10, 70_010, 140_010]
+    assert {request.headers["if-match"] for request in faulty_s3.seen if request.method == "GET"} == {
+        f'"{reader.info.etag}"'
+    }
+
+
+def test_a_body_that_is_always_cut_is_no_end_of_file(store: S3Store, direct: S3Store, faulty_s3: FaultyS3) -> None:
+    put(direct, "k", SMALL)
+    reader = store.open("k")
+    faulty_s3.fail(cut_body(after=100), method="GET", times=100)
+    with pytest.raises(StorageUnavailable):
+        reader.read_at(0, 200_000)
+
+
+@pytest.mark.parametrize("fault", [ignore_range(SMALL), other_range], ids=["200", "other range"])
+def test_an_answer_that_is_not_the_range_is_not_used(
+    store: S3Store, direct: S3Store, faulty_s3: FaultyS3, fault: Callable[[object], None]
+) -> None:
+    put(direct, "k", SMALL)
+    reader = store.open("k")
+    faulty_s3.fail(fault, method="GET")
+    assert reader.read_at(5, 10) == SMALL[5:15]
+    faulty_s3.fail(fault, method="GET", times=100)
+    with pytest.raises(StorageUnavailable, match="range"):
+        reader.read_at(5, 10)
+
+
+def test_bytes_beyond_the_range_are_left(store: S3Store, direct: S3Store, faulty_s3: FaultyS3) -> None:
+    put(direct, "k", SMALL)
+    reader = store.open("k")
+    faulty_s3.fail(overrun, method="GET", times=3)
+    for offset in (0, 10, 20, 30, 40):
+        assert reader.read_at(offset, 10) == SMALL[offset : offset + 10]
+
+
+def test_an_object_without_an_etag_cannot_be_pinned(store: S3Store, direct: S3Store, faulty_s3: FaultyS3) -> None:
+    put(direct, "k", SMALL)
+    faulty_s3.fail(without("etag"), method="HEAD", times=100)
+    with pytest.raises(StorageUnavailable, match="does not say"):
+        store.open("k")
+
+
+@pytest.mark.parametrize("fault", [stall(after=1000), drip], ids=["stall", "drip"])
+def test_a_body_that_stands_still_is_left_in_time(
+    store: S3Store, direct: S3Store, faulty_s3: FaultyS3, fault: Callable[[object], None]
+) -> None:
+    put(direct, "k", SMALL)
+    reader = store.open("k")
+    faulty_s3.fail(fault, method="GET")
+    started = time.monotonic()
+    assert reader.read_at(0, 200_000) == SMALL
+    assert time.monotonic() - started < 5
+    faulty_s3.fail(fault, method="GET", times=100)
+    with pytest.raises(StorageUnavailable, match="in time"):
+        reader.read_at(0, 200_000)
+    assert time.monotonic() - started < 15
+
+
+def test_a_burst_of_slow_down_is_waited_out(store: S3Store, faulty_s3: FaultyS3) -> None:
+    for method in ("HEAD", "PUT", "GET", "POST"):
+        faulty_s3.fail(refuse(503, "SlowDown"), method=method, times=2)
+    put(store, "k", SMALL)
+    put(store, "large", LARGE)
+    assert read(store, "k") == SMALL
+    assert keys(store) == ["k", "large"]
+
+
+def test_a_list_goes_on_after_a_fault(store: S3Store, direct: S3Store, faulty_s3: FaultyS3) -> None:
+    for n in range(5):
+        put(direct, f"{n}", b"x")
+    faulty_s3.fail(cut_body(after=50), method="GET", query="list-type")
+    faulty_s3.fail(cut_before_commit, method="GET", query="list-type")
+    assert keys(store) == ["0", "1", "2", "3", "4"]
+
+
+# ---- one PUT
+
+
+def test_a_put_whose_answer_is_lost(store: S3Store, faulty_s3: FaultyS3) -> None:
+    faulty_s3.fail(cut_after_commit, method="PUT")
+    assert put(store, "k", SMALL).size == len(SMALL)
+
+
+def test_a_put_that_is_cut_leaves_the_old_object(store: S3Store, direct: S3Store, faulty_s3: FaultyS3) -> None:
+    put(direct, "k", b"old")
+    faulty_s3.fail(cut_before_commit, method="PUT", times=100)
+    with pytest.raises(StorageUnavailable):
+        put(store, "k", SMALL)
+    assert read(direct, "k") == b"old"
+
+
+@pytest.mark.parametrize("old", [None, b"old", bytes(len(SMALL))], ids=["nothing", "other size", "same size"])
+def test_a_put_that_is_claimed_and_not_done(
+    store: S3Store, direct: S3Store, faulty_s3: FaultyS3, old: bytes | None
+) -> None:
+    if old is not None:
+        put(direct, "k", old)
+    faulty_s3.fail(swallow, method="PUT", times=100)
+    with pytest.raises(StorageUnavailable, match="confirmed the upload"):
+        put(store, "k", SMALL)
+    with pytest.raises(StorageUnavailable, match="confirmed the upload"):
+        store.put_stream("k", io.BytesIO(SMALL), content_type="video/mp4", limit=1 << 20)
+
+
+# ---- parts
+
+
+def test_parts_are_sent_again(store: S3Store, faulty_s3: FaultyS3, s3: S3Server, bucket: str) -> None:
+    faulty_s3.fail(cut_before_commit, method="PUT", query="partNumber=2")
+    faulty_s3.fail(cut_after_commit, method="PUT", query="partNumber=3")
+    stored = put(store, "k", LARGE)
+    assert (stored.size, stored.sha256) == (len(LARGE), hashlib.sha256(LARGE).hexdigest())
+    assert read(store, "k") == LARGE
+    assert open_uploads(s3, bucket) == []
+
+
+def test_an_error_inside_a_200_is_an_error(
+    store: S3Store, faulty_s3: FaultyS3, s3: S3Server, bucket: str, tmp_path: Path
+) -> None:
+    faulty_s3.fail(error_in_200("InternalError"), method="POST", query="uploadId")
+    put(store, "once", LARGE)
+    faulty_s3.fail(error_in_200("InternalError"), method="POST", query="uploadId", times=100)
+    with pytest.raises(StorageUnavailable, match="InternalError"):
+        put(store, "always", LARGE)
+    assert keys(store) == ["once"]
+    assert open_uploads(s3, bucket) == []
+    assert list((tmp_path / "journal").iterdir()) == []
+
+
+def test_a_padded_completion_is_a_success(store: S3Store, faulty_s3: FaultyS3) -> None:
+    faulty_s3.fail(pad, method="POST", query="uploadId")
+    put(store, "k", LARGE)
+    assert faulty_s3.count("POST", "uploadId") == 1
+    assert faulty_s3.count("DELETE") == 0
+    assert read(store, "k") == LARGE
+
+
+def test_a_completion_whose_answer_is_lost(store: S3Store, faulty_s3: FaultyS3, tmp_path: Path) -> None:
+    faulty_s3.fail(cut_after_commit, method="POST", query="uploadId", times=100)
+    put(store, "k", LARGE)
+    assert faulty_s3.count("POST", "uploadId") == 1
+    store.put_stream("stream", io.BytesIO(LARGE), content_type="video/mp4", limit=1 << 30)
+    assert read(store, "k") == read(store, "stream") == LARGE
+    assert list((tmp_path / "journal").iterdir()) == []
+
+
+@pytest.mark.parametrize("old", [None, bytes(len(LARGE))], ids=["nothing", "same size"])
+def test_a_completion_that_is_claimed_and_not_done(
+    store: S3Store, direct: S3Store, faulty_s3: FaultyS3, old: bytes | None
+) -> None:
+    if old:
+        put(direct, "k", old)
+    claim = b"<CompleteMultipartUploadResult><ETag>x</ETag></CompleteMultipartUploadResult>"
+    faulty_s3.fail(lambda exchange: exchange.answer(200, claim), method="POST", query="uploadId", times=100)
+    with pytest.raises(StorageUnavailable, match="confirmed the upload"):
+        put(store, "k", LARGE)
+    with pytest.raises(StorageUnavailable, match="confirmed the upload"):
+        store.put_stream("k", io.BytesIO(LARGE), content_type="video/mp4", limit=1 << 30)
+
+
+def test_a_body_that_ends_too_soon_is_aborted(store: S3Store, s3: S3Server, bucket: str) -> None:
+    with pytest.raises(VerificationFailed, match="ended after"):
+        store.put("k", io.BytesIO(LARGE[:-1]), size=len(LARGE), content_type="video/mp4", sha256="0" * 64)
+    with pytest.raises(VerificationFailed, match="sha256"):
+        store.put("k", io.BytesIO(LARGE), size=len(LARGE), content_type="video/mp4", sha256="0" * 64)
+    assert (keys(store), open_uploads(s3, bucket)) == ([], [])
+
+
+# ---- uploads that are left behind
+
+
+def test_an_abort_that_fails_hides_nothing_and_is_made_up_for(
+    store: S3Store, faulty_s3: FaultyS3, s3: S3Server, bucket: str, tmp_path: Path
+) -> None:
+    faulty_s3.fail(error_in_200("InternalError"), method="POST", query="uploadId", times=100)
+    faulty_s3.fail(refuse(503, "SlowDown"), method="DELETE", query="uploadId", times=2)
+    with pytest.raises(StorageUnavailable, match="InternalError"):
+        put(store, "k", LARGE)
+    assert len(open_uploads(s3, bucket)) == 1
+    assert store.sweep_uploads() == 1
+    assert open_uploads(s3, bucket) == []
+    assert list((tmp_path / "journal").iterdir()) == []
+
+
+def test_an_upload_whose_id_was_never_told_is_found(
+    store: S3Store, faulty_s3: FaultyS3, s3: S3Server, bucket: str
+) -> None:
+    faulty_s3.fail(cut_after_commit, method="POST", query="uploads")
+    put(store, "a folder/k+ü.mp4", LARGE)
+    assert len(open_uploads(s3, bucket)) == 1
+    assert store.sweep_uploads() == 1
+    assert open_uploads(s3, bucket) == []
+    assert store.sweep_uploads() == 0
+
+
+def test_sweep_aborts_what_a_killed_process_left_and_nothing_else(
+    make_s3: MakeS3, s3: S3Server, bucket: str, tmp_path: Path
+) -> None:
+    program = """
+import json, os, signal, sys
+from pathlib import Path
+from clipengine.stores.s3 import S3Store
+from clipengine.stores.s3_client import S3Location
+location, journal = json.loads(sys.argv[1]), Path(sys.argv[2])
+class Body:
+    sent = 0
+    def read(self, size):
+        if self.sent > 7 << 20:
+            os.kill(os.getpid(), signal.SIGKILL)
+        self.sent += size
+        return bytes(size)
+store = S3Store(S3Location(**location), journal=journal, part_bytes=5 << 20)
+store.put_stream('killed', Body(), content_type='a/b', limit=1 << 30)
+"""
+    location = {
+        "endpoint": s3.endpoint,
+        "bucket": bucket,
+        "access_key": s3.access_key,
+        "secret_key": s3.secret_key,
+        "region": s3.region,
+    }
+    arguments = [sys.executable, "-c", program, json.dumps(location), str(tmp_path / "journal")]
+    assert subprocess.run(arguments, check=False).returncode == -9
+    assert [name for name, _ in open_uploads(s3, bucket)] == ["killed"]
+    store = make_s3()
+    swept: list[int] = []
+
+    class SweepsHalfWay(io.BytesIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            if self.tell() > 5 << 20 and not swept:
+                swept.append(store.sweep_uploads())
+            return super().read(size)
+
+    store.put_stream("living", SweepsHalfWay(LARGE), content_type="video/mp4", limit=1 << 30)
+    assert swept == [1]
+    assert read(store, "living") == LARGE
+    assert open_uploads(s3, bucket) == []
+    with pytest.raises(ObjectMissing):
+        store.head("killed")
