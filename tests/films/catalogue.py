@@ -1,0 +1,67 @@
+"""All films by name, and the shelf on which they stand once they are made."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import pickle
+from pathlib import Path
+
+import av
+
+from tests.films import (
+    makers_edits,
+    makers_extra,
+    makers_mov,
+    makers_mp4,
+    makers_picture,
+    makers_sound,
+    makers_ts,
+    makers_webm,
+)
+from tests.films.film import Film
+from tests.films.registry import MAKERS, Maker
+
+__all__ = ["FILMS", "Shelf"]
+
+_MODULES = (
+    makers_mp4,
+    makers_edits,
+    makers_sound,
+    makers_picture,
+    makers_webm,
+    makers_mov,
+    makers_ts,
+    makers_extra,
+)
+FILMS: dict[str, Maker] = {
+    name: maker for module in _MODULES for name, maker in MAKERS.items() if maker.make.__module__ == module.__name__
+}
+
+
+class Shelf:
+    """A folder of films, made on demand, each once, also by several processes at the same time."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder / f"films-{_version()}"
+        self._folder.mkdir(parents=True, exist_ok=True)
+
+    def get(self, name: str) -> Film:
+        """The film of this name; written on the first call (0.1 to 1 s)."""
+        maker = FILMS[name]
+        path = self._folder / f"{name}.{maker.extension}"
+        truth = self._folder / f"{name}.truth"
+        with (self._folder / f"{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not truth.exists():
+                truth.write_bytes(pickle.dumps(maker.make(path)))
+        film: Film = pickle.loads(truth.read_bytes())
+        return film.at(path)
+
+
+def _version() -> str:
+    """What a made film depends on: these sources and the library that wrote it."""
+    digest = hashlib.sha256(repr(sorted(av.library_versions.items())).encode())
+    for source in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(source.read_bytes())
+    return digest.hexdigest()[:12]

@@ -1,0 +1,84 @@
+"""The ranges in which every film is cut, and a source of any others."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+from hypothesis import strategies as st
+
+from tests.films.film import Film
+
+_F = Fraction
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A half-open range of seconds on the recording's timeline, as a client asks for it."""
+
+    name: str
+    start: Fraction
+    end: Fraction
+
+    def __str__(self) -> str:
+        return f"{self.name}[{float(self.start):.4f}, {float(self.end):.4f})"
+
+
+def cuts_of(film: Film) -> list[Cut]:
+    """The named cuts that this film has."""
+    end = film.duration
+    cuts = [
+        Cut("at_0", _F(0), _F(13, 10)),
+        Cut("off_grid", *_off_grid(end)),
+        Cut("one_frame", *_one_frame(film)),
+        Cut("over_end", _ms(end - _F(11, 10)), end + _F(7, 10)),
+        Cut("last_100ms", end - _F(1, 10), end),
+        Cut("whole", _F(0), end),
+    ]
+    if film.gaps:
+        low, high = max(film.gaps, key=lambda gap: gap[1] - gap[0])
+        cuts.append(Cut("across_gap", _clamp(low - _F(317, 1000), end), _clamp(high + _F(411, 1000), end)))
+        cuts.append(Cut("from_gap", _ms(low + (high - low) * _F(6, 10)), _clamp(high + _F(411, 1000), end)))
+        cuts.append(Cut("in_gap", _ms(low + (high - low) * _F(4, 10)), _ms(low + (high - low) * _F(8, 10))))
+    silences = [span for sound in film.sounds for span in (*sound.silences, *sound.doubtful)]
+    if silences and not film.gaps:
+        low, high = silences[0]
+        cuts.append(Cut("across_silence", _clamp(low - _F(317, 1000), end), _clamp(high + _F(411, 1000), end)))
+        cuts.append(Cut("from_silence", _ms((low + high) / 2), _clamp(high + _F(411, 1000), end)))
+    for at in film.crossings:
+        cuts.append(Cut("across_break", _ms(at - _F(517, 1000)), _ms(at + _F(611, 1000))))
+        cuts.append(Cut("after_break", _ms(at + _F(317, 1000)), _ms(at + _F(1217, 1000))))
+    return cuts
+
+
+def ranges(film: Film) -> st.SearchStrategy[Cut]:
+    """Any range of the film to the millisecond, up to 2 s long; its end may lie up to 1 s past the film's."""
+    last = int(film.duration * 1000) - 50
+    starts, lengths = st.integers(0, last), st.integers(20, 2000)
+    return st.builds(lambda start, length: _range(film, start, length), starts, lengths)
+
+
+def _range(film: Film, start: int, length: int) -> Cut:
+    end = min(_F(start + length, 1000), film.duration + _F(9, 10))
+    return Cut("any", _F(start, 1000), end)
+
+
+def _off_grid(end: Fraction) -> tuple[Fraction, Fraction]:
+    start = _ms(end * _F(37, 100)) + _F(7, 1000)
+    return start, start + _F(1403, 1000)
+
+
+def _one_frame(film: Film) -> tuple[Fraction, Fraction]:
+    if not film.frames:
+        start = _ms(film.duration / 2)
+        return start, start + _F(1, 25)
+    index = len(film.frames) * 55 // 100
+    return film.frames[index][0], film.frames[index + 1][0]
+
+
+def _ms(time: Fraction) -> Fraction:
+    return max(_F(0), _F(round(time * 1000), 1000))
+
+
+def _clamp(time: Fraction, end: Fraction) -> Fraction:
+    return min(_ms(time), end)

@@ -1,0 +1,81 @@
+"""MP4 films whose edit lists say that what is stored is not what is shown."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+from tests.films.film import Film
+from tests.films.mp4_bytes import Edit, movie_timescale, rewrite_edits
+from tests.films.parts import AudioPart, VideoPart, every
+from tests.films.reel import film, write
+from tests.films.registry import makes
+
+_RATE = 48000
+
+
+@makes("mp4")
+def edit_empty_video_late(path: Path) -> Film:
+    """The picture begins 0.8 s late, by an empty edit; sound from 0 on."""
+    video = VideoPart(every(25, 5, start=Fraction(4, 5)), Fraction(25), gop=50, b_frames=2)
+    audio = AudioPart(seconds=Fraction(57, 10))
+    write(path, "mp4", video=[video], audio=[audio])
+    return film(path, video=[video], audio=[audio])
+
+
+@makes("mp4")
+def edit_negative_start(path: Path) -> Film:
+    """Both streams are stored from -0.6 s on; the edit lists begin at 0, inside a group of pictures."""
+    before = Fraction(3, 5)
+    video = VideoPart(every(25, 6, start=-before), Fraction(25), gop=50, b_frames=2)
+    audio = AudioPart(start=-before, seconds=Fraction(59, 10))
+    write(path, "mp4", video=[video], audio=[audio])
+    return _from_zero(film(path, video=[video], audio=[audio]))
+
+
+def _from_zero(stored: Film) -> Film:
+    sounds = tuple(replace(s, start=max(s.start, Fraction(0))) for s in stored.sounds)
+    return replace(stored, frames=tuple(f for f in stored.frames if f[0] >= 0), sounds=sounds)
+
+
+@makes("mp4")
+def edit_inside_packets(path: Path) -> Film:
+    """The sound's edit begins 500 samples into a packet, the picture's at a frame that is not a key frame."""
+    video, audio = VideoPart(every(25, 6), Fraction(25), gop=50), AudioPart()
+    write(path, "mp4", video=[video], audio=[audio])
+    skipped = Fraction(1, 5)
+    scale = movie_timescale(path)
+    samples = int(skipped * _RATE) + 1024  # stored sound begins with the codec's delay
+    picture = [Edit(round((6 - skipped) * scale), int(skipped * video.fps * 512))]
+    sound = [Edit(round((audio.seconds - skipped) * scale), samples)]
+    rewrite_edits(path, {0: picture, 1: sound})
+    moved = replace(video, times=tuple(time - skipped for time in video.times))
+    return _from_zero(film(path, video=[moved], audio=[replace(audio, start=-skipped, lead=skipped)]))
+
+
+@makes("mp4")
+def edit_two_parts(path: Path) -> Film:
+    """Two edits: two seconds from the middle of what is stored are not shown."""
+    video, audio = VideoPart(every(25, 7), Fraction(25), gop=40), AudioPart(seconds=Fraction(69, 10))
+    write(path, "mp4", video=[video], audio=[audio])
+    scale = movie_timescale(path)
+    cut_from, cut_to = Fraction(256, 100), Fraction(448, 100)  # packet borders of both streams
+    ticks = 25 * 512
+    picture = [
+        Edit(round(cut_from * scale), 0),
+        Edit(round((7 - cut_to) * scale), int(cut_to * ticks)),
+    ]
+    sound = [
+        Edit(round(cut_from * scale), 1024),
+        Edit(round((audio.seconds - cut_to) * scale), int(cut_to * _RATE) + 1024),
+    ]
+    rewrite_edits(path, {0: picture, 1: sound})
+    stored = film(path, video=[video], audio=[audio], crossings=(cut_from,))
+    left_out = cut_to - cut_from
+    frames = [(t if t < cut_from else t - left_out, n) for t, n in stored.frames if not cut_from <= t < cut_to]
+    shown = replace(stored, frames=tuple(frames), duration=stored.duration - left_out)
+    heard = stored.sounds[0]
+    overlap = (cut_from - Fraction(1, 1000), cut_from + Fraction(2048, _RATE))  # AAC laps over from what is left out
+    led = replace(heard, end=heard.end - left_out, doubtful=(overlap,), leads=((cut_from, left_out),))
+    return replace(shown, sounds=(led,))

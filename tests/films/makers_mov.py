@@ -1,0 +1,78 @@
+"""QuickTime, AVI, FLV and program stream films: editing codecs, PCM, formats without time stamps."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+from tests.films.film import Film
+from tests.films.parts import AudioPart, VideoPart, every
+from tests.films.reel import Packets, film, write
+from tests.films.registry import makes
+
+_MS = Fraction(1, 1000)
+_BASE = VideoPart(every(25, 4), Fraction(25))
+_PCM = AudioPart(codec="pcm_s16le", seconds=Fraction(39, 10))
+
+
+def _film(path: Path, form: str, video: VideoPart, audio: AudioPart, *, grid: Fraction = Fraction(0)) -> Film:
+    write(path, form, video=[video], audio=[audio], edit=_in_order if form == "avi" else None)
+    return film(path, video=[video], audio=[audio], grid=grid)
+
+
+def _in_order(packets: Packets) -> Packets:
+    """AVI counts frames: an encoder's early dts would become an empty one."""
+    for packet in packets:
+        packet.dts = packet.pts
+    return packets
+
+
+@makes("mov")
+def mov_prores_pcm(path: Path) -> Film:
+    """ProRes 4:2:2 10 bit with PCM."""
+    video = replace(_BASE, codec="prores_ks", pix_fmt="yuv422p10le", options={"profile": "0"})
+    return _film(path, "mov", video, _PCM)
+
+
+@makes("mov")
+def mov_mjpeg_pcm(path: Path) -> Film:
+    """Motion JPEG, full range, with 24-bit PCM."""
+    return _film(path, "mov", replace(_BASE, codec="mjpeg", pix_fmt="yuvj420p"), replace(_PCM, codec="pcm_s24le"))
+
+
+@makes("mov")
+def mov_h264_pcm_late(path: Path) -> Film:
+    """H.264 with B-frames and PCM that begins 0.4 s late."""
+    audio = replace(_PCM, start=Fraction(2, 5), seconds=Fraction(7, 2))
+    return _film(path, "mov", replace(_BASE, gop=50, b_frames=2), audio)
+
+
+@makes("avi")
+def avi_mjpeg_pcm(path: Path) -> Film:
+    """Motion JPEG with PCM in AVI."""
+    video = replace(_BASE, codec="mjpeg", pix_fmt="yuvj422p", time_base=Fraction(1, 25))
+    return _film(path, "avi", video, _PCM)
+
+
+@makes("avi")
+def avi_mpeg4_mp3(path: Path) -> Film:
+    """MPEG-4 part 2 with MP3 in AVI, the codec's delay presented as sound."""
+    video = replace(_BASE, codec="mpeg4", gop=50, time_base=Fraction(1, 25))
+    audio = AudioPart(codec="libmp3lame", start=Fraction(1105, 48000), seconds=Fraction(38, 10), bit_rate=128_000)
+    return _film(path, "avi", video, audio)
+
+
+@makes("flv")
+def flv_h264_aac(path: Path) -> Film:
+    """H.264 and AAC in FLV: milliseconds, the codec's delay presented as sound."""
+    audio = AudioPart(start=Fraction(1024, 48000), seconds=Fraction(38, 10))
+    return _film(path, "flv", replace(_BASE, gop=50), audio, grid=_MS)
+
+
+@makes("mpg")
+def mpeg_program_stream(path: Path) -> Film:
+    """MPEG-2 with B-frames and MP2 in a program stream."""
+    video = replace(_BASE, codec="mpeg2video", gop=12, b_frames=2, time_base=Fraction(1, 25))
+    audio = AudioPart(codec="mp2", start=Fraction(481, 48000), seconds=Fraction(38, 10), bit_rate=192_000)
+    return _film(path, "vob", video, audio, grid=Fraction(1, 90000))

@@ -1,0 +1,219 @@
+"""Pictures that show their number: drawn into any planar YUV format, read back from any frame.
+
+A picture is a grid of 8 x 5 cells over the whole frame. Two cells are black and white for calibration, three are
+coloured, 32 carry bits: 16 of the number and 16 of a check word. Cells cover the middle of their place; between them a
+pattern moves, so that a coder has something to do. The grid has no symmetry, so it also says how the frame is turned.
+
+Levels are of the nominal range: luma 0 (black) to 1 (white), chroma -0.5 to 0.5. Nothing here depends on a matrix.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import av
+import numpy as np
+import numpy.typing as npt
+
+Levels = npt.NDArray[np.float32]
+
+COLUMNS, ROWS = 8, 5
+WHITE_LEVEL, BLACK_LEVEL = 0.85, 0.12
+_ONE, _ZERO = 0.80, 0.15
+# (luma, Cb, Cr) of the three coloured cells: reddish, greenish, bluish in every matrix.
+COLOURS = ((0.45, -0.12, 0.30), (0.45, -0.22, -0.24), (0.45, 0.30, -0.10))
+_WHITE_CELL, _BLACK_CELL = 0, COLUMNS - 1
+_COLOUR_CELLS = (32, 38, 39)
+_DATA_CELLS = tuple(c for c in range(COLUMNS * ROWS) if c not in (_WHITE_CELL, _BLACK_CELL, *_COLOUR_CELLS))[:32]
+
+# How a picture can lie in its frame, the likeliest first, and how it gets there from upright: flip rows, flip columns,
+# then transpose, as (transpose, rows, columns).
+ORIENTATIONS = {
+    "upright": (False, False, False),
+    "turned 180": (False, True, True),
+    "turned 90 clockwise": (True, True, False),
+    "turned 90 anticlockwise": (True, False, True),
+    "mirrored left to right": (False, False, True),
+    "mirrored top to bottom": (False, True, False),
+    "transposed": (True, False, False),
+    "transposed across": (True, True, True),
+}
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What one frame shows. `number` is None where no orientation gives a valid check word (damaged or blended).
+
+    `black` and `white` are luma levels, `colours` the (luma, Cb, Cr) of the coloured cells, all of the nominal range
+    that the frame claims for itself (limited or full).
+    """
+
+    number: int | None
+    orientation: str = "unreadable"
+    black: float = 0.0
+    white: float = 0.0
+    colours: tuple[tuple[float, float, float], ...] = ()
+
+    @property
+    def upright(self) -> bool:
+        return self.orientation == "upright"
+
+
+def _check_word(number: int) -> int:
+    word = (number * 0x9E3779B1 + 0x7F4A7C15) & 0xFFFFFFFF
+    word ^= word >> 15
+    return (word * 0x85EBCA6B >> 8) & 0xFFFF
+
+
+@lru_cache(maxsize=16)
+def _cell_map(width: int, height: int) -> npt.NDArray[np.int16]:
+    """Per pixel the cell that covers it, or -1 between the cells."""
+    x = (np.arange(width) + 0.5) / width * COLUMNS
+    y = (np.arange(height) + 0.5) / height * ROWS
+    inside = (np.abs(y % 1 - 0.5) < 0.37)[:, None] & (np.abs(x % 1 - 0.5) < 0.37)[None, :]
+    cells = y.astype(np.int16)[:, None] * COLUMNS + x.astype(np.int16)[None, :]
+    return np.where(inside, cells, -1).astype(np.int16)
+
+
+@lru_cache(maxsize=4096)
+def draw(number: int, width: int, height: int) -> Levels:
+    """The upright picture of a number (0 to 65535): levels as an array of (3, height, width)."""
+    if not 0 <= number <= 0xFFFF:
+        raise ValueError(f"{number} does not fit into 16 bits")
+    word = number << 16 | _check_word(number)
+    levels = np.zeros((COLUMNS * ROWS + 1, 3), np.float32)
+    levels[_WHITE_CELL, 0], levels[_BLACK_CELL, 0] = WHITE_LEVEL, BLACK_LEVEL
+    levels[list(_COLOUR_CELLS)] = COLOURS
+    for place, cell in enumerate(_DATA_CELLS):
+        levels[cell, 0] = _ONE if word >> (31 - place) & 1 else _ZERO
+    cells = _cell_map(width, height)
+    picture = np.ascontiguousarray(levels[cells].transpose(2, 0, 1))
+    x, y = np.arange(width)[None, :], np.arange(height)[:, None]
+    moving = 0.45 + 0.1 * np.sin((x + 3 * number) * 0.11) + 0.1 * np.sin((y - 2 * number) * 0.17)
+    between = cells < 0
+    picture[0][between] = moving[between]
+    picture[1][between] = 0.5 * (moving[between] - 0.45)
+    picture.flags.writeable = False
+    return picture
+
+
+def turned(picture: Levels, orientation: str) -> Levels:
+    """The upright picture as it is stored when a reader will find it in `orientation`."""
+    transpose, rows, columns = ORIENTATIONS[orientation]
+    if rows:
+        picture = picture[:, ::-1]
+    if columns:
+        picture = picture[:, :, ::-1]
+    return picture.transpose(0, 2, 1) if transpose else picture
+
+
+def to_frame(picture: Levels, pix_fmt: str, *, full_range: bool = False) -> av.VideoFrame:
+    """The levels as a frame of a planar YUV format, chroma averaged over the pixels that share it."""
+    _, height, width = picture.shape
+    frame = av.VideoFrame(width, height, pix_fmt)
+    planes: tuple[Any, ...] = frame.planes
+    for index, plane in enumerate(planes):
+        bits = frame.format.components[index].bits
+        across, down = -(-width // plane.width), -(-height // plane.height)
+        level = picture[index]
+        if across > 1 or down > 1:
+            padded = np.pad(level, ((0, plane.height * down - height), (0, plane.width * across - width)), "edge")
+            level = padded.reshape(plane.height, down, plane.width, across).mean(axis=(1, 3))
+        low, span = _range_of(index, bits, full_range)
+        kind = np.uint8 if bits == 8 else np.uint16
+        rows = np.frombuffer(plane, kind).reshape(plane.height, -1)
+        rows[:, : plane.width] = np.clip(np.rint(low + span * level), 0, 2**bits - 1)
+    return frame
+
+
+def _range_of(index: int, bits: int, full_range: bool) -> tuple[float, float]:
+    """(code of level 0, codes per level 1) of luma (index 0) or chroma."""
+    unit = 1 << (bits - 8)
+    if full_range:
+        top = (1 << bits) - 1
+        return (0.0, float(top)) if index == 0 else (128.0 * unit, float(top))
+    return (16.0 * unit, 219.0 * unit) if index == 0 else (128.0 * unit, 224.0 * unit)
+
+
+def _cell_means(frame: av.VideoFrame, index: int, columns: int, rows: int) -> npt.NDArray[np.float64]:
+    """The mean level of the middle of each cell of one plane, as (rows, columns)."""
+    plane: Any = frame.planes[index]
+    bits = frame.format.components[index].bits
+    data: npt.NDArray[Any] = np.frombuffer(plane, np.uint8 if bits == 8 else np.dtype("<u2"))
+    data = data[: data.size // plane.height * plane.height].reshape(plane.height, -1)
+    full = frame.color_range == 2 or frame.format.name.startswith("yuvj")
+    low, span = _range_of(index, bits, full)
+    means = np.empty((rows, columns))
+    for row in range(rows):
+        top, bottom = _middle(row, rows, plane.height)
+        for column in range(columns):
+            left, right = _middle(column, columns, plane.width)
+            means[row, column] = data[top:bottom, left:right].mean()
+    return (means - low) / span
+
+
+def _middle(cell: int, cells: int, length: int) -> tuple[int, int]:
+    first = round((cell + 0.3) * length / cells)
+    return first, max(first + 1, round((cell + 0.7) * length / cells))
+
+
+def _planar(frame: av.VideoFrame) -> av.VideoFrame:
+    name = frame.format.name
+    if name.startswith(("yuv4", "yuvj4")) and not name.endswith("be"):
+        return frame
+    return frame.reformat(format="yuv444p")
+
+
+def see(frame: av.VideoFrame) -> Seen:
+    """Read a frame: its number, how it is turned, and its levels."""
+    frame = _planar(frame)
+    grids: dict[bool, npt.NDArray[np.float64]] = {}
+    for name, (transpose, rows, columns) in ORIENTATIONS.items():
+        if transpose not in grids:
+            grids[transpose] = _cell_means(frame, 0, *((ROWS, COLUMNS) if transpose else (COLUMNS, ROWS)))
+        luma = _upright(grids[transpose], transpose, rows, columns)
+        number = _decode(luma)
+        if number is None:
+            continue
+        chroma = [
+            _upright(
+                _cell_means(frame, i, *((ROWS, COLUMNS) if transpose else (COLUMNS, ROWS))), transpose, rows, columns
+            )
+            for i in (1, 2)
+        ]
+        colours = tuple((float(luma[c]), float(chroma[0][c]), float(chroma[1][c])) for c in _COLOUR_CELLS)
+        return Seen(number, name, float(luma[_BLACK_CELL]), float(luma[_WHITE_CELL]), colours)
+    return Seen(None)
+
+
+def read_number(frame: av.VideoFrame) -> int | None:
+    """The number that a frame shows in any orientation, None where it shows none."""
+    return see(frame).number
+
+
+def _upright(grid: npt.NDArray[np.float64], transpose: bool, rows: bool, columns: bool) -> npt.NDArray[np.float64]:
+    if transpose:
+        grid = grid.T
+    if columns:
+        grid = grid[:, ::-1]
+    if rows:
+        grid = grid[::-1]
+    return np.asarray(grid).reshape(-1)
+
+
+def _decode(luma: npt.NDArray[np.float64]) -> int | None:
+    white, black = luma[_WHITE_CELL], luma[_BLACK_CELL]
+    contrast = white - black
+    if contrast < 0.15:
+        return None
+    values = (luma[list(_DATA_CELLS)] - black) / contrast
+    # A bit in the middle third belongs to two pictures that were blended: such a frame has no number.
+    if np.any(np.abs(values - 0.5) < 0.17):
+        return None
+    word = 0
+    for bit in values > 0.5:
+        word = word << 1 | int(bit)
+    number = word >> 16
+    return number if word & 0xFFFF == _check_word(number) else None
