@@ -311,7 +311,7 @@ class NoMediaInRange(RecordingError):
 class UnsupportedMedia(RecordingError):
     code = "unsupported_media"
     title = "Unsupported media"
-    default_hint = "Convert the recording to a supported format and codec; see Recordings and profiles in the documents."
+    default_hint = "Convert the recording to a supported format and codec; the documents list them."
 
 
 class DecoderCrashed(RecordingError):
@@ -388,7 +388,9 @@ class VerificationFailed(EngineError):
     code = "verification_failed"
     title = "Verification failed"
     retryable = True
-    default_hint = "The clip that was made is not the clip that was planned; nothing was published. Retry, then report it."
+    default_hint = (
+        "The clip that was made is not the one that was planned; nothing was published. Retry, then report it."
+    )
 
 
 class Timeout(EngineError):

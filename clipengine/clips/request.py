@@ -31,7 +31,7 @@ class ClipRequest:
 
 
 def check_label(label: str) -> str:
-    """The label as it is. Raises InvalidLabel where it is empty, too long, or has control characters or lone surrogates."""
+    """The label as it is. Raises InvalidLabel: empty, too long, with control characters or lone surrogates."""
     if not label.strip():
         raise InvalidLabel("label is empty")
     if len(label) > MAX_LABEL_CHARACTERS:

@@ -14,6 +14,7 @@ from typing import Any
 
 import av
 from av.audio.stream import AudioStream
+from av.codec.context import CodecContext
 from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Discard, Disposition, Stream
@@ -22,23 +23,24 @@ from av.video.stream import VideoStream
 from clipengine.errors import ClipEngineError, RecordingTruncated, RecordingUnreadable, UnsupportedMedia
 from clipengine.media.source import MediaReader
 
+# fmt: off
 FORMATS = (
-    "mov mp4 matroska webm mpegts mpeg mpegvideo avi flv asf mxf gxf ivf ogg mp3 aac flac wav w64 aiff caf amr ac3 eac3"
-).split()
-VIDEO_CODECS = frozenset(
-    (
-        "h264 hevc vp8 vp9 av1 mpeg1video mpeg2video mpeg4 msmpeg4v2 msmpeg4v3 h263 h263p flv1 mjpeg prores dnxhd "
-        "theora dvvideo wmv1 wmv2 wmv3 vc1 rawvideo png qtrle cinepak svq3 ffv1 huffyuv"
-    ).split()
+    "mov", "mp4", "matroska", "webm", "mpegts", "mpeg", "mpegvideo", "avi", "flv", "asf", "mxf", "gxf", "ivf",
+    "ogg", "mp3", "aac", "flac", "wav", "w64", "aiff", "caf", "amr", "ac3", "eac3",
 )
-AUDIO_CODECS = frozenset(
-    (
-        "aac aac_latm mp3 mp2 mp1 opus vorbis flac alac ac3 eac3 dts truehd amr_nb amr_wb wmav1 wmav2 wmapro speex "
-        "adpcm_ima_wav adpcm_ima_qt adpcm_ms gsm gsm_ms nellymoser"
-    ).split()
-)
-# Names of decoders, which may differ from the names of codecs; the decoder's own allow-list takes these.
-_DECODERS = sorted(VIDEO_CODECS | AUDIO_CODECS | {"libdav1d", "libopus", "libvorbis", "mp3float", "mp2float", "amrnb", "amrwb"})
+VIDEO_CODECS = frozenset((
+    "h264", "hevc", "vp8", "vp9", "av1", "mpeg1video", "mpeg2video", "mpeg4", "msmpeg4v2", "msmpeg4v3", "h263",
+    "h263p", "flv1", "mjpeg", "prores", "dnxhd", "theora", "dvvideo", "wmv1", "wmv2", "wmv3", "vc1", "rawvideo",
+    "png", "qtrle", "cinepak", "svq3", "ffv1", "huffyuv",
+))
+AUDIO_CODECS = frozenset((
+    "aac", "aac_latm", "mp3", "mp2", "mp1", "opus", "vorbis", "flac", "alac", "ac3", "eac3", "dts", "truehd",
+    "amr_nb", "amr_wb", "wmav1", "wmav2", "wmapro", "speex", "adpcm_ima_wav", "adpcm_ima_qt", "adpcm_ms", "gsm",
+    "gsm_ms", "nellymoser",
+))
+# Decoders whose names are not their codecs' names; the decoder's own allow-list takes these.
+_MORE_DECODERS = {"libdav1d", "libopus", "libvorbis", "mp3float", "mp2float", "amrnb", "amrwb", "msmpeg4"}
+# fmt: on
 MAX_PIXELS = 8192 * 4352
 MAX_STREAMS = 64
 _MAX_DAMAGED_PLACES = 100  # in a row
@@ -64,7 +66,7 @@ def open_recording(reader: MediaReader) -> Iterator[InputContainer]:
                 container_options={
                     "format_whitelist": ",".join(FORMATS),
                     "protocol_whitelist": "none",
-                    "codec_whitelist": ",".join(_DECODERS),
+                    "codec_whitelist": ",".join(sorted(VIDEO_CODECS | AUDIO_CODECS | _MORE_DECODERS)),
                     "probesize": str(_PROBE_BYTES),
                     "analyzeduration": "10000000",
                     "max_streams": "1000",
@@ -93,7 +95,8 @@ def _unreadable(reader: MediaReader) -> ClipEngineError:
 def _is_cut_off(reader: MediaReader) -> bool:
     """Whether an ISO file ends inside its media or its index (top-level boxes: ISO/IEC 14496-12, section 4.2)."""
     size = reader.seek(0, os.SEEK_END)
-    offset, seen = 0, []
+    offset = 0
+    seen: list[bytes] = []
     while offset + 8 <= size and len(seen) < 1000:
         reader.seek(offset)
         header = reader.read(16)
@@ -154,8 +157,8 @@ def audio_streams(container: InputContainer) -> list[AudioStream]:
 
 def codec_name(stream: Stream) -> str:
     """The codec's name as FFmpeg's descriptors write it (`av1`, not `libdav1d`)."""
-    context = stream.codec_context
-    if context is None:
+    context: CodecContext | None = stream.codec_context
+    if context is None:  # no decoder is built in for it
         return "unknown"
     return str(getattr(context.codec, "canonical_name", context.name))
 

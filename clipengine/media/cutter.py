@@ -209,7 +209,7 @@ class _Making:
         if self._first_picture_time is None:
             self._first_picture_time = picture.time
         self._writer.write_frame(frame, picture.time, duration)
-        self._on_progress("encoding", float(min(1, self._writer.seconds / self.length)))
+        self._on_progress("encoding", min(1.0, float(self._writer.seconds / self.length)))
 
     def _hear(self, sound: Sound) -> None:
         track = self.tracks.get(sound.index)
@@ -218,7 +218,7 @@ class _Making:
         for frame in track.feed(sound.frame, sound.time):
             self._writer.write_sound(self._numbers[sound.index], frame)
         if not self.has_picture:
-            self._on_progress("encoding", float(min(1, self._writer.seconds / self.length)))
+            self._on_progress("encoding", min(1.0, float(self._writer.seconds / self.length)))
 
     def expected(self) -> Expected:
         """What the file must turn out to hold."""
@@ -240,4 +240,3 @@ class _Making:
         for number, track in enumerate(self.tracks.values()):
             if track.filled:
                 yield f"audio track {number}: gaps of {track.filled / track.rate:.3f} s were filled with silence"
-

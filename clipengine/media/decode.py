@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TypeVar
@@ -18,7 +18,7 @@ from av.codec.context import ThreadType
 
 from clipengine.clips.plan import CutRange, FrameSelector
 from clipengine.media.container import MAX_PIXELS
-from clipengine.media.landing import STEPS_BACK, Landing, Placed
+from clipengine.media.landing import Landing, Placed
 
 _SMALLEST_STEP = Fraction(1, 90_000)
 _QUEUED_FRAMES = 12
@@ -68,7 +68,7 @@ class ClipDecoder:
         self.damaged_packets = 0
         self.last_time: Fraction | None = None  # recording time of the last frame that was decoded
 
-    def events(self) -> Iterator[Event]:
+    def events(self) -> Generator[Event]:
         step = 0
         while True:
             step = self._landing.land(step)
@@ -197,7 +197,7 @@ class ClipDecoder:
                 yield Sound(stream.index, time, frame)
 
 
-def in_thread(produce: Callable[[], Iterator[Item]]) -> Iterator[Item]:
+def in_thread(produce: Callable[[], Generator[Item]]) -> Generator[Item]:
     """Run a generator in a thread of its own, a bounded number of items ahead. Its error is raised here.
 
     When the consumer stops early, the producer is told at its next item and the thread is joined.
@@ -219,7 +219,7 @@ def in_thread(produce: Callable[[], Iterator[Item]]) -> Iterator[Item]:
             source = produce()
             for item in source:
                 if not put((True, item)):
-                    source.close()  # type: ignore[attr-defined]
+                    source.close()
                     return
             put((False, None))
         except BaseException as error:  # handed to the consumer, whatever it is

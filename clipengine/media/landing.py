@@ -193,4 +193,3 @@ class Landing:
                 yield Placed(packet, time, dts)
             if not open_streams or dts >= end + _SLACK_SECONDS:
                 return
-

@@ -6,6 +6,8 @@ The matrix is 3x3 in 16.16 (the last column 2.30) fixed point, from the track he
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterable
+from typing import Any, cast
 
 import av
 
@@ -40,7 +42,7 @@ def rotation_of(frame: av.VideoFrame) -> int:
 
 
 def _signs(frame: av.VideoFrame) -> tuple[int, int, int, int]:
-    for data in frame.side_data:
+    for data in cast(Iterable[Any], frame.side_data):
         if data.type.name == "DISPLAYMATRIX":
             matrix = struct.unpack("9i", bytes(data)[:36])
             size = max(abs(matrix[0]), abs(matrix[1]), 1)

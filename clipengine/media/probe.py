@@ -95,9 +95,7 @@ def _refuse_cut_off(streams: list[Stream], size: int) -> None:
 class _Head:
     """The first seconds of every stream: where the timeline begins, and the first frame of the picture."""
 
-    def __init__(
-        self, demuxer: Iterator[Packet[Any]], video: VideoStream | None, audio: Sequence[AudioStream]
-    ) -> None:
+    def __init__(self, demuxer: Iterator[Packet[Any]], video: VideoStream | None, audio: Sequence[AudioStream]) -> None:
         self.packets: list[Packet[Any]] = []
         self.frame: av.VideoFrame | None = None
         self.demuxer = demuxer
@@ -136,6 +134,7 @@ class _Head:
                 raise RecordingUnreadable("no picture of the recording can be decoded: it is damaged or encrypted")
 
     def _first_frame(self, packet: Packet[Any]) -> None:
+        frames: list[Any]
         try:
             frames = packet.decode()
         except av.FFmpegError:
@@ -174,7 +173,7 @@ class _Distances:
         found: list[Fraction] = []
         for run in self._runs:
             times = sorted(set(run))
-            found += [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
+            found += [later - earlier for earlier, later in itertools.pairwise(times)]
         return found
 
 
@@ -256,7 +255,7 @@ def _audio_facts(stream: AudioStream) -> AudioFacts:
         codec=codec_name(stream),
         channels=stream.codec_context.layout.nb_channels,
         sample_rate=stream.codec_context.sample_rate,
-        language=stream.language,
+        language=None if stream.language == "und" else stream.language,
     )
 
 

@@ -1,4 +1,4 @@
-"""The bytes of a recording, as the demuxer reads them: ranged reads behind a file object; nothing is downloaded whole."""
+"""The bytes of a recording as the demuxer reads them: ranged reads behind a file object, never the whole of it."""
 
 from __future__ import annotations
 

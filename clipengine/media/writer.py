@@ -188,7 +188,9 @@ class ClipWriter:
     def finish(self) -> None:
         """Flush the encoders and write the index. The file is whole and on disk afterwards."""
         with self._errors():
-            for stream in [*([self._video] if self._video else []), *self._audio]:
+            if self._video is not None:
+                self._mux(self._video.encode(None))
+            for stream in self._audio:
                 self._mux(stream.encode(None))
             self._container.close()
             os.fsync(self._file._descriptor)

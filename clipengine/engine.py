@@ -1,0 +1,296 @@
+"""The composition root: builds every part from the settings, wires them, starts and stops them.
+
+Nothing else knows the whole. `Engine` is what `serve` runs; `cut_once` is one cut without server and ledger.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+from clipengine.clips.clip import ClipResult
+from clipengine.clips.facts import SourceFacts
+from clipengine.clips.request import check_range
+from clipengine.errors import ClipEngineError, InvalidTimeRange, SettingsError, UnknownProfile
+from clipengine.ids import new_id
+from clipengine.ledger.ledger import Ledger
+from clipengine.settings import Settings
+from clipengine.stores.base import Store
+from clipengine.stores.build import build_store
+from clipengine.stores.folder import FolderStore
+from clipengine.timecode import now_ms
+from clipengine.webhooks.send import Sender
+from clipengine.work.chores import Prober, Remover
+from clipengine.work.deliveries import DeliveryWorker
+from clipengine.work.encoder import EncoderPool, Message
+from clipengine.work.lock import FolderLock
+from clipengine.work.queue import WorkQueue
+from clipengine.work.runner import ClipRunner, clip_result, cut_job
+from clipengine.work.scratch import Scratch
+from clipengine.work.sweep import Sweep
+
+log = logging.getLogger(__name__)
+
+_CHORE_WORKERS = 4
+_STORE_CHECK_SECONDS = 30
+_DISK_FLOOR_BYTES = 512 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Check:
+    """One line of `/readyz`."""
+
+    name: str
+    ok: bool
+    detail: str
+
+
+class Engine:
+    """All parts of one running engine. Every method may be called from any thread."""
+
+    def __init__(self, settings: Settings, ledger: Ledger, store: Store, lock: FolderLock) -> None:
+        self.settings = settings
+        self.ledger = ledger
+        self.store = store
+        self.instance_id = new_id("inst")
+        self._lock = lock
+        encoding, webhooks = settings.encoding, settings.webhooks
+        self._scratch = Scratch(settings.data.folder / "scratch")
+        self._encoders = EncoderPool()
+        self._runner = ClipRunner(settings, ledger, store, self._encoders, self._scratch, owner=self.instance_id)
+        self._prober = Prober(
+            ledger,
+            store,
+            self._encoders,
+            owner=self.instance_id,
+            places=min(encoding.workers, _CHORE_WORKERS - 2),
+            nice=encoding.nice,
+            stall_seconds=encoding.stall_seconds,
+        )
+        self._remover = Remover(ledger, store)
+        self._deliveries = DeliveryWorker(
+            ledger,
+            Sender(webhooks.allow_cidrs, webhooks.timeout_seconds, own_port=settings.server.port or None),
+            owner=self.instance_id,
+            trusted_urls=[endpoint.url for endpoint in webhooks.endpoints],
+        )
+        self._clips = WorkQueue("clips", encoding.workers, lambda id: self._cut_what_waits())
+        self._chores = WorkQueue("chores", _CHORE_WORKERS, self._do_chore)
+        self._sweep = Sweep(self._nudge_what_waits, self._tidy)
+        self._store_checked: tuple[float, Check] | None = None
+        self._started = False
+
+    @classmethod
+    def build(cls, settings: Settings) -> Engine:
+        """Take the data folder and build every part. Raises StartupError and its kinds; nothing is left open then."""
+        settings.data.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        lock = FolderLock(settings.data.folder)
+        lock.acquire()
+        try:
+            store = build_store(
+                settings.storage, folder=settings.store_folder, journal=settings.data.folder / "uploads"
+            )
+            ledger = Ledger.open(
+                settings.ledger_file,
+                key_prefix=settings.auth.key_prefix,
+                organisation_id=settings.server.organisation_id,
+                max_queued=settings.limits.max_queued_clips,
+            )
+            try:
+                return cls(settings, ledger, store, lock)
+            except BaseException:
+                ledger.close()
+                raise
+        except BaseException:
+            lock.release()
+            raise
+
+    def start(self) -> None:
+        """Put right what a killed engine left behind, then work."""
+        self._started = True
+        self._scratch.wipe()
+        self.ledger.endpoints.sync_settings(
+            [(each.url, each.secret.get_secret_value(), each.events) for each in self.settings.webhooks.endpoints]
+        )
+        orphans = self.ledger.clips.requeue_orphans(self.instance_id)
+        orphans += self.ledger.recordings.release_orphans(self.instance_id)
+        self._deliveries.recover()
+        if orphans:
+            log.info("%d jobs of an engine that was killed are queued again", orphans)
+        self.ledger.on_change(self._changed)
+        self._encoders.warm_up()
+        self._clips.start()
+        self._chores.start()
+        self._sweep.start()
+        self._nudge_what_waits()
+
+    def stop(self, timeout: float) -> None:
+        """Stop within about `timeout` seconds: running clips go back into the queue, nothing is lost."""
+        deadline = time.monotonic() + timeout
+        self._runner.stop()
+        self._prober.stop()
+        if self._started:
+            self._sweep.stop(0.5)
+            self._deliveries.stop(max(0.1, min(1.0, deadline - time.monotonic())))
+            self._clips.stop(max(0.1, deadline - time.monotonic()))
+            self._chores.stop(max(0.1, deadline - time.monotonic()))
+        self._encoders.close()
+        self.ledger.close()
+        self._lock.release()
+
+    # ---- what the API asks for
+
+    def wake_clips(self) -> None:
+        self._clips.nudge("")
+
+    def wake_chores(self) -> None:
+        for chore in ("probe", "remove", "deliver"):
+            self._chores.nudge(chore)
+
+    def abandon(self, clip_id: str) -> None:
+        """Stop working on a clip that was cancelled or deleted."""
+        self._runner.abandon(clip_id)
+
+    def health(self) -> list[Check]:
+        return [self._database_check(), self._workers_check(), self._store_check(), self._disk_check()]
+
+    # ---- what the queues do
+
+    def _cut_what_waits(self) -> None:
+        while self._runner.run_next():
+            pass
+
+    def _do_chore(self, name: str) -> None:
+        if name == "probe":
+            self._prober.run_due()
+        elif name == "remove":
+            self._remover.run_due()
+        elif name == "deliver":
+            self._deliveries.run_due()
+
+    def _changed(self, kind: str, id: str) -> None:
+        """After each commit: nudge what has something to do now."""
+        if kind == "delivery":
+            self._chores.nudge("deliver")
+        elif kind == "removal":
+            self._chores.nudge("remove")
+
+    def _nudge_what_waits(self) -> None:
+        """The sweep: idempotent, cheap when nothing waits, and enough by itself when every nudge was lost."""
+        if not self._clips.pending() and self.ledger.clips.counts()["queued"]:
+            for _ in range(self.settings.encoding.workers):
+                self._clips.nudge("")
+        if not self._chores.pending():
+            self._chores.nudge("probe")
+            if self.ledger.removals.due(limit=1):
+                self._chores.nudge("remove")
+            due = self._deliveries.next_due()
+            if due is not None and due <= now_ms():
+                self._chores.nudge("deliver")
+        self._clips.alive()
+        self._chores.alive()
+
+    def _tidy(self) -> None:
+        self.ledger.idempotency.purge()
+        aborted = self.store.sweep_uploads()
+        if aborted:
+            log.info("%d uploads that were left half done were aborted", aborted)
+
+    # ---- health
+
+    def _database_check(self) -> Check:
+        try:
+            self.ledger.check_writable()
+        except ClipEngineError as error:
+            return Check("database", False, error.message)
+        return Check("database", True, "writable")
+
+    def _workers_check(self) -> Check:
+        alive = self._sweep.alive() and self._clips.alive() and self._chores.alive()
+        return Check("workers", alive, "alive" if alive else "a worker thread has died; it is being replaced")
+
+    def _store_check(self) -> Check:
+        """Asked of the store at most twice a minute: probes come often, and the store may be slow."""
+        known = self._store_checked
+        if known is not None and time.monotonic() - known[0] < _STORE_CHECK_SECONDS:
+            return known[1]
+        try:
+            self.store.check()
+            check = Check("store", True, "reachable")
+        except ClipEngineError as error:
+            check = Check("store", False, error.message)
+        self._store_checked = (time.monotonic(), check)
+        return check
+
+    def _disk_check(self) -> Check:
+        free = shutil.disk_usage(self.settings.data.folder).free
+        return Check("disk", free > _DISK_FLOOR_BYTES, f"{free // 1_000_000} MB free")
+
+
+def cut_once(
+    settings: Settings,
+    source: str,
+    output: Path,
+    *,
+    start: Fraction,
+    end: Fraction,
+    profile: str,
+    on_progress: Callable[[float], None],
+) -> ClipResult:
+    """Cut one clip out of a file or an object (`s3://bucket/key`), without server and ledger.
+
+    `output` appears when the clip is whole and verified; it is written beside itself and renamed. `on_progress` gets
+    the part that is encoded, 0 to 1. Raises the same errors as a clip of the API ends with.
+    """
+    if profile not in settings.profiles:
+        raise UnknownProfile(f"there is no profile {profile!r} in the settings")
+    store, key = _locate(settings, source)
+
+    def watch(message: Message | None, idle_seconds: float) -> None:
+        if message is not None:
+            on_progress(message["part"])
+
+    pool = EncoderPool()
+    descriptor, temporary = tempfile.mkstemp(prefix=f".{output.name[:100]}.", dir=output.parent)
+    try:
+        with closing(store.open(key)) as reader, open(descriptor, "r+b") as scratch:
+            probed, _ = pool.take().run({"job": "probe"}, reader=reader, watch=lambda message, idle: None)
+            facts = SourceFacts.model_validate(probed["facts"])
+            if start >= facts.duration:
+                raise InvalidTimeRange(
+                    f"--start {float(start):g} lies past the recording's end at {float(facts.duration):g} s"
+                )
+            check_range(float(start), float(end), duration=float(facts.duration), shortest=0, longest=float("inf"))
+            job = cut_job(settings, facts, profile, start=start, end=end, poster=False)
+            message, _ = pool.take().run(job, reader=reader, output=scratch.fileno(), watch=watch)
+            scratch.seek(0)
+            sha256 = hashlib.file_digest(scratch, "sha256").hexdigest()
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(temporary, 0o666 & ~umask)
+        os.replace(temporary, output)
+        return clip_result(message["cut"], sha256=sha256, poster_path=None)
+    finally:
+        pool.close()
+        Path(temporary).unlink(missing_ok=True)
+
+
+def _locate(settings: Settings, source: str) -> tuple[Store, str]:
+    """The store and the key that a source on the command line names."""
+    if source.startswith("s3://"):
+        bucket, _, key = source.removeprefix("s3://").partition("/")
+        if settings.storage.kind != "s3":
+            raise SettingsError('an s3:// source needs storage.kind = "s3" in the settings')
+        storage = settings.storage.model_copy(update={"bucket": bucket, "prefix": ""})
+        return build_store(storage, folder=Path("/nonexistent"), journal=Path(tempfile.gettempdir())), key
+    path = Path(source).resolve()
+    return FolderStore(path.parent, ""), path.name

@@ -1,0 +1,146 @@
+"""The encoder child's main: `python -I -m clipengine.media.child CONTROL RANGES`, started by `work.encoder`.
+
+It imports everything, says that it is ready, takes one job, does it and ends. It gets the recording and the scratch
+file as descriptors, or asks its parent for byte ranges; it knows no path, no address and no secret. When its parent
+goes away it ends at once.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import socket
+import sys
+import threading
+import time
+import traceback
+from fractions import Fraction
+from typing import Any
+
+from clipengine.clips.facts import SourceFacts
+from clipengine.clips.profiles import Profile
+from clipengine.errors import ClipEngineError, Internal, UnsupportedMedia
+from clipengine.media.cutter import CutStep, cut_clip
+from clipengine.media.probe import probe
+from clipengine.media.source import ByteSource, DescriptorSource
+from clipengine.media.wire import Channel, error_from
+
+_REPORT_SECONDS = 0.2
+
+
+class RangeSource:
+    """A recording whose bytes the parent hands over, range by range."""
+
+    def __init__(self, channel: Channel, size: int) -> None:
+        self._channel = channel
+        self._asking = threading.Lock()
+        self.size = size
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        with self._asking:
+            self._channel.send({"offset": offset, "length": length})
+            answer = self._channel.receive()
+        if answer is None:
+            os._exit(1)
+        message, data = answer
+        if "error" in message:
+            raise error_from(message["error"])
+        return data
+
+
+class _Heard:
+    """A source that tells the parent, at most once a second, that the recording is still being read."""
+
+    def __init__(self, source: ByteSource, channel: Channel) -> None:
+        self._source = source
+        self._channel = channel
+        self._told = time.monotonic()
+        self.size = source.size
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        data = self._source.read_at(offset, length)
+        if time.monotonic() - self._told >= 1:
+            self._told = time.monotonic()
+            self._channel.send({"type": "alive"})
+        return data
+
+
+class _Progress:
+    """Reports to the parent, at most five times a second, and at each new step."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self._step: CutStep | None = None
+        self._reported = 0.0
+
+    def __call__(self, step: CutStep, part: float) -> None:
+        now = time.monotonic()
+        if step != self._step or now - self._reported >= _REPORT_SECONDS:
+            self._step, self._reported = step, now
+            self._channel.send({"type": "progress", "step": step, "part": round(part, 4)})
+
+
+def _probe(source: ByteSource) -> tuple[dict[str, Any], bytes]:
+    facts, bytes_read = probe(source)
+    return {"type": "result", "facts": facts.model_dump(mode="json"), "bytes_read": bytes_read}, b""
+
+
+def _cut(job: dict[str, Any], source: ByteSource, output: int, progress: _Progress) -> tuple[dict[str, Any], bytes]:
+    cut = cut_clip(
+        source,
+        SourceFacts.model_validate(job["facts"]),
+        Profile.model_validate(job["profile"]),
+        start=Fraction(job["start"]),
+        end=Fraction(job["end"]),
+        output=output,
+        threads=job["threads"],
+        poster=job["poster"],
+        on_progress=progress,
+    )
+    fields = {name: value for name, value in vars(cut).items() if name != "poster"}
+    fields |= {"actual_start": str(cut.actual_start), "actual_end": str(cut.actual_end)}
+    return {"type": "result", "cut": fields}, cut.poster or b""
+
+
+def _do(job: dict[str, Any], descriptors: list[int], ranges: Channel, control: Channel) -> tuple[dict[str, Any], bytes]:
+    given = iter(descriptors)
+    source: ByteSource = (
+        DescriptorSource(next(given)) if job["source"] == "descriptor" else RangeSource(ranges, job["size"])
+    )
+    heard = _Heard(source, control)
+    if job["job"] == "probe":
+        return _probe(heard)
+    return _cut(job, heard, next(given), _Progress(control))
+
+
+def main() -> None:
+    control, ranges = (Channel(socket.socket(fileno=int(number))) for number in sys.argv[1:3])
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    control.send({"type": "ready"})
+    received = control.receive()
+    if received is None:
+        return
+    job, _ = received
+    os.nice(job.get("nice", 0))
+    threading.Thread(target=_end_with_parent, args=(control,), daemon=True).start()
+    try:
+        message, blob = _do(job, control.descriptors, ranges, control)
+    except ClipEngineError as error:
+        message, blob = {"type": "error", "error": error.to_object()}, b""
+    except MemoryError:
+        failure: ClipEngineError = UnsupportedMedia("the recording needs more memory than a clip may use")
+        message, blob = {"type": "error", "error": failure.to_object()}, b""
+    except Exception as error:
+        failure = Internal(f"{type(error).__name__} in the encoder")
+        message, blob = {"type": "error", "error": failure.to_object(), "trace": traceback.format_exc()[-4000:]}, b""
+    control.send(message, blob)
+    os._exit(0)  # nothing is left to do; what is in memory goes with the process
+
+
+def _end_with_parent(control: Channel) -> None:
+    control.receive()
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    main()

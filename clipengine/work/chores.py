@@ -1,0 +1,153 @@
+"""Chores: what has to be done beside cutting, each from rows of the ledger, so that a lost nudge loses nothing.
+
+Probing recordings, and removing objects that nobody wants any more. Webhook deliveries have a module of their own.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from contextlib import closing
+
+from clipengine.clips.clip import Recording
+from clipengine.clips.facts import SourceFacts
+from clipengine.errors import (
+    ClipEngineError,
+    DecoderCrashed,
+    Internal,
+    ObjectChanged,
+    ObjectMissing,
+    RecordingMissing,
+    StorageError,
+    StorageUnavailable,
+    Timeout,
+)
+from clipengine.ledger.ledger import Ledger
+from clipengine.stores.base import Store
+from clipengine.work.encoder import EncoderPool, EncoderProcess, Message
+
+log = logging.getLogger(__name__)
+
+_MAX_PROBE_CRASHES = 3
+_PROBE_AGAIN_MS = 10_000
+_REMOVE_AGAIN_MS = 30_000
+
+
+class _Stopping(Exception):
+    """The engine stops: the probe goes back, as if it had not begun."""
+
+
+class Prober:
+    """Probes recordings, at most `places` at once; `run_due` returns when none waits or all places are taken."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        store: Store,
+        encoders: EncoderPool,
+        *,
+        owner: str,
+        places: int,
+        nice: int,
+        stall_seconds: float,
+    ) -> None:
+        self._ledger = ledger
+        self._store = store
+        self._encoders = encoders
+        self._owner = owner
+        self._places = threading.Semaphore(places)
+        self._nice = nice
+        self._stall_seconds = stall_seconds
+        self._stopping = threading.Event()
+        self._lock = threading.Lock()
+        self._children: set[EncoderProcess] = set()
+
+    def run_due(self) -> None:
+        while not self._stopping.is_set() and self._places.acquire(blocking=False):
+            try:
+                recording = self._ledger.recordings.claim_probe(self._owner)
+                if recording is None:
+                    return
+                self._probe(recording)
+            finally:
+                self._places.release()
+
+    def stop(self) -> None:
+        self._stopping.set()
+        with self._lock:
+            for child in self._children:
+                child.kill()
+
+    def _probe(self, recording: Recording) -> None:
+        id = recording.recording_id
+        recordings = self._ledger.recordings
+        try:
+            facts, etag, size = self._find_facts(recording)
+        except _Stopping:
+            recordings.probe_later(id, delay_ms=0)
+        except ObjectMissing as error:
+            recordings.probe_failed(id, RecordingMissing(error.message))
+        except (StorageUnavailable, ObjectChanged) as error:
+            log.warning("recording %s: %s; the probe is tried again", id, error.message)
+            recordings.probe_later(id, delay_ms=_PROBE_AGAIN_MS)
+        except DecoderCrashed as error:
+            if recordings.probe_attempts(id) < _MAX_PROBE_CRASHES:
+                recordings.probe_later(id, delay_ms=_PROBE_AGAIN_MS)
+            else:
+                recordings.probe_failed(id, error)
+        except ClipEngineError as error:
+            log.warning("recording %s: failed with %s: %s", id, error.code, error.message)
+            recordings.probe_failed(id, error)
+        except Exception as error:  # a job ends here, whatever happened to it
+            log.exception("recording %s: the probe failed", id)
+            recordings.probe_failed(id, Internal(f"{type(error).__name__} while the recording was probed"))
+        else:
+            recordings.probe_complete(id, facts, etag=etag, size=size)
+            log.info("recording %s: complete, %.3f s", id, float(facts.duration))
+
+    def _find_facts(self, recording: Recording) -> tuple[SourceFacts, str, int]:
+        with closing(self._store.open(recording.bucket_path)) as reader:
+            child = self._encoders.take()
+            with self._lock:
+                self._children.add(child)
+            try:
+                result, _ = child.run({"job": "probe", "nice": self._nice}, reader=reader, watch=self._watch)
+            except DecoderCrashed:
+                self._watch(None, 0.0)
+                raise
+            finally:
+                with self._lock:
+                    self._children.discard(child)
+            return SourceFacts.model_validate(result["facts"]), reader.info.etag, reader.info.size
+
+    def _watch(self, message: Message | None, idle_seconds: float) -> None:
+        if self._stopping.is_set():
+            raise _Stopping
+        if idle_seconds > self._stall_seconds:
+            raise Timeout(f"reading the recording made no progress for {self._stall_seconds:g} s")
+
+
+class Remover:
+    """Deletes objects that the ledger lists as unwanted."""
+
+    def __init__(self, ledger: Ledger, store: Store) -> None:
+        self._ledger = ledger
+        self._store = store
+        self._alone = threading.Lock()
+
+    def run_due(self) -> None:
+        if not self._alone.acquire(blocking=False):
+            return
+        try:
+            for removal in self._ledger.removals.due():
+                if not self._ledger.removals.wanted(removal.id):
+                    continue
+                try:
+                    self._store.delete(removal.key)
+                except StorageError as error:
+                    log.warning("object %s cannot be removed yet: %s", removal.key, error.message)
+                    self._ledger.removals.later(removal.id, _REMOVE_AGAIN_MS)
+                else:
+                    self._ledger.removals.done(removal.id)
+        finally:
+            self._alone.release()
