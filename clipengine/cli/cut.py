@@ -11,7 +11,7 @@ from clipengine.cli import output
 from clipengine.cli.options import config_option, end_option, json_option, settings_of, start_option
 from clipengine.clips.clip import ClipResult
 from clipengine.engine import cut_once
-from clipengine.errors import UnknownProfile
+from clipengine.errors import ObjectMissing, RecordingMissing, UnknownProfile
 from clipengine.timecode import format_time
 
 
@@ -39,8 +39,11 @@ def cut(
     if profile not in settings.profiles:
         known = ", ".join(sorted(settings.profiles))
         raise UnknownProfile(f"there is no profile {profile!r}; the settings have {known}")
-    with output.progress("cutting") as on_progress:
-        result = cut_once(settings, source, target, start=start, end=end, profile=profile, on_progress=on_progress)
+    try:
+        with output.progress("cutting") as on_progress:
+            result = cut_once(settings, source, target, start=start, end=end, profile=profile, on_progress=on_progress)
+    except ObjectMissing:
+        raise RecordingMissing(f"{source} does not exist", hint="Check its name, or the bucket and the key.") from None
     if as_json:
         output.show_json({"output": str(target), **vars(result)})
     else:

@@ -1,0 +1,117 @@
+"""`clipengine cut`: one clip without a server, its words on the terminal and its exit codes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import pty
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.support.server import COMMAND, clean_environ, run_command
+
+
+def test_a_clip_is_cut_and_described(film: Path, tmp_path: Path) -> None:
+    target = tmp_path / "clip.mp4"
+    done = run_command("cut", str(film), str(target), "--start", "2", "--end", "0:04.5", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    described = re.fullmatch(
+        r"(.+): 0:02\.000 to 0:04\.500, 2\.500 s, (\d+) frames, 640x360 h264, aac, .+\n", done.stdout
+    )
+    assert described is not None
+    assert (described[1], int(described[2])) == (str(target), 63)  # the frames that begin at 2.00, 2.04 … 4.48
+    assert [path.name for path in tmp_path.iterdir()] == ["clip.mp4"]
+
+
+def test_json_is_the_result_and_true(film: Path, tmp_path: Path) -> None:
+    target = tmp_path / "clip.mp4"
+    done = run_command("cut", str(film), str(target), "--start", "1", "--end", "3", "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert result["output"] == str(target)
+    assert (result["actual_start_seconds"], result["actual_end_seconds"], result["frames"]) == (1.0, 3.0, 50)
+    assert result["size_bytes"] == target.stat().st_size
+    assert result["sha256"] == hashlib.sha256(target.read_bytes()).hexdigest()
+
+
+def test_a_profile_of_the_settings(film: Path, tmp_path: Path) -> None:
+    (tmp_path / "clipengine.toml").write_text('[profiles.sound]\ncontainer = "m4a"\nvideo = "none"\n')
+    target = tmp_path / "clip.m4a"
+    options = ["--start", "1", "--end", "3", "--profile", "sound", "--json"]
+    done = run_command("cut", str(film), str(target), *options, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert (result["video_codec"], result["audio_codec"]) == (None, "aac")
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "options", "code"),
+    [
+        ("3", "3", [], "bad_arguments"),
+        ("3", "2", [], "bad_arguments"),
+        ("1:60", "3", [], "bad_arguments"),
+        ("soon", "3", [], "bad_arguments"),
+        ("1", "3", ["--profile", "nope"], "unknown_profile"),
+        ("7", "60", [], "invalid_time_range"),
+    ],
+)
+def test_bad_values_exit_2(film: Path, tmp_path: Path, start: str, end: str, options: list[str], code: str) -> None:
+    target = tmp_path / "clip.mp4"
+    done = run_command("cut", str(film), str(target), "--start", start, "--end", end, *options, cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[0].endswith(f" ({code})")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_is_not_there_exits_2(film: Path, tmp_path: Path) -> None:
+    done = run_command("cut", str(film), str(tmp_path / "no" / "clip.mp4"), "--start", "1", "--end", "2")
+    assert done.returncode == 2
+    assert "does not exist (bad_arguments)" in done.stderr
+
+
+def test_a_recording_that_is_not_there_is_a_coded_error(tmp_path: Path) -> None:
+    done = run_command("cut", str(tmp_path / "no.mp4"), str(tmp_path / "clip.mp4"), "--start", "1", "--end", "2")
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[0].endswith(" (recording_missing)")
+    assert "Traceback" not in done.stderr
+
+
+def test_a_recording_that_is_none_leaves_what_was_there(tmp_path: Path) -> None:
+    source, target = tmp_path / "page.mp4", tmp_path / "clip.mp4"
+    source.write_text("<html>no film</html>" * 100)
+    target.write_bytes(b"old")
+    done = run_command("cut", str(source), str(target), "--start", "1", "--end", "2", cwd=tmp_path)
+    assert done.returncode == 1
+    assert re.search(r" \((recording_unreadable|unsupported_media)\)$", done.stderr.splitlines()[0])
+    assert target.read_bytes() == b"old"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["clip.mp4", "page.mp4"]
+
+
+def test_a_terminal_gets_a_progress_bar(film: Path, tmp_path: Path) -> None:
+    ours, theirs = pty.openpty()
+    command = [COMMAND, "cut", str(film), str(tmp_path / "clip.mp4"), "--start", "1", "--end", "7"]
+    try:
+        process = subprocess.Popen(command, env=clean_environ(), stdout=subprocess.PIPE, stderr=theirs, cwd=tmp_path)
+        os.close(theirs)
+        shown = b""
+        while piece := _read(ours):
+            shown += piece
+        assert process.stdout is not None
+        with process:
+            assert b"clip.mp4: " in process.stdout.read()
+        assert process.returncode == 0
+    finally:
+        os.close(ours)
+    assert b"cutting" in shown
+    assert b"100%" in shown
+
+
+def _read(terminal: int) -> bytes:
+    try:
+        return os.read(terminal, 65536)
+    except OSError:  # Linux's word for: the other side is closed
+        return b""

@@ -1,0 +1,162 @@
+"""The commands that need a server, against a real one: recordings, clips and webhooks from the first to the last."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from clipengine.client.webhooks import verify
+from tests.support.receiver import Answer, Receiver
+from tests.support.server import RunningServer
+
+
+def shown(done: subprocess.CompletedProcess[str]) -> Any:
+    """The JSON of a command that went well."""
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.fixture(scope="module")
+def recording(server: RunningServer, film: Path) -> dict[str, Any]:
+    """A recording that has been uploaded and read."""
+    added: dict[str, Any] = shown(server.command("recordings", "add", "--upload", str(film), "--wait", "--json"))
+    return added
+
+
+def create(server: RunningServer, recording: dict[str, Any], label: str, *options: str) -> dict[str, Any]:
+    where = ["--start", "0:02", "--end", "4.5"]
+    arguments = ["clips", "create", recording["recording_id"], label, *where, "--json", *options]
+    clip: dict[str, Any] = shown(server.command(*arguments))
+    return clip
+
+
+def test_a_recording_is_read_when_added(recording: dict[str, Any]) -> None:
+    assert recording["status"] == "complete"
+    assert recording["duration_seconds"] == pytest.approx(8, abs=0.05)
+    assert recording["media"]["video"]["codec"] == "h264"
+
+
+def test_recordings_are_listed_and_shown(server: RunningServer, recording: dict[str, Any]) -> None:
+    listed = shown(server.command("recordings", "list", "--status", "complete", "--json"))
+    assert recording["recording_id"] in [each["recording_id"] for each in listed]
+    assert shown(server.command("recordings", "show", recording["recording_id"], "--json")) == recording
+    lines = server.command("recordings", "show", recording["recording_id"]).stdout.splitlines()
+    assert "media.video.width  640" in [" ".join(line.split(maxsplit=1)).replace(" ", "  ", 1) for line in lines]
+
+
+def test_a_clip_from_the_first_to_the_last(server: RunningServer, recording: dict[str, Any], tmp_path: Path) -> None:
+    clip = create(server, recording, "Schlüssel/moment", "--wait", "--meta", "by=me", "--priority", "3")
+    assert (clip["status"], clip["metadata"], clip["priority"]) == ("complete", {"by": "me"}, 3)
+    assert (clip["result"]["actual_start_seconds"], clip["result"]["actual_end_seconds"]) == (2.0, 4.5)
+
+    listed = shown(server.command("clips", "list", "--recording", recording["recording_id"], "--json"))
+    assert clip["clip_id"] in [each["clip_id"] for each in listed]
+    assert clip["clip_id"] in server.command("clips", "list", "--label", "Schlüssel/moment").stdout
+    assert shown(server.command("clips", "show", clip["clip_id"], "--json")) == clip
+    assert shown(server.command("clips", "wait", clip["clip_id"], "--json")) == clip
+
+    target = tmp_path / "clip.mp4"
+    assert server.command("clips", "download", clip["clip_id"], str(target)).returncode == 0
+    assert hashlib.sha256(target.read_bytes()).hexdigest() == clip["result"]["sha256"]
+
+    assert server.command("clips", "rm", clip["clip_id"]).returncode == 0
+    gone = server.command("clips", "show", clip["clip_id"])
+    assert gone.returncode == 1
+    assert gone.stderr.splitlines()[1] == "`clipengine clips list` shows the clips."
+
+
+def test_a_clip_is_cancelled_and_tried_again(server: RunningServer, recording: dict[str, Any]) -> None:
+    clips = [create(server, recording, f"one of many {number}") for number in range(4)]
+    cancelled = shown(server.command("clips", "cancel", clips[-1]["clip_id"], "--json"))
+    assert (cancelled["status"], cancelled["error"]["code"]) == ("failed", "cancelled")
+    waited = server.command("clips", "wait", clips[-1]["clip_id"])
+    assert waited.returncode == 1
+    assert waited.stderr.splitlines()[0].endswith(" (cancelled)")
+    assert shown(server.command("clips", "retry", clips[-1]["clip_id"], "--json"))["status"] == "processing"
+    for clip in clips:
+        assert shown(server.command("clips", "wait", clip["clip_id"], "--json"))["status"] == "complete"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "exit_code", "code"),
+    [
+        (["clips", "create", "rec_none", "x", "--start", "1", "--end", "2"], 1, "recording_not_found"),
+        (["clips", "create", "RECORDING", "x", "--start", "7", "--end", "99"], 2, "invalid_time_range"),
+        (["clips", "create", "RECORDING", "", "--start", "1", "--end", "2"], 2, "invalid_label"),
+        (["clips", "create", "RECORDING", "x", "--start", "1", "--end", "2", "--profile", "no"], 2, "unknown_profile"),
+        (["clips", "cancel", "clip_none"], 1, "clip_not_found"),
+        (["recordings", "add", "not/there.mp4"], 1, "object_not_found"),
+        (["recordings", "add", "../etc/passwd"], 2, "invalid_bucket_path"),
+        (["webhooks", "rm", "whk_none"], 1, "webhook_not_found"),
+        (["webhooks", "add", "http://169.254.169.254/"], 2, "invalid_webhook_url"),
+    ],
+)
+def test_what_the_server_refuses_is_said_with_its_code(
+    server: RunningServer, recording: dict[str, Any], arguments: list[str], exit_code: int, code: str
+) -> None:
+    done = server.command(*[recording["recording_id"] if each == "RECORDING" else each for each in arguments])
+    assert done.returncode == exit_code
+    error, hint = done.stderr.splitlines()
+    assert error.startswith("error: ")
+    assert error.endswith(f" ({code})")
+    assert hint
+    assert hint not in error
+
+
+def test_an_import_takes_recordings_and_passes_over_clips(
+    server: RunningServer, recording: dict[str, Any], film: Path
+) -> None:
+    folder = server.data / "store" / "old"
+    (folder / "clips").mkdir(parents=True)
+    for name in ("a.mp4", "b.MP4", "notes.txt", "clips/x-clip_01m886xhz2erp9djh57vgmdagd.mp4"):
+        (folder / name).write_bytes(film.read_bytes())
+    where = ["old/", "--data", str(server.data)]
+    planned = shown(server.command("recordings", "import", *where, "--dry-run", "--json"))
+    assert [each["bucket_path"] for each in planned] == ["old/a.mp4", "old/b.MP4"]
+    first = shown(server.command("recordings", "import", *where, "--json"))
+    assert [each["bucket_path"] for each in first] == ["old/a.mp4", "old/b.MP4"]
+    again = shown(server.command("recordings", "import", *where, "--json"))
+    assert [each["recording_id"] for each in again] == [each["recording_id"] for each in first]
+
+
+@pytest.mark.parametrize(("options", "stays"), [([], True), (["--object"], False)])
+def test_a_recording_is_forgotten_with_or_without_its_object(
+    server: RunningServer, film: Path, options: list[str], stays: bool
+) -> None:
+    added = shown(server.command("recordings", "add", "--upload", str(film), "--wait", "--json"))
+    stored = server.data / "store" / added["bucket_path"]
+    assert server.command("recordings", "rm", added["recording_id"], *options).returncode == 0
+    assert server.command("recordings", "show", added["recording_id"]).returncode == 1
+    deadline = time.monotonic() + 10
+    while not stays and stored.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)  # the object goes after the answer
+    assert stored.exists() == stays
+
+
+def test_a_webhook_is_added_tested_told_and_removed(server: RunningServer, recording: dict[str, Any]) -> None:
+    with Receiver() as receiver:
+        added = shown(server.command("webhooks", "add", receiver.url, "--event", "clip.ready", "--json"))
+        listed = shown(server.command("webhooks", "list", "--json"))
+        assert added["webhook_id"] in [each["webhook_id"] for each in listed]
+        assert "secret" not in listed[0]
+
+        assert shown(server.command("webhooks", "test", added["webhook_id"], "--json"))["status"] == "delivered"
+        sample = receiver.wait_for(1)[0]
+        assert verify(sample.body, sample.headers, added["secret"])["event"] == "clip.ready"
+
+        clip = create(server, recording, "told", "--wait")
+        told = receiver.wait_for(2)[1]
+        assert verify(told.body, told.headers, added["secret"])["data"] == clip
+
+        receiver.script(Answer(500))
+        refused = server.command("webhooks", "test", added["webhook_id"])
+        assert refused.returncode == 1
+        assert refused.stderr.splitlines()[0].endswith(" (not_delivered)")
+        assert server.command("webhooks", "rm", added["webhook_id"]).returncode == 0
+        assert shown(server.command("webhooks", "list", "--json")) == []
