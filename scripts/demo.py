@@ -91,7 +91,7 @@ def demonstrate(folder: Path, given: argparse.Namespace) -> None:
             trust_env=False,
         )
         if answer.status_code != 202:
-            raise Failed(f"the clip was refused: {answer.status_code} {answer.text}")
+            raise Failed(f"the clip was refused: {answer.json()['detail']}")
         clip = client.clips.wait(answer.json()["clip_id"], timeout=CLIP_SECONDS)
         check_webhook(arrived, secret, clip.clip_id)
         if clip.result is None:
@@ -104,7 +104,8 @@ def demonstrate(folder: Path, given: argparse.Namespace) -> None:
     start, end = clip.result.actual_start_seconds, clip.result.actual_end_seconds
     step("clip", str(kept))
     step("actual", f"{format_time(start)} to {format_time(end)}")
-    step("length", f"{clip.result.duration_seconds:.3f} s, {clip.result.frames} frames, {kept.stat().st_size} bytes")
+    frames = f", {clip.result.frames} frames" if clip.result.video_codec else ""
+    step("length", f"{clip.result.duration_seconds:.3f} s{frames}, {kept.stat().st_size} bytes")
     step("took", f"{time.monotonic() - began:.1f} s, of which encoding {clip.result.encode_seconds:.1f} s")
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 import time
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -120,16 +119,15 @@ class Clips:
         """Write the clip to `path`, whole or not at all; how many bytes it has."""
         path = Path(path)
         with self._transport.stream(at("clips", clip_id, "download")) as response:
-            descriptor, part = tempfile.mkstemp(prefix=f".{path.name[:60]}.", suffix=".part", dir=path.parent)
+            part = path.with_name(f".{path.name[:60]}.{uuid.uuid4().hex}.part")
             try:
-                with os.fdopen(descriptor, "wb") as file:
+                with part.open("xb") as file:
                     for piece in response.iter_raw():
                         file.write(piece)
                     size = file.tell()
                 if size != int(response.headers.get("Content-Length", size)):
                     raise ClientError(f"the download of {clip_id} ended early")
-                os.replace(part, path)
-            except BaseException:
-                os.unlink(part)
-                raise
+                part.replace(path)
+            finally:
+                part.unlink(missing_ok=True)
         return size
