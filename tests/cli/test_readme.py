@@ -1,0 +1,43 @@
+"""The README's commands, typed as they stand; only the address is the test's own."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.server import RunningServer, clean_environ
+
+ROOT = Path(__file__).parent.parent.parent
+README = (ROOT / "README.md").read_text("utf-8")
+
+
+def typed(command: str, server: RunningServer, folder: Path, **variables: str) -> Any:
+    """Run a command of the README in a shell, as its reader would; its answer."""
+    script = command.replace("http://127.0.0.1:8377", server.url)
+    environ = clean_environ({"KEY": server.key, **variables})
+    done = subprocess.run(
+        ["bash", "-c", script], cwd=folder, env=environ, capture_output=True, text=True, timeout=60, check=True
+    )
+    return json.loads(done.stdout)
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed: the README's commands are not typed")
+def test_the_curls_of_the_readme(server: RunningServer, film: Path) -> None:
+    blocks = re.findall(r"```sh\n(.+?)```", README, re.DOTALL)
+    upload, post = [block for block in blocks if block.startswith("curl")]
+    recording = typed(upload, server, film.parent)
+    assert server.client().recordings.wait(recording["recording_id"]).status == "complete"
+    clip = typed(
+        post.replace('"end_seconds": 12.5', '"end_seconds": 7.5'),
+        server,
+        film.parent,
+        RECORDING=recording["recording_id"],
+    )
+    assert (clip["status"], clip["label"]) == ("processing", "key-moment")
+    assert server.client().clips.wait(clip["clip_id"]).status == "complete"
