@@ -211,6 +211,7 @@ def test_a_padded_completion_is_a_success(store: S3Store, faulty_s3: FaultyS3) -
     put(store, "k", LARGE)
     assert faulty_s3.count("POST", "uploadId") == 1
     assert faulty_s3.count("DELETE") == 0
+    assert faulty_s3.count("HEAD") == 2  # before and after: it was not taken for a lost answer
     assert read(store, "k") == LARGE
 
 
