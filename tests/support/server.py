@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -50,6 +50,7 @@ class RunningServer:
     greeting: str
     log: Path
     _key: list[str] = field(default_factory=list)
+    _clients: ExitStack = field(default_factory=ExitStack)
 
     @property
     def key(self) -> str:
@@ -61,7 +62,8 @@ class RunningServer:
         return self._key[0]
 
     def client(self, *, timeout: float = 30) -> Client:
-        return Client(self.url, self.key, timeout=timeout)
+        """A client that is closed with the server."""
+        return self._clients.enter_context(Client(self.url, self.key, timeout=timeout))
 
     def command(self, *arguments: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
         """Run a command that needs this server."""
@@ -102,7 +104,8 @@ def running_server(
             greeting += line
             if match := re.match(r"listening on (\S+)", line):
                 giving_up.cancel()
-                yield RunningServer(match[1], data, process, greeting, log)
+                with ExitStack() as clients:
+                    yield RunningServer(match[1], data, process, greeting, log, _clients=clients)
                 break
         else:
             raise AssertionError(f"serve ended with {process.wait(STOP_SECONDS)}: {greeting}{log.read_text()}")
