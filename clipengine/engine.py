@@ -23,7 +23,7 @@ from clipengine.clips.request import check_range
 from clipengine.errors import ClipEngineError, InvalidTimeRange, SettingsError, UnknownProfile
 from clipengine.ids import new_id
 from clipengine.ledger.ledger import Ledger
-from clipengine.settings import Settings
+from clipengine.settings import Settings, faults
 from clipengine.stores.base import Store
 from clipengine.stores.build import build_store
 from clipengine.stores.folder import FolderStore
@@ -32,6 +32,7 @@ from clipengine.webhooks.send import Sender
 from clipengine.work.chores import Prober, Remover
 from clipengine.work.deliveries import DeliveryWorker
 from clipengine.work.encoder import EncoderPool, Message
+from clipengine.work.faults import Faults
 from clipengine.work.lock import FolderLock
 from clipengine.work.queue import WorkQueue
 from clipengine.work.runner import ClipRunner, clip_result, cut_job
@@ -66,7 +67,9 @@ class Engine:
         encoding, webhooks = settings.encoding, settings.webhooks
         self._scratch = Scratch(settings.data.folder / "scratch")
         self._encoders = EncoderPool()
-        self._runner = ClipRunner(settings, ledger, store, self._encoders, self._scratch, owner=self.instance_id)
+        self._runner = ClipRunner(
+            settings, ledger, store, self._encoders, self._scratch, Faults(faults()), owner=self.instance_id
+        )
         self._prober = Prober(
             ledger,
             store,

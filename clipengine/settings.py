@@ -164,6 +164,11 @@ def load(
         raise SettingsError("; ".join(faults)) from None
 
 
+def faults(environ: Mapping[str, str] | None = None) -> str:
+    """What CLIPENGINE_FAULT asks to go wrong, for tests of recovery; empty in every real engine."""
+    return (os.environ if environ is None else environ).get("CLIPENGINE_FAULT", "")
+
+
 def _read_file(path: Path, *, required: bool) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text("utf-8"))

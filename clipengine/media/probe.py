@@ -10,7 +10,7 @@ import itertools
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from statistics import median
-from typing import Any
+from typing import Any, cast
 
 import av
 from av.audio.stream import AudioStream
@@ -134,9 +134,8 @@ class _Head:
                 raise RecordingUnreadable("no picture of the recording can be decoded: it is damaged or encrypted")
 
     def _first_frame(self, packet: Packet[Any]) -> None:
-        frames: list[Any]
         try:
-            frames = packet.decode()
+            frames: Sequence[Any] = cast(Sequence[Any], packet.decode())
         except av.FFmpegError:
             return
         for frame in frames:

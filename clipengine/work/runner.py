@@ -41,6 +41,7 @@ from clipengine.settings import Settings
 from clipengine.stores.base import Store
 from clipengine.timecode import exact, now_ms
 from clipengine.work.encoder import ChildDied, EncoderPool, EncoderProcess, Message
+from clipengine.work.faults import Faults
 from clipengine.work.scratch import Scratch
 
 log = logging.getLogger(__name__)
@@ -66,13 +67,22 @@ class ClipRunner:
     """Runs clips, one for each call of `run_next`; several threads may call it at once."""
 
     def __init__(
-        self, settings: Settings, ledger: Ledger, store: Store, encoders: EncoderPool, scratch: Scratch, *, owner: str
+        self,
+        settings: Settings,
+        ledger: Ledger,
+        store: Store,
+        encoders: EncoderPool,
+        scratch: Scratch,
+        faults: Faults,
+        *,
+        owner: str,
     ) -> None:
         self._settings = settings
         self._ledger = ledger
         self._store = store
         self._encoders = encoders
         self._scratch = scratch
+        self.faults = faults
         self._owner = owner
         self._lock = threading.Lock()
         self._running: dict[str, EncoderProcess] = {}
@@ -87,6 +97,7 @@ class ClipRunner:
             return False
         log.info("clip %s: attempt %d", clip.clip_id, clip.attempt)
         try:
+            self.faults.at("claimed")
             self._run(clip)
         except _ClaimLost:
             log.info("clip %s: the claim was lost, attempt %d stops", clip.clip_id, clip.attempt)
@@ -127,8 +138,10 @@ class ClipRunner:
             path = folder / f"clip.{profile.extension}"
             message, poster = self._cut(clip, recording, path)
             result = self._upload(clip, message["cut"], path, poster, profile.content_type)
+        self.faults.at("uploaded")
         if not self._ledger.clips.complete(clip.clip_id, clip.attempt, result):
             raise _ClaimLost
+        self.faults.at("committed")
         log.info("clip %s: complete, %d frames, %d bytes", clip.clip_id, result.frames, result.size_bytes)
 
     # ---- cutting
@@ -177,6 +190,7 @@ class ClipRunner:
 
     def _upload(self, clip: Clip, cut: dict[str, Any], path: Path, poster: bytes, content_type: str) -> ClipResult:
         self.report(clip, "uploading", _VERIFIED)
+        self.faults.at("uploading")
         with path.open("rb") as body:
             sha256 = hashlib.file_digest(body, "sha256").hexdigest()
             body.seek(0)
@@ -290,3 +304,5 @@ class _Watch:
         if changed or now - self._reported >= _REPORT_SECONDS:
             self._reported = now
             self._runner.report(self._clip, self._step, round(self._progress, 4))
+        if message is not None:
+            self._runner.faults.at(message["step"])
