@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, cast
 
 from starlette.concurrency import run_in_threadpool
@@ -35,6 +35,26 @@ def routes(operations: Sequence[Operation], engine: Engine, changes: Changes) ->
     return [Route(path, Resource(methods, engine, changes)) for path, methods in ordered]
 
 
+class Public:
+    """What may be read without a key: one GET, as an ASGI application."""
+
+    def __init__(self, handler: Callable[[Request], Awaitable[Response]]) -> None:
+        self._handler = handler
+
+    async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
+        if scope["method"] in ("GET", "HEAD"):
+            response = await self._handler(Request(scope, receive))
+        else:
+            response = _other_method(scope, "GET, HEAD, OPTIONS")
+        await response(scope, receive, send)
+
+
+def _other_method(scope: AsgiScope, allow: str) -> Response:
+    if scope["method"] == "OPTIONS":
+        return Response(status_code=204, headers={"Allow": allow})
+    return problem(scope, MethodNotAllowed(f"{scope['method']} is not possible here"), {"Allow": allow})
+
+
 class Resource:
     """All methods of one path, as an ASGI application. HEAD is GET without a body; OPTIONS lists the methods."""
 
@@ -46,15 +66,11 @@ class Resource:
         self._allow = ", ".join(sorted(names))
 
     async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
-        method = scope["method"]
-        operation = self._methods.get("GET" if method == "HEAD" else method)
+        operation = self._methods.get("GET" if scope["method"] == "HEAD" else scope["method"])
         if operation is not None:
             response = await self._perform(operation, Request(scope, receive))
-        elif method == "OPTIONS":
-            response = Response(status_code=204, headers={"Allow": self._allow})
         else:
-            refused = MethodNotAllowed(f"{method} is not possible here")
-            response = problem(scope, refused, {"Allow": self._allow})
+            response = _other_method(scope, self._allow)
         await response(scope, receive, send)
 
     async def _perform(self, operation: Operation, request: Request) -> Response:

@@ -26,7 +26,7 @@ from clipengine.api.operation import Answer, Call, Operation
 from clipengine.api.ports import Engine
 from clipengine.api.requests import NoBody, StreamEvents
 from clipengine.api.responses import EventObject
-from clipengine.errors import Busy, ClipEngineError, ClipNotFound, InvalidRequest, RecordingNotFound
+from clipengine.errors import Busy, ClipNotFound, InvalidRequest, RecordingNotFound
 from clipengine.ledger.events import Event
 
 MAX_STREAMS = 1000
@@ -93,6 +93,7 @@ class Feed:
         self._changed: dict[tuple[str, str], None] = {}
         self._stirred = asyncio.Event()
         self._seq = 0
+        self._starting = asyncio.Lock()
         self._reader: asyncio.Task[None] | None = None
 
     @property
@@ -103,9 +104,10 @@ class Feed:
         """The events after `last_seq` (None: from now on), then everything new, until the stream or the server ends."""
         self._streams.add(stream)
         try:
-            if self._reader is None or self._reader.done():
-                self._seq = await run_in_threadpool(self._engine.ledger.events.last_seq)
-                self._reader = asyncio.create_task(self._read())
+            async with self._starting:
+                if self._reader is None or self._reader.done():
+                    self._seq = await run_in_threadpool(self._engine.ledger.events.last_seq)
+                    self._reader = asyncio.create_task(self._read())
             with self._changes.closing(stream.close):
                 seq = self._seq if last_seq is None else last_seq
                 while last_seq is not None:
@@ -145,8 +147,8 @@ class Feed:
                 check_keys = loop.time() - keys_at >= KEYS_SECONDS
                 try:
                     messages, revoked = await run_in_threadpool(self._batch, changed, check_keys)
-                except ClipEngineError as error:  # what has ended is found by its number later; progress is only late
-                    log.warning("the event stream cannot read the ledger: %s", error.message)
+                except Exception:  # what has ended is found by its number later; progress is only late
+                    log.exception("the event stream could not read the ledger")
                     messages, revoked = [], set()
                 keys_at = loop.time() if check_keys else keys_at
                 for stream in list(self._streams):

@@ -8,6 +8,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from clipengine.api.auth import authorize
+from clipengine.api.dispatch import Public
 from clipengine.api.operation import json_response
 from clipengine.api.ports import Engine
 from clipengine.errors import ClipEngineError
@@ -20,7 +21,7 @@ def routes(engine: Engine) -> list[Route]:
     async def readyz(request: Request) -> Response:
         return await run_in_threadpool(_ready, engine, request.headers.get("authorization"))
 
-    return [Route("/livez", livez), Route("/readyz", readyz)]
+    return [Route("/livez", Public(livez)), Route("/readyz", Public(readyz))]
 
 
 def _ready(engine: Engine, authorization: str | None) -> Response:

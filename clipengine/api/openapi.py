@@ -13,6 +13,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 import clipengine
+from clipengine.api.dispatch import Public
 from clipengine.api.operation import Answer, Operation, json_response
 from clipengine.api.problems import PROBLEM_TYPE
 from clipengine.api.requests import NoQuery
@@ -44,7 +45,7 @@ def route(operations: Sequence[Operation]) -> Route:
     async def openapi(request: Request) -> Response:
         return json_response(document)
 
-    return Route("/v1/openapi.json", openapi)
+    return Route("/v1/openapi.json", Public(openapi))
 
 
 def describe(operations: Sequence[Operation]) -> dict[str, Any]:

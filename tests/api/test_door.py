@@ -1,0 +1,334 @@
+"""The door: keys and scopes, hostile bodies, wrong methods and addresses, and faults of our own."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import socket
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from clipengine.api import body
+from clipengine.clips.clip import Recording
+from clipengine.errors import DiskFull, Internal, StorageUnavailable
+from tests.support.api import ApiServer, RecordedEngine
+
+PROBLEM_KEYS = ["type", "title", "status", "detail", "code", "instance"]
+
+
+def raw(server: ApiServer, request: bytes, *, hold: bool = False) -> bytes:
+    """What the server answers to these bytes."""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
+        connection.sendall(request)
+        if not hold:
+            connection.shutdown(socket.SHUT_WR)
+        answer = b""
+        while chunk := connection.recv(65536):
+            answer += chunk
+        return answer
+
+
+class TestKeys:
+    @pytest.mark.parametrize(
+        "header",
+        [
+            None,
+            "",
+            "Bearer",
+            "Basic dXNlcjpwdw==",
+            "Bearer relay_live_nothing",
+            "Bearer a b",
+            "Bearer " + "x" * 400,
+            "Bearer relay_live_01j9xz_" + "a" * 43 + "_aaaaaa",
+        ],
+    )
+    def test_the_fixed_401(self, server: ApiServer, header: str | None) -> None:
+        with server.client("") as http:
+            answer = http.get("/v1/clips", headers={} if header is None else {"Authorization": header})
+        assert answer.status_code == 401
+        assert answer.headers["www-authenticate"] == "Bearer"
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert answer.json() == {
+            "type": "/docs/errors#unauthorized",
+            "title": "Unauthorized",
+            "status": 401,
+            "detail": "Invalid or missing API key",
+            "code": "unauthorized",
+            "instance": "/v1/clips",
+        }
+
+    def test_a_key_that_was_revoked(self, server: ApiServer, engine: RecordedEngine) -> None:
+        key, text = engine.ledger.keys.create("short-lived")
+        with server.client(text) as http:
+            assert http.get("/v1/clips").status_code == 200
+            engine.ledger.keys.revoke(key.key_id)
+            assert http.get("/v1/clips").json()["detail"] == "Invalid or missing API key"
+
+    def test_the_scheme_is_not_case_sensitive(self, server: ApiServer) -> None:
+        with server.client("") as http:
+            assert http.get("/v1/clips", headers={"Authorization": f"bearer  {server.key}"}).status_code == 200
+
+    def test_a_scope_that_is_missing_is_named(self, server: ApiServer, engine: RecordedEngine) -> None:
+        _, text = engine.ledger.keys.create("reader", ["read"])
+        with server.client(text) as http:
+            answer = http.post("/v1/recordings", json={"bucket_path": "a"})
+        assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
+        assert "`write`" in answer.json()["detail"]
+
+    def test_before_anything_else_is_said(self, server: ApiServer, engine: RecordedEngine) -> None:
+        """Neither a body, a query nor an id is judged for who may not call."""
+        _, reader = engine.ledger.keys.create("reader", ["read"])
+        for key, status in (("", 401), ("relay_live_x", 401), (reader, 403)):
+            with server.client(key) as http:
+                for answer in (
+                    http.post("/v1/recordings/rec_nothing/clips?x=1", content=b"{{"),
+                    http.post("/v1/recordings", content=b"x" * 2_000_000),
+                    http.put("/v1/recordings/upload?x=1", content=b"x"),
+                    http.delete("/v1/clips/clip_nothing"),
+                    http.post("/v1/clips/clip_nothing/cancel"),
+                    http.patch("/v1/webhooks/whk_nothing", json={"x": 1}),
+                ):
+                    assert answer.status_code == status, answer.text
+
+    def test_the_host_header_decides_nothing(self, server: ApiServer) -> None:
+        for host in (b"evil.example", b"x/livez?", b"[::1", b"a b"):
+            answer = raw(server, b"GET /v1/clips HTTP/1.1\r\nHost: " + host + b"\r\nConnection: close\r\n\r\n")
+            assert re.match(rb"HTTP/1\.1 40[01] ", answer), answer
+            assert b"evil" not in answer
+
+
+class TestBodies:
+    @pytest.fixture
+    def path(self, recording: Recording) -> str:
+        return f"/v1/recordings/{recording.recording_id}/clips"
+
+    def send(self, http: httpx.Client, path: str, content: Any, **headers: str) -> httpx.Response:
+        return http.post(path, content=content, headers={"Content-Type": "application/json", **headers})
+
+    @pytest.mark.parametrize(
+        ("content", "told"),
+        [
+            (b"", "not JSON"),
+            (b"{", "not JSON"),
+            (b"null", "not a JSON object"),
+            (b"[]", "not a JSON object"),
+            (b'"text"', "not a JSON object"),
+            (b"NaN", "not a JSON object"),
+            (b"\xff\xfe{}", "not UTF-8"),
+            (b'{"label": "\xc3\x28"}', "not UTF-8"),
+            (b"\xef\xbb\xbf{}", "not JSON"),
+            (b'{"label": "a", "label": "b"}', "'label' twice"),
+            (b'{"metadata": {"a": "1", "a": "2"}}', "'a' twice"),
+            (b'{"label": "a\nb"}', "not JSON"),
+            (b'{"start_seconds": ' + b"1" * 5000 + b"}", "too many digits"),
+            (b"{'label': 1}", "not JSON"),
+            (b'{"a":' * 33 + b"1" + b"}" * 33, "deeper than 32"),
+            (b"[" * 100_000, "deeper than 32"),
+            (b'{"a":' * 100_000, "deeper than 32"),
+        ],
+    )
+    def test_what_is_no_json_object(self, http: httpx.Client, path: str, content: bytes, told: str) -> None:
+        answer = self.send(http, path, content)
+        assert (answer.status_code, answer.json()["code"]) == (400, "malformed_request")
+        assert told in answer.json()["detail"]
+
+    def test_brackets_in_a_text_are_no_depth(self, http: httpx.Client, path: str) -> None:
+        label = '[{"\\' * 40
+        answer = http.post(path, json={"label": label, "start_seconds": 1, "end_seconds": 2})
+        assert answer.json()["label"] == label
+
+    @pytest.mark.parametrize(
+        "content", [b'"' * 1_000_000, b'"\\"' * 300_000, b"[]" * 500_000, b"1" * 1_000_000, b"1." + b"0" * 1_000_000]
+    )
+    def test_no_body_costs_much_time(self, http: httpx.Client, path: str, content: bytes) -> None:
+        began = time.process_time()
+        assert self.send(http, path, content).status_code == 400
+        assert time.process_time() - began < 3
+
+    def test_a_body_that_is_too_large(self, http: httpx.Client, path: str, server: ApiServer) -> None:
+        answer = self.send(http, path, b" " * 1_048_577)
+        assert (answer.status_code, answer.json()["code"]) == (413, "payload_too_large")
+        assert "1048576" in answer.json()["detail"]
+        chunked = self.send(http, path, iter([b" " * 600_000, b" " * 600_000]))
+        assert chunked.status_code == 413
+        declared = f"POST {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {server.key}\r\n".encode()
+        declared += b"Content-Type: application/json\r\nContent-Length: 1000000000000\r\nConnection: close\r\n\r\n"
+        assert raw(server, declared, hold=True).startswith(b"HTTP/1.1 413 ")  # without waiting for it
+
+    def test_a_body_that_just_fits(self, http: httpx.Client, path: str) -> None:
+        content = json.dumps({"label": "x", "start_seconds": 1, "end_seconds": 2}).encode()
+        assert self.send(http, path, content.ljust(1_048_576)).status_code == 202
+
+    def test_a_body_that_comes_too_slowly(self, http: httpx.Client, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(body, "READ_SECONDS", 0.2)
+
+        def slowly() -> Iterator[bytes]:
+            yield b"{"
+            time.sleep(0.6)
+            yield b"}"
+
+        answer = self.send(http, path, slowly())
+        assert (answer.status_code, answer.json()["code"]) == (400, "malformed_request")
+
+    @pytest.mark.parametrize(
+        "content_type",
+        [
+            "text/plain",
+            "application/x-www-form-urlencoded",
+            "application/json; charset=latin-1",
+            "application/jsonp",
+            "",
+        ],
+    )
+    def test_another_content_type(self, http: httpx.Client, path: str, content_type: str) -> None:
+        answer = http.post(path, content=b"{}", headers={"Content-Type": content_type})
+        assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_content_type")
+
+    def test_no_content_type_and_compression(self, http: httpx.Client, path: str) -> None:
+        assert http.post(path, content=b"{}").status_code == 415
+        assert self.send(http, path, b"{}", **{"Content-Encoding": "gzip"}).status_code == 415
+
+    @pytest.mark.parametrize("content_type", ["application/json; charset=utf-8", 'Application/JSON;charset="UTF-8"'])
+    def test_spellings_of_the_content_type(self, http: httpx.Client, path: str, content_type: str) -> None:
+        answer = http.post(path, content=b"{}", headers={"Content-Type": content_type})
+        assert answer.status_code == 422
+
+    def test_metadata_is_flat_text(self, http: httpx.Client, path: str) -> None:
+        def post(metadata: object) -> httpx.Response:
+            fields = {"label": "x", "start_seconds": 1, "end_seconds": 2, "metadata": metadata}
+            return self.send(http, path, json.dumps(fields))
+
+        refused: list[object] = [
+            {"a": {"b": "c"}},
+            {"a": None},
+            {"": "x"},
+            {"a": "\ud800"},
+            {"\ud800": "a"},
+            [],
+            "x",
+            {"k" * 101: ""},
+        ]
+        for wrong in refused:
+            assert post(wrong).status_code == 422, wrong
+        assert post({str(number): "" for number in range(101)}).status_code == 422
+        assert post({"a": "x" * 2001}).status_code == 422
+        assert post({"a\n": "b\x00c"}).json()["metadata"] == {"a\n": "b\x00c"}
+
+
+class TestAnswers:
+    def test_headers_of_every_answer(self, http: httpx.Client) -> None:
+        for answer in (http.get("/v1/clips"), http.get("/v1/nothing"), http.get("/livez"), http.options("/v1/clips")):
+            assert answer.headers["x-content-type-options"] == "nosniff"
+            assert answer.headers["cache-control"] == "no-store"
+            assert re.fullmatch(r"[0-9a-f]{32}", answer.headers["x-request-id"])
+            assert not [name for name in answer.headers if name.startswith("access-control")]
+
+    def test_a_request_id_of_the_caller(self, http: httpx.Client) -> None:
+        assert http.get("/livez", headers={"X-Request-Id": "proxy-1234"}).headers["x-request-id"] == "proxy-1234"
+        for wrong in ("short", "x" * 65, "with blanks in it", "ä" * 10):
+            given = http.get("/livez", headers=[(b"X-Request-Id", wrong.encode())]).headers["x-request-id"]
+            assert re.fullmatch(r"[0-9a-f]{32}", given)
+
+    @pytest.mark.parametrize(
+        "path",
+        [
+            "/v1",
+            "/v1/",
+            "/v1/clips/",
+            "/v1/clips/a/b/c",
+            "/V1/clips",
+            "/v1/clips/a%2Fcancel/x",
+            "//v1/clips",
+            "/favicon.ico",
+        ],
+    )
+    def test_nothing_there(self, http: httpx.Client, path: str) -> None:
+        answer = http.get(path, follow_redirects=False)
+        assert answer.status_code == 404
+        assert list(answer.json()) == PROBLEM_KEYS
+        assert answer.json()["code"] == "not_found"
+
+    def test_hostile_paths_are_told_safely(self, http: httpx.Client) -> None:
+        answer = http.get("/v1/%0d%0aSet-Cookie:a=b/%ff/%F0%9F%8E%AC/<script>")
+        assert answer.status_code == 404
+        assert answer.json()["instance"].isascii()
+        assert not set("\r\n<>") & set(answer.json()["instance"])
+
+    @pytest.mark.parametrize(
+        ("method", "path", "allow"),
+        [
+            ("PUT", "/v1/clips", "GET, HEAD, OPTIONS"),
+            ("POST", "/v1/clips/clip_x", "DELETE, GET, HEAD, OPTIONS"),
+            ("GET", "/v1/clips/clip_x/cancel", "OPTIONS, POST"),
+            ("GET", "/v1/recordings/upload", "OPTIONS, PUT"),
+            ("TRACE", "/v1/webhooks/whk_x", "DELETE, GET, HEAD, OPTIONS, PATCH"),
+            ("BREW", "/v1/events", "GET, HEAD, OPTIONS"),
+        ],
+    )
+    def test_methods(self, http: httpx.Client, method: str, path: str, allow: str) -> None:
+        answer = http.request(method, path)
+        assert (answer.status_code, answer.json()["code"]) == (405, "method_not_allowed")
+        assert answer.headers["allow"] == allow
+        options = http.options(path)
+        assert (options.status_code, options.headers["allow"], options.content) == (204, allow, b"")
+
+    @pytest.mark.parametrize("path", ["/livez", "/readyz", "/v1/openapi.json"])
+    def test_methods_of_what_needs_no_key(self, http: httpx.Client, path: str) -> None:
+        answer = http.post(path)
+        assert (answer.status_code, answer.json()["code"]) == (405, "method_not_allowed")
+        assert answer.headers["allow"] == "GET, HEAD, OPTIONS"
+        assert http.head(path).status_code == 200
+
+    def test_head_is_get_without_its_body(self, http: httpx.Client) -> None:
+        head, got = http.head("/v1/clips"), http.get("/v1/clips")
+        assert (head.status_code, head.content) == (200, b"")
+        assert head.headers["content-length"] == got.headers["content-length"]
+
+
+class TestFaultsOfOurOwn:
+    @pytest.mark.parametrize("fault", [RuntimeError("secret detail"), Internal("secret detail")])
+    def test_a_500_shows_its_id_and_nothing_else(
+        self,
+        http: httpx.Client,
+        engine: RecordedEngine,
+        monkeypatch: pytest.MonkeyPatch,
+        caplog: pytest.LogCaptureFixture,
+        fault: Exception,
+    ) -> None:
+        def broken(**_: object) -> None:
+            raise fault
+
+        monkeypatch.setattr(engine.ledger.clips, "list", broken)
+        with caplog.at_level(logging.ERROR):
+            answer = http.get("/v1/clips")
+        assert answer.status_code == 500
+        problem = answer.json()
+        assert list(problem) == [*PROBLEM_KEYS, "request_id"]
+        assert (problem["code"], problem["request_id"]) == ("internal", answer.headers["x-request-id"])
+        assert "secret" not in answer.text
+        assert "Traceback" not in answer.text
+        (record,) = [each for each in caplog.records if problem["request_id"] in each.getMessage()]
+        assert record.exc_info is not None
+        assert http.get("/livez").status_code == 200
+
+    def test_storage_that_is_out_of_reach(
+        self, http: httpx.Client, engine: RecordedEngine, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for fault, status, code in (
+            (StorageUnavailable("away"), 503, "storage_unavailable"),
+            (DiskFull("full"), 507, "disk_full"),
+        ):
+
+            def broken(*_: object, error: Exception = fault) -> None:
+                raise error
+
+            monkeypatch.setattr(engine.store, "head", broken)
+            answer = http.post("/v1/recordings", json={"bucket_path": "a"})
+            assert (answer.status_code, answer.json()["code"]) == (status, code)
+            assert int(answer.headers["retry-after"]) > 0
+            assert len(answer.json()["detail"]) > len("away.")

@@ -1,0 +1,274 @@
+"""`GET /v1/events`: nothing that ended is missed or told twice, progress is thinned, and the server can stop."""
+
+from __future__ import annotations
+
+import json
+import queue
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import pytest
+
+from clipengine.api import events
+from clipengine.clips.clip import Clip, Recording
+from clipengine.errors import StorageUnavailable
+from tests.support.api import ApiServer, RecordedEngine
+
+
+@dataclass
+class Told:
+    event: str
+    data: dict[str, Any]
+    id: str | None
+    at: float
+
+
+class Reader:
+    """Reads a stream in a thread; `next` waits for the next event that is not a comment."""
+
+    def __init__(self, answer: httpx.Response) -> None:
+        self.answer = answer
+        self.told: queue.Queue[Told | None] = queue.Queue()
+        self.thread = threading.Thread(target=self._read, daemon=True)
+        self.thread.start()
+
+    def _read(self) -> None:
+        fields: dict[str, str] = {}
+        try:
+            for line in self.answer.iter_lines():
+                if line:
+                    name, _, value = line.partition(": ")
+                    fields[name] = value
+                elif "data" in fields:
+                    told = Told(fields["event"], json.loads(fields["data"]), fields.get("id"), time.monotonic())
+                    self.told.put(told)
+                    fields = {}
+        except (httpx.HTTPError, httpx.StreamError):
+            pass
+        self.told.put(None)
+
+    def next(self, seconds: float = 10) -> Told:
+        told = self.told.get(timeout=seconds)
+        assert told is not None, "the stream ended"
+        return told
+
+    def until(self, event: str) -> Told:
+        while (told := self.next()).event != event:
+            pass
+        return told
+
+    def ended(self, seconds: float = 10) -> bool:
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            if self.told.get(timeout=seconds) is None:
+                return True
+        return False
+
+
+@contextmanager
+def following(
+    server: ApiServer, query: str = "", *, after: str | None = None, key: str | None = None
+) -> Iterator[Reader]:
+    headers = {} if after is None else {"Last-Event-ID": after}
+    with server.client(key) as http, http.stream("GET", f"/v1/events{query}", headers=headers) as answer:
+        assert answer.status_code == 200
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        wait_until_followed(server)
+        yield Reader(answer)
+
+
+def wait_until_followed(server: ApiServer) -> None:
+    deadline = time.monotonic() + 10
+    while not server.app.state.changes._watchers:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    time.sleep(0.05)
+
+
+def test_a_clip_from_its_beginning_to_its_end(server: ApiServer, engine: RecordedEngine, recording: Recording) -> None:
+    with following(server) as reader, server.client() as http:
+        clip = engine.make_clip(recording)
+        queued = reader.next()
+        assert (queued.event, queued.id) == ("clip.updated", None)
+        assert queued.data == {"event": "clip.updated", "data": http.get(f"/v1/clips/{clip.clip_id}").json()}
+        running = engine.run(clip)
+        assert reader.next().data["data"]["step"] == "reading"
+        engine.ledger.clips.progress(clip.clip_id, running.attempt, step="encoding", progress=0.5)
+        assert reader.next().data["data"]["progress"] == 0.5
+        engine.ledger.clips.cancel(clip.clip_id)
+        ended = reader.next()
+        assert (ended.event, ended.data["event"]) == ("clip.failed", "clip.failed")
+        assert list(ended.data) == ["event", "data", "organisation_id", "timestamp", "id"]
+        assert ended.id == str(engine.ledger.events.last_seq())
+        engine.ledger.clips.delete(clip.clip_id)
+        assert reader.until("clip.deleted").data["data"] == {"clip_id": clip.clip_id}
+
+
+def test_progress_is_told_four_times_a_second_at_most(server: ApiServer, engine: RecordedEngine, clip: Clip) -> None:
+    running = engine.run(clip)
+    with following(server) as reader:
+        until = time.monotonic() + 1.5
+        step = 0
+        while time.monotonic() < until:
+            step += 1
+            engine.ledger.clips.progress(clip.clip_id, running.attempt, step="encoding", progress=min(1.0, step / 1000))
+            time.sleep(0.005)
+        engine.ledger.clips.cancel(clip.clip_id)
+        told: list[Told] = []
+        while (each := reader.next()).event != "clip.failed":
+            told.append(each)
+    assert step > 50
+    assert 3 <= len(told) <= 8
+
+
+def test_nothing_is_missed_or_told_twice(server: ApiServer, engine: RecordedEngine, recording: Recording) -> None:
+    with following(server, after="0") as reader:
+        assert reader.next().event == "recording.complete"
+    ended = [engine.finish(engine.make_clip(recording, f"clip {number}")).clip_id for number in range(150)]
+    with following(server, after="1") as reader:
+        more = [engine.finish(engine.make_clip(recording, f"more {number}")).clip_id for number in range(5)]
+        told: list[Told] = []
+        while len(told) < 155:
+            each = reader.next()
+            if each.event == "clip.ready":
+                told.append(each)
+        time.sleep(0.6)
+        assert not [each for each in list(reader.told.queue) if each and each.event == "clip.ready"]
+    assert [each.data["data"]["clip_id"] for each in told] == ended + more
+    assert [int(each.id or 0) for each in told] == list(range(2, 157))
+    with following(server, after=told[-2].id) as reader:
+        assert reader.next().id == told[-1].id
+
+
+def test_only_what_was_asked_for(server: ApiServer, engine: RecordedEngine, recording: Recording) -> None:
+    mine = engine.make_clip(recording, "mine")
+    other_recording = engine.make_recording("other.mp4")
+    with (
+        following(server, f"?clip_id={mine.clip_id}") as of_clip,
+        following(server, f"?recording_id={other_recording.recording_id}") as of_recording,
+    ):
+        engine.finish(mine)
+        other = engine.finish(engine.make_clip(other_recording, "other"))
+        assert of_clip.until("clip.ready").data["data"]["clip_id"] == mine.clip_id
+        assert of_recording.until("clip.ready").data["data"]["clip_id"] == other.clip_id
+        time.sleep(0.4)
+        told = [each for reader in (of_clip, of_recording) for each in list(reader.told.queue)]
+        assert [each for each in told if each and each.event == "clip.ready"] == []
+
+
+def test_a_recording(server: ApiServer, engine: RecordedEngine) -> None:
+    with following(server) as reader, server.client() as http:
+        made = http.put("/v1/recordings/upload?name=a.mp4", content=b"x").json()
+        assert reader.next().data == {"event": "recording.updated", "data": made}
+
+
+def test_a_sample_is_for_its_webhook_alone(server: ApiServer, engine: RecordedEngine, clip: Clip) -> None:
+    endpoint = engine.ledger.endpoints.create("http://127.0.0.1:9/", ["clip.ready"], "a-secret-of-sixteen")
+    with following(server, after="1") as reader, server.client() as http:
+        http.post(f"/v1/webhooks/{endpoint.webhook_id}/test").raise_for_status()
+        engine.finish(clip)
+        assert reader.until("clip.ready").data["data"]["clip_id"] == clip.clip_id
+
+
+@pytest.mark.parametrize("after", ["x", "-1", "1.5", "9" * 30])
+def test_a_last_event_id_that_is_none(http: httpx.Client, after: str) -> None:
+    answer = http.get("/v1/events", headers={"Last-Event-ID": after})
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+
+
+def test_what_is_not_there(http: httpx.Client) -> None:
+    assert http.get("/v1/events?clip_id=clip_x").json()["code"] == "clip_not_found"
+    assert http.get("/v1/events?recording_id=rec_x").json()["code"] == "recording_not_found"
+    assert http.get("/v1/events?clip=x").status_code == 422
+
+
+def test_head_opens_no_stream(http: httpx.Client) -> None:
+    assert http.head("/v1/events").status_code == 200
+
+
+def test_a_key_that_is_revoked_ends_its_stream(
+    server: ApiServer, engine: RecordedEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(events, "KEYS_SECONDS", 0.2)
+    key, text = engine.ledger.keys.create("short-lived")
+    with following(server, key=text) as reader, following(server) as other:
+        engine.ledger.keys.revoke(key.key_id)
+        assert reader.ended()
+        assert other.thread.is_alive()
+
+
+def test_a_server_that_stops_ends_its_streams(server: ApiServer) -> None:
+    with following(server) as one, following(server) as another:
+        began = time.monotonic()
+        server.begin_stop()
+        assert one.ended()
+        assert another.ended()
+        server.thread.join(10)
+        assert time.monotonic() - began < 4
+
+
+def test_no_more_than_can_be_served(server: ApiServer, http: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(events, "MAX_STREAMS", 1)
+    with following(server):
+        answer = http.get("/v1/events")
+        assert (answer.status_code, answer.json()["code"]) == (503, "busy")
+        assert answer.headers["retry-after"] == "10"
+
+
+def test_who_does_not_keep_up_is_cut_off() -> None:
+    stream = events.Stream("key_x", None, None)
+    for number in range(events._BACKLOG + 1):
+        stream.offer(events.Message("clip.ready", {}, seq=number))
+    assert stream.closed
+    assert len(stream.pending) == events._BACKLOG
+
+
+def test_a_client_that_leaves_is_forgotten(server: ApiServer) -> None:
+    request = f"GET /v1/events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {server.key}\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", server.port)) as connection:
+        connection.sendall(request.encode())
+        wait_until_followed(server)
+    deadline = time.monotonic() + 10
+    while server.app.state.changes._on_close:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_many_that_begin_at_once_are_told_once(server: ApiServer, engine: RecordedEngine, clip: Clip) -> None:
+    with ExitStack() as stack:
+        clients = [stack.enter_context(server.client()) for _ in range(8)]
+        with ThreadPoolExecutor(8) as pool:
+            opened = list(
+                pool.map(lambda http: http.send(http.build_request("GET", "/v1/events"), stream=True), clients)
+            )
+        readers = [Reader(answer) for answer in opened]
+        wait_until_followed(server)
+        assert len(server.app.state.changes._watchers) == 1
+        engine.finish(clip)
+        for reader in readers:
+            assert reader.until("clip.ready").data["data"]["clip_id"] == clip.clip_id
+        time.sleep(0.4)
+        assert not [told for reader in readers for told in list(reader.told.queue)]
+
+
+def test_a_ledger_that_fails_for_a_moment(
+    server: ApiServer, engine: RecordedEngine, clip: Clip, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with following(server) as reader:
+        with monkeypatch.context() as patched:
+
+            def broken(*_: object) -> None:
+                raise StorageUnavailable("away")
+
+            patched.setattr(engine.ledger.events, "after", broken)
+            engine.finish(clip)
+            time.sleep(0.6)
+        engine.make_clip(engine.ledger.recordings.get(clip.recording_id), "next")
+        assert reader.until("clip.ready").data["data"]["clip_id"] == clip.clip_id

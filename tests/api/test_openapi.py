@@ -1,0 +1,158 @@
+"""The description is valid, complete and true: routes refuse who may not call, and answer as it says."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import httpx
+import pytest
+from jsonschema import Draft202012Validator
+from openapi_spec_validator import validate
+
+from clipengine.api.app import create_app
+from clipengine.clips.clip import Clip, Recording
+from clipengine.errors import ClipEngineError, by_code
+from tests.support.api import ApiServer, Check, RecordedEngine
+
+OPEN = {"/livez", "/readyz"}
+
+
+@pytest.fixture
+def document(http: httpx.Client) -> dict[str, Any]:
+    answer = http.get("/v1/openapi.json")
+    assert answer.headers["content-type"] == "application/json"
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+def operations(document: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
+    return [
+        (method.upper(), re.sub(r"\{(\w+)_id\}", r"\1_x", path), described)
+        for path, methods in document["paths"].items()
+        if path not in OPEN
+        for method, described in methods.items()
+    ]
+
+
+def test_it_is_valid_openapi(document: dict[str, Any]) -> None:
+    assert document["openapi"].startswith("3.1")
+    validate(document)
+
+
+def test_every_operation_has_an_id_of_its_own(document: dict[str, Any]) -> None:
+    ids = [described["operationId"] for _, _, described in operations(document)]
+    assert len(set(ids)) == len(ids)
+
+
+def test_every_route_is_described(document: dict[str, Any], server: ApiServer) -> None:
+    routes = {route.path for route in server.app.routes}  # type: ignore[attr-defined]
+    assert routes - {"/v1/openapi.json"} == set(document["paths"])
+
+
+def test_nobody_without_a_right_key(server: ApiServer, engine: RecordedEngine, document: dict[str, Any]) -> None:
+    engine.make_recording()
+    keys = {
+        scope: engine.ledger.keys.create(scope, [other for other in ("read", "write", "admin") if other != scope])[1]
+        for scope in ("read", "write", "admin")
+    }
+    assert len(operations(document)) > 30
+    with server.client("") as http:
+        for method, path, described in operations(document):
+            for header, status, code in (
+                (None, 401, "unauthorized"),
+                ("Bearer relay_live_wrong", 401, "unauthorized"),
+                (f"Bearer {keys[described['x-scope']]}", 403, "forbidden"),
+            ):
+                answer = http.request(method, path, headers={"Authorization": header} if header else {})
+                assert (answer.status_code, answer.json()["code"]) == (status, code), (method, path)
+                assert str(status) in described["responses"]
+
+
+def test_every_parameter_that_is_unknown_is_refused(http: httpx.Client, document: dict[str, Any]) -> None:
+    for method, path, described in operations(document):
+        body: dict[str, Any] = {"json": {}} if "requestBody" in described else {}
+        answer = http.request(method, f"{path}?surprise=1", **body)
+        assert answer.status_code == 422, (method, path)
+        assert {"detail": "is not a known field", "parameter": "surprise"} in answer.json()["errors"]
+
+
+def test_every_code_that_is_told_exists(document: dict[str, Any]) -> None:
+    for _, _, described in operations(document):
+        for status, answer in described["responses"].items():
+            for code in re.findall(r"`(\w+)`", answer["description"]) if int(status) >= 400 else []:
+                kind: type[ClipEngineError] = by_code(code)
+                assert (kind.code, str(kind.status)) == (code, status)
+
+
+def test_requests_are_described_as_they_are_checked(document: dict[str, Any]) -> None:
+    clip = document["components"]["schemas"]["CreateClip"]
+    assert clip["required"] == ["label", "start_seconds", "end_seconds"]
+    assert clip["additionalProperties"] is False
+    assert clip["properties"]["start_seconds"]["type"] == "number"
+    assert (clip["properties"]["priority"]["minimum"], clip["properties"]["priority"]["maximum"]) == (-10, 10)
+    listing = document["paths"]["/v1/clips"]["get"]["parameters"]
+    assert [each["name"] for each in listing] == [
+        "limit",
+        "cursor",
+        "status",
+        "label",
+        "created_after",
+        "created_before",
+    ]
+    limit = listing[0]["schema"]
+    assert (limit["minimum"], limit["maximum"], limit["default"]) == (1, 100, 50)
+
+
+def test_answers_are_as_they_are_described(
+    http: httpx.Client, document: dict[str, Any], engine: RecordedEngine, recording: Recording, clip: Clip
+) -> None:
+    schemas = json.loads(
+        json.dumps(document["components"]["schemas"]).replace(
+            '"additionalProperties": true', '"additionalProperties": false'
+        )
+    )
+
+    def check(model: str, answer: httpx.Response) -> Any:
+        schema = {"$ref": f"#/components/schemas/{model}", "components": {"schemas": schemas}}
+        Draft202012Validator(schema).validate(answer.json())
+        if "properties" in schemas[model] and answer.status_code < 400:
+            assert list(answer.json()) == list(schemas[model]["properties"]), model
+        return answer.json()
+
+    check("ClipObject", http.get(f"/v1/clips/{clip.clip_id}"))
+    webhook = check("NewWebhookObject", http.post("/v1/webhooks", json={"url": "http://127.0.0.1:9/"}))
+    check("WebhookObject", http.get(f"/v1/webhooks/{webhook['webhook_id']}"))
+    engine.finish(clip)
+    check("ClipObject", http.get(f"/v1/clips/{clip.clip_id}"))
+    check("ClipObject", http.get(f"/v1/clips/{engine.fail(engine.make_clip(recording, 'bad')).clip_id}"))
+    check("RecordingObject", http.get(f"/v1/recordings/{recording.recording_id}"))
+    check("DeliveryObject", http.post(f"/v1/webhooks/{webhook['webhook_id']}/test"))
+    check("ProblemObject", http.get("/v1/clips/clip_x"))
+    check("ProblemObject", http.post(f"/v1/recordings/{recording.recording_id}/clips", json={}))
+    check("HealthObject", http.get("/readyz"))
+
+
+class TestHealth:
+    def test_live(self, server: ApiServer) -> None:
+        with server.client("") as http:
+            answer = http.get("/livez")
+        assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
+
+    def test_ready(self, server: ApiServer, engine: RecordedEngine) -> None:
+        with server.client("") as anyone, server.client() as known:
+            answer = anyone.get("/readyz")
+            assert (answer.status_code, answer.json()) == (
+                200,
+                {"status": "ok", "checks": [{"name": "database", "ok": True}]},
+            )
+            engine.checks.append(Check("store", False, "http://10.0.0.5:9000 does not answer"))
+            failing = anyone.get("/readyz")
+            assert (failing.status_code, failing.json()["status"]) == (503, "failing")
+            assert "10.0.0.5" not in failing.text
+            assert known.get("/readyz").json()["checks"][1]["detail"] == "http://10.0.0.5:9000 does not answer"
+
+
+def test_the_application_can_be_made_more_than_once(engine: RecordedEngine) -> None:
+    assert create_app(engine) is not create_app(engine)

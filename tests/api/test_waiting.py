@@ -1,0 +1,110 @@
+"""`GET /v1/clips/{id}?wait=`: answers when the clip ends, and holds no thread until then."""
+
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import httpx
+import pytest
+
+from clipengine.clips.clip import Clip
+from tests.support.api import ApiServer, RecordedEngine
+
+
+def waiting(server: ApiServer) -> int:
+    """How many requests wait for a clip."""
+    return sum(len(events) for events in server.app.state.changes._waiting.values())
+
+
+def until_waiting(server: ApiServer, count: int) -> None:
+    deadline = time.monotonic() + 15
+    while waiting(server) < count:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def ask(server: ApiServer, clip: Clip, seconds: float = 30) -> tuple[dict[str, object], float]:
+    with server.client() as http:
+        answer = http.get(f"/v1/clips/{clip.clip_id}", params={"wait": seconds})
+        return answer.raise_for_status().json(), time.monotonic()
+
+
+def test_more_than_the_pool_has_threads(server: ApiServer, engine: RecordedEngine, clip: Clip) -> None:
+    with ThreadPoolExecutor(60) as pool:
+        asked: list[Future[tuple[dict[str, object], float]]] = [pool.submit(ask, server, clip) for _ in range(60)]
+        until_waiting(server, 60)
+        with server.client() as http:
+            began = time.monotonic()
+            assert http.get("/v1/clips").status_code == 200
+            assert time.monotonic() - began < 5
+        ended = time.monotonic()
+        engine.finish(clip)
+        answers = [each.result(20) for each in asked]
+    assert {body["status"] for body, _ in answers} == {"complete"}
+    assert max(at for _, at in answers) - ended < 5
+    assert waiting(server) == 0
+
+
+def test_what_only_goes_on_does_not_end_it(server: ApiServer, engine: RecordedEngine, clip: Clip) -> None:
+    running = engine.run(clip)
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(ask, server, clip)
+        until_waiting(server, 1)
+        for step in range(20):
+            assert engine.ledger.clips.progress(clip.clip_id, running.attempt, step="encoding", progress=step / 20)
+        time.sleep(0.3)
+        assert not asked.done()
+        engine.ledger.clips.cancel(clip.clip_id)
+        body, _ = asked.result(10)
+    assert body["error"]["code"] == "cancelled"  # type: ignore[index]
+
+
+def test_time_runs_out(server: ApiServer, clip: Clip) -> None:
+    began = time.monotonic()
+    body, at = ask(server, clip, 0.4)
+    assert body["status"] == "processing"
+    assert 0.4 <= at - began < 5
+
+
+def test_at_once_where_there_is_nothing_to_wait_for(server: ApiServer, engine: RecordedEngine, clip: Clip) -> None:
+    engine.finish(clip)
+    began = time.monotonic()
+    _, at = ask(server, clip, 60)
+    assert at - began < 5
+    with server.client() as http:
+        assert http.get("/v1/clips/clip_nothing?wait=60").status_code == 404
+
+
+def test_a_clip_that_is_deleted_meanwhile(server: ApiServer, engine: RecordedEngine, clip: Clip) -> None:
+    answers: list[httpx.Response] = []
+
+    def wait() -> None:
+        with server.client() as http:
+            answers.append(http.get(f"/v1/clips/{clip.clip_id}?wait=30"))
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    until_waiting(server, 1)
+    engine.ledger.clips.delete(clip.clip_id)
+    thread.join(10)
+    assert answers[0].json()["code"] == "clip_not_found"
+
+
+def test_a_server_that_stops_answers_first(server: ApiServer, clip: Clip) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(ask, server, clip, 60)
+        until_waiting(server, 1)
+        began = time.monotonic()
+        server.begin_stop()
+        body, _ = asked.result(10)
+        server.thread.join(10)
+    assert body["status"] == "processing"
+    assert time.monotonic() - began < 5
+
+
+@pytest.mark.parametrize("wait", ["61", "-1", "nan", "inf", "soon", "1e3", ""])
+def test_a_wait_that_is_none(http: httpx.Client, clip: Clip, wait: str) -> None:
+    answer = http.get(f"/v1/clips/{clip.clip_id}?wait={wait}")
+    assert (answer.status_code, answer.json()["errors"][0]["parameter"]) == (422, "wait")
