@@ -45,7 +45,7 @@ MAX_PIXELS = 8192 * 4352
 MAX_STREAMS = 64
 _MAX_DAMAGED_PLACES = 100  # in a row
 _PROBE_BYTES = 16 * 1024 * 1024
-_BUFFER_BYTES = 1024 * 1024
+_BUFFER_BYTES = 64 * 1024  # the reader behind it reads ahead where that pays
 
 
 def refuse_open(url: str, flags: int, options: dict[str, str]) -> Any:

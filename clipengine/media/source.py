@@ -8,6 +8,10 @@ from typing import Protocol
 
 from clipengine.errors import RecordingTruncated
 
+_AHEAD_PART = 24
+_MAX_AHEAD_BYTES = 4 * 1024 * 1024
+_RUNS = 8
+
 
 class ByteSource(Protocol):
     """Random access to one recording of `size` bytes."""
@@ -45,12 +49,13 @@ class MediaReader:
     what it read from the source in `bytes_read`. An error of the source is kept in `error`: the demuxer may swallow it.
     """
 
-    def __init__(self, source: ByteSource, *, block_bytes: int = 128 * 1024, cached_blocks: int = 256) -> None:
+    def __init__(self, source: ByteSource, *, block_bytes: int = 64 * 1024, cached_blocks: int = 512) -> None:
         self._source = source
         self._position = 0
         self._block_bytes = block_bytes
         self._cached_blocks = cached_blocks
         self._blocks: OrderedDict[int, bytes] = OrderedDict()
+        self._runs: OrderedDict[int, int] = OrderedDict()  # the block after a run -> how many blocks it has
         self.bytes_read = 0
         self.error: BaseException | None = None
 
@@ -97,8 +102,22 @@ class MediaReader:
             stop = number
             while stop <= last and stop not in self._blocks:
                 stop += 1
+            stop += self._ahead(number, stop)
             data = self._source.read_at(number * self._block_bytes, (stop - number) * self._block_bytes)
             self.bytes_read += len(data)
             for index in range(stop - number):
                 self._blocks[number + index] = data[index * self._block_bytes : (index + 1) * self._block_bytes]
             number = stop
+
+    def _ahead(self, number: int, stop: int) -> int:
+        """How many blocks to read beyond `stop`: a small part of what was read in one run up to here.
+
+        So a long run costs few requests, and at its end at most that part was read in vain. Interleaved streams make
+        several runs at once.
+        """
+        run = self._runs.pop(number, 0)
+        ahead = min(run // _AHEAD_PART, _MAX_AHEAD_BYTES // self._block_bytes)
+        self._runs[stop + ahead] = run + stop - number + ahead
+        while len(self._runs) > _RUNS:
+            self._runs.popitem(last=False)
+        return ahead

@@ -1,0 +1,159 @@
+"""kill -9 at every step of a clip's way, stops by signal, and two engines on one folder: nothing is lost or doubled."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from clipengine.client import Client
+from tests.support.invariants import check_invariants
+from tests.support.receiver import Receiver
+from tests.support.server import RunningServer, running_server
+
+
+def _endpoint(receiver: Receiver) -> dict[str, str]:
+    return {"CLIPENGINE_WEBHOOKS__ENDPOINTS": f'[{{url = "{receiver.url}", secret = "a secret of tests"}}]'}
+
+
+def _recording(api: Client, data: Path, film: Path) -> str:
+    target = data / "store" / "h_01" / "meeting.mp4"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy(film, target)
+    recording = api.recordings.wait(api.recordings.add("h_01/meeting.mp4").recording_id, timeout=30)
+    assert recording.status == "complete", recording.error
+    return recording.recording_id
+
+
+def _wait_for_death(server: RunningServer) -> None:
+    assert server.process.wait(30) == -signal.SIGKILL
+
+
+def _complete(api: Client, clip_ids: list[str]) -> None:
+    for clip_id in clip_ids:
+        clip = api.clips.wait(clip_id, timeout=60)
+        assert clip.status == "complete", clip.error
+
+
+@pytest.mark.parametrize("point", ["claimed", "reading", "encoding", "verifying", "uploading", "uploaded", "committed"])
+def test_every_clip_survives_kill_9(point: str, film: Path, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    with Receiver() as receiver:
+        clip_ids = []
+        with running_server(data, env={"CLIPENGINE_FAULT": f"{point}:kill9", **_endpoint(receiver)}) as server:
+            with server.client() as api:
+                recording = _recording(api, data, film)
+                try:
+                    for number in range(3):
+                        made = api.clips.create(recording, label=f"cut {number}", start_seconds=number, end_seconds=4.0)
+                        clip_ids.append(made.clip_id)
+                except Exception:
+                    assert clip_ids  # the engine died while the later ones were posted
+            _wait_for_death(server)
+        with running_server(data, env=_endpoint(receiver)) as server:
+            with server.client() as api:
+                _complete(api, clip_ids)
+            receiver.wait_for(len(clip_ids), timeout=20)
+            time.sleep(0.3)
+            assert server.stop() == 0
+        clips = check_invariants(data)
+        assert {clip.clip_id for clip in clips} >= set(clip_ids)
+        ready = Counter(request.headers["webhook-id"] for request in receiver.requests)
+        assert len(ready) == len(clips)
+
+
+@pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGINT])
+def test_a_stop_puts_running_clips_back(sig: signal.Signals, film: Path, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    with running_server(data) as server:
+        with server.client() as api:
+            recording = _recording(api, data, film)
+            clip_ids = [
+                api.clips.create(recording, label="long", start_seconds=0.0, end_seconds=12.0).clip_id for _ in range(4)
+            ]
+            while not any(api.clips.get(clip_id).step == "encoding" for clip_id in clip_ids):
+                time.sleep(0.02)
+        began = time.monotonic()
+        assert server.stop(sig) == 0
+        assert time.monotonic() - began < 10
+    waiting = [clip for clip in check_invariants(data, settled=False) if not clip.ended]
+    assert waiting
+    assert {clip.state for clip in waiting} == {"queued"}
+    with running_server(data) as server:
+        with server.client() as api:
+            _complete(api, clip_ids)
+        server.stop()
+    check_invariants(data)
+
+
+def test_a_second_engine_is_refused(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    with (
+        running_server(data) as server,
+        pytest.raises(AssertionError, match=f"in use by clipengine with the pid {server.process.pid}"),
+        running_server(data),
+    ):
+        pass
+
+
+def test_a_cancelled_clip_leaves_nothing(film: Path, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    with running_server(data, env={"CLIPENGINE_FAULT": "uploaded:sleep=1"}) as server:
+        with server.client() as api:
+            recording = _recording(api, data, film)
+            running = api.clips.create(recording, label="a", start_seconds=0.0, end_seconds=3.0)
+            while api.clips.get(running.clip_id).step != "uploading":
+                time.sleep(0.01)
+            time.sleep(0.2)  # the object is in the store, the row does not know it yet
+            cancelled = api.clips.cancel(running.clip_id)
+            assert cancelled.status == "failed"
+            assert cancelled.error is not None
+            assert cancelled.error.code == "cancelled"
+            again = api.clips.create(recording, label="b", start_seconds=0.0, end_seconds=12.0)
+            while api.clips.get(again.clip_id).step != "encoding":
+                time.sleep(0.01)
+            api.clips.cancel(again.clip_id)
+            deadline = time.monotonic() + 15
+            while time.monotonic() < deadline and list((data / "store").glob("h_01/clips/*")):
+                time.sleep(0.1)
+            time.sleep(1.5)
+        server.stop()
+    clips = check_invariants(data)
+    assert [clip.state for clip in clips] == ["failed", "failed"]
+
+
+def test_a_clip_whose_child_is_killed_is_cut_again(film: Path, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    with running_server(data) as server:
+        with server.client() as api:
+            recording = _recording(api, data, film)
+            clip_id = api.clips.create(recording, label="a", start_seconds=0.0, end_seconds=12.0).clip_id
+            while api.clips.get(clip_id).step != "encoding":
+                time.sleep(0.01)
+            for pid in _children(server.process.pid):
+                os.kill(pid, signal.SIGKILL)
+            clip = api.clips.wait(clip_id, timeout=60)
+            assert (clip.status, clip.attempt) == ("complete", 2), clip.error
+        server.stop()
+    check_invariants(data)
+
+
+def _children(parent: int) -> list[int]:
+    """The encoder children of this process, the warm one among them."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            stat = (entry / "stat").read_text()
+            encoder = b"clipengine.media.child" in (entry / "cmdline").read_bytes()
+        except OSError:
+            continue
+        if encoder and int(stat.rpartition(")")[2].split()[1]) == parent:
+            found.append(int(entry.name))
+    return found
