@@ -89,7 +89,7 @@ class EncoderProcess:
         except OSError as error:
             raise self._died() from error
         finally:
-            self.kill()
+            self.close()
 
     def kill(self) -> None:
         """End the child and everything that it started. May be called at any time, from any thread."""
@@ -98,6 +98,10 @@ class EncoderProcess:
                 os.killpg(self._process.pid, signal.SIGKILL)
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(_KILL_SECONDS)
+
+    def close(self) -> None:
+        """End the child and let go of it. For its owner alone: another thread may still be reading what it says."""
+        self.kill()
         self._control.close()
         self._ranges.close()
         self._stderr.close()
@@ -182,7 +186,7 @@ class EncoderPool:
         with self._lock:
             taken, self._warm = self._warm, None
             if taken is not None and not taken.alive:
-                taken.kill()
+                taken.close()
                 taken = None
         taken = taken or EncoderProcess()
         self.warm_up()
@@ -192,5 +196,5 @@ class EncoderPool:
         with self._lock:
             self._closed = True
             if self._warm is not None:
-                self._warm.kill()
+                self._warm.close()
                 self._warm = None

@@ -184,7 +184,7 @@ class ClipRunner:
         finally:
             with self._lock:
                 self._running.pop(clip.clip_id, None)
-            child.kill()
+            child.close()
 
     # ---- publishing
 

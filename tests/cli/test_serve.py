@@ -13,6 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from scripts.sample import make_sample
 from tests.support.server import COMMAND, clean_environ, run_command, running_server
 
 
@@ -80,6 +81,24 @@ def test_a_client_that_hangs_does_not_hold_it(tmp_path: Path) -> None:
             began = time.monotonic()
             assert server.stop() == 0
             assert time.monotonic() - began < 10
+
+
+def test_clips_that_were_being_cut_are_cut_after_the_next_start(tmp_path: Path) -> None:
+    film = tmp_path / "long.mp4"
+    make_sample(film, seconds=24)
+    with running_server(tmp_path / "data") as server:
+        client = server.client()
+        recording = client.recordings.wait(client.recordings.upload(film).recording_id)
+        clips = [client.clips.create(recording.recording_id, f"clip {number}", 1, 23).clip_id for number in range(3)]
+        while not any(client.clips.get(clip).step == "encoding" for clip in clips):
+            time.sleep(0.02)
+        assert server.stop() == 0
+    with running_server(tmp_path / "data") as server:
+        client = server.client()
+        ended = [client.clips.wait(clip, timeout=120) for clip in clips]
+        assert [clip.status for clip in ended] == ["complete"] * 3
+    objects = [path for path in (tmp_path / "data" / "store").rglob("*.mp4") if path.parent.name == "clips"]
+    assert len(objects) == 3
 
 
 def test_it_starts_again_where_it_stopped(tmp_path: Path) -> None:
