@@ -8,12 +8,18 @@ shorter stays a gap. All streams share the offsets, so that picture and sound st
 from __future__ import annotations
 
 from fractions import Fraction
+from typing import Any
 
 # As FFmpeg's own default for a discontinuity (dts_delta_threshold): longer gaps are jumps of the clock.
 _FORWARD_JUMP = Fraction(10)
 _BACKWARD_JUMP = Fraction(-1)
 # Streams pass the same jump at slightly different times; this near, they are taken to be in the same part.
 _SAME_PART = Fraction(3)
+
+
+def as_fraction(ratio: Any) -> Fraction:
+    """A ratio of PyAV's (time base, rate), exact. 18 has Fractions, 19 a type of its own that Fraction takes."""
+    return Fraction(ratio)
 
 
 class Clock:

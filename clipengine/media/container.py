@@ -21,6 +21,7 @@ from av.stream import Discard, Disposition, Stream
 from av.video.stream import VideoStream
 
 from clipengine.errors import ClipEngineError, RecordingTruncated, RecordingUnreadable, UnsupportedMedia
+from clipengine.media.clock import as_fraction
 from clipengine.media.source import MediaReader
 
 # fmt: off
@@ -46,6 +47,8 @@ MAX_STREAMS = 64
 _MAX_DAMAGED_PLACES = 100  # in a row
 _PROBE_BYTES = 16 * 1024 * 1024
 _BUFFER_BYTES = 64 * 1024  # the reader behind it reads ahead where that pays
+# Tags that are not UTF-8 make PyAV 18 refuse the file unless told otherwise; 19 never does and has no such option.
+_LENIENT_METADATA: dict[str, Any] = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
 
 
 def refuse_open(url: str, flags: int, options: dict[str, str]) -> Any:
@@ -61,7 +64,7 @@ def open_recording(reader: MediaReader) -> Iterator[InputContainer]:
                 reader,
                 "r",
                 buffer_size=_BUFFER_BYTES,
-                metadata_errors="replace",
+                **_LENIENT_METADATA,
                 io_open=refuse_open,
                 container_options={
                     "format_whitelist": ",".join(FORMATS),
@@ -193,4 +196,4 @@ def read_packets(container: InputContainer, streams: Sequence[Stream], reader: M
 def packet_time(packet: Packet[Any]) -> Fraction | None:
     """When the packet is presented, in container time, exact; by its dts where it has no pts."""
     stamp = packet.pts if packet.pts is not None else packet.dts
-    return None if stamp is None else stamp * Fraction(packet.time_base)
+    return None if stamp is None else stamp * as_fraction(packet.time_base)

@@ -22,7 +22,7 @@ from av.video.stream import VideoStream
 
 from clipengine.clips.facts import SourceFacts
 from clipengine.clips.plan import CutRange
-from clipengine.media.clock import Clock
+from clipengine.media.clock import Clock, as_fraction
 from clipengine.media.container import (
     audio_streams,
     keep_only,
@@ -101,7 +101,7 @@ class Landing:
         """When a frame that was decoded from the stream is presented, in recording time."""
         if frame.pts is None:
             return None
-        time = frame.pts * Fraction(stream.time_base or 1)  # flushed frames carry no time base of their own
+        time = frame.pts * as_fraction(stream.time_base or 1)  # flushed frames carry no time base of their own
         return time - self._facts.origin if self._facts.seekable else time
 
     def _open(self) -> None:
@@ -124,7 +124,7 @@ class Landing:
         if self.video is None:
             time = max(Fraction(0), time - PREROLL_SECONDS)
         assert stream is not None
-        ticks = (time + self._facts.origin) / Fraction(stream.time_base or 1)
+        ticks = (time + self._facts.origin) / as_fraction(stream.time_base or 1)
         try:
             self.container.seek(int(ticks // 1), stream=stream)
         except av.FFmpegError:
@@ -173,7 +173,7 @@ class Landing:
         end = self._cut.end
         last: dict[int, Fraction] = {}
         for packet in read_packets(self.container, self._streams(), self._reader):
-            tick = Fraction(packet.time_base)
+            tick = as_fraction(packet.time_base)
             raw = packet_time(packet)
             if raw is None:  # a damaged timestamp: it follows on the packet before it
                 if packet.stream_index not in last:

@@ -6,8 +6,7 @@ The matrix is 3x3 in 16.16 (the last column 2.30) fixed point, from the track he
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable
-from typing import Any, cast
+from typing import Any
 
 import av
 
@@ -42,7 +41,9 @@ def rotation_of(frame: av.VideoFrame) -> int:
 
 
 def _signs(frame: av.VideoFrame) -> tuple[int, int, int, int]:
-    for data in cast(Iterable[Any], frame.side_data):
+    # By number: iterating gives the data in PyAV 18 and their types in 19.
+    side_data: Any = frame.side_data
+    for data in (side_data[number] for number in range(len(side_data))):
         if data.type.name == "DISPLAYMATRIX":
             matrix = struct.unpack("9i", bytes(data)[:36])
             size = max(abs(matrix[0]), abs(matrix[1]), 1)

@@ -21,7 +21,7 @@ from av.video.stream import VideoStream
 
 from clipengine.clips.facts import AudioFacts, SourceFacts, VideoFacts
 from clipengine.errors import RecordingTruncated, RecordingUnreadable
-from clipengine.media.clock import Clock
+from clipengine.media.clock import Clock, as_fraction
 from clipengine.media.container import (
     audio_streams,
     codec_name,
@@ -144,7 +144,7 @@ class _Head:
             elif frame.pts is not None:
                 start = frame.pts * Fraction(frame.time_base or 1)
                 if packet.stream.start_time is not None:
-                    start = max(start, packet.stream.start_time * Fraction(packet.time_base))
+                    start = max(start, packet.stream.start_time * as_fraction(packet.time_base))
                 self._starts.setdefault(packet.stream_index, start)
 
     def _drain(self, video: VideoStream) -> None:
@@ -189,7 +189,7 @@ class _Tail:
         time = packet_time(packet)
         if time is None or packet.is_discard:
             return
-        tick = Fraction(packet.time_base)
+        tick = as_fraction(packet.time_base)
         duration = (packet.duration or 0) * tick
         dts = time if packet.dts is None else packet.dts * tick
         placed = self.clock.place(packet.stream_index, time, dts, duration)
@@ -217,7 +217,7 @@ def _go_to_tail(container: InputContainer) -> bool:
 
 
 def _video_facts(stream: VideoStream, head: _Head, tail: _Tail) -> VideoFacts:
-    tick = Fraction(stream.time_base or Fraction(1, 1000))
+    tick = as_fraction(stream.time_base or Fraction(1, 1000))
     entries = stream.index_entries
     if stream.frames and stream.frames == len(entries):  # an index of every frame says more than a sample
         stamps = [entry.timestamp for entry in itertools.islice(entries, 100_000)]
@@ -225,7 +225,7 @@ def _video_facts(stream: VideoStream, head: _Head, tail: _Tail) -> VideoFacts:
     else:
         distances = tail.frame_distances.all()
     rate = stream.average_rate or stream.guessed_rate or stream.base_rate
-    nominal = Fraction(1) / Fraction(rate) if rate else Fraction(1, 25)
+    nominal = Fraction(1) / as_fraction(rate) if rate else Fraction(1, 25)
     usual = median(distances) if distances else nominal
     fields = head.frame is not None and head.frame.interlaced_frame and usual < nominal * Fraction(3, 4)
     if fields or abs(usual - nominal) <= tick:
@@ -241,7 +241,7 @@ def _video_facts(stream: VideoStream, head: _Head, tail: _Tail) -> VideoFacts:
         height=height,
         frame_seconds=usual,
         tick=tick,
-        sample_aspect_ratio=Fraction(stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio or 1),
+        sample_aspect_ratio=as_fraction(stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio or 1),
         variable_rate=not fields and odd > len(distances) * _VARIABLE,
         rotation=rotation_of(head.frame) if head.frame else 0,
         frames=stream.frames or None,
@@ -254,8 +254,13 @@ def _audio_facts(stream: AudioStream) -> AudioFacts:
         codec=codec_name(stream),
         channels=stream.codec_context.layout.nb_channels,
         sample_rate=stream.codec_context.sample_rate,
-        language=None if stream.language == "und" else stream.language,
+        language=_language(stream.language),
     )
+
+
+def _language(tag: str | None) -> str | None:
+    """The tag as valid Unicode: PyAV 19 hands on bytes that are none as lone surrogates, which no JSON can hold."""
+    return None if tag in (None, "und") else tag.encode("utf-8", "replace").decode()
 
 
 def _warnings(tail: _Tail) -> list[str]:

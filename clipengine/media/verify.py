@@ -12,6 +12,7 @@ from av.stream import Stream
 from av.video.stream import VideoStream
 
 from clipengine.errors import ClipEngineError, VerificationFailed
+from clipengine.media.clock import as_fraction
 from clipengine.media.container import audio_streams, open_recording, read_packets, video_stream
 from clipengine.media.source import DescriptorSource, MediaReader
 
@@ -75,11 +76,11 @@ def _end(stream: Stream) -> Fraction:
     """Where the container says that the stream ends; 0 where it does not say."""
     if stream.duration is None:
         return Fraction(0)
-    return ((stream.start_time or 0) + stream.duration) * Fraction(stream.time_base or 1)
+    return ((stream.start_time or 0) + stream.duration) * as_fraction(stream.time_base or 1)
 
 
 def _frame_times(frames: list[av.VideoFrame], stream: VideoStream) -> list[Fraction]:
-    return [(frame.pts or 0) * Fraction(stream.time_base or 1) for frame in frames]
+    return [(frame.pts or 0) * as_fraction(stream.time_base or 1) for frame in frames]
 
 
 def _check(expected: Expected, times: list[Fraction], end: Fraction, first_packet_is_key: bool | None) -> None:

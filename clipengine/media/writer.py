@@ -21,6 +21,7 @@ from av.video.stream import VideoStream
 
 from clipengine.clips.profiles import Profile
 from clipengine.errors import ClipEngineError, DiskFull, EncoderFailed
+from clipengine.media.clock import as_fraction
 from clipengine.media.picture import PictureFormat
 
 # Divides the frame rates in use (24, 25, 30, 50, 60 and their 1000/1001 forms), so that grids stay exact to 11 µs.
@@ -183,7 +184,7 @@ class ClipWriter:
         with self._errors():
             self._mux(self._audio[track].encode(frame))
         if self._video is None and track == 0:
-            self.seconds = (frame.pts or 0) * Fraction(frame.time_base or 1)
+            self.seconds = (frame.pts or 0) * as_fraction(frame.time_base or 1)
 
     def finish(self) -> None:
         """Flush the encoders and write the index. The file is whole and on disk afterwards."""
