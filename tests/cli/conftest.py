@@ -21,6 +21,7 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    """One server for a module; it may call webhooks on loopback."""
-    with running_server(tmp_path_factory.mktemp("server") / "data", env=LOOPBACK_ALLOWED) as running:
+    """One server for a module; it may call webhooks on loopback, and has a profile that takes its time."""
+    slow = {"CLIPENGINE_PROFILES__SLOW__PRESET": "veryslow", "CLIPENGINE_PROFILES__SLOW__FPS": "240"}
+    with running_server(tmp_path_factory.mktemp("server") / "data", env=LOOPBACK_ALLOWED | slow) as running:
         yield running
