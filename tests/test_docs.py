@@ -14,6 +14,7 @@ from clipengine import __version__
 from clipengine.cli.main import cli
 from clipengine.clips.profiles import Profile
 from clipengine.errors import ClipEngineError, StartupError, by_code
+from clipengine.media.container import AUDIO_CODECS, FORMATS, VIDEO_CODECS
 from clipengine.settings import Settings, Webhooks
 
 ROOT = Path(__file__).parent.parent
@@ -97,6 +98,13 @@ def test_every_error_code_is_documented_and_no_other() -> None:
     }
     assert documented == wanted
     assert len(rows) == len(documented)
+
+
+def test_what_may_be_opened_is_documented() -> None:
+    lists = dict(re.findall(r"^- \*\*(\w+)\*\*: (.+)$", doc("recordings.md"), re.MULTILINE))
+    named = {kind: set(re.findall(r"`([a-z0-9_]+)`", text)) for kind, text in lists.items()}
+    audio = {codec for codec in AUDIO_CODECS if not codec.startswith("pcm_")}
+    assert named == {"Formats": set(FORMATS), "Video": set(VIDEO_CODECS), "Audio": audio}
 
 
 def test_every_event_is_documented() -> None:

@@ -28,9 +28,10 @@ _COLUMNS: dict[str, output.Column] = {
     "created": "created_at",
     "bucket path": "bucket_path",
 }
-_VIDEO_ENDINGS = {".3gp", ".avi", ".flv", ".ivf", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts"}
-_VIDEO_ENDINGS |= {".mxf", ".ogv", ".ts", ".webm"}
-_AUDIO_ENDINGS = {".flac", ".m4a", ".m4b", ".mka", ".mp3", ".oga", ".ogg", ".opus", ".wav"}
+_VIDEO_ENDINGS = {".3gp", ".asf", ".avi", ".flv", ".gxf", ".ivf", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg"}
+_VIDEO_ENDINGS |= {".mpg", ".mts", ".mxf", ".ogv", ".ts", ".webm", ".wmv"}
+_AUDIO_ENDINGS = {".aac", ".ac3", ".aiff", ".amr", ".caf", ".eac3", ".flac", ".m4a", ".m4b", ".mka", ".mp3", ".oga"}
+_AUDIO_ENDINGS |= {".ogg", ".opus", ".w64", ".wav", ".wma"}
 
 
 @click.group(no_args_is_help=False)

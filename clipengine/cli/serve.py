@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import shlex
+import shutil
 import signal
 import sys
 from pathlib import Path
@@ -104,7 +105,8 @@ def _greet(settings: Settings, url: str, key: str | None) -> None:
     objects = (
         f"s3 {storage.endpoint} {storage.bucket}" if storage.kind == "s3" else str(settings.store_folder.resolve())
     )
-    made = f'export KEY="$(clipengine keys create NAME --data {shlex.quote(str(folder))})"'
+    command = "clipengine" if shutil.which("clipengine") else shlex.quote(sys.argv[0])  # what can be typed here
+    made = f'export KEY="$({command} keys create NAME --data {shlex.quote(str(folder))})"'
     lines = [
         f"clipengine {__version__}",
         f"  address  {url}",

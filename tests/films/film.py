@@ -101,6 +101,11 @@ class Film:
         """The same film in another place."""
         return replace(self, path=path)
 
+    @property
+    def picture_end(self) -> Fraction:
+        """When the last frame ends, 0 without video."""
+        return self.frames[-1][0] + (self.frame_seconds or 0) if self.frames else Fraction(0)
+
     def on_screen(self, time: Fraction) -> int | None:
         """The number that a player shows at `time`, None before the first frame."""
         shown = [number for begin, number in self.frames if begin <= time]

@@ -1,9 +1,10 @@
-"""MP4 on the level of boxes: edit lists written anew in a file whose index lies behind its media data."""
+"""MP4 on the level of boxes: lengths of tracks, and edit lists written anew where the index lies behind the media."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
 
@@ -37,6 +38,23 @@ def movie_timescale(path: Path) -> int:
     data = path.read_bytes()
     at = data.index(b"mvhd") + 4
     return int.from_bytes(data[at + 12 : at + 16], "big")
+
+
+def track_lengths(path: Path) -> list[Fraction]:
+    """How long each track is shown, in seconds, by its edit list (`tkhd`); 0 where fragments follow."""
+    index = next((body for kind, body in _children(path.read_bytes()) if kind == b"moov"), b"")
+    scale, lengths = 1, []
+    for kind, body in _children(index):
+        if kind == b"mvhd":
+            scale = _number(body, 20, 4) if body[0] else _number(body, 12, 4)
+        for inner, header in _children(body) if kind == b"trak" else ():
+            if inner == b"tkhd":
+                lengths.append(_number(header, 28, 8) if header[0] else _number(header, 20, 4))
+    return [Fraction(length, scale) for length in lengths]
+
+
+def _number(data: bytes, at: int, size: int) -> int:
+    return int.from_bytes(data[at : at + size], "big")
 
 
 def _with_edits(trak: bytes, edits: list[Edit]) -> bytes:

@@ -16,6 +16,7 @@ import av
 import numpy as np
 import numpy.typing as npt
 
+from tests.films.mp4_bytes import track_lengths
 from tests.films.picture import Seen, see
 from tests.films.sound import Samples
 
@@ -170,10 +171,10 @@ def _note_video(reading: ClipReading, stream: Any, pending: list[Any]) -> None:
         time, length, *_ = max(pending, key=lambda entry: entry[0])
         usual = sorted(b[0] - a[0] for a, b in itertools.pairwise(pending)) or [Fraction(0)]
         reading.video_end = time + (length or usual[len(usual) // 2])
-        if "mp4" in reading.container and stream.duration and stream.start_time is not None:
+        if "mp4" in reading.container:
             # MP4 keeps distances in the order of decoding; only the track's length says how long the last one stands.
-            stored_end = (stream.start_time + stream.duration) * Fraction(stream.time_base)
-            reading.video_end = min(reading.video_end, stored_end)
+            lengths = track_lengths(reading.path)
+            reading.video_end = (lengths[stream.index] if stream.index < len(lengths) else 0) or reading.video_end
 
 
 class _Joiner:

@@ -93,7 +93,7 @@ def film(
         name=path.stem,
         path=path,
         frames=frames,
-        frame_seconds=1 / part.fps if part else None,
+        frame_seconds=_usual_distance(frames, 1 / part.fps) if part else None,
         sounds=sounds,
         duration=max(ends),
         width=part.shown_size[0] if part else 0,
@@ -104,6 +104,13 @@ def film(
         crossings=crossings,
         traits=frozenset(traits.split()) | ({"sideways"} if part and part.sideways else set()),
     )
+
+
+def _usual_distance(frames: Sequence[tuple[Fraction, int]], nominal: Fraction) -> Fraction:
+    """The nominal distance of frames; where the rate varies, the one that most come near to."""
+    distances = sorted(b - a for (a, _), (b, _) in itertools.pairwise(frames))
+    usual = distances[len(distances) // 2]
+    return nominal if abs(usual - nominal) <= nominal / 10 else usual
 
 
 def _tags(part: VideoPart) -> Tags:
