@@ -32,16 +32,28 @@ class Clock:
         self._part: dict[int, int] = {}  # stream index -> the part it is in
         self._last_dts: dict[int, Fraction] = {}
         self._ends: dict[int, Fraction] = {}  # stream index -> where its media ends so far, on the timeline
+        self._distance: dict[int, Fraction] = {}  # stream index -> how far its last two packets were apart
 
     def place(self, stream: int, pts: Fraction, dts: Fraction, duration: Fraction) -> Fraction:
-        """Where a packet with these container times stands on the timeline, in seconds; packets come in file order."""
+        """Where a packet with these container times stands on the timeline, in seconds; packets come in file order.
+
+        A duration of 0 is not known: the packet is taken to last as long as the one before it.
+        """
         last = self._last_dts.get(stream)
         if self._jumps_close and last is not None and not _BACKWARD_JUMP <= dts - last <= _FORWARD_JUMP:
             self._jump(stream, pts)
+        elif last is not None and last < dts <= last + 4 * self._distance.get(stream, dts - last):
+            self._distance[stream] = dts - last  # a gap is not how long a packet lasts
         self._last_dts[stream] = dts
         time = pts + self._offsets[self._part.setdefault(stream, 0)]
+        duration = duration if duration > 0 else self._distance.get(stream, Fraction(0))
         self._ends[stream] = max(self._ends.get(stream, time), time + duration)
         return time
+
+    @property
+    def end(self) -> Fraction:
+        """Where the media of all packets so far ends."""
+        return max(self._ends.values(), default=Fraction(0))
 
     def _jump(self, stream: int, pts: Fraction) -> None:
         expected = self._ends[stream]

@@ -22,6 +22,8 @@ from clipengine.media.landing import Landing, Placed
 
 _SMALLEST_STEP = Fraction(1, 90_000)
 _QUEUED_FRAMES = 12
+# Decoders that look at skip_frame anew for each packet; others (dav1d) take it once, when they are opened.
+_SKIPPING_DECODERS = {"h264", "hevc", "mpeg2video", "vp8", "vp9"}
 
 Item = TypeVar("Item")
 
@@ -65,6 +67,7 @@ class ClipDecoder:
         self._landing = landing
         self._cut = cut
         self._threads = threads
+        self._skips = False
         self.damaged_packets = 0
         self.last_time: Fraction | None = None  # recording time of the last frame that was decoded
 
@@ -124,6 +127,7 @@ class ClipDecoder:
             context.thread_type = ThreadType.FRAME | ThreadType.SLICE
             context.thread_count = self._threads
             context.options = {"max_pixels": str(MAX_PIXELS)}
+            self._skips = context.name in _SKIPPING_DECODERS
         for stream in landing.audio:
             stream.codec_context.thread_count = 1
 
@@ -138,7 +142,7 @@ class ClipDecoder:
             return
         on_screen = self._landing.on_screen
         # Before the frame that is on screen at the start nothing is shown: what no other frame needs is not decoded.
-        rolling_up = on_screen is not None and placed.time < on_screen
+        rolling_up = self._skips and on_screen is not None and placed.time < on_screen
         video.codec_context.skip_frame = "NONREF" if rolling_up else "DEFAULT"
         try:
             frames = video.codec_context.decode(placed.packet)

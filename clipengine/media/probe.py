@@ -70,7 +70,7 @@ def probe(source: ByteSource) -> tuple[SourceFacts, int]:
         facts = SourceFacts(
             container=container.format.name.split(",")[0],
             origin=head.origin,
-            duration=tail.end,
+            duration=tail.clock.end,
             video=_video_facts(video, head, tail) if video else None,
             audio=tuple(_audio_facts(stream) for stream in audio),
             seekable=tail.clock.jumps == 0,
@@ -181,8 +181,8 @@ class _Tail:
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
-        self.end = Fraction(0)
         self.frame_distances = _Distances()
+        self._durations: dict[int, Fraction] = {}  # stream index -> how long its packets are
         self.damaged = 0
 
     def add(self, packet: Packet[Any]) -> None:
@@ -192,10 +192,11 @@ class _Tail:
         tick = as_fraction(packet.time_base)
         duration = (packet.duration or 0) * tick
         dts = time if packet.dts is None else packet.dts * tick
+        dropped = _samples_dropped_at_end(packet)
+        whole = self._durations.setdefault(packet.stream_index, duration)
+        if dropped and duration >= whole:  # some demuxers have shortened the packet already
+            duration -= dropped
         placed = self.clock.place(packet.stream_index, time, dts, duration)
-        if packet.has_sidedata("skip_samples"):
-            duration -= _samples_dropped_at_end(packet)
-        self.end = max(self.end, placed + duration)
         self.damaged += packet.is_corrupt
         if packet.stream.type == "video":
             self.frame_distances.add(placed)
@@ -203,6 +204,8 @@ class _Tail:
 
 def _samples_dropped_at_end(packet: Packet[Any]) -> Fraction:
     """Seconds that the decoder drops from the packet's end (AV_PKT_DATA_SKIP_SAMPLES: u32 start, u32 end)."""
+    if not packet.has_sidedata("skip_samples"):
+        return Fraction(0)
     dropped = int.from_bytes(bytes(packet.get_sidedata("skip_samples"))[4:8], "little")
     return Fraction(dropped, packet.stream.codec_context.sample_rate or 1)
 

@@ -1,0 +1,56 @@
+"""The cutter under test, as the films call it: probe and cut in this process, without a child, a store or a database."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import lru_cache
+from pathlib import Path
+
+from clipengine.clips.facts import SourceFacts
+from clipengine.clips.profiles import Profile
+from clipengine.media.cutter import Cut as Made
+from clipengine.media.cutter import cut_clip
+from clipengine.media.probe import probe
+from clipengine.media.source import DescriptorSource
+from tests.films.film import Film
+
+DEFAULT = Profile()
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A clip that was cut: where it lies and what the cutter says of it."""
+
+    path: Path
+    made: Made
+
+
+@lru_cache(maxsize=256)
+def facts_of(path: Path) -> SourceFacts:
+    """What the probe finds, once for each film."""
+    with path.open("rb") as file:
+        return probe(DescriptorSource(file.fileno()))[0]
+
+
+def cut(film: Film, start: Fraction, end: Fraction, output: Path, profile: Profile = DEFAULT) -> Clip:
+    """Cut a range of the film into the file `output`. Raises what the cutter raises."""
+    facts = facts_of(film.path)
+    target = os.open(output, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        with film.path.open("rb") as file:
+            made = cut_clip(
+                DescriptorSource(file.fileno()),
+                facts,
+                profile,
+                start=start,
+                end=end,
+                output=target,
+                threads=1,
+                poster=False,
+                on_progress=lambda step, progress: None,
+            )
+    finally:
+        os.close(target)
+    return Clip(output, made)
