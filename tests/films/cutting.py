@@ -1,4 +1,4 @@
-"""The cutter under test, as the films call it: probe and cut in this process, without a child, a store or a database."""
+"""The cutter under test, as the films call it: probe and cut in this process, without child, store or database."""
 
 from __future__ import annotations
 

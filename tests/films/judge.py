@@ -42,7 +42,7 @@ class Expected:
 
 
 def expectations(film: Film, start: Fraction, end: Fraction) -> list[Expected]:
-    """What the clip must be; more than one answer where two frames are equally near to `start`, or half a frame away."""
+    """What the clip must be; more than one answer where two frames are equally near to `start`, or half a frame off."""
     end = min(end, film.duration)
     near = film.frame_seconds / 2 if film.frame_seconds else Fraction(0)
     # What half a frame is, is known to a tenth where the rate varies, and to the container's grid elsewhere.
@@ -50,7 +50,7 @@ def expectations(film: Film, start: Fraction, end: Fraction) -> list[Expected]:
     found = [time for time, _ in film.frames if abs(time - start) <= near + unsure]
     best = min((abs(time - start) for time in found), default=near)
     origins = [time for time in found if abs(time - start) - best <= max(film.grid, _MS / 2)]
-    if best >= near - unsure:
+    if not found or best > near - unsure:
         origins.append(start)
     return [_from(film, origin, end) for origin in origins]
 

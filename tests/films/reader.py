@@ -173,8 +173,8 @@ def _note_video(reading: ClipReading, stream: Any, pending: list[Any]) -> None:
         reading.video_end = time + (length or usual[len(usual) // 2])
         if "mp4" in reading.container:
             # MP4 keeps distances in the order of decoding; only the track's length says how long the last one stands.
-            lengths = track_lengths(reading.path)
-            reading.video_end = (lengths[stream.index] if stream.index < len(lengths) else 0) or reading.video_end
+            lengths = dict(enumerate(track_lengths(reading.path)))
+            reading.video_end = lengths.get(stream.index) or reading.video_end
 
 
 class _Joiner:
