@@ -6,10 +6,13 @@ origin. The range asked for is half-open, `[start, end)`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Generic, TypeVar
+
+from clipengine.clips.facts import AudioFacts
+from clipengine.clips.profiles import Profile
 
 Item = TypeVar("Item")
 # A frame counts as ended with the range when it begins this close before the range's end: stored times are rounded.
@@ -111,6 +114,18 @@ class FrameSelector(Generic[Item]):
     def _still_candidate(self, time: Fraction) -> bool:
         """A range shorter than half a frame may end before the frame on which the clip begins."""
         return self.origin is None and self._candidate is None and self._distance(time) <= self.cut.half_frame
+
+
+def kept_tracks(profile: Profile, audio: Sequence[AudioFacts]) -> tuple[AudioFacts, ...]:
+    """The recording's audio tracks that go into the clip; several as one where the profile says `mix`."""
+    chosen = profile.audio_tracks
+    if profile.audio == "none":
+        return ()
+    if isinstance(chosen, int):
+        return tuple(audio[chosen : chosen + 1])
+    if profile.container == "mp3" and chosen == "all":  # a file of one track
+        return tuple(audio[:1])
+    return tuple(audio)
 
 
 def output_size(width: int, height: int, *, rotation: int, max_height: int | None) -> tuple[int, int]:

@@ -10,16 +10,16 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
 
-from clipengine.clips.facts import AudioFacts, SourceFacts
-from clipengine.clips.plan import CutRange
+from clipengine.clips.facts import SourceFacts
+from clipengine.clips.plan import CutRange, kept_tracks
 from clipengine.clips.profiles import Profile
-from clipengine.errors import EncoderFailed, NoMediaInRange, RecordingTruncated, RecordingUnreadable
+from clipengine.errors import NoMediaInRange, RecordingTruncated, RecordingUnreadable
 from clipengine.media.container import media_errors
 from clipengine.media.decode import Begin, ClipDecoder, Event, Picture, Sound, in_thread
 from clipengine.media.landing import Landing
 from clipengine.media.picture import PictureConverter, jpeg
 from clipengine.media.rate import paced
-from clipengine.media.sound import SoundTimeline
+from clipengine.media.sound_tracks import SoundTracks
 from clipengine.media.source import ByteSource, MediaReader
 from clipengine.media.verify import Expected, verify
 from clipengine.media.writer import ClipWriter, open_writer
@@ -70,8 +70,8 @@ def cut_clip(
     if start >= end:
         raise NoMediaInRange(f"the range starts at {float(start):g} s, the recording ends at {float(end):g} s")
     want_video = facts.video is not None and profile.video != "none"
-    want_audio = bool(facts.audio) and profile.audio != "none"
-    if not want_video and not want_audio:
+    kept = kept_tracks(profile, facts.audio)
+    if not want_video and not kept:
         raise NoMediaInRange("the recording has neither picture nor sound that the profile keeps")
     frame_seconds = facts.video.frame_seconds if want_video and facts.video else Fraction(0)
     cut = CutRange(start, end, frame_seconds=frame_seconds, tick=facts.video.tick if facts.video else Fraction(0))
@@ -79,7 +79,7 @@ def cut_clip(
     on_progress("reading", 0.0)
     with (
         media_errors(reader),
-        Landing(reader, facts, cut, want_video=want_video, want_audio=want_audio) as landing,
+        Landing(reader, facts, cut, video=want_video, audio=[track.index for track in kept]) as landing,
         open_writer(output, profile, threads=threads) as writer,
     ):
         decoder = ClipDecoder(landing, cut, threads=threads)
@@ -98,7 +98,7 @@ def cut_clip(
         width=making.width,
         height=making.height,
         video_codec=profile.video if writer.frames else None,
-        audio_codec=profile.audio if making.tracks else None,
+        audio_codec=profile.audio if making.sound and making.sound.written else None,
         size_bytes=os.fstat(output).st_size,
         poster=making.poster,
         encode_seconds=round(encoded, 3),
@@ -109,11 +109,12 @@ def cut_clip(
 
 def _refuse_short(decoder: ClipDecoder, making: _Making, cut: CutRange, facts: SourceFacts) -> None:
     """The decoder came to an end before the range did: the recording is cut off or damaged, never a shorter clip."""
-    if making.has_picture is False and not any(track.heard for track in making.tracks.values()):
+    sound = making.sound
+    if not making.has_picture and not (sound and sound.heard):
         if decoder.damaged_packets:
             raise RecordingUnreadable("nothing of the range can be decoded: the recording is damaged or encrypted")
         raise NoMediaInRange("the recording has neither picture nor sound in the range")
-    heard = max((track.end_of_sound for track in making.tracks.values()), default=Fraction(0))
+    heard = sound.end if sound else Fraction(0)
     seen = (decoder.last_time or Fraction(0)) + cut.frame_seconds if making.has_picture else Fraction(0)
     reached = max(making.origin + heard, seen)
     if reached < cut.end - _TRUNCATION_TOLERANCE and decoder.damaged_packets:
@@ -142,8 +143,7 @@ class _Making:
         self.origin = cut.start
         self.has_picture = False
         self.poster: bytes | None = None
-        self.tracks: dict[int, SoundTimeline] = {}  # by the recording's stream index
-        self._numbers: dict[int, int] = {}
+        self.sound: SoundTracks | None = None
         self._first_picture_time: Fraction | None = None
 
     @property
@@ -167,9 +167,8 @@ class _Making:
             else:
                 picture, duration = event
                 self._show(picture, duration)
-        for index, track in self.tracks.items():
-            for frame in track.finish():
-                self._writer.write_sound(self._numbers[index], frame)
+        if self.sound is not None:
+            self.sound.finish()
 
     def _begin(self, begin: Begin) -> None:
         self.origin = begin.origin
@@ -178,22 +177,9 @@ class _Making:
             self._converter = PictureConverter(self._profile, begin.picture, ratio)
             self._writer.add_video(self._converter.format, self._rate())
             self.has_picture = True
-        for facts in self._kept_tracks():
-            format, layout = self._writer.add_audio(
-                rate=facts.sample_rate, channels=facts.channels, language=facts.language
-            )
-            self._numbers[facts.index] = len(self.tracks)
-            self.tracks[facts.index] = SoundTimeline(
-                format=format, layout=layout, rate=facts.sample_rate, origin=self.origin, end=self._cut.end
-            )
-
-    def _kept_tracks(self) -> tuple[AudioFacts, ...]:
-        chosen, tracks = self._profile.audio_tracks, self._facts.audio
-        if self._profile.audio == "none":
-            return ()
-        if isinstance(chosen, int):
-            return tracks[chosen : chosen + 1]
-        return tracks[:1] if self._profile.container == "mp3" else tracks
+        kept = kept_tracks(self._profile, self._facts.audio)
+        mix = self._profile.audio_tracks == "mix"
+        self.sound = SoundTracks(self._writer, kept, mix=mix, origin=self.origin, end=self._cut.end)
 
     def _rate(self) -> Fraction:
         if self._profile.fps is not None:
@@ -212,31 +198,25 @@ class _Making:
         self._on_progress("encoding", min(1.0, float(self._writer.seconds / self.length)))
 
     def _hear(self, sound: Sound) -> None:
-        track = self.tracks.get(sound.index)
-        if track is None or track.done:
-            return
-        for frame in track.feed(sound.frame, sound.time):
-            self._writer.write_sound(self._numbers[sound.index], frame)
+        assert self.sound is not None
+        self.sound.hear(sound)
         if not self.has_picture:
             self._on_progress("encoding", min(1.0, float(self._writer.seconds / self.length)))
 
     def expected(self) -> Expected:
         """What the file must turn out to hold."""
-        if not self.has_picture and not self.tracks:
-            raise EncoderFailed("the clip would hold no stream")
         return Expected(
             container=self._profile.container,
             frames=self._writer.frames,
             first_frame=self._first_picture_time,
             frame_seconds=self._cut.frame_seconds,
             seconds=self.length,
-            sounds=len(self.tracks),
+            sounds=self.sound.written if self.sound else 0,
         )
 
     def warnings(self, decoder: ClipDecoder) -> Iterator[str]:
         yield from self._facts.warnings
         if decoder.damaged_packets:
             yield f"{decoder.damaged_packets} damaged packets were passed over"
-        for number, track in enumerate(self.tracks.values()):
-            if track.filled:
-                yield f"audio track {number}: gaps of {track.filled / track.rate:.3f} s were filled with silence"
+        if self.sound is not None:
+            yield from self.sound.warnings()

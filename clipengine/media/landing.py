@@ -7,7 +7,7 @@ first byte. What lies between is read but not decoded: only the packets since th
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
@@ -60,12 +60,14 @@ class Landing:
     Use as a context manager; a further `land` closes what the one before had opened.
     """
 
-    def __init__(self, reader: MediaReader, facts: SourceFacts, cut: CutRange, *, want_video: bool, want_audio: bool):
+    def __init__(
+        self, reader: MediaReader, facts: SourceFacts, cut: CutRange, *, video: bool, audio: Sequence[int]
+    ) -> None:
         self._reader = reader
         self._facts = facts
         self._cut = cut
-        self._want_video = want_video
-        self._want_audio = want_audio
+        self._want_video = video
+        self._want_audio = frozenset(audio)  # stream indices
         self._stack = ExitStack()
         self.container: InputContainer | None = None
         self.video: VideoStream | None = None
@@ -109,7 +111,7 @@ class Landing:
         self._reader.seek(0)
         self.container = self._stack.enter_context(open_recording(self._reader))
         self.video = video_stream(self.container) if self._want_video else None
-        self.audio = audio_streams(self.container) if self._want_audio else []
+        self.audio = [stream for stream in audio_streams(self.container) if stream.index in self._want_audio]
         keep_only(self.container, self._streams())
 
     def _streams(self) -> list[Any]:
