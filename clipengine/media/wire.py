@@ -44,8 +44,8 @@ class Channel:
         with self._sending:
             if descriptors:
                 sent = socket.send_fds(self._socket, [frame], list(descriptors))
-                self._socket.sendall(frame[sent:])
-            else:
+                frame = frame[sent:]
+            if frame:  # nothing, sent to one that has answered and gone already, is still a broken pipe
                 self._socket.sendall(frame)
             if blob:
                 self._socket.sendall(blob)
