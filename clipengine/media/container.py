@@ -6,7 +6,6 @@ protocol is, and nested opens are refused: a recording can reach nothing but its
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
@@ -22,6 +21,7 @@ from av.video.stream import VideoStream
 
 from clipengine.errors import ClipEngineError, RecordingTruncated, RecordingUnreadable, UnsupportedMedia
 from clipengine.media.clock import as_fraction
+from clipengine.media.boxes import is_cut_off
 from clipengine.media.source import MediaReader
 
 # fmt: off
@@ -90,29 +90,9 @@ def _unreadable(reader: MediaReader) -> ClipEngineError:
     reader.seek(0)
     if not reader.read(1):
         return RecordingUnreadable("the recording is empty")
-    if _is_cut_off(reader):
+    if is_cut_off(reader):
         return RecordingTruncated("the recording has no index: it was cut off before it was finished")
     return RecordingUnreadable("the recording is not in a media format that can be read")
-
-
-def _is_cut_off(reader: MediaReader) -> bool:
-    """Whether an ISO file ends inside its media or its index (top-level boxes: ISO/IEC 14496-12, section 4.2)."""
-    size = reader.seek(0, os.SEEK_END)
-    offset = 0
-    seen: list[bytes] = []
-    while offset + 8 <= size and len(seen) < 1000:
-        reader.seek(offset)
-        header = reader.read(16)
-        length = int.from_bytes(header[:4], "big")
-        if length == 1:
-            length = int.from_bytes(header[8:16], "big")
-        elif length == 0:
-            length = size - offset
-        seen.append(header[4:8])
-        offset += length
-        if length < 8:
-            return False
-    return offset > size and seen[0] == b"ftyp" and b"moov" not in seen[:-1] and seen[-1] in (b"mdat", b"moov")
 
 
 @contextmanager

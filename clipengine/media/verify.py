@@ -13,6 +13,7 @@ from av.video.stream import VideoStream
 
 from clipengine.errors import ClipEngineError, VerificationFailed
 from clipengine.media.clock import as_fraction
+from clipengine.media.boxes import movie_seconds
 from clipengine.media.container import audio_streams, open_recording, read_packets, video_stream
 from clipengine.media.source import DescriptorSource, MediaReader
 
@@ -46,6 +47,7 @@ def verify(descriptor: int, expected: Expected) -> None:
 def _verify(descriptor: int, expected: Expected) -> None:
     source = DescriptorSource(descriptor)
     reader = MediaReader(source)
+    header_seconds = movie_seconds(reader)
     with open_recording(reader) as container:
         video = video_stream(container)
         sounds = audio_streams(container)
@@ -53,7 +55,7 @@ def _verify(descriptor: int, expected: Expected) -> None:
             raise VerificationFailed(f"the clip holds {len(sounds)} audio tracks, {expected.sounds} were written")
         times: list[Fraction] = []
         first_packet_is_key: bool | None = None
-        end = max((_end(stream) for stream in [*([video] if video else []), *sounds]), default=Fraction(0))
+        end = header_seconds or max(map(_end, [*([video] if video else []), *sounds]), default=Fraction(0))
         end = end or Fraction(container.duration or 0, av.time_base)
         if video is not None:
             video.codec_context.thread_type = ThreadType.FRAME | ThreadType.SLICE
