@@ -20,8 +20,8 @@ from av.stream import Discard, Disposition, Stream
 from av.video.stream import VideoStream
 
 from clipengine.errors import ClipEngineError, RecordingTruncated, RecordingUnreadable, UnsupportedMedia
-from clipengine.media.clock import as_fraction
 from clipengine.media.boxes import is_cut_off
+from clipengine.media.clock import as_fraction
 from clipengine.media.source import MediaReader
 
 # fmt: off
@@ -58,6 +58,7 @@ def refuse_open(url: str, flags: int, options: dict[str, str]) -> Any:
 @contextmanager
 def open_recording(reader: MediaReader) -> Iterator[InputContainer]:
     """Open the recording for demuxing. Raises RecordingUnreadable, RecordingTruncated or the reader's own error."""
+    reader.seek(0)
     with media_errors(reader):
         try:
             container = av.open(

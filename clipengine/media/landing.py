@@ -108,7 +108,6 @@ class Landing:
 
     def _open(self) -> None:
         self._stack.close()
-        self._reader.seek(0)
         self.container = self._stack.enter_context(open_recording(self._reader))
         self.video = video_stream(self.container) if self._want_video else None
         self.audio = [stream for stream in audio_streams(self.container) if stream.index in self._want_audio]

@@ -12,8 +12,8 @@ from av.stream import Stream
 from av.video.stream import VideoStream
 
 from clipengine.errors import ClipEngineError, VerificationFailed
-from clipengine.media.clock import as_fraction
 from clipengine.media.boxes import movie_seconds
+from clipengine.media.clock import as_fraction
 from clipengine.media.container import audio_streams, open_recording, read_packets, video_stream
 from clipengine.media.source import DescriptorSource, MediaReader
 
