@@ -27,6 +27,11 @@ _AUDIO_IN: dict[str, set[str]] = {
     "m4a": {"aac"},
     "mp3": {"mp3"},
 }
+_PRESETS = (
+    "ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow", "placebo",
+)  # fmt: skip
+_CRF = {"h264": (0, 51), "hevc": (0, 51), "vp9": (0, 63), "av1": (1, 63)}  # what the encoders take
+_MOST_AUDIO_BITRATE = {"aac": 1_000_000, "opus": 510_000, "mp3": 320_000}
 _CONTENT_TYPES = {
     "mp4": "video/mp4",
     "webm": "video/webm",
@@ -58,17 +63,32 @@ class Profile(BaseModel):
     def _playable(self) -> Profile:
         if self.video == "none" and self.audio == "none":
             raise ValueError('video and audio are both "none": nothing would be left of the clip')
-        if self.video != "none" and self.video not in _VIDEO_IN[self.container]:
-            allowed = ", ".join(sorted(_VIDEO_IN[self.container])) or "none"
-            raise ValueError(f'container "{self.container}" cannot hold video "{self.video}"; it holds {allowed}')
-        if self.audio != "none" and self.audio not in _AUDIO_IN[self.container]:
-            allowed = ", ".join(sorted(_AUDIO_IN[self.container]))
-            raise ValueError(f'container "{self.container}" cannot hold audio "{self.audio}"; it holds {allowed}')
-        if self.video != "none" and self.crf is None and self.video_bitrate is None:
+        if self.video != "none":
+            self._check_video(self.video)
+        if self.audio != "none":
+            self._check_audio(self.audio)
+        return self
+
+    def _check_video(self, codec: str) -> None:
+        if codec not in _VIDEO_IN[self.container]:
+            allowed = ", ".join(sorted(_VIDEO_IN[self.container])) or '"none"'
+            raise ValueError(f'container "{self.container}" cannot hold video "{codec}"; it holds {allowed}')
+        if self.crf is None and self.video_bitrate is None:
             raise ValueError("give crf or video_bitrate")
+        least, most = _CRF[codec]
+        if self.video_bitrate is None and self.crf is not None and not least <= self.crf <= most:
+            raise ValueError(f'crf of video "{codec}" is {least} to {most}, not {self.crf:g}')
+        if self.preset not in _PRESETS:
+            raise ValueError(f'preset "{self.preset}" is none of {", ".join(_PRESETS)}')
+
+    def _check_audio(self, codec: str) -> None:
+        if codec not in _AUDIO_IN[self.container]:
+            allowed = ", ".join(sorted(_AUDIO_IN[self.container]))
+            raise ValueError(f'container "{self.container}" cannot hold audio "{codec}"; it holds {allowed}')
+        if self.audio_bitrate > _MOST_AUDIO_BITRATE[codec]:
+            raise ValueError(f'audio_bitrate of audio "{codec}" is at most {_MOST_AUDIO_BITRATE[codec]}')
         if isinstance(self.audio_tracks, int) and self.audio_tracks < 0:
             raise ValueError('audio_tracks is "all", "mix" or the number of a track, counted from 0')
-        return self
 
     @property
     def extension(self) -> str:
