@@ -27,9 +27,18 @@ def edit_empty_video_late(path: Path) -> Film:
 @makes("mp4")
 def edit_negative_start(path: Path) -> Film:
     """Both streams are stored from -0.6 s on; the edit lists begin at 0, inside a group of pictures."""
-    before = Fraction(3, 5)
-    video = VideoPart(every(25, 6, start=-before), Fraction(25), gop=50, b_frames=2)
-    audio = AudioPart(start=-before, seconds=Fraction(59, 10))
+    return _stored_before(path, Fraction(3, 5))
+
+
+@makes("mp4")
+def edit_long_preroll(path: Path) -> Film:
+    """Both streams are stored from -2.4 s on: more than a group of pictures is never shown."""
+    return _stored_before(path, Fraction(12, 5))
+
+
+def _stored_before(path: Path, before: Fraction) -> Film:
+    video = VideoPart(every(25, before + 5, start=-before), Fraction(25), gop=50, b_frames=2)
+    audio = AudioPart(start=-before, seconds=before + Fraction(49, 10))
     write(path, "mp4", video=[video], audio=[audio])
     return _from_zero(film(path, video=[video], audio=[audio]))
 

@@ -40,17 +40,18 @@ def movie_timescale(path: Path) -> int:
     return int.from_bytes(data[at + 12 : at + 16], "big")
 
 
-def track_lengths(path: Path) -> list[Fraction]:
-    """How long each track is shown, in seconds, by its edit list (`tkhd`); 0 where fragments follow."""
+def lengths(path: Path) -> tuple[Fraction, list[Fraction]]:
+    """Seconds that the movie and each track last, after edit lists (`mvhd`, `tkhd`); 0 where fragments follow."""
     index = next((body for kind, body in _children(path.read_bytes()) if kind == b"moov"), b"")
-    scale, lengths = 1, []
+    scale, whole, tracks = 1, 0, []
     for kind, body in _children(index):
         if kind == b"mvhd":
             scale = _number(body, 20, 4) if body[0] else _number(body, 12, 4)
+            whole = _number(body, 24, 8) if body[0] else _number(body, 16, 4)
         for inner, header in _children(body) if kind == b"trak" else ():
             if inner == b"tkhd":
-                lengths.append(_number(header, 28, 8) if header[0] else _number(header, 20, 4))
-    return [Fraction(length, scale) for length in lengths]
+                tracks.append(_number(header, 28, 8) if header[0] else _number(header, 20, 4))
+    return Fraction(whole, scale), [Fraction(length, scale) for length in tracks]
 
 
 def _number(data: bytes, at: int, size: int) -> int:

@@ -16,7 +16,7 @@ import av
 import numpy as np
 import numpy.typing as npt
 
-from tests.films.mp4_bytes import track_lengths
+from tests.films.mp4_bytes import lengths
 from tests.films.picture import Seen, see
 from tests.films.sound import Samples
 
@@ -141,8 +141,8 @@ def read_clip(path: Path, options: dict[str, str] | None = None) -> ClipReading:
         if video is not None:
             _note_video(reading, video, pending)
         reading.tracks = [joiner.track() for joiner in sounds.values()]
-    if "mp4" in reading.container:
-        reading.faststart = _moov_first(path)
+        if "mp4" in reading.container:
+            _note_movie(reading, video.index if video is not None else None)
     return reading
 
 
@@ -171,10 +171,18 @@ def _note_video(reading: ClipReading, stream: Any, pending: list[Any]) -> None:
         time, length, *_ = max(pending, key=lambda entry: entry[0])
         usual = sorted(b[0] - a[0] for a, b in itertools.pairwise(pending)) or [Fraction(0)]
         reading.video_end = time + (length or usual[len(usual) // 2])
-        if "mp4" in reading.container:
-            # MP4 keeps distances in the order of decoding; only the track's length says how long the last one stands.
-            lengths = dict(enumerate(track_lengths(reading.path)))
-            reading.video_end = lengths.get(stream.index) or reading.video_end
+
+
+def _note_movie(reading: ClipReading, video: int | None) -> None:
+    """What players take from the index of an MP4 file.
+
+    Distances of frames are in the order of decoding: only the track's length says how long the last one stands.
+    """
+    reading.faststart = _moov_first(reading.path)
+    movie, tracks = lengths(reading.path)
+    reading.duration = movie or reading.duration
+    if video is not None and video < len(tracks):
+        reading.video_end = tracks[video] or reading.video_end
 
 
 class _Joiner:
