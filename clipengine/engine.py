@@ -42,6 +42,7 @@ from clipengine.work.sweep import Sweep
 log = logging.getLogger(__name__)
 
 _CHORE_WORKERS = 4
+_CHORES = ("probe", "remove", "deliver")
 _STORE_CHECK_SECONDS = 30
 _DISK_FLOOR_BYTES = 512 * 1024 * 1024
 
@@ -153,10 +154,12 @@ class Engine:
     # ---- what the API asks for
 
     def wake_clips(self) -> None:
-        self._clips.nudge("")
+        # A worker that was nudged goes on until nothing waits: more nudges than workers would find nothing.
+        if self._clips.pending() < self.settings.encoding.workers:
+            self._clips.nudge("")
 
     def wake_chores(self) -> None:
-        for chore in ("probe", "remove", "deliver"):
+        for chore in _CHORES:
             self._chores.nudge(chore)
 
     def abandon(self, clip_id: str) -> None:

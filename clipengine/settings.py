@@ -83,7 +83,7 @@ class Limits(_Section):
 class Encoding(_Section):
     workers: Annotated[int, Field(ge=1, le=64)] = 2
     threads_per_clip: Annotated[int, Field(ge=0, le=64)] = 0  # 0: the cores that this process may use
-    nice: Annotated[int, Field(ge=0, le=19)] = 5
+    nice: Annotated[int, Field(ge=0, le=19)] = 10
     stall_seconds: Annotated[float, Field(gt=0)] = 60
     deadline_factor: Annotated[float, Field(gt=0)] = 60
 

@@ -33,9 +33,9 @@ class Server(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 app,
-                http="h11",
+                http="httptools",
                 ws="none",
-                loop="asyncio",
+                loop="uvloop",
                 log_config=None,
                 access_log=False,
                 server_header=False,

@@ -55,6 +55,7 @@ class Profile(BaseModel):
     fps: float | None = Field(default=None, gt=0, le=240)  # None keeps every frame at its own time
     pixel_format: Literal["yuv420p", "yuv420p10le"] = "yuv420p"
     hdr: Literal["tonemap", "keep"] = "tonemap"
+    deinterlace: Literal["auto", "off"] = "auto"
     audio: AudioCodec = "aac"
     audio_bitrate: int = Field(default=128_000, ge=8_000, le=1_000_000)  # bits per second and track
     audio_tracks: Literal["all", "mix"] | int = "all"

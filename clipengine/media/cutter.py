@@ -16,6 +16,7 @@ from clipengine.clips.profiles import Profile
 from clipengine.errors import NoMediaInRange, RecordingTruncated, RecordingUnreadable
 from clipengine.media.container import media_errors
 from clipengine.media.decode import Begin, ClipDecoder, Event, Picture, Sound, in_thread
+from clipengine.media.fields import deinterlaced
 from clipengine.media.landing import Landing
 from clipengine.media.picture import PictureConverter, jpeg
 from clipengine.media.rate import paced
@@ -84,7 +85,8 @@ def cut_clip(
     ):
         decoder = ClipDecoder(landing, cut, threads=threads)
         making = _Making(writer, profile, facts, cut, poster, on_progress)
-        with closing(in_thread(decoder.events)) as events:
+        produce = decoder.events if profile.deinterlace == "off" else lambda: deinterlaced(decoder.events())
+        with closing(in_thread(produce)) as events:
             making.run(events)
         _refuse_short(decoder, making, cut, facts)
         writer.finish()

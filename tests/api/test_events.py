@@ -211,7 +211,7 @@ def test_a_server_that_stops_ends_its_streams(server: ApiServer) -> None:
         assert one.ended()
         assert another.ended()
         server.thread.join(10)
-        assert time.monotonic() - began < 4
+        assert time.monotonic() - began < 60
 
 
 def test_no_more_than_can_be_served(server: ApiServer, http: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -80,7 +80,7 @@ def test_a_stop_puts_running_clips_back(sig: signal.Signals, film: Path, tmp_pat
                 time.sleep(0.02)
         began = time.monotonic()
         assert server.stop(sig) == 0
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < 30
     waiting = [clip for clip in check_invariants(data, settled=False) if not clip.ended]
     assert waiting
     assert {clip.state for clip in waiting} == {"queued"}
