@@ -103,11 +103,11 @@ class BodyPipe(io.RawIOBase):
         return count
 
 
-def upload_key(name: str) -> str:
-    """`recordings/<an id of its own>/<a safe name>`; the name keeps its letters and a plain ending."""
+def upload_key(recording_id: str, name: str) -> str:
+    """`recordings/<the recording's id>/<a safe name>`; the name keeps its letters and a plain ending."""
     extension = ending(name)
     safe = slug(without_ending(name)) + (f".{extension}" if extension else "")
-    return f"recordings/{new_id('rec')}/{safe}"
+    return f"recordings/{recording_id}/{safe}"
 
 
 def operations() -> list[Operation]:
@@ -133,13 +133,15 @@ async def upload_recording(slots: anyio.CapacityLimiter, call: Call[UploadRecord
         raise PayloadTooLarge(f"The upload is larger than {limit} bytes", hint=f"Send at most {limit} bytes.")
     if slots.available_tokens < 1:
         raise Busy(f"{MAX_UPLOADS} uploads are under way", retry_after=10)
-    key = upload_key(call.query.name)
-    stored = await _store(slots, call, key)
+    recording_id = new_id("rec")
+    key = upload_key(recording_id, call.query.name)
+    # A declared length lets the store cut the upload into parts of the right size.
+    stored = await _store(slots, call, key, limit=declared_length(call.request) or limit)
 
     def register() -> Recording:
         try:
             recording, _ = call.ledger.recordings.register(
-                key, etag=stored.etag, size=stored.size, name=call.query.name
+                key, etag=stored.etag, size=stored.size, name=call.query.name, recording_id=recording_id
             )
         except ClipEngineError:
             call.engine.store.delete(key)
@@ -152,7 +154,9 @@ async def upload_recording(slots: anyio.CapacityLimiter, call: Call[UploadRecord
     return json_response(recording.to_object(), 202, location)
 
 
-async def _store(slots: anyio.CapacityLimiter, call: Call[UploadRecording, NoBody], key: str) -> StoredObject:
+async def _store(
+    slots: anyio.CapacityLimiter, call: Call[UploadRecording, NoBody], key: str, *, limit: int
+) -> StoredObject:
     pipe = BodyPipe()
     stopping = StorageUnavailable("The server is stopping", hint="Send the upload again when it is back.")
     feeding = asyncio.create_task(_feed(call.request, pipe))
@@ -161,7 +165,7 @@ async def _store(slots: anyio.CapacityLimiter, call: Call[UploadRecording, NoBod
         key,
         io.BufferedReader(pipe, 1024 * 1024),
         content_type=media_type(key),
-        limit=call.engine.settings.limits.max_upload_bytes,
+        limit=limit,
     )
     try:
         with call.changes.closing(lambda: pipe.fail(stopping)):

@@ -31,8 +31,9 @@ class Recordings:
         size: int,
         name: str | None = None,
         metadata: dict[str, str] | None = None,
+        recording_id: str | None = None,
     ) -> tuple[Recording, bool]:
-        """The recording of this object and whether it is new.
+        """The recording of this object and whether it is new; a new one gets `recording_id`, or an id of its own.
 
         One of the same path and ETag that has not failed is returned as it is; `name` and `metadata` are then ignored.
         """
@@ -45,7 +46,7 @@ class Recordings:
             if row is not None:
                 return _recording(row), False
             recording = Recording(
-                recording_id=new_id("rec"),
+                recording_id=recording_id or new_id("rec"),
                 state="processing",
                 bucket_path=bucket_path,
                 etag=etag,
