@@ -79,6 +79,8 @@ class Profile(BaseModel):
         least, most = _CRF[codec]
         if self.video_bitrate is None and self.crf is not None and not least <= self.crf <= most:
             raise ValueError(f'crf of video "{codec}" is {least} to {most}, not {self.crf:g}')
+        if codec == "vp9" and (self.pixel_format != "yuv420p" or self.hdr == "keep"):
+            raise ValueError('the encoder of video "vp9" has 8 bits: pixel_format is "yuv420p" and hdr "tonemap" there')
         if self.preset not in _PRESETS:
             raise ValueError(f'preset "{self.preset}" is none of {", ".join(_PRESETS)}')
 
