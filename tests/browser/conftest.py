@@ -1,0 +1,46 @@
+"""One headless Chromium for this folder's tests, and a folder of clips that it can reach."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.films.catalogue import Shelf
+from tests.support.file_server import serve_folder
+from tests.support.player import CHROMIUM, Player, Stage, chromium, player_page
+
+
+@pytest.fixture(scope="session")
+def shelf(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Shelf:
+    """The films, made once per run and shared with the media tests."""
+    folder = tmp_path_factory.getbasetemp()
+    return Shelf(folder if worker_id == "master" else folder.parent)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Of the module, not of the session: while it is open its event loop is this thread's."""
+    if not Path(CHROMIUM).exists() or importlib.util.find_spec("playwright") is None:
+        reason = f"no browser: these tests need {CHROMIUM} and the package playwright"
+        if os.environ.get("CI"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    with chromium() as opened:
+        yield opened
+
+
+@pytest.fixture
+def stage(browser: Any, tmp_path: Path) -> Iterator[Stage]:
+    """A page of its own for each test; nothing is kept from one to the next."""
+    (tmp_path / "player.html").write_text(player_page())
+    with serve_folder(tmp_path) as address:
+        context = browser.new_context()
+        try:
+            yield Stage(tmp_path, Player(context.new_page(), address))
+        finally:
+            context.close()

@@ -1,0 +1,184 @@
+"""A clip in a real browser: what a page is told of it, the pictures that it paints and the sound that it decodes."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+
+from tests.films.picture import Seen, see
+from tests.films.sound import Samples
+
+CHROMIUM = "/usr/bin/chromium"
+_ARGUMENTS = (
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--autoplay-policy=no-user-gesture-required",
+)
+_TIMEOUT_MS = 20_000
+
+_PAGE = """<!doctype html><meta charset="utf-8"><title>player</title><body><script>
+const LIMIT = 10000;
+const bytes = (buffer) => {
+  const view = new Uint8Array(buffer);
+  let text = "";
+  for (let at = 0; at < view.length; at += 32768) text += String.fromCharCode(...view.subarray(at, at + 32768));
+  return btoa(text);
+};
+const event = (target, name) => new Promise((done, fail) => {
+  target.addEventListener(name, done, {once: true});
+  const failed = () => fail(new Error(target.error.message || "error " + target.error.code));
+  target.addEventListener("error", failed, {once: true});
+});
+const within = (promise, what) => Promise.race([promise, new Promise((_, fail) =>
+  setTimeout(() => fail(new Error("the browser did not do it in time: " + what)), LIMIT))]);
+let media, shown;
+const watch = (now, frame) => {
+  shown = frame.mediaTime;
+  media.requestVideoFrameCallback(watch);
+};
+async function load(kind, url) {
+  media?.remove();
+  media = document.createElement(kind);
+  const ready = event(media, "loadeddata");
+  media.preload = "auto";
+  media.src = url;
+  document.body.append(media);
+  shown = undefined;
+  if (kind === "video") media.requestVideoFrameCallback(watch);
+  await within(ready, "load");
+  return {duration: media.duration, width: media.videoWidth || 0, height: media.videoHeight || 0};
+}
+async function paint(time) {
+  const before = shown;
+  const seeked = event(media, "seeked");
+  media.currentTime = time;
+  await within(seeked, "seek");
+  // A frame that was on screen already is not presented again.
+  const limit = performance.now() + 200;
+  while (shown === before && performance.now() < limit) await new Promise(requestAnimationFrame);
+  const canvas = new OffscreenCanvas(media.videoWidth, media.videoHeight);
+  const context = canvas.getContext("2d");
+  context.drawImage(media, 0, 0);
+  return {time: shown, data: bytes(context.getImageData(0, 0, canvas.width, canvas.height).data.buffer)};
+}
+async function play(time, seconds) {
+  const seeked = event(media, "seeked");
+  media.currentTime = time;
+  await within(seeked, "seek");
+  await media.play();
+  const limit = performance.now() + LIMIT;
+  while (media.currentTime < time + seconds && !media.ended && performance.now() < limit) {
+    await new Promise((done) => setTimeout(done, 20));
+  }
+  media.pause();
+  return media.currentTime;
+}
+async function ending() {
+  const ended = event(media, "ended");
+  media.currentTime = Math.max(0, media.duration - 0.3);
+  await media.play();
+  await within(ended, "end");
+  return media.currentTime;
+}
+async function sound(url, rate) {
+  const context = new OfflineAudioContext(2, rate, rate);
+  const buffer = await context.decodeAudioData(await (await fetch(url)).arrayBuffer());
+  const numbers = Array.from({length: buffer.numberOfChannels}, (_, number) => number);
+  return numbers.map((number) => bytes(buffer.getChannelData(number).slice().buffer));
+}
+</script>"""
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What the page knows of the media. The size is that of the shown picture, 0 of sound alone."""
+
+    duration: float
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class Painted:
+    """What is on screen after a seek: the frame's own time, what it shows, and its RGB pixels (height, width, 3)."""
+
+    time: float
+    seen: Seen
+    pixels: Any
+
+
+class Player:
+    """A page with one media element. Calls wait for what they asked for and raise when the browser does not do it."""
+
+    def __init__(self, page: Any, address: str) -> None:
+        self._page = page
+        self._address = address
+        page.set_default_timeout(_TIMEOUT_MS)
+        page.goto(f"{address}/player.html")
+
+    def can_play(self, mime: str) -> str:
+        """What `canPlayType` says: "probably", "maybe" or ""."""
+        return str(self._page.evaluate("mime => document.createElement('video').canPlayType(mime)", mime))
+
+    def load(self, name: str, *, kind: str = "video") -> Loaded:
+        return Loaded(**self._page.evaluate("([kind, url]) => load(kind, url)", [kind, f"{self._address}/{name}"]))
+
+    def paint(self, time: float) -> Painted:
+        """Seek to `time` and read back the picture."""
+        painted = self._page.evaluate("time => paint(time)", time)
+        size = self._page.evaluate("[media.videoHeight, media.videoWidth, 4]")
+        rgb = np.frombuffer(base64.b64decode(painted["data"]), np.uint8).reshape(size)[:, :, :3]
+        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb), "rgb24")
+        return Painted(painted["time"], see(frame), rgb)
+
+    def play(self, time: float, *, seconds: float = 0.3) -> float:
+        """Play from `time` on for a moment; gives where playing has come to."""
+        return float(self._page.evaluate("([time, seconds]) => play(time, seconds)", [time, seconds]))
+
+    def play_to_end(self) -> float:
+        """Play the last moment; gives where playing has ended."""
+        return float(self._page.evaluate("ending()"))
+
+    def sound(self, name: str, *, rate: int = 48000) -> list[Samples]:
+        """The channels of the first track, as the browser decodes it, at `rate` samples per second."""
+        heard = self._page.evaluate("([url, rate]) => sound(url, rate)", [f"{self._address}/{name}", rate])
+        return [np.frombuffer(base64.b64decode(channel), "<f4") for channel in heard]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Where clips are laid for the browser, and the page that plays them."""
+
+    folder: Path
+    player: Player
+
+
+@contextmanager
+def chromium() -> Iterator[Any]:
+    """A headless Chromium with a profile folder of its own."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(_ARGUMENTS))
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+def player_page() -> str:
+    """The page that `Player` drives; to be served as `player.html` beside the clips."""
+    return _PAGE
