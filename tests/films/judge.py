@@ -55,6 +55,19 @@ def expectations(film: Film, start: Fraction, end: Fraction) -> list[Expected]:
     return [_from(film, origin, end) for origin in origins]
 
 
+def any_origin(film: Film, start: Fraction, end: Fraction) -> list[Expected]:
+    """What a cutter with another rule for the first frame may make: any beginning within a frame of `start`.
+
+    On a frame near `start`, or at `start` itself with or without the frame that is on screen then.
+    """
+    end = min(end, film.duration)
+    step = (film.frame_seconds or Fraction(0)) + film.grid
+    origins = [time for time, _ in film.frames if abs(time - start) <= step]
+    answers = [_from(film, origin, end) for origin in [start, *origins]]
+    late = tuple((time - start, number) for time, number in film.frames if start <= time < end)
+    return [*answers, Expected(start, end, late)] if late else answers
+
+
 def _from(film: Film, origin: Fraction, end: Fraction) -> Expected:
     edge = max(film.grid / 2, _MS / 2) if film.grid else Fraction(1, 100_000)
     frames = [(time - origin, number) for time, number in film.frames if origin <= time < end + edge]
@@ -72,18 +85,22 @@ def judge(
     end: Fraction,
     actual_start: float | None = None,
     actual_end: float | None = None,
+    *,
+    lenient: bool = False,
 ) -> list[str]:
     """Every way in which the clip is not exact; empty when it is. Without `actual_*` these are not judged.
 
-    `reading` is of a clip made with the default profile.
+    `reading` is of a clip made with the default profile. `lenient` is for other cutters: any origin within a frame of
+    `start`, a length within a frame, and not what only the default profile promises (faststart, H.264 High, 4:2:0).
     """
     answers = []
-    for expected in expectations(film, start, end):
-        faults = _frame_faults(expected, reading) + _length_faults(film, expected, reading)
+    for expected in (any_origin if lenient else expectations)(film, start, end):
+        faults = _frame_faults(expected, reading) + _length_faults(film, expected, reading, lenient)
         if actual_start is not None and actual_end is not None:
             faults += _actual_faults(film, expected, actual_start, actual_end)
         answers.append(faults + _sound_faults(film, expected, reading))
-    return min(answers, key=len) + _container_faults(reading) + picture_faults(film, reading)
+    own = [] if lenient else _container_faults(reading)
+    return min(answers, key=len) + own + picture_faults(film, reading)
 
 
 def _frame_faults(expected: Expected, reading: ClipReading) -> list[str]:
@@ -119,10 +136,10 @@ def _some(numbers: list[int]) -> str:
     return ", ".join(map(str, numbers[:4])) + (" …" if len(numbers) > 4 else "")
 
 
-def _length_faults(film: Film, expected: Expected, reading: ClipReading) -> list[str]:
-    """Within half a frame; half a packet of sound where there is no picture."""
-    slack = film.frame_seconds / 2 if film.frame_seconds else Fraction(1024, 2 * 44100)
-    slack += _MS
+def _length_faults(film: Film, expected: Expected, reading: ClipReading, lenient: bool) -> list[str]:
+    """Within half a frame (half a packet of sound where there is no picture), with `lenient` within a whole one."""
+    whole = film.frame_seconds or Fraction(1024, 44100)
+    slack = (whole if lenient else whole / 2) + _MS
     faults = []
     length = reading.duration or Fraction(0)
     if abs(length - expected.length) > slack:
