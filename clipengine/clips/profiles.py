@@ -90,7 +90,7 @@ class Profile(BaseModel):
             raise ValueError(f'container "{self.container}" cannot hold audio "{codec}"; it holds {allowed}')
         if self.audio_bitrate > _MOST_AUDIO_BITRATE[codec]:
             raise ValueError(f'audio_bitrate of audio "{codec}" is at most {_MOST_AUDIO_BITRATE[codec]}')
-        if isinstance(self.audio_tracks, int) and (self.audio_tracks < 0 or isinstance(self.audio_tracks, bool)):
+        if isinstance(self.audio_tracks, int) and self.audio_tracks < 0:
             raise ValueError('audio_tracks is "all", "mix" or the number of a track, counted from 0')
 
     @property

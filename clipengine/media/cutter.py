@@ -218,9 +218,9 @@ class _Making:
 
     def warnings(self, decoder: ClipDecoder) -> Iterator[str]:
         yield from self._facts.warnings
-        chosen = self._profile.audio_tracks
-        if isinstance(chosen, int) and chosen >= len(self._facts.audio):
-            yield f"the profile keeps audio track {chosen}, the recording has {len(self._facts.audio)}: no sound is kept"
+        chosen, tracks = self._profile.audio_tracks, len(self._facts.audio)
+        if isinstance(chosen, int) and chosen >= tracks:
+            yield f"the profile keeps audio track {chosen}, the recording has {tracks}: no sound is kept"
         if decoder.damaged_packets:
             yield f"{decoder.damaged_packets} damaged packets were passed over"
         if self.sound is not None:
