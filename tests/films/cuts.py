@@ -46,6 +46,7 @@ def cuts_of(film: Film) -> list[Cut]:
         cuts.append(Cut("across_silence", _clamp(low - _F(317, 1000), end), _clamp(high + _F(411, 1000), end)))
         cuts.append(Cut("from_silence", _ms((low + high) / 2), _clamp(high + _F(411, 1000), end)))
     for at in film.crossings:
+        cuts.append(Cut("before_break", _ms(at - _F(231, 1000)), _ms(at - _F(86, 1000))))
         cuts.append(Cut("across_break", _ms(at - _F(517, 1000)), _ms(at + _F(611, 1000))))
         cuts.append(Cut("after_break", _ms(at + _F(317, 1000)), _ms(at + _F(1217, 1000))))
     return cuts

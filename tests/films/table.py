@@ -30,7 +30,16 @@ Cutter = Callable[[Film, Cut, Path], list[str]]
 
 COLUMNS = (
     *("at_0", "off_grid", "one_frame", "over_end", "last_100ms", "whole"),
-    *("across_gap", "from_gap", "in_gap", "across_silence", "from_silence", "across_break", "after_break"),
+    *(
+        "across_gap",
+        "from_gap",
+        "in_gap",
+        "across_silence",
+        "from_silence",
+        "before_break",
+        "across_break",
+        "after_break",
+    ),
 )
 # What a cell says, by words of the fault; the first that fits.
 _KINDS = (
