@@ -67,7 +67,7 @@ class Engine:
         self._lock = lock
         encoding, webhooks = settings.encoding, settings.webhooks
         self._scratch = Scratch(settings.data.folder / "scratch")
-        self._encoders = EncoderPool()
+        self._encoders = EncoderPool(nice=encoding.nice)
         self._runner = ClipRunner(
             settings, ledger, store, self._encoders, self._scratch, Faults(faults()), owner=self.instance_id
         )
@@ -77,7 +77,6 @@ class Engine:
             self._encoders,
             owner=self.instance_id,
             places=min(encoding.workers, _CHORE_WORKERS - 2),
-            nice=encoding.nice,
             stall_seconds=encoding.stall_seconds,
         )
         self._remover = Remover(ledger, store)

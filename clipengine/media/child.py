@@ -7,7 +7,6 @@ goes away it ends at once.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import resource
 import socket
@@ -122,7 +121,6 @@ def main() -> None:
     if received is None:
         return
     job, _ = received
-    _step_back(job.get("nice", 0))
     threading.Thread(target=_end_with_parent, args=(control,), daemon=True).start()
     try:
         message, blob = _do(job, control.descriptors, ranges, control)
@@ -136,17 +134,6 @@ def main() -> None:
         message, blob = {"type": "error", "error": failure.to_object(), "trace": traceback.format_exc()[-4000:]}, b""
     control.send(message, blob)
     os._exit(0)  # nothing is left to do; what is in memory goes with the process
-
-
-def _step_back(nice: int) -> None:
-    """Leave the cores to the API and to the box's other work.
-
-    Where the kernel groups tasks by session (sched(7), "autogroup"), nice counts inside the child's own session only;
-    between sessions the group's nice counts, so it is set as well.
-    """
-    os.nice(nice)
-    with contextlib.suppress(OSError), open("/proc/self/autogroup", "w") as group:
-        group.write(str(nice))
 
 
 def _end_with_parent(control: Channel) -> None:

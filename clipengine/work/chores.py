@@ -48,7 +48,6 @@ class Prober:
         *,
         owner: str,
         places: int,
-        nice: int,
         stall_seconds: float,
     ) -> None:
         self._ledger = ledger
@@ -56,7 +55,6 @@ class Prober:
         self._encoders = encoders
         self._owner = owner
         self._places = threading.Semaphore(places)
-        self._nice = nice
         self._stall_seconds = stall_seconds
         self._stopping = threading.Event()
         self._lock = threading.Lock()
@@ -111,7 +109,7 @@ class Prober:
             with self._lock:
                 self._children.add(child)
             try:
-                result, _ = child.run({"job": "probe", "nice": self._nice}, reader=reader, watch=self._watch)
+                result, _ = child.run({"job": "probe"}, reader=reader, watch=self._watch)
             except DecoderCrashed:
                 self._watch(None, 0.0)
                 raise

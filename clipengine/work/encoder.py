@@ -42,7 +42,7 @@ class ChildDied(DecoderCrashed):
 class EncoderProcess:
     """One child. Make it, `run` one job, and it is gone."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, nice: int = 0) -> None:
         control, child_control = socket.socketpair()
         ranges, child_ranges = socket.socketpair()
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the child
@@ -59,6 +59,7 @@ class EncoderProcess:
         )
         child_control.close()
         child_ranges.close()
+        _step_back(self._process.pid, nice)
         self._control = Channel(control)
         self._ranges = Channel(ranges)
         self._active = time.monotonic()
@@ -162,6 +163,20 @@ class EncoderProcess:
         return ChildDied(f"the decoder process ended with {_cause(code)}")
 
 
+def _step_back(pid: int, nice: int) -> None:
+    """Have a child leave the cores to the API and to the box's other work, from its start-up on.
+
+    Where the kernel groups tasks by session (sched(7), "autogroup"), nice counts inside the child's own session only;
+    between sessions the group's nice counts, so it is set as well.
+    """
+    if not nice:
+        return
+    with contextlib.suppress(OSError):  # it may be gone, and not every kernel has groups
+        os.setpriority(os.PRIO_PROCESS, pid, nice)
+        with open(f"/proc/{pid}/autogroup", "w") as group:
+            group.write(str(nice))
+
+
 def _cause(code: int | None) -> str:
     if code is not None and code < 0:
         with contextlib.suppress(ValueError):
@@ -172,7 +187,8 @@ def _cause(code: int | None) -> str:
 class EncoderPool:
     """Hands out children; one is always started ahead, so that its start-up costs a clip nothing."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, nice: int = 0) -> None:
+        self._nice = nice
         self._lock = threading.Lock()
         self._warm: EncoderProcess | None = None
         self._closed = False
@@ -180,7 +196,7 @@ class EncoderPool:
     def warm_up(self) -> None:
         with self._lock:
             if self._warm is None and not self._closed:
-                self._warm = EncoderProcess()
+                self._warm = EncoderProcess(nice=self._nice)
 
     def take(self) -> EncoderProcess:
         with self._lock:
@@ -188,7 +204,7 @@ class EncoderPool:
             if taken is not None and not taken.alive:
                 taken.close()
                 taken = None
-        taken = taken or EncoderProcess()
+        taken = taken or EncoderProcess(nice=self._nice)
         self.warm_up()
         return taken
 

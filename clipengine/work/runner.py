@@ -250,7 +250,6 @@ def cut_job(
         "start": str(start),
         "end": str(end),
         "threads": settings.encoding.threads_per_clip or len(os.sched_getaffinity(0)),
-        "nice": settings.encoding.nice,
         "poster": poster,
     }
 
