@@ -14,7 +14,7 @@ from typing import TypeVar
 
 import av
 from av.audio.stream import AudioStream
-from av.codec.context import ThreadType
+from av.codec.context import Flags2, ThreadType
 
 from clipengine.clips.plan import CutRange, FrameSelector
 from clipengine.media.container import MAX_PIXELS
@@ -130,6 +130,8 @@ class ClipDecoder:
             self._skips = context.name in _SKIPPING_DECODERS
         for stream in landing.audio:
             stream.codec_context.thread_count = 1
+            # Some versions drop an edit's whole lead from wherever decoding starts; the timeline trims by time.
+            stream.codec_context.flags2 |= Flags2.skip_manual
 
     # ---- picture
 
@@ -185,6 +187,8 @@ class ClipDecoder:
             frames = stream.codec_context.decode(placed.packet)
         except av.FFmpegError:
             self.damaged_packets += 1
+            return
+        if placed.packet.is_discard:  # decoded for what follows, never heard
             return
         for frame in frames:
             time = self._landing.time_of(frame, stream)

@@ -145,7 +145,8 @@ class Landing:
         for order, placed in enumerate(self._demuxer):
             packet = placed.packet
             if self.video is not None and packet.stream_index == self.video.index:
-                if packet.is_keyframe and placed.time <= start:
+                # Pre-roll of an edit is decoded and never shown: no landing may rest on it.
+                if packet.is_keyframe and placed.time <= start and not packet.is_discard:
                     gop, held = [], 0
                 if gop or packet.is_keyframe or self.at_start:
                     gop.append((order, placed))
@@ -159,9 +160,10 @@ class Landing:
                 covered = covered or (self.video is None and placed.time > start)
             if covered or held > _HELD_BYTES:
                 break
-        self.on_screen = max((placed.time for _, placed in gop if placed.time <= start), default=None)
+        shown = (placed.time for _, placed in gop if placed.time <= start and not placed.packet.is_discard)
+        self.on_screen = max(shown, default=None)
         sound_ok = step >= _AUDIO_STEPS or all(stream.index in heard for stream in self.audio)
-        video_ok = self.video is None or bool(gop and gop[0][1].time <= start)
+        video_ok = self.video is None or (self.on_screen is not None and gop[0][1].time <= start)
         warm_up = [entry for entry in sound if entry[1].time > start - 4 * PREROLL_SECONDS]
         self._held = [placed for _, placed in sorted([*gop, *warm_up], key=lambda entry: entry[0])]
         return video_ok and sound_ok
