@@ -10,7 +10,7 @@ CHECKED := clipengine tests scripts
 given = $(if $(filter command line,$(origin $(1))),--$(2) '$(subst ','\'',$($(1)))')
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo test check clean
+.PHONY: help install run demo test check films compare clean
 
 help:  ## list what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +32,12 @@ check: $(VENV)/.test-installed  ## lint, format, types and which part may import
 	@$(BIN)/ruff format --check --quiet $(CHECKED)
 	@$(BIN)/mypy --no-error-summary
 	@$(BIN)/lint-imports --no-logo >$(VENV)/imports.log || { cat $(VENV)/imports.log; exit 1; }
+
+films: $(VENV)/.test-installed  ## cut every film in every way, write the table film by cut to FILMS.md
+	@$(BIN)/python -m tests.films.table FILMS.md
+
+compare: $(VENV)/.test-installed  ## the same table for the ffmpeg command, where it is installed
+	@$(BIN)/python -m scripts.compare COMPARED.md
 
 clean:  ## remove what make made; never data
 	rm -rf .venv .venv-* build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
