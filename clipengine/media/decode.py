@@ -15,6 +15,7 @@ from typing import TypeVar
 import av
 from av.audio.stream import AudioStream
 from av.codec.context import Flags2, ThreadType
+from av.video.frame import PictureType
 
 from clipengine.clips.plan import CutRange, FrameSelector
 from clipengine.media.container import MAX_PIXELS
@@ -60,6 +61,10 @@ class _LandedTooLate(Exception):
     """The first frame that could be decoded lies after the clip's start: step back."""
 
 
+class _NoKeyframe(Exception):
+    """The first frame that was decoded is no keyframe, whatever the container says: no landing can be trusted."""
+
+
 class ClipDecoder:
     """Yields one Begin, then Pictures in order and Sounds in order, for a landing and a range."""
 
@@ -80,6 +85,8 @@ class ClipDecoder:
                 return
             except _LandedTooLate:
                 step += 1
+            except _NoKeyframe:
+                self._landing.trusts_keyframes = False
 
     def _decode(self) -> Iterator[Event]:
         landing = self._landing
@@ -144,7 +151,8 @@ class ClipDecoder:
             return
         on_screen = self._landing.on_screen
         # Before the frame that is on screen at the start nothing is shown: what no other frame needs is not decoded.
-        rolling_up = self._skips and on_screen is not None and placed.time < on_screen
+        skips = self._skips and not self._landing.in_fields
+        rolling_up = skips and on_screen is not None and placed.time < on_screen
         video.codec_context.skip_frame = "NONREF" if rolling_up else "DEFAULT"
         try:
             frames = video.codec_context.decode(placed.packet)
@@ -171,6 +179,8 @@ class ClipDecoder:
             if time is None:
                 time = Fraction(0) if self.last_time is None else self.last_time + self._cut.frame_seconds
             if self.last_time is None:
+                if self._landing.trusts_keyframes and not frame.key_frame and frame.pict_type != PictureType.I:
+                    raise _NoKeyframe
                 late = time > self._cut.start
                 if late and not self._landing.at_start and self._landing.on_screen is not None:
                     raise _LandedTooLate
@@ -190,9 +200,14 @@ class ClipDecoder:
             return
         if placed.packet.is_discard:  # decoded for what follows, never heard
             return
+        reached: Fraction | None = None
         for frame in frames:
             time = self._landing.time_of(frame, stream)
-            yield Sound(stream.index, placed.time if time is None else time, frame)
+            time = placed.time if time is None else time
+            # Several frames of one packet (AMR) may all carry the packet's time: they follow on each other.
+            time = time if reached is None else max(time, reached)
+            reached = time + Fraction(frame.samples, frame.sample_rate)
+            yield Sound(stream.index, time, frame)
 
     def _drain_sound(self, stream: AudioStream) -> Iterator[Sound]:
         try:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 from typing import Any
 
 import av
@@ -73,6 +74,8 @@ class Landing:
         self.video: VideoStream | None = None
         self.audio: list[AudioStream] = []
         self.at_start = False
+        self.trusts_keyframes = True  # False: decode from the recording's first packet, whatever is said of others
+        self.in_fields = False  # a frame may come as two packets, one for each field
         self.on_screen: Fraction | None = None  # the presentation time of the frame on screen at the clip's start
         self._held: list[Placed] = []
         self._demuxer: Iterator[Placed] = iter(())
@@ -88,7 +91,8 @@ class Landing:
         while True:
             self._open()
             back = STEPS_BACK[step] if step < len(STEPS_BACK) else None
-            self.at_start = back is None or not self._facts.seekable or not self._seek(self._cut.start - back)
+            seekable = self._facts.seekable and self.trusts_keyframes
+            self.at_start = back is None or not seekable or not self._seek(self._cut.start - back)
             if self._gather(step) or self.at_start:
                 return step
             step += 1
@@ -146,7 +150,8 @@ class Landing:
             packet = placed.packet
             if self.video is not None and packet.stream_index == self.video.index:
                 # Pre-roll of an edit is decoded and never shown: no landing may rest on it.
-                if packet.is_keyframe and placed.time <= start and not packet.is_discard:
+                rests = packet.is_keyframe and self.trusts_keyframes and not packet.is_discard
+                if rests and placed.time <= start:
                     gop, held = [], 0
                 if gop or packet.is_keyframe or self.at_start:
                     gop.append((order, placed))
@@ -164,9 +169,15 @@ class Landing:
         self.on_screen = max(shown, default=None)
         sound_ok = step >= _AUDIO_STEPS or all(stream.index in heard for stream in self.audio)
         video_ok = self.video is None or (self.on_screen is not None and gop[0][1].time <= start)
-        warm_up = [entry for entry in sound if entry[1].time > start - 4 * PREROLL_SECONDS]
+        warm_up = _since(sound, start - 4 * PREROLL_SECONDS)
+        self.in_fields = self._has_fields([placed.time for _, placed in gop])
         self._held = [placed for _, placed in sorted([*gop, *warm_up], key=lambda entry: entry[0])]
         return video_ok and sound_ok
+
+    def _has_fields(self, times: Sequence[Fraction]) -> bool:
+        """Whether packets follow each other faster than frames do: then some are second fields of a frame."""
+        usual = self._cut.frame_seconds
+        return any(0 < later - earlier < usual * Fraction(3, 4) for earlier, later in pairwise(times))
 
     def _read(self) -> Iterator[Placed]:
         """Packets with their times, until every stream has passed the clip's end."""
@@ -196,3 +207,12 @@ class Landing:
                 yield Placed(packet, time, dts)
             if not open_streams or dts >= end + _SLACK_SECONDS:
                 return
+
+
+def _since(sound: Sequence[tuple[int, Placed]], time: Fraction) -> list[tuple[int, Placed]]:
+    """Of each stream the packets from this time on, and the one before, which may last until then or longer."""
+    first: dict[int, int] = {}
+    for order, placed in sound:
+        if placed.time <= time:
+            first[placed.packet.stream_index] = order
+    return [entry for entry in sound if entry[0] >= first.get(entry[1].packet.stream_index, 0)]

@@ -32,6 +32,7 @@ from clipengine.media.container import (
     video_stream,
 )
 from clipengine.media.orientation import rotation_of
+from clipengine.media.seek_trial import SeekTrial
 from clipengine.media.source import ByteSource, MediaReader
 
 _INDEXED = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi")
@@ -59,6 +60,7 @@ def probe(source: ByteSource) -> tuple[SourceFacts, int]:
         keep_only(container, streams)
         head = _Head(read_packets(container, streams, reader), video, audio)
         tail = _Tail(Clock(head.origin, jumps_close=container.format.name in _JUMPING))
+        trial = SeekTrial(streams[0])
         for packet in head.packets:
             tail.add(packet)
         rest = head.demuxer
@@ -67,13 +69,15 @@ def probe(source: ByteSource) -> tuple[SourceFacts, int]:
             rest = read_packets(container, streams, reader)
         for packet in rest:
             tail.add(packet)
+            trial.add(packet)
+        seekable = tail.clock.jumps == 0 and trial.agrees(container, reader)
         facts = SourceFacts(
             container=container.format.name.split(",")[0],
             origin=head.origin,
             duration=tail.clock.end,
             video=_video_facts(video, head, tail) if video else None,
             audio=tuple(_audio_facts(stream) for stream in audio),
-            seekable=tail.clock.jumps == 0,
+            seekable=seekable,
             warnings=tuple(_warnings(tail)),
         )
         if facts.duration <= 0:

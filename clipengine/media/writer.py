@@ -165,6 +165,9 @@ class ClipWriter:
         context.format = _SAMPLE_FORMATS[codec]
         context.bit_rate = self._profile.audio_bitrate
         context.time_base = Fraction(1, chosen)
+        if codec == "aac":
+            # The encoder would put other noise in the place of noise; the clip's sound is to be the recording's.
+            context.options = {"aac_pns": "0"}
         if language:
             stream.metadata["language"] = language
         self._audio.append(stream)
