@@ -248,7 +248,7 @@ class Clips:
         return True
 
     def _row(self, id: str) -> Row:
-        row = self._database.row(ClipRow.select().where(ClipRow.clip_id == id))
+        row = self._database.by_key(ClipRow, id)
         if row is None:
             raise ClipNotFound(f"no clip has the id {id}")
         return row

@@ -69,7 +69,7 @@ class Keys:
         `last_used_at` follows at most once a minute and is not waited for: reading goes on while writing cannot.
         """
         key_id = _parse(text)
-        row = self._database.row(KeyRow.select().where(KeyRow.key_id == (key_id or "")))
+        row = self._database.by_key(KeyRow, key_id or "")
         same = hmac.compare_digest(_digest(text), row["sha256"] if row else _NO_DIGEST)
         if row is None or not same or row["revoked_at"] is not None:
             return None

@@ -171,7 +171,7 @@ class Recordings:
             return self._database.change(freed)
 
     def _row(self, id: str) -> Row:
-        row = self._database.row(RecordingRow.select().where(RecordingRow.recording_id == id))
+        row = self._database.by_key(RecordingRow, id)
         if row is None:
             raise RecordingNotFound(f"no recording has the id {id}")
         return row
