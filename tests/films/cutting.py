@@ -36,10 +36,15 @@ def facts_of(path: Path) -> SourceFacts:
 
 def cut(film: Film, start: Fraction, end: Fraction, output: Path, profile: Profile = DEFAULT) -> Clip:
     """Cut a range of the film into the file `output`. Raises what the cutter raises."""
-    facts = facts_of(film.path)
+    return cut_file(film.path, start, end, output, profile)
+
+
+def cut_file(path: Path, start: Fraction, end: Fraction, output: Path, profile: Profile = DEFAULT) -> Clip:
+    """Cut a range of any recording into the file `output`. Raises what the cutter raises."""
+    facts = facts_of(path)
     target = os.open(output, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
-        with film.path.open("rb") as file:
+        with path.open("rb") as file:
             made = cut_clip(
                 DescriptorSource(file.fileno()),
                 facts,

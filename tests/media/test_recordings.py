@@ -1,0 +1,85 @@
+"""Real recordings of many makers, cut and held against a slow reference that decodes them from their first byte.
+
+Nobody has written down what these recordings hold; the reference (`tests.films.reference`) finds it in another way
+than the cutter does. Broken ones end with the code that says what is wrong with them.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from clipengine.errors import ClipEngineError, RecordingTruncated, RecordingUnreadable
+from tests.films.cutting import cut_file, facts_of
+from tests.films.likeness import faults_of
+from tests.films.reference import Reference, watch
+
+_FOLDER = Path(__file__).resolve().parents[3] / "shared" / "media"
+NAMES = sorted(path.name for path in _FOLDER.glob("*") if path.suffix not in {".tsv", ".md"}) or ["none"]
+
+BROKEN: dict[str, type[ClipEngineError]] = {
+    "android_rot90_truncated.mp4": RecordingTruncated,
+    "m4b_truncated_991s.m4b": RecordingTruncated,
+    "mp4_chunk_out_of_range.mp4": RecordingUnreadable,
+    "mp4_fuzz_nokey.mp4": RecordingTruncated,
+    "mp4_malformed_free_box.mp4": RecordingUnreadable,
+    "nostreams.mp4": RecordingUnreadable,
+    "truncated_vfr_screencast.mp4": RecordingTruncated,
+    "vp9_invalid_bitstream.webm": RecordingUnreadable,
+    "webm_encrypted.webm": RecordingUnreadable,
+    "zero_bytes.mp4": RecordingUnreadable,
+}
+# Sound whose own timestamps contradict its samples: no place in it can be told to the millisecond.
+UNTIMED_SOUND = {
+    "editlist_preroll_only_sync.mp4": "1024 samples every 960: a frame's time says that they overlap",
+    "screencast_theora_vorbis.ogg": "thousands of empty packets, each counted in the times of the others",
+}
+# Decoding all of it takes minutes; its first half minute stands for it.
+_LONG = {"long_1080p60_av1_362s.mp4": Fraction(24)}
+
+Range = tuple[Fraction, Fraction]
+
+
+def ranges(seen: Reference, until: Fraction | None) -> list[Range]:
+    """The beginning, somewhere off the grid, across the largest gap or the middle, and across the end."""
+    length = until - 2 if until else seen.duration
+    third, middle = _ms(length * Fraction(37, 100)) + Fraction(7, 1000), _ms(length / 2)
+    large = bool(seen.frames) and seen.frames[0].size[0] * seen.frames[0].size[1] > 1_000_000
+    span = Fraction(4, 10) if large else Fraction(11, 10)
+    wanted = [(Fraction(0), span), (third, third + span), (middle, middle + Fraction(1, 10))]
+    steps = [(b.time - a.time, a.time, b.time) for a, b in zip(seen.frames, seen.frames[1:], strict=False)]
+    widest, low, high = max(steps, default=(Fraction(0),) * 3)
+    if widest > 3 * seen.frame_seconds and high < length:
+        wanted.append((_ms(low + widest * Fraction(6, 10)), _ms(high + Fraction(3, 10))))
+    if until is None:
+        wanted.append((max(Fraction(0), _ms(length - span)), _ms(length + Fraction(7, 10))))
+    return wanted
+
+
+def _ms(time: Fraction) -> Fraction:
+    return Fraction(round(time * 1000), 1000)
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in BROKEN])
+def test_clips_are_what_a_plain_decode_shows(recordings: Path, tmp_path: Path, name: str) -> None:
+    path, until = recordings / name, _LONG.get(name)
+    seen, output = watch(path, until), tmp_path / "clip.mp4"
+    faults = []
+    for start, end in ranges(seen, until):
+        clip = cut_file(path, start, end, output)
+        found = faults_of(seen, watch(output), start, end, sound=name not in UNTIMED_SOUND)
+        ends = min(end, seen.duration) if until is None else end
+        if abs(clip.made.actual_end - ends) > Fraction(1, 1000) + max(seen.frame_seconds, seen.packet_seconds):
+            found.append(f"actual end {float(clip.made.actual_end):.3f}, is {float(ends):.3f}")
+        faults += [f"[{float(start):.3f}, {float(end):.3f}): {fault}" for fault in found]
+    assert not faults, "\n".join(faults)
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_recording_says_what_is_wrong(recordings: Path, name: str) -> None:
+    if not (recordings / name).exists():
+        pytest.skip("this recording is not here")
+    with pytest.raises(BROKEN[name]):
+        facts_of(recordings / name)
