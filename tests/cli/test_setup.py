@@ -68,5 +68,7 @@ def test_make_alone_lists_what_can_be_made() -> None:
         "demo",
         "test",
         "check",
+        "films",
+        "compare",
         "clean",
     ]
