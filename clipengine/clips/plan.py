@@ -44,9 +44,10 @@ class CutRange:
 class FrameSelector(Generic[Item]):
     """Chooses the clip's frames from a recording's, given in presentation order, one at a time.
 
-    The rule (see the documents, "What a clip holds"): when a frame begins within half a frame of `start`, the clip
-    begins on the nearest such frame. Otherwise it begins exactly at `start`, with the frame that is on screen then
-    held from 0. Every later frame that begins before `end` keeps its own time. None is missing, none comes twice.
+    The rule (see the documents, "What a clip holds"): when a frame begins within half a frame of `start`, and before
+    `end`, the clip begins on the nearest such frame. Otherwise it begins exactly at `start`, with the frame that is on
+    screen then held from 0. Every later frame that begins before `end` keeps its own time. None is missing, none comes
+    twice.
     """
 
     def __init__(self, cut: CutRange) -> None:
@@ -60,7 +61,7 @@ class FrameSelector(Generic[Item]):
         """Give the frame that begins at `time`; yields `(clip time, frame)` for each frame that is now decided."""
         if self.done:
             return
-        if time >= self.cut.last_moment and not self._still_candidate(time):
+        if time >= self.cut.last_moment:
             self.done = True
             yield from self._settle()
             return
@@ -110,10 +111,6 @@ class FrameSelector(Generic[Item]):
 
     def _distance(self, time: Fraction) -> Fraction:
         return abs(time - self.cut.start)
-
-    def _still_candidate(self, time: Fraction) -> bool:
-        """A range shorter than half a frame may end before the frame on which the clip begins."""
-        return self.origin is None and self._candidate is None and self._distance(time) <= self.cut.half_frame
 
 
 def kept_tracks(profile: Profile, audio: Sequence[AudioFacts]) -> tuple[AudioFacts, ...]:

@@ -47,7 +47,8 @@ def expectations(film: Film, start: Fraction, end: Fraction) -> list[Expected]:
     near = film.frame_seconds / 2 if film.frame_seconds else Fraction(0)
     # What half a frame is, is known to a tenth where the rate varies, and to the container's grid elsewhere.
     unsure = near / 10 if film.gaps else film.grid
-    found = [time for time, _ in film.frames if abs(time - start) <= near + unsure]
+    # A range that ends before such a frame begins (it is shorter than half a frame) begins at its own start.
+    found = [time for time, _ in film.frames if abs(time - start) <= near + unsure and time < end - film.grid / 2]
     best = min((abs(time - start) for time in found), default=near)
     origins = [time for time in found if abs(time - start) - best <= max(film.grid, _MS / 2)]
     if not found or best > near - unsure:
