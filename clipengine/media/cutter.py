@@ -67,7 +67,7 @@ def cut_clip(
     what the recording is to blame for, EncoderFailed, DiskFull or VerificationFailed for the rest.
     """
     began = time.monotonic()
-    end = min(end, facts.duration)
+    asked_end, end = end, min(end, facts.duration)
     if start >= end:
         raise NoMediaInRange(f"the range starts at {float(start):g} s, the recording ends at {float(end):g} s")
     want_video = facts.video is not None and profile.video != "none"
@@ -105,7 +105,7 @@ def cut_clip(
         poster=making.poster,
         encode_seconds=round(encoded, 3),
         bytes_read=reader.bytes_read,
-        warnings=tuple(making.warnings(decoder)),
+        warnings=tuple(making.warnings(decoder, asked_end)),
     )
 
 
@@ -216,8 +216,12 @@ class _Making:
             sounds=self.sound.written if self.sound else 0,
         )
 
-    def warnings(self, decoder: ClipDecoder) -> Iterator[str]:
+    def warnings(self, decoder: ClipDecoder, asked_end: Fraction) -> Iterator[str]:
         yield from self._facts.warnings
+        if asked_end > self._cut.end:
+            yield f"the end was clamped from {float(asked_end):.3f} s to the recording's, {float(self._cut.end):.3f} s"
+        if self._converter is not None and self._converter.keeps_hdr:
+            yield "the picture is HDR and was kept so: 10 bits, with its colour tags"
         chosen, tracks = self._profile.audio_tracks, len(self._facts.audio)
         if isinstance(chosen, int) and chosen >= tracks:
             yield f"the profile keeps audio track {chosen}, the recording has {tracks}: no sound is kept"

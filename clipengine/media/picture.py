@@ -47,7 +47,8 @@ class PictureConverter:
         ratio = sample_aspect_ratio or Fraction(1)
         ratio = ratio if 0 < ratio < 1000 else Fraction(1)
         self._hdr_to_sdr = first.color_trc in (_PQ, _HLG) and profile.hdr == "tonemap"
-        ten_bit = profile.pixel_format == "yuv420p10le" or (first.color_trc in (_PQ, _HLG) and not self._hdr_to_sdr)
+        self.keeps_hdr = first.color_trc in (_PQ, _HLG) and not self._hdr_to_sdr
+        ten_bit = profile.pixel_format == "yuv420p10le" or self.keeps_hdr
         width, height = output_size(first.width, first.height, rotation=rotation, max_height=profile.max_height)
         full = first.color_range == _FULL or first.format.name.startswith("yuvj")
         rgb = first.format.is_rgb or first.colorspace == _RGB_MATRIX
