@@ -201,7 +201,9 @@ class Landing:
                 packet.pts = None if packet.pts is None else packet.pts + shift
                 packet.dts = None if packet.dts is None else packet.dts + shift
             dts = raw_dts + time - raw
-            if min(dts, time) >= end:
+            # One frame more of the picture: its second field may be a packet of its own.
+            more = self._cut.frame_seconds if packet.stream is self.video else Fraction(0)
+            if min(dts, time) >= end + more:
                 open_streams.discard(packet.stream_index)
             else:
                 yield Placed(packet, time, dts)
