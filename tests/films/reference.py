@@ -105,7 +105,9 @@ class Reference:
         origins = [time for time in near if abs(time - start) <= nearest + _MS]
         if nearest >= half * 9 / 10:
             origins.append(start)
-        return [self._from(origin, end) for origin in dict.fromkeys(origins)]
+        answers = [self._from(origin, end) for origin in dict.fromkeys(origins)]
+        # Of several frames at the clip's first moment only the last is seen: the others may be left out.
+        return answers + [answer.without_unseen() for answer in answers]
 
     def _from(self, origin: Fraction, end: Fraction) -> Wanted:
         held = max((i for i, shown in enumerate(self.frames) if shown.time <= origin), default=None)
@@ -130,6 +132,11 @@ class Wanted:
     @property
     def length(self) -> Fraction:
         return self.end - self.origin
+
+    def without_unseen(self) -> Wanted:
+        """The same without the frames of the first moment that another of the same moment covers."""
+        covered = sum(time == 0 for time, _ in self.frames[1:])
+        return replace(self, frames=self.frames[covered:])
 
 
 def watch(path: Path, until: Fraction | None = None) -> Reference:
