@@ -35,6 +35,8 @@ def cut(
         raise click.BadParameter(f"{format_time(end)} is not after --start {format_time(start)}", param_hint="'--end'")
     if not target.parent.is_dir():
         raise click.BadParameter(f"the folder {target.parent} does not exist", param_hint="'OUTPUT'")
+    if target.exists() and Path(source).exists() and target.samefile(source):
+        raise click.BadParameter("it is SOURCE itself; the recording would be replaced", param_hint="'OUTPUT'")
     settings = settings_of(config)
     if profile not in settings.profiles:
         known = ", ".join(sorted(settings.profiles))
