@@ -121,6 +121,7 @@ class ClipDecoder:
                 yield Begin(selector.origin or Fraction(0), frame)
             yield Picture(time, frame)
         if not begun:
+            self._step_back()
             yield Begin(self._cut.start, None)
         for held in waiting:
             yield from self._sounds(held)
@@ -181,13 +182,21 @@ class ClipDecoder:
             if self.last_time is None:
                 if self._landing.trusts_keyframes and not frame.key_frame and frame.pict_type != PictureType.I:
                     raise _NoKeyframe
-                late = time > self._cut.start
-                if late and not self._landing.at_start and self._landing.on_screen is not None:
-                    raise _LandedTooLate
+                if time > self._cut.start:
+                    self._step_back()
             elif time <= self.last_time:
                 time = self.last_time + _SMALLEST_STEP  # two frames at one moment: both are kept, in order
             self.last_time = time
             yield from selector.push(time, frame)
+
+    def _step_back(self) -> None:
+        """No frame that is decoded was on screen at the clip's start, but a packet says that one was."""
+        if self._landing.on_screen is None:
+            return
+        if not self._landing.at_start:
+            raise _LandedTooLate
+        if self._landing.trusts_keyframes:
+            raise _NoKeyframe
 
     # ---- sound
 
