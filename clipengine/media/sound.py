@@ -17,6 +17,7 @@ from av.audio.resampler import AudioResampler
 _GAP_SECONDS = Fraction(1, 100)  # from here on a difference is a gap or an overlap, and is mended at once
 _DRIFT_SECONDS = Fraction(3, 2000)  # a smaller one is mended when it lasts
 _DRIFT_FRAMES = 8
+_JITTER_FRAMES = 24  # to both sides of a wrong place, as where the first frame of all was far off
 _SILENCE_SAMPLES = 8192
 
 
@@ -34,7 +35,7 @@ class SoundTimeline:
         self.filled = 0  # samples of silence between two of them
         self._next: int | None = None  # where the next sample belongs
         self._written = 0
-        self._drift: deque[int] = deque(maxlen=_DRIFT_FRAMES)
+        self._drift: deque[int] = deque(maxlen=_JITTER_FRAMES)
         self._converter: AudioResampler | None = None
         self._input: tuple[str, str, int] | None = None
 
@@ -96,12 +97,17 @@ class SoundTimeline:
             return difference
         self._drift.append(difference)
         limit = _DRIFT_SECONDS * self.rate
-        lasting = len(self._drift) == _DRIFT_FRAMES
-        if lasting and (min(self._drift) > limit or max(self._drift) < -limit):
-            middle = sorted(self._drift)[_DRIFT_FRAMES // 2]
-            self._drift.clear()
-            return middle
-        return 0
+        recent = sorted(list(self._drift)[-_DRIFT_FRAMES:])
+        if len(recent) == _DRIFT_FRAMES and (recent[0] > limit or recent[-1] < -limit):
+            middle = recent[_DRIFT_FRAMES // 2]
+        elif len(self._drift) == _JITTER_FRAMES:
+            middle = round(sum(self._drift) / _JITTER_FRAMES)
+        else:
+            return 0
+        if abs(middle) <= limit:
+            return 0
+        self._drift.clear()
+        return middle
 
     def _silence(self, samples: int) -> Iterator[av.AudioFrame]:
         while samples > 0:
