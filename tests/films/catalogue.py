@@ -12,6 +12,8 @@ import av
 from tests.films import (
     makers_edits,
     makers_extra,
+    makers_live,
+    makers_lying,
     makers_mov,
     makers_mp4,
     makers_picture,
@@ -33,6 +35,8 @@ _MODULES = (
     makers_mov,
     makers_ts,
     makers_extra,
+    makers_live,
+    makers_lying,
 )
 FILMS: dict[str, Maker] = {
     name: maker for module in _MODULES for name, maker in MAKERS.items() if maker.make.__module__ == module.__name__

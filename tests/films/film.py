@@ -64,7 +64,8 @@ class Sound:
         """The parts of [start, end) in which sound is promised."""
         kept = [(max(start, self.start), min(end, self.end))]
         for low, high in (*self.silences, *self.doubtful, *((since, since) for since, _ in self.leads)):
-            kept = [part for a, b in kept for part in ((a, min(b, low)), (max(a, high), b))]
+            parts = [part for a, b in kept for part in ((a, min(b, low)), (max(a, high), b))]
+            kept = [(a, b) for a, b in parts if a < b]
         return [(a, b) for a, b in kept if a < b]
 
     def quiet(self, start: Fraction, end: Fraction) -> list[Span]:

@@ -7,6 +7,8 @@ from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
+import av
+
 from tests.films.film import Film
 from tests.films.parts import AudioPart, VideoPart, every
 from tests.films.reel import Edit, Packets, film, write
@@ -173,3 +175,36 @@ def audio_only_flac(path: Path) -> Film:
 def audio_only_wav(path: Path) -> Film:
     """PCM alone, 16 kHz mono."""
     return _alone(path, "wav", AudioPart(codec="pcm_s16le", rate=16000, layout="mono", seconds=_F(6)))
+
+
+@makes("wav")
+def audio_only_mulaw(path: Path) -> Film:
+    """Telephone sound: mu-law, 8 kHz, mono."""
+    return _alone(path, "wav", AudioPart(codec="pcm_mulaw", rate=8000, layout="mono", seconds=_F(6)))
+
+
+def _joined(count: int) -> Edit:
+    """Every `count` packets of sound in one."""
+
+    def edit(packets: Packets) -> Packets:
+        sound = [p for p in packets if p.stream.type == "audio"]
+        joined = []
+        for first in range(0, len(sound), count):
+            group = sound[first : first + count]
+            packet = av.Packet(b"".join(map(bytes, group)))
+            packet.stream, packet.time_base = group[0].stream, group[0].time_base
+            packet.pts = packet.dts = group[0].pts
+            packet.duration, packet.is_keyframe = sum(p.duration for p in group), True
+            joined.append(packet)
+        return [p for p in packets if p.stream.type != "audio"] + joined
+
+    return edit
+
+
+@makes("avi")
+def audio_pcm_in_seconds(path: Path) -> Film:
+    """PCM in AVI, a second of it in each chunk."""
+    audio = AudioPart(codec="pcm_s16le", seconds=_F(58, 10))
+    video = VideoPart(every(25, 6), _F(25), codec="mjpeg", pix_fmt="yuvj420p", time_base=_F(1, 25))
+    write(path, "avi", video=[video], audio=[audio], edit=_joined(47))
+    return film(path, video=[video], audio=[audio])
