@@ -81,7 +81,7 @@ def _difference(luma: Luma, other: Luma, *, hdr: bool) -> float:
     if hdr:
         with np.errstate(all="ignore"):
             curve = np.polynomial.Polynomial.fit(other.ravel(), luma.ravel(), 4)
-        other = curve(other)
+        other = np.asarray(curve(other), np.float32)
     return float(np.sqrt(np.mean((luma - other) ** 2)))
 
 
@@ -157,7 +157,8 @@ def _low(samples: Samples, rate: int) -> Samples:
     """The sound up to 4 kHz: above, coders may put noise of their own in the place of noise."""
     spectrum = np.fft.rfft(samples)
     spectrum[np.fft.rfftfreq(samples.size, 1 / rate) > _LOW_HZ] = 0
-    return np.fft.irfft(spectrum, samples.size).astype(np.float32)
+    kept: Samples = np.fft.irfft(spectrum, samples.size).astype(np.float32)
+    return kept
 
 
 def _at_rate(samples: Samples, rate: int, wanted: int) -> Samples:
@@ -166,7 +167,8 @@ def _at_rate(samples: Samples, rate: int, wanted: int) -> Samples:
         return samples
     count = samples.size * wanted // rate
     places = np.arange(count) * (rate / wanted)
-    return np.interp(places, np.arange(samples.size), samples).astype(np.float32)
+    moved: Samples = np.interp(places, np.arange(samples.size), samples).astype(np.float32)
+    return moved
 
 
 def _shape_faults(reference: Reference, clip: Reference, first: int) -> list[str]:

@@ -236,7 +236,7 @@ def _luma(frame: Any) -> Luma:
     data = data.reshape(-1, plane.line_size // width)[: frame.height, : frame.width]
     full = int(frame.color_range) == 2 or frame.format.name.startswith("yuvj")
     means = _means(data) / (1 << (bits - 8))
-    return means / 255 if full else (means - 16) / 219
+    return np.asarray(means / 255 if full else (means - 16) / 219, np.float32)
 
 
 def _means(data: npt.NDArray[Any]) -> Luma:
