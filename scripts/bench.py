@@ -1,0 +1,79 @@
+"""The benchmark: what a clip costs, beside the ffmpeg command and beside what the API promises. It gates nothing.
+
+    python -m scripts.bench [--quick] [--section cutting]...
+
+Prints one table and writes the same figures as JSON. Quote it from a machine that does nothing else.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import platform
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from scripts.benchmarks.figures import Bench, Figure, table
+
+SECTIONS = ("cutting",)  # modules of scripts.benchmarks, in the order in which they run
+_ROOT = Path(__file__).resolve().parents[1]
+_MEDIA = _ROOT.parent / "shared" / "media"
+
+
+@click.command(help=__doc__)
+@click.option("--section", "sections", multiple=True, type=click.Choice(SECTIONS), help="Only this one; repeatable.")
+@click.option("--quick", is_flag=True, help="Fewer and shorter runs: a look, nothing to quote.")
+@click.option("--out", default="BENCH.json", show_default=True, type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--cache", default=_ROOT / ".bench", type=click.Path(file_okay=False, path_type=Path),
+              help="Where recordings that were made for it are kept.  [default: .bench]")  # fmt: skip
+@click.option("--media", default=_MEDIA, type=click.Path(file_okay=False, path_type=Path),
+              help="A folder of real recordings.  [default: ../shared/media]")  # fmt: skip
+def main(sections: tuple[str, ...], quick: bool, out: Path, cache: Path, media: Path) -> None:
+    cache.mkdir(parents=True, exist_ok=True)
+    bench = Bench(cache, media if media.is_dir() else None, quick, lambda text: click.echo(text, err=True))
+    measured: list[tuple[str, Figure]] = []
+    for name in sections or SECTIONS:
+        module = importlib.import_module(f"scripts.benchmarks.{name}")
+        bench.say(f"{name}: {(module.__doc__ or '').splitlines()[0]}")
+        for figure in module.figures(bench):
+            measured.append((name, figure))
+            bench.say(f"  {figure.what}: {figure.value:.3f} {figure.unit}".rstrip())
+    for line in table(measured):
+        click.echo(line)
+    report = {
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "quick": quick,
+        "machine": _machine(),
+        "figures": [{"section": name, **figure.to_object()} for name, figure in measured],
+    }
+    out.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _machine() -> dict[str, object]:
+    """What the figures depend on, as far as the system says it."""
+    model = ""
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            model = line.partition(":")[2].strip()
+            break
+    try:
+        ffmpeg = subprocess.run(["ffmpeg", "-version"], check=True, capture_output=True, text=True).stdout.split()[2]
+    except (OSError, subprocess.CalledProcessError):
+        ffmpeg = None
+    return {
+        "cpu": model,
+        "cores": len(os.sched_getaffinity(0)),
+        "load": os.getloadavg()[0],
+        "kernel": platform.release(),
+        "python": sys.version.split()[0],
+        "ffmpeg": ffmpeg,
+    }
+
+
+if __name__ == "__main__":
+    main()

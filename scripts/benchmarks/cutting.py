@@ -1,0 +1,141 @@
+"""The cut, from the command line and by a warm child as the server has it, beside the ffmpeg command's.
+
+Same preset, same CRF, same sound; both read a file and write a file. The picture's likeness to the recording (PSNR of
+its luma) is measured of both: no time is won by encoding less well.
+"""
+
+from __future__ import annotations
+
+import resource
+import select
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+
+from clipengine.clips.facts import SourceFacts
+from clipengine.settings import Settings
+from clipengine.stores.folder import FolderStore
+from clipengine.work.encoder import EncoderProcess
+from clipengine.work.runner import cut_job
+from scripts.benchmarks import sources
+from scripts.benchmarks.figures import Bench, Figure
+from scripts.benchmarks.measuring import MemorySampler, Usage, cpu_seconds, in_turn, run
+
+_SOURCES = (sources.H264_1080, sources.H264_720, sources.VP8_LIVE, sources.HEVC_1080)
+_RECORDING_SECONDS = 90
+_START = Fraction(1326, 30)  # the beginning of a frame in the middle of a GOP
+_COMMAND = str(Path(sys.executable).with_name("clipengine"))
+_READY_SECONDS = 30
+_COMPARED_EVERY = 15  # frames
+
+
+def figures(bench: Bench) -> Iterator[Figure]:
+    if (reason := sources.lacking()) is not None:
+        bench.say(f"  {reason}")
+        return
+    seconds, rounds = (8, 2) if bench.quick else (20, 3)
+    with tempfile.TemporaryDirectory(dir=bench.cache) as folder:
+        for kind in _SOURCES:
+            recording = sources.recording(bench, kind, _RECORDING_SECONDS)
+            yield from _compared(kind.name, recording, Path(folder), _START, _START + seconds, rounds)
+
+
+def _compared(
+    name: str, recording: Path, folder: Path, start: Fraction, end: Fraction, rounds: int
+) -> Iterator[Figure]:
+    ours, theirs = folder / "ours.mp4", folder / "theirs.mp4"
+    facts = _facts(recording)
+    things = {
+        "ffmpeg": lambda: run(ffmpeg_command(recording, theirs, start, end)),
+        "command": lambda: run(clipengine_command(recording, ours, start, end)),
+        "warm child": lambda: _in_warm_child(recording, facts, start, end),
+    }
+    for warm_up in (ffmpeg_command, clipengine_command):  # a second of each, so that all bytes are in memory
+        run(warm_up(recording, ours, start, start + 1))
+    runs = in_turn(things, rounds=rounds)
+    theirs_cost = runs.middle("ffmpeg")
+    for way in ("command", "warm child"):
+        cost, ratio = runs.middle(way), runs.ratio(way, "ffmpeg")
+        yield Figure(f"{name}, {way}: wall", cost.wall, "s", theirs_cost.wall, ratio.wall, at_most=1.0)
+        yield Figure(f"{name}, {way}: CPU", cost.cpu, "s", theirs_cost.cpu, ratio.cpu, at_most=1.0)
+        megabytes = cost.memory / 1e6, theirs_cost.memory / 1e6
+        yield Figure(f"{name}, {way}: peak memory", megabytes[0], "MB", megabytes[1], ratio.memory, at_most=1.0)
+    likeness = [_psnr(recording, clip, start) for clip in (ours, theirs)]
+    # A hundredth of a decibel is what two runs of one encoder with other threads differ by.
+    yield Figure(f"{name}: PSNR", likeness[0], "dB", likeness[1], at_least=round(likeness[1] - 0.01, 3))
+    yield Figure(f"{name}: size", ours.stat().st_size / 1e6, "MB", theirs.stat().st_size / 1e6)
+
+
+def ffmpeg_command(recording: Path, clip: Path, start: Fraction, end: Fraction) -> Sequence[str]:
+    """The command that one finds everywhere."""
+    codecs = ["-c:v", "libx264", "-preset", "veryfast", "-crf", "23", "-c:a", "aac", "-b:a", "128k"]
+    ends = ["-ss", f"{float(start):.6f}", "-i", str(recording), "-t", f"{float(end - start):.6f}"]
+    return ["ffmpeg", "-nostdin", "-v", "error", "-y", *ends, *codecs, str(clip)]
+
+
+def clipengine_command(recording: Path, clip: Path, start: Fraction, end: Fraction) -> Sequence[str]:
+    return [_COMMAND, "cut", str(recording), str(clip), "--start", f"{float(start):.6f}", "--end", f"{float(end):.6f}"]
+
+
+def _facts(recording: Path) -> SourceFacts:
+    with closing(FolderStore(recording.parent, "").open(recording.name)) as reader:
+        message, _ = EncoderProcess().run({"job": "probe"}, reader=reader, watch=lambda message, idle: None)
+    return SourceFacts.model_validate(message["facts"])
+
+
+def _in_warm_child(recording: Path, facts: SourceFacts, start: Fraction, end: Fraction) -> Usage:
+    """The cut alone, by a child that had started before; what its parent does for it is next to nothing."""
+    job = cut_job(Settings(), facts, "default", start=start, end=end, poster=False)
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    child = EncoderProcess()
+    pid = child._process.pid
+    if not select.select([child._control], [], [], _READY_SECONDS)[0]:
+        child.close()
+        raise TimeoutError("the encoder child did not become ready")
+    started = cpu_seconds(pid)
+    store = FolderStore(recording.parent, "")
+    with (
+        closing(store.open(recording.name)) as reader,
+        tempfile.TemporaryFile(dir=recording.parent) as output,
+        MemorySampler(pid) as memory,
+    ):
+        began = time.perf_counter()
+        child.run(job, reader=reader, output=output.fileno(), watch=lambda message, idle: None)
+        wall = time.perf_counter() - began
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return Usage(wall, spent - started, memory.peak)
+
+
+def _psnr(recording: Path, clip: Path, start: Fraction) -> float:
+    """Decibels between the clip's luma and the recording's, the mean over every so many frames."""
+    values = []
+    with av.open(str(recording)) as original, av.open(str(clip)) as encoded:
+        for number, (want, have) in enumerate(zip(_from(original, start), _from(encoded, Fraction(0)), strict=False)):
+            if number % _COMPARED_EVERY == 0:
+                error = np.mean((_luma(want) - _luma(have)) ** 2)
+                values.append(10 * np.log10(255**2 / max(error, 1e-9)))
+    return float(np.mean(values))
+
+
+def _from(container: av.container.InputContainer, start: Fraction) -> Iterator[av.VideoFrame]:
+    """The frames from the one that begins at `start` on, rounded times included."""
+    stream = container.streams.video[0]
+    stream.thread_type = "AUTO"
+    if start:
+        container.seek(int((start - 1) * 1_000_000))
+    for frame in container.decode(stream):
+        if frame.time is not None and frame.time > float(start) - 1 / 120:
+            yield frame
+
+
+def _luma(frame: av.VideoFrame) -> np.ndarray:
+    plane = frame.planes[0]
+    return np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)[:, : plane.width].astype(np.float32)

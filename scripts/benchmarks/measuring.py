@@ -1,0 +1,128 @@
+"""Measuring whole processes: wall time, CPU and peak memory of a command and of all that it starts, in paired runs.
+
+CPU is the kernel's own account (`wait4`), of the command and of every descendant that was waited for. Memory is that of
+the whole tree at one moment, sampled; pages that processes share count in each of them, so that it is never too low.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+_SAMPLE_SECONDS = 0.02
+_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What a run cost: seconds of wall time, seconds of CPU (user and system), bytes of memory at its peak."""
+
+    wall: float
+    cpu: float
+    memory: float
+
+
+@dataclass(frozen=True)
+class Runs:
+    """Things that were run in turn, round by round: `usages[name]` holds one entry for each round."""
+
+    usages: Mapping[str, Sequence[Usage]]
+
+    def middle(self, name: str) -> Usage:
+        """The median of each quantity for itself."""
+        return _middle(self.usages[name])
+
+    def ratio(self, ours: str, theirs: str) -> Usage:
+        """The medians of the ratios of the two, round by round."""
+        pairs = zip(self.usages[ours], self.usages[theirs], strict=True)
+        return _middle([Usage(a.wall / b.wall, a.cpu / b.cpu, a.memory / b.memory) for a, b in pairs])
+
+
+def _middle(usages: Sequence[Usage]) -> Usage:
+    wall, cpu, memory = (median(getattr(usage, name) for usage in usages) for name in ("wall", "cpu", "memory"))
+    return Usage(wall, cpu, memory)
+
+
+def run(command: Sequence[str]) -> Usage:
+    """Run a command to its end. Raises CalledProcessError, with what it said, where it fails."""
+    began = time.perf_counter()
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    said: list[bytes] = []
+    assert process.stderr is not None
+    listening = threading.Thread(target=lambda stream: said.append(stream.read()), args=(process.stderr,))
+    listening.start()
+    with MemorySampler(process.pid) as memory:
+        _, status, usage = os.wait4(process.pid, 0)
+    wall = time.perf_counter() - began
+    process.returncode = os.waitstatus_to_exitcode(status)
+    listening.join()
+    process.stderr.close()
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, command, stderr=said[0].decode(errors="replace"))
+    # A process may come and go between two samples: what the kernel noted of the largest one counts as well.
+    return Usage(wall, usage.ru_utime + usage.ru_stime, max(memory.peak, usage.ru_maxrss * 1024))
+
+
+def in_turn(things: Mapping[str, Callable[[], Usage]], *, rounds: int) -> Runs:
+    """Run the things in turn (A B, B A, A B …), so that a drift of the machine's speed meets all alike."""
+    usages: dict[str, list[Usage]] = {name: [] for name in things}
+    for number in range(rounds):
+        for name in list(things) if number % 2 == 0 else reversed(list(things)):
+            usages[name].append(things[name]())
+    return Runs(usages)
+
+
+class MemorySampler:
+    """Watches the memory of a process and its descendants from outside while the block runs; `peak` in bytes."""
+
+    def __init__(self, pid: int) -> None:
+        self.peak = 0
+        self._pid = pid
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="memory", daemon=True)
+
+    def __enter__(self) -> MemorySampler:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while True:
+            self.peak = max(self.peak, sum(map(_resident_bytes, _tree(self._pid))))
+            if self._stop.wait(_SAMPLE_SECONDS):
+                return
+
+
+def _tree(pid: int) -> list[int]:
+    """The process and all its descendants."""
+    found = [pid]
+    for parent in found:
+        with contextlib.suppress(OSError):
+            for task in Path(f"/proc/{parent}/task").iterdir():
+                found += [int(child) for child in (task / "children").read_text().split()]
+    return found
+
+
+def _resident_bytes(pid: int) -> int:
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE_BYTES
+    except OSError:
+        return 0  # it has ended
+
+
+def cpu_seconds(pid: int) -> float:
+    """What a process that still runs, with all its threads, has used so far."""
+    spent = 0
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        spent += int((task / "schedstat").read_text().split()[0])
+    return spent / 1e9
