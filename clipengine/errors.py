@@ -3,7 +3,7 @@
 ClipEngineError
 ├── RequestError            the caller must change the request (fault "request")
 │   ├── MalformedRequest, Unauthorized, Forbidden, MethodNotAllowed, PayloadTooLarge, UnsupportedContentType,
-│   │   RangeNotSatisfiable
+│   │   RangeNotSatisfiable, HeadersTooLarge
 │   ├── InvalidRequest      422 with every fault in `errors`
 │   │   └── InvalidTimeRange, InvalidLabel, InvalidBucketPath, InvalidWebhookUrl, UnknownProfile,
 │   │       IdempotencyKeyReused
@@ -114,6 +114,13 @@ class RangeNotSatisfiable(RequestError):
     default_hint = "Ask for one range that begins within the size that Content-Range names, or for the whole."
 
 
+class HeadersTooLarge(RequestError):
+    code = "headers_too_large"
+    status = 431
+    title = "Request headers too large"
+    default_hint = "Send a shorter address and fewer or shorter headers."
+
+
 class InvalidRequest(RequestError):
     """422. `errors` lists every fault at once as `{"detail": str, "pointer": JSON pointer into the body}`."""
 
@@ -209,7 +216,16 @@ class Conflict(RequestError):
 class RecordingNotComplete(Conflict):
     code = "recording_not_complete"
     title = "Recording not complete"
-    default_hint = "Wait until the recording's status is `complete`."
+    retryable = True
+    default_hint = "Wait until it has been read: GET /v1/recordings/{recording_id}?wait=30 answers then."
+
+    @classmethod
+    def of(cls, recording_id: str, state: str) -> RecordingNotComplete:
+        """For a recording that is `processing` or has `failed`, with what to do about it."""
+        hint = cls.default_hint.format(recording_id=recording_id)
+        if state == "failed":
+            hint = "It could not be read: its `error` says why. Register it again once that is put right."
+        return cls(f"The recording's status is `{state}`", hint=hint)
 
 
 class RecordingBusy(Conflict):

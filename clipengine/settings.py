@@ -8,6 +8,7 @@ A secret can also come from a file: `CLIPENGINE_STORAGE__SECRET_KEY_FILE=/run/se
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -35,6 +36,17 @@ class Server(_Section):
     log_format: Literal["text", "json"] = "text"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     organisation_id: str = "org_local"
+    cors_origins: tuple[str, ...] = ()
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _are_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in origins:
+            if origin != "*" and not re.fullmatch(r"https?://[a-z0-9.:\[\]-]+", origin):
+                raise ValueError(
+                    f'{origin!r} is no origin such as "https://app.example.org" (no path, no slash at its end)'
+                )
+        return origins
 
 
 class Data(_Section):
@@ -78,6 +90,7 @@ class Limits(_Section):
     max_clip_seconds: Annotated[float, Field(gt=0)] = 14_400
     max_queued_clips: Annotated[int, Field(ge=1)] = 10_000
     max_upload_bytes: Annotated[int, Field(ge=1)] = 1_099_511_627_776
+    requests_per_minute: Annotated[int, Field(ge=0)] = 0  # of one key; 0: no limit
 
 
 class Encoding(_Section):

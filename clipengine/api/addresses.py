@@ -4,21 +4,17 @@ from __future__ import annotations
 
 from clipengine.errors import InvalidWebhookUrl
 from clipengine.settings import Settings
-from clipengine.webhooks.address import Rules, check
+from clipengine.webhooks.address import Rules, check, known_lookup, system_lookup
 
 
 def check_address(url: str, settings: Settings, *, pointer: str, look_up: bool) -> None:
     """Raises InvalidWebhookUrl that points at the field. Each delivery checks again.
 
-    Without `look_up` only an address that stands in the URL is judged: a slow name server must not slow the caller.
+    Without `look_up` only what the URL itself says is judged: a slow name server must not slow the caller.
     """
     rules = Rules.of(settings.webhooks.allow_cidrs, own_port=settings.server.port or None)
     try:
-        check(url, rules=rules, lookup=None if look_up else _nothing)
+        check(url, rules=rules, lookup=system_lookup if look_up else known_lookup)
     except InvalidWebhookUrl as error:
         error.errors = [{"detail": error.message, "pointer": pointer}]
         raise
-
-
-def _nothing(name: str, port: int) -> list[str]:
-    return []

@@ -7,12 +7,11 @@ from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
 
 from clipengine.api import clips, downloads, events, health, openapi, recordings, uploads, webhooks
 from clipengine.api.changes import Changes
 from clipengine.api.dispatch import routes
-from clipengine.api.middleware import Envelope
+from clipengine.api.middleware import layers
 from clipengine.api.operation import Operation
 from clipengine.api.ports import Engine
 from clipengine.api.problems import on_error, on_http_exception
@@ -42,7 +41,7 @@ def create_app(engine: Engine) -> Starlette:
 
     app = Starlette(
         routes=[*health.routes(engine), openapi.route(operations), *routes(operations, engine, changes)],
-        middleware=[Middleware(Envelope)],
+        middleware=layers(engine.settings.server.cors_origins),
         exception_handlers={ClipEngineError: on_error, HTTPException: on_http_exception},
         lifespan=lifespan,
     )

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import replace
 
 from starlette.responses import Response
 
 from clipengine.api.addresses import check_address
 from clipengine.api.idempotency import once
-from clipengine.api.operation import NOTHING, Answer, Call, Operation, json_response, page_response
-from clipengine.api.requests import CreateClip, GetClip, ListClips, NoBody, NoQuery, PageQuery, Q
+from clipengine.api.operation import NOTHING, Answer, Call, Operation, page_response
+from clipengine.api.requests import CreateClip, ListClips, NoBody, NoQuery, PageQuery, Q, WaitQuery
 from clipengine.api.responses import ClipObject, DeliveryObject
+from clipengine.api.waiting import answer_when_ended
 from clipengine.api.webhooks import delivery_object
 from clipengine.clips.clip import Clip, Recording
 from clipengine.clips.request import ClipRequest, check_label, check_range
@@ -33,9 +32,6 @@ from clipengine.errors import (
 from clipengine.ledger.idempotency import Answer as StoredAnswer
 from clipengine.settings import Settings
 
-# A clip that changes often is read at most this often by each of those who wait for it.
-_READ_SECONDS = 0.1
-
 
 def create_clip(call: Call[NoQuery, CreateClip]) -> Response:
     body = call.body
@@ -45,7 +41,7 @@ def create_clip(call: Call[NoQuery, CreateClip]) -> Response:
     def work() -> StoredAnswer:
         recording = call.ledger.recordings.get(call.path("recording_id"))
         if recording.state != "complete":
-            raise RecordingNotComplete(f"The recording's status is `{recording.state}`")
+            raise RecordingNotComplete.of(recording.recording_id, recording.state)
         settings = call.engine.settings
         _check(body, recording, settings)
         clip = call.ledger.clips.create(
@@ -103,21 +99,8 @@ def find_clip(call: Call[Q, NoBody]) -> Clip:
     return clip
 
 
-async def get_clip(call: Call[GetClip, NoBody]) -> Response:
-    """With `wait`, no thread is held meanwhile: the row is read when a commit has changed it."""
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + call.query.wait
-    with call.changes.woken_by(call.path("clip_id")) as woken:
-        while True:
-            woken.clear()
-            read_at = loop.time()
-            clip = await call.in_session(lambda: find_clip(call))
-            if clip.ended or loop.time() >= deadline or call.changes.closed:
-                return json_response(clip.to_object())
-            with suppress(TimeoutError):
-                async with asyncio.timeout_at(deadline):
-                    await woken.wait()
-                    await asyncio.sleep(read_at + _READ_SECONDS - loop.time())
+async def get_clip(call: Call[WaitQuery, NoBody]) -> Response:
+    return await answer_when_ended(call, call.path("clip_id"), lambda: find_clip(call))
 
 
 def list_clips(call: Call[ListClips, NoBody]) -> Response:
@@ -173,7 +156,7 @@ def _of_one_clip(prefix: str) -> list[Operation]:
     missing = (ClipNotFound,)
     deliveries = Answer(200, "One page of deliveries, newest first.", DeliveryObject, page=True)
     return [
-        Operation("GET", prefix, "read", get_clip, "Get a clip", [_CLIP], missing, query=GetClip),
+        Operation("GET", prefix, "read", get_clip, "Get a clip", [_CLIP], missing, query=WaitQuery),
         Operation("DELETE", prefix, "write", delete_clip, "Delete a clip and its object", [NOTHING], missing),
         Operation(
             "POST",

@@ -1,6 +1,6 @@
 """From a request to its operation: authorise, validate, call, in the same order everywhere.
 
-401 and 403 come first, then the query (422), then the body (413, 415, 400, 422), then what the handler refuses.
+401 and 403 come first, then 429, the query (422), the body (413, 415, 400, 422), and what the handler itself refuses.
 """
 
 from __future__ import annotations
@@ -22,17 +22,19 @@ from clipengine.api.changes import Changes
 from clipengine.api.operation import Call, Operation, in_session
 from clipengine.api.ports import Engine
 from clipengine.api.problems import problem
+from clipengine.api.rates import Rates
 from clipengine.api.requests import validate_body, validate_query
 from clipengine.errors import ClipEngineError, MethodNotAllowed
 
 
 def routes(operations: Sequence[Operation], engine: Engine, changes: Changes) -> list[Route]:
     """One route for each path; fixed paths come before those with parameters."""
+    rates = Rates(engine.settings.limits.requests_per_minute)
     by_path: dict[str, dict[str, Operation]] = {}
     for operation in operations:
         by_path.setdefault(operation.path, {})[operation.method] = operation
     ordered = sorted(by_path.items(), key=lambda item: item[0].count("{"))
-    return [Route(path, Resource(methods, engine, changes)) for path, methods in ordered]
+    return [Route(path, Resource(methods, engine, changes, rates)) for path, methods in ordered]
 
 
 class Public:
@@ -58,10 +60,11 @@ def _other_method(scope: AsgiScope, allow: str) -> Response:
 class Resource:
     """All methods of one path, as an ASGI application. HEAD is GET without a body; OPTIONS lists the methods."""
 
-    def __init__(self, methods: Mapping[str, Operation], engine: Engine, changes: Changes) -> None:
+    def __init__(self, methods: Mapping[str, Operation], engine: Engine, changes: Changes, rates: Rates) -> None:
         self._methods = methods
         self._engine = engine
         self._changes = changes
+        self._rates = rates
         names = [*methods, "OPTIONS", *(["HEAD"] if "GET" in methods else [])]
         self._allow = ", ".join(sorted(names))
 
@@ -86,6 +89,7 @@ class Resource:
 
         def prepare() -> Call[Any, Any]:
             key = authorize(ledger.keys, authorization, operation.scope)
+            self._rates.spend(key.key_id)
             query = validate_query(operation.query, request.query_params)
             if isinstance(raw, ClipEngineError):
                 raise raw

@@ -1,12 +1,18 @@
-"""The outermost layer, pure ASGI: a request id on every answer, security headers, and 500 as a problem document."""
+"""The outermost layer, pure ASGI: a request id on every answer, security headers, and 500 as a problem document.
+
+Other layers stand below it, so that what they answer has the same headers.
+"""
 
 from __future__ import annotations
 
 import logging
 import re
 import uuid
+from collections.abc import Sequence
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -14,7 +20,56 @@ from clipengine.api.problems import internal
 
 _ACCEPTED_ID = re.compile(r"[A-Za-z0-9._-]{8,64}\Z")
 
+_ALWAYS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+# What is opened in a browser by itself (a download, the page) says what it needs beyond that.
+_UNLESS_GIVEN = {"Cache-Control": "no-store", "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'"}
+_CORS_HEADERS = (
+    "Authorization",
+    "Content-Type",
+    "Idempotency-Key",
+    "If-None-Match",
+    "If-Range",
+    "Last-Event-ID",
+    "Range",
+)
+_CORS_EXPOSED = (
+    "Content-Disposition",
+    "Content-Range",
+    "ETag",
+    "Idempotent-Replayed",
+    "Link",
+    "Location",
+    "Retry-After",
+    "X-Request-Id",
+)
+
 log = logging.getLogger(__name__)
+
+
+def layers(cors_origins: Sequence[str]) -> list[Middleware]:
+    """The layers around the routes, outermost first. Pages of other origins may call only where origins are named.
+
+    Keys travel in a header, so that cookies (`credentials`) are never allowed.
+    """
+    found = [Middleware(Envelope)]
+    if cors_origins:
+        methods = ("GET", "POST", "PUT", "PATCH", "DELETE")
+        found.append(
+            Middleware(
+                CORSMiddleware,
+                allow_origins=cors_origins,
+                allow_methods=methods,
+                allow_headers=_CORS_HEADERS,
+                expose_headers=_CORS_EXPOSED,
+                max_age=600,
+            )
+        )
+    return found
 
 
 class Envelope:
@@ -37,8 +92,10 @@ class Envelope:
                 started = True
                 headers = MutableHeaders(scope=message)
                 headers["X-Request-Id"] = scope["request_id"]
-                headers["X-Content-Type-Options"] = "nosniff"
-                headers.setdefault("Cache-Control", "no-store")
+                for name, value in _ALWAYS.items():
+                    headers[name] = value
+                for name, value in _UNLESS_GIVEN.items():
+                    headers.setdefault(name, value)
             await send(message)
 
         try:

@@ -25,6 +25,7 @@ from clipengine.errors import (
     InvalidRequest,
     MalformedRequest,
     PayloadTooLarge,
+    RateLimited,
     StorageUnavailable,
     Unauthorized,
     UnsupportedContentType,
@@ -153,7 +154,7 @@ def _answer(answer: Answer) -> dict[str, Any]:
 
 def _errors(operation: Operation) -> dict[int, list[str]]:
     """The codes of an operation by status: its own, and those that every operation of its kind has."""
-    kinds: list[type[ClipEngineError]] = [Unauthorized, Forbidden, StorageUnavailable, *operation.errors]
+    kinds: list[type[ClipEngineError]] = [Unauthorized, Forbidden, RateLimited, StorageUnavailable, *operation.errors]
     if operation.takes_json:
         kinds += [MalformedRequest, PayloadTooLarge, UnsupportedContentType, InvalidRequest]
     if operation.query is not NoQuery:

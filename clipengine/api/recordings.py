@@ -5,9 +5,10 @@ from __future__ import annotations
 from starlette.responses import Response
 
 from clipengine.api.idempotency import once
-from clipengine.api.operation import NOTHING, Answer, Call, Operation, json_response, page_response
-from clipengine.api.requests import DeleteRecording, ListRecordings, NoBody, NoQuery, RegisterRecording
+from clipengine.api.operation import NOTHING, Answer, Call, Operation, page_response
+from clipengine.api.requests import DeleteRecording, ListRecordings, NoBody, NoQuery, RegisterRecording, WaitQuery
 from clipengine.api.responses import RecordingObject
+from clipengine.api.waiting import answer_when_ended
 from clipengine.errors import (
     InvalidBucketPath,
     ObjectMissing,
@@ -40,8 +41,9 @@ def register_recording(call: Call[NoQuery, RegisterRecording]) -> Response:
     return once(call, work, call.engine.wake_chores)
 
 
-def get_recording(call: Call[NoQuery, NoBody]) -> Response:
-    return json_response(call.ledger.recordings.get(call.path("recording_id")).to_object())
+async def get_recording(call: Call[WaitQuery, NoBody]) -> Response:
+    recording_id = call.path("recording_id")
+    return await answer_when_ended(call, recording_id, lambda: call.ledger.recordings.get(recording_id))
 
 
 def list_recordings(call: Call[ListRecordings, NoBody]) -> Response:
@@ -92,6 +94,7 @@ OPERATIONS = [
         "Get a recording",
         [_RECORDING],
         (RecordingNotFound,),
+        query=WaitQuery,
     ),
     Operation(
         "DELETE",

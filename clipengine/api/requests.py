@@ -163,13 +163,13 @@ class ListClips(PageQuery):
     created_before: Moment | None = None
 
 
-class GetClip(Query):
+class WaitQuery(Query):
     wait: float = Field(
         default=0,
         ge=0,
         le=60,
         allow_inf_nan=False,
-        description="Answer when the clip has ended, or after so many seconds.",
+        description="Answer when it has ended, or after so many seconds.",
     )
 
 

@@ -39,6 +39,7 @@ from clipengine.stores.base import StoredObject
 
 MAX_UPLOADS = 16  # each holds a thread of its own as long as its client sends
 STALL_SECONDS = 60
+_SLOWEST = 1024  # bytes a second, over all the time that was waited for the client; slower only holds a place
 _PIPE_BYTES = 4 * 1024 * 1024
 
 log = logging.getLogger(__name__)
@@ -176,24 +177,29 @@ async def _store(
 
 async def _feed(request: Request, pipe: BodyPipe) -> None:
     """Never raises: what goes wrong is told to the reader, whose error is the answer."""
+    loop = asyncio.get_running_loop()
     chunks = request.stream()
-    empty = True
+    waited, received = 0.0, 0
     try:
         while True:
+            asked = loop.time()
             async with asyncio.timeout(STALL_SECONDS):
                 chunk = await anext(chunks, None)
             if chunk is None:
                 break
-            empty = empty and not chunk
+            waited += loop.time() - asked
+            received += len(chunk)
+            if waited > STALL_SECONDS and received < waited * _SLOWEST:
+                raise TimeoutError
             await pipe.send(chunk)
     except TimeoutError:
-        pipe.fail(MalformedRequest(f"Nothing came for {STALL_SECONDS} seconds", hint="Send the upload again."))
+        pipe.fail(MalformedRequest("The upload came too slowly, or not at all", hint="Send the upload again."))
     except ClientDisconnect:
         pipe.fail(MalformedRequest("The client ended the connection before the upload was whole"))
     except Exception as error:  # a reader that is told nothing would wait for ever
         log.exception("an upload failed [%s]", request.scope.get("request_id"))
         pipe.fail(Internal(f"The upload failed: {type(error).__name__}"))
     else:
-        if empty:
+        if not received:
             pipe.fail(MalformedRequest("The upload is empty", hint="Send the recording's bytes as the body."))
         pipe.finish()

@@ -13,6 +13,7 @@ from typing import Any
 
 import uvicorn
 
+from clipengine.cli.receiving import Guarded
 from clipengine.errors import StartupError
 
 log = logging.getLogger(__name__)
@@ -33,7 +34,7 @@ class Server(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 app,
-                http="httptools",
+                http=Guarded,
                 ws="none",
                 loop="uvloop",
                 log_config=None,

@@ -109,6 +109,10 @@ class Recording:
     error: ErrorObject | None = None
 
     @property
+    def ended(self) -> bool:
+        return self.state != "processing"
+
+    @property
     def duration_seconds(self) -> float | None:
         return round(float(self.facts.duration), 6) if self.facts else None
 

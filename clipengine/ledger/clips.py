@@ -67,7 +67,7 @@ class Clips:
         if row is None:
             raise RecordingNotFound(f"no recording has the id {id}")
         if row["state"] != "complete":
-            raise RecordingNotComplete(f"the recording {id} is {row['state']}")
+            raise RecordingNotComplete.of(id, row["state"])
 
     def _check_room(self) -> None:
         if self.counts()["queued"] >= self._max_queued:

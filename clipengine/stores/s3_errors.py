@@ -1,14 +1,14 @@
 """What an S3 store, its client library or the network says, in the words of the error tree.
 
-Messages name the cause, the bucket and the key id; never a secret, and never the store's answer as a whole, which can
-hold what was signed.
+Messages name the cause, the bucket and the endpoint; never a part of the credentials, the access key's id included (a
+caller of the API sees them), and never the store's answer as a whole, which can hold what was signed.
 """
 
 from __future__ import annotations
 
 import re
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from xml.etree import ElementTree
 
 from minio.error import InvalidResponseError, MinioException, S3Error, ServerError
@@ -35,17 +35,17 @@ from clipengine.errors import (
 S3_FAULTS = (MinioException, HTTPError, OSError, ElementTree.ParseError, ValueError)
 
 _DENIED = {
-    "AccessDenied": "access key id {who} has no right to do this with {what} in bucket {bucket}",
+    "AccessDenied": "storage.access_key has no right to do this with {what} in bucket {bucket}",
     "AllAccessDisabled": "all access to bucket {bucket} is disabled",
-    "ExpiredToken": "the session token of access key id {who} has expired",
-    "InvalidToken": "the session token of access key id {who} is not valid",
-    "InvalidAccessKeyId": "the store does not know access key id {who}",
+    "ExpiredToken": "storage.session_token has expired",
+    "InvalidToken": "storage.session_token is not valid",
+    "InvalidAccessKeyId": "the store does not know storage.access_key",
     "InvalidBucketName": "{bucket} is no name of a bucket",
     "InvalidObjectState": "{what} is archived: restore it in the store first",
     "NoSuchBucket": "bucket {bucket} does not exist",
     "RequestExpired": "this machine's clock differs too much from the store's",
     "RequestTimeTooSkewed": "this machine's clock differs too much from the store's",
-    "SignatureDoesNotMatch": "the secret key does not belong to access key id {who}",
+    "SignatureDoesNotMatch": "storage.secret_key does not belong to storage.access_key",
 }
 _MISSING = {"NoSuchKey", "NoSuchVersion", "NoSuchUpload"}
 _CHANGED = {"PreconditionFailed", "InvalidRange"}
@@ -70,7 +70,7 @@ class Where:
 
     endpoint: str
     bucket: str
-    access_key: str
+    access_key: str = field(repr=False)
     key: str | None = None
 
     def fault(self, error: Exception) -> StorageError:
@@ -89,9 +89,11 @@ class Where:
     def fault_of(self, code: str, status: int, message: str) -> StorageError:
         """From an error answer: its S3 code where it has one, else its HTTP status."""
         what = self.key or "its objects"
+        # Some stores put the key's id into their words.
+        message = message.replace(self.access_key, "storage.access_key") if self.access_key else message
         said = _one_line(f"{code or f'HTTP {status}'}{': ' if message else ''}{message}")
         if code in _DENIED:
-            text = _DENIED[code].format(who=self.access_key, what=what, bucket=self.bucket)
+            text = _DENIED[code].format(what=what, bucket=self.bucket)
             return StorageDenied(f"{text} ({code})")
         if code in _FULL or status == 507:
             return DiskFull(
@@ -106,7 +108,9 @@ class Where:
         if 300 <= status < 400:
             hint = "Set storage.endpoint and storage.region to those of the bucket."
             return StorageDenied(f"the store at {self.endpoint} has bucket {self.bucket} elsewhere ({said})", hint=hint)
-        return StorageDenied(f"the store at {self.endpoint} refuses bucket {self.bucket} to {self.access_key} ({said})")
+        return StorageDenied(
+            f"the store at {self.endpoint} refuses bucket {self.bucket} to storage.access_key ({said})"
+        )
 
     def _no_answer(self, error: BaseException) -> StorageError:
         if isinstance(error, MaxRetryError) and error.reason:

@@ -63,6 +63,7 @@ class EncoderProcess:
         self._control = Channel(control)
         self._ranges = Channel(ranges)
         self._active = time.monotonic()
+        self._killed = False
 
     @property
     def alive(self) -> bool:
@@ -94,6 +95,7 @@ class EncoderProcess:
 
     def kill(self) -> None:
         """End the child and everything that it started. May be called at any time, from any thread."""
+        self._killed = True
         with contextlib.suppress(ProcessLookupError, PermissionError):
             if self._process.returncode is None:
                 os.killpg(self._process.pid, signal.SIGKILL)
@@ -159,7 +161,8 @@ class EncoderProcess:
             time.sleep(0.01)
         self._stderr.seek(0)
         words = self._stderr.read()[-_STDERR_BYTES:].decode(errors="replace").strip()
-        log.error("an encoder child ended with %s: %s", code, words)
+        # A cancel and a stop kill it on purpose: that is no fault of anybody.
+        log.log(logging.DEBUG if self._killed else logging.ERROR, "an encoder child ended with %s: %s", code, words)
         return ChildDied(f"the decoder process ended with {_cause(code)}")
 
 

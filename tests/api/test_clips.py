@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from clipengine.clips.clip import Clip, Recording
+from clipengine.errors import EncoderFailed
 from clipengine.ids import new_id
 from tests.support.api import RecordedEngine, api_server, recorded_engine
 
@@ -108,7 +109,12 @@ class TestCreate:
     def test_a_recording_that_is_not_complete(self, http: httpx.Client, engine: RecordedEngine) -> None:
         engine.put("raw.mp4", b"x")
         waiting = http.post("/v1/recordings", json={"bucket_path": "raw.mp4"}).json()
-        refused(post(http, waiting["recording_id"]), 409, "recording_not_complete")
+        problem = refused(post(http, waiting["recording_id"]), 409, "recording_not_complete")
+        assert f"GET /v1/recordings/{waiting['recording_id']}?wait=30" in problem["detail"]
+        assert engine.ledger.recordings.claim_probe("test")
+        assert engine.ledger.recordings.probe_failed(waiting["recording_id"], EncoderFailed("no"))
+        problem = refused(post(http, waiting["recording_id"]), 409, "recording_not_complete")
+        assert "its `error` says why" in problem["detail"]
 
     @pytest.mark.parametrize(
         ("start", "end"),
@@ -198,6 +204,14 @@ class TestCreate:
     def test_a_webhook_url_that_leads_nowhere(self, http: httpx.Client, recording: Recording, url: str) -> None:
         problem = refused(post(http, recording.recording_id, {**BODY, "webhook_url": url}), 422, "invalid_webhook_url")
         assert pointers(problem) == ["/webhook_url"]
+
+    def test_a_webhook_url_that_names_this_machine(self, tmp_path: Path) -> None:
+        with recorded_engine(tmp_path / "data") as engine, api_server(engine) as server, server.client() as http:
+            recording_id = engine.make_recording().recording_id
+            for host in ("localhost", "LOCALHOST.", "a.localhost", "127.0.0.1"):
+                url = f"http://{host}:9000/hook"
+                refused(post(http, recording_id, {**BODY, "webhook_url": url}), 422, "invalid_webhook_url")
+            assert post(http, recording_id, {**BODY, "webhook_url": "http://name.invalid/"}).status_code == 202
 
     def test_a_full_queue(self, tmp_path: Path) -> None:
         with (

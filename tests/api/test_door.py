@@ -267,7 +267,7 @@ class TestAnswers:
             ("GET", "/v1/clips/clip_x/cancel", "OPTIONS, POST"),
             ("GET", "/v1/recordings/upload", "OPTIONS, PUT"),
             ("TRACE", "/v1/webhooks/whk_x", "DELETE, GET, HEAD, OPTIONS, PATCH"),
-            ("BREW", "/v1/events", "GET, HEAD, OPTIONS"),
+            ("PURGE", "/v1/events", "GET, HEAD, OPTIONS"),
         ],
     )
     def test_methods(self, http: httpx.Client, method: str, path: str, allow: str) -> None:

@@ -1,4 +1,4 @@
-"""`GET /v1/clips/{id}?wait=`: answers when the clip ends, and holds no thread until then."""
+"""`?wait=` of a clip and of a recording: answers when it ends, and holds no thread until then."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from clipengine.clips.clip import Clip
-from tests.support.api import ApiServer, RecordedEngine
+from tests.support.api import FACTS, ApiServer, RecordedEngine
 
 
 def waiting(server: ApiServer) -> int:
@@ -108,3 +108,16 @@ def test_a_server_that_stops_answers_first(server: ApiServer, clip: Clip) -> Non
 def test_a_wait_that_is_none(http: httpx.Client, clip: Clip, wait: str) -> None:
     answer = http.get(f"/v1/clips/{clip.clip_id}?wait={wait}")
     assert (answer.status_code, answer.json()["errors"][0]["parameter"]) == (422, "wait")
+
+
+def test_a_recording_is_waited_for_too(server: ApiServer, engine: RecordedEngine) -> None:
+    engine.put("raw.mp4", b"media")
+    with server.client() as http, ThreadPoolExecutor(1) as pool:
+        made = http.post("/v1/recordings", json={"bucket_path": "raw.mp4"}).json()
+        path = f"/v1/recordings/{made['recording_id']}"
+        assert http.get(f"{path}?wait=0").json()["status"] == "processing"
+        asked = pool.submit(http.get, path, params={"wait": 30})
+        until_waiting(server, 1)
+        assert engine.ledger.recordings.claim_probe("test")
+        assert engine.ledger.recordings.probe_complete(made["recording_id"], FACTS, etag=made["etag"], size=5)
+        assert asked.result(20).json()["status"] == "complete"

@@ -56,14 +56,14 @@ def test_a_wrong_secret(true_s3: S3Server, make_s3: MakeS3) -> None:
     for error in every_call(make_s3(secret_key=SECRET)):
         assert isinstance(error, StorageDenied)
         assert "SignatureDoesNotMatch" in error.message
-        assert true_s3.access_key in error.message
+        assert true_s3.access_key not in error.message
         assert SECRET not in error.message
 
 
 def test_an_unknown_key_id(true_s3: S3Server, make_s3: MakeS3) -> None:
     for error in every_call(make_s3(access_key="nobody", secret_key=SECRET)):
         assert isinstance(error, StorageDenied)
-        assert "does not know access key id nobody" in error.message
+        assert "does not know storage.access_key" in error.message
 
 
 def test_a_bucket_of_somebody_else_or_none(make_s3: MakeS3) -> None:

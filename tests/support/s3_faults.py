@@ -275,6 +275,11 @@ class FaultyS3:
         with self._server.lock:
             self._server.rules.append(_Rule(fault, method, query, times))
 
+    def clear(self) -> None:
+        """Forget the faults that nobody has met."""
+        with self._server.lock:
+            self._server.rules.clear()
+
     @property
     def seen(self) -> list[Request]:
         with self._server.lock:

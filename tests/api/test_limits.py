@@ -1,0 +1,206 @@
+"""What a client may send, how long it may take and how often it may come: every limit answers 4xx, and memory stays."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import resource
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from clipengine.api import uploads
+from clipengine.api.rates import Rates
+from clipengine.cli import receiving
+from clipengine.errors import RateLimited
+from tests.support.api import ApiServer, RecordedEngine, api_server, recorded_engine
+
+ORIGIN = "https://app.example.org"
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(receiving, "HEAD_SECONDS", 0.5)
+    monkeypatch.setattr(receiving, "LINGER_SECONDS", 0.2)
+
+
+def answer_to(server: ApiServer, *pieces: bytes, pause: float = 0.0, times: int = 1) -> bytes:
+    """What comes back until the server closes; the pieces are sent `times` times, with pauses, while it listens."""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
+        with contextlib.suppress(OSError):
+            for _ in range(times):
+                for piece in pieces:
+                    connection.sendall(piece)
+                    time.sleep(pause)
+        answer = b""
+        with contextlib.suppress(ConnectionResetError):
+            while chunk := connection.recv(65536):
+                answer += chunk
+        return answer
+
+
+def head(server: ApiServer, line: str, *fields: str) -> bytes:
+    known = ("Host: x", f"Authorization: Bearer {server.key}")
+    return "\r\n".join([f"{line} HTTP/1.1", *known, *fields, "", ""]).encode()
+
+
+class TestHeads:
+    def test_a_head_that_never_ends(self, server: ApiServer) -> None:
+        for pieces, times in (
+            ([b"GET /livez HTTP/1.1\r\nHost: x\r\n"], 1),
+            ([b"GET /livez HTTP/1.1\r\n", b"X: y\r\n"], 8),
+        ):
+            began = time.monotonic()
+            answer = answer_to(server, *pieces, pause=0.1, times=times)
+            assert answer.startswith(b"HTTP/1.1 400 "), answer
+            assert b"application/problem+json" in answer
+            assert time.monotonic() - began < 5
+
+    def test_a_connection_that_says_nothing(self, server: ApiServer) -> None:
+        assert answer_to(server) == b""
+        assert answer_to(server, b"\r\n", pause=0.1, times=3) == b""
+
+    def test_a_second_head_that_never_ends(self, server: ApiServer) -> None:
+        answer = answer_to(server, head(server, "GET /livez"), b"GET /livez HTTP/1.1\r\nHost", pause=0.1)
+        assert re.findall(rb"HTTP/1\.1 (\d+)", answer) == [b"200", b"400"]
+
+    @pytest.mark.parametrize(
+        "long",
+        [
+            b"GET /" + b"a" * 200_000,
+            b"GET /livez HTTP/1.1\r\nX: " + b"a" * 10_000_000,
+            b"GET /livez HTTP/1.1\r\n" + b"X: y\r\n" * 20_000 + b"\r\n",
+            b"GET /livez HTTP/1.1\r\nRange: bytes=" + b"0-1," * 100_000 + b"\r\n\r\n",
+        ],
+        ids=["address", "header", "headers", "ranges"],
+    )
+    def test_a_head_that_is_too_long(self, server: ApiServer, long: bytes) -> None:
+        answer = answer_to(server, long)
+        assert answer == b"" or answer.startswith(b"HTTP/1.1 431 ")  # it may be lost with what was not read
+        with server.client() as http:
+            assert http.get("/livez").status_code == 200
+
+    def test_a_head_that_just_fits(self, server: ApiServer) -> None:
+        field = "X-Long: " + "a" * 60_000
+        assert answer_to(server, head(server, "GET /livez", field, "Connection: close")).startswith(b"HTTP/1.1 200 ")
+
+    @pytest.mark.parametrize(
+        "garbage",
+        [
+            b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",  # TLS at a plain port
+            b"GET / HTTP/9.9\r\n\r\n",
+            b"GET /v1/clips HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+            b"POST /v1/recordings HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nxx",
+            b"GET /\xff\xfe HTTP/1.1\r\nHost: x\r\n\r\n",
+            b"GET / HTTP/1.1\r\nHost: x\r\nX\x00: y\r\n\r\n",
+        ],
+    )
+    def test_what_is_no_request(self, server: ApiServer, garbage: bytes) -> None:
+        answer = answer_to(server, garbage)
+        assert re.match(rb"HTTP/1\.1 4\d\d ", answer), answer
+        assert b"malformed_request" in answer
+
+
+class TestBodies:
+    def test_what_nobody_reads_is_not_waited_for(self, server: ApiServer) -> None:
+        for line in ("GET /livez", "GET /v1/clips", "DELETE /v1/clips/clip_x"):
+            began = time.monotonic()
+            answer = answer_to(server, head(server, line, "Content-Length: 1000000000"), *[b"x"] * 50, pause=0.02)
+            assert re.match(rb"HTTP/1\.1 (200|404) ", answer)
+            assert time.monotonic() - began < 5
+
+    def test_a_huge_body_costs_no_memory(self, server: ApiServer) -> None:
+        """A gigabyte that is announced, and as much of one as the server takes that is not."""
+        json = "Content-Type: application/json"
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        answer = answer_to(
+            server, head(server, "POST /v1/recordings", json, "Content-Length: 1073741824"), bytes(1 << 20)
+        )
+        assert answer.startswith(b"HTTP/1.1 413 ")
+        chunk = b"100000\r\n" + b" " * (1 << 20) + b"\r\n"
+        answer = answer_to(
+            server, head(server, "POST /v1/recordings", json, "Transfer-Encoding: chunked"), *[chunk] * 1024
+        )
+        assert answer == b"" or answer.startswith(b"HTTP/1.1 413 ")
+        assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 32 * 1024  # kibibytes
+
+    def test_an_upload_that_drips(self, server: ApiServer, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(uploads, "STALL_SECONDS", 0.4)
+        upload = head(server, "PUT /v1/recordings/upload?name=a.mp4", "Content-Length: 1000000")
+        began = time.monotonic()
+        answer = answer_to(server, upload, *[b"x"] * 40, pause=0.05)
+        assert answer.startswith(b"HTTP/1.1 400 ")
+        assert b"too slowly" in answer
+        assert time.monotonic() - began < 10
+
+
+class TestRates:
+    @pytest.fixture
+    def limited(self, tmp_path: Path) -> Iterator[ApiServer]:
+        with (
+            recorded_engine(tmp_path / "data", limits={"requests_per_minute": 3}) as engine,
+            api_server(engine) as server,
+        ):
+            yield server
+
+    def test_a_key_that_comes_too_often(self, limited: ApiServer) -> None:
+        _, other = limited.engine.ledger.keys.create("other")
+        with limited.client() as http:
+            assert [http.get("/v1/clips").status_code for _ in range(4)] == [200, 200, 200, 429]
+            refused = http.get("/v1/clips")
+            assert (refused.status_code, refused.json()["code"]) == (429, "rate_limited")
+            assert 1 <= int(refused.headers["retry-after"]) <= 20
+            assert http.get("/livez").status_code == 200
+        with limited.client(other) as http:
+            assert http.get("/v1/clips").status_code == 200
+
+    def test_the_allowance_fills_evenly(self) -> None:
+        now = [100.0]
+        rates = Rates(60, clock=lambda: now[0])
+        for _ in range(60):
+            rates.spend("key_a")
+        with pytest.raises(RateLimited) as caught:
+            rates.spend("key_a")
+        assert caught.value.retry_after == 1
+        now[0] += 2
+        rates.spend("key_a")
+        rates.spend("key_a")
+        with pytest.raises(RateLimited):
+            rates.spend("key_a")
+        Rates(0).spend("key_a")
+
+
+class TestOtherOrigins:
+    def test_nobody_unless_it_is_set(self, http: httpx.Client) -> None:
+        answer = http.get("/v1/clips", headers={"Origin": ORIGIN})
+        preflight = http.options("/v1/clips", headers={"Origin": ORIGIN, "Access-Control-Request-Method": "GET"})
+        for each in (answer, preflight):
+            assert not [name for name in each.headers if name.startswith("access-control")]
+
+    def test_those_that_are_named(self, tmp_path: Path) -> None:
+        with (
+            recorded_engine(tmp_path / "data", server={"cors_origins": [ORIGIN]}) as engine,
+            api_server(engine) as server,
+            server.client() as http,
+        ):
+            asked = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization"}
+            preflight = http.options("/v1/clips", headers={"Origin": ORIGIN, **asked})
+            assert (preflight.status_code, preflight.headers["access-control-allow-origin"]) == (200, ORIGIN)
+            answer = http.get("/v1/clips/clip_x", headers={"Origin": ORIGIN})
+            assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (404, ORIGIN)
+            assert "access-control-allow-credentials" not in answer.headers
+            other = http.get("/v1/clips", headers={"Origin": "https://evil.example"})
+            assert "access-control-allow-origin" not in other.headers
+
+
+def test_headers_that_a_browser_obeys(http: httpx.Client, engine: RecordedEngine) -> None:
+    clip = engine.finish(engine.make_clip(engine.make_recording()))
+    for path in ("/v1/clips", "/v1/nothing", "/livez", f"/v1/clips/{clip.clip_id}/download"):
+        headers = http.get(path).headers
+        assert headers["x-frame-options"] == "DENY"
+        assert headers["referrer-policy"] == "no-referrer"
+        assert headers["content-security-policy"].startswith("default-src 'none'")
