@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 
-from clipengine.api import clips, downloads, events, health, openapi, recordings, uploads, webhooks
+from clipengine.api import clips, downloads, events, health, openapi, page, recordings, sessions, uploads, webhooks
 from clipengine.api.changes import Changes
 from clipengine.api.dispatch import routes
 from clipengine.api.middleware import layers
@@ -22,6 +22,7 @@ def create_app(engine: Engine) -> Starlette:
     """The application. Call `app.state.changes.close()` when the server begins to stop (any thread may):
 
     it answers every wait and ends every stream and upload, which the server would otherwise wait for.
+    `app.state.codes.issue()` makes the code of a link to the page that signs in once.
     """
     changes = Changes()
     engine.ledger.on_change(changes.notify)
@@ -34,17 +35,26 @@ def create_app(engine: Engine) -> Starlette:
         *events.operations(events.Feed(engine, changes)),
     ]
 
+    codes = sessions.SignInCodes()
+
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         yield
         changes.close()
 
     app = Starlette(
-        routes=[*health.routes(engine), openapi.route(operations), *routes(operations, engine, changes)],
+        routes=[
+            *health.routes(engine),
+            openapi.route(operations),
+            *routes(operations, engine, changes),
+            sessions.route(engine, codes),
+            *page.routes(engine.settings),
+        ],
         middleware=layers(engine.settings.server.cors_origins),
         exception_handlers={ClipEngineError: on_error, HTTPException: on_http_exception},
         lifespan=lifespan,
     )
     app.router.redirect_slashes = False  # its redirect is built from the Host header, which is the client's word
     app.state.changes = changes
+    app.state.codes = codes
     return app

@@ -1,32 +1,65 @@
-"""Who calls, and what they may do: Bearer keys of the ledger, one scope for each operation.
+"""Who calls, and what they may do: a Bearer key of the ledger or the page's session, one scope for each operation.
 
-A key that is missing, malformed, unknown or revoked gets the same 401, so that nothing can be learned from it.
+A key that is missing, malformed, unknown or revoked gets the same 401, so that nothing can be learned from it; so
+does a session that has ended.
+
+A browser sends its cookie along whoever made it ask. So a session counts only where the browser says that the request
+comes from this origin, and, for what changes something, only beside a header that a page of another origin cannot
+send without leave, which nobody gets.
 """
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import Literal
 
+from starlette.requests import Request
+
 from clipengine.errors import Forbidden, Unauthorized
-from clipengine.ledger.keys import ApiKey, Keys
+from clipengine.ledger.keys import ApiKey
+from clipengine.ledger.ledger import Ledger
 
 Scope = Literal["read", "write", "admin"]
 
+SESSION_COOKIE = "clipengine_session"
+PAGE_HEADER = "X-Clipengine-Page"
+
 _BEARER = re.compile(r"bearer +([\x21-\x7e]{1,300}) *\Z", re.IGNORECASE)
+_SAFE_METHODS = ("GET", "HEAD")
+_OWN_SITES = (None, "same-origin", "none")  # None: not said, as over plain HTTP
 
 
-def bearer(header: str | None) -> str:
-    """The key in an Authorization header. Raises Unauthorized."""
+@dataclass(frozen=True)
+class Credential:
+    """The text of a key, or a session's token. Not yet looked up."""
+
+    text: str
+    is_session: bool
+
+
+def credential(request: Request) -> Credential:
+    """What the request is signed with: Authorization where it is given, else the cookie.
+
+    Raises Unauthorized, and Forbidden where the cookie comes with a request that the page did not make.
+    """
+    header = request.headers.get("authorization")
+    token = request.cookies.get(SESSION_COOKIE)
+    if header is None and token:
+        if request.headers.get("sec-fetch-site") not in _OWN_SITES:
+            raise Forbidden("Another site made this request", hint="Use the page itself, or a key.")
+        if request.method not in _SAFE_METHODS and PAGE_HEADER not in request.headers:
+            raise Forbidden(f"The header {PAGE_HEADER} is missing", hint="Use the page itself, or a key.")
+        return Credential(token, is_session=True)
     match = _BEARER.match(header or "")
     if match is None:
         raise Unauthorized
-    return match[1]
+    return Credential(match[1], is_session=False)
 
 
-def authorize(keys: Keys, header: str | None, scope: Scope) -> ApiKey:
+def authorize(ledger: Ledger, given: Credential, scope: Scope) -> ApiKey:
     """The key that calls. Raises Unauthorized, or Forbidden where the key lacks the scope."""
-    key = keys.verify(bearer(header))
+    key = (ledger.sessions if given.is_session else ledger.keys).verify(given.text)
     if key is None:
         raise Unauthorized
     if scope not in key.scopes:

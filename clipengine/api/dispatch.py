@@ -16,7 +16,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Send
 from starlette.types import Scope as AsgiScope
 
-from clipengine.api.auth import authorize, bearer
+from clipengine.api.auth import authorize, credential
 from clipengine.api.body import parse_json, read_body
 from clipengine.api.changes import Changes
 from clipengine.api.operation import Call, Operation, in_session
@@ -78,8 +78,7 @@ class Resource:
 
     async def _perform(self, operation: Operation, request: Request) -> Response:
         ledger = self._engine.ledger
-        authorization = request.headers.get("authorization")
-        bearer(authorization)  # a request without any key is not worth reading its body
+        given = credential(request)  # a request without any key is not worth reading its body
         raw: bytes | ClipEngineError = b"{}"
         if operation.takes_json:
             try:
@@ -88,7 +87,7 @@ class Resource:
                 raw = error  # raised below, after the key: one that may not call learns nothing else
 
         def prepare() -> Call[Any, Any]:
-            key = authorize(ledger.keys, authorization, operation.scope)
+            key = authorize(ledger, given, operation.scope)
             self._rates.spend(key.key_id)
             query = validate_query(operation.query, request.query_params)
             if isinstance(raw, ClipEngineError):

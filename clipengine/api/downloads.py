@@ -24,7 +24,7 @@ from clipengine.api.clips import find_clip
 from clipengine.api.media_types import ending, media_type, without_ending
 from clipengine.api.operation import Answer, Call, Operation
 from clipengine.api.problems import problem
-from clipengine.api.ranges import requested_range
+from clipengine.api.ranges import matches, requested_range
 from clipengine.api.requests import NoBody, NoQuery
 from clipengine.errors import (
     ClipNotComplete,
@@ -117,7 +117,7 @@ def _answer(call: Call[Any, Any], reader: ObjectReader, content_type: str, dispo
         "Cache-Control": "private, no-cache",
     }
     request = call.request.headers
-    if _matches(request.get("if-none-match"), etag):
+    if matches(request.get("if-none-match"), etag):
         reader.close()
         return Response(status_code=304, headers={name: headers[name] for name in ("ETag", "Cache-Control")})
     if_range = request.get("if-range")
@@ -133,11 +133,6 @@ def _answer(call: Call[Any, Any], reader: ObjectReader, content_type: str, dispo
     start, end = wanted
     headers["Content-Range"] = f"bytes {start}-{end - 1}/{info.size}"
     return ObjectResponse(reader, start, end, 206, headers)
-
-
-def _matches(header: str | None, etag: str) -> bool:
-    tags = [tag.strip().removeprefix("W/") for tag in (header or "").split(",")]
-    return "*" in tags or etag in tags
 
 
 def download_clip(call: Call[NoQuery, NoBody]) -> Response:

@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from clipengine.api.auth import authorize
+from clipengine.api.auth import authorize, credential
 from clipengine.api.dispatch import Public
 from clipengine.api.operation import json_response
 from clipengine.api.ports import Engine
@@ -19,24 +19,24 @@ def routes(engine: Engine) -> list[Route]:
         return json_response({"status": "ok"})
 
     async def readyz(request: Request) -> Response:
-        return await run_in_threadpool(_ready, engine, request.headers.get("authorization"))
+        return await run_in_threadpool(_ready, engine, request)
 
     return [Route("/livez", Public(livez)), Route("/readyz", Public(readyz))]
 
 
-def _ready(engine: Engine, authorization: str | None) -> Response:
+def _ready(engine: Engine, request: Request) -> Response:
     checks = engine.health()
-    known = _is_known(engine, authorization)
+    known = _is_known(engine, request)
     shown = [{"name": each.name, "ok": each.ok, **({"detail": each.detail} if known else {})} for each in checks]
     ok = all(each.ok for each in checks)
     body = {"status": "ok" if ok else "failing", "checks": shown}
     return json_response(body, 200) if ok else json_response(body, 503, {"Retry-After": "5"})
 
 
-def _is_known(engine: Engine, authorization: str | None) -> bool:
+def _is_known(engine: Engine, request: Request) -> bool:
     """Whether a key came along: details may name addresses and paths. A ledger that is out of reach knows nobody."""
     try:
-        authorize(engine.ledger.keys, authorization, "read")
+        authorize(engine.ledger, credential(request), "read")
     except ClipEngineError:
         return False
     return True

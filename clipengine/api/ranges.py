@@ -1,4 +1,4 @@
-"""The Range header (RFC 9110, section 14): one range of bytes, or the whole object."""
+"""Ranges and validators (RFC 9110, sections 13 and 14): one range of bytes or the whole, and what is had already."""
 
 from __future__ import annotations
 
@@ -32,3 +32,9 @@ def requested_range(header: str | None, size: int) -> tuple[int, int] | None:
     if start >= size or start >= end:
         raise RangeNotSatisfiable(f"The range lies outside the object, which has {size} bytes")
     return start, end
+
+
+def matches(if_none_match: str | None, etag: str) -> bool:
+    """Whether a client that sent this If-None-Match has what `etag` names."""
+    tags = [tag.strip().removeprefix("W/") for tag in (if_none_match or "").split(",")]
+    return "*" in tags or etag in tags

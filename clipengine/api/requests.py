@@ -130,6 +130,13 @@ class UpdateWebhook(Body):
     enabled: bool | None = None
 
 
+class SignIn(Body):
+    """One of the two."""
+
+    key: str | None = Field(default=None, max_length=300)
+    code: str | None = Field(default=None, max_length=100)
+
+
 class Query(BaseModel):
     """The parameters that an operation knows; any other is refused."""
 

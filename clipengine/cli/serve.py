@@ -55,7 +55,19 @@ class _EarlyStop:
     default=None,
     help="Where the ledger has no key yet, make one and print it. [default: on a terminal]",
 )
-def serve(config: Path | None, host: str | None, port: int | None, data: Path | None, first_key: bool | None) -> None:
+@click.option(
+    "--link/--no-link",
+    default=None,
+    help="Print a link to the page that signs one browser in, within a quarter of an hour. [default: on a terminal]",
+)
+def serve(
+    config: Path | None,
+    host: str | None,
+    port: int | None,
+    data: Path | None,
+    first_key: bool | None,
+    link: bool | None,
+) -> None:
     """Run the engine: the API, the encoders and the webhooks, in this one process.
 
     Everything has a default: without options it listens on http://127.0.0.1:8377 and keeps its data in
@@ -71,25 +83,32 @@ def serve(config: Path | None, host: str | None, port: int | None, data: Path | 
     try:
         engine.start()
         if not early.should_exit:
-            _answer(engine, settings, early, first_key=sys.stdout.isatty() if first_key is None else first_key)
+            terminal = sys.stdout.isatty()
+            _answer(
+                engine,
+                settings,
+                early,
+                first_key=terminal if first_key is None else first_key,
+                link=terminal if link is None else link,
+            )
     finally:
         engine.stop(timeout=_ENGINE_STOP_SECONDS)
     log.info("stopped")
 
 
-def _answer(engine: Engine, settings: Settings, early: _EarlyStop, *, first_key: bool) -> None:
+def _answer(engine: Engine, settings: Settings, early: _EarlyStop, *, first_key: bool, link: bool) -> None:
     """Answer requests until a signal."""
+    app = create_app(engine)
     with listen(settings.server.host, settings.server.port) as listener:
         url = url_of(listener)
         key = _first_key(engine) if first_key else None
 
         def announce() -> None:
-            _greet(settings, settings.server.public_url or url, key)
+            _greet(settings, settings.server.public_url or url, key, app.state.codes.issue() if link else None)
             click.echo(f"listening on {url}")
             sys.stdout.flush()
             log.info("listening on %s", url)
 
-        app = create_app(engine)
         _quicken()
         server = Server(app, on_listening=announce, on_stopping=app.state.changes.close)
         for each in _SIGNALS:
@@ -109,7 +128,7 @@ def _first_key(engine: Engine) -> str | None:
     return None if engine.ledger.keys.list() else engine.ledger.keys.create("first")[1]
 
 
-def _greet(settings: Settings, url: str, key: str | None) -> None:
+def _greet(settings: Settings, url: str, key: str | None, code: str | None) -> None:
     folder = settings.data.folder.resolve()
     storage = settings.storage
     objects = (
@@ -120,6 +139,7 @@ def _greet(settings: Settings, url: str, key: str | None) -> None:
     lines = [
         f"clipengine {__version__}",
         f"  address  {url}",
+        f"  page     {url}/#code={code} (signs in once)" if code else f"  page     {url}/",
         f"  data     {folder}",
         f"  objects  {objects}",
         f"  key      {key} (shown this once)" if key else "  key      only its hash is kept; the line below makes one",

@@ -88,6 +88,11 @@ class Keys:
         except StorageError as error:
             logger.warning("the use of key %s was not noted: %s", key_id, error.message)
 
+    def find(self, key_id: str) -> ApiKey | None:
+        """The key with this id, None where it is unknown or revoked."""
+        row = self._database.by_key(KeyRow, key_id)
+        return None if row is None or row["revoked_at"] is not None else _key(row)
+
     def list(self) -> list[ApiKey]:
         """All keys, revoked ones too, oldest first."""
         return [_key(row) for row in self._database.rows(KeyRow.select().order_by(KeyRow.created_at, KeyRow.key_id))]

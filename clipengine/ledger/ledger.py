@@ -20,6 +20,7 @@ from clipengine.ledger.keys import Keys
 from clipengine.ledger.recordings import Recordings
 from clipengine.ledger.removals import Removals
 from clipengine.ledger.schema import MetaRow
+from clipengine.ledger.sessions import Sessions
 from clipengine.timecode import now_ms
 
 
@@ -34,6 +35,7 @@ class Ledger:
         self._database = database
         self._default_secret = _default_secret(database)
         self.keys = Keys(database, key_prefix)
+        self.sessions = Sessions(database, self.keys)
         self.endpoints = Endpoints(database)
         self.events = Events(database, self.endpoints, organisation_id)
         self.deliveries = Deliveries(database, self.endpoints, self.events, self._default_secret)

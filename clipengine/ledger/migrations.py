@@ -24,7 +24,20 @@ def migration_1(database: Database) -> None:
     database.run("INSERT INTO meta (name, value) VALUES (?, ?)", ("default_secret", secret))
 
 
-MIGRATIONS: tuple[Migration, ...] = (migration_1,)
+def migration_2(database: Database) -> None:
+    """Sessions of browsers."""
+    database.run(
+        """CREATE TABLE sessions (
+            sha256 TEXT NOT NULL PRIMARY KEY,
+            key_id TEXT NOT NULL REFERENCES api_keys (key_id),
+            created_at BIGINT NOT NULL,
+            expires_at BIGINT NOT NULL
+        )"""
+    )
+    database.run("CREATE INDEX sessions_expires ON sessions (expires_at)")
+
+
+MIGRATIONS: tuple[Migration, ...] = (migration_1, migration_2)
 
 
 def migrate(database: Database, migrations: Sequence[Migration] = MIGRATIONS) -> int:

@@ -51,6 +51,16 @@ class KeyRow(Model):
         table_name = "api_keys"
 
 
+class SessionRow(Model):
+    sha256 = TextField(primary_key=True)
+    key_id = TextField()
+    created_at = BigIntegerField()
+    expires_at = BigIntegerField()
+
+    class Meta:
+        table_name = "sessions"
+
+
 class RecordingRow(Model):
     recording_id = TextField(primary_key=True)
     state = TextField()
@@ -191,6 +201,7 @@ class IdempotencyRow(Model):
 TABLES: tuple[type[Model], ...] = (
     MetaRow,
     KeyRow,
+    SessionRow,
     RecordingRow,
     ClipRow,
     RemovalRow,

@@ -1,0 +1,55 @@
+"""Sessions: a browser that signed in once, with a key or with the link that `serve` prints.
+
+A session is 256 random bits, kept only as their SHA-256. It acts as one key, with that key's scopes, until it is
+ended, a week has passed or the key is revoked, whichever comes first.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+
+from clipengine.ledger.database import Database
+from clipengine.ledger.keys import ApiKey, Keys
+from clipengine.ledger.schema import SessionRow
+from clipengine.timecode import now_ms
+
+LIFETIME_MS = 7 * 24 * 3600 * 1000
+_PAGE_KEY = "page"  # whom the link signs in: a key that nobody holds, so that revoking it ends those sessions
+
+
+class Sessions:
+    def __init__(self, database: Database, keys: Keys) -> None:
+        self._database = database
+        self._keys = keys
+
+    def begin(self, key: ApiKey) -> str:
+        """The token of a new session that acts as `key`; it cannot be had again."""
+        token, now = secrets.token_urlsafe(32), now_ms()
+        row = {"sha256": _digest(token), "key_id": key.key_id, "created_at": now, "expires_at": now + LIFETIME_MS}
+        with self._database.transaction():
+            self._database.change(SessionRow.delete().where(SessionRow.expires_at <= now))
+            self._database.insert(SessionRow.insert(row))
+        return token
+
+    def key_of_link(self) -> ApiKey:
+        """The key as which the link signs in, with every scope; made when it is first needed or was revoked."""
+        with self._database.transaction():
+            for key in self._keys.list():
+                if key.name == _PAGE_KEY and key.revoked_at is None:
+                    return key
+            return self._keys.create(_PAGE_KEY)[0]
+
+    def verify(self, token: str) -> ApiKey | None:
+        """The key that the session acts as, None where the session or its key is no longer good."""
+        row = self._database.by_key(SessionRow, _digest(token))
+        if row is None or row["expires_at"] <= now_ms():
+            return None
+        return self._keys.find(row["key_id"])
+
+    def end(self, token: str) -> None:
+        self._database.change(SessionRow.delete().where(SessionRow.sha256 == _digest(token)))
+
+
+def _digest(token: str) -> str:
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()

@@ -1,0 +1,66 @@
+// The API of this server, with the session's cookie. Errors are its problem documents, as exceptions.
+
+export class ApiError extends Error {
+  constructor(status, problem) {
+    super(problem.detail || `The server answered with ${status}.`);
+    this.status = status;
+    this.code = problem.code || "unknown";
+    this.title = problem.title || "That did not work";
+    this.errors = problem.errors || [];
+  }
+}
+
+const HEADERS = {"X-Clipengine-Page": "1"};
+
+// Something that may come twice is done once: every POST that creates carries a key of its own.
+export function newKey() {
+  return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+export async function request(method, path, {body, signal, quiet = false} = {}) {
+  const headers = {...HEADERS};
+  if (method === "POST" && path.startsWith("/v1/")) headers["Idempotency-Key"] = newKey();
+  if (body !== undefined) headers["Content-Type"] = "application/json";
+  let answer;
+  try {
+    answer = await fetch(path, {method, headers, signal, body: body === undefined ? undefined : JSON.stringify(body)});
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new ApiError(0, {title: "The server cannot be reached", code: "unreachable", detail: "Check that it runs; the page goes on by itself when it is back."});
+  }
+  if (answer.status === 204) return null;
+  const read = await answer.json().catch(() => ({}));
+  if (answer.ok) return read;
+  if (answer.status === 401 && !quiet) dispatchEvent(new Event("signed-out"));
+  throw new ApiError(answer.status, read);
+}
+
+export const get = (path, options) => request("GET", path, options);
+export const post = (path, body, options) => request("POST", path, {body, ...options});
+export const patch = (path, body) => request("PATCH", path, {body});
+export const remove = (path) => request("DELETE", path);
+
+export function query(path, values) {
+  const params = new URLSearchParams(Object.entries(values).filter(([, value]) => value !== "" && value !== undefined && value !== null));
+  const text = params.toString();
+  return text ? `${path}?${text}` : path;
+}
+
+// PUT a file with progress, which fetch does not tell. Resolves with the recording; `signal` aborts.
+export function upload(file, {onprogress, signal}) {
+  return new Promise((resolve, reject) => {
+    const sending = new XMLHttpRequest();
+    sending.open("PUT", query("/v1/recordings/upload", {name: file.name.slice(-200)}));
+    for (const [name, value] of Object.entries(HEADERS)) sending.setRequestHeader(name, value);
+    sending.responseType = "json";
+    sending.upload.addEventListener("progress", (event) => onprogress(event.loaded, event.total));
+    sending.addEventListener("load", () => {
+      if (sending.status < 300) resolve(sending.response);
+      else reject(new ApiError(sending.status, sending.response || {}));
+    });
+    sending.addEventListener("error", () => reject(new ApiError(0, {title: "The upload broke off", detail: "The connection to the server was lost. Drop the file again."})));
+    sending.addEventListener("abort", () => reject(new DOMException("aborted", "AbortError")));
+    signal.addEventListener("abort", () => sending.abort());
+    sending.send(file);
+  });
+}

@@ -1,0 +1,99 @@
+// The page: who is signed in, the bar at the top, and which view is shown.
+
+import {get, request} from "./api.js";
+import {h, icon, iconButton} from "./dom.js";
+import {connect, disconnect} from "./events.js";
+import {route, start, stop} from "./router.js";
+import {showSignIn, takeCode, withCode} from "./sign_in.js";
+import {showRecordings} from "./view_recordings.js";
+
+const PLACES = [
+  {address: "#/recordings", text: "Recordings"},
+];
+
+const bar = document.getElementById("bar");
+const main = document.getElementById("main");
+
+route("/recordings", showRecordings);
+
+let started = false;
+
+function signedIn(who) {
+  buildBar(who);
+  connect();
+  started = true;
+  start();
+}
+
+function signedOut(message = "") {
+  stop();
+  disconnect();
+  bar.hidden = true;
+  document.querySelectorAll("dialog").forEach((dialog) => dialog.close());
+  showSignIn(main, () => location.reload(), message);
+}
+
+function buildBar(who) {
+  const links = PLACES.filter((place) => !place.scope || who.scopes.includes(place.scope)).map((place) =>
+    h("a", {href: place.address, "data-place": place.address}, place.text));
+  const connection = h("span", {class: "connection", role: "status"}, "");
+  addEventListener("connection", ({detail}) => {
+    connection.classList.toggle("lost", !detail);
+    connection.textContent = detail ? "" : "Reconnecting…";
+  });
+  bar.replaceChildren(
+    h("a", {class: "brand", href: "#/recordings"}, h("img", {src: "/assets/mark.svg", width: "22", height: "22", alt: ""}), "clipengine"),
+    h("nav", {"aria-label": "Main"}, links),
+    h("span", {class: "grow"}),
+    connection,
+    h("a", {class: "button quiet docs", href: "/docs"}, "Documents"),
+    themeButton(),
+    iconButton("leave", `Sign out (${who.name})`, signOut),
+  );
+  bar.hidden = false;
+  addEventListener("routed", ({detail}) => {
+    for (const link of links) {
+      const here = detail.startsWith(link.dataset.place);
+      if (here) link.setAttribute("aria-current", "page");
+      else link.removeAttribute("aria-current");
+    }
+  });
+}
+
+function themeButton() {
+  const button = iconButton("moon", "", () => {
+    localStorage.setItem("theme", document.documentElement.dataset.theme === "dark" ? "light" : "dark");
+    dispatchEvent(new Event("theme"));
+    draw();
+  });
+  const draw = () => {
+    const dark = document.documentElement.dataset.theme === "dark";
+    button.replaceChildren(icon(dark ? "sun" : "moon"));
+    button.title = dark ? "Light theme" : "Dark theme";
+    button.setAttribute("aria-label", button.title);
+  };
+  draw();
+  return button;
+}
+
+async function signOut() {
+  await request("DELETE", "/session").catch(() => {});
+  signedOut();
+}
+
+addEventListener("signed-out", () => {
+  if (started) signedOut("The session has ended. Sign in again.");
+});
+
+async function boot() {
+  const code = takeCode();
+  try {
+    signedIn(code ? await withCode(code) : await get("/session", {quiet: true}));
+  } catch (error) {
+    if (error.status === undefined) throw error;
+    if (error.status !== 401) signedOut(error.message);
+    else signedOut(code ? "This link was used already, or it is older than a quarter of an hour. Sign in with a key." : "");
+  }
+}
+
+boot();

@@ -1,0 +1,88 @@
+// Elements without markup: everything that is shown goes through text nodes, so that no label or name can be a script.
+
+const SVG = "http://www.w3.org/2000/svg";
+
+const ICONS = {
+  alert: "M8 2 14.5 13.5h-13zM8 6.5v3.2M8 11.7v.1",
+  back: "M10 3 5 8l5 5",
+  check: "m3 8.5 3.5 3.5L13 4.5",
+  copy: "M6 6h7v7H6zM3 10V3h7",
+  down: "M8 2.5v8M4.5 7.5 8 11l3.5-3.5M3 13.5h10",
+  film: "M2.5 3.5h11v9h-11zM5.5 3.5v9M10.5 3.5v9M2.5 8h3M10.5 8h3",
+  keys: "M1.5 4.5h13v7h-13zM4 7h.1M6.7 7h.1M9.3 7h.1M12 7h.1M5 9.3h6",
+  leave: "M9.5 3h-6v10h6M7 8h7M11.5 5.5 14 8l-2.5 2.5",
+  link: "M6.5 9.5a3 3 0 0 0 4.2 0l2-2a3 3 0 0 0-4.2-4.2l-.8.8M9.5 6.5a3 3 0 0 0-4.2 0l-2 2a3 3 0 0 0 4.2 4.2l.8-.8",
+  loop: "M3 8V6.5A2.5 2.5 0 0 1 5.5 4H13M11 2l2 2-2 2M13 8v1.5a2.5 2.5 0 0 1-2.5 2.5H3M5 14l-2-2 2-2",
+  minus: "M3.5 8h9",
+  moon: "M13 9.5A5.5 5.5 0 0 1 6.5 3 5.5 5.5 0 1 0 13 9.5z",
+  more: "M3.5 8h.1M8 8h.1M12.5 8h.1",
+  plus: "M8 3.5v9M3.5 8h9",
+  retry: "M13 8a5 5 0 1 1-1.6-3.7M13 2.5v2.6h-2.6",
+  search: "M7 2.5a4.5 4.5 0 1 1 0 9 4.5 4.5 0 0 1 0-9zM10.3 10.3 14 14",
+  send: "M14 2 7.5 8.5M14 2l-4 12-2.5-5.5L2 6z",
+  speaker: "M2.5 6v4H5l3.5 3V3L5 6zM11 5.8a3 3 0 0 1 0 4.4",
+  sun: "M8 5.2a2.8 2.8 0 1 1 0 5.6 2.8 2.8 0 0 1 0-5.6zM8 1.5v1M8 13.5v1M1.5 8h1M13.5 8h1M3.4 3.4l.7.7M11.9 11.9l.7.7M12.6 3.4l-.7.7M4.1 11.9l-.7.7",
+  trash: "M3 4.5h10M6.5 4.5v-2h3v2M4.5 4.5l.6 9h5.8l.6-9M6.7 7v4M9.3 7v4",
+  up: "M8 11V3M4.5 6 8 2.5 11.5 6M3 13.5h10",
+  x: "m4 4 8 8M12 4l-8 8",
+};
+const SOLID = {
+  next: "M4 3v10l7-5zM11.5 3h1.6v10h-1.6z",
+  pause: "M4 3h3v10H4zM9 3h3v10H9z",
+  play: "M4.5 2.5v11L13.5 8z",
+  prev: "M12 3v10L5 8zM2.9 3h1.6v10H2.9z",
+};
+
+// h("button", {class: "primary", onclick: save}, icon("check"), "Save")
+export function h(tag, props = {}, ...children) {
+  const node = document.createElement(tag);
+  for (const [name, value] of Object.entries(props)) {
+    if (value === undefined || value === null || value === false) continue;
+    if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
+    else if (name === "value" || name === "checked" || name === "muted") node[name] = value;
+    else node.setAttribute(name, value === true ? "" : value);
+  }
+  node.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
+  return node;
+}
+
+export function icon(name) {
+  const svg = document.createElementNS(SVG, "svg");
+  svg.setAttribute("class", name in SOLID ? "icon solid" : "icon");
+  svg.setAttribute("viewBox", "0 0 16 16");
+  svg.setAttribute("aria-hidden", "true");
+  const path = document.createElementNS(SVG, "path");
+  path.setAttribute("d", ICONS[name] || SOLID[name]);
+  svg.append(path);
+  return svg;
+}
+
+export function iconButton(name, label, onclick, props = {}) {
+  return h("button", {type: "button", class: "quiet square", title: label, "aria-label": label, onclick, ...props}, icon(name));
+}
+
+// Bring the children of `parent` into the order of `nodes` and move nothing that stands right: focus stays.
+export function arrange(parent, nodes) {
+  const wanted = new Set(nodes);
+  for (const child of [...parent.children]) if (!wanted.has(child)) child.remove();
+  nodes.forEach((node, at) => {
+    if (parent.children[at] !== node) parent.insertBefore(node, parent.children[at] || null);
+  });
+}
+
+export function setText(node, text) {
+  if (node.textContent !== text) node.textContent = text;
+}
+
+// Told to a screen reader, not shown.
+export function say(text) {
+  document.getElementById("said").textContent = text;
+}
+
+export function debounce(wait, call) {
+  let timer;
+  return (...args) => {
+    clearTimeout(timer);
+    timer = setTimeout(call, wait, ...args);
+  };
+}

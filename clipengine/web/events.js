@@ -1,0 +1,51 @@
+// What happens on the server, as it happens: one stream of server-sent events for the whole page.
+
+const NAMES = [
+  "clip.updated", "clip.ready", "clip.failed", "clip.deleted", "recording.updated", "recording.complete", "recording.failed",
+];
+const AGAIN_MS = 3000;
+
+const listeners = new Set();
+let stream = null;
+let timer = 0;
+let lost = false;
+
+// `listener(name, data)` until `signal` aborts. The name "resync" means: something may have been missed, read again.
+export function listen(listener, signal) {
+  listeners.add(listener);
+  signal.addEventListener("abort", () => listeners.delete(listener));
+}
+
+export function connect() {
+  if (stream) return;
+  clearTimeout(timer);
+  stream = new EventSource("/v1/events");
+  stream.addEventListener("open", () => {
+    show(true);
+    if (lost) tell("resync", null);
+    lost = false;
+  });
+  stream.addEventListener("error", () => {
+    lost = true;
+    show(false);
+    if (stream && stream.readyState === EventSource.CLOSED) {
+      disconnect();
+      timer = setTimeout(connect, AGAIN_MS);
+    }
+  });
+  for (const name of NAMES) stream.addEventListener(name, (event) => tell(name, JSON.parse(event.data).data));
+}
+
+export function disconnect() {
+  clearTimeout(timer);
+  if (stream) stream.close();
+  stream = null;
+}
+
+function tell(name, data) {
+  for (const listener of [...listeners]) listener(name, data);
+}
+
+function show(connected) {
+  dispatchEvent(new CustomEvent("connection", {detail: connected}));
+}

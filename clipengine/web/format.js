@@ -1,0 +1,73 @@
+// Times, sizes and states in words. The same clock as the command line: 62.5 is 1:02.500.
+
+export function clock(seconds, digits = 3) {
+  const scale = 10 ** digits;
+  const ticks = Math.round(Math.max(0, seconds) * scale);
+  const whole = Math.floor(ticks / scale);
+  const hours = Math.floor(whole / 3600);
+  const minutes = Math.floor(whole / 60) % 60;
+  const rest = String(whole % 60).padStart(2, "0");
+  const tail = digits ? `.${String(ticks % scale).padStart(digits, "0")}` : "";
+  return hours ? `${hours}:${String(minutes).padStart(2, "0")}:${rest}${tail}` : `${minutes}:${rest}${tail}`;
+}
+
+// "90.5", "1:02.5" or "1:02:03.5" as seconds; null for anything else.
+export function parseClock(text) {
+  const match = /^(?:(?:(\d+):)?(\d{1,2}):)?(\d+)(\.\d+)?$/.exec(text.trim().replace(",", "."));
+  if (!match) return null;
+  const [, hours, minutes, seconds, fraction] = match;
+  if (minutes !== undefined && Number(seconds) >= 60) return null;
+  if (hours !== undefined && Number(minutes) >= 60) return null;
+  return Number(hours || 0) * 3600 + Number(minutes || 0) * 60 + Number(seconds) + Number(fraction || 0);
+}
+
+export function bytes(count) {
+  if (count < 1000) return `${count} B`;
+  const units = ["kB", "MB", "GB", "TB"];
+  let value = count / 1000;
+  let unit = 0;
+  while (value >= 999.5 && unit < units.length - 1) {
+    value /= 1000;
+    unit += 1;
+  }
+  return `${value < 10 ? value.toFixed(1) : Math.round(value)} ${units[unit]}`;
+}
+
+const RELATIVE = new Intl.RelativeTimeFormat("en", {numeric: "auto", style: "short"});
+const STEPS = [[60, "second", 1], [3600, "minute", 60], [86400, "hour", 3600], [30 * 86400, "day", 86400]];
+
+export function ago(stamp) {
+  const seconds = (Date.parse(stamp) - Date.now()) / 1000;
+  if (Math.abs(seconds) < 10) return "now";
+  for (const [limit, unit, size] of STEPS) {
+    if (Math.abs(seconds) < limit) return RELATIVE.format(Math.round(seconds / size), unit);
+  }
+  return new Date(stamp).toLocaleDateString("en", {year: "numeric", month: "short", day: "numeric"});
+}
+
+export function titleOf(recording) {
+  return recording.name || recording.bucket_path.split("/").pop();
+}
+
+export function mediaLine(recording) {
+  const {media} = recording;
+  if (!media) return "";
+  const parts = [];
+  if (media.video) {
+    const turned = media.video.rotation % 180 !== 0;
+    const [width, height] = turned ? [media.video.height, media.video.width] : [media.video.width, media.video.height];
+    parts.push(`${width}×${height}`, media.video.codec, media.video.variable_rate ? "variable rate" : `${media.video.fps} fps`);
+  }
+  if (media.audio.length) parts.push(media.audio.length > 1 ? `${media.audio.length} sound tracks` : media.audio[0].codec);
+  return parts.join(" · ");
+}
+
+const STEP_WORDS = {queued: "Queued", reading: "Reading", encoding: "Encoding", verifying: "Verifying", uploading: "Storing"};
+
+export function stateOf(clip) {
+  if (clip.status === "complete") return {text: "Ready", kind: "good"};
+  if (clip.status === "failed") {
+    return clip.error && clip.error.code === "cancelled" ? {text: "Cancelled", kind: ""} : {text: "Failed", kind: "bad"};
+  }
+  return {text: STEP_WORDS[clip.step] || "Queued", kind: clip.step === "queued" ? "" : "busy"};
+}

@@ -1,0 +1,43 @@
+// Addresses of the page: `#/recordings/rec_…`. A view gets the main element, its parameters and a signal that
+// aborts when it is left; whatever it listens to ends with that signal.
+
+const routes = [];
+let leaving = null;
+
+export function route(pattern, view) {
+  routes.push({pattern: new RegExp(`^#${pattern.replace(/:(\w+)/g, "(?<$1>[^/]+)")}$`), view});
+}
+
+export function go(address) {
+  location.hash = address;
+}
+
+export function stop() {
+  if (leaving) leaving.abort();
+  leaving = null;
+}
+
+export function showCurrent() {
+  stop();
+  const main = document.getElementById("main");
+  const address = location.hash || "#/recordings";
+  for (const {pattern, view} of routes) {
+    const match = pattern.exec(address);
+    if (!match) continue;
+    leaving = new AbortController();
+    main.replaceChildren();
+    main.className = "";
+    view(main, match.groups || {}, leaving.signal);
+    dispatchEvent(new CustomEvent("routed", {detail: address}));
+    scrollTo(0, 0);
+    return;
+  }
+  location.replace("#/recordings");
+}
+
+export function start() {
+  addEventListener("hashchange", () => {
+    if (location.hash !== "#main" && leaving) showCurrent();
+  });
+  showCurrent();
+}

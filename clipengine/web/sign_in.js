@@ -1,0 +1,54 @@
+// Signing in: with a key that is typed, or with the one-time code of the link that `clipengine serve` prints.
+
+import {post} from "./api.js";
+import {h} from "./dom.js";
+
+// The code stands in the fragment: it is taken out of the address, and so out of the history, before it is used.
+export function takeCode() {
+  const match = /^#code=([\w-]+)$/.exec(location.hash);
+  if (!match) return null;
+  history.replaceState(null, "", `${location.pathname}#/recordings`);
+  return match[1];
+}
+
+export const withCode = (code) => post("/session", {code}, {quiet: true});
+
+export function showSignIn(main, done, message = "") {
+  const key = h("input", {
+    id: "key", type: "password", autocomplete: "current-password", spellcheck: "false", placeholder: "relay_live_…", required: true,
+    "aria-describedby": "sign-in-error",
+  });
+  const problem = h("p", {id: "sign-in-error", class: "bad small", role: "alert"}, message);
+  const button = h("button", {class: "primary"}, "Sign in");
+  const submit = async (event) => {
+    event.preventDefault();
+    problem.textContent = "";
+    button.disabled = true;
+    try {
+      done(await post("/session", {key: key.value.trim()}, {quiet: true}));
+    } catch (error) {
+      problem.textContent = error.status === 401 ? "This is no key of this server, or it was revoked." : error.message;
+      key.setAttribute("aria-invalid", "true");
+      button.disabled = false;
+      key.select();
+    }
+  };
+  main.className = "sign-in";
+  main.replaceChildren(
+    h("form", {class: "panel stack", onsubmit: submit},
+      h("div", {class: "row"}, h("img", {src: "/assets/mark.svg", width: "28", height: "28", alt: ""}), h("h1", {}, "clipengine")),
+      h("label", {class: "field"}, "API key", key),
+      problem,
+      button,
+      h("details", {class: "small"},
+        h("summary", {}, "Where do I get a key?"),
+        h("p", {class: "muted"}, "On the machine that runs the engine:"),
+        h("pre", {}, "clipengine keys create laptop"),
+        h("p", {class: "muted"}, "Or open the link that ", h("code", {}, "clipengine serve"), " prints on a terminal: it signs one browser in, once."),
+      ),
+    ),
+    h("p", {class: "small"}, h("a", {href: "/docs"}, "Documents")),
+  );
+  document.title = "Sign in · clipengine";
+  key.focus();
+}

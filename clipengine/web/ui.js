@@ -1,0 +1,142 @@
+// What lies above the page: notices that go by, dialogs and menus.
+
+import {h, icon, iconButton} from "./dom.js";
+
+const TOAST_MS = 6000;
+
+export function toast(title, detail = "", {bad = false, action = null} = {}) {
+  const close = () => node.remove();
+  const node = h("div", {class: bad ? "notice toast bad" : "notice toast"},
+    h("div", {class: "grow"}, h("strong", {}, title), detail && h("p", {class: "small muted"}, detail)),
+    action && h("button", {type: "button", class: "quiet", onclick: () => { close(); action.run(); }}, action.text),
+    iconButton("x", "Close", close),
+  );
+  document.getElementById("toasts").append(node);
+  setTimeout(close, bad ? TOAST_MS * 2 : TOAST_MS);
+}
+
+export function toastError(error) {
+  if (error.name === "AbortError" || error.status === 401) return;
+  if (error.status === undefined) console.error(error);
+  toast(error.title || "The page failed", error.message, {bad: true});
+}
+
+// An async click: the button waits, and what goes wrong is told.
+export function doing(work) {
+  return async (event) => {
+    const button = event.currentTarget;
+    if (button) button.disabled = true;
+    try {
+      await work(event);
+    } catch (error) {
+      toastError(error);
+    } finally {
+      if (button) button.disabled = false;
+    }
+  };
+}
+
+export function openDialog(title, body, {footer = [], size = "", onclose = () => {}} = {}) {
+  const dialog = h("dialog", {class: size, "aria-labelledby": "dialog-title"},
+    h("header", {}, h("h2", {id: "dialog-title", class: "grow clip"}, title), iconButton("x", "Close", () => dialog.close())),
+    h("div", {class: "body"}, body),
+    footer.length ? h("footer", {}, footer) : null,
+  );
+  dialog.addEventListener("close", () => {
+    onclose();
+    dialog.remove();
+  });
+  dialog.addEventListener("click", (event) => {
+    if (event.target === dialog) dialog.close();
+  });
+  document.body.append(dialog);
+  dialog.showModal();
+  return dialog;
+}
+
+// Resolves with true where the person says yes.
+export function confirmed(title, detail, yes) {
+  return new Promise((resolve) => {
+    let answer = false;
+    const finish = (value) => {
+      answer = value;
+      dialog.close();
+    };
+    const dialog = openDialog(title, h("p", {}, detail), {
+      size: "narrow",
+      footer: [
+        h("button", {type: "button", onclick: () => finish(false)}, "Keep"),
+        h("button", {type: "button", class: "primary", onclick: () => finish(true)}, yes),
+      ],
+      onclose: () => resolve(answer),
+    });
+  });
+}
+
+// A button that opens a menu: arrows move, Escape closes and gives the focus back.
+export function menuButton(label, name, items) {
+  const button = iconButton(name, label, () => (menu ? close() : open()), {"aria-haspopup": "menu", "aria-expanded": "false"});
+  let menu = null;
+  const close = () => {
+    if (!menu) return;
+    menu.remove();
+    menu = null;
+    button.setAttribute("aria-expanded", "false");
+    removeEventListener("pointerdown", outside, true);
+    removeEventListener("scroll", close, true);
+  };
+  const outside = (event) => {
+    if (!menu.contains(event.target) && !button.contains(event.target)) close();
+  };
+  const onkeydown = (event) => {
+    const entries = [...menu.children];
+    const at = entries.indexOf(document.activeElement);
+    const move = {ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: entries.length - 1}[event.key];
+    if (event.key === "Escape" || event.key === "Tab") {
+      close();
+      button.focus();
+    } else if (move === undefined) return;
+    else entries[(move + entries.length) % entries.length].focus();
+    event.preventDefault();
+    event.stopPropagation();
+  };
+  const open = () => {
+    const box = button.getBoundingClientRect();
+    menu = h("div", {class: "menu", role: "menu", "aria-label": label, onkeydown},
+      items().map(({text, icon: image, run, danger}) => h("button", {
+        type: "button", role: "menuitem", class: danger ? "quiet danger" : "quiet",
+        onclick: () => { close(); button.focus(); Promise.resolve(run()).catch(toastError); },
+      }, icon(image), text)),
+    );
+    document.body.append(menu);
+    menu.style.left = `${Math.max(8, Math.min(box.right - menu.offsetWidth, innerWidth - menu.offsetWidth - 8))}px`;
+    menu.style.top = `${box.bottom + menu.offsetHeight + 8 > innerHeight ? box.top - menu.offsetHeight - 4 : box.bottom + 4}px`;
+    button.setAttribute("aria-expanded", "true");
+    menu.firstElementChild.focus();
+    addEventListener("pointerdown", outside, true);
+    addEventListener("scroll", close, true);
+  };
+  return button;
+}
+
+// The clipboard's own interface is there over HTTPS and on localhost only.
+export async function copy(text, what) {
+  if (navigator.clipboard) {
+    await navigator.clipboard.writeText(text);
+  } else {
+    const area = h("textarea", {class: "sr", value: text});
+    document.body.append(area);
+    area.select();
+    document.execCommand("copy");
+    area.remove();
+  }
+  toast(`${what} copied`);
+}
+
+export function failure(error, again) {
+  return h("div", {class: "empty", role: "alert"},
+    h("h2", {}, error.title || "The page failed"),
+    h("p", {}, error.message),
+    again && h("button", {type: "button", onclick: again}, icon("retry"), "Try again"),
+  );
+}

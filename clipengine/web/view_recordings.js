@@ -1,0 +1,186 @@
+// Recordings: the list with posters, search and state; files are dropped anywhere to upload them.
+
+import {get, query, remove} from "./api.js";
+import {arrange, debounce, h, icon, setText} from "./dom.js";
+import {listen} from "./events.js";
+import {ago, bytes, clock, mediaLine, titleOf} from "./format.js";
+import {confirmed, failure, menuButton, toast, toastError} from "./ui.js";
+import {acceptDrops, uploadsOf} from "./uploads.js";
+
+const STATES = [["", "All"], ["complete", "Ready"], ["processing", "Reading"], ["failed", "Failed"]];
+const WORDS = {complete: ["Ready", "good"], processing: ["Reading", "busy"], failed: ["Failed", "bad"]};
+
+export function showRecordings(main, params, signal) {
+  document.title = "Recordings · clipengine";
+  const known = new Map(); // id -> recording
+  const rows = new Map(); // id -> element
+  let status = "";
+  let cursor = null;
+  let loaded = false;
+
+  const list = h("ul", {class: "list panel", "aria-label": "Recordings"});
+  const after = h("div", {class: "more"});
+  const search = h("input", {type: "search", placeholder: "Search by name", "aria-label": "Search recordings by name"});
+  const picker = h("input", {type: "file", multiple: true, hidden: true, accept: "video/*,audio/*,.mkv,.ts,.m2ts,.mts,.mxf,.flv,.ivf"});
+  const uploads = uploadsOf(signal, (recording) => {
+    known.set(recording.recording_id, recording);
+    draw();
+  }, () => draw());
+  picker.addEventListener("change", () => {
+    uploads.add([...picker.files]);
+    picker.value = "";
+  });
+  const segments = STATES.map(([value, text]) => h("button", {
+    type: "button", "aria-pressed": String(value === status),
+    onclick: () => {
+      status = value;
+      segments.forEach((button, at) => button.setAttribute("aria-pressed", String(STATES[at][0] === status)));
+      reload();
+    },
+  }, text));
+
+  main.append(
+    h("div", {class: "head"},
+      h("h1", {}, "Recordings"),
+      h("div", {class: "search"}, icon("search"), search),
+      h("div", {class: "segments", role: "group", "aria-label": "State"}, segments),
+      h("button", {type: "button", class: "primary", onclick: () => picker.click()}, icon("up"), "Upload"),
+      picker,
+    ),
+    list, after,
+  );
+  skeleton(list);
+  acceptDrops(signal, (files) => uploads.add(files));
+
+  const wanted = (recording) =>
+    (!status || recording.status === status) &&
+    titleOf(recording).toLowerCase().includes(search.value.trim().toLowerCase());
+
+  function draw() {
+    if (!loaded) return;
+    const shown = [...known.values()].filter(wanted).sort((a, b) => (a.created_at < b.created_at ? 1 : -1));
+    for (const recording of shown) {
+      if (!rows.has(recording.recording_id)) rows.set(recording.recording_id, recordingRow((one) => forget(one)));
+      rows.get(recording.recording_id).update(recording);
+    }
+    arrange(list, [...uploads.rows(), ...shown.map((recording) => rows.get(recording.recording_id).node)]);
+    list.hidden = !list.children.length;
+    if (list.children.length) after.replaceChildren(...(cursor ? [h("button", {type: "button", onclick: () => load()}, "Show more")] : []));
+    else after.replaceChildren(search.value || status ? nothingFound() : nothingYet(() => picker.click()));
+  }
+
+  async function load() {
+    try {
+      const page = await get(query("/v1/recordings", {limit: 50, cursor, status}), {signal});
+      for (const recording of page.data) known.set(recording.recording_id, recording);
+      cursor = page.next_cursor;
+      if (!loaded) list.replaceChildren();
+      loaded = true;
+      draw();
+    } catch (error) {
+      if (error.name === "AbortError") return;
+      list.hidden = true;
+      after.replaceChildren(failure(error, reload));
+    }
+  }
+
+  function reload() {
+    known.clear();
+    cursor = null;
+    list.hidden = false;
+    return load();
+  }
+
+  // The server finds by the whole name only; a search through what is not loaded yet loads it.
+  const searchOn = debounce(250, async () => {
+    while (cursor && search.value.trim() && !signal.aborted) await load();
+  });
+  search.addEventListener("input", () => {
+    draw();
+    searchOn();
+  });
+
+  async function forget(recording) {
+    const title = titleOf(recording);
+    const sure = await confirmed("Forget this recording?", `“${title}” and its clips leave the list. The objects stay in the store.`, "Forget");
+    if (!sure) return;
+    await remove(`/v1/recordings/${recording.recording_id}`);
+    known.delete(recording.recording_id);
+    draw();
+    toast("Forgotten", title);
+  }
+
+  listen((name, data) => {
+    if (name === "resync") load();
+    else if (name.startsWith("recording.")) {
+      known.set(data.recording_id, {...known.get(data.recording_id), ...data});
+      draw();
+    }
+  }, signal);
+  load();
+}
+
+function recordingRow(forget) {
+  const poster = h("div", {class: "poster", "aria-hidden": "true"}, icon("film"));
+  const name = h("a", {class: "name clip"});
+  const line = h("p", {class: "muted small clip"});
+  const size = h("span", {class: "small"});
+  const when = h("span", {class: "muted small"});
+  const state = h("span", {class: "state"});
+  const problem = h("p", {class: "problem small bad", hidden: true});
+  let recording = null;
+  const tools = h("span", {class: "tools"}, menuButton("More for this recording", "more", () => [
+    {text: "Download", icon: "down", run: () => { location.href = `/v1/recordings/${recording.recording_id}/download`; }},
+    {text: "Forget…", icon: "trash", danger: true, run: () => forget(recording).catch(toastError)},
+  ]));
+  const node = h("li", {class: "recording"}, poster, h("div", {class: "clip"}, name, line), h("span", {class: "figures"}, size, when), state, tools, problem);
+  return {
+    node,
+    update(next) {
+      if (recording && JSON.stringify(recording) === JSON.stringify(next)) return;
+      recording = next;
+      const address = `#/recordings/${next.recording_id}`;
+      name.setAttribute("href", address);
+      setText(name, titleOf(next));
+      setText(line, mediaLine(next) || next.bucket_path);
+      setText(size, bytes(next.file_size_bytes));
+      setText(when, ago(next.created_at));
+      when.title = next.created_at;
+      const [text, kind] = WORDS[next.status];
+      state.replaceChildren(h("span", {class: `pill ${kind}`}, text));
+      problem.hidden = !next.error;
+      if (next.error) problem.textContent = `${next.error.message}. ${next.error.hint}`;
+      if (next.status === "complete") fillPoster(poster, next);
+    },
+  };
+}
+
+function fillPoster(poster, recording) {
+  const duration = h("span", {class: "time"}, clock(recording.duration_seconds, 0));
+  if (!recording.media.video) {
+    poster.replaceChildren(icon("speaker"), duration);
+    return;
+  }
+  const at = Math.min(recording.duration_seconds * 0.1, 10).toFixed(3);
+  const image = h("img", {src: `/v1/recordings/${recording.recording_id}/frame?at=${at}&width=240`, alt: "", loading: "lazy", width: "112", height: "63"});
+  image.addEventListener("error", () => image.remove());
+  poster.replaceChildren(icon("film"), image, duration);
+}
+
+function skeleton(list) {
+  for (let at = 0; at < 5; at += 1) {
+    list.append(h("li", {class: "recording", "aria-hidden": "true"}, h("div", {class: "poster skeleton"}), h("div", {class: "stack"}, h("div", {class: "skeleton bone"}), h("div", {class: "skeleton bone short"}))));
+  }
+}
+
+function nothingYet(choose) {
+  return h("div", {class: "empty"},
+    icon("film"),
+    h("h2", {}, "No recordings yet"),
+    h("p", {}, "Drop a video or sound file anywhere on this page, or register what lies in the store already:"),
+    h("pre", {}, "clipengine recordings import recordings/"),
+    h("button", {type: "button", class: "primary", onclick: choose}, icon("up"), "Choose files"),
+  );
+}
+
+const nothingFound = () => h("div", {class: "empty"}, h("h2", {}, "Nothing matches"), h("p", {}, "Try another name or another state."));
