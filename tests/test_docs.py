@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -16,6 +20,7 @@ from clipengine.clips.profiles import Profile
 from clipengine.errors import ClipEngineError, StartupError, by_code
 from clipengine.media.container import AUDIO_CODECS, FORMATS, VIDEO_CODECS
 from clipengine.settings import Settings, Webhooks
+from clipengine.webhooks.sign import sign
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "clipengine" / "docs"
@@ -134,6 +139,47 @@ def test_python_in_the_documents_is_python() -> None:
     for page in [ROOT / "README.md", *DOCS.glob("*.md")]:
         for block in re.findall(r"```python\n(.+?)```", page.read_text("utf-8"), re.DOTALL):
             compile(block, page.name, "exec")
+
+
+def blocks(name: str, language: str) -> list[str]:
+    """The examples of a page in one language."""
+    return re.findall(rf"```{language}\n(.+?)```", doc(name), re.DOTALL)
+
+
+SECRETS = ["0123456789abcdef", "whsec_MDEyMzQ1Njc4OWFiY2RlZg=="]
+
+
+def signed(secret: str, body: bytes) -> dict[str, str]:
+    """The headers of a webhook that is sent now."""
+    now = int(time.time())
+    return sign(body, event_id="evt_1", secrets=[secret], timestamp=now)
+
+
+@pytest.mark.parametrize("secret", SECRETS)
+def test_the_webhook_examples_in_python_verify_what_is_sent(secret: str) -> None:
+    names: dict[str, Any] = {}
+    for block in blocks("webhooks.md", "python")[1:]:
+        exec(block, names)
+    body = b'{"event": "clip.ready"}'
+    headers = signed(secret, body)
+    for verify in (names["verify"], names["verify_relay"]):
+        given = {name.lower(): value for name, value in headers.items()}
+        assert verify(body, given, secret)
+        assert not verify(body + b" ", given, secret)
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
+@pytest.mark.parametrize("secret", SECRETS)
+def test_the_webhook_example_in_node_verifies_what_is_sent(secret: str) -> None:
+    (block,) = blocks("webhooks.md", "js")
+    body = '{"event": "clip.ready"}'
+    headers = {name.lower(): value for name, value in signed(secret, body.encode()).items()}
+    old = headers | {"webhook-timestamp": str(int(headers["webhook-timestamp"]) - 301)}
+    calls = [[body, headers], [body + " ", headers], [body, old], [body, {**headers, "webhook-timestamp": "soon"}]]
+    asked = f"for (const [body, headers] of {json.dumps(calls)}) "
+    asked += f"console.log(verify(Buffer.from(body), headers, {json.dumps(secret)}))"
+    done = subprocess.run(["node", "-e", block + asked], capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout.split() == ["true", "false", "false", "false"], done.stderr
 
 
 def test_the_changelog_has_this_version() -> None:

@@ -8,7 +8,19 @@ from contextlib import asynccontextmanager
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 
-from clipengine.api import clips, downloads, events, health, openapi, page, recordings, sessions, uploads, webhooks
+from clipengine.api import (
+    clips,
+    documents,
+    downloads,
+    events,
+    health,
+    openapi,
+    page,
+    recordings,
+    sessions,
+    uploads,
+    webhooks,
+)
 from clipengine.api.changes import Changes
 from clipengine.api.dispatch import routes
 from clipengine.api.middleware import layers
@@ -42,10 +54,12 @@ def create_app(engine: Engine) -> Starlette:
         yield
         changes.close()
 
+    described = openapi.describe(operations)
     app = Starlette(
         routes=[
             *health.routes(engine),
-            openapi.route(operations),
+            openapi.route(described),
+            *documents.routes(described),
             *routes(operations, engine, changes),
             sessions.route(engine, codes),
             *page.routes(engine.settings),

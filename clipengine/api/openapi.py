@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel
@@ -40,9 +40,7 @@ refused. More keys may appear in answers: ignore those that you do not know.
 """
 
 
-def route(operations: Sequence[Operation]) -> Route:
-    document = describe(operations)
-
+def route(document: Mapping[str, Any]) -> Route:
     async def openapi(request: Request) -> Response:
         return json_response(document)
 

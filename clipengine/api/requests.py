@@ -93,7 +93,14 @@ class Body(BaseModel):
     )
 
 
+def _like(**example: Any) -> ConfigDict:
+    """The configuration of a body whose documents show this example."""
+    return ConfigDict(json_schema_extra={"additionalProperties": False, "examples": [example]})
+
+
 class CreateClip(Body):
+    model_config = _like(label="key-moment", start_seconds=5.0, end_seconds=12.5)
+
     label: str = Field(description="1 to 200 characters, no control characters. It names the object in the bucket.")
     start_seconds: Seconds = Field(description="On the recording's timeline; the frame here is the clip's first.")
     end_seconds: Seconds = Field(description="The first moment that is no longer part of the clip.")
@@ -107,6 +114,8 @@ class CreateClip(Body):
 
 
 class RegisterRecording(Body):
+    model_config = _like(bucket_path="relay/recordings/h_01/recording.mp4")
+
     bucket_path: str = Field(
         min_length=1, max_length=1024, description="The object's key, relative to the store's prefix."
     )
@@ -115,6 +124,8 @@ class RegisterRecording(Body):
 
 
 class CreateWebhook(Body):
+    model_config = _like(url="https://example.org/hooks", events=list(DEFAULT_EVENTS))
+
     url: Address
     events: Events = list(DEFAULT_EVENTS)
     secret: Secret | None = Field(default=None, description="Made by the engine where it is not given.")
@@ -123,6 +134,8 @@ class CreateWebhook(Body):
 
 class UpdateWebhook(Body):
     """Only what is given changes. A new secret and the old one both sign for a day."""
+
+    model_config = _like(enabled=False)
 
     url: Address | None = None
     events: Events | None = None
@@ -176,12 +189,13 @@ class WaitQuery(Query):
         ge=0,
         le=60,
         allow_inf_nan=False,
+        examples=[30],
         description="Answer when it has ended, or after so many seconds.",
     )
 
 
 class UploadRecording(Query):
-    name: Line = Field(description="The file's name.")
+    name: Line = Field(description="The file's name.", examples=["meeting.mp4"])
 
 
 class DeleteRecording(Query):

@@ -1,0 +1,146 @@
+"""The manual's pages: Markdown to HTML with an anchor for whatever can be linked to, and the search over them.
+
+A heading is an anchor by its words; a table's row that begins with one name in code (an error's code, a setting) is
+one by that name, so that `errors#queue_full` leads to its row.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from html import escape
+
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+
+_MOST_HITS = 40
+_EXCERPT = 160  # characters
+_NAME = re.compile(r"[A-Za-z_][\w.-]*\Z")
+
+
+@dataclass
+class Section:
+    """What is under one anchor; the page itself has none."""
+
+    anchor: str
+    title: str
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class Page:
+    name: str
+    title: str
+    html: str
+    sections: list[Section] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Hit:
+    """`excerpt` is HTML, the rest is text."""
+
+    page: str
+    page_title: str
+    anchor: str
+    title: str
+    excerpt: str
+
+
+def render(name: str, text: str) -> Page:
+    """The page of a Markdown text that begins with its title. HTML in the text is shown, not obeyed."""
+    markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
+    tokens = markdown.parse(text)
+    sections: list[Section] = []
+    taken: set[str] = set()
+    for index, token in enumerate(tokens):
+        if token.type == "inline":
+            _follow_links(token)
+            if sections:
+                sections[-1].text += _words(token) + " "
+        elif token.type in ("fence", "code_block") and sections:
+            sections[-1].text += token.content + " "
+            token.attrSet("tabindex", "0")  # what scrolls sideways can be reached by keyboard
+        elif token.type == "heading_open":
+            title = _words(tokens[index + 1])
+            anchor = _unused(_slug(title), taken) if sections else ""
+            if anchor:
+                token.attrSet("id", anchor)
+            sections.append(Section(anchor, title))
+        elif token.type == "tr_open" and (found := _row_name(tokens[index + 2])) and found not in taken:
+            taken.add(found)
+            token.attrSet("id", found)
+            sections.append(Section(found, found))
+    html = markdown.renderer.render(tokens, markdown.options, {})
+    return Page(name, sections[0].title if sections else name, html, sections)
+
+
+def search(pages: Iterable[Page], query: str) -> list[Hit]:
+    """The sections that have every word of the query, best first: those that are named so, then those that say it."""
+    words = query.casefold().split()
+    found: list[tuple[int, Hit]] = []
+    for page in pages if words else ():
+        for section in page.sections:
+            title, text = section.title.casefold(), section.text.casefold()
+            if all(word in title or word in text for word in words):
+                named = sum(word in title for word in words) + 2 * (query.casefold() == title)
+                excerpt = _excerpt(section.text, words)
+                found.append((named, Hit(page.name, page.title, section.anchor, section.title, excerpt)))
+    found.sort(key=lambda item: -item[0])  # stable: otherwise in the order of reading
+    return [hit for _, hit in found[:_MOST_HITS]]
+
+
+def _follow_links(token: Token) -> None:
+    """`errors.md#x` of the files is `errors#x` of the pages."""
+    for child in token.children or ():
+        href = child.attrGet("href") if child.type == "link_open" else None
+        if isinstance(href, str) and "://" not in href:
+            child.attrSet("href", re.sub(r"\.md(?=#|\Z)", "", href))
+
+
+def _words(token: Token) -> str:
+    return "".join(
+        child.content if child.content else " " * (child.type == "softbreak") for child in token.children or ()
+    )
+
+
+def _row_name(cell: Token) -> str:
+    """The name that is all of a row's first cell, as code."""
+    inside = cell.children or []
+    if (
+        cell.type == "inline"
+        and len(inside) == 1
+        and inside[0].type == "code_inline"
+        and _NAME.match(inside[0].content)
+    ):
+        return inside[0].content
+    return ""
+
+
+def _slug(title: str) -> str:
+    """As GitHub makes them, so that a link in a file leads to the same place in both."""
+    return re.sub(r"[^\w\- ]", "", title.lower()).strip().replace(" ", "-")
+
+
+def _unused(anchor: str, taken: set[str]) -> str:
+    count, found = 1, anchor
+    while found in taken:
+        found = f"{anchor}-{count}"
+        count += 1
+    taken.add(found)
+    return found
+
+
+def _excerpt(text: str, words: list[str]) -> str:
+    """The text around the first of the words, all of them marked."""
+    text = " ".join(text.split())
+    pattern = re.compile("|".join(map(re.escape, words)), re.IGNORECASE)
+    match = pattern.search(text)
+    begin = max(0, (match.start() if match else 0) - _EXCERPT // 3)
+    shown = text[begin : begin + _EXCERPT]
+    parts, last = [], 0
+    for match in pattern.finditer(shown):
+        parts += [escape(shown[last : match.start()]), f"<mark>{escape(match[0])}</mark>"]
+        last = match.end()
+    parts.append(escape(shown[last:]))
+    return ("…" if begin else "") + "".join(parts) + ("…" if begin + _EXCERPT < len(text) else "")

@@ -1,0 +1,114 @@
+"""The manual at `/docs`: without a key, without a script, and what leads into it arrives."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from html import unescape
+from pathlib import Path
+from urllib.parse import urljoin, urlsplit
+
+import httpx
+import pytest
+
+from clipengine.api.documents import ORDER
+from clipengine.api.manual import render, search
+from clipengine.errors import ClipEngineError
+from tests.support.api import ApiServer
+
+DOCS = Path(__file__).parent.parent.parent / "clipengine" / "docs"
+
+
+@pytest.fixture
+def reader(server: ApiServer) -> Iterator[httpx.Client]:
+    """Somebody without a key."""
+    with httpx.Client(base_url=server.url, follow_redirects=True) as reader:
+        yield reader
+
+
+def test_every_document_is_in_the_order_of_reading() -> None:
+    assert {path.stem for path in DOCS.glob("*.md")} == {*ORDER} - {"reference"}
+
+
+def test_the_first_page_needs_no_key_and_nothing_from_elsewhere(reader: httpx.Client) -> None:
+    for address in ("/docs", "/docs/"):
+        page = reader.get(address)
+        assert page.url.path == f"/docs/{ORDER[0]}"
+        assert page.headers["content-type"] == "text/html; charset=utf-8"
+        policy = page.headers["content-security-policy"]
+        assert policy.startswith("default-src 'none'")
+        assert "script" not in policy
+        assert "unsafe" not in policy
+        assert "<script" not in page.text
+        assert " style=" not in page.text
+    assert "authorization" not in page.request.headers
+
+
+def test_every_link_and_picture_of_every_page_is_there(reader: httpx.Client) -> None:
+    pages = {name: reader.get(f"/docs/{name}") for name in ORDER}
+    anchors = {name: set(re.findall(r' id="([^"]+)"', page.text)) for name, page in pages.items()}
+    seen: set[str] = set()
+    for name, page in pages.items():
+        assert page.status_code == 200, name
+        for target in map(unescape, re.findall(r'(?:href|src)="([^"]+)"', page.text)):
+            if target.startswith("https://") or target in ("../", "../v1/openapi.json"):
+                continue
+            parts = urlsplit(urljoin(f"/docs/{name}", target))
+            leads_to = parts.path.removeprefix("/docs/")
+            if leads_to in pages:
+                assert not parts.fragment or parts.fragment in anchors[leads_to], f"{name}: {target}"
+            elif target not in seen:
+                assert reader.get(parts.path).status_code == 200, f"{name}: {target}"
+                seen.add(target)
+
+
+def test_an_error_of_the_api_leads_to_its_entry(reader: httpx.Client) -> None:
+    problem = reader.get("/v1/clips").json()
+    page = reader.get(problem["type"])
+    assert page.status_code == 200
+    assert f'<tr id="{problem["code"]}">' in page.text
+    text = page.text
+    kinds: list[type[ClipEngineError]] = [ClipEngineError]
+    for kind in kinds:
+        kinds += kind.__subclasses__()
+    assert not [kind.code for kind in kinds if f'<tr id="{kind.code}">' not in text]
+
+
+def test_the_reference_has_curl_and_python_for_every_route(server: ApiServer, reader: httpx.Client) -> None:
+    text = unescape(re.sub(r"<[^>]+>", "", reader.get("/docs/reference").text))
+    for path, methods in reader.get("/v1/openapi.json").json()["paths"].items():
+        for method in methods:
+            assert re.search(rf"(?m)`?{method.upper()} {re.escape(path)}|also {re.escape(path)}", text), path
+    html = reader.get("/docs/reference").text
+    sections = [part for part in html.split("<h3")[1:] if "<table>" in part or "<pre" in part]
+    shown = [part for part in sections if 'class="language-sh"' in part]
+    assert len(shown) > 20
+    assert all('class="language-python"' in part for part in shown)
+
+
+def test_a_search_leads_to_the_row(reader: httpx.Client) -> None:
+    found = reader.get("/docs/search", params={"q": "queue_full"}).text
+    assert re.findall(r'class="hit"><a href="([^"]+)"', found)[0] == "errors#queue_full"
+    assert "<mark>queue_full</mark>" in found
+    assert "Nothing has all" in reader.get("/docs/search", params={"q": "zzz qqq"}).text
+    assert "Type a word" in reader.get("/docs/search").text
+
+
+def test_what_is_searched_for_is_text(reader: httpx.Client) -> None:
+    page = reader.get("/docs/search", params={"q": '"><script>alert(1)</script>'}).text
+    assert "<script" not in page
+    assert "&quot;&gt;&lt;script" in page
+
+
+@pytest.mark.parametrize("name", ["no-such", "../settings.py", "%2e%2e/settings.py", "start.md", "screens/", "a/b"])
+def test_what_is_no_page_is_not_found(reader: httpx.Client, name: str) -> None:
+    page = reader.get(f"/docs/{name}")
+    assert page.status_code == 404
+
+
+def test_pages_do_not_obey_html_and_know_their_sections() -> None:
+    table = "| code |\n|---|\n| `a_b.c` |"
+    page = render("x", f"# A <b>title</b>\n\ntext\n\n## Two words\n\n{table}\n\n## Two words\n\nmore\n")
+    assert "&lt;b&gt;" in page.html
+    assert [section.anchor for section in page.sections] == ["", "two-words", "a_b.c", "two-words-1"]
+    assert [hit.anchor for hit in search([page], "MORE")] == ["two-words-1"]
