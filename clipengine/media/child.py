@@ -31,14 +31,16 @@ _REPORT_SECONDS = 0.2
 class RangeSource:
     """A recording whose bytes the parent hands over, range by range."""
 
+    remote = True
+
     def __init__(self, channel: Channel, size: int) -> None:
         self._channel = channel
         self._asking = threading.Lock()
         self.size = size
 
-    def read_at(self, offset: int, length: int) -> bytes:
+    def read_at(self, offset: int, length: int, *, keep: bool = False) -> bytes:
         with self._asking:
-            self._channel.send({"offset": offset, "length": length})
+            self._channel.send({"offset": offset, "length": length, "keep": keep})
             answer = self._channel.receive()
         if answer is None:
             os._exit(1)
@@ -56,9 +58,10 @@ class _Heard:
         self._channel = channel
         self._told = time.monotonic()
         self.size = source.size
+        self.remote = source.remote
 
-    def read_at(self, offset: int, length: int) -> bytes:
-        data = self._source.read_at(offset, length)
+    def read_at(self, offset: int, length: int, *, keep: bool = False) -> bytes:
+        data = self._source.read_at(offset, length, keep=keep)
         if time.monotonic() - self._told >= 1:
             self._told = time.monotonic()
             self._channel.send({"type": "alive"})

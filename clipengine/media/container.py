@@ -22,6 +22,7 @@ from av.video.stream import VideoStream
 from clipengine.errors import ClipEngineError, RecordingTruncated, RecordingUnreadable, UnsupportedMedia
 from clipengine.media.boxes import is_cut_off
 from clipengine.media.clock import as_fraction
+from clipengine.media.forecast import expect_index
 from clipengine.media.source import MediaReader
 
 # fmt: off
@@ -46,7 +47,7 @@ MAX_PIXELS = 8192 * 4352
 MAX_STREAMS = 64
 _MAX_DAMAGED_PLACES = 100  # in a row
 _PROBE_BYTES = 16 * 1024 * 1024
-_BUFFER_BYTES = 64 * 1024  # the reader behind it reads ahead where that pays
+_BUFFER_BYTES = 16 * 1024  # the reader behind it reads ahead where that pays
 # Tags that are not UTF-8 make PyAV 18 refuse the file unless told otherwise; 19 never does and has no such option.
 _LENIENT_METADATA: dict[str, Any] = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
 
@@ -58,8 +59,9 @@ def refuse_open(url: str, flags: int, options: dict[str, str]) -> Any:
 @contextmanager
 def open_recording(reader: MediaReader) -> Iterator[InputContainer]:
     """Open the recording for demuxing. Raises RecordingUnreadable, RecordingTruncated or the reader's own error."""
-    reader.seek(0)
     with media_errors(reader):
+        reader.opening = True
+        expect_index(reader)
         try:
             container = av.open(
                 reader,
@@ -82,6 +84,8 @@ def open_recording(reader: MediaReader) -> Iterator[InputContainer]:
             if reader.error is not None:
                 raise reader.error from None
             raise _unreadable(reader) from error
+        finally:
+            reader.opening = False
         with container:
             yield container
 

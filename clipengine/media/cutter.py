@@ -76,9 +76,9 @@ def cut_clip(
         raise NoMediaInRange("the recording has neither picture nor sound that the profile keeps")
     frame_seconds = facts.video.frame_seconds if want_video and facts.video else Fraction(0)
     cut = CutRange(start, end, frame_seconds=frame_seconds, tick=facts.video.tick if facts.video else Fraction(0))
-    reader = MediaReader(source)
     on_progress("reading", 0.0)
     with (
+        MediaReader(source) as reader,
         media_errors(reader),
         Landing(reader, facts, cut, video=want_video, audio=[track.index for track in kept]) as landing,
         open_writer(output, profile, threads=threads) as writer,

@@ -18,7 +18,7 @@ import av
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.packet import Packet
-from av.stream import Stream
+from av.stream import Discard, Stream
 from av.video.stream import VideoStream
 
 from clipengine.clips.facts import SourceFacts
@@ -32,6 +32,7 @@ from clipengine.media.container import (
     read_packets,
     video_stream,
 )
+from clipengine.media.forecast import Forecast
 from clipengine.media.source import MediaReader
 
 # How far before the clip's start to seek, in seconds, one after the other; then the recording's start.
@@ -79,6 +80,7 @@ class Landing:
         self.on_screen: Fraction | None = None  # the presentation time of the frame on screen at the clip's start
         self._held: list[Placed] = []
         self._demuxer: Iterator[Placed] = iter(())
+        self._forecast: Forecast | None = None
 
     def __enter__(self) -> Landing:
         return self
@@ -93,6 +95,8 @@ class Landing:
             back = STEPS_BACK[step] if step < len(STEPS_BACK) else None
             seekable = self._facts.seekable and self.trusts_keyframes
             self.at_start = back is None or not seekable or not self._seek(self._cut.start - back)
+            self._forecast = Forecast(self._reader, self._facts, self._cut, self._streams())
+            self._forecast.begin(Fraction(0) if self.at_start or back is None else self._cut.start - back)
             if self._gather(step) or self.at_start:
                 return step
             step += 1
@@ -129,9 +133,13 @@ class Landing:
         if self.video is None:
             time = max(Fraction(0), time - PREROLL_SECONDS)
         assert stream is not None
-        ticks = (time + self._facts.origin) / as_fraction(stream.time_base or 1)
+        ticks = int((time + self._facts.origin) / as_fraction(stream.time_base or 1) // 1)
+        known, found = -1, len(stream.index_entries)
         try:
-            self.container.seek(int(ticks // 1), stream=stream)
+            # Where seeking has made a fragment of the file known, the other streams stand too early: once more.
+            while known != found:
+                self.container.seek(ticks, stream=stream)
+                known, found = found, len(stream.index_entries)
         except av.FFmpegError:
             self._open()
             return False
@@ -200,11 +208,15 @@ class Landing:
                 shift = round((time - raw) / tick)
                 packet.pts = None if packet.pts is None else packet.pts + shift
                 packet.dts = None if packet.dts is None else packet.dts + shift
+            if self._forecast is not None:
+                self._forecast.note(packet, time)
             dts = raw_dts + time - raw
             # One frame more of the picture: its second field may be a packet of its own.
             more = self._cut.frame_seconds if packet.stream is self.video else Fraction(0)
             if min(dts, time) >= end + more:
                 open_streams.discard(packet.stream_index)
+                if not packet.is_discard:  # pre-roll of an edit, which lies wherever it was filmed
+                    packet.stream.discard = Discard.all
             else:
                 yield Placed(packet, time, dts)
             if not open_streams or dts >= end + _SLACK_SECONDS:

@@ -50,8 +50,7 @@ def probe(source: ByteSource) -> tuple[SourceFacts, int]:
 
     Raises RecordingUnreadable, RecordingTruncated or UnsupportedMedia.
     """
-    reader = MediaReader(source)
-    with open_recording(reader) as container:
+    with MediaReader(source) as reader, open_recording(reader) as container:
         video, audio = video_stream(container), audio_streams(container)
         streams: list[Stream] = [*([video] if video else []), *audio]
         if not streams:
@@ -67,6 +66,8 @@ def probe(source: ByteSource) -> tuple[SourceFacts, int]:
         if container.format.name in _INDEXED and container.duration and _go_to_tail(container):
             tail.frame_distances.cut()
             rest = read_packets(container, streams, reader)
+        else:
+            reader.expect([(0, source.size)])
         for packet in rest:
             tail.add(packet)
             trial.add(packet)

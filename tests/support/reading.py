@@ -1,0 +1,182 @@
+"""How much is read: a source that counts, recordings of some length, and the bytes that a clip needs at the least."""
+
+from __future__ import annotations
+
+import io
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+
+from clipengine.media.boxes import boxes
+from clipengine.media.matroska import cues_span, head_end
+from clipengine.media.source import ByteSource, MediaReader
+
+PREROLL_SECONDS = Fraction(3, 20)
+_UNIT_SECONDS = 5
+_RATE = 25
+_FRAGMENTS = "+frag_keyframe+empty_moov+default_base_moof"
+# name -> extension, format and options of the muxer, whether it can go back in its file
+FORMS: dict[str, tuple[str, str, Mapping[str, str], bool]] = {
+    "mp4": ("mp4", "mp4", {}, True),
+    "mp4_index_first": ("mp4", "mp4", {"movflags": "+faststart"}, True),
+    "mp4_fragments_sidx": ("mp4", "mp4", {"movflags": f"{_FRAGMENTS}+global_sidx"}, True),
+    "mp4_fragments_mfra": ("mp4", "mp4", {"movflags": _FRAGMENTS}, True),
+    "mp4_fragments_bare": ("mp4", "mp4", {"movflags": f"{_FRAGMENTS}+skip_trailer"}, True),
+    "mkv": ("mkv", "matroska", {}, True),
+    "mkv_live": ("mkv", "matroska", {"live": "1"}, False),
+    "ts": ("ts", "mpegts", {}, True),
+    "flv": ("flv", "flv", {"flvflags": "no_duration_filesize"}, False),
+}
+
+
+class CountingSource:
+    """A source that counts what is read of it. While `gate` is clear, reads wait."""
+
+    def __init__(self, source: ByteSource, *, remote: bool = True) -> None:
+        self._source = source
+        self._lock = threading.Lock()
+        self.size = source.size
+        self.remote = remote
+        self.reads: list[tuple[int, int]] = []  # offset, length
+        self.gate = threading.Event()
+        self.gate.set()
+
+    def read_at(self, offset: int, length: int, *, keep: bool = False) -> bytes:
+        self.gate.wait()
+        data = self._source.read_at(offset, length)
+        with self._lock:
+            self.reads.append((offset, len(data)))
+        return data
+
+    @property
+    def bytes_read(self) -> int:
+        return sum(length for _, length in self.reads)
+
+
+class MemorySource:
+    """A recording that lies in memory."""
+
+    remote = True
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self.size = len(data)
+
+    def read_at(self, offset: int, length: int, *, keep: bool = False) -> bytes:
+        return self._data[offset : offset + length]
+
+
+class _Pipe:
+    """A file that can only be written ahead, so that a muxer can go back to nothing."""
+
+    def __init__(self, file: io.BufferedWriter) -> None:
+        self.write = file.write
+
+
+def make(path: Path, form: str, seconds: int) -> None:
+    """A recording of noise, 640x360, about 4 Mbit/s, with AAC; a keyframe every five seconds.
+
+    Five seconds are encoded and their packets repeated, so that it costs little.
+    """
+    _, muxer, options, can_go_back = FORMS[form]
+    with path.open("wb") as file:
+        target: Any = file if can_go_back else _Pipe(file)
+        with av.open(target, "w", format=muxer, options=dict(options)) as container:
+            video = container.add_stream("libx264", rate=_RATE, options={"preset": "ultrafast", "g": str(_RATE * 5)})
+            video.width, video.height, video.pix_fmt, video.bit_rate = 640, 360, "yuv420p", 4_000_000
+            video.codec_context.max_b_frames = 2
+            audio = container.add_stream("aac", rate=48000, layout="stereo")
+            packets = [*_picture(video), *_sound(audio)]
+            for number in range(seconds // _UNIT_SECONDS):
+                for packet in sorted(packets, key=lambda each: each.dts * each.time_base):
+                    container.mux(_shifted(packet, number * _UNIT_SECONDS))
+
+
+def _picture(stream: Any) -> Iterator[Any]:
+    noise = np.random.default_rng(1).integers(0, 255, (360, 640, 3), np.uint8)
+    for number in range(_UNIT_SECONDS * _RATE):
+        frame = av.VideoFrame.from_ndarray(np.roll(noise, 3 * number, axis=1), format="rgb24")
+        frame.pts, frame.time_base = number, Fraction(1, _RATE)
+        yield from stream.encode(frame)
+    yield from stream.encode(None)
+
+
+def _sound(stream: Any) -> Iterator[Any]:
+    """As many whole packets as fit: a repetition leaves a gap of less than one."""
+    noise = np.random.default_rng(2).uniform(-0.5, 0.5, (2, 1024)).astype(np.float32)
+    for number in range(_UNIT_SECONDS * 48000 // 1024 - 1):
+        frame = av.AudioFrame.from_ndarray(noise, format="fltp", layout="stereo")
+        frame.sample_rate, frame.pts = 48000, number * 1024
+        yield from stream.encode(frame)
+    yield from stream.encode(None)
+
+
+def _shifted(packet: Any, seconds: int) -> Any:
+    copy = av.Packet(bytes(packet))
+    by = round(seconds / packet.time_base)
+    copy.pts, copy.dts, copy.duration = packet.pts + by, packet.dts + by, packet.duration
+    copy.time_base, copy.stream, copy.is_keyframe = packet.time_base, packet.stream, packet.is_keyframe
+    return copy
+
+
+@dataclass(frozen=True)
+class Ideal:
+    """The bytes that a clip needs at the least: the container's index, and the packets of the streams that are kept.
+
+    Packets: the picture's from the last keyframe that is presented at or before the start, up to the last one that is
+    decoded before the end; the sound's from that keyframe on, or from the pre-roll where that is earlier, because it
+    lies between the picture's. The index: of MP4 the `moov` box, the `sidx` and the `moof` boxes of the fragments that
+    hold such packets; of Matroska its cues and all before its first cluster; of others nothing.
+    """
+
+    index: int
+    packets: int
+
+    @property
+    def total(self) -> int:
+        return self.index + self.packets
+
+
+def ideal(path: Path, start: Fraction, end: Fraction) -> Ideal:
+    """By reading the whole recording, in recording time that starts at its earliest packet."""
+    found: list[tuple[str, float, float, int, int, bool]] = []
+    with av.open(str(path)) as container:
+        streams = [container.streams.video[0], *container.streams.audio]
+        for packet in container.demux(streams):
+            if packet.size and packet.pts is not None:
+                tick = float(packet.time_base or 1)
+                dts = packet.pts if packet.dts is None else packet.dts
+                kind = packet.stream.type
+                found.append((kind, packet.pts * tick, dts * tick, packet.size, packet.pos or 0, packet.is_keyframe))
+    origin = min(time for kind, time, *_ in found if kind == "video")
+    low, high = float(start) + origin, float(end) + origin
+    key = max(time for kind, time, _, _, _, keyframe in found if kind == "video" and keyframe and time <= low + 1e-6)
+    sound = min(key, low - float(PREROLL_SECONDS))
+    since = {"video": key, "audio": sound}
+    needed = [(pos, size) for kind, time, dts, size, pos, _ in found if time >= since[kind] - 1e-6 and dts < high]
+    return Ideal(_index(path, [pos for pos, _ in needed]), sum(size for _, size in needed))
+
+
+def _index(path: Path, positions: list[int]) -> int:
+    reader = MediaReader(MemorySource(path.read_bytes()))
+    reader.seek(4)
+    if reader.read(4) == b"ftyp":
+        first, last, total = min(positions), max(positions), 0
+        at, fragment = 0, (0, 0)
+        for kind, _, end in boxes(reader):
+            if kind in (b"moov", b"sidx"):
+                total += end - at
+            elif kind == b"moof":
+                fragment = at, end
+            elif kind == b"mdat" and at < last and end > first:
+                total += fragment[1] - fragment[0]
+            at = end
+        return total
+    cues = cues_span(reader)
+    return (head_end(reader) or 0) + (cues[1] - cues[0] if cues else 0)
