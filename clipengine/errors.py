@@ -18,7 +18,8 @@ ClipEngineError
 │   └── StorageDenied, StorageUnavailable, DiskFull, ObjectMissing, ObjectChanged
 ├── EngineError             this engine is at fault (fault "engine")
 │   └── EncoderFailed, VerificationFailed, Timeout, Cancelled, Internal
-└── StartupError            `serve` or a command cannot start: SettingsError, DataFolderInUse, SchemaTooNew
+└── StartupError            `serve` or a command cannot start: SettingsError, DataFolderInUse, SchemaTooNew,
+                            SecretsKeyLost
 
 A clip's `error` and a problem document carry the same `code`. `retryable` says whether the same request, unchanged,
 may succeed later; `hint` says who has to do what. Codes never change meaning; new ones may be added.
@@ -449,6 +450,16 @@ class DataFolderInUse(StartupError):
 class SchemaTooNew(StartupError):
     code = "schema_too_new"
     default_hint = "Install the version of clipengine that last used this data folder, or a newer one."
+
+
+class SecretsKeyLost(StartupError):
+    """The ledger's webhook secrets cannot be read: their key file is gone, or is another one."""
+
+    code = "secrets_key_lost"
+    default_hint = (
+        "Put secrets.key back from a backup of the data folder. Where there is none, `clipengine reset-secrets` makes "
+        "a new one and disables the webhooks of the API until each gets a new secret."
+    )
 
 
 def _tree(cls: type[ClipEngineError]) -> list[type[ClipEngineError]]:

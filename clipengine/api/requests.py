@@ -6,8 +6,6 @@ Whatever needs the recording, the settings or the ledger to be judged is judged 
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 import unicodedata
 from typing import Annotated, Any, Literal, TypeVar
@@ -19,6 +17,7 @@ from starlette.datastructures import QueryParams
 from clipengine.errors import InvalidRequest, InvalidWebhookUrl, MalformedRequest
 from clipengine.timecode import parse_rfc3339
 from clipengine.webhooks.address import MAX_URL_CHARACTERS, parse
+from clipengine.webhooks.sign import check_secret
 
 EventType = Literal["clip.ready", "clip.failed", "recording.complete", "recording.failed", "endpoint.disabled"]
 DEFAULT_EVENTS: tuple[EventType, ...] = ("clip.ready", "clip.failed")
@@ -50,12 +49,10 @@ def _address(text: str) -> str:
 def _secret(text: str) -> str:
     if not text.isascii() or not text.isprintable() or " " in text:
         raise PydanticCustomError("secret", "must consist of visible ASCII characters")
-    if text.startswith("whsec_"):
-        try:
-            base64.b64decode(text.removeprefix("whsec_"), validate=True)
-        except binascii.Error:
-            raise PydanticCustomError("secret", "must be base64 after whsec_") from None
-    return text
+    try:
+        return check_secret(text)
+    except InvalidRequest as error:
+        raise PydanticCustomError("secret", "{reason}", {"reason": error.message}) from None
 
 
 def _moment(value: object) -> object:

@@ -6,8 +6,6 @@ switched off and on.
 
 from __future__ import annotations
 
-import base64
-import secrets
 from typing import Any
 
 from starlette.responses import Response
@@ -24,11 +22,7 @@ from clipengine.ledger.endpoints import Endpoint
 from clipengine.ledger.idempotency import Answer as StoredAnswer
 from clipengine.ledger.pages import decode_cursor, encode_cursor
 from clipengine.timecode import rfc3339
-
-
-def new_secret() -> str:
-    """A secret of Standard Webhooks: 256 random bits."""
-    return "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
+from clipengine.webhooks.sign import new_secret
 
 
 def delivery_object(delivery: Delivery, deliveries: Deliveries) -> dict[str, Any]:
@@ -61,7 +55,7 @@ def create_webhook(call: Call[NoQuery, CreateWebhook]) -> Response:
         if not body.enabled:
             endpoint = endpoints.update(endpoint.webhook_id, enabled=False)
         shown = {**endpoint.to_object(), "secret": endpoint.secret}
-        return StoredAnswer(201, shown, {"Location": f"/v1/webhooks/{endpoint.webhook_id}"})
+        return StoredAnswer(201, shown, {"Location": f"/v1/webhooks/{endpoint.webhook_id}"}, private=True)
 
     return once(call, work, call.engine.wake_chores)
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from clipengine.errors import StartupError
 from clipengine.ledger.ledger import Ledger
 from clipengine.settings import Settings
+from clipengine.work.lock import FolderLock
 
 
 def make_private(folder: Path) -> None:
@@ -19,6 +22,24 @@ def make_private(folder: Path) -> None:
         raise StartupError(
             f"the data folder {folder} cannot be made: {error.strerror}", hint="Give another one with --data FOLDER."
         ) from None
+
+
+@contextmanager
+def exclusive(settings: Settings) -> Iterator[None]:
+    """The data folder with no server on it. Raises DataFolderInUse, and StartupError where there is no ledger."""
+    if not settings.ledger_file.exists():
+        raise no_ledger(settings)
+    os.umask(0o077)
+    lock = FolderLock(settings.data.folder)
+    lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def no_ledger(settings: Settings) -> StartupError:
+    return StartupError(f"{settings.data.folder} holds no ledger", hint="Name the data folder with --data FOLDER.")
 
 
 def open_ledger(settings: Settings) -> Ledger:

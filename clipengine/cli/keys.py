@@ -9,9 +9,9 @@ from pathlib import Path
 import click
 
 from clipengine.cli import output
-from clipengine.cli.data import open_ledger
+from clipengine.cli.data import no_ledger, open_ledger
 from clipengine.cli.options import config_option, data_option, json_option, settings_of
-from clipengine.errors import RequestError, StartupError
+from clipengine.errors import RequestError
 from clipengine.ledger.keys import SCOPES
 from clipengine.ledger.ledger import Ledger
 from clipengine.timecode import rfc3339
@@ -88,7 +88,7 @@ def revoke(key: str, config: Path | None, data: Path | None) -> None:
 def _ledger(config: Path | None, data: Path | None, *, make: bool = False) -> Iterator[Ledger]:
     settings = settings_of(config, data)
     if not make and not settings.ledger_file.exists():
-        raise StartupError(f"{settings.data.folder} holds no ledger", hint="Name the data folder with --data FOLDER.")
+        raise no_ledger(settings)
     ledger = open_ledger(settings)
     try:
         yield ledger

@@ -27,6 +27,7 @@ _COMMANDS = {
     "keys": "clipengine.cli.keys:keys",
     "webhooks": "clipengine.cli.webhooks:webhooks",
     "config": "clipengine.cli.config:config",
+    "reset-secrets": "clipengine.cli.reset_secrets:reset_secrets",
 }
 
 

@@ -1,4 +1,7 @@
-"""Webhook endpoints: from the settings and from the API, with their secrets and whether they are still believed in."""
+"""Webhook endpoints: from the settings and from the API, with their secrets and whether they are still believed in.
+
+In the file a secret is sealed; here it is open.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from clipengine.errors import WebhookNotFound
 from clipengine.ids import new_id
 from clipengine.ledger.database import Database, Row
 from clipengine.ledger.schema import DeliveryRow, EndpointRow
+from clipengine.ledger.vault import Vault
 from clipengine.timecode import now_ms, rfc3339
 
 Origin = Literal["api", "settings"]
@@ -54,8 +58,9 @@ class Endpoint:
 
 
 class Endpoints:
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, vault: Vault) -> None:
         self._database = database
+        self._vault = vault
 
     def create(self, url: str, events: Sequence[str], secret: str, *, origin: Origin = "api") -> Endpoint:
         endpoint = Endpoint(
@@ -70,7 +75,9 @@ class Endpoints:
             created_at=now_ms(),
         )
         with self._database.transaction():
-            self._database.insert(EndpointRow.insert(vars(endpoint)))
+            self._database.insert(
+                EndpointRow.insert({**vars(endpoint), "secret": self._vault.seal(secret, endpoint.webhook_id)})
+            )
         return endpoint
 
     def get(self, id: str) -> Endpoint:
@@ -78,7 +85,7 @@ class Endpoints:
         row = self._database.row(EndpointRow.select().where(EndpointRow.webhook_id == id))
         if row is None:
             raise WebhookNotFound(f"no webhook has the id {id}")
-        return _endpoint(row)
+        return self._endpoint(row)
 
     def update(
         self,
@@ -102,8 +109,8 @@ class Endpoints:
                 values["events"] = list(events)
             if secret is not None and secret != before.secret:
                 values |= {
-                    "secret": secret,
-                    "previous_secret": before.secret,
+                    "secret": self._vault.seal(secret, id),
+                    "previous_secret": self._vault.seal(before.secret, id),
                     "previous_until": now_ms() + SECRET_OVERLAP_MS,
                 }
             if enabled:
@@ -167,7 +174,7 @@ class Endpoints:
 
     def find(self, id: str) -> Endpoint | None:
         row = self._database.row(EndpointRow.select().where(EndpointRow.webhook_id == id))
-        return _endpoint(row) if row else None
+        return self._endpoint(row) if row else None
 
     def subscribed(self, event: str) -> list[Endpoint]:
         """The enabled endpoints that want this event."""
@@ -176,7 +183,7 @@ class Endpoints:
     def list(self) -> list[Endpoint]:
         """All endpoints, oldest first."""
         query = EndpointRow.select().order_by(EndpointRow.created_at, EndpointRow.webhook_id)
-        return [_endpoint(row) for row in self._database.rows(query)]
+        return [self._endpoint(row) for row in self._database.rows(query)]
 
     def _change(self, id: str, values: dict[str, Any]) -> None:
         self._database.change(EndpointRow.update(values).where(EndpointRow.webhook_id == id))
@@ -187,6 +194,10 @@ class Endpoints:
             self._database.changed("delivery", row["delivery_id"])
         self._database.change(DeliveryRow.update(status="failed", next_at=None, last_error=reason).where(pending))
 
-
-def _endpoint(row: Row) -> Endpoint:
-    return Endpoint(**row)
+    def _endpoint(self, row: Row) -> Endpoint:
+        previous = row["previous_secret"]
+        opened = {
+            "secret": self._vault.open(row["secret"], row["webhook_id"]),
+            "previous_secret": previous and self._vault.open(previous, row["webhook_id"]),
+        }
+        return Endpoint(**{**row, **opened})

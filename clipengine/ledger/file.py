@@ -9,7 +9,8 @@ from pathlib import Path
 
 from clipengine.errors import StartupError, StorageError
 from clipengine.ledger.database import RESTORE_HINT, Database
-from clipengine.ledger.migrations import begin, migrate
+from clipengine.ledger.migrations import begin, migrate, new_secret, schema_version
+from clipengine.ledger.vault import Vault
 
 _MAGIC = b"SQLite format 3\x00"
 _HEADER_BYTES = 100
@@ -33,7 +34,9 @@ def open_file(path: Path) -> Database:
     try:
         with database.session():
             _check_whole(database)
-            migrate(database)
+            before = schema_version(database)
+            if migrate(database) > before:
+                database.run("PRAGMA wal_checkpoint(TRUNCATE)")  # what a step has written over must not live on there
     except StorageError as error:
         database.close()
         raise StartupError(f"the ledger {path} cannot be opened: {error.message}", hint=error.hint) from error
@@ -41,6 +44,31 @@ def open_file(path: Path) -> Database:
         database.close()
         raise
     return database
+
+
+def reset_secrets(path: Path) -> list[str]:
+    """Give the ledger a new key and new webhook secrets, because the old key is lost; the webhooks that are disabled.
+
+    Those of the settings get theirs from there at the next start. No engine may run on the file.
+    """
+    database = open_file(path)
+    try:
+        with database.transaction():
+            vault = Vault.renew(path)
+            name, proof = vault.proof()
+            database.run("UPDATE meta SET value = ? WHERE name = ?", (proof, name))
+            sealed = vault.seal(new_secret(), "default_secret")
+            database.run("UPDATE meta SET value = ? WHERE name = 'default_secret'", (sealed,))
+            database.run("DELETE FROM idempotency WHERE scope LIKE '% POST /v1/webhooks'")
+            ids = [row[0] for row in database.run("SELECT webhook_id FROM endpoints")]
+            for ident in ids:
+                values = (vault.seal(new_secret(), ident), ident)
+                database.run("UPDATE endpoints SET secret = ?, previous_secret = NULL WHERE webhook_id = ?", values)
+            reason = "its secret was lost: give it a new one"
+            disabled = "UPDATE endpoints SET enabled = 0, disabled_reason = ? WHERE origin = 'api' RETURNING webhook_id"
+            return [row[0] for row in database.run(disabled, (reason,))]
+    finally:
+        database.close()
 
 
 _ACCESS_HINT = "Check that the data folder belongs to this user and lies on a local disk."

@@ -2,30 +2,35 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from clipengine.errors import IdempotencyKeyReused
 from clipengine.ledger.database import Database
-from clipengine.ledger.schema import IdempotencyRow
+from clipengine.ledger.schema import IdempotencyRow, compact_json
+from clipengine.ledger.vault import Vault
 from clipengine.timecode import now_ms
 
+_ANSWER = "answer"  # whom sealed answers belong to
 KEPT_MS = 7 * 24 * 3600 * 1000
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a request was answered."""
+    """What a request was answered. `private`: it shows a secret, so that it is kept sealed."""
 
     status: int
     body: dict[str, Any]
     headers: dict[str, str] = field(default_factory=dict)
+    private: bool = False
 
 
 class Idempotency:
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, vault: Vault) -> None:
         self._database = database
+        self._vault = vault
 
     def once(self, key: str | None, *, scope: str, fingerprint: str, work: Callable[[], Answer]) -> tuple[Answer, bool]:
         """Do `work` in a transaction with the key's row, or give the answer it gave before; True: it was replayed.
@@ -46,8 +51,9 @@ class Idempotency:
                 return kept, True
             answer = work()
             self._database.change(IdempotencyRow.delete().where(*self._of(key, scope)))
-            row = {"scope": scope, "key": key, "fingerprint": fingerprint, "created_at": now_ms(), **vars(answer)}
-            self._database.insert(IdempotencyRow.insert(row))
+            body = self._vault.seal(compact_json(answer.body), _ANSWER) if answer.private else answer.body
+            row = {"scope": scope, "key": key, "fingerprint": fingerprint, "created_at": now_ms(), "body": body}
+            self._database.insert(IdempotencyRow.insert({**row, "status": answer.status, "headers": answer.headers}))
             return answer, False
 
     def purge(self, older_than_ms: int = KEPT_MS) -> int:
@@ -62,7 +68,10 @@ class Idempotency:
             return None
         if row["fingerprint"] != fingerprint:
             raise IdempotencyKeyReused("this Idempotency-Key was used for a different request")
-        return Answer(row["status"], row["body"], row["headers"])
+        body, private = row["body"], isinstance(row["body"], str)
+        if private:
+            body = json.loads(self._vault.open(body, _ANSWER))
+        return Answer(row["status"], body, row["headers"], private)
 
     def _of(self, key: str, scope: str) -> tuple[Any, Any]:
         return IdempotencyRow.scope == scope, IdempotencyRow.key == key

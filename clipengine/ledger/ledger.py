@@ -21,6 +21,7 @@ from clipengine.ledger.recordings import Recordings
 from clipengine.ledger.removals import Removals
 from clipengine.ledger.schema import MetaRow
 from clipengine.ledger.sessions import Sessions
+from clipengine.ledger.vault import PROOF, Vault
 from clipengine.timecode import now_ms
 
 
@@ -33,22 +34,25 @@ class Ledger:
 
     def __init__(self, database: Database, *, key_prefix: str, organisation_id: str, max_queued: int) -> None:
         self._database = database
-        self._default_secret = _default_secret(database)
+        with database.session():
+            self._vault = Vault.of(database.path, _meta(database, PROOF))
+            self._default_secret = self._vault.open(_meta(database, "default_secret") or "", "default_secret")
         self.keys = Keys(database, key_prefix)
         self.sessions = Sessions(database, self.keys)
-        self.endpoints = Endpoints(database)
+        self.endpoints = Endpoints(database, self._vault)
         self.events = Events(database, self.endpoints, organisation_id)
         self.deliveries = Deliveries(database, self.endpoints, self.events, self._default_secret)
         self.removals = Removals(database)
         self.recordings = Recordings(database, self.events)
         self.clips = Clips(database, self.events, self.removals, max_queued)
-        self.idempotency = Idempotency(database)
+        self.idempotency = Idempotency(database, self._vault)
 
     @classmethod
     def open(cls, path: Path, *, key_prefix: str, organisation_id: str, max_queued: int) -> Ledger:
         """Open the ledger at `path`, making it where nothing is there, and bring it to the newest schema.
 
-        Raises SchemaTooNew where a later version has written it, StartupError where it is damaged or something else.
+        Raises SchemaTooNew where a later version has written it, SecretsKeyLost where the key of its secrets is gone,
+        StartupError where it is damaged or something else.
         """
         database = open_file(path)
         try:
@@ -91,6 +95,6 @@ class Ledger:
         return self._default_secret
 
 
-def _default_secret(database: Database) -> str:
-    row = database.row(MetaRow.select().where(MetaRow.name == "default_secret"))
-    return str(row["value"]) if row else ""
+def _meta(database: Database, name: str) -> str | None:
+    row = database.row(MetaRow.select().where(MetaRow.name == name))
+    return str(row["value"]) if row else None

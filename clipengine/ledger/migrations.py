@@ -12,6 +12,8 @@ from collections.abc import Callable, Sequence
 
 from clipengine.errors import SchemaTooNew, StartupError
 from clipengine.ledger.database import RESTORE_HINT, Database
+from clipengine.ledger.schema import compact_json
+from clipengine.ledger.vault import Vault
 
 Migration = Callable[[Database], None]
 
@@ -20,8 +22,7 @@ def migration_1(database: Database) -> None:
     """Keys, recordings, clips, removals, events, webhooks, idempotency."""
     for statement in _TABLES_1 + _INDEXES_1:
         database.run(statement)
-    secret = "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
-    database.run("INSERT INTO meta (name, value) VALUES (?, ?)", ("default_secret", secret))
+    database.run("INSERT INTO meta (name, value) VALUES (?, ?)", ("default_secret", new_secret()))
 
 
 def migration_2(database: Database) -> None:
@@ -37,7 +38,24 @@ def migration_2(database: Database) -> None:
     database.run("CREATE INDEX sessions_expires ON sessions (expires_at)")
 
 
-MIGRATIONS: tuple[Migration, ...] = (migration_1, migration_2)
+def migration_3(database: Database) -> None:
+    """Secrets of webhooks are kept encrypted; their key lies beside the file. What was readable is written over."""
+    database.run("PRAGMA secure_delete = ON")
+    vault = Vault.make(database.path)
+    database.run("INSERT INTO meta (name, value) VALUES (?, ?)", vault.proof())
+    for name, value in database.run("SELECT name, value FROM meta WHERE name = 'default_secret'"):
+        database.run("UPDATE meta SET value = ? WHERE name = ?", (vault.seal(value, name), name))
+    for ident, secret, previous in database.run("SELECT webhook_id, secret, previous_secret FROM endpoints"):
+        sealed = (vault.seal(secret, ident), previous and vault.seal(previous, ident), ident)
+        database.run("UPDATE endpoints SET secret = ?, previous_secret = ? WHERE webhook_id = ?", sealed)
+    # Answers that showed a secret; sealed as the JSON text that they are.
+    shown = "SELECT scope, key, body FROM idempotency WHERE scope LIKE '% POST /v1/webhooks'"
+    for scope, key, body in database.run(shown):
+        sealed_body = compact_json(vault.seal(body, "answer"))
+        database.run("UPDATE idempotency SET body = ? WHERE scope = ? AND key = ?", (sealed_body, scope, key))
+
+
+MIGRATIONS: tuple[Migration, ...] = (migration_1, migration_2, migration_3)
 
 
 def migrate(database: Database, migrations: Sequence[Migration] = MIGRATIONS) -> int:
@@ -73,6 +91,11 @@ def schema_version(database: Database) -> int:
     if not row or not str(row[0][0]).isdigit():
         raise StartupError(f"{database.path} is a database, but not a ledger of clipengine", hint=RESTORE_HINT)
     return int(row[0][0])
+
+
+def new_secret() -> str:
+    """What signs webhooks where nobody has given a secret."""
+    return "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
 
 
 _TABLES_1 = (

@@ -81,3 +81,16 @@ def test_the_settings_say_where_and_with_which_prefix(tmp_path: Path) -> None:
     done = run_command("keys", "create", "one", "--config", str(config))
     assert done.stdout.startswith("acme_")
     assert (tmp_path / "there" / "ledger.db").exists()
+
+
+def test_a_lost_key_of_the_secrets_and_the_way_back(tmp_path: Path) -> None:
+    data = str(tmp_path / "data")
+    assert run_command("keys", "create", "laptop", "--data", data).returncode == 0
+    (tmp_path / "data" / "secrets.key").unlink()
+    refused = run_command("keys", "list", "--data", data)
+    assert (refused.returncode, "(secrets_key_lost)" in refused.stderr) == (1, True)
+    assert "clipengine reset-secrets" in refused.stderr
+    back = run_command("reset-secrets", "--data", data)
+    assert (back.returncode, "new secrets.key" in back.stderr) == (0, True)
+    assert "laptop" in run_command("keys", "list", "--data", data).stdout
+    assert run_command("reset-secrets", "--data", str(tmp_path / "none")).returncode == 1

@@ -23,7 +23,12 @@ Open = Callable[..., Ledger]
 
 def test_a_missing_file_is_made_for_its_owner_only(ledger: Ledger, path: Path) -> None:
     ledger.check_writable()
-    assert sorted(file.name for file in path.parent.iterdir()) == ["ledger.db", "ledger.db-shm", "ledger.db-wal"]
+    assert sorted(file.name for file in path.parent.iterdir()) == [
+        "ledger.db",
+        "ledger.db-shm",
+        "ledger.db-wal",
+        "secrets.key",
+    ]
     for file in path.parent.iterdir():
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
@@ -98,8 +103,8 @@ def test_a_file_as_a_crash_leaves_it_is_opened(ledger: Ledger, open_ledger: Open
     _, text = ledger.keys.create("laptop")
     crashed = tmp_path / "crashed"
     crashed.mkdir()
-    for tail in ("", "-wal"):  # a copy of the files while the ledger is open is what a power cut leaves
-        shutil.copyfile(f"{path}{tail}", crashed / f"ledger.db{tail}")
+    for name in ("ledger.db", "ledger.db-wal", "secrets.key"):  # copied while it is open: what a power cut leaves
+        shutil.copyfile(path.with_name(name), crashed / name)
     assert open_ledger(at=crashed / "ledger.db").keys.verify(text)
 
 
@@ -174,6 +179,7 @@ def test_a_file_of_version_1_is_brought_forward(path: Path) -> None:
 
     assert migrate(database, (*MIGRATIONS, _add_colour)) == newest
     assert database.run("SELECT name, colour FROM api_keys") == [("laptop", None)]
+    migrate(database, (MIGRATIONS[0], *[lambda database: None] * len(MIGRATIONS) * 2))
     database.close()
 
     with pytest.raises(SchemaTooNew):

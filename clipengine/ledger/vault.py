@@ -1,0 +1,130 @@
+"""Secrets at rest: sealed with a key that lies in a file of its own beside the ledger, `secrets.key`.
+
+A copy of the ledger alone tells nobody what signs the webhooks. AES-256-GCM; each text is bound to what it belongs to,
+so that a sealed text that was moved to another row does not open. Without the right key file nothing is guessed and
+nothing is recreated.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import contextlib
+import os
+import secrets
+import stat
+from functools import lru_cache
+from pathlib import Path
+
+from Crypto.Cipher import AES
+
+from clipengine.errors import Internal, SecretsKeyLost, StartupError
+
+KEY_FILE = "secrets.key"
+PROOF = "secrets_proof"
+_PREFIX = "sealed1:"
+_KEY_BYTES, _NONCE_BYTES, _TAG_BYTES = 32, 12, 16
+_MODE = 0o600
+
+
+class Vault:
+    """Seals and opens texts. Safe to use from any thread."""
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+        # An endpoint's secret is asked for with every delivery and changes hardly ever.
+        self._opened = lru_cache(maxsize=256)(self._open)
+
+    @classmethod
+    def make(cls, ledger: Path) -> Vault:
+        """The vault of a ledger that has none yet. A key that is there is used: a first start may have been cut off."""
+        path = ledger.with_name(KEY_FILE)
+        if not path.exists():
+            _write(path)
+        return cls(_read(path))
+
+    @classmethod
+    def of(cls, ledger: Path, proof: str | None) -> Vault:
+        """The vault of a ledger that has one. Raises SecretsKeyLost where its key is missing or another one."""
+        path = ledger.with_name(KEY_FILE)
+        vault = cls(_read(path))
+        try:
+            vault.open(proof or "", PROOF)
+        except Internal:
+            raise SecretsKeyLost(f"{path} is not the key that {ledger.name} was written with") from None
+        return vault
+
+    @classmethod
+    def renew(cls, ledger: Path) -> Vault:
+        """A vault with a new key. What the old one had sealed is lost, unless its file is found again: it is kept."""
+        path = ledger.with_name(KEY_FILE)
+        if path.exists():
+            path.rename(path.with_name(f"{KEY_FILE}.replaced-{secrets.token_hex(4)}"))
+        return cls.make(ledger)
+
+    def proof(self) -> tuple[str, str]:
+        """The row of `meta` by which a later start knows this key again."""
+        return PROOF, self.seal("the key fits", PROOF)
+
+    def seal(self, text: str, owner: str) -> str:
+        """The text as it may be written down; it opens for `owner` alone."""
+        nonce = secrets.token_bytes(_NONCE_BYTES)
+        cipher = AES.new(self._key, AES.MODE_GCM, nonce=nonce, mac_len=_TAG_BYTES)
+        cipher.update(owner.encode())
+        sealed, tag = cipher.encrypt_and_digest(text.encode())
+        return _PREFIX + base64.b64encode(nonce + sealed + tag).decode()
+
+    def open(self, sealed: str, owner: str) -> str:
+        """What was sealed. Raises Internal where the text was changed, moved, or sealed with another key."""
+        return self._opened(sealed, owner)
+
+    def _open(self, sealed: str, owner: str) -> str:
+        try:
+            if not sealed.startswith(_PREFIX):
+                raise ValueError("not sealed")
+            raw = base64.b64decode(sealed.removeprefix(_PREFIX), validate=True)
+            cipher = AES.new(self._key, AES.MODE_GCM, nonce=raw[:_NONCE_BYTES], mac_len=_TAG_BYTES)
+            cipher.update(owner.encode())
+            text: bytes = cipher.decrypt_and_verify(raw[_NONCE_BYTES:-_TAG_BYTES], raw[-_TAG_BYTES:])
+            return text.decode()
+        except (ValueError, binascii.Error):
+            raise Internal(f"a secret of {owner} in the ledger cannot be opened") from None
+
+
+def _write(path: Path) -> None:
+    """A new key, whole or not at all; another process may be quicker, and then its key holds."""
+    draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}.new")
+    try:
+        with open(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, _MODE), "wb") as file:
+            file.write(base64.b64encode(secrets.token_bytes(_KEY_BYTES)) + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+        with contextlib.suppress(FileExistsError):
+            os.link(draft, path)
+    finally:
+        draft.unlink(missing_ok=True)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        text = path.read_bytes()
+        if stat.S_IMODE(path.stat().st_mode) != _MODE:
+            path.chmod(_MODE)
+    except FileNotFoundError:
+        raise SecretsKeyLost(f"{path} is missing: it is the key to the webhook secrets in the ledger") from None
+    except OSError as error:
+        raise StartupError(
+            f"{path} cannot be read: {error.strerror}", hint="Check that the data folder belongs to this user."
+        ) from error
+    try:
+        key = base64.b64decode(text.strip(), validate=True)
+    except (ValueError, binascii.Error):
+        key = b""
+    if len(key) != _KEY_BYTES:
+        raise SecretsKeyLost(f"{path} is damaged: it is no key")
+    return key
