@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from starlette.responses import Response
@@ -99,8 +99,8 @@ def find_clip(call: Call[Q, NoBody]) -> Clip:
     return clip
 
 
-async def get_clip(call: Call[WaitQuery, NoBody]) -> Response:
-    return await answer_when_ended(call, call.path("clip_id"), lambda: find_clip(call))
+def get_clip(call: Call[WaitQuery, NoBody]) -> Response | Awaitable[Response]:
+    return answer_when_ended(call, call.path("clip_id"), lambda: find_clip(call))
 
 
 def list_clips(call: Call[ListClips, NoBody]) -> Response:

@@ -5,9 +5,8 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -95,8 +94,5 @@ class Resource:
             body = validate_body(operation.body, parse_json(raw))
             return Call(self._engine, self._changes, request, key, query, body)
 
-        handler = operation.handler
-        if inspect.iscoroutinefunction(handler):
-            call = await run_in_threadpool(in_session, ledger, prepare)
-            return cast(Response, await handler(call))
-        return cast(Response, await run_in_threadpool(in_session, ledger, lambda: handler(prepare())))
+        answer = await run_in_threadpool(in_session, ledger, lambda: operation.handler(prepare()))
+        return await answer if isinstance(answer, Awaitable) else answer

@@ -1,8 +1,8 @@
 """An operation: one method on one path, with its scope, what it takes, what it answers and how it is documented.
 
-The routes and the OpenAPI document are both made from these values, so they cannot disagree. Handlers are sync and
-run in the thread pool inside one session of the ledger. One that must not hold a thread while it waits is async and
-goes to the pool for each of its steps with `in_session`.
+The routes and the OpenAPI document are both made from these values, so they cannot disagree. Handlers are called in the
+thread pool inside one session of the ledger. One that must not hold a thread while it waits gives back a coroutine,
+which is awaited in the server's loop and goes to the pool for each of its steps with `in_session`.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Call(Generic[Q, B]):
         return await run_in_threadpool(in_session, self.ledger, work)
 
 
-Handler = Callable[[Call[Any, Any]], Response] | Callable[[Call[Any, Any]], Awaitable[Response]]
+Handler = Callable[[Call[Any, Any]], Response | Awaitable[Response]]
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
+
 from starlette.responses import Response
 
 from clipengine.api.idempotency import once
@@ -41,9 +43,9 @@ def register_recording(call: Call[NoQuery, RegisterRecording]) -> Response:
     return once(call, work, call.engine.wake_chores)
 
 
-async def get_recording(call: Call[WaitQuery, NoBody]) -> Response:
+def get_recording(call: Call[WaitQuery, NoBody]) -> Response | Awaitable[Response]:
     recording_id = call.path("recording_id")
-    return await answer_when_ended(call, recording_id, lambda: call.ledger.recordings.get(recording_id))
+    return answer_when_ended(call, recording_id, lambda: call.ledger.recordings.get(recording_id))
 
 
 def list_recordings(call: Call[ListRecordings, NoBody]) -> Response:

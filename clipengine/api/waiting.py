@@ -6,7 +6,7 @@ No thread is held meanwhile: the row is read when a commit has changed it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any, Protocol
 
@@ -25,8 +25,17 @@ class _Ending(Protocol):
     def to_object(self) -> dict[str, Any]: ...
 
 
-async def answer_when_ended(call: Call[WaitQuery, NoBody], ident: str, read: Callable[[], _Ending]) -> Response:
+def answer_when_ended(
+    call: Call[WaitQuery, NoBody], ident: str, read: Callable[[], _Ending]
+) -> Response | Awaitable[Response]:
     """The object as `read` finds it, inside a session, once it has ended, `wait` is over or the server stops."""
+    found = read()
+    if found.ended or not call.query.wait:
+        return json_response(found.to_object())
+    return _wait(call, ident, read)
+
+
+async def _wait(call: Call[WaitQuery, NoBody], ident: str, read: Callable[[], _Ending]) -> Response:
     loop = asyncio.get_running_loop()
     deadline = loop.time() + call.query.wait
     with call.changes.woken_by(ident) as woken:

@@ -16,6 +16,8 @@ Step = Literal["queued", "reading", "encoding", "verifying", "uploading"]
 RecordingState = Literal["processing", "complete", "failed"]
 ErrorObject = dict[str, Any]  # {code, message, hint, retryable}
 
+LONG_SECONDS = 600  # clips of more are long: they are not to keep the others waiting
+
 
 @dataclass(frozen=True)
 class ClipResult:
@@ -64,6 +66,10 @@ class Clip:
     @property
     def ended(self) -> bool:
         return self.state in ("complete", "failed")
+
+    @property
+    def long(self) -> bool:
+        return self.end_seconds - self.start_seconds > LONG_SECONDS
 
     @property
     def poster_key(self) -> str:

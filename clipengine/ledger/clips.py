@@ -3,6 +3,9 @@
 queued -> running -> complete | failed, and back to queued when a claim is given up or a failed clip is retried.
 Every step is `UPDATE … WHERE id AND state AND attempt`: who changes no row has lost the clip to somebody else. A step
 that ends a clip writes its event, its deliveries and its removals in the same transaction.
+
+A clip of more than ten minutes is long. Of several workers one never cuts a long clip, so that a short one waits
+for short ones only; long ones are not passed over otherwise, and one worker alone takes every clip in its turn.
 """
 
 from __future__ import annotations
@@ -29,9 +32,45 @@ from clipengine.ledger.events import Events
 from clipengine.ledger.pages import Page, read_page
 from clipengine.ledger.removals import Removals
 from clipengine.ledger.schema import ClipRow, RecordingRow
+from clipengine.ledger.statements import Statement, given, insertion
 from clipengine.timecode import now_ms
 
 _FRESH = {"state": "queued", "step": "queued", "progress": 0.0, "owner": None}
+
+_INSERT = insertion(ClipRow, without=("status",))
+_RECORDING_STATE = Statement(
+    RecordingRow.select(RecordingRow.state).where(RecordingRow.recording_id == given(RecordingRow.recording_id))
+)
+_COUNTS = Statement(
+    ClipRow.select(ClipRow.state, peewee.fn.COUNT(ClipRow.clip_id).alias("number"))
+    .where(ClipRow.state.in_(("queued", "running")))
+    .group_by(ClipRow.state)
+)
+_RUNNING_OF = Statement(
+    ClipRow.select(ClipRow.clip_id).where(
+        ClipRow.state == "running",
+        ClipRow.long == given(ClipRow.long),
+        ClipRow.owner == given(ClipRow.owner),
+    )
+)
+_BEST = Statement(
+    ClipRow.select(ClipRow.clip_id, ClipRow.priority, ClipRow.created_at)
+    .where(ClipRow.state == "queued", ClipRow.long == given(ClipRow.long), ClipRow.next_at <= given(ClipRow.next_at))
+    .order_by(ClipRow.priority.desc(), ClipRow.created_at, ClipRow.clip_id)
+    .limit(1)
+)
+_CLAIM = Statement(
+    ClipRow.update(
+        state="running", step="reading", progress=0.0, owner=given(ClipRow.owner), attempt=ClipRow.attempt + 1
+    ).where(ClipRow.clip_id == given(ClipRow.clip_id), ClipRow.state == "queued")
+)
+_PROGRESS = Statement(
+    ClipRow.update(step=given(ClipRow.step), progress=given(ClipRow.progress)).where(
+        ClipRow.clip_id == given(ClipRow.clip_id),
+        ClipRow.state == "running",
+        ClipRow.attempt == given(ClipRow.attempt),
+    )
+)
 
 
 class Clips:
@@ -58,12 +97,12 @@ class Clips:
         with self._database.transaction():
             self._check_recording(recording.recording_id)
             self._check_room()
-            self._database.insert(ClipRow.insert({**vars(clip), "crashes": 0, "next_at": now}))
+            self._database.insert(_INSERT, **vars(clip), long=clip.long, owner=None, crashes=0, next_at=now)
             self._database.changed("clip", clip_id)
         return clip
 
     def _check_recording(self, id: str) -> None:
-        row = self._database.row(RecordingRow.select(RecordingRow.state).where(RecordingRow.recording_id == id))
+        row = self._database.row(_RECORDING_STATE, recording_id=id)
         if row is None:
             raise RecordingNotFound(f"no recording has the id {id}")
         if row["state"] != "complete":
@@ -113,28 +152,30 @@ class Clips:
             make=_clip,
         )
 
-    def claim(self, owner: str) -> Clip | None:
-        """The clip to cut next, now running as a new attempt of `owner`, or None.
+    def claim(self, owner: str, *, workers: int = 1) -> Clip | None:
+        """The clip to cut next, now running as a new attempt of `owner`, or None where its `workers` may take none.
 
-        Higher priority first, then older. Two callers never get the same attempt.
+        Higher priority first, then older; of two or more workers all but one cut long clips. Two callers never get
+        the same attempt.
         """
-        best = ClipRow.select(ClipRow.clip_id).where(ClipRow.state == "queued", ClipRow.next_at <= now_ms())
-        best = best.order_by(ClipRow.priority.desc(), ClipRow.created_at, ClipRow.clip_id).limit(1)
         with self._database.session():
-            if self._database.row(best) is None:  # without the writer's lock: most calls find nothing
+            if self._next(owner, workers) is None:  # without the writer's lock: most calls find nothing
                 return None
             with self._database.transaction():
-                row = self._database.row(best)
-                if row is None:
+                id = self._next(owner, workers)
+                if id is None or not self._database.change(_CLAIM, clip_id=id, owner=owner):
                     return None
-                running = {"state": "running", "step": "reading", "progress": 0.0, "owner": owner}
-                update = ClipRow.update({**running, "attempt": ClipRow.attempt + 1})
-                if not self._database.change(
-                    update.where(ClipRow.clip_id == row["clip_id"], ClipRow.state == "queued")
-                ):
-                    return None
-                self._database.changed("clip", row["clip_id"])
-                return self.get(row["clip_id"])
+                self._database.changed("clip", id)
+                return self.get(id)
+
+    def _next(self, owner: str, workers: int) -> str | None:
+        kinds = [False, True]
+        if workers > 1 and len(self._database.rows(_RUNNING_OF, long=True, owner=owner)) >= workers - 1:
+            kinds = [False]
+        now = now_ms()
+        found = [row for long in kinds if (row := self._database.row(_BEST, long=long, next_at=now))]
+        best = min(found, key=lambda row: (-row["priority"], row["created_at"], row["clip_id"]), default=None)
+        return None if best is None else str(best["clip_id"])
 
     def progress(self, id: str, attempt: int, *, step: Step, progress: float) -> bool:
         """Note how far the attempt is. False: it has lost its claim (cancelled, deleted), stop.
@@ -142,7 +183,10 @@ class Clips:
         Cheap: no event, and the disk is not waited for. Listeners are told.
         """
         with self._database.transaction(durable=False):
-            return self._leave(id, "running", attempt, {"step": step, "progress": progress})
+            if not self._database.change(_PROGRESS, clip_id=id, attempt=attempt, step=step, progress=progress):
+                return False
+            self._database.changed("clip", id)
+        return True
 
     def complete(self, id: str, attempt: int, result: ClipResult) -> bool:
         """`running` to `complete`, with its event. False: the claim was lost, and what was stored has to go."""
@@ -220,9 +264,7 @@ class Clips:
 
     def counts(self) -> dict[str, int]:
         """How many clips are `queued` and how many are `running`."""
-        query = ClipRow.select(ClipRow.state, peewee.fn.COUNT(ClipRow.clip_id).alias("number"))
-        query = query.where(ClipRow.state.in_(("queued", "running"))).group_by(ClipRow.state)
-        return {"queued": 0, "running": 0} | {row["state"]: row["number"] for row in self._database.rows(query)}
+        return {"queued": 0, "running": 0} | {row["state"]: row["number"] for row in self._database.rows(_COUNTS)}
 
     def _leave(self, id: str, state: str, attempt: int, values: dict[str, Any]) -> bool:
         """The one way out of a state: only for who holds this attempt in this state."""

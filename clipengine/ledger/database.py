@@ -20,12 +20,13 @@ from typing import Any, Literal, cast
 import peewee
 
 from clipengine.errors import ClipEngineError, DiskFull, Internal, StorageUnavailable
+from clipengine.ledger.statements import Row as Row
+from clipengine.ledger.statements import Statement, given
 
 logger = logging.getLogger(__name__)
 
 Kind = Literal["clip", "recording", "delivery", "removal"]
 Listener = Callable[[str, str], None]
-Row = dict[str, Any]
 
 BUSY_SECONDS = 10
 _IDLE_CONNECTIONS = 16
@@ -98,7 +99,7 @@ class Database:
         self._busy_seconds = busy_seconds
         self._connections = _Connections(path, busy_seconds)
         self._pending = _Pending()
-        self._by_key: dict[type[peewee.Model], tuple[str, Any]] = {}
+        self._by_key: dict[type[peewee.Model], Statement] = {}
         self._listeners: list[Listener] = []
         self._pid = os.getpid()
         # SQLite lets waiting writers poll with growing sleeps; in this process they queue here instead.
@@ -148,6 +149,14 @@ class Database:
                 changes, self._pending.changes = list(self._pending.changes), {}
         # Only after a commit: an exception has left above.
         self._tell(changes)
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether this thread is in a transaction. No longer, once SQLite has rolled it back by itself."""
+        if self._connections.is_closed():
+            return False
+        connection = cast(sqlite3.Connection, self._connections.connection())  # type: ignore[no-untyped-call]
+        return connection.in_transaction
 
     @contextmanager
     def _patience(self, waited: float) -> Iterator[None]:
@@ -212,40 +221,38 @@ class Database:
                 except Exception:
                     logger.exception("a listener failed on %s %s", kind, ident)
 
-    def rows(self, query: peewee.BaseQuery) -> list[Row]:
-        """All rows of a SELECT."""
+    def rows(self, query: peewee.BaseQuery | Statement, **values: Any) -> list[Row]:
+        """All rows of a SELECT; `values` are those that a statement takes."""
+        if isinstance(query, Statement):
+            return [query.row(stored) for stored in self.run(query.sql, query.params(values))]
         with self.session(), _translated():
             return list(query.dicts().execute(self._connections))
 
-    def row(self, query: peewee.BaseQuery) -> Row | None:
+    def row(self, query: peewee.BaseQuery | Statement, **values: Any) -> Row | None:
         """The first row of a SELECT, None where there is none."""
-        found = self.rows(query)
+        found = self.rows(query, **values)
         return found[0] if found else None
 
     def by_key(self, model: type[peewee.Model], value: str) -> Row | None:
-        """The row with this primary key, None where there is none.
-
-        What every request asks: the statement is written once for each table, not anew for each request.
-        """
+        """The row with this primary key, None where there is none. What every request asks."""
         statement = self._by_key.get(model)
         if statement is None:
-            meta = model._meta
-            query = model.select().where(meta.primary_key == "").bind(self._connections)
-            statement = self._by_key[model] = (query.sql()[0], meta.sorted_fields)
-        sql, fields = statement
-        found = self.run(sql, (value,))
-        if not found:
-            return None
-        return {field.name: field.python_value(stored) for field, stored in zip(fields, found[0], strict=True)}
+            key = cast("peewee.Field[Any]", model._meta.primary_key)
+            statement = self._by_key[model] = Statement(model.select().where(key == given(key, "key")))
+        return self.row(statement, key=value)
 
-    def change(self, query: peewee.BaseQuery) -> int:
+    def change(self, query: peewee.BaseQuery | Statement, **values: Any) -> int:
         """Run an UPDATE or a DELETE; how many rows it touched decides who won a race."""
         with self._writing(), _translated():
+            if isinstance(query, Statement):
+                return self._execute(query.sql, query.params(values)).rowcount
             return int(query.execute(self._connections))
 
-    def insert(self, query: peewee.Insert) -> Any:
+    def insert(self, query: peewee.Insert | Statement, **values: Any) -> Any:
         """Run an INSERT; the new row's number where the table counts them."""
         with self._writing(), _translated():
+            if isinstance(query, Statement):
+                return self._execute(query.sql, query.params(values)).lastrowid
             return query.execute(self._connections)
 
     @contextmanager
@@ -260,11 +267,14 @@ class Database:
     def run(self, sql: str, params: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
         """Plain SQL, for migrations and pragmas."""
         with self.session(), _translated():
-            cursor = cast(sqlite3.Cursor, self._connections.execute_sql(sql, params))  # type: ignore[no-untyped-call]
+            cursor = self._execute(sql, params)
             try:
                 return list(cursor.fetchall())
             finally:
                 cursor.close()
+
+    def _execute(self, sql: str, params: tuple[Any, ...]) -> sqlite3.Cursor:
+        return cast(sqlite3.Cursor, self._connections.execute_sql(sql, params))  # type: ignore[no-untyped-call]
 
 
 RESTORE_HINT = (

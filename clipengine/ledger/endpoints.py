@@ -13,6 +13,7 @@ from clipengine.errors import WebhookNotFound
 from clipengine.ids import new_id
 from clipengine.ledger.database import Database, Row
 from clipengine.ledger.schema import DeliveryRow, EndpointRow
+from clipengine.ledger.statements import Statement
 from clipengine.ledger.vault import Vault
 from clipengine.timecode import now_ms, rfc3339
 
@@ -20,6 +21,8 @@ Origin = Literal["api", "settings"]
 
 # Receivers check either signature for this long after a secret was replaced.
 SECRET_OVERLAP_MS = 24 * 3600 * 1000
+
+_ALL = Statement(EndpointRow.select().order_by(EndpointRow.created_at, EndpointRow.webhook_id))
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,7 @@ class Endpoints:
 
     def get(self, id: str) -> Endpoint:
         """Raises WebhookNotFound."""
-        row = self._database.row(EndpointRow.select().where(EndpointRow.webhook_id == id))
+        row = self._database.by_key(EndpointRow, id)
         if row is None:
             raise WebhookNotFound(f"no webhook has the id {id}")
         return self._endpoint(row)
@@ -173,7 +176,7 @@ class Endpoints:
         )
 
     def find(self, id: str) -> Endpoint | None:
-        row = self._database.row(EndpointRow.select().where(EndpointRow.webhook_id == id))
+        row = self._database.by_key(EndpointRow, id)
         return self._endpoint(row) if row else None
 
     def subscribed(self, event: str) -> list[Endpoint]:
@@ -182,8 +185,7 @@ class Endpoints:
 
     def list(self) -> list[Endpoint]:
         """All endpoints, oldest first."""
-        query = EndpointRow.select().order_by(EndpointRow.created_at, EndpointRow.webhook_id)
-        return [self._endpoint(row) for row in self._database.rows(query)]
+        return [self._endpoint(row) for row in self._database.rows(_ALL)]
 
     def _change(self, id: str, values: dict[str, Any]) -> None:
         self._database.change(EndpointRow.update(values).where(EndpointRow.webhook_id == id))

@@ -18,7 +18,17 @@ from clipengine.ids import new_id
 from clipengine.ledger.database import Database, Row
 from clipengine.ledger.endpoints import Endpoint, Endpoints
 from clipengine.ledger.schema import DeliveryRow, EventRow, compact_json
+from clipengine.ledger.statements import Statement, given, insertion
 from clipengine.timecode import now_ms, rfc3339
+
+_INSERT = insertion(EventRow, without=("seq",))
+_INSERT_DELIVERY = insertion(DeliveryRow)
+_AFTER = Statement(
+    EventRow.select()
+    .where(EventRow.seq > given(EventRow.seq))
+    .order_by(EventRow.seq)
+    .limit(given(EventRow.seq, "limit"))
+)
 
 EventType = Literal["clip.ready", "clip.failed", "recording.complete", "recording.failed", "endpoint.disabled"]
 
@@ -44,8 +54,7 @@ class Events:
 
     def after(self, seq: int, *, limit: int = 100) -> list[Event]:
         """The events after `seq`, oldest first."""
-        query = EventRow.select().where(EventRow.seq > seq).order_by(EventRow.seq).limit(limit)
-        return [_event(row) for row in self._database.rows(query)]
+        return [_event(row) for row in self._database.rows(_AFTER, seq=seq, limit=limit)]
 
     def last_seq(self) -> int:
         """The number of the newest event, 0 before the first."""
@@ -110,7 +119,7 @@ class Events:
             "payload": compact_json(payload),
             "created_at": now,
         }
-        self._database.insert(EventRow.insert(event))
+        self._database.insert(_INSERT, **event)
         endpoints = [only] if only is not None else self._endpoints.subscribed(type)
         receivers: list[tuple[str | None, str]] = [(endpoint.webhook_id, endpoint.url) for endpoint in endpoints]
         if own_url is not None:
@@ -131,8 +140,11 @@ class Events:
                 "attempt": 0,
                 "created_at": now,
                 "next_at": now,
+                "owner": None,
+                "last_status_code": None,
+                "last_error": None,
             }
-            self._database.insert(DeliveryRow.insert(delivery))
+            self._database.insert(_INSERT_DELIVERY, **delivery)
             self._database.changed("delivery", delivery_id)
             made.append(delivery_id)
         return made

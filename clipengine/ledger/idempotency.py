@@ -9,12 +9,19 @@ from typing import Any
 
 from clipengine.errors import IdempotencyKeyReused
 from clipengine.ledger.database import Database
+from clipengine.ledger.group_commit import GroupCommit
 from clipengine.ledger.schema import IdempotencyRow, compact_json
+from clipengine.ledger.statements import Statement, given, insertion
 from clipengine.ledger.vault import Vault
 from clipengine.timecode import now_ms
 
 _ANSWER = "answer"  # whom sealed answers belong to
 KEPT_MS = 7 * 24 * 3600 * 1000
+
+_THIS = (IdempotencyRow.scope == given(IdempotencyRow.scope)) & (IdempotencyRow.key == given(IdempotencyRow.key))
+_FIND = Statement(IdempotencyRow.select().where(_THIS))
+_FORGET = Statement(IdempotencyRow.delete().where(_THIS))
+_INSERT = insertion(IdempotencyRow)
 
 
 @dataclass(frozen=True)
@@ -31,6 +38,7 @@ class Idempotency:
     def __init__(self, database: Database, vault: Vault) -> None:
         self._database = database
         self._vault = vault
+        self._together = GroupCommit(database)
 
     def once(self, key: str | None, *, scope: str, fingerprint: str, work: Callable[[], Answer]) -> tuple[Answer, bool]:
         """Do `work` in a transaction with the key's row, or give the answer it gave before; True: it was replayed.
@@ -38,23 +46,25 @@ class Idempotency:
         `scope` keeps the keys of different callers and routes apart, `fingerprint` says what was asked. Raises
         IdempotencyKeyReused where the key came with another request. Work that raises leaves nothing behind, its key
         neither. Requests that come at the same time wait for the first. Without a key the work is done every time.
+        It may be done on another thread, in one transaction with the work of other requests (see `group_commit`).
         """
-        if key is None:
-            with self._database.transaction():
+
+        def keep() -> tuple[Answer, bool]:
+            if key is None:
                 return work(), False
-        kept = self._kept(key, scope, fingerprint)
-        if kept is not None:
-            return kept, True
-        with self._database.transaction():
             kept = self._kept(key, scope, fingerprint)
             if kept is not None:
                 return kept, True
             answer = work()
-            self._database.change(IdempotencyRow.delete().where(*self._of(key, scope)))
+            self._database.change(_FORGET, scope=scope, key=key)
+            row = {"scope": scope, "key": key, "fingerprint": fingerprint, "created_at": now_ms()}
             body = self._vault.seal(compact_json(answer.body), _ANSWER) if answer.private else answer.body
-            row = {"scope": scope, "key": key, "fingerprint": fingerprint, "created_at": now_ms(), "body": body}
-            self._database.insert(IdempotencyRow.insert({**row, "status": answer.status, "headers": answer.headers}))
+            self._database.insert(_INSERT, **row, status=answer.status, body=body, headers=answer.headers)
             return answer, False
+
+        if key is not None and (kept := self._kept(key, scope, fingerprint)) is not None:
+            return kept, True
+        return self._together.do(keep)
 
     def purge(self, older_than_ms: int = KEPT_MS) -> int:
         """Forget the keys that are older; how many those were."""
@@ -63,7 +73,7 @@ class Idempotency:
             return self._database.change(expired)
 
     def _kept(self, key: str, scope: str, fingerprint: str) -> Answer | None:
-        row = self._database.row(IdempotencyRow.select().where(*self._of(key, scope)))
+        row = self._database.row(_FIND, scope=scope, key=key)
         if row is None or row["created_at"] < now_ms() - KEPT_MS:
             return None
         if row["fingerprint"] != fingerprint:
@@ -72,6 +82,3 @@ class Idempotency:
         if private:
             body = json.loads(self._vault.open(body, _ANSWER))
         return Answer(row["status"], body, row["headers"], private)
-
-    def _of(self, key: str, scope: str) -> tuple[Any, Any]:
-        return IdempotencyRow.scope == scope, IdempotencyRow.key == key

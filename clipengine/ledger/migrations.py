@@ -55,7 +55,13 @@ def migration_3(database: Database) -> None:
         database.run("UPDATE idempotency SET body = ? WHERE scope = ? AND key = ?", (sealed_body, scope, key))
 
 
-MIGRATIONS: tuple[Migration, ...] = (migration_1, migration_2, migration_3)
+def migration_4(database: Database) -> None:
+    """Clips of more than ten minutes are told apart, so that one worker is kept from them."""
+    for statement in _STEPS_4:
+        database.run(statement)
+
+
+MIGRATIONS: tuple[Migration, ...] = (migration_1, migration_2, migration_3, migration_4)
 
 
 def migrate(database: Database, migrations: Sequence[Migration] = MIGRATIONS) -> int:
@@ -224,7 +230,6 @@ _INDEXES_1 = (
     "CREATE INDEX recordings_name ON recordings (name, created_at, recording_id)",
     "CREATE INDEX recordings_probe ON recordings (state, owner, next_at, recording_id)",
     "CREATE INDEX recordings_object ON recordings (bucket_path, etag, created_at)",
-    # The claim reads this one alone, in its order, so that clips which wait for their time cost little to pass by.
     "CREATE INDEX clips_claim ON clips (state, priority DESC, created_at, clip_id, next_at)",
     "CREATE INDEX clips_created ON clips (created_at, clip_id)",
     "CREATE INDEX clips_recording ON clips (recording_id, created_at, clip_id)",
@@ -239,4 +244,12 @@ _INDEXES_1 = (
     "CREATE INDEX deliveries_clip ON deliveries (clip_id, created_at, delivery_id)",
     "CREATE INDEX delivery_attempts_delivery ON delivery_attempts (delivery_id, id)",
     "CREATE INDEX idempotency_created ON idempotency (created_at)",
+)
+
+_STEPS_4 = (
+    "ALTER TABLE clips ADD COLUMN long BOOLEAN NOT NULL DEFAULT FALSE",
+    "UPDATE clips SET long = TRUE WHERE end_seconds - start_seconds > 600",
+    "DROP INDEX clips_claim",
+    # The claim reads this one alone, in its order, so that clips which wait for their time cost little to pass by.
+    "CREATE INDEX clips_claim ON clips (state, long, priority DESC, created_at, clip_id, next_at)",
 )

@@ -105,6 +105,7 @@ class ClipRow(Model):
     owner = TextField(null=True)  # the engine that cuts it
     crashes = IntegerField()
     next_at = BigIntegerField()  # not claimed before
+    long = BooleanField()  # more than ten minutes
 
     class Meta:
         table_name = "clips"

@@ -92,7 +92,7 @@ class ClipRunner:
         """Cut the clip that is next in line. False when none waits."""
         if self._stopping.is_set():
             return False
-        clip = self._ledger.clips.claim(self._owner)
+        clip = self._ledger.clips.claim(self._owner, workers=self._settings.encoding.workers)
         if clip is None:
             return False
         log.info("clip %s: attempt %d", clip.clip_id, clip.attempt)

@@ -63,10 +63,10 @@ def recording(ledger: Ledger, facts: SourceFacts) -> Recording:
 
 @pytest.fixture
 def queue(ledger: Ledger, recording: Recording) -> Callable[..., Clip]:
-    """Queues a clip of the recording; keywords as of ClipRequest."""
+    """Queues a clip of the recording, `seconds` long; keywords as of ClipRequest."""
 
-    def make(label: str = "key moment", **values: object) -> Clip:
-        request = ClipRequest(label, 120.0, 150.0, **values)  # type: ignore[arg-type]
+    def make(label: str = "key moment", *, seconds: float = 30.0, **values: object) -> Clip:
+        request = ClipRequest(label, 120.0, 120.0 + seconds, **values)  # type: ignore[arg-type]
         return ledger.clips.create(recording, request, extension="mp4")
 
     return make

@@ -74,6 +74,41 @@ def test_claims_prefer_priority_then_age(ledger: Ledger, queue: Queue) -> None:
     assert (claimed[0].state, claimed[0].step, claimed[0].attempt) == ("running", "reading", 1)
 
 
+def _claims(ledger: Ledger, *, workers: int, owner: str = "me") -> list[str]:
+    """What so many idle workers would take, in their order."""
+    claimed = [ledger.clips.claim(owner, workers=workers) for _ in range(workers)]
+    return [clip.clip_id for clip in claimed if clip]
+
+
+@pytest.mark.parametrize("workers", [2, 3, 8])
+def test_one_of_several_workers_is_kept_from_long_clips(
+    ledger: Ledger, queue: Queue, result: ClipResult, workers: int
+) -> None:
+    long = [queue(seconds=3600).clip_id for _ in range(workers + 1)]
+    assert _claims(ledger, workers=workers) == long[: workers - 1]
+    # However long the long ones take: the short one that comes now begins now. Ten minutes are still short.
+    short = [queue(seconds=600, priority=-10).clip_id for _ in range(2)]
+    assert ledger.clips.claim("me", workers=workers) == ledger.clips.get(short[0])
+    # Long ones are not passed over: when one has ended, the next in line follows, before the second short one.
+    assert ledger.clips.complete(long[0], 1, result)
+    assert _claims(ledger, workers=workers)[:2] == [long[workers - 1], short[1]]
+
+
+def test_one_worker_alone_takes_every_clip_in_its_turn(ledger: Ledger, queue: Queue, result: ClipResult) -> None:
+    order = [queue(seconds=seconds).clip_id for seconds in (3600, 30, 3600)]
+    for clip_id in order:
+        assert _claims(ledger, workers=1) == [clip_id]
+        assert ledger.clips.complete(clip_id, 1, result)
+
+
+def test_priority_goes_before_length(ledger: Ledger, queue: Queue) -> None:
+    short, long, urgent = queue(), queue(seconds=601), queue(seconds=601, priority=1)
+    assert _claims(ledger, workers=3) == [urgent.clip_id, short.clip_id, long.clip_id]
+    # What engines that are gone were cutting takes no place.
+    assert ledger.clips.requeue_orphans("next") == 3
+    assert _claims(ledger, workers=2, owner="next") == [urgent.clip_id, short.clip_id]
+
+
 def test_a_delayed_clip_is_not_claimed_before_its_time(
     ledger: Ledger, queue: Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -169,21 +169,35 @@ def test_a_file_of_version_1_is_brought_forward(path: Path) -> None:
     begin(database)
     assert migrate(database, MIGRATIONS[:1]) == 1
     database.run("INSERT INTO api_keys VALUES ('key_1', 'laptop', '[]', '', 1, NULL, NULL)")
+    _clip_of_version_1(database, "clip_1", seconds=600)
+    _clip_of_version_1(database, "clip_2", seconds=601)
 
+    newer = (*MIGRATIONS, _add_colour)
     with pytest.raises(RuntimeError):
-        migrate(database, (*MIGRATIONS, _add_colour, _fail_halfway))
+        migrate(database, (*newer, _fail_halfway))
     # What was done is done; what broke has left nothing.
-    newest = len(MIGRATIONS) + 1
-    assert schema_version(database) == newest
+    assert schema_version(database) == len(newer)
     assert database.run("SELECT name FROM sqlite_master WHERE name = 'half'") == []
 
-    assert migrate(database, (*MIGRATIONS, _add_colour)) == newest
+    assert migrate(database, newer) == len(newer)
     assert database.run("SELECT name, colour FROM api_keys") == [("laptop", None)]
-    migrate(database, (MIGRATIONS[0], *[lambda database: None] * len(MIGRATIONS) * 2))
+    assert database.run("SELECT clip_id, long FROM clips ORDER BY clip_id") == [("clip_1", 0), ("clip_2", 1)]
     database.close()
 
     with pytest.raises(SchemaTooNew):
         open_file(path)
+
+
+def _clip_of_version_1(database: Database, clip_id: str, *, seconds: float) -> None:
+    database.run(
+        "INSERT OR IGNORE INTO recordings VALUES ('rec_1', 'complete', 'a.mp4', 'e', 1, 1, 1, NULL, '{}', NULL, NULL,"
+        " NULL, 0, 1)"
+    )
+    database.run(
+        "INSERT INTO clips VALUES (?, 'rec_1', 'goal', 0, ?, 'queued', 'a', 1, NULL, 0, 'queued', 'default', 0, '{}',"
+        " 0, NULL, NULL, 1, NULL, NULL, 0, 1)",
+        (clip_id, seconds),
+    )
 
 
 def test_the_models_are_what_the_migrations_made(ledger: Ledger) -> None:

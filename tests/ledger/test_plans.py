@@ -124,8 +124,11 @@ def test_the_life_of_a_clip(
 
 def test_the_claim_reads_its_index_alone(ledger: Ledger, plans: Plans) -> None:
     ledger.clips.claim("me")
-    best = next(steps for sql, steps in plans().items() if "priority" in sql and sql.startswith("SELECT"))
-    assert best == ["SEARCH t1 USING COVERING INDEX clips_claim (state=?)"]
+    best = next(steps for sql, steps in plans().items() if '"priority"' in sql and sql.startswith("SELECT"))
+    assert best == ["SEARCH t1 USING COVERING INDEX clips_claim (state=? AND long=?)"]
+    ledger.clips.claim("me", workers=2)
+    running = next(steps for sql, steps in plans().items() if '"owner"' in sql and sql.startswith("SELECT"))
+    assert running == ["SEARCH t1 USING INDEX clips_claim (state=? AND long=?)"]
 
 
 def test_counts_read_the_index_of_what_is_queued_and_running(ledger: Ledger, plans: Plans) -> None:

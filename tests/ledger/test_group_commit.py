@@ -1,0 +1,108 @@
+"""Works that wait for the same turn: one transaction, and each of them fails alone, or all of them together."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from clipengine.errors import DiskFull, QueueFull, StorageUnavailable
+from clipengine.ledger.database import Database
+from clipengine.ledger.group_commit import GroupCommit
+from clipengine.ledger.ledger import Ledger
+
+Work = Callable[[], object]
+
+
+@pytest.fixture
+def database(ledger: Ledger, path: Path) -> Iterator[Database]:
+    """The same file, opened by one that waits 0.5 s."""
+    database = Database(path, busy_seconds=0.5)
+    yield database
+    database.close()
+
+
+def _put(database: Database, name: str) -> Work:
+    return lambda: database.run("INSERT INTO meta VALUES (?, ?)", (name, threading.current_thread().name))
+
+
+def _put_names(database: Database) -> list[str]:
+    return [row[0] for row in database.run("SELECT name FROM meta WHERE name LIKE 'put_%' ORDER BY name")]
+
+
+def _at_once(database: Database, *works: Work) -> list[object]:
+    """What each work gave or raised; all of them had to wait for the same writer."""
+    together = GroupCommit(database)
+    came: list[object] = [None] * len(works)
+
+    def run(number: int) -> None:
+        try:
+            came[number] = together.do(works[number])
+        except Exception as error:
+            came[number] = error
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(len(works))]
+    deadline = time.monotonic() + 30
+    with database.transaction():
+        for number, thread in enumerate(threads):
+            thread.start()
+            while len(together._waiting) <= number and time.monotonic() < deadline:
+                time.sleep(0.001)
+    for thread in threads:
+        thread.join()
+    return came
+
+
+def test_those_who_wait_share_one_commit(database: Database) -> None:
+    assert _at_once(database, *(_put(database, f"put_{number}") for number in range(8))) == [[]] * 8
+    assert len(_put_names(database)) == 8
+    assert len(database.run("SELECT DISTINCT value FROM meta WHERE name LIKE 'put_%'")) == 1  # one did it for all
+
+
+def test_work_that_raises_is_undone_alone(database: Database) -> None:
+    def refuse() -> None:
+        _put(database, "put_2")()
+        raise QueueFull("no")
+
+    first, second, third = _at_once(database, _put(database, "put_1"), refuse, _put(database, "put_3"))
+    assert (first, third) == ([], [])
+    assert isinstance(second, QueueFull)
+    assert _put_names(database) == ["put_1", "put_3"]
+
+
+def test_a_full_disk_undoes_all_of_them(database: Database) -> None:
+    def fill() -> None:
+        database.run(f"PRAGMA max_page_count = {database.run('PRAGMA page_count')[0][0]}")
+        database.run("INSERT INTO meta VALUES ('put_2', ?)", ("x" * 10_000_000,))
+
+    came = _at_once(database, _put(database, "put_1"), fill, _put(database, "put_3"))
+    assert [type(each) for each in came] == [DiskFull] * 3
+    assert _put_names(database) == []
+
+
+def test_who_waits_in_vain_is_told_so(database: Database, path: Path) -> None:
+    other = sqlite3.connect(path, isolation_level=None)
+    together = GroupCommit(database)
+    try:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StorageUnavailable):
+            together.do(_put(database, "put_1"))
+    finally:
+        other.close()
+    together.do(_put(database, "put_2"))
+    assert _put_names(database) == ["put_2"]
+
+
+def test_inside_a_transaction_it_is_a_part_of_it(database: Database) -> None:
+    def refuse() -> None:
+        with database.transaction():
+            GroupCommit(database).do(_put(database, "put_1"))
+            raise QueueFull("no")
+
+    with pytest.raises(QueueFull):
+        refuse()
+    assert _put_names(database) == []
