@@ -31,11 +31,12 @@ from clipengine.timecode import now_ms
 from clipengine.webhooks.send import Sender
 from clipengine.work.chores import Prober, Remover
 from clipengine.work.deliveries import DeliveryWorker
-from clipengine.work.encoder import EncoderPool, Message
+from clipengine.work.encoder import EncoderPool
 from clipengine.work.faults import Faults
+from clipengine.work.jobs import Message, cut_job, probe_job
 from clipengine.work.lock import FolderLock
 from clipengine.work.queue import WorkQueue
-from clipengine.work.runner import ClipRunner, clip_result, cut_job
+from clipengine.work.runner import ClipRunner, clip_result
 from clipengine.work.scratch import Scratch
 from clipengine.work.sweep import Sweep
 
@@ -67,7 +68,7 @@ class Engine:
         self._lock = lock
         encoding, webhooks = settings.encoding, settings.webhooks
         self._scratch = Scratch(settings.data.folder / "scratch")
-        self._encoders = EncoderPool(nice=encoding.nice)
+        self._encoders = EncoderPool(nice=encoding.nice, sandbox=encoding.sandbox)
         self._runner = ClipRunner(
             settings, ledger, store, self._encoders, self._scratch, Faults(faults()), owner=self.instance_id
         )
@@ -77,7 +78,7 @@ class Engine:
             self._encoders,
             owner=self.instance_id,
             places=min(encoding.workers, _CHORE_WORKERS - 2),
-            stall_seconds=encoding.stall_seconds,
+            encoding=encoding,
         )
         self._remover = Remover(ledger, store)
         self._deliveries = DeliveryWorker(
@@ -118,7 +119,9 @@ class Engine:
             raise
 
     def start(self) -> None:
-        """Put right what a killed engine left behind, then work."""
+        """Put right what a killed engine left behind, then work. Raises SandboxIncomplete."""
+        if self.settings.encoding.sandbox == "required":
+            self._encoders.check_sandbox()
         self._started = True
         self._scratch.wipe()
         self.ledger.endpoints.sync_settings(
@@ -260,15 +263,15 @@ def cut_once(
         raise UnknownProfile(f"there is no profile {profile!r} in the settings")
     store, key = _locate(settings, source)
 
-    def watch(message: Message | None, idle_seconds: float) -> None:
+    def watch(message: Message | None) -> None:
         if message is not None:
             on_progress(message["part"])
 
-    pool = EncoderPool()
+    pool = EncoderPool(sandbox=settings.encoding.sandbox)
     descriptor, temporary = tempfile.mkstemp(prefix=f".{output.name[:100]}.", dir=output.parent)
     try:
         with closing(store.open(key)) as reader, open(descriptor, "r+b") as scratch:
-            probed, _ = pool.take().run({"job": "probe"}, reader=reader, watch=lambda message, idle: None)
+            probed, _ = pool.take().run(probe_job(settings.encoding), reader=reader, watch=lambda message: None)
             facts = SourceFacts.model_validate(probed["facts"])
             if start >= facts.duration:
                 raise InvalidTimeRange(

@@ -19,7 +19,7 @@ ClipEngineError
 ├── EngineError             this engine is at fault (fault "engine")
 │   └── EncoderFailed, VerificationFailed, Timeout, Cancelled, Internal
 └── StartupError            `serve` or a command cannot start: SettingsError, DataFolderInUse, SchemaTooNew,
-                            SecretsKeyLost
+                            SecretsKeyLost, SandboxIncomplete
 
 A clip's `error` and a problem document carry the same `code`. `retryable` says whether the same request, unchanged,
 may succeed later; `hint` says who has to do what. Codes never change meaning; new ones may be added.
@@ -440,6 +440,11 @@ class StartupError(ClipEngineError):
 class SettingsError(StartupError):
     code = "invalid_settings"
     default_hint = "Correct the setting that the message names; clipengine.toml documents all of them."
+
+
+class SandboxIncomplete(StartupError):
+    code = "sandbox_incomplete"
+    default_hint = 'Use a kernel (and a container runtime) that has what is missing, or set encoding.sandbox = "auto".'
 
 
 class DataFolderInUse(StartupError):

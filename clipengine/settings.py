@@ -20,6 +20,7 @@ from clipengine.clips.profiles import Profile
 from clipengine.errors import SettingsError
 
 _PREFIX = "CLIPENGINE_"
+Sandbox = Literal["auto", "required", "off"]
 # Variables of the client, not of the server: `clipengine.client` is given them by the command line.
 _CLIENT_VARIABLES = {"CLIPENGINE_URL", "CLIPENGINE_API_KEY", "CLIPENGINE_CONFIG", "CLIPENGINE_FAULT"}
 
@@ -99,6 +100,9 @@ class Encoding(_Section):
     nice: Annotated[int, Field(ge=0, le=19)] = 10
     stall_seconds: Annotated[float, Field(gt=0)] = 60
     deadline_factor: Annotated[float, Field(gt=0)] = 60
+    probe_seconds: Annotated[float, Field(gt=0)] = 1800
+    memory_mb: Annotated[int, Field(ge=0)] = 0  # 0: from the threads
+    sandbox: Sandbox = "auto"
 
 
 class Webhooks(_Section):

@@ -1,14 +1,14 @@
-"""The encoder child's main: `python -I -m clipengine.media.child CONTROL RANGES`, started by `work.encoder`.
+"""The encoder child's main: `python -I -m clipengine.media.child CONTROL RANGES PARENT cell`, see `work.encoder`.
 
-It imports everything, says that it is ready, takes one job, does it and ends. It gets the recording and the scratch
-file as descriptors, or asks its parent for byte ranges; it knows no path, no address and no secret. When its parent
-goes away it ends at once.
+It imports everything, locks itself in (`media.sandbox`), says that it is ready, takes one job, does it and ends. It
+gets the recording and the scratch file as descriptors, or asks its parent for byte ranges; it knows no path, no
+address and no secret. When its parent goes away it ends at once.
 """
 
 from __future__ import annotations
 
+import faulthandler
 import os
-import resource
 import socket
 import sys
 import threading
@@ -17,11 +17,18 @@ import traceback
 from fractions import Fraction
 from typing import Any
 
+# PyAV loads these when it first meets subtitles; in the cell nothing can be loaded any more.
+import av.subtitles.codeccontext
+import av.subtitles.stream
+import av.subtitles.subtitle  # noqa: F401
+
 from clipengine.clips.facts import SourceFacts
 from clipengine.clips.profiles import Profile
 from clipengine.errors import ClipEngineError, Internal, UnsupportedMedia
 from clipengine.media.cutter import CutStep, cut_clip
 from clipengine.media.probe import probe
+from clipengine.media.sandbox.cell import lock_cell
+from clipengine.media.sandbox.limits import JobLimits, limit_job
 from clipengine.media.source import ByteSource, DescriptorSource
 from clipengine.media.wire import Channel, error_from
 
@@ -117,13 +124,16 @@ def _do(job: dict[str, Any], descriptors: list[int], ranges: Channel, control: C
 
 
 def main() -> None:
-    control, ranges = (Channel(socket.socket(fileno=int(number))) for number in sys.argv[1:3])
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    control.send({"type": "ready"})
+    numbers = [int(number) for number in sys.argv[1:3]]
+    faulthandler.enable()
+    control, ranges = (Channel(socket.socket(fileno=number), takes_descriptors=True) for number in numbers)
+    layers = lock_cell(int(sys.argv[3]), numbers, sandbox=sys.argv[4] == "cell")
+    control.send({"type": "ready", "layers": [layer.to_object() for layer in layers]})
     received = control.receive()
     if received is None:
         return
     job, _ = received
+    limit_job(JobLimits(**job["limits"]))
     threading.Thread(target=_end_with_parent, args=(control,), daemon=True).start()
     try:
         message, blob = _do(job, control.descriptors, ranges, control)

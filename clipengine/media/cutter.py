@@ -91,8 +91,7 @@ def cut_clip(
         _refuse_short(decoder, making, cut, facts)
         writer.finish()
     encoded = time.monotonic() - began
-    on_progress("verifying", 1.0)
-    verify(output, making.expected())
+    verify(output, making.expected(), lambda: on_progress("verifying", 1.0))
     return Cut(
         actual_start=making.origin,
         actual_end=end,
@@ -101,7 +100,7 @@ def cut_clip(
         height=making.height,
         video_codec=profile.video if writer.frames else None,
         audio_codec=profile.audio if making.sound and making.sound.written else None,
-        size_bytes=os.fstat(output).st_size,
+        size_bytes=os.lseek(output, 0, os.SEEK_END),
         poster=making.poster,
         encode_seconds=round(encoded, 3),
         bytes_read=reader.bytes_read,

@@ -38,7 +38,7 @@ class DescriptorSource:
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
-        self.size = os.fstat(descriptor).st_size
+        self.size = os.lseek(descriptor, 0, os.SEEK_END)
 
     def read_at(self, offset: int, length: int, *, keep: bool = False) -> bytes:
         parts = bytearray()

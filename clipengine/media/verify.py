@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
@@ -34,17 +35,20 @@ class Expected:
     sounds: int
 
 
-def verify(descriptor: int, expected: Expected) -> None:
-    """Raises VerificationFailed unless the file behind the descriptor is the clip that was planned, whole."""
+def verify(descriptor: int, expected: Expected, on_packet: Callable[[], None]) -> None:
+    """Raises VerificationFailed unless the file behind the descriptor is the clip that was planned, whole.
+
+    `on_packet` is called often: a long clip takes a while.
+    """
     try:
-        _verify(descriptor, expected)
+        _verify(descriptor, expected, on_packet)
     except VerificationFailed:
         raise
     except ClipEngineError as error:
         raise VerificationFailed(f"the finished clip cannot be read back: {error.message}") from error
 
 
-def _verify(descriptor: int, expected: Expected) -> None:
+def _verify(descriptor: int, expected: Expected, on_packet: Callable[[], None]) -> None:
     source = DescriptorSource(descriptor)
     reader = MediaReader(source)
     header_seconds = movie_seconds(reader)
@@ -61,6 +65,7 @@ def _verify(descriptor: int, expected: Expected) -> None:
             video.codec_context.thread_type = ThreadType.FRAME | ThreadType.SLICE
         try:
             for packet in read_packets(container, [*([video] if video else []), *sounds], reader):
+                on_packet()
                 if video is not None and packet.stream_index == video.index:
                     if first_packet_is_key is None:
                         first_packet_is_key = packet.is_keyframe

@@ -23,13 +23,18 @@ from clipengine.errors import ClipEngineError, by_code
 _LENGTHS = struct.Struct(">II")
 _MAX_FRAME = 64 * 1024 * 1024
 _MAX_DESCRIPTORS = 4
+_MAX_WORDS = 500
 
 
 class Channel:
-    """One end of a socket pair. Sending is safe from several threads; receiving is one thread's."""
+    """One end of a socket pair. Sending is safe from several threads; receiving is one thread's.
 
-    def __init__(self, end: socket.socket) -> None:
+    Only the end that `takes_descriptors` gets any; what the other one is sent is closed by the kernel.
+    """
+
+    def __init__(self, end: socket.socket, *, takes_descriptors: bool = False) -> None:
         self._socket = end
+        self._room = socket.CMSG_LEN(_MAX_DESCRIPTORS * array.array("i").itemsize) if takes_descriptors else 0
         self._buffer = bytearray()
         self._sending = threading.Lock()
         self.descriptors: list[int] = []  # those that came with what was received; the receiver closes them
@@ -51,7 +56,10 @@ class Channel:
                 self._socket.sendall(blob)
 
     def receive(self, timeout: float | None = None) -> tuple[dict[str, Any], bytes] | None:
-        """The next frame; None when the other side has closed. Raises TimeoutError, with nothing lost."""
+        """The next frame; None when the other side has closed.
+
+        Raises TimeoutError, with nothing lost, and ConnectionError for what is no frame.
+        """
         self._socket.settimeout(timeout)
         while (frame := self._take()) is None:
             if not self._fill():
@@ -70,16 +78,19 @@ class Channel:
             raise ConnectionError(f"a frame of {total} bytes is too long")
         if len(self._buffer) < total:
             return None
-        message = json.loads(bytes(self._buffer[_LENGTHS.size : _LENGTHS.size + text]))
+        try:
+            message = json.loads(bytes(self._buffer[_LENGTHS.size : _LENGTHS.size + text]))
+        except (ValueError, RecursionError):
+            message = None
+        if not isinstance(message, dict):
+            raise ConnectionError("a frame is no JSON object")
         payload = bytes(self._buffer[_LENGTHS.size + text : total])
         del self._buffer[:total]
         return message, payload
 
     def _fill(self) -> bool:
         try:
-            data, ancillary, _, _ = self._socket.recvmsg(
-                1024 * 1024, socket.CMSG_LEN(_MAX_DESCRIPTORS * array.array("i").itemsize)
-            )
+            data, ancillary, _, _ = self._socket.recvmsg(1024 * 1024, self._room)
         except ConnectionResetError:
             return False
         for level, kind, payload in ancillary:
@@ -91,9 +102,12 @@ class Channel:
         return bool(data)
 
 
-def error_from(fields: dict[str, Any]) -> ClipEngineError:
+def error_from(fields: Any) -> ClipEngineError:
     """The error that crossed the socket as its object, again as an exception of its kind."""
+    fields = fields if isinstance(fields, dict) else {}
     kind = by_code(str(fields.get("code")))
     error = kind.__new__(kind)
-    ClipEngineError.__init__(error, str(fields.get("message", "")), hint=fields.get("hint"))
+    hint = fields.get("hint")
+    message = str(fields.get("message", ""))[:_MAX_WORDS]
+    ClipEngineError.__init__(error, message, hint=str(hint)[:_MAX_WORDS] if hint else None)
     return error

@@ -20,7 +20,7 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 from clipengine.clips.profiles import Profile
-from clipengine.errors import ClipEngineError, DiskFull, EncoderFailed
+from clipengine.errors import ClipEngineError, DiskFull, EncoderFailed, UnsupportedMedia
 from clipengine.media.clock import as_fraction
 from clipengine.media.picture import PictureFormat
 
@@ -77,7 +77,7 @@ class WritableFile:
         if whence == os.SEEK_CUR:
             offset += self._position
         elif whence == os.SEEK_END:
-            offset += os.fstat(self._descriptor).st_size
+            offset += os.lseek(self._descriptor, 0, os.SEEK_END)
         self._position = offset
         return offset
 
@@ -225,10 +225,14 @@ def writer_errors(file: WritableFile) -> Iterator[None]:
         yield
     except ClipEngineError:
         raise
+    except MemoryError:
+        raise  # FFmpeg's own is an FFmpegError too
     except (av.FFmpegError, OSError, ValueError, RuntimeError) as error:
         cause = file.error or error
-        if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT):
             raise DiskFull("there is no space left for the clip's scratch file") from None
+        if isinstance(cause, OSError) and cause.errno == errno.EFBIG:
+            raise UnsupportedMedia("the clip is larger than its pictures would be uncompressed") from None
         raise EncoderFailed(f"the encoder failed: {str(error)[:300]}") from error
 
 

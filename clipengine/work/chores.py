@@ -20,11 +20,12 @@ from clipengine.errors import (
     RecordingMissing,
     StorageError,
     StorageUnavailable,
-    Timeout,
 )
 from clipengine.ledger.ledger import Ledger
+from clipengine.settings import Encoding
 from clipengine.stores.base import Store
-from clipengine.work.encoder import EncoderPool, EncoderProcess, Message
+from clipengine.work.encoder import EncoderPool, EncoderProcess
+from clipengine.work.jobs import Message, probe_job
 
 log = logging.getLogger(__name__)
 
@@ -48,14 +49,14 @@ class Prober:
         *,
         owner: str,
         places: int,
-        stall_seconds: float,
+        encoding: Encoding,
     ) -> None:
         self._ledger = ledger
         self._store = store
         self._encoders = encoders
         self._owner = owner
         self._places = threading.Semaphore(places)
-        self._stall_seconds = stall_seconds
+        self._encoding = encoding
         self._stopping = threading.Event()
         self._lock = threading.Lock()
         self._children: set[EncoderProcess] = set()
@@ -109,20 +110,18 @@ class Prober:
             with self._lock:
                 self._children.add(child)
             try:
-                result, _ = child.run({"job": "probe"}, reader=reader, watch=self._watch)
+                result, _ = child.run(probe_job(self._encoding), reader=reader, watch=self._watch)
             except DecoderCrashed:
-                self._watch(None, 0.0)
+                self._watch(None)
                 raise
             finally:
                 with self._lock:
                     self._children.discard(child)
             return SourceFacts.model_validate(result["facts"]), reader.info.etag, reader.info.size
 
-    def _watch(self, message: Message | None, idle_seconds: float) -> None:
+    def _watch(self, message: Message | None) -> None:
         if self._stopping.is_set():
             raise _Stopping
-        if idle_seconds > self._stall_seconds:
-            raise Timeout(f"reading the recording made no progress for {self._stall_seconds:g} s")
 
 
 class Remover:

@@ -1,7 +1,8 @@
 """Encoder processes: one child for each probe and each cut, killable, with one warm child always ready.
 
 A recording that crashes or hangs its decoder takes its own child with it and nothing else. The child inherits two
-sockets and no environment; what it may read and write comes with its job.
+sockets and no environment; what it may read and write comes with its job. It works in a cell (`media.sandbox`) and
+what it says is not trusted: it may be in the hands of whoever made the recording.
 """
 
 from __future__ import annotations
@@ -13,65 +14,106 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from typing import get_args
 
-from clipengine.errors import ClipEngineError, DecoderCrashed, Internal
+from clipengine.clips.clip import Step
+from clipengine.errors import ClipEngineError, DecoderCrashed, Internal, SandboxIncomplete, Timeout
+from clipengine.media.sandbox.layers import Layer, from_objects
 from clipengine.media.wire import Channel, error_from
+from clipengine.settings import Sandbox
 from clipengine.stores.base import ObjectReader
+from clipengine.work.jobs import Job, Message
 
 log = logging.getLogger(__name__)
 
 _TICK_SECONDS = 0.25
 _KILL_SECONDS = 5.0
 _STDERR_BYTES = 2000
+_START_SECONDS = 60.0
+_TRACE_CHARACTERS = 4000
 
-Message = dict[str, Any]
-# Called with each message of the child, and with None several times a second, and with the seconds for which the child
-# has neither said nor read anything; raise from it to stop the child.
-Watch = Callable[[Message | None, float], None]
+# Called with each message of the child about its progress, and with None several times a second; raise from it to
+# stop the child.
+Watch = Callable[[Message | None], None]
 
 
 class ChildDied(DecoderCrashed):
     """The child ended without a result: a crash of a decoder, or killed from outside (out of memory)."""
 
 
-class EncoderProcess:
-    """One child. Make it, `run` one job, and it is gone."""
+def sandbox_layers() -> tuple[Layer, ...]:
+    """What a child's cell consists of on this machine, as a real child reports it: six layers, innermost last.
 
-    def __init__(self, *, nice: int = 0) -> None:
+    Each has `name` ("descriptors", "parent death", "limits", "privileges", "landlock" or "seccomp"), `holds`, and
+    `detail`: what it covers, or why it is missing. Raises ChildDied or Timeout where no child can be started.
+    """
+    child = EncoderProcess()
+    try:
+        return child.wait_until_ready()
+    finally:
+        child.close()
+
+
+class EncoderProcess:
+    """One child. Make it, `run` one job, and it is gone.
+
+    It also dies with the thread that makes it: see `EncoderPool`.
+    """
+
+    def __init__(self, *, nice: int = 0, sandbox: Sandbox = "auto") -> None:
         control, child_control = socket.socketpair()
         ranges, child_ranges = socket.socketpair()
-        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the child
+        words, child_words = os.pipe()  # what does not fit into it is lost, so that no child can fill a disk
+        for end in (words, child_words):
+            os.set_blocking(end, False)
         numbers = (child_control.fileno(), child_ranges.fileno())
+        cell = "free" if sandbox == "off" else "cell"
         self._process = subprocess.Popen(
-            [sys.executable, "-I", "-m", "clipengine.media.child", *map(str, numbers)],
+            [sys.executable, "-I", "-m", "clipengine.media.child", *map(str, numbers), str(os.getpid()), cell],
             pass_fds=numbers,
             env={},
             cwd="/",
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
-            stderr=self._stderr,
+            stderr=child_words,
             start_new_session=True,
         )
         child_control.close()
         child_ranges.close()
+        os.close(child_words)
         _step_back(self._process.pid, nice)
+        self._sandbox = sandbox
         self._control = Channel(control)
         self._ranges = Channel(ranges)
+        self._stderr = open(words, "rb", buffering=0)  # noqa: SIM115 - it lives as long as the child
+        self._said = b""
         self._active = time.monotonic()
         self._killed = False
+        self.layers: tuple[Layer, ...] = ()  # known when it is ready
 
     @property
     def alive(self) -> bool:
         return self._process.poll() is None
 
+    def wait_until_ready(self) -> tuple[Layer, ...]:
+        """The layers of its cell, once all of them are in place."""
+        try:
+            received = self._control.receive(_START_SECONDS)
+        except TimeoutError:
+            raise Timeout(f"no encoder process could be started within {_START_SECONDS:g} s") from None
+        if received is None:
+            raise self._died()
+        self._note_ready(received[0])
+        return self.layers
+
     def run(
         self,
-        job: Message,
+        job: Job,
         *,
         reader: ObjectReader,
         output: int | None = None,
@@ -79,15 +121,21 @@ class EncoderProcess:
     ) -> tuple[Message, bytes]:
         """Do one job and return its result with its binary part. The child is gone afterwards, whatever happens.
 
-        Raises what the child reports, ChildDied when it ends without a word, and whatever `watch` raises.
+        Raises what the child reports, ChildDied when it ends without a word, Timeout when it exceeds the job's
+        deadline or shows no sign of life for `job.stall_seconds`, and whatever `watch` raises.
         """
         source = reader.fileno()
         descriptors = [number for number in (source, output) if number is not None]
-        job = {**job, "source": "ranges" if source is None else "descriptor", "size": reader.info.size}
+        message = {
+            **job.message,
+            "source": "ranges" if source is None else "descriptor",
+            "size": reader.info.size,
+            "limits": job.limits,
+        }
         try:
             if source is None:
                 threading.Thread(target=self._serve_ranges, args=(reader,), name="ranges", daemon=True).start()
-            return self._converse(job, descriptors, watch)
+            return self._converse(job, message, descriptors, watch)
         except OSError as error:
             raise self._died() from error
         finally:
@@ -109,11 +157,17 @@ class EncoderProcess:
         self._ranges.close()
         self._stderr.close()
 
-    def _converse(self, job: Message, descriptors: Sequence[int], watch: Watch) -> tuple[Message, bytes]:
+    def _converse(self, job: Job, order: Message, descriptors: Sequence[int], watch: Watch) -> tuple[Message, bytes]:
         sent = False
         self._active = time.monotonic()
+        deadline = self._active + job.wall_seconds
         while True:
-            watch(None, time.monotonic() - self._active)
+            watch(None)
+            self._listen()
+            self._check_time(job, deadline)
+            if self.layers and not sent:
+                self._control.send(order, descriptors=descriptors)
+                sent = True
             try:
                 received = self._control.receive(_TICK_SECONDS)
             except TimeoutError:
@@ -122,17 +176,39 @@ class EncoderProcess:
                 raise self._died()
             self._active = time.monotonic()
             message, blob = received
-            if message["type"] == "ready" and not sent:
-                self._control.send(job, descriptors=descriptors)
-                sent = True
-            elif message["type"] == "result":
+            kind = message.get("type")
+            if kind == "ready":
+                self._note_ready(message)
+            elif kind == "result":
                 return message, blob
-            elif message["type"] == "error":
+            elif kind == "error":
                 if "trace" in message:
-                    log.error("the encoder child failed: %s", message["trace"])
-                raise error_from(message["error"])
-            elif message["type"] == "progress":
-                watch(message, 0.0)
+                    log.error("the encoder child failed: %s", str(message["trace"])[:_TRACE_CHARACTERS])
+                raise error_from(message.get("error"))
+            elif kind == "progress":
+                watch(_progress(message))
+
+    def _check_time(self, job: Job, deadline: float) -> None:
+        now = time.monotonic()
+        what = "the clip was not cut" if job.message["job"] == "cut" else "the recording was not read"
+        if now > deadline:
+            raise Timeout(f"{what} within its deadline of {job.wall_seconds:g} s")
+        if now - self._active > job.stall_seconds:
+            raise Timeout(f"{what}: no progress was made for {job.stall_seconds:g} s")
+
+    def _note_ready(self, message: Message) -> None:
+        self.layers = from_objects(message["layers"])
+        missing = ", ".join(f"{layer.name} ({layer.detail})" for layer in self.layers if not layer.holds)
+        if missing and self._sandbox == "required":
+            raise SandboxIncomplete(f"the encoders' sandbox lacks {missing}")
+        if missing:
+            _warn_once(f"the encoders' sandbox lacks {missing}")
+
+    def _listen(self) -> None:
+        """Keep the last of what the child and its libraries say on standard error."""
+        with contextlib.suppress(BlockingIOError):
+            while words := self._stderr.read(_STDERR_BYTES):
+                self._said = (self._said + words)[-_STDERR_BYTES:]
 
     def _serve_ranges(self, reader: ObjectReader) -> None:
         """Hand the child the byte ranges that it asks for, until it is gone."""
@@ -153,17 +229,24 @@ class EncoderProcess:
             with contextlib.suppress(OSError):
                 self._ranges.send({"error": Internal("the recording could not be read").to_object()})
 
-    def _died(self) -> ChildDied:
+    def _died(self) -> ClipEngineError:
         code = None
         deadline = time.monotonic() + _KILL_SECONDS
         while code is None and time.monotonic() < deadline:
             code = self._process.poll()
             time.sleep(0.01)
-        self._stderr.seek(0)
-        words = self._stderr.read()[-_STDERR_BYTES:].decode(errors="replace").strip()
+        self._listen()
+        words = self._said.decode(errors="replace").strip()
         # A cancel and a stop kill it on purpose: that is no fault of anybody.
         log.log(logging.DEBUG if self._killed else logging.ERROR, "an encoder child ended with %s: %s", code, words)
+        if code == -signal.SIGXCPU:
+            return Timeout("the encoder used more CPU time than its deadline allows")
         return ChildDied(f"the decoder process ended with {_cause(code)}")
+
+
+@cache
+def _warn_once(text: str) -> None:
+    log.warning("%s", text)
 
 
 def _step_back(pid: int, nice: int) -> None:
@@ -187,11 +270,25 @@ def _cause(code: int | None) -> str:
     return f"exit code {code}"
 
 
-class EncoderPool:
-    """Hands out children; one is always started ahead, so that its start-up costs a clip nothing."""
+def _progress(message: Message) -> Message:
+    """What a child says of its progress, as far as it can be true."""
+    step, part = message.get("step"), message.get("part")
+    if step not in get_args(Step) or not isinstance(part, int | float):
+        raise ChildDied("the decoder process was no longer itself: it reports progress that cannot be")
+    return {"step": step, "part": min(max(float(part), 0.0), 1.0)}
 
-    def __init__(self, *, nice: int = 0) -> None:
+
+class EncoderPool:
+    """Hands out children; one is always started ahead, so that its start-up costs a clip nothing.
+
+    All are started by one thread that lives as long as the pool: the kernel kills a child when the thread that
+    started it ends, whatever the rest of the process does.
+    """
+
+    def __init__(self, *, nice: int = 0, sandbox: Sandbox = "auto") -> None:
         self._nice = nice
+        self._sandbox: Sandbox = sandbox
+        self._starter = ThreadPoolExecutor(1, thread_name_prefix="encoders")
         self._lock = threading.Lock()
         self._warm: EncoderProcess | None = None
         self._closed = False
@@ -199,7 +296,15 @@ class EncoderPool:
     def warm_up(self) -> None:
         with self._lock:
             if self._warm is None and not self._closed:
-                self._warm = EncoderProcess(nice=self._nice)
+                self._warm = self._start()
+
+    def check_sandbox(self) -> None:
+        """Raises SandboxIncomplete where the whole of it is required and this machine lacks a layer."""
+        child = self.take()
+        try:
+            child.wait_until_ready()
+        finally:
+            child.close()
 
     def take(self) -> EncoderProcess:
         with self._lock:
@@ -207,13 +312,17 @@ class EncoderPool:
             if taken is not None and not taken.alive:
                 taken.close()
                 taken = None
-        taken = taken or EncoderProcess(nice=self._nice)
+        taken = taken or self._start()
         self.warm_up()
         return taken
 
     def close(self) -> None:
+        """End the warm child. Those that were handed out are their takers'."""
         with self._lock:
             self._closed = True
             if self._warm is not None:
                 self._warm.close()
                 self._warm = None
+
+    def _start(self) -> EncoderProcess:
+        return self._starter.submit(EncoderProcess, nice=self._nice, sandbox=self._sandbox).result()

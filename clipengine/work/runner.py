@@ -10,18 +10,15 @@ from __future__ import annotations
 import hashlib
 import io
 import logging
-import os
 import random
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 from clipengine.clips.clip import Clip, ClipResult, Recording, Step
-from clipengine.clips.facts import SourceFacts
 from clipengine.errors import (
     ClipEngineError,
     ClipNotFound,
@@ -33,15 +30,15 @@ from clipengine.errors import (
     RecordingMissing,
     RecordingNotFound,
     StorageUnavailable,
-    Timeout,
     UnknownProfile,
 )
 from clipengine.ledger.ledger import Ledger
 from clipengine.settings import Settings
 from clipengine.stores.base import Store
 from clipengine.timecode import exact, now_ms
-from clipengine.work.encoder import ChildDied, EncoderPool, EncoderProcess, Message
+from clipengine.work.encoder import ChildDied, EncoderPool, EncoderProcess
 from clipengine.work.faults import Faults
+from clipengine.work.jobs import Message, cut_job
 from clipengine.work.scratch import Scratch
 
 log = logging.getLogger(__name__)
@@ -50,7 +47,6 @@ _REPORT_SECONDS = 0.4  # progress goes into the ledger at least twice a second
 _MAX_CRASHES = 3
 _MAX_OUTAGE_MS = 24 * 3600 * 1000
 _OUTAGE_DELAYS_MS = (2_000, 10_000, 30_000, 60_000, 300_000)
-_DEADLINE_FLOOR_SECONDS = 300.0
 # Where the parts of the work lie on the way from 0 to 1.
 _ENCODED, _VERIFIED = 0.95, 0.97
 
@@ -167,7 +163,7 @@ class ClipRunner:
             try:
                 return child.run(job, reader=reader, output=output.fileno(), watch=watch)
             except ChildDied:
-                watch(None, 0.0)  # it may have died because we killed it
+                watch(None)  # it may have died because we killed it
                 raise
             except ObjectChanged as error:
                 raise RecordingChanged(error.message) from error
@@ -239,21 +235,6 @@ class ClipRunner:
             self._ledger.removals.discard(clip)
 
 
-def cut_job(
-    settings: Settings, facts: SourceFacts, profile: str, *, start: Fraction, end: Fraction, poster: bool
-) -> Message:
-    """The job of an encoder child that cuts `[start, end)` of a recording with these facts."""
-    return {
-        "job": "cut",
-        "facts": facts.model_dump(mode="json"),
-        "profile": settings.profiles[profile].model_dump(mode="json"),
-        "start": str(start),
-        "end": str(end),
-        "threads": settings.encoding.threads_per_clip or len(os.sched_getaffinity(0)),
-        "poster": poster,
-    }
-
-
 def clip_result(cut: dict[str, Any], *, sha256: str, poster_path: str | None) -> ClipResult:
     """What the API tells of a clip, from the child's report."""
     start, end = exact(cut["actual_start"]), exact(cut["actual_end"])
@@ -276,30 +257,22 @@ def clip_result(cut: dict[str, Any], *, sha256: str, poster_path: str | None) ->
 
 
 class _Watch:
-    """Supervises one child: its progress into the ledger, its deadline, its silence, a lost claim, a stop."""
+    """Supervises one child: its progress into the ledger, a lost claim, a stop."""
 
     def __init__(self, runner: ClipRunner, clip: Clip) -> None:
-        encoding = runner._settings.encoding
-        length = clip.end_seconds - clip.start_seconds
         self._runner = runner
         self._clip = clip
-        self._stall_seconds = encoding.stall_seconds
-        self._deadline = time.monotonic() + _DEADLINE_FLOOR_SECONDS + length * encoding.deadline_factor
         self._reported = time.monotonic()
         self._step: Step = "reading"
         self._progress = 0.0
 
-    def __call__(self, message: Message | None, idle_seconds: float) -> None:
+    def __call__(self, message: Message | None) -> None:
         now = time.monotonic()
         changed = False
         if message is not None:
             changed = message["step"] != self._step
             self._step = message["step"]
             self._progress = _ENCODED * message["part"]
-        if now > self._deadline:
-            raise Timeout("the clip was not cut within its deadline (encoding.deadline_factor x its length)")
-        if idle_seconds > self._stall_seconds:
-            raise Timeout(f"the encoder made no progress for {self._stall_seconds:g} s")
         if changed or now - self._reported >= _REPORT_SECONDS:
             self._reported = now
             self._runner.report(self._clip, self._step, round(self._progress, 4))

@@ -1,0 +1,78 @@
+"""Locking the cell: layer upon layer, each reported, so that a kernel that lacks one is known and the rest still hold.
+
+The order matters: what a later layer forbids, an earlier one may need.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import threading
+from collections.abc import Callable, Sequence
+
+from clipengine.media.sandbox import landlock, limits, seccomp, syscalls
+from clipengine.media.sandbox.kernel import PR_SET_NO_NEW_PRIVS, PR_SET_PDEATHSIG, prctl, syscall
+from clipengine.media.sandbox.layers import Layer
+
+_CAPABILITY_VERSION = 0x20080522
+
+
+def lock_cell(parent: int, keep: Sequence[int], *, sandbox: bool) -> tuple[Layer, ...]:
+    """Give up everything but the descriptors `keep`, for good. `parent` is the process without which this one ends.
+
+    Call it before the first thread is started and when everything is imported. Without `sandbox` only the limits and
+    the death with the parent are set.
+    """
+    layers = [
+        _layer("descriptors", lambda: _keep_only(keep)),
+        _layer("parent death", lambda: _die_with(parent)),
+        _layer("limits", limits.limit_child),
+    ]
+    if sandbox:
+        layers += [
+            _layer("privileges", _drop_privileges),
+            _layer("landlock", landlock.forbid_everything),
+            _layer("seccomp", _filter),
+        ]
+    return tuple(layers)
+
+
+def _layer(name: str, build: Callable[[], str]) -> Layer:
+    try:
+        return Layer(name, True, build())
+    except (OSError, ValueError) as error:
+        return Layer(name, False, str(error))
+
+
+def _keep_only(keep: Sequence[int]) -> str:
+    os.environ.clear()
+    first = 3  # after standard input, output and error, which lead nowhere
+    for descriptor in sorted(keep):
+        os.closerange(first, descriptor)
+        first = descriptor + 1
+    os.closerange(first, 1 << 16)
+    return f"{len(keep)} sockets to its parent, an empty environment"
+
+
+def _die_with(parent: int) -> str:
+    """Have the kernel kill this process when the thread that started it ends."""
+    prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it was gone before the line above
+        os._exit(1)
+    return "killed with its parent"
+
+
+def _drop_privileges() -> str:
+    prctl(PR_SET_NO_NEW_PRIVS, 1)
+    header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION, 0)
+    nothing = (ctypes.c_uint32 * 6)()  # effective, permitted and inheritable, twice
+    column, _ = syscalls.this_machine()
+    syscall(syscalls.CAPSET[column], ctypes.byref(header), ctypes.byref(nothing))
+    return "no capabilities, none to be gained"
+
+
+def _filter() -> str:
+    if threading.active_count() > 1:
+        raise OSError("threads were started before")
+    return seccomp.install_filter()

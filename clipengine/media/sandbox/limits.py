@@ -1,0 +1,50 @@
+"""Resource limits of one encoder child: a few from its start, the rest with its job. They only ever get tighter."""
+
+from __future__ import annotations
+
+import resource
+from dataclasses import dataclass
+
+_MAX_DESCRIPTORS = 32
+# Threads, in effect: the filter lets it make no process. The kernel counts those of the whole user.
+_MORE_TASKS = 16_384
+# The C library reserves address space for each thread and each of its heaps that is never touched.
+_RESERVED_BYTES = 1 << 30
+_RESERVED_BYTES_PER_THREAD = 256 << 20
+
+
+@dataclass(frozen=True)
+class JobLimits:
+    """What one job may use. `memory_bytes` is what it may have written to; `cpu_seconds` counts all threads."""
+
+    memory_bytes: int
+    cpu_seconds: int
+    file_bytes: int
+    threads: int
+
+
+def limit_child() -> str:
+    """The limits that hold for every job. Raises OSError or ValueError."""
+    with open("/proc/loadavg") as load:
+        tasks = int(load.read().split()[3].partition("/")[2])
+    _lower(resource.RLIMIT_CORE, 0)
+    _lower(resource.RLIMIT_NOFILE, _MAX_DESCRIPTORS)
+    _lower(resource.RLIMIT_NPROC, tasks + _MORE_TASKS)
+    return f"no core file, {_MAX_DESCRIPTORS} descriptors; memory, CPU time and file size with each job"
+
+
+def limit_job(limits: JobLimits) -> None:
+    """The limits of one job. Memory that runs out is a MemoryError, CPU time SIGXCPU, file size EFBIG."""
+    reserved = _RESERVED_BYTES + limits.threads * _RESERVED_BYTES_PER_THREAD
+    _lower(resource.RLIMIT_DATA, limits.memory_bytes)
+    _lower(resource.RLIMIT_AS, limits.memory_bytes + reserved)
+    _lower(resource.RLIMIT_CPU, limits.cpu_seconds)
+    _lower(resource.RLIMIT_FSIZE, limits.file_bytes)
+
+
+def _lower(which: int, value: int) -> None:
+    """Set it, both soft and hard, unless it is lower already."""
+    _, hard = resource.getrlimit(which)
+    if hard != resource.RLIM_INFINITY:
+        value = min(value, hard)
+    resource.setrlimit(which, (value, value))

@@ -1,0 +1,104 @@
+"""Jobs for encoder children: what to do, what it may use, and how long it may take.
+
+The limits are no estimates: no honest job comes near them. They end what a hostile recording begins.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from clipengine.clips.facts import SourceFacts
+from clipengine.clips.profiles import Profile
+from clipengine.settings import Encoding, Settings
+
+Message = dict[str, Any]
+
+_MiB = 1 << 20
+# Measured at 3840x2160: at most 2.7 GiB with 4 threads (AV1), 3.5 GiB with 16 (HEVC); each thread holds pictures.
+_MEMORY_BYTES, _MEMORY_BYTES_PER_THREAD = 3072 * _MiB, 192 * _MiB
+_CUT_FLOOR_SECONDS = 300.0
+_FILE_FLOOR_BYTES = 64 * _MiB
+_RAW_BYTES_PER_PIXEL = 3  # of 4:2:0 with 10 bits: what an encoder makes of the worst noise is about as large
+_COMMON_RATE = 60  # frames per second: those of a variable rate come at any
+
+
+@dataclass(frozen=True)
+class Job:
+    """One job of one child. `wall_seconds` is its deadline, `stall_seconds` how long it may show no sign of life.
+
+    `memory_bytes`, `cpu_seconds` (of all its threads) and `file_bytes` are limits that the child's kernel enforces.
+    """
+
+    message: Message
+    wall_seconds: float
+    stall_seconds: float
+    memory_bytes: int
+    file_bytes: int
+    threads: int
+
+    @property
+    def limits(self) -> Message:
+        """What the child is told of its limits."""
+        return {
+            "memory_bytes": self.memory_bytes,
+            "cpu_seconds": round(self.wall_seconds * self.threads) + 1,
+            "file_bytes": self.file_bytes,
+            "threads": self.threads,
+        }
+
+
+def probe_job(encoding: Encoding) -> Job:
+    """The job of a child that finds out what a recording holds."""
+    return Job(
+        {"job": "probe"},
+        wall_seconds=encoding.probe_seconds,
+        stall_seconds=encoding.stall_seconds,
+        memory_bytes=_memory(encoding),
+        file_bytes=0,
+        threads=_threads(encoding),
+    )
+
+
+def cut_job(
+    settings: Settings, facts: SourceFacts, profile: str, *, start: Fraction, end: Fraction, poster: bool
+) -> Job:
+    """The job of a child that cuts `[start, end)` of a recording with these facts."""
+    encoding, chosen = settings.encoding, settings.profiles[profile]
+    length = float(end - start)
+    threads = _threads(encoding)
+    return Job(
+        {
+            "job": "cut",
+            "facts": facts.model_dump(mode="json"),
+            "profile": chosen.model_dump(mode="json"),
+            "start": str(start),
+            "end": str(end),
+            "threads": threads,
+            "poster": poster,
+        },
+        wall_seconds=_CUT_FLOOR_SECONDS + length * encoding.deadline_factor,
+        stall_seconds=encoding.stall_seconds,
+        memory_bytes=_memory(encoding),
+        file_bytes=_most_bytes(facts, chosen, length),
+        threads=threads,
+    )
+
+
+def _threads(encoding: Encoding) -> int:
+    return encoding.threads_per_clip or len(os.sched_getaffinity(0))
+
+
+def _memory(encoding: Encoding) -> int:
+    return encoding.memory_mb * _MiB or _MEMORY_BYTES + _threads(encoding) * _MEMORY_BYTES_PER_THREAD
+
+
+def _most_bytes(facts: SourceFacts, profile: Profile, seconds: float) -> int:
+    """More than any clip of this length can have: its pictures uncompressed, and its sound twice."""
+    size = _FILE_FLOOR_BYTES + 2 * round(profile.audio_bitrate / 8 * seconds) * max(1, len(facts.audio))
+    if facts.video is not None and profile.video != "none":
+        rate = max(2 * facts.video.fps, profile.fps or 0, _COMMON_RATE)
+        size += round(facts.video.width * facts.video.height * _RAW_BYTES_PER_PIXEL * rate * (seconds + 1))
+    return size
