@@ -36,6 +36,7 @@ _KILL_SECONDS = 5.0
 _STDERR_BYTES = 2000
 _START_SECONDS = 60.0
 _TRACE_CHARACTERS = 4000
+_MAX_RANGE_BYTES = 32 << 20
 
 # Called with each message of the child about its progress, and with None several times a second; raise from it to
 # stop the child.
@@ -215,8 +216,11 @@ class EncoderProcess:
         try:
             while (request := self._ranges.receive()) is not None:
                 wanted, _ = request
+                offset, length = int(wanted["offset"]), int(wanted["length"])
+                if length > _MAX_RANGE_BYTES:
+                    return  # no reader of ours asks for so much
                 try:
-                    data = reader.read_at(int(wanted["offset"]), int(wanted["length"]))
+                    data = reader.read_at(offset, length)
                 except ClipEngineError as error:
                     self._ranges.send({"error": error.to_object()})
                     continue
