@@ -161,13 +161,18 @@ def download_recording(call: Call[NoQuery, NoBody]) -> Response:
     return serve_object(call, recording.bucket_path, name=file_name(title, extension))
 
 
-_BYTES = [
-    Answer(200, "The bytes.", media_type="application/octet-stream"),
-    Answer(206, "The range that was asked for.", media_type="application/octet-stream"),
-    Answer(302, "Where the store itself serves the bytes, for a limited time."),
-    Answer(304, "The client has these bytes already."),
-]
-_operation = partial(Operation, "GET", scope="read", answers=_BYTES)
+def _bytes(media_type: str) -> list[Answer]:
+    return [
+        Answer(200, "The bytes.", media_type=media_type),
+        Answer(206, "The range that was asked for.", media_type=media_type),
+        Answer(302, "Where the store itself serves the bytes, for a limited time."),
+        Answer(304, "The client has these bytes already."),
+    ]
+
+
+_FILES = _bytes("video/*, audio/*, image/jpeg, application/octet-stream")
+_POSTERS = _bytes("image/jpeg")
+_operation = partial(Operation, "GET", scope="read")
 _CLIP_ERRORS = (ClipNotFound, ClipNotComplete, ObjectNotFound, RangeNotSatisfiable, StorageUnavailable)
 _PREFIXES = ("/v1/clips/{clip_id}", "/v1/recordings/{recording_id}/clips/{clip_id}")
 
@@ -176,14 +181,23 @@ OPERATIONS = [
         "/v1/recordings/{recording_id}/download",
         handler=download_recording,
         summary="Download a recording",
+        answers=_FILES,
         errors=(RecordingNotFound, ObjectNotFound, RangeNotSatisfiable, StorageUnavailable),
     ),
     *(
-        _operation(f"{prefix}/download", handler=download_clip, summary="Download a clip", errors=_CLIP_ERRORS)
+        _operation(
+            f"{prefix}/download", handler=download_clip, summary="Download a clip", answers=_FILES, errors=_CLIP_ERRORS
+        )
         for prefix in _PREFIXES
     ),
     *(
-        _operation(f"{prefix}/poster", handler=get_poster, summary="Download a clip's poster", errors=_CLIP_ERRORS)
+        _operation(
+            f"{prefix}/poster",
+            handler=get_poster,
+            summary="Download a clip's poster",
+            answers=_POSTERS,
+            errors=_CLIP_ERRORS,
+        )
         for prefix in _PREFIXES
     ),
 ]

@@ -146,7 +146,7 @@ def _answer(answer: Answer) -> dict[str, Any]:
             }
         described["content"] = {answer.media_type or _JSON: {"schema": schema}}
     elif answer.media_type is not None:
-        described["content"] = {answer.media_type: {}}
+        described["content"] = {each: {} for each in answer.media_type.split(", ")}
     return described
 
 

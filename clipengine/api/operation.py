@@ -58,7 +58,10 @@ Handler = Callable[[Call[Any, Any]], Response | Awaitable[Response]]
 
 @dataclass(frozen=True)
 class Answer:
-    """One way in which an operation succeeds: with the JSON of `model`, a page of it, or bytes of `media_type`."""
+    """One way in which an operation succeeds: with the JSON of `model`, a page of it, or bytes of `media_type`.
+
+    Several types stand with commas between them.
+    """
 
     status: int
     description: str
