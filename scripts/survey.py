@@ -19,8 +19,7 @@ import click
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from clipengine.client import ApiError, Client
-from clipengine.client.models import Recording
+from clipengine.client import ApiError, Client, Recording
 from tests.support.server import running_server
 
 _ENGINE_CODES = {"internal", "encoder_failed", "verification_failed", "timeout", "storage_unavailable", "disk_full"}

@@ -22,9 +22,10 @@ from clipengine.api.dispatch import Public
 from clipengine.api.manual import Hit, Page, render, search
 from clipengine.api.reference import reference
 
-# The order of reading. A test holds it against the folder.
+# The order of reading; a page that is not named here comes last.
 ORDER = (
     "start",
+    "page",
     "api",
     "reference",
     "errors",
@@ -90,7 +91,7 @@ def _texts(openapi: Mapping[str, Any]) -> dict[str, str]:
         if each.name[-3:] == ".md"
     }
     written["reference"] = reference(openapi)
-    return {name: written[name] for name in ORDER if name in written}
+    return {name: written[name] for name in [*ORDER, *sorted(written.keys() - {*ORDER})]}
 
 
 def _folder() -> Traversable:

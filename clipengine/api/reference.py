@@ -1,6 +1,6 @@
 """The reference of the API as Markdown, made from the OpenAPI document: curl and Python for every route.
 
-A route that the Python client has a method for is shown with it; any other with `client.request`.
+A route that the Python client has a method for is shown with it; any other with `client.request` or `client.save`.
 """
 
 from __future__ import annotations
@@ -50,6 +50,11 @@ _PYTHON = {
     "get_webhooks_webhook_id_deliveries": "client.webhooks.deliveries(webhook_id).data",
     "post_deliveries_delivery_id_redeliver": "client.webhooks.redeliver(delivery_id)",
 }
+_STREAM = f'''\
+headers = {{"Authorization": f"Bearer {{api_key}}"}}
+with httpx.stream("GET", "{_SHELL_URL}PATH", headers=headers, timeout=None) as events:
+    for line in events.iter_lines():
+        print(line)'''
 
 
 def reference(openapi: Mapping[str, Any]) -> str:
@@ -150,7 +155,7 @@ def _curl(entry: _Entry, body: Schema, kind: str) -> str:
         options.append(f"-X {entry.method}")
     if entry.method == "PUT":
         options.append("-T meeting.mp4")
-    kinds = [each for answer in operation["responses"].values() for each in answer.get("content", {})]
+    kinds = _kinds(operation)
     if "text/event-stream" in kinds:
         options.append("-N")
     elif "302" in operation["responses"]:
@@ -169,16 +174,19 @@ def _python(entry: _Entry, body: Schema) -> str:
     if name in _PYTHON:
         return _PYTHON[name]
     path = f'f"{entry.path}"' if "{" in entry.path else f'"{entry.path}"'
-    arguments = [f'"{entry.method}"', path]
-    if query := _query(entry.operation):
-        arguments.append(f"params={query!r}")
-    if body:
-        arguments.append(f"json={_example(body)!r}")
-    kinds = [each for answer in entry.operation["responses"].values() for each in answer.get("content", {})]
+    kinds = _kinds(entry.operation)
     if "text/event-stream" in kinds:
-        return 'for event in client.events():\n    print(event["event"], event["data"])'
-    call = "fetch" if _bytes(kinds) else "request"
-    return f"client.{call}({', '.join(arguments)})"
+        return _STREAM.replace("PATH", entry.path)
+    query = _query(entry.operation)
+    options = (f", params={query!r}" if query else "") + (f", json={_example(body)!r}" if body else "")
+    if _bytes(kinds):
+        return f'client.save({path}, "file"{options})'
+    return f'client.request("{entry.method}", {path}{options})'
+
+
+def _kinds(operation: Mapping[str, Any]) -> list[str]:
+    """The content types of its answers."""
+    return [each for answer in operation["responses"].values() for each in answer.get("content", {})]
 
 
 def _answers(operation: Mapping[str, Any]) -> Iterator[str]:

@@ -3,27 +3,41 @@
     from clipengine.client import Client
 
     with Client("http://127.0.0.1:8377", api_key) as client:
-        recording = client.recordings.wait(client.recordings.upload("meeting.mp4").recording_id)
-        clip = client.clips.create(recording.recording_id, "key-moment", 5.0, 12.5)
-        clip = client.clips.wait(clip.clip_id)
-        client.clips.download(clip.clip_id, "key-moment.mp4")
+        recording = client.recordings.upload("meeting.mp4").wait()
+        clip = client.clips.create(recording.recording_id, "key-moment", 5.0, 12.5).wait()
+        clip.raise_for_error().download("key-moment.mp4")
 
-Every method raises `ApiError` where the server refuses and `ServerUnreachable` where it does not answer.
-What a webhook receiver needs is `clipengine.client.webhooks.verify(body, headers, secret)`.
+`AsyncClient` does the same, awaited. Every method raises `ApiError` where the server refuses and `ServerUnreachable`
+where it does not answer. What a webhook receiver needs is `clipengine.client.webhooks.verify(body, headers, secret)`.
 """
 
-from clipengine.client.client import Client
-from clipengine.client.errors import ApiError, ClientError, ServerUnreachable, SignatureInvalid, WaitTimeout
-from clipengine.client.models import Clip, ClipError, ClipResult, Delivery, Page, Recording, Webhook
+from clipengine.client.client import AsyncClient, Client
+from clipengine.client.clips import AsyncClip, Clip
+from clipengine.client.errors import (
+    ApiError,
+    ClientError,
+    JobFailed,
+    NotClipengine,
+    ServerUnreachable,
+    SignatureInvalid,
+    WaitTimeout,
+)
+from clipengine.client.models import ClipError, ClipResult, Delivery, Page, Webhook
+from clipengine.client.recordings import AsyncRecording, Recording
 
 __all__ = [
     "ApiError",
+    "AsyncClient",
+    "AsyncClip",
+    "AsyncRecording",
     "Client",
     "ClientError",
     "Clip",
     "ClipError",
     "ClipResult",
     "Delivery",
+    "JobFailed",
+    "NotClipengine",
     "Page",
     "Recording",
     "ServerUnreachable",

@@ -1,13 +1,19 @@
-"""`Client`: the resources of the API as attributes, over one connection pool."""
+"""`Client` and `AsyncClient`: the resources of the API as attributes, over one connection pool."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
 from types import TracebackType
+from typing import Any
 
-from clipengine.client.clips import Clips
-from clipengine.client.recordings import Recordings
-from clipengine.client.transport import Transport
-from clipengine.client.webhooks import Webhooks
+from clipengine.client.clips import AsyncClips, Clips
+from clipengine.client.exchange import Api, Request
+from clipengine.client.files import Progress, save
+from clipengine.client.models import Object
+from clipengine.client.recordings import AsyncRecordings, Recordings
+from clipengine.client.transport import AsyncTransport, Transport
+from clipengine.client.webhooks import AsyncWebhooks, Webhooks
 
 DEFAULT_URL = "http://127.0.0.1:8377"
 
@@ -15,14 +21,34 @@ DEFAULT_URL = "http://127.0.0.1:8377"
 class Client:
     """Speaks to one engine. Use it as a context manager or `close` it; it may be shared by threads.
 
-    `timeout` is in seconds and holds for each step of a request (connect, send, receive).
+    `timeout` is in seconds and holds for each step of a request (connect, send, receive). What may be sent again is
+    sent again up to `retries` times.
     """
 
-    def __init__(self, url: str = DEFAULT_URL, api_key: str = "", *, timeout: float = 30) -> None:
+    def __init__(self, url: str = DEFAULT_URL, api_key: str = "", *, timeout: float = 30, retries: int = 2) -> None:
         self._transport = Transport(url, api_key, timeout=timeout)
-        self.recordings = Recordings(self._transport)
-        self.clips = Clips(self._transport)
-        self.webhooks = Webhooks(self._transport)
+        self._api = Api(retries=retries)
+        self.recordings = Recordings(self._transport, self._api)
+        self.clips = Clips(self._transport, self._api)
+        self.webhooks = Webhooks(self._transport, self._api)
+
+    def request(
+        self, method: str, path: str, *, params: Mapping[str, Any] | None = None, json: object = None
+    ) -> Object:
+        """Any route of the API that has no method here: the object that it answers. Sent again only where it is GET."""
+        request = Request(method, path, params=params or {}, json=json, again=method == "GET")
+        return self._transport.run(self._api.call(request))
+
+    def save(
+        self,
+        path: str,
+        target: str | Path,
+        *,
+        params: Mapping[str, Any] | None = None,
+        on_progress: Progress | None = None,
+    ) -> int:
+        """The bytes of any route, written to `target`, whole or not at all; how many those are."""
+        return self._transport.run(save(path, target, on_progress, params))
 
     def close(self) -> None:
         self._transport.close()
@@ -34,3 +60,43 @@ class Client:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+
+
+class AsyncClient:
+    """The same, awaited. Use it as an async context manager or `close` it; it belongs to one event loop."""
+
+    def __init__(self, url: str = DEFAULT_URL, api_key: str = "", *, timeout: float = 30, retries: int = 2) -> None:
+        self._transport = AsyncTransport(url, api_key, timeout=timeout)
+        self._api = Api(retries=retries)
+        self.recordings = AsyncRecordings(self._transport, self._api)
+        self.clips = AsyncClips(self._transport, self._api)
+        self.webhooks = AsyncWebhooks(self._transport, self._api)
+
+    async def request(
+        self, method: str, path: str, *, params: Mapping[str, Any] | None = None, json: object = None
+    ) -> Object:
+        """Any route of the API that has no method here: the object that it answers. Sent again only where it is GET."""
+        request = Request(method, path, params=params or {}, json=json, again=method == "GET")
+        return await self._transport.run(self._api.call(request))
+
+    async def save(
+        self,
+        path: str,
+        target: str | Path,
+        *,
+        params: Mapping[str, Any] | None = None,
+        on_progress: Progress | None = None,
+    ) -> int:
+        """The bytes of any route, written to `target`, whole or not at all; how many those are."""
+        return await self._transport.run(save(path, target, on_progress, params))
+
+    async def close(self) -> None:
+        await self._transport.close()
+
+    async def __aenter__(self) -> AsyncClient:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-import time
-import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Generic, TypeVar
 
-from clipengine.client.errors import ClientError, WaitTimeout
-from clipengine.client.models import Clip, Page
-from clipengine.client.pages import follow
-from clipengine.client.transport import Transport, at
+from clipengine.client.errors import ClientError
+from clipengine.client.exchange import Api, Steps, at
+from clipengine.client.files import Progress, save
+from clipengine.client.methods import AsyncResource, Resource, aiterating, awaiting, blocking, iterating
+from clipengine.client.models import ClipData, Object, Page
+from clipengine.client.transport import AsyncTransport, Transport
+from clipengine.client.waiting import until_ended
 
-_LONGEST_WAIT = 25  # seconds of one `?wait=`, below what proxies usually allow
+C = TypeVar("C", bound=ClipData)
 
 
-class Clips:
-    def __init__(self, transport: Transport) -> None:
-        self._transport = transport
+class ClipCalls(Generic[C]):
+    """Every call about clips; `make` is how the client makes its own kind of clip of an object."""
+
+    def __init__(self, api: Api, make: Callable[[Object], C]) -> None:
+        self._api = api
+        self._make = make
 
     def create(
         self,
@@ -33,10 +38,10 @@ class Clips:
         webhook_url: str | None = None,
         poster: bool | None = None,
         idempotency_key: str | None = None,
-    ) -> Clip:
+    ) -> Steps[C]:
         """Ask for the clip `[start_seconds, end_seconds)`. It is accepted for good when this returns."""
-        body: dict[str, object] = {"label": label, "start_seconds": start_seconds, "end_seconds": end_seconds}
-        optional = {
+        body: Object = {"label": label, "start_seconds": start_seconds, "end_seconds": end_seconds}
+        optional: Object = {
             "profile": profile,
             "metadata": dict(metadata) if metadata else None,
             "priority": priority,
@@ -44,12 +49,11 @@ class Clips:
             "poster": poster,
         }
         body |= {key: value for key, value in optional.items() if value is not None}
-        return Clip.from_object(
-            self._transport.create(at("recordings", recording_id, "clips"), body, idempotency_key=idempotency_key)
-        )
+        path = at("recordings", recording_id, "clips")
+        return self._make((yield from self._api.create(path, body, idempotency_key=idempotency_key)))
 
-    def get(self, clip_id: str) -> Clip:
-        return Clip.from_object(self._transport.get(at("clips", clip_id)))
+    def get(self, clip_id: str) -> Steps[C]:
+        return self._make((yield from self._api.get(at("clips", clip_id))))
 
     def list(
         self,
@@ -61,7 +65,7 @@ class Clips:
         created_before: str | None = None,
         limit: int | None = None,
         cursor: str | None = None,
-    ) -> Page[Clip]:
+    ) -> Steps[Page[C]]:
         """One page, newest first: of one recording, or of all."""
         params = {
             "status": status,
@@ -72,62 +76,105 @@ class Clips:
             "cursor": cursor,
         }
         path = at("recordings", recording_id, "clips") if recording_id else "/v1/clips"
-        answer = self._transport.get(path, params)
-        return Page([Clip.from_object(each) for each in answer["data"]], answer.get("next_cursor"))
-
-    def each(self, **filters: Any) -> Iterator[Clip]:
-        """All that the filters of `list` let through, newest first, page after page."""
-        return follow(lambda cursor: self.list(cursor=cursor, **filters))
+        return Page.of((yield from self._api.get(path, params)), self._make)
 
     def wait(
-        self,
-        clip_id: str,
-        *,
-        timeout: float | None = None,
-        on_progress: Callable[[Clip], None] | None = None,
-    ) -> Clip:
+        self, clip_id: str, *, timeout: float | None = None, on_progress: Callable[[C], None] | None = None
+    ) -> Steps[C]:
         """The clip when it is `complete` or `failed`. Raises WaitTimeout after `timeout` seconds.
 
         With `on_progress` the clip is fetched twice a second and handed to it.
         """
-        deadline = None if timeout is None else time.monotonic() + timeout
-        while True:
-            left = _LONGEST_WAIT if deadline is None else min(_LONGEST_WAIT, max(0.0, deadline - time.monotonic()))
-            seconds = min(left, 0.5) if on_progress else left
-            answer = self._transport.get(
-                at("clips", clip_id), {"wait": f"{seconds:.3f}"}, timeout=seconds + self._transport.timeout
-            )
-            clip = Clip.from_object(answer)
-            if on_progress:
-                on_progress(clip)
-            if clip.ended:
-                return clip
-            if deadline is not None and time.monotonic() >= deadline:
-                raise WaitTimeout(f"{clip_id} had not ended after {timeout:g} s")
+        return until_ended(self._api, at("clips", clip_id), self._make, timeout=timeout, on_progress=on_progress)
 
-    def cancel(self, clip_id: str) -> Clip:
-        return Clip.from_object(self._transport.call("POST", at("clips", clip_id, "cancel")))
+    def cancel(self, clip_id: str) -> Steps[C]:
+        return self._make((yield from self._api.send("POST", at("clips", clip_id, "cancel"))))
 
-    def retry(self, clip_id: str) -> Clip:
-        return Clip.from_object(self._transport.call("POST", at("clips", clip_id, "retry")))
+    def retry(self, clip_id: str) -> Steps[C]:
+        return self._make((yield from self._api.send("POST", at("clips", clip_id, "retry"))))
 
-    def delete(self, clip_id: str) -> None:
+    def delete(self, clip_id: str) -> Steps[None]:
         """Delete the clip and its object."""
-        self._transport.call("DELETE", at("clips", clip_id))
+        yield from self._api.send("DELETE", at("clips", clip_id))
 
-    def download(self, clip_id: str, path: str | Path) -> int:
+    def download(self, clip_id: str, path: str | Path, *, on_progress: Progress | None = None) -> Steps[int]:
         """Write the clip to `path`, whole or not at all; how many bytes it has."""
-        path = Path(path)
-        with self._transport.stream(at("clips", clip_id, "download")) as response:
-            part = path.with_name(f".{path.name[:60]}.{uuid.uuid4().hex}.part")
-            try:
-                with part.open("xb") as file:
-                    for piece in response.iter_raw():
-                        file.write(piece)
-                    size = file.tell()
-                if size != int(response.headers.get("Content-Length", size)):
-                    raise ClientError(f"the download of {clip_id} ended early")
-                part.replace(path)
-            finally:
-                part.unlink(missing_ok=True)
-        return size
+        return save(at("clips", clip_id, "download"), path, on_progress)
+
+    def poster(self, clip_id: str, path: str | Path) -> Steps[int]:
+        """Write the picture of the clip's first frame, a JPEG, to `path`."""
+        return save(at("clips", clip_id, "poster"), path, None)
+
+
+@dataclass(frozen=True)
+class Clip(ClipData):
+    """A clip of a Client: it can be waited for and fetched."""
+
+    _clips: Clips | None = field(default=None, repr=False, compare=False)
+
+    def wait(self, *, timeout: float | None = None, on_progress: Callable[[Clip], None] | None = None) -> Clip:
+        """This clip when it is `complete` or `failed`; `raise_for_error` tells them apart."""
+        return self._owner().wait(self.clip_id, timeout=timeout, on_progress=on_progress)
+
+    def download(self, path: str | Path, *, on_progress: Progress | None = None) -> int:
+        """Write the clip to `path`, whole or not at all; how many bytes it has."""
+        return self._owner().download(self.clip_id, path, on_progress=on_progress)
+
+    def _owner(self) -> Clips:
+        if self._clips is None:
+            raise ClientError("this clip did not come from a Client: fetch it with clips.get")
+        return self._clips
+
+
+class Clips(Resource[ClipCalls[Clip]]):
+    def __init__(self, transport: Transport, api: Api) -> None:
+        super().__init__(transport, ClipCalls(api, lambda obj: Clip.from_object(obj, _clips=self)))
+
+    create = blocking(ClipCalls[Clip].create)
+    get = blocking(ClipCalls[Clip].get)
+    list = blocking(ClipCalls[Clip].list)
+    each = iterating(ClipCalls[Clip].list)
+    wait = blocking(ClipCalls[Clip].wait)
+    cancel = blocking(ClipCalls[Clip].cancel)
+    retry = blocking(ClipCalls[Clip].retry)
+    delete = blocking(ClipCalls[Clip].delete)
+    download = blocking(ClipCalls[Clip].download)
+    poster = blocking(ClipCalls[Clip].poster)
+
+
+@dataclass(frozen=True)
+class AsyncClip(ClipData):
+    """A clip of an AsyncClient."""
+
+    _clips: AsyncClips | None = field(default=None, repr=False, compare=False)
+
+    async def wait(
+        self, *, timeout: float | None = None, on_progress: Callable[[AsyncClip], None] | None = None
+    ) -> AsyncClip:
+        """This clip when it is `complete` or `failed`; `raise_for_error` tells them apart."""
+        return await self._owner().wait(self.clip_id, timeout=timeout, on_progress=on_progress)
+
+    async def download(self, path: str | Path, *, on_progress: Progress | None = None) -> int:
+        """Write the clip to `path`, whole or not at all; how many bytes it has."""
+        return await self._owner().download(self.clip_id, path, on_progress=on_progress)
+
+    def _owner(self) -> AsyncClips:
+        if self._clips is None:
+            raise ClientError("this clip did not come from an AsyncClient: fetch it with clips.get")
+        return self._clips
+
+
+class AsyncClips(AsyncResource[ClipCalls[AsyncClip]]):
+    def __init__(self, transport: AsyncTransport, api: Api) -> None:
+        super().__init__(transport, ClipCalls(api, lambda obj: AsyncClip.from_object(obj, _clips=self)))
+
+    create = awaiting(ClipCalls[AsyncClip].create)
+    get = awaiting(ClipCalls[AsyncClip].get)
+    list = awaiting(ClipCalls[AsyncClip].list)
+    each = aiterating(ClipCalls[AsyncClip].list)
+    wait = awaiting(ClipCalls[AsyncClip].wait)
+    cancel = awaiting(ClipCalls[AsyncClip].cancel)
+    retry = awaiting(ClipCalls[AsyncClip].retry)
+    delete = awaiting(ClipCalls[AsyncClip].delete)
+    download = awaiting(ClipCalls[AsyncClip].download)
+    poster = awaiting(ClipCalls[AsyncClip].poster)

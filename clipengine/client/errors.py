@@ -2,7 +2,9 @@
 
 ClientError
 ├── ApiError            the server answered with an error: `status`, `code`, `detail`, `hint`, `errors`
-├── ServerUnreachable   no answer: refused, unknown host, timed out, or not this engine
+├── ServerUnreachable   no answer: refused, unknown host, timed out
+├── NotClipengine       an answer, but not of this engine
+├── JobFailed           a clip or a recording has failed: `code`, `message`, `hint`, `retryable`
 ├── WaitTimeout         it had not ended when the time to wait was over
 └── SignatureInvalid    a webhook is not signed with this secret, or is too old
 """
@@ -37,10 +39,27 @@ class ApiError(ClientError):
 class ServerUnreachable(ClientError):
     code = "server_unreachable"
 
-    def __init__(self, url: str, cause: str) -> None:
+    def __init__(self, url: str, cause: str, *, passing: bool = False) -> None:
         super().__init__(f"no answer from {url}: {cause}")
         self.url = url
+        self.passing = passing  # whether the next try may find it well
         self.hint = "Start it with `clipengine serve`, or set CLIPENGINE_URL to where it runs."
+
+
+class NotClipengine(ClientError):
+    code = "server_unreachable"
+    hint = "Set CLIPENGINE_URL to where `clipengine serve` runs."
+
+
+class JobFailed(ClientError):
+    """Raised by `raise_for_error` of a clip or a recording."""
+
+    def __init__(self, code: str, message: str, hint: str = "", *, retryable: bool = False) -> None:
+        super().__init__(f"{message} ({code})")
+        self.code = code
+        self.message = message
+        self.hint = hint
+        self.retryable = retryable
 
 
 class WaitTimeout(ClientError):

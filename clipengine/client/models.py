@@ -5,8 +5,11 @@ Times are RFC 3339 strings in UTC, as the API writes them; seconds are floats on
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Self, TypeVar
+
+from clipengine.client.errors import JobFailed
 
 Object = dict[str, Any]
 T = TypeVar("T")
@@ -14,8 +17,34 @@ T = TypeVar("T")
 
 def _known(cls: type, obj: Object) -> Object:
     """The keys of `obj` that `cls` has a field for."""
-    names = {each.name for each in fields(cls)} - {"raw"}
+    names = {each.name for each in fields(cls) if not each.name.startswith("_")} - {"raw"}
     return {key: value for key, value in obj.items() if key in names}
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What clips and recordings share: a `status` that ends, and an `error` where it ended badly."""
+
+    def raise_for_error(self) -> Self:
+        """This, unless it has failed. Raises JobFailed with the error's code and hint."""
+        error: ClipError | None = getattr(self, "error", None)
+        if error is not None:
+            raise JobFailed(error.code, error.message, error.hint, retryable=error.retryable)
+        return self
+
+    @property
+    def ended(self) -> bool:
+        return getattr(self, "status", "") != "processing"
+
+    @classmethod
+    def from_object(cls, obj: Object, **bound: Any) -> Self:
+        known = _known(cls, obj)
+        known["error"] = ClipError.from_object(obj["error"]) if obj.get("error") else None
+        if "result" in known:
+            known["result"] = ClipResult.from_object(obj["result"]) if obj.get("result") else None
+        make: Any = cls  # `raw` is a field of every kind
+        found: Self = make(**known, raw=obj, **bound)
+        return found
 
 
 @dataclass(frozen=True)
@@ -57,7 +86,7 @@ class ClipResult:
 
 
 @dataclass(frozen=True)
-class Clip:
+class ClipData(_Job):
     """`status` is `processing`, `complete` or `failed`; `error` is set when failed, `result` when complete."""
 
     clip_id: str
@@ -79,20 +108,9 @@ class Clip:
     result: ClipResult | None = None
     raw: Object = field(default_factory=dict, repr=False, compare=False)
 
-    @property
-    def ended(self) -> bool:
-        return self.status != "processing"
-
-    @classmethod
-    def from_object(cls, obj: Object) -> Clip:
-        known = _known(cls, obj)
-        known["error"] = ClipError.from_object(obj["error"]) if obj.get("error") else None
-        known["result"] = ClipResult.from_object(obj["result"]) if obj.get("result") else None
-        return cls(**known, raw=obj)
-
 
 @dataclass(frozen=True)
-class Recording:
+class RecordingData(_Job):
     """`status` is `processing` until its packets were read, then `complete` or `failed`; `media` is the API's own."""
 
     recording_id: str
@@ -108,16 +126,6 @@ class Recording:
     error: ClipError | None = None
     media: Object | None = None
     raw: Object = field(default_factory=dict, repr=False, compare=False)
-
-    @property
-    def ended(self) -> bool:
-        return self.status != "processing"
-
-    @classmethod
-    def from_object(cls, obj: Object) -> Recording:
-        known = _known(cls, obj)
-        known["error"] = ClipError.from_object(obj["error"]) if obj.get("error") else None
-        return cls(**known, raw=obj)
 
 
 @dataclass(frozen=True)
@@ -163,3 +171,7 @@ class Page(Generic[T]):
 
     data: list[T]
     next_cursor: str | None = None
+
+    @classmethod
+    def of(cls, answer: Object, make: Callable[[Object], T]) -> Page[T]:
+        return Page([make(each) for each in answer["data"]], answer.get("next_cursor"))

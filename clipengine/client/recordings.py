@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Generic, TypeVar
 
-from clipengine.client.errors import WaitTimeout
-from clipengine.client.models import Page, Recording
-from clipengine.client.pages import follow
-from clipengine.client.transport import Transport, at
+from clipengine.client.errors import ClientError
+from clipengine.client.exchange import Api, Steps, at
+from clipengine.client.files import Progress, pieces, save
+from clipengine.client.methods import AsyncResource, Resource, aiterating, awaiting, blocking, iterating
+from clipengine.client.models import Object, Page, RecordingData
+from clipengine.client.transport import AsyncTransport, Transport
+from clipengine.client.waiting import until_ended
 
-_PIECE = 1 << 20
-_POLL_SECONDS = 0.25
+R = TypeVar("R", bound=RecordingData)
 
 
-class Recordings:
-    def __init__(self, transport: Transport) -> None:
-        self._transport = transport
+class RecordingCalls(Generic[R]):
+    """Every call about recordings; `make` is how the client makes its own kind of recording of an object."""
+
+    def __init__(self, api: Api, make: Callable[[Object], R]) -> None:
+        self._api = api
+        self._make = make
 
     def add(
         self,
@@ -27,27 +32,30 @@ class Recordings:
         name: str | None = None,
         metadata: Mapping[str, str] | None = None,
         idempotency_key: str | None = None,
-    ) -> Recording:
+    ) -> Steps[R]:
         """Register an object that is already in the store. The same object, unchanged, is the same recording."""
-        body: dict[str, object] = {"bucket_path": bucket_path}
+        body: Object = {"bucket_path": bucket_path}
         if name is not None:
             body["name"] = name
         if metadata:
             body["metadata"] = dict(metadata)
-        return Recording.from_object(self._transport.create("/v1/recordings", body, idempotency_key=idempotency_key))
+        return self._make((yield from self._api.create("/v1/recordings", body, idempotency_key=idempotency_key)))
 
-    def upload(self, path: str | Path, *, name: str | None = None) -> Recording:
+    def upload(self, path: str | Path, *, name: str | None = None, on_progress: Progress | None = None) -> Steps[R]:
         """Stream a file into the store and register it. `name` is the file's own unless given."""
         path = Path(path)
-        options = {
-            "content": _pieces(path),
-            "params": {"name": name or path.name},
-            "headers": {"Content-Type": "application/octet-stream", "Content-Length": str(path.stat().st_size)},
-        }
-        return Recording.from_object(self._transport.call("PUT", "/v1/recordings/upload", **options))
+        headers = {"Content-Type": "application/octet-stream", "Content-Length": str(path.stat().st_size)}
+        answer = yield from self._api.send(
+            "PUT",
+            "/v1/recordings/upload",
+            params={"name": name or path.name},
+            headers=headers,
+            content=pieces(path, on_progress),
+        )
+        return self._make(answer)
 
-    def get(self, recording_id: str) -> Recording:
-        return Recording.from_object(self._transport.get(at("recordings", recording_id)))
+    def get(self, recording_id: str) -> Steps[R]:
+        return self._make((yield from self._api.get(at("recordings", recording_id))))
 
     def list(
         self,
@@ -58,7 +66,7 @@ class Recordings:
         created_before: str | None = None,
         limit: int | None = None,
         cursor: str | None = None,
-    ) -> Page[Recording]:
+    ) -> Steps[Page[R]]:
         """One page, newest first."""
         params = {
             "status": status,
@@ -68,29 +76,71 @@ class Recordings:
             "limit": limit,
             "cursor": cursor,
         }
-        answer = self._transport.get("/v1/recordings", params)
-        return Page([Recording.from_object(each) for each in answer["data"]], answer.get("next_cursor"))
+        return Page.of((yield from self._api.get("/v1/recordings", params)), self._make)
 
-    def each(self, **filters: Any) -> Iterator[Recording]:
-        """All that the filters of `list` let through, newest first, page after page."""
-        return follow(lambda cursor: self.list(cursor=cursor, **filters))
-
-    def wait(self, recording_id: str, *, timeout: float | None = None) -> Recording:
+    def wait(self, recording_id: str, *, timeout: float | None = None) -> Steps[R]:
         """The recording when it is `complete` or `failed`. Raises WaitTimeout after `timeout` seconds."""
-        deadline = None if timeout is None else time.monotonic() + timeout
-        while not (recording := self.get(recording_id)).ended:
-            if deadline is not None and time.monotonic() >= deadline:
-                raise WaitTimeout(f"{recording_id} was still being read after {timeout:g} s")
-            time.sleep(_POLL_SECONDS)
-        return recording
+        return until_ended(self._api, at("recordings", recording_id), self._make, timeout=timeout, on_progress=None)
 
-    def delete(self, recording_id: str, *, object: bool = False) -> None:
+    def download(self, recording_id: str, path: str | Path, *, on_progress: Progress | None = None) -> Steps[int]:
+        """Write the recording to `path`, whole or not at all; how many bytes it has."""
+        return save(at("recordings", recording_id, "download"), path, on_progress)
+
+    def delete(self, recording_id: str, *, object: bool = False) -> Steps[None]:
         """Forget the recording; with `object`, delete its object from the store too."""
         params = {"object": "true"} if object else {}
-        self._transport.call("DELETE", at("recordings", recording_id), params=params)
+        yield from self._api.send("DELETE", at("recordings", recording_id), params=params)
 
 
-def _pieces(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as file:
-        while piece := file.read(_PIECE):
-            yield piece
+@dataclass(frozen=True)
+class Recording(RecordingData):
+    """A recording of a Client: it can be waited for."""
+
+    _recordings: Recordings | None = field(default=None, repr=False, compare=False)
+
+    def wait(self, *, timeout: float | None = None) -> Recording:
+        """This recording when it is `complete` or `failed`; `raise_for_error` tells them apart."""
+        if self._recordings is None:
+            raise ClientError("this recording did not come from a Client: fetch it with recordings.get")
+        return self._recordings.wait(self.recording_id, timeout=timeout)
+
+
+class Recordings(Resource[RecordingCalls[Recording]]):
+    def __init__(self, transport: Transport, api: Api) -> None:
+        super().__init__(transport, RecordingCalls(api, lambda obj: Recording.from_object(obj, _recordings=self)))
+
+    add = blocking(RecordingCalls[Recording].add)
+    upload = blocking(RecordingCalls[Recording].upload)
+    get = blocking(RecordingCalls[Recording].get)
+    list = blocking(RecordingCalls[Recording].list)
+    each = iterating(RecordingCalls[Recording].list)
+    wait = blocking(RecordingCalls[Recording].wait)
+    download = blocking(RecordingCalls[Recording].download)
+    delete = blocking(RecordingCalls[Recording].delete)
+
+
+@dataclass(frozen=True)
+class AsyncRecording(RecordingData):
+    """A recording of an AsyncClient."""
+
+    _recordings: AsyncRecordings | None = field(default=None, repr=False, compare=False)
+
+    async def wait(self, *, timeout: float | None = None) -> AsyncRecording:
+        """This recording when it is `complete` or `failed`; `raise_for_error` tells them apart."""
+        if self._recordings is None:
+            raise ClientError("this recording did not come from an AsyncClient: fetch it with recordings.get")
+        return await self._recordings.wait(self.recording_id, timeout=timeout)
+
+
+class AsyncRecordings(AsyncResource[RecordingCalls[AsyncRecording]]):
+    def __init__(self, transport: AsyncTransport, api: Api) -> None:
+        super().__init__(transport, RecordingCalls(api, lambda obj: AsyncRecording.from_object(obj, _recordings=self)))
+
+    add = awaiting(RecordingCalls[AsyncRecording].add)
+    upload = awaiting(RecordingCalls[AsyncRecording].upload)
+    get = awaiting(RecordingCalls[AsyncRecording].get)
+    list = awaiting(RecordingCalls[AsyncRecording].list)
+    each = aiterating(RecordingCalls[AsyncRecording].list)
+    wait = awaiting(RecordingCalls[AsyncRecording].wait)
+    download = awaiting(RecordingCalls[AsyncRecording].download)
+    delete = awaiting(RecordingCalls[AsyncRecording].delete)

@@ -1,124 +1,170 @@
-"""One request to the server: key, deadline, retries, and errors as values of `clipengine.client.errors`.
+"""The two ways to drive a call of `exchange`: blocking over httpx.Client, awaiting over httpx.AsyncClient.
 
-A request that creates carries an Idempotency-Key, so that it can be sent again when the connection broke and no one
-knows whether it arrived. Only GET and such requests are sent again; nothing else is, and no answer ever is.
+All that either knows is how to send one request and how to pause; what to send and what it means is the call's.
 """
 
 from __future__ import annotations
 
+import functools
 import re
 import time
-import uuid
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from typing import Any
-from urllib.parse import quote
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any, TypeVar
 
+import anyio
+import anyio.to_thread
 import httpx
 
-from clipengine.client.errors import ApiError, ServerUnreachable
-from clipengine.client.models import Object
+from clipengine.client.errors import ServerUnreachable
+from clipengine.client.exchange import Pause, Reply, Request, Steps
 
-_RETRY_PAUSES = (0.2, 0.6)  # seconds before the second and the third try
+T = TypeVar("T")
+
 # A proxy of the environment is for other machines: it could not reach this one's loopback.
-_DIRECT = {"all://127.0.0.1": None, "all://localhost": None, "all://[::1]": None}
+_LOOPBACK = ("all://127.0.0.1", "all://localhost", "all://[::1]")
 
 
-class Transport:
-    """Not for users: `Client` hands it to its parts."""
+class _Transport:
+    """What both have: the address, the key and how a request looks to httpx."""
 
     def __init__(self, url: str, api_key: str, *, timeout: float) -> None:
         self.url = url.rstrip("/")
         self.timeout = timeout
+        self._key = api_key
+
+    def _options(self) -> dict[str, Any]:
         headers = {"Accept": "application/json", "User-Agent": "clipengine-client/1"}
-        if api_key:
-            headers["Authorization"] = f"Bearer {api_key}"
+        if self._key:
+            headers["Authorization"] = f"Bearer {self._key}"
+        mounts = dict.fromkeys(_LOOPBACK)
+        return {"base_url": self.url, "headers": headers, "timeout": self.timeout, "mounts": mounts}
+
+    def _wire(self, request: Request) -> dict[str, Any]:
+        headers = dict(request.headers)
+        if request.sink:
+            # As it is stored: a body that was compressed on the way would not have the length that it says.
+            headers["Accept-Encoding"] = "identity"
+        return {
+            "method": request.method,
+            "url": request.path,
+            "params": dict(request.params),
+            "headers": headers,
+            "json": request.json,
+            "timeout": self.timeout + request.longer,
+        }
+
+    def _unreachable(self, error: Exception, request: Request) -> ServerUnreachable:
+        cause = re.sub(r"^\[Errno -?\d+\] ", "", str(error)) or type(error).__name__
+        passing = isinstance(error, httpx.TransportError) and not isinstance(error, httpx.UnsupportedProtocol)
+        return ServerUnreachable(self.url, cause, passing=passing and request.sink is None)
+
+
+def _reply(response: httpx.Response, body: bytes) -> Reply:
+    return Reply(response.status_code, response.reason_phrase, response.headers, body)
+
+
+def _length(response: httpx.Response) -> int | None:
+    text = response.headers.get("content-length", "")
+    return int(text) if text.isascii() and text.isdigit() else None
+
+
+class Transport(_Transport):
+    """Blocking. Threads may share it."""
+
+    def __init__(self, url: str, api_key: str, *, timeout: float) -> None:
+        super().__init__(url, api_key, timeout=timeout)
         try:
-            self._http = httpx.Client(base_url=self.url, headers=headers, timeout=timeout, mounts=_DIRECT)
+            self._http = httpx.Client(**self._options())
         except (httpx.InvalidURL, ValueError, TypeError) as error:
             raise ServerUnreachable(self.url, str(error)) from None
 
     def close(self) -> None:
         self._http.close()
 
-    def get(self, path: str, params: Mapping[str, Any] | None = None, *, timeout: float | None = None) -> Object:
-        return self._json(self._send("GET", path, params=_given(params), timeout=timeout or self.timeout))
-
-    def create(self, path: str, body: Object | None = None, *, idempotency_key: str | None = None) -> Object:
-        """POST what makes something, with an Idempotency-Key: the caller's, or a new one."""
-        headers = {"Idempotency-Key": idempotency_key or str(uuid.uuid4())}
-        return self._json(self._send("POST", path, json=body, headers=headers))
-
-    def call(self, method: str, path: str, **options: Any) -> Object:
-        """Any other request, sent once."""
-        return self._json(self._send(method, path, **options))
-
-    @contextmanager
-    def stream(self, path: str) -> Iterator[httpx.Response]:
-        """GET a body in pieces; a redirect to the store's own link is followed, without the key."""
+    def run(self, steps: Steps[T]) -> T:
+        """The value of the call."""
         try:
-            # As it is stored: a body that was compressed on the way would not have the length that it says.
-            headers = {"Accept-Encoding": "identity"}
-            with self._http.stream("GET", path, headers=headers, follow_redirects=True) as response:
-                if response.is_error:
-                    response.read()
-                    raise _api_error(response)
-                yield response
-        except httpx.HTTPError as error:
-            raise ServerUnreachable(self.url, _cause(error)) from error
+            advance: Callable[[], Request | Pause] = functools.partial(next, steps)
+            while True:
+                step = advance()
+                try:
+                    advance = functools.partial(steps.send, self._take(step))
+                except ServerUnreachable as error:
+                    advance = functools.partial(steps.throw, error)
+        except StopIteration as end:
+            value: T = end.value
+            return value
+        finally:
+            steps.close()
 
-    def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
-        again = method == "GET" or "Idempotency-Key" in (options.get("headers") or {})
-        pauses = iter(_RETRY_PAUSES if again else ())
-        while True:
+    def _take(self, step: Request | Pause) -> Reply:
+        if isinstance(step, Pause):
+            time.sleep(step.seconds)
+            return Reply()
+        try:
+            wire = self._http.build_request(**self._wire(step), content=step.content)
+            response = self._http.send(wire, stream=True, follow_redirects=step.sink is not None)
             try:
-                response = self._http.request(method, path, **options)
-            except (httpx.HTTPError, httpx.InvalidURL) as error:
-                pause = next(pauses, None) if isinstance(error, httpx.TransportError) else None
-                if pause is None or isinstance(error, httpx.UnsupportedProtocol):
-                    raise ServerUnreachable(self.url, _cause(error)) from error
-                time.sleep(pause)
-                continue
-            if not response.is_success:
-                raise _api_error(response)
-            return response
+                if step.sink is None or response.is_error:
+                    return _reply(response, response.read())
+                for piece in response.iter_raw():
+                    step.sink(piece, _length(response))
+                return _reply(response, b"")
+            finally:
+                response.close()
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise self._unreachable(error, step) from error
 
-    def _json(self, response: httpx.Response) -> Object:
-        if not response.content:
-            return {}
+
+class AsyncTransport(_Transport):
+    """Awaiting. Files are read and written in a thread."""
+
+    def __init__(self, url: str, api_key: str, *, timeout: float) -> None:
+        super().__init__(url, api_key, timeout=timeout)
         try:
-            answer = response.json()
-        except ValueError:
-            answer = None
-        if not isinstance(answer, dict):
-            raise ServerUnreachable(self.url, "what answers there is not clipengine")
-        return answer
+            self._http = httpx.AsyncClient(**self._options())
+        except (httpx.InvalidURL, ValueError, TypeError) as error:
+            raise ServerUnreachable(self.url, str(error)) from None
+
+    async def close(self) -> None:
+        await self._http.aclose()
+
+    async def run(self, steps: Steps[T]) -> T:
+        """The value of the call."""
+        try:
+            advance: Callable[[], Request | Pause] = functools.partial(next, steps)
+            while True:
+                step = advance()
+                try:
+                    advance = functools.partial(steps.send, await self._take(step))
+                except ServerUnreachable as error:
+                    advance = functools.partial(steps.throw, error)
+        except StopIteration as end:
+            value: T = end.value
+            return value
+        finally:
+            steps.close()
+
+    async def _take(self, step: Request | Pause) -> Reply:
+        if isinstance(step, Pause):
+            await anyio.sleep(step.seconds)
+            return Reply()
+        try:
+            content = None if step.content is None else _in_thread(step.content)
+            wire = self._http.build_request(**self._wire(step), content=content)
+            response = await self._http.send(wire, stream=True, follow_redirects=step.sink is not None)
+            try:
+                if step.sink is None or response.is_error:
+                    return _reply(response, await response.aread())
+                async for piece in response.aiter_raw():
+                    await anyio.to_thread.run_sync(step.sink, piece, _length(response))
+                return _reply(response, b"")
+            finally:
+                await response.aclose()
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise self._unreachable(error, step) from error
 
 
-def _given(params: Mapping[str, Any] | None) -> Object:
-    return {key: value for key, value in (params or {}).items() if value is not None}
-
-
-def at(collection: str, identifier: str, *rest: str) -> str:
-    """The path of one resource: `at("clips", "clip_1", "cancel")` is `/v1/clips/clip_1/cancel`."""
-    return "/".join(["/v1", collection, quote(identifier, safe=""), *rest])
-
-
-def _cause(error: Exception) -> str:
-    return re.sub(r"^\[Errno -?\d+\] ", "", str(error)) or type(error).__name__
-
-
-def _api_error(response: httpx.Response) -> ApiError:
-    try:
-        problem = response.json()
-    except ValueError:
-        problem = None
-    if not isinstance(problem, dict):
-        problem = {}
-    return ApiError(
-        response.status_code,
-        str(problem.get("code") or f"http_{response.status_code}"),
-        str(problem.get("detail") or problem.get("title") or f"{response.status_code} {response.reason_phrase}"),
-        str(problem.get("hint") or ""),
-        problem.get("errors") or (),
-    )
+async def _in_thread(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
+    while piece := await anyio.to_thread.run_sync(next, pieces, b""):
+        yield piece

@@ -9,13 +9,14 @@ import hmac
 import json
 import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from clipengine.client.errors import SignatureInvalid
-from clipengine.client.models import Delivery, Page, Webhook
-from clipengine.client.pages import follow
-from clipengine.client.transport import Transport, at
+from clipengine.client.exchange import Api, Steps, at
+from clipengine.client.methods import AsyncResource, Resource, aiterating, awaiting, blocking, iterating
+from clipengine.client.models import Delivery, Object, Page, Webhook
+from clipengine.client.transport import AsyncTransport, Transport
 
 
 def verify(body: bytes, headers: Mapping[str, str], secret: str, *, tolerance_seconds: float = 300) -> dict[str, Any]:
@@ -54,9 +55,11 @@ def _standard_key(secret: str) -> bytes:
         raise SignatureInvalid("the secret begins with whsec_ but is not base64 after it") from None
 
 
-class Webhooks:
-    def __init__(self, transport: Transport) -> None:
-        self._transport = transport
+class WebhookCalls:
+    """Every call about endpoints and deliveries."""
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
 
     def create(
         self,
@@ -65,42 +68,80 @@ class Webhooks:
         events: Sequence[str] | None = None,
         secret: str | None = None,
         idempotency_key: str | None = None,
-    ) -> Webhook:
+    ) -> Steps[Webhook]:
         """Add an endpoint. Its secret, made by the server unless given, is in this answer and in no other."""
-        body: dict[str, object] = {"url": url}
+        body: Object = {"url": url}
         if events is not None:
             body["events"] = list(events)
         if secret is not None:
             body["secret"] = secret
-        return Webhook.from_object(self._transport.create("/v1/webhooks", body, idempotency_key=idempotency_key))
+        answer = yield from self._api.create("/v1/webhooks", body, idempotency_key=idempotency_key)
+        return Webhook.from_object(answer)
 
-    def list(self, *, limit: int | None = None, cursor: str | None = None) -> Page[Webhook]:
-        answer = self._transport.get("/v1/webhooks", {"limit": limit, "cursor": cursor})
-        return Page([Webhook.from_object(each) for each in answer["data"]], answer.get("next_cursor"))
+    def list(self, *, limit: int | None = None, cursor: str | None = None) -> Steps[Page[Webhook]]:
+        answer = yield from self._api.get("/v1/webhooks", {"limit": limit, "cursor": cursor})
+        return Page.of(answer, Webhook.from_object)
 
-    def each(self) -> Iterator[Webhook]:
-        """Every endpoint, newest first."""
-        return follow(lambda cursor: self.list(cursor=cursor))
+    def get(self, webhook_id: str) -> Steps[Webhook]:
+        return Webhook.from_object((yield from self._api.get(at("webhooks", webhook_id))))
 
-    def get(self, webhook_id: str) -> Webhook:
-        return Webhook.from_object(self._transport.get(at("webhooks", webhook_id)))
+    def update(
+        self,
+        webhook_id: str,
+        *,
+        url: str | None = None,
+        events: Sequence[str] | None = None,
+        secret: str | None = None,
+        enabled: bool | None = None,
+    ) -> Steps[Webhook]:
+        """Change what is given."""
+        given: Object = {"url": url, "events": events and list(events), "secret": secret, "enabled": enabled}
+        body = {key: value for key, value in given.items() if value is not None}
+        return Webhook.from_object((yield from self._api.send("PATCH", at("webhooks", webhook_id), json=body)))
 
-    def update(self, webhook_id: str, **changes: Any) -> Webhook:
-        """Change `url`, `events`, `secret` or `enabled`."""
-        return Webhook.from_object(self._transport.call("PATCH", at("webhooks", webhook_id), json=changes))
+    def delete(self, webhook_id: str) -> Steps[None]:
+        yield from self._api.send("DELETE", at("webhooks", webhook_id))
 
-    def delete(self, webhook_id: str) -> None:
-        self._transport.call("DELETE", at("webhooks", webhook_id))
-
-    def test(self, webhook_id: str) -> Delivery:
+    def test(self, webhook_id: str) -> Steps[Delivery]:
         """Send the endpoint a `clip.ready` about a clip that is plainly none; `deliveries` shows what came of it."""
-        return Delivery.from_object(self._transport.create(at("webhooks", webhook_id, "test")))
+        return Delivery.from_object((yield from self._api.create(at("webhooks", webhook_id, "test"))))
 
-    def deliveries(self, webhook_id: str, *, limit: int | None = None, cursor: str | None = None) -> Page[Delivery]:
-        params = {"limit": limit, "cursor": cursor}
-        answer = self._transport.get(at("webhooks", webhook_id, "deliveries"), params)
-        return Page([Delivery.from_object(each) for each in answer["data"]], answer.get("next_cursor"))
+    def deliveries(
+        self, webhook_id: str, *, limit: int | None = None, cursor: str | None = None
+    ) -> Steps[Page[Delivery]]:
+        answer = yield from self._api.get(at("webhooks", webhook_id, "deliveries"), {"limit": limit, "cursor": cursor})
+        return Page.of(answer, Delivery.from_object)
 
-    def redeliver(self, delivery_id: str) -> Delivery:
+    def redeliver(self, delivery_id: str) -> Steps[Delivery]:
         """Send the same event again, under the same id."""
-        return Delivery.from_object(self._transport.create(at("deliveries", delivery_id, "redeliver")))
+        return Delivery.from_object((yield from self._api.create(at("deliveries", delivery_id, "redeliver"))))
+
+
+class Webhooks(Resource[WebhookCalls]):
+    def __init__(self, transport: Transport, api: Api) -> None:
+        super().__init__(transport, WebhookCalls(api))
+
+    create = blocking(WebhookCalls.create)
+    list = blocking(WebhookCalls.list)
+    each = iterating(WebhookCalls.list)
+    get = blocking(WebhookCalls.get)
+    update = blocking(WebhookCalls.update)
+    delete = blocking(WebhookCalls.delete)
+    test = blocking(WebhookCalls.test)
+    deliveries = blocking(WebhookCalls.deliveries)
+    redeliver = blocking(WebhookCalls.redeliver)
+
+
+class AsyncWebhooks(AsyncResource[WebhookCalls]):
+    def __init__(self, transport: AsyncTransport, api: Api) -> None:
+        super().__init__(transport, WebhookCalls(api))
+
+    create = awaiting(WebhookCalls.create)
+    list = awaiting(WebhookCalls.list)
+    each = aiterating(WebhookCalls.list)
+    get = awaiting(WebhookCalls.get)
+    update = awaiting(WebhookCalls.update)
+    delete = awaiting(WebhookCalls.delete)
+    test = awaiting(WebhookCalls.test)
+    deliveries = awaiting(WebhookCalls.deliveries)
+    redeliver = awaiting(WebhookCalls.redeliver)

@@ -26,8 +26,10 @@ def reader(server: ApiServer) -> Iterator[httpx.Client]:
         yield reader
 
 
-def test_every_document_is_in_the_order_of_reading() -> None:
-    assert {path.stem for path in DOCS.glob("*.md")} == {*ORDER} - {"reference"}
+def test_every_document_is_listed_once(reader: httpx.Client) -> None:
+    listed = re.findall(r'<li><a href="(\w+)"', reader.get("/docs").text)
+    assert listed[: len(ORDER)] == [*ORDER]
+    assert sorted(listed) == sorted(["reference", *(path.stem for path in DOCS.glob("*.md"))])
 
 
 def test_the_first_page_needs_no_key_and_nothing_from_elsewhere(reader: httpx.Client) -> None:

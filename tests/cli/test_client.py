@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from clipengine.client import ApiError, Client, ClientError, ServerUnreachable, WaitTimeout
+from clipengine.client import (
+    ApiError,
+    AsyncClient,
+    Client,
+    ClientError,
+    Clip,
+    JobFailed,
+    ServerUnreachable,
+    WaitTimeout,
+)
+from clipengine.client.clips import AsyncClips, Clips
+from clipengine.client.recordings import AsyncRecordings, Recordings
+from clipengine.client.webhooks import AsyncWebhooks, Webhooks
 from tests.support.receiver import Answer, Receiver, redirect
 
 CLIP = {
@@ -118,12 +131,26 @@ def test_what_has_no_key_is_sent_once(server: Receiver, client: Client) -> None:
     assert len(server.requests) == 2
 
 
-def test_an_answer_is_never_asked_for_twice(server: Receiver, client: Client) -> None:
+def test_an_answer_that_does_not_say_when_is_not_asked_for_again(server: Receiver, client: Client) -> None:
     server.script(answer({"detail": "Queue full", "code": "queue_full"}, 503))
     with pytest.raises(ApiError) as caught:
         client.clips.create("rec_1", "x", 1, 2)
     assert (caught.value.status, caught.value.code, caught.value.detail) == (503, "queue_full", "Queue full")
     assert len(server.requests) == 1
+
+
+def test_an_answer_that_says_when_is_asked_for_again_then(server: Receiver, client: Client) -> None:
+    busy = Answer(503, {"Retry-After": "0"}, b'{"detail": "Queue full", "code": "queue_full"}')
+    server.script(busy, busy, answer(CLIP, 202))
+    assert client.clips.create("rec_1", "x", 1, 2).clip_id == "clip_1"
+    assert len({request.headers["idempotency-key"] for request in server.wait_for(3)}) == 1
+    server.script(Answer(503, {"Retry-After": "3600"}, busy.body))
+    with pytest.raises(ApiError):
+        client.clips.get("clip_1")
+    server.script(busy)
+    with pytest.raises(ApiError):
+        client.clips.cancel("clip_1")
+    assert len(server.requests) == 5
 
 
 def test_an_error_that_is_no_problem_document_still_has_a_code(server: Receiver, client: Client) -> None:
@@ -221,3 +248,59 @@ def test_a_proxy_of_the_environment_is_not_asked_for_loopback(
     server.script(answer(CLIP))
     with Client(f"http://{server.host}:{server.port}") as client:
         assert client.clips.get("clip_1").clip_id == "clip_1"
+
+
+def test_what_came_of_a_call_can_be_waited_for_and_says_how_it_ended(server: Receiver, client: Client) -> None:
+    error = {"code": "disk_full", "message": "No space", "hint": "Free some.", "retryable": True}
+    server.script(answer(CLIP, 202), answer(CLIP | {"status": "failed", "error": error}))
+    clip = client.clips.create("rec_1", "x", 1, 2).wait()
+    with pytest.raises(JobFailed) as caught:
+        clip.raise_for_error()
+    assert (caught.value.code, caught.value.hint, caught.value.retryable) == ("disk_full", "Free some.", True)
+    with pytest.raises(ClientError, match="did not come from"):
+        Clip.from_object(CLIP).wait()
+
+
+def test_progress_is_told_both_ways(server: Receiver, client: Client, tmp_path: Path) -> None:
+    film, moves = tmp_path / "film.mp4", []
+    film.write_bytes(b"x" * 2_500_000)
+    server.script(answer({"recording_id": "rec_1", "status": "processing"}, 202), Answer(200, body=b"whole clip"))
+    client.recordings.upload(film, on_progress=lambda *move: moves.append(move))
+    assert moves == [(1 << 20, 2_500_000), (2 << 20, 2_500_000), (2_500_000, 2_500_000)]
+    moves.clear()
+    client.clips.download("clip_1", tmp_path / "clip.mp4", on_progress=lambda *move: moves.append(move))
+    assert moves[-1] == (10, 10)
+
+
+def test_the_async_client_does_the_same(server: Receiver, tmp_path: Path) -> None:
+    film = tmp_path / "film.mp4"
+    film.write_bytes(b"x" * 3_000_000)
+
+    async def work() -> None:
+        async with AsyncClient(f"http://{server.host}:{server.port}", "relay_live_x", timeout=5) as client:
+            server.script(
+                answer({"recording_id": "rec_1", "status": "processing"}, 202),
+                answer({"status": "complete", "recording_id": "rec_1"}),
+            )
+            assert (await (await client.recordings.upload(film)).wait()).status == "complete"
+            assert server.requests[0].body == film.read_bytes()
+
+            server.script(Answer(hang_up=True), answer(CLIP, 202), answer(DONE), Answer(200, body=b"whole clip"))
+            clip = await (await client.clips.create("rec_1", "x", 1, 2)).wait()
+            assert await clip.download(tmp_path / "clip.mp4") == 10
+
+            pages = [answer({"data": [CLIP], "next_cursor": "abc"}), answer({"data": [DONE], "next_cursor": None})]
+            server.script(*pages)
+            assert [each.status async for each in client.clips.each()] == ["processing", "complete"]
+
+            server.script(Answer(502))
+            with pytest.raises(ApiError):
+                await client.request("GET", "/v1/new")
+
+    asyncio.run(work())
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["clip.mp4", "film.mp4"]
+
+
+def test_both_clients_have_the_same_methods() -> None:
+    for blocking, awaiting in ((Clips, AsyncClips), (Recordings, AsyncRecordings), (Webhooks, AsyncWebhooks)):
+        assert {name for name in dir(blocking) if name[0] != "_"} == {name for name in dir(awaiting) if name[0] != "_"}

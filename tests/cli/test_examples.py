@@ -1,0 +1,132 @@
+"""What the documents show is run: every example in Python, and curl and Python of every route in the reference."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from clipengine.api.reference import reference
+from clipengine.client import ApiError, Clip
+from tests.support.server import RunningServer, clean_environ
+
+DOCS = Path(__file__).parent.parent.parent / "clipengine" / "docs"
+SHOWN_URL = "http://127.0.0.1:8377"
+
+
+@dataclass(frozen=True)
+class Route:
+    """One route of the reference: its examples, and the statuses that it says it answers with."""
+
+    address: str
+    curl: str
+    python: str
+    statuses: set[int]
+
+
+@pytest.fixture(scope="module")
+def clip(server: RunningServer, film: Path) -> Clip:
+    client = server.client()
+    recording = client.recordings.upload(film).wait()
+    return client.clips.create(recording.recording_id, "shown", 1.0, 2.0).wait().raise_for_error()
+
+
+@pytest.fixture
+def here(film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with the recording of the examples in it, as the current one."""
+    (tmp_path / "meeting.mp4").symlink_to(film)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def ids(server: RunningServer, clip: Clip) -> dict[str, str]:
+    webhook = server.client().webhooks.create("http://127.0.0.1:9/")
+    delivery = server.client().webhooks.test(webhook.webhook_id)
+    return {
+        "clip_id": clip.clip_id,
+        "recording_id": clip.recording_id,
+        "webhook_id": webhook.webhook_id,
+        "delivery_id": delivery.delivery_id,
+    }
+
+
+@pytest.fixture(scope="module")
+def routes(server: RunningServer) -> list[Route]:
+    """All of them; what deletes comes last."""
+    document = httpx.get(f"{server.url}/v1/openapi.json").json()
+    found = sorted(_routes(reference(document)), key=lambda route: route.address.startswith("DELETE"))
+    assert len(found) > 25
+    return found
+
+
+def _routes(text: str) -> Iterator[Route]:
+    for section in text.split("\n### ")[1:]:
+        if shown := re.search(r"^`([A-Z]+ /\S+)`", section, re.MULTILINE):
+            (curl,), (python,) = (re.findall(rf"```{kind}\n(.+?)```", section, re.DOTALL) for kind in ("sh", "python"))
+            statuses = {
+                int(each)
+                for each in re.findall(r"^- \*\*(\d+)\*\*|(?<=[ :])(\d{3}) \[`", section, re.M)
+                for each in each
+                if each
+            }
+            yield Route(shown[1], curl, python, statuses)
+
+
+def test_the_python_document_runs_from_its_first_line_to_its_last(server: RunningServer, here: Path) -> None:
+    names: dict[str, Any] = {"api_key": server.key}
+    for block in re.findall(r"```python\n(.+?)```", (DOCS / "python.md").read_text("utf-8"), re.DOTALL):
+        exec(block.replace(SHOWN_URL, server.url), names)
+    names["client"].close()
+    assert (here / "key-moment.mp4").stat().st_size > 1000
+    assert names["receive"](b"{}", {}, "0123456789abcdef") == 401
+
+
+def test_the_python_of_every_route_is_answered_as_it_says(
+    server: RunningServer, routes: list[Route], ids: dict[str, str], here: Path
+) -> None:
+    client = server.client()
+    for route in routes:
+        if "httpx.stream" in route.python:
+            continue  # it has no end; curl follows it below
+        status = _status(route.python, {"client": client, **ids})
+        assert status is None or status in route.statuses & {404, 409, 422}, f"{route.address}: {status}"
+
+
+def _status(python: str, names: dict[str, Any]) -> int | None:
+    """What the server refuses it with, if it does."""
+    try:
+        exec(python, names)
+    except ApiError as error:
+        return error.status
+    return None
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+def test_the_curl_of_every_route_is_answered_as_it_says(
+    server: RunningServer, routes: list[Route], ids: dict[str, str], here: Path
+) -> None:
+    env = clean_environ({name.upper(): value for name, value in ids.items()} | {"KEY": server.key})
+    script = "\n".join(
+        f"{route.curl.strip()} -s -w '%{{http_code}}\\n' --max-time {1 if ' -N' in route.curl else 60}"
+        + ("" if " -o " in route.curl else " -o file")
+        for route in routes
+    ).replace(SHOWN_URL, server.url)
+    done = subprocess.run(
+        ["bash", "-c", script], env=env, cwd=here, capture_output=True, text=True, timeout=300, check=False
+    )
+    answered = [int(line) for line in done.stdout.split()]
+    assert len(answered) == len(routes), done.stderr
+    wrong = {
+        route.address: status for route, status in zip(routes, answered, strict=True) if status not in route.statuses
+    }
+    assert not wrong
+    assert os.listdir(here)
