@@ -6,9 +6,9 @@ The matrix is 3x3 in 16.16 (the last column 2.30) fixed point, from the track he
 from __future__ import annotations
 
 import struct
-from typing import Any
 
 import av
+from av.sidedata.sidedata import SideDataContainer
 
 # (a, b, c, d) signs of the matrix -> the filters that make the picture upright
 _FILTERS: dict[tuple[int, int, int, int], tuple[str, ...]] = {
@@ -41,12 +41,12 @@ def rotation_of(frame: av.VideoFrame) -> int:
 
 
 def _signs(frame: av.VideoFrame) -> tuple[int, int, int, int]:
-    # By number: iterating gives the data in PyAV 18 and their types in 19.
-    side_data: Any = frame.side_data
-    for data in (side_data[number] for number in range(len(side_data))):
-        if data.type.name == "DISPLAYMATRIX":
-            matrix = struct.unpack("9i", bytes(data)[:36])
-            size = max(abs(matrix[0]), abs(matrix[1]), 1)
-            a, b, c, d = (round(value / size) for value in (matrix[0], matrix[1], matrix[3], matrix[4]))
-            return a, b, c, d
-    return 1, 0, 0, 1
+    # Not `frame.side_data`: that is kept by the frame it refers to, and the picture with it until the garbage collector
+    # comes by, 200 pictures later.
+    data = SideDataContainer(frame).get("DISPLAYMATRIX")  # type: ignore[call-arg]
+    if data is None:
+        return 1, 0, 0, 1
+    matrix = struct.unpack("9i", bytes(data)[:36])
+    size = max(abs(matrix[0]), abs(matrix[1]), 1)
+    a, b, c, d = (round(value / size) for value in (matrix[0], matrix[1], matrix[3], matrix[4]))
+    return a, b, c, d

@@ -30,7 +30,7 @@ from scripts.benchmarks.measuring import MemorySampler, Usage, cpu_seconds, in_t
 
 _SOURCES = (sources.H264_1080, sources.H264_720, sources.VP8_LIVE, sources.HEVC_1080)
 _RECORDING_SECONDS = 90
-_START = Fraction(1326, 30)  # the beginning of a frame in the middle of a GOP
+_START = Fraction(1380, 30)  # the beginning of a frame in the middle of a GOP
 _COMMAND = str(Path(sys.executable).with_name("clipengine"))
 _READY_SECONDS = 30
 _COMPARED_EVERY = 15  # frames

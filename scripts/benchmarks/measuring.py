@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from typing import IO
 
 _SAMPLE_SECONDS = 0.02
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
@@ -50,10 +51,10 @@ def _middle(usages: Sequence[Usage]) -> Usage:
     return Usage(wall, cpu, memory)
 
 
-def run(command: Sequence[str]) -> Usage:
+def run(command: Sequence[str], *, stdout: IO[bytes] | int = subprocess.DEVNULL) -> Usage:
     """Run a command to its end. Raises CalledProcessError, with what it said, where it fails."""
     began = time.perf_counter()
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=stdout, stderr=subprocess.PIPE)
     said: list[bytes] = []
     assert process.stderr is not None
     listening = threading.Thread(target=lambda stream: said.append(stream.read()), args=(process.stderr,))
