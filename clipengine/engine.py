@@ -35,6 +35,7 @@ from clipengine.work.encoder import EncoderPool
 from clipengine.work.faults import Faults
 from clipengine.work.jobs import Message, cut_job, probe_job
 from clipengine.work.lock import FolderLock
+from clipengine.work.previews import Previews
 from clipengine.work.queue import WorkQueue
 from clipengine.work.runner import ClipRunner, clip_result
 from clipengine.work.scratch import Scratch
@@ -69,6 +70,14 @@ class Engine:
         encoding, webhooks = settings.encoding, settings.webhooks
         self._scratch = Scratch(settings.data.folder / "scratch")
         self._encoders = EncoderPool(nice=encoding.nice, sandbox=encoding.sandbox)
+        # Children of their own: the one that is kept ready for clips is not theirs to take.
+        self.previews = Previews(
+            encoding,
+            store,
+            EncoderPool(nice=encoding.nice, sandbox=encoding.sandbox),
+            settings.data.folder / "previews",
+            max_bytes=settings.previews.max_bytes,
+        )
         self._runner = ClipRunner(
             settings, ledger, store, self._encoders, self._scratch, Faults(faults()), owner=self.instance_id
         )
@@ -144,6 +153,7 @@ class Engine:
         deadline = time.monotonic() + timeout
         self._runner.stop()
         self._prober.stop()
+        self.previews.stop()
         if self._started:
             self._sweep.stop(0.5)
             self._deliveries.stop(max(0.1, min(1.0, deadline - time.monotonic())))

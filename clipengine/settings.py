@@ -94,6 +94,10 @@ class Limits(_Section):
     requests_per_minute: Annotated[int, Field(ge=0)] = 0  # of one key; 0: no limit
 
 
+class Previews(_Section):
+    max_bytes: Annotated[int, Field(ge=0)] = 1_073_741_824
+
+
 class Encoding(_Section):
     workers: Annotated[int, Field(ge=1, le=64)] = 2
     threads_per_clip: Annotated[int, Field(ge=0, le=64)] = 0  # 0: the cores that this process may use
@@ -132,6 +136,7 @@ class Settings(_Section):
     auth: Auth = Auth()
     limits: Limits = Limits()
     encoding: Encoding = Encoding()
+    previews: Previews = Previews()
     webhooks: Webhooks = Webhooks()
     profiles: dict[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")], Profile] = {}
 

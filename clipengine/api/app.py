@@ -16,6 +16,8 @@ from clipengine.api import (
     health,
     openapi,
     page,
+    previews,
+    profiles,
     recordings,
     sessions,
     uploads,
@@ -41,6 +43,8 @@ def create_app(engine: Engine) -> Starlette:
     operations: list[Operation] = [
         *recordings.OPERATIONS,
         *uploads.operations(),
+        *previews.OPERATIONS,
+        *profiles.OPERATIONS,
         *clips.OPERATIONS,
         *downloads.OPERATIONS,
         *webhooks.OPERATIONS,

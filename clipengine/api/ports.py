@@ -8,6 +8,7 @@ from typing import Protocol
 from clipengine.ledger.ledger import Ledger
 from clipengine.settings import Settings
 from clipengine.stores.base import Store
+from clipengine.work.previews import Previews
 
 
 class Check(Protocol):
@@ -30,6 +31,8 @@ class Engine(Protocol):
     def ledger(self) -> Ledger: ...
     @property
     def store(self) -> Store: ...
+    @property
+    def previews(self) -> Previews: ...
 
     def wake_clips(self) -> None: ...
     def wake_chores(self) -> None: ...

@@ -206,6 +206,27 @@ class StreamEvents(Query):
     recording_id: str | None = None
 
 
+class GetFrame(Query):
+    at: float = Field(ge=0, allow_inf_nan=False, description="Seconds on the recording's timeline.")
+    width: int = Field(default=320, ge=16, le=1920, description="At most so many pixels wide; never enlarged.")
+
+
+class PartQuery(Query):
+    start: float = Field(default=0, ge=0, allow_inf_nan=False, description="Seconds on the recording's timeline.")
+    end: float | None = Field(
+        default=None, ge=0, allow_inf_nan=False, description="Unset, or past the recording's end: up to its end."
+    )
+
+
+class GetFilmstrip(PartQuery):
+    count: int = Field(default=20, ge=1, le=100, description="Tiles, for the middles of as many equal parts.")
+    width: int = Field(default=160, ge=16, le=480, description="Of one tile, at most.")
+
+
+class GetWaveform(PartQuery):
+    points: int = Field(default=1000, ge=1, le=4000, description="Equal parts, one peak for each.")
+
+
 B = TypeVar("B", bound=Body)
 Q = TypeVar("Q", bound=Query)
 

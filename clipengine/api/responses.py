@@ -103,6 +103,26 @@ class RecordingObject(_Object):
     media: MediaObject | None
 
 
+class WaveformObject(_Object):
+    """`peaks` has one number for each of `points` equal parts: its loudest sample over all tracks, 0 to 1."""
+
+    start_seconds: float
+    end_seconds: float
+    points: int
+    peaks: list[float]
+
+
+class ProfileObject(_Object):
+    """A profile of the settings: what `profile` of a clip may name."""
+
+    name: str
+    container: str
+    video: str
+    audio: str
+    max_height: int | None
+    fps: float | None
+
+
 class WebhookObject(_Object):
     webhook_id: str
     url: str

@@ -26,6 +26,7 @@ from clipengine.clips.facts import SourceFacts
 from clipengine.clips.profiles import Profile
 from clipengine.errors import ClipEngineError, Internal, UnsupportedMedia
 from clipengine.media.cutter import CutStep, cut_clip
+from clipengine.media.previews import KINDS, make_preview
 from clipengine.media.probe import probe
 from clipengine.media.sandbox.cell import lock_cell
 from clipengine.media.sandbox.limits import JobLimits, limit_job
@@ -120,6 +121,8 @@ def _do(job: dict[str, Any], descriptors: list[int], ranges: Channel, control: C
     heard = _Heard(source, control)
     if job["job"] == "probe":
         return _probe(heard)
+    if job["job"] in KINDS:
+        return {"type": "result"}, make_preview(job, heard)
     return _cut(job, heard, next(given), _Progress(control))
 
 

@@ -6,9 +6,10 @@ The limits are no estimates: no honest job comes near them. They end what a host
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import Any, Literal
 
 from clipengine.clips.facts import SourceFacts
 from clipengine.clips.profiles import Profile
@@ -22,6 +23,7 @@ _MEMORY_BYTES, _MEMORY_BYTES_PER_THREAD = 3072 * _MiB, 192 * _MiB
 _CUT_FLOOR_SECONDS = 300.0
 _FILE_FLOOR_BYTES = 64 * _MiB
 _RAW_BYTES_PER_PIXEL = 3  # of 4:2:0 with 10 bits: what an encoder makes of the worst noise is about as large
+_PREVIEW_THREADS = 2  # beside the clips, not instead of them
 _COMMON_RATE = 60  # frames per second: those of a variable rate come at any
 
 
@@ -84,6 +86,23 @@ def cut_job(
         memory_bytes=_memory(encoding),
         file_bytes=_most_bytes(facts, chosen, length),
         threads=threads,
+    )
+
+
+PreviewKind = Literal["frame", "filmstrip", "waveform"]
+
+
+def preview_job(
+    encoding: Encoding, kind: PreviewKind, facts: SourceFacts, values: Mapping[str, str | int], *, seconds: float
+) -> Job:
+    """The job of a child that makes a picture or a waveform of a recording with these facts."""
+    return Job(
+        {"job": kind, "facts": facts.model_dump(mode="json"), "threads": _PREVIEW_THREADS, **values},
+        wall_seconds=seconds,
+        stall_seconds=encoding.stall_seconds,
+        memory_bytes=_memory(encoding),
+        file_bytes=0,
+        threads=_PREVIEW_THREADS,
     )
 
 

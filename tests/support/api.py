@@ -31,6 +31,8 @@ from clipengine.ledger.ledger import Ledger
 from clipengine.settings import Settings
 from clipengine.stores.base import Store
 from clipengine.stores.folder import FolderStore
+from clipengine.work.encoder import EncoderPool
+from clipengine.work.previews import Previews
 
 FACTS = SourceFacts(
     container="mp4",
@@ -67,6 +69,11 @@ class RecordedEngine:
     store: Store
     calls: list[tuple[str, ...]] = field(default_factory=list)
     checks: list[Check] = field(default_factory=lambda: [Check("database", True, "/data/ledger.db is writable")])
+
+    def __post_init__(self) -> None:
+        settings = self.settings
+        folder, max_bytes = settings.data.folder / "previews", settings.previews.max_bytes
+        self.previews = Previews(settings.encoding, self.store, EncoderPool(), folder, max_bytes=max_bytes)
 
     def wake_clips(self) -> None:
         self.calls.append(("wake_clips",))
@@ -146,7 +153,9 @@ def recorded_engine(folder: Path, **sections: Mapping[str, Any]) -> Iterator[Rec
         max_queued=settings.limits.max_queued_clips,
     )
     try:
-        yield RecordedEngine(settings, ledger, FolderStore(settings.store_folder))
+        engine = RecordedEngine(settings, ledger, FolderStore(settings.store_folder))
+        yield engine
+        engine.previews.stop()
     finally:
         ledger.close()
 

@@ -1,0 +1,150 @@
+"""Previews of a recording: a frame, a filmstrip, a waveform. What was made once is served from the data folder.
+
+No thread is held while one is made. What comes back never changes under its address, so clients keep it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from fractions import Fraction
+from functools import partial
+
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response
+
+from clipengine.api.operation import Answer, Call, Operation
+from clipengine.api.ranges import matches
+from clipengine.api.requests import GetFilmstrip, GetFrame, GetWaveform, NoBody, PartQuery, Q
+from clipengine.api.responses import WaveformObject
+from clipengine.clips.clip import Recording
+from clipengine.errors import (
+    Busy,
+    DecoderCrashed,
+    InvalidTimeRange,
+    NoMediaInRange,
+    RecordingChanged,
+    RecordingMissing,
+    RecordingNotComplete,
+    RecordingNotFound,
+    RecordingTruncated,
+    RecordingUnreadable,
+    StorageUnavailable,
+    UnsupportedMedia,
+)
+from clipengine.timecode import exact
+from clipengine.work.previews import Preview
+
+_JPEG, _JSON = "image/jpeg", "application/json"
+
+
+async def get_frame(call: Call[GetFrame, NoBody]) -> Response:
+    recording, duration = await _recording(call)
+    at = exact(call.query.at)
+    if at > duration:
+        raise _outside("at", duration)
+    return await _answer(call, Preview("frame", recording, {"at": str(at), "width": call.query.width}), _JPEG)
+
+
+async def get_filmstrip(call: Call[GetFilmstrip, NoBody]) -> Response:
+    recording, duration = await _recording(call)
+    values: dict[str, str | int] = {"count": call.query.count, "width": call.query.width}
+    return await _answer(call, Preview("filmstrip", recording, values | _part(call.query, duration)), _JPEG)
+
+
+async def get_waveform(call: Call[GetWaveform, NoBody]) -> Response:
+    recording, duration = await _recording(call)
+    values: dict[str, str | int] = {"points": call.query.points}
+    return await _answer(call, Preview("waveform", recording, values | _part(call.query, duration)), _JSON)
+
+
+async def _recording(call: Call[Q, NoBody]) -> tuple[Recording, Fraction]:
+    """The recording and its duration. Raises RecordingNotFound or RecordingNotComplete."""
+    recording = await call.in_session(lambda: call.ledger.recordings.get(call.path("recording_id")))
+    if recording.facts is None:
+        raise RecordingNotComplete(f"The recording's status is `{recording.state}`")
+    return recording, recording.facts.duration
+
+
+def _part(query: PartQuery, duration: Fraction) -> dict[str, str | int]:
+    """The part of the recording that is asked for, all of it unless said otherwise; its end is clamped."""
+    start = exact(query.start)
+    end = duration if query.end is None else min(exact(query.end), duration)
+    if start >= end:
+        raise _outside("start", duration)
+    return {"start": str(start), "end": str(end)}
+
+
+def _outside(parameter: str, duration: Fraction) -> InvalidTimeRange:
+    said = f"{parameter} lies outside the recording, which has {float(duration):.3f} s"
+    return InvalidTimeRange(
+        said,
+        errors=[{"detail": said, "parameter": parameter}],
+        hint="Give seconds from 0 to its duration, and an end after the start.",
+    )
+
+
+async def _answer(call: Call[Q, NoBody], preview: Preview, media_type: str) -> Response:
+    headers = {"ETag": f'"{preview.name}"', "Cache-Control": "private, max-age=31536000, immutable"}
+    if matches(call.request.headers.get("if-none-match"), headers["ETag"]):
+        return Response(status_code=304, headers=headers)
+    previews = call.engine.previews
+    body = await run_in_threadpool(previews.find, preview)
+    if body is None:
+        body = await _made(call, asyncio.wrap_future(previews.make(preview)))
+    return Response(body, headers=headers, media_type=media_type)
+
+
+async def _made(call: Call[Q, NoBody], making: asyncio.Future[bytes]) -> bytes:
+    """What is being made, when it is. It is not cancelled with its request: others may wait for the same one."""
+    stopping = asyncio.Event()
+    with call.changes.closing(stopping.set):
+        waiting = asyncio.create_task(stopping.wait())
+        try:
+            await asyncio.wait((making, waiting), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            waiting.cancel()
+    if not making.done():
+        raise Busy("The server is stopping", retry_after=5)
+    return making.result()
+
+
+_ERRORS = (
+    RecordingNotFound,
+    RecordingNotComplete,
+    InvalidTimeRange,
+    NoMediaInRange,
+    RecordingMissing,
+    RecordingChanged,
+    RecordingUnreadable,
+    RecordingTruncated,
+    UnsupportedMedia,
+    DecoderCrashed,
+    StorageUnavailable,
+    Busy,
+)
+_KNOWN = Answer(304, "The client has these bytes already.")
+_operation = partial(Operation, "GET", scope="read", errors=_ERRORS)
+
+OPERATIONS = [
+    _operation(
+        "/v1/recordings/{recording_id}/frame",
+        handler=get_frame,
+        summary="Get the frame that is on screen at a moment",
+        answers=[Answer(200, "A JPEG, upright: what a clip that starts there begins with.", media_type=_JPEG), _KNOWN],
+        query=GetFrame,
+    ),
+    _operation(
+        "/v1/recordings/{recording_id}/filmstrip",
+        handler=get_filmstrip,
+        summary="Get small frames for a timeline",
+        answers=[Answer(200, "A JPEG: `count` tiles of the same width, side by side.", media_type=_JPEG), _KNOWN],
+        query=GetFilmstrip,
+    ),
+    _operation(
+        "/v1/recordings/{recording_id}/waveform",
+        handler=get_waveform,
+        summary="Get the loudness of a recording, part by part",
+        answers=[Answer(200, "The loudest sample of each part.", WaveformObject), _KNOWN],
+        query=GetWaveform,
+    ),
+]

@@ -1,0 +1,29 @@
+"""Profiles: what a clip can be encoded as, as the settings say. Read only."""
+
+from __future__ import annotations
+
+from starlette.responses import Response
+
+from clipengine.api.operation import Answer, Call, Operation, page_response
+from clipengine.api.requests import NoBody, NoQuery
+from clipengine.api.responses import ProfileObject
+
+
+def list_profiles(call: Call[NoQuery, NoBody]) -> Response:
+    shown = [
+        {"name": name, **profile.model_dump(include={"container", "video", "audio", "max_height", "fps"})}
+        for name, profile in sorted(call.engine.settings.profiles.items(), key=lambda item: item[0] != "default")
+    ]
+    return page_response(call, shown, None)
+
+
+OPERATIONS = [
+    Operation(
+        "GET",
+        "/v1/profiles",
+        "read",
+        list_profiles,
+        "List profiles",
+        [Answer(200, "Every profile, `default` first.", ProfileObject, page=True)],
+    )
+]

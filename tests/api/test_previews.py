@@ -1,0 +1,117 @@
+"""Previews over HTTP: made once by a real child, kept within the limit, refused with reasons."""
+
+from __future__ import annotations
+
+import io
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import av
+import httpx
+import pytest
+
+from clipengine.clips.clip import Recording
+from clipengine.media.probe import probe
+from clipengine.media.source import DescriptorSource
+from clipengine.work.previews import _Kept
+from tests.films.catalogue import Shelf
+from tests.support.api import ApiServer, RecordedEngine
+
+
+@pytest.fixture(scope="session")
+def film_file(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    folder = tmp_path_factory.getbasetemp()
+    return Shelf(folder if worker_id == "master" else folder.parent).get("mp4_25").path
+
+
+@pytest.fixture
+def film(engine: RecordedEngine, film_file: Path) -> Recording:
+    engine.put("film.mp4", film_file.read_bytes())
+    stored = engine.store.head("film.mp4")
+    made, _ = engine.ledger.recordings.register("film.mp4", etag=stored.etag, size=stored.size)
+    engine.ledger.recordings.claim_probe("test")
+    with film_file.open("rb") as file:
+        facts, _ = probe(DescriptorSource(file.fileno()))
+    engine.ledger.recordings.probe_complete(made.recording_id, facts, etag=stored.etag, size=stored.size)
+    return engine.ledger.recordings.get(made.recording_id)
+
+
+def test_each_is_made_once_and_never_changes(http: httpx.Client, film: Recording, engine: RecordedEngine) -> None:
+    kept = engine.settings.data.folder / "previews"
+    base = f"/v1/recordings/{film.recording_id}"
+    for path, media_type in (
+        ("frame?at=1&width=64", "image/jpeg"),
+        ("filmstrip?count=4&width=64", "image/jpeg"),
+        ("waveform?points=50", "application/json"),
+    ):
+        with ThreadPoolExecutor(4) as pool:
+            answers = list(pool.map(lambda _, path=path: http.get(f"{base}/{path}"), range(4)))  # type: ignore[misc]
+        assert {(answer.status_code, answer.headers["content-type"]) for answer in answers} == {(200, media_type)}
+        assert len({answer.content for answer in answers}) == 1
+        assert answers[0].headers["cache-control"] == "private, max-age=31536000, immutable"
+        known = http.get(f"{base}/{path}", headers={"If-None-Match": answers[0].headers["etag"]})
+        assert (known.status_code, known.content) == (304, b"")
+    assert len(list(kept.iterdir())) == 3
+    with av.open(io.BytesIO(http.get(f"{base}/filmstrip?count=4&width=64").content)) as strip:
+        assert next(strip.decode(video=0)).width == 256
+    assert len(http.get(f"{base}/waveform?points=50").json()["peaks"]) == 50
+
+
+@pytest.mark.parametrize(
+    ("path", "code"),
+    [
+        ("frame?at=1e6", "invalid_time_range"),
+        ("frame", "invalid_request"),
+        ("frame?at=nan", "invalid_request"),
+        ("frame?at=1&width=100000", "invalid_request"),
+        ("filmstrip?start=2&end=1", "invalid_time_range"),
+        ("waveform?start=1e6", "invalid_time_range"),
+    ],
+)
+def test_what_cannot_be_made_is_refused(http: httpx.Client, film: Recording, path: str, code: str) -> None:
+    answer = http.get(f"/v1/recordings/{film.recording_id}/{path}")
+    assert (answer.status_code, answer.json()["code"]) == (422, code)
+
+
+def test_of_a_recording_that_is_not_ready_or_not_there(http: httpx.Client, engine: RecordedEngine) -> None:
+    engine.put("new.mp4", b"x")
+    made, _ = engine.ledger.recordings.register("new.mp4", etag="e", size=1)
+    assert http.get(f"/v1/recordings/{made.recording_id}/frame?at=0").json()["code"] == "recording_not_complete"
+    assert http.get("/v1/recordings/rec_x/frame?at=0").json()["code"] == "recording_not_found"
+
+
+def test_of_an_object_that_was_replaced(http: httpx.Client, film: Recording, engine: RecordedEngine) -> None:
+    engine.put("film.mp4", b"another film")
+    answer = http.get(f"/v1/recordings/{film.recording_id}/waveform")
+    assert (answer.status_code, answer.json()["code"]) == (422, "recording_changed")
+
+
+def test_the_longest_unused_go_first(tmp_path: Path) -> None:
+    kept = _Kept(tmp_path / "previews", 100)
+    for at in range(10):
+        kept.write(f"{at}", b"x" * 10)
+        os.utime(tmp_path / "previews" / f"{at}", (at, at))
+    assert kept.read("0") == b"x" * 10  # used just now
+    kept.write("new", b"x" * 10)
+    assert sorted(path.name for path in (tmp_path / "previews").iterdir()) == [
+        "0",
+        "3",
+        "4",
+        "5",
+        "6",
+        "7",
+        "8",
+        "9",
+        "new",
+    ]
+    kept.write("huge", b"x" * 101)
+    assert kept.read("huge") is None
+
+
+def test_profiles(server: ApiServer) -> None:
+    with server.client() as http:
+        listed = http.get("/v1/profiles").json()
+    assert listed["data"][0] == {
+        "name": "default", "container": "mp4", "video": "h264", "audio": "aac", "max_height": None, "fps": None,
+    }  # fmt: skip

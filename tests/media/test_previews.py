@@ -1,0 +1,125 @@
+"""Frames, filmstrips and waveforms by their content: the films show the number of each frame and sound their time."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+
+import av
+import numpy as np
+import pytest
+
+from clipengine.clips.facts import SourceFacts
+from clipengine.errors import NoMediaInRange
+from clipengine.media.frames import filmstrip, frame_at
+from clipengine.media.peaks import peaks
+from clipengine.media.probe import probe
+from clipengine.media.source import DescriptorSource
+from tests.films.catalogue import Shelf
+from tests.films.film import Film
+from tests.films.judge import expectations
+from tests.films.picture import read_number
+
+TIMES = (Fraction(0), Fraction(1, 3), Fraction("1.007"), Fraction("2.5"))
+FILMS = (
+    "mp4_2997",
+    "mp4_vfr_still",
+    "edit_empty_video_late",
+    "edit_negative_start",
+    "rotated_90",
+    "sar_wide",
+    "interlaced_h264",
+    "hdr_hlg",
+    "webm_live_vp8",
+    "ts_wraps",
+    "still_with_sound",
+)
+
+
+@contextmanager
+def opened(film: Film) -> Iterator[tuple[DescriptorSource, SourceFacts]]:
+    with film.path.open("rb") as file:
+        source = DescriptorSource(file.fileno())
+        yield source, probe(source)[0]
+
+
+def picture(jpeg: bytes) -> av.VideoFrame:
+    with av.open(io.BytesIO(jpeg)) as container:
+        return next(container.decode(video=0))
+
+
+def numbers(strip: bytes, count: int) -> list[int | None]:
+    """What each tile shows."""
+    pixels = picture(strip).to_ndarray(format="rgb24")
+    width = pixels.shape[1] // count
+    tiles = [np.ascontiguousarray(pixels[:, at * width : (at + 1) * width]) for at in range(count)]
+    return [read_number(av.VideoFrame.from_ndarray(tile, "rgb24")) for tile in tiles]
+
+
+@pytest.mark.parametrize("name", FILMS)
+def test_a_frame_is_the_one_that_a_clip_begins_with(shelf: Shelf, name: str) -> None:
+    film = shelf.get(name)
+    with opened(film) as (source, facts):
+        for at in TIMES:
+            expected = {each.frames[0][1] for each in expectations(film, at, at + Fraction(1, 4)) if each.frames}
+            if not expected or film.on_screen(at) is None:
+                continue  # nothing is on screen yet
+            shown = picture(frame_at(source, facts, at=at, width=1920, threads=1))
+            assert read_number(shown) in expected, at
+            assert abs(Fraction(shown.width, shown.height) / (film.sar * film.width / film.height) - 1) < Fraction(
+                1, 50
+            )
+
+
+def test_the_last_moment_shows_the_last_frame(shelf: Shelf) -> None:
+    film = shelf.get("mp4_25")
+    with opened(film) as (source, facts):
+        shown = picture(frame_at(source, facts, at=facts.duration, width=320, threads=1))
+    assert read_number(shown) == film.frames[-1][1]
+
+
+def test_near_tiles_are_exact(shelf: Shelf) -> None:
+    film = shelf.get("mp4_gop_10s")
+    start, end = Fraction(1), Fraction(2)
+    with opened(film) as (source, facts):
+        strip = filmstrip(source, facts, start=start, end=end, count=8, width=320, threads=1)
+    moments = [start + (end - start) * (2 * at + 1) / 16 for at in range(8)]
+    for number, moment in zip(numbers(strip, 8), moments, strict=True):
+        assert number in {each.frames[0][1] for each in expectations(film, moment, moment + 1)}
+
+
+@pytest.mark.parametrize("name", ["mp4_24", "mp4_one_keyframe", "webm_vp9", "ts_jumps_ahead", "ts_bframes"])
+def test_far_tiles_show_a_frame_before_their_moment(shelf: Shelf, name: str) -> None:
+    film = shelf.get(name)
+    with opened(film) as (source, facts):
+        strip = filmstrip(source, facts, start=Fraction(0), end=facts.duration, count=3, width=320, threads=1)
+    shown = numbers(strip, 3)
+    assert None not in shown
+    assert shown == sorted(shown)  # type: ignore[type-var]
+    for at, number in enumerate(shown):
+        latest = film.on_screen(film.duration * (2 * at + 1) / 6 + (film.frame_seconds or 0))
+        assert latest is not None
+        assert number is not None
+        assert number <= latest
+
+
+def test_a_waveform_is_silent_where_there_is_no_sound(shelf: Shelf) -> None:
+    film = shelf.get("audio_late_mp4")
+    begins = film.sounds[0].start
+    assert begins > Fraction(1, 4)
+    with opened(film) as (source, facts):
+        found = peaks(source, facts, start=Fraction(0), end=facts.duration, points=100)
+        part = peaks(source, facts, start=begins + Fraction(1, 2), end=begins + 1, points=10)
+    first = next(at for at, peak in enumerate(found) if peak > 0.02)
+    assert abs(facts.duration * first / 100 - begins) < Fraction(1, 10)
+    assert min(part) > 0.02
+    assert max(found) <= 1
+
+
+def test_what_is_not_there_is_said(shelf: Shelf) -> None:
+    with opened(shelf.get("audio_only_mp3")) as (source, facts), pytest.raises(NoMediaInRange):
+        frame_at(source, facts, at=Fraction(1), width=320, threads=1)
+    with opened(shelf.get("video_only_mp4")) as (source, facts), pytest.raises(NoMediaInRange):
+        peaks(source, facts, start=Fraction(0), end=Fraction(1), points=10)
