@@ -53,7 +53,11 @@ def frame_at(source: ByteSource, facts: SourceFacts, *, at: Fraction, width: int
     cut = CutRange(
         at, at + 2 * max(video.frame_seconds, _LEAST_SECONDS), frame_seconds=video.frame_seconds, tick=video.tick
     )
-    with MediaReader(source) as reader, media_errors(reader), Landing(reader, facts, cut, video=True, audio=()) as landing:
+    with (
+        MediaReader(source) as reader,
+        media_errors(reader),
+        Landing(reader, facts, cut, video=True, audio=()) as landing,
+    ):
         for event in deinterlaced(ClipDecoder(landing, cut, threads=threads).events()):
             if isinstance(event, Picture):
                 return jpeg(_Painter(video, width).paint(event.frame), max_width=_MAX_SIDE, quality=_QUALITY)
