@@ -106,9 +106,7 @@ class Previews:
     def _make(self, preview: Preview) -> bytes:
         recording = preview.recording
         assert recording.facts is not None
-        job = preview_job(
-            self._encoding, preview.kind, recording.facts, preview.values, seconds=_SECONDS[preview.kind]
-        )
+        job = preview_job(self._encoding, preview.kind, recording.facts, preview.values, seconds=_SECONDS[preview.kind])
         try:
             with closing(self._store.open(recording.bucket_path, etag=recording.etag)) as reader:
                 child = self._encoders.take()
