@@ -19,7 +19,7 @@ ClipEngineError
 ├── EngineError             this engine is at fault (fault "engine")
 │   └── EncoderFailed, VerificationFailed, Timeout, Cancelled, Internal
 └── StartupError            `serve` or a command cannot start: SettingsError, DataFolderInUse, SchemaTooNew,
-                            SecretsKeyLost, SandboxIncomplete
+                            SecretsKeyLost, BackupUnusable, SandboxIncomplete
 
 A clip's `error` and a problem document carry the same `code`. `retryable` says whether the same request, unchanged,
 may succeed later; `hint` says who has to do what. Codes never change meaning; new ones may be added.
@@ -465,6 +465,11 @@ class SecretsKeyLost(StartupError):
         "Put secrets.key back from a backup of the data folder. Where there is none, `clipengine reset-secrets` makes "
         "a new one and disables the webhooks of the API until each gets a new secret."
     )
+
+
+class BackupUnusable(StartupError):
+    code = "backup_unusable"
+    default_hint = "Use another backup; nothing in the data folder was changed."
 
 
 def _tree(cls: type[ClipEngineError]) -> list[type[ClipEngineError]]:

@@ -25,9 +25,9 @@ def make_private(folder: Path) -> None:
 
 
 @contextmanager
-def exclusive(settings: Settings) -> Iterator[None]:
-    """The data folder with no server on it. Raises DataFolderInUse, and StartupError where there is no ledger."""
-    if not settings.ledger_file.exists():
+def exclusive(settings: Settings, *, new: bool = False) -> Iterator[None]:
+    """The data folder with no server on it. Raises DataFolderInUse; without `new`, StartupError where no ledger is."""
+    if not new and not settings.ledger_file.exists():
         raise no_ledger(settings)
     os.umask(0o077)
     lock = FolderLock(settings.data.folder)

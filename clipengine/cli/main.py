@@ -27,6 +27,8 @@ _COMMANDS = {
     "keys": "clipengine.cli.keys:keys",
     "webhooks": "clipengine.cli.webhooks:webhooks",
     "config": "clipengine.cli.config:config",
+    "backup": "clipengine.cli.backup:backup",
+    "restore": "clipengine.cli.backup:restore",
     "reset-secrets": "clipengine.cli.reset_secrets:reset_secrets",
 }
 

@@ -1,0 +1,45 @@
+"""`clipengine backup` and `clipengine restore`: the ledger and its key in one file, beside a server that works."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from clipengine.cli import output
+from clipengine.cli.data import exclusive, make_private, no_ledger
+from clipengine.cli.options import config_option, data_option, settings_of
+from clipengine.ledger.backup import restore_backup, write_backup
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@config_option
+@data_option
+def backup(file: Path, config: Path | None, data: Path | None) -> None:
+    """Write the ledger and the key of its secrets into the new file FILE. A server may be running."""
+    settings = settings_of(config, data)
+    if not settings.ledger_file.exists():
+        raise no_ledger(settings)
+    make_private(settings.data.folder)
+    about = write_backup(settings.ledger_file, file)
+    size = output.size(file.stat().st_size)
+    output.say(
+        f"{file} holds the ledger of {about['created_at']} and the key of its secrets ({size}): keep it private."
+    )
+    output.say("Recordings and clips are not in it: they lie in the store.")
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--replace", is_flag=True, help="Where the folder holds a ledger, move it aside; it is kept.")
+@config_option
+@data_option
+def restore(file: Path, replace: bool, config: Path | None, data: Path | None) -> None:
+    """Put the ledger of the backup FILE into the data folder. Refused while a server runs on it."""
+    settings = settings_of(config, data)
+    make_private(settings.data.folder)
+    with exclusive(settings, new=True):
+        about = restore_backup(file, settings.ledger_file, replace=replace)
+    output.say(f"{settings.data.folder} has the ledger of {about['created_at']}.")
+    output.say("What was registered, cut or told since then is not in it; webhooks of that time may come once more.")
