@@ -24,20 +24,27 @@ def typed(command: str, server: RunningServer, folder: Path, **variables: str) -
     done = subprocess.run(
         ["bash", "-c", script], cwd=folder, env=environ, capture_output=True, text=True, timeout=60, check=True
     )
-    return json.loads(done.stdout)
+    return json.loads(done.stdout) if done.stdout else None
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed: the README's commands are not typed")
 def test_the_curls_of_the_readme(server: RunningServer, film: Path) -> None:
     blocks = re.findall(r"```sh\n(.+?)```", README, re.DOTALL)
-    upload, post = [block for block in blocks if block.startswith("curl")]
-    recording = typed(upload, server, film.parent)
-    assert server.client().recordings.wait(recording["recording_id"]).status == "complete"
-    clip = typed(
-        post.replace('"end_seconds": 12.5', '"end_seconds": 7.5'),
-        server,
-        film.parent,
-        RECORDING=recording["recording_id"],
-    )
+    upload, read, post, made, download = [block for block in blocks if block.startswith("curl")]
+    folder = film.parent
+    recording = typed(upload, server, folder)["recording_id"]
+    assert typed(read, server, folder, RECORDING=recording)["status"] == "complete"
+    clip = typed(post.replace('"end_seconds": 12.5', '"end_seconds": 7.5'), server, folder, RECORDING=recording)
     assert (clip["status"], clip["label"]) == ("processing", "key-moment")
-    assert server.client().clips.wait(clip["clip_id"]).status == "complete"
+    ended = typed(made, server, folder, CLIP=clip["clip_id"])
+    assert ended["status"] == "complete"
+    assert typed(download, server, folder, CLIP=clip["clip_id"]) is None
+    assert (folder / "key-moment.mp4").stat().st_size == ended["result"]["size_bytes"]
+
+
+def test_the_python_of_the_readme(server: RunningServer, film: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (block,) = re.findall(r"```python\n(.+?)```", README, re.DOTALL)
+    monkeypatch.chdir(film.parent)
+    names = {"api_key": server.key}
+    exec(block.replace("http://127.0.0.1:8377", server.url).replace("12.5", "7.5"), names)
+    names["client"].close()  # type: ignore[attr-defined]
