@@ -36,6 +36,7 @@ from clipengine.work.faults import Faults
 from clipengine.work.jobs import Message, cut_job, probe_job
 from clipengine.work.lock import FolderLock
 from clipengine.work.previews import Previews
+from clipengine.work.publisher import Publisher
 from clipengine.work.queue import WorkQueue
 from clipengine.work.runner import ClipRunner, clip_result
 from clipengine.work.scratch import Scratch
@@ -44,6 +45,7 @@ from clipengine.work.sweep import Sweep
 log = logging.getLogger(__name__)
 
 _CHORE_WORKERS = 4
+_UPLOAD_WORKERS = 2
 _CHORES = ("probe", "remove", "deliver")
 _STORE_CHECK_SECONDS = 30
 _DISK_FLOOR_BYTES = 512 * 1024 * 1024
@@ -78,8 +80,17 @@ class Engine:
             settings.data.folder / "previews",
             max_bytes=settings.previews.max_bytes,
         )
+        self._faults = Faults(faults())
+        self._publisher = Publisher(settings, ledger, store, self._scratch, self._faults, owner=self.instance_id)
         self._runner = ClipRunner(
-            settings, ledger, store, self._encoders, self._scratch, Faults(faults()), owner=self.instance_id
+            settings,
+            ledger,
+            store,
+            self._encoders,
+            self._scratch,
+            self._faults,
+            owner=self.instance_id,
+            on_finished=lambda: self._uploads.nudge(""),
         )
         self._prober = Prober(
             ledger,
@@ -97,6 +108,9 @@ class Engine:
             trusted_urls=[endpoint.url for endpoint in webhooks.endpoints],
         )
         self._clips = WorkQueue("clips", encoding.workers, lambda id: self._cut_what_waits())
+        self._uploads = WorkQueue(
+            "uploads", max(_UPLOAD_WORKERS, encoding.workers), lambda id: self._publisher.run_due()
+        )
         self._chores = WorkQueue("chores", _CHORE_WORKERS, self._do_chore)
         self._sweep = Sweep(self._nudge_what_waits, self._tidy)
         self._store_checked: tuple[float, Check] | None = None
@@ -132,18 +146,18 @@ class Engine:
         if self.settings.encoding.sandbox == "required":
             self._encoders.check_sandbox()
         self._started = True
-        self._scratch.wipe()
         self.ledger.endpoints.sync_settings(
             [(each.url, each.secret.get_secret_value(), each.events) for each in self.settings.webhooks.endpoints]
         )
-        orphans = self.ledger.clips.requeue_orphans(self.instance_id)
-        orphans += self.ledger.recordings.release_orphans(self.instance_id)
+        orphans = self._free_orphans()
+        self._tidy_scratch()
         self._deliveries.recover()
         if orphans:
             log.info("%d jobs of an engine that was killed are queued again", orphans)
         self.ledger.on_change(self._changed)
         self._encoders.warm_up()
         self._clips.start()
+        self._uploads.start()
         self._chores.start()
         self._sweep.start()
         self._nudge_what_waits()
@@ -152,12 +166,14 @@ class Engine:
         """Stop within about `timeout` seconds: running clips go back into the queue, nothing is lost."""
         deadline = time.monotonic() + timeout
         self._runner.stop()
+        self._publisher.stop()
         self._prober.stop()
         self.previews.stop()
         if self._started:
             self._sweep.stop(0.5)
             self._deliveries.stop(max(0.1, min(1.0, deadline - time.monotonic())))
             self._clips.stop(max(0.1, deadline - time.monotonic()))
+            self._uploads.stop(max(0.1, deadline - time.monotonic()))
             self._chores.stop(max(0.1, deadline - time.monotonic()))
         self._encoders.close()
         self.ledger.close()
@@ -166,6 +182,7 @@ class Engine:
     # ---- what the API asks for
 
     def wake_clips(self) -> None:
+        self._faults.at("accepted")
         # A worker that was nudged goes on until nothing waits: more nudges than workers would find nothing.
         if self._clips.pending() < self.settings.encoding.workers:
             self._clips.nudge("")
@@ -177,6 +194,7 @@ class Engine:
     def abandon(self, clip_id: str) -> None:
         """Stop working on a clip that was cancelled or deleted."""
         self._runner.abandon(clip_id)
+        self._publisher.abandon(clip_id)
 
     def health(self) -> list[Check]:
         return [self._database_check(), self._workers_check(), self._store_check(), self._disk_check()]
@@ -207,6 +225,8 @@ class Engine:
         if not self._clips.pending() and self.ledger.clips.counts()["queued"]:
             for _ in range(self.settings.encoding.workers):
                 self._clips.nudge("")
+        if not self._uploads.pending() and self.ledger.uploads.due():
+            self._uploads.nudge("")
         if not self._chores.pending():
             self._chores.nudge("probe")
             if self.ledger.removals.due(limit=1):
@@ -214,8 +234,23 @@ class Engine:
             due = self._deliveries.next_due()
             if due is not None and due <= now_ms():
                 self._chores.nudge("deliver")
-        self._clips.alive()
-        self._chores.alive()
+        for queue in (self._clips, self._uploads, self._chores):
+            queue.alive()
+        lost = self._free_orphans()
+        if lost:
+            log.warning("%d jobs that nobody worked on any more are queued again", lost)
+        self._tidy_scratch()
+
+    def _free_orphans(self) -> int:
+        """Jobs that an engine which was killed holds, or that a thread of this one has lost, are to be done again."""
+        clips = self.ledger.clips.requeue_orphans(
+            self.instance_id, busy=lambda: self._runner.busy.ids() | self._publisher.busy.ids()
+        )
+        return clips + self.ledger.recordings.release_orphans(self.instance_id, busy=self._prober.busy.ids)
+
+    def _tidy_scratch(self) -> None:
+        """Remove what clips left that were cancelled, deleted or cut by an engine that was killed."""
+        self._scratch.tidy(lambda: self._runner.busy.ids() | self._publisher.busy.ids(), self.ledger.uploads.waiting)
 
     def _tidy(self) -> None:
         self.ledger.idempotency.purge()
@@ -233,7 +268,7 @@ class Engine:
         return Check("database", True, "writable")
 
     def _workers_check(self) -> Check:
-        alive = self._sweep.alive() and self._clips.alive() and self._chores.alive()
+        alive = all(each.alive() for each in (self._sweep, self._clips, self._uploads, self._chores))
         return Check("workers", alive, "alive" if alive else "a worker thread has died; it is being replaced")
 
     def _store_check(self) -> Check:

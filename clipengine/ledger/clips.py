@@ -1,8 +1,9 @@
 """Clips: the queue, and the state of every clip.
 
-queued -> running -> complete | failed, and back to queued when a claim is given up or a failed clip is retried.
-Every step is `UPDATE … WHERE id AND state AND attempt`: who changes no row has lost the clip to somebody else. A step
-that ends a clip writes its event, its deliveries and its removals in the same transaction.
+queued -> running -> complete | failed, and back to queued when a claim is given up or a failed clip is retried. A
+running clip that is cut and waits for the store is `finished`: see `uploads`. Every step is
+`UPDATE … WHERE id AND state AND attempt`: who changes no row has lost the clip to somebody else. A step that ends a
+clip writes its event, its deliveries and its removals in the same transaction.
 
 A clip of more than ten minutes is long. Of several workers one never cuts a long clip, so that a short one waits
 for short ones only; long ones are not passed over otherwise, and one worker alone takes every clip in its turn.
@@ -10,6 +11,7 @@ for short ones only; long ones are not passed over otherwise, and one worker alo
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
 from typing import Any
 
 import peewee
@@ -35,7 +37,9 @@ from clipengine.ledger.schema import ClipRow, RecordingRow
 from clipengine.ledger.statements import Statement, given, insertion
 from clipengine.timecode import now_ms
 
-_FRESH = {"state": "queued", "step": "queued", "progress": 0.0, "owner": None}
+_FRESH = {"state": "queued", "step": "queued", "progress": 0.0, "owner": None, "finished": None}
+
+_NEW = {"owner": None, "crashes": 0, "finished": None, "outage_ms": 0}
 
 _INSERT = insertion(ClipRow, without=("status",))
 _RECORDING_STATE = Statement(
@@ -51,6 +55,7 @@ _RUNNING_OF = Statement(
         ClipRow.state == "running",
         ClipRow.long == given(ClipRow.long),
         ClipRow.owner == given(ClipRow.owner),
+        ClipRow.finished.is_null(),
     )
 )
 _BEST = Statement(
@@ -97,7 +102,7 @@ class Clips:
         with self._database.transaction():
             self._check_recording(recording.recording_id)
             self._check_room()
-            self._database.insert(_INSERT, **vars(clip), long=clip.long, owner=None, crashes=0, next_at=now)
+            self._database.insert(_INSERT, **vars(clip), long=clip.long, **_NEW, next_at=now)
             self._database.changed("clip", clip_id)
         return clip
 
@@ -199,22 +204,26 @@ class Clips:
         with self._database.transaction():
             return self._fail(id, "running", attempt, error)
 
-    def requeue(
-        self, id: str, attempt: int, *, delay_ms: int = 0, crashed: bool = False, uncounted: bool = False
-    ) -> bool:
+    def requeue(self, id: str, attempt: int, *, delay_ms: int = 0, outage_ms: int = 0, crashed: bool = False) -> bool:
         """`running` back to `queued`, due after `delay_ms`. False: the claim was lost.
 
-        `crashed` counts towards `crashes`, except where `uncounted` says that it was this engine's own restart.
+        `crashed` counts towards `crashes`; `outage_ms` is added to what the clip has waited for the store.
         """
         values: dict[str, Any] = {**_FRESH, "next_at": now_ms() + delay_ms}
-        if crashed and not uncounted:
+        if crashed:
             values["crashes"] = ClipRow.crashes + 1
+        if outage_ms:
+            values["outage_ms"] = ClipRow.outage_ms + outage_ms
         with self._database.transaction():
-            return self._leave(id, "running", attempt, values)
+            return self.leave(id, "running", attempt, values)
 
     def crashes(self, id: str) -> int:
         """How often cutting the clip killed its decoder since it was made or retried. Raises ClipNotFound."""
         return int(self._row(id)["crashes"])
+
+    def outage_ms(self, id: str) -> int:
+        """How long the clip has waited for a store out of reach since it was made or retried. Raises ClipNotFound."""
+        return int(self._row(id)["outage_ms"])
 
     def cancel(self, id: str) -> Clip:
         """`queued` or `running` to `failed` with the code `cancelled`, at once, with its event.
@@ -229,13 +238,13 @@ class Clips:
 
     def retry(self, id: str) -> Clip:
         """`failed` to `queued`, as the same clip. Raises ClipNotFailed, ClipNotFound, QueueFull."""
-        values = {**_FRESH, "error": None, "completed_at": None, "crashes": 0, "next_at": now_ms()}
+        values = {**_FRESH, "error": None, "completed_at": None, "crashes": 0, "outage_ms": 0, "next_at": now_ms()}
         with self._database.transaction():
             clip = self.get(id)
             if clip.state != "failed":
                 raise ClipNotFailed(f"the clip {id} is {clip.state if clip.ended else 'processing'}")
             self._check_room()
-            self._leave(id, "failed", clip.attempt, values)
+            self.leave(id, "failed", clip.attempt, values)
             self._removals.drop(clip.object_key)
             self._removals.drop(clip.poster_key)
             return self.get(id)
@@ -254,19 +263,29 @@ class Clips:
             self._database.changed("clip", id)
             return clip
 
-    def requeue_orphans(self, owner: str) -> int:
-        """Queue again what other owners were cutting when they died, uncounted; how many clips those were."""
-        orphaned = (ClipRow.state == "running") & (ClipRow.owner != owner)
-        with self._database.transaction():
-            for row in self._database.rows(ClipRow.select(ClipRow.clip_id).where(orphaned)):
-                self._database.changed("clip", row["clip_id"])
-            return self._database.change(ClipRow.update({**_FRESH, "next_at": now_ms()}).where(orphaned))
+    def requeue_orphans(self, owner: str, *, busy: Callable[[], Collection[str]] | None = None) -> int:
+        """Let go of running clips that nobody works on, uncounted; how many those were.
+
+        They are those of other owners, who are dead, and, where `busy` is given, those of `owner` that its threads are
+        not busy with: a thread has died, or could not write down how it ended. `busy` is asked after the rows were
+        read. What was being cut is queued again, what is finished waits again for its upload.
+        """
+        held = ClipRow.select(ClipRow.clip_id, ClipRow.attempt, ClipRow.owner, ClipRow.finished)
+        rows = self._database.rows(held.where(ClipRow.state == "running", ClipRow.owner.is_null(False)))
+        known = busy() if busy and rows else None
+        freed = 0
+        for row in rows:
+            if row["owner"] != owner or (known is not None and row["clip_id"] not in known):
+                values = _FRESH if row["finished"] is None else {"owner": None}
+                with self._database.transaction():
+                    freed += self.leave(row["clip_id"], "running", row["attempt"], {**values, "next_at": now_ms()})
+        return freed
 
     def counts(self) -> dict[str, int]:
         """How many clips are `queued` and how many are `running`."""
         return {"queued": 0, "running": 0} | {row["state"]: row["number"] for row in self._database.rows(_COUNTS)}
 
-    def _leave(self, id: str, state: str, attempt: int, values: dict[str, Any]) -> bool:
+    def leave(self, id: str, state: str, attempt: int, values: dict[str, Any]) -> bool:
         """The one way out of a state: only for who holds this attempt in this state."""
         update = ClipRow.update(values)
         if not self._database.change(
@@ -277,8 +296,8 @@ class Clips:
         return True
 
     def _end(self, id: str, state: str, attempt: int, values: dict[str, Any]) -> bool:
-        ended = {**values, "step": None, "owner": None, "completed_at": now_ms()}
-        if not self._leave(id, state, attempt, ended):
+        ended = {**values, "step": None, "owner": None, "finished": None, "completed_at": now_ms()}
+        if not self.leave(id, state, attempt, ended):
             return False
         self._events.clip_ended(self.get(id))
         return True

@@ -21,6 +21,7 @@ from clipengine.ledger.recordings import Recordings
 from clipengine.ledger.removals import Removals
 from clipengine.ledger.schema import MetaRow
 from clipengine.ledger.sessions import Sessions
+from clipengine.ledger.uploads import Uploads
 from clipengine.ledger.vault import PROOF, Vault
 from clipengine.timecode import now_ms
 
@@ -45,6 +46,7 @@ class Ledger:
         self.removals = Removals(database)
         self.recordings = Recordings(database, self.events)
         self.clips = Clips(database, self.events, self.removals, max_queued)
+        self.uploads = Uploads(database, self.clips)
         self.idempotency = Idempotency(database, self._vault)
 
     @classmethod

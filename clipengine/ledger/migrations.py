@@ -61,7 +61,13 @@ def migration_4(database: Database) -> None:
         database.run(statement)
 
 
-MIGRATIONS: tuple[Migration, ...] = (migration_1, migration_2, migration_3, migration_4)
+def migration_5(database: Database) -> None:
+    """A clip that is cut waits for its upload: what is in scratch, and for how long the store was out of reach."""
+    for statement in _STEPS_5:
+        database.run(statement)
+
+
+MIGRATIONS: tuple[Migration, ...] = (migration_1, migration_2, migration_3, migration_4, migration_5)
 
 
 def migrate(database: Database, migrations: Sequence[Migration] = MIGRATIONS) -> int:
@@ -252,4 +258,10 @@ _STEPS_4 = (
     "DROP INDEX clips_claim",
     # The claim reads this one alone, in its order, so that clips which wait for their time cost little to pass by.
     "CREATE INDEX clips_claim ON clips (state, long, priority DESC, created_at, clip_id, next_at)",
+)
+
+_STEPS_5 = (
+    "ALTER TABLE clips ADD COLUMN finished TEXT",
+    "ALTER TABLE clips ADD COLUMN outage_ms BIGINT NOT NULL DEFAULT 0",
+    "CREATE INDEX clips_finished ON clips (next_at, clip_id) WHERE finished IS NOT NULL",
 )

@@ -5,6 +5,7 @@ processing -> complete | failed; a probe is claimed by one engine at a time and 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
 from typing import Any
 
 from clipengine.clips.clip import Recording
@@ -163,12 +164,22 @@ class Recordings:
             self._database.changed("recording", id)
         return recording
 
-    def release_orphans(self, owner: str) -> int:
-        """Free the probes that other owners had claimed when they died; how many those were."""
-        orphaned = (RecordingRow.state == "processing") & RecordingRow.owner.is_null(False)
-        freed = RecordingRow.update(owner=None).where(orphaned, RecordingRow.owner != owner)
-        with self._database.transaction():
-            return self._database.change(freed)
+    def release_orphans(self, owner: str, *, busy: Callable[[], Collection[str]] | None = None) -> int:
+        """Free the probes that nobody works on; how many those were.
+
+        They are those of other owners, who are dead, and, where `busy` is given, those of `owner` that its threads are
+        not busy with; it is asked after the rows were read.
+        """
+        held = RecordingRow.select(RecordingRow.recording_id, RecordingRow.owner, RecordingRow.attempts)
+        rows = self._database.rows(held.where(RecordingRow.state == "processing", RecordingRow.owner.is_null(False)))
+        known = busy() if busy and rows else None
+        freed = 0
+        for row in rows:
+            if row["owner"] != owner or (known is not None and row["recording_id"] not in known):
+                mine = (RecordingRow.recording_id == row["recording_id"]) & (RecordingRow.state == "processing")
+                mine &= (RecordingRow.owner == row["owner"]) & (RecordingRow.attempts == row["attempts"])
+                freed += self._database.change(RecordingRow.update(owner=None).where(mine))
+        return freed
 
     def _row(self, id: str) -> Row:
         row = self._database.by_key(RecordingRow, id)

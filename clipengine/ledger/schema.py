@@ -106,6 +106,8 @@ class ClipRow(Model):
     crashes = IntegerField()
     next_at = BigIntegerField()  # not claimed before
     long = BooleanField()  # more than ten minutes
+    finished = JsonText(null=True)  # cut and verified, in scratch, not yet in the store
+    outage_ms = BigIntegerField(default=0)  # how long it has waited for a store out of reach
 
     class Meta:
         table_name = "clips"

@@ -24,18 +24,16 @@ from clipengine.errors import (
 from clipengine.ledger.ledger import Ledger
 from clipengine.settings import Encoding
 from clipengine.stores.base import Store
+from clipengine.work.busy import Busy
 from clipengine.work.encoder import EncoderPool, EncoderProcess
 from clipengine.work.jobs import Message, probe_job
+from clipengine.work.outage import Stopping
 
 log = logging.getLogger(__name__)
 
 _MAX_PROBE_CRASHES = 3
 _PROBE_AGAIN_MS = 10_000
 _REMOVE_AGAIN_MS = 30_000
-
-
-class _Stopping(Exception):
-    """The engine stops: the probe goes back, as if it had not begun."""
 
 
 class Prober:
@@ -60,14 +58,17 @@ class Prober:
         self._stopping = threading.Event()
         self._lock = threading.Lock()
         self._children: set[EncoderProcess] = set()
+        self.busy = Busy()
 
     def run_due(self) -> None:
         while not self._stopping.is_set() and self._places.acquire(blocking=False):
             try:
-                recording = self._ledger.recordings.claim_probe(self._owner)
-                if recording is None:
-                    return
-                self._probe(recording)
+                with self.busy.taking(
+                    lambda: self._ledger.recordings.claim_probe(self._owner), lambda each: each.recording_id
+                ) as recording:
+                    if recording is None:
+                        return
+                    self._probe(recording)
             finally:
                 self._places.release()
 
@@ -82,7 +83,7 @@ class Prober:
         recordings = self._ledger.recordings
         try:
             facts, etag, size = self._find_facts(recording)
-        except _Stopping:
+        except Stopping:
             recordings.probe_later(id, delay_ms=0)
         except ObjectMissing as error:
             recordings.probe_failed(id, RecordingMissing(error.message))
@@ -121,7 +122,7 @@ class Prober:
 
     def _watch(self, message: Message | None) -> None:
         if self._stopping.is_set():
-            raise _Stopping
+            raise Stopping
 
 
 class Remover:

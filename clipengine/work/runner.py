@@ -1,19 +1,18 @@
-"""The runner: takes one clip from the ledger and brings it to an end.
+"""The runner: takes one clip from the ledger and has a child cut it.
 
-Claim, open the recording, have a child cut it, put the clip into the store, commit. Guarantee: a clip is cut at least
-once and visible once. Every change of state is conditional on the attempt; who loses a claim stops, and has what it
-had stored removed. Nothing is published that the child has not read back to its end.
+Claim, open the recording, have a child cut it into scratch, write down that it is finished; from there on it is the
+publisher's. Guarantee: a clip is cut at least once and visible once. Every change of state is conditional on the
+attempt; who loses a claim stops and leaves nothing. Nothing is finished that the child has not read back to its end.
 """
 
 from __future__ import annotations
 
+import errno
 import hashlib
-import io
 import logging
-import random
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,30 +22,33 @@ from clipengine.errors import (
     ClipEngineError,
     ClipNotFound,
     DecoderCrashed,
+    DiskFull,
     Internal,
     ObjectChanged,
     ObjectMissing,
     RecordingChanged,
     RecordingMissing,
     RecordingNotFound,
-    StorageUnavailable,
+    StorageError,
     UnknownProfile,
 )
 from clipengine.ledger.ledger import Ledger
 from clipengine.settings import Settings
 from clipengine.stores.base import Store
-from clipengine.timecode import exact, now_ms
+from clipengine.timecode import exact
+from clipengine.work.busy import Busy
 from clipengine.work.encoder import ChildDied, EncoderPool, EncoderProcess
 from clipengine.work.faults import Faults
 from clipengine.work.jobs import Message, cut_job
+from clipengine.work.outage import Stopping, insist, next_wait
+from clipengine.work.publisher import clip_file, finish
 from clipengine.work.scratch import Scratch
 
 log = logging.getLogger(__name__)
 
 _REPORT_SECONDS = 0.4  # progress goes into the ledger at least twice a second
 _MAX_CRASHES = 3
-_MAX_OUTAGE_MS = 24 * 3600 * 1000
-_OUTAGE_DELAYS_MS = (2_000, 10_000, 30_000, 60_000, 300_000)
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 # Where the parts of the work lie on the way from 0 to 1.
 _ENCODED, _VERIFIED = 0.95, 0.97
 
@@ -55,12 +57,11 @@ class _ClaimLost(Exception):
     """The clip was cancelled or deleted: stop, and leave nothing."""
 
 
-class _Stopping(Exception):
-    """The engine stops: the clip goes back into the queue, uncounted."""
-
-
 class ClipRunner:
-    """Runs clips, one for each call of `run_next`; several threads may call it at once."""
+    """Runs clips, one for each call of `run_next`; several threads may call it at once.
+
+    `on_finished` is called after each clip that is now the publisher's.
+    """
 
     def __init__(
         self,
@@ -72,6 +73,7 @@ class ClipRunner:
         faults: Faults,
         *,
         owner: str,
+        on_finished: Callable[[], None],
     ) -> None:
         self._settings = settings
         self._ledger = ledger
@@ -80,31 +82,30 @@ class ClipRunner:
         self._scratch = scratch
         self.faults = faults
         self._owner = owner
+        self._on_finished = on_finished
         self._lock = threading.Lock()
         self._running: dict[str, EncoderProcess] = {}
         self._stopping = threading.Event()
+        self.busy = Busy()
 
     def run_next(self) -> bool:
         """Cut the clip that is next in line. False when none waits."""
+        self.faults.at("nudged")
         if self._stopping.is_set():
             return False
-        clip = self._ledger.clips.claim(self._owner, workers=self._settings.encoding.workers)
-        if clip is None:
-            return False
-        log.info("clip %s: attempt %d", clip.clip_id, clip.attempt)
-        try:
-            self.faults.at("claimed")
-            self._run(clip)
-        except _ClaimLost:
-            log.info("clip %s: the claim was lost, attempt %d stops", clip.clip_id, clip.attempt)
-            self._ledger.removals.discard(clip)
-        except _Stopping:
-            self._ledger.clips.requeue(clip.clip_id, clip.attempt, uncounted=True)
-        except ClipEngineError as error:
-            self._settle(clip, error)
-        except Exception as error:  # a job ends here, whatever happened to it
-            log.exception("clip %s: attempt %d failed", clip.clip_id, clip.attempt)
-            self._settle(clip, Internal(f"{type(error).__name__} while the clip was cut"))
+        with self.busy.taking(
+            lambda: self._ledger.clips.claim(self._owner, workers=self._settings.encoding.workers),
+            lambda clip: clip.clip_id,
+        ) as clip:
+            if clip is None:
+                return False
+            log.info("clip %s: attempt %d", clip.clip_id, clip.attempt)
+            finished = False
+            try:
+                finished = self._attempt(clip)
+            finally:
+                if not finished:
+                    self._scratch.remove(clip.clip_id, clip.attempt)
         return True
 
     def abandon(self, clip_id: str) -> None:
@@ -122,26 +123,46 @@ class ClipRunner:
         for child in children:
             child.kill()
 
+    def _attempt(self, clip: Clip) -> bool:
+        """Whether the clip is finished; where it is not, the ledger has been told what becomes of it."""
+        try:
+            self.faults.at("claimed")
+            self._run(clip)
+            self.faults.at("finished")
+            self._on_finished()
+            return True
+        except _ClaimLost:
+            log.info("clip %s: the claim was lost, attempt %d stops", clip.clip_id, clip.attempt)
+        except Stopping:
+            self._ledger.clips.requeue(clip.clip_id, clip.attempt)
+        except ClipEngineError as error:
+            self._settle(clip, error)
+        except Exception as error:  # a job ends here, whatever happened to it
+            log.exception("clip %s: attempt %d failed", clip.clip_id, clip.attempt)
+            self._settle(clip, Internal(f"{type(error).__name__} while the clip was cut"))
+        return False
+
     def _run(self, clip: Clip) -> None:
         try:
             recording = self._ledger.recordings.get(clip.recording_id)
         except RecordingNotFound as error:
             raise RecordingMissing("the recording was deleted") from error
-        profile = self._settings.profiles.get(clip.profile)
-        if profile is None:
+        if clip.profile not in self._settings.profiles:
             raise UnknownProfile(f"the profile {clip.profile!r} is no longer in the settings")
-        with self._scratch.folder(clip.clip_id, clip.attempt) as folder:
-            path = folder / f"clip.{profile.extension}"
+        with _scratch_faults():
+            folder = self._scratch.make(clip.clip_id, clip.attempt)
+            path = clip_file(folder, clip)
             message, poster = self._cut(clip, recording, path)
-            result = self._upload(clip, message["cut"], path, poster, profile.content_type)
-        self.faults.at("uploaded")
-        if not self._ledger.clips.complete(clip.clip_id, clip.attempt, result):
+            with path.open("rb") as body:
+                sha256 = hashlib.file_digest(body, "sha256").hexdigest()
+            result = clip_result(message["cut"], sha256=sha256, poster_path=clip.poster_key if poster else None)
+            finished = finish(folder, result, poster)
+        if not insist(
+            lambda: self._ledger.uploads.add(clip.clip_id, clip.attempt, finished, progress=_VERIFIED), self._stopping
+        ):
             raise _ClaimLost
-        self.faults.at("committed")
-        log.info("clip %s: complete, %d frames, %d bytes", clip.clip_id, result.frames, result.size_bytes)
 
     # ---- cutting
-
     def _cut(self, clip: Clip, recording: Recording, path: Path) -> tuple[Message, bytes]:
         assert recording.facts is not None
         job = cut_job(
@@ -182,57 +203,45 @@ class ClipRunner:
                 self._running.pop(clip.clip_id, None)
             child.close()
 
-    # ---- publishing
-
-    def _upload(self, clip: Clip, cut: dict[str, Any], path: Path, poster: bytes, content_type: str) -> ClipResult:
-        self.report(clip, "uploading", _VERIFIED)
-        self.faults.at("uploading")
-        with path.open("rb") as body:
-            sha256 = hashlib.file_digest(body, "sha256").hexdigest()
-            body.seek(0)
-            self._check_claim(clip)
-            self._store.put(clip.object_key, body, size=cut["size_bytes"], content_type=content_type, sha256=sha256)
-        if poster:
-            digest = hashlib.sha256(poster).hexdigest()
-            self._store.put(
-                clip.poster_key, io.BytesIO(poster), size=len(poster), content_type="image/jpeg", sha256=digest
-            )
-        return clip_result(cut, sha256=sha256, poster_path=clip.poster_key if poster else None)
-
     def report(self, clip: Clip, step: Step, progress: float) -> None:
-        """Note progress. Raises _ClaimLost where the clip is no longer this attempt's, _Stopping at a stop."""
+        """Note progress. Raises _ClaimLost where the clip is no longer this attempt's, Stopping at a stop."""
         if self._stopping.is_set():
-            raise _Stopping
-        if not self._ledger.clips.progress(clip.clip_id, clip.attempt, step=step, progress=progress):
-            raise _ClaimLost
-
-    def _check_claim(self, clip: Clip) -> None:
+            raise Stopping
         try:
-            now = self._ledger.clips.get(clip.clip_id)
-        except ClipNotFound:
-            raise _ClaimLost from None
-        if (now.state, now.attempt) != ("running", clip.attempt):
-            raise _ClaimLost
-        if self._stopping.is_set():
-            raise _Stopping
+            if not self._ledger.clips.progress(clip.clip_id, clip.attempt, step=step, progress=progress):
+                raise _ClaimLost
+        except StorageError as error:  # the next report, or the end, will find the ledger usable again
+            log.warning("clip %s: its progress is not written down: %s", clip.clip_id, error.message)
 
     # ---- when it goes wrong
 
     def _settle(self, clip: Clip, error: ClipEngineError) -> None:
         """Queue the clip again where that may help, else end it as failed."""
-        clips = self._ledger.clips
-        if isinstance(error, DecoderCrashed):
-            if clips.crashes(clip.clip_id) + 1 < _MAX_CRASHES:
-                clips.requeue(clip.clip_id, clip.attempt, crashed=True, delay_ms=500)
-                return
-        elif isinstance(error, StorageUnavailable) and now_ms() - clip.created_at < _MAX_OUTAGE_MS:
-            delay = _OUTAGE_DELAYS_MS[min(clip.attempt - 1, len(_OUTAGE_DELAYS_MS) - 1)]
-            log.warning("clip %s: %s; trying again in about %d s", clip.clip_id, error.message, delay // 1000)
-            clips.requeue(clip.clip_id, clip.attempt, delay_ms=round(delay * random.uniform(0.7, 1.3)))
-            return
-        log.warning("clip %s: failed with %s: %s", clip.clip_id, error.code, error.message)
-        if not clips.fail(clip.clip_id, clip.attempt, error):
-            self._ledger.removals.discard(clip)
+        id, attempt, clips = clip.clip_id, clip.attempt, self._ledger.clips
+        try:
+            delay = next_wait(error, insist(lambda: clips.outage_ms(id), self._stopping))
+            if delay is not None:
+                log.warning("clip %s: %s; trying again in %.1f s", id, error.message, delay / 1000)
+                paced = self.faults.paced(delay)
+                insist(lambda: clips.requeue(id, attempt, delay_ms=paced, outage_ms=delay), self._stopping)
+            elif isinstance(error, DecoderCrashed) and clips.crashes(id) + 1 < _MAX_CRASHES:
+                insist(lambda: clips.requeue(id, attempt, crashed=True, delay_ms=500), self._stopping)
+            else:
+                log.warning("clip %s: failed with %s: %s", id, error.code, error.message)
+                insist(lambda: clips.fail(id, attempt, error), self._stopping)
+        except (ClipNotFound, Stopping):
+            pass  # it was deleted; or the next start finds it held by an engine that is gone
+
+
+@contextmanager
+def _scratch_faults() -> Iterator[None]:
+    """A full disk under scratch, met by this process, in the words that its child has for it too."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        raise DiskFull(f"the disk of the scratch folder is full ({error.strerror})") from error
 
 
 def clip_result(cut: dict[str, Any], *, sha256: str, poster_path: str | None) -> ClipResult:

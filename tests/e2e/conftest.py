@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from scripts.sample import make_sample
+from tests.support.s3 import faulty_s3  # noqa: F401 - fixture
 
 
 @pytest.fixture(scope="session")

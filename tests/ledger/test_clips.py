@@ -128,12 +128,12 @@ def test_a_delayed_clip_is_not_claimed_before_its_time(
     assert (again.clip_id, again.attempt) == (first.clip_id, 2)
 
 
-def test_crashes_are_counted_unless_they_were_ours(ledger: Ledger, queue: Queue) -> None:
+def test_crashes_are_counted_and_nothing_else(ledger: Ledger, queue: Queue) -> None:
     clip = queue()
     for attempt, options, expected in (
         (1, {"crashed": True}, 1),
         (2, {}, 1),
-        (3, {"crashed": True, "uncounted": True}, 1),
+        (3, {"outage_ms": 5}, 1),
         (4, {"crashed": True}, 2),
     ):
         ledger.clips.claim("me")

@@ -2,47 +2,92 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 from collections import Counter
+from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 
 from clipengine.clips.clip import Clip
 from clipengine.ledger.ledger import Ledger
+from clipengine.stores.base import Store
 from clipengine.stores.folder import FolderStore
 
 
-def check_invariants(data: Path, *, settled: bool = True) -> list[Clip]:
-    """Every clip of the ledger, after proving that nothing is lost, doubled or left over (folder store).
+def check_invariants(
+    data: Path, *, settled: bool = True, store: Store | None = None, open_uploads: Collection[Any] = ()
+) -> list[Clip]:
+    """Every clip of the ledger, after proving that nothing is lost, doubled or left over.
 
-    `settled`: every clip has ended and every unwanted object is gone.
+    `settled`: every clip has ended, every delivery too, and every unwanted object is gone. `store` is the folder store
+    of the data folder unless another is given; `open_uploads` are the multipart uploads that it holds.
     """
-    with sqlite3.connect(data / "ledger.db") as connection:
+    connection = sqlite3.connect(data / "ledger.db")
+    try:
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-    connection.close()
+        assert connection.execute("PRAGMA foreign_key_check").fetchone() is None
+        connection.row_factory = sqlite3.Row
+        _check_deliveries(connection, settled=settled)
+        finished = {
+            f"{row['clip_id']}-{row['attempt']}": json.loads(row["finished"])["result"]["size_bytes"]
+            for row in connection.execute("SELECT * FROM clips WHERE finished IS NOT NULL")
+        }
+    finally:
+        connection.close()
     ledger = Ledger.open(data / "ledger.db", key_prefix="relay_live", organisation_id="org_local", max_queued=10_000)
     try:
-        clips = ledger.clips.list(limit=1000).data
+        clips = _all_clips(ledger)
         events = Counter(
-            (event.clip_id, event.type) for event in ledger.events.after(0, limit=100_000) if event.clip_id is not None
+            (event.clip_id, event.type) for event in ledger.events.after(0, limit=1_000_000) if event.clip_id
         )
     finally:
         ledger.close()
     for clip in clips:
+        assert clip.ended or clip.state in ("queued", "running"), clip
         assert not settled or clip.ended, clip
         if clip.ended:
             kind = "clip.ready" if clip.state == "complete" else "clip.failed"
-            assert events[clip.clip_id, kind] == 1, (clip, events)
-    _check_objects(data, clips, settled=settled)
-    scratch = data / "scratch"
-    assert not scratch.exists() or not list(scratch.iterdir()), list(scratch.iterdir())
+            assert events[clip.clip_id, kind] >= 1, (clip, events)
+    doubled = {each: number for each, number in events.items() if number > 1 and each[1] == "clip.ready"}
+    assert not doubled, doubled
+    _check_objects(store or FolderStore(data / "store"), clips, settled=settled)
+    assert not settled or not open_uploads, open_uploads
+    _check_scratch(data / "scratch", finished, settled=settled)
     assert not children_of(data), children_of(data)
     return clips
 
 
-def _check_objects(data: Path, clips: list[Clip], *, settled: bool) -> None:
-    store = FolderStore(data / "store", "")
-    stored = {each.key: each for each in store.list() if "/clips/" in each.key}
+def _all_clips(ledger: Ledger) -> list[Clip]:
+    clips: list[Clip] = []
+    cursor: str | None = None
+    while True:
+        page = ledger.clips.list(limit=1000, cursor=cursor)
+        clips += page.data
+        cursor = page.next_cursor
+        if cursor is None:
+            return clips
+
+
+def _check_deliveries(connection: sqlite3.Connection, *, settled: bool) -> None:
+    """One delivery of each event to each endpoint that wanted it then, and none to anybody else."""
+    made = Counter(
+        (row["event_id"], row["endpoint_id"])
+        for row in connection.execute("SELECT event_id, endpoint_id FROM deliveries WHERE endpoint_id IS NOT NULL")
+    )
+    assert all(number == 1 for number in made.values()), made
+    for endpoint in connection.execute("SELECT * FROM endpoints WHERE enabled"):
+        wanted = json.loads(endpoint["events"])
+        for event in connection.execute("SELECT * FROM events WHERE created_at > ?", (endpoint["created_at"],)):
+            if event["type"] in wanted and (event["clip_id"] or event["recording_id"]):
+                assert made[event["event_id"], endpoint["webhook_id"]] == 1, dict(event)
+    if settled:
+        assert connection.execute("SELECT 1 FROM deliveries WHERE status = 'sending'").fetchone() is None
+
+
+def _check_objects(store: Store, clips: list[Clip], *, settled: bool) -> None:
+    stored = {each.key: each for each in store.list() if "/clips/" in f"/{each.key}"}
     expected: set[str] = set()
     for clip in clips:
         if clip.state == "complete":
@@ -55,6 +100,14 @@ def _check_objects(data: Path, clips: list[Clip], *, settled: bool) -> None:
                 expected.add(clip.result.poster_path)
     if settled:
         assert set(stored) == expected
+
+
+def _check_scratch(scratch: Path, finished: dict[str, int], *, settled: bool) -> None:
+    """Nothing but what a finished clip waits with, and that whole; a killed engine leaves more until the next start."""
+    found = {each.name: each for each in scratch.iterdir()} if scratch.exists() else {}
+    assert not settled or not found, found
+    for name, size in finished.items():
+        assert [each.stat().st_size for each in found[name].glob("clip.*")] == [size]
 
 
 def children_of(data: Path) -> list[int]:

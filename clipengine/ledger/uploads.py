@@ -1,0 +1,82 @@
+"""Clips that are cut and wait for the store: running, with the file in scratch and its result in the row.
+
+An encoder has let go of them; whoever uploads one owns its row for that long. They keep their attempt, so that a clip
+is cut once, however often the store has to be asked. Every way out of `running` takes `finished` away.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from clipengine.clips.clip import Clip, ClipResult
+from clipengine.ledger.clips import Clips
+from clipengine.ledger.database import Database
+from clipengine.ledger.schema import ClipRow
+from clipengine.timecode import now_ms
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What the child has made and read back. `poster_sha256` is None where there is no poster."""
+
+    result: ClipResult
+    poster_sha256: str | None
+
+
+class Uploads:
+    def __init__(self, database: Database, clips: Clips) -> None:
+        self._database = database
+        self._clips = clips
+
+    def add(self, id: str, attempt: int, finished: Finished, *, progress: float) -> bool:
+        """The attempt has cut the clip: it waits for its upload, due at once. False: the claim was lost.
+
+        The disk is not waited for: after a power cut the clip is cut again, and its file may be lost just as well.
+        """
+        values = {"finished": asdict(finished), "step": "uploading", "progress": progress}
+        with self._database.transaction(durable=False):
+            return self._clips.leave(id, "running", attempt, {**values, "owner": None, "next_at": now_ms()})
+
+    def claim(self, owner: str) -> tuple[Clip, Finished] | None:
+        """The clip that has waited longest for its upload, now owned by `owner`, or None."""
+        waiting = (ClipRow.finished.is_null(False), ClipRow.owner.is_null())
+        due = ClipRow.select(ClipRow.clip_id, ClipRow.attempt, ClipRow.finished)
+        due = due.where(*waiting, ClipRow.next_at <= now_ms()).order_by(ClipRow.next_at, ClipRow.clip_id).limit(1)
+        with self._database.session():
+            if self._database.row(due) is None:  # without the writer's lock: most calls find nothing
+                return None
+            with self._database.transaction(durable=False):
+                row = self._database.row(due)
+                if row is None or not self._clips.leave(row["clip_id"], "running", row["attempt"], {"owner": owner}):
+                    return None
+                return self._clips.get(row["clip_id"]), _finished(row["finished"])
+
+    def later(self, id: str, attempt: int, *, delay_ms: int, outage_ms: int) -> bool:
+        """Wait again: due after `delay_ms`. `outage_ms` is added to what the clip has waited for the store."""
+        values = {"owner": None, "next_at": now_ms() + delay_ms, "outage_ms": ClipRow.outage_ms + outage_ms}
+        with self._database.transaction():
+            return self._clips.leave(id, "running", attempt, values)
+
+    def hasten(self) -> None:
+        """The store answers again: everything that waits for it is due now."""
+        waiting = (ClipRow.finished.is_null(False), ClipRow.owner.is_null(), ClipRow.next_at > now_ms())
+        with self._database.session():
+            if self._database.row(ClipRow.select(ClipRow.clip_id).where(*waiting).limit(1)) is not None:
+                self._database.change(ClipRow.update(next_at=now_ms()).where(*waiting))
+
+    def due(self) -> bool:
+        """Whether an upload is due now."""
+        waiting = (ClipRow.finished.is_null(False), ClipRow.owner.is_null(), ClipRow.next_at <= now_ms())
+        return self._database.row(ClipRow.select(ClipRow.clip_id).where(*waiting).limit(1)) is not None
+
+    def waiting(self) -> dict[str, int]:
+        """The attempt of every clip that is finished and not yet in the store, by its id."""
+        rows = self._database.rows(
+            ClipRow.select(ClipRow.clip_id, ClipRow.attempt).where(ClipRow.finished.is_null(False))
+        )
+        return {row["clip_id"]: row["attempt"] for row in rows}
+
+
+def _finished(stored: dict[str, Any]) -> Finished:
+    return Finished(ClipResult(**stored["result"]), stored["poster_sha256"])

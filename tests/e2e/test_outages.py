@@ -1,0 +1,227 @@
+"""A store that cannot be reached delays clips and loses none: cut once, uploaded when it can be, or failed in time."""
+
+from __future__ import annotations
+
+import re
+import signal
+import sqlite3
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from clipengine.client import Client
+from clipengine.clips.clip import Clip
+from clipengine.stores.s3 import S3Store
+from tests.support.invariants import check_invariants
+from tests.support.s3 import S3Server, open_uploads
+from tests.support.s3_faults import Fault, FaultyS3, cut_after_commit, refuse
+from tests.support.server import RunningServer, running_server
+
+FOR_EVER = 10**6
+SECONDS = 60
+
+
+@dataclass
+class Outage:
+    """A data folder whose store is S3 behind a proxy that fails as it is told to."""
+
+    s3: S3Server
+    bucket: str
+    proxy: FaultyS3
+    data: Path
+
+    def env(self, fault: str = "", pace: int = 20) -> dict[str, str]:
+        return {
+            "CLIPENGINE_ENCODING__NICE": "0",
+            "CLIPENGINE_STORAGE__KIND": "s3",
+            "CLIPENGINE_STORAGE__ENDPOINT": self.proxy.endpoint,
+            "CLIPENGINE_STORAGE__BUCKET": self.bucket,
+            "CLIPENGINE_STORAGE__REGION": self.s3.region,
+            "CLIPENGINE_STORAGE__ACCESS_KEY": self.s3.access_key,
+            "CLIPENGINE_STORAGE__SECRET_KEY": self.s3.secret_key,
+            "CLIPENGINE_FAULT": f"outage:pace={pace}" + (f",{fault}" if fault else ""),
+        }
+
+    def recording(self, api: Client, film: Path) -> str:
+        self.s3.client.fput_object(self.bucket, "h_01/meeting.mp4", str(film))
+        recording = api.recordings.wait(api.recordings.add("h_01/meeting.mp4").recording_id, timeout=SECONDS)
+        assert recording.status == "complete", recording.error
+        return recording.recording_id
+
+    def break_off(self, fault: Fault, method: str = "PUT") -> None:
+        self.proxy.fail(fault, method=method, times=FOR_EVER)
+
+    def scratch(self) -> list[Path]:
+        return sorted((self.data / "scratch").glob("*/clip.mp4"))
+
+    def check(self, *, settled: bool = True) -> dict[str, Clip]:
+        store = S3Store(self.s3.location(self.bucket), journal=self.data / "uploads")
+        uploads = open_uploads(self.s3, self.bucket)
+        clips = check_invariants(self.data, settled=settled, store=store, open_uploads=uploads)
+        return {clip.label: clip for clip in clips}
+
+
+@pytest.fixture
+def outage(s3: S3Server, bucket: str, faulty_s3: FaultyS3, tmp_path: Path) -> Outage:
+    return Outage(s3, bucket, faulty_s3, tmp_path / "data")
+
+
+def until(condition: Callable[[], object], seconds: float = SECONDS) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def kill(server: RunningServer) -> None:
+    server.process.kill()
+    assert server.process.wait(30) == -signal.SIGKILL
+
+
+def cuts(server: RunningServer) -> int:
+    """How often a clip was begun, over all starts."""
+    return len(re.findall(r"clip \S+: attempt", server.log.read_text()))
+
+
+def test_clips_are_cut_once_and_uploaded_when_the_store_is_back(outage: Outage, film: Path) -> None:
+    with running_server(outage.data, env=outage.env()) as server, server.client() as api:
+        recording = outage.recording(api, film)
+        outage.break_off(refuse(503, "SlowDown"))
+        clips = {
+            label: api.clips.create(recording, label=label, start_seconds=1.0, end_seconds=2.0).clip_id
+            for label in ("kept", "too", "cancelled", "deleted")
+        }
+        # All are cut though none is uploaded: the encoders' places are free.
+        until(lambda: {api.clips.get(each).step for each in clips.values()} == {"uploading"})
+        assert {api.clips.get(each).status for each in clips.values()} == {"processing"}
+        until(lambda: "its upload is tried again" in server.log.read_text())
+        kill(server)
+    assert len(outage.scratch()) == 4
+    assert {clip.state for clip in outage.check(settled=False).values()} == {"running"}
+    (outage.data / "scratch" / f"{clips['kept']}-7").mkdir()
+
+    with running_server(outage.data, env=outage.env()) as server, server.client() as api:
+        assert len(outage.scratch()) == 4
+        assert not (outage.data / "scratch" / f"{clips['kept']}-7").exists()
+        api.clips.cancel(clips["cancelled"])
+        api.clips.delete(clips["deleted"])
+        until(lambda: len(outage.scratch()) == 2)
+        outage.proxy.clear()
+        for label in ("kept", "too"):
+            clip = api.clips.wait(clips[label], timeout=SECONDS)
+            assert (clip.status, clip.attempt) == ("complete", 1), clip.error
+        assert cuts(server) == 4
+        server.stop()
+    assert {label: clip.state for label, clip in outage.check().items()} == {
+        "kept": "complete",
+        "too": "complete",
+        "cancelled": "failed",
+    }
+
+
+@pytest.mark.parametrize("fault", ["uploaded:kill9", ""], ids=["killed", "answer lost"])
+def test_an_object_that_is_there_is_not_sent_again(outage: Outage, film: Path, fault: str) -> None:
+    """Whether the engine died before it could write that down, or never heard of it and then found its file gone."""
+    with running_server(outage.data, env=outage.env(fault)) as server, server.client() as api:
+        recording = outage.recording(api, film)
+        if not fault:
+            outage.break_off(cut_after_commit)
+        clip_id = api.clips.create(recording, label="a", start_seconds=1.0, end_seconds=2.0, poster=False).clip_id
+        if fault:
+            assert server.process.wait(SECONDS) == -signal.SIGKILL
+        else:
+            until(lambda: list(outage.s3.client.list_objects(outage.bucket, prefix="h_01/clips/")))
+            kill(server)
+            outage.scratch()[0].unlink()
+    outage.proxy.clear()
+    sent = outage.proxy.count("PUT")
+    with running_server(outage.data, env=outage.env()) as server, server.client() as api:
+        clip = api.clips.wait(clip_id, timeout=SECONDS)
+        assert (clip.status, clip.attempt) == ("complete", 1), clip.error
+        assert outage.proxy.count("PUT") == sent
+        server.stop()
+    outage.check()
+
+
+def test_a_file_that_is_lost_or_damaged_is_cut_again(outage: Outage, film: Path) -> None:
+    with running_server(outage.data, env=outage.env()) as server, server.client() as api:
+        recording = outage.recording(api, film)
+        outage.break_off(refuse(503, "SlowDown"))
+        clips = [
+            api.clips.create(recording, label=label, start_seconds=1.0, end_seconds=2.0).clip_id for label in "abcd"
+        ]
+        until(lambda: all(api.clips.get(each).step == "uploading" for each in clips))
+        kill(server)
+    lost, short, garbled, poster = (outage.data / "scratch" / f"{each}-1" for each in clips)
+    (lost / "clip.mp4").unlink()
+    (short / "clip.mp4").write_bytes((short / "clip.mp4").read_bytes()[:-1])
+    (garbled / "clip.mp4").write_bytes((garbled / "clip.mp4").read_bytes()[:-1] + b"\xa5")
+    (poster / "poster.jpg").write_bytes(b"")
+    outage.proxy.clear()
+    with running_server(outage.data, env=outage.env()) as server, server.client() as api:
+        for each in clips:
+            clip = api.clips.wait(each, timeout=SECONDS)
+            assert (clip.status, clip.attempt) == ("complete", 2), clip.error
+        server.stop()
+    outage.check()
+
+
+def test_what_somebody_has_to_mend_fails_soon_and_is_named(outage: Outage, film: Path) -> None:
+    with running_server(outage.data, env=outage.env(pace=100)) as server, server.client() as api:
+        recording = outage.recording(api, film)
+        for code, status, words in (
+            ("AccessDenied", 403, "has no right to do this"),
+            ("NoSuchBucket", 404, f"bucket {outage.bucket} does not exist"),
+            ("RequestTimeTooSkewed", 403, "clock differs too much"),
+        ):
+            outage.break_off(refuse(status, code))
+            clip_id = api.clips.create(recording, label=code, start_seconds=1.0, end_seconds=1.5).clip_id
+            clip = api.clips.wait(clip_id, timeout=SECONDS)
+            assert clip.error is not None
+            assert (clip.status, clip.error.code, clip.error.retryable) == ("failed", "storage_denied", False)
+            assert words in clip.error.message
+            outage.proxy.clear()
+        tries = len(re.findall(r"its upload is tried again", server.log.read_text()))
+        assert tries >= 6  # a key that is being exchanged is waited for: half a minute, at this pace 0.3 s
+        retried = api.clips.retry(clip_id)
+        assert api.clips.wait(retried.clip_id, timeout=SECONDS).status == "complete"
+        server.stop()
+    outage.check()
+
+
+def test_after_a_day_the_outage_ends_the_clip(outage: Outage, film: Path) -> None:
+    """All but the last second of the day is written into the row: what was waited counts through a restart."""
+    with running_server(outage.data, env=outage.env()) as server, server.client() as api:
+        recording = outage.recording(api, film)
+        outage.break_off(refuse(503, "SlowDown"))
+        clip_id = api.clips.create(recording, label="a", start_seconds=1.0, end_seconds=2.0).clip_id
+        until(lambda: "its upload is tried again" in server.log.read_text())
+        kill(server)
+    with sqlite3.connect(outage.data / "ledger.db") as connection:
+        connection.execute("UPDATE clips SET outage_ms = 86399000")
+    connection.close()
+    with running_server(outage.data, env=outage.env()) as server, server.client() as api:
+        clip = api.clips.wait(clip_id, timeout=SECONDS)
+        assert clip.error is not None
+        assert (clip.error.code, clip.error.retryable, clip.attempt) == ("storage_unavailable", True, 1)
+        outage.proxy.clear()
+        until(lambda: not outage.scratch())
+        server.stop()
+    outage.check()
+
+
+def test_a_recording_that_cannot_be_read_is_waited_for(outage: Outage, film: Path) -> None:
+    with running_server(outage.data, env=outage.env(pace=100)) as server, server.client() as api:
+        recording = outage.recording(api, film)
+        outage.break_off(refuse(503, "SlowDown"), "HEAD")
+        clip_id = api.clips.create(recording, label="a", start_seconds=1.0, end_seconds=2.0).clip_id
+        until(lambda: len(re.findall("trying again", server.log.read_text())) >= 2)
+        clip = api.clips.get(clip_id)
+        assert clip.status == "processing"
+        outage.proxy.clear()
+        assert api.clips.wait(clip_id, timeout=SECONDS).status == "complete"
+        server.stop()
+    outage.check()

@@ -1,0 +1,89 @@
+"""Clips that are cut and wait for the store: who may upload them, when, and what takes them out of the line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from clipengine.clips.clip import Clip, ClipResult
+from clipengine.errors import StorageDenied
+from clipengine.ledger.ledger import Ledger
+from clipengine.ledger.uploads import Finished
+
+Queue = Callable[..., Clip]
+
+
+@pytest.fixture
+def finish(ledger: Ledger, queue: Queue, result: ClipResult) -> Callable[[], Clip]:
+    """A clip that is finished and waits."""
+
+    def make() -> Clip:
+        queue()
+        clip = ledger.clips.claim("me")
+        assert clip is not None
+        assert ledger.uploads.add(clip.clip_id, clip.attempt, Finished(result, "ab" * 32), progress=0.97)
+        return ledger.clips.get(clip.clip_id)
+
+    return make
+
+
+def test_a_finished_clip_is_taken_once_and_completes(ledger: Ledger, finish: Queue, result: ClipResult) -> None:
+    clip = finish()
+    assert (clip.to_object()["status"], clip.step, clip.progress) == ("processing", "uploading", 0.97)
+    assert ledger.uploads.waiting() == {clip.clip_id: 1}
+    assert ledger.uploads.claim("me") == (clip, Finished(result, "ab" * 32))
+    assert ledger.uploads.claim("me") is None
+    assert ledger.clips.complete(clip.clip_id, 1, result)
+    assert ledger.uploads.waiting() == {}
+    assert not ledger.uploads.due()
+
+
+def test_it_waits_as_long_as_it_is_told_or_until_the_store_is_back(ledger: Ledger, finish: Queue) -> None:
+    clip = finish()
+    ledger.uploads.claim("me")
+    assert ledger.uploads.later(clip.clip_id, 1, delay_ms=60_000, outage_ms=61_000)
+    assert ledger.clips.outage_ms(clip.clip_id) == 61_000
+    assert ledger.uploads.claim("me") is None
+    ledger.uploads.hasten()
+    assert ledger.uploads.due()
+    assert ledger.uploads.claim("me") is not None
+
+
+def test_nobody_elses_engine_takes_away_what_is_finished(ledger: Ledger, finish: Queue, queue: Queue) -> None:
+    """After a kill, what was being cut is cut again, and what was being uploaded is uploaded again."""
+    finished = finish()
+    ledger.uploads.claim("dead")
+    cutting = queue()
+    ledger.clips.claim("dead")
+    assert ledger.clips.requeue_orphans("me") == 2
+    assert ledger.clips.get(cutting.clip_id).state == "queued"
+    taken = ledger.uploads.claim("me")
+    assert taken is not None
+    assert (taken[0].clip_id, taken[0].attempt) == (finished.clip_id, 1)
+
+
+def test_what_no_thread_works_on_is_let_go(ledger: Ledger, finish: Queue, queue: Queue) -> None:
+    finish()
+    ledger.uploads.claim("me")
+    queue()
+    running = ledger.clips.claim("me")
+    assert running is not None
+    assert ledger.clips.requeue_orphans("me") == 0
+    assert ledger.clips.requeue_orphans("me", busy=lambda: {running.clip_id}) == 1
+    assert ledger.uploads.due()
+    assert ledger.clips.get(running.clip_id).state == "running"
+
+
+@pytest.mark.parametrize("way", ["cancel", "delete", "fail", "requeue"])
+def test_every_way_out_takes_it_out_of_the_line(ledger: Ledger, finish: Queue, way: str) -> None:
+    clip = finish()
+    if way == "fail":
+        assert ledger.clips.fail(clip.clip_id, 1, StorageDenied("no"))
+    elif way == "requeue":
+        assert ledger.clips.requeue(clip.clip_id, 1)
+    else:
+        getattr(ledger.clips, way)(clip.clip_id)
+    assert ledger.uploads.waiting() == {}
+    assert ledger.uploads.claim("me") is None
+    assert not ledger.uploads.later(clip.clip_id, 1, delay_ms=1, outage_ms=1)
