@@ -10,7 +10,7 @@ CHECKED := clipengine tests scripts
 given = $(if $(filter command line,$(origin $(1))),--$(2) '$(subst ','\'',$($(1)))')
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo test check films compare bench clean
+.PHONY: help install run demo test check films compare bench fuzz clean
 
 help:  ## list what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,8 +42,11 @@ compare: $(VENV)/.test-installed  ## the same table for the ffmpeg command, wher
 bench: $(VENV)/.test-installed  ## what a clip costs, beside the ffmpeg command; table, and BENCH.json (ARGS="--quick --section cutting")
 	@$(BIN)/python -m scripts.bench $(ARGS)
 
+fuzz: $(VENV)/.test-installed  ## mutated recordings through the locked encoder (INPUTS=20000 SEED=2); goes on where it was
+	@$(BIN)/python -m scripts.fuzz $(call given,INPUTS,inputs) $(call given,SEED,seed)
+
 clean:  ## remove what make made; never data
-	rm -rf .bench .venv .venv-* build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .bench .fuzz .venv .venv-* build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
 # The environment is made anew when what it must hold has changed, and otherwise left alone.
 $(VENV)/.installed: setup.cfg pyproject.toml

@@ -24,7 +24,7 @@ import av.subtitles.subtitle  # noqa: F401
 
 from clipengine.clips.facts import SourceFacts
 from clipengine.clips.profiles import Profile
-from clipengine.errors import ClipEngineError, Internal, UnsupportedMedia
+from clipengine.errors import ClipEngineError, Internal, RecordingUnreadable, UnsupportedMedia
 from clipengine.media.cutter import CutStep, cut_clip
 from clipengine.media.previews import KINDS, make_preview
 from clipengine.media.probe import probe
@@ -34,6 +34,7 @@ from clipengine.media.source import ByteSource, DescriptorSource
 from clipengine.media.wire import Channel, error_from
 
 _REPORT_SECONDS = 0.2
+_MOST_READS, _READ_FLOOR_BYTES = 20, 256 << 20
 
 
 class RangeSource:
@@ -59,17 +60,24 @@ class RangeSource:
 
 
 class _Heard:
-    """A source that tells the parent, at most once a second, that the recording is still being read."""
+    """A source that tells the parent, at most once a second, that the recording is still being read.
+
+    It ends what reads the same bytes over and over: no honest job reads a recording more than a few times.
+    """
 
     def __init__(self, source: ByteSource, channel: Channel) -> None:
         self._source = source
         self._channel = channel
         self._told = time.monotonic()
+        self._budget = _READ_FLOOR_BYTES + _MOST_READS * source.size
         self.size = source.size
         self.remote = source.remote
 
     def read_at(self, offset: int, length: int, *, keep: bool = False) -> bytes:
         data = self._source.read_at(offset, length, keep=keep)
+        self._budget -= len(data)
+        if self._budget < 0:
+            raise RecordingUnreadable(f"the recording's {self.size} bytes were read {_MOST_READS} times over, in vain")
         if time.monotonic() - self._told >= 1:
             self._told = time.monotonic()
             self._channel.send({"type": "alive"})
@@ -127,10 +135,16 @@ def _do(job: dict[str, Any], descriptors: list[int], ranges: Channel, control: C
 
 
 def main() -> None:
-    numbers = [int(number) for number in sys.argv[1:3]]
+    control, ranges, parent = map(int, sys.argv[1:4])
     faulthandler.enable()
+    live(control, ranges, parent, sandbox=sys.argv[4] == "cell")
+
+
+def live(control_number: int, ranges_number: int, parent: int, *, sandbox: bool) -> None:
+    """The child's life from when everything is imported: lock in, do one job, end the process."""
+    numbers = (control_number, ranges_number)
     control, ranges = (Channel(socket.socket(fileno=number), takes_descriptors=True) for number in numbers)
-    layers = lock_cell(int(sys.argv[3]), numbers, sandbox=sys.argv[4] == "cell")
+    layers = lock_cell(parent, numbers, sandbox=sandbox)
     control.send({"type": "ready", "layers": [layer.to_object() for layer in layers]})
     received = control.receive()
     if received is None:

@@ -40,11 +40,16 @@ AUDIO_CODECS = frozenset((
     "amr_nb", "amr_wb", "wmav1", "wmav2", "wmapro", "speex", "adpcm_ima_wav", "adpcm_ima_qt", "adpcm_ms", "gsm",
     "gsm_ms", "nellymoser",
 ))
-# Decoders whose names are not their codecs' names; the decoder's own allow-list takes these.
-_MORE_DECODERS = {"libdav1d", "libopus", "libvorbis", "mp3float", "mp2float", "amrnb", "amrwb", "msmpeg4"}
+# Decoders whose names are not their codecs' names.
+_OTHER_NAMES = {"amrnb", "amrwb", "dca", "flv", "libdav1d", "mp1float", "mp2float", "mp3float", "msmpeg4"}
 # fmt: on
 MAX_PIXELS = 8192 * 4352
 MAX_STREAMS = 64
+_DECODERS = sorted(
+    VIDEO_CODECS | AUDIO_CODECS | _OTHER_NAMES | {name for name in av.codecs_available if name.startswith("pcm_")}
+)
+# The container has them for its own look at the streams; the decoders that are opened later are told once more.
+_DECODER_OPTIONS = {"codec_whitelist": ",".join(_DECODERS), "max_pixels": str(MAX_PIXELS)}
 _MAX_DAMAGED_PLACES = 100  # in a row
 _PROBE_BYTES = 16 * 1024 * 1024
 _BUFFER_BYTES = 16 * 1024  # the reader behind it reads ahead where that pays
@@ -72,11 +77,10 @@ def open_recording(reader: MediaReader) -> Iterator[InputContainer]:
                 container_options={
                     "format_whitelist": ",".join(FORMATS),
                     "protocol_whitelist": "none",
-                    "codec_whitelist": ",".join(sorted(VIDEO_CODECS | AUDIO_CODECS | _MORE_DECODERS)),
                     "probesize": str(_PROBE_BYTES),
                     "analyzeduration": "10000000",
                     "max_streams": "1000",
-                    "max_pixels": str(MAX_PIXELS),
+                    **_DECODER_OPTIONS,
                     "skip_estimate_duration_from_pts": "1",
                 },
             )
@@ -87,6 +91,9 @@ def open_recording(reader: MediaReader) -> Iterator[InputContainer]:
         finally:
             reader.opening = False
         with container:
+            for stream in container.streams:
+                if stream.codec_context is not None:
+                    stream.codec_context.options = dict(_DECODER_OPTIONS)
             yield container
 
 

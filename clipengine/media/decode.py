@@ -18,7 +18,6 @@ from av.codec.context import Flags2, ThreadType
 from av.video.frame import PictureType
 
 from clipengine.clips.plan import CutRange, FrameSelector
-from clipengine.media.container import MAX_PIXELS
 from clipengine.media.landing import Landing, Placed
 
 _SMALLEST_STEP = Fraction(1, 90_000)
@@ -134,7 +133,6 @@ class ClipDecoder:
             context = landing.video.codec_context
             context.thread_type = ThreadType.FRAME | ThreadType.SLICE
             context.thread_count = self._threads
-            context.options = {"max_pixels": str(MAX_PIXELS)}
             self._skips = context.name in _SKIPPING_DECODERS
         for stream in landing.audio:
             stream.codec_context.thread_count = 1

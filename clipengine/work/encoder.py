@@ -72,23 +72,12 @@ class EncoderProcess:
         words, child_words = os.pipe()  # what does not fit into it is lost, so that no child can fill a disk
         for end in (words, child_words):
             os.set_blocking(end, False)
-        numbers = (child_control.fileno(), child_ranges.fileno())
-        cell = "free" if sandbox == "off" else "cell"
-        self._process = subprocess.Popen(
-            [sys.executable, "-I", "-m", "clipengine.media.child", *map(str, numbers), str(os.getpid()), cell],
-            pass_fds=numbers,
-            env={},
-            cwd="/",
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=child_words,
-            start_new_session=True,
-        )
+        self._sandbox = sandbox
+        self._process = self._launch(child_control.fileno(), child_ranges.fileno(), child_words)
         child_control.close()
         child_ranges.close()
         os.close(child_words)
         _step_back(self._process.pid, nice)
-        self._sandbox = sandbox
         self._control = Channel(control)
         self._ranges = Channel(ranges)
         self._stderr = open(words, "rb", buffering=0)  # noqa: SIM115 - it lives as long as the child
@@ -96,6 +85,20 @@ class EncoderProcess:
         self._active = time.monotonic()
         self._killed = False
         self.layers: tuple[Layer, ...] = ()  # known when it is ready
+
+    def _launch(self, control: int, ranges: int, words: int) -> subprocess.Popen[bytes]:
+        """Start it, with these descriptors and its standard error to `words`."""
+        cell = "free" if self._sandbox == "off" else "cell"
+        return subprocess.Popen(
+            [sys.executable, "-I", "-m", "clipengine.media.child", str(control), str(ranges), str(os.getpid()), cell],
+            pass_fds=(control, ranges),
+            env={},
+            cwd="/",
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=words,
+            start_new_session=True,
+        )
 
     @property
     def alive(self) -> bool:

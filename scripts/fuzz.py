@@ -1,0 +1,157 @@
+"""The fuzz: mutated recordings through the real encoder child, locked in its cell; every one must end in order.
+
+    python -m scripts.fuzz [--inputs 2000] [--seed 1] [--out .fuzz]
+
+In order means: complete, or an error with a code, before its deadline; no file made, no connection, no other file
+read, and this program still there. Children that a recording crashed are counted (`decoder_crashed`), and what did it
+is kept in OUT/kept. Run it again to go on where it was; the same seed makes the same mutants.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import click
+
+from scripts.fuzzing.cell import Outcome, ignore_interrupts, run
+from scripts.fuzzing.corpus import Seed, seeds
+from scripts.fuzzing.mutate import mutant
+
+_MEDIA = Path(__file__).resolve().parents[2] / "shared" / "media"
+_TRAP_PORT = 39471  # fixed: the address is part of the mutants
+# Codes that are no fault of the recording: each is looked at.
+_KEPT = {"decoder_crashed", "internal", "uncoded", "encoder_failed", "verification_failed", "timeout"}
+_FAILED = {"internal", "uncoded"}
+
+
+@click.command(help=__doc__)
+@click.option("--inputs", default=2000, show_default=True, help="How many more mutants.")
+@click.option("--seed", default=1, show_default=True)
+@click.option("--workers", default=len(os.sched_getaffinity(0)), show_default=True)
+@click.option("--seconds", default=0, help="Stop after so long, finished or not.")
+@click.option("--only", type=int, help="Run this one mutant and say how it ended.")
+@click.option("--out", default=".fuzz", show_default=True, type=click.Path(file_okay=False, path_type=Path))
+@click.option("--media", default=_MEDIA, type=click.Path(file_okay=False, path_type=Path),
+              help="A folder of real recordings.  [default: ../shared/media]")  # fmt: skip
+def main(inputs: int, seed: int, workers: int, seconds: int, only: int | None, out: Path, media: Path) -> None:
+    out = out.resolve()
+    (out / "kept").mkdir(parents=True, exist_ok=True)
+    with socket.create_server(("127.0.0.1", _TRAP_PORT)) as trap:
+        bait = _bait(out / "bait.mp4")
+        corpus = seeds(out / "films", media if media.is_dir() else None, f"http://127.0.0.1:{_TRAP_PORT}", bait)
+        click.echo(f"{len(corpus)} seeds, {sum(len(each.data) for each in corpus) // 1024} KiB")
+        if only is not None:
+            for outcome in _one(corpus, seed, only, out / "one"):
+                click.echo(json.dumps(asdict(outcome)))
+            return
+        first = 1 + max((line["number"] for line in _results(out, seed)), default=-1)
+        until = time.monotonic() + seconds if seconds else None
+        codes = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+                 for pid in [_worker(k, workers, range(first, first + inputs), corpus, seed, out, until)
+                             for k in range(workers)]]  # fmt: skip
+        escapes = _escapes(trap, bait)
+    bad = _report(list(_results(out, seed)), escapes)
+    sys.exit(1 if bad or any(codes) else 0)
+
+
+def _worker(
+    place: int, workers: int, numbers: range, corpus: list[Seed], seed: int, out: Path, until: float | None
+) -> int:
+    pid = os.fork()
+    if pid:
+        return pid
+    code = 1
+    try:
+        ignore_interrupts()
+        os.setsid()
+        with (out / f"results-{seed}-{place}.jsonl").open("a") as results:
+            for number in numbers[place::workers]:
+                if until is not None and time.monotonic() > until:
+                    break
+                for outcome in _one(corpus, seed, number, out / f"work-{place}"):
+                    if outcome.code in _KEPT or outcome.late:
+                        made = out / f"work-{place}" / "recording"
+                        kept = out / "kept" / f"{outcome.code}-{seed}-{number}"
+                        with suppress(FileNotFoundError):
+                            kept.write_bytes(made.read_bytes())
+                    results.write(json.dumps({"number": number, **asdict(outcome)}) + "\n")
+                    results.flush()
+        code = 0
+    finally:
+        os._exit(code)
+
+
+def _one(corpus: list[Seed], seed: int, number: int, folder: Path) -> Iterator[Outcome]:
+    random = Random(f"{seed}:{number}")
+    chosen = random.choice(corpus)
+    data = mutant(chosen.data, [each.data for each in corpus], random)
+    folder.mkdir(exist_ok=True)
+    path = folder / "recording"
+    path.write_bytes(data)
+    yield from run(path, random)
+    made = [each.name for each in folder.iterdir() if each.name not in (path.name, ".clipengine")]
+    if made:
+        yield Outcome("files", "uncoded", f"files were made: {made}", 0.0, late=False)
+
+
+def _bait(path: Path) -> Path:
+    """A file that no child may read, with a time of last reading that would show it."""
+    path.write_bytes(b"not for you")
+    os.utime(path, (1, time.time()))
+    path.read_bytes()
+    if path.stat().st_atime == 1:
+        click.echo("this file system keeps no times of reading: reads of other files will not be seen", err=True)
+    os.utime(path, (1, time.time()))
+    return path
+
+
+def _escapes(trap: socket.socket, bait: Path) -> list[str]:
+    found = []
+    trap.setblocking(False)
+    with suppress(BlockingIOError):
+        while True:
+            connection, _ = trap.accept()
+            connection.close()
+            found.append("a connection was made")
+    if bait.stat().st_atime != 1:
+        found.append("another file was read")
+    return found
+
+
+def _results(out: Path, seed: int) -> Iterator[dict[str, Any]]:
+    for path in sorted(out.glob(f"results-{seed}-*.jsonl")):
+        for line in path.read_text().splitlines():
+            yield json.loads(line)
+
+
+def _report(results: list[dict[str, Any]], escapes: list[str]) -> bool:
+    """Print the table of all runs with this seed; whether something is wrong."""
+    probes = Counter(each["code"] for each in results if each["job"] == "probe")
+    cuts = Counter(each["code"] for each in results if each["job"] == "cut")
+    width = max(map(len, [*probes, *cuts, "outcome"]))
+    click.echo(f"{'outcome':<{width}}  {'probe':>7}  {'cut':>7}")
+    for code in sorted({*probes, *cuts}, key=lambda code: -probes[code] - cuts[code]):
+        click.echo(f"{code:<{width}}  {probes[code]:>7}  {cuts[code]:>7}")
+    late = [each["number"] for each in results if each["late"]]
+    wrong = [each["number"] for each in results if each["code"] in _FAILED]
+    slowest = max((each["seconds"] for each in results), default=0.0)
+    click.echo(
+        f"{probes.total()} inputs, {cuts.total()} of them cut; slowest {slowest:.1f} s; late: {late or 'none'}; "
+        f"without a code of their own: {wrong or 'none'}; escapes: {', '.join(escapes) or 'none'}"
+    )
+    return bool(late or wrong or escapes)
+
+
+if __name__ == "__main__":
+    main()

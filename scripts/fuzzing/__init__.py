@@ -1,0 +1,1 @@
+"""The parts of `scripts.fuzz`: what is mutated, how, and how one mutant is run."""

@@ -1,0 +1,148 @@
+"""One mutant, run as the engine runs a recording: a probe, then a short cut, each in a locked child of its own.
+
+The children are forked from this process, which has imported what they need, and locked in then: everything from there
+on is the engine's own code, on both sides of the socket.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+from random import Random
+
+from clipengine.clips.facts import SourceFacts
+from clipengine.errors import ClipEngineError
+from clipengine.media.child import live
+from clipengine.settings import Settings
+from clipengine.stores.folder import FolderStore
+from clipengine.work.encoder import EncoderProcess
+from clipengine.work.jobs import Job, Message, cut_job, probe_job
+
+WALL_SECONDS = 20.0
+_STALL_SECONDS = 10.0
+_LATE_SECONDS = 8.0  # after its deadline: what a busy machine needs to notice and to kill
+_PROFILES = {
+    "default": {"preset": "ultrafast", "max_height": 180},
+    "sound": {"container": "m4a", "video": "none"},
+    "webm": {"container": "webm", "video": "vp9", "audio": "opus", "preset": "ultrafast", "max_height": 90},
+}
+_SETTINGS = Settings.model_validate(
+    {
+        "encoding": {"threads_per_clip": 2, "memory_mb": 1536, "stall_seconds": _STALL_SECONDS, "sandbox": "required"},
+        "profiles": _PROFILES,
+    }
+)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a job ended: "complete" or an error's code. `late` when its deadline did not end it."""
+
+    job: str
+    code: str
+    message: str
+    seconds: float
+    late: bool
+
+
+class _Forked(subprocess.Popen[bytes]):
+    """A forked child with as much of Popen as its parent uses."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self.returncode: int | None = None  # type: ignore[assignment]
+
+    def poll(self) -> int | None:
+        if self.returncode is None:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            if pid:
+                self.returncode = os.waitstatus_to_exitcode(status)
+        return self.returncode
+
+    def wait(self, timeout: float | None = None) -> int:
+        deadline = time.monotonic() + (timeout or 60)
+        while self.poll() is None:
+            if time.monotonic() > deadline:
+                raise subprocess.TimeoutExpired("forked", timeout or 60)
+            time.sleep(0.001)
+        assert self.returncode is not None
+        return self.returncode
+
+    def __del__(self) -> None:
+        pass
+
+
+class ForkedEncoder(EncoderProcess):
+    def _launch(self, control: int, ranges: int, words: int) -> subprocess.Popen[bytes]:
+        parent = os.getpid()
+        pid = os.fork()
+        if pid:
+            return _Forked(pid)
+        try:
+            os.setsid()
+            nothing = os.open(os.devnull, os.O_RDWR)
+            for number, standard in ((nothing, 0), (nothing, 1), (words, 2)):
+                os.dup2(number, standard)
+            live(control, ranges, parent, sandbox=True)
+        finally:
+            os._exit(70)
+
+
+def run(path: Path, random: Random) -> Iterator[Outcome]:
+    """Probe the file, and where it has facts cut a short range out of it."""
+    store = FolderStore(path.parent)
+    with _timed("probe") as ended, closing(store.open(path.name)) as reader:
+        job = replace(probe_job(_SETTINGS.encoding), wall_seconds=WALL_SECONDS)
+        result = _do(job, reader, None)
+        facts = SourceFacts.model_validate(result["facts"])
+    yield ended[0]
+    if ended[0].code != "complete":
+        return
+    start = facts.duration * random.choice((Fraction(0), Fraction(random.randrange(1000), 1000)))
+    end = start + Fraction(random.choice((40, 200, 500)), 1000)
+    profile = random.choices(list(_PROFILES), (8, 1, 1))[0]
+    with _timed("cut") as ended, closing(store.open(path.name)) as reader, tempfile.TemporaryFile() as output:
+        job = cut_job(_SETTINGS, facts, profile, start=start, end=end, poster=random.random() < 0.2)
+        _do(replace(job, wall_seconds=WALL_SECONDS), reader, output)
+    yield ended[0]
+
+
+def _do(job: Job, reader: object, output: io.IOBase | None) -> Message:
+    child = ForkedEncoder(sandbox="required")
+    message, _ = child.run(
+        job,
+        reader=reader,  # type: ignore[arg-type]
+        output=output.fileno() if output is not None else None,
+        watch=lambda message: None,
+    )
+    return message
+
+
+@contextmanager
+def _timed(job: str) -> Iterator[list[Outcome]]:
+    """Fills the list with how the block ended. What is no error of ours is `uncoded`."""
+    ended: list[Outcome] = []
+    began = time.monotonic()
+    code, words = "complete", ""
+    try:
+        yield ended
+    except ClipEngineError as error:
+        code, words = error.code, error.message
+    except Exception as error:  # the one thing that must not be
+        code, words = "uncoded", f"{type(error).__name__}: {error}"
+    seconds = time.monotonic() - began
+    ended.append(Outcome(job, code, words[:300], round(seconds, 3), seconds > WALL_SECONDS + _LATE_SECONDS))
+
+
+def ignore_interrupts() -> None:
+    """The workers are ended by their starter."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
