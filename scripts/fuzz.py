@@ -47,14 +47,14 @@ _FAILED = {"internal", "uncoded"}
 def main(inputs: int, seed: int, workers: int, seconds: int, only: int | None, out: Path, media: Path) -> None:
     out = out.resolve()
     (out / "kept").mkdir(parents=True, exist_ok=True)
+    bait = _bait(out / "bait.mp4")
+    corpus = seeds(out / "films", media if media.is_dir() else None, f"http://127.0.0.1:{_TRAP_PORT}", bait)
+    click.echo(f"{len(corpus)} seeds, {sum(len(each.data) for each in corpus) // 1024} KiB")
+    if only is not None:
+        for outcome in _one(corpus, seed, only, out / "one"):
+            click.echo(json.dumps(asdict(outcome)))
+        return
     with socket.create_server(("127.0.0.1", _TRAP_PORT)) as trap:
-        bait = _bait(out / "bait.mp4")
-        corpus = seeds(out / "films", media if media.is_dir() else None, f"http://127.0.0.1:{_TRAP_PORT}", bait)
-        click.echo(f"{len(corpus)} seeds, {sum(len(each.data) for each in corpus) // 1024} KiB")
-        if only is not None:
-            for outcome in _one(corpus, seed, only, out / "one"):
-                click.echo(json.dumps(asdict(outcome)))
-            return
         first = 1 + max((line["number"] for line in _results(out, seed)), default=-1)
         until = time.monotonic() + seconds if seconds else None
         codes = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])

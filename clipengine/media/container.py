@@ -143,7 +143,8 @@ def audio_streams(container: InputContainer) -> list[AudioStream]:
     found = []
     for stream in container.streams.audio[:MAX_STREAMS]:
         name = codec_name(stream)
-        if stream.codec_context is None or not stream.codec_context.sample_rate:
+        context = stream.codec_context
+        if context is None or not context.sample_rate or not context.layout.nb_channels:
             continue
         if name in AUDIO_CODECS or name.startswith("pcm_"):
             found.append(stream)

@@ -109,6 +109,8 @@ class ClipWriter:
         self._threads = threads
         self._video: VideoStream | None = None
         self._audio: list[AudioStream] = []
+        self._unit = VIDEO_TIME_BASE.denominator // 1000 if profile.container in ("webm", "mkv") else 1
+        self._last_pts: int | None = None
         self._durations: dict[int, int] = {}  # of the frames inside the encoder, by pts
         self.frames = 0
         self.seconds = Fraction(0)  # how far the clip is encoded
@@ -176,7 +178,9 @@ class ClipWriter:
     def write_frame(self, frame: av.VideoFrame, time: Fraction, duration: Fraction) -> None:
         """Encode a picture that is shown from `time` for `duration` seconds of clip time."""
         assert self._video is not None
-        frame.pts = round(time / VIDEO_TIME_BASE)
+        # Two frames of one moment come one after the other, in the container's own unit too.
+        earliest = 0 if self._last_pts is None else self._last_pts + self._unit
+        frame.pts = self._last_pts = max(round(time / VIDEO_TIME_BASE), earliest)
         frame.time_base = VIDEO_TIME_BASE
         frame.duration = max(1, round((time + duration) / VIDEO_TIME_BASE) - frame.pts)
         frame.pict_type = 0
