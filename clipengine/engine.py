@@ -280,7 +280,7 @@ class Engine:
             self.store.check()
             check = Check("store", True, "reachable")
         except ClipEngineError as error:
-            check = Check("store", False, error.message)
+            check = Check("store", False, f"{error.message}. {error.hint}")
         self._store_checked = (time.monotonic(), check)
         return check
 

@@ -15,6 +15,7 @@ import click
 import pytest
 
 from clipengine import __version__
+from clipengine.cli.examples import EXAMPLES
 from clipengine.cli.main import cli
 from clipengine.clips.profiles import Profile
 from clipengine.errors import ClipEngineError, StartupError, by_code
@@ -92,6 +93,18 @@ def test_every_option_is_documented_with_its_command() -> None:
 
 def test_every_command_says_what_it_does() -> None:
     assert not [path for path, command in commands(cli, "clipengine") if not command.get_short_help_str()]
+
+
+def test_every_command_has_examples_that_it_takes() -> None:
+    known = dict(commands(cli, "clipengine"))
+    assert {f"clipengine {path}" for path in EXAMPLES} == known.keys()
+    for path, examples in EXAMPLES.items():
+        command = known[f"clipengine {path}"]
+        options = {option for parameter in command.params for option in parameter.opts}
+        for example in examples:
+            assert f"clipengine {path}" in example
+            own = example.partition(f"clipengine {path}")[2].split("|")[0].split(" # ")[0]
+            assert {word for word in own.split() if word.startswith("--")} <= options, example
 
 
 def test_every_error_code_is_documented_and_no_other() -> None:

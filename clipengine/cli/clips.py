@@ -47,6 +47,15 @@ def clips() -> None:
 @click.option("--webhook-url", help="Also tell this address, for this clip alone.")
 @click.option("--no-poster", is_flag=True, help="Make no picture of the first frame.")
 @click.option("--wait", is_flag=True, help="Until it has ended.")
+@click.option(
+    "--download",
+    "target",
+    metavar="[PATH]",
+    type=click.Path(path_type=Path),
+    is_flag=False,
+    flag_value=Path("."),
+    help="Wait, then fetch it into this file, or under its own name into this folder. [default: .]",
+)
 @json_option
 @needs_server
 def create(
@@ -61,9 +70,12 @@ def create(
     webhook_url: str | None,
     no_poster: bool,
     wait: bool,
+    target: Path | None,
     as_json: bool,
 ) -> int:
     """Ask for the clip LABEL: the range from --start to --end of a recording."""
+    if target is not None:
+        _check_folder(target, "'--download'")
     clip = client.clips.create(
         recording_id,
         label,
@@ -75,9 +87,12 @@ def create(
         webhook_url=webhook_url,
         poster=False if no_poster else None,
     )
-    if wait:
+    if wait or target is not None:
         clip = _follow(client, clip.clip_id, None)
-    return _show(clip, as_json=as_json)
+    code = _show(clip, as_json=as_json)
+    if target is not None and code == 0:
+        output.say(_fetch(client, clip, target))
+    return code
 
 
 @clips.command("list")
@@ -142,17 +157,30 @@ def rm(client: Client, clip_id: str) -> None:
 
 @clips.command()
 @click.argument("clip_id")
-@click.argument("target", metavar="[OUTPUT]", required=False, type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("target", metavar="[OUTPUT]", default=Path("."), type=click.Path(path_type=Path))
 @needs_server
-def download(client: Client, clip_id: str, target: Path | None) -> None:
-    """Fetch a complete clip into OUTPUT, or under its own name into this folder."""
-    if target is None:
-        bucket_path = client.clips.get(clip_id).bucket_path
-        target = Path(PurePosixPath(bucket_path).name if bucket_path else f"{clip_id}.mp4")
+def download(client: Client, clip_id: str, target: Path) -> None:
+    """Fetch a complete clip into the file OUTPUT, or under its own name into the folder OUTPUT.
+
+    Without OUTPUT that is this folder.
+    """
+    _check_folder(target, "'OUTPUT'")
+    click.echo(_fetch(client, client.clips.get(clip_id), target))
+
+
+def _check_folder(target: Path, hint: str) -> None:
+    """Before anything is asked of the server: what cannot be written later need not be made."""
     if not target.parent.is_dir():
-        raise click.BadParameter(f"the folder {target.parent} does not exist", param_hint="'OUTPUT'")
-    size = client.clips.download(clip_id, target)
-    click.echo(f"{target}: {output.size(size)}")
+        raise click.BadParameter(f"the folder {target.parent} does not exist", param_hint=hint)
+
+
+def _fetch(client: Client, clip: Clip, target: Path) -> str:
+    """Write the clip to a file, or into a folder; what was written, in words."""
+    if target.is_dir():
+        target /= PurePosixPath(clip.bucket_path or f"{clip.clip_id}.mp4").name
+    with output.transfer("downloading") as moved:
+        size = client.clips.download(clip.clip_id, target, on_progress=moved)
+    return f"{target}: {output.size(size)}"
 
 
 def _follow(client: Client, clip_id: str, timeout: float | None) -> Clip:

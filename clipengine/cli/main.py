@@ -15,11 +15,13 @@ import click
 
 from clipengine import __version__
 from clipengine.cli import output
+from clipengine.cli.examples import with_examples
 from clipengine.client import ApiError, ClientError
 from clipengine.errors import ClipEngineError, RequestError, by_code
 
 # Named here and imported when asked for: `keys create` need not wait for what `cut` imports.
 _COMMANDS = {
+    "init": "clipengine.cli.init:init",
     "serve": "clipengine.cli.serve:serve",
     "cut": "clipengine.cli.cut:cut",
     "recordings": "clipengine.cli.recordings:recordings",
@@ -30,6 +32,7 @@ _COMMANDS = {
     "backup": "clipengine.cli.backup:backup",
     "restore": "clipengine.cli.backup:restore",
     "reset-secrets": "clipengine.cli.reset_secrets:reset_secrets",
+    "completion": "clipengine.cli.completion:completion",
 }
 
 
@@ -41,8 +44,7 @@ class _Commands(click.Group):
         if cmd_name not in _COMMANDS:
             return None
         module, name = _COMMANDS[cmd_name].split(":")
-        command: click.Command = getattr(importlib.import_module(module), name)
-        return command
+        return with_examples(getattr(importlib.import_module(module), name), cmd_name)
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -53,6 +55,16 @@ def cli(traceback: bool) -> None:
 
     Commands that need a server find it by CLIPENGINE_URL (default http://127.0.0.1:8377) and
     CLIPENGINE_API_KEY.
+
+    \b
+    The first clip:
+      clipengine serve                                  # prints an API key the first time
+      export CLIPENGINE_API_KEY=relay_live_…
+      clipengine recordings add --upload meeting.mp4 --wait
+      clipengine clips create REC_ID key-moment --start 1:02.5 --end 1:10 --wait --download
+
+    \b
+    Exit codes: 0 done, 1 failed, 2 the arguments or the values in them are wrong, 130 interrupted.
     """
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,14 +18,22 @@ Row = Mapping[str, Any]
 Column = str | Callable[[Row], Any]
 
 
+_COLOURS = {"complete": "green", "delivered": "green", "failed": "red", "processing": "yellow", "pending": "yellow"}
+
+
+def _coloured() -> bool | None:
+    """Whether to colour: where NO_COLOR is set never, otherwise on a terminal alone (https://no-color.org)."""
+    return False if os.environ.get("NO_COLOR") else None
+
+
 def say(text: str) -> None:
     """A line beside the result, on standard error."""
-    click.echo(text, err=True)
+    click.echo(text, err=True, color=_coloured())
 
 
 def fail(message: str, code: str, hint: str) -> None:
     """The one shape of a failure, on standard error. Line breaks of a message would make two lines of it."""
-    say(f"error: {_one_line(message)} ({code})")
+    say(f"{click.style('error:', fg='red', bold=True)} {_one_line(message)} ({code})")
     if hint:
         say(_one_line(hint))
 
@@ -41,8 +50,8 @@ def show_list(rows: Sequence[Row], columns: Mapping[str, Column], *, as_json: bo
     table = [[title.upper() for title in columns], *cells]
     widths = [max(_width(line[index]) for line in table) for index in range(len(columns))]
     for line in table:
-        padded = [text + " " * (width - _width(text)) for text, width in zip(line, widths, strict=True)]
-        click.echo("  ".join(padded).rstrip())
+        padded = [_paint(text) + " " * (width - _width(text)) for text, width in zip(line, widths, strict=True)]
+        click.echo("  ".join(padded).rstrip(), color=_coloured())
     return None
 
 
@@ -53,7 +62,7 @@ def show_object(obj: Row, *, as_json: bool) -> None:
     flat = list(_flat(obj, ""))
     width = max((len(name) for name, _ in flat), default=0)
     for name, value in flat:
-        click.echo(f"{name:<{width}}  {_text(value)}")
+        click.echo(f"{name:<{width}}  {_paint(_text(value))}", color=_coloured())
     return None
 
 
@@ -65,6 +74,18 @@ def progress(label: str) -> Iterator[Callable[[float], None]]:
         return
     with click.progressbar(length=1000, label=label, file=sys.stderr) as bar:
         yield lambda fraction: bar.update(max(0, round(fraction * 1000) - bar.pos))
+
+
+@contextmanager
+def transfer(label: str) -> Iterator[Callable[[int, int | None], None]]:
+    """A bar of bytes, moved by calls with how many are done and how many there are."""
+    with progress(label) as move:
+        yield lambda done, total: move(done / total) if total else None
+
+
+def _paint(text: str) -> str:
+    colour = _COLOURS.get(text)
+    return click.style(text, fg=colour) if colour else text
 
 
 def seconds(key: str) -> Column:

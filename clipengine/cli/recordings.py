@@ -64,7 +64,8 @@ def add(
     if upload is not None and meta:
         raise click.UsageError("--meta goes with BUCKET_PATH, not with --upload")
     if upload is not None:
-        recording = client.recordings.upload(upload, name=name)
+        with output.transfer("uploading") as moved:
+            recording = client.recordings.upload(upload, name=name, on_progress=moved)
     else:
         recording = client.recordings.add(bucket_path or "", name=name, metadata=metadata_of(meta))
     if wait:
@@ -101,7 +102,11 @@ def import_(
     if dry_run:
         output.show_list([{"bucket_path": key} for key in keys], {"bucket path": "bucket_path"}, as_json=as_json)
         return
-    rows = [client.recordings.add(key).raw for key in keys]
+    rows = []
+    with output.progress("registering") as move:
+        for key in keys:
+            rows.append(client.recordings.add(key).raw)
+            move(len(rows) / len(keys))
     output.show_list(rows, _COLUMNS, as_json=as_json)
 
 

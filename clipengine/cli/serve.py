@@ -12,6 +12,7 @@ import shlex
 import shutil
 import signal
 import sys
+import threading
 from pathlib import Path
 from types import FrameType
 
@@ -108,6 +109,8 @@ def _answer(engine: Engine, settings: Settings, early: _EarlyStop, *, first_key:
             click.echo(f"listening on {url}")
             sys.stdout.flush()
             log.info("listening on %s", url)
+            # Not waited for: a store that does not answer takes its time to say so.
+            threading.Thread(target=_look_around, args=[engine], name="look-around", daemon=True).start()
 
         _quicken()
         server = Server(app, on_listening=announce, on_stopping=app.state.changes.close)
@@ -115,6 +118,16 @@ def _answer(engine: Engine, settings: Settings, early: _EarlyStop, *, first_key:
             signal.signal(each, server.handle_exit)
         server.should_exit = server.should_exit or early.should_exit
         server.run(sockets=[listener])
+
+
+def _look_around(engine: Engine) -> None:
+    """Say at the start what would only show with the first clip."""
+    try:
+        for check in engine.health():
+            if not check.ok:
+                log.error("%s is not well: %s /readyz says when it is.", check.name, check.detail)
+    except Exception as error:  # the engine may be stopping under it
+        log.debug("the look around at the start ended: %s", error)
 
 
 def _quicken() -> None:

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
+import subprocess
+from pathlib import Path
 
 import pytest
 
 from clipengine.cli import output
+from tests.support.server import COMMAND, clean_environ
 
 ROWS = [
     {"name": "short", "length": 62.5, "on": True, "metadata": {}},
@@ -67,3 +72,25 @@ def test_there_is_no_progress_bar_without_a_terminal(capsys: pytest.CaptureFixtu
 )
 def test_sizes(count: int, text: str) -> None:
     assert output.size(count) == text
+
+
+def test_colours_are_for_terminals_alone(film: Path, tmp_path: Path) -> None:
+    arguments = [COMMAND, "cut", str(film), str(tmp_path / "no" / "clip.mp4"), "--start", "1", "--end", "2"]
+    piped = subprocess.run(arguments, env=clean_environ(), capture_output=True, text=True, check=False)
+    assert "\x1b" not in piped.stderr
+    for env, coloured in (({}, True), ({"NO_COLOR": "1"}, False)):
+        shown = on_terminal(arguments, clean_environ(env))
+        assert ("\x1b[31m" in shown) == coloured
+        assert "(bad_arguments)" in shown
+
+
+def on_terminal(arguments: list[str], env: dict[str, str]) -> str:
+    """What a command prints on standard error where that is a terminal."""
+    ours, theirs = pty.openpty()
+    try:
+        with subprocess.Popen(arguments, env=env, stdout=subprocess.DEVNULL, stderr=theirs) as process:
+            process.wait(60)
+        os.close(theirs)
+        return os.read(ours, 100_000).decode()
+    finally:
+        os.close(ours)

@@ -71,6 +71,20 @@ def test_a_clip_from_the_first_to_the_last(server: RunningServer, recording: dic
     assert gone.stderr.splitlines()[1] == "`clipengine clips list` shows the clips."
 
 
+def test_a_clip_is_created_and_fetched_with_one_command(
+    server: RunningServer, recording: dict[str, Any], tmp_path: Path
+) -> None:
+    target = tmp_path / "mine.mp4"
+    named = create(server, recording, "fetched", "--download", str(target))
+    assert hashlib.sha256(target.read_bytes()).hexdigest() == named["result"]["sha256"]
+    own = create(server, recording, "fetched", "--wait", "--download")
+    assert (server.data / Path(own["bucket_path"]).name).stat().st_size == own["result"]["size_bytes"]
+    where = ["--start", "0", "--end", "1", "--download", str(tmp_path / "no" / "clip.mp4")]
+    refused = server.command("clips", "create", recording["recording_id"], "never", *where)
+    assert refused.returncode == 2
+    assert shown(server.command("clips", "list", "--label", "never", "--json")) == []
+
+
 def test_a_clip_is_cancelled_and_tried_again(server: RunningServer, recording: dict[str, Any]) -> None:
     client = server.client()
     ahead = [client.clips.create(recording["recording_id"], "ahead", 0, 8, profile="slow") for _ in range(2)]

@@ -1,0 +1,70 @@
+"""What is typed: examples for the help of every command. A test holds their commands and options against the code."""
+
+from __future__ import annotations
+
+import click
+
+EXAMPLES: dict[str, tuple[str, ...]] = {
+    "init": ("clipengine init", "clipengine init --config /etc/clipengine.toml --kind s3"),
+    "serve": ("clipengine serve", "clipengine serve --host 0.0.0.0 --port 9000 --config /etc/clipengine.toml"),
+    "cut": (
+        "clipengine cut meeting.mp4 clip.mp4 --start 1:02.5 --end 1:10",
+        "clipengine cut s3://recordings/h_01/recording.mp4 clip.webm --start 60 --end 90 --profile web",
+    ),
+    "recordings add": (
+        "clipengine recordings add relay/recordings/h_01/recording.mp4 --wait",
+        "clipengine recordings add --upload meeting.mp4 --name 'Monday' --wait",
+    ),
+    "recordings import": (
+        "clipengine recordings import relay/recordings/ --dry-run",
+        "clipengine recordings import relay/recordings/",
+    ),
+    "recordings list": (
+        "clipengine recordings list --status failed",
+        "clipengine recordings list --json | jq '.[].name'",
+    ),
+    "recordings show": ("clipengine recordings show rec_01j9x2…",),
+    "recordings rm": ("clipengine recordings rm rec_01j9x2… --object",),
+    "clips create": (
+        "clipengine clips create rec_01j9x2… key-moment --start 1:02.5 --end 1:10",
+        "clipengine clips create rec_01j9x2… key-moment --start 60 --end 90 --wait --download key-moment.mp4",
+    ),
+    "clips list": ("clipengine clips list --recording rec_01j9x2… --status complete",),
+    "clips show": ("clipengine clips show clip_01j9xz… --json",),
+    "clips wait": ("clipengine clips wait clip_01j9xz… --timeout 60",),
+    "clips cancel": ("clipengine clips cancel clip_01j9xz…",),
+    "clips retry": ("clipengine clips retry clip_01j9xz…",),
+    "clips rm": ("clipengine clips rm clip_01j9xz…",),
+    "clips download": ("clipengine clips download clip_01j9xz… key-moment.mp4",),
+    "keys create": (
+        'export CLIPENGINE_API_KEY="$(clipengine keys create laptop)"',
+        "clipengine keys create dashboard --scope read",
+    ),
+    "keys list": ("clipengine keys list --data /var/lib/clipengine",),
+    "keys revoke": ("clipengine keys revoke laptop",),
+    "webhooks add": (
+        "clipengine webhooks add https://example.org/hooks",
+        'printf %s "$SECRET" | clipengine webhooks add https://example.org/hooks --secret-file -',
+    ),
+    "webhooks list": ("clipengine webhooks list",),
+    "webhooks rm": ("clipengine webhooks rm whk_01j9x2…",),
+    "webhooks test": ("clipengine webhooks test whk_01j9x2…",),
+    "config": ("clipengine config", "clipengine config --json | jq .storage"),
+    "completion": (
+        'eval "$(clipengine completion bash)"     # in ~/.bashrc',
+        "clipengine completion fish > ~/.config/fish/completions/clipengine.fish",
+    ),
+    "backup": ("clipengine backup /var/backups/clipengine.db",),
+    "restore": ("clipengine restore /var/backups/clipengine.db --data /var/lib/clipengine",),
+    "reset-secrets": ("clipengine reset-secrets --data /var/lib/clipengine",),
+}
+
+
+def with_examples(command: click.Command, path: str) -> click.Command:
+    """The command, its help ended with its examples; in a group each command with its own."""
+    if isinstance(command, click.Group):
+        for name, each in command.commands.items():
+            with_examples(each, f"{path} {name}")
+    elif path in EXAMPLES:
+        command.epilog = "\b\nExamples:\n" + "\n".join(f"  {example}" for example in EXAMPLES[path])
+    return command

@@ -1,0 +1,127 @@
+"""`clipengine init`: the first settings, asked for, written with their comments, and tried."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import click
+
+from clipengine.cli import output
+from clipengine.cli.data import open_ledger
+from clipengine.cli.options import settings_of
+from clipengine.errors import ClipEngineError
+from clipengine.settings import Settings
+from clipengine.stores.build import build_store
+
+_HEAD = """\
+# Settings of clipengine, written by `clipengine init`. What is not here has its default;
+# `clipengine config` shows all that is in effect, and every setting is explained at /docs/configuration.
+"""
+
+
+@click.command()
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=Path("clipengine.toml"),
+    show_default=True,
+    help="The file to write.",
+)
+@click.option("--kind", type=click.Choice(["folder", "s3"]), help="Where recordings lie.")
+@click.option("--data", type=click.Path(path_type=Path, file_okay=False), help="The data folder.")
+@click.option("--folder", type=click.Path(path_type=Path, file_okay=False), help="Kind folder: where the objects lie.")
+@click.option("--endpoint", help="Kind s3: the store's address.")
+@click.option("--bucket", help="Kind s3: the bucket of recordings and clips.")
+@click.option("--region", help="Kind s3: the region that requests are signed for.")
+@click.option("--yes", is_flag=True, help="Ask nothing: what is not given has its default.")
+@click.option("--force", is_flag=True, help="Replace the file that is there.")
+def init(
+    config: Path,
+    kind: str | None,
+    data: Path | None,
+    folder: Path | None,
+    endpoint: str | None,
+    bucket: str | None,
+    region: str | None,
+    yes: bool,
+    force: bool,
+) -> int:
+    """Ask for a store, write a settings file, try it, and make the first API key.
+
+    The keys of an S3 store are taken from CLIPENGINE_STORAGE__ACCESS_KEY and CLIPENGINE_STORAGE__SECRET_KEY and then
+    not written; otherwise they are asked for and the file is readable by its owner alone.
+    """
+    if config.exists() and not force:
+        raise click.UsageError(f"{config} exists; --force replaces it, --config FILE writes another one")
+
+    def ask(question: str, given: object, default: str) -> str:
+        return str(given) if given else default if yes else str(click.prompt(question, default=default, err=True))
+
+    kind = ask("Where recordings lie: folder, or s3 for MinIO, S3, Ceph", kind, "folder")
+    if kind not in ("folder", "s3"):
+        raise click.BadParameter(f"{kind!r} is neither folder nor s3", param_hint="'--kind'")
+    place = ask("Data folder: the ledger, scratch files", data, "clipengine-data")
+    lines = [_HEAD, "[data]", _line("folder", place, "the ledger, the queue, scratch files; back up ledger.db"), ""]
+    lines += ["[storage]", _line("kind", kind, '"folder", or "s3" for any S3-compatible store')]
+    if kind == "folder":
+        where = ask("Folder of recordings and clips", folder, f"{place}/store")
+        lines.append(_line("folder", where, "where the objects lie"))
+    else:
+        endpoint = ask("Address of the store", endpoint, "http://127.0.0.1:9000")
+        lines.append(_line("endpoint", endpoint, "the store's address"))
+        lines.append(_line("bucket", ask("Bucket", bucket, "recordings"), "holds the recordings and gets the clips"))
+        lines.append(_line("region", ask("Region", region, "us-east-1"), "the region that requests are signed for"))
+        lines += [] if yes else _credentials()
+    _write(config, "\n".join(lines) + "\n", force=force)
+    output.say(f"written: {config}")
+    return _try(settings_of(config), config)
+
+
+def _credentials() -> list[str]:
+    """The keys that the environment does not have, asked for."""
+    found = []
+    for name, hidden in (("access_key", False), ("secret_key", True)):
+        variable = f"CLIPENGINE_STORAGE__{name.upper()}"
+        if variable not in os.environ and f"{variable}_FILE" not in os.environ:
+            value = click.prompt(name.replace("_", " ").capitalize(), hide_input=hidden, err=True)
+            found.append(_line(name, value, f"or from {variable}"))
+    return found
+
+
+def _line(key: str, value: str, comment: str) -> str:
+    return f"{key} = {json.dumps(value, ensure_ascii=False):<32} # {comment}"
+
+
+def _write(path: Path, text: str, *, force: bool) -> None:
+    flags = os.O_WRONLY | os.O_CREAT | (os.O_TRUNC if force else os.O_EXCL)
+    try:
+        with os.fdopen(os.open(path, flags, 0o600), "w", encoding="utf-8") as file:
+            os.fchmod(file.fileno(), 0o600)
+            file.write(text)
+    except OSError as error:
+        raise click.UsageError(f"{path} cannot be written: {error.strerror}") from None
+
+
+def _try(settings: Settings, config: Path) -> int:
+    """Whether the store answers and the ledger opens; then the first key."""
+    store = build_store(settings.storage, folder=settings.store_folder, journal=settings.data.folder / "uploads")
+    try:
+        store.check()
+    except ClipEngineError as error:
+        output.fail(f"the store: {error.message}", error.code, error.hint)
+        output.say(f"Correct {config}; `clipengine config` shows what is in effect.")
+        return 1
+    output.say("the store answers")
+    ledger = open_ledger(settings)
+    try:
+        key = None if ledger.keys.list() else ledger.keys.create("first")[1]
+    finally:
+        ledger.close()
+    if key:
+        output.say("an API key, shown this once:")
+        click.echo(key)
+    named = "" if config == Path("clipengine.toml") else f" --config {config}"
+    output.say(f"Next: clipengine serve{named}")
+    return 0

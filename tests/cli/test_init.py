@@ -1,0 +1,102 @@
+"""`clipengine init`: asked or not, what it writes works; and the completion of shells."""
+
+from __future__ import annotations
+
+import stat
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from clipengine.settings import load
+from tests.support.receiver import Answer, Receiver
+from tests.support.server import COMMAND, clean_environ, run_command, running_server
+
+DENIED = b"<Error><Code>InvalidAccessKeyId</Code><Message>no such key</Message></Error>"
+
+
+def test_without_questions_it_writes_what_serves(tmp_path: Path) -> None:
+    done = run_command("init", "--yes", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("relay_live_")
+    config = tmp_path / "clipengine.toml"
+    assert stat.S_IMODE(config.stat().st_mode) == 0o600
+    settings = load(config, environ={})
+    assert (settings.storage.kind, str(settings.data.folder)) == ("folder", "clipengine-data")
+    assert all("# " in line for line in config.read_text().splitlines() if " = " in line)
+    with running_server(tmp_path / "clipengine-data", config=config) as server:
+        listed = run_command(
+            "clips", "list", env={"CLIPENGINE_URL": server.url, "CLIPENGINE_API_KEY": done.stdout.strip()}
+        )
+    assert listed.returncode == 0, listed.stderr
+
+
+def test_what_is_there_is_replaced_only_by_force(tmp_path: Path) -> None:
+    (tmp_path / "clipengine.toml").write_text("# mine\n")
+    done = run_command("init", "--yes", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "--force" in done.stderr
+    assert (tmp_path / "clipengine.toml").read_text() == "# mine\n"
+    assert run_command("init", "--yes", "--force", cwd=tmp_path).returncode == 0
+
+
+def test_it_asks_for_a_store_and_says_when_that_refuses_the_key(tmp_path: Path) -> None:
+    with Receiver() as store:
+        store.answer = lambda request: Answer(403, {"Content-Type": "application/xml"}, DENIED)
+        address = f"http://127.0.0.1:{store.port}"
+        answers = "\n".join(["s3", "own-data", address, "films", "eu-1", "AKIA1", "s3cr3t-s3cr3t"]) + "\n"
+        done = subprocess.run(
+            [COMMAND, "init"],
+            input=answers,
+            cwd=tmp_path,
+            env=clean_environ(),
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert "(storage_denied)" in done.stderr
+    assert "s3cr3t" not in done.stderr
+    storage = load(tmp_path / "clipengine.toml", environ={}).storage
+    assert (storage.endpoint, storage.bucket, storage.region) == (address, "films", "eu-1")
+    assert storage.secret_key.get_secret_value() == "s3cr3t-s3cr3t"
+
+
+def test_keys_of_the_environment_are_not_asked_for_and_not_written(tmp_path: Path) -> None:
+    keys = {"CLIPENGINE_STORAGE__ACCESS_KEY": "AKIA1", "CLIPENGINE_STORAGE__SECRET_KEY": "s3cr3t-s3cr3t"}
+    given = ["--kind", "s3", "--endpoint", "http://127.0.0.1:9", "--bucket", "films"]
+    done = run_command("init", "--yes", *given, env=keys, cwd=tmp_path)
+    assert done.returncode == 1
+    assert "(storage_unavailable)" in done.stderr
+    assert "secret" not in (tmp_path / "clipengine.toml").read_text()
+
+
+def test_serve_says_on_its_log_that_the_store_refuses_it(tmp_path: Path) -> None:
+    with Receiver() as store:
+        store.answer = lambda request: Answer(403, {"Content-Type": "application/xml"}, DENIED)
+        env = {
+            "CLIPENGINE_STORAGE__KIND": "s3",
+            "CLIPENGINE_STORAGE__ENDPOINT": f"http://127.0.0.1:{store.port}",
+            "CLIPENGINE_STORAGE__BUCKET": "films",
+            "CLIPENGINE_STORAGE__ACCESS_KEY": "AKIA1",
+            "CLIPENGINE_STORAGE__SECRET_KEY": "s3cr3t-s3cr3t",
+        }
+        with running_server(tmp_path / "data", env=env) as server:
+            store.wait_for(1)
+        log = server.log.read_text()
+    assert "ERROR   clipengine.cli.serve: store is not well: " in log
+    assert "Check the access key" in log
+    assert "s3cr3t" not in log
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_shells_are_told_how_to_complete(shell: str) -> None:
+    done = run_command("completion", shell)
+    assert done.returncode == 0, done.stderr
+    assert f"_CLIPENGINE_COMPLETE={shell}_complete" in done.stdout
+
+
+def test_words_are_completed() -> None:
+    env = {"_CLIPENGINE_COMPLETE": "bash_complete", "COMP_WORDS": "clipengine clips cr", "COMP_CWORD": "2"}
+    assert run_command(env=env).stdout == "plain,create\n"
