@@ -8,9 +8,9 @@ from pathlib import Path
 import click
 
 from clipengine.cli import output
+from clipengine.cli.cutting import cut_once
 from clipengine.cli.options import config_option, end_option, json_option, settings_of, start_option
 from clipengine.clips.clip import ClipResult
-from clipengine.engine import cut_once
 from clipengine.errors import ObjectMissing, RecordingMissing, UnknownProfile
 from clipengine.timecode import format_time
 

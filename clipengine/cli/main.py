@@ -16,7 +16,6 @@ import click
 from clipengine import __version__
 from clipengine.cli import output
 from clipengine.cli.examples import with_examples
-from clipengine.client import ApiError, ClientError
 from clipengine.errors import ClipEngineError, RequestError, by_code
 
 # Named here and imported when asked for: `keys create` need not wait for what `cut` imports.
@@ -85,24 +84,34 @@ def run(arguments: Sequence[str]) -> int:
         path = context.command_path if context else "clipengine"
         output.fail(error.format_message(), "bad_arguments", f"`{path} --help` shows what it takes.")
         return 2
-    except ApiError as error:
-        # A problem's detail ends with its hint: here that is the second line.
-        known = by_code(error.code).default_hint
-        output.fail(error.detail.removesuffix(known).strip(), error.code, error.hint or known)
-        return 2 if error.status in (400, 422) else 1
-    except ClientError as error:
-        output.fail(str(error), error.code, error.hint)
-        return 1
     except ClipEngineError as error:
         output.fail(error.message, error.code, error.hint)
         return 2 if isinstance(error, RequestError) else 1
     except Exception as error:
+        if (code := _failed_at_the_server(error)) is not None:
+            return code
         if "--traceback" in arguments:
             raise
         reason = f"{type(error).__name__}: {error}"
         output.fail(reason, "internal", "Run it again with `clipengine --traceback …` and report what it shows.")
         return 1
     return code if isinstance(code, int) else 0
+
+
+def _failed_at_the_server(error: Exception) -> int | None:
+    """Say what the server, or the way to it, refused; the exit code. None where it is another error."""
+    # Imported where something has failed: `cut` need not wait for an HTTP client that it does not use.
+    from clipengine.client import ApiError, ClientError
+
+    if isinstance(error, ApiError):
+        # A problem's detail ends with its hint: here that is the second line.
+        known = by_code(error.code).default_hint
+        output.fail(error.detail.removesuffix(known).strip(), error.code, error.hint or known)
+        return 2 if error.status in (400, 422) else 1
+    if isinstance(error, ClientError):
+        output.fail(str(error), error.code, error.hint)
+        return 1
+    return None
 
 
 if __name__ == "__main__":

@@ -10,8 +10,6 @@ from typing import Any, TypeVar
 
 import click
 
-from clipengine.client import ApiError, Client
-from clipengine.client.client import DEFAULT_URL
 from clipengine.settings import Settings, load
 from clipengine.timecode import parse_time
 
@@ -62,6 +60,9 @@ def metadata_of(pairs: tuple[str, ...]) -> dict[str, str]:
 
 def needs_server(function: F) -> F:
     """Give the command a `client`. The key comes from the environment alone: arguments are seen by every user."""
+    # Imported by the commands that use it alone: the others need not wait for an HTTP client.
+    from clipengine.client import ApiError, Client
+    from clipengine.client.client import DEFAULT_URL
 
     @click.option(
         "--url", "server", envvar="CLIPENGINE_URL", default=DEFAULT_URL, show_default=True, help="The server."

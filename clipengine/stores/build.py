@@ -8,9 +8,6 @@ from clipengine.errors import InvalidBucketPath, SettingsError
 from clipengine.settings import Storage
 from clipengine.stores.base import Store
 from clipengine.stores.folder import FolderStore
-from clipengine.stores.s3 import S3Store
-from clipengine.stores.s3_client import S3Location
-from clipengine.stores.s3_http import Timeouts
 
 
 def build_store(storage: Storage, *, folder: Path, journal: Path) -> Store:
@@ -21,13 +18,18 @@ def build_store(storage: Storage, *, folder: Path, journal: Path) -> Store:
     try:
         if storage.kind == "folder":
             return FolderStore(folder, storage.prefix)
-        return S3Store(_location(storage), journal=journal, link_seconds=storage.link_seconds)
+        return _s3_store(storage, journal)
     except InvalidBucketPath as error:
         raise SettingsError(f"storage.prefix: {error.message.replace('bucket_path', 'it')}") from None
 
 
-def _location(storage: Storage) -> S3Location:
-    return S3Location(
+def _s3_store(storage: Storage, journal: Path) -> Store:
+    # Imported where it is asked for: with a folder nobody waits for an S3 client.
+    from clipengine.stores.s3 import S3Store
+    from clipengine.stores.s3_client import S3Location
+    from clipengine.stores.s3_http import Timeouts
+
+    location = S3Location(
         endpoint=storage.endpoint,
         bucket=storage.bucket,
         access_key=storage.access_key.get_secret_value(),
@@ -41,3 +43,4 @@ def _location(storage: Storage) -> S3Location:
         public_endpoint=storage.public_endpoint,
         timeouts=Timeouts(connect=storage.connect_timeout_seconds, read=storage.read_timeout_seconds),
     )
+    return S3Store(location, journal=journal, link_seconds=storage.link_seconds)

@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Literal
 
+from clipengine.clips.clip import ClipResult
 from clipengine.clips.facts import SourceFacts
 from clipengine.clips.profiles import Profile
 from clipengine.settings import Encoding, Settings
+from clipengine.timecode import exact
 
 Message = dict[str, Any]
 
@@ -103,6 +105,27 @@ def preview_job(
         memory_bytes=_memory(encoding),
         file_bytes=0,
         threads=_PREVIEW_THREADS,
+    )
+
+
+def clip_result(cut: dict[str, Any], *, sha256: str, poster_path: str | None) -> ClipResult:
+    """What the API tells of a clip, from the child's report."""
+    start, end = exact(cut["actual_start"]), exact(cut["actual_end"])
+    return ClipResult(
+        actual_start_seconds=round(float(start), 6),
+        actual_end_seconds=round(float(end), 6),
+        duration_seconds=round(float(end - start), 6),
+        frames=cut["frames"],
+        width=cut["width"],
+        height=cut["height"],
+        video_codec=cut["video_codec"],
+        audio_codec=cut["audio_codec"],
+        size_bytes=cut["size_bytes"],
+        sha256=sha256,
+        poster_path=poster_path,
+        encode_seconds=cut["encode_seconds"],
+        bytes_read=cut["bytes_read"],
+        warnings=list(cut["warnings"]),
     )
 
 

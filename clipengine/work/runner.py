@@ -15,9 +15,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
 
-from clipengine.clips.clip import Clip, ClipResult, Recording, Step
+from clipengine.clips.clip import Clip, Recording, Step
 from clipengine.errors import (
     ClipEngineError,
     ClipNotFound,
@@ -39,7 +38,7 @@ from clipengine.timecode import exact
 from clipengine.work.busy import Busy
 from clipengine.work.encoder import ChildDied, EncoderPool, EncoderProcess
 from clipengine.work.faults import Faults
-from clipengine.work.jobs import Message, cut_job
+from clipengine.work.jobs import Message, clip_result, cut_job
 from clipengine.work.outage import Stopping, insist, next_wait
 from clipengine.work.publisher import clip_file, finish
 from clipengine.work.scratch import Scratch
@@ -242,27 +241,6 @@ def _scratch_faults() -> Iterator[None]:
         if error.errno not in _FULL:
             raise
         raise DiskFull(f"the disk of the scratch folder is full ({error.strerror})") from error
-
-
-def clip_result(cut: dict[str, Any], *, sha256: str, poster_path: str | None) -> ClipResult:
-    """What the API tells of a clip, from the child's report."""
-    start, end = exact(cut["actual_start"]), exact(cut["actual_end"])
-    return ClipResult(
-        actual_start_seconds=round(float(start), 6),
-        actual_end_seconds=round(float(end), 6),
-        duration_seconds=round(float(end - start), 6),
-        frames=cut["frames"],
-        width=cut["width"],
-        height=cut["height"],
-        video_codec=cut["video_codec"],
-        audio_codec=cut["audio_codec"],
-        size_bytes=cut["size_bytes"],
-        sha256=sha256,
-        poster_path=poster_path,
-        encode_seconds=cut["encode_seconds"],
-        bytes_read=cut["bytes_read"],
-        warnings=list(cut["warnings"]),
-    )
 
 
 class _Watch:

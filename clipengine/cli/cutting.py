@@ -1,0 +1,86 @@
+"""One cut without server and ledger: what `clipengine cut` does, and what scripts may."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable
+from contextlib import ExitStack, closing
+from fractions import Fraction
+from pathlib import Path
+
+from clipengine.clips.clip import ClipResult
+from clipengine.clips.facts import SourceFacts
+from clipengine.clips.request import check_range
+from clipengine.errors import InvalidTimeRange, SettingsError, UnknownProfile
+from clipengine.settings import Settings
+from clipengine.stores.base import Store
+from clipengine.stores.build import build_store
+from clipengine.stores.folder import FolderStore
+from clipengine.work.encoder import EncoderProcess
+from clipengine.work.jobs import Message, clip_result, cut_job, probe_job
+
+
+def cut_once(
+    settings: Settings,
+    source: str,
+    output: Path,
+    *,
+    start: Fraction,
+    end: Fraction,
+    profile: str,
+    on_progress: Callable[[float], None],
+) -> ClipResult:
+    """Cut one clip out of a file or an object (`s3://bucket/key`), without server and ledger.
+
+    `output` appears when the clip is whole and verified; it is written beside itself and renamed. `on_progress` gets
+    the part that is encoded, 0 to 1. Raises the same errors as a clip of the API ends with.
+    """
+    if profile not in settings.profiles:
+        raise UnknownProfile(f"there is no profile {profile!r} in the settings")
+    store, key = _locate(settings, source)
+
+    def watch(message: Message | None) -> None:
+        if message is not None:
+            on_progress(message["part"])
+
+    descriptor, temporary = tempfile.mkstemp(prefix=f".{output.name[:100]}.", dir=output.parent)
+    try:
+        with ExitStack() as stack:
+            scratch = stack.enter_context(open(descriptor, "r+b"))
+            reader = stack.enter_context(closing(store.open(key)))
+            # Both start now: the second is ready when the first has found out what the recording holds.
+            probing, cutting = (
+                stack.enter_context(closing(EncoderProcess(sandbox=settings.encoding.sandbox))) for _ in range(2)
+            )
+            probed, _ = probing.run(probe_job(settings.encoding), reader=reader, watch=lambda message: None)
+            facts = SourceFacts.model_validate(probed["facts"])
+            if start >= facts.duration:
+                raise InvalidTimeRange(
+                    f"--start {float(start):g} lies past the recording's end at {float(facts.duration):g} s"
+                )
+            check_range(float(start), float(end), duration=float(facts.duration), shortest=0, longest=float("inf"))
+            job = cut_job(settings, facts, profile, start=start, end=end, poster=False)
+            message, _ = cutting.run(job, reader=reader, output=scratch.fileno(), watch=watch)
+            scratch.seek(0)
+            sha256 = hashlib.file_digest(scratch, "sha256").hexdigest()
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(temporary, 0o666 & ~umask)
+        os.replace(temporary, output)
+        return clip_result(message["cut"], sha256=sha256, poster_path=None)
+    finally:
+        Path(temporary).unlink(missing_ok=True)
+
+
+def _locate(settings: Settings, source: str) -> tuple[Store, str]:
+    """The store and the key that a source on the command line names."""
+    if source.startswith("s3://"):
+        bucket, _, key = source.removeprefix("s3://").partition("/")
+        if settings.storage.kind != "s3":
+            raise SettingsError('an s3:// source needs storage.kind = "s3" in the settings')
+        storage = settings.storage.model_copy(update={"bucket": bucket, "prefix": ""})
+        return build_store(storage, folder=Path("/nonexistent"), journal=Path(tempfile.gettempdir())), key
+    path = Path(source).resolve()
+    return FolderStore(path.parent, ""), path.name
