@@ -36,6 +36,8 @@ _CHORE_WORKERS = 4
 _UPLOAD_WORKERS = 2
 _CHORES = ("probe", "remove", "deliver")
 _STORE_CHECK_SECONDS = 30
+_EXPIRE_SECONDS = 5
+_DAY_MS = 24 * 3600 * 1000
 _DISK_FLOOR_BYTES = 512 * 1024 * 1024
 
 
@@ -102,6 +104,7 @@ class Engine:
         self._chores = WorkQueue("chores", _CHORE_WORKERS, self._do_chore)
         self._sweep = Sweep(self._nudge_what_waits, self._tidy)
         self._store_checked: tuple[float, Check] | None = None
+        self._expire_at = 0.0
         self._started = False
 
     @classmethod
@@ -228,6 +231,8 @@ class Engine:
         if lost:
             log.warning("%d jobs that nobody worked on any more are queued again", lost)
         self._tidy_scratch()
+        if time.monotonic() >= self._expire_at:
+            self._expire()
 
     def _free_orphans(self) -> int:
         """Jobs that an engine which was killed holds, or that a thread of this one has lost, are to be done again."""
@@ -239,6 +244,14 @@ class Engine:
     def _tidy_scratch(self) -> None:
         """Remove what clips left that were cancelled, deleted or cut by an engine that was killed."""
         self._scratch.tidy(lambda: self._runner.busy.ids() | self._publisher.busy.ids(), self.ledger.uploads.waiting)
+
+    def _expire(self) -> None:
+        days = self.settings.retention.clips_days
+        expired = self.ledger.expiry.run(keep_ms=round(days * _DAY_MS) if days else None)
+        if expired:
+            log.info("%d clips have expired", expired)
+        # Where many have, the rest of them is not long in coming.
+        self._expire_at = time.monotonic() + (0 if expired else _EXPIRE_SECONDS)
 
     def _tidy(self) -> None:
         self.ledger.idempotency.purge()

@@ -98,6 +98,10 @@ class Previews(_Section):
     max_bytes: Annotated[int, Field(ge=0)] = 1_073_741_824
 
 
+class Retention(_Section):
+    clips_days: Annotated[float, Field(ge=0, le=36_500)] = 0  # 0: kept for ever
+
+
 class Encoding(_Section):
     workers: Annotated[int, Field(ge=1, le=64)] = 2
     threads_per_clip: Annotated[int, Field(ge=0, le=64)] = 0  # 0: the cores that this process may use
@@ -135,6 +139,7 @@ class Settings(_Section):
     storage: Storage = Storage()
     auth: Auth = Auth()
     limits: Limits = Limits()
+    retention: Retention = Retention()
     encoding: Encoding = Encoding()
     previews: Previews = Previews()
     webhooks: Webhooks = Webhooks()

@@ -9,7 +9,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 import pytest
@@ -19,6 +19,7 @@ from clipengine.cli.examples import EXAMPLES
 from clipengine.cli.main import cli
 from clipengine.clips.profiles import Profile
 from clipengine.errors import ClipEngineError, StartupError, by_code
+from clipengine.ledger.events import EventType
 from clipengine.media.container import AUDIO_CODECS, FORMATS, VIDEO_CODECS
 from clipengine.settings import Settings, Webhooks
 from clipengine.webhooks.sign import sign
@@ -126,7 +127,7 @@ def test_what_may_be_opened_is_documented() -> None:
 
 
 def test_every_event_is_documented() -> None:
-    events = {"clip.ready", "clip.failed", "recording.complete", "recording.failed", "endpoint.disabled"}
+    events = set(get_args(EventType))
     assert set(re.findall(r"^\| `([a-z.]+)` \|", doc("webhooks.md"), re.MULTILINE)) == events
 
 

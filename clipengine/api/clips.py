@@ -31,6 +31,7 @@ from clipengine.errors import (
 )
 from clipengine.ledger.idempotency import Answer as StoredAnswer
 from clipengine.settings import Settings
+from clipengine.timecode import now_ms
 
 
 def create_clip(call: Call[NoQuery, CreateClip]) -> Response:
@@ -72,11 +73,16 @@ def _check(body: CreateClip, recording: Recording, settings: Settings) -> None:
     def label() -> None:
         check_label(body.label)
 
+    def expiry() -> None:
+        if body.expires_at is not None and body.expires_at <= now_ms():
+            raise InvalidRequest("expires_at lies in the past")
+
     found: list[InvalidRequest] = []
     checks: list[tuple[str, Callable[[], None]]] = [
         ("/profile", profile),
         ("", time_range),
         ("/label", label),
+        ("/expires_at", expiry),
     ]
     for pointer, check in checks:
         try:

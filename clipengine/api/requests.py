@@ -11,15 +11,16 @@ import unicodedata
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic.config import JsonDict
 from pydantic_core import ErrorDetails, PydanticCustomError
 from starlette.datastructures import QueryParams
 
 from clipengine.errors import InvalidRequest, InvalidWebhookUrl, MalformedRequest
+from clipengine.ledger.events import EventType
 from clipengine.timecode import parse_rfc3339
 from clipengine.webhooks.address import MAX_URL_CHARACTERS, parse
 from clipengine.webhooks.sign import check_secret
 
-EventType = Literal["clip.ready", "clip.failed", "recording.complete", "recording.failed", "endpoint.disabled"]
 DEFAULT_EVENTS: tuple[EventType, ...] = ("clip.ready", "clip.failed")
 
 
@@ -64,6 +65,13 @@ def _moment(value: object) -> object:
     return value
 
 
+def _written_moment(value: object) -> object:
+    """In JSON a time is a text; a bare number would be one in a unit that nobody has named."""
+    if not isinstance(value, str):
+        raise PydanticCustomError("moment", "must be a time such as 2025-04-05T11:00:00.000Z")
+    return _moment(value)
+
+
 def _distinct(events: list[EventType]) -> list[EventType]:
     if len(set(events)) != len(events):
         raise PydanticCustomError("distinct", "must not name an event twice")
@@ -81,7 +89,11 @@ Metadata = Annotated[
     dict[Annotated[str, Field(min_length=1, max_length=100)], Annotated[str, Field(max_length=2000)]],
     Field(max_length=100, description="A flat map of strings, echoed as it is."),
 ]
-Moment = Annotated[int, BeforeValidator(_moment), Field(json_schema_extra={"type": "string", "format": "date-time"})]
+_MOMENT_SCHEMA: JsonDict = {"type": "string", "format": "date-time"}
+Moment = Annotated[int, BeforeValidator(_moment), Field(json_schema_extra=_MOMENT_SCHEMA)]
+
+
+WrittenMoment = Annotated[int, BeforeValidator(_written_moment), Field(json_schema_extra=_MOMENT_SCHEMA)]
 
 
 class Body(BaseModel):
@@ -108,6 +120,9 @@ class CreateClip(Body):
         default=None, description="Also told of this clip, signed by the engine's own secret."
     )
     poster: bool = Field(default=True, description="Whether to make a JPEG of the first frame.")
+    expires_at: WrittenMoment | None = Field(
+        default=None, description="When the clip and its object are deleted; without it, as the settings say."
+    )
 
 
 class RegisterRecording(Body):

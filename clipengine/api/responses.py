@@ -64,6 +64,7 @@ class ClipObject(_Object):
     attempt: int
     error: ErrorObject | None
     result: ClipResultObject | None
+    expires_at: str | None = MaybeTime
 
 
 class VideoObject(_Object):

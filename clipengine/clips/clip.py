@@ -62,6 +62,7 @@ class Clip:
     result: ClipResult | None = None
     poster: bool = True
     webhook_url: str | None = None
+    expires_at: int | None = None
 
     @property
     def ended(self) -> bool:
@@ -95,6 +96,7 @@ class Clip:
             "attempt": self.attempt,
             "error": self.error,
             "result": vars(self.result) if self.result else None,
+            "expires_at": rfc3339(self.expires_at) if self.expires_at is not None else None,
         }
 
 

@@ -18,7 +18,10 @@ _SLUG_CHARACTERS = 60
 
 @dataclass(frozen=True)
 class ClipRequest:
-    """`start_seconds` and `end_seconds` as the client wrote them; what is cut is clamped to the recording."""
+    """`start_seconds` and `end_seconds` as the client wrote them; what is cut is clamped to the recording.
+
+    `expires_at` in ms since 1970: when the clip is to be deleted, None for what the settings say.
+    """
 
     label: str
     start_seconds: float
@@ -28,6 +31,7 @@ class ClipRequest:
     priority: int = 0
     webhook_url: str | None = None
     poster: bool = True
+    expires_at: int | None = None
 
 
 def check_label(label: str) -> str:

@@ -30,7 +30,9 @@ _AFTER = Statement(
     .limit(given(EventRow.seq, "limit"))
 )
 
-EventType = Literal["clip.ready", "clip.failed", "recording.complete", "recording.failed", "endpoint.disabled"]
+EventType = Literal[
+    "clip.ready", "clip.failed", "clip.expired", "recording.complete", "recording.failed", "endpoint.disabled"
+]
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,10 @@ class Events:
             recording_id=clip.recording_id,
             own_url=clip.webhook_url,
         )
+
+    def clip_expired(self, clip: Clip) -> None:
+        """`clip.expired`, for the endpoints that want it. Call it in the transaction that deletes the clip."""
+        self._record("clip.expired", clip.to_object(), clip_id=clip.clip_id, recording_id=clip.recording_id)
 
     def recording_ended(self, recording: Recording) -> None:
         """`recording.complete` or `recording.failed`. Call it in the transaction that ended the probe."""

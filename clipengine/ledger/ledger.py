@@ -14,6 +14,7 @@ from clipengine.ledger.database import Database
 from clipengine.ledger.deliveries import Deliveries
 from clipengine.ledger.endpoints import Endpoints
 from clipengine.ledger.events import Events
+from clipengine.ledger.expiry import Expiry
 from clipengine.ledger.file import open_file
 from clipengine.ledger.idempotency import Idempotency
 from clipengine.ledger.keys import Keys
@@ -47,6 +48,7 @@ class Ledger:
         self.recordings = Recordings(database, self.events)
         self.clips = Clips(database, self.events, self.removals, max_queued)
         self.uploads = Uploads(database, self.clips)
+        self.expiry = Expiry(database, self.clips, self.events, self.removals)
         self.idempotency = Idempotency(database, self._vault)
 
     @classmethod

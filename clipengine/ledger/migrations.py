@@ -67,7 +67,22 @@ def migration_5(database: Database) -> None:
         database.run(statement)
 
 
-MIGRATIONS: tuple[Migration, ...] = (migration_1, migration_2, migration_3, migration_4, migration_5)
+def migration_6(database: Database) -> None:
+    """Clips may expire, at a time of their own or so long after their end."""
+    database.run("ALTER TABLE clips ADD COLUMN expires_at BIGINT")
+    database.run("CREATE INDEX clips_expires ON clips (expires_at) WHERE expires_at IS NOT NULL")
+    kept = "completed_at IS NOT NULL AND expires_at IS NULL"
+    database.run(f"CREATE INDEX clips_completed ON clips (completed_at) WHERE {kept}")
+
+
+MIGRATIONS: tuple[Migration, ...] = (
+    migration_1,
+    migration_2,
+    migration_3,
+    migration_4,
+    migration_5,
+    migration_6,
+)
 
 
 def migrate(database: Database, migrations: Sequence[Migration] = MIGRATIONS) -> int:

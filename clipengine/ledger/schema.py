@@ -105,6 +105,7 @@ class ClipRow(Model):
     owner = TextField(null=True)  # the engine that cuts it
     crashes = IntegerField()
     next_at = BigIntegerField()  # not claimed before
+    expires_at = BigIntegerField(null=True)
     long = BooleanField()  # more than ten minutes
     finished = JsonText(null=True)  # cut and verified, in scratch, not yet in the store
     outage_ms = BigIntegerField(default=0)  # how long it has waited for a store out of reach

@@ -27,7 +27,7 @@ FIXED_KEYS = [
     "created_at",
     "completed_at",
 ]
-MORE_KEYS = ["progress", "step", "profile", "priority", "metadata", "attempt", "error", "result"]
+MORE_KEYS = ["progress", "step", "profile", "priority", "metadata", "attempt", "error", "result", "expires_at"]
 MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z\Z")
 
 
@@ -76,6 +76,7 @@ class TestCreate:
             "attempt": 0,
             "error": None,
             "result": None,
+            "expires_at": None,
         }
         assert '"start_seconds":120.0,' in answer.text
         assert engine.calls == [("wake_clips",)]
@@ -97,6 +98,13 @@ class TestCreate:
         }
         clip = engine.ledger.clips.get(answer.json()["clip_id"])
         assert (clip.poster, clip.webhook_url) == (False, "http://127.0.0.1:9/hook")
+
+    def test_a_time_to_expire(self, http: httpx.Client, recording: Recording) -> None:
+        made = post(http, recording.recording_id, {**BODY, "expires_at": "2125-04-05T11:00:00+02:00"})
+        assert made.json()["expires_at"] == "2125-04-05T09:00:00.000Z"
+        for wrong in ("2020-01-01T00:00:00Z", "2125-04-05T11:00:00", "soon", 4_900_000_000_000, True):
+            problem = refused(post(http, recording.recording_id, {**BODY, "expires_at": wrong}), 422, "invalid_request")
+            assert pointers(problem) == ["/expires_at"]
 
     def test_the_end_may_be_a_second_too_far(self, http: httpx.Client, recording: Recording) -> None:
         answer = post(http, recording.recording_id, {**BODY, "start_seconds": 5390, "end_seconds": 5401.04})

@@ -161,3 +161,12 @@ def test_the_life_of_a_delivery(ledger: Ledger, plans: Plans, queue: Queue) -> N
     ledger.events.last_seq()
     ledger.keys.verify("x")
     _check(plans())
+
+
+def test_what_expires(ledger: Ledger, plans: Plans) -> None:
+    assert ledger.expiry.run(keep_ms=1) == 0
+    found = plans()
+    _check(found)
+    used = [step for steps in found.values() for step in steps]
+    assert any("clips_expires" in step for step in used)
+    assert any("clips_completed" in step for step in used)

@@ -1,0 +1,65 @@
+"""Expiry: what has ended and had its time goes, with its objects and an event; nothing else does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from clipengine.clips.clip import Clip, ClipResult
+from clipengine.errors import ClipNotFound, EncoderFailed
+from clipengine.ledger.ledger import Ledger
+from clipengine.timecode import now_ms
+
+Queue = Callable[..., Clip]
+DAY = 24 * 3600 * 1000
+
+
+def complete(ledger: Ledger, clip: Clip, result: ClipResult) -> Clip:
+    claimed = ledger.clips.claim("me")
+    assert claimed is not None
+    assert claimed.clip_id == clip.clip_id
+    assert ledger.clips.complete(clip.clip_id, claimed.attempt, result)
+    return ledger.clips.get(clip.clip_id)
+
+
+def test_a_time_of_its_own(ledger: Ledger, queue: Queue, result: ClipResult, monkeypatch: pytest.MonkeyPatch) -> None:
+    ledger.endpoints.create("https://a.test", ["clip.expired"], "s" * 16)
+    clip = complete(ledger, queue(expires_at=now_ms() + DAY, webhook_url="https://own.test/"), result)
+    kept = complete(ledger, queue(), result)
+    waits = queue(expires_at=now_ms() + DAY)
+    assert ledger.expiry.run(keep_ms=None) == 0
+    monkeypatch.setattr("clipengine.ledger.expiry.now_ms", lambda: now_ms() + DAY + 1)
+    seen: list[tuple[str, str]] = []
+    ledger.on_change(lambda kind, id: seen.append((kind, id)))
+    assert ledger.expiry.run(keep_ms=None) == 1
+    assert ledger.expiry.run(keep_ms=None) == 0
+    with pytest.raises(ClipNotFound):
+        ledger.clips.get(clip.clip_id)
+    assert {each.key for each in ledger.removals.due()} == {clip.object_key, clip.poster_key}
+    assert ("clip", clip.clip_id) in seen
+    event = ledger.events.after(0)[-1]
+    assert (event.type, event.clip_id, event.payload["data"]) == ("clip.expired", clip.clip_id, clip.to_object())
+    told = [each for each in ledger.deliveries.list(limit=9).data if each.event_type == "clip.expired"]
+    assert [each.url for each in told] == ["https://a.test"]
+    assert ledger.clips.get(kept.clip_id).state == "complete"
+    assert ledger.clips.get(waits.clip_id).state == "queued"  # it is cut first
+
+
+def test_what_the_operator_keeps(
+    ledger: Ledger, queue: Queue, result: ClipResult, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clips = [complete(ledger, queue(), result)]
+    longer = complete(ledger, queue(expires_at=now_ms() + 9 * DAY), result)
+    failed = queue()
+    claimed = ledger.clips.claim("me")
+    assert claimed is not None
+    assert ledger.clips.fail(failed.clip_id, claimed.attempt, EncoderFailed("no"))
+    queue()
+    assert ledger.expiry.run(keep_ms=DAY) == 0
+    monkeypatch.setattr("clipengine.ledger.expiry.now_ms", lambda: now_ms() + DAY + 1)
+    assert ledger.expiry.run(keep_ms=None) == 0
+    assert ledger.expiry.run(keep_ms=DAY) == len(clips) + 1
+    left = {clip.clip_id: clip.state for clip in ledger.clips.list(limit=9).data}
+    assert sorted(left.values()) == ["complete", "queued"]
+    assert longer.clip_id in left
