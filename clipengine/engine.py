@@ -6,7 +6,6 @@ Nothing else knows the whole. `Engine` is what `serve` runs.
 from __future__ import annotations
 
 import logging
-import shutil
 import time
 from dataclasses import dataclass
 
@@ -26,6 +25,7 @@ from clipengine.work.lock import FolderLock
 from clipengine.work.previews import Previews
 from clipengine.work.publisher import Publisher
 from clipengine.work.queue import WorkQueue
+from clipengine.work.room import Room
 from clipengine.work.runner import ClipRunner
 from clipengine.work.scratch import Scratch
 from clipengine.work.sweep import Sweep
@@ -38,7 +38,6 @@ _CHORES = ("probe", "remove", "deliver")
 _STORE_CHECK_SECONDS = 30
 _EXPIRE_SECONDS = 5
 _DAY_MS = 24 * 3600 * 1000
-_DISK_FLOOR_BYTES = 512 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -70,6 +69,7 @@ class Engine:
             settings.data.folder / "previews",
             max_bytes=settings.previews.max_bytes,
         )
+        self._room = Room(settings.data.folder, settings.limits.min_free_bytes)
         self._faults = Faults(faults())
         self._publisher = Publisher(settings, ledger, store, self._scratch, self._faults, owner=self.instance_id)
         self._runner = ClipRunner(
@@ -78,6 +78,7 @@ class Engine:
             store,
             self._encoders,
             self._scratch,
+            self._room,
             self._faults,
             owner=self.instance_id,
             on_finished=lambda: self._uploads.nudge(""),
@@ -171,6 +172,11 @@ class Engine:
         self._lock.release()
 
     # ---- what the API asks for
+
+    def admit(self) -> None:
+        """Raises DiskLow where nothing new may be taken: what was accepted has to find room first."""
+        self._faults.at("accepting")
+        self._room.check()
 
     def wake_clips(self) -> None:
         self._faults.at("accepted")
@@ -286,5 +292,5 @@ class Engine:
         return check
 
     def _disk_check(self) -> Check:
-        free = shutil.disk_usage(self.settings.data.folder).free
-        return Check("disk", free > _DISK_FLOOR_BYTES, f"{free // 1_000_000} MB free")
+        free, floor = self._room.free(), self.settings.limits.min_free_bytes
+        return Check("disk", free >= floor, f"{free // 1_000_000} MB free, {floor // 1_000_000} MB are kept free")

@@ -10,7 +10,7 @@ ClipEngineError
 │   ├── NotFound            RecordingNotFound, ClipNotFound, WebhookNotFound, DeliveryNotFound, ObjectNotFound
 │   ├── Conflict            RecordingNotComplete, RecordingBusy, ClipEnded, ClipNotFailed, ClipNotComplete,
 │   │                       RequestInProgress
-│   └── Busy                QueueFull, RateLimited: the same request succeeds later
+│   └── Busy                QueueFull, DiskLow, RateLimited: the same request succeeds later
 ├── RecordingError          the recording is at fault (fault "recording")
 │   └── RecordingMissing, RecordingChanged, RecordingUnreadable, RecordingTruncated, NoMediaInRange,
 │       UnsupportedMedia, DecoderCrashed
@@ -277,6 +277,12 @@ class Busy(RequestError):
 class QueueFull(Busy):
     code = "queue_full"
     title = "Queue full"
+
+
+class DiskLow(Busy):
+    code = "disk_low"
+    title = "Disk low"
+    default_hint = "Free space on the disk of the data folder; the same request succeeds then."
 
 
 class RateLimited(Busy):

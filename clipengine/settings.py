@@ -91,6 +91,7 @@ class Limits(_Section):
     max_clip_seconds: Annotated[float, Field(gt=0)] = 14_400
     max_queued_clips: Annotated[int, Field(ge=1)] = 10_000
     max_upload_bytes: Annotated[int, Field(ge=1)] = 1_099_511_627_776
+    min_free_bytes: Annotated[int, Field(ge=0)] = 536_870_912
     requests_per_minute: Annotated[int, Field(ge=0)] = 0  # of one key; 0: no limit
 
 

@@ -20,6 +20,7 @@ from clipengine.errors import (
     ClipEnded,
     ClipNotFailed,
     ClipNotFound,
+    DiskLow,
     InvalidLabel,
     InvalidRequest,
     InvalidTimeRange,
@@ -40,6 +41,7 @@ def create_clip(call: Call[NoQuery, CreateClip]) -> Response:
         check_address(body.webhook_url, call.engine.settings, pointer="/webhook_url", look_up=False)
 
     def work() -> StoredAnswer:
+        call.engine.admit()
         recording = call.ledger.recordings.get(call.path("recording_id"))
         if recording.state != "complete":
             raise RecordingNotComplete.of(recording.recording_id, recording.state)
@@ -213,6 +215,7 @@ OPERATIONS = [
             InvalidLabel,
             InvalidWebhookUrl,
             QueueFull,
+            DiskLow,
         ),
         body=CreateClip,
         creates=True,

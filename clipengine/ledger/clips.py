@@ -39,6 +39,7 @@ from clipengine.timecode import now_ms
 
 _FRESH = {"state": "queued", "step": "queued", "progress": 0.0, "owner": None, "finished": None}
 
+_NO_ROOM_MS = 5_000
 _NEW = {"owner": None, "crashes": 0, "finished": None, "outage_ms": 0}
 
 _INSERT = insertion(ClipRow, without=("status",))
@@ -157,18 +158,24 @@ class Clips:
             make=_clip,
         )
 
-    def claim(self, owner: str, *, workers: int = 1) -> Clip | None:
+    def claim(self, owner: str, *, workers: int = 1, fits: Callable[[Clip], bool] | None = None) -> Clip | None:
         """The clip to cut next, now running as a new attempt of `owner`, or None where its `workers` may take none.
 
         Higher priority first, then older; of two or more workers all but one cut long clips. Two callers never get
-        the same attempt.
+        the same attempt. A clip that `fits` refuses lets the others pass for a few seconds.
         """
         with self._database.session():
             if self._next(owner, workers) is None:  # without the writer's lock: most calls find nothing
                 return None
             with self._database.transaction():
                 id = self._next(owner, workers)
-                if id is None or not self._database.change(_CLAIM, clip_id=id, owner=owner):
+                if id is None:
+                    return None
+                if fits is not None and not fits(self.get(id)):
+                    later = ClipRow.update(next_at=now_ms() + _NO_ROOM_MS)
+                    self._database.change(later.where(ClipRow.clip_id == id, ClipRow.state == "queued"))
+                    return None
+                if not self._database.change(_CLAIM, clip_id=id, owner=owner):
                     return None
                 self._database.changed("clip", id)
                 return self.get(id)

@@ -41,6 +41,7 @@ from clipengine.work.faults import Faults
 from clipengine.work.jobs import Message, clip_result, cut_job
 from clipengine.work.outage import Stopping, insist, next_wait
 from clipengine.work.publisher import clip_file, finish
+from clipengine.work.room import Room, likely_bytes
 from clipengine.work.scratch import Scratch
 
 log = logging.getLogger(__name__)
@@ -69,6 +70,7 @@ class ClipRunner:
         store: Store,
         encoders: EncoderPool,
         scratch: Scratch,
+        room: Room,
         faults: Faults,
         *,
         owner: str,
@@ -79,6 +81,7 @@ class ClipRunner:
         self._store = store
         self._encoders = encoders
         self._scratch = scratch
+        self._room = room
         self.faults = faults
         self._owner = owner
         self._on_finished = on_finished
@@ -88,14 +91,11 @@ class ClipRunner:
         self.busy = Busy()
 
     def run_next(self) -> bool:
-        """Cut the clip that is next in line. False when none waits."""
+        """Cut the clip that is next in line. False when none waits, or when there is no room on the disk."""
         self.faults.at("nudged")
-        if self._stopping.is_set():
+        if self._stopping.is_set() or self._room.low():
             return False
-        with self.busy.taking(
-            lambda: self._ledger.clips.claim(self._owner, workers=self._settings.encoding.workers),
-            lambda clip: clip.clip_id,
-        ) as clip:
+        with self.busy.taking(self._claim, lambda clip: clip.clip_id) as clip:
             if clip is None:
                 return False
             log.info("clip %s: attempt %d", clip.clip_id, clip.attempt)
@@ -105,7 +105,21 @@ class ClipRunner:
             finally:
                 if not finished:
                     self._scratch.remove(clip.clip_id, clip.attempt)
+                self._room.give_back(clip.clip_id)
         return True
+
+    def _claim(self) -> Clip | None:
+        return self._ledger.clips.claim(self._owner, workers=self._settings.encoding.workers, fits=self._fits)
+
+    def _fits(self, clip: Clip) -> bool:
+        try:
+            size = likely_bytes(clip, self._ledger.recordings.get(clip.recording_id))
+        except RecordingNotFound:
+            return True  # it needs no room to fail
+        if self._room.take(clip.clip_id, size):
+            return True
+        log.warning("clip %s waits for room on the disk: it may need %d MB", clip.clip_id, size // 1_000_000)
+        return False
 
     def abandon(self, clip_id: str) -> None:
         """Kill the child that cuts this clip, if there is one. The ledger has been told before."""

@@ -233,6 +233,18 @@ class TestCreate:
             refused(answer, 503, "queue_full")
             assert int(answer.headers["retry-after"]) > 0
 
+    def test_a_disk_that_is_nearly_full(self, tmp_path: Path) -> None:
+        with recorded_engine(tmp_path / "data") as engine, api_server(engine) as server, server.client() as http:
+            recording = engine.make_recording()
+            accepted = post(http, recording.recording_id, **{"Idempotency-Key": "a"})
+            engine.disk_low = True
+            upload = http.put("/v1/recordings/upload?name=a.mp4", content=b"x")
+            for answer in (post(http, recording.recording_id), upload):
+                refused(answer, 503, "disk_low")
+                assert int(answer.headers["retry-after"]) > 0
+            again = post(http, recording.recording_id, **{"Idempotency-Key": "a"})
+            assert (again.status_code, again.json()) == (202, accepted.json())
+
     @pytest.mark.parametrize(
         "label", ["../../etc/passwd", "a/b", "%2e%2e%2f", "\u202egpj.exe", "名前 – été", "CON", "...", "a\\b"]
     )

@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 import signal
 import sqlite3
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +17,7 @@ from tests.support.invariants import check_invariants
 from tests.support.s3 import S3Server, open_uploads
 from tests.support.s3_faults import Fault, FaultyS3, cut_after_commit, refuse
 from tests.support.server import RunningServer, running_server
+from tests.support.waiting import until
 
 FOR_EVER = 10**6
 SECONDS = 60
@@ -67,13 +66,6 @@ class Outage:
 @pytest.fixture
 def outage(s3: S3Server, bucket: str, faulty_s3: FaultyS3, tmp_path: Path) -> Outage:
     return Outage(s3, bucket, faulty_s3, tmp_path / "data")
-
-
-def until(condition: Callable[[], object], seconds: float = SECONDS) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def kill(server: RunningServer) -> None:

@@ -26,7 +26,7 @@ from clipengine.cli.receiving import Guarded
 from clipengine.clips.clip import Clip, ClipResult, Recording
 from clipengine.clips.facts import AudioFacts, SourceFacts, VideoFacts
 from clipengine.clips.request import ClipRequest
-from clipengine.errors import EncoderFailed
+from clipengine.errors import DiskLow, EncoderFailed
 from clipengine.ledger.ledger import Ledger
 from clipengine.settings import Settings
 from clipengine.stores.base import Store
@@ -68,12 +68,17 @@ class RecordedEngine:
     ledger: Ledger
     store: Store
     calls: list[tuple[str, ...]] = field(default_factory=list)
+    disk_low: bool = False
     checks: list[Check] = field(default_factory=lambda: [Check("database", True, "/data/ledger.db is writable")])
 
     def __post_init__(self) -> None:
         settings = self.settings
         folder, max_bytes = settings.data.folder / "previews", settings.previews.max_bytes
         self.previews = Previews(settings.encoding, self.store, EncoderPool(), folder, max_bytes=max_bytes)
+
+    def admit(self) -> None:
+        if self.disk_low:
+            raise DiskLow("the disk is full")
 
     def wake_clips(self) -> None:
         self.calls.append(("wake_clips",))

@@ -1,0 +1,166 @@
+"""A disk that fills up: nothing that was accepted is lost, what meets it fails for itself, and it is over when it is.
+
+The disk is a small tmpfs, so these tests are for root.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from clipengine.client import Client
+from clipengine.stores.folder import FolderStore
+from tests.support.invariants import check_invariants
+from tests.support.server import RunningServer, running_server
+from tests.support.waiting import until
+
+MEGABYTE = 1_000_000
+
+
+@contextmanager
+def disk(folder: Path, megabytes: float) -> Iterator[None]:
+    folder.mkdir(parents=True)
+    command = ["mount", "-t", "tmpfs", "-o", f"size={round(megabytes * MEGABYTE)}", "tmpfs", str(folder)]
+    if os.getuid() != 0 or subprocess.run(command, capture_output=True, check=False).returncode:
+        pytest.skip("a disk that can be filled is a tmpfs, which only root may mount")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def fill(folder: Path, leave: int) -> None:
+    """Take what is free on the disk, all but `leave` bytes."""
+    size = max(0, shutil.disk_usage(folder).free - leave)
+    with (folder / "ballast").open("wb") as file:
+        try:
+            file.write(bytes(size))
+        except OSError:
+            pass
+
+
+def free(folder: Path) -> None:
+    (folder / "ballast").unlink()
+
+
+def prepare(data: Path, api: Client, film: Path) -> str:
+    target = data / "store" / "h_01" / "meeting.mp4"
+    target.parent.mkdir(parents=True)
+    shutil.copy(film, target)
+    return api.recordings.wait(api.recordings.add("h_01/meeting.mp4").recording_id, timeout=60).recording_id
+
+
+def checks(server: RunningServer) -> dict[str, bool]:
+    return {each["name"]: each["ok"] for each in httpx.get(f"{server.url}/readyz", timeout=20).json()["checks"]}
+
+
+def post(server: RunningServer, recording: str, **headers: str) -> httpx.Response:
+    return httpx.post(
+        f"{server.url}/v1/recordings/{recording}/clips",
+        json={"label": "a", "start_seconds": 0, "end_seconds": 2},
+        headers={"Authorization": f"Bearer {server.key}", **headers},
+        timeout=30,
+    )
+
+
+def test_a_disk_that_is_nearly_full_makes_clips_wait(film: Path, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    env = {"CLIPENGINE_LIMITS__MIN_FREE_BYTES": str(20 * MEGABYTE), "CLIPENGINE_ENCODING__NICE": "0"}
+    with disk(data, 100):
+        with running_server(data, env=env) as server, server.client() as api:
+            recording = prepare(data, api, film)
+            assert server.key
+            # Room for a short clip, and not for what a long one may need beside the floor.
+            fill(data, leave=23 * MEGABYTE)
+            long = api.clips.create(recording, label="long", start_seconds=0.0, end_seconds=12.0).clip_id
+            short = api.clips.create(recording, label="short", start_seconds=0.0, end_seconds=1.0).clip_id
+            assert api.clips.wait(short, timeout=60).status == "complete"
+            assert api.clips.get(long).step == "queued"
+            assert checks(server)["disk"]
+            # Below the floor nothing is begun or taken.
+            free(data)
+            fill(data, leave=15 * MEGABYTE)
+            answer = post(server, recording)
+            assert (answer.status_code, answer.json()["code"]) == (503, "disk_low")
+            assert int(answer.headers["retry-after"]) > 0
+            assert not checks(server)["disk"]
+            assert api.clips.get(long).step == "queued"
+            free(data)
+            assert api.clips.wait(long, timeout=60).status == "complete"
+            assert post(server, recording).status_code == 202
+            until(lambda: not api.clips.list(status="processing").data)
+            server.stop()
+        check_invariants(data)
+
+
+def test_a_full_disk_under_scratch_fails_its_clip_alone(film: Path, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    env = {"CLIPENGINE_LIMITS__MIN_FREE_BYTES": "0", "CLIPENGINE_ENCODING__WORKERS": "1"}
+    with disk(data / "scratch", 0.12):
+        with running_server(data, env=env) as server, server.client() as api:
+            recording = prepare(data, api, film)
+            long = api.clips.create(recording, label="long", start_seconds=0.0, end_seconds=12.0).clip_id
+            short = api.clips.create(recording, label="short", start_seconds=0.0, end_seconds=1.0).clip_id
+            failed = api.clips.wait(long, timeout=60)
+            assert failed.error is not None
+            assert (failed.status, failed.error.code, failed.error.retryable) == ("failed", "disk_full", True)
+            assert api.clips.wait(short, timeout=60).status == "complete"
+            assert api.clips.retry(long).status == "processing"
+            assert api.clips.wait(long, timeout=60).status == "failed"
+            until(lambda: not list((data / "scratch").iterdir()))
+            server.stop()
+        check_invariants(data)
+
+
+def test_a_full_disk_under_the_ledger_is_survived(film: Path, tmp_path: Path) -> None:
+    """What runs waits with its outcome, what is asked is refused, and all goes on by itself."""
+    data, elsewhere = tmp_path / "disk" / "data", tmp_path / "scratch"
+    env = {
+        "CLIPENGINE_LIMITS__MIN_FREE_BYTES": "0",
+        "CLIPENGINE_STORAGE__FOLDER": str(tmp_path / "store"),
+        "CLIPENGINE_FAULT": "verifying:sleep=3",
+    }
+    with disk(tmp_path / "disk", 30):
+        data.mkdir()
+        elsewhere.mkdir()
+        (data / "scratch").symlink_to(elsewhere)
+        (tmp_path / "store" / "h_01").mkdir(parents=True)
+        shutil.copy(film, tmp_path / "store" / "h_01" / "meeting.mp4")
+        with running_server(data, env=env) as server, server.client() as api:
+            made = api.recordings.add("h_01/meeting.mp4").recording_id
+            recording = api.recordings.wait(made, timeout=60).recording_id
+            clip_id = api.clips.create(recording, label="a", start_seconds=0.0, end_seconds=2.0).clip_id
+            until(lambda: api.clips.get(clip_id).step in ("encoding", "verifying"))
+            fill(tmp_path / "disk", leave=0)
+            # The WAL has room left inside its file for a while; then there is no more.
+            refused: list[httpx.Response] = []
+
+            def one_is_refused() -> bool:
+                answer = post(server, recording)
+                if answer.status_code != 202:
+                    refused.append(answer)
+                return bool(refused)
+
+            until(one_is_refused)
+            # SQLite says that the disk is full, or that it cannot make its files longer.
+            found = (refused[0].status_code, refused[0].json()["code"])
+            assert found in ((507, "disk_full"), (503, "storage_unavailable")), refused[0].text
+            assert int(refused[0].headers["retry-after"]) > 0
+            until(lambda: "cannot be written down yet" in server.log.read_text())
+            assert api.clips.get(clip_id).status == "processing"
+            assert not checks(server)["database"]
+            free(tmp_path / "disk")
+            assert post(server, recording).status_code == 202
+            clip = api.clips.wait(clip_id, timeout=60)
+            assert (clip.status, clip.attempt) == ("complete", 1), clip.error
+            until(lambda: not api.clips.list(status="processing").data)
+            assert all(checks(server).values())
+            server.stop()
+        check_invariants(data, store=FolderStore(tmp_path / "store"))
