@@ -102,7 +102,7 @@ def _one(corpus: list[Seed], seed: int, number: int, folder: Path) -> Iterator[O
     yield from run(path, random)
     made = [each.name for each in folder.iterdir() if each.name not in (path.name, ".clipengine")]
     if made:
-        yield Outcome("files", "uncoded", f"files were made: {made}", 0.0, late=False)
+        yield Outcome("files", "", "uncoded", f"files were made: {made}", 0.0, late=False)
 
 
 def _bait(path: Path) -> Path:

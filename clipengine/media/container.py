@@ -180,6 +180,8 @@ def read_packets(container: InputContainer, streams: Sequence[Stream], reader: M
                     failures = 0
                     yield packet
             return
+        except IndexError:
+            continue  # a stream that was not there when the library counted them; it counts anew
         except av.FFmpegError:
             if reader.error is not None:
                 raise reader.error from None

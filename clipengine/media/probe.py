@@ -40,6 +40,7 @@ _HEAD_SECONDS = 3  # of every stream, to find when it starts and how far its fra
 _PATIENCE_SECONDS = 10
 _HEAD_PACKETS = 4000
 _TAIL_SECONDS = 2
+_MAX_SECONDS = 366 * 24 * 3600
 # Formats whose timestamps may jump where a stream was restarted (FFmpeg's AVFMT_TS_DISCONT).
 _JUMPING = ("mpegts", "mpeg")
 _VARIABLE = Fraction(1, 5)  # more than this part of the frame distances differs from the usual one
@@ -83,6 +84,8 @@ def probe(source: ByteSource) -> tuple[SourceFacts, int]:
         )
         if facts.duration <= 0:
             raise RecordingUnreadable("the recording has no media in it")
+        if facts.duration > _MAX_SECONDS:
+            raise RecordingUnreadable(f"the recording's timestamps are damaged: they reach to {float(facts.duration):g} s")
         return facts, reader.bytes_read
 
 

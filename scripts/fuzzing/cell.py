@@ -48,6 +48,7 @@ class Outcome:
     """How a job ended: "complete" or an error's code. `late` when its deadline did not end it."""
 
     job: str
+    asked: str
     code: str
     message: str
     seconds: float
@@ -100,7 +101,7 @@ class ForkedEncoder(EncoderProcess):
 def run(path: Path, random: Random) -> Iterator[Outcome]:
     """Probe the file, and where it has facts cut a short range out of it."""
     store = FolderStore(path.parent)
-    with _timed("probe") as ended, closing(store.open(path.name)) as reader:
+    with _timed("probe", "") as ended, closing(store.open(path.name)) as reader:
         job = replace(probe_job(_SETTINGS.encoding), wall_seconds=WALL_SECONDS)
         result = _do(job, reader, None)
         facts = SourceFacts.model_validate(result["facts"])
@@ -110,7 +111,8 @@ def run(path: Path, random: Random) -> Iterator[Outcome]:
     start = facts.duration * random.choice((Fraction(0), Fraction(random.randrange(1000), 1000)))
     end = start + Fraction(random.choice((40, 200, 500)), 1000)
     profile = random.choices(list(_PROFILES), (8, 1, 1))[0]
-    with _timed("cut") as ended, closing(store.open(path.name)) as reader, tempfile.TemporaryFile() as output:
+    asked = f"[{float(start):.3f}, {float(end):.3f}) {profile}"
+    with _timed("cut", asked) as ended, closing(store.open(path.name)) as reader, tempfile.TemporaryFile() as output:
         job = cut_job(_SETTINGS, facts, profile, start=start, end=end, poster=random.random() < 0.2)
         _do(replace(job, wall_seconds=WALL_SECONDS), reader, output)
     yield ended[0]
@@ -128,7 +130,7 @@ def _do(job: Job, reader: object, output: io.IOBase | None) -> Message:
 
 
 @contextmanager
-def _timed(job: str) -> Iterator[list[Outcome]]:
+def _timed(job: str, asked: str) -> Iterator[list[Outcome]]:
     """Fills the list with how the block ended. What is no error of ours is `uncoded`."""
     ended: list[Outcome] = []
     began = time.monotonic()
@@ -140,7 +142,7 @@ def _timed(job: str) -> Iterator[list[Outcome]]:
     except Exception as error:  # the one thing that must not be
         code, words = "uncoded", f"{type(error).__name__}: {error}"
     seconds = time.monotonic() - began
-    ended.append(Outcome(job, code, words[:300], round(seconds, 3), seconds > WALL_SECONDS + _LATE_SECONDS))
+    ended.append(Outcome(job, asked, code, words[:300], round(seconds, 3), seconds > WALL_SECONDS + _LATE_SECONDS))
 
 
 def ignore_interrupts() -> None:
