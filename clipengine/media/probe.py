@@ -85,7 +85,9 @@ def probe(source: ByteSource) -> tuple[SourceFacts, int]:
         if facts.duration <= 0:
             raise RecordingUnreadable("the recording has no media in it")
         if facts.duration > _MAX_SECONDS:
-            raise RecordingUnreadable(f"the recording's timestamps are damaged: they reach to {float(facts.duration):g} s")
+            raise RecordingUnreadable(
+                f"the recording's timestamps are damaged: they reach to {float(facts.duration):g} s"
+            )
         return facts, reader.bytes_read
 
 
