@@ -11,7 +11,6 @@ from fractions import Fraction
 from pathlib import Path
 
 from clipengine.clips.clip import ClipResult
-from clipengine.clips.facts import SourceFacts
 from clipengine.clips.request import check_range
 from clipengine.errors import InvalidTimeRange, SettingsError, UnknownProfile
 from clipengine.settings import Settings
@@ -19,7 +18,7 @@ from clipengine.stores.base import Store
 from clipengine.stores.build import build_store
 from clipengine.stores.folder import FolderStore
 from clipengine.work.encoder import EncoderProcess
-from clipengine.work.jobs import Message, clip_result, cut_job, probe_job
+from clipengine.work.jobs import Message, clip_result, cut_job, probe_job, probe_result
 
 
 def cut_once(
@@ -55,13 +54,13 @@ def cut_once(
                 stack.enter_context(closing(EncoderProcess(sandbox=settings.encoding.sandbox))) for _ in range(2)
             )
             probed, _ = probing.run(probe_job(settings.encoding), reader=reader, watch=lambda message: None)
-            facts = SourceFacts.model_validate(probed["facts"])
+            facts, landmarks = probe_result(probed)
             if start >= facts.duration:
                 raise InvalidTimeRange(
                     f"--start {float(start):g} lies past the recording's end at {float(facts.duration):g} s"
                 )
             check_range(float(start), float(end), duration=float(facts.duration), shortest=0, longest=float("inf"))
-            job = cut_job(settings, facts, profile, start=start, end=end, poster=False)
+            job = cut_job(settings, facts, profile, start=start, end=end, poster=False, landmarks=landmarks)
             message, _ = cutting.run(job, reader=reader, output=scratch.fileno(), watch=watch)
             scratch.seek(0)
             sha256 = hashlib.file_digest(scratch, "sha256").hexdigest()

@@ -75,6 +75,16 @@ def migration_6(database: Database) -> None:
     database.run(f"CREATE INDEX clips_completed ON clips (completed_at) WHERE {kept}")
 
 
+def migration_7(database: Database) -> None:
+    """Landmarks: where recordings without an index of their own can be entered. Beside their rows, which lists read."""
+    database.run(
+        """CREATE TABLE landmarks (
+            recording_id TEXT NOT NULL PRIMARY KEY REFERENCES recordings (recording_id) ON DELETE CASCADE,
+            landmarks TEXT NOT NULL
+        )"""
+    )
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     migration_1,
     migration_2,
@@ -82,6 +92,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     migration_4,
     migration_5,
     migration_6,
+    migration_7,
 )
 
 

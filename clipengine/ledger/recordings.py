@@ -10,12 +10,13 @@ from typing import Any
 
 from clipengine.clips.clip import Recording
 from clipengine.clips.facts import SourceFacts
+from clipengine.clips.landmarks import Landmarks
 from clipengine.errors import ClipEngineError, RecordingBusy, RecordingNotFound
 from clipengine.ids import new_id
 from clipengine.ledger.database import Database, Row
 from clipengine.ledger.events import Events
 from clipengine.ledger.pages import Page, read_page
-from clipengine.ledger.schema import ClipRow, RecordingRow
+from clipengine.ledger.schema import ClipRow, LandmarksRow, RecordingRow
 from clipengine.timecode import now_ms
 
 
@@ -115,11 +116,23 @@ class Recordings:
                 )
                 return _recording(row) if self._database.change(claimed) else None
 
-    def probe_complete(self, id: str, facts: SourceFacts, *, etag: str, size: int) -> bool:
+    def probe_complete(
+        self, id: str, facts: SourceFacts, *, etag: str, size: int, landmarks: Landmarks | None = None
+    ) -> bool:
         """`processing` to `complete`, with its event. False where the recording is no longer being probed."""
-        return self._end(
-            id, {"state": "complete", "facts": facts.model_dump(mode="json"), "etag": etag, "file_size_bytes": size}
-        )
+        found = {"state": "complete", "facts": facts.model_dump(mode="json"), "etag": etag, "file_size_bytes": size}
+        with self._database.transaction():
+            if not self._end(id, found):
+                return False
+            if landmarks is not None:
+                noted = landmarks.model_dump(mode="json")
+                self._database.insert(LandmarksRow.insert(recording_id=id, landmarks=noted))
+        return True
+
+    def landmarks(self, id: str) -> Landmarks | None:
+        """Where the recording can be entered, as its probe has noted; None where it has noted nothing."""
+        row = self._database.by_key(LandmarksRow, id)
+        return None if row is None else Landmarks.model_validate(row["landmarks"])
 
     def probe_failed(self, id: str, error: ClipEngineError) -> bool:
         """`processing` to `failed`, with its event. False where the recording is no longer being probed."""

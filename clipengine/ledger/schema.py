@@ -81,6 +81,14 @@ class RecordingRow(Model):
         table_name = "recordings"
 
 
+class LandmarksRow(Model):
+    recording_id = TextField(primary_key=True)
+    landmarks = JsonText()
+
+    class Meta:
+        table_name = "landmarks"
+
+
 class ClipRow(Model):
     clip_id = TextField(primary_key=True)
     recording_id = TextField()
@@ -207,6 +215,7 @@ TABLES: tuple[type[Model], ...] = (
     KeyRow,
     SessionRow,
     RecordingRow,
+    LandmarksRow,
     ClipRow,
     RemovalRow,
     EventRow,

@@ -11,11 +11,13 @@ from clipengine.media.source import MediaReader
 _MAX_BOXES = 1000
 
 
-def boxes(reader: MediaReader, start: int = 0, end: int | None = None) -> Iterator[tuple[bytes, int, int]]:
+def boxes(
+    reader: MediaReader, start: int = 0, end: int | None = None, *, most: int = _MAX_BOXES
+) -> Iterator[tuple[bytes, int, int]]:
     """The type of each box between two offsets, where its content begins and where it says that it ends."""
     end = reader.seek(0, os.SEEK_END) if end is None else end
     offset = start
-    for _ in range(_MAX_BOXES):
+    for _ in range(most):
         if offset + 8 > end:
             return
         reader.seek(offset)

@@ -23,6 +23,7 @@ import av.subtitles.stream
 import av.subtitles.subtitle  # noqa: F401
 
 from clipengine.clips.facts import SourceFacts
+from clipengine.clips.landmarks import Landmarks
 from clipengine.clips.profiles import Profile
 from clipengine.errors import ClipEngineError, Internal, RecordingUnreadable, UnsupportedMedia
 from clipengine.media.cutter import CutStep, cut_clip
@@ -100,8 +101,10 @@ class _Progress:
 
 
 def _probe(source: ByteSource) -> tuple[dict[str, Any], bytes]:
-    facts, bytes_read = probe(source)
-    return {"type": "result", "facts": facts.model_dump(mode="json"), "bytes_read": bytes_read}, b""
+    found = probe(source)
+    landmarks = found.landmarks and found.landmarks.model_dump(mode="json")
+    facts = found.facts.model_dump(mode="json")
+    return {"type": "result", "facts": facts, "landmarks": landmarks, "bytes_read": found.bytes_read}, b""
 
 
 def _cut(job: dict[str, Any], source: ByteSource, output: int, progress: _Progress) -> tuple[dict[str, Any], bytes]:
@@ -109,6 +112,7 @@ def _cut(job: dict[str, Any], source: ByteSource, output: int, progress: _Progre
         source,
         SourceFacts.model_validate(job["facts"]),
         Profile.model_validate(job["profile"]),
+        landmarks=None if job["landmarks"] is None else Landmarks.model_validate(job["landmarks"]),
         start=Fraction(job["start"]),
         end=Fraction(job["end"]),
         output=output,

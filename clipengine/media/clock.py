@@ -29,6 +29,7 @@ class Clock:
         self._jumps_close = jumps_close  # False: the container's times are what they are
         self.jumps = 0
         self._offsets: list[Fraction] = [-origin]  # one for each part of the recording, in order
+        self.part_began = Fraction(0)  # where the latest part begins, on the timeline
         self._part: dict[int, int] = {}  # stream index -> the part it is in
         self._last_dts: dict[int, Fraction] = {}
         self._ends: dict[int, Fraction] = {}  # stream index -> where its media ends so far, on the timeline
@@ -51,6 +52,21 @@ class Clock:
         return time
 
     @property
+    def offsets(self) -> list[Fraction]:
+        """Of each part of the recording: what is added to container time."""
+        return list(self._offsets)
+
+    def settled_part(self, seconds: Fraction) -> int | None:
+        """The part in which every stream is, and was for so long; None while they are on their way to it.
+
+        Read from here, all of them have the same times as on the way from the start.
+        """
+        part = len(self._offsets) - 1
+        if any(each != part for each in self._part.values()):
+            return None
+        return part if part == 0 or self.end >= self.part_began + seconds else None
+
+    @property
     def end(self) -> Fraction:
         """Where the media of all packets so far ends."""
         return max(self._ends.values(), default=Fraction(0))
@@ -62,5 +78,6 @@ class Clock:
             self._part[stream] = following
             return
         self.jumps += 1
+        self.part_began = self.end
         self._offsets.append(max(self._ends.values()) - pts)
         self._part[stream] = len(self._offsets) - 1

@@ -22,6 +22,7 @@ from av.video.stream import VideoStream
 from clipengine.errors import ClipEngineError, RecordingTruncated, RecordingUnreadable, UnsupportedMedia
 from clipengine.media.boxes import is_cut_off
 from clipengine.media.clock import as_fraction
+from clipengine.media.entrance import Entrance
 from clipengine.media.forecast import expect_index
 from clipengine.media.source import MediaReader
 
@@ -62,11 +63,20 @@ def refuse_open(url: str, flags: int, options: dict[str, str]) -> Any:
 
 
 @contextmanager
-def open_recording(reader: MediaReader) -> Iterator[InputContainer]:
-    """Open the recording for demuxing. Raises RecordingUnreadable, RecordingTruncated or the reader's own error."""
+def open_recording(reader: MediaReader, entrance: Entrance | None = None) -> Iterator[InputContainer]:
+    """Open the recording for demuxing. Raises RecordingUnreadable, RecordingTruncated or the reader's own error.
+
+    With an entrance its media begins there: what lies between the head and the entrance is not read, nor is an index.
+    """
     with media_errors(reader):
-        reader.opening = True
-        expect_index(reader)
+        reader.hide(0, 0, b"")
+        reader.shared_until = reader.size
+        if entrance is None:
+            expect_index(reader)
+        else:
+            reader.shared_until = entrance.head_end
+            reader.hide(entrance.head_end, entrance.offset, entrance.cover)
+        reader.seek(0)
         try:
             container = av.open(
                 reader,
@@ -82,6 +92,7 @@ def open_recording(reader: MediaReader) -> Iterator[InputContainer]:
                     "max_streams": "1000",
                     **_DECODER_OPTIONS,
                     "skip_estimate_duration_from_pts": "1",
+                    **({} if entrance is None else {"fflags": "+ignidx"}),
                 },
             )
         except av.InvalidDataError as error:
@@ -89,7 +100,7 @@ def open_recording(reader: MediaReader) -> Iterator[InputContainer]:
                 raise reader.error from None
             raise _unreadable(reader) from error
         finally:
-            reader.opening = False
+            reader.shared_until = 0
         with container:
             for stream in container.streams:
                 if stream.codec_context is not None:

@@ -11,6 +11,7 @@ from fractions import Fraction
 from typing import Literal
 
 from clipengine.clips.facts import SourceFacts
+from clipengine.clips.landmarks import Landmarks
 from clipengine.clips.plan import CutRange, kept_tracks
 from clipengine.clips.profiles import Profile
 from clipengine.errors import NoMediaInRange, RecordingTruncated, RecordingUnreadable
@@ -54,6 +55,7 @@ def cut_clip(
     facts: SourceFacts,
     profile: Profile,
     *,
+    landmarks: Landmarks | None = None,
     start: Fraction,
     end: Fraction,
     output: int,
@@ -62,6 +64,8 @@ def cut_clip(
     on_progress: OnProgress,
 ) -> Cut:
     """Cut `[start, end)` (recording time; the end is clamped) into the empty file behind the descriptor `output`.
+
+    With the probe's `landmarks` less is read on the way to the start; the clip is the same.
 
     The clip has been opened again and decoded to its end when this returns. Raises RecordingError and its kinds for
     what the recording is to blame for, EncoderFailed, DiskFull or VerificationFailed for the rest.
@@ -80,7 +84,9 @@ def cut_clip(
     with (
         MediaReader(source) as reader,
         media_errors(reader),
-        Landing(reader, facts, cut, video=want_video, audio=[track.index for track in kept]) as landing,
+        Landing(
+            reader, facts, cut, video=want_video, audio=[track.index for track in kept], landmarks=landmarks
+        ) as landing,
         open_writer(output, profile, threads=threads) as writer,
     ):
         decoder = ClipDecoder(landing, cut, threads=threads)

@@ -22,6 +22,7 @@ from av.stream import Discard, Stream
 from av.video.stream import VideoStream
 
 from clipengine.clips.facts import SourceFacts
+from clipengine.clips.landmarks import Landmark, Landmarks
 from clipengine.clips.plan import CutRange
 from clipengine.media.clock import Clock, as_fraction
 from clipengine.media.container import (
@@ -32,6 +33,7 @@ from clipengine.media.container import (
     read_packets,
     video_stream,
 )
+from clipengine.media.entrance import Entrance, entrance_to
 from clipengine.media.forecast import Forecast
 from clipengine.media.source import MediaReader
 
@@ -45,6 +47,14 @@ _SLACK_SECONDS = Fraction(3)
 # An audio stream of which nothing is found this far before the start is taken to have a gap there.
 _AUDIO_STEPS = 3
 _HELD_BYTES = 64 * 1024 * 1024
+
+
+# As FFmpeg names them first. Their demuxers find their way from any byte on.
+_ENTERED_BY_BYTE = ("mpegts", "mpeg", "flv")
+
+
+class _Lost(Exception):
+    """At the landmark is not what the probe has noted of it."""
 
 
 @dataclass(frozen=True)
@@ -63,10 +73,19 @@ class Landing:
     """
 
     def __init__(
-        self, reader: MediaReader, facts: SourceFacts, cut: CutRange, *, video: bool, audio: Sequence[int]
+        self,
+        reader: MediaReader,
+        facts: SourceFacts,
+        cut: CutRange,
+        *,
+        video: bool,
+        audio: Sequence[int],
+        landmarks: Landmarks | None = None,
     ) -> None:
         self._reader = reader
         self._facts = facts
+        self._landmarks = landmarks
+        self._landmark: Landmark | None = None  # where this landing began
         self._cut = cut
         self._want_video = video
         self._want_audio = frozenset(audio)  # stream indices
@@ -90,14 +109,21 @@ class Landing:
 
     def land(self, step: int = 0) -> int:
         """Land at `step` (an index into STEPS_BACK) or before; the step that was taken."""
+        tried: Landmark | None = None
         while True:
-            self._open()
             back = STEPS_BACK[step] if step < len(STEPS_BACK) else None
-            seekable = self._facts.seekable and self.trusts_keyframes
-            self.at_start = back is None or not seekable or not self._seek(self._cut.start - back)
-            self._forecast = Forecast(self._reader, self._facts, self._cut, self._streams())
-            self._forecast.begin(Fraction(0) if self.at_start or back is None else self._cut.start - back)
-            if self._gather(step) or self.at_start:
+            self._landmark = None if back is None else self._landmark_before(self._cut.start - back)
+            if self._landmark is not None and self._landmark == tried:  # no use in reading the same once more
+                step += 1
+                continue
+            tried = self._landmark
+            self.at_start = not self._enter(back)
+            try:
+                landed = self._gather(step)
+            except _Lost:
+                self._landmarks = tried = None
+                continue
+            if landed or self.at_start:
                 return step
             step += 1
 
@@ -114,9 +140,32 @@ class Landing:
         time = frame.pts * as_fraction(stream.time_base or 1)  # flushed frames carry no time base of their own
         return time - self._facts.origin if self._facts.seekable else time
 
-    def _open(self) -> None:
+    def _landmark_before(self, time: Fraction) -> Landmark | None:
+        if self._landmarks is None or not self.trusts_keyframes:
+            return None
+        return self._landmarks.before(time if self._want_video else time - PREROLL_SECONDS)
+
+    def _enter(self, back: Fraction | None) -> bool:
+        """Open the recording and stand at the landmark, or so long before the clip. False: at the start instead."""
+        landmark, landmarks = self._landmark, self._landmarks
+        entered = False
+        if landmark is not None and landmarks is not None:
+            entrance = entrance_to(self._facts.container, landmarks.head_bytes, landmark.offset)
+            self._open(entrance)
+            entered = entrance is not None or self._seek_byte(landmark.offset)
+        else:
+            self._open()
+            seekable = self._facts.seekable and self.trusts_keyframes
+            entered = back is not None and seekable and self._seek(self._cut.start - back)
+        if not entered:
+            self._landmark = None
+        self._forecast = Forecast(self._reader, self._facts, self._cut, self._streams())
+        self._forecast.begin(self._cut.start - back if entered and back is not None else Fraction(0))
+        return entered
+
+    def _open(self, entrance: Entrance | None = None) -> None:
         self._stack.close()
-        self.container = self._stack.enter_context(open_recording(self._reader))
+        self.container = self._stack.enter_context(open_recording(self._reader, entrance))
         self.video = video_stream(self.container) if self._want_video else None
         self.audio = [stream for stream in audio_streams(self.container) if stream.index in self._want_audio]
         keep_only(self.container, self._streams())
@@ -145,8 +194,22 @@ class Landing:
             return False
         return True
 
+    def _seek_byte(self, offset: int) -> bool:
+        assert self.container is not None
+        if self._facts.container not in _ENTERED_BY_BYTE:
+            return False
+        try:
+            self.container.seek(offset, unsupported_byte_offset=True)
+        except av.FFmpegError:
+            self._open()
+            return False
+        return True
+
     def _gather(self, step: int) -> bool:
-        """Read up to the clip's start, keeping what decoding needs. False: the landing was too late."""
+        """Read up to the clip's start, keeping what decoding needs. False: the landing was too late.
+
+        Raises _Lost where the landmark is not what was noted of it.
+        """
         start = self._cut.start
         self._demuxer = self._read()
         gop: list[tuple[int, Placed]] = []  # each with its place in the file's order
@@ -154,8 +217,12 @@ class Landing:
         heard: set[int] = set()  # audio streams of which a packet before the start was seen
         held = 0
         covered = False
+        found = self._landmark is None
         for order, placed in enumerate(self._demuxer):
             packet = placed.packet
+            found = found or self._is_landmark(placed)
+            if not found and self._landmark and placed.time > self._landmark.time + _SLACK_SECONDS:
+                break
             if self.video is not None and packet.stream_index == self.video.index:
                 # Pre-roll of an edit is decoded and never shown: no landing may rest on it.
                 rests = packet.is_keyframe and self.trusts_keyframes and not packet.is_discard
@@ -173,6 +240,8 @@ class Landing:
                 covered = covered or (self.video is None and placed.time > start)
             if covered or held > _HELD_BYTES:
                 break
+        if not found:
+            raise _Lost
         shown = (placed.time for _, placed in gop if placed.time <= start and not placed.packet.is_discard)
         self.on_screen = max(shown, default=None)
         sound_ok = step >= _AUDIO_STEPS or all(stream.index in heard for stream in self.audio)
@@ -182,6 +251,18 @@ class Landing:
         self._held = [placed for _, placed in sorted([*gop, *warm_up], key=lambda entry: entry[0])]
         return video_ok and sound_ok
 
+    def _is_landmark(self, placed: Placed) -> bool:
+        """Whether the packet is the one that the landmark tells of, at its time: then all others are at theirs."""
+        assert self._landmark is not None
+        assert self._landmarks is not None
+        away = abs(placed.time - self._landmark.time)
+        if self._want_video != (self._facts.video is not None):
+            return away < _SLACK_SECONDS  # landmarks are of the picture, which is not read
+        leads = self.video or self.audio[0]
+        if placed.packet.stream_index != leads.index or not placed.packet.is_keyframe:
+            return False
+        return away == 0 if self._landmarks.exact else away < _SLACK_SECONDS
+
     def _has_fields(self, times: Sequence[Fraction]) -> bool:
         """Whether packets follow each other faster than frames do: then some are second fields of a frame."""
         usual = self._cut.frame_seconds
@@ -190,7 +271,8 @@ class Landing:
     def _read(self) -> Iterator[Placed]:
         """Packets with their times, until every stream has passed the clip's end."""
         assert self.container is not None
-        clock = Clock(self._facts.origin, jumps_close=not self._facts.seekable)
+        origin = self._facts.origin if self._landmark is None else -self._landmark.shift
+        clock = Clock(origin, jumps_close=not self._facts.seekable)
         open_streams = {stream.index for stream in self._streams()}
         end = self._cut.end
         last: dict[int, Fraction] = {}

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from fractions import Fraction
 from statistics import median
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import av
 from av.audio.stream import AudioStream
@@ -20,20 +21,26 @@ from av.stream import Stream
 from av.video.stream import VideoStream
 
 from clipengine.clips.facts import AudioFacts, SourceFacts, VideoFacts
+from clipengine.clips.landmarks import Landmarks
 from clipengine.errors import RecordingTruncated, RecordingUnreadable
 from clipengine.media.clock import Clock, as_fraction
 from clipengine.media.container import (
     audio_streams,
     codec_name,
     keep_only,
+    media_errors,
     open_recording,
     packet_time,
     read_packets,
     video_stream,
 )
+from clipengine.media.entrance import Entrance, entrance_to
+from clipengine.media.fragments import Fragments, fragments_of
+from clipengine.media.matroska import cues_span
 from clipengine.media.orientation import rotation_of
 from clipengine.media.seek_trial import SeekTrial
 from clipengine.media.source import ByteSource, MediaReader
+from clipengine.media.survey import MATROSKA, Survey
 
 _INDEXED = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi")
 _HEAD_SECONDS = 3  # of every stream, to find when it starts and how far its frames are apart
@@ -46,49 +53,78 @@ _JUMPING = ("mpegts", "mpeg")
 _VARIABLE = Fraction(1, 5)  # more than this part of the frame distances differs from the usual one
 
 
-def probe(source: ByteSource) -> tuple[SourceFacts, int]:
-    """The facts of a recording and how many bytes were read for them.
+class Probed(NamedTuple):
+    """The facts of a recording, the bytes that were read for them, and where it can be entered, if that was noted."""
 
-    Raises RecordingUnreadable, RecordingTruncated or UnsupportedMedia.
-    """
-    with MediaReader(source) as reader, open_recording(reader) as container:
-        video, audio = video_stream(container), audio_streams(container)
-        streams: list[Stream] = [*([video] if video else []), *audio]
-        if not streams:
-            raise RecordingUnreadable("the recording has no picture and no sound that can be decoded")
-        _refuse_cut_off(streams, source.size)
-        keep_only(container, streams)
-        head = _Head(read_packets(container, streams, reader), video, audio)
-        tail = _Tail(Clock(head.origin, jumps_close=container.format.name in _JUMPING))
-        trial = SeekTrial(streams[0])
-        for packet in head.packets:
-            tail.add(packet)
-        rest = head.demuxer
-        if container.format.name in _INDEXED and container.duration and _go_to_tail(container):
-            tail.frame_distances.cut()
-            rest = read_packets(container, streams, reader)
-        else:
-            reader.expect([(0, source.size)])
-        for packet in rest:
-            tail.add(packet)
-            trial.add(packet)
-        seekable = tail.clock.jumps == 0 and trial.agrees(container, reader)
-        facts = SourceFacts(
-            container=container.format.name.split(",")[0],
-            origin=head.origin,
-            duration=tail.clock.end,
-            video=_video_facts(video, head, tail) if video else None,
-            audio=tuple(_audio_facts(stream) for stream in audio),
-            seekable=seekable,
-            warnings=tuple(_warnings(tail)),
-        )
+    facts: SourceFacts
+    bytes_read: int
+    landmarks: Landmarks | None
+
+
+def probe(source: ByteSource) -> Probed:
+    """What a recording holds. Raises RecordingUnreadable, RecordingTruncated or UnsupportedMedia."""
+    with MediaReader(source) as reader:
+        with media_errors(reader):
+            fragments = fragments_of(reader)
+            has_cues = cues_span(reader) is not None
+        listed = fragments is not None and bool(fragments.times)
+        head_only = Entrance(fragments.head_end, fragments.head_end, b"") if fragments and listed else None
+        with open_recording(reader, head_only) as container, ExitStack() as tail_stack:
+            video, audio = video_stream(container), audio_streams(container)
+            streams: list[Stream] = [*([video] if video else []), *audio]
+            if not streams:
+                raise RecordingUnreadable("the recording has no picture and no sound that can be decoded")
+            _refuse_cut_off(streams, source.size)
+            keep_only(container, streams)
+            name = container.format.name
+            head = _Head(read_packets(container, streams, reader), video, audio)
+            tail = _Tail(Clock(head.origin, jumps_close=name in _JUMPING))
+            survey = Survey(name, streams[0], reader, tail.clock, fragments)
+            trial = SeekTrial(streams[0])
+            for packet in head.packets:
+                tail.add(packet)
+                survey.add(packet)
+            rest = head.demuxer
+            if fragments and listed:
+                tail.frame_distances.cut()
+                rest = _last_fragments(tail_stack, reader, fragments, streams)
+            elif name in _INDEXED and container.duration and _go_to_tail(container, has_cues):
+                tail.frame_distances.cut()
+                rest = read_packets(container, streams, reader)
+            else:
+                reader.expect([(0, source.size)])
+            for packet in rest:
+                tail.add(packet)
+                survey.add(packet)
+                trial.add(packet)
+            landmarks = survey.landmarks()
+            facts = SourceFacts(
+                container=name.split(",")[0],
+                origin=head.origin,
+                duration=tail.clock.end,
+                video=_video_facts(video, head, tail) if video else None,
+                audio=tuple(_audio_facts(stream) for stream in audio),
+                seekable=tail.clock.jumps == 0 and trial.agrees(container, reader),
+                warnings=tuple(_warnings(tail)),
+            )
         if facts.duration <= 0:
             raise RecordingUnreadable("the recording has no media in it")
         if facts.duration > _MAX_SECONDS:
             raise RecordingUnreadable(
                 f"the recording's timestamps are damaged: they reach to {float(facts.duration):g} s"
             )
-        return facts, reader.bytes_read
+        return Probed(facts, reader.bytes_read, landmarks)
+
+
+def _last_fragments(
+    stack: ExitStack, reader: MediaReader, fragments: Fragments, streams: Sequence[Stream]
+) -> Iterator[Packet[Any]]:
+    """The packets of the last two fragments: of each track's last, where tracks have fragments of their own."""
+    offset = fragments.offsets[-2:][0]
+    container = stack.enter_context(open_recording(reader, entrance_to("mov", fragments.head_end, offset)))
+    kept = [container.streams[stream.index] for stream in streams]
+    keep_only(container, kept)
+    return read_packets(container, kept, reader)
 
 
 def _refuse_cut_off(streams: list[Stream], size: int) -> None:
@@ -220,7 +256,9 @@ def _samples_dropped_at_end(packet: Packet[Any]) -> Fraction:
     return Fraction(dropped, packet.stream.codec_context.sample_rate or 1)
 
 
-def _go_to_tail(container: InputContainer) -> bool:
+def _go_to_tail(container: InputContainer, has_cues: bool) -> bool:
+    if container.format.name == MATROSKA and not has_cues:
+        return False  # the demuxer would read all that lies before, and keep nothing of it
     start = container.start_time or 0
     try:
         container.seek(max(start + int(container.duration or 0) - _TAIL_SECONDS * av.time_base, start))

@@ -78,8 +78,9 @@ class MediaReader:
         self._pace = Pace()
         self._thread = ThreadPoolExecutor(1, "read-ahead") if source.remote else None
         self._coming: tuple[int, int, Future[bytes]] | None = None  # blocks from, to (exclusive), under way
+        self._hidden: tuple[int, int, bytes] | None = None
         self.size = source.size
-        self.opening = False  # what is read now is the head or the index, which every clip of the recording needs
+        self.shared_until = 0  # what is read now and lies before it is head or index, which other clips need as well
         self.bytes_read = 0
         self.error: BaseException | None = None
 
@@ -113,6 +114,10 @@ class MediaReader:
         end = min(self._position + length, self.size)
         if end <= self._position:
             return b""
+        if self._hidden is not None and end > self._hidden[0] and self._position < self._hidden[1]:
+            if self._position >= self._hidden[0]:
+                return self._read_cover(min(length, self._hidden[1] - self._position))
+            end = self._hidden[0]
         first, last = self._position // self._block_bytes, (end - 1) // self._block_bytes
         try:
             self._fetch(first, last)
@@ -128,6 +133,16 @@ class MediaReader:
         while len(self._blocks) > self._cached_blocks:
             self._blocks.popitem(last=False)
         return part
+
+    def hide(self, start: int, end: int, cover: bytes) -> None:
+        """Show `cover` and zeros behind it in place of the bytes from `start` to `end`."""
+        self._hidden = (start, end, cover) if end > start else None
+
+    def _read_cover(self, length: int) -> bytes:
+        assert self._hidden is not None
+        at = self._position - self._hidden[0]
+        self._position += length
+        return self._hidden[2][at : at + length].ljust(length, b"\0")
 
     def expect(self, spans: Iterable[Span]) -> None:
         """These bytes will be read, whatever was expected before. In order, without overlap."""
@@ -163,7 +178,7 @@ class MediaReader:
     def _request(self, number: int, stop: int) -> bytes:
         offset, length = number * self._block_bytes, (stop - number) * self._block_bytes
         with self._pace.timed(length):
-            return self._source.read_at(offset, length, keep=self.opening)
+            return self._source.read_at(offset, length, keep=offset < self.shared_until)
 
     def _store(self, number: int, data: bytes) -> None:
         self.bytes_read += len(data)

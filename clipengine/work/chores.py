@@ -11,6 +11,7 @@ from contextlib import closing
 
 from clipengine.clips.clip import Recording
 from clipengine.clips.facts import SourceFacts
+from clipengine.clips.landmarks import Landmarks
 from clipengine.errors import (
     ClipEngineError,
     DecoderCrashed,
@@ -23,10 +24,10 @@ from clipengine.errors import (
 )
 from clipengine.ledger.ledger import Ledger
 from clipengine.settings import Encoding
-from clipengine.stores.base import Store
+from clipengine.stores.base import Store, StoredObject
 from clipengine.work.busy import Busy
 from clipengine.work.encoder import EncoderPool, EncoderProcess
-from clipengine.work.jobs import Message, probe_job
+from clipengine.work.jobs import Message, probe_job, probe_result
 from clipengine.work.outage import Stopping
 
 log = logging.getLogger(__name__)
@@ -82,7 +83,7 @@ class Prober:
         id = recording.recording_id
         recordings = self._ledger.recordings
         try:
-            facts, etag, size = self._find_facts(recording)
+            facts, landmarks, info = self._find_facts(recording)
         except Stopping:
             recordings.probe_later(id, delay_ms=0)
         except ObjectMissing as error:
@@ -102,10 +103,10 @@ class Prober:
             log.exception("recording %s: the probe failed", id)
             recordings.probe_failed(id, Internal(f"{type(error).__name__} while the recording was probed"))
         else:
-            recordings.probe_complete(id, facts, etag=etag, size=size)
+            recordings.probe_complete(id, facts, etag=info.etag, size=info.size, landmarks=landmarks)
             log.info("recording %s: complete, %.3f s", id, float(facts.duration))
 
-    def _find_facts(self, recording: Recording) -> tuple[SourceFacts, str, int]:
+    def _find_facts(self, recording: Recording) -> tuple[SourceFacts, Landmarks | None, StoredObject]:
         with closing(self._store.open(recording.bucket_path)) as reader:
             child = self._encoders.take()
             with self._lock:
@@ -118,7 +119,7 @@ class Prober:
             finally:
                 with self._lock:
                     self._children.discard(child)
-            return SourceFacts.model_validate(result["facts"]), reader.info.etag, reader.info.size
+            return (*probe_result(result), reader.info)
 
     def _watch(self, message: Message | None) -> None:
         if self._stopping.is_set():

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from clipengine.clips.clip import ClipResult
 from clipengine.clips.facts import SourceFacts
+from clipengine.clips.landmarks import Landmarks
 from clipengine.clips.profiles import Profile
 from clipengine.settings import Encoding, Settings
 from clipengine.timecode import exact
@@ -66,10 +67,24 @@ def probe_job(encoding: Encoding) -> Job:
     )
 
 
+def probe_result(result: Message) -> tuple[SourceFacts, Landmarks | None]:
+    """What a child has found out, from its report."""
+    noted = result["landmarks"]
+    landmarks = None if noted is None else Landmarks.model_validate(noted)
+    return SourceFacts.model_validate(result["facts"]), landmarks
+
+
 def cut_job(
-    settings: Settings, facts: SourceFacts, profile: str, *, start: Fraction, end: Fraction, poster: bool
+    settings: Settings,
+    facts: SourceFacts,
+    profile: str,
+    *,
+    start: Fraction,
+    end: Fraction,
+    poster: bool,
+    landmarks: Landmarks | None = None,
 ) -> Job:
-    """The job of a child that cuts `[start, end)` of a recording with these facts."""
+    """The job of a child that cuts `[start, end)` of a recording with these facts and landmarks."""
     encoding, chosen = settings.encoding, settings.profiles[profile]
     length = float(end - start)
     threads = _threads(encoding)
@@ -77,6 +92,7 @@ def cut_job(
         {
             "job": "cut",
             "facts": facts.model_dump(mode="json"),
+            "landmarks": landmarks and landmarks.near(start).model_dump(mode="json"),
             "profile": chosen.model_dump(mode="json"),
             "start": str(start),
             "end": str(end),

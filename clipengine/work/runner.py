@@ -185,6 +185,7 @@ class ClipRunner:
             start=exact(clip.start_seconds),
             end=exact(clip.end_seconds),
             poster=clip.poster,
+            landmarks=self._ledger.recordings.landmarks(recording.recording_id),
         )
         watch = _Watch(self, clip)
         try:

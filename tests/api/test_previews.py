@@ -32,7 +32,7 @@ def film(engine: RecordedEngine, film_file: Path) -> Recording:
     made, _ = engine.ledger.recordings.register("film.mp4", etag=stored.etag, size=stored.size)
     engine.ledger.recordings.claim_probe("test")
     with film_file.open("rb") as file:
-        facts, _ = probe(DescriptorSource(file.fileno()))
+        facts = probe(DescriptorSource(file.fileno())).facts
     engine.ledger.recordings.probe_complete(made.recording_id, facts, etag=stored.etag, size=stored.size)
     return engine.ledger.recordings.get(made.recording_id)
 

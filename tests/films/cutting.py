@@ -12,7 +12,7 @@ from clipengine.clips.facts import SourceFacts
 from clipengine.clips.profiles import Profile
 from clipengine.media.cutter import Cut as Made
 from clipengine.media.cutter import cut_clip
-from clipengine.media.probe import probe
+from clipengine.media.probe import Probed, probe
 from clipengine.media.source import DescriptorSource
 from tests.films.film import Film
 
@@ -28,10 +28,14 @@ class Clip:
 
 
 @lru_cache(maxsize=256)
-def facts_of(path: Path) -> SourceFacts:
+def probed(path: Path) -> Probed:
     """What the probe finds, once for each film."""
     with path.open("rb") as file:
-        return probe(DescriptorSource(file.fileno()))[0]
+        return probe(DescriptorSource(file.fileno()))
+
+
+def facts_of(path: Path) -> SourceFacts:
+    return probed(path).facts
 
 
 def cut(film: Film, start: Fraction, end: Fraction, output: Path, profile: Profile = DEFAULT) -> Clip:
@@ -49,6 +53,7 @@ def cut_file(path: Path, start: Fraction, end: Fraction, output: Path, profile: 
                 DescriptorSource(file.fileno()),
                 facts,
                 profile,
+                landmarks=probed(path).landmarks,
                 start=start,
                 end=end,
                 output=target,

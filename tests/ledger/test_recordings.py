@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from fractions import Fraction
 
 import pytest
 
 from clipengine.clips.clip import Clip, ClipResult, Recording
 from clipengine.clips.facts import SourceFacts
+from clipengine.clips.landmarks import Landmarks
 from clipengine.errors import ClipNotFound, RecordingBusy, RecordingNotFound, RecordingTruncated
 from clipengine.ledger import recordings as recordings_module
 from clipengine.ledger.ledger import Ledger
@@ -55,7 +57,18 @@ def test_facts_come_back_exactly(ledger: Ledger, recording: Recording, facts: So
 def test_a_probe_ends_once_with_one_event(ledger: Ledger, facts: SourceFacts) -> None:
     made, _ = _register(ledger)
     assert ledger.recordings.claim_probe("me")
-    assert ledger.recordings.probe_complete(made.recording_id, facts, etag="e9", size=99)
+    marks = Landmarks(
+        tick=Fraction(1, 1000),
+        shifts=(Fraction(-7, 3),),
+        head_bytes=800,
+        exact=True,
+        offsets=(800, 90_000),
+        stamps=(2333, 5000),
+        parts=(0, 0),
+    )
+    assert ledger.recordings.landmarks(made.recording_id) is None
+    assert ledger.recordings.probe_complete(made.recording_id, facts, etag="e9", size=99, landmarks=marks)
+    assert ledger.recordings.landmarks(made.recording_id) == marks
     ended = ledger.recordings.get(made.recording_id)
     assert (ended.etag, ended.file_size_bytes) == ("e9", 99)
     assert not ledger.recordings.probe_complete(made.recording_id, facts, etag="e9", size=99)
@@ -64,6 +77,8 @@ def test_a_probe_ends_once_with_one_event(ledger: Ledger, facts: SourceFacts) ->
     [event] = ledger.events.after(0)
     assert (event.type, event.recording_id, event.clip_id) == ("recording.complete", made.recording_id, None)
     assert event.payload["data"] == ended.to_object()
+    ledger.recordings.delete(made.recording_id)
+    assert ledger.recordings.landmarks(made.recording_id) is None
 
 
 def test_a_failed_probe_tells_why(ledger: Ledger) -> None:

@@ -8,12 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from clipengine.clips.facts import SourceFacts
 from clipengine.clips.plan import CutRange
 from clipengine.errors import ObjectChanged
 from clipengine.media.landing import Landing
-from clipengine.media.probe import probe
-from clipengine.media.source import BLOCK_BYTES, DescriptorSource, MediaReader
+from clipengine.media.probe import Probed, probe
+from clipengine.media.source import BLOCK_BYTES, ByteSource, DescriptorSource, MediaReader
 from tests.support.reading import FORMS, CountingSource, MemorySource, ideal, make
 
 _THREADS = threading.active_count()
@@ -21,31 +20,79 @@ _SECONDS = 60
 _START, _END = Fraction(281, 10), Fraction(431, 10)
 
 
-def _read_clip(source: CountingSource, facts: SourceFacts, start: Fraction = _START, end: Fraction = _END) -> int:
-    """Read what a clip needs, without decoding it; how many packets that were."""
+# stream index, time, bytes
+Read = list[tuple[int, Fraction, bytes]]
+
+
+def _read_clip(
+    source: ByteSource, probed: Probed, start: Fraction = _START, end: Fraction = _END, *, landmarks: bool = True
+) -> Read:
+    """Read what a clip needs, without decoding it: from the keyframe on, in file order."""
+    facts = probed.facts
     assert facts.video is not None
     cut = CutRange(start, end, frame_seconds=facts.video.frame_seconds, tick=facts.video.tick)
     with (
         MediaReader(source) as reader,
-        Landing(reader, facts, cut, video=True, audio=[track.index for track in facts.audio]) as landing,
+        Landing(
+            reader,
+            facts,
+            cut,
+            video=True,
+            audio=[track.index for track in facts.audio],
+            landmarks=probed.landmarks if landmarks else None,
+        ) as landing,
     ):
         landing.land()
-        return sum(1 for _ in landing.packets())
+        return [(each.packet.stream_index, each.time, bytes(each.packet)) for each in landing.packets()]
 
 
-@pytest.mark.parametrize("form", ["mp4", "mp4_index_first"])
+@pytest.mark.parametrize("form", FORMS)
 def test_no_more_is_read_than_the_index_and_what_the_clip_needs(tmp_path: Path, form: str) -> None:
-    path = tmp_path / f"recording.{FORMS[form][0]}"
+    path = tmp_path / f"recording.{FORMS[form].extension}"
     make(path, form, _SECONDS)
     least = ideal(path, _START, _END).total
     with path.open("rb") as file:
-        probed = CountingSource(DescriptorSource(file.fileno()))
-        facts = probe(probed)[0]
-        assert probed.bytes_read < probed.size / 4
+        from_start = CountingSource(DescriptorSource(file.fileno()))
+        probed = probe(from_start)
+        assert from_start.bytes_read < from_start.size * (0.3 if FORMS[form].indexed else 1.05)
         source = CountingSource(DescriptorSource(file.fileno()))
-        assert _read_clip(source, facts) > (_END - _START) * 70
-    assert least < source.bytes_read <= 1.05 * least, source.reads
+        read = _read_clip(source, probed)
+        plain = _read_clip(DescriptorSource(file.fileno()), probed, landmarks=False)
+    assert read == plain
+    assert least < source.bytes_read <= FORMS[form].bound * least, source.reads
     assert len(set(source.reads)) == len(source.reads) < 80
+
+
+def test_every_landmark_gives_the_same_packets_as_reading_from_the_start(tmp_path: Path) -> None:
+    """Of a stream whose clock jumps twice, so that nothing in it can be found by time."""
+    path, part = tmp_path / "joined.ts", tmp_path / "part.ts"
+    with path.open("wb") as joined:
+        for offset in (0, 5000, 70):
+            make(part, "ts", 20, offset=offset)
+            joined.write(part.read_bytes())
+    with path.open("rb") as file:
+        probed = probe(DescriptorSource(file.fileno()))
+        assert not probed.facts.seekable
+        assert probed.landmarks is not None
+        assert set(probed.landmarks.parts) == {0, 1, 2}
+        for start in range(3, 58, 5):
+            wanted = Fraction(start), Fraction(2 * start + 3, 2)
+            source = CountingSource(DescriptorSource(file.fileno()))
+            read = _read_clip(source, probed, *wanted)
+            assert read == _read_clip(DescriptorSource(file.fileno()), probed, *wanted, landmarks=False)
+        assert source.bytes_read < source.size / 3
+
+
+def test_a_landmark_that_is_not_there_any_more_is_not_believed(tmp_path: Path) -> None:
+    path = tmp_path / "recording.mkv"
+    make(path, "mkv_live", 20)
+    with path.open("rb") as file:
+        probed = probe(DescriptorSource(file.fileno()))
+        assert probed.landmarks is not None
+        wrong = probed.landmarks.model_copy(update={"stamps": tuple(stamp - 40 for stamp in probed.landmarks.stamps)})
+        source = DescriptorSource(file.fileno())
+        span = Fraction(12), Fraction(14)
+        assert _read_clip(source, probed._replace(landmarks=wrong), *span) == _read_clip(source, probed, *span)
 
 
 # ---- the reader by itself

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import threading
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -21,17 +21,34 @@ PREROLL_SECONDS = Fraction(3, 20)
 _UNIT_SECONDS = 5
 _RATE = 25
 _FRAGMENTS = "+frag_keyframe+empty_moov+default_base_moof"
-# name -> extension, format and options of the muxer, whether it can go back in its file
-FORMS: dict[str, tuple[str, str, Mapping[str, str], bool]] = {
-    "mp4": ("mp4", "mp4", {}, True),
-    "mp4_index_first": ("mp4", "mp4", {"movflags": "+faststart"}, True),
-    "mp4_fragments_sidx": ("mp4", "mp4", {"movflags": f"{_FRAGMENTS}+global_sidx"}, True),
-    "mp4_fragments_mfra": ("mp4", "mp4", {"movflags": _FRAGMENTS}, True),
-    "mp4_fragments_bare": ("mp4", "mp4", {"movflags": f"{_FRAGMENTS}+skip_trailer"}, True),
-    "mkv": ("mkv", "matroska", {}, True),
-    "mkv_live": ("mkv", "matroska", {"live": "1"}, False),
-    "ts": ("ts", "mpegts", {}, True),
-    "flv": ("flv", "flv", {"flvflags": "no_duration_filesize"}, False),
+
+
+@dataclass(frozen=True)
+class Form:
+    """How a recording is muxed. `indexed`: its end is found without reading it all.
+
+    `bound`: how many times the ideal may be read for a clip; where that is the packets alone, their framing and the
+    head, which is read to know the streams, come on top.
+    """
+
+    extension: str
+    muxer: str
+    options: Mapping[str, str] = field(default_factory=dict)
+    can_go_back: bool = True
+    indexed: bool = True
+    bound: float = 1.05
+
+
+FORMS: dict[str, Form] = {
+    "mp4": Form("mp4", "mp4"),
+    "mp4_index_first": Form("mp4", "mp4", {"movflags": "+faststart"}),
+    "mp4_fragments_sidx": Form("mp4", "mp4", {"movflags": f"{_FRAGMENTS}+global_sidx"}),
+    "mp4_fragments_mfra": Form("mp4", "mp4", {"movflags": _FRAGMENTS}),
+    "mp4_fragments_bare": Form("mp4", "mp4", {"movflags": f"{_FRAGMENTS}+skip_trailer"}),
+    "mkv": Form("mkv", "matroska"),
+    "mkv_live": Form("mkv", "matroska", {"live": "1"}, can_go_back=False, indexed=False),
+    "ts": Form("ts", "mpegts", indexed=False, bound=1.15),
+    "flv": Form("flv", "flv", {"flvflags": "no_duration_filesize"}, can_go_back=False, indexed=False, bound=1.15),
 }
 
 
@@ -79,15 +96,15 @@ class _Pipe:
         self.write = file.write
 
 
-def make(path: Path, form: str, seconds: int) -> None:
+def make(path: Path, form: str, seconds: int, *, offset: int = 0) -> None:
     """A recording of noise, 640x360, about 4 Mbit/s, with AAC; a keyframe every five seconds.
 
-    Five seconds are encoded and their packets repeated, so that it costs little.
+    Five seconds are encoded and their packets repeated, so that it costs little. The clock starts at `offset` seconds.
     """
-    _, muxer, options, can_go_back = FORMS[form]
+    how = FORMS[form]
     with path.open("wb") as file:
-        target: Any = file if can_go_back else _Pipe(file)
-        with av.open(target, "w", format=muxer, options=dict(options)) as container:
+        target: Any = file if how.can_go_back else _Pipe(file)
+        with av.open(target, "w", format=how.muxer, options=dict(how.options)) as container:
             video = container.add_stream("libx264", rate=_RATE, options={"preset": "ultrafast", "g": str(_RATE * 5)})
             video.width, video.height, video.pix_fmt, video.bit_rate = 640, 360, "yuv420p", 4_000_000
             video.codec_context.max_b_frames = 2
@@ -95,7 +112,7 @@ def make(path: Path, form: str, seconds: int) -> None:
             packets = [*_picture(video), *_sound(audio)]
             for number in range(seconds // _UNIT_SECONDS):
                 for packet in sorted(packets, key=lambda each: each.dts * each.time_base):
-                    container.mux(_shifted(packet, number * _UNIT_SECONDS))
+                    container.mux(_shifted(packet, offset + number * _UNIT_SECONDS))
 
 
 def _picture(stream: Any) -> Iterator[Any]:
