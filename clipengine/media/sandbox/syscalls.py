@@ -1,7 +1,8 @@
 """The system calls that decoding and encoding need, and their numbers: everything else is refused.
 
 The list is what Python, FFmpeg and its encoders were seen to use after their start, and what the C library may use in
-their place. None of it takes a path or an address.
+their place. None of it takes a path or an address. Files in memory (memfd_create) are not on it: nothing needs them,
+and what is written to them counts against no limit.
 """
 
 from __future__ import annotations
