@@ -29,6 +29,7 @@ from clipengine.work.room import Room
 from clipengine.work.runner import ClipRunner
 from clipengine.work.scratch import Scratch
 from clipengine.work.sweep import Sweep
+from clipengine.work.watch import Watch
 
 log = logging.getLogger(__name__)
 
@@ -104,6 +105,17 @@ class Engine:
         )
         self._chores = WorkQueue("chores", _CHORE_WORKERS, self._do_chore)
         self._sweep = Sweep(self._nudge_what_waits, self._tidy)
+        in_folder = settings.storage.kind == "folder"
+        self._watch = Watch(
+            ledger,
+            store,
+            prefixes=settings.watch.prefixes,
+            rule=settings.watch.name,
+            seconds=settings.watch.seconds,
+            settle_seconds=settings.watch.settle_seconds if in_folder else 0,
+            folder=settings.store_folder / settings.storage.prefix if in_folder else None,
+            on_found=self.wake_chores,
+        )
         self._store_checked: tuple[float, Check] | None = None
         self._expire_at = 0.0
         self._started = False
@@ -152,6 +164,7 @@ class Engine:
         self._uploads.start()
         self._chores.start()
         self._sweep.start()
+        self._watch.start()
         self._nudge_what_waits()
 
     def stop(self, timeout: float) -> None:
@@ -162,6 +175,7 @@ class Engine:
         self._prober.stop()
         self.previews.stop()
         if self._started:
+            self._watch.stop(1.0)
             self._sweep.stop(0.5)
             self._deliveries.stop(max(0.1, min(1.0, deadline - time.monotonic())))
             self._clips.stop(max(0.1, deadline - time.monotonic()))

@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 
+from clipengine.clips.discovery import check_rule
 from clipengine.clips.profiles import Profile
 from clipengine.errors import SettingsError
 
@@ -114,6 +115,26 @@ class Encoding(_Section):
     sandbox: Sandbox = "auto"
 
 
+class Watch(_Section):
+    prefixes: tuple[str, ...] = ()
+    name: str = "$stem"
+    seconds: Annotated[float, Field(ge=1)] = 60
+    settle_seconds: Annotated[float, Field(ge=0)] = 30
+
+    @field_validator("name")
+    @classmethod
+    def _rule(cls, name: str) -> str:
+        return check_rule(name)
+
+    @field_validator("prefixes")
+    @classmethod
+    def _keys(cls, prefixes: tuple[str, ...]) -> tuple[str, ...]:
+        for prefix in prefixes:
+            if prefix.startswith("/") or not {".", ".."}.isdisjoint(prefix.split("/")):
+                raise ValueError(f"{prefix!r} is not the beginning of a key")
+        return prefixes
+
+
 class Webhooks(_Section):
     class Endpoint(_Section):
         url: str
@@ -143,6 +164,7 @@ class Settings(_Section):
     retention: Retention = Retention()
     encoding: Encoding = Encoding()
     previews: Previews = Previews()
+    watch: Watch = Watch()
     webhooks: Webhooks = Webhooks()
     profiles: dict[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")], Profile] = {}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import islice
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import click
 
@@ -19,6 +19,7 @@ from clipengine.cli.options import (
     settings_of,
 )
 from clipengine.client import Client, Recording
+from clipengine.clips.discovery import is_recording
 from clipengine.stores.build import build_store
 
 _COLUMNS: dict[str, output.Column] = {
@@ -28,10 +29,6 @@ _COLUMNS: dict[str, output.Column] = {
     "created": "created_at",
     "bucket path": "bucket_path",
 }
-_VIDEO_ENDINGS = {".3gp", ".asf", ".avi", ".flv", ".gxf", ".ivf", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg"}
-_VIDEO_ENDINGS |= {".mpg", ".mts", ".mxf", ".ogv", ".ts", ".webm", ".wmv"}
-_AUDIO_ENDINGS = {".aac", ".ac3", ".aiff", ".amr", ".caf", ".eac3", ".flac", ".m4a", ".m4b", ".mka", ".mp3", ".oga"}
-_AUDIO_ENDINGS |= {".ogg", ".opus", ".w64", ".wav", ".wma"}
 
 
 @click.group(no_args_is_help=False)
@@ -98,7 +95,7 @@ def import_(
     settings = settings_of(config, data)
     # Listing writes nothing: the journal of uploads that this names is the server's.
     store = build_store(settings.storage, folder=settings.store_folder, journal=settings.data.folder / "uploads")
-    keys = [found.key for found in store.list(prefix) if _is_recording(found.key, everything=everything)]
+    keys = [found.key for found in store.list(prefix) if is_recording(found.key, everything=everything)]
     if dry_run:
         output.show_list([{"bucket_path": key} for key in keys], {"bucket path": "bucket_path"}, as_json=as_json)
         return
@@ -138,12 +135,6 @@ def show(client: Client, recording_id: str, as_json: bool) -> None:
 def rm(client: Client, recording_id: str, with_object: bool) -> None:
     """Forget a recording; its object stays unless --object is given."""
     client.recordings.delete(recording_id, object=with_object)
-
-
-def _is_recording(key: str, *, everything: bool) -> bool:
-    path = PurePosixPath(key)
-    made_here = path.parent.name == "clips" and "-clip_" in path.stem
-    return not made_here and (everything or path.suffix.lower() in _VIDEO_ENDINGS | _AUDIO_ENDINGS)
 
 
 def _exit_code(recording: Recording) -> int:

@@ -24,6 +24,7 @@ from clipengine.ledger.schema import MetaRow
 from clipengine.ledger.sessions import Sessions
 from clipengine.ledger.uploads import Uploads
 from clipengine.ledger.vault import PROOF, Vault
+from clipengine.ledger.watched import Watched
 from clipengine.timecode import now_ms
 
 
@@ -48,6 +49,7 @@ class Ledger:
         self.recordings = Recordings(database, self.events)
         self.clips = Clips(database, self.events, self.removals, max_queued)
         self.uploads = Uploads(database, self.clips)
+        self.watched = Watched(database)
         self.expiry = Expiry(database, self.clips, self.events, self.removals)
         self.idempotency = Idempotency(database, self._vault)
 

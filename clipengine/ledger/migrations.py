@@ -85,6 +85,11 @@ def migration_7(database: Database) -> None:
     )
 
 
+def migration_8(database: Database) -> None:
+    """What the watch has registered."""
+    database.run("CREATE TABLE watched (bucket_path TEXT NOT NULL PRIMARY KEY, etag TEXT NOT NULL) WITHOUT ROWID")
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     migration_1,
     migration_2,
@@ -93,6 +98,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     migration_5,
     migration_6,
     migration_7,
+    migration_8,
 )
 
 

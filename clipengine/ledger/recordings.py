@@ -116,6 +116,11 @@ class Recordings:
                 )
                 return _recording(row) if self._database.change(claimed) else None
 
+    def waiting(self, *, limit: int) -> int:
+        """How many recordings have not been read to their end yet, counted up to `limit`."""
+        query = RecordingRow.select(RecordingRow.recording_id).where(RecordingRow.state == "processing")
+        return len(self._database.rows(query.limit(limit)))
+
     def probe_complete(
         self, id: str, facts: SourceFacts, *, etag: str, size: int, landmarks: Landmarks | None = None
     ) -> bool:

@@ -131,6 +131,14 @@ class RemovalRow(Model):
         table_name = "removals"
 
 
+class WatchedRow(Model):
+    bucket_path = TextField(primary_key=True)
+    etag = TextField()
+
+    class Meta:
+        table_name = "watched"
+
+
 class EventRow(Model):
     seq = AutoField()
     event_id = TextField()
@@ -218,6 +226,7 @@ TABLES: tuple[type[Model], ...] = (
     LandmarksRow,
     ClipRow,
     RemovalRow,
+    WatchedRow,
     EventRow,
     EndpointRow,
     DeliveryRow,

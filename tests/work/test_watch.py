@@ -1,0 +1,181 @@
+"""The watch over a real folder store and a real ledger: what is registered, when, once, and what never is."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from clipengine.clips.discovery import check_rule, is_recording, is_upload, name_of
+from clipengine.errors import RecordingUnreadable
+from clipengine.work.watch import Watch
+from tests.support.api import RecordedEngine, recorded_engine
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[RecordedEngine]:
+    with recorded_engine(tmp_path / "data") as engine:
+        yield engine
+
+
+def store_of(engine: RecordedEngine) -> Path:
+    return engine.settings.store_folder
+
+
+@contextmanager
+def watching(
+    engine: RecordedEngine, *, events: bool = False, seconds: float = 0.05, settle: float = 0
+) -> Iterator[Watch]:
+    watch = Watch(
+        engine.ledger,
+        engine.store,
+        prefixes=("in/",),
+        rule="$folder: $stem",
+        seconds=seconds,
+        settle_seconds=settle,
+        folder=store_of(engine) if events else None,
+        on_found=engine.wake_chores,
+    )
+    watch.start()
+    try:
+        yield watch
+    finally:
+        watch.stop(5)
+
+
+def drop(engine: RecordedEngine, key: str, body: bytes = b"film") -> Path:
+    path = store_of(engine) / key
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(body)
+    return path
+
+
+def registered(engine: RecordedEngine) -> list[tuple[str, str | None, int]]:
+    """Path, name and size of all recordings, oldest first."""
+    found = engine.ledger.recordings.list(limit=100).data
+    return sorted((each.bucket_path, each.name, each.file_size_bytes) for each in found)
+
+
+def eventually(true: Callable[[], bool], seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def read(engine: RecordedEngine) -> None:
+    """Play the prober: end everything that waits, badly."""
+    while recording := engine.ledger.recordings.claim_probe("test"):
+        engine.ledger.recordings.probe_failed(recording.recording_id, RecordingUnreadable("not a film"))
+
+
+def test_what_appears_is_registered_once_and_through_restarts(engine: RecordedEngine) -> None:
+    drop(engine, "in/h_01/talk.mp4")
+    drop(engine, "elsewhere/other.mp4")
+    with watching(engine):
+        eventually(lambda: len(registered(engine)) == 1)
+        drop(engine, "in/h_02/talk.MKV", b"longer")
+        eventually(lambda: len(registered(engine)) == 2)
+    assert registered(engine) == [("in/h_01/talk.mp4", "h_01: talk", 4), ("in/h_02/talk.MKV", "h_02: talk", 6)]
+    assert ("wake_chores",) in engine.calls
+    read(engine)  # one has failed, the other is forgotten: neither comes back
+    engine.ledger.recordings.delete(engine.ledger.recordings.list(limit=1).data[0].recording_id)
+    with watching(engine):
+        drop(engine, "in/new.mp4")
+        eventually(lambda: len(registered(engine)) == 2)
+    assert [path for path, _, _ in registered(engine)] == ["in/h_01/talk.mp4", "in/new.mp4"]
+
+
+def test_what_is_replaced_is_a_new_recording_and_what_was_gone_is_new(engine: RecordedEngine) -> None:
+    with watching(engine):
+        drop(engine, "in/a.mp4", b"one")
+        eventually(lambda: len(registered(engine)) == 1)
+        drop(engine, "in/a.mp4", b"three")
+        eventually(lambda: len(registered(engine)) == 2)
+        assert [size for _, _, size in registered(engine)] == [3, 5]
+        path = store_of(engine) / "in/a.mp4"
+        times = path.stat().st_mtime_ns
+        path.unlink()
+        eventually(lambda: engine.ledger.watched.all() == {})
+        read(engine)
+        os.utime(drop(engine, "in/a.mp4", b"three"), ns=(times, times))
+        eventually(lambda: len(registered(engine)) == 3)
+
+
+def test_clips_uploads_and_what_is_on_its_way_are_never_registered(engine: RecordedEngine) -> None:
+    uploaded = f"in/recordings/rec_{'0' * 26}/meeting.mp4"
+    for key in (
+        "in/clips/x-clip_01m886xhz2erp9djh57vgmdagd.mp4",
+        "in/.part.mp4",
+        "in/notes.txt",
+        "in/a.mp4.part",
+        uploaded,
+    ):
+        drop(engine, key)
+    with watching(engine):
+        drop(engine, "in/b.mp4")
+        eventually(lambda: len(registered(engine)) == 1)
+    assert [path for path, _, _ in registered(engine)] == ["in/b.mp4"]
+
+
+def test_what_still_grows_is_left_alone_until_it_rests(engine: RecordedEngine) -> None:
+    with watching(engine, settle=1.5):
+        path = drop(engine, "in/live.mp4", b"x")
+        for _ in range(6):
+            time.sleep(0.4)
+            with path.open("ab") as file:
+                file.write(b"x")
+            assert registered(engine) == []
+        eventually(lambda: len(registered(engine)) == 1)
+    assert registered(engine)[0][2] == 7
+
+
+def test_events_of_a_folder_are_seen_without_waiting_for_the_next_look(engine: RecordedEngine) -> None:
+    (store_of(engine) / "in").mkdir(parents=True)
+    with watching(engine, events=True, seconds=3600):
+        eventually(lambda: any(each.name == "watch-events" for each in threading.enumerate()))
+        time.sleep(1.5)  # the first look is over, the next one is an hour away
+        drop(engine, "in/sub/a.mp4")
+        eventually(lambda: len(registered(engine)) == 1)
+        drop(engine, "in/b.mp4")
+        eventually(lambda: len(registered(engine)) == 2)
+    assert not [each for each in threading.enumerate() if each.name.startswith("watch")]
+
+
+def test_an_archive_does_not_crowd_out_what_is_registered_by_hand(engine: RecordedEngine) -> None:
+    for number in range(30):
+        drop(engine, f"in/{number:02}.mp4")
+    with watching(engine):
+        eventually(lambda: len(registered(engine)) == 20)
+        time.sleep(0.3)
+        assert len(registered(engine)) == 20
+        read(engine)
+        eventually(lambda: len(registered(engine)) == 30)
+
+
+@pytest.mark.parametrize(
+    ("rule", "name"),
+    [("$stem", "talk"), ("$folder", "h_01"), ("${file}", "talk.mp4"), ("$path", "in/h_01/talk.mp4"), ("", None)],
+)
+def test_a_rule_names_by_the_key(rule: str, name: str | None) -> None:
+    assert name_of("in/h_01/talk.mp4", check_rule(rule)) == name
+
+
+def test_a_rule_that_is_none_is_refused_and_names_are_one_line() -> None:
+    for rule in ("$nothing", "$", "$stem $1", "${stem"):
+        with pytest.raises(ValueError, match="no rule"):
+            check_rule(rule)
+    assert name_of("a\nb/c.mp4", "$folder") == "a b"
+    assert len(name_of("x" * 500 + ".mp4", "$stem") or "") == 200
+
+
+def test_recordings_are_told_by_their_keys() -> None:
+    assert is_recording("a/clips/mine.mp4")
+    assert not is_recording("a/clips/mine-clip_1.mp4")
+    assert is_recording("a/b.bin", everything=True)
+    assert not is_upload("recordings/rec_short/a.mp4")
