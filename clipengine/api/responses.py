@@ -169,6 +169,10 @@ class DeliveryObject(_Object):
     attempts: list[AttemptObject]
 
 
+class DeliveryPayloadObject(DeliveryObject):
+    payload: dict[str, Any]
+
+
 class FaultObject(_Object):
     """One of the two says where: `pointer` (RFC 6901) in the body, or `parameter` or `header` by name."""
 

@@ -6,6 +6,7 @@ switched off and on.
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from starlette.responses import Response
@@ -14,7 +15,7 @@ from clipengine.api.addresses import check_address
 from clipengine.api.idempotency import once
 from clipengine.api.operation import NOTHING, Answer, Call, Operation, json_response, page_response
 from clipengine.api.requests import CreateWebhook, NoBody, NoQuery, PageQuery, UpdateWebhook
-from clipengine.api.responses import DeliveryObject, NewWebhookObject, WebhookObject
+from clipengine.api.responses import DeliveryObject, DeliveryPayloadObject, NewWebhookObject, WebhookObject
 from clipengine.api.samples import sample_clip
 from clipengine.errors import Conflict, DeliveryNotFound, InvalidWebhookUrl, WebhookNotFound
 from clipengine.ledger.deliveries import Deliveries, Delivery
@@ -126,6 +127,13 @@ def list_deliveries(call: Call[PageQuery, NoBody]) -> Response:
     return page_response(call, [delivery_object(each, deliveries) for each in page.data], page.next_cursor)
 
 
+def get_delivery(call: Call[NoQuery, NoBody]) -> Response:
+    """With what is sent, as it is sent: the secret signs it and is no part of it."""
+    delivery = call.ledger.deliveries.get(call.path("delivery_id"))
+    shown = delivery_object(delivery, call.ledger.deliveries)
+    return json_response({**shown, "payload": json.loads(delivery.body)})
+
+
 def redeliver(call: Call[NoQuery, NoBody]) -> Response:
     def work() -> StoredAnswer:
         delivery = call.ledger.deliveries.redeliver(call.path("delivery_id"))
@@ -182,6 +190,15 @@ OPERATIONS = [
         [Answer(200, "One page of deliveries, newest first.", DeliveryObject, page=True)],
         _MISSING,
         query=PageQuery,
+    ),
+    Operation(
+        "GET",
+        "/v1/deliveries/{delivery_id}",
+        "admin",
+        get_delivery,
+        "Get a delivery with its payload",
+        [Answer(200, "The delivery, its attempts and what is sent.", DeliveryPayloadObject)],
+        (DeliveryNotFound,),
     ),
     Operation(
         "POST",

@@ -5,16 +5,25 @@ import {h, icon, iconButton} from "./dom.js";
 import {connect, disconnect} from "./events.js";
 import {route, start, stop} from "./router.js";
 import {showSignIn, takeCode, withCode} from "./sign_in.js";
+import {showClips} from "./view_clips.js";
+import {showRecording} from "./view_recording.js";
 import {showRecordings} from "./view_recordings.js";
+import {showWebhook, showWebhooks} from "./view_webhooks.js";
 
 const PLACES = [
   {address: "#/recordings", text: "Recordings"},
+  {address: "#/clips", text: "Clips"},
+  {address: "#/webhooks", text: "Webhooks", scope: "admin"},
 ];
 
 const bar = document.getElementById("bar");
 const main = document.getElementById("main");
 
 route("/recordings", showRecordings);
+route("/recordings/:id", showRecording);
+route("/clips", showClips);
+route("/webhooks", showWebhooks);
+route("/webhooks/:id", showWebhook);
 
 let started = false;
 

@@ -48,7 +48,7 @@ export function h(tag, props = {}, ...children) {
 
 export function icon(name) {
   const svg = document.createElementNS(SVG, "svg");
-  svg.setAttribute("class", name in SOLID ? "icon solid" : "icon");
+  svg.setAttribute("class", name in SOLID ? "icon solid" : name === "more" ? "icon dots" : "icon");
   svg.setAttribute("viewBox", "0 0 16 16");
   svg.setAttribute("aria-hidden", "true");
   const path = document.createElementNS(SVG, "path");

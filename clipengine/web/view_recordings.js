@@ -3,7 +3,7 @@
 import {get, query, remove} from "./api.js";
 import {arrange, debounce, h, icon, setText} from "./dom.js";
 import {listen} from "./events.js";
-import {ago, bytes, clock, mediaLine, titleOf} from "./format.js";
+import {ago, bytes, clock, mediaLine, sentence, titleOf} from "./format.js";
 import {confirmed, failure, menuButton, toast, toastError} from "./ui.js";
 import {acceptDrops, uploadsOf} from "./uploads.js";
 
@@ -149,7 +149,7 @@ function recordingRow(forget) {
       const [text, kind] = WORDS[next.status];
       state.replaceChildren(h("span", {class: `pill ${kind}`}, text));
       problem.hidden = !next.error;
-      if (next.error) problem.textContent = `${next.error.message}. ${next.error.hint}`;
+      if (next.error) problem.textContent = `${sentence(next.error.message)} ${next.error.hint}`;
       if (next.status === "complete") fillPoster(poster, next);
     },
   };

@@ -1,0 +1,84 @@
+// What can be done with a clip: play, take it away, copy how it was made, stop it, try again, delete it.
+
+import {post, remove} from "./api.js";
+import {h, icon} from "./dom.js";
+import {bytes, clock} from "./format.js";
+import {confirmed, copy, openDialog, toast} from "./ui.js";
+
+export const downloadOf = (clip) => `/v1/clips/${clip.clip_id}/download`;
+
+export function playClip(clip) {
+  const {result} = clip;
+  const video = h("video", {src: downloadOf(clip), controls: true, autoplay: true, loop: true, "aria-label": clip.label});
+  const problem = h("p", {class: "notice bad", hidden: true}, "This browser cannot play this clip's codec. Download it, or make it with another profile.");
+  video.addEventListener("error", () => {
+    problem.hidden = false;
+  });
+  const facts = [
+    `${clock(result.actual_start_seconds)} – ${clock(result.actual_end_seconds)}`,
+    result.width && `${result.width}×${result.height}`,
+    [result.video_codec, result.audio_codec].filter(Boolean).join(" + "),
+    result.frames && `${result.frames} frames`,
+    bytes(result.size_bytes),
+  ].filter(Boolean);
+  openDialog(clip.label, h("div", {class: "stack"}, video, problem,
+    h("p", {class: "muted small"}, facts.join(" · ")),
+    h("p", {class: "muted small mono clip", title: clip.bucket_path}, clip.bucket_path),
+    result.warnings.map((warning) => h("p", {class: "notice small"}, warning)),
+  ), {
+    size: "wide",
+    footer: [h("a", {class: "button", href: downloadOf(clip)}, icon("down"), "Download")],
+    onclose: () => video.removeAttribute("src"),
+  });
+  video.focus();
+}
+
+const asked = (clip) => ({
+  label: clip.label,
+  start_seconds: clip.start_seconds,
+  end_seconds: clip.end_seconds,
+  ...(clip.profile === "default" ? {} : {profile: clip.profile}),
+});
+
+export function asCurl(clip) {
+  const body = JSON.stringify(asked(clip)).replaceAll("'", "'\\''");
+  return `curl -H "Authorization: Bearer $KEY" -H "Content-Type: application/json" \\\n  -d '${body}' \\\n  ${location.origin}/v1/recordings/${clip.recording_id}/clips`;
+}
+
+export function asPython(clip) {
+  const {label, start_seconds: start, end_seconds: end, profile} = asked(clip);
+  const extra = profile ? `, profile=${JSON.stringify(profile)}` : "";
+  return [
+    "import os",
+    "from clipengine.client import Client",
+    "",
+    `with Client(${JSON.stringify(location.origin)}, os.environ["CLIPENGINE_API_KEY"]) as client:`,
+    `    clip = client.clips.create(${JSON.stringify(clip.recording_id)}, ${JSON.stringify(label)}, ${start}, ${end}${extra}).wait()`,
+    "    clip.raise_for_error()",
+    '    clip.download("clip.mp4")',
+  ].join("\n");
+}
+
+export function menuOf(clip, ondeleted) {
+  const items = [];
+  if (clip.status === "complete") {
+    items.push({text: "Copy link", icon: "link", run: () => copy(location.origin + downloadOf(clip), "Link")});
+  }
+  items.push(
+    {text: "Copy as curl", icon: "copy", run: () => copy(asCurl(clip), "curl line")},
+    {text: "Copy as Python", icon: "copy", run: () => copy(asPython(clip), "Python")},
+    {text: "Delete…", icon: "trash", danger: true, run: () => deleteClip(clip, ondeleted)},
+  );
+  return items;
+}
+
+export const cancel = (clip) => post(`/v1/clips/${clip.clip_id}/cancel`);
+export const retry = (clip) => post(`/v1/clips/${clip.clip_id}/retry`);
+
+async function deleteClip(clip, ondeleted) {
+  const detail = clip.status === "complete" ? "The clip leaves the list and its object leaves the store." : "The clip leaves the list.";
+  if (!(await confirmed(`Delete “${clip.label}”?`, detail, "Delete"))) return;
+  await remove(`/v1/clips/${clip.clip_id}`);
+  ondeleted(clip);
+  toast("Deleted", clip.label);
+}

@@ -1,0 +1,94 @@
+// Clips that move: a list that is read page by page and kept true by the server's events.
+
+import {get, query} from "./api.js";
+import {arrange, h, say} from "./dom.js";
+import {clipRow} from "./clip_row.js";
+import {listen} from "./events.js";
+import {failure} from "./ui.js";
+
+export class ClipList {
+  // `filters()` gives the query; `wants(clip)` says whether an event's clip belongs here; `empty()` is shown for none.
+  constructor({path, filters = () => ({}), wants = () => true, empty, row = {}, onchange = () => {}, signal}) {
+    Object.assign(this, {path, filters, wants, empty, row, onchange, signal});
+    this.clips = new Map();
+    this.rows = new Map();
+    this.cursor = null;
+    this.loaded = false;
+    this.list = h("ul", {class: "list", "aria-label": "Clips"});
+    this.after = h("div", {class: "more"});
+    this.node = h("div", {class: "clips"}, this.list, this.after);
+    for (let at = 0; at < 3; at += 1) {
+      this.list.append(h("li", {class: "clip-row", "aria-hidden": "true"}, h("div", {class: "poster skeleton"}), h("div", {class: "stack"}, h("div", {class: "skeleton bone"}), h("div", {class: "skeleton bone short"}))));
+    }
+    listen((name, data) => this.hear(name, data), signal);
+  }
+
+  hear(name, data) {
+    if (name === "resync") this.load({fresh: true});
+    else if (name === "clip.deleted") this.drop(data);
+    else if (name.startsWith("clip.") && (this.clips.has(data.clip_id) || this.wants(data))) {
+      const before = this.clips.get(data.clip_id);
+      if (name === "clip.ready") say(`${data.label} is ready`);
+      if (name === "clip.failed" && before) say(`${data.label} has failed: ${data.error.message}`);
+      this.put(data);
+    }
+  }
+
+  // A clip as it is now. What an event brings late is not taken for news.
+  put(clip, {fresh = false} = {}) {
+    const before = this.clips.get(clip.clip_id);
+    if (before && before.attempt > clip.attempt) return;
+    if (before && before.attempt === clip.attempt && before.status !== "processing" && clip.status === "processing" && !fresh) return;
+    this.clips.set(clip.clip_id, clip);
+    this.draw(fresh ? clip : null);
+  }
+
+  drop(clip) {
+    if (!this.clips.delete(clip.clip_id)) return;
+    this.rows.delete(clip.clip_id);
+    this.draw();
+  }
+
+  async load({fresh = false} = {}) {
+    const asked = fresh ? null : this.cursor;
+    try {
+      const page = await get(query(this.path, {limit: 50, cursor: asked, ...this.filters()}), {signal: this.signal});
+      if (!this.loaded) this.list.replaceChildren();
+      this.loaded = true;
+      for (const clip of page.data) this.clips.set(clip.clip_id, clip);
+      if (!fresh || this.clips.size === page.data.length) this.cursor = page.next_cursor;
+      this.draw();
+    } catch (error) {
+      if (error.name === "AbortError") return;
+      this.list.replaceChildren();
+      this.after.replaceChildren(failure(error, () => this.load()));
+    }
+  }
+
+  reload() {
+    this.clips.clear();
+    this.rows.clear();
+    this.cursor = null;
+    return this.load();
+  }
+
+  draw(fresh = null) {
+    if (!this.loaded && !fresh) return;
+    if (!this.loaded) {
+      this.loaded = true;
+      this.list.replaceChildren();
+    }
+    const shown = [...this.clips.values()].filter(this.wants).sort((a, b) => (a.created_at < b.created_at ? 1 : a.created_at > b.created_at ? -1 : a.clip_id < b.clip_id ? 1 : -1));
+    for (const clip of shown) {
+      if (!this.rows.has(clip.clip_id)) {
+        this.rows.set(clip.clip_id, clipRow({...this.row, onchange: (next) => this.put(next, {fresh: next.status === "processing"}), ondeleted: (gone) => this.drop(gone)}));
+        if (clip === fresh) this.rows.get(clip.clip_id).node.classList.add("fresh");
+      }
+      this.rows.get(clip.clip_id).update(clip);
+    }
+    arrange(this.list, shown.map((clip) => this.rows.get(clip.clip_id).node));
+    if (shown.length) this.after.replaceChildren(...(this.cursor ? [h("button", {type: "button", onclick: () => this.load()}, "Show more")] : []));
+    else this.after.replaceChildren(this.empty());
+    this.onchange(shown);
+  }
+}

@@ -1,0 +1,75 @@
+// One clip in a list: poster, label, range, how far it is or why it failed, and what can be done with it.
+
+import {cancel, downloadOf, menuOf, playClip, retry} from "./clip_actions.js";
+import {h, icon, iconButton, setText} from "./dom.js";
+import {ago, bytes, clock, sentence, stateOf} from "./format.js";
+import {doing, menuButton} from "./ui.js";
+
+// `recordingName(id)` adds where it comes from; `onchange(clip)` and `ondeleted(clip)` tell the list.
+export function clipRow({recordingName = null, onchange, ondeleted, onlocate = null}) {
+  let clip = null;
+  const poster = h("button", {type: "button", class: "poster", disabled: true, onclick: () => playClip(clip)});
+  const name = h("span", {class: "name clip"});
+  const pill = h("span", {class: "pill"});
+  const facts = h("p", {class: "facts"});
+  const bar = h("progress", {max: "1", hidden: true});
+  const why = h("p", {class: "why", hidden: true});
+  const actions = h("div", {class: "actions"});
+  const more = menuButton("More for this clip", "more", () => menuOf(clip, ondeleted));
+  const node = h("li", {class: "clip-row"}, poster,
+    h("div", {class: "grow"}, h("div", {class: "row"}, name, pill), facts, bar, why), actions);
+
+  const apply = (work) => doing(async () => onchange(await work(clip)));
+
+  function update(next) {
+    const same = clip && clip.status === next.status && clip.attempt === next.attempt;
+    clip = next;
+    setText(name, next.label);
+    name.title = next.label;
+    const state = stateOf(next);
+    pill.className = `pill ${state.kind}`;
+    const percent = next.status === "processing" && next.step !== "queued" ? ` ${Math.round(next.progress * 100)} %` : "";
+    setText(pill, state.text + percent);
+    bar.hidden = next.status !== "processing";
+    bar.value = next.progress;
+    bar.setAttribute("aria-label", `Progress of ${next.label}`);
+    if (same && facts.childElementCount) return;
+    drawFacts();
+    drawPoster();
+    why.hidden = !next.error;
+    if (next.error) why.replaceChildren(h("span", {class: next.error.code === "cancelled" ? "muted" : "bad"}, `${sentence(next.error.message)} `), next.error.hint);
+    actions.replaceChildren(...buttons(), more);
+  }
+
+  function drawFacts() {
+    const range = `${clock(clip.start_seconds)} – ${clock(clip.end_seconds)}`;
+    const where = onlocate
+      ? h("button", {type: "button", class: "link time", title: "Show on the timeline", onclick: () => onlocate(clip)}, range)
+      : h("span", {class: "time"}, range);
+    const parts = [where];
+    if (recordingName) parts.unshift(h("a", {href: `#/recordings/${clip.recording_id}`, class: "clip"}, recordingName(clip.recording_id)));
+    if (clip.result) parts.push(h("span", {}, bytes(clip.result.size_bytes)));
+    if (clip.profile !== "default") parts.push(h("span", {}, clip.profile));
+    parts.push(h("span", {title: clip.created_at}, ago(clip.created_at)));
+    facts.replaceChildren(...parts);
+  }
+
+  function drawPoster() {
+    const ready = clip.status === "complete";
+    poster.disabled = !ready;
+    poster.setAttribute("aria-label", ready ? `Play ${clip.label}` : `${clip.label} is not ready`);
+    const seconds = clip.result ? clip.result.duration_seconds : clip.end_seconds - clip.start_seconds;
+    const image = ready && clip.result.poster_path && h("img", {src: `/v1/clips/${clip.clip_id}/poster`, alt: "", loading: "lazy", width: "112", height: "63"});
+    poster.replaceChildren(...[image, ready && icon("play"), h("span", {class: "time"}, clock(seconds, 1))].filter(Boolean));
+  }
+
+  function buttons() {
+    if (clip.status === "complete") {
+      return [h("a", {class: "button quiet square", href: downloadOf(clip), title: "Download", "aria-label": `Download ${clip.label}`}, icon("down"))];
+    }
+    if (clip.status === "processing") return [iconButton("x", `Cancel ${clip.label}`, apply(cancel))];
+    return [h("button", {type: "button", class: "quiet", title: "Retry", "aria-label": `Retry ${clip.label}`, onclick: apply(retry)}, icon("retry"), h("span", {class: "words"}, "Retry"))];
+  }
+
+  return {node, update};
+}

@@ -1,0 +1,191 @@
+// Webhooks: the endpoints, and of each one its deliveries with what was sent and how every attempt went.
+
+import {get, patch, post, query, remove} from "./api.js";
+import {h, icon, iconButton} from "./dom.js";
+import {ago} from "./format.js";
+import {confirmed, copy, doing, failure, menuButton, openDialog, toast, toastError} from "./ui.js";
+
+const EVENTS = ["clip.ready", "clip.failed", "recording.complete", "recording.failed", "endpoint.disabled"];
+const DEFAULTS = new Set(["clip.ready", "clip.failed"]);
+const WORDS = {delivered: ["Delivered", "good"], failed: ["Failed", "bad"], pending: ["Waiting", ""], sending: ["Sending", "busy"]};
+const REFRESH_MS = 2000;
+
+export async function showWebhooks(main, params, signal) {
+  document.title = "Webhooks · clipengine";
+  const list = h("ul", {class: "list panel"});
+  main.append(
+    h("div", {class: "head"}, h("h1", {}, "Webhooks"), h("button", {type: "button", class: "primary", onclick: () => addWebhook(load)}, icon("plus"), "Add webhook")),
+    list,
+  );
+
+  async function load() {
+    try {
+      const {data} = await get("/v1/webhooks?limit=100", {signal});
+      list.replaceChildren(...(data.length ? data.map((webhook) => webhookRow(webhook, load)) : [nothingYet()]));
+    } catch (error) {
+      if (error.name !== "AbortError") list.replaceChildren(h("li", {}, failure(error, load)));
+    }
+  }
+  await load();
+}
+
+function nothingYet() {
+  return h("li", {class: "empty"}, icon("send"), h("h2", {}, "Nobody is told yet"),
+    h("p", {}, "A webhook is an address that gets a signed POST when a clip is ready or has failed. ", h("a", {href: "/docs/webhooks"}, "How to verify the signature")));
+}
+
+function stateOf(webhook) {
+  if (!webhook.enabled) return h("span", {class: "pill bad"}, webhook.disabled_reason ? "Disabled" : "Off");
+  return webhook.failing_since ? h("span", {class: "pill bad"}, "Failing") : h("span", {class: "pill good"}, "On");
+}
+
+function webhookRow(webhook, reload) {
+  return h("li", {class: "webhook"},
+    h("div", {class: "clip"},
+      h("a", {class: "name clip mono", href: `#/webhooks/${webhook.webhook_id}`}, webhook.url),
+      h("p", {class: "muted small clip"}, webhook.events.join(", "), webhook.origin === "settings" ? " · from the settings" : "",
+        webhook.disabled_reason ? ` · ${webhook.disabled_reason}` : webhook.failing_since ? ` · failing since ${ago(webhook.failing_since)}` : ""),
+    ),
+    stateOf(webhook), actionsOf(webhook, reload));
+}
+
+function actionsOf(webhook, reload) {
+  return menuButton(`More for ${webhook.url}`, "more", () => [
+    {text: "Send a test", icon: "send", run: () => test(webhook)},
+    {text: webhook.enabled ? "Switch off" : "Switch on", icon: webhook.enabled ? "x" : "check", run: async () => {
+      await patch(`/v1/webhooks/${webhook.webhook_id}`, {enabled: !webhook.enabled});
+      await reload();
+    }},
+    ...(webhook.origin === "api" ? [{text: "Delete…", icon: "trash", danger: true, run: async () => {
+      if (!(await confirmed("Delete this webhook?", `${webhook.url} is told of nothing more.`, "Delete"))) return;
+      await remove(`/v1/webhooks/${webhook.webhook_id}`);
+      await reload();
+    }}] : []),
+  ]);
+}
+
+async function test(webhook) {
+  await post(`/v1/webhooks/${webhook.webhook_id}/test`);
+  toast("A sample clip.ready is on its way", webhook.url);
+  if (!location.hash.endsWith(webhook.webhook_id)) location.hash = `#/webhooks/${webhook.webhook_id}`;
+}
+
+function addWebhook(reload) {
+  const url = h("input", {type: "url", required: true, placeholder: "https://example.org/hooks", "aria-describedby": "webhook-problem"});
+  const boxes = EVENTS.map((name) => h("input", {type: "checkbox", name, checked: DEFAULTS.has(name)}));
+  const problem = h("p", {id: "webhook-problem", class: "bad small", role: "alert"});
+  const submit = async (event) => {
+    event.preventDefault();
+    problem.textContent = "";
+    try {
+      const made = await post("/v1/webhooks", {url: url.value.trim(), events: EVENTS.filter((name, at) => boxes[at].checked)});
+      dialog.close();
+      showSecret(made);
+      await reload();
+    } catch (error) {
+      problem.textContent = error.message;
+      url.setAttribute("aria-invalid", "true");
+    }
+  };
+  const form = h("form", {class: "stack", onsubmit: submit},
+    h("label", {class: "field"}, "Address", url), problem,
+    h("fieldset", {}, h("legend", {}, "Told of"), h("div", {class: "row wrap"}, EVENTS.map((name, at) => h("label", {class: "check mono small"}, boxes[at], name)))),
+    h("div", {class: "row end"}, h("button", {class: "primary"}, "Add")),
+  );
+  const dialog = openDialog("Add webhook", form);
+  url.focus();
+}
+
+function showSecret(webhook) {
+  openDialog("The signing secret", h("div", {class: "stack"},
+    h("p", {}, "It is shown this once. Whoever receives the webhook verifies the signature with it."),
+    h("pre", {class: "json"}, webhook.secret),
+    h("p", {class: "small"}, h("a", {href: "/docs/webhooks"}, "Verify in Python, Node and Go")),
+  ), {footer: [h("button", {type: "button", class: "primary", onclick: () => copy(webhook.secret, "Secret").catch(toastError)}, icon("copy"), "Copy")]});
+}
+
+// ---- one of them
+
+export async function showWebhook(main, {id}, signal) {
+  document.title = "Webhook · clipengine";
+  const head = h("div", {class: "head"});
+  const list = h("div", {class: "list panel"});
+  const after = h("div", {class: "more"});
+  const rows = new Map(); // delivery id -> row
+  let cursor = null;
+  main.append(head, h("h2", {class: "sub"}, "Deliveries"), list, after);
+
+  async function drawHead() {
+    const webhook = await get(`/v1/webhooks/${id}`, {signal});
+    head.replaceChildren(
+      h("a", {class: "button quiet square", href: "#/webhooks", title: "All webhooks", "aria-label": "All webhooks"}, icon("back")),
+      h("div", {class: "grow"}, h("h1", {class: "clip mono"}, webhook.url), h("p", {class: "muted small"}, webhook.events.join(", "))),
+      stateOf(webhook),
+      h("button", {type: "button", onclick: doing(async () => { await test(webhook); await load(); })}, icon("send"), "Send a test"),
+      actionsOf(webhook, async () => { await drawHead().catch(() => { location.hash = "#/webhooks"; }); }),
+    );
+  }
+
+  // The newest page is read again while somebody looks: what waits moves on.
+  async function load(more = false) {
+    const page = await get(query(`/v1/webhooks/${id}/deliveries`, {limit: 50, cursor: more ? cursor : null}), {signal});
+    if (more || !rows.size) cursor = page.next_cursor;
+    const fresh = page.data.filter((delivery) => !rows.has(delivery.delivery_id));
+    for (const delivery of fresh) rows.set(delivery.delivery_id, deliveryRow(delivery, load));
+    for (const delivery of page.data) rows.get(delivery.delivery_id).update(delivery);
+    const nodes = fresh.map((delivery) => rows.get(delivery.delivery_id).node);
+    if (more) list.append(...nodes);
+    else list.prepend(...nodes);
+    after.replaceChildren(...(cursor ? [h("button", {type: "button", onclick: doing(() => load(true))}, "Show more")] : []));
+    if (!rows.size) after.replaceChildren(h("div", {class: "empty"}, h("h2", {}, "Nothing was sent yet"), h("p", {}, "Send a test to see whether it arrives.")));
+  }
+
+  const timer = setInterval(() => {
+    if (!document.hidden) load().catch(() => {});
+  }, REFRESH_MS);
+  signal.addEventListener("abort", () => clearInterval(timer));
+  try {
+    await drawHead();
+    await load();
+  } catch (error) {
+    if (error.name !== "AbortError") after.replaceChildren(failure(error));
+  }
+}
+
+function deliveryRow(first, reload) {
+  const summary = h("summary", {});
+  const attempts = h("tbody", {});
+  const payload = h("pre", {class: "json", tabindex: "0", "aria-label": "Payload"}, "…");
+  let shown = "";
+  let loaded = false;
+  const node = h("details", {class: "delivery"}, summary, h("div", {class: "inside"},
+    h("div", {class: "row"}, h("h3", {class: "grow"}, "Attempts"), h("button", {type: "button", onclick: doing(async () => {
+      await post(`/v1/deliveries/${first.delivery_id}/redeliver`);
+      toast("It is sent again");
+      await reload();
+    })}, icon("retry"), "Redeliver")),
+    h("table", {}, h("thead", {}, h("tr", {}, ["When", "Answer", "Took", ""].map((text) => h("th", {scope: "col"}, text)))), attempts),
+    h("div", {class: "row"}, h("h3", {class: "grow"}, "Payload"), iconButton("copy", "Copy the payload", () => copy(payload.textContent, "Payload").catch(toastError))),
+    payload,
+  ));
+  node.addEventListener("toggle", async () => {
+    if (!node.open || loaded) return;
+    loaded = true;
+    const found = await get(`/v1/deliveries/${first.delivery_id}`).catch((error) => ({payload: error.message}));
+    payload.textContent = JSON.stringify(found.payload, null, 2);
+  });
+
+  function update(delivery) {
+    const text = JSON.stringify(delivery);
+    if (text === shown) return;
+    shown = text;
+    const [word, kind] = WORDS[delivery.status];
+    const detail = delivery.last_error || (delivery.last_status_code ? `HTTP ${delivery.last_status_code}` : "");
+    const next = delivery.status === "pending" && delivery.next_at && delivery.attempt ? ` · again ${ago(delivery.next_at)}` : "";
+    summary.replaceChildren(h("span", {}, h("span", {class: `pill ${kind}`}, word)), h("span", {class: "mono small"}, delivery.event),
+      h("span", {class: "muted small clip"}, detail + next), h("span", {class: "muted small", title: delivery.created_at}, ago(delivery.created_at)));
+    attempts.replaceChildren(...delivery.attempts.map((each) => h("tr", {},
+      h("td", {class: "mono"}, each.at), h("td", {}, each.status_code ? `HTTP ${each.status_code}` : "–"), h("td", {}, `${each.duration_ms} ms`), h("td", {class: "bad"}, each.error || ""))));
+  }
+  return {node, update};
+}

@@ -1,0 +1,195 @@
+"""Pictures of every screen of the page, in both themes, for the documents: `make screens`.
+
+Runs a real server over a throwaway folder, uploads recordings, makes clips, and looks at the page with a real Chromium.
+The recordings are those of the folder that is named, otherwise those beside the checkout.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from clipengine.client import Client
+from tests.support.page import sign_in, until
+from tests.support.player import chromium
+from tests.support.receiver import Answer, Receiver, Request
+from tests.support.server import LOOPBACK_ALLOWED, RunningServer, running_server
+
+ROOT = Path(__file__).parent.parent
+MEDIA = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT.parent / "shared" / "media"
+SCREENS = ROOT / "clipengine" / "docs" / "screens"
+WIDE, PHONE = {"width": 1360, "height": 860}, {"width": 390, "height": 844}
+MAX_BYTES = 200_000
+
+# Recordings of the list, as (file, name); the first is joined from several and is the one that is cut.
+FILM = "Product launch, main stage.mp4"
+OTHERS = (
+    ("hevc_1080p_fullrange_icc.mp4", "Backstage interview.mp4"),
+    ("voices_fire.mp3", "Campfire voices.mp3"),
+    ("lecture_slides_vfr_av.mov", "Lecture 4, slides.mov"),
+    ("truncated_vfr_screencast.mp4", "Screencast, broken off.mp4"),
+    ("nasa_multitrack_2v2a_subs.mp4", "Antenna test, two tracks.mp4"),
+)
+CLIPS = (("The reveal", 0.4, 3.2), ("Waking up", 5.6, 9.2), ("Flower, close", 11.2, 13.6))
+
+
+def main() -> int:
+    if not MEDIA.is_dir():
+        print(f"no pictures: {MEDIA} with its recordings is not here", file=sys.stderr)
+        return 1
+    SCREENS.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder, Receiver() as receiver:
+        environ = {**LOOPBACK_ALLOWED, "CLIPENGINE_PROFILES__PROXY": "{max_height = 360, crf = 30}"}
+        with running_server(Path(folder) / "data", env=environ, options=["--link"]) as server, chromium() as browser:
+            recording_id = fill(server, receiver, Path(folder))
+            for theme in ("light", "dark"):
+                Photographer(browser, server, theme).all(recording_id)
+    return 0
+
+
+def fill(server: RunningServer, receiver: Receiver, folder: Path) -> str:
+    """Recordings, clips and deliveries as a day's work leaves them; the id of the recording to show."""
+    refused: list[bool] = []
+
+    def answer(request: Request) -> Answer:
+        """The first clip is told of at the second attempt."""
+        if request.path.endswith("/clips") and not refused:
+            refused.append(True)
+            return Answer(503)
+        return Answer()
+
+    receiver.answer = answer
+    client = server.client()
+    client.webhooks.create(f"{receiver.url}/hooks/clips")
+    client.webhooks.create(f"{receiver.url}/archive", events=["recording.complete"])
+    for file, name in OTHERS:
+        upload(client, MEDIA / file, name)
+    film = folder / "film.mp4"
+    join_films(film)
+    recording_id = upload(client, film, FILM)
+    client.recordings.wait(recording_id)
+    for label, start, end in CLIPS:
+        client.clips.create(recording_id, label, start, end).wait()
+    client.clips.cancel(client.clips.create(recording_id, "Too long", 0, 15, priority=-10).clip_id)
+    return recording_id
+
+
+def upload(client: Client, path: Path, name: str) -> str:
+    return client.recordings.upload(path, name=name).recording_id
+
+
+def join_films(path: Path) -> None:
+    """Three free films in a row: bbb is CC BY 3.0 (Blender Foundation), the flower is CC0."""
+    names = ("flower_fragmented.mp4", "bbb_720p_aac51.mp4", "flower_fragmented.mp4")
+    inputs = [argument for name in names for argument in ("-i", str(MEDIA / name))]
+    shape = "scale=1280:720,setsar=1,fps=25"
+    parts = "".join(f"[{at}:v]{shape}[v{at}];[{at}:a]aformat=channel_layouts=stereo[a{at}];" for at in range(3))
+    joined = "".join(f"[v{at}][a{at}]" for at in range(3)) + "concat=n=3:v=1:a=1[v][a]"
+    command = ["ffmpeg", "-v", "error", *inputs, "-filter_complex", parts + joined, "-map", "[v]", "-map", "[a]"]
+    subprocess.run([*command, "-c:v", "libx264", "-preset", "veryfast", "-g", "25", str(path)], check=True)
+
+
+class Photographer:
+    """One theme: a browser that is signed in, and pictures of what it shows."""
+
+    def __init__(self, browser: Any, server: RunningServer, theme: str) -> None:
+        self._browser = browser
+        self._server = server
+        self._theme = theme
+
+    def all(self, recording_id: str) -> None:
+        with self._page(WIDE, signed_in=False) as page:
+            page.goto(self._server.url)
+            page.get_by_label("API key").wait_for()
+            self._take(page, "sign-in")
+        with self._page(WIDE) as page:
+            self._show(page, "/recordings", ".poster img")
+            self._take(page, "recordings")
+            self._show(page, f"/recordings/{recording_id}", ".clip-row img")
+            pick(page)
+            self._take(page, "recording")
+            page.keyboard.press("?")
+            self._take(page, "keys")
+            page.keyboard.press("Escape")
+            page.get_by_role("button", name="Play The reveal").click()
+            until(page, "document.querySelector('dialog video').readyState > 2")
+            self._take(page, "clip")
+            page.keyboard.press("Escape")
+            self._show(page, "/clips", ".clip-row img")
+            self._take(page, "clips")
+            self._show(page, "/webhooks", ".webhook")
+            self._take(page, "webhooks")
+            page.get_by_role("link", name="/hooks/clips").click()
+            page.locator(".delivery summary").last.click()
+            page.get_by_text('"clip.ready"').first.wait_for()
+            self._take(page, "deliveries")
+        with self._page(PHONE) as page:
+            self._show(page, "/recordings", ".poster img")
+            self._take(page, "phone-recordings")
+            self._show(page, f"/recordings/{recording_id}", ".clip-row img")
+            pick(page)
+            self._take(page, "phone-recording")
+
+    @contextmanager
+    def _page(self, size: dict[str, int], *, signed_in: bool = True) -> Iterator[Any]:
+        context = self._browser.new_context(viewport=size, color_scheme=self._theme, reduced_motion="reduce")
+        page = context.new_page()
+        faults: list[str] = []
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
+        try:
+            if signed_in:
+                sign_in(context, self._server)
+            yield page
+        finally:
+            context.close()
+        for fault in faults:
+            if "401" not in fault:
+                print(f"{self._theme}: {fault}", file=sys.stderr)
+
+    def _show(self, page: Any, address: str, selector: str) -> None:
+        page.goto(f"{self._server.url}/#{address}")
+        page.locator(selector).first.wait_for()
+
+    def _take(self, page: Any, name: str) -> None:
+        until(page, "[...document.images].every((image) => image.complete)")
+        page.wait_for_timeout(700)
+        path = SCREENS / f"{name}-{self._theme}.png"
+        page.screenshot(path=str(path), animations="disabled", caret="hide")
+        shrink(path)
+        print(f"{path.relative_to(ROOT)}: {path.stat().st_size} bytes")
+
+
+def pick(page: Any) -> None:
+    """A selection with the playhead inside it, and a name for the clip."""
+    until(page, "document.querySelector('video').readyState > 2")
+    page.get_by_label("In point", exact=True).and_(page.locator("input")).fill("6.4")
+    page.keyboard.press("Enter")
+    page.get_by_label("Out point", exact=True).and_(page.locator("input")).fill("9.6")
+    page.keyboard.press("Enter")
+    page.locator("#label").fill("Bunny stretches")
+    page.locator("#label").blur()
+    page.mouse.click(5, 5)
+    page.keyboard.press("Shift+I")
+    for _ in range(3):
+        page.keyboard.press("ArrowRight")
+    page.wait_for_timeout(1500)  # the filmstrip and the waveform have no state that could be waited for
+
+
+def shrink(path: Path) -> None:
+    """256 colours where it is too large: a picture in the documents need not show every shade."""
+    if path.stat().st_size < MAX_BYTES:
+        return
+    small = path.with_suffix(".small.png")
+    palette = "split[a][b];[a]palettegen=max_colors=256:stats_mode=single[p];[b][p]paletteuse=dither=none"
+    subprocess.run(["ffmpeg", "-y", "-v", "error", "-i", str(path), "-vf", palette, str(small)], check=True)
+    small.replace(path)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
