@@ -21,6 +21,7 @@ from clipengine.work.chores import Prober, Remover
 from clipengine.work.deliveries import DeliveryWorker
 from clipengine.work.encoder import EncoderPool
 from clipengine.work.faults import Faults
+from clipengine.work.heads import Heads
 from clipengine.work.lock import FolderLock
 from clipengine.work.previews import Previews
 from clipengine.work.publisher import Publisher
@@ -61,12 +62,13 @@ class Engine:
         self._lock = lock
         encoding, webhooks = settings.encoding, settings.webhooks
         self._scratch = Scratch(settings.data.folder / "scratch")
-        self._encoders = EncoderPool(nice=encoding.nice, sandbox=encoding.sandbox)
+        heads = Heads()
+        self._encoders = EncoderPool(nice=encoding.nice, sandbox=encoding.sandbox, heads=heads)
         # Children of their own: the one that is kept ready for clips is not theirs to take.
         self.previews = Previews(
             encoding,
             store,
-            EncoderPool(nice=encoding.nice, sandbox=encoding.sandbox),
+            EncoderPool(nice=encoding.nice, sandbox=encoding.sandbox, heads=heads),
             settings.data.folder / "previews",
             max_bytes=settings.previews.max_bytes,
         )

@@ -47,6 +47,7 @@ class RangeSource:
         self._channel = channel
         self._asking = threading.Lock()
         self.size = size
+        self.bytes_known = 0  # of those handed over, what the parent had already
 
     def read_at(self, offset: int, length: int, *, keep: bool = False) -> bytes:
         with self._asking:
@@ -57,6 +58,7 @@ class RangeSource:
         message, data = answer
         if "error" in message:
             raise error_from(message["error"])
+        self.bytes_known += len(data) - message["read"]
         return data
 
 
@@ -135,7 +137,10 @@ def _do(job: dict[str, Any], descriptors: list[int], ranges: Channel, control: C
         return _probe(heard)
     if job["job"] in KINDS:
         return {"type": "result"}, make_preview(job, heard)
-    return _cut(job, heard, next(given), _Progress(control))
+    message, poster = _cut(job, heard, next(given), _Progress(control))
+    if isinstance(source, RangeSource):
+        message["cut"]["bytes_read"] -= source.bytes_known
+    return message, poster
 
 
 def main() -> None:

@@ -80,7 +80,8 @@ class MediaReader:
         self._coming: tuple[int, int, Future[bytes]] | None = None  # blocks from, to (exclusive), under way
         self._hidden: tuple[int, int, bytes] | None = None
         self.size = source.size
-        self.shared_until = 0  # what is read now and lies before it is head or index, which other clips need as well
+        # What is read now, and lies before this, is head or index: other clips will need it as well.
+        self.shared_until = source.size
         self.bytes_read = 0
         self.error: BaseException | None = None
 

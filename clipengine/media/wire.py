@@ -4,8 +4,9 @@ A frame is two big-endian u32 lengths, the JSON and the binary part. This module
 of the socket use it.
 
 Over the control socket the parent sends one job, and the child answers `{"type": "progress"}` frames and at the end
-one `{"type": "result"}` or `{"type": "error"}`. Over the ranges socket the child asks `{"offset", "length"}` and the
-parent answers `{}` with the bytes, or `{"error": {…}}`.
+one `{"type": "result"}` or `{"type": "error"}`. Over the ranges socket the child asks
+`{"offset", "length", "keep"}` and the parent answers `{"read"}` with the bytes and how many of them it read from the
+store for this, or `{"error": {…}}`.
 """
 
 from __future__ import annotations

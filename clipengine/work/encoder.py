@@ -27,6 +27,7 @@ from clipengine.media.sandbox.layers import Layer, from_objects
 from clipengine.media.wire import Channel, error_from
 from clipengine.settings import Sandbox
 from clipengine.stores.base import ObjectReader
+from clipengine.work.heads import Heads
 from clipengine.work.jobs import Job, Message
 
 log = logging.getLogger(__name__)
@@ -66,13 +67,14 @@ class EncoderProcess:
     It also dies with the thread that makes it: see `EncoderPool`.
     """
 
-    def __init__(self, *, nice: int = 0, sandbox: Sandbox = "auto") -> None:
+    def __init__(self, *, nice: int = 0, sandbox: Sandbox = "auto", heads: Heads | None = None) -> None:
         control, child_control = socket.socketpair()
         ranges, child_ranges = socket.socketpair()
         words, child_words = os.pipe()  # what does not fit into it is lost, so that no child can fill a disk
         for end in (words, child_words):
             os.set_blocking(end, False)
         self._sandbox = sandbox
+        self._heads = heads or Heads()
         self._process = self._launch(child_control.fileno(), child_ranges.fileno(), child_words)
         child_control.close()
         child_ranges.close()
@@ -223,12 +225,12 @@ class EncoderProcess:
                 if length > _MAX_RANGE_BYTES:
                     return  # no reader of ours asks for so much
                 try:
-                    data = reader.read_at(offset, length)
+                    data, read = self._heads.read(reader, offset, length, keep=bool(wanted["keep"]))
                 except ClipEngineError as error:
                     self._ranges.send({"error": error.to_object()})
                     continue
                 self._active = time.monotonic()
-                self._ranges.send({}, data)
+                self._ranges.send({"read": read}, data)
         except (OSError, ValueError):
             return  # the child, or its socket, is gone
         except Exception:
@@ -292,7 +294,9 @@ class EncoderPool:
     started it ends, whatever the rest of the process does.
     """
 
-    def __init__(self, *, nice: int = 0, sandbox: Sandbox = "auto") -> None:
+    def __init__(self, *, nice: int = 0, sandbox: Sandbox = "auto", heads: Heads | None = None) -> None:
+        """`heads` of recordings are shared by all children; other pools may have the same."""
+        self._heads = heads or Heads()
         self._nice = nice
         self._sandbox: Sandbox = sandbox
         self._starter = ThreadPoolExecutor(1, thread_name_prefix="encoders")
@@ -332,4 +336,4 @@ class EncoderPool:
                 self._warm = None
 
     def _start(self) -> EncoderProcess:
-        return self._starter.submit(EncoderProcess, nice=self._nice, sandbox=self._sandbox).result()
+        return self._starter.submit(EncoderProcess, nice=self._nice, sandbox=self._sandbox, heads=self._heads).result()

@@ -1,0 +1,117 @@
+"""A recording in an S3 store, read by encoder children: how much is asked of the store, and how faults come back."""
+
+from __future__ import annotations
+
+import re
+import threading
+from contextlib import closing
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from clipengine.errors import ObjectChanged
+from clipengine.settings import Settings
+from clipengine.stores.s3 import S3Store
+from clipengine.work.encoder import EncoderPool
+from clipengine.work.jobs import Message, cut_job, probe_job, probe_result
+from tests.support.reading import FORMS, make
+from tests.support.s3 import QUICK, S3Server, faulty_s3  # noqa: F401 - fixture
+from tests.support.s3_faults import FaultyS3, stall
+
+_SETTINGS = Settings()
+_SECONDS = 40
+_GOP_BYTES = 3_200_000  # five seconds of such a recording, and a little
+
+
+class _Bench:
+    """A recording in a store behind a proxy that sees each request."""
+
+    def __init__(self, server: S3Server, bucket: str, proxy: FaultyS3, folder: Path, form: str) -> None:
+        self.proxy = proxy
+        self.path = folder / f"recording.{FORMS[form].extension}"
+        make(self.path, form, _SECONDS)
+        self.put = lambda: server.client.fput_object(bucket, "r", str(self.path))
+        self.put()
+        location = server.location(bucket, endpoint=proxy.endpoint)
+        self.store = S3Store(location, journal=folder / "journal", link_seconds=60, retries=QUICK)
+        self._folder = folder
+
+    def ranges(self, since: int) -> list[tuple[int, int]]:
+        """What was asked for since so many requests: first byte and last."""
+        asked = [request.headers.get("range", "") for request in self.proxy.seen[since:] if request.method == "GET"]
+        return [(int(found[1]), int(found[2])) for each in asked if (found := re.fullmatch(r"bytes=(\d+)-(\d+)", each))]
+
+    def cut(self, pool: EncoderPool, probed: Message, start: int) -> tuple[Message, list[tuple[int, int]]]:
+        """Cut one second; what the child reports, and what was asked of the store for it."""
+        facts, landmarks = probe_result(probed)
+        span = {"start": Fraction(start), "end": Fraction(start + 1)}
+        job = cut_job(_SETTINGS, facts, "default", **span, poster=False, landmarks=landmarks)
+        since = len(self.proxy.seen)
+        with closing(self.store.open("r")) as reader, (self._folder / f"{start}.mp4").open("x+b") as output:
+            made, _ = pool.take().run(job, reader=reader, output=output.fileno(), watch=lambda message: None)
+        return made["cut"], self.ranges(since)
+
+    def probe(self, pool: EncoderPool) -> Message:
+        with closing(self.store.open("r")) as reader:
+            return pool.take().run(probe_job(_SETTINGS.encoding), reader=reader, watch=lambda message: None)[0]
+
+
+@pytest.mark.parametrize("form", ["mp4", "mkv_live", "ts"])
+def test_a_second_clip_reads_neither_head_nor_index_again(
+    s3: S3Server,
+    bucket: str,
+    faulty_s3: FaultyS3,  # noqa: F811
+    tmp_path: Path,
+    form: str,
+) -> None:
+    bench = _Bench(s3, bucket, faulty_s3, tmp_path, form)
+    with closing(EncoderPool()) as pool:
+        probed = bench.probe(pool)
+        cuts = [bench.cut(pool, probed, start) for start in (12, 33)]
+    for (made, ranges), start in zip(cuts, (10, 30), strict=True):
+        asked = sum(last - first + 1 for first, last in ranges)
+        assert made["bytes_read"] == asked < _GOP_BYTES
+        part = start / _SECONDS * bench.path.stat().st_size
+        assert min(first for first, _ in ranges) > 0.9 * part  # the index of this MP4 lies at its end
+        assert max(last for _, last in ranges) < part + 1.1 * _GOP_BYTES
+        assert len(ranges) < 20
+
+
+def test_a_recording_that_is_replaced_while_it_is_cut_says_so(
+    s3: S3Server,
+    bucket: str,
+    faulty_s3: FaultyS3,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    bench = _Bench(s3, bucket, faulty_s3, tmp_path, "mp4")
+    with closing(EncoderPool()) as pool:
+        facts, _ = probe_result(bench.probe(pool))
+        job = cut_job(_SETTINGS, facts, "default", start=Fraction(12), end=Fraction(14), poster=False)
+        with closing(bench.store.open("r")) as reader, (tmp_path / "clip.mp4").open("x+b") as output:
+            make(bench.path, "mp4_index_first", _SECONDS)
+            bench.put()
+            with pytest.raises(ObjectChanged):
+                pool.take().run(job, reader=reader, output=output.fileno(), watch=lambda message: None)
+
+
+def test_a_child_that_is_stopped_while_bytes_are_under_way_leaves_nothing_behind(
+    s3: S3Server,
+    bucket: str,
+    faulty_s3: FaultyS3,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    class Stopped(Exception):
+        pass
+
+    bench = _Bench(s3, bucket, faulty_s3, tmp_path, "mkv_live")
+    faulty_s3.fail(stall(100), method="GET", times=1)
+    with closing(EncoderPool()) as pool, closing(bench.store.open("r")) as reader:
+
+        def watch(message: Message | None) -> None:
+            if faulty_s3.count("GET"):  # it waits for its first bytes
+                raise Stopped
+
+        with pytest.raises(Stopped):
+            pool.take().run(probe_job(_SETTINGS.encoding), reader=reader, watch=watch)
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("read-ahead")]
