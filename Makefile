@@ -10,7 +10,7 @@ CHECKED := clipengine tests scripts
 given = $(if $(filter command line,$(origin $(1))),--$(2) '$(subst ','\'',$($(1)))')
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo test check films compare bench fuzz clean
+.PHONY: help install run demo test check films compare bench fuzz soak clean
 
 help:  ## list what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ bench: $(VENV)/.test-installed  ## what a clip costs, beside the ffmpeg command;
 
 fuzz: $(VENV)/.test-installed  ## mutated recordings through the locked encoder (INPUTS=20000 SEED=2); goes on where it was
 	@$(BIN)/python -m scripts.fuzz $(call given,INPUTS,inputs) $(call given,SEED,seed)
+
+soak: $(VENV)/.test-installed  ## load, kill -9 and a failing store for a long time; nothing may be lost (ARGS="--minutes 30")
+	@$(BIN)/python -m scripts.soak $(ARGS)
 
 clean:  ## remove what make made; never data
 	rm -rf .bench .fuzz .venv .venv-* build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

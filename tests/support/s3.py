@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from uuid import uuid4
@@ -75,6 +76,13 @@ def report_header() -> str:
 @pytest.fixture(scope="session")
 def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     """The store. Each worker of xdist starts a moto of its own; the store of the environment is shared."""
+    with running_s3(tmp_path_factory.mktemp("moto")) as server:
+        yield server
+
+
+@contextmanager
+def running_s3(folder: Path) -> Iterator[S3Server]:
+    """The store that the environment names, else moto's server, whose log goes into `folder`."""
     if os.environ.get("S3_ENDPOINT"):
         yield S3Server(
             endpoint=os.environ["S3_ENDPOINT"],
@@ -84,8 +92,8 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
             moto=False,
         )
         return
-    port = _free_port()
-    log = tmp_path_factory.mktemp("moto") / "moto.log"
+    port = free_port()
+    log = folder / "moto.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
@@ -136,7 +144,8 @@ def open_uploads(s3: S3Server, bucket: str) -> list[tuple[str, str]]:
     return [(upload.object_name, upload.upload_id or "") for upload in found.uploads]
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of loopback that nobody listens on now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

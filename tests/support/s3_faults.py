@@ -221,9 +221,10 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 64
 
-    def __init__(self, upstream: str) -> None:
+    def __init__(self, upstream: str, remember: bool) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.upstream = upstream
+        self.remember = remember
         self.stopping = threading.Event()
         self.lock = threading.Lock()
         self.rules: list[_Rule] = []
@@ -243,7 +244,8 @@ class _Handler(BaseHTTPRequestHandler):
         headers = {name.lower(): value for name, value in self.headers.items()}
         request = Request(self.command, url.path, url.query, headers, body)
         with self.server.lock:
-            self.server.seen.append(request)
+            if self.server.remember:
+                self.server.seen.append(request)
             rule = next((rule for rule in self.server.rules if rule.takes(request)), None)
             if rule:
                 rule.times -= 1
@@ -260,10 +262,10 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 class FaultyS3:
-    """The proxy. `endpoint` is where clients find it, `seen` what they asked so far."""
+    """The proxy. `endpoint` is where clients find it, `seen` what they asked so far, where it is to `remember` that."""
 
-    def __init__(self, upstream: str, *, tls: ssl.SSLContext | None = None) -> None:
-        self._server = _Server(upstream)
+    def __init__(self, upstream: str, *, tls: ssl.SSLContext | None = None, remember: bool = True) -> None:
+        self._server = _Server(upstream, remember)
         if tls:
             self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
