@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass
 
-from clipengine.errors import ClipEngineError
 from clipengine.ids import new_id
 from clipengine.ledger.ledger import Ledger
 from clipengine.settings import Settings, faults
@@ -22,7 +20,9 @@ from clipengine.work.deliveries import DeliveryWorker
 from clipengine.work.encoder import EncoderPool
 from clipengine.work.faults import Faults
 from clipengine.work.heads import Heads
+from clipengine.work.health import Check, Health
 from clipengine.work.lock import FolderLock
+from clipengine.work.metrics import Metrics
 from clipengine.work.previews import Previews
 from clipengine.work.publisher import Publisher
 from clipengine.work.queue import WorkQueue
@@ -37,18 +37,8 @@ log = logging.getLogger(__name__)
 _CHORE_WORKERS = 4
 _UPLOAD_WORKERS = 2
 _CHORES = ("probe", "remove", "deliver")
-_STORE_CHECK_SECONDS = 30
 _EXPIRE_SECONDS = 5
 _DAY_MS = 24 * 3600 * 1000
-
-
-@dataclass(frozen=True)
-class Check:
-    """One line of `/readyz`."""
-
-    name: str
-    ok: bool
-    detail: str
 
 
 class Engine:
@@ -62,8 +52,11 @@ class Engine:
         self._lock = lock
         encoding, webhooks = settings.encoding, settings.webhooks
         self._scratch = Scratch(settings.data.folder / "scratch")
-        heads = Heads()
-        self._encoders = EncoderPool(nice=encoding.nice, sandbox=encoding.sandbox, heads=heads)
+        self._metrics = Metrics(ledger, settings.data.folder, self.health)
+        lost, heads = self._metrics.children, Heads()
+        self._encoders = EncoderPool(
+            nice=encoding.nice, sandbox=encoding.sandbox, heads=heads, on_loss=lambda cause: lost.labels(cause).inc()
+        )
         # Children of their own: the one that is kept ready for clips is not theirs to take.
         self.previews = Previews(
             encoding,
@@ -100,13 +93,17 @@ class Engine:
             Sender(webhooks.allow_cidrs, webhooks.timeout_seconds, own_port=settings.server.port or None),
             owner=self.instance_id,
             trusted_urls=[endpoint.url for endpoint in webhooks.endpoints],
+            on_attempt=lambda outcome: self._metrics.deliveries.labels(outcome).inc(),
         )
-        self._clips = WorkQueue("clips", encoding.workers, lambda id: self._cut_what_waits())
-        self._uploads = WorkQueue(
-            "uploads", max(_UPLOAD_WORKERS, encoding.workers), lambda id: self._publisher.run_due()
+        uploaders = max(_UPLOAD_WORKERS, encoding.workers)
+        self._clips = WorkQueue("clips", encoding.workers, lambda id: self._cut_what_waits(), self._restarted)
+        self._uploads = WorkQueue("uploads", uploaders, lambda id: self._publisher.run_due(), self._restarted)
+        self._chores = WorkQueue("chores", _CHORE_WORKERS, self._do_chore, self._restarted)
+        self._sweep = Sweep(self._nudge_what_waits, lambda: self._chores.nudge("tidy"))
+        queues = (self._clips, self._uploads, self._chores)
+        self._health = Health(
+            ledger, store, self._room, floor=settings.limits.min_free_bytes, queues=queues, sweep=self._sweep
         )
-        self._chores = WorkQueue("chores", _CHORE_WORKERS, self._do_chore)
-        self._sweep = Sweep(self._nudge_what_waits, self._tidy)
         in_folder = settings.storage.kind == "folder"
         self._watch = Watch(
             ledger,
@@ -118,7 +115,6 @@ class Engine:
             folder=settings.store_folder / settings.storage.prefix if in_folder else None,
             on_found=self.wake_chores,
         )
-        self._store_checked: tuple[float, Check] | None = None
         self._expire_at = 0.0
         self._started = False
 
@@ -159,6 +155,7 @@ class Engine:
         self._tidy_scratch()
         self._deliveries.recover()
         if orphans:
+            self._metrics.rescues.inc(orphans)
             log.info("%d jobs of an engine that was killed are queued again", orphans)
         self.ledger.on_change(self._changed)
         self._encoders.warm_up()
@@ -210,13 +207,19 @@ class Engine:
         self._publisher.abandon(clip_id)
 
     def health(self) -> list[Check]:
-        return [self._database_check(), self._workers_check(), self._store_check(), self._disk_check()]
+        return self._health.checks()
+
+    def answered(self, method: str, status: int) -> None:
+        self._metrics.answered(method, status)
+
+    def metrics(self) -> bytes:
+        return self._metrics.text()
 
     # ---- what the queues do
 
     def _cut_what_waits(self) -> None:
         while self._runner.run_next():
-            pass
+            self._metrics.attempts.inc()
 
     def _do_chore(self, name: str) -> None:
         if name == "probe":
@@ -225,6 +228,11 @@ class Engine:
             self._remover.run_due()
         elif name == "deliver":
             self._deliveries.run_due()
+        elif name == "tidy":
+            self._tidy()
+
+    def _restarted(self, queue: str) -> None:
+        self._metrics.restarts.labels(queue).inc()
 
     def _changed(self, kind: str, id: str) -> None:
         """After each commit: nudge what has something to do now."""
@@ -252,7 +260,9 @@ class Engine:
         lost = self._free_orphans()
         if lost:
             log.warning("%d jobs that nobody worked on any more are queued again", lost)
+            self._metrics.rescues.inc(lost)
         self._tidy_scratch()
+        self._metrics.follow()
         if time.monotonic() >= self._expire_at:
             self._expire()
 
@@ -280,33 +290,3 @@ class Engine:
         aborted = self.store.sweep_uploads()
         if aborted:
             log.info("%d uploads that were left half done were aborted", aborted)
-
-    # ---- health
-
-    def _database_check(self) -> Check:
-        try:
-            self.ledger.check_writable()
-        except ClipEngineError as error:
-            return Check("database", False, error.message)
-        return Check("database", True, "writable")
-
-    def _workers_check(self) -> Check:
-        alive = all(each.alive() for each in (self._sweep, self._clips, self._uploads, self._chores))
-        return Check("workers", alive, "alive" if alive else "a worker thread has died; it is being replaced")
-
-    def _store_check(self) -> Check:
-        """Asked of the store at most twice a minute: probes come often, and the store may be slow."""
-        known = self._store_checked
-        if known is not None and time.monotonic() - known[0] < _STORE_CHECK_SECONDS:
-            return known[1]
-        try:
-            self.store.check()
-            check = Check("store", True, "reachable")
-        except ClipEngineError as error:
-            check = Check("store", False, f"{error.message}. {error.hint}")
-        self._store_checked = (time.monotonic(), check)
-        return check
-
-    def _disk_check(self) -> Check:
-        free, floor = self._room.free(), self.settings.limits.min_free_bytes
-        return Check("disk", free >= floor, f"{free // 1_000_000} MB free, {floor // 1_000_000} MB are kept free")

@@ -39,6 +39,7 @@ class Server(_Section):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     organisation_id: str = "org_local"
     cors_origins: tuple[str, ...] = ()
+    metrics: Literal["key", "open", "off"] = "key"
 
     @field_validator("cors_origins")
     @classmethod

@@ -14,6 +14,7 @@ from clipengine.api import (
     downloads,
     events,
     health,
+    metrics,
     openapi,
     page,
     previews,
@@ -62,13 +63,14 @@ def create_app(engine: Engine) -> Starlette:
     app = Starlette(
         routes=[
             *health.routes(engine),
+            *metrics.routes(engine),
             openapi.route(described),
             *documents.routes(described),
             *routes(operations, engine, changes),
             sessions.route(engine, codes),
             *page.routes(engine.settings),
         ],
-        middleware=layers(engine.settings.server.cors_origins),
+        middleware=layers(engine.settings.server.cors_origins, engine.answered),
         exception_handlers={ClipEngineError: on_error, HTTPException: on_http_exception},
         lifespan=lifespan,
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import re
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware import Middleware
@@ -51,12 +51,13 @@ _CORS_EXPOSED = (
 log = logging.getLogger(__name__)
 
 
-def layers(cors_origins: Sequence[str]) -> list[Middleware]:
+def layers(cors_origins: Sequence[str], on_answer: Callable[[str, int], None]) -> list[Middleware]:
     """The layers around the routes, outermost first. Pages of other origins may call only where origins are named.
 
-    Keys travel in a header, so that cookies (`credentials`) are never allowed.
+    Keys travel in a header, so that cookies (`credentials`) are never allowed. `on_answer` gets the method and the
+    status of each answer.
     """
-    found = [Middleware(Envelope)]
+    found = [Middleware(Envelope, on_answer=on_answer)]
     if cors_origins:
         methods = ("GET", "POST", "PUT", "PATCH", "DELETE")
         found.append(
@@ -75,8 +76,9 @@ def layers(cors_origins: Sequence[str]) -> list[Middleware]:
 class Envelope:
     """A caller's X-Request-Id is kept where it is harmless in a log, so that a proxy's id can be followed."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, on_answer: Callable[[str, int], None]) -> None:
         self._app = app
+        self._on_answer = on_answer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -90,6 +92,7 @@ class Envelope:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
+                self._on_answer(scope["method"], message["status"])
                 headers = MutableHeaders(scope=message)
                 headers["X-Request-Id"] = scope["request_id"]
                 for name, value in _ALWAYS.items():

@@ -15,6 +15,7 @@ from clipengine.ledger.deliveries import Deliveries
 from clipengine.ledger.endpoints import Endpoints
 from clipengine.ledger.events import Events
 from clipengine.ledger.expiry import Expiry
+from clipengine.ledger.figures import Figures
 from clipengine.ledger.file import open_file
 from clipengine.ledger.idempotency import Idempotency
 from clipengine.ledger.keys import Keys
@@ -52,6 +53,7 @@ class Ledger:
         self.watched = Watched(database)
         self.expiry = Expiry(database, self.clips, self.events, self.removals)
         self.idempotency = Idempotency(database, self._vault)
+        self.figures = Figures(database)
 
     @classmethod
     def open(cls, path: Path, *, key_prefix: str, organisation_id: str, max_queued: int) -> Ledger:

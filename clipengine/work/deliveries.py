@@ -37,6 +37,7 @@ class DeliveryWorker:
     `owner` is this run of the engine: what it had marked and did not settle is due again after `recover` of the next.
     `trusted_urls` are those that the operator wrote into the settings; they may lead to private addresses, which
     endpoints and clips that came through the API may not. `places` is how many deliveries are under way at most.
+    `on_attempt` is told "delivered" or "failed" after each.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class DeliveryWorker:
         trusted_urls: Collection[str] = (),
         places: int = 16,
         random: Callable[[], float] = randomness.random,
+        on_attempt: Callable[[str], None] = lambda outcome: None,
     ) -> None:
         self._ledger = ledger
         self._sender = sender
@@ -55,6 +57,7 @@ class DeliveryWorker:
         self._trusted_urls = frozenset(trusted_urls)
         self._places = places
         self._random = random
+        self._on_attempt = on_attempt
         self._claiming = threading.Lock()
         self._changed = threading.Condition()
         self._busy: set[str] = set()
@@ -156,6 +159,7 @@ class DeliveryWorker:
         except Exception as error:  # a defect of ours must not leave the delivery marked for ever
             logger.exception("delivery %s could not be attempted", delivery.delivery_id)
             outcome = Outcome(False, None, f"internal: {type(error).__name__}", None, False, 0)
+        self._on_attempt("delivered" if outcome.ok else "failed")
         with self._changed:
             if outcome.ok:
                 self._doubtful.discard(delivery.target)

@@ -86,6 +86,8 @@ class EncoderProcess:
         self._said = b""
         self._active = time.monotonic()
         self._killed = False
+        # Told why it ended, where it did so before its job: crashed, cpu_time, deadline, stalled, stopped (on purpose).
+        self.on_loss: Callable[[str], None] = _nobody
         self.layers: tuple[Layer, ...] = ()  # known when it is ready
 
     def _launch(self, control: int, ranges: int, words: int) -> subprocess.Popen[bytes]:
@@ -144,6 +146,11 @@ class EncoderProcess:
             return self._converse(job, message, descriptors, watch)
         except OSError as error:
             raise self._died() from error
+        except ClipEngineError:
+            raise
+        except BaseException:
+            self.on_loss("stopped")
+            raise
         finally:
             self.close()
 
@@ -198,8 +205,10 @@ class EncoderProcess:
         now = time.monotonic()
         what = "the clip was not cut" if job.message["job"] == "cut" else "the recording was not read"
         if now > deadline:
+            self.on_loss("deadline")
             raise Timeout(f"{what} within its deadline of {job.wall_seconds:g} s")
         if now - self._active > job.stall_seconds:
+            self.on_loss("stalled")
             raise Timeout(f"{what}: no progress was made for {job.stall_seconds:g} s")
 
     def _note_ready(self, message: Message) -> None:
@@ -248,9 +257,14 @@ class EncoderProcess:
         words = self._said.decode(errors="replace").strip()
         # A cancel and a stop kill it on purpose: that is no fault of anybody.
         log.log(logging.DEBUG if self._killed else logging.ERROR, "an encoder child ended with %s: %s", code, words)
+        self.on_loss("stopped" if self._killed else "cpu_time" if code == -signal.SIGXCPU else "crashed")
         if code == -signal.SIGXCPU:
             return Timeout("the encoder used more CPU time than its deadline allows")
         return ChildDied(f"the decoder process ended with {_cause(code)}")
+
+
+def _nobody(cause: str) -> None:
+    pass
 
 
 @cache
@@ -294,11 +308,19 @@ class EncoderPool:
     started it ends, whatever the rest of the process does.
     """
 
-    def __init__(self, *, nice: int = 0, sandbox: Sandbox = "auto", heads: Heads | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        nice: int = 0,
+        sandbox: Sandbox = "auto",
+        heads: Heads | None = None,
+        on_loss: Callable[[str], None] = _nobody,
+    ) -> None:
         """`heads` of recordings are shared by all children; other pools may have the same."""
         self._heads = heads or Heads()
         self._nice = nice
         self._sandbox: Sandbox = sandbox
+        self._on_loss = on_loss
         self._starter = ThreadPoolExecutor(1, thread_name_prefix="encoders")
         self._lock = threading.Lock()
         self._warm: EncoderProcess | None = None
@@ -336,4 +358,6 @@ class EncoderPool:
                 self._warm = None
 
     def _start(self) -> EncoderProcess:
-        return self._starter.submit(EncoderProcess, nice=self._nice, sandbox=self._sandbox, heads=self._heads).result()
+        child = self._starter.submit(EncoderProcess, nice=self._nice, sandbox=self._sandbox, heads=self._heads).result()
+        child.on_loss = self._on_loss
+        return child

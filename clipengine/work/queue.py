@@ -11,6 +11,7 @@ import heapq
 import json
 import logging
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -23,6 +24,7 @@ from huey.storage import MemoryStorage
 log = logging.getLogger(__name__)
 
 _WAIT_SECONDS = 1.0
+_FIRST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS = 1.0, 30.0
 
 
 class _JsonSerializer(Serializer):  # type: ignore[misc]
@@ -67,16 +69,31 @@ class _Consumer(Consumer):  # type: ignore[misc]
         pass
 
 
-class WorkQueue:
-    """Nudges for one kind of work, handled by `workers` threads. `handle` gets the id of each nudge."""
+def _ignore(name: str) -> None:
+    pass
 
-    def __init__(self, name: str, workers: int, handle: Callable[[str], None]) -> None:
+
+class WorkQueue:
+    """Nudges for one kind of work, handled by `workers` threads. `handle` gets the id of each nudge.
+
+    `on_restart` is told the queue's name when dead threads were replaced.
+    """
+
+    def __init__(
+        self, name: str, workers: int, handle: Callable[[str], None], on_restart: Callable[[str], None] = _ignore
+    ) -> None:
         self._huey = Huey(
             name, results=False, storage_class=_WakingStorage, serializer=_JsonSerializer(), immediate=False
         )
         self._nudge = self._huey.task(name=name)(handle)
         self._consumer = _Consumer(self._huey, workers=workers, periodic=False, worker_type="thread")
-        self._name = name
+        self.name = name
+        self.restarts = 0
+        self._on_restart = on_restart
+        self._healing = threading.Lock()
+        self._died: float | None = None
+        self._restarted = 0.0
+        self._wait = _FIRST_WAIT_SECONDS
 
     def start(self) -> None:
         self._consumer.start()
@@ -90,8 +107,27 @@ class WorkQueue:
         return int(self._huey.storage.queue_size())
 
     def alive(self) -> bool:
-        """Whether every worker thread lives. A dead one is replaced by this call."""
-        return bool(self._consumer.check_worker_health())
+        """Whether every worker thread lives.
+
+        Dead ones are replaced by a later call, after a second, and after longer and longer where they die again.
+        """
+        with self._healing:
+            now = time.monotonic()
+            if all(thread.is_alive() for _, thread in self._consumer.worker_threads):
+                if self._died is not None and now - self._died > _LONGEST_WAIT_SECONDS + self._wait:
+                    self._died, self._wait = None, _FIRST_WAIT_SECONDS
+                return True
+            if self._died is None or self._died < self._restarted:
+                self._died = now
+                log.error("a worker thread of %s has died; it is started again in %g s", self.name, self._wait)
+            if now - self._died < self._wait:
+                return False
+            self._wait = min(_LONGEST_WAIT_SECONDS, 2 * self._wait)
+            self._restarted = now
+            self.restarts += 1
+            self._consumer.check_worker_health()
+            self._on_restart(self.name)
+            return False
 
     def stop(self, timeout: float) -> None:
         """Take no more nudges and wait for the workers, at most `timeout` seconds."""

@@ -13,6 +13,7 @@ from collections.abc import Callable
 log = logging.getLogger(__name__)
 
 _SECONDS = 1.0
+_ALIVE_SECONDS = 10.0
 _HOURLY_SECONDS = 3600.0
 
 
@@ -35,7 +36,7 @@ class Sweep:
             self._thread.join(timeout)
 
     def alive(self) -> bool:
-        return self._thread.is_alive() and time.monotonic() - self.last_run < 30
+        return self._thread.is_alive() and time.monotonic() - self.last_run < _ALIVE_SECONDS
 
     def _run(self) -> None:
         hour = 0.0

@@ -92,6 +92,12 @@ class RecordedEngine:
     def health(self) -> list[Check]:
         return self.checks
 
+    def answered(self, method: str, status: int) -> None:
+        pass
+
+    def metrics(self) -> bytes:
+        return b"clipengine_up 1\n"
+
     # ---- what its workers would do
 
     def make_recording(self, key: str = "relay/recordings/h_01/recording.mp4", body: bytes = b"media") -> Recording:

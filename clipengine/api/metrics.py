@@ -1,0 +1,27 @@
+"""`/metrics`: for Prometheus. With a key of the scope `read`, open to all, or not there, as the settings say."""
+
+from __future__ import annotations
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from clipengine.api.auth import authorize, credential
+from clipengine.api.dispatch import Public
+from clipengine.api.operation import in_session
+from clipengine.api.ports import Engine
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+def routes(engine: Engine) -> list[Route]:
+    needed = engine.settings.server.metrics
+
+    async def metrics(request: Request) -> Response:
+        if needed == "key":
+            given = credential(request)
+            await run_in_threadpool(in_session, engine.ledger, lambda: authorize(engine.ledger, given, "read"))
+        return Response(await run_in_threadpool(engine.metrics), media_type=CONTENT_TYPE)
+
+    return [] if needed == "off" else [Route("/metrics", Public(metrics))]

@@ -1,0 +1,59 @@
+"""Figures: how much waits in the ledger and for how long, for whoever watches the engine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from clipengine.ledger.database import Database
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How things stand at one moment. Ages come from `oldest_*`, ms since 1970, None where nothing waits."""
+
+    clips_queued: int
+    clips_running: int
+    oldest_clip: int | None
+    recordings_processing: int
+    deliveries_pending: int
+    oldest_delivery: int | None
+    removals_pending: int
+    file_bytes: int
+    wal_bytes: int
+
+
+_CLIPS = "SELECT state, COUNT(*) FROM clips WHERE state IN ('queued', 'running') GROUP BY state"
+_OLDEST_CLIP = "SELECT MIN(created_at) FROM clips WHERE status = 'processing'"
+_RECORDINGS = "SELECT COUNT(*) FROM recordings WHERE state = 'processing'"
+_DELIVERIES = "SELECT COUNT(*), MIN(created_at) FROM deliveries WHERE status IN ('pending', 'sending')"
+_REMOVALS = "SELECT COUNT(*) FROM removals"
+
+
+class Figures:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def read(self) -> Standing:
+        """Every query goes by an index and counts only what waits."""
+        database = self._database
+        with database.session():
+            clips = dict(database.run(_CLIPS))
+            pending, oldest_delivery = database.run(_DELIVERIES)[0]
+            return Standing(
+                clips_queued=clips.get("queued", 0),
+                clips_running=clips.get("running", 0),
+                oldest_clip=database.run(_OLDEST_CLIP)[0][0],
+                recordings_processing=database.run(_RECORDINGS)[0][0],
+                deliveries_pending=pending,
+                oldest_delivery=oldest_delivery,
+                removals_pending=database.run(_REMOVALS)[0][0],
+                file_bytes=self._size(""),
+                wal_bytes=self._size("-wal"),
+            )
+
+    def _size(self, tail: str) -> int:
+        path = self._database.path
+        try:
+            return path.with_name(path.name + tail).stat().st_size
+        except FileNotFoundError:
+            return 0

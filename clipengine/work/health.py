@@ -1,0 +1,83 @@
+"""Health: whether this engine can do its work, as `/readyz` and the metrics tell it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from clipengine.errors import ClipEngineError
+from clipengine.ledger.ledger import Ledger
+from clipengine.stores.base import Store
+from clipengine.work.queue import WorkQueue
+from clipengine.work.room import Room
+from clipengine.work.sweep import Sweep
+
+_LEDGER_SECONDS = 1
+_STORE_SECONDS = 30
+
+
+@dataclass(frozen=True)
+class Check:
+    """One line of `/readyz`."""
+
+    name: str
+    ok: bool
+    detail: str
+
+
+class Health:
+    """Everybody may ask, and often: the ledger is asked once a second at most, the store twice a minute.
+
+    `floor` is how many bytes of `room` are to stay free.
+    """
+
+    def __init__(
+        self, ledger: Ledger, store: Store, room: Room, *, floor: int, queues: Sequence[WorkQueue], sweep: Sweep
+    ) -> None:
+        self._room = room
+        self._floor = floor
+        self._queues = queues
+        self._sweep = sweep
+        self._ledger = _Asked("database", ledger.check_writable, "writable", seconds=_LEDGER_SECONDS)
+        self._store = _Asked("store", store.check, "reachable", seconds=_STORE_SECONDS)
+
+    def checks(self) -> list[Check]:
+        return [self._ledger.check(), self._workers(), self._store.check(), self._disk()]
+
+    def _workers(self) -> Check:
+        dead = [queue.name for queue in self._queues if not queue.alive()]
+        if dead:
+            return Check("workers", False, f"a thread of {' and '.join(dead)} has died; it is started again")
+        if not self._sweep.alive():
+            return Check("workers", False, "the sweep does not run")
+        restarts = sum(queue.restarts for queue in self._queues)
+        return Check("workers", True, f"alive, {restarts} restarted since the start" if restarts else "alive")
+
+    def _disk(self) -> Check:
+        free, floor = self._room.free(), self._floor
+        return Check("disk", free >= floor, f"{free // 1_000_000} MB free, {floor // 1_000_000} MB are kept free")
+
+
+class _Asked:
+    """A check whose answer is kept for a while; those who ask meanwhile do not ask again."""
+
+    def __init__(self, name: str, ask: Callable[[], None], good: str, *, seconds: float) -> None:
+        self._name, self._ask, self._good, self._seconds = name, ask, good, seconds
+        self._lock = threading.Lock()
+        self._known: tuple[float, Check] | None = None
+
+    def check(self) -> Check:
+        with self._lock:
+            if self._known is None or time.monotonic() - self._known[0] >= self._seconds:
+                found = self._now()
+                self._known = (time.monotonic(), found)
+            return self._known[1]
+
+    def _now(self) -> Check:
+        try:
+            self._ask()
+        except ClipEngineError as error:
+            return Check(self._name, False, f"{error.message}. {error.hint}")
+        return Check(self._name, True, self._good)
