@@ -20,7 +20,7 @@ import click
 
 from scripts.benchmarks.figures import Bench, Figure, table
 
-SECTIONS = ("cutting", "growth")  # modules of scripts.benchmarks, in the order in which they run
+SECTIONS = ("cutting", "growth", "reading")  # modules of scripts.benchmarks, in the order in which they run
 _ROOT = Path(__file__).resolve().parents[1]
 _MEDIA = _ROOT.parent / "shared" / "media"
 

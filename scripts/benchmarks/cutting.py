@@ -73,7 +73,7 @@ def _compared(
     yield Figure(f"{name}: size", ours.stat().st_size / 1e6, "MB", theirs.stat().st_size / 1e6)
 
 
-def ffmpeg_command(recording: Path, clip: Path, start: Fraction, end: Fraction) -> Sequence[str]:
+def ffmpeg_command(recording: Path | str, clip: Path, start: Fraction, end: Fraction) -> Sequence[str]:
     """The command that one finds everywhere."""
     codecs = ["-c:v", "libx264", "-preset", "veryfast", "-crf", "23", "-c:a", "aac", "-b:a", "128k"]
     ends = ["-ss", f"{float(start):.6f}", "-i", str(recording), "-t", f"{float(end - start):.6f}"]

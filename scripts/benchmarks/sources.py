@@ -81,6 +81,15 @@ def recording(bench: Bench, kind: Kind, seconds: int) -> Path:
     return made
 
 
+def remuxed(bench: Bench, recording: Path, name: str, extension: str, mux: Sequence[str]) -> Path:
+    """The recording's packets in another container, from the cache; `name` says in which."""
+    made = bench.cache / f"{recording.stem}-{'-'.join(name.lower().replace(',', '').split())}.{extension}"
+    if not made.exists():
+        bench.say(f"  making {made.name}")
+        _ffmpeg(made, ["-i", str(recording), "-map", "0", "-c", "copy", *mux])
+    return made
+
+
 def _unit(bench: Bench, kind: Kind) -> Path:
     unit = bench.cache / f"{kind.name}-unit.mkv"
     if not unit.exists():

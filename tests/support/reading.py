@@ -15,7 +15,7 @@ import numpy as np
 
 from clipengine.media.boxes import boxes
 from clipengine.media.matroska import cues_span, head_end
-from clipengine.media.source import ByteSource, MediaReader
+from clipengine.media.source import ByteSource, DescriptorSource, MediaReader
 
 PREROLL_SECONDS = Fraction(3, 20)
 _UNIT_SECONDS = 5
@@ -181,12 +181,16 @@ def ideal(path: Path, start: Fraction, end: Fraction) -> Ideal:
 
 
 def _index(path: Path, positions: list[int]) -> int:
-    reader = MediaReader(MemorySource(path.read_bytes()))
+    with path.open("rb") as file:
+        return _index_bytes(MediaReader(DescriptorSource(file.fileno())), positions)
+
+
+def _index_bytes(reader: MediaReader, positions: list[int]) -> int:
     reader.seek(4)
     if reader.read(4) == b"ftyp":
         first, last, total = min(positions), max(positions), 0
         at, fragment = 0, (0, 0)
-        for kind, _, end in boxes(reader):
+        for kind, _, end in boxes(reader, most=1_000_000):
             if kind in (b"moov", b"sidx"):
                 total += end - at
             elif kind == b"moof":
