@@ -10,7 +10,7 @@ CHECKED := clipengine tests scripts
 given = $(if $(filter command line,$(origin $(1))),--$(2) '$(subst ','\'',$($(1)))')
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo test check films compare bench fuzz soak clean
+.PHONY: help install run demo test check films screens compare bench fuzz soak clean
 
 help:  ## list what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ check: $(VENV)/.test-installed  ## lint, format, types and which part may import
 
 films: $(VENV)/.test-installed  ## cut every film in every way, write the table film by cut to FILMS.md
 	@$(BIN)/python -m tests.films.table FILMS.md
+
+screens: $(VENV)/.test-installed  ## pictures of the page for the documents (MEDIA=folder of recordings)
+	@$(BIN)/python -m scripts.screens $(MEDIA)
 
 compare: $(VENV)/.test-installed  ## the same table for the ffmpeg command, where it is installed
 	@$(BIN)/python -m scripts.compare COMPARED.md

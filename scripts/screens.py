@@ -178,7 +178,8 @@ def pick(page: Any) -> None:
     page.keyboard.press("Shift+I")
     for _ in range(3):
         page.keyboard.press("ArrowRight")
-    page.wait_for_timeout(1500)  # the filmstrip and the waveform have no state that could be waited for
+    page.wait_for_timeout(300)  # until the timeline has asked for what it shows
+    until(page, "document.querySelector('.timeline').getAttribute('aria-busy') === 'false'", seconds=60)
 
 
 def shrink(path: Path) -> None:

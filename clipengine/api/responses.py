@@ -170,7 +170,9 @@ class DeliveryObject(_Object):
 
 
 class DeliveryPayloadObject(DeliveryObject):
-    payload: dict[str, Any]
+    """`payload` is the body that is signed and sent."""
+
+    payload: Any = Field(json_schema_extra={"type": "object"})
 
 
 class FaultObject(_Object):

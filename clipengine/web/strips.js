@@ -6,13 +6,18 @@ const TILE_PIXELS = 120;
 const MAX_TILES = 60;
 const POINTS = 1200;
 
-// `ondraw()` whenever more has come. `want(start, end, width)` asks for what a view of it shows.
+// `ondraw()` whenever more has come, and once all that was asked for is there. `want(start, end, width)` asks for what a view of it shows.
 export function strips(recording, signal, ondraw) {
   const base = `/v1/recordings/${recording.recording_id}`;
   const {duration_seconds: duration, media} = recording;
   const films = []; // coarse first: later ones are drawn above
   const waves = [];
   let wanted = "";
+  let asked = 0; // and not there yet
+  const arrived = () => {
+    asked -= 1;
+    if (!signal.aborted) ondraw();
+  };
 
   function want(start, end, width) {
     const whole = end - start > duration * 0.95;
@@ -28,22 +33,24 @@ export function strips(recording, signal, ondraw) {
 
   function film(part, from, to, count, whole) {
     const image = new Image();
+    asked += 1;
+    image.addEventListener("error", arrived);
     image.addEventListener("load", () => {
-      if (signal.aborted) return;
       keep(films, {from, to, count, image}, whole);
-      ondraw();
+      arrived();
     });
     image.src = query(`${base}/filmstrip`, {...part, count, width: 160});
   }
 
   async function wave(part, from, to, whole) {
+    asked += 1;
     try {
       const {peaks} = await get(query(`${base}/waveform`, {...part, points: POINTS}), {signal});
       keep(waves, {from, to, peaks}, whole);
-      ondraw();
     } catch (error) {
       if (error.name !== "AbortError") console.warn("no waveform:", error.message);
     }
+    arrived();
   }
 
   function keep(found, next, whole) {
@@ -52,7 +59,7 @@ export function strips(recording, signal, ondraw) {
     found.sort((a, b) => b.to - b.from - (a.to - a.from));
   }
 
-  return {films, waves, want};
+  return {films, waves, want, busy: () => asked > 0};
 }
 
 export function drawFilms(canvas, films, view) {

@@ -31,7 +31,7 @@ export class Timeline {
     this.tracks = h("div", {class: "tracks"}, this.film, this.wave, this.bands, this.shades, this.chosen, this.ends.map((end) => end.node), this.playhead);
     this.thumb = h("div", {class: "thumb"});
     this.overview = h("div", {class: "overview", "aria-hidden": "true"}, this.thumb);
-    this.node = h("div", {class: "timeline", role: "group", "aria-label": "Timeline"}, this.ruler, this.tracks, this.overview);
+    this.node = h("div", {class: "timeline", role: "group", "aria-label": "Timeline", "aria-busy": "true"}, this.ruler, this.tracks, this.overview);
     this.strips = strips(recording, signal, () => this.draw());
     this.ask = debounce(200, () => this.strips.want(this.view.start, this.view.end, this.tracks.clientWidth));
     this.listen(signal);
@@ -220,6 +220,7 @@ export class Timeline {
     this.thumb.style.left = `${(this.view.start / this.duration) * 100}%`;
     this.thumb.style.width = `${(this.span / this.duration) * 100}%`;
     this.overview.classList.toggle("whole", !this.zoomed);
+    this.node.setAttribute("aria-busy", String(this.strips.busy()));
     this.place();
     this.ask();
   }
@@ -240,7 +241,9 @@ export class Timeline {
         pen.fillRect(x, height - (part ? 4 : 8), 1, part ? 4 : 8);
       }
       pen.globalAlpha = 1;
-      pen.fillText(clock(number * step, digits), ((number * step - this.view.start) / this.span) * width + 4, 2);
+      const left = ((number * step - this.view.start) / this.span) * width + 4;
+      const text = clock(number * step, digits);
+      if (left + pen.measureText(text).width <= width) pen.fillText(text, left, 2);
     }
   }
 }
