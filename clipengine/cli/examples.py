@@ -54,6 +54,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         'eval "$(clipengine completion bash)"     # in ~/.bashrc',
         "clipengine completion fish > ~/.config/fish/completions/clipengine.fish",
     ),
+    "doctor": ("clipengine doctor --config /etc/clipengine.toml",),
     "backup": ("clipengine backup /var/backups/clipengine.db",),
     "restore": ("clipengine restore /var/backups/clipengine.db --data /var/lib/clipengine",),
     "reset-secrets": ("clipengine reset-secrets --data /var/lib/clipengine",),

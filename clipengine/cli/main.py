@@ -28,6 +28,7 @@ _COMMANDS = {
     "keys": "clipengine.cli.keys:keys",
     "webhooks": "clipengine.cli.webhooks:webhooks",
     "config": "clipengine.cli.config:config",
+    "doctor": "clipengine.cli.doctor:doctor",
     "backup": "clipengine.cli.backup:backup",
     "restore": "clipengine.cli.backup:restore",
     "reset-secrets": "clipengine.cli.reset_secrets:reset_secrets",

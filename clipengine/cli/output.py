@@ -33,9 +33,9 @@ def say(text: str) -> None:
 
 def fail(message: str, code: str, hint: str) -> None:
     """The one shape of a failure, on standard error. Line breaks of a message would make two lines of it."""
-    say(f"{click.style('error:', fg='red', bold=True)} {_one_line(message)} ({code})")
+    say(f"{click.style('error:', fg='red', bold=True)} {one_line(message)} ({code})")
     if hint:
-        say(_one_line(hint))
+        say(one_line(hint))
 
 
 def show_json(value: Any) -> None:
@@ -122,10 +122,10 @@ def _text(value: Any) -> str:
         return "yes" if value else "no"
     if isinstance(value, list | dict):
         return json.dumps(value, ensure_ascii=False)
-    return _one_line(str(value))
+    return one_line(str(value))
 
 
-def _one_line(text: str) -> str:
+def one_line(text: str) -> str:
     """Text of others must not move the cursor of the terminal that it is shown on."""
     return "".join(" " if unicodedata.category(each) in {"Cc", "Zl", "Zp"} else each for each in text)
 

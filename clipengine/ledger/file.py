@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import secrets
+import sqlite3
 import stat
+from contextlib import closing
 from pathlib import Path
 
-from clipengine.errors import StartupError, StorageError
+from clipengine.errors import SchemaTooNew, StartupError, StorageError
 from clipengine.ledger.database import RESTORE_HINT, Database
-from clipengine.ledger.migrations import begin, migrate, new_secret, schema_version
-from clipengine.ledger.vault import Vault
+from clipengine.ledger.migrations import MIGRATIONS, begin, migrate, new_secret, schema_version
+from clipengine.ledger.vault import PROOF, Vault
 
 _MAGIC = b"SQLite format 3\x00"
 _HEADER_BYTES = 100
@@ -69,6 +71,33 @@ def reset_secrets(path: Path) -> list[str]:
             return [row[0] for row in database.run(disabled, (reason,))]
     finally:
         database.close()
+
+
+def inspect_file(path: Path) -> str:
+    """A few words about a ledger that is sound, which is read and not changed. Raises StartupError and its kinds."""
+    _check_header(path)
+    try:
+        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5)) as file:
+            (found,) = file.execute("PRAGMA quick_check(1)").fetchone()
+            meta = dict(file.execute("SELECT name, value FROM meta").fetchall())
+    except sqlite3.Error as error:
+        raise StartupError(f"{path} cannot be read: {error}", hint=RESTORE_HINT) from error
+    if found != "ok":
+        raise StartupError(f"{path} is damaged: {found}", hint=RESTORE_HINT)
+    version = int(meta.get("schema_version", 0))
+    if version > len(MIGRATIONS):
+        raise SchemaTooNew(f"{path} has schema version {version}, this version knows up to {len(MIGRATIONS)}")
+    if PROOF in meta:
+        Vault.of(path, meta[PROOF])
+    later = "" if version == len(MIGRATIONS) else f", {len(MIGRATIONS)} at the next start"
+    return f"{path.stat().st_size / 1e6:.1f} MB, sound, schema version {version}{later}"
+
+
+def is_current(path: Path) -> bool:
+    """Whether opening the file would change nothing."""
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5)) as file:
+        found = file.execute("SELECT value FROM meta WHERE name = 'schema_version'").fetchone()
+    return bool(found == (str(len(MIGRATIONS)),))
 
 
 _ACCESS_HINT = "Check that the data folder belongs to this user and lies on a local disk."

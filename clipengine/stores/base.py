@@ -70,5 +70,8 @@ class Store(Protocol):
     def sweep_uploads(self) -> int:
         """Abort multipart uploads that a killed process of this engine left behind; how many were aborted."""
 
+    def clock_ahead(self) -> float | None:
+        """Seconds by which the store's clock is ahead of this machine's; None where it has none of its own (folder)."""
+
     def check(self) -> None:
         """Prove that the store can be reached and read. Raises StorageDenied or StorageUnavailable with the cause."""

@@ -151,6 +151,9 @@ class FolderStore:
                         removed += 1
         return removed
 
+    def clock_ahead(self) -> float | None:
+        return None
+
     def check(self) -> None:
         name = str(self._base)
         try:

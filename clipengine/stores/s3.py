@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import BinaryIO
+
+from urllib3.response import BaseHTTPResponse
 
 from clipengine.errors import ObjectChanged, ObjectMissing
 from clipengine.stores.base import ObjectReader, StoredObject
@@ -81,6 +85,18 @@ class S3Store:
         with folder_faults("the journal of uploads"):
             return self._uploader.sweep()
 
+    def clock_ahead(self) -> float | None:
+        said = self._list_one().headers.get("date", "")
+        try:
+            return (parsedate_to_datetime(said) - datetime.now(UTC)).total_seconds()
+        except (ValueError, TypeError):
+            return None
+
     def check(self) -> None:
+        self._list_one()
+
+    def _list_one(self) -> BaseHTTPResponse:
         query = {"list-type": "2", "max-keys": "1", "prefix": self._client.name("")}
-        self._client.call(lambda minio: minio._execute("GET", self._client.bucket, query_params={**query}), attempts=1)
+        return self._client.call(
+            lambda minio: minio._execute("GET", self._client.bucket, query_params={**query}), attempts=1
+        )

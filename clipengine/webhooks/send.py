@@ -21,7 +21,7 @@ import httpcore
 
 from clipengine import __version__
 from clipengine.errors import InvalidWebhookUrl
-from clipengine.webhooks.address import Lookup, NameUnresolved, Rules, Target, resolve
+from clipengine.webhooks.address import Lookup, NameUnresolved, Rules, Target, parse, resolve
 from clipengine.webhooks.pinned import Deadline, PinnedNetwork
 from clipengine.webhooks.schedule import MAX_RETRY_AFTER_SECONDS
 
@@ -89,18 +89,8 @@ class Sender:
             error = _status_error(status)
             if status in (429, 503):
                 retry_after = _retry_after(retry_after_text)
-        except InvalidWebhookUrl as refused:
-            error = f"refused: {refused.message}"
-        except NameUnresolved as unresolved:
-            error = f"dns: {unresolved}"
-        except (TimeoutError, httpcore.TimeoutException):
-            error = f"timeout: no whole answer within {self._timeout:g} s"
-        except ssl.SSLError as failure:
-            error = f"tls: {getattr(failure, 'verify_message', '') or failure.reason or 'handshake failed'}"
-        except OSError as failure:
-            error = f"connection: {failure.strerror or type(failure).__name__}"
-        except (httpcore.ProtocolError, httpcore.NetworkError):
-            error = "protocol: the answer is not HTTP, or it breaks off"
+        except Exception as fault:
+            error = self._error(fault)
         if self._closed and status is None:
             raise SenderClosed
         return Outcome(
@@ -111,6 +101,45 @@ class Sender:
             gone=status == 410,
             duration_ms=round((time.monotonic() - started) * 1000),
         )
+
+    def host(self, url: str) -> str:
+        """Whom a URL leads to: its host and port, without what only the receiver is to know."""
+        try:
+            return parse(url).authority
+        except InvalidWebhookUrl:
+            return "an address that cannot be read"
+
+    def reach(self, url: str, *, trusted: bool = False) -> str | None:
+        """What keeps the receiver from being sent to, None where nothing does: a connection is opened and closed."""
+        deadline = Deadline(self._timeout)
+        try:
+            target = resolve(url, rules=self.rules, trusted=trusted, timeout=deadline.left(), lookup=self._lookup)
+            with self._network(target, deadline) as network:
+                stream = network.connect_tcp(target.url.host, target.url.port)
+                try:
+                    if target.url.scheme == "https":
+                        stream = stream.start_tls(self._tls, target.url.host)
+                finally:
+                    stream.close()
+        except Exception as fault:
+            return self._error(fault)
+        return None
+
+    def _error(self, fault: Exception) -> str:
+        """One short line that says what went wrong on the way to a receiver. What it does not know, it raises."""
+        if isinstance(fault, InvalidWebhookUrl):
+            return f"refused: {fault.message}"
+        if isinstance(fault, NameUnresolved):
+            return f"dns: {fault}"
+        if isinstance(fault, TimeoutError | httpcore.TimeoutException):
+            return f"timeout: no whole answer within {self._timeout:g} s"
+        if isinstance(fault, ssl.SSLError):
+            return f"tls: {getattr(fault, 'verify_message', '') or fault.reason or 'handshake failed'}"
+        if isinstance(fault, OSError):
+            return f"connection: {fault.strerror or type(fault).__name__}"
+        if isinstance(fault, httpcore.ProtocolError | httpcore.NetworkError):
+            return "protocol: the answer is not HTTP, or it breaks off"
+        raise fault
 
     def close(self) -> None:
         """End what is being sent, at once: those calls raise SenderClosed."""

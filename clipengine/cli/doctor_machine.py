@@ -1,0 +1,140 @@
+"""What `doctor` looks at on this machine: versions, the data folder and its ledger, the sandbox, the port, limits."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import resource
+import sqlite3
+import stat
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+
+from clipengine import __version__
+from clipengine.cli.findings import Finding, good
+from clipengine.cli.listening import listen
+from clipengine.errors import DataFolderInUse
+from clipengine.ledger.file import inspect_file
+from clipengine.media.versions import ffmpeg_version
+from clipengine.settings import Settings
+from clipengine.work.encoder import sandbox_layers
+from clipengine.work.lock import FolderLock
+from clipengine.work.room import Room
+
+# From which version on it is safe, and what is wrong before.
+_SAFE = {
+    "av": ("18.1", "FFmpeg in it has memory corruption that a recording can reach"),
+    "huey": ("3.5", "it handles stops differently"),
+    "minio": ("7.2.20", "it reports some failed uploads as done"),
+    "peewee": ("4.0.8", "its transactions are not the ones that the ledger is written for"),
+    "starlette": ("1.3.1", "it has known holes (Host header, form and Range limits)"),
+    "uvicorn": ("0.40", "it does not stop while streams are open"),
+}
+_SAFE_SQLITE = (3, 51, 3)
+_REMOTE = re.compile(r"nfs\d?|cifs|smb3?|9p|afs|ceph|glusterfs|fuse\.(sshfs|s3fs|rclone|glusterfs)|lustre|beegfs")
+_FEW_FILES = 4096
+
+
+def versions(settings: Settings) -> Iterator[Finding]:
+    yield good("clipengine", f"{__version__} on Python {platform.python_version()}")
+    for name, (safe, reason) in _SAFE.items():
+        found = version(name)
+        if _numbers(found) < _numbers(safe):
+            yield Finding(name, "problem", f"{found}: {reason}", f"Install {name} {safe} or newer.")
+        else:
+            yield good(name, found)
+    yield good("FFmpeg", f"{ffmpeg_version()} (inside av)")
+    if sqlite3.sqlite_version_info < _SAFE_SQLITE:
+        detail = f"{sqlite3.sqlite_version}: in rare moments two connections can damage a WAL database"
+        remedy = "Use a Python with SQLite 3.51.3 or newer when there is one for this system, and back up nightly."
+        yield Finding("SQLite", "warning", detail, remedy)
+    else:
+        yield good("SQLite", sqlite3.sqlite_version)
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in re.findall(r"\d+", text.split("+")[0])[:3])
+
+
+def data_folder(settings: Settings) -> Iterator[Finding]:
+    folder = settings.data.folder.resolve()
+    if not folder.exists():
+        yield good("data folder", f"{folder} will be made at the first start")
+        folder = next(parent for parent in folder.parents if parent.exists())
+    elif stat.S_IMODE(folder.stat().st_mode) & 0o077:
+        yield Finding("data folder", "warning", f"others may look into {folder}", f"chmod 700 {folder}")
+    else:
+        yield good("data folder", str(folder))
+    if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+        yield Finding("data folder", "problem", f"this user may not write to {folder}", f"chown it to {os.getuid()}.")
+    kind = _file_system(folder)
+    if _REMOTE.fullmatch(kind):
+        detail = f"{folder} lies on {kind}: SQLite's locks do not hold there"
+        yield Finding("data folder", "problem", detail, "Put data.folder on a disk of this machine.")
+    room = Room(folder, settings.limits.min_free_bytes)
+    free = f"{room.free() // 1_000_000} MB free"
+    if room.low():
+        wanted = f"{settings.limits.min_free_bytes // 1_000_000} MB are to stay free (limits.min_free_bytes)"
+        yield Finding("disk", "problem", f"{free}, {wanted}", "Free space on the disk of the data folder.")
+    else:
+        yield good("disk", free)
+
+
+def _file_system(folder: Path) -> str:
+    """The kind of file system that a folder lies on, as the kernel names it."""
+    best, kind = "", ""
+    for line in Path("/proc/self/mounts").read_text("utf-8", "replace").splitlines():
+        place, named = line.split(" ")[1:3]
+        place = re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), place)
+        if len(place) >= len(best) and folder.is_relative_to(place):
+            best, kind = place, named
+    return kind
+
+
+def ledger(settings: Settings) -> Iterator[Finding]:
+    if settings.ledger_file.exists():
+        yield good("ledger", inspect_file(settings.ledger_file))
+    else:
+        yield good("ledger", "there is none yet")
+
+
+def port(settings: Settings) -> Iterator[Finding]:
+    """Whether `serve` could listen, unless it does already."""
+    server = settings.server
+    if settings.data.folder.exists():
+        lock = FolderLock(settings.data.folder)
+        try:
+            lock.acquire()
+        except DataFolderInUse as held:
+            yield good("port", f"{held.message}: it is not tried")
+            return
+        finally:
+            lock.release()
+    listen(server.host, server.port).close()
+    yield good("port", f"{server.host} port {server.port} is free")
+
+
+def open_files(settings: Settings) -> Iterator[Finding]:
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < _FEW_FILES:
+        detail = f"{soft} open files are allowed; each stream, upload and wait of a client needs one"
+        yield Finding("open files", "warning", detail, "ulimit -n 65536, or LimitNOFILE=65536 in the systemd unit.")
+    else:
+        yield good("open files", f"{soft} are allowed")
+
+
+def sandbox(settings: Settings) -> Iterator[Finding]:
+    chosen = settings.encoding.sandbox
+    if chosen == "off":
+        remedy = 'Set encoding.sandbox = "auto".'
+        yield Finding("sandbox", "warning", "it is switched off: a hostile recording meets this user's rights", remedy)
+        return
+    for layer in sandbox_layers():
+        if layer.holds:
+            yield good(f"sandbox: {layer.name}", layer.detail)
+        else:
+            remedy = "Use a kernel, and a container runtime's profile, that has it; the other layers hold meanwhile."
+            status = "problem" if chosen == "required" else "warning"
+            yield Finding(f"sandbox: {layer.name}", status, layer.detail, remedy)  # type: ignore[arg-type]

@@ -1,0 +1,94 @@
+"""What `doctor` tries on others: the store, by a real object, and whether webhook endpoints can be reached."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import secrets
+from collections.abc import Iterator
+from contextlib import closing
+
+from clipengine.cli.data import open_ledger
+from clipengine.cli.findings import Finding, good
+from clipengine.errors import ObjectMissing, StartupError
+from clipengine.ledger.file import inspect_file, is_current
+from clipengine.settings import Settings
+from clipengine.stores.build import build_store
+from clipengine.webhooks.send import Sender
+
+_SKEW_SECONDS = 60
+_BODY = b"clipengine doctor was here\n"
+
+
+def store(settings: Settings) -> Iterator[Finding]:
+    """Every right that the engine needs, used on an object of a name that nothing else has."""
+    storage = settings.storage
+    if storage.kind == "folder" and not settings.store_folder.exists():
+        yield good("store", f"{settings.store_folder} will be made at the first start")
+        return
+    kept = build_store(storage, folder=settings.store_folder, journal=settings.data.folder / "uploads")
+    where = f"bucket {storage.bucket} at {storage.endpoint}" if storage.kind == "s3" else str(settings.store_folder)
+    kept.check()
+    key = f"clipengine-doctor-{secrets.token_hex(8)}.txt"
+    sha256 = hashlib.sha256(_BODY).hexdigest()
+    try:
+        kept.put(key, io.BytesIO(_BODY), size=len(_BODY), content_type="text/plain", sha256=sha256)
+        with closing(kept.open(key)) as reader:
+            whole, part = reader.read_at(0, len(_BODY)), reader.read_at(11, 6)
+        listed = any(found.key == key for found in kept.list(key))
+    finally:
+        kept.delete(key)
+    if (whole, part) != (_BODY, _BODY[11:17]):
+        remedy = "Point storage.endpoint at the store itself, not at a cache before it."
+        yield Finding("store", "problem", f"{where} gives back other bytes than were put", remedy)
+    elif not listed:
+        remedy = "Allow listing (s3:ListBucket) under the prefix: imports and watched folders need it."
+        yield Finding("store", "warning", f"{where} does not list what was put", remedy)
+    else:
+        yield good("store", f"{where}: an object was put, read in ranges, listed and deleted")
+    try:
+        kept.head(key)
+    except ObjectMissing:
+        pass
+    else:
+        remedy = "Allow s3:DeleteObject; with versions kept, old ones stay until a lifecycle rule removes them."
+        yield Finding("store", "problem", f"{key} is still there after it was deleted", remedy)
+    ahead = kept.clock_ahead()
+    if ahead is not None and abs(ahead) > _SKEW_SECONDS:
+        detail = f"the store's clock is {ahead:+.0f} s from this machine's; S3 refuses more than 900"
+        yield Finding("clock", "warning", detail, "Keep time with NTP on both machines.")
+    elif ahead is not None:
+        yield good("clock", f"within {max(1, round(abs(ahead)))} s of the store's")
+
+
+def webhooks(settings: Settings) -> Iterator[Finding]:
+    """Nothing is sent: a connection to each endpoint is opened, and closed."""
+    own = settings.webhooks
+    sender = Sender(own.allow_cidrs, min(own.timeout_seconds, 5), own_port=settings.server.port or None)
+    wanted = {each.url: True for each in own.endpoints}
+    if _can_be_opened(settings):
+        with closing(open_ledger(settings)) as ledger:
+            for endpoint in ledger.endpoints.list():
+                name = f"webhook {endpoint.webhook_id}"
+                if not endpoint.enabled:
+                    reason = f"it is disabled: {endpoint.disabled_reason or 'by request'}"
+                    yield Finding(name, "warning", reason, "Enable it once its receiver is there again, or delete it.")
+                elif endpoint.origin == "api":
+                    wanted.setdefault(endpoint.url, False)
+    for number, (url, trusted) in enumerate(wanted.items(), start=1):
+        host = sender.host(url)
+        fault = sender.reach(url, trusted=trusted)
+        if fault is None:
+            yield good(f"webhook {number}", f"{host} can be reached")
+        else:
+            remedy = "Check the address, the receiver, and webhooks.allow_cidrs where it is a private one."
+            yield Finding(f"webhook {number}", "warning", f"{host}: {fault}", remedy)
+
+
+def _can_be_opened(settings: Settings) -> bool:
+    """Whether there is a ledger, sound and as this version writes it: another finding says what is wrong with it."""
+    path = settings.ledger_file
+    try:
+        return path.exists() and bool(inspect_file(path)) and is_current(path)
+    except StartupError:
+        return False

@@ -1,0 +1,104 @@
+"""`clipengine doctor`: what is sound is said, what is not has a remedy, and nothing is left behind or told."""
+
+from __future__ import annotations
+
+import json
+import socket
+from pathlib import Path
+from typing import Any
+
+from clipengine.ledger.ledger import Ledger
+from tests.support.receiver import Receiver
+from tests.support.s3 import S3Server
+from tests.support.s3_faults import FaultyS3, refuse
+from tests.support.server import LOOPBACK_ALLOWED, run_command, running_server
+
+Findings = dict[str, dict[str, Any]]
+
+
+def findings(data: Path, env: dict[str, str] | None = None) -> tuple[int, Findings]:
+    done = run_command("doctor", "--json", "--data", str(data), env=env)
+    assert done.returncode in (0, 1), done.stderr
+    found = json.loads(done.stdout)
+    assert all(bool(each["remedy"]) == (each["status"] != "ok") for each in found)
+    assert done.returncode == any(each["status"] == "problem" for each in found)
+    worst = sorted(found, key=lambda each: ("ok", "warning", "problem").index(each["status"]))
+    return done.returncode, {each["name"]: each for each in worst}
+
+
+def s3_env(s3: S3Server, endpoint: str, bucket: str) -> dict[str, str]:
+    names = {
+        "KIND": "s3",
+        "ENDPOINT": endpoint,
+        "BUCKET": bucket,
+        "PREFIX": "some/folder",
+        "ACCESS_KEY": s3.access_key,
+        "SECRET_KEY": s3.secret_key,
+    }
+    return {f"CLIPENGINE_STORAGE__{name}": value for name, value in names.items()}
+
+
+def test_a_machine_that_is_ready(tmp_path: Path) -> None:
+    env = {"CLIPENGINE_SERVER__PORT": "0"}
+    code, found = findings(tmp_path / "data", env)
+    assert code == 0
+    assert not (tmp_path / "data").exists()
+    assert {"clipengine", "av", "FFmpeg", "SQLite", "disk", "ledger", "store", "port", "sandbox: seccomp"} <= set(found)
+    assert "libavcodec" in found["FFmpeg"]["detail"]
+    shown = run_command("doctor", "--data", str(tmp_path / "data"), env=env)
+    assert shown.stdout.startswith("ok      clipengine: ")
+
+
+def test_beside_a_server_that_works(tmp_path: Path) -> None:
+    with running_server(tmp_path / "data", env=LOOPBACK_ALLOWED) as server, Receiver() as receiver:
+        client = server.client()
+        client.webhooks.create(f"{receiver.url}?token=hunter2", secret="x" * 16)
+        dead = client.webhooks.create("http://127.0.0.1:9/?token=hunter2", secret="x" * 16)
+        code, found = findings(server.data, LOOPBACK_ALLOWED)
+        assert code == 0
+        assert str(server.process.pid) in found["port"]["detail"]
+        assert "put, read in ranges, listed and deleted" in found["store"]["detail"]
+        assert found["ledger"]["status"] == "ok"
+        assert {found[name]["status"] for name in ("webhook 1", "webhook 2")} == {"ok", "warning"}
+        assert "hunter2" not in str(found)
+        assert receiver.requests == []
+        client.webhooks.delete(dead.webhook_id)
+        assert [path.name for path in (server.data / "store").iterdir()] == [".clipengine"]
+
+
+def test_a_store_of_s3(s3: S3Server, bucket: str, tmp_path: Path) -> None:
+    with FaultyS3(s3.endpoint) as store:
+        env = s3_env(s3, store.endpoint, bucket) | {"CLIPENGINE_SERVER__PORT": "0"}
+        code, found = findings(tmp_path / "data", env)
+        assert (code, found["store"]["status"], found["clock"]["status"]) == (0, "ok", "ok")
+        assert list(s3.client.list_objects(bucket, recursive=True)) == []
+        store.fail(refuse(403, "AccessDenied"), method="PUT", times=9)
+        code, found = findings(tmp_path / "data", env)
+        assert (code, found["store"]["status"]) == (1, "problem")
+        assert "storage.access_key has no right" in found["store"]["detail"]
+        assert s3.secret_key not in str(found)
+    code, found = findings(tmp_path / "data", env)
+    assert (code, found["store"]["status"]) == (1, "problem")
+
+
+def test_what_keeps_it_from_starting(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    Ledger.open(data / "ledger.db", key_prefix="relay_live", organisation_id="org_local", max_queued=9).close()
+    data.chmod(0o755)
+    (data / "secrets.key").unlink()
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        env = {
+            "CLIPENGINE_SERVER__PORT": str(taken.getsockname()[1]),
+            "CLIPENGINE_LIMITS__MIN_FREE_BYTES": str(10**17),
+            "CLIPENGINE_ENCODING__SANDBOX": "off",
+            "CLIPENGINE_WEBHOOKS__ENDPOINTS": '[{url = "http://169.254.169.254/x", secret = "0123456789abcdef"}]',
+        }
+        code, found = findings(data, env)
+    assert code == 1
+    assert {name for name, each in found.items() if each["status"] == "problem"} == {"ledger", "port", "disk"}
+    assert "reset-secrets" in found["ledger"]["remedy"]
+    assert found["data folder"]["remedy"] == f"chmod 700 {data}"
+    assert "switched off" in found["sandbox"]["detail"]
+    assert "metadata address" in found["webhook 1"]["detail"]
+    (data / "ledger.db").write_bytes(b"no ledger" * 100)
+    assert "damaged" in findings(data, env)[1]["ledger"]["detail"]
