@@ -36,6 +36,7 @@ log = logging.getLogger(__name__)
 
 _CHORE_WORKERS = 4
 _UPLOAD_WORKERS = 2
+_MAX_AHEAD = 4  # encoders that wait for clips, each with the memory of its libraries
 _CHORES = ("probe", "remove", "deliver")
 _EXPIRE_SECONDS = 5
 _DAY_MS = 24 * 3600 * 1000
@@ -55,7 +56,11 @@ class Engine:
         self._metrics = Metrics(ledger, settings.data.folder, self.health)
         lost, heads = self._metrics.children, Heads()
         self._encoders = EncoderPool(
-            nice=encoding.nice, sandbox=encoding.sandbox, heads=heads, on_loss=lambda cause: lost.labels(cause).inc()
+            nice=encoding.nice,
+            sandbox=encoding.sandbox,
+            ahead=min(encoding.workers, _MAX_AHEAD),
+            heads=heads,
+            on_loss=lambda cause: lost.labels(cause).inc(),
         )
         # Children of their own: the one that is kept ready for clips is not theirs to take.
         self.previews = Previews(

@@ -20,7 +20,8 @@ import click
 
 from scripts.benchmarks.figures import Bench, Figure, table
 
-SECTIONS = ("cutting", "growth", "reading")  # modules of scripts.benchmarks, in the order in which they run
+# Modules of scripts.benchmarks, in the order in which they run.
+SECTIONS = ("cutting", "growth", "reading", "latency", "service")
 _ROOT = Path(__file__).resolve().parents[1]
 _MEDIA = _ROOT.parent / "shared" / "media"
 

@@ -143,11 +143,9 @@ class Clips:
         if status is not None:
             query = query.where(ClipRow.status == status)
         if label is not None:
-            query = query.where(ClipRow.label == label)
-        if created_after is not None:
-            query = query.where(ClipRow.created_at >= created_after)
-        if created_before is not None:
-            query = query.where(ClipRow.created_at < created_before)
+            # Of one recording the few clips are read, not those of all recordings with the same label: an expression
+            # keeps SQLite from taking the index of labels.
+            query = query.where((ClipRow.label if recording_id is None else ClipRow.label.concat("")) == label)
         return read_page(
             self._database,
             query,
@@ -155,6 +153,8 @@ class Clips:
             ident=ClipRow.clip_id,
             limit=limit,
             cursor=cursor,
+            after=created_after,
+            before=created_before,
             make=_clip,
         )
 
@@ -167,7 +167,8 @@ class Clips:
         with self._database.session():
             if self._next(owner, workers) is None:  # without the writer's lock: most calls find nothing
                 return None
-            with self._database.transaction():
+            # The disk is not waited for: a clip whose claim a power cut undoes is queued, as if it had not begun.
+            with self._database.transaction(durable=False):
                 id = self._next(owner, workers)
                 if id is None:
                     return None

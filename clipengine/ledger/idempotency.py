@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+import peewee
+
 from clipengine.errors import IdempotencyKeyReused
 from clipengine.ledger.database import Database
 from clipengine.ledger.group_commit import GroupCommit
@@ -22,6 +24,16 @@ _THIS = (IdempotencyRow.scope == given(IdempotencyRow.scope)) & (IdempotencyRow.
 _FIND = Statement(IdempotencyRow.select().where(_THIS))
 _FORGET = Statement(IdempotencyRow.delete().where(_THIS))
 _INSERT = insertion(IdempotencyRow)
+_PURGED_AT_ONCE = 500
+_PURGE = Statement(
+    IdempotencyRow.delete().where(
+        peewee.SQL("rowid").in_(
+            IdempotencyRow.select(peewee.SQL("rowid"))
+            .where(IdempotencyRow.created_at < given(IdempotencyRow.created_at))
+            .limit(_PURGED_AT_ONCE)
+        )
+    )
+)
 
 
 @dataclass(frozen=True)
@@ -67,10 +79,14 @@ class Idempotency:
         return self._together.do(keep)
 
     def purge(self, older_than_ms: int = KEPT_MS) -> int:
-        """Forget the keys that are older; how many those were."""
-        expired = IdempotencyRow.delete().where(IdempotencyRow.created_at < now_ms() - older_than_ms)
-        with self._database.transaction():
-            return self._database.change(expired)
+        """Forget the keys that are older; how many those were. Little by little, so that requests come between."""
+        before, forgotten = now_ms() - older_than_ms, 0
+        while True:
+            with self._database.transaction():
+                gone = self._database.change(_PURGE, created_at=before)
+            forgotten += gone
+            if gone < _PURGED_AT_ONCE:
+                return forgotten
 
     def _kept(self, key: str, scope: str, fingerprint: str) -> Answer | None:
         row = self._database.row(_FIND, scope=scope, key=key)

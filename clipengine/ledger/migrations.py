@@ -90,6 +90,11 @@ def migration_8(database: Database) -> None:
     database.run("CREATE TABLE watched (bucket_path TEXT NOT NULL PRIMARY KEY, etag TEXT NOT NULL) WITHOUT ROWID")
 
 
+def migration_9(database: Database) -> None:
+    """A label and a status together find their clips without passing by all others of the label."""
+    database.run("CREATE INDEX clips_label_status ON clips (label, status, created_at, clip_id)")
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     migration_1,
     migration_2,
@@ -99,6 +104,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     migration_6,
     migration_7,
     migration_8,
+    migration_9,
 )
 
 

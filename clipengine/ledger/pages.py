@@ -54,10 +54,19 @@ def read_page(
     limit: int,
     cursor: str | None,
     make: Callable[[Row], T],
+    after: int | None = None,
+    before: int | None = None,
 ) -> Page[T]:
-    """The page of `query` after `cursor`, at most `limit` rows, newest first."""
-    if cursor is not None:
-        query = query.where(peewee.Tuple(created_at, ident) < decode_cursor(cursor))
+    """The page of `query` behind `cursor`, at most `limit` rows, newest first.
+
+    `after` is inclusive, `before` is not (ms).
+    """
+    # One bound from above, so that an index is chosen by what else is asked for.
+    bounds = [*([] if before is None else [(before, "")]), *([] if cursor is None else [decode_cursor(cursor)])]
+    if bounds:
+        query = query.where(peewee.Tuple(created_at, ident) < min(bounds))
+    if after is not None:
+        query = query.where(created_at >= after)
     # One row more than asked for says whether there is another page.
     rows = database.rows(query.order_by(created_at.desc(), ident.desc()).limit(limit + 1))
     more = len(rows) > limit

@@ -81,10 +81,6 @@ class Recordings:
             query = query.where(RecordingRow.state == status)
         if name is not None:
             query = query.where(RecordingRow.name == name)
-        if created_after is not None:
-            query = query.where(RecordingRow.created_at >= created_after)
-        if created_before is not None:
-            query = query.where(RecordingRow.created_at < created_before)
         return read_page(
             self._database,
             query,
@@ -92,6 +88,8 @@ class Recordings:
             ident=RecordingRow.recording_id,
             limit=limit,
             cursor=cursor,
+            after=created_after,
+            before=created_before,
             make=_recording,
         )
 

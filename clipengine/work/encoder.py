@@ -1,4 +1,4 @@
-"""Encoder processes: one child for each probe and each cut, killable, with one warm child always ready.
+"""Encoder processes: one child for each probe and each cut, killable, with warm children always ready.
 
 A recording that crashes or hangs its decoder takes its own child with it and nothing else. The child inherits two
 sockets and no environment; what it may read and write comes with its job. It works in a cell (`media.sandbox`) and
@@ -16,8 +16,9 @@ import subprocess
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
 from typing import get_args
 
@@ -302,7 +303,7 @@ def _progress(message: Message) -> Message:
 
 
 class EncoderPool:
-    """Hands out children; one is always started ahead, so that its start-up costs a clip nothing.
+    """Hands out children; `ahead` of them are always started ahead, so that their start-up costs a clip nothing.
 
     All are started by one thread that lives as long as the pool: the kernel kills a child when the thread that
     started it ends, whatever the rest of the process does.
@@ -313,6 +314,7 @@ class EncoderPool:
         *,
         nice: int = 0,
         sandbox: Sandbox = "auto",
+        ahead: int = 1,
         heads: Heads | None = None,
         on_loss: Callable[[str], None] = _nobody,
     ) -> None:
@@ -320,16 +322,18 @@ class EncoderPool:
         self._heads = heads or Heads()
         self._nice = nice
         self._sandbox: Sandbox = sandbox
+        self._ahead = ahead
         self._on_loss = on_loss
         self._starter = ThreadPoolExecutor(1, thread_name_prefix="encoders")
         self._lock = threading.Lock()
-        self._warm: EncoderProcess | None = None
+        self._started: deque[Future[EncoderProcess]] = deque()
         self._closed = False
 
     def warm_up(self) -> None:
+        """Have as many started as are to be ahead; they are not waited for."""
         with self._lock:
-            if self._warm is None and not self._closed:
-                self._warm = self._start()
+            while len(self._started) < self._ahead and not self._closed:
+                self._started.append(self._start())
 
     def check_sandbox(self) -> None:
         """Raises SandboxIncomplete where the whole of it is required and this machine lacks a layer."""
@@ -341,23 +345,26 @@ class EncoderPool:
 
     def take(self) -> EncoderProcess:
         with self._lock:
-            taken, self._warm = self._warm, None
-            if taken is not None and not taken.alive:
-                taken.close()
-                taken = None
-        taken = taken or self._start()
+            started = self._started.popleft() if self._started else self._start()
         self.warm_up()
-        return taken
+        child = started.result()
+        if child.alive:
+            return child
+        child.close()
+        return self._start().result()
 
     def close(self) -> None:
-        """End the warm child. Those that were handed out are their takers'."""
+        """End what was started ahead. Those that were handed out are their takers'."""
         with self._lock:
             self._closed = True
-            if self._warm is not None:
-                self._warm.close()
-                self._warm = None
+            while self._started:
+                with contextlib.suppress(OSError):  # one that could not be started has nothing to end
+                    self._started.popleft().result().close()
 
-    def _start(self) -> EncoderProcess:
-        child = self._starter.submit(EncoderProcess, nice=self._nice, sandbox=self._sandbox, heads=self._heads).result()
+    def _start(self) -> Future[EncoderProcess]:
+        return self._starter.submit(self._make)
+
+    def _make(self) -> EncoderProcess:
+        child = EncoderProcess(nice=self._nice, sandbox=self._sandbox, heads=self._heads)
         child.on_loss = self._on_loss
         return child

@@ -68,7 +68,11 @@ def test_keys_are_kept_for_a_week(ledger: Ledger, work: Callable[[], Answer], mo
     # An old key is a new one, whether or not it was swept away.
     assert ledger.idempotency.once("k", scope="a", fingerprint="g", work=work)[1] is False
     monkeypatch.setattr(idempotency_module, "now_ms", lambda: now + 3 * KEPT_MS)
-    assert ledger.idempotency.purge() == 1
+    with ledger.transaction():
+        for number in range(500):
+            ledger.idempotency.once(f"k{number}", scope="a", fingerprint="f", work=lambda: Answer(202, {}))
+    monkeypatch.setattr(idempotency_module, "now_ms", lambda: now + 5 * KEPT_MS)
+    assert ledger.idempotency.purge() == 501
     assert ledger.idempotency.purge() == 0
 
 

@@ -80,6 +80,10 @@ def test_lists_of_clips(ledger: Ledger, plans: Plans) -> None:
         _check(found)
         if chosen["recording_id"] and chosen["status"] and not chosen["label"]:
             assert any("clips_recording_status" in step for steps in found.values() for step in steps)
+        if chosen["recording_id"]:  # never by the label: others may have it a million times
+            assert all("clips_recording" in step for steps in found.values() for step in steps)
+        elif chosen["status"] and chosen["label"]:
+            assert all("clips_label_status" in step for steps in found.values() for step in steps)
         if chosen["recording_id"] or chosen["status"] or chosen["label"]:
             assert all(step.startswith("SEARCH") for steps in found.values() for step in steps)
 
