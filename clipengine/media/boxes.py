@@ -34,12 +34,12 @@ def boxes(
 
 
 def is_cut_off(reader: MediaReader) -> bool:
-    """Whether the file is an ISO file that ends inside its media or its index, before it has an index."""
+    """Whether the file is an ISO file that ends before it has an index, or inside it."""
     found = list(boxes(reader))
     kinds = [kind for kind, _, _ in found]
     if not found or kinds[0] != b"ftyp" or b"moov" in kinds[:-1]:
         return False
-    return kinds[-1] in (b"mdat", b"moov") and found[-1][2] > reader.seek(0, os.SEEK_END)
+    return kinds[-1] == b"mdat" or (kinds[-1] == b"moov" and found[-1][2] > reader.seek(0, os.SEEK_END))
 
 
 def movie_seconds(reader: MediaReader) -> Fraction | None:

@@ -189,6 +189,7 @@ def read_packets(container: InputContainer, streams: Sequence[Stream], reader: M
             for packet in container.demux(streams):
                 if packet.size:
                     failures = 0
+                    reader.found()
                     yield packet
             return
         except IndexError:

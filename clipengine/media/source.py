@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Protocol
 
-from clipengine.errors import RecordingTruncated
+from clipengine.errors import RecordingTruncated, RecordingUnreadable
 from clipengine.media.pace import Pace
 
 BLOCK_BYTES = 16 * 1024
@@ -18,6 +18,7 @@ Span = tuple[int, int]  # from a byte to the one behind the last
 _AHEAD_BLOCKS = 3
 _AHEAD_PART = 24
 _RUNS = 8
+_MOST_BARREN_BYTES = 1 << 30
 
 
 class ByteSource(Protocol):
@@ -83,6 +84,7 @@ class MediaReader:
         # What is read now, and lies before this, is head or index: other clips will need it as well.
         self.shared_until = source.size
         self.bytes_read = 0
+        self._barren = 0  # bytes read since the demuxer found something
         self.error: BaseException | None = None
 
     def __enter__(self) -> MediaReader:
@@ -145,6 +147,10 @@ class MediaReader:
         self._position += length
         return self._hidden[2][at : at + length].ljust(length, b"\0")
 
+    def found(self) -> None:
+        """The demuxer has made something of what it read."""
+        self._barren = 0
+
     def expect(self, spans: Iterable[Span]) -> None:
         """These bytes will be read, whatever was expected before. In order, without overlap."""
         size = self._block_bytes
@@ -183,6 +189,9 @@ class MediaReader:
 
     def _store(self, number: int, data: bytes) -> None:
         self.bytes_read += len(data)
+        self._barren += len(data)
+        if self._barren > _MOST_BARREN_BYTES:
+            raise RecordingUnreadable(f"the recording has nothing to show in {_MOST_BARREN_BYTES >> 20} MiB on end")
         for start in range(0, len(data), self._block_bytes):
             self._blocks[number] = data[start : start + self._block_bytes]
             number += 1

@@ -34,6 +34,7 @@ log = logging.getLogger(__name__)
 
 _MAX_PROBE_CRASHES = 3
 _PROBE_AGAIN_MS = 10_000
+_CRASHED_AGAIN_MS = 500
 _REMOVE_AGAIN_MS = 30_000
 
 
@@ -93,7 +94,7 @@ class Prober:
             recordings.probe_later(id, delay_ms=_PROBE_AGAIN_MS)
         except DecoderCrashed as error:
             if recordings.probe_attempts(id) < _MAX_PROBE_CRASHES:
-                recordings.probe_later(id, delay_ms=_PROBE_AGAIN_MS)
+                recordings.probe_later(id, delay_ms=_CRASHED_AGAIN_MS)
             else:
                 recordings.probe_failed(id, error)
         except ClipEngineError as error:

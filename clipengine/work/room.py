@@ -14,14 +14,14 @@ from clipengine.clips.clip import Clip, Recording
 from clipengine.errors import DiskLow
 
 _COPIES = 2  # one in scratch; another in the folder store, or for what the estimate misses
-_SLOWEST_BYTES_PER_SECOND = 250_000
+_SLOWEST_BYTES_PER_SECOND, _FASTEST_BYTES_PER_SECOND = 250_000, 12_500_000  # a clip is compressed, whatever it is of
 
 
 def likely_bytes(clip: Clip, recording: Recording) -> int:
     """What the clip may need: at the recording's own rate, or that of common video where the recording is smaller."""
     length = clip.end_seconds - clip.start_seconds
     rate = recording.file_size_bytes / max(recording.duration_seconds or 0.0, 1.0)
-    return round(_COPIES * length * max(rate, _SLOWEST_BYTES_PER_SECOND))
+    return round(_COPIES * length * min(max(rate, _SLOWEST_BYTES_PER_SECOND), _FASTEST_BYTES_PER_SECOND))
 
 
 class Room:

@@ -1,0 +1,214 @@
+"""Hostile and broken recordings through the API of a real server: each ends with its own code, soon, and alone."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from clipengine.client import ApiError, Client
+from scripts.fuzzing.corpus import references
+from scripts.sample import make_sample
+from tests.support.hostile import CASES, film
+from tests.support.server import RunningServer, running_server
+
+STALL_SECONDS, PROBE_SECONDS = 5, 20
+ENVIRON = {
+    "CLIPENGINE_ENCODING__STALL_SECONDS": str(STALL_SECONDS),
+    "CLIPENGINE_ENCODING__PROBE_SECONDS": str(PROBE_SECONDS),
+    "CLIPENGINE_ENCODING__MEMORY_MB": "2500",  # the kernel holds every child to it
+    "CLIPENGINE_ENCODING__THREADS_PER_CLIP": "2",
+    "CLIPENGINE_ENCODING__NICE": "0",
+}
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    """One server for all of them: what one recording does to it, the next one meets."""
+    with running_server(tmp_path_factory.mktemp("hostile") / "data", env=ENVIRON) as running:
+        yield running
+        assert running.stop() == 0
+        assert "Traceback" not in running.log.read_text()
+
+
+@pytest.fixture(scope="module")
+def api(server: RunningServer) -> Client:
+    return server.client()
+
+
+def _place(server: RunningServer, name: str) -> Path:
+    folder = server.data / "store" / "h_01"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / name.replace(" ", "-")
+
+
+def _outcome(api: Client, path: Path) -> tuple[str, str]:
+    """The recording's id, and "complete" or the code with which it failed."""
+    added = api.recordings.add(f"h_01/{path.name}")
+    ended = api.recordings.wait(added.recording_id, timeout=PROBE_SECONDS + 40)
+    return added.recording_id, "complete" if ended.status == "complete" else ended.error.code
+
+
+def _clip(api: Client, recording: str, start: float = 0.0, end: float = 0.4) -> str:
+    made = api.clips.create(recording, label="cut", start_seconds=start, end_seconds=end)
+    ended = api.clips.wait(made.clip_id, timeout=60)
+    return "complete" if ended.status == "complete" else ended.error.code
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_it_ends_with_its_code(name: str, server: RunningServer, api: Client) -> None:
+    case = CASES[name]
+    path = _place(server, name)
+    try:
+        case.make(path)
+    except OSError:
+        pytest.skip("this file system takes no file of this size")
+    try:
+        recording, outcome = _outcome(api, path)
+        assert outcome in case.ends, outcome
+        if outcome == "complete":
+            assert _clip(api, recording) in case.clips
+    finally:
+        path.unlink()
+
+
+@pytest.mark.parametrize("kind", ["mpegts", "matroska"])
+def test_what_was_cut_off_is_no_shorter_clip(kind: str, server: RunningServer, api: Client) -> None:
+    whole = film(kind, seconds=4)
+    path = _place(server, f"half.{kind}")
+    path.write_bytes(whole[: len(whole) // 2])
+    recording, outcome = _outcome(api, path)
+    assert outcome == "complete"
+    media = api.recordings.get(recording)
+    assert media.duration_seconds is not None
+    assert 1 < media.duration_seconds < 3  # and not the four seconds that its header may claim
+    with pytest.raises(ApiError) as refused:
+        api.clips.create(recording, label="beyond", start_seconds=3.0, end_seconds=3.9)
+    assert refused.value.status == 422
+    assert _clip(api, recording, 0.2, 0.8) == "complete"
+
+
+def test_no_recording_reaches_another_file_or_an_address(server: RunningServer, api: Client) -> None:
+    bait = _place(server, "bait.mp4")
+    bait.write_bytes(film())
+    os.utime(bait, (1, time.time()))
+    with socket.create_server(("127.0.0.1", 0)) as trap:
+        url = f"http://127.0.0.1:{trap.getsockname()[1]}"
+        for name, text in references(url, bait).items():
+            for path in (_place(server, name.replace("%", "")), _place(server, f"{name.replace('%', '')}.mp4")):
+                path.write_text(text)
+                assert _outcome(api, path)[1] == "recording_unreadable", name
+        trap.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            trap.accept()
+    assert bait.stat().st_atime == 1
+
+
+def test_a_pipe_is_no_recording(server: RunningServer, api: Client) -> None:
+    path = _place(server, "pipe.mp4")
+    os.mkfifo(path)
+    with pytest.raises(ApiError) as refused:
+        api.recordings.add(f"h_01/{path.name}")
+    assert 400 <= refused.value.status < 500
+    path.unlink()
+
+
+# ---- children that hang and die
+
+
+@pytest.fixture(scope="module")
+def long(server: RunningServer, api: Client) -> str:
+    path = _place(server, "long.mp4")
+    make_sample(path, seconds=40)
+    recording, outcome = _outcome(api, path)
+    assert outcome == "complete"
+    return recording
+
+
+def _working(server: RunningServer) -> list[int]:
+    """The children that are at work: they have threads."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError, ValueError, IndexError):
+            fields = entry.read_text().rpartition(")")[2].split()
+            if int(fields[1]) == server.process.pid and int(fields[17]) > 1:
+                found.append(int(entry.parent.name))
+    return found
+
+
+def _while_working(server: RunningServer, sig: signal.Signals, until: float = 20) -> None:
+    deadline = time.monotonic() + until
+    while not (children := _working(server)):
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    for pid in children:
+        os.kill(pid, sig)
+
+
+def test_a_child_that_hangs_is_killed_by_its_watchdog(server: RunningServer, api: Client, long: str) -> None:
+    made = api.clips.create(long, label="hangs", start_seconds=0.0, end_seconds=40.0)
+    _while_working(server, signal.SIGSTOP)
+    began = time.monotonic()
+    slowest = 0.0
+    while (clip := api.clips.get(made.clip_id)).status not in ("complete", "failed"):
+        asked = time.monotonic()
+        api.recordings.get(long)
+        slowest = max(slowest, time.monotonic() - asked)
+        assert time.monotonic() - began < STALL_SECONDS + 30
+        time.sleep(0.02)
+    assert clip.error is not None
+    assert clip.error.code == "timeout"
+    assert not _working(server)
+    assert slowest < 2  # the API never waits for a child
+    assert _clip(api, long) == "complete"
+
+
+def test_a_clip_that_kills_its_child_three_times_has_failed(server: RunningServer, api: Client, long: str) -> None:
+    made = api.clips.create(long, label="dies", start_seconds=0.0, end_seconds=40.0)
+    killed = set()
+    while (clip := api.clips.get(made.clip_id)).status not in ("complete", "failed"):
+        for pid in set(_working(server)) - killed:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGSEGV)
+                killed.add(pid)
+        time.sleep(0.005)
+    assert clip.error is not None
+    assert clip.error.code == "decoder_crashed"
+    assert len(killed) == 3
+    time.sleep(1)
+    assert api.clips.get(made.clip_id).status == "failed"
+    assert _clip(api, long) == "complete"
+
+
+def test_a_recording_that_kills_its_child_three_times_has_failed(server: RunningServer, api: Client) -> None:
+    path = _place(server, "dies.flv")
+    CASES["a hundred thousand packets of one byte"].make(path)
+    added = api.recordings.add(f"h_01/{path.name}")
+    killed = set()
+    while (recording := api.recordings.get(added.recording_id)).status == "processing":
+        for pid in set(_holding(server, path)) - killed:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+                killed.add(pid)
+        time.sleep(0.002)
+    assert recording.error is not None
+    assert recording.error.code == "decoder_crashed"
+    assert len(killed) == 3
+
+
+def _holding(server: RunningServer, path: Path) -> list[int]:
+    """The children of the server that have been given this recording."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError, ValueError, IndexError):
+            if int(entry.read_text().rpartition(")")[2].split()[1]) != server.process.pid:
+                continue
+            if any(os.readlink(each) == str(path.resolve()) for each in (entry.parent / "fd").iterdir()):
+                found.append(int(entry.parent.name))
+    return found

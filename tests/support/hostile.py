@@ -1,0 +1,319 @@
+"""Hostile and broken recordings, made on demand: what each is, and how the engine may end with it.
+
+Every maker writes one file. `ends` are the codes with which its recording may fail, "complete" where it may be cut;
+`clips` are those of a short clip of it then.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import random
+import struct
+import zipfile
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import av
+
+from tests.films.mp4_bytes import Edit, rewrite_edits
+
+UNREADABLE, TRUNCATED, UNSUPPORTED = "recording_unreadable", "recording_truncated", "unsupported_media"
+COMPLETE = "complete"
+
+
+@dataclass(frozen=True)
+class Hostile:
+    name: str
+    make: Callable[[Path], object]
+    ends: frozenset[str]
+    clips: frozenset[str]
+
+
+CASES: dict[str, Hostile] = {}
+
+
+def hostile(name: str, *ends: str, clips: Sequence[str] = (COMPLETE,)) -> Callable[[Callable[[Path], object]], None]:
+    def register(make: Callable[[Path], object]) -> None:
+        CASES[name] = Hostile(name, make, frozenset(ends), frozenset(clips))
+
+    return register
+
+
+def _bytes(name: str, data: bytes, *ends: str) -> None:
+    hostile(name, *ends)(lambda path: path.write_bytes(data))
+
+
+# ---- films to damage
+
+
+@cache
+def film(kind: str = "mp4", codec: str = "libx264", *, seconds: int = 4, size: int = 96, noise: bool = False,
+         sound: int = 1, fps: int = 25, options: str = "") -> bytes:  # fmt: skip
+    """A short film with a picture that changes and so many audio tracks; MP4's index lies at its end."""
+    made = io.BytesIO()
+    dice = random.Random(7)
+    settings = dict(pair.split("=") for pair in options.split(",") if pair)
+    with av.open(made, "w", format=kind, container_options=settings) as container:
+        encoder = {"preset": "ultrafast", "g": "10"} if codec == "libx264" else {}
+        video = container.add_stream(codec, rate=fps, options=encoder)
+        video.width = video.height = size
+        video.pix_fmt = {"mjpeg": "yuvj420p", "png": "rgb24", "magicyuv": "yuv420p"}.get(codec, "yuv420p")
+        coder, samples, heard = ("aac", 1024, 0) if kind in ("mp4", "mov") else ("mp2", 1152, 0)
+        tracks = [container.add_stream(coder, rate=48000, layout="mono") for _ in range(sound)]
+        for number in range(seconds * fps):
+            frame = av.VideoFrame(size, size, video.pix_fmt)
+            for plane in frame.planes:
+                data = dice.randbytes(plane.buffer_size) if noise else bytes([number * 5 % 256]) * plane.buffer_size
+                plane.update(data)
+            frame.pts = number
+            container.mux(video.encode(frame))
+            while heard < (number + 1) * 48000 // fps:
+                for track in tracks:
+                    silence = av.AudioFrame(format=track.format.name, layout=track.layout.name, samples=samples)
+                    silence.sample_rate, silence.pts = 48000, heard
+                    for plane in silence.planes:
+                        plane.update(bytes(plane.buffer_size))
+                    container.mux(track.encode(silence))
+                heard += samples
+        for stream in (video, *tracks):
+            container.mux(stream.encode(None))
+    return made.getvalue()
+
+
+def _patched(data: bytes, box: bytes, offset: int, value: int, width: int = 4) -> bytes:
+    """An integer in every box of a kind, so many bytes after the box's name."""
+    changed, at = bytearray(data), -1
+    while (at := changed.find(box, at + 1)) >= 0:
+        changed[at + 4 + offset : at + 4 + offset + width] = value.to_bytes(width, "big")
+    return bytes(changed)
+
+
+# ---- no media at all
+
+_bytes("empty", b"", UNREADABLE)
+_bytes("one byte", b"\0", UNREADABLE)
+_bytes("a hundred bytes", bytes(range(100)), UNREADABLE)
+_bytes("html", b"<!doctype html><html><body>404</body></html>" * 20, UNREADABLE)
+_bytes("random", random.Random(1).randbytes(200_000), UNREADABLE)
+_bytes("zeros", bytes(200_000), UNREADABLE)
+
+
+@hostile("zip", UNREADABLE)
+def _zip(path: Path) -> None:
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("film.mp4", film())
+
+
+@hostile("a picture with another name", UNREADABLE)
+def _png(path: Path) -> None:
+    path.write_bytes(png(64, 64, b"\0" * 65 * 64))
+
+
+# ---- cut off and damaged
+
+hostile("mp4 without an index", TRUNCATED)(lambda path: path.write_bytes(film()[: film().index(b"moov") - 4]))
+hostile("half an mp4", TRUNCATED)(lambda path: path.write_bytes(film()[: len(film()) // 2]))
+hostile("half a ts", COMPLETE)(lambda path: path.write_bytes(film("mpegts")[: len(film("mpegts")) // 2]))
+hostile("half an mkv", COMPLETE)(lambda path: path.write_bytes(film("matroska")[: len(film("matroska")) // 2]))
+
+
+def _hole(data: bytes) -> bytes:
+    middle = len(data) // 2
+    return data[: middle - 100_000] + b"\xff" * 200_000 + data[middle + 100_000 :]
+
+
+for _kind in ("mp4", "mpegts", "matroska"):
+    hostile(f"a hole in {_kind}", COMPLETE, UNREADABLE, clips=(COMPLETE, UNREADABLE, TRUNCATED, "no_media_in_range"))(
+        lambda path, kind=_kind: path.write_bytes(_hole(film(kind, noise=True, size=256, seconds=2)))
+    )
+
+# ---- streams that appear late
+
+
+@hostile("sixty streams that appear late", COMPLETE)
+def _late(path: Path) -> None:
+    first = film("mpegts", seconds=14, fps=5, sound=0)
+    tables = "mpegts_start_pid=0x300,mpegts_pmt_start_pid=0x1010,mpegts_service_id=2,tables_version=1"
+    second = film("mpegts", seconds=1, sound=60, options=tables)
+    path.write_bytes(first + second + first)
+
+
+# ---- bombs
+
+
+def png(width: int, height: int, raw: bytes | None = None) -> bytes:
+    """A grey picture; without `raw` its pixels are zeros, compressed a thousand to one."""
+    squeeze = zlib.compressobj(1)
+    rows = raw if raw is not None else None
+    body = squeeze.compress(rows) if rows is not None else b"".join(
+        squeeze.compress(bytes((width + 1) * min(64, height - top))) for top in range(0, height, 64)
+    )  # fmt: skip
+    body += squeeze.flush()
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    head = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", body) + chunk(b"IEND", b"")
+
+
+def _pictures(path: Path, codec: str, pictures: Sequence[bytes], kind: str = "mov") -> None:
+    """A film whose packets are these pictures, whatever its header says of their size."""
+    with av.open(str(path), "w", format=kind) as container:
+        stream = container.add_stream(codec, rate=5)
+        stream.width = stream.height = 64
+        stream.pix_fmt = {"png": "gray", "mjpeg": "yuvj420p"}.get(codec, "yuv420p")
+        for number, data in enumerate(pictures):
+            packet: Any = av.Packet(data)
+            packet.stream, packet.pts, packet.dts, packet.is_keyframe = stream, number, number, True
+            packet.time_base = Fraction(1, 5)
+            container.mux_one(packet)
+
+
+@hostile("a png of 16000 by 16000", UNREADABLE, UNSUPPORTED, "decoder_crashed")
+def _bomb(path: Path) -> None:
+    _pictures(path, "png", [png(16_000, 16_000)] * 3)
+
+
+@hostile("pictures that grow to 16000 by 16000", COMPLETE, clips=(COMPLETE, UNREADABLE, TRUNCATED, UNSUPPORTED))
+def _growing(path: Path) -> None:
+    small = png(64, 64)
+    _pictures(path, "png", [*[small] * 3, *[png(16_000, 16_000)] * 3, *[small] * 3])
+
+
+@hostile("a jpeg that says 65535 by 65535", UNREADABLE, UNSUPPORTED)
+def _jpeg(path: Path) -> None:
+    data = film("mov", "mjpeg", seconds=1, sound=0)
+    path.write_bytes(data.replace(b"\xff\xc0\x00\x11\x08\x00\x60\x00\x60", b"\xff\xc0\x00\x11\x08\xff\xff\xff\xff"))
+
+
+@hostile("a header that says 65535 by 65535", COMPLETE, UNREADABLE, UNSUPPORTED)
+def _header(path: Path) -> None:
+    path.write_bytes(_patched(film(), b"avc1", 24, 0xFFFFFFFF))
+
+
+@hostile("another size with each frame", COMPLETE)
+def _sizes(path: Path) -> None:
+    pictures = []
+    for number in range(12):
+        encoder = av.CodecContext.create("libx264", "w")
+        encoder.width = encoder.height = size = 64 + 32 * (number * 5 % 12)
+        encoder.pix_fmt, encoder.time_base, encoder.framerate = "yuv420p", Fraction(1, 5), Fraction(5)
+        encoder.options = {"preset": "ultrafast", "tune": "zerolatency"}
+        frame = av.VideoFrame(size, size, "yuv420p")
+        for plane in frame.planes:
+            plane.update(bytes([number * 20]) * plane.buffer_size)
+        frame.pts = 0
+        pictures.append(b"".join(bytes(packet) for packet in [*encoder.encode(frame), *encoder.encode(None)]))
+    _pictures(path, "libx264", pictures, "mpegts")
+
+
+# ---- counts without reason
+
+
+@hostile("a hundred thousand packets of one byte", COMPLETE, "timeout")
+def _packets(path: Path) -> None:
+    tags = bytearray(b"FLV\x01\x04\0\0\0\x09\0\0\0\0")
+    for number in range(100_000):
+        time = number // 8
+        tags += struct.pack(">B3sBHB3s", 8, b"\0\0\x02", time >> 16, time & 0xFFFF, 0, b"\0\0\0") + b"\x30\x80"
+        tags += struct.pack(">I", 13)
+    path.write_bytes(tags)
+
+
+@hostile("a thousand streams", COMPLETE, UNREADABLE, UNSUPPORTED)
+def _streams(path: Path) -> None:
+    data = film(seconds=1)
+    moov = data.index(b"moov") - 4
+    trak = data.index(b"trak", moov) - 4
+    size = int.from_bytes(data[trak : trak + 4], "big")
+    more = data[trak : trak + size] * 999
+    length = int.from_bytes(data[moov : moov + 4], "big") + len(more)
+    path.write_bytes(data[:moov] + length.to_bytes(4, "big") + data[moov + 4 : trak] + more + data[trak:])
+
+
+@hostile(
+    "a hundred thousand edits",
+    COMPLETE,
+    UNREADABLE,
+    "timeout",
+    clips=(COMPLETE, UNREADABLE, TRUNCATED, "no_media_in_range"),
+)
+def _edits(path: Path) -> None:
+    path.write_bytes(film())
+    rewrite_edits(path, {0: [Edit(1, number % 1000) for number in range(100_000)]})
+
+
+@hostile("a million frames per second", COMPLETE, UNREADABLE, clips=(COMPLETE, UNREADABLE, "no_media_in_range"))
+def _fast(path: Path) -> None:
+    path.write_bytes(_patched(film(sound=0), b"mdhd", 12, 0x7FFFFFFF))
+
+
+@hostile("a time scale of nothing", COMPLETE, UNREADABLE)
+def _timeless(path: Path) -> None:
+    path.write_bytes(_patched(film(), b"mdhd", 12, 0))
+
+
+@hostile("a time scale below nothing", COMPLETE, UNREADABLE, clips=(COMPLETE, UNREADABLE, "no_media_in_range"))
+def _negative(path: Path) -> None:
+    path.write_bytes(_patched(film(), b"mdhd", 12, 0x80000001))
+
+
+@hostile("frames that last a thousand years", UNREADABLE)
+def _slow(path: Path) -> None:
+    path.write_bytes(_patched(_patched(film(sound=0), b"mdhd", 12, 1), b"stts", 12, 0x7FFFFFFF))
+
+
+@hostile("fifty audio tracks", COMPLETE)
+def _tracks(path: Path) -> None:
+    path.write_bytes(film("matroska", seconds=1, sound=50))
+
+
+# ---- without an end
+
+
+def _endless(head: bytes) -> Callable[[Path], None]:
+    def make(path: Path) -> None:
+        path.write_bytes(head)
+        os.truncate(path, 5 << 40)
+
+    return make
+
+
+hostile("five terabytes of nothing", UNREADABLE, "timeout")(_endless(b""))
+hostile("five terabytes after a ts", COMPLETE, UNREADABLE, TRUNCATED, "timeout")(_endless(film("mpegts", seconds=1)))
+hostile("five terabytes after an mkv", UNREADABLE, "timeout")(_endless(film("matroska", seconds=1)))
+
+# ---- codecs
+
+for _codec, _container in (("magicyuv", "avi"), ("snow", "avi"), ("jpeg2000", "matroska"), ("gif", "mov")):
+    hostile(f"{_codec} is not decoded", UNSUPPORTED)(
+        lambda path, codec=_codec, kind=_container: path.write_bytes(_exotic(codec, kind))
+    )
+for _codec, _container in (("ffv1", "matroska"), ("prores_ks", "mov"), ("huffyuv", "avi")):
+    hostile(f"{_codec} is decoded", COMPLETE)(
+        lambda path, codec=_codec, kind=_container: path.write_bytes(_exotic(codec, kind))
+    )
+hostile("vvc is not decoded", UNSUPPORTED)(lambda path: path.write_bytes(film().replace(b"avc1", b"vvc1")))
+
+
+def _exotic(codec: str, kind: str) -> bytes:
+    made = io.BytesIO()
+    formats = {"gif": "rgb8", "prores_ks": "yuv422p10le", "huffyuv": "yuv422p"}
+    with av.open(made, "w", format=kind) as container:
+        stream = container.add_stream(codec, rate=25, options={"strict": "experimental"})
+        stream.width, stream.height, stream.pix_fmt = 64, 48, formats.get(codec, "yuv420p")
+        for number in range(25):
+            frame = av.VideoFrame(64, 48, stream.pix_fmt)
+            for plane in frame.planes:
+                plane.update(bytes([number * 9]) * plane.buffer_size)
+            frame.pts = number
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return made.getvalue()
