@@ -151,7 +151,7 @@ def _answer(
 <body>
 <a class="skip" href="#main">To the text</a>
 <header>
-<a class="home" href="../">clipengine</a>
+<a class="home" href="../"><img src="../assets/mark.svg" alt="" width="22" height="22">clipengine</a>
 <form action="search" role="search">
 <input type="search" name="q" value="{escape(query)}" aria-label="Search the documents" maxlength="200">
 <button>Search</button>

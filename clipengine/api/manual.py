@@ -56,7 +56,7 @@ def render(name: str, text: str) -> Page:
     for index, token in enumerate(tokens):
         if token.type == "inline":
             _follow_links(token)
-            if sections:
+            if sections and tokens[index - 1].type != "heading_open":
                 sections[-1].text += _words(token) + " "
         elif token.type in ("fence", "code_block") and sections:
             sections[-1].text += token.content + " "
