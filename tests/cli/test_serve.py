@@ -85,11 +85,11 @@ def test_a_client_that_hangs_does_not_hold_it(tmp_path: Path) -> None:
 
 def test_clips_that_were_being_cut_are_cut_after_the_next_start(tmp_path: Path) -> None:
     film = tmp_path / "long.mp4"
-    make_sample(film, seconds=24)
+    make_sample(film, seconds=10)
     with running_server(tmp_path / "data") as server:
         client = server.client()
         recording = client.recordings.wait(client.recordings.upload(film).recording_id)
-        clips = [client.clips.create(recording.recording_id, f"clip {number}", 1, 23).clip_id for number in range(3)]
+        clips = [client.clips.create(recording.recording_id, f"clip {number}", 1, 9).clip_id for number in range(3)]
         while not any(client.clips.get(clip).step == "encoding" for clip in clips):
             time.sleep(0.02)
         assert server.stop() == 0

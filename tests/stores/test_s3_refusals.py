@@ -188,7 +188,7 @@ def _pump(source: socket.socket, sink: socket.socket, pause: float) -> None:
     [
         (403, "RequestTimeTooSkewed", StorageDenied, "clock"),
         (403, "AccessDenied", StorageDenied, "has no right"),
-        (403, "ExpiredToken", StorageDenied, "session token"),
+        (403, "ExpiredToken", StorageDenied, "session_token has expired"),
         (400, "AuthorizationHeaderMalformed", StorageDenied, "refuses"),
         (301, "PermanentRedirect", StorageDenied, "elsewhere"),
         (403, "QuotaExceeded", DiskFull, "is full"),
