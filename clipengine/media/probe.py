@@ -36,7 +36,7 @@ from clipengine.media.container import (
 )
 from clipengine.media.entrance import Entrance, entrance_to
 from clipengine.media.fragments import Fragments, fragments_of
-from clipengine.media.matroska import cues_span
+from clipengine.media.matroska import cues_span, head_end
 from clipengine.media.orientation import rotation_of
 from clipengine.media.seek_trial import SeekTrial
 from clipengine.media.source import ByteSource, MediaReader
@@ -66,7 +66,7 @@ def probe(source: ByteSource) -> Probed:
     with MediaReader(source) as reader:
         with media_errors(reader):
             fragments = fragments_of(reader)
-            has_cues = cues_span(reader) is not None
+            has_cues, first_cluster = cues_span(reader) is not None, head_end(reader)
         listed = fragments is not None and bool(fragments.times)
         head_only = Entrance(fragments.head_end, fragments.head_end, b"") if fragments and listed else None
         with open_recording(reader, head_only) as container, ExitStack() as tail_stack:
@@ -79,7 +79,7 @@ def probe(source: ByteSource) -> Probed:
             name = container.format.name
             head = _Head(read_packets(container, streams, reader), video, audio)
             tail = _Tail(Clock(head.origin, jumps_close=name in _JUMPING))
-            survey = Survey(name, streams[0], reader, tail.clock, fragments)
+            survey = Survey(name, streams[0], tail.clock, fragments, first_cluster)
             trial = SeekTrial(streams[0])
             for packet in head.packets:
                 tail.add(packet)

@@ -17,8 +17,6 @@ from av.stream import Stream
 from clipengine.clips.landmarks import MOST, Landmarks
 from clipengine.media.clock import Clock, as_fraction
 from clipengine.media.fragments import Fragments
-from clipengine.media.matroska import head_end
-from clipengine.media.source import MediaReader
 
 MATROSKA, FRAGMENTS = "matroska,webm", "mov,mp4,m4a,3gp,3g2,mj2"
 _BY_PACKETS = ("mpegts", "mpeg", "flv")
@@ -36,13 +34,18 @@ class Survey:
     """
 
     def __init__(
-        self, format_name: str, stream: Stream, reader: MediaReader, clock: Clock, fragments: Fragments | None
+        self,
+        format_name: str,
+        stream: Stream,
+        clock: Clock,
+        fragments: Fragments | None = None,
+        first_cluster: int | None = None,
     ) -> None:
         self._format = format_name
         self._stream = stream
-        self._reader = reader
         self._clock = clock
         self._fragments = fragments
+        self._first_cluster = first_cluster
         self._tick = as_fraction(stream.time_base or 1)
         self._jumps = 0
         # A frame may begin in the middle of what its position names: it is found whole from the one before.
@@ -72,7 +75,7 @@ class Survey:
         """What was found; None where the recording has none, or needs none."""
         head, places, exact = 0, self._places, self._stream.type == "video"
         if self._format == MATROSKA:
-            head = head_end(self._reader) or 0
+            head = self._first_cluster or 0
             entries = (entry for entry in self._stream.index_entries if entry.is_keyframe)
             places = [(entry.pos, entry.timestamp, 0) for entry in entries if entry.pos >= head]
         elif self._format == FRAGMENTS and self._fragments is not None:
