@@ -42,6 +42,8 @@ STEPS_BACK = (Fraction(0), Fraction(1), Fraction(5), Fraction(30), Fraction(120)
 # Sound codecs need earlier packets before they are exact: Opus 80 ms (RFC 7845, section 4.6), MP3 its bit reservoir,
 # AAC and Vorbis the overlap of one frame.
 PREROLL_SECONDS = Fraction(3, 20)
+# So far before a keyframe to look for the sound that decoders warm up on.
+_REWOUND_SECONDS = 4 * PREROLL_SECONDS
 # Interleaving may let one stream run this far ahead of another in the file.
 _SLACK_SECONDS = Fraction(3)
 # An audio stream of which nothing is found this far before the start is taken to have a gap there.
@@ -98,6 +100,7 @@ class Landing:
         self.in_fields = False  # a frame may come as two packets, one for each field
         self.on_screen: Fraction | None = None  # the presentation time of the frame on screen at the clip's start
         self._held: list[Placed] = []
+        self._keyframe: Fraction | None = None  # on which the landing rests, where sound was not found
         self._demuxer: Iterator[Placed] = iter(())
         self._forecast: Forecast | None = None
 
@@ -119,7 +122,7 @@ class Landing:
             tried = self._landmark
             self.at_start = not self._enter(back)
             try:
-                landed = self._gather(step)
+                landed = self._gather(step) or (self._rewind() and self._gather(step))
             except _Lost:
                 self._landmarks = tried = None
                 continue
@@ -205,6 +208,28 @@ class Landing:
             return False
         return True
 
+    def _rewind(self) -> bool:
+        """Where the pictures are found and sound alone is not: stand a little earlier, in the middle of other pictures.
+
+        So a clip that starts on a keyframe does not read all that follows the keyframe before. False where it cannot
+        be done.
+        """
+        if self._keyframe is None or self.video is None or self.at_start:
+            return False
+        if self._landmark is not None:
+            back = int(self._reader.size / self._facts.duration * _REWOUND_SECONDS)
+            return self._seek_byte(max(0, self._landmark.offset - back))
+        time = min(self._keyframe, self._cut.start) - _REWOUND_SECONDS
+        if time <= 0 or self._facts.container != "mov":
+            return False
+        assert self.container is not None
+        ticks = int((time + self._facts.origin) / as_fraction(self.video.time_base or 1) // 1)
+        try:
+            self.container.seek(ticks, stream=self.video, any_frame=True)
+        except av.FFmpegError:
+            return False
+        return True
+
     def _gather(self, step: int) -> bool:
         """Read up to the clip's start, keeping what decoding needs. False: the landing was too late.
 
@@ -249,6 +274,7 @@ class Landing:
         warm_up = _since(sound, start - 4 * PREROLL_SECONDS)
         self.in_fields = self._has_fields([placed.time for _, placed in gop])
         self._held = [placed for _, placed in sorted([*gop, *warm_up], key=lambda entry: entry[0])]
+        self._keyframe = gop[0][1].time if gop and video_ok and not sound_ok else None
         return video_ok and sound_ok
 
     def _is_landmark(self, placed: Placed) -> bool:

@@ -63,6 +63,22 @@ def test_no_more_is_read_than_the_index_and_what_the_clip_needs(tmp_path: Path, 
     assert len(set(source.reads)) == len(source.reads) < 80
 
 
+@pytest.mark.parametrize("form", ["mp4", "ts", "flv"])
+def test_a_clip_that_starts_on_a_keyframe_does_not_read_the_group_before(tmp_path: Path, form: str) -> None:
+    path = tmp_path / f"recording.{FORMS[form].extension}"
+    make(path, form, 40)
+    start, end = Fraction(2003, 100), Fraction(29)  # the keyframe is at 20.00 or 20.02
+    least = ideal(path, start, end).total
+    with path.open("rb") as file:
+        probed = probe(DescriptorSource(file.fileno()))
+        source = CountingSource(DescriptorSource(file.fileno()))
+        read = _read_clip(source, probed, start, end)
+    pictures, sound = ([time for stream, time, _ in read if stream == index] for index in (0, 1))
+    assert 20 <= min(pictures) <= start
+    assert Fraction(1, 4) < start - min(sound) < Fraction(7, 10)
+    assert source.bytes_read < least + 1_900_000  # a head, and little before the keyframe; the group has 2 600 000
+
+
 def test_every_landmark_gives_the_same_packets_as_reading_from_the_start(tmp_path: Path) -> None:
     """Of a stream whose clock jumps twice, so that nothing in it can be found by time."""
     path, part = tmp_path / "joined.ts", tmp_path / "part.ts"
