@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from sse_starlette import EventSourceResponse, ServerSentEvent
@@ -46,9 +47,12 @@ class Message:
     recording_id: str | None = None
     seq: int | None = None
 
-    def encode(self) -> ServerSentEvent:
+    @cached_property
+    def wire(self) -> bytes:
+        """As it goes to every stream that wants it: written once, however many those are."""
         text = json.dumps(self.data, ensure_ascii=False, separators=(",", ":"))
-        return ServerSentEvent(text, event=self.event, id=None if self.seq is None else str(self.seq))
+        number = None if self.seq is None else str(self.seq)
+        return ServerSentEvent(text, event=self.event, id=number, sep="\n").encode()
 
 
 @dataclass(eq=False)
@@ -100,7 +104,7 @@ class Feed:
     def full(self) -> bool:
         return len(self._streams) >= MAX_STREAMS
 
-    async def follow(self, stream: Stream, last_seq: int | None) -> AsyncIterator[ServerSentEvent]:
+    async def follow(self, stream: Stream, last_seq: int | None) -> AsyncIterator[bytes]:
         """The events after `last_seq` (None: from now on), then everything new, until the stream or the server ends."""
         self._streams.add(stream)
         try:
@@ -117,12 +121,12 @@ class Feed:
                     seq = past[-1].seq
                     for message in filter(None, map(_of_event, past)):
                         if stream.wants(message):
-                            yield message.encode()
+                            yield message.wire
                 while not stream.closed:
                     while stream.pending:
                         message = stream.pending.popleft()
                         if message.seq is None or message.seq > seq:
-                            yield message.encode()
+                            yield message.wire
                     stream.ready.clear()
                     if not (stream.pending or stream.closed):
                         await stream.ready.wait()
