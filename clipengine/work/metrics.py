@@ -29,6 +29,11 @@ from clipengine.ledger.ledger import Ledger
 from clipengine.timecode import now_ms
 from clipengine.work.health import Check
 
+# Codes of clips whose recording is not at fault.
+_OWN_FAULTS = (
+    *("internal", "encoder_failed", "verification_failed", "timeout"),
+    *("storage_denied", "storage_unavailable", "disk_full", "cancelled"),
+)
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _SECONDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 3600, 21_600, 86_400)
 
@@ -58,6 +63,15 @@ class Metrics:
         self._made = self._counter("clip_bytes_made", "Bytes of complete clips")
         self._cut = self._histogram("clip_encode_seconds", "What encoding and verifying a complete clip took")
         self._took = self._histogram("clip_ready_seconds", "From the request for a clip to its completion")
+        # A series that begins with its first count has not increased, and no alert sees it.
+        for code in ("none", *_OWN_FAULTS):
+            self._ended.labels(code)
+        for cause in ("crashed", "cpu_time", "deadline", "stalled", "stopped"):
+            self.children.labels(cause)
+        for outcome in ("delivered", "failed"):
+            self.deliveries.labels(outcome)
+        for queue in ("clips", "uploads", "chores"):
+            self.restarts.labels(queue)
         self._length = self._histogram("clip_length_seconds", "How long complete clips are")
 
     def answered(self, method: str, status: int) -> None:

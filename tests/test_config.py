@@ -1,0 +1,162 @@
+"""The files of `config/` that an operator copies: judged by the tools that read them, and tried where that is cheap."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.support.api import ApiServer, api_server, recorded_engine
+
+ROOT = Path(__file__).parent.parent
+CONFIG = ROOT / "config"
+
+
+def tool(name: str) -> str:
+    path = shutil.which(name) or shutil.which(name, path="/usr/sbin:/sbin")
+    if path is None:
+        pytest.skip(f"{name} is not installed")
+    return path
+
+
+def judge(*command: str) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
+def test_the_unit(tmp_path: Path) -> None:
+    unit = (CONFIG / "clipengine.service").read_text("utf-8")
+    for line in ("KillSignal=SIGINT", "LimitNOFILE=65536", "StateDirectoryMode=0700", "TimeoutStopSec=20"):
+        assert f"\n{line}\n" in unit
+    analyze = tool("systemd-analyze")
+    here = tmp_path / "clipengine.service"
+    here.write_text(re.sub(r"ExecStart=\S+", f"ExecStart={shutil.which('true')}", unit))
+    assert "Unknown" not in judge(analyze, "verify", str(here))
+    exposure = re.search(r"exposure level for \S+ (\d+\.\d)", judge(analyze, "security", "--offline=true", str(here)))
+    assert exposure is not None
+    assert float(exposure[1]) < 2
+
+
+def test_the_alerts() -> None:
+    documented = set(re.findall(r"^\| `(clipengine_\w+)`", (ROOT / "clipengine/docs/operations.md").read_text(), re.M))
+    used = set(re.findall(r"\bclipengine_\w+", (CONFIG / "alerts.yml").read_text("utf-8")))
+    assert used
+    assert used <= documented
+    promtool = tool("promtool")
+    judge(promtool, "check", "rules", str(CONFIG / "alerts.yml"))
+    judge(promtool, "check", "config", "--syntax-only", str(CONFIG / "prometheus.yml"))
+
+
+def test_the_policy_of_the_bucket() -> None:
+    objects, listing = json.loads((CONFIG / "minio-policy.json").read_text("utf-8"))["Statement"]
+    assert all(each["Effect"] == "Allow" for each in (objects, listing))
+    assert not [action for each in (objects, listing) for action in each["Action"] if "*" in action]
+    assert all(resource.endswith("/relay/*") for resource in objects["Resource"])
+
+
+@contextmanager
+def nginx(folder: Path, port: int, upstream: int) -> Iterator[None]:
+    text = (CONFIG / "nginx.conf").read_text("utf-8")
+    text = re.sub(r"\n *ssl_certificate[^\n]*", "", text).replace("listen 443 ssl", f"listen 127.0.0.1:{port}")
+    (folder / "site.conf").write_text(text.replace("127.0.0.1:8377", f"127.0.0.1:{upstream}"))
+    places = "".join(
+        f"{name}_temp_path {folder}/{name};\n" for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    )
+    (folder / "main.conf").write_text(
+        f"daemon off;\nmaster_process off;\npid {folder}/pid;\nerror_log {folder}/log;\nevents {{}}\n"
+        f"http {{\naccess_log off;\n{places}include {folder}/site.conf;\n}}\n"
+    )
+    command = [tool("nginx"), "-e", str(folder / "log"), "-c", str(folder / "main.conf"), "-p", str(folder)]
+    judge(*command, "-t")
+    with running(command, port):
+        yield
+
+
+@contextmanager
+def caddy(folder: Path, port: int, upstream: int) -> Iterator[None]:
+    command = tool("caddy")
+    text = (CONFIG / "Caddyfile").read_text("utf-8")
+    text = re.sub(r"^clips\.example\.org", f"http://127.0.0.1:{port}", text, flags=re.MULTILINE)
+    place = folder / "Caddyfile"
+    place.write_text("{\n\tadmin off\n}\n\n" + text.replace("127.0.0.1:8377", f"127.0.0.1:{upstream}"))
+    with running([command, "run", "--adapter", "caddyfile", "--config", str(place)], port):
+        yield
+
+
+@contextmanager
+def running(command: list[str], port: int) -> Iterator[None]:
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    try:
+        deadline = time.monotonic() + 30
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", port), timeout=1).close()
+                break
+            except OSError:
+                assert process.poll() is None
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+        yield
+    finally:
+        process.kill()  # Caddy would wait for streams to end
+        process.communicate(timeout=20)
+
+
+@pytest.mark.parametrize("proxy", [nginx, caddy], ids=["nginx", "caddy"])
+def test_uploads_and_events_pass_a_proxy_as_they_come(proxy: object, tmp_path: Path) -> None:
+    port = free_port()
+    with (
+        recorded_engine(tmp_path / "data") as engine,
+        api_server(engine) as server,
+        proxy(tmp_path, port, server.port),  # type: ignore[operator]
+        httpx.Client(
+            base_url=f"http://127.0.0.1:{port}", headers={"Authorization": f"Bearer {server.key}"}, timeout=20
+        ) as http,
+    ):
+        assert http.get("/v1/clips").headers["x-request-id"]
+        assert http.get("/v1/nothing").json()["code"] == "not_found"
+        assert http.get("/metrics").status_code == 200
+        _upload(server, http)
+        recording = engine.make_recording()
+        clip = engine.make_clip(recording)
+        with http.stream("GET", "/v1/events") as stream:
+            assert stream.status_code == 200
+            threading.Timer(0.3, lambda: engine.ledger.clips.cancel(clip.clip_id)).start()
+            for line in stream.iter_lines():
+                if line == "event: clip.failed":
+                    break
+            else:
+                pytest.fail("the event did not come")
+
+
+def _upload(server: ApiServer, http: httpx.Client) -> None:
+    """The rest of the body is sent when the engine has its beginning: a proxy that collects it first would wait."""
+    beginning = server.engine.settings.store_folder / ".clipengine" / "tmp"
+
+    def pieces() -> Iterator[bytes]:
+        yield bytes(2_000_000)
+        deadline = time.monotonic() + 15
+        while not any(path.stat().st_size for path in beginning.glob("*")):
+            assert time.monotonic() < deadline, "nothing has come through"
+            time.sleep(0.02)
+        yield bytes(2_000_000)
+
+    answer = http.put("/v1/recordings/upload?name=a.mp4", content=pieces())
+    assert answer.status_code == 202, answer.text
+    assert answer.json()["file_size_bytes"] == 4_000_000
