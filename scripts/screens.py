@@ -23,7 +23,7 @@ from tests.support.server import LOOPBACK_ALLOWED, RunningServer, running_server
 ROOT = Path(__file__).parent.parent
 MEDIA = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT.parent / "shared" / "media"
 SCREENS = ROOT / "clipengine" / "docs" / "screens"
-WIDE, PHONE = {"width": 1360, "height": 860}, {"width": 390, "height": 844}
+WIDE, PHONE = {"width": 1280, "height": 820}, {"width": 390, "height": 844}
 MAX_BYTES = 200_000
 
 # Recordings of the list, as (file, name); the first is joined from several and is the one that is cut.
@@ -183,13 +183,14 @@ def pick(page: Any) -> None:
 
 
 def shrink(path: Path) -> None:
-    """256 colours where it is too large: a picture in the documents need not show every shade."""
-    if path.stat().st_size < MAX_BYTES:
-        return
+    """Fewer colours where it is too large: a picture in the documents need not show every shade."""
     small = path.with_suffix(".small.png")
-    palette = "split[a][b];[a]palettegen=max_colors=256:stats_mode=single[p];[b][p]paletteuse=dither=none"
-    subprocess.run(["ffmpeg", "-y", "-v", "error", "-i", str(path), "-vf", palette, str(small)], check=True)
-    small.replace(path)
+    for colours in (256, 160, 96):
+        if path.stat().st_size < MAX_BYTES:
+            return
+        palette = f"split[a][b];[a]palettegen=max_colors={colours}:stats_mode=single[p];[b][p]paletteuse=dither=none"
+        subprocess.run(["ffmpeg", "-y", "-v", "error", "-i", str(path), "-vf", palette, str(small)], check=True)
+        small.replace(path)
 
 
 if __name__ == "__main__":

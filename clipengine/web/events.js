@@ -1,5 +1,7 @@
 // What happens on the server, as it happens: one stream of server-sent events for the whole page.
 
+import {get} from "./api.js";
+
 const NAMES = [
   "clip.updated", "clip.ready", "clip.failed", "clip.deleted", "recording.updated", "recording.complete", "recording.failed",
 ];
@@ -31,6 +33,7 @@ export function connect() {
     if (stream && stream.readyState === EventSource.CLOSED) {
       disconnect();
       timer = setTimeout(connect, AGAIN_MS);
+      get("/session").catch(() => {}); // it may have ended: then the page asks for a key again
     }
   });
   for (const name of NAMES) stream.addEventListener(name, (event) => tell(name, JSON.parse(event.data).data));

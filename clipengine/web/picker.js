@@ -1,7 +1,7 @@
 // The form of the clip that is being picked: its times to type, its label, its profile, and the button that makes it.
 
 import {get, post} from "./api.js";
-import {h, say, setText} from "./dom.js";
+import {h, iconButton, say, setText} from "./dom.js";
 import {clock, parseClock} from "./format.js";
 import {toastError} from "./ui.js";
 
@@ -14,7 +14,7 @@ export function picker({recording, selection, player, made, nextLabel}) {
   const profile = h("select", {"aria-label": "Profile", disabled: true}, h("option", {value: "default"}, "default"));
   const profileField = h("label", {class: "field", hidden: true}, "Profile", profile);
   const make = h("button", {class: "primary make", disabled: true}, "Make clip", h("kbd", {"aria-hidden": "true"}, "⏎"));
-  const clear = h("button", {type: "button", class: "quiet", disabled: true, onclick: () => selection.clear()}, "Clear");
+  const clear = iconButton("x", "Clear the selection (X)", () => selection.clear(), {disabled: true});
   const problem = h("p", {class: "bad small", role: "alert"});
   const hint = h("p", {class: "muted small hint"}, "Drag across the strip, or press ", h("kbd", {}, "I"), " and ", h("kbd", {}, "O"), " while it plays. ", h("kbd", {}, "?"), " lists all keys.");
 
@@ -113,8 +113,9 @@ function timeField(name, key, onset, onhere) {
 }
 
 function describe(profile) {
-  const parts = [profile.container];
-  if (profile.video !== "none") parts.push(profile.video);
+  const parts = [];
+  if (profile.container !== "mp4") parts.push(profile.container);
+  if (profile.video !== "h264" && profile.video !== "none") parts.push(profile.video);
   if (profile.max_height) parts.push(`${profile.max_height}p`);
-  return `${profile.name} (${parts.join(", ")})`;
+  return [profile.name, ...parts].join(" · ");
 }

@@ -27,6 +27,7 @@ export function showCurrent() {
     leaving = new AbortController();
     main.replaceChildren();
     main.className = "";
+    main.focus({preventScroll: true}); // whoever cannot see it is told that another screen is there
     view(main, match.groups || {}, leaving.signal);
     dispatchEvent(new CustomEvent("routed", {detail: address}));
     scrollTo(0, 0);

@@ -59,7 +59,7 @@ export function strips(recording, signal, ondraw) {
     found.sort((a, b) => b.to - b.from - (a.to - a.from));
   }
 
-  return {films, waves, want, busy: () => asked > 0};
+  return {films, waves, want, busy: () => !wanted || asked > 0};
 }
 
 export function drawFilms(canvas, films, view) {

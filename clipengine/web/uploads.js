@@ -7,54 +7,62 @@ import {toastError} from "./ui.js";
 
 const AT_ONCE = 2;
 
-// `ondone(recording)` for each that has arrived; `onchange()` when `rows()` has others.
-export function uploadsOf(signal, ondone, onchange) {
-  const rows = new Map(); // file -> element
-  const waiting = [];
-  let running = 0;
-  const warn = (event) => event.preventDefault();
+const rows = new Map(); // file -> element
+const waiting = [];
+let running = 0;
+let watcher = {ondone: () => {}, onchange: () => {}};
 
-  function next() {
-    while (running < AT_ONCE && waiting.length) send(waiting.shift());
-    if (running) addEventListener("beforeunload", warn);
-    else removeEventListener("beforeunload", warn);
-  }
+// Uploads go on when the list is left. `ondone(recording)` for each that has arrived; `onchange()` when `uploadRows()`
+// has others.
+export function watchUploads(signal, ondone, onchange) {
+  const mine = {ondone, onchange};
+  watcher = mine;
+  signal.addEventListener("abort", () => {
+    if (watcher === mine) watcher = {ondone: () => {}, onchange: () => {}};
+  });
+}
 
-  async function send({file, show, stopper}) {
-    running += 1;
-    try {
-      const recording = await upload(file, {onprogress: show, signal: stopper.signal});
-      say(`${file.name} is uploaded`);
-      ondone(recording);
-    } catch (error) {
-      toastError(error);
-    } finally {
-      running -= 1;
+export const uploadRows = () => [...rows.values()];
+
+export function addUploads(files) {
+  for (const file of files) {
+    const stopper = new AbortController();
+    const {node, show} = uploadRow(file, () => {
+      stopper.abort();
+      const at = waiting.findIndex((each) => each.file === file);
+      if (at >= 0) waiting.splice(at, 1);
       rows.delete(file);
-      onchange();
-      next();
-    }
+      watcher.onchange();
+    });
+    rows.set(file, node);
+    waiting.push({file, show, stopper});
   }
+  watcher.onchange();
+  next();
+}
 
-  function add(files) {
-    for (const file of files) {
-      const stopper = new AbortController();
-      const {node, show} = uploadRow(file, () => {
-        stopper.abort();
-        const at = waiting.findIndex((each) => each.file === file);
-        if (at >= 0) waiting.splice(at, 1);
-        rows.delete(file);
-        onchange();
-      });
-      rows.set(file, node);
-      waiting.push({file, show, stopper});
-    }
-    onchange();
+const warn = (event) => event.preventDefault();
+
+function next() {
+  while (running < AT_ONCE && waiting.length) send(waiting.shift());
+  if (running) addEventListener("beforeunload", warn);
+  else removeEventListener("beforeunload", warn);
+}
+
+async function send({file, show, stopper}) {
+  running += 1;
+  try {
+    const recording = await upload(file, {onprogress: show, signal: stopper.signal});
+    say(`${file.name} is uploaded`);
+    watcher.ondone(recording);
+  } catch (error) {
+    toastError(error);
+  } finally {
+    running -= 1;
+    rows.delete(file);
+    watcher.onchange();
     next();
   }
-
-  signal.addEventListener("abort", () => removeEventListener("beforeunload", warn));
-  return {add, rows: () => [...rows.values()]};
 }
 
 function uploadRow(file, cancel) {

@@ -5,7 +5,7 @@ import {arrange, debounce, h, icon, setText} from "./dom.js";
 import {listen} from "./events.js";
 import {ago, bytes, clock, mediaLine, sentence, titleOf} from "./format.js";
 import {confirmed, failure, menuButton, toast, toastError} from "./ui.js";
-import {acceptDrops, uploadsOf} from "./uploads.js";
+import {acceptDrops, addUploads, uploadRows, watchUploads} from "./uploads.js";
 
 const STATES = [["", "All"], ["complete", "Ready"], ["processing", "Reading"], ["failed", "Failed"]];
 const WORDS = {complete: ["Ready", "good"], processing: ["Reading", "busy"], failed: ["Failed", "bad"]};
@@ -22,12 +22,12 @@ export function showRecordings(main, params, signal) {
   const after = h("div", {class: "more"});
   const search = h("input", {type: "search", placeholder: "Search by name", "aria-label": "Search recordings by name"});
   const picker = h("input", {type: "file", multiple: true, hidden: true, accept: "video/*,audio/*,.mkv,.ts,.m2ts,.mts,.mxf,.flv,.ivf"});
-  const uploads = uploadsOf(signal, (recording) => {
-    known.set(recording.recording_id, recording);
+  watchUploads(signal, (recording) => {
+    if (!known.has(recording.recording_id)) known.set(recording.recording_id, recording);
     draw();
-  }, () => draw());
+  }, draw);
   picker.addEventListener("change", () => {
-    uploads.add([...picker.files]);
+    addUploads([...picker.files]);
     picker.value = "";
   });
   const segments = STATES.map(([value, text]) => h("button", {
@@ -50,7 +50,7 @@ export function showRecordings(main, params, signal) {
     list, after,
   );
   skeleton(list);
-  acceptDrops(signal, (files) => uploads.add(files));
+  acceptDrops(signal, addUploads);
 
   const wanted = (recording) =>
     (!status || recording.status === status) &&
@@ -63,7 +63,7 @@ export function showRecordings(main, params, signal) {
       if (!rows.has(recording.recording_id)) rows.set(recording.recording_id, recordingRow((one) => forget(one)));
       rows.get(recording.recording_id).update(recording);
     }
-    arrange(list, [...uploads.rows(), ...shown.map((recording) => rows.get(recording.recording_id).node)]);
+    arrange(list, [...uploadRows(), ...shown.map((recording) => rows.get(recording.recording_id).node)]);
     list.hidden = !list.children.length;
     if (list.children.length) after.replaceChildren(...(cursor ? [h("button", {type: "button", onclick: () => load()}, "Show more")] : []));
     else after.replaceChildren(search.value || status ? nothingFound() : nothingYet(() => picker.click()));
