@@ -14,6 +14,8 @@ from fractions import Fraction
 import av
 from av.audio.resampler import AudioResampler
 
+from clipengine.errors import UnsupportedMedia
+
 _GAP_SECONDS = Fraction(1, 100)  # from here on a difference is a gap or an overlap, and is mended at once
 _DRIFT_SECONDS = Fraction(3, 2000)  # a smaller one is mended when it lasts
 _DRIFT_FRAMES = 8
@@ -65,7 +67,11 @@ class SoundTimeline:
             self._converter = AudioResampler(self.format, self.layout, self.rate)
             self._input = shape
         frame.pts = None
-        return self._converter.resample(frame)
+        try:
+            return self._converter.resample(frame)
+        except av.FFmpegError as error:
+            format, layout, rate = shape
+            raise UnsupportedMedia(f"sound as {format} in {layout} at {rate} Hz cannot be converted") from error
 
     def _lay(self, piece: av.AudioFrame, position: int) -> Iterator[av.AudioFrame]:
         correction = self._correction(position)
