@@ -39,21 +39,23 @@ def doctor(config: Path | None, data: Path | None, as_json: bool) -> int:
     settings = settings_of(config, data)
     os.umask(0o077)
     found: list[Finding] = []
-    for finding in _findings(settings):
+    for finding in findings(settings):
         found.append(finding)
         if not as_json:
-            _show(finding)
+            show(finding)
     if as_json:
         output.show_json([asdict(finding) for finding in found])
     return 1 if any(finding.status == "problem" for finding in found) else 0
 
 
-def _findings(settings: Settings) -> Iterator[Finding]:
+def findings(settings: Settings) -> Iterator[Finding]:
+    """What every check finds, as it is found."""
     for name, check in _CHECKS.items():
         yield from examine(name, check, settings)
 
 
-def _show(finding: Finding) -> None:
-    click.echo(f"{_MARKS[finding.status]}{output.one_line(f'{finding.name}: {finding.detail}')}")
+def show(finding: Finding, *, err: bool = False) -> None:
+    """A finding for people, on standard error with `err`."""
+    click.echo(f"{_MARKS[finding.status]}{output.one_line(f'{finding.name}: {finding.detail}')}", err=err)
     if finding.remedy:
-        click.echo(f"        → {output.one_line(finding.remedy)}")
+        click.echo(f"        → {output.one_line(finding.remedy)}", err=err)

@@ -9,11 +9,10 @@ from pathlib import Path
 import click
 
 from clipengine.cli import output
-from clipengine.cli.data import open_ledger
+from clipengine.cli.data import make_private, open_ledger
+from clipengine.cli.doctor import findings, show
 from clipengine.cli.options import settings_of
-from clipengine.errors import ClipEngineError
 from clipengine.settings import Settings
-from clipengine.stores.build import build_store
 
 _HEAD = """\
 # Settings of clipengine, written by `clipengine init`. What is not here has its default;
@@ -48,7 +47,7 @@ def init(
     yes: bool,
     force: bool,
 ) -> int:
-    """Ask for a store, write a settings file, try it, and make the first API key.
+    """Ask for a store, write a settings file, have doctor try it, and make the first API key.
 
     The keys of an S3 store are taken from CLIPENGINE_STORAGE__ACCESS_KEY and CLIPENGINE_STORAGE__SECRET_KEY and then
     not written; otherwise they are asked for and the file is readable by its owner alone.
@@ -105,15 +104,15 @@ def _write(path: Path, text: str, *, force: bool) -> None:
 
 
 def _try(settings: Settings, config: Path) -> int:
-    """Whether the store answers and the ledger opens; then the first key."""
-    store = build_store(settings.storage, folder=settings.store_folder, journal=settings.data.folder / "uploads")
-    try:
-        store.check()
-    except ClipEngineError as error:
-        output.fail(f"the store: {error.message}", error.code, error.hint)
-        output.say(f"Correct {config}; `clipengine config` shows what is in effect.")
+    """What `doctor` finds; where nothing keeps clips from being made, the first key."""
+    make_private(settings.data.folder)
+    found = []
+    for finding in findings(settings):
+        found.append(finding)
+        show(finding, err=True)
+    if any(finding.status == "problem" for finding in found):
+        output.say(f"Correct {config}, and see with `clipengine doctor{_named(config)}` whether all is well.")
         return 1
-    output.say("the store answers")
     ledger = open_ledger(settings)
     try:
         key = None if ledger.keys.list() else ledger.keys.create("first")[1]
@@ -122,6 +121,10 @@ def _try(settings: Settings, config: Path) -> int:
     if key:
         output.say("an API key, shown this once:")
         click.echo(key)
-    named = "" if config == Path("clipengine.toml") else f" --config {config}"
-    output.say(f"Next: clipengine serve{named}")
+    output.say(f"Next: clipengine serve{_named(config)}")
     return 0
+
+
+def _named(config: Path) -> str:
+    """How a command is told of the file."""
+    return "" if config == Path("clipengine.toml") else f" --config {config}"
