@@ -39,6 +39,7 @@ _UPLOAD_WORKERS = 2
 _MAX_AHEAD = 4  # encoders that wait for clips, each with the memory of its libraries
 _CHORES = ("probe", "remove", "deliver")
 _EXPIRE_SECONDS = 5
+_CLAMP_SECONDS = 20
 _DAY_MS = 24 * 3600 * 1000
 
 
@@ -121,6 +122,7 @@ class Engine:
             on_found=self.wake_chores,
         )
         self._expire_at = 0.0
+        self._clamp_at = 0.0
         self._started = False
 
     @classmethod
@@ -270,6 +272,10 @@ class Engine:
         self._metrics.follow()
         if time.monotonic() >= self._expire_at:
             self._expire()
+        if time.monotonic() >= self._clamp_at:
+            self._clamp_at = time.monotonic() + _CLAMP_SECONDS
+            if clamped := self.ledger.clamp_waits():
+                log.warning("the clock was set back: %d jobs that waited for a time long past are due now", clamped)
 
     def _free_orphans(self) -> int:
         """Jobs that an engine which was killed holds, or that a thread of this one has lost, are to be done again."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 from clipengine.ledger.clips import Clips
 from clipengine.ledger.database import Database
@@ -21,12 +22,15 @@ from clipengine.ledger.idempotency import Idempotency
 from clipengine.ledger.keys import Keys
 from clipengine.ledger.recordings import Recordings
 from clipengine.ledger.removals import Removals
-from clipengine.ledger.schema import MetaRow
+from clipengine.ledger.schema import ClipRow, DeliveryRow, MetaRow, RecordingRow, RemovalRow
 from clipengine.ledger.sessions import Sessions
 from clipengine.ledger.uploads import Uploads
 from clipengine.ledger.vault import PROOF, Vault
 from clipengine.ledger.watched import Watched
 from clipengine.timecode import now_ms
+
+_LONGEST_WAIT_MS = 600_000  # twice what a clip waits for the store
+_LONGEST_DELIVERY_WAIT_MS = 30 * 3600 * 1000  # more than the last step of the schedule, and than Retry-After
 
 
 class Ledger:
@@ -90,6 +94,25 @@ class Ledger:
         with self._database.transaction(durable=False):
             self._database.change(MetaRow.delete().where(MetaRow.name == "checked_at"))
             self._database.insert(MetaRow.insert(name="checked_at", value=now))
+
+    def clamp_waits(self) -> int:
+        """Make due now what waits for longer than anything is ever told to wait; how much that was.
+
+        It was told so by a clock that has been set back since.
+        """
+        now = now_ms()
+        waits: list[tuple[type[Any], int, Any]] = [
+            (ClipRow, _LONGEST_WAIT_MS, ClipRow.status == "processing"),
+            (RecordingRow, _LONGEST_WAIT_MS, RecordingRow.state == "processing"),
+            (RemovalRow, _LONGEST_WAIT_MS, RemovalRow.next_at > 0),
+            (DeliveryRow, _LONGEST_DELIVERY_WAIT_MS, DeliveryRow.status == "pending"),
+        ]
+        clamped = 0
+        for table, longest, waiting in waits:
+            late = (waiting, table.next_at > now + longest)
+            if self._database.row(table.select(table.next_at).where(*late).limit(1)) is not None:
+                clamped += self._database.change(table.update(next_at=now).where(*late))
+        return clamped
 
     def on_change(self, listener: Callable[[str, str], None]) -> None:
         """Have `listener(kind, id)` called after every commit that changed something, on the thread that committed.

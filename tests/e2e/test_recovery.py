@@ -40,7 +40,10 @@ def _complete(api: Client, clip_ids: list[str]) -> None:
         assert clip.status == "complete", clip.error
 
 
-@pytest.mark.parametrize("point", ["claimed", "reading", "encoding", "verifying", "uploading", "uploaded", "committed"])
+@pytest.mark.parametrize(
+    "point",
+    ["nudged", "claimed", "reading", "encoding", "verifying", "finished", "uploading", "uploaded", "committed"],
+)
 def test_every_clip_survives_kill_9(point: str, film: Path, tmp_path: Path) -> None:
     data = tmp_path / "data"
     with Receiver() as receiver:

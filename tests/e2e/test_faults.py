@@ -1,0 +1,260 @@
+"""Faults at the edges: a request cut off at its commit, threads that die, restarts in a row, a clock that jumps."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import pytest
+
+from clipengine.client import Client
+from clipengine.clips.request import ClipRequest
+from clipengine.ledger.ledger import Ledger
+from tests.support.invariants import check_invariants, children_of
+from tests.support.receiver import Answer, Receiver, Request
+from tests.support.server import RunningServer, run_command, running_server
+from tests.support.waiting import until
+
+QUICK = {"CLIPENGINE_ENCODING__NICE": "0"}
+
+
+def _endpoint(receiver: Receiver) -> dict[str, str]:
+    return {"CLIPENGINE_WEBHOOKS__ENDPOINTS": f'[{{url = "{receiver.url}", secret = "a secret of tests"}}]', **QUICK}
+
+
+def _recording(api: Client, data: Path, film: Path) -> str:
+    target = data / "store" / "h_01" / "meeting.mp4"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy(film, target)
+    return api.recordings.wait(api.recordings.add("h_01/meeting.mp4").recording_id, timeout=60).recording_id
+
+
+def _post(server: RunningServer, recording: str, key: str) -> httpx.Response:
+    """A clip, asked for with this API key; always the same request."""
+    return httpx.post(
+        f"{server.url}/v1/recordings/{recording}/clips",
+        json={"label": "a", "start_seconds": 1, "end_seconds": 2},
+        headers={"Authorization": f"Bearer {key}", "Idempotency-Key": "once"},
+        timeout=30,
+    )
+
+
+@pytest.mark.parametrize("point", ["accepting", "accepted"])
+def test_a_request_that_was_cut_off_is_sent_again_and_makes_one_clip(point: str, film: Path, tmp_path: Path) -> None:
+    """Before its commit there is no clip; after it there is one, that nobody was told of and no worker nudged for."""
+    data = tmp_path / "data"
+    with running_server(data, env={**QUICK, "CLIPENGINE_FAULT": f"{point}:kill9"}) as server:
+        with server.client() as api:
+            recording, key = _recording(api, data, film), server.key
+            with pytest.raises(httpx.HTTPError):
+                _post(server, recording, key)
+        assert server.process.wait(30) == -signal.SIGKILL
+    left = check_invariants(data, settled=False)
+    assert len(left) == (1 if point == "accepted" else 0)
+    with running_server(data, env=QUICK) as server:
+        with server.client() as api:
+            answer = _post(server, recording, key)
+            assert answer.status_code == 202
+            assert ("idempotent-replayed" in answer.headers) == (point == "accepted")
+            clip = api.clips.wait(answer.json()["clip_id"], timeout=60)
+            assert (clip.status, clip.attempt) == ("complete", 1), clip.error
+        server.stop()
+    assert [clip.clip_id for clip in check_invariants(data)] == [clip.clip_id]
+
+
+def test_threads_that_die_are_replaced_and_what_they_held_is_done_again(film: Path, tmp_path: Path) -> None:
+    """And a clip that nobody was nudged for is found by the sweep."""
+    data = tmp_path / "data"
+    with running_server(data, env={**QUICK, "CLIPENGINE_FAULT": "encoding:die,uploaded:die"}) as server:
+        with server.client() as api:
+            recording = _recording(api, data, film)
+            clip_id = api.clips.create(recording, label="a", start_seconds=0.0, end_seconds=2.0).clip_id
+            clip = api.clips.wait(clip_id, timeout=60)
+            assert (clip.status, clip.attempt) == ("complete", 2), clip.error
+            assert "fault point uploaded: die" in server.log.read_text()
+            until(lambda: not children_of(data))
+
+            ledger = Ledger.open(
+                data / "ledger.db", key_prefix="relay_live", organisation_id="org_local", max_queued=10
+            )
+            unheard = ledger.clips.create(ledger.recordings.get(recording), ClipRequest("b", 1.0, 2.0), extension="mp4")
+            ledger.close()
+            assert api.clips.wait(unheard.clip_id, timeout=60).status == "complete"
+        server.stop()
+    check_invariants(data)
+
+
+def test_restarts_in_a_row_are_not_held_against_the_clips(film: Path, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    clips: list[str] = []
+    for number in range(4):
+        with running_server(data, env=QUICK) as server, server.client() as api:
+            if not clips:
+                recording = _recording(api, data, film)
+                clips = [api.clips.create(recording, f"{n}", 0.0, 10.0).clip_id for n in range(5)]
+            until(lambda: any(clip.step == "encoding" for clip in api.clips.each(status="processing")))
+            time.sleep(0.1 * number)
+            server.process.kill()
+            server.process.wait()
+        check_invariants(data, settled=False)
+    with running_server(data, env=QUICK) as server, server.client() as api:
+        ended = [api.clips.wait(clip_id, timeout=60) for clip_id in clips]
+        assert [clip.status for clip in ended] == ["complete"] * 5
+        assert max(clip.attempt for clip in ended) > 3  # more than the crashes that a clip is allowed
+        server.stop()
+    check_invariants(data)
+
+
+def test_a_webhook_that_was_taken_but_not_noted_comes_again_with_the_same_id(film: Path, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    with Receiver() as receiver:
+        with running_server(data, env=_endpoint(receiver)) as server:
+
+            def kill(request: Request) -> Answer:
+                server.process.kill()
+                return Answer()
+
+            receiver.answer = kill
+            with server.client() as api:
+                recording = _recording(api, data, film)
+                clip_id = api.clips.create(recording, "a", 1.0, 2.0).clip_id
+                assert server.process.wait(60) == -signal.SIGKILL
+        receiver.answer = lambda request: Answer()
+        with running_server(data, env=_endpoint(receiver)) as server:
+            first, second = receiver.wait_for(2, timeout=30)
+            server.stop()
+        assert first.headers["webhook-id"] == second.headers["webhook-id"]
+        assert first.body == second.body
+        assert [clip.clip_id for clip in check_invariants(data)] == [clip_id]
+
+
+POINTS = ("claimed", "reading", "encoding", "verifying", "finished", "uploading", "uploaded")
+
+
+@pytest.mark.parametrize("action", ["cancel", "delete"])
+def test_a_clip_can_be_undone_at_every_step(action: str, film: Path, tmp_path: Path) -> None:
+    """By three at once, while somebody listens: one of them is told yes, one event and one webhook tell of it."""
+    data = tmp_path / "data"
+    with Receiver() as receiver:
+        faults = {"CLIPENGINE_FAULT": ",".join(f"{point}:sleep=1" for point in POINTS)}
+        with running_server(data, env={**_endpoint(receiver), **faults}) as server, server.client() as api:
+            recording = _recording(api, data, film)
+            headers = {"Authorization": f"Bearer {server.key}"}
+            undone = []
+            with httpx.stream("GET", f"{server.url}/v1/events", headers=headers, timeout=60) as stream:
+                assert stream.status_code == 200
+                for point in POINTS:
+                    clip_id = api.clips.create(recording, point, 0.0, 3.0).clip_id
+                    until(lambda point=point: f"fault point {point}: sleep" in server.log.read_text())
+                    answers = _three_times(server, clip_id, action, headers)
+                    assert sorted(answers) == ([200, 409, 409] if action == "cancel" else [204, 404, 404]), point
+                    undone.append(clip_id)
+            for clip_id in undone:
+                if action == "cancel":
+                    error = api.clips.get(clip_id).error
+                    assert error is not None
+                    assert error.code == "cancelled"
+                else:
+                    gone = httpx.get(f"{server.url}/v1/clips/{clip_id}", headers=headers, timeout=30)
+                    assert gone.status_code == 404
+            until(lambda: not list((data / "store").glob("h_01/clips/*")))
+            until(lambda: not list((data / "scratch").iterdir()))
+            kept = api.clips.create(recording, "kept", 0.0, 1.0).clip_id
+            assert api.clips.wait(kept, timeout=60).status == "complete"
+            receiver.wait_for(len(POINTS) + 1, timeout=30)
+            time.sleep(1.2)  # the last upload that was cut short has found out by now
+            server.stop()
+        assert len(receiver.requests) == len(POINTS) + 1
+    check_invariants(data)
+
+
+def _three_times(server: RunningServer, clip_id: str, action: str, headers: dict[str, str]) -> list[int]:
+    def once(_: int) -> int:
+        url = f"{server.url}/v1/clips/{clip_id}"
+        if action == "cancel":
+            return httpx.post(f"{url}/cancel", headers=headers, timeout=30).status_code
+        return httpx.delete(url, headers=headers, timeout=30).status_code
+
+    with ThreadPoolExecutor(3) as pool:
+        return list(pool.map(once, range(3)))
+
+
+def test_a_clock_that_jumps_disturbs_nobody(film: Path, tmp_path: Path) -> None:
+    """A day ahead and two back, while a clip is cut, another waits and webhooks are sent."""
+    [library, *_] = [*Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None]
+    if library is None:
+        pytest.skip("libfaketime is not installed (apt install libfaketime)")
+    data, clock = tmp_path / "data", tmp_path / "clock"
+
+    def step(days: int) -> None:
+        fresh = clock.with_suffix(".new")
+        fresh.write_text(f"{days:+d}d\n")
+        fresh.rename(clock)
+
+    step(0)
+    with Receiver() as receiver:
+        env = {
+            **_endpoint(receiver),
+            "LD_PRELOAD": str(library),
+            "FAKETIME_TIMESTAMP_FILE": str(clock),
+            "FAKETIME_NO_CACHE": "1",
+            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+            "CLIPENGINE_FAULT": "encoding:sleep=2,uploading:sleep=2",
+        }
+        with running_server(data, env=env) as server, server.client() as api:
+            recording = _recording(api, data, film)
+            clips = [api.clips.create(recording, f"{n}", 0.0, 3.0).clip_id for n in range(3)]
+            until(lambda: "fault point encoding" in server.log.read_text())
+            step(1)
+            until(lambda: "fault point uploading" in server.log.read_text())
+            step(-1)
+            for clip_id in clips:
+                clip = api.clips.wait(clip_id, timeout=60)
+                assert (clip.status, clip.attempt) == ("complete", 1), clip.error
+            receiver.wait_for(3, timeout=40)
+            last = api.clips.create(recording, "last", 0.0, 1.0).clip_id
+            assert api.clips.wait(last, timeout=60).status == "complete"
+            request = receiver.wait_for(4, timeout=30)[-1]
+            told = int(request.headers["webhook-timestamp"])
+            assert abs(told - (time.time() - 24 * 3600)) < 300  # by the engine's clock as it is then
+            assert httpx.get(f"{server.url}/readyz", timeout=30).status_code == 200
+            assert "queued again" not in server.log.read_text()
+            server.stop()
+    check_invariants(data)
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="a folder that cannot be written is a read-only mount, for root alone")
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(data)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("a tmpfs cannot be mounted here")
+    try:
+        with running_server(data) as server:
+            server.stop()
+        subprocess.run(["mount", "-o", "remount,ro", str(data)], check=True)
+        done = run_command("serve", "--port", "0", "--data", str(data))
+        assert done.returncode == 1
+        assert f"the data folder {data} cannot be written: Read-only file system" in done.stderr
+        assert "Traceback" not in done.stderr
+    finally:
+        subprocess.run(["umount", "--lazy", str(data)], check=True)
+
+
+def test_a_ledger_that_is_damaged_is_refused_and_left_alone(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir(mode=0o700)
+    (data / "ledger.db").write_bytes(b"garbage" * 1000)
+    done = run_command("serve", "--port", "0", "--data", str(data))
+    assert done.returncode == 1
+    assert "is damaged" in done.stderr
+    assert "Restore the file from a backup" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert (data / "ledger.db").read_bytes() == b"garbage" * 1000

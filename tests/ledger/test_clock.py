@@ -1,0 +1,59 @@
+"""A clock that is set back: nothing waits for a moment that was told by the clock before."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from clipengine.clips.clip import Clip, ClipResult
+from clipengine.ledger import clips, recordings, removals, uploads
+from clipengine.ledger.ledger import Ledger
+from clipengine.ledger.uploads import Finished
+from clipengine.timecode import now_ms
+
+DAY = 24 * 3600 * 1000
+
+
+def test_what_waits_for_a_time_long_past_is_due(
+    ledger: Ledger, queue: Callable[..., Clip], result: ClipResult, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def step(milliseconds: int) -> None:
+        for module in (clips, recordings, removals, uploads):
+            monkeypatch.setattr(module, "now_ms", lambda: now_ms() + milliseconds)
+
+    queue()
+    queue()
+    for finished in (True, False):
+        clip = ledger.clips.claim("me")
+        assert clip is not None
+        step(DAY)
+        if finished:
+            ledger.uploads.add(clip.clip_id, 1, Finished(result, None), progress=0.9)
+            ledger.uploads.claim("me")
+            ledger.uploads.later(clip.clip_id, 1, delay_ms=5000, outage_ms=5000)
+        else:
+            ledger.clips.requeue(clip.clip_id, 1, delay_ms=5000)
+        step(0)
+    made, _ = ledger.recordings.register("a.mp4", etag="e", size=1)
+    ledger.recordings.claim_probe("me")
+    step(DAY)
+    ledger.recordings.probe_later(made.recording_id, delay_ms=5000)
+    ledger.removals.add("gone.mp4")
+    step(0)
+    assert (ledger.clips.claim("me"), ledger.uploads.due(), ledger.recordings.claim_probe("me")) == (None, False, None)
+    assert ledger.removals.due() == []
+    assert ledger.clamp_waits() == 4
+    assert ledger.clips.claim("me") is not None
+    assert ledger.uploads.due()
+    assert ledger.recordings.claim_probe("me") is not None
+    assert len(ledger.removals.due()) == 1
+    assert ledger.clamp_waits() == 0
+
+
+def test_what_waits_as_it_was_told_is_left_alone(ledger: Ledger, queue: Callable[..., Clip]) -> None:
+    clip = queue()
+    ledger.clips.claim("me")
+    ledger.clips.requeue(clip.clip_id, 1, delay_ms=300_000)
+    assert ledger.clamp_waits() == 0
+    assert ledger.clips.claim("me") is None
