@@ -6,6 +6,7 @@ This is what makes the queues lossless: a nudge that was lost, in a crash or a f
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -39,7 +40,7 @@ class Sweep:
         return self._thread.is_alive() and time.monotonic() - self.last_run < _ALIVE_SECONDS
 
     def _run(self) -> None:
-        hour = 0.0
+        hour = -math.inf  # the first time right after the start: a killed engine may have left uploads behind
         while not self._stopped.wait(_SECONDS):
             self._call(self._every_second)
             if time.monotonic() - hour > _HOURLY_SECONDS:
