@@ -15,8 +15,9 @@ from clipengine.clips.landmarks import Landmarks
 from clipengine.clips.plan import CutRange, kept_tracks
 from clipengine.clips.profiles import Profile
 from clipengine.errors import NoMediaInRange, RecordingTruncated, RecordingUnreadable
+from clipengine.media.ahead import ahead
 from clipengine.media.container import media_errors
-from clipengine.media.decode import Begin, ClipDecoder, Event, Picture, Sound, in_thread
+from clipengine.media.decode import Begin, ClipDecoder, Event, EventSizes, Picture, Sound
 from clipengine.media.fields import deinterlaced
 from clipengine.media.landing import Landing
 from clipengine.media.picture import PictureConverter, jpeg
@@ -92,12 +93,12 @@ def cut_clip(
         decoder = ClipDecoder(landing, cut, threads=threads)
         making = _Making(writer, profile, facts, cut, poster, on_progress)
         produce = decoder.events if profile.deinterlace == "off" else lambda: deinterlaced(decoder.events())
-        with closing(in_thread(produce)) as events:
+        with closing(ahead(produce, EventSizes())) as events:
             making.run(events)
         _refuse_short(decoder, making, cut, facts)
         writer.finish()
     encoded = time.monotonic() - began
-    verify(output, making.expected(), lambda: on_progress("verifying", 1.0))
+    verify(output, making.expected(), lambda: on_progress("verifying", 1.0), threads=threads)
     return Cut(
         actual_start=making.origin,
         actual_end=end,

@@ -1,16 +1,13 @@
 """Decoding a clip: from packets to pictures and sound on the clip's timeline, in the order they are needed.
 
-Runs in a thread of its own behind a bounded queue, so that decoding and encoding share the cores.
+What is decoded waits for the encoder in `media.ahead`, in a thread of its own.
 """
 
 from __future__ import annotations
 
-import queue
-import threading
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TypeVar
 
 import av
 from av.audio.stream import AudioStream
@@ -21,11 +18,8 @@ from clipengine.clips.plan import CutRange, FrameSelector
 from clipengine.media.landing import Landing, Placed
 
 _SMALLEST_STEP = Fraction(1, 90_000)
-_QUEUED_FRAMES = 12
 # Decoders that look at skip_frame anew for each packet; others (dav1d) take it once, when they are opened.
 _SKIPPING_DECODERS = {"h264", "hevc", "mpeg2video", "vp8", "vp9"}
-
-Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -227,44 +221,19 @@ class ClipDecoder:
                 yield Sound(stream.index, time, frame)
 
 
-def in_thread(produce: Callable[[], Generator[Item]]) -> Generator[Item]:
-    """Run a generator in a thread of its own, a bounded number of items ahead. Its error is raised here.
+class EventSizes:
+    """How much memory an event takes, in bytes; pictures of one size and format are measured once."""
 
-    When the consumer stops early, the producer is told at its next item and the thread is joined.
-    """
-    items: queue.Queue[tuple[bool, Item | BaseException | None]] = queue.Queue(maxsize=_QUEUED_FRAMES)
-    stopped = threading.Event()
+    def __init__(self) -> None:
+        self._pictures: dict[tuple[int, int, str], int] = {}
 
-    def put(entry: tuple[bool, Item | BaseException | None]) -> bool:
-        while not stopped.is_set():
-            try:
-                items.put(entry, timeout=0.1)
-                return True
-            except queue.Full:
-                continue
-        return False
-
-    def run() -> None:
-        try:
-            source = produce()
-            for item in source:
-                if not put((True, item)):
-                    source.close()
-                    return
-            put((False, None))
-        except BaseException as error:  # handed to the consumer, whatever it is
-            put((False, error))
-
-    thread = threading.Thread(target=run, name="decode", daemon=True)
-    thread.start()
-    try:
-        while True:
-            more, item = items.get()
-            if not more:
-                if item is not None:
-                    raise item  # type: ignore[misc]
-                return
-            yield item  # type: ignore[misc]
-    finally:
-        stopped.set()
-        thread.join()
+    def __call__(self, event: Event) -> int:
+        if isinstance(event, Picture):
+            frame = event.frame
+            shape = frame.width, frame.height, frame.format.name
+            if shape not in self._pictures:
+                self._pictures[shape] = sum(plane.buffer_size for plane in frame.planes)
+            return self._pictures[shape]
+        if isinstance(event, Sound):
+            return event.frame.samples * event.frame.layout.nb_channels * event.frame.format.bytes
+        return 0  # its picture comes again as a Picture

@@ -197,7 +197,7 @@ class ClipWriter:
             self.seconds = (frame.pts or 0) * as_fraction(frame.time_base or 1)
 
     def finish(self) -> None:
-        """Flush the encoders and write the index. The file is whole and on disk afterwards."""
+        """Flush the encoders and write the index. The file is whole and on disk afterwards, the encoders are gone."""
         with self._errors():
             if self._video is not None:
                 self._mux_video(self._video.encode(None))
@@ -205,6 +205,7 @@ class ClipWriter:
                 self._mux(stream.encode(None))
             self._container.close()
             os.fsync(self._file._descriptor)
+        self._video, self._audio = None, []  # an encoder holds dozens of pictures: not while the clip is verified
 
     def _mux_video(self, packets: list[Packet[VideoStream]]) -> None:
         """SVT-AV1 forgets how long a frame stands; without that a clip's last one would stand as long as the others."""

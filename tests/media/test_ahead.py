@@ -1,0 +1,71 @@
+"""Decoding runs ahead of encoding by a bounded number of bytes, however large a picture is."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Generator
+from contextlib import closing
+
+import av
+import pytest
+
+from clipengine.media.ahead import AHEAD_BYTES, ahead
+from clipengine.media.decode import EventSizes, Picture
+
+
+@pytest.mark.parametrize(("size", "most"), [(100, 8), (1000, 1), (5000, 1)])
+def test_what_waits_is_bounded_by_its_bytes(size: int, most: int) -> None:
+    made = 0
+    waits = threading.Event()
+
+    def produce() -> Generator[int]:
+        nonlocal made
+        for number in range(40):
+            made += 1
+            # All that fits and the one that is held in hand: the producer cannot come further than this.
+            if made > most + 1:
+                waits.set()
+            yield number
+
+    with closing(ahead(produce, lambda item: size, most_bytes=max(800, size))) as items:
+        taken = []
+        for item in items:
+            taken.append(item)
+            assert made <= item + 1 + most + 2
+    assert taken == list(range(40))
+
+
+def test_the_error_of_the_producer_comes_after_what_it_made() -> None:
+    def produce() -> Generator[int]:
+        yield 1
+        raise ValueError("broken")
+
+    items = ahead(produce, lambda item: 1)
+    assert next(items) == 1
+    with pytest.raises(ValueError, match="broken"):
+        next(items)
+
+
+def test_who_stops_early_leaves_no_thread() -> None:
+    closed = threading.Event()
+
+    def produce() -> Generator[int]:
+        try:
+            while True:
+                yield 1
+        finally:
+            closed.set()
+
+    before = threading.active_count()
+    with closing(ahead(produce, lambda item: 1, most_bytes=3)) as items:
+        next(items)
+    assert closed.is_set()
+    assert threading.active_count() == before
+
+
+def test_a_picture_weighs_what_its_planes_take() -> None:
+    sizes = EventSizes()
+    large, deep = av.VideoFrame(3840, 2160, "yuv420p"), av.VideoFrame(3840, 2160, "yuv420p10le")
+    for frame, least in ((large, 3840 * 2160 * 3 // 2), (deep, 3840 * 2160 * 3)):
+        assert least <= sizes(Picture(0, frame)) <= least * 1.1
+    assert AHEAD_BYTES // sizes(Picture(0, large)) == 2
