@@ -7,7 +7,6 @@ its luma) is measured of both: no time is won by encoding less well.
 from __future__ import annotations
 
 import resource
-import select
 import sys
 import tempfile
 import time
@@ -23,7 +22,7 @@ from clipengine.clips.facts import SourceFacts
 from clipengine.settings import Settings
 from clipengine.stores.folder import FolderStore
 from clipengine.work.encoder import EncoderProcess
-from clipengine.work.runner import cut_job
+from clipengine.work.jobs import cut_job, probe_job
 from scripts.benchmarks import sources
 from scripts.benchmarks.figures import Bench, Figure
 from scripts.benchmarks.measuring import MemorySampler, Usage, cpu_seconds, in_turn, run
@@ -32,7 +31,6 @@ _SOURCES = (sources.H264_1080, sources.H264_720, sources.VP8_LIVE, sources.HEVC_
 _RECORDING_SECONDS = 90
 _START = Fraction(1380, 30)  # the beginning of a frame in the middle of a GOP
 _COMMAND = str(Path(sys.executable).with_name("clipengine"))
-_READY_SECONDS = 30
 _COMPARED_EVERY = 15  # frames
 
 
@@ -40,7 +38,7 @@ def figures(bench: Bench) -> Iterator[Figure]:
     if (reason := sources.lacking()) is not None:
         bench.say(f"  {reason}")
         return
-    seconds, rounds = (8, 2) if bench.quick else (20, 3)
+    seconds, rounds = (8, 2) if bench.quick else (30, 3)
     with tempfile.TemporaryDirectory(dir=bench.cache) as folder:
         for kind in _SOURCES:
             recording = sources.recording(bench, kind, _RECORDING_SECONDS)
@@ -86,7 +84,7 @@ def clipengine_command(recording: Path, clip: Path, start: Fraction, end: Fracti
 
 def _facts(recording: Path) -> SourceFacts:
     with closing(FolderStore(recording.parent, "").open(recording.name)) as reader:
-        message, _ = EncoderProcess().run({"job": "probe"}, reader=reader, watch=lambda message, idle: None)
+        message, _ = EncoderProcess().run(probe_job(Settings().encoding), reader=reader, watch=lambda message: None)
     return SourceFacts.model_validate(message["facts"])
 
 
@@ -96,9 +94,7 @@ def _in_warm_child(recording: Path, facts: SourceFacts, start: Fraction, end: Fr
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     child = EncoderProcess()
     pid = child._process.pid
-    if not select.select([child._control], [], [], _READY_SECONDS)[0]:
-        child.close()
-        raise TimeoutError("the encoder child did not become ready")
+    child.wait_until_ready()
     started = cpu_seconds(pid)
     store = FolderStore(recording.parent, "")
     with (
@@ -107,7 +103,7 @@ def _in_warm_child(recording: Path, facts: SourceFacts, start: Fraction, end: Fr
         MemorySampler(pid) as memory,
     ):
         began = time.perf_counter()
-        child.run(job, reader=reader, output=output.fileno(), watch=lambda message, idle: None)
+        child.run(job, reader=reader, output=output.fileno(), watch=lambda message: None)
         wall = time.perf_counter() - began
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
