@@ -31,6 +31,7 @@ class Redactor:
         patterns = [
             (r"(?i)(authorization['\"]?\s*[:=]\s*['\"]?(?:[a-z0-9-]+ )?)[^\s'\",]+", rf"\1{_HIDDEN}"),
             (r"(?i)(x-amz-(?:signature|credential|security-token)['\"]?\s*[:=]\s*['\"]?)[^\s'\"&,]+", rf"\1{_HIDDEN}"),
+            (r"(?i)(clipengine_session=)[^\s;'\",]+", rf"\1{_HIDDEN}"),
             (r"(https?://)[^\s/@'\"]+@", rf"\1{_HIDDEN}@"),
             (r"(https?://[^\s?'\"]+\?)[^\s'\"]+", rf"\1{_HIDDEN}"),
             (r"whsec_[A-Za-z0-9+/=_-]+", _HIDDEN),

@@ -53,6 +53,7 @@ def settings(log_format: str, level: str = "info") -> Settings:
         f"key {KEY} is unknown",
         "GET http://store/b/k?X-Amz-Signature=hunter2&X-Amz-Credential=hunter2",
         "X-Amz-Security-Token: hunter2",
+        "Cookie: theme=dark; clipengine_session=hunter2; a=b",
         "https://user:hunter2@example.org/path failed",
         "http://example.org/hook?token=hunter2 failed",
         "signed with whsec_c2VjcmV0 and s3-secret-value",
