@@ -97,7 +97,8 @@ class _Scene:
         clip_id = name.rpartition("-")[0]
 
         def note(kind: int, name: str, at: float) -> None:
-            self._written[clip_id] = at
+            if name.startswith("clip."):  # beside it lies what waits for the upload
+                self._written[clip_id] = at
 
         self._watching.add(self._server.data / "scratch" / name, WRITTEN, note)
 
