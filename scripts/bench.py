@@ -43,7 +43,8 @@ def main(sections: tuple[str, ...], quick: bool, out: Path, cache: Path, media: 
         bench.say(f"{name}: {(module.__doc__ or '').splitlines()[0]}")
         for figure in module.figures(bench):
             measured.append((name, figure))
-            bench.say(f"  {figure.what}: {figure.value:.3f} {figure.unit}".rstrip())
+            ratio = "" if figure.ratio is None else f", ratio {figure.ratio:.3f}"
+            bench.say(f"  {figure.what}: {figure.value:.3f} {figure.unit}{ratio}")
     for line in table(measured):
         click.echo(line)
     report = {

@@ -1,7 +1,7 @@
 """Running ahead: a generator in a thread of its own, before its consumer by a bounded number of bytes.
 
 So decoding and encoding share the cores, and what lies between them takes the same memory for pictures of any size:
-many small ones, a few of full HD, one or two of 4K.
+many small ones, a few of full HD, one of 4K.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Generator
 from typing import Generic, TypeVar
 
-AHEAD_BYTES = 24 * 1024 * 1024  # eight pictures of 1080p
+AHEAD_BYTES = 16 * 1024 * 1024  # five pictures of 1080p
 
 Item = TypeVar("Item")
 

@@ -19,7 +19,7 @@ _SAME_PART = Fraction(3)
 
 def as_fraction(ratio: Any) -> Fraction:
     """A ratio of PyAV's (time base, rate), exact. 18 has Fractions, 19 a type of its own that Fraction takes."""
-    return Fraction(ratio)
+    return ratio if type(ratio) is Fraction else Fraction(ratio)
 
 
 class Clock:
