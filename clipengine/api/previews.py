@@ -42,7 +42,9 @@ async def get_frame(call: Call[GetFrame, NoBody]) -> Response:
     at = exact(call.query.at)
     if at > duration:
         raise _outside("at", duration)
-    return await _answer(call, Preview("frame", recording, {"at": str(at), "width": call.query.width}), _JPEG)
+    landmarks = await call.in_session(lambda: call.ledger.recordings.landmarks(recording.recording_id))
+    values: dict[str, str | int] = {"at": str(at), "width": call.query.width}
+    return await _answer(call, Preview("frame", recording, values, landmarks and landmarks.near(at)), _JPEG)
 
 
 async def get_filmstrip(call: Call[GetFilmstrip, NoBody]) -> Response:

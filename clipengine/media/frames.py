@@ -18,6 +18,7 @@ from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
 from clipengine.clips.facts import SourceFacts, VideoFacts
+from clipengine.clips.landmarks import Landmarks
 from clipengine.clips.plan import CutRange
 from clipengine.clips.profiles import Profile
 from clipengine.errors import NoMediaInRange
@@ -47,7 +48,15 @@ _MAX_SIDE = 65_500  # of a JPEG
 Shown = tuple[Fraction, av.VideoFrame]  # since when a frame is shown, in recording time
 
 
-def frame_at(source: ByteSource, facts: SourceFacts, *, at: Fraction, width: int, threads: int) -> bytes:
+def frame_at(
+    source: ByteSource,
+    facts: SourceFacts,
+    *,
+    at: Fraction,
+    width: int,
+    threads: int,
+    landmarks: Landmarks | None = None,
+) -> bytes:
     """A JPEG of the frame on screen at `at`, upright, at most `width` wide. Raises RecordingError and its kinds."""
     video = _video(facts)
     cut = CutRange(
@@ -56,7 +65,7 @@ def frame_at(source: ByteSource, facts: SourceFacts, *, at: Fraction, width: int
     with (
         MediaReader(source) as reader,
         media_errors(reader),
-        Landing(reader, facts, cut, video=True, audio=()) as landing,
+        Landing(reader, facts, cut, video=True, audio=(), landmarks=landmarks) as landing,
     ):
         for event in deinterlaced(ClipDecoder(landing, cut, threads=threads).events()):
             if isinstance(event, Picture):

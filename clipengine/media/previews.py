@@ -7,6 +7,7 @@ from fractions import Fraction
 from typing import Any
 
 from clipengine.clips.facts import SourceFacts
+from clipengine.clips.landmarks import Landmarks
 from clipengine.media.frames import filmstrip, frame_at
 from clipengine.media.peaks import peaks
 from clipengine.media.source import ByteSource
@@ -18,7 +19,10 @@ def make_preview(job: dict[str, Any], source: ByteSource) -> bytes:
     """A JPEG, or the JSON of the API's answer. Raises RecordingError and its kinds."""
     facts = SourceFacts.model_validate(job["facts"])
     if job["job"] == "frame":
-        return frame_at(source, facts, at=Fraction(job["at"]), width=job["width"], threads=job["threads"])
+        landmarks = None if job["landmarks"] is None else Landmarks.model_validate(job["landmarks"])
+        return frame_at(
+            source, facts, at=Fraction(job["at"]), width=job["width"], threads=job["threads"], landmarks=landmarks
+        )
     start, end = Fraction(job["start"]), Fraction(job["end"])
     if job["job"] == "filmstrip":
         return filmstrip(

@@ -111,11 +111,23 @@ PreviewKind = Literal["frame", "filmstrip", "waveform"]
 
 
 def preview_job(
-    encoding: Encoding, kind: PreviewKind, facts: SourceFacts, values: Mapping[str, str | int], *, seconds: float
+    encoding: Encoding,
+    kind: PreviewKind,
+    facts: SourceFacts,
+    values: Mapping[str, str | int],
+    *,
+    landmarks: Landmarks | None = None,
+    seconds: float,
 ) -> Job:
-    """The job of a child that makes a picture or a waveform of a recording with these facts."""
+    """The job of a child that makes a picture or a waveform of a recording with these facts and landmarks."""
     return Job(
-        {"job": kind, "facts": facts.model_dump(mode="json"), "threads": _PREVIEW_THREADS, **values},
+        {
+            "job": kind,
+            "facts": facts.model_dump(mode="json"),
+            "landmarks": landmarks and landmarks.model_dump(mode="json"),
+            "threads": _PREVIEW_THREADS,
+            **values,
+        },
         wall_seconds=seconds,
         stall_seconds=encoding.stall_seconds,
         memory_bytes=_memory(encoding),

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from clipengine.clips.clip import Recording
+from clipengine.clips.landmarks import Landmarks
 from clipengine.errors import Busy, Internal, ObjectChanged, ObjectMissing, RecordingChanged, RecordingMissing, Timeout
 from clipengine.settings import Encoding
 from clipengine.stores.base import Store
@@ -37,11 +38,12 @@ _FORM = 1  # raised when the same request is answered with other bytes than befo
 
 @dataclass(frozen=True)
 class Preview:
-    """What is asked for; `values` are the parts of the child's job beside the recording."""
+    """What is asked for; `values` are the parts of the child's job beside the recording and its landmarks."""
 
     kind: PreviewKind
     recording: Recording = field(repr=False)
     values: dict[str, str | int]
+    landmarks: Landmarks | None = field(default=None, repr=False)
 
     @property
     def name(self) -> str:
@@ -106,7 +108,14 @@ class Previews:
     def _make(self, preview: Preview) -> bytes:
         recording = preview.recording
         assert recording.facts is not None
-        job = preview_job(self._encoding, preview.kind, recording.facts, preview.values, seconds=_SECONDS[preview.kind])
+        job = preview_job(
+            self._encoding,
+            preview.kind,
+            recording.facts,
+            preview.values,
+            landmarks=preview.landmarks,
+            seconds=_SECONDS[preview.kind],
+        )
         try:
             with closing(self._store.open(recording.bucket_path, etag=recording.etag)) as reader:
                 child = self._encoders.take()

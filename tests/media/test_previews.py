@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from clipengine.clips.facts import SourceFacts
+from clipengine.clips.landmarks import Landmarks
 from clipengine.errors import NoMediaInRange
 from clipengine.media.frames import filmstrip, frame_at
 from clipengine.media.peaks import peaks
@@ -39,10 +40,11 @@ FILMS = (
 
 
 @contextmanager
-def opened(film: Film) -> Iterator[tuple[DescriptorSource, SourceFacts]]:
+def opened(film: Film) -> Iterator[tuple[DescriptorSource, SourceFacts, Landmarks | None]]:
     with film.path.open("rb") as file:
         source = DescriptorSource(file.fileno())
-        yield source, probe(source)[0]
+        found = probe(source)
+        yield source, found.facts, found.landmarks
 
 
 def picture(jpeg: bytes) -> av.VideoFrame:
@@ -61,12 +63,13 @@ def numbers(strip: bytes, count: int) -> list[int | None]:
 @pytest.mark.parametrize("name", FILMS)
 def test_a_frame_is_the_one_that_a_clip_begins_with(shelf: Shelf, name: str) -> None:
     film = shelf.get(name)
-    with opened(film) as (source, facts):
+    with opened(film) as (source, facts, landmarks):
         for at in TIMES:
             expected = {each.frames[0][1] for each in expectations(film, at, at + Fraction(1, 4)) if each.frames}
             if not expected or film.on_screen(at) is None:
                 continue  # nothing is on screen yet
-            shown = picture(frame_at(source, facts, at=at, width=1920, threads=1))
+            near = landmarks and landmarks.near(at)
+            shown = picture(frame_at(source, facts, at=at, width=1920, threads=1, landmarks=near))
             assert read_number(shown) in expected, at
             assert abs(Fraction(shown.width, shown.height) / (film.sar * film.width / film.height) - 1) < Fraction(
                 1, 50
@@ -75,7 +78,7 @@ def test_a_frame_is_the_one_that_a_clip_begins_with(shelf: Shelf, name: str) -> 
 
 def test_the_last_moment_shows_the_last_frame(shelf: Shelf) -> None:
     film = shelf.get("mp4_25")
-    with opened(film) as (source, facts):
+    with opened(film) as (source, facts, _):
         shown = picture(frame_at(source, facts, at=facts.duration, width=320, threads=1))
     assert read_number(shown) == film.frames[-1][1]
 
@@ -83,7 +86,7 @@ def test_the_last_moment_shows_the_last_frame(shelf: Shelf) -> None:
 def test_near_tiles_are_exact(shelf: Shelf) -> None:
     film = shelf.get("mp4_gop_10s")
     start, end = Fraction(1), Fraction(2)
-    with opened(film) as (source, facts):
+    with opened(film) as (source, facts, _):
         strip = filmstrip(source, facts, start=start, end=end, count=8, width=320, threads=1)
     moments = [start + (end - start) * (2 * at + 1) / 16 for at in range(8)]
     for number, moment in zip(numbers(strip, 8), moments, strict=True):
@@ -93,7 +96,7 @@ def test_near_tiles_are_exact(shelf: Shelf) -> None:
 @pytest.mark.parametrize("name", ["mp4_24", "mp4_one_keyframe", "webm_vp9", "ts_jumps_ahead", "ts_bframes"])
 def test_far_tiles_show_a_frame_before_their_moment(shelf: Shelf, name: str) -> None:
     film = shelf.get(name)
-    with opened(film) as (source, facts):
+    with opened(film) as (source, facts, _):
         strip = filmstrip(source, facts, start=Fraction(0), end=facts.duration, count=3, width=320, threads=1)
     shown = numbers(strip, 3)
     assert None not in shown
@@ -109,7 +112,7 @@ def test_a_waveform_is_silent_where_there_is_no_sound(shelf: Shelf) -> None:
     film = shelf.get("audio_late_mp4")
     begins = film.sounds[0].start
     assert begins > Fraction(1, 4)
-    with opened(film) as (source, facts):
+    with opened(film) as (source, facts, _):
         found = peaks(source, facts, start=Fraction(0), end=facts.duration, points=100)
         part = peaks(source, facts, start=begins + Fraction(1, 2), end=begins + 1, points=10)
     first = next(at for at, peak in enumerate(found) if peak > 0.02)
@@ -119,7 +122,7 @@ def test_a_waveform_is_silent_where_there_is_no_sound(shelf: Shelf) -> None:
 
 
 def test_what_is_not_there_is_said(shelf: Shelf) -> None:
-    with opened(shelf.get("audio_only_mp3")) as (source, facts), pytest.raises(NoMediaInRange):
+    with opened(shelf.get("audio_only_mp3")) as (source, facts, _), pytest.raises(NoMediaInRange):
         frame_at(source, facts, at=Fraction(1), width=320, threads=1)
-    with opened(shelf.get("video_only_mp4")) as (source, facts), pytest.raises(NoMediaInRange):
+    with opened(shelf.get("video_only_mp4")) as (source, facts, _), pytest.raises(NoMediaInRange):
         peaks(source, facts, start=Fraction(0), end=Fraction(1), points=10)
