@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
@@ -21,6 +21,7 @@ from clipengine.media.decode import Begin, ClipDecoder, Event, EventSizes, Pictu
 from clipengine.media.fields import deinterlaced
 from clipengine.media.landing import Landing
 from clipengine.media.picture import PictureConverter, jpeg
+from clipengine.media.proof import Proof, provable
 from clipengine.media.rate import paced
 from clipengine.media.sound_tracks import SoundTracks
 from clipengine.media.source import ByteSource, MediaReader
@@ -68,8 +69,8 @@ def cut_clip(
 
     With the probe's `landmarks` less is read on the way to the start; the clip is the same.
 
-    The clip has been opened again and decoded to its end when this returns. Raises RecordingError and its kinds for
-    what the recording is to blame for, EncoderFailed, DiskFull or VerificationFailed for the rest.
+    The clip has been opened again and is known to decode to its end when this returns. Raises RecordingError and its
+    kinds for what the recording is to blame for, EncoderFailed, DiskFull or VerificationFailed for the rest.
     """
     began = time.monotonic()
     asked_end, end = end, min(end, facts.duration)
@@ -88,7 +89,8 @@ def cut_clip(
         Landing(
             reader, facts, cut, video=want_video, audio=[track.index for track in kept], landmarks=landmarks
         ) as landing,
-        open_writer(output, profile, threads=threads) as writer,
+        Proof() if provable(profile) else nullcontext() as proof,
+        open_writer(output, profile, threads=threads, proof=proof) as writer,
     ):
         decoder = ClipDecoder(landing, cut, threads=threads)
         making = _Making(writer, profile, facts, cut, poster, on_progress)
@@ -97,8 +99,10 @@ def cut_clip(
             making.run(events)
         _refuse_short(decoder, making, cut, facts)
         writer.finish()
+        if proof is not None:
+            proof.end()
     encoded = time.monotonic() - began
-    verify(output, making.expected(), lambda: on_progress("verifying", 1.0), threads=threads)
+    verify(output, making.expected(), proof, lambda: on_progress("verifying", 1.0), threads=threads)
     return Cut(
         actual_start=making.origin,
         actual_end=end,

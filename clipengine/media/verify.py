@@ -1,20 +1,23 @@
-"""Verification: the finished file is opened again, decoded to its end and held against what was planned."""
+"""Verification: the finished file is opened again, proven to decode to its end and held against what was planned."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 import av
 from av.codec.context import ThreadType
+from av.packet import Packet
 from av.stream import Stream
-from av.video.codeccontext import VideoCodecContext
+from av.video.stream import VideoStream
 
 from clipengine.errors import ClipEngineError, VerificationFailed
 from clipengine.media.boxes import movie_seconds
 from clipengine.media.clock import as_fraction
 from clipengine.media.container import audio_streams, open_recording, read_packets, video_stream
+from clipengine.media.proof import STRICT, Proof, checksum
 from clipengine.media.source import DescriptorSource, MediaReader
 
 # Matroska and MP3 store whole milliseconds or frames; sound ends on the codec's frame.
@@ -34,60 +37,111 @@ class Expected:
     sounds: int
 
 
-def verify(descriptor: int, expected: Expected, on_packet: Callable[[], None], *, threads: int) -> None:
+def verify(
+    descriptor: int, expected: Expected, proof: Proof | None, on_packet: Callable[[], None], *, threads: int
+) -> None:
     """Raises VerificationFailed unless the file behind the descriptor is the clip that was planned, whole.
 
-    `on_packet` is called often: a long clip takes a while.
+    With a proof that has ended the file need only hold what was decoded; where it does not, and without a proof, it is
+    decoded to its end. `on_packet` is called often: a long clip takes a while.
     """
     try:
-        _verify(descriptor, expected, on_packet, threads)
+        if proof is None or not _verify(descriptor, expected, lambda file: _compare(file, proof), on_packet):
+            _verify(descriptor, expected, lambda file: _decode(file, threads), on_packet)
     except VerificationFailed:
         raise
     except ClipEngineError as error:
         raise VerificationFailed(f"the finished clip cannot be read back: {error.message}") from error
 
 
-def _verify(descriptor: int, expected: Expected, on_packet: Callable[[], None], threads: int) -> None:
-    source = DescriptorSource(descriptor)
-    reader = MediaReader(source)
-    header_seconds = movie_seconds(reader)
-    with open_recording(reader) as container:
-        video = video_stream(container)
-        sounds = audio_streams(container)
-        if len(sounds) != expected.sounds or (video is not None) != (expected.frames > 0):
-            raise VerificationFailed(f"the clip holds {len(sounds)} audio tracks, {expected.sounds} were written")
-        shown = _Shown(as_fraction(video.time_base or 1) if video else Fraction(1))
-        end = header_seconds or max(map(_end, [*([video] if video else []), *sounds]), default=Fraction(0))
-        end = end or Fraction(container.duration or 0, av.time_base)
-        if video is not None:
-            _prepare(video.codec_context, threads)
-        try:
-            for packet in read_packets(container, [*([video] if video else []), *sounds], reader):
-                on_packet()
-                frames = packet.decode()
-                if video is not None and packet.stream_index == video.index:
-                    shown.add(packet.is_keyframe, frames)
-            if video is not None:
-                shown.add(None, video.codec_context.decode(None))
-        except av.FFmpegError as error:
-            raise VerificationFailed(f"the finished clip does not decode to its end: {error}") from error
+def _verify(
+    descriptor: int, expected: Expected, show: Callable[[_File], _Shown | None], on_packet: Callable[[], None]
+) -> bool:
+    """Whether `show` could tell what the file shows. Raises VerificationFailed where that is not what is expected."""
+    with MediaReader(DescriptorSource(descriptor)) as reader:
+        header_seconds = movie_seconds(reader)
+        with open_recording(reader) as container:
+            video, sounds = video_stream(container), audio_streams(container)
+            if len(sounds) != expected.sounds or (video is not None) != (expected.frames > 0):
+                raise VerificationFailed(f"the clip holds {len(sounds)} audio tracks, {expected.sounds} were written")
+            streams = [*([video] if video else []), *sounds]
+            end = header_seconds or max(map(_end, streams), default=Fraction(0))
+            end = end or Fraction(container.duration or 0, av.time_base)
+            packets = _told(read_packets(container, streams, reader), on_packet)
+            try:
+                shown = show(_File(video, streams, packets))
+            except av.FFmpegError as error:
+                raise VerificationFailed(f"the finished clip does not decode to its end: {error}") from error
+    if shown is None:
+        return False
     _check(expected, shown, end)
+    return True
 
 
-def _prepare(context: VideoCodecContext, threads: int) -> None:
-    """Decode every bit of every picture, and take nothing for granted that is damaged."""
-    context.thread_type = ThreadType.FRAME | ThreadType.SLICE
-    context.thread_count = threads
-    # The loop filter only smooths what has been decoded. It reads no bit of the clip and cannot fail, and nobody looks
-    # at these pictures: without it a quarter of the time is saved, and nothing of the check.
-    context.options = {"skip_loop_filter": "all", "err_detect": "explode"}
+@dataclass(frozen=True)
+class _File:
+    """The finished file, opened: its picture, all its streams, and its packets from the first on."""
+
+    video: VideoStream | None
+    streams: Sequence[Stream]
+    packets: Iterator[Packet[Any]]
+
+
+def _told(packets: Iterator[Packet[Any]], on_packet: Callable[[], None]) -> Iterator[Packet[Any]]:
+    for packet in packets:
+        on_packet()
+        yield packet
+
+
+def _decode(file: _File, threads: int) -> _Shown:
+    """What the file shows when all of it is decoded."""
+    shown = _Shown(file.video)
+    if file.video is not None:
+        file.video.codec_context.thread_type = ThreadType.FRAME | ThreadType.SLICE
+        file.video.codec_context.thread_count = threads
+        file.video.codec_context.options = STRICT
+    for packet in file.packets:
+        frames = packet.decode()
+        if packet.stream is file.video:
+            shown.add(packet.is_keyframe, frames)
+    if file.video is not None:
+        shown.add(None, file.video.codec_context.decode(None))
+    return shown
+
+
+def _compare(file: _File, proof: Proof) -> _Shown | None:
+    """What the file shows, where it holds just the packets that were decoded for the proof; else None."""
+    if len(proof.tracks) != len(file.streams):
+        return None
+    tracks = {stream.index: track for stream, track in zip(file.streams, proof.tracks, strict=True)}
+    seen = dict.fromkeys(tracks, 0)
+    times: list[int] = []
+    begins_with_key = False
+    if file.video is not None:
+        file.video.codec_context.thread_count = 1
+    for packet in file.packets:
+        track, number = tracks[packet.stream_index], seen[packet.stream_index]
+        if number == len(track.checksums) or track.checksums[number] != checksum(track.name, packet):
+            return None
+        if number == 0:  # the head of the file opens its decoders as well
+            begins_with_key = begins_with_key or (packet.stream is file.video and packet.is_keyframe)
+            packet.decode()
+        if packet.stream is file.video:
+            times.append(packet.pts or 0)
+        seen[packet.stream_index] = number + 1
+    if any(seen[index] != len(track.checksums) for index, track in tracks.items()):
+        return None
+    shown = _Shown(file.video)
+    if file.video is not None:
+        shown.take(begins_with_key, tracks[file.video.index].frames, sorted(times))
+    return shown
 
 
 class _Shown:
     """What the frames of the clip turn out to be, one after the other: their times, in order or not."""
 
-    def __init__(self, tick: Fraction) -> None:
-        self._tick = tick
+    def __init__(self, video: VideoStream | None) -> None:
+        self._tick = as_fraction(video.time_base or 1) if video else Fraction(1)
         self._last: int | None = None
         self.frames = 0
         self.first: Fraction | None = None
@@ -101,13 +155,22 @@ class _Shown:
         for frame in frames:
             if frame.is_corrupt:
                 raise VerificationFailed(f"frame {self.frames} of the clip is damaged")
-            pts = frame.pts or 0
-            if self._last is None:
-                self.first = pts * self._tick
-            elif pts <= self._last:
-                self.in_order = False
-            self._last = pts
+            self._note(frame.pts or 0)
             self.frames += 1
+
+    def take(self, begins_with_key: bool, frames: int, times: Sequence[int]) -> None:
+        """All frames at once: how many there are, and the times of their packets."""
+        self.begins_with_key, self.frames = begins_with_key, frames
+        for pts in times:
+            self._note(pts)
+        self.in_order = self.in_order and len(times) == frames
+
+    def _note(self, pts: int) -> None:
+        if self._last is None:
+            self.first = pts * self._tick
+        elif pts <= self._last:
+            self.in_order = False
+        self._last = pts
 
 
 def _end(stream: Stream) -> Fraction:

@@ -23,6 +23,7 @@ from clipengine.clips.profiles import Profile
 from clipengine.errors import ClipEngineError, DiskFull, EncoderFailed, UnsupportedMedia
 from clipengine.media.clock import as_fraction
 from clipengine.media.picture import PictureFormat
+from clipengine.media.proof import Proof
 
 # Divides the frame rates in use (24, 25, 30, 50, 60 and their 1000/1001 forms), so that grids stay exact to 11 µs.
 VIDEO_TIME_BASE = Fraction(1, 90_000)
@@ -102,8 +103,9 @@ class WritableFile:
 class ClipWriter:
     """Encodes and muxes one clip. Make it with `open_writer`; add the streams, then encode, then `finish`."""
 
-    def __init__(self, container: Any, file: WritableFile, profile: Profile, threads: int) -> None:
+    def __init__(self, container: Any, file: WritableFile, profile: Profile, threads: int, proof: Proof | None) -> None:
         self._container = container
+        self._proof = proof
         self._file = file
         self._profile = profile
         self._threads = threads
@@ -215,6 +217,8 @@ class ClipWriter:
 
     def _mux(self, packets: list[Packet[Any]]) -> None:
         for packet in packets:
+            if self._proof is not None:
+                self._proof.add(packet)
             self._container.mux_one(packet)
 
     @contextmanager
@@ -242,8 +246,11 @@ def writer_errors(file: WritableFile) -> Iterator[None]:
 
 
 @contextmanager
-def open_writer(descriptor: int, profile: Profile, *, threads: int) -> Iterator[ClipWriter]:
-    """A writer of a clip of this profile into the (empty, seekable, readable) file behind the descriptor."""
+def open_writer(descriptor: int, profile: Profile, *, threads: int, proof: Proof | None = None) -> Iterator[ClipWriter]:
+    """A writer of a clip of this profile into the (empty, seekable, readable) file behind the descriptor.
+
+    `proof` is shown every packet before the muxer takes it.
+    """
     file = WritableFile(descriptor)
     options = {"avoid_negative_ts": "disabled"} if profile.container in ("webm", "mkv") else {}
     if profile.container in _MOV_FAMILY:
@@ -259,6 +266,6 @@ def open_writer(descriptor: int, profile: Profile, *, threads: int) -> Iterator[
             buffer_size=1024 * 1024,
         )
         try:
-            yield ClipWriter(container, file, profile, threads)
+            yield ClipWriter(container, file, profile, threads, proof)
         finally:
             container.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -13,6 +13,7 @@ import pytest
 from clipengine.clips.profiles import Profile
 from clipengine.errors import VerificationFailed
 from clipengine.media.picture import PictureFormat
+from clipengine.media.proof import Proof, checksum
 from clipengine.media.verify import Expected, verify
 from clipengine.media.writer import open_writer
 
@@ -27,12 +28,21 @@ _PLANNED = Expected(
 )
 
 
-@pytest.fixture(scope="module")
-def clip(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """Two seconds of noise at 20 frames per second."""
-    path = tmp_path_factory.mktemp("verify") / "clip.mp4"
+@dataclass(frozen=True)
+class _Made:
+    """Two seconds of noise at 20 frames per second, and the proof that was made beside it."""
+
+    data: bytes
+    proof: Proof
+
+
+def _make(path: Path, profile: Profile) -> _Made:
     format = PictureFormat(160, 96, "yuv420p", Fraction(1), 1, 1, 1, 1)
-    with path.open("w+b") as file, open_writer(file.fileno(), Profile(), threads=1) as writer:
+    with (
+        path.open("w+b") as file,
+        Proof() as proof,
+        open_writer(file.fileno(), profile, threads=1, proof=proof) as writer,
+    ):
         writer.add_video(format, Fraction(20))
         noise = random.Random(7)
         for number in range(_FRAMES):
@@ -41,31 +51,81 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> bytes:
                 plane.update(noise.randbytes(plane.buffer_size))
             writer.write_frame(frame, Fraction(number, 20), Fraction(1, 20))
         writer.finish()
-    return path.read_bytes()
+        proof.end()
+    return _Made(path.read_bytes(), proof)
 
 
-def _verify(data: bytes, path: Path, planned: Expected = _PLANNED) -> None:
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> _Made:
+    return _make(tmp_path_factory.mktemp("verify") / "clip.mp4", Profile())
+
+
+@pytest.fixture
+def clip(made: _Made) -> bytes:
+    return made.data
+
+
+@pytest.fixture(params=["decoded", "proven"])
+def proof(request: pytest.FixtureRequest, made: _Made) -> Proof | None:
+    """Every clip is judged alike, whether it is decoded or held against what was decoded while it was made."""
+    return made.proof if request.param == "proven" else None
+
+
+def _verify(data: bytes, path: Path, proof: Proof | None, planned: Expected = _PLANNED) -> None:
     path.write_bytes(data)
     with path.open("rb") as file:
-        verify(file.fileno(), planned, lambda: None, threads=2)
+        verify(file.fileno(), planned, proof, lambda: None, threads=2)
 
 
-def test_the_clip_as_it_was_planned_is_accepted(clip: bytes, tmp_path: Path) -> None:
-    _verify(clip, tmp_path / "clip.mp4")
+def test_the_clip_as_it_was_planned_is_accepted(clip: bytes, proof: Proof | None, tmp_path: Path) -> None:
+    _verify(clip, tmp_path / "clip.mp4", proof)
 
 
-def test_a_damaged_picture_is_found_and_not_concealed(clip: bytes, tmp_path: Path) -> None:
+def test_a_damaged_picture_is_found_and_not_concealed(clip: bytes, proof: Proof | None, tmp_path: Path) -> None:
     start = clip.index(b"mdat") + 4
     for part in (0.5, 0.8):  # not every damage breaks the code of a picture; these do
         place = start + round((len(clip) - start) * part)
         damaged = clip[:place] + bytes(500) + clip[place + 500 :]
         with pytest.raises(VerificationFailed):
-            _verify(damaged, tmp_path / "clip.mp4")
+            _verify(damaged, tmp_path / "clip.mp4", proof)
 
 
-def test_a_clip_that_was_cut_off_is_found(clip: bytes, tmp_path: Path) -> None:
+def test_a_clip_that_was_cut_off_is_found(clip: bytes, proof: Proof | None, tmp_path: Path) -> None:
     with pytest.raises(VerificationFailed):
-        _verify(clip[: -len(clip) // 4], tmp_path / "clip.mp4")
+        _verify(clip[: -len(clip) // 4], tmp_path / "clip.mp4", proof)
+
+
+@pytest.mark.parametrize("container", ["mp4", "mkv"])
+@pytest.mark.parametrize("codec", ["h264", "hevc"])
+def test_a_file_holds_what_was_decoded_while_it_was_made(tmp_path: Path, codec: str, container: str) -> None:
+    """To the byte, in whatever form the container writes it: nothing has to be decoded twice."""
+    profile = Profile.model_validate({"video": codec, "container": container, "preset": "ultrafast"})
+    path = tmp_path / f"clip.{container}"
+    [track] = _make(path, profile).proof.tracks
+    assert track.frames == len(track.checksums) == _FRAMES
+    with av.open(str(path)) as file:
+        assert [checksum(codec, packet) for packet in file.demux(video=0) if packet.size] == list(track.checksums)
+
+
+def test_a_proof_of_other_packets_proves_nothing(made: _Made, tmp_path: Path) -> None:
+    """The file is decoded then: this one is sound, and as it was planned."""
+    other = _make(tmp_path / "other.mp4", Profile(crf=40)).proof
+    _verify(made.data, tmp_path / "clip.mp4", other)
+
+
+def test_what_an_encoder_made_and_nothing_can_decode_is_found(made: _Made, tmp_path: Path) -> None:
+    path = tmp_path / "clip.mp4"
+    path.write_bytes(made.data)
+    with av.open(str(path)) as file, Proof() as proof:
+        for packet in file.demux(video=0):
+            if packet.size:
+                data = bytes(packet)
+                damaged = av.Packet(data[: len(data) // 3] + bytes(300) + data[len(data) // 3 + 300 :])
+                damaged.stream, damaged.time_base = packet.stream, packet.time_base
+                damaged.pts, damaged.dts = packet.pts, packet.dts
+                proof.add(damaged)
+        with pytest.raises(VerificationFailed):
+            proof.end()
 
 
 @pytest.mark.parametrize(
@@ -78,6 +138,8 @@ def test_a_clip_that_was_cut_off_is_found(clip: bytes, tmp_path: Path) -> None:
         {"frames": 0},
     ],
 )
-def test_another_clip_than_the_planned_one_is_refused(clip: bytes, tmp_path: Path, other: dict[str, int]) -> None:
+def test_another_clip_than_the_planned_one_is_refused(
+    clip: bytes, proof: Proof | None, tmp_path: Path, other: dict[str, int]
+) -> None:
     with pytest.raises(VerificationFailed):
-        _verify(clip, tmp_path / "clip.mp4", replace(_PLANNED, **other))
+        _verify(clip, tmp_path / "clip.mp4", proof, replace(_PLANNED, **other))
