@@ -94,10 +94,13 @@ class MediaReader:
         self.release()
 
     def release(self) -> None:
-        """Let go of the read-ahead; a request that is under way ends first."""
+        """Let go of the read-ahead; a request that is under way ends first, and what it brought counts as read."""
         if self._thread is not None:
             self._thread.shutdown(wait=True, cancel_futures=True)
             self._thread = None
+        if self._coming is not None and not self._coming[2].cancelled() and self._coming[2].exception() is None:
+            self.bytes_read += len(self._coming[2].result())
+        self._coming = None
 
     def readable(self) -> bool:
         return True
