@@ -252,6 +252,14 @@ class ClipNotComplete(Conflict):
     title = "Clip not complete"
     default_hint = "Wait until the clip's status is `complete`: GET it with ?wait=30."
 
+    @classmethod
+    def of(cls, clip_id: str, *, ended: bool) -> ClipNotComplete:
+        """For a clip that is `processing`, or has `ended` without being complete, with what to do about it."""
+        if not ended:
+            return cls("The clip's status is `processing`")
+        hint = f"Its `error` says why. POST /v1/clips/{clip_id}/retry queues it again once that is put right."
+        return cls("The clip's status is `failed`", hint=hint)
+
 
 class RequestInProgress(Conflict):
     code = "request_in_progress"

@@ -7,14 +7,16 @@ A secret can also come from a file: `CLIPENGINE_STORAGE__SECRET_KEY_FILE=/run/se
 
 from __future__ import annotations
 
+import difflib
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_core import ErrorDetails
 
 from clipengine.clips.discovery import check_rule
 from clipengine.clips.profiles import Profile
@@ -211,8 +213,31 @@ def load(
     try:
         return Settings.model_validate(values)
     except ValidationError as error:
-        faults = [f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}" for fault in error.errors()]
-        raise SettingsError("; ".join(faults)) from None
+        raise SettingsError("; ".join(_say(fault) for fault in error.errors())) from None
+
+
+def _say(fault: ErrorDetails) -> str:
+    """A fault as whoever wrote the setting understands it."""
+    # Pydantic marks a faulty key of a table with a last part `[key]`.
+    *path, last = [str(part) for part in fault["loc"] if part != "[key]"] or ["settings"]
+    name = ".".join([*path, last])
+    if fault["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(last, _known(path), n=1)
+        return f"{name} is not a known setting" + (f" (did you mean {'.'.join([*path, near[0]])}?)" if near else "")
+    if fault["type"] == "missing":
+        return f"{name} is required"
+    if fault["type"] == "value_error":
+        return f"{name}: {fault['msg'].removeprefix('Value error, ')}"
+    return f"{name}: {re.sub(r'^[A-Z][a-z]+ should', 'must', fault['msg'])}"
+
+
+def _known(path: list[str]) -> Iterable[str]:
+    """The settings that there are in the table at `path`."""
+    if path[:1] == ["profiles"]:
+        return Profile.model_fields
+    if path[:2] == ["webhooks", "endpoints"]:
+        return Webhooks.Endpoint.model_fields
+    return type(getattr(Settings(), path[0]) if path else Settings()).model_fields
 
 
 def faults(environ: Mapping[str, str] | None = None) -> str:

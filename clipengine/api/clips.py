@@ -82,7 +82,7 @@ def _check(body: CreateClip, recording: Recording, settings: Settings) -> None:
     found: list[InvalidRequest] = []
     checks: list[tuple[str, Callable[[], None]]] = [
         ("/profile", profile),
-        ("", time_range),
+        ("", time_range),  # says itself which of its ends is at fault
         ("/label", label),
         ("/expires_at", expiry),
     ]
@@ -90,8 +90,7 @@ def _check(body: CreateClip, recording: Recording, settings: Settings) -> None:
         try:
             check()
         except InvalidRequest as error:
-            pointers = [pointer] if pointer else ["/start_seconds", "/end_seconds"]
-            error.errors = [{"detail": error.message, "pointer": each} for each in pointers]
+            error.errors = error.errors or [{"detail": error.message, "pointer": pointer}]
             found.append(error)
     if found:
         found[0].errors = [fault for error in found for fault in error.errors]

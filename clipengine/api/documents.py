@@ -117,7 +117,7 @@ def _found(pages: Mapping[str, Page], query: str) -> Response:
     if not query:
         told = "<p>Type a word: an error code, a setting, a command, an address.</p>"
     elif not hits:
-        told = "<p>Nothing has all of these words.</p>"
+        told = "<p>Nothing has any of these words.</p>"
     else:
         told = "\n".join(map(_hit, hits))
     return _answer(pages, "Search", f"<h1>Search</h1>\n{told}", query=query)
@@ -125,10 +125,9 @@ def _found(pages: Mapping[str, Page], query: str) -> Response:
 
 def _hit(hit: Hit) -> str:
     address = hit.page + (f"#{hit.anchor}" if hit.anchor else "")
-    where = escape(hit.page_title)
+    where = f" <small>{escape(hit.page_title)}</small>" if hit.title != hit.page_title else ""
     return (
-        f'<section class="hit"><a href="{escape(address)}">{escape(hit.title)}</a> <small>{where}</small>'
-        f"<p>{hit.excerpt}</p></section>"
+        f'<section class="hit"><a href="{escape(address)}">{escape(hit.title)}</a>{where}<p>{hit.excerpt}</p></section>'
     )
 
 

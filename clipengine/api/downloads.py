@@ -138,14 +138,14 @@ def _answer(call: Call[Any, Any], reader: ObjectReader, content_type: str, dispo
 def download_clip(call: Call[NoQuery, NoBody]) -> Response:
     clip = find_clip(call)
     if clip.state != "complete":
-        raise ClipNotComplete(f"The clip's status is `{'failed' if clip.ended else 'processing'}`")
+        raise ClipNotComplete.of(clip.clip_id, ended=clip.ended)
     return serve_object(call, clip.object_key, name=file_name(clip.label, ending(clip.object_key)))
 
 
 def get_poster(call: Call[NoQuery, NoBody]) -> Response:
     clip = find_clip(call)
     if clip.state != "complete" or clip.result is None:
-        raise ClipNotComplete(f"The clip's status is `{'failed' if clip.ended else 'processing'}`")
+        raise ClipNotComplete.of(clip.clip_id, ended=clip.ended)
     if clip.result.poster_path is None:
         raise ObjectNotFound("The clip has no poster", hint="It was not asked for, or the clip has no picture.")
     return serve_object(call, clip.result.poster_path, name=file_name(clip.label, "jpg"), kind="inline")

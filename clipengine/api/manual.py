@@ -76,17 +76,17 @@ def render(name: str, text: str) -> Page:
 
 
 def search(pages: Iterable[Page], query: str) -> list[Hit]:
-    """The sections that have every word of the query, best first: those that are named so, then those that say it."""
-    words = query.casefold().split()
-    found: list[tuple[int, Hit]] = []
+    """The sections that have words of the query, best first: by how many they have, then by how many they are named."""
+    words = list(dict.fromkeys(query.casefold().split()))
+    found: list[tuple[tuple[int, int], Hit]] = []
     for page in pages if words else ():
         for section in page.sections:
             title, text = section.title.casefold(), section.text.casefold()
-            if all(word in title or word in text for word in words):
+            if told := sum(word in title or word in text for word in words):
                 named = sum(word in title for word in words) + 2 * (query.casefold() == title)
                 excerpt = _excerpt(section.text, words)
-                found.append((named, Hit(page.name, page.title, section.anchor, section.title, excerpt)))
-    found.sort(key=lambda item: -item[0])  # stable: otherwise in the order of reading
+                found.append(((told, named), Hit(page.name, page.title, section.anchor, section.title, excerpt)))
+    found.sort(key=lambda item: item[0], reverse=True)  # stable: otherwise in the order of reading
     return [hit for _, hit in found[:_MOST_HITS]]
 
 

@@ -1,7 +1,7 @@
 """Errors as answers: application/problem+json (RFC 9457) for every status from 400 up, one shape for all.
 
-`detail` says what happened and what to do; `code` is the error's stable name. The 401's detail is fixed by the hosted
-API. A 500 shows its request id and nothing else: what happened is in the log beside the same id.
+`detail` says what happened and what to do, `hint` only what to do; `code` is the error's stable name. The 401 is
+as the hosted API has it. A 500 shows its request id and nothing else: what happened is in the log beside the same id.
 """
 
 from __future__ import annotations
@@ -49,6 +49,8 @@ def problem(scope: Scope, error: ClipEngineError, headers: dict[str, str] | None
         "code": error.code,
         "instance": quote(scope["path"], safe="/:@!$&'()*+,;=~", errors="replace"),
     }
+    if not isinstance(error, Unauthorized):
+        body["hint"] = error.hint
     if isinstance(error, InvalidRequest) and error.errors:
         body["errors"] = error.errors
     if error.status >= 500:

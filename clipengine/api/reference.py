@@ -159,9 +159,9 @@ def _curl(entry: _Entry, body: Schema, kind: str) -> str:
     if "text/event-stream" in kinds:
         options.append("-N")
     elif "302" in operation["responses"]:
-        options.append("-L -o file")
+        options.append("-fL -o file")
     elif _bytes(kinds):
-        options.append("-o file")
+        options.append("-f -o file")
     return " \\\n  ".join([f"curl {url}", *options])
 
 

@@ -185,7 +185,7 @@ class FaultObject(_Object):
 
 
 class ProblemObject(_Object):
-    """RFC 9457. `code` is stable; `detail` says what happened and what to do."""
+    """RFC 9457. `code` is stable; `detail` says what happened and what to do, `hint` the latter alone."""
 
     type: str
     title: str
@@ -193,6 +193,7 @@ class ProblemObject(_Object):
     detail: str
     code: str
     instance: str
+    hint: str | None = None
     errors: list[FaultObject] | None = None
     request_id: str | None = None
 

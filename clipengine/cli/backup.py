@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -38,8 +39,23 @@ def backup(file: Path, config: Path | None, data: Path | None) -> None:
 def restore(file: Path, replace: bool, config: Path | None, data: Path | None) -> None:
     """Put the ledger of the backup FILE into the data folder. Refused while a server runs on it."""
     settings = settings_of(config, data)
-    make_private(settings.data.folder)
+    folder = settings.data.folder
+    missing = not folder.exists()
+    make_private(folder)
     with exclusive(settings, new=True):
-        about = restore_backup(file, settings.ledger_file, replace=replace)
-    output.say(f"{settings.data.folder} has the ledger of {about['created_at']}.")
+        try:
+            about, aside = restore_backup(file, settings.ledger_file, replace=replace)
+        except Exception:
+            if missing:  # of a restore that failed nothing is left
+                with suppress(OSError):
+                    (folder / "lock").unlink()
+                    folder.rmdir()
+            raise
+    output.say(f"{folder} has the ledger of {about['created_at']}.")
+    if aside is not None:
+        output.say(f"The ledger that was there is kept in {aside}.")
     output.say("What was registered, cut or told since then is not in it; webhooks of that time may come once more.")
+    output.say(
+        "Objects of that time stay in the store: `clipengine recordings import PREFIX` registers the recordings again; "
+        "clips lie in `clips/` beside them, under names that end with an id that the ledger does not know."
+    )

@@ -12,6 +12,7 @@ from clipengine.cli.cutting import cut_once
 from clipengine.cli.options import config_option, end_option, json_option, settings_of, start_option
 from clipengine.clips.clip import ClipResult
 from clipengine.errors import ObjectMissing, RecordingMissing, UnknownProfile
+from clipengine.settings import Settings
 from clipengine.timecode import format_time
 
 
@@ -41,6 +42,7 @@ def cut(
     if profile not in settings.profiles:
         known = ", ".join(sorted(settings.profiles))
         raise UnknownProfile(f"there is no profile {profile!r}; the settings have {known}")
+    _check_ending(target, profile, settings)
     try:
         with output.progress("cutting") as on_progress:
             result = cut_once(settings, source, target, start=start, end=end, profile=profile, on_progress=on_progress)
@@ -52,6 +54,19 @@ def cut(
         click.echo(f"{target}: {_summary(result)}")
         for warning in result.warnings:
             output.say(f"warning: {warning}")
+
+
+def _check_ending(target: Path, profile: str, settings: Settings) -> None:
+    """A file must not be called what it is not. A name without any ending says nothing that could be wrong."""
+    made, given = settings.profiles[profile].extension, target.suffix[1:].lower()
+    if given in ("", made):
+        return
+    fitting = [name for name, each in settings.profiles.items() if each.extension == given]
+    other = f", or give --profile {fitting[0]}, which makes .{given}" if fitting else ""
+    raise click.BadParameter(
+        f"the profile {profile} makes .{made}, not .{given}: name it {target.with_suffix('.' + made)}{other}",
+        param_hint="'OUTPUT'",
+    )
 
 
 def _summary(result: ClipResult) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
 from pathlib import Path
 
 import click
@@ -12,6 +13,7 @@ from clipengine.cli import output
 from clipengine.cli.data import make_private, open_ledger
 from clipengine.cli.doctor import findings, show
 from clipengine.cli.options import settings_of
+from clipengine.errors import SettingsError
 from clipengine.settings import Settings
 
 _HEAD = """\
@@ -73,9 +75,9 @@ def init(
         lines.append(_line("bucket", ask("Bucket", bucket, "recordings"), "holds the recordings and gets the clips"))
         lines.append(_line("region", ask("Region", region, "us-east-1"), "the region that requests are signed for"))
         lines += [] if yes else _credentials()
-    _write(config, "\n".join(lines) + "\n", force=force)
+    settings = _write(config, "\n".join(lines) + "\n")
     output.say(f"written: {config}")
-    return _try(settings_of(config), config)
+    return _try(settings, config)
 
 
 def _credentials() -> list[str]:
@@ -93,14 +95,26 @@ def _line(key: str, value: str, comment: str) -> str:
     return f"{key} = {json.dumps(value, ensure_ascii=False):<32} # {comment}"
 
 
-def _write(path: Path, text: str, *, force: bool) -> None:
-    flags = os.O_WRONLY | os.O_CREAT | (os.O_TRUNC if force else os.O_EXCL)
+def _write(path: Path, text: str) -> Settings:
+    """The settings of the file `path`, which is written, for its owner alone, only where they are complete."""
     try:
-        with os.fdopen(os.open(path, flags, 0o600), "w", encoding="utf-8") as file:
-            os.fchmod(file.fileno(), 0o600)
-            file.write(text)
+        descriptor, draft = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        try:
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                file.write(text)
+            settings = settings_of(Path(draft))
+            os.replace(draft, path)
+        finally:
+            Path(draft).unlink(missing_ok=True)
+    except SettingsError as error:
+        raise SettingsError(
+            error.message,
+            hint=f"{path} was not written: correct that, and run init again. The store's keys come from "
+            "CLIPENGINE_STORAGE__ACCESS_KEY and CLIPENGINE_STORAGE__SECRET_KEY; without --yes they are asked for.",
+        ) from None
     except OSError as error:
         raise click.UsageError(f"{path} cannot be written: {error.strerror}") from None
+    return settings
 
 
 def _try(settings: Settings, config: Path) -> int:

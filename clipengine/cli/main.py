@@ -105,9 +105,7 @@ def _failed_at_the_server(error: Exception) -> int | None:
     from clipengine.client import ApiError, ClientError
 
     if isinstance(error, ApiError):
-        # A problem's detail ends with its hint: here that is the second line.
-        known = by_code(error.code).default_hint
-        output.fail(error.detail.removesuffix(known).strip(), error.code, error.hint or known)
+        output.fail(error.detail, error.code, error.hint or by_code(error.code).default_hint)
         return 2 if error.status in (400, 422) else 1
     if isinstance(error, ClientError):
         output.fail(str(error), error.code, error.hint)

@@ -58,6 +58,14 @@ def metadata_of(pairs: tuple[str, ...]) -> dict[str, str]:
     return dict(pair.split("=", 1) for pair in pairs)
 
 
+def _address(ctx: click.Context, parameter: click.Parameter, url: str) -> str:
+    if not url.lower().startswith(("http://", "https://")):
+        raise click.BadParameter(
+            f"{url!r} does not begin with http:// or https://", param_hint="'--url' (or CLIPENGINE_URL)"
+        )
+    return url
+
+
 def needs_server(function: F) -> F:
     """Give the command a `client`. The key comes from the environment alone: arguments are seen by every user."""
     # Imported by the commands that use it alone: the others need not wait for an HTTP client.
@@ -65,7 +73,13 @@ def needs_server(function: F) -> F:
     from clipengine.client.client import DEFAULT_URL
 
     @click.option(
-        "--url", "server", envvar="CLIPENGINE_URL", default=DEFAULT_URL, show_default=True, help="The server."
+        "--url",
+        "server",
+        envvar="CLIPENGINE_URL",
+        default=DEFAULT_URL,
+        show_default=True,
+        callback=_address,
+        help="The server.",
     )
     @click.option("--api-key", "api_key", envvar="CLIPENGINE_API_KEY", default="", hidden=True)
     @functools.wraps(function)
@@ -74,7 +88,8 @@ def needs_server(function: F) -> F:
             try:
                 return function(*args, client=client, **options)
             except ApiError as error:
-                error.hint = error.hint or _REMEDIES.get(error.code, "")
+                error.detail = error.detail.removesuffix(error.hint).strip()  # here the hint is a line of its own
+                error.hint = _REMEDIES.get(error.code, error.hint)
                 raise
 
     return command  # type: ignore[return-value]

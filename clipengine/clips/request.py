@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
@@ -14,6 +15,7 @@ from clipengine.errors import InvalidLabel, InvalidTimeRange
 END_TOLERANCE_SECONDS = 1.0
 MAX_LABEL_CHARACTERS = 200
 _SLUG_CHARACTERS = 60
+_BOTH = ("start_seconds", "end_seconds")
 
 
 @dataclass(frozen=True)
@@ -48,23 +50,35 @@ def check_label(label: str) -> str:
 def check_range(start: float, end: float, *, duration: float, shortest: float, longest: float) -> None:
     """Raises InvalidTimeRange unless `[start, end)` is a range of a recording of `duration` seconds.
 
-    `shortest` and `longest` are the limits of the settings, in seconds.
+    `shortest` and `longest` are the limits of the settings, in seconds. The error's `errors` point at the one that is
+    at fault, at both where neither is wrong alone.
     """
-    if not (math.isfinite(start) and math.isfinite(end)):
-        raise InvalidTimeRange("start_seconds and end_seconds must be finite numbers")
-    if start < 0:
-        raise InvalidTimeRange(f"start_seconds is {start:g}, it must not be negative")
-    if end <= start:
-        raise InvalidTimeRange(f"end_seconds ({end:g}) must be greater than start_seconds ({start:g})")
-    if start >= duration:
-        raise InvalidTimeRange(f"start_seconds ({start:g}) lies past the recording's end at {duration:g} s")
-    if end > duration + END_TOLERANCE_SECONDS:
-        raise InvalidTimeRange(f"end_seconds ({end:g}) lies past the recording's end at {duration:g} s")
+    found: list[tuple[str, tuple[str, ...]]] = []
+    for field_name, value in (("start_seconds", start), ("end_seconds", end)):
+        if not math.isfinite(value):
+            found.append((f"{field_name} must be a finite number", (field_name,)))
+    if not found:
+        found = list(_faults_of_range(start, end, duration))
     length = min(end, duration) - start
-    if length < shortest:
-        raise InvalidTimeRange(f"the clip would be {length:g} s long, at least {shortest:g} s are needed")
-    if length > longest:
-        raise InvalidTimeRange(f"the clip would be {length:g} s long, at most {longest:g} s are allowed")
+    if not found and length < shortest:
+        found.append((f"the clip would be {length:g} s long, at least {shortest:g} s are needed", _BOTH))
+    if not found and length > longest:
+        found.append((f"the clip would be {length:g} s long, at most {longest:g} s are allowed", _BOTH))
+    if found:
+        errors = [{"detail": detail, "pointer": f"/{each}"} for detail, fields in found for each in fields]
+        raise InvalidTimeRange("; ".join(detail for detail, _ in found), errors=errors)
+
+
+def _faults_of_range(start: float, end: float, duration: float) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """What is wrong with two finite times, and the fields that are at fault."""
+    if start < 0:
+        yield f"start_seconds is {start:g}, it must not be negative", ("start_seconds",)
+    elif start >= duration:
+        yield f"start_seconds ({start:g}) lies past the recording's end at {duration:g} s", ("start_seconds",)
+    if end > duration + END_TOLERANCE_SECONDS:
+        yield f"end_seconds ({end:g}) lies past the recording's end at {duration:g} s", ("end_seconds",)
+    if end <= start:
+        yield f"end_seconds ({end:g}) must be greater than start_seconds ({start:g})", _BOTH
 
 
 def slug(label: str) -> str:

@@ -70,13 +70,15 @@ def write_backup(ledger: Path, target: Path) -> dict[str, Any]:
     return about
 
 
-def restore_backup(backup: Path, ledger: Path, *, replace: bool) -> dict[str, Any]:
-    """Put the ledger of a backup into the data folder; what `backup.json` says of it. No engine may run there.
+def restore_backup(backup: Path, ledger: Path, *, replace: bool) -> tuple[dict[str, Any], Path | None]:
+    """Put the ledger of a backup into the data folder, where no engine may run.
 
-    With `replace`, a ledger that is there is moved into a folder beside it. Raises BackupUnusable where the file is no
+    Returns what `backup.json` says of it, and the new folder in the data folder into which a ledger that was there was
+    moved, with `replace`. Raises BackupUnusable where the file is no
     whole backup, or one of a later version, and StartupError; the data folder is as it was then.
     """
     try:
+        aside = None
         with _folder_for(ledger.parent) as folder:
             about = _unpack(backup, folder)
             if _check(folder) != about.get("schema_version"):
@@ -87,7 +89,7 @@ def restore_backup(backup: Path, ledger: Path, *, replace: bool) -> dict[str, An
                 if ledger.exists() and not replace:
                     raise StartupError(
                         f"{ledger.parent} holds a ledger already",
-                        hint="Restore into an empty folder with --data, or give --replace: the old one is kept beside.",
+                        hint="Restore into an empty folder with --data, or give --replace: the old one is kept in it.",
                     )
                 aside = ledger.with_name(f"replaced-{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}")
                 aside.mkdir(mode=0o700)
@@ -102,7 +104,7 @@ def restore_backup(backup: Path, ledger: Path, *, replace: bool) -> dict[str, An
             f"the backup cannot be restored: {error.strerror or error} ({error.filename})",
             hint="Check that the file can be read and that the data folder belongs to this user.",
         ) from error
-    return about
+    return about, aside
 
 
 def _copy(ledger: Path, target: Path) -> None:

@@ -125,24 +125,27 @@ class TestCreate:
         assert "its `error` says why" in problem["detail"]
 
     @pytest.mark.parametrize(
-        ("start", "end"),
+        ("start", "end", "at_fault"),
         [
-            ("150.0", "120.0"),
-            ("120", "120"),
-            ("-0.5", "10"),
-            ("NaN", "10"),
-            ("0", "NaN"),
-            ("0", "Infinity"),
-            ("-Infinity", "10"),
-            ("0", "1e400"),
-            ("0", "1e308"),
-            ("0", "1" + "0" * 400),
-            ("5400.04", "5400.5"),
-            ("6000", "6010"),
-            ("0", "5401.05"),
+            ("150.0", "120.0", "se"),
+            ("120", "120", "se"),
+            ("-0.5", "10", "s"),
+            ("NaN", "10", "s"),
+            ("0", "NaN", "e"),
+            ("0", "Infinity", "e"),
+            ("-Infinity", "10", "s"),
+            ("0", "1e400", "e"),
+            ("0", "1e308", "e"),
+            ("0", "1" + "0" * 400, "e"),
+            ("5400.04", "5400.5", "s"),
+            ("6000", "6010", "se"),
+            ("0", "5401.05", "e"),
+            ("-1", "9999", "se"),
         ],
     )
-    def test_a_range_that_is_none(self, http: httpx.Client, recording: Recording, start: str, end: str) -> None:
+    def test_a_range_that_is_none(
+        self, http: httpx.Client, recording: Recording, start: str, end: str, at_fault: str
+    ) -> None:
         text = f'{{"label": "x", "start_seconds": {start}, "end_seconds": {end}}}'
         answer = http.post(
             f"/v1/recordings/{recording.recording_id}/clips",
@@ -150,7 +153,7 @@ class TestCreate:
             headers={"Content-Type": "application/json"},
         )
         problem = refused(answer, 422, "invalid_time_range")
-        assert pointers(problem) == ["/start_seconds", "/end_seconds"]
+        assert pointers(problem) == [{"s": "/start_seconds", "e": "/end_seconds"}[each] for each in at_fault]
 
     @pytest.mark.parametrize("value", ["120", True, None, [1], {"seconds": 1}])
     def test_seconds_are_numbers(self, http: httpx.Client, recording: Recording, value: object) -> None:

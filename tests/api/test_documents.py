@@ -92,8 +92,18 @@ def test_a_search_leads_to_the_row(reader: httpx.Client) -> None:
     found = reader.get("/docs/search", params={"q": "queue_full"}).text
     assert re.findall(r'class="hit"><a href="([^"]+)"', found)[0] == "errors#queue_full"
     assert "<mark>queue_full</mark>" in found
-    assert "Nothing has all" in reader.get("/docs/search", params={"q": "zzz qqq"}).text
+    assert "Nothing has any" in reader.get("/docs/search", params={"q": "zzz qqq"}).text
     assert "Type a word" in reader.get("/docs/search").text
+
+
+def test_a_search_ranks_what_has_more_of_its_words_first() -> None:
+    page = render("x", "# Title\n\nqueue\n\n## One\n\nfull\n\n## Two\n\na queue that is full\n")
+    assert [hit.anchor for hit in search([page], "full queue nowhere")] == ["two", "", "one"]
+
+
+def test_a_page_that_is_found_is_named_once(reader: httpx.Client) -> None:
+    found = reader.get("/docs/search", params={"q": "contributing"}).text
+    assert "Contributing</a> <small>" not in found
 
 
 def test_what_is_searched_for_is_text(reader: httpx.Client) -> None:

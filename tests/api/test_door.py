@@ -18,7 +18,7 @@ from clipengine.clips.clip import Recording
 from clipengine.errors import DiskFull, Internal, StorageUnavailable
 from tests.support.api import ApiServer, RecordedEngine
 
-PROBLEM_KEYS = ["type", "title", "status", "detail", "code", "instance"]
+PROBLEM_KEYS = ["type", "title", "status", "detail", "code", "instance", "hint"]
 
 
 def raw(server: ApiServer, request: bytes, *, hold: bool = False) -> bytes:

@@ -80,6 +80,11 @@ class TestWhole:
             answer = http.get(f"/v1/clips/{clip.clip_id}/{what}")
             assert (answer.status_code, answer.json()["code"]) == (409, "clip_not_complete")
             assert http.get(f"/v1/clips/clip_nothing/{what}").status_code == 404
+        engine.fail(clip)
+        for what in ("download", "poster"):
+            answer = http.get(f"/v1/clips/{clip.clip_id}/{what}")
+            assert (answer.status_code, answer.json()["code"]) == (409, "clip_not_complete")
+            assert f"POST /v1/clips/{clip.clip_id}/retry" in answer.json()["hint"]
 
     def test_an_object_that_somebody_removed(
         self, http: httpx.Client, path: str, done: Clip, engine: RecordedEngine

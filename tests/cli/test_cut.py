@@ -67,6 +67,24 @@ def test_bad_values_exit_2(film: Path, tmp_path: Path, start: str, end: str, opt
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("name", "profile", "told"),
+    [
+        ("out.mkv", "default", "out.mp4, or give --profile archive, which makes .mkv"),
+        ("out.webm", "default", "not .webm: name it"),
+        ("out.mp4", "archive", "out.mkv, or give --profile default, which makes .mp4"),
+    ],
+)
+def test_an_ending_that_the_profile_does_not_make_exits_2(tmp_path: Path, name: str, profile: str, told: str) -> None:
+    config = tmp_path / "own.toml"
+    config.write_text('[profiles.archive]\ncontainer = "mkv"\n')
+    options = ["--start", "1", "--end", "2", "--profile", profile, "--config", str(config)]
+    done = run_command("cut", "any.mp4", name, *options, cwd=tmp_path)
+    assert done.returncode == 2
+    assert told in done.stderr
+    assert not (tmp_path / name).exists()
+
+
 def test_a_folder_that_is_not_there_exits_2(film: Path, tmp_path: Path) -> None:
     done = run_command("cut", str(film), str(tmp_path / "no" / "clip.mp4"), "--start", "1", "--end", "2")
     assert done.returncode == 2

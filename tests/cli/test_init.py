@@ -41,6 +41,14 @@ def test_what_is_there_is_replaced_only_by_force(tmp_path: Path) -> None:
     assert run_command("init", "--yes", "--force", env=ANY_PORT, cwd=tmp_path).returncode == 0
 
 
+def test_without_the_keys_of_the_store_nothing_is_written(tmp_path: Path) -> None:
+    done = run_command("init", "--kind", "s3", "--yes", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "storage.access_key" in done.stderr
+    assert "clipengine.toml was not written" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_it_asks_for_a_store_and_says_when_that_refuses_the_key(tmp_path: Path) -> None:
     with Receiver() as store:
         store.answer = lambda request: Answer(403, {"Content-Type": "application/xml"}, DENIED)

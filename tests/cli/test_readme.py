@@ -33,13 +33,16 @@ def test_the_curls_of_the_readme(server: RunningServer, film: Path) -> None:
     upload, read, post, made, download = [block for block in blocks if block.startswith("curl")]
     folder = film.parent
     recording = typed(upload, server, folder)["recording_id"]
-    assert typed(read, server, folder, RECORDING=recording)["status"] == "complete"
-    clip = typed(post.replace('"end_seconds": 12.5', '"end_seconds": 7.5'), server, folder, RECORDING=recording)
+    assert typed(read, server, folder, RECORDING_ID=recording)["status"] == "complete"
+    clip = typed(post.replace('"end_seconds": 12.5', '"end_seconds": 7.5'), server, folder, RECORDING_ID=recording)
     assert (clip["status"], clip["label"]) == ("processing", "key-moment")
-    ended = typed(made, server, folder, CLIP=clip["clip_id"])
+    ended = typed(made, server, folder, CLIP_ID=clip["clip_id"])
     assert ended["status"] == "complete"
-    assert typed(download, server, folder, CLIP=clip["clip_id"]) is None
+    assert typed(download, server, folder, CLIP_ID=clip["clip_id"]) is None
     assert (folder / "key-moment.mp4").stat().st_size == ended["result"]["size_bytes"]
+    with pytest.raises(subprocess.CalledProcessError):
+        typed(download.replace("key-moment.mp4", "none.mp4"), server, folder, CLIP_ID="clip_none")
+    assert not (folder / "none.mp4").exists()
 
 
 def test_the_python_of_the_readme(server: RunningServer, film: Path, monkeypatch: pytest.MonkeyPatch) -> None:

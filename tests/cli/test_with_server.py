@@ -126,6 +126,16 @@ def test_what_the_server_refuses_is_said_with_its_code(
     assert hint not in error
 
 
+def test_the_hint_is_the_servers_own(server: RunningServer, tmp_path: Path) -> None:
+    empty = tmp_path / "empty.mp4"
+    empty.touch()
+    done = server.command("recordings", "add", "--upload", str(empty))
+    assert done.stderr.splitlines() == [
+        "error: The upload is empty. (malformed_request)",
+        "Send the recording's bytes as the body.",
+    ]
+
+
 def test_an_import_takes_recordings_and_passes_over_clips(
     server: RunningServer, recording: dict[str, Any], film: Path
 ) -> None:
