@@ -71,7 +71,8 @@ class VideoObject(_Object):
     codec: str
     width: int
     height: int
-    fps: float
+    fps: float = Field(description="The usual frames per second, to three decimals.")
+    frame_rate: str | None = Field(description="The same, exact, as a fraction: `30000/1001`, `50/3`, `25`.")
     variable_rate: bool
     rotation: int
 

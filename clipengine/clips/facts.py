@@ -36,6 +36,11 @@ class VideoFacts(BaseModel):
     def fps(self) -> float:
         return round(float(1 / self.frame_seconds), 3) if self.frame_seconds > 0 else 0.0
 
+    @property
+    def frame_rate(self) -> str | None:
+        """`30000/1001`, `25`: what `fps` rounds. None where the recording has no rate."""
+        return str(1 / self.frame_seconds) if self.frame_seconds > 0 else None
+
 
 class AudioFacts(BaseModel):
     model_config = ConfigDict(frozen=True)
@@ -67,6 +72,7 @@ class SourceFacts(BaseModel):
             "width": self.video.width,
             "height": self.video.height,
             "fps": self.video.fps,
+            "frame_rate": self.video.frame_rate,
             "variable_rate": self.video.variable_rate,
             "rotation": self.video.rotation,
         }

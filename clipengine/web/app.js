@@ -38,7 +38,6 @@ function signedOut(message = "") {
   stop();
   disconnect();
   bar.hidden = true;
-  document.querySelectorAll("dialog").forEach((dialog) => dialog.close());
   showSignIn(main, () => location.reload(), message);
 }
 

@@ -9,28 +9,31 @@ export const downloadOf = (clip) => `/v1/clips/${clip.clip_id}/download`;
 
 export function playClip(clip) {
   const {result} = clip;
-  const video = h("video", {src: downloadOf(clip), controls: true, autoplay: true, loop: true, "aria-label": clip.label});
+  const player = h(result.width ? "video" : "audio", {src: downloadOf(clip), controls: true, autoplay: true, loop: true, "aria-label": clip.label});
   const problem = h("p", {class: "notice bad", hidden: true}, "This browser cannot play this clip's codec. Download it, or make it with another profile.");
-  video.addEventListener("error", () => {
+  player.addEventListener("error", () => {
     problem.hidden = false;
   });
   const facts = [
     `${clock(result.actual_start_seconds)} – ${clock(result.actual_end_seconds)}`,
     result.width && `${result.width}×${result.height}`,
     [result.video_codec, result.audio_codec].filter(Boolean).join(" + "),
-    result.frames && `${result.frames} frames`,
+    result.frames && `${result.frames} ${result.frames === 1 ? "frame" : "frames"}`,
     bytes(result.size_bytes),
   ].filter(Boolean);
-  openDialog(clip.label, h("div", {class: "stack"}, video, problem,
+  openDialog(clip.label, h("div", {class: "stack"}, player, problem,
     h("p", {class: "muted small"}, facts.join(" · ")),
     h("p", {class: "muted small mono clip", title: clip.bucket_path}, clip.bucket_path),
     result.warnings.map((warning) => h("p", {class: "notice small"}, warning)),
   ), {
     size: "wide",
     footer: [h("a", {class: "button", href: downloadOf(clip)}, icon("down"), "Download")],
-    onclose: () => video.removeAttribute("src"),
+    onclose: () => {
+      player.removeAttribute("src");
+      player.load(); // without a source: it stops, and so does its download
+    },
   });
-  video.focus();
+  player.focus();
 }
 
 const asked = (clip) => ({

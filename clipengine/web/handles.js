@@ -8,8 +8,8 @@ export function handle(kind, selection, timeline, onmove) {
   const node = h("div", {class: `handle ${kind}`, role: "slider", tabindex: "0", "aria-label": label, "aria-orientation": "horizontal", "aria-valuemin": "0", title: label});
 
   const move = (time) => {
-    if (kind === "start") selection.set(Math.min(time, selection.end - selection.frame), selection.end);
-    else selection.set(selection.start, Math.max(time, selection.start + selection.frame));
+    if (kind === "start") selection.set(Math.min(time, selection.end - selection.least), selection.end);
+    else selection.set(selection.start, Math.max(time, selection.start + selection.least));
     onmove(selection[kind]);
   };
 

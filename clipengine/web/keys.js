@@ -15,6 +15,7 @@ export const SHORTCUTS = [
   ["+ − 0", "zoom in, out, all"],
   ["Z", "zoom to the selection"],
   ["X", "clear the selection"],
+  ["Esc", "leave a field, so that keys are the page's again"],
   ["?", "this list"],
 ];
 
@@ -22,6 +23,10 @@ export function bindKeys(actions, signal) {
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
     const {target} = event;
+    if (event.key === "Escape" && !event.isComposing && target.matches("input, select, textarea") && !target.closest("dialog")) {
+      target.blur();
+      return;
+    }
     if (target.closest("input, select, textarea, dialog, [role=menu], summary")) return;
     const pressed = event.key.length === 1 ? event.key.toLowerCase() : event.key;
     // On a control Space and Enter are its own.

@@ -2,13 +2,13 @@
 
 import {get, post} from "./api.js";
 import {h, iconButton, say, setText} from "./dom.js";
-import {clock, parseClock} from "./format.js";
+import {clock} from "./format.js";
+import {timeFields} from "./time_fields.js";
 import {toastError} from "./ui.js";
 
 // `made(clip)` when the server has taken it; `nextLabel()` is what it is called where nothing is typed.
 export function picker({recording, selection, player, made, nextLabel}) {
-  const start = timeField("In", "I", (time) => selection.setStart(time), () => selection.setStart(player.time));
-  const end = timeField("Out", "O", (time, relative) => selection.setEnd(relative ? selection.start + time : time), () => selection.setEnd(player.time));
+  const times = timeFields({selection, player, onjudged: () => draw()});
   const length = h("output", {class: "time length"}, "–");
   const label = h("input", {id: "label", maxlength: "200", autocomplete: "off", placeholder: nextLabel()});
   const profile = h("select", {"aria-label": "Profile", disabled: true}, h("option", {value: "default"}, "default"));
@@ -25,17 +25,25 @@ export function picker({recording, selection, player, made, nextLabel}) {
   }).catch(toastError);
 
   const draw = () => {
-    start.show(selection.start);
-    end.show(selection.end);
-    setText(length, selection.empty ? "–" : clock(selection.length));
-    make.disabled = selection.empty;
-    clear.disabled = selection.empty;
-    label.placeholder = nextLabel();
+    const bad = Boolean(times.firstBad());
+    setText(length, selection.empty || bad ? "–" : clock(selection.length));
+    make.disabled = selection.empty || bad;
+    clear.disabled = selection.empty && !bad;
+    rename();
     problem.textContent = "";
+  };
+  const rename = () => {
+    label.placeholder = nextLabel();
   };
   selection.addEventListener("change", draw);
 
   async function submit() {
+    const bad = times.firstBad();
+    if (bad) {
+      bad.focus();
+      say(bad.problem.textContent);
+      return;
+    }
     if (selection.empty) {
       say("Nothing is selected yet");
       return;
@@ -50,6 +58,7 @@ export function picker({recording, selection, player, made, nextLabel}) {
     const before = [selection.start, selection.end, label.value];
     selection.clear();
     label.value = "";
+    label.blur(); // the keys pick again
     try {
       made(await post(`/v1/recordings/${recording.recording_id}/clips`, body));
       say(`${body.label} is queued`);
@@ -60,56 +69,23 @@ export function picker({recording, selection, player, made, nextLabel}) {
       }
       problem.textContent = error.message;
     }
-    label.placeholder = nextLabel();
+    rename();
   }
 
   const node = h("form", {class: "picker panel", "aria-label": "Clip", onsubmit: (event) => { event.preventDefault(); submit(); }},
-    start.node, end.node,
+    times.fields,
     h("div", {class: "field"}, h("span", {class: "muted small"}, "Length"), length),
     h("label", {class: "field grow label-field"}, "Label", label),
     profileField,
     h("div", {class: "row buttons"}, clear, make),
-    problem, hint,
+    times.problems, problem, hint,
   );
   return {
     node,
     submit,
-    draw,
+    rename,
     focusLabel: () => label.focus(),
   };
-}
-
-// A time that can be typed: `90.5`, `1:02.500`, and for the out point `+10` after the in point.
-function timeField(name, key, onset, onhere) {
-  const input = h("input", {class: "time", inputmode: "decimal", autocomplete: "off", spellcheck: "false", placeholder: "0:00.000", "aria-label": `${name} point`});
-  let shown = null;
-  const take = () => {
-    const text = input.value.trim();
-    const relative = name === "Out" && text.startsWith("+");
-    const time = parseClock(relative ? text.slice(1) : text);
-    if (text && time === null) {
-      input.setAttribute("aria-invalid", "true");
-      return;
-    }
-    input.removeAttribute("aria-invalid");
-    if (text && (relative || time !== shown)) onset(time, relative);
-    else show(shown);
-  };
-  const show = (time) => {
-    shown = time;
-    input.removeAttribute("aria-invalid");
-    input.value = time === null ? "" : clock(time);
-  };
-  input.addEventListener("focus", () => input.select());
-  input.addEventListener("change", take);
-  input.addEventListener("keydown", (event) => {
-    if (event.key === "Enter") {
-      event.preventDefault();
-      take();
-    }
-  });
-  const here = h("button", {type: "button", title: `Set the ${name.toLowerCase()} point here (${key})`, "aria-label": `Set the ${name.toLowerCase()} point here`, onclick: onhere}, h("kbd", {"aria-hidden": "true"}, key));
-  return {node: h("div", {class: "field"}, h("span", {class: "muted small", "aria-hidden": "true"}, name), h("div", {class: "joined"}, input, here)), show};
 }
 
 function describe(profile) {

@@ -5,6 +5,7 @@ import {h} from "./dom.js";
 
 const RATES = [1, 2, 4, 8];
 const SETTLE = 0.5; // of a frame: to seek into its middle, so that rounding never shows its neighbour
+const NUDGE = 0.0005; // seconds, for the same where frames come irregularly: times are rounded to the millisecond
 
 export class Player extends EventTarget {
   constructor(recording, selection, signal) {
@@ -13,13 +14,15 @@ export class Player extends EventTarget {
     this.selection = selection;
     this.duration = recording.duration_seconds;
     this.hasPicture = Boolean(recording.media.video);
-    this.varies = Boolean(recording.media.video && recording.media.video.variable_rate);
     this.frames = false; // whether pictures of the server stand in for the film
     this.looping = false;
     this.rate = 0; // negative: backward
     this.moment = 0; // where it was sent, exact
     this.wanted = null; // where it is to go once it has arrived
-    this.video = h("video", {src: `${this.base}/download`, preload: "auto", playsinline: true, disablepictureinpicture: true, "aria-label": "Recording", tabindex: "-1"});
+    const shared = {src: `${this.base}/download`, preload: "auto", "aria-label": "Recording"};
+    this.video = this.hasPicture
+      ? h("video", {...shared, playsinline: true, disablepictureinpicture: true, tabindex: "-1"})
+      : h("audio", {...shared, controls: true});
     this.image = h("img", {alt: "", hidden: true});
     this.note = h("p", {class: "note", hidden: true});
     this.node = h("div", {class: this.hasPicture ? "stage" : "stage sound"}, this.video, this.image, this.note);
@@ -37,12 +40,13 @@ export class Player extends EventTarget {
       const next = this.wanted;
       this.wanted = null;
       if (next !== null) video.currentTime = next;
+      else if (!this.hasPicture && !this.playing) this.moment = this.selection.snap(video.currentTime); // by its own controls
       this.tell("time");
     });
-    on("play", () => this.run());
-    on("pause", () => this.settle());
+    on("play", () => this.started());
+    on("pause", () => this.rate < 0 || this.settle()); // it runs backward while the film itself stands
     on("ended", () => this.settle());
-    on("click", () => this.toggle());
+    if (this.hasPicture) on("click", () => this.toggle());
     this.image.addEventListener("load", () => this.fetched(), {signal});
     this.image.addEventListener("error", () => this.fetched(), {signal});
     signal.addEventListener("abort", () => {
@@ -71,11 +75,18 @@ export class Player extends EventTarget {
     this.moment = at;
     if (this.frames) this.fetch();
     else {
-      const target = this.hasPicture ? Math.min(at + this.selection.frame * SETTLE, this.duration - 0.001) : at;
+      const target = this.inside(at);
       if (this.video.seeking) this.wanted = target;
       else this.video.currentTime = target;
     }
     this.tell("time");
+  }
+
+  // A time at which the browser shows the frame of this moment.
+  inside(at) {
+    if (!this.hasPicture) return at;
+    const {frame, steady} = this.selection;
+    return Math.min(at + (steady ? frame * SETTLE : NUDGE), this.duration - 0.001);
   }
 
   step(count) {
@@ -133,12 +144,21 @@ export class Player extends EventTarget {
     requestAnimationFrame(back);
   }
 
+  // By the page, or by the sound's own controls.
+  started() {
+    if (this.rate <= 0 && !this.video.paused) {
+      this.rate = this.video.playbackRate;
+      this.tell("state");
+    }
+    this.run();
+  }
+
   run() {
     const tick = () => {
       if (this.rate <= 0) return;
       const {selection, video} = this;
       if (this.looping && !selection.empty && (video.currentTime >= selection.end - 0.01 || video.currentTime < selection.start - selection.frame)) {
-        video.currentTime = selection.start + (this.hasPicture ? selection.frame * SETTLE : 0);
+        video.currentTime = this.inside(selection.start);
       }
       this.tell("time");
       requestAnimationFrame(tick);
@@ -149,8 +169,9 @@ export class Player extends EventTarget {
   // It stands now: on the frame that is shown.
   settle() {
     if (!this.frames && this.rate > 0) {
-      const {frame} = this.selection;
-      this.moment = Math.min(this.selection.snap(Math.floor(this.video.currentTime / frame + 0.01) * frame), this.lastFrame);
+      const {frame, steady} = this.selection;
+      const {currentTime} = this.video;
+      this.moment = Math.min(this.selection.snap(steady ? Math.floor(currentTime / frame + 0.01) * frame : currentTime), this.lastFrame);
     }
     this.rate = 0;
     this.tell("state");

@@ -12,9 +12,11 @@ export function go(address) {
   location.hash = address;
 }
 
+// Leaves the view, and closes what lies above it.
 export function stop() {
   if (leaving) leaving.abort();
   leaving = null;
+  document.querySelectorAll("dialog").forEach((dialog) => dialog.close());
 }
 
 export function showCurrent() {

@@ -84,6 +84,7 @@ export function menuButton(label, name, items) {
     button.setAttribute("aria-expanded", "false");
     removeEventListener("pointerdown", outside, true);
     removeEventListener("scroll", close, true);
+    removeEventListener("hashchange", close);
   };
   const outside = (event) => {
     if (!menu.contains(event.target) && !button.contains(event.target)) close();
@@ -115,6 +116,7 @@ export function menuButton(label, name, items) {
     menu.firstElementChild.focus();
     addEventListener("pointerdown", outside, true);
     addEventListener("scroll", close, true);
+    addEventListener("hashchange", close);
   };
   return button;
 }

@@ -52,8 +52,7 @@ function heading(recording, ...tools) {
 }
 
 function build(main, recording, signal) {
-  const {video} = recording.media;
-  const selection = new Selection(recording.duration_seconds, video ? video.fps : 0);
+  const selection = new Selection(recording.duration_seconds, recording.media.video);
   const player = new Player(recording, selection, signal);
   const timeline = new Timeline(recording, selection, player, signal);
   const clips = new ClipList({
@@ -64,7 +63,7 @@ function build(main, recording, signal) {
     onchange: (shown) => {
       setText(count, shown.length ? String(shown.length) : "");
       timeline.setClips(shown);
-      form.draw();
+      form.rename();
     },
     signal,
   });

@@ -75,6 +75,7 @@ class TestRegister:
                 "width": 1920,
                 "height": 1080,
                 "fps": 30.0,
+                "frame_rate": "30",
                 "variable_rate": False,
                 "rotation": 0,
             },

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from clipengine.client import Recording
+from clipengine.timecode import format_time
 from tests.films.catalogue import Shelf
 from tests.films.film import Film
 from tests.support.page import sign_in, until
@@ -18,7 +19,7 @@ from tests.support.receiver import Receiver
 from tests.support.server import LOOPBACK_ALLOWED, RunningServer, running_server
 
 STILL = "document.querySelector('.timeline')?.getAttribute('aria-busy') === 'false'"
-READY = "document.querySelector('video')?.readyState > 1"
+READY = "document.querySelector('.stage :is(video, audio)')?.readyState > 1"
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +69,7 @@ def studio(browser: Any, server: RunningServer, recording: Recording, **options:
     """The recording's own screen, ready to pick."""
     with opened(browser, server, **options) as page:
         page.goto(f"{server.url}/#/recordings/{recording.recording_id}")
-        page.get_by_role("heading", name="meeting.mp4").wait_for()
+        page.get_by_role("heading", name=recording.name).wait_for()
         until(page, READY)
         until(page, STILL)
         yield page
@@ -137,6 +138,8 @@ class TestPicking:
             page.keyboard.press("Enter")
             row(page, "by keys").get_by_role("button", name="Play by keys").wait_for()
             assert point(page, "In").input_value() == ""
+            page.keyboard.press("i")  # the label has let go of the keys
+            assert point(page, "In").input_value() == "0:02.160"
             (made,) = server.client().clips.list(label="by keys").data
             assert (made.start_seconds, made.end_seconds) == (1.2, 2.16)
             assert made.result is not None
@@ -176,9 +179,6 @@ class TestPicking:
             point(page, "Out").fill("+1.6")
             page.keyboard.press("Enter")
             assert point(page, "Out").input_value() == "0:02.600"
-            point(page, "In").fill("rubbish")
-            page.keyboard.press("Enter")
-            assert point(page, "In").get_attribute("aria-invalid") == "true"
             handle = page.get_by_role("slider", name="In point")
             handle.focus()
             page.keyboard.press("ArrowRight")
@@ -186,10 +186,90 @@ class TestPicking:
             page.keyboard.press("Home")
             assert handle.get_attribute("aria-valuenow") == "0.000"
 
+    def test_what_is_typed_is_kept_and_judged(self, browser: Any, server: RunningServer, recording: Recording) -> None:
+        def typed(page: Any, name: str, text: str) -> None:
+            point(page, name).fill(text)
+            page.keyboard.press("Enter")
+
+        def state(page: Any, name: str) -> tuple[str, str]:
+            """What stands in the field, and why it is no good."""
+            field = point(page, name)
+            why = page.locator(f"#{field.get_attribute('aria-describedby')}").inner_text()
+            assert (field.get_attribute("aria-invalid") == "true") is bool(why)
+            return field.input_value(), why
+
+        with studio(browser, server, recording) as page:
+            make = page.get_by_role("button", name="Make clip")
+            typed(page, "In", "banana")
+            typed(page, "Out", "99")
+            assert state(page, "In") == ("banana", "In: “banana” is no time: write 90.5 or 1:02.500.")
+            end = format_time(recording.duration_seconds or 0)
+            assert state(page, "Out") == ("99", f"Out: the recording ends at {end}.")
+            typed(page, "In", "1.5")
+            typed(page, "Out", "3.52")
+            assert (state(page, "In"), state(page, "Out")) == (("0:01.480", ""), ("0:03.520", ""))
+            assert make.is_enabled()
+            typed(page, "In", "4")
+            assert state(page, "In") == ("4", "In: must lie before the out point, 0:03.520.")
+            typed(page, "Out", "2")
+            assert (point(page, "In").input_value(), state(page, "Out")[0]) == ("4", "2")
+            assert state(page, "Out")[1] == "Out: must lie after the in point, 0:04.000."
+            assert make.is_disabled()
+            page.keyboard.press("Escape")
+            page.keyboard.press("Enter")  # goes to what is wrong and makes nothing
+            assert page.evaluate("document.activeElement.getAttribute('aria-label')") == "Out point"
+            typed(page, "Out", "5")
+            assert (state(page, "In"), state(page, "Out")) == (("0:04.000", ""), ("0:05.000", ""))
+            assert make.is_enabled()
+
+    def test_times_where_the_rate_varies_are_as_typed(self, browser: Any, server: RunningServer, shelf: Shelf) -> None:
+        client = server.client()
+        film = shelf.get("mp4_vfr_jitter")
+        phone = client.recordings.wait(client.recordings.upload(film.path, name="phone.mp4").recording_id)
+        with studio(browser, server, phone) as page:
+            for name, text in (("In", "1.237"), ("Out", "2.511")):
+                point(page, name).fill(text)
+                page.keyboard.press("Enter")
+            assert (point(page, "In").input_value(), point(page, "Out").input_value()) == ("0:01.237", "0:02.511")
+            page.get_by_role("button", name="Make clip").click()
+            page.locator(".clip-row").wait_for()
+        (made,) = client.clips.list(recording_id=phone.recording_id).data
+        assert (made.start_seconds, made.end_seconds) == (1.237, 2.511)
+
+    def test_frames_are_counted_by_the_exact_rate(self, browser: Any, server: RunningServer) -> None:
+        snap = (
+            "async ([rate, time]) => { const {Selection} = await import('/assets/selection.js');"
+            " return new Selection(7200, {frame_rate: rate, variable_rate: false}).snap(time); }"
+        )
+        with opened(browser, server) as page:
+            page.goto(server.url)
+            for rate, time, wanted in [
+                ("25", 1.5, 1.48), ("25", 1.5001, 1.52), ("50/3", 7000.02, 7000.02), ("50/3", 3599.97, 3599.94),
+                ("30000/1001", 3600.596, 3600.597), ("25", 7199.99, 7200),
+            ]:  # fmt: skip
+                assert page.evaluate(snap, [rate, time]) == pytest.approx(wanted, abs=5e-5), (rate, time)
+
+    def test_sound_alone(self, browser: Any, server: RunningServer, shelf: Shelf) -> None:
+        client = server.client()
+        film = shelf.get("audio_only_mp3")
+        talk = client.recordings.wait(client.recordings.upload(film.path, name="talk.mp3").recording_id)
+        with studio(browser, server, talk) as page:
+            assert page.locator(".stage").bounding_box()["height"] < 60
+            page.keyboard.press(" ")
+            until(page, "document.querySelector('audio').currentTime > 0.2")
+            page.keyboard.press("i")
+            page.keyboard.press(" ")
+            until(page, "document.querySelector('audio').paused")
+            assert point(page, "In").input_value() > "0:00.200"
+            page.evaluate("document.querySelector('audio').currentTime = 2.5")  # as its own controls do
+            until(page, "document.querySelector('.now').textContent === '0:02.500'")
+
     def test_playing_and_repeating(self, browser: Any, server: RunningServer, recording: Recording) -> None:
         with studio(browser, server, recording) as page:
             page.keyboard.press(" ")
             until(page, "document.querySelector('video').currentTime > 0.2")
+            page.keyboard.press("j")
+            until(page, "document.querySelector('.now').textContent === '0:00.000'")
             page.keyboard.press("k")
             until(page, "document.querySelector('video').paused")
             point(page, "In").fill("0.4")
@@ -212,10 +292,22 @@ class TestClips:
     def test_a_clip_plays(self, browser: Any, server: RunningServer, recording: Recording) -> None:
         server.client().clips.create(recording.recording_id, "to play", 0.2, 1.2).wait()
         with opened(browser, server) as page:
+            page.goto(f"{server.url}/#/recordings")
             page.goto(f"{server.url}/#/clips")
             row(page, "to play").get_by_role("button", name="Play").click()
             until(page, "document.querySelector('dialog video').currentTime > 0.2")
+            hidden = "(body => body.scrollHeight - body.clientHeight)(document.querySelector('dialog .body'))"
+            for height in (800, 640):
+                page.set_viewport_size({"width": 1280, "height": height})
+                foot = page.locator("dialog > footer").bounding_box()
+                assert foot["y"] + foot["height"] <= height - 20
+                assert page.evaluate(hidden) < 1
             page.keyboard.press("Escape")
+            row(page, "to play").get_by_role("button", name="Play").click()
+            page.evaluate("window.film = document.querySelector('dialog video')")
+            page.go_back()
+            until(page, "!document.querySelector('dialog') && window.film.paused")
+            page.go_forward()
             row(page, "to play").get_by_role("button", name="More").click()
             page.get_by_role("menuitem", name="Copy as curl").click()
             page.get_by_text("curl line copied").wait_for()

@@ -1,0 +1,115 @@
+// The in and the out point as times to type. What cannot be used stays as it was typed, marked, with the reason in
+// words, and nothing else is changed to make it fit; what can is taken as soon as both ends go together.
+
+import {h} from "./dom.js";
+import {clock, parseClock} from "./format.js";
+
+const ROUNDED = 0.001; // seconds that a time on screen may lie beside the one it stands for
+
+// `onjudged()` whenever a field has become good or bad.
+export function timeFields({selection, player, onjudged}) {
+  const start = timeField("In", "I", take, () => selection.setStart(player.time));
+  const end = timeField("Out", "O", take, () => selection.setEnd(player.time));
+
+  let taking = false;
+
+  function take(changed) {
+    taking = true;
+    start.refuse("");
+    end.refuse("");
+    const from = read(start, selection.start, null);
+    const to = read(end, selection.end, from);
+    const good = !start.bad && !end.bad;
+    if (good && to !== null && to <= (from || 0)) {
+      changed.refuse(changed === end ? `must lie after the in point, ${clock(from || 0)}` : `must lie before the out point, ${clock(to)}`);
+    } else if (good) {
+      if (from !== null && to !== null) selection.set(from, to);
+      else if (from !== null) selection.setStart(from);
+      else if (to !== null) selection.setEnd(to);
+      show();
+    }
+    taking = false;
+    onjudged();
+  }
+
+  // The field's time; null where there is none or, with the reason beside it, where it is no good.
+  function read(field, chosen, from) {
+    const {text} = field;
+    if (text === "" || !field.typed) return chosen;
+    const relative = field === end && text.startsWith("+");
+    const time = parseClock(relative ? text.slice(1) : text);
+    if (time === null) field.refuse(`“${text}” is no time: write 90.5 or 1:02.500${field === end ? ", or +10 for ten seconds after the in point" : ""}`);
+    else if (relative && from === null) field.refuse("there is no in point to count from");
+    else {
+      const at = relative ? from + time : time;
+      if (field === end ? at <= selection.duration + ROUNDED : at < selection.duration) return Math.min(at, selection.duration);
+      field.refuse(`the recording ends at ${clock(selection.duration)}`);
+    }
+    return null;
+  }
+
+  function show() {
+    start.show(selection.start);
+    end.show(selection.end);
+  }
+
+  // Changed elsewhere: an end that has not moved keeps what is typed there, which may be good now.
+  selection.addEventListener("change", () => {
+    if (selection.empty) show();
+    else {
+      if (selection.start !== start.shown) start.show(selection.start);
+      if (selection.end !== end.shown) end.show(selection.end);
+    }
+    if (!taking && firstBad()) take(firstBad());
+  });
+
+  function firstBad() {
+    return [start, end].find((field) => field.bad);
+  }
+
+  return {fields: [start.node, end.node], problems: [start.problem, end.problem], firstBad};
+}
+
+// `90.5`, `1:02.500`, and for the out point `+10` after the in point.
+function timeField(name, key, ontyped, onhere) {
+  const id = `${name.toLowerCase()}-problem`;
+  const problem = h("p", {class: "bad small", id, role: "alert"});
+  const input = h("input", {class: "time", inputmode: "decimal", autocomplete: "off", spellcheck: "false", placeholder: "0:00.000", "aria-label": `${name} point`, "aria-describedby": id});
+  const here = h("button", {type: "button", title: `Set the ${name.toLowerCase()} point here (${key})`, "aria-label": `Set the ${name.toLowerCase()} point here`, onclick: onhere}, h("kbd", {"aria-hidden": "true"}, key));
+  let written = ""; // by the page: a time with fewer digits than the one it stands for
+  const field = {
+    node: h("div", {class: "field"}, h("span", {class: "muted small", "aria-hidden": "true"}, name), h("div", {class: "joined"}, input, here)),
+    problem,
+    shown: null,
+    get text() {
+      return input.value.trim();
+    },
+    get typed() {
+      return input.value !== written;
+    },
+    get bad() {
+      return problem.textContent !== "";
+    },
+    focus: () => input.focus(),
+    show(time) {
+      field.shown = time;
+      written = time === null ? "" : clock(time);
+      input.value = written;
+      field.refuse("");
+    },
+    refuse(why) {
+      if (why) input.setAttribute("aria-invalid", "true");
+      else input.removeAttribute("aria-invalid");
+      problem.textContent = why && `${name}: ${why}.`;
+    },
+  };
+  input.addEventListener("focus", () => input.select());
+  input.addEventListener("change", () => ontyped(field));
+  input.addEventListener("keydown", (event) => {
+    if (event.key === "Enter") {
+      event.preventDefault();
+      ontyped(field);
+    }
+  });
+  return field;
+}
