@@ -325,7 +325,7 @@ class TestClips:
         stored.write_bytes(b"something else")
         with opened(browser, server) as page:
             page.goto(f"{server.url}/#/clips")
-            page.get_by_role("heading", name="Clips").wait_for()
+            page.get_by_role("heading", name="Clips", exact=True).wait_for()
             client.clips.create(victim.recording_id, "doomed", 0.2, 1.2)
             failed = row(page, "doomed")
             failed.get_by_text("register it again").wait_for()
