@@ -83,26 +83,24 @@ def cut_clip(
     frame_seconds = facts.video.frame_seconds if want_video and facts.video else Fraction(0)
     cut = CutRange(start, end, frame_seconds=frame_seconds, tick=facts.video.tick if facts.video else Fraction(0))
     on_progress("reading", 0.0)
-    with (
-        MediaReader(source) as reader,
-        media_errors(reader),
-        Landing(
-            reader, facts, cut, video=want_video, audio=[track.index for track in kept], landmarks=landmarks
-        ) as landing,
-        Proof() if provable(profile) else nullcontext() as proof,
-        open_writer(output, profile, threads=threads, proof=proof) as writer,
-    ):
-        decoder = ClipDecoder(landing, cut, threads=threads)
-        making = _Making(writer, profile, facts, cut, poster, on_progress)
-        produce = decoder.events if profile.deinterlace == "off" else lambda: deinterlaced(decoder.events())
-        with closing(ahead(produce, EventSizes())) as events:
-            making.run(events)
-        _refuse_short(decoder, making, cut, facts)
-        writer.finish()
-        if proof is not None:
-            proof.end()
-    encoded = time.monotonic() - began
-    verify(output, making.expected(), proof, lambda: on_progress("verifying", 1.0), threads=threads)
+    with Proof() if provable(profile) else nullcontext() as proof:
+        with (
+            MediaReader(source) as reader,
+            media_errors(reader),
+            Landing(
+                reader, facts, cut, video=want_video, audio=[track.index for track in kept], landmarks=landmarks
+            ) as landing,
+            open_writer(output, profile, threads=threads, proof=proof) as writer,
+        ):
+            decoder = ClipDecoder(landing, cut, threads=threads)
+            making = _Making(writer, profile, facts, cut, poster, on_progress)
+            produce = decoder.events if profile.deinterlace == "off" else lambda: deinterlaced(decoder.events())
+            with closing(ahead(produce, EventSizes())) as events:
+                making.run(events)
+            _refuse_short(decoder, making, cut, facts)
+            writer.finish()
+        encoded = time.monotonic() - began
+        verify(output, making.expected(), proof, lambda: on_progress("verifying", 1.0), threads=threads)
     return Cut(
         actual_start=making.origin,
         actual_end=end,

@@ -58,12 +58,13 @@ class Track:
 
 
 class Proof:
-    """Use as a context manager around the encoding. `add` and `end` belong to the thread that encodes."""
+    """Use as a context manager around encoding and verifying, in one thread: `add` for each packet, then `end`."""
 
     def __init__(self) -> None:
         self._tracks: dict[int, Track] = {}
         self._waiting: queue.Queue[tuple[Track, Packet[Any]] | None] = queue.Queue(_WAITING_PACKETS)
         self._error: Exception | None = None
+        self._ended = False
         self._thread = threading.Thread(target=self._decode, name="proof", daemon=True)
         self._thread.start()
 
@@ -75,7 +76,7 @@ class Proof:
 
     @property
     def tracks(self) -> list[Track]:
-        """In the order of the file's streams. They say everything once `end` was called."""
+        """In the order of the file's streams. The checksums are those of what was added; frames count after `end`."""
         return [self._tracks[index] for index in sorted(self._tracks)]
 
     def add(self, packet: Packet[Any]) -> None:
@@ -92,12 +93,15 @@ class Proof:
 
     def end(self) -> None:
         """Everything was added: decode the rest. Raises VerificationFailed where something does not decode."""
+        if self._ended:
+            return
         self._join()
         try:
             if self._error is not None:
                 raise self._error
             for track in self.tracks:
                 track.decode(None)
+            self._ended = True
         except av.FFmpegError as error:
             raise VerificationFailed(f"what the encoder made does not decode: {error}") from error
         finally:

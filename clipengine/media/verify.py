@@ -23,6 +23,7 @@ from clipengine.media.source import DescriptorSource, MediaReader
 # Matroska and MP3 store whole milliseconds or frames; sound ends on the codec's frame.
 _TIME_TOLERANCE = Fraction(1, 500)
 _SOUND_TOLERANCE = Fraction(1, 10)
+_BLOCK_BYTES = 256 * 1024  # all of the file is read, from memory
 
 
 @dataclass(frozen=True)
@@ -42,8 +43,8 @@ def verify(
 ) -> None:
     """Raises VerificationFailed unless the file behind the descriptor is the clip that was planned, whole.
 
-    With a proof that has ended the file need only hold what was decoded; where it does not, and without a proof, it is
-    decoded to its end. `on_packet` is called often: a long clip takes a while.
+    With a proof, to which everything was added, the file need only hold what was decoded; where it does not, and
+    without a proof, it is decoded to its end. `on_packet` is called often: a long clip takes a while.
     """
     try:
         if proof is None or not _verify(descriptor, expected, lambda file: _compare(file, proof), on_packet):
@@ -58,7 +59,7 @@ def _verify(
     descriptor: int, expected: Expected, show: Callable[[_File], _Shown | None], on_packet: Callable[[], None]
 ) -> bool:
     """Whether `show` could tell what the file shows. Raises VerificationFailed where that is not what is expected."""
-    with MediaReader(DescriptorSource(descriptor)) as reader:
+    with MediaReader(DescriptorSource(descriptor), block_bytes=_BLOCK_BYTES) as reader:
         header_seconds = movie_seconds(reader)
         with open_recording(reader) as container:
             video, sounds = video_stream(container), audio_streams(container)
@@ -131,6 +132,7 @@ def _compare(file: _File, proof: Proof) -> _Shown | None:
         seen[packet.stream_index] = number + 1
     if any(seen[index] != len(track.checksums) for index, track in tracks.items()):
         return None
+    proof.end()  # it has decoded the last packets meanwhile
     shown = _Shown(file.video)
     if file.video is not None:
         shown.take(begins_with_key, tracks[file.video.index].frames, sorted(times))
