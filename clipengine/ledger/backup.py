@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
 import secrets
 import shutil
 import sqlite3
@@ -24,6 +23,7 @@ from typing import Any
 from clipengine import __version__
 from clipengine.errors import BackupUnusable, ClipEngineError, StartupError
 from clipengine.ledger.database import translate
+from clipengine.ledger.disk import sync
 from clipengine.ledger.migrations import MIGRATIONS
 from clipengine.ledger.vault import KEY_FILE, PROOF, Vault
 from clipengine.timecode import now_ms, rfc3339
@@ -59,9 +59,9 @@ def write_backup(ledger: Path, target: Path) -> dict[str, Any]:
                 tar.addfile(info, io.BytesIO(text))
                 for name in (_LEDGER, KEY_FILE):
                     tar.add(folder / name, arcname=name, filter=_plain)
-            _sync(draft)
+            sync(draft)
             draft.rename(target)
-        _sync(target.parent)
+        sync(target.parent)
     except OSError as error:
         raise StartupError(
             f"the backup cannot be written: {error.strerror or error} ({error.filename})",
@@ -96,9 +96,9 @@ def restore_backup(backup: Path, ledger: Path, *, replace: bool) -> tuple[dict[s
                 for path in present:
                     path.rename(aside / path.name)
             for name, place in ((KEY_FILE, ledger.with_name(KEY_FILE)), (_LEDGER, ledger)):
-                _sync(folder / name)
+                sync(folder / name)
                 (folder / name).rename(place)
-        _sync(ledger.parent)
+        sync(ledger.parent)
     except OSError as error:
         raise StartupError(
             f"the backup cannot be restored: {error.strerror or error} ({error.filename})",
@@ -186,11 +186,3 @@ def _plain(info: tarfile.TarInfo) -> tarfile.TarInfo:
 def _digest(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

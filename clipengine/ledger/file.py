@@ -11,6 +11,7 @@ from pathlib import Path
 
 from clipengine.errors import SchemaTooNew, StartupError, StorageError
 from clipengine.ledger.database import RESTORE_HINT, Database
+from clipengine.ledger.disk import sync
 from clipengine.ledger.migrations import MIGRATIONS, begin, migrate, new_secret, schema_version
 from clipengine.ledger.vault import PROOF, Vault
 
@@ -125,11 +126,7 @@ def _make(path: Path) -> None:
             return
     finally:
         draft.unlink(missing_ok=True)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    sync(path.parent)
 
 
 def _check_header(path: Path) -> None:

@@ -19,6 +19,7 @@ from pathlib import Path
 from Crypto.Cipher import AES
 
 from clipengine.errors import Internal, SecretsKeyLost, StartupError
+from clipengine.ledger.disk import sync
 
 KEY_FILE = "secrets.key"
 PROOF = "secrets_proof"
@@ -103,11 +104,7 @@ def _write(path: Path) -> None:
             os.link(draft, path)
     finally:
         draft.unlink(missing_ok=True)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    sync(path.parent)
 
 
 def _read(path: Path) -> bytes:
