@@ -1,0 +1,233 @@
+"""Asking for a clip: the fixed block to the letter, and what is refused, in which order and with which word."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import httpx
+import pytest
+
+from clipengine.clips.clip import Recording
+from clipengine.errors import EncoderFailed
+from clipengine.ids import new_id
+from tests.support.api import RecordedEngine, api_server, recorded_engine
+from tests.support.clip_requests import BODY, FIXED_KEYS, MOMENT, MORE_KEYS, pointers, post, refused
+
+
+def test_the_answer_is_the_fixed_block(http: httpx.Client, recording: Recording, engine: RecordedEngine) -> None:
+    answer = post(http, recording.recording_id)
+    assert answer.status_code == 202
+    body = answer.json()
+    assert list(body) == FIXED_KEYS + MORE_KEYS
+    assert answer.headers["location"] == f"/v1/clips/{body['clip_id']}"
+    assert re.fullmatch(r"clip_[0-9a-hjkmnp-tv-z]{26}", body["clip_id"])
+    assert MOMENT.match(body.pop("created_at"))
+    assert body == {
+        "clip_id": body["clip_id"],
+        "recording_id": recording.recording_id,
+        "label": "key-moment",
+        "start_seconds": 120.0,
+        "end_seconds": 150.0,
+        "status": "processing",
+        "bucket_path": None,
+        "completed_at": None,
+        "progress": 0.0,
+        "step": "queued",
+        "profile": "default",
+        "priority": 0,
+        "metadata": {},
+        "attempt": 0,
+        "error": None,
+        "result": None,
+        "expires_at": None,
+    }
+    assert '"start_seconds":120.0,' in answer.text
+    assert engine.calls == [("wake_clips",)]
+    assert http.get(answer.headers["location"]).json()["clip_id"] == body["clip_id"]
+
+
+def test_integers_come_back_as_floats(http: httpx.Client, recording: Recording) -> None:
+    answer = post(http, recording.recording_id, {**BODY, "start_seconds": 0, "end_seconds": 5})
+    assert '"start_seconds":0.0,"end_seconds":5.0' in answer.text
+    assert '"start_seconds":0.0,' in post(http, recording.recording_id, {**BODY, "start_seconds": -0.0}).text
+
+
+def test_everything_that_may_be_given(http: httpx.Client, recording: Recording, engine: RecordedEngine) -> None:
+    more = {"profile": "default", "metadata": {"a": "ü", "b": ""}, "priority": -10, "poster": False}
+    answer = post(http, recording.recording_id, {**BODY, **more, "webhook_url": "http://127.0.0.1:9/hook"})
+    assert answer.status_code == 202
+    assert {key: answer.json()[key] for key in ("profile", "metadata", "priority")} == {
+        key: more[key] for key in ("profile", "metadata", "priority")
+    }
+    clip = engine.ledger.clips.get(answer.json()["clip_id"])
+    assert (clip.poster, clip.webhook_url) == (False, "http://127.0.0.1:9/hook")
+
+
+def test_a_time_to_expire(http: httpx.Client, recording: Recording) -> None:
+    made = post(http, recording.recording_id, {**BODY, "expires_at": "2125-04-05T11:00:00+02:00"})
+    assert made.json()["expires_at"] == "2125-04-05T09:00:00.000Z"
+    for wrong in ("2020-01-01T00:00:00Z", "2125-04-05T11:00:00", "soon", 4_900_000_000_000, True):
+        problem = refused(post(http, recording.recording_id, {**BODY, "expires_at": wrong}), 422, "invalid_request")
+        assert pointers(problem) == ["/expires_at"]
+
+
+def test_the_end_may_be_a_second_too_far(http: httpx.Client, recording: Recording) -> None:
+    answer = post(http, recording.recording_id, {**BODY, "start_seconds": 5390, "end_seconds": 5401.04})
+    assert answer.json()["end_seconds"] == 5401.04
+
+
+def test_an_unknown_recording(http: httpx.Client) -> None:
+    refused(post(http, "rec_nothing"), 404, "recording_not_found")
+    refused(post(http, new_id("rec"), {**BODY, "end_seconds": 1, "label": ""}), 404, "recording_not_found")
+
+
+def test_a_recording_that_is_not_complete(http: httpx.Client, engine: RecordedEngine) -> None:
+    engine.put("raw.mp4", b"x")
+    waiting = http.post("/v1/recordings", json={"bucket_path": "raw.mp4"}).json()
+    problem = refused(post(http, waiting["recording_id"]), 409, "recording_not_complete")
+    assert f"GET /v1/recordings/{waiting['recording_id']}?wait=30" in problem["detail"]
+    assert engine.ledger.recordings.claim_probe("test")
+    assert engine.ledger.recordings.probe_failed(waiting["recording_id"], EncoderFailed("no"))
+    problem = refused(post(http, waiting["recording_id"]), 409, "recording_not_complete")
+    assert "its `error` says why" in problem["detail"]
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "at_fault"),
+    [
+        ("150.0", "120.0", "se"),
+        ("120", "120", "se"),
+        ("-0.5", "10", "s"),
+        ("NaN", "10", "s"),
+        ("0", "NaN", "e"),
+        ("0", "Infinity", "e"),
+        ("-Infinity", "10", "s"),
+        ("0", "1e400", "e"),
+        ("0", "1e308", "e"),
+        ("0", "1" + "0" * 400, "e"),
+        ("5400.04", "5400.5", "s"),
+        ("6000", "6010", "se"),
+        ("0", "5401.05", "e"),
+        ("-1", "9999", "se"),
+    ],
+)
+def test_a_range_that_is_none(http: httpx.Client, recording: Recording, start: str, end: str, at_fault: str) -> None:
+    text = f'{{"label": "x", "start_seconds": {start}, "end_seconds": {end}}}'
+    answer = http.post(
+        f"/v1/recordings/{recording.recording_id}/clips",
+        content=text,
+        headers={"Content-Type": "application/json"},
+    )
+    problem = refused(answer, 422, "invalid_time_range")
+    assert pointers(problem) == [{"s": "/start_seconds", "e": "/end_seconds"}[each] for each in at_fault]
+
+
+@pytest.mark.parametrize("value", ["120", True, None, [1], {"seconds": 1}])
+def test_seconds_are_numbers(http: httpx.Client, recording: Recording, value: object) -> None:
+    problem = refused(post(http, recording.recording_id, {**BODY, "start_seconds": value}), 422, "invalid_request")
+    assert problem["errors"] == [{"detail": "must be a number of seconds", "pointer": "/start_seconds"}]
+
+
+@pytest.mark.parametrize("label", ["", "  ", "x" * 201, "a\nb", "a\x00b", "a\x7f", "a\u2028b", "\ud800"])
+def test_a_label_that_is_none(http: httpx.Client, recording: Recording, label: str) -> None:
+    text = json.dumps({**BODY, "label": label})
+    answer = http.post(
+        f"/v1/recordings/{recording.recording_id}/clips",
+        content=text,
+        headers={"Content-Type": "application/json"},
+    )
+    assert pointers(refused(answer, 422, "invalid_label")) == ["/label"]
+
+
+def test_profile_before_range_before_label_and_all_of_them_told(http: httpx.Client, recording: Recording) -> None:
+    faulty = {"label": "", "start_seconds": 9, "end_seconds": 3, "profile": "none"}
+    problem = refused(post(http, recording.recording_id, faulty), 422, "unknown_profile")
+    assert pointers(problem) == ["/profile", "/start_seconds", "/end_seconds", "/label"]
+    problem = refused(post(http, recording.recording_id, {**faulty, "profile": "default"}), 422, "invalid_time_range")
+    assert pointers(problem) == ["/start_seconds", "/end_seconds", "/label"]
+
+
+def test_every_fault_of_the_body_at_once(http: httpx.Client) -> None:
+    """Before the recording is looked for."""
+    faulty = {
+        "label": 5,
+        "end_seconds": "1",
+        "priority": 11,
+        "poster": "yes",
+        "metadata": {"a": 1, "b/c~d": None},
+        "webhook_url": "ftp://example.com/",
+        "Label": "x",
+    }
+    problem = refused(post(http, "rec_nothing", faulty), 422, "invalid_request")
+    assert sorted(pointers(problem)) == [
+        "/Label",
+        "/end_seconds",
+        "/label",
+        "/metadata/a",
+        "/metadata/b~1c~0d",
+        "/poster",
+        "/priority",
+        "/start_seconds",
+        "/webhook_url",
+    ]
+    assert all(fault["detail"] for fault in problem["errors"])
+    assert {"detail": "is not a known field", "pointer": "/Label"} in problem["errors"]
+    assert {"detail": "is required", "pointer": "/start_seconds"} in problem["errors"]
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["ftp://example.com", "http://u:p@example.com/", "http://169.254.169.254/x", "http://10.0.0.1/", "http://a b/"],
+)
+def test_a_webhook_url_that_leads_nowhere(http: httpx.Client, recording: Recording, url: str) -> None:
+    problem = refused(post(http, recording.recording_id, {**BODY, "webhook_url": url}), 422, "invalid_webhook_url")
+    assert pointers(problem) == ["/webhook_url"]
+
+
+def test_a_webhook_url_that_names_this_machine(tmp_path: Path) -> None:
+    with recorded_engine(tmp_path / "data") as engine, api_server(engine) as server, server.client() as http:
+        recording_id = engine.make_recording().recording_id
+        for host in ("localhost", "LOCALHOST.", "a.localhost", "127.0.0.1"):
+            url = f"http://{host}:9000/hook"
+            refused(post(http, recording_id, {**BODY, "webhook_url": url}), 422, "invalid_webhook_url")
+        assert post(http, recording_id, {**BODY, "webhook_url": "http://name.invalid/"}).status_code == 202
+
+
+def test_a_full_queue(tmp_path: Path) -> None:
+    with (
+        recorded_engine(tmp_path / "small", limits={"max_queued_clips": 1}) as engine,
+        api_server(engine) as server,
+        server.client() as http,
+    ):
+        recording = engine.make_recording()
+        assert post(http, recording.recording_id).status_code == 202
+        answer = post(http, recording.recording_id)
+        refused(answer, 503, "queue_full")
+        assert int(answer.headers["retry-after"]) > 0
+
+
+def test_a_disk_that_is_nearly_full(tmp_path: Path) -> None:
+    with recorded_engine(tmp_path / "data") as engine, api_server(engine) as server, server.client() as http:
+        recording = engine.make_recording()
+        accepted = post(http, recording.recording_id, **{"Idempotency-Key": "a"})
+        engine.disk_low = True
+        upload = http.put("/v1/recordings/upload?name=a.mp4", content=b"x")
+        for answer in (post(http, recording.recording_id), upload):
+            refused(answer, 503, "disk_low")
+            assert int(answer.headers["retry-after"]) > 0
+        again = post(http, recording.recording_id, **{"Idempotency-Key": "a"})
+        assert (again.status_code, again.json()) == (202, accepted.json())
+
+
+@pytest.mark.parametrize(
+    "label", ["../../etc/passwd", "a/b", "%2e%2e%2f", "\u202egpj.exe", "名前 – été", "CON", "...", "a\\b"]
+)
+def test_no_label_leaves_the_folder(
+    http: httpx.Client, recording: Recording, engine: RecordedEngine, label: str
+) -> None:
+    answer = post(http, recording.recording_id, {**BODY, "label": label})
+    assert answer.json()["label"] == label
+    key = engine.ledger.clips.get(answer.json()["clip_id"]).object_key
+    assert re.fullmatch(r"relay/recordings/h_01/clips/[\w-]+-clip_[0-9a-z]{26}\.mp4", key)
