@@ -56,11 +56,20 @@ class ClipEngineError(Exception):
 
 
 class RequestError(ClipEngineError):
+    """`errors` lists what is at fault: `detail`, where (`pointer` into the body, or `parameter` or `header` by name),
+
+    and `code` and `hint` where they are not the error's own.
+    """
+
     code = "bad_request"
     fault = "request"
     status = 400
     title = "Bad request"
     default_hint = "Correct the request and send it again."
+
+    def __init__(self, message: str, *, errors: list[dict[str, str]] | None = None, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.errors = errors or []
 
 
 class MalformedRequest(RequestError):
@@ -123,15 +132,11 @@ class HeadersTooLarge(RequestError):
 
 
 class InvalidRequest(RequestError):
-    """422. `errors` lists every fault at once as `{"detail": str, "pointer": JSON pointer into the body}`."""
+    """422. `errors` lists every fault at once."""
 
     code = "invalid_request"
     status = 422
     title = "Invalid request"
-
-    def __init__(self, message: str, *, errors: list[dict[str, str]] | None = None, hint: str | None = None) -> None:
-        super().__init__(message, hint=hint)
-        self.errors = errors or []
 
 
 class InvalidTimeRange(InvalidRequest):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from clipengine.errors import InvalidWebhookUrl
+from clipengine.api.faults import at
 from clipengine.settings import Settings
 from clipengine.webhooks.address import Rules, check, known_lookup, system_lookup
 
@@ -13,8 +13,4 @@ def check_address(url: str, settings: Settings, *, pointer: str, look_up: bool) 
     Without `look_up` only what the URL itself says is judged: a slow name server must not slow the caller.
     """
     rules = Rules.of(settings.webhooks.allow_cidrs, own_port=settings.server.port or None)
-    try:
-        check(url, rules=rules, lookup=system_lookup if look_up else known_lookup)
-    except InvalidWebhookUrl as error:
-        error.errors = [{"detail": error.message, "pointer": pointer}]
-        raise
+    at(lambda: check(url, rules=rules, lookup=system_lookup if look_up else known_lookup), pointer=pointer)()

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Mapping
 from dataclasses import replace
+from typing import Any
 
 from starlette.responses import Response
 
 from clipengine.api.addresses import check_address
+from clipengine.api.faults import at, faults, refuse
 from clipengine.api.idempotency import once
+from clipengine.api.lookups import find_clip
 from clipengine.api.operation import NOTHING, Answer, Call, Operation, page_response
-from clipengine.api.requests import CreateClip, ListClips, NoBody, NoQuery, PageQuery, Q, WaitQuery
+from clipengine.api.requests import CreateClip, ListClips, NoBody, NoQuery, PageQuery, WaitQuery
 from clipengine.api.responses import ClipObject, DeliveryObject
 from clipengine.api.waiting import answer_when_ended
 from clipengine.api.webhooks import delivery_object
-from clipengine.clips.clip import Clip, Recording
 from clipengine.clips.request import ClipRequest, check_label, check_range
 from clipengine.errors import (
     ClipEnded,
@@ -31,79 +33,68 @@ from clipengine.errors import (
     UnknownProfile,
 )
 from clipengine.ledger.idempotency import Answer as StoredAnswer
-from clipengine.settings import Settings
 from clipengine.timecode import now_ms
 
 
 def create_clip(call: Call[NoQuery, CreateClip]) -> Response:
     body = call.body
-    if body.webhook_url is not None:
-        check_address(body.webhook_url, call.engine.settings, pointer="/webhook_url", look_up=False)
 
     def work() -> StoredAnswer:
         call.engine.admit()
+        judge_clip(call, body.model_dump())
         recording = call.ledger.recordings.get(call.path("recording_id"))
         if recording.state != "complete":
             raise RecordingNotComplete.of(recording.recording_id, recording.state)
-        settings = call.engine.settings
-        _check(body, recording, settings)
-        clip = call.ledger.clips.create(
-            recording, ClipRequest(**body.model_dump()), extension=settings.profiles[body.profile].extension
-        )
+        profile = call.engine.settings.profiles[body.profile]
+        clip = call.ledger.clips.create(recording, ClipRequest(**body.model_dump()), extension=profile.extension)
         return StoredAnswer(202, clip.to_object(), {"Location": f"/v1/clips/{clip.clip_id}"})
 
     return once(call, work, call.engine.wake_clips)
 
 
-def _check(body: CreateClip, recording: Recording, settings: Settings) -> None:
-    """Raises what is wrong, profile before range before label; `errors` lists all of it."""
-    limits = settings.limits
+def judge_clip(call: Call[NoQuery, CreateClip], given: Mapping[str, Any]) -> None:
+    """Raises what is wrong with these fields, recording before profile before range before label, and all of it."""
+    settings = call.engine.settings
+    duration = float("inf")  # of a recording that has none yet
+
+    def recording() -> None:
+        nonlocal duration
+        found = call.ledger.recordings.get(call.path("recording_id"))
+        if found.duration_seconds is not None:
+            duration = found.duration_seconds
 
     def profile() -> None:
-        if body.profile not in settings.profiles:
-            raise UnknownProfile(f"There is no profile {body.profile[:60]!r}")
+        name = given.get("profile", "default")
+        if name not in settings.profiles:
+            raise UnknownProfile(f"There is no profile {name[:60]!r}")
 
     def time_range() -> None:
         check_range(
-            body.start_seconds,
-            body.end_seconds,
-            duration=recording.duration_seconds or 0.0,
-            shortest=limits.min_clip_seconds,
-            longest=limits.max_clip_seconds,
+            given.get("start_seconds"),
+            given.get("end_seconds"),
+            duration=duration,
+            shortest=settings.limits.min_clip_seconds,
+            longest=settings.limits.max_clip_seconds,
         )
 
     def label() -> None:
-        check_label(body.label)
+        if "label" in given:
+            check_label(given["label"])
+
+    def webhook_url() -> None:
+        if given.get("webhook_url") is not None:
+            check_address(given["webhook_url"], settings, pointer="/webhook_url", look_up=False)
 
     def expiry() -> None:
-        if body.expires_at is not None and body.expires_at <= now_ms():
-            raise InvalidRequest("expires_at lies in the past")
+        if (given.get("expires_at") or now_ms() + 1) <= now_ms():
+            raise InvalidRequest("expires_at lies in the past", hint="Give a time to come, or leave it out.")
 
-    found: list[InvalidRequest] = []
-    checks: list[tuple[str, Callable[[], None]]] = [
-        ("/profile", profile),
-        ("", time_range),  # says itself which of its ends is at fault
-        ("/label", label),
-        ("/expires_at", expiry),
-    ]
-    for pointer, check in checks:
-        try:
-            check()
-        except InvalidRequest as error:
-            error.errors = error.errors or [{"detail": error.message, "pointer": pointer}]
-            found.append(error)
-    if found:
-        found[0].errors = [fault for error in found for fault in error.errors]
-        raise found[0]
-
-
-def find_clip(call: Call[Q, NoBody]) -> Clip:
-    """The clip of the address; under a recording's address only a clip of that recording."""
-    clip_id = call.path("clip_id")
-    clip = call.ledger.clips.get(clip_id)
-    if clip.recording_id != call.request.path_params.get("recording_id", clip.recording_id):
-        raise ClipNotFound(f"The recording has no clip {clip_id}")
-    return clip
+    refuse(
+        [
+            *faults(at(recording, parameter="recording_id"), at(profile, pointer="/profile"), time_range),
+            *faults(at(label, pointer="/label"), webhook_url, at(expiry, pointer="/expires_at")),
+        ]
+    )
 
 
 def get_clip(call: Call[WaitQuery, NoBody]) -> Response | Awaitable[Response]:
@@ -218,6 +209,7 @@ OPERATIONS = [
         ),
         body=CreateClip,
         creates=True,
+        judge=judge_clip,
     ),
     Operation(
         "GET",

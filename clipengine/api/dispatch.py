@@ -1,11 +1,13 @@
 """From a request to its operation: authorise, validate, call, in the same order everywhere.
 
-401 and 403 come first, then 429, the query (422), the body (413, 415, 400, 422), and what the handler itself refuses.
+401 and 403 come first, then 429. Then everything that is wrong with the request comes at once: a body that cannot be
+read (413, 415, 400), the query, the Idempotency-Key and the body's fields (422), the address (404) and the values.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -18,12 +20,16 @@ from starlette.types import Scope as AsgiScope
 from clipengine.api.auth import authorize, credential
 from clipengine.api.body import parse_json, read_body
 from clipengine.api.changes import Changes
+from clipengine.api.faults import faults, refuse
+from clipengine.api.idempotency import idempotency_key
+from clipengine.api.lookups import check_address_exists
 from clipengine.api.operation import Call, Operation, in_session
 from clipengine.api.ports import Engine
 from clipengine.api.problems import problem
 from clipengine.api.rates import Rates
-from clipengine.api.requests import validate_body, validate_query
-from clipengine.errors import ClipEngineError, MethodNotAllowed
+from clipengine.api.validating import Checked, check_body, check_query
+from clipengine.errors import ClipEngineError, MethodNotAllowed, RequestError, StorageError
+from clipengine.ledger.keys import ApiKey
 
 
 def routes(operations: Sequence[Operation], engine: Engine, changes: Changes) -> list[Route]:
@@ -88,11 +94,33 @@ class Resource:
         def prepare() -> Call[Any, Any]:
             key = authorize(ledger, given, operation.scope)
             self._rates.spend(key.key_id)
-            query = validate_query(operation.query, request.query_params)
-            if isinstance(raw, ClipEngineError):
-                raise raw
-            body = validate_body(operation.body, parse_json(raw))
-            return Call(self._engine, self._changes, request, key, query, body)
+            return self._validated(operation, request, key, raw)
 
         answer = await run_in_threadpool(in_session, ledger, lambda: operation.handler(prepare()))
         return await answer if isinstance(answer, Awaitable) else answer
+
+    def _validated(
+        self, operation: Operation, request: Request, key: ApiKey, raw: bytes | ClipEngineError
+    ) -> Call[Any, Any]:
+        """The call. Raises every fault of the request, those of its values by the ledger and the settings included."""
+        query = check_query(operation.query, request.query_params)
+        body = _body(operation, raw)
+        call: Call[Any, Any] = Call(self._engine, self._changes, request, key, query.value, body.value)
+        found = [each.error for each in (body, query) if each.error]
+        if operation.creates:
+            found += faults(lambda: idempotency_key(request.headers.get("idempotency-key")))
+        if found:
+            judge = operation.judge or check_address_exists
+            with suppress(StorageError):  # what cannot be judged now is not held against the request
+                found += faults(lambda: judge(call, {**query.given, **body.given}))
+            refuse(found)
+        return call
+
+
+def _body(operation: Operation, raw: bytes | ClipEngineError) -> Checked[Any]:
+    try:
+        if isinstance(raw, ClipEngineError):
+            raise raw
+        return check_body(operation.body, parse_json(raw))
+    except RequestError as error:
+        return Checked(None, {}, error)

@@ -20,7 +20,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 
-from clipengine.api.clips import find_clip
+from clipengine.api.lookups import find_clip
 from clipengine.api.media_types import ending, media_type, without_ending
 from clipengine.api.operation import Answer, Call, Operation
 from clipengine.api.problems import problem

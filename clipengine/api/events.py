@@ -12,7 +12,7 @@ import asyncio
 import json
 import logging
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -23,6 +23,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from clipengine.api.changes import Changes
+from clipengine.api.faults import at, faults, refuse
 from clipengine.api.operation import Answer, Call, Operation
 from clipengine.api.ports import Engine
 from clipengine.api.requests import NoBody, StreamEvents
@@ -198,13 +199,7 @@ def operations(feed: Feed) -> list[Operation]:
         if feed.full:
             raise Busy(f"{MAX_STREAMS} event streams are open", retry_after=10)
 
-        def check() -> None:
-            if query.clip_id is not None:
-                call.ledger.clips.get(query.clip_id)
-            if query.recording_id is not None:
-                call.ledger.recordings.get(query.recording_id)
-
-        await call.in_session(check)
+        await call.in_session(lambda: judge_stream(call, query.model_dump()))
         stream = Stream(call.key.key_id, query.clip_id, query.recording_id)
         follow = feed.follow(stream, _last_seq(call.request.headers.get("last-event-id")))
         return EventSourceResponse(follow, ping=15, send_timeout=SEND_SECONDS, sep="\n")
@@ -214,7 +209,36 @@ def operations(feed: Feed) -> list[Operation]:
     )
     errors = (ClipNotFound, RecordingNotFound, Busy)
     summary = "Follow what happens"
-    return [Operation("GET", "/v1/events", "read", stream_events, summary, [answer], errors, query=StreamEvents)]
+    return [
+        Operation(
+            "GET",
+            "/v1/events",
+            "read",
+            stream_events,
+            summary,
+            [answer],
+            errors,
+            query=StreamEvents,
+            judge=judge_stream,
+        )
+    ]
+
+
+def judge_stream(call: Call[StreamEvents, NoBody], given: Mapping[str, Any]) -> None:
+    """Raises all at once: a clip or a recording that is not there, and an id that no event has."""
+
+    def clip() -> None:
+        if given.get("clip_id") is not None:
+            call.ledger.clips.get(given["clip_id"])
+
+    def recording() -> None:
+        if given.get("recording_id") is not None:
+            call.ledger.recordings.get(given["recording_id"])
+
+    def last_event() -> None:
+        _last_seq(call.request.headers.get("last-event-id"))
+
+    refuse(faults(at(clip, parameter="clip_id"), at(recording, parameter="recording_id"), last_event))
 
 
 def _last_seq(header: str | None) -> int | None:

@@ -6,15 +6,18 @@ No thread is held while one is made. What comes back never changes under its add
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from fractions import Fraction
 from functools import partial
+from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
+from clipengine.api.lookups import check_address_exists
 from clipengine.api.operation import Answer, Call, Operation
 from clipengine.api.ranges import matches
-from clipengine.api.requests import GetFilmstrip, GetFrame, GetWaveform, NoBody, PartQuery, Q
+from clipengine.api.requests import GetFilmstrip, GetFrame, GetWaveform, NoBody, Q
 from clipengine.api.responses import WaveformObject
 from clipengine.clips.clip import Recording
 from clipengine.errors import (
@@ -39,9 +42,7 @@ _JPEG, _JSON = "image/jpeg", "application/json"
 
 async def get_frame(call: Call[GetFrame, NoBody]) -> Response:
     recording, duration = await _recording(call)
-    at = exact(call.query.at)
-    if at > duration:
-        raise _outside("at", duration)
+    at = _moment(call.query.at, duration)
     landmarks = await call.in_session(lambda: call.ledger.recordings.landmarks(recording.recording_id))
     values: dict[str, str | int] = {"at": str(at), "width": call.query.width}
     return await _answer(call, Preview("frame", recording, values, landmarks and landmarks.near(at)), _JPEG)
@@ -49,14 +50,15 @@ async def get_frame(call: Call[GetFrame, NoBody]) -> Response:
 
 async def get_filmstrip(call: Call[GetFilmstrip, NoBody]) -> Response:
     recording, duration = await _recording(call)
+    part = _part(call.query.start, call.query.end, duration)
     values: dict[str, str | int] = {"count": call.query.count, "width": call.query.width}
-    return await _answer(call, Preview("filmstrip", recording, values | _part(call.query, duration)), _JPEG)
+    return await _answer(call, Preview("filmstrip", recording, values | part), _JPEG)
 
 
 async def get_waveform(call: Call[GetWaveform, NoBody]) -> Response:
     recording, duration = await _recording(call)
-    values: dict[str, str | int] = {"points": call.query.points}
-    return await _answer(call, Preview("waveform", recording, values | _part(call.query, duration)), _JSON)
+    part = _part(call.query.start, call.query.end, duration)
+    return await _answer(call, Preview("waveform", recording, part | {"points": call.query.points}), _JSON)
 
 
 async def _recording(call: Call[Q, NoBody]) -> tuple[Recording, Fraction]:
@@ -67,10 +69,27 @@ async def _recording(call: Call[Q, NoBody]) -> tuple[Recording, Fraction]:
     return recording, recording.facts.duration
 
 
-def _part(query: PartQuery, duration: Fraction) -> dict[str, str | int]:
+def judge_preview(call: Call[Any, NoBody], given: Mapping[str, Any]) -> None:
+    """Raises RecordingNotFound, and InvalidTimeRange where the recording's duration is known."""
+    check_address_exists(call, given)
+    facts = call.ledger.recordings.get(call.path("recording_id")).facts
+    if facts is not None and "at" in given:
+        _moment(given["at"], facts.duration)
+    if facts is not None and {"start", "end"} <= set(given):
+        _part(given["start"], given["end"], facts.duration)
+
+
+def _moment(seconds: float, duration: Fraction) -> Fraction:
+    at = exact(seconds)
+    if at > duration:
+        raise _outside("at", duration)
+    return at
+
+
+def _part(first: float, last: float | None, duration: Fraction) -> dict[str, str | int]:
     """The part of the recording that is asked for, all of it unless said otherwise; its end is clamped."""
-    start = exact(query.start)
-    end = duration if query.end is None else min(exact(query.end), duration)
+    start = exact(first)
+    end = duration if last is None else min(exact(last), duration)
     if start >= end:
         raise _outside("start", duration)
     return {"start": str(start), "end": str(end)}
@@ -125,7 +144,7 @@ _ERRORS = (
     Busy,
 )
 _KNOWN = Answer(304, "The client has these bytes already.")
-_operation = partial(Operation, "GET", scope="read", errors=_ERRORS)
+_operation = partial(Operation, "GET", scope="read", errors=_ERRORS, judge=judge_preview)
 
 OPERATIONS = [
     _operation(

@@ -16,15 +16,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Scope
 
+from clipengine.api.faults import listing
 from clipengine.errors import (
     Busy,
     ClipEngineError,
     DiskFull,
     Internal,
-    InvalidRequest,
     MalformedRequest,
     MethodNotAllowed,
     NotFound,
+    RequestError,
     RequestInProgress,
     StorageUnavailable,
     Unauthorized,
@@ -51,8 +52,8 @@ def problem(scope: Scope, error: ClipEngineError, headers: dict[str, str] | None
     }
     if not isinstance(error, Unauthorized):
         body["hint"] = error.hint
-    if isinstance(error, InvalidRequest) and error.errors:
-        body["errors"] = error.errors
+    if isinstance(error, RequestError) and error.errors:
+        body["errors"] = listing(error)
     if error.status >= 500:
         body["request_id"] = scope.get("request_id", "")
     return Response(

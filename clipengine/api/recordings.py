@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
+from typing import Any
 
 from starlette.responses import Response
 
@@ -21,17 +22,12 @@ from clipengine.errors import (
     StorageUnavailable,
 )
 from clipengine.ledger.idempotency import Answer as StoredAnswer
+from clipengine.stores.base import StoredObject
 
 
 def register_recording(call: Call[NoQuery, RegisterRecording]) -> Response:
     body = call.body
-    try:
-        stored = call.engine.store.head(body.bucket_path)  # before the transaction: the store may be slow
-    except ObjectMissing:
-        raise ObjectNotFound(f"The store has no object {body.bucket_path!r}") from None
-    except InvalidBucketPath as error:
-        error.errors = [{"detail": error.message, "pointer": "/bucket_path"}]
-        raise
+    stored = _look_up(call, body.bucket_path)  # before the transaction: the store may be slow
 
     def work() -> StoredAnswer:
         recording, created = call.ledger.recordings.register(
@@ -41,6 +37,24 @@ def register_recording(call: Call[NoQuery, RegisterRecording]) -> Response:
         return StoredAnswer(202 if created else 200, recording.to_object(), headers)
 
     return once(call, work, call.engine.wake_chores)
+
+
+def _look_up(call: Call[Any, Any], bucket_path: str) -> StoredObject:
+    """What the store says of the object. Raises InvalidBucketPath and ObjectNotFound, and what befalls the store."""
+    place = {"pointer": "/bucket_path"}
+    try:
+        return call.engine.store.head(bucket_path)
+    except ObjectMissing:
+        said = f"The store has no object {bucket_path!r}"
+        raise ObjectNotFound(said, errors=[{"detail": said, **place}]) from None
+    except InvalidBucketPath as error:
+        error.errors = [{"detail": error.message, **place}]
+        raise
+
+
+def judge_recording(call: Call[NoQuery, RegisterRecording], given: Mapping[str, Any]) -> None:
+    if "bucket_path" in given:
+        _look_up(call, given["bucket_path"])
 
 
 def get_recording(call: Call[WaitQuery, NoBody]) -> Response | Awaitable[Response]:
@@ -78,6 +92,7 @@ OPERATIONS = [
         (ObjectNotFound, InvalidBucketPath, StorageDenied, StorageUnavailable),
         body=RegisterRecording,
         creates=True,
+        judge=judge_recording,
     ),
     Operation(
         "GET",

@@ -1,4 +1,4 @@
-"""What clients send, validated once: the bodies and the queries of every operation.
+"""What clients may send: the bodies and the queries of every operation.
 
 The OpenAPI document is made from these types. A body's types are strict: a string of digits is no number.
 Whatever needs the recording, the settings or the ledger to be judged is judged later, by the handler.
@@ -6,17 +6,16 @@ Whatever needs the recording, the settings or the ledger to be judged is judged 
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.config import JsonDict
-from pydantic_core import ErrorDetails, PydanticCustomError
-from starlette.datastructures import QueryParams
+from pydantic_core import PydanticCustomError
 
-from clipengine.errors import InvalidRequest, InvalidWebhookUrl, MalformedRequest
+from clipengine.errors import InvalidRequest, InvalidWebhookUrl
 from clipengine.ledger.events import EventType
+from clipengine.ledger.pages import decode_cursor
 from clipengine.timecode import parse_rfc3339
 from clipengine.webhooks.address import MAX_URL_CHARACTERS, parse
 from clipengine.webhooks.sign import check_secret
@@ -70,6 +69,14 @@ def _written_moment(value: object) -> object:
     if not isinstance(value, str):
         raise PydanticCustomError("moment", "must be a time such as 2025-04-05T11:00:00.000Z")
     return _moment(value)
+
+
+def _cursor(text: str) -> str:
+    try:
+        decode_cursor(text)
+    except InvalidRequest as error:
+        raise PydanticCustomError("cursor", "is none that a list has given", {"hint": error.hint}) from None
+    return text
 
 
 def _distinct(events: list[EventType]) -> list[EventType]:
@@ -178,7 +185,9 @@ class NoQuery(Query):
 
 class PageQuery(Query):
     limit: int = Field(default=50, ge=1, le=100)
-    cursor: str | None = Field(default=None, max_length=500, description="`next_cursor` of the page before.")
+    cursor: Annotated[str, Field(max_length=500), AfterValidator(_cursor)] | None = Field(
+        default=None, description="`next_cursor` of the page before."
+    )
 
 
 class ListRecordings(PageQuery):
@@ -244,50 +253,3 @@ class GetWaveform(PartQuery):
 
 B = TypeVar("B", bound=Body)
 Q = TypeVar("Q", bound=Query)
-
-
-def validate_body(model: type[B], value: Any) -> B:
-    """Raises InvalidRequest with every fault and its JSON pointer, MalformedRequest where it is no object at all."""
-    if not isinstance(value, dict):
-        raise MalformedRequest("The body is not a JSON object")
-    try:
-        return model.model_validate(value)
-    except ValidationError as error:
-        found = error.errors()
-        faults = [{"detail": _say(fault), "pointer": pointer(*fault["loc"])} for fault in found]
-        # One kind of fault has its own code; where several meet, the list tells them apart.
-        kind = InvalidWebhookUrl if all(fault["type"] == "webhook_url" for fault in found) else InvalidRequest
-        raise kind(_summary([f"{f['pointer'][1:]}: {f['detail']}" for f in faults]), errors=faults) from None
-
-
-def validate_query(model: type[Q], params: QueryParams) -> Q:
-    """Raises InvalidRequest with every fault; each names its `parameter`."""
-    values: dict[str, str] = {}
-    faults: list[dict[str, str]] = []
-    for name, value in params.multi_items():
-        if name in values:
-            faults.append({"detail": "is given twice", "parameter": name})
-        values[name] = value
-    try:
-        found = model.model_validate(values)
-    except ValidationError as error:
-        faults += [{"detail": _say(fault), "parameter": str(fault["loc"][0])} for fault in error.errors()]
-    if faults:
-        raise InvalidRequest(_summary([f"{f['parameter']}: {f['detail']}" for f in faults]), errors=faults)
-    return found
-
-
-def pointer(*path: str | int) -> str:
-    """A JSON pointer (RFC 6901). Pydantic marks a faulty key of a map with a last part `[key]`, which is dropped."""
-    parts = [str(part).replace("~", "~0").replace("/", "~1") for part in path if part != "[key]"]
-    return "".join(f"/{part}" for part in parts)
-
-
-def _say(fault: ErrorDetails) -> str:
-    known = {"missing": "is required", "extra_forbidden": "is not a known field"}
-    return known.get(fault["type"]) or re.sub(r"^\w+ should", "must", fault["msg"])
-
-
-def _summary(faults: list[str]) -> str:
-    shown = "; ".join(fault[:200] for fault in faults[:5])
-    return shown + (f"; and {len(faults) - 5} more" if len(faults) > 5 else "")

@@ -177,12 +177,17 @@ class DeliveryPayloadObject(DeliveryObject):
 
 
 class FaultObject(_Object):
-    """One of the two says where: `pointer` (RFC 6901) in the body, or `parameter` or `header` by name."""
+    """`pointer` (RFC 6901) in the body, or `parameter` (of the query or the path) or `header` by name, says where.
+
+    None of them where the whole body is at fault.
+    """
 
     detail: str
     pointer: str | None = None
     parameter: str | None = None
     header: str | None = None
+    code: str
+    hint: str
 
 
 class ProblemObject(_Object):

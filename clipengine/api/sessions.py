@@ -22,7 +22,8 @@ from clipengine.api.auth import SESSION_COOKIE, authorize, credential
 from clipengine.api.body import parse_json, read_body
 from clipengine.api.operation import in_session, json_response
 from clipengine.api.ports import Engine
-from clipengine.api.requests import SignIn, validate_body
+from clipengine.api.requests import SignIn
+from clipengine.api.validating import validate_body
 from clipengine.errors import Unauthorized
 from clipengine.ledger.keys import ApiKey
 from clipengine.ledger.sessions import LIFETIME_MS

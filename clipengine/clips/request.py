@@ -47,37 +47,39 @@ def check_label(label: str) -> str:
     return label
 
 
-def check_range(start: float, end: float, *, duration: float, shortest: float, longest: float) -> None:
+def check_range(start: float | None, end: float | None, *, duration: float, shortest: float, longest: float) -> None:
     """Raises InvalidTimeRange unless `[start, end)` is a range of a recording of `duration` seconds.
 
-    `shortest` and `longest` are the limits of the settings, in seconds. The error's `errors` point at the one that is
-    at fault, at both where neither is wrong alone.
+    `shortest` and `longest` are the limits of the settings, in seconds. A time that is None is judged elsewhere, and
+    so is an infinite `duration`. The error's `errors` point at the one that is at fault, at both where neither is
+    wrong alone.
     """
     found: list[tuple[str, tuple[str, ...]]] = []
     for field_name, value in (("start_seconds", start), ("end_seconds", end)):
-        if not math.isfinite(value):
+        if value is not None and not math.isfinite(value):
             found.append((f"{field_name} must be a finite number", (field_name,)))
     if not found:
         found = list(_faults_of_range(start, end, duration))
-    length = min(end, duration) - start
-    if not found and length < shortest:
-        found.append((f"the clip would be {length:g} s long, at least {shortest:g} s are needed", _BOTH))
-    if not found and length > longest:
-        found.append((f"the clip would be {length:g} s long, at most {longest:g} s are allowed", _BOTH))
+    if not found and start is not None and end is not None:
+        length = min(end, duration) - start
+        if length < shortest:
+            found.append((f"the clip would be {length:g} s long, at least {shortest:g} s are needed", _BOTH))
+        if length > longest:
+            found.append((f"the clip would be {length:g} s long, at most {longest:g} s are allowed", _BOTH))
     if found:
         errors = [{"detail": detail, "pointer": f"/{each}"} for detail, fields in found for each in fields]
         raise InvalidTimeRange("; ".join(detail for detail, _ in found), errors=errors)
 
 
-def _faults_of_range(start: float, end: float, duration: float) -> Iterator[tuple[str, tuple[str, ...]]]:
+def _faults_of_range(start: float | None, end: float | None, duration: float) -> Iterator[tuple[str, tuple[str, ...]]]:
     """What is wrong with two finite times, and the fields that are at fault."""
-    if start < 0:
+    if start is not None and start < 0:
         yield f"start_seconds is {start:g}, it must not be negative", ("start_seconds",)
-    elif start >= duration:
+    elif start is not None and start >= duration:
         yield f"start_seconds ({start:g}) lies past the recording's end at {duration:g} s", ("start_seconds",)
-    if end > duration + END_TOLERANCE_SECONDS:
+    if end is not None and end > duration + END_TOLERANCE_SECONDS:
         yield f"end_seconds ({end:g}) lies past the recording's end at {duration:g} s", ("end_seconds",)
-    if end <= start:
+    if start is not None and end is not None and end <= start:
         yield f"end_seconds ({end:g}) must be greater than start_seconds ({start:g})", _BOTH
 
 

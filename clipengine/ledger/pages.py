@@ -40,7 +40,7 @@ def decode_cursor(cursor: str) -> tuple[int, str]:
     except (ValueError, binascii.Error):
         dot, ident, moment = "", "", 0
     if not dot or not ident or not 0 <= moment < 2**63:
-        fault = {"detail": "cursor is none that a list has given", "pointer": "/cursor"}
+        fault = {"detail": "cursor is none that a list has given", "parameter": "cursor"}
         raise InvalidRequest(fault["detail"], errors=[fault], hint="Begin again without cursor.")
     return moment, ident
 

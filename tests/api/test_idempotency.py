@@ -118,6 +118,5 @@ def test_what_a_key_may_be(http: httpx.Client, path: str) -> None:
     assert idempotency_key("x" * 255) == "x" * 255
     answer = post(http, path, "a b")
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
-    assert answer.json()["errors"] == [
-        {"detail": "must be 1 to 255 visible ASCII characters", "header": "Idempotency-Key"}
-    ]
+    (fault,) = answer.json()["errors"]
+    assert (fault["detail"], fault["header"]) == ("must be 1 to 255 visible ASCII characters", "Idempotency-Key")

@@ -76,7 +76,8 @@ def test_every_parameter_that_is_unknown_is_refused(http: httpx.Client, document
         body: dict[str, Any] = {"json": {}} if "requestBody" in described else {}
         answer = http.request(method, f"{path}?surprise=1", **body)
         assert answer.status_code == 422, (method, path)
-        assert {"detail": "is not a known field", "parameter": "surprise"} in answer.json()["errors"]
+        faults = [(fault.get("parameter"), fault["detail"]) for fault in answer.json()["errors"]]
+        assert ("surprise", "is not a known field") in faults
 
 
 def test_every_code_that_is_told_exists(document: dict[str, Any]) -> None:

@@ -24,7 +24,7 @@ def test_a_cursor_comes_back_as_it_went() -> None:
 def test_anything_else_is_refused(ledger: Ledger, cursor: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
         ledger.clips.list(limit=10, cursor=cursor)
-    assert caught.value.errors[0]["pointer"] == "/cursor"
+    assert caught.value.errors[0]["parameter"] == "cursor"
 
 
 def test_pages_follow_each_other_while_rows_come_and_go(ledger: Ledger, queue: Queue) -> None:
