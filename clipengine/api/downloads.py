@@ -15,10 +15,9 @@ from functools import partial
 from typing import Any
 from urllib.parse import quote
 
-import anyio
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import RedirectResponse, Response, StreamingResponse
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from clipengine.api.lookups import find_clip
 from clipengine.api.media_types import ending, media_type, without_ending
@@ -26,6 +25,7 @@ from clipengine.api.operation import Answer, Call, Operation
 from clipengine.api.problems import problem
 from clipengine.api.ranges import matches, requested_range
 from clipengine.api.requests import NoBody, NoQuery
+from clipengine.api.sending import in_time
 from clipengine.errors import (
     ClipNotComplete,
     ClipNotFound,
@@ -73,15 +73,11 @@ class ObjectResponse(StreamingResponse):
             yield chunk
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def send_in_time(message: Message) -> None:
-            with anyio.fail_after(SEND_SECONDS):
-                await send(message)
-
         try:
             if scope["method"] == "HEAD":
                 await Response(status_code=self.status_code, headers=dict(self.headers))(scope, receive, send)
             else:
-                await super().__call__(scope, receive, send_in_time)
+                await super().__call__(scope, receive, in_time(scope, send, SEND_SECONDS))
         finally:
             self._reader.close()
 

@@ -21,6 +21,7 @@ from typing import Any
 from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from clipengine.api.changes import Changes
 from clipengine.api.faults import at, faults, refuse
@@ -28,13 +29,14 @@ from clipengine.api.operation import Answer, Call, Operation
 from clipengine.api.ports import Engine
 from clipengine.api.requests import NoBody, StreamEvents
 from clipengine.api.responses import EventObject
+from clipengine.api.sending import in_time
 from clipengine.errors import Busy, ClipNotFound, InvalidRequest, RecordingNotFound
 from clipengine.ledger.events import Event
 
 MAX_STREAMS = 1000
 BATCH_SECONDS = 0.25
 KEYS_SECONDS = 5  # a stream whose key was revoked ends within this time
-SEND_SECONDS = 10
+SEND_SECONDS = 10  # a client that takes nothing for so long is cut off
 _BACKLOG = 500
 
 log = logging.getLogger(__name__)
@@ -80,6 +82,13 @@ class Stream:
     def close(self) -> None:
         self.closed = True
         self.ready.set()
+
+
+class _Answer(EventSourceResponse):
+    """Ends the connection of a client that takes nothing for SEND_SECONDS."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await super().__call__(scope, receive, in_time(scope, send, SEND_SECONDS))
 
 
 def _of_event(event: Event) -> Message | None:
@@ -202,7 +211,7 @@ def operations(feed: Feed) -> list[Operation]:
         await call.in_session(lambda: judge_stream(call, query.model_dump()))
         stream = Stream(call.key.key_id, query.clip_id, query.recording_id)
         follow = feed.follow(stream, _last_seq(call.request.headers.get("last-event-id")))
-        return EventSourceResponse(follow, ping=15, send_timeout=SEND_SECONDS, sep="\n")
+        return _Answer(follow, ping=15, sep="\n")
 
     answer = Answer(
         200, "Server-sent events until one side ends the connection.", EventObject, media_type="text/event-stream"

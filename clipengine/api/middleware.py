@@ -103,8 +103,9 @@ class Envelope:
 
         try:
             await self._app(scope, receive, send_with_headers)
-        except ClientDisconnect:
-            log.info("%s %s: the client went away [%s]", scope["method"], scope["path"], scope["request_id"])
+        except ClientDisconnect as error:
+            how = str(error) or "the client went away"
+            log.info("%s %s: %s [%s]", scope["method"], scope["path"], how, scope["request_id"])
         except Exception as error:
             if started:  # the answer is half sent: only ending the connection can tell the client so
                 raise

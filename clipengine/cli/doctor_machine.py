@@ -14,7 +14,7 @@ from pathlib import Path
 
 from clipengine import __version__
 from clipengine.cli.findings import Finding, good
-from clipengine.cli.listening import listen
+from clipengine.cli.listening import OPEN_FILES, listen
 from clipengine.errors import DataFolderInUse
 from clipengine.ledger.file import inspect_file
 from clipengine.media.versions import ffmpeg_version
@@ -117,12 +117,14 @@ def port(settings: Settings) -> Iterator[Finding]:
 
 
 def open_files(settings: Settings) -> Iterator[Finding]:
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft < _FEW_FILES:
-        detail = f"{soft} open files are allowed; each stream, upload and wait of a client needs one"
-        yield Finding("open files", "warning", detail, "ulimit -n 65536, or LimitNOFILE=65536 in the systemd unit.")
+    """The hard limit counts: `serve` takes what it may have."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < _FEW_FILES:
+        detail = f"{hard} open files are allowed; each stream, upload and wait of a client needs one"
+        yield Finding("open files", "warning", detail, "ulimit -Hn 65536, or LimitNOFILE=65536 in the systemd unit.")
     else:
-        yield good("open files", f"{soft} are allowed")
+        most = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
+        yield good("open files", f"the server may have {most}")
 
 
 def sandbox(settings: Settings) -> Iterator[Finding]:

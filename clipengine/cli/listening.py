@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import resource
 import socket
 import threading
 from collections.abc import Callable, Generator
@@ -19,9 +20,11 @@ from clipengine.errors import StartupError
 log = logging.getLogger(__name__)
 
 GRACE_SECONDS = 5  # for requests that are being answered when the stop comes
+TAKE_SECONDS = 60.0  # a connection whose client takes nothing of what was sent ends after so long
 STOP_SECONDS = 9.5  # for everything: whoever sent the signal kills after 10
 # Far above what streams and waits of one box hold open; beyond it uvicorn answers 503 by itself.
 _CONNECTIONS = 4096
+OPEN_FILES = 65536
 
 
 class Server(uvicorn.Server):
@@ -80,6 +83,17 @@ def guard_stop() -> None:
     timer.start()
 
 
+def allow_open_files() -> None:
+    """Take as many open files as this process may have, up to OPEN_FILES: each connection needs one.
+
+    The soft limit of a shell is often 1024, for programs that use select(2); nothing here does.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
 def listen(host: str, port: int) -> socket.socket:
     """A listening socket; port 0 takes a free one. Raises StartupError that says why not."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -88,6 +102,8 @@ def listen(host: str, port: int) -> socket.socket:
         # Connections inherit it. asyncio sets it only on sockets made with IPPROTO_TCP, and without it every answer
         # waits 40 ms for the client's delayed acknowledgement.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        # Whatever is sent, and closing does not wait for a client that takes nothing: the kernel ends it.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(TAKE_SECONDS * 1000))
         return listener
     except OverflowError:
         raise StartupError(f"there is no port {port}") from None

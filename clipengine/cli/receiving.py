@@ -12,6 +12,7 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from clipengine.api.problems import problem
+from clipengine.api.sending import CUT_OFF
 from clipengine.errors import ClipEngineError, HeadersTooLarge, MalformedRequest
 
 HEAD_SECONDS = 15.0  # from the connection, or the first byte of a further request, to the end of the headers
@@ -50,6 +51,7 @@ class Guarded(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        self.scope["extensions"] = {CUT_OFF: {"call": self._cut_off}}
         self._in_head, self._head_bytes, self._whole = True, 0, False
         if self._timer is None:
             self._limit(HEAD_SECONDS)
@@ -101,6 +103,12 @@ class Guarded(HttpToolsProtocol):
             self._refuse(MalformedRequest(f"The request's head was not complete after {HEAD_SECONDS:g} seconds"))
         else:
             self.transport.close()
+
+    def _cut_off(self) -> None:
+        """End the connection with all that was not taken."""
+        if self.cycle is not None:
+            self.cycle.disconnected = True  # the loop says so only later, and an answer that was given up is no fault
+        self.transport.abort()
 
     def _refuse(self, error: ClipEngineError) -> None:
         """Answer in place of the application, and close."""

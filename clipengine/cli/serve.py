@@ -22,7 +22,7 @@ from clipengine import __version__
 from clipengine.api.app import create_app
 from clipengine.cli import logs
 from clipengine.cli.data import make_private
-from clipengine.cli.listening import Server, guard_stop, listen, url_of
+from clipengine.cli.listening import Server, allow_open_files, guard_stop, listen, url_of
 from clipengine.cli.options import config_option, data_option
 from clipengine.engine import Engine
 from clipengine.settings import Settings, load
@@ -80,6 +80,7 @@ def serve(
         signal.signal(each, early.handle)
     logs.set_up(settings)
     make_private(settings.data.folder)
+    allow_open_files()
     engine = Engine.build(settings)
     try:
         engine.start()

@@ -1,0 +1,75 @@
+"""A client that takes nothing of an answer is cut off: its connection is gone, not only its answer."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import socket
+import time
+
+import pytest
+
+from clipengine.api import downloads, events
+from clipengine.cli import listening
+from tests.support.api import ApiServer, RecordedEngine
+from tests.support.waiting import until
+
+
+def asked(server: ApiServer, path: str) -> socket.socket:
+    """A connection on which a request was sent, and whose answer nobody reads."""
+    connection = socket.socket()
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    connection.connect(("127.0.0.1", server.port))
+    connection.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {server.key}\r\n\r\n".encode())
+    return connection
+
+
+def send_for(connection: socket.socket, seconds: float) -> None:
+    """Send as much as goes. Raises what the connection's end raises."""
+    connection.setblocking(False)
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        try:
+            connection.send(bytes(65536))
+        except BlockingIOError:
+            time.sleep(0.05)
+
+
+def test_a_download_that_is_not_taken(
+    server: ApiServer, engine: RecordedEngine, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(downloads, "SEND_SECONDS", 0.3)
+    recording = engine.make_recording(body=bytes(30_000_000))
+    with caplog.at_level(logging.INFO), asked(server, f"/v1/recordings/{recording.recording_id}/download"):
+        until(lambda: server.server.server_state.connections, seconds=10)
+        until(lambda: not server.server.server_state.connections, seconds=10)
+    assert "the client took nothing for 0.3 s and was cut off" in caplog.text
+    assert not [record for record in caplog.records if record.levelno > logging.INFO]
+
+
+def test_a_stream_that_is_not_taken(
+    server: ApiServer, engine: RecordedEngine, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(events, "SEND_SECONDS", 0.3)
+    recording = engine.make_recording()
+    with caplog.at_level(logging.INFO), asked(server, "/v1/events"):
+        until(lambda: server.app.state.changes._watchers, seconds=10)
+        for _ in range(40):
+            metadata = {f"k{number}": "x" * 2000 for number in range(100)}
+            engine.ledger.clips.cancel(engine.make_clip(recording, metadata=metadata).clip_id)
+        until(lambda: not server.server.server_state.connections, seconds=20)
+    assert "GET /v1/events: the client took nothing for 0.3 s and was cut off" in caplog.text
+    assert not [record for record in caplog.records if record.levelno > logging.INFO]
+
+
+def test_the_kernel_ends_what_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no answer waits any more, as after a close: what was sent is still kept for the client."""
+    monkeypatch.setattr(listening, "TAKE_SECONDS", 1.0)
+    with listening.listen("127.0.0.1", 0) as listener, socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.connect(listener.getsockname())
+        connection, _ = listener.accept()
+        with connection:
+            with pytest.raises(OSError, match="timed out") as caught:
+                send_for(connection, seconds=20)
+            assert caught.value.errno == errno.ETIMEDOUT

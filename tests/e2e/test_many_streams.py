@@ -1,0 +1,143 @@
+"""As many event streams as are served at once, half of them of clients that never read: a real server, real sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import resource
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import httpx
+import pytest
+
+from clipengine.api.events import MAX_STREAMS, SEND_SECONDS
+from tests.support.server import RunningServer, running_server
+from tests.support.waiting import until
+
+HALF = MAX_STREAMS // 2
+LARGE = {f"k{number}": "x" * 2000 for number in range(30)}  # an event with it is 60 kB
+EVENTS = 6  # recordings that end: each is told by one event with its number
+
+
+@pytest.fixture(autouse=True)
+def _sockets_for_all() -> Iterator[None]:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < 4096:
+        pytest.skip(f"{hard} open files are allowed here, and this test needs more")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (4096, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+class Listeners:
+    """Many streams that are read in one thread: the ids that each was told, and which have ended."""
+
+    def __init__(self, server: RunningServer, count: int) -> None:
+        self.ids: list[list[int]] = [[] for _ in range(count)]
+        self.ended = 0
+        self._server = server
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._all()), daemon=True)
+        self._thread.start()
+
+    async def _all(self) -> None:
+        await asyncio.gather(*(self._listen(ids) for ids in self.ids))
+
+    async def _listen(self, ids: list[int]) -> None:
+        url = httpx.URL(self._server.url)
+        reader, writer = await asyncio.open_connection(url.host, url.port, limit=1 << 20)
+        writer.write(request(self._server))
+        while line := await reader.readline():
+            if line.startswith(b"id: "):
+                ids.append(int(line[4:]))
+        self.ended += 1
+        writer.close()
+
+
+def request(server: RunningServer) -> bytes:
+    return f"GET /v1/events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {server.key}\r\n\r\n".encode()
+
+
+def silent(server: RunningServer) -> socket.socket:
+    """A client far away that asks for the events and takes none."""
+    url = httpx.URL(server.url)
+    connection = socket.socket()
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 1400)  # loopback's own would fill megabytes ahead
+    connection.connect((url.host, url.port))
+    connection.sendall(request(server))
+    return connection
+
+
+def sockets_of(pid: int) -> int:
+    found = 0
+    for entry in Path(f"/proc/{pid}/fd").iterdir():
+        try:
+            found += os.readlink(entry).startswith("socket:")
+        except OSError:
+            continue
+    return found
+
+
+def say_much(http: httpx.Client, data: Path, name: str) -> None:
+    """Events of a third of a megabyte, told to everybody: recordings that are none."""
+    for number in range(EVENTS):
+        place = data / "store" / name / f"{number}.mp4"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(b"x")
+        http.post("/v1/recordings", json={"bucket_path": f"{name}/{number}.mp4", "metadata": LARGE}).raise_for_status()
+
+
+def slowest(http: httpx.Client, seconds: float) -> float:
+    """The 99th percentile of a list's time within so many seconds, in ms."""
+    took, end = [], time.monotonic() + seconds
+    while time.monotonic() < end:
+        began = time.perf_counter()
+        assert http.get("/v1/clips").status_code == 200
+        took.append(time.perf_counter() - began)
+        time.sleep(0.005)
+    return sorted(took)[int(len(took) * 0.99)] * 1000
+
+
+def test_clients_that_never_read_cost_the_others_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with ExitStack() as stack:
+        server = stack.enter_context(running_server(tmp_path / "data"))
+        http = stack.enter_context(
+            httpx.Client(base_url=server.url, headers={"Authorization": f"Bearer {server.key}"}, timeout=60)
+        )
+        pid = server.process.pid
+        alone, quiet = sockets_of(pid), slowest(http, 2)
+        dead = [stack.enter_context(silent(server)) for _ in range(HALF)]
+        listeners = Listeners(server, HALF)
+        until(lambda: http.head("/v1/events").status_code == 503, seconds=60)  # no place is left
+        busy = slowest(http, 2)
+        say_much(http, server.data, "first")
+        loud = slowest(http, SEND_SECONDS / 2)
+        until(lambda: all(len(ids) == EVENTS for ids in listeners.ids), seconds=60)
+        # The silent ones are cut off, and their sockets given back: to close them would wait for ever.
+        until(lambda: sockets_of(pid) <= alone + HALF + 5, seconds=60)
+        assert http.head("/v1/events").status_code == 200
+        assert listeners.ended == 0
+
+        more = [stack.enter_context(silent(server)) for _ in range(HALF)]
+        until(lambda: http.head("/v1/events").status_code == 503, seconds=60)
+        say_much(http, server.data, "second")
+        until(lambda: all(len(ids) == 2 * EVENTS for ids in listeners.ids), seconds=60)
+        began = time.monotonic()
+        assert server.stop() == 0
+        stopped = time.monotonic() - began
+        until(lambda: listeners.ended == HALF, seconds=30)
+        assert all(ids == list(range(ids[0], ids[0] + 2 * EVENTS)) for ids in listeners.ids)
+        text = server.log.read_text()
+        assert len(dead) == len(more) == HALF
+        assert len(re.findall("took nothing for 10 s and was cut off", text)) >= HALF
+        assert "Traceback" not in text
+        assert "leaving what is still running" not in text  # it was done before the ten seconds ended
+    with capsys.disabled():
+        print(f"\np99 of a list: {quiet:.0f} ms alone, {busy:.0f} ms with {MAX_STREAMS} streams", end="")
+        print(f", {loud:.0f} ms while they are told; stopped in {stopped:.1f} s")
