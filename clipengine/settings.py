@@ -115,6 +115,7 @@ class Encoding(_Section):
     deadline_factor: Annotated[float, Field(gt=0)] = 60
     probe_seconds: Annotated[float, Field(gt=0)] = 1800
     memory_mb: Annotated[int, Field(ge=0)] = 0  # 0: from the threads
+    verify: Literal["decode", "compare"] = "decode"
     sandbox: Sandbox = "auto"
 
 

@@ -120,6 +120,7 @@ def _cut(job: dict[str, Any], source: ByteSource, output: int, progress: _Progre
         output=output,
         threads=job["threads"],
         poster=job["poster"],
+        decodes=job["verify"] == "decode",
         on_progress=progress,
     )
     fields = {name: value for name, value in vars(cut).items() if name != "poster"}

@@ -63,13 +63,15 @@ def cut_clip(
     output: int,
     threads: int,
     poster: bool,
+    decodes: bool = True,
     on_progress: OnProgress,
 ) -> Cut:
     """Cut `[start, end)` (recording time; the end is clamped) into the empty file behind the descriptor `output`.
 
     With the probe's `landmarks` less is read on the way to the start; the clip is the same.
 
-    The clip has been opened again and is known to decode to its end when this returns. Raises RecordingError and its
+    The clip has been opened again and is known to decode to its end when this returns; with `decodes` false it is only
+    known to hold what the encoders gave out, where its codecs allow to compare that. Raises RecordingError and its
     kinds for what the recording is to blame for, EncoderFailed, DiskFull or VerificationFailed for the rest.
     """
     began = time.monotonic()
@@ -83,7 +85,7 @@ def cut_clip(
     frame_seconds = facts.video.frame_seconds if want_video and facts.video else Fraction(0)
     cut = CutRange(start, end, frame_seconds=frame_seconds, tick=facts.video.tick if facts.video else Fraction(0))
     on_progress("reading", 0.0)
-    with Proof() if provable(profile) else nullcontext() as proof:
+    with Proof(decodes=decodes) if provable(profile) else nullcontext() as proof:
         with (
             MediaReader(source) as reader,
             media_errors(reader),

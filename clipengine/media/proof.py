@@ -3,6 +3,8 @@
 The finished file then has to hold just those packets, in order and to the byte. Who shows that has decoded the file
 without decoding anything twice, and a clip is ready soon after its last frame. Where a muxer writes a codec's packets
 in another form than this module knows, there is no proof, and the file is decoded.
+
+An operator may leave the decoding out (`encoding.verify = "compare"`); what the file holds is checked all the same.
 """
 
 from __future__ import annotations
@@ -36,17 +38,22 @@ STRICT = {"skip_loop_filter": "all", "err_detect": "explode"}
 class Track:
     """What one encoder gave out: a checksum of each packet, and how many frames they decoded to."""
 
-    def __init__(self, encoder: CodecContext, name: str) -> None:
+    def __init__(self, encoder: CodecContext, name: str, *, decodes: bool) -> None:
         self.name = name
         self.checksums = array("L")
         self.frames = 0
-        self._decoder: Any = CodecContext.create(name, "r")
-        self._decoder.extradata = encoder.extradata
-        self._decoder.thread_count = 1  # it keeps pace with the encoder, whose threads have the cores
-        self._decoder.options = STRICT
+        self._decoder: Any = None
+        if decodes:
+            self._decoder = CodecContext.create(name, "r")
+            self._decoder.extradata = encoder.extradata
+            self._decoder.thread_count = 1  # it keeps pace with the encoder, whose threads have the cores
+            self._decoder.options = STRICT
 
     def decode(self, packet: Packet[Any] | None) -> None:
         """The next packet, None after the last one. Raises VerificationFailed and av.FFmpegError."""
+        if self._decoder is None:
+            self.frames += packet is not None  # in these codecs each packet is a frame
+            return
         for frame in self._decoder.decode(packet):
             if frame.is_corrupt:
                 raise VerificationFailed(f"frame {self.frames} of the clip is damaged")
@@ -58,9 +65,13 @@ class Track:
 
 
 class Proof:
-    """Use as a context manager around encoding and verifying, in one thread: `add` for each packet, then `end`."""
+    """Use as a context manager around encoding and verifying, in one thread: `add` for each packet, then `end`.
 
-    def __init__(self) -> None:
+    Where it does not decode, it keeps the checksums and counts, and has proven nothing else.
+    """
+
+    def __init__(self, *, decodes: bool = True) -> None:
+        self._decodes = decodes
         self._tracks: dict[int, Track] = {}
         self._waiting: queue.Queue[tuple[Track, Packet[Any]] | None] = queue.Queue(_WAITING_PACKETS)
         self._error: Exception | None = None
@@ -84,7 +95,7 @@ class Proof:
         stream = packet.stream
         track = self._tracks.get(stream.index)
         if track is None:
-            track = self._tracks[stream.index] = Track(stream.codec_context, codec_name(stream))
+            track = self._tracks[stream.index] = Track(stream.codec_context, codec_name(stream), decodes=self._decodes)
         data = bytes(packet)
         track.checksums.append(zlib.crc32(_joined(_between_start_codes(data)) if track.name in _NAL_CODECS else data))
         copy: Packet[Any] = Packet(data)

@@ -98,6 +98,7 @@ def cut_job(
             "end": str(end),
             "threads": threads,
             "poster": poster,
+            "verify": encoding.verify,
         },
         wall_seconds=_CUT_FLOOR_SECONDS + length * encoding.deadline_factor,
         stall_seconds=encoding.stall_seconds,

@@ -2,6 +2,9 @@
 
 Same preset, same CRF, same sound; both read a file and write a file. The picture's likeness to the recording (PSNR of
 its luma) is measured of both: no time is won by encoding less well.
+
+The engine decodes each clip before it calls it complete, ffmpeg looks at nothing again. So it is measured both ways:
+as it is, beside ffmpeg and beside ffmpeg with a decoding of its clip; and with `encoding.verify = "compare"`.
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ import av
 import numpy as np
 
 from clipengine.clips.facts import SourceFacts
-from clipengine.settings import Settings
+from clipengine.settings import Encoding, Settings
 from clipengine.stores.folder import FolderStore
 from clipengine.work.encoder import EncoderProcess
 from clipengine.work.jobs import cut_job, probe_job
@@ -32,6 +35,7 @@ _RECORDING_SECONDS = 90
 _START = Fraction(1380, 30)  # the beginning of a frame in the middle of a GOP
 _COMMAND = str(Path(sys.executable).with_name("clipengine"))
 _COMPARED_EVERY = 5  # frames
+_DECODE = "ffmpeg -nostdin -v error -xerror -i {} -f null -"  # what looks whether a clip is sound
 
 
 def figures(bench: Bench) -> Iterator[Figure]:
@@ -50,21 +54,32 @@ def _compared(
 ) -> Iterator[Figure]:
     ours, theirs = folder / "ours.mp4", folder / "theirs.mp4"
     facts = _facts(recording)
+    comparing = Settings(encoding=Encoding(verify="compare"))
     things = {
         "ffmpeg": lambda: run(ffmpeg_command(recording, theirs, start, end)),
+        "ffmpeg's clip decoded": lambda: run(_DECODE.format(theirs).split()),
         "command": lambda: run(clipengine_command(recording, ours, start, end)),
-        "warm child": lambda: _in_warm_child(recording, facts, start, end),
+        "warm child": lambda: _in_warm_child(Settings(), recording, facts, start, end),
+        "warm child, compare": lambda: _in_warm_child(comparing, recording, facts, start, end),
     }
     for warm_up in (ffmpeg_command, clipengine_command):  # a second of each, so that all bytes are in memory
         run(warm_up(recording, ours, start, start + 1))
     runs = in_turn(things, rounds=rounds)
     theirs_cost = runs.middle("ffmpeg")
-    for way in ("command", "warm child"):
+    for way in ("command", "warm child", "warm child, compare"):
         cost, ratio = runs.middle(way), runs.ratio(way, "ffmpeg")
         yield Figure(f"{name}, {way}: wall", cost.wall, "s", theirs_cost.wall, ratio.wall, at_most=1.0)
         yield Figure(f"{name}, {way}: CPU", cost.cpu, "s", theirs_cost.cpu, ratio.cpu, at_most=1.0)
         megabytes = cost.memory / 1e6, theirs_cost.memory / 1e6
         yield Figure(f"{name}, {way}: peak memory", megabytes[0], "MB", megabytes[1], ratio.memory, at_most=1.0)
+    ours_cost, checked = runs.middle("warm child"), runs.middle("ffmpeg's clip decoded")
+    for what, mine, both in (
+        ("wall", ours_cost.wall, theirs_cost.wall + checked.wall),
+        ("CPU", ours_cost.cpu, theirs_cost.cpu + checked.cpu),
+    ):
+        yield Figure(
+            f"{name}, warm child: {what} beside ffmpeg and a decoding", mine, "s", both, mine / both, at_most=1.0
+        )
     likeness = [_psnr(recording, clip, start) for clip in (ours, theirs)]
     # Equal to the hundredth of a decibel that is printed.
     yield Figure(f"{name}: PSNR", likeness[0], "dB", likeness[1], at_least=round(likeness[1] - 0.01, 3))
@@ -88,9 +103,9 @@ def _facts(recording: Path) -> SourceFacts:
     return SourceFacts.model_validate(message["facts"])
 
 
-def _in_warm_child(recording: Path, facts: SourceFacts, start: Fraction, end: Fraction) -> Usage:
+def _in_warm_child(settings: Settings, recording: Path, facts: SourceFacts, start: Fraction, end: Fraction) -> Usage:
     """The cut alone, by a child that had started before; what its parent does for it is next to nothing."""
-    job = cut_job(Settings(), facts, "default", start=start, end=end, poster=False)
+    job = cut_job(settings, facts, "default", start=start, end=end, poster=False)
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     child = EncoderProcess()
     pid = child._process.pid
