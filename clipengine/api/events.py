@@ -124,6 +124,8 @@ class Feed:
                     self._reader = asyncio.create_task(self._read())
             with self._changes.closing(stream.close):
                 seq = self._seq if last_seq is None else last_seq
+                # Where it begins, before anything has happened: a connection that breaks then misses nothing either.
+                yield f"id: {seq}\n\n".encode()
                 while last_seq is not None:
                     past = await run_in_threadpool(self._engine.ledger.events.after, seq)
                     if not past:

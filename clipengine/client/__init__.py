@@ -22,7 +22,8 @@ from clipengine.client.errors import (
     SignatureInvalid,
     WaitTimeout,
 )
-from clipengine.client.models import ClipError, ClipResult, Delivery, Page, Webhook
+from clipengine.client.events import Event
+from clipengine.client.models import ClipError, ClipResult, Delivery, Page, Profile, Waveform, Webhook
 from clipengine.client.recordings import AsyncRecording, Recording
 
 __all__ = [
@@ -36,12 +37,15 @@ __all__ = [
     "ClipError",
     "ClipResult",
     "Delivery",
+    "Event",
     "JobFailed",
     "NotClipengine",
     "Page",
+    "Profile",
     "Recording",
     "ServerUnreachable",
     "SignatureInvalid",
     "WaitTimeout",
+    "Waveform",
     "Webhook",
 ]

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from clipengine.client.clips import AsyncClips, Clips
+from clipengine.client.clips import AsyncClip, AsyncClips, Clip, Clips
+from clipengine.client.events import Event, Feed, afollow, follow
 from clipengine.client.exchange import Api, Request
 from clipengine.client.files import Progress, save
 from clipengine.client.models import Object
-from clipengine.client.recordings import AsyncRecordings, Recordings
+from clipengine.client.profiles import AsyncProfiles, Profiles
+from clipengine.client.recordings import AsyncRecording, AsyncRecordings, Recording, Recordings
 from clipengine.client.transport import AsyncTransport, Transport
 from clipengine.client.webhooks import AsyncWebhooks, Webhooks
 
@@ -30,7 +32,31 @@ class Client:
         self._api = Api(retries=retries)
         self.recordings = Recordings(self._transport, self._api)
         self.clips = Clips(self._transport, self._api)
+        self.profiles = Profiles(self._transport, self._api)
         self.webhooks = Webhooks(self._transport, self._api)
+
+    def events(
+        self,
+        *,
+        clip_id: str | None = None,
+        recording_id: str | None = None,
+        last_event_id: str | None = None,
+        patience: float | None = 300,
+    ) -> Iterator[Event[Clip, Recording]]:
+        """What happens from now on, or after `last_event_id`: to all, to one clip, or to one recording and its clips.
+
+        A connection that breaks is made again, and goes on after the last event; ServerUnreachable or ApiError is
+        raised once there has been none for `patience` seconds (None: never), or where the request itself is wrong.
+        """
+        feed = Feed(
+            lambda obj: Clip.from_object(obj, _clips=self.clips),
+            lambda obj: Recording.from_object(obj, _recordings=self.recordings),
+            clip_id=clip_id,
+            recording_id=recording_id,
+            last_event_id=last_event_id,
+            patience=patience,
+        )
+        return follow(self._transport, feed)
 
     def request(
         self, method: str, path: str, *, params: Mapping[str, Any] | None = None, json: object = None
@@ -70,7 +96,31 @@ class AsyncClient:
         self._api = Api(retries=retries)
         self.recordings = AsyncRecordings(self._transport, self._api)
         self.clips = AsyncClips(self._transport, self._api)
+        self.profiles = AsyncProfiles(self._transport, self._api)
         self.webhooks = AsyncWebhooks(self._transport, self._api)
+
+    def events(
+        self,
+        *,
+        clip_id: str | None = None,
+        recording_id: str | None = None,
+        last_event_id: str | None = None,
+        patience: float | None = 300,
+    ) -> AsyncIterator[Event[AsyncClip, AsyncRecording]]:
+        """What happens from now on, or after `last_event_id`: to all, to one clip, or to one recording and its clips.
+
+        A connection that breaks is made again, and goes on after the last event; ServerUnreachable or ApiError is
+        raised once there has been none for `patience` seconds (None: never), or where the request itself is wrong.
+        """
+        feed = Feed(
+            lambda obj: AsyncClip.from_object(obj, _clips=self.clips),
+            lambda obj: AsyncRecording.from_object(obj, _recordings=self.recordings),
+            clip_id=clip_id,
+            recording_id=recording_id,
+            last_event_id=last_event_id,
+            patience=patience,
+        )
+        return afollow(self._transport, feed)
 
     async def request(
         self, method: str, path: str, *, params: Mapping[str, Any] | None = None, json: object = None

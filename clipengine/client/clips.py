@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -11,7 +12,7 @@ from clipengine.client.errors import ClientError
 from clipengine.client.exchange import Api, Steps, at
 from clipengine.client.files import Progress, save
 from clipengine.client.methods import AsyncResource, Resource, aiterating, awaiting, blocking, iterating
-from clipengine.client.models import ClipData, Object, Page
+from clipengine.client.models import ClipData, Delivery, Object, Page, moment
 from clipengine.client.transport import AsyncTransport, Transport
 from clipengine.client.waiting import until_ended
 
@@ -37,9 +38,13 @@ class ClipCalls(Generic[C]):
         priority: int | None = None,
         webhook_url: str | None = None,
         poster: bool | None = None,
+        expires_at: str | datetime | None = None,
         idempotency_key: str | None = None,
     ) -> Steps[C]:
-        """Ask for the clip `[start_seconds, end_seconds)`. It is accepted for good when this returns."""
+        """Ask for the clip `[start_seconds, end_seconds)`. It is accepted for good when this returns.
+
+        At `expires_at` the clip and its object are deleted.
+        """
         body: Object = {"label": label, "start_seconds": start_seconds, "end_seconds": end_seconds}
         optional: Object = {
             "profile": profile,
@@ -47,6 +52,7 @@ class ClipCalls(Generic[C]):
             "priority": priority,
             "webhook_url": webhook_url,
             "poster": poster,
+            "expires_at": moment(expires_at),
         }
         body |= {key: value for key, value in optional.items() if value is not None}
         path = at("recordings", recording_id, "clips")
@@ -61,8 +67,8 @@ class ClipCalls(Generic[C]):
         recording_id: str | None = None,
         status: str | None = None,
         label: str | None = None,
-        created_after: str | None = None,
-        created_before: str | None = None,
+        created_after: str | datetime | None = None,
+        created_before: str | datetime | None = None,
         limit: int | None = None,
         cursor: str | None = None,
     ) -> Steps[Page[C]]:
@@ -70,8 +76,8 @@ class ClipCalls(Generic[C]):
         params = {
             "status": status,
             "label": label,
-            "created_after": created_after,
-            "created_before": created_before,
+            "created_after": moment(created_after),
+            "created_before": moment(created_before),
             "limit": limit,
             "cursor": cursor,
         }
@@ -104,6 +110,11 @@ class ClipCalls(Generic[C]):
     def poster(self, clip_id: str, path: str | Path) -> Steps[int]:
         """Write the picture of the clip's first frame, a JPEG, to `path`."""
         return save(at("clips", clip_id, "poster"), path, None)
+
+    def deliveries(self, clip_id: str, *, limit: int | None = None, cursor: str | None = None) -> Steps[Page[Delivery]]:
+        """One page of the webhooks about the clip, newest first."""
+        answer = yield from self._api.get(at("clips", clip_id, "deliveries"), {"limit": limit, "cursor": cursor})
+        return Page.of(answer, Delivery.from_object)
 
 
 @dataclass(frozen=True)
@@ -140,6 +151,7 @@ class Clips(Resource[ClipCalls[Clip]]):
     delete = blocking(ClipCalls[Clip].delete)
     download = blocking(ClipCalls[Clip].download)
     poster = blocking(ClipCalls[Clip].poster)
+    deliveries = blocking(ClipCalls[Clip].deliveries)
 
 
 @dataclass(frozen=True)
@@ -178,3 +190,4 @@ class AsyncClips(AsyncResource[ClipCalls[AsyncClip]]):
     delete = awaiting(ClipCalls[AsyncClip].delete)
     download = awaiting(ClipCalls[AsyncClip].download)
     poster = awaiting(ClipCalls[AsyncClip].poster)
+    deliveries = awaiting(ClipCalls[AsyncClip].deliveries)

@@ -73,7 +73,7 @@ def exchange(request: Request, tries: int) -> Steps[Reply]:
                 return reply
             asked = _retry_after(reply)
             if last or asked is None:
-                raise _api_error(reply)
+                raise api_error(reply)
             pause = max(pause, asked)
         yield Pause(pause)
     raise AssertionError("the last try returns or raises")
@@ -86,7 +86,7 @@ class Api:
         self._tries = retries + 1
 
     def get(self, path: str, params: Mapping[str, Any] | None = None, *, longer: float = 0.0) -> Steps[Object]:
-        return self.call(Request("GET", path, params=_given(params), longer=longer, again=True))
+        return self.call(Request("GET", path, params=given(params), longer=longer, again=True))
 
     def create(self, path: str, body: Object | None = None, *, idempotency_key: str | None = None) -> Steps[Object]:
         """POST what makes something, with an Idempotency-Key: the caller's, or a new one."""
@@ -111,7 +111,8 @@ class Api:
         return self.call(Request(method, path, **options))
 
 
-def _given(params: Mapping[str, Any] | None) -> Object:
+def given(params: Mapping[str, Any] | None) -> Object:
+    """The parameters without those that are None."""
     return {key: value for key, value in (params or {}).items() if value is not None}
 
 
@@ -127,7 +128,8 @@ def _retry_after(reply: Reply) -> float | None:
     return float(text)
 
 
-def _api_error(reply: Reply) -> ApiError:
+def api_error(reply: Reply) -> ApiError:
+    """The error that a server's answer tells of."""
     try:
         problem = codec.loads(reply.body)
     except ValueError:

@@ -7,12 +7,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
+from datetime import UTC, datetime
 from typing import Any, Generic, Self, TypeVar
 
 from clipengine.client.errors import JobFailed
 
 Object = dict[str, Any]
 T = TypeVar("T")
+
+
+def moment(time: str | datetime | None) -> str | None:
+    """A time as the API writes it. A `datetime` must know its zone; a text is taken as it is."""
+    if not isinstance(time, datetime):
+        return time
+    if time.tzinfo is None:
+        raise ValueError("the time has no zone: give datetime.now(UTC) rather than datetime.now()")
+    return time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _known(cls: type, obj: Object) -> Object:
@@ -106,6 +116,7 @@ class ClipData(_Job):
     attempt: int = 0
     error: ClipError | None = None
     result: ClipResult | None = None
+    expires_at: str | None = None
     raw: Object = field(default_factory=dict, repr=False, compare=False)
 
 
@@ -153,16 +164,53 @@ class Delivery:
     status: str = ""  # pending, delivered or failed
     event_id: str = ""
     event: str = ""
+    webhook_id: str | None = None
+    clip_id: str | None = None
+    recording_id: str | None = None
     url: str = ""
+    created_at: str = ""
+    next_at: str | None = None
     attempt: int = 0
     last_status_code: int | None = None
     last_error: str | None = None
     attempts: list[Object] = field(default_factory=list)
+    payload: Object | None = None  # what is sent; only in `webhooks.delivery`
     raw: Object = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def from_object(cls, obj: Object) -> Delivery:
         return cls(**_known(cls, obj), raw=obj)
+
+
+@dataclass(frozen=True)
+class Profile:
+    """What `profile` of a clip may name."""
+
+    name: str
+    container: str = ""
+    video: str = ""
+    audio: str = ""
+    max_height: int | None = None
+    fps: float | None = None
+    raw: Object = field(default_factory=dict, repr=False, compare=False)
+
+    @classmethod
+    def from_object(cls, obj: Object) -> Profile:
+        return cls(**_known(cls, obj), raw=obj)
+
+
+@dataclass(frozen=True)
+class Waveform:
+    """`peaks` has the loudest sample, 0 to 1, of each of `points` equal parts between the two times."""
+
+    start_seconds: float
+    end_seconds: float
+    points: int
+    peaks: list[float] = field(repr=False)
+
+    @classmethod
+    def from_object(cls, obj: Object) -> Waveform:
+        return cls(**_known(cls, obj))
 
 
 @dataclass(frozen=True)

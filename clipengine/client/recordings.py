@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Generic, TypeVar
 
 from clipengine.client.errors import ClientError
-from clipengine.client.exchange import Api, Steps, at
+from clipengine.client.exchange import Api, Steps, at, given
 from clipengine.client.files import Progress, pieces, save
 from clipengine.client.methods import AsyncResource, Resource, aiterating, awaiting, blocking, iterating
-from clipengine.client.models import Object, Page, RecordingData
+from clipengine.client.models import Object, Page, RecordingData, Waveform, moment
 from clipengine.client.transport import AsyncTransport, Transport
 from clipengine.client.waiting import until_ended
 
@@ -62,8 +63,8 @@ class RecordingCalls(Generic[R]):
         *,
         status: str | None = None,
         name: str | None = None,
-        created_after: str | None = None,
-        created_before: str | None = None,
+        created_after: str | datetime | None = None,
+        created_before: str | datetime | None = None,
         limit: int | None = None,
         cursor: str | None = None,
     ) -> Steps[Page[R]]:
@@ -71,8 +72,8 @@ class RecordingCalls(Generic[R]):
         params = {
             "status": status,
             "name": name,
-            "created_after": created_after,
-            "created_before": created_before,
+            "created_after": moment(created_after),
+            "created_before": moment(created_before),
             "limit": limit,
             "cursor": cursor,
         }
@@ -85,6 +86,31 @@ class RecordingCalls(Generic[R]):
     def download(self, recording_id: str, path: str | Path, *, on_progress: Progress | None = None) -> Steps[int]:
         """Write the recording to `path`, whole or not at all; how many bytes it has."""
         return save(at("recordings", recording_id, "download"), path, on_progress)
+
+    def frame(self, recording_id: str, path: str | Path, at_seconds: float, *, width: int | None = None) -> Steps[int]:
+        """Write the frame that is on screen at `at_seconds`, a JPEG at most `width` pixels wide, to `path`."""
+        return save(at("recordings", recording_id, "frame"), path, None, given({"at": at_seconds, "width": width}))
+
+    def filmstrip(
+        self,
+        recording_id: str,
+        path: str | Path,
+        *,
+        count: int | None = None,
+        width: int | None = None,
+        start: float | None = None,
+        end: float | None = None,
+    ) -> Steps[int]:
+        """Write `count` small frames side by side, one JPEG, to `path`: of all of the recording, or of one part."""
+        params = given({"count": count, "width": width, "start": start, "end": end})
+        return save(at("recordings", recording_id, "filmstrip"), path, None, params)
+
+    def waveform(
+        self, recording_id: str, *, points: int | None = None, start: float | None = None, end: float | None = None
+    ) -> Steps[Waveform]:
+        """How loud it is, part by part: all of the recording, or one part of it."""
+        params = {"points": points, "start": start, "end": end}
+        return Waveform.from_object((yield from self._api.get(at("recordings", recording_id, "waveform"), params)))
 
     def delete(self, recording_id: str, *, object: bool = False) -> Steps[None]:
         """Forget the recording; with `object`, delete its object from the store too."""
@@ -116,6 +142,9 @@ class Recordings(Resource[RecordingCalls[Recording]]):
     each = iterating(RecordingCalls[Recording].list)
     wait = blocking(RecordingCalls[Recording].wait)
     download = blocking(RecordingCalls[Recording].download)
+    frame = blocking(RecordingCalls[Recording].frame)
+    filmstrip = blocking(RecordingCalls[Recording].filmstrip)
+    waveform = blocking(RecordingCalls[Recording].waveform)
     delete = blocking(RecordingCalls[Recording].delete)
 
 
@@ -143,4 +172,7 @@ class AsyncRecordings(AsyncResource[RecordingCalls[AsyncRecording]]):
     each = aiterating(RecordingCalls[AsyncRecording].list)
     wait = awaiting(RecordingCalls[AsyncRecording].wait)
     download = awaiting(RecordingCalls[AsyncRecording].download)
+    frame = awaiting(RecordingCalls[AsyncRecording].frame)
+    filmstrip = awaiting(RecordingCalls[AsyncRecording].filmstrip)
+    waveform = awaiting(RecordingCalls[AsyncRecording].waveform)
     delete = awaiting(RecordingCalls[AsyncRecording].delete)

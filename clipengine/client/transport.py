@@ -9,6 +9,7 @@ import functools
 import re
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any, TypeVar
 
 import anyio
@@ -16,7 +17,7 @@ import anyio.to_thread
 import httpx
 
 from clipengine.client.errors import ServerUnreachable
-from clipengine.client.exchange import Pause, Reply, Request, Steps
+from clipengine.client.exchange import Pause, Reply, Request, Steps, api_error
 
 T = TypeVar("T")
 
@@ -50,7 +51,7 @@ class _Transport:
             "params": dict(request.params),
             "headers": headers,
             "json": request.json,
-            "timeout": self.timeout + request.longer,
+            "timeout": httpx.Timeout(self.timeout, read=self.timeout + request.longer),
         }
 
     def _unreachable(self, error: Exception, request: Request) -> ServerUnreachable:
@@ -115,6 +116,20 @@ class Transport(_Transport):
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise self._unreachable(error, step) from error
 
+    @contextmanager
+    def stream(self, request: Request) -> Iterator[Iterator[bytes]]:
+        """The answer's bytes as they come. Raises ApiError where it is none, ServerUnreachable where it breaks."""
+        try:
+            response = self._http.send(self._http.build_request(**self._wire(request)), stream=True)
+            try:
+                if not response.is_success:
+                    raise api_error(_reply(response, response.read()))
+                yield response.iter_bytes()
+            finally:
+                response.close()
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise self._unreachable(error, request) from error
+
 
 class AsyncTransport(_Transport):
     """Awaiting. Files are read and written in a thread."""
@@ -163,6 +178,23 @@ class AsyncTransport(_Transport):
                 await response.aclose()
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise self._unreachable(error, step) from error
+
+    @asynccontextmanager
+    async def stream(self, request: Request) -> AsyncIterator[AsyncIterator[bytes]]:
+        """The answer's bytes as they come. Raises ApiError where it is none, ServerUnreachable where it breaks."""
+        try:
+            response = await self._http.send(self._http.build_request(**self._wire(request)), stream=True)
+            try:
+                if not response.is_success:
+                    raise api_error(_reply(response, await response.aread()))
+                yield response.aiter_bytes()
+            finally:
+                await response.aclose()
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise self._unreachable(error, request) from error
+
+    async def sleep(self, seconds: float) -> None:
+        await anyio.sleep(seconds)
 
 
 async def _in_thread(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:

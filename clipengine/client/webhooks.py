@@ -67,6 +67,7 @@ class WebhookCalls:
         *,
         events: Sequence[str] | None = None,
         secret: str | None = None,
+        enabled: bool | None = None,
         idempotency_key: str | None = None,
     ) -> Steps[Webhook]:
         """Add an endpoint. Its secret, made by the server unless given, is in this answer and in no other."""
@@ -75,6 +76,8 @@ class WebhookCalls:
             body["events"] = list(events)
         if secret is not None:
             body["secret"] = secret
+        if enabled is not None:
+            body["enabled"] = enabled
         answer = yield from self._api.create("/v1/webhooks", body, idempotency_key=idempotency_key)
         return Webhook.from_object(answer)
 
@@ -112,6 +115,10 @@ class WebhookCalls:
         answer = yield from self._api.get(at("webhooks", webhook_id, "deliveries"), {"limit": limit, "cursor": cursor})
         return Page.of(answer, Delivery.from_object)
 
+    def delivery(self, delivery_id: str) -> Steps[Delivery]:
+        """One delivery, with the `payload` that is sent."""
+        return Delivery.from_object((yield from self._api.get(at("deliveries", delivery_id))))
+
     def redeliver(self, delivery_id: str) -> Steps[Delivery]:
         """Send the same event again, under the same id."""
         return Delivery.from_object((yield from self._api.create(at("deliveries", delivery_id, "redeliver"))))
@@ -129,6 +136,7 @@ class Webhooks(Resource[WebhookCalls]):
     delete = blocking(WebhookCalls.delete)
     test = blocking(WebhookCalls.test)
     deliveries = blocking(WebhookCalls.deliveries)
+    delivery = blocking(WebhookCalls.delivery)
     redeliver = blocking(WebhookCalls.redeliver)
 
 
@@ -144,4 +152,5 @@ class AsyncWebhooks(AsyncResource[WebhookCalls]):
     delete = awaiting(WebhookCalls.delete)
     test = awaiting(WebhookCalls.test)
     deliveries = awaiting(WebhookCalls.deliveries)
+    delivery = awaiting(WebhookCalls.delivery)
     redeliver = awaiting(WebhookCalls.redeliver)

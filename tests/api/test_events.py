@@ -46,10 +46,11 @@ class Reader:
                 if line:
                     name, _, value = line.partition(": ")
                     fields[name] = value
-                elif "data" in fields:
+                    continue
+                if "data" in fields:
                     told = Told(fields["event"], json.loads(fields["data"]), fields.get("id"), time.monotonic())
                     self.told.put(told)
-                    fields = {}
+                fields = {}
         except (httpx.HTTPError, httpx.StreamError):
             pass
         self.told.put(None)

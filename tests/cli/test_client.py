@@ -19,9 +19,6 @@ from clipengine.client import (
     ServerUnreachable,
     WaitTimeout,
 )
-from clipengine.client.clips import AsyncClips, Clips
-from clipengine.client.recordings import AsyncRecordings, Recordings
-from clipengine.client.webhooks import AsyncWebhooks, Webhooks
 from tests.support.receiver import Answer, Receiver, redirect
 
 CLIP = {
@@ -299,8 +296,3 @@ def test_the_async_client_does_the_same(server: Receiver, tmp_path: Path) -> Non
 
     asyncio.run(work())
     assert sorted(path.name for path in tmp_path.iterdir()) == ["clip.mp4", "film.mp4"]
-
-
-def test_both_clients_have_the_same_methods() -> None:
-    for blocking, awaiting in ((Clips, AsyncClips), (Recordings, AsyncRecordings), (Webhooks, AsyncWebhooks)):
-        assert {name for name in dir(blocking) if name[0] != "_"} == {name for name in dir(awaiting) if name[0] != "_"}

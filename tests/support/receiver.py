@@ -182,7 +182,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._write(head.encode("latin-1"), answer.drip_seconds if answer.drip == "headers" else 0)
         self._write(answer.body, answer.drip_seconds if answer.drip == "body" else 0)
 
-    do_POST = do_GET = do_PUT = _serve  # noqa: N815
+    do_POST = do_GET = do_PUT = do_PATCH = do_DELETE = _serve  # noqa: N815
 
     def _write(self, data: bytes, drip_seconds: float = 0) -> None:
         step = 1 if drip_seconds else 16_384

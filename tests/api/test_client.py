@@ -1,0 +1,237 @@
+"""The Python client against the API itself: it has a method for every route, and follows what happens."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import re
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from clipengine.client import ApiError, AsyncClient, Client, Event, ServerUnreachable
+from clipengine.client.clips import AsyncClips
+from clipengine.client.profiles import AsyncProfiles
+from clipengine.client.recordings import AsyncRecordings
+from clipengine.client.webhooks import AsyncWebhooks
+from clipengine.clips.clip import Recording as LedgerRecording
+from tests.support.api import FACTS, ApiServer, RecordedEngine, api_server
+from tests.support.receiver import Answer, Receiver, Request
+
+# Routes without a method of their own, each with the reason.
+LEFT_OUT = {
+    r"GET /(livez|readyz)": "probes, for whatever watches the process",
+    r"\w+ /v1/recordings/\{recording_id\}/clips/\{clip_id\}.*": "the same clip, under a second address",
+}
+ARGUMENTS: dict[str, Any] = {
+    "recording_id": "x",
+    "clip_id": "x",
+    "webhook_id": "x",
+    "delivery_id": "x",
+    "label": "x",
+    "start_seconds": 1.0,
+    "end_seconds": 2.0,
+    "at_seconds": 1.0,
+    "bucket_path": "x",
+    "url": "http://example.org/",
+}
+
+
+@pytest.fixture
+def client(server: ApiServer) -> Iterator[Client]:
+    with Client(server.url, server.key, timeout=10) as client:
+        yield client
+
+
+def test_it_has_a_method_for_every_route(http: httpx.Client, tmp_path: Path) -> None:
+    document = http.get("/v1/openapi.json").json()
+    routes = {f"{method.upper()} {path}" for path, methods in document["paths"].items() for method in methods}
+    left_out = {route for route in routes if any(re.fullmatch(each, route) for each in LEFT_OUT)}
+    called = {_route(request, routes) for request in _calls_of_every_method(tmp_path / "file")}
+    assert called == routes - left_out
+    assert all(any(re.fullmatch(each, route) for route in left_out) for each in LEFT_OUT)
+
+
+def test_both_clients_have_the_same_methods() -> None:
+    with Client() as blocking:
+        resources = {name: each for name, each in vars(blocking).items() if name[0] != "_"}
+    awaiting = {
+        "clips": AsyncClips,
+        "recordings": AsyncRecordings,
+        "webhooks": AsyncWebhooks,
+        "profiles": AsyncProfiles,
+    }
+    assert set(resources) == set(awaiting)
+    for name, each in resources.items():
+        assert {of for of in dir(each) if of[0] != "_"} == {of for of in dir(awaiting[name]) if of[0] != "_"}
+    assert {of for of in dir(Client) if of[0] != "_"} == {of for of in dir(AsyncClient) if of[0] != "_"}
+
+
+def _calls_of_every_method(file: Path) -> list[Request]:
+    """What arrives where every method is called once with as little as it takes."""
+    with Receiver() as receiver, Client(f"http://{receiver.host}:{receiver.port}", retries=0) as client:
+        receiver.answer = lambda request: Answer(404, body=b"{}")
+        arguments = ARGUMENTS | {"path": file}
+        methods: list[Callable[..., Any]] = [lambda: next(client.events())]
+        for resource in (client.recordings, client.clips, client.webhooks, client.profiles):
+            methods += [method for name, method in inspect.getmembers(resource, callable) if name[0] != "_"]
+        for method in methods:
+            file.write_bytes(b"x")
+            needed = inspect.signature(method).parameters.values()
+            given = {each.name: arguments[each.name] for each in needed if each.default is each.empty}
+            with pytest.raises(ApiError):
+                next(method(**given))  # of what iterates; all else raises before
+        # One method, two routes: the clips of all recordings, and those of one.
+        with pytest.raises(ApiError):
+            client.clips.list(recording_id="x")
+        return list(receiver.requests)
+
+
+def _route(request: Request, routes: set[str]) -> str:
+    """The route of the description that a request was for; a fixed path before one with parameters."""
+    path = request.path.partition("?")[0]
+    for route in sorted(routes, key=lambda each: each.count("{")):
+        method, template = route.split(" ")
+        if method == request.method and re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", template), path):
+            return route
+    raise AssertionError(f"{request.method} {path} is no route")
+
+
+def test_a_clip_that_expires(client: Client, recording: LedgerRecording) -> None:
+    until = datetime.now(UTC).replace(microsecond=0) + timedelta(hours=1)
+    clip = client.clips.create(recording.recording_id, "short-lived", 1.0, 2.0, expires_at=until)
+    assert clip.expires_at == until.strftime("%Y-%m-%dT%H:%M:%S.000Z")
+    assert client.clips.create(recording.recording_id, "x", 1.0, 2.0, expires_at=clip.expires_at).expires_at
+    assert client.clips.create(recording.recording_id, "x", 1.0, 2.0).expires_at is None
+    with pytest.raises(ValueError, match="zone"):
+        client.clips.create(recording.recording_id, "x", 1.0, 2.0, expires_at=datetime(2040, 1, 1))
+
+
+def test_waiting_for_a_recording_is_the_servers_to_do(client: Client, engine: RecordedEngine) -> None:
+    """One request that is answered when it has ended, however long that takes."""
+    engine.put("new.mp4", b"media")
+    asked: list[str] = []
+    added = client.recordings.add("new.mp4")
+    client._transport._http.event_hooks["request"] = [lambda request: asked.append(str(request.url))]
+    done = _after(0.6, lambda: _read(engine, added.recording_id))
+    assert added.wait(timeout=20).status == "complete"
+    done()
+    assert len(asked) == 1
+    assert re.search(rf"/v1/recordings/{added.recording_id}\?wait=\d+", asked[0])
+
+
+def test_profiles_deliveries_and_what_a_recording_looks_like(client: Client, recording: LedgerRecording) -> None:
+    assert [profile.name for profile in client.profiles.list().data] == ["default"]
+    clip = client.clips.create(recording.recording_id, "x", 1.0, 2.0)
+    assert client.clips.deliveries(clip.clip_id).data == []
+    hook = client.webhooks.create("http://127.0.0.1:9/hook", enabled=False)
+    assert not hook.enabled
+    with pytest.raises(ApiError) as caught:
+        client.recordings.frame(recording.recording_id, "frame.jpg", -1)
+    assert [fault["parameter"] for fault in caught.value.errors] == ["at"]
+
+
+class TestEvents:
+    def test_a_clip_from_its_beginning_to_its_end(
+        self, client: Client, engine: RecordedEngine, recording: LedgerRecording, server: ApiServer
+    ) -> None:
+        events = client.events(recording_id=recording.recording_id)
+        told: list[Event[Any, Any]] = []
+        done = _after(0.5, lambda: engine.finish(engine.make_clip(recording)))
+        for event in events:
+            told.append(event)
+            if event.event == "clip.ready":
+                break
+        done()
+        ready = told[-1]
+        assert {event.event for event in told[:-1]} <= {"clip.updated"}
+        assert ready.clip.result.frames == 900
+        assert ready.clip.status == "complete"
+        assert ready.recording is None
+        assert ready.last_event_id == str(engine.ledger.events.last_seq())
+        assert ready.event_id is not None
+        assert ready.event_id.startswith("evt_")
+        assert ready.data == client.clips.get(ready.clip.clip_id).raw
+
+    def test_it_goes_on_where_it_stopped_over_a_restart(
+        self, engine: RecordedEngine, recording: LedgerRecording
+    ) -> None:
+        with api_server(engine) as first, Client(first.url, first.key) as client:
+            events = client.events(patience=0)
+            done = _after(0.5, lambda: engine.finish(engine.make_clip(recording, "one")))
+            last = next(event for event in events if event.event == "clip.ready").last_event_id
+            done()
+            first.begin_stop()
+            with pytest.raises(ServerUnreachable):
+                next(events)
+        engine.finish(engine.make_clip(recording, "two"))
+        other = engine.make_recording("other.mp4", b"other")
+        engine.finish(engine.make_clip(other, "not asked for"))
+        engine.finish(engine.make_clip(recording, "three"))
+        with api_server(engine) as second, Client(second.url, second.key) as client:
+            events = client.events(recording_id=recording.recording_id, last_event_id=last)
+            labels = [event.clip.label for event in (next(events), next(events)) if event.clip]
+        assert labels == ["two", "three"]
+
+    def test_a_stream_that_breaks_before_anything_happened_misses_nothing(self) -> None:
+        """It begins with where it begins. What is sent is the server's; only the breaking is scripted."""
+        head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"
+        ready = b'event: clip.ready\nid: %d\ndata: {"event": "clip.ready", "data": {"clip_id": "clip_%d"}}\n\n'
+        with Receiver() as receiver, Client(f"http://{receiver.host}:{receiver.port}", retries=0) as client:
+            receiver.script(
+                Answer(raw=head + b"id: 41\n\n: ping\n\n"),
+                Answer(503, {"Retry-After": "1"}, b"{}"),
+                Answer(hang_up=True),
+                Answer(raw=head + b"id: 41\n\n" + ready % (42, 1) + (ready % (43, 2))[:50]),
+                Answer(raw=head + b"id: 42\n\n" + (ready % (43, 2)).replace(b"\n", b"\r\n")),
+                Answer(404, body=b'{"code": "clip_not_found", "detail": "There is no such clip"}'),
+            )
+            events = client.events(clip_id="clip_1")
+            assert [next(events).last_event_id, next(events).last_event_id] == ["42", "43"]
+            with pytest.raises(ApiError, match="no such clip"):
+                next(events)
+            asked = [request.headers.get("last-event-id") for request in receiver.requests]
+        assert asked == [None, "41", "41", "41", "42", "43"]
+        assert receiver.requests[0].path == "/v1/events?clip_id=clip_1"
+
+    def test_awaited(self, engine: RecordedEngine, recording: LedgerRecording, server: ApiServer) -> None:
+        async def first(events: AsyncIterator[Event[Any, Any]]) -> Event[Any, Any]:
+            async for event in events:
+                if event.event == "clip.ready":
+                    return event
+            raise AssertionError
+
+        async def work() -> tuple[Event[Any, Any], Event[Any, Any]]:
+            async with AsyncClient(server.url, server.key, timeout=10) as client:
+                following = asyncio.create_task(first(client.events()))
+                await asyncio.sleep(0.5)
+                await asyncio.to_thread(lambda: engine.finish(engine.make_clip(recording)))
+                live = await following
+                return live, await first(client.events(last_event_id="0"))
+
+        live, again = asyncio.run(work())
+        assert live.clip == again.clip
+        assert live.event_id == again.event_id
+
+    def test_what_was_asked_for_wrongly_is_raised(self, client: Client) -> None:
+        with pytest.raises(ApiError) as caught:
+            next(client.events(clip_id="clip_none", recording_id="rec_none"))
+        assert caught.value.status == 404
+
+
+def _after(seconds: float, work: Callable[[], object]) -> Callable[[], None]:
+    """Do it in a thread; what comes back waits until it is done."""
+    timer = threading.Timer(seconds, work)
+    timer.start()
+    return timer.join
+
+
+def _read(engine: RecordedEngine, recording_id: str) -> None:
+    stored = engine.store.head("new.mp4")
+    assert engine.ledger.recordings.claim_probe("test")
+    assert engine.ledger.recordings.probe_complete(recording_id, FACTS, etag=stored.etag, size=stored.size)
