@@ -177,10 +177,12 @@ class Feed:
     def _batch(self, changed: list[tuple[str, str]], check_keys: bool) -> tuple[list[Message], set[str]]:
         ledger = self._engine.ledger
         with ledger.session():
-            messages = [message for kind, ident in changed if (message := self._now(kind, ident))]
+            messages: list[Message] = []
             while events := ledger.events.after(self._seq):
                 self._seq = events[-1].seq
                 messages += filter(None, map(_of_event, events))
+            # After what has ended: a clip that goes on was begun again, and one that is gone had its end before.
+            messages += filter(None, [self._now(kind, ident) for kind, ident in changed])
             revoked = {key.key_id for key in ledger.keys.list() if key.revoked_at is not None} if check_keys else set()
         return messages, revoked
 

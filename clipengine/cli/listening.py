@@ -73,6 +73,7 @@ class Server(uvicorn.Server):
 
 def guard_stop() -> None:
     """From now on the process ends within STOP_SECONDS, even where a thread does not come back."""
+    log.info("stopping")
 
     def end() -> None:
         log.warning("the stop took longer than %g s: leaving what is still running to the next start", STOP_SECONDS)

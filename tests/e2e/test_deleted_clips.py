@@ -1,0 +1,121 @@
+"""A clip that is deleted while something is still under way for it: gone at once for everybody, and nothing left."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+
+from clipengine.client import Client
+from tests.support.invariants import check_invariants
+from tests.support.receiver import Answer, Receiver
+from tests.support.server import RunningServer, running_server
+from tests.support.waiting import until
+
+
+def _recording(api: Client, data: Path, film: Path) -> str:
+    target = data / "store" / "h_01" / "meeting.mp4"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy(film, target)
+    return api.recordings.wait(api.recordings.add("h_01/meeting.mp4").recording_id, timeout=60).recording_id
+
+
+def _env(receiver: Receiver, fault: str = "") -> dict[str, str]:
+    told = f'[{{url = "{receiver.url}", secret = "a secret of tests", events = ["clip.ready", "clip.failed"]}}]'
+    return {"CLIPENGINE_WEBHOOKS__ENDPOINTS": told, "CLIPENGINE_ENCODING__NICE": "0", "CLIPENGINE_FAULT": fault}
+
+
+def _gone(http: httpx.Client, clip_id: str) -> None:
+    """Whatever is asked about it, the answer is the same."""
+    for method, path in (
+        ("GET", ""),
+        ("GET", "?wait=5"),
+        ("GET", "/download"),
+        ("GET", "/poster"),
+        ("GET", "/deliveries"),
+        ("POST", "/cancel"),
+        ("POST", "/retry"),
+        ("DELETE", ""),
+    ):
+        answer = http.request(method, f"/v1/clips/{clip_id}{path}")
+        assert (answer.status_code, answer.json()["code"]) == (404, "clip_not_found"), (method, path)
+    assert http.get("/v1/events", params={"clip_id": clip_id}).status_code == 404
+
+
+def _client(server: RunningServer) -> httpx.Client:
+    return httpx.Client(base_url=server.url, headers={"Authorization": f"Bearer {server.key}"}, timeout=60)
+
+
+def test_its_webhook_is_still_sent(film: Path, tmp_path: Path) -> None:
+    """With the clip as it was: what happened is told, also of a clip that is no more, and can be sent again."""
+    data = tmp_path / "data"
+    with Receiver() as receiver, running_server(data, env=_env(receiver)) as server, _client(server) as http:
+        receiver.answer = lambda request: Answer(503)
+        api = server.client()
+        recording = _recording(api, data, film)
+        clip = api.clips.wait(api.clips.create(recording, "a", 1.0, 2.0).clip_id, timeout=60)
+        receiver.wait_for(1)
+        (endpoint,) = http.get("/v1/webhooks").json()["data"]
+        listed = f"/v1/webhooks/{endpoint['webhook_id']}/deliveries"
+        until(
+            lambda: [each["attempt"] for each in http.get(listed).json()["data"] if each["status"] == "pending"] == [1]
+        )
+        (pending,) = http.get(listed).json()["data"]
+
+        api.clips.delete(clip.clip_id)
+        _gone(http, clip.clip_id)
+        until(lambda: not list((data / "store").glob("h_01/clips/*")))
+        receiver.answer = lambda request: Answer()
+        first, second = receiver.wait_for(2, timeout=30)
+        until(lambda: http.get(listed).json()["data"][0]["status"] == "delivered")
+        assert second.headers["webhook-id"] == first.headers["webhook-id"]
+        assert second.body == first.body
+        assert json.loads(second.body)["data"]["clip_id"] == clip.clip_id
+        again = http.post(f"/v1/deliveries/{pending['delivery_id']}/redeliver")
+        assert again.status_code == 202
+        assert receiver.wait_for(3, timeout=30)[2].body == first.body
+        assert http.get("/v1/clips").json()["data"] == []
+        assert server.stop() == 0
+
+
+def test_while_it_is_uploaded_followed_and_waited_for(film: Path, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    with (
+        Receiver() as receiver,
+        running_server(data, env=_env(receiver, "uploaded:sleep=2")) as server,
+        _client(server) as http,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        api = server.client()
+        recording = _recording(api, data, film)
+        clip_id = api.clips.create(recording, "a", 0.0, 3.0).clip_id
+        told: list[str] = []
+        with http.stream("GET", "/v1/events", params={"clip_id": clip_id}) as stream:
+            waited = pool.submit(http.get, f"/v1/clips/{clip_id}?wait=30")
+            until(lambda: list((data / "store").glob("h_01/clips/*.mp4")))  # the ledger does not know of it yet
+            threading.Timer(0.1, lambda: api.clips.delete(clip_id)).start()
+            for event in _events(stream):
+                told.append(event)
+                if event == "clip.deleted":
+                    break
+        assert told[-2:] == ["clip.failed", "clip.deleted"], told
+        assert waited.result(timeout=60).json()["code"] == "clip_not_found"
+        _gone(http, clip_id)
+        until(lambda: not list((data / "store").glob("h_01/clips/*")))
+        (request,) = receiver.wait_for(1, timeout=30)
+        body = json.loads(request.body)
+        assert (body["event"], body["data"]["error"]["code"]) == ("clip.failed", "cancelled")
+        until(lambda: not list((data / "scratch").iterdir()))
+        assert server.stop() == 0
+    assert check_invariants(data) == []
+
+
+def _events(stream: httpx.Response) -> Iterator[str]:
+    for line in stream.iter_lines():
+        if line.startswith("event: "):
+            yield line.removeprefix("event: ")
