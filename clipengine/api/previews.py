@@ -1,4 +1,4 @@
-"""Previews of a recording: a frame, a filmstrip, a waveform. What was made once is served from the data folder.
+"""Previews of a recording: a frame, frame times, a filmstrip, a waveform. What was made once is kept and served again.
 
 No thread is held while one is made. What comes back never changes under its address, so clients keep it.
 """
@@ -17,8 +17,8 @@ from starlette.responses import Response
 from clipengine.api.lookups import check_address_exists
 from clipengine.api.operation import Answer, Call, Operation
 from clipengine.api.ranges import matches
-from clipengine.api.requests import GetFilmstrip, GetFrame, GetWaveform, NoBody, Q
-from clipengine.api.responses import WaveformObject
+from clipengine.api.requests import GetFilmstrip, GetFrame, GetFrames, GetWaveform, NoBody, Q
+from clipengine.api.responses import FramesObject, WaveformObject
 from clipengine.clips.clip import Recording
 from clipengine.errors import (
     Busy,
@@ -38,6 +38,7 @@ from clipengine.timecode import exact
 from clipengine.work.previews import Preview
 
 _JPEG, _JSON = "image/jpeg", "application/json"
+_MOST_TIMES_SECONDS = 600  # of one answer: all of its packets are read
 
 
 async def get_frame(call: Call[GetFrame, NoBody]) -> Response:
@@ -46,6 +47,15 @@ async def get_frame(call: Call[GetFrame, NoBody]) -> Response:
     landmarks = await call.in_session(lambda: call.ledger.recordings.landmarks(recording.recording_id))
     values: dict[str, str | int] = {"at": str(at), "width": call.query.width}
     return await _answer(call, Preview("frame", recording, values, landmarks and landmarks.near(at)), _JPEG)
+
+
+async def get_frames(call: Call[GetFrames, NoBody]) -> Response:
+    recording, duration = await _recording(call)
+    part = _part(call.query.start, call.query.end, duration)
+    start = Fraction(part["start"])
+    part["end"] = str(min(Fraction(part["end"]), start + _MOST_TIMES_SECONDS))
+    landmarks = await call.in_session(lambda: call.ledger.recordings.landmarks(recording.recording_id))
+    return await _answer(call, Preview("times", recording, part, landmarks and landmarks.near(start)), _JSON)
 
 
 async def get_filmstrip(call: Call[GetFilmstrip, NoBody]) -> Response:
@@ -153,6 +163,13 @@ OPERATIONS = [
         summary="Get the frame that is on screen at a moment",
         answers=[Answer(200, "A JPEG, upright: what a clip that starts there begins with.", media_type=_JPEG), _KNOWN],
         query=GetFrame,
+    ),
+    _operation(
+        "/v1/recordings/{recording_id}/frames",
+        handler=get_frames,
+        summary="Get when the frames of a part begin",
+        answers=[Answer(200, "The times of the frames, at most ten minutes of them.", FramesObject), _KNOWN],
+        query=GetFrames,
     ),
     _operation(
         "/v1/recordings/{recording_id}/filmstrip",

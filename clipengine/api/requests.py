@@ -242,6 +242,10 @@ class PartQuery(Query):
     )
 
 
+class GetFrames(PartQuery):
+    """Nothing more: a part."""
+
+
 class GetFilmstrip(PartQuery):
     count: int = Field(default=20, ge=1, le=100, description="Tiles, for the middles of as many equal parts.")
     width: int = Field(default=160, ge=16, le=480, description="Of one tile, at most.")

@@ -74,6 +74,9 @@ class VideoObject(_Object):
     fps: float = Field(description="The usual frames per second, to three decimals.")
     frame_rate: str | None = Field(description="The same, exact, as a fraction: `30000/1001`, `50/3`, `25`.")
     variable_rate: bool
+    first_frame_seconds: float | None = Field(
+        description="When the first frame begins: after 0 where the sound begins before the picture. Null: not known."
+    )
     rotation: int
 
 
@@ -103,6 +106,14 @@ class RecordingObject(_Object):
     etag: str
     error: ErrorObject | None
     media: MediaObject | None
+
+
+class FramesObject(_Object):
+    """`frames` has the times of the frame on screen at the start and of each that begins later and before the end."""
+
+    start_seconds: float
+    end_seconds: float
+    frames: list[float]
 
 
 class WaveformObject(_Object):

@@ -31,6 +31,7 @@ class VideoFacts(BaseModel):
     variable_rate: bool
     rotation: int  # degrees clockwise that a player turns the picture: 0, 90, 180 or 270
     frames: int | None = None  # None where it was not counted
+    first_frame: ExactSeconds | None = None  # when it begins, recording time; None where an older probe did not say
 
     @property
     def fps(self) -> float:
@@ -74,6 +75,7 @@ class SourceFacts(BaseModel):
             "fps": self.video.fps,
             "frame_rate": self.video.frame_rate,
             "variable_rate": self.video.variable_rate,
+            "first_frame_seconds": None if self.video.first_frame is None else round(float(self.video.first_frame), 6),
             "rotation": self.video.rotation,
         }
         audio = [track.model_dump(include={"codec", "channels", "sample_rate", "language"}) for track in self.audio]

@@ -137,7 +137,8 @@ def _do(job: dict[str, Any], descriptors: list[int], ranges: Channel, control: C
     if job["job"] == "probe":
         return _probe(heard)
     if job["job"] in KINDS:
-        return {"type": "result"}, make_preview(job, heard)
+        made, tones = make_preview(job, heard)
+        return {"type": "result", "tones": len(tones)}, made + tones
     message, poster = _cut(job, heard, next(given), _Progress(control))
     if isinstance(source, RangeSource):
         message["cut"]["bytes_read"] -= source.bytes_known

@@ -1,33 +1,64 @@
-"""What an encoder child makes for the eye: one frame, a filmstrip or a waveform, from its job to its bytes."""
+"""What an encoder child makes for the eye: a frame, a filmstrip, a waveform, frame times; from its job to its bytes."""
 
 from __future__ import annotations
 
+import base64
 import json
 from fractions import Fraction
 from typing import Any
 
 from clipengine.clips.facts import SourceFacts
 from clipengine.clips.landmarks import Landmarks
+from clipengine.media.frame_times import frame_times
 from clipengine.media.frames import filmstrip, frame_at
 from clipengine.media.peaks import peaks
 from clipengine.media.source import ByteSource
+from clipengine.media.tone import Tones
 
-KINDS = ("frame", "filmstrip", "waveform")
+KINDS = ("frame", "times", "filmstrip", "waveform")
 
 
-def make_preview(job: dict[str, Any], source: ByteSource) -> bytes:
-    """A JPEG, or the JSON of the API's answer. Raises RecordingError and its kinds."""
+def make_preview(job: dict[str, Any], source: ByteSource) -> tuple[bytes, bytes]:
+    """A JPEG, or the JSON of the API's answer; and what is worth keeping for the recording's next pictures, or nothing.
+
+    Raises RecordingError and its kinds.
+    """
+    tones = Tones(base64.b64decode(job["tones"]) if job.get("tones") else None)
+    return _made(job, source, tones), tones.made or b""
+
+
+def _made(job: dict[str, Any], source: ByteSource, tones: Tones) -> bytes:
     facts = SourceFacts.model_validate(job["facts"])
+    landmarks = None if job["landmarks"] is None else Landmarks.model_validate(job["landmarks"])
     if job["job"] == "frame":
-        landmarks = None if job["landmarks"] is None else Landmarks.model_validate(job["landmarks"])
         return frame_at(
-            source, facts, at=Fraction(job["at"]), width=job["width"], threads=job["threads"], landmarks=landmarks
+            source,
+            facts,
+            at=Fraction(job["at"]),
+            width=job["width"],
+            threads=job["threads"],
+            tones=tones,
+            landmarks=landmarks,
         )
     start, end = Fraction(job["start"]), Fraction(job["end"])
+    if job["job"] == "times":
+        times = frame_times(source, facts, start=start, end=end, landmarks=landmarks)
+        return _json(start, end, frames=[round(float(time), 6) for time in times])
     if job["job"] == "filmstrip":
         return filmstrip(
-            source, facts, start=start, end=end, count=job["count"], width=job["width"], threads=job["threads"]
+            source,
+            facts,
+            start=start,
+            end=end,
+            count=job["count"],
+            width=job["width"],
+            threads=job["threads"],
+            tones=tones,
         )
     found = peaks(source, facts, start=start, end=end, points=job["points"])
-    body = {"start_seconds": float(start), "end_seconds": float(end), "points": len(found), "peaks": found}
+    return _json(start, end, points=len(found), peaks=found)
+
+
+def _json(start: Fraction, end: Fraction, **values: Any) -> bytes:
+    body = {"start_seconds": float(start), "end_seconds": float(end), **values}
     return json.dumps(body, separators=(",", ":")).encode()

@@ -174,6 +174,8 @@ class _Head:
             raise RecordingUnreadable("the recording has no media in it")
         # Sound that a decoder throws away (priming) is not presented: a stream starts at its first decoded sample.
         self.origin = min(self._starts.values(), default=first)
+        begins = None if video is None else self._starts.get(video.index)
+        self.first_frame = None if begins is None else begins - self.origin
         if video is not None and self.frame is None:
             self._drain(video)
             if self.frame is None:
@@ -296,6 +298,7 @@ def _video_facts(stream: VideoStream, head: _Head, tail: _Tail) -> VideoFacts:
         variable_rate=not fields and odd > len(distances) * _VARIABLE,
         rotation=rotation_of(head.frame) if head.frame else 0,
         frames=stream.frames or None,
+        first_frame=head.first_frame,
     )
 
 

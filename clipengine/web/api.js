@@ -58,7 +58,7 @@ export function upload(file, {onprogress, signal}) {
       if (sending.status < 300) resolve(sending.response);
       else reject(new ApiError(sending.status, sending.response || {}));
     });
-    sending.addEventListener("error", () => reject(new ApiError(0, {title: "The upload broke off", detail: "The connection to the server was lost. Drop the file again."})));
+    sending.addEventListener("error", () => reject(new ApiError(0, {title: "The upload broke off", detail: "The connection to the server was lost on the way."})));
     sending.addEventListener("abort", () => reject(new DOMException("aborted", "AbortError")));
     signal.addEventListener("abort", () => sending.abort());
     sending.send(file);

@@ -47,7 +47,8 @@ function buildBar(who) {
   const connection = h("span", {class: "connection", role: "status"}, "");
   addEventListener("connection", ({detail}) => {
     connection.classList.toggle("lost", !detail);
-    connection.textContent = detail ? "" : "Reconnecting…";
+    connection.textContent = detail ? "" : "Server out of reach";
+    connection.title = detail ? "" : "What is shown may be old. The page goes on by itself when the server is back.";
   });
   bar.replaceChildren(
     h("a", {class: "brand", href: "#/recordings"}, h("img", {src: "/assets/mark.svg", width: "22", height: "22", alt: ""}), "clipengine"),

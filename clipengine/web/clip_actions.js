@@ -3,7 +3,7 @@
 import {post, remove} from "./api.js";
 import {h, icon} from "./dom.js";
 import {bytes, clock} from "./format.js";
-import {confirmed, copy, openDialog, toast} from "./ui.js";
+import {confirmed, copy, openDialog, toast, toastError} from "./ui.js";
 
 export const downloadOf = (clip) => `/v1/clips/${clip.clip_id}/download`;
 
@@ -27,7 +27,10 @@ export function playClip(clip) {
     result.warnings.map((warning) => h("p", {class: "notice small"}, warning)),
   ), {
     size: "wide",
-    footer: [h("a", {class: "button", href: downloadOf(clip)}, icon("down"), "Download")],
+    footer: [
+      h("button", {type: "button", class: "quiet", onclick: () => copyLink(clip).catch(toastError)}, icon("link"), "Copy link"),
+      h("a", {class: "button", href: downloadOf(clip)}, icon("down"), "Download"),
+    ],
     onclose: () => {
       player.removeAttribute("src");
       player.load(); // without a source: it stops, and so does its download
@@ -62,10 +65,12 @@ export function asPython(clip) {
   ].join("\n");
 }
 
+const copyLink = (clip) => copy(location.origin + downloadOf(clip), "Link");
+
 export function menuOf(clip, ondeleted) {
   const items = [];
   if (clip.status === "complete") {
-    items.push({text: "Copy link", icon: "link", run: () => copy(location.origin + downloadOf(clip), "Link")});
+    items.push({text: "Copy link", icon: "link", run: () => copyLink(clip)});
   }
   items.push(
     {text: "Copy as curl", icon: "copy", run: () => copy(asCurl(clip), "curl line")},

@@ -1,7 +1,7 @@
 // Clips that move: a list that is read page by page and kept true by the server's events.
 
 import {get, query} from "./api.js";
-import {arrange, h, say} from "./dom.js";
+import {arrange, h, say, walkable} from "./dom.js";
 import {clipRow} from "./clip_row.js";
 import {listen} from "./events.js";
 import {failure} from "./ui.js";
@@ -15,6 +15,7 @@ export class ClipList {
     this.cursor = null;
     this.loaded = false;
     this.list = h("ul", {class: "list", "aria-label": "Clips"});
+    walkable(this.list);
     this.after = h("div", {class: "more"});
     this.node = h("div", {class: "clips"}, this.list, this.after);
     for (let at = 0; at < 3; at += 1) {
@@ -63,6 +64,12 @@ export class ClipList {
       this.list.replaceChildren();
       this.after.replaceChildren(failure(error, () => this.load()));
     }
+  }
+
+  // To the newest clip that plays, else to what can be done with the newest.
+  focus() {
+    const target = this.list.querySelector(".poster:enabled") || this.list.querySelector("button, a");
+    if (target) target.focus();
   }
 
   reload() {

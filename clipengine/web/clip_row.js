@@ -50,7 +50,7 @@ export function clipRow({recordingName = null, onchange, ondeleted, onlocate = n
     if (recordingName) parts.unshift(h("a", {href: `#/recordings/${clip.recording_id}`, class: "clip"}, recordingName(clip.recording_id)));
     if (clip.result) parts.push(h("span", {}, bytes(clip.result.size_bytes)));
     if (clip.profile !== "default") parts.push(h("span", {}, clip.profile));
-    parts.push(h("span", {title: clip.created_at}, ago(clip.created_at)));
+    parts.push(h("span", {class: "when", title: clip.created_at}, ago(clip.created_at)));
     facts.replaceChildren(...parts);
   }
 
@@ -60,7 +60,7 @@ export function clipRow({recordingName = null, onchange, ondeleted, onlocate = n
     poster.setAttribute("aria-label", ready ? `Play ${clip.label}` : `${clip.label} is not ready`);
     const seconds = clip.result ? clip.result.duration_seconds : clip.end_seconds - clip.start_seconds;
     const image = ready && clip.result.poster_path && h("img", {src: `/v1/clips/${clip.clip_id}/poster`, alt: "", loading: "lazy", width: "112", height: "63"});
-    poster.replaceChildren(...[image, ready && icon("play"), h("span", {class: "time"}, clock(seconds, 1))].filter(Boolean));
+    poster.replaceChildren(...[image, icon(ready ? "play" : "film"), h("span", {class: "time"}, clock(seconds, 1))].filter(Boolean));
   }
 
   function buttons() {

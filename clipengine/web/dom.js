@@ -20,6 +20,7 @@ const ICONS = {
   retry: "M13 8a5 5 0 1 1-1.6-3.7M13 2.5v2.6h-2.6",
   search: "M7 2.5a4.5 4.5 0 1 1 0 9 4.5 4.5 0 0 1 0-9zM10.3 10.3 14 14",
   send: "M14 2 7.5 8.5M14 2l-4 12-2.5-5.5L2 6z",
+  muted: "M2.5 6v4H5l3.5 3V3L5 6zM11 6.2l3.5 3.6M14.5 6.2 11 9.8",
   speaker: "M2.5 6v4H5l3.5 3V3L5 6zM11 5.8a3 3 0 0 1 0 4.4",
   sun: "M8 5.2a2.8 2.8 0 1 1 0 5.6 2.8 2.8 0 0 1 0-5.6zM8 1.5v1M8 13.5v1M1.5 8h1M13.5 8h1M3.4 3.4l.7.7M11.9 11.9l.7.7M12.6 3.4l-.7.7M4.1 11.9l-.7.7",
   trash: "M3 4.5h10M6.5 4.5v-2h3v2M4.5 4.5l.6 9h5.8l.6-9M6.7 7v4M9.3 7v4",
@@ -67,6 +68,22 @@ export function arrange(parent, nodes) {
   for (const child of [...parent.children]) if (!wanted.has(child)) child.remove();
   nodes.forEach((node, at) => {
     if (parent.children[at] !== node) parent.insertBefore(node, parent.children[at] || null);
+  });
+}
+
+// A list whose rows the arrow keys walk: to the same control of the next row, or to its first.
+export function walkable(list) {
+  list.addEventListener("keydown", (event) => {
+    const step = {ArrowDown: 1, ArrowUp: -1}[event.key];
+    const row = event.target.closest("li");
+    if (!step || !row || event.target.matches("input, select, textarea")) return;
+    const controls = (one) => [...one.querySelectorAll("a, button:enabled")];
+    const at = controls(row).indexOf(event.target);
+    const next = step > 0 ? row.nextElementSibling : row.previousElementSibling;
+    if (!next) return;
+    event.preventDefault();
+    const there = controls(next);
+    (there[at] || there[0] || list).focus();
   });
 }
 

@@ -5,7 +5,8 @@ import {clock} from "./format.js";
 
 export function handle(kind, selection, timeline, onmove) {
   const label = kind === "start" ? "In point" : "Out point";
-  const node = h("div", {class: `handle ${kind}`, role: "slider", tabindex: "0", "aria-label": label, "aria-orientation": "horizontal", "aria-valuemin": "0", title: label});
+  const meaning = kind === "start" ? "In: the clip begins with this frame" : "Out: the clip ends before this frame";
+  const node = h("div", {class: `handle ${kind}`, role: "slider", tabindex: "0", "aria-label": label, "aria-orientation": "horizontal", "aria-valuemin": "0", title: meaning});
 
   const move = (time) => {
     if (kind === "start") selection.set(Math.min(time, selection.end - selection.least), selection.end);
@@ -14,13 +15,16 @@ export function handle(kind, selection, timeline, onmove) {
   };
 
   node.addEventListener("keydown", (event) => {
-    const {frame, duration} = selection;
-    const near = event.shiftKey ? 1 : frame;
-    const steps = {ArrowLeft: -near, ArrowDown: -near, ArrowRight: near, ArrowUp: near, PageDown: -10, PageUp: 10, Home: -duration, End: duration};
-    if (!(event.key in steps)) return;
+    const at = selection[kind];
+    const beside = (direction) => (event.shiftKey ? at + direction : selection.beside(at, direction));
+    const targets = {
+      ArrowLeft: beside(-1), ArrowDown: beside(-1), ArrowRight: beside(1), ArrowUp: beside(1),
+      PageDown: at - 10, PageUp: at + 10, Home: 0, End: selection.duration,
+    };
+    if (!(event.key in targets)) return;
     event.preventDefault();
     event.stopPropagation();
-    move(selection[kind] + steps[event.key]);
+    move(targets[event.key]);
   });
 
   node.addEventListener("pointerdown", (event) => {

@@ -8,14 +8,19 @@ export const SHORTCUTS = [
   ["J K L", "backward, stop, forward; again for faster"],
   ["← →", "one frame; with Shift one second"],
   ["Home End", "to the beginning, to the end"],
-  ["I O", "in and out point here; with Shift go there"],
+  ["I", "in: the clip begins with the frame on screen"],
+  ["O", "out: the clip ends before the frame on screen"],
+  ["Shift+I Shift+O", "go to the in or the out point"],
   ["Enter", "make the clip"],
   ["R", "repeat the selection"],
   ["N", "name the clip"],
+  ["C", "to the clips; ↑ ↓ move, Enter plays"],
+  ["G", "go to a time that is typed"],
+  ["M", "mute"],
   ["+ − 0", "zoom in, out, all"],
   ["Z", "zoom to the selection"],
   ["X", "clear the selection"],
-  ["Esc", "leave a field, so that keys are the page's again"],
+  ["Esc", "leave what has the focus: the keys are the player’s again"],
   ["?", "this list"],
 ];
 
@@ -23,7 +28,7 @@ export function bindKeys(actions, signal) {
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
     const {target} = event;
-    if (event.key === "Escape" && !event.isComposing && target.matches("input, select, textarea") && !target.closest("dialog")) {
+    if (event.key === "Escape" && !event.isComposing && target.matches("input, select, textarea, button, a") && !target.closest("dialog, [role=menu]")) {
       target.blur();
       return;
     }
@@ -42,5 +47,5 @@ export function showShortcuts() {
   openDialog("Keys", h("dl", {class: "shortcuts"}, SHORTCUTS.flatMap(([keys, text]) => [
     h("dt", {}, keys.split(" ").flatMap((key) => [h("kbd", {}, key), " "])),
     h("dd", {}, text),
-  ])), {size: "narrow"});
+  ])));
 }

@@ -16,7 +16,7 @@ export function picker({recording, selection, player, made, nextLabel}) {
   const make = h("button", {class: "primary make", disabled: true}, "Make clip", h("kbd", {"aria-hidden": "true"}, "⏎"));
   const clear = iconButton("x", "Clear the selection (X)", () => selection.clear(), {disabled: true});
   const problem = h("p", {class: "bad small", role: "alert"});
-  const hint = h("p", {class: "muted small hint"}, "Drag across the strip, or press ", h("kbd", {}, "I"), " and ", h("kbd", {}, "O"), " while it plays. ", h("kbd", {}, "?"), " lists all keys.");
+  const hint = h("p", {class: "muted small hint"}, "Drag across the strip, or press ", h("kbd", {}, "I"), " on the first frame to keep and ", h("kbd", {}, "O"), " on the first not to. ", h("kbd", {}, "?"), " lists all keys.");
 
   get("/v1/profiles").then(({data}) => {
     profile.replaceChildren(...data.map((each) => h("option", {value: each.name}, describe(each))));
@@ -74,7 +74,7 @@ export function picker({recording, selection, player, made, nextLabel}) {
 
   const node = h("form", {class: "picker panel", "aria-label": "Clip", onsubmit: (event) => { event.preventDefault(); submit(); }},
     times.fields,
-    h("div", {class: "field"}, h("span", {class: "muted small"}, "Length"), length),
+    h("div", {class: "field"}, h("span", {class: "caption"}, "Length"), length),
     h("label", {class: "field grow label-field"}, "Label", label),
     profileField,
     h("div", {class: "row buttons"}, clear, make),

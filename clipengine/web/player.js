@@ -1,11 +1,13 @@
 // The player: a film by frames, forward and backward. What the browser cannot decode is shown frame by frame, as
 // pictures that the server makes. Events: "time" whenever another moment is shown, "state" when it starts or stops.
 
-import {h} from "./dom.js";
+import {h, setText} from "./dom.js";
 
 const RATES = [1, 2, 4, 8];
 const SETTLE = 0.5; // of a frame: to seek into its middle, so that rounding never shows its neighbour
 const NUDGE = 0.0005; // seconds, for the same where frames come irregularly: times are rounded to the millisecond
+const BROKE_OFF = 2; // MediaError.MEDIA_ERR_NETWORK
+const ROLES = {first: "In: the clip’s first frame", last: "The clip’s last frame", after: "Out: the first frame after the clip"};
 
 export class Player extends EventTarget {
   constructor(recording, selection, signal) {
@@ -19,20 +21,22 @@ export class Player extends EventTarget {
     this.rate = 0; // negative: backward
     this.moment = 0; // where it was sent, exact
     this.wanted = null; // where it is to go once it has arrived
+    this.painted = null; // when the frame on screen begins, as the browser tells it
     const shared = {src: `${this.base}/download`, preload: "auto", "aria-label": "Recording"};
     this.video = this.hasPicture
       ? h("video", {...shared, playsinline: true, disablepictureinpicture: true, tabindex: "-1"})
-      : h("audio", {...shared, controls: true});
+      : h("audio", shared);
     this.image = h("img", {alt: "", hidden: true});
-    this.note = h("p", {class: "note", hidden: true});
-    this.node = h("div", {class: this.hasPicture ? "stage" : "stage sound"}, this.video, this.image, this.note);
+    this.note = h("p", {class: "note", role: "status", hidden: true});
+    this.role = h("p", {class: "role", hidden: true});
+    this.node = h("div", {class: this.hasPicture ? "stage" : "stage sound"}, this.video, this.image, this.role, this.note);
     this.watch(signal);
   }
 
   watch(signal) {
     const {video} = this;
     const on = (name, run) => video.addEventListener(name, run, {signal});
-    on("error", () => this.useFrames());
+    on("error", () => (video.error.code === BROKE_OFF ? this.breakOff() : this.useFrames()));
     on("loadedmetadata", () => {
       if (this.hasPicture && !video.videoWidth) this.useFrames();
     });
@@ -40,7 +44,6 @@ export class Player extends EventTarget {
       const next = this.wanted;
       this.wanted = null;
       if (next !== null) video.currentTime = next;
-      else if (!this.hasPicture && !this.playing) this.moment = this.selection.snap(video.currentTime); // by its own controls
       this.tell("time");
     });
     on("play", () => this.started());
@@ -49,6 +52,16 @@ export class Player extends EventTarget {
     if (this.hasPicture) on("click", () => this.toggle());
     this.image.addEventListener("load", () => this.fetched(), {signal});
     this.image.addEventListener("error", () => this.fetched(), {signal});
+    this.addEventListener("time", () => this.mark());
+    this.selection.addEventListener("change", () => this.mark(), {signal});
+    addEventListener("connection", ({detail}) => detail && this.goOn(), {signal});
+    if (video.requestVideoFrameCallback) {
+      const painted = (now, {mediaTime}) => {
+        this.painted = mediaTime;
+        if (!signal.aborted) video.requestVideoFrameCallback(painted);
+      };
+      video.requestVideoFrameCallback(painted);
+    }
     signal.addEventListener("abort", () => {
       this.rate = 0;
       video.removeAttribute("src");
@@ -64,6 +77,20 @@ export class Player extends EventTarget {
   get time() {
     if (this.frames || !this.playing) return this.moment;
     return Math.min(this.video.currentTime, this.duration);
+  }
+
+  // When the frame on screen begins: it is behind the clock while the film plays. Of one that stands long while the sound
+  // goes on, the moment that is heard.
+  get shown() {
+    if (this.frames || !this.playing) return this.moment;
+    const {selection, video, painted} = this;
+    const clock = Math.min(video.currentTime, this.duration);
+    if (!this.hasPicture) return clock;
+    if (selection.steady) {
+      const begun = selection.first + Math.floor((clock - selection.first) * selection.rate + 0.01) / selection.rate;
+      return selection.snap(painted === null ? begun : painted);
+    }
+    return painted !== null && Math.abs(clock - painted) < 2 * selection.frame ? painted : clock;
   }
 
   get lastFrame() {
@@ -89,9 +116,10 @@ export class Player extends EventTarget {
     return Math.min(at + (steady ? frame * SETTLE : NUDGE), this.duration - 0.001);
   }
 
-  step(count) {
+  // To the next frame (1) or the one before (-1).
+  step(direction) {
     this.pause();
-    this.seek(this.moment + count * this.selection.frame);
+    this.seek(this.selection.beside(this.moment, direction));
   }
 
   toggle() {
@@ -117,7 +145,7 @@ export class Player extends EventTarget {
   shuttle(direction) {
     const faster = RATES[Math.min(RATES.indexOf(Math.abs(this.rate)) + 1, RATES.length - 1)];
     const rate = Math.sign(this.rate) === direction ? faster : 1;
-    if (this.frames) this.step(direction * Math.round(1 / this.selection.frame));
+    if (this.frames) this.seek(this.moment + direction);
     else if (direction > 0) this.play(rate);
     else this.reverse(rate);
   }
@@ -166,16 +194,45 @@ export class Player extends EventTarget {
     requestAnimationFrame(tick);
   }
 
-  // It stands now: on the frame that is shown.
+  // It stands now: on the frame that was on screen, which is shown again where the film has gone on by one.
   settle() {
-    if (!this.frames && this.rate > 0) {
-      const {frame, steady} = this.selection;
-      const {currentTime} = this.video;
-      this.moment = Math.min(this.selection.snap(steady ? Math.floor(currentTime / frame + 0.01) * frame : currentTime), this.lastFrame);
-    }
+    const moment = this.rate > 0 && !this.frames ? this.shown : null;
     this.rate = 0;
+    if (moment !== null && this.video.readyState) this.seek(moment);
     this.tell("state");
     this.tell("time");
+  }
+
+  mark() {
+    const role = this.hasPicture && !this.playing ? this.selection.roleOf(this.moment) : "";
+    this.role.hidden = !role;
+    if (role) setText(this.role, ROLES[role]);
+  }
+
+  mute() {
+    this.video.muted = !this.video.muted;
+    this.tell("state"); // the browser says so a little later
+  }
+
+  // The server went away while the film was read. It goes on from the same moment when the server is back.
+  breakOff() {
+    this.broken = true;
+    this.rate = 0;
+    this.explain("The connection was lost. The recording comes back with it.");
+    this.tell("state");
+  }
+
+  goOn() {
+    if (!this.broken) return;
+    this.broken = false;
+    this.note.hidden = true;
+    this.video.load();
+    this.seek(this.moment);
+  }
+
+  explain(text) {
+    this.note.hidden = false;
+    setText(this.note, text);
   }
 
   // ---- pictures instead of a film
@@ -185,10 +242,9 @@ export class Player extends EventTarget {
     this.frames = true;
     this.rate = 0;
     this.video.hidden = true;
-    this.note.hidden = false;
-    this.note.textContent = this.hasPicture
+    this.explain(this.hasPicture
       ? "This browser cannot play the recording: frames are shown instead. Clips of it will play."
-      : "This browser cannot play the recording. Clips of it will play.";
+      : "This browser cannot play the recording. Clips of it will play.");
     if (this.hasPicture) {
       this.image.hidden = false;
       this.fetch();
@@ -204,11 +260,13 @@ export class Player extends EventTarget {
       return;
     }
     this.fetching = true;
+    this.node.setAttribute("aria-busy", "true");
     this.image.src = `${this.base}/frame?at=${this.moment.toFixed(6)}&width=1280`;
   }
 
   fetched() {
     this.fetching = false;
+    this.node.removeAttribute("aria-busy");
     if (this.again) {
       this.again = false;
       this.fetch();

@@ -8,8 +8,8 @@ const ROUNDED = 0.001; // seconds that a time on screen may lie beside the one i
 
 // `onjudged()` whenever a field has become good or bad.
 export function timeFields({selection, player, onjudged}) {
-  const start = timeField("In", "I", take, () => selection.setStart(player.time));
-  const end = timeField("Out", "O", take, () => selection.setEnd(player.time));
+  const start = timeField("In", "I", "the clip begins with this frame", take, () => selection.setStart(player.shown));
+  const end = timeField("Out", "O", "the clip ends before this frame", take, () => selection.setEnd(player.shown));
 
   let taking = false;
 
@@ -71,14 +71,14 @@ export function timeFields({selection, player, onjudged}) {
 }
 
 // `90.5`, `1:02.500`, and for the out point `+10` after the in point.
-function timeField(name, key, ontyped, onhere) {
+function timeField(name, key, meaning, ontyped, onhere) {
   const id = `${name.toLowerCase()}-problem`;
   const problem = h("p", {class: "bad small", id, role: "alert"});
-  const input = h("input", {class: "time", inputmode: "decimal", autocomplete: "off", spellcheck: "false", placeholder: "0:00.000", "aria-label": `${name} point`, "aria-describedby": id});
-  const here = h("button", {type: "button", title: `Set the ${name.toLowerCase()} point here (${key})`, "aria-label": `Set the ${name.toLowerCase()} point here`, onclick: onhere}, h("kbd", {"aria-hidden": "true"}, key));
+  const input = h("input", {class: "time", inputmode: "decimal", autocomplete: "off", spellcheck: "false", placeholder: "–:––.–––", title: `${name}: ${meaning}`, "aria-label": `${name} point`, "aria-describedby": id});
+  const here = h("button", {type: "button", title: `Set the ${name.toLowerCase()} point here (${key}): ${meaning}`, "aria-label": `Set the ${name.toLowerCase()} point here`, onclick: onhere}, h("kbd", {"aria-hidden": "true"}, key));
   let written = ""; // by the page: a time with fewer digits than the one it stands for
   const field = {
-    node: h("div", {class: "field"}, h("span", {class: "muted small", "aria-hidden": "true"}, name), h("div", {class: "joined"}, input, here)),
+    node: h("div", {class: "field"}, h("span", {class: "caption", "aria-hidden": "true"}, name), h("div", {class: "joined"}, input, here)),
     problem,
     shown: null,
     get text() {

@@ -26,7 +26,7 @@ export class Timeline {
     this.ends = ["start", "end"].map((kind) => handle(kind, selection, this, (time) => {
       this.reveal(time);
       player.pause();
-      player.seek(kind === "start" ? time : time - selection.frame);
+      player.seek(time); // also for the out point: what is shown is the first frame that the clip has no longer
     }));
     this.tracks = h("div", {class: "tracks"}, this.film, this.wave, this.bands, this.shades, this.chosen, this.ends.map((end) => end.node), this.playhead);
     this.thumb = h("div", {class: "thumb"});

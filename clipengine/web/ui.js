@@ -65,8 +65,8 @@ export function confirmed(title, detail, yes) {
     const dialog = openDialog(title, h("p", {}, detail), {
       size: "narrow",
       footer: [
-        h("button", {type: "button", onclick: () => finish(false)}, "Keep"),
-        h("button", {type: "button", class: "primary", onclick: () => finish(true)}, yes),
+        h("button", {type: "button", autofocus: true, onclick: () => finish(false)}, "Keep"),
+        h("button", {type: "button", class: "primary destructive", onclick: () => finish(true)}, yes),
       ],
       onclose: () => resolve(answer),
     });

@@ -1,9 +1,8 @@
 // Uploads: files that are dropped or chosen go to the server two at a time, each with a row that shows how far it is.
 
 import {upload} from "./api.js";
-import {h, iconButton, say, setText} from "./dom.js";
-import {bytes} from "./format.js";
-import {toastError} from "./ui.js";
+import {h, icon, iconButton, say, setText} from "./dom.js";
+import {bytes, sentence} from "./format.js";
 
 const AT_ONCE = 2;
 
@@ -26,16 +25,9 @@ export const uploadRows = () => [...rows.values()];
 
 export function addUploads(files) {
   for (const file of files) {
-    const stopper = new AbortController();
-    const {node, show} = uploadRow(file, () => {
-      stopper.abort();
-      const at = waiting.findIndex((each) => each.file === file);
-      if (at >= 0) waiting.splice(at, 1);
-      rows.delete(file);
-      watcher.onchange();
-    });
-    rows.set(file, node);
-    waiting.push({file, show, stopper});
+    const upload = new Row(file);
+    rows.set(file, upload.node);
+    waiting.push(upload);
   }
   watcher.onchange();
   next();
@@ -49,39 +41,79 @@ function next() {
   else removeEventListener("beforeunload", warn);
 }
 
-async function send({file, show, stopper}) {
+async function send(row) {
+  const {file} = row;
   running += 1;
+  row.begin();
   try {
-    const recording = await upload(file, {onprogress: show, signal: stopper.signal});
+    const recording = await upload(file, {onprogress: (loaded, total) => row.show(loaded, total), signal: row.stopper.signal});
     say(`${file.name} is uploaded`);
+    rows.delete(file);
     watcher.ondone(recording);
   } catch (error) {
-    toastError(error);
+    if (error.name === "AbortError") rows.delete(file);
+    else row.fail(error);
   } finally {
     running -= 1;
-    rows.delete(file);
     watcher.onchange();
     next();
   }
 }
 
-function uploadRow(file, cancel) {
-  const bar = h("progress", {max: "1", value: 0, "aria-label": `Upload of ${file.name}`});
-  const figures = h("p", {class: "muted small"}, `waits · ${bytes(file.size)}`);
-  const began = performance.now();
-  const show = (loaded, total) => {
-    bar.value = total ? loaded / total : 0;
-    const speed = loaded / Math.max(0.2, (performance.now() - began) / 1000);
-    setText(figures, loaded < total ? `${bytes(loaded)} of ${bytes(total)} · ${bytes(speed)}/s` : "stored by the server…");
-  };
-  const node = h("li", {class: "recording uploading"},
-    h("div", {class: "poster", "aria-hidden": "true"}),
-    h("div", {class: "stack"}, h("span", {class: "name clip"}, file.name), bar, figures),
-    h("span", {class: "figures"}),
-    h("span", {class: "state"}, h("span", {class: "pill busy"}, "Uploading")),
-    h("span", {class: "tools"}, iconButton("x", `Stop the upload of ${file.name}`, cancel)),
-  );
-  return {node, show};
+// One file in the list: how far it is, or why it did not arrive, until it is tried again or put away.
+class Row {
+  constructor(file) {
+    this.file = file;
+    this.bar = h("progress", {max: "1", value: 0, "aria-label": `Upload of ${file.name}`});
+    this.figures = h("p", {class: "muted small"}, `Waits · ${bytes(file.size)}`);
+    this.pill = h("span", {class: "pill"}, "Waiting");
+    this.again = h("button", {type: "button", hidden: true, onclick: () => this.retry()}, icon("retry"), "Try again");
+    this.stop = iconButton("x", `Stop the upload of ${file.name}`, () => this.drop());
+    this.stopper = new AbortController();
+    this.node = h("li", {class: "recording uploading"},
+      h("div", {class: "poster", "aria-hidden": "true"}, icon("up")),
+      h("div", {class: "stack"}, h("span", {class: "name clip"}, file.name), this.bar, this.figures),
+      h("span", {class: "figures"}, this.again), h("span", {class: "state"}, this.pill), h("span", {class: "tools"}, this.stop),
+    );
+  }
+
+  begin() {
+    this.began = performance.now();
+    this.pill.className = "pill busy";
+    setText(this.pill, "Uploading");
+  }
+
+  show(loaded, total) {
+    this.bar.value = total ? loaded / total : 0;
+    const speed = loaded / Math.max(0.2, (performance.now() - this.began) / 1000);
+    setText(this.figures, loaded < total ? `${bytes(loaded)} of ${bytes(total)} · ${bytes(speed)}/s` : "Stored by the server…");
+  }
+
+  fail(error) {
+    this.bar.hidden = true;
+    this.again.hidden = false;
+    this.pill.className = "pill bad";
+    setText(this.pill, "Failed");
+    this.figures.className = "bad small";
+    setText(this.figures, sentence(error.message));
+    say(`${this.file.name} was not uploaded: ${error.message}`);
+  }
+
+  retry() {
+    const fresh = new Row(this.file);
+    rows.set(this.file, fresh.node);
+    waiting.push(fresh);
+    watcher.onchange();
+    next();
+  }
+
+  drop() {
+    this.stopper.abort();
+    const at = waiting.indexOf(this);
+    if (at >= 0) waiting.splice(at, 1);
+    rows.delete(this.file);
+    watcher.onchange();
+  }
 }
 
 // Files that are dropped anywhere on the page, with a frame around it while they hang above.

@@ -4,14 +4,15 @@ import {get} from "./api.js";
 import {ClipList} from "./clip_list.js";
 import {debounce, h, icon} from "./dom.js";
 import {titleOf} from "./format.js";
+import {bindKeys} from "./keys.js";
 
-const STATES = [["", "All"], ["processing", "In the making"], ["complete", "Ready"], ["failed", "Failed"]];
+const STATES = [["", "All"], ["processing", "In progress"], ["complete", "Ready"], ["failed", "Failed"]];
 
 export function showClips(main, params, signal) {
   document.title = "Clips · clipengine";
   let status = "";
   const names = new Map(); // recording id -> name, or a promise of it
-  const search = h("input", {type: "search", placeholder: "Search by label", "aria-label": "Search clips by label"});
+  const search = h("input", {type: "search", placeholder: "Search by label", title: "Search (/)", "aria-label": "Search clips by label"});
   const segments = STATES.map(([value, text]) => h("button", {
     type: "button", "aria-pressed": String(value === status),
     onclick: () => {
@@ -60,5 +61,6 @@ export function showClips(main, params, signal) {
     ),
     h("div", {class: "panel"}, clips.node),
   );
+  bindKeys({"/": () => search.focus()}, signal);
   clips.load();
 }

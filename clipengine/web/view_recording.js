@@ -4,18 +4,20 @@ import {get} from "./api.js";
 import {ClipList} from "./clip_list.js";
 import {h, icon, iconButton, setText} from "./dom.js";
 import {listen} from "./events.js";
-import {clock, mediaLine, sentence, titleOf} from "./format.js";
+import {mediaLine, sentence, titleOf} from "./format.js";
+import {FrameTimes} from "./frame_times.js";
 import {bindKeys, showShortcuts} from "./keys.js";
 import {picker} from "./picker.js";
 import {Player} from "./player.js";
 import {Selection} from "./selection.js";
 import {Timeline} from "./timeline.js";
+import {transport} from "./transport.js";
 import {failure} from "./ui.js";
 
 export async function showRecording(main, {id}, signal) {
   main.className = "wide";
   document.title = "Recording · clipengine";
-  main.append(h("div", {class: "studio", "aria-hidden": "true"}, h("div", {class: "stage skeleton"}), h("div", {class: "panel beside"})));
+  main.append(skeleton());
   try {
     const recording = await get(`/v1/recordings/${id}`, {signal});
     document.title = `${titleOf(recording)} · clipengine`;
@@ -26,11 +28,20 @@ export async function showRecording(main, {id}, signal) {
   }
 }
 
+// As high as what it stands for.
+const skeleton = () => h("div", {"aria-hidden": "true"},
+  h("div", {class: "head skeleton"}),
+  h("div", {class: "studio"},
+    h("div", {class: "work"}, h("div", {class: "stage skeleton"}), h("div", {class: "timeline skeleton"}), h("div", {class: "picker panel skeleton"})),
+    h("div", {class: "panel beside"})),
+);
+
 function waitFor(main, recording, signal) {
   const failed = recording.status === "failed";
-  main.replaceChildren(heading(recording), h("div", {class: "panel empty"},
-    h("h2", {}, failed ? "This recording cannot be used" : "The recording is being read…"),
-    h("p", {}, failed ? `${sentence(recording.error.message)} ${recording.error.hint}` : "Its timeline appears here as soon as the engine knows what is in it."),
+  main.replaceChildren(heading(recording), failed ? unusable(recording) : h("div", {class: "panel empty", role: "status"},
+    icon("film"),
+    h("h2", {}, "The recording is being read…"),
+    h("p", {}, "Its timeline appears here as soon as the engine knows what is in it."),
   ));
   listen((name, data) => {
     const news = name.startsWith("recording.") && data && data.recording_id === recording.recording_id && data.status !== "processing";
@@ -43,6 +54,17 @@ function waitFor(main, recording, signal) {
   }, signal);
 }
 
+const unusable = ({error, recording_id: id}) => h("div", {class: "panel empty"},
+  icon("alert"),
+  h("h2", {}, "This recording cannot be used"),
+  h("p", {}, `${sentence(error.message)} ${error.hint}`),
+  h("div", {class: "row"},
+    h("a", {class: "button primary", href: "#/recordings"}, "All recordings"),
+    h("a", {class: "button", href: `/v1/recordings/${id}/download`}, icon("down"), "Download it"),
+    h("a", {class: "button quiet", href: `/docs/errors#${error.code}`}, "What this means"),
+  ),
+);
+
 function heading(recording, ...tools) {
   return h("div", {class: "head"},
     h("a", {class: "button quiet square", href: "#/recordings", title: "All recordings", "aria-label": "All recordings"}, icon("back")),
@@ -52,13 +74,20 @@ function heading(recording, ...tools) {
 }
 
 function build(main, recording, signal) {
-  const selection = new Selection(recording.duration_seconds, recording.media.video);
+  const {video} = recording.media;
+  const times = video && video.variable_rate ? new FrameTimes(recording, signal, () => selection.snapAgain()) : null;
+  const selection = new Selection(recording.duration_seconds, video, times);
   const player = new Player(recording, selection, signal);
+  if (times) {
+    times.want(0);
+    player.addEventListener("time", () => times.want(player.time), {signal});
+    selection.addEventListener("change", () => selection.empty || [selection.start, selection.end].forEach((time) => times.want(time)), {signal});
+  }
   const timeline = new Timeline(recording, selection, player, signal);
   const clips = new ClipList({
     path: `/v1/recordings/${recording.recording_id}/clips`,
     wants: (clip) => clip.recording_id === recording.recording_id,
-    empty: () => h("div", {class: "empty"}, h("h2", {}, "No clips yet"), h("p", {}, "Pick a range and press Enter. Clips appear here while they are made.")),
+    empty: () => h("div", {class: "empty"}, h("h2", {}, "No clips yet"), h("p", {}, "Pick a range on the timeline, then make the clip. It appears here at once, and you can go on picking.")),
     row: {onlocate: locate},
     onchange: (shown) => {
       setText(count, shown.length ? String(shown.length) : "");
@@ -94,42 +123,19 @@ function build(main, recording, signal) {
   main.replaceChildren(
     heading(recording,
       h("a", {class: "button quiet", "aria-label": "Download the recording", href: `/v1/recordings/${recording.recording_id}/download`}, icon("down"), h("span", {class: "words"}, "Download")),
-      h("button", {type: "button", class: "quiet", title: "Keys (?)", onclick: showShortcuts}, icon("keys"), h("span", {class: "words"}, "Keys")),
+      h("button", {type: "button", class: "quiet keys", title: "Keys (?)", "aria-label": "Keys", onclick: showShortcuts}, icon("keys"), h("span", {class: "words"}, "Keys")),
     ),
     h("div", {class: "studio"},
-      h("section", {class: "work", "aria-label": "Player"}, player.node, transport(player, timeline, recording, loop, signal), timeline.node, form.node),
+      h("section", {class: "work", "aria-label": "Player"}, player.node, transport({player, timeline, recording, loop, signal}), timeline.node, form.node),
       h("section", {class: "panel beside", "aria-label": "Clips of this recording"}, h("header", {}, h("h2", {}, "Clips"), count), clips.node),
     ),
   );
-  bind(selection, player, timeline, form, toggleLoop, signal);
+  bind({selection, player, timeline, form, clips, toggleLoop}, signal);
   clips.load();
   timeline.draw();
 }
 
-function transport(player, timeline, recording, loop, signal) {
-  const play = iconButton("play", "Play (Space)", () => player.toggle(), {class: "square"});
-  const now = h("span", {class: "time now", "aria-hidden": "true"}, clock(0));
-  const rate = h("span", {class: "muted small"});
-  const draw = () => {
-    play.replaceChildren(icon(player.playing ? "pause" : "play"));
-    play.title = player.playing ? "Stop (Space)" : "Play (Space)";
-    play.setAttribute("aria-label", play.title);
-    play.disabled = player.frames;
-    setText(rate, player.playing && player.rate !== 1 ? `${player.rate}×` : "");
-  };
-  player.addEventListener("state", draw, {signal});
-  player.addEventListener("time", () => setText(now, clock(player.time)), {signal});
-  return h("div", {class: "transport"},
-    iconButton("prev", "One frame back (←)", () => player.step(-1)), play, iconButton("next", "One frame on (→)", () => player.step(1)),
-    now, h("span", {class: "time muted whole"}, `/ ${clock(recording.duration_seconds)}`), rate,
-    h("span", {class: "grow"}),
-    loop,
-    iconButton("minus", "Zoom out (−)", () => timeline.zoom(2)), iconButton("plus", "Zoom in (+)", () => timeline.zoom(0.5)),
-    h("button", {type: "button", class: "quiet", title: "Show all (0)", onclick: () => timeline.fit()}, "Fit"),
-  );
-}
-
-function bind(selection, player, timeline, form, toggleLoop, signal) {
+function bind({selection, player, timeline, form, clips, toggleLoop}, signal) {
   const go = (time) => {
     player.pause();
     player.seek(time);
@@ -146,13 +152,16 @@ function bind(selection, player, timeline, form, toggleLoop, signal) {
     "Shift+ArrowRight": () => go(player.time + 1),
     Home: () => go(0),
     End: () => go(player.duration),
-    i: () => selection.setStart(player.time),
-    o: () => selection.setEnd(player.time),
+    i: () => selection.setStart(player.shown),
+    o: () => selection.setEnd(player.shown),
     "Shift+i": () => selection.empty || go(selection.start),
     "Shift+o": () => selection.empty || go(selection.end),
     Enter: () => form.submit(),
     r: toggleLoop,
+    m: () => player.mute(),
     n: () => form.focusLabel(),
+    g: () => document.querySelector(".now").focus(),
+    c: () => clips.focus(),
     "+": () => timeline.zoom(0.5),
     "=": () => timeline.zoom(0.5),
     "-": () => timeline.zoom(2),

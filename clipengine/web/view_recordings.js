@@ -1,9 +1,10 @@
 // Recordings: the list with posters, search and state; files are dropped anywhere to upload them.
 
 import {get, query, remove} from "./api.js";
-import {arrange, debounce, h, icon, setText} from "./dom.js";
+import {arrange, debounce, h, icon, setText, walkable} from "./dom.js";
 import {listen} from "./events.js";
 import {ago, bytes, clock, mediaLine, sentence, titleOf} from "./format.js";
+import {bindKeys} from "./keys.js";
 import {confirmed, failure, menuButton, toast, toastError} from "./ui.js";
 import {acceptDrops, addUploads, uploadRows, watchUploads} from "./uploads.js";
 
@@ -19,8 +20,9 @@ export function showRecordings(main, params, signal) {
   let loaded = false;
 
   const list = h("ul", {class: "list panel", "aria-label": "Recordings"});
+  walkable(list);
   const after = h("div", {class: "more"});
-  const search = h("input", {type: "search", placeholder: "Search by name", "aria-label": "Search recordings by name"});
+  const search = h("input", {type: "search", placeholder: "Search by name", title: "Search (/)", "aria-label": "Search recordings by name"});
   const picker = h("input", {type: "file", multiple: true, hidden: true, accept: "video/*,audio/*,.mkv,.ts,.m2ts,.mts,.mxf,.flv,.ivf"});
   watchUploads(signal, (recording) => {
     if (!known.has(recording.recording_id)) known.set(recording.recording_id, recording);
@@ -41,7 +43,7 @@ export function showRecordings(main, params, signal) {
 
   main.append(
     h("div", {class: "head"},
-      h("h1", {}, "Recordings"),
+      h("div", {class: "title"}, h("h1", {}, "Recordings"), h("p", {class: "muted small drop-hint"}, "Drop files anywhere to upload them")),
       h("div", {class: "search"}, icon("search"), search),
       h("div", {class: "segments", role: "group", "aria-label": "State"}, segments),
       h("button", {type: "button", class: "primary", onclick: () => picker.click()}, icon("up"), "Upload"),
@@ -51,6 +53,7 @@ export function showRecordings(main, params, signal) {
   );
   skeleton(list);
   acceptDrops(signal, addUploads);
+  bindKeys({"/": () => search.focus()}, signal);
 
   const wanted = (recording) =>
     (!status || recording.status === status) &&
@@ -71,7 +74,7 @@ export function showRecordings(main, params, signal) {
 
   async function load() {
     try {
-      const page = await get(query("/v1/recordings", {limit: 50, cursor, status}), {signal});
+      const page = await get(query("/v1/recordings", {limit: search.value ? 100 : 50, cursor, status}), {signal});
       for (const recording of page.data) known.set(recording.recording_id, recording);
       cursor = page.next_cursor;
       if (!loaded) list.replaceChildren();

@@ -2,7 +2,7 @@
 
 import {get, patch, post, query, remove} from "./api.js";
 import {h, icon, iconButton} from "./dom.js";
-import {ago} from "./format.js";
+import {ago, sentence} from "./format.js";
 import {confirmed, copy, doing, failure, menuButton, openDialog, toast, toastError} from "./ui.js";
 
 const EVENTS = ["clip.ready", "clip.failed", "recording.complete", "recording.failed", "endpoint.disabled"];
@@ -83,13 +83,13 @@ function addWebhook(reload) {
       showSecret(made);
       await reload();
     } catch (error) {
-      problem.textContent = error.message;
+      problem.textContent = sentence(error.message);
       url.setAttribute("aria-invalid", "true");
     }
   };
   const form = h("form", {class: "stack", onsubmit: submit},
     h("label", {class: "field"}, "Address", url), problem,
-    h("fieldset", {}, h("legend", {}, "Told of"), h("div", {class: "row wrap"}, EVENTS.map((name, at) => h("label", {class: "check mono small"}, boxes[at], name)))),
+    h("fieldset", {}, h("legend", {}, "Events"), h("div", {class: "row wrap"}, EVENTS.map((name, at) => h("label", {class: "check mono small"}, boxes[at], name)))),
     h("div", {class: "row end"}, h("button", {class: "primary"}, "Add")),
   );
   const dialog = openDialog("Add webhook", form);

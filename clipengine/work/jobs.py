@@ -108,7 +108,7 @@ def cut_job(
     )
 
 
-PreviewKind = Literal["frame", "filmstrip", "waveform"]
+PreviewKind = Literal["frame", "times", "filmstrip", "waveform"]
 
 
 def preview_job(
@@ -120,7 +120,7 @@ def preview_job(
     landmarks: Landmarks | None = None,
     seconds: float,
 ) -> Job:
-    """The job of a child that makes a picture or a waveform of a recording with these facts and landmarks."""
+    """The job of a child that makes a preview of a recording with these facts and landmarks."""
     return Job(
         {
             "job": kind,

@@ -1,4 +1,4 @@
-"""Previews: frames, filmstrips and waveforms of recordings, made by encoder children and kept in the data folder.
+"""Previews of recordings: frames, frame times, filmstrips, waveforms; made by encoder children, kept in a folder.
 
 The same one is made once, however many ask. What is kept is bounded: the longest unused goes first. Previews have
 places and children of their own, so they never take a clip's; a frame never waits for a filmstrip or a waveform. A
@@ -7,6 +7,7 @@ kept file can vanish at any time: it is made again.
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import hashlib
 import json
@@ -28,12 +29,14 @@ from clipengine.work.jobs import Message, PreviewKind, preview_job
 
 log = logging.getLogger(__name__)
 
-_PLACES = {"frame": 2, "filmstrip": 1, "waveform": 1}
-_SECONDS = {"frame": 60, "filmstrip": 300, "waveform": 900}
+_PLACES = {"frame": 2, "times": 1, "filmstrip": 1, "waveform": 1}
+_SECONDS = {"frame": 60, "times": 120, "filmstrip": 300, "waveform": 900}
 _MAX_WAITING = 64  # of each kind
 _MAX_BYTES = 16 * 1024 * 1024  # of one: a hundred large tiles have a quarter of it
 _KEPT_PART = 0.9  # of the limit, after older files were removed
-_FORM = 1  # raised when the same request is answered with other bytes than before
+_PICTURES = ("frame", "filmstrip")
+_MAX_TONES_BYTES = 1024 * 1024
+_FORM = 2  # raised when the same request is answered with other bytes than before
 
 
 @dataclass(frozen=True)
@@ -48,8 +51,17 @@ class Preview:
     @property
     def name(self) -> str:
         """The same for the same bytes of the same recording: its file's name and its ETag."""
-        asked = [_FORM, self.recording.bucket_path, self.recording.etag, self.kind, self.values]
-        return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:40]
+        asked: list[object] = [_FORM, self.recording.bucket_path, self.recording.etag, self.kind, self.values]
+        return _digest(asked)
+
+    @property
+    def tones_name(self) -> str:
+        """Of what pictures of the recording leave for the next: a child may spoil those of its own recording alone."""
+        return _digest([_FORM, self.recording.bucket_path, self.recording.etag, "tones"])
+
+
+def _digest(asked: list[object]) -> str:
+    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:40]
 
 
 class Previews:
@@ -108,11 +120,12 @@ class Previews:
     def _make(self, preview: Preview) -> bytes:
         recording = preview.recording
         assert recording.facts is not None
+        tones = self._kept.read(preview.tones_name) if preview.kind in _PICTURES else None
         job = preview_job(
             self._encoding,
             preview.kind,
             recording.facts,
-            preview.values,
+            preview.values | ({"tones": base64.b64encode(tones).decode()} if tones else {}),
             landmarks=preview.landmarks,
             seconds=_SECONDS[preview.kind],
         )
@@ -122,7 +135,7 @@ class Previews:
                 with self._lock:
                     self._children.add(child)
                 try:
-                    _, made = child.run(job, reader=reader, watch=self._watch)
+                    result, made = child.run(job, reader=reader, watch=self._watch)
                 finally:
                     with self._lock:
                         self._children.discard(child)
@@ -132,6 +145,11 @@ class Previews:
             raise RecordingChanged(error.message) from error
         except Timeout as error:
             raise Busy(f"This {preview.kind} takes too long to make now", retry_after=60) from error
+        length = result.get("tones")
+        if preview.kind in _PICTURES and isinstance(length, int) and 0 < length < len(made):
+            made, tones = made[:-length], made[-length:]
+            if length <= _MAX_TONES_BYTES:
+                self._kept.write(preview.tones_name, tones)
         if not 0 < len(made) <= _MAX_BYTES:  # the child is not to be trusted
             raise Internal(f"a {preview.kind} of {len(made)} bytes was made")
         self._kept.write(preview.name, made)

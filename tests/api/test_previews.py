@@ -43,6 +43,7 @@ def test_each_is_made_once_and_never_changes(http: httpx.Client, film: Recording
     for path, media_type in (
         ("frame?at=1&width=64", "image/jpeg"),
         ("filmstrip?count=4&width=64", "image/jpeg"),
+        ("frames", "application/json"),
         ("waveform?points=50", "application/json"),
     ):
         with ThreadPoolExecutor(4) as pool:
@@ -52,10 +53,12 @@ def test_each_is_made_once_and_never_changes(http: httpx.Client, film: Recording
         assert answers[0].headers["cache-control"] == "private, max-age=31536000, immutable"
         known = http.get(f"{base}/{path}", headers={"If-None-Match": answers[0].headers["etag"]})
         assert (known.status_code, known.content) == (304, b"")
-    assert len(list(kept.iterdir())) == 3
+    assert len(list(kept.iterdir())) == 4
     with av.open(io.BytesIO(http.get(f"{base}/filmstrip?count=4&width=64").content)) as strip:
         assert next(strip.decode(video=0)).width == 256
     assert len(http.get(f"{base}/waveform?points=50").json()["peaks"]) == 50
+    part = http.get(f"{base}/frames?start=1.01&end=1.1").json()
+    assert part == {"start_seconds": 1.01, "end_seconds": 1.1, "frames": [1.0, 1.04, 1.08]}
 
 
 @pytest.mark.parametrize(
@@ -67,6 +70,7 @@ def test_each_is_made_once_and_never_changes(http: httpx.Client, film: Recording
         ("frame?at=1&width=100000", "invalid_request"),
         ("filmstrip?start=2&end=1", "invalid_time_range"),
         ("waveform?start=1e6", "invalid_time_range"),
+        ("frames?start=1e6", "invalid_time_range"),
     ],
 )
 def test_what_cannot_be_made_is_refused(http: httpx.Client, film: Recording, path: str, code: str) -> None:

@@ -77,6 +77,7 @@ class TestRegister:
                 "fps": 30.0,
                 "frame_rate": "30",
                 "variable_rate": False,
+                "first_frame_seconds": 0.0,
                 "rotation": 0,
             },
             "audio": [{"codec": "aac", "channels": 2, "sample_rate": 48000, "language": "eng"}],

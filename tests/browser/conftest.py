@@ -1,4 +1,4 @@
-"""One headless Chromium for this folder's tests, and a folder of clips that it can reach."""
+"""One headless Chromium for this folder's tests, a folder of clips that it can reach, and a server with a recording."""
 
 from __future__ import annotations
 
@@ -10,9 +10,13 @@ from typing import Any
 
 import pytest
 
+from clipengine.client import Recording
 from tests.films.catalogue import Shelf
+from tests.films.film import Film
 from tests.support.file_server import serve_folder
 from tests.support.player import CHROMIUM, Player, Stage, chromium, player_page
+from tests.support.receiver import Receiver
+from tests.support.server import LOOPBACK_ALLOWED, RunningServer, running_server
 
 
 @pytest.fixture(scope="session")
@@ -44,3 +48,27 @@ def stage(browser: Any, tmp_path: Path) -> Iterator[Stage]:
             yield Stage(tmp_path, Player(context.new_page(), address))
         finally:
             context.close()
+
+
+@pytest.fixture(scope="session")
+def film(shelf: Shelf) -> Film:
+    return shelf.get("mp4_25")
+
+
+@pytest.fixture(scope="session")
+def receiver() -> Iterator[Receiver]:
+    with Receiver() as receiver:
+        yield receiver
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    folder = tmp_path_factory.mktemp("page")
+    with running_server(folder / "data", env=LOOPBACK_ALLOWED, options=["--link"]) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def recording(server: RunningServer, film: Film) -> Recording:
+    client = server.client()
+    return client.recordings.wait(client.recordings.upload(film.path, name="meeting.mp4").recording_id)

@@ -13,11 +13,15 @@ import pytest
 
 from clipengine.clips.facts import SourceFacts
 from clipengine.clips.landmarks import Landmarks
+from clipengine.clips.profiles import Profile
 from clipengine.errors import NoMediaInRange
+from clipengine.media.frame_times import frame_times
 from clipengine.media.frames import filmstrip, frame_at
 from clipengine.media.peaks import peaks
+from clipengine.media.picture import PictureConverter
 from clipengine.media.probe import probe
 from clipengine.media.source import DescriptorSource
+from clipengine.media.tone import Tones, ToneTable, is_hdr
 from tests.films.catalogue import Shelf
 from tests.films.film import Film
 from tests.films.judge import expectations
@@ -69,7 +73,7 @@ def test_a_frame_is_the_one_that_a_clip_begins_with(shelf: Shelf, name: str) -> 
             if not expected or film.on_screen(at) is None:
                 continue  # nothing is on screen yet
             near = landmarks and landmarks.near(at)
-            shown = picture(frame_at(source, facts, at=at, width=1920, threads=1, landmarks=near))
+            shown = picture(frame_at(source, facts, at=at, width=1920, threads=1, tones=Tones(), landmarks=near))
             assert read_number(shown) in expected, at
             assert abs(Fraction(shown.width, shown.height) / (film.sar * film.width / film.height) - 1) < Fraction(
                 1, 50
@@ -79,15 +83,52 @@ def test_a_frame_is_the_one_that_a_clip_begins_with(shelf: Shelf, name: str) -> 
 def test_the_last_moment_shows_the_last_frame(shelf: Shelf) -> None:
     film = shelf.get("mp4_25")
     with opened(film) as (source, facts, _):
-        shown = picture(frame_at(source, facts, at=facts.duration, width=320, threads=1))
+        shown = picture(frame_at(source, facts, at=facts.duration, width=320, threads=1, tones=Tones()))
     assert read_number(shown) == film.frames[-1][1]
+
+
+def test_a_table_of_tones_gives_the_colours_of_the_clip_and_is_made_once(shelf: Shelf) -> None:
+    for name in ("hdr_hlg", "hdr_pq"):
+        with opened(shelf.get(name)) as (source, facts, _):
+            tones = Tones()
+            first = frame_at(source, facts, at=Fraction(1), width=1920, threads=1, tones=tones)
+            kept = Tones(tones.made)
+            assert frame_at(source, facts, at=Fraction(1), width=1920, threads=1, tones=kept) == first
+            assert kept.made is None
+            spoilt = Tones(b"nothing of the kind")
+            assert frame_at(source, facts, at=Fraction(1), width=1920, threads=1, tones=spoilt) == first
+            assert spoilt.made == tones.made
+        with av.open(str(shelf.get(name).path)) as container:
+            frame = next(container.decode(video=0))
+        assert is_hdr(frame)
+        clip = PictureConverter(Profile(), frame, None).convert(frame)
+        mapped = ToneTable.made_for(frame).apply(frame)
+        looked_up = PictureConverter(Profile(), mapped, None).convert(mapped)
+        off = np.abs(clip.to_ndarray().astype(int) - looked_up.to_ndarray().astype(int))
+        assert (off.mean() < 2, np.percentile(off, 99) < 20) == (True, True)
+
+
+@pytest.mark.parametrize("name", [*FILMS, "mp4_vfr_jitter", "mp4_vfr_gaps"])
+def test_frame_times_are_the_films_own(shelf: Shelf, name: str) -> None:
+    film = shelf.get(name)
+    start, end = Fraction("1.007"), Fraction("2.5")
+    with opened(film) as (source, facts, landmarks):
+        near = landmarks and landmarks.near(start)
+        times = frame_times(source, facts, start=start, end=end, landmarks=near)
+        assert facts.video is not None
+        assert facts.video.first_frame is not None
+        assert abs(facts.video.first_frame - film.frames[0][0]) <= Fraction(1, 1000)
+    on_screen = max((time for time, _ in film.frames if time <= start), default=start)
+    expected = [time for time, _ in film.frames if on_screen <= time < end]
+    assert len(times) == len(expected)
+    assert all(abs(time - wanted) <= Fraction(1, 1000) for time, wanted in zip(times, expected, strict=True))
 
 
 def test_near_tiles_are_exact(shelf: Shelf) -> None:
     film = shelf.get("mp4_gop_10s")
     start, end = Fraction(1), Fraction(2)
     with opened(film) as (source, facts, _):
-        strip = filmstrip(source, facts, start=start, end=end, count=8, width=320, threads=1)
+        strip = filmstrip(source, facts, start=start, end=end, count=8, width=320, threads=1, tones=Tones())
     moments = [start + (end - start) * (2 * at + 1) / 16 for at in range(8)]
     for number, moment in zip(numbers(strip, 8), moments, strict=True):
         assert number in {each.frames[0][1] for each in expectations(film, moment, moment + 1)}
@@ -97,7 +138,9 @@ def test_near_tiles_are_exact(shelf: Shelf) -> None:
 def test_far_tiles_show_a_frame_before_their_moment(shelf: Shelf, name: str) -> None:
     film = shelf.get(name)
     with opened(film) as (source, facts, _):
-        strip = filmstrip(source, facts, start=Fraction(0), end=facts.duration, count=3, width=320, threads=1)
+        strip = filmstrip(
+            source, facts, start=Fraction(0), end=facts.duration, count=3, width=320, threads=1, tones=Tones()
+        )
     shown = numbers(strip, 3)
     assert None not in shown
     assert shown == sorted(shown)  # type: ignore[type-var]
@@ -123,6 +166,6 @@ def test_a_waveform_is_silent_where_there_is_no_sound(shelf: Shelf) -> None:
 
 def test_what_is_not_there_is_said(shelf: Shelf) -> None:
     with opened(shelf.get("audio_only_mp3")) as (source, facts, _), pytest.raises(NoMediaInRange):
-        frame_at(source, facts, at=Fraction(1), width=320, threads=1)
+        frame_at(source, facts, at=Fraction(1), width=320, threads=1, tones=Tones())
     with opened(shelf.get("video_only_mp4")) as (source, facts, _), pytest.raises(NoMediaInRange):
         peaks(source, facts, start=Fraction(0), end=Fraction(1), points=10)

@@ -47,6 +47,7 @@ FACTS = SourceFacts(
         tick=Fraction(1, 15360),
         sample_aspect_ratio=Fraction(1),
         variable_rate=False,
+        first_frame=Fraction(0),
         rotation=0,
     ),
     audio=(AudioFacts(index=1, codec="aac", channels=2, sample_rate=48000, language="eng"),),

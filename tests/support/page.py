@@ -1,13 +1,18 @@
-"""The page in a browser: signing in beside it, and waiting for what it does."""
+"""The page in a browser: opened and signed into, what tests look for in it, and waiting for what it does."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
+from clipengine.client import Recording
 from tests.support.server import RunningServer
 
 SECONDS = 20.0
+STILL = "document.querySelector('.timeline')?.getAttribute('aria-busy') === 'false'"
+READY = "document.querySelector('.stage :is(video, audio)')?.readyState > 1"
 
 
 def sign_in(context: Any, server: RunningServer) -> None:
@@ -22,3 +27,40 @@ def until(page: Any, expression: str, *, seconds: float = SECONDS) -> None:
     while not page.evaluate(f"() => Boolean({expression})"):
         assert time.monotonic() < deadline, f"in vain: {expression}"
         page.wait_for_timeout(30)
+
+
+@contextmanager
+def opened(browser: Any, server: RunningServer, *, signed_in: bool = True, **options: Any) -> Iterator[Any]:
+    """A page of a browser of its own. What it writes to the console as an error, or throws, fails the test."""
+    context = browser.new_context(**options)
+    page = context.new_page()
+    page.set_default_timeout(20_000)
+    faults: list[str] = []
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
+    try:
+        if signed_in:
+            sign_in(context, server)
+        yield page
+    finally:
+        context.close()
+    assert [fault for fault in faults if "the server responded with a status" not in fault] == []
+
+
+@contextmanager
+def studio(browser: Any, server: RunningServer, recording: Recording, **options: Any) -> Iterator[Any]:
+    """The recording's own screen, ready to pick."""
+    with opened(browser, server, **options) as page:
+        page.goto(f"{server.url}/#/recordings/{recording.recording_id}")
+        page.get_by_role("heading", name=recording.name).wait_for()
+        until(page, READY)
+        until(page, STILL)
+        yield page
+
+
+def point(page: Any, name: str) -> Any:
+    return page.get_by_role("textbox", name=f"{name} point")
+
+
+def row(page: Any, label: str) -> Any:
+    return page.locator(".clip-row").filter(has=page.locator(f".name:text-is('{label}')"))

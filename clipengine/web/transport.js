@@ -1,0 +1,64 @@
+// The row under the player: play, frame by frame, the time to read and to type, sound, repeat, zoom.
+
+import {h, icon, iconButton, setText} from "./dom.js";
+import {clock, parseClock} from "./format.js";
+
+export function transport({player, timeline, recording, loop, signal}) {
+  const play = iconButton("play", "Play (Space)", () => player.toggle(), {class: "square"});
+  const rate = h("span", {class: "muted small"});
+  const mute = recording.media.audio.length ? iconButton("speaker", "Mute (M)", () => player.mute(), {"aria-pressed": "false"}) : null;
+  const draw = () => {
+    play.replaceChildren(icon(player.playing ? "pause" : "play"));
+    play.title = player.playing ? "Stop (Space)" : "Play (Space)";
+    play.setAttribute("aria-label", play.title);
+    play.disabled = player.frames;
+    setText(rate, player.playing && player.rate !== 1 ? `${player.rate}×` : "");
+    if (!mute) return;
+    mute.disabled = player.frames;
+    mute.setAttribute("aria-pressed", String(player.video.muted));
+    mute.replaceChildren(icon(player.video.muted ? "muted" : "speaker"));
+  };
+  player.addEventListener("state", draw, {signal});
+  return h("div", {class: "transport"},
+    iconButton("prev", "One frame back (←)", () => player.step(-1)), play, iconButton("next", "One frame on (→)", () => player.step(1)),
+    timeField(player, timeline, signal), h("span", {class: "time muted whole"}, `/ ${clock(recording.duration_seconds)}`), rate,
+    h("span", {class: "grow"}),
+    mute, loop,
+    iconButton("minus", "Zoom out (−)", () => timeline.zoom(2)), iconButton("plus", "Zoom in (+)", () => timeline.zoom(0.5)),
+    h("button", {type: "button", class: "quiet", title: "Show all (0)", onclick: () => timeline.fit()}, "Fit"),
+  );
+}
+
+// Where it stands. What is typed there is gone to; what is no time is put back.
+function timeField(player, timeline, signal) {
+  const field = h("input", {
+    class: "time now", inputmode: "decimal", autocomplete: "off", spellcheck: "false", value: clock(0),
+    "aria-label": "Current time", title: "Type a time to go there (G)",
+  });
+  field.style.width = `calc(${clock(player.duration).length}ch + 14px)`; // as wide as it gets
+  const show = () => {
+    if (document.activeElement !== field) field.value = clock(player.time);
+  };
+  const take = () => {
+    const time = parseClock(field.value);
+    if (time === null || field.value === clock(player.time)) return;
+    player.pause();
+    player.seek(time);
+    timeline.reveal(player.time);
+  };
+  player.addEventListener("time", show, {signal});
+  field.addEventListener("focus", () => {
+    player.pause();
+    field.select();
+  });
+  field.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter") return;
+    event.preventDefault();
+    field.blur();
+  });
+  field.addEventListener("blur", () => {
+    take();
+    show();
+  });
+  return field;
+}

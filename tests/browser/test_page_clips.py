@@ -1,0 +1,89 @@
+"""Clips on the page: made, played, failing, cancelled."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from clipengine.client import Recording
+from tests.films.catalogue import Shelf
+from tests.films.film import Film
+from tests.support.page import opened, row, studio, until
+from tests.support.server import RunningServer, running_server
+
+
+class TestClips:
+    def test_a_clip_plays(self, browser: Any, server: RunningServer, recording: Recording) -> None:
+        server.client().clips.create(recording.recording_id, "to play", 0.2, 1.2).wait()
+        with opened(browser, server) as page:
+            page.goto(f"{server.url}/#/recordings")
+            page.goto(f"{server.url}/#/clips")
+            row(page, "to play").get_by_role("button", name="Play").click()
+            until(page, "document.querySelector('dialog video').currentTime > 0.2")
+            hidden = "(body => body.scrollHeight - body.clientHeight)(document.querySelector('dialog .body'))"
+            for height in (800, 640):
+                page.set_viewport_size({"width": 1280, "height": height})
+                foot = page.locator("dialog > footer").bounding_box()
+                assert foot["y"] + foot["height"] <= height - 20
+                assert page.evaluate(hidden) < 1
+            page.keyboard.press("Escape")
+            row(page, "to play").get_by_role("button", name="Play").click()
+            page.evaluate("window.film = document.querySelector('dialog video')")
+            page.go_back()
+            until(page, "!document.querySelector('dialog') && window.film.paused")
+            page.go_forward()
+            row(page, "to play").get_by_role("button", name="More").click()
+            page.get_by_role("menuitem", name="Copy as curl").click()
+            page.get_by_text("curl line copied").wait_for()
+            row(page, "to play").get_by_role("button", name="More").click()
+            page.keyboard.press("End")
+            page.keyboard.press("Enter")
+            page.get_by_role("button", name="Delete", exact=True).click()
+            row(page, "to play").wait_for(state="detached")
+
+    def test_one_that_fails_says_why_and_is_tried_again(self, browser: Any, server: RunningServer, film: Film) -> None:
+        client = server.client()
+        victim = client.recordings.wait(client.recordings.upload(film.path, name="victim.mp4").recording_id)
+        stored = next(server.data.rglob("victim.mp4"))
+        whole = stored.read_bytes()
+        stored.write_bytes(b"something else")
+        with opened(browser, server) as page:
+            page.goto(f"{server.url}/#/clips")
+            page.get_by_role("heading", name="Clips", exact=True).wait_for()
+            client.clips.create(victim.recording_id, "doomed", 0.2, 1.2)
+            failed = row(page, "doomed")
+            failed.get_by_text("register it again").wait_for()
+            stored.unlink()
+            stored.write_bytes(whole)
+            page.get_by_role("button", name="Failed", exact=True).click()
+            failed.get_by_role("button", name="Retry").click()
+            until(page, "!document.querySelector('.clip-row .pill.bad') || document.querySelector('.why')")
+
+    def test_one_that_waits_is_cancelled(
+        self, browser: Any, server: RunningServer, recording: Recording, tmp_path: Path, film: Film
+    ) -> None:
+        environ = {"CLIPENGINE_FAULT": "claimed:sleep=10", "CLIPENGINE_ENCODING__WORKERS": "1"}
+        with running_server(tmp_path / "data", env=environ) as slow:
+            client = slow.client()
+            meeting = client.recordings.wait(client.recordings.upload(film.path, name="meeting.mp4").recording_id)
+            with studio(browser, slow, meeting) as page:
+                client.clips.create(meeting.recording_id, "in the way", 0.2, 1.2)
+                client.clips.create(meeting.recording_id, "never done", 0.2, 1.2)
+                page.get_by_role("progressbar", name="Progress of never done").wait_for()
+                page.get_by_role("button", name="Cancel never done").click()
+                row(page, "never done").locator(".pill", has_text="Cancelled").wait_for()
+
+
+def test_a_recording_that_no_browser_plays_is_shown_frame_by_frame(
+    browser: Any, server: RunningServer, shelf: Shelf
+) -> None:
+    client = server.client()
+    film = shelf.get("mov_prores_pcm")
+    master = client.recordings.wait(client.recordings.upload(film.path, name="master.mov").recording_id)
+    with opened(browser, server) as page:
+        page.goto(f"{server.url}/#/recordings/{master.recording_id}")
+        page.get_by_text("frames are shown instead").wait_for()
+        until(page, "document.querySelector('.stage img').naturalWidth > 0")
+        first = page.locator(".stage img").get_attribute("src")
+        page.keyboard.press("ArrowRight")
+        until(page, f"document.querySelector('.stage img').getAttribute('src') !== '{first}'")
