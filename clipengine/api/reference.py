@@ -32,6 +32,9 @@ _PYTHON = {
     "delete_recordings_recording_id": "client.recordings.delete(recording_id)",
     "put_recordings_upload": 'client.recordings.upload("meeting.mp4").wait()',
     "get_recordings_recording_id_download": 'client.recordings.download(recording_id, "meeting.mp4")',
+    "get_recordings_recording_id_frame": 'client.recordings.frame(recording_id, "frame.jpg", 12.5)',
+    "get_recordings_recording_id_filmstrip": 'client.recordings.filmstrip(recording_id, "strip.jpg")',
+    "get_recordings_recording_id_waveform": "client.recordings.waveform(recording_id).peaks",
     "post_recordings_recording_id_clips": 'client.clips.create(recording_id, "key-moment", 5.0, 12.5).wait()',
     "get_recordings_recording_id_clips": "list(client.clips.each(recording_id=recording_id))",
     "get_clips": 'for clip in client.clips.each(status="failed"):\n    print(clip.clip_id, clip.error.code)',
@@ -41,6 +44,9 @@ _PYTHON = {
     "post_clips_clip_id_retry": "client.clips.retry(clip_id)",
     "get_clips_clip_id_download": 'client.clips.download(clip_id, "key-moment.mp4")',
     "get_clips_clip_id_poster": 'client.clips.poster(clip_id, "key-moment.jpg")',
+    "get_clips_clip_id_deliveries": "client.clips.deliveries(clip_id).data",
+    "get_profiles": "client.profiles.list().data",
+    "get_events": "for event in client.events():\n    print(event.event, event.data)",
     "post_webhooks": 'client.webhooks.create("https://example.org/hooks").secret',
     "get_webhooks": "list(client.webhooks.each())",
     "get_webhooks_webhook_id": "client.webhooks.get(webhook_id)",
@@ -48,13 +54,9 @@ _PYTHON = {
     "delete_webhooks_webhook_id": "client.webhooks.delete(webhook_id)",
     "post_webhooks_webhook_id_test": "client.webhooks.test(webhook_id)",
     "get_webhooks_webhook_id_deliveries": "client.webhooks.deliveries(webhook_id).data",
+    "get_deliveries_delivery_id": "client.webhooks.delivery(delivery_id).payload",
     "post_deliveries_delivery_id_redeliver": "client.webhooks.redeliver(delivery_id)",
 }
-_STREAM = f'''\
-headers = {{"Authorization": f"Bearer {{api_key}}"}}
-with httpx.stream("GET", "{_SHELL_URL}PATH", headers=headers, timeout=None) as events:
-    for line in events.iter_lines():
-        print(line)'''
 
 
 def reference(openapi: Mapping[str, Any]) -> str:
@@ -175,8 +177,6 @@ def _python(entry: _Entry, body: Schema) -> str:
         return _PYTHON[name]
     path = f'f"{entry.path}"' if "{" in entry.path else f'"{entry.path}"'
     kinds = _kinds(entry.operation)
-    if "text/event-stream" in kinds:
-        return _STREAM.replace("PATH", entry.path)
     query = _query(entry.operation)
     options = (f", params={query!r}" if query else "") + (f", json={_example(body)!r}" if body else "")
     if _bytes(kinds):

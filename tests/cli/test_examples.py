@@ -95,7 +95,7 @@ def test_the_python_of_every_route_is_answered_as_it_says(
 ) -> None:
     client = server.client()
     for route in routes:
-        if "httpx.stream" in route.python:
+        if "client.events" in route.python:
             continue  # it has no end; curl follows it below
         status = _status(route.python, {"client": client, **ids})
         assert status is None or status in route.statuses & {404, 409, 422}, f"{route.address}: {status}"
