@@ -15,24 +15,24 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 
+from clipengine.clips.clip import EventType
 from clipengine.clips.discovery import check_rule
 from clipengine.clips.profiles import Profile
+from clipengine.clips.table import Table
 from clipengine.errors import SettingsError
 
 _PREFIX = "CLIPENGINE_"
+_YEAR_SECONDS = 31_536_000  # longer than anybody means; the system's own waits have an end, too
+_SHOWN_CHARACTERS = 200
 Sandbox = Literal["auto", "required", "off"]
 # Variables of the client, not of the server: `clipengine.client` is given them by the command line.
 _CLIENT_VARIABLES = {"CLIPENGINE_URL", "CLIPENGINE_API_KEY", "CLIPENGINE_CONFIG", "CLIPENGINE_FAULT"}
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Server(_Section):
+class Server(Table):
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8377
     public_url: str = ""
@@ -54,11 +54,11 @@ class Server(_Section):
         return origins
 
 
-class Data(_Section):
+class Data(Table):
     folder: Path = Path("clipengine-data")
 
 
-class Storage(_Section):
+class Storage(Table):
     kind: Literal["folder", "s3"] = "folder"
     folder: Path | None = None  # None: `store` inside the data folder
     endpoint: str = ""
@@ -86,11 +86,11 @@ class Storage(_Section):
         return self
 
 
-class Auth(_Section):
+class Auth(Table):
     key_prefix: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,30}$")] = "relay_live"
 
 
-class Limits(_Section):
+class Limits(Table):
     min_clip_seconds: Annotated[float, Field(ge=0)] = 0
     max_clip_seconds: Annotated[float, Field(gt=0)] = 14_400
     max_queued_clips: Annotated[int, Field(ge=1)] = 10_000
@@ -99,31 +99,31 @@ class Limits(_Section):
     requests_per_minute: Annotated[int, Field(ge=0)] = 0  # of one key; 0: no limit
 
 
-class Previews(_Section):
+class Previews(Table):
     max_bytes: Annotated[int, Field(ge=0)] = 1_073_741_824
 
 
-class Retention(_Section):
+class Retention(Table):
     clips_days: Annotated[float, Field(ge=0, le=36_500)] = 0  # 0: kept for ever
 
 
-class Encoding(_Section):
+class Encoding(Table):
     workers: Annotated[int, Field(ge=1, le=64)] = 2
     threads_per_clip: Annotated[int, Field(ge=0, le=64)] = 0  # 0: the cores that this process may use
     nice: Annotated[int, Field(ge=0, le=19)] = 10
-    stall_seconds: Annotated[float, Field(gt=0)] = 60
-    deadline_factor: Annotated[float, Field(gt=0)] = 60
-    probe_seconds: Annotated[float, Field(gt=0)] = 1800
+    stall_seconds: Annotated[float, Field(gt=0, le=_YEAR_SECONDS)] = 60
+    deadline_factor: Annotated[float, Field(gt=0, le=1_000_000)] = 60
+    probe_seconds: Annotated[float, Field(gt=0, le=_YEAR_SECONDS)] = 1800
     memory_mb: Annotated[int, Field(ge=0)] = 0  # 0: from the threads
     verify: Literal["decode", "compare"] = "decode"
     sandbox: Sandbox = "auto"
 
 
-class Watch(_Section):
+class Watch(Table):
     prefixes: tuple[str, ...] = ()
     name: str = "$stem"
-    seconds: Annotated[float, Field(ge=1)] = 60
-    settle_seconds: Annotated[float, Field(ge=0)] = 30
+    seconds: Annotated[float, Field(ge=1, le=_YEAR_SECONDS)] = 60
+    settle_seconds: Annotated[float, Field(ge=0, le=_YEAR_SECONDS)] = 30
 
     @field_validator("name")
     @classmethod
@@ -139,11 +139,11 @@ class Watch(_Section):
         return prefixes
 
 
-class Webhooks(_Section):
-    class Endpoint(_Section):
+class Webhooks(Table):
+    class Endpoint(Table):
         url: str
         secret: SecretStr
-        events: tuple[str, ...] = ("clip.ready", "clip.failed")
+        events: tuple[EventType, ...] = ("clip.ready", "clip.failed")
 
         @field_validator("secret")
         @classmethod
@@ -157,7 +157,7 @@ class Webhooks(_Section):
     allow_cidrs: tuple[str, ...] = ()
 
 
-class Settings(_Section):
+class Settings(Table):
     """Everything that an operator can set. Frozen; built by `load`."""
 
     server: Server = Server()
@@ -170,13 +170,13 @@ class Settings(_Section):
     previews: Previews = Previews()
     watch: Watch = Watch()
     webhooks: Webhooks = Webhooks()
-    profiles: dict[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")], Profile] = {}
+    profiles: dict[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")], Profile] = Field(default_factory=dict)
 
     @model_validator(mode="before")
     @classmethod
     def _default_profile(cls, values: Any) -> Any:
-        if isinstance(values, dict):
-            values = {**values, "profiles": {"default": {}, **(values.get("profiles") or {})}}
+        if isinstance(values, dict) and isinstance(named := values.get("profiles", {}), dict):
+            values = {**values, "profiles": {"default": {}, **named}}
         return values
 
     @property
@@ -221,7 +221,11 @@ def _say(fault: ErrorDetails) -> str:
     """A fault as whoever wrote the setting understands it."""
     # Pydantic marks a faulty key of a table with a last part `[key]`.
     *path, last = [str(part) for part in fault["loc"] if part != "[key]"] or ["settings"]
-    name = ".".join([*path, last])
+    name = ".".join([*path, last])[:_SHOWN_CHARACTERS]
+    if fault["type"] in ("model_type", "model_attributes_type", "dict_type"):
+        return f"{name} is a table, not {_kind(fault['input'])}: set what is in it, such as {_example([*path, last])}"
+    if fault["type"] == "tuple_type":
+        return f'{name} is a list, not {_kind(fault["input"])}: write it as ["one", "two"]'
     if fault["type"] == "extra_forbidden":
         near = difflib.get_close_matches(last, _known(path), n=1)
         return f"{name} is not a known setting" + (f" (did you mean {'.'.join([*path, near[0]])}?)" if near else "")
@@ -230,6 +234,26 @@ def _say(fault: ErrorDetails) -> str:
     if fault["type"] == "value_error":
         return f"{name}: {fault['msg'].removeprefix('Value error, ')}"
     return f"{name}: {re.sub(r'^[A-Z][a-z]+ should', 'must', fault['msg'])}"
+
+
+def _kind(value: Any) -> str:
+    """What a value of the wrong kind is, in the words of the file."""
+    kinds: dict[type, str] = {
+        bool: "true or false",
+        int: "a number",
+        float: "a number",
+        str: "a text",
+        list: "a list",
+        dict: "a table",
+    }
+    return kinds.get(type(value), "a time")
+
+
+def _example(path: list[str]) -> str:
+    """A setting in the table at `path`, as it can be set."""
+    inside = {("profiles",): "default.crf", ("webhooks", "endpoints"): "url"}
+    key = inside.get(tuple(path)) or next(iter(_known([each for each in path if not each.isdigit()])), "")
+    return f"`{'.'.join([*path, key])}`"[:_SHOWN_CHARACTERS]
 
 
 def _known(path: list[str]) -> Iterable[str]:
@@ -253,8 +277,10 @@ def _read_file(path: Path, *, required: bool) -> dict[str, Any]:
         if required:
             raise SettingsError(f"{path} does not exist", hint="Name an existing file with --config.") from None
         return {}
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError) as error:  # ValueError: no UTF-8, no TOML, no path
         raise SettingsError(f"{path} cannot be read: {error}") from None
+    except RecursionError:
+        raise SettingsError(f"{path} cannot be read: it is nested too deeply") from None
 
 
 def _read_environ(environ: Mapping[str, str]) -> dict[str, Any]:
@@ -267,23 +293,30 @@ def _read_environ(environ: Mapping[str, str]) -> dict[str, Any]:
             path[-1] = path[-1].removesuffix("_file")
             try:
                 text = Path(text).read_text("utf-8").strip()
-            except OSError as error:
-                raise SettingsError(f"{name} names {text}, which cannot be read: {error.strerror}") from None
+            except (OSError, ValueError) as error:
+                cause = error.strerror if isinstance(error, OSError) else error
+                raise SettingsError(f"{name} names {text}, which cannot be read: {cause}") from None
         value: Any = text
         if text[:1] in "[{":  # lists and tables are written as TOML
             try:
                 value = tomllib.loads(f"value = {text}")["value"]
             except tomllib.TOMLDecodeError as error:
-                raise SettingsError(f"{name} is not a TOML value: {error}") from None
+                hint = f'Write it as in the file, with text in quotes: {name}=\'["one", "two"]\'.'
+                raise SettingsError(f"{name} is not a TOML value: {error}", hint=hint) from None
+            except RecursionError:
+                raise SettingsError(f"{name} is nested too deeply") from None
         for part in reversed(path[1:]):
             value = {part: value}
         _merge(values, {path[0]: value})
     return values
 
 
-def _merge(into: dict[str, Any], values: Mapping[str, Any]) -> None:
+def _merge(into: dict[str, Any], values: Mapping[str, Any], path: str = "") -> None:
     for key, value in values.items():
         if isinstance(value, dict) and isinstance(into.get(key), dict):
-            _merge(into[key], value)
+            _merge(into[key], value, f"{path}{key}.")
+        elif key in into and isinstance(value, dict) != isinstance(into[key], dict):
+            other = next(each for each in (into[key], value) if not isinstance(each, dict))
+            raise SettingsError(f"{path}{key} is given twice, as a table and as {_kind(other)}: leave one of them out")
         else:
             into[key] = value

@@ -13,8 +13,8 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
 
+from clipengine.clips.clip import EventType
 from clipengine.errors import InvalidRequest, InvalidWebhookUrl
-from clipengine.ledger.events import EventType
 from clipengine.ledger.pages import decode_cursor
 from clipengine.timecode import parse_rfc3339
 from clipengine.webhooks.address import MAX_URL_CHARACTERS, parse

@@ -14,6 +14,10 @@ from clipengine.timecode import rfc3339
 ClipState = Literal["queued", "running", "complete", "failed"]
 Step = Literal["queued", "reading", "encoding", "verifying", "uploading"]
 RecordingState = Literal["processing", "complete", "failed"]
+# What webhooks and the stream of events tell of; all but the last are about a clip or a recording.
+EventType = Literal[
+    "clip.ready", "clip.failed", "clip.expired", "recording.complete", "recording.failed", "endpoint.disabled"
+]
 ErrorObject = dict[str, Any]  # {code, message, hint, retryable}
 
 LONG_SECONDS = 600  # clips of more are long: they are not to keep the others waiting

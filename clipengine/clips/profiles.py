@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from clipengine.clips.table import Table
 
 Container = Literal["mp4", "webm", "mkv", "m4a", "mp3"]
 VideoCodec = Literal["h264", "hevc", "vp9", "av1", "none"]
@@ -41,10 +43,8 @@ _CONTENT_TYPES = {
 }
 
 
-class Profile(BaseModel):
+class Profile(Table):
     """How clips are encoded. The defaults are the profile `default`: it plays in every browser."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     container: Container = "mp4"
     video: VideoCodec = "h264"

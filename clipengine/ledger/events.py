@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import urlsplit
 
 import peewee
 
-from clipengine.clips.clip import Clip, Recording
+from clipengine.clips.clip import Clip, EventType, Recording
 from clipengine.ids import new_id
 from clipengine.ledger.database import Database, Row
 from clipengine.ledger.endpoints import Endpoint, Endpoints
@@ -29,10 +29,6 @@ _AFTER = Statement(
     .order_by(EventRow.seq)
     .limit(given(EventRow.seq, "limit"))
 )
-
-EventType = Literal[
-    "clip.ready", "clip.failed", "clip.expired", "recording.complete", "recording.failed", "endpoint.disabled"
-]
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,162 @@
+"""Whatever stands in a settings file or a variable: settings, or one error that says what is wrong and what to do."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pydantic import BaseModel
+
+from clipengine.clips.profiles import Profile
+from clipengine.errors import SettingsError
+from clipengine.settings import Settings, load
+
+TABLES: dict[str, type[BaseModel]] = {
+    name: field.annotation
+    for name, field in Settings.model_fields.items()
+    if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
+} | {"profiles.default": Profile, "profiles.own": Profile}
+NAMES = [
+    *TABLES,
+    *(f"{table}.{key}" for table, model in TABLES.items() for key in model.model_fields),
+    *("profiles", "webhooks.endpoints.url", "profiles.NOT GOOD", "nothing", "server.nothing", "", "server.", "."),
+]
+QUICK = settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+texts = st.one_of(
+    st.sampled_from(["", "text", "true", "1e999", "nan", "-1", "[", "]", "{", "{}", "[[]]", '["a"', "[1, {a = 2}]"]),
+    st.sampled_from(
+        ["[" * 5000, "{a=" * 5000, "1" * 5000, "0x", "2025-04-05", "a\nb", "\x00", "\udcff", "[2025-04-05]"]
+    ),
+    st.text(max_size=20),
+)
+numbers = st.one_of(st.integers(), st.floats(), st.sampled_from([10**400, float("inf"), float("nan"), -0.0]))
+values = st.recursive(
+    st.one_of(st.booleans(), numbers, texts, st.dates(), st.datetimes()),
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=5), inner, max_size=3)),
+    max_leaves=5,
+)
+
+
+def settings_or_one_line(**sources: Any) -> Settings | None:
+    try:
+        return load(**sources)
+    except SettingsError as error:
+        told = error
+    assert told.message
+    assert told.hint
+    assert len(told.message) < 20_000
+    return None
+
+
+@QUICK
+@given(name=st.sampled_from(NAMES), text=texts)
+def test_any_text_in_any_variable(name: str, text: str) -> None:
+    settings_or_one_line(environ={"CLIPENGINE_" + name.replace(".", "__").upper(): text})
+
+
+@QUICK
+@given(first=st.sampled_from(NAMES), second=st.sampled_from(NAMES), text=texts, other=texts)
+def test_two_variables_that_may_contradict_each_other(first: str, second: str, text: str, other: str) -> None:
+    environ = {"CLIPENGINE_" + name.replace(".", "__").upper(): each for name, each in ((first, text), (second, other))}
+    settings_or_one_line(environ=environ)
+
+
+@QUICK
+@given(name=st.sampled_from(NAMES), value=values)
+def test_any_value_of_any_setting_of_the_file(name: str, value: Any) -> None:
+    """As TOML reads it: every kind of value in the place of every setting and of every table."""
+    nested: Any = value
+    for part in reversed(name.split(".")):
+        nested = {part: nested}
+    with tempfile.TemporaryDirectory() as folder:
+        config = Path(folder) / "own.toml"
+        try:
+            config.write_text(_toml(nested), "utf-8")
+        except UnicodeEncodeError:
+            return
+        settings_or_one_line(config=config, environ={})
+
+
+def _toml(table: dict[str, Any]) -> str:
+    """The table, each key with an inline value; what TOML cannot write is left to be refused as no TOML."""
+    return "".join(f"{json.dumps(key)} = {_inline(value)}\n" for key, value in table.items())
+
+
+def _inline(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{json.dumps(str(key))} = {_inline(each)}" for key, each in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_inline, value)) + "]"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        return json.dumps(value)
+    return value.isoformat() if hasattr(value, "isoformat") else repr(value)
+
+
+@QUICK
+@given(
+    content=st.one_of(st.binary(max_size=200), st.sampled_from([b"\xff", b"a = " + b"[" * 5000, b"\x00", b"a.b = 1"]))
+)
+def test_any_bytes_as_the_file_and_as_a_secret(content: bytes) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "file"
+        file.write_bytes(content)
+        settings_or_one_line(config=file, environ={})
+        settings_or_one_line(environ={"CLIPENGINE_STORAGE__SECRET_KEY_FILE": str(file)})
+
+
+@pytest.mark.parametrize(
+    ("environ", "said"),
+    [
+        ({"PROFILES": "text"}, "profiles is a table, not a text: set what is in it, such as `profiles.default.crf`"),
+        ({"PROFILES": "[]"}, "profiles is a table, not a list"),
+        ({"PROFILES__SMALL": "text"}, "profiles.small is a table, not a text"),
+        ({"SERVER": "5"}, "server is a table, not a text: set what is in it, such as `server.host`"),
+        ({"WEBHOOKS__ENDPOINTS": '["http://a"]'}, "webhooks.endpoints.0 is a table, not a text"),
+        ({"WEBHOOKS__ENDPOINTS": "http://a"}, 'webhooks.endpoints is a list, not a text: write it as ["one", "two"]'),
+        ({"WEBHOOKS__ENDPOINTS": '[{url = "http://a", secret = "0123456789abcdef", events = ["x"]}]'}, "'clip.ready'"),
+        ({"WATCH__PREFIXES": "recordings/"}, "watch.prefixes is a list, not a text"),
+        ({"WATCH__SECONDS": "inf"}, "watch.seconds: must be a finite number"),
+        ({"WATCH__SECONDS": "1e300"}, "watch.seconds: must be less than or equal to 31536000"),
+        ({"SERVER__PORT": "[true]"}, "server.port: must be a valid integer"),
+        ({"SERVER": "x", "SERVER__PORT": "1"}, "server is given twice, as a table and as a text"),
+        ({"LIMITS__MAX_QUEUED_CLIPS": '{"a": 1}'}, "CLIPENGINE_LIMITS__MAX_QUEUED_CLIPS is not a TOML value"),
+    ],
+)
+def test_a_nested_setting_given_as_something_else(environ: dict[str, str], said: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load(environ={f"CLIPENGINE_{name}": text for name, text in environ.items()})
+    assert said in caught.value.message
+
+
+def test_true_is_no_number(tmp_path: Path) -> None:
+    config = tmp_path / "own.toml"
+    config.write_text("[server]\nport = true\n\n[profiles.a]\ncrf = false\n")
+    with pytest.raises(SettingsError) as caught:
+        load(config, environ={})
+    assert caught.value.message == "server.port: true is not possible here; profiles.a.crf: false is not possible here"
+
+
+@pytest.mark.parametrize("command", ["config", "serve", "doctor", "keys list"])
+def test_every_command_ends_with_one_line_what_to_do_and_exit_code_1(command: str, tmp_path: Path) -> None:
+    environ = os.environ | {"CLIPENGINE_PROFILES": "text", "CLIPENGINE_SERVER__PORT": "a\nb"}
+    arguments = [sys.executable, "-m", "clipengine.cli.main", *command.split()]
+    done = subprocess.run(arguments, env=environ, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    error, hint = done.stderr.splitlines()
+    assert error.startswith("error: ")
+    assert error.endswith("(invalid_settings)")
+    assert "profiles is a table" in error
+    assert "server.port: must be a valid integer" in error
+    assert "clipengine.toml" in hint
+    assert list(tmp_path.iterdir()) == []
