@@ -46,6 +46,11 @@ values = st.recursive(
 )
 
 
+@pytest.fixture(autouse=True)
+def _no_file_of_the_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
 def settings_or_one_line(**sources: Any) -> Settings | None:
     try:
         return load(**sources)
