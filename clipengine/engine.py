@@ -40,6 +40,7 @@ _MAX_AHEAD = 4  # encoders that wait for clips, each with the memory of its libr
 _CHORES = ("probe", "remove", "deliver")
 _EXPIRE_SECONDS = 5
 _CLAMP_SECONDS = 20
+_MARK_SECONDS = 5
 _DAY_MS = 24 * 3600 * 1000
 
 
@@ -123,6 +124,8 @@ class Engine:
         )
         self._expire_at = 0.0
         self._clamp_at = 0.0
+        self._mark_at = 0.0
+        self._stirred = False  # something was committed that the ledger's mark does not cover yet
         self._started = False
 
     @classmethod
@@ -243,6 +246,7 @@ class Engine:
 
     def _changed(self, kind: str, id: str) -> None:
         """After each commit: nudge what has something to do now."""
+        self._stirred = True
         if kind == "delivery":
             self._chores.nudge("deliver")
         elif kind == "removal":
@@ -270,6 +274,9 @@ class Engine:
             self._metrics.rescues.inc(lost)
         self._tidy_scratch()
         self._metrics.follow()
+        if self._stirred and time.monotonic() >= self._mark_at:
+            self._stirred, self._mark_at = False, time.monotonic() + _MARK_SECONDS
+            self.ledger.mark.advance()
         if time.monotonic() >= self._expire_at:
             self._expire()
         if time.monotonic() >= self._clamp_at:

@@ -6,6 +6,7 @@ import os
 import platform
 import re
 import resource
+import shlex
 import sqlite3
 import stat
 from collections.abc import Iterator
@@ -15,8 +16,11 @@ from pathlib import Path
 from clipengine import __version__
 from clipengine.cli.findings import Finding, good
 from clipengine.cli.listening import OPEN_FILES, listen
-from clipengine.errors import DataFolderInUse
+from clipengine.errors import DataFolderInUse, StartupError
+from clipengine.ledger.backup import last_backup
+from clipengine.ledger.database import RESTORE_HINT
 from clipengine.ledger.file import inspect_file
+from clipengine.ledger.mark import TAIL as MARK_TAIL
 from clipengine.media.versions import ffmpeg_version
 from clipengine.settings import Settings
 from clipengine.work.encoder import sandbox_layers
@@ -94,10 +98,25 @@ def _file_system(folder: Path) -> str:
 
 
 def ledger(settings: Settings) -> Iterator[Finding]:
-    if settings.ledger_file.exists():
-        yield good("ledger", inspect_file(settings.ledger_file))
-    else:
+    path = settings.ledger_file
+    if not path.exists() and not path.with_name(path.name + MARK_TAIL).exists():
         yield good("ledger", "there is none yet")
+        return
+    try:
+        if not path.exists():
+            raise StartupError(f"{path} is missing, and there was one", hint=RESTORE_HINT)
+        yield good("ledger", inspect_file(path))
+    except StartupError as error:
+        yield Finding("ledger", "problem", error.message, f"{error.hint}{_which_backup(path)}")
+
+
+def _which_backup(path: Path) -> str:
+    last = last_backup(path)
+    if last is None:
+        return ""
+    file, at = last
+    where = f"`clipengine restore {shlex.quote(str(file))} --replace`" if file.exists() else f"{file}, now elsewhere"
+    return f" The last backup is of {at}: {where}."
 
 
 def port(settings: Settings) -> Iterator[Finding]:

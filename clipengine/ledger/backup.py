@@ -24,14 +24,16 @@ from clipengine import __version__
 from clipengine.errors import BackupUnusable, ClipEngineError, StartupError
 from clipengine.ledger.database import translate
 from clipengine.ledger.disk import sync
+from clipengine.ledger.mark import TAIL as MARK_TAIL
 from clipengine.ledger.migrations import MIGRATIONS
 from clipengine.ledger.vault import KEY_FILE, PROOF, Vault
 from clipengine.timecode import now_ms, rfc3339
 
 _LEDGER, _ABOUT = "ledger.db", "backup.json"
 _MEMBERS = (_ABOUT, _LEDGER, KEY_FILE)
+_LAST = "last-backup.json"  # in the data folder
 _LONGEST_ABOUT = 100_000
-_TAILS = ("", "-wal", "-shm")
+_TAILS = ("", "-wal", "-shm", MARK_TAIL)
 
 
 def write_backup(ledger: Path, target: Path) -> dict[str, Any]:
@@ -62,6 +64,7 @@ def write_backup(ledger: Path, target: Path) -> dict[str, Any]:
             sync(draft)
             draft.rename(target)
         sync(target.parent)
+        (ledger.parent / _LAST).write_text(json.dumps({"file": str(target.resolve()), "at": about["created_at"]}))
     except OSError as error:
         raise StartupError(
             f"the backup cannot be written: {error.strerror or error} ({error.filename})",
@@ -105,6 +108,15 @@ def restore_backup(backup: Path, ledger: Path, *, replace: bool) -> tuple[dict[s
             hint="Check that the file can be read and that the data folder belongs to this user.",
         ) from error
     return about, aside
+
+
+def last_backup(ledger: Path) -> tuple[Path, str] | None:
+    """Where the last backup of this ledger was written to, and when; None where none is known of."""
+    try:
+        last = json.loads((ledger.parent / _LAST).read_bytes())
+        return Path(last["file"]), str(last["at"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def _copy(ledger: Path, target: Path) -> None:

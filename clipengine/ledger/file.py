@@ -12,6 +12,8 @@ from pathlib import Path
 from clipengine.errors import SchemaTooNew, StartupError, StorageError
 from clipengine.ledger.database import RESTORE_HINT, Database
 from clipengine.ledger.disk import sync
+from clipengine.ledger.mark import MARK, check_mark
+from clipengine.ledger.mark import TAIL as MARK_TAIL
 from clipengine.ledger.migrations import MIGRATIONS, begin, migrate, new_secret, schema_version
 from clipengine.ledger.vault import PROOF, Vault
 
@@ -88,6 +90,7 @@ def inspect_file(path: Path) -> str:
     version = int(meta.get("schema_version", 0))
     if version > len(MIGRATIONS):
         raise SchemaTooNew(f"{path} has schema version {version}, this version knows up to {len(MIGRATIONS)}")
+    check_mark(path, int(meta.get(MARK, 0)))
     if PROOF in meta:
         Vault.of(path, meta[PROOF])
     later = "" if version == len(MIGRATIONS) else f", {len(MIGRATIONS)} at the next start"
@@ -106,7 +109,7 @@ _ACCESS_HINT = "Check that the data folder belongs to this user and lies on a lo
 
 def _make(path: Path) -> None:
     """Make the file beside its place and move it there complete, so that an empty file is always a damaged one."""
-    for tail in ("-wal", "-shm", "-journal"):
+    for tail in ("-wal", "-shm", "-journal", MARK_TAIL):
         left = path.with_name(path.name + tail)
         if left.exists() and not path.exists():  # another process may have made it just now
             raise StartupError(f"{path} is missing, but {left.name} is still there", hint=RESTORE_HINT)

@@ -20,6 +20,7 @@ from clipengine.ledger.figures import Figures
 from clipengine.ledger.file import open_file
 from clipengine.ledger.idempotency import Idempotency
 from clipengine.ledger.keys import Keys
+from clipengine.ledger.mark import Mark
 from clipengine.ledger.recordings import Recordings
 from clipengine.ledger.removals import Removals
 from clipengine.ledger.schema import ClipRow, DeliveryRow, MetaRow, RecordingRow, RemovalRow
@@ -58,17 +59,21 @@ class Ledger:
         self.expiry = Expiry(database, self.clips, self.events, self.removals)
         self.idempotency = Idempotency(database, self._vault)
         self.figures = Figures(database)
+        self.mark = Mark(database, database.path)
 
     @classmethod
     def open(cls, path: Path, *, key_prefix: str, organisation_id: str, max_queued: int) -> Ledger:
         """Open the ledger at `path`, making it where nothing is there, and bring it to the newest schema.
 
         Raises SchemaTooNew where a later version has written it, SecretsKeyLost where the key of its secrets is gone,
-        StartupError where it is damaged or something else.
+        StartupError where it is damaged, lacks what was committed to it, or is something else.
         """
         database = open_file(path)
         try:
-            return cls(database, key_prefix=key_prefix, organisation_id=organisation_id, max_queued=max_queued)
+            made = cls(database, key_prefix=key_prefix, organisation_id=organisation_id, max_queued=max_queued)
+            with database.session():
+                made.mark.check()
+            return made
         except BaseException:
             database.close()
             raise

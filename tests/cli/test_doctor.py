@@ -102,3 +102,22 @@ def test_what_keeps_it_from_starting(tmp_path: Path) -> None:
     assert "metadata address" in found["webhook 1"]["detail"]
     (data / "ledger.db").write_bytes(b"no ledger" * 100)
     assert "damaged" in findings(data, env)[1]["ledger"]["detail"]
+
+
+def test_which_backup_to_restore(tmp_path: Path) -> None:
+    data, backup = tmp_path / "data", tmp_path / "night ly.backup"
+    ledger = Ledger.open(data / "ledger.db", key_prefix="relay_live", organisation_id="org_local", max_queued=9)
+    ledger.mark.advance()
+    ledger.close()
+    assert run_command("backup", str(backup), "--data", str(data)).returncode == 0
+    whole = (data / "ledger.db").read_bytes()
+    for damage in (whole[: len(whole) // 2], b"garbage" * 1000, whole[:100] + b"\xff" * (len(whole) - 100), None):
+        if damage is None:
+            (data / "ledger.db").unlink()
+        else:
+            (data / "ledger.db").write_bytes(damage)
+        code, found = findings(data)
+        assert (code, found["ledger"]["status"]) == (1, "problem")
+        assert f"clipengine restore '{backup}' --replace" in found["ledger"]["remedy"]
+    assert run_command("restore", str(backup), "--replace", "--data", str(data)).returncode == 0
+    assert findings(data)[1]["ledger"]["status"] == "ok"

@@ -258,3 +258,27 @@ def test_a_ledger_that_is_damaged_is_refused_and_left_alone(tmp_path: Path) -> N
     assert "Restore the file from a backup" in done.stderr
     assert "Traceback" not in done.stderr
     assert (data / "ledger.db").read_bytes() == b"garbage" * 1000
+
+
+def test_a_wal_that_is_deleted_after_a_kill_is_missed(tmp_path: Path) -> None:
+    """Without it the file opens as if nothing had been; with it everything is there."""
+    data = tmp_path / "data"
+    wal, mark = data / "ledger.db-wal", data / "ledger.db-mark"
+    with running_server(data) as server:
+        (data / "store" / "a.mp4").write_bytes(b"no video")
+        made = server.client().recordings.add("a.mp4")
+        until(mark.exists)
+        server.process.kill()
+        server.process.wait()
+    aside = wal.rename(tmp_path / "wal")
+    (data / "ledger.db-shm").unlink()
+    done = run_command("serve", "--port", "0", "--data", str(data))
+    assert done.returncode == 1
+    assert "lacks what was committed to it last" in done.stderr
+    assert "Traceback" not in done.stderr
+    doctor = run_command("doctor", "--data", str(data))
+    assert "PROBLEM ledger" in doctor.stdout
+    aside.rename(wal)
+    with running_server(data) as server:
+        assert server.client().recordings.get(made.recording_id).bucket_path == "a.mp4"
+        server.stop()

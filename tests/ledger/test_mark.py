@@ -1,0 +1,111 @@
+"""The mark beside the ledger: what is lost with a deleted WAL is missed, and nothing else keeps it from opening."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from clipengine.errors import StartupError
+from clipengine.ledger.backup import restore_backup, write_backup
+from clipengine.ledger.ledger import Ledger
+
+Open = Callable[..., Ledger]
+
+
+def killed(path: Path, folder: Path) -> Path:
+    """The ledger as kill -9 would leave it now, in a folder of its own."""
+    folder.mkdir()
+    for file in path.parent.iterdir():
+        if not file.name.endswith("-shm"):
+            shutil.copyfile(file, folder / file.name)
+    return folder / path.name
+
+
+@pytest.fixture
+def crashed(ledger: Ledger, path: Path, tmp_path: Path) -> Path:
+    """One whose WAL holds a key."""
+    ledger.mark.advance()
+    ledger._database.run("PRAGMA wal_checkpoint(TRUNCATE)")
+    ledger.keys.create("laptop")
+    ledger.mark.advance()
+    return killed(path, tmp_path / "crashed")
+
+
+def names(ledger: Ledger) -> list[str]:
+    return [key.name for key in ledger.keys.list()]
+
+
+def test_after_a_crash_all_is_there(crashed: Path, open_ledger: Open) -> None:
+    ledger = open_ledger(at=crashed)
+    assert names(ledger) == ["laptop"]
+    ledger.close()
+    assert names(open_ledger(at=crashed)) == ["laptop"]
+
+
+def test_a_wal_that_was_deleted_is_missed(crashed: Path, open_ledger: Open) -> None:
+    wal = crashed.with_name("ledger.db-wal")
+    kept = wal.read_bytes()
+    wal.unlink()
+    with pytest.raises(StartupError, match="lacks what was committed to it last") as caught:
+        open_ledger(at=crashed)
+    assert "ledger.db-wal" in caught.value.hint
+    assert "restore FILE" in caught.value.hint
+    wal.write_bytes(kept)
+    assert names(open_ledger(at=crashed)) == ["laptop"]
+
+
+def test_another_tool_may_bring_the_wal_home(crashed: Path, open_ledger: Open) -> None:
+    with sqlite3.connect(crashed) as connection:
+        assert connection.execute("SELECT name FROM api_keys").fetchall() == [("laptop",)]
+    connection.close()
+    assert not crashed.with_name("ledger.db-wal").exists()
+    assert names(open_ledger(at=crashed)) == ["laptop"]
+
+
+def test_who_accepts_the_loss_goes_on(crashed: Path, open_ledger: Open) -> None:
+    crashed.with_name("ledger.db-wal").unlink()
+    crashed.with_name("ledger.db-mark").unlink()
+    ledger = open_ledger(at=crashed)
+    assert names(ledger) == []
+    ledger.mark.advance()
+    ledger.mark.check()
+
+
+@pytest.mark.parametrize("spoilt", [b"", b"\0" * 21, b"99", b"9" * 5000])
+def test_a_spoilt_mark_counts_as_none(crashed: Path, open_ledger: Open, spoilt: bytes) -> None:
+    crashed.with_name("ledger.db-mark").write_bytes(spoilt)
+    assert names(open_ledger(at=crashed)) == ["laptop"]
+
+
+def test_an_older_copy_is_refused_and_a_backup_is_not(
+    ledger: Ledger, path: Path, open_ledger: Open, tmp_path: Path
+) -> None:
+    ledger.mark.advance()
+    write_backup(path, tmp_path / "backup")
+    older = killed(path, tmp_path / "older")
+    ledger.keys.create("laptop")
+    ledger.mark.advance()
+    ledger.close()
+    newest = killed(path, tmp_path / "newest")
+    for name in ("ledger.db", "ledger.db-wal"):
+        if older.with_name(name).exists():
+            shutil.copyfile(older.with_name(name), newest.with_name(name))
+    with pytest.raises(StartupError, match="lacks"):
+        open_ledger(at=newest)
+    _, aside = restore_backup(tmp_path / "backup", newest, replace=True)
+    assert aside is not None
+    assert (aside / "ledger.db-mark").exists()
+    assert names(open_ledger(at=newest)) == []
+
+
+def test_a_ledger_that_is_gone_is_not_made_anew(ledger: Ledger, path: Path, open_ledger: Open) -> None:
+    ledger.mark.advance()
+    ledger.close()
+    path.unlink()
+    with pytest.raises(StartupError, match=r"ledger.db is missing, but ledger.db-mark is still there"):
+        open_ledger()
+    assert not path.exists()
