@@ -19,6 +19,7 @@ from clipengine.cli.listening import OPEN_FILES, listen
 from clipengine.errors import DataFolderInUse, StartupError
 from clipengine.ledger.backup import last_backup
 from clipengine.ledger.database import RESTORE_HINT
+from clipengine.ledger.disk import check_local, file_system
 from clipengine.ledger.file import inspect_file
 from clipengine.ledger.mark import TAIL as MARK_TAIL
 from clipengine.media.versions import ffmpeg_version
@@ -37,7 +38,6 @@ _SAFE = {
     "uvicorn": ("0.40", "it does not stop while streams are open"),
 }
 _SAFE_SQLITE = (3, 51, 3)
-_REMOTE = re.compile(r"nfs\d?|cifs|smb3?|9p|afs|ceph|glusterfs|fuse\.(sshfs|s3fs|rclone|glusterfs)|lustre|beegfs")
 _FEW_FILES = 4096
 
 
@@ -73,10 +73,13 @@ def data_folder(settings: Settings) -> Iterator[Finding]:
         yield good("data folder", str(folder))
     if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
         yield Finding("data folder", "problem", f"this user may not write to {folder}", f"chown it to {os.getuid()}.")
-    kind = _file_system(folder)
-    if _REMOTE.fullmatch(kind):
-        detail = f"{folder} lies on {kind}: SQLite's locks do not hold there"
-        yield Finding("data folder", "problem", detail, "Put data.folder on a disk of this machine.")
+    try:
+        check_local(folder)
+    except StartupError as error:
+        yield Finding("data folder", "problem", error.message, error.hint)
+    if file_system(folder) == "9p":  # of some sandboxes it is the machine's own disk
+        detail = f"{folder} lies on 9p: where that is another machine's disk, SQLite's locks do not hold"
+        yield Finding("data folder", "warning", detail, "Put data.folder on a disk of this machine.")
     room = Room(folder, settings.limits.min_free_bytes)
     free = f"{room.free() // 1_000_000} MB free"
     if room.low():
@@ -84,17 +87,6 @@ def data_folder(settings: Settings) -> Iterator[Finding]:
         yield Finding("disk", "problem", f"{free}, {wanted}", "Free space on the disk of the data folder.")
     else:
         yield good("disk", free)
-
-
-def _file_system(folder: Path) -> str:
-    """The kind of file system that a folder lies on, as the kernel names it."""
-    best, kind = "", ""
-    for line in Path("/proc/self/mounts").read_text("utf-8", "replace").splitlines():
-        place, named = line.split(" ")[1:3]
-        place = re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), place)
-        if len(place) >= len(best) and folder.is_relative_to(place):
-            best, kind = place, named
-    return kind
 
 
 def ledger(settings: Settings) -> Iterator[Finding]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from clipengine.errors import SchemaTooNew, StartupError, StorageError
 from clipengine.ledger.database import RESTORE_HINT, Database
-from clipengine.ledger.disk import sync
+from clipengine.ledger.disk import check_local, sync
 from clipengine.ledger.mark import MARK, check_mark
 from clipengine.ledger.mark import TAIL as MARK_TAIL
 from clipengine.ledger.migrations import MIGRATIONS, begin, migrate, new_secret, schema_version
@@ -25,8 +25,10 @@ _MODE = 0o600
 def open_file(path: Path) -> Database:
     """The database at `path` with the newest schema; a new one where no file is there.
 
-    Raises SchemaTooNew, and StartupError where the file is damaged, no ledger, or cannot be read or written.
+    Raises SchemaTooNew, and StartupError where the file is damaged, no ledger, cannot be read or written, or lies on
+    another machine's disk.
     """
+    check_local(path.parent)
     try:
         if not path.exists():
             _make(path)

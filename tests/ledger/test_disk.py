@@ -1,0 +1,60 @@
+"""Which disks are of this machine: as the kernel's table of mounts says, the deepest mount deciding."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from clipengine.errors import StartupError
+from clipengine.ledger.disk import check_local, file_system
+
+TABLE = """\
+/dev/sda1 / ext4 rw 0 0
+proc /proc proc rw 0 0
+server:/home /home nfs4 rw,vers=4.2 0 0
+/dev/sdb1 /home/local xfs rw 0 0
+//server/share /mnt/a\\040share cifs rw 0 0
+tmpfs /mnt/a\\040share/fast tmpfs rw 0 0
+me@server: /mnt/ssh fuse.sshfs rw 0 0
+bucket /mnt/bucket fuse.rclone rw 0 0
+over /var/lib/docker/overlay2/x/merged overlay rw 0 0
+"""
+
+
+@pytest.fixture
+def mounts(tmp_path: Path) -> Path:
+    table = tmp_path / "mounts"
+    table.write_text(TABLE)
+    return table
+
+
+@pytest.mark.parametrize(
+    ("folder", "kind"),
+    [
+        ("/home/me/data", "nfs4"),
+        ("/mnt/a share/data", "cifs"),
+        ("/mnt/ssh", "fuse.sshfs"),
+        ("/mnt/bucket/x", "fuse.rclone"),
+    ],
+)
+def test_another_machines_disk_is_refused(mounts: Path, folder: str, kind: str) -> None:
+    with pytest.raises(StartupError, match=f"{folder} lies on {kind}, a disk of another machine") as caught:
+        check_local(Path(folder), mounts)
+    assert "storage.folder" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "folder", ["/srv/data", "/home/local/data", "/home2", "/mnt/a share/fast/data", "/var/lib/docker/overlay2/x/merged"]
+)
+def test_a_disk_of_this_machine_is_not(mounts: Path, folder: str) -> None:
+    check_local(Path(folder), mounts)
+
+
+def test_a_link_is_followed(mounts: Path, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("/mnt/ssh")
+    assert file_system(tmp_path / "link", mounts) == "fuse.sshfs"
+
+
+def test_where_the_kernel_does_not_say_nothing_is_refused(tmp_path: Path) -> None:
+    check_local(Path("/home/me/data"), tmp_path / "none")
