@@ -75,7 +75,7 @@ function timeField(name, key, meaning, ontyped, onhere) {
   const id = `${name.toLowerCase()}-problem`;
   const problem = h("p", {class: "bad small", id, role: "alert"});
   const input = h("input", {class: "time", inputmode: "decimal", autocomplete: "off", spellcheck: "false", placeholder: "–:––.–––", title: `${name}: ${meaning}`, "aria-label": `${name} point`, "aria-describedby": id});
-  const here = h("button", {type: "button", title: `Set the ${name.toLowerCase()} point here (${key}): ${meaning}`, "aria-label": `Set the ${name.toLowerCase()} point here`, onclick: onhere}, h("kbd", {"aria-hidden": "true"}, key));
+  const here = h("button", {type: "button", title: `Set the ${name.toLowerCase()} point here (${key}): ${meaning}`, "aria-label": `Set the ${name.toLowerCase()} point here`, onclick: onhere}, h("kbd", {"aria-hidden": "true"}, key), h("span", {class: "touch", "aria-hidden": "true"}, "Set"));
   let written = ""; // by the page: a time with fewer digits than the one it stands for
   const field = {
     node: h("div", {class: "field"}, h("span", {class: "caption", "aria-hidden": "true"}, name), h("div", {class: "joined"}, input, here)),

@@ -6,7 +6,7 @@ import {clock, parseClock} from "./format.js";
 export function transport({player, timeline, recording, loop, signal}) {
   const play = iconButton("play", "Play (Space)", () => player.toggle(), {class: "square"});
   const rate = h("span", {class: "muted small"});
-  const mute = recording.media.audio.length ? iconButton("speaker", "Mute (M)", () => player.mute(), {"aria-pressed": "false"}) : null;
+  const mute = recording.media.audio.length ? iconButton("speaker", "Mute (M)", () => player.mute(), {class: "quiet square mute", "aria-pressed": "false"}) : null;
   const draw = () => {
     play.replaceChildren(icon(player.playing ? "pause" : "play"));
     play.title = player.playing ? "Stop (Space)" : "Play (Space)";

@@ -109,7 +109,7 @@ export function menuButton(label, name, items) {
         onclick: () => { close(); button.focus(); Promise.resolve(run()).catch(toastError); },
       }, icon(image), text)),
     );
-    document.body.append(menu);
+    button.closest("main, dialog, body").append(menu);
     menu.style.left = `${Math.max(8, Math.min(box.right - menu.offsetWidth, innerWidth - menu.offsetWidth - 8))}px`;
     menu.style.top = `${box.bottom + menu.offsetHeight + 8 > innerHeight ? box.top - menu.offsetHeight - 4 : box.bottom + 4}px`;
     button.setAttribute("aria-expanded", "true");
@@ -135,10 +135,18 @@ export async function copy(text, what) {
   toast(`${what} copied`);
 }
 
+// What stands where a list or a screen would be. Where only the server was away, it is tried again with its return.
 export function failure(error, again) {
-  return h("div", {class: "empty", role: "alert"},
+  const node = h("div", {class: "empty", role: "alert"},
     h("h2", {}, error.title || "The page failed"),
     h("p", {}, error.message),
     again && h("button", {type: "button", onclick: again}, icon("retry"), "Try again"),
   );
+  const back = ({detail}) => {
+    if (!detail) return;
+    removeEventListener("connection", back);
+    if (node.isConnected) again();
+  };
+  if (again && error.code === "unreachable") addEventListener("connection", back);
+  return node;
 }

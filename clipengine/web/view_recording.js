@@ -24,7 +24,7 @@ export async function showRecording(main, {id}, signal) {
     if (recording.status === "complete") build(main, recording, signal);
     else waitFor(main, recording, signal);
   } catch (error) {
-    if (error.name !== "AbortError") main.replaceChildren(failure(error, error.status === 404 ? null : () => location.reload()));
+    if (error.name !== "AbortError") main.replaceChildren(head("Recording"), failure(error, error.status === 404 ? null : () => location.reload()));
   }
 }
 
@@ -65,10 +65,12 @@ const unusable = ({error, recording_id: id}) => h("div", {class: "panel empty"},
   ),
 );
 
-function heading(recording, ...tools) {
+const heading = (recording, ...tools) => head(titleOf(recording), h("p", {class: "muted small clip"}, mediaLine(recording)), ...tools);
+
+function head(title, line = null, ...tools) {
   return h("div", {class: "head"},
     h("a", {class: "button quiet square", href: "#/recordings", title: "All recordings", "aria-label": "All recordings"}, icon("back")),
-    h("div", {class: "grow"}, h("h1", {class: "clip"}, titleOf(recording)), h("p", {class: "muted small clip"}, mediaLine(recording))),
+    h("div", {class: "grow"}, h("h1", {class: "clip"}, title), line),
     tools,
   );
 }

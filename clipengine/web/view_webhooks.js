@@ -148,7 +148,10 @@ export async function showWebhook(main, {id}, signal) {
     await drawHead();
     await load();
   } catch (error) {
-    if (error.name !== "AbortError") after.replaceChildren(failure(error));
+    if (error.name === "AbortError") return;
+    head.replaceChildren(h("a", {class: "button quiet square", href: "#/webhooks", title: "All webhooks", "aria-label": "All webhooks"}, icon("back")), h("h1", {}, "Webhook"));
+    list.hidden = true;
+    after.replaceChildren(failure(error, error.status === 404 ? null : () => location.reload()));
   }
 }
 

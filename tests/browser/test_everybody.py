@@ -2,47 +2,196 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from clipengine.client import Recording
-from tests.support.page import opened, row, studio
-from tests.support.server import RunningServer
+from tests.films.film import Film
+from tests.support.page import opened, row, studio, until
+from tests.support.receiver import Receiver
+from tests.support.server import RunningServer, running_server
+
+THEMES = pytest.mark.parametrize("theme", ["light", "dark"])
+_JUMPS = (
+    "window.jumped = 0; window.jumps = []; new PerformanceObserver((list) => list.getEntries().forEach((entry) => {"
+    " if (entry.hadRecentInput) return; window.jumped += entry.value;"
+    " window.jumps.push(entry.sources.map((source) => source.node?.className || source.node?.nodeName).join()); }))"
+    ".observe({type: 'layout-shift', buffered: true});"
+)
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_nothing_stands_in_the_way_of_anybody(
-    browser: Any, server: RunningServer, recording: Recording, theme: str
+class Judge:
+    """What axe-core finds on a screen, of every weight but the lightest."""
+
+    def __init__(self) -> None:
+        self._axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+        self.found: list[str] = []
+
+    def __call__(self, page: Any, where: str) -> None:
+        for fault in self._axe.run(page).response["violations"]:
+            if fault["impact"] != "minor":
+                nodes = [node["html"][:120] for node in fault["nodes"]][:3]
+                self.found.append(f"{where}: {fault['impact']}: {fault['id']}: {nodes}")
+
+
+@pytest.fixture
+def judge() -> Iterator[Judge]:
+    """At the end of the test nothing may have been found."""
+    judge = Judge()
+    yield judge
+    assert judge.found == []
+
+
+@THEMES
+def test_no_screen_stands_in_the_way(
+    browser: Any, server: RunningServer, recording: Recording, judge: Judge, theme: str
 ) -> None:
-    """axe-core finds nothing serious on any screen, in either theme, nor with a dialog or a menu open."""
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
-    found: list[str] = []
-
-    def judge(page: Any, where: str) -> None:
-        for fault in axe.run(page).response["violations"]:
-            if fault["impact"] in ("serious", "critical"):
-                found.append(f"{where}: {fault['id']}: {[node['html'][:120] for node in fault['nodes']][:3]}")
-
     server.client().clips.create(recording.recording_id, f"looked at in {theme}", 0.2, 0.8).wait()
     with opened(browser, server, signed_in=False, color_scheme=theme) as page:
         page.goto(server.url)
-        page.get_by_label("API key").wait_for()
+        page.get_by_label("API key").fill("relay_live_wrong")
+        page.keyboard.press("Enter")
+        page.get_by_role("alert").filter(has_text="no key of this server").wait_for()
         judge(page, "sign-in")
     with studio(browser, server, recording, color_scheme=theme, reduced_motion="reduce") as page:
         page.keyboard.press("i")
+        page.get_by_text("In: the clip’s first frame").wait_for()
         judge(page, "recording")
         page.keyboard.press("?")
         judge(page, "keys")
         page.keyboard.press("Escape")
+        page.get_by_role("textbox", name="In point").fill("never")
+        page.keyboard.press("Enter")
+        judge(page, "a time that is none")
         row(page, f"looked at in {theme}").get_by_role("button", name="More").click()
         judge(page, "menu")
+        page.keyboard.press("End")
+        page.keyboard.press("Enter")
+        page.get_by_role("heading", name="Delete").wait_for()
+        judge(page, "delete")
+        page.keyboard.press("Escape")
+        row(page, f"looked at in {theme}").get_by_role("button", name="Play").click()
+        until(page, "document.querySelector('dialog video').readyState > 2")
+        judge(page, "clip")
         page.keyboard.press("Escape")
         for address, heading in (("recordings", "Recordings"), ("clips", "Clips"), ("webhooks", "Webhooks")):
             page.goto(f"{server.url}/#/{address}")
             page.get_by_role("heading", name=heading, exact=True).wait_for()
             page.locator(".skeleton").first.wait_for(state="detached")
             judge(page, address)
+            page.get_by_role("searchbox").fill("nothing like it") if address != "webhooks" else None
+            judge(page, f"{address}, nothing found")
+
+
+@THEMES
+def test_nor_what_comes_and_goes(
+    browser: Any, server: RunningServer, receiver: Receiver, film: Film, judge: Judge, theme: str
+) -> None:
+    """Uploads under way and broken off, a recording that failed, webhooks, their secret and what was delivered."""
+    client = server.client()
+    broken = client.recordings.upload(film.path, name="broken.mp4").recording_id
+    with opened(browser, server, color_scheme=theme, reduced_motion="reduce") as page:
+        page.goto(f"{server.url}/#/webhooks")
         page.get_by_role("button", name="Add webhook").click()
-        judge(page, "add a webhook")
-    assert found == []
+        page.get_by_label("Address").fill("http://169.254.0.1/")
+        page.keyboard.press("Enter")
+        page.get_by_role("alert").filter(has_text="link-local").wait_for()
+        judge(page, "a webhook that is refused")
+        page.get_by_label("Address").fill(f"{receiver.url}/{theme}")
+        page.keyboard.press("Enter")
+        page.get_by_text("whsec_").wait_for()
+        judge(page, "the secret")
+        page.keyboard.press("Escape")
+        page.get_by_role("link", name=f"{receiver.url}/{theme}").click()
+        page.get_by_role("button", name="Send a test").click()
+        page.locator(".delivery").get_by_text("Delivered").wait_for()
+        page.locator(".delivery summary").click()
+        page.get_by_text('"event": "clip.ready"').wait_for()
+        judge(page, "deliveries")
+        page.goto(f"{server.url}/#/recordings/{broken}")
+        page.get_by_role("heading", name="broken.mp4").wait_for()
+        page.goto(f"{server.url}/#/recordings/rec_nothing")
+        page.get_by_role("alert").wait_for()
+        judge(page, "no such recording")
+        page.goto(f"{server.url}/#/recordings")
+        page.get_by_role("heading", name="Recordings", exact=True).wait_for()
+        with slow_line(page):
+            choose(page, f"going up in {theme}.mp4", film.path.read_bytes())
+            page.get_by_role("progressbar", name=f"Upload of going up in {theme}.mp4").wait_for()
+            judge(page, "upload")
+
+
+@THEMES
+def test_nor_a_server_that_is_away(browser: Any, tmp_path: Path, film: Film, judge: Judge, theme: str) -> None:
+    """What was uploading says that it broke off, and is tried again when the server is back; so is the list."""
+    with running_server(tmp_path / "data") as server, opened(browser, server, color_scheme=theme) as page:
+        page.goto(f"{server.url}/#/recordings")
+        page.get_by_role("heading", name="No recordings yet").wait_for()
+        judge(page, "nothing yet")
+        with slow_line(page):
+            choose(page, "meeting.mp4", film.path.read_bytes())
+            page.get_by_role("progressbar", name="Upload of meeting.mp4").wait_for()
+            server.stop()
+            page.get_by_text("Server out of reach").wait_for()
+            page.get_by_role("button", name="Try again").wait_for()
+            judge(page, "broken off")
+            page.get_by_role("link", name="Clips").click()
+            page.get_by_role("heading", name="The server cannot be reached").wait_for()
+            judge(page, "out of reach")
+        with running_server(tmp_path / "data", options=["--port", server.url.rpartition(":")[2]]):
+            page.get_by_role("heading", name="No clips yet").wait_for()
+            page.get_by_role("link", name="Recordings").first.click()
+            page.get_by_role("button", name="Try again").click()
+            page.locator(".recording").filter(has_text="meeting.mp4").get_by_text("Ready").wait_for()
+            assert page.get_by_text("Server out of reach").count() == 0
+
+
+def choose(page: Any, name: str, content: bytes) -> None:
+    page.locator("input[type=file]").set_input_files({"name": name, "mimeType": "video/mp4", "buffer": content})
+
+
+@contextmanager
+def slow_line(page: Any) -> Iterator[None]:
+    """Uploads crawl, by the browser's own means."""
+    devtools = page.context.new_cdp_session(page)
+    slow = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 4000}
+    devtools.send("Network.enable")
+    devtools.send("Network.emulateNetworkConditions", slow)
+    try:
+        yield
+    finally:
+        devtools.send("Network.emulateNetworkConditions", slow | {"uploadThroughput": -1})
+        devtools.detach()
+
+
+@pytest.mark.parametrize("size", [(1280, 820), (390, 844)], ids=["wide", "phone"])
+def test_nothing_jumps(browser: Any, server: RunningServer, recording: Recording, size: tuple[int, int]) -> None:
+    """From the first paint of each screen until everything on it has come, nothing moves that was there before."""
+    client = server.client()
+    client.clips.create(recording.recording_id, "does not jump", 0.2, 0.8).wait()
+    jumped: dict[str, Any] = {}
+    screens = {
+        "recordings": ".poster img",
+        f"recordings/{recording.recording_id}": ".clip-row img",
+        "clips": ".clip-row img",
+        "webhooks": ".list > li",
+    }
+    with opened(browser, server, viewport={"width": size[0], "height": size[1]}) as page:
+        page.add_init_script(_JUMPS)
+        for address, there in screens.items():
+            page.goto("about:blank")
+            page.goto(f"{server.url}/#/{address}")
+            page.locator(there).first.wait_for()
+            until(page, "[...document.images].every((image) => image.complete)")
+            until(
+                page, "[null, 'false'].includes(document.querySelector('.timeline')?.getAttribute('aria-busy') ?? null)"
+            )
+            page.wait_for_timeout(200)
+            moved = page.evaluate("[window.jumped, window.jumps]")
+            if moved[0] > 0.01:
+                jumped[address] = moved
+    assert jumped == {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from clipengine.client import Recording
 from tests.films.film import Film
 from tests.support.page import opened, until
 from tests.support.receiver import Receiver
@@ -39,6 +40,25 @@ class TestSigningIn:
             page.get_by_role("alert").filter(has_text="used already").wait_for()
 
 
+def test_a_session_that_ends_asks_for_the_key_and_goes_on_where_it_was(
+    browser: Any, server: RunningServer, recording: Recording
+) -> None:
+    with opened(browser, server) as page:
+        page.goto(f"{server.url}/#/clips")
+        page.get_by_role("heading", name="Clips", exact=True).wait_for()
+        page.context.clear_cookies()
+        page.get_by_role("link", name="Recordings").first.click()
+        page.get_by_text("The session has ended. Sign in again.").wait_for()
+        page.get_by_label("API key").fill(server.key)
+        page.keyboard.press("Enter")
+        page.get_by_role("heading", name="Recordings", exact=True).wait_for()
+        page.keyboard.press("/")
+        page.keyboard.type(recording.name)
+        page.keyboard.press("Escape")
+        page.locator(".recording .poster").first.click(force=True)  # the whole row leads there
+        page.get_by_role("heading", name=recording.name).wait_for()
+
+
 def test_an_upload_becomes_a_recording(browser: Any, server: RunningServer, film: Film) -> None:
     with opened(browser, server) as page:
         page.goto(server.url)
@@ -63,7 +83,7 @@ def test_webhooks_are_added_tried_and_sent_again(browser: Any, server: RunningSe
         page.get_by_role("button", name="Add", exact=True).click()
         page.get_by_text("whsec_").wait_for()
         page.keyboard.press("Escape")
-        page.get_by_role("link", name=receiver.url).click()
+        page.get_by_role("link", name=receiver.url, exact=True).click()
         page.get_by_role("button", name="Send a test").click()
         page.locator(".delivery").get_by_text("Delivered").wait_for()
         page.locator(".delivery summary").click()

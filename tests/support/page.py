@@ -44,7 +44,7 @@ def opened(browser: Any, server: RunningServer, *, signed_in: bool = True, **opt
         yield page
     finally:
         context.close()
-    assert [fault for fault in faults if "the server responded with a status" not in fault] == []
+    assert [fault for fault in faults if not fault.startswith("Failed to load resource")] == []
 
 
 @contextmanager
