@@ -17,9 +17,9 @@ import pytest
 from clipengine import __version__
 from clipengine.cli.examples import EXAMPLES
 from clipengine.cli.main import cli
+from clipengine.clips.clip import EventType
 from clipengine.clips.profiles import Profile
 from clipengine.errors import ClipEngineError, StartupError, by_code
-from clipengine.ledger.events import EventType
 from clipengine.media.container import AUDIO_CODECS, FORMATS, VIDEO_CODECS
 from clipengine.settings import Settings, Webhooks
 from clipengine.webhooks.sign import sign

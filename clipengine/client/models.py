@@ -161,7 +161,7 @@ class Delivery:
     """One event on its way to one address."""
 
     delivery_id: str
-    status: str = ""  # pending, delivered or failed
+    status: str = ""  # pending, sending, delivered or failed
     event_id: str = ""
     event: str = ""
     webhook_id: str | None = None
