@@ -33,6 +33,7 @@ _PYTHON = {
     "put_recordings_upload": 'client.recordings.upload("meeting.mp4").wait()',
     "get_recordings_recording_id_download": 'client.recordings.download(recording_id, "meeting.mp4")',
     "get_recordings_recording_id_frame": 'client.recordings.frame(recording_id, "frame.jpg", 12.5)',
+    "get_recordings_recording_id_frames": "client.recordings.frames(recording_id, start=5.0, end=12.5).frames",
     "get_recordings_recording_id_filmstrip": 'client.recordings.filmstrip(recording_id, "strip.jpg")',
     "get_recordings_recording_id_waveform": "client.recordings.waveform(recording_id).peaks",
     "post_recordings_recording_id_clips": 'client.clips.create(recording_id, "key-moment", 5.0, 12.5).wait()',

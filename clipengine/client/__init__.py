@@ -23,7 +23,7 @@ from clipengine.client.errors import (
     WaitTimeout,
 )
 from clipengine.client.events import Event
-from clipengine.client.models import ClipError, ClipResult, Delivery, Page, Profile, Waveform, Webhook
+from clipengine.client.models import ClipError, ClipResult, Delivery, Frames, Page, Profile, Waveform, Webhook
 from clipengine.client.recordings import AsyncRecording, Recording
 
 __all__ = [
@@ -38,6 +38,7 @@ __all__ = [
     "ClipResult",
     "Delivery",
     "Event",
+    "Frames",
     "JobFailed",
     "NotClipengine",
     "Page",

@@ -25,14 +25,18 @@ def moment(time: str | datetime | None) -> str | None:
     return time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _known(cls: type, obj: Object) -> Object:
-    """The keys of `obj` that `cls` has a field for."""
-    names = {each.name for each in fields(cls) if not each.name.startswith("_")} - {"raw"}
-    return {key: value for key, value in obj.items() if key in names}
+@dataclass(frozen=True)
+class _Shown:
+    """What the API shows, as a value: the keys that there is a field for, and all of them in `raw`."""
+
+    @classmethod
+    def from_object(cls, obj: Object, **bound: Any) -> Self:
+        names = {each.name for each in fields(cls) if not each.name.startswith("_")}
+        return cls(**{key: value for key, value in (obj | {"raw": obj}).items() if key in names} | bound)
 
 
 @dataclass(frozen=True)
-class _Job:
+class _Job(_Shown):
     """What clips and recordings share: a `status` that ends, and an `error` where it ended badly."""
 
     def raise_for_error(self) -> Self:
@@ -48,17 +52,12 @@ class _Job:
 
     @classmethod
     def from_object(cls, obj: Object, **bound: Any) -> Self:
-        known = _known(cls, obj)
-        known["error"] = ClipError.from_object(obj["error"]) if obj.get("error") else None
-        if "result" in known:
-            known["result"] = ClipResult.from_object(obj["result"]) if obj.get("result") else None
-        make: Any = cls  # `raw` is a field of every kind
-        found: Self = make(**known, raw=obj, **bound)
-        return found
+        bound["error"] = ClipError.from_object(obj["error"]) if obj.get("error") else None
+        return super().from_object(obj, **bound)
 
 
 @dataclass(frozen=True)
-class ClipError:
+class ClipError(_Shown):
     """Why a clip or a recording failed."""
 
     code: str
@@ -66,13 +65,9 @@ class ClipError:
     hint: str = ""
     retryable: bool = False
 
-    @classmethod
-    def from_object(cls, obj: Object) -> ClipError:
-        return cls(**_known(cls, obj))
-
 
 @dataclass(frozen=True)
-class ClipResult:
+class ClipResult(_Shown):
     """What a complete clip really is."""
 
     actual_start_seconds: float
@@ -89,10 +84,6 @@ class ClipResult:
     encode_seconds: float = 0.0
     bytes_read: int = 0
     warnings: list[str] = field(default_factory=list)
-
-    @classmethod
-    def from_object(cls, obj: Object) -> ClipResult:
-        return cls(**_known(cls, obj))
 
 
 @dataclass(frozen=True)
@@ -119,6 +110,11 @@ class ClipData(_Job):
     expires_at: str | None = None
     raw: Object = field(default_factory=dict, repr=False, compare=False)
 
+    @classmethod
+    def from_object(cls, obj: Object, **bound: Any) -> Self:
+        result = ClipResult.from_object(obj["result"]) if obj.get("result") else None
+        return super().from_object(obj, result=result, **bound)
+
 
 @dataclass(frozen=True)
 class RecordingData(_Job):
@@ -140,7 +136,7 @@ class RecordingData(_Job):
 
 
 @dataclass(frozen=True)
-class Webhook:
+class Webhook(_Shown):
     """An endpoint. `secret` is only in the answer to its creation."""
 
     webhook_id: str
@@ -151,13 +147,9 @@ class Webhook:
     created_at: str = ""
     raw: Object = field(default_factory=dict, repr=False, compare=False)
 
-    @classmethod
-    def from_object(cls, obj: Object) -> Webhook:
-        return cls(**_known(cls, obj), raw=obj)
-
 
 @dataclass(frozen=True)
-class Delivery:
+class Delivery(_Shown):
     """One event on its way to one address."""
 
     delivery_id: str
@@ -177,13 +169,9 @@ class Delivery:
     payload: Object | None = None  # what is sent; only in `webhooks.delivery`
     raw: Object = field(default_factory=dict, repr=False, compare=False)
 
-    @classmethod
-    def from_object(cls, obj: Object) -> Delivery:
-        return cls(**_known(cls, obj), raw=obj)
-
 
 @dataclass(frozen=True)
-class Profile:
+class Profile(_Shown):
     """What `profile` of a clip may name."""
 
     name: str
@@ -194,23 +182,24 @@ class Profile:
     fps: float | None = None
     raw: Object = field(default_factory=dict, repr=False, compare=False)
 
-    @classmethod
-    def from_object(cls, obj: Object) -> Profile:
-        return cls(**_known(cls, obj), raw=obj)
+
+@dataclass(frozen=True)
+class Frames(_Shown):
+    """`frames` has the times of the frame on screen at the start and of each that begins later and before the end."""
+
+    start_seconds: float
+    end_seconds: float
+    frames: list[float] = field(repr=False)
 
 
 @dataclass(frozen=True)
-class Waveform:
+class Waveform(_Shown):
     """`peaks` has the loudest sample, 0 to 1, of each of `points` equal parts between the two times."""
 
     start_seconds: float
     end_seconds: float
     points: int
     peaks: list[float] = field(repr=False)
-
-    @classmethod
-    def from_object(cls, obj: Object) -> Waveform:
-        return cls(**_known(cls, obj))
 
 
 @dataclass(frozen=True)

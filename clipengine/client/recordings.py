@@ -12,7 +12,7 @@ from clipengine.client.errors import ClientError
 from clipengine.client.exchange import Api, Steps, at, given
 from clipengine.client.files import Progress, pieces, save
 from clipengine.client.methods import AsyncResource, Resource, aiterating, awaiting, blocking, iterating
-from clipengine.client.models import Object, Page, RecordingData, Waveform, moment
+from clipengine.client.models import Frames, Object, Page, RecordingData, Waveform, moment
 from clipengine.client.transport import AsyncTransport, Transport
 from clipengine.client.waiting import until_ended
 
@@ -91,6 +91,11 @@ class RecordingCalls(Generic[R]):
         """Write the frame that is on screen at `at_seconds`, a JPEG at most `width` pixels wide, to `path`."""
         return save(at("recordings", recording_id, "frame"), path, None, given({"at": at_seconds, "width": width}))
 
+    def frames(self, recording_id: str, *, start: float | None = None, end: float | None = None) -> Steps[Frames]:
+        """When the frames of a part begin, at most ten minutes of them: times that a clip can begin at."""
+        params = {"start": start, "end": end}
+        return Frames.from_object((yield from self._api.get(at("recordings", recording_id, "frames"), params)))
+
     def filmstrip(
         self,
         recording_id: str,
@@ -143,6 +148,7 @@ class Recordings(Resource[RecordingCalls[Recording]]):
     wait = blocking(RecordingCalls[Recording].wait)
     download = blocking(RecordingCalls[Recording].download)
     frame = blocking(RecordingCalls[Recording].frame)
+    frames = blocking(RecordingCalls[Recording].frames)
     filmstrip = blocking(RecordingCalls[Recording].filmstrip)
     waveform = blocking(RecordingCalls[Recording].waveform)
     delete = blocking(RecordingCalls[Recording].delete)
@@ -173,6 +179,7 @@ class AsyncRecordings(AsyncResource[RecordingCalls[AsyncRecording]]):
     wait = awaiting(RecordingCalls[AsyncRecording].wait)
     download = awaiting(RecordingCalls[AsyncRecording].download)
     frame = awaiting(RecordingCalls[AsyncRecording].frame)
+    frames = awaiting(RecordingCalls[AsyncRecording].frames)
     filmstrip = awaiting(RecordingCalls[AsyncRecording].filmstrip)
     waveform = awaiting(RecordingCalls[AsyncRecording].waveform)
     delete = awaiting(RecordingCalls[AsyncRecording].delete)
