@@ -136,6 +136,26 @@ class S3Client:
             self.call(get, key=key, attempts=attempts)
         except (ObjectMissing, ObjectChanged):
             pass  # no more than HEAD has said; an empty object has no first byte
+        except StorageDenied as fault:
+            if not self._listed(key, attempts):
+                raise ObjectMissing(f"{key} is not in bucket {self.bucket} (the store lists none)") from fault
+            raise
+
+    def _listed(self, key: str, attempts: int | None) -> bool:
+        """Whether an object has the name, or who may not ask for it may not list it either.
+
+        A store refuses what is not there, instead of saying so, to who may not list the whole bucket; as somebody
+        who may do no more than the engine needs.
+        """
+
+        def first(minio: Minio) -> list[Object]:
+            return list(islice(minio.list_objects(self.bucket, prefix=self.name(key), recursive=True), 1))
+
+        try:
+            found = self.call(first, key=key, attempts=attempts)
+        except StorageDenied:
+            return True
+        return bool(found) and found[0].object_name == self.name(key)
 
     def page(self, prefix: str, *, after: str) -> list[Object]:
         """The next objects whose keys begin with `prefix`, after the object named `after`; [] at the end."""

@@ -52,6 +52,25 @@ def every_call(store: S3Store) -> Iterator[StorageError]:
         yield raised.value
 
 
+def test_who_may_not_list_the_bucket_is_refused_what_is_not_there(make_s3: MakeS3, faulty_s3: FaultyS3) -> None:
+    """HEAD and GET say 403 then, of what is there and hidden too: the list tells which."""
+    store = make_s3(endpoint=faulty_s3.endpoint, prefix="relay")
+    put(store, "k.mp4", b"x")
+    for key, expected in (("k", ObjectMissing), ("k.mp4", StorageDenied), ("z", ObjectMissing)):
+        faulty_s3.fail(refuse(403, "AccessDenied"), method="HEAD")
+        faulty_s3.fail(refuse(403, "AccessDenied"), method="GET")
+        with pytest.raises(expected):
+            store.head(key)
+    faulty_s3.fail(refuse(403, "AccessDenied"), method="HEAD")
+    faulty_s3.fail(refuse(403, "AccessDenied"), method="GET", times=2)
+    with pytest.raises(StorageDenied):
+        store.head("z")  # nobody says what is there
+    faulty_s3.fail(refuse(403, "AccessDenied"), method="HEAD")
+    faulty_s3.fail(refuse(403, "AccessDenied"), method="GET")
+    put(store, "new.mp4", b"y")
+    assert store.head("new.mp4").size == 1
+
+
 def test_a_wrong_secret(true_s3: S3Server, make_s3: MakeS3) -> None:
     for error in every_call(make_s3(secret_key=SECRET)):
         assert isinstance(error, StorageDenied)
