@@ -15,6 +15,7 @@ import click
 import pytest
 
 from clipengine import __version__
+from clipengine.api.samples import sample_clip
 from clipengine.cli.examples import EXAMPLES
 from clipengine.cli.main import cli
 from clipengine.clips.clip import EventType
@@ -158,6 +159,14 @@ def test_python_in_the_documents_is_python() -> None:
 def blocks(name: str, language: str) -> list[str]:
     """The examples of a page in one language."""
     return re.findall(rf"```{language}\n(.+?)```", doc(name), re.DOTALL)
+
+
+def test_the_webhook_that_is_shown_is_such_as_is_sent() -> None:
+    shown = json.loads(blocks("webhooks.md", "json")[1])
+    sample = sample_clip().to_object()
+    assert list(shown) == ["event", "data", "organisation_id", "timestamp", "id"]
+    assert list(shown["data"]) == list(sample)
+    assert list(shown["data"]["result"]) == list(sample["result"])
 
 
 SECRETS = ["0123456789abcdef", "whsec_MDEyMzQ1Njc4OWFiY2RlZg=="]

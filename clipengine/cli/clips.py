@@ -46,6 +46,7 @@ def clips() -> None:
 @metadata_option
 @click.option("--webhook-url", help="Also tell this address, for this clip alone.")
 @click.option("--no-poster", is_flag=True, help="Make no picture of the first frame.")
+@click.option("--expires-at", metavar="TIME", help="When it is deleted, such as 2030-01-31T12:00:00Z.")
 @click.option("--wait", is_flag=True, help="Until it has ended.")
 @click.option(
     "--download",
@@ -69,6 +70,7 @@ def create(
     meta: tuple[str, ...],
     webhook_url: str | None,
     no_poster: bool,
+    expires_at: str | None,
     wait: bool,
     target: Path | None,
     as_json: bool,
@@ -86,6 +88,7 @@ def create(
         metadata=metadata_of(meta),
         webhook_url=webhook_url,
         poster=False if no_poster else None,
+        expires_at=expires_at,
     )
     if wait or target is not None:
         clip = _follow(client, clip.clip_id, None)

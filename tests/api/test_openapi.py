@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -11,6 +12,7 @@ import pytest
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 
+import clipengine
 from clipengine.api.app import create_app
 from clipengine.clips.clip import Clip, Recording
 from clipengine.errors import ClipEngineError, by_code
@@ -34,6 +36,18 @@ def operations(document: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]
         if path not in OPEN
         for method, described in methods.items()
     ]
+
+
+def test_the_document_of_the_api_lists_every_route_with_its_scope(document: dict[str, Any]) -> None:
+    """But for those under a clip's second address, which it says of all of them at once."""
+    text = (Path(clipengine.__file__).parent / "docs" / "api.md").read_text("utf-8")
+    listed = set(re.findall(r"^\| `([A-Z]+) (/[^`?]+)(?:\?\w+=)?` \| .+ \| (\w+) \|$", text, re.MULTILINE))
+    assert listed == {
+        (method.upper(), path, described.get("x-scope", "none"))
+        for path, methods in document["paths"].items()
+        for method, described in methods.items()
+        if not path.startswith("/v1/recordings/{recording_id}/clips/")
+    }
 
 
 def test_it_is_valid_openapi(document: dict[str, Any]) -> None:
