@@ -51,7 +51,9 @@ def test_recordings_are_listed_and_shown(server: RunningServer, recording: dict[
 
 
 def test_a_clip_from_the_first_to_the_last(server: RunningServer, recording: dict[str, Any], tmp_path: Path) -> None:
-    clip = create(server, recording, "Schlüssel/moment", "--wait", "--meta", "by=me", "--priority", "3")
+    options = ["--meta", "by=me", "--priority", "3", "--expires-at", "2040-01-31T12:00:00Z"]
+    clip = create(server, recording, "Schlüssel/moment", "--wait", *options)
+    assert clip["expires_at"] == "2040-01-31T12:00:00.000Z"
     assert (clip["status"], clip["metadata"], clip["priority"]) == ("complete", {"by": "me"}, 3)
     assert (clip["result"]["actual_start_seconds"], clip["result"]["actual_end_seconds"]) == (2.0, 4.5)
 
