@@ -86,7 +86,7 @@ def judge_clip(call: Call[NoQuery, CreateClip], given: Mapping[str, Any]) -> Non
             check_address(given["webhook_url"], settings, pointer="/webhook_url", look_up=False)
 
     def expiry() -> None:
-        if (given.get("expires_at") or now_ms() + 1) <= now_ms():
+        if given.get("expires_at") is not None and given["expires_at"] <= now_ms():
             raise InvalidRequest("expires_at lies in the past", hint="Give a time to come, or leave it out.")
 
     refuse(
