@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Generator
 from typing import Generic, TypeVar
 
-AHEAD_BYTES = 16 * 1024 * 1024  # five pictures of 1080p
+AHEAD_BYTES = 8 * 1024 * 1024  # two pictures of 1080p: more was no faster, and is memory
 
 Item = TypeVar("Item")
 

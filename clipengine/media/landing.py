@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
+from heapq import heappop, heappush
 from itertools import pairwise
 from typing import Any
 
@@ -49,6 +50,8 @@ _SLACK_SECONDS = Fraction(3)
 # An audio stream of which nothing is found this far before the start is taken to have a gap there.
 _AUDIO_STEPS = 3
 _HELD_BYTES = 64 * 1024 * 1024
+# So many pictures at the most may be decoded before one that is presented before them (H.264, A.3.1; HEVC, A.4.2).
+_REORDERED_FRAMES = 16
 
 
 # As FFmpeg names them first. Their demuxers find their way from any byte on.
@@ -302,6 +305,7 @@ class Landing:
         open_streams = {stream.index for stream in self._streams()}
         end = self._cut.end
         last: dict[int, Fraction] = {}
+        earliest = _Earliest()
         for packet in read_packets(self.container, self._streams(), self._reader):
             tick = as_fraction(packet.time_base)
             raw = packet_time(packet)
@@ -310,7 +314,7 @@ class Landing:
                     continue
                 raw = last[packet.stream_index] + tick
             last[packet.stream_index] = raw
-            raw_dts = packet.dts * tick if packet.dts is not None else raw
+            raw_dts = packet.dts * tick if packet.dts is not None else earliest.after(packet, raw)
             time = clock.place(packet.stream_index, raw, raw_dts, (packet.duration or 0) * tick)
             if not self._facts.seekable:  # the decoder's frames are to carry the joined timeline
                 shift = round((time - raw) / tick)
@@ -329,6 +333,22 @@ class Landing:
                 yield Placed(packet, time, dts)
             if not open_streams or dts >= end + _SLACK_SECONDS:
                 return
+
+
+class _Earliest:
+    """When a packet without a dts is decoded at the earliest: Matroska gives the first ones after a seek none."""
+
+    def __init__(self) -> None:
+        self._latest: list[Fraction] = []  # presentation times, a heap
+
+    def after(self, packet: Packet[Any], time: Fraction) -> Fraction:
+        """No packet of the picture that follows is presented before the time that is returned."""
+        if not isinstance(packet.stream, VideoStream):
+            return time
+        heappush(self._latest, time)
+        if len(self._latest) > _REORDERED_FRAMES + 1:
+            heappop(self._latest)
+        return self._latest[0]
 
 
 def _since(sound: Sequence[tuple[int, Placed]], time: Fraction) -> list[tuple[int, Placed]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
+import av
 from hypothesis import strategies as st
 
 from tests.films.film import Film
@@ -35,6 +36,10 @@ def cuts_of(film: Film) -> list[Cut]:
         Cut("last_100ms", end - _F(1, 10), end),
         Cut("whole", _F(0), end),
     ]
+    if len(film.frames) > 2:  # so short that the pictures of the range are decoded after some that follow it
+        cuts.append(Cut("first_frames", _F(0), _ms(film.frames[1][0]) + _F(1, 1000)))
+        key = _last_keyframe(film)
+        cuts.append(Cut("at_keyframe", film.frames[key][0], _ms(film.frames[key + 1][0]) + _F(1, 1000)))
     if film.gaps:
         low, high = max(film.gaps, key=lambda gap: gap[1] - gap[0])
         cuts.append(Cut("across_gap", _clamp(low - _F(317, 1000), end), _clamp(high + _F(411, 1000), end)))
@@ -75,6 +80,15 @@ def _one_frame(film: Film) -> tuple[Fraction, Fraction]:
         return start, start + _F(1, 25)
     index = len(film.frames) * 55 // 100
     return film.frames[index][0], film.frames[index + 1][0]
+
+
+def _last_keyframe(film: Film) -> int:
+    """The number of the last frame that is coded by itself and has some after it."""
+    with av.open(str(film.path)) as file:
+        packets = [packet for packet in file.demux(video=0) if packet.size]
+    times = sorted(packet.pts or 0 for packet in packets)
+    numbers = [times.index(packet.pts or 0) for packet in packets if packet.is_keyframe]
+    return max((number for number in numbers if number < len(film.frames) - 2), default=0)
 
 
 def _ms(time: Fraction) -> Fraction:

@@ -75,7 +75,7 @@ def _from(film: Film, origin: Fraction, end: Fraction) -> Expected:
     held = film.on_screen(origin)
     if (not frames or frames[0][0] > 0) and held is not None:
         frames.insert(0, (Fraction(0), held))
-    doubtful = [time for time, _ in frames[1:] if time >= end - origin - edge]
+    doubtful = [time for time, _ in frames if time > 0 and time >= end - origin - edge]
     return Expected(origin, end, tuple(frames), len(doubtful))
 
 
@@ -147,7 +147,10 @@ def _length_faults(film: Film, expected: Expected, reading: ClipReading, lenient
         faults.append(f"length {float(length):.4f}, must be {float(expected.length):.4f}")
     # Sound may outlast the picture; a player goes on showing the last frame.
     shortest = min(expected.length, max(film.picture_end - expected.origin, film.frame_seconds or Fraction(0)))
-    if expected.frames and not shortest - slack <= reading.video_end <= expected.length + slack:
+    if (
+        len(expected.frames) > expected.optional
+        and not shortest - slack <= reading.video_end <= expected.length + slack
+    ):
         faults.append(f"the picture ends at {float(reading.video_end):.4f}, must at {float(shortest):.4f}")
     return faults
 
