@@ -131,7 +131,10 @@ def test_seconds_are_numbers(http: httpx.Client, recording: Recording, value: ob
     assert (fault["detail"], fault["pointer"]) == ("must be a number of seconds", "/start_seconds")
 
 
-@pytest.mark.parametrize("label", ["", "  ", "x" * 201, "a\nb", "a\x00b", "a\x7f", "a\u2028b", "\ud800"])
+@pytest.mark.parametrize(
+    "label",
+    ["", "  ", "x" * 201, "x" * 2000, "a\nb", "a\rb", "\r\n", "a\x00b", "a\x7f", "a\x85b", "a\u2028b", "\ud800"],
+)
 def test_a_label_that_is_none(http: httpx.Client, recording: Recording, label: str) -> None:
     text = json.dumps({**BODY, "label": label})
     answer = http.post(

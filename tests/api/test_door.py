@@ -95,11 +95,49 @@ class TestKeys:
                 ):
                     assert answer.status_code == status, answer.text
 
-    def test_the_host_header_decides_nothing(self, server: ApiServer) -> None:
-        for host in (b"evil.example", b"x/livez?", b"[::1", b"a b"):
-            answer = raw(server, b"GET /v1/clips HTTP/1.1\r\nHost: " + host + b"\r\nConnection: close\r\n\r\n")
-            assert re.match(rb"HTTP/1\.1 40[01] ", answer), answer
-            assert b"evil" not in answer
+    @pytest.mark.parametrize(
+        "host",
+        [
+            b"",
+            b"Host: evil.example\r\n",
+            b"Host: x/livez?\r\n",
+            b"Host: [::1\r\n",
+            b"Host: a b\r\n",
+            b"Host: \xff\xfe\r\n",
+            b"Host: x\r\nHost: evil.example\r\n",
+            b"Host: evil.example:99999999\r\n",
+            b"Host: " + b"a" * 20_000 + b"\r\n",
+        ],
+    )
+    def test_the_host_header_decides_nothing(self, server: ApiServer, host: bytes) -> None:
+        """Not who may call, and nothing of it is said again."""
+        answer = raw(server, b"GET /v1/clips HTTP/1.1\r\n" + host + b"Connection: close\r\n\r\n")
+        assert re.match(rb"HTTP/1\.1 40[01] ", answer), answer
+        assert b"evil" not in answer
+        key = b"Authorization: Bearer " + server.key.encode() + b"\r\n"
+        answer = raw(server, b"GET /v1/clips HTTP/1.1\r\n" + host + key + b"Connection: close\r\n\r\n", hold=True)
+        assert re.match(rb"HTTP/1\.1 (200|400) ", answer), answer
+        assert b"evil" not in answer
+
+    @pytest.mark.parametrize(
+        "path",
+        [
+            "/v1/clips/%2e%2e/%2e%2e/metrics",
+            "/v1/clips/..%2f..%2fmetrics",
+            "/docs/%2e%2e/%2e%2e/settings.py",
+            "/docs/..%2f..%2fsettings.py",
+            "/docs/screens/..%2f..%2f..%2fsettings.py",
+            "/../../../../etc/passwd",
+            "/%00",
+            "/docs/start%00.md",
+        ],
+    )
+    def test_no_path_leads_out(self, server: ApiServer, path: str) -> None:
+        key = f"Authorization: Bearer {server.key}"
+        answer = raw(
+            server, f"GET {path} HTTP/1.1\r\nHost: x\r\n{key}\r\nConnection: close\r\n\r\n".encode(), hold=True
+        )
+        assert answer.startswith(b"HTTP/1.1 404 "), answer
 
 
 class TestBodies:
@@ -172,8 +210,14 @@ class TestBodies:
             time.sleep(0.6)
             yield b"}"
 
-        answer = self.send(http, path, slowly())
-        assert (answer.status_code, answer.json()["code"]) == (400, "malformed_request")
+        def dripping() -> Iterator[bytes]:
+            for _ in range(20):
+                yield b" "
+                time.sleep(0.05)
+
+        for content in (slowly(), dripping()):
+            answer = self.send(http, path, content)
+            assert (answer.status_code, answer.json()["code"]) == (400, "malformed_request")
 
     @pytest.mark.parametrize(
         "content_type",

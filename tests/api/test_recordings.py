@@ -83,18 +83,26 @@ class TestRegister:
             "audio": [{"codec": "aac", "channels": 2, "sample_rate": 48000, "language": "eng"}],
         }
 
-    @pytest.mark.parametrize("path", ["../x", "/abs", "a//b", "a/./b", "a\nb", "a\x00b", ".clipengine/meta/x"])
+    @pytest.mark.parametrize(
+        "path", ["../x", "/abs", "a//b", "a/./b", "a\nb", "a\r\nb", "a\x00b", ".clipengine/meta/x"]
+    )
     def test_a_path_that_is_none(self, http: httpx.Client, path: str) -> None:
         answer = http.post("/v1/recordings", json={"bucket_path": path})
         assert code(answer) == (422, "invalid_bucket_path")
         assert [fault["pointer"] for fault in answer.json()["errors"]] == ["/bucket_path"]
+
+    @pytest.mark.parametrize("path", ["%2e%2e/%2e%2e/etc/passwd", "a\u202eb.mp4", "a\\..\\b"])
+    def test_a_path_that_only_looks_like_another(self, http: httpx.Client, path: str) -> None:
+        assert code(http.post("/v1/recordings", json={"bucket_path": path})) == (404, "object_not_found")
 
     def test_an_object_that_is_not_there(self, http: httpx.Client, engine: RecordedEngine) -> None:
         assert code(http.post("/v1/recordings", json={"bucket_path": "no/such.mp4"})) == (404, "object_not_found")
         assert http.get("/v1/recordings").json()["data"] == []
 
     @pytest.mark.parametrize(
-        "body", [{}, {"bucket_path": ""}, {"bucket_path": 1}, {"bucket_path": "a", "name": "a\nb"}]
+        "body",
+        [{}, {"bucket_path": ""}, {"bucket_path": 1}]
+        + [{"bucket_path": "a", "name": name} for name in ("a\nb", "a\rb", "a\x00b", "x" * 201)],
     )
     def test_a_body_that_is_wrong(self, http: httpx.Client, body: object) -> None:
         assert code(http.post("/v1/recordings", json=body)) == (422, "invalid_request")
@@ -147,14 +155,27 @@ class TestUpload:
         assert engine.calls == [("wake_chores",)]
 
     @pytest.mark.parametrize(
-        "name", ["../../evil.mp4", "a/b.mp4", "..", "x" * 200, "no-ending", "a.m/p4", "\u202e4pm.exe"]
+        "name",
+        [
+            "../../evil.mp4",
+            "%2e%2e%2fevil.mp4",
+            "..\\evil.mp4",
+            "a/b.mp4",
+            "..",
+            "x" * 200,
+            "no-ending",
+            "a.m/p4",
+            "\u202e4pm.exe",
+        ],
     )
     def test_no_name_leaves_its_folder(self, http: httpx.Client, name: str) -> None:
         answer = http.put("/v1/recordings/upload", params={"name": name}, content=b"x")
         assert answer.status_code == 202
         assert re.fullmatch(r"recordings/rec_[0-9a-z]{26}/[\w-]+(\.[a-z0-9]{1,8})?", answer.json()["bucket_path"])
 
-    @pytest.mark.parametrize("query", ["", "?name=", "?name=a%0Ab", "?name=a&x=1", f"?name={'x' * 201}"])
+    @pytest.mark.parametrize(
+        "query", ["", "?name=", "?name=a%0Ab", "?name=a%0D", "?name=a%00.mp4", "?name=a&x=1", f"?name={'x' * 2000}"]
+    )
     def test_a_name_that_is_none(self, http: httpx.Client, engine: RecordedEngine, query: str) -> None:
         assert code(http.put(f"/v1/recordings/upload{query}", content=b"x")) == (422, "invalid_request")
         assert files(engine) == []
