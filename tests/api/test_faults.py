@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import httpx
 import pytest
 
+from clipengine.api import clips
 from clipengine.clips.clip import Recording
+from clipengine.timecode import now_ms
 from tests.support.api import RecordedEngine
 
 WHERE = ("pointer", "parameter", "header")
@@ -58,6 +61,14 @@ def test_one_of_each_kind(http: httpx.Client, recording: Recording) -> None:
     hints = {fault.get("pointer"): fault["hint"] for fault in answer.json()["errors"]}
     assert hints["/lable"] == "Did you mean `label`?"
     assert hints["/webhook_url"].startswith("Give an http or https URL")
+
+
+def test_a_request_without_an_expiry_is_right_however_long_its_judging_takes(
+    http: httpx.Client, recording: Recording, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clips, "now_ms", itertools.count(now_ms(), 60_000).__next__)
+    body = {"label": "x", "start_seconds": 1, "end_seconds": 2}
+    assert http.post(f"/v1/recordings/{recording.recording_id}/clips", json=body).status_code == 202
 
 
 def test_values_alone(http: httpx.Client, recording: Recording) -> None:
