@@ -14,7 +14,7 @@ from clipengine.errors import ObjectChanged, ObjectMissing
 from clipengine.stores.base import ObjectReader, StoredObject
 from clipengine.stores.folder_faults import folder_faults
 from clipengine.stores.keys import check_key, check_list_prefix, is_key
-from clipengine.stores.s3_client import Retries, S3Client, S3Location
+from clipengine.stores.s3_client import PAGE_OBJECTS, Retries, S3Client, S3Location
 from clipengine.stores.s3_journal import UploadJournal
 from clipengine.stores.s3_reader import S3Reader
 from clipengine.stores.s3_upload import PART_BYTES, SINGLE_PUT_BYTES, Uploader
@@ -68,13 +68,14 @@ class S3Store:
 
     def list(self, prefix: str = "") -> Iterator[StoredObject]:
         check_list_prefix(prefix)
-        last = ""
-        while page := self._client.page(prefix, after=last):
+        after: str | None = ""
+        while after is not None:
+            page = self._client.page(prefix, after=after)
             for found in page:
                 stored = self._client.describe(found)
                 if is_key(stored.key):
                     yield stored
-            last = page[-1].object_name or ""
+            after = page[-1].object_name if len(page) == PAGE_OBJECTS else None
 
     def link(self, key: str, *, filename: str, content_type: str) -> str | None:
         return self._client.link(

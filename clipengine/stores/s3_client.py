@@ -33,7 +33,7 @@ from clipengine.stores.keys import clean_prefix
 from clipengine.stores.s3_errors import S3_FAULTS, Where
 from clipengine.stores.s3_http import Timeouts, connection_pool
 
-_PAGE_OBJECTS = 1000
+PAGE_OBJECTS = 1000
 T = TypeVar("T")
 
 
@@ -158,11 +158,14 @@ class S3Client:
         return bool(found) and found[0].object_name == self.name(key)
 
     def page(self, prefix: str, *, after: str) -> list[Object]:
-        """The next objects whose keys begin with `prefix`, after the object named `after`; [] at the end."""
+        """The next objects whose keys begin with `prefix`, after the object named `after`.
+
+        Fewer than PAGE_OBJECTS are the last.
+        """
 
         def fetch(minio: Minio) -> list[Object]:
             found = minio.list_objects(self.bucket, prefix=self.name(prefix), recursive=True, start_after=after or None)
-            return list(islice(found, _PAGE_OBJECTS))
+            return list(islice(found, PAGE_OBJECTS))
 
         return self.call(fetch)
 

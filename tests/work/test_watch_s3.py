@@ -138,6 +138,9 @@ def test_many_objects_cost_little(found: Found, client: Minio, bucket: str) -> N
         return page(prefix, after=after)
 
     found.store._client.page = counted  # type: ignore[method-assign, assignment]
+    assert len(list(found.store.list("in/00/"))) == 50
+    assert asked == [""]  # few objects are one request
+    asked.clear()
     with found.watching(seconds=3600) as watch:
         eventually(lambda: asked.count("") == 1 and len(asked) >= 3)
     assert len(asked) == 3  # a thousand, a thousand, and none
