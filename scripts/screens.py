@@ -24,7 +24,7 @@ ROOT = Path(__file__).parent.parent
 MEDIA = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT.parent / "shared" / "media"
 SCREENS = ROOT / "clipengine" / "docs" / "screens"
 WIDE, PHONE = {"width": 1280, "height": 820}, {"width": 390, "height": 844}
-MAX_BYTES = 200_000
+MAX_BYTES = 110_000
 
 # Recordings of the list, as (file, name); the first is joined from several and is the one that is cut.
 FILM = "Product launch, main stage.mp4"
@@ -137,7 +137,8 @@ class Photographer:
 
     @contextmanager
     def _page(self, size: dict[str, int], *, signed_in: bool = True) -> Iterator[Any]:
-        context = self._browser.new_context(viewport=size, color_scheme=self._theme, reduced_motion="reduce")
+        phone = {"has_touch": True, "is_mobile": True} if size is PHONE else {}
+        context = self._browser.new_context(viewport=size, color_scheme=self._theme, reduced_motion="reduce", **phone)
         page = context.new_page()
         faults: list[str] = []
         page.on("pageerror", lambda error: faults.append(str(error)))
@@ -183,10 +184,10 @@ def pick(page: Any) -> None:
 
 
 def shrink(path: Path) -> None:
-    """Fewer colours where it is too large: a picture in the documents need not show every shade."""
+    """A palette, of fewer colours where it is still too large: in the documents a picture need not show every shade."""
     small = path.with_suffix(".small.png")
-    for colours in (256, 160, 96):
-        if path.stat().st_size < MAX_BYTES:
+    for colours in (256, 160, 96, 64):
+        if colours < 256 and path.stat().st_size < MAX_BYTES:
             return
         palette = f"split[a][b];[a]palettegen=max_colors={colours}:stats_mode=single[p];[b][p]paletteuse=dither=none"
         subprocess.run(["ffmpeg", "-y", "-v", "error", "-i", str(path), "-vf", palette, str(small)], check=True)

@@ -7,9 +7,10 @@ import {listen} from "./events.js";
 import {failure} from "./ui.js";
 
 export class ClipList {
-  // `filters()` gives the query; `wants(clip)` says whether an event's clip belongs here; `empty()` is shown for none.
-  constructor({path, filters = () => ({}), wants = () => true, empty, row = {}, onchange = () => {}, signal}) {
-    Object.assign(this, {path, filters, wants, empty, row, onchange, signal});
+  // `filters()` gives the query; `wants(clip)` says whether an event's clip belongs here;
+  // `searching()` whether all pages are being gone through; `empty()` is shown for none.
+  constructor({path, filters = () => ({}), wants = () => true, searching = () => false, empty, row = {}, onchange = () => {}, signal}) {
+    Object.assign(this, {path, filters, wants, searching, empty, row, onchange, signal});
     this.clips = new Map();
     this.rows = new Map();
     this.cursor = null;
@@ -53,7 +54,7 @@ export class ClipList {
   async load({fresh = false} = {}) {
     const asked = fresh ? null : this.cursor;
     try {
-      const page = await get(query(this.path, {limit: 50, cursor: asked, ...this.filters()}), {signal: this.signal});
+      const page = await get(query(this.path, {limit: this.searching() ? 100 : 50, cursor: asked, ...this.filters()}), {signal: this.signal});
       if (!this.loaded) this.list.replaceChildren();
       this.loaded = true;
       for (const clip of page.data) this.clips.set(clip.clip_id, clip);
@@ -94,7 +95,8 @@ export class ClipList {
       this.rows.get(clip.clip_id).update(clip);
     }
     arrange(this.list, shown.map((clip) => this.rows.get(clip.clip_id).node));
-    if (shown.length) this.after.replaceChildren(...(this.cursor ? [h("button", {type: "button", onclick: () => this.load()}, "Show more")] : []));
+    if (this.cursor && this.searching()) this.after.replaceChildren(h("p", {class: "muted", role: "status"}, "Searching older ones…"));
+    else if (shown.length) this.after.replaceChildren(...(this.cursor ? [h("button", {type: "button", onclick: () => this.load()}, "Show more")] : []));
     else this.after.replaceChildren(this.empty());
     this.onchange(shown);
   }

@@ -39,6 +39,7 @@ export function showClips(main, params, signal) {
     path: "/v1/clips",
     filters: () => ({status}),
     wants: (clip) => (!status || clip.status === status) && clip.label.toLowerCase().includes(search.value.trim().toLowerCase()),
+    searching: () => search.value.trim() !== "",
     empty: () => (status || search.value
       ? h("div", {class: "empty"}, h("h2", {}, "Nothing matches"), h("p", {}, "Try another label or another state."))
       : h("div", {class: "empty"}, icon("film"), h("h2", {}, "No clips yet"), h("p", {}, "Open a recording, pick a range and press Enter."), h("a", {class: "button", href: "#/recordings"}, "Recordings"))),

@@ -68,7 +68,8 @@ export function showRecordings(main, params, signal) {
     }
     arrange(list, [...uploadRows(), ...shown.map((recording) => rows.get(recording.recording_id).node)]);
     list.hidden = !list.children.length;
-    if (list.children.length) after.replaceChildren(...(cursor ? [h("button", {type: "button", onclick: () => load()}, "Show more")] : []));
+    if (cursor && search.value.trim()) after.replaceChildren(searching());
+    else if (list.children.length) after.replaceChildren(...(cursor ? [h("button", {type: "button", onclick: () => load()}, "Show more")] : []));
     else after.replaceChildren(search.value || status ? nothingFound() : nothingYet(() => picker.click()));
   }
 
@@ -185,5 +186,7 @@ function nothingYet(choose) {
     h("button", {type: "button", class: "primary", onclick: choose}, icon("up"), "Choose files"),
   );
 }
+
+const searching = () => h("p", {class: "muted", role: "status"}, "Searching older ones…");
 
 const nothingFound = () => h("div", {class: "empty"}, h("h2", {}, "Nothing matches"), h("p", {}, "Try another name or another state."));

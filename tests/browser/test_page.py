@@ -90,3 +90,15 @@ def test_webhooks_are_added_tried_and_sent_again(browser: Any, server: RunningSe
         page.get_by_text('"event": "clip.ready"').wait_for()
         page.get_by_role("button", name="Redeliver").click()
         assert len(receiver.wait_for(2)) >= 2
+
+
+def test_leaving_a_search_keeps_what_it_found(browser: Any, server: RunningServer, recording: Recording) -> None:
+    with opened(browser, server) as page:
+        page.goto(server.url)
+        page.get_by_role("heading", name="Recordings", exact=True).wait_for()
+        page.keyboard.press("/")
+        page.keyboard.type("nothing like it")
+        page.get_by_text("Nothing matches").wait_for()
+        page.keyboard.press("Escape")
+        assert page.get_by_role("searchbox").input_value() == "nothing like it"
+        assert page.evaluate("document.activeElement === document.body")
