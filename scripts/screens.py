@@ -24,7 +24,7 @@ ROOT = Path(__file__).parent.parent
 MEDIA = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT.parent / "shared" / "media"
 SCREENS = ROOT / "clipengine" / "docs" / "screens"
 WIDE, PHONE = {"width": 1280, "height": 820}, {"width": 390, "height": 844}
-MAX_BYTES = 110_000
+MAX_BYTES = 220_000
 
 # Recordings of the list, as (file, name); the first is joined from several and is the one that is cut.
 FILM = "Product launch, main stage.mp4"
@@ -186,11 +186,12 @@ def pick(page: Any) -> None:
 def shrink(path: Path) -> None:
     """A palette, of fewer colours where it is still too large: in the documents a picture need not show every shade."""
     small = path.with_suffix(".small.png")
-    for colours in (256, 160, 96, 64):
+    for colours in (256, 192):
         if colours < 256 and path.stat().st_size < MAX_BYTES:
             return
-        palette = f"split[a][b];[a]palettegen=max_colors={colours}:stats_mode=single[p];[b][p]paletteuse=dither=none"
-        subprocess.run(["ffmpeg", "-y", "-v", "error", "-i", str(path), "-vf", palette, str(small)], check=True)
+        palette = f"[a]palettegen=max_colors={colours}:stats_mode=single[p];[b][p]paletteuse=dither=bayer:bayer_scale=4"
+        command = ["ffmpeg", "-y", "-v", "error", "-i", str(path), "-vf", f"split[a][b];{palette}", str(small)]
+        subprocess.run(command, check=True)
         small.replace(path)
 
 

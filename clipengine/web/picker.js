@@ -6,11 +6,12 @@ import {clock} from "./format.js";
 import {timeFields} from "./time_fields.js";
 import {toastError} from "./ui.js";
 
-// `made(clip)` when the server has taken it; `nextLabel()` is what it is called where nothing is typed.
+// `made(clip)` when the server has taken it; `nextLabel(pending)` is what it is called where nothing
+// is typed and clips of these labels are on their way.
 export function picker({recording, selection, player, made, nextLabel}) {
   const times = timeFields({selection, player, onjudged: () => draw()});
   const length = h("output", {class: "time length"}, "–");
-  const label = h("input", {id: "label", maxlength: "200", autocomplete: "off", placeholder: nextLabel()});
+  const label = h("input", {id: "label", maxlength: "200", autocomplete: "off", placeholder: nextLabel([])});
   const profile = h("select", {"aria-label": "Profile", disabled: true}, h("option", {value: "default"}, "default"));
   const profileField = h("label", {class: "field", hidden: true}, "Profile", profile);
   const make = h("button", {class: "primary make", disabled: true}, "Make clip", h("kbd", {"aria-hidden": "true"}, "⏎"));
@@ -24,6 +25,8 @@ export function picker({recording, selection, player, made, nextLabel}) {
     profileField.hidden = data.length < 2;
   }).catch(toastError);
 
+  const pending = new Set(); // labels that the server has not answered yet
+
   const draw = () => {
     const bad = Boolean(times.firstBad());
     setText(length, selection.empty || bad ? "–" : clock(selection.length));
@@ -33,7 +36,7 @@ export function picker({recording, selection, player, made, nextLabel}) {
     problem.textContent = "";
   };
   const rename = () => {
-    label.placeholder = nextLabel();
+    label.placeholder = nextLabel(pending);
   };
   selection.addEventListener("change", draw);
 
@@ -49,7 +52,7 @@ export function picker({recording, selection, player, made, nextLabel}) {
       return;
     }
     const body = {
-      label: label.value.trim() || nextLabel(),
+      label: label.value.trim() || nextLabel(pending),
       start_seconds: Number(selection.start.toFixed(6)),
       end_seconds: Number(selection.end.toFixed(6)),
       profile: profile.value,
@@ -59,6 +62,8 @@ export function picker({recording, selection, player, made, nextLabel}) {
     selection.clear();
     label.value = "";
     label.blur(); // the keys pick again
+    pending.add(body.label);
+    rename();
     try {
       made(await post(`/v1/recordings/${recording.recording_id}/clips`, body));
       say(`${body.label} is queued`);
@@ -68,6 +73,8 @@ export function picker({recording, selection, player, made, nextLabel}) {
         [, , label.value] = before;
       }
       problem.textContent = error.message;
+    } finally {
+      pending.delete(body.label);
     }
     rename();
   }

@@ -7,7 +7,7 @@ const RATES = [1, 2, 4, 8];
 const SETTLE = 0.5; // of a frame: to seek into its middle, so that rounding never shows its neighbour
 const NUDGE = 0.0005; // seconds, for the same where frames come irregularly: times are rounded to the millisecond
 const BROKE_OFF = 2; // MediaError.MEDIA_ERR_NETWORK
-const ROLES = {first: "In: the clip’s first frame", last: "The clip’s last frame", after: "Out: the first frame after the clip"};
+const ROLES = {first: "In: the clip’s first frame", last: "The clip’s last frame", after: "Out: the first frame after the clip", end: "Out: the recording’s end"};
 
 export class Player extends EventTarget {
   constructor(recording, selection, signal) {
@@ -48,7 +48,10 @@ export class Player extends EventTarget {
     });
     on("play", () => this.started());
     on("pause", () => this.rate < 0 || this.settle()); // it runs backward while the film itself stands
-    on("ended", () => this.settle());
+    on("ended", () => {
+      this.settle();
+      this.seek(this.duration);
+    });
     if (this.hasPicture) on("click", () => this.toggle());
     this.image.addEventListener("load", () => this.fetched(), {signal});
     this.image.addEventListener("error", () => this.fetched(), {signal});
@@ -97,8 +100,9 @@ export class Player extends EventTarget {
     return Math.max(0, this.selection.snap(this.duration - this.selection.frame));
   }
 
+  // To a frame; or to the recording's end, which is past its last frame and shows it.
   seek(time) {
-    const at = Math.min(this.selection.snap(time), this.lastFrame);
+    const at = this.selection.snap(time);
     this.moment = at;
     if (this.frames) this.fetch();
     else {

@@ -56,11 +56,11 @@ export class Selection extends EventTarget {
     return typeof frame === "number" ? frame : time + direction * this.frame;
   }
 
-  // What the frame that begins at the moment is to the clip: "first", "last", "after", or "" for any other.
+  // What the frame that begins at the moment is to the clip: "first", "last", "after" ("end" where none is), else "".
   roleOf(moment) {
     if (this.empty) return "";
     if (Math.abs(moment - this.start) < SAME) return "first";
-    if (Math.abs(moment - this.end) < SAME) return "after";
+    if (Math.abs(moment - this.end) < SAME) return this.end === this.duration ? "end" : "after";
     return moment > this.start && moment < this.end && this.beside(moment, 1) > this.end - SAME ? "last" : "";
   }
 

@@ -102,7 +102,11 @@ function build(main, recording, signal) {
   const form = picker({
     recording, selection, player,
     made: (clip) => clips.put(clip, {fresh: true}),
-    nextLabel: () => `Clip ${clips.clips.size + 1}`,
+    nextLabel: (pending) => {
+      const labels = [...clips.clips.values()].map((clip) => clip.label).concat([...pending]);
+      const numbers = labels.map((label) => Number((/^Clip (\d{1,6})$/.exec(label) || [0, 0])[1]));
+      return `Clip ${Math.max(0, ...numbers) + 1}`;
+    },
   });
   const loop = iconButton("loop", "Repeat the selection (R)", toggleLoop, {"aria-pressed": "false"});
 

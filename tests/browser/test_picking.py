@@ -9,6 +9,7 @@ import pytest
 from clipengine.client import Recording
 from clipengine.timecode import format_time
 from tests.films.catalogue import Shelf
+from tests.films.film import Film
 from tests.support.page import opened, point, row, studio, until
 from tests.support.server import RunningServer
 
@@ -29,6 +30,18 @@ def test_by_keys_alone(browser: Any, server: RunningServer, recording: Recording
         assert (made.start_seconds, made.end_seconds) == (1.2, 2.16)
         assert made.result is not None
         assert made.result.frames == 24
+
+
+def test_many_at_once_have_names_of_their_own(browser: Any, server: RunningServer, film: Film) -> None:
+    """What is picked before the server has answered for the one before."""
+    client = server.client()
+    quick = client.recordings.wait(client.recordings.upload(film.path, name="quick.mp4").recording_id)
+    with studio(browser, server, quick) as page:
+        for _ in range(3):
+            for key in ("i", "ArrowRight", "ArrowRight", "o", "Enter"):
+                page.keyboard.press(key)
+        page.locator(".clip-row .name:text-is('Clip 3')").wait_for()
+        assert sorted(page.locator(".clip-row .name").all_inner_texts()) == ["Clip 1", "Clip 2", "Clip 3"]
 
 
 def test_by_mouse(browser: Any, server: RunningServer, recording: Recording) -> None:
@@ -177,6 +190,12 @@ def test_in_and_out_are_the_frame_on_screen_while_it_plays(
         page.get_by_text("In: the clip’s first frame").wait_for()
         page.keyboard.press("Shift+O")
         page.get_by_text("Out: the first frame after the clip").wait_for()
+        page.keyboard.press("ArrowLeft")
+        page.get_by_text("The clip’s last frame").wait_for()
+        page.keyboard.press("End")
+        page.keyboard.press("o")  # past the last frame, which is part of it then
+        page.get_by_text("Out: the recording’s end").wait_for()
+        assert point(page, "Out").input_value() == format_time(recording.duration_seconds or 0)
         page.keyboard.press("ArrowLeft")
         page.get_by_text("The clip’s last frame").wait_for()
 
