@@ -1,9 +1,9 @@
 """`GET /v1/events`: what happens, as server-sent events.
 
 What has ended comes from the ledger's events with their number as the event's id, so that a client that comes back
-with Last-Event-ID misses none and gets none twice. What goes on (`clip.updated`, `recording.updated`, `clip.deleted`)
-comes as it is now, without an id and at most four times a second for each clip. One reader serves all streams: a
-thousand clients cost the ledger what one does.
+with Last-Event-ID misses none and gets none twice; a stream begins with the number after which it goes on. What goes
+on (`clip.updated`, `recording.updated`, `clip.deleted`) comes as it is now, without an id and at most four times a
+second for each clip. One reader serves all streams: a thousand clients cost the ledger what one does.
 """
 
 from __future__ import annotations

@@ -85,10 +85,11 @@ class Feed(Generic[C, R]):
 
     def pause(self, error: ApiError | ServerUnreachable | None) -> float:
         """Seconds before the next connection. Raises the error where no connection would help, or patience is over."""
-        lasting = not error.passing if isinstance(error, ServerUnreachable) else error and error.status not in _PASSING
-        waited = time.monotonic() - self._heard
-        if error is not None and (lasting or (self._patience is not None and waited >= self._patience)):
-            raise error
+        if error is not None:
+            passing = error.passing if isinstance(error, ServerUnreachable) else error.status in _PASSING
+            over = self._patience is not None and time.monotonic() - self._heard >= self._patience
+            if over or not passing:
+                raise error
         self._failures += 1
         return _PAUSES[min(self._failures, len(_PAUSES)) - 1]
 

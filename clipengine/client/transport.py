@@ -16,7 +16,7 @@ import anyio
 import anyio.to_thread
 import httpx
 
-from clipengine.client.errors import ServerUnreachable
+from clipengine.client.errors import NotClipengine, ServerUnreachable
 from clipengine.client.exchange import Pause, Reply, Request, Steps, api_error
 
 T = TypeVar("T")
@@ -69,6 +69,12 @@ def _length(response: httpx.Response) -> int | None:
     return int(text) if text.isascii() and text.isdigit() else None
 
 
+def _check_events(response: httpx.Response) -> None:
+    """A page of something else, a proxy's say, would look like a stream in which nothing happens."""
+    if not response.headers.get("content-type", "").startswith("text/event-stream"):
+        raise NotClipengine("what answers there is not clipengine")
+
+
 class Transport(_Transport):
     """Blocking. Threads may share it."""
 
@@ -118,12 +124,13 @@ class Transport(_Transport):
 
     @contextmanager
     def stream(self, request: Request) -> Iterator[Iterator[bytes]]:
-        """The answer's bytes as they come. Raises ApiError where it is none, ServerUnreachable where it breaks."""
+        """The answer's bytes as they come. Raises ApiError where it is refused, ServerUnreachable where it breaks."""
         try:
             response = self._http.send(self._http.build_request(**self._wire(request)), stream=True)
             try:
                 if not response.is_success:
                     raise api_error(_reply(response, response.read()))
+                _check_events(response)
                 yield response.iter_bytes()
             finally:
                 response.close()
@@ -181,12 +188,13 @@ class AsyncTransport(_Transport):
 
     @asynccontextmanager
     async def stream(self, request: Request) -> AsyncIterator[AsyncIterator[bytes]]:
-        """The answer's bytes as they come. Raises ApiError where it is none, ServerUnreachable where it breaks."""
+        """The answer's bytes as they come. Raises ApiError where it is refused, ServerUnreachable where it breaks."""
         try:
             response = await self._http.send(self._http.build_request(**self._wire(request)), stream=True)
             try:
                 if not response.is_success:
                     raise api_error(_reply(response, await response.aread()))
+                _check_events(response)
                 yield response.aiter_bytes()
             finally:
                 await response.aclose()

@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
-from clipengine.client import ApiError, AsyncClient, Client, Event, ServerUnreachable
+from clipengine.client import ApiError, AsyncClient, Client, Event, NotClipengine, ServerUnreachable
 from clipengine.client.clips import AsyncClips
 from clipengine.client.profiles import AsyncProfiles
 from clipengine.client.recordings import AsyncRecordings
@@ -198,6 +198,13 @@ class TestEvents:
             asked = [request.headers.get("last-event-id") for request in receiver.requests]
         assert asked == [None, "41", "41", "41", "42", "43"]
         assert receiver.requests[0].path == "/v1/events?clip_id=clip_1"
+
+    def test_what_is_no_stream_of_events_is_said(self) -> None:
+        with Receiver() as receiver, Client(f"http://{receiver.host}:{receiver.port}") as client:
+            receiver.answer = lambda request: Answer(200, {"Content-Type": "text/html"}, b"<p>Hello\n\n</p>")
+            with pytest.raises(NotClipengine):
+                next(client.events())
+            assert len(receiver.requests) == 1
 
     def test_awaited(self, engine: RecordedEngine, recording: LedgerRecording, server: ApiServer) -> None:
         async def first(events: AsyncIterator[Event[Any, Any]]) -> Event[Any, Any]:
