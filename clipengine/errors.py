@@ -349,6 +349,14 @@ class UnsupportedMedia(RecordingError):
     title = "Unsupported media"
     default_hint = "Convert the recording to a supported format and codec; the documents list them."
 
+    @classmethod
+    def out_of_memory(cls) -> UnsupportedMedia:
+        """For a clip that needs more memory than one may use, whoever met the limit: decoder, encoder or engine."""
+        return cls(
+            "the recording needs more memory than a clip may use",
+            hint="Raise encoding.memory_mb, lower encoding.threads_per_clip, or use a profile of smaller pictures.",
+        )
+
 
 class DecoderCrashed(RecordingError):
     code = "decoder_crashed"

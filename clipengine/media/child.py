@@ -27,6 +27,7 @@ from clipengine.clips.landmarks import Landmarks
 from clipengine.clips.profiles import Profile
 from clipengine.errors import ClipEngineError, Internal, RecordingUnreadable, UnsupportedMedia
 from clipengine.media.cutter import CutStep, cut_clip
+from clipengine.media.memory import is_out_of_memory, let_libraries_speak
 from clipengine.media.previews import KINDS, make_preview
 from clipengine.media.probe import probe
 from clipengine.media.sandbox.cell import lock_cell
@@ -161,18 +162,19 @@ def live(control_number: int, ranges_number: int, parent: int, *, sandbox: bool)
     if received is None:
         return
     job, _ = received
+    threading.Thread(target=_end_with_parent, args=(control,), daemon=True).start()  # it is to have its stack
     limit_job(JobLimits(**job["limits"]))
-    threading.Thread(target=_end_with_parent, args=(control,), daemon=True).start()
+    let_libraries_speak()
     try:
         message, blob = _do(job, control.descriptors, ranges, control)
     except ClipEngineError as error:
         message, blob = {"type": "error", "error": error.to_object()}, b""
-    except MemoryError:
-        failure: ClipEngineError = UnsupportedMedia("the recording needs more memory than a clip may use")
-        message, blob = {"type": "error", "error": failure.to_object()}, b""
     except Exception as error:
-        failure = Internal(f"{type(error).__name__} in the encoder")
-        message, blob = {"type": "error", "error": failure.to_object(), "trace": traceback.format_exc()[-4000:]}, b""
+        if is_out_of_memory(error):
+            message, blob = {"type": "error", "error": UnsupportedMedia.out_of_memory().to_object()}, b""
+        else:
+            fault = Internal(f"{type(error).__name__} in the encoder").to_object()
+            message, blob = {"type": "error", "error": fault, "trace": traceback.format_exc()[-4000:]}, b""
     control.send(message, blob)
     os._exit(0)  # nothing is left to do; what is in memory goes with the process
 

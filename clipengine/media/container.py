@@ -24,6 +24,7 @@ from clipengine.media.boxes import is_cut_off
 from clipengine.media.clock import as_fraction
 from clipengine.media.entrance import Entrance
 from clipengine.media.forecast import expect_index
+from clipengine.media.memory import is_out_of_memory
 from clipengine.media.source import MediaReader
 
 # fmt: off
@@ -125,9 +126,9 @@ def media_errors(reader: MediaReader) -> Iterator[None]:
         yield
     except ClipEngineError:
         raise
-    except MemoryError:
-        raise UnsupportedMedia("the recording needs more memory than a clip may use") from None
-    except (av.FFmpegError, ValueError, RuntimeError) as error:
+    except (av.FFmpegError, MemoryError, ValueError, RuntimeError) as error:
+        if is_out_of_memory(error):
+            raise UnsupportedMedia.out_of_memory() from None
         if isinstance(reader.error, ClipEngineError):
             raise reader.error from None
         if reader.error is not None and not isinstance(error, av.FFmpegError):
@@ -194,6 +195,8 @@ def read_packets(container: InputContainer, streams: Sequence[Stream], reader: M
             return
         except IndexError:
             continue  # a stream that was not there when the library counted them; it counts anew
+        except MemoryError:
+            raise
         except av.FFmpegError:
             if reader.error is not None:
                 raise reader.error from None

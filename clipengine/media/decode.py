@@ -16,6 +16,7 @@ from av.video.frame import PictureType
 
 from clipengine.clips.plan import CutRange, FrameSelector
 from clipengine.media.landing import Landing, Placed
+from clipengine.media.memory import is_out_of_memory, refuse_shortage
 
 _SMALLEST_STEP = Fraction(1, 90_000)
 # Decoders that look at skip_frame anew for each packet; others (dav1d) take it once, when they are opened.
@@ -149,8 +150,8 @@ class ClipDecoder:
         video.codec_context.skip_frame = "NONREF" if rolling_up else "DEFAULT"
         try:
             frames = video.codec_context.decode(placed.packet)
-        except av.FFmpegError:
-            self.damaged_packets += 1
+        except av.FFmpegError as error:
+            self._pass_over(error)
             return
         yield from self._select(frames, selector)
 
@@ -158,8 +159,8 @@ class ClipDecoder:
         if self._landing.video is not None and not selector.done:
             try:
                 yield from self._select(self._landing.video.codec_context.decode(None), selector)
-            except av.FFmpegError:
-                self.damaged_packets += 1
+            except av.FFmpegError as error:
+                self._pass_over(error)
         yield from selector.finish()
 
     def _select(
@@ -190,14 +191,22 @@ class ClipDecoder:
         if self._landing.trusts_keyframes:
             raise _NoKeyframe
 
+    def _pass_over(self, error: av.FFmpegError) -> None:
+        """Count a packet that does not decode. Raises MemoryError where that is not the packet's fault."""
+        if is_out_of_memory(error):
+            raise error
+        video = self._landing.video
+        refuse_shortage(video.codec_context.width * video.codec_context.height if video is not None else 0)
+        self.damaged_packets += 1
+
     # ---- sound
 
     def _sounds(self, placed: Placed) -> Iterator[Sound]:
         stream = placed.packet.stream
         try:
             frames = stream.codec_context.decode(placed.packet)
-        except av.FFmpegError:
-            self.damaged_packets += 1
+        except av.FFmpegError as error:
+            self._pass_over(error)
             return
         if placed.packet.is_discard:  # decoded for what follows, never heard
             return
@@ -213,6 +222,8 @@ class ClipDecoder:
     def _drain_sound(self, stream: AudioStream) -> Iterator[Sound]:
         try:
             frames = stream.codec_context.decode(None)
+        except MemoryError:
+            raise
         except av.FFmpegError:
             return
         for frame in frames:

@@ -195,6 +195,8 @@ class Landing:
             while known != found:
                 self.container.seek(ticks, stream=stream)
                 known, found = found, len(stream.index_entries)
+        except MemoryError:
+            raise
         except av.FFmpegError:
             self._open()
             return False
@@ -206,6 +208,8 @@ class Landing:
             return False
         try:
             self.container.seek(offset, unsupported_byte_offset=True)
+        except MemoryError:
+            raise
         except av.FFmpegError:
             self._open()
             return False
@@ -229,6 +233,8 @@ class Landing:
         ticks = int((time + self._facts.origin) / as_fraction(self.video.time_base or 1) // 1)
         try:
             self.container.seek(ticks, stream=self.video, any_frame=True)
+        except MemoryError:
+            raise
         except av.FFmpegError:
             return False
         return True

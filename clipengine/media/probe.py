@@ -37,6 +37,7 @@ from clipengine.media.container import (
 from clipengine.media.entrance import Entrance, entrance_to
 from clipengine.media.fragments import Fragments, fragments_of
 from clipengine.media.matroska import cues_span, head_end
+from clipengine.media.memory import refuse_shortage
 from clipengine.media.orientation import rotation_of
 from clipengine.media.seek_trial import SeekTrial
 from clipengine.media.source import ByteSource, MediaReader
@@ -184,7 +185,10 @@ class _Head:
     def _first_frame(self, packet: Packet[Any]) -> None:
         try:
             frames: Sequence[Any] = cast(Sequence[Any], packet.decode())
+        except MemoryError:
+            raise
         except av.FFmpegError:
+            refuse_shortage()
             return
         for frame in frames:
             if isinstance(frame, av.VideoFrame):
@@ -198,6 +202,8 @@ class _Head:
     def _drain(self, video: VideoStream) -> None:
         try:
             frames = video.codec_context.decode(None)
+        except MemoryError:
+            raise
         except av.FFmpegError:
             return
         self.frame = frames[0] if frames else None
@@ -264,6 +270,8 @@ def _go_to_tail(container: InputContainer, has_cues: bool) -> bool:
     start = container.start_time or 0
     try:
         container.seek(max(start + int(container.duration or 0) - _TAIL_SECONDS * av.time_base, start))
+    except MemoryError:
+        raise
     except av.FFmpegError:
         return False  # a damaged index: read on from the head instead
     return True

@@ -23,6 +23,7 @@ from av.packet import Packet
 from clipengine.clips.profiles import Profile
 from clipengine.errors import VerificationFailed
 from clipengine.media.container import codec_name
+from clipengine.media.memory import refuse_shortage
 
 # Of H.264 and HEVC a packet is a run of NAL units: parted by start codes as encoders write them, each behind its length
 # in files (ISO/IEC 14496-15). All known encoders of sound write what is in the file.
@@ -113,7 +114,10 @@ class Proof:
             for track in self.tracks:
                 track.decode(None)
             self._ended = True
+        except MemoryError:
+            raise
         except av.FFmpegError as error:
+            refuse_shortage()
             raise VerificationFailed(f"what the encoder made does not decode: {error}") from error
         finally:
             for track in self.tracks:

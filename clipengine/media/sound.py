@@ -69,6 +69,8 @@ class SoundTimeline:
         frame.pts = None
         try:
             return self._converter.resample(frame)
+        except MemoryError:
+            raise
         except av.FFmpegError as error:
             format, layout, rate = shape
             raise UnsupportedMedia(f"sound as {format} in {layout} at {rate} Hz cannot be converted") from error

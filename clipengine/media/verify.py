@@ -17,6 +17,7 @@ from clipengine.errors import ClipEngineError, VerificationFailed
 from clipengine.media.boxes import movie_seconds
 from clipengine.media.clock import as_fraction
 from clipengine.media.container import audio_streams, open_recording, read_packets, video_stream
+from clipengine.media.memory import refuse_shortage
 from clipengine.media.proof import STRICT, Proof, checksum
 from clipengine.media.source import DescriptorSource, MediaReader
 
@@ -71,7 +72,10 @@ def _verify(
             packets = _told(read_packets(container, streams, reader), on_packet)
             try:
                 shown = show(_File(video, streams, packets))
+            except MemoryError:
+                raise
             except av.FFmpegError as error:
+                refuse_shortage()
                 raise VerificationFailed(f"the finished clip does not decode to its end: {error}") from error
     if shown is None:
         return False

@@ -22,6 +22,7 @@ from av.video.stream import VideoStream
 from clipengine.clips.profiles import Profile
 from clipengine.errors import ClipEngineError, DiskFull, EncoderFailed, UnsupportedMedia
 from clipengine.media.clock import as_fraction
+from clipengine.media.memory import is_out_of_memory, refuse_shortage
 from clipengine.media.picture import PictureFormat
 from clipengine.media.proof import Proof
 
@@ -152,7 +153,7 @@ class ClipWriter:
         else:
             options |= {"deadline": "good", "cpu-used": str(_VP9_SPEEDS[profile.preset]), "row-mt": "1"}
         if profile.video == "hevc":
-            options["x265-params"] = "log-level=none"
+            options["x265-params"] = "log-level=error"
         if crf is not None:
             options["crf"] = crf
         return options
@@ -234,14 +235,15 @@ def writer_errors(file: WritableFile) -> Iterator[None]:
         yield
     except ClipEngineError:
         raise
-    except MemoryError:
-        raise  # FFmpeg's own is an FFmpegError too
-    except (av.FFmpegError, OSError, ValueError, RuntimeError) as error:
+    except (av.FFmpegError, MemoryError, OSError, ValueError, RuntimeError) as error:
+        if is_out_of_memory(error):
+            raise
         cause = file.error or error
         if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT):
             raise DiskFull("there is no space left for the clip's scratch file") from None
         if isinstance(cause, OSError) and cause.errno == errno.EFBIG:
             raise UnsupportedMedia("the clip is larger than its pictures would be uncompressed") from None
+        refuse_shortage()
         raise EncoderFailed(f"the encoder failed: {str(error)[:300]}") from error
 
 

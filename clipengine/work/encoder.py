@@ -23,19 +23,27 @@ from functools import cache
 from typing import get_args
 
 from clipengine.clips.clip import Step
-from clipengine.errors import ClipEngineError, DecoderCrashed, Internal, SandboxIncomplete, Timeout
+from clipengine.errors import (
+    ClipEngineError,
+    DecoderCrashed,
+    EncoderFailed,
+    Internal,
+    SandboxIncomplete,
+    Timeout,
+    UnsupportedMedia,
+)
 from clipengine.media.sandbox.layers import Layer, from_objects
 from clipengine.media.wire import Channel, error_from
 from clipengine.settings import Sandbox
 from clipengine.stores.base import ObjectReader
 from clipengine.work.heads import Heads
 from clipengine.work.jobs import Job, Message
+from clipengine.work.last_words import LastWords
 
 log = logging.getLogger(__name__)
 
 _TICK_SECONDS = 0.25
 _KILL_SECONDS = 5.0
-_STDERR_BYTES = 2000
 _START_SECONDS = 60.0
 _TRACE_CHARACTERS = 4000
 _MAX_RANGE_BYTES = 32 << 20
@@ -71,20 +79,16 @@ class EncoderProcess:
     def __init__(self, *, nice: int = 0, sandbox: Sandbox = "auto", heads: Heads | None = None) -> None:
         control, child_control = socket.socketpair()
         ranges, child_ranges = socket.socketpair()
-        words, child_words = os.pipe()  # what does not fit into it is lost, so that no child can fill a disk
-        for end in (words, child_words):
-            os.set_blocking(end, False)
+        self._words = LastWords()
         self._sandbox = sandbox
         self._heads = heads or Heads()
-        self._process = self._launch(child_control.fileno(), child_ranges.fileno(), child_words)
+        self._process = self._launch(child_control.fileno(), child_ranges.fileno(), self._words.descriptor)
         child_control.close()
         child_ranges.close()
-        os.close(child_words)
+        self._words.hand_over()
         _step_back(self._process.pid, nice)
         self._control = Channel(control)
         self._ranges = Channel(ranges)
-        self._stderr = open(words, "rb", buffering=0)  # noqa: SIM115 - it lives as long as the child
-        self._said = b""
         self._active = time.monotonic()
         self._killed = False
         # Told why it ended, where it did so before its job: crashed, cpu_time, deadline, stalled, stopped (on purpose).
@@ -169,7 +173,7 @@ class EncoderProcess:
         self.kill()
         self._control.close()
         self._ranges.close()
-        self._stderr.close()
+        self._words.close()
 
     def _converse(self, job: Job, order: Message, descriptors: Sequence[int], watch: Watch) -> tuple[Message, bytes]:
         sent = False
@@ -177,7 +181,7 @@ class EncoderProcess:
         deadline = self._active + job.wall_seconds
         while True:
             watch(None)
-            self._listen()
+            self._words.listen()
             self._check_time(job, deadline)
             if self.layers and not sent:
                 self._control.send(order, descriptors=descriptors)
@@ -198,7 +202,7 @@ class EncoderProcess:
             elif kind == "error":
                 if "trace" in message:
                     log.error("the encoder child failed: %s", str(message["trace"])[:_TRACE_CHARACTERS])
-                raise error_from(message.get("error"))
+                raise self._failed(error_from(message.get("error")))
             elif kind == "progress":
                 watch(_progress(message))
 
@@ -210,6 +214,8 @@ class EncoderProcess:
             raise Timeout(f"{what} within its deadline of {job.wall_seconds:g} s")
         if now - self._active > job.stall_seconds:
             self.on_loss("stalled")
+            if self._words.tell_of_memory():  # libx265 waits for threads that it could not start
+                raise UnsupportedMedia.out_of_memory()
             raise Timeout(f"{what}: no progress was made for {job.stall_seconds:g} s")
 
     def _note_ready(self, message: Message) -> None:
@@ -220,11 +226,12 @@ class EncoderProcess:
         if missing:
             _warn_once(f"the encoders' sandbox lacks {missing}")
 
-    def _listen(self) -> None:
-        """Keep the last of what the child and its libraries say on standard error."""
-        with contextlib.suppress(BlockingIOError):
-            while words := self._stderr.read(_STDERR_BYTES):
-                self._said = (self._said + words)[-_STDERR_BYTES:]
+    def _failed(self, error: ClipEngineError) -> ClipEngineError:
+        """What the child reports, as its libraries' own words explain it."""
+        if not isinstance(error, EncoderFailed):
+            return error
+        log.error("an encoder failed: %s", self._words.text() or error.message)
+        return UnsupportedMedia.out_of_memory() if self._words.tell_of_memory() else error
 
     def _serve_ranges(self, reader: ObjectReader) -> None:
         """Hand the child the byte ranges that it asks for, until it is gone."""
@@ -254,13 +261,14 @@ class EncoderProcess:
         while code is None and time.monotonic() < deadline:
             code = self._process.poll()
             time.sleep(0.01)
-        self._listen()
-        words = self._said.decode(errors="replace").strip()
+        words = self._words.text()
         # A cancel and a stop kill it on purpose: that is no fault of anybody.
         log.log(logging.DEBUG if self._killed else logging.ERROR, "an encoder child ended with %s: %s", code, words)
         self.on_loss("stopped" if self._killed else "cpu_time" if code == -signal.SIGXCPU else "crashed")
         if code == -signal.SIGXCPU:
             return Timeout("the encoder used more CPU time than its deadline allows")
+        if not self._killed and self._words.tell_of_memory():
+            return UnsupportedMedia.out_of_memory()
         return ChildDied(f"the decoder process ended with {_cause(code)}")
 
 
@@ -290,7 +298,9 @@ def _step_back(pid: int, nice: int) -> None:
 def _cause(code: int | None) -> str:
     if code is not None and code < 0:
         with contextlib.suppress(ValueError):
-            return f"signal {signal.Signals(-code).name}"
+            # Nobody has told: a kernel that has no memory left kills so, and what kills by hand does.
+            remark = ", as a machine without memory left sends it" if code == -signal.SIGKILL else ""
+            return f"signal {signal.Signals(-code).name}{remark}"
     return f"exit code {code}"
 
 

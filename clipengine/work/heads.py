@@ -46,7 +46,8 @@ class Heads:
         missing = [at for at in range(offset // _BLOCK_BYTES, -(-end // _BLOCK_BYTES)) if at not in known]
         if missing:
             start = missing[0] * _BLOCK_BYTES
-            data = reader.read_at(start, (missing[-1] + 1) * _BLOCK_BYTES - start)
+            wanted = (missing[-1] + 1) * _BLOCK_BYTES - start
+            data = reader.read_at(start, wanted)[:wanted]  # what came beyond it would be other clips' bytes
             parts = range(0, len(data), _BLOCK_BYTES)
             fresh = {(start + part) // _BLOCK_BYTES: data[part : part + _BLOCK_BYTES] for part in parts}
             self._keep(reader, fresh)

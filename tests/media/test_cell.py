@@ -14,25 +14,19 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import closing
-from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import av
 import pytest
 
-from clipengine.clips.facts import SourceFacts
-from clipengine.errors import ClipEngineError, SandboxIncomplete, Timeout, UnsupportedMedia
+from clipengine.errors import SandboxIncomplete
 from clipengine.media.sandbox import seccomp
 from clipengine.media.sandbox.layers import Layer
 from clipengine.settings import Settings
-from clipengine.stores.base import StoredObject
-from clipengine.stores.folder import FolderStore
 from clipengine.work.encoder import EncoderPool, EncoderProcess, sandbox_layers
-from clipengine.work.jobs import Job, cut_job, probe_job
-from scripts.sample import make_sample
+from clipengine.work.jobs import cut_job
+from tests.support.child import do_job, find_facts
 
 LAYERS = ("descriptors", "parent death", "limits", "privileges", "landlock", "seccomp")
 ATTEMPTS = Path(__file__).with_name("cell_attempts.py")
@@ -155,7 +149,12 @@ def test_a_child_says_what_holds() -> None:
     assert all(layer.detail for layer in layers)
     child = EncoderProcess(sandbox="off")
     try:
-        assert [layer.name for layer in child.wait_until_ready()] == ["descriptors", "parent death", "limits"]
+        assert [layer.name for layer in child.wait_until_ready()] == [
+            "descriptors",
+            "parent death",
+            "limits",
+            "privileges",
+        ]
     finally:
         child.close()
 
@@ -186,7 +185,7 @@ def test_required_refuses_what_is_incomplete(monkeypatch: pytest.MonkeyPatch) ->
     child = EncoderProcess(sandbox="off")
     child._sandbox = "required"
     try:
-        assert len(child.wait_until_ready()) == 3
+        assert len(child.wait_until_ready()) == 4
         with pytest.raises(SandboxIncomplete, match="landlock"):
             child._note_ready({"layers": [Layer("landlock", False, "Function not implemented").to_object()]})
     finally:
@@ -229,112 +228,18 @@ def _film(path: Path, codec: str, *, size: tuple[int, int] = (160, 96), frames: 
     return path
 
 
-def _do(job: Job, path: Path, *, output: int | None = None, watch: Any = None) -> dict[str, Any]:
-    with closing(FolderStore(path.parent).open(path.name)) as reader:
-        child = EncoderProcess()
-        message, _ = child.run(job, reader=reader, output=output, watch=watch(child) if watch else lambda message: None)
-    return message
-
-
 @pytest.mark.parametrize("codec", ENCODERS)
 def test_every_codec_works_in_it(codec: str, tmp_path: Path) -> None:
     film = _film(tmp_path / f"film.{'mov' if codec in ('prores', 'mjpeg') else 'mkv'}", codec)
-    facts = SourceFacts.model_validate(_do(probe_job(SETTINGS.encoding), film)["facts"])
+    facts = find_facts(SETTINGS, film)
     for name in PROFILES:
         job = cut_job(SETTINGS, facts, name, start=Fraction(2, 25), end=Fraction(10, 25), poster=True)
         with tempfile.TemporaryFile() as output:
-            made = _do(job, film, output=output.fileno())["cut"]
+            made = do_job(job, film, output=output.fileno())["cut"]
         assert (made["frames"], made["video_codec"]) == (8, name), (codec, name, made)
 
 
-# ---- limits and watchdogs
-
-
-@pytest.fixture(scope="module")
-def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("sample") / "sample.mp4"
-    make_sample(path, seconds=12)
-    return path
-
-
-def _whole(sample: Path, **limits: Any) -> Job:
-    facts = SourceFacts.model_validate(_do(probe_job(SETTINGS.encoding), sample)["facts"])
-    job = cut_job(SETTINGS, facts, "h264", start=Fraction(0), end=Fraction(12), poster=False)
-    return replace(job, **limits)
-
-
-def test_memory_has_an_end(sample: Path) -> None:
-    """Whoever meets it, encoder or decoder or this engine, ends the clip and nothing else."""
-    most = [0]
-
-    def weigh(child: EncoderProcess) -> Any:
-        def watch(message: object) -> None:
-            status = Path(f"/proc/{child._process.pid}/status").read_text()
-            most[0] = max(most[0], int(status.partition("VmHWM:")[2].split()[0]) << 10)
-
-        return watch
-
-    with tempfile.TemporaryFile() as output, pytest.raises(ClipEngineError) as failed:
-        _do(_whole(sample, memory_bytes=90 << 20), sample, output=output.fileno(), watch=weigh)
-    assert failed.value.code in ("unsupported_media", "encoder_failed", "decoder_crashed")
-    assert most[0] < 200 << 20
-
-
-def test_a_file_that_grows_too_large_is_said(sample: Path) -> None:
-    with tempfile.TemporaryFile() as output:
-        with pytest.raises(UnsupportedMedia, match="larger"):
-            _do(_whole(sample, file_bytes=20_000), sample, output=output.fileno())
-        assert os.fstat(output.fileno()).st_size <= 20_000
-
-
-def test_a_stopped_child_is_killed(sample: Path) -> None:
-    def stop(child: EncoderProcess) -> Any:
-        def watch(message: object) -> None:
-            if message is not None:
-                os.kill(child._process.pid, signal.SIGSTOP)
-
-        return watch
-
-    with tempfile.TemporaryFile() as output, pytest.raises(Timeout, match="no progress"):
-        _do(_whole(sample, stall_seconds=0.5), sample, output=output.fileno(), watch=stop)
-
-
-class Drip:
-    """A store's object that gives itself away slowly, for ever."""
-
-    def __init__(self) -> None:
-        self.info = StoredObject("drip", 1 << 42, "etag", 0)
-
-    def read_at(self, offset: int, length: int) -> bytes:
-        time.sleep(0.05)
-        return (b"\x47" + b"\xff" * 187) * (length // 188 + 1)
-
-    def fileno(self) -> int | None:
-        return None
-
-    def close(self) -> None:
-        pass
-
-
-def test_an_object_without_an_end_has_a_deadline() -> None:
-    job = replace(probe_job(SETTINGS.encoding), wall_seconds=1.0, stall_seconds=0.9)
-    began = time.monotonic()
-    with pytest.raises(ClipEngineError) as failed:
-        EncoderProcess().run(job, reader=Drip(), watch=lambda message: None)
-    assert failed.value.code in ("timeout", "recording_unreadable")
-    assert time.monotonic() - began < 30
-
-
-def test_cpu_time_that_runs_out_is_a_timeout() -> None:
-    child = EncoderProcess()
-    child.wait_until_ready()
-    os.kill(child._process.pid, signal.SIGXCPU)
-    try:
-        child._process.wait(10)
-        assert isinstance(child._died(), Timeout)
-    finally:
-        child.close()
-
+# ---- its end
 
 _PARENT = """
 import os, sys, threading, time

@@ -21,17 +21,17 @@ _CAPABILITY_VERSION = 0x20080522
 def lock_cell(parent: int, keep: Sequence[int], *, sandbox: bool) -> tuple[Layer, ...]:
     """Give up everything but the descriptors `keep`, for good. `parent` is the process without which this one ends.
 
-    Call it before the first thread is started and when everything is imported. Without `sandbox` only the limits and
-    the death with the parent are set.
+    Call it before the first thread is started and when everything is imported. Without `sandbox` only the limits, the
+    death with the parent and the lack of privileges are set: nothing that a kernel or a container may be without.
     """
     layers = [
         _layer("descriptors", lambda: _keep_only(keep)),
         _layer("parent death", lambda: _die_with(parent)),
         _layer("limits", limits.limit_child),
+        _layer("privileges", _drop_privileges),
     ]
     if sandbox:
         layers += [
-            _layer("privileges", _drop_privileges),
             _layer("landlock", landlock.forbid_everything),
             _layer("seccomp", _filter),
         ]
@@ -64,6 +64,7 @@ def _die_with(parent: int) -> str:
 
 
 def _drop_privileges() -> str:
+    """Of a child of root, too. SVT-AV1, for one, takes real-time priority where it may, before the API and the box."""
     prctl(PR_SET_NO_NEW_PRIVS, 1)
     header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION, 0)
     nothing = (ctypes.c_uint32 * 6)()  # effective, permitted and inheritable, twice

@@ -1,0 +1,40 @@
+"""One job in a real encoder child, without an engine around it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from clipengine.clips.facts import SourceFacts
+from clipengine.settings import Sandbox, Settings
+from clipengine.stores.base import ObjectReader
+from clipengine.stores.folder import FolderStore
+from clipengine.work.encoder import EncoderProcess, Watch
+from clipengine.work.jobs import Job, Message, probe_job
+
+# Called with each child before its job.
+Watching = Callable[[EncoderProcess], Watch]
+
+
+def do_job(
+    job: Job,
+    recording: Path | ObjectReader,
+    *,
+    output: int | None = None,
+    watching: Watching | None = None,
+    sandbox: Sandbox = "auto",
+) -> Message:
+    """The child's result. Raises what it ends with."""
+    if isinstance(recording, Path):
+        with closing(FolderStore(recording.parent).open(recording.name)) as reader:
+            return do_job(job, reader, output=output, watching=watching, sandbox=sandbox)
+    child = EncoderProcess(sandbox=sandbox)
+    watch: Any = watching(child) if watching else lambda message: None
+    message, _ = child.run(job, reader=recording, output=output, watch=watch)
+    return message
+
+
+def find_facts(settings: Settings, recording: Path | ObjectReader) -> SourceFacts:
+    return SourceFacts.model_validate(do_job(probe_job(settings.encoding), recording)["facts"])
