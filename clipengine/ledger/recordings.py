@@ -148,10 +148,13 @@ class Recordings:
             self._events.recording_ended(self.get(id))
         return True
 
-    def probe_later(self, id: str, *, delay_ms: int) -> bool:
-        """Give the claim back; the probe is due again after `delay_ms`."""
+    def probe_later(self, id: str, *, delay_ms: int, crashed: bool = False) -> bool:
+        """Give the claim back; the probe is due again after `delay_ms`. One that has not `crashed` is not counted."""
+        values: dict[str, Any] = {"next_at": now_ms() + delay_ms}
+        if not crashed:
+            values["attempts"] = RecordingRow.attempts - 1
         with self._database.transaction():
-            return self._leave_probe(id, {"next_at": now_ms() + delay_ms})
+            return self._leave_probe(id, values)
 
     def _leave_probe(self, id: str, values: dict[str, Any]) -> bool:
         update = RecordingRow.update({**values, "owner": None})
@@ -161,7 +164,10 @@ class Recordings:
         return True
 
     def probe_attempts(self, id: str) -> int:
-        """How often the probe was begun. Raises RecordingNotFound."""
+        """How many probes have crashed, the one that is claimed now among them. Raises RecordingNotFound.
+
+        Those that an outage of the store, a stop or an engine's end has cut short are no fault of the recording's.
+        """
         return int(self._row(id)["attempts"])
 
     def delete(self, id: str) -> Recording:
@@ -186,7 +192,9 @@ class Recordings:
         They are those of other owners, who are dead, and, where `busy` is given, those of `owner` that its threads are
         not busy with; it is asked after the rows were read.
         """
-        held = RecordingRow.select(RecordingRow.recording_id, RecordingRow.owner, RecordingRow.attempts)
+        held = RecordingRow.select(
+            RecordingRow.recording_id, RecordingRow.owner, RecordingRow.attempts, RecordingRow.next_at
+        )
         rows = self._database.rows(held.where(RecordingRow.state == "processing", RecordingRow.owner.is_null(False)))
         known = busy() if busy and rows else None
         freed = 0
@@ -194,7 +202,9 @@ class Recordings:
             if row["owner"] != owner or (known is not None and row["recording_id"] not in known):
                 mine = (RecordingRow.recording_id == row["recording_id"]) & (RecordingRow.state == "processing")
                 mine &= (RecordingRow.owner == row["owner"]) & (RecordingRow.attempts == row["attempts"])
-                freed += self._database.change(RecordingRow.update(owner=None).where(mine))
+                mine &= RecordingRow.next_at == row["next_at"]  # each time that it was given back has its own
+                free = RecordingRow.update(owner=None, attempts=RecordingRow.attempts - 1)
+                freed += self._database.change(free.where(mine))
         return freed
 
     def _row(self, id: str) -> Row:

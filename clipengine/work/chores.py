@@ -94,7 +94,7 @@ class Prober:
             recordings.probe_later(id, delay_ms=_PROBE_AGAIN_MS)
         except DecoderCrashed as error:
             if recordings.probe_attempts(id) < _MAX_PROBE_CRASHES:
-                recordings.probe_later(id, delay_ms=_CRASHED_AGAIN_MS)
+                recordings.probe_later(id, delay_ms=_CRASHED_AGAIN_MS, crashed=True)
             else:
                 recordings.probe_failed(id, error)
         except ClipEngineError as error:

@@ -15,6 +15,7 @@ import pytest
 from clipengine.client import ApiError, Client
 from scripts.fuzzing.corpus import references
 from scripts.sample import make_sample
+from tests.support.children import holding, working
 from tests.support.hostile import CASES, film
 from tests.support.server import RunningServer, running_server
 
@@ -131,20 +132,9 @@ def long(server: RunningServer, api: Client) -> str:
     return recording
 
 
-def _working(server: RunningServer) -> list[int]:
-    """The children that are at work: they have threads."""
-    found = []
-    for entry in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(OSError, ValueError, IndexError):
-            fields = entry.read_text().rpartition(")")[2].split()
-            if int(fields[1]) == server.process.pid and int(fields[17]) > 1:
-                found.append(int(entry.parent.name))
-    return found
-
-
 def _while_working(server: RunningServer, sig: signal.Signals, until: float = 20) -> None:
     deadline = time.monotonic() + until
-    while not (children := _working(server)):
+    while not (children := working(server.process.pid)):
         assert time.monotonic() < deadline
         time.sleep(0.005)
     for pid in children:
@@ -164,7 +154,7 @@ def test_a_child_that_hangs_is_killed_by_its_watchdog(server: RunningServer, api
         time.sleep(0.02)
     assert clip.error is not None
     assert clip.error.code == "timeout"
-    assert not _working(server)
+    assert not working(server.process.pid)
     assert slowest < 2  # the API never waits for a child
     assert _clip(api, long) == "complete"
 
@@ -173,7 +163,7 @@ def test_a_clip_that_kills_its_child_three_times_has_failed(server: RunningServe
     made = api.clips.create(long, label="dies", start_seconds=0.0, end_seconds=40.0)
     killed = set()
     while (clip := api.clips.get(made.clip_id)).status not in ("complete", "failed"):
-        for pid in set(_working(server)) - killed:
+        for pid in set(working(server.process.pid)) - killed:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGSEGV)
                 killed.add(pid)
@@ -192,7 +182,7 @@ def test_a_recording_that_kills_its_child_three_times_has_failed(server: Running
     added = api.recordings.add(f"h_01/{path.name}")
     killed = set()
     while (recording := api.recordings.get(added.recording_id)).status == "processing":
-        for pid in set(_holding(server, path)) - killed:
+        for pid in set(holding(server.process.pid, path)) - killed:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
                 killed.add(pid)
@@ -200,15 +190,3 @@ def test_a_recording_that_kills_its_child_three_times_has_failed(server: Running
     assert recording.error is not None
     assert recording.error.code == "decoder_crashed"
     assert len(killed) == 3
-
-
-def _holding(server: RunningServer, path: Path) -> list[int]:
-    """The children of the server that have been given this recording."""
-    found = []
-    for entry in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(OSError, ValueError, IndexError):
-            if int(entry.read_text().rpartition(")")[2].split()[1]) != server.process.pid:
-                continue
-            if any(os.readlink(each) == str(path.resolve()) for each in (entry.parent / "fd").iterdir()):
-                found.append(int(entry.parent.name))
-    return found

@@ -107,7 +107,27 @@ def test_a_probe_put_back_is_due_after_its_delay(ledger: Ledger, monkeypatch: py
     now = recordings_module.now_ms()
     monkeypatch.setattr(recordings_module, "now_ms", lambda: now + 60_000)
     assert ledger.recordings.claim_probe("me")
-    assert ledger.recordings.probe_attempts(made.recording_id) == 2
+
+
+def test_only_crashes_of_the_probe_itself_are_counted(ledger: Ledger) -> None:
+    """Neither an outage, nor a stop, nor an engine that died while it probed."""
+    made, _ = _register(ledger)
+    recordings = ledger.recordings
+    for number in range(5):
+        assert recordings.claim_probe("me")
+        assert recordings.probe_attempts(made.recording_id) == 1
+        if number % 2:
+            assert recordings.probe_later(made.recording_id, delay_ms=0)
+        else:
+            assert recordings.release_orphans("its successor") == 1
+    for crashes in (1, 2, 3):
+        assert recordings.claim_probe("me")
+        assert recordings.probe_attempts(made.recording_id) == crashes
+        assert recordings.probe_later(made.recording_id, delay_ms=0, crashed=True)
+    assert recordings.claim_probe("me")
+    assert recordings.release_orphans("me", busy=list) == 1
+    assert recordings.claim_probe("me")
+    assert recordings.probe_attempts(made.recording_id) == 4
 
 
 def test_probes_of_a_dead_engine_are_freed(ledger: Ledger) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 from dataclasses import dataclass
 
@@ -25,6 +26,8 @@ class JobLimits:
 
 def limit_child() -> str:
     """The limits that hold for every job. Raises OSError or ValueError."""
+    if os.sched_getscheduler(0) in (os.SCHED_FIFO, os.SCHED_RR):  # the engine's own, which a child inherits
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
     with open("/proc/loadavg") as load:
         tasks = int(load.read().split()[3].partition("/")[2])
     _lower(resource.RLIMIT_CORE, 0)

@@ -1,0 +1,43 @@
+"""A recording is failed for what it does to its own children, and for nothing that was done to them from outside."""
+
+from __future__ import annotations
+
+import os
+import signal
+from contextlib import suppress
+from pathlib import Path
+
+from tests.support.children import holding
+from tests.support.hostile import CASES
+from tests.support.invariants import check_invariants
+from tests.support.server import running_server
+from tests.support.waiting import until
+
+
+def test_restarts_and_stops_while_it_is_read_are_not_held_against_a_recording(tmp_path: Path) -> None:
+    """Five of them, killed and stopped, and then two true crashes: one fewer than what fails it."""
+    data = tmp_path / "data"
+    path = data / "store" / "h_01" / "slow.flv"
+    path.parent.mkdir(parents=True)
+    CASES["a hundred thousand packets of one byte"].make(path)
+    recording = ""
+    for number in range(5):
+        with running_server(data) as server, server.client() as api:
+            recording = recording or api.recordings.add("h_01/slow.flv").recording_id
+            until(lambda server=server: holding(server.process.pid, path))
+            if number % 2:
+                server.stop()
+            else:
+                server.process.kill()
+                server.process.wait()
+    with running_server(data) as server, server.client() as api:
+        killed: set[int] = set()
+        while len(killed) < 2:
+            for pid in set(holding(server.process.pid, path)) - killed:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGSEGV)
+                    killed.add(pid)
+        ended = api.recordings.wait(recording, timeout=60)
+        assert ended.status == "complete", ended.error
+        server.stop()
+    check_invariants(data)
