@@ -104,11 +104,11 @@ def probe(source: ByteSource) -> Probed:
                 origin=head.origin,
                 duration=tail.clock.end,
                 video=_video_facts(video, head, tail) if video else None,
-                audio=tuple(_audio_facts(stream) for stream in audio),
+                audio=tuple(_audio_facts(stream) for stream in audio if _opened(stream)),
                 seekable=tail.clock.jumps == 0 and trial.agrees(container, reader),
                 warnings=tuple(_warnings(tail)),
             )
-        if facts.duration <= 0:
+        if facts.duration <= 0 or not (facts.video or facts.audio):
             raise RecordingUnreadable("the recording has no media in it")
         if facts.duration > _MAX_SECONDS:
             raise RecordingUnreadable(
@@ -308,6 +308,11 @@ def _video_facts(stream: VideoStream, head: _Head, tail: _Tail) -> VideoFacts:
         frames=stream.frames or None,
         first_frame=head.first_frame,
     )
+
+
+def _opened(stream: AudioStream) -> bool:
+    """A decoder that could not be opened has forgotten what the container said: nothing of the track can be heard."""
+    return bool(stream.codec_context.layout.nb_channels and stream.codec_context.sample_rate)
 
 
 def _audio_facts(stream: AudioStream) -> AudioFacts:

@@ -11,17 +11,15 @@ import os
 import random
 import struct
 import zipfile
-import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cache
 from pathlib import Path
-from typing import Any
 
 import av
 
 from tests.films.mp4_bytes import Edit, rewrite_edits
+from tests.support.damage import film, patched, png, with_bodies, write_pictures
 
 UNREADABLE, TRUNCATED, UNSUPPORTED = "recording_unreadable", "recording_truncated", "unsupported_media"
 COMPLETE = "complete"
@@ -47,51 +45,6 @@ def hostile(name: str, *ends: str, clips: Sequence[str] = (COMPLETE,)) -> Callab
 
 def _bytes(name: str, data: bytes, *ends: str) -> None:
     hostile(name, *ends)(lambda path: path.write_bytes(data))
-
-
-# ---- films to damage
-
-
-@cache
-def film(kind: str = "mp4", codec: str = "libx264", *, seconds: int = 4, size: int = 96, noise: bool = False,
-         sound: int = 1, fps: int = 25, options: str = "") -> bytes:  # fmt: skip
-    """A short film with a picture that changes and so many audio tracks; MP4's index lies at its end."""
-    made = io.BytesIO()
-    dice = random.Random(7)
-    settings = dict(pair.split("=") for pair in options.split(",") if pair)
-    with av.open(made, "w", format=kind, container_options=settings) as container:
-        encoder = {"preset": "ultrafast", "g": "10"} if codec == "libx264" else {}
-        video = container.add_stream(codec, rate=fps, options=encoder)
-        video.width = video.height = size
-        video.pix_fmt = {"mjpeg": "yuvj420p", "png": "rgb24", "magicyuv": "yuv420p"}.get(codec, "yuv420p")
-        coder, samples, heard = ("aac", 1024, 0) if kind in ("mp4", "mov") else ("mp2", 1152, 0)
-        tracks = [container.add_stream(coder, rate=48000, layout="mono") for _ in range(sound)]
-        for number in range(seconds * fps):
-            frame = av.VideoFrame(size, size, video.pix_fmt)
-            for plane in frame.planes:
-                data = dice.randbytes(plane.buffer_size) if noise else bytes([number * 5 % 256]) * plane.buffer_size
-                plane.update(data)
-            frame.pts = number
-            container.mux(video.encode(frame))
-            while heard < (number + 1) * 48000 // fps:
-                for track in tracks:
-                    silence = av.AudioFrame(format=track.format.name, layout=track.layout.name, samples=samples)
-                    silence.sample_rate, silence.pts = 48000, heard
-                    for plane in silence.planes:
-                        plane.update(bytes(plane.buffer_size))
-                    container.mux(track.encode(silence))
-                heard += samples
-        for stream in (video, *tracks):
-            container.mux(stream.encode(None))
-    return made.getvalue()
-
-
-def _patched(data: bytes, box: bytes, offset: int, value: int, width: int = 4) -> bytes:
-    """An integer in every box of a kind, so many bytes after the box's name."""
-    changed, at = bytearray(data), -1
-    while (at := changed.find(box, at + 1)) >= 0:
-        changed[at + 4 + offset : at + 4 + offset + width] = value.to_bytes(width, "big")
-    return bytes(changed)
 
 
 # ---- no media at all
@@ -144,47 +97,55 @@ def _late(path: Path) -> None:
     path.write_bytes(first + second + first)
 
 
+# ---- tracks that no decoder takes
+
+
+@hostile("sound that no decoder opens", UNREADABLE)
+def _unheard(path: Path) -> None:
+    path.write_bytes(_without_blocks(_flac("flac", picture=False)))
+
+
+@hostile("sound that no decoder opens beside a picture", COMPLETE)
+def _half_heard(path: Path) -> None:
+    path.write_bytes(_without_blocks(_flac("matroska", picture=True)))
+
+
+def _flac(kind: str, *, picture: bool) -> bytes:
+    made = io.BytesIO()
+    with av.open(made, "w", format=kind) as container:
+        video = container.add_stream("libx264", rate=25, options={"preset": "ultrafast"}) if picture else None
+        sound = container.add_stream("flac", rate=48000, layout="stereo")
+        for number in range(25):
+            if video is not None:
+                frame = av.VideoFrame(64, 64, "yuv420p")
+                frame.pts = number
+                container.mux(video.encode(frame))
+            silence = av.AudioFrame(format=sound.format.name, layout="stereo", samples=1920)
+            silence.sample_rate, silence.pts = 48000, number * 1920
+            container.mux(sound.encode(silence))
+        for stream in (video, sound):
+            container.mux(stream.encode(None) if stream is not None else [])
+    return made.getvalue()
+
+
+def _without_blocks(data: bytes) -> bytes:
+    """FLAC whose header says that no block has a sample."""
+    at = data.index(b"fLaC") + 8
+    return data[:at] + bytes(4) + data[at + 4 :]
+
+
 # ---- bombs
-
-
-def png(width: int, height: int, raw: bytes | None = None) -> bytes:
-    """A grey picture; without `raw` its pixels are zeros, compressed a thousand to one."""
-    squeeze = zlib.compressobj(1)
-    rows = raw if raw is not None else None
-    body = squeeze.compress(rows) if rows is not None else b"".join(
-        squeeze.compress(bytes((width + 1) * min(64, height - top))) for top in range(0, height, 64)
-    )  # fmt: skip
-    body += squeeze.flush()
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    head = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", body) + chunk(b"IEND", b"")
-
-
-def _pictures(path: Path, codec: str, pictures: Sequence[bytes], kind: str = "mov") -> None:
-    """A film whose packets are these pictures, whatever its header says of their size."""
-    with av.open(str(path), "w", format=kind) as container:
-        stream = container.add_stream(codec, rate=5)
-        stream.width = stream.height = 64
-        stream.pix_fmt = {"png": "gray", "mjpeg": "yuvj420p"}.get(codec, "yuv420p")
-        for number, data in enumerate(pictures):
-            packet: Any = av.Packet(data)
-            packet.stream, packet.pts, packet.dts, packet.is_keyframe = stream, number, number, True
-            packet.time_base = Fraction(1, 5)
-            container.mux_one(packet)
 
 
 @hostile("a png of 16000 by 16000", UNREADABLE, UNSUPPORTED, "decoder_crashed")
 def _bomb(path: Path) -> None:
-    _pictures(path, "png", [png(16_000, 16_000)] * 3)
+    write_pictures(path, "png", [png(16_000, 16_000)] * 3)
 
 
 @hostile("pictures that grow to 16000 by 16000", COMPLETE, clips=(COMPLETE, UNREADABLE, TRUNCATED, UNSUPPORTED))
 def _growing(path: Path) -> None:
     small = png(64, 64)
-    _pictures(path, "png", [*[small] * 3, *[png(16_000, 16_000)] * 3, *[small] * 3])
+    write_pictures(path, "png", [*[small] * 3, *[png(16_000, 16_000)] * 3, *[small] * 3])
 
 
 @hostile("a jpeg that says 65535 by 65535", UNREADABLE, UNSUPPORTED)
@@ -195,7 +156,7 @@ def _jpeg(path: Path) -> None:
 
 @hostile("a header that says 65535 by 65535", COMPLETE, UNREADABLE, UNSUPPORTED)
 def _header(path: Path) -> None:
-    path.write_bytes(_patched(film(), b"avc1", 24, 0xFFFFFFFF))
+    path.write_bytes(patched(film(), b"avc1", 24, 0xFFFFFFFF))
 
 
 @hostile("another size with each frame", COMPLETE)
@@ -211,7 +172,7 @@ def _sizes(path: Path) -> None:
             plane.update(bytes([number * 20]) * plane.buffer_size)
         frame.pts = 0
         pictures.append(b"".join(bytes(packet) for packet in [*encoder.encode(frame), *encoder.encode(None)]))
-    _pictures(path, "libx264", pictures, "mpegts")
+    write_pictures(path, "libx264", pictures, "mpegts")
 
 
 # ---- counts without reason
@@ -219,12 +180,16 @@ def _sizes(path: Path) -> None:
 
 @hostile("a hundred thousand packets of one byte", COMPLETE, "timeout")
 def _packets(path: Path) -> None:
+    path.write_bytes(_tiny(100_000))
+
+
+def _tiny(packets: int) -> bytes:
     tags = bytearray(b"FLV\x01\x04\0\0\0\x09\0\0\0\0")
-    for number in range(100_000):
+    for number in range(packets):
         time = number // 8
         tags += struct.pack(">B3sBHB3s", 8, b"\0\0\x02", time >> 16, time & 0xFFFF, 0, b"\0\0\0") + b"\x30\x80"
         tags += struct.pack(">I", 13)
-    path.write_bytes(tags)
+    return bytes(tags)
 
 
 @hostile("a thousand streams", COMPLETE, UNREADABLE, UNSUPPORTED)
@@ -250,24 +215,66 @@ def _edits(path: Path) -> None:
     rewrite_edits(path, {0: [Edit(1, number % 1000) for number in range(100_000)]})
 
 
+@hostile("a million packets of one byte", COMPLETE, "timeout")
+def _more_packets(path: Path) -> None:
+    path.write_bytes(_tiny(1_000_000))
+
+
+@hostile("a hundred thousand lengths of frames", COMPLETE, UNREADABLE)
+def _lengths(path: Path) -> None:
+    entries = b"".join(struct.pack(">II", 1, 1 + number % 7) for number in range(100_000))
+    path.write_bytes(with_bodies(film(sound=0), {b"stts": struct.pack(">II", 0, 100_000) + entries}))
+
+
+@hostile("an mp4 that says that it lasts ten to the twelve seconds", COMPLETE, UNREADABLE)
+def _eternal(path: Path) -> None:
+    header = struct.pack(">IQQIQ", 1 << 24, 0, 0, 1000, 10**15)
+    movie = header + struct.pack(">IHHII9I6II", 1 << 16, 256, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30,
+                                 *[0] * 6, 3)  # fmt: skip
+    media = struct.pack(">IQQIQHH", 1 << 24, 0, 0, 12800, 12800 * 10**12, 0x55C4, 0)
+    path.write_bytes(with_bodies(film(sound=0), {b"mvhd": movie, b"mdhd": media}))
+
+
+@hostile("an mkv that says that it lasts ten to the twelve seconds", COMPLETE, UNREADABLE)
+def _long(path: Path) -> None:
+    data = film("matroska")
+    at = data.index(b"\x44\x89\x88") + 3
+    path.write_bytes(data[:at] + struct.pack(">d", 1e15) + data[at + 8 :])
+
+
+@hostile("a recording that starts after a million seconds", COMPLETE)
+def _belated(path: Path) -> None:
+    path.write_bytes(film("matroska", begins=1_000_000))
+
+
+@hostile("a clock that counts whole seconds", COMPLETE)
+def _coarse(path: Path) -> None:
+    path.write_bytes(patched(film(sound=0), b"mdhd", 12, 1))
+
+
+@hostile("a frame every microsecond", COMPLETE)
+def _faster(path: Path) -> None:
+    path.write_bytes(patched(patched(film(), b"mdhd", 12, 1_000_000, most=1), b"stts", 12, 1, most=1))
+
+
 @hostile("a million frames per second", COMPLETE, UNREADABLE, clips=(COMPLETE, UNREADABLE, "no_media_in_range"))
 def _fast(path: Path) -> None:
-    path.write_bytes(_patched(film(sound=0), b"mdhd", 12, 0x7FFFFFFF))
+    path.write_bytes(patched(film(sound=0), b"mdhd", 12, 0x7FFFFFFF))
 
 
 @hostile("a time scale of nothing", COMPLETE, UNREADABLE)
 def _timeless(path: Path) -> None:
-    path.write_bytes(_patched(film(), b"mdhd", 12, 0))
+    path.write_bytes(patched(film(), b"mdhd", 12, 0))
 
 
 @hostile("a time scale below nothing", COMPLETE, UNREADABLE, clips=(COMPLETE, UNREADABLE, "no_media_in_range"))
 def _negative(path: Path) -> None:
-    path.write_bytes(_patched(film(), b"mdhd", 12, 0x80000001))
+    path.write_bytes(patched(film(), b"mdhd", 12, 0x80000001))
 
 
 @hostile("frames that last a thousand years", UNREADABLE)
 def _slow(path: Path) -> None:
-    path.write_bytes(_patched(_patched(film(sound=0), b"mdhd", 12, 1), b"stts", 12, 0x7FFFFFFF))
+    path.write_bytes(patched(patched(film(sound=0), b"mdhd", 12, 1), b"stts", 12, 0x7FFFFFFF))
 
 
 @hostile("fifty audio tracks", COMPLETE)

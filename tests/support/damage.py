@@ -1,0 +1,100 @@
+"""Films to damage, and what hostile recordings are made of: boxes with other contents, pictures as packets."""
+
+from __future__ import annotations
+
+import io
+import random
+import struct
+import zlib
+from collections.abc import Sequence
+from fractions import Fraction
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import av
+
+
+@cache
+def film(kind: str = "mp4", codec: str = "libx264", *, seconds: int = 4, size: int = 96, noise: bool = False,
+         sound: int = 1, fps: int = 25, begins: int = 0, options: str = "") -> bytes:  # fmt: skip
+    """A short film with a picture that changes and so many audio tracks; MP4's index lies at its end."""
+    made = io.BytesIO()
+    dice = random.Random(7)
+    settings = dict(pair.split("=") for pair in options.split(",") if pair)
+    with av.open(made, "w", format=kind, container_options=settings) as container:
+        encoder = {"preset": "ultrafast", "g": "10"} if codec == "libx264" else {}
+        video = container.add_stream(codec, rate=fps, options=encoder)
+        video.width = video.height = size
+        video.pix_fmt = {"mjpeg": "yuvj420p", "png": "rgb24", "magicyuv": "yuv420p"}.get(codec, "yuv420p")
+        coder, samples, heard = ("aac", 1024, 0) if kind in ("mp4", "mov") else ("mp2", 1152, 0)
+        tracks = [container.add_stream(coder, rate=48000, layout="mono") for _ in range(sound)]
+        for number in range(seconds * fps):
+            frame = av.VideoFrame(size, size, video.pix_fmt)
+            for plane in frame.planes:
+                data = dice.randbytes(plane.buffer_size) if noise else bytes([number * 5 % 256]) * plane.buffer_size
+                plane.update(data)
+            frame.pts = number + begins * fps
+            container.mux(video.encode(frame))
+            while heard < (number + 1) * 48000 // fps:
+                for track in tracks:
+                    silence = av.AudioFrame(format=track.format.name, layout=track.layout.name, samples=samples)
+                    silence.sample_rate, silence.pts = 48000, heard + begins * 48000
+                    for plane in silence.planes:
+                        plane.update(bytes(plane.buffer_size))
+                    container.mux(track.encode(silence))
+                heard += samples
+        for stream in (video, *tracks):
+            container.mux(stream.encode(None))
+    return made.getvalue()
+
+
+def patched(data: bytes, box: bytes, offset: int, value: int, width: int = 4, *, most: int = 99) -> bytes:
+    """An integer in every box of a kind, or in the first of them, so many bytes after the box's name."""
+    changed, at = bytearray(data), -1
+    while (at := changed.find(box, at + 1)) >= 0 and most > 0:
+        changed[at + 4 + offset : at + 4 + offset + width] = value.to_bytes(width, "big")
+        most -= 1
+    return bytes(changed)
+
+
+def with_bodies(data: bytes, bodies: dict[bytes, bytes]) -> bytes:
+    """An MP4 whose index lies at its end, with other bodies in all boxes of some kinds."""
+    made, at = bytearray(), 0
+    while at < len(data):
+        size, kind = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]
+        body = bodies.get(kind, data[at + 8 : at + size])
+        if kind in (b"moov", b"trak", b"mdia", b"minf", b"stbl"):
+            body = with_bodies(body, bodies)
+        made += (len(body) + 8).to_bytes(4, "big") + kind + body
+        at += size
+    return bytes(made)
+
+
+def png(width: int, height: int, raw: bytes | None = None) -> bytes:
+    """A grey picture; without `raw` its pixels are zeros, compressed a thousand to one."""
+    squeeze = zlib.compressobj(1)
+    rows = raw if raw is not None else None
+    body = squeeze.compress(rows) if rows is not None else b"".join(
+        squeeze.compress(bytes((width + 1) * min(64, height - top))) for top in range(0, height, 64)
+    )  # fmt: skip
+    body += squeeze.flush()
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    head = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", body) + chunk(b"IEND", b"")
+
+
+def write_pictures(path: Path, codec: str, pictures: Sequence[bytes], kind: str = "mov") -> None:
+    """A film whose packets are these pictures, whatever its header says of their size."""
+    with av.open(str(path), "w", format=kind) as container:
+        stream = container.add_stream(codec, rate=5)
+        stream.width = stream.height = 64
+        stream.pix_fmt = {"png": "gray", "mjpeg": "yuvj420p"}.get(codec, "yuv420p")
+        for number, data in enumerate(pictures):
+            packet: Any = av.Packet(data)
+            packet.stream, packet.pts, packet.dts, packet.is_keyframe = stream, number, number, True
+            packet.time_base = Fraction(1, 5)
+            container.mux_one(packet)
