@@ -14,6 +14,7 @@ from clipengine.settings import Settings, faults
 from clipengine.stores.base import Store
 from clipengine.stores.build import build_store
 from clipengine.timecode import now_ms
+from clipengine.webhooks.own import own_endpoints
 from clipengine.webhooks.send import Sender
 from clipengine.work.chores import Prober, Remover
 from clipengine.work.deliveries import DeliveryWorker
@@ -95,6 +96,7 @@ class Engine:
             encoding=encoding,
         )
         self._remover = Remover(ledger, store)
+        self._own_endpoints = own_endpoints(webhooks)
         self._deliveries = DeliveryWorker(
             ledger,
             Sender(webhooks.allow_cidrs, webhooks.timeout_seconds, own_port=settings.server.port or None),
@@ -158,9 +160,7 @@ class Engine:
         if self.settings.encoding.sandbox == "required":
             self._encoders.check_sandbox()
         self._started = True
-        self.ledger.endpoints.sync_settings(
-            [(each.url, each.secret.get_secret_value(), each.events) for each in self.settings.webhooks.endpoints]
-        )
+        self.ledger.endpoints.sync_settings(self._own_endpoints)
         orphans = self._free_orphans()
         self._tidy_scratch()
         self._deliveries.recover()

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 
 from clipengine.clips.clip import EventType
@@ -25,6 +25,7 @@ from clipengine.clips.table import Table
 from clipengine.errors import SettingsError
 
 _PREFIX = "CLIPENGINE_"
+_ADDRESS = re.compile(r"https?://[^\s/?#@]+(?:/[^\s?#]*)?")
 _YEAR_SECONDS = 31_536_000  # longer than anybody means; the system's own waits have an end, too
 _SHOWN_CHARACTERS = 200
 Sandbox = Literal["auto", "required", "off"]
@@ -43,6 +44,13 @@ class Server(Table):
     cors_origins: tuple[str, ...] = ()
     metrics: Literal["key", "open", "off"] = "key"
 
+    @field_validator("public_url")
+    @classmethod
+    def _is_address(cls, url: str) -> str:
+        if url and not _ADDRESS.fullmatch(url):
+            raise ValueError(f'{url!r} is no address such as "https://clips.example.org"')
+        return url
+
     @field_validator("cors_origins")
     @classmethod
     def _are_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
@@ -54,13 +62,23 @@ class Server(Table):
         return origins
 
 
+def _named(path: object) -> object:
+    """An empty path would be the folder that one happens to be in."""
+    if path == "":
+        raise ValueError("must not be empty: leave it out, or name one")
+    return path
+
+
+NamedPath = Annotated[Path, BeforeValidator(_named)]
+
+
 class Data(Table):
-    folder: Path = Path("clipengine-data")
+    folder: NamedPath = Path("clipengine-data")
 
 
 class Storage(Table):
     kind: Literal["folder", "s3"] = "folder"
-    folder: Path | None = None  # None: `store` inside the data folder
+    folder: NamedPath | None = None  # None: `store` inside the data folder
     endpoint: str = ""
     bucket: str = ""
     region: str = "us-east-1"
@@ -70,7 +88,7 @@ class Storage(Table):
     session_token: SecretStr = SecretStr("")
     path_style: bool = True
     tls_verify: bool = True
-    ca_file: Path | None = None
+    ca_file: NamedPath | None = None
     public_endpoint: str = ""
     link_seconds: Annotated[int, Field(ge=1, le=604_800)] = 3600
     connect_timeout_seconds: Annotated[float, Field(gt=0, le=60)] = 5
@@ -134,7 +152,7 @@ class Watch(Table):
     @classmethod
     def _keys(cls, prefixes: tuple[str, ...]) -> tuple[str, ...]:
         for prefix in prefixes:
-            if prefix.startswith("/") or not {".", ".."}.isdisjoint(prefix.split("/")):
+            if prefix.startswith("/") or not prefix.isprintable() or not {".", ".."}.isdisjoint(prefix.split("/")):
                 raise ValueError(f"{prefix!r} is not the beginning of a key")
         return prefixes
 
@@ -297,7 +315,7 @@ def _read_environ(environ: Mapping[str, str]) -> dict[str, Any]:
                 cause = error.strerror if isinstance(error, OSError) else error
                 raise SettingsError(f"{name} names {text}, which cannot be read: {cause}") from None
         value: Any = text
-        if text[:1] in "[{":  # lists and tables are written as TOML
+        if text.startswith(("[", "{")):  # lists and tables are written as TOML
             try:
                 value = tomllib.loads(f"value = {text}")["value"]
             except tomllib.TOMLDecodeError as error:

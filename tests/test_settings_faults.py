@@ -17,7 +17,8 @@ from pydantic import BaseModel
 
 from clipengine.clips.profiles import Profile
 from clipengine.errors import SettingsError
-from clipengine.settings import Settings, load
+from clipengine.settings import Settings, Webhooks, load
+from clipengine.webhooks.own import own_endpoints
 
 TABLES: dict[str, type[BaseModel]] = {
     name: field.annotation
@@ -130,6 +131,11 @@ def test_any_bytes_as_the_file_and_as_a_secret(content: bytes) -> None:
         ({"WEBHOOKS__ENDPOINTS": '["http://a"]'}, "webhooks.endpoints.0 is a table, not a text"),
         ({"WEBHOOKS__ENDPOINTS": "http://a"}, 'webhooks.endpoints is a list, not a text: write it as ["one", "two"]'),
         ({"WEBHOOKS__ENDPOINTS": '[{url = "http://a", secret = "0123456789abcdef", events = ["x"]}]'}, "'clip.ready'"),
+        ({"WATCH__PREFIXES": '["a\\u0000b"]'}, "is not the beginning of a key"),
+        ({"SERVER__PORT": ""}, "server.port: must be a valid integer"),
+        ({"SERVER__PUBLIC_URL": "clips.example.org"}, "'clips.example.org' is no address such as"),
+        ({"DATA__FOLDER": ""}, "data.folder: must not be empty"),
+        ({"STORAGE__CA_FILE": ""}, "storage.ca_file: must not be empty"),
         ({"WATCH__PREFIXES": "recordings/"}, "watch.prefixes is a list, not a text"),
         ({"WATCH__SECONDS": "inf"}, "watch.seconds: must be a finite number"),
         ({"WATCH__SECONDS": "1e300"}, "watch.seconds: must be less than or equal to 31536000"),
@@ -142,6 +148,21 @@ def test_a_nested_setting_given_as_something_else(environ: dict[str, str], said:
     with pytest.raises(SettingsError) as caught:
         load(environ={f"CLIPENGINE_{name}": text for name, text in environ.items()})
     assert said in caught.value.message
+
+
+def test_an_empty_variable_is_an_empty_text() -> None:
+    """As a compose file passes one on that is not set."""
+    assert load(environ={"CLIPENGINE_STORAGE__SESSION_TOKEN": "", "CLIPENGINE_STORAGE__PREFIX": ""}) == Settings()
+
+
+def test_an_endpoint_that_could_never_be_told_is_refused_at_the_start() -> None:
+    endpoint = {"url": "nonsense", "secret": "whsec_!!!!!!!!!!!!!!!!"}
+    own = Webhooks.model_validate({"endpoints": [endpoint, {"url": "http://a.example/", "secret": "x" * 16}]})
+    with pytest.raises(SettingsError) as caught:
+        own_endpoints(own)
+    first, second = caught.value.message.split("; ")
+    assert first.startswith("webhooks.endpoints.0.url: ")
+    assert second.startswith("webhooks.endpoints.0.secret: ")
 
 
 def test_true_is_no_number(tmp_path: Path) -> None:
