@@ -3,7 +3,7 @@
 
 import {get, query} from "./api.js";
 
-const PART_SECONDS = 60;
+const PART_SECONDS = 20; // little enough to be read where somebody stands
 const SAME = 1e-5; // seconds; times are told to the microsecond
 
 export class FrameTimes {

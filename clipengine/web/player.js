@@ -141,7 +141,7 @@ export class Player extends EventTarget {
   }
 
   pause() {
-    if (this.rate < 0) this.settle();
+    if (this.playing) this.settle(); // now, so that whoever steps on steps from here; the event of the film comes later
     this.video.pause();
   }
 

@@ -82,7 +82,7 @@ function build(main, recording, signal) {
   const player = new Player(recording, selection, signal);
   if (times) {
     times.want(0);
-    player.addEventListener("time", () => times.want(player.time), {signal});
+    player.addEventListener("time", () => player.playing || times.want(player.time), {signal});
     selection.addEventListener("change", () => selection.empty || [selection.start, selection.end].forEach((time) => times.want(time)), {signal});
   }
   const timeline = new Timeline(recording, selection, player, signal);

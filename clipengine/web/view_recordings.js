@@ -153,6 +153,7 @@ function recordingRow(forget) {
       const [text, kind] = WORDS[next.status];
       state.replaceChildren(h("span", {class: `pill ${kind}`}, text));
       problem.hidden = !next.error;
+      if (next.error) poster.replaceChildren(icon("alert"));
       if (next.error) problem.textContent = `${sentence(next.error.message)} ${next.error.hint}`;
       if (next.status === "complete") fillPoster(poster, next);
     },
