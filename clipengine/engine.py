@@ -10,6 +10,7 @@ import time
 
 from clipengine.ids import new_id
 from clipengine.ledger.ledger import Ledger
+from clipengine.ledger.place import place_of
 from clipengine.settings import Settings, faults
 from clipengine.stores.base import Store
 from clipengine.stores.build import build_store
@@ -141,7 +142,7 @@ class Engine:
                 settings.storage, folder=settings.store_folder, journal=settings.data.folder / "uploads"
             )
             ledger = Ledger.open(
-                settings.ledger_file,
+                place_of(settings),
                 key_prefix=settings.auth.key_prefix,
                 organisation_id=settings.server.organisation_id,
                 max_queued=settings.limits.max_queued_clips,

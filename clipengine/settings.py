@@ -76,6 +76,18 @@ class Data(Table):
     folder: NamedPath = Path("clipengine-data")
 
 
+class Database(Table):
+    url: SecretStr = SecretStr("")  # empty: SQLite in the data folder
+    secrets_key: Path | None = None  # None: `secrets.key` in the data folder
+
+    @field_validator("url")
+    @classmethod
+    def _is_postgres(cls, url: SecretStr) -> SecretStr:
+        if url.get_secret_value() and not url.get_secret_value().startswith(("postgresql://", "postgres://")):
+            raise ValueError('it begins with "postgresql://"; empty means SQLite in the data folder')
+        return url
+
+
 class Storage(Table):
     kind: Literal["folder", "s3"] = "folder"
     folder: NamedPath | None = None  # None: `store` inside the data folder
@@ -180,6 +192,7 @@ class Settings(Table):
 
     server: Server = Server()
     data: Data = Data()
+    database: Database = Database()
     storage: Storage = Storage()
     auth: Auth = Auth()
     limits: Limits = Limits()
@@ -204,8 +217,13 @@ class Settings(Table):
 
     @property
     def ledger_file(self) -> Path:
-        """The ledger: `serve` and `keys` open the same one."""
+        """The ledger, where it is not in PostgreSQL."""
         return self.data.folder / "ledger.db"
+
+    @property
+    def secrets_key(self) -> Path:
+        """The key of the secrets in a ledger in PostgreSQL; every engine at it needs the same."""
+        return self.database.secrets_key or self.data.folder / "secrets.key"
 
     def masked(self) -> dict[str, Any]:
         """The settings as JSON, with secrets that are set shown as asterisks."""

@@ -8,9 +8,11 @@ from pathlib import Path
 import click
 
 from clipengine.cli import output
-from clipengine.cli.data import exclusive, make_private, no_ledger
+from clipengine.cli.data import exclusive, in_postgres, make_private, no_ledger
 from clipengine.cli.options import config_option, data_option, settings_of
+from clipengine.errors import StartupError
 from clipengine.ledger.backup import restore_backup, write_backup
+from clipengine.settings import Settings
 
 
 @click.command()
@@ -20,6 +22,7 @@ from clipengine.ledger.backup import restore_backup, write_backup
 def backup(file: Path, config: Path | None, data: Path | None) -> None:
     """Write the ledger and the key of its secrets into the new file FILE. A server may be running."""
     settings = settings_of(config, data)
+    _check_kind(settings, "pg_dump --format=custom --file=FILE URL writes a backup")
     if not settings.ledger_file.exists():
         raise no_ledger(settings)
     make_private(settings.data.folder)
@@ -39,6 +42,7 @@ def backup(file: Path, config: Path | None, data: Path | None) -> None:
 def restore(file: Path, replace: bool, config: Path | None, data: Path | None) -> None:
     """Put the ledger of the backup FILE into the data folder. Refused while a server runs on it."""
     settings = settings_of(config, data)
+    _check_kind(settings, "Stop every engine, then pg_restore --clean --if-exists --dbname=URL FILE puts one back")
     folder = settings.data.folder
     missing = not folder.exists()
     make_private(folder)
@@ -59,3 +63,12 @@ def restore(file: Path, replace: bool, config: Path | None, data: Path | None) -
         "Objects of that time stay in the store: `clipengine recordings import PREFIX` registers the recordings again; "
         "clips lie in `clips/` beside them, under names that end with an id that the ledger does not know."
     )
+
+
+def _check_kind(settings: Settings, how: str) -> None:
+    """Raises StartupError where the ledger is not a file, which says how PostgreSQL does it."""
+    if in_postgres(settings):
+        raise StartupError(
+            "the ledger is in PostgreSQL, which has a backup of its own",
+            hint=f"{how}. Keep {settings.secrets_key} with it: without it the webhook secrets are lost.",
+        )

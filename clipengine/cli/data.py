@@ -1,4 +1,4 @@
-"""The data folder as the command line opens it: private to its owner, with the ledger in it."""
+"""The data folder as the command line opens it: private to its owner, with the ledger in it or in PostgreSQL."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 
 from clipengine.errors import StartupError
 from clipengine.ledger.ledger import Ledger
+from clipengine.ledger.place import place_of
 from clipengine.settings import Settings
 from clipengine.work.lock import FolderLock
 
@@ -27,9 +28,9 @@ def make_private(folder: Path) -> None:
 @contextmanager
 def exclusive(settings: Settings, *, new: bool = False) -> Iterator[None]:
     """The data folder with no server on it. Raises DataFolderInUse; without `new`, StartupError where no ledger is."""
-    if not new and not settings.ledger_file.exists():
+    if not new and not has_ledger(settings):
         raise no_ledger(settings)
-    os.umask(0o077)
+    make_private(settings.data.folder)
     lock = FolderLock(settings.data.folder)
     lock.acquire()
     try:
@@ -38,15 +39,24 @@ def exclusive(settings: Settings, *, new: bool = False) -> Iterator[None]:
         lock.release()
 
 
+def has_ledger(settings: Settings) -> bool:
+    """Whether there is a ledger to look into; one in PostgreSQL is made as soon as it is opened."""
+    return in_postgres(settings) or settings.ledger_file.exists()
+
+
+def in_postgres(settings: Settings) -> bool:
+    return bool(settings.database.url.get_secret_value())
+
+
 def no_ledger(settings: Settings) -> StartupError:
     return StartupError(f"{settings.data.folder} holds no ledger", hint="Name the data folder with --data FOLDER.")
 
 
 def open_ledger(settings: Settings) -> Ledger:
-    """The ledger of the data folder; a server may be using it at the same time."""
+    """The ledger of these settings; a server may be using it at the same time."""
     make_private(settings.data.folder)
     return Ledger.open(
-        settings.ledger_file,
+        place_of(settings),
         key_prefix=settings.auth.key_prefix,
         organisation_id=settings.server.organisation_id,
         max_queued=settings.limits.max_queued_clips,

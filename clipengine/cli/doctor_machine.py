@@ -14,14 +14,15 @@ from importlib.metadata import version
 from pathlib import Path
 
 from clipengine import __version__
+from clipengine.cli.data import in_postgres
 from clipengine.cli.findings import Finding, good
 from clipengine.cli.listening import OPEN_FILES, listen
 from clipengine.errors import DataFolderInUse, StartupError
 from clipengine.ledger.backup import last_backup
-from clipengine.ledger.database import RESTORE_HINT
 from clipengine.ledger.disk import check_local, file_system
-from clipengine.ledger.file import inspect_file
 from clipengine.ledger.mark import TAIL as MARK_TAIL
+from clipengine.ledger.place import inspect, place_of
+from clipengine.ledger.sqlite import RESTORE_HINT
 from clipengine.media.versions import ffmpeg_version
 from clipengine.settings import Settings
 from clipengine.work.encoder import sandbox_layers
@@ -50,6 +51,8 @@ def versions(settings: Settings) -> Iterator[Finding]:
         else:
             yield good(name, found)
     yield good("FFmpeg", f"{ffmpeg_version()} (inside av)")
+    if in_postgres(settings):
+        return
     if sqlite3.sqlite_version_info < _SAFE_SQLITE:
         detail = f"{sqlite3.sqlite_version}: in rare moments two connections can damage a WAL database"
         remedy = "Use a Python with SQLite 3.51.3 or newer when there is one for this system, and back up nightly."
@@ -73,13 +76,8 @@ def data_folder(settings: Settings) -> Iterator[Finding]:
         yield good("data folder", str(folder))
     if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
         yield Finding("data folder", "problem", f"this user may not write to {folder}", f"chown it to {os.getuid()}.")
-    try:
-        check_local(folder)
-    except StartupError as error:
-        yield Finding("data folder", "problem", error.message, error.hint)
-    if file_system(folder) == "9p":  # of some sandboxes it is the machine's own disk
-        detail = f"{folder} lies on 9p: where that is another machine's disk, SQLite's locks do not hold"
-        yield Finding("data folder", "warning", detail, "Put data.folder on a disk of this machine.")
+    if not in_postgres(settings):
+        yield from _on_local_disk(folder)
     room = Room(folder, settings.limits.min_free_bytes)
     free = f"{room.free() // 1_000_000} MB free"
     if room.low():
@@ -89,7 +87,20 @@ def data_folder(settings: Settings) -> Iterator[Finding]:
         yield good("disk", free)
 
 
+def _on_local_disk(folder: Path) -> Iterator[Finding]:
+    try:
+        check_local(folder)
+    except StartupError as error:
+        yield Finding("data folder", "problem", error.message, error.hint)
+    if file_system(folder) == "9p":  # of some sandboxes it is the machine's own disk
+        detail = f"{folder} lies on 9p: where that is another machine's disk, SQLite's locks do not hold"
+        yield Finding("data folder", "warning", detail, "Put data.folder on a disk of this machine.")
+
+
 def ledger(settings: Settings) -> Iterator[Finding]:
+    if in_postgres(settings):
+        yield good("ledger", inspect(place_of(settings)))
+        return
     path = settings.ledger_file
     if not path.exists() and not path.with_name(path.name + MARK_TAIL).exists():
         yield good("ledger", "there is none yet")
@@ -97,7 +108,7 @@ def ledger(settings: Settings) -> Iterator[Finding]:
     try:
         if not path.exists():
             raise StartupError(f"{path} is missing, and there was one", hint=RESTORE_HINT)
-        yield good("ledger", inspect_file(path))
+        yield good("ledger", inspect(path))
     except StartupError as error:
         yield Finding("ledger", "problem", error.message, f"{error.hint}{_which_backup(path)}")
 

@@ -8,10 +8,10 @@ import secrets
 from collections.abc import Iterator
 from contextlib import closing
 
-from clipengine.cli.data import open_ledger
+from clipengine.cli.data import has_ledger, open_ledger
 from clipengine.cli.findings import Finding, good
 from clipengine.errors import ObjectMissing, StartupError
-from clipengine.ledger.file import inspect_file, is_current
+from clipengine.ledger.place import inspect, is_current, place_of
 from clipengine.settings import Settings
 from clipengine.stores.build import build_store
 from clipengine.webhooks.send import Sender
@@ -87,8 +87,8 @@ def webhooks(settings: Settings) -> Iterator[Finding]:
 
 def _can_be_opened(settings: Settings) -> bool:
     """Whether there is a ledger, sound and as this version writes it: another finding says what is wrong with it."""
-    path = settings.ledger_file
+    place = place_of(settings)
     try:
-        return path.exists() and bool(inspect_file(path)) and is_current(path)
+        return has_ledger(settings) and bool(inspect(place)) and is_current(place)
     except StartupError:
         return False

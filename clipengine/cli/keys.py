@@ -1,4 +1,4 @@
-"""`clipengine keys`: API keys, in the ledger of the data folder; needs no server and disturbs none."""
+"""`clipengine keys`: API keys, in the ledger; needs no server and disturbs none."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from clipengine.cli import output
-from clipengine.cli.data import no_ledger, open_ledger
+from clipengine.cli.data import has_ledger, no_ledger, open_ledger
 from clipengine.cli.options import config_option, data_option, json_option, settings_of
 from clipengine.errors import RequestError
 from clipengine.ledger.keys import SCOPES
@@ -87,7 +87,7 @@ def revoke(key: str, config: Path | None, data: Path | None) -> None:
 @contextmanager
 def _ledger(config: Path | None, data: Path | None, *, make: bool = False) -> Iterator[Ledger]:
     settings = settings_of(config, data)
-    if not make and not settings.ledger_file.exists():
+    if not make and not has_ledger(settings):
         raise no_ledger(settings)
     ledger = open_ledger(settings)
     try:

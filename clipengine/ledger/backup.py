@@ -22,10 +22,10 @@ from typing import Any
 
 from clipengine import __version__
 from clipengine.errors import BackupUnusable, ClipEngineError, StartupError
-from clipengine.ledger.database import translate
 from clipengine.ledger.disk import sync
 from clipengine.ledger.mark import TAIL as MARK_TAIL
 from clipengine.ledger.migrations import MIGRATIONS
+from clipengine.ledger.sqlite import translate
 from clipengine.ledger.vault import KEY_FILE, PROOF, Vault
 from clipengine.timecode import now_ms, rfc3339
 
@@ -149,7 +149,7 @@ def _check(folder: Path) -> int:
         )
     if PROOF in meta:
         try:
-            Vault.of(ledger, meta[PROOF])
+            Vault.of(ledger.with_name(KEY_FILE), meta[PROOF], ledger=ledger.name)
         except ClipEngineError as error:
             raise BackupUnusable(f"the key in it does not fit its ledger: {error.message}") from None
     return version

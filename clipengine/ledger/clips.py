@@ -40,7 +40,7 @@ from clipengine.timecode import now_ms
 _FRESH = {"state": "queued", "step": "queued", "progress": 0.0, "owner": None, "finished": None}
 
 _NO_ROOM_MS = 5_000
-_NEW = {"owner": None, "crashes": 0, "finished": None, "outage_ms": 0}
+_NEW = {"owner": None, "crashes": 0, "finished": None, "outage_ms": 0, "cut_by": None}
 
 _INSERT = insertion(ClipRow, without=("status",))
 _RECORDING_STATE = Statement(

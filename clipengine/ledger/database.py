@@ -1,14 +1,14 @@
-"""The connection to the ledger's file: pragmas, sessions, transactions, and who is told after a commit.
+"""Sessions and transactions on the ledger's database, and who is told after a commit.
 
-Owns everything that is special about SQLite. Refuses to hold a cursor: what is read is fetched before it is returned,
-so that no reader is left open behind a slow client. Every error of the driver leaves here as one of ours.
+What is special about SQLite or PostgreSQL is their `Backend`'s. Refuses to hold a cursor: what is read is fetched
+before it is returned, so that no reader is left open behind a slow client. Every error of the driver leaves here as
+one of ours.
 """
 
 from __future__ import annotations
 
 import logging
 import os
-import sqlite3
 import sys
 import threading
 import time
@@ -19,7 +19,8 @@ from typing import Any, Literal, cast
 
 import peewee
 
-from clipengine.errors import ClipEngineError, DiskFull, Internal, StorageUnavailable
+from clipengine.errors import Internal, StorageUnavailable
+from clipengine.ledger.backend import BUSY_SECONDS, Backend
 from clipengine.ledger.statements import Row as Row
 from clipengine.ledger.statements import Statement, given
 
@@ -27,61 +28,6 @@ logger = logging.getLogger(__name__)
 
 Kind = Literal["clip", "recording", "delivery", "removal"]
 Listener = Callable[[str, str], None]
-
-BUSY_SECONDS = 10
-_IDLE_CONNECTIONS = 16
-_PRAGMAS = {
-    "journal_mode": "wal",
-    "synchronous": "full",
-    "foreign_keys": 1,
-    "wal_autocheckpoint": 1000,
-    "journal_size_limit": 64 * 1024 * 1024,
-}
-
-
-class _Connections(peewee.SqliteDatabase):
-    """Connections go back to a shelf instead of being closed.
-
-    Opening one costs more than most queries, and closing the last one of a file makes SQLite checkpoint and delete
-    its WAL. A connection on the shelf has no transaction, so it holds nothing back.
-    """
-
-    def __init__(self, path: Path, busy_seconds: float) -> None:
-        self._shelf: list[sqlite3.Connection] = []
-        self._shelf_lock = threading.Lock()
-        self._open = True
-        super().__init__(
-            str(path),
-            pragmas=_PRAGMAS,
-            lock_type="IMMEDIATE",
-            timeout=busy_seconds,
-            autoconnect=False,
-            check_same_thread=False,  # one thread at a time uses it, but not always the same one
-        )
-
-    def _connect(self) -> sqlite3.Connection:
-        with self._shelf_lock:
-            if not self._open:
-                raise sqlite3.OperationalError("the ledger is closed")
-            if self._shelf:
-                return self._shelf.pop()
-        return cast(sqlite3.Connection, super()._connect())  # type: ignore[misc]
-
-    def _close(self, conn: sqlite3.Connection) -> None:
-        if conn.in_transaction:
-            conn.rollback()
-        with self._shelf_lock:
-            if self._open and len(self._shelf) < _IDLE_CONNECTIONS:
-                self._shelf.append(conn)
-                return
-        conn.close()
-
-    def shut(self) -> None:
-        with self._shelf_lock:
-            self._open = False
-            shelf, self._shelf = self._shelf, []
-        for conn in shelf:
-            conn.close()
 
 
 class _Pending(threading.local):
@@ -92,24 +38,35 @@ class _Pending(threading.local):
 
 
 class Database:
-    """One file of SQLite. Safe to use from any thread of the process that opened it, and from no other process."""
+    """One ledger. Safe to use from any thread of the process that opened it, and from no other process.
 
-    def __init__(self, path: Path, *, busy_seconds: float = BUSY_SECONDS) -> None:
-        self.path = path
+    `secrets_key` is the file with the key of its secrets.
+    """
+
+    def __init__(self, backend: Backend, *, secrets_key: Path, busy_seconds: float = BUSY_SECONDS) -> None:
+        self.backend = backend
+        self.name = backend.name
+        self.shared = backend.shared
+        self.secrets_key = secrets_key
+        self._errors: tuple[type[Exception], ...] = (peewee.PeeweeException, *backend.errors)
         self._busy_seconds = busy_seconds
-        self._connections = _Connections(path, busy_seconds)
+        self._connections = backend.connections
         self._pending = _Pending()
         self._by_key: dict[type[peewee.Model], Statement] = {}
         self._listeners: list[Listener] = []
         self._pid = os.getpid()
-        # SQLite lets waiting writers poll with growing sleeps; in this process they queue here instead.
+        # The database lets waiting writers poll, or keep a connection each; in this process they queue here instead.
         self._writer = threading.Lock()
 
     def close(self) -> None:
-        self._connections.shut()
+        self.backend.shut()
 
     def on_change(self, listener: Listener) -> None:
         self._listeners.append(listener)
+
+    def follow(self) -> None:
+        """Tell the listeners of what other engines change too, until `close`."""
+        self.backend.follow(lambda kind, ident: self._tell([(kind, ident)]))
 
     @contextmanager
     def session(self) -> Iterator[None]:
@@ -119,7 +76,7 @@ class Database:
         if not self._connections.is_closed():
             yield
             return
-        with _translated():
+        with self._translated():
             self._connections.connect()
         try:
             yield
@@ -127,11 +84,14 @@ class Database:
             self._connections.close()
 
     @contextmanager
-    def transaction(self, *, durable: bool = True) -> Iterator[None]:
-        """`BEGIN IMMEDIATE` to `COMMIT`; inside another transaction, a savepoint of it.
+    def transaction(self, *, durable: bool = True, ordered: bool = True) -> Iterator[None]:
+        """One writer's turn, begin to commit; inside another transaction, a savepoint of it.
 
-        `durable=False` commits without waiting for the disk: a power cut may undo it, but never what was committed
-        durably before or after. It has no effect inside another transaction.
+        Turns come one after the other, over all engines: what is read in one stays true until its end, and events are
+        numbered in the order in which they become visible. `ordered=False` does without where other engines share
+        the ledger: for a change of one row that depends on nothing else. `durable=False` commits without waiting for
+        the disk: a power cut may undo it, but never what was committed durably before or after. Neither has an effect
+        inside another transaction.
         """
         with self.session():
             if self._connections.in_transaction():
@@ -139,63 +99,46 @@ class Database:
                     yield
                 return
             asked = time.monotonic()
-            if not self._writer.acquire(timeout=self._busy_seconds):
-                raise StorageUnavailable("the ledger was busy for too long", hint=_BUSY_HINT)
+            alone = ordered or not self.shared
+            if alone and not self._writer.acquire(timeout=self._busy_seconds):
+                raise StorageUnavailable("the ledger was busy for too long", hint=self.backend.busy_hint)
             try:
-                with self._patience(time.monotonic() - asked), self._outermost(durable):
-                    yield
+                waited = time.monotonic() - asked
+                with self.backend.writing(self.run, durable=durable, ordered=ordered, waited=waited) as how:
+                    self._pending.changes = {}
+                    with self._atomic(how):
+                        yield
+                        if self._pending.changes:
+                            self.backend.announce(self.run, list(self._pending.changes))
             finally:
-                self._writer.release()
+                if alone:
+                    self._writer.release()
                 changes, self._pending.changes = list(self._pending.changes), {}
         # Only after a commit: an exception has left above.
         self._tell(changes)
 
     @property
     def in_transaction(self) -> bool:
-        """Whether this thread is in a transaction. No longer, once SQLite has rolled it back by itself."""
+        """Whether this thread is in a transaction. No longer, once the database has rolled it back by itself."""
         if self._connections.is_closed():
             return False
-        connection = cast(sqlite3.Connection, self._connections.connection())  # type: ignore[no-untyped-call]
-        return connection.in_transaction
-
-    @contextmanager
-    def _patience(self, waited: float) -> Iterator[None]:
-        """Leave SQLite only what is left of the time to wait, so that a caller waits for both together."""
-        if waited < 0.1:
-            yield
-            return
-        try:
-            self.run(f"PRAGMA busy_timeout = {max(1, round((self._busy_seconds - waited) * 1000))}")
-            yield
-        finally:
-            self.run(f"PRAGMA busy_timeout = {round(self._busy_seconds * 1000)}")
-
-    @contextmanager
-    def _outermost(self, durable: bool) -> Iterator[None]:
-        self._pending.changes = {}
-        if not durable:
-            self.run("PRAGMA synchronous = NORMAL")
-        try:
-            with self._atomic():
-                yield
-        finally:
-            if not durable:
-                self.run("PRAGMA synchronous = FULL")
+        connection = self._connections.connection()  # type: ignore[no-untyped-call]
+        return self.backend.in_transaction(connection)
 
     @contextmanager
     def _savepoint(self) -> Iterator[None]:
         before = dict(self._pending.changes)
         try:
-            with self._atomic():
+            with self._atomic(""):
                 yield
         except BaseException:
             self._pending.changes = before
             raise
 
     @contextmanager
-    def _atomic(self) -> Iterator[None]:
-        block = self._connections.atomic("IMMEDIATE")
-        with _translated():
+    def _atomic(self, how: str) -> Iterator[None]:
+        block = self._connections.atomic(how)
+        with self._translated():
             block.__enter__()
         try:
             yield
@@ -203,10 +146,10 @@ class Database:
             try:
                 block.__exit__(*sys.exc_info())
             except peewee.PeeweeException as error:
-                # SQLite has rolled back by itself (a full disk does that); the first error is the one to tell.
+                # The database has rolled back by itself (a full disk does that); the first error is the one to tell.
                 logger.debug("rollback: %s", error)
             raise
-        with _translated():
+        with self._translated():
             block.__exit__(None, None, None)
 
     def changed(self, kind: Kind, ident: str) -> None:
@@ -225,7 +168,7 @@ class Database:
         """All rows of a SELECT; `values` are those that a statement takes."""
         if isinstance(query, Statement):
             return [query.row(stored) for stored in self.run(query.sql, query.params(values))]
-        with self.session(), _translated():
+        with self.session(), self._translated():
             return list(query.dicts().execute(self._connections))
 
     def row(self, query: peewee.BaseQuery | Statement, **values: Any) -> Row | None:
@@ -243,16 +186,17 @@ class Database:
 
     def change(self, query: peewee.BaseQuery | Statement, **values: Any) -> int:
         """Run an UPDATE or a DELETE; how many rows it touched decides who won a race."""
-        with self._writing(), _translated():
+        with self._writing(), self._translated():
             if isinstance(query, Statement):
-                return self._execute(query.sql, query.params(values)).rowcount
+                return int(self._execute(query.sql, query.params(values)).rowcount)
             return int(query.execute(self._connections))
 
     def insert(self, query: peewee.Insert | Statement, **values: Any) -> Any:
-        """Run an INSERT; the new row's number where the table counts them."""
-        with self._writing(), _translated():
+        """Run an INSERT; of a query, the new row's number where the table counts them."""
+        with self._writing(), self._translated():
             if isinstance(query, Statement):
-                return self._execute(query.sql, query.params(values)).lastrowid
+                self._execute(query.sql, query.params(values))
+                return None
             return query.execute(self._connections)
 
     @contextmanager
@@ -265,47 +209,31 @@ class Database:
                 yield
 
     def run(self, sql: str, params: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-        """Plain SQL, for migrations and pragmas."""
-        with self.session(), _translated():
+        """Plain SQL with `?` for each value, for migrations and what Peewee has no words for."""
+        with self.session(), self._translated():
             cursor = self._execute(sql, params)
             try:
-                return list(cursor.fetchall())
+                return list(cursor.fetchall()) if cursor.description else []
             finally:
                 cursor.close()
 
-    def _execute(self, sql: str, params: tuple[Any, ...]) -> sqlite3.Cursor:
-        return cast(sqlite3.Cursor, self._connections.execute_sql(sql, params))  # type: ignore[no-untyped-call]
+    def has_table(self, name: str) -> bool:
+        return self.backend.has_table(self.run, name)
 
+    def clock_ms(self) -> int:
+        """The time by which engines judge each other, ms since 1970: the database's own where they share it."""
+        return self.backend.clock_ms(self.run)
 
-RESTORE_HINT = (
-    "Restore the file from a backup, or name another data folder with --data; it is never recreated by itself."
-)
-_BUSY_HINT = "Something else holds the database of the data folder; send the same request again."
+    def sizes(self) -> tuple[int, int]:
+        """Bytes of the ledger and of its write-ahead log."""
+        return self.backend.sizes(self.run)
 
+    def _execute(self, sql: str, params: tuple[Any, ...]) -> Any:
+        return self._connections.execute_sql(self.backend.words(sql), params)  # type: ignore[no-untyped-call]
 
-@contextmanager
-def _translated() -> Iterator[None]:
-    try:
-        yield
-    except peewee.PeeweeException as error:
-        original = getattr(error, "orig", None)
-        raise translate(original if isinstance(original, sqlite3.Error) else error) from error
-    except sqlite3.Error as error:
-        raise translate(error) from error
-
-
-def translate(error: Exception) -> ClipEngineError:
-    """An error of the driver as one of ours. A violated constraint stays a defect: `Internal`."""
-    code = getattr(error, "sqlite_errorcode", None)
-    primary = code & 0xFF if isinstance(code, int) else None
-    if primary == sqlite3.SQLITE_FULL:
-        return DiskFull("the disk of the ledger is full", hint="Free space on the disk of the data folder.")
-    if primary in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-        return StorageUnavailable("the ledger was busy for too long", hint=_BUSY_HINT)
-    if primary in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-        return StorageUnavailable(f"the ledger is damaged: {error}", hint=RESTORE_HINT)
-    defects = sqlite3.IntegrityError | sqlite3.ProgrammingError
-    if isinstance(error, sqlite3.DatabaseError) and not isinstance(error, defects):
-        hint = "Check the disk of the data folder, its owner and its free space."
-        return StorageUnavailable(f"the ledger cannot be used: {error}", hint=hint)
-    return Internal(f"the ledger refused a change: {error}")
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except self._errors as error:
+            raise self.backend.translate(error) from error

@@ -39,6 +39,7 @@ class Figures:
         with database.session():
             clips = dict(database.run(_CLIPS))
             pending, oldest_delivery = database.run(_DELIVERIES)[0]
+            file_bytes, wal_bytes = database.sizes()
             return Standing(
                 clips_queued=clips.get("queued", 0),
                 clips_running=clips.get("running", 0),
@@ -47,13 +48,6 @@ class Figures:
                 deliveries_pending=pending,
                 oldest_delivery=oldest_delivery,
                 removals_pending=database.run(_REMOVALS)[0][0],
-                file_bytes=self._size(""),
-                wal_bytes=self._size("-wal"),
+                file_bytes=file_bytes,
+                wal_bytes=wal_bytes,
             )
-
-    def _size(self, tail: str) -> int:
-        path = self._database.path
-        try:
-            return path.with_name(path.name + tail).stat().st_size
-        except FileNotFoundError:
-            return 0

@@ -10,16 +10,24 @@ from contextlib import closing
 from pathlib import Path
 
 from clipengine.errors import SchemaTooNew, StartupError, StorageError
-from clipengine.ledger.database import RESTORE_HINT, Database
+from clipengine.ledger.backend import BUSY_SECONDS
+from clipengine.ledger.database import Database
 from clipengine.ledger.disk import check_local, sync
 from clipengine.ledger.mark import MARK, check_mark
 from clipengine.ledger.mark import TAIL as MARK_TAIL
-from clipengine.ledger.migrations import MIGRATIONS, begin, migrate, new_secret, schema_version
-from clipengine.ledger.vault import PROOF, Vault
+from clipengine.ledger.migrations import MIGRATIONS, begin, migrate, schema_version
+from clipengine.ledger.sqlite import RESTORE_HINT, Sqlite
+from clipengine.ledger.vault import KEY_FILE, PROOF, Vault
 
 _MAGIC = b"SQLite format 3\x00"
 _HEADER_BYTES = 100
 _MODE = 0o600
+
+
+def file_database(path: Path, *, busy_seconds: float = BUSY_SECONDS) -> Database:
+    """The database in a file that is there, as it is."""
+    backend = Sqlite(path, busy_seconds=busy_seconds)
+    return Database(backend, secrets_key=path.with_name(KEY_FILE), busy_seconds=busy_seconds)
 
 
 def open_file(path: Path) -> Database:
@@ -37,10 +45,10 @@ def open_file(path: Path) -> Database:
             path.chmod(_MODE)
     except OSError as error:
         raise StartupError(f"the ledger {path} cannot be opened: {error.strerror}", hint=_ACCESS_HINT) from error
-    database = Database(path)
+    database = file_database(path)
     try:
         with database.session():
-            _check_whole(database)
+            _check_whole(database, path)
             before = schema_version(database)
             if migrate(database) > before:
                 database.run("PRAGMA wal_checkpoint(TRUNCATE)")  # what a step has written over must not live on there
@@ -51,31 +59,6 @@ def open_file(path: Path) -> Database:
         database.close()
         raise
     return database
-
-
-def reset_secrets(path: Path) -> list[str]:
-    """Give the ledger a new key and new webhook secrets, because the old key is lost; the webhooks that are disabled.
-
-    Those of the settings get theirs from there at the next start. No engine may run on the file.
-    """
-    database = open_file(path)
-    try:
-        with database.transaction():
-            vault = Vault.renew(path)
-            name, proof = vault.proof()
-            database.run("UPDATE meta SET value = ? WHERE name = ?", (proof, name))
-            sealed = vault.seal(new_secret(), "default_secret")
-            database.run("UPDATE meta SET value = ? WHERE name = 'default_secret'", (sealed,))
-            database.run("DELETE FROM idempotency WHERE scope LIKE '% POST /v1/webhooks'")
-            ids = [row[0] for row in database.run("SELECT webhook_id FROM endpoints")]
-            for ident in ids:
-                values = (vault.seal(new_secret(), ident), ident)
-                database.run("UPDATE endpoints SET secret = ?, previous_secret = NULL WHERE webhook_id = ?", values)
-            reason = "its secret was lost: give it a new one"
-            disabled = "UPDATE endpoints SET enabled = 0, disabled_reason = ? WHERE origin = 'api' RETURNING webhook_id"
-            return [row[0] for row in database.run(disabled, (reason,))]
-    finally:
-        database.close()
 
 
 def inspect_file(path: Path) -> str:
@@ -94,12 +77,12 @@ def inspect_file(path: Path) -> str:
         raise SchemaTooNew(f"{path} has schema version {version}, this version knows up to {len(MIGRATIONS)}")
     check_mark(path, int(meta.get(MARK, 0)))
     if PROOF in meta:
-        Vault.of(path, meta[PROOF])
+        Vault.of(path.with_name(KEY_FILE), meta[PROOF], ledger=path.name)
     later = "" if version == len(MIGRATIONS) else f", {len(MIGRATIONS)} at the next start"
     return f"{path.stat().st_size / 1e6:.1f} MB, sound, schema version {version}{later}"
 
 
-def is_current(path: Path) -> bool:
+def is_current_file(path: Path) -> bool:
     """Whether opening the file would change nothing."""
     with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5)) as file:
         found = file.execute("SELECT value FROM meta WHERE name = 'schema_version'").fetchone()
@@ -119,7 +102,7 @@ def _make(path: Path) -> None:
     draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}.new")
     try:
         os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_RDWR, _MODE))
-        database = Database(draft)
+        database = file_database(draft)
         try:
             begin(database)
             migrate(database)
@@ -141,7 +124,7 @@ def _check_header(path: Path) -> None:
         raise StartupError(f"{path} is damaged: it is no database", hint=RESTORE_HINT)
 
 
-def _check_whole(database: Database) -> None:
+def _check_whole(database: Database, path: Path) -> None:
     """Refuse a file that ends before its last page does.
 
     After a crash the WAL still holds pages that the file lacks; they are brought home first. Where another process
@@ -151,5 +134,5 @@ def _check_whole(database: Database) -> None:
     if busy or in_wal != moved:
         return
     pages, size = database.run("PRAGMA page_count")[0][0], database.run("PRAGMA page_size")[0][0]
-    if database.path.stat().st_size < pages * size:
-        raise StartupError(f"{database.path} is damaged: it is cut off", hint=RESTORE_HINT)
+    if path.stat().st_size < pages * size:
+        raise StartupError(f"{path} is damaged: it is cut off", hint=RESTORE_HINT)

@@ -95,5 +95,5 @@ class GroupCommit:
                 piece.run()
         except Exception as error:
             piece.error = error
-            if not self._database.in_transaction:  # SQLite has rolled back all of it (a full disk does that)
+            if not self._database.in_transaction:  # all of it has been rolled back (a full disk does that)
                 raise

@@ -25,10 +25,11 @@ _FIND = Statement(IdempotencyRow.select().where(_THIS))
 _FORGET = Statement(IdempotencyRow.delete().where(_THIS))
 _INSERT = insertion(IdempotencyRow)
 _PURGED_AT_ONCE = 500
+_KEY = (IdempotencyRow.scope, IdempotencyRow.key)
 _PURGE = Statement(
     IdempotencyRow.delete().where(
-        peewee.SQL("rowid").in_(
-            IdempotencyRow.select(peewee.SQL("rowid"))
+        peewee.Tuple(*_KEY).in_(
+            IdempotencyRow.select(*_KEY)
             .where(IdempotencyRow.created_at < given(IdempotencyRow.created_at))
             .limit(_PURGED_AT_ONCE)
         )

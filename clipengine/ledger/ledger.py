@@ -1,15 +1,15 @@
-"""The ledger: one file that says where everything stands, and the parts that read and write it.
+"""The ledger: one database that says where everything stands, and the parts that read and write it.
 
-The file is the truth: queues and processes are rebuilt from it. It is opened or refused, never recreated.
+It is the truth: queues and processes are rebuilt from it. It is opened or refused, never recreated.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from pathlib import Path
 from typing import Any
 
+from clipengine.ledger.backend import Place
 from clipengine.ledger.clips import Clips
 from clipengine.ledger.database import Database
 from clipengine.ledger.deliveries import Deliveries
@@ -17,10 +17,10 @@ from clipengine.ledger.endpoints import Endpoints
 from clipengine.ledger.events import Events
 from clipengine.ledger.expiry import Expiry
 from clipengine.ledger.figures import Figures
-from clipengine.ledger.file import open_file
 from clipengine.ledger.idempotency import Idempotency
 from clipengine.ledger.keys import Keys
 from clipengine.ledger.mark import Mark
+from clipengine.ledger.place import open_database
 from clipengine.ledger.recordings import Recordings
 from clipengine.ledger.removals import Removals
 from clipengine.ledger.schema import ClipRow, DeliveryRow, MetaRow, RecordingRow, RemovalRow
@@ -44,7 +44,7 @@ class Ledger:
     def __init__(self, database: Database, *, key_prefix: str, organisation_id: str, max_queued: int) -> None:
         self._database = database
         with database.session():
-            self._vault = Vault.of(database.path, _meta(database, PROOF))
+            self._vault = Vault.of(database.secrets_key, _meta(database, PROOF), ledger=database.name)
             self._default_secret = self._vault.open(_meta(database, "default_secret") or "", "default_secret")
         self.keys = Keys(database, key_prefix)
         self.sessions = Sessions(database, self.keys)
@@ -59,16 +59,16 @@ class Ledger:
         self.expiry = Expiry(database, self.clips, self.events, self.removals)
         self.idempotency = Idempotency(database, self._vault)
         self.figures = Figures(database)
-        self.mark = Mark(database, database.path)
+        self.mark = Mark(database)
 
     @classmethod
-    def open(cls, path: Path, *, key_prefix: str, organisation_id: str, max_queued: int) -> Ledger:
-        """Open the ledger at `path`, making it where nothing is there, and bring it to the newest schema.
+    def open(cls, place: Place, *, key_prefix: str, organisation_id: str, max_queued: int) -> Ledger:
+        """Open the ledger at `place`, making it where nothing is there, and bring it to the newest schema.
 
         Raises SchemaTooNew where a later version has written it, SecretsKeyLost where the key of its secrets is gone,
-        StartupError where it is damaged, lacks what was committed to it, or is something else.
+        StartupError where it is damaged, lacks what was committed to it, is out of reach or something else.
         """
-        database = open_file(path)
+        database = open_database(place)
         try:
             made = cls(database, key_prefix=key_prefix, organisation_id=organisation_id, max_queued=max_queued)
             with database.session():

@@ -26,18 +26,21 @@ logger = logging.getLogger(__name__)
 
 
 class Mark:
-    """`ledger` is the path of the ledger's file."""
+    """Of a ledger in a file; one in PostgreSQL has its log in the server's own hands, and needs none."""
 
-    def __init__(self, database: Database, ledger: Path) -> None:
+    def __init__(self, database: Database) -> None:
         self._database = database
-        self._ledger = ledger
+        self._ledger = database.backend.file
 
     def check(self) -> None:
         """Raises StartupError where the ledger lacks what it once held."""
-        check_mark(self._ledger, self._counted())
+        if self._ledger is not None:
+            check_mark(self._ledger, self._counted())
 
     def advance(self) -> None:
         """Count one up, durably, and note it: what was committed before is missed from now on if it goes."""
+        if self._ledger is None:
+            return
         with self._database.transaction():
             counted = self._counted() + 1
             self._database.change(MetaRow.delete().where(MetaRow.name == MARK))

@@ -1,7 +1,7 @@
 """The schema's history: ordered, numbered steps, each run once in a transaction of its own.
 
 A step, once released, is never changed: a later one corrects it. Steps are plain SQL, so that they do not move when
-the models of `schema` do.
+the models of `schema` do; it is SQLite's, which the backend of another kind puts into its own words.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ import secrets
 from collections.abc import Callable, Sequence
 
 from clipengine.errors import SchemaTooNew, StartupError
-from clipengine.ledger.database import RESTORE_HINT, Database
+from clipengine.ledger.database import Database
 from clipengine.ledger.schema import compact_json
+from clipengine.ledger.sqlite import RESTORE_HINT
 from clipengine.ledger.vault import Vault
 
 Migration = Callable[[Database], None]
@@ -40,8 +41,9 @@ def migration_2(database: Database) -> None:
 
 def migration_3(database: Database) -> None:
     """Secrets of webhooks are kept encrypted; their key lies beside the file. What was readable is written over."""
-    database.run("PRAGMA secure_delete = ON")
-    vault = Vault.make(database.path)
+    if not database.shared:  # a ledger of PostgreSQL has never held a readable secret that was committed
+        database.run("PRAGMA secure_delete = ON")
+    vault = Vault.make(database.secrets_key)
     database.run("INSERT INTO meta (name, value) VALUES (?, ?)", vault.proof())
     for name, value in database.run("SELECT name, value FROM meta WHERE name = 'default_secret'"):
         database.run("UPDATE meta SET value = ? WHERE name = ?", (vault.seal(value, name), name))
@@ -95,6 +97,19 @@ def migration_9(database: Database) -> None:
     database.run("CREATE INDEX clips_label_status ON clips (label, status, created_at, clip_id)")
 
 
+def migration_10(database: Database) -> None:
+    """Several engines at one ledger: which of them live, and whose scratch holds a clip that waits for its upload."""
+    database.run(
+        """CREATE TABLE engines (
+            engine_id TEXT NOT NULL PRIMARY KEY,
+            host TEXT NOT NULL,
+            pid INTEGER NOT NULL,
+            beat_at BIGINT NOT NULL
+        )"""
+    )
+    database.run("ALTER TABLE clips ADD COLUMN cut_by TEXT")
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     migration_1,
     migration_2,
@@ -105,6 +120,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     migration_7,
     migration_8,
     migration_9,
+    migration_10,
 )
 
 
@@ -119,7 +135,7 @@ def migrate(database: Database, migrations: Sequence[Migration] = MIGRATIONS) ->
             version = schema_version(database)
             if version > len(migrations):
                 raise SchemaTooNew(
-                    f"{database.path} has schema version {version}, this version knows up to {len(migrations)}"
+                    f"{database.name} has schema version {version}, this version knows up to {len(migrations)}"
                 )
             if version == len(migrations):
                 return version
@@ -128,18 +144,20 @@ def migrate(database: Database, migrations: Sequence[Migration] = MIGRATIONS) ->
 
 
 def begin(database: Database) -> None:
-    """Lay down the version row of a file that was just made."""
+    """Lay down the version row of a ledger that was just made, unless somebody was quicker."""
     with database.transaction():
+        if database.has_table("meta"):
+            return
         database.run("CREATE TABLE meta (name TEXT NOT NULL PRIMARY KEY, value TEXT NOT NULL)")
         database.run("INSERT INTO meta (name, value) VALUES ('schema_version', '0')")
 
 
 def schema_version(database: Database) -> int:
     """The number of the last migration that the file has seen. Raises StartupError where it is no ledger."""
-    known = database.run("SELECT name FROM sqlite_master WHERE type = 'table' AND name = 'meta'")
+    known = database.has_table("meta")
     row = database.run("SELECT value FROM meta WHERE name = 'schema_version'") if known else []
     if not row or not str(row[0][0]).isdigit():
-        raise StartupError(f"{database.path} is a database, but not a ledger of clipengine", hint=RESTORE_HINT)
+        raise StartupError(f"{database.name} is a database, but not a ledger of clipengine", hint=RESTORE_HINT)
     return int(row[0][0])
 
 

@@ -117,6 +117,7 @@ class ClipRow(Model):
     long = BooleanField()  # more than ten minutes
     finished = JsonText(null=True)  # cut and verified, in scratch, not yet in the store
     outage_ms = BigIntegerField(default=0)  # how long it has waited for a store out of reach
+    cut_by = TextField(null=True)  # the engine whose scratch holds what is finished
 
     class Meta:
         table_name = "clips"
@@ -204,6 +205,16 @@ class AttemptRow(Model):
         table_name = "delivery_attempts"
 
 
+class EngineRow(Model):
+    engine_id = TextField(primary_key=True)
+    host = TextField()
+    pid = IntegerField()
+    beat_at = BigIntegerField()  # by the clock of the database
+
+    class Meta:
+        table_name = "engines"
+
+
 class IdempotencyRow(Model):
     scope = TextField()
     key = TextField()
@@ -231,5 +242,6 @@ TABLES: tuple[type[Model], ...] = (
     EndpointRow,
     DeliveryRow,
     AttemptRow,
+    EngineRow,
     IdempotencyRow,
 )

@@ -1,4 +1,4 @@
-"""Secrets at rest: sealed with a key that lies in a file of its own beside the ledger, `secrets.key`.
+"""Secrets at rest: sealed with a key that lies in a file of its own, `secrets.key` beside the ledger's.
 
 A copy of the ledger alone tells nobody what signs the webhooks. AES-256-GCM; each text is bound to what it belongs to,
 so that a sealed text that was moved to another row does not open. Without the right key file nothing is guessed and
@@ -37,31 +37,28 @@ class Vault:
         self._opened = lru_cache(maxsize=256)(self._open)
 
     @classmethod
-    def make(cls, ledger: Path) -> Vault:
+    def make(cls, path: Path) -> Vault:
         """The vault of a ledger that has none yet. A key that is there is used: a first start may have been cut off."""
-        path = ledger.with_name(KEY_FILE)
         if not path.exists():
             _write(path)
         return cls(_read(path))
 
     @classmethod
-    def of(cls, ledger: Path, proof: str | None) -> Vault:
+    def of(cls, path: Path, proof: str | None, *, ledger: str) -> Vault:
         """The vault of a ledger that has one. Raises SecretsKeyLost where its key is missing or another one."""
-        path = ledger.with_name(KEY_FILE)
         vault = cls(_read(path))
         try:
             vault.open(proof or "", PROOF)
         except Internal:
-            raise SecretsKeyLost(f"{path} is not the key that {ledger.name} was written with") from None
+            raise SecretsKeyLost(f"{path} is not the key that {ledger} was written with") from None
         return vault
 
     @classmethod
-    def renew(cls, ledger: Path) -> Vault:
+    def renew(cls, path: Path) -> Vault:
         """A vault with a new key. What the old one had sealed is lost, unless its file is found again: it is kept."""
-        path = ledger.with_name(KEY_FILE)
         if path.exists():
             path.rename(path.with_name(f"{KEY_FILE}.replaced-{secrets.token_hex(4)}"))
-        return cls.make(ledger)
+        return cls.make(path)
 
     def proof(self) -> tuple[str, str]:
         """The row of `meta` by which a later start knows this key again."""
@@ -94,6 +91,7 @@ class Vault:
 
 def _write(path: Path) -> None:
     """A new key, whole or not at all; another process may be quicker, and then its key holds."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}.new")
     try:
         with open(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, _MODE), "wb") as file:

@@ -1,4 +1,8 @@
-"""A real ledger in a folder of its own, and what most tests of it begin with."""
+"""A real ledger of its own, and what most tests of it begin with.
+
+A test of the ledger runs on SQLite and on PostgreSQL; one that asks for `path`, the file of SQLite, on SQLite alone,
+and those of a module on the KINDS that it names.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +15,17 @@ import pytest
 from clipengine.clips.clip import Clip, ClipResult, Recording
 from clipengine.clips.facts import AudioFacts, SourceFacts
 from clipengine.clips.request import ClipRequest
+from clipengine.ledger.backend import Place, Shared
 from clipengine.ledger.ledger import Ledger
+from tests.support.postgres import database_url, postgres  # noqa: F401 - fixtures
 
 Open = Callable[..., Ledger]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "kind" in metafunc.fixturenames:
+        kinds = ("sqlite",) if "path" in metafunc.fixturenames else ("sqlite", "postgres")
+        metafunc.parametrize("kind", getattr(metafunc.module, "KINDS", kinds))
 
 
 @pytest.fixture
@@ -22,11 +34,19 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def open_ledger(path: Path) -> Iterator[Open]:
+def place(kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> Place:
+    """Where the ledger of this test lies."""
+    if kind == "sqlite":
+        return tmp_path / "data" / "ledger.db"
+    return Shared(request.getfixturevalue("database_url"), tmp_path / "data" / "secrets.key")
+
+
+@pytest.fixture
+def open_ledger(place: Place) -> Iterator[Open]:
     """Opens the ledger of this test, as often as wanted; all are closed at the end."""
     opened: list[Ledger] = []
 
-    def open_it(*, max_queued: int = 10_000, at: Path = path) -> Ledger:
+    def open_it(*, max_queued: int = 10_000, at: Place = place) -> Ledger:
         ledger = Ledger.open(at, key_prefix="relay_live", organisation_id="org_local", max_queued=max_queued)
         opened.append(ledger)
         return ledger

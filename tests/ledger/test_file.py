@@ -13,7 +13,7 @@ import pytest
 
 from clipengine.errors import SchemaTooNew, StartupError
 from clipengine.ledger.database import Database
-from clipengine.ledger.file import open_file
+from clipengine.ledger.file import file_database, open_file
 from clipengine.ledger.ledger import Ledger
 from clipengine.ledger.migrations import MIGRATIONS, begin, migrate, schema_version
 from clipengine.ledger.schema import TABLES
@@ -59,6 +59,7 @@ def test_many_may_open_a_new_file_at_once(open_ledger: Open, path: Path) -> None
     assert not list(path.parent.glob("*.new"))
 
 
+@pytest.mark.usefixtures("path")
 def test_pragmas(ledger: Ledger) -> None:
     database = ledger._database
     with ledger.session():
@@ -165,7 +166,7 @@ def _fail_halfway(database: Database) -> None:
 
 def test_a_file_of_version_1_is_brought_forward(path: Path) -> None:
     path.parent.mkdir()
-    database = Database(path)
+    database = file_database(path)
     begin(database)
     assert migrate(database, MIGRATIONS[:1]) == 1
     database.run("INSERT INTO api_keys VALUES ('key_1', 'laptop', '[]', '', 1, NULL, NULL)")
@@ -200,6 +201,7 @@ def _clip_of_version_1(database: Database, clip_id: str, *, seconds: float) -> N
     )
 
 
+@pytest.mark.usefixtures("path")
 def test_the_models_are_what_the_migrations_made(ledger: Ledger) -> None:
     database = ledger._database
     made = {

@@ -12,6 +12,7 @@ import pytest
 
 from clipengine.errors import DiskFull, QueueFull, StorageUnavailable
 from clipengine.ledger.database import Database
+from clipengine.ledger.file import file_database
 from clipengine.ledger.group_commit import GroupCommit
 from clipengine.ledger.ledger import Ledger
 
@@ -21,7 +22,7 @@ Work = Callable[[], object]
 @pytest.fixture
 def database(ledger: Ledger, path: Path) -> Iterator[Database]:
     """The same file, opened by one that waits 0.5 s."""
-    database = Database(path, busy_seconds=0.5)
+    database = file_database(path, busy_seconds=0.5)
     yield database
     database.close()
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,7 +28,7 @@ _SMALL = {"endpoints"}
 
 
 @pytest.fixture
-def plans(ledger: Ledger, queue: Queue) -> Iterator[Plans]:
+def plans(path: Path, ledger: Ledger, queue: Queue) -> Iterator[Plans]:
     """Collects statements; calling it gives each one's plan and begins anew."""
     connections = ledger._database._connections
     passed: list[tuple[str, Any]] = []

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from clipengine.errors import Internal, SecretsKeyLost, StartupError
-from clipengine.ledger import file
-from clipengine.ledger.database import Database
+from clipengine.ledger import place
+from clipengine.ledger.file import file_database
 from clipengine.ledger.idempotency import Answer
 from clipengine.ledger.ledger import Ledger
 from clipengine.ledger.migrations import MIGRATIONS, begin, migrate
@@ -27,11 +27,11 @@ def written(path: Path) -> bytes:
 
 
 def test_what_is_sealed_opens_for_its_owner_alone(tmp_path: Path) -> None:
-    vault = Vault.make(tmp_path / "ledger.db")
+    vault = Vault.make(tmp_path / KEY_FILE)
     sealed = vault.seal("söcret", "whk_a")
     assert "söcret" not in sealed
     assert vault.seal("söcret", "whk_a") != sealed
-    assert Vault.make(tmp_path / "ledger.db").open(sealed, "whk_a") == "söcret"
+    assert Vault.make(tmp_path / KEY_FILE).open(sealed, "whk_a") == "söcret"
     for wrong, owner in (
         (sealed, "whk_b"),
         (sealed[:-4] + "AAA=", "whk_a"),
@@ -61,7 +61,7 @@ def test_nothing_of_a_secret_is_in_the_file(ledger: Ledger, open_ledger: Open, p
 
 def test_what_an_older_version_wrote_is_sealed_and_written_over(open_ledger: Open, path: Path) -> None:
     path.parent.mkdir()
-    database = Database(path)
+    database = file_database(path)
     begin(database)
     migrate(database, MIGRATIONS[:1])
     default = str(database.run("SELECT value FROM meta WHERE name = 'default_secret'")[0][0])
@@ -122,7 +122,7 @@ def test_the_way_back_without_the_key(ledger: Ledger, open_ledger: Open, path: P
     default = ledger.default_secret()
     ledger.close()
     path.with_name(KEY_FILE).unlink()
-    assert file.reset_secrets(path) == [own.webhook_id]
+    assert place.reset_secrets(path) == [own.webhook_id]
     again = open_ledger()
     lost = again.endpoints.get(own.webhook_id)
     assert (lost.enabled, lost.secret == FIRST) == (False, False)

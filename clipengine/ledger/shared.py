@@ -1,0 +1,93 @@
+"""A ledger in PostgreSQL: made where the database is empty, and looked at without changing it."""
+
+from __future__ import annotations
+
+from clipengine.errors import SchemaTooNew, SecretsKeyLost, StartupError, StorageError
+from clipengine.ledger.backend import Shared
+from clipengine.ledger.database import Database
+from clipengine.ledger.migrations import MIGRATIONS, begin, migrate, schema_version
+from clipengine.ledger.postgres import Postgres
+from clipengine.ledger.vault import PROOF, Vault
+
+_OLDEST = 14
+_KEY_HINT = (
+    "Every engine at one database needs the same secrets.key: copy it from the host that has made the database, and "
+    "name it with database.secrets_key. Where it is lost for good, `clipengine reset-secrets` makes a new one."
+)
+
+
+def open_shared(shared: Shared) -> Database:
+    """The database with the newest schema; an empty one becomes a ledger.
+
+    Raises SchemaTooNew, SecretsKeyLost where this host has not the key of the ledger, and StartupError where the
+    database is out of reach, too old, or somebody else's.
+    """
+    database = _database(shared)
+    try:
+        with database.session():
+            _check_version(database)
+            if not database.has_table("meta"):
+                begin(database)
+            migrate(database)
+            vault_of(database)
+    except StorageError as error:
+        database.close()
+        raise StartupError(f"{database.name} cannot be opened: {error.message}", hint=error.hint) from error
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+def inspect_shared(shared: Shared) -> str:
+    """A few words about a ledger that can be worked with, which is read and not changed. Raises as `open_shared`."""
+    database = _database(shared)
+    try:
+        with database.session():
+            server = _check_version(database)
+            about = f"{database.name}, PostgreSQL {server // 10000}.{server % 10000}"
+            if not database.has_table("meta"):
+                return f"{about}: there is no ledger in it yet"
+            version, newest = schema_version(database), len(MIGRATIONS)
+            if version > newest:
+                raise SchemaTooNew(f"{database.name} has schema version {version}, this version knows up to {newest}")
+            if version:
+                vault_of(database)
+            later = "" if version == newest else f", {newest} at the next start"
+            return f"{about}, {database.sizes()[0] / 1e6:.1f} MB, schema version {version}{later}"
+    except StorageError as error:
+        raise StartupError(f"{database.name} cannot be opened: {error.message}", hint=error.hint) from error
+    finally:
+        database.close()
+
+
+def is_current_shared(shared: Shared) -> bool:
+    """Whether opening the database would change nothing."""
+    database = _database(shared)
+    try:
+        with database.session():
+            return database.has_table("meta") and schema_version(database) == len(MIGRATIONS)
+    finally:
+        database.close()
+
+
+def vault_of(database: Database) -> Vault:
+    """The vault that opens the ledger's secrets. Raises SecretsKeyLost that says how several hosts share a key."""
+    proof = database.run("SELECT value FROM meta WHERE name = ?", (PROOF,))
+    try:
+        return Vault.of(database.secrets_key, str(proof[0][0]) if proof else None, ledger=database.name)
+    except SecretsKeyLost as error:
+        raise SecretsKeyLost(error.message, hint=_KEY_HINT) from None
+
+
+def _database(shared: Shared) -> Database:
+    return Database(Postgres(shared.url), secrets_key=shared.secrets_key)
+
+
+def _check_version(database: Database) -> int:
+    server = int(database.run("SELECT current_setting('server_version_num')::int")[0][0])
+    if server // 10000 < _OLDEST:
+        raise StartupError(
+            f"{database.name} is PostgreSQL {server // 10000}", hint=f"Use PostgreSQL {_OLDEST} or newer."
+        )
+    return server

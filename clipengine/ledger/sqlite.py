@@ -1,0 +1,157 @@
+"""SQLite: one file, one engine. Its pragmas, its connections, its errors."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, cast
+
+import peewee
+
+from clipengine.errors import ClipEngineError, DiskFull, Internal, StorageUnavailable
+from clipengine.ledger.backend import BUSY_SECONDS, Run, Tell
+from clipengine.timecode import now_ms
+
+RESTORE_HINT = (
+    "Restore the file from a backup, or name another data folder with --data; it is never recreated by itself."
+)
+_IDLE_CONNECTIONS = 16
+_PRAGMAS = {
+    "journal_mode": "wal",
+    "synchronous": "full",
+    "foreign_keys": 1,
+    "wal_autocheckpoint": 1000,
+    "journal_size_limit": 64 * 1024 * 1024,
+}
+
+
+class _Connections(peewee.SqliteDatabase):
+    """Connections go back to a shelf instead of being closed.
+
+    Opening one costs more than most queries, and closing the last one of a file makes SQLite checkpoint and delete
+    its WAL. A connection on the shelf has no transaction, so it holds nothing back.
+    """
+
+    def __init__(self, path: Path, busy_seconds: float) -> None:
+        self._shelf: list[sqlite3.Connection] = []
+        self._shelf_lock = threading.Lock()
+        self._open = True
+        super().__init__(
+            str(path),
+            pragmas=_PRAGMAS,
+            lock_type="IMMEDIATE",
+            timeout=busy_seconds,
+            autoconnect=False,
+            check_same_thread=False,  # one thread at a time uses it, but not always the same one
+        )
+
+    def _connect(self) -> sqlite3.Connection:
+        with self._shelf_lock:
+            if not self._open:
+                raise sqlite3.OperationalError("the ledger is closed")
+            if self._shelf:
+                return self._shelf.pop()
+        return cast(sqlite3.Connection, super()._connect())  # type: ignore[misc]
+
+    def _close(self, conn: sqlite3.Connection) -> None:
+        if conn.in_transaction:
+            conn.rollback()
+        with self._shelf_lock:
+            if self._open and len(self._shelf) < _IDLE_CONNECTIONS:
+                self._shelf.append(conn)
+                return
+        conn.close()
+
+    def shut(self) -> None:
+        with self._shelf_lock:
+            self._open = False
+            shelf, self._shelf = self._shelf, []
+        for conn in shelf:
+            conn.close()
+
+
+class Sqlite:
+    """The kind of ledger that lies in a file."""
+
+    shared = False
+    errors: tuple[type[Exception], ...] = (sqlite3.Error,)
+    busy_hint = "Something else holds the database of the data folder; send the same request again."
+
+    def __init__(self, path: Path, *, busy_seconds: float = BUSY_SECONDS) -> None:
+        self.file: Path | None = path
+        self._path = path
+        self.name = str(path)
+        self._busy_seconds = busy_seconds
+        self._connections = _Connections(path, busy_seconds)
+        self.connections: peewee.Database = self._connections
+
+    def words(self, sql: str) -> str:
+        return sql
+
+    @contextmanager
+    def writing(self, run: Run, *, durable: bool, ordered: bool, waited: float) -> Iterator[str]:
+        # SQLite is left only what remains of the time to wait, so that a caller waits for both together.
+        impatient = waited >= 0.1
+        try:
+            if impatient:
+                run(f"PRAGMA busy_timeout = {max(1, round((self._busy_seconds - waited) * 1000))}")
+            if not durable:
+                run("PRAGMA synchronous = NORMAL")
+            yield "IMMEDIATE"
+        finally:
+            if not durable:
+                run("PRAGMA synchronous = FULL")
+            if impatient:
+                run(f"PRAGMA busy_timeout = {round(self._busy_seconds * 1000)}")
+
+    def in_transaction(self, connection: sqlite3.Connection) -> bool:
+        return connection.in_transaction
+
+    def announce(self, run: Run, changes: Sequence[tuple[str, str]]) -> None:
+        """Nobody else is there."""
+
+    def follow(self, tell: Tell) -> None:
+        """Nobody else is there."""
+
+    def translate(self, error: Exception) -> ClipEngineError:
+        return translate(error)
+
+    def has_table(self, run: Run, name: str) -> bool:
+        return bool(run("SELECT name FROM sqlite_master WHERE type = 'table' AND name = ?", (name,)))
+
+    def clock_ms(self, run: Run) -> int:
+        return now_ms()
+
+    def sizes(self, run: Run) -> tuple[int, int]:
+        return self._size(""), self._size("-wal")
+
+    def _size(self, tail: str) -> int:
+        try:
+            return self._path.with_name(self._path.name + tail).stat().st_size
+        except FileNotFoundError:
+            return 0
+
+    def shut(self) -> None:
+        self._connections.shut()
+
+
+def translate(error: Exception) -> ClipEngineError:
+    """An error of SQLite, or of Peewee on it, as one of ours."""
+    original: Any = getattr(error, "orig", None)
+    error = original if isinstance(original, sqlite3.Error) else error
+    code = getattr(error, "sqlite_errorcode", None)
+    primary = code & 0xFF if isinstance(code, int) else None
+    if primary == sqlite3.SQLITE_FULL:
+        return DiskFull("the disk of the ledger is full", hint="Free space on the disk of the data folder.")
+    if primary in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return StorageUnavailable("the ledger was busy for too long", hint=Sqlite.busy_hint)
+    if primary in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        return StorageUnavailable(f"the ledger is damaged: {error}", hint=RESTORE_HINT)
+    defects = sqlite3.IntegrityError | sqlite3.ProgrammingError
+    if isinstance(error, sqlite3.DatabaseError) and not isinstance(error, defects):
+        hint = "Check the disk of the data folder, its owner and its free space."
+        return StorageUnavailable(f"the ledger cannot be used: {error}", hint=hint)
+    return Internal(f"the ledger refused a change: {error}")

@@ -1,0 +1,211 @@
+"""PostgreSQL alone: hosts that come at the same time or without the key, turns, a server that goes away."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from clipengine.clips.clip import Clip
+from clipengine.clips.request import ClipRequest
+from clipengine.errors import InvalidRequest, SecretsKeyLost, StartupError, StorageUnavailable
+from clipengine.ledger import postgres as postgres_module
+from clipengine.ledger.backend import Shared
+from clipengine.ledger.ledger import Ledger
+from clipengine.ledger.place import inspect, is_current
+from clipengine.ledger.schema import TABLES
+from tests.support.postgres import PostgresServer, running_postgres
+
+Open = Callable[..., Ledger]
+KINDS = ("postgres",)
+
+
+def test_the_models_are_what_the_migrations_made(ledger: Ledger) -> None:
+    columns: dict[str, dict[str, tuple[str, bool]]] = {}
+    about = "SELECT table_name, column_name, data_type, is_nullable, is_generated FROM information_schema.columns"
+    for table, name, data_type, nullable, generated in ledger._database.run(
+        f"{about} WHERE table_schema = current_schema()"
+    ):
+        columns.setdefault(table, {})[name] = (data_type, nullable == "NO" or generated == "ALWAYS")
+    assert set(columns) == {model._meta.table_name for model in TABLES}
+    for model in TABLES:
+        made = columns[model._meta.table_name]
+        assert set(made) == set(model._meta.fields)
+        for name, field in model._meta.fields.items():
+            assert made[name][1] == (not field.null), f"{model._meta.table_name}.{name}"
+
+
+def test_hosts_that_come_first_together_make_one_ledger(open_ledger: Open) -> None:
+    opened: list[Ledger] = []
+    threads = [threading.Thread(target=lambda: opened.append(open_ledger())) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len({ledger.default_secret() for ledger in opened}) == 1
+    assert len(opened) == 4
+
+
+def test_a_host_without_the_key_is_told_to_copy_it(ledger: Ledger, place: Shared, tmp_path: Path) -> None:
+    elsewhere = Shared(place.url, tmp_path / "other" / "secrets.key")
+    for attempt in (lambda: _open(elsewhere), lambda: inspect(elsewhere)):
+        with pytest.raises(SecretsKeyLost, match=r"other/secrets\.key is missing") as refused:
+            attempt()
+        assert "copy it from the host" in refused.value.hint
+    assert not elsewhere.secrets_key.exists()  # nothing is made that would not fit
+    elsewhere.secrets_key.parent.mkdir()
+    elsewhere.secrets_key.write_bytes(place.secrets_key.read_bytes())
+    other = _open(elsewhere)
+    assert other.default_secret() == ledger.default_secret()
+    other.close()
+    assert is_current(elsewhere)
+    assert "schema version" in inspect(elsewhere)
+
+
+def test_a_database_of_something_else_is_refused(database_url: str, tmp_path: Path) -> None:
+    with psycopg.connect(database_url) as connection:
+        connection.execute("CREATE TABLE meta (name TEXT, value TEXT)")
+    with pytest.raises(StartupError, match="not a ledger"):
+        _open(Shared(database_url, tmp_path / "secrets.key"))
+
+
+def test_a_server_that_is_not_there_is_named(tmp_path: Path) -> None:
+    place = Shared("postgresql://u:hidden@127.0.0.1:1/clips", tmp_path / "secrets.key")
+    with pytest.raises(StartupError, match=r"the database clips at 127\.0\.0\.1 cannot be opened") as refused:
+        _open(place)
+    assert "hidden" not in str(refused.value)
+    assert "hidden" not in repr(place)
+
+
+def test_a_character_that_it_cannot_keep_is_the_requests_fault(ledger: Ledger) -> None:
+    with pytest.raises(InvalidRequest):
+        ledger.clips.list(limit=5, label="a\0b")
+    assert ledger.clips.list(limit=5, label="ab").data == []
+
+
+def test_events_become_visible_in_their_order(ledger: Ledger, open_ledger: Open, queue: Callable[..., Clip]) -> None:
+    """Who has seen number 7 never finds a 6 that was not there before, whoever wrote them."""
+    ledgers = [ledger, open_ledger(), open_ledger()]
+    clips = [queue() for _ in range(60)]
+    seen: list[int] = []
+    done = threading.Event()
+
+    def follow() -> None:
+        while not done.is_set():
+            seen.extend(event.seq for event in ledgers[2].events.after(seen[-1] if seen else 0))
+
+    def cancel(mine: list[Clip], of: Ledger) -> None:
+        for clip in mine:
+            of.clips.cancel(clip.clip_id)
+
+    reader = threading.Thread(target=follow)
+    reader.start()
+    writers = [threading.Thread(target=cancel, args=(clips[n::4], ledgers[n % 2])) for n in range(4)]
+    for thread in writers:
+        thread.start()
+    for thread in writers:
+        thread.join()
+    time.sleep(0.2)
+    done.set()
+    reader.join()
+    assert seen == [event.seq for event in ledger.events.after(0, limit=1000)]
+
+
+def test_a_host_that_vanishes_in_its_turn_holds_nobody_up_for_long(
+    ledger: Ledger, place: Shared, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres_module, "_SESSION", "SET idle_in_transaction_session_timeout = 500")
+    vanished = postgres_module.connect(place.url)
+    vanished.execute(f"BEGIN; {postgres_module._TURN}", prepare=False)
+    began = time.monotonic()
+    ledger.check_writable()
+    assert time.monotonic() - began < 5
+    vanished.close()
+
+
+def test_what_one_engine_changes_the_others_hear(ledger: Ledger, open_ledger: Open, queue: Callable[..., Clip]) -> None:
+    heard: list[tuple[str, str]] = []
+    ready, told = threading.Event(), threading.Event()
+
+    def listen(kind: str, ident: str) -> None:
+        heard.append((kind, ident))
+        (told if kind else ready).set()
+
+    other = open_ledger()
+    other.on_change(listen)
+    other._database.follow()
+    assert ready.wait(10)
+    clip = queue()
+    assert told.wait(10)
+    assert ("clip", clip.clip_id) in heard
+    heard.clear()
+    other.clips.cancel(clip.clip_id)
+    time.sleep(0.3)
+    assert heard.count(("clip", clip.clip_id)) == 1  # its own changes it is not told twice
+
+
+@pytest.fixture
+def own_server() -> Iterator[PostgresServer]:
+    with running_postgres() as server:
+        yield server
+
+
+def test_a_server_that_restarts_is_used_again(own_server: PostgresServer, tmp_path: Path) -> None:
+    with own_server.database() as url:
+        ledger = _open(Shared(url, tmp_path / "secrets.key"))
+        ledger.recordings.register("a.mp4", etag="e", size=1)
+        entered = threading.Event()
+        lost: list[BaseException] = []
+
+        def write_across() -> None:
+            try:
+                with ledger.transaction():
+                    ledger.recordings.register("lost.mp4", etag="e", size=1)
+                    entered.wait(30)
+                    ledger.recordings.register("lost too.mp4", etag="e", size=1)
+            except StorageUnavailable as error:
+                lost.append(error)
+
+        writer = threading.Thread(target=write_across)
+        writer.start()
+        own_server.stop()
+        entered.set()
+        writer.join()
+        assert len(lost) == 1
+        with pytest.raises(StorageUnavailable, match="the database cannot be used") as away:
+            ledger.check_writable()
+        assert "PostgreSQL" in away.value.hint
+        own_server.start()
+        time.sleep(postgres_module._FAIL_FAST_SECONDS)
+        ledger.check_writable()
+        assert [each.bucket_path for each in ledger.recordings.list(limit=9).data] == ["a.mp4"]
+        own_server.stop("immediate")  # as after a crash; idle connections are not handed out again
+        own_server.start()
+        time.sleep(postgres_module._FAIL_FAST_SECONDS)
+        ledger.check_writable()
+        ledger.close()
+
+
+def test_many_more_callers_than_connections_all_get_their_turn(ledger: Ledger, queue: Callable[..., Clip]) -> None:
+    recording = ledger.recordings.get(queue().recording_id)
+    made: list[Clip] = []
+
+    def create() -> None:
+        made.append(ledger.clips.create(recording, ClipRequest("x", 0, 1), extension="mp4"))
+
+    threads = [threading.Thread(target=create) for _ in range(3 * postgres_module._MOST_CONNECTIONS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(made) == len(threads)
+    (open_now,) = ledger._database.run("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()")[0]
+    assert open_now <= postgres_module._MOST_CONNECTIONS
+
+
+def _open(place: Shared) -> Ledger:
+    return Ledger.open(place, key_prefix="relay_live", organisation_id="org_local", max_queued=10_000)
