@@ -1,6 +1,6 @@
 """The composition root: builds every part from the settings, wires them, starts and stops them.
 
-Nothing else knows the whole. `Engine` is what `serve` runs.
+Nothing else knows the whole. `Engine` is what `serve` runs, and `worker`, which has no API.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from clipengine.work.encoder import EncoderPool
 from clipengine.work.faults import Faults
 from clipengine.work.heads import Heads
 from clipengine.work.health import Check, Health
+from clipengine.work.heartbeat import Heartbeat
 from clipengine.work.lock import FolderLock
 from clipengine.work.metrics import Metrics
 from clipengine.work.previews import Previews
@@ -55,6 +56,7 @@ class Engine:
         self.store = store
         self.instance_id = new_id("inst")
         self._lock = lock
+        self._heartbeat = Heartbeat(ledger.engines, self.instance_id)
         encoding, webhooks = settings.encoding, settings.webhooks
         self._scratch = Scratch(settings.data.folder / "scratch")
         self._metrics = Metrics(ledger, settings.data.folder, self.health)
@@ -156,12 +158,18 @@ class Engine:
             lock.release()
             raise
 
-    def start(self) -> None:
-        """Put right what a killed engine left behind, then work. Raises SandboxIncomplete."""
+    def start(self, *, leads: bool = True) -> None:
+        """Put right what a killed engine left behind, then work. Raises SandboxIncomplete.
+
+        One that does not lead (a worker) leaves to others what is done once for all: it registers neither what appears
+        in the store nor the endpoints of the settings.
+        """
         if self.settings.encoding.sandbox == "required":
             self._encoders.check_sandbox()
         self._started = True
-        self.ledger.endpoints.sync_settings(self._own_endpoints)
+        self._heartbeat.start()
+        if leads:
+            self.ledger.endpoints.sync_settings(self._own_endpoints)
         orphans = self._free_orphans()
         self._tidy_scratch()
         self._deliveries.recover()
@@ -169,12 +177,14 @@ class Engine:
             self._metrics.rescues.inc(orphans)
             log.info("%d jobs of an engine that was killed are queued again", orphans)
         self.ledger.on_change(self._changed)
+        self.ledger.follow()
         self._encoders.warm_up()
         self._clips.start()
         self._uploads.start()
         self._chores.start()
         self._sweep.start()
-        self._watch.start()
+        if leads:
+            self._watch.start()
         self._nudge_what_waits()
 
     def stop(self, timeout: float) -> None:
@@ -191,6 +201,7 @@ class Engine:
             self._clips.stop(max(0.1, deadline - time.monotonic()))
             self._uploads.stop(max(0.1, deadline - time.monotonic()))
             self._chores.stop(max(0.1, deadline - time.monotonic()))
+            self._heartbeat.stop(0.5)
         self._encoders.close()
         self.ledger.close()
         self._lock.release()
@@ -258,7 +269,7 @@ class Engine:
         if not self._clips.pending() and self.ledger.clips.counts()["queued"]:
             for _ in range(self.settings.encoding.workers):
                 self._clips.nudge("")
-        if not self._uploads.pending() and self.ledger.uploads.due():
+        if not self._uploads.pending() and self.ledger.uploads.due(self.instance_id):
             self._uploads.nudge("")
         if not self._chores.pending():
             self._chores.nudge("probe")
@@ -287,10 +298,14 @@ class Engine:
 
     def _free_orphans(self) -> int:
         """Jobs that an engine which was killed holds, or that a thread of this one has lost, are to be done again."""
-        clips = self.ledger.clips.requeue_orphans(
-            self.instance_id, busy=lambda: self._runner.busy.ids() | self._publisher.busy.ids()
+        ledger, living = self.ledger, self.ledger.engines.living
+        freed = ledger.clips.requeue_orphans(
+            self.instance_id, busy=lambda: self._runner.busy.ids() | self._publisher.busy.ids(), living=living
         )
-        return clips + self.ledger.recordings.release_orphans(self.instance_id, busy=self._prober.busy.ids)
+        freed += ledger.recordings.release_orphans(self.instance_id, busy=self._prober.busy.ids, living=living)
+        if ledger.engines.shared:
+            freed += self._deliveries.recover()
+        return freed
 
     def _tidy_scratch(self) -> None:
         """Remove what clips left that were cancelled, deleted or cut by an engine that was killed."""

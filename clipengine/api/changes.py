@@ -79,7 +79,9 @@ class Changes:
                 self._loop.call_soon_threadsafe(work)
 
     def _spread(self, kind: str, identifier: str) -> None:
-        for event in self._waiting.get(identifier, ()):
+        # Without an identifier something may have been missed: everybody looks again.
+        found = [self._waiting.get(identifier, set())] if identifier else self._waiting.values()
+        for event in (event for waiting in found for event in waiting):
             event.set()
         for watcher in list(self._watchers):
             watcher(kind, identifier)

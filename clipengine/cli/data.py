@@ -48,6 +48,17 @@ def in_postgres(settings: Settings) -> bool:
     return bool(settings.database.url.get_secret_value())
 
 
+def places(settings: Settings) -> list[str]:
+    """Where everything lies, as an engine says it at its start."""
+    storage = settings.storage
+    in_s3 = f"s3 {storage.endpoint} {storage.bucket}"
+    return [
+        f"  data     {settings.data.folder.resolve()}",
+        *(["  ledger   PostgreSQL (database.url)"] if in_postgres(settings) else []),
+        f"  objects  {in_s3 if storage.kind == 's3' else settings.store_folder.resolve()}",
+    ]
+
+
 def no_ledger(settings: Settings) -> StartupError:
     return StartupError(f"{settings.data.folder} holds no ledger", hint="Name the data folder with --data FOLDER.")
 

@@ -7,6 +7,7 @@ import click
 EXAMPLES: dict[str, tuple[str, ...]] = {
     "init": ("clipengine init", "clipengine init --config /etc/clipengine.toml --kind s3"),
     "serve": ("clipengine serve", "clipengine serve --host 0.0.0.0 --port 9000 --config /etc/clipengine.toml"),
+    "worker": ("clipengine worker --config /etc/clipengine.toml --data /var/lib/clipengine",),
     "cut": (
         "clipengine cut meeting.mp4 clip.mp4 --start 1:02.5 --end 1:10",
         "clipengine cut s3://recordings/h_01/recording.mp4 clip.webm --start 60 --end 90 --profile web",

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import resource
 import socket
-import threading
 from collections.abc import Callable, Generator
 from types import FrameType
 from typing import Any
@@ -15,13 +13,13 @@ from typing import Any
 import uvicorn
 
 from clipengine.cli.receiving import Guarded
+from clipengine.cli.stopping import guard_stop
 from clipengine.errors import StartupError
 
 log = logging.getLogger(__name__)
 
 GRACE_SECONDS = 5  # for requests that are being answered when the stop comes
 TAKE_SECONDS = 60.0  # a connection whose client takes nothing of what was sent ends after so long
-STOP_SECONDS = 9.5  # for everything: whoever sent the signal kills after 10
 # Far above what streams and waits of one box hold open; beyond it uvicorn answers 503 by itself.
 _CONNECTIONS = 4096
 OPEN_FILES = 65536
@@ -69,19 +67,6 @@ class Server(uvicorn.Server):
         if not self.should_exit:
             guard_stop()
         super().handle_exit(sig, frame)
-
-
-def guard_stop() -> None:
-    """From now on the process ends within STOP_SECONDS, even where a thread does not come back."""
-    log.info("stopping")
-
-    def end() -> None:
-        log.warning("the stop took longer than %g s: leaving what is still running to the next start", STOP_SECONDS)
-        os._exit(0)
-
-    timer = threading.Timer(STOP_SECONDS, end)
-    timer.daemon = True
-    timer.start()
 
 
 def allow_open_files() -> None:

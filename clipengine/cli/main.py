@@ -22,6 +22,7 @@ from clipengine.errors import ClipEngineError, RequestError, by_code
 _COMMANDS = {
     "init": "clipengine.cli.init:init",
     "serve": "clipengine.cli.serve:serve",
+    "worker": "clipengine.cli.worker:worker",
     "cut": "clipengine.cli.cut:cut",
     "recordings": "clipengine.cli.recordings:recordings",
     "clips": "clipengine.cli.clips:clips",

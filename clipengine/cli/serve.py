@@ -14,16 +14,16 @@ import signal
 import sys
 import threading
 from pathlib import Path
-from types import FrameType
 
 import click
 
 from clipengine import __version__
 from clipengine.api.app import create_app
 from clipengine.cli import logs
-from clipengine.cli.data import make_private
-from clipengine.cli.listening import Server, allow_open_files, guard_stop, listen, url_of
+from clipengine.cli.data import make_private, places
+from clipengine.cli.listening import Server, allow_open_files, listen, url_of
 from clipengine.cli.options import config_option, data_option
+from clipengine.cli.stopping import SIGNALS, EarlyStop
 from clipengine.engine import Engine
 from clipengine.settings import Settings, load
 
@@ -31,19 +31,6 @@ log = logging.getLogger(__name__)
 
 _ENGINE_STOP_SECONDS = 3.5
 _SWITCH_SECONDS = 0.001  # how long a busy thread may hold up the one that answers; Python's default is 5 ms
-_SIGNALS = (signal.SIGTERM, signal.SIGINT)
-
-
-class _EarlyStop:
-    """Remembers a signal that comes before there is a server to tell."""
-
-    def __init__(self) -> None:
-        self.should_exit = False
-
-    def handle(self, sig: int, frame: FrameType | None) -> None:
-        if not self.should_exit:
-            guard_stop()
-        self.should_exit = True
 
 
 @click.command()
@@ -75,9 +62,7 @@ def serve(
     ./clipengine-data.
     """
     settings = load(config, overrides={"server": {"host": host, "port": port}, "data": {"folder": data}})
-    early = _EarlyStop()
-    for each in _SIGNALS:
-        signal.signal(each, early.handle)
+    early = EarlyStop()
     logs.set_up(settings)
     make_private(settings.data.folder)
     allow_open_files()
@@ -98,7 +83,7 @@ def serve(
     log.info("stopped")
 
 
-def _answer(engine: Engine, settings: Settings, early: _EarlyStop, *, first_key: bool, link: bool) -> None:
+def _answer(engine: Engine, settings: Settings, early: EarlyStop, *, first_key: bool, link: bool) -> None:
     """Answer requests until a signal."""
     app = create_app(engine)
     with listen(settings.server.host, settings.server.port) as listener:
@@ -115,7 +100,7 @@ def _answer(engine: Engine, settings: Settings, early: _EarlyStop, *, first_key:
 
         _quicken()
         server = Server(app, on_listening=announce, on_stopping=app.state.changes.close)
-        for each in _SIGNALS:
+        for each in SIGNALS:
             signal.signal(each, server.handle_exit)
         server.should_exit = server.should_exit or early.should_exit
         server.run(sockets=[listener])
@@ -144,18 +129,13 @@ def _first_key(engine: Engine) -> str | None:
 
 def _greet(settings: Settings, url: str, key: str | None, code: str | None) -> None:
     folder = settings.data.folder.resolve()
-    storage = settings.storage
-    objects = (
-        f"s3 {storage.endpoint} {storage.bucket}" if storage.kind == "s3" else str(settings.store_folder.resolve())
-    )
     command = "clipengine" if shutil.which("clipengine") else shlex.quote(sys.argv[0])  # what can be typed here
     made = f'export KEY="$({command} keys create NAME --data {shlex.quote(str(folder))})"'
     lines = [
         f"clipengine {__version__}",
         f"  address  {url}",
         f"  page     {url}/#code={code} (signs in once)" if code else f"  page     {url}/",
-        f"  data     {folder}",
-        f"  objects  {objects}",
+        *places(settings),
         f"  key      {key} (shown this once)" if key else "  key      only its hash is kept; the line below makes one",
         "Try it:",
         f"  export KEY={key}" if key else f"  {made}",

@@ -42,6 +42,7 @@ class Backend(Protocol):
     connections: peewee.Database
     errors: tuple[type[Exception], ...]  # of the driver
     busy_hint: str
+    key_hint: str | None  # where the key of the secrets is missing
 
     def words(self, sql: str) -> str:
         """This kind's words for SQL with `?` for each value."""

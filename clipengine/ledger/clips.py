@@ -5,6 +5,9 @@ running clip that is cut and waits for the store is `finished`: see `uploads`. E
 `UPDATE … WHERE id AND state AND attempt`: who changes no row has lost the clip to somebody else. A step that ends a
 clip writes its event, its deliveries and its removals in the same transaction.
 
+Where engines share the ledger, an object's key is its attempt's own from the moment that another engine may still be
+writing under it: what comes late from a host that was cut off lands where nobody looks, and is removed.
+
 A clip of more than ten minutes is long. Of several workers one never cuts a long clip, so that a short one waits
 for short ones only; long ones are not passed over otherwise, and one worker alone takes every clip in its turn.
 """
@@ -37,7 +40,7 @@ from clipengine.ledger.schema import ClipRow, RecordingRow
 from clipengine.ledger.statements import Statement, given, insertion
 from clipengine.timecode import now_ms
 
-_FRESH = {"state": "queued", "step": "queued", "progress": 0.0, "owner": None, "finished": None}
+_FRESH = {"state": "queued", "step": "queued", "progress": 0.0, "owner": None, "finished": None, "cut_by": None}
 
 _NO_ROOM_MS = 5_000
 _NEW = {"owner": None, "crashes": 0, "finished": None, "outage_ms": 0, "cut_by": None}
@@ -195,7 +198,7 @@ class Clips:
 
         Cheap: no event, and the disk is not waited for. Listeners are told.
         """
-        with self._database.transaction(durable=False):
+        with self._database.transaction(durable=False, ordered=False):
             if not self._database.change(_PROGRESS, clip_id=id, attempt=attempt, step=step, progress=progress):
                 return False
             self._database.changed("clip", id)
@@ -252,9 +255,12 @@ class Clips:
             if clip.state != "failed":
                 raise ClipNotFailed(f"the clip {id} is {clip.state if clip.ended else 'processing'}")
             self._check_room()
+            if self._database.shared:
+                values["object_key"] = _next_key(clip)
             self.leave(id, "failed", clip.attempt, values)
-            self._removals.drop(clip.object_key)
-            self._removals.drop(clip.poster_key)
+            if not self._database.shared:
+                self._removals.drop(clip.object_key)
+                self._removals.drop(clip.poster_key)
             return self.get(id)
 
     def delete(self, id: str) -> Clip:
@@ -271,23 +277,49 @@ class Clips:
             self._database.changed("clip", id)
             return clip
 
-    def requeue_orphans(self, owner: str, *, busy: Callable[[], Collection[str]] | None = None) -> int:
+    def requeue_orphans(
+        self,
+        owner: str,
+        *,
+        busy: Callable[[], Collection[str]] | None = None,
+        living: Callable[[], Collection[str]] = tuple,
+    ) -> int:
         """Let go of running clips that nobody works on, uncounted; how many those were.
 
-        They are those of other owners, who are dead, and, where `busy` is given, those of `owner` that its threads are
-        not busy with: a thread has died, or could not write down how it ended. `busy` is asked after the rows were
-        read. What was being cut is queued again, what is finished waits again for its upload.
+        They are those of other owners who are not `living`, and, where `busy` is given, those of `owner` that its
+        threads are not busy with: a thread has died, or could not write down how it ended. Both are asked after the
+        rows were read. What was being cut is queued again. What is finished waits again for its upload, but where
+        engines share the ledger and the one whose scratch holds it is dead, it is cut again.
         """
-        held = ClipRow.select(ClipRow.clip_id, ClipRow.attempt, ClipRow.owner, ClipRow.finished)
-        rows = self._database.rows(held.where(ClipRow.state == "running", ClipRow.owner.is_null(False)))
+        held = ClipRow.select(ClipRow.clip_id, ClipRow.attempt, ClipRow.owner, ClipRow.finished, ClipRow.cut_by)
+        whose = ClipRow.owner.is_null(False)
+        if self._database.shared:
+            whose |= ClipRow.cut_by.is_null(False)
+        rows = self._database.rows(held.where(ClipRow.state == "running", whose))
         known = busy() if busy and rows else None
+        spared = {owner, None, *(living() if rows else ())}
         freed = 0
         for row in rows:
-            if row["owner"] != owner or (known is not None and row["clip_id"] not in known):
-                values = _FRESH if row["finished"] is None else {"owner": None}
+            again = {"next_at": now_ms(), **(_FRESH if row["finished"] is None else {"owner": None})}
+            if self._database.shared and row["finished"] is not None and row["cut_by"] not in spared:
+                freed += self._cut_again(row["clip_id"], row["attempt"])
+            elif row["owner"] not in spared or self._is_lost(row, owner, known):
                 with self._database.transaction():
-                    freed += self.leave(row["clip_id"], "running", row["attempt"], {**values, "next_at": now_ms()})
+                    freed += self.leave(row["clip_id"], "running", row["attempt"], again)
         return freed
+
+    def _is_lost(self, row: Row, owner: str, known: Collection[str] | None) -> bool:
+        return bool(row["owner"] == owner and known is not None and row["clip_id"] not in known)
+
+    def _cut_again(self, id: str, attempt: int) -> bool:
+        """Queue a clip whose file is out of reach, under a key that its old engine does not know."""
+        with self._database.transaction():
+            clip = self.get(id)
+            values = {**_FRESH, "next_at": now_ms(), "object_key": _next_key(clip)}
+            if not self.leave(id, "running", attempt, values):
+                return False
+            self._removals.add_clip(clip)
+            return True
 
     def counts(self) -> dict[str, int]:
         """How many clips are `queued` and how many are `running`."""
@@ -304,7 +336,7 @@ class Clips:
         return True
 
     def _end(self, id: str, state: str, attempt: int, values: dict[str, Any]) -> bool:
-        ended = {**values, "step": None, "owner": None, "finished": None, "completed_at": now_ms()}
+        ended = {**values, "step": None, "owner": None, "finished": None, "cut_by": None, "completed_at": now_ms()}
         if not self.leave(id, state, attempt, ended):
             return False
         self._events.clip_ended(self.get(id))
@@ -321,6 +353,12 @@ class Clips:
         if row is None:
             raise ClipNotFound(f"no clip has the id {id}")
         return row
+
+
+def _next_key(clip: Clip) -> str:
+    """The key of its object from the next attempt on: `goal-clip_….mp4` becomes `goal-clip_…-2.mp4`."""
+    folder, _, name = clip.object_key.rpartition(clip.clip_id)
+    return f"{folder}{clip.clip_id}-{clip.attempt + 1}.{name.rpartition('.')[2]}"
 
 
 def _clip(row: Row) -> Clip:

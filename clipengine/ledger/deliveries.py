@@ -6,7 +6,7 @@ same event id. Receivers do not wait for each other: what is due is handed out o
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -73,7 +73,8 @@ class Deliveries:
     def claim_due(self, *, busy: Iterable[str] = (), limit: int = 1, owner: str = "") -> list[Delivery]:
         """Up to `limit` deliveries that are due, longest due first, one per target and none to a target in `busy`.
 
-        They are marked as being sent by `owner` until `record` settles them.
+        Nor to one that another engine is sending to, so that receivers meet their events one by one. They are
+        marked as being sent by `owner` until `record` settles them.
         """
         skip = set(busy)
         now = now_ms()
@@ -84,7 +85,9 @@ class Deliveries:
                 return []
             # The disk is not waited for: a delivery whose mark a power cut undoes is sent again, as after any crash.
             with self._database.transaction(durable=False):
-                taken = [self._take(target, now, owner) for _, target in sorted(waiting)[:limit]]
+                elsewhere = self._sent_by_others(owner)
+                free = [target for _, target in sorted(waiting) if target not in elsewhere]
+                taken = [self._take(target, now, owner) for target in free[:limit]]
         return [delivery for delivery in taken if delivery is not None]
 
     def _waiting(self) -> list[tuple[str, int]]:
@@ -98,6 +101,14 @@ class Deliveries:
             found.append((row["target"], row["next_at"]))
             row = self._database.row(pending.where(DeliveryRow.target > row["target"]))
         return found
+
+    def _sent_by_others(self, owner: str) -> set[str]:
+        if not self._database.shared:
+            return set()
+        sending = DeliveryRow.select(DeliveryRow.target).where(
+            DeliveryRow.status == "sending", DeliveryRow.owner != owner
+        )
+        return {row["target"] for row in self._database.rows(sending)}
 
     def _take(self, target: str, now: int, owner: str) -> Delivery | None:
         due = DeliveryRow.select(DeliveryRow.delivery_id).where(
@@ -120,15 +131,16 @@ class Deliveries:
         error: str | None,
         duration_ms: int,
         next_at: int | None = None,
+        owner: str | None = None,
     ) -> bool:
-        """Settle the attempt under way. False where none is (it was freed meanwhile).
+        """Settle the attempt under way, of `owner` where one is named. False where none is (it was freed meanwhile).
 
         A 410, or five days of failures only, disables the endpoint; then nothing is tried again.
         """
         now = now_ms()
         with self._database.transaction():
             row = self._database.row(DeliveryRow.select().where(DeliveryRow.delivery_id == delivery_id))
-            if row is None or row["status"] != "sending":
+            if row is None or row["status"] != "sending" or owner not in (None, row["owner"]):
                 return False
             if row["endpoint_id"] is not None:
                 usable = self._judge(row["endpoint_id"], outcome, status_code, now)
@@ -236,15 +248,34 @@ class Deliveries:
             self._database.changed("delivery", fresh)
             return self.get(fresh)
 
-    def release_orphans(self, owner: str) -> int:
-        """Make due again what other owners were sending when they died; how many those were."""
-        orphaned = (DeliveryRow.status == "sending") & (DeliveryRow.owner.is_null() | (DeliveryRow.owner != owner))
-        # The attempt was not recorded, so it is given back: the schedule goes by attempts that happened.
-        freed = DeliveryRow.update(
-            status="pending", owner=None, attempt=DeliveryRow.attempt - 1, next_at=now_ms()
-        ).where(orphaned)
-        with self._database.transaction():
-            return self._database.change(freed)
+    def release_orphans(
+        self,
+        owner: str,
+        *,
+        busy: Callable[[], Collection[str]] | None = None,
+        living: Callable[[], Collection[str]] = tuple,
+    ) -> int:
+        """Make due again what nobody is sending any more; how many those were.
+
+        It is what other owners held who are not `living`, and, where `busy` is given, what `owner` holds and its
+        threads are not busy with; both are asked after the rows were read.
+        """
+        held = DeliveryRow.select(DeliveryRow.delivery_id, DeliveryRow.owner, DeliveryRow.attempt)
+        rows = self._database.rows(held.where(DeliveryRow.status == "sending"))
+        known = busy() if busy and rows else None
+        spared = {owner, *(living() if rows else ())}
+        freed = 0
+        for row in rows:
+            lost = row["owner"] == owner and known is not None and row["delivery_id"] not in known
+            if row["owner"] in spared and not lost:
+                continue
+            # The attempt was not recorded, so it is given back: the schedule goes by attempts that happened.
+            update = DeliveryRow.update(status="pending", owner=None, attempt=row["attempt"] - 1, next_at=now_ms())
+            same = (DeliveryRow.delivery_id == row["delivery_id"]) & (DeliveryRow.status == "sending")
+            same &= DeliveryRow.attempt == row["attempt"]
+            with self._database.transaction():
+                freed += self._database.change(update.where(same))
+        return freed
 
     def next_due(self, *, busy: Iterable[str] = ()) -> int | None:
         """When the next pending delivery to a target not in `busy` is due, None where there is none."""

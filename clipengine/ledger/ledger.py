@@ -14,6 +14,7 @@ from clipengine.ledger.clips import Clips
 from clipengine.ledger.database import Database
 from clipengine.ledger.deliveries import Deliveries
 from clipengine.ledger.endpoints import Endpoints
+from clipengine.ledger.engines import Engines
 from clipengine.ledger.events import Events
 from clipengine.ledger.expiry import Expiry
 from clipengine.ledger.figures import Figures
@@ -44,7 +45,9 @@ class Ledger:
     def __init__(self, database: Database, *, key_prefix: str, organisation_id: str, max_queued: int) -> None:
         self._database = database
         with database.session():
-            self._vault = Vault.of(database.secrets_key, _meta(database, PROOF), ledger=database.name)
+            self._vault = Vault.of(
+                database.secrets_key, _meta(database, PROOF), ledger=database.name, hint=database.backend.key_hint
+            )
             self._default_secret = self._vault.open(_meta(database, "default_secret") or "", "default_secret")
         self.keys = Keys(database, key_prefix)
         self.sessions = Sessions(database, self.keys)
@@ -59,6 +62,7 @@ class Ledger:
         self.expiry = Expiry(database, self.clips, self.events, self.removals)
         self.idempotency = Idempotency(database, self._vault)
         self.figures = Figures(database)
+        self.engines = Engines(database)
         self.mark = Mark(database)
 
     @classmethod
@@ -125,6 +129,13 @@ class Ledger:
         `kind` is "clip", "recording", "delivery" or "removal". A listener must be quick; what it raises is logged.
         """
         self._database.on_change(listener)
+
+    def follow(self) -> None:
+        """Have the listeners told too of what other engines change from now on, until `close`.
+
+        They are told `("", "")` where something may have been missed: whoever waits then has to look again.
+        """
+        self._database.follow()
 
     def default_secret(self) -> str:
         """The secret that signs what goes to a clip's own webhook_url; made with the file."""

@@ -7,6 +7,7 @@ from types import ModuleType
 from clipengine.errors import StartupError
 from clipengine.ledger.backend import Place, Shared
 from clipengine.ledger.database import Database
+from clipengine.ledger.engines import Engines
 from clipengine.ledger.file import inspect_file, is_current_file, open_file
 from clipengine.ledger.migrations import new_secret
 from clipengine.ledger.vault import Vault
@@ -60,6 +61,8 @@ def reset_secrets(place: Place) -> list[str]:
     database = open_database(place)
     try:
         with database.transaction():
+            if others := Engines(database).at_work():
+                raise StartupError(f"engines are at work: {', '.join(others)}", hint="Stop them first.")
             vault = Vault.renew(database.secrets_key)
             name, proof = vault.proof()
             database.run("UPDATE meta SET value = ? WHERE name = ?", (proof, name))

@@ -186,20 +186,28 @@ class Recordings:
             self._database.changed("recording", id)
         return recording
 
-    def release_orphans(self, owner: str, *, busy: Callable[[], Collection[str]] | None = None) -> int:
+    def release_orphans(
+        self,
+        owner: str,
+        *,
+        busy: Callable[[], Collection[str]] | None = None,
+        living: Callable[[], Collection[str]] = tuple,
+    ) -> int:
         """Free the probes that nobody works on; how many those were.
 
-        They are those of other owners, who are dead, and, where `busy` is given, those of `owner` that its threads are
-        not busy with; it is asked after the rows were read.
+        They are those of other owners who are not `living`, and, where `busy` is given, those of `owner` that its
+        threads are not busy with; both are asked after the rows were read.
         """
         held = RecordingRow.select(
             RecordingRow.recording_id, RecordingRow.owner, RecordingRow.attempts, RecordingRow.next_at
         )
         rows = self._database.rows(held.where(RecordingRow.state == "processing", RecordingRow.owner.is_null(False)))
         known = busy() if busy and rows else None
+        spared = {owner, *(living() if rows else ())}
         freed = 0
         for row in rows:
-            if row["owner"] != owner or (known is not None and row["recording_id"] not in known):
+            lost = row["owner"] == owner and known is not None and row["recording_id"] not in known
+            if row["owner"] not in spared or lost:
                 mine = (RecordingRow.recording_id == row["recording_id"]) & (RecordingRow.state == "processing")
                 mine &= (RecordingRow.owner == row["owner"]) & (RecordingRow.attempts == row["attempts"])
                 mine &= RecordingRow.next_at == row["next_at"]  # each time that it was given back has its own

@@ -40,7 +40,9 @@ class Removals:
         Nothing is done while the clip is queued, running or complete: the attempt that has the claim replaces the
         objects, or fails and has them removed.
         """
-        lives = ClipRow.select(ClipRow.clip_id).where(ClipRow.clip_id == clip.clip_id, ClipRow.state != "failed")
+        lives = ClipRow.select(ClipRow.clip_id).where(
+            ClipRow.clip_id == clip.clip_id, ClipRow.object_key == clip.object_key, ClipRow.state != "failed"
+        )
         with self._database.transaction():
             if self._database.row(lives) is None:
                 self.add_clip(clip)

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from clipengine.errors import SchemaTooNew, SecretsKeyLost, StartupError, StorageError
+from clipengine.errors import SchemaTooNew, StartupError, StorageError
 from clipengine.ledger.backend import Shared
 from clipengine.ledger.database import Database
+from clipengine.ledger.engines import Engines
 from clipengine.ledger.migrations import MIGRATIONS, begin, migrate, schema_version
 from clipengine.ledger.postgres import Postgres
 from clipengine.ledger.vault import PROOF, Vault
+from clipengine.timecode import now_ms
 
 _OLDEST = 14
-_KEY_HINT = (
-    "Every engine at one database needs the same secrets.key: copy it from the host that has made the database, and "
-    "name it with database.secrets_key. Where it is lost for good, `clipengine reset-secrets` makes a new one."
-)
+_SKEW_SECONDS = 2
+_ENGINES_SINCE = 10  # schema version
 
 
 def open_shared(shared: Shared) -> Database:
     """The database with the newest schema; an empty one becomes a ledger.
 
-    Raises SchemaTooNew, SecretsKeyLost where this host has not the key of the ledger, and StartupError where the
-    database is out of reach, too old, or somebody else's.
+    Raises SchemaTooNew, and StartupError where the database is out of reach, too old, or somebody else's.
     """
     database = _database(shared)
     try:
@@ -29,7 +28,6 @@ def open_shared(shared: Shared) -> Database:
             if not database.has_table("meta"):
                 begin(database)
             migrate(database)
-            vault_of(database)
     except StorageError as error:
         database.close()
         raise StartupError(f"{database.name} cannot be opened: {error.message}", hint=error.hint) from error
@@ -40,7 +38,10 @@ def open_shared(shared: Shared) -> Database:
 
 
 def inspect_shared(shared: Shared) -> str:
-    """A few words about a ledger that can be worked with, which is read and not changed. Raises as `open_shared`."""
+    """A few words about a ledger that can be worked with, which is read and not changed.
+
+    Raises as `open_shared`, and SecretsKeyLost where this host has not the key of the ledger.
+    """
     database = _database(shared)
     try:
         with database.session():
@@ -51,9 +52,15 @@ def inspect_shared(shared: Shared) -> str:
             version, newest = schema_version(database), len(MIGRATIONS)
             if version > newest:
                 raise SchemaTooNew(f"{database.name} has schema version {version}, this version knows up to {newest}")
-            if version:
-                vault_of(database)
+            proof = database.run("SELECT value FROM meta WHERE name = ?", (PROOF,))
+            if proof:
+                hint = database.backend.key_hint
+                Vault.of(database.secrets_key, str(proof[0][0]), ledger=database.name, hint=hint)
+            ahead = (database.clock_ms() - now_ms()) / 1000
+            if abs(ahead) > _SKEW_SECONDS:
+                about += f", its clock is {ahead:+.0f} s from this host's (keep time with NTP on both)"
             later = "" if version == newest else f", {newest} at the next start"
+            about += f", {len(Engines(database).at_work()) if version >= _ENGINES_SINCE else 0} engines at work"
             return f"{about}, {database.sizes()[0] / 1e6:.1f} MB, schema version {version}{later}"
     except StorageError as error:
         raise StartupError(f"{database.name} cannot be opened: {error.message}", hint=error.hint) from error
@@ -69,15 +76,6 @@ def is_current_shared(shared: Shared) -> bool:
             return database.has_table("meta") and schema_version(database) == len(MIGRATIONS)
     finally:
         database.close()
-
-
-def vault_of(database: Database) -> Vault:
-    """The vault that opens the ledger's secrets. Raises SecretsKeyLost that says how several hosts share a key."""
-    proof = database.run("SELECT value FROM meta WHERE name = ?", (PROOF,))
-    try:
-        return Vault.of(database.secrets_key, str(proof[0][0]) if proof else None, ledger=database.name)
-    except SecretsKeyLost as error:
-        raise SecretsKeyLost(error.message, hint=_KEY_HINT) from None
 
 
 def _database(shared: Shared) -> Database:

@@ -79,6 +79,7 @@ class Sqlite:
     shared = False
     errors: tuple[type[Exception], ...] = (sqlite3.Error,)
     busy_hint = "Something else holds the database of the data folder; send the same request again."
+    key_hint: str | None = None
 
     def __init__(self, path: Path, *, busy_seconds: float = BUSY_SECONDS) -> None:
         self.file: Path | None = path

@@ -29,18 +29,21 @@ class Uploads:
         self._database = database
         self._clips = clips
 
-    def add(self, id: str, attempt: int, finished: Finished, *, progress: float) -> bool:
-        """The attempt has cut the clip: it waits for its upload, due at once. False: the claim was lost.
+    def add(self, id: str, attempt: int, finished: Finished, *, progress: float, owner: str) -> bool:
+        """The attempt of `owner` has cut the clip: it waits for its upload, due at once. False: the claim was lost.
 
         The disk is not waited for: after a power cut the clip is cut again, and its file may be lost just as well.
         """
-        values = {"finished": asdict(finished), "step": "uploading", "progress": progress}
+        values = {"finished": asdict(finished), "step": "uploading", "progress": progress, "cut_by": owner}
         with self._database.transaction(durable=False):
             return self._clips.leave(id, "running", attempt, {**values, "owner": None, "next_at": now_ms()})
 
     def claim(self, owner: str) -> tuple[Clip, Finished] | None:
-        """The clip that has waited longest for its upload, now owned by `owner`, or None."""
-        waiting = (ClipRow.finished.is_null(False), ClipRow.owner.is_null())
+        """The clip that has waited longest for its upload, now owned by `owner`, or None.
+
+        Where engines share the ledger, each uploads what lies in its own scratch.
+        """
+        waiting = self._waiting_for(owner)
         due = ClipRow.select(ClipRow.clip_id, ClipRow.attempt, ClipRow.finished)
         due = due.where(*waiting, ClipRow.next_at <= now_ms()).order_by(ClipRow.next_at, ClipRow.clip_id).limit(1)
         with self._database.session():
@@ -65,10 +68,14 @@ class Uploads:
             if self._database.row(ClipRow.select(ClipRow.clip_id).where(*waiting).limit(1)) is not None:
                 self._database.change(ClipRow.update(next_at=now_ms()).where(*waiting))
 
-    def due(self) -> bool:
-        """Whether an upload is due now."""
-        waiting = (ClipRow.finished.is_null(False), ClipRow.owner.is_null(), ClipRow.next_at <= now_ms())
+    def due(self, owner: str) -> bool:
+        """Whether an upload is due now that `owner` may claim."""
+        waiting = (*self._waiting_for(owner), ClipRow.next_at <= now_ms())
         return self._database.row(ClipRow.select(ClipRow.clip_id).where(*waiting).limit(1)) is not None
+
+    def _waiting_for(self, owner: str) -> tuple[Any, ...]:
+        waiting = (ClipRow.finished.is_null(False), ClipRow.owner.is_null())
+        return (*waiting, ClipRow.cut_by == owner) if self._database.shared else waiting
 
     def waiting(self) -> dict[str, int]:
         """The attempt of every clip that is finished and not yet in the store, by its id."""

@@ -44,13 +44,15 @@ class Vault:
         return cls(_read(path))
 
     @classmethod
-    def of(cls, path: Path, proof: str | None, *, ledger: str) -> Vault:
+    def of(cls, path: Path, proof: str | None, *, ledger: str, hint: str | None = None) -> Vault:
         """The vault of a ledger that has one. Raises SecretsKeyLost where its key is missing or another one."""
-        vault = cls(_read(path))
         try:
+            vault = cls(_read(path))
             vault.open(proof or "", PROOF)
+        except SecretsKeyLost as error:
+            raise SecretsKeyLost(error.message, hint=hint) from None
         except Internal:
-            raise SecretsKeyLost(f"{path} is not the key that {ledger} was written with") from None
+            raise SecretsKeyLost(f"{path} is not the key that {ledger} was written with", hint=hint) from None
         return vault
 
     @classmethod

@@ -61,6 +61,7 @@ class DeliveryWorker:
         self._claiming = threading.Lock()
         self._changed = threading.Condition()
         self._busy: set[str] = set()
+        self._under_way: set[str] = set()  # the deliveries that targets are busy with
         self._doubtful: set[str] = set()  # targets whose last attempt failed
         self._ended = 0
         self._stopping = False
@@ -68,8 +69,15 @@ class DeliveryWorker:
         self._unsettled: deque[tuple[Delivery, Outcome]] = deque()
 
     def recover(self) -> int:
-        """At the start: make due again what an earlier run left half done; how many those were."""
-        return self._ledger.deliveries.release_orphans(self._owner)
+        """Make due again what an engine that is dead left half done, or a thread of this one; how many those were."""
+        return self._ledger.deliveries.release_orphans(
+            self._owner, busy=self._sending, living=self._ledger.engines.living
+        )
+
+    def _sending(self) -> set[str]:
+        # Not between a claim and its note: who has seen the claim in the ledger finds it here.
+        with self._claiming, self._changed:
+            return self._under_way | {delivery.delivery_id for delivery, _ in self._unsettled}
 
     def run_due(self) -> int:
         """Send what is due and what becomes due meanwhile; returns when nothing is. How many attempts it began.
@@ -126,6 +134,7 @@ class DeliveryWorker:
             for delivery in claimed:
                 with self._changed:
                     self._busy.add(delivery.target)
+                    self._under_way.add(delivery.delivery_id)
                 return delivery
         return None
 
@@ -142,6 +151,7 @@ class DeliveryWorker:
                 with self._changed:
                     mine.discard(delivery.delivery_id)
                     self._busy.discard(delivery.target)
+                    self._under_way.discard(delivery.delivery_id)
                     self._ended += 1
                     self._changed.notify_all()
 
@@ -188,6 +198,7 @@ class DeliveryWorker:
             error=outcome.error,
             duration_ms=outcome.duration_ms,
             next_at=None if delay is None else now_ms() + round(delay * 1000),
+            owner=self._owner,
         )
         logger.info(
             "delivery %s of %s to %s, attempt %d: %s in %d ms%s",
@@ -202,15 +213,19 @@ class DeliveryWorker:
 
     def _settle_left_over(self) -> None:
         for _ in range(len(self._unsettled)):
-            try:
+            with self._changed:
+                if not self._unsettled:  # another call was faster
+                    return
                 delivery, outcome = self._unsettled.popleft()
-            except IndexError:  # another call was faster
-                return
+                self._under_way.add(delivery.delivery_id)
             try:
                 self._settle(delivery, outcome)
             except ClipEngineError:
                 self._unsettled.append((delivery, outcome))
                 raise
+            finally:
+                with self._changed:
+                    self._under_way.discard(delivery.delivery_id)
 
     def _wait(self, until: Callable[[], bool], timeout: float | None = None) -> bool:
         with self._changed:

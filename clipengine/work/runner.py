@@ -170,9 +170,8 @@ class ClipRunner:
                 sha256 = hashlib.file_digest(body, "sha256").hexdigest()
             result = clip_result(message["cut"], sha256=sha256, poster_path=clip.poster_key if poster else None)
             finished = finish(folder, result, poster)
-        if not insist(
-            lambda: self._ledger.uploads.add(clip.clip_id, clip.attempt, finished, progress=_VERIFIED), self._stopping
-        ):
+        id, attempt, uploads, owner = clip.clip_id, clip.attempt, self._ledger.uploads, self._owner
+        if not insist(lambda: uploads.add(id, attempt, finished, progress=_VERIFIED, owner=owner), self._stopping):
             raise _ClaimLost
 
     # ---- cutting

@@ -11,6 +11,8 @@ import threading
 import time
 from collections.abc import Callable
 
+from clipengine.errors import StorageError
+
 log = logging.getLogger(__name__)
 
 _SECONDS = 1.0
@@ -51,5 +53,7 @@ class Sweep:
     def _call(self, job: Callable[[], None]) -> None:
         try:
             job()
+        except StorageError as error:
+            log.warning("the sweep could not use the ledger: %s; it goes on", error.message)
         except Exception:
             log.exception("the sweep failed; it goes on")

@@ -180,6 +180,7 @@ def test_fail_tells_why_and_leaves_nothing_stored(ledger: Ledger, queue: Queue) 
     assert _keys(ledger) == {clip.object_key, clip.poster_key}
 
 
+@pytest.mark.usefixtures("path")
 def test_a_retry_is_the_same_clip_again(ledger: Ledger, queue: Queue, result: ClipResult) -> None:
     clip = queue()
     ledger.clips.claim("me")
@@ -221,6 +222,7 @@ def test_deleting_an_ended_clip_is_no_event(ledger: Ledger, queue: Queue, result
     assert _keys(ledger) == {clip.object_key, clip.poster_key}
 
 
+@pytest.mark.usefixtures("path")
 def test_what_a_lost_attempt_stored_goes_unless_the_clip_lives(ledger: Ledger, queue: Queue) -> None:
     clip = queue()
     ledger.clips.claim("me")

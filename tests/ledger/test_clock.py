@@ -29,7 +29,7 @@ def test_what_waits_for_a_time_long_past_is_due(
         assert clip is not None
         step(DAY)
         if finished:
-            ledger.uploads.add(clip.clip_id, 1, Finished(result, None), progress=0.9)
+            ledger.uploads.add(clip.clip_id, 1, Finished(result, None), progress=0.9, owner="me")
             ledger.uploads.claim("me")
             ledger.uploads.later(clip.clip_id, 1, delay_ms=5000, outage_ms=5000)
         else:
@@ -41,11 +41,15 @@ def test_what_waits_for_a_time_long_past_is_due(
     ledger.recordings.probe_later(made.recording_id, delay_ms=5000)
     ledger.removals.add("gone.mp4")
     step(0)
-    assert (ledger.clips.claim("me"), ledger.uploads.due(), ledger.recordings.claim_probe("me")) == (None, False, None)
+    assert (ledger.clips.claim("me"), ledger.uploads.due("me"), ledger.recordings.claim_probe("me")) == (
+        None,
+        False,
+        None,
+    )
     assert ledger.removals.due() == []
     assert ledger.clamp_waits() == 4
     assert ledger.clips.claim("me") is not None
-    assert ledger.uploads.due()
+    assert ledger.uploads.due("me")
     assert ledger.recordings.claim_probe("me") is not None
     assert len(ledger.removals.due()) == 1
     assert ledger.clamp_waits() == 0

@@ -22,7 +22,7 @@ def finish(ledger: Ledger, queue: Queue, result: ClipResult) -> Callable[[], Cli
         queue()
         clip = ledger.clips.claim("me")
         assert clip is not None
-        assert ledger.uploads.add(clip.clip_id, clip.attempt, Finished(result, "ab" * 32), progress=0.97)
+        assert ledger.uploads.add(clip.clip_id, clip.attempt, Finished(result, "ab" * 32), progress=0.97, owner="me")
         return ledger.clips.get(clip.clip_id)
 
     return make
@@ -36,7 +36,7 @@ def test_a_finished_clip_is_taken_once_and_completes(ledger: Ledger, finish: Que
     assert ledger.uploads.claim("me") is None
     assert ledger.clips.complete(clip.clip_id, 1, result)
     assert ledger.uploads.waiting() == {}
-    assert not ledger.uploads.due()
+    assert not ledger.uploads.due("me")
 
 
 def test_it_waits_as_long_as_it_is_told_or_until_the_store_is_back(ledger: Ledger, finish: Queue) -> None:
@@ -46,10 +46,11 @@ def test_it_waits_as_long_as_it_is_told_or_until_the_store_is_back(ledger: Ledge
     assert ledger.clips.outage_ms(clip.clip_id) == 61_000
     assert ledger.uploads.claim("me") is None
     ledger.uploads.hasten()
-    assert ledger.uploads.due()
+    assert ledger.uploads.due("me")
     assert ledger.uploads.claim("me") is not None
 
 
+@pytest.mark.usefixtures("path")
 def test_nobody_elses_engine_takes_away_what_is_finished(ledger: Ledger, finish: Queue, queue: Queue) -> None:
     """After a kill, what was being cut is cut again, and what was being uploaded is uploaded again."""
     finished = finish()
@@ -71,7 +72,7 @@ def test_what_no_thread_works_on_is_let_go(ledger: Ledger, finish: Queue, queue:
     assert running is not None
     assert ledger.clips.requeue_orphans("me") == 0
     assert ledger.clips.requeue_orphans("me", busy=lambda: {running.clip_id}) == 1
-    assert ledger.uploads.due()
+    assert ledger.uploads.due("me")
     assert ledger.clips.get(running.clip_id).state == "running"
 
 

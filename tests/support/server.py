@@ -49,6 +49,7 @@ class RunningServer:
     process: subprocess.Popen[str]
     greeting: str
     log: Path
+    env: dict[str, str] = field(default_factory=dict)
     _key: list[str] = field(default_factory=list)
     _clients: ExitStack = field(default_factory=ExitStack)
 
@@ -56,7 +57,7 @@ class RunningServer:
     def key(self) -> str:
         """A key with every scope, made when it is first asked for."""
         if not self._key:
-            made = run_command("keys", "create", "test", "--data", str(self.data), cwd=self.data)
+            made = run_command("keys", "create", "test", "--data", str(self.data), env=self.env, cwd=self.data)
             assert made.returncode == 0, made.stderr
             self._key.append(made.stdout.strip())
         return self._key[0]
@@ -81,9 +82,42 @@ def running_server(
     data: Path, *, env: Mapping[str, str] | None = None, config: Path | None = None, options: Sequence[str] = ()
 ) -> Iterator[RunningServer]:
     """Serve `data` on a free port. A server that is still there at the end is stopped, or killed, and reaped."""
-    data.parent.mkdir(parents=True, exist_ok=True)
     arguments = ["serve", "--port", "0", "--data", str(data), *options]
     arguments += ["--config", str(config)] if config else []
+    with (
+        _running(arguments, data, env, r"listening on (\S+)") as (process, ready, greeting, log),
+        ExitStack() as clients,
+    ):
+        yield RunningServer(ready[1], data, process, greeting, log, env=dict(env or {}), _clients=clients)
+
+
+@dataclass
+class RunningWorker:
+    """A `clipengine worker`; `log` is the file that its standard error goes to."""
+
+    data: Path
+    process: subprocess.Popen[str]
+    log: Path
+
+    def kill(self) -> None:
+        """As when its host loses power: nothing of it says goodbye."""
+        self.process.kill()
+        assert self.process.wait(STOP_SECONDS) == -signal.SIGKILL
+
+
+@contextmanager
+def running_worker(data: Path, *, env: Mapping[str, str]) -> Iterator[RunningWorker]:
+    """One more engine, with a data folder of its own, ready when the block begins and gone when it ends."""
+    with _running(["worker", "--data", str(data)], data, env, "working") as (process, _, _, log):
+        yield RunningWorker(data, process, log)
+
+
+@contextmanager
+def _running(
+    arguments: Sequence[str], data: Path, env: Mapping[str, str] | None, ready: str
+) -> Iterator[tuple[subprocess.Popen[str], re.Match[str], str, Path]]:
+    """The process, its line that says it is ready, everything up to there, and its log."""
+    data.parent.mkdir(parents=True, exist_ok=True)
     log = data.with_name(f"{data.name}.log")
     with log.open("a") as errors:
         process = subprocess.Popen(
@@ -102,13 +136,12 @@ def running_server(
         greeting = ""
         for line in process.stdout:
             greeting += line
-            if match := re.match(r"listening on (\S+)", line):
+            if match := re.match(ready, line):
                 giving_up.cancel()
-                with ExitStack() as clients:
-                    yield RunningServer(match[1], data, process, greeting, log, _clients=clients)
+                yield process, match, greeting, log
                 break
         else:
-            raise AssertionError(f"serve ended with {process.wait(STOP_SECONDS)}: {greeting}{log.read_text()}")
+            raise AssertionError(f"{arguments[0]} ended with {process.wait(STOP_SECONDS)}: {greeting}{log.read_text()}")
     finally:
         giving_up.cancel()
         _end(process)

@@ -1,0 +1,261 @@
+"""More than one box: a server and workers at one PostgreSQL and one S3, each with a data folder of its own."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import subprocess
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from clipengine.client import Client
+from clipengine.ledger.backend import Shared
+from clipengine.ledger.ledger import Ledger
+from clipengine.stores.s3 import S3Store
+from tests.support.postgres import PostgresServer, database_url, postgres, running_postgres  # noqa: F401 - fixtures
+from tests.support.receiver import Receiver
+from tests.support.s3 import S3Server
+from tests.support.server import LOOPBACK_ALLOWED, RunningServer, RunningWorker, run_command, running_server
+from tests.support.server import running_worker as worker_at
+from tests.support.waiting import until
+
+SECONDS = 120
+NO_CUTS = {"CLIPENGINE_ENCODING__WORKERS": "1", "CLIPENGINE_FAULT": "nudged:sleep=600"}
+
+
+@dataclass
+class Hosts:
+    """What every host is given: one database, one bucket, one key, one receiver of webhooks."""
+
+    folder: Path
+    url: str
+    s3: S3Server
+    bucket: str
+    receiver: Receiver
+    _running: ExitStack = field(default_factory=ExitStack)
+
+    def env(self, **more: str) -> dict[str, str]:
+        return {
+            **LOOPBACK_ALLOWED,
+            "CLIPENGINE_DATABASE__URL": self.url,
+            "CLIPENGINE_DATABASE__SECRETS_KEY": str(self.folder / "secrets.key"),
+            "CLIPENGINE_ENCODING__NICE": "0",
+            "CLIPENGINE_STORAGE__KIND": "s3",
+            "CLIPENGINE_STORAGE__ENDPOINT": self.s3.endpoint,
+            "CLIPENGINE_STORAGE__BUCKET": self.bucket,
+            "CLIPENGINE_STORAGE__REGION": self.s3.region,
+            "CLIPENGINE_STORAGE__ACCESS_KEY": self.s3.access_key,
+            "CLIPENGINE_STORAGE__SECRET_KEY": self.s3.secret_key,
+            "CLIPENGINE_WEBHOOKS__ENDPOINTS": f'[{{url = "{self.receiver.url}", secret = "a secret of tests"}}]',
+            **more,
+        }
+
+    def server(self, name: str, **more: str) -> RunningServer:
+        return self._running.enter_context(running_server(self.folder / name, env=self.env(**more)))
+
+    def worker(self, name: str, **more: str) -> RunningWorker:
+        return self._running.enter_context(worker_at(self.folder / name, env=self.env(**more)))
+
+    def recording(self, api: Client, film: Path) -> str:
+        self.s3.client.fput_object(self.bucket, "h_01/meeting.mp4", str(film))
+        recording = api.recordings.wait(api.recordings.add("h_01/meeting.mp4").recording_id, timeout=SECONDS)
+        assert recording.status == "complete", recording.error
+        return recording.recording_id
+
+    def check(self, clip_ids: list[str]) -> None:
+        """Every clip is complete, is one object, whole, and was told of once."""
+        place = Shared(self.url, self.folder / "secrets.key")
+        ledger = Ledger.open(place, key_prefix="relay_live", organisation_id="org_local", max_queued=100)
+        try:
+            until(lambda: not ledger.removals.due(), SECONDS)
+            clips = [ledger.clips.get(clip_id) for clip_id in clip_ids]
+            events = Counter(event.clip_id for event in ledger.events.after(0, limit=1000) if event.clip_id)
+        finally:
+            ledger.close()
+        store = S3Store(self.s3.location(self.bucket), journal=self.folder / "uploads")
+        made = {clip.clip_id: clip for clip in clips}
+        for clip in clips:
+            assert clip.state == "complete", clip.error
+            assert clip.result is not None
+            found = store.head(clip.object_key)
+            assert (found.size, found.sha256) == (clip.result.size_bytes, clip.result.sha256)
+        wanted = {key for clip in clips for key in (clip.object_key, clip.poster_key)}
+        assert {each.key for each in store.list("h_01/clips/")} == wanted
+        assert events == dict.fromkeys(made, 1)
+        ready = [
+            body for request in self.receiver.requests if (body := json.loads(request.body))["event"] == "clip.ready"
+        ]
+        assert Counter(body["data"]["clip_id"] for body in ready) == dict.fromkeys(made, 1)
+
+
+@pytest.fixture
+def hosts(database_url: str, s3: S3Server, bucket: str, tmp_path: Path) -> Iterator[Hosts]:  # noqa: F811
+    with Receiver() as receiver, ExitStack() as running:
+        yield Hosts(tmp_path, database_url, s3, bucket, receiver, running)
+
+
+class Listener:
+    """A client that follows the events of one server after another, each from where the last one ended."""
+
+    def __init__(self) -> None:
+        self.events: list[Any] = []
+        self._last: str | None = "0"
+
+    def follow(self, api: Client, enough: int) -> None:
+        """Until so many clips were told of in all."""
+        deadline = time.monotonic() + SECONDS
+        if len(self.ready()) >= enough:
+            return
+        for event in api.events(last_event_id=self._last):
+            assert time.monotonic() < deadline
+            self.events.append(event)
+            self._last = event.last_event_id
+            if len(self.ready()) >= enough:
+                return
+
+    def ready(self) -> list[str]:
+        return [event.clip.clip_id for event in self.events if event.event == "clip.ready"]
+
+
+def _cuts(engine: RunningServer | RunningWorker) -> int:
+    return len(re.findall(r"clip \S+: attempt", engine.log.read_text()))
+
+
+def _create(api: Client, recording: str, count: int) -> list[str]:
+    return [
+        api.clips.create(recording, label=f"cut {number}", start_seconds=number % 4, end_seconds=9.0).clip_id
+        for number in range(count)
+    ]
+
+
+@pytest.mark.parametrize("point", ["encoding", "uploading", "uploaded"])
+def test_the_clips_of_a_killed_worker_finish_elsewhere(hosts: Hosts, film: Path, point: str) -> None:
+    """Two servers that do not cut, and two workers: one dies while it cuts, while it uploads or right after that."""
+    doomed = hosts.worker("doomed", CLIPENGINE_FAULT=f"{point}:sleep=600")
+    server = hosts.server("server", **NO_CUTS)
+    listener = Listener()
+    with server.client() as api:
+        recording = hosts.recording(api, film)
+        clip_ids = _create(api, recording, 4)
+        until(lambda: f"fault point {point}" in doomed.log.read_text(), SECONDS)
+        died = time.monotonic()
+        doomed.kill()
+        rescuer = hosts.worker("rescuer")
+        listener.follow(api, 2)
+        other = hosts.server("other", **NO_CUTS)
+        with other.client() as elsewhere:
+            listener.follow(elsewhere, 4)  # resumed by Last-Event-ID at another host
+        assert time.monotonic() - died < SECONDS
+        hosts.receiver.wait_for(4, timeout=30)
+    assert sorted(listener.ready()) == sorted(clip_ids)
+    assert _cuts(rescuer) >= 1
+    hosts.check(clip_ids)
+
+
+def test_a_host_that_was_only_cut_off_loses_its_attempt(hosts: Hosts, film: Path) -> None:
+    """Frozen for longer than its lease in the middle of an upload, then back: nothing is published twice."""
+    server = hosts.server("server", **NO_CUTS)
+    frozen = hosts.worker("frozen", CLIPENGINE_FAULT="uploading:sleep=3")
+    with server.client() as api:
+        recording = hosts.recording(api, film)
+        (clip_id,) = _create(api, recording, 1)
+        until(lambda: "fault point uploading" in frozen.log.read_text(), SECONDS)
+        frozen.process.send_signal(signal.SIGSTOP)
+        rescuer = hosts.worker("rescuer")
+        clip = api.clips.wait(clip_id, timeout=SECONDS)
+        assert (clip.status, clip.attempt) == ("complete", 2)
+        frozen.process.send_signal(signal.SIGCONT)
+        until(lambda: "the claim was lost, its upload stops" in frozen.log.read_text(), SECONDS)
+        assert _cuts(rescuer) == 1
+    hosts.check([clip_id])
+
+
+def test_a_restart_of_the_database_holds_clips_up_and_loses_none(
+    s3: S3Server, bucket: str, film: Path, tmp_path: Path
+) -> None:
+    with running_postgres() as own, own.database() as url, Receiver() as receiver, ExitStack() as running:
+        hosts = Hosts(tmp_path, url, s3, bucket, receiver, running)
+        server = hosts.server("server", CLIPENGINE_ENCODING__WORKERS="1")
+        worker = hosts.worker("worker", CLIPENGINE_ENCODING__WORKERS="1")
+        listener = Listener()
+        with server.client() as api:
+            recording = hosts.recording(api, film)
+            clip_ids = _create(api, recording, 6)
+            following = threading.Thread(target=listener.follow, args=(api, 6))
+            following.start()
+            until(lambda: any(api.clips.get(each).step == "encoding" for each in clip_ids), SECONDS)
+            own.stop("immediate")
+            status, problem = _ask(server, f"/v1/clips/{clip_ids[0]}")
+            assert (status, problem["code"]) == (503, "storage_unavailable")
+            assert "PostgreSQL" in problem["hint"]
+            time.sleep(3)
+            own.start()
+            for clip_id in clip_ids:
+                assert api.clips.wait(clip_id, timeout=SECONDS).attempt == 1
+            following.join(SECONDS)
+            receiver.wait_for(6, timeout=30)
+        assert sorted(set(listener.ready())) == sorted(clip_ids)
+        assert _cuts(server) + _cuts(worker) == 6
+        hosts.check(clip_ids)
+        running.close()
+
+
+def _ask(server: RunningServer, path: str) -> tuple[int, dict[str, Any]]:
+    command = ["curl", "-s", "-w", "\n%{http_code}", "-H", f"Authorization: Bearer {server.key}", server.url + path]
+    body, _, status = subprocess.run(command, capture_output=True, text=True, check=True).stdout.rpartition("\n")
+    return int(status), json.loads(body)
+
+
+def test_a_stop_hands_over_at_once(hosts: Hosts, film: Path) -> None:
+    server = hosts.server("server", **NO_CUTS)
+    leaving = hosts.worker("leaving", CLIPENGINE_FAULT="uploading:sleep=1")
+    with server.client() as api:
+        recording = hosts.recording(api, film)
+        (clip_id,) = _create(api, recording, 1)
+        until(lambda: "fault point uploading" in leaving.log.read_text(), SECONDS)
+        hosts.worker("staying")
+        leaving.process.terminate()
+        assert leaving.process.wait(15) == 0
+        stopped = time.monotonic()
+        api.clips.wait(clip_id, timeout=SECONDS)
+        assert time.monotonic() - stopped < 30
+        hosts.receiver.wait_for(1, timeout=30)
+    hosts.check([clip_id])
+
+
+def test_what_a_worker_and_its_commands_refuse(database_url: str, tmp_path: Path) -> None:  # noqa: F811
+    alone = run_command("worker", "--data", str(tmp_path / "a"), cwd=tmp_path)
+    assert alone.returncode == 1
+    assert "shares with a server" in alone.stderr
+    shared = {"CLIPENGINE_DATABASE__URL": database_url}
+    own_store = run_command("worker", "--data", str(tmp_path / "a"), env=shared, cwd=tmp_path)
+    assert "a store that every host reaches" in own_store.stderr
+    for command in ("backup", "restore"):
+        refused = run_command(command, str(tmp_path / "file"), "--data", str(tmp_path / "a"), env=shared, cwd=tmp_path)
+        assert refused.returncode == 1
+        assert "PostgreSQL" in refused.stderr
+    made = run_command("keys", "create", "k", "--data", str(tmp_path / "a"), env=shared, cwd=tmp_path)
+    assert made.returncode == 0, made.stderr
+    elsewhere = run_command("keys", "list", "--data", str(tmp_path / "b"), env=shared, cwd=tmp_path)
+    assert "secrets_key_lost" in elsewhere.stderr
+    assert "copy it from the host" in elsewhere.stderr
+    doctor = run_command("doctor", "--json", "--data", str(tmp_path / "a"), env=shared, cwd=tmp_path)
+    (ledger,) = [each for each in json.loads(doctor.stdout) if each["name"] == "ledger"]
+    assert ledger["status"] == "ok"
+    assert "PostgreSQL" in ledger["detail"]
+    away = {"CLIPENGINE_DATABASE__URL": "postgresql://u:hidden@127.0.0.1:1/clips"}
+    doctor = run_command("doctor", "--json", "--data", str(tmp_path / "a"), env=away, cwd=tmp_path)
+    (ledger,) = [each for each in json.loads(doctor.stdout) if each["name"] == "ledger"]
+    assert ledger["status"] == "problem"
+    assert "hidden" not in doctor.stdout
+    reset = run_command("reset-secrets", "--data", str(tmp_path / "b"), env=shared, cwd=tmp_path)
+    assert reset.returncode == 0, reset.stderr

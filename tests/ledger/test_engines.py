@@ -1,0 +1,138 @@
+"""Engines that share a ledger: who is dead, who is not yet, and what becomes of what the dead held."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import pytest
+
+from clipengine.clips.clip import Clip, ClipResult
+from clipengine.ledger import engines as engines_module
+from clipengine.ledger.engines import LEASE_MS
+from clipengine.ledger.ledger import Ledger
+from clipengine.ledger.schema import EngineRow
+from clipengine.ledger.uploads import Finished
+
+KINDS = ("postgres",)
+Queue = Callable[..., Clip]
+
+
+@pytest.fixture
+def host_a(ledger: Ledger) -> Ledger:
+    ledger.engines.beat("a")
+    return ledger
+
+
+@pytest.fixture
+def host_b(open_ledger: Callable[..., Ledger], host_a: Ledger, monkeypatch: pytest.MonkeyPatch) -> Ledger:
+    """Has beaten for longer than a lease, so that it may judge others."""
+    ledger = open_ledger()
+    ledger.engines.beat("b")
+    later = time.monotonic() + LEASE_MS / 1000 + 1
+    monkeypatch.setattr(engines_module.time, "monotonic", lambda: later)
+    return ledger
+
+
+def _fall_silent(ledger: Ledger, engine_id: str, *, ms: int = LEASE_MS + 1000) -> None:
+    update = EngineRow.update(beat_at=EngineRow.beat_at - ms).where(EngineRow.engine_id == engine_id)
+    assert ledger._database.change(update)
+
+
+def _free(ledger: Ledger, owner: str) -> int:
+    return ledger.clips.requeue_orphans(owner, busy=set, living=ledger.engines.living)
+
+
+def test_what_an_engine_holds_stays_its_own_while_it_beats(host_a: Ledger, host_b: Ledger, queue: Queue) -> None:
+    clip = queue()
+    host_a.clips.claim("a")
+    assert _free(host_b, "b") == 0
+    _fall_silent(host_b, "a", ms=LEASE_MS - 3000)
+    assert _free(host_b, "b") == 0
+    host_a.engines.beat("a")
+    _fall_silent(host_b, "a")
+    assert _free(host_b, "b") == 1
+    assert host_b.clips.get(clip.clip_id).state == "queued"
+    assert host_b.clips.crashes(clip.clip_id) == 0
+
+
+def test_a_host_that_comes_back_has_lost_its_attempt(
+    host_a: Ledger, host_b: Ledger, queue: Queue, result: ClipResult
+) -> None:
+    clip = queue()
+    host_a.clips.claim("a")
+    _fall_silent(host_b, "a")
+    _free(host_b, "b")
+    assert not host_a.clips.progress(clip.clip_id, 1, step="encoding", progress=0.5)
+    again = host_b.clips.claim("b")
+    assert again is not None
+    assert again.attempt == 2
+    assert not host_a.uploads.add(clip.clip_id, 1, Finished(result, None), progress=0.9, owner="a")
+    assert not host_a.clips.complete(clip.clip_id, 1, result)
+    assert host_b.clips.complete(clip.clip_id, 2, result)
+    assert [event.type for event in host_b.events.after(0) if event.clip_id] == ["clip.ready"]
+
+
+def test_what_was_being_uploaded_is_cut_again_under_a_key_that_nobody_else_writes(
+    host_a: Ledger, host_b: Ledger, queue: Queue, result: ClipResult
+) -> None:
+    queue()
+    old = host_a.clips.claim("a")
+    assert old is not None
+    host_a.uploads.add(old.clip_id, 1, Finished(result, None), progress=0.9, owner="a")
+    assert host_b.uploads.claim("b") is None  # the file is in the other's scratch
+    assert host_a.uploads.claim("a") is not None
+    _fall_silent(host_b, "a")
+    assert _free(host_b, "b") == 1
+    new = host_b.clips.claim("b")
+    assert new is not None
+    assert new.object_key == old.object_key.replace(".mp4", "-2.mp4")
+    assert {each.key for each in host_b.removals.due()} == {old.object_key, old.poster_key}
+    for removal in host_b.removals.due():
+        host_b.removals.done(removal.id)
+    # The other comes back: its upload is done, and it learns that nobody wants it.
+    assert host_b.clips.complete(new.clip_id, 2, result)
+    assert not host_a.clips.complete(old.clip_id, 1, result)
+    host_a.removals.discard(old)
+    assert {each.key for each in host_b.removals.due()} == {old.object_key, old.poster_key}
+
+
+def test_a_retry_gets_a_key_of_its_own(host_a: Ledger, queue: Queue) -> None:
+    clip = queue()
+    host_a.clips.claim("a")
+    host_a.clips.cancel(clip.clip_id)
+    again = host_a.clips.retry(clip.clip_id)
+    assert again.object_key == clip.object_key.replace(".mp4", "-2.mp4")
+    assert clip.object_key in {each.key for each in host_a.removals.due()}
+
+
+def test_silence_proves_nothing_right_after_the_database_was_away(
+    ledger: Ledger, open_ledger: Callable[..., Ledger], queue: Queue
+) -> None:
+    ledger.engines.beat("a")
+    queue()
+    ledger.clips.claim("a")
+    _fall_silent(ledger, "a", ms=10 * LEASE_MS)
+    fresh = open_ledger()
+    fresh.engines.beat("b")
+    assert _free(fresh, "b") == 0
+    ledger.engines.leave("a")  # whoever says goodbye is believed at once
+    assert _free(fresh, "b") == 1
+
+
+def test_a_receiver_is_sent_to_by_one_engine_at_a_time(host_a: Ledger, host_b: Ledger, queue: Queue) -> None:
+    for url in ("https://one.test/", "https://one.test/", "https://two.test/"):
+        host_a.clips.cancel(queue(webhook_url=url).clip_id)
+    (first,) = host_a.deliveries.claim_due(owner="a")
+    (second,) = host_b.deliveries.claim_due(owner="b")
+    assert {first.target, second.target} == {"https://one.test", "https://two.test"}
+    assert host_b.deliveries.claim_due(owner="b", busy=[second.target]) == []
+    _fall_silent(host_b, "a")
+    freed = host_b.deliveries.release_orphans("b", busy=lambda: [second.delivery_id], living=host_b.engines.living)
+    assert freed == 1
+    while (taken := host_b.deliveries.claim_due(owner="b")) and taken[0].delivery_id != first.delivery_id:
+        pass
+    assert taken[0].attempt == first.attempt
+    settled = {"outcome": "delivered", "status_code": 200, "error": None, "duration_ms": 1}
+    assert not host_a.deliveries.record(first.delivery_id, **settled, owner="a")  # type: ignore[arg-type]
+    assert host_b.deliveries.record(first.delivery_id, **settled, owner="b")  # type: ignore[arg-type]
