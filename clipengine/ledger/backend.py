@@ -50,6 +50,9 @@ class Backend(Protocol):
     def writing(self, run: Run, *, durable: bool, ordered: bool, waited: float) -> AbstractContextManager[str]:
         """Around a transaction that has waited so many seconds for its turn; gives what `atomic` begins it with."""
 
+    def unhurried(self, run: Run) -> None:
+        """Let this transaction take as long as it needs, as a change of large tables does."""
+
     def in_transaction(self, connection: Any) -> bool:
         """As the driver knows it: no longer, once the database has rolled back by itself."""
 

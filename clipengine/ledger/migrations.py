@@ -139,6 +139,7 @@ def migrate(database: Database, migrations: Sequence[Migration] = MIGRATIONS) ->
                 )
             if version == len(migrations):
                 return version
+            database.backend.unhurried(database.run)
             migrations[version](database)
             database.run("UPDATE meta SET value = ? WHERE name = 'schema_version'", (str(version + 1),))
 

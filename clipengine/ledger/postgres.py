@@ -213,6 +213,9 @@ class Postgres:
             steps.append(f"SET LOCAL lock_timeout = {max(1, round((BUSY_SECONDS - waited) * 1000))}")
         yield "; ".join([*steps, *([_TURN] if ordered else [])])
 
+    def unhurried(self, run: Run) -> None:
+        run("SET LOCAL statement_timeout = 0")
+
     def in_transaction(self, connection: Connection) -> bool:
         return connection.info.transaction_status in (TransactionStatus.INTRANS, TransactionStatus.INERROR)
 

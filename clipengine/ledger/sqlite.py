@@ -108,6 +108,9 @@ class Sqlite:
             if impatient:
                 run(f"PRAGMA busy_timeout = {round(self._busy_seconds * 1000)}")
 
+    def unhurried(self, run: Run) -> None:
+        """It always may."""
+
     def in_transaction(self, connection: sqlite3.Connection) -> bool:
         return connection.in_transaction
 
