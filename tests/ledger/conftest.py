@@ -23,9 +23,9 @@ Open = Callable[..., Ledger]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if "kind" in metafunc.fixturenames:
+    if "ledger_kind" in metafunc.fixturenames:
         kinds = ("sqlite",) if "path" in metafunc.fixturenames else ("sqlite", "postgres")
-        metafunc.parametrize("kind", getattr(metafunc.module, "KINDS", kinds))
+        metafunc.parametrize("ledger_kind", getattr(metafunc.module, "KINDS", kinds))
 
 
 @pytest.fixture
@@ -34,9 +34,9 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def place(kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> Place:
+def place(ledger_kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> Place:
     """Where the ledger of this test lies."""
-    if kind == "sqlite":
+    if ledger_kind == "sqlite":
         return tmp_path / "data" / "ledger.db"
     return Shared(request.getfixturevalue("database_url"), tmp_path / "data" / "secrets.key")
 
