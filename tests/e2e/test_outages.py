@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.outage import SECONDS, Outage, kill
-from tests.support.s3_faults import cut_after_commit, refuse
+from tests.support.s3_faults import cut_after_commit, refuse, swallow
 from tests.support.server import RunningServer, running_server
 from tests.support.waiting import until
 
@@ -76,6 +76,23 @@ def test_an_object_that_is_there_is_not_sent_again(outage: Outage, film: Path, f
         clip = api.clips.wait(clip_id, timeout=SECONDS)
         assert (clip.status, clip.attempt) == ("complete", 1), clip.error
         assert outage.proxy.count("PUT") == sent
+        server.stop()
+    outage.check()
+
+
+def test_a_store_that_only_claims_to_have_stored_a_clip_is_asked_again(outage: Outage, film: Path) -> None:
+    """Twice, and each time its answer is a success. Nobody is told of the clip before the store shows it whole."""
+    with running_server(outage.data, env=outage.env()) as server, server.client() as api:
+        recording = outage.recording(api, film)
+        outage.proxy.fail(swallow, method="PUT", times=2)
+        clip_id = api.clips.create(recording, label="a", start_seconds=1.0, end_seconds=2.0, poster=False).clip_id
+        until(lambda: "its upload is tried again" in server.log.read_text())
+        assert api.clips.get(clip_id).status == "processing"
+        clip = api.clips.wait(clip_id, timeout=SECONDS)
+        assert (clip.status, clip.attempt) == ("complete", 1), clip.error
+        said = re.findall(r"confirmed the upload of \S+, but does not hold it", server.log.read_text())
+        assert len(said) == 2
+        assert outage.proxy.count("PUT") == 3
         server.stop()
     outage.check()
 

@@ -8,7 +8,7 @@ import shutil
 import signal
 import time
 from collections import Counter
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -76,6 +76,46 @@ def test_every_clip_survives_kill_9(point: str, film: Path, tmp_path: Path) -> N
         assert {clip.clip_id for clip in clips} == set(committed)
         ready = Counter(request.headers["webhook-id"] for request in receiver.requests)
         assert len(ready) == len(clips)
+
+
+@pytest.mark.parametrize(
+    ("point", "attempts", "objects"),
+    [
+        ("encoding", 2, 0),
+        ("verifying", 2, 0),
+        ("finished", 1, 0),
+        ("uploading", 1, 0),
+        ("uploaded", 1, 1),
+        ("committed", 1, 1),
+    ],
+)
+def test_a_clip_is_cut_again_only_where_it_was_not_finished(
+    point: str, attempts: int, objects: int, film: Path, tmp_path: Path
+) -> None:
+    """Nothing that was not verified is in the store, and what is there is not put there a second time."""
+    data = tmp_path / "data"
+    with running_server(data, env={"CLIPENGINE_FAULT": f"{point}:kill9"}) as server:
+        with server.client() as api:
+            recording = _recording(api, data, film)
+            with suppress(ServerUnreachable):
+                api.clips.create(recording, label="a", start_seconds=1.0, end_seconds=4.0, poster=False)
+        _wait_for_death(server)
+    stored = {path.name: path.stat() for path in (data / "store" / "h_01" / "clips").glob("*.mp4")}
+    assert len(stored) == objects
+    left = [path.name for path in (data / "scratch").iterdir()]
+    assert len(left) == (0 if point == "committed" else 1)
+    with running_server(data) as server:
+        with server.client() as api:
+            [clip] = api.clips.each()
+            ended = api.clips.wait(clip.clip_id, timeout=60)
+            assert (ended.status, ended.attempt) == ("complete", attempts), ended.error
+        until(lambda: not list((data / "scratch").iterdir()))
+        server.stop()
+    check_invariants(data)
+    for path in (data / "store" / "h_01" / "clips").glob("*.mp4"):
+        if path.name in stored:
+            now, before = path.stat(), stored[path.name]
+            assert (now.st_ino, now.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
 
 
 @pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGINT])
