@@ -32,6 +32,7 @@ CutStep = Literal["reading", "encoding", "verifying"]
 # Called with the step and the part of the clip's time that is encoded, 0 to 1.
 OnProgress = Callable[[CutStep, float], None]
 _TRUNCATION_TOLERANCE = Fraction(1, 2)  # seconds that a recording may end before its facts say
+_GAP_FRAMES = Fraction(3, 2)  # where frames of a steady rate lie farther apart, there was one between them
 
 
 @dataclass(frozen=True)
@@ -157,6 +158,8 @@ class _Making:
         self.poster: bytes | None = None
         self.sound: SoundTracks | None = None
         self._first_picture_time: Fraction | None = None
+        self._last_picture_time: Fraction | None = None
+        self._gaps = Fraction(0)  # seconds without the pictures that a steady rate would have had
 
     @property
     def length(self) -> Fraction:
@@ -206,8 +209,17 @@ class _Making:
             self.poster = jpeg(frame)
         if self._first_picture_time is None:
             self._first_picture_time = picture.time
+        self._note_gap(picture.time)
         self._writer.write_frame(frame, picture.time, duration)
         self._on_progress("encoding", min(1.0, float(self._writer.seconds / self.length)))
+
+    def _note_gap(self, time: Fraction) -> None:
+        """Demuxers pass over damage without a word: where the rate is steady a gap tells of it, or of a still slide."""
+        video, last, self._last_picture_time = self._facts.video, self._last_picture_time, time
+        if last is None or video is None or video.variable_rate or self._profile.fps is not None:
+            return
+        if time - last > _GAP_FRAMES * video.frame_seconds > 0:
+            self._gaps += time - last - video.frame_seconds
 
     def _hear(self, sound: Sound) -> None:
         assert self.sound is not None
@@ -237,5 +249,7 @@ class _Making:
             yield f"the profile keeps audio track {chosen}, the recording has {tracks}: no sound is kept"
         if decoder.damaged_packets:
             yield f"{decoder.damaged_packets} damaged packets were passed over"
+        if self._gaps:
+            yield f"gaps of {float(self._gaps):.3f} s between pictures: the one before each stands meanwhile"
         if self.sound is not None:
             yield from self.sound.warnings()

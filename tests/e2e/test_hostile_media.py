@@ -16,7 +16,8 @@ from clipengine.client import ApiError, Client
 from scripts.fuzzing.corpus import references
 from scripts.sample import make_sample
 from tests.support.children import holding, working
-from tests.support.hostile import CASES, film
+from tests.support.damage import film
+from tests.support.hostile import CASES, with_hole
 from tests.support.server import RunningServer, running_server
 
 STALL_SECONDS, PROBE_SECONDS = 5, 20
@@ -93,6 +94,28 @@ def test_what_was_cut_off_is_no_shorter_clip(kind: str, server: RunningServer, a
         api.clips.create(recording, label="beyond", start_seconds=3.0, end_seconds=3.9)
     assert refused.value.status == 422
     assert _clip(api, recording, 0.2, 0.8) == "complete"
+
+
+@pytest.mark.parametrize("sound", [0, 1], ids=["silent", "heard"])
+@pytest.mark.parametrize("kind", ["mp4", "mpegts", "matroska"])
+def test_a_hole_costs_what_lay_in_it_and_is_said(kind: str, sound: int, server: RunningServer, api: Client) -> None:
+    """200 kB of 0xFF in the middle: clips beside it are whole; one across it keeps its times and says what it lacks."""
+    path = _place(server, f"hole-{sound}.{kind}")
+    path.write_bytes(with_hole(film(kind, noise=True, size=256, seconds=2, sound=sound)))
+    recording, outcome = _outcome(api, path)
+    assert outcome == "complete"
+    for start, end, lacks in ((0.0, 0.4, False), (0.6, 1.4, True), (1.6, 1.96, False)):
+        made = api.clips.wait(api.clips.create(recording, "hole", start, end).clip_id, timeout=60)
+        assert made.result is not None, made.error
+        frames = round((end - start) * 25)
+        assert abs(made.result.actual_start_seconds - start) < 0.02  # a picture of the TS begins 10 ms after its sound
+        assert made.result.actual_end_seconds == end
+        if lacks:
+            assert frames / 2 < made.result.frames < frames
+            assert any("between pictures" in warning for warning in made.result.warnings), made.result.warnings
+        else:
+            assert made.result.frames == frames
+            assert not any("between pictures" in warning for warning in made.result.warnings)
 
 
 def test_no_recording_reaches_another_file_or_an_address(server: RunningServer, api: Client) -> None:

@@ -76,14 +76,14 @@ hostile("half a ts", COMPLETE)(lambda path: path.write_bytes(film("mpegts")[: le
 hostile("half an mkv", COMPLETE)(lambda path: path.write_bytes(film("matroska")[: len(film("matroska")) // 2]))
 
 
-def _hole(data: bytes) -> bytes:
+def with_hole(data: bytes) -> bytes:
     middle = len(data) // 2
     return data[: middle - 100_000] + b"\xff" * 200_000 + data[middle + 100_000 :]
 
 
 for _kind in ("mp4", "mpegts", "matroska"):
     hostile(f"a hole in {_kind}", COMPLETE, UNREADABLE, clips=(COMPLETE, UNREADABLE, TRUNCATED, "no_media_in_range"))(
-        lambda path, kind=_kind: path.write_bytes(_hole(film(kind, noise=True, size=256, seconds=2)))
+        lambda path, kind=_kind: path.write_bytes(with_hole(film(kind, noise=True, size=256, seconds=2)))
     )
 
 # ---- streams that appear late

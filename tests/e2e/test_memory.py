@@ -1,0 +1,54 @@
+"""An encoder that runs out of memory, for real: its clip says so and what to do, and nobody else notices."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import httpx
+
+from tests.support.children import working
+from tests.support.damage import film as square
+from tests.support.invariants import check_invariants
+from tests.support.server import running_server
+
+ENVIRON = {
+    "CLIPENGINE_ENCODING__MEMORY_MB": "250",
+    "CLIPENGINE_ENCODING__WORKERS": "2",
+    "CLIPENGINE_ENCODING__THREADS_PER_CLIP": "2",
+    "CLIPENGINE_ENCODING__NICE": "0",
+    "CLIPENGINE_PROFILES__HUNGRY__PRESET": "veryslow",
+    "CLIPENGINE_PROFILES__MODEST__PRESET": "ultrafast",
+    "CLIPENGINE_PROFILES__MODEST__MAX_HEIGHT": "120",
+}
+
+
+def test_an_encoder_without_memory_ends_its_own_clip_alone(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    store = data / "store" / "h_01"
+    store.mkdir(parents=True)
+    (store / "large.mp4").write_bytes(square(size=1600, seconds=2))
+    (store / "small.mp4").write_bytes(square(size=128, seconds=4))
+    with running_server(data, env=ENVIRON) as server, server.client() as api:
+        large, small = (
+            api.recordings.wait(api.recordings.add(f"h_01/{name}.mp4").recording_id, timeout=60)
+            for name in ("large", "small")
+        )
+        assert (large.status, small.status) == ("complete", "complete"), (large.error, small.error)
+        hungry = [api.clips.create(large.recording_id, "hungry", 0.0, 2.0, profile="hungry").clip_id for _ in range(3)]
+        modest = [api.clips.create(small.recording_id, f"{n}", 0.0, 4.0, profile="modest").clip_id for n in range(6)]
+        for clip_id in hungry:
+            clip = api.clips.wait(clip_id, timeout=120)
+            assert clip.error is not None
+            assert (clip.error.code, clip.error.retryable, clip.attempt) == ("unsupported_media", False, 1)
+            assert "memory" in clip.error.message
+            assert "encoding.memory_mb" in clip.error.hint
+        for clip_id in modest:
+            clip = api.clips.wait(clip_id, timeout=120)
+            assert (clip.status, clip.attempt) == ("complete", 1), clip.error
+        assert httpx.get(f"{server.url}/readyz", timeout=30).status_code == 200
+        assert working(server.process.pid) == []
+        # With what the hint says it is made: smaller pictures.
+        again = api.clips.create(large.recording_id, "modest", 0.0, 2.0, profile="modest")
+        assert api.clips.wait(again.clip_id, timeout=120).status == "complete"
+        server.stop()
+    check_invariants(data)
