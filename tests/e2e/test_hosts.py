@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
+import shutil
 import signal
 import subprocess
 import threading
@@ -230,6 +232,22 @@ def test_a_stop_hands_over_at_once(hosts: Hosts, film: Path) -> None:
         assert time.monotonic() - stopped < 30
         hosts.receiver.wait_for(1, timeout=30)
     hosts.check([clip_id])
+
+
+def test_a_folder_that_every_host_mounts_is_a_store_too(hosts: Hosts, film: Path, tmp_path: Path) -> None:
+    shared = {"CLIPENGINE_STORAGE__KIND": "folder", "CLIPENGINE_STORAGE__FOLDER": str(tmp_path / "mounted")}
+    (tmp_path / "mounted" / "h_01").mkdir(parents=True)
+    shutil.copy(film, tmp_path / "mounted" / "h_01" / "meeting.mp4")
+    server = hosts.server("server", **NO_CUTS, **shared)
+    hosts.worker("worker", **shared)
+    with server.client() as api:
+        recording = api.recordings.wait(api.recordings.add("h_01/meeting.mp4").recording_id, timeout=SECONDS)
+        (clip_id,) = _create(api, recording.recording_id, 1)
+        clip = api.clips.wait(clip_id, timeout=SECONDS)
+        assert clip.status == "complete", clip.error
+        clip.download(tmp_path / "clip.mp4")
+    assert clip.result is not None
+    assert hashlib.sha256((tmp_path / "clip.mp4").read_bytes()).hexdigest() == clip.result.sha256
 
 
 def test_what_a_worker_and_its_commands_refuse(database_url: str, tmp_path: Path) -> None:  # noqa: F811
