@@ -15,12 +15,14 @@ import pytest
 from clipengine.client import ApiError, Client
 from scripts.fuzzing.corpus import references
 from scripts.sample import make_sample
-from tests.support.children import holding, working
+from tests.support.children import holding, weighed, working
 from tests.support.damage import film
 from tests.support.hostile import CASES, with_hole
 from tests.support.server import RunningServer, running_server
 
 STALL_SECONDS, PROBE_SECONDS = 5, 20
+# No more is ever resident, whatever a recording claims to be; 84 MB and 562 MB were measured.
+ENGINE_BYTES, CHILD_BYTES = 200 << 20, 800 << 20
 ENVIRON = {
     "CLIPENGINE_ENCODING__STALL_SECONDS": str(STALL_SECONDS),
     "CLIPENGINE_ENCODING__PROBE_SECONDS": str(PROBE_SECONDS),
@@ -34,8 +36,11 @@ ENVIRON = {
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     """One server for all of them: what one recording does to it, the next one meets."""
     with running_server(tmp_path_factory.mktemp("hostile") / "data", env=ENVIRON) as running:
-        yield running
+        with weighed(running.process.pid) as weight:
+            yield running
         assert running.stop() == 0
+        assert weight.engine < ENGINE_BYTES, weight
+        assert weight.child < CHILD_BYTES, weight
         assert "Traceback" not in running.log.read_text()
 
 

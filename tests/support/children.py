@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 
@@ -21,6 +23,40 @@ def holding(engine: int, path: Path) -> list[int]:
             if any(os.readlink(each) == str(path.resolve()) for each in Path(f"/proc/{pid}/fd").iterdir()):
                 found.append(pid)
     return found
+
+
+@dataclass
+class Weight:
+    """The most that was resident, in bytes: of the engine, and of any one of its children."""
+
+    engine: int = 0
+    child: int = 0
+
+
+@contextmanager
+def weighed(engine: int) -> Iterator[Weight]:
+    """Looks twenty times a second, at what the kernel has kept as each process's peak."""
+    weight, over = Weight(), threading.Event()
+
+    def look() -> None:
+        while not over.wait(0.05):
+            weight.engine = max(weight.engine, _peak(engine))
+            weight.child = max([weight.child, *(_peak(pid) for pid, _ in _children(engine))])
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    try:
+        yield weight
+    finally:
+        over.set()
+        thread.join()
+
+
+def _peak(pid: int) -> int:
+    with suppress(OSError, IndexError):
+        status = Path(f"/proc/{pid}/status").read_text()
+        return int(status.partition("VmHWM:")[2].split()[0]) << 10
+    return 0
 
 
 def _children(parent: int) -> Iterator[tuple[int, list[str]]]:
