@@ -20,13 +20,17 @@ from tests.support.api import ApiServer, RecordedEngine
 
 
 @pytest.fixture(scope="session")
-def film_file(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+def shelf(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Shelf:
     folder = tmp_path_factory.getbasetemp()
-    return Shelf(folder if worker_id == "master" else folder.parent).get("mp4_25").path
+    return Shelf(folder if worker_id == "master" else folder.parent)
 
 
 @pytest.fixture
-def film(engine: RecordedEngine, film_file: Path) -> Recording:
+def film(engine: RecordedEngine, shelf: Shelf) -> Recording:
+    return registered(engine, shelf.get("mp4_25").path)
+
+
+def registered(engine: RecordedEngine, film_file: Path) -> Recording:
     engine.put("film.mp4", film_file.read_bytes())
     stored = engine.store.head("film.mp4")
     made, _ = engine.ledger.recordings.register("film.mp4", etag=stored.etag, size=stored.size)
@@ -59,6 +63,23 @@ def test_each_is_made_once_and_never_changes(http: httpx.Client, film: Recording
     assert len(http.get(f"{base}/waveform?points=50").json()["peaks"]) == 50
     part = http.get(f"{base}/frames?start=1.01&end=1.1").json()
     assert part == {"start_seconds": 1.01, "end_seconds": 1.1, "frames": [1.0, 1.04, 1.08]}
+
+
+def test_what_was_learned_of_hdr_colours_serves_the_next_picture(
+    http: httpx.Client, engine: RecordedEngine, shelf: Shelf
+) -> None:
+    kept = engine.settings.data.folder / "previews"
+    base = f"/v1/recordings/{registered(engine, shelf.get('hdr_hlg').path).recording_id}"
+    first = http.get(f"{base}/frame?at=1").content
+    table = max(kept.iterdir(), key=lambda path: path.stat().st_size)
+    made = table.read_bytes()
+    assert len(list(kept.iterdir())) == 2
+    assert first not in (b"", made)
+    assert http.get(f"{base}/filmstrip?count=4&width=64").status_code == 200
+    assert (len(list(kept.iterdir())), table.read_bytes()) == (3, made)
+    table.write_bytes(b"spoilt")  # it is made anew, and kept again
+    assert http.get(f"{base}/frame?at=2").status_code == 200
+    assert table.read_bytes() == made
 
 
 @pytest.mark.parametrize(
