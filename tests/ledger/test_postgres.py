@@ -127,6 +127,22 @@ def test_a_host_that_vanishes_in_its_turn_holds_nobody_up_for_long(
     vanished.close()
 
 
+def test_who_stands_still_in_its_turn_has_lost_it(open_ledger: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(postgres_module, "_SESSION", "SET idle_in_transaction_session_timeout = 200")
+    ledger = open_ledger()
+
+    def stand_still() -> None:
+        with ledger.transaction():
+            ledger.recordings.register("a.mp4", etag="e", size=1)
+            time.sleep(0.6)
+            ledger.recordings.register("b.mp4", etag="e", size=1)
+
+    with pytest.raises(StorageUnavailable):
+        stand_still()
+    assert ledger.recordings.list(limit=9).data == []
+    ledger.check_writable()
+
+
 def test_what_one_engine_changes_the_others_hear(ledger: Ledger, open_ledger: Open, queue: Callable[..., Clip]) -> None:
     heard: list[tuple[str, str]] = []
     ready, told = threading.Event(), threading.Event()
