@@ -11,6 +11,7 @@ import os
 import socket
 import time
 from collections.abc import Collection
+from contextlib import AbstractContextManager
 
 from clipengine.ledger.database import Database
 from clipengine.ledger.schema import EngineRow
@@ -30,6 +31,10 @@ class Engines:
     def shared(self) -> bool:
         """Whether other engines may be at work on this ledger."""
         return self._database.shared
+
+    def session(self) -> AbstractContextManager[None]:
+        """One connection for the beats of this thread inside the block."""
+        return self._database.session()
 
     def beat(self, engine_id: str) -> None:
         """The engine lives. Raises StorageUnavailable."""

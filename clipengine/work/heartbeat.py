@@ -43,8 +43,13 @@ class Heartbeat:
         wait = BEAT_SECONDS
         while not self._stopped.wait(wait):
             try:
-                self._engines.beat(self._engine_id)
-                wait = BEAT_SECONDS
+                # One connection from beat to beat: requests that take all others must not make this engine look dead.
+                with self._engines.session():
+                    while True:
+                        self._engines.beat(self._engine_id)
+                        wait = BEAT_SECONDS
+                        if self._stopped.wait(wait):
+                            return
             except ClipEngineError as error:
                 if wait == BEAT_SECONDS:
                     log.warning("the other engines are not told that this one lives: %s", error.message)
