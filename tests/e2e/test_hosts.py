@@ -23,13 +23,14 @@ from clipengine.client import Client
 from clipengine.ledger.backend import Shared
 from clipengine.ledger.ledger import Ledger
 from clipengine.stores.s3 import S3Store
-from tests.support.postgres import PostgresServer, database_url, postgres, running_postgres  # noqa: F401 - fixtures
+from tests.support.postgres import PostgresServer, database_url, postgres, running_postgres, skip_without_postgres  # noqa: F401 - fixtures
 from tests.support.receiver import Receiver
 from tests.support.s3 import S3Server
 from tests.support.server import LOOPBACK_ALLOWED, RunningServer, RunningWorker, run_command, running_server
 from tests.support.server import running_worker as worker_at
 from tests.support.waiting import until
 
+skip_without_postgres()
 SECONDS = 120
 NO_CUTS = {"CLIPENGINE_ENCODING__WORKERS": "1", "CLIPENGINE_FAULT": "nudged:sleep=600"}
 

@@ -17,14 +17,14 @@ from clipengine.clips.facts import AudioFacts, SourceFacts
 from clipengine.clips.request import ClipRequest
 from clipengine.ledger.backend import Place, Shared
 from clipengine.ledger.ledger import Ledger
-from tests.support.postgres import database_url, postgres  # noqa: F401 - fixtures
+from tests.support.postgres import database_url, kinds_of_ledger, postgres  # noqa: F401 - fixtures
 
 Open = Callable[..., Ledger]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "ledger_kind" in metafunc.fixturenames:
-        kinds = ("sqlite",) if "path" in metafunc.fixturenames else ("sqlite", "postgres")
+        kinds = ("sqlite",) if "path" in metafunc.fixturenames else kinds_of_ledger()
         metafunc.parametrize("ledger_kind", getattr(metafunc.module, "KINDS", kinds))
 
 

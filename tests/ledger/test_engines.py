@@ -13,7 +13,9 @@ from clipengine.ledger.engines import LEASE_MS
 from clipengine.ledger.ledger import Ledger
 from clipengine.ledger.schema import EngineRow
 from clipengine.ledger.uploads import Finished
+from tests.support.postgres import skip_without_postgres
 
+skip_without_postgres()
 KINDS = ("postgres",)
 Queue = Callable[..., Clip]
 

@@ -18,8 +18,9 @@ from clipengine.ledger.backend import Shared
 from clipengine.ledger.ledger import Ledger
 from clipengine.ledger.place import inspect, is_current
 from clipengine.ledger.schema import TABLES
-from tests.support.postgres import PostgresServer, running_postgres
+from tests.support.postgres import PostgresServer, running_postgres, skip_without_postgres
 
+skip_without_postgres()
 Open = Callable[..., Ledger]
 KINDS = ("postgres",)
 

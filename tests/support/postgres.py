@@ -1,6 +1,6 @@
 """A real PostgreSQL for tests, started for the run and gone after it: what is installed, in a folder of its own.
 
-Every test gets a database of its own. Where PostgreSQL is not installed, one line says so and its tests are skipped.
+Every test gets a database of its own. Where PostgreSQL is not installed, one line says so.
 """
 
 from __future__ import annotations
@@ -31,6 +31,17 @@ def _binaries() -> Path | None:
     found = [each for each in Path("/usr/lib/postgresql").glob("*/bin") if (each / "initdb").exists()]
     found += [Path(each).parent for each in [shutil.which("initdb")] if each]
     return max(found, key=lambda each: [int(number) for number in re.findall(r"\d+", str(each))], default=None)
+
+
+def skip_without_postgres() -> None:
+    """Call it in a module whose tests all need it."""
+    if _binaries() is None:
+        pytest.skip("PostgreSQL is not installed (Debian: apt install postgresql)", allow_module_level=True)
+
+
+def kinds_of_ledger() -> tuple[str, ...]:
+    """The kinds of database that a ledger can be tried on here."""
+    return ("sqlite", "postgres") if _binaries() else ("sqlite",)
 
 
 class PostgresServer:
@@ -115,8 +126,7 @@ class PostgresServer:
 def running_postgres() -> Iterator[PostgresServer]:
     """A server of one's own."""
     binaries = _binaries()
-    if binaries is None:
-        pytest.skip("PostgreSQL is not installed (Debian: apt install postgresql)")
+    assert binaries is not None
     # Not below pytest's folders, which nobody else may enter, and short: a socket's path has 107 characters at most.
     folder = Path(tempfile.mkdtemp(prefix="clipengine-pg-", dir="/tmp"))
     server = PostgresServer(binaries, folder)
