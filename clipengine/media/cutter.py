@@ -31,6 +31,8 @@ from clipengine.media.writer import ClipWriter, open_writer
 CutStep = Literal["reading", "encoding", "verifying"]
 # Called with the step and the part of the clip's time that is encoded, 0 to 1.
 OnProgress = Callable[[CutStep, float], None]
+# Damage is passed over and said, as players do, but not where it leaves less than a tenth of the range's pictures.
+_LOST_FOR_EACH_DECODED = 9
 _TRUNCATION_TOLERANCE = Fraction(1, 2)  # seconds that a recording may end before its facts say
 _GAP_FRAMES = Fraction(3, 2)  # where frames of a steady rate lie farther apart, there was one between them
 
@@ -127,6 +129,9 @@ def _refuse_short(decoder: ClipDecoder, making: _Making, cut: CutRange, facts: S
         if decoder.damaged_packets:
             raise RecordingUnreadable("nothing of the range can be decoded: the recording is damaged or encrypted")
         raise NoMediaInRange("the recording has neither picture nor sound in the range")
+    lost, decoded = decoder.damaged_pictures, decoder.decoded_pictures
+    if lost > _LOST_FOR_EACH_DECODED * decoded:  # no still, and no sound alone, that passes for a clip
+        raise RecordingUnreadable(f"{lost} pictures of the range are damaged or encrypted, {decoded} can be decoded")
     heard = sound.end if sound else Fraction(0)
     seen = (decoder.last_time or Fraction(0)) + cut.frame_seconds if making.has_picture else Fraction(0)
     reached = max(making.origin + heard, seen)

@@ -68,6 +68,7 @@ class ClipDecoder:
         self._threads = threads
         self._skips = False
         self.damaged_packets = 0
+        self.damaged_pictures = self.decoded_pictures = 0  # that begin in the range
         self.last_time: Fraction | None = None  # recording time of the last frame that was decoded
 
     def events(self) -> Generator[Event]:
@@ -87,7 +88,7 @@ class ClipDecoder:
         selector: FrameSelector[av.VideoFrame] = FrameSelector(self._cut)
         begun = False
         waiting: list[Placed] = []  # sound that came before the origin was known
-        self.damaged_packets = 0
+        self.damaged_packets = self.damaged_pictures = self.decoded_pictures = 0
         self.last_time = None
         self._prepare()
         if landing.video is None:
@@ -152,6 +153,7 @@ class ClipDecoder:
             frames = video.codec_context.decode(placed.packet)
         except av.FFmpegError as error:
             self._pass_over(error)
+            self.damaged_pictures += self._in_range(placed.time)
             return
         yield from self._select(frames, selector)
 
@@ -180,7 +182,11 @@ class ClipDecoder:
             elif time <= self.last_time:
                 time = self.last_time + _SMALLEST_STEP  # two frames at one moment: both are kept, in order
             self.last_time = time
+            self.decoded_pictures += self._in_range(time)
             yield from selector.push(time, frame)
+
+    def _in_range(self, time: Fraction) -> bool:
+        return self._cut.start - self._cut.half_frame <= time < self._cut.last_moment
 
     def _step_back(self) -> None:
         """No frame that is decoded was on screen at the clip's start, but a packet says that one was."""

@@ -16,7 +16,7 @@ from clipengine.client import ApiError, Client
 from scripts.fuzzing.corpus import references
 from scripts.sample import make_sample
 from tests.support.children import holding, weighed, working
-from tests.support.damage import film
+from tests.support.damage import film, without_pictures
 from tests.support.hostile import CASES, with_hole
 from tests.support.server import RunningServer, running_server
 
@@ -121,6 +121,19 @@ def test_a_hole_costs_what_lay_in_it_and_is_said(kind: str, sound: int, server: 
         else:
             assert made.result.frames == frames
             assert not any("between pictures" in warning for warning in made.result.warnings)
+
+
+def test_a_range_whose_pictures_are_all_damaged_is_no_clip(server: RunningServer, api: Client) -> None:
+    """From its third second on each is overwritten: neither the last good one nor the sound stands for them."""
+    path = _place(server, "spoilt.mp4")
+    path.write_bytes(without_pictures(film("mp4", noise=True, size=64), since=2))
+    recording, outcome = _outcome(api, path)
+    assert outcome == "complete"
+    assert [_clip(api, recording, *span) for span in ((1.0, 2.0), (1.5, 2.5), (2.5, 3.0))] == [
+        "complete",
+        "complete",
+        "recording_unreadable",
+    ]
 
 
 def test_no_recording_reaches_another_file_or_an_address(server: RunningServer, api: Client) -> None:

@@ -98,3 +98,13 @@ def write_pictures(path: Path, codec: str, pictures: Sequence[bytes], kind: str 
             packet.stream, packet.pts, packet.dts, packet.is_keyframe = stream, number, number, True
             packet.time_base = Fraction(1, 5)
             container.mux_one(packet)
+
+
+def without_pictures(whole: bytes, *, since: int) -> bytes:
+    """The film with every packet of its picture overwritten from this second on; index and sound are as they were."""
+    data = bytearray(whole)
+    with av.open(io.BytesIO(whole)) as container:
+        for packet in container.demux(video=0):
+            if packet.pos is not None and packet.pts is not None and packet.pts * packet.time_base >= since:
+                data[packet.pos : packet.pos + packet.size] = b"\xff" * packet.size
+    return bytes(data)
