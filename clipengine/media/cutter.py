@@ -33,6 +33,7 @@ CutStep = Literal["reading", "encoding", "verifying"]
 OnProgress = Callable[[CutStep, float], None]
 # Damage is passed over and said, as players do, but not where it leaves less than a tenth of the range's pictures.
 _LOST_FOR_EACH_DECODED = 9
+_ROUNDED = Fraction(1, 1000)  # seconds by which an end may be the recording's own, as it was told, rounded up
 _TRUNCATION_TOLERANCE = Fraction(1, 2)  # seconds that a recording may end before its facts say
 _GAP_FRAMES = Fraction(3, 2)  # where frames of a steady rate lie farther apart, there was one between them
 
@@ -245,7 +246,7 @@ class _Making:
 
     def warnings(self, decoder: ClipDecoder, asked_end: Fraction) -> Iterator[str]:
         yield from self._facts.warnings
-        if asked_end > self._cut.end:
+        if asked_end > self._cut.end + _ROUNDED:
             yield f"the end was clamped from {float(asked_end):.3f} s to the recording's, {float(self._cut.end):.3f} s"
         if self._converter is not None and self._converter.keeps_hdr:
             yield "the picture is HDR and was kept so: 10 bits, with its colour tags"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from fractions import Fraction
 from itertools import pairwise
@@ -70,6 +71,17 @@ def test_the_probe_finds_the_truth(shelf: Shelf, name: str) -> None:
     assert (facts.video is not None) == bool(film.frames)
     if facts.video is not None and film.frame_seconds is not None:
         assert abs(facts.video.frame_seconds / film.frame_seconds - 1) < Fraction(1, 10)
+
+
+def test_only_an_end_that_was_changed_is_called_clamped(shelf: Shelf, tmp_path: Path) -> None:
+    """Who asks for all of a recording has its duration rounded, up as often as down."""
+    film = shelf.get("mp4_2997")
+    duration = facts_of(film.path).duration
+    rounded = Fraction(math.ceil(duration * 1000), 1000)
+    for end, clamped in ((rounded, False), (duration + Fraction(1, 2), True)):
+        made = cut(film, duration - 1, end, tmp_path / "clip.mp4").made
+        assert made.actual_end == duration
+        assert any("clamped" in warning for warning in made.warnings) is clamped
 
 
 @pytest.mark.parametrize("name", ["mp4_bframes", "webm_live_vp8", "ts_jumps_back", "audio_only_mp3"])
