@@ -9,14 +9,14 @@ import {failure} from "./ui.js";
 export class ClipList {
   // `filters()` gives the query; `wants(clip)` says whether an event's clip belongs here;
   // `searching()` whether all pages are being gone through; `empty()` is shown for none.
-  constructor({path, filters = () => ({}), wants = () => true, searching = () => false, empty, row = {}, onchange = () => {}, signal}) {
+  constructor({path, filters = () => ({}), wants = () => true, searching = () => false, empty, row = {}, across = false, onchange = () => {}, signal}) {
     Object.assign(this, {path, filters, wants, searching, empty, row, onchange, signal});
     this.clips = new Map();
     this.rows = new Map();
     this.cursor = null;
     this.loaded = false;
     this.list = h("ul", {class: "list", "aria-label": "Clips"});
-    walkable(this.list);
+    walkable(this.list, {across});
     this.after = h("div", {class: "more"});
     this.node = h("div", {class: "clips"}, this.list, this.after);
     for (let at = 0; at < 3; at += 1) {

@@ -71,14 +71,21 @@ export function arrange(parent, nodes) {
   });
 }
 
-// A list whose rows the arrow keys walk: to the same control of the next row, or to its first.
-export function walkable(list) {
+// A list whose rows the arrow keys walk: to the same control of the next row, or to its first; `across` the controls of
+// a row too, where ← and → are nobody else's.
+export function walkable(list, {across = false} = {}) {
   list.addEventListener("keydown", (event) => {
     const step = {ArrowDown: 1, ArrowUp: -1}[event.key];
+    const aside = across ? {ArrowRight: 1, ArrowLeft: -1}[event.key] : undefined;
     const row = event.target.closest("li");
-    if (!step || !row || event.target.matches("input, select, textarea")) return;
+    if (!(step || aside) || !row || event.target.matches("input, select, textarea")) return;
     const controls = (one) => [...one.querySelectorAll("a, button:enabled")];
     const at = controls(row).indexOf(event.target);
+    if (aside) {
+      event.preventDefault();
+      (controls(row)[at + aside] || event.target).focus();
+      return;
+    }
     const next = step > 0 ? row.nextElementSibling : row.previousElementSibling;
     if (!next) return;
     event.preventDefault();

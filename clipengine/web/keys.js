@@ -29,7 +29,7 @@ export function bindKeys(actions, signal) {
     if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
     const {target} = event;
     if (event.key === "Escape" && !event.isComposing && target.matches("input, select, textarea, button, a") && !target.closest("dialog, [role=menu]")) {
-      event.preventDefault(); // a search would be emptied without a word
+      event.preventDefault();
       target.blur();
       return;
     }

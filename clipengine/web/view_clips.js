@@ -4,7 +4,7 @@ import {get} from "./api.js";
 import {ClipList} from "./clip_list.js";
 import {debounce, h, icon} from "./dom.js";
 import {titleOf} from "./format.js";
-import {bindKeys} from "./keys.js";
+import {searchField} from "./search.js";
 
 const STATES = [["", "All"], ["processing", "In progress"], ["complete", "Ready"], ["failed", "Failed"]];
 
@@ -12,7 +12,14 @@ export function showClips(main, params, signal) {
   document.title = "Clips · clipengine";
   let status = "";
   const names = new Map(); // recording id -> name, or a promise of it
-  const search = h("input", {type: "search", placeholder: "Search by label", title: "Search (/)", "aria-label": "Search clips by label"});
+  const field = searchField({
+    placeholder: "Search by label", label: "Search clips by label", opens: "li:first-child .poster:enabled",
+    onsearch: () => {
+      clips.draw();
+      searchOn();
+    },
+  });
+  const search = field.input;
   const segments = STATES.map(([value, text]) => h("button", {
     type: "button", "aria-pressed": String(value === status),
     onclick: () => {
@@ -44,14 +51,11 @@ export function showClips(main, params, signal) {
       ? h("div", {class: "empty"}, h("h2", {}, "Nothing matches"), h("p", {}, "Try another label or another state."))
       : h("div", {class: "empty"}, icon("film"), h("h2", {}, "No clips yet"), h("p", {}, "Open a recording, pick a range and press Enter."), h("a", {class: "button", href: "#/recordings"}, "Recordings"))),
     row: {recordingName: nameOf},
+    across: true,
     signal,
   });
   const searchOn = debounce(250, async () => {
     while (clips.cursor && search.value.trim() && !signal.aborted) await clips.load();
-  });
-  search.addEventListener("input", () => {
-    clips.draw();
-    searchOn();
   });
 
   main.append(
@@ -62,6 +66,6 @@ export function showClips(main, params, signal) {
     ),
     h("div", {class: "panel"}, clips.node),
   );
-  bindKeys({"/": () => search.focus()}, signal);
+  field.bind(clips.list, signal);
   clips.load();
 }

@@ -4,7 +4,7 @@ import {get, query, remove} from "./api.js";
 import {arrange, debounce, h, icon, setText, walkable} from "./dom.js";
 import {listen} from "./events.js";
 import {ago, bytes, clock, mediaLine, sentence, titleOf} from "./format.js";
-import {bindKeys} from "./keys.js";
+import {searchField} from "./search.js";
 import {confirmed, failure, menuButton, toast, toastError} from "./ui.js";
 import {acceptDrops, addUploads, uploadRows, watchUploads} from "./uploads.js";
 
@@ -20,9 +20,16 @@ export function showRecordings(main, params, signal) {
   let loaded = false;
 
   const list = h("ul", {class: "list panel", "aria-label": "Recordings"});
-  walkable(list);
+  walkable(list, {across: true});
   const after = h("div", {class: "more"});
-  const search = h("input", {type: "search", placeholder: "Search by name", title: "Search (/)", "aria-label": "Search recordings by name"});
+  const field = searchField({
+    placeholder: "Search by name", label: "Search recordings by name", opens: "a.name[href]",
+    onsearch: () => {
+      draw();
+      searchOn();
+    },
+  });
+  const search = field.input;
   const picker = h("input", {type: "file", multiple: true, hidden: true, accept: "video/*,audio/*,.mkv,.ts,.m2ts,.mts,.mxf,.flv,.ivf"});
   watchUploads(signal, (recording) => {
     if (!known.has(recording.recording_id)) known.set(recording.recording_id, recording);
@@ -53,7 +60,7 @@ export function showRecordings(main, params, signal) {
   );
   skeleton(list);
   acceptDrops(signal, addUploads);
-  bindKeys({"/": () => search.focus()}, signal);
+  field.bind(list, signal);
 
   const wanted = (recording) =>
     (!status || recording.status === status) &&
@@ -98,10 +105,6 @@ export function showRecordings(main, params, signal) {
   // The server finds by the whole name only; a search through what is not loaded yet loads it.
   const searchOn = debounce(250, async () => {
     while (cursor && search.value.trim() && !signal.aborted) await load();
-  });
-  search.addEventListener("input", () => {
-    draw();
-    searchOn();
   });
 
   async function forget(recording) {

@@ -54,7 +54,6 @@ def test_a_session_that_ends_asks_for_the_key_and_goes_on_where_it_was(
         page.get_by_role("heading", name="Recordings", exact=True).wait_for()
         page.keyboard.press("/")
         page.keyboard.type(recording.name)
-        page.keyboard.press("Escape")
         page.locator(".recording .poster").first.click(force=True)  # the whole row leads there
         page.get_by_role("heading", name=recording.name).wait_for()
 
@@ -92,13 +91,34 @@ def test_webhooks_are_added_tried_and_sent_again(browser: Any, server: RunningSe
         assert len(receiver.wait_for(2)) >= 2
 
 
-def test_leaving_a_search_keeps_what_it_found(browser: Any, server: RunningServer, recording: Recording) -> None:
+def test_a_search_leads_to_its_rows_by_keyboard(
+    browser: Any, server: RunningServer, recording: Recording, film: Film
+) -> None:
+    client = server.client()
+    client.recordings.wait(client.recordings.upload(film.path, name="other.mp4").recording_id)
+    focused = "document.activeElement"
     with opened(browser, server) as page:
         page.goto(server.url)
-        page.get_by_role("heading", name="Recordings", exact=True).wait_for()
+        page.get_by_role("link", name="meeting.mp4").wait_for()
+        page.keyboard.press("ArrowDown")
+        until(page, f"{focused} === document.querySelector('.recording:first-child a.name')")
         page.keyboard.press("/")
-        page.keyboard.type("nothing like it")
-        page.get_by_text("Nothing matches").wait_for()
+        page.keyboard.type("meet")
+        page.keyboard.press("ArrowDown")
+        until(page, f"{focused}.textContent === 'meeting.mp4'")
+        page.keyboard.press("ArrowRight")
+        page.keyboard.press("Enter")
+        page.get_by_role("menuitem", name="Download").wait_for()
         page.keyboard.press("Escape")
-        assert page.get_by_role("searchbox").input_value() == "nothing like it"
-        assert page.evaluate("document.activeElement === document.body")
+        page.keyboard.press("ArrowLeft")
+        until(page, f"{focused}.textContent === 'meeting.mp4'")
+        page.keyboard.press("/")
+        page.keyboard.press("Escape")
+        assert page.get_by_role("searchbox").input_value() == ""
+        page.get_by_role("link", name="other.mp4").wait_for()
+        page.keyboard.press("ArrowDown")
+        until(page, f"{focused} === document.querySelector('.recording:first-child a.name')")
+        page.keyboard.press("/")
+        page.keyboard.type("meet")
+        page.keyboard.press("Enter")
+        page.get_by_role("heading", name="meeting.mp4").wait_for()
