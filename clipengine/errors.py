@@ -17,7 +17,7 @@ ClipEngineError
 ├── StorageError            the store or the disk is at fault (fault "storage")
 │   └── StorageDenied, StorageUnavailable, DiskFull, ObjectMissing, ObjectChanged
 ├── EngineError             this engine is at fault (fault "engine")
-│   └── EncoderFailed, VerificationFailed, Timeout, Cancelled, Internal
+│   └── EncoderFailed, VerificationFailed, DecoderKilled, Timeout, Cancelled, Internal
 └── StartupError            `serve` or a command cannot start: SettingsError, DataFolderInUse, SchemaTooNew,
                             SecretsKeyLost, BackupUnusable, SandboxIncomplete
 
@@ -434,6 +434,18 @@ class VerificationFailed(EngineError):
     retryable = True
     default_hint = (
         "The clip that was made is not the one that was planned; nothing was published. Retry, then report it."
+    )
+
+
+class DecoderKilled(EngineError):
+    """The encoder child was killed by somebody else than this engine: the kernel, for want of memory, or by hand."""
+
+    code = "decoder_killed"
+    title = "Decoder killed"
+    retryable = True
+    default_hint = (
+        "The machine was most likely out of memory: its kernel log says so (journalctl -k). "
+        "Lower encoding.workers or encoding.memory_mb, or give it more memory; then retry."
     )
 
 

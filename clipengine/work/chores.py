@@ -14,7 +14,6 @@ from clipengine.clips.facts import SourceFacts
 from clipengine.clips.landmarks import Landmarks
 from clipengine.errors import (
     ClipEngineError,
-    DecoderCrashed,
     Internal,
     ObjectChanged,
     ObjectMissing,
@@ -28,13 +27,12 @@ from clipengine.stores.base import Store, StoredObject
 from clipengine.work.busy import Busy
 from clipengine.work.encoder import EncoderPool, EncoderProcess
 from clipengine.work.jobs import Message, probe_job, probe_result
+from clipengine.work.lost_child import LOST, next_try
 from clipengine.work.outage import Stopping
 
 log = logging.getLogger(__name__)
 
-_MAX_PROBE_CRASHES = 3
 _PROBE_AGAIN_MS = 10_000
-_CRASHED_AGAIN_MS = 500
 _REMOVE_AGAIN_MS = 30_000
 
 
@@ -92,12 +90,12 @@ class Prober:
         except (StorageUnavailable, ObjectChanged) as error:
             log.warning("recording %s: %s; the probe is tried again", id, error.message)
             recordings.probe_later(id, delay_ms=_PROBE_AGAIN_MS)
-        except DecoderCrashed as error:
-            if recordings.probe_attempts(id) < _MAX_PROBE_CRASHES:
-                recordings.probe_later(id, delay_ms=_CRASHED_AGAIN_MS, crashed=True)
-            else:
-                recordings.probe_failed(id, error)
         except ClipEngineError as error:
+            pause = next_try(error, recordings.probe_attempts(id) - 1)
+            if pause is not None:
+                log.warning("recording %s: %s; trying again in %.1f s", id, error.message, pause / 1000)
+                recordings.probe_later(id, delay_ms=pause, crashed=True)
+                return
             log.warning("recording %s: failed with %s: %s", id, error.code, error.message)
             recordings.probe_failed(id, error)
         except Exception as error:  # a job ends here, whatever happened to it
@@ -114,7 +112,7 @@ class Prober:
                 self._children.add(child)
             try:
                 result, _ = child.run(probe_job(self._encoding), reader=reader, watch=self._watch)
-            except DecoderCrashed:
+            except LOST:
                 self._watch(None)
                 raise
             finally:

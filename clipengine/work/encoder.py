@@ -39,6 +39,7 @@ from clipengine.stores.base import ObjectReader
 from clipengine.work.heads import Heads
 from clipengine.work.jobs import Job, Message
 from clipengine.work.last_words import LastWords
+from clipengine.work.lost_child import cause_of, error_of
 
 log = logging.getLogger(__name__)
 
@@ -47,21 +48,19 @@ _KILL_SECONDS = 5.0
 _START_SECONDS = 60.0
 _TRACE_CHARACTERS = 4000
 _MAX_RANGE_BYTES = 32 << 20
+_FIRST_TO_GO = 500  # of at most 1000, added to a child's part of the memory in thousandths; see proc(5)
 
 # Called with each message of the child about its progress, and with None several times a second; raise from it to
 # stop the child.
 Watch = Callable[[Message | None], None]
 
 
-class ChildDied(DecoderCrashed):
-    """The child ended without a result: a crash of a decoder, or killed from outside (out of memory)."""
-
-
 def sandbox_layers() -> tuple[Layer, ...]:
     """What a child's cell consists of on this machine, as a real child reports it: six layers, innermost last.
 
     Each has `name` ("descriptors", "parent death", "limits", "privileges", "landlock" or "seccomp"), `holds`, and
-    `detail`: what it covers, or why it is missing. Raises ChildDied or Timeout where no child can be started.
+    `detail`: what it covers, or why it is missing. Raises DecoderCrashed, DecoderKilled or Timeout where no child can
+    be started.
     """
     child = EncoderProcess()
     try:
@@ -87,11 +86,13 @@ class EncoderProcess:
         child_ranges.close()
         self._words.hand_over()
         _step_back(self._process.pid, nice)
+        _offer_memory(self._process.pid)
         self._control = Channel(control)
         self._ranges = Channel(ranges)
         self._active = time.monotonic()
         self._killed = False
-        # Told why it ended, where it did so before its job: crashed, cpu_time, deadline, stalled, stopped (on purpose).
+        # Told why it ended, where it did so before its job: crashed, killed (from outside), cpu_time, deadline, stalled
+        # or stopped (on purpose).
         self.on_loss: Callable[[str], None] = _nobody
         self.layers: tuple[Layer, ...] = ()  # known when it is ready
 
@@ -134,8 +135,8 @@ class EncoderProcess:
     ) -> tuple[Message, bytes]:
         """Do one job and return its result with its binary part. The child is gone afterwards, whatever happens.
 
-        Raises what the child reports, ChildDied when it ends without a word, Timeout when it exceeds the job's
-        deadline or shows no sign of life for `job.stall_seconds`, and whatever `watch` raises.
+        Raises what the child reports, DecoderCrashed or DecoderKilled when it ends without a word, Timeout when it
+        exceeds the job's deadline or shows no sign of life for `job.stall_seconds`, and whatever `watch` raises.
         """
         source = reader.fileno()
         descriptors = [number for number in (source, output) if number is not None]
@@ -261,19 +262,26 @@ class EncoderProcess:
         while code is None and time.monotonic() < deadline:
             code = self._process.poll()
             time.sleep(0.01)
-        words = self._words.text()
+        cause = cause_of(code, on_purpose=self._killed)
         # A cancel and a stop kill it on purpose: that is no fault of anybody.
-        log.log(logging.DEBUG if self._killed else logging.ERROR, "an encoder child ended with %s: %s", code, words)
-        self.on_loss("stopped" if self._killed else "cpu_time" if code == -signal.SIGXCPU else "crashed")
-        if code == -signal.SIGXCPU:
-            return Timeout("the encoder used more CPU time than its deadline allows")
-        if not self._killed and self._words.tell_of_memory():
-            return UnsupportedMedia.out_of_memory()
-        return ChildDied(f"the decoder process ended with {_cause(code)}")
+        level = logging.DEBUG if cause == "stopped" else logging.ERROR
+        log.log(level, "an encoder child ended with %s: %s", code, self._words.text())
+        self.on_loss(cause)
+        return error_of(cause, code, no_memory=self._words.tell_of_memory())
 
 
 def _nobody(cause: str) -> None:
     pass
+
+
+def _offer_memory(pid: int) -> None:
+    """Where the machine is out of memory, have the kernel end a child and not the engine, which would lose them all."""
+    with contextlib.suppress(OSError):  # it may be gone
+        path = f"/proc/{pid}/oom_score_adj"
+        with open(path) as score:
+            wanted = max(_FIRST_TO_GO, int(score.read()))
+        with open(path, "w") as score:
+            score.write(str(wanted))
 
 
 @cache
@@ -295,20 +303,11 @@ def _step_back(pid: int, nice: int) -> None:
             group.write(str(nice))
 
 
-def _cause(code: int | None) -> str:
-    if code is not None and code < 0:
-        with contextlib.suppress(ValueError):
-            # Nobody has told: a kernel that has no memory left kills so, and what kills by hand does.
-            remark = ", as a machine without memory left sends it" if code == -signal.SIGKILL else ""
-            return f"signal {signal.Signals(-code).name}{remark}"
-    return f"exit code {code}"
-
-
 def _progress(message: Message) -> Message:
     """What a child says of its progress, as far as it can be true."""
     step, part = message.get("step"), message.get("part")
     if step not in get_args(Step) or not isinstance(part, int | float):
-        raise ChildDied("the decoder process was no longer itself: it reports progress that cannot be")
+        raise DecoderCrashed("the decoder process was no longer itself: it reports progress that cannot be")
     return {"step": step, "part": min(max(float(part), 0.0), 1.0)}
 
 

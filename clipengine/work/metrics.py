@@ -31,7 +31,7 @@ from clipengine.work.health import Check
 
 # Codes of clips whose recording is not at fault.
 _OWN_FAULTS = (
-    *("internal", "encoder_failed", "verification_failed", "timeout"),
+    *("internal", "encoder_failed", "verification_failed", "timeout", "decoder_killed"),
     *("storage_denied", "storage_unavailable", "disk_full", "cancelled"),
 )
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -66,7 +66,7 @@ class Metrics:
         # A series that begins with its first count has not increased, and no alert sees it.
         for code in ("none", *_OWN_FAULTS):
             self._ended.labels(code)
-        for cause in ("crashed", "cpu_time", "deadline", "stalled", "stopped"):
+        for cause in ("crashed", "killed", "cpu_time", "deadline", "stalled", "stopped"):
             self.children.labels(cause)
         for outcome in ("delivered", "failed"):
             self.deliveries.labels(outcome)

@@ -21,7 +21,16 @@ from pathlib import Path
 
 from clipengine.clips.clip import Recording
 from clipengine.clips.landmarks import Landmarks
-from clipengine.errors import Busy, Internal, ObjectChanged, ObjectMissing, RecordingChanged, RecordingMissing, Timeout
+from clipengine.errors import (
+    Busy,
+    DecoderKilled,
+    Internal,
+    ObjectChanged,
+    ObjectMissing,
+    RecordingChanged,
+    RecordingMissing,
+    Timeout,
+)
 from clipengine.settings import Encoding
 from clipengine.stores.base import Store
 from clipengine.work.encoder import EncoderPool, EncoderProcess
@@ -145,6 +154,8 @@ class Previews:
             raise RecordingChanged(error.message) from error
         except Timeout as error:
             raise Busy(f"This {preview.kind} takes too long to make now", retry_after=60) from error
+        except DecoderKilled as error:
+            raise Busy(f"This {preview.kind} cannot be made now: {error.message}", retry_after=60) from error
         length = result.get("tones")
         if preview.kind in _PICTURES and isinstance(length, int) and 0 < length < len(made):
             made, tones = made[:-length], made[-length:]

@@ -20,7 +20,6 @@ from clipengine.clips.clip import Clip, Recording, Step
 from clipengine.errors import (
     ClipEngineError,
     ClipNotFound,
-    DecoderCrashed,
     DiskFull,
     Internal,
     ObjectChanged,
@@ -36,9 +35,10 @@ from clipengine.settings import Settings
 from clipengine.stores.base import Store
 from clipengine.timecode import exact
 from clipengine.work.busy import Busy
-from clipengine.work.encoder import ChildDied, EncoderPool, EncoderProcess
+from clipengine.work.encoder import EncoderPool, EncoderProcess
 from clipengine.work.faults import Faults
 from clipengine.work.jobs import Message, clip_result, cut_job
+from clipengine.work.lost_child import LOST, next_try
 from clipengine.work.outage import Stopping, insist, next_wait
 from clipengine.work.publisher import clip_file, finish
 from clipengine.work.room import Room, likely_bytes
@@ -47,7 +47,6 @@ from clipengine.work.scratch import Scratch
 log = logging.getLogger(__name__)
 
 _REPORT_SECONDS = 0.4  # progress goes into the ledger at least twice a second
-_MAX_CRASHES = 3
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 # Where the parts of the work lie on the way from 0 to 1.
 _ENCODED, _VERIFIED = 0.95, 0.97
@@ -196,8 +195,8 @@ class ClipRunner:
         with closing(reader), open(path, "x+b") as output, self._child(clip) as child:
             try:
                 return child.run(job, reader=reader, output=output.fileno(), watch=watch)
-            except ChildDied:
-                watch(None)  # it may have died because we killed it
+            except LOST:
+                watch.report()  # it may have died because we killed it
                 raise
             except ObjectChanged as error:
                 raise RecordingChanged(error.message) from error
@@ -237,8 +236,9 @@ class ClipRunner:
                 log.warning("clip %s: %s; trying again in %.1f s", id, error.message, delay / 1000)
                 paced = self.faults.paced(delay)
                 insist(lambda: clips.requeue(id, attempt, delay_ms=paced, outage_ms=delay), self._stopping)
-            elif isinstance(error, DecoderCrashed) and clips.crashes(id) + 1 < _MAX_CRASHES:
-                insist(lambda: clips.requeue(id, attempt, crashed=True, delay_ms=500), self._stopping)
+            elif (pause := next_try(error, clips.crashes(id))) is not None:
+                log.warning("clip %s: %s; trying again in %.1f s", id, error.message, pause / 1000)
+                insist(lambda: clips.requeue(id, attempt, crashed=True, delay_ms=pause), self._stopping)
             else:
                 log.warning("clip %s: failed with %s: %s", id, error.code, error.message)
                 insist(lambda: clips.fail(id, attempt, error), self._stopping)
@@ -275,7 +275,11 @@ class _Watch:
             self._step = message["step"]
             self._progress = _ENCODED * message["part"]
         if changed or now - self._reported >= _REPORT_SECONDS:
-            self._reported = now
-            self._runner.report(self._clip, self._step, round(self._progress, 4))
+            self.report()
         if message is not None:
             self._runner.faults.at(message["step"])
+
+    def report(self) -> None:
+        """Note where the child is, now. Raises what `ClipRunner.report` does."""
+        self._reported = time.monotonic()
+        self._runner.report(self._clip, self._step, round(self._progress, 4))

@@ -200,34 +200,56 @@ def test_a_child_that_hangs_is_killed_by_its_watchdog(server: RunningServer, api
     assert _clip(api, long) == "complete"
 
 
-def test_a_clip_that_kills_its_child_three_times_has_failed(server: RunningServer, api: Client, long: str) -> None:
+CODES = pytest.mark.parametrize(
+    ("sig", "code"),
+    [(signal.SIGSEGV, "decoder_crashed"), (signal.SIGKILL, "decoder_killed")],
+)
+
+
+@CODES
+def test_a_clip_that_loses_its_child_three_times_has_failed(
+    sig: signal.Signals, code: str, server: RunningServer, api: Client, long: str
+) -> None:
     made = api.clips.create(long, label="dies", start_seconds=0.0, end_seconds=40.0)
     killed = set()
     while (clip := api.clips.get(made.clip_id)).status not in ("complete", "failed"):
         for pid in set(working(server.process.pid)) - killed:
             with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGSEGV)
+                os.kill(pid, sig)
                 killed.add(pid)
         time.sleep(0.005)
     assert clip.error is not None
-    assert clip.error.code == "decoder_crashed"
+    assert clip.error.code == code
     assert len(killed) == 3
-    time.sleep(1)
+    assert clip.attempt == 3
     assert api.clips.get(made.clip_id).status == "failed"
     assert _clip(api, long) == "complete"
 
 
-def test_a_recording_that_kills_its_child_three_times_has_failed(server: RunningServer, api: Client) -> None:
-    path = _place(server, "dies.flv")
+def test_a_child_that_is_killed_from_outside_costs_its_own_clip_one_attempt(
+    server: RunningServer, api: Client, long: str
+) -> None:
+    made = api.clips.create(long, label="killed", start_seconds=0.0, end_seconds=40.0)
+    _while_working(server, signal.SIGKILL)
+    assert _clip(api, long) == "complete"  # while the other one pauses
+    clip = api.clips.wait(made.clip_id, timeout=60)
+    assert (clip.status, clip.attempt) == ("complete", 2), clip.error
+
+
+@CODES
+def test_a_probe_that_loses_its_child_three_times_has_failed(
+    sig: signal.Signals, code: str, server: RunningServer, api: Client
+) -> None:
+    path = _place(server, f"dies-{sig.name}.flv")
     CASES["a hundred thousand packets of one byte"].make(path)
     added = api.recordings.add(f"h_01/{path.name}")
     killed = set()
     while (recording := api.recordings.get(added.recording_id)).status == "processing":
         for pid in set(holding(server.process.pid, path)) - killed:
             with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+                os.kill(pid, sig)
                 killed.add(pid)
         time.sleep(0.002)
     assert recording.error is not None
-    assert recording.error.code == "decoder_crashed"
+    assert recording.error.code == code
     assert len(killed) == 3

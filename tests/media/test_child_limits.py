@@ -270,12 +270,26 @@ def test_an_object_without_an_end_has_a_deadline() -> None:
     assert time.monotonic() - began < 30
 
 
-def test_cpu_time_that_runs_out_is_a_timeout() -> None:
+def test_cpu_time_that_runs_out_is_a_timeout(sample: Path) -> None:
+    """By the kernel itself: at a hard limit it would send SIGKILL, as whoever kills from outside does.
+
+    A job of no threads has one second.
+    """
+    lost: list[str] = []
+
+    def watching(child: EncoderProcess) -> Watch:
+        child.on_loss = lost.append
+        return lambda message: None
+
+    with tempfile.TemporaryFile() as output, pytest.raises(Timeout, match="CPU time"):
+        do_job(_cut(sample, "slow", threads=0), sample, output=output.fileno(), watching=watching)
+    assert lost == ["cpu_time"]
+
+
+def test_the_kernel_takes_a_child_before_the_engine() -> None:
     child = EncoderProcess()
-    child.wait_until_ready()
-    os.kill(child._process.pid, signal.SIGXCPU)
     try:
-        child._process.wait(10)
-        assert isinstance(child._died(), Timeout)
+        own, its = (int(Path(f"/proc/{pid}/oom_score_adj").read_text()) for pid in ("self", child._process.pid))
+        assert its == max(own, 500)
     finally:
         child.close()

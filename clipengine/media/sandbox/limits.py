@@ -12,6 +12,8 @@ _MORE_TASKS = 16_384
 # The C library reserves address space for each thread and each of its heaps that is never touched.
 _RESERVED_BYTES = 1 << 30
 _RESERVED_BYTES_PER_THREAD = 256 << 20
+# At the hard limit the kernel sends SIGKILL, and nothing would tell it from one that was sent from outside.
+_CPU_GRACE_SECONDS = 5
 
 
 @dataclass(frozen=True)
@@ -41,13 +43,14 @@ def limit_job(limits: JobLimits) -> None:
     reserved = _RESERVED_BYTES + limits.threads * _RESERVED_BYTES_PER_THREAD
     _lower(resource.RLIMIT_DATA, limits.memory_bytes)
     _lower(resource.RLIMIT_AS, limits.memory_bytes + reserved)
-    _lower(resource.RLIMIT_CPU, limits.cpu_seconds)
+    _lower(resource.RLIMIT_CPU, limits.cpu_seconds, hard=limits.cpu_seconds + _CPU_GRACE_SECONDS)
     _lower(resource.RLIMIT_FSIZE, limits.file_bytes)
 
 
-def _lower(which: int, value: int) -> None:
-    """Set it, both soft and hard, unless it is lower already."""
-    _, hard = resource.getrlimit(which)
-    if hard != resource.RLIM_INFINITY:
-        value = min(value, hard)
-    resource.setrlimit(which, (value, value))
+def _lower(which: int, value: int, *, hard: int | None = None) -> None:
+    """Set it, soft and hard alike where `hard` is not given, unless it is lower already."""
+    _, most = resource.getrlimit(which)
+    wanted = (value, value if hard is None else hard)
+    if most != resource.RLIM_INFINITY:
+        wanted = (min(wanted[0], most), min(wanted[1], most))
+    resource.setrlimit(which, wanted)
