@@ -44,6 +44,7 @@ _CHORES = ("probe", "remove", "deliver")
 _EXPIRE_SECONDS = 5
 _CLAMP_SECONDS = 20
 _MARK_SECONDS = 5
+_FOLDER_SECONDS, _S3_SECONDS = 1, 30  # from one look at the store's health to the next
 _DAY_MS = 24 * 3600 * 1000
 
 
@@ -113,10 +114,16 @@ class Engine:
         self._chores = WorkQueue("chores", _CHORE_WORKERS, self._do_chore, self._restarted)
         self._sweep = Sweep(self._nudge_what_waits, lambda: self._chores.nudge("tidy"))
         queues = (self._clips, self._uploads, self._chores)
-        self._health = Health(
-            ledger, store, self._room, floor=settings.limits.min_free_bytes, queues=queues, sweep=self._sweep
-        )
         in_folder = settings.storage.kind == "folder"
+        self._health = Health(
+            ledger,
+            store,
+            self._room,
+            store_seconds=_FOLDER_SECONDS if in_folder else _S3_SECONDS,
+            floor=settings.limits.min_free_bytes,
+            queues=queues,
+            sweep=self._sweep,
+        )
         self._watch = Watch(
             ledger,
             store,
@@ -140,9 +147,6 @@ class Engine:
         lock = FolderLock(settings.data.folder)
         lock.acquire()
         try:
-            store = build_store(
-                settings.storage, folder=settings.store_folder, journal=settings.data.folder / "uploads"
-            )
             ledger = Ledger.open(
                 place_of(settings),
                 key_prefix=settings.auth.key_prefix,
@@ -150,6 +154,8 @@ class Engine:
                 max_queued=settings.limits.max_queued_clips,
             )
             try:
+                folder, journal = settings.store_folder, settings.data.folder / "uploads"
+                store = build_store(settings.storage, folder=folder, journal=journal, known=ledger.known_store)
                 return cls(settings, ledger, store, lock)
             except BaseException:
                 ledger.close()

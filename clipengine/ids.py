@@ -9,7 +9,7 @@ from typing import Literal
 
 from typeid import TypeID
 
-Prefix = Literal["rec", "clip", "evt", "whk", "dlv", "key", "inst"]
+Prefix = Literal["rec", "clip", "evt", "whk", "dlv", "key", "inst", "store"]
 
 
 def new_id(prefix: Prefix) -> str:

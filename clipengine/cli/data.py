@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from clipengine.errors import StartupError
+from clipengine.ledger.known_store import KnownStore
 from clipengine.ledger.ledger import Ledger
-from clipengine.ledger.place import place_of
+from clipengine.ledger.place import inspect, is_current, place_of
 from clipengine.settings import Settings
 from clipengine.work.lock import FolderLock
 
@@ -72,3 +73,22 @@ def open_ledger(settings: Settings) -> Ledger:
         organisation_id=settings.server.organisation_id,
         max_queued=settings.limits.max_queued_clips,
     )
+
+
+def can_be_opened(settings: Settings) -> bool:
+    """Whether there is a ledger, sound and as this version writes it."""
+    place = place_of(settings)
+    try:
+        return has_ledger(settings) and bool(inspect(place)) and is_current(place)
+    except StartupError:
+        return False
+
+
+@contextmanager
+def known_store(settings: Settings) -> Iterator[KnownStore | None]:
+    """What the ledger knows of the folder store; None where there is no ledger to say it."""
+    if not can_be_opened(settings):
+        yield None
+        return
+    with closing(open_ledger(settings)) as ledger:
+        yield ledger.known_store

@@ -8,11 +8,11 @@ import secrets
 from collections.abc import Iterator
 from contextlib import closing
 
-from clipengine.cli.data import has_ledger, open_ledger
+from clipengine.cli.data import can_be_opened, known_store, open_ledger
 from clipengine.cli.findings import Finding, good
-from clipengine.errors import ObjectMissing, StartupError
-from clipengine.ledger.place import inspect, is_current, place_of
+from clipengine.errors import ObjectMissing
 from clipengine.settings import Settings
+from clipengine.stores.base import Store
 from clipengine.stores.build import build_store
 from clipengine.webhooks.send import Sender
 
@@ -22,13 +22,18 @@ _BODY = b"clipengine doctor was here\n"
 
 def store(settings: Settings) -> Iterator[Finding]:
     """Every right that the engine needs, used on an object of a name that nothing else has."""
-    storage = settings.storage
-    if storage.kind == "folder" and not settings.store_folder.exists():
-        yield good("store", f"{settings.store_folder} will be made at the first start")
-        return
-    kept = build_store(storage, folder=settings.store_folder, journal=settings.data.folder / "uploads")
-    where = f"bucket {storage.bucket} at {storage.endpoint}" if storage.kind == "s3" else str(settings.store_folder)
-    kept.check()
+    storage, folder = settings.storage, settings.store_folder
+    with known_store(settings) as known:
+        begun = known is not None and (known.noted() or known.has_recordings())
+        if storage.kind == "folder" and not folder.exists() and not begun:
+            yield good("store", f"{folder} will be made at the first start")
+            return
+        kept = build_store(storage, folder=folder, journal=settings.data.folder / "uploads", known=known)
+        kept.check()
+        yield from _try(kept, f"bucket {storage.bucket} at {storage.endpoint}" if storage.kind == "s3" else str(folder))
+
+
+def _try(kept: Store, where: str) -> Iterator[Finding]:
     key = f"clipengine-doctor-{secrets.token_hex(8)}.txt"
     sha256 = hashlib.sha256(_BODY).hexdigest()
     try:
@@ -66,7 +71,7 @@ def webhooks(settings: Settings) -> Iterator[Finding]:
     own = settings.webhooks
     sender = Sender(own.allow_cidrs, min(own.timeout_seconds, 5), own_port=settings.server.port or None)
     wanted = {each.url: True for each in own.endpoints}
-    if _can_be_opened(settings):
+    if can_be_opened(settings):
         with closing(open_ledger(settings)) as ledger:
             for endpoint in ledger.endpoints.list():
                 name = f"webhook {endpoint.webhook_id}"
@@ -83,12 +88,3 @@ def webhooks(settings: Settings) -> Iterator[Finding]:
         else:
             remedy = "Check the address, the receiver, and webhooks.allow_cidrs where it is a private one."
             yield Finding(f"webhook {number}", "warning", f"{host}: {fault}", remedy)
-
-
-def _can_be_opened(settings: Settings) -> bool:
-    """Whether there is a ledger, sound and as this version writes it: another finding says what is wrong with it."""
-    place = place_of(settings)
-    try:
-        return has_ledger(settings) and bool(inspect(place)) and is_current(place)
-    except StartupError:
-        return False

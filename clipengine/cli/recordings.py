@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from clipengine.cli import output
+from clipengine.cli.data import known_store
 from clipengine.cli.options import (
     config_option,
     data_option,
@@ -20,6 +21,7 @@ from clipengine.cli.options import (
 )
 from clipengine.client import Client, Recording
 from clipengine.clips.discovery import is_recording
+from clipengine.errors import StartupError
 from clipengine.stores.build import build_store
 
 _COLUMNS: dict[str, output.Column] = {
@@ -93,9 +95,16 @@ def import_(
     A recording that is registered already stays the one it is.
     """
     settings = settings_of(config, data)
-    # Listing writes nothing: the journal of uploads that this names is the server's.
-    store = build_store(settings.storage, folder=settings.store_folder, journal=settings.data.folder / "uploads")
-    keys = [found.key for found in store.list(prefix) if is_recording(found.key, everything=everything)]
+    if settings.storage.kind == "folder" and not settings.store_folder.is_dir():
+        raise StartupError(
+            f"the store's folder {settings.store_folder} does not exist",
+            hint="Name the settings of the server with --config, or its data folder with --data.",
+        )
+    with known_store(settings) as known:
+        # Listing writes nothing: the journal of uploads that this names is the server's.
+        folder, journal = settings.store_folder, settings.data.folder / "uploads"
+        store = build_store(settings.storage, folder=folder, journal=journal, known=known)
+        keys = [found.key for found in store.list(prefix) if is_recording(found.key, everything=everything)]
     if dry_run:
         output.show_list([{"bucket_path": key} for key in keys], {"bucket path": "bucket_path"}, as_json=as_json)
         return

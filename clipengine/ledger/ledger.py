@@ -20,6 +20,7 @@ from clipengine.ledger.expiry import Expiry
 from clipengine.ledger.figures import Figures
 from clipengine.ledger.idempotency import Idempotency
 from clipengine.ledger.keys import Keys
+from clipengine.ledger.known_store import KnownStore
 from clipengine.ledger.mark import Mark
 from clipengine.ledger.place import open_database
 from clipengine.ledger.recordings import Recordings
@@ -64,6 +65,7 @@ class Ledger:
         self.figures = Figures(database)
         self.engines = Engines(database)
         self.mark = Mark(database)
+        self.known_store = KnownStore(database)
 
     @classmethod
     def open(cls, place: Place, *, key_prefix: str, organisation_id: str, max_queued: int) -> Ledger:

@@ -8,16 +8,18 @@ from clipengine.errors import InvalidBucketPath, SettingsError
 from clipengine.settings import Storage
 from clipengine.stores.base import Store
 from clipengine.stores.folder import FolderStore
+from clipengine.stores.marker import Known
 
 
-def build_store(storage: Storage, *, folder: Path, journal: Path) -> Store:
+def build_store(storage: Storage, *, folder: Path, journal: Path, known: Known | None = None) -> Store:
     """The store of the settings. Opens no connection; raises SettingsError for settings that cannot work.
 
-    `folder` is where the folder store keeps its objects, `journal` where the S3 store notes its open uploads.
+    `folder` is where the folder store keeps its objects, and `known` what it has to be known by from then on;
+    `journal` is where the S3 store notes its open uploads.
     """
     try:
         if storage.kind == "folder":
-            return FolderStore(folder, storage.prefix)
+            return FolderStore(folder, storage.prefix, known=known)
         return _s3_store(storage, journal)
     except InvalidBucketPath as error:
         raise SettingsError(f"storage.prefix: {error.message.replace('bucket_path', 'it')}") from None

@@ -28,9 +28,9 @@ class Claim:
 def claim(folder: Path) -> Iterator[Claim]:
     """Make a new file in `folder` (made where it is missing), locked until the block ends, removed then unless kept.
 
-    Raises OSError as the file system does.
+    Raises OSError as the file system does. The folder's own folder is never made: where it is gone, so is its disk.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(exist_ok=True)
     claimed = _make(folder)
     try:
         yield claimed

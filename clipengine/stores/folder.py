@@ -4,6 +4,11 @@ What a file cannot say of itself (sha256, content type) lies in `<root>/.clipeng
 ETag, so that it is forgotten with the file that it describes. An ETag is made of size and time of change: it is cheap
 at any length, sees a file that others replaced, and survives a backup that keeps times. Symbolic links are followed
 only where they stay in the store; folders behind links are not listed.
+
+A server's store is known by its id (`marker.py`), which is looked for before every operation, and once more before
+what was written is published and where anything fails: so a folder that is away is an outage, never a missing object,
+and nothing is written to what lies at its place. In the moment between the look and the rename, that is impossible
+too: what is renamed lies in the store's own `.clipengine/tmp`, and is gone with it.
 """
 
 from __future__ import annotations
@@ -15,7 +20,7 @@ import os
 import stat
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -25,6 +30,7 @@ from clipengine.errors import (
     ObjectMissing,
     PayloadTooLarge,
     StorageDenied,
+    StorageError,
     StorageUnavailable,
 )
 from clipengine.stores.base import ObjectReader, StoredObject
@@ -33,38 +39,76 @@ from clipengine.stores.claims import Claim, claim, take_over
 from clipengine.stores.folder_faults import folder_faults
 from clipengine.stores.folder_reader import FolderReader, etag_of
 from clipengine.stores.keys import RESERVED, check_key, check_list_prefix, clean_prefix, is_key
+from clipengine.stores.marker import Known, Marker
 
 _COPY_BYTES = 1024 * 1024
 _OCTETS = "application/octet-stream"
 
 
 class FolderStore:
-    """A store in `root`, keys relative to `prefix` in it. The folder is made where it is missing."""
+    """A store in `root`, keys relative to `prefix` in it.
 
-    def __init__(self, root: Path, prefix: str = "") -> None:
+    The folder is made where it is missing; with `known`, only where no store is known yet, and all that is done
+    elsewhere than in the store that is known raises StorageUnavailable.
+    """
+
+    def __init__(self, root: Path, prefix: str = "", *, known: Known | None = None) -> None:
         self._prefix = clean_prefix(prefix)
-        with folder_faults(str(root)):
-            base = root / self._prefix
-            base.mkdir(parents=True, exist_ok=True)
-            self._base = base.resolve()
-            self._own = root.resolve() / RESERVED
+        self._given = root
+        self._marker = Marker(root, known, self._settle) if known else None
+        self._find()
+        if self._marker is None:
+            with folder_faults(str(root)):
+                root.mkdir(parents=True, exist_ok=True)
+                self._settle()
+            return
+        with suppress(StorageUnavailable):  # whoever asks for something is told
+            self._marker.check()
+
+    def _find(self) -> None:
+        self._root = self._given.resolve()
+        self._base = (self._root / self._prefix).resolve()
+        self._own = self._root / RESERVED
+
+    def _settle(self) -> None:
+        """Take the folder as it is now; a link to it may lead elsewhere than before."""
+        self._find()
+        self._make_folders(self._base)
+
+    def _check_here(self) -> None:
+        """Raises StorageUnavailable where the store is away."""
+        if self._marker is not None:
+            self._marker.check()
+
+    @contextmanager
+    def _use(self, key: str) -> Iterator[None]:
+        """Something is done with the store, which is there before it, and away where that is why it failed."""
+        self._check_here()
+        try:
+            with folder_faults(key):
+                yield
+        except (StorageError, InvalidBucketPath):
+            self._check_here()
+            raise
 
     # ---- reading
 
     def head(self, key: str) -> StoredObject:
-        with folder_faults(key):
-            return self._describe(key, self._resolve(check_key(key)).stat())
+        check_key(key)
+        with self._use(key):
+            return self._describe(key, self._resolve(key).stat())
 
     def open(self, key: str, *, etag: str | None = None) -> ObjectReader:
-        with folder_faults(key):
+        check_key(key)
+        with self._use(key):
             # A pipe in the folder must not hold the caller until somebody writes to it.
-            fd = os.open(self._resolve(check_key(key)), os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+            fd = os.open(self._resolve(key), os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
         try:
             with folder_faults(key):
                 info = self._describe(key, os.fstat(fd))
             if etag is not None and info.etag != etag:
                 raise ObjectChanged(f"{key} was replaced: its ETag is {info.etag}, no longer {etag}")
-            return FolderReader(info, fd, self._base / key)
+            return FolderReader(info, fd, self._base / key, self._check_here)
         except BaseException:
             os.close(fd)
             raise
@@ -72,7 +116,9 @@ class FolderStore:
     def list(self, prefix: str = "") -> Iterator[StoredObject]:
         check_list_prefix(prefix)
         folder, slash, _ = prefix.rpartition("/")
+        self._check_here()
         yield from self._walk(self._resolve(folder), folder + slash, prefix)
+        self._check_here()  # what was not listed is not there, and not away
 
     def _walk(self, folder: Path, parent: str, prefix: str) -> Iterator[StoredObject]:
         for name in self._names(folder, parent):
@@ -128,7 +174,7 @@ class FolderStore:
     def delete(self, key: str) -> None:
         check_key(key)
         try:
-            with folder_faults(key):
+            with self._use(key):
                 path = self._target(key)
                 found = path.stat(follow_symlinks=False)
                 path.unlink()
@@ -143,7 +189,7 @@ class FolderStore:
 
     def sweep_uploads(self) -> int:
         removed = 0
-        with folder_faults(str(self._own)):
+        with self._use(str(self._own)):
             for path in (self._own / "tmp").glob("*"):
                 with take_over(path) as left_behind:
                     if left_behind:
@@ -155,6 +201,7 @@ class FolderStore:
         return None
 
     def check(self) -> None:
+        self._check_here()
         name = str(self._base)
         try:
             with folder_faults(name), os.scandir(self._base):
@@ -204,9 +251,11 @@ class FolderStore:
     def _temporary(self, key: str) -> Iterator[Claim]:
         """A file beside the store that is gone after the block, unless it was published."""
         with ExitStack() as stack:
-            with folder_faults(key):
+            with self._use(key):
                 if self._target(key).is_dir():
                     raise InvalidBucketPath(f"{key} is a folder of the store")
+                if self._marker is None:
+                    self._own.mkdir(exist_ok=True)
                 temporary = stack.enter_context(claim(self._own / "tmp"))
             yield temporary
 
@@ -220,7 +269,7 @@ class FolderStore:
 
     def _publish(self, temporary: Claim, key: str, content_type: str, sha256: str) -> StoredObject:
         """Make a whole temporary file visible under the key, durably, with what is known of it."""
-        with folder_faults(key):
+        with self._use(key):
             # The file system's own clock ticks too slowly to tell two puts of one size apart.
             now = time.time_ns()
             os.utime(temporary.fd, ns=(now, now))
@@ -238,14 +287,15 @@ class FolderStore:
             return self._describe(key, made)
 
     def _write_meta(self, path: Path, text: bytes) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        for folder in (path.parent.parent, path.parent):
+            folder.mkdir(exist_ok=True)
         with claim(self._own / "tmp") as temporary:
             os.write(temporary.fd, text)
             os.fsync(temporary.fd)
             os.rename(temporary.path, path)
 
     def _make_folders(self, folder: Path) -> None:
-        if not folder.is_dir():
+        if folder != self._root and not folder.is_dir():
             self._make_folders(folder.parent)
             folder.mkdir(exist_ok=True)
             self._sync(folder.parent)

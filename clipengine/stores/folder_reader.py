@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from clipengine.errors import ObjectChanged, ObjectMissing
@@ -15,12 +16,16 @@ def etag_of(found: os.stat_result) -> str:
 
 
 class FolderReader:
-    """Reads by `pread`, so that threads and a child process share the descriptor without a common position."""
+    """Reads by `pread`, so that threads and a child process share the descriptor without a common position.
 
-    def __init__(self, info: StoredObject, fd: int, path: Path) -> None:
+    `check` raises where the store is away: what is missing then was not removed.
+    """
+
+    def __init__(self, info: StoredObject, fd: int, path: Path, check: Callable[[], None]) -> None:
         self.info = info
         self._fd = fd
         self._path = path
+        self._store_check = check
 
     def read_at(self, offset: int, length: int) -> bytes:
         end = min(offset + length, self.info.size)
@@ -36,6 +41,7 @@ class FolderReader:
     def _check(self, found: os.stat_result) -> None:
         if found.st_nlink and etag_of(found) == self.info.etag:
             return
+        self._store_check()
         if not found.st_nlink and not self._path.exists():
             raise ObjectMissing(f"{self.info.key} was removed while it was read")
         raise ObjectChanged(f"{self.info.key} was replaced while it was read")

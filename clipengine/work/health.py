@@ -15,7 +15,6 @@ from clipengine.work.room import Room
 from clipengine.work.sweep import Sweep
 
 _LEDGER_SECONDS = 1
-_STORE_SECONDS = 30
 
 
 @dataclass(frozen=True)
@@ -28,20 +27,28 @@ class Check:
 
 
 class Health:
-    """Everybody may ask, and often: the ledger is asked once a second at most, the store twice a minute.
+    """Everybody may ask, and often: the ledger is asked once a second at most, the store every `store_seconds`.
 
     `floor` is how many bytes of `room` are to stay free.
     """
 
     def __init__(
-        self, ledger: Ledger, store: Store, room: Room, *, floor: int, queues: Sequence[WorkQueue], sweep: Sweep
+        self,
+        ledger: Ledger,
+        store: Store,
+        room: Room,
+        *,
+        store_seconds: float,
+        floor: int,
+        queues: Sequence[WorkQueue],
+        sweep: Sweep,
     ) -> None:
         self._room = room
         self._floor = floor
         self._queues = queues
         self._sweep = sweep
         self._ledger = _Asked("database", ledger.check_writable, "writable", seconds=_LEDGER_SECONDS)
-        self._store = _Asked("store", store.check, "reachable", seconds=_STORE_SECONDS)
+        self._store = _Asked("store", store.check, "reachable", seconds=store_seconds)
 
     def checks(self) -> list[Check]:
         return [self._ledger.check(), self._workers(), self._store.check(), self._disk()]

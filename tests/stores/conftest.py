@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from clipengine.ledger.ledger import Ledger
 from clipengine.stores.base import Store
 from clipengine.stores.folder import FolderStore
 from clipengine.stores.s3 import S3Store
@@ -46,9 +47,20 @@ def make_s3(s3: S3Server, bucket: str, tmp_path: Path) -> MakeS3:
     return make
 
 
-@pytest.fixture(params=["folder", "s3"])
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    place = tmp_path / "data" / "ledger.db"
+    made = Ledger.open(place, key_prefix="relay_live", organisation_id="org_local", max_queued=10)
+    yield made
+    made.close()
+
+
+@pytest.fixture(params=["folder", "known folder", "s3"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
     if request.param == "folder":
         return FolderStore(tmp_path / "store", "kept/here")
+    if request.param == "known folder":
+        ledger: Ledger = request.getfixturevalue("ledger")
+        return FolderStore(tmp_path / "store", "kept/here", known=ledger.known_store)
     make: MakeS3 = request.getfixturevalue("make_s3")
     return make(prefix="kept/here", single_put_bytes=64 << 20, part_bytes=16 << 20)
