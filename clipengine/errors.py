@@ -474,6 +474,7 @@ class Internal(EngineError):
 class StartupError(ClipEngineError):
     code = "startup_failed"
     title = "Cannot start"
+    default_hint = "Put right what the message names, and run the command again."
 
 
 class SettingsError(StartupError):

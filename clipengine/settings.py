@@ -25,6 +25,7 @@ from clipengine.clips.table import Table
 from clipengine.errors import SettingsError
 
 _PREFIX = "CLIPENGINE_"
+_USUAL_FILE = Path("clipengine.toml")
 _ADDRESS = re.compile(r"https?://[^\s/?#@]+(?:/[^\s?#]*)?")
 _YEAR_SECONDS = 31_536_000  # longer than anybody means; the system's own waits have an end, too
 _SHOWN_CHARACTERS = 200
@@ -33,9 +34,18 @@ Sandbox = Literal["auto", "required", "off"]
 _CLIENT_VARIABLES = {"CLIPENGINE_URL", "CLIPENGINE_API_KEY", "CLIPENGINE_CONFIG", "CLIPENGINE_FAULT"}
 
 
+def port_number(value: object) -> int:
+    """A port, as a number or as its digits: a file, a variable and an option are judged alike. Raises ValueError."""
+    digits = str(value) if type(value) in (int, str) else ""
+    if not (digits.isascii() and digits.isdigit() and len(digits) <= 5 and int(digits) <= 65535):
+        shown = repr(value) if isinstance(value, str) else str(value)
+        raise ValueError(f"must be a whole number from 0 to 65535, not {shown[:_SHOWN_CHARACTERS]}")
+    return int(digits)
+
+
 class Server(Table):
     host: str = "127.0.0.1"
-    port: Annotated[int, Field(ge=0, le=65535)] = 8377
+    port: Annotated[int, BeforeValidator(port_number)] = 8377
     public_url: str = ""
     max_body_bytes: Annotated[int, Field(ge=1024)] = 1_048_576
     log_format: Literal["text", "json"] = "text"
@@ -242,8 +252,8 @@ def load(
     setting with what is expected.
     """
     environ = os.environ if environ is None else environ
-    named = config or (Path(environ["CLIPENGINE_CONFIG"]) if environ.get("CLIPENGINE_CONFIG") else None)
-    values = _read_file(named or Path("clipengine.toml"), required=named is not None)
+    named = _named_file(config, environ)
+    values = _read_file(named or _USUAL_FILE, required=named is not None)
     _merge(values, _read_environ(environ))
     for section, keys in (overrides or {}).items():
         _merge(values, {section: {key: value for key, value in keys.items() if value is not None}})
@@ -251,6 +261,21 @@ def load(
         return Settings.model_validate(values)
     except ValidationError as error:
         raise SettingsError("; ".join(_say(fault) for fault in error.errors())) from None
+
+
+def sources(config: Path | None = None) -> tuple[Path | None, list[str]]:
+    """Where `load` finds what is not a default: the file, None where there is none, and the names of variables."""
+    named = _named_file(config, os.environ)
+    file = named or (_USUAL_FILE if _USUAL_FILE.exists() else None)
+    return file, sorted(name for name in os.environ if _is_setting(name))
+
+
+def _named_file(config: Path | None, environ: Mapping[str, str]) -> Path | None:
+    return config or (Path(environ["CLIPENGINE_CONFIG"]) if environ.get("CLIPENGINE_CONFIG") else None)
+
+
+def _is_setting(variable: str) -> bool:
+    return variable.startswith(_PREFIX) and variable not in _CLIENT_VARIABLES
 
 
 def _say(fault: ErrorDetails) -> str:
@@ -322,7 +347,7 @@ def _read_file(path: Path, *, required: bool) -> dict[str, Any]:
 def _read_environ(environ: Mapping[str, str]) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for name, text in environ.items():
-        if not name.startswith(_PREFIX) or name in _CLIENT_VARIABLES:
+        if not _is_setting(name):
             continue
         path = name.removeprefix(_PREFIX).lower().split("__")
         if path[-1].endswith("_file") and path[-1] != "ca_file":

@@ -7,9 +7,11 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 from pydantic import BaseModel
 
+from clipengine.cli.options import port_value
 from clipengine.clips.profiles import Profile
 from clipengine.errors import SettingsError
 from clipengine.settings import Settings, Webhooks, load
@@ -129,7 +131,7 @@ def test_variables_of_the_client_are_not_settings() -> None:
     ("environ", "named"),
     [
         ({"CLIPENGINE_SERVER__PORT": "many"}, "server.port"),
-        ({"CLIPENGINE_SERVER__PORT": "65536"}, "server.port"),
+        ({"CLIPENGINE_SERVER__PORT": "65536"}, "server.port: must be a whole number from 0 to 65535, not '65536'"),
         ({"CLIPENGINE_SERVER__PROT": "1"}, "server.prot is not a known setting (did you mean server.port?)"),
         ({"CLIPENGINE_SERVR__PORT": "1"}, "servr is not a known setting (did you mean server?)"),
         ({"CLIPENGINE_PROFILES__A__MAXHEIGHT": "1"}, "did you mean profiles.a.max_height?"),
@@ -178,3 +180,28 @@ def test_secrets_are_masked() -> None:
     assert masked["storage"]["session_token"] == ""
     assert "very secret" not in str(masked)
     assert "0123456789abcdef" not in str(masked)
+
+
+@pytest.mark.parametrize("written", ["8377", '"8377"'])
+def test_a_port_is_a_number_or_its_digits(written: str, tmp_path: Path) -> None:
+    config = tmp_path / "own.toml"
+    config.write_text(f"[server]\nport = {written}\n")
+    assert load(config, environ={}).server.port == 8377
+    assert load(config, environ={"CLIPENGINE_SERVER__PORT": "80"}).server.port == 80
+
+
+@pytest.mark.parametrize("digits", ["", "many", "65536", "000000099999", "-1", "8377.0", "٣", "1" * 5000])
+def test_a_port_that_is_none_is_refused_alike_wherever_it_stands(digits: str, tmp_path: Path) -> None:
+    config = tmp_path / "own.toml"
+    config.write_text(f'[server]\nport = "{digits}"\n')
+    told = []
+    for sources in ({"config": config, "environ": {}}, {"environ": {"CLIPENGINE_SERVER__PORT": digits}}):
+        with pytest.raises(SettingsError, match=r"server\.port: must be a whole number from 0 to") as caught:
+            load(**sources)
+        told.append(caught.value.message)
+    with pytest.raises(click.BadParameter) as refused:
+        port_value(digits)
+    assert {message.removeprefix("server.port: ") for message in told} == {refused.value.message}
+    # What is overridden is no reason to refuse.
+    assert load(config, environ={}, overrides={"server": {"port": 0}}).server.port == 0
+    assert load(config, environ={"CLIPENGINE_SERVER__PORT": "80"}).server.port == 80

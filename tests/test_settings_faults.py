@@ -132,14 +132,14 @@ def test_any_bytes_as_the_file_and_as_a_secret(content: bytes) -> None:
         ({"WEBHOOKS__ENDPOINTS": "http://a"}, 'webhooks.endpoints is a list, not a text: write it as ["one", "two"]'),
         ({"WEBHOOKS__ENDPOINTS": '[{url = "http://a", secret = "0123456789abcdef", events = ["x"]}]'}, "'clip.ready'"),
         ({"WATCH__PREFIXES": '["a\\u0000b"]'}, "is not the beginning of a key"),
-        ({"SERVER__PORT": ""}, "server.port: must be a valid integer"),
+        ({"SERVER__PORT": ""}, "server.port: must be a whole number"),
         ({"SERVER__PUBLIC_URL": "clips.example.org"}, "'clips.example.org' is no address such as"),
         ({"DATA__FOLDER": ""}, "data.folder: must not be empty"),
         ({"STORAGE__CA_FILE": ""}, "storage.ca_file: must not be empty"),
         ({"WATCH__PREFIXES": "recordings/"}, "watch.prefixes is a list, not a text"),
         ({"WATCH__SECONDS": "inf"}, "watch.seconds: must be a finite number"),
         ({"WATCH__SECONDS": "1e300"}, "watch.seconds: must be less than or equal to 31536000"),
-        ({"SERVER__PORT": "[true]"}, "server.port: must be a valid integer"),
+        ({"SERVER__PORT": "[true]"}, "server.port: must be a whole number"),
         ({"SERVER": "x", "SERVER__PORT": "1"}, "server is given twice, as a table and as a text"),
         ({"LIMITS__MAX_QUEUED_CLIPS": '{"a": 1}'}, "CLIPENGINE_LIMITS__MAX_QUEUED_CLIPS is not a TOML value"),
     ],
@@ -183,6 +183,6 @@ def test_every_command_ends_with_one_line_what_to_do_and_exit_code_1(command: st
     assert error.startswith("error: ")
     assert error.endswith("(invalid_settings)")
     assert "profiles is a table" in error
-    assert "server.port: must be a valid integer" in error
+    assert "server.port: must be a whole number" in error
     assert "clipengine.toml" in hint
     assert list(tmp_path.iterdir()) == []

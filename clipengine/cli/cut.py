@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from fractions import Fraction
 from pathlib import Path
 
@@ -34,6 +36,7 @@ def cut(
     """
     if end <= start:
         raise click.BadParameter(f"{format_time(end)} is not after --start {format_time(start)}", param_hint="'--end'")
+    _check_source(source)
     if not target.parent.is_dir():
         raise click.BadParameter(f"the folder {target.parent} does not exist", param_hint="'OUTPUT'")
     if target.exists() and Path(source).exists() and target.samefile(source):
@@ -54,6 +57,24 @@ def cut(
         click.echo(f"{target}: {_summary(result)}")
         for warning in result.warnings:
             output.say(f"warning: {warning}")
+
+
+def _check_source(source: str) -> None:
+    """A name that cannot be a recording: a folder, or an address that is not the store's."""
+    if Path(source).is_dir():
+        raise click.BadParameter(f"{source} is a folder, not a recording: name a file in it", param_hint="'SOURCE'")
+    scheme = re.match(r"([A-Za-z][A-Za-z0-9+.-]*)://", source)
+    if scheme is None or scheme[1] == "s3":
+        return
+    way = (
+        f"download it first (curl -fLO {shlex.quote(source)}), or put it into the store and register it there "
+        "(clipengine recordings add)"
+        if scheme[1].lower() in ("http", "https")
+        else "name a file by its path"
+    )
+    raise click.BadParameter(
+        f"{source} is an address, and cut takes a file or s3://bucket/key: {way}", param_hint="'SOURCE'"
+    )
 
 
 def _check_ending(target: Path, profile: str, settings: Settings) -> None:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import asdict
+from itertools import chain
 from pathlib import Path
 
 import click
 
 from clipengine.cli import doctor_machine, doctor_reach, output
-from clipengine.cli.findings import Check, Finding, examine
+from clipengine.cli.findings import Check, Finding, examine, good
 from clipengine.cli.options import config_option, data_option, json_option, settings_of
-from clipengine.settings import Settings
+from clipengine.settings import Settings, sources
 
 _CHECKS: dict[str, Check] = {
     "versions": doctor_machine.versions,
@@ -39,13 +40,20 @@ def doctor(config: Path | None, data: Path | None, as_json: bool) -> int:
     settings = settings_of(config, data)
     os.umask(0o077)
     found: list[Finding] = []
-    for finding in findings(settings):
+    for finding in chain([_sources(config)], findings(settings)):
         found.append(finding)
         if not as_json:
             show(finding)
     if as_json:
         output.show_json([asdict(finding) for finding in found])
     return 1 if any(finding.status == "problem" for finding in found) else 0
+
+
+def _sources(config: Path | None) -> Finding:
+    """Where the settings come from, so that nobody looks at another engine's."""
+    file, variables = sources(config)
+    read = f"read from {file.resolve()}" if file else f"no file: there is no clipengine.toml in {Path.cwd()}"
+    return good("settings", f"{read}; from the environment: {', '.join(variables) or 'nothing'}")
 
 
 def findings(settings: Settings) -> Iterator[Finding]:

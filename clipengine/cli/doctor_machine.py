@@ -10,6 +10,7 @@ import shlex
 import sqlite3
 import stat
 from collections.abc import Iterator
+from http.client import HTTPConnection, HTTPException
 from importlib.metadata import version
 from pathlib import Path
 
@@ -40,6 +41,8 @@ _SAFE = {
 }
 _SAFE_SQLITE = (3, 51, 3)
 _FEW_FILES = 4096
+_ANSWER_SECONDS = 2
+_REACHED = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # where one reaches who listens on every interface
 
 
 def versions(settings: Settings) -> Iterator[Finding]:
@@ -123,19 +126,48 @@ def _which_backup(path: Path) -> str:
 
 
 def port(settings: Settings) -> Iterator[Finding]:
-    """Whether `serve` could listen, unless it does already."""
+    """Whether `serve` could listen, or does so already."""
     server = settings.server
-    if settings.data.folder.exists():
-        lock = FolderLock(settings.data.folder)
-        try:
-            lock.acquire()
-        except DataFolderInUse as held:
-            yield good("port", f"{held.message}: it is not tried")
-            return
-        finally:
-            lock.release()
-    listen(server.host, server.port).close()
-    yield good("port", f"{server.host} port {server.port} is free")
+    where = f"{server.host} port {server.port}"
+    runs = _who_runs(settings)
+    answers = server.port > 0 and _is_clipengine(server.host, server.port)
+    if runs:
+        port = "in use by it, as it should be" if answers else "not tried: it may have been given another one"
+        yield good("port", f"{runs}; {where} is {port}")
+    elif answers:
+        detail = f"{where} is in use by a clipengine that runs on another data folder"
+        remedy = "If that is the one you mean, give doctor its --config or --data. Else set another server.port here."
+        yield Finding("port", "problem", detail, remedy)
+    else:
+        listen(server.host, server.port).close()
+        yield good("port", f"{where} is free" if server.port else f"{server.host}, any port that is free")
+
+
+def _who_runs(settings: Settings) -> str:
+    """Which clipengine runs on the data folder; empty where none does."""
+    if not settings.data.folder.exists():
+        return ""
+    lock = FolderLock(settings.data.folder)
+    try:
+        lock.acquire()
+    except DataFolderInUse as held:
+        return held.message
+    finally:
+        lock.release()
+    return ""
+
+
+def _is_clipengine(host: str, port: int) -> bool:
+    """Whether what listens there answers as a clipengine does."""
+    connection = HTTPConnection(_REACHED.get(host, host), port, timeout=_ANSWER_SECONDS)
+    try:
+        connection.request("GET", "/livez")
+        answer = connection.getresponse()
+        return answer.getheader("X-Request-Id") is not None and answer.read(100) == b'{"status":"ok"}'
+    except (OSError, HTTPException):
+        return False
+    finally:
+        connection.close()
 
 
 def open_files(settings: Settings) -> Iterator[Finding]:

@@ -70,21 +70,29 @@ def webhooks(settings: Settings) -> Iterator[Finding]:
     """Nothing is sent: a connection to each endpoint is opened, and closed."""
     own = settings.webhooks
     sender = Sender(own.allow_cidrs, min(own.timeout_seconds, 5), own_port=settings.server.port or None)
-    wanted = {each.url: True for each in own.endpoints}
+    configured = [each.url for each in own.endpoints]
+    wanted: list[tuple[str, str, bool]] = []
     if can_be_opened(settings):
         with closing(open_ledger(settings)) as ledger:
-            for endpoint in ledger.endpoints.list():
-                name = f"webhook {endpoint.webhook_id}"
-                if not endpoint.enabled:
-                    reason = f"it is disabled: {endpoint.disabled_reason or 'by request'}"
-                    yield Finding(name, "warning", reason, "Enable it once its receiver is there again, or delete it.")
-                elif endpoint.origin == "api":
-                    wanted.setdefault(endpoint.url, False)
-    for number, (url, trusted) in enumerate(wanted.items(), start=1):
+            listed = ledger.endpoints.list()
+        for endpoint in listed:
+            name, host = f"webhook {endpoint.webhook_id}", sender.host(endpoint.url)
+            if endpoint.origin == "settings" and endpoint.url not in configured:
+                continue  # the next start forgets it
+            if endpoint.enabled:
+                wanted.append((name, endpoint.url, endpoint.origin == "settings"))
+            else:
+                detail = f"{host} is disabled: {endpoint.disabled_reason or 'by request'}"
+                yield Finding(name, "warning", detail, "Enable it once its receiver is there again, or delete it.")
+        known = {each.url for each in listed if each.origin == "settings"}
+        configured = [url for url in configured if url not in known]
+    # The next start gives them their ids.
+    wanted += [(f"webhook {number} of the settings", url, True) for number, url in enumerate(configured, start=1)]
+    for name, url, trusted in wanted:
         host = sender.host(url)
         fault = sender.reach(url, trusted=trusted)
         if fault is None:
-            yield good(f"webhook {number}", f"{host} can be reached")
+            yield good(name, f"{host} can be reached")
         else:
             remedy = "Check the address, the receiver, and webhooks.allow_cidrs where it is a private one."
-            yield Finding(f"webhook {number}", "warning", f"{host}: {fault}", remedy)
+            yield Finding(name, "warning", f"{host}: {fault}", remedy)

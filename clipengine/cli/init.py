@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import tempfile
 from pathlib import Path
 
@@ -20,6 +21,7 @@ _HEAD = """\
 # Settings of clipengine, written by `clipengine init`. What is not here has its default;
 # `clipengine config` shows all that is in effect, and every setting is explained at /docs/configuration.
 """
+_Line = tuple[str, str, str]  # key, value, comment
 
 
 @click.command()
@@ -63,36 +65,51 @@ def init(
     kind = ask("Where recordings lie: folder, or s3 for MinIO, S3, Ceph", kind, "folder")
     if kind not in ("folder", "s3"):
         raise click.BadParameter(f"{kind!r} is neither folder nor s3", param_hint="'--kind'")
-    place = ask("Data folder: the ledger, scratch files", data, "clipengine-data")
-    lines = [_HEAD, "[data]", _line("folder", place, "the ledger, the queue, scratch files; back up ledger.db"), ""]
-    lines += ["[storage]", _line("kind", kind, '"folder", or "s3" for any S3-compatible store')]
+    place = _absolute(ask("Data folder: the ledger, scratch files", data, _absolute("clipengine-data")))
+    own: list[_Line] = [("folder", place, "the ledger (`clipengine backup FILE` copies it), the queue, scratch files")]
+    storage: list[_Line] = [("kind", kind, '"folder", or "s3" for any S3-compatible store')]
     if kind == "folder":
-        where = ask("Folder of recordings and clips", folder, f"{place}/store")
-        lines.append(_line("folder", where, "where the objects lie"))
+        where = _absolute(ask("Folder of recordings and clips", folder, f"{place}/store"))
+        storage.append(("folder", where, "where the objects lie: recordings and clips"))
     else:
         endpoint = ask("Address of the store", endpoint, "http://127.0.0.1:9000")
-        lines.append(_line("endpoint", endpoint, "the store's address"))
-        lines.append(_line("bucket", ask("Bucket", bucket, "recordings"), "holds the recordings and gets the clips"))
-        lines.append(_line("region", ask("Region", region, "us-east-1"), "the region that requests are signed for"))
-        lines += [] if yes else _credentials()
-    settings = _write(config, "\n".join(lines) + "\n")
+        storage.append(("endpoint", endpoint, "the store's address"))
+        storage.append(("bucket", ask("Bucket", bucket, "recordings"), "holds the recordings and gets the clips"))
+        storage.append(("region", ask("Region", region, "us-east-1"), "the region that requests are signed for"))
+        storage += [] if yes else _credentials()
+    settings = _write(config, _text({"data": own, "storage": storage}))
     output.say(f"written: {config}")
     return _try(settings, config)
 
 
-def _credentials() -> list[str]:
+def _absolute(folder: str) -> str:
+    """As the file names it: a server that is started elsewhere finds the same folder."""
+    return os.path.abspath(os.path.expanduser(folder))
+
+
+def _credentials() -> list[_Line]:
     """The keys that the environment does not have, asked for."""
     found = []
     for name, hidden in (("access_key", False), ("secret_key", True)):
         variable = f"CLIPENGINE_STORAGE__{name.upper()}"
         if variable not in os.environ and f"{variable}_FILE" not in os.environ:
             value = click.prompt(name.replace("_", " ").capitalize(), hide_input=hidden, err=True)
-            found.append(_line(name, value, f"or from {variable}"))
+            found.append((name, value, f"or from {variable}"))
     return found
 
 
-def _line(key: str, value: str, comment: str) -> str:
-    return f"{key} = {json.dumps(value, ensure_ascii=False):<32} # {comment}"
+def _text(tables: dict[str, list[_Line]]) -> str:
+    """The file: each setting with its comment, which begin in one column."""
+    rows = {
+        name: [(f"{key} = {json.dumps(value, ensure_ascii=False)}", comment) for key, value, comment in lines]
+        for name, lines in tables.items()
+    }
+    width = max(len(setting) for lines in rows.values() for setting, _ in lines)
+    written = [
+        "\n".join([f"[{name}]", *(f"{setting:<{width}}  # {comment}" for setting, comment in lines)])
+        for name, lines in rows.items()
+    ]
+    return "\n\n".join([_HEAD.rstrip("\n"), *written]) + "\n"
 
 
 def _write(path: Path, text: str) -> Settings:
@@ -140,5 +157,5 @@ def _try(settings: Settings, config: Path) -> int:
 
 
 def _named(config: Path) -> str:
-    """How a command is told of the file."""
-    return "" if config == Path("clipengine.toml") else f" --config {config}"
+    """How a command is told of the file, in whatever folder it is typed."""
+    return f" --config {shlex.quote(_absolute(str(config)))}"

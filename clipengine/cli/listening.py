@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import resource
 import socket
@@ -23,6 +24,15 @@ TAKE_SECONDS = 60.0  # a connection whose client takes nothing of what was sent 
 # Far above what streams and waits of one box hold open; beyond it uvicorn answers 503 by itself.
 _CONNECTIONS = 4096
 OPEN_FILES = 65536
+
+_OTHER_ADDRESS = "Choose another address with --host and --port; port 0 takes a free one."
+_REMEDIES = {
+    errno.EADDRINUSE: "Another program listens there, maybe a clipengine that runs already: `ss -ltnp` shows which. "
+    "Stop it, or choose another port with --port; 0 takes a free one.",
+    errno.EADDRNOTAVAIL: "No interface of this machine has this address: `ip address` lists those that there are; "
+    "127.0.0.1 is this machine alone, 0.0.0.0 every interface (--host).",
+    errno.EACCES: "Ports below 1024 are for privileged programs: choose another one with --port, behind a proxy.",
+}
 
 
 class Server(uvicorn.Server):
@@ -92,12 +102,11 @@ def listen(host: str, port: int) -> socket.socket:
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(TAKE_SECONDS * 1000))
         return listener
     except OverflowError:
-        raise StartupError(f"there is no port {port}") from None
+        raise StartupError(f"there is no port {port}", hint=_OTHER_ADDRESS) from None
     except OSError as error:
         reason = (error.strerror or str(error)).partition(" (while")[0]
         raise StartupError(
-            f"cannot listen on {host} port {port}: {reason}",
-            hint="Choose another address with --host and --port; port 0 takes a free one.",
+            f"cannot listen on {host} port {port}: {reason}", hint=_REMEDIES.get(error.errno or 0, _OTHER_ADDRESS)
         ) from None
 
 

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import click
 
-from clipengine.settings import Settings, load
+from clipengine.settings import Settings, load, port_number
 from clipengine.timecode import parse_time
 
 # What helps somebody at a command line, where the API's own hint speaks to a program.
@@ -28,6 +28,14 @@ def time_value(text: str) -> Fraction:
     """The type of a time option: seconds or a clock, `90.5` or `1:02:03.5`."""
     try:
         return parse_time(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+def port_value(text: str) -> int:
+    """The type of a port option, judged as the setting is."""
+    try:
+        return port_number(text)
     except ValueError as error:
         raise click.BadParameter(str(error)) from None
 

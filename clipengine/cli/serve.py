@@ -22,7 +22,7 @@ from clipengine.api.app import create_app
 from clipengine.cli import logs
 from clipengine.cli.data import make_private, places
 from clipengine.cli.listening import Server, allow_open_files, listen, url_of
-from clipengine.cli.options import config_option, data_option
+from clipengine.cli.options import config_option, data_option, port_value
 from clipengine.cli.stopping import SIGNALS, EarlyStop
 from clipengine.engine import Engine
 from clipengine.settings import Settings, load
@@ -36,7 +36,7 @@ _SWITCH_SECONDS = 0.001  # how long a busy thread may hold up the one that answe
 @click.command()
 @config_option
 @click.option("--host", help="The address to listen on.")
-@click.option("--port", type=click.IntRange(0, 65535), help="The port to listen on; 0 takes a free one.")
+@click.option("--port", type=port_value, metavar="PORT", help="The port to listen on; 0 takes a free one.")
 @data_option
 @click.option(
     "--first-key/--no-first-key",

@@ -80,5 +80,7 @@ def _noted(note: Path) -> int:
     except FileNotFoundError:
         return 0
     except OSError as error:
-        raise StartupError(f"{note} cannot be read: {error.strerror}") from error
+        raise StartupError(
+            f"{note} cannot be read: {error.strerror}", hint="Check that the data folder belongs to this user."
+        ) from error
     return int(noted) if len(noted) == _DIGITS + 1 and noted[:-1].isdigit() else 0

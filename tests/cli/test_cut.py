@@ -136,3 +136,20 @@ def _read(terminal: int) -> bytes:
         return os.read(terminal, 65536)
     except OSError:  # Linux's word for: the other side is closed
         return b""
+
+
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        (".", ". is a folder, not a recording: name a file in it"),
+        ("https://example.org/a b.mp4", "download it first (curl -fLO 'https://example.org/a b.mp4')"),
+        ("http://example.org/a.mp4", "or put it into the store and register it there (clipengine recordings add)"),
+        ("file:///tmp/a.mp4", "file:///tmp/a.mp4 is an address, and cut takes a file or s3://bucket/key"),
+    ],
+)
+def test_what_is_no_file_is_said_to_be_none(source: str, told: str, tmp_path: Path) -> None:
+    done = run_command("cut", source, "clip.mp4", "--start", "1", "--end", "2", cwd=tmp_path)
+    assert done.returncode == 2
+    assert told in done.stderr
+    assert "(bad_arguments)" in done.stderr
+    assert list(tmp_path.iterdir()) == []

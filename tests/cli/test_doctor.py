@@ -46,20 +46,50 @@ def test_a_machine_that_is_ready(tmp_path: Path) -> None:
     assert {"clipengine", "av", "FFmpeg", "SQLite", "disk", "ledger", "store", "port", "sandbox: seccomp"} <= set(found)
     assert "libavcodec" in found["FFmpeg"]["detail"]
     shown = run_command("doctor", "--data", str(tmp_path / "data"), env=env)
-    assert shown.stdout.startswith("ok      clipengine: ")
+    assert shown.stdout.splitlines()[1].startswith("ok      clipengine: ")
+
+
+def test_where_the_settings_come_from(tmp_path: Path) -> None:
+    env = {"CLIPENGINE_SERVER__PORT": "0", "CLIPENGINE_API_KEY": "a client's"}
+    first = run_command("doctor", "--data", "data", env=env, cwd=tmp_path).stdout.splitlines()[0]
+    assert first == (
+        f"ok      settings: no file: there is no clipengine.toml in {tmp_path}; "
+        "from the environment: CLIPENGINE_SERVER__PORT"
+    )
+    for name, options in (("clipengine.toml", []), ("own.toml", ["--config", "own.toml"])):
+        (tmp_path / name).write_text("[server]\nport = 0\n")
+        first = run_command("doctor", *options, "--data", "data", cwd=tmp_path).stdout.splitlines()[0]
+        assert first == f"ok      settings: read from {tmp_path / name}; from the environment: nothing"
+
+
+def test_who_has_the_port(tmp_path: Path) -> None:
+    with running_server(tmp_path / "data") as server:
+        port = {"CLIPENGINE_SERVER__PORT": server.url.rpartition(":")[2]}
+        code, found = findings(server.data, port)
+        assert code == 0
+        assert "in use by it, as it should be" in found["port"]["detail"]
+        code, found = findings(tmp_path / "other", port)
+        assert code == 1
+        assert "a clipengine that runs on another data folder" in found["port"]["detail"]
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        code, found = findings(tmp_path / "data", {"CLIPENGINE_SERVER__PORT": str(taken.getsockname()[1])})
+    assert code == 1
+    assert "Another program listens there" in found["port"]["remedy"]
 
 
 def test_beside_a_server_that_works(tmp_path: Path) -> None:
     with running_server(tmp_path / "data", env=LOOPBACK_ALLOWED) as server, Receiver() as receiver:
         client = server.client()
-        client.webhooks.create(f"{receiver.url}?token=hunter2", secret="x" * 16)
+        alive = client.webhooks.create(f"{receiver.url}?token=hunter2", secret="x" * 16)
         dead = client.webhooks.create("http://127.0.0.1:9/?token=hunter2", secret="x" * 16)
         code, found = findings(server.data, LOOPBACK_ALLOWED)
         assert code == 0
         assert str(server.process.pid) in found["port"]["detail"]
         assert "put, read in ranges, listed and deleted" in found["store"]["detail"]
         assert found["ledger"]["status"] == "ok"
-        assert {found[name]["status"] for name in ("webhook 1", "webhook 2")} == {"ok", "warning"}
+        assert found[f"webhook {alive.webhook_id}"]["detail"] == f"127.0.0.1:{receiver.port} can be reached"
+        assert found[f"webhook {dead.webhook_id}"]["status"] == "warning"
+        assert found[f"webhook {dead.webhook_id}"]["detail"].startswith("127.0.0.1:9: ")
         assert "hunter2" not in str(found)
         assert receiver.requests == []
         client.webhooks.delete(dead.webhook_id)
@@ -99,7 +129,7 @@ def test_what_keeps_it_from_starting(tmp_path: Path) -> None:
     assert "reset-secrets" in found["ledger"]["remedy"]
     assert found["data folder"]["remedy"] == f"chmod 700 {data}"
     assert "switched off" in found["sandbox"]["detail"]
-    assert "metadata address" in found["webhook 1"]["detail"]
+    assert "metadata address" in found["webhook 1 of the settings"]["detail"]
     (data / "ledger.db").write_bytes(b"no ledger" * 100)
     assert "damaged" in findings(data, env)[1]["ledger"]["detail"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import stat
 import subprocess
 from pathlib import Path
@@ -23,13 +24,29 @@ def test_without_questions_it_writes_what_serves(tmp_path: Path) -> None:
     config = tmp_path / "clipengine.toml"
     assert stat.S_IMODE(config.stat().st_mode) == 0o600
     settings = load(config, environ={})
-    assert (settings.storage.kind, str(settings.data.folder)) == ("folder", "clipengine-data")
-    assert all("# " in line for line in config.read_text().splitlines() if " = " in line)
+    assert (settings.storage.kind, settings.data.folder) == ("folder", tmp_path / "clipengine-data")
+    assert settings.store_folder == tmp_path / "clipengine-data" / "store"
+    lines = [line for line in config.read_text().splitlines() if " = " in line]
+    assert len({line.index("  # ") for line in lines}) == 1
+    assert "clipengine backup" in config.read_text()
     with running_server(tmp_path / "clipengine-data", config=config) as server:
         listed = run_command(
             "clips", "list", env={"CLIPENGINE_URL": server.url, "CLIPENGINE_API_KEY": done.stdout.strip()}
         )
     assert listed.returncode == 0, listed.stderr
+
+
+def test_what_it_writes_means_the_same_in_every_folder(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    given = ["--data", "my data", "--folder", "../films", "--config", "own file.toml"]
+    done = run_command("init", "--yes", *given, env=ANY_PORT, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    config = tmp_path / "own file.toml"
+    assert f"Next: clipengine serve --config '{config}'" in done.stderr
+    shown = run_command("config", "--config", str(config), "--json", cwd=tmp_path / "elsewhere")
+    found = json.loads(shown.stdout)
+    assert found["data"]["folder"] == str(tmp_path / "my data")
+    assert found["storage"]["folder"] == str(tmp_path.parent / "films")
 
 
 def test_what_is_there_is_replaced_only_by_force(tmp_path: Path) -> None:
