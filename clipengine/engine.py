@@ -99,7 +99,7 @@ class Engine:
             places=min(encoding.workers, _CHORE_WORKERS - 2),
             encoding=encoding,
         )
-        self._remover = Remover(ledger, store)
+        self._remover = Remover(ledger, store, self._faults)
         self._own_endpoints = own_endpoints(webhooks)
         self._deliveries = DeliveryWorker(
             ledger,

@@ -26,7 +26,7 @@ _CLIPS = "SELECT state, COUNT(*) FROM clips WHERE state IN ('queued', 'running')
 _OLDEST_CLIP = "SELECT MIN(created_at) FROM clips WHERE status = 'processing'"
 _RECORDINGS = "SELECT COUNT(*) FROM recordings WHERE state = 'processing'"
 _DELIVERIES = "SELECT COUNT(*), MIN(created_at) FROM deliveries WHERE status IN ('pending', 'sending')"
-_REMOVALS = "SELECT COUNT(*) FROM removals"
+_REMOVALS = "SELECT COUNT(*) FROM removals"  # with those that were deleted and are looked at once more
 
 
 class Figures:

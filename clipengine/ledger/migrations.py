@@ -110,6 +110,11 @@ def migration_10(database: Database) -> None:
     database.run("ALTER TABLE clips ADD COLUMN cut_by TEXT")
 
 
+def migration_11(database: Database) -> None:
+    """An object of a clip is deleted twice: an upload whose engine was killed may land after the first time."""
+    database.run("ALTER TABLE removals ADD COLUMN looks INTEGER NOT NULL DEFAULT 1")
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     migration_1,
     migration_2,
@@ -121,6 +126,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     migration_8,
     migration_9,
     migration_10,
+    migration_11,
 )
 
 

@@ -127,6 +127,7 @@ class RemovalRow(Model):
     id = AutoField()
     key = TextField()
     next_at = BigIntegerField()
+    looks = IntegerField(default=1)  # how often it is still to be deleted
 
     class Meta:
         table_name = "removals"

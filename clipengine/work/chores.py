@@ -26,6 +26,7 @@ from clipengine.settings import Encoding
 from clipengine.stores.base import Store, StoredObject
 from clipengine.work.busy import Busy
 from clipengine.work.encoder import EncoderPool, EncoderProcess
+from clipengine.work.faults import Faults
 from clipengine.work.jobs import Message, probe_job, probe_result
 from clipengine.work.lost_child import LOST, next_try
 from clipengine.work.outage import Stopping
@@ -34,6 +35,7 @@ log = logging.getLogger(__name__)
 
 _PROBE_AGAIN_MS = 10_000
 _REMOVE_AGAIN_MS = 30_000
+_LOOK_AGAIN_MS = 180_000  # longer than any store works on a PUT whose sender is gone
 
 
 class Prober:
@@ -128,9 +130,10 @@ class Prober:
 class Remover:
     """Deletes objects that the ledger lists as unwanted."""
 
-    def __init__(self, ledger: Ledger, store: Store) -> None:
+    def __init__(self, ledger: Ledger, store: Store, faults: Faults) -> None:
         self._ledger = ledger
         self._store = store
+        self._faults = faults
         self._alone = threading.Lock()
 
     def run_due(self) -> None:
@@ -144,8 +147,11 @@ class Remover:
                     self._store.delete(removal.key)
                 except StorageError as error:
                     log.warning("object %s cannot be removed yet: %s", removal.key, error.message)
-                    self._ledger.removals.later(removal.id, _REMOVE_AGAIN_MS)
+                    self._ledger.removals.later(removal.id, self._faults.paced(_REMOVE_AGAIN_MS))
                 else:
-                    self._ledger.removals.done(removal.id)
+                    if removal.looks > 1:
+                        self._ledger.removals.look_again(removal.id, self._faults.paced(_LOOK_AGAIN_MS))
+                    else:
+                        self._ledger.removals.done(removal.id)
         finally:
             self._alone.release()

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 import signal
 import sqlite3
+import threading
 from pathlib import Path
 
 import pytest
 
 from tests.support.outage import SECONDS, Outage, kill
-from tests.support.s3_faults import cut_after_commit, refuse, swallow
+from tests.support.s3_faults import cut_after_commit, hold, refuse, swallow
 from tests.support.server import RunningServer, running_server
 from tests.support.waiting import until
 
@@ -76,6 +77,28 @@ def test_an_object_that_is_there_is_not_sent_again(outage: Outage, film: Path, f
         clip = api.clips.wait(clip_id, timeout=SECONDS)
         assert (clip.status, clip.attempt) == ("complete", 1), clip.error
         assert outage.proxy.count("PUT") == sent
+        server.stop()
+    outage.check()
+
+
+def test_an_upload_that_lands_after_its_clip_was_cancelled_is_removed(outage: Outage, film: Path) -> None:
+    """The engine was killed while the store had all bytes and no answer: it cannot know that they will appear."""
+    landing = threading.Event()
+    with running_server(outage.data, env=outage.env()) as server, server.client() as api:
+        recording = outage.recording(api, film)
+        outage.proxy.fail(hold(landing), method="PUT")
+        outage.break_off(refuse(503, "SlowDown"))
+        sent = outage.proxy.count("PUT")
+        clip_id = api.clips.create(recording, label="a", start_seconds=1.0, end_seconds=2.0, poster=False).clip_id
+        until(lambda: outage.proxy.count("PUT") > sent)
+        kill(server)
+    with running_server(outage.data, env=outage.env()) as server, server.client() as api:
+        api.clips.cancel(clip_id)
+        held = [each.path for each in outage.proxy.seen if each.method == "PUT"][sent]
+        until(lambda: held in [each.path for each in outage.proxy.seen if each.method == "DELETE"])
+        landing.set()
+        until(lambda: list(outage.s3.client.list_objects(outage.bucket, prefix="h_01/clips/")))
+        until(lambda: not list(outage.s3.client.list_objects(outage.bucket, prefix="h_01/clips/")))
         server.stop()
     outage.check()
 

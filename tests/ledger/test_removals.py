@@ -39,3 +39,17 @@ def test_what_is_added_while_it_is_removed_is_removed_again(ledger: Ledger) -> N
     ledger.removals.done(first.id)
     [second] = ledger.removals.due()
     assert second.key == "a"
+
+
+def test_what_may_come_back_is_looked_at_once_more(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    ledger.removals.add("a", looks=2)
+    [removal] = ledger.removals.due()
+    assert removal.looks == 2
+    ledger.removals.look_again(removal.id, 60_000)
+    assert ledger.removals.due() == []
+    now = removals_module.now_ms()
+    monkeypatch.setattr(removals_module, "now_ms", lambda: now + 60_000)
+    [again] = ledger.removals.due()
+    assert (again.id, again.key, again.looks) == (removal.id, "a", 1)
+    ledger.removals.done(again.id)
+    assert ledger.removals.due() == []

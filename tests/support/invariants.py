@@ -100,7 +100,7 @@ def _check_objects(store: Store, clips: list[Clip], *, settled: bool) -> None:
                 assert clip.result.poster_path in stored
                 expected.add(clip.result.poster_path)
     if settled:
-        assert set(stored) == expected
+        assert set(stored) == expected, set(stored) ^ expected
 
 
 def _check_scratch(scratch: Path, finished: dict[str, int], *, settled: bool) -> None:

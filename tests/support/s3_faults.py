@@ -197,6 +197,17 @@ def cut_before_commit(exchange: Exchange) -> None:
     exchange.hang_up()
 
 
+def hold(released: threading.Event) -> Fault:
+    """Keep the whole request until it is released, whatever became of its sender."""
+
+    def act(exchange: Exchange) -> None:
+        released.wait(60)
+        exchange.ask()
+        exchange.hang_up()
+
+    return act
+
+
 def refuse(status: int, code: str) -> Fault:
     return lambda exchange: exchange.answer(status, ERROR_BODY.format(code=code).encode())
 
