@@ -19,6 +19,7 @@ from functools import cached_property
 from typing import Any
 
 from sse_starlette import EventSourceResponse, ServerSentEvent
+from sse_starlette.sse import AppStatus
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -82,6 +83,10 @@ class Stream:
     def close(self) -> None:
         self.closed = True
         self.ready.set()
+
+
+# Streams end with the feed, whole. The library would cancel them when it sees the stop first, and cut clients off.
+AppStatus.enable_automatic_graceful_drain = False
 
 
 class _Answer(EventSourceResponse):

@@ -137,6 +137,7 @@ def test_a_stop_puts_running_clips_back(sig: signal.Signals, film: Path, tmp_pat
             until(lambda: [api.clips.get(clip_id).step for clip_id in clip_ids].count("encoding") == 3)
         assert server.stop(sig) == 0
         assert _stop_seconds(server.log.read_text()) < 10
+        assert " ERROR " not in server.log.read_text()
         for stream in followed:
             assert b"clip.updated" in stream.read()  # it is ended, not cut off
     waiting = [clip for clip in check_invariants(data, settled=False) if not clip.ended]
