@@ -317,7 +317,7 @@ class RecordingError(ClipEngineError):
 class RecordingMissing(RecordingError):
     code = "recording_missing"
     title = "Recording missing"
-    default_hint = "The object is no longer in the store: put it back and retry the clip."
+    default_hint = "The object is no longer in the store: put it back, then try again."
 
 
 class RecordingChanged(RecordingError):
@@ -392,7 +392,7 @@ class DiskFull(StorageError):
     code = "disk_full"
     status = 507
     title = "Disk full"
-    default_hint = "Free space on the disk of the data folder; retry the clip then."
+    default_hint = "Free space on the disk of the data folder, then try again."
 
 
 class ObjectMissing(StorageError):
@@ -453,7 +453,7 @@ class Timeout(EngineError):
     code = "timeout"
     title = "Timeout"
     retryable = True
-    default_hint = "The clip took longer than its deadline. Retry when the machine or the store is less busy."
+    default_hint = "It took longer than its deadline. Try again when the machine or the store is less busy."
 
 
 class Cancelled(EngineError):

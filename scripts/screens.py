@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from clipengine.client import Client
-from tests.support.page import sign_in, until
+from tests.support.page import PICTURED, sign_in, until
 from tests.support.player import chromium
 from tests.support.receiver import Answer, Receiver, Request
 from tests.support.server import LOOPBACK_ALLOWED, RunningServer, running_server
@@ -150,15 +150,14 @@ class Photographer:
         finally:
             context.close()
         for fault in faults:
-            if "401" not in fault:
-                print(f"{self._theme}: {fault}", file=sys.stderr)
+            print(f"{self._theme}: {fault}", file=sys.stderr)
 
     def _show(self, page: Any, address: str, selector: str) -> None:
         page.goto(f"{self._server.url}/#{address}")
         page.locator(selector).first.wait_for()
 
     def _take(self, page: Any, name: str) -> None:
-        until(page, "[...document.images].every((image) => image.complete)")
+        until(page, PICTURED)
         page.wait_for_timeout(700)
         path = SCREENS / f"{name}-{self._theme}.png"
         page.screenshot(path=str(path), animations="disabled", caret="hide")

@@ -152,7 +152,8 @@ def _answer(
 <header>
 <a class="home" href="../"><img src="../assets/mark.svg" alt="" width="22" height="22">clipengine</a>
 <form action="search" role="search">
-<input type="search" name="q" value="{escape(query)}" aria-label="Search the documents" maxlength="200">
+<label for="q">Search the documents</label>
+<input id="q" type="search" name="q" value="{escape(query)}" placeholder="webhook signature" maxlength="200">
 <button>Search</button>
 </form>
 </header>

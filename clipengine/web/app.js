@@ -3,8 +3,9 @@
 import {get, request} from "./api.js";
 import {h, icon, iconButton} from "./dom.js";
 import {connect, disconnect} from "./events.js";
-import {route, start, stop} from "./router.js";
+import {route, showCurrent, start, stop} from "./router.js";
 import {showSignIn, takeCode, withCode} from "./sign_in.js";
+import {toastError} from "./ui.js";
 import {showClips} from "./view_clips.js";
 import {showRecording} from "./view_recording.js";
 import {showRecordings} from "./view_recordings.js";
@@ -35,6 +36,7 @@ function signedIn(who) {
 }
 
 function signedOut(message = "") {
+  started = false;
   stop();
   disconnect();
   bar.hidden = true;
@@ -85,9 +87,18 @@ function themeButton() {
   return button;
 }
 
+// Nothing is asked for any more when the session ends.
 async function signOut() {
-  await request("DELETE", "/session").catch(() => {});
-  signedOut();
+  stop();
+  disconnect();
+  try {
+    await request("DELETE", "/session", {quiet: true});
+    signedOut();
+  } catch (error) {
+    toastError(error); // it has not ended: the page goes on
+    connect();
+    showCurrent();
+  }
 }
 
 addEventListener("signed-out", () => {
@@ -97,11 +108,13 @@ addEventListener("signed-out", () => {
 async function boot() {
   const code = takeCode();
   try {
-    signedIn(code ? await withCode(code) : await get("/session", {quiet: true}));
+    const who = code ? await withCode(code) : await get("/session", {quiet: true});
+    if (who) signedIn(who);
+    else signedOut();
   } catch (error) {
     if (error.status === undefined) throw error;
-    if (error.status !== 401) signedOut(error.message);
-    else signedOut(code ? "This link was used already, or it is older than a quarter of an hour. Sign in with a key." : "");
+    const spent = "This link was used already, or it is older than a quarter of an hour. Sign in with a key.";
+    signedOut(error.status === 401 ? spent : error.message);
   }
 }
 

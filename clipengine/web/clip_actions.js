@@ -58,7 +58,7 @@ export function asPython(clip) {
     "import os",
     "from clipengine.client import Client",
     "",
-    `with Client(${JSON.stringify(location.origin)}, os.environ["CLIPENGINE_API_KEY"]) as client:`,
+    `with Client(${JSON.stringify(location.origin)}, os.environ["KEY"]) as client:`,
     `    clip = client.clips.create(${JSON.stringify(clip.recording_id)}, ${JSON.stringify(label)}, ${start}, ${end}${extra}).wait()`,
     "    clip.raise_for_error()",
     '    clip.download("clip.mp4")',

@@ -14,7 +14,8 @@ export class ClipList {
     this.clips = new Map();
     this.rows = new Map();
     this.cursor = null;
-    this.loaded = false;
+    this.loaded = false; // whether clips stand where the skeleton stood
+    this.complete = false; // whether the first page of what was asked for is there
     this.list = h("ul", {class: "list", "aria-label": "Clips"});
     walkable(this.list, {across});
     this.after = h("div", {class: "more"});
@@ -51,12 +52,16 @@ export class ClipList {
     this.draw();
   }
 
-  async load({fresh = false} = {}) {
-    const asked = fresh ? null : this.cursor;
+  // The next page, or with `fresh` the newest one again; with `anew` that in place of all that are known.
+  async load({fresh = false, anew = false} = {}) {
+    const asked = this.filters();
     try {
-      const page = await get(query(this.path, {limit: this.searching() ? 100 : 50, cursor: asked, ...this.filters()}), {signal: this.signal});
+      const page = await get(query(this.path, {limit: this.searching() ? 100 : 50, cursor: fresh || anew ? null : this.cursor, ...asked}), {signal: this.signal});
+      if (JSON.stringify(asked) !== JSON.stringify(this.filters())) return; // others were asked for meanwhile
       if (!this.loaded) this.list.replaceChildren();
       this.loaded = true;
+      this.complete = true;
+      if (anew) this.clips.clear();
       for (const clip of page.data) this.clips.set(clip.clip_id, clip);
       if (!fresh || this.clips.size === page.data.length) this.cursor = page.next_cursor;
       this.draw();
@@ -73,11 +78,12 @@ export class ClipList {
     if (target) target.focus();
   }
 
+  // What is known already is shown at once.
   reload() {
-    this.clips.clear();
-    this.rows.clear();
     this.cursor = null;
-    return this.load();
+    this.complete = false;
+    this.draw();
+    return this.load({anew: true});
   }
 
   draw(fresh = null) {
@@ -97,7 +103,7 @@ export class ClipList {
     arrange(this.list, shown.map((clip) => this.rows.get(clip.clip_id).node));
     if (this.cursor && this.searching()) this.after.replaceChildren(h("p", {class: "muted", role: "status"}, "Searching older ones…"));
     else if (shown.length) this.after.replaceChildren(...(this.cursor ? [h("button", {type: "button", onclick: () => this.load()}, "Show more")] : []));
-    else this.after.replaceChildren(this.empty());
+    else this.after.replaceChildren(...(this.complete ? [this.empty()] : []));
     this.onchange(shown);
   }
 }

@@ -2,8 +2,9 @@
 
 import {cancel, downloadOf, menuOf, playClip, retry} from "./clip_actions.js";
 import {h, icon, iconButton, setText} from "./dom.js";
-import {ago, bytes, clock, sentence, stateOf} from "./format.js";
-import {doing, menuButton} from "./ui.js";
+import {ago, bytes, clock, stateOf} from "./format.js";
+import {poster as picture} from "./posters.js";
+import {doing, menuButton, reason} from "./ui.js";
 
 // `recordingName(id)` adds where it comes from; `onchange(clip)` and `ondeleted(clip)` tell the list.
 export function clipRow({recordingName = null, onchange, ondeleted, onlocate = null}) {
@@ -13,7 +14,7 @@ export function clipRow({recordingName = null, onchange, ondeleted, onlocate = n
   const pill = h("span", {class: "pill"});
   const facts = h("p", {class: "facts"});
   const bar = h("progress", {max: "1", hidden: true});
-  const why = h("p", {class: "why", hidden: true});
+  const why = h("div", {class: "why", hidden: true});
   const actions = h("div", {class: "actions"});
   const more = menuButton("More for this clip", "more", () => menuOf(clip, ondeleted));
   const node = h("li", {class: "clip-row"}, poster,
@@ -37,7 +38,7 @@ export function clipRow({recordingName = null, onchange, ondeleted, onlocate = n
     drawFacts();
     drawPoster();
     why.hidden = !next.error;
-    if (next.error) why.replaceChildren(h("span", {class: next.error.code === "cancelled" ? "muted" : "bad"}, `${sentence(next.error.message)} `), next.error.hint);
+    if (next.error) why.replaceChildren(...reason(next.error));
     actions.replaceChildren(...buttons(), more);
   }
 
@@ -59,7 +60,7 @@ export function clipRow({recordingName = null, onchange, ondeleted, onlocate = n
     poster.disabled = !ready;
     poster.setAttribute("aria-label", ready ? `Play ${clip.label}` : `${clip.label} is not ready`);
     const seconds = clip.result ? clip.result.duration_seconds : clip.end_seconds - clip.start_seconds;
-    const image = ready && clip.result.poster_path && h("img", {src: `/v1/clips/${clip.clip_id}/poster`, alt: "", loading: "lazy", width: "112", height: "63"});
+    const image = ready && clip.result.poster_path && picture(`/v1/clips/${clip.clip_id}/poster`);
     poster.replaceChildren(...[image, icon(ready ? "play" : "film"), h("span", {class: "time"}, clock(seconds, 1))].filter(Boolean));
   }
 

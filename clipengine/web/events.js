@@ -33,7 +33,7 @@ export function connect() {
     if (stream && stream.readyState === EventSource.CLOSED) {
       disconnect();
       timer = setTimeout(connect, AGAIN_MS);
-      get("/session").catch(() => {}); // it may have ended: then the page asks for a key again
+      get("/session").then((who) => who || dispatchEvent(new Event("signed-out"))).catch(() => {});
     }
   });
   for (const name of NAMES) stream.addEventListener(name, (event) => tell(name, JSON.parse(event.data).data));

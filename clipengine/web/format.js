@@ -45,11 +45,6 @@ export function ago(stamp) {
   return new Date(stamp).toLocaleDateString("en", {year: "numeric", month: "short", day: "numeric"});
 }
 
-export function sentence(text) {
-  const whole = text.charAt(0).toUpperCase() + text.slice(1);
-  return /[.!?]$/.test(whole) ? whole : `${whole}.`;
-}
-
 export function titleOf(recording) {
   return recording.name || recording.bucket_path.split("/").pop();
 }

@@ -8,7 +8,7 @@ import {toastError} from "./ui.js";
 
 // `made(clip)` when the server has taken it; `nextLabel(pending)` is what it is called where nothing
 // is typed and clips of these labels are on their way.
-export function picker({recording, selection, player, made, nextLabel}) {
+export function picker({recording, selection, player, made, nextLabel, signal}) {
   const times = timeFields({selection, player, onjudged: () => draw()});
   const length = h("output", {class: "time length"}, "–");
   const label = h("input", {id: "label", maxlength: "200", autocomplete: "off", placeholder: nextLabel([])});
@@ -19,7 +19,7 @@ export function picker({recording, selection, player, made, nextLabel}) {
   const problem = h("p", {class: "bad small", role: "alert"});
   const hint = h("p", {class: "muted small hint"}, "Drag across the strip, or press ", h("kbd", {}, "I"), " on the first frame to keep and ", h("kbd", {}, "O"), " on the first not to. ", h("kbd", {}, "?"), " lists all keys.");
 
-  get("/v1/profiles").then(({data}) => {
+  get("/v1/profiles", {signal}).then(({data}) => {
     profile.replaceChildren(...data.map((each) => h("option", {value: each.name}, describe(each))));
     profile.disabled = false;
     profileField.hidden = data.length < 2;

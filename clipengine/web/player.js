@@ -69,6 +69,7 @@ export class Player extends EventTarget {
       this.rate = 0;
       video.removeAttribute("src");
       video.load();
+      this.image.removeAttribute("src");
     });
   }
 

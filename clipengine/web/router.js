@@ -1,6 +1,8 @@
 // Addresses of the page: `#/recordings/rec_…`. A view gets the main element, its parameters and a signal that
 // aborts when it is left; whatever it listens to ends with that signal.
 
+import {stopPosters} from "./posters.js";
+
 const routes = [];
 let leaving = null;
 
@@ -16,6 +18,7 @@ export function go(address) {
 export function stop() {
   if (leaving) leaving.abort();
   leaving = null;
+  stopPosters();
   document.querySelectorAll("dialog").forEach((dialog) => dialog.close());
 }
 

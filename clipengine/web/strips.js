@@ -35,6 +35,7 @@ export function strips(recording, signal, ondraw) {
     const image = new Image();
     asked += 1;
     image.addEventListener("error", arrived);
+    signal.addEventListener("abort", () => image.removeAttribute("src"));
     image.addEventListener("load", () => {
       keep(films, {from, to, count, image}, whole);
       arrived();

@@ -2,7 +2,7 @@
 
 import {upload} from "./api.js";
 import {h, icon, iconButton, say, setText} from "./dom.js";
-import {bytes, sentence} from "./format.js";
+import {bytes} from "./format.js";
 
 const AT_ONCE = 2;
 
@@ -95,7 +95,7 @@ class Row {
     this.pill.className = "pill bad";
     setText(this.pill, "Failed");
     this.figures.className = "bad small";
-    setText(this.figures, sentence(error.message));
+    setText(this.figures, error.message);
     say(`${this.file.name} was not uploaded: ${error.message}`);
   }
 
@@ -114,6 +114,16 @@ class Row {
     rows.delete(this.file);
     watcher.onchange();
   }
+}
+
+// A field that nobody sees, whose `click()` asks for files.
+export function filePicker(onfiles) {
+  const field = h("input", {type: "file", multiple: true, hidden: true, accept: "video/*,audio/*,.mkv,.ts,.m2ts,.mts,.mxf,.flv,.ivf"});
+  field.addEventListener("change", () => {
+    onfiles([...field.files]);
+    field.value = "";
+  });
+  return field;
 }
 
 // Files that are dropped anywhere on the page, with a frame around it while they hang above.

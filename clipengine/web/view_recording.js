@@ -4,15 +4,20 @@ import {get} from "./api.js";
 import {ClipList} from "./clip_list.js";
 import {h, icon, iconButton, setText} from "./dom.js";
 import {listen} from "./events.js";
-import {mediaLine, sentence, titleOf} from "./format.js";
+import {mediaLine, titleOf} from "./format.js";
 import {FrameTimes} from "./frame_times.js";
 import {bindKeys, showShortcuts} from "./keys.js";
 import {picker} from "./picker.js";
 import {Player} from "./player.js";
+import {downloadOfRecording, forget, readAgain} from "./recording_actions.js";
+import {go} from "./router.js";
 import {Selection} from "./selection.js";
 import {Timeline} from "./timeline.js";
 import {transport} from "./transport.js";
-import {failure} from "./ui.js";
+import {doing, failure, reason} from "./ui.js";
+import {addUploads, filePicker} from "./uploads.js";
+
+const DAMAGED = ["recording_unreadable", "recording_truncated", "unsupported_media", "decoder_crashed"];
 
 export async function showRecording(main, {id}, signal) {
   main.className = "wide";
@@ -54,16 +59,30 @@ function waitFor(main, recording, signal) {
   }, signal);
 }
 
-const unusable = ({error, recording_id: id}) => h("div", {class: "panel empty"},
-  icon("alert"),
-  h("h2", {}, "This recording cannot be used"),
-  h("p", {}, `${sentence(error.message)} ${error.hint}`),
-  h("div", {class: "row"},
-    h("a", {class: "button primary", href: "#/recordings"}, "All recordings"),
-    h("a", {class: "button", href: `/v1/recordings/${id}/download`}, icon("down"), "Download it"),
-    h("a", {class: "button quiet", href: `/docs/errors#${error.code}`}, "What this means"),
-  ),
-);
+// One that failed stays so: what is in the store can be read again, another file be sent, or it is forgotten.
+function unusable(recording) {
+  const {error} = recording;
+  const damaged = DAMAGED.includes(error.code);
+  const files = filePicker((chosen) => {
+    addUploads(chosen);
+    go("#/recordings");
+  });
+  return h("div", {class: "panel empty"},
+    icon("alert"),
+    h("h2", {}, "This recording cannot be used"),
+    h("div", {}, reason(error)),
+    h("div", {class: "row wrap"},
+      h("button", {type: "button", class: damaged ? "" : "primary", onclick: doing(async () => go(`#/recordings/${(await readAgain(recording)).recording_id}`))}, icon("retry"), "Read it again"),
+      h("button", {type: "button", class: damaged ? "primary" : "", onclick: () => files.click()}, icon("up"), "Upload another"),
+      h("button", {type: "button", onclick: doing(async () => (await forget(recording)) && go("#/recordings"))}, icon("trash"), "Forget…"),
+      files,
+    ),
+    h("p", {class: "small"},
+      error.code !== "recording_missing" && [h("a", {href: downloadOfRecording(recording)}, "Download it"), " · "],
+      h("a", {href: `/docs/errors#${error.code}`}, "What this means"),
+    ),
+  );
+}
 
 const heading = (recording, ...tools) => head(titleOf(recording), h("p", {class: "muted small clip"}, mediaLine(recording)), ...tools);
 
@@ -100,7 +119,7 @@ function build(main, recording, signal) {
   });
   const count = h("span", {class: "muted"});
   const form = picker({
-    recording, selection, player,
+    recording, selection, player, signal,
     made: (clip) => clips.put(clip, {fresh: true}),
     nextLabel: (pending) => {
       const labels = [...clips.clips.values()].map((clip) => clip.label).concat([...pending]);
@@ -128,7 +147,7 @@ function build(main, recording, signal) {
 
   main.replaceChildren(
     heading(recording,
-      h("a", {class: "button quiet", "aria-label": "Download the recording", href: `/v1/recordings/${recording.recording_id}/download`}, icon("down"), h("span", {class: "words"}, "Download")),
+      h("a", {class: "button quiet", "aria-label": "Download the recording", href: downloadOfRecording(recording)}, icon("down"), h("span", {class: "words"}, "Download")),
       h("button", {type: "button", class: "quiet keys", title: "Keys (?)", "aria-label": "Keys", onclick: showShortcuts}, icon("keys"), h("span", {class: "words"}, "Keys")),
     ),
     h("div", {class: "studio"},

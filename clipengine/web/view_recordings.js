@@ -1,12 +1,14 @@
 // Recordings: the list with posters, search and state; files are dropped anywhere to upload them.
 
-import {get, query, remove} from "./api.js";
+import {get, query} from "./api.js";
 import {arrange, debounce, h, icon, setText, walkable} from "./dom.js";
 import {listen} from "./events.js";
-import {ago, bytes, clock, mediaLine, sentence, titleOf} from "./format.js";
+import {ago, bytes, clock, mediaLine, titleOf} from "./format.js";
+import {poster as picture} from "./posters.js";
+import {downloadOfRecording, forget, readAgain, registerFromStore} from "./recording_actions.js";
 import {searchField} from "./search.js";
-import {confirmed, failure, menuButton, toast, toastError} from "./ui.js";
-import {acceptDrops, addUploads, uploadRows, watchUploads} from "./uploads.js";
+import {failure, menuButton, reason} from "./ui.js";
+import {acceptDrops, addUploads, filePicker, uploadRows, watchUploads} from "./uploads.js";
 
 const STATES = [["", "All"], ["complete", "Ready"], ["processing", "Reading"], ["failed", "Failed"]];
 const WORDS = {complete: ["Ready", "good"], processing: ["Reading", "busy"], failed: ["Failed", "bad"]};
@@ -17,7 +19,7 @@ export function showRecordings(main, params, signal) {
   const rows = new Map(); // id -> element
   let status = "";
   let cursor = null;
-  let loaded = false;
+  let complete = false; // whether the first page of what was asked for is there
 
   const list = h("ul", {class: "list panel", "aria-label": "Recordings"});
   walkable(list, {across: true});
@@ -30,15 +32,11 @@ export function showRecordings(main, params, signal) {
     },
   });
   const search = field.input;
-  const picker = h("input", {type: "file", multiple: true, hidden: true, accept: "video/*,audio/*,.mkv,.ts,.m2ts,.mts,.mxf,.flv,.ivf"});
+  const picker = filePicker(addUploads);
   watchUploads(signal, (recording) => {
     if (!known.has(recording.recording_id)) known.set(recording.recording_id, recording);
     draw();
   }, draw);
-  picker.addEventListener("change", () => {
-    addUploads([...picker.files]);
-    picker.value = "";
-  });
   const segments = STATES.map(([value, text]) => h("button", {
     type: "button", "aria-pressed": String(value === status),
     onclick: () => {
@@ -67,26 +65,30 @@ export function showRecordings(main, params, signal) {
     titleOf(recording).toLowerCase().includes(search.value.trim().toLowerCase());
 
   function draw() {
-    if (!loaded) return;
+    if (!complete && !known.size) return;
     const shown = [...known.values()].filter(wanted).sort((a, b) => (a.created_at < b.created_at ? 1 : -1));
     for (const recording of shown) {
-      if (!rows.has(recording.recording_id)) rows.set(recording.recording_id, recordingRow((one) => forget(one)));
+      if (!rows.has(recording.recording_id)) rows.set(recording.recording_id, recordingRow(actions));
       rows.get(recording.recording_id).update(recording);
     }
     arrange(list, [...uploadRows(), ...shown.map((recording) => rows.get(recording.recording_id).node)]);
     list.hidden = !list.children.length;
     if (cursor && search.value.trim()) after.replaceChildren(searching());
     else if (list.children.length) after.replaceChildren(...(cursor ? [h("button", {type: "button", onclick: () => load()}, "Show more")] : []));
-    else after.replaceChildren(search.value || status ? nothingFound() : nothingYet(() => picker.click()));
+    else if (complete) after.replaceChildren(search.value || status ? nothingFound() : nothingYet(() => picker.click()));
+    else after.replaceChildren();
   }
 
-  async function load() {
+  // The next page; `anew` the first one, in place of all that are known.
+  async function load({anew = false} = {}) {
+    const asked = status;
     try {
-      const page = await get(query("/v1/recordings", {limit: search.value ? 100 : 50, cursor, status}), {signal});
+      const page = await get(query("/v1/recordings", {limit: search.value ? 100 : 50, cursor: anew ? null : cursor, status}), {signal});
+      if (asked !== status) return; // another state was chosen meanwhile
+      if (anew) known.clear();
       for (const recording of page.data) known.set(recording.recording_id, recording);
       cursor = page.next_cursor;
-      if (!loaded) list.replaceChildren();
-      loaded = true;
+      complete = true;
       draw();
     } catch (error) {
       if (error.name === "AbortError") return;
@@ -95,11 +97,12 @@ export function showRecordings(main, params, signal) {
     }
   }
 
+  // What is known already is shown at once.
   function reload() {
-    known.clear();
     cursor = null;
-    list.hidden = false;
-    return load();
+    complete = false;
+    draw();
+    return load({anew: true});
   }
 
   // The server finds by the whole name only; a search through what is not loaded yet loads it.
@@ -107,18 +110,21 @@ export function showRecordings(main, params, signal) {
     while (cursor && search.value.trim() && !signal.aborted) await load();
   });
 
-  async function forget(recording) {
-    const title = titleOf(recording);
-    const sure = await confirmed("Forget this recording?", `“${title}” and its clips leave the list. The objects stay in the store.`, "Forget");
-    if (!sure) return;
-    await remove(`/v1/recordings/${recording.recording_id}`);
-    known.delete(recording.recording_id);
-    draw();
-    toast("Forgotten", title);
-  }
+  const actions = {
+    async forget(recording) {
+      if (await forget(recording)) known.delete(recording.recording_id);
+      draw();
+    },
+    async readAgain(recording) {
+      const fresh = await readAgain(recording);
+      known.delete(recording.recording_id);
+      if (!known.has(fresh.recording_id)) known.set(fresh.recording_id, fresh);
+      draw();
+    },
+  };
 
   listen((name, data) => {
-    if (name === "resync") load();
+    if (name === "resync") reload();
     else if (name.startsWith("recording.")) {
       known.set(data.recording_id, {...known.get(data.recording_id), ...data});
       draw();
@@ -127,18 +133,19 @@ export function showRecordings(main, params, signal) {
   load();
 }
 
-function recordingRow(forget) {
+function recordingRow(actions) {
   const poster = h("div", {class: "poster", "aria-hidden": "true"}, icon("film"));
   const name = h("a", {class: "name clip"});
   const line = h("p", {class: "muted small clip"});
   const size = h("span", {class: "small"});
   const when = h("span", {class: "muted small"});
   const state = h("span", {class: "state"});
-  const problem = h("p", {class: "problem small bad", hidden: true});
+  const problem = h("div", {class: "problem small", hidden: true});
   let recording = null;
   const tools = h("span", {class: "tools"}, menuButton("More for this recording", "more", () => [
-    {text: "Download", icon: "down", run: () => { location.href = `/v1/recordings/${recording.recording_id}/download`; }},
-    {text: "Forget…", icon: "trash", danger: true, run: () => forget(recording).catch(toastError)},
+    ...(recording.status === "failed" ? [{text: "Read it again", icon: "retry", run: () => actions.readAgain(recording)}] : []),
+    {text: "Download", icon: "down", run: () => { location.href = downloadOfRecording(recording); }},
+    {text: "Forget…", icon: "trash", danger: true, run: () => actions.forget(recording)},
   ]));
   const node = h("li", {class: "recording"}, poster, h("div", {class: "clip"}, name, line), h("span", {class: "figures"}, size, when), state, tools, problem);
   return {
@@ -157,7 +164,7 @@ function recordingRow(forget) {
       state.replaceChildren(h("span", {class: `pill ${kind}`}, text));
       problem.hidden = !next.error;
       if (next.error) poster.replaceChildren(icon("alert"));
-      if (next.error) problem.textContent = `${sentence(next.error.message)} ${next.error.hint}`;
+      if (next.error) problem.replaceChildren(...reason(next.error));
       if (next.status === "complete") fillPoster(poster, next);
     },
   };
@@ -170,9 +177,8 @@ function fillPoster(poster, recording) {
     return;
   }
   const at = Math.min(recording.duration_seconds * 0.1, 10).toFixed(3);
-  const image = h("img", {src: `/v1/recordings/${recording.recording_id}/frame?at=${at}&width=240`, alt: "", loading: "lazy", width: "112", height: "63"});
-  image.addEventListener("error", () => image.remove());
-  poster.replaceChildren(icon("film"), image, duration);
+  const image = picture(`/v1/recordings/${recording.recording_id}/frame?at=${at}&width=240`);
+  poster.replaceChildren(icon("film"), ...(image ? [image] : []), duration);
 }
 
 function skeleton(list) {
@@ -185,9 +191,11 @@ function nothingYet(choose) {
   return h("div", {class: "empty"},
     icon("film"),
     h("h2", {}, "No recordings yet"),
-    h("p", {}, "Drop a video or sound file anywhere on this page, or register what lies in the store already:"),
-    h("pre", {}, "clipengine recordings import recordings/"),
-    h("button", {type: "button", class: "primary", onclick: choose}, icon("up"), "Choose files"),
+    h("p", {}, "Drop a video or sound file anywhere on this page, or register what lies in the store already."),
+    h("div", {class: "row wrap"},
+      h("button", {type: "button", class: "primary", onclick: choose}, icon("up"), "Choose files"),
+      h("button", {type: "button", onclick: registerFromStore}, "Register from the store"),
+    ),
   );
 }
 

@@ -2,7 +2,7 @@
 
 import {get, patch, post, query, remove} from "./api.js";
 import {h, icon, iconButton} from "./dom.js";
-import {ago, sentence} from "./format.js";
+import {ago} from "./format.js";
 import {confirmed, copy, doing, failure, menuButton, openDialog, toast, toastError} from "./ui.js";
 
 const EVENTS = ["clip.ready", "clip.failed", "recording.complete", "recording.failed", "endpoint.disabled"];
@@ -83,7 +83,7 @@ function addWebhook(reload) {
       showSecret(made);
       await reload();
     } catch (error) {
-      problem.textContent = sentence(error.message);
+      problem.textContent = error.message;
       url.setAttribute("aria-invalid", "true");
     }
   };

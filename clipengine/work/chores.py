@@ -36,6 +36,7 @@ log = logging.getLogger(__name__)
 _PROBE_AGAIN_MS = 10_000
 _REMOVE_AGAIN_MS = 30_000
 _LOOK_AGAIN_MS = 180_000  # longer than any store works on a PUT whose sender is gone
+_MISSING_HINT = "Put the object back and register it again, or upload the recording."
 
 
 class Prober:
@@ -88,7 +89,7 @@ class Prober:
         except Stopping:
             recordings.probe_later(id, delay_ms=0)
         except ObjectMissing as error:
-            recordings.probe_failed(id, RecordingMissing(error.message))
+            recordings.probe_failed(id, RecordingMissing(error.message, hint=_MISSING_HINT))
         except (StorageUnavailable, ObjectChanged) as error:
             log.warning("recording %s: %s; the probe is tried again", id, error.message)
             recordings.probe_later(id, delay_ms=_PROBE_AGAIN_MS)

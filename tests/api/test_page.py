@@ -75,6 +75,13 @@ class TestSessions:
             assert page.post("/v1/webhooks", json={"url": "http://127.0.0.1:9/"}, headers=PAGE).status_code == 201
             assert page.delete("/session", headers=PAGE).status_code == 204
             assert page.get("/v1/clips").status_code == 401
+            assert page.get("/session").status_code == 204
+
+    def test_that_nobody_is_signed_in_is_no_failure(self, server: ApiServer) -> None:
+        with server.client("") as http:
+            assert http.get("/session").status_code == 204
+            http.cookies.set(SESSION_COOKIE, "ended")
+            assert http.get("/session").status_code == 204
 
     def test_no_script_and_no_other_site_gets_the_cookie(self, server: ApiServer) -> None:
         with server.client("") as http:

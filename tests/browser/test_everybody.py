@@ -11,7 +11,7 @@ import pytest
 
 from clipengine.client import Recording
 from tests.films.film import Film
-from tests.support.page import opened, row, studio, until
+from tests.support.page import PICTURED, opened, row, studio, until
 from tests.support.receiver import Receiver
 from tests.support.server import RunningServer, running_server
 
@@ -51,7 +51,7 @@ def test_no_screen_stands_in_the_way(
     browser: Any, server: RunningServer, recording: Recording, judge: Judge, theme: str
 ) -> None:
     server.client().clips.create(recording.recording_id, f"looked at in {theme}", 0.2, 0.8).wait()
-    with opened(browser, server, signed_in=False, color_scheme=theme) as page:
+    with opened(browser, server, signed_in=False, expected="401", color_scheme=theme) as page:
         page.goto(server.url)
         page.get_by_label("API key").fill("relay_live_wrong")
         page.keyboard.press("Enter")
@@ -94,7 +94,8 @@ def test_nor_what_comes_and_goes(
     """Uploads under way and broken off, a recording that failed, webhooks, their secret and what was delivered."""
     client = server.client()
     broken = client.recordings.upload(film.path, name="broken.mp4").recording_id
-    with opened(browser, server, color_scheme=theme, reduced_motion="reduce") as page:
+    refused = "422.*/v1/webhooks$|404.*/rec_nothing$"
+    with opened(browser, server, expected=refused, color_scheme=theme, reduced_motion="reduce") as page:
         page.goto(f"{server.url}/#/webhooks")
         page.get_by_role("button", name="Add webhook").click()
         page.get_by_label("Address").fill("http://169.254.0.1/")
@@ -128,7 +129,11 @@ def test_nor_what_comes_and_goes(
 @THEMES
 def test_nor_a_server_that_is_away(browser: Any, tmp_path: Path, film: Film, judge: Judge, theme: str) -> None:
     """What was uploading says that it broke off, and is tried again when the server is back; so is the list."""
-    with running_server(tmp_path / "data") as server, opened(browser, server, color_scheme=theme) as page:
+    away = "net::ERR_|503"
+    with (
+        running_server(tmp_path / "data") as server,
+        opened(browser, server, expected=away, color_scheme=theme) as page,
+    ):
         page.goto(f"{server.url}/#/recordings")
         page.get_by_role("heading", name="No recordings yet").wait_for()
         judge(page, "nothing yet")
@@ -186,7 +191,7 @@ def test_nothing_jumps(browser: Any, server: RunningServer, recording: Recording
             page.goto("about:blank")
             page.goto(f"{server.url}/#/{address}")
             page.locator(there).first.wait_for()
-            until(page, "[...document.images].every((image) => image.complete)")
+            until(page, PICTURED)
             until(
                 page, "[null, 'false'].includes(document.querySelector('.timeline')?.getAttribute('aria-busy') ?? null)"
             )

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 from clipengine.client import Recording
 from tests.films.film import Film
 from tests.support.page import opened, until
 from tests.support.receiver import Receiver
-from tests.support.server import RunningServer
+from tests.support.server import RunningServer, running_server
 
 
 class TestSigningIn:
     def test_with_a_key(self, browser: Any, server: RunningServer) -> None:
-        with opened(browser, server, signed_in=False) as page:
+        with opened(browser, server, signed_in=False, expected="401.*/session$") as page:
             page.goto(server.url)
             page.get_by_label("API key").fill("relay_live_wrong")
             page.get_by_role("button", name="Sign in").click()
@@ -35,7 +36,7 @@ class TestSigningIn:
             page.goto(link[0])
             page.get_by_role("heading", name="Recordings", exact=True).wait_for()
             assert "code" not in page.url
-        with opened(browser, server, signed_in=False) as page:
+        with opened(browser, server, signed_in=False, expected="401.*/session$") as page:
             page.goto(link[0])
             page.get_by_role("alert").filter(has_text="used already").wait_for()
 
@@ -43,7 +44,7 @@ class TestSigningIn:
 def test_a_session_that_ends_asks_for_the_key_and_goes_on_where_it_was(
     browser: Any, server: RunningServer, recording: Recording
 ) -> None:
-    with opened(browser, server) as page:
+    with opened(browser, server, expected="401.*/v1/recordings") as page:
         page.goto(f"{server.url}/#/clips")
         page.get_by_role("heading", name="Clips", exact=True).wait_for()
         page.context.clear_cookies()
@@ -72,6 +73,47 @@ def test_an_upload_becomes_a_recording(browser: Any, server: RunningServer, film
         page.get_by_role("searchbox").fill("UPLOADED")
         uploaded.get_by_role("link").click()
         page.get_by_role("heading", name="uploaded here.mp4").wait_for()
+
+
+def test_what_failed_asks_for_nothing_in_vain(browser: Any, tmp_path: Path, film: Film) -> None:
+    """From the key to signing out, the console has no error; what failed can be read again, or be forgotten."""
+    with running_server(tmp_path / "data") as server:
+        client = server.client()
+        client.recordings.upload(film.path, name="whole.mp4").wait()
+        broken = tmp_path / "broken.mp4"
+        broken.write_bytes(film.path.read_bytes()[:3000])
+        failed = client.recordings.wait(client.recordings.upload(broken).recording_id)
+        assert failed.error is not None
+        with opened(browser, server, signed_in=False) as page:
+            asked: list[str] = []
+            page.on("request", lambda request: asked.append(request.url))
+            page.goto(server.url)
+            page.get_by_label("API key").fill(server.key)
+            page.keyboard.press("Enter")
+            row = page.locator(".recording").filter(has_text="broken.mp4")
+            row.get_by_text("Failed").wait_for()
+            assert row.locator(".problem p").all_text_contents() == [failed.error.message, failed.error.hint]
+            until(page, "document.querySelector('.poster img')?.naturalWidth > 0")
+            for _ in range(2):
+                row.get_by_role("link").click()
+                page.get_by_role("heading", name="This recording cannot be used").wait_for()
+                page.get_by_role("button", name="Read it again").click()
+                page.wait_for_url(lambda url: not url.endswith(failed.recording_id))
+                page.get_by_role("heading", name="This recording cannot be used").wait_for()
+                page.get_by_role("link", name="All recordings").click()
+            [again] = [each for each in client.recordings.list().data if each.name == "broken.mp4"]
+            assert again.status == "failed"
+            row.get_by_role("button", name="More").click()
+            page.get_by_role("menuitem", name="Forget").click()
+            page.get_by_role("button", name="Forget").click()
+            row.wait_for(state="detached")
+            assert not [url for url in asked if again.recording_id in url and "/frame" in url]
+            page.get_by_role("button", name="Sign out").click()
+            page.get_by_label("API key").wait_for()
+            ended = len(asked)
+            page.wait_for_timeout(500)
+            assert asked[ended:] == []
+            assert page.get_by_role("alert").text_content() == ""
 
 
 def test_webhooks_are_added_tried_and_sent_again(browser: Any, server: RunningServer, receiver: Receiver) -> None:

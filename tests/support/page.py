@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,10 @@ from tests.support.server import RunningServer
 
 SECONDS = 20.0
 STILL = "document.querySelector('.timeline')?.getAttribute('aria-busy') === 'false'"
+PICTURED = (  # every picture that is on screen has come
+    "[...document.images].every((image) => image.complete && "
+    "(!image.matches('.coming') || image.getBoundingClientRect().top > innerHeight))"
+)
 READY = "document.querySelector('.stage :is(video, audio)')?.readyState > 1"
 
 
@@ -30,21 +35,31 @@ def until(page: Any, expression: str, *, seconds: float = SECONDS) -> None:
 
 
 @contextmanager
-def opened(browser: Any, server: RunningServer, *, signed_in: bool = True, **options: Any) -> Iterator[Any]:
-    """A page of a browser of its own. What it writes to the console as an error, or throws, fails the test."""
+def opened(
+    browser: Any, server: RunningServer, *, signed_in: bool = True, expected: str | None = None, **options: Any
+) -> Iterator[Any]:
+    """A page of a browser of its own. What it throws, or writes to the console as an error, fails the test.
+
+    A request that fails is such an error; `expected` matches those that a test brings about.
+    """
     context = browser.new_context(**options)
     page = context.new_page()
     page.set_default_timeout(20_000)
     faults: list[str] = []
     page.on("pageerror", lambda error: faults.append(str(error)))
-    page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
+    page.on("console", lambda message: faults.append(_told(message)) if message.type == "error" else None)
     try:
         if signed_in:
             sign_in(context, server)
         yield page
     finally:
         context.close()
-    assert [fault for fault in faults if not fault.startswith("Failed to load resource")] == []
+    unexpected = [fault for fault in faults if not (expected and re.search(expected, fault))]
+    assert not unexpected, unexpected
+
+
+def _told(message: Any) -> str:
+    return f"{message.text} {message.location['url']}"
 
 
 @contextmanager

@@ -1,0 +1,51 @@
+// What can be done with a recording: take it away, have the engine read it again, forget it; and one that the store
+// holds already can be registered.
+
+import {post, remove} from "./api.js";
+import {h} from "./dom.js";
+import {titleOf} from "./format.js";
+import {go} from "./router.js";
+import {confirmed, openDialog, toast} from "./ui.js";
+
+export const downloadOfRecording = (recording) => `/v1/recordings/${recording.recording_id}/download`;
+
+// Of one that failed: its object is registered once more, as whatever the store has there now, and the failed one is
+// forgotten. The recording that is being read.
+export async function readAgain(recording) {
+  const {bucket_path, name, metadata} = recording;
+  const fresh = await post("/v1/recordings", {bucket_path, ...(name ? {name} : {}), metadata});
+  await remove(`/v1/recordings/${recording.recording_id}`);
+  return fresh;
+}
+
+// Whether the person was sure.
+export async function forget(recording) {
+  const title = titleOf(recording);
+  if (!(await confirmed("Forget this recording?", `“${title}” and its clips leave the list. The objects stay in the store.`, "Forget"))) return false;
+  await remove(`/v1/recordings/${recording.recording_id}`);
+  toast("Forgotten", title);
+  return true;
+}
+
+export function registerFromStore() {
+  const key = h("input", {required: true, autocomplete: "off", spellcheck: "false", placeholder: "recordings/meeting.mp4", "aria-describedby": "register-problem"});
+  const problem = h("p", {id: "register-problem", class: "bad small", role: "alert"});
+  const submit = async (event) => {
+    event.preventDefault();
+    problem.textContent = "";
+    try {
+      const recording = await post("/v1/recordings", {bucket_path: key.value.trim()});
+      dialog.close();
+      go(`#/recordings/${recording.recording_id}`);
+    } catch (error) {
+      problem.textContent = error.message;
+      key.setAttribute("aria-invalid", "true");
+    }
+  };
+  const dialog = openDialog("Register what is in the store", h("form", {class: "stack", onsubmit: submit},
+    h("label", {class: "field"}, "Key of the object", key), problem,
+    h("p", {class: "small muted"}, "Nothing is copied. Many at once: ", h("a", {href: "/docs/cli#clipengine-recordings-import"}, "clipengine recordings import"), "."),
+    h("div", {class: "row end"}, h("button", {class: "primary"}, "Register")),
+  ));
+  key.focus();
+}
