@@ -59,7 +59,7 @@ class Engine:
         self._lock = lock
         self._heartbeat = Heartbeat(ledger.engines, self.instance_id)
         encoding, webhooks = settings.encoding, settings.webhooks
-        self._scratch = Scratch(settings.data.folder / "scratch")
+        self._scratch = Scratch(settings.data.folder / "scratch", lock.check)
         self._metrics = Metrics(ledger, settings.data.folder, self.health)
         lost, heads = self._metrics.children, Heads()
         self._encoders = EncoderPool(
@@ -119,6 +119,7 @@ class Engine:
             ledger,
             store,
             self._room,
+            check_folder=lock.check,
             store_seconds=_FOLDER_SECONDS if in_folder else _S3_SECONDS,
             floor=settings.limits.min_free_bytes,
             queues=queues,
@@ -215,8 +216,12 @@ class Engine:
     # ---- what the API asks for
 
     def admit(self) -> None:
-        """Raises DiskLow where nothing new may be taken: what was accepted has to find room first."""
+        """Raises DiskLow where nothing new may be taken: what was accepted has to find room first.
+
+        Raises StorageUnavailable where the data folder was moved away.
+        """
         self._faults.at("accepting")
+        self._lock.check()
         self._room.check()
 
     def wake_clips(self) -> None:
@@ -271,7 +276,11 @@ class Engine:
             self._chores.nudge("remove")
 
     def _nudge_what_waits(self) -> None:
-        """The sweep: idempotent, cheap when nothing waits, and enough by itself when every nudge was lost."""
+        """The sweep: idempotent, cheap when nothing waits, and enough by itself when every nudge was lost.
+
+        Raises StorageUnavailable, with nothing done, where the data folder was moved away.
+        """
+        self._lock.check()
         if not self._clips.pending() and self.ledger.clips.counts()["queued"]:
             for _ in range(self.settings.encoding.workers):
                 self._clips.nudge("")

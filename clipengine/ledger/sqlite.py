@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
@@ -18,6 +19,10 @@ from clipengine.timecode import now_ms
 RESTORE_HINT = (
     "Restore the file from a backup, or name another data folder with --data; it is never recreated by itself."
 )
+MOVED_HINT = (
+    "Put the data folder back where it was: it goes on by itself. Where it was moved or replaced on purpose, stop the "
+    "engine and start it with --data at its place."
+)
 _IDLE_CONNECTIONS = 16
 _PRAGMAS = {
     "journal_mode": "wal",
@@ -29,18 +34,21 @@ _PRAGMAS = {
 
 
 class _Connections(peewee.SqliteDatabase):
-    """Connections go back to a shelf instead of being closed.
+    """Connections to a file that is there, which go back to a shelf instead of being closed.
 
     Opening one costs more than most queries, and closing the last one of a file makes SQLite checkpoint and delete
     its WAL. A connection on the shelf has no transaction, so it holds nothing back.
     """
 
     def __init__(self, path: Path, busy_seconds: float) -> None:
+        self._path = path
+        self._file: os.stat_result | None = None
         self._shelf: list[sqlite3.Connection] = []
         self._shelf_lock = threading.Lock()
         self._open = True
         super().__init__(
-            str(path),
+            f"{path.absolute().as_uri()}?mode=rw",
+            uri=True,
             pragmas=_PRAGMAS,
             lock_type="IMMEDIATE",
             timeout=busy_seconds,
@@ -54,7 +62,23 @@ class _Connections(peewee.SqliteDatabase):
                 raise sqlite3.OperationalError("the ledger is closed")
             if self._shelf:
                 return self._shelf.pop()
+        self.check_place()
         return cast(sqlite3.Connection, super()._connect())  # type: ignore[misc]
+
+    def check_place(self) -> None:
+        """Raises StorageUnavailable where the path no longer leads to the file that was opened first.
+
+        What is open still leads there. But nobody may be told that something is kept in a file that is about to be
+        removed, as by a move to another disk; and a second file must never take its place.
+        """
+        try:
+            found = os.stat(self._path)
+        except OSError as error:
+            raise StorageUnavailable(f"the ledger {self._path} is away: {error.strerror}", hint=MOVED_HINT) from error
+        if self._file is None:
+            self._file = found
+        elif not os.path.samestat(found, self._file):
+            raise StorageUnavailable(f"another file lies at the ledger's place {self._path}", hint=MOVED_HINT)
 
     def _close(self, conn: sqlite3.Connection) -> None:
         if conn.in_transaction:
@@ -94,6 +118,7 @@ class Sqlite:
 
     @contextmanager
     def writing(self, run: Run, *, durable: bool, ordered: bool, waited: float) -> Iterator[str]:
+        self._connections.check_place()
         # SQLite is left only what remains of the time to wait, so that a caller waits for both together.
         impatient = waited >= 0.1
         try:

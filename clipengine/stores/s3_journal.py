@@ -14,6 +14,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from clipengine.errors import ObjectMissing, StorageUnavailable
 from clipengine.stores.claims import Claim, claim, take_over
 from clipengine.stores.folder_faults import folder_faults
 
@@ -52,7 +53,7 @@ class UploadJournal:
     def record(self, name: str) -> Iterator[OpenUpload]:
         """An entry, on the disk before the block runs; it stays unless the upload was settled."""
         with ExitStack() as stack:
-            with folder_faults("the journal of uploads"):
+            with _faults():
                 claimed = stack.enter_context(claim(self._folder))
                 _append(claimed.fd, {**self._place, "name": name})
                 folder = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -74,6 +75,18 @@ class UploadJournal:
                     claimed.keep = False  # died before the upload was asked for
                 elif {key: lines[0].get(key) for key in self._place} == self._place:
                     yield OpenUpload(lines[0]["name"], lines[-1].get("upload_id"), claimed)
+
+
+@contextmanager
+def _faults() -> Iterator[None]:
+    try:
+        with folder_faults("the journal of uploads"):
+            yield
+    except ObjectMissing as error:
+        raise StorageUnavailable(
+            "the data folder, where uploads are noted, was moved away",
+            hint="Put it back where it was: it goes on by itself.",
+        ) from error
 
 
 def _append(fd: int, line: dict[str, str]) -> None:

@@ -29,7 +29,7 @@ class Check:
 class Health:
     """Everybody may ask, and often: the ledger is asked once a second at most, the store every `store_seconds`.
 
-    `floor` is how many bytes of `room` are to stay free.
+    `check_folder` raises where the data folder is away, `floor` is how many bytes of `room` are to stay free.
     """
 
     def __init__(
@@ -39,11 +39,13 @@ class Health:
         room: Room,
         *,
         store_seconds: float,
+        check_folder: Callable[[], None],
         floor: int,
         queues: Sequence[WorkQueue],
         sweep: Sweep,
     ) -> None:
         self._room = room
+        self._check_folder = check_folder
         self._floor = floor
         self._queues = queues
         self._sweep = sweep
@@ -63,6 +65,10 @@ class Health:
         return Check("workers", True, f"alive, {restarts} restarted since the start" if restarts else "alive")
 
     def _disk(self) -> Check:
+        try:
+            self._check_folder()
+        except ClipEngineError as error:
+            return Check("disk", False, f"{error.message}. {error.hint}")
         free, floor = self._room.free(), self._floor
         return Check("disk", free >= floor, f"{free // 1_000_000} MB free, {floor // 1_000_000} MB are kept free")
 

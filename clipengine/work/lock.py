@@ -6,7 +6,8 @@ import fcntl
 import os
 from pathlib import Path
 
-from clipengine.errors import DataFolderInUse, StartupError
+from clipengine.errors import DataFolderInUse, StartupError, StorageUnavailable
+from clipengine.ledger.sqlite import MOVED_HINT
 
 
 class FolderLock:
@@ -36,6 +37,18 @@ class FolderLock:
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
         self._descriptor = descriptor
+
+    def check(self) -> None:
+        """Raises StorageUnavailable where the folder that is held lies at its place no longer."""
+        assert self._descriptor is not None
+        try:
+            found = os.stat(self._path)
+        except OSError:
+            said = f"the data folder {self._path.parent} was moved away"
+            raise StorageUnavailable(said, hint=MOVED_HINT) from None
+        if not os.path.samestat(found, os.fstat(self._descriptor)):
+            said = f"another folder lies at the place of the data folder {self._path.parent}"
+            raise StorageUnavailable(said, hint=MOVED_HINT)
 
     def release(self) -> None:
         if self._descriptor is not None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -131,7 +132,8 @@ class _Standing:
         yield _gauge("build_info", "Always 1; the version is the label", {__version__: 1}, "version")
         checks = {check.name: float(check.ok) for check in self._health()}
         yield _gauge("check_ok", "The checks of /readyz: 1 for good", checks, "check")
-        yield _gauge("disk_free_bytes", "Free on the disk of the data folder", shutil.disk_usage(self._folder).free)
+        with suppress(OSError):  # it is away: check_ok says so
+            yield _gauge("disk_free_bytes", "Free on the disk of the data folder", shutil.disk_usage(self._folder).free)
         try:
             standing = self._ledger.figures.read()
         except ClipEngineError:

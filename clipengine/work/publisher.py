@@ -125,6 +125,7 @@ class Publisher:
                 body = cast(BinaryIO, _Body(self, clip, file))
                 self._store.put(key, body, size=size, content_type=content_type, sha256=sha256)
         except (VerificationFailed, OSError) as error:
+            self._scratch.check()
             if not self._holds(key, sha256):
                 raise _Damaged(f"its file in scratch is lost or damaged ({error})") from error
 

@@ -38,8 +38,11 @@ class Room:
         return shutil.disk_usage(self._folder).free
 
     def low(self) -> bool:
-        """Whether less than the floor is free: nothing new is begun or accepted."""
-        return self.free() < self._floor
+        """Whether less than the floor is free, or the folder is away: nothing new is begun or accepted."""
+        try:
+            return self.free() < self._floor
+        except FileNotFoundError:
+            return True
 
     def check(self) -> None:
         """Raises DiskLow."""

@@ -161,7 +161,7 @@ class ClipRunner:
             raise RecordingMissing("the recording was deleted") from error
         if clip.profile not in self._settings.profiles:
             raise UnknownProfile(f"the profile {clip.profile!r} is no longer in the settings")
-        with _scratch_faults():
+        with self._scratch_faults():
             folder = self._scratch.make(clip.clip_id, clip.attempt)
             path = clip_file(folder, clip)
             message, poster = self._cut(clip, recording, path)
@@ -173,7 +173,19 @@ class ClipRunner:
         if not insist(lambda: uploads.add(id, attempt, finished, progress=_VERIFIED, owner=owner), self._stopping):
             raise _ClaimLost
 
+    @contextmanager
+    def _scratch_faults(self) -> Iterator[None]:
+        """A full disk under scratch, met by this process, in the words that its child has for it too."""
+        try:
+            yield
+        except OSError as error:
+            self._scratch.check()
+            if error.errno not in _FULL:
+                raise
+            raise DiskFull(f"the disk of the scratch folder is full ({error.strerror})") from error
+
     # ---- cutting
+
     def _cut(self, clip: Clip, recording: Recording, path: Path) -> tuple[Message, bytes]:
         assert recording.facts is not None
         job = cut_job(
@@ -244,17 +256,6 @@ class ClipRunner:
                 insist(lambda: clips.fail(id, attempt, error), self._stopping)
         except (ClipNotFound, Stopping):
             pass  # it was deleted; or the next start finds it held by an engine that is gone
-
-
-@contextmanager
-def _scratch_faults() -> Iterator[None]:
-    """A full disk under scratch, met by this process, in the words that its child has for it too."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in _FULL:
-            raise
-        raise DiskFull(f"the disk of the scratch folder is full ({error.strerror})") from error
 
 
 class _Watch:

@@ -12,16 +12,19 @@ from pathlib import Path
 
 
 class Scratch:
-    """The folder `scratch` of the data folder."""
+    """The folder `scratch` of the data folder. `check` raises StorageUnavailable where that was moved away."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, check: Callable[[], None]) -> None:
         self.root = root
+        self.check = check
 
     def make(self, clip_id: str, attempt: int) -> Path:
-        """A new, empty folder for one attempt."""
+        """A new, empty folder for one attempt. The data folder is never made anew."""
+        self.check()
         folder = self.folder(clip_id, attempt)
         shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True, mode=0o700)
+        self.root.mkdir(mode=0o700, exist_ok=True)
+        folder.mkdir(mode=0o700)
         return folder
 
     def folder(self, clip_id: str, attempt: int) -> Path:
@@ -37,8 +40,7 @@ class Scratch:
         `busy` gives the ids of clips, `waiting` the attempt of each. They are asked in this order, after the folders
         were listed: a clip goes from being worked on to waiting, so that it is never in neither.
         """
-        self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
-        found = list(self.root.iterdir())
+        found = list(self.root.iterdir()) if self.root.exists() else []
         if not found:
             return 0
         working = busy()

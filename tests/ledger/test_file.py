@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from clipengine.errors import SchemaTooNew, StartupError
+from clipengine.errors import SchemaTooNew, StartupError, StorageUnavailable
 from clipengine.ledger.database import Database
 from clipengine.ledger.file import file_database, open_file
 from clipengine.ledger.ledger import Ledger
 from clipengine.ledger.migrations import MIGRATIONS, begin, migrate, schema_version
-from clipengine.ledger.schema import TABLES
+from clipengine.ledger.schema import TABLES, MetaRow
 
 Open = Callable[..., Ledger]
 
@@ -166,6 +166,7 @@ def _fail_halfway(database: Database) -> None:
 
 def test_a_file_of_version_1_is_brought_forward(path: Path) -> None:
     path.parent.mkdir()
+    path.touch()
     database = file_database(path)
     begin(database)
     assert migrate(database, MIGRATIONS[:1]) == 1
@@ -216,3 +217,27 @@ def test_the_models_are_what_the_migrations_made(ledger: Ledger) -> None:
         for name, field in model._meta.fields.items():
             required = bool(columns[name][3] or columns[name][5] or columns[name][6])
             assert required == (not field.null), f"{model._meta.table_name}.{name}"
+
+
+@pytest.mark.parametrize("left", ["nothing", "empty folder", "a copy"])
+def test_a_file_that_was_moved_away_takes_nothing_and_is_not_made_anew(path: Path, left: str) -> None:
+    database = open_file(path)
+    aside = path.parent.with_name("aside")
+    path.parent.rename(aside)
+    if left == "empty folder":
+        path.parent.mkdir()
+    elif left == "a copy":
+        shutil.copytree(aside, path.parent)
+    before = list(path.parent.glob("*"))
+    with pytest.raises(StorageUnavailable, match=str(path)) as raised, database.transaction():
+        pass
+    assert "Put the data folder back" in raised.value.hint
+    assert database.row(MetaRow.select()) is not None  # by a connection that is open
+    with database.session(), ThreadPoolExecutor(1) as another, pytest.raises(StorageUnavailable):
+        another.submit(database.row, MetaRow.select()).result()  # by one that would have to be opened now
+    assert list(path.parent.glob("*")) == before
+    shutil.rmtree(path.parent, ignore_errors=True)
+    aside.rename(path.parent)
+    with database.transaction():
+        database.insert(MetaRow.insert(name="after", value="1"))
+    database.close()

@@ -18,6 +18,7 @@ from clipengine.errors import ObjectMissing, StorageUnavailable, VerificationFai
 from clipengine.stores.base import StoredObject
 from clipengine.stores.s3 import S3Store
 from clipengine.stores.s3_http import Timeouts
+from clipengine.stores.s3_journal import UploadJournal
 from tests.support.s3 import S3Server, open_uploads
 from tests.support.s3_faults import (
     FaultyS3,
@@ -317,3 +318,10 @@ store.put_stream('killed', Body(), content_type='a/b', limit=1 << 30)
     assert open_uploads(s3, bucket) == []
     with pytest.raises(ObjectMissing):
         store.head("killed")
+
+
+def test_a_data_folder_that_was_moved_away_is_not_made_anew_for_the_journal(tmp_path: Path) -> None:
+    journal = UploadJournal(tmp_path / "data" / "uploads", endpoint="http://127.0.0.1", bucket="b")
+    with pytest.raises(StorageUnavailable, match="moved away"), journal.record("k"):
+        pass
+    assert not (tmp_path / "data").exists()
