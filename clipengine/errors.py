@@ -335,7 +335,7 @@ class RecordingUnreadable(RecordingError):
 class RecordingTruncated(RecordingError):
     code = "recording_truncated"
     title = "Recording truncated"
-    default_hint = "The object ends before its media does: upload it again, whole."
+    default_hint = "It was cut off, in an upload or a copy, or its index is damaged: upload it again, whole."
 
 
 class NoMediaInRange(RecordingError):

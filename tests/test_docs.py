@@ -181,8 +181,9 @@ def signed(secret: str, body: bytes) -> dict[str, str]:
 @pytest.mark.parametrize("secret", SECRETS)
 def test_the_webhook_examples_in_python_verify_what_is_sent(secret: str) -> None:
     names: dict[str, Any] = {}
-    for block in blocks("webhooks.md", "python")[1:]:
-        exec(block, names)
+    for block in blocks("webhooks.md", "python"):
+        if "def verify" in block:
+            exec(block, names)
     body = b'{"event": "clip.ready"}'
     headers = signed(secret, body)
     for verify in (names["verify"], names["verify_relay"]):

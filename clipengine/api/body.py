@@ -14,7 +14,8 @@ from typing import Any
 
 from starlette.requests import Request
 
-from clipengine.errors import MalformedRequest, PayloadTooLarge, UnsupportedContentType
+from clipengine.clips.request import half_character
+from clipengine.errors import InvalidRequest, MalformedRequest, PayloadTooLarge, UnsupportedContentType
 
 MAX_DEPTH = 32
 READ_SECONDS = 30
@@ -86,6 +87,8 @@ def _check_depth(text: str) -> None:
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, value in pairs:
+        for half in filter(lambda each: "\ud800" <= each <= "\udfff", name):
+            raise InvalidRequest(f"The body has a key with {half_character(half)}")
         if name in found:
             raise MalformedRequest(f"The body has the key {name[:100]!r} twice")
         found[name] = value

@@ -19,10 +19,12 @@ from starlette.datastructures import QueryParams
 
 from clipengine.api.faults import summary
 from clipengine.api.requests import B, Q
+from clipengine.clips.request import half_character
 from clipengine.errors import InvalidRequest, InvalidWebhookUrl, MalformedRequest, RequestError
 
 M = TypeVar("M", bound=BaseModel)
 
+_WHOLE = "Send whole characters: in JSON one beyond U+FFFF is itself, or both of its halves (\\ud83d\\ude00)."
 _CORRECT = "Correct this value: the API reference of this installation (/docs/reference) says what it may be."
 
 
@@ -98,6 +100,14 @@ def _fault(model: type[BaseModel], fault: ErrorDetails, **place: str) -> dict[st
     detail = re.sub(r"^\w+ should", "must", fault["msg"])
     if kind == "webhook_url":
         return {"detail": detail, **place, "code": InvalidWebhookUrl.code, "hint": InvalidWebhookUrl.default_hint}
+    if kind == "string_unicode":
+        halves = [each for each in str(fault["input"]) if "\ud800" <= each <= "\udfff"]
+        return {
+            "detail": f"has {half_character(halves[0])}" if halves else "must be valid Unicode",
+            **place,
+            "code": InvalidRequest.code,
+            "hint": _WHOLE,
+        }
     hint = fault.get("ctx", {}).get("hint", _CORRECT)
     return {"detail": detail, **place, "code": InvalidRequest.code, "hint": hint}
 
@@ -109,7 +119,10 @@ def _sound(model: type[BaseModel], values: Mapping[str, Any], found: Iterable[Er
     for name, adapter in _adapters(model).items():
         if name in faulty:
             continue
-        sound[name] = adapter.validate_python(values[name]) if name in values else model.model_fields[name].default
+        if name in values:
+            sound[name] = adapter.validate_python(values[name])
+        elif not model.model_fields[name].is_required():
+            sound[name] = model.model_fields[name].default
     return sound
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import errno
 import logging
@@ -19,7 +20,8 @@ from clipengine.errors import StartupError
 
 log = logging.getLogger(__name__)
 
-GRACE_SECONDS = 5  # for requests that are being answered when the stop comes
+GRACE_SECONDS = 4  # for requests that are being answered when the stop comes
+_LAST_SECONDS = 1  # then, for what their connections' end does not end
 TAKE_SECONDS = 60.0  # a connection whose client takes nothing of what was sent ends after so long
 # Far above what streams and waits of one box hold open; beyond it uvicorn answers 503 by itself.
 _CONNECTIONS = 4096
@@ -53,7 +55,7 @@ class Server(uvicorn.Server):
                 server_header=False,
                 proxy_headers=False,
                 limit_concurrency=_CONNECTIONS,
-                timeout_graceful_shutdown=GRACE_SECONDS,
+                timeout_graceful_shutdown=GRACE_SECONDS + _LAST_SECONDS,
             )
         )
         self._on_listening = on_listening
@@ -66,7 +68,23 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._on_stopping()
-        await super().shutdown(sockets)
+        cutting = asyncio.create_task(self._cut_off())
+        try:
+            await super().shutdown(sockets)
+        finally:
+            cutting.cancel()
+
+    async def _cut_off(self) -> None:
+        """End the connections of those who take or send too slowly, as if they had gone: what answers them ends too.
+
+        uvicorn would cancel it, and log that and what it was doing as errors.
+        """
+        await asyncio.sleep(GRACE_SECONDS)
+        slow = list(self.server_state.connections)
+        log.info("connections that are cut off, not done %d s after the stop: %d", GRACE_SECONDS, len(slow))
+        for connection in slow:
+            if connection.transport is not None:
+                connection.transport.abort()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:

@@ -36,14 +36,23 @@ class ClipRequest:
     expires_at: int | None = None
 
 
+def half_character(surrogate: str) -> str:
+    """What a lone surrogate is, for who has sent it."""
+    return f"\\u{ord(surrogate):04x} in it, one half of a surrogate pair, which is no character without the other"
+
+
 def check_label(label: str) -> str:
     """The label as it is. Raises InvalidLabel: empty, too long, with control characters or lone surrogates."""
     if not label.strip():
         raise InvalidLabel("label is empty")
     if len(label) > MAX_LABEL_CHARACTERS:
         raise InvalidLabel(f"label has {len(label)} characters, at most {MAX_LABEL_CHARACTERS} are allowed")
-    if any(unicodedata.category(character) in {"Cc", "Cs", "Zl", "Zp"} for character in label):
-        raise InvalidLabel("label contains control characters")
+    for character in label:
+        kind = unicodedata.category(character)
+        if kind == "Cs":
+            raise InvalidLabel(f"label has {half_character(character)}")
+        if kind in {"Cc", "Zl", "Zp"}:
+            raise InvalidLabel("label contains control characters")
     return label
 
 

@@ -42,6 +42,12 @@ def is_cut_off(reader: MediaReader) -> bool:
     return kinds[-1] == b"mdat" or (kinds[-1] == b"moov" and found[-1][2] > reader.seek(0, os.SEEK_END))
 
 
+def has_index(reader: MediaReader) -> bool:
+    """Whether the file is an ISO file with a whole index in it."""
+    end = reader.seek(0, os.SEEK_END)
+    return any(kind == b"moov" and last <= end for kind, _, last in boxes(reader))
+
+
 def movie_seconds(reader: MediaReader) -> Fraction | None:
     """The presentation's length as the movie header has it, which is what players show; None where there is none.
 

@@ -20,7 +20,7 @@ from av.stream import Discard, Disposition, Stream
 from av.video.stream import VideoStream
 
 from clipengine.errors import ClipEngineError, RecordingTruncated, RecordingUnreadable, UnsupportedMedia
-from clipengine.media.boxes import is_cut_off
+from clipengine.media.boxes import has_index, is_cut_off
 from clipengine.media.clock import as_fraction
 from clipengine.media.entrance import Entrance
 from clipengine.media.forecast import expect_index
@@ -116,6 +116,8 @@ def _unreadable(reader: MediaReader) -> ClipEngineError:
         return RecordingUnreadable("the recording is empty")
     if is_cut_off(reader):
         return RecordingTruncated("the recording has no index: it was cut off before it was finished")
+    if has_index(reader):
+        return RecordingUnreadable("the recording is an MP4 or MOV file, and the index in it is damaged")
     return RecordingUnreadable("the recording is not in a media format that can be read")
 
 
@@ -133,7 +135,8 @@ def media_errors(reader: MediaReader) -> Iterator[None]:
             raise reader.error from None
         if reader.error is not None and not isinstance(error, av.FFmpegError):
             raise
-        raise RecordingUnreadable(f"the recording cannot be read: {str(error)[:300]}") from error
+        said = (error.strerror if isinstance(error, av.FFmpegError) else None) or str(error)
+        raise RecordingUnreadable(f"the recording cannot be read: {said[:300]}") from error
 
 
 def video_stream(container: InputContainer) -> VideoStream | None:

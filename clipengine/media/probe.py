@@ -136,7 +136,9 @@ def _refuse_cut_off(streams: list[Stream], size: int) -> None:
             continue
         last = max((entries[i] for i in range(max(0, len(entries) - 50), len(entries))), key=lambda e: e.pos + e.size)
         if last.pos + last.size > size:
-            raise RecordingTruncated(f"the recording's index reaches to byte {last.pos + last.size}, it has {size}")
+            raise RecordingTruncated(
+                f"the recording has {size} bytes, and its index names media up to byte {last.pos + last.size}"
+            )
 
 
 class _Head:

@@ -147,6 +147,7 @@ def resolve(
 ) -> Target:
     """The URL with its addresses, every one of them allowed. One answer that is not allowed refuses them all.
 
+    Only `localhost` has no owner who could mean harm by one of its answers: of those the allowed ones are taken.
     `timeout` in seconds is for the name look-up. Raises InvalidWebhookUrl, NameUnresolved and TimeoutError.
     """
     parsed = parse(url) if isinstance(url, str) else url
@@ -155,15 +156,19 @@ def resolve(
     except ValueError:
         answers = _look_up(lookup or system_lookup, parsed.host, parsed.port, timeout)
     addresses: dict[str, None] = {}
+    refused = ""
     for answer in answers:
         try:
             address = _unmapped(ip_address(answer.partition("%")[0]))
         except ValueError:
             raise InvalidWebhookUrl("the webhook URL's name resolves to something that is no address") from None
         reason = refusal(address, rules=rules, trusted=trusted, port=parsed.port)
-        if reason:
-            raise InvalidWebhookUrl(f"the webhook URL leads to {reason}")
-        addresses[str(address)] = None
+        if reason is None:
+            addresses[str(address)] = None
+        elif not refused:
+            refused = reason
+    if refused and not (addresses and _is_localhost(parsed.host)):
+        raise InvalidWebhookUrl(f"the webhook URL leads to {refused}")
     return Target(parsed, tuple(addresses))
 
 
@@ -200,12 +205,16 @@ def refusal(address: Address, *, rules: Rules, trusted: bool = False, port: int 
 
 def known_lookup(name: str, port: int) -> list[str]:
     """What is known of a name without asking anybody: `localhost` means this machine everywhere (RFC 6761)."""
-    return ["127.0.0.1"] if name == "localhost" or name.endswith(".localhost") else []
+    return ["127.0.0.1", "::1"] if _is_localhost(name) else []
 
 
 def system_lookup(name: str, port: int) -> list[str]:
     """The system's resolver. It has no deadline of its own."""
     return [str(answer[4][0]) for answer in socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)]
+
+
+def _is_localhost(name: str) -> bool:
+    return name == "localhost" or name.endswith(".localhost")
 
 
 def _literal(text: str) -> str:

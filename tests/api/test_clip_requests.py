@@ -145,6 +145,45 @@ def test_a_label_that_is_none(http: httpx.Client, recording: Recording, label: s
     assert pointers(refused(answer, 422, "invalid_label")) == ["/label"]
 
 
+@pytest.mark.parametrize(
+    ("fields", "pointer"),
+    [
+        ('"label": "a\\udfff"', "/label"),
+        ('"label": "a", "metadata": {"k": "\\udfff\\udfff"}', "/metadata/k"),
+    ],
+)
+def test_half_a_character_is_said_to_be_that(
+    http: httpx.Client, recording: Recording, fields: str, pointer: str
+) -> None:
+    answer = _post_text(http, recording, f'{{{fields}, "start_seconds": 1, "end_seconds": 2}}')
+    assert answer.status_code == 422
+    (fault,) = answer.json()["errors"]
+    assert fault["pointer"] == pointer
+    assert "has \\udfff in it, one half of a surrogate pair" in fault["detail"]
+    assert "\ufffd" not in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("fields", ['"\\ud800": 1', '"metadata": {"k\\ud800": "v"}'])
+def test_a_key_with_half_a_character_is_said_to_be_that(http: httpx.Client, recording: Recording, fields: str) -> None:
+    answer = _post_text(http, recording, f'{{"label": "a", {fields}, "end_seconds": 2}}')
+    problem = refused(answer, 422, "invalid_request")
+    assert "a key with \\ud800 in it, one half of a surrogate pair" in problem["detail"]
+    assert "\ufffd" not in problem["detail"]
+
+
+def test_both_halves_are_a_character(http: httpx.Client, recording: Recording) -> None:
+    fields = '{"label": "\\ud83d\\ude00", "metadata": {"\\ud83d\\ude00": "x"}, "start_seconds": 1, "end_seconds": 2}'
+    answer = _post_text(http, recording, fields)
+    assert answer.status_code == 202
+    assert (answer.json()["label"], answer.json()["metadata"]) == ("\U0001f600", {"\U0001f600": "x"})
+
+
+def _post_text(http: httpx.Client, recording: Recording, text: str) -> httpx.Response:
+    return http.post(
+        f"/v1/recordings/{recording.recording_id}/clips", content=text, headers={"Content-Type": "application/json"}
+    )
+
+
 def test_profile_before_range_before_label_and_all_of_them_told(http: httpx.Client, recording: Recording) -> None:
     faulty = {"label": "", "start_seconds": 9, "end_seconds": 3, "profile": "none"}
     problem = refused(post(http, recording.recording_id, faulty), 422, "unknown_profile")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import shlex
 import shutil
+import socket
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,7 +19,8 @@ import pytest
 
 from clipengine.api.reference import reference
 from clipengine.client import ApiError, Clip
-from tests.support.server import RunningServer, clean_environ
+from tests.support.server import RunningServer, clean_environ, running_server
+from tests.support.waiting import until
 
 DOCS = Path(__file__).parent.parent.parent / "clipengine" / "docs"
 SHOWN_URL = "http://127.0.0.1:8377"
@@ -88,6 +92,38 @@ def test_the_python_document_runs_from_its_first_line_to_its_last(server: Runnin
     names["client"].close()
     assert (here / "key-moment.mp4").stat().st_size > 1000
     assert names["receive"](b"{}", {}, "0123456789abcdef") == 401
+
+
+def test_a_webhook_on_this_machine_is_tried_as_the_document_says(tmp_path: Path) -> None:
+    section = (DOCS / "webhooks.md").read_text("utf-8").partition("## Try it on this machine")[2].partition("\n## ")[0]
+    (variable,) = re.findall(r"export (CLIPENGINE_WEBHOOKS__ALLOW_CIDRS=.+)", section)
+    name, _, value = shlex.split(variable)[0].partition("=")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = str(free.getsockname()[1])
+    (receiver,) = re.findall(r"```python\n(.+?)```", section, re.DOTALL)
+    (tmp_path / "receiver.py").write_text(receiver.replace("9000", port))
+    (add,) = re.findall(r"clipengine (webhooks add .+)", section)
+    with (
+        running_server(tmp_path / "data", env={name: value}) as server,
+        subprocess.Popen(
+            ["python3", tmp_path / "receiver.py"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        ) as own,
+    ):
+        try:
+            until(lambda: _listens(int(port)))
+            added = server.command(*add.replace("9000", port).split(), "--json")
+            assert added.returncode == 0, added.stderr
+            tested = server.command("webhooks", "test", json.loads(added.stdout)["webhook_id"], "--json")
+            assert tested.returncode == 0, tested.stderr
+            assert own.stdout is not None
+            assert own.stdout.readline().startswith(b"evt_")
+        finally:
+            own.terminate()
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def test_the_python_of_every_route_is_answered_as_it_says(

@@ -8,6 +8,7 @@ import socket
 import stat
 import subprocess
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
@@ -81,6 +82,23 @@ def test_a_client_that_hangs_does_not_hold_it(tmp_path: Path) -> None:
             began = time.monotonic()
             assert server.stop() == 0
             assert time.monotonic() - began < 30
+
+
+def test_clients_that_take_nothing_are_cut_off_without_an_error(tmp_path: Path) -> None:
+    with running_server(tmp_path / "data") as server, ExitStack() as clients:
+        with (tmp_path / "data" / "store" / "large.mp4").open("wb") as large:
+            large.truncate(1 << 30)  # more than any socket takes in
+        recording = server.client().recordings.add("large.mp4").recording_id
+        host, port = server.url.removeprefix("http://").split(":")
+        for path in ("/v1/events", f"/v1/recordings/{recording}/download"):
+            client = clients.enter_context(socket.create_connection((host, int(port)), timeout=30))
+            client.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {server.key}\r\n\r\n".encode())
+            assert client.recv(12) == b"HTTP/1.1 200"
+        assert server.stop() == 0
+        log = server.log.read_text()
+        assert "connections that are cut off" in log
+        assert "ERROR" not in log
+        assert "Traceback" not in log
 
 
 def test_clips_that_were_being_cut_are_cut_after_the_next_start(tmp_path: Path) -> None:

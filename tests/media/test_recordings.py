@@ -31,6 +31,11 @@ BROKEN: dict[str, type[ClipEngineError]] = {
     "webm_encrypted.webm": RecordingUnreadable,
     "zero_bytes.mp4": RecordingUnreadable,
 }
+SAID = {
+    "mp4_chunk_out_of_range.mp4": "an MP4 or MOV file, and the index in it is damaged",
+    "mp4_fuzz_nokey.mp4": "the recording has 3250 bytes, and its index names media up to byte 9837",
+    "mp4_malformed_free_box.mp4": "not in a media format that can be read",
+}
 # Sound whose own timestamps contradict its samples: no place in it can be told to the millisecond.
 UNTIMED_SOUND = {
     "editlist_preroll_only_sync.mp4": "1024 samples every 960: a frame's time says that they overlap",
@@ -81,5 +86,7 @@ def test_clips_are_what_a_plain_decode_shows(recordings: Path, tmp_path: Path, n
 def test_a_broken_recording_says_what_is_wrong(recordings: Path, name: str) -> None:
     if not (recordings / name).exists():
         pytest.skip("this recording is not here")
-    with pytest.raises(BROKEN[name]):
+    with pytest.raises(BROKEN[name]) as failed:
         facts_of(recordings / name)
+    assert "Errno" not in failed.value.message
+    assert SAID.get(name, "") in failed.value.message

@@ -10,7 +10,7 @@ from ipaddress import ip_address
 import pytest
 
 from clipengine.errors import InvalidWebhookUrl, SettingsError
-from clipengine.webhooks.address import NameUnresolved, Rules, check, parse, refusal, resolve
+from clipengine.webhooks.address import NameUnresolved, Rules, check, known_lookup, parse, refusal, resolve
 
 PUBLIC = "93.184.216.34"
 OPEN = Rules.of(["10.0.0.0/8", "127.0.0.0/8", "::1/128", "fd12::/16", "192.168.7.0/24"])
@@ -273,3 +273,17 @@ def test_the_system_resolver_answers_for_localhost() -> None:
     assert "127.0.0.1" in found.addresses or "::1" in found.addresses
     with pytest.raises(InvalidWebhookUrl, match="loopback"):
         resolve("http://localhost/", rules=Rules())
+
+
+@pytest.mark.parametrize("name", ["localhost", "LOCALHOST.", "a.localhost"])
+def test_of_localhost_what_is_allowed_is_taken(name: str) -> None:
+    """Most machines give it two addresses, and `127.0.0.0/8` is what one thinks of."""
+    rules = Rules.of(["127.0.0.0/8"])
+    both = ["::1", "127.0.0.1"]
+    assert resolve(f"http://{name}/", rules=rules, lookup=lambda *_: both).addresses == ("127.0.0.1",)
+    check(f"http://{name}/", rules=rules, lookup=known_lookup)
+    for wrong in (Rules(), Rules.of(["10.0.0.0/8"])):
+        with pytest.raises(InvalidWebhookUrl, match="loopback"):
+            check(f"http://{name}/", rules=wrong, lookup=known_lookup)
+    with pytest.raises(InvalidWebhookUrl, match="loopback"):  # whoever owns another name may give it any answer
+        resolve("http://localhost.example/", rules=rules, lookup=lambda *_: both)
