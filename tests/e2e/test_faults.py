@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +17,7 @@ import pytest
 from clipengine.client import Client
 from clipengine.clips.request import ClipRequest
 from clipengine.ledger.ledger import Ledger
+from scripts.sample import make_sample
 from tests.support.invariants import check_invariants, children_of
 from tests.support.receiver import Answer, Receiver, Request
 from tests.support.server import RunningServer, run_command, running_server
@@ -111,6 +113,24 @@ def test_restarts_in_a_row_are_not_held_against_the_clips(film: Path, tmp_path: 
         assert max(clip.attempt for clip in ended) > 3  # more than the crashes that a clip is allowed
         server.stop()
     check_invariants(data)
+
+
+def test_a_stop_is_not_held_against_the_clip_whose_child_it_kills(tmp_path: Path) -> None:
+    data, film = tmp_path / "data", tmp_path / "long.mp4"
+    make_sample(film, seconds=40)
+    slow = {**QUICK, "CLIPENGINE_PROFILES__DEFAULT__PRESET": "veryslow", "CLIPENGINE_PROFILES__DEFAULT__FPS": "240"}
+    for number in range(4):
+        with running_server(data, env=slow) as server:
+            with server.client() as api:
+                if not number:
+                    recording = _recording(api, data, film)
+                    api.clips.create(recording, "long", 0.0, 40.0)
+                until(lambda: any(clip.step == "encoding" for clip in api.clips.each(status="processing")))
+            assert server.stop() == 0
+            assert "ERROR" not in server.log.read_text()
+    with sqlite3.connect(data / "ledger.db") as ledger:
+        assert list(ledger.execute("SELECT state, attempt, crashes FROM clips")) == [("queued", 4, 0)]
+    ledger.close()
 
 
 def test_a_webhook_that_was_taken_but_not_noted_comes_again_with_the_same_id(film: Path, tmp_path: Path) -> None:
