@@ -20,7 +20,7 @@ from pathlib import Path
 from clipengine.client import Client
 
 COMMAND = str(Path(sys.executable).with_name("clipengine"))
-START_SECONDS = 60
+START_SECONDS = 180  # a machine that does everything at once starts a server late, and well
 STOP_SECONDS = 15
 LOOPBACK_ALLOWED = {"CLIPENGINE_WEBHOOKS__ALLOW_CIDRS": '["127.0.0.0/8"]'}
 
