@@ -154,6 +154,14 @@ def test_an_import_takes_recordings_and_passes_over_clips(
     assert [each["recording_id"] for each in again] == [each["recording_id"] for each in first]
 
 
+def test_an_import_from_a_folder_that_is_not_there_makes_none(server: RunningServer, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    refused = server.command("recordings", "import", "", "--data", str(elsewhere))
+    assert refused.returncode == 1
+    assert f"the store's folder {elsewhere / 'store'} does not exist" in refused.stderr
+    assert not elsewhere.exists()
+
+
 @pytest.mark.parametrize(("options", "stays"), [([], True), (["--object"], False)])
 def test_a_recording_is_forgotten_with_or_without_its_object(
     server: RunningServer, film: Path, options: list[str], stays: bool

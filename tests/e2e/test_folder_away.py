@@ -28,6 +28,7 @@ class Place:
         self.root = tmp_path / "mnt" / "store"
         self._aside = tmp_path / "aside"
         self._left = left
+        self._mounted = False
         self.root.parent.mkdir()
         self.env = {
             "CLIPENGINE_ENCODING__NICE": "0",
@@ -48,10 +49,11 @@ class Place:
         command = ["mount", "--bind", self._aside, self.root]
         if subprocess.run(command, capture_output=True, check=False).returncode:
             pytest.skip("nothing can be mounted here")
+        self._mounted = True
 
     def away(self) -> None:
         if self._left == "mount point":
-            subprocess.run(["umount", "--lazy", self.root], check=True)
+            self.end()
             return
         self.root.rename(self._aside)
         if self._left == "empty folder":
@@ -69,8 +71,10 @@ class Place:
         self._aside.rename(self.root)
 
     def end(self) -> None:
-        if self._left == "mount point" and os.path.ismount(self.root):
+        """Nothing stays mounted."""
+        if self._mounted:
             subprocess.run(["umount", "--lazy", self.root], check=True)
+            self._mounted = False
 
     def recording(self, api: Client) -> str:
         recording = api.recordings.wait(api.recordings.add("h_01/meeting.mp4").recording_id, timeout=SECONDS)

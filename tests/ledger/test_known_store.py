@@ -1,0 +1,55 @@
+"""The id of the folder store: noted once, whoever asks first and however many do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
+import pytest
+
+from clipengine.errors import StorageUnavailable
+from clipengine.ledger.ledger import Ledger
+
+Open = Callable[..., Ledger]
+
+
+def test_it_is_noted_once_and_for_good(ledger: Ledger, open_ledger: Open) -> None:
+    assert ledger.known_store.noted() is None
+    assert ledger.known_store.id(lambda: "store_1") == "store_1"
+    assert open_ledger().known_store.id(lambda: "store_2") == "store_1"
+    assert ledger.known_store.noted() == "store_1"
+
+
+def test_a_store_that_cannot_be_used_is_not_noted(ledger: Ledger) -> None:
+    def first() -> str:
+        raise StorageUnavailable("it is away")
+
+    with pytest.raises(StorageUnavailable, match="it is away"):
+        ledger.known_store.id(first)
+    assert ledger.known_store.noted() is None
+    assert ledger.known_store.id(lambda: "store_1") == "store_1"
+
+
+def test_of_engines_that_start_together_one_notes_it(open_ledger: Open) -> None:
+    engines = [open_ledger().known_store for _ in range(4)]
+    together, asked = Barrier(len(engines)), []
+
+    def start(number: int) -> str:
+        def first() -> str:
+            asked.append(number)
+            return f"store_{number}"
+
+        together.wait()
+        return engines[number].id(first)
+
+    with ThreadPoolExecutor(len(engines)) as threads:
+        found = set(threads.map(start, range(len(engines))))
+    assert found == {f"store_{asked[0]}"}
+    assert len(asked) == 1
+
+
+def test_whether_something_must_lie_in_it(ledger: Ledger) -> None:
+    assert not ledger.known_store.has_recordings()
+    ledger.recordings.register("h_01/meeting.mp4", etag="1-1", size=1, name="meeting")
+    assert ledger.known_store.has_recordings()
