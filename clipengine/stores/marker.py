@@ -13,11 +13,12 @@ from __future__ import annotations
 import os
 import shlex
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
-from clipengine.errors import ObjectMissing, StorageUnavailable
+from clipengine.errors import ObjectMissing, StorageDenied, StorageUnavailable
 from clipengine.ids import new_id
 from clipengine.stores.folder_faults import folder_faults
 from clipengine.stores.keys import RESERVED
@@ -54,7 +55,7 @@ class Marker:
         self._seen: tuple[int, ...] | None = None
 
     def check(self) -> None:
-        """Raises StorageUnavailable where `root` is not the store, StorageDenied where it must not be looked at.
+        """Raises StorageUnavailable where `root` is not the store, StorageDenied where it may not be made.
 
         It costs one stat(2) for as long as the store stays what it was.
         """
@@ -74,9 +75,22 @@ class Marker:
                 self._on_found()
             self._seen = looks
 
-    def _look(self) -> tuple[int, ...] | None:
+    @contextmanager
+    def _looking(self) -> Iterator[None]:
+        """A folder that is closed is away too: mount points are often closed to all, so that nothing is put there."""
         try:
             with folder_faults(str(self._root)):
+                yield
+        except StorageDenied as error:
+            raise StorageUnavailable(
+                f"the store's folder {self._root} is closed to this process",
+                hint="Mount the store there, or let this user read and write in it: what was accepted waits, and goes"
+                " on by itself.",
+            ) from error
+
+    def _look(self) -> tuple[int, ...] | None:
+        try:
+            with self._looking():
                 found = self._file.stat()
         except ObjectMissing:
             return None
@@ -85,7 +99,7 @@ class Marker:
     def _read(self) -> str | None:
         """The id in the folder, None where there is none."""
         try:
-            with folder_faults(str(self._root)), self._file.open("rb") as file:
+            with self._looking(), self._file.open("rb") as file:
                 return file.read(_ID_BYTES).decode(errors="replace").strip() or None
         except ObjectMissing:
             return None
@@ -108,7 +122,7 @@ class Marker:
 
     def _holds_anything(self) -> bool:
         try:
-            with folder_faults(str(self._root)), os.scandir(self._root) as found:
+            with self._looking(), os.scandir(self._root) as found:
                 return any(True for _ in found)
         except ObjectMissing:
             return False

@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -125,6 +126,29 @@ class TestAway:
         root.rename(root.with_name("elsewhere"))
         root.write_bytes(b"")
         is_away(store, f"the store's folder {root} is not a folder")
+
+    def test_a_mount_point_that_is_closed_to_all(self, store: FolderStore, root: Path, ledger: Ledger) -> None:
+        root.rename(root.with_name("elsewhere"))
+        root.mkdir(mode=0)
+        setpriv = shutil.which("setpriv")
+        if setpriv is None or os.getuid() != 0:
+            pytest.skip("only root can give files to somebody else")
+        os.chown(root, 65534, 65534)
+        program = f"""
+from pathlib import Path
+from clipengine.errors import StorageUnavailable
+from clipengine.ledger.ledger import Ledger
+from clipengine.stores.folder import FolderStore
+place = Path({str(root.with_name("data") / "ledger.db")!r})
+ledger = Ledger.open(place, key_prefix='relay_live', organisation_id='o', max_queued=1)
+try:
+    FolderStore(Path({str(root)!r}), known=ledger.known_store).head('h_01/meeting.mp4')
+except StorageUnavailable as error:
+    print(error.message)
+"""
+        command = [setpriv, "--bounding-set=-all", "--inh-caps=-all", sys.executable, "-c", program]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        assert done.stdout == f"the store's folder {root} is closed to this process\n"
 
     def test_a_mount_over_it(self, store: FolderStore, root: Path) -> None:
         with disk(root):
