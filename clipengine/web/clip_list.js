@@ -1,7 +1,7 @@
 // Clips that move: a list that is read page by page and kept true by the server's events.
 
 import {get, query} from "./api.js";
-import {arrange, h, say, walkable} from "./dom.js";
+import {arrange, beside, h, say, walkable} from "./dom.js";
 import {clipRow} from "./clip_row.js";
 import {listen} from "./events.js";
 import {failure} from "./ui.js";
@@ -48,8 +48,11 @@ export class ClipList {
 
   drop(clip) {
     if (!this.clips.delete(clip.clip_id)) return;
+    const row = this.rows.get(clip.clip_id);
     this.rows.delete(clip.clip_id);
+    const goOn = row ? beside(row.node) : () => {};
     this.draw();
+    goOn();
   }
 
   // The next page, or with `fresh` the newest one again; with `anew` that in place of all that are known.

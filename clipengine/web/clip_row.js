@@ -1,7 +1,7 @@
 // One clip in a list: poster, label, range, how far it is or why it failed, and what can be done with it.
 
 import {cancel, downloadOf, menuOf, playClip, retry} from "./clip_actions.js";
-import {h, icon, iconButton, setText} from "./dom.js";
+import {arrange, h, icon, iconButton, setText} from "./dom.js";
 import {ago, bytes, clock, stateOf} from "./format.js";
 import {poster as picture} from "./posters.js";
 import {doing, menuButton, reason} from "./ui.js";
@@ -20,10 +20,16 @@ export function clipRow({recordingName = null, onchange, ondeleted, onlocate = n
   const node = h("li", {class: "clip-row"}, poster,
     h("div", {class: "grow"}, h("div", {class: "row"}, name, pill), facts, bar, why), actions);
 
-  const apply = (work) => doing(async () => onchange(await work(clip)));
+  // A button that is pressed makes room for others when the clip has changed: the focus goes on at the first of those.
+  let pressed = false;
+  const apply = (work) => doing(async () => {
+    pressed = actions.contains(document.activeElement);
+    onchange(await work(clip));
+  });
 
   function update(next) {
-    const same = clip && clip.status === next.status && clip.attempt === next.attempt;
+    const another = !clip || clip.status !== next.status;
+    const same = !another && clip.attempt === next.attempt;
     clip = next;
     setText(name, next.label);
     name.title = next.label;
@@ -37,9 +43,12 @@ export function clipRow({recordingName = null, onchange, ondeleted, onlocate = n
     if (same && facts.childElementCount) return;
     drawFacts();
     drawPoster();
-    why.hidden = !next.error;
-    if (next.error) why.replaceChildren(...reason(next.error));
-    actions.replaceChildren(...buttons(), more);
+    why.hidden = !next.error || next.error.code === "cancelled"; // whoever did it knows why
+    if (!why.hidden) why.replaceChildren(...reason(next.error));
+    if (!another) return;
+    arrange(actions, [...buttons(), more]);
+    if (pressed && document.activeElement === document.body) actions.firstElementChild.focus();
+    pressed = false;
   }
 
   function drawFacts() {

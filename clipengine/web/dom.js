@@ -94,6 +94,13 @@ export function walkable(list, {across = false} = {}) {
   });
 }
 
+// Called before a row leaves its list: a function that gives the focus, where the row has it, to the row beside it.
+export function beside(row) {
+  const neighbour = row.nextElementSibling || row.previousElementSibling;
+  const control = row.contains(document.activeElement) && neighbour && neighbour.querySelector("a, button:enabled");
+  return () => control && control.focus();
+}
+
 export function setText(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }

@@ -49,13 +49,17 @@ export function titleOf(recording) {
   return recording.name || recording.bucket_path.split("/").pop();
 }
 
+// [width, height] as one sees it.
+export function upright({width, height, rotation}) {
+  return rotation % 180 ? [height, width] : [width, height];
+}
+
 export function mediaLine(recording) {
   const {media} = recording;
   if (!media) return "";
   const parts = [];
   if (media.video) {
-    const turned = media.video.rotation % 180 !== 0;
-    const [width, height] = turned ? [media.video.height, media.video.width] : [media.video.width, media.video.height];
+    const [width, height] = upright(media.video);
     parts.push(`${width}×${height}`, media.video.codec, media.video.variable_rate ? "variable rate" : `${media.video.fps} fps`);
   }
   if (media.audio.length) parts.push(media.audio.length > 1 ? `${media.audio.length} sound tracks` : media.audio[0].codec);

@@ -2,12 +2,19 @@
 // pictures that the server makes. Events: "time" whenever another moment is shown, "state" when it starts or stops.
 
 import {h, setText} from "./dom.js";
+import {upright} from "./format.js";
 
 const RATES = [1, 2, 4, 8];
 const SETTLE = 0.5; // of a frame: to seek into its middle, so that rounding never shows its neighbour
 const NUDGE = 0.0005; // seconds, for the same where frames come irregularly: times are rounded to the millisecond
 const BROKE_OFF = 2; // MediaError.MEDIA_ERR_NETWORK
 const ROLES = {first: "In: the clip’s first frame", last: "The clip’s last frame", after: "Out: the first frame after the clip", end: "Out: the recording’s end"};
+
+function shapeOf(video) {
+  if (!video) return "sound";
+  const [width, height] = upright(video);
+  return height > width ? "tall" : "";
+}
 
 export class Player extends EventTarget {
   constructor(recording, selection, signal) {
@@ -29,7 +36,7 @@ export class Player extends EventTarget {
     this.image = h("img", {alt: "", hidden: true});
     this.note = h("p", {class: "note", role: "status", hidden: true});
     this.role = h("p", {class: "role", hidden: true});
-    this.node = h("div", {class: this.hasPicture ? "stage" : "stage sound"}, this.video, this.image, this.role, this.note);
+    this.node = h("div", {class: `stage ${shapeOf(recording.media.video)}`}, this.video, this.image, this.role, this.note);
     this.watch(signal);
   }
 

@@ -136,8 +136,8 @@ export async function copy(text, what) {
 }
 
 // Why something failed and, below, what to do: in the engine's own words, which may begin with a key or a code.
-export function reason({code, message, hint}) {
-  return [h("p", {class: code === "cancelled" ? "muted" : "bad"}, message), h("p", {class: "muted"}, hint)];
+export function reason({message, hint}) {
+  return [h("p", {class: "bad"}, message), h("p", {class: "muted"}, hint)];
 }
 
 // What stands where a list or a screen would be. Where only the server was away, it is tried again with its return.

@@ -62,18 +62,22 @@ function waitFor(main, recording, signal) {
 // One that failed stays so: what is in the store can be read again, another file be sent, or it is forgotten.
 function unusable(recording) {
   const {error} = recording;
-  const damaged = DAMAGED.includes(error.code);
   const files = filePicker((chosen) => {
     addUploads(chosen);
     go("#/recordings");
   });
+  const remedies = [
+    h("button", {type: "button", onclick: doing(async () => go(`#/recordings/${(await readAgain(recording)).recording_id}`))}, icon("retry"), "Read it again"),
+    h("button", {type: "button", onclick: () => files.click()}, icon("up"), "Upload another"),
+  ];
+  if (DAMAGED.includes(error.code)) remedies.reverse();
+  remedies[0].className = "primary";
   return h("div", {class: "panel empty"},
     icon("alert"),
     h("h2", {}, "This recording cannot be used"),
     h("div", {}, reason(error)),
     h("div", {class: "row wrap"},
-      h("button", {type: "button", class: damaged ? "" : "primary", onclick: doing(async () => go(`#/recordings/${(await readAgain(recording)).recording_id}`))}, icon("retry"), "Read it again"),
-      h("button", {type: "button", class: damaged ? "primary" : "", onclick: () => files.click()}, icon("up"), "Upload another"),
+      remedies,
       h("button", {type: "button", onclick: doing(async () => (await forget(recording)) && go("#/recordings"))}, icon("trash"), "Forget…"),
       files,
     ),
@@ -89,7 +93,7 @@ const heading = (recording, ...tools) => head(titleOf(recording), h("p", {class:
 function head(title, line = null, ...tools) {
   return h("div", {class: "head"},
     h("a", {class: "button quiet square", href: "#/recordings", title: "All recordings", "aria-label": "All recordings"}, icon("back")),
-    h("div", {class: "grow"}, h("h1", {class: "clip"}, title), line),
+    h("div", {class: "grow"}, h("h1", {class: "clip", title}, title), line),
     tools,
   );
 }

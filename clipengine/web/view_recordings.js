@@ -1,7 +1,7 @@
 // Recordings: the list with posters, search and state; files are dropped anywhere to upload them.
 
 import {get, query} from "./api.js";
-import {arrange, debounce, h, icon, setText, walkable} from "./dom.js";
+import {arrange, beside, debounce, h, icon, setText, walkable} from "./dom.js";
 import {listen} from "./events.js";
 import {ago, bytes, clock, mediaLine, titleOf} from "./format.js";
 import {poster as picture} from "./posters.js";
@@ -112,8 +112,11 @@ export function showRecordings(main, params, signal) {
 
   const actions = {
     async forget(recording) {
-      if (await forget(recording)) known.delete(recording.recording_id);
+      if (!(await forget(recording))) return;
+      const goOn = beside(rows.get(recording.recording_id).node);
+      known.delete(recording.recording_id);
       draw();
+      goOn();
     },
     async readAgain(recording) {
       const fresh = await readAgain(recording);

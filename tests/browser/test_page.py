@@ -97,8 +97,9 @@ def test_what_failed_asks_for_nothing_in_vain(browser: Any, tmp_path: Path, film
             for _ in range(2):
                 row.get_by_role("link").click()
                 page.get_by_role("heading", name="This recording cannot be used").wait_for()
+                before = page.url
                 page.get_by_role("button", name="Read it again").click()
-                page.wait_for_url(lambda url: not url.endswith(failed.recording_id))
+                page.wait_for_url(lambda url, before=before: url != before)
                 page.get_by_role("heading", name="This recording cannot be used").wait_for()
                 page.get_by_role("link", name="All recordings").click()
             [again] = [each for each in client.recordings.list().data if each.name == "broken.mp4"]
@@ -114,6 +115,23 @@ def test_what_failed_asks_for_nothing_in_vain(browser: Any, tmp_path: Path, film
             page.wait_for_timeout(500)
             assert asked[ended:] == []
             assert page.get_by_role("alert").text_content() == ""
+
+
+def test_what_is_in_the_store_is_registered(browser: Any, tmp_path: Path, film: Film) -> None:
+    with running_server(tmp_path / "data") as server:
+        stored = tmp_path / "data" / "store" / "relay" / "h_01" / "recording.mp4"
+        stored.parent.mkdir(parents=True)
+        stored.write_bytes(film.path.read_bytes())
+        with opened(browser, server, expected="404.*/v1/recordings$") as page:
+            page.goto(server.url)
+            page.get_by_role("button", name="Register from the store").click()
+            page.keyboard.type("relay/h_02/recording.mp4")
+            page.keyboard.press("Enter")
+            page.get_by_role("alert").filter(has_text="has no object 'relay/h_02/recording.mp4'").wait_for()
+            page.get_by_label("Key of the object").fill("relay/h_01/recording.mp4")
+            page.keyboard.press("Enter")
+            page.get_by_role("heading", name="recording.mp4").wait_for()
+            until(page, "document.querySelector('.stage video')")
 
 
 def test_webhooks_are_added_tried_and_sent_again(browser: Any, server: RunningServer, receiver: Receiver) -> None:

@@ -50,16 +50,18 @@ class TestClips:
         with opened(browser, server) as page:
             page.goto(f"{server.url}/#/clips")
             page.get_by_role("heading", name="Clips", exact=True).wait_for()
-            client.clips.create(victim.recording_id, "doomed", 0.2, 1.2)
+            doomed = client.clips.create(victim.recording_id, "doomed", 0.2, 1.2).wait()
+            assert doomed.error is not None
             failed = row(page, "doomed")
             failed.get_by_text("register it again").wait_for()
+            assert failed.locator(".why p").all_text_contents() == [doomed.error.message, doomed.error.hint]
             stored.unlink()
             stored.write_bytes(whole)
             page.get_by_role("button", name="Failed", exact=True).click()
             failed.get_by_role("button", name="Retry").click()
             until(page, "!document.querySelector('.clip-row .pill.bad') || document.querySelector('.why')")
 
-    def test_one_that_waits_is_cancelled(
+    def test_one_that_waits_is_cancelled_tried_again_and_deleted_by_keyboard(
         self, browser: Any, server: RunningServer, recording: Recording, tmp_path: Path, film: Film
     ) -> None:
         environ = {"CLIPENGINE_FAULT": "claimed:sleep=10", "CLIPENGINE_ENCODING__WORKERS": "1"}
@@ -70,8 +72,21 @@ class TestClips:
                 client.clips.create(meeting.recording_id, "in the way", 0.2, 1.2)
                 client.clips.create(meeting.recording_id, "never done", 0.2, 1.2)
                 page.get_by_role("progressbar", name="Progress of never done").wait_for()
-                page.get_by_role("button", name="Cancel never done").click()
+                page.get_by_role("button", name="Cancel never done").focus()
+                page.keyboard.press("Enter")
                 row(page, "never done").locator(".pill", has_text="Cancelled").wait_for()
+                until(page, "document.activeElement.getAttribute('aria-label') === 'Retry never done'")
+                page.keyboard.press("Enter")
+                row(page, "never done").locator(".pill", has_text="Cancelled").wait_for(state="detached")
+                until(page, "/^(Cancel|Download) never done$/.test(document.activeElement.getAttribute('aria-label'))")
+                row(page, "never done").get_by_role("button", name="More").focus()
+                for key in ("Enter", "End", "Enter"):
+                    page.keyboard.press(key)
+                page.get_by_role("heading", name="Delete").wait_for()
+                page.keyboard.press("Tab")
+                page.keyboard.press("Enter")
+                row(page, "never done").wait_for(state="detached")
+                until(page, "document.activeElement.closest('.clip-row')?.textContent.includes('in the way')")
 
 
 def test_a_recording_that_no_browser_plays_is_shown_frame_by_frame(
