@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import time
 
+from clipengine.errors import StorageError
 from clipengine.ids import new_id
 from clipengine.ledger.ledger import Ledger
 from clipengine.ledger.place import place_of
@@ -336,6 +337,10 @@ class Engine:
 
     def _tidy(self) -> None:
         self.ledger.idempotency.purge()
-        aborted = self.store.sweep_uploads()
+        try:
+            aborted = self.store.sweep_uploads()
+        except StorageError as error:
+            log.warning("what killed uploads have left in the store stays for now: %s", error.message)
+            return
         if aborted:
             log.info("%d uploads that were left half done were aborted", aborted)

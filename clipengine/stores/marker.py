@@ -163,6 +163,6 @@ class Marker:
         own, file = shlex.quote(str(self._file.parent)), shlex.quote(str(self._file))
         return (
             "Mount the store there, or put it back: what was accepted waits, and goes on by itself. Where it was moved"
-            " on purpose, name its new place with storage.folder. To go on with what lies here now, without what is"
-            f" missing: mkdir -p {own} && echo {wanted} > {file}"
+            " on purpose, name its new place with storage.folder. To go on here without it, run"
+            f" `mkdir -p {own} && echo {wanted} > {file}`."
         )

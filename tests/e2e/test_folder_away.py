@@ -171,6 +171,8 @@ def test_a_server_starts_without_it(place: Place) -> None:
         until(lambda: "store is not well: the " in server.log.read_text(), SECONDS)
         assert str(place.root) in server.log.read_text()
         is_away(server, place)
+        until(lambda: "stays for now" in server.log.read_text(), SECONDS)  # what the first sweep would have removed
+        assert "Traceback" not in server.log.read_text()
         assert upload(server).status_code == 503
         clip = cut(api, recording, "a")
         until(lambda: "trying again in" in server.log.read_text(), SECONDS)

@@ -283,10 +283,10 @@ class TestStart:
         self, store: FolderStore, serve: Callable[..., FolderStore], tmp_path: Path
     ) -> None:
         fresh = tmp_path / "a new place"
-        command = re.search(r"mkdir -p .*", is_away(serve(fresh), "does not exist"))
+        command = re.search("`(mkdir -p .*)`", is_away(serve(fresh), "does not exist"))
         assert command is not None
         again = serve(fresh)
-        subprocess.run(["sh", "-c", command[0]], check=True)
+        subprocess.run(["sh", "-c", command[1]], check=True)
         with pytest.raises(ObjectMissing):
             again.head("h_01/meeting.mp4")
         put(again, "h_01/meeting.mp4")
