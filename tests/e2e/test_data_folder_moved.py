@@ -86,6 +86,7 @@ def test_it_is_moved_and_put_back(tmp_path: Path, film: Path, left: str, elsewhe
         assert read(server, "/metrics").status_code == 200
         until(lambda: "the sweep could not use the ledger" in server.log.read_text(), SECONDS)
         assert tree(data) == before
+        assert "Traceback" not in server.log.read_text()
         shutil.rmtree(data, ignore_errors=True)
         aside.rename(data)
         for each in clips:
