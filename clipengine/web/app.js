@@ -26,6 +26,8 @@ route("/clips", showClips);
 route("/webhooks", showWebhooks);
 route("/webhooks/:id", showWebhook);
 
+const tabs = new BroadcastChannel("session"); // of this browser: they share the session
+
 let started = false;
 
 function signedIn(who) {
@@ -94,6 +96,7 @@ async function signOut() {
   try {
     await request("DELETE", "/session", {quiet: true});
     signedOut();
+    tabs.postMessage("signed out");
   } catch (error) {
     toastError(error); // it has not ended: the page goes on
     connect();
@@ -101,9 +104,12 @@ async function signOut() {
   }
 }
 
-addEventListener("signed-out", () => {
+function sessionEnded() {
   if (started) signedOut("The session has ended. Sign in again.");
-});
+}
+
+addEventListener("signed-out", sessionEnded);
+tabs.addEventListener("message", sessionEnded);
 
 async function boot() {
   const code = takeCode();

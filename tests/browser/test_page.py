@@ -24,8 +24,12 @@ class TestSigningIn:
             page.keyboard.press("Enter")
             page.get_by_role("heading", name="Recordings", exact=True).wait_for()
             assert page.evaluate("document.cookie + JSON.stringify(localStorage)") == "{}"
+            other = page.context.new_page()
+            other.goto(f"{server.url}/#/clips")
+            other.get_by_role("heading", name="Clips", exact=True).wait_for()
             page.get_by_role("button", name="Sign out").click()
             page.get_by_label("API key").wait_for()
+            other.get_by_text("The session has ended").wait_for()
             page.reload()
             page.get_by_label("API key").wait_for()
 
