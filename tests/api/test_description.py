@@ -60,6 +60,7 @@ def described(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Described]:
         )
 
 
+FRAMING = ("content-length", "transfer-encoding")  # wrong ones make a request that is no HTTP at all
 PLAN = settings(
     max_examples=20,
     deadline=None,
@@ -90,6 +91,7 @@ def test_every_operation(described: Described, mode: GenerationMode) -> None:
                 case.query["wait"] = 0
             if tried % 3:  # else what nobody knows
                 case.path_parameters |= {name: described.ids[name] for name in case.path_parameters or {}}
+            case.headers = {name: text for name, text in (case.headers or {}).items() if name.lower() not in FRAMING}
             headers = {"Authorization": f"Bearer {server.key}"}
             answer = case.call_and_validate(base_url=server.url, headers=headers, checks=CHECKS, timeout=30)
             answers[answer.status_code] += 1
