@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Generator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -17,3 +20,26 @@ def recordings() -> Path:
     if not RECORDINGS.is_dir():
         pytest.skip("the real recordings are not here (../shared/media)")
     return RECORDINGS
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup() -> Generator[None, object, object]:
+    made = yield
+    _step_back()
+    return made
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call() -> Generator[None, object, object]:
+    try:
+        return (yield)
+    finally:
+        _step_back()
+
+
+def _step_back() -> None:
+    """SVT-AV1 gives a process of root real-time priority, which servers and browsers that it starts would inherit."""
+    if os.sched_getscheduler(0) != os.SCHED_OTHER:
+        for thread in Path("/proc/self/task").iterdir():
+            with suppress(ProcessLookupError):
+                os.sched_setscheduler(int(thread.name), os.SCHED_OTHER, os.sched_param(0))
