@@ -22,10 +22,11 @@ import av
 import numpy as np
 
 from clipengine.clips.facts import SourceFacts
+from clipengine.clips.landmarks import Landmarks
 from clipengine.settings import Encoding, Settings
 from clipengine.stores.folder import FolderStore
 from clipengine.work.encoder import EncoderProcess
-from clipengine.work.jobs import cut_job, probe_job
+from clipengine.work.jobs import cut_job, probe_job, probe_result
 from scripts.benchmarks import sources
 from scripts.benchmarks.figures import Bench, Figure
 from scripts.benchmarks.measuring import MemorySampler, Usage, cpu_seconds, in_turn, run
@@ -53,14 +54,14 @@ def _compared(
     name: str, recording: Path, folder: Path, start: Fraction, end: Fraction, rounds: int
 ) -> Iterator[Figure]:
     ours, theirs = folder / "ours.mp4", folder / "theirs.mp4"
-    facts = _facts(recording)
+    facts, landmarks = _probed(recording)
     comparing = Settings(encoding=Encoding(verify="compare"))
     things = {
         "ffmpeg": lambda: run(ffmpeg_command(recording, theirs, start, end)),
         "ffmpeg's clip decoded": lambda: run(_DECODE.format(theirs).split()),
         "command": lambda: run(clipengine_command(recording, ours, start, end)),
-        "warm child": lambda: _in_warm_child(Settings(), recording, facts, start, end),
-        "warm child, compare": lambda: _in_warm_child(comparing, recording, facts, start, end),
+        "warm child": lambda: _in_warm_child(Settings(), recording, facts, landmarks, start, end),
+        "warm child, compare": lambda: _in_warm_child(comparing, recording, facts, landmarks, start, end),
     }
     for warm_up in (ffmpeg_command, clipengine_command):  # a second of each, so that all bytes are in memory
         run(warm_up(recording, ours, start, start + 1))
@@ -97,15 +98,22 @@ def clipengine_command(recording: Path, clip: Path, start: Fraction, end: Fracti
     return [_COMMAND, "cut", str(recording), str(clip), "--start", f"{float(start):.6f}", "--end", f"{float(end):.6f}"]
 
 
-def _facts(recording: Path) -> SourceFacts:
+def _probed(recording: Path) -> tuple[SourceFacts, Landmarks | None]:
     with closing(FolderStore(recording.parent, "").open(recording.name)) as reader:
         message, _ = EncoderProcess().run(probe_job(Settings().encoding), reader=reader, watch=lambda message: None)
-    return SourceFacts.model_validate(message["facts"])
+    return probe_result(message)
 
 
-def _in_warm_child(settings: Settings, recording: Path, facts: SourceFacts, start: Fraction, end: Fraction) -> Usage:
+def _in_warm_child(
+    settings: Settings,
+    recording: Path,
+    facts: SourceFacts,
+    landmarks: Landmarks | None,
+    start: Fraction,
+    end: Fraction,
+) -> Usage:
     """The cut alone, by a child that had started before; what its parent does for it is next to nothing."""
-    job = cut_job(settings, facts, "default", start=start, end=end, poster=False)
+    job = cut_job(settings, facts, "default", start=start, end=end, poster=False, landmarks=landmarks)
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     child = EncoderProcess()
     pid = child._process.pid
