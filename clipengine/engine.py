@@ -179,6 +179,7 @@ class Engine:
         if leads:
             self.ledger.endpoints.sync_settings(self._own_endpoints)
         orphans = self._free_orphans()
+        self._scratch.prepare()
         self._tidy_scratch()
         self._deliveries.recover()
         if orphans:

@@ -18,12 +18,16 @@ class Scratch:
         self.root = root
         self.check = check
 
+    def prepare(self) -> None:
+        """The folder is there, in the data folder that there is."""
+        self.check()
+        self.root.mkdir(mode=0o700, exist_ok=True)
+
     def make(self, clip_id: str, attempt: int) -> Path:
         """A new, empty folder for one attempt. The data folder is never made anew."""
-        self.check()
+        self.prepare()
         folder = self.folder(clip_id, attempt)
         shutil.rmtree(folder, ignore_errors=True)
-        self.root.mkdir(mode=0o700, exist_ok=True)
         folder.mkdir(mode=0o700)
         return folder
 
