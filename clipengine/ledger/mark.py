@@ -14,7 +14,7 @@ import logging
 import os
 from pathlib import Path
 
-from clipengine.errors import StartupError
+from clipengine.errors import StartupError, StorageUnavailable
 from clipengine.ledger.database import Database
 from clipengine.ledger.schema import MetaRow
 
@@ -41,18 +41,16 @@ class Mark:
         """Count one up, durably, and note it: what was committed before is missed from now on if it goes."""
         if self._ledger is None:
             return
-        with self._database.transaction():
-            counted = self._counted() + 1
-            self._database.change(MetaRow.delete().where(MetaRow.name == MARK))
-            self._database.insert(MetaRow.insert(name=MARK, value=str(counted)))
+        # Opened ahead of the commit, which proves that it is the ledger's: it is written to wherever it goes then.
+        folder = _open_folder(self._ledger.parent)
         try:
-            descriptor = os.open(_note(self._ledger), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            try:
-                os.pwrite(descriptor, f"{counted:0{_DIGITS}d}\n".encode(), 0)
-            finally:
-                os.close(descriptor)
-        except OSError as error:
-            logger.warning("the mark of the ledger could not be noted: %s", error.strerror)
+            with self._database.transaction():
+                counted = self._counted() + 1
+                self._database.change(MetaRow.delete().where(MetaRow.name == MARK))
+                self._database.insert(MetaRow.insert(name=MARK, value=str(counted)))
+            _write(_note(self._ledger).name, folder, counted)
+        finally:
+            os.close(folder)
 
     def _counted(self) -> int:
         row = self._database.row(MetaRow.select().where(MetaRow.name == MARK))
@@ -68,6 +66,24 @@ def check_mark(ledger: Path, counted: int) -> None:
             hint=f"Put back the {ledger.name}-wal that belongs to it, or restore a backup with `clipengine restore "
             f"FILE --replace`. To go on without what is lost, delete {_note(ledger)}.",
         )
+
+
+def _open_folder(folder: Path) -> int:
+    try:
+        return os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        raise StorageUnavailable(f"the data folder {folder} cannot be opened: {error.strerror}") from error
+
+
+def _write(name: str, folder: int, counted: int) -> None:
+    try:
+        descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600, dir_fd=folder)
+        try:
+            os.pwrite(descriptor, f"{counted:0{_DIGITS}d}\n".encode(), 0)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        logger.warning("the mark of the ledger could not be noted: %s", error.strerror)
 
 
 def _note(ledger: Path) -> Path:

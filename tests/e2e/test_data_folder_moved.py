@@ -85,7 +85,7 @@ def test_it_is_moved_and_put_back(tmp_path: Path, film: Path, left: str, elsewhe
             assert "Put the data folder back" in answer.json()["hint"]
         assert read(server, "/metrics").status_code == 200
         until(lambda: "the sweep could not use the ledger" in server.log.read_text(), SECONDS)
-        assert tree(data) == before
+        assert tree(data) == before, tree(data) ^ before
         assert "Traceback" not in server.log.read_text()
         shutil.rmtree(data, ignore_errors=True)
         aside.rename(data)
