@@ -248,6 +248,8 @@ class _Making:
         yield from self._facts.warnings
         if asked_end > self._cut.end + _ROUNDED:
             yield f"the end was clamped from {float(asked_end):.3f} s to the recording's, {float(self._cut.end):.3f} s"
+        if self._facts.video is not None and self._profile.video != "none" and not self.has_picture:
+            yield "the recording shows no picture in the range: the clip is its sound alone"
         if self._converter is not None and self._converter.keeps_hdr:
             yield "the picture is HDR and was kept so: 10 bits, with its colour tags"
         chosen, tracks = self._profile.audio_tracks, len(self._facts.audio)

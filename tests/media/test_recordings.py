@@ -82,6 +82,16 @@ def test_clips_are_what_a_plain_decode_shows(recordings: Path, tmp_path: Path, n
     assert not faults, "\n".join(faults)
 
 
+def test_a_range_without_a_picture_is_sound_alone_and_says_so(recordings: Path, tmp_path: Path) -> None:
+    path = recordings / "ts_no_initial_keyframe.ts"  # its only keyframe lies at 2.136 s
+    if not path.exists():
+        pytest.skip("this recording is not here")
+    for end, seen in ((Fraction(2), False), (Fraction(5, 2), True)):
+        made = cut_file(path, Fraction(1), end, tmp_path / "clip.mp4").made
+        assert (made.frames > 0) is seen
+        assert any("no picture" in warning for warning in made.warnings) is not seen
+
+
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_broken_recording_says_what_is_wrong(recordings: Path, name: str) -> None:
     if not (recordings / name).exists():
