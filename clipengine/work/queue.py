@@ -21,6 +21,8 @@ from huey.registry import Message
 from huey.serializer import Serializer
 from huey.storage import MemoryStorage
 
+from clipengine.errors import StorageError
+
 log = logging.getLogger(__name__)
 
 _WAIT_SECONDS = 1.0
@@ -85,7 +87,8 @@ class WorkQueue:
         self._huey = Huey(
             name, results=False, storage_class=_WakingStorage, serializer=_JsonSerializer(), immediate=False
         )
-        self._nudge = self._huey.task(name=name)(handle)
+        self._handle = handle
+        self._nudge = self._huey.task(name=name)(self._work)
         self._consumer = _Consumer(self._huey, workers=workers, periodic=False, worker_type="thread")
         self.name = name
         self.restarts = 0
@@ -101,6 +104,12 @@ class WorkQueue:
     def nudge(self, id: str) -> None:
         """Have a worker look; it returns at once."""
         self._nudge(id)
+
+    def _work(self, id: str) -> None:
+        try:
+            self._handle(id)
+        except StorageError as error:  # the ledger or the store is away: no defect, and the sweep nudges again
+            log.warning("%s: what waits has to wait on: %s", self.name, error.message)
 
     def pending(self) -> int:
         """How many nudges wait."""

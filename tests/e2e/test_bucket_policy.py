@@ -87,8 +87,10 @@ def test_the_engine_can_do_everything(
         uploaded = api.recordings.wait(api.recordings.upload(film).recording_id, timeout=60)
         assert uploaded.status == "complete", uploaded.error
         api.recordings.delete(uploaded.recording_id, object=True)
-        imported = server.command("recordings", "import", "h_02")
+        client = {"CLIPENGINE_URL": server.url, "CLIPENGINE_API_KEY": server.key}
+        imported = run_command("recordings", "import", "h_02", "--json", "--data", str(data), env={**env, **client})
         assert imported.returncode == 0, imported.stderr
+        assert "h_02/meeting.mp4" in imported.stdout
         until(lambda: len(list(s3.client.list_objects(bucket, recursive=True))) == 4)
         server.stop()
     store = S3Store(engine_user.location(bucket, prefix="relay"), journal=tmp_path / "journal", retries=QUICK)

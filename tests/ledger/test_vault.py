@@ -61,6 +61,7 @@ def test_nothing_of_a_secret_is_in_the_file(ledger: Ledger, open_ledger: Open, p
 
 def test_what_an_older_version_wrote_is_sealed_and_written_over(open_ledger: Open, path: Path) -> None:
     path.parent.mkdir()
+    path.touch()
     database = file_database(path)
     begin(database)
     migrate(database, MIGRATIONS[:1])
