@@ -60,9 +60,17 @@ def cut(
 
 
 def _check_source(source: str) -> None:
-    """A name that cannot be a recording: a folder, or an address that is not the store's."""
-    if Path(source).is_dir():
+    """What cannot be a recording: a folder, what cannot be read twice, or an address that is not the store's."""
+    path = Path(source)
+    if path.is_dir():
         raise click.BadParameter(f"{source} is a folder, not a recording: name a file in it", param_hint="'SOURCE'")
+    if source == "-" or (path.exists() and not path.is_file()):
+        name = "standard input" if source == "-" else source
+        raise click.BadParameter(
+            f"{name} is not a regular file, and cut reads here and there in the recording: write it to a file first "
+            "(cat > recording.mp4), and name that",
+            param_hint="'SOURCE'",
+        )
     scheme = re.match(r"([A-Za-z][A-Za-z0-9+.-]*)://", source)
     if scheme is None or scheme[1] == "s3":
         return

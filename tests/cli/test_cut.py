@@ -153,3 +153,17 @@ def test_what_is_no_file_is_said_to_be_none(source: str, told: str, tmp_path: Pa
     assert told in done.stderr
     assert "(bad_arguments)" in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("source", "name"), [("live.mp4", "live.mp4"), ("/dev/stdin", "/dev/stdin"), ("-", "standard input")]
+)
+def test_what_cannot_be_read_here_and_there_is_written_to_a_file_first(source: str, name: str, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "live.mp4")
+    command = [COMMAND, "cut", source, "clip.mp4", "--start", "1", "--end", "2"]
+    done = subprocess.run(command, env=clean_environ(), cwd=tmp_path, input="", capture_output=True, text=True)
+    assert done.returncode == 2
+    assert f"{name} is not a regular file" in done.stderr
+    assert "write it to a file first" in done.stderr
+    assert "(bad_arguments)" in done.stderr
+    assert not (tmp_path / "clip.mp4").exists()
