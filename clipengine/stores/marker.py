@@ -47,8 +47,9 @@ class Marker:
     """
 
     def __init__(self, root: Path, known: Known, on_found: Callable[[], None]) -> None:
-        self._root = root
-        self._file = root / RESERVED / _FILE
+        # As it was named, and yet true wherever a message about it is read: what it links to may change.
+        self._root = root.absolute()
+        self._file = self._root / RESERVED / _FILE
         self._known = known
         self._on_found = on_found
         self._lock = threading.Lock()

@@ -292,6 +292,16 @@ class TestStart:
         put(again, "h_01/meeting.mp4")
         assert serve(fresh).head("h_01/meeting.mp4").sha256 == SHA256
 
+    def test_the_error_can_be_followed_in_any_folder(
+        self, store: FolderStore, serve: Callable[..., FolderStore], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        Path("link").symlink_to("gone")
+        again = serve(Path("link"))
+        command = re.search("`mkdir -p (.*) && echo .* > (.*)`", is_away(again, f"{tmp_path}/link does not exist"))
+        assert command is not None
+        assert command.groups() == (f"{tmp_path}/link/.clipengine", f"{tmp_path}/link/.clipengine/id")
+
     def test_a_ledger_that_is_new_takes_the_store_that_is_there(self, store: FolderStore, tmp_path: Path) -> None:
         new = Ledger.open(tmp_path / "new.db", key_prefix="relay_live", organisation_id="o", max_queued=10)
         try:
