@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import os
 import shlex
 import shutil
 import signal
@@ -127,10 +128,17 @@ def _first_key(engine: Engine) -> str | None:
     return None if engine.ledger.keys.list() else engine.ledger.keys.create("first")[1]
 
 
+def _own_command() -> str:
+    """What can be typed here to run this very program: another one of its name may be found first."""
+    own, found = sys.argv[0], shutil.which("clipengine")
+    if not os.access(own, os.X_OK):  # a module that Python was told to run
+        return "clipengine"
+    return "clipengine" if found and os.path.samefile(found, own) else shlex.quote(own)
+
+
 def _greet(settings: Settings, url: str, key: str | None, code: str | None) -> None:
     folder = settings.data.folder.resolve()
-    command = "clipengine" if shutil.which("clipengine") else shlex.quote(sys.argv[0])  # what can be typed here
-    made = f'export KEY="$({command} keys create NAME --data {shlex.quote(str(folder))})"'
+    made = f'export KEY="$({_own_command()} keys create NAME --data {shlex.quote(str(folder))})"'
     lines = [
         f"clipengine {__version__}",
         f"  address  {url}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import socket
@@ -33,6 +34,16 @@ def test_it_says_where_it_is_and_how_to_go_on(tmp_path: Path) -> None:
         assert made is not None
         assert made[1] == str(tmp_path / "data")
         assert f'curl -H "Authorization: Bearer $KEY" -T meeting.mp4 "{server.url}/v1/recordings/' in server.greeting
+
+
+def test_what_it_says_to_type_runs_the_program_that_says_it(tmp_path: Path) -> None:
+    other = tmp_path / "bin" / "clipengine"
+    other.parent.mkdir()
+    other.write_text("#!/bin/sh\nexit 1\n")
+    other.chmod(0o755)
+    for folder, command in ((other.parent, COMMAND), (Path(COMMAND).parent, "clipengine")):
+        with running_server(tmp_path / "data", env={"PATH": f"{folder}:{os.environ['PATH']}"}) as server:
+            assert f'KEY="$({command} keys create NAME ' in server.greeting
 
 
 def test_the_first_key_is_made_once_and_works(tmp_path: Path) -> None:
