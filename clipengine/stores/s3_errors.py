@@ -47,6 +47,8 @@ _DENIED = {
     "RequestTimeTooSkewed": "this machine's clock differs too much from the store's",
     "SignatureDoesNotMatch": "storage.secret_key does not belong to storage.access_key",
 }
+# What to do, where it is not what is to be done about every refusal.
+_REMEDIES = {"NoSuchBucket": "Create the bucket, or set storage.bucket to the one that is there."}
 _MISSING = {"NoSuchKey", "NoSuchVersion", "NoSuchUpload"}
 _CHANGED = {"PreconditionFailed", "InvalidRange"}
 _FULL = {"QuotaExceeded", "XMinioStorageFull", "InsufficientStorage"}
@@ -94,7 +96,7 @@ class Where:
         said = _one_line(f"{code or f'HTTP {status}'}{': ' if message else ''}{message}")
         if code in _DENIED:
             text = _DENIED[code].format(what=what, bucket=self.bucket)
-            return StorageDenied(f"{text} ({code})")
+            return StorageDenied(f"{text} ({code})", hint=_REMEDIES.get(code))
         if code in _FULL or status == 507:
             return DiskFull(
                 f"bucket {self.bucket} is full ({said})", hint="Raise its quota, or free space in the store."

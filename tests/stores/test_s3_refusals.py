@@ -89,6 +89,7 @@ def test_a_bucket_of_somebody_else_or_none(make_s3: MakeS3) -> None:
     for error in every_call(make_s3(bucket="no-such-bucket-here")):
         assert isinstance(error, StorageDenied)
         assert "bucket no-such-bucket-here does not exist" in error.message
+        assert error.hint.startswith("Create the bucket, or set storage.bucket")
 
 
 def test_a_connection_that_is_refused(make_s3: MakeS3) -> None:
