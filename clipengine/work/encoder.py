@@ -265,7 +265,8 @@ class EncoderProcess:
         cause = cause_of(code, on_purpose=self._killed)
         # A cancel and a stop kill it on purpose: that is no fault of anybody.
         level = logging.DEBUG if cause == "stopped" else logging.ERROR
-        log.log(level, "an encoder child ended with %s: %s", code, self._words.text())
+        said = self._words.text()
+        log.log(level, "an encoder child ended with %s%s", code, f": {said}" if said else "")
         self.on_loss(cause)
         return error_of(cause, code, no_memory=self._words.tell_of_memory())
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import time
@@ -234,6 +235,9 @@ def test_a_child_that_is_killed_from_outside_costs_its_own_clip_one_attempt(
     assert _clip(api, long) == "complete"  # while the other one pauses
     clip = api.clips.wait(made.clip_id, timeout=60)
     assert (clip.status, clip.attempt) == ("complete", 2), clip.error
+    told = re.findall(r"an encoder child ended with -9.*", server.log.read_text())
+    assert told
+    assert not [line for line in told if line.rstrip().endswith(":")]
 
 
 @CODES
