@@ -94,5 +94,8 @@ def webhooks(settings: Settings) -> Iterator[Finding]:
         if fault is None:
             yield good(name, f"{host} can be reached")
         else:
-            remedy = "Check the address, the receiver, and webhooks.allow_cidrs where it is a private one."
+            remedy = (
+                "Check the address, the receiver, and webhooks.allow_cidrs where it is a private one: doctor goes by"
+                " the settings and variables that it is run with, and the server may have been started with others."
+            )
             yield Finding(name, "warning", f"{host}: {fault}", remedy)
