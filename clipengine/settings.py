@@ -12,6 +12,7 @@ import os
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -195,6 +196,17 @@ class Webhooks(Table):
     endpoints: tuple[Endpoint, ...] = ()
     timeout_seconds: Annotated[float, Field(gt=0, le=60)] = 10
     allow_cidrs: tuple[str, ...] = ()
+
+    @field_validator("allow_cidrs")
+    @classmethod
+    def _are_networks(cls, texts: tuple[str, ...]) -> tuple[str, ...]:
+        for text in texts:
+            try:
+                ip_network(text, strict=False)
+            except ValueError:
+                shown = repr(text)[:_SHOWN_CHARACTERS]
+                raise ValueError(f"{shown} is not a network such as 10.20.0.0/16") from None
+        return texts
 
 
 class Settings(Table):

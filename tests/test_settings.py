@@ -143,6 +143,7 @@ def test_variables_of_the_client_are_not_settings() -> None:
         ({"CLIPENGINE_STORAGE__KIND": "s3"}, "storage.endpoint, storage.bucket, storage.access_key"),
         ({"CLIPENGINE_AUTH__KEY_PREFIX": "Not Good"}, "auth.key_prefix"),
         ({"CLIPENGINE_WEBHOOKS__ALLOW_CIDRS": "[10.0.0.0/8]"}, "CLIPENGINE_WEBHOOKS__ALLOW_CIDRS"),
+        ({"CLIPENGINE_WEBHOOKS__ALLOW_CIDRS": '["10.0.0/8"]'}, "webhooks.allow_cidrs: '10.0.0/8' is not a network"),
         ({"CLIPENGINE_WEBHOOKS__ENDPOINTS": '[{url = "http://a", secret = "short"}]'}, "webhooks.endpoints.0.secret"),
         ({"CLIPENGINE_STORAGE__SECRET_KEY_FILE": "/nowhere/secret"}, "CLIPENGINE_STORAGE__SECRET_KEY_FILE"),
         ({"CLIPENGINE_PROFILES__WEB__CONTAINER": "webm"}, 'profiles.web: container "webm" cannot hold'),
