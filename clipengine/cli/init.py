@@ -60,7 +60,7 @@ def init(
         raise click.UsageError(f"{config} exists; --force replaces it, --config FILE writes another one")
 
     def ask(question: str, given: object, default: str) -> str:
-        return str(given) if given else default if yes else str(click.prompt(question, default=default, err=True))
+        return str(given) if given else default if yes else _prompt(question, default=default)
 
     kind = ask("Where recordings lie: folder, or s3 for MinIO, S3, Ceph", kind, "folder")
     if kind not in ("folder", "s3"):
@@ -82,6 +82,18 @@ def init(
     return _try(settings, config)
 
 
+def _prompt(question: str, *, default: str | None = None, hidden: bool = False) -> str:
+    try:
+        return str(click.prompt(question, default=default, hide_input=hidden, err=True))
+    except click.Abort as error:
+        if not isinstance(error.__context__, EOFError):
+            raise
+        raise click.UsageError(
+            f"the input ended before {question!r} was answered: with --yes nothing is asked, and what is not given has "
+            "its default"
+        ) from None
+
+
 def _absolute(folder: str) -> str:
     """As the file names it: a server that is started elsewhere finds the same folder."""
     return os.path.abspath(os.path.expanduser(folder))
@@ -93,7 +105,7 @@ def _credentials() -> list[_Line]:
     for name, hidden in (("access_key", False), ("secret_key", True)):
         variable = f"CLIPENGINE_STORAGE__{name.upper()}"
         if variable not in os.environ and f"{variable}_FILE" not in os.environ:
-            value = click.prompt(name.replace("_", " ").capitalize(), hide_input=hidden, err=True)
+            value = _prompt(name.replace("_", " ").capitalize(), hidden=hidden)
             found.append((name, value, f"or from {variable}"))
     return found
 

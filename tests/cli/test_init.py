@@ -49,6 +49,15 @@ def test_what_it_writes_means_the_same_in_every_folder(tmp_path: Path) -> None:
     assert found["storage"]["folder"] == str(tmp_path.parent / "films")
 
 
+def test_where_nobody_answers_it_says_how_it_asks_nothing(tmp_path: Path) -> None:
+    command = [COMMAND, "init"]
+    done = subprocess.run(command, env=clean_environ(), cwd=tmp_path, input="folder\n", capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "the input ended before 'Data folder: " in done.stderr
+    assert "with --yes nothing is asked" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_what_is_there_is_replaced_only_by_force(tmp_path: Path) -> None:
     (tmp_path / "clipengine.toml").write_text("# mine\n")
     done = run_command("init", "--yes", cwd=tmp_path)
