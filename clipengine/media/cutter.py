@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from fractions import Fraction
@@ -102,7 +102,7 @@ def cut_clip(
             making = _Making(writer, profile, facts, cut, poster, on_progress)
             produce = decoder.events if profile.deinterlace == "off" else lambda: deinterlaced(decoder.events())
             with closing(ahead(produce, EventSizes())) as events:
-                making.run(events)
+                making.run(events, landing.following)
             _refuse_short(decoder, making, cut, facts)
             writer.finish()
         encoded = time.monotonic() - began
@@ -179,7 +179,8 @@ class _Making:
     def height(self) -> int | None:
         return self._converter.format.height if self._converter else None
 
-    def run(self, events: Iterator[Event]) -> None:
+    def run(self, events: Iterator[Event], following: Mapping[int, Fraction]) -> None:
+        """Make the clip of the events. `following`, once they have ended: when the streams go on after its end."""
         for event in paced(events, self._profile.fps, self._cut):
             if isinstance(event, Begin):
                 self._begin(event)
@@ -188,8 +189,9 @@ class _Making:
             else:
                 picture, duration = event
                 self._show(picture, duration)
+        self._note_last_gap(following)
         if self.sound is not None:
-            self.sound.finish()
+            self.sound.finish(following)
 
     def _begin(self, begin: Begin) -> None:
         self.origin = begin.origin
@@ -221,11 +223,24 @@ class _Making:
 
     def _note_gap(self, time: Fraction) -> None:
         """Demuxers pass over damage without a word: where the rate is steady a gap tells of it, or of a still slide."""
-        video, last, self._last_picture_time = self._facts.video, self._last_picture_time, time
-        if last is None or video is None or video.variable_rate or self._profile.fps is not None:
+        last, self._last_picture_time = self._last_picture_time, time
+        if last is not None:
+            self._add_gap(last, time, time)
+
+    def _note_last_gap(self, following: Mapping[int, Fraction]) -> None:
+        """The range may end in the gap; where no picture follows it, the picture has ended."""
+        video, last = self._facts.video, self._last_picture_time
+        if video is not None and last is not None and video.index in following:
+            following_time = following[video.index] - self.origin
+            self._add_gap(last, following_time, min(following_time, self.length))
+
+    def _add_gap(self, last: Fraction, following: Fraction, until: Fraction) -> None:
+        """Between pictures at `last` and `following`, of which the clip shows what lies before `until`."""
+        video = self._facts.video
+        if video is None or video.variable_rate or self._profile.fps is not None:
             return
-        if time - last > _GAP_FRAMES * video.frame_seconds > 0:
-            self._gaps += time - last - video.frame_seconds
+        if following - last > _GAP_FRAMES * video.frame_seconds > 0:
+            self._gaps += max(Fraction(0), until - last - video.frame_seconds)
 
     def _hear(self, sound: Sound) -> None:
         assert self.sound is not None

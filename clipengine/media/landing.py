@@ -101,6 +101,7 @@ class Landing:
         self.at_start = False
         self.trusts_keyframes = True  # False: decode from the recording's first packet, whatever is said of others
         self.in_fields = False  # a frame may come as two packets, one for each field
+        self.following: dict[int, Fraction] = {}  # stream index -> no sooner than when it goes on after the clip's end
         self.on_screen: Fraction | None = None  # the presentation time of the frame on screen at the clip's start
         self._held: list[Placed] = []
         self._keyframe: Fraction | None = None  # on which the landing rests, where sound was not found
@@ -311,6 +312,7 @@ class Landing:
         open_streams = {stream.index for stream in self._streams()}
         end = self._cut.end
         last: dict[int, Fraction] = {}
+        self.following.clear()
         earliest = _Earliest()
         for packet in read_packets(self.container, self._streams(), self._reader):
             tick = as_fraction(packet.time_base)
@@ -331,12 +333,18 @@ class Landing:
             dts = raw_dts + time - raw
             # One frame more of the picture: its second field may be a packet of its own.
             more = self._cut.frame_seconds if packet.stream is self.video else Fraction(0)
+            if time >= end:
+                goes_on = time if dts < end + more else min(dts, time)
+                self.following[packet.stream_index] = min(goes_on, self.following.get(packet.stream_index, goes_on))
+            leaps = packet.stream_index in open_streams and dts >= end + _SLACK_SECONDS
             if min(dts, time) >= end + more:
                 open_streams.discard(packet.stream_index)
                 if not packet.is_discard:  # pre-roll of an edit, which lies wherever it was filmed
                     packet.stream.discard = Discard.all
             else:
                 yield Placed(packet, time, dts)
+            if leaps:  # a hole in the file, and not in one stream alone
+                self.following |= dict.fromkeys(open_streams - self.following.keys(), dts)
             if not open_streams or dts >= end + _SLACK_SECONDS:
                 return
 

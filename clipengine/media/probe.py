@@ -48,6 +48,7 @@ _HEAD_SECONDS = 3  # of every stream, to find when it starts and how far its fra
 _PATIENCE_SECONDS = 10
 _HEAD_PACKETS = 4000
 _TAIL_SECONDS = 2
+_LACKING_SECONDS = 1  # by which a recording may end before its head says
 _MAX_SECONDS = 366 * 24 * 3600
 # Formats whose timestamps may jump where a stream was restarted (FFmpeg's AVFMT_TS_DISCONT).
 _JUMPING = ("mpegts", "mpeg")
@@ -106,7 +107,7 @@ def probe(source: ByteSource) -> Probed:
                 video=_video_facts(video, head, tail) if video else None,
                 audio=tuple(_audio_facts(stream) for stream in audio if _opened(stream)),
                 seekable=tail.clock.jumps == 0 and trial.agrees(container, reader),
-                warnings=tuple(_warnings(tail)),
+                warnings=tuple(_warnings(tail, _promised(container) - head.origin)),
             )
         if facts.duration <= 0 or not (facts.video or facts.audio):
             raise RecordingUnreadable("the recording has no media in it")
@@ -332,8 +333,19 @@ def _language(tag: str | None) -> str | None:
     return None if tag in (None, "und") else tag.encode("utf-8", "replace").decode()
 
 
-def _warnings(tail: _Tail) -> list[str]:
+def _promised(container: InputContainer) -> Fraction:
+    """When the media ends by the container's head, on its own clock; 0 where that says nothing.
+
+    Of other formats FFmpeg's duration is an estimate, or what their index says, which is held against the file's size.
+    """
+    return Fraction(container.duration or 0, av.time_base) if container.format.name == MATROSKA else Fraction(0)
+
+
+def _warnings(tail: _Tail, promised: Fraction) -> list[str]:
     found = []
+    if promised > tail.clock.end + _LACKING_SECONDS:
+        said, ends = f"{float(promised):.3f} s", f"{float(tail.clock.end):.3f} s"
+        found.append(f"the recording's head says that it lasts {said}, and it ends at {ends}: it may have been cut off")
     if tail.clock.jumps:
         found.append(f"timestamps jump {tail.clock.jumps} times; the parts were joined")
     if tail.damaged:

@@ -34,7 +34,7 @@ class SoundTimeline:
         self._origin = origin
         self.total = round((end - origin) * rate)
         self.heard = 0  # samples that came from the recording
-        self.filled = 0  # samples of silence between two of them
+        self.filled = 0  # samples of silence between those of the recording
         self._next: int | None = None  # where the next sample belongs
         self._written = 0
         self._drift: deque[int] = deque(maxlen=_JITTER_FRAMES)
@@ -57,9 +57,12 @@ class SoundTimeline:
             yield from self._lay(piece, position)
             position += piece.samples
 
-    def finish(self) -> Iterator[av.AudioFrame]:
-        """Silence from where the recording's sound ended to the clip's end."""
-        yield from self._silence(self.total - self._written)
+    def finish(self, *, goes_on: bool) -> Iterator[av.AudioFrame]:
+        """Silence from where the recording's sound ended to the clip's end; a gap where it goes on after that."""
+        missing = self.total - self._written
+        if goes_on and self._written > 0 and missing > _GAP_SECONDS * self.rate:
+            self.filled += missing
+        yield from self._silence(missing)
 
     def _convert(self, frame: av.AudioFrame) -> list[av.AudioFrame]:
         shape = (frame.format.name, frame.layout.name, frame.sample_rate)

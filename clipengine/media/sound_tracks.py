@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from fractions import Fraction
 
 import av
@@ -52,10 +52,10 @@ class SoundTracks:
         if timeline is not None and not timeline.done:
             self._write(self._numbers[sound.index], timeline.feed(sound.frame, sound.time))
 
-    def finish(self) -> None:
-        """Silence to the clip's end where a track has ended."""
+    def finish(self, following: Collection[int]) -> None:
+        """Silence to the clip's end where a track has ended. `following` are the streams that go on after that."""
         for index, timeline in self._timelines.items():
-            self._write(self._numbers[index], timeline.finish())
+            self._write(self._numbers[index], timeline.finish(goes_on=index in following))
         if self._mix is not None:
             for frame in self._mix.finish():
                 self._writer.write_sound(0, frame)
