@@ -13,6 +13,7 @@ from clipengine.errors import InvalidLabel, InvalidTimeRange
 
 # Clients know durations rounded up: an end that is this far past the recording's end is clamped, farther is an error.
 END_TOLERANCE_SECONDS = 1.0
+_LEAST_SECONDS = 0.000_999_999  # what containers can tell apart: a millisecond, as floats subtract to it
 MAX_LABEL_CHARACTERS = 200
 _SLUG_CHARACTERS = 60
 _BOTH = ("start_seconds", "end_seconds")
@@ -71,8 +72,9 @@ def check_range(start: float | None, end: float | None, *, duration: float, shor
         found = list(_faults_of_range(start, end, duration))
     if not found and start is not None and end is not None:
         length = min(end, duration) - start
-        if length < shortest:
-            found.append((f"the clip would be {length:g} s long, at least {shortest:g} s are needed", _BOTH))
+        if length < max(shortest, _LEAST_SECONDS):
+            least = max(shortest, 0.001)
+            found.append((f"the clip would be {length:g} s long, at least {least:g} s are needed", _BOTH))
         if length > longest:
             found.append((f"the clip would be {length:g} s long, at most {longest:g} s are allowed", _BOTH))
     if found:

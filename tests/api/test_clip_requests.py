@@ -111,6 +111,7 @@ def test_a_recording_that_is_not_complete(http: httpx.Client, engine: RecordedEn
         ("6000", "6010", "se"),
         ("0", "5401.05", "e"),
         ("-1", "9999", "se"),
+        ("0", "1e-9", "se"),
     ],
 )
 def test_a_range_that_is_none(http: httpx.Client, recording: Recording, start: str, end: str, at_fault: str) -> None:
