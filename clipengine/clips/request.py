@@ -72,7 +72,7 @@ def check_range(start: float | None, end: float | None, *, duration: float, shor
         found = list(_faults_of_range(start, end, duration))
     if not found and start is not None and end is not None:
         length = min(end, duration) - start
-        if length < max(shortest, _LEAST_SECONDS):
+        if length < max(shortest, min(_LEAST_SECONDS, duration)):  # all of a recording is a range, however short it is
             least = max(shortest, 0.001)
             found.append((f"the clip would be {length:g} s long, at least {least:g} s are needed", _BOTH))
         if length > longest:

@@ -201,7 +201,7 @@ def test_a_download_is_whole_or_not_there(server: Receiver, client: Client, tmp_
     target.write_bytes(b"old")
     server.script(
         Answer(raw=b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf"),
-        Answer(raw=b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"),
+        Answer(raw=b"HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"),
         Answer(200, body=b"whole clip"),
     )
     with pytest.raises(ClientError):
