@@ -313,12 +313,13 @@ class Engine:
             if clamped := self.ledger.clamp_waits():
                 log.warning("the clock was set back: %d jobs that waited for a time long past are due now", clamped)
 
+    def _busy_clips(self) -> set[str]:
+        return self._runner.busy.ids() | self._publisher.busy.ids()
+
     def _free_orphans(self) -> int:
         """Jobs that an engine which was killed holds, or that a thread of this one has lost, are to be done again."""
         ledger, living = self.ledger, self.ledger.engines.living
-        freed = ledger.clips.requeue_orphans(
-            self.instance_id, busy=lambda: self._runner.busy.ids() | self._publisher.busy.ids(), living=living
-        )
+        freed = ledger.clips.requeue_orphans(self.instance_id, busy=self._busy_clips, living=living)
         freed += ledger.recordings.release_orphans(self.instance_id, busy=self._prober.busy.ids, living=living)
         if ledger.engines.shared:
             freed += self._deliveries.recover()
@@ -326,7 +327,7 @@ class Engine:
 
     def _tidy_scratch(self) -> None:
         """Remove what clips left that were cancelled, deleted or cut by an engine that was killed."""
-        self._scratch.tidy(lambda: self._runner.busy.ids() | self._publisher.busy.ids(), self.ledger.uploads.waiting)
+        self._scratch.tidy(self._busy_clips, self.ledger.uploads.waiting)
 
     def _expire(self) -> None:
         days = self.settings.retention.clips_days

@@ -87,8 +87,8 @@ def _check_depth(text: str) -> None:
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, value in pairs:
-        for half in filter(lambda each: "\ud800" <= each <= "\udfff", name):
-            raise InvalidRequest(f"The body has a key with {half_character(half)}")
+        if half := half_character(name):
+            raise InvalidRequest(f"The body has a key with {half}")
         if name in found:
             raise MalformedRequest(f"The body has the key {name[:100]!r} twice")
         found[name] = value

@@ -101,9 +101,9 @@ def _fault(model: type[BaseModel], fault: ErrorDetails, **place: str) -> dict[st
     if kind == "webhook_url":
         return {"detail": detail, **place, "code": InvalidWebhookUrl.code, "hint": InvalidWebhookUrl.default_hint}
     if kind == "string_unicode":
-        halves = [each for each in str(fault["input"]) if "\ud800" <= each <= "\udfff"]
+        half = half_character(str(fault["input"]))
         return {
-            "detail": f"has {half_character(halves[0])}" if halves else "must be valid Unicode",
+            "detail": f"has {half}" if half else "must be valid Unicode",
             **place,
             "code": InvalidRequest.code,
             "hint": _WHOLE,

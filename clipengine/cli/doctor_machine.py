@@ -17,7 +17,7 @@ from pathlib import Path
 from clipengine import __version__
 from clipengine.cli.data import in_postgres
 from clipengine.cli.findings import Finding, good
-from clipengine.cli.listening import OPEN_FILES, listen
+from clipengine.cli.listening import OPEN_FILES, REACHED, listen
 from clipengine.errors import DataFolderInUse, StartupError
 from clipengine.ledger.backup import last_backup
 from clipengine.ledger.disk import check_local, file_system
@@ -42,7 +42,6 @@ _SAFE = {
 _SAFE_SQLITE = (3, 51, 3)
 _FEW_FILES = 4096
 _ANSWER_SECONDS = 2
-_REACHED = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # where one reaches who listens on every interface
 
 
 def versions(settings: Settings) -> Iterator[Finding]:
@@ -159,7 +158,7 @@ def _who_runs(settings: Settings) -> str:
 
 def _is_clipengine(host: str, port: int) -> bool:
     """Whether what listens there answers as a clipengine does."""
-    connection = HTTPConnection(_REACHED.get(host, host), port, timeout=_ANSWER_SECONDS)
+    connection = HTTPConnection(REACHED.get(host, host), port, timeout=_ANSWER_SECONDS)
     try:
         connection.request("GET", "/livez")
         answer = connection.getresponse()

@@ -26,6 +26,7 @@ TAKE_SECONDS = 60.0  # a connection whose client takes nothing of what was sent 
 # Far above what streams and waits of one box hold open; beyond it uvicorn answers 503 by itself.
 _CONNECTIONS = 4096
 OPEN_FILES = 65536
+REACHED = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # where one reaches who listens on every interface
 
 _OTHER_ADDRESS = "Choose another address with --host and --port; port 0 takes a free one."
 _REMEDIES = {
@@ -131,5 +132,5 @@ def listen(host: str, port: int) -> socket.socket:
 def url_of(listener: socket.socket) -> str:
     """Where this machine reaches the socket; an address of every interface is shown as loopback."""
     host, port = listener.getsockname()[:2]
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    host = REACHED.get(host, host)
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

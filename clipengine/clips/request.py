@@ -37,9 +37,12 @@ class ClipRequest:
     expires_at: int | None = None
 
 
-def half_character(surrogate: str) -> str:
-    """What a lone surrogate is, for who has sent it."""
-    return f"\\u{ord(surrogate):04x} in it, one half of a surrogate pair, which is no character without the other"
+def half_character(text: str) -> str | None:
+    """What is wrong with a text that has a lone surrogate, for who has sent it; None where it has none."""
+    half = next((each for each in text if "\ud800" <= each <= "\udfff"), None)
+    if half is None:
+        return None
+    return f"\\u{ord(half):04x} in it, one half of a surrogate pair, which is no character without the other"
 
 
 def check_label(label: str) -> str:
@@ -49,10 +52,9 @@ def check_label(label: str) -> str:
     if len(label) > MAX_LABEL_CHARACTERS:
         raise InvalidLabel(f"label has {len(label)} characters, at most {MAX_LABEL_CHARACTERS} are allowed")
     for character in label:
-        kind = unicodedata.category(character)
-        if kind == "Cs":
-            raise InvalidLabel(f"label has {half_character(character)}")
-        if kind in {"Cc", "Zl", "Zp"}:
+        if half := half_character(character):
+            raise InvalidLabel(f"label has {half}")
+        if unicodedata.category(character) in {"Cc", "Zl", "Zp"}:
             raise InvalidLabel("label contains control characters")
     return label
 

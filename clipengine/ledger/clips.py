@@ -33,6 +33,7 @@ from clipengine.errors import (
 )
 from clipengine.ids import new_id
 from clipengine.ledger.database import Database, Row
+from clipengine.ledger.engines import Holders
 from clipengine.ledger.events import Events
 from clipengine.ledger.pages import Page, read_page
 from clipengine.ledger.removals import Removals
@@ -296,20 +297,19 @@ class Clips:
         if self._database.shared:
             whose |= ClipRow.cut_by.is_null(False)
         rows = self._database.rows(held.where(ClipRow.state == "running", whose))
-        known = busy() if busy and rows else None
-        spared = {owner, None, *(living() if rows else ())}
+        if not rows:
+            return 0
+        holders = Holders(owner, busy=busy, living=living)
         freed = 0
         for row in rows:
             again = {"next_at": now_ms(), **(_FRESH if row["finished"] is None else {"owner": None})}
-            if self._database.shared and row["finished"] is not None and row["cut_by"] not in spared:
+            out_of_reach = row["cut_by"] is not None and not holders.lives(row["cut_by"])
+            if self._database.shared and row["finished"] is not None and out_of_reach:
                 freed += self._cut_again(row["clip_id"], row["attempt"])
-            elif row["owner"] not in spared or self._is_lost(row, owner, known):
+            elif row["owner"] is not None and not holders.hold(row["clip_id"], owner=row["owner"]):
                 with self._database.transaction():
                     freed += self.leave(row["clip_id"], "running", row["attempt"], again)
         return freed
-
-    def _is_lost(self, row: Row, owner: str, known: Collection[str] | None) -> bool:
-        return bool(row["owner"] == owner and known is not None and row["clip_id"] not in known)
 
     def _cut_again(self, id: str, attempt: int) -> bool:
         """Queue a clip whose file is out of reach, under a key that its old engine does not know."""

@@ -16,6 +16,7 @@ from clipengine.errors import DeliveryNotFound, WebhookNotFound
 from clipengine.ids import new_id
 from clipengine.ledger.database import Database, Row
 from clipengine.ledger.endpoints import Endpoints
+from clipengine.ledger.engines import Holders
 from clipengine.ledger.events import Events
 from clipengine.ledger.pages import Page, read_page
 from clipengine.ledger.schema import AttemptRow, DeliveryRow, EventRow
@@ -262,12 +263,12 @@ class Deliveries:
         """
         held = DeliveryRow.select(DeliveryRow.delivery_id, DeliveryRow.owner, DeliveryRow.attempt)
         rows = self._database.rows(held.where(DeliveryRow.status == "sending"))
-        known = busy() if busy and rows else None
-        spared = {owner, *(living() if rows else ())}
+        if not rows:
+            return 0
+        holders = Holders(owner, busy=busy, living=living)
         freed = 0
         for row in rows:
-            lost = row["owner"] == owner and known is not None and row["delivery_id"] not in known
-            if row["owner"] in spared and not lost:
+            if holders.hold(row["delivery_id"], owner=row["owner"]):
                 continue
             # The attempt was not recorded, so it is given back: the schedule goes by attempts that happened.
             update = DeliveryRow.update(status="pending", owner=None, attempt=row["attempt"] - 1, next_at=now_ms())

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager
 
 from clipengine.ledger.database import Database
@@ -19,6 +19,33 @@ from clipengine.ledger.schema import EngineRow
 LEASE_MS = 12_000
 BEAT_SECONDS = 3.0
 _FORGOTTEN_MS = 24 * 3600 * 1000
+
+
+class Holders:
+    """Who works on rows that were read before this was made: `owner`, and the engines that are `living` beside it.
+
+    Where `busy` is given, `owner` holds only what its threads are busy with: a thread has died, or could not write
+    down how its work ended.
+    """
+
+    def __init__(
+        self,
+        owner: str,
+        *,
+        busy: Callable[[], Collection[str]] | None,
+        living: Callable[[], Collection[str]],
+    ) -> None:
+        self._owner = owner
+        self._busy = busy() if busy else None
+        self._living = {owner, *living()}
+
+    def lives(self, engine_id: str) -> bool:
+        return engine_id in self._living
+
+    def hold(self, ident: str, *, owner: str) -> bool:
+        """Whether the `owner` that a row names still works on it."""
+        lost = owner == self._owner and self._busy is not None and ident not in self._busy
+        return self.lives(owner) and not lost
 
 
 class Engines:

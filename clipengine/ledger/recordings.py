@@ -14,6 +14,7 @@ from clipengine.clips.landmarks import Landmarks
 from clipengine.errors import ClipEngineError, RecordingBusy, RecordingNotFound
 from clipengine.ids import new_id
 from clipengine.ledger.database import Database, Row
+from clipengine.ledger.engines import Holders
 from clipengine.ledger.events import Events
 from clipengine.ledger.pages import Page, read_page
 from clipengine.ledger.schema import ClipRow, LandmarksRow, RecordingRow
@@ -202,12 +203,12 @@ class Recordings:
             RecordingRow.recording_id, RecordingRow.owner, RecordingRow.attempts, RecordingRow.next_at
         )
         rows = self._database.rows(held.where(RecordingRow.state == "processing", RecordingRow.owner.is_null(False)))
-        known = busy() if busy and rows else None
-        spared = {owner, *(living() if rows else ())}
+        if not rows:
+            return 0
+        holders = Holders(owner, busy=busy, living=living)
         freed = 0
         for row in rows:
-            lost = row["owner"] == owner and known is not None and row["recording_id"] not in known
-            if row["owner"] not in spared or lost:
+            if not holders.hold(row["recording_id"], owner=row["owner"]):
                 mine = (RecordingRow.recording_id == row["recording_id"]) & (RecordingRow.state == "processing")
                 mine &= (RecordingRow.owner == row["owner"]) & (RecordingRow.attempts == row["attempts"])
                 mine &= RecordingRow.next_at == row["next_at"]  # each time that it was given back has its own

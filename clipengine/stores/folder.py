@@ -36,6 +36,7 @@ from clipengine.errors import (
 from clipengine.stores.base import ObjectReader, StoredObject
 from clipengine.stores.body import Body
 from clipengine.stores.claims import Claim, claim, take_over
+from clipengine.stores.durable import sync_folder
 from clipengine.stores.folder_faults import folder_faults
 from clipengine.stores.folder_reader import FolderReader, etag_of
 from clipengine.stores.keys import RESERVED, check_key, check_list_prefix, clean_prefix, is_key
@@ -178,7 +179,7 @@ class FolderStore:
                 path = self._target(key)
                 found = path.stat(follow_symlinks=False)
                 path.unlink()
-                self._sync(path.parent)
+                sync_folder(path.parent)
                 self._meta(key, etag_of(found)).unlink(missing_ok=True)
         except (ObjectMissing, InvalidBucketPath):
             pass  # nothing there, or a folder, which is no object
@@ -281,7 +282,7 @@ class FolderStore:
             known = {"key": key, "sha256": sha256, "content_type": content_type}
             self._write_meta(self._meta(key, etag_of(made)), json.dumps(known).encode())
             os.rename(temporary.path, target)
-            self._sync(target.parent)
+            sync_folder(target.parent)
             if replaced not in (None, etag_of(made)):
                 self._meta(key, str(replaced)).unlink(missing_ok=True)
             return self._describe(key, made)
@@ -298,7 +299,7 @@ class FolderStore:
         if folder != self._root and not folder.is_dir():
             self._make_folders(folder.parent)
             folder.mkdir(exist_ok=True)
-            self._sync(folder.parent)
+            sync_folder(folder.parent)
 
     @staticmethod
     def _etag_at(path: Path) -> str | None:
@@ -306,11 +307,3 @@ class FolderStore:
             return etag_of(path.stat(follow_symlinks=False))
         except FileNotFoundError:
             return None
-
-    @staticmethod
-    def _sync(folder: Path) -> None:
-        fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(fd)
-        finally:
-            os.close(fd)

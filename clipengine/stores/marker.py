@@ -20,6 +20,7 @@ from typing import Protocol
 
 from clipengine.errors import ObjectMissing, StorageDenied, StorageUnavailable
 from clipengine.ids import new_id
+from clipengine.stores.durable import sync_folder
 from clipengine.stores.folder_faults import folder_faults
 from clipengine.stores.keys import RESERVED
 
@@ -140,11 +141,7 @@ class Marker:
         finally:
             draft.unlink(missing_ok=True)
         for folder in (self._file.parent, self._root):
-            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+            sync_folder(folder)
 
     # ---- what is said where it is not there
 

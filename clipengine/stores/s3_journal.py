@@ -16,6 +16,7 @@ from pathlib import Path
 
 from clipengine.errors import ObjectMissing, StorageUnavailable
 from clipengine.stores.claims import Claim, claim, take_over
+from clipengine.stores.durable import sync_folder
 from clipengine.stores.folder_faults import folder_faults
 
 
@@ -56,11 +57,7 @@ class UploadJournal:
             with _faults():
                 claimed = stack.enter_context(claim(self._folder))
                 _append(claimed.fd, {**self._place, "name": name})
-                folder = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-                try:
-                    os.fsync(folder)
-                finally:
-                    os.close(folder)
+                sync_folder(self._folder)
             claimed.keep = True
             yield OpenUpload(name, None, claimed)
 
