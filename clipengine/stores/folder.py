@@ -21,6 +21,7 @@ import stat
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -285,7 +286,8 @@ class FolderStore:
             sync_folder(target.parent)
             if replaced not in (None, etag_of(made)):
                 self._meta(key, str(replaced)).unlink(missing_ok=True)
-            return self._describe(key, made)
+            # Told from what was written: whoever replaces it in this moment takes along what is known of it.
+            return replace(self._bare(key, made), content_type=content_type, sha256=sha256)
 
     def _write_meta(self, path: Path, text: bytes) -> None:
         for folder in (path.parent.parent, path.parent):
