@@ -17,7 +17,8 @@ from pathlib import Path
 from clipengine import __version__
 from clipengine.cli.data import in_postgres
 from clipengine.cli.findings import Finding, good
-from clipengine.cli.listening import OPEN_FILES, REACHED, listen
+from clipengine.cli.listening import REACHED, listen
+from clipengine.cli.process import OPEN_FILES
 from clipengine.errors import DataFolderInUse, StartupError
 from clipengine.ledger.backup import last_backup
 from clipengine.ledger.disk import check_local, file_system

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import errno
 import logging
-import resource
 import socket
 from collections.abc import Callable, Generator
 from types import FrameType
@@ -25,7 +24,6 @@ _LAST_SECONDS = 1  # then, for what their connections' end does not end
 TAKE_SECONDS = 60.0  # a connection whose client takes nothing of what was sent ends after so long
 # Far above what streams and waits of one box hold open; beyond it uvicorn answers 503 by itself.
 _CONNECTIONS = 4096
-OPEN_FILES = 65536
 REACHED = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # where one reaches who listens on every interface
 
 _OTHER_ADDRESS = "Choose another address with --host and --port; port 0 takes a free one."
@@ -96,17 +94,6 @@ class Server(uvicorn.Server):
         if not self.should_exit:
             guard_stop()
         super().handle_exit(sig, frame)
-
-
-def allow_open_files() -> None:
-    """Take as many open files as this process may have, up to OPEN_FILES: each connection needs one.
-
-    The soft limit of a shell is often 1024, for programs that use select(2); nothing here does.
-    """
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -6,7 +6,6 @@ there once requests are answered. The log goes to standard error. Exit 0 after a
 
 from __future__ import annotations
 
-import gc
 import logging
 import os
 import shlex
@@ -20,9 +19,9 @@ import click
 
 from clipengine import __version__
 from clipengine.api.app import create_app
-from clipengine.cli import logs
+from clipengine.cli import logs, process
 from clipengine.cli.data import make_private, places
-from clipengine.cli.listening import Server, allow_open_files, listen, url_of
+from clipengine.cli.listening import Server, listen, url_of
 from clipengine.cli.options import config_option, data_option, port_value
 from clipengine.cli.stopping import SIGNALS, EarlyStop
 from clipengine.engine import Engine
@@ -31,7 +30,6 @@ from clipengine.settings import Settings, load
 log = logging.getLogger(__name__)
 
 _ENGINE_STOP_SECONDS = 3.5
-_SWITCH_SECONDS = 0.001  # how long a busy thread may hold up the one that answers; Python's default is 5 ms
 
 
 @click.command()
@@ -66,7 +64,7 @@ def serve(
     early = EarlyStop()
     logs.set_up(settings)
     make_private(settings.data.folder)
-    allow_open_files()
+    process.prepare()
     engine = Engine.build(settings)
     try:
         engine.start()
@@ -99,7 +97,7 @@ def _answer(engine: Engine, settings: Settings, early: EarlyStop, *, first_key: 
             # Not waited for: a store that does not answer takes its time to say so.
             threading.Thread(target=_look_around, args=[engine], name="look-around", daemon=True).start()
 
-        _quicken()
+        process.quicken()
         server = Server(app, on_listening=announce, on_stopping=app.state.changes.close)
         for each in SIGNALS:
             signal.signal(each, server.handle_exit)
@@ -115,13 +113,6 @@ def _look_around(engine: Engine) -> None:
                 log.error("%s is not well: %s /readyz says when it is.", check.name, check.detail)
     except Exception as error:  # the engine may be stopping under it
         log.debug("the look around at the start ended: %s", error)
-
-
-def _quicken() -> None:
-    """Keep answers even: what lives as long as the process is never searched for garbage; threads take short turns."""
-    gc.collect()
-    gc.freeze()
-    sys.setswitchinterval(_SWITCH_SECONDS)
 
 
 def _first_key(engine: Engine) -> str | None:

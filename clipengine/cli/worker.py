@@ -14,7 +14,7 @@ from pathlib import Path
 import click
 
 from clipengine import __version__
-from clipengine.cli import logs
+from clipengine.cli import logs, process
 from clipengine.cli.data import in_postgres, make_private, places
 from clipengine.cli.options import config_option, data_option, settings_of
 from clipengine.cli.stopping import EarlyStop
@@ -41,6 +41,7 @@ def worker(config: Path | None, data: Path | None) -> None:
     stop = EarlyStop()
     logs.set_up(settings)
     make_private(settings.data.folder)
+    process.prepare()
     engine = Engine.build(settings)
     try:
         engine.start(leads=False)
