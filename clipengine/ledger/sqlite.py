@@ -25,6 +25,8 @@ MOVED_HINT = (
 )
 _IDLE_CONNECTIONS = 16
 _PRAGMAS = {
+    # In KiB if negative, for each connection. The kernel caches the file for all of them, once.
+    "cache_size": -512,
     "journal_mode": "wal",
     "synchronous": "full",
     "foreign_keys": 1,

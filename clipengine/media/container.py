@@ -96,7 +96,7 @@ def open_recording(reader: MediaReader, entrance: Entrance | None = None) -> Ite
                     **({} if entrance is None else {"fflags": "+ignidx"}),
                 },
             )
-        except av.InvalidDataError as error:
+        except (av.InvalidDataError, av.ArgumentError) as error:  # the latter for formats that are not on the list
             if reader.error is not None:
                 raise reader.error from None
             raise _unreadable(reader) from error

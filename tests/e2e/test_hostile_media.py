@@ -146,7 +146,9 @@ def test_no_recording_reaches_another_file_or_an_address(server: RunningServer, 
         for name, text in references(url, bait).items():
             for path in (_place(server, name.replace("%", "")), _place(server, f"{name.replace('%', '')}.mp4")):
                 path.write_text(text)
-                assert _outcome(api, path)[1] == "recording_unreadable", name
+                recording, outcome = _outcome(api, path)
+                assert outcome == "recording_unreadable", name
+                assert "not in a media format" in str(api.recordings.get(recording).error), name
         trap.setblocking(False)
         with pytest.raises(BlockingIOError):
             trap.accept()
