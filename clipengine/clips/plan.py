@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from typing import Generic, TypeVar
 
 from clipengine.clips.facts import AudioFacts
@@ -31,11 +32,11 @@ class CutRange:
     frame_seconds: Fraction = Fraction(0)
     tick: Fraction = Fraction(0)
 
-    @property
+    @cached_property
     def half_frame(self) -> Fraction:
         return self.frame_seconds / 2
 
-    @property
+    @cached_property
     def last_moment(self) -> Fraction:
         """Frames that begin here or later are not part of the clip."""
         return self.end - min(self.tick / 2, _EDGE)
@@ -52,6 +53,8 @@ class FrameSelector(Generic[Item]):
 
     def __init__(self, cut: CutRange) -> None:
         self.cut = cut
+        self._earliest = cut.start - cut.half_frame  # of the frames on which the clip may begin
+        self._latest = cut.start + cut.half_frame
         self.origin: Fraction | None = None
         self.done = False
         self._on_screen: Item | None = None  # the latest frame that begins before the range
@@ -68,10 +71,10 @@ class FrameSelector(Generic[Item]):
         if self.origin is not None:
             yield time - self.origin, item
             return
-        if time < self.cut.start - self.cut.half_frame:
+        if time < self._earliest:
             self._on_screen = item
             return
-        if time <= self.cut.start + self.cut.half_frame:
+        if time <= self._latest:
             if self._candidate is None or self._distance(time) < self._distance(self._candidate[0]):
                 if self._candidate is not None:
                     self._on_screen = self._candidate[1]
@@ -91,7 +94,7 @@ class FrameSelector(Generic[Item]):
 
     def needs(self, time: Fraction) -> bool:
         """Whether a frame that begins at `time` can be part of the clip or be on screen at its start."""
-        return time >= self.cut.start - self.cut.half_frame
+        return time >= self._earliest
 
     def _settle(self) -> Iterator[tuple[Fraction, Item]]:
         if self.origin is not None:

@@ -310,7 +310,9 @@ class Landing:
         origin = self._facts.origin if self._landmark is None else -self._landmark.shift
         clock = Clock(origin, jumps_close=not self._facts.seekable)
         open_streams = {stream.index for stream in self._streams()}
-        end = self._cut.end
+        # One frame more of the picture: its second field may be a packet of its own.
+        picture_end, sound_end = self._cut.end + self._cut.frame_seconds, self._cut.end
+        far = sound_end + _SLACK_SECONDS
         last: dict[int, Fraction] = {}
         self.following.clear()
         earliest = _Earliest()
@@ -330,14 +332,13 @@ class Landing:
                 packet.dts = None if packet.dts is None else packet.dts + shift
             if self._forecast is not None:
                 self._forecast.note(packet, time)
-            dts = raw_dts + time - raw
-            # One frame more of the picture: its second field may be a packet of its own.
-            more = self._cut.frame_seconds if packet.stream is self.video else Fraction(0)
-            if time >= end:
-                goes_on = time if dts < end + more else min(dts, time)
+            dts = time if raw_dts == raw else raw_dts + time - raw
+            end = picture_end if packet.stream is self.video else sound_end
+            if time >= self._cut.end:
+                goes_on = time if dts < end else min(dts, time)
                 self.following[packet.stream_index] = min(goes_on, self.following.get(packet.stream_index, goes_on))
-            leaps = packet.stream_index in open_streams and dts >= end + _SLACK_SECONDS
-            if min(dts, time) >= end + more:
+            leaps = packet.stream_index in open_streams and dts >= far
+            if min(dts, time) >= end:
                 open_streams.discard(packet.stream_index)
                 if not packet.is_discard:  # pre-roll of an edit, which lies wherever it was filmed
                     packet.stream.discard = Discard.all
@@ -345,7 +346,7 @@ class Landing:
                 yield Placed(packet, time, dts)
             if leaps:  # a hole in the file, and not in one stream alone
                 self.following |= dict.fromkeys(open_streams - self.following.keys(), dts)
-            if not open_streams or dts >= end + _SLACK_SECONDS:
+            if not open_streams or dts >= far:
                 return
 
 

@@ -183,9 +183,9 @@ class ClipWriter:
         assert self._video is not None
         # Two frames of one moment come one after the other, in the container's own unit too.
         earliest = 0 if self._last_pts is None else self._last_pts + self._unit
-        frame.pts = self._last_pts = max(round(time / VIDEO_TIME_BASE), earliest)
+        frame.pts = self._last_pts = max(round(time * VIDEO_TIME_BASE.denominator), earliest)
         frame.time_base = VIDEO_TIME_BASE
-        frame.duration = max(1, round((time + duration) / VIDEO_TIME_BASE) - frame.pts)
+        frame.duration = max(1, round((time + duration) * VIDEO_TIME_BASE.denominator) - frame.pts)
         frame.pict_type = 0
         self._durations[frame.pts] = frame.duration
         with self._errors():
@@ -254,7 +254,9 @@ def open_writer(descriptor: int, profile: Profile, *, threads: int, proof: Proof
     `proof` is shown every packet before the muxer takes it.
     """
     file = WritableFile(descriptor)
-    options = {"avoid_negative_ts": "disabled"} if profile.container in ("webm", "mkv") else {}
+    options = {"flush_packets": "0"}  # whole buffers are written: by itself it would be a call for each packet
+    if profile.container in ("webm", "mkv"):
+        options |= {"avoid_negative_ts": "disabled"}
     if profile.container in _MOV_FAMILY:
         # Edit lists count in the movie's time scale: at the default of 1000 a last frame could fall behind the end.
         options |= {"movflags": "+faststart", "movie_timescale": str(VIDEO_TIME_BASE.denominator)}
