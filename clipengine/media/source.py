@@ -13,6 +13,8 @@ from clipengine.errors import RecordingTruncated, RecordingUnreadable
 from clipengine.media.pace import Pace
 
 BLOCK_BYTES = 16 * 1024
+_CACHED_BYTES = 24 * 1024 * 1024  # as far as interleaved streams lie apart in the worst of files
+_CACHED_LOCAL_BYTES = 2 * 1024 * 1024  # what is read of a file once more, the kernel has
 Span = tuple[int, int]  # from a byte to the one behind the last
 # A run of which nobody has said how long it will be: how far to read beyond what was asked for.
 _AHEAD_BLOCKS = 3
@@ -66,11 +68,13 @@ class MediaReader:
     """
 
     def __init__(
-        self, source: ByteSource, *, block_bytes: int = BLOCK_BYTES, cached_bytes: int = 24 * 1024 * 1024
+        self, source: ByteSource, *, block_bytes: int = BLOCK_BYTES, cached_bytes: int | None = None
     ) -> None:
         self._source = source
         self._position = 0
         self._block_bytes = block_bytes
+        if cached_bytes is None:
+            cached_bytes = _CACHED_BYTES if source.remote else _CACHED_LOCAL_BYTES
         self._cached_blocks = cached_bytes // block_bytes
         self._blocks: OrderedDict[int, bytes] = OrderedDict()
         self._runs: OrderedDict[int, int] = OrderedDict()  # the block after a run -> how many blocks it has
