@@ -67,9 +67,7 @@ class MediaReader:
     asked for.
     """
 
-    def __init__(
-        self, source: ByteSource, *, block_bytes: int = BLOCK_BYTES, cached_bytes: int | None = None
-    ) -> None:
+    def __init__(self, source: ByteSource, *, block_bytes: int = BLOCK_BYTES, cached_bytes: int | None = None) -> None:
         self._source = source
         self._position = 0
         self._block_bytes = block_bytes
