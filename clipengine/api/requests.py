@@ -152,14 +152,21 @@ class CreateWebhook(Body):
 
 
 class UpdateWebhook(Body):
-    """Only what is given changes. A new secret and the old one both sign for a day."""
+    """Only what is given changes."""
 
     model_config = _like(enabled=False)
 
     url: Address | None = None
     events: Events | None = None
-    secret: Secret | None = None
-    enabled: bool | None = None
+    secret: Secret | None = Field(
+        default=None,
+        description="X-Relay-Signature is the new secret's at once; webhook-signature holds one of each for a day.",
+    )
+    enabled: bool | None = Field(
+        default=None,
+        description="false: what is on its way waits until this is true again; of what happens meanwhile, nothing is "
+        "sent, then or later.",
+    )
 
 
 class SignIn(Body):

@@ -9,9 +9,10 @@ import click
 
 from clipengine.cli import output
 from clipengine.cli.options import json_option, needs_server
-from clipengine.client import Client, Delivery
+from clipengine.client import Client, Delivery, Webhook
 
 _ATTEMPT_SECONDS = 70  # longer than the longest webhooks.timeout_seconds
+_SWITCHED_OFF = "disabled by request"
 _COLUMNS: dict[str, output.Column] = {
     "webhook": "webhook_id",
     "enabled": "enabled",
@@ -61,13 +62,30 @@ def rm(client: Client, webhook_id: str) -> None:
 @needs_server
 def test(client: Client, webhook_id: str, as_json: bool) -> int:
     """Send a sample event to an endpoint, and say what came of the first attempt."""
-    delivery = _after_attempt(client, webhook_id, client.webhooks.test(webhook_id))
+    delivery = client.webhooks.test(webhook_id)
+    if client.webhooks.get(webhook_id).disabled_reason != _SWITCHED_OFF:
+        delivery = _after_attempt(client, webhook_id, delivery)
     output.show_object(delivery.raw, as_json=as_json)
     if delivery.status == "delivered":
         return 0
     reason = delivery.last_error or "no answer yet"
-    output.fail(f"{delivery.url}: {reason}", "not_delivered", "It is tried again by itself; see its deliveries later.")
+    output.fail(f"{delivery.url}: {reason}", "not_delivered", _what_now(client.webhooks.get(webhook_id), delivery))
     return 1
+
+
+def _what_now(webhook: Webhook, delivery: Delivery) -> str:
+    """What becomes of a delivery that was not taken at once."""
+    on = f'PATCH /v1/webhooks/{webhook.webhook_id} {{"enabled": true}}'
+    if delivery.status != "failed":
+        if webhook.disabled_reason == _SWITCHED_OFF:
+            return f"The webhook is switched off: it is sent when that is switched on again, with {on}."
+        return "It is tried again by itself; see its deliveries later."
+    if webhook.enabled:
+        return "It is not tried again."
+    return (
+        f"It is not tried again, and nothing more is sent: the webhook is disabled ({webhook.disabled_reason}). "
+        f"Put the receiver right, then switch the webhook on again with {on}."
+    )
 
 
 def _after_attempt(client: Client, webhook_id: str, delivery: Delivery) -> Delivery:

@@ -145,6 +145,7 @@ class Webhook(_Shown):
     enabled: bool = True
     secret: str | None = field(default=None, repr=False)
     created_at: str = ""
+    disabled_reason: str | None = None
     raw: Object = field(default_factory=dict, repr=False, compare=False)
 
 

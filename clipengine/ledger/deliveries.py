@@ -74,8 +74,8 @@ class Deliveries:
     def claim_due(self, *, busy: Iterable[str] = (), limit: int = 1, owner: str = "") -> list[Delivery]:
         """Up to `limit` deliveries that are due, longest due first, one per target and none to a target in `busy`.
 
-        Nor to one that another engine is sending to, so that receivers meet their events one by one. They are
-        marked as being sent by `owner` until `record` settles them.
+        Nor to one that another engine is sending to, so that receivers meet their events one by one, nor to an
+        endpoint that is switched off. They are marked as being sent by `owner` until `record` settles them.
         """
         skip = set(busy)
         now = now_ms()
@@ -86,20 +86,22 @@ class Deliveries:
                 return []
             # The disk is not waited for: a delivery whose mark a power cut undoes is sent again, as after any crash.
             with self._database.transaction(durable=False):
-                elsewhere = self._sent_by_others(owner)
-                free = [target for _, target in sorted(waiting) if target not in elsewhere]
+                barred = self._sent_by_others(owner) | self._endpoints.switched_off()
+                free = [target for _, target in sorted(waiting) if target not in barred]
                 taken = [self._take(target, now, owner) for target in free[:limit]]
         return [delivery for delivery in taken if delivery is not None]
 
     def _waiting(self) -> list[tuple[str, int]]:
-        """Each target that something is pending for, with the time when its first is due."""
+        """Each target that something is pending for and that is not switched off, with the time of its first."""
         found: list[tuple[str, int]] = []
+        off = self._endpoints.switched_off()
         pending = DeliveryRow.select(DeliveryRow.target, DeliveryRow.next_at).where(DeliveryRow.status == "pending")
         pending = pending.order_by(DeliveryRow.target, DeliveryRow.next_at).limit(1)
         # One seek in the index per target, however many deliveries wait for one that is down.
         row = self._database.row(pending)
         while row is not None:
-            found.append((row["target"], row["next_at"]))
+            if row["target"] not in off:
+                found.append((row["target"], row["next_at"]))
             row = self._database.row(pending.where(DeliveryRow.target > row["target"]))
         return found
 
@@ -136,7 +138,8 @@ class Deliveries:
     ) -> bool:
         """Settle the attempt under way, of `owner` where one is named. False where none is (it was freed meanwhile).
 
-        A 410, or five days of failures only, disables the endpoint; then nothing is tried again.
+        A 410, or five days of failures only, disables the endpoint; then nothing is tried again. One that was switched
+        off meanwhile is not judged, and what is to be tried again waits for it.
         """
         now = now_ms()
         with self._database.transaction():
@@ -169,7 +172,7 @@ class Deliveries:
         """Note how the endpoint did; whether it may be tried again."""
         endpoint = self._endpoints.find(endpoint_id)
         if endpoint is None or not endpoint.enabled:
-            return False
+            return endpoint is not None and endpoint.switched_off
         if outcome == "delivered":
             self._endpoints.note_success(endpoint_id)
             return True

@@ -22,7 +22,14 @@ Origin = Literal["api", "settings"]
 # Receivers check either signature for this long after a secret was replaced.
 SECRET_OVERLAP_MS = 24 * 3600 * 1000
 
+DISABLED_BY_REQUEST = "disabled by request"
+
 _ALL = Statement(EndpointRow.select().order_by(EndpointRow.created_at, EndpointRow.webhook_id))
+_SWITCHED_OFF = Statement(
+    EndpointRow.select(EndpointRow.webhook_id).where(
+        ~EndpointRow.enabled, EndpointRow.disabled_reason == DISABLED_BY_REQUEST
+    )
+)
 
 
 @dataclass(frozen=True)
@@ -40,6 +47,11 @@ class Endpoint:
     created_at: int
     disabled_reason: str | None = None
     failing_since: int | None = None
+
+    @property
+    def switched_off(self) -> bool:
+        """Whether it was disabled by request: what is to be sent to it waits until it is enabled."""
+        return not self.enabled and self.disabled_reason == DISABLED_BY_REQUEST
 
     def secrets(self, now: int) -> list[str]:
         """The secrets to sign with: the present one first, the replaced one while receivers still change over."""
@@ -100,8 +112,8 @@ class Endpoints:
     ) -> Endpoint:
         """Change what is given; None leaves as it is. Raises WebhookNotFound.
 
-        A replaced secret goes on signing beside the new one for a day. Disabling gives up what is still to be sent;
-        enabling forgets why it was disabled and since when it fails.
+        A replaced secret goes on signing beside the new one for a day. While the endpoint is disabled, what is still
+        to be sent to it waits; enabling goes on with that, and forgets why it was disabled and since when it fails.
         """
         with self._database.transaction():
             before = self.get(id)
@@ -121,7 +133,7 @@ class Endpoints:
             if values:
                 self._change(id, values)
             if enabled is False and before.enabled:
-                self.disable(id, "disabled by request")
+                self._change(id, {"enabled": False, "disabled_reason": DISABLED_BY_REQUEST})
             return self.get(id)
 
     def delete(self, id: str) -> Endpoint:
@@ -153,7 +165,7 @@ class Endpoints:
             return [endpoint for endpoint in self.list() if endpoint.origin == "settings"]
 
     def disable(self, id: str, reason: str) -> bool:
-        """Stop sending to the endpoint; False where it was disabled before."""
+        """Give up the endpoint and what is still to be sent to it; False where it was disabled before."""
         query = EndpointRow.update(enabled=False, disabled_reason=reason)
         with self._database.transaction():
             if not self._database.change(query.where(EndpointRow.webhook_id == id, EndpointRow.enabled)):
@@ -178,6 +190,10 @@ class Endpoints:
     def find(self, id: str) -> Endpoint | None:
         row = self._database.by_key(EndpointRow, id)
         return self._endpoint(row) if row else None
+
+    def switched_off(self) -> set[str]:
+        """The ids of those that were disabled by request."""
+        return {row["webhook_id"] for row in self._database.rows(_SWITCHED_OFF)}
 
     def subscribed(self, event: str) -> list[Endpoint]:
         """The enabled endpoints that want this event."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from clipengine.ledger.database import Database
+from clipengine.ledger.endpoints import DISABLED_BY_REQUEST
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,11 @@ class Standing:
 _CLIPS = "SELECT state, COUNT(*) FROM clips WHERE state IN ('queued', 'running') GROUP BY state"
 _OLDEST_CLIP = "SELECT MIN(created_at) FROM clips WHERE status = 'processing'"
 _RECORDINGS = "SELECT COUNT(*) FROM recordings WHERE state = 'processing'"
-_DELIVERIES = "SELECT COUNT(*), MIN(created_at) FROM deliveries WHERE status IN ('pending', 'sending')"
+# Without those that wait for an endpoint which is switched off: nobody has to do anything about them.
+_DELIVERIES = (
+    "SELECT COUNT(*), MIN(created_at) FROM deliveries WHERE status IN ('pending', 'sending') AND target NOT IN "
+    f"(SELECT webhook_id FROM endpoints WHERE disabled_reason = '{DISABLED_BY_REQUEST}')"
+)
 _REMOVALS = "SELECT COUNT(*) FROM removals"  # with those that were deleted and are looked at once more
 
 

@@ -195,5 +195,10 @@ def test_a_webhook_is_added_tested_told_and_removed(server: RunningServer, recor
         refused = server.command("webhooks", "test", added["webhook_id"])
         assert refused.returncode == 1
         assert refused.stderr.splitlines()[0].endswith(" (not_delivered)")
+        assert "tried again by itself" in refused.stderr
+        receiver.script(Answer(410))
+        gone = server.command("webhooks", "test", added["webhook_id"])
+        assert (gone.returncode, "by itself" in gone.stderr) == (1, False)
+        assert "the webhook is disabled (it answered 410 Gone)" in gone.stderr
         assert server.command("webhooks", "rm", added["webhook_id"]).returncode == 0
         assert shown(server.command("webhooks", "list", "--json")) == []

@@ -176,6 +176,26 @@ def test_nothing_is_tried_again_after_the_endpoint_is_deleted(
         ledger.deliveries.redeliver(delivery.delivery_id)
 
 
+def test_an_attempt_under_way_while_its_endpoint_is_switched_off_is_tried_again_when_that_is_on(
+    ledger: Ledger, endpoint: Endpoint, queue: Queue, clock: Clock
+) -> None:
+    for _ in range(2):
+        ledger.clips.cancel(queue().clip_id)
+    [delivery] = ledger.deliveries.claim_due()
+    ledger.endpoints.update(endpoint.webhook_id, enabled=False)
+    assert _settle(ledger, delivery, "retry", 500, next_at=clock.now)
+    assert ledger.endpoints.get(endpoint.webhook_id).failing_since is None
+    clock.now += 10 * DISABLE_AFTER_MS
+    assert (ledger.deliveries.claim_due(), ledger.deliveries.next_due()) == ([], None)
+    ledger.endpoints.update(endpoint.webhook_id, enabled=True)
+    seen = set()
+    for _ in range(2):
+        [again] = ledger.deliveries.claim_due()
+        assert _settle(ledger, again, "delivered", 200)
+        seen.add((again.delivery_id == delivery.delivery_id, again.attempt))
+    assert seen == {(True, 2), (False, 1)}
+
+
 def test_redelivery_is_a_new_delivery_of_the_same_event(
     ledger: Ledger, endpoint: Endpoint, queue: Queue, clock: Clock
 ) -> None:

@@ -46,18 +46,28 @@ def test_a_replaced_secret_signs_for_a_day(ledger: Ledger) -> None:
     assert ledger.endpoints.update(made.webhook_id, secret="second secret is long") == rotated
 
 
-def test_disabling_gives_up_what_waits_and_enabling_starts_afresh(ledger: Ledger, queue: Queue) -> None:
+def test_what_waits_stays_while_an_endpoint_is_switched_off(ledger: Ledger, queue: Queue) -> None:
     made = ledger.endpoints.create("https://a.test", ["clip.failed"], "s" * 16)
     ledger.clips.cancel(queue().clip_id)
     off = ledger.endpoints.update(made.webhook_id, enabled=False)
     assert (off.enabled, off.disabled_reason) == (False, "disabled by request")
+    ledger.clips.cancel(queue().clip_id)  # nothing is made of what happens meanwhile
     [delivery] = ledger.deliveries.list(limit=9).data
-    assert delivery.status == "failed"
-    assert delivery.last_error is not None
-    assert "disabled" in delivery.last_error
-    assert ledger.deliveries.claim_due() == []
+    assert (delivery.status, delivery.attempt, delivery.last_error) == ("pending", 0, None)
+    assert (ledger.deliveries.claim_due(), ledger.deliveries.next_due()) == ([], None)
+    assert ledger.figures.read().deliveries_pending == 0
     on = ledger.endpoints.update(made.webhook_id, enabled=True)
     assert (on.enabled, on.disabled_reason, on.failing_since) == (True, None, None)
+    assert [found.delivery_id for found in ledger.deliveries.claim_due()] == [delivery.delivery_id]
+
+
+def test_disabling_for_a_reason_gives_up_what_waits(ledger: Ledger, queue: Queue) -> None:
+    made = ledger.endpoints.create("https://a.test", ["clip.failed"], "s" * 16)
+    ledger.clips.cancel(queue().clip_id)
+    assert ledger.endpoints.disable(made.webhook_id, "it answered 410 Gone")
+    [delivery] = ledger.deliveries.list(limit=9).data
+    assert (delivery.status, delivery.last_error) == ("failed", "the webhook is disabled: it answered 410 Gone")
+    assert ledger.deliveries.claim_due() == []
 
 
 def test_deleting_gives_up_what_waits_and_keeps_the_history(ledger: Ledger, queue: Queue) -> None:

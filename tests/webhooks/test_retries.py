@@ -68,6 +68,23 @@ def test_a_receiver_that_recovers_gets_what_it_missed(
     assert ledger.endpoints.list()[0].failing_since is None
 
 
+def test_switched_off_and_on_again_loses_nothing(
+    ledger: Ledger, make_worker: MakeWorker, receiver: Receiver, clock: Clock
+) -> None:
+    receiver.script(Answer(500), Answer(204))
+    endpoint = ledger.endpoints.create(receiver.url, [EVENT], SECRET)
+    an_event(ledger)
+    worker = make_worker()
+    assert worker.run_due() == 1
+    ledger.endpoints.update(endpoint.webhook_id, enabled=False)
+    clock.forward(30 * 86_400)
+    assert (worker.run_due(), worker.next_due()) == (0, None)
+    ledger.endpoints.update(endpoint.webhook_id, enabled=True)
+    assert worker.run_due() == 1
+    (delivery,) = deliveries(ledger, endpoint.webhook_id)
+    assert (delivery.status, delivery.attempt) == ("delivered", 2)
+
+
 def test_retry_after_moves_the_next_try(
     ledger: Ledger, make_worker: MakeWorker, receiver: Receiver, clock: Clock
 ) -> None:
