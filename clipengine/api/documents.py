@@ -158,6 +158,11 @@ def _answer(
 <button>Search</button>
 </form>
 </header>
+<details class="menu"><summary>All documents</summary>
+<nav aria-label="Documents"><ul>
+{entries}
+</ul></nav>
+</details>
 <div class="columns">
 <nav aria-label="Documents"><ul>
 {entries}

@@ -1,12 +1,21 @@
 // The API of this server, with the session's cookie. Errors are its problem documents, as exceptions.
 
+import {inWords} from "./messages.js";
+
+const PASSING = [0, 401, 408, 409, 429]; // beside all from 500
+
 export class ApiError extends Error {
   constructor(status, problem) {
-    super(problem.detail || `The server answered with ${status}.`);
+    super(inWords(status, problem));
     this.status = status;
     this.code = problem.code || "unknown";
     this.title = problem.title || "That did not work";
     this.errors = problem.errors || [];
+  }
+
+  // Whether the same may go well another time.
+  get passes() {
+    return this.status >= 500 || PASSING.includes(this.status);
   }
 }
 

@@ -59,7 +59,7 @@ function buildBar(who) {
     h("nav", {"aria-label": "Main"}, links),
     h("span", {class: "grow"}),
     connection,
-    h("a", {class: "button quiet docs", href: "/docs"}, "Documents"),
+    h("a", {class: "button quiet docs", href: "/docs", title: "Documents", "aria-label": "Documents"}, icon("book"), h("span", {class: "words"}, "Documents")),
     themeButton(),
     iconButton("leave", `Sign out (${who.name})`, signOut),
   );

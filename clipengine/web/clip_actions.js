@@ -85,7 +85,7 @@ export const retry = (clip) => post(`/v1/clips/${clip.clip_id}/retry`);
 
 async function deleteClip(clip, ondeleted) {
   const detail = clip.status === "complete" ? "The clip leaves the list and its object leaves the store." : "The clip leaves the list.";
-  if (!(await confirmed(`Delete “${clip.label}”?`, detail, "Delete"))) return;
+  if (!(await confirmed(["Delete “", h("bdi", {}, clip.label), "”?"], detail, "Delete"))) return;
   await remove(`/v1/clips/${clip.clip_id}`);
   ondeleted(clip);
   toast("Deleted", clip.label);

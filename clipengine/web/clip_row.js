@@ -2,12 +2,12 @@
 
 import {cancel, downloadOf, menuOf, playClip, retry} from "./clip_actions.js";
 import {arrange, h, icon, iconButton, setText} from "./dom.js";
-import {ago, bytes, clock, stateOf} from "./format.js";
+import {ago, bytes, clock, stateOf, undirected} from "./format.js";
 import {poster as picture} from "./posters.js";
 import {doing, menuButton, reason} from "./ui.js";
 
-// `recordingName(id)` adds where it comes from; `onchange(clip)` and `ondeleted(clip)` tell the list.
-export function clipRow({recordingName = null, onchange, ondeleted, onlocate = null}) {
+// `linkToRecording(id)` adds where it comes from; `onchange(clip)` and `ondeleted(clip)` tell the list.
+export function clipRow({linkToRecording = null, onchange, ondeleted, onlocate = null}) {
   let clip = null;
   const poster = h("button", {type: "button", class: "poster", disabled: true, onclick: () => playClip(clip)});
   const name = h("span", {class: "name clip"});
@@ -18,7 +18,7 @@ export function clipRow({recordingName = null, onchange, ondeleted, onlocate = n
   const actions = h("div", {class: "actions"});
   const more = menuButton("More for this clip", "more", () => menuOf(clip, ondeleted));
   const node = h("li", {class: "clip-row"}, poster,
-    h("div", {class: "grow"}, h("div", {class: "row"}, name, pill), facts, bar, why), actions);
+    h("div", {class: "grow"}, h("div", {class: "row title"}, name, pill), facts, bar, why), actions);
 
   // A button that is pressed makes room for others when the clip has changed: the focus goes on at the first of those.
   let pressed = false;
@@ -32,7 +32,7 @@ export function clipRow({recordingName = null, onchange, ondeleted, onlocate = n
     const same = !another && clip.attempt === next.attempt;
     clip = next;
     setText(name, next.label);
-    name.title = next.label;
+    name.title = undirected(next.label);
     const state = stateOf(next);
     pill.className = `pill ${state.kind}`;
     const percent = next.status === "processing" && next.step !== "queued" ? ` ${Math.round(next.progress * 100)} %` : "";
@@ -57,7 +57,7 @@ export function clipRow({recordingName = null, onchange, ondeleted, onlocate = n
       ? h("button", {type: "button", class: "link time", title: "Show on the timeline", onclick: () => onlocate(clip)}, range)
       : h("span", {class: "time"}, range);
     const parts = [where];
-    if (recordingName) parts.unshift(h("a", {href: `#/recordings/${clip.recording_id}`, class: "clip"}, recordingName(clip.recording_id)));
+    if (linkToRecording) parts.unshift(linkToRecording(clip.recording_id));
     if (clip.result) parts.push(h("span", {}, bytes(clip.result.size_bytes)));
     if (clip.profile !== "default") parts.push(h("span", {}, clip.profile));
     parts.push(h("span", {class: "when", title: clip.created_at}, ago(clip.created_at)));

@@ -45,8 +45,21 @@ export function ago(stamp) {
   return new Date(stamp).toLocaleDateString("en", {year: "numeric", month: "short", day: "numeric"});
 }
 
+// A recording without a name is called by its key's end, with the folder: many keys end with the same file name.
 export function titleOf(recording) {
-  return recording.name || recording.bucket_path.split("/").pop();
+  return recording.name || recording.bucket_path.split("/").slice(-2).join("/");
+}
+
+// The name of a recording that has none as [folder, "/" and file], else as ["", name].
+export function titleParts(recording) {
+  const title = titleOf(recording);
+  const slash = recording.name ? 0 : Math.max(0, title.lastIndexOf("/"));
+  return [title.slice(0, slash), title.slice(slash)];
+}
+
+// User text for where no markup can set it apart: without the characters that turn the direction of what follows.
+export function undirected(text) {
+  return text.replace(/[\u202a-\u202e\u2066-\u2069]/g, "");
 }
 
 // [width, height] as one sees it.

@@ -21,7 +21,7 @@ export async function readAgain(recording) {
 // Whether the person was sure.
 export async function forget(recording) {
   const title = titleOf(recording);
-  if (!(await confirmed("Forget this recording?", `“${title}” and its clips leave the list. The objects stay in the store.`, "Forget"))) return false;
+  if (!(await confirmed("Forget this recording?", ["“", h("bdi", {}, title), "” and its clips leave the list. The objects stay in the store."], "Forget"))) return false;
   await remove(`/v1/recordings/${recording.recording_id}`);
   toast("Forgotten", title);
   return true;

@@ -38,7 +38,9 @@ export function showCurrent() {
     scrollTo(0, 0);
     return;
   }
-  location.replace("#/recordings");
+  // Nothing is told of an address that is put right like this: the view is shown here.
+  history.replaceState(null, "", "#/recordings");
+  showCurrent();
 }
 
 export function start() {

@@ -140,8 +140,10 @@ export function reason({message, hint}) {
   return [h("p", {class: "bad"}, message), h("p", {class: "muted"}, hint)];
 }
 
-// What stands where a list or a screen would be. Where only the server was away, it is tried again with its return.
-export function failure(error, again) {
+// What stands where a list or a screen would be. `again()` is offered where that can help; where only the server was
+// away, it is tried again with its return.
+export function failure(error, retry) {
+  const again = error.passes === false ? null : retry;
   const node = h("div", {class: "empty", role: "alert"},
     h("h2", {}, error.title || "The page failed"),
     h("p", {}, error.message),

@@ -1,8 +1,9 @@
 // Uploads: files that are dropped or chosen go to the server two at a time, each with a row that shows how far it is.
 
-import {upload} from "./api.js";
+import {ApiError, upload} from "./api.js";
 import {h, icon, iconButton, say, setText} from "./dom.js";
 import {bytes} from "./format.js";
+import {EMPTY_FILE} from "./messages.js";
 
 const AT_ONCE = 2;
 
@@ -46,6 +47,7 @@ async function send(row) {
   running += 1;
   row.begin();
   try {
+    if (!file.size) throw new ApiError(400, {code: "empty_file", detail: EMPTY_FILE});
     const recording = await upload(file, {onprogress: (loaded, total) => row.show(loaded, total), signal: row.stopper.signal});
     say(`${file.name} is uploaded`);
     rows.delete(file);
@@ -91,7 +93,7 @@ class Row {
 
   fail(error) {
     this.bar.hidden = true;
-    this.again.hidden = false;
+    this.again.hidden = error.passes === false;
     this.pill.className = "pill bad";
     setText(this.pill, "Failed");
     this.figures.className = "bad small";

@@ -3,7 +3,7 @@
 import {get} from "./api.js";
 import {ClipList} from "./clip_list.js";
 import {debounce, h, icon} from "./dom.js";
-import {titleOf} from "./format.js";
+import {titleParts, undirected} from "./format.js";
 import {searchField} from "./search.js";
 
 const STATES = [["", "All"], ["processing", "In progress"], ["complete", "Ready"], ["failed", "Failed"]];
@@ -11,7 +11,7 @@ const STATES = [["", "All"], ["processing", "In progress"], ["complete", "Ready"
 export function showClips(main, params, signal) {
   document.title = "Clips · clipengine";
   let status = "";
-  const names = new Map(); // recording id -> name, or a promise of it
+  const names = new Map(); // recording id -> recording, or a promise of it
   const field = searchField({
     placeholder: "Search by label", label: "Search clips by label", opens: "li:first-child .poster:enabled",
     onsearch: () => {
@@ -29,17 +29,27 @@ export function showClips(main, params, signal) {
     },
   }, text));
 
-  function nameOf(id) {
+  // A link to the recording: of one without a name the key's last two parts, the folder shortened first.
+  function linkTo(id) {
+    const folder = h("span", {class: "folder"});
+    const file = h("span", {class: "file"}, "…");
+    const link = h("a", {href: `#/recordings/${id}`, class: "path"}, folder, file);
+    const show = (recording) => {
+      [folder.textContent, file.textContent] = titleParts(recording);
+      if (recording.bucket_path) link.title = undirected(recording.bucket_path);
+    };
     const known = names.get(id);
-    if (typeof known === "string") return known;
-    const node = document.createTextNode("…");
-    const asked = known || get(`/v1/recordings/${id}`, {signal}).then(titleOf, () => "a recording");
+    if (known && !known.then) {
+      show(known);
+      return link;
+    }
+    const asked = known || get(`/v1/recordings/${id}`, {signal}).catch(() => ({name: "a recording"}));
     names.set(id, asked);
-    asked.then((name) => {
-      names.set(id, name);
-      node.textContent = name;
+    asked.then((recording) => {
+      names.set(id, recording);
+      show(recording);
     });
-    return node;
+    return link;
   }
 
   const clips = new ClipList({
@@ -50,7 +60,7 @@ export function showClips(main, params, signal) {
     empty: () => (status || search.value
       ? h("div", {class: "empty"}, h("h2", {}, "Nothing matches"), h("p", {}, "Try another label or another state."))
       : h("div", {class: "empty"}, icon("film"), h("h2", {}, "No clips yet"), h("p", {}, "Open a recording, pick a range and press Enter."), h("a", {class: "button", href: "#/recordings"}, "Recordings"))),
-    row: {recordingName: nameOf},
+    row: {linkToRecording: linkTo},
     across: true,
     signal,
   });

@@ -4,7 +4,7 @@ import {get} from "./api.js";
 import {ClipList} from "./clip_list.js";
 import {h, icon, iconButton, setText} from "./dom.js";
 import {listen} from "./events.js";
-import {mediaLine, titleOf} from "./format.js";
+import {mediaLine, titleOf, undirected} from "./format.js";
 import {FrameTimes} from "./frame_times.js";
 import {bindKeys, showShortcuts} from "./keys.js";
 import {picker} from "./picker.js";
@@ -25,11 +25,11 @@ export async function showRecording(main, {id}, signal) {
   main.append(skeleton());
   try {
     const recording = await get(`/v1/recordings/${id}`, {signal});
-    document.title = `${titleOf(recording)} · clipengine`;
+    document.title = `${undirected(titleOf(recording))} · clipengine`;
     if (recording.status === "complete") build(main, recording, signal);
     else waitFor(main, recording, signal);
   } catch (error) {
-    if (error.name !== "AbortError") main.replaceChildren(head("Recording"), failure(error, error.status === 404 ? null : () => location.reload()));
+    if (error.name !== "AbortError") main.replaceChildren(head("Recording"), failure(error, () => location.reload()));
   }
 }
 
@@ -93,7 +93,7 @@ const heading = (recording, ...tools) => head(titleOf(recording), h("p", {class:
 function head(title, line = null, ...tools) {
   return h("div", {class: "head"},
     h("a", {class: "button quiet square", href: "#/recordings", title: "All recordings", "aria-label": "All recordings"}, icon("back")),
-    h("div", {class: "grow"}, h("h1", {class: "clip", title}, title), line),
+    h("div", {class: "grow"}, h("h1", {class: "clip", title: undirected(title)}, title), line),
     tools,
   );
 }

@@ -5,7 +5,7 @@ import {h, icon, iconButton} from "./dom.js";
 import {ago} from "./format.js";
 import {confirmed, copy, doing, failure, menuButton, openDialog, toast, toastError} from "./ui.js";
 
-const EVENTS = ["clip.ready", "clip.failed", "recording.complete", "recording.failed", "endpoint.disabled"];
+const EVENTS = ["clip.ready", "clip.failed", "clip.expired", "recording.complete", "recording.failed", "endpoint.disabled"];
 const DEFAULTS = new Set(["clip.ready", "clip.failed"]);
 const WORDS = {delivered: ["Delivered", "good"], failed: ["Failed", "bad"], pending: ["Waiting", ""], sending: ["Sending", "busy"]};
 const REFRESH_MS = 2000;
@@ -151,7 +151,7 @@ export async function showWebhook(main, {id}, signal) {
     if (error.name === "AbortError") return;
     head.replaceChildren(h("a", {class: "button quiet square", href: "#/webhooks", title: "All webhooks", "aria-label": "All webhooks"}, icon("back")), h("h1", {}, "Webhook"));
     list.hidden = true;
-    after.replaceChildren(failure(error, error.status === 404 ? null : () => location.reload()));
+    after.replaceChildren(failure(error, () => location.reload()));
   }
 }
 
