@@ -29,10 +29,14 @@ from clipengine.api.sending import in_time
 from clipengine.errors import (
     ClipNotComplete,
     ClipNotFound,
+    ObjectChanged,
     ObjectMissing,
     ObjectNotFound,
     RangeNotSatisfiable,
+    RecordingChanged,
+    RecordingMissing,
     RecordingNotFound,
+    StorageDenied,
     StorageUnavailable,
 )
 from clipengine.stores.base import ObjectReader
@@ -82,17 +86,24 @@ class ObjectResponse(StreamingResponse):
             self._reader.close()
 
 
-def serve_object(call: Call[Any, Any], key: str, *, name: str, kind: str = "attachment") -> Response:
-    """The object as an answer. Raises ObjectNotFound where it is gone, RangeNotSatisfiable."""
+def serve_object(
+    call: Call[Any, Any], key: str, *, name: str, kind: str = "attachment", etag: str | None = None
+) -> Response:
+    """The object as an answer. Raises ObjectMissing, RangeNotSatisfiable, and ObjectChanged where it has another ETag.
+
+    It is looked at before a link is given, which would answer with the store's own error. A link is signed for GET
+    alone, so that HEAD is answered here.
+    """
     store = call.engine.store
     content_type = media_type(key)
-    link = store.link(key, filename=name, content_type=content_type)
+    head = call.request.method == "HEAD"
+    link = None if head else store.link(key, filename=name, content_type=content_type)
     if link is not None:
+        found = store.head(key).etag
+        if etag not in (None, found):
+            raise ObjectChanged(f"{key} was replaced: its ETag is {found}, no longer {etag}")
         return RedirectResponse(link, status_code=302)
-    try:
-        reader = store.open(key)
-    except ObjectMissing:
-        raise ObjectNotFound("The object is no longer in the store", hint="Somebody has removed it there.") from None
+    reader = store.open(key, etag=etag)
     try:
         return _answer(call, reader, content_type, content_disposition(kind, name))
     except BaseException:
@@ -135,7 +146,7 @@ def download_clip(call: Call[NoQuery, NoBody]) -> Response:
     clip = find_clip(call)
     if clip.state != "complete":
         raise ClipNotComplete.of(clip.clip_id, ended=clip.ended)
-    return serve_object(call, clip.object_key, name=file_name(clip.label, ending(clip.object_key)))
+    return _serve_made(call, clip.object_key, name=file_name(clip.label, ending(clip.object_key)))
 
 
 def get_poster(call: Call[NoQuery, NoBody]) -> Response:
@@ -144,7 +155,15 @@ def get_poster(call: Call[NoQuery, NoBody]) -> Response:
         raise ClipNotComplete.of(clip.clip_id, ended=clip.ended)
     if clip.result.poster_path is None:
         raise ObjectNotFound("The clip has no poster", hint="It was not asked for, or the clip has no picture.")
-    return serve_object(call, clip.result.poster_path, name=file_name(clip.label, "jpg"), kind="inline")
+    return _serve_made(call, clip.result.poster_path, name=file_name(clip.label, "jpg"), kind="inline")
+
+
+def _serve_made(call: Call[NoQuery, NoBody], key: str, *, name: str, kind: str = "attachment") -> Response:
+    """An object that the engine has made. Raises ObjectNotFound, RangeNotSatisfiable."""
+    try:
+        return serve_object(call, key, name=name, kind=kind)
+    except ObjectMissing:
+        raise ObjectNotFound("The object is no longer in the store", hint="Somebody has removed it there.") from None
 
 
 def download_recording(call: Call[NoQuery, NoBody]) -> Response:
@@ -154,7 +173,14 @@ def download_recording(call: Call[NoQuery, NoBody]) -> Response:
     title = recording.name or base
     if extension and title.lower().endswith(f".{extension}"):
         title = without_ending(title)
-    return serve_object(call, recording.bucket_path, name=file_name(title, extension))
+    # While it is still to be read, what lies there is the recording.
+    etag = recording.etag if recording.ended else None
+    try:
+        return serve_object(call, recording.bucket_path, name=file_name(title, extension), etag=etag)
+    except ObjectMissing as error:
+        raise RecordingMissing(error.message) from error
+    except ObjectChanged as error:
+        raise RecordingChanged(error.message) from error
 
 
 def _bytes(media_type: str) -> list[Answer]:
@@ -169,7 +195,8 @@ def _bytes(media_type: str) -> list[Answer]:
 _FILES = _bytes("video/*, audio/*, image/jpeg, application/octet-stream")
 _POSTERS = _bytes("image/jpeg")
 _operation = partial(Operation, "GET", scope="read")
-_CLIP_ERRORS = (ClipNotFound, ClipNotComplete, ObjectNotFound, RangeNotSatisfiable, StorageUnavailable)
+_STORE_ERRORS = (RangeNotSatisfiable, StorageDenied, StorageUnavailable)
+_CLIP_ERRORS = (ClipNotFound, ClipNotComplete, ObjectNotFound, *_STORE_ERRORS)
 _PREFIXES = ("/v1/clips/{clip_id}", "/v1/recordings/{recording_id}/clips/{clip_id}")
 
 OPERATIONS = [
@@ -178,7 +205,7 @@ OPERATIONS = [
         handler=download_recording,
         summary="Download a recording",
         answers=_FILES,
-        errors=(RecordingNotFound, ObjectNotFound, RangeNotSatisfiable, StorageUnavailable),
+        errors=(RecordingNotFound, RecordingMissing, RecordingChanged, *_STORE_ERRORS),
     ),
     *(
         _operation(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import re
 import socket
 import time
@@ -114,6 +116,16 @@ class TestWhole:
         assert (answer.status_code, answer.content) == (206, BYTES[5:10])
         assert answer.headers["content-type"] == "video/webm"
         assert answer.headers["content-disposition"].startswith('attachment; filename="meeting.webm"')
+
+    def test_a_recording_that_was_replaced_or_removed(self, http: httpx.Client, engine: RecordedEngine) -> None:
+        recording = engine.make_recording("a/b/film.mp4", BYTES)
+        address = f"/v1/recordings/{recording.recording_id}/download"
+        engine.put(recording.bucket_path, b"another file")
+        answer = http.get(address)
+        assert (answer.status_code, answer.json()["code"]) == (422, "recording_changed")
+        engine.store.delete(recording.bucket_path)
+        answer = http.get(address)
+        assert (answer.status_code, answer.json()["code"]) == (422, "recording_missing")
 
     def test_an_upload_is_never_served_as_a_page(self, http: httpx.Client) -> None:
         made = http.put(
@@ -233,6 +245,7 @@ class LinkingStore:
     def __init__(self, store: Any) -> None:
         self._store = store
         self.asked: list[tuple[str, str, str]] = []
+        self.opened = 0
 
     def link(self, key: str, *, filename: str, content_type: str) -> str | None:
         self.asked.append((key, filename, content_type))
@@ -243,7 +256,9 @@ class LinkingStore:
         return stored
 
     def open(self, key: str, *, etag: str | None = None) -> ObjectReader:
-        raise AssertionError("a store that has links is not read for a download")
+        self.opened += 1
+        reader: ObjectReader = self._store.open(key, etag=etag)
+        return reader
 
 
 def test_a_store_with_links_serves_by_itself(engine: RecordedEngine, done: Clip) -> None:
@@ -254,4 +269,29 @@ def test_a_store_with_links_serves_by_itself(engine: RecordedEngine, done: Clip)
         assert answer.status_code == 302
         assert answer.headers["location"] == f"https://store.example/b/{done.object_key}?X-Amz-Signature=a%2Fb"
         assert answer.headers["cache-control"] == "no-store"
-    assert linking.asked == [(done.object_key, "key-moment.mp4", "video/mp4")]
+        assert linking.asked == [(done.object_key, "key-moment.mp4", "video/mp4")]
+        assert linking.opened == 0
+        # The link is signed for GET alone.
+        head = http.head(f"/v1/clips/{done.clip_id}/download")
+        assert (head.status_code, head.headers["content-length"]) == (200, str(len(BYTES)))
+        assert (head.headers["content-type"], "etag" in head.headers) == ("video/mp4", True)
+        assert len(linking.asked) == 1
+
+
+def test_no_link_is_given_to_what_is_gone_or_was_replaced(engine: RecordedEngine, done: Clip) -> None:
+    recording = engine.ledger.recordings.get(done.recording_id)
+    plain, engine.store = engine.store, LinkingStore(engine.store)  # type: ignore[assignment]
+    with api_server(engine) as server, server.client() as http:
+        for method in ("GET", "HEAD"):
+            assert http.request(method, f"/v1/recordings/{recording.recording_id}/download").status_code in (200, 302)
+        plain.delete(done.object_key)
+        answer = http.get(f"/v1/clips/{done.clip_id}/download")
+        assert (answer.status_code, answer.json()["code"]) == (404, "object_not_found")
+        sha256 = hashlib.sha256(b"new").hexdigest()
+        plain.put(recording.bucket_path, io.BytesIO(b"new"), size=3, content_type="video/mp4", sha256=sha256)
+        answer = http.get(f"/v1/recordings/{recording.recording_id}/download")
+        assert (answer.status_code, answer.json()["code"]) == (422, "recording_changed")
+        assert http.head(f"/v1/recordings/{recording.recording_id}/download").status_code == 422
+        plain.delete(recording.bucket_path)
+        answer = http.get(f"/v1/recordings/{recording.recording_id}/download")
+        assert (answer.status_code, answer.json()["code"]) == (422, "recording_missing")
