@@ -163,7 +163,10 @@ class AttemptObject(_Object):
 
 
 class DeliveryObject(_Object):
-    """`webhook_id` is null for the address that a clip came with."""
+    """`webhook_id` is null for the address that a clip came with.
+
+    `subject` is the clip's label, the recording's name or key, or the webhook's URL; `test` says that it is a sample.
+    """
 
     delivery_id: str
     event_id: str
@@ -171,6 +174,8 @@ class DeliveryObject(_Object):
     webhook_id: str | None
     clip_id: str | None
     recording_id: str | None
+    subject: str | None
+    test: bool
     url: str
     status: Literal["pending", "sending", "delivered", "failed"]
     attempt: int

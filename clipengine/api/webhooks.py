@@ -37,6 +37,8 @@ def delivery_object(delivery: Delivery, deliveries: Deliveries) -> dict[str, Any
         "webhook_id": delivery.endpoint_id,
         "clip_id": delivery.clip_id,
         "recording_id": delivery.recording_id,
+        "subject": _subject(delivery),
+        "test": delivery.event_type.startswith("clip.") and delivery.clip_id is None,
         "url": delivery.url,
         "status": delivery.status,
         "attempt": delivery.attempt,
@@ -46,6 +48,12 @@ def delivery_object(delivery: Delivery, deliveries: Deliveries) -> dict[str, Any
         "last_error": delivery.last_error,
         "attempts": [{**vars(each), "at": rfc3339(each.at)} for each in deliveries.attempts(delivery.delivery_id)],
     }
+
+
+def _subject(delivery: Delivery) -> str | None:
+    """What it tells of, as people call it: it may be gone by now, so it is read from what is sent."""
+    data = json.loads(delivery.body)["data"] if delivery.body else {}
+    return data.get("label") or data.get("name") or data.get("bucket_path") or data.get("url")
 
 
 def create_webhook(call: Call[NoQuery, CreateWebhook]) -> Response:

@@ -160,6 +160,8 @@ class Delivery(_Shown):
     webhook_id: str | None = None
     clip_id: str | None = None
     recording_id: str | None = None
+    subject: str | None = None  # the clip's label, the recording's name or key, or the webhook's URL
+    test: bool = False
     url: str = ""
     created_at: str = ""
     next_at: str | None = None

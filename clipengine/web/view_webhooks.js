@@ -186,6 +186,7 @@ function deliveryRow(first, reload) {
     const detail = delivery.last_error || (delivery.last_status_code ? `HTTP ${delivery.last_status_code}` : "");
     const next = delivery.status === "pending" && delivery.next_at && delivery.attempt ? ` · again ${ago(delivery.next_at)}` : "";
     summary.replaceChildren(h("span", {}, h("span", {class: `pill ${kind}`}, word)), h("span", {class: "mono small"}, delivery.event),
+      h("span", {class: "subject small clip", title: delivery.clip_id || delivery.recording_id}, delivery.test && h("span", {class: "pill"}, "Test"), h("bdi", {class: "clip"}, delivery.subject || delivery.clip_id || delivery.recording_id || "")),
       h("span", {class: "muted small clip"}, detail + next), h("span", {class: "muted small", title: delivery.created_at}, ago(delivery.created_at)));
     attempts.replaceChildren(...delivery.attempts.map((each) => h("tr", {},
       h("td", {class: "mono"}, each.at), h("td", {}, each.status_code ? `HTTP ${each.status_code}` : "–"), h("td", {}, `${each.duration_ms} ms`), h("td", {class: "bad"}, each.error || ""))));

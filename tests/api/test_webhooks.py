@@ -20,6 +20,8 @@ DELIVERY_KEYS = [
     "webhook_id",
     "clip_id",
     "recording_id",
+    "subject",
+    "test",
     "url",
     "status",
     "attempt",

@@ -149,6 +149,10 @@ def test_webhooks_are_added_tried_and_sent_again(browser: Any, server: RunningSe
         page.get_by_role("link", name=receiver.url, exact=True).click()
         page.get_by_role("button", name="Send a test").click()
         page.locator(".delivery").get_by_text("Delivered").wait_for()
+        assert page.locator(".delivery .subject").locator("*").all_text_contents() == [
+            "Test",
+            "Sample of a webhook test",
+        ]
         page.locator(".delivery summary").click()
         page.get_by_text('"event": "clip.ready"').wait_for()
         page.get_by_role("button", name="Redeliver").click()
