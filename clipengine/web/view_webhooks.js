@@ -56,7 +56,7 @@ function actionsOf(webhook, reload) {
       await patch(`/v1/webhooks/${webhook.webhook_id}`, {enabled: !webhook.enabled});
       await reload();
     }},
-    ...(webhook.origin === "api" ? [{text: "Delete…", icon: "trash", danger: true, run: async () => {
+    ...(webhook.origin === "api" ? [{text: "Edit…", icon: "pen", run: () => editWebhook(webhook, reload)}, {text: "Delete…", icon: "trash", danger: true, run: async () => {
       if (!(await confirmed("Delete this webhook?", `${webhook.url} is told of nothing more.`, "Delete"))) return;
       await remove(`/v1/webhooks/${webhook.webhook_id}`);
       await reload();
@@ -70,15 +70,50 @@ async function test(webhook) {
   if (!location.hash.endsWith(webhook.webhook_id)) location.hash = `#/webhooks/${webhook.webhook_id}`;
 }
 
+const eventBoxes = (chosen) => EVENTS.map((name) => h("input", {type: "checkbox", name, checked: chosen.has(name)}));
+const chosenOf = (boxes) => EVENTS.filter((name, at) => boxes[at].checked);
+const eventsField = (boxes) => h("fieldset", {}, h("legend", {}, "Events"), h("div", {class: "row wrap"}, EVENTS.map((name, at) => h("label", {class: "check mono small"}, boxes[at], name))));
+
+// Only what is another is sent, and a secret that the page makes where a new one is wanted: the API makes none here.
+function editWebhook(webhook, reload) {
+  const url = h("input", {type: "url", required: true, value: webhook.url, "aria-describedby": "webhook-problem"});
+  const boxes = eventBoxes(new Set(webhook.events));
+  const renew = h("input", {type: "checkbox"});
+  const problem = h("p", {id: "webhook-problem", class: "bad small", role: "alert"});
+  const submit = async (event) => {
+    event.preventDefault();
+    problem.textContent = "";
+    const address = url.value.trim();
+    const secret = renew.checked ? newSecret() : null;
+    try {
+      await patch(`/v1/webhooks/${webhook.webhook_id}`, {events: chosenOf(boxes), ...(address === webhook.url ? {} : {url: address}), ...(secret ? {secret} : {})});
+      dialog.close();
+      if (secret) showSecret({secret});
+      await reload();
+    } catch (error) {
+      problem.textContent = error.message;
+    }
+  };
+  const dialog = openDialog("Edit webhook", h("form", {class: "stack", onsubmit: submit},
+    h("label", {class: "field"}, "Address", url), eventsField(boxes),
+    h("label", {class: "check"}, renew, "Make a new signing secret"),
+    h("p", {class: "muted small"}, "The old secret goes on signing beside the new one for a day."), problem,
+    h("div", {class: "row end"}, h("button", {class: "primary"}, "Save")),
+  ));
+  url.focus();
+}
+
+const newSecret = () => `whsec_${btoa(String.fromCharCode(...crypto.getRandomValues(new Uint8Array(32))))}`;
+
 function addWebhook(reload) {
   const url = h("input", {type: "url", required: true, placeholder: "https://example.org/hooks", "aria-describedby": "webhook-problem"});
-  const boxes = EVENTS.map((name) => h("input", {type: "checkbox", name, checked: DEFAULTS.has(name)}));
+  const boxes = eventBoxes(DEFAULTS);
   const problem = h("p", {id: "webhook-problem", class: "bad small", role: "alert"});
   const submit = async (event) => {
     event.preventDefault();
     problem.textContent = "";
     try {
-      const made = await post("/v1/webhooks", {url: url.value.trim(), events: EVENTS.filter((name, at) => boxes[at].checked)});
+      const made = await post("/v1/webhooks", {url: url.value.trim(), events: chosenOf(boxes)});
       dialog.close();
       showSecret(made);
       await reload();
@@ -89,7 +124,7 @@ function addWebhook(reload) {
   };
   const form = h("form", {class: "stack", onsubmit: submit},
     h("label", {class: "field"}, "Address", url), problem,
-    h("fieldset", {}, h("legend", {}, "Events"), h("div", {class: "row wrap"}, EVENTS.map((name, at) => h("label", {class: "check mono small"}, boxes[at], name)))),
+    eventsField(boxes),
     h("div", {class: "row end"}, h("button", {class: "primary"}, "Add")),
   );
   const dialog = openDialog("Add webhook", form);

@@ -62,6 +62,25 @@ def test_a_webhook_may_have_every_event(browser: Any, server: RunningServer) -> 
         assert offered == list(get_args(EventType))
 
 
+def test_a_webhook_is_edited(browser: Any, server: RunningServer) -> None:
+    client = server.client()
+    made = client.webhooks.create("https://93.184.216.34/edited", events=["clip.ready"])
+    with opened(browser, server) as page:
+        page.goto(f"{server.url}/#/webhooks")
+        edited = page.locator(".webhook").filter(has_text="/edited")
+        edited.get_by_role("button", name="More").click()
+        page.get_by_role("menuitem", name="Edit").click()
+        assert page.get_by_label("Address").input_value() == made.url
+        assert page.get_by_label("clip.ready").is_checked()
+        page.get_by_label("clip.expired").check()
+        page.get_by_label("Make a new signing secret").check()
+        page.get_by_role("button", name="Save").click()
+        page.get_by_text("whsec_").wait_for()
+        page.keyboard.press("Escape")
+        edited.get_by_text("clip.ready, clip.expired").wait_for()
+    assert client.webhooks.get(made.webhook_id).events == ["clip.ready", "clip.expired"]
+
+
 def test_the_documents_are_a_tap_away_on_a_phone(browser: Any, server: RunningServer, recording: Recording) -> None:
     wider = "document.documentElement.scrollWidth > innerWidth"
     with opened(browser, server, viewport=PHONE, has_touch=True, is_mobile=True) as page:
