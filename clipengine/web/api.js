@@ -38,7 +38,10 @@ export async function request(method, path, {body, signal, quiet = false} = {}) 
     throw new ApiError(0, {title: "The server cannot be reached", code: "unreachable", detail: "Check that it runs; the page goes on by itself when it is back."});
   }
   if (answer.status === 204) return null;
-  const read = await answer.json().catch(() => ({}));
+  const read = await answer.json().catch((error) => {
+    if (error.name === "AbortError") throw error; // the view was left while the answer came
+    return {};
+  });
   if (answer.ok) return read;
   if (answer.status === 401 && !quiet) dispatchEvent(new Event("signed-out"));
   throw new ApiError(answer.status, read);
