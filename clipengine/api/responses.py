@@ -61,7 +61,9 @@ class ClipObject(_Object):
     profile: str
     priority: int
     metadata: dict[str, str]
-    attempt: int
+    attempt: int = Field(
+        description="How often it was begun: also after a wait for the store, a stop of the engine and a retry."
+    )
     error: ErrorObject | None
     result: ClipResultObject | None
     expires_at: str | None = MaybeTime

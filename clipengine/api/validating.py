@@ -96,8 +96,11 @@ def _fault(model: type[BaseModel], fault: ErrorDetails, **place: str) -> dict[st
     if kind == "extra_forbidden":
         near = difflib.get_close_matches(str(fault["loc"][-1])[:100].lower(), list(model.model_fields), n=1)
         hint = f"Did you mean `{near[0]}`?" if near else "Leave it out."
-        return {"detail": "is not a known field", **place, "code": InvalidRequest.code, "hint": hint}
+        what = "parameter" if "parameter" in place else "field"
+        return {"detail": f"is not a known {what}", **place, "code": InvalidRequest.code, "hint": hint}
     detail = re.sub(r"^\w+ should", "must", fault["msg"])
+    # How it was found out is of no use to who has sent it.
+    detail = re.sub(r" after validation, not \d+$|, unable to parse string as an? \w+$", "", detail)
     if kind == "webhook_url":
         return {"detail": detail, **place, "code": InvalidWebhookUrl.code, "hint": InvalidWebhookUrl.default_hint}
     if kind == "string_unicode":

@@ -80,7 +80,7 @@ class Guarded(HttpToolsProtocol):
             self._limit(LINGER_SECONDS)
 
     def send_400_response(self, msg: str) -> None:
-        self._refuse(MalformedRequest("The request is not HTTP", hint="Send HTTP/1.1."))
+        self._refuse(MalformedRequest("The request's method or form is not known", hint="Send HTTP/1.1."))
 
     @property
     def _busy(self) -> bool:

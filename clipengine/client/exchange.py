@@ -11,6 +11,7 @@ that says when with Retry-After.
 from __future__ import annotations
 
 import json as codec
+import math
 import re
 import uuid
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
@@ -94,7 +95,11 @@ class Api:
         return self.call(Request("POST", path, headers=headers, json=body, again=True))
 
     def call(self, request: Request) -> Steps[Object]:
-        """The object that answers the request; `{}` where the answer is empty."""
+        """The object that answers the request; `{}` where the answer is empty. Raises ValueError for a nan to send."""
+        if isinstance(request.json, dict):
+            for name, value in request.json.items():
+                if isinstance(value, float) and not math.isfinite(value):
+                    raise ValueError(f"{name} is {value}, which JSON has no number for: give a finite one")
         reply = yield from exchange(request, self._tries)
         if not reply.body:
             return {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from clipengine.client.errors import ClientError
 from clipengine.client.exchange import Request, Steps, exchange
@@ -27,6 +27,13 @@ def pieces(path: Path, on_progress: Progress | None) -> Iterator[bytes]:
                 on_progress(done, total)
 
 
+def _begin(part: Path, target: Path) -> BinaryIO:
+    try:
+        return part.open("xb")
+    except OSError as error:  # of a file that nobody has named
+        raise OSError(error.errno, error.strerror, str(target)) from None
+
+
 def save(
     path: str, target: str | Path, on_progress: Progress | None, params: Mapping[str, Any] | None = None
 ) -> Steps[int]:
@@ -34,7 +41,7 @@ def save(
     target = Path(target)
     part = target.with_name(f".{target.name[:60]}.{uuid.uuid4().hex}.part")
     try:
-        with part.open("xb") as file:
+        with _begin(part, target) as file:
 
             def write(piece: bytes, total: int | None) -> None:
                 file.write(piece)

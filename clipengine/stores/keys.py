@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 from clipengine.errors import InvalidBucketPath
@@ -25,6 +26,8 @@ def check_key(key: str) -> str:
     parts = key.split("/")
     if not parts[0]:
         raise InvalidBucketPath("bucket_path begins with '/': give it relative to the configured prefix")
+    if re.match(r"(?i)[a-z][a-z0-9+.-]*://", key):
+        raise InvalidBucketPath("bucket_path is an address: give the key alone, without s3:// and the bucket's name")
     if any(part in ("", ".", "..") for part in parts):
         raise InvalidBucketPath("bucket_path has an empty, '.' or '..' part")
     if parts[0] == RESERVED:

@@ -18,6 +18,9 @@ def test_create_prints_the_key_alone(tmp_path: Path) -> None:
     assert done.returncode == 0
     assert re.fullmatch(r"relay_live_[0-9a-z]{26}_[0-9A-Za-z]{43}_[0-9A-Za-z]{6}\n", done.stdout)
     assert "shown this once" in done.stderr
+    assert f"a new data folder was made: {data.resolve()}" in done.stderr
+    again = run_command("keys", "create", "another", "--data", str(data))
+    assert (again.returncode, "new data folder" in again.stderr) == (0, False)
     assert done.stdout.strip().encode() not in b"".join(path.read_bytes() for path in data.iterdir())
 
 
