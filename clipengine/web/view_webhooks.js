@@ -97,7 +97,7 @@ function editWebhook(webhook, reload) {
   const dialog = openDialog("Edit webhook", h("form", {class: "stack", onsubmit: submit},
     h("label", {class: "field"}, "Address", url), eventsField(boxes),
     h("label", {class: "check"}, renew, "Make a new signing secret"),
-    h("p", {class: "muted small"}, "The old secret goes on signing beside the new one for a day."), problem,
+    h("p", {class: "muted small"}, "For a day both secrets sign webhook-signature. X-Relay-Signature is signed with the new one at once."), problem,
     h("div", {class: "row end"}, h("button", {class: "primary"}, "Save")),
   ));
   url.focus();
