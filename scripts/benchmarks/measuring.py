@@ -67,8 +67,8 @@ def run(command: Sequence[str], *, stdout: IO[bytes] | int = subprocess.DEVNULL)
     process.stderr.close()
     if process.returncode:
         raise subprocess.CalledProcessError(process.returncode, command, stderr=said[0].decode(errors="replace"))
-    # A process may come and go between two samples: what the kernel noted of the largest one counts as well.
-    return Usage(wall, usage.ru_utime + usage.ru_stime, max(memory.peak, usage.ru_maxrss * 1024))
+    # Not `ru_maxrss`: in it is what this program had when it started the command.
+    return Usage(wall, usage.ru_utime + usage.ru_stime, memory.peak)
 
 
 def in_turn(things: Mapping[str, Callable[[], Usage]], *, rounds: int) -> Runs:
