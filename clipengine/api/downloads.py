@@ -29,7 +29,6 @@ from clipengine.api.sending import in_time
 from clipengine.errors import (
     ClipNotComplete,
     ClipNotFound,
-    ObjectChanged,
     ObjectMissing,
     ObjectNotFound,
     RangeNotSatisfiable,
@@ -40,6 +39,7 @@ from clipengine.errors import (
     StorageUnavailable,
 )
 from clipengine.stores.base import ObjectReader
+from clipengine.stores.pinned import check_etag, recording_faults
 
 CHUNK_BYTES = 512 * 1024
 SEND_SECONDS = 60  # a client that takes nothing for so long is gone
@@ -99,9 +99,7 @@ def serve_object(
     head = call.request.method == "HEAD"
     link = None if head else store.link(key, filename=name, content_type=content_type)
     if link is not None:
-        found = store.head(key).etag
-        if etag not in (None, found):
-            raise ObjectChanged(f"{key} was replaced: its ETag is {found}, no longer {etag}")
+        check_etag(store.head(key), etag)
         return RedirectResponse(link, status_code=302)
     reader = store.open(key, etag=etag)
     try:
@@ -175,12 +173,8 @@ def download_recording(call: Call[NoQuery, NoBody]) -> Response:
         title = without_ending(title)
     # While it is still to be read, what lies there is the recording.
     etag = recording.etag if recording.ended else None
-    try:
+    with recording_faults():
         return serve_object(call, recording.bucket_path, name=file_name(title, extension), etag=etag)
-    except ObjectMissing as error:
-        raise RecordingMissing(error.message) from error
-    except ObjectChanged as error:
-        raise RecordingChanged(error.message) from error
 
 
 def _bytes(media_type: str) -> list[Answer]:

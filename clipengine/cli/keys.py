@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from clipengine.cli import output
-from clipengine.cli.data import has_ledger, in_postgres, no_ledger, open_ledger
+from clipengine.cli.data import has_ledger, no_ledger, open_ledger
 from clipengine.cli.options import config_option, data_option, json_option, settings_of
 from clipengine.errors import RequestError
 from clipengine.ledger.keys import SCOPES
@@ -87,9 +87,9 @@ def revoke(key: str, config: Path | None, data: Path | None) -> None:
 @contextmanager
 def _ledger(config: Path | None, data: Path | None, *, make: bool = False) -> Iterator[Ledger]:
     settings = settings_of(config, data)
-    if not make and not has_ledger(settings):
+    fresh = not has_ledger(settings)
+    if fresh and not make:
         raise no_ledger(settings)
-    fresh = not in_postgres(settings) and not has_ledger(settings)
     ledger = open_ledger(settings)
     if fresh:
         folder = settings.data.folder.resolve()

@@ -10,9 +10,9 @@ import click
 from clipengine.cli import output
 from clipengine.cli.options import json_option, needs_server
 from clipengine.client import Client, Delivery, Webhook
+from clipengine.clips.clip import DISABLED_BY_REQUEST
 
 _ATTEMPT_SECONDS = 70  # longer than the longest webhooks.timeout_seconds
-_SWITCHED_OFF = "disabled by request"
 _COLUMNS: dict[str, output.Column] = {
     "webhook": "webhook_id",
     "enabled": "enabled",
@@ -63,7 +63,7 @@ def rm(client: Client, webhook_id: str) -> None:
 def test(client: Client, webhook_id: str, as_json: bool) -> int:
     """Send a sample event to an endpoint, and say what came of the first attempt."""
     delivery = client.webhooks.test(webhook_id)
-    if client.webhooks.get(webhook_id).disabled_reason != _SWITCHED_OFF:
+    if client.webhooks.get(webhook_id).disabled_reason != DISABLED_BY_REQUEST:
         delivery = _after_attempt(client, webhook_id, delivery)
     output.show_object(delivery.raw, as_json=as_json)
     if delivery.status == "delivered":
@@ -77,7 +77,7 @@ def _what_now(webhook: Webhook, delivery: Delivery) -> str:
     """What becomes of a delivery that was not taken at once."""
     on = f'PATCH /v1/webhooks/{webhook.webhook_id} {{"enabled": true}}'
     if delivery.status != "failed":
-        if webhook.disabled_reason == _SWITCHED_OFF:
+        if webhook.disabled_reason == DISABLED_BY_REQUEST:
             return f"The webhook is switched off: it is sent when that is switched on again, with {on}."
         return "It is tried again by itself; see its deliveries later."
     if webhook.enabled:

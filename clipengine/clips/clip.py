@@ -18,6 +18,7 @@ RecordingState = Literal["processing", "complete", "failed"]
 EventType = Literal[
     "clip.ready", "clip.failed", "clip.expired", "recording.complete", "recording.failed", "endpoint.disabled"
 ]
+DISABLED_BY_REQUEST = "disabled by request"  # the reason of a webhook that somebody has switched off
 ErrorObject = dict[str, Any]  # {code, message, hint, retryable}
 
 LONG_SECONDS = 600  # clips of more are long: they are not to keep the others waiting

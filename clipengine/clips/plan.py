@@ -32,7 +32,7 @@ class CutRange:
     frame_seconds: Fraction = Fraction(0)
     tick: Fraction = Fraction(0)
 
-    @cached_property
+    @property
     def half_frame(self) -> Fraction:
         return self.frame_seconds / 2
 
@@ -91,10 +91,6 @@ class FrameSelector(Generic[Item]):
         if not self.done:
             self.done = True
             yield from self._settle()
-
-    def needs(self, time: Fraction) -> bool:
-        """Whether a frame that begins at `time` can be part of the clip or be on screen at its start."""
-        return time >= self._earliest
 
     def _settle(self) -> Iterator[tuple[Fraction, Item]]:
         if self.origin is not None:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from clipengine.clips.clip import DISABLED_BY_REQUEST
 from clipengine.errors import WebhookNotFound
 from clipengine.ids import new_id
 from clipengine.ledger.database import Database, Row
@@ -21,8 +22,6 @@ Origin = Literal["api", "settings"]
 
 # Receivers check either signature for this long after a secret was replaced.
 SECRET_OVERLAP_MS = 24 * 3600 * 1000
-
-DISABLED_BY_REQUEST = "disabled by request"
 
 _ALL = Statement(EndpointRow.select().order_by(EndpointRow.created_at, EndpointRow.webhook_id))
 _SWITCHED_OFF = Statement(
@@ -130,10 +129,10 @@ class Endpoints:
                 }
             if enabled:
                 values |= {"enabled": True, "disabled_reason": None, "failing_since": None}
+            elif enabled is False and before.enabled:
+                values |= {"enabled": False, "disabled_reason": DISABLED_BY_REQUEST}
             if values:
                 self._change(id, values)
-            if enabled is False and before.enabled:
-                self._change(id, {"enabled": False, "disabled_reason": DISABLED_BY_REQUEST})
             return self.get(id)
 
     def delete(self, id: str) -> Endpoint:

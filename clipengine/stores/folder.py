@@ -27,7 +27,6 @@ from typing import BinaryIO
 
 from clipengine.errors import (
     InvalidBucketPath,
-    ObjectChanged,
     ObjectMissing,
     PayloadTooLarge,
     StorageDenied,
@@ -42,6 +41,7 @@ from clipengine.stores.folder_faults import folder_faults
 from clipengine.stores.folder_reader import FolderReader, etag_of
 from clipengine.stores.keys import RESERVED, check_key, check_list_prefix, clean_prefix, is_key
 from clipengine.stores.marker import Known, Marker
+from clipengine.stores.pinned import check_etag
 
 _COPY_BYTES = 1024 * 1024
 _OCTETS = "application/octet-stream"
@@ -108,8 +108,7 @@ class FolderStore:
         try:
             with folder_faults(key):
                 info = self._describe(key, os.fstat(fd))
-            if etag is not None and info.etag != etag:
-                raise ObjectChanged(f"{key} was replaced: its ETag is {info.etag}, no longer {etag}")
+            check_etag(info, etag)
             return FolderReader(info, fd, self._base / key, self._check_here)
         except BaseException:
             os.close(fd)

@@ -8,6 +8,7 @@ import unicodedata
 from clipengine.errors import InvalidBucketPath
 
 # The folder store keeps its own files under this name, so that no store lets an object have it.
+ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")  # how an address begins, with its scheme; no key does
 RESERVED = ".clipengine"
 MAX_KEY_BYTES = 1024
 
@@ -26,7 +27,7 @@ def check_key(key: str) -> str:
     parts = key.split("/")
     if not parts[0]:
         raise InvalidBucketPath("bucket_path begins with '/': give it relative to the configured prefix")
-    if re.match(r"(?i)[a-z][a-z0-9+.-]*://", key):
+    if ADDRESS.match(key):
         raise InvalidBucketPath("bucket_path is an address: give the key alone, without s3:// and the bucket's name")
     if any(part in ("", ".", "..") for part in parts):
         raise InvalidBucketPath("bucket_path has an empty, '.' or '..' part")

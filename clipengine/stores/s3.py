@@ -10,10 +10,11 @@ from typing import BinaryIO
 
 from urllib3.response import BaseHTTPResponse
 
-from clipengine.errors import ObjectChanged, ObjectMissing
+from clipengine.errors import ObjectMissing
 from clipengine.stores.base import ObjectReader, StoredObject
 from clipengine.stores.folder_faults import folder_faults
 from clipengine.stores.keys import check_key, check_list_prefix, is_key
+from clipengine.stores.pinned import check_etag
 from clipengine.stores.s3_client import PAGE_OBJECTS, Retries, S3Client, S3Location
 from clipengine.stores.s3_journal import UploadJournal
 from clipengine.stores.s3_reader import S3Reader
@@ -43,8 +44,7 @@ class S3Store:
 
     def open(self, key: str, *, etag: str | None = None) -> ObjectReader:
         info = self.head(key)
-        if etag is not None and info.etag != etag:
-            raise ObjectChanged(f"{key} was replaced: its ETag is {info.etag}, no longer {etag}")
+        check_etag(info, etag)
         return S3Reader(self._client, info)
 
     def put(self, key: str, body: BinaryIO, *, size: int, content_type: str, sha256: str) -> StoredObject:

@@ -6,7 +6,7 @@ import {ago} from "./format.js";
 import {confirmed, copy, doing, failure, menuButton, openDialog, toast, toastError} from "./ui.js";
 
 const EVENTS = ["clip.ready", "clip.failed", "clip.expired", "recording.complete", "recording.failed", "endpoint.disabled"];
-const DEFAULTS = new Set(["clip.ready", "clip.failed"]);
+const DEFAULTS = ["clip.ready", "clip.failed"];
 const WORDS = {delivered: ["Delivered", "good"], failed: ["Failed", "bad"], pending: ["Waiting", ""], sending: ["Sending", "busy"]};
 const REFRESH_MS = 2000;
 
@@ -70,73 +70,59 @@ async function test(webhook) {
   if (!location.hash.endsWith(webhook.webhook_id)) location.hash = `#/webhooks/${webhook.webhook_id}`;
 }
 
-const eventBoxes = (chosen) => EVENTS.map((name) => h("input", {type: "checkbox", name, checked: chosen.has(name)}));
-const chosenOf = (boxes) => EVENTS.filter((name, at) => boxes[at].checked);
-const eventsField = (boxes) => h("fieldset", {}, h("legend", {}, "Events"), h("div", {class: "row wrap"}, EVENTS.map((name, at) => h("label", {class: "check mono small"}, boxes[at], name))));
-
-// Only what is another is sent, and a secret that the page makes where a new one is wanted: the API makes none here.
-function editWebhook(webhook, reload) {
-  const url = h("input", {type: "url", required: true, value: webhook.url, "aria-describedby": "webhook-problem"});
-  const boxes = eventBoxes(new Set(webhook.events));
-  const renew = h("input", {type: "checkbox"});
-  const problem = h("p", {id: "webhook-problem", class: "bad small", role: "alert"});
-  const submit = async (event) => {
-    event.preventDefault();
-    problem.textContent = "";
-    const address = url.value.trim();
-    const secret = renew.checked ? newSecret() : null;
-    try {
-      await patch(`/v1/webhooks/${webhook.webhook_id}`, {events: chosenOf(boxes), ...(address === webhook.url ? {} : {url: address}), ...(secret ? {secret} : {})});
-      dialog.close();
-      if (secret) showSecret({secret});
-      await reload();
-    } catch (error) {
-      problem.textContent = error.message;
-    }
-  };
-  const dialog = openDialog("Edit webhook", h("form", {class: "stack", onsubmit: submit},
-    h("label", {class: "field"}, "Address", url), eventsField(boxes),
-    h("label", {class: "check"}, renew, "Make a new signing secret"),
-    h("p", {class: "muted small"}, "For a day both secrets sign webhook-signature. X-Relay-Signature is signed with the new one at once."), problem,
-    h("div", {class: "row end"}, h("button", {class: "primary"}, "Save")),
-  ));
-  url.focus();
-}
-
-const newSecret = () => `whsec_${btoa(String.fromCharCode(...crypto.getRandomValues(new Uint8Array(32))))}`;
-
-function addWebhook(reload) {
-  const url = h("input", {type: "url", required: true, placeholder: "https://example.org/hooks", "aria-describedby": "webhook-problem"});
-  const boxes = eventBoxes(DEFAULTS);
+// The dialog in which a webhook's address and events are given. `save({url, events})` says what is to be known of it
+// afterwards: its secret, where there is a new one.
+function webhookDialog(title, action, {url: known = "", events: chosen}, save, reload, ...more) {
+  const url = h("input", {type: "url", required: true, value: known, placeholder: "https://example.org/hooks", "aria-describedby": "webhook-problem"});
+  const boxes = EVENTS.map((name) => h("input", {type: "checkbox", name, checked: chosen.includes(name)}));
   const problem = h("p", {id: "webhook-problem", class: "bad small", role: "alert"});
   const submit = async (event) => {
     event.preventDefault();
     problem.textContent = "";
     try {
-      const made = await post("/v1/webhooks", {url: url.value.trim(), events: chosenOf(boxes)});
+      const {secret} = await save({url: url.value.trim(), events: EVENTS.filter((name, at) => boxes[at].checked)});
       dialog.close();
-      showSecret(made);
+      if (secret) showSecret(secret);
       await reload();
     } catch (error) {
       problem.textContent = error.message;
       url.setAttribute("aria-invalid", "true");
     }
   };
-  const form = h("form", {class: "stack", onsubmit: submit},
+  const dialog = openDialog(title, h("form", {class: "stack", onsubmit: submit},
     h("label", {class: "field"}, "Address", url), problem,
-    eventsField(boxes),
-    h("div", {class: "row end"}, h("button", {class: "primary"}, "Add")),
-  );
-  const dialog = openDialog("Add webhook", form);
+    h("fieldset", {}, h("legend", {}, "Events"), h("div", {class: "row wrap"}, EVENTS.map((name, at) => h("label", {class: "check mono small"}, boxes[at], name)))),
+    more,
+    h("div", {class: "row end"}, h("button", {class: "primary"}, action)),
+  ));
   url.focus();
 }
 
-function showSecret(webhook) {
+function addWebhook(reload) {
+  webhookDialog("Add webhook", "Add", {events: DEFAULTS}, (given) => post("/v1/webhooks", given), reload);
+}
+
+// Only what is another is sent, and a secret that the page makes where a new one is wanted: the API makes none here.
+function editWebhook(webhook, reload) {
+  const renew = h("input", {type: "checkbox"});
+  const save = async ({url, events}) => {
+    const secret = renew.checked ? newSecret() : null;
+    await patch(`/v1/webhooks/${webhook.webhook_id}`, {events, ...(url === webhook.url ? {} : {url}), ...(secret ? {secret} : {})});
+    return {secret};
+  };
+  webhookDialog("Edit webhook", "Save", webhook, save, reload,
+    h("label", {class: "check"}, renew, "Make a new signing secret"),
+    h("p", {class: "muted small"}, "For a day both secrets sign webhook-signature. X-Relay-Signature is signed with the new one at once."));
+}
+
+const newSecret = () => `whsec_${btoa(String.fromCharCode(...crypto.getRandomValues(new Uint8Array(32))))}`;
+
+function showSecret(secret) {
   openDialog("The signing secret", h("div", {class: "stack"},
     h("p", {}, "It is shown this once. Whoever receives the webhook verifies the signature with it."),
-    h("pre", {class: "json"}, webhook.secret),
+    h("pre", {class: "json"}, secret),
     h("p", {class: "small"}, h("a", {href: "/docs/webhooks"}, "Verify in Python, Node and Go")),
-  ), {footer: [h("button", {type: "button", class: "primary", onclick: () => copy(webhook.secret, "Secret").catch(toastError)}, icon("copy"), "Copy")]});
+  ), {footer: [h("button", {type: "button", class: "primary", onclick: () => copy(secret, "Secret").catch(toastError)}, icon("copy"), "Copy")]});
 }
 
 // ---- one of them

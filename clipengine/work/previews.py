@@ -25,14 +25,11 @@ from clipengine.errors import (
     Busy,
     DecoderKilled,
     Internal,
-    ObjectChanged,
-    ObjectMissing,
-    RecordingChanged,
-    RecordingMissing,
     Timeout,
 )
 from clipengine.settings import Encoding
 from clipengine.stores.base import Store
+from clipengine.stores.pinned import recording_faults
 from clipengine.work.encoder import EncoderPool, EncoderProcess
 from clipengine.work.jobs import Message, PreviewKind, preview_job
 
@@ -139,7 +136,7 @@ class Previews:
             seconds=_SECONDS[preview.kind],
         )
         try:
-            with closing(self._store.open(recording.bucket_path, etag=recording.etag)) as reader:
+            with recording_faults(), closing(self._store.open(recording.bucket_path, etag=recording.etag)) as reader:
                 child = self._encoders.take()
                 with self._lock:
                     self._children.add(child)
@@ -148,10 +145,6 @@ class Previews:
                 finally:
                     with self._lock:
                         self._children.discard(child)
-        except ObjectMissing as error:
-            raise RecordingMissing(error.message) from error
-        except ObjectChanged as error:
-            raise RecordingChanged(error.message) from error
         except Timeout as error:
             raise Busy(f"This {preview.kind} takes too long to make now", retry_after=60) from error
         except DecoderKilled as error:

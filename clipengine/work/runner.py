@@ -22,9 +22,6 @@ from clipengine.errors import (
     ClipNotFound,
     DiskFull,
     Internal,
-    ObjectChanged,
-    ObjectMissing,
-    RecordingChanged,
     RecordingMissing,
     RecordingNotFound,
     StorageError,
@@ -33,6 +30,7 @@ from clipengine.errors import (
 from clipengine.ledger.ledger import Ledger
 from clipengine.settings import Settings
 from clipengine.stores.base import Store
+from clipengine.stores.pinned import recording_faults
 from clipengine.timecode import exact
 from clipengine.work.busy import Busy
 from clipengine.work.encoder import EncoderPool, EncoderProcess
@@ -198,22 +196,17 @@ class ClipRunner:
             landmarks=self._ledger.recordings.landmarks(recording.recording_id),
         )
         watch = _Watch(self, clip)
-        try:
-            reader = self._store.open(recording.bucket_path, etag=recording.etag)
-        except ObjectMissing as error:
-            raise RecordingMissing(error.message) from error
-        except ObjectChanged as error:
-            raise RecordingChanged(error.message) from error
-        with closing(reader), open(path, "x+b") as output, self._child(clip) as child:
+        with (
+            recording_faults(),
+            closing(self._store.open(recording.bucket_path, etag=recording.etag)) as reader,
+            open(path, "x+b") as output,
+            self._child(clip) as child,
+        ):
             try:
                 return child.run(job, reader=reader, output=output.fileno(), watch=watch)
             except LOST:
                 watch.report()  # it may have died because we killed it
                 raise
-            except ObjectChanged as error:
-                raise RecordingChanged(error.message) from error
-            except ObjectMissing as error:
-                raise RecordingMissing(error.message) from error
 
     @contextmanager
     def _child(self, clip: Clip) -> Iterator[EncoderProcess]:
