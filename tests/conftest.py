@@ -1,4 +1,4 @@
-"""Fixtures of all tests: the recordings that were made elsewhere, and a film that is made here."""
+"""Fixtures shared by all tests: the folders of real recordings, and the object store."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pytest
 from tests.support.s3 import bucket, s3  # noqa: F401 - fixtures
 
 RECORDINGS = Path(__file__).resolve().parents[2] / "shared" / "media"
+DEFECTS = RECORDINGS.with_name("media-defects")
 
 
 @pytest.fixture(scope="session")
@@ -20,6 +21,14 @@ def recordings() -> Path:
     if not RECORDINGS.is_dir():
         pytest.skip("the real recordings are not here (../shared/media)")
     return RECORDINGS
+
+
+@pytest.fixture(scope="session")
+def defects() -> Path:
+    """Return the folder of recordings that earlier versions cut wrongly. Skip the test if it is missing."""
+    if not DEFECTS.is_dir():
+        pytest.skip("the defect recordings are not here (../shared/media-defects)")
+    return DEFECTS
 
 
 @pytest.hookimpl(wrapper=True)
