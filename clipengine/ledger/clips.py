@@ -308,7 +308,7 @@ class Clips:
                 freed += self._cut_again(row["clip_id"], row["attempt"])
             elif row["owner"] is not None and not holders.hold(row["clip_id"], owner=row["owner"]):
                 with self._database.transaction():
-                    freed += self.leave(row["clip_id"], "running", row["attempt"], again)
+                    freed += self.leave(row["clip_id"], "running", row["attempt"], again, owner=row["owner"])
         return freed
 
     def _cut_again(self, id: str, attempt: int) -> bool:
@@ -325,12 +325,15 @@ class Clips:
         """How many clips are `queued` and how many are `running`."""
         return {"queued": 0, "running": 0} | {row["state"]: row["number"] for row in self._database.rows(_COUNTS)}
 
-    def leave(self, id: str, state: str, attempt: int, values: dict[str, Any]) -> bool:
-        """The one way out of a state: only for who holds this attempt in this state."""
-        update = ClipRow.update(values)
-        if not self._database.change(
-            update.where(ClipRow.clip_id == id, ClipRow.state == state, ClipRow.attempt == attempt)
-        ):
+    def leave(self, id: str, state: str, attempt: int, values: dict[str, Any], *, owner: str | None = None) -> bool:
+        """Change a clip that is still in this state and attempt, and held by `owner` if one is given.
+
+        Every claim of a queued clip increments `attempt`, so that no two engines ever hold the same one.
+        """
+        held = (ClipRow.clip_id == id) & (ClipRow.state == state) & (ClipRow.attempt == attempt)
+        if owner is not None:
+            held &= ClipRow.owner == owner
+        if not self._database.change(ClipRow.update(values).where(held)):
             return False
         self._database.changed("clip", id)
         return True

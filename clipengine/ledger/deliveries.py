@@ -1,7 +1,8 @@
-"""Deliveries: one row for each event and each receiver of it, sent until it is taken or given up.
+"""Deliveries: one row for each event and each receiver of it, sent until it is accepted or given up.
 
-Delivered at least once: a row is marked before it is sent and settled after, so a crash between repeats it with the
-same event id. Receivers do not wait for each other: what is due is handed out one per target.
+Delivered at least once: an engine leases a row before it sends and settles it afterwards, so a crash in between repeats
+the request with the same event id. Each claim increments `lease`, and an attempt is recorded only if its owner still
+holds that lease. Receivers do not wait for each other: each target has at most one request at a time.
 """
 
 from __future__ import annotations
@@ -32,7 +33,10 @@ _GONE = 410
 
 @dataclass(frozen=True)
 class Delivery:
-    """`endpoint_id` None: the clip's own webhook_url. `attempt` counts those begun; `next_at` None: no more is due."""
+    """A delivery. `endpoint_id` is None for the clip's own webhook_url, `next_at` is None if no more attempt is due.
+
+    `attempt` counts the attempts that were begun. `owner` and `lease` name the claim while it is being sent.
+    """
 
     delivery_id: str
     event_id: str
@@ -50,6 +54,8 @@ class Delivery:
     next_at: int | None
     last_status_code: int | None
     last_error: str | None
+    owner: str | None
+    lease: int
 
 
 @dataclass(frozen=True)
@@ -120,34 +126,33 @@ class Deliveries:
         row = self._database.row(due.order_by(DeliveryRow.next_at, DeliveryRow.delivery_id).limit(1))
         if row is None:
             return None
-        marked = DeliveryRow.update(status="sending", owner=owner, attempt=DeliveryRow.attempt + 1).where(
-            DeliveryRow.delivery_id == row["delivery_id"], DeliveryRow.status == "pending"
-        )
+        marked = DeliveryRow.update(
+            status="sending", owner=owner, attempt=DeliveryRow.attempt + 1, lease=DeliveryRow.lease + 1
+        ).where(DeliveryRow.delivery_id == row["delivery_id"], DeliveryRow.status == "pending")
         return self.get(row["delivery_id"]) if self._database.change(marked) else None
 
     def record(
         self,
-        delivery_id: str,
+        delivery: Delivery,
         *,
         outcome: Outcome,
         status_code: int | None,
         error: str | None,
         duration_ms: int,
         next_at: int | None = None,
-        owner: str | None = None,
     ) -> bool:
-        """Settle the attempt under way, of `owner` where one is named. False where none is (it was freed meanwhile).
+        """Record how an attempt ended and release its lease. Return False if the lease was lost.
 
-        A 410, or five days of failures only, disables the endpoint; then nothing is tried again. One that was switched
-        off meanwhile is not judged, and what is to be tried again waits for it.
+        A 410, or five days of failures only, disables the endpoint, and nothing is tried again. If the endpoint was
+        switched off meanwhile, the attempt does not count against it, and a retry waits until it is switched on.
         """
         now = now_ms()
+        held = _held(delivery.delivery_id, owner=delivery.owner, lease=delivery.lease)
         with self._database.transaction():
-            row = self._database.row(DeliveryRow.select().where(DeliveryRow.delivery_id == delivery_id))
-            if row is None or row["status"] != "sending" or owner not in (None, row["owner"]):
+            if self._database.row(DeliveryRow.select(DeliveryRow.delivery_id).where(held)) is None:
                 return False
-            if row["endpoint_id"] is not None:
-                usable = self._judge(row["endpoint_id"], outcome, status_code, now)
+            if delivery.endpoint_id is not None:
+                usable = self._judge(delivery.endpoint_id, outcome, status_code, now)
                 outcome = "failed" if outcome == "retry" and not usable else outcome
             values: dict[str, Any] = {
                 "status": "pending" if outcome == "retry" else outcome,
@@ -156,16 +161,10 @@ class Deliveries:
                 "last_status_code": status_code,
                 "last_error": error,
             }
-            self._database.change(
-                DeliveryRow.update(values).where(
-                    DeliveryRow.delivery_id == delivery_id,
-                    DeliveryRow.status == "sending",
-                    DeliveryRow.attempt == row["attempt"],
-                )
-            )
-            attempt = Attempt(row["attempt"], now, outcome, status_code, error, duration_ms)
-            self._database.insert(AttemptRow.insert({"delivery_id": delivery_id, **vars(attempt)}))
-            self._database.changed("delivery", delivery_id)
+            self._database.change(DeliveryRow.update(values).where(held))
+            attempt = Attempt(delivery.attempt, now, outcome, status_code, error, duration_ms)
+            self._database.insert(AttemptRow.insert({"delivery_id": delivery.delivery_id, **vars(attempt)}))
+            self._database.changed("delivery", delivery.delivery_id)
         return True
 
     def _judge(self, endpoint_id: str, outcome: Outcome, status_code: int | None, now: int) -> bool:
@@ -259,13 +258,15 @@ class Deliveries:
         busy: Callable[[], Collection[str]] | None = None,
         living: Callable[[], Collection[str]] = tuple,
     ) -> int:
-        """Make due again what nobody is sending any more; how many those were.
+        """Release the leases that nobody works on, and return how many there were.
 
-        It is what other owners held who are not `living`, and, where `busy` is given, what `owner` holds and its
-        threads are not busy with; both are asked after the rows were read.
+        These are the leases of owners that are not `living`, and, if `busy` is given, those of `owner` that none of
+        its threads works on. Both are called after the rows were read.
         """
-        held = DeliveryRow.select(DeliveryRow.delivery_id, DeliveryRow.owner, DeliveryRow.attempt)
-        rows = self._database.rows(held.where(DeliveryRow.status == "sending"))
+        leased = DeliveryRow.select(
+            DeliveryRow.delivery_id, DeliveryRow.owner, DeliveryRow.lease, DeliveryRow.attempt
+        ).where(DeliveryRow.status == "sending")
+        rows = self._database.rows(leased)
         if not rows:
             return 0
         holders = Holders(owner, busy=busy, living=living)
@@ -273,12 +274,11 @@ class Deliveries:
         for row in rows:
             if holders.hold(row["delivery_id"], owner=row["owner"]):
                 continue
-            # The attempt was not recorded, so it is given back: the schedule goes by attempts that happened.
+            # The attempt was not recorded, so it is given back: the schedule counts attempts that happened.
             update = DeliveryRow.update(status="pending", owner=None, attempt=row["attempt"] - 1, next_at=now_ms())
-            same = (DeliveryRow.delivery_id == row["delivery_id"]) & (DeliveryRow.status == "sending")
-            same &= DeliveryRow.attempt == row["attempt"]
+            held = _held(row["delivery_id"], owner=row["owner"], lease=row["lease"])
             with self._database.transaction():
-                freed += self._database.change(update.where(same))
+                freed += self._database.change(update.where(held))
         return freed
 
     def next_due(self, *, busy: Iterable[str] = ()) -> int | None:
@@ -300,3 +300,9 @@ class Deliveries:
         # An endpoint that has moved gets its old events at its new address.
         values["url"] = endpoint.url if endpoint else row["url"]
         return Delivery(**values)
+
+
+def _held(id: str, *, owner: str | None, lease: int) -> Any:
+    """Match the row as long as this claim of it holds."""
+    held = (DeliveryRow.delivery_id == id) & (DeliveryRow.status == "sending")
+    return held & (DeliveryRow.owner == owner) & (DeliveryRow.lease == lease)

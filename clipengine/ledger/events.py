@@ -145,6 +145,7 @@ class Events:
                 "owner": None,
                 "last_status_code": None,
                 "last_error": None,
+                "lease": 0,
             }
             self._database.insert(_INSERT_DELIVERY, **delivery)
             self._database.changed("delivery", delivery_id)

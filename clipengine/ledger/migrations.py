@@ -115,6 +115,12 @@ def migration_11(database: Database) -> None:
     database.run("ALTER TABLE removals ADD COLUMN looks INTEGER NOT NULL DEFAULT 1")
 
 
+def migration_12(database: Database) -> None:
+    """Fence probes and deliveries by a number that each claim increments."""
+    for table in ("recordings", "deliveries"):
+        database.run(f"ALTER TABLE {table} ADD COLUMN lease INTEGER NOT NULL DEFAULT 0")
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     migration_1,
     migration_2,
@@ -127,6 +133,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     migration_9,
     migration_10,
     migration_11,
+    migration_12,
 )
 
 

@@ -1,11 +1,13 @@
 """Recordings: registered, probed, complete or failed.
 
-processing -> complete | failed; a probe is claimed by one engine at a time and may be put back.
+processing -> complete | failed. One engine at a time holds the lease of a probe. Each claim increments `lease`, and
+every write that settles a probe is conditional on state, owner and lease: a stale owner changes no row.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from typing import Any
 
 from clipengine.clips.clip import Recording
@@ -19,6 +21,15 @@ from clipengine.ledger.events import Events
 from clipengine.ledger.pages import Page, read_page
 from clipengine.ledger.schema import ClipRow, LandmarksRow, RecordingRow
 from clipengine.timecode import now_ms
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A claimed probe. `lease` is the fencing token of this claim."""
+
+    recording: Recording
+    owner: str
+    lease: int
 
 
 class Recordings:
@@ -58,7 +69,7 @@ class Recordings:
                 name=name,
                 metadata=metadata or {},
             )
-            self._database.insert(RecordingRow.insert({**vars(recording), "attempts": 0, "next_at": now}))
+            self._database.insert(RecordingRow.insert({**vars(recording), "attempts": 0, "lease": 0, "next_at": now}))
             self._database.changed("recording", recording.recording_id)
         return recording, True
 
@@ -94,26 +105,30 @@ class Recordings:
             make=_recording,
         )
 
-    def claim_probe(self, owner: str) -> Recording | None:
-        """The recording that has waited longest for its probe, now claimed by `owner`; the attempt is counted."""
+    def claim_probe(self, owner: str) -> Probe | None:
+        """Claim the recording that has waited longest for its probe, and count the attempt. None if none is due."""
         now = now_ms()
-        waiting = RecordingRow.select().where(
+        due = RecordingRow.select().where(
             RecordingRow.state == "processing", RecordingRow.owner.is_null(), RecordingRow.next_at <= now
         )
-        waiting = waiting.order_by(RecordingRow.next_at, RecordingRow.recording_id).limit(1)
+        due = due.order_by(RecordingRow.next_at, RecordingRow.recording_id).limit(1)
         with self._database.session():
-            if self._database.row(waiting) is None:  # without the writer's lock: most calls find nothing
+            if self._database.row(due) is None:  # without the writer's lock: most calls find nothing
                 return None
             with self._database.transaction():
-                row = self._database.row(waiting)
+                row = self._database.row(due)
                 if row is None:
                     return None
-                claimed = RecordingRow.update(owner=owner, attempts=RecordingRow.attempts + 1).where(
+                claimed = RecordingRow.update(
+                    owner=owner, attempts=RecordingRow.attempts + 1, lease=RecordingRow.lease + 1
+                ).where(
                     RecordingRow.recording_id == row["recording_id"],
                     RecordingRow.state == "processing",
                     RecordingRow.owner.is_null(),
                 )
-                return _recording(row) if self._database.change(claimed) else None
+                if not self._database.change(claimed):
+                    return None
+                return Probe(_recording(row), owner, row["lease"] + 1)
 
     def waiting(self, *, limit: int) -> int:
         """How many recordings have not been read to their end yet, counted up to `limit`."""
@@ -121,16 +136,16 @@ class Recordings:
         return len(self._database.rows(query.limit(limit)))
 
     def probe_complete(
-        self, id: str, facts: SourceFacts, *, etag: str, size: int, landmarks: Landmarks | None = None
+        self, probe: Probe, facts: SourceFacts, *, etag: str, size: int, landmarks: Landmarks | None = None
     ) -> bool:
-        """`processing` to `complete`, with its event. False where the recording is no longer being probed."""
+        """Set the recording `complete` and write its event. Return False if the lease was lost."""
         found = {"state": "complete", "facts": facts.model_dump(mode="json"), "etag": etag, "file_size_bytes": size}
         with self._database.transaction():
-            if not self._end(id, found):
+            if not self._end(probe, found):
                 return False
             if landmarks is not None:
                 noted = landmarks.model_dump(mode="json")
-                self._database.insert(LandmarksRow.insert(recording_id=id, landmarks=noted))
+                self._database.insert(LandmarksRow.insert(recording_id=probe.recording.recording_id, landmarks=noted))
         return True
 
     def landmarks(self, id: str) -> Landmarks | None:
@@ -138,28 +153,34 @@ class Recordings:
         row = self._database.by_key(LandmarksRow, id)
         return None if row is None else Landmarks.model_validate(row["landmarks"])
 
-    def probe_failed(self, id: str, error: ClipEngineError) -> bool:
-        """`processing` to `failed`, with its event. False where the recording is no longer being probed."""
-        return self._end(id, {"state": "failed", "error": error.to_object()})
+    def probe_failed(self, probe: Probe, error: ClipEngineError) -> bool:
+        """Set the recording `failed` and write its event. Return False if the lease was lost."""
+        return self._end(probe, {"state": "failed", "error": error.to_object()})
 
-    def _end(self, id: str, values: dict[str, Any]) -> bool:
+    def _end(self, probe: Probe, values: dict[str, Any]) -> bool:
         with self._database.transaction():
-            if not self._leave_probe(id, {**values, "completed_at": now_ms()}):
+            if not self._settle(probe, {**values, "completed_at": now_ms()}):
                 return False
-            self._events.recording_ended(self.get(id))
+            self._events.recording_ended(self.get(probe.recording.recording_id))
         return True
 
-    def probe_later(self, id: str, *, delay_ms: int, crashed: bool = False) -> bool:
-        """Give the claim back; the probe is due again after `delay_ms`. One that has not `crashed` is not counted."""
+    def probe_later(self, probe: Probe, *, delay_ms: int, crashed: bool = False) -> bool:
+        """Release the lease; the probe is due again after `delay_ms`. The attempt counts only if it `crashed`.
+
+        Return False if the lease was lost.
+        """
         values: dict[str, Any] = {"next_at": now_ms() + delay_ms}
         if not crashed:
             values["attempts"] = RecordingRow.attempts - 1
         with self._database.transaction():
-            return self._leave_probe(id, values)
+            return self._settle(probe, values)
 
-    def _leave_probe(self, id: str, values: dict[str, Any]) -> bool:
-        update = RecordingRow.update({**values, "owner": None})
-        if not self._database.change(update.where(RecordingRow.recording_id == id, RecordingRow.state == "processing")):
+    def _settle(self, probe: Probe, values: dict[str, Any]) -> bool:
+        """Release the lease and write `values`, unless somebody else holds it now."""
+        id = probe.recording.recording_id
+        held = (RecordingRow.recording_id == id) & (RecordingRow.state == "processing")
+        held &= (RecordingRow.owner == probe.owner) & (RecordingRow.lease == probe.lease)
+        if not self._database.change(RecordingRow.update({**values, "owner": None}).where(held)):
             return False
         self._database.changed("recording", id)
         return True
@@ -199,21 +220,18 @@ class Recordings:
         They are those of other owners who are not `living`, and, where `busy` is given, those of `owner` that its
         threads are not busy with; both are asked after the rows were read.
         """
-        held = RecordingRow.select(
-            RecordingRow.recording_id, RecordingRow.owner, RecordingRow.attempts, RecordingRow.next_at
+        rows = self._database.rows(
+            RecordingRow.select().where(RecordingRow.state == "processing", RecordingRow.owner.is_null(False))
         )
-        rows = self._database.rows(held.where(RecordingRow.state == "processing", RecordingRow.owner.is_null(False)))
         if not rows:
             return 0
         holders = Holders(owner, busy=busy, living=living)
         freed = 0
         for row in rows:
             if not holders.hold(row["recording_id"], owner=row["owner"]):
-                mine = (RecordingRow.recording_id == row["recording_id"]) & (RecordingRow.state == "processing")
-                mine &= (RecordingRow.owner == row["owner"]) & (RecordingRow.attempts == row["attempts"])
-                mine &= RecordingRow.next_at == row["next_at"]  # each time that it was given back has its own
-                free = RecordingRow.update(owner=None, attempts=RecordingRow.attempts - 1)
-                freed += self._database.change(free.where(mine))
+                lost = Probe(_recording(row), row["owner"], row["lease"])
+                with self._database.transaction():
+                    freed += self._settle(lost, {"attempts": RecordingRow.attempts - 1})
         return freed
 
     def _row(self, id: str) -> Row:

@@ -76,6 +76,7 @@ class RecordingRow(Model):
     owner = TextField(null=True)  # the engine that probes it
     attempts = IntegerField()
     next_at = BigIntegerField()  # not probed before
+    lease = IntegerField(default=0)  # incremented by each claim, never decremented
 
     class Meta:
         table_name = "recordings"
@@ -187,6 +188,7 @@ class DeliveryRow(Model):
     owner = TextField(null=True)
     last_status_code = IntegerField(null=True)
     last_error = TextField(null=True)
+    lease = IntegerField(default=0)  # incremented by each claim, never decremented
 
     class Meta:
         table_name = "deliveries"

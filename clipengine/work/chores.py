@@ -10,18 +10,19 @@ import threading
 from contextlib import closing
 
 from clipengine.clips.clip import Recording
-from clipengine.clips.facts import SourceFacts
-from clipengine.clips.landmarks import Landmarks
 from clipengine.errors import (
     ClipEngineError,
+    DecoderCrashed,
     Internal,
     ObjectChanged,
     ObjectMissing,
     RecordingMissing,
+    RecordingNotFound,
     StorageError,
     StorageUnavailable,
 )
 from clipengine.ledger.ledger import Ledger
+from clipengine.ledger.recordings import Probe
 from clipengine.settings import Encoding
 from clipengine.stores.base import Store, StoredObject
 from clipengine.work.busy import Busy
@@ -29,7 +30,7 @@ from clipengine.work.encoder import EncoderPool, EncoderProcess
 from clipengine.work.faults import Faults
 from clipengine.work.jobs import Message, probe_job, probe_result
 from clipengine.work.lost_child import LOST, next_try
-from clipengine.work.outage import Stopping
+from clipengine.work.outage import Stopping, insist
 
 log = logging.getLogger(__name__)
 
@@ -67,11 +68,11 @@ class Prober:
         while not self._stopping.is_set() and self._places.acquire(blocking=False):
             try:
                 with self.busy.taking(
-                    lambda: self._ledger.recordings.claim_probe(self._owner), lambda each: each.recording_id
-                ) as recording:
-                    if recording is None:
+                    lambda: self._ledger.recordings.claim_probe(self._owner), lambda each: each.recording.recording_id
+                ) as probe:
+                    if probe is None:
                         return
-                    self._probe(recording)
+                    self._probe(probe)
             finally:
                 self._places.release()
 
@@ -81,34 +82,56 @@ class Prober:
             for child in self._children:
                 child.kill()
 
-    def _probe(self, recording: Recording) -> None:
-        id = recording.recording_id
-        recordings = self._ledger.recordings
+    def _probe(self, probe: Probe) -> None:
+        """Probe the recording and settle the lease, whatever happens."""
         try:
-            facts, landmarks, info = self._find_facts(recording)
-        except Stopping:
-            recordings.probe_later(id, delay_ms=0)
-        except ObjectMissing as error:
-            recordings.probe_failed(id, RecordingMissing(error.message, hint=_MISSING_HINT))
-        except (StorageUnavailable, ObjectChanged) as error:
-            log.warning("recording %s: %s; the probe is tried again", id, error.message)
-            recordings.probe_later(id, delay_ms=_PROBE_AGAIN_MS)
-        except ClipEngineError as error:
-            pause = next_try(error, recordings.probe_attempts(id) - 1)
-            if pause is not None:
-                log.warning("recording %s: %s; trying again in %.1f s", id, error.message, pause / 1000)
-                recordings.probe_later(id, delay_ms=pause, crashed=True)
-                return
-            log.warning("recording %s: failed with %s: %s", id, error.code, error.message)
-            recordings.probe_failed(id, error)
-        except Exception as error:  # a job ends here, whatever happened to it
-            log.exception("recording %s: the probe failed", id)
-            recordings.probe_failed(id, Internal(f"{type(error).__name__} while the recording was probed"))
-        else:
-            recordings.probe_complete(id, facts, etag=info.etag, size=info.size, landmarks=landmarks)
-            log.info("recording %s: complete, %.3f s", id, float(facts.duration))
+            try:
+                self._store_facts(probe, *self._find_facts(probe.recording))
+            except ClipEngineError as error:
+                self._settle(probe, error)
+            except Stopping:
+                self._ledger.recordings.probe_later(probe, delay_ms=0)
+            except Exception as error:  # a job ends here, whatever happened to it
+                log.exception("recording %s: the probe failed", probe.recording.recording_id)
+                self._settle(probe, Internal(f"{type(error).__name__} while the recording was probed"))
+        except (RecordingNotFound, Stopping):
+            pass  # it was deleted; or the next start releases the lease of an engine that is gone
 
-    def _find_facts(self, recording: Recording) -> tuple[SourceFacts, Landmarks | None, StoredObject]:
+    def _settle(self, probe: Probe, error: ClipEngineError) -> None:
+        """Queue the probe again if that may help, else fail the recording. Raises Stopping and RecordingNotFound."""
+        id, recordings = probe.recording.recording_id, self._ledger.recordings
+        attempts = insist(lambda: recordings.probe_attempts(id), self._stopping)
+        if isinstance(error, ObjectMissing):
+            error = RecordingMissing(error.message, hint=_MISSING_HINT)
+        elif isinstance(error, StorageUnavailable | ObjectChanged):
+            log.warning("recording %s: %s; the probe is tried again", id, error.message)
+            insist(lambda: recordings.probe_later(probe, delay_ms=_PROBE_AGAIN_MS), self._stopping)
+            return
+        elif (pause := next_try(error, attempts - 1)) is not None:
+            log.warning("recording %s: %s; trying again in %.1f s", id, error.message, pause / 1000)
+            insist(lambda: recordings.probe_later(probe, delay_ms=pause, crashed=True), self._stopping)
+            return
+        log.warning("recording %s: failed with %s: %s", id, error.code, error.message)
+        insist(lambda: recordings.probe_failed(probe, error), self._stopping)
+
+    def _store_facts(self, probe: Probe, result: Message, info: StoredObject) -> None:
+        """Validate what the child found and write it down. Raises DecoderCrashed if that is impossible."""
+        id, recordings = probe.recording.recording_id, self._ledger.recordings
+        try:
+            facts, landmarks = probe_result(result)
+            insist(
+                lambda: recordings.probe_complete(probe, facts, etag=info.etag, size=info.size, landmarks=landmarks),
+                self._stopping,
+            )
+            log.info("recording %s: complete, %.3f s", id, facts.duration)
+        except (Stopping, StorageError):
+            raise
+        except Exception as error:  # a duration beyond a float, a lone surrogate: no decoder of ours reports it
+            log.warning("recording %s: its facts cannot be stored: %s", id, error)
+            raise DecoderCrashed("the decoder process reported facts that cannot be stored") from error
+
+    def _find_facts(self, recording: Recording) -> tuple[Message, StoredObject]:
+        """Return the child's report and the object that it has read."""
         with closing(self._store.open(recording.bucket_path)) as reader:
             child = self._encoders.take()
             with self._lock:
@@ -121,7 +144,7 @@ class Prober:
             finally:
                 with self._lock:
                     self._children.discard(child)
-            return (*probe_result(result), reader.info)
+            return result, reader.info
 
     def _watch(self, message: Message | None) -> None:
         if self._stopping.is_set():

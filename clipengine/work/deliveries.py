@@ -192,13 +192,12 @@ class DeliveryWorker:
             delay = next_delay_seconds(delivery.attempt, retry_after=outcome.retry_after_seconds, random=self._random)
         word: Literal["delivered", "retry", "failed"] = "delivered" if outcome.ok else "failed"
         self._ledger.deliveries.record(
-            delivery.delivery_id,
+            delivery,
             outcome=word if delay is None else "retry",
             status_code=outcome.status_code,
             error=outcome.error,
             duration_ms=outcome.duration_ms,
             next_at=None if delay is None else now_ms() + round(delay * 1000),
-            owner=self._owner,
         )
         logger.info(
             "delivery %s of %s to %s, attempt %d: %s in %d ms%s",

@@ -240,5 +240,7 @@ def _after(seconds: float, work: Callable[[], object]) -> Callable[[], None]:
 
 def _read(engine: RecordedEngine, recording_id: str) -> None:
     stored = engine.store.head("new.mp4")
-    assert engine.ledger.recordings.claim_probe("test")
-    assert engine.ledger.recordings.probe_complete(recording_id, FACTS, etag=stored.etag, size=stored.size)
+    probe = engine.ledger.recordings.claim_probe("test")
+    assert probe
+    assert probe.recording.recording_id == recording_id
+    assert engine.ledger.recordings.probe_complete(probe, FACTS, etag=stored.etag, size=stored.size)

@@ -88,8 +88,9 @@ def test_a_recording_that_is_not_complete(http: httpx.Client, engine: RecordedEn
     waiting = http.post("/v1/recordings", json={"bucket_path": "raw.mp4"}).json()
     problem = refused(post(http, waiting["recording_id"]), 409, "recording_not_complete")
     assert f"GET /v1/recordings/{waiting['recording_id']}?wait=30" in problem["detail"]
-    assert engine.ledger.recordings.claim_probe("test")
-    assert engine.ledger.recordings.probe_failed(waiting["recording_id"], EncoderFailed("no"))
+    probe = engine.ledger.recordings.claim_probe("test")
+    assert probe
+    assert engine.ledger.recordings.probe_failed(probe, EncoderFailed("no"))
     problem = refused(post(http, waiting["recording_id"]), 409, "recording_not_complete")
     assert "its `error` says why" in problem["detail"]
 

@@ -34,10 +34,11 @@ def registered(engine: RecordedEngine, film_file: Path) -> Recording:
     engine.put("film.mp4", film_file.read_bytes())
     stored = engine.store.head("film.mp4")
     made, _ = engine.ledger.recordings.register("film.mp4", etag=stored.etag, size=stored.size)
-    engine.ledger.recordings.claim_probe("test")
+    probing = engine.ledger.recordings.claim_probe("test")
+    assert probing
     with film_file.open("rb") as file:
         facts = probe(DescriptorSource(file.fileno())).facts
-    engine.ledger.recordings.probe_complete(made.recording_id, facts, etag=stored.etag, size=stored.size)
+    engine.ledger.recordings.probe_complete(probing, facts, etag=stored.etag, size=stored.size)
     return engine.ledger.recordings.get(made.recording_id)
 
 

@@ -118,6 +118,7 @@ def test_a_recording_is_waited_for_too(server: ApiServer, engine: RecordedEngine
         assert http.get(f"{path}?wait=0").json()["status"] == "processing"
         asked = pool.submit(http.get, path, params={"wait": 30})
         until_waiting(server, 1)
-        assert engine.ledger.recordings.claim_probe("test")
-        assert engine.ledger.recordings.probe_complete(made["recording_id"], FACTS, etag=made["etag"], size=5)
+        probe = engine.ledger.recordings.claim_probe("test")
+        assert probe
+        assert engine.ledger.recordings.probe_complete(probe, FACTS, etag=made["etag"], size=5)
         assert asked.result(20).json()["status"] == "complete"

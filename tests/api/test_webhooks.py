@@ -180,7 +180,7 @@ class TestDeliveries:
         engine.finish(clip)
         (claimed,) = engine.ledger.deliveries.claim_due(owner="test")
         engine.ledger.deliveries.record(
-            claimed.delivery_id, outcome="failed", status_code=500, error="it answered 500", duration_ms=12
+            claimed, outcome="failed", status_code=500, error="it answered 500", duration_ms=12
         )
         (shown,) = http.get(f"/v1/webhooks/{webhook}/deliveries").json()["data"]
         assert list(shown) == DELIVERY_KEYS

@@ -76,8 +76,9 @@ def facts() -> SourceFacts:
 def recording(ledger: Ledger, facts: SourceFacts) -> Recording:
     """A recording that is complete."""
     made, _ = ledger.recordings.register("relay/h_01/recording.mp4", etag="e1", size=1000, name="meeting")
-    ledger.recordings.claim_probe("me")
-    assert ledger.recordings.probe_complete(made.recording_id, facts, etag="e1", size=1000)
+    probe = ledger.recordings.claim_probe("me")
+    assert probe
+    assert ledger.recordings.probe_complete(probe, facts, etag="e1", size=1000)
     return ledger.recordings.get(made.recording_id)
 
 

@@ -35,10 +35,11 @@ def test_what_waits_for_a_time_long_past_is_due(
         else:
             ledger.clips.requeue(clip.clip_id, 1, delay_ms=5000)
         step(0)
-    made, _ = ledger.recordings.register("a.mp4", etag="e", size=1)
-    ledger.recordings.claim_probe("me")
+    ledger.recordings.register("a.mp4", etag="e", size=1)
+    probe = ledger.recordings.claim_probe("me")
+    assert probe
     step(DAY)
-    ledger.recordings.probe_later(made.recording_id, delay_ms=5000)
+    ledger.recordings.probe_later(probe, delay_ms=5000)
     ledger.removals.add("gone.mp4")
     step(0)
     assert (ledger.clips.claim("me"), ledger.uploads.due("me"), ledger.recordings.claim_probe("me")) == (

@@ -36,7 +36,7 @@ def endpoint(ledger: Ledger) -> Endpoint:
 
 def _settle(ledger: Ledger, delivery: Delivery, outcome: str, status_code: int | None = 500, **values: object) -> bool:
     return ledger.deliveries.record(
-        delivery.delivery_id,
+        delivery,
         outcome=outcome,  # type: ignore[arg-type]
         status_code=status_code,
         error=None if outcome == "delivered" else "no",
@@ -114,6 +114,29 @@ def test_what_a_dead_engine_was_sending_is_sent_again(
     assert ledger.deliveries.release_orphans("me") == 1
     [again] = ledger.deliveries.claim_due(owner="me")
     assert (again.delivery_id, again.attempt) == (lost.delivery_id, 1)
+
+
+def test_stale_owner_settles_no_delivery(ledger: Ledger, queue: Queue, clock: Clock) -> None:
+    ledger.clips.cancel(queue(webhook_url="https://own.test").clip_id)
+    [stale] = ledger.deliveries.claim_due(owner="a")
+    assert ledger.deliveries.release_orphans("b") == 1
+    [current] = ledger.deliveries.claim_due(owner="b")
+    assert current.attempt == stale.attempt
+    assert not _settle(ledger, stale, "failed", 410)
+    assert ledger.deliveries.get(stale.delivery_id) == current
+    assert ledger.deliveries.attempts(stale.delivery_id) == []
+    assert _settle(ledger, current, "delivered", 200)
+
+
+def test_lease_of_an_earlier_claim_by_the_same_engine_settles_no_delivery(
+    ledger: Ledger, queue: Queue, clock: Clock
+) -> None:
+    ledger.clips.cancel(queue(webhook_url="https://own.test").clip_id)
+    [earlier] = ledger.deliveries.claim_due(owner="me")
+    assert ledger.deliveries.release_orphans("me", busy=list) == 1
+    [later] = ledger.deliveries.claim_due(owner="me")
+    assert not _settle(ledger, earlier, "failed", 410)
+    assert _settle(ledger, later, "delivered", 200)
 
 
 def test_gone_disables_the_endpoint_and_tells_the_others(

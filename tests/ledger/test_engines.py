@@ -136,5 +136,5 @@ def test_a_receiver_is_sent_to_by_one_engine_at_a_time(host_a: Ledger, host_b: L
         pass
     assert taken[0].attempt == first.attempt
     settled = {"outcome": "delivered", "status_code": 200, "error": None, "duration_ms": 1}
-    assert not host_a.deliveries.record(first.delivery_id, **settled, owner="a")  # type: ignore[arg-type]
-    assert host_b.deliveries.record(first.delivery_id, **settled, owner="b")  # type: ignore[arg-type]
+    assert not host_a.deliveries.record(first, **settled)  # type: ignore[arg-type]
+    assert host_b.deliveries.record(taken[0], **settled)  # type: ignore[arg-type]

@@ -156,7 +156,7 @@ def test_the_life_of_a_delivery(ledger: Ledger, plans: Plans, queue: Queue) -> N
     ledger.clips.cancel(queue(webhook_url="https://own.test/").clip_id)
     plans()
     [delivery] = ledger.deliveries.claim_due()
-    ledger.deliveries.record(delivery.delivery_id, outcome="retry", status_code=500, error="no", duration_ms=1)
+    ledger.deliveries.record(delivery, outcome="retry", status_code=500, error="no", duration_ms=1)
     ledger.deliveries.next_due()
     ledger.deliveries.release_orphans("me")
     ledger.deliveries.redeliver(delivery.delivery_id)

@@ -14,12 +14,19 @@ from clipengine.clips.landmarks import Landmarks
 from clipengine.errors import ClipNotFound, RecordingBusy, RecordingNotFound, RecordingTruncated
 from clipengine.ledger import recordings as recordings_module
 from clipengine.ledger.ledger import Ledger
+from clipengine.ledger.recordings import Probe
 
 Queue = Callable[..., Clip]
 
 
 def _register(ledger: Ledger, path: str = "a/b.mp4", etag: str = "e1") -> tuple[Recording, bool]:
     return ledger.recordings.register(path, etag=etag, size=10, name="b", metadata={"room": "5"})
+
+
+def _claim(ledger: Ledger, owner: str = "me") -> Probe:
+    probe = ledger.recordings.claim_probe(owner)
+    assert probe
+    return probe
 
 
 def test_an_object_is_registered_once(ledger: Ledger) -> None:
@@ -41,7 +48,7 @@ def test_many_register_one_object_at_once(ledger: Ledger) -> None:
 
 def test_a_failed_one_can_be_registered_again(ledger: Ledger) -> None:
     first, _ = _register(ledger)
-    assert ledger.recordings.probe_failed(first.recording_id, RecordingTruncated("cut off"))
+    assert ledger.recordings.probe_failed(_claim(ledger), RecordingTruncated("cut off"))
     second, created = _register(ledger)
     assert created
     assert second.recording_id != first.recording_id
@@ -56,7 +63,7 @@ def test_facts_come_back_exactly(ledger: Ledger, recording: Recording, facts: So
 
 def test_a_probe_ends_once_with_one_event(ledger: Ledger, facts: SourceFacts) -> None:
     made, _ = _register(ledger)
-    assert ledger.recordings.claim_probe("me")
+    probe = _claim(ledger)
     marks = Landmarks(
         tick=Fraction(1, 1000),
         shifts=(Fraction(-7, 3),),
@@ -67,13 +74,13 @@ def test_a_probe_ends_once_with_one_event(ledger: Ledger, facts: SourceFacts) ->
         parts=(0, 0),
     )
     assert ledger.recordings.landmarks(made.recording_id) is None
-    assert ledger.recordings.probe_complete(made.recording_id, facts, etag="e9", size=99, landmarks=marks)
+    assert ledger.recordings.probe_complete(probe, facts, etag="e9", size=99, landmarks=marks)
     assert ledger.recordings.landmarks(made.recording_id) == marks
     ended = ledger.recordings.get(made.recording_id)
     assert (ended.etag, ended.file_size_bytes) == ("e9", 99)
-    assert not ledger.recordings.probe_complete(made.recording_id, facts, etag="e9", size=99)
-    assert not ledger.recordings.probe_failed(made.recording_id, RecordingTruncated("cut off"))
-    assert not ledger.recordings.probe_later(made.recording_id, delay_ms=1)
+    assert not ledger.recordings.probe_complete(probe, facts, etag="e9", size=99)
+    assert not ledger.recordings.probe_failed(probe, RecordingTruncated("cut off"))
+    assert not ledger.recordings.probe_later(probe, delay_ms=1)
     [event] = ledger.events.after(0)
     assert (event.type, event.recording_id, event.clip_id) == ("recording.complete", made.recording_id, None)
     assert event.payload["data"] == ended.to_object()
@@ -83,8 +90,7 @@ def test_a_probe_ends_once_with_one_event(ledger: Ledger, facts: SourceFacts) ->
 
 def test_a_failed_probe_tells_why(ledger: Ledger) -> None:
     made, _ = _register(ledger)
-    ledger.recordings.claim_probe("me")
-    assert ledger.recordings.probe_failed(made.recording_id, RecordingTruncated("cut off"))
+    assert ledger.recordings.probe_failed(_claim(ledger), RecordingTruncated("cut off"))
     failed = ledger.recordings.get(made.recording_id)
     assert failed.error == RecordingTruncated("cut off").to_object()
     [event] = ledger.events.after(0)
@@ -95,14 +101,13 @@ def test_a_failed_probe_tells_why(ledger: Ledger) -> None:
 def test_probes_are_claimed_oldest_first_and_once(ledger: Ledger) -> None:
     made = [_register(ledger, path=f"a/{number}.mp4")[0] for number in range(3)]
     claimed = [ledger.recordings.claim_probe("me") for _ in range(4)]
-    assert [found and found.recording_id for found in claimed] == [*(one.recording_id for one in made), None]
+    assert [found and found.recording.recording_id for found in claimed] == [*(one.recording_id for one in made), None]
     assert ledger.recordings.probe_attempts(made[0].recording_id) == 1
 
 
 def test_a_probe_put_back_is_due_after_its_delay(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
-    made, _ = _register(ledger)
-    ledger.recordings.claim_probe("me")
-    assert ledger.recordings.probe_later(made.recording_id, delay_ms=60_000)
+    _register(ledger)
+    assert ledger.recordings.probe_later(_claim(ledger), delay_ms=60_000)
     assert ledger.recordings.claim_probe("me") is None
     now = recordings_module.now_ms()
     monkeypatch.setattr(recordings_module, "now_ms", lambda: now + 60_000)
@@ -114,16 +119,16 @@ def test_only_crashes_of_the_probe_itself_are_counted(ledger: Ledger) -> None:
     made, _ = _register(ledger)
     recordings = ledger.recordings
     for number in range(5):
-        assert recordings.claim_probe("me")
+        probe = _claim(ledger)
         assert recordings.probe_attempts(made.recording_id) == 1
         if number % 2:
-            assert recordings.probe_later(made.recording_id, delay_ms=0)
+            assert recordings.probe_later(probe, delay_ms=0)
         else:
             assert recordings.release_orphans("its successor") == 1
     for crashes in (1, 2, 3):
-        assert recordings.claim_probe("me")
+        probe = _claim(ledger)
         assert recordings.probe_attempts(made.recording_id) == crashes
-        assert recordings.probe_later(made.recording_id, delay_ms=0, crashed=True)
+        assert recordings.probe_later(probe, delay_ms=0, crashed=True)
     assert recordings.claim_probe("me")
     assert recordings.release_orphans("me", busy=list) == 1
     assert recordings.claim_probe("me")
@@ -138,6 +143,32 @@ def test_probes_of_a_dead_engine_are_freed(ledger: Ledger) -> None:
     assert ledger.recordings.release_orphans("me") == 1
     assert ledger.recordings.claim_probe("me")
     assert ledger.recordings.claim_probe("me") is None
+
+
+def test_stale_owner_settles_no_probe(ledger: Ledger, facts: SourceFacts) -> None:
+    made, _ = _register(ledger)
+    recordings = ledger.recordings
+    stale = _claim(ledger, "a")
+    assert recordings.release_orphans("b") == 1
+    current = _claim(ledger, "b")
+    heard: list[tuple[str, str]] = []
+    ledger.on_change(lambda kind, ident: heard.append((kind, ident)))
+    assert not recordings.probe_failed(stale, RecordingTruncated("cut off"))
+    assert not recordings.probe_later(stale, delay_ms=60_000, crashed=True)
+    assert not recordings.probe_complete(stale, facts, etag="e9", size=99)
+    assert (heard, ledger.events.after(0), recordings.claim_probe("a")) == ([], [], None)
+    assert recordings.get(made.recording_id).state == "processing"
+    assert recordings.probe_complete(current, facts, etag="e1", size=10)
+
+
+def test_lease_of_an_earlier_claim_by_the_same_engine_is_stale(ledger: Ledger, facts: SourceFacts) -> None:
+    made, _ = _register(ledger)
+    earlier = _claim(ledger)
+    assert ledger.recordings.release_orphans("me", busy=list) == 1
+    later = _claim(ledger)
+    assert not ledger.recordings.probe_failed(earlier, RecordingTruncated("cut off"))
+    assert ledger.recordings.probe_attempts(made.recording_id) == 1
+    assert ledger.recordings.probe_complete(later, facts, etag="e1", size=10)
 
 
 def test_delete_forgets_ended_clips_but_not_their_history(
@@ -168,9 +199,9 @@ def test_delete_forgets_ended_clips_but_not_their_history(
 
 def test_a_probe_of_what_was_deleted_is_lost(ledger: Ledger, facts: SourceFacts) -> None:
     made, _ = _register(ledger)
-    ledger.recordings.claim_probe("me")
+    probe = _claim(ledger)
     ledger.recordings.delete(made.recording_id)
-    assert not ledger.recordings.probe_complete(made.recording_id, facts, etag="e1", size=1)
+    assert not ledger.recordings.probe_complete(probe, facts, etag="e1", size=1)
     assert ledger.events.after(0) == []
     with pytest.raises(RecordingNotFound):
         ledger.recordings.delete(made.recording_id)

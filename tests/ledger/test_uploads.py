@@ -76,6 +76,22 @@ def test_what_no_thread_works_on_is_let_go(ledger: Ledger, finish: Queue, queue:
     assert ledger.clips.get(running.clip_id).state == "running"
 
 
+@pytest.mark.usefixtures("path")
+def test_upload_that_was_taken_over_is_not_released_by_a_second_sweep(ledger: Ledger, finish: Queue) -> None:
+    clip = finish()
+    ledger.uploads.claim("dead")
+
+    def meanwhile() -> tuple[str, ...]:
+        """Let another sweep release the dead engine's upload after this one has read its row."""
+        assert ledger.clips.requeue_orphans("me") == 1
+        assert ledger.uploads.claim("me")
+        return ()
+
+    assert ledger.clips.requeue_orphans("other", living=lambda: (*meanwhile(), "me")) == 0
+    assert not ledger.uploads.due("me")
+    assert ledger.clips.get(clip.clip_id).state == "running"
+
+
 @pytest.mark.parametrize("way", ["cancel", "delete", "fail", "requeue"])
 def test_every_way_out_takes_it_out_of_the_line(ledger: Ledger, finish: Queue, way: str) -> None:
     clip = finish()

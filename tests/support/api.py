@@ -106,8 +106,9 @@ class RecordedEngine:
         self.put(key, body)
         stored = self.store.head(key)
         made, _ = self.ledger.recordings.register(key, etag=stored.etag, size=stored.size, name="meeting")
-        self.ledger.recordings.claim_probe("test")
-        assert self.ledger.recordings.probe_complete(made.recording_id, FACTS, etag=stored.etag, size=stored.size)
+        probe = self.ledger.recordings.claim_probe("test")
+        assert probe
+        assert self.ledger.recordings.probe_complete(probe, FACTS, etag=stored.etag, size=stored.size)
         return self.ledger.recordings.get(made.recording_id)
 
     def make_clip(self, recording: Recording, label: str = "key-moment", **values: Any) -> Clip:

@@ -37,17 +37,19 @@ def open_ledger(folder: Path) -> Ledger:
 
 def an_event(ledger: Ledger) -> None:
     """A recording that fails its probe: `recording.failed`."""
-    recording, _ = ledger.recordings.register(f"r/{time.monotonic_ns()}.mp4", etag="e", size=1)
-    assert ledger.recordings.claim_probe("inst_1")
-    assert ledger.recordings.probe_failed(recording.recording_id, RecordingUnreadable("it is no video"))
+    ledger.recordings.register(f"r/{time.monotonic_ns()}.mp4", etag="e", size=1)
+    probe = ledger.recordings.claim_probe("inst_1")
+    assert probe
+    assert ledger.recordings.probe_failed(probe, RecordingUnreadable("it is no video"))
 
 
 def a_cancelled_clip(ledger: Ledger, webhook_url: str) -> Clip:
     """A clip with an address of its own, ended: `clip.failed`."""
     recording, _ = ledger.recordings.register(f"r/{time.monotonic_ns()}.mp4", etag="e", size=1)
-    assert ledger.recordings.claim_probe("inst_1")
+    probe = ledger.recordings.claim_probe("inst_1")
+    assert probe
     facts = SourceFacts(container="mp4", origin=Fraction(0), duration=Fraction(60))
-    assert ledger.recordings.probe_complete(recording.recording_id, facts, etag="e", size=1)
+    assert ledger.recordings.probe_complete(probe, facts, etag="e", size=1)
     complete = ledger.recordings.get(recording.recording_id)
     request = ClipRequest("label", 0, 10, webhook_url=webhook_url)
     clip = ledger.clips.create(complete, request, extension="mp4")

@@ -70,8 +70,8 @@ def eventually(true: Callable[[], bool], seconds: float = 20) -> None:
 
 def read(engine: RecordedEngine) -> None:
     """Play the prober: end everything that waits, badly."""
-    while recording := engine.ledger.recordings.claim_probe("test"):
-        engine.ledger.recordings.probe_failed(recording.recording_id, RecordingUnreadable("not a film"))
+    while probe := engine.ledger.recordings.claim_probe("test"):
+        engine.ledger.recordings.probe_failed(probe, RecordingUnreadable("not a film"))
 
 
 def test_what_appears_is_registered_once_and_through_restarts(engine: RecordedEngine) -> None:

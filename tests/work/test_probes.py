@@ -1,0 +1,61 @@
+"""The prober: a report that cannot be stored is the fault of its recording, counted and ended."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from clipengine.clips.clip import Recording
+from clipengine.ledger.ledger import Ledger
+from clipengine.settings import Encoding
+from clipengine.stores.folder import FolderStore
+from clipengine.work.chores import Prober
+from tests.support.hostile_child import HostilePool
+
+FACTS = {"container": "mp4", "origin": "0", "duration": "60", "video": None, "audio": [], "warnings": []}
+UNSTORABLE: dict[str, Any] = {
+    "duration beyond a float": {**FACTS, "duration": "1" + 400 * "0"},
+    "lone surrogate": {**FACTS, "container": "\ud800"},
+    "no facts": {},
+    "a track without a codec": {**FACTS, "audio": [{"index": 1}]},
+}
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    made = Ledger.open(tmp_path / "ledger.db", key_prefix="relay_live", organisation_id="org_local", max_queued=10)
+    with closing(made):
+        yield made
+
+
+@pytest.fixture
+def recording(ledger: Ledger, tmp_path: Path) -> Recording:
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store" / "a.mp4").write_bytes(b"media")
+    return ledger.recordings.register("a.mp4", etag="e", size=5)[0]
+
+
+@pytest.mark.parametrize("facts", UNSTORABLE.values(), ids=UNSTORABLE)
+def test_report_that_cannot_be_stored_is_retried_twice_and_fails_its_recording(
+    ledger: Ledger, recording: Recording, tmp_path: Path, facts: dict[str, Any]
+) -> None:
+    with closing(HostilePool({"type": "result", "facts": facts, "landmarks": None})) as pool:
+        prober = Prober(ledger, FolderStore(tmp_path / "store"), pool, owner="me", places=1, encoding=Encoding())
+        deadline = time.monotonic() + 60
+        attempts = set()
+        while not ledger.recordings.get(recording.recording_id).ended:
+            assert time.monotonic() < deadline
+            prober.run_due()
+            ledger.recordings.release_orphans("me", busy=prober.busy.ids)
+            attempts.add(ledger.recordings.probe_attempts(recording.recording_id))
+            time.sleep(0.05)
+    ended = ledger.recordings.get(recording.recording_id)
+    assert ended.error is not None
+    assert (ended.state, ended.error["code"]) == ("failed", "decoder_crashed")
+    assert attempts == {1, 2, 3}
+    assert [event.type for event in ledger.events.after(0)] == ["recording.failed"]
