@@ -157,7 +157,7 @@ class Engine:
             )
             try:
                 folder, journal = settings.store_folder, settings.data.folder / "uploads"
-                store = build_store(settings.storage, folder=folder, journal=journal, known=ledger.known_store)
+                store = build_store(settings.storage, folder=folder, journal=journal, identity=ledger.known_store)
                 return cls(settings, ledger, store, lock)
             except BaseException:
                 ledger.close()

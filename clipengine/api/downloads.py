@@ -39,7 +39,7 @@ from clipengine.errors import (
     StorageUnavailable,
 )
 from clipengine.stores.base import ObjectReader
-from clipengine.stores.pinned import check_etag, recording_faults
+from clipengine.stores.object_errors import as_recording_errors, check_etag
 
 CHUNK_BYTES = 512 * 1024
 SEND_SECONDS = 60  # a client that takes nothing for so long is gone
@@ -173,7 +173,7 @@ def download_recording(call: Call[NoQuery, NoBody]) -> Response:
         title = without_ending(title)
     # While it is still to be read, what lies there is the recording.
     etag = recording.etag if recording.ended else None
-    with recording_faults():
+    with as_recording_errors():
         return serve_object(call, recording.bucket_path, name=file_name(title, extension), etag=etag)
 
 

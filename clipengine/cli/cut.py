@@ -14,7 +14,7 @@ from clipengine.cli.options import config_option, end_option, json_option, setti
 from clipengine.clips.clip import ClipResult
 from clipengine.errors import ObjectMissing, RecordingMissing, UnknownProfile
 from clipengine.settings import Settings
-from clipengine.stores.keys import ADDRESS
+from clipengine.stores.keys import URL_SCHEME
 from clipengine.timecode import format_time
 
 
@@ -71,7 +71,7 @@ def _check_source(source: str) -> None:
             "(cat > recording.mp4), and name that",
             param_hint="'SOURCE'",
         )
-    scheme = ADDRESS.match(source)
+    scheme = URL_SCHEME.match(source)
     if scheme is None or scheme[1] == "s3":
         return
     way = (

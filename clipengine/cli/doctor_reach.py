@@ -28,7 +28,7 @@ def store(settings: Settings) -> Iterator[Finding]:
         if storage.kind == "folder" and not folder.exists() and not begun:
             yield good("store", f"{folder} will be made at the first start")
             return
-        kept = build_store(storage, folder=folder, journal=settings.data.folder / "uploads", known=known)
+        kept = build_store(storage, folder=folder, journal=settings.data.folder / "uploads", identity=known)
         kept.check()
         yield from _try(kept, f"bucket {storage.bucket} at {storage.endpoint}" if storage.kind == "s3" else str(folder))
 

@@ -103,7 +103,7 @@ def import_(
     with known_store(settings) as known:
         # Listing writes nothing: the journal of uploads that this names is the server's.
         folder, journal = settings.store_folder, settings.data.folder / "uploads"
-        store = build_store(settings.storage, folder=folder, journal=journal, known=known)
+        store = build_store(settings.storage, folder=folder, journal=journal, identity=known)
         keys = [found.key for found in store.list(prefix) if is_recording(found.key, everything=everything)]
     if dry_run:
         output.show_list([{"bucket_path": key} for key in keys], {"bucket path": "bucket_path"}, as_json=as_json)

@@ -1,1 +1,1 @@
-"""Bytes in, bytes out: one protocol, a folder and S3. The only importer of minio."""
+"""Object storage behind one protocol: a folder or S3. The only package that imports minio."""

@@ -1,7 +1,7 @@
-"""The protocol of a store: keys in, bytes out. Two kinds exist, a folder and S3; one conformance suite holds both.
+"""The store protocol. The folder store and the S3 store implement it; one conformance suite tests both.
 
-Keys are relative to the store's configured prefix, `/`-separated, never absolute and never with `.` or `..` parts.
-Every method may be called from any thread, has a deadline of its own and raises only errors of `clipengine.errors`:
+Keys are relative to the configured prefix and separated by `/`. They are never absolute and have no `.` or `..` parts.
+Every method is thread-safe, has a deadline and raises only errors of `clipengine.errors`:
 ObjectMissing, ObjectChanged, StorageDenied, StorageUnavailable, DiskFull, InvalidBucketPath.
 """
 
@@ -14,64 +14,65 @@ from typing import BinaryIO, Protocol
 
 @dataclass(frozen=True)
 class StoredObject:
-    """What the store says of one object. `etag` has no quotes; `modified` is in ms since 1970, UTC."""
+    """Metadata of an object. `etag` has no quotes; `modified` is in milliseconds since 1970, UTC."""
 
     key: str
     size: int
     etag: str
     modified: int
     content_type: str = "application/octet-stream"
-    sha256: str | None = None  # as it was given at `put`; None for objects that others made
+    sha256: str | None = None  # as given to `put`; None for objects that other programs wrote
 
 
 class ObjectReader(Protocol):
-    """One object, open for ranged reads, pinned to the ETag that it had when it was opened."""
+    """An object that is open for ranged reads, pinned to the ETag it had when it was opened."""
 
     info: StoredObject
 
     def read_at(self, offset: int, length: int) -> bytes:
-        """Exactly `min(length, size - offset)` bytes; b"" at or past the end. Retries short reads by itself.
+        """Return exactly `min(length, size - offset)` bytes, or b"" at or past the end. Short reads are retried.
 
-        Raises ObjectChanged when the object is no longer the one that was opened.
+        Raises ObjectChanged if the object is no longer the one that was opened.
         """
 
     def fileno(self) -> int | None:
-        """A descriptor of the whole object that a child process may inherit and pread, or None (remote store)."""
+        """Return a file descriptor that a child process may inherit and pread, or None for a remote store."""
 
     def close(self) -> None: ...
 
 
 class Store(Protocol):
+    """Object storage."""
+
     def head(self, key: str) -> StoredObject:
-        """What is stored under the key. Raises ObjectMissing."""
+        """Return the metadata of an object. Raises ObjectMissing."""
 
     def open(self, key: str, *, etag: str | None = None) -> ObjectReader:
-        """Open for ranged reads. With `etag`, raises ObjectChanged when the object has another one."""
+        """Open an object for ranged reads. Raises ObjectChanged if `etag` is given and does not match."""
 
     def put(self, key: str, body: BinaryIO, *, size: int, content_type: str, sha256: str) -> StoredObject:
-        """Store `size` bytes of `body` (seekable, at its start) whole or not at all, and prove it with a HEAD.
+        """Store `size` bytes of `body` (seekable, at its start) atomically and verify them with a HEAD request.
 
-        When the key already holds an object of this size and sha256, that object is kept and returned.
-        An object of other content under the key is replaced. Nothing is visible under the key before it is whole.
+        An existing object of the same size and sha256 is kept and returned; any other is replaced.
         """
 
     def put_stream(self, key: str, body: BinaryIO, *, content_type: str, limit: int) -> StoredObject:
-        """Store a body of unknown length (an upload), at most `limit` bytes. Raises PayloadTooLarge beyond that."""
+        """Store a body of unknown length, such as an upload. Raises PayloadTooLarge beyond `limit` bytes."""
 
     def delete(self, key: str) -> None:
-        """Remove the object. A key that does not exist is no error."""
+        """Delete an object. Deleting a missing object is not an error."""
 
     def list(self, prefix: str = "") -> Iterator[StoredObject]:
-        """The objects whose keys begin with `prefix`, in key order."""
+        """Yield the objects whose keys begin with `prefix`, in key order."""
 
     def link(self, key: str, *, filename: str, content_type: str) -> str | None:
-        """A presigned GET link that downloads as `filename`, or None where the store has no links (folder)."""
+        """Return a presigned GET URL that downloads as `filename`, or None if the store has none (folder)."""
 
     def sweep_uploads(self) -> int:
-        """Abort multipart uploads that a killed process of this engine left behind; how many were aborted."""
+        """Abort multipart uploads that killed processes of this engine left open, and return their number."""
 
     def clock_ahead(self) -> float | None:
-        """Seconds by which the store's clock is ahead of this machine's; None where it has none of its own (folder)."""
+        """Return by how many seconds the store's clock is ahead of this machine's, or None for a folder."""
 
     def check(self) -> None:
-        """Prove that the store can be reached and read. Raises StorageDenied or StorageUnavailable with the cause."""
+        """Check that the store can be reached and read. Raises StorageDenied or StorageUnavailable."""

@@ -1,4 +1,4 @@
-"""From the settings to the store that they describe."""
+"""Creation of the configured store."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from clipengine.errors import InvalidBucketPath, SettingsError
 from clipengine.settings import Storage
 from clipengine.stores.base import Store
 from clipengine.stores.folder import FolderStore
-from clipengine.stores.marker import Known
+from clipengine.stores.store_identity import SavedIdentity
 
 
-def build_store(storage: Storage, *, folder: Path, journal: Path, known: Known | None = None) -> Store:
-    """The store of the settings. Opens no connection; raises SettingsError for settings that cannot work.
+def build_store(storage: Storage, *, folder: Path, journal: Path, identity: SavedIdentity | None = None) -> Store:
+    """Create the store of the settings without connecting to it. Raises SettingsError if the settings cannot work.
 
-    `folder` is where the folder store keeps its objects, and `known` what it has to be known by from then on;
-    `journal` is where the S3 store notes its open uploads.
+    `folder` holds the objects of the folder store, which `identity` identifies. In `journal`, the S3 store records its
+    open multipart uploads.
     """
     try:
         if storage.kind == "folder":
-            return FolderStore(folder, storage.prefix, known=known)
+            return FolderStore(folder, storage.prefix, identity=identity)
         return _s3_store(storage, journal)
     except InvalidBucketPath as error:
         raise SettingsError(f"storage.prefix: {error.message.replace('bucket_path', 'it')}") from None
 
 
 def _s3_store(storage: Storage, journal: Path) -> Store:
-    # Imported where it is asked for: with a folder nobody waits for an S3 client.
+    # Imported here, because the S3 client is slow to import and the folder store does not need it.
     from clipengine.stores.s3 import S3Store
     from clipengine.stores.s3_client import S3Location
     from clipengine.stores.s3_http import Timeouts

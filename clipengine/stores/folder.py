@@ -1,14 +1,14 @@
-"""The folder store: objects are plain files under a root, as any other program sees and serves them.
+"""The folder store: objects are plain files under a root that other programs may read and write as well.
 
-What a file cannot say of itself (sha256, content type) lies in `<root>/.clipengine/meta`, bound to the key and the
-ETag, so that it is forgotten with the file that it describes. An ETag is made of size and time of change: it is cheap
-at any length, sees a file that others replaced, and survives a backup that keeps times. Symbolic links are followed
-only where they stay in the store; folders behind links are not listed.
+Metadata that a file cannot hold (sha256, content type) is kept in `<root>/.clipengine/meta` under a hash of key and
+ETag, so it no longer applies once the file is replaced. An ETag consists of size and modification time: it is cheap for
+files of any size and survives a backup that preserves times. Symbolic links are followed only if they stay inside the
+store; folders behind links are not listed.
 
-A server's store is known by its id (`marker.py`), which is looked for before every operation, and once more before
-what was written is published and where anything fails: so a folder that is away is an outage, never a missing object,
-and nothing is written to what lies at its place. In the moment between the look and the rename, that is impossible
-too: what is renamed lies in the store's own `.clipengine/tmp`, and is gone with it.
+A server's store is identified by an id file (`store_identity.py`), checked before every operation, before a new object
+is published and after every failure. A missing folder is therefore reported as an outage, never as a missing object. If
+the store disappears between the last check and the rename, the rename fails, because its source is in the store's own
+`.clipengine/tmp`.
 """
 
 from __future__ import annotations
@@ -35,81 +35,81 @@ from clipengine.errors import (
 )
 from clipengine.stores.base import ObjectReader, StoredObject
 from clipengine.stores.body import Body
-from clipengine.stores.claims import Claim, claim, take_over
-from clipengine.stores.durable import sync_folder
-from clipengine.stores.folder_faults import folder_faults
 from clipengine.stores.folder_reader import FolderReader, etag_of
+from clipengine.stores.fsync import fsync_folder
 from clipengine.stores.keys import RESERVED, check_key, check_list_prefix, clean_prefix, is_key
-from clipengine.stores.marker import Known, Marker
-from clipengine.stores.pinned import check_etag
+from clipengine.stores.locked_files import LockedFile, create_locked, lock_abandoned
+from clipengine.stores.object_errors import check_etag
+from clipengine.stores.os_errors import translate_os_errors
+from clipengine.stores.store_identity import SavedIdentity, StoreIdentity
 
 _COPY_BYTES = 1024 * 1024
 _OCTETS = "application/octet-stream"
 
 
 class FolderStore:
-    """A store in `root`, keys relative to `prefix` in it.
+    """A store in the folder `root`, with keys relative to `prefix` in it.
 
-    The folder is made where it is missing; with `known`, only where no store is known yet, and all that is done
-    elsewhere than in the store that is known raises StorageUnavailable.
+    Without `identity`, the folder is created if it is missing. With it, the folder is created only by the first start;
+    after that, every operation raises StorageUnavailable while the store is missing.
     """
 
-    def __init__(self, root: Path, prefix: str = "", *, known: Known | None = None) -> None:
+    def __init__(self, root: Path, prefix: str = "", *, identity: SavedIdentity | None = None) -> None:
         self._prefix = clean_prefix(prefix)
-        self._given = root
-        self._marker = Marker(root, known, self._settle) if known else None
-        self._find()
-        if self._marker is None:
-            with folder_faults(str(root)):
+        self._configured_root = root
+        self._identity = StoreIdentity(root, identity, self._prepare) if identity else None
+        self._resolve_root()
+        if self._identity is None:
+            with translate_os_errors(str(root)):
                 root.mkdir(parents=True, exist_ok=True)
-                self._settle()
+                self._prepare()
             return
-        with suppress(StorageUnavailable):  # whoever asks for something is told
-            self._marker.check()
+        with suppress(StorageUnavailable):  # every operation reports it
+            self._identity.check()
 
-    def _find(self) -> None:
-        self._root = self._given.resolve()
+    def _resolve_root(self) -> None:
+        self._root = self._configured_root.resolve()
         self._base = (self._root / self._prefix).resolve()
-        self._own = self._root / RESERVED
+        self._reserved = self._root / RESERVED
 
-    def _settle(self) -> None:
-        """Take the folder as it is now; a link to it may lead elsewhere than before."""
-        self._find()
+    def _prepare(self) -> None:
+        """Resolve the root again, because a symbolic link may have a new target, and create the prefix's folder."""
+        self._resolve_root()
         self._make_folders(self._base)
 
-    def _check_here(self) -> None:
-        """Raises StorageUnavailable where the store is away."""
-        if self._marker is not None:
-            self._marker.check()
+    def _check_store(self) -> None:
+        """Raise StorageUnavailable if the store is missing."""
+        if self._identity is not None:
+            self._identity.check()
 
     @contextmanager
-    def _use(self, key: str) -> Iterator[None]:
-        """Something is done with the store, which is there before it, and away where that is why it failed."""
-        self._check_here()
+    def _operation(self, key: str) -> Iterator[None]:
+        """Check the store before the block, and after a failure, to report an outage instead of its symptom."""
+        self._check_store()
         try:
-            with folder_faults(key):
+            with translate_os_errors(key):
                 yield
         except (StorageError, InvalidBucketPath):
-            self._check_here()
+            self._check_store()
             raise
 
     # ---- reading
 
     def head(self, key: str) -> StoredObject:
         check_key(key)
-        with self._use(key):
-            return self._describe(key, self._resolve(key).stat())
+        with self._operation(key):
+            return self._with_metadata(key, self._resolve(key).stat())
 
     def open(self, key: str, *, etag: str | None = None) -> ObjectReader:
         check_key(key)
-        with self._use(key):
-            # A pipe in the folder must not hold the caller until somebody writes to it.
+        with self._operation(key):
+            # O_NONBLOCK: opening a pipe must not block until it has a writer.
             fd = os.open(self._resolve(key), os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
         try:
-            with folder_faults(key):
-                info = self._describe(key, os.fstat(fd))
+            with translate_os_errors(key):
+                info = self._with_metadata(key, os.fstat(fd))
             check_etag(info, etag)
-            return FolderReader(info, fd, self._base / key, self._check_here)
+            return FolderReader(info, fd, self._base / key, self._check_store)
         except BaseException:
             os.close(fd)
             raise
@@ -117,34 +117,34 @@ class FolderStore:
     def list(self, prefix: str = "") -> Iterator[StoredObject]:
         check_list_prefix(prefix)
         folder, slash, _ = prefix.rpartition("/")
-        self._check_here()
+        self._check_store()
         yield from self._walk(self._resolve(folder), folder + slash, prefix)
-        self._check_here()  # what was not listed is not there, and not away
+        self._check_store()  # otherwise an outage looks like an empty folder
 
     def _walk(self, folder: Path, parent: str, prefix: str) -> Iterator[StoredObject]:
         for name in self._names(folder, parent):
             key = parent + name
-            if folder / name == self._own or not (key.startswith(prefix) or prefix.startswith(key)):
+            if folder / name == self._reserved or not (key.startswith(prefix) or prefix.startswith(key)):
                 continue
             if name.endswith("/"):
                 yield from self._walk(folder / name, key, prefix)
-            elif is_key(key) and (listed := self._listed(key)):
-                yield listed
+            elif is_key(key) and (found := self._stat_if_readable(key)):
+                yield found
 
     @staticmethod
     def _names(folder: Path, parent: str) -> Sequence[str]:
-        """What lies in a folder, in the order of whole keys as S3 lists them: folders sort with their slash."""
+        """Return the names in a folder in the key order of S3: folder names include their slash when sorted."""
         try:
-            with folder_faults(parent), os.scandir(folder) as found:
+            with translate_os_errors(parent), os.scandir(folder) as found:
                 names = [f"{each.name}/" if each.is_dir(follow_symlinks=False) else each.name for each in found]
         except ObjectMissing:
             return []
         return sorted(names, key=os.fsencode)
 
-    def _listed(self, key: str) -> StoredObject | None:
+    def _stat_if_readable(self, key: str) -> StoredObject | None:
         try:
-            with folder_faults(key):
-                return self._bare(key, self._resolve(key).stat())
+            with translate_os_errors(key):
+                return self._stored_object(key, self._resolve(key).stat())
         except (ObjectMissing, StorageDenied):
             return None
 
@@ -161,28 +161,28 @@ class FolderStore:
         source = Body(body, size=size)
         with self._temporary(key) as temporary:
             self._copy(source, temporary.fd, key)
-            source.check(key, sha256=sha256)
+            source.verify(key, sha256=sha256)
             return self._publish(temporary, key, content_type, sha256)
 
     def put_stream(self, key: str, body: BinaryIO, *, content_type: str, limit: int) -> StoredObject:
         source = Body(body, size=limit + 1)
         with self._temporary(check_key(key)) as temporary:
             self._copy(source, temporary.fd, key)
-            if source.taken > limit:
+            if source.bytes_read > limit:
                 raise PayloadTooLarge(f"the upload is larger than {limit} bytes")
             return self._publish(temporary, key, content_type, source.sha256)
 
     def delete(self, key: str) -> None:
         check_key(key)
         try:
-            with self._use(key):
+            with self._operation(key):
                 path = self._target(key)
                 found = path.stat(follow_symlinks=False)
                 path.unlink()
-                sync_folder(path.parent)
-                self._meta(key, etag_of(found)).unlink(missing_ok=True)
+                fsync_folder(path.parent)
+                self._metadata_path(key, etag_of(found)).unlink(missing_ok=True)
         except (ObjectMissing, InvalidBucketPath):
-            pass  # nothing there, or a folder, which is no object
+            pass  # missing, or a folder, which is not an object
 
     def link(self, key: str, *, filename: str, content_type: str) -> str | None:
         check_key(key)
@@ -190,11 +190,11 @@ class FolderStore:
 
     def sweep_uploads(self) -> int:
         removed = 0
-        with self._use(str(self._own)):
-            for path in (self._own / "tmp").glob("*"):
-                with take_over(path) as left_behind:
-                    if left_behind:
-                        left_behind.keep = False
+        with self._operation(str(self._reserved)):
+            for path in (self._reserved / "tmp").glob("*"):
+                with lock_abandoned(path) as abandoned:
+                    if abandoned:
+                        abandoned.keep = False
                         removed += 1
         return removed
 
@@ -202,76 +202,76 @@ class FolderStore:
         return None
 
     def check(self) -> None:
-        self._check_here()
+        self._check_store()
         name = str(self._base)
         try:
-            with folder_faults(name), os.scandir(self._base):
+            with translate_os_errors(name), os.scandir(self._base):
                 pass
         except ObjectMissing:
             raise StorageUnavailable(f"the store's folder {name} does not exist") from None
         if not os.access(self._base, os.R_OK | os.W_OK | os.X_OK):
-            raise StorageDenied(f"the store's folder {name} cannot be written")
+            raise StorageDenied(f"this process cannot write in the store's folder {name}")
 
     # ---- paths
 
     def _resolve(self, key: str) -> Path:
         path = Path(os.path.realpath(self._base / key))
         if not path.is_relative_to(self._base):
-            raise StorageDenied(f"{key} leads out of the store's folder by a symbolic link")
+            raise StorageDenied(f"{key} is behind a symbolic link that leaves the store's folder")
         return path
 
     def _target(self, key: str) -> Path:
-        """Where a new object of the key goes: a link under that name is replaced, not followed."""
+        """Return the path to write or delete: a symbolic link under the key itself is not followed."""
         folder, _, name = key.rpartition("/")
         return self._resolve(folder) / name
 
-    # ---- what is known of an object
+    # ---- metadata
 
-    def _bare(self, key: str, found: os.stat_result) -> StoredObject:
+    def _stored_object(self, key: str, found: os.stat_result) -> StoredObject:
         if not stat.S_ISREG(found.st_mode):
             raise ObjectMissing(f"{key} is not a file of the store")
         return StoredObject(key, found.st_size, etag_of(found), found.st_mtime_ns // 1_000_000)
 
-    def _describe(self, key: str, found: os.stat_result) -> StoredObject:
-        bare = self._bare(key, found)
+    def _with_metadata(self, key: str, found: os.stat_result) -> StoredObject:
+        bare = self._stored_object(key, found)
         content_type, sha256 = mimetypes.guess_type(key)[0] or _OCTETS, None
         try:
-            known = json.loads(self._meta(key, bare.etag).read_bytes())
-            content_type, sha256 = known["content_type"], known["sha256"]
+            metadata = json.loads(self._metadata_path(key, bare.etag).read_bytes())
+            content_type, sha256 = metadata["content_type"], metadata["sha256"]
         except (FileNotFoundError, ValueError, KeyError):
-            pass  # made by others
+            pass  # written by another program
         return StoredObject(key, bare.size, bare.etag, bare.modified, content_type, sha256)
 
-    def _meta(self, key: str, etag: str) -> Path:
+    def _metadata_path(self, key: str, etag: str) -> Path:
         name = hashlib.sha256(f"{self._prefix}{key}\0{etag}".encode()).hexdigest()[:40]
-        return self._own / "meta" / name[:2] / name
+        return self._reserved / "meta" / name[:2] / name
 
-    # ---- the steps of a put
+    # ---- steps of a put
 
     @contextmanager
-    def _temporary(self, key: str) -> Iterator[Claim]:
-        """A file beside the store that is gone after the block, unless it was published."""
+    def _temporary(self, key: str) -> Iterator[LockedFile]:
+        """Create a temporary file in the store that is deleted after the block unless it was published."""
         with ExitStack() as stack:
-            with self._use(key):
+            with self._operation(key):
                 if self._target(key).is_dir():
                     raise InvalidBucketPath(f"{key} is a folder of the store")
-                if self._marker is None:
-                    self._own.mkdir(exist_ok=True)
-                temporary = stack.enter_context(claim(self._own / "tmp"))
+                if self._identity is None:
+                    self._reserved.mkdir(exist_ok=True)
+                temporary = stack.enter_context(create_locked(self._reserved / "tmp"))
             yield temporary
 
     @staticmethod
     def _copy(source: Body, fd: int, key: str) -> None:
-        while chunk := source.take(_COPY_BYTES):
+        while chunk := source.read(_COPY_BYTES):
             view = memoryview(chunk)
-            with folder_faults(key):
+            with translate_os_errors(key):
                 while view:
                     view = view[os.write(fd, view) :]
 
-    def _publish(self, temporary: Claim, key: str, content_type: str, sha256: str) -> StoredObject:
-        """Make a whole temporary file visible under the key, durably, with what is known of it."""
-        with self._use(key):
-            # The file system's own clock ticks too slowly to tell two puts of one size apart.
+    def _publish(self, temporary: LockedFile, key: str, content_type: str, sha256: str) -> StoredObject:
+        """Durably rename a complete temporary file to the key, after writing its metadata."""
+        with self._operation(key):
+            # The file system's clock is too coarse: two puts of the same size could get the same ETag.
             now = time.time_ns()
             os.utime(temporary.fd, ns=(now, now))
             os.fsync(temporary.fd)
@@ -279,20 +279,20 @@ class FolderStore:
             self._make_folders(self._target(key).parent)
             target = self._target(key)
             replaced = self._etag_at(target)
-            known = {"key": key, "sha256": sha256, "content_type": content_type}
-            self._write_meta(self._meta(key, etag_of(made)), json.dumps(known).encode())
+            metadata = {"key": key, "sha256": sha256, "content_type": content_type}
+            self._write_metadata(self._metadata_path(key, etag_of(made)), json.dumps(metadata).encode())
             os.rename(temporary.path, target)
-            sync_folder(target.parent)
+            fsync_folder(target.parent)
             if replaced not in (None, etag_of(made)):
-                self._meta(key, str(replaced)).unlink(missing_ok=True)
-            # Told from what was written: whoever replaces it in this moment takes along what is known of it.
-            return replace(self._bare(key, made), content_type=content_type, sha256=sha256)
+                self._metadata_path(key, str(replaced)).unlink(missing_ok=True)
+            # Not read back: a concurrent put may already have replaced the object and its metadata.
+            return replace(self._stored_object(key, made), content_type=content_type, sha256=sha256)
 
-    def _write_meta(self, path: Path, text: bytes) -> None:
+    def _write_metadata(self, path: Path, content: bytes) -> None:
         for folder in (path.parent.parent, path.parent):
             folder.mkdir(exist_ok=True)
-        with claim(self._own / "tmp") as temporary:
-            os.write(temporary.fd, text)
+        with create_locked(self._reserved / "tmp") as temporary:
+            os.write(temporary.fd, content)
             os.fsync(temporary.fd)
             os.rename(temporary.path, path)
 
@@ -300,7 +300,7 @@ class FolderStore:
         if folder != self._root and not folder.is_dir():
             self._make_folders(folder.parent)
             folder.mkdir(exist_ok=True)
-            sync_folder(folder.parent)
+            fsync_folder(folder.parent)
 
     @staticmethod
     def _etag_at(path: Path) -> str | None:

@@ -1,4 +1,4 @@
-"""One file of the folder store, open and pinned."""
+"""Ranged reads of a file in the folder store."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from clipengine.errors import ObjectChanged, ObjectMissing
 from clipengine.stores.base import StoredObject
-from clipengine.stores.folder_faults import folder_faults
+from clipengine.stores.os_errors import translate_os_errors
 
 
 def etag_of(found: os.stat_result) -> str:
@@ -16,34 +16,34 @@ def etag_of(found: os.stat_result) -> str:
 
 
 class FolderReader:
-    """Reads by `pread`, so that threads and a child process share the descriptor without a common position.
+    """Reads with `pread`: threads and a child process share the descriptor without sharing a file position.
 
-    `check` raises where the store is away: what is missing then was not removed.
+    `check_store` raises StorageUnavailable if the whole store is missing, not only the file.
     """
 
-    def __init__(self, info: StoredObject, fd: int, path: Path, check: Callable[[], None]) -> None:
+    def __init__(self, info: StoredObject, fd: int, path: Path, check_store: Callable[[], None]) -> None:
         self.info = info
         self._fd = fd
         self._path = path
-        self._store_check = check
+        self._check_store = check_store
 
     def read_at(self, offset: int, length: int) -> bytes:
         end = min(offset + length, self.info.size)
         chunks: list[bytes] = []
-        with folder_faults(self.info.key):
+        with translate_os_errors(self.info.key):
             while offset < end and (chunk := os.pread(self._fd, end - offset, offset)):
                 chunks.append(chunk)
                 offset += len(chunk)
-            # Looked at after reading: what was read before this moment is of the object that was opened.
-            self._check(os.fstat(self._fd))
+            # Checking after the read proves that all bytes belong to the object that was opened.
+            self._check_unchanged(os.fstat(self._fd))
         return b"".join(chunks)
 
-    def _check(self, found: os.stat_result) -> None:
+    def _check_unchanged(self, found: os.stat_result) -> None:
         if found.st_nlink and etag_of(found) == self.info.etag:
             return
-        self._store_check()
+        self._check_store()
         if not found.st_nlink and not self._path.exists():
-            raise ObjectMissing(f"{self.info.key} was removed while it was read")
+            raise ObjectMissing(f"{self.info.key} was deleted while it was read")
         raise ObjectChanged(f"{self.info.key} was replaced while it was read")
 
     def fileno(self) -> int | None:

@@ -1,4 +1,4 @@
-"""What a key may be, checked in this one place for every store, before any store sees it."""
+"""Validation of object keys, the same for every store."""
 
 from __future__ import annotations
 
@@ -7,28 +7,27 @@ import unicodedata
 
 from clipengine.errors import InvalidBucketPath
 
-# The folder store keeps its own files under this name, so that no store lets an object have it.
-ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")  # how an address begins, with its scheme; no key does
-RESERVED = ".clipengine"
+URL_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+RESERVED = ".clipengine"  # the folder store keeps its own files under this name
 MAX_KEY_BYTES = 1024
 
 
 def check_key(key: str) -> str:
-    """The key as it is. Raises InvalidBucketPath, with what is wrong, for a key that no store takes.
+    """Return the key if every store accepts it. Raises InvalidBucketPath.
 
-    Refused are keys that could leave the prefix (absolute, `.` and `..` parts), that two spellings would share
-    (empty parts), and that break a header or a log (control characters, lone surrogates).
+    Rejects keys that could leave the prefix (absolute, `.` and `..` parts), that have two spellings (empty parts), or
+    that break a header or a log line (control characters, lone surrogates).
     """
     if not key.strip():
         raise InvalidBucketPath("bucket_path is empty")
     _check_characters(key)
     if len(key.encode()) > MAX_KEY_BYTES:
-        raise InvalidBucketPath(f"bucket_path has {len(key.encode())} bytes, at most {MAX_KEY_BYTES} are allowed")
+        raise InvalidBucketPath(f"bucket_path has {len(key.encode())} bytes; at most {MAX_KEY_BYTES} are allowed")
     parts = key.split("/")
     if not parts[0]:
-        raise InvalidBucketPath("bucket_path begins with '/': give it relative to the configured prefix")
-    if ADDRESS.match(key):
-        raise InvalidBucketPath("bucket_path is an address: give the key alone, without s3:// and the bucket's name")
+        raise InvalidBucketPath("bucket_path must be relative to the configured prefix, without a leading '/'")
+    if URL_SCHEME.match(key):
+        raise InvalidBucketPath("bucket_path is a URL: give only the key, without s3:// and the bucket's name")
     if any(part in ("", ".", "..") for part in parts):
         raise InvalidBucketPath("bucket_path has an empty, '.' or '..' part")
     if parts[0] == RESERVED:
@@ -37,7 +36,7 @@ def check_key(key: str) -> str:
 
 
 def check_list_prefix(prefix: str) -> str:
-    """The beginning of keys to list, as it is: its folders must be such as a key has, its last part may be any text."""
+    """Return the prefix if its folders form a valid key; its last part may be any printable text."""
     folder, slash, name = prefix.rpartition("/")
     if slash:
         check_key(folder)
@@ -46,13 +45,13 @@ def check_list_prefix(prefix: str) -> str:
 
 
 def clean_prefix(prefix: str) -> str:
-    """A store's configured prefix as "" or `folder/`, whatever slashes the operator put around it."""
+    """Return a configured prefix as "" or `folder/`, without surrounding slashes."""
     folder = prefix.strip("/")
     return check_key(folder) + "/" if folder else ""
 
 
 def is_key(key: str) -> bool:
-    """Whether an object that others made can be named at all; folder markers (`a/`) cannot."""
+    """Return True if the key is valid. Objects of other programs may not be, such as folder markers (`a/`)."""
     try:
         check_key(key)
     except InvalidBucketPath:

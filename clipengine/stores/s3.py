@@ -1,4 +1,4 @@
-"""The S3 store: the protocol of `base` over the client, the reader and the uploader beside this module."""
+"""The S3 store, composed of `s3_client`, `s3_reader` and `s3_upload`."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from urllib3.response import BaseHTTPResponse
 
 from clipengine.errors import ObjectMissing
 from clipengine.stores.base import ObjectReader, StoredObject
-from clipengine.stores.folder_faults import folder_faults
 from clipengine.stores.keys import check_key, check_list_prefix, is_key
-from clipengine.stores.pinned import check_etag
+from clipengine.stores.object_errors import check_etag
+from clipengine.stores.os_errors import translate_os_errors
 from clipengine.stores.s3_client import PAGE_OBJECTS, Retries, S3Client, S3Location
 from clipengine.stores.s3_journal import UploadJournal
 from clipengine.stores.s3_reader import S3Reader
@@ -22,7 +22,7 @@ from clipengine.stores.s3_upload import PART_BYTES, SINGLE_PUT_BYTES, Uploader
 
 
 class S3Store:
-    """A bucket, or the part of it under a prefix. `journal` is a folder of this host that outlives the process."""
+    """A bucket, or a prefix in it. `journal` is a local folder that must survive a restart."""
 
     def __init__(
         self,
@@ -36,8 +36,8 @@ class S3Store:
     ) -> None:
         self._client = S3Client(location, retries)
         self._link_seconds = link_seconds
-        entries = UploadJournal(journal, endpoint=location.endpoint, bucket=location.bucket)
-        self._uploader = Uploader(self._client, entries, single_put_bytes=single_put_bytes, part_bytes=part_bytes)
+        uploads = UploadJournal(journal, endpoint=location.endpoint, bucket=location.bucket)
+        self._uploader = Uploader(self._client, uploads, single_put_bytes=single_put_bytes, part_bytes=part_bytes)
 
     def head(self, key: str) -> StoredObject:
         return self._client.describe(self._client.stat(check_key(key)))
@@ -83,13 +83,13 @@ class S3Store:
         )
 
     def sweep_uploads(self) -> int:
-        with folder_faults("the journal of uploads"):
+        with translate_os_errors("the upload journal"):
             return self._uploader.sweep()
 
     def clock_ahead(self) -> float | None:
-        said = self._list_one().headers.get("date", "")
+        date = self._list_one().headers.get("date", "")
         try:
-            return (parsedate_to_datetime(said) - datetime.now(UTC)).total_seconds()
+            return (parsedate_to_datetime(date) - datetime.now(UTC)).total_seconds()
         except (ValueError, TypeError):
             return None
 

@@ -1,7 +1,8 @@
-"""The way to one bucket: minio-py with its traps closed, retries in one place, faults as errors of the tree.
+"""S3 client for one bucket: minio-py with retries and with errors translated to those of `clipengine.errors`.
 
-minio-py's public calls hide what this engine has to see (a 200 for a range, an error inside a 200, an upload id), so
-that the private ones of one pinned major version are used, here and in the reader and the upload, and nowhere else.
+minio-py's public methods hide responses that the engine must see (status 200 for a range request, an error in the body
+of a 200, an upload id). This module, the reader and the uploader therefore call private methods of one pinned major
+version.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from clipengine.errors import (
 )
 from clipengine.stores.base import StoredObject
 from clipengine.stores.keys import clean_prefix
-from clipengine.stores.s3_errors import S3_FAULTS, Where
+from clipengine.stores.s3_errors import S3_EXCEPTIONS, S3ErrorContext
 from clipengine.stores.s3_http import Timeouts, connection_pool
 
 PAGE_OBJECTS = 1000
@@ -39,7 +40,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class S3Location:
-    """Where a bucket is and who asks. The secrets are not shown by repr."""
+    """Address and credentials of a bucket. Secrets are excluded from repr."""
 
     endpoint: str
     bucket: str
@@ -57,15 +58,15 @@ class S3Location:
 
 @dataclass(frozen=True)
 class Retries:
-    """How long one call waits for a store that fails. Whoever called waits for hours where that is right."""
+    """Retry policy of one call. Longer outages are handled by the caller's own retry policy."""
 
     attempts: int = 5
     first_delay: float = 0.2
     longest_delay: float = 5
-    seconds: float = 120  # no new attempt after this time
+    seconds: float = 120  # no retry starts after this time
 
     def wait(self, failures: int, started: float) -> bool:
-        """Sleep before the next attempt, with jitter; False when there shall be none."""
+        """Sleep before the next attempt, with jitter. Return False if there must not be one."""
         delay = min(self.first_delay * 2 ** (failures - 1), self.longest_delay) * random.uniform(0.5, 1)
         if failures >= self.attempts or time.monotonic() + delay > started + self.seconds:
             return False
@@ -74,17 +75,17 @@ class Retries:
 
 
 class S3Client:
-    """Calls on one bucket. `name` is the object's name in the bucket, `key` is relative to the prefix."""
+    """Client for one bucket. A `name` is an object's full name in the bucket; a `key` is relative to the prefix."""
 
     def __init__(self, location: S3Location, retries: Retries) -> None:
         self.bucket = location.bucket
         self.retries = retries
         self.timeouts = location.timeouts
-        self.where = Where(location.endpoint, location.bucket, location.access_key)
+        self.errors = S3ErrorContext(location.endpoint, location.bucket, location.access_key)
         self._prefix = clean_prefix(location.prefix)
         self._minio = _connect(location, location.endpoint, "storage.endpoint")
         public = location.public_endpoint
-        # Signing needs no connection, but the host that the reader of the link will see.
+        # A presigned URL is signed for the host that its user connects to.
         self._links = _connect(location, public, "storage.public_endpoint") if public else self._minio
 
     def name(self, key: str) -> str:
@@ -94,58 +95,61 @@ class S3Client:
         return name.removeprefix(self._prefix)
 
     def call(self, operation: Callable[[Minio], T], *, key: str | None = None, attempts: int | None = None) -> T:
-        """The operation's result; sent again while the store is unavailable. Raises only StorageErrors of the tree.
+        """Return the result of `operation`, retrying while the store is unavailable. Raises only StorageError.
 
-        The operation must be one that may happen twice.
+        The operation must be idempotent.
         """
         retries = self.retries if attempts is None else replace(self.retries, attempts=attempts)
         started, failures = time.monotonic(), 0
         while True:
             try:
                 return operation(self._minio)
-            except (StorageError, *S3_FAULTS) as error:
-                fault = replace(self.where, key=key).fault(error)
+            except (StorageError, *S3_EXCEPTIONS) as error:
+                translated = replace(self.errors, key=key).translate(error)
                 failures += 1
-                if not isinstance(fault, StorageUnavailable) or not retries.wait(failures, started):
-                    raise fault from error
+                if not isinstance(translated, StorageUnavailable) or not retries.wait(failures, started):
+                    raise translated from error
 
     def stat(self, key: str, *, attempts: int | None = None, explain_missing: bool = True) -> Object:
-        """HEAD. Its answers have no body to say why, so that a refusal or a miss is asked for once more, with GET.
+        """Send a HEAD request and return the object's metadata.
 
-        Only so is a bucket that does not exist told from an object that does not.
+        A HEAD response has no body, so it does not tell a missing bucket from a missing object. After a 403 or 404 the
+        request is repeated with GET to get the error code.
         """
 
         def head(minio: Minio) -> Object:
             found = minio.stat_object(self.bucket, self.name(key))
             if not found.etag or "content-length" not in (found.metadata or {}):
-                raise StorageUnavailable(f"the store does not say the length and the ETag of {key}")
+                raise StorageUnavailable(f"the store returned no length or no ETag for {key}")
             return found
 
         try:
             return self.call(head, key=key, attempts=attempts)
-        except (StorageDenied, ObjectMissing) as fault:
-            if explain_missing or isinstance(fault, StorageDenied):
-                self._explain(key, attempts)
+        except (StorageDenied, ObjectMissing) as error:
+            if explain_missing or isinstance(error, StorageDenied):
+                self._raise_cause(key, attempts)
             raise
 
-    def _explain(self, key: str, attempts: int | None) -> None:
+    def _raise_cause(self, key: str, attempts: int | None) -> None:
+        """Raise the error of a GET request, which is more precise than that of a HEAD request."""
+
         def get(minio: Minio) -> None:
             minio.get_object(self.bucket, self.name(key), 0, 1).close()
 
         try:
             self.call(get, key=key, attempts=attempts)
         except (ObjectMissing, ObjectChanged):
-            pass  # no more than HEAD has said; an empty object has no first byte
-        except StorageDenied as fault:
-            if not self._listed(key, attempts):
-                raise ObjectMissing(f"{key} is not in bucket {self.bucket} (the store lists none)") from fault
+            pass  # no new information; an empty object has no first byte, hence ObjectChanged
+        except StorageDenied as error:
+            if not self._may_exist(key, attempts):
+                raise ObjectMissing(f"{key} is not in bucket {self.bucket} (not in its listing)") from error
             raise
 
-    def _listed(self, key: str, attempts: int | None) -> bool:
-        """Whether an object has the name, or who may not ask for it may not list it either.
+    def _may_exist(self, key: str, attempts: int | None) -> bool:
+        """Return False if a listing shows that the object is missing, True if it exists or listing is denied.
 
-        A store refuses what is not there, instead of saying so, to who may not list the whole bucket; as somebody
-        who may do no more than the engine needs.
+        S3 answers 403 instead of 404 if the credentials have no permission to list the whole bucket, which the engine
+        does not need.
         """
 
         def first(minio: Minio) -> list[Object]:
@@ -158,9 +162,9 @@ class S3Client:
         return bool(found) and found[0].object_name == self.name(key)
 
     def page(self, prefix: str, *, after: str) -> list[Object]:
-        """The next objects whose keys begin with `prefix`, after the object named `after`.
+        """Return the next objects whose keys begin with `prefix`, after the object named `after`.
 
-        Fewer than PAGE_OBJECTS are the last.
+        The last page has fewer than PAGE_OBJECTS objects.
         """
 
         def fetch(minio: Minio) -> list[Object]:
@@ -182,7 +186,7 @@ class S3Client:
         )
 
     def link(self, key: str, *, filename: str, content_type: str, seconds: int) -> str:
-        """A presigned GET link. The file name travels in the one form that has no quoting to break out of."""
+        """Return a presigned GET URL. The file name is percent-encoded (RFC 5987), so that no quoting is needed."""
         disposition = f"attachment; filename*=UTF-8''{quote(filename, safe='', errors='replace')}"
         return self._links.presigned_get_object(
             self.bucket,
@@ -207,7 +211,7 @@ def _connect(location: S3Location, endpoint: str, setting: str) -> Minio:
             secret_key=location.secret_key,
             session_token=location.session_token or None,
             secure=url.scheme == "https",
-            region=location.region or "us-east-1",  # without one, every first call asks the store for it
+            region=location.region or "us-east-1",  # an empty region makes minio-py request it first
             http_client=connection_pool(location.timeouts, tls_verify=location.tls_verify, ca_file=location.ca_file),
         )
     except ValueError as error:

@@ -1,7 +1,7 @@
-"""What an S3 store, its client library or the network says, in the words of the error tree.
+"""Translation of S3, minio-py and network errors into storage errors.
 
-Messages name the cause, the bucket and the endpoint; never a part of the credentials, the access key's id included (a
-caller of the API sees them), and never the store's answer as a whole, which can hold what was signed.
+Callers of the API see the messages. They name the cause, the bucket and the endpoint, but contain no credentials, not
+even the access key's id, and no complete response of the store, which may repeat signed data.
 """
 
 from __future__ import annotations
@@ -31,111 +31,117 @@ from clipengine.errors import (
     StorageUnavailable,
 )
 
-# ValueError: answers that are not UTF-8, dates and lengths that are none.
-S3_FAULTS = (MinioException, HTTPError, OSError, ElementTree.ParseError, ValueError)
+# ValueError: responses that are not UTF-8 or have invalid dates or lengths.
+S3_EXCEPTIONS = (MinioException, HTTPError, OSError, ElementTree.ParseError, ValueError)
 
 _DENIED = {
-    "AccessDenied": "storage.access_key has no right to do this with {what} in bucket {bucket}",
+    "AccessDenied": "storage.access_key has no permission to do this with {what} in bucket {bucket}",
     "AllAccessDisabled": "all access to bucket {bucket} is disabled",
     "ExpiredToken": "storage.session_token has expired",
     "InvalidToken": "storage.session_token is not valid",
     "InvalidAccessKeyId": "the store does not know storage.access_key",
-    "InvalidBucketName": "{bucket} is no name of a bucket",
+    "InvalidBucketName": "{bucket} is not a valid bucket name",
     "InvalidObjectState": "{what} is archived: restore it in the store first",
     "NoSuchBucket": "bucket {bucket} does not exist",
     "RequestExpired": "this machine's clock differs too much from the store's",
     "RequestTimeTooSkewed": "this machine's clock differs too much from the store's",
     "SignatureDoesNotMatch": "storage.secret_key does not belong to storage.access_key",
 }
-# What to do, where it is not what is to be done about every refusal.
-_REMEDIES = {"NoSuchBucket": "Create the bucket, or set storage.bucket to the one that is there."}
+# Hints that replace the default hint of StorageDenied.
+_HINTS = {"NoSuchBucket": "Create the bucket, or set storage.bucket to an existing one."}
 _MISSING = {"NoSuchKey", "NoSuchVersion", "NoSuchUpload"}
 _CHANGED = {"PreconditionFailed", "InvalidRange"}
 _FULL = {"QuotaExceeded", "XMinioStorageFull", "InsufficientStorage"}
-# 4xx that say nothing of the request itself: the next try may succeed.
-_PASSING = {
+# Errors with a 4xx status that a retry may resolve.
+_TRANSIENT_CODES = {
     "BadDigest",
     "IncompleteBody",
     "InvalidPart",
     "OperationAborted",
     "RequestTimeout",
+    "SlowDown",
     "XAmzContentSHA256Mismatch",
 }
-_PASSING_STATUS = {408, 409, 425, 429}
+_TRANSIENT_STATUSES = {408, 409, 425, 429}
 _CODE = re.compile(r"<Code>\s*([A-Za-z0-9.]{1,64})\s*</Code>")
-_CHARACTERS = 300
+_MAX_CHARACTERS = 300
 
 
 @dataclass(frozen=True)
-class Where:
-    """What a message may name."""
+class S3ErrorContext:
+    """Facts that error messages may name, except for the access key, which is removed from them."""
 
     endpoint: str
     bucket: str
     access_key: str = field(repr=False)
     key: str | None = None
 
-    def fault(self, error: Exception) -> StorageError:
-        """The error of the tree that says what happened and who has to act."""
+    def translate(self, error: Exception) -> StorageError:
+        """Return the storage error for an exception of minio-py, urllib3 or the socket."""
         if isinstance(error, StorageError):
             return error
         if isinstance(error, S3Error):
-            return self.fault_of(error.code or "", error.response.status, error.message or "")
+            return self.from_response(error.code or "", error.response.status, error.message or "")
         if isinstance(error, ServerError):
-            return self.fault_of("", error.status_code, "")
+            return self.from_response("", error.status_code, "")
         if isinstance(error, InvalidResponseError):
             found = _CODE.search(error._body or "")
-            return self.fault_of(found[1] if found else "", error._code, "")
-        return self._no_answer(error)
+            return self.from_response(found[1] if found else "", error._code, "")
+        return self._from_connection(error)
 
-    def fault_of(self, code: str, status: int, message: str) -> StorageError:
-        """From an error answer: its S3 code where it has one, else its HTTP status."""
+    def from_response(self, code: str, status: int, message: str) -> StorageError:
+        """Return the storage error for an error response: by its S3 code if it has one, else by its HTTP status."""
         what = self.key or "its objects"
-        # Some stores put the key's id into their words.
+        # Some stores repeat the access key's id in their message.
         message = message.replace(self.access_key, "storage.access_key") if self.access_key else message
-        said = _one_line(f"{code or f'HTTP {status}'}{': ' if message else ''}{message}")
+        reason = _one_line(f"{code or f'HTTP {status}'}{': ' if message else ''}{message}")
         if code in _DENIED:
             text = _DENIED[code].format(what=what, bucket=self.bucket)
-            return StorageDenied(f"{text} ({code})", hint=_REMEDIES.get(code))
+            return StorageDenied(f"{text} ({code})", hint=_HINTS.get(code))
         if code in _FULL or status == 507:
-            return DiskFull(
-                f"bucket {self.bucket} is full ({said})", hint="Raise its quota, or free space in the store."
-            )
+            hint = "Raise its quota, or free space in the store."
+            return DiskFull(f"bucket {self.bucket} is full ({reason})", hint=hint)
         if code in _MISSING or (not code and status == 404):
-            return ObjectMissing(f"{what} is not in bucket {self.bucket} ({said})")
+            return ObjectMissing(f"{what} is not in bucket {self.bucket} ({reason})")
         if code in _CHANGED or status in (412, 416):
-            return ObjectChanged(f"{what} is no longer the object that was opened ({said})")
-        if status >= 500 or status in _PASSING_STATUS or code in _PASSING or code == "SlowDown":
-            return StorageUnavailable(f"the store at {self.endpoint} cannot serve bucket {self.bucket} now ({said})")
+            return ObjectChanged(f"{what} is no longer the object that was opened ({reason})")
+        if _is_transient(code, status):
+            return StorageUnavailable(f"the store at {self.endpoint} cannot serve bucket {self.bucket} now ({reason})")
         if 300 <= status < 400:
             hint = "Set storage.endpoint and storage.region to those of the bucket."
-            return StorageDenied(f"the store at {self.endpoint} has bucket {self.bucket} elsewhere ({said})", hint=hint)
-        return StorageDenied(
-            f"the store at {self.endpoint} refuses bucket {self.bucket} to storage.access_key ({said})"
-        )
+            return StorageDenied(
+                f"the store at {self.endpoint} redirects requests for bucket {self.bucket} ({reason})", hint=hint
+            )
+        return StorageDenied(f"the store at {self.endpoint} rejected a request for bucket {self.bucket} ({reason})")
 
-    def _no_answer(self, error: BaseException) -> StorageError:
+    def _from_connection(self, error: BaseException) -> StorageError:
         if isinstance(error, MaxRetryError) and error.reason:
             error = error.reason
         inner = error.args[0] if isinstance(error, SSLError) and error.args else error
         if isinstance(inner, ssl.SSLCertVerificationError):
-            hint = "Name the authority that signed it in storage.ca_file, or correct the endpoint's name."
+            hint = "Set storage.ca_file to the authority that signed it, or correct the host name in the endpoint."
             reason = _one_line(inner.verify_message)
-            return StorageDenied(f"the certificate of {self.endpoint} cannot be trusted: {reason}", hint=hint)
-        if isinstance(error, NameResolutionError):
-            reason = "its name cannot be resolved"
-        elif isinstance(error, NewConnectionError):  # which is a ConnectTimeoutError too
-            cause = getattr(error.__cause__, "strerror", None) or "refused"
-            reason = f"no connection ({_one_line(cause)})"
-        elif isinstance(error, ConnectTimeoutError | ReadTimeoutError | TimeoutError):
-            reason = "it does not answer in time"
-        elif isinstance(error, ElementTree.ParseError | ValueError):
-            reason = "its answer is not one of an S3 store"
-        else:
-            reason = f"the connection broke: {_one_line(str(error))}"
-        return StorageUnavailable(f"the store at {self.endpoint} cannot be used: {reason}")
+            return StorageDenied(f"the certificate of {self.endpoint} is not trusted: {reason}", hint=hint)
+        return StorageUnavailable(f"the store at {self.endpoint} cannot be used: {_connection_problem(error)}")
+
+
+def _is_transient(code: str, status: int) -> bool:
+    return status >= 500 or status in _TRANSIENT_STATUSES or code in _TRANSIENT_CODES
+
+
+def _connection_problem(error: BaseException) -> str:
+    if isinstance(error, NameResolutionError):
+        return "its name cannot be resolved"
+    if isinstance(error, NewConnectionError):  # a subclass of ConnectTimeoutError
+        cause = getattr(error.__cause__, "strerror", None) or "refused"
+        return f"no connection ({_one_line(cause)})"
+    if isinstance(error, ConnectTimeoutError | ReadTimeoutError | TimeoutError):
+        return "it does not answer in time"
+    if isinstance(error, ElementTree.ParseError | ValueError):
+        return "its response is not that of an S3 store"
+    return f"the connection broke: {_one_line(str(error))}"
 
 
 def _one_line(text: str) -> str:
     printable = "".join(character if character.isprintable() else " " for character in text)
-    return printable[:_CHARACTERS]
+    return printable[:_MAX_CHARACTERS]

@@ -1,6 +1,6 @@
-"""The connections to an S3 store: TLS, timeouts, and no patience for a peer that takes a byte a minute.
+"""HTTP connections to an S3 store: TLS, timeouts, and a minimum transfer rate.
 
-urllib3 retries nothing here: whether a request may be sent again is known one layer up, and is decided there alone.
+urllib3's own retries are off: `S3Client.call` knows which requests may be repeated.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _POOL_CONNECTIONS = 16
 
 @dataclass(frozen=True)
 class Timeouts:
-    """All in seconds. A body, sent or received, has `grace` plus its length at `min_bytes_per_second`."""
+    """Timeouts in seconds. A body must be transferred within `grace` plus its length at `min_bytes_per_second`."""
 
     connect: float = 5
     read: float = 60
@@ -36,11 +36,10 @@ class Timeouts:
         return self.grace + length / self.min_bytes_per_second
 
 
-class _PatientSend:
-    """Sends a body in slices, with the read timeout for each and a deadline for the whole.
+class _SlicedSend:
+    """Connection mixin that sends a body in slices, each under the read timeout, the whole under a deadline.
 
-    Left alone, urllib3 hands over the body in one `sendall` under the connect timeout: every upload that takes longer
-    than those few seconds would fail.
+    urllib3 sends the whole body with one `sendall` under the connect timeout, so longer uploads would fail.
     """
 
     timeouts: Timeouts
@@ -61,7 +60,7 @@ class _PatientSend:
 
 
 def connection_pool(timeouts: Timeouts, *, tls_verify: bool, ca_file: Path | None) -> urllib3.PoolManager:
-    """A pool for one store. Proxies of the environment are not used, redirects not followed."""
+    """Return a connection pool that ignores proxy settings of the environment and follows no redirects."""
     pool = urllib3.PoolManager(
         timeout=urllib3.Timeout(connect=timeouts.connect, read=timeouts.read),
         maxsize=_POOL_CONNECTIONS,
@@ -69,10 +68,10 @@ def connection_pool(timeouts: Timeouts, *, tls_verify: bool, ca_file: Path | Non
         ssl_context=_tls(tls_verify, ca_file),
     )
 
-    class Plain(_PatientSend, HTTPConnection):
+    class Plain(_SlicedSend, HTTPConnection):
         pass
 
-    class Tls(_PatientSend, HTTPSConnection):
+    class Tls(_SlicedSend, HTTPSConnection):
         pass
 
     Plain.timeouts = Tls.timeouts = timeouts
@@ -93,7 +92,7 @@ def _tls(verify: bool, ca_file: Path | None) -> ssl.SSLContext:
     except (OSError, ssl.SSLError) as error:
         raise SettingsError(f"storage.ca_file {ca_file} cannot be used: {error}") from None
     if not ca_file:
-        # The system's own authorities hold a company's; a slim image has none, and then these do.
+        # In addition to the system's authorities, which a slim container image does not have.
         context.load_verify_locations(certifi.where())
     if not verify:
         context.check_hostname = False

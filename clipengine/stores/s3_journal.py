@@ -1,8 +1,8 @@
-"""Which multipart uploads are open: written down before the first byte is sent, so that none outlives its process.
+"""Journal of open multipart uploads, so that uploads of a killed process can be aborted.
 
-S3 keeps the parts of an upload that nobody completes or aborts, unseen and paid for, and buckets do not reliably clean
-up by themselves. An entry is a claimed file of two lines: the bucket and the object's name, then the upload id. Where
-a process died between the store's answer and the second line, the name is enough to find the upload.
+S3 keeps the parts of an upload that is neither completed nor aborted; they are invisible but paid for, and buckets do
+not reliably expire them. An entry is a locked file with two lines: bucket and object name, written before the upload is
+created, and the upload id. If the process died before the second line, the upload is found by its name.
 """
 
 from __future__ import annotations
@@ -15,74 +15,73 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from clipengine.errors import ObjectMissing, StorageUnavailable
-from clipengine.stores.claims import Claim, claim, take_over
-from clipengine.stores.durable import sync_folder
-from clipengine.stores.folder_faults import folder_faults
+from clipengine.stores.fsync import fsync_folder
+from clipengine.stores.locked_files import LockedFile, create_locked, lock_abandoned
+from clipengine.stores.os_errors import translate_os_errors
 
 
 @dataclass
 class OpenUpload:
-    """One upload. `settle` when the store holds nothing of it that is not visible.
-
-    `search` says that there may be another one of the same name, whose id nobody was told.
-    """
+    """Journal entry of one upload. `search` is set if another upload of this name may exist whose id was lost."""
 
     name: str
     upload_id: str | None
-    claim: Claim
+    file: LockedFile
     search: bool = False
 
     def started(self, upload_id: str) -> None:
-        with folder_faults("the journal of uploads"):
+        """Record the upload id."""
+        with translate_os_errors("the upload journal"):
             self.upload_id = upload_id
-            _append(self.claim.fd, {"upload_id": upload_id})
+            _append(self.file.fd, {"upload_id": upload_id})
 
-    def settle(self) -> None:
-        self.claim.keep = self.search
+    def close(self) -> None:
+        """Delete the entry once the upload is complete or aborted; keep it for a search by name if `search` is set."""
+        self.file.keep = self.search
         if self.search:
-            _append(self.claim.fd, {"upload_id": ""})
+            _append(self.file.fd, {"upload_id": ""})
 
 
 class UploadJournal:
-    """The entries of one bucket in a folder that journals of other buckets may share."""
+    """The entries of one bucket, in a folder that the journals of several buckets may share."""
 
     def __init__(self, folder: Path, *, endpoint: str, bucket: str) -> None:
         self._folder = folder
-        self._place = {"endpoint": endpoint, "bucket": bucket}
+        self._bucket = {"endpoint": endpoint, "bucket": bucket}
 
     @contextmanager
     def record(self, name: str) -> Iterator[OpenUpload]:
-        """An entry, on the disk before the block runs; it stays unless the upload was settled."""
+        """Write an entry durably before the block runs. It remains unless the upload is closed in the block."""
         with ExitStack() as stack:
-            with _faults():
-                claimed = stack.enter_context(claim(self._folder))
-                _append(claimed.fd, {**self._place, "name": name})
-                sync_folder(self._folder)
-            claimed.keep = True
-            yield OpenUpload(name, None, claimed)
+            with _journal_errors():
+                file = stack.enter_context(create_locked(self._folder))
+                _append(file.fd, {**self._bucket, "name": name})
+                fsync_folder(self._folder)
+            file.keep = True
+            yield OpenUpload(name, None, file)
 
-    def left_behind(self) -> Iterator[OpenUpload]:
-        """The uploads whose process is gone, or gave up on aborting them."""
+    def abandoned(self) -> Iterator[OpenUpload]:
+        """Yield the uploads whose process has ended or could not abort them."""
         for path in sorted(self._folder.glob("*")):
-            with take_over(path) as claimed:
-                if claimed is None:
+            with lock_abandoned(path) as file:
+                if file is None:
                     continue
                 lines = _read(path)
                 if not lines:
-                    claimed.keep = False  # died before the upload was asked for
-                elif {key: lines[0].get(key) for key in self._place} == self._place:
-                    yield OpenUpload(lines[0]["name"], lines[-1].get("upload_id"), claimed)
+                    file.keep = False  # the process died before it created the upload
+                elif {key: lines[0].get(key) for key in self._bucket} == self._bucket:
+                    yield OpenUpload(lines[0]["name"], lines[-1].get("upload_id"), file)
 
 
 @contextmanager
-def _faults() -> Iterator[None]:
+def _journal_errors() -> Iterator[None]:
     try:
-        with folder_faults("the journal of uploads"):
+        with translate_os_errors("the upload journal"):
             yield
     except ObjectMissing as error:
         raise StorageUnavailable(
-            "the data folder, where uploads are noted, was moved away",
-            hint="Put it back where it was: it goes on by itself.",
+            "the data folder, which holds the upload journal, is missing",
+            hint="Put it back where it was; work then resumes on its own.",
         ) from error
 
 
@@ -92,7 +91,7 @@ def _append(fd: int, line: dict[str, str]) -> None:
 
 
 def _read(path: Path) -> list[dict[str, str]]:
-    """The whole lines: one that a crash cut short is as good as none."""
+    """Return the complete lines. A last line that a crash cut short is ignored."""
     lines = []
     for line in path.read_bytes().split(b"\n")[:-1]:
         try:

@@ -1,7 +1,8 @@
-"""Uploads to an S3 store: whole or not at all, and proved by what the store says afterwards.
+"""Atomic uploads to an S3 store, verified with a HEAD request.
 
-Up to 64 MiB go in one PUT, which S3 makes visible at once or not. More goes in parts, under this module's control: a
-completion may fail inside an answer of 200, come padded with white space, or succeed without its answer arriving.
+Bodies of up to 64 MiB are sent with one PUT request, larger ones as a multipart upload. This module completes multipart
+uploads itself: the completion may fail in the body of a 200 response, be padded with white space, or succeed although
+the response is lost.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from clipengine.errors import ObjectMissing, PayloadTooLarge, StorageError, Stor
 from clipengine.stores.base import StoredObject
 from clipengine.stores.body import Body
 from clipengine.stores.s3_client import S3Client
-from clipengine.stores.s3_errors import S3_FAULTS
+from clipengine.stores.s3_errors import S3_EXCEPTIONS
 from clipengine.stores.s3_journal import OpenUpload, UploadJournal
 
 SINGLE_PUT_BYTES = 64 * 1024 * 1024
@@ -36,7 +37,7 @@ _log = logging.getLogger(__name__)
 
 
 class Uploader:
-    """`proof` below is a header of HEAD with its value: what tells this content, or this upload, from any other."""
+    """Uploads objects. A `tag` is a metadata header and its value by which HEAD recognises the uploaded object."""
 
     def __init__(self, client: S3Client, journal: UploadJournal, *, single_put_bytes: int, part_bytes: int) -> None:
         self._client = client
@@ -46,38 +47,38 @@ class Uploader:
 
     def put(self, key: str, body: BinaryIO, *, size: int, content_type: str, sha256: str) -> StoredObject:
         source = Body(body, size=size)
-        proof = ("x-amz-meta-sha256", sha256)
-        headers = {"Content-Type": content_type, **dict([proof])}
+        tag = ("x-amz-meta-sha256", sha256)
+        headers = {"Content-Type": content_type, **dict([tag])}
         if size <= self._single_put_bytes:
-            data = source.take(size)
-            source.check(key, sha256=sha256)
+            data = source.read(size)
+            source.verify(key, sha256=sha256)
             self._put_whole(key, data, headers)
         else:
             part_bytes = max(self._part_bytes, math.ceil(size / _MAX_PARTS))
-            self._put_parts(key, _promised(source, part_bytes, key, sha256), headers, size, proof)
-        return self._prove(key, size, proof)
+            self._put_parts(key, _verified(source, part_bytes, key, sha256), headers, size, tag)
+        return self._verify(key, size, tag)
 
     def put_stream(self, key: str, body: BinaryIO, *, content_type: str, limit: int) -> StoredObject:
-        """One part is held in memory: a ten-thousandth of `limit`, so that a caller who knows the length gives that."""
+        """Store a stream. One part is held in memory: at least `limit` / 10,000, so pass the length if it is known."""
         source = Body(body, size=limit + 1)
         part_bytes = max(self._part_bytes, math.ceil(limit / _MAX_PARTS))
-        proof = ("x-amz-meta-upload", uuid4().hex)
-        headers = {"Content-Type": content_type, **dict([proof])}
+        tag = ("x-amz-meta-upload", uuid4().hex)
+        headers = {"Content-Type": content_type, **dict([tag])}
         parts = _limited(source, part_bytes, limit)
         first = next(parts, b"")
         if len(first) < part_bytes:
             self._put_whole(key, first, {**headers, "x-amz-meta-sha256": source.sha256})
         else:
-            self._put_parts(key, chain([first], parts), headers, None, proof)
-        return self._prove(key, source.taken, proof)
+            self._put_parts(key, chain([first], parts), headers, None, tag)
+        return self._verify(key, source.bytes_read, tag)
 
     def sweep(self) -> int:
-        """Abort what is left behind; how many uploads that were."""
+        """Abort abandoned uploads and return their number."""
         aborted = 0
-        for upload in self._journal.left_behind():
+        for upload in self._journal.abandoned():
             for upload_id in [upload.upload_id] if upload.upload_id else self._find(upload.name):
                 aborted += self._abort(upload.name, upload_id)
-            upload.settle()
+            upload.close()
         return aborted
 
     # ---- one PUT
@@ -92,7 +93,7 @@ class Uploader:
     # ---- parts
 
     def _put_parts(
-        self, key: str, parts: Iterator[bytes], headers: dict[str, str], size: int | None, proof: tuple[str, str]
+        self, key: str, parts: Iterator[bytes], headers: dict[str, str], size: int | None, tag: tuple[str, str]
     ) -> None:
         name = self._client.name(key)
         with self._journal.record(name) as upload:
@@ -101,11 +102,11 @@ class Uploader:
                 sent = [
                     Part(number, self._send_part(key, upload, number, data)) for number, data in enumerate(parts, 1)
                 ]
-                self._complete(key, upload, sent, size, proof)
+                self._complete(key, upload, sent, size, tag)
             except BaseException:
-                self._give_up(upload)
+                self._abort_or_defer(upload)
                 raise
-            upload.settle()
+            upload.close()
 
     def _create(self, key: str, headers: dict[str, str], upload: OpenUpload) -> str:
         def create(minio: Minio) -> str:
@@ -113,8 +114,8 @@ class Uploader:
                 return minio._create_multipart_upload(self._client.bucket, self._client.name(key), {**headers})
             except MinioException:
                 raise
-            except S3_FAULTS:
-                upload.search = True  # the answer is lost, and with it the id of an upload that may exist
+            except S3_EXCEPTIONS:
+                upload.search = True  # the upload may exist, but its id is lost
                 raise
 
         return self._client.call(create, key=key)
@@ -128,7 +129,7 @@ class Uploader:
         )
 
     def _complete(
-        self, key: str, upload: OpenUpload, parts: list[Part], size: int | None, proof: tuple[str, str]
+        self, key: str, upload: OpenUpload, parts: list[Part], size: int | None, tag: tuple[str, str]
     ) -> None:
         body = _completion(parts)
 
@@ -143,59 +144,59 @@ class Uploader:
                     query_params={"uploadId": str(upload.upload_id)},
                 )
                 self._check_completion(key, response.data)
-            except (StorageError, *S3_FAULTS):
-                # The store may have completed it all the same, now or at the attempt before.
-                if not self._landed(key, size, proof):
+            except (StorageError, *S3_EXCEPTIONS):
+                # The store may have completed the upload, in this attempt or an earlier one.
+                if not self._is_complete(key, size, tag):
                     raise
 
         try:
             self._client.call(complete, key=key)
         except ObjectMissing as error:
-            raise StorageUnavailable(f"the store has lost the upload of {key} before it was complete") from error
+            raise StorageUnavailable(f"the store lost the upload of {key} before it was complete") from error
 
-    def _check_completion(self, key: str, answer: bytes) -> None:
-        root = ElementTree.fromstring(answer.strip())
-        tag = root.tag.rpartition("}")[2]
-        if tag == "CompleteMultipartUploadResult":
+    def _check_completion(self, key: str, body: bytes) -> None:
+        root = ElementTree.fromstring(body.strip())
+        element = root.tag.rpartition("}")[2]
+        if element == "CompleteMultipartUploadResult":
             return
         code, message = findtext(root, "Code") or "", findtext(root, "Message") or ""
-        raise replace(self._client.where, key=key).fault_of(code, 500, message or f"answer {tag}")
+        raise replace(self._client.errors, key=key).from_response(code, 500, message or f"<{element}> in the response")
 
-    def _landed(self, key: str, size: int | None, proof: tuple[str, str]) -> bool:
+    def _is_complete(self, key: str, size: int | None, tag: tuple[str, str]) -> bool:
         try:
-            return _matches(self._client.stat(key, attempts=1, explain_missing=False), size, proof)
+            return _matches(self._client.stat(key, attempts=1, explain_missing=False), size, tag)
         except StorageError:
             return False
 
-    # ---- after it
+    # ---- afterwards
 
-    def _prove(self, key: str, size: int, proof: tuple[str, str]) -> StoredObject:
-        def prove(_: Minio) -> Object:
+    def _verify(self, key: str, size: int, tag: tuple[str, str]) -> StoredObject:
+        def verify(_: Minio) -> Object:
             try:
                 found = self._client.stat(key, attempts=1, explain_missing=False)
             except ObjectMissing:
-                raise StorageUnavailable(f"the store confirmed the upload of {key}, but does not hold it") from None
-            if not _matches(found, size, proof):
+                raise StorageUnavailable(f"the store confirmed the upload of {key}, but does not have it") from None
+            if not _matches(found, size, tag):
                 raise StorageUnavailable(
-                    f"the store confirmed the upload of {key} with {size} bytes, but holds another of {found.size}"
+                    f"the store confirmed the upload of {key} with {size} bytes, but has another object of {found.size}"
                 )
             return found
 
-        return self._client.describe(self._client.call(prove, key=key))
+        return self._client.describe(self._client.call(verify, key=key))
 
-    def _give_up(self, upload: OpenUpload) -> None:
-        """Abort, without hiding why: what cannot be aborted now stays in the journal for the sweep."""
+    def _abort_or_defer(self, upload: OpenUpload) -> None:
+        """Abort the upload, or leave it to the sweep if that fails, so that the original error is raised."""
         if upload.upload_id is None:
             return
         try:
             self._abort(upload.name, upload.upload_id)
         except StorageError as error:
-            _log.warning("upload %s of %s is left for the sweep: %s", upload.upload_id, upload.name, error)
+            _log.warning("upload %s of %s is left to the sweep: %s", upload.upload_id, upload.name, error)
         else:
-            upload.settle()
+            upload.close()
 
     def _abort(self, name: str, upload_id: str) -> bool:
-        """False where the store knows no such upload any more."""
+        """Abort an upload. Return False if it no longer exists."""
         try:
             self._client.call(
                 lambda minio: minio._abort_multipart_upload(self._client.bucket, name, upload_id),
@@ -207,7 +208,7 @@ class Uploader:
         return True
 
     def _find(self, name: str) -> list[str]:
-        """The ids of the open uploads of one object."""
+        """Return the ids of the open uploads of an object."""
 
         def find(minio: Minio) -> list[str]:
             query = {"uploads": "", "prefix": name, "max-uploads": "1000"}
@@ -218,28 +219,28 @@ class Uploader:
         return self._client.call(find, key=self._client.key(name))
 
 
-def _promised(source: Body, part_bytes: int, key: str, sha256: str) -> Iterator[bytes]:
-    while data := source.take(part_bytes):
+def _verified(source: Body, part_bytes: int, key: str, sha256: str) -> Iterator[bytes]:
+    while data := source.read(part_bytes):
         yield data
-    source.check(key, sha256=sha256)
+    source.verify(key, sha256=sha256)
 
 
 def _limited(source: Body, part_bytes: int, limit: int) -> Iterator[bytes]:
-    while data := source.take(part_bytes):
-        if source.taken > limit:
+    while data := source.read(part_bytes):
+        if source.bytes_read > limit:
             raise PayloadTooLarge(f"the upload is larger than {limit} bytes")
         yield data
 
 
-def _matches(found: Object, size: int | None, proof: tuple[str, str]) -> bool:
-    name, value = proof
+def _matches(found: Object, size: int | None, tag: tuple[str, str]) -> bool:
+    name, value = tag
     return (size is None or found.size == size) and (found.metadata or {}).get(name) == value
 
 
 def _completion(parts: list[Part]) -> bytes:
     element = Element("CompleteMultipartUpload")
     for part in parts:
-        tag = SubElement(element, "Part")
-        SubElement(tag, "PartNumber", str(part.part_number))
-        SubElement(tag, "ETag", f'"{part.etag}"')
+        child = SubElement(element, "Part")
+        SubElement(child, "PartNumber", str(part.part_number))
+        SubElement(child, "ETag", f'"{part.etag}"')
     return getbytes(element)

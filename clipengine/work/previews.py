@@ -29,7 +29,7 @@ from clipengine.errors import (
 )
 from clipengine.settings import Encoding
 from clipengine.stores.base import Store
-from clipengine.stores.pinned import recording_faults
+from clipengine.stores.object_errors import as_recording_errors
 from clipengine.work.encoder import EncoderPool, EncoderProcess
 from clipengine.work.jobs import Message, PreviewKind, preview_job
 
@@ -136,7 +136,7 @@ class Previews:
             seconds=_SECONDS[preview.kind],
         )
         try:
-            with recording_faults(), closing(self._store.open(recording.bucket_path, etag=recording.etag)) as reader:
+            with as_recording_errors(), closing(self._store.open(recording.bucket_path, etag=recording.etag)) as reader:
                 child = self._encoders.take()
                 with self._lock:
                     self._children.add(child)

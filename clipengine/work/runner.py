@@ -30,7 +30,7 @@ from clipengine.errors import (
 from clipengine.ledger.ledger import Ledger
 from clipengine.settings import Settings
 from clipengine.stores.base import Store
-from clipengine.stores.pinned import recording_faults
+from clipengine.stores.object_errors import as_recording_errors
 from clipengine.timecode import exact
 from clipengine.work.busy import Busy
 from clipengine.work.encoder import EncoderPool, EncoderProcess
@@ -197,7 +197,7 @@ class ClipRunner:
         )
         watch = _Watch(self, clip)
         with (
-            recording_faults(),
+            as_recording_errors(),
             closing(self._store.open(recording.bucket_path, etag=recording.etag)) as reader,
             open(path, "x+b") as output,
             self._child(clip) as child,

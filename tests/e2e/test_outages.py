@@ -113,7 +113,7 @@ def test_a_store_that_only_claims_to_have_stored_a_clip_is_asked_again(outage: O
         assert api.clips.get(clip_id).status == "processing"
         clip = api.clips.wait(clip_id, timeout=SECONDS)
         assert (clip.status, clip.attempt) == ("complete", 1), clip.error
-        said = re.findall(r"confirmed the upload of \S+, but does not hold it", server.log.read_text())
+        said = re.findall(r"confirmed the upload of \S+, but does not have it", server.log.read_text())
         assert len(said) == 2
         assert outage.proxy.count("PUT") == 3
         server.stop()
@@ -147,7 +147,7 @@ def test_what_somebody_has_to_mend_fails_soon_and_is_named(outage: Outage, film:
     with running_server(outage.data, env=outage.env(pace=100)) as server, server.client() as api:
         recording = outage.recording(api, film)
         for code, status, words in (
-            ("AccessDenied", 403, "has no right to do this"),
+            ("AccessDenied", 403, "has no permission to do this"),
             ("NoSuchBucket", 404, f"bucket {outage.bucket} does not exist"),
             ("RequestTimeTooSkewed", 403, "clock differs too much"),
         ):

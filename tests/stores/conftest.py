@@ -1,4 +1,4 @@
-"""Stores to test: `store` is each kind in turn, `make_s3` an S3 store in the test's bucket, as the test wants it."""
+"""Fixtures: `store` is each kind of store in turn; `make_s3` creates an S3 store in the test's bucket."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def pytest_report_header() -> str:
 
 @pytest.fixture
 def make_s3(s3: S3Server, bucket: str, tmp_path: Path) -> MakeS3:
-    """`make_s3(part_bytes=…, endpoint=…)`: the settings of the store, then those of its location."""
+    """Return a function that creates an S3 store; extra keyword arguments go to its S3Location."""
 
     def make(
         *,
@@ -49,18 +49,18 @@ def make_s3(s3: S3Server, bucket: str, tmp_path: Path) -> MakeS3:
 
 @pytest.fixture
 def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    place = tmp_path / "data" / "ledger.db"
-    made = Ledger.open(place, key_prefix="relay_live", organisation_id="org_local", max_queued=10)
-    yield made
-    made.close()
+    path = tmp_path / "data" / "ledger.db"
+    opened = Ledger.open(path, key_prefix="relay_live", organisation_id="org_local", max_queued=10)
+    yield opened
+    opened.close()
 
 
-@pytest.fixture(params=["folder", "known folder", "s3"])
+@pytest.fixture(params=["folder", "identified folder", "s3"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
     if request.param == "folder":
         return FolderStore(tmp_path / "store", "kept/here")
-    if request.param == "known folder":
+    if request.param == "identified folder":
         ledger: Ledger = request.getfixturevalue("ledger")
-        return FolderStore(tmp_path / "store", "kept/here", known=ledger.known_store)
+        return FolderStore(tmp_path / "store", "kept/here", identity=ledger.known_store)
     make: MakeS3 = request.getfixturevalue("make_s3")
     return make(prefix="kept/here", single_put_bytes=64 << 20, part_bytes=16 << 20)

@@ -1,4 +1,4 @@
-"""What every store promises, held against each kind of store."""
+"""Conformance suite of the store protocol, run for every kind of store."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def keys(store: Store, prefix: str = "") -> list[str]:
 
 
 @pytest.mark.parametrize("size", [0, 1, 3 * MEBIBYTE + 7])
-def test_what_was_put_is_there(store: Store, size: int) -> None:
+def test_stored_object_can_be_read_back(store: Store, size: int) -> None:
     data = random.Random(size).randbytes(size)
     stored = put(store, "relay/h_01/clip.mp4", data)
     assert stored == store.head("relay/h_01/clip.mp4")
@@ -63,7 +63,7 @@ def test_what_was_put_is_there(store: Store, size: int) -> None:
     assert read(store, "relay/h_01/clip.mp4") == data
 
 
-def test_ranges(store: Store) -> None:
+def test_range_reads_return_exactly_the_requested_bytes(store: Store) -> None:
     data = random.Random(1).randbytes(100_000)
     put(store, "r.bin", data)
     reader = store.open("r.bin")
@@ -82,12 +82,12 @@ def test_ranges(store: Store) -> None:
         reader.close()
 
 
-def test_an_empty_object_reads_as_nothing(store: Store) -> None:
+def test_empty_object_reads_as_empty_bytes(store: Store) -> None:
     put(store, "empty", b"")
     assert read(store, "empty") == b""
 
 
-def test_what_is_missing(store: Store) -> None:
+def test_missing_objects_are_reported_and_deleting_them_is_not_an_error(store: Store) -> None:
     put(store, "there/file", b"x")
     for key in ("nothing", "there", "there/file/below"):
         with pytest.raises(ObjectMissing):
@@ -99,7 +99,7 @@ def test_what_is_missing(store: Store) -> None:
 
 
 @pytest.mark.parametrize("key", BAD_KEYS, ids=range(len(BAD_KEYS)))
-def test_bad_keys_are_refused_by_every_method(store: Store, key: str) -> None:
+def test_every_method_rejects_invalid_keys(store: Store, key: str) -> None:
     attempts: list[Callable[[], object]] = [
         lambda: store.head(key),
         lambda: store.open(key),
@@ -114,7 +114,7 @@ def test_bad_keys_are_refused_by_every_method(store: Store, key: str) -> None:
 
 
 @pytest.mark.parametrize("key", ODD_KEYS, ids=range(len(ODD_KEYS)))
-def test_odd_keys(store: Store, key: str) -> None:
+def test_keys_with_unusual_characters_are_stored_unchanged(store: Store, key: str) -> None:
     stored = put(store, key, key.encode())
     assert stored.key == key
     assert read(store, key) == key.encode()
@@ -124,7 +124,7 @@ def test_odd_keys(store: Store, key: str) -> None:
     assert keys(store) == []
 
 
-def test_list_is_in_key_order_and_by_prefix(store: Store) -> None:
+def test_list_returns_matching_keys_in_key_order(store: Store) -> None:
     names = ["a/b", "a-b", "a.b", "a0", "b/c/d", "b/c/e", "b/c-e/f", "b/d", "bb", "Z", "é", "z", "会", "𐍈"]
     for name in names:
         put(store, name, name.encode())
@@ -136,18 +136,18 @@ def test_list_is_in_key_order_and_by_prefix(store: Store) -> None:
     assert all((listed[name].size, listed[name].etag) == (len(name.encode()), store.head(name).etag) for name in names)
 
 
-def test_list_refuses_a_prefix_that_leaves_the_store(store: Store) -> None:
+def test_list_rejects_a_prefix_outside_the_store(store: Store) -> None:
     for prefix in ("../", "a/../b", "/etc/", "nul\0"):
         with pytest.raises(InvalidBucketPath):
             list(store.list(prefix))
 
 
-def test_the_same_content_again_keeps_the_object(store: Store) -> None:
+def test_putting_the_same_content_again_keeps_the_object(store: Store) -> None:
     first = put(store, "k", b"content")
     assert put(store, "k", b"content") == first
 
 
-def test_other_content_replaces(store: Store) -> None:
+def test_putting_different_content_replaces_the_object(store: Store) -> None:
     first = put(store, "k", b"one")
     second = put(store, "k", b"two", "audio/mp4")
     assert second.etag != first.etag
@@ -156,7 +156,7 @@ def test_other_content_replaces(store: Store) -> None:
     assert keys(store) == ["k"]
 
 
-def test_delete(store: Store) -> None:
+def test_deleted_object_is_gone_and_can_be_deleted_again(store: Store) -> None:
     put(store, "d/k", b"x")
     store.delete("d/k")
     store.delete("d/k")
@@ -165,7 +165,7 @@ def test_delete(store: Store) -> None:
     assert keys(store) == []
 
 
-def test_open_pins_the_etag(store: Store) -> None:
+def test_reader_raises_once_the_object_is_replaced(store: Store) -> None:
     stored = put(store, "k", b"first content")
     with pytest.raises(ObjectChanged):
         store.open("k", etag="another")
@@ -182,7 +182,7 @@ def test_open_pins_the_etag(store: Store) -> None:
         store.open("k", etag=stored.etag)
 
 
-def test_an_object_that_goes_away_while_it_is_read(store: Store) -> None:
+def test_reader_raises_once_the_object_is_deleted(store: Store) -> None:
     put(store, "k", b"content")
     reader = store.open("k")
     try:
@@ -193,7 +193,7 @@ def test_an_object_that_goes_away_while_it_is_read(store: Store) -> None:
         reader.close()
 
 
-def test_a_body_that_is_not_what_was_promised_leaves_nothing(store: Store) -> None:
+def test_body_of_wrong_length_or_digest_stores_nothing(store: Store) -> None:
     right = hashlib.sha256(b"content").hexdigest()
     for body, size, digest in ((b"conte", 7, right), (b"content", 7, "0" * 64), (b"", 7, right)):
         with pytest.raises(VerificationFailed):
@@ -201,7 +201,7 @@ def test_a_body_that_is_not_what_was_promised_leaves_nothing(store: Store) -> No
         assert keys(store) == []
 
 
-def test_a_body_that_breaks_leaves_nothing_and_its_error_passes(store: Store) -> None:
+def test_exception_of_the_body_is_passed_on_and_stores_nothing(store: Store) -> None:
     class Broken(io.BytesIO):
         def read(self, size: int | None = -1, /) -> bytes:
             if self.tell() >= 100:
@@ -219,7 +219,7 @@ def test_a_body_that_breaks_leaves_nothing_and_its_error_passes(store: Store) ->
     assert (read(store, "k"), keys(store)) == (b"old", ["k"])
 
 
-def test_only_the_promised_bytes_of_a_longer_body_are_stored(store: Store) -> None:
+def test_bytes_after_the_announced_size_are_not_stored(store: Store) -> None:
     digest = hashlib.sha256(b"content").hexdigest()
     body = io.BytesIO(b"content and more")
     store.put("k", body, size=7, content_type="video/mp4", sha256=digest)
@@ -227,7 +227,7 @@ def test_only_the_promised_bytes_of_a_longer_body_are_stored(store: Store) -> No
 
 
 class Trickle(io.RawIOBase):
-    """A stream whose reads are short, as those of a socket are."""
+    """A stream with short reads, like a socket."""
 
     def __init__(self, data: bytes) -> None:
         self._data = io.BytesIO(data)
@@ -237,7 +237,7 @@ class Trickle(io.RawIOBase):
 
 
 @pytest.mark.parametrize("size", [0, 1, 4096, 5000])
-def test_a_stream_of_unknown_length(store: Store, size: int) -> None:
+def test_stream_of_unknown_length_is_stored(store: Store, size: int) -> None:
     data = random.Random(size).randbytes(size)
     body = Trickle(data)
     stored = store.put_stream("up.mp4", body, content_type="video/mp4", limit=5000)  # type: ignore[arg-type]
@@ -247,14 +247,14 @@ def test_a_stream_of_unknown_length(store: Store, size: int) -> None:
     assert read(store, "up.mp4") == data
 
 
-def test_a_stream_beyond_its_limit_leaves_nothing(store: Store) -> None:
+def test_stream_above_its_limit_stores_nothing(store: Store) -> None:
     with pytest.raises(PayloadTooLarge):
         store.put_stream("up.mp4", io.BytesIO(bytes(5001)), content_type="video/mp4", limit=5000)
     assert keys(store) == []
 
 
-def test_many_mebibytes(store: Store) -> None:
-    """Above the size of one PUT and not a multiple of a part."""
+def test_object_larger_than_a_single_put_is_stored_in_parts(store: Store) -> None:
+    # Not a multiple of the part size.
     block = random.Random(3).randbytes(MEBIBYTE)
     data = block * 71 + b"tail"
     stored = put(store, "big.mp4", data)
@@ -274,7 +274,7 @@ def test_many_mebibytes(store: Store) -> None:
     assert [(found.key, found.size) for found in store.list()] == [("big.mp4", len(data))]
 
 
-def test_many_threads(store: Store) -> None:
+def test_store_is_thread_safe(store: Store) -> None:
     contents = [random.Random(n).randbytes(200_000) for n in range(8)]
     with ThreadPoolExecutor(8) as pool:
         stored = list(pool.map(lambda n: put(store, f"many/{n}", contents[n]), range(8)))
@@ -285,24 +285,24 @@ def test_many_threads(store: Store) -> None:
     assert read(store, "one") == contents[0]
 
 
-def test_readers_never_see_half_of_an_object(store: Store) -> None:
+def test_concurrent_readers_never_see_a_partial_object(store: Store) -> None:
     versions = [bytes([n]) * 300_000 for n in (1, 2)]
     put(store, "k", versions[0])
 
-    def look(_: int) -> bytes | None:
+    def try_read(_: int) -> bytes | None:
         try:
             return read(store, "k")
         except StorageError:
             return None  # changed between open and read
 
     with ThreadPoolExecutor(5) as pool:
-        seen = pool.map(look, range(60))
+        seen = pool.map(try_read, range(60))
         for n in range(10):
             put(store, "k", versions[n % 2])
         assert {data for data in seen if data is not None} <= set(versions)
 
 
-def test_nothing_is_left_to_sweep_after_whole_puts(store: Store) -> None:
+def test_sweep_finds_nothing_after_completed_puts(store: Store) -> None:
     put(store, "k", b"x")
     assert store.sweep_uploads() == 0
     store.check()

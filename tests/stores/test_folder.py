@@ -1,4 +1,4 @@
-"""What only a folder does: files of other programs, links, rights, and a disk that is full."""
+"""Folder store: files of other programs, symbolic links, permissions and a full disk."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from clipengine.errors import (
     StorageDenied,
     StorageUnavailable,
 )
-from clipengine.stores.claims import claim
 from clipengine.stores.folder import FolderStore
-from clipengine.stores.folder_faults import folder_faults
+from clipengine.stores.locked_files import create_locked
+from clipengine.stores.os_errors import translate_os_errors
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def visible(root: Path) -> list[str]:
     return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
 
 
-def test_a_file_of_another_program_is_an_object(folder: FolderStore, root: Path) -> None:
+def test_file_written_by_another_program_is_an_object(folder: FolderStore, root: Path) -> None:
     (root / "a").mkdir()
     (root / "a" / "talk.mp4").write_bytes(b"film")
     info = folder.head("a/talk.mp4")
@@ -51,7 +51,7 @@ def test_a_file_of_another_program_is_an_object(folder: FolderStore, root: Path)
     assert [found.key for found in folder.list()] == ["a/talk.mp4"]
 
 
-def test_a_replaced_file_has_another_etag_and_no_sha256(folder: FolderStore, root: Path) -> None:
+def test_replaced_file_has_a_new_etag_and_no_sha256(folder: FolderStore, root: Path) -> None:
     etag = put(folder, "k", b"film")
     (root / "new").write_bytes(b"movi")
     (root / "new").rename(root / "k")
@@ -62,7 +62,7 @@ def test_a_replaced_file_has_another_etag_and_no_sha256(folder: FolderStore, roo
         folder.open("k", etag=etag)
 
 
-def test_a_file_that_is_written_on_changes_under_its_reader(folder: FolderStore, root: Path) -> None:
+def test_reader_raises_if_the_file_is_appended_to(folder: FolderStore, root: Path) -> None:
     put(folder, "k", b"film")
     reader = folder.open("k")
     with (root / "k").open("ab") as file:
@@ -72,20 +72,18 @@ def test_a_file_that_is_written_on_changes_under_its_reader(folder: FolderStore,
     reader.close()
 
 
-def test_a_copy_that_keeps_times_keeps_the_etag_and_what_is_known(
-    folder: FolderStore, root: Path, tmp_path: Path
-) -> None:
+def test_copy_with_preserved_times_keeps_etags_and_metadata(folder: FolderStore, root: Path, tmp_path: Path) -> None:
     etag = put(folder, "a/k", b"film")
     subprocess.run(["cp", "-a", root, tmp_path / "restored"], check=True)
     restored = FolderStore(tmp_path / "restored").head("a/k")
     assert (restored.etag, restored.sha256) == (etag, hashlib.sha256(b"film").hexdigest())
 
 
-def test_two_puts_of_one_size_have_two_etags(folder: FolderStore) -> None:
+def test_every_put_has_a_distinct_etag(folder: FolderStore) -> None:
     assert len({put(folder, "k", b"%03d" % n) for n in range(50)}) == 50
 
 
-def test_a_child_process_reads_by_the_descriptor(folder: FolderStore) -> None:
+def test_child_process_can_read_through_the_descriptor(folder: FolderStore) -> None:
     put(folder, "k", b"0123456789")
     reader = folder.open("k")
     fd = reader.fileno()
@@ -96,7 +94,7 @@ def test_a_child_process_reads_by_the_descriptor(folder: FolderStore) -> None:
     reader.close()
 
 
-def test_no_link_leads_out(folder: FolderStore, root: Path, tmp_path: Path) -> None:
+def test_symbolic_links_that_leave_the_store_are_rejected(folder: FolderStore, root: Path, tmp_path: Path) -> None:
     outside = tmp_path / "outside"
     outside.mkdir()
     (outside / "secret").write_bytes(b"secret")
@@ -118,7 +116,7 @@ def test_no_link_leads_out(folder: FolderStore, root: Path, tmp_path: Path) -> N
     assert sorted(outside.iterdir()) == [outside / "secret"]
 
 
-def test_a_link_that_stays_inside_is_followed_and_a_put_replaces_it(folder: FolderStore, root: Path) -> None:
+def test_link_inside_the_store_is_followed_and_replaced_by_put(folder: FolderStore, root: Path) -> None:
     put(folder, "a/real", b"film")
     (root / "link").symlink_to("a/real")
     (root / "gone").symlink_to("nowhere")
@@ -132,7 +130,7 @@ def test_a_link_that_stays_inside_is_followed_and_a_put_replaces_it(folder: Fold
         folder.head("gone")
 
 
-def test_what_is_no_file_is_no_object(folder: FolderStore, root: Path) -> None:
+def test_named_pipe_is_not_an_object(folder: FolderStore, root: Path) -> None:
     os.mkfifo(root / "pipe")
     with pytest.raises(ObjectMissing):
         folder.open("pipe")
@@ -141,7 +139,7 @@ def test_what_is_no_file_is_no_object(folder: FolderStore, root: Path) -> None:
     assert [found.key for found in folder.list()] == []
 
 
-def test_a_name_cannot_be_a_file_and_a_folder(folder: FolderStore) -> None:
+def test_key_cannot_be_both_a_file_and_a_folder(folder: FolderStore) -> None:
     put(folder, "a/b", b"x")
     for key in ("a", "a/b/c", "a/" + "n" * 256):
         with pytest.raises(InvalidBucketPath):
@@ -150,7 +148,7 @@ def test_a_name_cannot_be_a_file_and_a_folder(folder: FolderStore) -> None:
     assert [found.key for found in folder.list()] == ["a/b"]
 
 
-def test_its_own_files_are_no_objects(folder: FolderStore, root: Path) -> None:
+def test_reserved_files_are_not_objects(folder: FolderStore, root: Path) -> None:
     put(folder, "k", b"x")
     own = [name for name in visible(root) if name != "k"]
     assert own
@@ -162,7 +160,7 @@ def test_its_own_files_are_no_objects(folder: FolderStore, root: Path) -> None:
             folder.head(key)
 
 
-def test_what_is_known_goes_with_the_object(folder: FolderStore, root: Path) -> None:
+def test_metadata_is_deleted_with_its_object(folder: FolderStore, root: Path) -> None:
     put(folder, "k", b"one")
     put(folder, "k", b"two")
     assert len(visible(root)) == 2
@@ -170,7 +168,7 @@ def test_what_is_known_goes_with_the_object(folder: FolderStore, root: Path) -> 
     assert visible(root) == []
 
 
-def test_what_is_known_may_be_lost_or_damaged(folder: FolderStore, root: Path) -> None:
+def test_damaged_metadata_is_ignored_and_rewritten(folder: FolderStore, root: Path) -> None:
     put(folder, "k", b"one")
     for path in (root / ".clipengine" / "meta").rglob("*"):
         if path.is_file():
@@ -180,14 +178,14 @@ def test_what_is_known_may_be_lost_or_damaged(folder: FolderStore, root: Path) -
     assert folder.head("k").sha256 == hashlib.sha256(b"one").hexdigest()
 
 
-def test_names_that_are_no_text_are_not_listed(folder: FolderStore, root: Path) -> None:
+def test_file_names_that_are_not_valid_keys_are_not_listed(folder: FolderStore, root: Path) -> None:
     (root / os.fsdecode(b"\xff.mp4")).write_bytes(b"x")
     (root / "line\nfeed").write_bytes(b"x")
     put(folder, "k", b"x")
     assert [found.key for found in folder.list()] == ["k"]
 
 
-def test_sweep_removes_what_a_killed_process_left_and_nothing_else(folder: FolderStore, root: Path) -> None:
+def test_sweep_deletes_only_files_of_killed_processes(folder: FolderStore, root: Path) -> None:
     program = f"""
 import os, signal
 from pathlib import Path
@@ -202,7 +200,7 @@ FolderStore(Path({str(root)!r})).put_stream('k', Body(), content_type='a/b', lim
 """
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == -9
     put(folder, "whole", b"x")
-    with claim(root / ".clipengine" / "tmp") as living:
+    with create_locked(root / ".clipengine" / "tmp") as living:
         assert folder.sweep_uploads() == 1
         assert living.path.exists()
     assert folder.sweep_uploads() == 0
@@ -210,8 +208,8 @@ FolderStore(Path({str(root)!r})).put_stream('k', Body(), content_type='a/b', lim
     assert list((root / ".clipengine" / "tmp").iterdir()) == []
 
 
-def test_a_full_disk(root: Path) -> None:
-    """The limit on file sizes stands for the disk: the kernel refuses the write in the same place."""
+def test_write_to_a_full_disk_raises_disk_full(root: Path) -> None:
+    # A file size limit makes the same write(2) fail that a full disk does.
     program = f"""
 import hashlib, io, signal, sys
 from pathlib import Path
@@ -235,20 +233,20 @@ except DiskFull as error:
     ("number", "kind"),
     [(28, DiskFull), (122, DiskFull), (13, StorageDenied), (30, StorageDenied), (5, StorageUnavailable)],
 )
-def test_what_the_file_system_refuses(number: int, kind: type[Exception]) -> None:
-    with pytest.raises(kind), folder_faults("k"):
+def test_os_errors_are_translated(number: int, kind: type[Exception]) -> None:
+    with pytest.raises(kind), translate_os_errors("k"):
         raise OSError(number, os.strerror(number))
 
 
-def test_a_folder_that_went_away(folder: FolderStore, root: Path) -> None:
+def test_check_reports_a_missing_folder(folder: FolderStore, root: Path) -> None:
     folder.check()
     root.rename(root.with_name("elsewhere"))
     with pytest.raises(StorageUnavailable, match="does not exist"):
         folder.check()
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may do everything")
-def test_a_folder_without_rights(folder: FolderStore, root: Path) -> None:
+@pytest.mark.skipif(os.geteuid() == 0, reason="root ignores permissions")
+def test_folder_without_write_permission_is_reported(folder: FolderStore, root: Path) -> None:
     root.chmod(0o500)
     try:
         with pytest.raises(StorageDenied):

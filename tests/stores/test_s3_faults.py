@@ -1,4 +1,4 @@
-"""A real store behind a proxy that cuts, lies and stalls: nothing false is ever believed, and what can be saved is."""
+"""S3 store behind a proxy that truncates, falsifies and delays responses."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def store(make_s3: MakeS3, faulty_s3: FaultyS3) -> S3Store:
 
 @pytest.fixture
 def direct(make_s3: MakeS3) -> S3Store:
-    """The same bucket without the proxy."""
+    """The same bucket without the proxy in front."""
     return make_s3()
 
 
@@ -71,7 +71,7 @@ def keys(store: S3Store) -> list[str]:
 # ---- reading
 
 
-def test_a_cut_body_is_read_on_from_its_last_byte(store: S3Store, direct: S3Store, faulty_s3: FaultyS3) -> None:
+def test_read_resumes_after_a_truncated_response(store: S3Store, direct: S3Store, faulty_s3: FaultyS3) -> None:
     put(direct, "k", SMALL)
     reader = store.open("k")
     faulty_s3.fail(cut_body(after=70_000), method="GET", times=2)
@@ -84,7 +84,7 @@ def test_a_cut_body_is_read_on_from_its_last_byte(store: S3Store, direct: S3Stor
     }
 
 
-def test_a_body_that_is_always_cut_is_no_end_of_file(store: S3Store, direct: S3Store, faulty_s3: FaultyS3) -> None:
+def test_response_that_is_always_truncated_is_an_outage(store: S3Store, direct: S3Store, faulty_s3: FaultyS3) -> None:
     put(direct, "k", SMALL)
     reader = store.open("k")
     faulty_s3.fail(cut_body(after=100), method="GET", times=100)
@@ -93,7 +93,7 @@ def test_a_body_that_is_always_cut_is_no_end_of_file(store: S3Store, direct: S3S
 
 
 @pytest.mark.parametrize("fault", [ignore_range(SMALL), other_range], ids=["200", "other range"])
-def test_an_answer_that_is_not_the_range_is_not_used(
+def test_response_with_a_wrong_range_is_rejected(
     store: S3Store, direct: S3Store, faulty_s3: FaultyS3, fault: Callable[[object], None]
 ) -> None:
     put(direct, "k", SMALL)
@@ -105,7 +105,7 @@ def test_an_answer_that_is_not_the_range_is_not_used(
         reader.read_at(5, 10)
 
 
-def test_bytes_beyond_the_range_are_left(store: S3Store, direct: S3Store, faulty_s3: FaultyS3) -> None:
+def test_bytes_beyond_the_range_are_ignored(store: S3Store, direct: S3Store, faulty_s3: FaultyS3) -> None:
     put(direct, "k", SMALL)
     reader = store.open("k")
     faulty_s3.fail(overrun, method="GET", times=3)
@@ -113,15 +113,15 @@ def test_bytes_beyond_the_range_are_left(store: S3Store, direct: S3Store, faulty
         assert reader.read_at(offset, 10) == SMALL[offset : offset + 10]
 
 
-def test_an_object_without_an_etag_cannot_be_pinned(store: S3Store, direct: S3Store, faulty_s3: FaultyS3) -> None:
+def test_object_without_an_etag_is_rejected(store: S3Store, direct: S3Store, faulty_s3: FaultyS3) -> None:
     put(direct, "k", SMALL)
     faulty_s3.fail(without("etag"), method="HEAD", times=100)
-    with pytest.raises(StorageUnavailable, match="does not say"):
+    with pytest.raises(StorageUnavailable, match="no length or no ETag"):
         store.open("k")
 
 
 @pytest.mark.parametrize("fault", [stall(after=1000), drip], ids=["stall", "drip"])
-def test_a_body_that_stands_still_is_left_in_time(
+def test_stalled_response_is_abandoned_at_its_deadline(
     store: S3Store, direct: S3Store, faulty_s3: FaultyS3, fault: Callable[[object], None]
 ) -> None:
     put(direct, "k", SMALL)
@@ -136,7 +136,7 @@ def test_a_body_that_stands_still_is_left_in_time(
     assert time.monotonic() - started < 15
 
 
-def test_a_burst_of_slow_down_is_waited_out(store: S3Store, faulty_s3: FaultyS3) -> None:
+def test_slow_down_responses_are_retried(store: S3Store, faulty_s3: FaultyS3) -> None:
     for method in ("HEAD", "PUT", "GET", "POST"):
         faulty_s3.fail(refuse(503, "SlowDown"), method=method, times=2)
     put(store, "k", SMALL)
@@ -145,7 +145,7 @@ def test_a_burst_of_slow_down_is_waited_out(store: S3Store, faulty_s3: FaultyS3)
     assert keys(store) == ["k", "large"]
 
 
-def test_a_list_goes_on_after_a_fault(store: S3Store, direct: S3Store, faulty_s3: FaultyS3) -> None:
+def test_list_resumes_after_an_error(store: S3Store, direct: S3Store, faulty_s3: FaultyS3) -> None:
     for n in range(5):
         put(direct, f"{n}", b"x")
     faulty_s3.fail(cut_body(after=50), method="GET", query="list-type")
@@ -156,12 +156,12 @@ def test_a_list_goes_on_after_a_fault(store: S3Store, direct: S3Store, faulty_s3
 # ---- one PUT
 
 
-def test_a_put_whose_answer_is_lost(store: S3Store, faulty_s3: FaultyS3) -> None:
+def test_put_succeeds_if_only_the_response_is_lost(store: S3Store, faulty_s3: FaultyS3) -> None:
     faulty_s3.fail(cut_after_commit, method="PUT")
     assert put(store, "k", SMALL).size == len(SMALL)
 
 
-def test_a_put_that_is_cut_leaves_the_old_object(store: S3Store, direct: S3Store, faulty_s3: FaultyS3) -> None:
+def test_interrupted_put_keeps_the_old_object(store: S3Store, direct: S3Store, faulty_s3: FaultyS3) -> None:
     put(direct, "k", b"old")
     faulty_s3.fail(cut_before_commit, method="PUT", times=100)
     with pytest.raises(StorageUnavailable):
@@ -170,7 +170,7 @@ def test_a_put_that_is_cut_leaves_the_old_object(store: S3Store, direct: S3Store
 
 
 @pytest.mark.parametrize("old", [None, b"old", bytes(len(SMALL))], ids=["nothing", "other size", "same size"])
-def test_a_put_that_is_claimed_and_not_done(
+def test_put_fails_if_the_store_confirms_but_stores_nothing(
     store: S3Store, direct: S3Store, faulty_s3: FaultyS3, old: bytes | None
 ) -> None:
     if old is not None:
@@ -185,7 +185,7 @@ def test_a_put_that_is_claimed_and_not_done(
 # ---- parts
 
 
-def test_parts_are_sent_again(store: S3Store, faulty_s3: FaultyS3, s3: S3Server, bucket: str) -> None:
+def test_failed_parts_are_sent_again(store: S3Store, faulty_s3: FaultyS3, s3: S3Server, bucket: str) -> None:
     faulty_s3.fail(cut_before_commit, method="PUT", query="partNumber=2")
     faulty_s3.fail(cut_after_commit, method="PUT", query="partNumber=3")
     stored = put(store, "k", LARGE)
@@ -194,7 +194,7 @@ def test_parts_are_sent_again(store: S3Store, faulty_s3: FaultyS3, s3: S3Server,
     assert open_uploads(s3, bucket) == []
 
 
-def test_an_error_inside_a_200_is_an_error(
+def test_error_in_the_body_of_a_200_response_fails_the_upload(
     store: S3Store, faulty_s3: FaultyS3, s3: S3Server, bucket: str, tmp_path: Path
 ) -> None:
     faulty_s3.fail(error_in_200("InternalError"), method="POST", query="uploadId")
@@ -207,16 +207,16 @@ def test_an_error_inside_a_200_is_an_error(
     assert list((tmp_path / "journal").iterdir()) == []
 
 
-def test_a_padded_completion_is_a_success(store: S3Store, faulty_s3: FaultyS3) -> None:
+def test_completion_padded_with_white_space_succeeds(store: S3Store, faulty_s3: FaultyS3) -> None:
     faulty_s3.fail(pad, method="POST", query="uploadId")
     put(store, "k", LARGE)
     assert faulty_s3.count("POST", "uploadId") == 1
     assert faulty_s3.count("DELETE") == 0
-    assert faulty_s3.count("HEAD") == 2  # before and after: it was not taken for a lost answer
+    assert faulty_s3.count("HEAD") == 2  # before and after, none to check for a lost response
     assert read(store, "k") == LARGE
 
 
-def test_a_completion_whose_answer_is_lost(store: S3Store, faulty_s3: FaultyS3, tmp_path: Path) -> None:
+def test_completion_succeeds_if_only_the_response_is_lost(store: S3Store, faulty_s3: FaultyS3, tmp_path: Path) -> None:
     faulty_s3.fail(cut_after_commit, method="POST", query="uploadId", times=100)
     put(store, "k", LARGE)
     assert faulty_s3.count("POST", "uploadId") == 1
@@ -226,7 +226,7 @@ def test_a_completion_whose_answer_is_lost(store: S3Store, faulty_s3: FaultyS3, 
 
 
 @pytest.mark.parametrize("old", [None, bytes(len(LARGE))], ids=["nothing", "same size"])
-def test_a_completion_that_is_claimed_and_not_done(
+def test_completion_fails_if_the_store_confirms_but_stores_nothing(
     store: S3Store, direct: S3Store, faulty_s3: FaultyS3, old: bytes | None
 ) -> None:
     if old:
@@ -239,7 +239,7 @@ def test_a_completion_that_is_claimed_and_not_done(
         store.put_stream("k", io.BytesIO(LARGE), content_type="video/mp4", limit=1 << 30)
 
 
-def test_a_body_that_ends_too_soon_is_aborted(store: S3Store, s3: S3Server, bucket: str) -> None:
+def test_upload_of_a_wrong_body_is_aborted(store: S3Store, s3: S3Server, bucket: str) -> None:
     with pytest.raises(VerificationFailed, match="ended after"):
         store.put("k", io.BytesIO(LARGE[:-1]), size=len(LARGE), content_type="video/mp4", sha256="0" * 64)
     with pytest.raises(VerificationFailed, match="sha256"):
@@ -247,10 +247,10 @@ def test_a_body_that_ends_too_soon_is_aborted(store: S3Store, s3: S3Server, buck
     assert (keys(store), open_uploads(s3, bucket)) == ([], [])
 
 
-# ---- uploads that are left behind
+# ---- abandoned uploads
 
 
-def test_an_abort_that_fails_hides_nothing_and_is_made_up_for(
+def test_failed_abort_keeps_the_original_error_and_is_swept_later(
     store: S3Store, faulty_s3: FaultyS3, s3: S3Server, bucket: str, tmp_path: Path
 ) -> None:
     faulty_s3.fail(error_in_200("InternalError"), method="POST", query="uploadId", times=100)
@@ -263,7 +263,7 @@ def test_an_abort_that_fails_hides_nothing_and_is_made_up_for(
     assert list((tmp_path / "journal").iterdir()) == []
 
 
-def test_an_upload_whose_id_was_never_told_is_found(
+def test_upload_with_a_lost_id_is_found_by_name_and_aborted(
     store: S3Store, faulty_s3: FaultyS3, s3: S3Server, bucket: str
 ) -> None:
     faulty_s3.fail(cut_after_commit, method="POST", query="uploads")
@@ -274,7 +274,7 @@ def test_an_upload_whose_id_was_never_told_is_found(
     assert store.sweep_uploads() == 0
 
 
-def test_sweep_aborts_what_a_killed_process_left_and_nothing_else(
+def test_sweep_aborts_only_uploads_of_killed_processes(
     make_s3: MakeS3, s3: S3Server, bucket: str, tmp_path: Path
 ) -> None:
     program = """
@@ -320,8 +320,8 @@ store.put_stream('killed', Body(), content_type='a/b', limit=1 << 30)
         store.head("killed")
 
 
-def test_a_data_folder_that_was_moved_away_is_not_made_anew_for_the_journal(tmp_path: Path) -> None:
+def test_journal_does_not_recreate_a_missing_data_folder(tmp_path: Path) -> None:
     journal = UploadJournal(tmp_path / "data" / "uploads", endpoint="http://127.0.0.1", bucket="b")
-    with pytest.raises(StorageUnavailable, match="moved away"), journal.record("k"):
+    with pytest.raises(StorageUnavailable, match="is missing"), journal.record("k"):
         pass
     assert not (tmp_path / "data").exists()

@@ -1,4 +1,4 @@
-"""Presigned links, addresses and prefixes of the S3 store, and what the settings make of them."""
+"""S3 store: presigned links, endpoints, prefixes and settings."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def get(link: str, **headers: str) -> urllib3.BaseHTTPResponse:
 
 
 @pytest.mark.parametrize("filename", ["clip.mp4", 'a "b"; é 会.mp4', "x\r\nSet-Cookie: a=b", "..\\../up", "\ud800.mp4"])
-def test_a_link_downloads_under_its_name(make_s3: MakeS3, filename: str) -> None:
+def test_link_downloads_with_the_given_file_name(make_s3: MakeS3, filename: str) -> None:
     store = make_s3(prefix="in/here")
     put(store, "a b/clip+ü.mp4")
     link = store.link("a b/clip+ü.mp4", filename=filename, content_type="video/quicktime")
@@ -51,7 +51,7 @@ def test_a_link_downloads_under_its_name(make_s3: MakeS3, filename: str) -> None
     assert "set-cookie" not in answer.headers
 
 
-def test_a_link_serves_ranges(make_s3: MakeS3) -> None:
+def test_link_supports_range_requests(make_s3: MakeS3) -> None:
     store = make_s3()
     put(store, "k")
     link = store.link("k", filename="k", content_type="video/mp4")
@@ -60,7 +60,7 @@ def test_a_link_serves_ranges(make_s3: MakeS3) -> None:
     assert answer.headers["content-range"] == f"bytes 10-19/{len(DATA)}"
 
 
-def test_a_link_is_bound_to_its_object_and_its_time(true_s3: S3Server, make_s3: MakeS3) -> None:
+def test_link_expires_and_is_valid_for_its_object_only(true_s3: S3Server, make_s3: MakeS3) -> None:
     store = make_s3(link_seconds=77)
     put(store, "k")
     put(store, "other")
@@ -80,23 +80,23 @@ def test_links_are_signed_for_the_public_endpoint(faulty_s3: FaultyS3, make_s3: 
     assert get(link).data == DATA
 
 
-def test_the_session_token_is_sent_and_signed(faulty_s3: FaultyS3, s3: S3Server, make_s3: MakeS3) -> None:
+def test_session_token_is_sent_and_signed(faulty_s3: FaultyS3, s3: S3Server, make_s3: MakeS3) -> None:
     if not s3.moto:
-        pytest.skip("a true store knows its own tokens only")
+        pytest.skip("a real store rejects unknown session tokens")
     store = make_s3(endpoint=faulty_s3.endpoint, session_token="token-of-a-session")
     put(store, "k")
     assert {request.headers["x-amz-security-token"] for request in faulty_s3.seen} == {"token-of-a-session"}
     assert "X-Amz-Security-Token=token-of-a-session" in str(store.link("k", filename="k", content_type="a/b"))
 
 
-def test_the_region_is_never_asked_for(faulty_s3: FaultyS3, make_s3: MakeS3) -> None:
+def test_region_is_never_requested_from_the_store(faulty_s3: FaultyS3, make_s3: MakeS3) -> None:
     store = make_s3(endpoint=faulty_s3.endpoint)
     put(store, "k")
     store.check()
     assert faulty_s3.count("GET", "location") == 0
 
 
-def test_virtual_hosts(make_s3: MakeS3, bucket: str) -> None:
+def test_path_style_setting_selects_the_url_form(make_s3: MakeS3, bucket: str) -> None:
     path = urlsplit(str(make_s3(public_endpoint="https://s3.example").link("k", filename="k", content_type="a/b")))
     assert (path.netloc, path.path) == ("s3.example", f"/{bucket}/k")
     virtual = make_s3(public_endpoint="https://s3.example", path_style=False)
@@ -104,7 +104,7 @@ def test_virtual_hosts(make_s3: MakeS3, bucket: str) -> None:
     assert (host.netloc, host.path) == (f"{bucket}.s3.example", "/k")
 
 
-def test_two_prefixes_of_a_bucket_do_not_meet(make_s3: MakeS3, s3: S3Server, bucket: str) -> None:
+def test_stores_with_different_prefixes_are_separate(make_s3: MakeS3, s3: S3Server, bucket: str) -> None:
     one, two, whole = make_s3(prefix="/one/"), make_s3(prefix="one-b"), make_s3()
     put(one, "k")
     put(two, "k2")
@@ -115,7 +115,7 @@ def test_two_prefixes_of_a_bucket_do_not_meet(make_s3: MakeS3, s3: S3Server, buc
     assert [found.key for found in whole.list()] == ["one-b/k2", "one/k"]
 
 
-def test_more_objects_than_one_page(make_s3: MakeS3, s3: S3Server, bucket: str) -> None:
+def test_list_returns_objects_of_all_pages(make_s3: MakeS3, s3: S3Server, bucket: str) -> None:
     store = make_s3(prefix="p")
     names = [f"{n:04}" for n in range(1003)]
     for name in names:
@@ -124,7 +124,7 @@ def test_more_objects_than_one_page(make_s3: MakeS3, s3: S3Server, bucket: str) 
     assert [found.key for found in store.list("10")] == ["1000", "1001", "1002"]
 
 
-def test_the_settings_make_the_store(s3: S3Server, bucket: str, tmp_path: Path) -> None:
+def test_store_is_built_from_the_settings(s3: S3Server, bucket: str, tmp_path: Path) -> None:
     values = {
         "kind": "s3",
         "endpoint": s3.endpoint,

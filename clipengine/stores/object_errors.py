@@ -1,4 +1,4 @@
-"""An object that is pinned to an ETag, and what it means for a recording that its object is gone or has changed."""
+"""ETag preconditions, and object errors translated for recordings."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from clipengine.stores.base import StoredObject
 
 
 def check_etag(found: StoredObject, etag: str | None) -> None:
-    """Raises ObjectChanged where the object has another ETag; None pins nothing."""
+    """Raise ObjectChanged if the object's ETag differs from `etag`. None matches every object."""
     if etag not in (None, found.etag):
-        raise ObjectChanged(f"{found.key} was replaced: its ETag is {found.etag}, no longer {etag}")
+        raise ObjectChanged(f"{found.key} was replaced: its ETag is {found.etag}, expected {etag}")
 
 
 @contextmanager
-def recording_faults() -> Iterator[None]:
-    """While a recording's object is opened or read: raises RecordingMissing and RecordingChanged for the object's."""
+def as_recording_errors() -> Iterator[None]:
+    """Translate ObjectMissing and ObjectChanged to RecordingMissing and RecordingChanged."""
     try:
         yield
     except ObjectMissing as error:

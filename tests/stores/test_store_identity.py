@@ -1,4 +1,4 @@
-"""The store that a ledger knows is told from what lies at its place while it is away, and nothing is done to that."""
+"""A folder that is not the store is reported as an outage and is not written to."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ def root(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def serve(root: Path, ledger: Ledger) -> Callable[..., FolderStore]:
-    """The store as an engine with this ledger opens it, each call a start."""
-    return lambda place=root, prefix="": FolderStore(place, prefix, known=ledger.known_store)
+    """Return a function that opens the store as an engine does at its start."""
+    return lambda place=root, prefix="": FolderStore(place, prefix, identity=ledger.known_store)
 
 
 @pytest.fixture
 def store(serve: Callable[..., FolderStore]) -> FolderStore:
-    """A store in use."""
+    """A store that holds one object."""
     made = serve()
     put(made, "h_01/meeting.mp4")
     return made
@@ -46,12 +46,11 @@ def put(store: FolderStore, key: str) -> None:
     store.put(key, io.BytesIO(FILM), size=len(FILM), content_type="video/mp4", sha256=SHA256)
 
 
-def knows_a_recording(ledger: Ledger) -> None:
+def register_recording(ledger: Ledger) -> None:
     ledger.recordings.register("h_01/meeting.mp4", etag="1-1", size=1, name="meeting")
 
 
-def everything(store: FolderStore) -> Iterator[tuple[str, Callable[[], object]]]:
-    """Every operation of a store."""
+def all_operations(store: FolderStore) -> Iterator[tuple[str, Callable[[], object]]]:
     yield "head", lambda: store.head("h_01/meeting.mp4")
     yield "open", lambda: store.open("h_01/meeting.mp4")
     yield "list", lambda: list(store.list())
@@ -62,9 +61,9 @@ def everything(store: FolderStore) -> Iterator[tuple[str, Callable[[], object]]]
     yield "check", store.check
 
 
-def is_away(store: FolderStore, words: str) -> str:
-    """Every operation says so, in these words; what it says is to be done."""
-    for name, operation in everything(store):
+def assert_unavailable(store: FolderStore, words: str) -> str:
+    """Assert that every operation raises StorageUnavailable with these words, and return the hint."""
+    for name, operation in all_operations(store):
         with pytest.raises(StorageUnavailable, match=words) as raised:
             operation()
         assert raised.value.retryable, name
@@ -76,22 +75,22 @@ def tree(folder: Path) -> set[str]:
 
 
 @contextmanager
-def disk(place: Path) -> Iterator[None]:
-    """A file system of its own at the place, which hides what is there."""
+def mounted_disk(place: Path) -> Iterator[None]:
+    """Mount an empty file system at the path."""
     if os.getuid() != 0:
         pytest.skip("only root can mount")
     if subprocess.run(["mount", "-t", "tmpfs", "none", place], capture_output=True, check=False).returncode:
-        pytest.skip("nothing can be mounted here")
+        pytest.skip("mount is not permitted here")
     try:
         yield
     finally:
         subprocess.run(["umount", "--lazy", place], check=True)
 
 
-class TestAway:
-    def test_a_folder_that_was_moved(self, store: FolderStore, root: Path) -> None:
+class TestOutage:
+    def test_moved_folder_is_an_outage_until_it_is_back(self, store: FolderStore, root: Path) -> None:
         root.rename(root.with_name("elsewhere"))
-        hint = is_away(store, f"the store's folder {root} does not exist")
+        hint = assert_unavailable(store, f"the store's folder {root} does not exist")
         assert "put it back" in hint
         assert not root.exists()
         root.with_name("elsewhere").rename(root)
@@ -99,40 +98,40 @@ class TestAway:
         put(store, "h_01/clips/a.mp4")
         assert [each.key for each in store.list()] == ["h_01/clips/a.mp4", "h_01/meeting.mp4"]
 
-    def test_an_empty_folder_at_its_place(self, store: FolderStore, root: Path) -> None:
+    def test_empty_folder_in_its_place_is_not_the_store(self, store: FolderStore, root: Path) -> None:
         root.rename(root.with_name("elsewhere"))
         root.mkdir()
-        is_away(store, f"the folder {root} is not the store")
+        assert_unavailable(store, f"the folder {root} is not the store")
         assert not list(root.iterdir())
 
-    def test_another_disk_with_files_of_the_same_names(self, store: FolderStore, root: Path) -> None:
+    def test_files_of_the_same_names_are_not_the_store(self, store: FolderStore, root: Path) -> None:
         root.rename(root.with_name("elsewhere"))
         (root / "h_01").mkdir(parents=True)
         (root / "h_01" / "meeting.mp4").write_bytes(b"another")
         before = tree(root)
-        is_away(store, "is not the store")
+        assert_unavailable(store, "is not the store")
         assert tree(root) == before
 
-    def test_the_store_of_another_engine(self, store: FolderStore, root: Path, tmp_path: Path) -> None:
+    def test_store_of_another_engine_is_rejected(self, store: FolderStore, root: Path, tmp_path: Path) -> None:
         root.rename(root.with_name("elsewhere"))
         other = Ledger.open(tmp_path / "other.db", key_prefix="relay_live", organisation_id="o", max_queued=10)
         try:
-            put(FolderStore(root, known=other.known_store), "h_01/meeting.mp4")
+            put(FolderStore(root, identity=other.known_store), "h_01/meeting.mp4")
         finally:
             other.close()
-        is_away(store, f"the folder {root} is another store")
+        assert_unavailable(store, f"the folder {root} is another store")
 
-    def test_a_file_at_its_place(self, store: FolderStore, root: Path) -> None:
+    def test_file_in_its_place_is_reported(self, store: FolderStore, root: Path) -> None:
         root.rename(root.with_name("elsewhere"))
         root.write_bytes(b"")
-        is_away(store, f"the store's folder {root} is not a folder")
+        assert_unavailable(store, f"the store's folder {root} is not a folder")
 
-    def test_a_mount_point_that_is_closed_to_all(self, store: FolderStore, root: Path, ledger: Ledger) -> None:
+    def test_mount_point_without_permissions_is_an_outage(self, store: FolderStore, root: Path, ledger: Ledger) -> None:
         root.rename(root.with_name("elsewhere"))
         root.mkdir(mode=0)
         setpriv = shutil.which("setpriv")
         if setpriv is None or os.getuid() != 0:
-            pytest.skip("only root can give files to somebody else")
+            pytest.skip("only root can change the owner of files")
         os.chown(root, 65534, 65534)
         program = f"""
 from pathlib import Path
@@ -142,39 +141,39 @@ from clipengine.stores.folder import FolderStore
 place = Path({str(root.with_name("data") / "ledger.db")!r})
 ledger = Ledger.open(place, key_prefix='relay_live', organisation_id='o', max_queued=1)
 try:
-    FolderStore(Path({str(root)!r}), known=ledger.known_store).head('h_01/meeting.mp4')
+    FolderStore(Path({str(root)!r}), identity=ledger.known_store).head('h_01/meeting.mp4')
 except StorageUnavailable as error:
     print(error.message)
 """
         command = [setpriv, "--bounding-set=-all", "--inh-caps=-all", sys.executable, "-c", program]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
-        assert done.stdout == f"the store's folder {root} is closed to this process\n"
+        assert done.stdout == f"this process has no permission for the store's folder {root}\n"
 
-    def test_a_mount_over_it(self, store: FolderStore, root: Path) -> None:
-        with disk(root):
-            is_away(store, "is not the store")
+    def test_disk_mounted_over_the_store_is_an_outage(self, store: FolderStore, root: Path) -> None:
+        with mounted_disk(root):
+            assert_unavailable(store, "is not the store")
             assert not list(root.iterdir())
         assert store.head("h_01/meeting.mp4").sha256 == SHA256
 
-    def test_a_mount_that_ends(self, serve: Callable[..., FolderStore], root: Path) -> None:
+    def test_unmounted_disk_is_an_outage(self, serve: Callable[..., FolderStore], root: Path) -> None:
         root.mkdir()
-        with disk(root):
+        with mounted_disk(root):
             store = serve()
             put(store, "h_01/meeting.mp4")
             with_reader = store.open("h_01/meeting.mp4")
-        is_away(store, "is not the store")
+        assert_unavailable(store, "is not the store")
         assert not list(root.iterdir())
-        assert with_reader.read_at(0, len(FILM)) == FILM  # what is open stays open: the clip is cut to its end
+        assert with_reader.read_at(0, len(FILM)) == FILM  # open files stay readable, so a running clip completes
         with_reader.close()
 
-    def test_what_was_removed_with_its_store_is_away(self, store: FolderStore, root: Path) -> None:
+    def test_reader_reports_an_outage_if_the_whole_store_is_deleted(self, store: FolderStore, root: Path) -> None:
         reader = store.open("h_01/meeting.mp4")
         shutil.rmtree(root)
         with pytest.raises(StorageUnavailable, match="does not exist"):
             reader.read_at(0, 1)
         reader.close()
 
-    def test_it_is_looked_for_at_the_end_of_a_list_too(self, store: FolderStore, root: Path) -> None:
+    def test_list_reports_an_outage_at_its_end(self, store: FolderStore, root: Path) -> None:
         put(store, "h_02/meeting.mp4")
         found = store.list()
         assert next(found).key == "h_01/meeting.mp4"
@@ -183,40 +182,40 @@ except StorageUnavailable as error:
             list(found)
 
 
-class _Going(io.BytesIO):
-    """A body; `go` is called when half of it has been taken."""
+class _InterruptedBody(io.BytesIO):
+    """A body that calls `interrupt` when half of it has been read."""
 
-    def __init__(self, go: Callable[[], object]) -> None:
+    def __init__(self, interrupt: Callable[[], object]) -> None:
         super().__init__(FILM * 500)
-        self._go = go
-        self._gone = False
+        self._interrupt = interrupt
+        self._interrupted = False
 
     def read(self, size: int | None = -1, /) -> bytes:
-        if not self._gone and self.tell() > len(FILM) * 250:
-            self._gone = True
-            self._go()
+        if not self._interrupted and self.tell() > len(FILM) * 250:
+            self._interrupted = True
+            self._interrupt()
         return super().read(size)
 
 
-class TestInTheMiddle:
-    """The store goes away while something is written to it: the whole of it is not there, and the rest is swept."""
+class TestOutageDuringUpload:
+    """The upload fails, and its temporary file is swept when the store is back."""
 
-    def upload(self, store: FolderStore, go: Callable[[], object]) -> None:
+    def upload(self, store: FolderStore, interrupt: Callable[[], object]) -> None:
         with pytest.raises(StorageUnavailable):
-            store.put_stream("h_02/up.mp4", _Going(go), content_type="video/mp4", limit=1 << 30)
+            store.put_stream("h_02/up.mp4", _InterruptedBody(interrupt), content_type="video/mp4", limit=1 << 30)
 
     @pytest.mark.parametrize("left", [None, "empty", "another"])
-    def test_a_folder_that_is_moved(self, store: FolderStore, root: Path, left: str | None) -> None:
+    def test_folder_moved_during_an_upload(self, store: FolderStore, root: Path, left: str | None) -> None:
         elsewhere = root.with_name("elsewhere")
 
-        def go() -> None:
+        def move() -> None:
             root.rename(elsewhere)
             if left:
                 root.mkdir()
             if left == "another":
                 (root / "other.mp4").write_bytes(b"")
 
-        self.upload(store, go)
+        self.upload(store, move)
         assert tree(root) == ({"other.mp4"} if left == "another" else set())
         shutil.rmtree(root, ignore_errors=True)
         elsewhere.rename(root)
@@ -224,66 +223,73 @@ class TestInTheMiddle:
         assert [each.key for each in store.list()] == ["h_01/meeting.mp4"]
         assert not (root / "h_02").exists()
 
-    def test_a_mount_that_ends(self, serve: Callable[..., FolderStore], root: Path) -> None:
+    def test_disk_unmounted_during_an_upload(self, serve: Callable[..., FolderStore], root: Path) -> None:
         root.mkdir()
-        with disk(root):
+        with mounted_disk(root):
             store = serve()
             self.upload(store, lambda: subprocess.run(["umount", "--lazy", root], check=True))
             assert not list(root.iterdir())
-            subprocess.run(["mount", "-t", "tmpfs", "none", root], check=True)  # for the end of the block
+            subprocess.run(["mount", "-t", "tmpfs", "none", root], check=True)  # unmounted at the end of the block
 
-    def test_at_the_last_moment(self, store: FolderStore, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """After the last look and before the rename: what is renamed has gone with the store."""
+    def test_upload_is_not_published_if_the_store_is_moved_before_the_rename(
+        self, store: FolderStore, root: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         rename = os.rename
 
-        def late(source: Path, target: Path) -> None:
+        def move_store_then_rename(source: Path, target: Path) -> None:
             if target == root / "h_02" / "up.mp4":
                 rename(root, root.with_name("elsewhere"))
                 (root / "h_02").mkdir(parents=True)
             rename(source, target)
 
-        monkeypatch.setattr(os, "rename", late)
+        monkeypatch.setattr(os, "rename", move_store_then_rename)
         with pytest.raises(StorageUnavailable):
             store.put_stream("h_02/up.mp4", io.BytesIO(FILM), content_type="video/mp4", limit=1 << 20)
         assert tree(root) == {"h_02"}
 
 
 class TestStart:
-    def test_the_first_makes_the_folder(self, serve: Callable[..., FolderStore], root: Path, ledger: Ledger) -> None:
+    def test_first_start_creates_the_folder(
+        self, serve: Callable[..., FolderStore], root: Path, ledger: Ledger
+    ) -> None:
         serve(prefix="kept/here").check()
         assert (root / ".clipengine" / "id").read_text() == f"{ledger.known_store.noted()}\n"
         assert tree(root) == {".clipengine", ".clipengine/id", "kept", "kept/here"}
 
-    def test_no_later_one_does(self, store: FolderStore, serve: Callable[..., FolderStore], root: Path) -> None:
+    def test_later_start_does_not_create_the_folder(
+        self, store: FolderStore, serve: Callable[..., FolderStore], root: Path
+    ) -> None:
         root.rename(root.with_name("elsewhere"))
         again = serve()
-        is_away(again, "does not exist")
+        assert_unavailable(again, "does not exist")
         assert not root.exists()
         root.with_name("elsewhere").rename(root)
         assert again.head("h_01/meeting.mp4").sha256 == SHA256
 
-    def test_a_link_that_comes_back(self, store: FolderStore, serve: Callable[..., FolderStore], root: Path) -> None:
+    def test_symbolic_link_with_a_new_target_is_followed(
+        self, store: FolderStore, serve: Callable[..., FolderStore], root: Path
+    ) -> None:
         root.rename(root.with_name("elsewhere"))
         again = serve(prefix="h_01")
         root.symlink_to("elsewhere")
         assert again.head("meeting.mp4").sha256 == SHA256
         root.with_name("elsewhere").rename(root.with_name("further"))
-        is_away(again, "does not exist")
+        assert_unavailable(again, "does not exist")
         root.unlink()
         root.symlink_to("further")
         assert again.head("meeting.mp4").sha256 == SHA256
 
-    def test_a_store_that_has_moved_with_all_of_it(
+    def test_copied_store_is_accepted_at_its_new_location(
         self, store: FolderStore, serve: Callable[..., FolderStore], root: Path, tmp_path: Path
     ) -> None:
         subprocess.run(["cp", "-a", root, tmp_path / "larger"], check=True)
         assert serve(tmp_path / "larger").head("h_01/meeting.mp4").sha256 == SHA256
 
-    def test_beginning_anew_is_what_the_error_says(
+    def test_command_in_the_hint_accepts_an_empty_folder(
         self, store: FolderStore, serve: Callable[..., FolderStore], tmp_path: Path
     ) -> None:
         fresh = tmp_path / "a new place"
-        command = re.search("`(mkdir -p .*)`", is_away(serve(fresh), "does not exist"))
+        command = re.search("`(mkdir -p .*)`", assert_unavailable(serve(fresh), "does not exist"))
         assert command is not None
         again = serve(fresh)
         subprocess.run(["sh", "-c", command[1]], check=True)
@@ -292,31 +298,33 @@ class TestStart:
         put(again, "h_01/meeting.mp4")
         assert serve(fresh).head("h_01/meeting.mp4").sha256 == SHA256
 
-    def test_the_error_can_be_followed_in_any_folder(
+    def test_command_in_the_hint_uses_absolute_paths(
         self, store: FolderStore, serve: Callable[..., FolderStore], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.chdir(tmp_path)
         Path("link").symlink_to("gone")
         again = serve(Path("link"))
-        command = re.search("`mkdir -p (.*) && echo .* > (.*)`", is_away(again, f"{tmp_path}/link does not exist"))
+        command = re.search(
+            "`mkdir -p (.*) && echo .* > (.*)`", assert_unavailable(again, f"{tmp_path}/link does not exist")
+        )
         assert command is not None
         assert command.groups() == (f"{tmp_path}/link/.clipengine", f"{tmp_path}/link/.clipengine/id")
 
-    def test_a_ledger_that_is_new_takes_the_store_that_is_there(self, store: FolderStore, tmp_path: Path) -> None:
+    def test_new_ledger_accepts_an_existing_store(self, store: FolderStore, tmp_path: Path) -> None:
         new = Ledger.open(tmp_path / "new.db", key_prefix="relay_live", organisation_id="o", max_queued=10)
         try:
-            again = FolderStore(tmp_path / "store", known=new.known_store)
+            again = FolderStore(tmp_path / "store", identity=new.known_store)
             assert again.head("h_01/meeting.mp4").sha256 == SHA256
         finally:
             new.close()
         store.check()
 
 
-class TestOfAnEarlierVersion:
-    """No id is noted, and none lies in the store."""
+class TestStoreOfAnEarlierVersion:
+    """Neither the ledger nor the folder has an id."""
 
     @pytest.mark.parametrize("written", [True, False])
-    def test_it_is_taken_as_it_is(
+    def test_existing_store_without_id_is_accepted(
         self, serve: Callable[..., FolderStore], root: Path, ledger: Ledger, written: bool
     ) -> None:
         earlier = FolderStore(root)
@@ -324,29 +332,27 @@ class TestOfAnEarlierVersion:
         (root / "h_01" / "meeting.mp4").write_bytes(FILM)
         if written:
             put(earlier, "h_01/clips/a.mp4")
-        knows_a_recording(ledger)
+        register_recording(ledger)
         assert serve().head("h_01/meeting.mp4").size == len(FILM)
         root.rename(root.with_name("elsewhere"))
-        is_away(serve(), "does not exist")
+        assert_unavailable(serve(), "does not exist")
 
     @pytest.mark.parametrize("left", [None, "empty"])
-    def test_it_is_away_at_the_first_start(
+    def test_missing_or_empty_store_is_not_accepted(
         self, serve: Callable[..., FolderStore], root: Path, ledger: Ledger, left: str | None
     ) -> None:
-        knows_a_recording(ledger)
+        register_recording(ledger)
         if left:
             root.mkdir()
         again = serve()
-        is_away(again, "is not the store" if left else "does not exist")
+        assert_unavailable(again, "is not the store" if left else "does not exist")
         assert not tree(root)
         (root / "h_01").mkdir(parents=True)
         (root / "h_01" / "meeting.mp4").write_bytes(FILM)
         assert again.head("h_01/meeting.mp4").size == len(FILM)
         assert ledger.known_store.noted() is not None
 
-    def test_an_id_that_a_power_cut_has_emptied_is_none(
-        self, serve: Callable[..., FolderStore], root: Path, ledger: Ledger
-    ) -> None:
+    def test_empty_id_file_is_replaced(self, serve: Callable[..., FolderStore], root: Path, ledger: Ledger) -> None:
         (root / ".clipengine").mkdir(parents=True)
         (root / ".clipengine" / "id").write_bytes(b"")
         serve().check()

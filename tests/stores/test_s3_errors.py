@@ -1,4 +1,4 @@
-"""What an S3 store or its operator gets wrong: every refusal ends soon, names its cause, and never a secret."""
+"""Errors of the S3 store: each ends within its deadline, names the cause and reveals no secret."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def put(store: S3Store, key: str, data: bytes) -> None:
 
 
 def every_call(store: S3Store) -> Iterator[StorageError]:
-    """The error of each method that speaks to the store."""
+    """Yield the error that each method raises."""
     calls: list[Callable[[], object]] = [
         store.check,
         lambda: store.head("k"),
@@ -52,8 +52,7 @@ def every_call(store: S3Store) -> Iterator[StorageError]:
         yield raised.value
 
 
-def test_who_may_not_list_the_bucket_is_refused_what_is_not_there(make_s3: MakeS3, faulty_s3: FaultyS3) -> None:
-    """HEAD and GET say 403 then, of what is there and hidden too: the list tells which."""
+def test_status_403_for_a_missing_object_is_resolved_by_listing(make_s3: MakeS3, faulty_s3: FaultyS3) -> None:
     store = make_s3(endpoint=faulty_s3.endpoint, prefix="relay")
     put(store, "k.mp4", b"x")
     for key, expected in (("k", ObjectMissing), ("k.mp4", StorageDenied), ("z", ObjectMissing)):
@@ -64,14 +63,14 @@ def test_who_may_not_list_the_bucket_is_refused_what_is_not_there(make_s3: MakeS
     faulty_s3.fail(refuse(403, "AccessDenied"), method="HEAD")
     faulty_s3.fail(refuse(403, "AccessDenied"), method="GET", times=2)
     with pytest.raises(StorageDenied):
-        store.head("z")  # nobody says what is there
+        store.head("z")  # HEAD, GET and list are all denied
     faulty_s3.fail(refuse(403, "AccessDenied"), method="HEAD")
     faulty_s3.fail(refuse(403, "AccessDenied"), method="GET")
     put(store, "new.mp4", b"y")
     assert store.head("new.mp4").size == 1
 
 
-def test_a_wrong_secret(true_s3: S3Server, make_s3: MakeS3) -> None:
+def test_wrong_secret_key_is_reported_without_revealing_credentials(true_s3: S3Server, make_s3: MakeS3) -> None:
     for error in every_call(make_s3(secret_key=SECRET)):
         assert isinstance(error, StorageDenied)
         assert "SignatureDoesNotMatch" in error.message
@@ -79,20 +78,20 @@ def test_a_wrong_secret(true_s3: S3Server, make_s3: MakeS3) -> None:
         assert SECRET not in error.message
 
 
-def test_an_unknown_key_id(true_s3: S3Server, make_s3: MakeS3) -> None:
+def test_unknown_access_key_is_reported(true_s3: S3Server, make_s3: MakeS3) -> None:
     for error in every_call(make_s3(access_key="nobody", secret_key=SECRET)):
         assert isinstance(error, StorageDenied)
         assert "does not know storage.access_key" in error.message
 
 
-def test_a_bucket_of_somebody_else_or_none(make_s3: MakeS3) -> None:
+def test_missing_bucket_is_reported(make_s3: MakeS3) -> None:
     for error in every_call(make_s3(bucket="no-such-bucket-here")):
         assert isinstance(error, StorageDenied)
         assert "bucket no-such-bucket-here does not exist" in error.message
         assert error.hint.startswith("Create the bucket, or set storage.bucket")
 
 
-def test_a_connection_that_is_refused(make_s3: MakeS3) -> None:
+def test_refused_connection_is_an_outage(make_s3: MakeS3) -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         endpoint = f"http://127.0.0.1:{closed.getsockname()[1]}"
@@ -102,12 +101,12 @@ def test_a_connection_that_is_refused(make_s3: MakeS3) -> None:
             assert f"{endpoint} cannot be used: no connection (Connection refused)" in error.message
 
 
-def test_a_name_that_does_not_resolve(make_s3: MakeS3) -> None:
+def test_unresolvable_host_name_is_an_outage(make_s3: MakeS3) -> None:
     with pytest.raises(StorageUnavailable, match="cannot be resolved"):
         make_s3(endpoint="http://store.invalid").check()
 
 
-def test_a_store_that_accepts_and_says_nothing(make_s3: MakeS3) -> None:
+def test_silent_store_times_out(make_s3: MakeS3) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         store = make_s3(endpoint=f"http://127.0.0.1:{silent.getsockname()[1]}", timeouts=Timeouts(connect=1, read=0.2))
         started = time.monotonic()
@@ -116,11 +115,11 @@ def test_a_store_that_accepts_and_says_nothing(make_s3: MakeS3) -> None:
         assert time.monotonic() - started < 5
 
 
-def test_an_upload_that_the_store_takes_too_slowly(make_s3: MakeS3) -> None:
-    """The store reads a slice now and then: each send is in time, the whole is not."""
+def test_slow_upload_fails_at_its_deadline(make_s3: MakeS3) -> None:
+    """Each slice is sent in time, but the whole body is not."""
     stop = threading.Event()
 
-    def sip(server: socket.socket) -> None:
+    def read_slowly(server: socket.socket) -> None:
         while not stop.is_set():
             try:
                 peer, _ = server.accept()
@@ -140,7 +139,7 @@ def test_an_upload_that_the_store_takes_too_slowly(make_s3: MakeS3) -> None:
                         break
 
     with socket.create_server(("127.0.0.1", 0)) as server:
-        thread = threading.Thread(target=sip, args=(server,))
+        thread = threading.Thread(target=read_slowly, args=(server,))
         thread.start()
         timeouts = Timeouts(connect=1, read=5, grace=0.2, min_bytes_per_second=64 << 20)
         store = make_s3(
@@ -158,8 +157,7 @@ def test_an_upload_that_the_store_takes_too_slowly(make_s3: MakeS3) -> None:
     assert time.monotonic() - started < 10
 
 
-def test_a_slow_line_does_not_end_with_the_connect_timeout(s3: S3Server, make_s3: MakeS3) -> None:
-    """An upload may take longer than a connect: here the whole body takes several times as long."""
+def test_upload_may_take_longer_than_the_connect_timeout(s3: S3Server, make_s3: MakeS3) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         thread = threading.Thread(target=_slow_line, args=(server, s3.endpoint))
         thread.start()
@@ -207,10 +205,10 @@ def _pump(source: socket.socket, sink: socket.socket, pause: float) -> None:
     ("status", "code", "kind", "words"),
     [
         (403, "RequestTimeTooSkewed", StorageDenied, "clock"),
-        (403, "AccessDenied", StorageDenied, "has no right"),
+        (403, "AccessDenied", StorageDenied, "has no permission"),
         (403, "ExpiredToken", StorageDenied, "session_token has expired"),
-        (400, "AuthorizationHeaderMalformed", StorageDenied, "refuses"),
-        (301, "PermanentRedirect", StorageDenied, "elsewhere"),
+        (400, "AuthorizationHeaderMalformed", StorageDenied, "rejected a request"),
+        (301, "PermanentRedirect", StorageDenied, "redirects"),
         (403, "QuotaExceeded", DiskFull, "is full"),
         (507, "XMinioStorageFull", DiskFull, "is full"),
         (503, "SlowDown", StorageUnavailable, "cannot serve"),
@@ -219,7 +217,7 @@ def _pump(source: socket.socket, sink: socket.socket, pause: float) -> None:
         (429, "TooManyRequests", StorageUnavailable, "cannot serve"),
     ],
 )
-def test_what_the_store_says(
+def test_error_codes_of_the_store_are_translated(
     faulty_s3: FaultyS3, make_s3: MakeS3, status: int, code: str, kind: type[StorageError], words: str
 ) -> None:
     store = make_s3(endpoint=faulty_s3.endpoint)
@@ -231,7 +229,7 @@ def test_what_the_store_says(
         assert "told to fail" not in raised.value.message or len(raised.value.message) < 300
 
 
-def test_what_a_gateway_says(faulty_s3: FaultyS3, make_s3: MakeS3) -> None:
+def test_error_pages_of_a_gateway_are_translated_by_status(faulty_s3: FaultyS3, make_s3: MakeS3) -> None:
     store = make_s3(endpoint=faulty_s3.endpoint)
     for status, kind in ((502, StorageUnavailable), (403, StorageDenied), (418, StorageDenied)):
         faulty_s3.fail(say(status, "<html>no</html>"), method="GET", times=1)
@@ -239,21 +237,21 @@ def test_what_a_gateway_says(faulty_s3: FaultyS3, make_s3: MakeS3) -> None:
             store.check()
 
 
-def test_a_refusal_is_not_repeated(faulty_s3: FaultyS3, make_s3: MakeS3) -> None:
+def test_denied_request_is_not_retried(faulty_s3: FaultyS3, make_s3: MakeS3) -> None:
     faulty_s3.fail(refuse(403, "AccessDenied"), method="PUT", times=100)
     with pytest.raises(StorageDenied):
         put(make_s3(endpoint=faulty_s3.endpoint), "k", b"x")
     assert faulty_s3.count("PUT") == 1
 
 
-def test_retries_are_bounded(faulty_s3: FaultyS3, make_s3: MakeS3) -> None:
+def test_number_of_retries_is_limited(faulty_s3: FaultyS3, make_s3: MakeS3) -> None:
     faulty_s3.fail(refuse(503, "SlowDown"), method="HEAD", times=100)
     with pytest.raises(StorageUnavailable):
         make_s3(endpoint=faulty_s3.endpoint).head("k")
     assert faulty_s3.count("HEAD") == 4
 
 
-def test_a_redirect_is_not_followed(faulty_s3: FaultyS3, make_s3: MakeS3) -> None:
+def test_redirect_is_not_followed(faulty_s3: FaultyS3, make_s3: MakeS3) -> None:
     with socket.create_server(("127.0.0.1", 0)) as trap:
         place = f"http://127.0.0.1:{trap.getsockname()[1]}/"
         faulty_s3.fail(lambda exchange: exchange.redirect(place), method="GET")
@@ -277,12 +275,12 @@ def test_a_redirect_is_not_followed(faulty_s3: FaultyS3, make_s3: MakeS3) -> Non
         ({"endpoint": "https://host", "ca_file": Path("/nonexistent")}, "storage.ca_file"),
     ],
 )
-def test_settings_that_cannot_work(make_s3: MakeS3, changes: dict[str, object], setting: str) -> None:
+def test_invalid_settings_are_rejected(make_s3: MakeS3, changes: dict[str, object], setting: str) -> None:
     with pytest.raises(SettingsError, match=setting):
         make_s3(**changes)
 
 
-def test_the_secrets_are_not_shown(s3: S3Server) -> None:
+def test_repr_of_a_location_contains_no_secrets(s3: S3Server) -> None:
     location = s3.location("b", secret_key=SECRET, session_token="a-token-of-a-session")
     assert SECRET not in repr(location)
     assert "a-token-of-a-session" not in repr(location)
@@ -290,7 +288,7 @@ def test_the_secrets_are_not_shown(s3: S3Server) -> None:
 
 @pytest.fixture
 def certificate(tmp_path: Path) -> tuple[Path, ssl.SSLContext]:
-    """A certificate for 127.0.0.1 that no system trusts, and a server's context with it."""
+    """Return an untrusted certificate for 127.0.0.1 and a server context that uses it."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "store")])
     now = datetime.now(UTC)
@@ -312,7 +310,9 @@ def certificate(tmp_path: Path) -> tuple[Path, ssl.SSLContext]:
     return path, context
 
 
-def test_tls(s3: S3Server, make_s3: MakeS3, certificate: tuple[Path, ssl.SSLContext]) -> None:
+def test_untrusted_certificate_is_rejected_unless_allowed(
+    s3: S3Server, make_s3: MakeS3, certificate: tuple[Path, ssl.SSLContext]
+) -> None:
     ca_file, context = certificate
     with FaultyS3(s3.endpoint, tls=context) as secure:
         with pytest.raises(StorageDenied, match="certificate") as raised:
