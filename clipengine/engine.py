@@ -16,7 +16,7 @@ from clipengine.settings import Settings, faults
 from clipengine.stores.base import Store
 from clipengine.stores.build import build_store
 from clipengine.timecode import now_ms
-from clipengine.webhooks.own import own_endpoints
+from clipengine.webhooks.configured_endpoints import configured_endpoints
 from clipengine.webhooks.send import Sender
 from clipengine.work.chores import Prober, Remover
 from clipengine.work.deliveries import DeliveryWorker
@@ -101,7 +101,7 @@ class Engine:
             encoding=encoding,
         )
         self._remover = Remover(ledger, store, self._faults)
-        self._own_endpoints = own_endpoints(webhooks)
+        self._own_endpoints = configured_endpoints(webhooks)
         self._deliveries = DeliveryWorker(
             ledger,
             Sender(webhooks.allow_cidrs, webhooks.timeout_seconds, own_port=settings.server.port or None),

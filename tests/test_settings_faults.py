@@ -18,7 +18,7 @@ from pydantic import BaseModel
 from clipengine.clips.profiles import Profile
 from clipengine.errors import SettingsError
 from clipengine.settings import Settings, Webhooks, load
-from clipengine.webhooks.own import own_endpoints
+from clipengine.webhooks.configured_endpoints import configured_endpoints
 
 TABLES: dict[str, type[BaseModel]] = {
     name: field.annotation
@@ -159,7 +159,7 @@ def test_an_endpoint_that_could_never_be_told_is_refused_at_the_start() -> None:
     endpoint = {"url": "nonsense", "secret": "whsec_!!!!!!!!!!!!!!!!"}
     own = Webhooks.model_validate({"endpoints": [endpoint, {"url": "http://a.example/", "secret": "x" * 16}]})
     with pytest.raises(SettingsError) as caught:
-        own_endpoints(own)
+        configured_endpoints(own)
     first, second = caught.value.message.split("; ")
     assert first.startswith("webhooks.endpoints.0.url: ")
     assert second.startswith("webhooks.endpoints.0.secret: ")

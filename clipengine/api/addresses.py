@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from clipengine.api.faults import at
 from clipengine.settings import Settings
-from clipengine.webhooks.address import Rules, check, known_lookup, system_lookup
+from clipengine.webhooks.address import Rules, check, localhost_lookup, system_lookup
 
 
 def check_address(url: str, settings: Settings, *, pointer: str, look_up: bool) -> None:
@@ -13,4 +13,4 @@ def check_address(url: str, settings: Settings, *, pointer: str, look_up: bool) 
     Without `look_up` only what the URL itself says is judged: a slow name server must not slow the caller.
     """
     rules = Rules.of(settings.webhooks.allow_cidrs, own_port=settings.server.port or None)
-    at(lambda: check(url, rules=rules, lookup=system_lookup if look_up else known_lookup), pointer=pointer)()
+    at(lambda: check(url, rules=rules, lookup=system_lookup if look_up else localhost_lookup), pointer=pointer)()

@@ -1,1 +1,1 @@
-"""Signing, addressing and sending webhooks; no database. The only importer of httpcore in the server."""
+"""Signing and sending of webhooks, and the rules for their URLs. No database. Imports httpcore."""

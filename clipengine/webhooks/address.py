@@ -1,14 +1,13 @@
-"""Where a webhook may go. The one place of the address rules: parse once, resolve, classify every answer, pin.
+"""Protection against server-side request forgery: which addresses a webhook may be sent to.
 
-A URL is taken apart here and never again: what is connected to, named in TLS and written into the request line all
-come from the `Target`. Names are resolved anew for each attempt, so that a name cannot be moved between the check
-and the use. Everything that is not clearly allowed is refused:
+A URL is parsed once. The connection, the TLS server name and the request line all use the resulting `Target`, so a name
+cannot be changed between the check and its use. Names are resolved again for each attempt. The rules:
 
-- never: link-local and metadata addresses, "this network", multicast, reserved ranges, IPv6 outside 2000::/3,
-  tunnels (NAT64, 6to4, Teredo) to anything that is not public, and the engine's own port on this machine;
-- loopback and private ranges: where the URL is `trusted` (the operator wrote it into the settings) or where
-  `allow_cidrs` holds the address. Loopback needs a range of its own: 0.0.0.0/0 does not open it;
-- everything else is public and allowed.
+- always denied: link-local and metadata addresses, "this network", multicast, reserved ranges, IPv6 outside 2000::/3,
+  tunnels (NAT64, 6to4, Teredo) to an address that is not public, and the engine's own port on this machine;
+- loopback and private ranges: allowed if the URL is `trusted` (from the settings) or `allow_cidrs` contains the
+  address. Loopback must be listed explicitly: 0.0.0.0/0 does not allow it;
+- all other addresses are public and allowed.
 """
 
 from __future__ import annotations
@@ -36,14 +35,14 @@ _AUTHORITY = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^\[\]:@%]+))(?::([0-9]{1,5})
 _NAME = re.compile(r"(?=.{1,253}\Z)[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*\Z")
 _NUMERIC = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)\Z")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
-# Ports of protocols that can be made to act on a POST they take for their own lines.
-_FOREIGN_PORTS = frozenset(
+# Ports of protocols whose servers may interpret a POST request as commands.
+_BLOCKED_PORTS = frozenset(
     {19, 20, 21, 22, 23, 25, 53, 69, 110, 111, 119, 135, 137, 139, 143, 161, 389, 445, 465, 512, 513, 514, 515, 587}
     | {636, 873, 993, 995, 1433, 2049, 3306, 3389, 5060, 5432, 5900, 6000, 6379, 6667, 11211, 27017}
 )
 
 Kind = Literal["never", "loopback", "private", "public"]
-# First match wins. Written out, because ipaddress's own is_global and is_private differ between Python versions.
+# The first match applies. Not taken from ipaddress: is_global and is_private differ between Python versions.
 _TABLE: tuple[tuple[Kind, str, str], ...] = (
     ("never", "a metadata address", "169.254.169.254/32 169.254.170.2/32 100.100.100.200/32 168.63.129.16/32"),
     ("never", "a metadata address", "192.0.0.192/32 fd00:ec2::/32 fd20:ce::254/128 fd00:42::42/128"),
@@ -55,23 +54,23 @@ _TABLE: tuple[tuple[Kind, str, str], ...] = (
     ("private", "a private address", "10.0.0.0/8 172.16.0.0/12 192.168.0.0/16 100.64.0.0/10 fc00::/7"),
     ("private", "a special-purpose address", "192.0.0.0/24 192.0.2.0/24 198.18.0.0/15 198.51.100.0/24"),
     ("private", "a special-purpose address", "203.0.113.0/24 2001:db8::/32 3fff::/20"),
-    # Tunnels: `_embedded` has looked inside before these are asked.
+    # Tunnels: `_tunnelled` is checked before this table.
     ("public", "a public address", "64:ff9b::/96 2002::/16 2001::/32"),
     ("never", "a reserved address", "2001::/23"),
     ("public", "a public address", "0.0.0.0/0 2000::/3"),
     ("never", "a reserved address", "::/0"),
 )
-_KINDS = tuple((ip_network(text), kind, what) for kind, what, texts in _TABLE for text in texts.split())
+_KINDS = tuple((ip_network(net), kind, text) for kind, text, nets in _TABLE for net in nets.split())
 _LOOPBACK = (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128"))
 
 
 class NameUnresolved(Exception):
-    """The name has no address now; it may have one later."""
+    """The name currently has no address."""
 
 
 @dataclass(frozen=True)
 class Url:
-    """A webhook URL, taken apart. `host` is ASCII, lower-case, without brackets; `path` is the request target."""
+    """A parsed webhook URL. `host` is ASCII, lower-case, without brackets; `path` is the request target."""
 
     scheme: str
     host: str
@@ -80,14 +79,14 @@ class Url:
 
     @property
     def authority(self) -> str:
-        """The Host header: the port is left out where it is the scheme's own."""
+        """The Host header, without the port if it is the scheme's default."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == _DEFAULT_PORTS[self.scheme] else f"{host}:{self.port}"
 
 
 @dataclass(frozen=True)
 class Target:
-    """A URL with the addresses that were checked; a connection goes to one of these and nowhere else."""
+    """A URL with its checked addresses, the only ones to connect to."""
 
     url: Url
     addresses: tuple[str, ...]
@@ -95,41 +94,41 @@ class Target:
 
 @dataclass(frozen=True)
 class Rules:
-    """What the operator allows. `own_port` is where this engine listens; None where it does not."""
+    """The operator's rules. `own_port` is the port that this engine listens on, or None."""
 
     allow: tuple[Network, ...] = ()
     own_port: int | None = None
 
     @classmethod
     def of(cls, allow_cidrs: Iterable[str], *, own_port: int | None = None) -> Rules:
-        """From `webhooks.allow_cidrs`, which the settings have checked. Raises ValueError for what is no network."""
+        """Create rules from `webhooks.allow_cidrs`. Raises ValueError for an invalid network."""
         return cls(tuple(ip_network(text, strict=False) for text in allow_cidrs), own_port)
 
 
 def parse(url: str) -> Url:
-    """Take a URL apart. Raises InvalidWebhookUrl unless it is plain http or https with a host and a sane port.
+    """Parse a webhook URL. Raises InvalidWebhookUrl unless it is http or https with a valid host and port.
 
-    Spellings that parsers disagree about (user information, backslashes, 0x7f.1, white space) are refused.
+    Rejects forms that parsers interpret differently: user information, backslashes, 0x7f.1, white space.
     """
     if not url or len(url) > MAX_URL_CHARACTERS:
-        raise InvalidWebhookUrl(f"a webhook URL has 1 to {MAX_URL_CHARACTERS} characters")
+        raise InvalidWebhookUrl(f"a webhook URL must have 1 to {MAX_URL_CHARACTERS} characters")
     if any(c == "\\" or c.isspace() or not c.isprintable() for c in url):
-        raise InvalidWebhookUrl("the webhook URL has a backslash, white space or a control character in it")
+        raise InvalidWebhookUrl("the webhook URL contains a backslash, white space or a control character")
     try:
         parts = urlsplit(url)
     except ValueError:
-        raise InvalidWebhookUrl("the webhook URL's host cannot be read") from None
+        raise InvalidWebhookUrl("the webhook URL has an invalid host") from None
     if parts.scheme not in _DEFAULT_PORTS:
         raise InvalidWebhookUrl("the webhook URL must begin with http:// or https://")
     if "@" in parts.netloc:
-        raise InvalidWebhookUrl("the webhook URL must not hold a user name or a password")
+        raise InvalidWebhookUrl("the webhook URL must not contain a user name or a password")
     authority = _AUTHORITY.match(parts.netloc)
     if authority is None:
-        raise InvalidWebhookUrl("the webhook URL's host or port cannot be read")
+        raise InvalidWebhookUrl("the webhook URL has an invalid host or port")
     literal, name, port_text = authority.groups()
     port = int(port_text) if port_text else _DEFAULT_PORTS[parts.scheme]
-    if not 1 <= port <= 65535 or port in _FOREIGN_PORTS:
-        raise InvalidWebhookUrl(f"port {port} is not a port for webhooks")
+    if not 1 <= port <= 65535 or port in _BLOCKED_PORTS:
+        raise InvalidWebhookUrl(f"webhooks cannot be sent to port {port}")
     path = quote(parts.path or "/", safe="/%:@!$&'()*+,;=~")
     if parts.query:
         path += "?" + quote(parts.query, safe="/%:@!$&'()*+,;=~?[]")
@@ -139,10 +138,10 @@ def parse(url: str) -> Url:
 def resolve(
     url: str | Url, *, rules: Rules, trusted: bool = False, timeout: float = 10, lookup: Lookup | None = None
 ) -> Target:
-    """The URL with its addresses, every one of them allowed. One answer that is not allowed refuses them all.
+    """Resolve a URL to its addresses. A single denied address denies the URL, except for `localhost`.
 
-    Only `localhost` has no owner who could mean harm by one of its answers: of those the allowed ones are taken.
-    `timeout` in seconds is for the name look-up. Raises InvalidWebhookUrl, NameUnresolved and TimeoutError.
+    For `localhost`, which nobody else controls, the allowed addresses are returned. `timeout` limits the name lookup,
+    in seconds. Raises InvalidWebhookUrl, NameUnresolved and TimeoutError.
     """
     parsed = parse(url) if isinstance(url, str) else url
     try:
@@ -150,26 +149,26 @@ def resolve(
     except ValueError:
         answers = _look_up(lookup or system_lookup, parsed.host, parsed.port, timeout)
     addresses: dict[str, None] = {}
-    refused = ""
+    denied = ""
     for answer in answers:
         try:
-            address = _unmapped(ip_address(answer.partition("%")[0]))
+            address = _unmap_ipv4(ip_address(answer.partition("%")[0]))
         except ValueError:
-            raise InvalidWebhookUrl("the webhook URL's name resolves to something that is no address") from None
-        reason = refusal(address, rules=rules, trusted=trusted, port=parsed.port)
+            raise InvalidWebhookUrl("the webhook URL's host resolves to an invalid address") from None
+        reason = denial_reason(address, rules=rules, trusted=trusted, port=parsed.port)
         if reason is None:
             addresses[str(address)] = None
-        elif not refused:
-            refused = reason
-    if refused and not (addresses and _is_localhost(parsed.host)):
-        raise InvalidWebhookUrl(f"the webhook URL leads to {refused}")
+        elif not denied:
+            denied = reason
+    if denied and not (addresses and _is_localhost(parsed.host)):
+        raise InvalidWebhookUrl(f"the webhook URL resolves to {denied}")
     return Target(parsed, tuple(addresses))
 
 
 def check(url: str, *, rules: Rules, timeout: float = 5, lookup: Lookup | None = None) -> None:
-    """For the door: raises InvalidWebhookUrl for a URL that cannot be sent to as things are.
+    """Check the URL in a request. Raises InvalidWebhookUrl.
 
-    A name without an address is let through: it may get one, and each attempt checks again.
+    A name without an address is accepted, because it may get one later; each attempt checks again.
     """
     try:
         resolve(url, rules=rules, timeout=timeout, lookup=lookup)
@@ -177,34 +176,37 @@ def check(url: str, *, rules: Rules, timeout: float = 5, lookup: Lookup | None =
         return
 
 
-def refusal(address: Address, *, rules: Rules, trusted: bool = False, port: int | None = None) -> str | None:
-    """Why the engine does not connect to the address ("a private address", …), or None where it does."""
-    address = _unmapped(address)
-    for inner in _embedded(address):
-        if _kind(inner)[0] != "public":
-            return f"a tunnel to {_kind(inner)[1]}"
-    kind, what = _kind(address)
+def denial_reason(address: Address, *, rules: Rules, trusted: bool = False, port: int | None = None) -> str | None:
+    """Return why the address is denied ("a private address …"), or None if it is allowed."""
+    address = _unmap_ipv4(address)
+    for inner in _tunnelled(address):
+        if _classify(inner)[0] != "public":
+            return f"a tunnel to {_classify(inner)[1]}"
+    kind, description = _classify(address)
     if kind == "never":
-        return what
-    if kind != "public" and not trusted:
-        nets = [net for net in rules.allow if net.version == address.version and address in net]
-        if kind == "loopback":
-            nets = [net for net in nets if any(_within(net, loopback) for loopback in _LOOPBACK)]
-        if not nets:
-            return f"{what} that webhooks.allow_cidrs does not hold"
+        return description
+    if kind != "public" and not trusted and not _is_listed(address, kind, rules):
+        return f"{description} outside webhooks.allow_cidrs"
     if port is not None and port == rules.own_port and _is_this_machine(address):
         return "this engine itself"
     return None
 
 
-def known_lookup(name: str, port: int) -> list[str]:
-    """What is known of a name without asking anybody: `localhost` means this machine everywhere (RFC 6761)."""
+def localhost_lookup(name: str, port: int) -> list[str]:
+    """Resolve `localhost` (RFC 6761) and no other name, without a resolver."""
     return ["127.0.0.1", "::1"] if _is_localhost(name) else []
 
 
 def system_lookup(name: str, port: int) -> list[str]:
-    """The system's resolver. It has no deadline of its own."""
+    """Resolve a name with the system's resolver, which has no timeout."""
     return [str(answer[4][0]) for answer in socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)]
+
+
+def _is_listed(address: Address, kind: Kind, rules: Rules) -> bool:
+    nets = [net for net in rules.allow if net.version == address.version and address in net]
+    if kind == "loopback":
+        nets = [net for net in nets if any(_within(net, loopback) for loopback in _LOOPBACK)]
+    return bool(nets)
 
 
 def _is_localhost(name: str) -> bool:
@@ -219,7 +221,7 @@ def _literal(text: str) -> str:
 
 
 def _name(text: str) -> str:
-    """A host name as ASCII without its trailing dot, or an IPv4 address in its one canonical form."""
+    """Return a host name in ASCII without its trailing dot, or an IPv4 address in canonical form."""
     name = text.lower()
     if not name.isascii():
         try:
@@ -229,16 +231,16 @@ def _name(text: str) -> str:
     name = name.removesuffix(".")
     if not _NAME.match(name):
         raise InvalidWebhookUrl("the webhook URL's host is not a valid name")
-    if _NUMERIC.match(name):  # 127.1, 0x7f000001, 2130706433: the C library reads them, each parser in its own way
+    if _NUMERIC.match(name):  # 127.1, 0x7f000001, 2130706433: parsers interpret these differently
         try:
             return str(IPv4Address(name))
         except ValueError:
-            raise InvalidWebhookUrl("write the webhook URL's IPv4 address as four decimal numbers") from None
+            raise InvalidWebhookUrl("the webhook URL's IPv4 address must be four decimal numbers") from None
     return name
 
 
 def _look_up(lookup: Lookup, name: str, port: int, timeout: float) -> list[str]:
-    # getaddrinfo cannot be interrupted: it gets a thread of its own, which is left behind when it takes too long.
+    # getaddrinfo cannot be interrupted, so it runs in a thread that is abandoned on a timeout.
     answer: queue.SimpleQueue[list[str] | OSError] = queue.SimpleQueue()
 
     def run() -> None:
@@ -253,19 +255,19 @@ def _look_up(lookup: Lookup, name: str, port: int, timeout: float) -> list[str]:
     try:
         found = answer.get(timeout=timeout)
     except queue.Empty:
-        raise TimeoutError("the name look-up took too long") from None
+        raise TimeoutError("the name lookup took too long") from None
     if isinstance(found, OSError) or not found:
         raise NameUnresolved("the name does not resolve")
     return found
 
 
-def _unmapped(address: Address) -> Address:
-    """An IPv4-mapped address is the IPv4 address: the kernel connects to that."""
+def _unmap_ipv4(address: Address) -> Address:
+    """Return the IPv4 address that the kernel connects to for an IPv4-mapped IPv6 address."""
     return (address.ipv4_mapped or address) if isinstance(address, IPv6Address) else address
 
 
-def _embedded(address: Address) -> Iterator[IPv4Address]:
-    """The IPv4 addresses to which a tunnel inside an IPv6 address would lead."""
+def _tunnelled(address: Address) -> Iterator[IPv4Address]:
+    """Yield the IPv4 addresses embedded in the IPv6 address of a tunnel."""
     if isinstance(address, IPv4Address):
         return
     if address in IPv6Network("64:ff9b::/96"):
@@ -278,8 +280,8 @@ def _embedded(address: Address) -> Iterator[IPv4Address]:
         yield IPv4Address(int(address) & 0xFFFFFFFF)
 
 
-def _kind(address: Address) -> tuple[Kind, str]:
-    return next((kind, what) for net, kind, what in _KINDS if net.version == address.version and address in net)
+def _classify(address: Address) -> tuple[Kind, str]:
+    return next((kind, text) for net, kind, text in _KINDS if net.version == address.version and address in net)
 
 
 def _within(inner: Network, outer: Network) -> bool:
@@ -287,7 +289,7 @@ def _within(inner: Network, outer: Network) -> bool:
 
 
 def _is_this_machine(address: Address) -> bool:
-    """Whether an interface here has the address: only then can a socket be bound to it."""
+    """Return True if a local interface has the address, so that a socket can be bound to it."""
     family = socket.AF_INET if address.version == 4 else socket.AF_INET6
     try:
         with socket.socket(family, socket.SOCK_DGRAM) as probe:

@@ -1,4 +1,4 @@
-"""When a delivery that failed is tried again: the schedule of Standard Webhooks, about 76 hours in ten attempts."""
+"""Retry schedule of deliveries, as Standard Webhooks recommends: ten attempts within about 76 hours."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ _JITTER = 0.2
 def next_delay_seconds(
     attempt: int, *, retry_after: float | None = None, random: Callable[[], float] = randomness.random
 ) -> float | None:
-    """Seconds until the next try after `attempt` (1 is the first) failed, or None: given up.
+    """Return the seconds until the next attempt after `attempt` (from 1) failed, or None after the last one.
 
-    The delay is spread by 20 % to either side, so that receivers which fell together are not met all at once.
-    `retry_after`, the receiver's own wish in seconds, can only make the delay longer, up to a day.
+    Jitter of ±20 % spreads retries to receivers that failed at the same time. `retry_after`, the receiver's Retry-After
+    in seconds, can lengthen the delay up to a day.
     """
     if not 1 <= attempt <= len(DELAYS_SECONDS):
         return None

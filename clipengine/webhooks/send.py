@@ -1,8 +1,8 @@
-"""Sending one webhook: one POST on a connection of its own, to an address that was checked, within one deadline.
+"""Webhook sender: one POST request per connection, to a checked address, within a total deadline.
 
-httpcore, httpx's own transport, is used directly: proxies and .netrc from the environment, redirects, cookies and
-decompression do not exist at this level, and the request line is written from the URL as `address` took it apart.
-What was meant for a receiver's ears only (headers, secrets, the URL's path and query) never gets into an `Outcome`.
+It uses httpcore, the transport of httpx, directly. At this level there are no proxies, .netrc, redirects, cookies or
+decompression, and the request line is written from the URL as `address` parsed it. An `Outcome` never contains headers,
+secrets, or the URL's path and query.
 """
 
 from __future__ import annotations
@@ -22,24 +22,25 @@ import httpcore
 from clipengine import __version__
 from clipengine.errors import InvalidWebhookUrl
 from clipengine.webhooks.address import Lookup, NameUnresolved, Rules, Target, parse, resolve
-from clipengine.webhooks.pinned import Deadline, PinnedNetwork
+from clipengine.webhooks.network import CheckedNetwork, Deadline
 from clipengine.webhooks.schedule import MAX_RETRY_AFTER_SECONDS
 
-MAX_ANSWER_BYTES = 4096
-# The status decides; what is left of the answer is read for politeness, so that the receiver can finish writing.
-_POLITE_SECONDS = 1.0
+MAX_RESPONSE_BYTES = 4096
+# The body is ignored, but reading it for a short time lets the receiver finish writing.
+_DRAIN_SECONDS = 1.0
 _MAX_ERROR_CHARACTERS = 200
 
 
 class SenderClosed(Exception):
-    """The sender was closed while it sent: nothing is known of this attempt."""
+    """The sender was closed during the request, so the outcome is unknown."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of one attempt. `ok` only for 2xx. `error` is None where it is ok, else one short line, safe to show.
+    """Result of one attempt. `ok` means a 2xx status; otherwise `error` is a short line that is safe to show.
 
-    `gone` (410) means: never send there again. `retry_after_seconds` is what a 429 or 503 asked for, at most a day.
+    `gone` (status 410) means that the endpoint wants no more requests. `retry_after_seconds` is the Retry-After of a
+    429 or 503 response, at most a day.
     """
 
     ok: bool
@@ -51,9 +52,9 @@ class Outcome:
 
 
 class Sender:
-    """Sends webhooks from any number of threads. `timeout_seconds` holds for all of an attempt, look-up to answer.
+    """Sends webhooks. Thread-safe. `timeout_seconds` limits a whole attempt, from name lookup to response.
 
-    `own_port` is where this engine listens; `tls` and `lookup` replace the trust store and the system's resolver.
+    `own_port` is the port that this engine listens on. `tls` and `lookup` replace the trust store and the resolver.
     """
 
     def __init__(
@@ -70,13 +71,13 @@ class Sender:
         self._lookup = lookup
         self._tls = tls or _trust_store()
         self._lock = threading.Lock()
-        self._networks: set[PinnedNetwork] = set()
+        self._networks: set[CheckedNetwork] = set()
         self._closed = False
 
     def send(self, url: str, body: bytes, headers: Mapping[str, str], *, trusted: bool = False) -> Outcome:
-        """POST the body once. Whatever the receiver, the network or the URL does becomes an Outcome.
+        """Send one POST request. Every failure becomes an Outcome; raises only SenderClosed.
 
-        `trusted` for URLs that the operator wrote into the settings; see `address`. Raises SenderClosed alone.
+        `trusted` is for URLs from the settings, see `address`.
         """
         started = time.monotonic()
         deadline = Deadline(self._timeout)
@@ -89,8 +90,8 @@ class Sender:
             error = _status_error(status)
             if status in (429, 503):
                 retry_after = _retry_after(retry_after_text)
-        except Exception as fault:
-            error = self._error(fault)
+        except Exception as raised:
+            error = self._describe(raised)
         if self._closed and status is None:
             raise SenderClosed
         return Outcome(
@@ -103,14 +104,14 @@ class Sender:
         )
 
     def host(self, url: str) -> str:
-        """Whom a URL leads to: its host and port, without what only the receiver is to know."""
+        """Return the host and port of a URL, without its path and query, which may be secret."""
         try:
             return parse(url).authority
         except InvalidWebhookUrl:
-            return "an address that cannot be read"
+            return "an invalid URL"
 
     def reach(self, url: str, *, trusted: bool = False) -> str | None:
-        """What keeps the receiver from being sent to, None where nothing does: a connection is opened and closed."""
+        """Open and close a connection. Return None if that succeeds, else the reason why it failed."""
         deadline = Deadline(self._timeout)
         try:
             target = resolve(url, rules=self.rules, trusted=trusted, timeout=deadline.left(), lookup=self._lookup)
@@ -121,37 +122,37 @@ class Sender:
                         stream = stream.start_tls(self._tls, target.url.host)
                 finally:
                     stream.close()
-        except Exception as fault:
-            return self._error(fault)
+        except Exception as raised:
+            return self._describe(raised)
         return None
 
-    def _error(self, fault: Exception) -> str:
-        """One short line that says what went wrong on the way to a receiver. What it does not know, it raises."""
-        if isinstance(fault, InvalidWebhookUrl):
-            return f"refused: {fault.message}"
-        if isinstance(fault, NameUnresolved):
-            return f"dns: {fault}"
-        if isinstance(fault, TimeoutError | httpcore.TimeoutException):
-            return f"timeout: no whole answer within {self._timeout:g} s"
-        if isinstance(fault, ssl.SSLError):
-            return f"tls: {getattr(fault, 'verify_message', '') or fault.reason or 'handshake failed'}"
-        if isinstance(fault, OSError):
-            return f"connection: {fault.strerror or type(fault).__name__}"
-        if isinstance(fault, httpcore.ProtocolError | httpcore.NetworkError):
-            return "protocol: the answer is not HTTP, or it breaks off"
-        raise fault
+    def _describe(self, error: Exception) -> str:
+        """Return one short line for an expected error of sending. Raises any other error."""
+        if isinstance(error, InvalidWebhookUrl):
+            return f"refused: {error.message}"
+        if isinstance(error, NameUnresolved):
+            return f"dns: {error}"
+        if isinstance(error, TimeoutError | httpcore.TimeoutException):
+            return f"timeout: no complete response within {self._timeout:g} s"
+        if isinstance(error, ssl.SSLError):
+            return f"tls: {getattr(error, 'verify_message', '') or error.reason or 'handshake failed'}"
+        if isinstance(error, OSError):
+            return f"connection: {error.strerror or type(error).__name__}"
+        if isinstance(error, httpcore.ProtocolError | httpcore.NetworkError):
+            return "protocol: the response is not HTTP or is incomplete"
+        raise error
 
     def close(self) -> None:
-        """End what is being sent, at once: those calls raise SenderClosed."""
+        """Abort all requests; their `send` calls raise SenderClosed."""
         with self._lock:
             self._closed = True
             for network in self._networks:
-                network.cut()
+                network.abort()
 
     def _exchange(
         self, target: Target, body: bytes, headers: Mapping[str, str], deadline: Deadline
     ) -> tuple[int, str | None]:
-        """The status and the Retry-After of the answer."""
+        """Send the request and return the status and the Retry-After header of the response."""
         url = target.url
         fields = {
             "Host": url.authority,
@@ -174,16 +175,16 @@ class Sender:
             connection = httpcore.HTTPConnection(origin, ssl_context=self._tls, network_backend=network)
             try:
                 response = connection.handle_request(request)
-                deadline.shorten(_POLITE_SECONDS)
+                deadline.shorten(_DRAIN_SECONDS)
                 _drain(response)
             finally:
                 connection.close()
-        asked = [value.decode("latin-1") for name, value in response.headers if name.lower() == b"retry-after"]
-        return response.status, asked[0] if asked else None
+        waits = [value.decode("latin-1") for name, value in response.headers if name.lower() == b"retry-after"]
+        return response.status, waits[0] if waits else None
 
     @contextmanager
-    def _network(self, target: Target, deadline: Deadline) -> Iterator[PinnedNetwork]:
-        network = PinnedNetwork(target.addresses, deadline)
+    def _network(self, target: Target, deadline: Deadline) -> Iterator[CheckedNetwork]:
+        network = CheckedNetwork(target.addresses, deadline)
         with self._lock:
             if self._closed:
                 raise SenderClosed
@@ -197,12 +198,12 @@ class Sender:
 
 
 def _drain(response: httpcore.Response) -> None:
-    """Read what little of the answer is read: raw, never inflated, and of no consequence when it breaks off."""
+    """Read the start of the raw body, without decompression, and ignore errors."""
     size = 0
     try:
         for chunk in response.iter_stream():
             size += len(chunk)
-            if size >= MAX_ANSWER_BYTES:
+            if size >= MAX_RESPONSE_BYTES:
                 return
     except (OSError, httpcore.ProtocolError, httpcore.NetworkError):
         return
@@ -215,7 +216,7 @@ def _status_error(status: int) -> str | None:
 
 
 def _retry_after(text: str | None) -> float | None:
-    """Retry-After, seconds or an HTTP date, as seconds from now: 0 to a day. None where it says neither."""
+    """Parse a Retry-After header, seconds or an HTTP date, into 0 to 86,400 seconds from now. None if it is invalid."""
     text = (text or "").strip()
     if text.isascii() and text.isdigit():
         seconds = float(text)
@@ -229,7 +230,7 @@ def _retry_after(text: str | None) -> float | None:
 
 
 def _trust_store() -> ssl.SSLContext:
-    """The system's certificates, where an operator adds the CA of the house, and certifi's, which are always there."""
+    """Trust the system's certificates, to which operators add their own, and those of certifi."""
     context = ssl.create_default_context()
     context.load_verify_locations(certifi.where())
     return context

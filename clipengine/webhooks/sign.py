@@ -1,9 +1,8 @@
-"""Signatures of a webhook: the hosted API's own header and Standard Webhooks' three.
+"""Webhook signatures: the header of the hosted Relay API and the three headers of Standard Webhooks.
 
-`X-Relay-Signature` is a contract of the hosted API: the bare lower-case hex HMAC-SHA256 of the raw body, keyed with
-the secret's text as the operator wrote it. Standard Webhooks (https://www.standardwebhooks.com) sign
-`<id>.<timestamp>.<body>`, and a receiver accepts when one of the space-separated signatures fits: so two secrets may
-be in force while one is rotated.
+`X-Relay-Signature` is the lower-case hex HMAC-SHA256 of the raw body, keyed with the secret's text. Standard Webhooks
+(https://www.standardwebhooks.com) sign `<id>.<timestamp>.<body>`. A receiver accepts the request if one of the
+space-separated signatures is valid, so two secrets can be valid while one is rotated.
 """
 
 from __future__ import annotations
@@ -22,27 +21,27 @@ from clipengine.errors import InvalidRequest
 
 MIN_SECRET_CHARACTERS = 16
 _PREFIX = "whsec_"
-_MIN_KEY_BYTES = 12  # what 16 characters of base64 hold
+_MIN_KEY_BYTES = 12  # 16 characters of base64
 
 
 def new_secret() -> str:
-    """A new random secret, `whsec_` and 32 bytes in base64."""
+    """Return a new random secret: `whsec_` and 32 bytes in base64."""
     return _PREFIX + base64.b64encode(random.token_bytes(32)).decode()
 
 
 def check_secret(secret: str) -> str:
-    """The secret as it is. Raises InvalidRequest where receivers could not verify with it."""
+    """Return the secret. Raises InvalidRequest if receivers could not verify signatures with it."""
     if len(secret) < MIN_SECRET_CHARACTERS:
-        raise InvalidRequest(f"a webhook secret has at least {MIN_SECRET_CHARACTERS} characters")
+        raise InvalidRequest(f"a webhook secret must have at least {MIN_SECRET_CHARACTERS} characters")
     if secret.startswith(_PREFIX) and not _decoded(secret.removeprefix(_PREFIX)):
-        raise InvalidRequest("a webhook secret that begins with whsec_ goes on in base64, at least 12 bytes of it")
+        raise InvalidRequest("after whsec_, a webhook secret must be at least 12 bytes in base64")
     return secret
 
 
 def sign(body: bytes, *, event_id: str, secrets: Sequence[str], timestamp: int) -> dict[str, str]:
-    """The four headers for one attempt. `timestamp` in seconds since 1970; `secrets` newest first, at least one.
+    """Return the four signature headers. `timestamp` is in seconds since 1970; `secrets` has the newest first.
 
-    The id stays the same over attempts, the timestamp does not: receivers refuse what is older than five minutes.
+    Retries use the same id with a new timestamp, because receivers reject timestamps older than five minutes.
     """
     moment = datetime.fromtimestamp(timestamp, UTC)
     text = body.decode()
@@ -56,11 +55,10 @@ def sign(body: bytes, *, event_id: str, secrets: Sequence[str], timestamp: int) 
 
 
 def _standard_keys(secret: str) -> list[bytes]:
-    """The keys under which a receiver may verify: the bytes after `whsec_`, or the text's UTF-8 bytes.
+    """Return the keys to sign with: the bytes after `whsec_`, or the UTF-8 bytes of the text.
 
-    Standard Webhooks' libraries read every text as base64, also one without the prefix. A receiver that gives such
-    a secret to its library is served by a second signature, as long as the key read that way is no weaker than the
-    shortest secret that is allowed.
+    The Standard Webhooks libraries decode every secret as base64, even without the prefix. For such secrets a second
+    signature uses the decoded key, if it is as strong as the shortest secret allowed.
     """
     if secret.startswith(_PREFIX):
         return [_decoded(secret.removeprefix(_PREFIX)) or secret.encode()]
@@ -69,9 +67,9 @@ def _standard_keys(secret: str) -> list[bytes]:
 
 
 def _decoded(text: str) -> bytes | None:
-    """The text as the libraries read it: base64, unpadded or not, foreign characters skipped."""
+    """Decode base64 as the libraries do: padding is optional and invalid characters are skipped."""
     try:
         key = base64.b64decode(text + "==")
-    except (binascii.Error, ValueError):  # an impossible length; characters outside ASCII
+    except (binascii.Error, ValueError):  # invalid length; characters outside ASCII
         return None
     return key if len(key) >= _MIN_KEY_BYTES else None

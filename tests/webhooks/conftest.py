@@ -1,4 +1,4 @@
-"""A receiver, a ledger and workers that are closed after each test, and a certificate for hooks.example.test."""
+"""Fixtures: a receiver, a ledger, workers, and a certificate for hooks.example.test."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def receiver() -> Iterator[Receiver]:
 
 @pytest.fixture(scope="session")
 def tls_contexts(tmp_path_factory: pytest.TempPathFactory) -> tuple[ssl.SSLContext, ssl.SSLContext]:
-    """The receiver's context, whose certificate names TLS_NAME, and the context of a client that trusts it."""
+    """Return a server context with a certificate for TLS_NAME, and a client context that trusts it."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, TLS_NAME)])
     now = datetime.datetime.now(datetime.UTC)

@@ -1,4 +1,4 @@
-"""The address rules: how a URL is read, which addresses are allowed, and that one bad answer refuses them all."""
+"""Webhook URLs: parsing, allowed addresses and name resolution."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from ipaddress import ip_address
 import pytest
 
 from clipengine.errors import InvalidWebhookUrl
-from clipengine.webhooks.address import NameUnresolved, Rules, check, known_lookup, parse, refusal, resolve
+from clipengine.webhooks.address import NameUnresolved, Rules, check, denial_reason, localhost_lookup, parse, resolve
 
 PUBLIC = "93.184.216.34"
 OPEN = Rules.of(["10.0.0.0/8", "127.0.0.0/8", "::1/128", "fd12::/16", "192.168.7.0/24"])
 
 
-def answers(*addresses: str) -> Callable[[str, int], list[str]]:
+def lookup_of(*addresses: str) -> Callable[[str, int], list[str]]:
     return lambda name, port: list(addresses)
 
 
-def fails(name: str, port: int) -> list[str]:
+def failing_lookup(name: str, port: int) -> list[str]:
     raise OSError("no such name")
 
 
@@ -40,7 +40,7 @@ def fails(name: str, port: int) -> list[str]:
         ("http://example。com/", "example.com", 80, "/", "example.com"),
     ],
 )
-def test_a_url_is_taken_apart_once(url: str, host: str, port: int, path: str, authority: str) -> None:
+def test_url_is_parsed_into_its_parts(url: str, host: str, port: int, path: str, authority: str) -> None:
     parsed = parse(url)
     assert (parsed.host, parsed.port, parsed.path, parsed.authority) == (host, port, path, authority)
 
@@ -98,7 +98,7 @@ def test_a_url_is_taken_apart_once(url: str, host: str, port: int, path: str, au
         "http://example.com/" + "a" * 2048,
     ],
 )
-def test_urls_that_are_no_plain_http_urls_are_refused(url: str) -> None:
+def test_invalid_and_ambiguous_urls_are_rejected(url: str) -> None:
     with pytest.raises(InvalidWebhookUrl):
         parse(url)
 
@@ -108,7 +108,7 @@ def test_urls_that_are_no_plain_http_urls_are_refused(url: str) -> None:
     [PUBLIC, "1.1.1.1", "172.32.0.1", "100.128.0.1", "2606:2800:220:1::1", "64:ff9b::5db8:d822", "2002:5db8:d822::1"],
 )
 def test_public_addresses_are_allowed(address: str) -> None:
-    assert refusal(ip_address(address), rules=Rules()) is None
+    assert denial_reason(ip_address(address), rules=Rules()) is None
 
 
 @pytest.mark.parametrize(
@@ -132,11 +132,11 @@ def test_public_addresses_are_allowed(address: str) -> None:
         "2001:db8::1",
     ],
 )
-def test_loopback_and_private_addresses_need_the_operator(address: str) -> None:
-    reason = refusal(ip_address(address), rules=Rules())
+def test_loopback_and_private_addresses_are_denied_unless_trusted(address: str) -> None:
+    reason = denial_reason(ip_address(address), rules=Rules())
     assert reason
     assert "allow_cidrs" in reason
-    assert refusal(ip_address(address), rules=Rules(), trusted=True) is None
+    assert denial_reason(ip_address(address), rules=Rules(), trusted=True) is None
 
 
 @pytest.mark.parametrize(
@@ -168,39 +168,39 @@ def test_loopback_and_private_addresses_need_the_operator(address: str) -> None:
         "64:ff9b:1::7f00:1",
         "2002:7f00:1::",
         "2002:a01:203::1",
-        "2001:0:5db8:d822::80ff:fffe",  # Teredo, to 127.0.0.1
-        "2001:0:7f00:1::a247:27dd",  # Teredo, by 127.0.0.1
+        "2001:0:5db8:d822::80ff:fffe",  # Teredo client 127.0.0.1
+        "2001:0:7f00:1::a247:27dd",  # Teredo server 127.0.0.1
         "2606:2800:220:1:0:5efe:7f00:1",  # ISATAP
         "2606:2800:220:1:200:5efe:a01:203",
         "2001:20::1",
         "4000::1",
     ],
 )
-def test_these_are_never_allowed_whatever_the_operator_allows(address: str) -> None:
+def test_reserved_addresses_are_denied_despite_allow_cidrs(address: str) -> None:
     wide = Rules.of(["0.0.0.0/0", "::/0", "127.0.0.0/8", "169.254.0.0/16", "fe80::/10", "::1/128"])
-    assert refusal(ip_address(address), rules=wide, trusted=True)
-    assert refusal(ip_address(address), rules=wide)
+    assert denial_reason(ip_address(address), rules=wide, trusted=True)
+    assert denial_reason(ip_address(address), rules=wide)
 
 
-def test_allow_cidrs_opens_its_own_range_and_no_other() -> None:
+def test_allow_cidrs_allows_only_its_ranges() -> None:
     for address in ("10.200.1.1", "127.0.0.1", "::1", "::ffff:10.1.1.1", "fd12::1", "192.168.7.1"):
-        assert refusal(ip_address(address), rules=OPEN) is None
+        assert denial_reason(ip_address(address), rules=OPEN) is None
     for address in ("172.16.0.1", "192.168.8.1", "fd13::1", "100.64.0.1"):
-        assert refusal(ip_address(address), rules=OPEN)
+        assert denial_reason(ip_address(address), rules=OPEN)
 
 
-def test_a_wide_range_does_not_open_loopback() -> None:
+def test_wide_range_does_not_allow_loopback() -> None:
     wide = Rules.of(["0.0.0.0/0", "::/0"])
-    assert refusal(ip_address("10.0.0.1"), rules=wide) is None
-    assert refusal(ip_address("127.0.0.1"), rules=wide)
-    assert refusal(ip_address("::1"), rules=wide)
+    assert denial_reason(ip_address("10.0.0.1"), rules=wide) is None
+    assert denial_reason(ip_address("127.0.0.1"), rules=wide)
+    assert denial_reason(ip_address("::1"), rules=wide)
 
 
-def test_the_engine_does_not_call_itself() -> None:
+def test_own_port_on_this_machine_is_denied() -> None:
     own = Rules.of(["127.0.0.0/8"], own_port=8377)
-    assert refusal(ip_address("127.0.0.1"), rules=own, trusted=True, port=8377) == "this engine itself"
-    assert refusal(ip_address("127.0.0.1"), rules=own, port=8378) is None
-    assert refusal(ip_address(PUBLIC), rules=own, port=8377) is None
+    assert denial_reason(ip_address("127.0.0.1"), rules=own, trusted=True, port=8377) == "this engine itself"
+    assert denial_reason(ip_address("127.0.0.1"), rules=own, port=8378) is None
+    assert denial_reason(ip_address(PUBLIC), rules=own, port=8377) is None
 
 
 @pytest.mark.parametrize(
@@ -216,54 +216,54 @@ def test_the_engine_does_not_call_itself() -> None:
         (PUBLIC, "rubbish"),
     ],
 )
-def test_one_answer_that_is_not_allowed_refuses_the_name(found: tuple[str, ...]) -> None:
+def test_one_denied_address_denies_the_name(found: tuple[str, ...]) -> None:
     with pytest.raises(InvalidWebhookUrl):
-        resolve("http://name.example/", rules=Rules(), lookup=answers(*found))
+        resolve("http://name.example/", rules=Rules(), lookup=lookup_of(*found))
 
 
-def test_every_answer_is_kept_in_order_once() -> None:
-    found = resolve("http://name.example/", rules=Rules(), lookup=answers("2606:2800::1", PUBLIC, PUBLIC))
+def test_addresses_keep_their_order_without_duplicates() -> None:
+    found = resolve("http://name.example/", rules=Rules(), lookup=lookup_of("2606:2800::1", PUBLIC, PUBLIC))
     assert found.addresses == ("2606:2800::1", PUBLIC)
-    mapped = resolve("http://[::ffff:127.0.0.1]/", rules=OPEN, lookup=fails)
+    mapped = resolve("http://[::ffff:127.0.0.1]/", rules=OPEN, lookup=failing_lookup)
     assert mapped.addresses == ("127.0.0.1",)
 
 
-def test_literals_are_not_looked_up() -> None:
-    assert resolve(f"http://{PUBLIC}/", rules=Rules(), lookup=fails).addresses == (PUBLIC,)
+def test_address_literals_are_not_looked_up() -> None:
+    assert resolve(f"http://{PUBLIC}/", rules=Rules(), lookup=failing_lookup).addresses == (PUBLIC,)
 
 
-def test_the_refusal_says_what_to_do_and_not_where_the_name_leads() -> None:
+def test_error_does_not_reveal_the_resolved_address() -> None:
     with pytest.raises(InvalidWebhookUrl) as caught:
-        resolve("http://name.example/", rules=Rules(), lookup=answers("10.1.2.3"))
+        resolve("http://name.example/", rules=Rules(), lookup=lookup_of("10.1.2.3"))
     assert "private address" in caught.value.message
     assert "10.1.2.3" not in caught.value.message
     assert "allow_cidrs" in caught.value.hint
 
 
-def test_a_name_without_an_address_fails_closed_and_passes_the_door() -> None:
-    for lookup in (fails, answers()):
+def test_name_without_an_address_is_accepted_but_not_sent_to() -> None:
+    for lookup in (failing_lookup, lookup_of()):
         with pytest.raises(NameUnresolved):
             resolve("http://name.example/", rules=Rules(), lookup=lookup)
         check("http://name.example/", rules=Rules(), lookup=lookup)
     with pytest.raises(InvalidWebhookUrl):
-        check("http://name.example/", rules=Rules(), lookup=answers("127.0.0.1"))
+        check("http://name.example/", rules=Rules(), lookup=lookup_of("127.0.0.1"))
 
 
-def test_a_look_up_that_hangs_is_cut() -> None:
+def test_name_lookup_times_out() -> None:
     release = threading.Event()
 
-    def hangs(name: str, port: int) -> list[str]:
+    def hanging_lookup(name: str, port: int) -> list[str]:
         release.wait(10)
         return [PUBLIC]
 
     started = time.monotonic()
     with pytest.raises(TimeoutError):
-        resolve("http://name.example/", rules=Rules(), timeout=0.2, lookup=hangs)
+        resolve("http://name.example/", rules=Rules(), timeout=0.2, lookup=hanging_lookup)
     assert time.monotonic() - started < 2
     release.set()
 
 
-def test_the_system_resolver_answers_for_localhost() -> None:
+def test_system_resolver_resolves_localhost() -> None:
     found = resolve("http://localhost/", rules=Rules(), trusted=True)
     assert "127.0.0.1" in found.addresses or "::1" in found.addresses
     with pytest.raises(InvalidWebhookUrl, match="loopback"):
@@ -271,14 +271,14 @@ def test_the_system_resolver_answers_for_localhost() -> None:
 
 
 @pytest.mark.parametrize("name", ["localhost", "LOCALHOST.", "a.localhost"])
-def test_of_localhost_what_is_allowed_is_taken(name: str) -> None:
-    """Most machines give it two addresses, and `127.0.0.0/8` is what one thinks of."""
+def test_allowed_addresses_of_localhost_are_used(name: str) -> None:
+    # localhost usually has two addresses, but people only list 127.0.0.0/8.
     rules = Rules.of(["127.0.0.0/8"])
     both = ["::1", "127.0.0.1"]
     assert resolve(f"http://{name}/", rules=rules, lookup=lambda *_: both).addresses == ("127.0.0.1",)
-    check(f"http://{name}/", rules=rules, lookup=known_lookup)
+    check(f"http://{name}/", rules=rules, lookup=localhost_lookup)
     for wrong in (Rules(), Rules.of(["10.0.0.0/8"])):
         with pytest.raises(InvalidWebhookUrl, match="loopback"):
-            check(f"http://{name}/", rules=wrong, lookup=known_lookup)
-    with pytest.raises(InvalidWebhookUrl, match="loopback"):  # whoever owns another name may give it any answer
+            check(f"http://{name}/", rules=wrong, lookup=localhost_lookup)
+    with pytest.raises(InvalidWebhookUrl, match="loopback"):  # the owner of another name controls its addresses
         resolve("http://localhost.example/", rules=rules, lookup=lambda *_: both)

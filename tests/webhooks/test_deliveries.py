@@ -1,4 +1,4 @@
-"""The delivery worker, with the real ledger and real receivers: what arrives, when, and after which accident."""
+"""Delivery worker with a real ledger and real receivers."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.support.receiver import Answer, Receiver
 MakeWorker = Callable[..., DeliveryWorker]
 
 
-def test_an_event_arrives_signed_and_is_recorded(ledger: Ledger, make_worker: MakeWorker, receiver: Receiver) -> None:
+def test_event_is_delivered_signed_and_recorded(ledger: Ledger, make_worker: MakeWorker, receiver: Receiver) -> None:
     ledger.endpoints.create(receiver.url, [EVENT], SECRET)
     an_event(ledger)
     assert make_worker().run_due() == 1
@@ -43,7 +43,7 @@ def test_an_event_arrives_signed_and_is_recorded(ledger: Ledger, make_worker: Ma
     assert (attempt.outcome, attempt.status_code, attempt.error) == ("delivered", 200, None)
 
 
-def test_a_clips_own_address_is_signed_with_the_installations_secret(
+def test_webhook_url_of_a_clip_is_signed_with_the_default_secret(
     ledger: Ledger, make_worker: MakeWorker, receiver: Receiver
 ) -> None:
     clip = a_cancelled_clip(ledger, receiver.url)
@@ -53,14 +53,14 @@ def test_a_clips_own_address_is_signed_with_the_installations_secret(
     assert json.loads(request.body)["data"]["error"]["code"] == Cancelled.code
 
 
-def test_nothing_is_due_in_an_empty_ledger(make_worker: MakeWorker) -> None:
+def test_empty_ledger_has_nothing_due(make_worker: MakeWorker) -> None:
     worker = make_worker()
     assert worker.run_due() == 0
     assert worker.next_due() is None
     assert worker.recover() == 0
 
 
-def test_a_slow_receiver_does_not_delay_another(ledger: Ledger, make_worker: MakeWorker, receiver: Receiver) -> None:
+def test_slow_receiver_does_not_delay_others(ledger: Ledger, make_worker: MakeWorker, receiver: Receiver) -> None:
     with Receiver() as slow:
         slow.answer = lambda request: Answer(delay=60)
         slow_endpoint = ledger.endpoints.create(slow.url, [EVENT], SECRET)
@@ -71,20 +71,20 @@ def test_a_slow_receiver_does_not_delay_another(ledger: Ledger, make_worker: Mak
         thread = threading.Thread(target=worker.run_due)
         thread.start()
         receiver.wait_for(3)
-        an_event(ledger)  # what becomes due meanwhile goes out too, by the same call
+        an_event(ledger)  # due while the call runs, so the same call sends it
         receiver.wait_for(4)
-        assert worker.next_due() is None  # what waits for the slow one is looked after
-        assert worker.run_due() == 0  # and does not hold another call up
+        assert worker.next_due() is None  # the running call handles those that wait for the slow receiver
+        assert worker.run_due() == 0  # another call is not blocked
         slow.wait_for(1)
         worker.stop()
         thread.join(5)
         assert not thread.is_alive()
-        assert len(slow.requests) == 1  # one at a time
+        assert len(slow.requests) == 1  # one request at a time
         statuses = sorted(delivery.status for delivery in deliveries(ledger, slow_endpoint.webhook_id))
         assert statuses == ["pending", "pending", "pending", "sending"]
 
 
-def test_many_dead_receivers_leave_places_for_the_others(
+def test_failing_receivers_use_at_most_half_of_the_places(
     ledger: Ledger, make_worker: MakeWorker, receiver: Receiver
 ) -> None:
     with Receiver() as dead:
@@ -94,7 +94,7 @@ def test_many_dead_receivers_leave_places_for_the_others(
         worker = make_worker(timeout=60, places=4)
         an_event(ledger)
         worker.run_due()
-        assert len(dead.requests) == 6  # all of them have failed once now
+        assert len(dead.requests) == 6  # each has failed once
         dead.answer = lambda request: Answer(delay=60)
         an_event(ledger)
         thread = threading.Thread(target=worker.run_due)
@@ -104,12 +104,12 @@ def test_many_dead_receivers_leave_places_for_the_others(
         for _ in range(5):
             an_event(ledger)
         receiver.wait_for(5)
-        assert len(dead.requests) == 8  # half of the places
+        assert len(dead.requests) == 8  # six plus half of the four places
         worker.stop()
         thread.join(5)
 
 
-def test_several_threads_share_the_work(ledger: Ledger, make_worker: MakeWorker) -> None:
+def test_concurrent_runs_send_each_delivery_once(ledger: Ledger, make_worker: MakeWorker) -> None:
     with Receiver() as first, Receiver() as second:
         overlaps: list[str] = []
         inside = {first.port: 0, second.port: 0}
@@ -144,7 +144,7 @@ def test_several_threads_share_the_work(ledger: Ledger, make_worker: MakeWorker)
             assert len(ids) == len(set(ids)) == 10
 
 
-def test_only_endpoints_of_the_settings_are_trusted_with_private_addresses(ledger: Ledger, receiver: Receiver) -> None:
+def test_only_endpoints_of_the_settings_may_use_private_addresses(ledger: Ledger, receiver: Receiver) -> None:
     ledger.endpoints.sync_settings([(receiver.url + "/settings", SECRET, [EVENT])])
     ledger.endpoints.create(receiver.url + "/api", [EVENT], SECRET)
     an_event(ledger)
@@ -160,7 +160,7 @@ def test_only_endpoints_of_the_settings_are_trusted_with_private_addresses(ledge
     worker.stop()
 
 
-def test_a_restart_in_the_middle_delivers_again_with_the_same_id(tmp_path: Path, receiver: Receiver) -> None:
+def test_interrupted_delivery_is_repeated_after_a_restart_with_the_same_id(tmp_path: Path, receiver: Receiver) -> None:
     ledger = open_ledger(tmp_path)
     ledger.endpoints.create(receiver.url, [EVENT], SECRET)
     an_event(ledger)
@@ -190,7 +190,7 @@ def test_a_restart_in_the_middle_delivers_again_with_the_same_id(tmp_path: Path,
     ledger.close()
 
 
-def test_what_the_ledger_could_not_take_down_is_settled_later(
+def test_outcome_is_recorded_later_if_the_ledger_fails(
     ledger: Ledger, make_worker: MakeWorker, receiver: Receiver, tmp_path: Path
 ) -> None:
     ledger.endpoints.create(receiver.url, [EVENT], SECRET)
@@ -198,7 +198,7 @@ def test_what_the_ledger_could_not_take_down_is_settled_later(
     breaker = sqlite3.connect(tmp_path / "ledger.db", isolation_level=None, check_same_thread=False)
 
     def answer(request: object) -> Answer:
-        breaker.execute("ALTER TABLE delivery_attempts RENAME TO hidden")  # from here on, recording fails
+        breaker.execute("ALTER TABLE delivery_attempts RENAME TO hidden")  # from now on recording fails
         return Answer()
 
     receiver.answer = answer
@@ -217,9 +217,7 @@ def test_what_the_ledger_could_not_take_down_is_settled_later(
     assert len(receiver.requests) == 1
 
 
-def test_a_redelivery_has_the_same_id_and_a_new_schedule(
-    ledger: Ledger, make_worker: MakeWorker, receiver: Receiver
-) -> None:
+def test_redelivery_has_the_same_id(ledger: Ledger, make_worker: MakeWorker, receiver: Receiver) -> None:
     ledger.endpoints.create(receiver.url, [EVENT], SECRET)
     an_event(ledger)
     worker = make_worker()
@@ -231,11 +229,11 @@ def test_a_redelivery_has_the_same_id_and_a_new_schedule(
     assert len({request.headers["webhook-id"] for request in receiver.requests}) == 1
 
 
-def test_a_defect_of_ours_ends_as_a_failed_attempt(
+def test_internal_error_is_recorded_as_a_failed_attempt(
     ledger: Ledger, make_worker: MakeWorker, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*arguments: object, **named: object) -> dict[str, str]:
-        raise ValueError("secret words")
+        raise ValueError("secret text")
 
     monkeypatch.setattr("clipengine.work.deliveries.sign", broken)
     ledger.endpoints.create(receiver.url, [EVENT], SECRET)

@@ -1,4 +1,4 @@
-"""Deliveries that fail: the schedule, what ends it, and what is signed with while it lasts."""
+"""Retries of failed deliveries: schedule, end and signatures."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def dead_url() -> str:
         return f"http://127.0.0.1:{server.getsockname()[1]}/"
 
 
-def test_failures_follow_the_schedule_to_its_end(
+def test_failed_delivery_is_retried_until_the_schedule_ends(
     ledger: Ledger, make_worker: MakeWorker, receiver: Receiver, clock: Clock
 ) -> None:
     receiver.answer = lambda request: Answer(500)
@@ -46,11 +46,11 @@ def test_failures_follow_the_schedule_to_its_end(
     assert len(ledger.deliveries.attempts(delivery.delivery_id)) == 10
     assert len({request.headers["webhook-id"] for request in receiver.requests}) == 1
     stamps = [int(request.headers["webhook-timestamp"]) for request in receiver.requests]
-    assert stamps == sorted(set(stamps))  # each attempt is signed anew
+    assert stamps == sorted(set(stamps))  # each attempt has a new timestamp
     assert len({request.body for request in receiver.requests}) == 1
 
 
-def test_a_receiver_that_recovers_gets_what_it_missed(
+def test_delivery_succeeds_once_the_receiver_recovers(
     ledger: Ledger, make_worker: MakeWorker, receiver: Receiver, clock: Clock
 ) -> None:
     receiver.script(Answer(503), Answer(hang_up=True), Answer(302, {"Location": receiver.url}), Answer(204))
@@ -68,7 +68,7 @@ def test_a_receiver_that_recovers_gets_what_it_missed(
     assert ledger.endpoints.list()[0].failing_since is None
 
 
-def test_switched_off_and_on_again_loses_nothing(
+def test_disabled_endpoint_resumes_its_deliveries_when_enabled(
     ledger: Ledger, make_worker: MakeWorker, receiver: Receiver, clock: Clock
 ) -> None:
     receiver.script(Answer(500), Answer(204))
@@ -85,7 +85,7 @@ def test_switched_off_and_on_again_loses_nothing(
     assert (delivery.status, delivery.attempt) == ("delivered", 2)
 
 
-def test_retry_after_moves_the_next_try(
+def test_retry_after_delays_the_next_attempt(
     ledger: Ledger, make_worker: MakeWorker, receiver: Receiver, clock: Clock
 ) -> None:
     receiver.script(Answer(429, {"Retry-After": "3600"}), Answer(503, {"Retry-After": "315360000"}))
@@ -100,7 +100,7 @@ def test_retry_after_moves_the_next_try(
         clock.forward(seconds)
 
 
-def test_410_disables_the_endpoint_and_tells_the_others(
+def test_status_410_disables_the_endpoint_and_sends_an_event(
     ledger: Ledger, make_worker: MakeWorker, receiver: Receiver
 ) -> None:
     with Receiver() as gone:
@@ -114,12 +114,14 @@ def test_410_disables_the_endpoint_and_tells_the_others(
     disabled = ledger.endpoints.get(endpoint.webhook_id)
     assert not disabled.enabled
     assert {delivery.status for delivery in deliveries(ledger, endpoint.webhook_id)} == {"failed"}
-    (told,) = receiver.requests
-    assert json.loads(told.body)["event"] == "endpoint.disabled"
-    assert json.loads(told.body)["data"]["webhook_id"] == endpoint.webhook_id
+    (event,) = receiver.requests
+    assert json.loads(event.body)["event"] == "endpoint.disabled"
+    assert json.loads(event.body)["data"]["webhook_id"] == endpoint.webhook_id
 
 
-def test_five_days_of_failures_disable_the_endpoint(ledger: Ledger, make_worker: MakeWorker, clock: Clock) -> None:
+def test_endpoint_is_disabled_after_five_days_of_failures(
+    ledger: Ledger, make_worker: MakeWorker, clock: Clock
+) -> None:
     endpoint = ledger.endpoints.create(dead_url(), [EVENT], SECRET)
     worker = make_worker()
     for _ in range(6):
@@ -130,7 +132,7 @@ def test_five_days_of_failures_disable_the_endpoint(ledger: Ledger, make_worker:
     assert not ledger.endpoints.get(endpoint.webhook_id).enabled
 
 
-def test_a_rotated_secret_signs_beside_the_new_one_in_retries(
+def test_retries_are_signed_with_both_secrets_during_a_rotation(
     ledger: Ledger, make_worker: MakeWorker, receiver: Receiver, clock: Clock
 ) -> None:
     receiver.script(Answer(500), Answer(500))

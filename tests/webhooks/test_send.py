@@ -1,4 +1,4 @@
-"""Sending, against a real receiver on loopback that misbehaves in every way that a test can reach."""
+"""Webhook sender against a misbehaving receiver on loopback."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.receiver import Answer, Receiver, gzip_bomb, redirect
 
 LOOPBACK = ["127.0.0.0/8"]
 DEADLINE = 0.6
-SLACK = 2.0  # for a busy machine; everything here would last many times longer
+SLACK = 2.0  # for a busy machine; without the deadline, each test takes many times longer
 BODY = b'{"event": "clip.ready"}'
 TLS_NAME = "hooks.example.test"
 
@@ -27,7 +27,7 @@ def send(url: str, *, timeout: float = 10, trusted: bool = False, allow: list[st
     return Sender(allow, timeout).send(url, BODY, {"webhook-id": "evt_01"}, trusted=trusted)
 
 
-def test_a_delivery_arrives_as_it_was_given(receiver: Receiver) -> None:
+def test_request_arrives_with_the_given_body_and_headers(receiver: Receiver) -> None:
     outcome = send(receiver.url + "?a=1&b=ü")
     assert outcome == Outcome(True, 200, None, None, False, outcome.duration_ms)
     (request,) = receiver.requests
@@ -40,14 +40,14 @@ def test_a_delivery_arrives_as_it_was_given(receiver: Receiver) -> None:
 
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204, 299])
-def test_every_2xx_is_success(receiver: Receiver, status: int) -> None:
+def test_every_2xx_status_is_a_success(receiver: Receiver, status: int) -> None:
     receiver.script(Answer(status))
     assert send(receiver.url).ok
 
 
 @pytest.mark.parametrize("status", [400, 401, 404, 410, 429, 500, 503, 599])
-def test_every_other_status_is_a_failure_that_names_it(receiver: Receiver, status: int) -> None:
-    receiver.script(Answer(status, body=b"secret words of the receiver"))
+def test_every_other_status_is_a_failure(receiver: Receiver, status: int) -> None:
+    receiver.script(Answer(status, body=b"secret text of the receiver"))
     outcome = send(receiver.url)
     assert (outcome.ok, outcome.status_code, outcome.error) == (False, status, f"status {status}")
     assert outcome.gone == (status == 410)
@@ -73,17 +73,17 @@ def test_redirects_are_not_followed(receiver: Receiver, status: int) -> None:
     ],
     ids=["silence", "dripping headers", "dripping failure", "only 100s"],
 )
-def test_the_deadline_is_for_the_whole_attempt(receiver: Receiver, answer: Answer) -> None:
+def test_deadline_covers_the_whole_response(receiver: Receiver, answer: Answer) -> None:
     receiver.script(answer)
     started = time.monotonic()
     outcome = send(receiver.url, timeout=DEADLINE)
     assert time.monotonic() - started < DEADLINE + SLACK
     assert not outcome.ok
     if answer.raw is None:
-        assert (outcome.status_code, outcome.error) == (None, "timeout: no whole answer within 0.6 s")
+        assert (outcome.status_code, outcome.error) == (None, "timeout: no complete response within 0.6 s")
 
 
-def test_the_deadline_holds_for_a_connection_that_nobody_accepts() -> None:
+def test_deadline_covers_the_connect() -> None:
     with socket.socket() as full:
         full.bind(("127.0.0.1", 0))
         full.listen(0)
@@ -100,7 +100,7 @@ def test_the_deadline_holds_for_a_connection_that_nobody_accepts() -> None:
             filler.close()
 
 
-def test_the_deadline_holds_in_the_tls_handshake() -> None:
+def test_deadline_covers_the_tls_handshake() -> None:
     with socket.create_server(("127.0.0.1", 0)) as mute:
         started = time.monotonic()
         outcome = send(f"https://127.0.0.1:{mute.getsockname()[1]}/", timeout=DEADLINE)
@@ -109,7 +109,7 @@ def test_the_deadline_holds_in_the_tls_handshake() -> None:
         assert outcome.error.startswith("timeout")
 
 
-def test_the_deadline_holds_while_a_big_body_is_not_taken() -> None:
+def test_deadline_covers_sending_a_body_that_is_not_read() -> None:
     with socket.create_server(("127.0.0.1", 0)) as mute:
         url = f"http://127.0.0.1:{mute.getsockname()[1]}/"
         started = time.monotonic()
@@ -118,15 +118,15 @@ def test_the_deadline_holds_while_a_big_body_is_not_taken() -> None:
         assert not outcome.ok
 
 
-def test_a_dripping_body_does_not_hold_the_sender_up(receiver: Receiver) -> None:
+def test_slow_response_body_is_not_waited_for(receiver: Receiver) -> None:
     receiver.answer = lambda request: Answer(200, body=b"x" * 1000, drip="body")
     started = time.monotonic()
-    assert send(receiver.url).ok  # the status came in time; the words after it have no meaning
+    assert send(receiver.url).ok  # the status arrived in time; the body does not matter
     assert send(receiver.url, timeout=DEADLINE).ok
     assert time.monotonic() - started < 4
 
 
-def test_a_gzip_bomb_is_neither_read_nor_inflated(receiver: Receiver) -> None:
+def test_gzip_bomb_is_not_decompressed(receiver: Receiver) -> None:
     bomb = gzip_bomb()
     assert 150_000 < len(bomb.body) < 300_000
     receiver.script(bomb)
@@ -138,7 +138,7 @@ def test_a_gzip_bomb_is_neither_read_nor_inflated(receiver: Receiver) -> None:
         tracemalloc.stop()
 
 
-def test_an_endless_body_is_left_after_four_kilobytes(receiver: Receiver) -> None:
+def test_long_response_body_is_not_read_to_its_end(receiver: Receiver) -> None:
     size = 64 << 20
     receiver.script(Answer(200, body=bytes(size)))
     assert send(receiver.url).ok
@@ -146,7 +146,7 @@ def test_an_endless_body_is_left_after_four_kilobytes(receiver: Receiver) -> Non
 
 
 @pytest.mark.parametrize("status", [429, 503])
-def test_retry_after_is_read_as_seconds_or_date(receiver: Receiver, status: int) -> None:
+def test_retry_after_is_parsed_as_seconds_or_date(receiver: Receiver, status: int) -> None:
     soon = email.utils.formatdate(time.time() + 3600, usegmt=True)
     asked = ["3600", " 120 ", soon, "Thu, 01 Jan 1970 00:00:00 GMT", "315360000", "9" * 400, "soon", "-5", "1.5", ""]
     receiver.script(*(Answer(status, {"Retry-After": text}) for text in asked))
@@ -156,13 +156,13 @@ def test_retry_after_is_read_as_seconds_or_date(receiver: Receiver, status: int)
     assert given[3:] == [0, 86_400, 86_400, None, None, None, None]
 
 
-def test_retry_after_means_nothing_elsewhere(receiver: Receiver) -> None:
+def test_retry_after_is_ignored_for_other_statuses(receiver: Receiver) -> None:
     receiver.script(Answer(500, {"Retry-After": "3600"}), Answer(200, {"Retry-After": "3600"}))
     assert send(receiver.url).retry_after_seconds is None
     assert send(receiver.url).retry_after_seconds is None
 
 
-def test_broken_answers_are_failures(receiver: Receiver) -> None:
+def test_invalid_responses_are_failures(receiver: Receiver) -> None:
     receiver.script(Answer(hang_up=True), Answer(raw=b"SSH-2.0-OpenSSH_9.9\r\n"), Answer(raw=b"HTTP/1.1 20"))
     for _ in range(3):
         outcome = send(receiver.url)
@@ -171,7 +171,7 @@ def test_broken_answers_are_failures(receiver: Receiver) -> None:
         assert outcome.error.startswith(("protocol", "connection"))
 
 
-def test_nobody_listens() -> None:
+def test_refused_connection_is_reported() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         url = f"http://127.0.0.1:{server.getsockname()[1]}/"
     assert send(url).error == "connection: Connection refused"
@@ -215,7 +215,7 @@ def test_proxies_and_netrc_of_the_environment_are_ignored(
         "169.254.169.254",
     ],
 )
-def test_no_spelling_reaches_loopback_unless_it_is_allowed(receiver: Receiver, host: str) -> None:
+def test_no_form_of_a_loopback_url_bypasses_the_rules(receiver: Receiver, host: str) -> None:
     outcome = send(f"http://{host}:{receiver.port}/hook", allow=[])
     assert outcome.error
     assert outcome.error.startswith("refused: ")
@@ -224,20 +224,20 @@ def test_no_spelling_reaches_loopback_unless_it_is_allowed(receiver: Receiver, h
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "[::ffff:127.0.0.1]", "localhost", "localhost.", "LOCALHOST"])
-def test_loopback_is_reached_when_trusted(receiver: Receiver, host: str) -> None:
+def test_trusted_url_may_use_loopback(receiver: Receiver, host: str) -> None:
     assert send(f"http://{host}:{receiver.port}/hook", allow=[], trusted=True).ok
 
 
-def test_the_engine_is_not_sent_to_itself(receiver: Receiver) -> None:
+def test_engine_sends_nothing_to_its_own_port(receiver: Receiver) -> None:
     sender = Sender(LOOPBACK, own_port=receiver.port)
     assert (
         sender.send(receiver.url, BODY, {}, trusted=True).error
-        == "refused: the webhook URL leads to this engine itself"
+        == "refused: the webhook URL resolves to this engine itself"
     )
     assert receiver.requests == []
 
 
-def test_a_name_that_is_moved_between_attempts_is_checked_each_time(receiver: Receiver) -> None:
+def test_name_is_resolved_and_checked_for_each_attempt(receiver: Receiver) -> None:
     script = [["127.0.0.1"], ["169.254.169.254"], ["127.0.0.1", "10.0.0.1"], []]
     asked: list[str] = []
 
@@ -248,21 +248,21 @@ def test_a_name_that_is_moved_between_attempts_is_checked_each_time(receiver: Re
     sender = Sender(LOOPBACK, lookup=lookup)
     errors = [sender.send(f"http://hooks.example:{receiver.port}/", BODY, {}).error for _ in script]
     assert errors[0] is None
-    assert errors[1] == "refused: the webhook URL leads to a metadata address"
+    assert errors[1] == "refused: the webhook URL resolves to a metadata address"
     assert errors[2]
     assert "a private address" in errors[2]
     assert errors[3] == "dns: the name does not resolve"
-    assert asked == ["hooks.example"] * 4  # once for each attempt: what was checked is what was connected to
+    assert asked == ["hooks.example"] * 4  # once for each attempt
     assert len(receiver.requests) == 1
     assert receiver.requests[0].headers["host"] == f"hooks.example:{receiver.port}"
 
 
-def test_the_next_address_is_tried_when_one_does_not_answer(receiver: Receiver) -> None:
+def test_next_address_is_tried_if_one_does_not_answer(receiver: Receiver) -> None:
     sender = Sender([*LOOPBACK, "::1/128"], lookup=lambda name, port: ["::1", "127.0.0.2", "127.0.0.1"])
     assert sender.send(f"http://hooks.example:{receiver.port}/", BODY, {}).ok
 
 
-def test_a_hanging_look_up_falls_under_the_deadline() -> None:
+def test_deadline_covers_the_name_lookup() -> None:
     release = threading.Event()
 
     def lookup(name: str, port: int) -> list[str]:
@@ -275,7 +275,7 @@ def test_a_hanging_look_up_falls_under_the_deadline() -> None:
     assert outcome.error.startswith("timeout")
 
 
-def test_tls_is_verified_against_the_name_on_the_pinned_address(
+def test_certificate_is_verified_against_the_host_name(
     tls_contexts: tuple[ssl.SSLContext, ssl.SSLContext],
 ) -> None:
     server, client = tls_contexts
@@ -284,12 +284,12 @@ def test_tls_is_verified_against_the_name_on_the_pinned_address(
         return ["127.0.0.1"]
 
     with Receiver(tls=server) as receiver:
-        knows = Sender(LOOPBACK, lookup=lookup, tls=client)
-        assert knows.send(f"https://{TLS_NAME}:{receiver.port}/", BODY, {}).ok
+        trusting = Sender(LOOPBACK, lookup=lookup, tls=client)
+        assert trusting.send(f"https://{TLS_NAME}:{receiver.port}/", BODY, {}).ok
         assert receiver.requests[0].headers["host"] == f"{TLS_NAME}:{receiver.port}"
         for sender, host, words in (
-            (knows, "other.example.test", "Hostname mismatch"),
-            (knows, "127.0.0.1", "IP address mismatch"),
+            (trusting, "other.example.test", "Hostname mismatch"),
+            (trusting, "127.0.0.1", "IP address mismatch"),
             (Sender(LOOPBACK, lookup=lookup), TLS_NAME, "self-signed certificate"),
         ):
             outcome = sender.send(f"https://{host}:{receiver.port}/", BODY, {})
@@ -304,13 +304,13 @@ def test_tls_is_verified_against_the_name_on_the_pinned_address(
         assert len(receiver.requests) == 2
 
 
-def test_plain_http_at_a_tls_port_is_a_tls_error(receiver: Receiver) -> None:
+def test_plain_http_on_a_tls_port_is_an_error(receiver: Receiver) -> None:
     error = send(receiver.url.replace("http:", "https:")).error
     assert error
     assert error.startswith(("tls: ", "connection: "))
 
 
-def test_nothing_of_the_url_or_the_headers_gets_into_the_error() -> None:
+def test_errors_reveal_nothing_of_the_url_or_the_headers() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     for url in (
@@ -327,7 +327,7 @@ def test_nothing_of_the_url_or_the_headers_gets_into_the_error() -> None:
 
 
 @pytest.mark.parametrize("answer", [Answer(delay=30), Answer(drip="headers", drip_seconds=0.2)])
-def test_close_ends_what_is_being_sent(receiver: Receiver, answer: Answer) -> None:
+def test_close_aborts_running_requests(receiver: Receiver, answer: Answer) -> None:
     receiver.script(answer)
     sender = Sender(LOOPBACK)
     raised: list[type[BaseException]] = []
@@ -350,7 +350,7 @@ def test_close_ends_what_is_being_sent(receiver: Receiver, answer: Answer) -> No
         sender.send(receiver.url, BODY, {})
 
 
-def test_close_ends_a_tls_handshake() -> None:
+def test_close_aborts_a_tls_handshake() -> None:
     with socket.create_server(("127.0.0.1", 0)) as mute:
         sender = Sender(LOOPBACK)
         raised: list[str] = []
@@ -364,14 +364,14 @@ def test_close_ends_a_tls_handshake() -> None:
         thread = threading.Thread(target=run)
         thread.start()
         accepted, _ = mute.accept()
-        assert accepted.recv(1)  # the handshake has begun
+        assert accepted.recv(1)  # the handshake has started
         sender.close()
         thread.join(5)
         accepted.close()
         assert raised == ["closed"]
 
 
-def test_no_descriptor_is_left_open(receiver: Receiver) -> None:
+def test_no_file_descriptor_leaks(receiver: Receiver) -> None:
     sender = Sender(LOOPBACK)
     sender.send(receiver.url, BODY, {})
     before = _descriptors()
@@ -383,7 +383,7 @@ def test_no_descriptor_is_left_open(receiver: Receiver) -> None:
         sender.send(receiver.url.replace("http:", "https:"), BODY, {})
     deadline = time.monotonic() + 5
     while _descriptors() > before and time.monotonic() < deadline:
-        time.sleep(0.02)  # the receiver's own side of the last connection
+        time.sleep(0.02)  # the receiver closes its side of the last connection
     assert _descriptors() <= before
 
 

@@ -1,4 +1,4 @@
-"""Signatures, checked by the receivers' own means: plain hmac, and the standardwebhooks library."""
+"""Webhook signatures, verified with hmac and the standardwebhooks library."""
 
 from __future__ import annotations
 
@@ -22,41 +22,41 @@ def signed(*secrets: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("secret", [WHSEC, PLAIN, "geheim-für-die-Gäste"])
-def test_the_relay_signature_is_bare_hex_of_the_raw_body_keyed_with_the_text(secret: str) -> None:
+def test_relay_signature_is_the_hex_hmac_of_the_raw_body(secret: str) -> None:
     expected = hmac.new(secret.encode(), BODY, hashlib.sha256).hexdigest()
     assert signed(secret)["X-Relay-Signature"] == expected
     assert expected == expected.lower()
     assert len(expected) == 64
 
 
-def test_the_headers_are_these_four() -> None:
+def test_signing_returns_four_headers() -> None:
     headers = sign(BODY, event_id="evt_01", secrets=[WHSEC], timestamp=1_700_000_000)
     assert list(headers) == ["X-Relay-Signature", "webhook-id", "webhook-timestamp", "webhook-signature"]
     assert headers["webhook-id"] == "evt_01"
     assert headers["webhook-timestamp"] == "1700000000"
 
 
-def test_standard_webhooks_verifies_whsec_secrets() -> None:
+def test_standard_webhooks_library_verifies_whsec_secrets() -> None:
     unpadded = new_secret().rstrip("=")
     for secret in (WHSEC, new_secret(), unpadded):
         assert Webhook(secret).verify(BODY, signed(secret))["event"] == "clip.ready"
 
 
 @pytest.mark.parametrize("secret", [PLAIN, "kA5hZ2q0o0J7rKp8m1x9dQvYb3N4c6T2wEuIsLfGjHA=", "0123456789abcdef"])
-def test_standard_webhooks_verifies_a_plain_secret_as_bytes_and_as_its_own_reading_of_text(secret: str) -> None:
+def test_standard_webhooks_library_verifies_plain_secrets(secret: str) -> None:
     Webhook(secret.encode()).verify(BODY, signed(secret))
     Webhook(secret).verify(BODY, signed(secret))
 
 
-def test_a_secret_that_the_library_would_read_as_a_weak_key_is_not_signed_that_way() -> None:
-    secret = "!!!!!!!!!!!!!!!!abcd"  # base64 keeps four characters of it
+def test_secret_that_decodes_to_a_weak_key_is_not_used_decoded() -> None:
+    secret = "!!!!!!!!!!!!!!!!abcd"  # only four characters are valid base64
     assert len(signed(secret)["webhook-signature"].split()) == 1
     Webhook(secret.encode()).verify(BODY, signed(secret))
     with pytest.raises(WebhookVerificationError):
         Webhook(secret).verify(BODY, signed(secret))
 
 
-def test_during_a_rotation_both_secrets_verify_and_afterwards_only_the_new_one() -> None:
+def test_both_secrets_verify_during_a_rotation() -> None:
     old, new = WHSEC, new_secret()
     during = signed(new, old)
     Webhook(old).verify(BODY, during)
@@ -66,7 +66,7 @@ def test_during_a_rotation_both_secrets_verify_and_afterwards_only_the_new_one()
         Webhook(old).verify(BODY, signed(new))
 
 
-def test_a_changed_body_id_or_time_does_not_verify() -> None:
+def test_changed_body_id_or_timestamp_does_not_verify() -> None:
     headers = signed(WHSEC)
     for changed in ({"webhook-id": "evt_02"}, {"webhook-timestamp": str(int(time.time()) - 1)}):
         with pytest.raises(WebhookVerificationError):
@@ -78,10 +78,10 @@ def test_a_changed_body_id_or_time_does_not_verify() -> None:
 @pytest.mark.parametrize(
     "secret", ["", "fifteen letters", "whsec_short", "whsec_!!!!!!!!!!!!!!!!!!!!", "whsec_ääääääääääää"]
 )
-def test_secrets_with_which_nobody_could_verify_are_refused_at_the_door(secret: str) -> None:
+def test_unusable_secrets_are_rejected(secret: str) -> None:
     with pytest.raises(InvalidRequest):
         check_secret(secret)
 
 
-def test_new_secrets_pass_the_door_and_differ() -> None:
+def test_new_secrets_are_valid_and_unique() -> None:
     assert check_secret(new_secret()) != check_secret(new_secret())

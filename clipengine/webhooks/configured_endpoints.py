@@ -1,4 +1,4 @@
-"""The endpoints that the settings name, as they are told to the ledger."""
+"""Webhook endpoints of the settings."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from clipengine.webhooks.address import parse
 from clipengine.webhooks.sign import check_secret
 
 
-def own_endpoints(settings: Webhooks) -> list[tuple[str, str, tuple[str, ...]]]:
-    """(URL, secret, events) of each. Raises SettingsError with everything that could never be delivered to."""
+def configured_endpoints(settings: Webhooks) -> list[tuple[str, str, tuple[str, ...]]]:
+    """Return (URL, secret, events) of each endpoint. Raises SettingsError that lists every invalid URL and secret."""
     found: list[tuple[str, str, tuple[str, ...]]] = []
-    faults: list[str] = []
+    errors: list[str] = []
     for number, endpoint in enumerate(settings.endpoints):
         secret = endpoint.secret.get_secret_value()
         for key, check, text in (("url", parse, endpoint.url), ("secret", check_secret, secret)):
             try:
                 check(text)
             except InvalidRequest as error:
-                faults.append(f"webhooks.endpoints.{number}.{key}: {error.message}")
+                errors.append(f"webhooks.endpoints.{number}.{key}: {error.message}")
         found.append((endpoint.url, secret, tuple(endpoint.events)))
-    if faults:
-        raise SettingsError("; ".join(faults))
+    if errors:
+        raise SettingsError("; ".join(errors))
     return found

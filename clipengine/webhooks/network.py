@@ -1,8 +1,7 @@
-"""A connection that goes to addresses which were checked, and ends by its deadline whatever the other side does.
+"""httpcore network backend that connects only to checked addresses and enforces a total deadline.
 
-httpcore takes its network from outside; this one has no name resolution at all, and bounds every single wait by what
-is left of one deadline for connecting, the TLS handshake, sending and receiving. So a receiver that drips a byte a
-second is cut in time, without a watchdog thread.
+It does not resolve names. Each wait (connect, TLS handshake, send, receive) is limited to the time that is left, so a
+receiver that sends one byte a second is disconnected in time, without a watchdog thread.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from typing import Any
 
 import httpcore
 
-_LEAST_CONNECT_SECONDS = 1.0
+_MIN_CONNECT_SECONDS = 1.0
 
 
 class Deadline:
@@ -26,29 +25,29 @@ class Deadline:
         self._end = time.monotonic() + seconds
 
     def left(self) -> float:
-        """Seconds that are left, more than 0. Raises TimeoutError when there are none."""
+        """Return the seconds left, more than 0. Raises TimeoutError if the deadline has passed."""
         left = self._end - time.monotonic()
         if left <= 0:
             raise TimeoutError("the deadline has passed")
         return left
 
     def shorten(self, seconds: float) -> None:
-        """At most so many seconds from now."""
+        """Move the deadline to at most `seconds` from now."""
         self._end = min(self._end, time.monotonic() + seconds)
 
 
-class PinnedNetwork(httpcore.NetworkBackend):
-    """The network of one exchange: it connects to the given addresses, in their order, ignoring the origin's name.
+class CheckedNetwork(httpcore.NetworkBackend):
+    """Network backend of one request. It tries the given addresses in order and ignores the host name.
 
-    Failures come out as OSError (TimeoutError, ssl.SSLError, …), of writing as httpcore's, which reads on after them.
-    `cut` may be called from any thread and ends every wait at once.
+    Failures raise OSError (TimeoutError, ssl.SSLError, …). Write failures raise httpcore's errors, after which httpcore
+    still reads the response.
     """
 
     def __init__(self, addresses: Sequence[str], deadline: Deadline) -> None:
         self._addresses = addresses
         self._deadline = deadline
-        self._handles: list[socket.socket] = []  # duplicates: TLS takes the first socket's descriptor away
-        self._cut = False
+        self._handles: list[socket.socket] = []  # duplicates, because wrapping in TLS detaches the first socket
+        self._aborted = False
 
     def connect_tcp(
         self,
@@ -61,8 +60,8 @@ class PinnedNetwork(httpcore.NetworkBackend):
         for position, address in enumerate(self._addresses):
             others = len(self._addresses) - position - 1
             left = self._deadline.left()
-            # A name with an IPv6 address that leads nowhere must leave time for its IPv4 address.
-            wait = min(left, max(_LEAST_CONNECT_SECONDS, left / (others + 1)))
+            # An unreachable address must leave time for the others.
+            wait = min(left, max(_MIN_CONNECT_SECONDS, left / (others + 1)))
             try:
                 return _Stream(self._connect(address, port, wait), self._deadline)
             except OSError:
@@ -74,8 +73,8 @@ class PinnedNetwork(httpcore.NetworkBackend):
         sock = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
         try:
             self._handles.append(sock.dup())
-            if self._cut:
-                raise ConnectionAbortedError("cut")
+            if self._aborted:
+                raise ConnectionAbortedError("aborted")
             sock.settimeout(wait)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             sock.connect((address, port))
@@ -84,8 +83,9 @@ class PinnedNetwork(httpcore.NetworkBackend):
             raise
         return sock
 
-    def cut(self) -> None:
-        self._cut = True
+    def abort(self) -> None:
+        """End every wait at once. Thread-safe."""
+        self._aborted = True
         for handle in list(self._handles):
             with contextlib.suppress(OSError):
                 handle.shutdown(socket.SHUT_RDWR)
