@@ -51,7 +51,7 @@ _DECODERS = sorted(
     VIDEO_CODECS | AUDIO_CODECS | _OTHER_NAMES | {name for name in av.codecs_available if name.startswith("pcm_")}
 )
 # The container has them for its own look at the streams; the decoders that are opened later are told once more.
-_DECODER_OPTIONS = {"codec_whitelist": ",".join(_DECODERS), "max_pixels": str(MAX_PIXELS)}
+DECODER_OPTIONS = {"codec_whitelist": ",".join(_DECODERS), "max_pixels": str(MAX_PIXELS)}
 _MAX_DAMAGED_PLACES = 100  # in a row
 _PROBE_BYTES = 16 * 1024 * 1024
 _BUFFER_BYTES = 16 * 1024  # the reader behind it reads ahead where that pays
@@ -91,7 +91,7 @@ def open_recording(reader: MediaReader, entrance: Entrance | None = None) -> Ite
                     "probesize": str(_PROBE_BYTES),
                     "analyzeduration": "10000000",
                     "max_streams": "1000",
-                    **_DECODER_OPTIONS,
+                    **DECODER_OPTIONS,
                     "skip_estimate_duration_from_pts": "1",
                     **({} if entrance is None else {"fflags": "+ignidx"}),
                 },
@@ -105,7 +105,7 @@ def open_recording(reader: MediaReader, entrance: Entrance | None = None) -> Ite
         with container:
             for stream in container.streams:
                 if stream.codec_context is not None:
-                    stream.codec_context.options = dict(_DECODER_OPTIONS)
+                    stream.codec_context.options = dict(DECODER_OPTIONS)
             yield container
 
 

@@ -133,6 +133,8 @@ def _refuse_short(decoder: ClipDecoder, making: _Making, cut: CutRange, facts: S
     lost, decoded = decoder.damaged_pictures, decoder.decoded_pictures
     if lost > _LOST_FOR_EACH_DECODED * decoded:  # no still, and no sound alone, that passes for a clip
         raise RecordingUnreadable(f"{lost} pictures of the range are damaged or encrypted, {decoded} can be decoded")
+    if decoder.concealed_pictures * 2 > decoded:
+        raise RecordingUnreadable(f"{decoder.concealed_pictures} of the range's {decoded} frames decode with errors")
     heard = sound.end if sound else Fraction(0)
     seen = (decoder.last_time or Fraction(0)) + cut.frame_seconds if making.has_picture else Fraction(0)
     reached = max(making.origin + heard, seen)
@@ -272,7 +274,9 @@ class _Making:
             yield f"the profile keeps audio track {chosen}, the recording has {tracks}: no sound is kept"
         if decoder.damaged_packets:
             yield f"{decoder.damaged_packets} damaged packets were passed over"
-        if self._gaps:
+        if decoder.concealed_pictures:
+            yield f"{decoder.concealed_pictures} frames decode with errors, which the decoder concealed"
+        if self._gaps >= _ROUNDED:
             yield f"gaps of {float(self._gaps):.3f} s between pictures: the one before each stands meanwhile"
         if self.sound is not None:
             yield from self.sound.warnings()

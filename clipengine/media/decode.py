@@ -68,7 +68,7 @@ class ClipDecoder:
         self._threads = threads
         self._skips = False
         self.damaged_packets = 0
-        self.damaged_pictures = self.decoded_pictures = 0  # that begin in the range
+        self.damaged_pictures = self.decoded_pictures = self.concealed_pictures = 0  # that begin in the range
         self.last_time: Fraction | None = None  # recording time of the last frame that was decoded
 
     def events(self) -> Generator[Event]:
@@ -88,7 +88,7 @@ class ClipDecoder:
         selector: FrameSelector[av.VideoFrame] = FrameSelector(self._cut)
         begun = False
         waiting: list[Placed] = []  # sound that came before the origin was known
-        self.damaged_packets = self.damaged_pictures = self.decoded_pictures = 0
+        self.damaged_packets = self.damaged_pictures = self.decoded_pictures = self.concealed_pictures = 0
         self.last_time = None
         self._prepare()
         if landing.video is None:
@@ -182,7 +182,9 @@ class ClipDecoder:
             elif time <= self.last_time:
                 time = self.last_time + _SMALLEST_STEP  # two frames at one moment: both are kept, in order
             self.last_time = time
-            self.decoded_pictures += self._in_range(time)
+            if self._in_range(time):
+                self.decoded_pictures += 1
+                self.concealed_pictures += frame.is_corrupt
             yield from selector.push(time, frame)
 
     def _in_range(self, time: Fraction) -> bool:

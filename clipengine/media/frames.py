@@ -24,7 +24,6 @@ from clipengine.clips.profiles import Profile
 from clipengine.errors import NoMediaInRange
 from clipengine.media.clock import as_fraction
 from clipengine.media.container import (
-    MAX_PIXELS,
     keep_only,
     media_errors,
     open_recording,
@@ -34,6 +33,7 @@ from clipengine.media.container import (
 )
 from clipengine.media.decode import ClipDecoder, Picture
 from clipengine.media.fields import deinterlaced
+from clipengine.media.first_packet import DecoderState, needs_first_packet, read_decoder_state
 from clipengine.media.landing import STEPS_BACK, Landing
 from clipengine.media.orientation import rotation_of
 from clipengine.media.picture import PictureConverter, jpeg
@@ -118,32 +118,46 @@ class _Seeker:
         self._origin = facts.origin
         self._slack = _video(facts).frame_seconds / 2
         self._threads = threads
+        self._decoder_state: DecoderState | None = None
 
     def frames(self, moments: Sequence[Fraction]) -> Iterator[av.VideoFrame]:
-        with open_recording(self._reader) as container:
-            stream = video_stream(container)
-            if stream is None:
-                return
-            keep_only(container, [stream])
-            context = stream.codec_context
-            context.thread_type, context.thread_count = ThreadType.SLICE, self._threads
-            context.options = {"max_pixels": str(MAX_PIXELS)}
-            near = len(moments) < 2 or moments[1] - moments[0] <= _SEEK_SECONDS
-            coming: Iterator[Shown] = iter(())
-            ahead: Shown | None = None
-            shown: Shown | None = None
-            for number, moment in enumerate(moments):
-                if number == 0 or not near:
-                    ahead, coming = self._landed(container, stream, moment)
-                    if ahead is not None and not near and (shown is None or ahead[0] > shown[0]):
-                        shown = ahead
-                        yield shown[1]
-                        continue
-                # No other keyframe since, or an exact tile is wanted: decode up to it.
-                while ahead is not None and (shown is None or ahead[0] <= moment + self._slack):
-                    shown, ahead = ahead, next(coming, None)
-                if shown is not None:
+        """Yield the frame on screen at each moment, or the keyframe before it if the moments lie far apart."""
+        while True:
+            with open_recording(self._reader) as container:
+                stream = video_stream(container)
+                if stream is None:
+                    return
+                if self._decoder_state is not None or not needs_first_packet(stream):
+                    self._prepare(container, stream)
+                    yield from self._shown(container, stream, moments)
+                    return
+            self._decoder_state = read_decoder_state(self._reader)
+
+    def _prepare(self, container: InputContainer, stream: VideoStream) -> None:
+        keep_only(container, [stream])
+        stream.codec_context.thread_type, stream.codec_context.thread_count = ThreadType.SLICE, self._threads
+        if self._decoder_state is not None:
+            self._decoder_state.configure(stream)
+
+    def _shown(
+        self, container: InputContainer, stream: VideoStream, moments: Sequence[Fraction]
+    ) -> Iterator[av.VideoFrame]:
+        near = len(moments) < 2 or moments[1] - moments[0] <= _SEEK_SECONDS
+        coming: Iterator[Shown] = iter(())
+        ahead: Shown | None = None
+        shown: Shown | None = None
+        for number, moment in enumerate(moments):
+            if number == 0 or not near:
+                ahead, coming = self._landed(container, stream, moment)
+                if ahead is not None and not near and (shown is None or ahead[0] > shown[0]):
+                    shown = ahead
                     yield shown[1]
+                    continue
+            # No other keyframe since, or an exact tile is wanted: decode up to it.
+            while ahead is not None and (shown is None or ahead[0] <= moment + self._slack):
+                shown, ahead = ahead, next(coming, None)
+            if shown is not None:
+                yield shown[1]
 
     def _landed(
         self, container: InputContainer, stream: VideoStream, moment: Fraction
@@ -161,7 +175,9 @@ class _Seeker:
 
     def _decoded(self, container: InputContainer, stream: VideoStream) -> Iterator[Shown]:
         tick = as_fraction(stream.time_base or Fraction(1, 1000))
-        for packet in read_packets(container, [stream], self._reader):
+        for number, packet in enumerate(read_packets(container, [stream], self._reader)):
+            if number == 0 and self._decoder_state is not None:
+                self._decoder_state.complete(packet)
             try:
                 frames = stream.codec_context.decode(packet)
             except av.FFmpegError:

@@ -35,6 +35,7 @@ from clipengine.media.container import (
     video_stream,
 )
 from clipengine.media.entrance import Entrance, entrance_to
+from clipengine.media.first_packet import DecoderState, needs_first_packet, read_decoder_state
 from clipengine.media.forecast import Forecast
 from clipengine.media.source import MediaReader
 
@@ -107,6 +108,7 @@ class Landing:
         self._keyframe: Fraction | None = None  # on which the landing rests, where sound was not found
         self._demuxer: Iterator[Placed] = iter(())
         self._forecast: Forecast | None = None
+        self._decoder_state: DecoderState | None = None  # None if the decoder needs none
 
     def __enter__(self) -> Landing:
         return self
@@ -171,9 +173,17 @@ class Landing:
         return entered
 
     def _open(self, entrance: Entrance | None = None) -> None:
+        """Open the recording. Its decoder is configured by the first packet, wherever decoding will start."""
         self._stack.close()
         self.container = self._stack.enter_context(open_recording(self._reader, entrance))
         self.video = video_stream(self.container) if self._want_video else None
+        if self.video is not None and needs_first_packet(self.video):
+            if self._decoder_state is None:
+                self._stack.close()
+                self._decoder_state = read_decoder_state(self._reader)
+                self._open(entrance)
+                return
+            self._decoder_state.configure(self.video)
         self.audio = [stream for stream in audio_streams(self.container) if stream.index in self._want_audio]
         keep_only(self.container, self._streams())
 
@@ -281,6 +291,8 @@ class Landing:
         self.on_screen = max(shown, default=None)
         sound_ok = step >= _AUDIO_STEPS or all(stream.index in heard for stream in self.audio)
         video_ok = self.video is None or (self.on_screen is not None and gop[0][1].time <= start)
+        if gop and self._decoder_state is not None:
+            self._decoder_state.complete(gop[0][1].packet)
         warm_up = _since(sound, start - 4 * PREROLL_SECONDS)
         self.in_fields = self._has_fields([placed.time for _, placed in gop])
         self._held = [placed for _, placed in sorted([*gop, *warm_up], key=lambda entry: entry[0])]

@@ -108,3 +108,15 @@ def without_pictures(whole: bytes, *, since: int) -> bytes:
             if packet.pos is not None and packet.pts is not None and packet.pts * packet.time_base >= since:
                 data[packet.pos : packet.pos + packet.size] = b"\xff" * packet.size
     return bytes(data)
+
+
+def with_damaged_slices(whole: bytes, *, start: float, end: float) -> bytes:
+    """Return the film with the last bytes of each video packet in `[start, end)` overwritten: decoders conceal them."""
+    data = bytearray(whole)
+    with av.open(io.BytesIO(whole)) as container:
+        for packet in container.demux(video=0):
+            if packet.pos is None or packet.pts is None or not start <= packet.pts * packet.time_base < end:
+                continue
+            damaged, packet_end = packet.size // 4, packet.pos + packet.size
+            data[packet_end - damaged : packet_end] = b"\xff" * damaged
+    return bytes(data)

@@ -1,0 +1,89 @@
+"""Recordings that an earlier version cut wrongly, compared with a decode from their first byte.
+
+Each clip is compared frame by frame with what `tests.films.reference` decodes without a seek.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from clipengine.errors import RecordingUnreadable
+from clipengine.media.first_packet import read_decoder_state
+from clipengine.media.source import DescriptorSource, MediaReader
+from tests.films.catalogue import Shelf
+from tests.films.cutting import cut_file
+from tests.films.likeness import faults_of
+from tests.films.reference import watch
+from tests.support.damage import film, with_damaged_slices
+
+_RANGES = {
+    "cockatoo_yuv444_mono_mp3.mp4": ("5.175 9.175", "0 0.7", "13.1 14.5"),
+    "dance1.avi": ("0.556 1.21", "0 0.7", "1.1 2"),
+}
+
+
+def _faults(path: Path, ranges: tuple[str, ...], folder: Path) -> list[str]:
+    """Return how the clips of these ranges (`start end`, in seconds) differ from a decode from the head."""
+    seen, output, faults = watch(path), folder / "clip.mp4", []
+    for text in ranges:
+        start, end = map(Fraction, text.split())
+        made = cut_file(path, start, end, output).made
+        warnings = [each for each in made.warnings if "clamped" not in each]
+        faults += [f"{text}: {fault}" for fault in [*faults_of(seen, watch(output), start, end), *warnings]]
+    return faults
+
+
+@pytest.mark.parametrize("name", _RANGES)
+def test_clip_equals_a_decode_from_the_head(defects: Path, tmp_path: Path, name: str) -> None:
+    assert not _faults(defects / name, _RANGES[name], tmp_path)
+
+
+def test_palette_of_an_avi_applies_after_a_seek(tmp_path: Path) -> None:
+    path = tmp_path / "palette.avi"
+    _write_palette_avi(path)
+    assert not _faults(path, ("1.55 2.5", "0 0.5"), tmp_path)
+
+
+def _write_palette_avi(path: Path) -> None:
+    """Write moving stripes in 256 colours; AVI stores the palette once."""
+    ramp, palette = np.arange(256), np.full((256, 4), 255, np.uint8)
+    palette[:, 1], palette[:, 2], palette[:, 3] = ramp, 255 - ramp, ramp // 2
+    stripes = np.tile(np.arange(128, dtype=np.uint8) * 2, (96, 1))
+    with av.open(str(path), "w", format="avi") as container:
+        stream = container.add_stream("rawvideo", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 128, 96, "pal8"
+        for number in range(30):
+            frame = av.VideoFrame.from_ndarray((np.roll(stripes, number * 3, axis=1), palette), format="pal8")
+            frame.pts, frame.time_base = number, Fraction(1, 10)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+
+
+def test_x264_build_is_read_from_the_first_packet_of_444(shelf: Shelf) -> None:
+    with shelf.get("h264_444").path.open("rb") as file, MediaReader(DescriptorSource(file.fileno())) as reader:
+        build = read_decoder_state(reader).x264_build
+    assert build is not None
+    assert build > 150
+
+
+def test_concealed_frames_are_counted_in_a_warning(tmp_path: Path) -> None:
+    path = tmp_path / "damaged.mp4"
+    path.write_bytes(with_damaged_slices(film(noise=True, size=256), start=1, end=1.16))
+    made = cut_file(path, Fraction(1, 2), Fraction(2), tmp_path / "clip.mp4").made
+    assert [each for each in made.warnings if "concealed" in each] == [
+        "4 frames decode with errors, which the decoder concealed"
+    ]
+    made = cut_file(path, Fraction(2), Fraction(3), tmp_path / "clip.mp4").made
+    assert made.warnings == ()
+
+
+def test_range_that_is_mostly_concealed_is_rejected(tmp_path: Path) -> None:
+    path = tmp_path / "damaged.mp4"
+    path.write_bytes(with_damaged_slices(film(noise=True, size=256), start=0, end=4))
+    with pytest.raises(RecordingUnreadable, match="of the range's 25 frames decode with errors"):
+        cut_file(path, Fraction(1), Fraction(2), tmp_path / "clip.mp4")
