@@ -18,11 +18,12 @@ from clipengine.media.sandbox.layers import Layer
 _CAPABILITY_VERSION = 0x20080522
 
 
-def lock_cell(parent: int, keep: Sequence[int], *, sandbox: bool) -> tuple[Layer, ...]:
-    """Give up everything but the descriptors `keep`, for good. `parent` is the process without which this one ends.
+def lock_cell(parent: int, keep: Sequence[int], *, sandbox: bool, landlock_abi: int | None = None) -> tuple[Layer, ...]:
+    """Give up everything but the descriptors `keep`, for good, and return what holds.
 
-    Call it before the first thread is started and when everything is imported. Without `sandbox` only the limits, the
-    death with the parent and the lack of privileges are set: nothing that a kernel or a container may be without.
+    The process ends with the process `parent`. Call this before the first thread is started and after the last import.
+    Without `sandbox` only the limits, the death with the parent and the lack of privileges are set, which every kernel
+    and container has. `landlock_abi` restricts Landlock to what an older kernel has.
     """
     layers = [
         _layer("descriptors", lambda: _keep_only(keep)),
@@ -31,11 +32,25 @@ def lock_cell(parent: int, keep: Sequence[int], *, sandbox: bool) -> tuple[Layer
         _layer("privileges", _drop_privileges),
     ]
     if sandbox:
-        layers += [
-            _layer("landlock", landlock.forbid_everything),
-            _layer("seccomp", _filter),
-        ]
+        layers += _confine(landlock_abi)
     return tuple(layers)
+
+
+def _confine(landlock_abi: int | None) -> list[Layer]:
+    """Install Landlock and the system call filter. Landlock holds if the filter refuses what this version does not."""
+    try:
+        restricted = landlock.forbid_everything(landlock_abi)
+    except OSError as error:
+        return [Layer("landlock", False, str(error)), _layer("seccomp", _filter)]
+    filtered = _layer("seccomp", _filter)
+    replaced = seccomp.REPLACES if filtered.holds else frozenset()
+    lacking = [scope for scope in restricted.missing if scope not in replaced]
+    detail = f"version {restricted.version}: {', '.join(restricted.covered)}"
+    if lacking:
+        detail += f"; nothing refuses {', '.join(lacking)}"
+    elif restricted.missing:
+        detail += f"; seccomp refuses {', '.join(restricted.missing)}"
+    return [Layer("landlock", not lacking, detail), filtered]
 
 
 def _layer(name: str, build: Callable[[], str]) -> Layer:

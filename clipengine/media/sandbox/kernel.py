@@ -8,19 +8,27 @@ import os
 PR_SET_PDEATHSIG = 1
 PR_SET_NO_NEW_PRIVS = 38
 
+_AT_RANDOM = 25  # of the auxiliary vector: 16 bytes that the kernel put above the main stack
+
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.syscall.restype = ctypes.c_long
+_libc.getauxval.restype = ctypes.c_ulong
 
 
 def syscall(number: int, *arguments: object) -> int:
-    """A system call by its number. Raises OSError."""
+    """Make a system call by its number. Raises OSError."""
     return _checked(_libc.syscall(ctypes.c_long(number), *arguments))
 
 
 def prctl(option: int, *arguments: int) -> int:
-    """prctl(2); what is not given is 0. Raises OSError."""
+    """Call prctl(2) with 0 for missing arguments. Raises OSError."""
     longs = [ctypes.c_ulong(argument) for argument in (*arguments, 0, 0, 0, 0)[:4]]
     return _checked(_libc.prctl(option, *longs))
+
+
+def stack_address() -> int:
+    """Return an address within the main thread's stack mapping."""
+    return int(_libc.getauxval(ctypes.c_ulong(_AT_RANDOM)))
 
 
 def _checked(result: int) -> int:

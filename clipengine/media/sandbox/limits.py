@@ -7,6 +7,7 @@ import resource
 from dataclasses import dataclass
 
 _MAX_DESCRIPTORS = 32
+STACK_BYTES = 8 << 20
 # Threads, in effect: the filter lets it make no process. The kernel counts those of the whole user.
 _MORE_TASKS = 16_384
 # The C library reserves address space for each thread and each of its heaps that is never touched.
@@ -27,7 +28,7 @@ class JobLimits:
 
 
 def limit_child() -> str:
-    """The limits that hold for every job. Raises OSError or ValueError."""
+    """Set the limits of every job and describe them. Raises OSError or ValueError."""
     if os.sched_getscheduler(0) in (os.SCHED_FIFO, os.SCHED_RR):  # the engine's own, which a child inherits
         os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
     with open("/proc/loadavg") as load:
@@ -35,6 +36,7 @@ def limit_child() -> str:
     _lower(resource.RLIMIT_CORE, 0)
     _lower(resource.RLIMIT_NOFILE, _MAX_DESCRIPTORS)
     _lower(resource.RLIMIT_NPROC, tasks + _MORE_TASKS)
+    _lower(resource.RLIMIT_STACK, STACK_BYTES)  # of the main thread: RLIMIT_DATA does not count it
     return f"no core file, {_MAX_DESCRIPTORS} descriptors; memory, CPU time and file size with each job"
 
 

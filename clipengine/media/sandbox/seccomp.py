@@ -1,7 +1,10 @@
-"""The system call filter: an allow-list in the kernel (seccomp-BPF), for all threads, for good.
+"""The system call filter of an encoder child: an allow-list in the kernel (seccomp-BPF) for all of its threads.
 
-What is not allowed fails with EPERM, so that a library which only tries goes on without. New processes, new programs,
-sockets, paths, executable memory and signals to others are not on the list.
+A call that is not allowed fails with EPERM, so that a library which only tries it goes on without it. New processes,
+programs, sockets, paths, executable memory and signals to other processes are not on the list.
+
+The filter sees an argument as two 32-bit halves. Each block below reads only the lower half where the kernel takes an
+int, or takes an unsigned long and ignores the bits above; it reads both halves of a pointer.
 """
 
 from __future__ import annotations
@@ -10,10 +13,14 @@ import ctypes
 import errno
 import os
 import struct
-from collections.abc import Sequence
 
 from clipengine.media.sandbox import syscalls
-from clipengine.media.sandbox.kernel import syscall
+from clipengine.media.sandbox.kernel import stack_address, syscall
+from clipengine.media.sandbox.limits import STACK_BYTES
+
+# What the filter refuses on every kernel, in the terms of `landlock.SCOPES`: there is no call that takes a path, an
+# address or another process, and no socket can be made or connected.
+REPLACES = frozenset({"truncation", "TCP", "device ioctls", "signals and abstract sockets"})
 
 _SET_MODE_FILTER, _ALL_THREADS = 1, 1
 
@@ -22,18 +29,36 @@ Instruction = tuple[int, int, int, int]
 _LOAD, _AND, _EQUAL, _GREATER, _ANY_BIT, _RETURN = 0x20, 0x54, 0x15, 0x25, 0x45, 0x06
 _ALLOW, _KILL, _ERRNO = 0x7FFF0000, 0x80000000, 0x00050000
 _NUMBER, _ARCHITECTURE, _ARGUMENTS = 0, 4, 16  # offsets in struct seccomp_data; arguments are u64, little-endian
+_EVERY_BIT = 0xFFFFFFFF
+_REFUSE: Instruction = (_RETURN, 0, 0, _ERRNO | errno.EPERM)
 
-_PROT_EXEC = 0x4
+_PROT_READ_WRITE = 0x3
+# Private memory is the only kind that RLIMIT_DATA counts. Not MAP_GROWSDOWN, which it takes for a stack, and not
+# MAP_HUGETLB or MAP_LOCKED, which take memory that cannot be swapped.
+_MAP_PRIVATE = 0x2
+_MAP_FIXED, _MAP_ANONYMOUS, _MAP_NORESERVE, _MAP_STACK, _MAP_FIXED_NOREPLACE = 0x10, 0x20, 0x4000, 0x20000, 0x100000
+_MAP_FLAGS = _MAP_FIXED | _MAP_ANONYMOUS | _MAP_NORESERVE | _MAP_STACK | _MAP_FIXED_NOREPLACE
 # What pthread_create passes to clone (glibc; musl adds CLONE_DETACHED): a thread of this process, in no new namespace.
 _THREAD_FLAGS, _DETACHED = 0x3D0F00, 0x400000
+_FUTEX_FLAGS = 128 | 256  # private, real-time clock
+# FUTEX_WAIT, _WAKE, _REQUEUE, _CMP_REQUEUE, _WAKE_OP, _WAIT_BITSET and _WAKE_BITSET. Those with priority inheritance
+# name any thread of the machine, and had most of the kernel's futex vulnerabilities.
+_FUTEX_OPERATIONS = (0, 1, 3, 4, 5, 9, 10)
+_F_GETFD, _F_SETFD, _F_GETFL, _F_SETFL, _F_DUPFD_CLOEXEC = 1, 2, 3, 4, 1030
+_O_ASYNC = 0o20000
+_MSG_NOSIGNAL, _MSG_CMSG_CLOEXEC = 0x4000, 0x40000000
 _PR_SET_NAME, _PR_GET_NAME = 15, 16
 _FIONBIO = 0x5421
+_ARGUMENT_BYTES = 6 << 20  # the most that the kernel puts above the stack: arguments and environment
 
 
 def install_filter() -> str:
-    """Filter every thread of this process; says how. Needs NO_NEW_PRIVS. Raises OSError where it cannot be done."""
+    """Filter every thread of this process and describe the filter.
+
+    NO_NEW_PRIVS must be set. Raises OSError if this machine or kernel has no such filter.
+    """
     column, architecture = syscalls.this_machine()
-    program = build(column, architecture, os.getpid())
+    program = build(column, architecture, os.getpid(), stack=_main_stack())
     code = b"".join(struct.pack("=HBBI", *instruction) for instruction in program)
     instructions = ctypes.create_string_buffer(code, len(code))
 
@@ -42,11 +67,18 @@ def install_filter() -> str:
 
     whole = Program(len(program), ctypes.addressof(instructions))
     syscall(syscalls.SECCOMP[column], ctypes.c_uint(_SET_MODE_FILTER), ctypes.c_uint(_ALL_THREADS), ctypes.byref(whole))
-    return f"{len(syscalls.ALLOWED)} system calls and harmless forms of {len(_examined(column, 0))} others"
+    examined = len(_examined(column, 0, range(0)))
+    return f"{len(syscalls.ALLOWED)} system calls and harmless forms of {examined} others"
 
 
-def build(column: int, architecture: int, pid: int) -> list[Instruction]:
-    """The filter of one architecture for the process `pid`."""
+def _main_stack() -> range:
+    """Return the addresses that the main thread's stack can grow to."""
+    inside = stack_address()
+    return range(inside - STACK_BYTES, inside + _ARGUMENT_BYTES)
+
+
+def build(column: int, architecture: int, pid: int, *, stack: range) -> list[Instruction]:
+    """Return the filter of one architecture for the process `pid`, whose main stack lies within `stack`."""
     program: list[Instruction] = [
         (_LOAD, 0, 0, _ARCHITECTURE),
         (_EQUAL, 1, 0, architecture),
@@ -56,44 +88,78 @@ def build(column: int, architecture: int, pid: int) -> list[Instruction]:
         (_GREATER, 0, 1, syscalls.NEWEST_KNOWN),
         (_RETURN, 0, 0, _ERRNO | errno.ENOSYS),
     ]
+    for number, checks in _examined(column, pid, stack).items():
+        block = [*checks, (_RETURN, 0, 0, _ALLOW)]
+        program += [(_EQUAL, 0, len(block), number), *block]
     for numbers in syscalls.ALLOWED.values():
-        if (number := numbers[column]) is not None:
-            program += [(_EQUAL, 0, 1, number), (_RETURN, 0, 0, _ALLOW)]
-    for number, checks in _examined(column, pid).items():
-        program += [(_EQUAL, 0, len(checks), number), *checks]
+        if (known := numbers[column]) is not None:
+            program += [(_EQUAL, 0, 1, known), (_RETURN, 0, 0, _ALLOW)]
     # Its arguments lie in memory, where no filter can look: the C library then uses clone.
     program += [(_EQUAL, 0, 1, syscalls.CLONE3[column]), (_RETURN, 0, 0, _ERRNO | errno.ENOSYS)]
-    program.append((_RETURN, 0, 0, _ERRNO | errno.EPERM))
+    program.append(_REFUSE)
     return program
 
 
-def _examined(column: int, pid: int) -> dict[int, list[Instruction]]:
-    """Calls that are allowed with some arguments: number -> a block that returns."""
-    no_exec = [_load(2), (_ANY_BIT, 1, 0, _PROT_EXEC), *_VERDICT]
+def _examined(column: int, pid: int, stack: range) -> dict[int, list[Instruction]]:
+    """Return the checks of each call that is allowed with some arguments only; a check that fails returns EPERM."""
+    own_priority = [*_is(0, 0), *_is(1, 0)]  # PRIO_PROCESS, this thread
     return {
-        syscalls.MMAP[column]: no_exec,
-        syscalls.MPROTECT[column]: no_exec,
-        syscalls.CLONE[column]: [_load(0), (_AND, 0, 0, 0xFFFFFFFF ^ _DETACHED), *_only(_THREAD_FLAGS)],
-        syscalls.TGKILL[column]: [_load(0), *_only(pid)],
-        syscalls.PRCTL[column]: [_load(0), *_one_of((_PR_SET_NAME, _PR_GET_NAME))],
-        syscalls.IOCTL[column]: [_load(1), *_only(_FIONBIO)],
-        syscalls.PRLIMIT[column]: [_load(0), *_only(0)],  # 0: of itself
-        syscalls.SETPRIORITY[column]: [_load(0), (_EQUAL, 0, 3, 0), _load(1), *_only(0)],
+        syscalls.FUTEX[column]: _is(1, *_FUTEX_OPERATIONS, mask=_EVERY_BIT ^ _FUTEX_FLAGS),
+        syscalls.MMAP[column]: [
+            *_has_none(2, _EVERY_BIT ^ _PROT_READ_WRITE),
+            *_is(3, _MAP_PRIVATE, mask=_EVERY_BIT ^ _MAP_FLAGS),
+        ],
+        # Memory that was written to and made read-only would count against no limit any more.
+        syscalls.MPROTECT[column]: _is(2, _PROT_READ_WRITE),
+        syscalls.MREMAP[column]: _lies_outside(0, stack),
+        syscalls.FCNTL[column]: _fcntl_checks(),
+        # Without an address, and without MSG_OOB: out-of-band data on local sockets had holes up to kernel 6.15.
+        syscalls.SENDTO[column]: [*_is(3, 0, _MSG_NOSIGNAL), *_is_null(4)],
+        syscalls.RECVMSG[column]: _is(2, 0, _MSG_CMSG_CLOEXEC),
+        syscalls.CLONE[column]: _is(0, _THREAD_FLAGS, mask=_EVERY_BIT ^ _DETACHED),
+        syscalls.TGKILL[column]: _is(0, pid),
+        syscalls.PRCTL[column]: _is(0, _PR_SET_NAME, _PR_GET_NAME),
+        syscalls.IOCTL[column]: _is(1, _FIONBIO),
+        syscalls.PRLIMIT[column]: _is(0, 0),  # 0: of itself
+        syscalls.SCHED_SETAFFINITY[column]: _is(0, 0),
+        syscalls.SETPRIORITY[column]: own_priority,
+        syscalls.GETPRIORITY[column]: own_priority,
     }
 
 
-_VERDICT: list[Instruction] = [(_RETURN, 0, 0, _ALLOW), (_RETURN, 0, 0, _ERRNO | errno.EPERM)]
+def _fcntl_checks() -> list[Instruction]:
+    """Allow the flags of a descriptor and a copy of it; no owner, signal, lease, lock, seal or pipe size."""
+    flags = [*_has_none(2, _O_ASYNC), (_RETURN, 0, 0, _ALLOW)]
+    return [
+        _load(1),
+        (_EQUAL, 0, len(flags), _F_SETFL),
+        *flags,
+        *_is(1, _F_GETFD, _F_SETFD, _F_GETFL, _F_DUPFD_CLOEXEC),
+    ]
 
 
-def _load(argument: int) -> Instruction:
-    """The lower half of an argument; the kernel reads no more of those that are looked at here."""
-    return (_LOAD, 0, 0, _ARGUMENTS + 8 * argument)
+def _load(argument: int, *, upper: bool = False) -> Instruction:
+    return (_LOAD, 0, 0, _ARGUMENTS + 8 * argument + 4 * upper)
 
 
-def _only(value: int) -> list[Instruction]:
-    return [(_EQUAL, 0, 1, value), *_VERDICT]
+def _is(argument: int, *values: int, mask: int = _EVERY_BIT) -> list[Instruction]:
+    """Refuse unless the lower half of the argument, under `mask`, is one of `values`."""
+    tests: list[Instruction] = [(_EQUAL, len(values) - n, 0, value) for n, value in enumerate(values)]
+    masked: list[Instruction] = [] if mask == _EVERY_BIT else [(_AND, 0, 0, mask)]
+    return [_load(argument), *masked, *tests, _REFUSE]
 
 
-def _one_of(values: Sequence[int]) -> list[Instruction]:
-    tests: list[Instruction] = [(_EQUAL, len(values) - 1 - n, 0, value) for n, value in enumerate(values[:-1])]
-    return [*tests, (_EQUAL, 0, 1, values[-1]), *_VERDICT]
+def _is_null(argument: int) -> list[Instruction]:
+    return [_load(argument), (_EQUAL, 1, 0, 0), _REFUSE, _load(argument, upper=True), (_EQUAL, 1, 0, 0), _REFUSE]
+
+
+def _has_none(argument: int, bits: int) -> list[Instruction]:
+    """Refuse if the lower half of the argument has any of `bits`."""
+    return [_load(argument), (_ANY_BIT, 0, 1, bits), _REFUSE]
+
+
+def _lies_outside(argument: int, addresses: range) -> list[Instruction]:
+    """Refuse an address in any of the 4 GiB areas that `addresses` touch."""
+    areas = range(addresses.start >> 32, (max(addresses.stop - 1, 0) >> 32) + 1)
+    tests: list[Instruction] = [(_EQUAL, len(areas) - 1 - n, 0, area) for n, area in enumerate(areas[:-1])]
+    return [_load(argument, upper=True), *tests, (_EQUAL, 0, 1, areas[-1]), _REFUSE]

@@ -1,8 +1,8 @@
-"""The system calls that decoding and encoding need, and their numbers: everything else is refused.
+"""The system calls that decoding and encoding need, and their numbers; the filter refuses every other one.
 
-The list is what Python, FFmpeg and its encoders were seen to use after their start, and what the C library may use in
-their place. None of it takes a path or an address. Files in memory (memfd_create) are not on it: nothing needs them,
-and what is written to them counts against no limit.
+The list is what Python, FFmpeg and its encoders use after their start (seen with strace), and what the C library may
+use instead. None of it takes a path or an address. Not listed although they are common: memfd_create, because nothing
+needs files in memory and no limit counts them; sendmsg, because it can pass descriptors and credentials.
 """
 
 from __future__ import annotations
@@ -17,32 +17,34 @@ _ARCHITECTURES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 # fmt: off
 # name: (x86_64, aarch64), from the kernel's tables; None where there is no such call.
 ALLOWED: dict[str, tuple[int, int | None]] = {
-    # memory (mmap and mprotect only without PROT_EXEC, see `seccomp`)
-    "brk": (12, 214), "munmap": (11, 215), "mremap": (25, 216), "madvise": (28, 233),
+    # memory
+    "brk": (12, 214), "munmap": (11, 215), "madvise": (28, 233),
     # threads
-    "futex": (202, 98), "set_robust_list": (273, 99), "rseq": (334, 293), "exit": (60, 93), "exit_group": (231, 94),
-    "gettid": (186, 178), "sched_yield": (24, 124), "sched_getaffinity": (204, 123), "sched_setaffinity": (203, 122),
+    "set_robust_list": (273, 99), "rseq": (334, 293), "exit": (60, 93), "exit_group": (231, 94),
+    "gettid": (186, 178), "sched_yield": (24, 124), "sched_getaffinity": (204, 123),
     "getcpu": (309, 168), "membarrier": (324, 283), "restart_syscall": (219, 128),
     # signals to itself
     "rt_sigaction": (13, 134), "rt_sigprocmask": (14, 135), "rt_sigreturn": (15, 139), "sigaltstack": (131, 132),
     # the descriptors that it has
     "read": (0, 63), "write": (1, 64), "pread64": (17, 67), "pwrite64": (18, 68), "lseek": (8, 62), "close": (3, 57),
-    "fstat": (5, 80), "fsync": (74, 82), "fdatasync": (75, 83), "fcntl": (72, 25), "poll": (7, None),
-    "ppoll": (271, 73), "sendto": (44, 206), "sendmsg": (46, 211), "recvfrom": (45, 207), "recvmsg": (47, 212),
+    "fstat": (5, 80), "fsync": (74, 82), "fdatasync": (75, 83), "poll": (7, None), "ppoll": (271, 73),
     # time, and what it may know of itself and the machine
     "clock_gettime": (228, 113), "clock_getres": (229, 114), "clock_nanosleep": (230, 115), "nanosleep": (35, 101),
     "gettimeofday": (96, 169), "getrandom": (318, 278), "getpid": (39, 172), "getppid": (110, 173),
     "getuid": (102, 174), "getgid": (104, 176), "geteuid": (107, 175), "getegid": (108, 177), "uname": (63, 160),
-    "sysinfo": (99, 179), "getrusage": (98, 165), "getrlimit": (97, 163), "getpriority": (140, 141),
+    "sysinfo": (99, 179), "getrusage": (98, 165), "getrlimit": (97, 163),
 }
-# Calls that are looked at more closely.
-MMAP, MPROTECT = (9, 222), (10, 226)
+# Calls that are allowed with some arguments only, see `seccomp`.
+FUTEX = (202, 98)
+MMAP, MPROTECT, MREMAP = (9, 222), (10, 226), (25, 216)
+FCNTL, SENDTO, RECVMSG = (72, 25), (44, 206), (47, 212)
+SCHED_SETAFFINITY = (203, 122)
 CLONE, CLONE3 = (56, 220), (435, 435)
 TGKILL = (234, 131)
 PRCTL = (157, 167)
 IOCTL = (16, 29)
 PRLIMIT = (302, 261)
-SETPRIORITY = (141, 140)
+SETPRIORITY, GETPRIORITY = (141, 140), (140, 141)
 CAPSET = (126, 91)
 SECCOMP = (317, 277)
 NEWEST_KNOWN = 463  # later ones do not exist for the child, so that the C library falls back on older ones
