@@ -1,4 +1,4 @@
-"""The Python client: everything that the HTTP API does, typed. It needs httpx and nothing else of the engine.
+"""Typed Python client for the HTTP API. It needs httpx and no other part of the engine.
 
     from clipengine.client import Client
 
@@ -7,8 +7,8 @@
         clip = client.clips.create(recording.recording_id, "key-moment", 5.0, 12.5).wait()
         clip.raise_for_error().download("key-moment.mp4")
 
-`AsyncClient` does the same, awaited. Every method raises `ApiError` where the server refuses and `ServerUnreachable`
-where it does not answer. What a webhook receiver needs is `clipengine.client.webhooks.verify(body, headers, secret)`.
+`AsyncClient` has the same methods as coroutines. Every method raises `ApiError` for an error response and
+`ServerUnreachable` if there is no response. Webhook receivers use `clipengine.client.webhooks.verify`.
 """
 
 from clipengine.client.client import AsyncClient, Client

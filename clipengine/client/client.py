@@ -1,4 +1,4 @@
-"""`Client` and `AsyncClient`: the resources of the API as attributes, over one connection pool."""
+"""`Client` and `AsyncClient`: the resources of the API as attributes that share a connection pool."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any
 
 from clipengine.client.clips import AsyncClip, AsyncClips, Clip, Clips
-from clipengine.client.events import Event, Feed, afollow, follow
+from clipengine.client.events import Event, EventStream, afollow, follow
 from clipengine.client.exchange import Api, Request
 from clipengine.client.files import Progress, save
 from clipengine.client.models import Object
@@ -21,10 +21,10 @@ DEFAULT_URL = "http://127.0.0.1:8377"
 
 
 class Client:
-    """Speaks to one engine. Use it as a context manager or `close` it; it may be shared by threads.
+    """Client for one engine. Thread-safe. Use it as a context manager, or call `close`.
 
-    `timeout` is in seconds and holds for each step of a request (connect, send, receive). What may be sent again is
-    sent again up to `retries` times.
+    `timeout` is in seconds and limits each step of a request (connect, send, receive). Requests that are safe to repeat
+    are retried up to `retries` times.
     """
 
     def __init__(self, url: str = DEFAULT_URL, api_key: str = "", *, timeout: float = 30, retries: int = 2) -> None:
@@ -43,12 +43,12 @@ class Client:
         last_event_id: str | None = None,
         patience: float | None = 300,
     ) -> Iterator[Event[Clip, Recording]]:
-        """What happens from now on, or after `last_event_id`: to all, to one clip, or to one recording and its clips.
+        """Yield new events, or those after `last_event_id`: all, or those of a clip or of a recording and its clips.
 
-        A connection that breaks is made again, and goes on after the last event; ServerUnreachable or ApiError is
-        raised once there has been none for `patience` seconds (None: never), or where the request itself is wrong.
+        A broken connection is opened again and resumes after the last event. Raises ServerUnreachable or ApiError after
+        `patience` seconds without a connection (None: never), and at once if the request is invalid.
         """
-        feed = Feed(
+        stream = EventStream(
             lambda obj: Clip.from_object(obj, _clips=self.clips),
             lambda obj: Recording.from_object(obj, _recordings=self.recordings),
             clip_id=clip_id,
@@ -56,13 +56,13 @@ class Client:
             last_event_id=last_event_id,
             patience=patience,
         )
-        return follow(self._transport, feed)
+        return follow(self._transport, stream)
 
     def request(
         self, method: str, path: str, *, params: Mapping[str, Any] | None = None, json: object = None
     ) -> Object:
-        """Any route of the API that has no method here: the object that it answers. Sent again only where it is GET."""
-        request = Request(method, path, params=params or {}, json=json, again=method == "GET")
+        """Call a route that has no method here and return its JSON object. Only GET requests are retried."""
+        request = Request(method, path, params=params or {}, json=json, idempotent=method == "GET")
         return self._transport.run(self._api.call(request))
 
     def save(
@@ -73,7 +73,7 @@ class Client:
         params: Mapping[str, Any] | None = None,
         on_progress: Progress | None = None,
     ) -> int:
-        """The bytes of any route, written to `target`, whole or not at all; how many those are."""
+        """Write the response of a GET request atomically to the file `target` and return its size."""
         return self._transport.run(save(path, target, on_progress, params))
 
     def close(self) -> None:
@@ -89,7 +89,7 @@ class Client:
 
 
 class AsyncClient:
-    """The same, awaited. Use it as an async context manager or `close` it; it belongs to one event loop."""
+    """Asynchronous client for one event loop. Use it as an async context manager, or call `close`."""
 
     def __init__(self, url: str = DEFAULT_URL, api_key: str = "", *, timeout: float = 30, retries: int = 2) -> None:
         self._transport = AsyncTransport(url, api_key, timeout=timeout)
@@ -107,12 +107,12 @@ class AsyncClient:
         last_event_id: str | None = None,
         patience: float | None = 300,
     ) -> AsyncIterator[Event[AsyncClip, AsyncRecording]]:
-        """What happens from now on, or after `last_event_id`: to all, to one clip, or to one recording and its clips.
+        """Yield new events, or those after `last_event_id`: all, or those of a clip or of a recording and its clips.
 
-        A connection that breaks is made again, and goes on after the last event; ServerUnreachable or ApiError is
-        raised once there has been none for `patience` seconds (None: never), or where the request itself is wrong.
+        A broken connection is opened again and resumes after the last event. Raises ServerUnreachable or ApiError after
+        `patience` seconds without a connection (None: never), and at once if the request is invalid.
         """
-        feed = Feed(
+        stream = EventStream(
             lambda obj: AsyncClip.from_object(obj, _clips=self.clips),
             lambda obj: AsyncRecording.from_object(obj, _recordings=self.recordings),
             clip_id=clip_id,
@@ -120,13 +120,13 @@ class AsyncClient:
             last_event_id=last_event_id,
             patience=patience,
         )
-        return afollow(self._transport, feed)
+        return afollow(self._transport, stream)
 
     async def request(
         self, method: str, path: str, *, params: Mapping[str, Any] | None = None, json: object = None
     ) -> Object:
-        """Any route of the API that has no method here: the object that it answers. Sent again only where it is GET."""
-        request = Request(method, path, params=params or {}, json=json, again=method == "GET")
+        """Call a route that has no method here and return its JSON object. Only GET requests are retried."""
+        request = Request(method, path, params=params or {}, json=json, idempotent=method == "GET")
         return await self._transport.run(self._api.call(request))
 
     async def save(
@@ -137,7 +137,7 @@ class AsyncClient:
         params: Mapping[str, Any] | None = None,
         on_progress: Progress | None = None,
     ) -> int:
-        """The bytes of any route, written to `target`, whole or not at all; how many those are."""
+        """Write the response of a GET request atomically to the file `target` and return its size."""
         return await self._transport.run(save(path, target, on_progress, params))
 
     async def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Clips: ask for them, wait for them, fetch them."""
+"""Clips: create, wait for and download them."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from clipengine.client.errors import ClientError
-from clipengine.client.exchange import Api, Steps, at
+from clipengine.client.exchange import Api, Steps, route
 from clipengine.client.files import Progress, save
+from clipengine.client.long_poll import wait_until_ended
 from clipengine.client.methods import AsyncResource, Resource, aiterating, awaiting, blocking, iterating
-from clipengine.client.models import ClipData, Delivery, Object, Page, moment
+from clipengine.client.models import ClipData, Delivery, Object, Page, format_time
 from clipengine.client.transport import AsyncTransport, Transport
-from clipengine.client.waiting import until_ended
 
 C = TypeVar("C", bound=ClipData)
 
 
 class ClipCalls(Generic[C]):
-    """Every call about clips; `make` is how the client makes its own kind of clip of an object."""
+    """The calls about clips. `make` creates the client's clip class from a JSON object."""
 
     def __init__(self, api: Api, make: Callable[[Object], C]) -> None:
         self._api = api
@@ -41,7 +41,7 @@ class ClipCalls(Generic[C]):
         expires_at: str | datetime | None = None,
         idempotency_key: str | None = None,
     ) -> Steps[C]:
-        """Ask for the clip `[start_seconds, end_seconds)`. It is accepted for good when this returns.
+        """Create the clip `[start_seconds, end_seconds)`. The server has stored the job when this returns.
 
         At `expires_at` the clip and its object are deleted.
         """
@@ -52,14 +52,14 @@ class ClipCalls(Generic[C]):
             "priority": priority,
             "webhook_url": webhook_url,
             "poster": poster,
-            "expires_at": moment(expires_at),
+            "expires_at": format_time(expires_at),
         }
         body |= {key: value for key, value in optional.items() if value is not None}
-        path = at("recordings", recording_id, "clips")
+        path = route("recordings", recording_id, "clips")
         return self._make((yield from self._api.create(path, body, idempotency_key=idempotency_key)))
 
     def get(self, clip_id: str) -> Steps[C]:
-        return self._make((yield from self._api.get(at("clips", clip_id))))
+        return self._make((yield from self._api.get(route("clips", clip_id))))
 
     def list(
         self,
@@ -72,63 +72,65 @@ class ClipCalls(Generic[C]):
         limit: int | None = None,
         cursor: str | None = None,
     ) -> Steps[Page[C]]:
-        """One page, newest first: of one recording, or of all."""
+        """Return one page of clips, newest first, of one recording or of all."""
         params = {
             "status": status,
             "label": label,
-            "created_after": moment(created_after),
-            "created_before": moment(created_before),
+            "created_after": format_time(created_after),
+            "created_before": format_time(created_before),
             "limit": limit,
             "cursor": cursor,
         }
-        path = at("recordings", recording_id, "clips") if recording_id else "/v1/clips"
+        path = route("recordings", recording_id, "clips") if recording_id else "/v1/clips"
         return Page.of((yield from self._api.get(path, params)), self._make)
 
     def wait(
         self, clip_id: str, *, timeout: float | None = None, on_progress: Callable[[C], None] | None = None
     ) -> Steps[C]:
-        """The clip when it is `complete` or `failed`. Raises WaitTimeout after `timeout` seconds.
+        """Wait until the clip is `complete` or `failed` and return it. Raises WaitTimeout after `timeout` seconds.
 
-        With `on_progress` the clip is fetched twice a second and handed to it.
+        `on_progress` is called with the clip twice a second.
         """
-        return until_ended(self._api, at("clips", clip_id), self._make, timeout=timeout, on_progress=on_progress)
+        return wait_until_ended(
+            self._api, route("clips", clip_id), self._make, timeout=timeout, on_progress=on_progress
+        )
 
     def cancel(self, clip_id: str) -> Steps[C]:
-        return self._make((yield from self._api.send("POST", at("clips", clip_id, "cancel"))))
+        return self._make((yield from self._api.send("POST", route("clips", clip_id, "cancel"))))
 
     def retry(self, clip_id: str) -> Steps[C]:
-        return self._make((yield from self._api.send("POST", at("clips", clip_id, "retry"))))
+        return self._make((yield from self._api.send("POST", route("clips", clip_id, "retry"))))
 
     def delete(self, clip_id: str) -> Steps[None]:
         """Delete the clip and its object."""
-        yield from self._api.send("DELETE", at("clips", clip_id))
+        yield from self._api.send("DELETE", route("clips", clip_id))
 
     def download(self, clip_id: str, path: str | Path, *, on_progress: Progress | None = None) -> Steps[int]:
-        """Write the clip to `path`, whole or not at all; how many bytes it has."""
-        return save(at("clips", clip_id, "download"), path, on_progress)
+        """Write the clip atomically to the file `path` and return its size."""
+        return save(route("clips", clip_id, "download"), path, on_progress)
 
     def poster(self, clip_id: str, path: str | Path) -> Steps[int]:
-        """Write the picture of the clip's first frame, a JPEG, to `path`."""
-        return save(at("clips", clip_id, "poster"), path, None)
+        """Write the clip's first frame as a JPEG to the file `path` and return its size."""
+        return save(route("clips", clip_id, "poster"), path, None)
 
     def deliveries(self, clip_id: str, *, limit: int | None = None, cursor: str | None = None) -> Steps[Page[Delivery]]:
-        """One page of the webhooks about the clip, newest first."""
-        answer = yield from self._api.get(at("clips", clip_id, "deliveries"), {"limit": limit, "cursor": cursor})
+        """Return one page of the clip's webhook deliveries, newest first."""
+        answer = yield from self._api.get(route("clips", clip_id, "deliveries"), {"limit": limit, "cursor": cursor})
         return Page.of(answer, Delivery.from_object)
 
 
 @dataclass(frozen=True)
 class Clip(ClipData):
-    """A clip of a Client: it can be waited for and fetched."""
+    """A clip of a Client."""
 
     _clips: Clips | None = field(default=None, repr=False, compare=False)
 
     def wait(self, *, timeout: float | None = None, on_progress: Callable[[Clip], None] | None = None) -> Clip:
-        """This clip when it is `complete` or `failed`; `raise_for_error` tells them apart."""
+        """Wait until the clip is `complete` or `failed` and return it. `raise_for_error` raises if it failed."""
         return self._owner().wait(self.clip_id, timeout=timeout, on_progress=on_progress)
 
     def download(self, path: str | Path, *, on_progress: Progress | None = None) -> int:
-        """Write the clip to `path`, whole or not at all; how many bytes it has."""
+        """Write the clip atomically to the file `path` and return its size."""
         return self._owner().download(self.clip_id, path, on_progress=on_progress)
 
     def _owner(self) -> Clips:
@@ -163,11 +165,11 @@ class AsyncClip(ClipData):
     async def wait(
         self, *, timeout: float | None = None, on_progress: Callable[[AsyncClip], None] | None = None
     ) -> AsyncClip:
-        """This clip when it is `complete` or `failed`; `raise_for_error` tells them apart."""
+        """Wait until the clip is `complete` or `failed` and return it. `raise_for_error` raises if it failed."""
         return await self._owner().wait(self.clip_id, timeout=timeout, on_progress=on_progress)
 
     async def download(self, path: str | Path, *, on_progress: Progress | None = None) -> int:
-        """Write the clip to `path`, whole or not at all; how many bytes it has."""
+        """Write the clip atomically to the file `path` and return its size."""
         return await self._owner().download(self.clip_id, path, on_progress=on_progress)
 
     def _owner(self) -> AsyncClips:

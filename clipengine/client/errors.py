@@ -1,11 +1,11 @@
-"""What the client raises.
+"""Exceptions of the client.
 
 ClientError
-├── ApiError            the server answered with an error: `status`, `code`, `detail`, `hint`, `errors`
-├── ServerUnreachable   no answer: refused, unknown host, timed out
-├── NotClipengine       an answer, but not of this engine
-├── JobFailed           a clip or a recording has failed: `code`, `message`, `hint`, `retryable`
-├── WaitTimeout         it had not ended when the time to wait was over
+├── ApiError            error response: `status`, `code`, `detail`, `hint`, `errors`
+├── ServerUnreachable   no response: connection refused, unknown host, timeout
+├── NotClipengine       the response is not from this engine
+├── JobFailed           a clip or a recording failed: `code`, `message`, `hint`, `retryable`
+├── WaitTimeout         a clip or a recording did not end in time
 └── SignatureInvalid    a webhook is not signed with this secret, or is too old
 """
 
@@ -16,14 +16,14 @@ from typing import Any
 
 
 class ClientError(Exception):
-    """Base of all. `code` is stable; `hint` says what to do, and may be empty."""
+    """Base class. `code` is stable; `hint` says what to do and may be empty."""
 
     code = "client_error"
     hint = ""
 
 
 class ApiError(ClientError):
-    """The server's problem document. `code` is stable; `errors` names every fault of a request that was invalid."""
+    """Error response of the server. `code` is stable; `errors` lists every problem of an invalid request."""
 
     def __init__(
         self, status: int, code: str, detail: str, hint: str = "", errors: Sequence[dict[str, Any]] = ()
@@ -39,20 +39,20 @@ class ApiError(ClientError):
 class ServerUnreachable(ClientError):
     code = "server_unreachable"
 
-    def __init__(self, url: str, cause: str, *, passing: bool = False) -> None:
+    def __init__(self, url: str, cause: str, *, retryable: bool = False) -> None:
         super().__init__(f"no answer from {url}: {cause}")
         self.url = url
-        self.passing = passing  # whether the next try may find it well
-        self.hint = "Start it with `clipengine serve`, or set CLIPENGINE_URL to where it runs."
+        self.retryable = retryable
+        self.hint = "Start it with `clipengine serve`, or set CLIPENGINE_URL to its address."
 
 
 class NotClipengine(ClientError):
     code = "server_unreachable"
-    hint = "Set CLIPENGINE_URL to where `clipengine serve` runs."
+    hint = "Set CLIPENGINE_URL to the address of `clipengine serve`."
 
 
 class JobFailed(ClientError):
-    """Raised by `raise_for_error` of a clip or a recording."""
+    """A clip or a recording failed. Raised by `raise_for_error`."""
 
     def __init__(self, code: str, message: str, hint: str = "", *, retryable: bool = False) -> None:
         super().__init__(f"{message} ({code})")
@@ -64,9 +64,9 @@ class JobFailed(ClientError):
 
 class WaitTimeout(ClientError):
     code = "wait_timeout"
-    hint = "It goes on by itself: wait again, or look at it later."
+    hint = "The job continues: wait again, or check it later."
 
 
 class SignatureInvalid(ClientError):
     code = "signature_invalid"
-    hint = "Drop the webhook, and check that the secret is the endpoint's and that the body was not re-encoded."
+    hint = "Reject the webhook. Check that the secret belongs to the endpoint and that the body was not re-encoded."

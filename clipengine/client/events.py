@@ -1,7 +1,7 @@
-"""What happens, as it happens: the server-sent events of `GET /v1/events`, typed, over connections that may break.
+"""Server-sent events of `GET /v1/events`, with automatic reconnection.
 
-`Feed` is what both clients share: what is asked for, what a piece of the stream holds, and what is done when it breaks.
-A stream that broke is opened again after the last event that was received, so that none that has an id is missed.
+`EventStream` is the part that both clients share, without I/O. It reconnects after the last event received, so no event
+that has an id is missed.
 """
 
 from __future__ import annotations
@@ -20,18 +20,17 @@ from clipengine.client.transport import AsyncTransport, Transport
 C = TypeVar("C", bound=ClipData)
 R = TypeVar("R", bound=RecordingData)
 
-_PAUSES = (0.2, 0.6, 1.8, 5.0)  # seconds before each further connection; the last one for all that follow
-_SILENCE = 45  # seconds without a byte after which a stream is dead: the server sends something every 15
-_PASSING = {429, 500, 502, 503, 504}  # answers of a server, or of a proxy before it, that is about to be well again
+_RETRY_DELAYS = (0.2, 0.6, 1.8, 5.0)  # seconds; the last one repeats
+_IDLE_TIMEOUT = 45  # seconds; the server sends at least a comment every 15 s
+_RETRYABLE_STATUSES = {429, 500, 502, 503, 504}
 
 
 @dataclass(frozen=True)
 class Event(Generic[C, R]):
-    """`event` is `clip.ready` or another name of the webhooks, or tells of what goes on: `clip.updated`,
+    """An event: a webhook event such as `clip.ready`, or `clip.updated`, `recording.updated` or `clip.deleted`.
 
-    `recording.updated`, `clip.deleted`. `clip` or `recording` is what it is about, as it was then; `data` is the same
-    as the API wrote it. `last_event_id` is where to go on after this event, None before the first that has one.
-    `event_id` is the id that a webhook of the same event has.
+    `clip` or `recording` is the subject at that time; `data` is its JSON object. Pass `last_event_id` to resume after
+    this event; it is None until an event has an id. `event_id` is the id of the webhook of the same event.
     """
 
     event: str
@@ -43,8 +42,8 @@ class Event(Generic[C, R]):
     timestamp: str | None = None
 
 
-class Feed(Generic[C, R]):
-    """One caller's events over as many connections as it takes."""
+class EventStream(Generic[C, R]):
+    """Parser and reconnection state of one caller's events."""
 
     def __init__(
         self,
@@ -59,90 +58,90 @@ class Feed(Generic[C, R]):
         self._clip = clip
         self._recording = recording
         self._params = {"clip_id": clip_id, "recording_id": recording_id}
-        self._last = last_event_id
+        self._last_id = last_event_id
         self._patience = patience
-        self._heard = time.monotonic()
+        self._last_received = time.monotonic()
         self._failures = 0
-        self._rest = b""
+        self._buffer = b""
 
     def request(self) -> Request:
-        """What opens the next connection."""
-        self._rest = b""
+        """Return the request for the next connection."""
+        self._buffer = b""
         headers = {"Accept": "text/event-stream", "Cache-Control": "no-store"}
-        if self._last is not None:
-            headers["Last-Event-ID"] = self._last
+        if self._last_id is not None:
+            headers["Last-Event-ID"] = self._last_id
         params = {name: value for name, value in self._params.items() if value is not None}
-        return Request("GET", "/v1/events", params=params, headers=headers, longer=_SILENCE)
+        return Request("GET", "/v1/events", params=params, headers=headers, extra_timeout=_IDLE_TIMEOUT)
 
-    def take(self, piece: bytes) -> Iterator[Event[C, R]]:
-        """The events that are whole with this piece of the stream."""
-        self._heard, self._failures = time.monotonic(), 0
-        *blocks, self._rest = (self._rest + piece.replace(b"\r", b"")).split(b"\n\n")
+    def feed(self, data: bytes) -> Iterator[Event[C, R]]:
+        """Yield the events that `data` completes."""
+        self._last_received, self._failures = time.monotonic(), 0
+        *blocks, self._buffer = (self._buffer + data.replace(b"\r", b"")).split(b"\n\n")
         for block in blocks:
-            event = self._event(block.decode())
+            event = self._parse(block.decode())
             if event is not None:
                 yield event
 
-    def pause(self, error: ApiError | ServerUnreachable | None) -> float:
-        """Seconds before the next connection. Raises the error where no connection would help, or patience is over."""
+    def retry_delay(self, error: ApiError | ServerUnreachable | None) -> float:
+        """Return the seconds before the next connection. Raises the error if it is permanent or lasts too long."""
         if error is not None:
-            passing = error.passing if isinstance(error, ServerUnreachable) else error.status in _PASSING
-            over = self._patience is not None and time.monotonic() - self._heard >= self._patience
-            if over or not passing:
+            retryable = error.retryable if isinstance(error, ServerUnreachable) else error.status in _RETRYABLE_STATUSES
+            expired = self._patience is not None and time.monotonic() - self._last_received >= self._patience
+            if expired or not retryable:
                 raise error
         self._failures += 1
-        return _PAUSES[min(self._failures, len(_PAUSES)) - 1]
+        return _RETRY_DELAYS[min(self._failures, len(_RETRY_DELAYS)) - 1]
 
-    def _event(self, block: str) -> Event[C, R] | None:
-        """The event of one block; None for a comment, and for an id alone, which says where to go on."""
+    def _parse(self, block: str) -> Event[C, R] | None:
+        """Parse one block. Return None for a comment, or for an id without data, which only sets the position."""
         lines = []
         for line in block.split("\n"):
             name, _, value = line.partition(":")
             if name == "id":
-                self._last = value.strip()
+                self._last_id = value.strip()
             elif name == "data":
                 lines.append(value.removeprefix(" "))
         if not lines:
             return None
         try:
-            told = json.loads("\n".join(lines))
-            kind, data = str(told["event"]), dict(told["data"])
+            message = json.loads("\n".join(lines))
+            kind, data = str(message["event"]), dict(message["data"])
         except (ValueError, KeyError, TypeError):
-            raise NotClipengine("what answers there is not clipengine") from None
-        whole = "status" in data  # of what was deleted there is only the id
+            raise NotClipengine("the response is not from clipengine") from None
+        complete = "status" in data  # a deleted object has only its id
         return Event(
             kind,
             data,
-            self._clip(data) if whole and kind.startswith("clip.") else None,
-            self._recording(data) if whole and kind.startswith("recording.") else None,
-            self._last,
-            told.get("id"),
-            told.get("timestamp"),
+            self._clip(data) if complete and kind.startswith("clip.") else None,
+            self._recording(data) if complete and kind.startswith("recording.") else None,
+            self._last_id,
+            message.get("id"),
+            message.get("timestamp"),
         )
 
 
-def follow(transport: Transport, feed: Feed[C, R]) -> Iterator[Event[C, R]]:
-    """Without end; raises what `Feed.pause` does not bear with."""
+def follow(transport: Transport, stream: EventStream[C, R]) -> Iterator[Event[C, R]]:
+    """Yield events without end. Raises the errors of `EventStream.retry_delay`."""
     while True:
-        broken: ApiError | ServerUnreachable | None = None
+        failure: ApiError | ServerUnreachable | None = None
         try:
-            with transport.stream(feed.request()) as pieces:
-                for piece in pieces:
-                    yield from feed.take(piece)
+            with transport.stream(stream.request()) as chunks:
+                for chunk in chunks:
+                    yield from stream.feed(chunk)
         except (ApiError, ServerUnreachable) as error:
-            broken = error
-        time.sleep(feed.pause(broken))
+            failure = error
+        time.sleep(stream.retry_delay(failure))
 
 
-async def afollow(transport: AsyncTransport, feed: Feed[C, R]) -> AsyncIterator[Event[C, R]]:
-    """Without end; raises what `Feed.pause` does not bear with."""
+async def afollow(transport: AsyncTransport, stream: EventStream[C, R]) -> AsyncIterator[Event[C, R]]:
+    """Yield events without end. Raises the errors of `EventStream.retry_delay`."""
     while True:
-        broken: ApiError | ServerUnreachable | None = None
+        failure: ApiError | ServerUnreachable | None = None
         try:
-            async with transport.stream(feed.request()) as pieces:
-                async for piece in pieces:
-                    for event in feed.take(piece):
+            async with transport.stream(stream.request()) as chunks:
+                async for chunk in chunks:
+                    for event in stream.feed(chunk):
                         yield event
         except (ApiError, ServerUnreachable) as error:
-            broken = error
-        await transport.sleep(feed.pause(broken))
+            failure = error
+        await transport.sleep(stream.retry_delay(failure))

@@ -1,11 +1,9 @@
-"""What is said to the server, without saying it: requests, what is sent again, and what an answer means.
+"""Requests, retries and responses without I/O, shared by the blocking and the asynchronous client.
 
-A call is a generator that yields each `Request` (or `Pause`) and is sent the `Reply`; the two transports drive it, one
-blocking and one awaiting, so that everything about the API is written once and both clients do the same.
+A call is a generator that yields each `Request` (or `Pause`) and receives the `Reply`; a transport drives it.
 
-A request that creates carries an Idempotency-Key, so that it can be sent again when the connection broke and no one
-knows whether it arrived. Only GET and such requests are sent again: after a broken connection, and after an answer
-that says when with Retry-After.
+Requests that create a resource carry an Idempotency-Key, so they are safe to repeat. These and GET requests are retried
+after a broken connection and after a response with Retry-After.
 """
 
 from __future__ import annotations
@@ -24,13 +22,13 @@ from clipengine.client.models import Object
 
 T = TypeVar("T")
 
-_PAUSES = (0.2, 0.6, 1.8)  # seconds before each further try; the last one for all that follow
-_LONGEST_PAUSE = 30  # a server that asks for a longer one is not waited for
+_RETRY_DELAYS = (0.2, 0.6, 1.8)  # seconds; the last one repeats
+_MAX_RETRY_AFTER = 30  # seconds; a longer Retry-After is not waited for
 
 
 @dataclass(frozen=True)
 class Request:
-    """`again`: it may be sent twice. `sink` gets the body in pieces, after its whole length where that is known."""
+    """A request. Idempotent ones may be retried. `sink` receives chunks of the body and its length, if known."""
 
     method: str
     path: str
@@ -38,8 +36,8 @@ class Request:
     headers: Mapping[str, str] = field(default_factory=dict)
     json: object = None
     content: Iterator[bytes] | None = None
-    longer: float = 0.0  # seconds that the answer may take beyond the client's timeout
-    again: bool = False
+    extra_timeout: float = 0.0  # seconds in addition to the client's timeout
+    idempotent: bool = False
     sink: Callable[[bytes, int | None], None] | None = None
 
 
@@ -59,82 +57,86 @@ class Reply:
 Steps = Generator[Request | Pause, Reply, T]
 
 
-def exchange(request: Request, tries: int) -> Steps[Reply]:
-    """The answer to a request that is sent up to `tries` times. Raises ApiError and ServerUnreachable."""
-    for count in range(max(1, tries if request.again else 1)):
-        last = not request.again or count + 1 >= tries
-        pause = _PAUSES[min(count, len(_PAUSES) - 1)]
+def exchange(request: Request, attempts: int) -> Steps[Reply]:
+    """Send a request up to `attempts` times and return the reply. Raises ApiError and ServerUnreachable."""
+    for count in range(max(1, attempts if request.idempotent else 1)):
+        last = not request.idempotent or count + 1 >= attempts
+        delay = _RETRY_DELAYS[min(count, len(_RETRY_DELAYS) - 1)]
         try:
             reply = yield request
         except ServerUnreachable as error:
-            if last or not error.passing:
+            if last or not error.retryable:
                 raise
         else:
             if 200 <= reply.status < 300:
                 return reply
-            asked = _retry_after(reply)
-            if last or asked is None:
+            retry_after = _retry_after(reply)
+            if last or retry_after is None:
                 raise api_error(reply)
-            pause = max(pause, asked)
-        yield Pause(pause)
-    raise AssertionError("the last try returns or raises")
+            delay = max(delay, retry_after)
+        yield Pause(delay)
+    raise AssertionError("the last attempt returns or raises")
 
 
 class Api:
-    """The verbs that the calls of every resource are made of."""
+    """JSON requests, from which the calls of every resource are built."""
 
     def __init__(self, *, retries: int) -> None:
-        self._tries = retries + 1
+        self._attempts = retries + 1
 
-    def get(self, path: str, params: Mapping[str, Any] | None = None, *, longer: float = 0.0) -> Steps[Object]:
-        return self.call(Request("GET", path, params=given(params), longer=longer, again=True))
+    def get(self, path: str, params: Mapping[str, Any] | None = None, *, extra_timeout: float = 0) -> Steps[Object]:
+        request = Request("GET", path, params=without_none(params), extra_timeout=extra_timeout, idempotent=True)
+        return self.call(request)
 
     def create(self, path: str, body: Object | None = None, *, idempotency_key: str | None = None) -> Steps[Object]:
-        """POST what makes something, with an Idempotency-Key: the caller's, or a new one."""
+        """Send a POST request with an Idempotency-Key: the caller's, or a random one."""
         headers = {"Idempotency-Key": idempotency_key or str(uuid.uuid4())}
-        return self.call(Request("POST", path, headers=headers, json=body, again=True))
+        return self.call(Request("POST", path, headers=headers, json=body, idempotent=True))
 
     def call(self, request: Request) -> Steps[Object]:
-        """The object that answers the request; `{}` where the answer is empty. Raises ValueError for a nan to send."""
+        """Send a request and return the JSON object of the response, or `{}` if it is empty.
+
+        Raises ValueError if the request contains a number that JSON cannot represent.
+        """
         if isinstance(request.json, dict):
             for name, value in request.json.items():
                 if isinstance(value, float) and not math.isfinite(value):
-                    raise ValueError(f"{name} is {value}, which JSON has no number for: give a finite one")
-        reply = yield from exchange(request, self._tries)
+                    raise ValueError(f"{name} must be a finite number, not {value}")
+        reply = yield from exchange(request, self._attempts)
         if not reply.body:
             return {}
         try:
-            answer = codec.loads(reply.body)
+            body = codec.loads(reply.body)
         except ValueError:
-            answer = None
-        if not isinstance(answer, dict):
-            raise NotClipengine("what answers there is not clipengine")
-        return answer
+            body = None
+        if not isinstance(body, dict):
+            raise NotClipengine("the response is not from clipengine")
+        return body
 
     def send(self, method: str, path: str, **options: Any) -> Steps[Object]:
-        """Any other request, sent once."""
+        """Send any other request, without retries."""
         return self.call(Request(method, path, **options))
 
 
-def given(params: Mapping[str, Any] | None) -> Object:
-    """The parameters without those that are None."""
+def without_none(params: Mapping[str, Any] | None) -> Object:
+    """Return the parameters that are not None."""
     return {key: value for key, value in (params or {}).items() if value is not None}
 
 
-def at(collection: str, identifier: str, *rest: str) -> str:
-    """The path of one resource: `at("clips", "clip_1", "cancel")` is `/v1/clips/clip_1/cancel`."""
+def route(collection: str, identifier: str, *rest: str) -> str:
+    """Return the path of a resource: `/v1/clips/clip_1/cancel` for `("clips", "clip_1", "cancel")`."""
     return "/".join(["/v1", collection, quote(identifier, safe=""), *rest])
 
 
 def _retry_after(reply: Reply) -> float | None:
     text = reply.headers.get("retry-after", "")
-    if not re.fullmatch(r"[0-9]{1,4}", text) or int(text) > _LONGEST_PAUSE:
+    if not re.fullmatch(r"[0-9]{1,4}", text) or int(text) > _MAX_RETRY_AFTER:
         return None
     return float(text)
 
 
 def api_error(reply: Reply) -> ApiError:
-    """The error that a server's answer tells of."""
+    """Return the error for an error response."""
     try:
         problem = codec.loads(reply.body)
     except ValueError:

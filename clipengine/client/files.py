@@ -1,4 +1,4 @@
-"""Files on their way: read in pieces for an upload, written whole or not at all by a download."""
+"""File transfer: reading for uploads, atomic writing of downloads."""
 
 from __future__ import annotations
 
@@ -10,41 +10,41 @@ from typing import Any, BinaryIO
 from clipengine.client.errors import ClientError
 from clipengine.client.exchange import Request, Steps, exchange
 
-_PIECE = 1 << 20
+_CHUNK_BYTES = 1 << 20
 
-# Called with the bytes that are done and with all there are, None where that is not known. Not in any fixed thread.
+# Called with the bytes transferred and the total, or None if it is unknown. May be called from any thread.
 Progress = Callable[[int, int | None], None]
 
 
-def pieces(path: Path, on_progress: Progress | None) -> Iterator[bytes]:
-    """The file's bytes; `on_progress` is told of each piece once it was taken and the next one is asked for."""
+def read_chunks(path: Path, on_progress: Progress | None) -> Iterator[bytes]:
+    """Yield the file's content. `on_progress` is called after each chunk has been sent."""
     total, done = path.stat().st_size, 0
     with path.open("rb") as file:
-        while piece := file.read(_PIECE):
-            yield piece
-            done += len(piece)
+        while chunk := file.read(_CHUNK_BYTES):
+            yield chunk
+            done += len(chunk)
             if on_progress:
                 on_progress(done, total)
 
 
-def _begin(part: Path, target: Path) -> BinaryIO:
+def _create(part: Path, target: Path) -> BinaryIO:
     try:
         return part.open("xb")
-    except OSError as error:  # of a file that nobody has named
+    except OSError as error:  # report the caller's file name, not the temporary one
         raise OSError(error.errno, error.strerror, str(target)) from None
 
 
 def save(
     path: str, target: str | Path, on_progress: Progress | None, params: Mapping[str, Any] | None = None
 ) -> Steps[int]:
-    """GET bytes into `target`, which is there when it is whole, or not at all; how many bytes it has."""
+    """Write the response of a GET request atomically to the file `target` and return its size."""
     target = Path(target)
     part = target.with_name(f".{target.name[:60]}.{uuid.uuid4().hex}.part")
     try:
-        with _begin(part, target) as file:
+        with _create(part, target) as file:
 
-            def write(piece: bytes, total: int | None) -> None:
-                file.write(piece)
+            def write(chunk: bytes, total: int | None) -> None:
+                file.write(chunk)
                 if on_progress:
                     on_progress(file.tell(), total)
 

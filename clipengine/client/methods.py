@@ -1,4 +1,4 @@
-"""From a call that is written once to a method of each client: blocking, awaiting, and iterating over its pages.
+"""Decorators that turn a call into a method of the blocking or the asynchronous client.
 
 `create = blocking(ClipCalls.create)` keeps the signature, the types and the docstring of the call.
 """
@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 class Resource(Generic[K]):
-    """One part of a Client: calls, and the transport that drives them."""
+    """A resource of a Client: its calls and the transport that drives them."""
 
     def __init__(self, transport: Transport, calls: K) -> None:
         self._transport = transport
@@ -27,7 +27,7 @@ class Resource(Generic[K]):
 
 
 class AsyncResource(Generic[K]):
-    """One part of an AsyncClient."""
+    """A resource of an AsyncClient."""
 
     def __init__(self, transport: AsyncTransport, calls: K) -> None:
         self._transport = transport
@@ -51,7 +51,7 @@ def awaiting(call: Callable[Concatenate[K, P], Steps[T]]) -> Callable[Concatenat
 
 
 def iterating(call: Callable[Concatenate[K, P], Steps[Page[T]]]) -> Callable[Concatenate[Resource[K], P], Iterator[T]]:
-    """All that one call lists, newest first, page after page as they are needed."""
+    """Return a method that yields the items of all pages, which are fetched as needed."""
 
     @functools.wraps(call)
     def method(self: Resource[K], /, *args: P.args, **kwargs: P.kwargs) -> Iterator[T]:
@@ -68,7 +68,7 @@ def iterating(call: Callable[Concatenate[K, P], Steps[Page[T]]]) -> Callable[Con
 def aiterating(
     call: Callable[Concatenate[K, P], Steps[Page[T]]],
 ) -> Callable[Concatenate[AsyncResource[K], P], AsyncIterator[T]]:
-    """All that one call lists, newest first, page after page as they are needed."""
+    """Return a method that yields the items of all pages, which are fetched as needed."""
 
     @functools.wraps(call)
     async def method(self: AsyncResource[K], /, *args: P.args, **kwargs: P.kwargs) -> AsyncIterator[T]:

@@ -1,6 +1,6 @@
-"""What the API answers, as frozen values. Keys that this version does not know are left in `raw` and harm nothing.
+"""Frozen dataclasses for the objects of the API. Unknown keys are ignored, but available in `raw`.
 
-Times are RFC 3339 strings in UTC, as the API writes them; seconds are floats on the recording's timeline.
+Times are RFC 3339 strings in UTC; seconds are floats on the recording's timeline.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ Object = dict[str, Any]
 T = TypeVar("T")
 
 
-def moment(time: str | datetime | None) -> str | None:
-    """A time as the API writes it. A `datetime` must know its zone; a text is taken as it is."""
+def format_time(time: str | datetime | None) -> str | None:
+    """Return a timezone-aware `datetime` as an RFC 3339 string. Strings and None are returned unchanged."""
     if not isinstance(time, datetime):
         return time
     if time.tzinfo is None:
-        raise ValueError("the time has no zone: give datetime.now(UTC) rather than datetime.now()")
+        raise ValueError("the datetime has no time zone: use datetime.now(UTC) instead of datetime.now()")
     return time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 @dataclass(frozen=True)
-class _Shown:
-    """What the API shows, as a value: the keys that there is a field for, and all of them in `raw`."""
+class _Model:
+    """Base class that takes its fields from a JSON object."""
 
     @classmethod
     def from_object(cls, obj: Object, **bound: Any) -> Self:
@@ -36,11 +36,11 @@ class _Shown:
 
 
 @dataclass(frozen=True)
-class _Job(_Shown):
-    """What clips and recordings share: a `status` that ends, and an `error` where it ended badly."""
+class _Job(_Model):
+    """Base class of clips and recordings, which have a `status` and, if they failed, an `error`."""
 
     def raise_for_error(self) -> Self:
-        """This, unless it has failed. Raises JobFailed with the error's code and hint."""
+        """Return self. Raises JobFailed with the error's code and hint if it failed."""
         error: ClipError | None = getattr(self, "error", None)
         if error is not None:
             raise JobFailed(error.code, error.message, error.hint, retryable=error.retryable)
@@ -57,7 +57,7 @@ class _Job(_Shown):
 
 
 @dataclass(frozen=True)
-class ClipError(_Shown):
+class ClipError(_Model):
     """Why a clip or a recording failed."""
 
     code: str
@@ -67,8 +67,8 @@ class ClipError(_Shown):
 
 
 @dataclass(frozen=True)
-class ClipResult(_Shown):
-    """What a complete clip really is."""
+class ClipResult(_Model):
+    """Properties of the complete clip's file."""
 
     actual_start_seconds: float
     actual_end_seconds: float
@@ -88,7 +88,7 @@ class ClipResult(_Shown):
 
 @dataclass(frozen=True)
 class ClipData(_Job):
-    """`status` is `processing`, `complete` or `failed`; `error` is set when failed, `result` when complete."""
+    """A clip. `status` is `processing`, `complete` (with `result`) or `failed` (with `error`)."""
 
     clip_id: str
     recording_id: str
@@ -118,7 +118,7 @@ class ClipData(_Job):
 
 @dataclass(frozen=True)
 class RecordingData(_Job):
-    """`status` is `processing` until its packets were read, then `complete` or `failed`; `media` is the API's own."""
+    """A recording. `status` is `processing` while it is probed, then `complete` (with `media`) or `failed`."""
 
     recording_id: str
     status: str
@@ -136,8 +136,8 @@ class RecordingData(_Job):
 
 
 @dataclass(frozen=True)
-class Webhook(_Shown):
-    """An endpoint. `secret` is only in the answer to its creation."""
+class Webhook(_Model):
+    """A webhook endpoint. `secret` is only in the response to its creation."""
 
     webhook_id: str
     url: str
@@ -150,8 +150,8 @@ class Webhook(_Shown):
 
 
 @dataclass(frozen=True)
-class Delivery(_Shown):
-    """One event on its way to one address."""
+class Delivery(_Model):
+    """The delivery of one event to one URL."""
 
     delivery_id: str
     status: str = ""  # pending, sending, delivered or failed
@@ -169,13 +169,13 @@ class Delivery(_Shown):
     last_status_code: int | None = None
     last_error: str | None = None
     attempts: list[Object] = field(default_factory=list)
-    payload: Object | None = None  # what is sent; only in `webhooks.delivery`
+    payload: Object | None = None  # the request body; only from `webhooks.delivery`
     raw: Object = field(default_factory=dict, repr=False, compare=False)
 
 
 @dataclass(frozen=True)
-class Profile(_Shown):
-    """What `profile` of a clip may name."""
+class Profile(_Model):
+    """An encoding profile, selected with `profile` of a clip."""
 
     name: str
     container: str = ""
@@ -187,8 +187,8 @@ class Profile(_Shown):
 
 
 @dataclass(frozen=True)
-class Frames(_Shown):
-    """`frames` has the times of the frame on screen at the start and of each that begins later and before the end."""
+class Frames(_Model):
+    """Start times of the frames in a range, including the one on screen at its start."""
 
     start_seconds: float
     end_seconds: float
@@ -196,8 +196,8 @@ class Frames(_Shown):
 
 
 @dataclass(frozen=True)
-class Waveform(_Shown):
-    """`peaks` has the loudest sample, 0 to 1, of each of `points` equal parts between the two times."""
+class Waveform(_Model):
+    """Peak levels, 0 to 1, of `points` equal parts of a range."""
 
     start_seconds: float
     end_seconds: float
@@ -207,7 +207,7 @@ class Waveform(_Shown):
 
 @dataclass(frozen=True)
 class Page(Generic[T]):
-    """One page of a list, newest first. Pass `next_cursor` as `cursor` for the next one; None at the end."""
+    """One page of a list, newest first. Pass `next_cursor` as `cursor` for the next page; it is None at the end."""
 
     data: list[T]
     next_cursor: str | None = None

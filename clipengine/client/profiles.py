@@ -1,4 +1,4 @@
-"""Profiles: what a clip can be encoded as, as the operator has set it."""
+"""Encoding profiles, as configured by the operator."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from clipengine.client.transport import AsyncTransport, Transport
 
 
 class ProfileCalls:
-    """Every call about profiles."""
+    """The calls about profiles."""
 
     def __init__(self, api: Api) -> None:
         self._api = api
 
     def list(self) -> Steps[Page[Profile]]:
-        """All of them, `default` first. The name of one is the `profile` of a clip."""
+        """Return all profiles, `default` first."""
         return Page.of((yield from self._api.get("/v1/profiles")), Profile.from_object)
 
 

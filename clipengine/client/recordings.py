@@ -1,4 +1,4 @@
-"""Recordings: what clips are cut from."""
+"""Recordings: register, upload, wait for and inspect them."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from clipengine.client.errors import ClientError
-from clipengine.client.exchange import Api, Steps, at, given
-from clipengine.client.files import Progress, pieces, save
+from clipengine.client.exchange import Api, Steps, route, without_none
+from clipengine.client.files import Progress, read_chunks, save
+from clipengine.client.long_poll import wait_until_ended
 from clipengine.client.methods import AsyncResource, Resource, aiterating, awaiting, blocking, iterating
-from clipengine.client.models import Frames, Object, Page, RecordingData, Waveform, moment
+from clipengine.client.models import Frames, Object, Page, RecordingData, Waveform, format_time
 from clipengine.client.transport import AsyncTransport, Transport
-from clipengine.client.waiting import until_ended
 
 R = TypeVar("R", bound=RecordingData)
 
 
 class RecordingCalls(Generic[R]):
-    """Every call about recordings; `make` is how the client makes its own kind of recording of an object."""
+    """The calls about recordings. `make` creates the client's recording class from a JSON object."""
 
     def __init__(self, api: Api, make: Callable[[Object], R]) -> None:
         self._api = api
@@ -34,7 +34,7 @@ class RecordingCalls(Generic[R]):
         metadata: Mapping[str, str] | None = None,
         idempotency_key: str | None = None,
     ) -> Steps[R]:
-        """Register an object that is already in the store. The same object, unchanged, is the same recording."""
+        """Register an object of the store. Registering an unchanged object again returns the same recording."""
         body: Object = {"bucket_path": bucket_path}
         if name is not None:
             body["name"] = name
@@ -43,7 +43,7 @@ class RecordingCalls(Generic[R]):
         return self._make((yield from self._api.create("/v1/recordings", body, idempotency_key=idempotency_key)))
 
     def upload(self, path: str | Path, *, name: str | None = None, on_progress: Progress | None = None) -> Steps[R]:
-        """Stream a file into the store and register it. `name` is the file's own unless given."""
+        """Upload a file to the store and register it. `name` defaults to the file's name."""
         path = Path(path)
         headers = {"Content-Type": "application/octet-stream", "Content-Length": str(path.stat().st_size)}
         answer = yield from self._api.send(
@@ -51,12 +51,12 @@ class RecordingCalls(Generic[R]):
             "/v1/recordings/upload",
             params={"name": name or path.name},
             headers=headers,
-            content=pieces(path, on_progress),
+            content=read_chunks(path, on_progress),
         )
         return self._make(answer)
 
     def get(self, recording_id: str) -> Steps[R]:
-        return self._make((yield from self._api.get(at("recordings", recording_id))))
+        return self._make((yield from self._api.get(route("recordings", recording_id))))
 
     def list(
         self,
@@ -68,33 +68,34 @@ class RecordingCalls(Generic[R]):
         limit: int | None = None,
         cursor: str | None = None,
     ) -> Steps[Page[R]]:
-        """One page, newest first."""
+        """Return one page of recordings, newest first."""
         params = {
             "status": status,
             "name": name,
-            "created_after": moment(created_after),
-            "created_before": moment(created_before),
+            "created_after": format_time(created_after),
+            "created_before": format_time(created_before),
             "limit": limit,
             "cursor": cursor,
         }
         return Page.of((yield from self._api.get("/v1/recordings", params)), self._make)
 
     def wait(self, recording_id: str, *, timeout: float | None = None) -> Steps[R]:
-        """The recording when it is `complete` or `failed`. Raises WaitTimeout after `timeout` seconds."""
-        return until_ended(self._api, at("recordings", recording_id), self._make, timeout=timeout, on_progress=None)
+        """Wait until the recording is `complete` or `failed` and return it. Raises WaitTimeout."""
+        return wait_until_ended(self._api, route("recordings", recording_id), self._make, timeout=timeout)
 
     def download(self, recording_id: str, path: str | Path, *, on_progress: Progress | None = None) -> Steps[int]:
-        """Write the recording to `path`, whole or not at all; how many bytes it has."""
-        return save(at("recordings", recording_id, "download"), path, on_progress)
+        """Write the recording atomically to the file `path` and return its size."""
+        return save(route("recordings", recording_id, "download"), path, on_progress)
 
     def frame(self, recording_id: str, path: str | Path, at_seconds: float, *, width: int | None = None) -> Steps[int]:
-        """Write the frame that is on screen at `at_seconds`, a JPEG at most `width` pixels wide, to `path`."""
-        return save(at("recordings", recording_id, "frame"), path, None, given({"at": at_seconds, "width": width}))
+        """Write the frame on screen at `at_seconds` as a JPEG, at most `width` pixels wide, to the file `path`."""
+        params = without_none({"at": at_seconds, "width": width})
+        return save(route("recordings", recording_id, "frame"), path, None, params)
 
     def frames(self, recording_id: str, *, start: float | None = None, end: float | None = None) -> Steps[Frames]:
-        """When the frames of a part begin, at most ten minutes of them: times that a clip can begin at."""
+        """Return the start times of the frames in a range of at most ten minutes. A clip can begin at each of them."""
         params = {"start": start, "end": end}
-        return Frames.from_object((yield from self._api.get(at("recordings", recording_id, "frames"), params)))
+        return Frames.from_object((yield from self._api.get(route("recordings", recording_id, "frames"), params)))
 
     def filmstrip(
         self,
@@ -106,31 +107,31 @@ class RecordingCalls(Generic[R]):
         start: float | None = None,
         end: float | None = None,
     ) -> Steps[int]:
-        """Write `count` small frames side by side, one JPEG, to `path`: of all of the recording, or of one part."""
-        params = given({"count": count, "width": width, "start": start, "end": end})
-        return save(at("recordings", recording_id, "filmstrip"), path, None, params)
+        """Write `count` small frames of the recording or a range, side by side in one JPEG, to the file `path`."""
+        params = without_none({"count": count, "width": width, "start": start, "end": end})
+        return save(route("recordings", recording_id, "filmstrip"), path, None, params)
 
     def waveform(
         self, recording_id: str, *, points: int | None = None, start: float | None = None, end: float | None = None
     ) -> Steps[Waveform]:
-        """How loud it is, part by part: all of the recording, or one part of it."""
+        """Return the peak levels of the recording or a range."""
         params = {"points": points, "start": start, "end": end}
-        return Waveform.from_object((yield from self._api.get(at("recordings", recording_id, "waveform"), params)))
+        return Waveform.from_object((yield from self._api.get(route("recordings", recording_id, "waveform"), params)))
 
     def delete(self, recording_id: str, *, object: bool = False) -> Steps[None]:
-        """Forget the recording; with `object`, delete its object from the store too."""
+        """Delete the recording from the database and, with `object`, its object from the store."""
         params = {"object": "true"} if object else {}
-        yield from self._api.send("DELETE", at("recordings", recording_id), params=params)
+        yield from self._api.send("DELETE", route("recordings", recording_id), params=params)
 
 
 @dataclass(frozen=True)
 class Recording(RecordingData):
-    """A recording of a Client: it can be waited for."""
+    """A recording of a Client."""
 
     _recordings: Recordings | None = field(default=None, repr=False, compare=False)
 
     def wait(self, *, timeout: float | None = None) -> Recording:
-        """This recording when it is `complete` or `failed`; `raise_for_error` tells them apart."""
+        """Wait until the recording is `complete` or `failed` and return it. `raise_for_error` raises if it failed."""
         if self._recordings is None:
             raise ClientError("this recording did not come from a Client: fetch it with recordings.get")
         return self._recordings.wait(self.recording_id, timeout=timeout)
@@ -161,7 +162,7 @@ class AsyncRecording(RecordingData):
     _recordings: AsyncRecordings | None = field(default=None, repr=False, compare=False)
 
     async def wait(self, *, timeout: float | None = None) -> AsyncRecording:
-        """This recording when it is `complete` or `failed`; `raise_for_error` tells them apart."""
+        """Wait until the recording is `complete` or `failed` and return it. `raise_for_error` raises if it failed."""
         if self._recordings is None:
             raise ClientError("this recording did not come from an AsyncClient: fetch it with recordings.get")
         return await self._recordings.wait(self.recording_id, timeout=timeout)

@@ -1,7 +1,4 @@
-"""The two ways to drive a call of `exchange`: blocking over httpx.Client, awaiting over httpx.AsyncClient.
-
-All that either knows is how to send one request and how to pause; what to send and what it means is the call's.
-"""
+"""Transports that drive the calls of `exchange`, with httpx.Client or httpx.AsyncClient."""
 
 from __future__ import annotations
 
@@ -21,12 +18,12 @@ from clipengine.client.exchange import Pause, Reply, Request, Steps, api_error
 
 T = TypeVar("T")
 
-# A proxy of the environment is for other machines: it could not reach this one's loopback.
+# Proxies from the environment cannot reach this machine's loopback.
 _LOOPBACK = ("all://127.0.0.1", "all://localhost", "all://[::1]")
 
 
 class _Transport:
-    """What both have: the address, the key and how a request looks to httpx."""
+    """Base class: URL, key and translation to httpx."""
 
     def __init__(self, url: str, api_key: str, *, timeout: float) -> None:
         self.url = url.rstrip("/")
@@ -43,7 +40,7 @@ class _Transport:
     def _wire(self, request: Request) -> dict[str, Any]:
         headers = dict(request.headers)
         if request.sink:
-            # As it is stored: a body that was compressed on the way would not have the length that it says.
+            # The length of a compressed body would not be that of the file.
             headers["Accept-Encoding"] = "identity"
         return {
             "method": request.method,
@@ -51,13 +48,13 @@ class _Transport:
             "params": dict(request.params),
             "headers": headers,
             "json": request.json,
-            "timeout": httpx.Timeout(self.timeout, read=self.timeout + request.longer),
+            "timeout": httpx.Timeout(self.timeout, read=self.timeout + request.extra_timeout),
         }
 
     def _unreachable(self, error: Exception, request: Request) -> ServerUnreachable:
         cause = re.sub(r"^\[Errno -?\d+\] ", "", str(error)) or type(error).__name__
-        passing = isinstance(error, httpx.TransportError) and not isinstance(error, httpx.UnsupportedProtocol)
-        return ServerUnreachable(self.url, cause, passing=passing and request.sink is None)
+        transient = isinstance(error, httpx.TransportError) and not isinstance(error, httpx.UnsupportedProtocol)
+        return ServerUnreachable(self.url, cause, retryable=transient and request.sink is None)
 
 
 def _reply(response: httpx.Response, body: bytes) -> Reply:
@@ -70,13 +67,13 @@ def _length(response: httpx.Response) -> int | None:
 
 
 def _check_events(response: httpx.Response) -> None:
-    """A page of something else, a proxy's say, would look like a stream in which nothing happens."""
+    # An HTML page, for example of a proxy, would look like a stream without events.
     if not response.headers.get("content-type", "").startswith("text/event-stream"):
-        raise NotClipengine("what answers there is not clipengine")
+        raise NotClipengine("the response is not from clipengine")
 
 
 class Transport(_Transport):
-    """Blocking. Threads may share it."""
+    """Blocking transport. Thread-safe."""
 
     def __init__(self, url: str, api_key: str, *, timeout: float) -> None:
         super().__init__(url, api_key, timeout=timeout)
@@ -89,13 +86,13 @@ class Transport(_Transport):
         self._http.close()
 
     def run(self, steps: Steps[T]) -> T:
-        """The value of the call."""
+        """Drive a call and return its result."""
         try:
             advance: Callable[[], Request | Pause] = functools.partial(next, steps)
             while True:
                 step = advance()
                 try:
-                    advance = functools.partial(steps.send, self._take(step))
+                    advance = functools.partial(steps.send, self._perform(step))
                 except ServerUnreachable as error:
                     advance = functools.partial(steps.throw, error)
         except StopIteration as end:
@@ -104,7 +101,7 @@ class Transport(_Transport):
         finally:
             steps.close()
 
-    def _take(self, step: Request | Pause) -> Reply:
+    def _perform(self, step: Request | Pause) -> Reply:
         if isinstance(step, Pause):
             time.sleep(step.seconds)
             return Reply()
@@ -114,8 +111,8 @@ class Transport(_Transport):
             try:
                 if step.sink is None or response.is_error:
                     return _reply(response, response.read())
-                for piece in response.iter_raw():
-                    step.sink(piece, _length(response))
+                for chunk in response.iter_raw():
+                    step.sink(chunk, _length(response))
                 return _reply(response, b"")
             finally:
                 response.close()
@@ -124,7 +121,7 @@ class Transport(_Transport):
 
     @contextmanager
     def stream(self, request: Request) -> Iterator[Iterator[bytes]]:
-        """The answer's bytes as they come. Raises ApiError where it is refused, ServerUnreachable where it breaks."""
+        """Yield an iterator over the response body. Raises ApiError for an error response, and ServerUnreachable."""
         try:
             response = self._http.send(self._http.build_request(**self._wire(request)), stream=True)
             try:
@@ -139,7 +136,7 @@ class Transport(_Transport):
 
 
 class AsyncTransport(_Transport):
-    """Awaiting. Files are read and written in a thread."""
+    """Asynchronous transport. Files are read and written in a thread."""
 
     def __init__(self, url: str, api_key: str, *, timeout: float) -> None:
         super().__init__(url, api_key, timeout=timeout)
@@ -152,13 +149,13 @@ class AsyncTransport(_Transport):
         await self._http.aclose()
 
     async def run(self, steps: Steps[T]) -> T:
-        """The value of the call."""
+        """Drive a call and return its result."""
         try:
             advance: Callable[[], Request | Pause] = functools.partial(next, steps)
             while True:
                 step = advance()
                 try:
-                    advance = functools.partial(steps.send, await self._take(step))
+                    advance = functools.partial(steps.send, await self._perform(step))
                 except ServerUnreachable as error:
                     advance = functools.partial(steps.throw, error)
         except StopIteration as end:
@@ -167,7 +164,7 @@ class AsyncTransport(_Transport):
         finally:
             steps.close()
 
-    async def _take(self, step: Request | Pause) -> Reply:
+    async def _perform(self, step: Request | Pause) -> Reply:
         if isinstance(step, Pause):
             await anyio.sleep(step.seconds)
             return Reply()
@@ -178,8 +175,8 @@ class AsyncTransport(_Transport):
             try:
                 if step.sink is None or response.is_error:
                     return _reply(response, await response.aread())
-                async for piece in response.aiter_raw():
-                    await anyio.to_thread.run_sync(step.sink, piece, _length(response))
+                async for chunk in response.aiter_raw():
+                    await anyio.to_thread.run_sync(step.sink, chunk, _length(response))
                 return _reply(response, b"")
             finally:
                 await response.aclose()
@@ -188,7 +185,7 @@ class AsyncTransport(_Transport):
 
     @asynccontextmanager
     async def stream(self, request: Request) -> AsyncIterator[AsyncIterator[bytes]]:
-        """The answer's bytes as they come. Raises ApiError where it is refused, ServerUnreachable where it breaks."""
+        """Yield an iterator over the response body. Raises ApiError for an error response, and ServerUnreachable."""
         try:
             response = await self._http.send(self._http.build_request(**self._wire(request)), stream=True)
             try:
@@ -205,6 +202,6 @@ class AsyncTransport(_Transport):
         await anyio.sleep(seconds)
 
 
-async def _in_thread(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
-    while piece := await anyio.to_thread.run_sync(next, pieces, b""):
-        yield piece
+async def _in_thread(chunks: Iterator[bytes]) -> AsyncIterator[bytes]:
+    while chunk := await anyio.to_thread.run_sync(next, chunks, b""):
+        yield chunk

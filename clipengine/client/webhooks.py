@@ -1,4 +1,4 @@
-"""Webhooks: the endpoints of the engine, and `verify` for whoever receives what it sends."""
+"""Webhook endpoints and deliveries, and `verify` for receivers."""
 
 from __future__ import annotations
 
@@ -13,50 +13,50 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from clipengine.client.errors import SignatureInvalid
-from clipengine.client.exchange import Api, Steps, at
+from clipengine.client.exchange import Api, Steps, route, without_none
 from clipengine.client.methods import AsyncResource, Resource, aiterating, awaiting, blocking, iterating
 from clipengine.client.models import Delivery, Object, Page, Webhook
 from clipengine.client.transport import AsyncTransport, Transport
 
 
 def verify(body: bytes, headers: Mapping[str, str], secret: str, *, tolerance_seconds: float = 300) -> dict[str, Any]:
-    """The event of a webhook that this secret signed. `body` is the raw body, byte for byte as it came.
+    """Verify the signature of a webhook and return its event. `body` must be the raw request body.
 
-    Checks Standard Webhooks' signature and its age. A sender that only has `X-Relay-Signature` is checked by that,
-    which says nothing of the age. Raises SignatureInvalid. Act once on each `id`: a webhook may come twice.
+    Checks the Standard Webhooks signature and its age, or `X-Relay-Signature` alone, which has no age. Raises
+    SignatureInvalid. Process each `id` once, because a webhook may arrive more than once.
     """
-    given = {name.lower(): value for name, value in headers.items()}
-    if "webhook-signature" in given:
-        event_id, stamp = given.get("webhook-id", ""), given.get("webhook-timestamp", "")
+    lower = {name.lower(): value for name, value in headers.items()}
+    if "webhook-signature" in lower:
+        event_id, stamp = lower.get("webhook-id", ""), lower.get("webhook-timestamp", "")
         if not re.fullmatch(r"[0-9]{1,12}", stamp) or abs(time.time() - int(stamp)) > tolerance_seconds:
-            raise SignatureInvalid("webhook-timestamp is missing or too far from this machine's clock")
+            raise SignatureInvalid("webhook-timestamp is missing or differs too much from this machine's clock")
         signed = f"{event_id}.{stamp}.".encode() + body
         digest = hmac.new(_standard_key(secret), signed, hashlib.sha256).digest()
-        wanted = "v1," + base64.b64encode(digest).decode()
-        candidates = given["webhook-signature"].split()
-    elif "x-relay-signature" in given:
-        wanted = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
-        candidates = [given["x-relay-signature"]]
+        expected = "v1," + base64.b64encode(digest).decode()
+        candidates = lower["webhook-signature"].split()
+    elif "x-relay-signature" in lower:
+        expected = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+        candidates = [lower["x-relay-signature"]]
     else:
         raise SignatureInvalid("the webhook has no signature")
-    if not any(hmac.compare_digest(wanted.encode(), candidate.encode()) for candidate in candidates):
+    if not any(hmac.compare_digest(expected.encode(), candidate.encode()) for candidate in candidates):
         raise SignatureInvalid("the webhook is not signed with this secret")
     event: dict[str, Any] = json.loads(body)
     return event
 
 
 def _standard_key(secret: str) -> bytes:
-    """Standard Webhooks' key: what `whsec_` encodes, otherwise the secret's own bytes."""
+    """Return the Standard Webhooks key: the decoded text after `whsec_`, else the secret's bytes."""
     if not secret.startswith("whsec_"):
         return secret.encode()
     try:
         return base64.b64decode(secret.removeprefix("whsec_"), validate=True)
     except binascii.Error:
-        raise SignatureInvalid("the secret begins with whsec_ but is not base64 after it") from None
+        raise SignatureInvalid("the secret must be base64 after whsec_") from None
 
 
 class WebhookCalls:
-    """Every call about endpoints and deliveries."""
+    """The calls about endpoints and deliveries."""
 
     def __init__(self, api: Api) -> None:
         self._api = api
@@ -70,7 +70,7 @@ class WebhookCalls:
         enabled: bool | None = None,
         idempotency_key: str | None = None,
     ) -> Steps[Webhook]:
-        """Add an endpoint. Its secret, made by the server unless given, is in this answer and in no other."""
+        """Create an endpoint. Only this response contains its secret, which the server generates unless given."""
         body: Object = {"url": url}
         if events is not None:
             body["events"] = list(events)
@@ -86,7 +86,7 @@ class WebhookCalls:
         return Page.of(answer, Webhook.from_object)
 
     def get(self, webhook_id: str) -> Steps[Webhook]:
-        return Webhook.from_object((yield from self._api.get(at("webhooks", webhook_id))))
+        return Webhook.from_object((yield from self._api.get(route("webhooks", webhook_id))))
 
     def update(
         self,
@@ -97,31 +97,31 @@ class WebhookCalls:
         secret: str | None = None,
         enabled: bool | None = None,
     ) -> Steps[Webhook]:
-        """Change what is given."""
-        given: Object = {"url": url, "events": events and list(events), "secret": secret, "enabled": enabled}
-        body = {key: value for key, value in given.items() if value is not None}
-        return Webhook.from_object((yield from self._api.send("PATCH", at("webhooks", webhook_id), json=body)))
+        """Change the given properties of an endpoint."""
+        body = without_none({"url": url, "events": events and list(events), "secret": secret, "enabled": enabled})
+        return Webhook.from_object((yield from self._api.send("PATCH", route("webhooks", webhook_id), json=body)))
 
     def delete(self, webhook_id: str) -> Steps[None]:
-        yield from self._api.send("DELETE", at("webhooks", webhook_id))
+        yield from self._api.send("DELETE", route("webhooks", webhook_id))
 
     def test(self, webhook_id: str) -> Steps[Delivery]:
-        """Send the endpoint a `clip.ready` about a clip that is plainly none; `deliveries` shows what came of it."""
-        return Delivery.from_object((yield from self._api.create(at("webhooks", webhook_id, "test"))))
+        """Send a test event to the endpoint. `deliveries` shows the result."""
+        return Delivery.from_object((yield from self._api.create(route("webhooks", webhook_id, "test"))))
 
     def deliveries(
         self, webhook_id: str, *, limit: int | None = None, cursor: str | None = None
     ) -> Steps[Page[Delivery]]:
-        answer = yield from self._api.get(at("webhooks", webhook_id, "deliveries"), {"limit": limit, "cursor": cursor})
+        path = route("webhooks", webhook_id, "deliveries")
+        answer = yield from self._api.get(path, {"limit": limit, "cursor": cursor})
         return Page.of(answer, Delivery.from_object)
 
     def delivery(self, delivery_id: str) -> Steps[Delivery]:
-        """One delivery, with the `payload` that is sent."""
-        return Delivery.from_object((yield from self._api.get(at("deliveries", delivery_id))))
+        """Return a delivery with its `payload`."""
+        return Delivery.from_object((yield from self._api.get(route("deliveries", delivery_id))))
 
     def redeliver(self, delivery_id: str) -> Steps[Delivery]:
-        """Send the same event again, under the same id."""
-        return Delivery.from_object((yield from self._api.create(at("deliveries", delivery_id, "redeliver"))))
+        """Send the same event again with the same id."""
+        return Delivery.from_object((yield from self._api.create(route("deliveries", delivery_id, "redeliver"))))
 
 
 class Webhooks(Resource[WebhookCalls]):

@@ -1,4 +1,4 @@
-"""The client on the wire: what it sends, what it sends again, what it makes of answers. The server is scripted."""
+"""Requests, retries and responses of the Python client, with a scripted server."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ CLIP = {
     "step": "encoding",
     "error": None,
     "result": None,
-    "a_key_of_tomorrow": {"any": "thing"},
+    "unknown_key": {"any": "thing"},
 }
 DONE = CLIP | {
     "status": "complete",
@@ -66,7 +66,7 @@ def client(server: Receiver) -> Iterator[Client]:
         yield client
 
 
-def test_a_clip_is_asked_for_in_the_words_of_the_api(server: Receiver, client: Client) -> None:
+def test_creating_a_clip_sends_the_documented_request(server: Receiver, client: Client) -> None:
     server.script(answer(CLIP, 202))
     clip = client.clips.create("rec_1", "key-moment", 5.0, 12.5)
     (request,) = server.wait_for(1)
@@ -77,7 +77,7 @@ def test_a_clip_is_asked_for_in_the_words_of_the_api(server: Receiver, client: C
     assert clip.raw == CLIP
 
 
-def test_keys_of_tomorrow_are_no_harm(server: Receiver, client: Client) -> None:
+def test_unknown_keys_are_ignored(server: Receiver, client: Client) -> None:
     server.script(answer(DONE))
     clip = client.clips.get("clip_1")
     assert clip.ended
@@ -85,7 +85,7 @@ def test_keys_of_tomorrow_are_no_harm(server: Receiver, client: Client) -> None:
     assert clip.result.frames == 187
 
 
-def test_what_is_optional_is_sent_only_when_given(server: Receiver, client: Client) -> None:
+def test_optional_fields_are_sent_only_if_given(server: Receiver, client: Client) -> None:
     server.script(answer(CLIP, 202))
     options = {"profile": "small", "metadata": {"a": "b"}, "priority": 0, "poster": False}
     client.clips.create("rec_1", "x", 1, 2, **options)  # type: ignore[arg-type]
@@ -93,7 +93,7 @@ def test_what_is_optional_is_sent_only_when_given(server: Receiver, client: Clie
     assert json.loads(request.body) == {"label": "x", "start_seconds": 1, "end_seconds": 2, **options}
 
 
-def test_a_create_that_got_no_answer_is_sent_again_under_the_same_key(server: Receiver, client: Client) -> None:
+def test_create_is_retried_with_the_same_idempotency_key(server: Receiver, client: Client) -> None:
     server.script(Answer(hang_up=True), Answer(hang_up=True), answer(CLIP, 202))
     assert client.clips.create("rec_1", "x", 1, 2).clip_id == "clip_1"
     requests = server.wait_for(3)
@@ -101,7 +101,7 @@ def test_a_create_that_got_no_answer_is_sent_again_under_the_same_key(server: Re
     assert len({request.body for request in requests}) == 1
 
 
-def test_two_creates_have_two_keys_and_a_caller_may_choose_one(server: Receiver, client: Client) -> None:
+def test_each_create_has_its_own_idempotency_key_unless_given(server: Receiver, client: Client) -> None:
     server.script(*[answer(CLIP, 202)] * 3)
     client.clips.create("rec_1", "x", 1, 2)
     client.clips.create("rec_1", "x", 1, 2)
@@ -111,7 +111,7 @@ def test_two_creates_have_two_keys_and_a_caller_may_choose_one(server: Receiver,
     assert keys[2] == "mine"
 
 
-def test_it_gives_up_with_what_to_do(server: Receiver, client: Client) -> None:
+def test_last_failed_attempt_raises_with_a_hint(server: Receiver, client: Client) -> None:
     server.answer = lambda request: Answer(hang_up=True)
     with pytest.raises(ServerUnreachable) as caught:
         client.recordings.add("a.mp4")
@@ -119,7 +119,7 @@ def test_it_gives_up_with_what_to_do(server: Receiver, client: Client) -> None:
     assert "CLIPENGINE_URL" in caught.value.hint
 
 
-def test_what_has_no_key_is_sent_once(server: Receiver, client: Client) -> None:
+def test_requests_without_a_key_are_not_retried(server: Receiver, client: Client) -> None:
     server.answer = lambda request: Answer(hang_up=True)
     with pytest.raises(ServerUnreachable):
         client.clips.cancel("clip_1")
@@ -128,7 +128,7 @@ def test_what_has_no_key_is_sent_once(server: Receiver, client: Client) -> None:
     assert len(server.requests) == 2
 
 
-def test_an_answer_that_does_not_say_when_is_not_asked_for_again(server: Receiver, client: Client) -> None:
+def test_error_without_retry_after_is_not_retried(server: Receiver, client: Client) -> None:
     server.script(answer({"detail": "Queue full", "code": "queue_full"}, 503))
     with pytest.raises(ApiError) as caught:
         client.clips.create("rec_1", "x", 1, 2)
@@ -136,7 +136,7 @@ def test_an_answer_that_does_not_say_when_is_not_asked_for_again(server: Receive
     assert len(server.requests) == 1
 
 
-def test_an_answer_that_says_when_is_asked_for_again_then(server: Receiver, client: Client) -> None:
+def test_error_with_retry_after_is_retried(server: Receiver, client: Client) -> None:
     busy = Answer(503, {"Retry-After": "0"}, b'{"detail": "Queue full", "code": "queue_full"}')
     server.script(busy, busy, answer(CLIP, 202))
     assert client.clips.create("rec_1", "x", 1, 2).clip_id == "clip_1"
@@ -150,26 +150,26 @@ def test_an_answer_that_says_when_is_asked_for_again_then(server: Receiver, clie
     assert len(server.requests) == 5
 
 
-def test_an_error_that_is_no_problem_document_still_has_a_code(server: Receiver, client: Client) -> None:
+def test_error_without_a_problem_document_has_a_code(server: Receiver, client: Client) -> None:
     server.script(Answer(502, body=b"<h1>Bad Gateway</h1>"))
     with pytest.raises(ApiError) as caught:
         client.clips.get("clip_1")
     assert (caught.value.status, caught.value.code) == (502, "http_502")
 
 
-def test_a_redirect_is_no_answer(server: Receiver, client: Client) -> None:
+def test_redirect_of_an_api_call_is_an_error(server: Receiver, client: Client) -> None:
     server.script(redirect("http://127.0.0.1:1/elsewhere"))
     with pytest.raises(ApiError):
         client.clips.get("clip_1")
 
 
-def test_an_id_cannot_leave_its_path(server: Receiver, client: Client) -> None:
+def test_ids_are_escaped_in_paths(server: Receiver, client: Client) -> None:
     server.script(answer(CLIP))
     client.clips.get("../webhooks?x=1#y")
     assert server.wait_for(1)[0].path == "/v1/clips/..%2Fwebhooks%3Fx%3D1%23y"
 
 
-def test_a_list_is_followed_page_by_page(server: Receiver, client: Client) -> None:
+def test_each_fetches_all_pages(server: Receiver, client: Client) -> None:
     second = CLIP | {"clip_id": "clip_2"}
     server.script(
         answer({"data": [CLIP], "has_more": True, "next_cursor": "abc"}),
@@ -182,7 +182,7 @@ def test_a_list_is_followed_page_by_page(server: Receiver, client: Client) -> No
     ]
 
 
-def test_waiting_ends_with_the_clip(server: Receiver, client: Client) -> None:
+def test_wait_returns_when_the_clip_has_ended(server: Receiver, client: Client) -> None:
     server.script(answer(CLIP), answer(CLIP), answer(DONE))
     seen: list[float] = []
     clip = client.clips.wait("clip_1", on_progress=lambda clip: seen.append(clip.progress))
@@ -190,13 +190,13 @@ def test_waiting_ends_with_the_clip(server: Receiver, client: Client) -> None:
     assert seen == [0.25, 0.25, 0.25]
 
 
-def test_waiting_ends_with_the_time(server: Receiver, client: Client) -> None:
+def test_wait_raises_after_its_timeout(server: Receiver, client: Client) -> None:
     server.answer = lambda request: answer(CLIP)
     with pytest.raises(WaitTimeout):
         client.clips.wait("clip_1", timeout=0.05)
 
 
-def test_a_download_is_whole_or_not_there(server: Receiver, client: Client, tmp_path: Path) -> None:
+def test_incomplete_download_keeps_the_old_file(server: Receiver, client: Client, tmp_path: Path) -> None:
     target = tmp_path / "clip.mp4"
     target.write_bytes(b"old")
     server.script(
@@ -214,7 +214,7 @@ def test_a_download_is_whole_or_not_there(server: Receiver, client: Client, tmp_
     assert list(tmp_path.iterdir()) == [target]
 
 
-def test_the_key_does_not_follow_a_redirect_to_the_store(server: Receiver, client: Client, tmp_path: Path) -> None:
+def test_api_key_is_not_sent_to_the_store(server: Receiver, client: Client, tmp_path: Path) -> None:
     with Receiver() as store:
         server.script(redirect(f"http://{store.host}:{store.port}/bucket/clip.mp4?X-Amz-Signature=s"))
         store.script(Answer(200, body=b"clip"))
@@ -224,7 +224,7 @@ def test_the_key_does_not_follow_a_redirect_to_the_store(server: Receiver, clien
     assert (tmp_path / "clip.mp4").read_bytes() == b"clip"
 
 
-def test_an_upload_streams_the_file_with_its_length(server: Receiver, client: Client, tmp_path: Path) -> None:
+def test_upload_streams_the_file_with_its_length(server: Receiver, client: Client, tmp_path: Path) -> None:
     film = tmp_path / "böse & gut.mp4"
     film.write_bytes(b"x" * 3_000_000)
     server.script(answer({"recording_id": "rec_1", "status": "processing"}, 202))
@@ -235,9 +235,7 @@ def test_an_upload_streams_the_file_with_its_length(server: Receiver, client: Cl
     assert request.body == film.read_bytes()
 
 
-def test_a_proxy_of_the_environment_is_not_asked_for_loopback(
-    server: Receiver, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_proxy_of_the_environment_is_not_used_for_loopback(server: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("http_proxy", "HTTP_PROXY", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:1")
     for name in ("no_proxy", "NO_PROXY"):
@@ -247,7 +245,7 @@ def test_a_proxy_of_the_environment_is_not_asked_for_loopback(
         assert client.clips.get("clip_1").clip_id == "clip_1"
 
 
-def test_what_came_of_a_call_can_be_waited_for_and_says_how_it_ended(server: Receiver, client: Client) -> None:
+def test_raise_for_error_raises_for_a_failed_clip(server: Receiver, client: Client) -> None:
     error = {"code": "disk_full", "message": "No space", "hint": "Free some.", "retryable": True}
     server.script(answer(CLIP, 202), answer(CLIP | {"status": "failed", "error": error}))
     clip = client.clips.create("rec_1", "x", 1, 2).wait()
@@ -258,7 +256,7 @@ def test_what_came_of_a_call_can_be_waited_for_and_says_how_it_ended(server: Rec
         Clip.from_object(CLIP).wait()
 
 
-def test_progress_is_told_both_ways(server: Receiver, client: Client, tmp_path: Path) -> None:
+def test_progress_of_uploads_and_downloads_is_reported(server: Receiver, client: Client, tmp_path: Path) -> None:
     film, moves = tmp_path / "film.mp4", []
     film.write_bytes(b"x" * 2_500_000)
     server.script(answer({"recording_id": "rec_1", "status": "processing"}, 202), Answer(200, body=b"whole clip"))
@@ -269,7 +267,7 @@ def test_progress_is_told_both_ways(server: Receiver, client: Client, tmp_path: 
     assert moves[-1] == (10, 10)
 
 
-def test_the_async_client_does_the_same(server: Receiver, tmp_path: Path) -> None:
+def test_async_client_behaves_like_the_blocking_client(server: Receiver, tmp_path: Path) -> None:
     film = tmp_path / "film.mp4"
     film.write_bytes(b"x" * 3_000_000)
 

@@ -81,7 +81,7 @@ def test_a_server_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["clips", "list", "--url", url]) == 1
     assert capsys.readouterr().err.splitlines() == [
         f"error: no answer from {url}: Connection refused (server_unreachable)",
-        "Start it with `clipengine serve`, or set CLIPENGINE_URL to where it runs.",
+        "Start it with `clipengine serve`, or set CLIPENGINE_URL to its address.",
     ]
 
 
@@ -89,7 +89,7 @@ def test_a_server_that_is_something_else(capsys: pytest.CaptureFixture[str]) -> 
     with Receiver() as other:
         other.script(Answer(200, body=b"<html>"))
         assert run(["clips", "list", "--url", other.url]) == 1
-    assert "what answers there is not clipengine (server_unreachable)" in capsys.readouterr().err
+    assert "the response is not from clipengine (server_unreachable)" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:99999", "http://"])

@@ -1,4 +1,4 @@
-"""`clipengine.client.webhooks.verify` against what the engine signs, and against Standard Webhooks' own library."""
+"""`verify` with signatures of the engine and of the standardwebhooks library."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ def signed(secret: str, *, age: int = 0, others: tuple[str, ...] = ()) -> dict[s
 
 
 @pytest.mark.parametrize("secret", SECRETS)
-def test_what_the_engine_signs_is_valid(secret: str) -> None:
+def test_signature_of_the_engine_is_valid(secret: str) -> None:
     assert verify(BODY, signed(secret), secret)["event"] == "clip.ready"
 
 
 @pytest.mark.parametrize("secret", SECRETS)
-def test_the_hosted_api_s_signature_alone_is_enough(secret: str) -> None:
+def test_relay_signature_alone_is_sufficient(secret: str) -> None:
     headers = {"x-relay-signature": signed(secret)["X-Relay-Signature"]}
     assert verify(BODY, headers, secret)["id"] == "evt_1"
 
 
-def test_what_the_library_signs_is_valid() -> None:
+def test_signature_of_the_standardwebhooks_library_is_valid() -> None:
     moment = datetime.now(UTC)
     headers = {
         "Webhook-Id": "evt_1",
@@ -43,15 +43,15 @@ def test_what_the_library_signs_is_valid() -> None:
     assert verify(BODY, headers, SECRETS[0])["id"] == "evt_1"
 
 
-def test_either_secret_is_valid_while_it_is_changed() -> None:
+def test_both_secrets_are_valid_during_a_rotation() -> None:
     headers = signed(SECRETS[0], others=(SECRETS[1],))
     assert verify(BODY, headers, SECRETS[0]) == verify(BODY, headers, SECRETS[1])
 
 
 @pytest.mark.parametrize("secret", SECRETS)
-def test_what_is_not_signed_with_the_secret_is_refused(secret: str) -> None:
+def test_wrong_signature_is_rejected(secret: str) -> None:
     headers = signed(secret)
-    for faulty in (
+    for wrong in (
         (BODY + b" ", headers, secret),
         (BODY, headers, "another secret of 16"),
         (BODY, {}, secret),
@@ -60,22 +60,22 @@ def test_what_is_not_signed_with_the_secret_is_refused(secret: str) -> None:
         (BODY, {"X-Relay-Signature": "é"}, secret),
     ):
         with pytest.raises(SignatureInvalid):
-            verify(*faulty)
+            verify(*wrong)
 
 
 @pytest.mark.parametrize("stamp", ["", "soon", "٣", "-1", "9" * 400])
-def test_a_time_that_is_none_is_refused(stamp: str) -> None:
+def test_invalid_timestamp_is_rejected(stamp: str) -> None:
     with pytest.raises(SignatureInvalid):
         verify(BODY, signed(SECRETS[0]) | {"webhook-timestamp": stamp}, SECRETS[0])
 
 
-def test_what_is_too_old_is_refused() -> None:
+def test_old_timestamp_is_rejected() -> None:
     headers = signed(SECRETS[0], age=301)
     with pytest.raises(SignatureInvalid):
         verify(BODY, headers, SECRETS[0])
     assert verify(BODY, headers, SECRETS[0], tolerance_seconds=1000)
 
 
-def test_a_secret_that_is_damaged_is_no_crash() -> None:
+def test_malformed_secret_is_rejected() -> None:
     with pytest.raises(SignatureInvalid):
         verify(BODY, signed(SECRETS[0]), "whsec_not base64")

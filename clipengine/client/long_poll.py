@@ -1,4 +1,4 @@
-"""Waiting for the end of a clip or a recording: the server answers when it has ended, or as it is after a while."""
+"""Long polling for the end of a clip or a recording."""
 
 from __future__ import annotations
 
@@ -10,38 +10,38 @@ from clipengine.client.errors import WaitTimeout
 from clipengine.client.exchange import Api, Steps
 from clipengine.client.models import Object
 
-_LONGEST_WAIT = 25  # seconds of one `?wait=`, below what proxies usually allow
+_MAX_WAIT = 25  # seconds of one `?wait=`, less than the usual timeout of proxies
 _PROGRESS_SECONDS = 0.5
 
 
-class _Ending(Protocol):
+class _Endable(Protocol):
     @property
     def ended(self) -> bool: ...
 
 
-E = TypeVar("E", bound=_Ending)
+E = TypeVar("E", bound=_Endable)
 
 
-def until_ended(
+def wait_until_ended(
     api: Api,
     path: str,
     make: Callable[[Object], E],
     *,
     timeout: float | None,
-    on_progress: Callable[[E], None] | None,
+    on_progress: Callable[[E], None] | None = None,
 ) -> Steps[E]:
-    """What is at `path` once it has ended. Raises WaitTimeout after `timeout` seconds.
+    """Wait until the clip or recording at `path` has ended and return it. Raises WaitTimeout.
 
-    With `on_progress` it is fetched twice a second and handed to it.
+    If `on_progress` is given, it is called with the current state twice a second.
     """
     deadline = None if timeout is None else time.monotonic() + timeout
     while True:
-        left = _LONGEST_WAIT if deadline is None else min(_LONGEST_WAIT, max(0.0, deadline - time.monotonic()))
+        left = _MAX_WAIT if deadline is None else min(_MAX_WAIT, max(0.0, deadline - time.monotonic()))
         seconds = min(left, _PROGRESS_SECONDS) if on_progress else left
-        found = make((yield from api.get(path, {"wait": f"{seconds:.3f}"}, longer=seconds)))
+        found = make((yield from api.get(path, {"wait": f"{seconds:.3f}"}, extra_timeout=seconds)))
         if on_progress:
             on_progress(found)
         if found.ended:
             return found
         if deadline is not None and time.monotonic() >= deadline:
-            raise WaitTimeout(f"{path.rpartition('/')[2]} had not ended after {timeout:g} s")
+            raise WaitTimeout(f"{path.rpartition('/')[2]} did not end within {timeout:g} s")
