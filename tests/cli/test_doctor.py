@@ -105,7 +105,7 @@ def test_a_store_of_s3(s3: S3Server, bucket: str, tmp_path: Path) -> None:
         store.fail(refuse(403, "AccessDenied"), method="PUT", times=9)
         code, found = findings(tmp_path / "data", env)
         assert (code, found["store"]["status"]) == (1, "problem")
-        assert "storage.access_key has no right" in found["store"]["detail"]
+        assert "storage.access_key has no permission" in found["store"]["detail"]
         assert s3.secret_key not in str(found)
     code, found = findings(tmp_path / "data", env)
     assert (code, found["store"]["status"]) == (1, "problem")
