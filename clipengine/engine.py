@@ -100,7 +100,7 @@ class Engine:
             places=min(encoding.workers, _CHORE_WORKERS - 2),
             encoding=encoding,
         )
-        self._remover = Remover(ledger, store, self._faults)
+        self._remover = Remover(ledger, store, self._faults, owner=self.instance_id)
         self._own_endpoints = configured_endpoints(webhooks)
         self._deliveries = DeliveryWorker(
             ledger,
@@ -321,6 +321,7 @@ class Engine:
         ledger, living = self.ledger, self.ledger.engines.living
         freed = ledger.clips.requeue_orphans(self.instance_id, busy=self._busy_clips, living=living)
         freed += ledger.recordings.release_orphans(self.instance_id, busy=self._prober.busy.ids, living=living)
+        ledger.removals.release_orphans(self.instance_id, busy=self._remover.busy.ids, living=living)
         if ledger.engines.shared:
             freed += self._deliveries.recover()
         return freed

@@ -256,12 +256,13 @@ class Clips:
             if clip.state != "failed":
                 raise ClipNotFailed(f"the clip {id} is {clip.state if clip.ended else 'processing'}")
             self._check_room()
-            if self._database.shared:
-                values["object_key"] = _next_key(clip)
+            keys = (clip.object_key, clip.poster_key)
+            if self._database.shared or self._removals.claimed(keys):
+                values["object_key"] = _next_key(clip)  # the old objects may be deleted at any moment
+            else:
+                for key in keys:
+                    self._removals.drop(key)
             self.leave(id, "failed", clip.attempt, values)
-            if not self._database.shared:
-                self._removals.drop(clip.object_key)
-                self._removals.drop(clip.poster_key)
             return self.get(id)
 
     def delete(self, id: str) -> Clip:

@@ -121,6 +121,14 @@ def migration_12(database: Database) -> None:
         database.run(f"ALTER TABLE {table} ADD COLUMN lease INTEGER NOT NULL DEFAULT 0")
 
 
+def migration_13(database: Database) -> None:
+    """Let engines claim removals; several deleted the same objects, and counted `looks` below 1."""
+    database.run("ALTER TABLE removals ADD COLUMN owner TEXT")
+    database.run("ALTER TABLE removals ADD COLUMN lease INTEGER NOT NULL DEFAULT 0")
+    database.run("CREATE INDEX removals_owner ON removals (owner) WHERE owner IS NOT NULL")
+    database.run("UPDATE removals SET looks = 1 WHERE looks < 1")
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     migration_1,
     migration_2,
@@ -134,6 +142,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     migration_10,
     migration_11,
     migration_12,
+    migration_13,
 )
 
 

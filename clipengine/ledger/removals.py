@@ -1,52 +1,63 @@
-"""Objects that have to go from the store: written in the transaction that makes them unwanted, removed later.
+"""Objects to delete from the store: written in the transaction that makes them unwanted, deleted later.
 
-A clip's objects are deleted twice, some time apart: a PUT whose sender was killed, or gave up waiting, is with the
-store all the same, and may land after the clip has been cancelled and its object been deleted.
+An engine claims rows before it deletes their objects, so that several engines do not send the same requests. Each
+claim increments `lease`, and a row is settled only by the owner that still holds that lease.
+
+A clip's objects are deleted twice, some time apart: a PUT whose sender was killed, or gave up waiting, may reach the
+store after the clip was cancelled and its object deleted.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from clipengine.clips.clip import Clip
 from clipengine.ledger.database import Database
+from clipengine.ledger.engines import Holders
 from clipengine.ledger.schema import ClipRow, RemovalRow
 from clipengine.timecode import now_ms
+
+_IDS_PER_STATEMENT = 500
 
 
 @dataclass(frozen=True)
 class Removal:
-    """`looks`: how often the object is still to be deleted, this time counted in."""
+    """A claimed removal. `looks` counts the deletions that are still to be made, this one included."""
 
     id: int
     key: str
     looks: int
+    owner: str
+    lease: int
 
 
 class Removals:
-    """The list of objects to delete. A key stands in it at most once, and never while its clip lives."""
+    """The objects to delete. A key is listed at most once, and never while its clip lives."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def add(self, key: str, *, looks: int = 1) -> None:
-        """Have the object removed. More than one look is for keys only that nobody but the engine ever writes."""
+        """Have the object deleted. Use more than one look only for keys that nobody but an engine ever writes."""
         with self._database.transaction():
-            # A new number, so that `done` of an older removal of this key does not take this one with it.
+            # A new row, so that whoever settles an older removal of this key does not touch this one.
             self.drop(key)
             number = self._database.insert(RemovalRow.insert(key=key, next_at=now_ms(), looks=looks))
             self._database.changed("removal", str(number))
 
     def add_clip(self, clip: Clip) -> None:
-        """Have the clip's object and poster removed."""
+        """Have the clip's object and poster deleted."""
         self.add(clip.object_key, looks=2)
         self.add(clip.poster_key, looks=2)
 
     def discard(self, clip: Clip) -> None:
-        """Remove what an attempt left in the store after it lost its claim (`complete` returned False).
+        """Delete what an attempt left in the store after it lost its claim (`complete` returned False).
 
-        Nothing is done while the clip is queued, running or complete: the attempt that has the claim replaces the
-        objects, or fails and has them removed.
+        Does nothing while the clip is queued, running or complete: the attempt that holds the claim replaces the
+        objects, or fails and has them deleted.
         """
         lives = ClipRow.select(ClipRow.clip_id).where(
             ClipRow.clip_id == clip.clip_id, ClipRow.object_key == clip.object_key, ClipRow.state != "failed"
@@ -56,27 +67,93 @@ class Removals:
                 self.add_clip(clip)
 
     def drop(self, key: str) -> None:
-        """The object is wanted after all."""
+        """Keep the object after all. One whose removal is claimed may be deleted all the same."""
         self._database.change(RemovalRow.delete().where(RemovalRow.key == key))
 
-    def due(self, limit: int = 100) -> list[Removal]:
-        """What is to be removed now, longest due first."""
-        query = RemovalRow.select().where(RemovalRow.next_at <= now_ms())
-        rows = self._database.rows(query.order_by(RemovalRow.next_at, RemovalRow.id).limit(limit))
-        return [Removal(row["id"], row["key"], row["looks"]) for row in rows]
+    def claimed(self, keys: Collection[str]) -> bool:
+        """Return True if an engine is deleting one of these objects right now."""
+        taken = RemovalRow.select(RemovalRow.id).where(RemovalRow.key.in_(list(keys)), RemovalRow.owner.is_null(False))
+        return self._database.row(taken.limit(1)) is not None
 
-    def wanted(self, id: int) -> bool:
-        """Whether the removal still stands. Ask right before deleting: a retry of the clip takes it back."""
-        return self._database.row(RemovalRow.select(RemovalRow.id).where(RemovalRow.id == id)) is not None
+    def due(self, limit: int = 100) -> list[str]:
+        """Return the keys of the objects to delete now that nobody has claimed, longest due first."""
+        return [row["key"] for row in self._database.rows(_due(limit))]
 
-    def look_again(self, id: int, delay_ms: int) -> None:
-        """The object was deleted; delete it once more after `delay_ms`, because it may have come back."""
-        change = {"looks": RemovalRow.looks - 1, "next_at": now_ms() + delay_ms}
-        self._database.change(RemovalRow.update(change).where(RemovalRow.id == id))
+    def claim(self, owner: str, *, limit: int) -> list[Removal]:
+        """Claim up to `limit` removals that are due, longest due first."""
+        with self._database.session():
+            if not self.due(1):  # without the writer's lock: most calls find nothing
+                return []
+            # Not durable: a removal whose claim a power cut undoes is done again, as after any crash.
+            with self._database.transaction(durable=False):
+                claimed = [
+                    Removal(row["id"], row["key"], row["looks"], owner, row["lease"] + 1)
+                    for row in self._database.rows(_due(limit))
+                ]
+                for ids in _chunks([each.id for each in claimed]):
+                    taken = RemovalRow.update(owner=owner, lease=RemovalRow.lease + 1)
+                    self._database.change(taken.where(RemovalRow.id.in_(ids)))
+                return claimed
 
-    def done(self, id: int) -> None:
-        self._database.change(RemovalRow.delete().where(RemovalRow.id == id))
+    def deleted(self, removals: Iterable[Removal], *, again_ms: int) -> None:
+        """Settle removals whose objects were deleted; those with a look left are due again after `again_ms`."""
+        removals = list(removals)
+        again = {"owner": None, "looks": RemovalRow.looks - 1, "next_at": now_ms() + again_ms}
+        with self._database.transaction():
+            for held in _held(each for each in removals if each.looks > 1):
+                self._database.change(RemovalRow.update(again).where(held))
+            for held in _held(each for each in removals if each.looks <= 1):
+                self._database.change(RemovalRow.delete().where(held))
 
-    def later(self, id: int, delay_ms: int) -> None:
-        """Try again after `delay_ms` (the store is out of reach)."""
-        self._database.change(RemovalRow.update(next_at=now_ms() + delay_ms).where(RemovalRow.id == id))
+    def later(self, removals: Iterable[Removal], *, delay_ms: int) -> None:
+        """Release removals that failed; they are due again after `delay_ms`."""
+        with self._database.transaction():
+            for held in _held(removals):
+                self._database.change(RemovalRow.update(owner=None, next_at=now_ms() + delay_ms).where(held))
+
+    def release_orphans(
+        self,
+        owner: str,
+        *,
+        busy: Callable[[], Collection[str]] | None = None,
+        living: Callable[[], Collection[str]] = tuple,
+    ) -> int:
+        """Release the claims that nobody works on, and return how many there were.
+
+        These are the claims of owners that are not `living`, and, if `busy` is given, those of `owner` whose ids it
+        does not list. Both are called after the rows were read.
+        """
+        rows = self._database.rows(RemovalRow.select().where(RemovalRow.owner.is_null(False)))
+        if not rows:
+            return 0
+        holders = Holders(owner, busy=busy, living=living)
+        orphans = [
+            Removal(row["id"], row["key"], row["looks"], row["owner"], row["lease"])
+            for row in rows
+            if not holders.hold(str(row["id"]), owner=row["owner"])
+        ]
+        freed = 0
+        with self._database.transaction():
+            for held in _held(orphans):
+                freed += self._database.change(RemovalRow.update(owner=None).where(held))
+        return freed
+
+
+def _due(limit: int) -> Any:
+    waiting = RemovalRow.select().where(RemovalRow.next_at <= now_ms(), RemovalRow.owner.is_null())
+    return waiting.order_by(RemovalRow.next_at, RemovalRow.id).limit(limit)
+
+
+def _held(removals: Iterable[Removal]) -> Iterator[Any]:
+    """Match the rows as long as these claims of them hold, a chunk of rows at a time."""
+    ids: dict[tuple[str, int], list[int]] = defaultdict(list)
+    for each in removals:
+        ids[each.owner, each.lease].append(each.id)
+    for (owner, lease), claimed in ids.items():
+        for chunk in _chunks(claimed):
+            yield (RemovalRow.owner == owner) & (RemovalRow.lease == lease) & RemovalRow.id.in_(chunk)
+
+
+def _chunks(ids: list[int]) -> Iterator[list[int]]:
+    for first in range(0, len(ids), _IDS_PER_STATEMENT):
+        yield ids[first : first + _IDS_PER_STATEMENT]

@@ -129,6 +129,8 @@ class RemovalRow(Model):
     key = TextField()
     next_at = BigIntegerField()
     looks = IntegerField(default=1)  # how often it is still to be deleted
+    owner = TextField(null=True)  # the engine that deletes it
+    lease = IntegerField(default=0)  # incremented by each claim, never decremented
 
     class Meta:
         table_name = "removals"

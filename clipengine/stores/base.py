@@ -7,9 +7,13 @@ ObjectMissing, ObjectChanged, StorageDenied, StorageUnavailable, DiskFull, Inval
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol
+
+from clipengine.errors import ClipEngineError
+
+MAX_DELETE = 1000  # objects in one request of S3
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,12 @@ class Store(Protocol):
     def delete(self, key: str) -> None:
         """Delete an object. Deleting a missing object is not an error."""
 
+    def delete_many(self, keys: Sequence[str]) -> dict[str, ClipEngineError]:
+        """Delete up to MAX_DELETE objects and return the error of each that was not deleted.
+
+        A key that does not exist is no error. Raises StorageError if the request failed as a whole.
+        """
+
     def list(self, prefix: str = "") -> Iterator[StoredObject]:
         """Yield the objects whose keys begin with `prefix`, in key order."""
 
@@ -76,3 +86,14 @@ class Store(Protocol):
 
     def check(self) -> None:
         """Check that the store can be reached and read. Raises StorageDenied or StorageUnavailable."""
+
+
+def delete_each(delete: Callable[[str], None], keys: Sequence[str]) -> dict[str, ClipEngineError]:
+    """Delete the objects one request at a time and return the error of each that was not deleted."""
+    failed: dict[str, ClipEngineError] = {}
+    for key in keys:
+        try:
+            delete(key)
+        except ClipEngineError as error:
+            failed[key] = error
+    return failed

@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from clipengine.errors import (
+    ClipEngineError,
     InvalidBucketPath,
     ObjectMissing,
     PayloadTooLarge,
@@ -33,7 +34,7 @@ from clipengine.errors import (
     StorageError,
     StorageUnavailable,
 )
-from clipengine.stores.base import ObjectReader, StoredObject
+from clipengine.stores.base import ObjectReader, StoredObject, delete_each
 from clipengine.stores.body import Body
 from clipengine.stores.folder_reader import FolderReader, etag_of
 from clipengine.stores.fsync import fsync_folder
@@ -183,6 +184,9 @@ class FolderStore:
                 self._metadata_path(key, etag_of(found)).unlink(missing_ok=True)
         except (ObjectMissing, InvalidBucketPath):
             pass  # missing, or a folder, which is not an object
+
+    def delete_many(self, keys: Sequence[str]) -> dict[str, ClipEngineError]:
+        return delete_each(self.delete, keys)
 
     def link(self, key: str, *, filename: str, content_type: str) -> str | None:
         check_key(key)

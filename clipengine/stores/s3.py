@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -10,8 +11,8 @@ from typing import BinaryIO
 
 from urllib3.response import BaseHTTPResponse
 
-from clipengine.errors import ObjectMissing
-from clipengine.stores.base import ObjectReader, StoredObject
+from clipengine.errors import ClipEngineError, ObjectMissing
+from clipengine.stores.base import ObjectReader, StoredObject, delete_each
 from clipengine.stores.keys import check_key, check_list_prefix, is_key
 from clipengine.stores.object_errors import check_etag
 from clipengine.stores.os_errors import translate_os_errors
@@ -19,6 +20,8 @@ from clipengine.stores.s3_client import PAGE_OBJECTS, Retries, S3Client, S3Locat
 from clipengine.stores.s3_journal import UploadJournal
 from clipengine.stores.s3_reader import S3Reader
 from clipengine.stores.s3_upload import PART_BYTES, SINGLE_PUT_BYTES, Uploader
+
+_NOT_IN_XML = re.compile("[\ufffe\uffff]")  # of the characters that a key may have
 
 
 class S3Store:
@@ -65,6 +68,13 @@ class S3Store:
             self._client.call(lambda minio: minio.remove_object(self._client.bucket, name), key=key)
         except ObjectMissing:
             pass
+
+    def delete_many(self, keys: Sequence[str]) -> dict[str, ClipEngineError]:
+        together = [key for key in keys if is_key(key) and not _NOT_IN_XML.search(key)]
+        failed = self._client.delete_batch(together) if len(together) > 1 else None
+        if failed is None:
+            return delete_each(self.delete, keys)
+        return failed | delete_each(self.delete, sorted(set(keys).difference(together)))
 
     def list(self, prefix: str = "") -> Iterator[StoredObject]:
         check_list_prefix(prefix)

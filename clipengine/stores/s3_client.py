@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from itertools import islice
@@ -19,9 +19,12 @@ from urllib.parse import quote, urlsplit
 
 from minio import Minio
 from minio.datatypes import Object
+from minio.deleteobjects import DeleteObject
+from minio.error import S3Error
 from minio.helpers import check_bucket_name
 
 from clipengine.errors import (
+    ClipEngineError,
     ObjectChanged,
     ObjectMissing,
     SettingsError,
@@ -35,6 +38,7 @@ from clipengine.stores.s3_errors import S3_EXCEPTIONS, S3ErrorContext
 from clipengine.stores.s3_http import Timeouts, connection_pool
 
 PAGE_OBJECTS = 1000
+_NO_BATCH = {"NotImplemented", "MethodNotAllowed"}
 T = TypeVar("T")
 
 
@@ -172,6 +176,32 @@ class S3Client:
             return list(islice(found, PAGE_OBJECTS))
 
         return self.call(fetch)
+
+    def delete_batch(self, keys: Sequence[str]) -> dict[str, ClipEngineError] | None:
+        """Delete the objects in one request and return the error of each that was not deleted.
+
+        Return None, with nothing deleted, if the store does not implement the request.
+        """
+        objects = [DeleteObject(self.name(key)) for key in keys]
+
+        def request(minio: Minio) -> dict[str, ClipEngineError] | None:
+            try:
+                errors = list(minio.remove_objects(self.bucket, objects))
+            except S3Error as refusal:
+                if refusal.code in _NO_BATCH:
+                    return None
+                raise
+            failed: dict[str, ClipEngineError] = {}
+            for each in errors:
+                key = None if each.name is None else self.key(each.name)
+                error = replace(self.errors, key=key).from_response(each.code, 500, each.message or "")
+                if key is None:  # an error response with status 200 is about the whole request
+                    raise error
+                if not isinstance(error, ObjectMissing):
+                    failed[key] = error
+            return failed
+
+        return self.call(request)
 
     def describe(self, found: Object) -> StoredObject:
         headers = found.metadata or {}

@@ -1,9 +1,9 @@
-"""What the threads of this engine work on right now: what the ledger says they hold and is not here, nobody holds."""
+"""Items in progress in this engine. A ledger claim of this engine that is not listed here is stale."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -19,20 +19,25 @@ class Busy:
 
     @contextmanager
     def taking(self, claim: Callable[[], T | None], name: Callable[[T], str]) -> Iterator[T | None]:
-        """What `claim` gives; its id is here until the block ends.
+        """Yield what `claim` returns, and list its id until the block ends."""
+        with self.taking_all(claim, lambda taken: () if taken is None else (name(taken),)) as taken:
+            yield taken
 
-        Claims go one by one, so that whoever has seen a claim in the ledger and asks `ids` afterwards finds it there.
+    @contextmanager
+    def taking_all(self, claim: Callable[[], T], names: Callable[[T], Iterable[str]]) -> Iterator[T]:
+        """Yield what `claim` returns, and list its ids until the block ends.
+
+        Claims are serialised, so that a thread that reads a claim from the ledger and then calls `ids` finds it there.
         """
         with self._lock:
             taken = claim()
-            if taken is not None:
-                self._ids.add(name(taken))
+            claimed = set(names(taken))
+            self._ids |= claimed
         try:
             yield taken
         finally:
-            if taken is not None:
-                with self._lock:
-                    self._ids.discard(name(taken))
+            with self._lock:
+                self._ids -= claimed
 
     def ids(self) -> set[str]:
         with self._lock:

@@ -1,12 +1,13 @@
-"""Chores: what has to be done beside cutting, each from rows of the ledger, so that a lost nudge loses nothing.
+"""Background jobs beside cutting: probing recordings and deleting unwanted objects.
 
-Probing recordings, and removing objects that nobody wants any more. Webhook deliveries have a module of their own.
+Each works from rows of the ledger, so that a lost nudge loses nothing. Webhook deliveries have a module of their own.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 
 from clipengine.clips.clip import Recording
@@ -23,8 +24,9 @@ from clipengine.errors import (
 )
 from clipengine.ledger.ledger import Ledger
 from clipengine.ledger.recordings import Probe
+from clipengine.ledger.removals import Removal
 from clipengine.settings import Encoding
-from clipengine.stores.base import Store, StoredObject
+from clipengine.stores.base import MAX_DELETE, Store, StoredObject
 from clipengine.work.busy import Busy
 from clipengine.work.encoder import EncoderPool, EncoderProcess
 from clipengine.work.faults import Faults
@@ -152,30 +154,40 @@ class Prober:
 
 
 class Remover:
-    """Deletes objects that the ledger lists as unwanted."""
+    """Deletes objects that the ledger lists as unwanted, one batch at a time."""
 
-    def __init__(self, ledger: Ledger, store: Store, faults: Faults) -> None:
+    def __init__(self, ledger: Ledger, store: Store, faults: Faults, *, owner: str) -> None:
         self._ledger = ledger
         self._store = store
         self._faults = faults
+        self._owner = owner
         self._alone = threading.Lock()
+        self.busy = Busy()
 
     def run_due(self) -> None:
+        """Claim and delete one batch. Returns at once if another thread of this engine is deleting."""
         if not self._alone.acquire(blocking=False):
             return
         try:
-            for removal in self._ledger.removals.due():
-                if not self._ledger.removals.wanted(removal.id):
-                    continue
-                try:
-                    self._store.delete(removal.key)
-                except StorageError as error:
-                    log.warning("object %s cannot be removed yet: %s", removal.key, error.message)
-                    self._ledger.removals.later(removal.id, self._faults.paced(_REMOVE_AGAIN_MS))
-                else:
-                    if removal.looks > 1:
-                        self._ledger.removals.look_again(removal.id, self._faults.paced(_LOOK_AGAIN_MS))
-                    else:
-                        self._ledger.removals.done(removal.id)
+            with self.busy.taking_all(
+                lambda: self._ledger.removals.claim(self._owner, limit=MAX_DELETE),
+                lambda batch: [str(each.id) for each in batch],
+            ) as batch:
+                if batch:
+                    self._delete(batch)
         finally:
             self._alone.release()
+
+    def _delete(self, batch: Sequence[Removal]) -> None:
+        failed: Mapping[str, ClipEngineError]
+        try:
+            failed = self._store.delete_many([each.key for each in batch])
+        except StorageError as error:
+            failed = dict.fromkeys((each.key for each in batch), error)
+        for message in {error.message for error in failed.values()}:
+            log.warning("objects cannot be deleted yet: %s", message)
+        deleted = [each for each in batch if each.key not in failed]
+        self._ledger.removals.deleted(deleted, again_ms=self._faults.paced(_LOOK_AGAIN_MS))
+        if failed:
+            again = [each for each in batch if each.key in failed]
+            self._ledger.removals.later(again, delay_ms=self._faults.paced(_REMOVE_AGAIN_MS))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import re
 import shutil
@@ -12,20 +13,24 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack
-from dataclasses import dataclass, field
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from clipengine.client import Client
+from clipengine.clips.clip import ClipResult
+from clipengine.clips.request import ClipRequest
 from clipengine.ledger.backend import Shared
 from clipengine.ledger.ledger import Ledger
 from clipengine.stores.s3 import S3Store
 from tests.support.postgres import PostgresServer, database_url, postgres, running_postgres, skip_without_postgres  # noqa: F401 - fixtures
 from tests.support.receiver import Receiver
-from tests.support.s3 import S3Server
+from tests.support.s3 import S3Server, deletions
+from tests.support.s3_faults import FaultyS3
 from tests.support.server import LOOPBACK_ALLOWED, RunningServer, RunningWorker, run_command, running_server
 from tests.support.server import running_worker as worker_at
 from tests.support.waiting import until
@@ -74,12 +79,28 @@ class Hosts:
         assert recording.status == "complete", recording.error
         return recording.recording_id
 
+    def ledger(self) -> Ledger:
+        place = Shared(self.url, self.folder / "secrets.key")
+        return Ledger.open(place, key_prefix="relay_live", organisation_id="org_local", max_queued=100)
+
+    def complete_clips(self, ledger: Ledger, recording_id: str, count: int) -> list[str]:
+        """Complete so many clips without cutting them, and return the keys of their objects."""
+        recording, keys = ledger.recordings.get(recording_id), []
+        for number in range(count):
+            clip = ledger.clips.create(recording, ClipRequest(f"made {number}", 0.0, 1.0), extension="mp4")
+            ledger.engines.beat("test")  # otherwise the others release what it holds
+            assert ledger.clips.claim("test")
+            for key in (clip.object_key, clip.poster_key):
+                self.s3.client.put_object(self.bucket, key, io.BytesIO(b"x"), 1)
+                keys.append(key)
+            result = ClipResult(0.0, 1.0, 1.0, 25, 320, 180, "h264", "aac", 1, "0" * 64, clip.poster_key, 1.0, 1)
+            assert ledger.clips.complete(clip.clip_id, 1, result)
+        return keys
+
     def check(self, clip_ids: list[str]) -> None:
         """Every clip is complete, is one object, whole, and was told of once."""
-        place = Shared(self.url, self.folder / "secrets.key")
-        ledger = Ledger.open(place, key_prefix="relay_live", organisation_id="org_local", max_queued=100)
+        ledger = self.ledger()
         try:
-            until(lambda: not ledger.removals.due(), SECONDS)
             clips = [ledger.clips.get(clip_id) for clip_id in clip_ids]
             events = Counter(event.clip_id for event in ledger.events.after(0, limit=1000) if event.clip_id)
         finally:
@@ -92,7 +113,7 @@ class Hosts:
             found = store.head(clip.object_key)
             assert (found.size, found.sha256) == (clip.result.size_bytes, clip.result.sha256)
         wanted = {key for clip in clips for key in (clip.object_key, clip.poster_key)}
-        assert {each.key for each in store.list("h_01/clips/")} == wanted
+        until(lambda: {each.key for each in store.list("h_01/clips/")} == wanted, SECONDS)
         assert events == dict.fromkeys(made, 1)
         ready = [
             body for request in self.receiver.requests if (body := json.loads(request.body))["event"] == "clip.ready"
@@ -233,6 +254,34 @@ def test_a_stop_hands_over_at_once(hosts: Hosts, film: Path) -> None:
         assert time.monotonic() - stopped < 30
         hosts.receiver.wait_for(1, timeout=30)
     hosts.check([clip_id])
+
+
+def test_four_engines_delete_each_object_once_and_once_more(hosts: Hosts, film: Path) -> None:
+    """40 clips with a poster each, deleted through one of the engines."""
+    quick = NO_CUTS["CLIPENGINE_FAULT"] + ",outage:pace=60"  # the second look comes after 3 s instead of 3 minutes
+    with FaultyS3(hosts.s3.endpoint) as proxy:
+        hosts.s3 = replace(hosts.s3, endpoint=proxy.endpoint)
+        env = {**NO_CUTS, "CLIPENGINE_FAULT": quick}
+        server = hosts.server("server", **env)
+        for number in range(3):
+            hosts.worker(f"worker{number}", **env)
+        with closing(hosts.ledger()) as ledger, server.client() as api:
+            keys = hosts.complete_clips(ledger, hosts.recording(api, film), 40)
+            looks: list[int] = []
+            with ThreadPoolExecutor(4) as pool:
+                list(pool.map(api.clips.delete, [clip.clip_id for clip in api.clips.each()]))
+            until(lambda: not _looks(ledger, looks), SECONDS)
+        assert deletions(proxy) == dict.fromkeys(keys, 2)
+        assert min(looks) == 1
+        store = S3Store(hosts.s3.location(hosts.bucket), journal=hosts.folder / "uploads")
+        assert list(store.list("h_01/clips/")) == []
+
+
+def _looks(ledger: Ledger, seen: list[int]) -> list[int]:
+    """Return how often each object is still to be deleted, and add it to `seen`."""
+    found = [looks for (looks,) in ledger._database.run("SELECT looks FROM removals")]
+    seen += found
+    return found
 
 
 def test_a_folder_that_every_host_mounts_is_a_store_too(hosts: Hosts, film: Path, tmp_path: Path) -> None:

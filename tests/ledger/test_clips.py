@@ -28,7 +28,7 @@ def _types(ledger: Ledger) -> list[str]:
 
 
 def _keys(ledger: Ledger) -> set[str]:
-    return {removal.key for removal in ledger.removals.due()}
+    return set(ledger.removals.due())
 
 
 def test_a_clip_is_queued_as_it_was_asked_for(ledger: Ledger, recording: Recording) -> None:
@@ -185,16 +185,25 @@ def test_a_retry_is_the_same_clip_again(ledger: Ledger, queue: Queue, result: Cl
     clip = queue()
     ledger.clips.claim("me")
     ledger.clips.fail(clip.clip_id, 1, EncoderFailed("no"))
-    [removal, _] = ledger.removals.due()
     again = ledger.clips.retry(clip.clip_id)
     assert (again.state, again.error, again.completed_at, again.attempt) == ("queued", None, None, 1)
     assert again.object_key == clip.object_key
     # Its objects are wanted again: nothing may remove what the next attempt stores.
     assert _keys(ledger) == set()
-    assert not ledger.removals.wanted(removal.id)
     ledger.clips.claim("me")
     assert ledger.clips.complete(clip.clip_id, 2, result)
     assert _types(ledger) == ["clip.failed", "clip.ready"]
+
+
+def test_retry_gets_a_new_key_while_its_old_objects_are_being_deleted(ledger: Ledger, queue: Queue) -> None:
+    clip = queue()
+    ledger.clips.claim("me")
+    ledger.clips.fail(clip.clip_id, 1, EncoderFailed("no"))
+    removals = ledger.removals.claim("me", limit=10)
+    again = ledger.clips.retry(clip.clip_id)
+    assert again.object_key == clip.object_key.replace(".mp4", "-2.mp4")
+    ledger.removals.deleted(removals, again_ms=0)
+    assert _keys(ledger) == {clip.object_key, clip.poster_key}  # for the second look
 
 
 @pytest.mark.parametrize("running", [False, True])
@@ -227,8 +236,8 @@ def test_what_a_lost_attempt_stored_goes_unless_the_clip_lives(ledger: Ledger, q
     clip = queue()
     ledger.clips.claim("me")
     ledger.clips.cancel(clip.clip_id)
-    for removal in ledger.removals.due():
-        ledger.removals.done(removal.id)
+    for key in ledger.removals.due():
+        ledger.removals.drop(key)
     ledger.removals.discard(clip)  # the attempt noticed too late and had stored its object
     assert _keys(ledger) == {clip.object_key, clip.poster_key}
     ledger.clips.retry(clip.clip_id)

@@ -89,14 +89,14 @@ def test_what_was_being_uploaded_is_cut_again_under_a_key_that_nobody_else_write
     new = host_b.clips.claim("b")
     assert new is not None
     assert new.object_key == old.object_key.replace(".mp4", "-2.mp4")
-    assert {each.key for each in host_b.removals.due()} == {old.object_key, old.poster_key}
-    for removal in host_b.removals.due():
-        host_b.removals.done(removal.id)
+    assert set(host_b.removals.due()) == {old.object_key, old.poster_key}
+    for key in host_b.removals.due():
+        host_b.removals.drop(key)
     # The other comes back: its upload is done, and it learns that nobody wants it.
     assert host_b.clips.complete(new.clip_id, 2, result)
     assert not host_a.clips.complete(old.clip_id, 1, result)
     host_a.removals.discard(old)
-    assert {each.key for each in host_b.removals.due()} == {old.object_key, old.poster_key}
+    assert set(host_b.removals.due()) == {old.object_key, old.poster_key}
 
 
 def test_a_retry_gets_a_key_of_its_own(host_a: Ledger, queue: Queue) -> None:
@@ -105,7 +105,7 @@ def test_a_retry_gets_a_key_of_its_own(host_a: Ledger, queue: Queue) -> None:
     host_a.clips.cancel(clip.clip_id)
     again = host_a.clips.retry(clip.clip_id)
     assert again.object_key == clip.object_key.replace(".mp4", "-2.mp4")
-    assert clip.object_key in {each.key for each in host_a.removals.due()}
+    assert clip.object_key in host_a.removals.due()
 
 
 def test_silence_proves_nothing_right_after_the_database_was_away(
@@ -120,6 +120,18 @@ def test_silence_proves_nothing_right_after_the_database_was_away(
     assert _free(fresh, "b") == 0
     ledger.engines.leave("a")  # whoever says goodbye is believed at once
     assert _free(fresh, "b") == 1
+
+
+def test_removal_claims_of_a_dead_engine_are_released(host_a: Ledger, host_b: Ledger) -> None:
+    host_a.removals.add("a")
+    stale = host_a.removals.claim("a", limit=10)
+    living = host_b.engines.living
+    assert host_b.removals.release_orphans("b", busy=set, living=living) == 0
+    _fall_silent(host_b, "a")
+    assert host_b.removals.release_orphans("b", busy=set, living=living) == 1
+    assert [each.key for each in host_b.removals.claim("b", limit=10)] == ["a"]
+    host_a.removals.later(stale, delay_ms=0)
+    assert host_a.removals.claim("a", limit=10) == []
 
 
 def test_a_receiver_is_sent_to_by_one_engine_at_a_time(host_a: Ledger, host_b: Ledger, queue: Queue) -> None:

@@ -36,7 +36,7 @@ def test_a_time_of_its_own(ledger: Ledger, queue: Queue, result: ClipResult, mon
     assert ledger.expiry.run(keep_ms=None) == 0
     with pytest.raises(ClipNotFound):
         ledger.clips.get(clip.clip_id)
-    assert {each.key for each in ledger.removals.due()} == {clip.object_key, clip.poster_key}
+    assert set(ledger.removals.due()) == {clip.object_key, clip.poster_key}
     assert ("clip", clip.clip_id) in seen
     event = ledger.events.after(0)[-1]
     assert (event.type, event.clip_id, event.payload["data"]) == ("clip.expired", clip.clip_id, clip.to_object())

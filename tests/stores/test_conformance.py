@@ -165,6 +165,26 @@ def test_deleted_object_is_gone_and_can_be_deleted_again(store: Store) -> None:
     assert keys(store) == []
 
 
+def test_many_objects_are_deleted_in_one_call(store: Store) -> None:
+    names = [*ODD_KEYS, "d/k", "nothing"]
+    for name in names:
+        if name != "nothing":
+            put(store, name, b"x")
+    put(store, "d/kept", b"x")
+    assert store.delete_many([]) == {}
+    assert store.delete_many(names) == {}
+    assert keys(store) == ["d/kept"]
+    assert store.delete_many(names) == {}
+
+
+def test_invalid_key_does_not_stop_the_deletion_of_others(store: Store) -> None:
+    for name in ("a", "b"):
+        put(store, name, b"x")
+    failed = store.delete_many(["a", "../up", "b"])
+    assert {key: error.code for key, error in failed.items()} == {"../up": "invalid_bucket_path"}
+    assert keys(store) == []
+
+
 def test_reader_raises_once_the_object_is_replaced(store: Store) -> None:
     stored = put(store, "k", b"first content")
     with pytest.raises(ObjectChanged):

@@ -45,6 +45,7 @@ def every_call(store: S3Store) -> Iterator[StorageError]:
         lambda: put(store, "k", bytes(6 << 20)),
         lambda: store.put_stream("k", io.BytesIO(b"x"), content_type="video/mp4", limit=10),
         lambda: store.delete("k"),
+        lambda: store.delete_many(["k", "l"]),
     ]
     for call in calls:
         with pytest.raises(StorageError) as raised:

@@ -84,6 +84,57 @@ def test_read_resumes_after_a_truncated_response(store: S3Store, direct: S3Store
     }
 
 
+def test_many_objects_are_deleted_in_one_request(store: S3Store, direct: S3Store, faulty_s3: FaultyS3) -> None:
+    for number in range(20):
+        put(direct, f"{number}", b"x")
+    faulty_s3.fail(refuse(503, "SlowDown"), method="POST", query="delete")
+    assert store.delete_many([f"{number}" for number in range(20)]) == {}
+    assert (faulty_s3.count("POST", "delete"), faulty_s3.count("DELETE")) == (2, 0)
+    assert keys(direct) == []
+
+
+@pytest.mark.parametrize("code", ["NotImplemented", "MethodNotAllowed"])
+def test_store_without_batches_is_sent_one_request_per_object(
+    store: S3Store, direct: S3Store, faulty_s3: FaultyS3, code: str
+) -> None:
+    for key in ("a", "b"):
+        put(direct, key, b"x")
+    faulty_s3.fail(refuse(501 if code == "NotImplemented" else 405, code), method="POST", query="delete")
+    assert store.delete_many(["a", "b"]) == {}
+    assert faulty_s3.count("DELETE") == 2
+    assert keys(direct) == []
+
+
+def test_key_that_xml_cannot_express_is_deleted_alone(store: S3Store, direct: S3Store, faulty_s3: FaultyS3) -> None:
+    for key in ("a", "b", "k\ufffe"):
+        put(direct, key, b"x")
+    assert store.delete_many(["a", "k\ufffe", "b"]) == {}
+    assert (faulty_s3.count("POST", "delete"), faulty_s3.count("DELETE")) == (1, 1)
+    assert keys(direct) == []
+
+
+def test_objects_that_the_store_did_not_delete_are_named(store: S3Store, faulty_s3: FaultyS3) -> None:
+    body = (
+        b"<DeleteResult><Error><Key>a</Key><Code>AccessDenied</Code><Message>no</Message></Error>"
+        b"<Error><Key>b</Key><Code>InternalError</Code></Error><Error><Key>c</Key><Code>NoSuchKey</Code></Error>"
+        b"</DeleteResult>"
+    )
+    faulty_s3.fail(lambda exchange: exchange.answer(200, body), method="POST", query="delete")
+    failed = store.delete_many(["a", "b", "c", "d"])
+    assert {key: error.code for key, error in failed.items()} == {"a": "storage_denied", "b": "storage_unavailable"}
+
+
+def test_error_inside_an_answer_of_200_is_not_taken_for_a_deletion(
+    store: S3Store, direct: S3Store, faulty_s3: FaultyS3
+) -> None:
+    for key in ("a", "b"):
+        put(direct, key, b"x")
+    faulty_s3.fail(error_in_200("InternalError"), method="POST", query="delete", times=100)
+    with pytest.raises(StorageUnavailable):
+        store.delete_many(["a", "b"])
+    assert keys(direct) == ["a", "b"]
+
+
 def test_response_that_is_always_truncated_is_an_outage(store: S3Store, direct: S3Store, faulty_s3: FaultyS3) -> None:
     put(direct, "k", SMALL)
     reader = store.open("k")

@@ -12,11 +12,14 @@ import socket
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from urllib.parse import unquote
 from uuid import uuid4
+from xml.etree import ElementTree
 
 import pytest
 import urllib3
@@ -160,3 +163,18 @@ def _wait_for(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
         except OSError:
             time.sleep(0.05)
     pytest.fail(f"moto's server did not start:\n{log.read_text(errors='replace')[-2000:]}")
+
+
+def deletions(proxy: FaultyS3) -> Counter[str]:
+    """How often the deletion of each key of a bucket was requested through the proxy, alone or with others."""
+    found: Counter[str] = Counter()
+    for request in proxy.seen:
+        if request.method == "DELETE" and not request.query:
+            found[unquote(request.path.split("/", 2)[2])] += 1
+        elif request.method == "POST" and request.query.startswith("delete"):
+            found.update(each.text or "" for each in ElementTree.fromstring(request.body).iter() if _is_key(each.tag))
+    return found
+
+
+def _is_key(tag: str) -> bool:
+    return tag.rpartition("}")[2] == "Key"

@@ -1,0 +1,78 @@
+"""The remover on SQLite: each object is deleted once and once more, in few requests."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from clipengine.ledger.ledger import Ledger
+from clipengine.stores.s3 import S3Store
+from clipengine.work.chores import Remover
+from clipengine.work.faults import Faults
+from tests.support.s3 import QUICK, S3Server, bucket, deletions, faulty_s3, s3
+from tests.support.s3_faults import FaultyS3, refuse
+
+__all__ = ["bucket", "faulty_s3", "s3"]
+
+KEYS = [f"h_01/clips/{number}.mp4" for number in range(80)]
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    made = Ledger.open(tmp_path / "ledger.db", key_prefix="relay_live", organisation_id="org_local", max_queued=10)
+    with closing(made):
+        yield made
+
+
+@pytest.fixture
+def remover(ledger: Ledger, s3: S3Server, bucket: str, faulty_s3: FaultyS3, tmp_path: Path) -> Remover:
+    store = S3Store(s3.location(bucket, endpoint=faulty_s3.endpoint), journal=tmp_path / "journal", retries=QUICK)
+    return Remover(ledger, store, Faults("outage:pace=600"), owner="me")
+
+
+def _run(remover: Remover, ledger: Ledger) -> list[int]:
+    """Let four threads delete, and a sweep release orphans, until nothing is left; every count of looks seen."""
+    seen = []
+    with ThreadPoolExecutor(4) as pool:
+        deadline = time.monotonic() + 60
+        while left := [looks for (looks,) in ledger._database.run("SELECT looks FROM removals")]:
+            assert time.monotonic() < deadline
+            seen += left
+            for done in [pool.submit(remover.run_due) for _ in range(4)]:
+                done.result()
+            ledger.removals.release_orphans("me", busy=remover.busy.ids)
+            time.sleep(0.01)
+    return seen
+
+
+def test_each_object_is_deleted_once_and_once_more(ledger: Ledger, remover: Remover, faulty_s3: FaultyS3) -> None:
+    with ledger.transaction():
+        for key in KEYS:
+            ledger.removals.add(key, looks=2)
+    assert min(_run(remover, ledger)) == 1
+    assert deletions(faulty_s3) == dict.fromkeys(KEYS, 2)
+    assert len(faulty_s3.seen) == 2
+
+
+def test_objects_that_fail_are_tried_again_alone(ledger: Ledger, remover: Remover, faulty_s3: FaultyS3) -> None:
+    body = b"<DeleteResult><Error><Key>%s</Key><Code>InternalError</Code></Error></DeleteResult>" % KEYS[3].encode()
+    faulty_s3.fail(lambda exchange: exchange.answer(200, body), method="POST", query="delete")
+    for key in KEYS:
+        ledger.removals.add(key)
+    _run(remover, ledger)
+    assert deletions(faulty_s3) == Counter({**dict.fromkeys(KEYS, 1), KEYS[3]: 2})
+
+
+def test_store_that_is_away_keeps_everything_due(ledger: Ledger, remover: Remover, faulty_s3: FaultyS3) -> None:
+    for key in KEYS:
+        ledger.removals.add(key)
+    faulty_s3.fail(refuse(503, "SlowDown"), method="POST", query="delete", times=QUICK.attempts)
+    remover.run_due()
+    assert ledger._database.run("SELECT COUNT(*) FROM removals WHERE owner IS NULL") == [(len(KEYS),)]
+    _run(remover, ledger)
