@@ -1,4 +1,4 @@
-"""`clipengine backup` and `clipengine restore`: the ledger and its key in one file, beside a server that works."""
+"""`clipengine backup` and `clipengine restore`: the ledger and its secrets key in one file."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from clipengine.cli import output
-from clipengine.cli.data import exclusive, in_postgres, make_private, no_ledger
+from clipengine.cli.data_folder import exclusive, in_postgres, make_private, no_ledger
 from clipengine.cli.options import config_option, data_option, settings_of
 from clipengine.errors import StartupError
 from clipengine.ledger.backup import restore_backup, write_backup
@@ -20,29 +20,27 @@ from clipengine.settings import Settings
 @config_option
 @data_option
 def backup(file: Path, config: Path | None, data: Path | None) -> None:
-    """Write the ledger and the key of its secrets into the new file FILE. A server may be running."""
+    """Write the ledger and its secrets key to the new file FILE. A server may be running."""
     settings = settings_of(config, data)
-    _check_kind(settings, "pg_dump --format=custom --file=FILE URL writes a backup")
+    _require_sqlite(settings, "Write a backup with pg_dump --format=custom --file=FILE URL")
     if not settings.ledger_file.exists():
         raise no_ledger(settings)
     make_private(settings.data.folder)
     about = write_backup(settings.ledger_file, file)
     size = output.size(file.stat().st_size)
-    output.say(
-        f"{file} holds the ledger of {about['created_at']} and the key of its secrets ({size}): keep it private."
-    )
-    output.say("Recordings and clips are not in it: they lie in the store.")
+    output.say(f"{file} contains the ledger of {about['created_at']} and its secrets key ({size}): keep it private.")
+    output.say("Recordings and clips are not included: they are in the store.")
 
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
-@click.option("--replace", is_flag=True, help="Where the folder holds a ledger, move it aside; it is kept.")
+@click.option("--replace", is_flag=True, help="Move an existing ledger aside and keep it.")
 @config_option
 @data_option
 def restore(file: Path, replace: bool, config: Path | None, data: Path | None) -> None:
-    """Put the ledger of the backup FILE into the data folder. Refused while a server runs on it."""
+    """Restore the ledger from the backup FILE to the data folder. No server may be using the folder."""
     settings = settings_of(config, data)
-    _check_kind(settings, "Stop every engine, then pg_restore --clean --if-exists --dbname=URL FILE puts one back")
+    _require_sqlite(settings, "Stop every engine, then restore with pg_restore --clean --if-exists --dbname=URL FILE")
     folder = settings.data.folder
     missing = not folder.exists()
     make_private(folder)
@@ -50,25 +48,24 @@ def restore(file: Path, replace: bool, config: Path | None, data: Path | None) -
         try:
             about, aside = restore_backup(file, settings.ledger_file, replace=replace)
         except Exception:
-            if missing:  # of a restore that failed nothing is left
+            if missing:
                 with suppress(OSError):
                     (folder / "lock").unlink()
                     folder.rmdir()
             raise
-    output.say(f"{folder} has the ledger of {about['created_at']}.")
+    output.say(f"{folder} now has the ledger of {about['created_at']}.")
     if aside is not None:
-        output.say(f"The ledger that was there is kept in {aside}.")
-    output.say("What was registered, cut or told since then is not in it; webhooks of that time may come once more.")
+        output.say(f"The previous ledger is kept in {aside}.")
+    output.say("It has no recordings, clips and events of a later time. Some webhooks may be sent a second time.")
     output.say(
-        "Objects of that time stay in the store: `clipengine recordings import PREFIX` registers the recordings again; "
-        "clips lie in `clips/` beside them, under names that end with an id that the ledger does not know."
+        "Later objects remain in the store: `clipengine recordings import PREFIX` registers recordings again. Later "
+        "clips are in `clips/` next to their recording, under names that end with an id unknown to the ledger."
     )
 
 
-def _check_kind(settings: Settings, how: str) -> None:
-    """Raises StartupError where the ledger is not a file, which says how PostgreSQL does it."""
+def _require_sqlite(settings: Settings, instructions: str) -> None:
     if in_postgres(settings):
         raise StartupError(
-            "the ledger is in PostgreSQL, which has a backup of its own",
-            hint=f"{how}. Keep {settings.secrets_key} with it: without it the webhook secrets are lost.",
+            "the ledger is in PostgreSQL, which has its own backup tools",
+            hint=f"{instructions}. Keep {settings.secrets_key} with it: without it the webhook secrets are lost.",
         )

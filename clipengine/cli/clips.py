@@ -1,4 +1,4 @@
-"""`clipengine clips`: ask for clips, follow them, fetch them."""
+"""`clipengine clips`: create, list, wait for and download clips."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _COLUMNS: dict[str, output.Column] = {
 
 @click.group(no_args_is_help=False)
 def clips() -> None:
-    """Create, follow and fetch clips."""
+    """Create, list, wait for and download clips."""
 
 
 @clips.command()
@@ -42,12 +42,12 @@ def clips() -> None:
 @start_option
 @end_option
 @click.option("--profile", help="A profile of the settings.")
-@click.option("--priority", type=click.IntRange(-10, 10), help="Higher is cut earlier; 0 unless given.")
+@click.option("--priority", type=click.IntRange(-10, 10), help="Higher values run first. [default: 0]")
 @metadata_option
-@click.option("--webhook-url", help="Also tell this address, for this clip alone.")
-@click.option("--no-poster", is_flag=True, help="Make no picture of the first frame.")
-@click.option("--expires-at", metavar="TIME", help="When it is deleted, such as 2030-01-31T12:00:00Z.")
-@click.option("--wait", is_flag=True, help="Until it has ended.")
+@click.option("--webhook-url", help="Send the events of this clip to this URL as well.")
+@click.option("--no-poster", is_flag=True, help="Do not store a poster image.")
+@click.option("--expires-at", metavar="TIME", help="Delete the clip at this time, such as 2030-01-31T12:00:00Z.")
+@click.option("--wait", is_flag=True, help="Wait until the clip has ended.")
 @click.option(
     "--download",
     "target",
@@ -55,7 +55,7 @@ def clips() -> None:
     type=click.Path(path_type=Path),
     is_flag=False,
     flag_value=Path("."),
-    help="Wait, then fetch it into this file, or under its own name into this folder. [default: .]",
+    help="Wait, then download the clip to this file or folder. [default: .]",
 )
 @json_option
 @needs_server
@@ -75,7 +75,7 @@ def create(
     target: Path | None,
     as_json: bool,
 ) -> int:
-    """Ask for the clip LABEL: the range from --start to --end of a recording."""
+    """Create the clip LABEL from the range --start to --end of a recording."""
     if target is not None:
         _check_folder(target, "'--download'")
     clip = client.clips.create(
@@ -91,17 +91,17 @@ def create(
         expires_at=expires_at,
     )
     if wait or target is not None:
-        clip = _follow(client, clip.clip_id, None)
+        clip = _wait(client, clip.clip_id, None)
     code = _show(clip, as_json=as_json)
     if target is not None and code == 0:
-        output.say(_fetch(client, clip, target))
+        output.say(_download(client, clip, target))
     return code
 
 
 @clips.command("list")
 @click.option("--recording", help="Only clips of this recording.")
-@click.option("--status", type=click.Choice(["processing", "complete", "failed"]), help="Only these.")
-@click.option("--label", help="Only those of this label.")
+@click.option("--status", type=click.Choice(["processing", "complete", "failed"]), help="Only clips with this status.")
+@click.option("--label", help="Only clips with this label.")
 @limit_option
 @json_option
 @needs_server
@@ -124,12 +124,12 @@ def show(client: Client, clip_id: str, as_json: bool) -> None:
 
 @clips.command()
 @click.argument("clip_id")
-@click.option("--timeout", type=click.FloatRange(min=0), help="Give up after so many seconds.")
+@click.option("--timeout", type=click.FloatRange(min=0), help="Stop waiting after this many seconds.")
 @json_option
 @needs_server
 def wait(client: Client, clip_id: str, timeout: float | None, as_json: bool) -> int:
-    """Wait until a clip has ended; fails when the clip failed."""
-    return _show(_follow(client, clip_id, timeout), as_json=as_json)
+    """Wait until a clip has ended. Exit code 1 if it failed."""
+    return _show(_wait(client, clip_id, timeout), as_json=as_json)
 
 
 @clips.command()
@@ -137,7 +137,7 @@ def wait(client: Client, clip_id: str, timeout: float | None, as_json: bool) -> 
 @json_option
 @needs_server
 def cancel(client: Client, clip_id: str, as_json: bool) -> None:
-    """Stop a clip that is queued or being cut."""
+    """Cancel a clip that is queued or running."""
     output.show_object(client.clips.cancel(clip_id).raw, as_json=as_json)
 
 
@@ -154,7 +154,7 @@ def retry(client: Client, clip_id: str, as_json: bool) -> None:
 @click.argument("clip_id")
 @needs_server
 def rm(client: Client, clip_id: str) -> None:
-    """Delete a clip and its object; one that is being cut is stopped first."""
+    """Delete a clip and its object. A running clip is cancelled first."""
     client.clips.delete(clip_id)
 
 
@@ -163,22 +163,19 @@ def rm(client: Client, clip_id: str) -> None:
 @click.argument("target", metavar="[OUTPUT]", default=Path("."), type=click.Path(path_type=Path))
 @needs_server
 def download(client: Client, clip_id: str, target: Path) -> None:
-    """Fetch a complete clip into the file OUTPUT, or under its own name into the folder OUTPUT.
-
-    Without OUTPUT that is this folder.
-    """
+    """Download a complete clip to the file or folder OUTPUT, by default the current folder."""
     _check_folder(target, "'OUTPUT'")
-    click.echo(_fetch(client, client.clips.get(clip_id), target))
+    click.echo(_download(client, client.clips.get(clip_id), target))
 
 
 def _check_folder(target: Path, hint: str) -> None:
-    """Before anything is asked of the server: what cannot be written later need not be made."""
+    """Raise BadParameter if the target's folder does not exist, before the server does any work."""
     if not target.parent.is_dir():
         raise click.BadParameter(f"the folder {target.parent} does not exist", param_hint=hint)
 
 
-def _fetch(client: Client, clip: Clip, target: Path) -> str:
-    """Write the clip to a file, or into a folder; what was written, in words."""
+def _download(client: Client, clip: Clip, target: Path) -> str:
+    """Download the clip to a file or into a folder, and return its path and size as text."""
     if target.is_dir():
         target /= PurePosixPath(clip.bucket_path or f"{clip.clip_id}.mp4").name
     with output.transfer("downloading") as moved:
@@ -186,7 +183,7 @@ def _fetch(client: Client, clip: Clip, target: Path) -> str:
     return f"{target}: {output.size(size)}"
 
 
-def _follow(client: Client, clip_id: str, timeout: float | None) -> Clip:
+def _wait(client: Client, clip_id: str, timeout: float | None) -> Clip:
     with output.progress("cutting") as move:
         return client.clips.wait(clip_id, timeout=timeout, on_progress=lambda clip: move(clip.progress))
 

@@ -1,4 +1,4 @@
-"""`clipengine config`: the settings as they are in effect here."""
+"""`clipengine config`: the effective settings."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def config(config: Path | None, data: Path | None, as_json: bool) -> None:
 
 
 def _toml(table: dict[str, Any], prefix: str) -> Iterator[str]:
-    """Lines of TOML with dotted keys, so that each can be read and searched by itself."""
+    """Yield lines of TOML with dotted keys, which are easy to search."""
     for key, value in table.items():
         if isinstance(value, dict):
             yield from _toml(value, f"{prefix}{key}.")

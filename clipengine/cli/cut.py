@@ -1,4 +1,4 @@
-"""`clipengine cut`: one clip out of one file or object, without a server and without a database."""
+"""`clipengine cut`: cut a clip from a file or object without a server or database."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from clipengine.cli import output
-from clipengine.cli.cutting import cut_once
+from clipengine.cli.local_cut import cut_once
 from clipengine.cli.options import config_option, end_option, json_option, settings_of, start_option
 from clipengine.clips.clip import ClipResult
 from clipengine.errors import ObjectMissing, RecordingMissing, UnknownProfile
@@ -29,10 +29,10 @@ from clipengine.timecode import format_time
 def cut(
     source: str, target: Path, start: Fraction, end: Fraction, profile: str, config: Path | None, as_json: bool
 ) -> None:
-    """Cut the range from --start to --end of SOURCE into the file OUTPUT.
+    """Cut the range --start to --end of SOURCE and write it to the file OUTPUT.
 
-    SOURCE is a file, or s3://bucket/key in the store of the settings. OUTPUT appears when the clip is whole and
-    verified; a file that is there is replaced then.
+    SOURCE is a file, or s3://bucket/key in the store of the settings. OUTPUT is created or replaced only when the clip
+    is complete and verified.
     """
     if end <= start:
         raise click.BadParameter(f"{format_time(end)} is not after --start {format_time(start)}", param_hint="'--end'")
@@ -40,12 +40,12 @@ def cut(
     if not target.parent.is_dir():
         raise click.BadParameter(f"the folder {target.parent} does not exist", param_hint="'OUTPUT'")
     if target.exists() and Path(source).exists() and target.samefile(source):
-        raise click.BadParameter("it is SOURCE itself; the recording would be replaced", param_hint="'OUTPUT'")
+        raise click.BadParameter("OUTPUT is the same file as SOURCE", param_hint="'OUTPUT'")
     settings = settings_of(config)
     if profile not in settings.profiles:
         known = ", ".join(sorted(settings.profiles))
-        raise UnknownProfile(f"there is no profile {profile!r}; the settings have {known}")
-    _check_ending(target, profile, settings)
+        raise UnknownProfile(f"profile {profile!r} does not exist; the settings have {known}")
+    _check_extension(target, profile, settings)
     try:
         with output.progress("cutting") as on_progress:
             result = cut_once(settings, source, target, start=start, end=end, profile=profile, on_progress=on_progress)
@@ -60,40 +60,39 @@ def cut(
 
 
 def _check_source(source: str) -> None:
-    """What cannot be a recording: a folder, what cannot be read twice, or an address that is not the store's."""
+    """Raise BadParameter for a folder, a pipe, and a URL other than s3://."""
     path = Path(source)
     if path.is_dir():
-        raise click.BadParameter(f"{source} is a folder, not a recording: name a file in it", param_hint="'SOURCE'")
+        raise click.BadParameter(f"{source} is a folder: give a file in it", param_hint="'SOURCE'")
     if source == "-" or (path.exists() and not path.is_file()):
         name = "standard input" if source == "-" else source
         raise click.BadParameter(
-            f"{name} is not a regular file, and cut reads here and there in the recording: write it to a file first "
-            "(cat > recording.mp4), and name that",
+            f"{name} is not a regular file; cut needs random access: write it to a file first (cat > recording.mp4)",
             param_hint="'SOURCE'",
         )
     scheme = URL_SCHEME.match(source)
     if scheme is None or scheme[1] == "s3":
         return
-    way = (
-        f"download it first (curl -fLO {shlex.quote(source)}), or put it into the store and register it there "
+    advice = (
+        f"download it first (curl -fLO {shlex.quote(source)}), or upload it to the store and register it "
         "(clipengine recordings add)"
         if scheme[1].lower() in ("http", "https")
-        else "name a file by its path"
+        else "give a file by its path"
     )
     raise click.BadParameter(
-        f"{source} is an address, and cut takes a file or s3://bucket/key: {way}", param_hint="'SOURCE'"
+        f"{source} is a URL, but SOURCE must be a file or s3://bucket/key: {advice}", param_hint="'SOURCE'"
     )
 
 
-def _check_ending(target: Path, profile: str, settings: Settings) -> None:
-    """A file must not be called what it is not. A name without any ending says nothing that could be wrong."""
-    made, given = settings.profiles[profile].extension, target.suffix[1:].lower()
-    if given in ("", made):
+def _check_extension(target: Path, profile: str, settings: Settings) -> None:
+    """Raise BadParameter if the extension contradicts the container. A name without an extension is accepted."""
+    expected, given = settings.profiles[profile].extension, target.suffix[1:].lower()
+    if given in ("", expected):
         return
-    fitting = [name for name, each in settings.profiles.items() if each.extension == given]
-    other = f", or give --profile {fitting[0]}, which makes .{given}" if fitting else ""
+    matching = [name for name, each in settings.profiles.items() if each.extension == given]
+    other = f", or use --profile {matching[0]}, which creates .{given} files" if matching else ""
     raise click.BadParameter(
-        f"the profile {profile} makes .{made}, not .{given}: name it {target.with_suffix('.' + made)}{other}",
+        f"profile {profile} creates .{expected} files, not .{given}: use {target.with_suffix('.' + expected)}{other}",
         param_hint="'OUTPUT'",
     )
 

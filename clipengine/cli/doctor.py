@@ -1,4 +1,4 @@
-"""`clipengine doctor`: whether everything that clips need is there, and what to do where it is not."""
+"""`clipengine doctor`: checks of everything that clips need, with a remedy for each problem."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pathlib import Path
 
 import click
 
-from clipengine.cli import doctor_machine, doctor_reach, output
-from clipengine.cli.findings import Check, Finding, examine, good
+from clipengine.cli import doctor_machine, doctor_remote, output
+from clipengine.cli.doctor_finding import Check, Finding, ok, run_check
 from clipengine.cli.options import config_option, data_option, json_option, settings_of
 from clipengine.settings import Settings, sources
 
@@ -19,13 +19,13 @@ _CHECKS: dict[str, Check] = {
     "versions": doctor_machine.versions,
     "data folder": doctor_machine.data_folder,
     "ledger": doctor_machine.ledger,
-    "store": doctor_reach.store,
+    "store": doctor_remote.store,
     "sandbox": doctor_machine.sandbox,
     "port": doctor_machine.port,
     "open files": doctor_machine.open_files,
-    "webhooks": doctor_reach.webhooks,
+    "webhooks": doctor_remote.webhooks,
 }
-_MARKS = {"ok": "ok      ", "warning": "warning ", "problem": "PROBLEM "}
+_LABELS = {"ok": "ok      ", "warning": "warning ", "problem": "PROBLEM "}
 
 
 @click.command()
@@ -33,9 +33,9 @@ _MARKS = {"ok": "ok      ", "warning": "warning ", "problem": "PROBLEM "}
 @data_option
 @json_option
 def doctor(config: Path | None, data: Path | None, as_json: bool) -> int:
-    """Check this machine, the data folder, the store and the webhooks; say what to do about each finding.
+    """Check this machine, the data folder, the store and the webhooks, and suggest a remedy for each problem.
 
-    A server may be running. Exit code 1 where something keeps clips from being made.
+    A server may be running. Exit code 1 if a problem prevents clips from being cut.
     """
     settings = settings_of(config, data)
     os.umask(0o077)
@@ -50,20 +50,19 @@ def doctor(config: Path | None, data: Path | None, as_json: bool) -> int:
 
 
 def _sources(config: Path | None) -> Finding:
-    """Where the settings come from, so that nobody looks at another engine's."""
     file, variables = sources(config)
     read = f"read from {file.resolve()}" if file else f"no file: there is no clipengine.toml in {Path.cwd()}"
-    return good("settings", f"{read}; from the environment: {', '.join(variables) or 'nothing'}")
+    return ok("settings", f"{read}; from the environment: {', '.join(variables) or 'nothing'}")
 
 
 def findings(settings: Settings) -> Iterator[Finding]:
-    """What every check finds, as it is found."""
+    """Run all checks and yield their findings."""
     for name, check in _CHECKS.items():
-        yield from examine(name, check, settings)
+        yield from run_check(name, check, settings)
 
 
 def show(finding: Finding, *, err: bool = False) -> None:
-    """A finding for people, on standard error with `err`."""
-    click.echo(f"{_MARKS[finding.status]}{output.one_line(f'{finding.name}: {finding.detail}')}", err=err)
+    """Print a finding, with `err` on standard error."""
+    click.echo(f"{_LABELS[finding.status]}{output.one_line(f'{finding.name}: {finding.detail}')}", err=err)
     if finding.remedy:
         click.echo(f"        → {output.one_line(finding.remedy)}", err=err)

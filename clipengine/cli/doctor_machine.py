@@ -1,4 +1,4 @@
-"""What `doctor` looks at on this machine: versions, the data folder and its ledger, the sandbox, the port, limits."""
+"""Checks of this machine: versions, data folder, ledger, disk, sandbox, port and limits."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from importlib.metadata import version
 from pathlib import Path
 
 from clipengine import __version__
-from clipengine.cli.data import in_postgres
-from clipengine.cli.findings import Finding, good
-from clipengine.cli.listening import REACHED, listen
+from clipengine.cli.data_folder import in_postgres
+from clipengine.cli.doctor_finding import Finding, ok
+from clipengine.cli.http_server import REACHABLE_HOST, listen
 from clipengine.cli.process import OPEN_FILES
 from clipengine.errors import DataFolderInUse, StartupError
 from clipengine.ledger.backup import last_backup
@@ -31,37 +31,37 @@ from clipengine.work.encoder import sandbox_layers
 from clipengine.work.lock import FolderLock
 from clipengine.work.room import Room
 
-# From which version on it is safe, and what is wrong before.
-_SAFE = {
-    "av": ("18.1", "FFmpeg in it has memory corruption that a recording can reach"),
-    "huey": ("3.5", "it handles stops differently"),
-    "minio": ("7.2.20", "it reports some failed uploads as done"),
-    "peewee": ("4.0.8", "its transactions are not the ones that the ledger is written for"),
-    "starlette": ("1.3.1", "it has known holes (Host header, form and Range limits)"),
+# The oldest suitable version of each package, and the defect of older ones.
+_MIN_VERSIONS = {
+    "av": ("18.1", "its FFmpeg has memory corruption that a recording can trigger"),
+    "huey": ("3.5", "it shuts down differently"),
+    "minio": ("7.2.20", "it reports some failed uploads as successful"),
+    "peewee": ("4.0.8", "its transactions behave differently"),
+    "starlette": ("1.3.1", "it has known vulnerabilities (Host header, form and Range limits)"),
     "uvicorn": ("0.40", "it does not stop while streams are open"),
 }
-_SAFE_SQLITE = (3, 51, 3)
-_FEW_FILES = 4096
-_ANSWER_SECONDS = 2
+_MIN_SQLITE = (3, 51, 3)
+_MIN_OPEN_FILES = 4096
+_TIMEOUT_SECONDS = 2
 
 
 def versions(settings: Settings) -> Iterator[Finding]:
-    yield good("clipengine", f"{__version__} on Python {platform.python_version()}")
-    for name, (safe, reason) in _SAFE.items():
+    yield ok("clipengine", f"{__version__} on Python {platform.python_version()}")
+    for name, (minimum, reason) in _MIN_VERSIONS.items():
         found = version(name)
-        if _numbers(found) < _numbers(safe):
-            yield Finding(name, "problem", f"{found}: {reason}", f"Install {name} {safe} or newer.")
+        if _numbers(found) < _numbers(minimum):
+            yield Finding(name, "problem", f"{found}: {reason}", f"Install {name} {minimum} or newer.")
         else:
-            yield good(name, found)
-    yield good("FFmpeg", f"{ffmpeg_version()} (inside av)")
+            yield ok(name, found)
+    yield ok("FFmpeg", f"{ffmpeg_version()} (inside av)")
     if in_postgres(settings):
         return
-    if sqlite3.sqlite_version_info < _SAFE_SQLITE:
-        detail = f"{sqlite3.sqlite_version}: in rare moments two connections can damage a WAL database"
-        remedy = "Use a Python with SQLite 3.51.3 or newer when there is one for this system, and back up nightly."
+    if sqlite3.sqlite_version_info < _MIN_SQLITE:
+        detail = f"{sqlite3.sqlite_version}: in rare cases, two connections can corrupt a WAL database"
+        remedy = "Use a Python with SQLite 3.51.3 or newer if this system has one, and back up nightly."
         yield Finding("SQLite", "warning", detail, remedy)
     else:
-        yield good("SQLite", sqlite3.sqlite_version)
+        yield ok("SQLite", sqlite3.sqlite_version)
 
 
 def _numbers(text: str) -> tuple[int, ...]:
@@ -71,23 +71,23 @@ def _numbers(text: str) -> tuple[int, ...]:
 def data_folder(settings: Settings) -> Iterator[Finding]:
     folder = settings.data.folder.resolve()
     if not folder.exists():
-        yield good("data folder", f"{folder} will be made at the first start")
+        yield ok("data folder", f"{folder} will be created at the first start")
         folder = next(parent for parent in folder.parents if parent.exists())
     elif stat.S_IMODE(folder.stat().st_mode) & 0o077:
-        yield Finding("data folder", "warning", f"others may look into {folder}", f"chmod 700 {folder}")
+        yield Finding("data folder", "warning", f"other users have access to {folder}", f"chmod 700 {folder}")
     else:
-        yield good("data folder", str(folder))
+        yield ok("data folder", str(folder))
     if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
-        yield Finding("data folder", "problem", f"this user may not write to {folder}", f"chown it to {os.getuid()}.")
+        yield Finding("data folder", "problem", f"this user cannot write to {folder}", f"chown {os.getuid()} {folder}")
     if not in_postgres(settings):
         yield from _on_local_disk(folder)
     room = Room(folder, settings.limits.min_free_bytes)
     free = f"{room.free() // 1_000_000} MB free"
     if room.low():
-        wanted = f"{settings.limits.min_free_bytes // 1_000_000} MB are to stay free (limits.min_free_bytes)"
-        yield Finding("disk", "problem", f"{free}, {wanted}", "Free space on the disk of the data folder.")
+        shortage = f"less than limits.min_free_bytes ({settings.limits.min_free_bytes // 1_000_000} MB)"
+        yield Finding("disk", "problem", f"{free}, {shortage}", "Free space on the disk of the data folder.")
     else:
-        yield good("disk", free)
+        yield ok("disk", free)
 
 
 def _on_local_disk(folder: Path) -> Iterator[Finding]:
@@ -95,75 +95,75 @@ def _on_local_disk(folder: Path) -> Iterator[Finding]:
         check_local(folder)
     except StartupError as error:
         yield Finding("data folder", "problem", error.message, error.hint)
-    if file_system(folder) == "9p":  # of some sandboxes it is the machine's own disk
-        detail = f"{folder} lies on 9p: where that is another machine's disk, SQLite's locks do not hold"
-        yield Finding("data folder", "warning", detail, "Put data.folder on a disk of this machine.")
+    if file_system(folder) == "9p":  # some sandboxes provide the local disk as 9p
+        detail = f"{folder} is on 9p: if that is a disk of another machine, SQLite's locks do not work"
+        yield Finding("data folder", "warning", detail, "Move data.folder to a disk of this machine.")
 
 
 def ledger(settings: Settings) -> Iterator[Finding]:
     if in_postgres(settings):
-        yield good("ledger", inspect(place_of(settings)))
+        yield ok("ledger", inspect(place_of(settings)))
         return
     path = settings.ledger_file
     if not path.exists() and not path.with_name(path.name + MARK_TAIL).exists():
-        yield good("ledger", "there is none yet")
+        yield ok("ledger", "none yet")
         return
     try:
         if not path.exists():
-            raise StartupError(f"{path} is missing, and there was one", hint=RESTORE_HINT)
-        yield good("ledger", inspect(path))
+            raise StartupError(f"{path} is missing", hint=RESTORE_HINT)
+        yield ok("ledger", inspect(path))
     except StartupError as error:
-        yield Finding("ledger", "problem", error.message, f"{error.hint}{_which_backup(path)}")
+        yield Finding("ledger", "problem", error.message, f"{error.hint}{_backup_hint(path)}")
 
 
-def _which_backup(path: Path) -> str:
+def _backup_hint(path: Path) -> str:
     last = last_backup(path)
     if last is None:
         return ""
-    file, at = last
-    where = f"`clipengine restore {shlex.quote(str(file))} --replace`" if file.exists() else f"{file}, now elsewhere"
-    return f" The last backup is of {at}: {where}."
+    file, time = last
+    how = f"`clipengine restore {shlex.quote(str(file))} --replace`" if file.exists() else f"{file}, which is missing"
+    return f" The last backup is of {time}: {how}."
 
 
 def port(settings: Settings) -> Iterator[Finding]:
-    """Whether `serve` could listen, or does so already."""
+    """Check that `serve` can listen or already does."""
     server = settings.server
-    where = f"{server.host} port {server.port}"
-    runs = _who_runs(settings)
-    answers = server.port > 0 and _is_clipengine(server.host, server.port)
-    if runs:
-        port = "in use by it, as it should be" if answers else "not tried: it may have been given another one"
-        yield good("port", f"{runs}; {where} is {port}")
-    elif answers:
-        detail = f"{where} is in use by a clipengine that runs on another data folder"
-        remedy = "If that is the one you mean, give doctor its --config or --data. Else set another server.port here."
+    address = f"{server.host} port {server.port}"
+    running = _running_server(settings)
+    responds = server.port > 0 and _is_clipengine(server.host, server.port)
+    if running:
+        port = "in use by that server" if responds else "not checked: that server may use another port"
+        yield ok("port", f"{running}; {address} is {port}")
+    elif responds:
+        detail = f"{address} is in use by a clipengine with another data folder"
+        remedy = "If doctor should check that server, use its --config or --data. Otherwise set another server.port."
         yield Finding("port", "problem", detail, remedy)
     else:
         listen(server.host, server.port).close()
-        yield good("port", f"{where} is free" if server.port else f"{server.host}, any port that is free")
+        yield ok("port", f"{address} is free" if server.port else f"{server.host}, any free port")
 
 
-def _who_runs(settings: Settings) -> str:
-    """Which clipengine runs on the data folder; empty where none does."""
+def _running_server(settings: Settings) -> str:
+    """Return the lock's message about the process that uses the data folder, or an empty string."""
     if not settings.data.folder.exists():
         return ""
     lock = FolderLock(settings.data.folder)
     try:
         lock.acquire()
-    except DataFolderInUse as held:
-        return held.message
+    except DataFolderInUse as error:
+        return error.message
     finally:
         lock.release()
     return ""
 
 
 def _is_clipengine(host: str, port: int) -> bool:
-    """Whether what listens there answers as a clipengine does."""
-    connection = HTTPConnection(REACHED.get(host, host), port, timeout=_ANSWER_SECONDS)
+    """Return True if a clipengine listens on the port."""
+    connection = HTTPConnection(REACHABLE_HOST.get(host, host), port, timeout=_TIMEOUT_SECONDS)
     try:
         connection.request("GET", "/livez")
-        answer = connection.getresponse()
-        return answer.getheader("X-Request-Id") is not None and answer.read(100) == b'{"status":"ok"}'
+        response = connection.getresponse()
+        return response.getheader("X-Request-Id") is not None and response.read(100) == b'{"status":"ok"}'
     except (OSError, HTTPException):
         return False
     finally:
@@ -171,26 +171,28 @@ def _is_clipengine(host: str, port: int) -> bool:
 
 
 def open_files(settings: Settings) -> Iterator[Finding]:
-    """The hard limit counts: `serve` takes what it may have."""
+    """Check the hard limit; `serve` raises the soft limit itself."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if hard != resource.RLIM_INFINITY and hard < _FEW_FILES:
-        detail = f"{hard} open files are allowed; each stream, upload and wait of a client needs one"
+    if hard != resource.RLIM_INFINITY and hard < _MIN_OPEN_FILES:
+        detail = f"only {hard} open files are allowed; each stream, upload and waiting client needs one"
         yield Finding("open files", "warning", detail, "ulimit -Hn 65536, or LimitNOFILE=65536 in the systemd unit.")
     else:
-        most = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
-        yield good("open files", f"the server may have {most}")
+        limit = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
+        yield ok("open files", f"up to {limit}")
 
 
 def sandbox(settings: Settings) -> Iterator[Finding]:
-    chosen = settings.encoding.sandbox
-    if chosen == "off":
+    mode = settings.encoding.sandbox
+    if mode == "off":
         remedy = 'Set encoding.sandbox = "auto".'
-        yield Finding("sandbox", "warning", "it is switched off: a hostile recording meets this user's rights", remedy)
+        yield Finding(
+            "sandbox", "warning", "switched off: a hostile recording would run with this user's permissions", remedy
+        )
         return
     for layer in sandbox_layers():
         if layer.holds:
-            yield good(f"sandbox: {layer.name}", layer.detail)
+            yield ok(f"sandbox: {layer.name}", layer.detail)
         else:
-            remedy = "Use a kernel, and a container runtime's profile, that has it; the other layers hold meanwhile."
-            status = "problem" if chosen == "required" else "warning"
+            remedy = "Use a kernel and a container profile that support it. The other layers remain active."
+            status = "problem" if mode == "required" else "warning"
             yield Finding(f"sandbox: {layer.name}", status, layer.detail, remedy)  # type: ignore[arg-type]

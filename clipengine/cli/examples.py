@@ -1,4 +1,4 @@
-"""What is typed: examples for the help of every command. A test holds their commands and options against the code."""
+"""Examples for the help of every command. A test checks them against the commands and options."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
 
 
 def with_examples(command: click.Command, path: str) -> click.Command:
-    """The command, its help ended with its examples; in a group each command with its own."""
+    """Append the examples to the help of the command, or of each command of a group, and return it."""
     if isinstance(command, click.Group):
         for name, each in command.commands.items():
             with_examples(each, f"{path} {name}")

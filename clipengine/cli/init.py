@@ -1,4 +1,4 @@
-"""`clipengine init`: the first settings, asked for, written with their comments, and tried."""
+"""`clipengine init`: ask for the main settings, write the settings file and check it."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from pathlib import Path
 import click
 
 from clipengine.cli import output
-from clipengine.cli.data import make_private, open_ledger
+from clipengine.cli.data_folder import make_private, open_ledger
 from clipengine.cli.doctor import findings, show
 from clipengine.cli.options import settings_of
 from clipengine.errors import SettingsError
 from clipengine.settings import Settings
 
 _HEAD = """\
-# Settings of clipengine, written by `clipengine init`. What is not here has its default;
-# `clipengine config` shows all that is in effect, and every setting is explained at /docs/configuration.
+# Settings of clipengine, written by `clipengine init`. All other settings have their defaults:
+# `clipengine config` prints them, and /docs/configuration documents them.
 """
 _Line = tuple[str, str, str]  # key, value, comment
 
@@ -32,14 +32,14 @@ _Line = tuple[str, str, str]  # key, value, comment
     show_default=True,
     help="The file to write.",
 )
-@click.option("--kind", type=click.Choice(["folder", "s3"]), help="Where recordings lie.")
+@click.option("--kind", type=click.Choice(["folder", "s3"]), help="Kind of store.")
 @click.option("--data", type=click.Path(path_type=Path, file_okay=False), help="The data folder.")
-@click.option("--folder", type=click.Path(path_type=Path, file_okay=False), help="Kind folder: where the objects lie.")
-@click.option("--endpoint", help="Kind s3: the store's address.")
+@click.option("--folder", type=click.Path(path_type=Path, file_okay=False), help="Kind folder: where the objects are.")
+@click.option("--endpoint", help="Kind s3: the URL of the store.")
 @click.option("--bucket", help="Kind s3: the bucket of recordings and clips.")
-@click.option("--region", help="Kind s3: the region that requests are signed for.")
-@click.option("--yes", is_flag=True, help="Ask nothing: what is not given has its default.")
-@click.option("--force", is_flag=True, help="Replace the file that is there.")
+@click.option("--region", help="Kind s3: the region to sign requests for.")
+@click.option("--yes", is_flag=True, help="Ask no questions; use the default of options that are not given.")
+@click.option("--force", is_flag=True, help="Replace an existing file.")
 def init(
     config: Path,
     kind: str | None,
@@ -51,35 +51,35 @@ def init(
     yes: bool,
     force: bool,
 ) -> int:
-    """Ask for a store, write a settings file, have doctor try it, and make the first API key.
+    """Ask for the main settings, write a settings file, check it with doctor and create the first API key.
 
-    The keys of an S3 store are taken from CLIPENGINE_STORAGE__ACCESS_KEY and CLIPENGINE_STORAGE__SECRET_KEY and then
-    not written; otherwise they are asked for and the file is readable by its owner alone.
+    If CLIPENGINE_STORAGE__ACCESS_KEY and CLIPENGINE_STORAGE__SECRET_KEY are set, the keys of an S3 store are neither
+    asked for nor written. The file is readable only by its owner.
     """
     if config.exists() and not force:
-        raise click.UsageError(f"{config} exists; --force replaces it, --config FILE writes another one")
+        raise click.UsageError(f"{config} exists: use --force to replace it, or --config FILE to write another file")
 
     def ask(question: str, given: object, default: str) -> str:
         return str(given) if given else default if yes else _prompt(question, default=default)
 
-    kind = ask("Where recordings lie: folder, or s3 for MinIO, S3, Ceph", kind, "folder")
+    kind = ask("Kind of store: folder, or s3 for MinIO, S3, Ceph", kind, "folder")
     if kind not in ("folder", "s3"):
-        raise click.BadParameter(f"{kind!r} is neither folder nor s3", param_hint="'--kind'")
-    place = _absolute(ask("Data folder: the ledger, scratch files", data, _absolute("clipengine-data")))
-    own: list[_Line] = [("folder", place, "the ledger (`clipengine backup FILE` copies it), the queue, scratch files")]
+        raise click.BadParameter(f"{kind!r} must be folder or s3", param_hint="'--kind'")
+    data_folder = _absolute(ask("Data folder, for the ledger and scratch files", data, _absolute("clipengine-data")))
+    comment = "the ledger (`clipengine backup FILE` copies it), the queue, scratch files"
     storage: list[_Line] = [("kind", kind, '"folder", or "s3" for any S3-compatible store')]
     if kind == "folder":
-        where = _absolute(ask("Folder of recordings and clips", folder, f"{place}/store"))
-        storage.append(("folder", where, "where the objects lie: recordings and clips"))
+        objects = _absolute(ask("Folder of recordings and clips", folder, f"{data_folder}/store"))
+        storage.append(("folder", objects, "recordings and clips"))
     else:
-        endpoint = ask("Address of the store", endpoint, "http://127.0.0.1:9000")
-        storage.append(("endpoint", endpoint, "the store's address"))
-        storage.append(("bucket", ask("Bucket", bucket, "recordings"), "holds the recordings and gets the clips"))
-        storage.append(("region", ask("Region", region, "us-east-1"), "the region that requests are signed for"))
+        endpoint = ask("URL of the store", endpoint, "http://127.0.0.1:9000")
+        storage.append(("endpoint", endpoint, "URL of the store"))
+        storage.append(("bucket", ask("Bucket", bucket, "recordings"), "bucket of recordings and clips"))
+        storage.append(("region", ask("Region", region, "us-east-1"), "region to sign requests for"))
         storage += [] if yes else _credentials()
-    settings = _write(config, _text({"data": own, "storage": storage}))
+    settings = _write(config, _format({"data": [("folder", data_folder, comment)], "storage": storage}))
     output.say(f"written: {config}")
-    return _try(settings, config)
+    return _check(settings, config)
 
 
 def _prompt(question: str, *, default: str | None = None, hidden: bool = False) -> str:
@@ -89,18 +89,17 @@ def _prompt(question: str, *, default: str | None = None, hidden: bool = False) 
         if not isinstance(error.__context__, EOFError):
             raise
         raise click.UsageError(
-            f"the input ended before {question!r} was answered: with --yes nothing is asked, and what is not given has "
-            "its default"
+            f"the input ended before {question!r} was answered: use --yes to accept the defaults without questions"
         ) from None
 
 
 def _absolute(folder: str) -> str:
-    """As the file names it: a server that is started elsewhere finds the same folder."""
+    # The server may be started in another folder.
     return os.path.abspath(os.path.expanduser(folder))
 
 
 def _credentials() -> list[_Line]:
-    """The keys that the environment does not have, asked for."""
+    """Ask for the keys that are not in the environment."""
     found = []
     for name, hidden in (("access_key", False), ("secret_key", True)):
         variable = f"CLIPENGINE_STORAGE__{name.upper()}"
@@ -110,8 +109,8 @@ def _credentials() -> list[_Line]:
     return found
 
 
-def _text(tables: dict[str, list[_Line]]) -> str:
-    """The file: each setting with its comment, which begin in one column."""
+def _format(tables: dict[str, list[_Line]]) -> str:
+    """Return the content of the settings file, with aligned comments."""
     rows = {
         name: [(f"{key} = {json.dumps(value, ensure_ascii=False)}", comment) for key, value, comment in lines]
         for name, lines in tables.items()
@@ -125,7 +124,7 @@ def _text(tables: dict[str, list[_Line]]) -> str:
 
 
 def _write(path: Path, text: str) -> Settings:
-    """The settings of the file `path`, which is written, for its owner alone, only where they are complete."""
+    """Write the settings file, readable only by its owner, if its settings are valid, and return them."""
     try:
         descriptor, draft = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
         try:
@@ -138,23 +137,23 @@ def _write(path: Path, text: str) -> Settings:
     except SettingsError as error:
         raise SettingsError(
             error.message,
-            hint=f"{path} was not written: correct that, and run init again. The store's keys come from "
-            "CLIPENGINE_STORAGE__ACCESS_KEY and CLIPENGINE_STORAGE__SECRET_KEY; without --yes they are asked for.",
+            hint=f"{path} was not written: correct the setting and run init again. The store's keys are taken from "
+            "CLIPENGINE_STORAGE__ACCESS_KEY and CLIPENGINE_STORAGE__SECRET_KEY, or asked for without --yes.",
         ) from None
     except OSError as error:
-        raise click.UsageError(f"{path} cannot be written: {error.strerror}") from None
+        raise click.UsageError(f"cannot write {path}: {error.strerror}") from None
     return settings
 
 
-def _try(settings: Settings, config: Path) -> int:
-    """What `doctor` finds; where nothing keeps clips from being made, the first key."""
+def _check(settings: Settings, config: Path) -> int:
+    """Print the findings of `doctor` and, if there is no problem, create and print the first key."""
     make_private(settings.data.folder)
     found = []
     for finding in findings(settings):
         found.append(finding)
         show(finding, err=True)
     if any(finding.status == "problem" for finding in found):
-        output.say(f"Correct {config}, and see with `clipengine doctor{_named(config)}` whether all is well.")
+        output.say(f"Correct {config}, then check it with `clipengine doctor{_config_option(config)}`.")
         return 1
     ledger = open_ledger(settings)
     try:
@@ -162,12 +161,12 @@ def _try(settings: Settings, config: Path) -> int:
     finally:
         ledger.close()
     if key:
-        output.say("an API key, shown this once:")
+        output.say("API key, shown only once:")
         click.echo(key)
-    output.say(f"Next: clipengine serve{_named(config)}")
+    output.say(f"Next: clipengine serve{_config_option(config)}")
     return 0
 
 
-def _named(config: Path) -> str:
-    """How a command is told of the file, in whatever folder it is typed."""
+def _config_option(config: Path) -> str:
+    """Return the option for the file, valid in any working directory."""
     return f" --config {shlex.quote(_absolute(str(config)))}"

@@ -1,4 +1,4 @@
-"""`clipengine keys`: API keys, in the ledger; needs no server and disturbs none."""
+"""`clipengine keys`: manage API keys directly in the ledger, with or without a running server."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from pathlib import Path
 import click
 
 from clipengine.cli import output
-from clipengine.cli.data import has_ledger, no_ledger, open_ledger
+from clipengine.cli.data_folder import has_ledger, no_ledger, open_ledger
 from clipengine.cli.options import config_option, data_option, json_option, settings_of
 from clipengine.errors import RequestError
 from clipengine.ledger.keys import SCOPES
 from clipengine.ledger.ledger import Ledger
 from clipengine.timecode import rfc3339
 
-_LONGEST_NAME = 100
+_MAX_NAME_CHARACTERS = 100
 _COLUMNS: dict[str, output.Column] = {
     "key": "key_id",
     "name": "name",
@@ -29,7 +29,7 @@ _COLUMNS: dict[str, output.Column] = {
 
 @click.group(no_args_is_help=False)
 def keys() -> None:
-    """Make, list and revoke API keys."""
+    """Create, list and revoke API keys."""
 
 
 @keys.command()
@@ -38,12 +38,12 @@ def keys() -> None:
 @config_option
 @data_option
 def create(name: str, scopes: tuple[str, ...], config: Path | None, data: Path | None) -> None:
-    """Make the key NAME and print it, alone, on standard output. It is shown this once."""
-    if not name.strip() or len(name) > _LONGEST_NAME or not name.isprintable():
-        raise click.BadParameter(f"give 1 to {_LONGEST_NAME} characters that can be printed", param_hint="'NAME'")
-    with _ledger(config, data, make=True) as ledger:
+    """Create the key NAME and print it to standard output. It is not shown again."""
+    if not name.strip() or len(name) > _MAX_NAME_CHARACTERS or not name.isprintable():
+        raise click.BadParameter(f"must have 1 to {_MAX_NAME_CHARACTERS} printable characters", param_hint="'NAME'")
+    with _ledger(config, data, create=True) as ledger:
         _, text = ledger.keys.create(name, scopes=scopes or SCOPES)
-    output.say(f"key {name!r}, shown this once:")
+    output.say(f"key {name!r}, shown only once:")
     click.echo(text)
 
 
@@ -52,7 +52,7 @@ def create(name: str, scopes: tuple[str, ...], config: Path | None, data: Path |
 @data_option
 @json_option
 def list_(config: Path | None, data: Path | None, as_json: bool) -> None:
-    """List the keys: their names, not their texts."""
+    """List the keys by name. The keys themselves are not stored."""
     with _ledger(config, data) as ledger:
         found = ledger.keys.list()
     rows = [
@@ -61,8 +61,8 @@ def list_(config: Path | None, data: Path | None, as_json: bool) -> None:
             "name": key.name,
             "scopes": list(key.scopes),
             "created_at": rfc3339(key.created_at),
-            "last_used_at": _moment(key.last_used_at),
-            "revoked_at": _moment(key.revoked_at),
+            "last_used_at": _format_time(key.last_used_at),
+            "revoked_at": _format_time(key.revoked_at),
         }
         for key in found
     ]
@@ -74,7 +74,7 @@ def list_(config: Path | None, data: Path | None, as_json: bool) -> None:
 @config_option
 @data_option
 def revoke(key: str, config: Path | None, data: Path | None) -> None:
-    """Revoke a key: the next request with it is refused."""
+    """Revoke a key. It becomes invalid at once."""
     with _ledger(config, data) as ledger:
         try:
             revoked = ledger.keys.revoke(key)
@@ -85,20 +85,20 @@ def revoke(key: str, config: Path | None, data: Path | None) -> None:
 
 
 @contextmanager
-def _ledger(config: Path | None, data: Path | None, *, make: bool = False) -> Iterator[Ledger]:
+def _ledger(config: Path | None, data: Path | None, *, create: bool = False) -> Iterator[Ledger]:
     settings = settings_of(config, data)
-    fresh = not has_ledger(settings)
-    if fresh and not make:
+    new = not has_ledger(settings)
+    if new and not create:
         raise no_ledger(settings)
     ledger = open_ledger(settings)
-    if fresh:
+    if new:
         folder = settings.data.folder.resolve()
-        output.say(f"a new data folder was made: {folder} (a server that uses another one does not know this key)")
+        output.say(f"created a new data folder: {folder} (the key is not valid for a server with another data folder)")
     try:
         yield ledger
     finally:
         ledger.close()
 
 
-def _moment(millis: int | None) -> str | None:
+def _format_time(millis: int | None) -> str | None:
     return None if millis is None else rfc3339(millis)

@@ -1,6 +1,6 @@
-"""The log of `serve`: one stream on standard error, as text or as JSON lines, and nothing secret in it.
+"""Logging to standard error, as text or JSON lines, without secrets.
 
-Every record passes one redactor after it was formatted, traceback included, so that no library can log around it.
+Every record, including its traceback, is redacted after formatting, so libraries cannot bypass the redactor.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from clipengine.settings import Settings
 from clipengine.timecode import rfc3339
 
 _HIDDEN = "[hidden]"
-_LONGEST = 20_000  # characters of one record: a library's dump of a body is no log
-# These talk of every request and every message they handle.
+_MAX_CHARACTERS = 20_000  # of one record
+# These log every request or message at INFO.
 _QUIET = ("uvicorn", "httpx", "httpcore", "urllib3", "huey", "asyncio", "peewee", "minio", "sse_starlette")
 
 
 class Redactor:
-    """Takes secrets out of text: those of the settings, and whatever looks like a key, a signature or a login."""
+    """Replaces secrets in text: those of the settings, and keys, signatures and credentials that match a pattern."""
 
     def __init__(self, *, key_prefix: str, secrets: Iterable[str] = ()) -> None:
-        # Longest first: one secret may be the beginning of another.
+        # Longest first, because one secret may be a prefix of another.
         known = sorted({secret for secret in secrets if len(secret) >= 4}, key=len, reverse=True)
         patterns = [
             (r"(?i)(authorization['\"]?\s*[:=]\s*['\"]?(?:[a-z0-9-]+ )?)[^\s'\",]+", rf"\1{_HIDDEN}"),
@@ -35,7 +35,7 @@ class Redactor:
             (r"(https?://)[^\s/@'\"]+@", rf"\1{_HIDDEN}@"),
             (r"(https?://[^\s?'\"]+\?)[^\s'\"]+", rf"\1{_HIDDEN}"),
             (r"whsec_[A-Za-z0-9+/=_-]+", _HIDDEN),
-            # The id of a key may be seen: it says which key a line is about.
+            # The id of an API key is not secret.
             (rf"\b({re.escape(key_prefix)}_[A-Za-z0-9]+)_[A-Za-z0-9_-]+", rf"\1_{_HIDDEN}"),
         ]
         if known:
@@ -64,8 +64,8 @@ class _Text(logging.Formatter):
         return rfc3339(int(record.created * 1000))
 
     def format(self, record: logging.LogRecord) -> str:
-        # One record is one line, or a line and indented ones: nobody can write a line that looks like ours.
-        return self._redact(super().format(record))[:_LONGEST].replace("\r", " ").replace("\n", "\n    ")
+        # Indent continuation lines, so that a message cannot forge a log line.
+        return self._redact(super().format(record))[:_MAX_CHARACTERS].replace("\r", " ").replace("\n", "\n    ")
 
 
 class _Json(logging.Formatter):
@@ -78,15 +78,15 @@ class _Json(logging.Formatter):
             "time": rfc3339(int(record.created * 1000)),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": self._redact(record.getMessage())[:_LONGEST],
+            "message": self._redact(record.getMessage())[:_MAX_CHARACTERS],
         }
         if record.exc_info:
-            line["traceback"] = self._redact(self.formatException(record.exc_info))[:_LONGEST]
+            line["traceback"] = self._redact(self.formatException(record.exc_info))[:_MAX_CHARACTERS]
         return json.dumps(line, ensure_ascii=False)
 
 
 def set_up(settings: Settings) -> None:
-    """Send the log of this process to standard error as the settings say."""
+    """Configure logging as the settings say."""
     handler = logging.StreamHandler(sys.stderr)
     redact = Redactor.of(settings)
     handler.setFormatter(_Json(redact) if settings.server.log_format == "json" else _Text(redact))

@@ -1,7 +1,7 @@
-"""The command `clipengine`: which commands there are, and how every one of them fails.
+"""The command `clipengine`: list of commands and error reporting.
 
-A failure is one line `error: … (code)` and a line that says what to do, on standard error. Exit codes: 0 done,
-1 failed, 2 the arguments or the values in them are wrong, 130 interrupted.
+An error is reported on standard error as a line `error: … (code)` and a line with a hint. Exit codes: 0 success,
+1 failure, 2 invalid arguments or values, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from clipengine.cli import output
 from clipengine.cli.examples import with_examples
 from clipengine.errors import ClipEngineError, RequestError, by_code
 
-# Named here and imported when asked for: `keys create` need not wait for what `cut` imports.
+# Imported on use, because some commands import slow modules.
 _COMMANDS = {
     "init": "clipengine.cli.init:init",
     "serve": "clipengine.cli.serve:serve",
@@ -48,25 +48,31 @@ class _Commands(click.Group):
         return with_examples(getattr(importlib.import_module(module), name), cmd_name)
 
 
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+_HELP = """\
+Cut exact clips from completed recordings, on your own machine.
+
+Commands that need a server use CLIPENGINE_URL (default http://127.0.0.1:8377) and
+CLIPENGINE_API_KEY.
+
+\b
+To cut a clip:
+  clipengine serve                                  # prints an API key at the first start
+  export CLIPENGINE_API_KEY=relay_live_…
+  clipengine recordings add --upload meeting.mp4 --wait
+  clipengine clips create REC_ID key-moment --start 1:02.5 --end 1:10 --wait --download
+
+\b
+Exit codes: 0 success, 1 failure, 2 invalid arguments or values, 130 interrupted.
+"""
+
+
+@click.group(
+    cls=_Commands, help=_HELP, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
 @click.version_option(__version__, prog_name="clipengine", message="%(prog)s %(version)s")
-@click.option("--traceback", is_flag=True, help="Where something unexpected happens, show the whole traceback.")
+@click.option("--traceback", is_flag=True, help="Show the traceback of an unexpected error.")
 def cli(traceback: bool) -> None:
-    """Slice completed recordings into exact clips, on your own machine.
-
-    Commands that need a server find it by CLIPENGINE_URL (default http://127.0.0.1:8377) and
-    CLIPENGINE_API_KEY.
-
-    \b
-    The first clip:
-      clipengine serve                                  # prints an API key the first time
-      export CLIPENGINE_API_KEY=relay_live_…
-      clipengine recordings add --upload meeting.mp4 --wait
-      clipengine clips create REC_ID key-moment --start 1:02.5 --end 1:10 --wait --download
-
-    \b
-    Exit codes: 0 done, 1 failed, 2 the arguments or the values in them are wrong, 130 interrupted.
-    """
+    """Dispatch to a command."""
 
 
 def main() -> None:
@@ -74,8 +80,8 @@ def main() -> None:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run one command line; its exit code."""
-    logging.getLogger().addHandler(logging.NullHandler())  # what goes wrong is said once, by the error line
+    """Run a command line and return its exit code."""
+    logging.getLogger().addHandler(logging.NullHandler())  # errors are printed once, by `output.fail`
     try:
         code = cli.main(list(arguments) or ["--help"], prog_name="clipengine", standalone_mode=False)
     except click.exceptions.Abort:
@@ -84,25 +90,25 @@ def run(arguments: Sequence[str]) -> int:
     except click.ClickException as error:
         context = getattr(error, "ctx", None)
         path = context.command_path if context else "clipengine"
-        output.fail(error.format_message(), "bad_arguments", f"`{path} --help` shows what it takes.")
+        output.fail(error.format_message(), "bad_arguments", f"`{path} --help` shows the arguments.")
         return 2
     except ClipEngineError as error:
         output.fail(error.message, error.code, error.hint)
         return 2 if isinstance(error, RequestError) else 1
     except Exception as error:
-        if (code := _failed_at_the_server(error)) is not None:
+        if (code := _report_client_error(error)) is not None:
             return code
         if "--traceback" in arguments:
             raise
         reason = f"{type(error).__name__}: {error}"
-        output.fail(reason, "internal", "Run it again with `clipengine --traceback …` and report what it shows.")
+        output.fail(reason, "internal", "Run the command again with `clipengine --traceback …` and report its output.")
         return 1
     return code if isinstance(code, int) else 0
 
 
-def _failed_at_the_server(error: Exception) -> int | None:
-    """Say what the server, or the way to it, refused; the exit code. None where it is another error."""
-    # Imported where something has failed: `cut` need not wait for an HTTP client that it does not use.
+def _report_client_error(error: Exception) -> int | None:
+    """Report an error of the HTTP client and return the exit code, or None for any other error."""
+    # Imported here, because not all commands need the HTTP client.
     from clipengine.client import ApiError, ClientError
 
     if isinstance(error, ApiError):

@@ -1,4 +1,4 @@
-"""Options and kinds of value that several commands share, and how a command reaches the server."""
+"""Shared options, value types and access to the server."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import click
 from clipengine.settings import Settings, load, port_number
 from clipengine.timecode import parse_time
 
-# What helps somebody at a command line, where the API's own hint speaks to a program.
-_REMEDIES = {
+# Hints for users of the command line, in place of those of the API.
+_HINTS = {
     "unauthorized": "Set CLIPENGINE_API_KEY to a key; `clipengine keys create NAME` makes one.",
     "recording_not_found": "`clipengine recordings list` shows the recordings.",
     "clip_not_found": "`clipengine clips list` shows the clips.",
@@ -25,7 +25,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def time_value(text: str) -> Fraction:
-    """The type of a time option: seconds or a clock, `90.5` or `1:02:03.5`."""
+    """Parse a time option: seconds or a clock time, `90.5` or `1:02:03.5`."""
     try:
         return parse_time(text)
     except ValueError as error:
@@ -33,7 +33,7 @@ def time_value(text: str) -> Fraction:
 
 
 def port_value(text: str) -> int:
-    """The type of a port option, judged as the setting is."""
+    """Parse a port option with the rules of the setting."""
     try:
         return port_number(text)
     except ValueError as error:
@@ -41,18 +41,18 @@ def port_value(text: str) -> int:
 
 
 start_option = click.option(
-    "--start", type=time_value, metavar="TIME", required=True, help="Where the clip begins: seconds, or 1:02:03.5."
+    "--start", type=time_value, metavar="TIME", required=True, help="Start of the clip: seconds, or 1:02:03.5."
 )
-end_option = click.option(
-    "--end", type=time_value, metavar="TIME", required=True, help="Where it ends; this moment is no longer in it."
-)
+end_option = click.option("--end", type=time_value, metavar="TIME", required=True, help="End of the clip, exclusive.")
 config_option = click.option(
-    "--config", type=click.Path(path_type=Path), help="The settings file. [default: ./clipengine.toml where it exists]"
+    "--config", type=click.Path(path_type=Path), help="The settings file. [default: ./clipengine.toml if it exists]"
 )
 data_option = click.option("--data", type=click.Path(path_type=Path, file_okay=False), help="The data folder.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-limit_option = click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="At most so many.")
-metadata_option = click.option("--meta", multiple=True, metavar="KEY=VALUE", help="Metadata to keep; may be repeated.")
+limit_option = click.option(
+    "--limit", type=click.IntRange(1), default=50, show_default=True, help="Maximum number of results."
+)
+metadata_option = click.option("--meta", multiple=True, metavar="KEY=VALUE", help="Metadata to store; may be repeated.")
 
 
 def settings_of(config: Path | None, data: Path | None = None) -> Settings:
@@ -60,13 +60,13 @@ def settings_of(config: Path | None, data: Path | None = None) -> Settings:
 
 
 def metadata_of(pairs: tuple[str, ...]) -> dict[str, str]:
-    faulty = [pair for pair in pairs if "=" not in pair]
-    if faulty:
-        raise click.BadParameter(f"{faulty[0]!r} is not KEY=VALUE", param_hint="'--meta'")
+    invalid = [pair for pair in pairs if "=" not in pair]
+    if invalid:
+        raise click.BadParameter(f"{invalid[0]!r} is not KEY=VALUE", param_hint="'--meta'")
     return dict(pair.split("=", 1) for pair in pairs)
 
 
-def _address(ctx: click.Context, parameter: click.Parameter, url: str) -> str:
+def _check_url(ctx: click.Context, parameter: click.Parameter, url: str) -> str:
     if not url.lower().startswith(("http://", "https://")):
         raise click.BadParameter(
             f"{url!r} does not begin with http:// or https://", param_hint="'--url' (or CLIPENGINE_URL)"
@@ -75,8 +75,8 @@ def _address(ctx: click.Context, parameter: click.Parameter, url: str) -> str:
 
 
 def needs_server(function: F) -> F:
-    """Give the command a `client`. The key comes from the environment alone: arguments are seen by every user."""
-    # Imported by the commands that use it alone: the others need not wait for an HTTP client.
+    """Pass a `client` to the command. The key comes from the environment, because all users can see arguments."""
+    # Imported here, because not all commands need the HTTP client.
     from clipengine.client import ApiError, Client
     from clipengine.client.client import DEFAULT_URL
 
@@ -86,8 +86,8 @@ def needs_server(function: F) -> F:
         envvar="CLIPENGINE_URL",
         default=DEFAULT_URL,
         show_default=True,
-        callback=_address,
-        help="The server.",
+        callback=_check_url,
+        help="URL of the server.",
     )
     @click.option("--api-key", "api_key", envvar="CLIPENGINE_API_KEY", default="", hidden=True)
     @functools.wraps(function)
@@ -96,8 +96,8 @@ def needs_server(function: F) -> F:
             try:
                 return function(*args, client=client, **options)
             except ApiError as error:
-                error.detail = error.detail.removesuffix(error.hint).strip()  # here the hint is a line of its own
-                error.hint = _REMEDIES.get(error.code, error.hint)
+                error.detail = error.detail.removesuffix(error.hint).strip()  # the hint is printed on a separate line
+                error.hint = _HINTS.get(error.code, error.hint)
                 raise
 
     return command  # type: ignore[return-value]

@@ -1,4 +1,4 @@
-"""What the command line prints: tables and single objects for people, JSON for programs, failures for both."""
+"""Output of the command line: tables and objects as text or JSON, progress and errors."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ Column = str | Callable[[Row], Any]
 _COLOURS = {"complete": "green", "delivered": "green", "failed": "red", "processing": "yellow", "pending": "yellow"}
 
 
-def _coloured() -> bool | None:
-    """Whether to colour: where NO_COLOR is set never, otherwise on a terminal alone (https://no-color.org)."""
+def _use_colour() -> bool | None:
+    """Return False if NO_COLOR is set (https://no-color.org), or None to let click decide by terminal."""
     return False if os.environ.get("NO_COLOR") else None
 
 
 def say(text: str) -> None:
-    """A line beside the result, on standard error."""
-    click.echo(text, err=True, color=_coloured())
+    """Print a message on standard error."""
+    click.echo(text, err=True, color=_use_colour())
 
 
 def fail(message: str, code: str, hint: str) -> None:
-    """The one shape of a failure, on standard error. Line breaks of a message would make two lines of it."""
+    """Print an error and its hint on standard error, one line each."""
     say(f"{click.style('error:', fg='red', bold=True)} {one_line(message)} ({code})")
     if hint:
         say(one_line(hint))
@@ -43,7 +43,7 @@ def show_json(value: Any) -> None:
 
 
 def show_list(rows: Sequence[Row], columns: Mapping[str, Column], *, as_json: bool) -> None:
-    """A table with one line for each row, or the rows as a JSON array."""
+    """Print the rows as a table or as a JSON array."""
     if as_json:
         return show_json(rows)
     cells = [[_cell(row, column) for column in columns.values()] for row in rows]
@@ -51,24 +51,24 @@ def show_list(rows: Sequence[Row], columns: Mapping[str, Column], *, as_json: bo
     widths = [max(_width(line[index]) for line in table) for index in range(len(columns))]
     for line in table:
         padded = [_paint(text) + " " * (width - _width(text)) for text, width in zip(line, widths, strict=True)]
-        click.echo("  ".join(padded).rstrip(), color=_coloured())
+        click.echo("  ".join(padded).rstrip(), color=_use_colour())
     return None
 
 
 def show_object(obj: Row, *, as_json: bool) -> None:
-    """One line for each key, nested ones dotted; or the object as JSON."""
+    """Print an object as JSON, or with one line for each key, nested keys dotted."""
     if as_json:
         return show_json(obj)
     flat = list(_flat(obj, ""))
     width = max((len(name) for name, _ in flat), default=0)
     for name, value in flat:
-        click.echo(f"{name:<{width}}  {_paint(_text(value))}", color=_coloured())
+        click.echo(f"{name:<{width}}  {_paint(_text(value))}", color=_use_colour())
     return None
 
 
 @contextmanager
 def progress(label: str) -> Iterator[Callable[[float], None]]:
-    """A bar on standard error, moved by calls with 0.0 to 1.0; nothing where that is no terminal."""
+    """Show a progress bar, updated with 0.0 to 1.0, if standard error is a terminal."""
     if not sys.stderr.isatty():
         yield lambda fraction: None
         return
@@ -78,7 +78,7 @@ def progress(label: str) -> Iterator[Callable[[float], None]]:
 
 @contextmanager
 def transfer(label: str) -> Iterator[Callable[[int, int | None], None]]:
-    """A bar of bytes, moved by calls with how many are done and how many there are."""
+    """Show a progress bar that is updated with the bytes transferred and their total."""
     with progress(label) as move:
         yield lambda done, total: move(done / total) if total else None
 
@@ -89,12 +89,12 @@ def _paint(text: str) -> str:
 
 
 def seconds(key: str) -> Column:
-    """A column of a time on the recording's timeline."""
+    """Return a column that shows a time on the recording's timeline."""
     return lambda row: None if row.get(key) is None else format_time(row[key])
 
 
 def size(count: int) -> str:
-    """`734003200` as `700.0 MiB`."""
+    """Format a number of bytes: `734003200` as `700.0 MiB`."""
     amount = float(count)
     for unit in ("bytes", "KiB", "MiB", "GiB"):
         if amount < 1024:
@@ -126,7 +126,7 @@ def _text(value: Any) -> str:
 
 
 def one_line(text: str) -> str:
-    """Text of others must not move the cursor of the terminal that it is shown on."""
+    """Replace control characters, which could move the cursor of the terminal, by spaces."""
     return "".join(" " if unicodedata.category(each) in {"Cc", "Zl", "Zp"} else each for each in text)
 
 

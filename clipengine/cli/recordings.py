@@ -1,4 +1,4 @@
-"""`clipengine recordings`: what clips are cut from."""
+"""`clipengine recordings`: register, upload, import, list and delete recordings."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from clipengine.cli import output
-from clipengine.cli.data import known_store
+from clipengine.cli.data_folder import known_store
 from clipengine.cli.options import (
     config_option,
     data_option,
@@ -35,7 +35,7 @@ _COLUMNS: dict[str, output.Column] = {
 
 @click.group(no_args_is_help=False)
 def recordings() -> None:
-    """Register, list and forget recordings."""
+    """Register, list and delete recordings."""
 
 
 @recordings.command()
@@ -43,9 +43,9 @@ def recordings() -> None:
 @click.option(
     "--upload", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="Upload this file instead."
 )
-@click.option("--name", help="A name to show.")
+@click.option("--name", help="Display name.")
 @metadata_option
-@click.option("--wait", is_flag=True, help="Until it has been read.")
+@click.option("--wait", is_flag=True, help="Wait until the recording has been probed.")
 @json_option
 @needs_server
 def add(
@@ -57,11 +57,11 @@ def add(
     wait: bool,
     as_json: bool,
 ) -> int:
-    """Register the object BUCKET_PATH of the store, or upload a file into it."""
+    """Register the object BUCKET_PATH of the store, or upload a file."""
     if (bucket_path is None) == (upload is None):
         raise click.UsageError("give either BUCKET_PATH or --upload FILE")
     if upload is not None and meta:
-        raise click.UsageError("--meta goes with BUCKET_PATH, not with --upload")
+        raise click.UsageError("--meta cannot be used with --upload")
     if upload is not None:
         with output.transfer("uploading") as moved:
             recording = client.recordings.upload(upload, name=name, on_progress=moved)
@@ -75,8 +75,8 @@ def add(
 
 @recordings.command("import")
 @click.argument("prefix")
-@click.option("--all", "everything", is_flag=True, help="Also objects whose names do not end as media files do.")
-@click.option("--dry-run", is_flag=True, help="Only list what would be registered.")
+@click.option("--all", "everything", is_flag=True, help="Include objects without the extension of a media file.")
+@click.option("--dry-run", is_flag=True, help="List the objects without registering them.")
 @config_option
 @data_option
 @json_option
@@ -90,18 +90,18 @@ def import_(
     data: Path | None,
     as_json: bool,
 ) -> None:
-    """Register every recording under PREFIX of the store that the settings name. Clips are passed over.
+    """Register all recordings under PREFIX of the store. Clips are skipped.
 
-    A recording that is registered already stays the one it is.
+    Recordings that are already registered are not changed.
     """
     settings = settings_of(config, data)
     if settings.storage.kind == "folder" and not settings.store_folder.is_dir():
         raise StartupError(
             f"the store's folder {settings.store_folder} does not exist",
-            hint="Name the settings of the server with --config, or its data folder with --data.",
+            hint="Give the settings file of the server with --config, or its data folder with --data.",
         )
     with known_store(settings) as known:
-        # Listing writes nothing: the journal of uploads that this names is the server's.
+        # Listing does not write to the server's upload journal.
         folder, journal = settings.store_folder, settings.data.folder / "uploads"
         store = build_store(settings.storage, folder=folder, journal=journal, identity=known)
         keys = [found.key for found in store.list(prefix) if is_recording(found.key, everything=everything)]
@@ -117,8 +117,10 @@ def import_(
 
 
 @recordings.command("list")
-@click.option("--status", type=click.Choice(["processing", "complete", "failed"]), help="Only these.")
-@click.option("--name", help="Only those of this name.")
+@click.option(
+    "--status", type=click.Choice(["processing", "complete", "failed"]), help="Only recordings with this status."
+)
+@click.option("--name", help="Only recordings with this name.")
 @limit_option
 @json_option
 @needs_server
@@ -139,10 +141,10 @@ def show(client: Client, recording_id: str, as_json: bool) -> None:
 
 @recordings.command()
 @click.argument("recording_id")
-@click.option("--object", "with_object", is_flag=True, help="Delete its object from the store too.")
+@click.option("--object", "with_object", is_flag=True, help="Delete the object from the store as well.")
 @needs_server
 def rm(client: Client, recording_id: str, with_object: bool) -> None:
-    """Forget a recording; its object stays unless --object is given."""
+    """Delete a recording. Its object remains in the store unless --object is given."""
     client.recordings.delete(recording_id, object=with_object)
 
 

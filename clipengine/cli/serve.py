@@ -1,7 +1,7 @@
 """`clipengine serve`: the engine and its API in one process, until SIGTERM or SIGINT.
 
-Prints on standard output where it listens, where data lies and how to go on; the last line, `listening on URL`, is
-there once requests are answered. The log goes to standard error. Exit 0 after a stop, within 10 seconds.
+Prints the address, the data folder and example commands to standard output. The last line, `listening on URL`, is
+printed when the server accepts requests. The log goes to standard error. Exits with 0 within 10 seconds of a signal.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ import click
 from clipengine import __version__
 from clipengine.api.app import create_app
 from clipengine.cli import logs, process
-from clipengine.cli.data import make_private, places
-from clipengine.cli.listening import Server, listen, url_of
+from clipengine.cli.data_folder import locations, make_private
+from clipengine.cli.http_server import Server, listen, url_of
 from clipengine.cli.options import config_option, data_option, port_value
-from clipengine.cli.stopping import SIGNALS, EarlyStop
+from clipengine.cli.shutdown import SIGNALS, StopRequest
 from clipengine.engine import Engine
 from clipengine.settings import Settings, load
 
@@ -35,17 +35,17 @@ _ENGINE_STOP_SECONDS = 3.5
 @click.command()
 @config_option
 @click.option("--host", help="The address to listen on.")
-@click.option("--port", type=port_value, metavar="PORT", help="The port to listen on; 0 takes a free one.")
+@click.option("--port", type=port_value, metavar="PORT", help="The port to listen on; 0 selects a free one.")
 @data_option
 @click.option(
     "--first-key/--no-first-key",
     default=None,
-    help="Where the ledger has no key yet, make one and print it. [default: on a terminal]",
+    help="Create and print an API key if there is none yet. [default: on a terminal]",
 )
 @click.option(
     "--link/--no-link",
     default=None,
-    help="Print a link to the page that signs one browser in, within a quarter of an hour. [default: on a terminal]",
+    help="Print a link that signs a browser in to the page, valid once within 15 minutes. [default: on a terminal]",
 )
 def serve(
     config: Path | None,
@@ -55,25 +55,24 @@ def serve(
     first_key: bool | None,
     link: bool | None,
 ) -> None:
-    """Run the engine: the API, the encoders and the webhooks, in this one process.
+    """Run the engine: the API, the encoders and the webhooks, in one process.
 
-    Everything has a default: without options it listens on http://127.0.0.1:8377 and keeps its data in
-    ./clipengine-data.
+    By default, it listens on http://127.0.0.1:8377 and stores its data in ./clipengine-data.
     """
     settings = load(config, overrides={"server": {"host": host, "port": port}, "data": {"folder": data}})
-    early = EarlyStop()
+    stop = StopRequest()
     logs.set_up(settings)
     make_private(settings.data.folder)
     process.prepare()
     engine = Engine.build(settings)
     try:
         engine.start()
-        if not early.should_exit:
+        if not stop.should_exit:
             terminal = sys.stdout.isatty()
-            _answer(
+            _serve(
                 engine,
                 settings,
-                early,
+                stop,
                 first_key=terminal if first_key is None else first_key,
                 link=terminal if link is None else link,
             )
@@ -82,37 +81,37 @@ def serve(
     log.info("stopped")
 
 
-def _answer(engine: Engine, settings: Settings, early: EarlyStop, *, first_key: bool, link: bool) -> None:
-    """Answer requests until a signal."""
+def _serve(engine: Engine, settings: Settings, stop: StopRequest, *, first_key: bool, link: bool) -> None:
+    """Serve requests until a signal arrives."""
     app = create_app(engine)
     with listen(settings.server.host, settings.server.port) as listener:
         url = url_of(listener)
         key = _first_key(engine) if first_key else None
 
         def announce() -> None:
-            _greet(settings, settings.server.public_url or url, key, app.state.codes.issue() if link else None)
+            _print_start(settings, settings.server.public_url or url, key, app.state.codes.issue() if link else None)
             click.echo(f"listening on {url}")
             sys.stdout.flush()
             log.info("listening on %s", url)
-            # Not waited for: a store that does not answer takes its time to say so.
-            threading.Thread(target=_look_around, args=[engine], name="look-around", daemon=True).start()
+            # In a thread, because an unreachable store takes long to time out.
+            threading.Thread(target=_log_problems, args=[engine], name="startup-check", daemon=True).start()
 
-        process.quicken()
+        process.reduce_latency()
         server = Server(app, on_listening=announce, on_stopping=app.state.changes.close)
         for each in SIGNALS:
             signal.signal(each, server.handle_exit)
-        server.should_exit = server.should_exit or early.should_exit
+        server.should_exit = server.should_exit or stop.should_exit
         server.run(sockets=[listener])
 
 
-def _look_around(engine: Engine) -> None:
-    """Say at the start what would only show with the first clip."""
+def _log_problems(engine: Engine) -> None:
+    """Log failed health checks at startup, before the first clip fails."""
     try:
         for check in engine.health():
             if not check.ok:
-                log.error("%s is not well: %s /readyz says when it is.", check.name, check.detail)
-    except Exception as error:  # the engine may be stopping under it
-        log.debug("the look around at the start ended: %s", error)
+                log.error("health check %s failed: %s /readyz shows the current state.", check.name, check.detail)
+    except Exception as error:  # the engine may be stopping
+        log.debug("the startup check ended: %s", error)
 
 
 def _first_key(engine: Engine) -> str | None:
@@ -120,24 +119,24 @@ def _first_key(engine: Engine) -> str | None:
 
 
 def _own_command() -> str:
-    """What can be typed here to run this very program: another one of its name may be found first."""
+    """Return the shell command that runs this program, not another clipengine on the PATH."""
     own, found = sys.argv[0], shutil.which("clipengine")
-    if not os.access(own, os.X_OK):  # a module that Python was told to run
+    if not os.access(own, os.X_OK):  # run as a module
         return "clipengine"
     return "clipengine" if found and os.path.samefile(found, own) else shlex.quote(own)
 
 
-def _greet(settings: Settings, url: str, key: str | None, code: str | None) -> None:
+def _print_start(settings: Settings, url: str, key: str | None, code: str | None) -> None:
     folder = settings.data.folder.resolve()
-    made = f'export KEY="$({_own_command()} keys create NAME --data {shlex.quote(str(folder))})"'
+    create_key = f'export KEY="$({_own_command()} keys create NAME --data {shlex.quote(str(folder))})"'
     lines = [
         f"clipengine {__version__}",
         f"  address  {url}",
         f"  page     {url}/#code={code} (signs in once)" if code else f"  page     {url}/",
-        *places(settings),
-        f"  key      {key} (shown this once)" if key else "  key      only its hash is kept; the line below makes one",
+        *locations(settings),
+        f"  key      {key} (shown only once)" if key else "  key      not shown again; the command below creates one",
         "Try it:",
-        f"  export KEY={key}" if key else f"  {made}",
+        f"  export KEY={key}" if key else f"  {create_key}",
         f'  curl -H "Authorization: Bearer $KEY" -T meeting.mp4 "{url}/v1/recordings/upload?name=meeting.mp4"',
     ]
     click.echo("\n".join(lines))

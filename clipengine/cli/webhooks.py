@@ -1,4 +1,4 @@
-"""`clipengine webhooks`: who is told when a clip has ended."""
+"""`clipengine webhooks`: manage webhook endpoints."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ _COLUMNS: dict[str, output.Column] = {
 
 @click.group(no_args_is_help=False)
 def webhooks() -> None:
-    """Add, list, test and remove webhook endpoints."""
+    """Add, list, test and delete webhook endpoints."""
 
 
 @webhooks.command()
 @click.argument("url")
-@click.option("--event", "events", multiple=True, help="Tell of this event; may be repeated. [default: those of clips]")
-@click.option("--secret-file", type=click.File("r"), help="Sign with the secret in this file; - is standard input.")
+@click.option("--event", "events", multiple=True, help="Event to send; may be repeated. [default: all events of clips]")
+@click.option("--secret-file", type=click.File("r"), help="File with the signing secret; - is standard input.")
 @json_option
 @needs_server
 def add(client: Client, url: str, events: tuple[str, ...], secret_file: TextIO | None, as_json: bool) -> None:
-    """Tell URL of events. The secret that signs them is shown now and never again."""
+    """Add the endpoint URL. The secret that signs its events is shown only once."""
     secret = secret_file.read().strip() if secret_file else None
     webhook = client.webhooks.create(url, events=events or None, secret=secret)
     output.show_object(webhook.raw, as_json=as_json)
@@ -44,7 +44,7 @@ def add(client: Client, url: str, events: tuple[str, ...], secret_file: TextIO |
 @json_option
 @needs_server
 def list_(client: Client, as_json: bool) -> None:
-    """List the endpoints, those of the settings included."""
+    """List the endpoints, including those of the settings."""
     output.show_list([webhook.raw for webhook in client.webhooks.each()], _COLUMNS, as_json=as_json)
 
 
@@ -52,7 +52,7 @@ def list_(client: Client, as_json: bool) -> None:
 @click.argument("webhook_id")
 @needs_server
 def rm(client: Client, webhook_id: str) -> None:
-    """Remove an endpoint; what is still on its way to it is dropped."""
+    """Delete an endpoint and its pending deliveries."""
     client.webhooks.delete(webhook_id)
 
 
@@ -61,34 +61,33 @@ def rm(client: Client, webhook_id: str) -> None:
 @json_option
 @needs_server
 def test(client: Client, webhook_id: str, as_json: bool) -> int:
-    """Send a sample event to an endpoint, and say what came of the first attempt."""
+    """Send a test event to an endpoint and show the result of the first attempt."""
     delivery = client.webhooks.test(webhook_id)
     if client.webhooks.get(webhook_id).disabled_reason != DISABLED_BY_REQUEST:
-        delivery = _after_attempt(client, webhook_id, delivery)
+        delivery = _wait_for_attempt(client, webhook_id, delivery)
     output.show_object(delivery.raw, as_json=as_json)
     if delivery.status == "delivered":
         return 0
-    reason = delivery.last_error or "no answer yet"
-    output.fail(f"{delivery.url}: {reason}", "not_delivered", _what_now(client.webhooks.get(webhook_id), delivery))
+    reason = delivery.last_error or "no response yet"
+    output.fail(f"{delivery.url}: {reason}", "not_delivered", _delivery_hint(client.webhooks.get(webhook_id), delivery))
     return 1
 
 
-def _what_now(webhook: Webhook, delivery: Delivery) -> str:
-    """What becomes of a delivery that was not taken at once."""
-    on = f'PATCH /v1/webhooks/{webhook.webhook_id} {{"enabled": true}}'
+def _delivery_hint(webhook: Webhook, delivery: Delivery) -> str:
+    enable = f'PATCH /v1/webhooks/{webhook.webhook_id} {{"enabled": true}}'
     if delivery.status != "failed":
         if webhook.disabled_reason == DISABLED_BY_REQUEST:
-            return f"The webhook is switched off: it is sent when that is switched on again, with {on}."
-        return "It is tried again by itself; see its deliveries later."
+            return f"The webhook is disabled; the event is sent when it is enabled with {enable}."
+        return "It is retried automatically; check its deliveries later."
     if webhook.enabled:
-        return "It is not tried again."
+        return "It is not retried."
     return (
-        f"It is not tried again, and nothing more is sent: the webhook is disabled ({webhook.disabled_reason}). "
-        f"Put the receiver right, then switch the webhook on again with {on}."
+        f"It is not retried, and no more events are sent: the webhook is disabled ({webhook.disabled_reason}). "
+        f"Correct the receiver, then enable the webhook with {enable}."
     )
 
 
-def _after_attempt(client: Client, webhook_id: str, delivery: Delivery) -> Delivery:
+def _wait_for_attempt(client: Client, webhook_id: str, delivery: Delivery) -> Delivery:
     deadline = time.monotonic() + _ATTEMPT_SECONDS
     while not delivery.attempts and time.monotonic() < deadline:
         time.sleep(0.1)

@@ -1,7 +1,7 @@
-"""`clipengine worker`: an engine without the API, one more at a ledger in PostgreSQL, until SIGTERM or SIGINT.
+"""`clipengine worker`: an additional engine without the API, with a ledger in PostgreSQL, until SIGTERM or SIGINT.
 
-Prints where things lie; the last line, `working`, is there once it takes jobs. The log goes to standard error. Exit 0
-after a stop, within 10 seconds: what it was cutting is cut elsewhere.
+Prints the locations of its data. The last line, `working`, is printed when it accepts jobs. The log goes to standard
+error. Exits with 0 within 10 seconds of a signal; other hosts take over its unfinished jobs.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ import click
 
 from clipengine import __version__
 from clipengine.cli import logs, process
-from clipengine.cli.data import in_postgres, make_private, places
+from clipengine.cli.data_folder import in_postgres, locations, make_private
 from clipengine.cli.options import config_option, data_option, settings_of
-from clipengine.cli.stopping import EarlyStop
+from clipengine.cli.shutdown import StopRequest
 from clipengine.engine import Engine
 from clipengine.errors import StartupError
 from clipengine.settings import Settings
@@ -25,45 +25,45 @@ from clipengine.settings import Settings
 log = logging.getLogger(__name__)
 
 _ENGINE_STOP_SECONDS = 6
-_LOOK_SECONDS = 0.2
+_POLL_SECONDS = 0.2
 
 
 @click.command()
 @config_option
 @data_option
 def worker(config: Path | None, data: Path | None) -> None:
-    """Cut clips and do chores for servers on other hosts, which share a ledger in PostgreSQL and a store.
+    """Run jobs for servers on other hosts that share a ledger in PostgreSQL and a store.
 
-    Give it the settings of the servers and a data folder of its own.
+    Use the settings of the servers and a separate data folder.
     """
     settings = settings_of(config, data)
     _check_shared(settings)
-    stop = EarlyStop()
+    stop = StopRequest()
     logs.set_up(settings)
     make_private(settings.data.folder)
     process.prepare()
     engine = Engine.build(settings)
     try:
         engine.start(leads=False)
-        click.echo("\n".join([f"clipengine {__version__}", *places(settings), "working"]))
+        click.echo("\n".join([f"clipengine {__version__}", *locations(settings), "working"]))
         sys.stdout.flush()
         log.info("working as %s", engine.instance_id)
         while not stop.should_exit:
-            time.sleep(_LOOK_SECONDS)
+            time.sleep(_POLL_SECONDS)
     finally:
         engine.stop(timeout=_ENGINE_STOP_SECONDS)
     log.info("stopped")
 
 
 def _check_shared(settings: Settings) -> None:
-    """Raises StartupError where this engine could not meet any other."""
+    """Raise StartupError if other hosts cannot share the ledger and the store."""
     if not in_postgres(settings):
         raise StartupError(
-            "a worker needs a ledger that it shares with a server, and SQLite belongs to one process",
+            "a worker needs a ledger in PostgreSQL: SQLite cannot be shared between hosts",
             hint='Set database.url to "postgresql://…" here and at the server; see Operations, More than one box.',
         )
     if settings.storage.kind == "folder" and settings.storage.folder is None:
         raise StartupError(
-            "a worker needs a store that every host reaches, and this one lies in its own data folder",
-            hint='Set storage.kind = "s3", or storage.folder to a folder that every host mounts.',
+            "a worker needs a store that all hosts share, not the folder in its data folder",
+            hint='Set storage.kind = "s3", or storage.folder to a folder that all hosts mount.',
         )

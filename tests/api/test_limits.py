@@ -15,7 +15,7 @@ import pytest
 
 from clipengine.api import uploads
 from clipengine.api.rates import Rates
-from clipengine.cli import receiving
+from clipengine.cli import http_protocol
 from clipengine.errors import RateLimited
 from tests.support.api import ApiServer, RecordedEngine, api_server, recorded_engine
 
@@ -24,8 +24,8 @@ ORIGIN = "https://app.example.org"
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(receiving, "HEAD_SECONDS", 0.5)
-    monkeypatch.setattr(receiving, "LINGER_SECONDS", 0.2)
+    monkeypatch.setattr(http_protocol, "HEADER_SECONDS", 0.5)
+    monkeypatch.setattr(http_protocol, "LINGER_SECONDS", 0.2)
 
 
 def answer_to(server: ApiServer, *pieces: bytes, pause: float = 0.0, times: int = 1) -> bytes:

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from clipengine.api import downloads, events
-from clipengine.cli import listening
+from clipengine.cli import http_server
 from tests.support.api import ApiServer, RecordedEngine
 from tests.support.waiting import until
 
@@ -64,8 +64,8 @@ def test_a_stream_that_is_not_taken(
 
 def test_the_kernel_ends_what_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where no answer waits any more, as after a close: what was sent is still kept for the client."""
-    monkeypatch.setattr(listening, "TAKE_SECONDS", 1.0)
-    with listening.listen("127.0.0.1", 0) as listener, socket.socket() as client:
+    monkeypatch.setattr(http_server, "SEND_TIMEOUT_SECONDS", 1.0)
+    with http_server.listen("127.0.0.1", 0) as listener, socket.socket() as client:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         client.connect(listener.getsockname())
         connection, _ = listener.accept()

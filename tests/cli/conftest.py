@@ -1,4 +1,4 @@
-"""What the tests of the command line cut, and the server that some of them share."""
+"""Fixtures: a recording, and a server that is shared by the tests of a module."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.support.server import LOOPBACK_ALLOWED, RunningServer, running_server
 
 @pytest.fixture(scope="session")
 def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Eight seconds of the demo's moving picture and tone."""
+    """A recording of eight seconds, made like that of the demo."""
     path = tmp_path_factory.mktemp("film") / "meeting.mp4"
     make_sample(path, seconds=8)
     return path
@@ -21,7 +21,7 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    """One server for a module; it may call webhooks on loopback, and has a profile that takes its time."""
+    """A server that may send webhooks to loopback and has a slow profile."""
     slow = {"CLIPENGINE_PROFILES__SLOW__PRESET": "veryslow", "CLIPENGINE_PROFILES__SLOW__FPS": "240"}
     with running_server(tmp_path_factory.mktemp("server") / "data", env=LOOPBACK_ALLOWED | slow) as running:
         yield running

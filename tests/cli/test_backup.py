@@ -1,4 +1,4 @@
-"""Backup and restore: whole under load, refused where it would do harm; a file that is no good changes nothing."""
+"""`clipengine backup` and `clipengine restore`."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def data(tmp_path: Path) -> Path:
     return tmp_path / "data"
 
 
-def test_under_load_everything_that_was_answered_before_is_in_it(tmp_path: Path) -> None:
+def test_backup_under_load_contains_everything_accepted_before(tmp_path: Path) -> None:
     with running_server(tmp_path / "data") as server:
         store = server.data / "store"
         for number in range(300):
@@ -57,11 +57,11 @@ def test_under_load_everything_that_was_answered_before_is_in_it(tmp_path: Path)
             before.append(set(answered))
             done = run_command("backup", str(tmp_path / f"{number}.backup"), "--data", str(server.data))
             assert done.returncode == 0, done.stderr
-        at_the_last = len(answered)
+        at_the_end = len(answered)
         stopping.set()
         for worker in workers:
             worker.join(30)
-        assert at_the_last > len(before[0])  # it did not hold the server up
+        assert at_the_end > len(before[0])  # the backup did not block the server
         refused = run_command("restore", str(tmp_path / "0.backup"), "--replace", "--data", str(server.data))
         assert (refused.returncode, "(data_folder_in_use)" in refused.stderr) == (1, True)
         key = server.key
@@ -77,7 +77,7 @@ def test_under_load_everything_that_was_answered_before_is_in_it(tmp_path: Path)
         assert {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir() if path.is_file()} == {0o600}
 
 
-def test_the_secrets_come_back_with_it(data: Path, tmp_path: Path) -> None:
+def test_restore_includes_the_secrets(data: Path, tmp_path: Path) -> None:
     file = tmp_path / "backup"
     done = run_command("backup", str(file), "--data", str(data))
     assert "keep it private" in done.stderr
@@ -90,7 +90,7 @@ def test_the_secrets_come_back_with_it(data: Path, tmp_path: Path) -> None:
     ledger.close()
 
 
-def test_a_ledger_that_is_there_is_kept(data: Path, tmp_path: Path) -> None:
+def test_restore_keeps_an_existing_ledger(data: Path, tmp_path: Path) -> None:
     file = tmp_path / "backup"
     run_command("backup", str(file), "--data", str(data))
     assert run_command("keys", "create", "later", "--data", str(data)).returncode == 0
@@ -101,7 +101,7 @@ def test_a_ledger_that_is_there_is_kept(data: Path, tmp_path: Path) -> None:
     assert restored.returncode == 0
     assert "later" not in run_command("keys", "list", "--data", str(data)).stdout
     (aside,) = data.glob("replaced-*")
-    assert f"The ledger that was there is kept in {aside}." in restored.stderr
+    assert f"The previous ledger is kept in {aside}." in restored.stderr
     assert "recordings import" in restored.stderr
     assert "later" in run_command("keys", "list", "--data", str(aside)).stdout
 
@@ -119,7 +119,7 @@ def _write(file: Path, members: dict[str, bytes]) -> None:
             tar.addfile(info, io.BytesIO(content))
 
 
-def test_what_is_no_whole_backup_changes_nothing(data: Path, tmp_path: Path) -> None:
+def test_damaged_backup_is_rejected_without_changes(data: Path, tmp_path: Path) -> None:
     good = tmp_path / "good"
     assert run_command("backup", str(good), "--data", str(data)).returncode == 0
     members = _members(good)
@@ -148,7 +148,7 @@ def test_what_is_no_whole_backup_changes_nothing(data: Path, tmp_path: Path) -> 
     assert not (tmp_path / "new").exists()
 
 
-def test_where_there_is_nothing(tmp_path: Path) -> None:
-    assert "holds no ledger" in run_command("backup", str(tmp_path / "b"), "--data", str(tmp_path / "none")).stderr
+def test_missing_ledger_or_backup_is_an_error(tmp_path: Path) -> None:
+    assert "has no ledger" in run_command("backup", str(tmp_path / "b"), "--data", str(tmp_path / "none")).stderr
     missing = run_command("restore", str(tmp_path / "b"), "--data", str(tmp_path / "new"))
     assert (missing.returncode, "No such file" in missing.stderr) == (1, True)

@@ -1,4 +1,4 @@
-"""`clipengine config`: what is in effect, as TOML or JSON, secrets masked."""
+"""`clipengine config`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ENV = {
 }
 
 
-def test_what_it_prints_are_settings_again(tmp_path: Path) -> None:
+def test_output_is_a_valid_settings_file(tmp_path: Path) -> None:
     done = run_command("config", cwd=tmp_path)
     assert done.returncode == 0
     printed = tmp_path / "printed.toml"
@@ -23,7 +23,7 @@ def test_what_it_prints_are_settings_again(tmp_path: Path) -> None:
     assert load(printed, environ={}) == Settings()
 
 
-def test_everything_that_sets_something_shows(tmp_path: Path) -> None:
+def test_file_environment_and_options_are_combined(tmp_path: Path) -> None:
     (tmp_path / "clipengine.toml").write_text("[encoding]\nworkers = 7\n")
     done = run_command("config", "--data", "/elsewhere", env={"CLIPENGINE_SERVER__PORT": "9000"}, cwd=tmp_path)
     values = tomllib.loads(done.stdout)
@@ -32,7 +32,7 @@ def test_everything_that_sets_something_shows(tmp_path: Path) -> None:
     assert values["data"]["folder"] == "/elsewhere"
 
 
-def test_secrets_are_masked_in_both_forms(tmp_path: Path) -> None:
+def test_secrets_are_masked_in_toml_and_json(tmp_path: Path) -> None:
     for arguments in (["config"], ["config", "--json"]):
         done = run_command(*arguments, env=ENV, cwd=tmp_path)
         assert done.returncode == 0
@@ -41,7 +41,7 @@ def test_secrets_are_masked_in_both_forms(tmp_path: Path) -> None:
         assert "**********" in done.stdout
 
 
-def test_json(tmp_path: Path) -> None:
+def test_json_output_has_all_settings(tmp_path: Path) -> None:
     values = json.loads(run_command("config", "--json", env=ENV, cwd=tmp_path).stdout)
     assert values["server"]["host"] == "127.0.0.1"
     assert values["webhooks"]["endpoints"][0]["url"] == "http://a.example/"

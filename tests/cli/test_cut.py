@@ -1,4 +1,4 @@
-"""`clipengine cut`: one clip without a server, its words on the terminal and its exit codes."""
+"""`clipengine cut`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 from tests.support.server import COMMAND, clean_environ, run_command
 
 
-def test_a_clip_is_cut_and_described(film: Path, tmp_path: Path) -> None:
+def test_cut_writes_the_clip_and_prints_a_summary(film: Path, tmp_path: Path) -> None:
     target = tmp_path / "clip.mp4"
     done = run_command("cut", str(film), str(target), "--start", "2", "--end", "0:04.5", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
@@ -23,11 +23,11 @@ def test_a_clip_is_cut_and_described(film: Path, tmp_path: Path) -> None:
         r"(.+): 0:02\.000 to 0:04\.500, 2\.500 s, (\d+) frames, 640x360 h264, aac, .+\n", done.stdout
     )
     assert described is not None
-    assert (described[1], int(described[2])) == (str(target), 63)  # the frames that begin at 2.00, 2.04 … 4.48
+    assert (described[1], int(described[2])) == (str(target), 63)  # frames at 2.00, 2.04 … 4.48
     assert [path.name for path in tmp_path.iterdir()] == ["clip.mp4"]
 
 
-def test_json_is_the_result_and_true(film: Path, tmp_path: Path) -> None:
+def test_json_output_describes_the_file(film: Path, tmp_path: Path) -> None:
     target = tmp_path / "clip.mp4"
     done = run_command("cut", str(film), str(target), "--start", "1", "--end", "3", "--json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -38,7 +38,7 @@ def test_json_is_the_result_and_true(film: Path, tmp_path: Path) -> None:
     assert result["sha256"] == hashlib.sha256(target.read_bytes()).hexdigest()
 
 
-def test_a_profile_of_the_settings(film: Path, tmp_path: Path) -> None:
+def test_profile_of_the_settings_is_used(film: Path, tmp_path: Path) -> None:
     (tmp_path / "clipengine.toml").write_text('[profiles.sound]\ncontainer = "m4a"\nvideo = "none"\n')
     target = tmp_path / "clip.m4a"
     options = ["--start", "1", "--end", "3", "--profile", "sound", "--json"]
@@ -59,7 +59,9 @@ def test_a_profile_of_the_settings(film: Path, tmp_path: Path) -> None:
         ("7", "60", [], "invalid_time_range"),
     ],
 )
-def test_bad_values_exit_2(film: Path, tmp_path: Path, start: str, end: str, options: list[str], code: str) -> None:
+def test_invalid_values_exit_with_2(
+    film: Path, tmp_path: Path, start: str, end: str, options: list[str], code: str
+) -> None:
     target = tmp_path / "clip.mp4"
     done = run_command("cut", str(film), str(target), "--start", start, "--end", end, *options, cwd=tmp_path)
     assert done.returncode == 2
@@ -68,37 +70,39 @@ def test_bad_values_exit_2(film: Path, tmp_path: Path, start: str, end: str, opt
 
 
 @pytest.mark.parametrize(
-    ("name", "profile", "told"),
+    ("name", "profile", "message"),
     [
-        ("out.mkv", "default", "out.mp4, or give --profile archive, which makes .mkv"),
-        ("out.webm", "default", "not .webm: name it"),
-        ("out.mp4", "archive", "out.mkv, or give --profile default, which makes .mp4"),
+        ("out.mkv", "default", "out.mp4, or use --profile archive, which creates .mkv files"),
+        ("out.webm", "default", "not .webm: use out.mp4"),
+        ("out.mp4", "archive", "out.mkv, or use --profile default, which creates .mp4 files"),
     ],
 )
-def test_an_ending_that_the_profile_does_not_make_exits_2(tmp_path: Path, name: str, profile: str, told: str) -> None:
+def test_extension_that_contradicts_the_profile_is_rejected(
+    tmp_path: Path, name: str, profile: str, message: str
+) -> None:
     config = tmp_path / "own.toml"
     config.write_text('[profiles.archive]\ncontainer = "mkv"\n')
     options = ["--start", "1", "--end", "2", "--profile", profile, "--config", str(config)]
     done = run_command("cut", "any.mp4", name, *options, cwd=tmp_path)
     assert done.returncode == 2
-    assert told in done.stderr
+    assert message in done.stderr
     assert not (tmp_path / name).exists()
 
 
-def test_a_folder_that_is_not_there_exits_2(film: Path, tmp_path: Path) -> None:
+def test_missing_output_folder_is_rejected(film: Path, tmp_path: Path) -> None:
     done = run_command("cut", str(film), str(tmp_path / "no" / "clip.mp4"), "--start", "1", "--end", "2")
     assert done.returncode == 2
     assert "does not exist (bad_arguments)" in done.stderr
 
 
-def test_a_recording_that_is_not_there_is_a_coded_error(tmp_path: Path) -> None:
+def test_missing_recording_is_reported(tmp_path: Path) -> None:
     done = run_command("cut", str(tmp_path / "no.mp4"), str(tmp_path / "clip.mp4"), "--start", "1", "--end", "2")
     assert done.returncode == 1
     assert done.stderr.splitlines()[0].endswith(" (recording_missing)")
     assert "Traceback" not in done.stderr
 
 
-def test_a_recording_that_is_none_leaves_what_was_there(tmp_path: Path) -> None:
+def test_unreadable_recording_leaves_the_old_file(tmp_path: Path) -> None:
     source, target = tmp_path / "page.mp4", tmp_path / "clip.mp4"
     source.write_text("<html>no film</html>" * 100)
     target.write_bytes(b"old")
@@ -109,11 +113,11 @@ def test_a_recording_that_is_none_leaves_what_was_there(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["clip.mp4", "page.mp4"]
 
 
-def test_a_terminal_gets_a_progress_bar(film: Path, tmp_path: Path) -> None:
+def test_progress_bar_is_shown_on_a_terminal(film: Path, tmp_path: Path) -> None:
     try:
         ours, theirs = pty.openpty()
     except OSError:
-        pytest.skip("this machine hands out no pseudo-terminals")
+        pytest.skip("no pseudo-terminals on this machine")
     command = [COMMAND, "cut", str(film), str(tmp_path / "clip.mp4"), "--start", "1", "--end", "7"]
     try:
         process = subprocess.Popen(command, env=clean_environ(), stdout=subprocess.PIPE, stderr=theirs, cwd=tmp_path)
@@ -134,23 +138,23 @@ def test_a_terminal_gets_a_progress_bar(film: Path, tmp_path: Path) -> None:
 def _read(terminal: int) -> bytes:
     try:
         return os.read(terminal, 65536)
-    except OSError:  # Linux's word for: the other side is closed
+    except OSError:  # raised on Linux when the other side is closed
         return b""
 
 
 @pytest.mark.parametrize(
-    ("source", "told"),
+    ("source", "message"),
     [
-        (".", ". is a folder, not a recording: name a file in it"),
+        (".", ". is a folder: give a file in it"),
         ("https://example.org/a b.mp4", "download it first (curl -fLO 'https://example.org/a b.mp4')"),
-        ("http://example.org/a.mp4", "or put it into the store and register it there (clipengine recordings add)"),
-        ("file:///tmp/a.mp4", "file:///tmp/a.mp4 is an address, and cut takes a file or s3://bucket/key"),
+        ("http://example.org/a.mp4", "or upload it to the store and register it (clipengine recordings add)"),
+        ("file:///tmp/a.mp4", "file:///tmp/a.mp4 is a URL, but SOURCE must be a file or s3://bucket/key"),
     ],
 )
-def test_what_is_no_file_is_said_to_be_none(source: str, told: str, tmp_path: Path) -> None:
+def test_source_that_is_not_a_file_is_rejected(source: str, message: str, tmp_path: Path) -> None:
     done = run_command("cut", source, "clip.mp4", "--start", "1", "--end", "2", cwd=tmp_path)
     assert done.returncode == 2
-    assert told in done.stderr
+    assert message in done.stderr
     assert "(bad_arguments)" in done.stderr
     assert list(tmp_path.iterdir()) == []
 
@@ -158,7 +162,7 @@ def test_what_is_no_file_is_said_to_be_none(source: str, told: str, tmp_path: Pa
 @pytest.mark.parametrize(
     ("source", "name"), [("live.mp4", "live.mp4"), ("/dev/stdin", "/dev/stdin"), ("-", "standard input")]
 )
-def test_what_cannot_be_read_here_and_there_is_written_to_a_file_first(source: str, name: str, tmp_path: Path) -> None:
+def test_pipe_as_source_is_rejected(source: str, name: str, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "live.mp4")
     command = [COMMAND, "cut", source, "clip.mp4", "--start", "1", "--end", "2"]
     done = subprocess.run(command, env=clean_environ(), cwd=tmp_path, input="", capture_output=True, text=True)

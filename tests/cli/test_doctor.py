@@ -1,4 +1,4 @@
-"""`clipengine doctor`: what is sound is said, what is not has a remedy, and nothing is left behind or told."""
+"""`clipengine doctor`."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def s3_env(s3: S3Server, endpoint: str, bucket: str) -> dict[str, str]:
     return {f"CLIPENGINE_STORAGE__{name}": value for name, value in names.items()}
 
 
-def test_a_machine_that_is_ready(tmp_path: Path) -> None:
+def test_ready_machine_has_no_problems(tmp_path: Path) -> None:
     env = {"CLIPENGINE_SERVER__PORT": "0"}
     code, found = findings(tmp_path / "data", env)
     assert code == 0
@@ -49,7 +49,7 @@ def test_a_machine_that_is_ready(tmp_path: Path) -> None:
     assert shown.stdout.splitlines()[1].startswith("ok      clipengine: ")
 
 
-def test_where_the_settings_come_from(tmp_path: Path) -> None:
+def test_source_of_the_settings_is_shown(tmp_path: Path) -> None:
     env = {"CLIPENGINE_SERVER__PORT": "0", "CLIPENGINE_API_KEY": "a client's"}
     first = run_command("doctor", "--data", "data", env=env, cwd=tmp_path).stdout.splitlines()[0]
     assert first == (
@@ -62,22 +62,22 @@ def test_where_the_settings_come_from(tmp_path: Path) -> None:
         assert first == f"ok      settings: read from {tmp_path / name}; from the environment: nothing"
 
 
-def test_who_has_the_port(tmp_path: Path) -> None:
+def test_port_check_tells_servers_apart(tmp_path: Path) -> None:
     with running_server(tmp_path / "data") as server:
         port = {"CLIPENGINE_SERVER__PORT": server.url.rpartition(":")[2]}
         code, found = findings(server.data, port)
         assert code == 0
-        assert "in use by it, as it should be" in found["port"]["detail"]
+        assert "in use by that server" in found["port"]["detail"]
         code, found = findings(tmp_path / "other", port)
         assert code == 1
-        assert "a clipengine that runs on another data folder" in found["port"]["detail"]
+        assert "a clipengine with another data folder" in found["port"]["detail"]
     with socket.create_server(("127.0.0.1", 0)) as taken:
         code, found = findings(tmp_path / "data", {"CLIPENGINE_SERVER__PORT": str(taken.getsockname()[1])})
     assert code == 1
-    assert "Another program listens there" in found["port"]["remedy"]
+    assert "Another program uses the port" in found["port"]["remedy"]
 
 
-def test_beside_a_server_that_works(tmp_path: Path) -> None:
+def test_doctor_runs_next_to_a_server(tmp_path: Path) -> None:
     with running_server(tmp_path / "data", env=LOOPBACK_ALLOWED) as server, Receiver() as receiver:
         client = server.client()
         alive = client.webhooks.create(f"{receiver.url}?token=hunter2", secret="x" * 16)
@@ -85,7 +85,7 @@ def test_beside_a_server_that_works(tmp_path: Path) -> None:
         code, found = findings(server.data, LOOPBACK_ALLOWED)
         assert code == 0
         assert str(server.process.pid) in found["port"]["detail"]
-        assert "put, read in ranges, listed and deleted" in found["store"]["detail"]
+        assert "stored, read in ranges, listed and deleted" in found["store"]["detail"]
         assert found["ledger"]["status"] == "ok"
         assert found[f"webhook {alive.webhook_id}"]["detail"] == f"127.0.0.1:{receiver.port} can be reached"
         assert found[f"webhook {dead.webhook_id}"]["status"] == "warning"
@@ -96,7 +96,7 @@ def test_beside_a_server_that_works(tmp_path: Path) -> None:
         assert [path.name for path in (server.data / "store").iterdir()] == [".clipengine"]
 
 
-def test_a_store_of_s3(s3: S3Server, bucket: str, tmp_path: Path) -> None:
+def test_s3_permissions_are_checked(s3: S3Server, bucket: str, tmp_path: Path) -> None:
     with FaultyS3(s3.endpoint) as store:
         env = s3_env(s3, store.endpoint, bucket) | {"CLIPENGINE_SERVER__PORT": "0"}
         code, found = findings(tmp_path / "data", env)
@@ -111,7 +111,7 @@ def test_a_store_of_s3(s3: S3Server, bucket: str, tmp_path: Path) -> None:
     assert (code, found["store"]["status"]) == (1, "problem")
 
 
-def test_what_keeps_it_from_starting(tmp_path: Path) -> None:
+def test_problems_that_prevent_a_start_have_remedies(tmp_path: Path) -> None:
     data = tmp_path / "data"
     Ledger.open(data / "ledger.db", key_prefix="relay_live", organisation_id="org_local", max_queued=9).close()
     data.chmod(0o755)
@@ -134,7 +134,7 @@ def test_what_keeps_it_from_starting(tmp_path: Path) -> None:
     assert "damaged" in findings(data, env)[1]["ledger"]["detail"]
 
 
-def test_which_backup_to_restore(tmp_path: Path) -> None:
+def test_damaged_ledger_names_the_last_backup(tmp_path: Path) -> None:
     data, backup = tmp_path / "data", tmp_path / "night ly.backup"
     ledger = Ledger.open(data / "ledger.db", key_prefix="relay_live", organisation_id="org_local", max_queued=9)
     ledger.mark.advance()

@@ -1,4 +1,4 @@
-"""What the documents show is run: every example in Python, and curl and Python of every route in the reference."""
+"""Runs the examples of the documents and of the API reference."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SHOWN_URL = "http://127.0.0.1:8377"
 
 @dataclass(frozen=True)
 class Route:
-    """One route of the reference: its examples, and the statuses that it says it answers with."""
+    """A route of the reference with its examples and documented statuses."""
 
     address: str
     curl: str
@@ -44,8 +44,8 @@ def clip(server: RunningServer, film: Path) -> Clip:
 
 
 @pytest.fixture
-def here(film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with the recording of the examples in it, as the current one."""
+def example_folder(film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working directory with the recording of the examples."""
     (tmp_path / "meeting.mp4").symlink_to(film)
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -65,7 +65,7 @@ def ids(server: RunningServer, clip: Clip) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def routes(server: RunningServer) -> list[Route]:
-    """All of them; what deletes comes last."""
+    """Return all routes, deletions last."""
     document = httpx.get(f"{server.url}/v1/openapi.json").json()
     found = sorted(_routes(reference(document)), key=lambda route: route.address.startswith("DELETE"))
     assert len(found) > 25
@@ -85,16 +85,16 @@ def _routes(text: str) -> Iterator[Route]:
             yield Route(shown[1], curl, python, statuses)
 
 
-def test_the_python_document_runs_from_its_first_line_to_its_last(server: RunningServer, here: Path) -> None:
+def test_code_of_the_python_document_runs(server: RunningServer, example_folder: Path) -> None:
     names: dict[str, Any] = {"api_key": server.key}
     for block in re.findall(r"```python\n(.+?)```", (DOCS / "python.md").read_text("utf-8"), re.DOTALL):
         exec(block.replace(SHOWN_URL, server.url), names)
     names["client"].close()
-    assert (here / "key-moment.mp4").stat().st_size > 1000
+    assert (example_folder / "key-moment.mp4").stat().st_size > 1000
     assert names["receive"](b"{}", {}, "0123456789abcdef") == 401
 
 
-def test_a_webhook_on_this_machine_is_tried_as_the_document_says(tmp_path: Path) -> None:
+def test_local_webhook_receiver_of_the_document_works(tmp_path: Path) -> None:
     section = (DOCS / "webhooks.md").read_text("utf-8").partition("## Try it on this machine")[2].partition("\n## ")[0]
     (variable,) = re.findall(r"export (CLIPENGINE_WEBHOOKS__ALLOW_CIDRS=.+)", section)
     name, _, value = shlex.split(variable)[0].partition("=")
@@ -107,7 +107,7 @@ def test_a_webhook_on_this_machine_is_tried_as_the_document_says(tmp_path: Path)
         running_server(tmp_path / "data", env={name: value}) as server,
         subprocess.Popen(
             ["python3", tmp_path / "receiver.py"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-        ) as own,
+        ) as process,
     ):
         try:
             until(lambda: _listens(int(port)))
@@ -115,10 +115,10 @@ def test_a_webhook_on_this_machine_is_tried_as_the_document_says(tmp_path: Path)
             assert added.returncode == 0, added.stderr
             tested = server.command("webhooks", "test", json.loads(added.stdout)["webhook_id"], "--json")
             assert tested.returncode == 0, tested.stderr
-            assert own.stdout is not None
-            assert own.stdout.readline().startswith(b"evt_")
+            assert process.stdout is not None
+            assert process.stdout.readline().startswith(b"evt_")
         finally:
-            own.terminate()
+            process.terminate()
 
 
 def _listens(port: int) -> bool:
@@ -126,19 +126,19 @@ def _listens(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def test_the_python_of_every_route_is_answered_as_it_says(
-    server: RunningServer, routes: list[Route], ids: dict[str, str], here: Path
+def test_python_example_of_every_route_has_a_documented_result(
+    server: RunningServer, routes: list[Route], ids: dict[str, str], example_folder: Path
 ) -> None:
     client = server.client()
     for route in routes:
         if "client.events" in route.python:
-            continue  # it has no end; curl follows it below
+            continue  # an endless stream; the curl test covers it
         status = _status(route.python, {"client": client, **ids})
         assert status is None or status in route.statuses & {404, 409, 422}, f"{route.address}: {status}"
 
 
 def _status(python: str, names: dict[str, Any]) -> int | None:
-    """What the server refuses it with, if it does."""
+    """Run an example and return the status of an error response, or None."""
     try:
         exec(python, names)
     except ApiError as error:
@@ -147,8 +147,8 @@ def _status(python: str, names: dict[str, Any]) -> int | None:
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
-def test_the_curl_of_every_route_is_answered_as_it_says(
-    server: RunningServer, routes: list[Route], ids: dict[str, str], here: Path
+def test_curl_example_of_every_route_has_a_documented_status(
+    server: RunningServer, routes: list[Route], ids: dict[str, str], example_folder: Path
 ) -> None:
     env = clean_environ({name.upper(): value for name, value in ids.items()} | {"KEY": server.key})
     script = "\n".join(
@@ -157,7 +157,7 @@ def test_the_curl_of_every_route_is_answered_as_it_says(
         for route in routes
     ).replace(SHOWN_URL, server.url)
     done = subprocess.run(
-        ["bash", "-c", script], env=env, cwd=here, capture_output=True, text=True, timeout=300, check=False
+        ["bash", "-c", script], env=env, cwd=example_folder, capture_output=True, text=True, timeout=300, check=False
     )
     answered = [int(line) for line in done.stdout.split()]
     assert len(answered) == len(routes), done.stderr
@@ -165,4 +165,4 @@ def test_the_curl_of_every_route_is_answered_as_it_says(
         route.address: status for route, status in zip(routes, answered, strict=True) if status not in route.statuses
     }
     assert not wrong
-    assert os.listdir(here)
+    assert os.listdir(example_folder)

@@ -1,4 +1,4 @@
-"""The Go of the documents, compiled, as a receiver of webhooks that the engine really sends."""
+"""The Go example of the documents, compiled, as a webhook receiver."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(params=SECRETS, ids=["plain", "whsec"])
 def receiver(program: Path, request: pytest.FixtureRequest) -> Iterator[tuple[str, str]]:
-    """(its address, the secret that it knows)."""
+    """Start the receiver and return its URL and secret."""
     with subprocess.Popen([program, request.param], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
         try:
@@ -81,7 +81,7 @@ def receiver(program: Path, request: pytest.FixtureRequest) -> Iterator[tuple[st
             process.kill()
 
 
-def test_it_accepts_what_the_engine_sends(server: RunningServer, receiver: tuple[str, str]) -> None:
+def test_webhook_of_the_engine_is_accepted(server: RunningServer, receiver: tuple[str, str]) -> None:
     url, secret = receiver
     client = server.client()
     webhook = client.webhooks.create(url, secret=secret)
@@ -94,7 +94,7 @@ def test_it_accepts_what_the_engine_sends(server: RunningServer, receiver: tuple
     assert (now.status, now.last_status_code) == ("delivered", 204)
 
 
-def test_it_refuses_all_else(receiver: tuple[str, str]) -> None:
+def test_invalid_signatures_are_rejected(receiver: tuple[str, str]) -> None:
     url, secret = receiver
     body, now = b'{"event": "clip.ready"}', int(time.time())
     headers = sign(body, event_id="evt_1", secrets=[secret], timestamp=now)

@@ -1,4 +1,4 @@
-"""`clipengine init`: asked or not, what it writes works; and the completion of shells."""
+"""`clipengine init` and shell completion."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from clipengine.settings import load
 from tests.support.receiver import Answer, Receiver
 from tests.support.server import COMMAND, clean_environ, run_command, running_server
 
-ANY_PORT = {"CLIPENGINE_SERVER__PORT": "0"}  # the usual one may be taken on this machine
+ANY_PORT = {"CLIPENGINE_SERVER__PORT": "0"}  # the default port may be in use
 DENIED = b"<Error><Code>InvalidAccessKeyId</Code><Message>no such key</Message></Error>"
 
 
-def test_without_questions_it_writes_what_serves(tmp_path: Path) -> None:
+def test_init_with_defaults_writes_a_working_configuration(tmp_path: Path) -> None:
     done = run_command("init", "--yes", env=ANY_PORT, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("relay_live_")
@@ -36,7 +36,7 @@ def test_without_questions_it_writes_what_serves(tmp_path: Path) -> None:
     assert listed.returncode == 0, listed.stderr
 
 
-def test_what_it_writes_means_the_same_in_every_folder(tmp_path: Path) -> None:
+def test_paths_in_the_file_are_absolute(tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     given = ["--data", "my data", "--folder", "../films", "--config", "own file.toml"]
     done = run_command("init", "--yes", *given, env=ANY_PORT, cwd=tmp_path)
@@ -49,16 +49,16 @@ def test_what_it_writes_means_the_same_in_every_folder(tmp_path: Path) -> None:
     assert found["storage"]["folder"] == str(tmp_path.parent / "films")
 
 
-def test_where_nobody_answers_it_says_how_it_asks_nothing(tmp_path: Path) -> None:
+def test_end_of_input_is_an_error_that_suggests_yes(tmp_path: Path) -> None:
     command = [COMMAND, "init"]
     done = subprocess.run(command, env=clean_environ(), cwd=tmp_path, input="folder\n", capture_output=True, text=True)
     assert done.returncode == 2
-    assert "the input ended before 'Data folder: " in done.stderr
-    assert "with --yes nothing is asked" in done.stderr
+    assert "the input ended before 'Data folder, " in done.stderr
+    assert "use --yes" in done.stderr
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_is_there_is_replaced_only_by_force(tmp_path: Path) -> None:
+def test_existing_file_is_replaced_only_with_force(tmp_path: Path) -> None:
     (tmp_path / "clipengine.toml").write_text("# mine\n")
     done = run_command("init", "--yes", cwd=tmp_path)
     assert done.returncode == 2
@@ -67,7 +67,7 @@ def test_what_is_there_is_replaced_only_by_force(tmp_path: Path) -> None:
     assert run_command("init", "--yes", "--force", env=ANY_PORT, cwd=tmp_path).returncode == 0
 
 
-def test_without_the_keys_of_the_store_nothing_is_written(tmp_path: Path) -> None:
+def test_missing_store_keys_are_an_error(tmp_path: Path) -> None:
     done = run_command("init", "--kind", "s3", "--yes", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (1, "")
     assert "storage.access_key" in done.stderr
@@ -75,7 +75,7 @@ def test_without_the_keys_of_the_store_nothing_is_written(tmp_path: Path) -> Non
     assert list(tmp_path.iterdir()) == []
 
 
-def test_it_asks_for_a_store_and_says_when_that_refuses_the_key(tmp_path: Path) -> None:
+def test_answers_are_written_and_the_store_is_checked(tmp_path: Path) -> None:
     with Receiver() as store:
         store.answer = lambda request: Answer(403, {"Content-Type": "application/xml"}, DENIED)
         address = f"http://127.0.0.1:{store.port}"
@@ -99,7 +99,7 @@ def test_it_asks_for_a_store_and_says_when_that_refuses_the_key(tmp_path: Path) 
     assert storage.secret_key.get_secret_value() == "s3cr3t-s3cr3t"
 
 
-def test_keys_of_the_environment_are_not_asked_for_and_not_written(tmp_path: Path) -> None:
+def test_keys_of_the_environment_are_not_written(tmp_path: Path) -> None:
     keys = {"CLIPENGINE_STORAGE__ACCESS_KEY": "AKIA1", "CLIPENGINE_STORAGE__SECRET_KEY": "s3cr3t-s3cr3t"}
     given = ["--kind", "s3", "--endpoint", "http://127.0.0.1:9", "--bucket", "films"]
     done = run_command("init", "--yes", *given, env=keys, cwd=tmp_path)
@@ -108,7 +108,7 @@ def test_keys_of_the_environment_are_not_asked_for_and_not_written(tmp_path: Pat
     assert "secret" not in (tmp_path / "clipengine.toml").read_text()
 
 
-def test_serve_says_on_its_log_that_the_store_refuses_it(tmp_path: Path) -> None:
+def test_serve_logs_that_the_store_denies_access(tmp_path: Path) -> None:
     with Receiver() as store:
         store.answer = lambda request: Answer(403, {"Content-Type": "application/xml"}, DENIED)
         env = {
@@ -121,18 +121,18 @@ def test_serve_says_on_its_log_that_the_store_refuses_it(tmp_path: Path) -> None
         with running_server(tmp_path / "data", env=env) as server:
             store.wait_for(1)
         log = server.log.read_text()
-    assert "ERROR   clipengine.cli.serve: store is not well: " in log
+    assert "ERROR   clipengine.cli.serve: health check store failed: " in log
     assert "Check the access key" in log
     assert "s3cr3t" not in log
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_shells_are_told_how_to_complete(shell: str) -> None:
+def test_completion_script_is_printed_for_every_shell(shell: str) -> None:
     done = run_command("completion", shell)
     assert done.returncode == 0, done.stderr
     assert f"_CLIPENGINE_COMPLETE={shell}_complete" in done.stdout
 
 
-def test_words_are_completed() -> None:
+def test_command_names_are_completed() -> None:
     env = {"_CLIPENGINE_COMPLETE": "bash_complete", "COMP_WORDS": "clipengine clips cr", "COMP_CWORD": "2"}
     assert run_command(env=env).stdout == "plain,create\n"

@@ -1,4 +1,4 @@
-"""The log: two formats, one line for a record, and no secret in either."""
+"""Log formats and redaction of secrets."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ ENVIRON = {
 
 
 @pytest.fixture(autouse=True)
-def _logging_as_it_was() -> Iterator[None]:
+def _restore_logging() -> Iterator[None]:
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     levels = {name: logging.getLogger(name).level for name in logs._QUIET}
@@ -46,7 +46,7 @@ def settings(log_format: str, level: str = "info") -> Settings:
 
 @pytest.mark.parametrize("log_format", ["text", "json"])
 @pytest.mark.parametrize(
-    "said",
+    "message",
     [
         f"Authorization: Bearer {KEY}",
         f"headers {{'authorization': 'Bearer {KEY}'}}",
@@ -60,29 +60,29 @@ def settings(log_format: str, level: str = "info") -> Settings:
         "secret hook-secret-0123456 refused",
     ],
 )
-def test_nothing_secret_is_logged(log_format: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_secrets_are_not_logged(log_format: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:
     logs.set_up(settings(log_format))
     try:
-        raise ValueError(said)
+        raise ValueError(message)
     except ValueError:
-        logging.getLogger("clipengine.test").exception("it failed: %s", said)
+        logging.getLogger("clipengine.test").exception("it failed: %s", message)
     logged = capsys.readouterr().err
     assert "it failed" in logged
     assert "ValueError" in logged
     assert not [secret for secret in SECRETS if secret in logged]
 
 
-def test_which_key_it_was_may_be_seen() -> None:
+def test_id_of_an_api_key_is_not_redacted() -> None:
     redact = logs.Redactor(key_prefix="relay_live")
     assert redact(f"key {KEY} is revoked") == "key relay_live_01m886xhz2erp9djh57vgmdagd_[hidden] is revoked"
 
 
-def test_what_is_not_secret_stays() -> None:
+def test_text_without_secrets_is_unchanged() -> None:
     text = "clip_01m886xhz2erp9djh57vgmdagd of http://127.0.0.1:9000/recordings/a.mp4 took 1.5 s"
     assert logs.Redactor(key_prefix="relay_live", secrets=["", "abc"])(text) == text
 
 
-def test_text_is_one_line_with_the_time_in_utc(capsys: pytest.CaptureFixture[str]) -> None:
+def test_text_format_indents_continuation_lines(capsys: pytest.CaptureFixture[str]) -> None:
     logs.set_up(settings("text"))
     logging.getLogger("clipengine.test").warning("first\nERROR forged line")
     lines = capsys.readouterr().err.splitlines()
@@ -90,7 +90,7 @@ def test_text_is_one_line_with_the_time_in_utc(capsys: pytest.CaptureFixture[str
     assert lines[1] == "    ERROR forged line"
 
 
-def test_json_is_one_object_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_format_is_one_object_per_line(capsys: pytest.CaptureFixture[str]) -> None:
     logs.set_up(settings("json"))
     logging.getLogger("clipengine.test").error("two\nlines")
     (line,) = capsys.readouterr().err.splitlines()
@@ -100,7 +100,7 @@ def test_json_is_one_object_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", record["time"])
 
 
-def test_libraries_that_talk_of_every_request_are_quiet(capsys: pytest.CaptureFixture[str]) -> None:
+def test_verbose_libraries_log_warnings_only(capsys: pytest.CaptureFixture[str]) -> None:
     logs.set_up(settings("text", "debug"))
     logging.getLogger("httpx").info("HTTP Request")
     logging.getLogger("uvicorn.error").info("Started server process")
@@ -108,7 +108,7 @@ def test_libraries_that_talk_of_every_request_are_quiet(capsys: pytest.CaptureFi
     assert [line.split()[-1] for line in capsys.readouterr().err.splitlines()] == ["seen"]
 
 
-def test_a_record_has_an_end(capsys: pytest.CaptureFixture[str]) -> None:
+def test_long_records_are_truncated(capsys: pytest.CaptureFixture[str]) -> None:
     logs.set_up(settings("text"))
     logging.getLogger("clipengine.test").error("x" * 1_000_000)
     print("end", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""How every command fails: one line with a code, one line with the remedy, an exit code, never a traceback."""
+"""Error output and exit codes of commands."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ PROBLEM = (
 
 
 @pytest.fixture(autouse=True)
-def _own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in ("CLIPENGINE_URL", "CLIPENGINE_API_KEY", "CLIPENGINE_CONFIG"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
 
 
-def test_the_version() -> None:
+def test_version_is_printed() -> None:
     done = run_command("--version")
     assert (done.returncode, done.stdout) == (0, f"clipengine {__version__}\n")
 
 
-def test_without_arguments_it_helps(capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_is_printed_without_arguments(capsys: pytest.CaptureFixture[str]) -> None:
     assert run([]) == 0
     assert "Usage: clipengine" in capsys.readouterr().out
 
 
-def test_every_command_shows_its_help(capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_command_has_help(capsys: pytest.CaptureFixture[str]) -> None:
     for group in ([], ["recordings"], ["clips"], ["keys"], ["webhooks"]):
         assert run([*group, "--help"]) == 0
         listed = capsys.readouterr().out.partition("Commands:\n")[2]
@@ -64,7 +64,7 @@ def test_every_command_shows_its_help(capsys: pytest.CaptureFixture[str]) -> Non
         (["clips", "download", "clip_1", "nowhere/clip.mp4"], "the folder nowhere does not exist", "--help"),
     ],
 )
-def test_bad_arguments_exit_2(
+def test_invalid_arguments_exit_with_2(
     arguments: list[str], message: str, remedy: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(arguments) == 2
@@ -75,7 +75,7 @@ def test_bad_arguments_exit_2(
     assert remedy in hint
 
 
-def test_a_server_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
+def test_unreachable_server_is_reported(capsys: pytest.CaptureFixture[str]) -> None:
     with Receiver() as gone:
         url = f"http://127.0.0.1:{gone.port}"
     assert run(["clips", "list", "--url", url]) == 1
@@ -85,7 +85,7 @@ def test_a_server_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
     ]
 
 
-def test_a_server_that_is_something_else(capsys: pytest.CaptureFixture[str]) -> None:
+def test_response_of_another_server_is_reported(capsys: pytest.CaptureFixture[str]) -> None:
     with Receiver() as other:
         other.script(Answer(200, body=b"<html>"))
         assert run(["clips", "list", "--url", other.url]) == 1
@@ -93,12 +93,12 @@ def test_a_server_that_is_something_else(capsys: pytest.CaptureFixture[str]) -> 
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:99999", "http://"])
-def test_an_address_that_is_none(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_invalid_server_url_is_reported(url: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["clips", "list", "--url", url]) == 1
     assert "(server_unreachable)" in capsys.readouterr().err.splitlines()[0]
 
 
-def test_a_request_that_is_invalid_exits_2(capsys: pytest.CaptureFixture[str]) -> None:
+def test_invalid_request_exits_with_2(capsys: pytest.CaptureFixture[str]) -> None:
     with Receiver() as server:
         server.script(Answer(422, {"Content-Type": "application/problem+json"}, PROBLEM))
         assert run(["clips", "create", "rec_1", "x", "--start", "1", "--end", "2", "--url", server.url]) == 2
@@ -107,9 +107,7 @@ def test_a_request_that_is_invalid_exits_2(capsys: pytest.CaptureFixture[str]) -
     assert hint == "Correct the request and send it again."
 
 
-def test_a_key_that_is_wrong_says_where_to_put_one(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_rejected_api_key_has_a_hint(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CLIPENGINE_API_KEY", "relay_live_x")
     with Receiver() as server:
         server.script(Answer(401, body=b'{"detail": "Invalid or missing API key", "code": "unauthorized"}'))
@@ -123,7 +121,7 @@ def test_a_key_that_is_wrong_says_where_to_put_one(
     ]
 
 
-def test_settings_that_are_wrong_are_named(capsys: pytest.CaptureFixture[str]) -> None:
+def test_invalid_setting_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     Path("clipengine.toml").write_text("[server]\nport = 0.5\n")
     assert run(["config"]) == 1
     error = capsys.readouterr().err.splitlines()[0]
@@ -131,16 +129,16 @@ def test_settings_that_are_wrong_are_named(capsys: pytest.CaptureFixture[str]) -
     assert error.endswith(" (invalid_settings)")
 
 
-def test_something_unexpected_is_no_traceback_unless_asked_for(tmp_path: Path) -> None:
+def test_unexpected_error_has_no_traceback_by_default(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "ledger.db").mkdir()  # where a file should be
+    (tmp_path / "data" / "ledger.db").mkdir()  # a folder in place of the file
     done = run_command("keys", "list", "--data", str(tmp_path / "data"))
     assert done.returncode == 1
     assert done.stderr.startswith("error: ")
     assert "Traceback" not in done.stderr
 
 
-def test_a_reader_that_goes_away_is_no_failure_to_report() -> None:
+def test_closed_output_pipe_has_no_traceback() -> None:
     command = [COMMAND, "config"]
     with subprocess.Popen(command, env=clean_environ(), stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None

@@ -1,4 +1,4 @@
-"""What people and programs read: tables that line up, JSON that parses, failures of one shape."""
+"""Output of the command line: tables, JSON, errors and colours."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ROWS = [
 COLUMNS: dict[str, output.Column] = {"name": "name", "length": output.seconds("length"), "on": "on"}
 
 
-def test_a_table_lines_up_whatever_the_script(capsys: pytest.CaptureFixture[str]) -> None:
+def test_table_columns_are_aligned_for_wide_characters(capsys: pytest.CaptureFixture[str]) -> None:
     output.show_list(ROWS, COLUMNS, as_json=False)
     assert capsys.readouterr().out.splitlines() == [
         "NAME   LENGTH    ON",
@@ -29,17 +29,17 @@ def test_a_table_lines_up_whatever_the_script(capsys: pytest.CaptureFixture[str]
     ]
 
 
-def test_an_empty_table_still_has_its_head(capsys: pytest.CaptureFixture[str]) -> None:
+def test_empty_table_has_a_header(capsys: pytest.CaptureFixture[str]) -> None:
     output.show_list([], COLUMNS, as_json=False)
     assert capsys.readouterr().out == "NAME  LENGTH  ON\n"
 
 
-def test_a_list_as_json_is_an_array(capsys: pytest.CaptureFixture[str]) -> None:
+def test_list_as_json_is_an_array(capsys: pytest.CaptureFixture[str]) -> None:
     output.show_list(ROWS, COLUMNS, as_json=True)
     assert json.loads(capsys.readouterr().out) == ROWS
 
 
-def test_an_object_is_shown_line_by_line_with_dotted_names(capsys: pytest.CaptureFixture[str]) -> None:
+def test_object_is_printed_with_dotted_names(capsys: pytest.CaptureFixture[str]) -> None:
     output.show_object({"id": "clip_1", "result": {"frames": 3, "tracks": [1]}, "error": None}, as_json=False)
     assert capsys.readouterr().out.splitlines() == [
         "id             clip_1",
@@ -49,19 +49,19 @@ def test_an_object_is_shown_line_by_line_with_dotted_names(capsys: pytest.Captur
     ]
 
 
-def test_text_of_others_cannot_move_the_cursor(capsys: pytest.CaptureFixture[str]) -> None:
+def test_control_characters_are_replaced(capsys: pytest.CaptureFixture[str]) -> None:
     output.show_list([{"name": "a\x1b[2Jb\nc\u2028d"}], {"name": "name"}, as_json=False)
     assert capsys.readouterr().out.splitlines()[1] == "a [2Jb c d"
 
 
-def test_a_failure_is_two_lines_on_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
+def test_error_is_two_lines_on_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
     output.fail("it broke\nbadly", "internal", "Mend it.")
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err == "error: it broke badly (internal)\nMend it.\n"
 
 
-def test_there_is_no_progress_bar_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_progress_bar_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     with output.progress("cutting") as move:
         move(0.5)
     assert capsys.readouterr().err == ""
@@ -70,11 +70,11 @@ def test_there_is_no_progress_bar_without_a_terminal(capsys: pytest.CaptureFixtu
 @pytest.mark.parametrize(
     ("count", "text"), [(0, "0 bytes"), (1023, "1023 bytes"), (1024, "1.0 KiB"), (734003200, "700.0 MiB")]
 )
-def test_sizes(count: int, text: str) -> None:
+def test_sizes_are_formatted_with_units(count: int, text: str) -> None:
     assert output.size(count) == text
 
 
-def test_colours_are_for_terminals_alone(film: Path, tmp_path: Path) -> None:
+def test_colours_are_used_only_on_a_terminal(film: Path, tmp_path: Path) -> None:
     arguments = [COMMAND, "cut", str(film), str(tmp_path / "no" / "clip.mp4"), "--start", "1", "--end", "2"]
     piped = subprocess.run(arguments, env=clean_environ(), capture_output=True, text=True, check=False)
     assert "\x1b" not in piped.stderr
@@ -85,7 +85,7 @@ def test_colours_are_for_terminals_alone(film: Path, tmp_path: Path) -> None:
 
 
 def on_terminal(arguments: list[str], env: dict[str, str]) -> str:
-    """What a command prints on standard error where that is a terminal."""
+    """Return what a command prints on standard error if that is a terminal."""
     ours, theirs = pty.openpty()
     try:
         with subprocess.Popen(arguments, env=env, stdout=subprocess.DEVNULL, stderr=theirs) as process:

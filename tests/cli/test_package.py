@@ -1,4 +1,4 @@
-"""The wheel and the sdist: installed without the repository, clipengine cuts, serves its page and its documents."""
+"""The wheel and the sdist, installed and used without the repository."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ BACKEND = "import sys; from setuptools import build_meta; print(getattr(build_me
 
 
 def build(kind: str, source: Path, target: Path) -> Path:
-    """Run the build's backend on a source tree, as pip does; what it made."""
+    """Run the build backend on a source tree, as pip does, and return the file."""
     made = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", BACKEND, f"build_{kind}", str(target)],
         cwd=source,
@@ -37,7 +37,7 @@ def build(kind: str, source: Path, target: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Made from the sdist, so that both are proved; the sdist from a copy, so that nothing is left in the checkout."""
+    """A wheel built from an sdist that is built from a copy of the checkout, to test both."""
     folder = tmp_path_factory.mktemp("package")
     source = folder / "source"
     source.mkdir()
@@ -54,18 +54,18 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def command(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """`clipengine` of a fresh environment that has the wheel; what it needs is lent by this one."""
+    """`clipengine` in a new environment with the wheel and the dependencies of this environment."""
     home = tmp_path_factory.mktemp("fresh") / "venv"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(home)], check=True, timeout=120)
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--python", str(home / "bin" / "python")]
     subprocess.run([*pip, "install", "--quiet", "--no-index", "--no-deps", str(wheel)], check=True, timeout=120)
-    # A path in a .pth is not searched for further ones: the editable clipengine of this environment is not in it.
+    # .pth files in that directory are not read, so the editable install of clipengine is not visible.
     (site,) = home.glob("lib/python*/site-packages")
-    (site / "lent.pth").write_text(sysconfig.get_path("purelib"))
+    (site / "dependencies.pth").write_text(sysconfig.get_path("purelib"))
     return home / "bin" / "clipengine"
 
 
-def test_the_wheel_has_what_is_needed_and_nothing_else(wheel: Path) -> None:
+def test_wheel_contains_exactly_the_package(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     for part in ("py.typed", "docs/start.md", "docs/style.css", "docs/way.svg", "web/index.html"):
         assert f"clipengine/{part}" in names
@@ -76,7 +76,7 @@ def test_the_wheel_has_what_is_needed_and_nothing_else(wheel: Path) -> None:
     assert web <= set(names)
 
 
-def test_it_runs_where_there_is_no_repository(
+def test_installed_wheel_runs_without_the_repository(
     command: Path, film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)

@@ -1,4 +1,4 @@
-"""What the process of a server sets for itself at its start."""
+"""Memory settings of a server process."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ libc.malloc_info(0, ctypes.c_void_p.in_dll(libc, "stdout"))
 """
 
 
-def test_its_threads_share_one_heap() -> None:
-    """Heaps of their own fill with holes, and the process grows with every clip."""
+def test_threads_share_one_malloc_arena() -> None:
+    # One arena per thread fragments, and the process grows with every clip.
     assert _heaps("") > 1
     assert _heaps("process.prepare()") == 1
 

@@ -1,4 +1,4 @@
-"""The README's commands, typed as they stand; only the address is the test's own."""
+"""Runs the commands of the README with the URL of a test server."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ ROOT = Path(__file__).parent.parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
 
 
-def typed(command: str, server: RunningServer, folder: Path, **variables: str) -> Any:
-    """Run a command of the README in a shell, as its reader would; its answer."""
+def run(command: str, server: RunningServer, folder: Path, **variables: str) -> Any:
+    """Run a command of the README in a shell and return its JSON output."""
     script = command.replace("http://127.0.0.1:8377", server.url)
     environ = clean_environ({"KEY": server.key, **variables})
     done = subprocess.run(
@@ -27,25 +27,25 @@ def typed(command: str, server: RunningServer, folder: Path, **variables: str) -
     return json.loads(done.stdout) if done.stdout else None
 
 
-@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed: the README's commands are not typed")
-def test_the_curls_of_the_readme(server: RunningServer, film: Path) -> None:
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+def test_curl_commands_of_the_readme_work(server: RunningServer, film: Path) -> None:
     blocks = re.findall(r"```sh\n(.+?)```", README, re.DOTALL)
     upload, read, post, made, download = [block for block in blocks if block.startswith("curl")]
     folder = film.parent
-    recording = typed(upload, server, folder)["recording_id"]
-    assert typed(read, server, folder, RECORDING_ID=recording)["status"] == "complete"
-    clip = typed(post.replace('"end_seconds": 12.5', '"end_seconds": 7.5'), server, folder, RECORDING_ID=recording)
+    recording = run(upload, server, folder)["recording_id"]
+    assert run(read, server, folder, RECORDING_ID=recording)["status"] == "complete"
+    clip = run(post.replace('"end_seconds": 12.5', '"end_seconds": 7.5'), server, folder, RECORDING_ID=recording)
     assert (clip["status"], clip["label"]) == ("processing", "key-moment")
-    ended = typed(made, server, folder, CLIP_ID=clip["clip_id"])
+    ended = run(made, server, folder, CLIP_ID=clip["clip_id"])
     assert ended["status"] == "complete"
-    assert typed(download, server, folder, CLIP_ID=clip["clip_id"]) is None
+    assert run(download, server, folder, CLIP_ID=clip["clip_id"]) is None
     assert (folder / "key-moment.mp4").stat().st_size == ended["result"]["size_bytes"]
     with pytest.raises(subprocess.CalledProcessError):
-        typed(download.replace("key-moment.mp4", "none.mp4"), server, folder, CLIP_ID="clip_none")
+        run(download.replace("key-moment.mp4", "none.mp4"), server, folder, CLIP_ID="clip_none")
     assert not (folder / "none.mp4").exists()
 
 
-def test_the_python_of_the_readme(server: RunningServer, film: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_python_example_of_the_readme_works(server: RunningServer, film: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (block,) = re.findall(r"```python\n(.+?)```", README, re.DOTALL)
     monkeypatch.chdir(film.parent)
     names = {"api_key": server.key}

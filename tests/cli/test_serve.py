@@ -1,4 +1,4 @@
-"""`clipengine serve` as a process: how it starts, what it prints, how it stops, when it refuses."""
+"""`clipengine serve` as a process: start, output, shutdown and errors."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def get(url: str, key: str = "") -> httpx.Response:
     return httpx.get(url, headers=headers, trust_env=False, timeout=10)
 
 
-def test_it_says_where_it_is_and_how_to_go_on(tmp_path: Path) -> None:
+def test_start_prints_the_address_and_example_commands(tmp_path: Path) -> None:
     with running_server(tmp_path / "data") as server:
         assert get(f"{server.url}/livez").status_code == 200
         assert get(f"{server.url}/v1/clips").status_code == 401
@@ -36,7 +36,7 @@ def test_it_says_where_it_is_and_how_to_go_on(tmp_path: Path) -> None:
         assert f'curl -H "Authorization: Bearer $KEY" -T meeting.mp4 "{server.url}/v1/recordings/' in server.greeting
 
 
-def test_what_it_says_to_type_runs_the_program_that_says_it(tmp_path: Path) -> None:
+def test_printed_command_runs_the_same_program(tmp_path: Path) -> None:
     other = tmp_path / "bin" / "clipengine"
     other.parent.mkdir()
     other.write_text("#!/bin/sh\nexit 1\n")
@@ -46,7 +46,7 @@ def test_what_it_says_to_type_runs_the_program_that_says_it(tmp_path: Path) -> N
             assert f'KEY="$({command} keys create NAME ' in server.greeting
 
 
-def test_the_first_key_is_made_once_and_works(tmp_path: Path) -> None:
+def test_first_key_is_created_once_and_valid(tmp_path: Path) -> None:
     with running_server(tmp_path / "data", options=["--first-key"]) as server:
         found = re.search(r"export KEY=(\S+)", server.greeting)
         assert found is not None
@@ -58,14 +58,14 @@ def test_the_first_key_is_made_once_and_works(tmp_path: Path) -> None:
         assert get(f"{again.url}/v1/clips", found[1]).status_code == 200
 
 
-def test_a_key_made_beside_it_works_at_once_and_is_gone_at_once(tmp_path: Path) -> None:
+def test_key_changes_take_effect_at_once(tmp_path: Path) -> None:
     with running_server(tmp_path / "data") as server:
         assert get(f"{server.url}/v1/clips", server.key).status_code == 200
         assert run_command("keys", "revoke", "test", "--data", str(server.data)).returncode == 0
         assert get(f"{server.url}/v1/clips", server.key).status_code == 401
 
 
-def test_what_it_writes_is_its_owners_alone(tmp_path: Path) -> None:
+def test_all_files_are_private(tmp_path: Path) -> None:
     with running_server(tmp_path / "deep" / "data") as server:
         assert server.key
         modes = {path: stat.S_IMODE(path.stat().st_mode) for path in [server.data, *server.data.rglob("*")]}
@@ -73,7 +73,7 @@ def test_what_it_writes_is_its_owners_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_stops_it_with_0_though_streams_are_open(tmp_path: Path, sig: signal.Signals) -> None:
+def test_signal_stops_the_server_with_open_streams(tmp_path: Path, sig: signal.Signals) -> None:
     with running_server(tmp_path / "data") as server:
         headers = {"Authorization": f"Bearer {server.key}"}
         with httpx.stream("GET", f"{server.url}/v1/events", headers=headers, trust_env=False) as stream:
@@ -83,7 +83,7 @@ def test_a_signal_stops_it_with_0_though_streams_are_open(tmp_path: Path, sig: s
             assert time.monotonic() - began < 30
 
 
-def test_a_client_that_hangs_does_not_hold_it(tmp_path: Path) -> None:
+def test_stalled_upload_does_not_block_shutdown(tmp_path: Path) -> None:
     with running_server(tmp_path / "data") as server:
         host, port = server.url.removeprefix("http://").split(":")
         with socket.create_connection((host, int(port))) as idle:
@@ -95,10 +95,10 @@ def test_a_client_that_hangs_does_not_hold_it(tmp_path: Path) -> None:
             assert time.monotonic() - began < 30
 
 
-def test_clients_that_take_nothing_are_cut_off_without_an_error(tmp_path: Path) -> None:
+def test_connections_that_do_not_read_are_aborted_at_shutdown(tmp_path: Path) -> None:
     with running_server(tmp_path / "data") as server, ExitStack() as clients:
         with (tmp_path / "data" / "store" / "large.mp4").open("wb") as large:
-            large.truncate(1 << 30)  # more than any socket takes in
+            large.truncate(1 << 30)  # larger than any socket buffer
         recording = server.client().recordings.add("large.mp4").recording_id
         host, port = server.url.removeprefix("http://").split(":")
         for path in ("/v1/events", f"/v1/recordings/{recording}/download"):
@@ -107,12 +107,12 @@ def test_clients_that_take_nothing_are_cut_off_without_an_error(tmp_path: Path) 
             assert client.recv(12) == b"HTTP/1.1 200"
         assert server.stop() == 0
         log = server.log.read_text()
-        assert "connections that are cut off" in log
+        assert "aborting connections still open" in log
         assert "ERROR" not in log
         assert "Traceback" not in log
 
 
-def test_clips_that_were_being_cut_are_cut_after_the_next_start(tmp_path: Path) -> None:
+def test_interrupted_clips_are_cut_after_the_next_start(tmp_path: Path) -> None:
     film = tmp_path / "long.mp4"
     make_sample(film, seconds=10)
     with running_server(tmp_path / "data") as server:
@@ -130,14 +130,14 @@ def test_clips_that_were_being_cut_are_cut_after_the_next_start(tmp_path: Path) 
     assert len(objects) == 3
 
 
-def test_it_starts_again_where_it_stopped(tmp_path: Path) -> None:
+def test_server_restarts_with_its_data(tmp_path: Path) -> None:
     with running_server(tmp_path / "data") as server:
         key = server.key
     with running_server(tmp_path / "data") as server:
         assert get(f"{server.url}/v1/clips", key).status_code == 200
 
 
-def test_a_second_one_on_the_same_folder_refuses_and_names_the_first(tmp_path: Path) -> None:
+def test_second_server_on_the_same_folder_is_rejected(tmp_path: Path) -> None:
     with running_server(tmp_path / "data") as server:
         began = time.monotonic()
         second = run_command("serve", "--port", "0", "--data", str(server.data))
@@ -148,7 +148,7 @@ def test_a_second_one_on_the_same_folder_refuses_and_names_the_first(tmp_path: P
         assert get(f"{server.url}/livez").status_code == 200
 
 
-def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
+def test_port_in_use_is_reported(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         done = run_command("serve", "--port", str(port), "--data", str(tmp_path / "data"))
@@ -165,14 +165,14 @@ def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
         (["--host", "no such host", "--port", "0"], 1, "cannot listen on no such host"),
     ],
 )
-def test_what_it_cannot_start_with(tmp_path: Path, options: list[str], code: int, message: str) -> None:
+def test_invalid_options_are_reported(tmp_path: Path, options: list[str], code: int, message: str) -> None:
     done = run_command("serve", *options, "--data", str(tmp_path / "data"), cwd=tmp_path)
     assert done.returncode == code
     assert message in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_options_win_over_the_file_and_the_log_can_be_json(tmp_path: Path) -> None:
+def test_options_override_the_file(tmp_path: Path) -> None:
     config = tmp_path / "own.toml"
     config.write_text('[server]\nport = 1\nlog_format = "json"\n')
     with running_server(tmp_path / "data", config=config) as server:
@@ -181,8 +181,8 @@ def test_options_win_over_the_file_and_the_log_can_be_json(tmp_path: Path) -> No
         assert all(line.startswith("{") for line in server.log.read_text().splitlines())
 
 
-def test_a_signal_while_it_starts_stops_it_too(tmp_path: Path) -> None:
-    """Whenever it comes: before the handlers are there it ends the process, after that it stops it."""
+def test_signal_during_startup_stops_the_server(tmp_path: Path) -> None:
+    # Before the handlers are installed, the signal ends the process.
     command = [COMMAND, "serve", "--port", "0", "--data", str(tmp_path / "data")]
     for delay in (0.35, 0.6, 0.9):
         with subprocess.Popen(
@@ -191,6 +191,6 @@ def test_a_signal_while_it_starts_stops_it_too(tmp_path: Path) -> None:
             time.sleep(delay)
             process.terminate()
             assert process.stderr is not None
-            told = process.stderr.read()
+            errors = process.stderr.read()
             assert process.wait(15) in (0, -signal.SIGTERM)
-        assert "Traceback" not in told
+        assert "Traceback" not in errors

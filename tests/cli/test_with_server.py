@@ -1,4 +1,4 @@
-"""The commands that need a server, against a real one: recordings, clips and webhooks from the first to the last."""
+"""`clipengine recordings`, `clips` and `webhooks` against a real server."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from tests.support.server import RunningServer
 
 
 def shown(done: subprocess.CompletedProcess[str]) -> Any:
-    """The JSON of a command that went well."""
+    """Return the JSON output of a successful command."""
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
 
 @pytest.fixture(scope="module")
 def recording(server: RunningServer, film: Path) -> dict[str, Any]:
-    """A recording that has been uploaded and read."""
+    """A recording that has been uploaded and probed."""
     added: dict[str, Any] = shown(server.command("recordings", "add", "--upload", str(film), "--wait", "--json"))
     return added
 
@@ -36,13 +36,13 @@ def create(server: RunningServer, recording: dict[str, Any], label: str, *option
     return clip
 
 
-def test_a_recording_is_read_when_added(recording: dict[str, Any]) -> None:
+def test_added_recording_is_probed(recording: dict[str, Any]) -> None:
     assert recording["status"] == "complete"
     assert recording["duration_seconds"] == pytest.approx(8, abs=0.05)
     assert recording["media"]["video"]["codec"] == "h264"
 
 
-def test_recordings_are_listed_and_shown(server: RunningServer, recording: dict[str, Any]) -> None:
+def test_recordings_can_be_listed_and_shown(server: RunningServer, recording: dict[str, Any]) -> None:
     listed = shown(server.command("recordings", "list", "--status", "complete", "--json"))
     assert recording["recording_id"] in [each["recording_id"] for each in listed]
     assert shown(server.command("recordings", "show", recording["recording_id"], "--json")) == recording
@@ -50,7 +50,9 @@ def test_recordings_are_listed_and_shown(server: RunningServer, recording: dict[
     assert "media.video.width  640" in [" ".join(line.split(maxsplit=1)).replace(" ", "  ", 1) for line in lines]
 
 
-def test_a_clip_from_the_first_to_the_last(server: RunningServer, recording: dict[str, Any], tmp_path: Path) -> None:
+def test_clip_can_be_created_listed_downloaded_and_deleted(
+    server: RunningServer, recording: dict[str, Any], tmp_path: Path
+) -> None:
     options = ["--meta", "by=me", "--priority", "3", "--expires-at", "2040-01-31T12:00:00Z"]
     clip = create(server, recording, "Schlüssel/moment", "--wait", *options)
     assert clip["expires_at"] == "2040-01-31T12:00:00.000Z"
@@ -73,9 +75,7 @@ def test_a_clip_from_the_first_to_the_last(server: RunningServer, recording: dic
     assert gone.stderr.splitlines()[1] == "`clipengine clips list` shows the clips."
 
 
-def test_a_clip_is_created_and_fetched_with_one_command(
-    server: RunningServer, recording: dict[str, Any], tmp_path: Path
-) -> None:
+def test_create_can_download_the_clip(server: RunningServer, recording: dict[str, Any], tmp_path: Path) -> None:
     target = tmp_path / "mine.mp4"
     named = create(server, recording, "fetched", "--download", str(target))
     assert hashlib.sha256(target.read_bytes()).hexdigest() == named["result"]["sha256"]
@@ -87,10 +87,10 @@ def test_a_clip_is_created_and_fetched_with_one_command(
     assert shown(server.command("clips", "list", "--label", "never", "--json")) == []
 
 
-def test_a_clip_is_cancelled_and_tried_again(server: RunningServer, recording: dict[str, Any]) -> None:
+def test_clip_can_be_cancelled_and_retried(server: RunningServer, recording: dict[str, Any]) -> None:
     client = server.client()
     ahead = [client.clips.create(recording["recording_id"], "ahead", 0, 8, profile="slow") for _ in range(2)]
-    waiting = create(server, recording, "waiting")["clip_id"]  # every encoder has its hands full
+    waiting = create(server, recording, "waiting")["clip_id"]  # all encoders are busy
     cancelled = shown(server.command("clips", "cancel", waiting, "--json"))
     assert (cancelled["status"], cancelled["error"]["code"]) == ("failed", "cancelled")
     waited = server.command("clips", "wait", waiting)
@@ -116,7 +116,7 @@ def test_a_clip_is_cancelled_and_tried_again(server: RunningServer, recording: d
         (["webhooks", "add", "http://169.254.169.254/"], 2, "invalid_webhook_url"),
     ],
 )
-def test_what_the_server_refuses_is_said_with_its_code(
+def test_errors_of_the_server_are_printed_with_their_code(
     server: RunningServer, recording: dict[str, Any], arguments: list[str], exit_code: int, code: str
 ) -> None:
     done = server.command(*[recording["recording_id"] if each == "RECORDING" else each for each in arguments])
@@ -128,7 +128,7 @@ def test_what_the_server_refuses_is_said_with_its_code(
     assert hint not in error
 
 
-def test_the_hint_is_the_servers_own(server: RunningServer, tmp_path: Path) -> None:
+def test_hint_of_the_server_is_printed(server: RunningServer, tmp_path: Path) -> None:
     empty = tmp_path / "empty.mp4"
     empty.touch()
     done = server.command("recordings", "add", "--upload", str(empty))
@@ -138,7 +138,7 @@ def test_the_hint_is_the_servers_own(server: RunningServer, tmp_path: Path) -> N
     ]
 
 
-def test_an_import_takes_recordings_and_passes_over_clips(
+def test_import_registers_recordings_and_skips_clips(
     server: RunningServer, recording: dict[str, Any], film: Path
 ) -> None:
     folder = server.data / "store" / "old"
@@ -154,7 +154,7 @@ def test_an_import_takes_recordings_and_passes_over_clips(
     assert [each["recording_id"] for each in again] == [each["recording_id"] for each in first]
 
 
-def test_an_import_from_a_folder_that_is_not_there_makes_none(server: RunningServer, tmp_path: Path) -> None:
+def test_import_does_not_create_a_missing_folder(server: RunningServer, tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
     refused = server.command("recordings", "import", "", "--data", str(elsewhere))
     assert refused.returncode == 1
@@ -163,7 +163,7 @@ def test_an_import_from_a_folder_that_is_not_there_makes_none(server: RunningSer
 
 
 @pytest.mark.parametrize(("options", "stays"), [([], True), (["--object"], False)])
-def test_a_recording_is_forgotten_with_or_without_its_object(
+def test_recording_is_deleted_with_or_without_its_object(
     server: RunningServer, film: Path, options: list[str], stays: bool
 ) -> None:
     added = shown(server.command("recordings", "add", "--upload", str(film), "--wait", "--json"))
@@ -172,11 +172,11 @@ def test_a_recording_is_forgotten_with_or_without_its_object(
     assert server.command("recordings", "show", added["recording_id"]).returncode == 1
     deadline = time.monotonic() + 10
     while not stays and stored.exists() and time.monotonic() < deadline:
-        time.sleep(0.05)  # the object goes after the answer
+        time.sleep(0.05)  # the object is deleted after the response
     assert stored.exists() == stays
 
 
-def test_a_webhook_is_added_tested_told_and_removed(server: RunningServer, recording: dict[str, Any]) -> None:
+def test_webhook_can_be_added_tested_and_deleted(server: RunningServer, recording: dict[str, Any]) -> None:
     with Receiver() as receiver:
         added = shown(server.command("webhooks", "add", receiver.url, "--event", "clip.ready", "--json"))
         listed = shown(server.command("webhooks", "list", "--json"))
@@ -187,18 +187,18 @@ def test_a_webhook_is_added_tested_told_and_removed(server: RunningServer, recor
         sample = receiver.wait_for(1)[0]
         assert verify(sample.body, sample.headers, added["secret"])["event"] == "clip.ready"
 
-        clip = create(server, recording, "told", "--wait")
-        told = receiver.wait_for(2)[1]
-        assert verify(told.body, told.headers, added["secret"])["data"] == clip
+        clip = create(server, recording, "sent", "--wait")
+        event = receiver.wait_for(2)[1]
+        assert verify(event.body, event.headers, added["secret"])["data"] == clip
 
         receiver.script(Answer(500))
         refused = server.command("webhooks", "test", added["webhook_id"])
         assert refused.returncode == 1
         assert refused.stderr.splitlines()[0].endswith(" (not_delivered)")
-        assert "tried again by itself" in refused.stderr
+        assert "retried automatically" in refused.stderr
         receiver.script(Answer(410))
         gone = server.command("webhooks", "test", added["webhook_id"])
-        assert (gone.returncode, "by itself" in gone.stderr) == (1, False)
+        assert (gone.returncode, "automatically" in gone.stderr) == (1, False)
         assert "the webhook is disabled (it answered 410 Gone)" in gone.stderr
         assert server.command("webhooks", "rm", added["webhook_id"]).returncode == 0
         assert shown(server.command("webhooks", "list", "--json")) == []

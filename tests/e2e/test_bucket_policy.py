@@ -71,7 +71,7 @@ def test_the_engine_can_do_everything(
     env = {f"CLIPENGINE_STORAGE__{name}": value for name, value in names.items()} | {"CLIPENGINE_SERVER__PORT": "0"}
     doctor = run_command("doctor", "--data", str(data), env=env)
     assert doctor.returncode == 0, doctor.stdout
-    assert "an object was put, read in ranges, listed and deleted" in doctor.stdout
+    assert "an object was stored, read in ranges, listed and deleted" in doctor.stdout
     s3.client.fput_object(bucket, "relay/h_01/meeting.mp4", str(film))
     s3.client.fput_object(bucket, "relay/h_02/meeting.mp4", str(film))
     with running_server(data, env=env) as server, server.client() as api:

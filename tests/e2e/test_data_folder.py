@@ -67,7 +67,7 @@ class TestAnotherOwner:
 
     def test_of_where_it_is_to_be_made(self, tmp_path: Path) -> None:
         os.chown(tmp_path, NOBODY, NOBODY)
-        assert f"the data folder {tmp_path / 'data'} cannot be made: Permission denied" in as_another(tmp_path / "data")
+        assert f"cannot create the data folder {tmp_path / 'data'}: Permission denied" in as_another(tmp_path / "data")
         assert not (tmp_path / "data").exists()
 
 

@@ -168,7 +168,7 @@ def test_a_server_starts_without_it(place: Place) -> None:
         server.stop()
     place.away()
     with running_server(place.data, env=place.env) as server, server.client() as api:
-        until(lambda: "store is not well: the " in server.log.read_text(), SECONDS)
+        until(lambda: "health check store failed: the " in server.log.read_text(), SECONDS)
         assert str(place.root) in server.log.read_text()
         is_away(server, place)
         until(lambda: "stays for now" in server.log.read_text(), SECONDS)  # what the first sweep would have removed

@@ -306,7 +306,7 @@ def test_what_a_worker_and_its_commands_refuse(database_url: str, tmp_path: Path
     assert "shares with a server" in alone.stderr
     shared = {"CLIPENGINE_DATABASE__URL": database_url}
     own_store = run_command("worker", "--data", str(tmp_path / "a"), env=shared, cwd=tmp_path)
-    assert "a store that every host reaches" in own_store.stderr
+    assert "a store that all hosts share" in own_store.stderr
     for command in ("backup", "restore"):
         refused = run_command(command, str(tmp_path / "file"), "--data", str(tmp_path / "a"), env=shared, cwd=tmp_path)
         assert refused.returncode == 1

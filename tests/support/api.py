@@ -22,7 +22,7 @@ import uvicorn
 from starlette.applications import Starlette
 
 from clipengine.api.app import create_app
-from clipengine.cli.receiving import Guarded
+from clipengine.cli.http_protocol import LimitedProtocol
 from clipengine.clips.clip import Clip, ClipResult, Recording
 from clipengine.clips.facts import AudioFacts, SourceFacts, VideoFacts
 from clipengine.clips.request import ClipRequest
@@ -198,7 +198,7 @@ class ApiServer:
 def api_server(engine: RecordedEngine) -> Iterator[ApiServer]:
     app = create_app(engine)
     config = uvicorn.Config(
-        app, port=0, http=Guarded, ws="none", lifespan="on", log_config=None, timeout_graceful_shutdown=5
+        app, port=0, http=LimitedProtocol, ws="none", lifespan="on", log_config=None, timeout_graceful_shutdown=5
     )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, name="uvicorn", daemon=True)

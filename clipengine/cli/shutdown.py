@@ -1,4 +1,4 @@
-"""Stops by signal, within a deadline whatever a thread is doing."""
+"""Shutdown by signal within a deadline."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from types import FrameType
 log = logging.getLogger(__name__)
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
-STOP_SECONDS = 9.5  # for everything: whoever sent the signal kills after 10
+STOP_SECONDS = 9.5  # service managers usually send SIGKILL after 10 s
 
 
-class EarlyStop:
-    """Remembers a signal that comes before there is a server to tell, or where there is none."""
+class StopRequest:
+    """Records a signal while there is no HTTP server to handle it."""
 
     def __init__(self) -> None:
         self.should_exit = False
@@ -24,16 +24,16 @@ class EarlyStop:
 
     def _handle(self, sig: int, frame: FrameType | None) -> None:
         if not self.should_exit:
-            guard_stop()
+            start_stop_deadline()
         self.should_exit = True
 
 
-def guard_stop() -> None:
-    """From now on the process ends within STOP_SECONDS, even where a thread does not come back."""
+def start_stop_deadline() -> None:
+    """End the process after STOP_SECONDS, even if a thread is still running."""
     log.info("stopping")
 
     def end() -> None:
-        log.warning("the stop took longer than %g s: leaving what is still running to the next start", STOP_SECONDS)
+        log.warning("shutdown took longer than %g s: exiting; the next start resumes unfinished jobs", STOP_SECONDS)
         os._exit(0)
 
     timer = threading.Timer(STOP_SECONDS, end)

@@ -1,4 +1,4 @@
-"""One cut without server and ledger: what `clipengine cut` does, and what scripts may."""
+"""Cutting a clip without a server or ledger, for `clipengine cut` and scripts."""
 
 from __future__ import annotations
 
@@ -31,13 +31,12 @@ def cut_once(
     profile: str,
     on_progress: Callable[[float], None],
 ) -> ClipResult:
-    """Cut one clip out of a file or an object (`s3://bucket/key`), without server and ledger.
+    """Cut a clip from a file or an object (`s3://bucket/key`) and write it atomically to `output`.
 
-    `output` appears when the clip is whole and verified; it is written beside itself and renamed. `on_progress` gets
-    the part that is encoded, 0 to 1. Raises the same errors as a clip of the API ends with.
+    `on_progress` receives the encoded fraction, 0 to 1. Raises the errors that a clip of the API fails with.
     """
     if profile not in settings.profiles:
-        raise UnknownProfile(f"there is no profile {profile!r} in the settings")
+        raise UnknownProfile(f"profile {profile!r} does not exist in the settings")
     store, key = _locate(settings, source)
 
     def watch(message: Message | None) -> None:
@@ -49,19 +48,19 @@ def cut_once(
         with ExitStack() as stack:
             scratch = stack.enter_context(open(descriptor, "r+b"))
             reader = stack.enter_context(closing(store.open(key)))
-            # Both start now: the second is ready when the first has found out what the recording holds.
-            probing, cutting = (
+            # Start both children at once: the second is ready when the probe ends.
+            prober, cutter = (
                 stack.enter_context(closing(EncoderProcess(sandbox=settings.encoding.sandbox))) for _ in range(2)
             )
-            probed, _ = probing.run(probe_job(settings.encoding), reader=reader, watch=lambda message: None)
+            probed, _ = prober.run(probe_job(settings.encoding), reader=reader, watch=lambda message: None)
             facts, landmarks = probe_result(probed)
             if start >= facts.duration:
                 raise InvalidTimeRange(
-                    f"--start {float(start):g} lies past the recording's end at {float(facts.duration):g} s"
+                    f"--start {float(start):g} is after the end of the recording at {float(facts.duration):g} s"
                 )
             check_range(float(start), float(end), duration=float(facts.duration), shortest=0, longest=float("inf"))
             job = cut_job(settings, facts, profile, start=start, end=end, poster=False, landmarks=landmarks)
-            message, _ = cutting.run(job, reader=reader, output=scratch.fileno(), watch=watch)
+            message, _ = cutter.run(job, reader=reader, output=scratch.fileno(), watch=watch)
             scratch.seek(0)
             sha256 = hashlib.file_digest(scratch, "sha256").hexdigest()
         umask = os.umask(0)
@@ -74,7 +73,7 @@ def cut_once(
 
 
 def _locate(settings: Settings, source: str) -> tuple[Store, str]:
-    """The store and the key that a source on the command line names."""
+    """Return the store and the key of a source."""
     if source.startswith("s3://"):
         bucket, _, key = source.removeprefix("s3://").partition("/")
         if settings.storage.kind != "s3":

@@ -1,4 +1,4 @@
-"""The data folder as the command line opens it: private to its owner, with the ledger in it or in PostgreSQL."""
+"""Access to the data folder and the ledger, which is in the folder or in PostgreSQL."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from clipengine.work.lock import FolderLock
 
 
 def make_private(folder: Path) -> None:
-    """Make the data folder with mode 0700 where it is missing, and keep what is written from now on to its owner."""
+    """Create the data folder with mode 0700 if it is missing, and set the umask so that new files are private."""
     os.umask(0o077)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StartupError(
-            f"the data folder {folder} cannot be made: {error.strerror}", hint="Give another one with --data FOLDER."
+            f"cannot create the data folder {folder}: {error.strerror}", hint="Choose another one with --data FOLDER."
         ) from None
 
 
 @contextmanager
 def exclusive(settings: Settings, *, new: bool = False) -> Iterator[None]:
-    """The data folder with no server on it. Raises DataFolderInUse; without `new`, StartupError where no ledger is."""
+    """Lock the data folder. Raises DataFolderInUse, and StartupError if it has no ledger, unless `new` is set."""
     if not new and not has_ledger(settings):
         raise no_ledger(settings)
     make_private(settings.data.folder)
@@ -41,7 +41,7 @@ def exclusive(settings: Settings, *, new: bool = False) -> Iterator[None]:
 
 
 def has_ledger(settings: Settings) -> bool:
-    """Whether there is a ledger to look into; one in PostgreSQL is made as soon as it is opened."""
+    """Return True if a ledger exists. In PostgreSQL, it is created when it is opened."""
     return in_postgres(settings) or settings.ledger_file.exists()
 
 
@@ -49,8 +49,8 @@ def in_postgres(settings: Settings) -> bool:
     return bool(settings.database.url.get_secret_value())
 
 
-def places(settings: Settings) -> list[str]:
-    """Where everything lies, as an engine says it at its start."""
+def locations(settings: Settings) -> list[str]:
+    """Return the lines that show where the data is, printed at startup."""
     storage = settings.storage
     in_s3 = f"s3 {storage.endpoint} {storage.bucket}"
     return [
@@ -61,11 +61,11 @@ def places(settings: Settings) -> list[str]:
 
 
 def no_ledger(settings: Settings) -> StartupError:
-    return StartupError(f"{settings.data.folder} holds no ledger", hint="Name the data folder with --data FOLDER.")
+    return StartupError(f"{settings.data.folder} has no ledger", hint="Give the data folder with --data FOLDER.")
 
 
 def open_ledger(settings: Settings) -> Ledger:
-    """The ledger of these settings; a server may be using it at the same time."""
+    """Open the ledger of the settings. A server may be using it at the same time."""
     make_private(settings.data.folder)
     return Ledger.open(
         place_of(settings),
@@ -76,7 +76,7 @@ def open_ledger(settings: Settings) -> Ledger:
 
 
 def can_be_opened(settings: Settings) -> bool:
-    """Whether there is a ledger, sound and as this version writes it."""
+    """Return True if there is an undamaged ledger with the schema of this version."""
     place = place_of(settings)
     try:
         return has_ledger(settings) and bool(inspect(place)) and is_current(place)
@@ -86,7 +86,7 @@ def can_be_opened(settings: Settings) -> bool:
 
 @contextmanager
 def known_store(settings: Settings) -> Iterator[KnownStore | None]:
-    """What the ledger knows of the folder store; None where there is no ledger to say it."""
+    """Open the saved identity of the folder store, or None if there is no usable ledger."""
     if not can_be_opened(settings):
         yield None
         return
