@@ -1,28 +1,28 @@
-"""The error tree: every failure that a caller, an operator or a webhook can meet, with its stable code.
+"""All errors that callers, operators or webhooks can receive, with stable codes.
 
 ClipEngineError
-├── RequestError            the caller must change the request (fault "request")
+├── RequestError            the request is invalid or comes too early (fault "request")
 │   ├── MalformedRequest, Unauthorized, Forbidden, MethodNotAllowed, PayloadTooLarge, UnsupportedContentType,
 │   │   RangeNotSatisfiable, HeadersTooLarge
-│   ├── InvalidRequest      422 with every fault in `errors`
+│   ├── InvalidRequest      422 with every problem in `errors`
 │   │   └── InvalidTimeRange, InvalidLabel, InvalidBucketPath, InvalidWebhookUrl, UnknownProfile,
 │   │       IdempotencyKeyReused
 │   ├── NotFound            RecordingNotFound, ClipNotFound, WebhookNotFound, DeliveryNotFound, ObjectNotFound
 │   ├── Conflict            RecordingNotComplete, RecordingBusy, ClipEnded, ClipNotFailed, ClipNotComplete,
 │   │                       RequestInProgress
-│   └── Busy                QueueFull, DiskLow, RateLimited: the same request succeeds later
-├── RecordingError          the recording is at fault (fault "recording")
+│   └── Busy                QueueFull, DiskLow, RateLimited: the same request may succeed later
+├── RecordingError          the recording causes the error (fault "recording")
 │   └── RecordingMissing, RecordingChanged, RecordingUnreadable, RecordingTruncated, NoMediaInRange,
 │       UnsupportedMedia, DecoderCrashed
-├── StorageError            the store or the disk is at fault (fault "storage")
+├── StorageError            the store or the disk causes the error (fault "storage")
 │   └── StorageDenied, StorageUnavailable, DiskFull, ObjectMissing, ObjectChanged
-├── EngineError             this engine is at fault (fault "engine")
+├── EngineError             this engine causes the error (fault "engine")
 │   └── EncoderFailed, VerificationFailed, DecoderKilled, Timeout, Cancelled, Internal
 └── StartupError            `serve` or a command cannot start: SettingsError, DataFolderInUse, SchemaTooNew,
                             SecretsKeyLost, BackupUnusable, SandboxIncomplete
 
-A clip's `error` and a problem document carry the same `code`. `retryable` says whether the same request, unchanged,
-may succeed later; `hint` says who has to do what. Codes never change meaning; new ones may be added.
+A clip's `error` and a problem document have the same `code`. `retryable` means that the same request may succeed later;
+`hint` says what to do. The meaning of a code never changes; new codes may be added.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ Fault = Literal["request", "recording", "storage", "engine"]
 
 
 class ClipEngineError(Exception):
-    """Base of all. `message` says what happened, `hint` what to do; both are safe to show to a caller."""
+    """Base class. `message` says what happened and `hint` what to do; both are safe to show to callers."""
 
     code: ClassVar[str] = "internal"
     fault: ClassVar[Fault] = "engine"
     retryable: ClassVar[bool] = False
     status: ClassVar[int] = 500
     title: ClassVar[str] = "Internal error"
-    default_hint: ClassVar[str] = "Look up the log entry of this time on the server."
+    default_hint: ClassVar[str] = "Check the server's log at this time."
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         super().__init__(message)
@@ -48,7 +48,7 @@ class ClipEngineError(Exception):
         self.hint = hint or self.default_hint
 
     def to_object(self) -> dict[str, Any]:
-        """The `error` object of a clip or a recording: `{code, message, hint, retryable}`."""
+        """Return the `error` object of a clip or a recording: `{code, message, hint, retryable}`."""
         return {"code": self.code, "message": self.message, "hint": self.hint, "retryable": self.retryable}
 
 
@@ -56,9 +56,10 @@ class ClipEngineError(Exception):
 
 
 class RequestError(ClipEngineError):
-    """`errors` lists what is at fault: `detail`, where (`pointer` into the body, or `parameter` or `header` by name),
+    """Error in a request.
 
-    and `code` and `hint` where they are not the error's own.
+    Each item of `errors` has a `detail`, a location (`pointer` into the body, `parameter` or `header`), and `code` and
+    `hint` if they differ from those of the error.
     """
 
     code = "bad_request"
@@ -79,12 +80,12 @@ class MalformedRequest(RequestError):
 
 
 class Unauthorized(RequestError):
-    """401. The message is fixed by the hosted API: clients compare it."""
+    """401 with the message of the hosted API, which clients compare."""
 
     code = "unauthorized"
     status = 401
     title = "Unauthorized"
-    default_hint = "Send `Authorization: Bearer <key>`; make a key with `clipengine keys create NAME`."
+    default_hint = "Send `Authorization: Bearer <key>`; create a key with `clipengine keys create NAME`."
 
     def __init__(self) -> None:
         super().__init__("Invalid or missing API key")
@@ -94,7 +95,7 @@ class Forbidden(RequestError):
     code = "forbidden"
     status = 403
     title = "Forbidden"
-    default_hint = "Use a key that has the scope which the message names."
+    default_hint = "Use a key with the scope that the message names."
 
 
 class MethodNotAllowed(RequestError):
@@ -121,18 +122,18 @@ class RangeNotSatisfiable(RequestError):
     code = "range_not_satisfiable"
     status = 416
     title = "Range not satisfiable"
-    default_hint = "Ask for one range that begins within the size that Content-Range names, or for the whole."
+    default_hint = "Request one range that begins within the size given in Content-Range, or no range."
 
 
 class HeadersTooLarge(RequestError):
     code = "headers_too_large"
     status = 431
     title = "Request headers too large"
-    default_hint = "Send a shorter address and fewer or shorter headers."
+    default_hint = "Send a shorter URL and fewer or shorter headers."
 
 
 class InvalidRequest(RequestError):
-    """422. `errors` lists every fault at once."""
+    """422. `errors` lists all problems of the request."""
 
     code = "invalid_request"
     status = 422
@@ -154,22 +155,22 @@ class InvalidLabel(InvalidRequest):
 class InvalidBucketPath(InvalidRequest):
     code = "invalid_bucket_path"
     title = "Invalid bucket path"
-    default_hint = "Give the key of an object as it stands in the store, relative to the configured prefix."
+    default_hint = "Give the key of an object, relative to the configured prefix."
 
 
 class InvalidWebhookUrl(InvalidRequest):
     code = "invalid_webhook_url"
     title = "Invalid webhook URL"
     default_hint = (
-        "Give an http or https URL of a public address; the operator allows others with webhooks.allow_cidrs, "
-        "link-local and metadata addresses excepted."
+        "Give an http or https URL of a public address. The operator can allow other addresses with "
+        "webhooks.allow_cidrs, except link-local and metadata addresses."
     )
 
 
 class UnknownProfile(InvalidRequest):
     code = "unknown_profile"
     title = "Unknown profile"
-    default_hint = "Name a profile of the settings; `default` always exists."
+    default_hint = "Use a profile of the settings; `default` always exists."
 
 
 class IdempotencyKeyReused(InvalidRequest):
@@ -182,7 +183,7 @@ class NotFound(RequestError):
     code = "not_found"
     status = 404
     title = "Not found"
-    default_hint = "Check the address; list what exists with the collection's GET."
+    default_hint = "Check the URL; GET the collection to list what exists."
 
 
 class RecordingNotFound(NotFound):
@@ -206,7 +207,7 @@ class DeliveryNotFound(NotFound):
 
 
 class ObjectNotFound(NotFound):
-    """A caller names an object that the store does not hold."""
+    """The request names an object that the store does not have."""
 
     code = "object_not_found"
     title = "Object not found"
@@ -223,14 +224,14 @@ class RecordingNotComplete(Conflict):
     code = "recording_not_complete"
     title = "Recording not complete"
     retryable = True
-    default_hint = "Wait until it has been read: GET /v1/recordings/{recording_id}?wait=30 answers then."
+    default_hint = "Wait until it has been probed: GET /v1/recordings/{recording_id}?wait=30 returns then."
 
     @classmethod
     def of(cls, recording_id: str, state: str) -> RecordingNotComplete:
-        """For a recording that is `processing` or has `failed`, with what to do about it."""
+        """Return the error for a recording that is `processing` or `failed`, with a hint for that status."""
         hint = cls.default_hint.format(recording_id=recording_id)
         if state == "failed":
-            hint = "It could not be read: its `error` says why. Register it again once that is put right."
+            hint = "It could not be read; its `error` says why. Correct that, then register it again."
         return cls(f"The recording's status is `{state}`", hint=hint)
 
 
@@ -259,10 +260,10 @@ class ClipNotComplete(Conflict):
 
     @classmethod
     def of(cls, clip_id: str, *, ended: bool) -> ClipNotComplete:
-        """For a clip that is `processing`, or has `ended` without being complete, with what to do about it."""
+        """Return the error for a clip that is `processing` or has failed (`ended`), with a hint for that status."""
         if not ended:
             return cls("The clip's status is `processing`")
-        hint = f"Its `error` says why. POST /v1/clips/{clip_id}/retry queues it again once that is put right."
+        hint = f"Its `error` says why. Correct that, then POST /v1/clips/{clip_id}/retry."
         return cls("The clip's status is `failed`", hint=hint)
 
 
@@ -270,11 +271,11 @@ class RequestInProgress(Conflict):
     code = "request_in_progress"
     title = "Request in progress"
     retryable = True
-    default_hint = "The first request with this Idempotency-Key still runs; send it again in a second."
+    default_hint = "The first request with this Idempotency-Key is still running; send it again in a second."
 
 
 class Busy(RequestError):
-    """503 or 429 with Retry-After: `retry_after` in whole seconds."""
+    """503 or 429 with Retry-After, in whole seconds."""
 
     code = "busy"
     status = 503
@@ -295,7 +296,7 @@ class QueueFull(Busy):
 class DiskLow(Busy):
     code = "disk_low"
     title = "Disk low"
-    default_hint = "Free space on the disk of the data folder; the same request succeeds then."
+    default_hint = "Free space on the disk of the data folder, then send the request again."
 
 
 class RateLimited(Busy):
@@ -329,19 +330,19 @@ class RecordingChanged(RecordingError):
 class RecordingUnreadable(RecordingError):
     code = "recording_unreadable"
     title = "Recording unreadable"
-    default_hint = "Check that the object is a whole media file: play it from the store."
+    default_hint = "Check that the object is a complete media file: play it from the store."
 
 
 class RecordingTruncated(RecordingError):
     code = "recording_truncated"
     title = "Recording truncated"
-    default_hint = "It was cut off, in an upload or a copy, or its index is damaged: upload it again, whole."
+    default_hint = "The file is incomplete or its index is damaged: upload it again."
 
 
 class NoMediaInRange(RecordingError):
     code = "no_media_in_range"
     title = "No media in range"
-    default_hint = "Choose a range in which the recording has picture or sound."
+    default_hint = "Choose a range in which the recording has video or audio."
 
 
 class UnsupportedMedia(RecordingError):
@@ -351,17 +352,17 @@ class UnsupportedMedia(RecordingError):
 
     @classmethod
     def out_of_memory(cls) -> UnsupportedMedia:
-        """For a clip that needs more memory than one may use, whoever met the limit: decoder, encoder or engine."""
+        """Return the error for a clip that exceeds its memory limit in the decoder, the encoder or the engine."""
         return cls(
             "the recording needs more memory than a clip may use",
-            hint="Raise encoding.memory_mb, lower encoding.threads_per_clip, or use a profile of smaller pictures.",
+            hint="Raise encoding.memory_mb, lower encoding.threads_per_clip, or use a profile with a lower resolution.",
         )
 
 
 class DecoderCrashed(RecordingError):
     code = "decoder_crashed"
     title = "Decoder crashed"
-    default_hint = "The recording kills its decoder: it is damaged or hostile. Check where it came from."
+    default_hint = "The recording crashes its decoder: it is damaged or hostile. Check its origin."
 
 
 # ---- the store and the disk -----------------------------------------------------------------------------------
@@ -373,7 +374,7 @@ class StorageError(ClipEngineError):
     status = 503
     title = "Storage unavailable"
     retryable = True
-    default_hint = "Check that the store runs and can be reached from this machine; the engine goes on by itself."
+    default_hint = "Check that the store is running and reachable from this machine; the engine retries automatically."
 
 
 class StorageDenied(StorageError):
@@ -381,7 +382,7 @@ class StorageDenied(StorageError):
     status = 502
     title = "Storage denied"
     retryable = False
-    default_hint = "Check the access key, its rights on the bucket, the bucket's name and this machine's clock."
+    default_hint = "Check the access key, its permissions on the bucket, the bucket's name and this machine's clock."
 
 
 class StorageUnavailable(StorageError):
@@ -396,7 +397,7 @@ class DiskFull(StorageError):
 
 
 class ObjectMissing(StorageError):
-    """The store has no object of this key. Whoever asked turns it into what it means to the caller."""
+    """The store has no object with this key. Callers translate it, for example to RecordingMissing."""
 
     code = "object_missing"
     status = 404
@@ -406,13 +407,13 @@ class ObjectMissing(StorageError):
 
 
 class ObjectChanged(StorageError):
-    """The object's ETag is no longer the one that was pinned."""
+    """The object's ETag is not the expected one."""
 
     code = "object_changed"
     status = 409
     title = "Object changed"
     retryable = False
-    default_hint = "Read it again from its start."
+    default_hint = "Read it again from the start."
 
 
 # ---- this engine ----------------------------------------------------------------------------------------------
@@ -425,27 +426,25 @@ class EngineError(ClipEngineError):
 class EncoderFailed(EngineError):
     code = "encoder_failed"
     title = "Encoder failed"
-    default_hint = "Check the profile's settings; the log has the encoder's own words."
+    default_hint = "Check the profile's settings; the log has the encoder's message."
 
 
 class VerificationFailed(EngineError):
     code = "verification_failed"
     title = "Verification failed"
     retryable = True
-    default_hint = (
-        "The clip that was made is not the one that was planned; nothing was published. Retry, then report it."
-    )
+    default_hint = "The clip did not match its plan and was not published. Retry it; report the error if it recurs."
 
 
 class DecoderKilled(EngineError):
-    """The encoder child was killed by somebody else than this engine: the kernel, for want of memory, or by hand."""
+    """The encoder child was killed from outside: by the kernel for lack of memory, or manually."""
 
     code = "decoder_killed"
     title = "Decoder killed"
     retryable = True
     default_hint = (
-        "The machine was most likely out of memory: its kernel log says so (journalctl -k). "
-        "Lower encoding.workers or encoding.memory_mb, or give it more memory; then retry."
+        "The machine was probably out of memory; its kernel log shows this (journalctl -k). "
+        "Lower encoding.workers or encoding.memory_mb, or add memory, then retry."
     )
 
 
@@ -453,14 +452,14 @@ class Timeout(EngineError):
     code = "timeout"
     title = "Timeout"
     retryable = True
-    default_hint = "It took longer than its deadline. Try again when the machine or the store is less busy."
+    default_hint = "The deadline expired. Try again when the machine or the store is less busy."
 
 
 class Cancelled(EngineError):
     code = "cancelled"
     title = "Cancelled"
     retryable = True
-    default_hint = "Retry the clip if it is wanted after all."
+    default_hint = "Retry the clip if it is still needed."
 
 
 class Internal(EngineError):
@@ -474,22 +473,22 @@ class Internal(EngineError):
 class StartupError(ClipEngineError):
     code = "startup_failed"
     title = "Cannot start"
-    default_hint = "Put right what the message names, and run the command again."
+    default_hint = "Correct the problem that the message names and run the command again."
 
 
 class SettingsError(StartupError):
     code = "invalid_settings"
-    default_hint = "Correct the setting that the message names; clipengine.toml documents all of them."
+    default_hint = "Correct the setting that the message names; clipengine.toml documents all settings."
 
 
 class SandboxIncomplete(StartupError):
     code = "sandbox_incomplete"
-    default_hint = 'Use a kernel (and a container runtime) that has what is missing, or set encoding.sandbox = "auto".'
+    default_hint = 'Use a kernel and a container runtime that support it, or set encoding.sandbox = "auto".'
 
 
 class DataFolderInUse(StartupError):
     code = "data_folder_in_use"
-    default_hint = "Stop the other process, or give this one another folder with --data."
+    default_hint = "Stop the other process, or choose another folder with --data."
 
 
 class SchemaTooNew(StartupError):
@@ -498,18 +497,18 @@ class SchemaTooNew(StartupError):
 
 
 class SecretsKeyLost(StartupError):
-    """The ledger's webhook secrets cannot be read: their key file is gone, or is another one."""
+    """The webhook secrets in the ledger cannot be decrypted: the key file is missing or different."""
 
     code = "secrets_key_lost"
     default_hint = (
-        "Put secrets.key back from a backup of the data folder. Where there is none, `clipengine reset-secrets` makes "
+        "Restore secrets.key from a backup of the data folder. If there is none, `clipengine reset-secrets` creates "
         "a new one and disables the webhooks of the API until each gets a new secret."
     )
 
 
 class BackupUnusable(StartupError):
     code = "backup_unusable"
-    default_hint = "Use another backup; nothing in the data folder was changed."
+    default_hint = "Use another backup; the data folder was not changed."
 
 
 def _tree(cls: type[ClipEngineError]) -> list[type[ClipEngineError]]:
@@ -517,6 +516,6 @@ def _tree(cls: type[ClipEngineError]) -> list[type[ClipEngineError]]:
 
 
 def by_code(code: str) -> type[ClipEngineError]:
-    """The most specific class of a code, `Internal` where the code is unknown (an error that crossed a process)."""
+    """Return the most specific class of a code, or `Internal` if the code is unknown."""
     found = [cls for cls in _tree(ClipEngineError) if cls.code == code]
     return found[-1] if found else Internal
