@@ -1,6 +1,6 @@
-"""Identifiers: TypeIDs (https://github.com/jetify-com/typeid, v0.3), lower-case and ordered by time of making.
+"""Identifiers: TypeIDs (https://github.com/jetify-com/typeid, v0.3), lower-case and sortable by creation time.
 
-Ids that this engine makes have these prefixes; ids that it accepts are opaque strings.
+Ids in requests are treated as opaque strings.
 """
 
 from __future__ import annotations
@@ -13,5 +13,5 @@ Prefix = Literal["rec", "clip", "evt", "whk", "dlv", "key", "inst", "store"]
 
 
 def new_id(prefix: Prefix) -> str:
-    """A new id such as `clip_01j9xz…` (prefix, underscore, 26 characters)."""
+    """Return a new id such as `clip_01j9xz…` (prefix, underscore, 26 characters)."""
     return str(TypeID(prefix=prefix))

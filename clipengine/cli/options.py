@@ -15,7 +15,7 @@ from clipengine.timecode import parse_time
 
 # Hints for users of the command line, in place of those of the API.
 _HINTS = {
-    "unauthorized": "Set CLIPENGINE_API_KEY to a key; `clipengine keys create NAME` makes one.",
+    "unauthorized": "Set CLIPENGINE_API_KEY to a key; `clipengine keys create NAME` creates one.",
     "recording_not_found": "`clipengine recordings list` shows the recordings.",
     "clip_not_found": "`clipengine clips list` shows the clips.",
     "webhook_not_found": "`clipengine webhooks list` shows the endpoints.",

@@ -117,7 +117,7 @@ def test_rejected_api_key_has_a_hint(capsys: pytest.CaptureFixture[str], monkeyp
     assert request.headers["authorization"] == "Bearer relay_live_x"
     assert capsys.readouterr().err.splitlines() == [
         "error: Invalid or missing API key (unauthorized)",
-        "Set CLIPENGINE_API_KEY to a key; `clipengine keys create NAME` makes one.",
+        "Set CLIPENGINE_API_KEY to a key; `clipengine keys create NAME` creates one.",
     ]
 
 
