@@ -5,12 +5,13 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 CHECKED := clipengine tests scripts
+LOCK := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock"
 
 # Only what is written on make's own command line: a shell may well have a variable of this name.
 given = $(if $(filter command line,$(origin $(1))),--$(2) '$(subst ','\'',$($(1)))')
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo test check films screens compare bench fuzz soak clean
+.PHONY: help install run demo test check lock films screens compare bench fuzz soak clean
 
 help:  ## list what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +34,11 @@ check: $(VENV)/.test-installed  ## lint, format, types and which part may import
 	@$(BIN)/mypy --no-error-summary
 	@$(BIN)/lint-imports --no-logo >$(VENV)/imports.log || { cat $(VENV)/imports.log; exit 1; }
 
+lock: $(VENV)/.installed  ## pin all dependencies again, with hashes, at the newest versions that setup.cfg allows
+	@$(PIP) install uv
+	@$(LOCK) --extra postgres --output-file requirements.lock setup.cfg
+	@$(LOCK) --extra test --constraint requirements.lock --output-file requirements-test.lock setup.cfg
+
 films: $(VENV)/.test-installed  ## cut every film in every way, write the table film by cut to FILMS.md
 	@$(BIN)/python -m tests.films.table FILMS.md
 
@@ -54,16 +60,17 @@ soak: $(VENV)/.test-installed  ## load, kill -9 and a failing store for a long t
 clean:  ## remove what make made; never data
 	rm -rf .bench .fuzz .venv .venv-* build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
-# The environment is made anew when what it must hold has changed, and otherwise left alone.
-$(VENV)/.installed: setup.cfg pyproject.toml
+# Installed from the lock files, so that a checkout gets the versions that CI tested. Made anew when they change.
+$(VENV)/.installed: setup.cfg pyproject.toml requirements.lock
 	@command -v $(PYTHON) >/dev/null || { echo "missing: $(PYTHON). On Debian: apt install python3 python3-venv" >&2; exit 1; }
 	@$(PYTHON) scripts/preflight.py
 	@echo "installing into $(VENV)"
 	@$(PYTHON) -m venv --clear $(VENV)
-	@$(PIP) install --editable .
+	@$(PIP) install --require-hashes --requirement requirements.lock
+	@$(PIP) install --no-deps --editable .
 	@touch $@
 
-$(VENV)/.test-installed: $(VENV)/.installed
+$(VENV)/.test-installed: $(VENV)/.installed requirements-test.lock
 	@echo "installing the test dependencies"
-	@$(PIP) install --editable '.[test]'
+	@$(PIP) install --require-hashes --requirement requirements-test.lock
 	@touch $@
