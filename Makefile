@@ -28,9 +28,10 @@ demo: $(VENV)/.installed  ## the whole way of one clip (RECORDING=/path/to/any.m
 test: $(VENV)/.test-installed check  ## check, then run every test (PYTEST="-k cut" chooses)
 	@exec $(BIN)/python -m pytest -n auto $(PYTEST)
 
-check: $(VENV)/.test-installed  ## lint, format, types and which part may import which
+check: $(VENV)/.test-installed  ## lint, format, spelling, types and the layers of imports
 	@$(BIN)/ruff check --quiet $(CHECKED)
 	@$(BIN)/ruff format --check --quiet $(CHECKED)
+	@$(BIN)/codespell $(CHECKED) config clipengine.toml README.md CHANGELOG.md .github
 	@$(BIN)/mypy --no-error-summary
 	@$(BIN)/lint-imports --no-logo >$(VENV)/imports.log || { cat $(VENV)/imports.log; exit 1; }
 

@@ -38,6 +38,7 @@ ORDER = (
     "moving",
     "architecture",
     "contributing",
+    "licenses",
 )
 
 _ASSET_TYPES = {".css": "text/css; charset=utf-8", ".svg": "image/svg+xml", ".png": "image/png"}

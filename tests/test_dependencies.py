@@ -1,0 +1,53 @@
+"""The lock files pin everything that setup.cfg asks for, with hashes, and CI checks with the pinned tools."""
+
+from __future__ import annotations
+
+import configparser
+import re
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+ROOT = Path(__file__).parent.parent
+
+
+def requirements(extra: str | None = None) -> list[Requirement]:
+    """Return the requirements of the package, or of one of its extras."""
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg", "utf-8")
+    text = setup["options.extras_require"][extra] if extra else setup["options"]["install_requires"]
+    return [Requirement(line) for line in text.split("\n") if line]
+
+
+def pins(name: str) -> dict[str, list[str]]:
+    """Return the pinned versions of each distribution in a lock file; there are several if Pythons differ."""
+    found: dict[str, list[str]] = {}
+    for distribution, version in re.findall(r"^([a-z0-9.-]+)==([^\s;\\]+)", (ROOT / name).read_text(), re.MULTILINE):
+        found.setdefault(distribution, []).append(version)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("name", "extras"), [("requirements.lock", ["postgres"]), ("requirements-test.lock", ["postgres", "test"])]
+)
+def test_every_requirement_is_pinned_at_an_allowed_version(name: str, extras: list[str]) -> None:
+    pinned = pins(name)
+    wanted = [*requirements(), *(each for extra in extras for each in requirements(extra))]
+    for requirement in wanted:
+        if requirement.name != "clipengine":
+            versions = pinned[requirement.name.lower()]
+            assert versions, requirement
+            assert all(requirement.specifier.contains(version) for version in versions), requirement
+
+
+def test_both_lock_files_pin_the_same_versions() -> None:
+    runtime, test = pins("requirements.lock"), pins("requirements-test.lock")
+    assert runtime == {name: test[name] for name in runtime}
+
+
+@pytest.mark.parametrize("name", ["requirements.lock", "requirements-test.lock"])
+def test_every_pin_has_a_hash(name: str) -> None:
+    entries = re.split(r"^(?=[a-z0-9])", (ROOT / name).read_text(), flags=re.MULTILINE)[1:]
+    assert entries
+    assert all("--hash=sha256:" in entry for entry in entries)
