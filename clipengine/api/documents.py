@@ -38,6 +38,7 @@ ORDER = (
     "moving",
     "architecture",
     "contributing",
+    "glossary",
     "licenses",
 )
 
