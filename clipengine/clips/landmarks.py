@@ -63,7 +63,8 @@ class Landmarks(BaseModel):
         first = max(0, bisect_right(self._times, time - _REACH) - 1)
         last = bisect_right(self._times, time)
         columns = {name: getattr(self, name)[first:last] for name in ("offsets", "stamps", "parts")}
-        return self.model_copy(update=columns)
+        kept = {name: getattr(self, name) for name in type(self).model_fields}
+        return self.model_construct(**kept | columns)  # not model_copy, which would copy the cached times as well
 
     @cached_property
     def _times(self) -> list[Fraction]:

@@ -1,0 +1,80 @@
+"""The retry policy of storage outages and lost child processes, and writes that must not be lost."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from clipengine.errors import (
+    ClipEngineError,
+    DecoderCrashed,
+    DecoderKilled,
+    RecordingUnreadable,
+    StorageDenied,
+    StorageUnavailable,
+    Timeout,
+)
+from clipengine.work.lost_child import next_try
+from clipengine.work.outage import LONGEST_MS, Stopping, insist, next_wait
+
+_DAY_MS = 24 * 3600 * 1000
+
+
+@pytest.mark.parametrize(("waited_ms", "shortest", "longest"), [(0, 1_000, 2_000), (60_000, 30_000, 60_000)])
+def test_delay_doubles_with_jitter(waited_ms: int, shortest: int, longest: int) -> None:
+    for _ in range(200):
+        delay = next_wait(StorageUnavailable("away"), waited_ms)
+        assert delay is not None
+        assert shortest <= delay <= longest
+
+
+def test_delay_is_capped() -> None:
+    delays = [next_wait(StorageUnavailable("away"), 12 * 3600 * 1000) for _ in range(200)]
+    assert all(delay is not None and LONGEST_MS / 2 <= delay <= LONGEST_MS for delay in delays)
+
+
+def test_last_delay_ends_with_the_patience() -> None:
+    assert next_wait(StorageUnavailable("away"), _DAY_MS - 5) == 5
+
+
+@pytest.mark.parametrize(
+    ("error", "waited_ms"),
+    [
+        (StorageUnavailable("away"), _DAY_MS),
+        (StorageDenied("denied"), 30_000),
+        (RecordingUnreadable("broken"), 0),
+        (Timeout("slow"), 0),
+    ],
+)
+def test_error_that_waiting_does_not_help_is_not_retried(error: ClipEngineError, waited_ms: int) -> None:
+    assert next_wait(error, waited_ms) is None
+
+
+@pytest.mark.parametrize("kind", [DecoderCrashed, DecoderKilled])
+def test_work_that_lost_its_child_has_three_attempts(kind: type[ClipEngineError]) -> None:
+    assert [next_try(kind("lost"), lost) is None for lost in range(4)] == [False, False, True, True]
+
+
+def test_write_is_repeated_until_the_ledger_takes_it() -> None:
+    calls: list[int] = []
+
+    def change() -> str:
+        calls.append(1)
+        if len(calls) == 1:
+            raise StorageUnavailable("the disk is full")
+        return "written"
+
+    assert insist(change, threading.Event()) == "written"
+    assert len(calls) == 2
+
+
+def test_write_is_given_up_when_the_engine_stops() -> None:
+    stopping = threading.Event()
+    stopping.set()
+
+    def change() -> None:
+        raise StorageUnavailable("the disk is full")
+
+    with pytest.raises(Stopping):
+        insist(change, stopping)
