@@ -206,8 +206,8 @@ def test_the_webhook_example_in_node_verifies_what_is_sent(secret: str) -> None:
     assert done.stdout.split() == ["true", "false", "false", "false"], done.stderr
 
 
-def test_the_changelog_has_this_version() -> None:
-    assert re.search(rf"^## {re.escape(__version__)}\b", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE)
+def test_changelog_has_this_version() -> None:
+    assert re.search(rf"^## \[{re.escape(__version__)}\] - \d{{4}}-\d\d-\d\d$", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE)
 
 
 @pytest.mark.parametrize("name", ["README.md", "CHANGELOG.md"])
