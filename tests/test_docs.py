@@ -207,7 +207,8 @@ def test_the_webhook_example_in_node_verifies_what_is_sent(secret: str) -> None:
 
 
 def test_changelog_has_this_version() -> None:
-    assert re.search(rf"^## \[{re.escape(__version__)}\] - \d{{4}}-\d\d-\d\d$", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE)
+    heading = rf"^## \[{re.escape(__version__)}\] - \d{{4}}-\d\d-\d\d$"
+    assert re.search(heading, (ROOT / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE)
 
 
 @pytest.mark.parametrize("name", ["README.md", "CHANGELOG.md"])
