@@ -44,6 +44,7 @@ _MAX_AHEAD = 4  # encoders that wait for clips, each with the memory of its libr
 _CHORES = ("probe", "remove", "deliver")
 _EXPIRE_SECONDS = 5
 _CLAMP_SECONDS = 20
+_PREVIEW_NICE, _MAX_NICE = 5, 19  # previews are nicer than clips by so much
 _MARK_SECONDS = 5
 _FOLDER_SECONDS, _S3_SECONDS = 1, 30  # from one look at the store's health to the next
 _DAY_MS = 24 * 3600 * 1000
@@ -70,11 +71,11 @@ class Engine:
             heads=heads,
             on_loss=lambda cause: lost.labels(cause).inc(),
         )
-        # Children of their own: the one that is kept ready for clips is not theirs to take.
+        # A pool of their own: previews run at a lower priority than clips and must not take the child started for one.
         self.previews = Previews(
             encoding,
             store,
-            EncoderPool(nice=encoding.nice, sandbox=encoding.sandbox, heads=heads),
+            EncoderPool(nice=min(encoding.nice + _PREVIEW_NICE, _MAX_NICE), sandbox=encoding.sandbox, heads=heads),
             settings.data.folder / "previews",
             max_bytes=settings.previews.max_bytes,
         )

@@ -1,6 +1,6 @@
-"""Previews of a recording: a frame, frame times, a filmstrip, a waveform. What was made once is kept and served again.
+"""Previews of a recording: a frame, frame times, a filmstrip, a waveform.
 
-No thread is held while one is made. What comes back never changes under its address, so clients keep it.
+Responses are immutable and cached on both sides. No thread is blocked while one is made.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from clipengine.api.lookups import check_address_exists
@@ -38,7 +39,7 @@ from clipengine.timecode import exact
 from clipengine.work.previews import Preview
 
 _JPEG, _JSON = "image/jpeg", "application/json"
-_MOST_TIMES_SECONDS = 600  # of one answer: all of its packets are read
+_MOST_TIMES_SECONDS = 600  # per response: every packet of the range is read
 
 
 async def get_frame(call: Call[GetFrame, NoBody]) -> Response:
@@ -68,11 +69,13 @@ async def get_filmstrip(call: Call[GetFilmstrip, NoBody]) -> Response:
 async def get_waveform(call: Call[GetWaveform, NoBody]) -> Response:
     recording, duration = await _recording(call)
     part = _part(call.query.start, call.query.end, duration)
-    return await _answer(call, Preview("waveform", recording, part | {"points": call.query.points}), _JSON)
+    landmarks = await call.in_session(lambda: call.ledger.recordings.landmarks(recording.recording_id))
+    near = landmarks and landmarks.near(Fraction(part["start"]))
+    return await _answer(call, Preview("waveform", recording, part | {"points": call.query.points}, near), _JSON)
 
 
 async def _recording(call: Call[Q, NoBody]) -> tuple[Recording, Fraction]:
-    """The recording and its duration. Raises RecordingNotFound or RecordingNotComplete."""
+    """Return the recording and its duration. Raises RecordingNotFound or RecordingNotComplete."""
     recording = await call.in_session(lambda: call.ledger.recordings.get(call.path("recording_id")))
     if recording.facts is None:
         raise RecordingNotComplete(f"The recording's status is `{recording.state}`")
@@ -80,7 +83,7 @@ async def _recording(call: Call[Q, NoBody]) -> tuple[Recording, Fraction]:
 
 
 def judge_preview(call: Call[Any, NoBody], given: Mapping[str, Any]) -> None:
-    """Raises RecordingNotFound, and InvalidTimeRange where the recording's duration is known."""
+    """Raise RecordingNotFound, or InvalidTimeRange if the recording's duration is known."""
     check_address_exists(call, given)
     facts = call.ledger.recordings.get(call.path("recording_id")).facts
     if facts is not None and "at" in given:
@@ -97,7 +100,7 @@ def _moment(seconds: float, duration: Fraction) -> Fraction:
 
 
 def _part(first: float, last: float | None, duration: Fraction) -> dict[str, str | int]:
-    """The part of the recording that is asked for, all of it unless said otherwise; its end is clamped."""
+    """Return the requested range as strings: the whole recording by default, with the end clamped."""
     start = exact(first)
     end = duration if last is None else min(exact(last), duration)
     if start >= end:
@@ -118,25 +121,34 @@ async def _answer(call: Call[Q, NoBody], preview: Preview, media_type: str) -> R
     headers = {"ETag": f'"{preview.name}"', "Cache-Control": "private, max-age=31536000, immutable"}
     if matches(call.request.headers.get("if-none-match"), headers["ETag"]):
         return Response(status_code=304, headers=headers)
-    previews = call.engine.previews
-    body = await run_in_threadpool(previews.find, preview)
+    body = await run_in_threadpool(call.engine.previews.find, preview)
     if body is None:
-        body = await _made(call, asyncio.wrap_future(previews.make(preview)))
+        body = await _made(call, preview)
     return Response(body, headers=headers, media_type=media_type)
 
 
-async def _made(call: Call[Q, NoBody], making: asyncio.Future[bytes]) -> bytes:
-    """What is being made, when it is. It is not cancelled with its request: others may wait for the same one."""
+async def _made(call: Call[Q, NoBody], preview: Preview) -> bytes:
+    """Wait until the preview is made, the client disconnects or the server stops."""
     stopping = asyncio.Event()
-    with call.changes.closing(stopping.set):
-        waiting = asyncio.create_task(stopping.wait())
+    with call.changes.closing(stopping.set), call.engine.previews.requested(preview) as shared:
+        making = asyncio.wrap_future(shared)
+        stopped = asyncio.create_task(stopping.wait())
+        gone = asyncio.create_task(_disconnected(call.request))
         try:
-            await asyncio.wait((making, waiting), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((making, stopped, gone), return_when=asyncio.FIRST_COMPLETED)
+            if making.done():
+                return making.result()
+            if gone.done():
+                raise ClientDisconnect("the client disconnected before the preview was made")
+            raise Busy("The server is stopping", retry_after=5)
         finally:
-            waiting.cancel()
-    if not making.done():
-        raise Busy("The server is stopping", retry_after=5)
-    return making.result()
+            for waiting in (making, stopped, gone):
+                waiting.cancel()
+
+
+async def _disconnected(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
 
 
 _ERRORS = (

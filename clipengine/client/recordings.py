@@ -16,6 +16,8 @@ from clipengine.client.methods import AsyncResource, Resource, aiterating, await
 from clipengine.client.models import Frames, Object, Page, RecordingData, Waveform, format_time
 from clipengine.client.transport import AsyncTransport, Transport
 
+_WAVEFORM_SECONDS = 900  # the server's own deadline for one
+
 R = TypeVar("R", bound=RecordingData)
 
 
@@ -114,9 +116,10 @@ class RecordingCalls(Generic[R]):
     def waveform(
         self, recording_id: str, *, points: int | None = None, start: float | None = None, end: float | None = None
     ) -> Steps[Waveform]:
-        """Return the peak levels of the recording or a range."""
+        """Return the peak level of each part of the recording, or of the range. A long one takes minutes."""
         params = {"points": points, "start": start, "end": end}
-        return Waveform.from_object((yield from self._api.get(route("recordings", recording_id, "waveform"), params)))
+        path = route("recordings", recording_id, "waveform")
+        return Waveform.from_object((yield from self._api.get(path, params, extra_timeout=_WAVEFORM_SECONDS)))
 
     def delete(self, recording_id: str, *, object: bool = False) -> Steps[None]:
         """Delete the recording from the database and, with `object`, its object from the store."""

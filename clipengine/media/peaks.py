@@ -1,4 +1,4 @@
-"""The waveform of a recording: how loud it is, part by part, over all of its sound tracks."""
+"""Waveform of a recording: the peak level of each part of it, over all audio tracks."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import av
 from av.audio.resampler import AudioResampler
 
 from clipengine.clips.facts import SourceFacts
+from clipengine.clips.landmarks import Landmarks
 from clipengine.clips.plan import CutRange
 from clipengine.errors import NoMediaInRange
 from clipengine.media.container import media_errors
@@ -17,12 +18,23 @@ from clipengine.media.decode import ClipDecoder, Sound
 from clipengine.media.landing import Landing
 from clipengine.media.source import ByteSource, MediaReader
 
-_RATE = 8000  # enough to see by, and a sixth of the samples to go through
+_RATE = 8000  # enough for a picture, with a sixth of the samples
 _FULL = 32768
 
 
-def peaks(source: ByteSource, facts: SourceFacts, *, start: Fraction, end: Fraction, points: int) -> list[float]:
-    """The loudest sample, 0 to 1, in each of `points` equal parts of `[start, end)`. Raises RecordingError's kinds."""
+def peaks(
+    source: ByteSource,
+    facts: SourceFacts,
+    *,
+    start: Fraction,
+    end: Fraction,
+    points: int,
+    landmarks: Landmarks | None = None,
+) -> list[float]:
+    """Return the loudest sample, 0 to 1, of each of `points` equal parts of `[start, end)`.
+
+    Raises RecordingError and its kinds.
+    """
     if not facts.audio:
         raise NoMediaInRange("the recording has no sound")
     parts = _Parts(start, end, points)
@@ -30,7 +42,9 @@ def peaks(source: ByteSource, facts: SourceFacts, *, start: Fraction, end: Fract
     with (
         MediaReader(source) as reader,
         media_errors(reader),
-        Landing(reader, facts, cut, video=False, audio=[track.index for track in facts.audio]) as landing,
+        Landing(
+            reader, facts, cut, video=False, audio=[track.index for track in facts.audio], landmarks=landmarks
+        ) as landing,
     ):
         resamplers: dict[int, tuple[object, AudioResampler]] = {}
         for event in ClipDecoder(landing, cut, threads=1).events():
@@ -60,7 +74,7 @@ class _Parts:
         self._part = float(end - start) / points
 
     def add(self, time: Fraction, samples: Sequence[int]) -> None:
-        """Samples that begin at `time`, recording time; what lies outside is passed over."""
+        """Add samples that begin at `time` (recording time). Those outside the range are ignored."""
         at = float(time) - self._start
         first = 0
         while first < len(samples):

@@ -1,4 +1,4 @@
-"""What an encoder child makes for the eye: a frame, a filmstrip, a waveform, frame times; from its job to its bytes."""
+"""Preview jobs in an encoder child: a frame, a filmstrip, a waveform, frame times."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ KINDS = ("frame", "times", "filmstrip", "waveform")
 
 
 def make_preview(job: dict[str, Any], source: ByteSource) -> tuple[bytes, bytes]:
-    """A JPEG, or the JSON of the API's answer; and what is worth keeping for the recording's next pictures, or nothing.
+    """Return a JPEG or the response's JSON, and the colour table to cache for the recording's next pictures, or b"".
 
     Raises RecordingError and its kinds.
     """
@@ -55,7 +55,7 @@ def _made(job: dict[str, Any], source: ByteSource, tones: Tones) -> bytes:
             threads=job["threads"],
             tones=tones,
         )
-    found = peaks(source, facts, start=start, end=end, points=job["points"])
+    found = peaks(source, facts, start=start, end=end, points=job["points"], landmarks=landmarks)
     return _json(start, end, points=len(found), peaks=found)
 
 

@@ -1,8 +1,7 @@
-"""Previews of recordings: frames, frame times, filmstrips, waveforms; made by encoder children, kept in a folder.
+"""Previews of recordings (frames, frame times, filmstrips, waveforms): made in encoder children, cached in a folder.
 
-The same one is made once, however many ask. What is kept is bounded: the longest unused goes first. Previews have
-places and children of their own, so they never take a clip's; a frame never waits for a filmstrip or a waveform. A
-kept file can vanish at any time: it is made again.
+Previews have a queue and children of their own, at a lower CPU priority than clips. A cached file may vanish at any
+time: it is made again.
 """
 
 from __future__ import annotations
@@ -14,12 +13,15 @@ import json
 import logging
 import os
 import threading
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
+from collections.abc import Iterator
+from concurrent.futures import Future
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from fractions import Fraction
 from pathlib import Path
 
 from clipengine.clips.clip import Recording
+from clipengine.clips.facts import SourceFacts
 from clipengine.clips.landmarks import Landmarks
 from clipengine.errors import (
     Busy,
@@ -30,24 +32,28 @@ from clipengine.errors import (
 from clipengine.settings import Encoding
 from clipengine.stores.base import Store
 from clipengine.stores.object_errors import as_recording_errors
-from clipengine.work.encoder import EncoderPool, EncoderProcess
-from clipengine.work.jobs import Message, PreviewKind, preview_job
+from clipengine.work.encoder import EncoderPool
+from clipengine.work.jobs import PreviewKind, preview_job
+from clipengine.work.preview_queue import Check, PreviewQueue
 
 log = logging.getLogger(__name__)
 
-_PLACES = {"frame": 2, "times": 1, "filmstrip": 1, "waveform": 1}
-_SECONDS = {"frame": 60, "times": 120, "filmstrip": 300, "waveform": 900}
-_MAX_WAITING = 64  # of each kind
-_MAX_BYTES = 16 * 1024 * 1024  # of one: a hundred large tiles have a quarter of it
+_DEADLINE_SECONDS = {"frame": 60, "times": 120, "filmstrip": 300, "waveform": 900}
+_MAX_BYTES = 16 * 1024 * 1024  # of one preview: a hundred large tiles have a quarter of it
 _KEPT_PART = 0.9  # of the limit, after older files were removed
 _PICTURES = ("frame", "filmstrip")
 _MAX_TONES_BYTES = 1024 * 1024
-_FORM = 2  # raised when the same request is answered with other bytes than before
+_FORM = 2  # increased when the same request gets a different response than before
+# Rough costs on one slow core, to tell short jobs from long ones.
+_SHORT_SECONDS = 1.0
+_READ_BYTES_PER_SECOND = 50e6
+_AUDIO_SECONDS_PER_SECOND = 200.0
+_TILE_PIXELS_PER_SECOND = 50e6
 
 
 @dataclass(frozen=True)
 class Preview:
-    """What is asked for; `values` are the parts of the child's job beside the recording and its landmarks."""
+    """A requested preview; `values` are the parts of the child's job besides the recording and its landmarks."""
 
     kind: PreviewKind
     recording: Recording = field(repr=False)
@@ -56,74 +62,73 @@ class Preview:
 
     @property
     def name(self) -> str:
-        """The same for the same bytes of the same recording: its file's name and its ETag."""
-        asked: list[object] = [_FORM, self.recording.bucket_path, self.recording.etag, self.kind, self.values]
-        return _digest(asked)
+        """File name and ETag, the same for the same request about the same bytes."""
+        return _digest([_FORM, self.recording.bucket_path, self.recording.etag, self.kind, self.values])
 
     @property
     def tones_name(self) -> str:
-        """Of what pictures of the recording leave for the next: a child may spoil those of its own recording alone."""
+        """File name of the recording's colour table. Each recording has its own: a child is not trusted beyond it."""
         return _digest([_FORM, self.recording.bucket_path, self.recording.etag, "tones"])
 
+    @property
+    def expected_seconds(self) -> float:
+        """Estimate how long the job takes, from what it reads and decodes."""
+        facts = self.recording.facts
+        assert facts is not None
+        if self.kind == "waveform":
+            part = Fraction(self.values["end"]) - Fraction(self.values["start"])
+            decoding = float(part) * len(facts.audio) / _AUDIO_SECONDS_PER_SECOND
+            return decoding + self._reading(facts, part)
+        if self.kind == "filmstrip" and facts.video is not None:
+            decoding = int(self.values["count"]) * facts.video.width * facts.video.height / _TILE_PIXELS_PER_SECOND
+            return decoding + (0 if facts.seekable else self._reading(facts, Fraction(self.values["end"])))
+        return _SHORT_SECONDS
 
-def _digest(asked: list[object]) -> str:
-    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:40]
+    def _reading(self, facts: SourceFacts, part: Fraction) -> float:
+        return self.recording.file_size_bytes * float(part / facts.duration) / _READ_BYTES_PER_SECOND
+
+
+def _digest(parts: list[object]) -> str:
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:40]
 
 
 class Previews:
-    """Every method may be called from any thread."""
+    """Makes previews and caches them. Thread-safe."""
 
     def __init__(
         self, encoding: Encoding, store: Store, encoders: EncoderPool, folder: Path, *, max_bytes: int
     ) -> None:
-        """`encoders` is closed with this."""
+        """`stop` closes `encoders` as well."""
         self._encoding = encoding
         self._store = store
         self._encoders = encoders
         self._kept = _Kept(folder, max_bytes)
-        self._lock = threading.Lock()
-        self._making: dict[str, Future[bytes]] = {}
-        self._waiting = dict.fromkeys(_PLACES, 0)
-        self._children: set[EncoderProcess] = set()
-        self._stopping = threading.Event()
-        self._threads = {
-            kind: ThreadPoolExecutor(places, thread_name_prefix=f"preview-{kind}") for kind, places in _PLACES.items()
-        }
+        self._queue = PreviewQueue()
 
     def find(self, preview: Preview) -> bytes | None:
-        """The bytes, where they are kept."""
+        """Return the cached bytes, or None."""
         return self._kept.read(preview.name)
 
-    def make(self, preview: Preview) -> Future[bytes]:
-        """Have it made. The future raises RecordingError and its kinds, StorageError or Busy; so does this, Busy."""
-        with self._lock:
-            known = self._making.get(preview.name)
-            if known is not None:
-                return known
-            if self._stopping.is_set() or self._waiting[preview.kind] >= _MAX_WAITING:
-                raise Busy(f"{_MAX_WAITING} previews of this kind wait", retry_after=2)
-            self._waiting[preview.kind] += 1
-            made = self._making[preview.name] = self._threads[preview.kind].submit(self._make, preview)
-        made.add_done_callback(lambda _: self._forget(preview))
-        return made
+    @contextmanager
+    def requested(self, preview: Preview) -> Iterator[Future[bytes]]:
+        """Have a preview made for as long as the context lasts; the job ends early if nobody else waits for it.
+
+        The future raises RecordingError and its kinds, StorageError or Busy. Raises Busy if too many are queued.
+        """
+        with self._queue.requested(
+            preview.name, preview.kind, preview.expected_seconds, lambda check: self._make(preview, check)
+        ) as future:
+            yield future
 
     def stop(self) -> None:
-        """Kill what runs and begin nothing more."""
-        self._stopping.set()
-        with self._lock:
-            children = list(self._children)
-        for child in children:
-            child.kill()
-        for threads in self._threads.values():
-            threads.shutdown(wait=False, cancel_futures=True)
+        """End the running children and start no more."""
+        self._queue.stop()
         self._encoders.close()
 
-    def _forget(self, preview: Preview) -> None:
-        with self._lock:
-            self._waiting[preview.kind] -= 1
-            self._making.pop(preview.name, None)
-
-    def _make(self, preview: Preview) -> bytes:
+    def _make(self, preview: Preview, check: Check) -> bytes:
+        made = self._kept.read(preview.name)  # it may have been finished since the caller looked
+        if made is not None:
+            return made
         recording = preview.recording
         assert recording.facts is not None
         tones = self._kept.read(preview.tones_name) if preview.kind in _PICTURES else None
@@ -133,18 +138,12 @@ class Previews:
             recording.facts,
             preview.values | ({"tones": base64.b64encode(tones).decode()} if tones else {}),
             landmarks=preview.landmarks,
-            seconds=_SECONDS[preview.kind],
+            seconds=_DEADLINE_SECONDS[preview.kind],
         )
+        check()
         try:
             with as_recording_errors(), closing(self._store.open(recording.bucket_path, etag=recording.etag)) as reader:
-                child = self._encoders.take()
-                with self._lock:
-                    self._children.add(child)
-                try:
-                    result, made = child.run(job, reader=reader, watch=self._watch)
-                finally:
-                    with self._lock:
-                        self._children.discard(child)
+                result, made = self._encoders.take().run(job, reader=reader, watch=lambda message: check())
         except Timeout as error:
             raise Busy(f"This {preview.kind} takes too long to make now", retry_after=60) from error
         except DecoderKilled as error:
@@ -154,24 +153,20 @@ class Previews:
             made, tones = made[:-length], made[-length:]
             if length <= _MAX_TONES_BYTES:
                 self._kept.write(preview.tones_name, tones)
-        if not 0 < len(made) <= _MAX_BYTES:  # the child is not to be trusted
+        if not 0 < len(made) <= _MAX_BYTES:  # the child is not trusted
             raise Internal(f"a {preview.kind} of {len(made)} bytes was made")
         self._kept.write(preview.name, made)
         return made
 
-    def _watch(self, message: Message | None) -> None:
-        if self._stopping.is_set():
-            raise Busy("The server is stopping", retry_after=5)
-
 
 class _Kept:
-    """Files of a folder, at most `max_bytes` of them; a file's mtime is when it was last wanted."""
+    """Cache folder of at most `max_bytes`. A file's mtime is the time of its last use; the oldest go first."""
 
     def __init__(self, folder: Path, max_bytes: int) -> None:
         self._folder = folder
         self._max_bytes = max_bytes
         self._lock = threading.Lock()
-        self._size: int | None = None  # None: not counted yet
+        self._size: int | None = None  # None until it was counted
 
     def read(self, name: str) -> bytes | None:
         path = self._folder / name
@@ -183,7 +178,7 @@ class _Kept:
         return found
 
     def write(self, name: str, made: bytes) -> None:
-        """Keep it, whole or not at all. A disk that is full keeps nothing, and nobody is told but the log."""
+        """Write the file atomically. A failure, such as a full disk, is logged and otherwise ignored."""
         if len(made) > self._max_bytes:
             return
         temporary = self._folder / f".{name}"
@@ -194,7 +189,7 @@ class _Kept:
                 temporary.replace(self._folder / name)
                 self._make_room(len(made))
             except OSError as error:
-                log.warning("a preview is not kept: %s", error)
+                log.warning("a preview could not be cached: %s", error)
                 with contextlib.suppress(OSError):
                     temporary.unlink(missing_ok=True)
 

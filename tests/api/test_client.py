@@ -16,10 +16,14 @@ import pytest
 
 from clipengine.client import ApiError, AsyncClient, Client, Event, NotClipengine, ServerUnreachable
 from clipengine.client.clips import AsyncClips
+from clipengine.client.exchange import Api
+from clipengine.client.exchange import Request as Outgoing
+from clipengine.client.models import RecordingData
 from clipengine.client.profiles import AsyncProfiles
-from clipengine.client.recordings import AsyncRecordings
+from clipengine.client.recordings import AsyncRecordings, RecordingCalls
 from clipengine.client.webhooks import AsyncWebhooks
 from clipengine.clips.clip import Recording as LedgerRecording
+from clipengine.work.previews import _DEADLINE_SECONDS
 from tests.support.api import FACTS, ApiServer, RecordedEngine, api_server
 from tests.support.receiver import Answer, Receiver, Request
 
@@ -244,3 +248,9 @@ def _read(engine: RecordedEngine, recording_id: str) -> None:
     assert probe
     assert probe.recording.recording_id == recording_id
     assert engine.ledger.recordings.probe_complete(probe, FACTS, etag=stored.etag, size=stored.size)
+
+
+def test_waveform_may_take_as_long_as_the_server_allows() -> None:
+    request = next(RecordingCalls(Api(retries=0), RecordingData.from_object).waveform("rec_1"))
+    assert isinstance(request, Outgoing)
+    assert request.extra_timeout == _DEADLINE_SECONDS["waveform"]

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import io
 import os
+import select
+import socket
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import av
@@ -14,9 +18,14 @@ import pytest
 from clipengine.clips.clip import Recording
 from clipengine.media.probe import probe
 from clipengine.media.source import DescriptorSource
+from clipengine.work.preview_queue import _GRACE_SECONDS
 from clipengine.work.previews import _Kept
 from tests.films.catalogue import Shelf
 from tests.support.api import ApiServer, RecordedEngine
+from tests.support.children import holding
+from tests.support.waiting import until
+
+_LONG = 1200  # copies of a 6 s recording: two hours, of which a waveform takes half a minute at best
 
 
 @pytest.fixture(scope="session")
@@ -30,14 +39,16 @@ def film(engine: RecordedEngine, shelf: Shelf) -> Recording:
     return registered(engine, shelf.get("mp4_25").path)
 
 
-def registered(engine: RecordedEngine, film_file: Path) -> Recording:
-    engine.put("film.mp4", film_file.read_bytes())
-    stored = engine.store.head("film.mp4")
-    made, _ = engine.ledger.recordings.register("film.mp4", etag=stored.etag, size=stored.size)
+def registered(engine: RecordedEngine, film_file: Path, *, key: str = "film.mp4", copies: int = 1) -> Recording:
+    """A complete recording: the file, or an MP3 that consists of many copies of it."""
+    engine.put(key, film_file.read_bytes() * copies)
+    stored = engine.store.head(key)
+    made, _ = engine.ledger.recordings.register(key, etag=stored.etag, size=stored.size)
     probing = engine.ledger.recordings.claim_probe("test")
     assert probing
     with film_file.open("rb") as file:
         facts = probe(DescriptorSource(file.fileno())).facts
+    facts = facts.model_copy(update={"duration": facts.duration * copies})
     engine.ledger.recordings.probe_complete(probing, facts, etag=stored.etag, size=stored.size)
     return engine.ledger.recordings.get(made.recording_id)
 
@@ -111,6 +122,65 @@ def test_of_an_object_that_was_replaced(http: httpx.Client, film: Recording, eng
     engine.put("film.mp4", b"another film")
     answer = http.get(f"/v1/recordings/{film.recording_id}/waveform")
     assert (answer.status_code, answer.json()["code"]) == (422, "recording_changed")
+
+
+@pytest.fixture
+def long(engine: RecordedEngine, shelf: Shelf) -> Recording:
+    return registered(engine, shelf.get("audio_only_mp3").path, key="long.mp3", copies=_LONG)
+
+
+@contextmanager
+def asking(server: ApiServer, recording: Recording) -> Iterator[socket.socket]:
+    """A request for the waveform on a connection of its own, whose end is the client's disconnect."""
+    with socket.create_connection(("127.0.0.1", server.port)) as connection:
+        head = f"GET /v1/recordings/{recording.recording_id}/waveform HTTP/1.1\r\nHost: test\r\n"
+        connection.sendall(f"{head}Authorization: Bearer {server.key}\r\n\r\n".encode())
+        yield connection
+
+
+def answered(connection: socket.socket, seconds: float = 0.0) -> bool:
+    return bool(select.select([connection], [], [], seconds)[0])
+
+
+def children_at(engine: RecordedEngine, recording: Recording) -> list[int]:
+    return holding(os.getpid(), engine.settings.store_folder / recording.bucket_path)
+
+
+def test_short_waveform_is_made_while_a_long_one_runs(
+    server: ApiServer, engine: RecordedEngine, shelf: Shelf, long: Recording
+) -> None:
+    short = registered(engine, shelf.get("audio_only_mp3").path, key="short.mp3")
+    with asking(server, long) as waiting:
+        until(lambda: children_at(engine, long))
+        with server.client() as http:
+            assert http.get(f"/v1/recordings/{short.recording_id}/waveform").status_code == 200
+        assert not answered(waiting)
+
+
+def test_waveform_is_cancelled_when_the_last_client_disconnects(
+    server: ApiServer, engine: RecordedEngine, long: Recording
+) -> None:
+    with asking(server, long) as staying:
+        with asking(server, long):
+            until(lambda: children_at(engine, long))
+            child = children_at(engine, long)
+            assert len(child) == 1  # both share it
+        assert not answered(staying, _GRACE_SECONDS + 1)
+        assert children_at(engine, long) == child
+    until(lambda: not children_at(engine, long))
+    kept = engine.settings.data.folder / "previews"
+    assert not kept.exists() or not list(kept.iterdir())  # it was not finished
+
+
+def test_client_that_comes_back_soon_joins_the_running_job(
+    server: ApiServer, engine: RecordedEngine, long: Recording
+) -> None:
+    with asking(server, long):
+        until(lambda: children_at(engine, long))
+        child = children_at(engine, long)
+    with asking(server, long) as back:
+        assert not answered(back, _GRACE_SECONDS + 1)
+        assert children_at(engine, long) == child
 
 
 def test_the_longest_unused_go_first(tmp_path: Path) -> None:

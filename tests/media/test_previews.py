@@ -6,6 +6,7 @@ import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
+from functools import partial
 
 import av
 import numpy as np
@@ -162,6 +163,18 @@ def test_a_waveform_is_silent_where_there_is_no_sound(shelf: Shelf) -> None:
     assert abs(facts.duration * first / 100 - begins) < Fraction(1, 10)
     assert min(part) > 0.02
     assert max(found) <= 1
+
+
+@pytest.mark.parametrize("name", ["ts_jumps_ahead", "ts_bframes", "webm_live_vp8"])
+def test_part_of_a_waveform_is_the_same_from_a_landmark(shelf: Shelf, name: str) -> None:
+    with opened(shelf.get(name)) as (source, facts, landmarks):
+        assert landmarks is not None
+        start = facts.duration * 11 / 12
+        assert landmarks.near(start).before(start) is not None
+        part = partial(peaks, source, facts, start=start, end=facts.duration, points=20)
+        for plain, found in zip(part(), part(landmarks=landmarks.near(start)), strict=True):
+            assert abs(plain - found) < 0.15  # noise: a sample more or less in a point changes its peak
+            assert (plain == 0) == (found == 0)
 
 
 def test_what_is_not_there_is_said(shelf: Shelf) -> None:

@@ -1,0 +1,161 @@
+"""Queue of preview jobs: lanes per kind, cheap jobs first, requests for the same preview share one job.
+
+A job lives as long as somebody waits for it. If nobody does, a queued job is dropped, and a running one is cancelled:
+at once if another job needs its lane, otherwise after a grace period in which a reload or a retry can join it.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from clipengine.errors import Busy
+from clipengine.work.jobs import PreviewKind
+
+# Jobs of each kind that run at the same time. Frames and frame times have lanes of their own: they are never long, and
+# somebody who steps through a recording waits for each of them.
+LANES: dict[PreviewKind, int] = {"frame": 2, "times": 1, "filmstrip": 2, "waveform": 2}
+LONG_SECONDS = 10.0  # jobs that are expected to take longer run one at a time, so that one lane is left to short ones
+MAX_QUEUED = 64  # of each kind
+_GRACE_SECONDS = 3.0
+_STOP_SECONDS = 1.0
+
+Check = Callable[[], None]
+
+
+class PreviewCancelled(Exception):
+    """Nobody waits for the preview any more, or the server is stopping."""
+
+
+@dataclass(eq=False)
+class _Job:
+    name: str
+    kind: PreviewKind
+    seconds: float  # expected
+    run: Callable[[Check], bytes]
+    future: Future[bytes] = field(default_factory=Future)
+    waiters: int = 0
+    queued_at: float = field(default_factory=time.monotonic)
+    abandoned_at: float | None = None
+    cancelled: bool = False
+
+    @property
+    def is_long(self) -> bool:
+        return self.seconds > LONG_SECONDS
+
+    @property
+    def order(self) -> float:
+        """Sort key: a job overtakes costlier ones, but none that has waited longer than their costs differ."""
+        return self.queued_at + self.seconds
+
+
+class PreviewQueue:
+    """Thread-safe. Each job runs in a thread of its own; only `stop` blocks."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._jobs: dict[str, _Job] = {}  # queued and running, by name
+        self._running: set[_Job] = set()
+        self._stopping = False
+
+    @contextmanager
+    def requested(
+        self, name: str, kind: PreviewKind, seconds: float, run: Callable[[Check], bytes]
+    ) -> Iterator[Future[bytes]]:
+        """Wait for a job within this context: a new one, or the one that has this name already.
+
+        `run` must call its argument several times a second, and let the PreviewCancelled that it raises pass. The
+        future has the result or the exception of `run`. Raises Busy if too many jobs are queued.
+        """
+        job = self._join(name, kind, seconds, run)
+        try:
+            yield job.future
+        finally:
+            self._leave(job)
+
+    def stop(self) -> None:
+        """Cancel every job, and wait briefly for those that run."""
+        with self._changed:
+            self._stopping = True
+            queued = [job for job in self._jobs.values() if job not in self._running]
+            self._jobs.clear()
+            for job in self._running:
+                job.cancelled = True
+        for job in queued:
+            job.future.set_exception(Busy("The server is stopping"))
+        with self._changed:
+            self._changed.wait_for(lambda: not self._running, _STOP_SECONDS)
+
+    def _join(self, name: str, kind: PreviewKind, seconds: float, run: Callable[[Check], bytes]) -> _Job:
+        with self._changed:
+            job = self._jobs.get(name)
+            if job is None or job.cancelled:
+                queued = len(self._queued(kind))
+                if self._stopping or queued >= MAX_QUEUED:
+                    raise Busy(f"{queued} previews of this kind are queued", retry_after=2)
+                job = self._jobs[name] = _Job(name, kind, seconds, run)
+                job.future.set_running_or_notify_cancel()  # one of several waiters cannot cancel it for the others
+            job.waiters += 1
+            job.abandoned_at = None
+            self._start_ready(kind)
+            return job
+
+    def _leave(self, job: _Job) -> None:
+        with self._changed:
+            job.waiters -= 1
+            if job.waiters:
+                return
+            if job in self._running:
+                job.abandoned_at = time.monotonic()
+            elif self._jobs.get(job.name) is job:
+                del self._jobs[job.name]
+            self._start_ready(job.kind)
+
+    def _queued(self, kind: PreviewKind) -> list[_Job]:
+        return [job for job in self._jobs.values() if job.kind == kind and job not in self._running]
+
+    def _start_ready(self, kind: PreviewKind) -> None:
+        """Start the queued jobs that have a lane. For one that has none, cancel a job that nobody waits for."""
+        if self._stopping:
+            return
+        for job in sorted(self._queued(kind), key=lambda each: each.order):
+            running = [each for each in self._running if each.kind == kind]
+            if len(running) < LANES[kind] and not (job.is_long and any(each.is_long for each in running)):
+                self._running.add(job)
+                threading.Thread(target=self._run, args=(job,), name=f"preview-{kind}", daemon=True).start()
+                continue
+            for each in running:
+                if not each.waiters and not each.cancelled:
+                    each.cancelled = True
+                    break
+
+    def _check(self, job: _Job) -> None:
+        with self._changed:
+            if job.abandoned_at is not None and time.monotonic() - job.abandoned_at > _GRACE_SECONDS:
+                job.cancelled = True
+            if job.cancelled:
+                raise PreviewCancelled
+
+    def _run(self, job: _Job) -> None:
+        result = b""
+        failure: BaseException | None = None
+        try:
+            result = job.run(lambda: self._check(job))
+        except PreviewCancelled:
+            failure = Busy("The preview was cancelled", retry_after=2)
+        except BaseException as error:
+            failure = error
+        with self._changed:
+            self._running.discard(job)
+            if self._jobs.get(job.name) is job:
+                del self._jobs[job.name]
+            self._start_ready(job.kind)
+            self._changed.notify_all()
+        if failure is None:
+            job.future.set_result(result)
+        else:
+            job.future.set_exception(failure)

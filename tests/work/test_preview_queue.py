@@ -1,0 +1,164 @@
+"""The order in which preview jobs run, who shares one, and when one is cancelled."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+
+import pytest
+
+from clipengine.errors import Busy
+from clipengine.work import preview_queue
+from clipengine.work.preview_queue import LANES, LONG_SECONDS, MAX_QUEUED, PreviewCancelled, PreviewQueue
+from tests.support.waiting import until
+
+
+class Work:
+    """Jobs that run until the test finishes them; `started` has their names in order."""
+
+    def __init__(self) -> None:
+        self.queue = PreviewQueue()
+        self.started: list[str] = []
+        self.cancelled: list[str] = []
+        self._finish: dict[str, threading.Event] = {}
+
+    def request(self, waiters: ExitStack, name: str, seconds: float = 1.0) -> Callable[[], bytes]:
+        """Ask for a waveform of this name; returns what waits for its result."""
+        future = waiters.enter_context(
+            self.queue.requested(name, "waveform", seconds, lambda check: self._run(name, check))
+        )
+        return lambda: future.result(20)
+
+    def finish(self, name: str) -> None:
+        self._finish.setdefault(name, threading.Event()).set()
+
+    def _run(self, name: str, check: Callable[[], None]) -> bytes:
+        finish = self._finish.setdefault(name, threading.Event())
+        self.started.append(name)
+        while not finish.wait(0.01):
+            try:
+                check()
+            except PreviewCancelled:
+                self.cancelled.append(name)
+                raise
+        return name.encode()
+
+
+@pytest.fixture
+def work() -> Iterator[Work]:
+    work = Work()
+    yield work
+    work.queue.stop()
+
+
+@pytest.fixture
+def waiters() -> Iterator[ExitStack]:
+    with ExitStack() as stack:
+        yield stack
+
+
+LONG = LONG_SECONDS + 1
+LANE_COUNT = LANES["waveform"]
+
+
+def test_long_jobs_leave_a_lane_to_short_ones(work: Work, waiters: ExitStack) -> None:
+    for name in ("long 1", "long 2", "long 3"):
+        work.request(waiters, name, LONG)
+    short = work.request(waiters, "short")
+    work.finish("short")
+    assert short() == b"short"
+    assert work.started == ["long 1", "short"]
+    work.finish("long 1")
+    until(lambda: work.started == ["long 1", "short", "long 2"])
+
+
+def test_cheapest_queued_job_starts_first(work: Work, waiters: ExitStack) -> None:
+    names = [f"first {number}" for number in range(LANE_COUNT)]
+    for name in names:
+        work.request(waiters, name)
+    for name, seconds in (("slow", 9.0), ("quick", 1.0), ("middling", 5.0)):
+        work.request(waiters, name, seconds)
+    for name in names:
+        work.finish(name)
+    for name in ("quick", "middling", "slow"):
+        until(lambda name=name: name in work.started)  # type: ignore[misc]
+        work.finish(name)
+    assert work.started[LANE_COUNT:] == ["quick", "middling", "slow"]
+
+
+def test_costly_job_is_overtaken_no_longer_than_it_costs(work: Work, waiters: ExitStack) -> None:
+    names = [f"first {number}" for number in range(LANE_COUNT)]
+    for name in names:
+        work.request(waiters, name)
+    work.request(waiters, "slow", 0.2)
+    time.sleep(0.2)
+    work.request(waiters, "quick", 0.1)
+    work.finish(names[0])
+    until(lambda: len(work.started) > LANE_COUNT)
+    assert work.started[LANE_COUNT:] == ["slow"]
+
+
+def test_requests_of_the_same_name_share_one_job(work: Work, waiters: ExitStack) -> None:
+    results = [work.request(waiters, "same") for _ in range(3)]
+    work.finish("same")
+    assert {result() for result in results} == {b"same"}
+    assert work.started == ["same"]
+
+
+def test_queued_job_is_dropped_with_its_last_waiter(work: Work, waiters: ExitStack) -> None:
+    names = [f"first {number}" for number in range(LANE_COUNT)]
+    for name in names:
+        work.request(waiters, name)
+    with ExitStack() as leaving:
+        work.request(leaving, "unwanted")
+    last = work.request(waiters, "wanted")
+    for name in [*names, "wanted"]:
+        work.finish(name)
+    assert last() == b"wanted"
+    assert "unwanted" not in work.started
+
+
+def test_abandoned_job_is_cancelled_after_the_grace_period(
+    work: Work, waiters: ExitStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with ExitStack() as leaving:
+        work.request(leaving, "unwanted")
+        until(lambda: work.started)
+    with ExitStack() as leaving:  # comes back
+        work.request(leaving, "unwanted")
+        monkeypatch.setattr(preview_queue, "_GRACE_SECONDS", 0.1)
+        time.sleep(0.3)
+        assert not work.cancelled
+    until(lambda: work.cancelled == ["unwanted"])
+    again = work.request(waiters, "unwanted")
+    work.finish("unwanted")
+    assert again() == b"unwanted"
+
+
+def test_abandoned_job_gives_its_lane_to_one_that_is_wanted(work: Work, waiters: ExitStack) -> None:
+    with ExitStack() as leaving:
+        work.request(leaving, "unwanted", LONG)
+        until(lambda: work.started)
+    work.finish("wanted")
+    assert work.request(waiters, "wanted", LONG)() == b"wanted"
+    assert work.cancelled == ["unwanted"]
+
+
+def test_full_queue_is_busy(work: Work, waiters: ExitStack) -> None:
+    for number in range(LANE_COUNT + MAX_QUEUED):
+        work.request(waiters, str(number))
+    with pytest.raises(Busy):
+        work.request(waiters, "one too many")
+
+
+def test_stop_ends_running_and_queued_jobs(work: Work, waiters: ExitStack) -> None:
+    results = [work.request(waiters, str(number)) for number in range(LANE_COUNT + 2)]
+    work.queue.stop()
+    for result in results:
+        with pytest.raises(Busy):
+            result()
+    assert len(work.cancelled) == LANE_COUNT
+    with pytest.raises(Busy):
+        work.request(waiters, "after the end")
