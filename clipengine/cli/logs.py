@@ -23,7 +23,7 @@ _QUIET = ("uvicorn", "httpx", "httpcore", "urllib3", "huey", "asyncio", "peewee"
 
 
 class Redactor:
-    """Replaces secrets in text: those of the settings, and keys, signatures and credentials that match a pattern."""
+    """Filter that removes secrets from text: those of the settings, and all keys, signatures and credentials."""
 
     def __init__(self, *, key_prefix: str, secrets: Iterable[str] = ()) -> None:
         # Longest first, because one secret may be a prefix of another.

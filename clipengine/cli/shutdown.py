@@ -15,7 +15,7 @@ STOP_SECONDS = 9.5  # service managers usually send SIGKILL after 10 s
 
 
 class StopRequest:
-    """Records a signal while there is no HTTP server to handle it."""
+    """Record of a signal that arrives while there is no HTTP server to handle it."""
 
     def __init__(self) -> None:
         self.should_exit = False

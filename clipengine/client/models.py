@@ -58,7 +58,7 @@ class _Job(_Model):
 
 @dataclass(frozen=True)
 class ClipError(_Model):
-    """Why a clip or a recording failed."""
+    """Reason for the failure of a clip or a recording."""
 
     code: str
     message: str = ""

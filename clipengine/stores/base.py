@@ -13,7 +13,7 @@ from typing import BinaryIO, Protocol
 
 from clipengine.errors import ClipEngineError
 
-MAX_DELETE = 1000  # objects in one request of S3
+MAX_DELETE = 1000  # objects in one S3 request
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Store(Protocol):
     def delete_many(self, keys: Sequence[str]) -> dict[str, ClipEngineError]:
         """Delete up to MAX_DELETE objects and return the error of each that was not deleted.
 
-        A key that does not exist is no error. Raises StorageError if the request failed as a whole.
+        Missing objects are not errors. Raises StorageError if the request failed as a whole.
         """
 
     def list(self, prefix: str = "") -> Iterator[StoredObject]:

@@ -16,7 +16,7 @@ def etag_of(found: os.stat_result) -> str:
 
 
 class FolderReader:
-    """Reads with `pread`: threads and a child process share the descriptor without sharing a file position.
+    """Reader that uses `pread`, so that threads and a child process can share the descriptor.
 
     `check_store` raises StorageUnavailable if the whole store is missing, not only the file.
     """

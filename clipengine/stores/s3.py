@@ -21,7 +21,7 @@ from clipengine.stores.s3_journal import UploadJournal
 from clipengine.stores.s3_reader import S3Reader
 from clipengine.stores.s3_upload import PART_BYTES, SINGLE_PUT_BYTES, Uploader
 
-_NOT_IN_XML = re.compile("[\ufffe\uffff]")  # of the characters that a key may have
+_NOT_IN_XML = re.compile("[\ufffe\uffff]")  # valid in a key, but not in XML
 
 
 class S3Store:

@@ -19,7 +19,7 @@ _PROGRESS_BYTES = 64 * 1024
 
 
 class S3Reader:
-    """Sends one GET request per read, so threads may share a reader and there is nothing to close."""
+    """Reader that sends one GET request per read. Thread-safe; there is nothing to close."""
 
     def __init__(self, client: S3Client, info: StoredObject) -> None:
         self.info = info

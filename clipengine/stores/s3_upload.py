@@ -37,7 +37,7 @@ _log = logging.getLogger(__name__)
 
 
 class Uploader:
-    """Uploads objects. A `tag` is a metadata header and its value by which HEAD recognises the uploaded object."""
+    """Uploader for one bucket. A `tag` is the metadata header and value by which HEAD recognises an uploaded object."""
 
     def __init__(self, client: S3Client, journal: UploadJournal, *, single_put_bytes: int, part_bytes: int) -> None:
         self._client = client

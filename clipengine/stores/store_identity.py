@@ -42,7 +42,7 @@ class SavedIdentity(Protocol):
 
 
 class StoreIdentity:
-    """Checks that the folder `root` is the store that the ledger uses. Thread-safe.
+    """Check that the folder `root` is the store that the ledger uses. Thread-safe.
 
     `on_found` is called before the first use of the store and whenever it is back after an outage.
     """

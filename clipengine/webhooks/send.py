@@ -52,7 +52,7 @@ class Outcome:
 
 
 class Sender:
-    """Sends webhooks. Thread-safe. `timeout_seconds` limits a whole attempt, from name lookup to response.
+    """Webhook sender. Thread-safe. `timeout_seconds` limits a whole attempt, from name lookup to response.
 
     `own_port` is the port that this engine listens on. `tls` and `lookup` replace the trust store and the resolver.
     """

@@ -303,7 +303,7 @@ def test_a_folder_that_every_host_mounts_is_a_store_too(hosts: Hosts, film: Path
 def test_what_a_worker_and_its_commands_refuse(database_url: str, tmp_path: Path) -> None:  # noqa: F811
     alone = run_command("worker", "--data", str(tmp_path / "a"), cwd=tmp_path)
     assert alone.returncode == 1
-    assert "shares with a server" in alone.stderr
+    assert "SQLite cannot be shared" in alone.stderr
     shared = {"CLIPENGINE_DATABASE__URL": database_url}
     own_store = run_command("worker", "--data", str(tmp_path / "a"), env=shared, cwd=tmp_path)
     assert "a store that all hosts share" in own_store.stderr

@@ -1,4 +1,4 @@
-"""A ledger with something in its outbox, and a clock that a test may set forward."""
+"""A ledger with pending deliveries, and a clock that a test can advance."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ EVENT = "recording.failed"
 
 
 class Clock:
-    """The wall clock of the ledger and the worker, which a test may set forward."""
+    """Wall clock of the ledger and the worker that a test can advance."""
 
     def __init__(self) -> None:
         self.ahead_ms = 0
@@ -35,16 +35,16 @@ def open_ledger(folder: Path) -> Ledger:
     return Ledger.open(folder / "ledger.db", key_prefix="relay_live", organisation_id="org_local", max_queued=1000)
 
 
-def an_event(ledger: Ledger) -> None:
-    """A recording that fails its probe: `recording.failed`."""
+def create_event(ledger: Ledger) -> None:
+    """Create a `recording.failed` event by failing the probe of a new recording."""
     ledger.recordings.register(f"r/{time.monotonic_ns()}.mp4", etag="e", size=1)
     probe = ledger.recordings.claim_probe("inst_1")
     assert probe
     assert ledger.recordings.probe_failed(probe, RecordingUnreadable("it is no video"))
 
 
-def a_cancelled_clip(ledger: Ledger, webhook_url: str) -> Clip:
-    """A clip with an address of its own, ended: `clip.failed`."""
+def create_cancelled_clip(ledger: Ledger, webhook_url: str) -> Clip:
+    """Create a `clip.failed` event by cancelling a clip that has a webhook URL."""
     recording, _ = ledger.recordings.register(f"r/{time.monotonic_ns()}.mp4", etag="e", size=1)
     probe = ledger.recordings.claim_probe("inst_1")
     assert probe

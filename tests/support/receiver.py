@@ -1,12 +1,12 @@
-"""A webhook receiver on loopback that does what it is told: real sockets, real HTTP, no test framework.
+"""A scripted webhook receiver on loopback, with real sockets and HTTP, independent of the test framework.
 
     with Receiver() as receiver:
         receiver.script(Answer(500), Answer(200, delay=2))    # the first two requests; later ones get Answer()
-        …                                                     # have something sent to receiver.url
-        (request, *_) = receiver.wait_for(1)                  # recorded raw: request.body, request.headers
+        …                                                     # send something to receiver.url
+        (request, *_) = receiver.wait_for(1)                  # recorded: request.body, request.headers
 
-`receiver.answer = lambda request: Answer(…)` decides by the request instead, once the script is used up.
-Every wait inside the receiver ends when it is closed.
+Once the script is used up, `receiver.answer = lambda request: Answer(…)` selects the response by the request.
+Closing the receiver ends all its waits.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _MEGABYTE = bytes(1024 * 1024)
 
 @dataclass(frozen=True)
 class Request:
-    """One request as it came. `headers` by lower-case name; `raw_headers` as they were spelled, in order."""
+    """A received request. `headers` has lower-case names; `raw_headers` has the original spelling and order."""
 
     method: str
     path: str
@@ -42,10 +42,10 @@ class Request:
 
 @dataclass(frozen=True)
 class Answer:
-    """How to answer one request.
+    """A scripted response.
 
-    `delay`: seconds before the first byte. `drip`: send the headers or the body one byte each `drip_seconds`.
-    `hang_up`: close without an answer. `raw`: these bytes instead of an answer.
+    `delay`: seconds before the first byte. `drip`: send the headers or the body at one byte per `drip_seconds`.
+    `hang_up`: close without a response. `raw`: send these bytes instead.
     """
 
     status: int = 200
@@ -63,7 +63,7 @@ def redirect(location: str, status: int = 302) -> Answer:
 
 
 def gzip_bomb() -> Answer:
-    """200 MB of zeros that are about 200 kB on the wire."""
+    """Return 200 MB of zeros, compressed to about 200 kB."""
     packed = io.BytesIO()
     with gzip.GzipFile(fileobj=packed, mode="wb", mtime=0) as bomb:
         for _ in range(GZIP_BOMB_BYTES // len(_MEGABYTE)):
@@ -72,7 +72,7 @@ def gzip_bomb() -> Answer:
 
 
 class Receiver:
-    """Listens on `host` from `with` on. `url` is where to send; `requests` is what came, in order of arrival."""
+    """HTTP server that runs inside a `with` block. `requests` has the received requests in order of arrival."""
 
     def __init__(self, *, host: str = "127.0.0.1", port: int = 0, tls: ssl.SSLContext | None = None) -> None:
         self.answer: Callable[[Request], Answer] = lambda request: Answer()
@@ -91,12 +91,12 @@ class Receiver:
         return f"{self.scheme}://{self.host}:{self.port}/hook"
 
     def script(self, *answers: Answer) -> None:
-        """Answer the next requests with these, in order."""
+        """Queue responses for the next requests."""
         with self._changed:
             self._script.extend(answers)
 
     def wait_for(self, count: int, timeout: float = 10) -> list[Request]:
-        """The requests, once there are at least `count`. Raises TimeoutError."""
+        """Wait for at least `count` requests and return all. Raises TimeoutError."""
         with self._changed:
             if not self._changed.wait_for(lambda: len(self.requests) >= count, timeout):
                 raise TimeoutError(f"{len(self.requests)} of {count} requests came within {timeout:g} s")
@@ -132,7 +132,7 @@ class Receiver:
 
 class _Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
     allow_reuse_address = True
-    daemon_threads = False  # server_close waits for the handlers: nothing is left running
+    daemon_threads = False  # server_close waits for the handler threads
     request_queue_size = 128
 
     def __init__(self, address: tuple[str, int], receiver: Receiver, tls: ssl.SSLContext | None) -> None:
@@ -141,7 +141,7 @@ class _Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
         super().__init__(address, _Handler)
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Clients that hang up are what is tested here."""
+        """Ignore clients that disconnect, which tests do on purpose."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -157,11 +157,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def finish(self) -> None:
         super().finish()
-        if self.server.tls:  # the server itself knows only the socket below
+        if self.server.tls:  # the server closes only the underlying socket
             self.request.close()
 
     def handle(self) -> None:
-        self.close_connection = True  # one request for each connection
+        self.close_connection = True  # one request per connection
         self.handle_one_request()
 
     def _serve(self) -> None:
@@ -193,4 +193,4 @@ class _Handler(BaseHTTPRequestHandler):
                 self.server.receiver._pause(drip_seconds)
 
     def log_message(self, format: str, *args: object) -> None:
-        """Silent: the tests read `requests`."""
+        """Log nothing."""

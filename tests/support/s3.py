@@ -1,8 +1,8 @@
-"""A real S3 store for tests: the one that S3_ENDPOINT names, else moto's server, started for the run.
+"""An S3 store for tests: the one at S3_ENDPOINT if it is set, else moto's server, started for the run.
 
-The environment variables are S3_ENDPOINT, S3_ACCESS_KEY, S3_SECRET_KEY and S3_REGION. Every test gets a bucket of its
-own, so that tests can run side by side and against one store. moto lets wrong keys pass and stores cut bodies: what
-only a true store proves is skipped on it.
+The environment variables are S3_ENDPOINT, S3_ACCESS_KEY, S3_SECRET_KEY and S3_REGION. Every test has its own bucket, so
+tests can run in parallel against one store. moto accepts wrong keys and stores truncated bodies; tests that need a real
+store are skipped with it.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ from clipengine.stores.s3_client import Retries, S3Location
 from clipengine.stores.s3_http import Timeouts
 from tests.support.s3_faults import FaultyS3
 
-# Fast enough for a test to see the last attempt fail.
+# Fast enough for a test to reach the last attempt.
 QUICK = Retries(attempts=4, first_delay=0.01, longest_delay=0.05, seconds=20)
 _START_SECONDS = 60
 
 
 @dataclass(frozen=True)
 class S3Server:
-    """Where the store is and how to enter it."""
+    """Address and credentials of the store."""
 
     endpoint: str
     access_key: str
@@ -47,7 +47,7 @@ class S3Server:
 
     @property
     def client(self) -> Minio:
-        """A client of the test's own, to see what is stored without the code that is tested."""
+        """A client that is independent of the tested code."""
         url = urllib3.util.parse_url(self.endpoint)
         return Minio(
             endpoint=url.netloc or "",
@@ -58,7 +58,7 @@ class S3Server:
         )
 
     def location(self, bucket: object, **changes: object) -> S3Location:
-        """How a store reaches the bucket; `changes` replace fields."""
+        """Return the location of a bucket; `changes` replace fields."""
         location = S3Location(
             endpoint=self.endpoint,
             bucket=str(bucket),
@@ -71,21 +71,21 @@ class S3Server:
 
 
 def report_header() -> str:
-    """One line for pytest's header: which store the run meets."""
+    """Return a line for pytest's header that names the store."""
     endpoint = os.environ.get("S3_ENDPOINT")
     return f"S3 store: {endpoint}" if endpoint else "S3 store: S3_ENDPOINT is not set, so moto's server is started"
 
 
 @pytest.fixture(scope="session")
 def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
-    """The store. Each worker of xdist starts a moto of its own; the store of the environment is shared."""
+    """The store. Each xdist worker starts its own moto; a store from the environment is shared."""
     with running_s3(tmp_path_factory.mktemp("moto")) as server:
         yield server
 
 
 @contextmanager
 def running_s3(folder: Path) -> Iterator[S3Server]:
-    """The store that the environment names, else moto's server, whose log goes into `folder`."""
+    """Yield the store of the environment, or start moto's server with its log in `folder`."""
     if os.environ.get("S3_ENDPOINT"):
         yield S3Server(
             endpoint=os.environ["S3_ENDPOINT"],
@@ -114,15 +114,15 @@ def running_s3(folder: Path) -> Iterator[S3Server]:
 
 @pytest.fixture
 def true_s3(s3: S3Server) -> S3Server:
-    """The store, for what moto only pretends to do."""
+    """The store, if it is not moto; else the test is skipped."""
     if s3.moto:
-        pytest.skip("moto does not check signatures, lengths or uploads: set S3_ENDPOINT to a true store")
+        pytest.skip("moto does not check signatures, lengths or uploads: set S3_ENDPOINT to a real store")
     return s3
 
 
 @pytest.fixture
 def bucket(s3: S3Server) -> Iterator[str]:
-    """The name of a new bucket, removed afterwards with everything in it."""
+    """The name of a new bucket, deleted with its objects after the test."""
     name = f"test-{uuid4().hex}"
     client = s3.client
     client.make_bucket(name)
@@ -136,19 +136,19 @@ def bucket(s3: S3Server) -> Iterator[str]:
 
 @pytest.fixture
 def faulty_s3(s3: S3Server) -> Iterator[FaultyS3]:
-    """A proxy before the store that fails as it is told to."""
+    """A proxy in front of the store that injects faults."""
     with FaultyS3(s3.endpoint) as faulty:
         yield faulty
 
 
 def open_uploads(s3: S3Server, bucket: str) -> list[tuple[str, str]]:
-    """The multipart uploads that were neither completed nor aborted: names and upload ids."""
+    """Return names and upload ids of the open multipart uploads."""
     found = s3.client._list_multipart_uploads(bucket)
     return [(upload.object_name, upload.upload_id or "") for upload in found.uploads]
 
 
 def free_port() -> int:
-    """A port of loopback that nobody listens on now."""
+    """Return a free port on loopback."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -166,7 +166,7 @@ def _wait_for(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
 
 
 def deletions(proxy: FaultyS3) -> Counter[str]:
-    """How often the deletion of each key of a bucket was requested through the proxy, alone or with others."""
+    """Count the deletions of each key of a bucket that were requested through the proxy, single or in batches."""
     found: Counter[str] = Counter()
     for request in proxy.seen:
         if request.method == "DELETE" and not request.query:

@@ -1,7 +1,7 @@
-"""An S3 store that fails as it is told to: a proxy on loopback before the real one.
+"""Fault-injecting proxy on loopback in front of an S3 store.
 
-Requests reach the store as the client signed them, with the Host that the client sees; the answers come back unless a
-rule says otherwise. A rule takes the requests that it matches, as often as it was told, and is then spent.
+Requests are forwarded as the client signed them, with the Host header that the client sent. A rule applies a fault to
+the matching requests a given number of times.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Answer:
 
 
 class Exchange:
-    """One request on its way: what a fault can do with it."""
+    """One request, with the operations that a fault may use."""
 
     def __init__(self, handler: Any, request: Request, upstream: str) -> None:
         self._handler = handler
@@ -52,7 +52,7 @@ class Exchange:
         self._upstream = urlsplit(upstream)
 
     def ask(self) -> Answer:
-        """The store's own answer."""
+        """Forward the request and return the store's response."""
         request = self.request
         connection = http.client.HTTPConnection(self._upstream.netloc, timeout=60)
         try:
@@ -68,7 +68,7 @@ class Exchange:
             connection.close()
 
     def reply(self, answer: Answer, *, body: bytes | None = None, length: int | None = None) -> None:
-        """Send the answer on; `body` and `length` replace its body and what is said of its length."""
+        """Send a response to the client; `body` and `length` replace its body and Content-Length."""
         sent = answer.body if body is None else body
         self._handler.send_response_only(answer.status)
         for name, value in answer.headers:
@@ -80,7 +80,7 @@ class Exchange:
         self.send(b"" if self.request.method == "HEAD" else sent)
 
     def answer(self, status: int, body: bytes) -> None:
-        """An answer in XML, without asking the store."""
+        """Send an XML response without forwarding the request."""
         self.reply(Answer(status, [("Content-Type", _XML)], body))
 
     def redirect(self, place: str) -> None:
@@ -95,7 +95,7 @@ class Exchange:
         self._handler.connection.shutdown(socket.SHUT_RDWR)
 
     def wait(self, seconds: float) -> bool:
-        """Do nothing for a while; False when the proxy stops meanwhile."""
+        """Sleep. Return False if the proxy stops meanwhile."""
         return not self._handler.server.stopping.wait(seconds)
 
 
@@ -103,7 +103,7 @@ Fault = Callable[[Exchange], None]
 
 
 def cut_body(after: int) -> Fault:
-    """Promise the whole body, send so many bytes of it, hang up."""
+    """Announce the whole body, send the first `after` bytes and disconnect."""
 
     def act(exchange: Exchange) -> None:
         answer = exchange.ask()
@@ -114,7 +114,7 @@ def cut_body(after: int) -> Fault:
 
 
 def ignore_range(whole: bytes) -> Fault:
-    """Answer 200 with the whole object, as stores and caches do that know no ranges."""
+    """Respond with 200 and the whole object, as caches without range support do."""
 
     def act(exchange: Exchange) -> None:
         answer = exchange.ask()
@@ -125,13 +125,13 @@ def ignore_range(whole: bytes) -> Fault:
 
 
 def overrun(exchange: Exchange) -> None:
-    """More bytes than the range has, which would be taken for the next answer."""
+    """Send more bytes than the range has, which a client may take for the next response."""
     answer = exchange.ask()
     exchange.reply(answer, body=answer.body + b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n" + bytes(1000))
 
 
 def without(name: str) -> Fault:
-    """The store's answer, less one header."""
+    """Remove a header from the response."""
 
     def act(exchange: Exchange) -> None:
         answer = exchange.ask()
@@ -141,7 +141,7 @@ def without(name: str) -> Fault:
 
 
 def other_range(exchange: Exchange) -> None:
-    """The right number of bytes, said to be of another place."""
+    """Respond with a Content-Range at another offset."""
     answer = exchange.ask()
     total = answer.header("content-range").rpartition("/")[2]
     said = f"bytes 0-{len(answer.body) - 1}/{total}"
@@ -150,23 +150,23 @@ def other_range(exchange: Exchange) -> None:
 
 
 def error_in_200(code: str) -> Fault:
-    """Do nothing, and say so inside an answer of 200."""
+    """Respond with an error in the body of a 200 response."""
     return lambda exchange: exchange.answer(200, ERROR_BODY.format(code=code).encode())
 
 
 def pad(exchange: Exchange) -> None:
-    """White space before the XML, as S3 sends it to keep a connection open while it puts parts together."""
+    """Send white space before the XML, as S3 does while it assembles parts."""
     answer = exchange.ask()
     exchange.reply(answer, body=b" \n" * 500 + answer.body)
 
 
 def swallow(exchange: Exchange) -> None:
-    """Claim success and store nothing."""
+    """Report success without forwarding the request."""
     exchange.reply(Answer(200, [("ETag", '"00000000000000000000000000000000"')], b""))
 
 
 def stall(after: int) -> Fault:
-    """Send so many bytes of the body, then nothing more."""
+    """Send the first `after` bytes of the body, then stall."""
 
     def act(exchange: Exchange) -> None:
         answer = exchange.ask()
@@ -178,7 +178,7 @@ def stall(after: int) -> Fault:
 
 
 def drip(exchange: Exchange) -> None:
-    """A byte every 50 ms: always in time, never done."""
+    """Send one byte every 50 ms."""
     answer = exchange.ask()
     exchange.reply(answer, body=b"", length=len(answer.body))
     for position in range(len(answer.body)):
@@ -188,7 +188,7 @@ def drip(exchange: Exchange) -> None:
 
 
 def cut_after_commit(exchange: Exchange) -> None:
-    """Let the store do it, and hang up without an answer."""
+    """Forward the request and disconnect without a response."""
     exchange.ask()
     exchange.hang_up()
 
@@ -198,7 +198,7 @@ def cut_before_commit(exchange: Exchange) -> None:
 
 
 def hold(released: threading.Event) -> Fault:
-    """Keep the whole request until it is released, whatever became of its sender."""
+    """Delay the request until it is released, even if the client has disconnected."""
 
     def act(exchange: Exchange) -> None:
         released.wait(60)
@@ -213,7 +213,7 @@ def refuse(status: int, code: str) -> Fault:
 
 
 def say(status: int, text: str) -> Fault:
-    """An answer of something that is no S3 store, such as a gateway's page."""
+    """Respond with the given text, such as an error page of a gateway."""
     return lambda exchange: exchange.reply(Answer(status, [("Content-Type", "text/html")], text.encode()))
 
 
@@ -242,7 +242,7 @@ class _Server(ThreadingHTTPServer):
         self.seen: list[Request] = []
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Clients hang up on the faults that they meet: nothing to report."""
+        """Ignore clients that disconnect."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -273,7 +273,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 class FaultyS3:
-    """The proxy. `endpoint` is where clients find it, `seen` what they asked so far, where it is to `remember` that."""
+    """The proxy. `endpoint` is its URL. `seen` has the requests so far if `remember` is set."""
 
     def __init__(self, upstream: str, *, tls: ssl.SSLContext | None = None, remember: bool = True) -> None:
         self._server = _Server(upstream, remember)
@@ -284,12 +284,12 @@ class FaultyS3:
         self.endpoint = f"{scheme}://127.0.0.1:{port}"
 
     def fail(self, fault: Fault, *, method: str, query: str = "", times: int = 1) -> None:
-        """Let the next `times` requests of the method, with this text in their query, meet the fault."""
+        """Apply a fault to the next `times` requests with the method and with this text in the query."""
         with self._server.lock:
             self._server.rules.append(_Rule(fault, method, query, times))
 
     def clear(self) -> None:
-        """Forget the faults that nobody has met."""
+        """Remove all rules."""
         with self._server.lock:
             self._server.rules.clear()
 

@@ -19,7 +19,7 @@ from clipengine.ledger.ledger import Ledger
 from clipengine.timecode import now_ms
 from clipengine.webhooks.send import Sender
 from clipengine.work.deliveries import DeliveryWorker
-from tests.support.outbox import EVENT, SECRET, a_cancelled_clip, an_event, deliveries, open_ledger
+from tests.support.outbox import EVENT, SECRET, create_cancelled_clip, create_event, deliveries, open_ledger
 from tests.support.receiver import Answer, Receiver
 
 MakeWorker = Callable[..., DeliveryWorker]
@@ -27,7 +27,7 @@ MakeWorker = Callable[..., DeliveryWorker]
 
 def test_event_is_delivered_signed_and_recorded(ledger: Ledger, make_worker: MakeWorker, receiver: Receiver) -> None:
     ledger.endpoints.create(receiver.url, [EVENT], SECRET)
-    an_event(ledger)
+    create_event(ledger)
     assert make_worker().run_due() == 1
     (request,) = receiver.requests
     payload = json.loads(request.body)
@@ -46,7 +46,7 @@ def test_event_is_delivered_signed_and_recorded(ledger: Ledger, make_worker: Mak
 def test_webhook_url_of_a_clip_is_signed_with_the_default_secret(
     ledger: Ledger, make_worker: MakeWorker, receiver: Receiver
 ) -> None:
-    clip = a_cancelled_clip(ledger, receiver.url)
+    clip = create_cancelled_clip(ledger, receiver.url)
     assert make_worker().run_due() == 1
     (request,) = receiver.requests
     assert Webhook(ledger.default_secret()).verify(request.body, request.headers)["data"]["clip_id"] == clip.clip_id
@@ -66,12 +66,12 @@ def test_slow_receiver_does_not_delay_others(ledger: Ledger, make_worker: MakeWo
         slow_endpoint = ledger.endpoints.create(slow.url, [EVENT], SECRET)
         ledger.endpoints.create(receiver.url, [EVENT], SECRET)
         for _ in range(3):
-            an_event(ledger)
+            create_event(ledger)
         worker = make_worker(timeout=60)
         thread = threading.Thread(target=worker.run_due)
         thread.start()
         receiver.wait_for(3)
-        an_event(ledger)  # due while the call runs, so the same call sends it
+        create_event(ledger)  # due while the call runs, so the same call sends it
         receiver.wait_for(4)
         assert worker.next_due() is None  # the running call handles those that wait for the slow receiver
         assert worker.run_due() == 0  # another call is not blocked
@@ -92,17 +92,17 @@ def test_failing_receivers_use_at_most_half_of_the_places(
         for number in range(6):
             ledger.endpoints.create(f"{dead.url}/{number}", [EVENT], SECRET)
         worker = make_worker(timeout=60, places=4)
-        an_event(ledger)
+        create_event(ledger)
         worker.run_due()
         assert len(dead.requests) == 6  # each has failed once
         dead.answer = lambda request: Answer(delay=60)
-        an_event(ledger)
+        create_event(ledger)
         thread = threading.Thread(target=worker.run_due)
         thread.start()
         dead.wait_for(8)
         ledger.endpoints.create(receiver.url, [EVENT], SECRET)
         for _ in range(5):
-            an_event(ledger)
+            create_event(ledger)
         receiver.wait_for(5)
         assert len(dead.requests) == 8  # six plus half of the four places
         worker.stop()
@@ -129,7 +129,7 @@ def test_concurrent_runs_send_each_delivery_once(ledger: Ledger, make_worker: Ma
             receiver.answer = watch(receiver.port)
             ledger.endpoints.create(receiver.url, [EVENT], SECRET)
         for _ in range(10):
-            an_event(ledger)
+            create_event(ledger)
         worker = make_worker()
         begun: list[int] = []
         threads = [threading.Thread(target=lambda: begun.append(worker.run_due())) for _ in range(4)]
@@ -147,8 +147,8 @@ def test_concurrent_runs_send_each_delivery_once(ledger: Ledger, make_worker: Ma
 def test_only_endpoints_of_the_settings_may_use_private_addresses(ledger: Ledger, receiver: Receiver) -> None:
     ledger.endpoints.sync_settings([(receiver.url + "/settings", SECRET, [EVENT])])
     ledger.endpoints.create(receiver.url + "/api", [EVENT], SECRET)
-    an_event(ledger)
-    a_cancelled_clip(ledger, receiver.url + "/settings")
+    create_event(ledger)
+    create_cancelled_clip(ledger, receiver.url + "/settings")
     worker = DeliveryWorker(ledger, Sender(), owner="inst_1", trusted_urls=[receiver.url + "/settings"])
     assert worker.run_due() == 3
     (request,) = receiver.requests
@@ -163,7 +163,7 @@ def test_only_endpoints_of_the_settings_may_use_private_addresses(ledger: Ledger
 def test_interrupted_delivery_is_repeated_after_a_restart_with_the_same_id(tmp_path: Path, receiver: Receiver) -> None:
     ledger = open_ledger(tmp_path)
     ledger.endpoints.create(receiver.url, [EVENT], SECRET)
-    an_event(ledger)
+    create_event(ledger)
     receiver.script(Answer(delay=30))
     first = DeliveryWorker(ledger, Sender(["127.0.0.0/8"]), owner="inst_1")
     thread = threading.Thread(target=first.run_due)
@@ -194,7 +194,7 @@ def test_outcome_is_recorded_later_if_the_ledger_fails(
     ledger: Ledger, make_worker: MakeWorker, receiver: Receiver, tmp_path: Path
 ) -> None:
     ledger.endpoints.create(receiver.url, [EVENT], SECRET)
-    an_event(ledger)
+    create_event(ledger)
     breaker = sqlite3.connect(tmp_path / "ledger.db", isolation_level=None, check_same_thread=False)
 
     def answer(request: object) -> Answer:
@@ -219,7 +219,7 @@ def test_outcome_is_recorded_later_if_the_ledger_fails(
 
 def test_redelivery_has_the_same_id(ledger: Ledger, make_worker: MakeWorker, receiver: Receiver) -> None:
     ledger.endpoints.create(receiver.url, [EVENT], SECRET)
-    an_event(ledger)
+    create_event(ledger)
     worker = make_worker()
     worker.run_due()
     (delivery,) = deliveries(ledger)
@@ -237,7 +237,7 @@ def test_internal_error_is_recorded_as_a_failed_attempt(
 
     monkeypatch.setattr("clipengine.work.deliveries.sign", broken)
     ledger.endpoints.create(receiver.url, [EVENT], SECRET)
-    an_event(ledger)
+    create_event(ledger)
     assert make_worker().run_due() == 1
     (delivery,) = deliveries(ledger)
     assert (delivery.status, delivery.last_error) == ("pending", "internal: ValueError")

@@ -12,7 +12,7 @@ import pytest
 
 from clipengine.ledger.ledger import Ledger
 from clipengine.work.deliveries import DeliveryWorker
-from tests.support.outbox import EVENT, SECRET, Clock, an_event, deliveries
+from tests.support.outbox import EVENT, SECRET, Clock, create_event, deliveries
 from tests.support.receiver import Answer, Receiver
 
 MakeWorker = Callable[..., DeliveryWorker]
@@ -28,7 +28,7 @@ def test_failed_delivery_is_retried_until_the_schedule_ends(
 ) -> None:
     receiver.answer = lambda request: Answer(500)
     endpoint = ledger.endpoints.create(receiver.url, [EVENT], SECRET)
-    an_event(ledger)
+    create_event(ledger)
     worker = make_worker()
     for delay in (5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400):
         assert worker.run_due() == 1
@@ -55,7 +55,7 @@ def test_delivery_succeeds_once_the_receiver_recovers(
 ) -> None:
     receiver.script(Answer(503), Answer(hang_up=True), Answer(302, {"Location": receiver.url}), Answer(204))
     ledger.endpoints.create(receiver.url, [EVENT], SECRET)
-    an_event(ledger)
+    create_event(ledger)
     worker = make_worker()
     for _ in range(4):
         worker.run_due()
@@ -73,7 +73,7 @@ def test_disabled_endpoint_resumes_its_deliveries_when_enabled(
 ) -> None:
     receiver.script(Answer(500), Answer(204))
     endpoint = ledger.endpoints.create(receiver.url, [EVENT], SECRET)
-    an_event(ledger)
+    create_event(ledger)
     worker = make_worker()
     assert worker.run_due() == 1
     ledger.endpoints.update(endpoint.webhook_id, enabled=False)
@@ -90,7 +90,7 @@ def test_retry_after_delays_the_next_attempt(
 ) -> None:
     receiver.script(Answer(429, {"Retry-After": "3600"}), Answer(503, {"Retry-After": "315360000"}))
     ledger.endpoints.create(receiver.url, [EVENT], SECRET)
-    an_event(ledger)
+    create_event(ledger)
     worker = make_worker()
     for seconds in (3600, 86_400):
         worker.run_due()
@@ -107,8 +107,8 @@ def test_status_410_disables_the_endpoint_and_sends_an_event(
         gone.script(Answer(410))
         endpoint = ledger.endpoints.create(gone.url, [EVENT], SECRET)
         ledger.endpoints.create(receiver.url, ["endpoint.disabled"], SECRET)
-        an_event(ledger)
-        an_event(ledger)
+        create_event(ledger)
+        create_event(ledger)
         make_worker().run_due()
         assert len(gone.requests) == 1
     disabled = ledger.endpoints.get(endpoint.webhook_id)
@@ -126,7 +126,7 @@ def test_endpoint_is_disabled_after_five_days_of_failures(
     worker = make_worker()
     for _ in range(6):
         assert ledger.endpoints.get(endpoint.webhook_id).enabled
-        an_event(ledger)
+        create_event(ledger)
         worker.run_due()
         clock.forward(86_400)
     assert not ledger.endpoints.get(endpoint.webhook_id).enabled
@@ -137,7 +137,7 @@ def test_retries_are_signed_with_both_secrets_during_a_rotation(
 ) -> None:
     receiver.script(Answer(500), Answer(500))
     endpoint = ledger.endpoints.create(receiver.url, [EVENT], SECRET)
-    an_event(ledger)
+    create_event(ledger)
     worker = make_worker()
     worker.run_due()
     new = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"
