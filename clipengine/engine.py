@@ -68,6 +68,7 @@ class Engine:
             nice=encoding.nice,
             sandbox=encoding.sandbox,
             ahead=min(encoding.workers, _MAX_AHEAD),
+            inspectors_ahead=1,
             heads=heads,
             on_loss=lambda cause: lost.labels(cause).inc(),
         )

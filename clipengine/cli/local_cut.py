@@ -11,6 +11,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from clipengine.clips.clip import ClipResult
+from clipengine.clips.clip_file import CutReport, FilePlan
 from clipengine.clips.request import check_range
 from clipengine.errors import InvalidTimeRange, SettingsError, UnknownProfile
 from clipengine.settings import Settings
@@ -19,6 +20,7 @@ from clipengine.stores.build import build_store
 from clipengine.stores.folder import FolderStore
 from clipengine.work.encoder import EncoderProcess
 from clipengine.work.jobs import Message, clip_result, cut_job, probe_job, probe_result
+from clipengine.work.verification import verify_clip
 
 
 def cut_once(
@@ -58,16 +60,21 @@ def cut_once(
                 raise InvalidTimeRange(
                     f"--start {float(start):g} is after the end of the recording at {float(facts.duration):g} s"
                 )
+            # It starts while the clip is cut, and is ready when the clip is.
+            inspector = stack.enter_context(closing(EncoderProcess("inspector", sandbox=settings.encoding.sandbox)))
             check_range(float(start), float(end), duration=float(facts.duration), shortest=0, longest=float("inf"))
             job = cut_job(settings, facts, profile, start=start, end=end, poster=False, landmarks=landmarks)
             message, _ = cutter.run(job, reader=reader, output=scratch.fileno(), watch=watch)
+            cut = CutReport.of(message.get("cut"))
+            plan = FilePlan(facts, settings.profiles[profile], start, end)
+            verify_clip(inspector, Path(temporary), plan, cut, encoding=settings.encoding, watch=lambda message: None)
             scratch.seek(0)
             sha256 = hashlib.file_digest(scratch, "sha256").hexdigest()
         umask = os.umask(0)
         os.umask(umask)
         os.chmod(temporary, 0o666 & ~umask)
         os.replace(temporary, output)
-        return clip_result(message["cut"], sha256=sha256, poster_path=None)
+        return clip_result(cut, sha256=sha256, poster_path=None)
     finally:
         Path(temporary).unlink(missing_ok=True)
 

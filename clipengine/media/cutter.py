@@ -25,7 +25,7 @@ from clipengine.media.proof import Proof, provable
 from clipengine.media.rate import paced
 from clipengine.media.sound_tracks import SoundTracks
 from clipengine.media.source import ByteSource, MediaReader
-from clipengine.media.verify import Expected, verify
+from clipengine.media.verify import verify
 from clipengine.media.writer import ClipWriter, open_writer
 
 CutStep = Literal["reading", "encoding", "verifying"]
@@ -74,9 +74,10 @@ def cut_clip(
 
     With the probe's `landmarks` less is read on the way to the start; the clip is the same.
 
-    The clip has been opened again and is known to decode to its end when this returns; with `decodes` false it is only
-    known to hold what the encoders gave out, where its codecs allow to compare that. Raises RecordingError and its
-    kinds for what the recording is to blame for, EncoderFailed, DiskFull or VerificationFailed for the rest.
+    When this returns, the file has been opened again and is known to decode to its end; with `decodes` false it is
+    only known to hold what the encoders gave out, if its codecs can be compared. Whether that is the clip that was
+    planned, the inspector finds out. Raises RecordingError and its kinds for what the recording is to blame for,
+    EncoderFailed, DiskFull or VerificationFailed for the rest.
     """
     began = time.monotonic()
     asked_end, end = end, min(end, facts.duration)
@@ -106,7 +107,7 @@ def cut_clip(
             _refuse_short(decoder, making, cut, facts)
             writer.finish()
         encoded = time.monotonic() - began
-        verify(output, making.expected(), proof, lambda: on_progress("verifying", 1.0), threads=threads)
+        verify(output, writer.frames, proof, lambda: on_progress("verifying", 1.0), threads=threads)
     return Cut(
         actual_start=making.origin,
         actual_end=end,
@@ -165,7 +166,6 @@ class _Making:
         self.has_picture = False
         self.poster: bytes | None = None
         self.sound: SoundTracks | None = None
-        self._first_picture_time: Fraction | None = None
         self._last_picture_time: Fraction | None = None
         self._gaps = Fraction(0)  # seconds without the pictures that a steady rate would have had
 
@@ -217,8 +217,6 @@ class _Making:
         frame = self._converter.convert(picture.frame)
         if self._want_poster and self.poster is None:
             self.poster = jpeg(frame)
-        if self._first_picture_time is None:
-            self._first_picture_time = picture.time
         self._note_gap(picture.time)
         self._writer.write_frame(frame, picture.time, duration)
         self._on_progress("encoding", min(1.0, float(self._writer.seconds / self.length)))
@@ -249,17 +247,6 @@ class _Making:
         self.sound.hear(sound)
         if not self.has_picture:
             self._on_progress("encoding", min(1.0, float(self._writer.seconds / self.length)))
-
-    def expected(self) -> Expected:
-        """What the file must turn out to hold."""
-        return Expected(
-            container=self._profile.container,
-            frames=self._writer.frames,
-            first_frame=self._first_picture_time,
-            frame_seconds=self._cut.frame_seconds,
-            seconds=self.length,
-            sounds=self.sound.written if self.sound else 0,
-        )
 
     def warnings(self, decoder: ClipDecoder, asked_end: Fraction) -> Iterator[str]:
         yield from self._facts.warnings

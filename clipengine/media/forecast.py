@@ -8,18 +8,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from av.index import IndexEntries
 from av.packet import Packet
 from av.stream import Stream
 
-from clipengine.clips.facts import SourceFacts
-from clipengine.clips.plan import CutRange
 from clipengine.media.boxes import boxes
 from clipengine.media.clock import as_fraction
 from clipengine.media.matroska import cues_span
 from clipengine.media.source import MediaReader, Span
+
+if TYPE_CHECKING:  # they need pydantic, and the inspector opens files without it: its start-up time counts
+    from clipengine.clips.facts import SourceFacts
+    from clipengine.clips.plan import CutRange
 
 # Between two places that are needed, so many bytes are read through rather than jumped over.
 _HOLE_BYTES = 32 * 1024

@@ -20,7 +20,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
-from typing import get_args
+from typing import Literal, get_args
 
 from clipengine.clips.clip import Step
 from clipengine.errors import (
@@ -50,6 +50,8 @@ _TRACE_CHARACTERS = 4000
 _MAX_RANGE_BYTES = 32 << 20
 _FIRST_TO_GO = 500  # of at most 1000, added to a child's part of the memory in thousandths; see proc(5)
 
+# The mains of children. An encoder probes, cuts and makes previews; an inspector reads a finished clip.
+Program = Literal["child", "inspector"]
 # Called with each message of the child about its progress, and with None several times a second; raise from it to
 # stop the child.
 Watch = Callable[[Message | None], None]
@@ -75,10 +77,13 @@ class EncoderProcess:
     It also dies with the thread that makes it: see `EncoderPool`.
     """
 
-    def __init__(self, *, nice: int = 0, sandbox: Sandbox = "auto", heads: Heads | None = None) -> None:
+    def __init__(
+        self, program: Program = "child", *, nice: int = 0, sandbox: Sandbox = "auto", heads: Heads | None = None
+    ) -> None:
         control, child_control = socket.socketpair()
         ranges, child_ranges = socket.socketpair()
         self._words = LastWords()
+        self._program = program
         self._sandbox = sandbox
         self._heads = heads or Heads()
         self._process = self._launch(child_control.fileno(), child_ranges.fileno(), self._words.descriptor)
@@ -99,8 +104,9 @@ class EncoderProcess:
     def _launch(self, control: int, ranges: int, words: int) -> subprocess.Popen[bytes]:
         """Start it, with these descriptors and its standard error to `words`."""
         cell = "free" if self._sandbox == "off" else "cell"
+        module = f"clipengine.media.{self._program}"
         return subprocess.Popen(
-            [sys.executable, "-I", "-m", "clipengine.media.child", str(control), str(ranges), str(os.getpid()), cell],
+            [sys.executable, "-I", "-m", module, str(control), str(ranges), str(os.getpid()), cell],
             pass_fds=(control, ranges),
             env={},
             cwd="/",
@@ -313,7 +319,7 @@ def _progress(message: Message) -> Message:
 
 
 class EncoderPool:
-    """Hands out children; `ahead` of them are always started ahead, so that their start-up costs a clip nothing.
+    """Hands out children, and always has some started ahead, so that their start-up delays no clip.
 
     All are started by one thread that lives as long as the pool: the kernel kills a child when the thread that
     started it ends, whatever the rest of the process does.
@@ -325,6 +331,7 @@ class EncoderPool:
         nice: int = 0,
         sandbox: Sandbox = "auto",
         ahead: int = 1,
+        inspectors_ahead: int = 0,
         heads: Heads | None = None,
         on_loss: Callable[[str], None] = _nobody,
     ) -> None:
@@ -332,49 +339,53 @@ class EncoderPool:
         self._heads = heads or Heads()
         self._nice = nice
         self._sandbox: Sandbox = sandbox
-        self._ahead = ahead
+        self._ahead: dict[Program, int] = {"child": ahead, "inspector": inspectors_ahead}
         self._on_loss = on_loss
         self._starter = ThreadPoolExecutor(1, thread_name_prefix="encoders")
         self._lock = threading.Lock()
-        self._started: deque[Future[EncoderProcess]] = deque()
+        self._started: dict[Program, deque[Future[EncoderProcess]]] = {"child": deque(), "inspector": deque()}
         self._closed = False
 
     def warm_up(self) -> None:
-        """Have as many started as are to be ahead; they are not waited for."""
+        """Start as many children as are to be ahead, without waiting for them."""
         with self._lock:
-            while len(self._started) < self._ahead and not self._closed:
-                self._started.append(self._start())
+            for program, started in self._started.items():
+                while len(started) < self._ahead[program] and not self._closed:
+                    started.append(self._start(program))
 
     def check_sandbox(self) -> None:
-        """Raises SandboxIncomplete where the whole of it is required and this machine lacks a layer."""
+        """Raise SandboxIncomplete if all of the sandbox is required and this machine lacks a layer."""
         child = self.take()
         try:
             child.wait_until_ready()
         finally:
             child.close()
 
-    def take(self) -> EncoderProcess:
+    def take(self, program: Program = "child") -> EncoderProcess:
+        """Return a child that runs this program; the caller closes it."""
         with self._lock:
-            started = self._started.popleft() if self._started else self._start()
+            waiting = self._started[program]
+            started = waiting.popleft() if waiting else self._start(program)
         self.warm_up()
         child = started.result()
         if child.alive:
             return child
         child.close()
-        return self._start().result()
+        return self._start(program).result()
 
     def close(self) -> None:
-        """End what was started ahead. Those that were handed out are their takers'."""
+        """End the children that were started ahead. Those that were handed out are their takers'."""
         with self._lock:
             self._closed = True
-            while self._started:
-                with contextlib.suppress(OSError):  # one that could not be started has nothing to end
-                    self._started.popleft().result().close()
+            for waiting in self._started.values():
+                while waiting:
+                    with contextlib.suppress(OSError):  # one that could not be started has nothing to end
+                        waiting.popleft().result().close()
 
-    def _start(self) -> Future[EncoderProcess]:
-        return self._starter.submit(self._make)
+    def _start(self, program: Program) -> Future[EncoderProcess]:
+        return self._starter.submit(self._make, program)
 
-    def _make(self) -> EncoderProcess:
-        child = EncoderProcess(nice=self._nice, sandbox=self._sandbox, heads=self._heads)
+    def _make(self, program: Program) -> EncoderProcess:
+        child = EncoderProcess(program, nice=self._nice, sandbox=self._sandbox, heads=self._heads)
         child.on_loss = self._on_loss
         return child

@@ -12,18 +12,18 @@ from fractions import Fraction
 from typing import Any, Literal
 
 from clipengine.clips.clip import ClipResult
+from clipengine.clips.clip_file import CutReport
 from clipengine.clips.facts import SourceFacts
 from clipengine.clips.landmarks import Landmarks
 from clipengine.clips.profiles import Profile
 from clipengine.settings import Encoding, Settings
-from clipengine.timecode import exact
 
 Message = dict[str, Any]
 
 _MiB = 1 << 20
 # Measured at 3840x2160: at most 2.7 GiB with 4 threads (AV1), 3.5 GiB with 16 (HEVC); each thread holds pictures.
 _MEMORY_BYTES, _MEMORY_BYTES_PER_THREAD = 3072 * _MiB, 192 * _MiB
-_CUT_FLOOR_SECONDS = 300.0
+_CUT_FLOOR_SECONDS, _INSPECT_FLOOR_SECONDS = 300.0, 60.0
 _FILE_FLOOR_BYTES = 64 * _MiB
 _RAW_BYTES_PER_PIXEL = 3  # of 4:2:0 with 10 bits: what an encoder makes of the worst noise is about as large
 _PREVIEW_THREADS = 2  # beside the clips, not instead of them
@@ -108,6 +108,18 @@ def cut_job(
     )
 
 
+def inspect_job(encoding: Encoding, seconds: float) -> Job:
+    """The job of a child that reports what the file of a clip of this length holds."""
+    return Job(
+        {"job": "inspect"},
+        wall_seconds=_INSPECT_FLOOR_SECONDS + seconds * encoding.deadline_factor,
+        stall_seconds=encoding.stall_seconds,
+        memory_bytes=_memory(encoding),
+        file_bytes=0,
+        threads=1,
+    )
+
+
 PreviewKind = Literal["frame", "times", "filmstrip", "waveform"]
 
 
@@ -137,24 +149,23 @@ def preview_job(
     )
 
 
-def clip_result(cut: dict[str, Any], *, sha256: str, poster_path: str | None) -> ClipResult:
-    """What the API tells of a clip, from the child's report."""
-    start, end = exact(cut["actual_start"]), exact(cut["actual_end"])
+def clip_result(cut: CutReport, *, sha256: str, poster_path: str | None) -> ClipResult:
+    """Return what the API shows of a clip, from the child's report."""
     return ClipResult(
-        actual_start_seconds=round(float(start), 6),
-        actual_end_seconds=round(float(end), 6),
-        duration_seconds=round(float(end - start), 6),
-        frames=cut["frames"],
-        width=cut["width"],
-        height=cut["height"],
-        video_codec=cut["video_codec"],
-        audio_codec=cut["audio_codec"],
-        size_bytes=cut["size_bytes"],
+        actual_start_seconds=round(float(cut.actual_start), 6),
+        actual_end_seconds=round(float(cut.actual_end), 6),
+        duration_seconds=round(float(cut.seconds), 6),
+        frames=cut.frames,
+        width=cut.width,
+        height=cut.height,
+        video_codec=cut.video_codec,
+        audio_codec=cut.audio_codec,
+        size_bytes=cut.size_bytes,
         sha256=sha256,
         poster_path=poster_path,
-        encode_seconds=cut["encode_seconds"],
-        bytes_read=cut["bytes_read"],
-        warnings=list(cut["warnings"]),
+        encode_seconds=cut.encode_seconds,
+        bytes_read=cut.bytes_read,
+        warnings=cut.warnings,
     )
 
 

@@ -17,6 +17,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from clipengine.clips.clip import Clip, Recording, Step
+from clipengine.clips.clip_file import CutReport, FilePlan
 from clipengine.errors import (
     ClipEngineError,
     ClipNotFound,
@@ -33,7 +34,7 @@ from clipengine.stores.base import Store
 from clipengine.stores.object_errors import as_recording_errors
 from clipengine.timecode import exact
 from clipengine.work.busy import Busy
-from clipengine.work.encoder import EncoderPool, EncoderProcess
+from clipengine.work.encoder import EncoderPool, EncoderProcess, Program
 from clipengine.work.faults import Faults
 from clipengine.work.jobs import Message, clip_result, cut_job
 from clipengine.work.lost_child import LOST, next_try
@@ -41,6 +42,7 @@ from clipengine.work.outage import Stopping, insist, next_wait
 from clipengine.work.publisher import clip_file, finish
 from clipengine.work.room import Room, likely_bytes
 from clipengine.work.scratch import Scratch
+from clipengine.work.verification import verify_clip
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +50,7 @@ _REPORT_SECONDS = 0.4  # progress goes into the ledger at least twice a second
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 # Where the parts of the work lie on the way from 0 to 1.
 _ENCODED, _VERIFIED = 0.95, 0.97
+_BEGINS: dict[Program, tuple[Step, float]] = {"child": ("reading", 0.0), "inspector": ("verifying", _ENCODED)}
 
 
 class _ClaimLost(Exception):
@@ -162,10 +165,11 @@ class ClipRunner:
         with self._scratch_faults():
             folder = self._scratch.make(clip.clip_id, clip.attempt)
             path = clip_file(folder, clip)
-            message, poster = self._cut(clip, recording, path)
+            cut, poster = self._cut(clip, recording, path)
+            self._verify(clip, recording, path, cut)
             with path.open("rb") as body:
                 sha256 = hashlib.file_digest(body, "sha256").hexdigest()
-            result = clip_result(message["cut"], sha256=sha256, poster_path=clip.poster_key if poster else None)
+            result = clip_result(cut, sha256=sha256, poster_path=clip.poster_key if poster else None)
             finished = finish(folder, result, poster)
         id, attempt, uploads, owner = clip.clip_id, clip.attempt, self._ledger.uploads, self._owner
         if not insist(lambda: uploads.add(id, attempt, finished, progress=_VERIFIED, owner=owner), self._stopping):
@@ -184,7 +188,7 @@ class ClipRunner:
 
     # ---- cutting
 
-    def _cut(self, clip: Clip, recording: Recording, path: Path) -> tuple[Message, bytes]:
+    def _cut(self, clip: Clip, recording: Recording, path: Path) -> tuple[CutReport, bytes]:
         assert recording.facts is not None
         job = cut_job(
             self._settings,
@@ -195,26 +199,34 @@ class ClipRunner:
             poster=clip.poster,
             landmarks=self._ledger.recordings.landmarks(recording.recording_id),
         )
-        watch = _Watch(self, clip)
         with (
             as_recording_errors(),
             closing(self._store.open(recording.bucket_path, etag=recording.etag)) as reader,
             open(path, "x+b") as output,
-            self._child(clip) as child,
+            self._child(clip, "child") as (child, watch),
         ):
-            try:
-                return child.run(job, reader=reader, output=output.fileno(), watch=watch)
-            except LOST:
-                watch.report()  # it may have died because we killed it
-                raise
+            message, poster = child.run(job, reader=reader, output=output.fileno(), watch=watch)
+        return CutReport.of(message.get("cut")), poster
+
+    def _verify(self, clip: Clip, recording: Recording, path: Path, cut: CutReport) -> None:
+        """Have a second child inspect the file. Raises VerificationFailed if it is not the clip that was planned."""
+        assert recording.facts is not None
+        profile = self._settings.profiles[clip.profile]
+        plan = FilePlan(recording.facts, profile, exact(clip.start_seconds), exact(clip.end_seconds))
+        with self._child(clip, "inspector") as (inspector, watch):
+            verify_clip(inspector, path, plan, cut, encoding=self._settings.encoding, watch=watch)
 
     @contextmanager
-    def _child(self, clip: Clip) -> Iterator[EncoderProcess]:
-        child = self._encoders.take()
+    def _child(self, clip: Clip, program: Program) -> Iterator[tuple[EncoderProcess, _Watch]]:
+        """A child for the clip, and its watch; `abandon` and `stop` end it."""
+        child, watch = self._encoders.take(program), _Watch(self, clip, *_BEGINS[program])
         with self._lock:
             self._running[clip.clip_id] = child
         try:
-            yield child
+            yield child, watch
+        except LOST:
+            watch.report()  # it may have died because we killed it
+            raise
         finally:
             with self._lock:
                 self._running.pop(clip.clip_id, None)
@@ -254,12 +266,12 @@ class ClipRunner:
 class _Watch:
     """Supervises one child: its progress into the ledger, a lost claim, a stop."""
 
-    def __init__(self, runner: ClipRunner, clip: Clip) -> None:
+    def __init__(self, runner: ClipRunner, clip: Clip, step: Step, progress: float) -> None:
         self._runner = runner
         self._clip = clip
         self._reported = time.monotonic()
-        self._step: Step = "reading"
-        self._progress = 0.0
+        self._step = step
+        self._progress = progress
 
     def __call__(self, message: Message | None) -> None:
         now = time.monotonic()

@@ -6,7 +6,6 @@ on is the engine's own code, on both sides of the socket.
 
 from __future__ import annotations
 
-import io
 import os
 import signal
 import subprocess
@@ -18,14 +17,18 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from random import Random
+from typing import IO
 
+from clipengine.clips.clip_file import CutReport, FilePlan
 from clipengine.clips.facts import SourceFacts
 from clipengine.errors import ClipEngineError
-from clipengine.media.child import live
+from clipengine.media import child, inspector
+from clipengine.media.child_process import run_child
 from clipengine.settings import Settings
 from clipengine.stores.folder import FolderStore
 from clipengine.work.encoder import EncoderProcess
 from clipengine.work.jobs import Job, Message, cut_job, probe_job
+from clipengine.work.verification import verify_clip
 
 WALL_SECONDS = 20.0
 _STALL_SECONDS = 10.0
@@ -93,7 +96,8 @@ class ForkedEncoder(EncoderProcess):
             nothing = os.open(os.devnull, os.O_RDWR)
             for number, standard in ((nothing, 0), (nothing, 1), (words, 2)):
                 os.dup2(number, standard)
-            live(control, ranges, parent, sandbox=True)
+            do_job = inspector.do_job if self._program == "inspector" else child.do_job
+            run_child(do_job, control, ranges, parent, sandbox=True)
         finally:
             os._exit(70)
 
@@ -112,21 +116,38 @@ def run(path: Path, random: Random) -> Iterator[Outcome]:
     end = start + Fraction(random.choice((40, 200, 500)), 1000)
     profile = random.choices(list(_PROFILES), (8, 1, 1))[0]
     asked = f"[{float(start):.3f}, {float(end):.3f}) {profile}"
-    with _timed("cut", asked) as ended, closing(store.open(path.name)) as reader, tempfile.TemporaryFile() as output:
+    with (
+        _timed("cut", asked) as ended,
+        closing(store.open(path.name)) as reader,
+        tempfile.NamedTemporaryFile() as output,
+    ):
         job = cut_job(_SETTINGS, facts, profile, start=start, end=end, poster=random.random() < 0.2)
-        _do(replace(job, wall_seconds=WALL_SECONDS), reader, output)
+        made = _do(replace(job, wall_seconds=WALL_SECONDS), reader, output)
+        _verify(Path(output.name), FilePlan(facts, _SETTINGS.profiles[profile], start, end), made)
     yield ended[0]
 
 
-def _do(job: Job, reader: object, output: io.IOBase | None) -> Message:
-    child = ForkedEncoder(sandbox="required")
-    message, _ = child.run(
+def _do(job: Job, reader: object, output: IO[bytes] | None) -> Message:
+    encoder = ForkedEncoder(sandbox="required")
+    message, _ = encoder.run(
         job,
         reader=reader,  # type: ignore[arg-type]
         output=output.fileno() if output is not None else None,
         watch=lambda message: None,
     )
     return message
+
+
+def _verify(clip: Path, plan: FilePlan, made: Message) -> None:
+    """Verify the clip as the engine does. Raises VerificationFailed: no clip that was cut may fail this."""
+    verify_clip(
+        ForkedEncoder("inspector", sandbox="required"),
+        clip,
+        plan,
+        CutReport.of(made.get("cut")),
+        encoding=_SETTINGS.encoding,
+        watch=lambda message: None,
+    )
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
 
+from clipengine.clips.clip_file import FilePlan
 from clipengine.clips.facts import SourceFacts
 from clipengine.clips.profiles import Profile
 from clipengine.media.cutter import Cut as Made
@@ -15,6 +16,7 @@ from clipengine.media.cutter import cut_clip
 from clipengine.media.probe import Probed, probe
 from clipengine.media.source import DescriptorSource
 from tests.films.film import Film
+from tests.support.inspection import hold_to_plan
 
 DEFAULT = Profile()
 
@@ -61,6 +63,9 @@ def cut_file(path: Path, start: Fraction, end: Fraction, output: Path, profile: 
                 poster=False,
                 on_progress=lambda step, progress: None,
             )
+        report = {name: value for name, value in vars(made).items() if name != "poster"}
+        report |= {"actual_start": str(made.actual_start), "actual_end": str(made.actual_end)}
+        hold_to_plan(target, FilePlan(facts, profile, start, end), report)
     finally:
         os.close(target)
     return Clip(output, made)

@@ -7,31 +7,48 @@ from contextlib import closing, nullcontext
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import pytest
 
+from clipengine.clips.clip_file import CutReport, FilePlan
+from clipengine.clips.facts import AudioFacts, SourceFacts, VideoFacts
 from clipengine.clips.profiles import Profile
 from clipengine.errors import VerificationFailed
 from clipengine.media.picture import PictureFormat
 from clipengine.media.proof import Proof, checksum
-from clipengine.media.verify import Expected, verify
+from clipengine.media.verify import verify
 from clipengine.media.writer import open_writer
 from clipengine.settings import Settings
 from clipengine.stores.folder import FolderStore
 from clipengine.work.encoder import EncoderProcess
 from clipengine.work.jobs import cut_job, probe_job, probe_result
 from scripts.sample import make_sample
+from tests.support.inspection import hold_to_plan
 
 _FRAMES = 40
-_PLANNED = Expected(
-    container="mp4",
-    frames=_FRAMES,
-    first_frame=Fraction(0),
-    frame_seconds=Fraction(1, 20),
-    seconds=Fraction(_FRAMES, 20),
-    sounds=0,
+_STEP = Fraction(1, 20)
+_FACTS = SourceFacts(
+    container="mov",
+    origin=Fraction(0),
+    duration=Fraction(10),
+    video=VideoFacts(
+        index=0,
+        codec="h264",
+        width=160,
+        height=96,
+        frame_seconds=_STEP,
+        tick=Fraction(1, 90_000),
+        sample_aspect_ratio=Fraction(1),
+        variable_rate=False,
+        rotation=0,
+    ),
 )
+_video = _FACTS.video
+assert _video is not None
+_AUDIO = AudioFacts(index=1, codec="aac", channels=1, sample_rate=48_000)
+_PLANNED = FilePlan(_FACTS, Profile(), Fraction(1), Fraction(1) + _FRAMES * _STEP)
 
 
 @dataclass(frozen=True)
@@ -84,10 +101,25 @@ def proof(request: pytest.FixtureRequest, made: _Made, only_compared: _Made) -> 
     return {"decoded": None, "proven": made.proof, "compared": only_compared.proof}[request.param]
 
 
-def _verify(data: bytes, path: Path, proof: Proof | None, planned: Expected = _PLANNED) -> None:
+def _verify(data: bytes, path: Path, proof: Proof | None, planned: FilePlan = _PLANNED, **reported: Any) -> None:
+    """Verify the file as the child that made it does, and then as the inspector and its parent do."""
     path.write_bytes(data)
+    report = {
+        "actual_start": str(planned.start),
+        "actual_end": str(planned.end),
+        "frames": _FRAMES,
+        "width": 160,
+        "height": 96,
+        "video_codec": "h264",
+        "audio_codec": None,
+        "size_bytes": len(data),
+        "encode_seconds": 1.0,
+        "bytes_read": 1,
+        "warnings": [],
+    } | reported
     with path.open("rb") as file:
-        verify(file.fileno(), planned, proof, lambda: None, threads=2)
+        verify(file.fileno(), report["frames"], proof, lambda: None, threads=2)
+        hold_to_plan(file.fileno(), planned, report)
 
 
 def test_the_clip_as_it_was_planned_is_accepted(clip: bytes, proof: Proof | None, tmp_path: Path) -> None:
@@ -165,17 +197,65 @@ def test_what_is_checked_of_a_clip_changes_nothing_in_it(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    "other",
+    ("planned", "reported"),
     [
-        {"frames": _FRAMES + 1},
-        {"first_frame": Fraction(1, 20)},
-        {"seconds": Fraction(_FRAMES + 2, 20)},
-        {"sounds": 1},
-        {"frames": 0},
+        (_PLANNED, {"frames": _FRAMES + 1}),
+        (_PLANNED, {"frames": 0}),
+        (_PLANNED, {"width": 162}),
+        (_PLANNED, {"size_bytes": 1}),
+        (_PLANNED, {"audio_codec": "aac"}),
+        (_PLANNED, {"actual_end": "10"}),
+        (_PLANNED, {"actual_start": str(_PLANNED.start + _STEP)}),
+        (replace(_PLANNED, end=_PLANNED.end + 2 * _STEP), {}),
+        (replace(_PLANNED, start=_PLANNED.start - 2 * _STEP), {}),
+        (replace(_PLANNED, profile=Profile(video="hevc")), {"video_codec": "hevc"}),
+        (replace(_PLANNED, profile=Profile(container="mkv")), {}),
+        (replace(_PLANNED, profile=Profile(fps=10)), {}),
+        (replace(_PLANNED, profile=Profile(max_height=64)), {}),
+        (replace(_PLANNED, facts=_FACTS.model_copy(update={"audio": (_AUDIO,)})), {"audio_codec": "aac"}),
     ],
 )
-def test_another_clip_than_the_planned_one_is_refused(
-    clip: bytes, proof: Proof | None, tmp_path: Path, other: dict[str, int]
+def test_another_clip_than_the_planned_one_is_rejected(
+    clip: bytes, proof: Proof | None, tmp_path: Path, planned: FilePlan, reported: dict[str, Any]
 ) -> None:
     with pytest.raises(VerificationFailed):
-        _verify(clip, tmp_path / "clip.mp4", proof, replace(_PLANNED, **other))
+        _verify(clip, tmp_path / "clip.mp4", proof, planned, **reported)
+
+
+def test_frames_may_be_far_apart_only_if_the_recording_is_so_or_a_warning_says_so(made: _Made, tmp_path: Path) -> None:
+    """The clip of 20 frames a second, as one of a recording that has 40."""
+    steady = _FACTS.model_copy(update={"video": _video.model_copy(update={"frame_seconds": _STEP / 2})})
+    varied = _FACTS.model_copy(update={"video": _video.model_copy(update={"variable_rate": True})})
+    path = tmp_path / "clip.mp4"
+    with pytest.raises(VerificationFailed, match="no frame for 0"):
+        _verify(made.data, path, None, replace(_PLANNED, facts=steady))
+    _verify(made.data, path, None, replace(_PLANNED, facts=steady), warnings=["3 damaged packets were passed over"])
+    _verify(made.data, path, None, replace(_PLANNED, facts=varied))
+
+
+@pytest.mark.parametrize(
+    "report",
+    [
+        None,
+        {},
+        [],
+        {"actual_start": "1e999999999"},
+        {"actual_start": "1/0"},
+        {"actual_start": "1" * 100},
+        {"frames": -1},
+        {"frames": 1e300},
+        {"size_bytes": 1 << 60},
+        {"encode_seconds": float("nan")},
+        {"video_codec": "h" * 100},
+        {"warnings": ["w" * 10_000]},
+        {"warnings": ["w"] * 10_000},
+    ],
+)
+def test_a_report_outside_its_limits_is_rejected(report: Any) -> None:
+    valid: dict[str, Any] = {
+        "actual_start": "1/3", "actual_end": "2", "frames": 1, "width": 2, "height": 2, "video_codec": "h264",
+        "audio_codec": None, "size_bytes": 1, "encode_seconds": 1.0, "bytes_read": 1, "warnings": [],
+    }  # fmt: skip
+    assert CutReport.of(valid).actual_start == Fraction(1, 3)
+    with pytest.raises(VerificationFailed):
+        CutReport.of(valid | report if report else report)

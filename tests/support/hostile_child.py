@@ -7,7 +7,7 @@ import subprocess
 import sys
 from typing import Any
 
-from clipengine.work.encoder import EncoderPool, EncoderProcess
+from clipengine.work.encoder import EncoderPool, EncoderProcess, Program
 
 _SCRIPT = """
 import json, socket, sys
@@ -43,5 +43,5 @@ class HostilePool(EncoderPool):
         super().__init__()
         self._report = report
 
-    def _make(self) -> EncoderProcess:
+    def _make(self, program: Program) -> EncoderProcess:
         return HostileChild(self._report)

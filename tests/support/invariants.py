@@ -119,7 +119,7 @@ def children_of(data: Path) -> list[int]:
             continue
         try:
             command = (entry / "cmdline").read_bytes()
-            if b"clipengine.media.child" not in command:
+            if b"clipengine.media." not in command:
                 continue
             files = [os.readlink(each) for each in (entry / "fd").iterdir()]
         except OSError:

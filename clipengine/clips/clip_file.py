@@ -1,0 +1,260 @@
+"""What a clip's file must hold: known before it is cut, and compared with what a second process found in it.
+
+The child that cut the clip was in the hands of whoever made the recording. What it says is believed only as far as the
+request, the profile and the recording's facts allow it, and only if the file says the same.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from clipengine.clips.facts import SourceFacts
+from clipengine.clips.plan import kept_tracks
+from clipengine.clips.profiles import Profile
+from clipengine.errors import VerificationFailed
+
+_RATIO = re.compile(r"-?\d{1,60}(/[1-9]\d{0,59})?")
+_MAX_WARNINGS, _MAX_WARNING_CHARACTERS = 1000, 1000
+_MAX_TRACKS = 66
+_COUNT = 1 << 48  # no file has as many bytes
+_SIDE = 16_384  # pixels
+_TIME_SECONDS = 1e9
+
+# Matroska and MP3 store whole milliseconds or frames; audio ends with the codec's frame.
+_TIME_TOLERANCE = 0.002
+_AUDIO_TOLERANCE = 0.1
+# Packets that encoders add before the first sample and after the last.
+_PRIMING_PACKETS = 4
+_GRID_PART = Fraction(1, 1000)  # of a step: a frame is not repeated for less, see `media.rate`
+# A steady recording has frames that lie farther apart only where something is missing, and the clip has a warning then.
+_STEADY_STEP, _STEADY_FRAMES, _SPARE_FRAMES = 1.5, 2, 100
+# Bytes of a file that are no packets: headers, and the index, which has some numbers for each packet.
+_HEADER_BYTES, _INDEX_BYTES = 1 << 20, 96
+# The largest packets: a frame with 10 bits and no compression to speak of; any audio codec's frame of six channels.
+_RAW_BYTES_PER_PIXEL, _FRAME_BYTES, _AUDIO_PACKET_BYTES = 3, 1 << 16, 1 << 13
+
+
+def _ratio(value: Any) -> Fraction:
+    """Parse `1/3`; a short text such as `1e999999999` would otherwise take all memory."""
+    if not isinstance(value, str) or not _RATIO.fullmatch(value):
+        raise ValueError("is not an exact number of seconds")
+    return Fraction(value)
+
+
+_Ratio = Annotated[Fraction, BeforeValidator(_ratio)]
+_Seconds = Annotated[float, Field(ge=-_TIME_SECONDS, le=_TIME_SECONDS, allow_inf_nan=False)]
+_Count = Annotated[int, Field(ge=0, le=_COUNT)]
+_Pixels = Annotated[int, Field(ge=1, le=_SIDE)]
+_Name = Annotated[str, Field(max_length=40)]
+
+
+class CutReport(BaseModel):
+    """What the encoder child says of the clip that it made. Times on the recording's timeline."""
+
+    model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True, strict=True)
+
+    actual_start: _Ratio
+    actual_end: _Ratio
+    frames: _Count
+    width: _Pixels | None
+    height: _Pixels | None
+    video_codec: _Name | None
+    audio_codec: _Name | None
+    size_bytes: _Count
+    encode_seconds: _Seconds
+    bytes_read: int = Field(ge=-_COUNT, le=_COUNT)
+    warnings: list[Annotated[str, Field(max_length=_MAX_WARNING_CHARACTERS)]] = Field(max_length=_MAX_WARNINGS)
+
+    @classmethod
+    def of(cls, message: object) -> CutReport:
+        """Parse the child's message. Raises VerificationFailed."""
+        try:
+            return cls.model_validate(message)
+        except ValidationError as error:
+            raise VerificationFailed("the encoder's report of the clip is not valid") from error
+
+    @property
+    def seconds(self) -> Fraction:
+        return self.actual_end - self.actual_start
+
+
+class TrackReport(BaseModel):
+    """One track of the file. The steps are the distances between the times of its packets, in presentation order."""
+
+    model_config = ConfigDict(frozen=True, strict=True)
+
+    kind: _Name
+    codec: _Name
+    width: _Pixels | None
+    height: _Pixels | None
+    sample_rate: Annotated[int, Field(ge=1, le=1_000_000)] | None
+    packets: _Count
+    bytes: _Count
+    first_seconds: _Seconds | None
+    last_seconds: _Seconds | None
+    shortest_step_seconds: _Seconds | None
+    longest_step_seconds: _Seconds | None
+    begins_with_keyframe: bool
+
+
+class FileReport(BaseModel):
+    """What the inspector child found in the file (`media.inspector`)."""
+
+    model_config = ConfigDict(frozen=True, strict=True)
+
+    container: _Name
+    seconds: _Seconds
+    tracks: list[TrackReport] = Field(max_length=_MAX_TRACKS)
+
+    @classmethod
+    def of(cls, message: object) -> FileReport:
+        """Parse the child's message. Raises VerificationFailed."""
+        try:
+            return cls.model_validate(message)
+        except ValidationError as error:
+            raise VerificationFailed("the inspector's report of the clip is not valid") from error
+
+
+@dataclass(frozen=True)
+class FilePlan:
+    """A clip of `[start, end)` of a recording with these facts; the end is clamped to the recording's."""
+
+    facts: SourceFacts
+    profile: Profile
+    start: Fraction
+    end: Fraction
+
+    def check(self, cut: CutReport, found: FileReport, size_bytes: int) -> None:
+        """Raise VerificationFailed unless the file of `size_bytes` is a clip that may come from this plan."""
+        for fault in self._faults(cut, found, size_bytes):
+            raise VerificationFailed(fault)
+
+    def _faults(self, cut: CutReport, found: FileReport, size_bytes: int) -> Iterator[str]:
+        yield from self._range_faults(cut)
+        yield from self._container_faults(cut, found)
+        videos = [track for track in found.tracks if track.kind == "video"]
+        for track in videos:
+            yield from self._picture_faults(cut, track)
+            yield from self._frame_faults(cut, track)
+        for track in found.tracks:
+            if track.kind == "audio":
+                yield from self._audio_faults(cut, track)
+        yield from _size_faults(cut, found, size_bytes)
+
+    @property
+    def _frame_seconds(self) -> Fraction:
+        return self.facts.video.frame_seconds if self._has_video and self.facts.video else Fraction(0)
+
+    @property
+    def _has_video(self) -> bool:
+        return self.facts.video is not None and self.profile.video != "none"
+
+    @property
+    def _audio_tracks(self) -> int:
+        kept = len(kept_tracks(self.profile, self.facts.audio))
+        return min(kept, 1) if self.profile.audio_tracks == "mix" else kept
+
+    def _range_faults(self, cut: CutReport) -> Iterator[str]:
+        """The clip begins on a frame within half a frame of the start, or on the start; it ends on the end."""
+        if abs(cut.actual_start - self.start) > (self._frame_seconds / 2 if cut.frames else 0):
+            yield f"the clip begins at {float(cut.actual_start):.3f} s, {float(self.start):.3f} s were asked for"
+        if cut.actual_end != min(self.end, self.facts.duration) or cut.seconds <= 0:
+            yield f"the clip ends at {float(cut.actual_end):.3f} s of the recording"
+
+    def _container_faults(self, cut: CutReport, found: FileReport) -> Iterator[str]:
+        if found.container != self.profile.container:
+            yield f"the file is {found.container}, not {self.profile.container}"
+        kinds = [track.kind for track in found.tracks]
+        wanted = ["video"] * bool(cut.frames) + ["audio"] * self._audio_tracks
+        if kinds != wanted or (cut.frames and not self._has_video) or not kinds:
+            yield f"the file has the tracks {', '.join(kinds[:8]) or 'none'}; they must be {', '.join(wanted)}"
+        codecs = {"video": self.profile.video, "audio": self.profile.audio}
+        for track in found.tracks:
+            if track.codec != codecs[track.kind]:
+                yield f"the {track.kind} track is {track.codec}, not {codecs[track.kind]}"
+        told = (self.profile.video if cut.frames else None, self.profile.audio if self._audio_tracks else None)
+        if (cut.video_codec, cut.audio_codec) != told:
+            yield "the codecs that the encoder reports are not the profile's"
+        frame = float(self._frame_seconds) / 2
+        tolerance = max(_AUDIO_TOLERANCE if self._audio_tracks else _TIME_TOLERANCE, frame)
+        if abs(found.seconds - float(cut.seconds)) > tolerance:
+            yield f"the clip is {found.seconds:.3f} s long, it must be {float(cut.seconds):.3f} s"
+
+    def _picture_faults(self, cut: CutReport, track: TrackReport) -> Iterator[str]:
+        if (track.width, track.height) != (cut.width, cut.height) or track.height is None:
+            yield f"the video is {track.width}x{track.height}, {cut.width}x{cut.height} was reported"
+        elif self.profile.max_height is not None and track.height > self.profile.max_height + 1:
+            yield f"the video is {track.height} pixels high, more than the profile's {self.profile.max_height}"
+
+    def _frame_faults(self, cut: CutReport, track: TrackReport) -> Iterator[str]:
+        """Frames keep the recording's times: those of a steady rate are known, of the others only their limits."""
+        if track.packets != cut.frames or track.first_seconds is None or track.last_seconds is None:
+            yield f"the clip has {track.packets} frames, {cut.frames} were reported"
+            return
+        if not track.begins_with_keyframe:
+            yield "the clip does not begin with a keyframe"
+        seconds = float(cut.seconds)
+        if track.first_seconds < -_TIME_TOLERANCE or track.last_seconds > seconds + _TIME_TOLERANCE:
+            yield f"a frame lies outside the clip, at {track.first_seconds:.3f} s or {track.last_seconds:.3f} s"
+        if track.shortest_step_seconds is not None and track.shortest_step_seconds <= 0:
+            yield "two frames of the clip have the same time"
+        if self.profile.fps is not None:
+            yield from self._grid_faults(cut, track.packets, track.first_seconds, Fraction(str(self.profile.fps)))
+        elif self.facts.video is not None and not self.facts.video.variable_rate:
+            yield from self._steady_faults(cut, track, float(self._frame_seconds))
+
+    def _grid_faults(self, cut: CutReport, frames: int, first: float, fps: Fraction) -> Iterator[str]:
+        """A profile's own rate gives the number of frames, from the first picture to the end."""
+        wanted = (float(cut.seconds) - first) * float(fps)
+        if not wanted - 1 <= frames <= wanted + 2:
+            yield f"the clip has {frames} frames, {float(fps):g} a second make {wanted:.1f}"
+
+    def _steady_faults(self, cut: CutReport, track: TrackReport, step: float) -> Iterator[str]:
+        most = _STEADY_FRAMES * float(cut.seconds) / step + _SPARE_FRAMES if step else _COUNT
+        if track.packets > most:
+            yield f"the clip has {track.packets} frames, more than its {float(cut.seconds):.3f} s can have"
+        longest = track.longest_step_seconds or 0
+        silent = set(cut.warnings) <= set(self.facts.warnings)
+        if silent and step and longest > _STEADY_STEP * step + _TIME_TOLERANCE:
+            yield f"the clip has no frame for {longest:.3f} s, and no warning says so"
+
+    def _audio_faults(self, cut: CutReport, track: TrackReport) -> Iterator[str]:
+        """Audio is continuous from 0 to the end, in frames of the codec's length."""
+        if track.sample_rate is None or track.first_seconds is None or track.last_seconds is None:
+            yield "an audio track is empty"
+            return
+        frame = _samples_per_frame(track) / track.sample_rate
+        wanted = float(cut.seconds) / frame
+        if not wanted - 1 <= track.packets <= wanted + _PRIMING_PACKETS:
+            yield f"an audio track has {track.packets} packets, {float(cut.seconds):.3f} s make {wanted:.1f}"
+        if abs(track.first_seconds) > _AUDIO_TOLERANCE + frame:
+            yield f"an audio track begins at {track.first_seconds:.3f} s"
+        if not -_TIME_TOLERANCE < (track.longest_step_seconds or frame) - frame < _TIME_TOLERANCE:
+            yield f"an audio track has packets {track.longest_step_seconds:.3f} s apart, they are {frame:.3f} s long"
+
+
+def _samples_per_frame(track: TrackReport) -> int:
+    if track.codec == "mp3":
+        return 1152 if track.sample_rate and track.sample_rate >= 32_000 else 576
+    return 960 if track.codec == "opus" else 1024
+
+
+def _size_faults(cut: CutReport, found: FileReport, size_bytes: int) -> Iterator[str]:
+    """All of the file but its headers and its index are packets."""
+    if cut.size_bytes != size_bytes:
+        yield f"the file has {size_bytes} bytes, {cut.size_bytes} were reported"
+    payload = sum(track.bytes for track in found.tracks)
+    packets = sum(track.packets for track in found.tracks)
+    if not payload < size_bytes < payload + _HEADER_BYTES + _INDEX_BYTES * packets:
+        yield f"the file has {size_bytes} bytes, its packets {payload}"
+    for track in found.tracks:
+        pixels = (track.width or 0) * (track.height or 0)
+        most = _AUDIO_PACKET_BYTES if track.kind == "audio" else _FRAME_BYTES + _RAW_BYTES_PER_PIXEL * pixels
+        if track.bytes > most * track.packets:
+            yield f"the {track.kind} track has {track.bytes} bytes in {track.packets} packets"

@@ -1,0 +1,17 @@
+"""A clip's file held to its plan as the engine does it, but in this process."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any
+
+from clipengine.clips.clip_file import CutReport, FilePlan, FileReport
+from clipengine.media.inspector import inspect
+from clipengine.media.source import DescriptorSource
+
+
+def hold_to_plan(descriptor: int, plan: FilePlan, cut: dict[str, Any]) -> None:
+    """Raise VerificationFailed unless the file is the clip that was planned and that the report tells of."""
+    found = json.loads(json.dumps(inspect(DescriptorSource(descriptor))))
+    plan.check(CutReport.of(json.loads(json.dumps(cut))), FileReport.of(found), os.fstat(descriptor).st_size)

@@ -1,0 +1,162 @@
+"""What an encoder child reports is not believed: a second process opens the clip's file before it is published.
+
+The children that are taken over here are real ones in their sandbox, see `tests.support.hostile_cutter`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from clipengine.cli.local_cut import cut_once
+from clipengine.clips.clip import Clip
+from clipengine.clips.request import ClipRequest
+from clipengine.engine import Engine
+from clipengine.errors import VerificationFailed
+from clipengine.settings import Settings
+from clipengine.work.encoder import EncoderProcess
+from scripts.sample import make_sample
+from tests.support.hostile_cutter import MODES
+from tests.support.receiver import Receiver
+from tests.support.waiting import until
+
+CHECKOUT = Path(__file__).parents[2]
+RIGHT = "a clip of the right form"
+KEY = "meetings/meeting.mp4"
+
+
+@dataclass
+class Running:
+    """An engine in this process, its webhook receiver, and the mode of its next children."""
+
+    engine: Engine
+    receiver: Receiver
+    store: Path
+    mode: list[str] = field(default_factory=list)
+
+    def cut(self, mode: str) -> Clip:
+        """Have a child of this mode cut `[1, 3)` of the recording and return the clip when it has ended."""
+        self.mode[:] = [mode]
+        self.engine._encoders.take().close()  # it was started in the mode before
+        clips = self.engine.ledger.clips
+        recording = self.engine.ledger.recordings.list(limit=1).data[0]
+        made = clips.create(recording, ClipRequest("cut", 1, 3, poster=False), extension="mp4")
+        self.engine.wake_clips()
+        until(lambda: clips.get(made.clip_id).ended)
+        return clips.get(made.clip_id)
+
+    def events_of(self, clip_id: str) -> list[str]:
+        """Return the types of the webhooks about the clip, once there is one."""
+
+        def found() -> list[str]:
+            bodies = [json.loads(request.body) for request in list(self.receiver.requests)]
+            return [body["event"] for body in bodies if body["data"].get("clip_id") == clip_id]
+
+        until(found)
+        return found()
+
+
+@contextmanager
+def taken_over(mode: list[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Start hostile children in place of the encoder children of this process."""
+    launch = EncoderProcess._launch
+
+    def launch_hostile(self: EncoderProcess, control: int, ranges: int, words: int) -> subprocess.Popen[bytes]:
+        if self._program != "child" or not mode:
+            return launch(self, control, ranges, words)
+        arguments = [str(control), str(ranges), str(os.getpid()), "cell", mode[0]]
+        # As `-I` does, but with the tests on the path.
+        return subprocess.Popen(
+            [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(CHECKOUT)!r}); "
+             "import runpy; runpy.run_module('tests.support.hostile_cutter', run_name='__main__')", *arguments],
+            pass_fds=(control, ranges),
+            env={},
+            cwd="/",
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=words,
+            start_new_session=True,
+        )  # fmt: skip
+
+    with monkeypatch.context() as patched:
+        patched.setattr(EncoderProcess, "_launch", launch_hostile)
+        yield
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    folder = tmp_path_factory.mktemp("verification")
+    store = folder / "store"
+    (store / KEY).parent.mkdir(parents=True)
+    make_sample(store / KEY, seconds=5)
+    with Receiver() as receiver, pytest.MonkeyPatch.context() as monkeypatch:
+        settings = Settings.model_validate(
+            {
+                "data": {"folder": folder / "data"},
+                "storage": {"folder": store},
+                "webhooks": {
+                    "allow_cidrs": ["127.0.0.0/8"],
+                    "endpoints": [{"url": receiver.url, "secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}],
+                },
+                "encoding": {"workers": 1},
+            }
+        )
+        mode: list[str] = []
+        with taken_over(mode, monkeypatch):
+            engine = Engine.build(settings)
+            engine.start()
+            try:
+                running = Running(engine, receiver, store, mode)
+                head = engine.store.head(KEY)
+                recording, _ = engine.ledger.recordings.register(KEY, etag=head.etag, size=head.size)
+                engine.wake_chores()
+                until(lambda: engine.ledger.recordings.get(recording.recording_id).ended)
+                yield running
+            finally:
+                engine.stop(10)
+
+
+def test_a_clip_of_the_right_form_is_published(running: Running) -> None:
+    """The control: what the others lack is nothing else. What the frames show, nobody can tell."""
+    clip = running.cut(RIGHT)
+    assert clip.state == "complete", clip.error
+    assert running.events_of(clip.clip_id) == ["clip.ready"]
+    assert clip.result is not None
+    assert (running.store / clip.object_key).stat().st_size == clip.result.size_bytes
+
+
+@pytest.mark.parametrize("mode", [each for each in MODES if each != RIGHT])
+def test_a_file_that_is_not_the_planned_clip_is_never_published(running: Running, mode: str) -> None:
+    clip = running.cut(mode)
+    assert clip.error is not None, clip
+    assert (clip.state, clip.error["code"]) == ("failed", "verification_failed"), clip.error
+    assert running.events_of(clip.clip_id) == ["clip.failed"]
+    assert not (running.store / clip.object_key).exists()
+    until(lambda: not list((running.engine.settings.data.folder / "scratch").iterdir()))
+
+
+@pytest.mark.parametrize("mode", ["zeros", "sparse", "one more track"])
+def test_the_command_leaves_no_file_that_is_not_the_planned_clip(
+    mode: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_sample(tmp_path / "sample.mp4", seconds=5)
+    with taken_over([mode], monkeypatch), pytest.raises(VerificationFailed):
+        cut_once(
+            Settings(),
+            str(tmp_path / "sample.mp4"),
+            tmp_path / "clip.mp4",
+            start=Fraction(1),
+            end=Fraction(3),
+            profile="default",
+            on_progress=lambda part: None,
+        )
+    assert [path.name for path in tmp_path.iterdir()] == ["sample.mp4"]
