@@ -6,6 +6,7 @@ Nothing else knows the whole. `Engine` is what `serve` runs, and `worker`, which
 from __future__ import annotations
 
 import logging
+import math
 import time
 
 from clipengine.errors import StorageError
@@ -47,6 +48,8 @@ _CLAMP_SECONDS = 20
 _PREVIEW_NICE, _MAX_NICE = 5, 19  # previews are nicer than clips by so much
 _MARK_SECONDS = 5
 _FOLDER_SECONDS, _S3_SECONDS = 1, 30  # from one look at the store's health to the next
+# A storm of restarts must not be blamed on what the engines held: none of them lives this long.
+_STEADY_SECONDS = 15.0
 _DAY_MS = 24 * 3600 * 1000
 
 
@@ -92,6 +95,7 @@ class Engine:
             self._room,
             self._faults,
             owner=self.instance_id,
+            suspects=self._is_steady,
             on_finished=lambda: self._uploads.nudge(""),
         )
         self._prober = Prober(
@@ -99,6 +103,7 @@ class Engine:
             store,
             self._encoders,
             owner=self.instance_id,
+            suspects=self._is_steady,
             places=min(encoding.workers, _CHORE_WORKERS - 2),
             encoding=encoding,
         )
@@ -143,6 +148,7 @@ class Engine:
         self._mark_at = 0.0
         self._stirred = False  # something was committed that the ledger's mark does not cover yet
         self._started = False
+        self._steady_at = math.inf
 
     @classmethod
     def build(cls, settings: Settings) -> Engine:
@@ -177,6 +183,7 @@ class Engine:
         if self.settings.encoding.sandbox == "required":
             self._encoders.check_sandbox()
         self._started = True
+        self._steady_at = time.monotonic() + _STEADY_SECONDS
         self._heartbeat.start()
         if leads:
             self.ledger.endpoints.sync_settings(self._own_endpoints)
@@ -201,6 +208,7 @@ class Engine:
     def stop(self, timeout: float) -> None:
         """Stop within about `timeout` seconds: running clips go back into the queue, nothing is lost."""
         deadline = time.monotonic() + timeout
+        self._heartbeat.announce_stop()
         self._runner.stop()
         self._publisher.stop()
         self._prober.stop()
@@ -315,14 +323,21 @@ class Engine:
             if clamped := self.ledger.clamp_waits():
                 log.warning("the clock was set back: %d jobs that waited for a time long past are due now", clamped)
 
+    def _is_steady(self) -> bool:
+        """Return True if this engine has been up for so long that clips which may kill it are worth a try."""
+        return time.monotonic() >= self._steady_at
+
     def _busy_clips(self) -> set[str]:
         return self._runner.busy.ids() | self._publisher.busy.ids()
 
     def _free_orphans(self) -> int:
-        """Jobs that an engine which was killed holds, or that a thread of this one has lost, are to be done again."""
+        """Release the jobs of engines that ended and of threads that died, and return how many there were."""
         ledger, living = self.ledger, self.ledger.engines.living
-        freed = ledger.clips.requeue_orphans(self.instance_id, busy=self._busy_clips, living=living)
-        freed += ledger.recordings.release_orphans(self.instance_id, busy=self._prober.busy.ids, living=living)
+        died = ledger.engines.died
+        freed = ledger.clips.requeue_orphans(self.instance_id, busy=self._busy_clips, living=living, died=died)
+        freed += ledger.recordings.release_orphans(
+            self.instance_id, busy=self._prober.busy.ids, living=living, died=died
+        )
         ledger.removals.release_orphans(self.instance_id, busy=self._remover.busy.ids, living=living)
         if ledger.engines.shared:
             freed += self._deliveries.recover()
@@ -342,6 +357,7 @@ class Engine:
 
     def _tidy(self) -> None:
         self.ledger.idempotency.purge()
+        self.ledger.engines.forget(self.instance_id)
         try:
             aborted = self.store.sweep_uploads()
         except StorageError as error:

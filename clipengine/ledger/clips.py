@@ -8,6 +8,8 @@ clip writes its event, its deliveries and its removals in the same transaction.
 Where engines share the ledger, an object's key is its attempt's own from the moment that another engine may still be
 writing under it: what comes late from a host that was cut off lands where nobody looks, and is removed.
 
+A clip that was held by an engine that died is counted, and from the second death on retried alone: see `quarantine`.
+
 A clip of more than ten minutes is long. Of several workers one never cuts a long clip, so that a short one waits
 for short ones only; long ones are not passed over otherwise, and one worker alone takes every clip in its turn.
 """
@@ -36,6 +38,7 @@ from clipengine.ledger.database import Database, Row
 from clipengine.ledger.engines import Holders
 from clipengine.ledger.events import Events
 from clipengine.ledger.pages import Page, read_page
+from clipengine.ledger.quarantine import MAX_DEATHS, SUSPECT_DEATHS, Quarantine, too_many_deaths
 from clipengine.ledger.removals import Removals
 from clipengine.ledger.schema import ClipRow, RecordingRow
 from clipengine.ledger.statements import Statement, given, insertion
@@ -44,7 +47,7 @@ from clipengine.timecode import now_ms
 _FRESH = {"state": "queued", "step": "queued", "progress": 0.0, "owner": None, "finished": None, "cut_by": None}
 
 _NO_ROOM_MS = 5_000
-_NEW = {"owner": None, "crashes": 0, "finished": None, "outage_ms": 0, "cut_by": None}
+_NEW = {"owner": None, "crashes": 0, "finished": None, "outage_ms": 0, "cut_by": None, "engine_deaths": 0}
 
 _INSERT = insertion(ClipRow, without=("status",))
 _RECORDING_STATE = Statement(
@@ -63,11 +66,19 @@ _RUNNING_OF = Statement(
         ClipRow.finished.is_null(),
     )
 )
-_BEST = Statement(
+_QUEUED = (
     ClipRow.select(ClipRow.clip_id, ClipRow.priority, ClipRow.created_at)
     .where(ClipRow.state == "queued", ClipRow.long == given(ClipRow.long), ClipRow.next_at <= given(ClipRow.next_at))
     .order_by(ClipRow.priority.desc(), ClipRow.created_at, ClipRow.clip_id)
     .limit(1)
+)
+_BEST = {
+    "all": Statement(_QUEUED),
+    "suspects": Statement(_QUEUED.where(ClipRow.engine_deaths >= SUSPECT_DEATHS)),
+    "others": Statement(_QUEUED.where(ClipRow.engine_deaths < SUSPECT_DEATHS)),
+}
+_HELD = ClipRow.select(
+    ClipRow.clip_id, ClipRow.attempt, ClipRow.owner, ClipRow.finished, ClipRow.cut_by, ClipRow.engine_deaths
 )
 _CLAIM = Statement(
     ClipRow.update(
@@ -89,6 +100,7 @@ class Clips:
         self._events = events
         self._removals = removals
         self._max_queued = max_queued
+        self._quarantine = Quarantine(database)
 
     def create(self, recording: Recording, request: ClipRequest, *, extension: str) -> Clip:
         """Queue a clip. Its object's key is fixed here.
@@ -162,18 +174,21 @@ class Clips:
             make=_clip,
         )
 
-    def claim(self, owner: str, *, workers: int = 1, fits: Callable[[Clip], bool] | None = None) -> Clip | None:
-        """The clip to cut next, now running as a new attempt of `owner`, or None where its `workers` may take none.
+    def claim(
+        self, owner: str, *, workers: int = 1, fits: Callable[[Clip], bool] | None = None, suspects: bool = True
+    ) -> Clip | None:
+        """Claim the clip to cut next as a new attempt of `owner`. None if its `workers` may take none.
 
         Higher priority first, then older; of two or more workers all but one cut long clips. Two callers never get
-        the same attempt. A clip that `fits` refuses lets the others pass for a few seconds.
+        the same attempt. A clip that `fits` rejects lets the others pass for a few seconds. Clips that may have killed
+        engines are claimed only if `suspects`, and alone.
         """
         with self._database.session():
-            if self._next(owner, workers) is None:  # without the writer's lock: most calls find nothing
+            if self._next(owner, workers, suspects) is None:  # without the writer's lock: most calls find nothing
                 return None
-            # The disk is not waited for: a clip whose claim a power cut undoes is queued, as if it had not begun.
+            # Not durable: a clip whose claim a power cut undoes is queued, as if it had not begun.
             with self._database.transaction(durable=False):
-                id = self._next(owner, workers)
+                id = self._next(owner, workers, suspects)
                 if id is None:
                     return None
                 if fits is not None and not fits(self.get(id)):
@@ -185,12 +200,15 @@ class Clips:
                 self._database.changed("clip", id)
                 return self.get(id)
 
-    def _next(self, owner: str, workers: int) -> str | None:
+    def _next(self, owner: str, workers: int, suspects: bool) -> str | None:
+        startable = self._quarantine.startable(owner, suspects=suspects)
+        if startable == "none":
+            return None
         kinds = [False, True]
         if workers > 1 and len(self._database.rows(_RUNNING_OF, long=True, owner=owner)) >= workers - 1:
             kinds = [False]
-        now = now_ms()
-        found = [row for long in kinds if (row := self._database.row(_BEST, long=long, next_at=now))]
+        now, query = now_ms(), _BEST[startable]
+        found = [row for long in kinds if (row := self._database.row(query, long=long, next_at=now))]
         best = min(found, key=lambda row: (-row["priority"], row["created_at"], row["clip_id"]), default=None)
         return None if best is None else str(best["clip_id"])
 
@@ -285,32 +303,46 @@ class Clips:
         *,
         busy: Callable[[], Collection[str]] | None = None,
         living: Callable[[], Collection[str]] = tuple,
+        died: Callable[[], Collection[str]] = tuple,
     ) -> int:
-        """Let go of running clips that nobody works on, uncounted; how many those were.
+        """Release running clips that nobody works on, and return how many there were.
 
-        They are those of other owners who are not `living`, and, where `busy` is given, those of `owner` that its
-        threads are not busy with: a thread has died, or could not write down how it ended. Both are asked after the
-        rows were read. What was being cut is queued again. What is finished waits again for its upload, but where
-        engines share the ledger and the one whose scratch holds it is dead, it is cut again.
+        These are the clips of owners that are not `living`, and, if `busy` is given, those of `owner` that none of its
+        threads works on. Both are called after the rows were read. What was being cut is queued again, or fails if it
+        has seen MAX_DEATHS of the engines in `died`. What is finished waits again for its upload, but if engines share
+        the ledger and the one whose scratch holds it is dead, it is cut again.
         """
-        held = ClipRow.select(ClipRow.clip_id, ClipRow.attempt, ClipRow.owner, ClipRow.finished, ClipRow.cut_by)
         whose = ClipRow.owner.is_null(False)
         if self._database.shared:
             whose |= ClipRow.cut_by.is_null(False)
-        rows = self._database.rows(held.where(ClipRow.state == "running", whose))
+        rows = self._database.rows(_HELD.where(ClipRow.state == "running", whose))
         if not rows:
             return 0
         holders = Holders(owner, busy=busy, living=living)
         freed = 0
         for row in rows:
-            again = {"next_at": now_ms(), **(_FRESH if row["finished"] is None else {"owner": None})}
             out_of_reach = row["cut_by"] is not None and not holders.lives(row["cut_by"])
             if self._database.shared and row["finished"] is not None and out_of_reach:
                 freed += self._cut_again(row["clip_id"], row["attempt"])
             elif row["owner"] is not None and not holders.hold(row["clip_id"], owner=row["owner"]):
+                blamed = row["owner"] != owner and row["owner"] in died()
                 with self._database.transaction():
-                    freed += self.leave(row["clip_id"], "running", row["attempt"], again, owner=row["owner"])
+                    freed += self._release(row, blamed=blamed)
         return freed
+
+    def _release(self, row: Row, *, blamed: bool) -> bool:
+        """Release a clip that nobody works on. If it is `blamed`, its engine died while it held the clip."""
+        id, attempt = row["clip_id"], row["attempt"]
+        values: dict[str, Any] = {"next_at": now_ms()}
+        if row["finished"] is not None:
+            values["owner"] = None
+        else:
+            values |= _FRESH
+            deaths = row["engine_deaths"] + blamed
+            if deaths >= MAX_DEATHS:
+                return self._fail(id, "running", attempt, too_many_deaths(id, "it cut this clip"))
+            values["engine_deaths"] = deaths
+        return self.leave(id, "running", attempt, values, owner=row["owner"])
 
     def _cut_again(self, id: str, attempt: int) -> bool:
         """Queue a clip whose file is out of reach, under a key that its old engine does not know."""
@@ -341,6 +373,7 @@ class Clips:
 
     def _end(self, id: str, state: str, attempt: int, values: dict[str, Any]) -> bool:
         ended = {**values, "step": None, "owner": None, "finished": None, "cut_by": None, "completed_at": now_ms()}
+        ended["engine_deaths"] = 0
         if not self.leave(id, state, attempt, ended):
             return False
         self._events.clip_ended(self.get(id))

@@ -1,8 +1,10 @@
-"""Engines that share a ledger: which of them live.
+"""Engines at a ledger: which of them live, and which died.
 
-Each says so every few seconds, by the clock of the database. One that has been silent for `LEASE_MS` is taken for
-dead, and what it holds is given to others; where it was only cut off, it finds that its attempts are no longer its own.
-A ledger in a file has one engine, and the lock on its folder says so: there nobody else lives.
+Each has a row, and deletes it when it has stopped: the row of an engine that does not live is that of one that died,
+unless it was about to stop. Engines that share a ledger update their row every few seconds, by the clock of the
+database. One that has been silent for `LEASE_MS` counts as dead, and others take over what it holds; if it was only cut
+off, it finds that it has lost its claims. A ledger in a file has one engine, which holds the lock on the data folder:
+no other one lives.
 """
 
 from __future__ import annotations
@@ -64,7 +66,7 @@ class Engines:
         return self._database.session()
 
     def beat(self, engine_id: str) -> None:
-        """The engine lives. Raises StorageUnavailable."""
+        """Record that the engine lives. Raises StorageUnavailable."""
         began = time.monotonic()
         row = {"host": socket.gethostname(), "pid": os.getpid()}
         # It takes no turn: a long line of writers must not make a living engine look dead.
@@ -73,7 +75,6 @@ class Engines:
             known = EngineRow.update(beat_at=now).where(EngineRow.engine_id == engine_id)
             if not self._database.change(known):
                 self._database.insert(EngineRow.insert(engine_id=engine_id, beat_at=now, **row))
-                self._database.change(EngineRow.delete().where(EngineRow.beat_at < now - _FORGOTTEN_MS))
         ended = time.monotonic()
         if self._listening_since is None or began - self._last_beat > LEASE_MS / 1000:
             self._listening_since = ended
@@ -87,9 +88,28 @@ class Engines:
         rows = self._database.rows(EngineRow.select().where(EngineRow.beat_at > since).order_by(EngineRow.host))
         return [f"{row['host']} pid {row['pid']}" for row in rows]
 
+    def note_stop(self, engine_id: str) -> None:
+        """Record that the engine stops on purpose: however it ends now, nothing that it holds is to blame."""
+        self._database.change(EngineRow.update(stopping=True).where(EngineRow.engine_id == engine_id))
+
     def leave(self, engine_id: str) -> None:
-        """The engine stops: what it still holds is anybody's at once."""
+        """Delete the row of an engine that has stopped: others may take over at once what it still holds."""
         self._database.change(EngineRow.delete().where(EngineRow.engine_id == engine_id))
+
+    def died(self) -> Collection[str]:
+        """Return the engines that ended without having been stopped, and those that still live."""
+        rows = self._database.rows(EngineRow.select(EngineRow.engine_id).where(~EngineRow.stopping))
+        return {row["engine_id"] for row in rows}
+
+    def forget(self, engine_id: str) -> None:
+        """Delete the rows of engines that ended long ago, or, if `engine_id` is the only engine, of all others.
+
+        Call it after their claims were released.
+        """
+        ended = EngineRow.engine_id.not_in([engine_id, *self.living()])
+        if self.shared:
+            ended &= EngineRow.beat_at < self._database.clock_ms() - _FORGOTTEN_MS
+        self._database.change(EngineRow.delete().where(ended))
 
     def living(self) -> Collection[str]:
         """The engines that others must not take anything from.

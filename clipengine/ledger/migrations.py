@@ -129,6 +129,14 @@ def migration_13(database: Database) -> None:
     database.run("UPDATE removals SET looks = 1 WHERE looks < 1")
 
 
+def migration_14(database: Database) -> None:
+    """Count the engines that died while they held a clip or a probe; an engine that stops on purpose says so."""
+    for table in ("clips", "recordings"):
+        database.run(f"ALTER TABLE {table} ADD COLUMN engine_deaths INTEGER NOT NULL DEFAULT 0")
+        database.run(f"CREATE INDEX {table}_suspects ON {table} (engine_deaths) WHERE engine_deaths >= 2")
+    database.run("ALTER TABLE engines ADD COLUMN stopping BOOLEAN NOT NULL DEFAULT FALSE")
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     migration_1,
     migration_2,
@@ -143,6 +151,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     migration_11,
     migration_12,
     migration_13,
+    migration_14,
 )
 
 

@@ -1,7 +1,8 @@
 """Recordings: registered, probed, complete or failed.
 
 processing -> complete | failed. One engine at a time holds the lease of a probe. Each claim increments `lease`, and
-every write that settles a probe is conditional on state, owner and lease: a stale owner changes no row.
+every write that settles a probe is conditional on state, owner and lease: a stale owner changes no row. A probe that
+was held by engines that died is retried alone: see `quarantine`.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from clipengine.ledger.database import Database, Row
 from clipengine.ledger.engines import Holders
 from clipengine.ledger.events import Events
 from clipengine.ledger.pages import Page, read_page
+from clipengine.ledger.quarantine import MAX_DEATHS, SUSPECT_DEATHS, Quarantine, too_many_deaths
 from clipengine.ledger.schema import ClipRow, LandmarksRow, RecordingRow
 from clipengine.timecode import now_ms
 
@@ -36,6 +38,7 @@ class Recordings:
     def __init__(self, database: Database, events: Events) -> None:
         self._database = database
         self._events = events
+        self._quarantine = Quarantine(database)
 
     def register(
         self,
@@ -69,7 +72,7 @@ class Recordings:
                 name=name,
                 metadata=metadata or {},
             )
-            self._database.insert(RecordingRow.insert({**vars(recording), "attempts": 0, "lease": 0, "next_at": now}))
+            self._database.insert(RecordingRow.insert({**vars(recording), "attempts": 0, "next_at": now}))
             self._database.changed("recording", recording.recording_id)
         return recording, True
 
@@ -105,18 +108,16 @@ class Recordings:
             make=_recording,
         )
 
-    def claim_probe(self, owner: str) -> Probe | None:
-        """Claim the recording that has waited longest for its probe, and count the attempt. None if none is due."""
-        now = now_ms()
-        due = RecordingRow.select().where(
-            RecordingRow.state == "processing", RecordingRow.owner.is_null(), RecordingRow.next_at <= now
-        )
-        due = due.order_by(RecordingRow.next_at, RecordingRow.recording_id).limit(1)
+    def claim_probe(self, owner: str, *, suspects: bool = True) -> Probe | None:
+        """Claim the recording that has waited longest for its probe, and count the attempt. None if none is due.
+
+        Recordings that may have killed engines are claimed only if `suspects`, and alone.
+        """
         with self._database.session():
-            if self._database.row(due) is None:  # without the writer's lock: most calls find nothing
+            if self._next_probe(owner, suspects) is None:  # without the writer's lock: most calls find nothing
                 return None
             with self._database.transaction():
-                row = self._database.row(due)
+                row = self._next_probe(owner, suspects)
                 if row is None:
                     return None
                 claimed = RecordingRow.update(
@@ -129,6 +130,18 @@ class Recordings:
                 if not self._database.change(claimed):
                     return None
                 return Probe(_recording(row), owner, row["lease"] + 1)
+
+    def _next_probe(self, owner: str, suspects: bool) -> Row | None:
+        startable = self._quarantine.startable(owner, suspects=suspects)
+        if startable == "none":
+            return None
+        due = RecordingRow.select().where(
+            RecordingRow.state == "processing", RecordingRow.owner.is_null(), RecordingRow.next_at <= now_ms()
+        )
+        if startable != "all":
+            suspected = RecordingRow.engine_deaths >= SUSPECT_DEATHS
+            due = due.where(suspected if startable == "suspects" else ~suspected)
+        return self._database.row(due.order_by(RecordingRow.next_at, RecordingRow.recording_id).limit(1))
 
     def waiting(self, *, limit: int) -> int:
         """How many recordings have not been read to their end yet, counted up to `limit`."""
@@ -159,7 +172,7 @@ class Recordings:
 
     def _end(self, probe: Probe, values: dict[str, Any]) -> bool:
         with self._database.transaction():
-            if not self._settle(probe, {**values, "completed_at": now_ms()}):
+            if not self._settle(probe, {**values, "completed_at": now_ms(), "engine_deaths": 0}):
                 return False
             self._events.recording_ended(self.get(probe.recording.recording_id))
         return True
@@ -214,11 +227,13 @@ class Recordings:
         *,
         busy: Callable[[], Collection[str]] | None = None,
         living: Callable[[], Collection[str]] = tuple,
+        died: Callable[[], Collection[str]] = tuple,
     ) -> int:
-        """Free the probes that nobody works on; how many those were.
+        """Release the probes that nobody works on, and return how many there were.
 
-        They are those of other owners who are not `living`, and, where `busy` is given, those of `owner` that its
-        threads are not busy with; both are asked after the rows were read.
+        These are the probes of owners that are not `living`, and, if `busy` is given, those of `owner` that none of
+        its threads works on. Both are called after the rows were read. A recording fails if its probe has seen
+        MAX_DEATHS of the engines in `died`.
         """
         rows = self._database.rows(
             RecordingRow.select().where(RecordingRow.state == "processing", RecordingRow.owner.is_null(False))
@@ -230,8 +245,12 @@ class Recordings:
         for row in rows:
             if not holders.hold(row["recording_id"], owner=row["owner"]):
                 lost = Probe(_recording(row), row["owner"], row["lease"])
+                deaths = row["engine_deaths"] + (row["owner"] != owner and row["owner"] in died())
+                if deaths >= MAX_DEATHS:
+                    freed += self.probe_failed(lost, too_many_deaths(row["recording_id"], "it read this recording"))
+                    continue
                 with self._database.transaction():
-                    freed += self._settle(lost, {"attempts": RecordingRow.attempts - 1})
+                    freed += self._settle(lost, {"attempts": RecordingRow.attempts - 1, "engine_deaths": deaths})
         return freed
 
     def _row(self, id: str) -> Row:

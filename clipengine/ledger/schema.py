@@ -77,6 +77,7 @@ class RecordingRow(Model):
     attempts = IntegerField()
     next_at = BigIntegerField()  # not probed before
     lease = IntegerField(default=0)  # incremented by each claim, never decremented
+    engine_deaths = IntegerField(default=0)  # of engines that held it, in a row
 
     class Meta:
         table_name = "recordings"
@@ -119,6 +120,7 @@ class ClipRow(Model):
     finished = JsonText(null=True)  # cut and verified, in scratch, not yet in the store
     outage_ms = BigIntegerField(default=0)  # how long it has waited for a store out of reach
     cut_by = TextField(null=True)  # the engine whose scratch holds what is finished
+    engine_deaths = IntegerField(default=0)  # of engines that held it, in a row
 
     class Meta:
         table_name = "clips"
@@ -215,6 +217,7 @@ class EngineRow(Model):
     host = TextField()
     pid = IntegerField()
     beat_at = BigIntegerField()  # by the clock of the database
+    stopping = BooleanField(default=False)  # on purpose
 
     class Meta:
         table_name = "engines"

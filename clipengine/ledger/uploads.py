@@ -30,11 +30,12 @@ class Uploads:
         self._clips = clips
 
     def add(self, id: str, attempt: int, finished: Finished, *, progress: float, owner: str) -> bool:
-        """The attempt of `owner` has cut the clip: it waits for its upload, due at once. False: the claim was lost.
+        """Record that `owner` has cut the clip, which waits for its upload, due at once. False: the claim was lost.
 
-        The disk is not waited for: after a power cut the clip is cut again, and its file may be lost just as well.
+        Not durable: after a power cut the clip is cut again, and its file may be lost just as well.
         """
         values = {"finished": asdict(finished), "step": "uploading", "progress": progress, "cut_by": owner}
+        values["engine_deaths"] = 0  # what ran to its end killed nobody
         with self._database.transaction(durable=False):
             return self._clips.leave(id, "running", attempt, {**values, "owner": None, "next_at": now_ms()})
 

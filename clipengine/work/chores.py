@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 
 from clipengine.clips.clip import Recording
@@ -43,7 +43,10 @@ _MISSING_HINT = "Put the object back and register it again, or upload the record
 
 
 class Prober:
-    """Probes recordings, at most `places` at once; `run_due` returns when none waits or all places are taken."""
+    """Probes recordings, at most `places` at once; `run_due` returns when none waits or all places are taken.
+
+    `suspects` returns True if recordings that may have killed engines may be claimed.
+    """
 
     def __init__(
         self,
@@ -52,6 +55,7 @@ class Prober:
         encoders: EncoderPool,
         *,
         owner: str,
+        suspects: Callable[[], bool],
         places: int,
         encoding: Encoding,
     ) -> None:
@@ -59,6 +63,7 @@ class Prober:
         self._store = store
         self._encoders = encoders
         self._owner = owner
+        self._suspects = suspects
         self._places = threading.Semaphore(places)
         self._encoding = encoding
         self._stopping = threading.Event()
@@ -70,7 +75,8 @@ class Prober:
         while not self._stopping.is_set() and self._places.acquire(blocking=False):
             try:
                 with self.busy.taking(
-                    lambda: self._ledger.recordings.claim_probe(self._owner), lambda each: each.recording.recording_id
+                    lambda: self._ledger.recordings.claim_probe(self._owner, suspects=self._suspects()),
+                    lambda each: each.recording.recording_id,
                 ) as probe:
                     if probe is None:
                         return

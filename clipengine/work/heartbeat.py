@@ -1,4 +1,4 @@
-"""The heartbeat: tells the engines that share a ledger that this one lives, on a thread that does nothing else."""
+"""The heartbeat: records in the ledger that this engine lives, on a thread that does nothing else."""
 
 from __future__ import annotations
 
@@ -14,36 +14,50 @@ _AGAIN_SECONDS = 0.5  # after a beat that failed: a database that is back must h
 
 
 class Heartbeat:
-    """Beats until `stop`, where the ledger is shared; elsewhere it does nothing."""
+    """Registers the engine until `stop`, and if the ledger is shared, renews its row every few seconds."""
 
     def __init__(self, engines: Engines, engine_id: str) -> None:
         self._engines = engines
         self._engine_id = engine_id
+        self._registered = False
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
 
     def start(self) -> None:
-        """The first beat is there when this returns: nothing is claimed before. Raises StorageUnavailable."""
+        """Register the engine, before it claims anything. Raises StorageUnavailable."""
+        self._engines.beat(self._engine_id)
+        self._registered = True
         if self._engines.shared:
-            self._engines.beat(self._engine_id)
             self._thread.start()
 
+    def announce_stop(self) -> None:
+        """Record in the background that this engine stops on purpose; a ledger that is busy does not delay the stop."""
+        if self._registered:
+            threading.Thread(target=self._note_stop, name="stop", daemon=True).start()
+
     def stop(self, timeout: float) -> None:
-        """Leave, once nothing is done any more."""
+        """Remove the engine's row, after its work has ended."""
         self._stopped.set()
-        if not self._thread.is_alive():
+        if not self._registered:
             return
-        self._thread.join(timeout)
+        if self._thread.is_alive():
+            self._thread.join(timeout)
         try:
             self._engines.leave(self._engine_id)
         except ClipEngineError as error:
             log.warning("the others will learn from silence that this engine has stopped: %s", error.message)
 
+    def _note_stop(self) -> None:
+        try:
+            self._engines.note_stop(self._engine_id)
+        except ClipEngineError as error:
+            log.warning("it cannot be recorded that this engine stops on purpose: %s", error.message)
+
     def _run(self) -> None:
         wait = BEAT_SECONDS
         while not self._stopped.wait(wait):
             try:
-                # One connection from beat to beat: requests that take all others must not make this engine look dead.
+                # One connection for all beats: requests that take all others must not make this engine look dead.
                 with self._engines.session():
                     while True:
                         self._engines.beat(self._engine_id)
@@ -52,7 +66,7 @@ class Heartbeat:
                             return
             except ClipEngineError as error:
                 if wait == BEAT_SECONDS:
-                    log.warning("the other engines are not told that this one lives: %s", error.message)
+                    log.warning("it cannot be recorded that this engine lives: %s", error.message)
                 wait = _AGAIN_SECONDS
             except Exception:
                 log.exception("the heartbeat failed; it goes on")

@@ -60,7 +60,8 @@ class _ClaimLost(Exception):
 class ClipRunner:
     """Runs clips, one for each call of `run_next`; several threads may call it at once.
 
-    `on_finished` is called after each clip that is now the publisher's.
+    `suspects` returns True if clips that may have killed engines may be claimed. `on_finished` is called after each
+    clip that is now the publisher's.
     """
 
     def __init__(
@@ -74,6 +75,7 @@ class ClipRunner:
         faults: Faults,
         *,
         owner: str,
+        suspects: Callable[[], bool],
         on_finished: Callable[[], None],
     ) -> None:
         self._settings = settings
@@ -84,6 +86,7 @@ class ClipRunner:
         self._room = room
         self.faults = faults
         self._owner = owner
+        self._suspects = suspects
         self._on_finished = on_finished
         self._lock = threading.Lock()
         self._running: dict[str, EncoderProcess] = {}
@@ -109,7 +112,8 @@ class ClipRunner:
         return True
 
     def _claim(self) -> Clip | None:
-        return self._ledger.clips.claim(self._owner, workers=self._settings.encoding.workers, fits=self._fits)
+        workers, suspects = self._settings.encoding.workers, self._suspects()
+        return self._ledger.clips.claim(self._owner, workers=workers, fits=self._fits, suspects=suspects)
 
     def _fits(self, clip: Clip) -> bool:
         try:

@@ -45,7 +45,8 @@ def test_report_that_cannot_be_stored_is_retried_twice_and_fails_its_recording(
     ledger: Ledger, recording: Recording, tmp_path: Path, facts: dict[str, Any]
 ) -> None:
     with closing(HostilePool({"type": "result", "facts": facts, "landmarks": None})) as pool:
-        prober = Prober(ledger, FolderStore(tmp_path / "store"), pool, owner="me", places=1, encoding=Encoding())
+        store = FolderStore(tmp_path / "store")
+        prober = Prober(ledger, store, pool, owner="me", suspects=bool, places=1, encoding=Encoding())
         deadline = time.monotonic() + 60
         attempts = set()
         while not ledger.recordings.get(recording.recording_id).ended:

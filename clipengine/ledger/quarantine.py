@@ -1,0 +1,67 @@
+"""Quarantine of clips and probes that were held while an engine died.
+
+An engine that is killed does not know the cause: a recording that broke out of its decoder, a kernel without memory,
+an operator. `engine_deaths` counts how often a clip or a probe was held by an engine that died, without a finished
+attempt in between; an engine that stops on purpose does not count. From the second death on it is a suspect: it is
+retried alone, by an engine that has been up for a while. A third death is therefore attributed to it alone: clips that
+only shared an engine with it survive, and so does everything in a storm of restarts.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Literal
+
+from clipengine.errors import DecoderCrashed
+from clipengine.ledger.database import Database
+from clipengine.timecode import now_ms
+
+log = logging.getLogger(__name__)
+
+SUSPECT_DEATHS = 2
+MAX_DEATHS = 3
+
+Startable = Literal["all", "suspects", "others", "none"]
+
+# Of a partial index that is empty unless something is suspected.
+_ANY = (
+    "SELECT 1 FROM clips WHERE engine_deaths >= 2 UNION ALL SELECT 1 FROM recordings WHERE engine_deaths >= 2 LIMIT 1"
+)
+_DUE = (
+    "SELECT 1 FROM clips WHERE engine_deaths >= 2 AND state = 'queued' AND next_at <= ? UNION ALL "
+    "SELECT 1 FROM recordings WHERE engine_deaths >= 2 AND state = 'processing' AND owner IS NULL AND next_at <= ? "
+    "LIMIT 1"
+)
+_HELD = (
+    "SELECT 1 FROM clips WHERE state = 'running' AND finished IS NULL AND owner = ? AND engine_deaths >= ? UNION ALL "
+    "SELECT 1 FROM recordings WHERE state = 'processing' AND owner = ? AND engine_deaths >= ? LIMIT 1"
+)
+
+
+class Quarantine:
+    """Decides which clips and probes an engine may start beside those that it holds."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def startable(self, owner: str, *, suspects: bool) -> Startable:
+        """Return what `owner` may start now. `suspects` is False as long as it has not been up for long enough.
+
+        Suspects come first and run alone: nothing else is started while one is due or held. Call it in the
+        transaction of the claim.
+        """
+        run = self._database.run
+        if not run(_ANY):
+            return "all"
+        if run(_HELD, (owner, SUSPECT_DEATHS) * 2):
+            return "none"
+        if not suspects or not run(_DUE, (now_ms(),) * 2):
+            return "others"
+        return "none" if run(_HELD, (owner, 0) * 2) else "suspects"
+
+
+def too_many_deaths(id: str, what: str) -> DecoderCrashed:
+    """Return the error of a clip or a probe that was held during MAX_DEATHS deaths, and log it."""
+    message = f"the engine died {MAX_DEATHS} times in a row while {what}"
+    log.error("%s: %s", id, message)
+    return DecoderCrashed(message)
