@@ -4,7 +4,7 @@ ClipEngineError
 ├── RequestError            the request is invalid or comes too early (fault "request")
 │   ├── MalformedRequest, Unauthorized, Forbidden, MethodNotAllowed, PayloadTooLarge, UnsupportedContentType,
 │   │   RangeNotSatisfiable, HeadersTooLarge
-│   ├── InvalidRequest      422 with every problem in `errors`
+│   ├── InvalidRequest      422 with its problems in `errors`
 │   │   └── InvalidTimeRange, InvalidLabel, InvalidBucketPath, InvalidWebhookUrl, UnknownProfile,
 │   │       IdempotencyKeyReused
 │   ├── NotFound            RecordingNotFound, ClipNotFound, WebhookNotFound, DeliveryNotFound, ObjectNotFound
@@ -59,7 +59,7 @@ class RequestError(ClipEngineError):
     """Error in a request.
 
     Each item of `errors` has a `detail`, a location (`pointer` into the body, `parameter` or `header`), and `code` and
-    `hint` if they differ from those of the error.
+    `hint` if they differ from those of the error. `omitted` counts the problems that are not listed.
     """
 
     code = "bad_request"
@@ -68,9 +68,12 @@ class RequestError(ClipEngineError):
     title = "Bad request"
     default_hint = "Correct the request and send it again."
 
-    def __init__(self, message: str, *, errors: list[dict[str, str]] | None = None, hint: str | None = None) -> None:
+    def __init__(
+        self, message: str, *, errors: list[dict[str, str]] | None = None, omitted: int = 0, hint: str | None = None
+    ) -> None:
         super().__init__(message, hint=hint)
         self.errors = errors or []
+        self.omitted = omitted
 
 
 class MalformedRequest(RequestError):
@@ -133,7 +136,7 @@ class HeadersTooLarge(RequestError):
 
 
 class InvalidRequest(RequestError):
-    """422. `errors` lists all problems of the request."""
+    """422. `errors` lists the problems of the body, the query and the headers."""
 
     code = "invalid_request"
     status = 422

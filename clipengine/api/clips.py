@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable
 from dataclasses import replace
-from typing import Any
 
 from starlette.responses import Response
 
 from clipengine.api.addresses import check_address
-from clipengine.api.faults import at, faults, refuse
+from clipengine.api.faults import located
 from clipengine.api.idempotency import once
 from clipengine.api.lookups import find_clip
 from clipengine.api.operation import NOTHING, Answer, Call, Operation, page_response
@@ -17,6 +16,7 @@ from clipengine.api.requests import CreateClip, ListClips, NoBody, NoQuery, Page
 from clipengine.api.responses import ClipObject, DeliveryObject
 from clipengine.api.waiting import answer_when_ended
 from clipengine.api.webhooks import delivery_object
+from clipengine.clips.clip import Recording
 from clipengine.clips.request import ClipRequest, check_label, check_range
 from clipengine.errors import (
     ClipEnded,
@@ -41,8 +41,7 @@ def create_clip(call: Call[NoQuery, CreateClip]) -> Response:
 
     def work() -> StoredAnswer:
         call.engine.admit()
-        judge_clip(call, body.model_dump())
-        recording = call.ledger.recordings.get(call.path("recording_id"))
+        recording = _validate(call)
         if recording.state != "complete":
             raise RecordingNotComplete.of(recording.recording_id, recording.state)
         profile = call.engine.settings.profiles[body.profile]
@@ -52,49 +51,29 @@ def create_clip(call: Call[NoQuery, CreateClip]) -> Response:
     return once(call, work, call.engine.wake_clips)
 
 
-def judge_clip(call: Call[NoQuery, CreateClip], given: Mapping[str, Any]) -> None:
-    """Raises what is wrong with these fields, recording before profile before range before label, and all of it."""
-    settings = call.engine.settings
-    duration = float("inf")  # of a recording that has none yet
-
-    def recording() -> None:
-        nonlocal duration
-        found = call.ledger.recordings.get(call.path("recording_id"))
-        if found.duration_seconds is not None:
-            duration = found.duration_seconds
-
-    def profile() -> None:
-        name = given.get("profile", "default")
-        if name not in settings.profiles:
-            raise UnknownProfile(f"There is no profile {name[:60]!r}")
-
-    def time_range() -> None:
-        check_range(
-            given.get("start_seconds"),
-            given.get("end_seconds"),
-            duration=duration,
-            shortest=settings.limits.min_clip_seconds,
-            longest=settings.limits.max_clip_seconds,
-        )
-
-    def label() -> None:
-        if "label" in given:
-            check_label(given["label"])
-
-    def webhook_url() -> None:
-        if given.get("webhook_url") is not None:
-            check_address(given["webhook_url"], settings, pointer="/webhook_url", look_up=False)
-
-    def expiry() -> None:
-        if given.get("expires_at") is not None and given["expires_at"] <= now_ms():
-            raise InvalidRequest("expires_at lies in the past", hint="Give a time to come, or leave it out.")
-
-    refuse(
-        [
-            *faults(at(recording, parameter="recording_id"), at(profile, pointer="/profile"), time_range),
-            *faults(at(label, pointer="/label"), webhook_url, at(expiry, pointer="/expires_at")),
-        ]
+def _validate(call: Call[NoQuery, CreateClip]) -> Recording:
+    """Return the recording. Raise the first fault of the values, which the ledger and the settings decide."""
+    body, settings = call.body, call.engine.settings
+    recording = call.ledger.recordings.get(call.path("recording_id"))
+    if body.profile not in settings.profiles:
+        with located(pointer="/profile"):
+            raise UnknownProfile(f"There is no profile {body.profile[:60]!r}")
+    known = recording.duration_seconds
+    check_range(
+        body.start_seconds,
+        body.end_seconds,
+        duration=float("inf") if known is None else known,
+        shortest=settings.limits.min_clip_seconds,
+        longest=settings.limits.max_clip_seconds,
     )
+    with located(pointer="/label"):
+        check_label(body.label)
+    if body.webhook_url is not None:
+        check_address(body.webhook_url, settings, pointer="/webhook_url", look_up=False)
+    if body.expires_at is not None and body.expires_at <= now_ms():
+        with located(pointer="/expires_at"):
+            raise InvalidRequest("expires_at lies in the past", hint="Give a time to come, or leave it out.")
+    return recording
 
 
 def get_clip(call: Call[WaitQuery, NoBody]) -> Response | Awaitable[Response]:
@@ -209,7 +188,6 @@ OPERATIONS = [
         ),
         body=CreateClip,
         creates=True,
-        judge=judge_clip,
     ),
     Operation(
         "GET",

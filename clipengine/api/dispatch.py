@@ -1,13 +1,13 @@
-"""From a request to its operation: authorise, validate, call, in the same order everywhere.
+"""From a request to its operation: authorise, read, validate, call, in the same order everywhere.
 
-401 and 403 come first, then 429. Then everything that is wrong with the request comes at once: a body that cannot be
-read (413, 415, 400), the query, the Idempotency-Key and the body's fields (422), the address (404) and the values.
+401 and 403 come first, then 429, then a body that cannot be read (413, 415, 400). The faults of the query, the
+Idempotency-Key and the body's fields come together (422). What the ledger, the store and the settings refuse is raised
+by the handler, one fault at a time.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -17,18 +17,17 @@ from starlette.routing import Route
 from starlette.types import Receive, Send
 from starlette.types import Scope as AsgiScope
 
-from clipengine.api.auth import authorize, credential
+from clipengine.api.auth import Credential, authorize, credential
 from clipengine.api.body import parse_json, read_body
 from clipengine.api.changes import Changes
-from clipengine.api.faults import faults, refuse
+from clipengine.api.faults import collected, raise_all
 from clipengine.api.idempotency import idempotency_key
-from clipengine.api.lookups import check_address_exists
 from clipengine.api.operation import Call, Operation, in_session
 from clipengine.api.ports import Engine
 from clipengine.api.problems import problem
 from clipengine.api.rates import Rates
-from clipengine.api.validating import Checked, check_body, check_query
-from clipengine.errors import ClipEngineError, MethodNotAllowed, RequestError, StorageError
+from clipengine.api.validating import validate_body, validate_query
+from clipengine.errors import MethodNotAllowed, RequestError
 from clipengine.ledger.keys import ApiKey
 
 
@@ -82,45 +81,41 @@ class Resource:
         await response(scope, receive, send)
 
     async def _perform(self, operation: Operation, request: Request) -> Response:
-        ledger = self._engine.ledger
-        given = credential(request)  # a request without any key is not worth reading its body
-        raw: bytes | ClipEngineError = b"{}"
-        if operation.takes_json:
-            try:
-                raw = await read_body(request, limit=self._engine.settings.server.max_body_bytes)
-            except ClipEngineError as error:
-                raw = error  # raised below, after the key: one that may not call learns nothing else
+        given = credential(request)
+        if not operation.takes_json:
+            return await self._call(operation, request, lambda: self._authorized(operation, given))
+        # A body takes memory and time, so it is read only for a key that may send it.
+        key = await run_in_threadpool(in_session, self._engine.ledger, lambda: self._authorized(operation, given))
+        text = await read_body(request, limit=operation.body.limit(self._engine.settings.server.max_body_bytes))
+        return await self._call(operation, request, lambda: key, text)
 
-        def prepare() -> Call[Any, Any]:
-            key = authorize(ledger, given, operation.scope)
-            self._rates.spend(key.key_id)
-            return self._validated(operation, request, key, raw)
+    async def _call(
+        self, operation: Operation, request: Request, authorized: Callable[[], ApiKey], text: bytes | bytearray = b"{}"
+    ) -> Response:
+        """Authorise, validate and call the handler in one session, in the thread pool. Return its answer."""
 
-        answer = await run_in_threadpool(in_session, ledger, lambda: operation.handler(prepare()))
+        def work() -> Response | Awaitable[Response]:
+            return operation.handler(self._validated(operation, request, authorized(), text))
+
+        answer = await run_in_threadpool(in_session, self._engine.ledger, work)
         return await answer if isinstance(answer, Awaitable) else answer
 
+    def _authorized(self, operation: Operation, given: Credential) -> ApiKey:
+        """Return the key that calls, one request of its allowance spent."""
+        key = authorize(self._engine.ledger, given, operation.scope)
+        self._rates.spend(key.key_id)
+        return key
+
     def _validated(
-        self, operation: Operation, request: Request, key: ApiKey, raw: bytes | ClipEngineError
+        self, operation: Operation, request: Request, key: ApiKey, text: bytes | bytearray
     ) -> Call[Any, Any]:
-        """The call. Raises every fault of the request, those of its values by the ledger and the settings included."""
-        query = check_query(operation.query, request.query_params)
-        body = _body(operation, raw)
-        call: Call[Any, Any] = Call(self._engine, self._changes, request, key, query.value, body.value)
-        found = [each.error for each in (body, query) if each.error]
+        """Return the call. Raise the faults of the body's fields, the query and the headers together."""
+        value = parse_json(text)
+        parameters = request.scope["query_string"].decode("latin-1")
+        found: list[RequestError] = []
+        body = collected(found, lambda: validate_body(operation.body, value))
+        query = collected(found, lambda: validate_query(operation.query, parameters))
         if operation.creates:
-            found += faults(lambda: idempotency_key(request.headers.get("idempotency-key")))
-        if found:
-            judge = operation.judge or check_address_exists
-            with suppress(StorageError):  # what cannot be judged now is not held against the request
-                found += faults(lambda: judge(call, {**query.given, **body.given}))
-            refuse(found)
-        return call
-
-
-def _body(operation: Operation, raw: bytes | ClipEngineError) -> Checked[Any]:
-    try:
-        if isinstance(raw, ClipEngineError):
-            raise raw
-        return check_body(operation.body, parse_json(raw))
-    except RequestError as error:
-        return Checked(None, {}, error)
+            collected(found, lambda: idempotency_key(request.headers.get("idempotency-key")))
+        raise_all(found)
+        return Call(self._engine, self._changes, request, key, query, body)

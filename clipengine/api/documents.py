@@ -14,6 +14,7 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Any
 
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
@@ -76,7 +77,8 @@ def routes(openapi: Mapping[str, Any]) -> list[Route]:
         if not name:
             return RedirectResponse(ORDER[0], 307)
         if name == "search":
-            return _found(pages(), request.query_params.get("q", "").strip()[:200])
+            query = request.query_params.get("q", "").strip()[:200]
+            return await run_in_threadpool(lambda: _found(pages(), query))  # other requests go on meanwhile
         page = pages().get(name)
         if page is None:
             return _answer(pages(), "Not found", _MISSING, status=404)

@@ -12,7 +12,7 @@ import asyncio
 import json
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -25,7 +25,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from clipengine.api.changes import Changes
-from clipengine.api.faults import at, faults, refuse
+from clipengine.api.faults import located
 from clipengine.api.operation import Answer, Call, Operation
 from clipengine.api.ports import Engine
 from clipengine.api.requests import NoBody, StreamEvents
@@ -216,10 +216,10 @@ def operations(feed: Feed) -> list[Operation]:
         query = call.query
         if feed.full:
             raise Busy(f"{MAX_STREAMS} event streams are open", retry_after=10)
-
-        await call.in_session(lambda: judge_stream(call, query.model_dump()))
+        last_seq = _last_seq(call.request.headers.get("last-event-id"))
+        await call.in_session(lambda: _check_exists(call))
         stream = Stream(call.key.key_id, query.clip_id, query.recording_id)
-        follow = feed.follow(stream, _last_seq(call.request.headers.get("last-event-id")))
+        follow = feed.follow(stream, last_seq)
         return _Answer(follow, ping=15, sep="\n")
 
     answer = Answer(
@@ -237,26 +237,18 @@ def operations(feed: Feed) -> list[Operation]:
             [answer],
             errors,
             query=StreamEvents,
-            judge=judge_stream,
         )
     ]
 
 
-def judge_stream(call: Call[StreamEvents, NoBody], given: Mapping[str, Any]) -> None:
-    """Raises all at once: a clip or a recording that is not there, and an id that no event has."""
-
-    def clip() -> None:
-        if given.get("clip_id") is not None:
-            call.ledger.clips.get(given["clip_id"])
-
-    def recording() -> None:
-        if given.get("recording_id") is not None:
-            call.ledger.recordings.get(given["recording_id"])
-
-    def last_event() -> None:
-        _last_seq(call.request.headers.get("last-event-id"))
-
-    refuse(faults(at(clip, parameter="clip_id"), at(recording, parameter="recording_id"), last_event))
+def _check_exists(call: Call[StreamEvents, NoBody]) -> None:
+    """Raise ClipNotFound or RecordingNotFound if the query names one that does not exist."""
+    if call.query.clip_id is not None:
+        with located(parameter="clip_id"):
+            call.ledger.clips.get(call.query.clip_id)
+    if call.query.recording_id is not None:
+        with located(parameter="recording_id"):
+            call.ledger.recordings.get(call.query.recording_id)
 
 
 def _last_seq(header: str | None) -> int | None:

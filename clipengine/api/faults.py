@@ -1,59 +1,64 @@
-"""Every fault of a request in one answer: what is wrong with its query, its headers, its body, its path and its values.
+"""Faults of a request: where they are, and how several become one error.
 
-A fault is an error of the caller's. The first one that was found leads: the answer has its status and its code, and
-`errors` lists all of them, each with where it is, its code and what to do.
+What is wrong with a request's query, headers and body fields comes in one answer. Everything that needs the ledger, the
+store or the settings to be checked is raised by itself, once the request's form is right.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TypeVar
 
-from clipengine.errors import InvalidRequest, MalformedRequest, NotFound, RequestError
+from clipengine.errors import RequestError
 
+MAX_LISTED = 20  # faults in one answer; the others are counted
 _SHOWN = 5
 _SHOWN_CHARACTERS = 200
 
-
-def faults(*checks: Callable[[], object]) -> list[RequestError]:
-    """What these checks have against the request, in their order. What is no fault of the request is raised."""
-    found: list[RequestError] = []
-    for check in checks:
-        try:
-            check()
-        except (InvalidRequest, MalformedRequest, NotFound) as error:
-            found.append(error)
-    return found
+T = TypeVar("T")
 
 
-def at(check: Callable[[], object], **place: str) -> Callable[[], None]:
-    """The check, whose fault lies at `place` (`pointer` or `parameter`) unless it says itself where."""
-
-    def placed() -> None:
-        try:
-            check()
-        except RequestError as error:
-            error.errors = error.errors or [{"detail": error.message, **place}]
-            raise
-
-    return placed
+def collected(found: list[RequestError], check: Callable[[], T]) -> T | None:
+    """Return the result of `check`; append the RequestError that it raises to `found` and return None."""
+    try:
+        return check()
+    except RequestError as error:
+        found.append(error)
+        return None
 
 
-def refuse(found: Sequence[RequestError]) -> None:
-    """Raises the first of them with the faults of all; nothing where there is none."""
+@contextmanager
+def located(**place: str) -> Iterator[None]:
+    """Add `place` (`pointer` or `parameter`) to a RequestError that does not say where in the request it lies."""
+    try:
+        yield
+    except RequestError as error:
+        error.errors = error.errors or [{"detail": error.message, **place}]
+        raise
+
+
+def raise_all(found: Sequence[RequestError]) -> None:
+    """Raise the first error with the faults of all of them. Do nothing if there is none."""
+    if not found:
+        return
+    first = found[0]
     if len(found) > 1:
         listed = [fault for error in found for fault in listing(error)]
-        found[0].errors = listed
-        found[0].message = summary([error.message for error in found])
-    if found:
-        raise found[0]
+        first.omitted = sum(error.omitted for error in found) + max(0, len(listed) - MAX_LISTED)
+        first.errors = listed[:MAX_LISTED]
+        first.message = summary([error.message for error in found])
+    raise first
 
 
 def listing(error: RequestError) -> list[dict[str, str]]:
-    """The faults of one error, each with its code and what to do; the error itself where it lists none."""
+    """Return the faults that `error` lists, or the error itself as one fault, each with its code and hint."""
     own = {"code": error.code, "hint": error.hint}
     return [{**own, **fault} for fault in error.errors or [{"detail": error.message}]]
 
 
-def summary(details: Sequence[str]) -> str:
+def summary(details: Sequence[str], *, total: int | None = None) -> str:
+    """Return the first few details as one line. `total` is the number of faults if `details` does not have all."""
     shown = "; ".join(detail[:_SHOWN_CHARACTERS] for detail in details[:_SHOWN])
-    return shown + (f"; and {len(details) - _SHOWN} more" if len(details) > _SHOWN else "")
+    more = (total or len(details)) - _SHOWN
+    return f"{shown}; and {more} more" if more > 0 else shown

@@ -14,6 +14,7 @@ from html import escape
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
+_MOST_WORDS = 10  # of a query; further ones are ignored
 _MOST_HITS = 40
 _EXCERPT = 160  # characters
 _NAME = re.compile(r"[A-Za-z_][\w.-]*\Z")
@@ -76,18 +77,20 @@ def render(name: str, text: str) -> Page:
 
 
 def search(pages: Iterable[Page], query: str) -> list[Hit]:
-    """The sections that have words of the query, best first: by how many they have, then by how many they are named."""
-    words = list(dict.fromkeys(query.casefold().split()))
-    found: list[tuple[tuple[int, int], Hit]] = []
+    """Return the sections that have words of the query, best first: by how many they have, then by their titles."""
+    words = list(dict.fromkeys(query.casefold().split()))[:_MOST_WORDS]
+    found: list[tuple[tuple[int, int], Page, Section]] = []
     for page in pages if words else ():
         for section in page.sections:
             title, text = section.title.casefold(), section.text.casefold()
             if told := sum(word in title or word in text for word in words):
                 named = sum(word in title for word in words) + 2 * (query.casefold() == title)
-                excerpt = _excerpt(section.text, words)
-                found.append(((told, named), Hit(page.name, page.title, section.anchor, section.title, excerpt)))
+                found.append(((told, named), page, section))
     found.sort(key=lambda item: item[0], reverse=True)  # stable: otherwise in the order of reading
-    return [hit for _, hit in found[:_MOST_HITS]]
+    return [
+        Hit(page.name, page.title, section.anchor, section.title, _excerpt(section.text, words))
+        for _, page, section in found[:_MOST_HITS]
+    ]
 
 
 def _follow_links(token: Token) -> None:

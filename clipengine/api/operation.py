@@ -54,8 +54,6 @@ class Call(Generic[Q, B]):
 
 
 Handler = Callable[[Call[Any, Any]], Response | Awaitable[Response]]
-# Raises what the ledger and the settings have against what is sound of a request: its parameters and fields by name.
-Judge = Callable[[Call[Any, Any], Mapping[str, Any]], None]
 
 
 @dataclass(frozen=True)
@@ -88,7 +86,6 @@ class Operation:
     body: type[Any] = NoBody
     creates: bool = False  # takes an Idempotency-Key
     uploads: bool = False  # takes bytes
-    judge: Judge | None = None  # None: nothing but what the address names
 
     @property
     def takes_json(self) -> bool:

@@ -6,16 +6,13 @@ Responses are immutable and cached on both sides. No thread is blocked while one
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from fractions import Fraction
 from functools import partial
-from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from clipengine.api.lookups import check_address_exists
 from clipengine.api.operation import Answer, Call, Operation
 from clipengine.api.ranges import matches
 from clipengine.api.requests import GetFilmstrip, GetFrame, GetFrames, GetWaveform, NoBody, Q
@@ -80,16 +77,6 @@ async def _recording(call: Call[Q, NoBody]) -> tuple[Recording, Fraction]:
     if recording.facts is None:
         raise RecordingNotComplete(f"The recording's status is `{recording.state}`")
     return recording, recording.facts.duration
-
-
-def judge_preview(call: Call[Any, NoBody], given: Mapping[str, Any]) -> None:
-    """Raise RecordingNotFound, or InvalidTimeRange if the recording's duration is known."""
-    check_address_exists(call, given)
-    facts = call.ledger.recordings.get(call.path("recording_id")).facts
-    if facts is not None and "at" in given:
-        _moment(given["at"], facts.duration)
-    if facts is not None and {"start", "end"} <= set(given):
-        _part(given["start"], given["end"], facts.duration)
 
 
 def _moment(seconds: float, duration: Fraction) -> Fraction:
@@ -166,7 +153,7 @@ _ERRORS = (
     Busy,
 )
 _KNOWN = Answer(304, "The client has these bytes already.")
-_operation = partial(Operation, "GET", scope="read", errors=_ERRORS, judge=judge_preview)
+_operation = partial(Operation, "GET", scope="read", errors=_ERRORS)
 
 OPERATIONS = [
     _operation(

@@ -2,6 +2,7 @@
 
 `detail` says what happened and what to do, `hint` only what to do; `code` is the error's stable name. The 401 is
 as the hosted API has it. A 500 shows its request id and nothing else: what happened is in the log beside the same id.
+Texts that hold what a client sent are cut, so that no answer has more than 64 kB.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Scope
 
-from clipengine.api.faults import listing
+from clipengine.api.faults import MAX_LISTED, listing
 from clipengine.errors import (
     Busy,
     ClipEngineError,
@@ -34,6 +35,9 @@ from clipengine.errors import (
 PROBLEM_TYPE = "application/problem+json"
 TYPE_BASE = "/docs/errors#"
 
+_TEXT_CHARACTERS = 300  # of a path or of one text of a fault; a character takes up to twelve bytes
+_DETAIL_CHARACTERS = 1500
+
 _RETRY_AFTER: dict[type[ClipEngineError], int] = {StorageUnavailable: 5, DiskFull: 30, RequestInProgress: 1}
 _BY_STATUS: dict[int, type[ClipEngineError]] = {404: NotFound, 405: MethodNotAllowed}
 
@@ -41,19 +45,24 @@ log = logging.getLogger(__name__)
 
 
 def problem(scope: Scope, error: ClipEngineError, headers: dict[str, str] | None = None) -> Response:
-    """The answer to a request that ended in `error`."""
+    """Return the answer to a request that ended in `error`."""
     body: dict[str, Any] = {
         "type": TYPE_BASE + error.code,
         "title": error.title,
         "status": error.status,
         "detail": error.message if isinstance(error, Unauthorized) else _detail(error),
         "code": error.code,
-        "instance": quote(scope["path"], safe="/:@!$&'()*+,;=~", errors="replace"),
+        "instance": quote(scope["path"][:_TEXT_CHARACTERS], safe="/:@!$&'()*+,;=~", errors="replace"),
     }
     if not isinstance(error, Unauthorized):
         body["hint"] = error.hint
     if isinstance(error, RequestError) and error.errors:
-        body["errors"] = listing(error)
+        listed = listing(error)
+        body["errors"] = [
+            {name: text[:_TEXT_CHARACTERS] for name, text in fault.items()} for fault in listed[:MAX_LISTED]
+        ]
+        if omitted := error.omitted + max(0, len(listed) - MAX_LISTED):
+            body["errors_omitted"] = omitted
     if error.status >= 500:
         body["request_id"] = scope.get("request_id", "")
     return Response(
@@ -65,7 +74,8 @@ def problem(scope: Scope, error: ClipEngineError, headers: dict[str, str] | None
 
 
 def _detail(error: ClipEngineError) -> str:
-    message = error.message if error.message.endswith((".", "!", "?")) else f"{error.message}."
+    message = error.message[:_DETAIL_CHARACTERS]
+    message = message if message.endswith((".", "!", "?")) else f"{message}."
     return f"{message} {error.hint}"
 
 

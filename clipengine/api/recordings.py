@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable
 from typing import Any
 
 from starlette.responses import Response
 
+from clipengine.api.faults import located
 from clipengine.api.idempotency import once
 from clipengine.api.operation import NOTHING, Answer, Call, Operation, page_response
 from clipengine.api.requests import DeleteRecording, ListRecordings, NoBody, NoQuery, RegisterRecording, WaitQuery
@@ -40,21 +41,12 @@ def register_recording(call: Call[NoQuery, RegisterRecording]) -> Response:
 
 
 def _look_up(call: Call[Any, Any], bucket_path: str) -> StoredObject:
-    """What the store says of the object. Raises InvalidBucketPath and ObjectNotFound, and what befalls the store."""
-    place = {"pointer": "/bucket_path"}
-    try:
-        return call.engine.store.head(bucket_path)
-    except ObjectMissing:
-        said = f"The store has no object {bucket_path!r}"
-        raise ObjectNotFound(said, errors=[{"detail": said, **place}]) from None
-    except InvalidBucketPath as error:
-        error.errors = [{"detail": error.message, **place}]
-        raise
-
-
-def judge_recording(call: Call[NoQuery, RegisterRecording], given: Mapping[str, Any]) -> None:
-    if "bucket_path" in given:
-        _look_up(call, given["bucket_path"])
+    """Return the store's entry of the object. Raise InvalidBucketPath, ObjectNotFound or a StorageError."""
+    with located(pointer="/bucket_path"):
+        try:
+            return call.engine.store.head(bucket_path)
+        except ObjectMissing:
+            raise ObjectNotFound(f"The store has no object {bucket_path!r}") from None
 
 
 def get_recording(call: Call[WaitQuery, NoBody]) -> Response | Awaitable[Response]:
@@ -92,7 +84,6 @@ OPERATIONS = [
         (ObjectNotFound, InvalidBucketPath, StorageDenied, StorageUnavailable),
         body=RegisterRecording,
         creates=True,
-        judge=judge_recording,
     ),
     Operation(
         "GET",

@@ -1,13 +1,13 @@
-"""What clients may send: the bodies and the queries of every operation.
+"""Request types: the bodies and the queries of every operation, with their limits.
 
-The OpenAPI document is made from these types. A body's types are strict: a string of digits is no number.
-Whatever needs the recording, the settings or the ledger to be judged is judged later, by the handler.
+The OpenAPI document is made from these types. A body's types are strict: a string of digits is not a number.
+What needs the recording, the settings or the ledger to be checked is checked later, by the handler.
 """
 
 from __future__ import annotations
 
 import unicodedata
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.config import JsonDict
@@ -104,9 +104,18 @@ WrittenMoment = Annotated[int, BeforeValidator(_written_moment), Field(json_sche
 
 
 class Body(BaseModel):
+    """A JSON body of at most `max_bytes`; None: only the setting `server.max_body_bytes` limits it."""
+
+    max_bytes: ClassVar[int | None] = 16 * 1024
+
     model_config = ConfigDict(
         extra="forbid", strict=True, frozen=True, json_schema_extra={"additionalProperties": False}
     )
+
+    @classmethod
+    def limit(cls, ceiling: int) -> int:
+        """Return the most bytes that a body of this type may have, given the setting `server.max_body_bytes`."""
+        return ceiling if cls.max_bytes is None else min(cls.max_bytes, ceiling)
 
 
 def _like(**example: Any) -> ConfigDict:
@@ -115,6 +124,7 @@ def _like(**example: Any) -> ConfigDict:
 
 
 class CreateClip(Body):
+    max_bytes = None  # metadata alone may be 100 x 2,100 characters
     model_config = _like(label="key-moment", start_seconds=5.0, end_seconds=12.5)
 
     label: str = Field(description="1 to 200 characters, no control characters. It names the object in the bucket.")
@@ -133,6 +143,7 @@ class CreateClip(Body):
 
 
 class RegisterRecording(Body):
+    max_bytes = None  # as for a clip
     model_config = _like(bucket_path="relay/recordings/h_01/recording.mp4")
 
     bucket_path: str = Field(
@@ -170,16 +181,21 @@ class UpdateWebhook(Body):
 
 
 class SignIn(Body):
-    """One of the two."""
+    """One of the two. Anybody may send it."""
+
+    max_bytes = 4 * 1024
 
     key: str | None = Field(default=None, max_length=300)
     code: str | None = Field(default=None, max_length=100)
 
 
 class Query(BaseModel):
-    """The parameters that an operation knows; any other is refused."""
+    """The parameters of an operation; any other is refused. The request line limits their length."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+Filter = Annotated[str, Field(max_length=200)]
 
 
 class NoBody(Body):
@@ -199,14 +215,14 @@ class PageQuery(Query):
 
 class ListRecordings(PageQuery):
     status: Literal["processing", "complete", "failed"] | None = None
-    name: str | None = None
+    name: Filter | None = None
     created_after: Moment | None = None
     created_before: Moment | None = None
 
 
 class ListClips(PageQuery):
     status: Literal["processing", "complete", "failed"] | None = None
-    label: str | None = None
+    label: Filter | None = None
     created_after: Moment | None = None
     created_before: Moment | None = None
 
@@ -233,8 +249,8 @@ class DeleteRecording(Query):
 
 
 class StreamEvents(Query):
-    clip_id: str | None = None
-    recording_id: str | None = None
+    clip_id: Filter | None = None
+    recording_id: Filter | None = None
 
 
 class GetFrame(Query):

@@ -209,7 +209,10 @@ class FaultObject(_Object):
 
 
 class ProblemObject(_Object):
-    """RFC 9457. `code` is stable; `detail` says what happened and what to do, `hint` the latter alone."""
+    """RFC 9457. `code` is stable; `detail` says what happened and what to do, `hint` the latter alone.
+
+    `errors` lists at most 20 faults of the request; `errors_omitted` counts the others.
+    """
 
     type: str
     title: str
@@ -219,6 +222,7 @@ class ProblemObject(_Object):
     instance: str
     hint: str | None = None
     errors: list[FaultObject] | None = None
+    errors_omitted: int | None = None
     request_id: str | None = None
 
 

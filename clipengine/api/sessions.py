@@ -58,7 +58,7 @@ def route(engine: Engine, codes: SignInCodes) -> Route:
     secure = engine.settings.server.public_url.startswith("https:")
 
     async def sign_in(request: Request) -> Response:
-        raw = await read_body(request, limit=engine.settings.server.max_body_bytes)
+        raw = await read_body(request, limit=SignIn.limit(engine.settings.server.max_body_bytes))
 
         def work() -> tuple[ApiKey, str]:
             body = validate_body(SignIn, parse_json(raw))

@@ -7,13 +7,11 @@ switched off and on.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from typing import Any
 
 from starlette.responses import Response
 
 from clipengine.api.addresses import check_address
-from clipengine.api.faults import at, faults, refuse
 from clipengine.api.idempotency import once
 from clipengine.api.operation import NOTHING, Answer, Call, Operation, json_response, page_response
 from clipengine.api.requests import CreateWebhook, NoBody, NoQuery, PageQuery, UpdateWebhook
@@ -58,7 +56,7 @@ def _subject(delivery: Delivery) -> str | None:
 
 def create_webhook(call: Call[NoQuery, CreateWebhook]) -> Response:
     body = call.body
-    judge_webhook(call, body.model_dump())
+    check_address(body.url, call.engine.settings, pointer="/url", look_up=True)
 
     def work() -> StoredAnswer:
         endpoints = call.ledger.endpoints
@@ -69,20 +67,6 @@ def create_webhook(call: Call[NoQuery, CreateWebhook]) -> Response:
         return StoredAnswer(201, shown, {"Location": f"/v1/webhooks/{endpoint.webhook_id}"}, private=True)
 
     return once(call, work, call.engine.wake_chores)
-
-
-def judge_webhook(call: Call[Any, Any], given: Mapping[str, Any]) -> None:
-    """Raises what is wrong with the address of the request and with the URL that it gives, at once."""
-
-    def webhook() -> None:
-        if "webhook_id" in call.request.path_params:
-            _find(call)
-
-    def url() -> None:
-        if given.get("url") is not None:
-            check_address(given["url"], call.engine.settings, pointer="/url", look_up=True)
-
-    refuse(faults(at(webhook, parameter="webhook_id"), url))
 
 
 def get_webhook(call: Call[NoQuery, NoBody]) -> Response:
@@ -106,7 +90,9 @@ def _position(endpoint: Endpoint) -> tuple[int, str]:
 
 def update_webhook(call: Call[NoQuery, UpdateWebhook]) -> Response:
     body = call.body
-    judge_webhook(call, body.model_dump())
+    _find(call)
+    if body.url is not None:
+        check_address(body.url, call.engine.settings, pointer="/url", look_up=True)
     with call.ledger.transaction():
         endpoint = _find(call)
         if (body.url, body.events, body.secret) != (None, None, None):
@@ -181,7 +167,6 @@ OPERATIONS = [
         (InvalidWebhookUrl,),
         body=CreateWebhook,
         creates=True,
-        judge=judge_webhook,
     ),
     Operation(
         "GET",
@@ -202,7 +187,6 @@ OPERATIONS = [
         [_WEBHOOK],
         (WebhookNotFound, InvalidWebhookUrl, Conflict),
         body=UpdateWebhook,
-        judge=judge_webhook,
     ),
     Operation("DELETE", _ONE, "admin", delete_webhook, "Delete a webhook", [NOTHING], (WebhookNotFound, Conflict)),
     Operation("POST", f"{_ONE}/test", "admin", test_webhook, "Send a sample event", [_QUEUED], _MISSING, creates=True),

@@ -1,7 +1,7 @@
 """uvicorn's HTTP protocol with limits for the size and duration of a request's headers.
 
-uvicorn waits indefinitely for headers of any length, and for the rest of a body that no handler reads. Handlers limit
-the bodies that they read.
+uvicorn waits indefinitely for headers of any length, and for the rest of a body that no handler reads. Bodies
+that are read have their limits in `api.body` and in the types of `api.requests`.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from clipengine.errors import ClipEngineError, HeadersTooLarge, MalformedRequest
 
 HEADER_SECONDS = 15.0  # from the connection, or the first byte of a further request, to the end of the headers
 HEADER_BYTES = 64 * 1024  # the request line and the headers
+TARGET_BYTES = 8 * 1024  # the path and the query
+HEADERS = 100
 LINGER_SECONDS = 2.0  # after a response sent before the end of the body; an earlier close could discard it
 
 
@@ -59,11 +61,20 @@ class LimitedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._in_headers = False
         self._stop_timer()
-        size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
-        if size > HEADER_BYTES:
-            self._reject(HeadersTooLarge(f"The request headers exceed {HEADER_BYTES} bytes"))
+        if (exceeded := self._exceeded_limit()) is not None:
+            self._reject(HeadersTooLarge(exceeded))
         elif not self.transport.is_closing():
             super().on_headers_complete()
+
+    def _exceeded_limit(self) -> str | None:
+        """Return which limit the request line and the headers exceed, None if they are within all of them."""
+        if len(self.headers) > HEADERS:
+            return f"The request has more than {HEADERS} headers"
+        if len(self.url) > TARGET_BYTES:
+            return f"The path and query exceed {TARGET_BYTES} bytes"
+        if len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers) > HEADER_BYTES:
+            return f"The request headers exceed {HEADER_BYTES} bytes"
+        return None
 
     def on_body(self, body: bytes) -> None:
         if self.cycle is not None:

@@ -16,6 +16,7 @@ END_TOLERANCE_SECONDS = 1.0
 _LEAST_SECONDS = 0.000_999_999  # what containers can tell apart: a millisecond, as floats subtract to it
 MAX_LABEL_CHARACTERS = 200
 _SLUG_CHARACTERS = 60
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _BOTH = ("start_seconds", "end_seconds")
 
 
@@ -38,11 +39,11 @@ class ClipRequest:
 
 
 def half_character(text: str) -> str | None:
-    """What is wrong with a text that has a lone surrogate, for who has sent it; None where it has none."""
-    half = next((each for each in text if "\ud800" <= each <= "\udfff"), None)
+    """Return what is wrong with a text that has a lone surrogate, in the caller's terms; None if it has none."""
+    half = _SURROGATE.search(text)
     if half is None:
         return None
-    return f"\\u{ord(half):04x} in it, one half of a surrogate pair, which is no character without the other"
+    return f"\\u{ord(half[0]):04x} in it, one half of a surrogate pair, which is no character without the other"
 
 
 def check_label(label: str) -> str:

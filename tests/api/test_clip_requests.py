@@ -186,12 +186,16 @@ def _post_text(http: httpx.Client, recording: Recording, text: str) -> httpx.Res
     )
 
 
-def test_profile_before_range_before_label_and_all_of_them_told(http: httpx.Client, recording: Recording) -> None:
+def test_profile_is_refused_before_range_before_label(http: httpx.Client, recording: Recording) -> None:
     faulty = {"label": "", "start_seconds": 9, "end_seconds": 3, "profile": "none"}
     problem = refused(post(http, recording.recording_id, faulty), 422, "unknown_profile")
-    assert pointers(problem) == ["/profile", "/start_seconds", "/end_seconds", "/label"]
+    assert pointers(problem) == ["/profile"]
     problem = refused(post(http, recording.recording_id, {**faulty, "profile": "default"}), 422, "invalid_time_range")
-    assert pointers(problem) == ["/start_seconds", "/end_seconds", "/label"]
+    assert pointers(problem) == ["/start_seconds", "/end_seconds"]
+    problem = refused(
+        post(http, recording.recording_id, {**faulty, "profile": "default", "end_seconds": 12}), 422, "invalid_label"
+    )
+    assert pointers(problem) == ["/label"]
 
 
 def test_every_fault_of_the_body_at_once(http: httpx.Client, recording: Recording) -> None:

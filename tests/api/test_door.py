@@ -8,6 +8,7 @@ import re
 import socket
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -16,7 +17,7 @@ import pytest
 from clipengine.api import body
 from clipengine.clips.clip import Recording
 from clipengine.errors import DiskFull, Internal, StorageUnavailable
-from tests.support.api import ApiServer, RecordedEngine
+from tests.support.api import ApiServer, RecordedEngine, api_server, recorded_engine
 
 PROBLEM_KEYS = ["type", "title", "status", "detail", "code", "instance", "hint"]
 
@@ -168,6 +169,9 @@ class TestBodies:
             (b'{"a":' * 33 + b"1" + b"}" * 33, "deeper than 32"),
             (b"[" * 100_000, "deeper than 32"),
             (b'{"a":' * 100_000, "deeper than 32"),
+            (b"{" + b",".join(b'"%d":1' % number for number in range(201)) + b"}", "more than 200 members"),
+            (b'{"a":[' + b"1," * 200 + b"1]}", "more than 200 members"),
+            (b'{"a":[[' + b"],[".join([b"1," * 150 + b"1"] * 150) + b"]]}", "more than 20000 strings"),
         ],
     )
     def test_what_is_no_json_object(self, http: httpx.Client, path: str, content: bytes, told: str) -> None:
@@ -179,6 +183,36 @@ class TestBodies:
         label = '[{"\\' * 40
         answer = http.post(path, json={"label": label, "start_seconds": 1, "end_seconds": 2})
         assert answer.json()["label"] == label
+
+    def test_commas_in_a_text_are_not_members(self, http: httpx.Client, path: str) -> None:
+        label = ',"' * 100
+        answer = http.post(path, json={"label": label, "start_seconds": 1, "end_seconds": 2, "metadata": {"a": label}})
+        assert answer.json()["label"] == answer.json()["metadata"]["a"] == label
+
+    @pytest.mark.parametrize(
+        ("method", "path", "limit"),
+        [
+            ("POST", "/session", 4096),
+            ("POST", "/v1/webhooks", 16_384),
+            ("PATCH", "/v1/webhooks/whk_x", 16_384),
+            ("POST", "/v1/recordings", 1_048_576),
+        ],
+    )
+    def test_body_has_the_limit_of_its_type(self, http: httpx.Client, method: str, path: str, limit: int) -> None:
+        headers = {"Content-Type": "application/json"}
+        answer = http.request(method, path, content=b" " * (limit + 1), headers=headers)
+        assert (answer.status_code, answer.json()["code"]) == (413, "payload_too_large")
+        assert f"larger than {limit} bytes" in answer.json()["detail"]
+        assert http.request(method, path, content=b" " * limit, headers=headers).status_code == 400
+
+    def test_no_type_has_a_limit_above_the_setting(self, tmp_path: Path) -> None:
+        with (
+            recorded_engine(tmp_path / "data", server={"max_body_bytes": 2048}) as engine,
+            api_server(engine) as server,
+            server.client() as http,
+        ):
+            for path in ("/session", "/v1/webhooks", "/v1/recordings"):
+                assert self.send(http, path, b" " * 2049).status_code == 413
 
     @pytest.mark.parametrize(
         "content", [b'"' * 1_000_000, b'"\\"' * 300_000, b"[]" * 500_000, b"1" * 1_000_000, b"1." + b"0" * 1_000_000]

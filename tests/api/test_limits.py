@@ -84,6 +84,18 @@ class TestHeads:
         with server.client() as http:
             assert http.get("/livez").status_code == 200
 
+    @pytest.mark.parametrize(
+        ("lines", "told"),
+        [
+            (b"GET /livez?" + b"a" * 8192 + b" HTTP/1.1\r\n", b"path and query exceed 8192 bytes"),
+            (b"GET /livez HTTP/1.1\r\n" + b"X: y\r\n" * 100, b"more than 100 headers"),
+        ],
+    )
+    def test_long_address_and_many_headers_are_refused(self, server: ApiServer, lines: bytes, told: bytes) -> None:
+        answer = answer_to(server, lines + b"Host: x\r\n\r\n")
+        assert answer.startswith(b"HTTP/1.1 431 "), answer
+        assert told in answer
+
     def test_a_head_that_just_fits(self, server: ApiServer) -> None:
         field = "X-Long: " + "a" * 60_000
         assert answer_to(server, head(server, "GET /livez", field, "Connection: close")).startswith(b"HTTP/1.1 200 ")
