@@ -38,6 +38,7 @@ _STEADY_STEP, _STEADY_FRAMES, _SPARE_FRAMES = 1.5, 2, 100
 _HEADER_BYTES, _INDEX_BYTES = 1 << 20, 96
 # The largest packets: a frame with 10 bits and no compression to speak of; any audio codec's frame of six channels.
 _RAW_BYTES_PER_PIXEL, _FRAME_BYTES, _AUDIO_PACKET_BYTES = 3, 1 << 16, 1 << 13
+_JPEG_START, _JPEG_END = b"\xff\xd8\xff", b"\xff\xd9"
 
 
 def _ratio(value: Any) -> Fraction:
@@ -134,6 +135,12 @@ class FilePlan:
         """Raise VerificationFailed unless the file of `size_bytes` is a clip that may come from this plan."""
         for fault in self._faults(cut, found, size_bytes):
             raise VerificationFailed(fault)
+
+    def check_poster(self, cut: CutReport, poster: bytes) -> None:
+        """Raise VerificationFailed if the child's poster is no JPEG picture of a frame of the clip."""
+        most = _FRAME_BYTES + _RAW_BYTES_PER_PIXEL * (cut.width or 0) * (cut.height or 0)
+        if not (poster.startswith(_JPEG_START) and poster.endswith(_JPEG_END) and cut.frames and len(poster) <= most):
+            raise VerificationFailed("the poster is not a picture of the clip")
 
     def _faults(self, cut: CutReport, found: FileReport, size_bytes: int) -> Iterator[str]:
         yield from self._range_faults(cut)

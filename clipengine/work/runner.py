@@ -170,7 +170,7 @@ class ClipRunner:
             folder = self._scratch.make(clip.clip_id, clip.attempt)
             path = clip_file(folder, clip)
             cut, poster = self._cut(clip, recording, path)
-            self._verify(clip, recording, path, cut)
+            self._verify(clip, recording, path, cut, poster)
             with path.open("rb") as body:
                 sha256 = hashlib.file_digest(body, "sha256").hexdigest()
             result = clip_result(cut, sha256=sha256, poster_path=clip.poster_key if poster else None)
@@ -210,13 +210,15 @@ class ClipRunner:
             self._child(clip, "child") as (child, watch),
         ):
             message, poster = child.run(job, reader=reader, output=output.fileno(), watch=watch)
-        return CutReport.of(message.get("cut")), poster
+        return CutReport.of(message.get("cut")), poster if clip.poster else b""
 
-    def _verify(self, clip: Clip, recording: Recording, path: Path, cut: CutReport) -> None:
+    def _verify(self, clip: Clip, recording: Recording, path: Path, cut: CutReport, poster: bytes) -> None:
         """Have a second child inspect the file. Raises VerificationFailed if it is not the clip that was planned."""
         assert recording.facts is not None
         profile = self._settings.profiles[clip.profile]
         plan = FilePlan(recording.facts, profile, exact(clip.start_seconds), exact(clip.end_seconds))
+        if poster:
+            plan.check_poster(cut, poster)
         with self._child(clip, "inspector") as (inspector, watch):
             verify_clip(inspector, path, plan, cut, encoding=self._settings.encoding, watch=watch)
 

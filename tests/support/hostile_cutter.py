@@ -173,6 +173,12 @@ def _damaged(output: int, report: Report) -> None:
     os.pwrite(output, b"\xff" * 2000, data.index(b"mdat") + 4)
 
 
+@mode("a page in place of the poster")
+def _page(output: int, report: Report) -> None:
+    black(output)
+    report["poster"] = b"<script>alert(1)</script>"
+
+
 @mode("an exact number that fills the memory")
 def _huge_number(output: int, report: Report) -> None:
     black(output)
@@ -204,7 +210,8 @@ def do_job(job: dict[str, Any], source: JobSource, descriptors: list[int], contr
     MODES[sys.argv[5]](descriptors[0], report)
     if report.get("size_bytes") == -1:
         report["size_bytes"] = os.fstat(descriptors[0]).st_size
-    return {"type": "result", "cut": report}, b""
+    poster = report.pop("poster", b"")
+    return {"type": "result", "cut": report}, poster
 
 
 if __name__ == "__main__":

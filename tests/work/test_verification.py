@@ -49,7 +49,7 @@ class Running:
         self.engine._encoders.take().close()  # it was started in the mode before
         clips = self.engine.ledger.clips
         recording = self.engine.ledger.recordings.list(limit=1).data[0]
-        made = clips.create(recording, ClipRequest("cut", 1, 3, poster=False), extension="mp4")
+        made = clips.create(recording, ClipRequest("cut", 1, 3), extension="mp4")
         self.engine.wake_clips()
         until(lambda: clips.get(made.clip_id).ended)
         return clips.get(made.clip_id)
@@ -141,6 +141,7 @@ def test_a_file_that_is_not_the_planned_clip_is_never_published(running: Running
     assert (clip.state, clip.error["code"]) == ("failed", "verification_failed"), clip.error
     assert running.events_of(clip.clip_id) == ["clip.failed"]
     assert not (running.store / clip.object_key).exists()
+    assert not (running.store / clip.poster_key).exists()
     until(lambda: not list((running.engine.settings.data.folder / "scratch").iterdir()))
 
 
