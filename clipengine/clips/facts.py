@@ -43,7 +43,32 @@ class VideoFacts(BaseModel):
         return str(1 / self.frame_seconds) if self.frame_seconds > 0 else None
 
 
+class EndStamps(BaseModel):
+    """Timestamps mark the end of a packet's samples, moved so that those of the shortest packets are right."""
+
+    model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True, extra="forbid")
+
+    shortest: int  # samples
+    late: ExactSeconds  # the largest difference between a timestamp and the first sample of its packet
+
+
+class FrameStamps(BaseModel):
+    """Timestamps are nominal; a packet's true time is a whole number of frames after the first packet's."""
+
+    model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True, extra="forbid")
+
+    first: ExactSeconds
+    frame_seconds: ExactSeconds
+    lag: ExactSeconds  # timestamp minus true time, halfway between the least and the most
+    late: ExactSeconds  # the same at the most
+
+
+AudioStamps = EndStamps | FrameStamps
+
+
 class AudioFacts(BaseModel):
+    """One audio stream."""
+
     model_config = ConfigDict(frozen=True)
 
     index: int
@@ -51,6 +76,7 @@ class AudioFacts(BaseModel):
     channels: int
     sample_rate: int
     language: str | None = None
+    stamps: AudioStamps | None = None  # what timestamps mark where that is not a packet's first sample
 
 
 class SourceFacts(BaseModel):

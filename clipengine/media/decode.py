@@ -15,6 +15,7 @@ from av.codec.context import Flags2, ThreadType
 from av.video.frame import PictureType
 
 from clipengine.clips.plan import CutRange, FrameSelector
+from clipengine.media.audio_stamps import corrected
 from clipengine.media.landing import Landing, Placed
 from clipengine.media.memory import is_out_of_memory, refuse_shortage
 
@@ -222,6 +223,7 @@ class ClipDecoder:
         for frame in frames:
             time = self._landing.time_of(frame, stream)
             time = placed.time if time is None else time
+            time = corrected(self._landing.stamps.get(stream.index), time, placed.packet, frame)
             # Several frames of one packet (AMR) may all carry the packet's time: they follow on each other.
             time = time if reached is None else max(time, reached)
             reached = time + Fraction(frame.samples, frame.sample_rate)

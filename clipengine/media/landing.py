@@ -95,6 +95,7 @@ class Landing:
         self._cut = cut
         self._want_video = video
         self._want_audio = frozenset(audio)  # stream indices
+        self.stamps = {track.index: track.stamps for track in facts.audio}
         self._stack = ExitStack()
         self.container: InputContainer | None = None
         self.video: VideoStream | None = None
@@ -324,6 +325,7 @@ class Landing:
         open_streams = {stream.index for stream in self._streams()}
         # One frame more of the picture: its second field may be a packet of its own.
         picture_end, sound_end = self._cut.end + self._cut.frame_seconds, self._cut.end
+        late = {index: stamps.late for index, stamps in self.stamps.items() if stamps is not None}
         far = sound_end + _SLACK_SECONDS
         last: dict[int, Fraction] = {}
         self.following.clear()
@@ -345,7 +347,7 @@ class Landing:
             if self._forecast is not None:
                 self._forecast.note(packet, time)
             dts = time if raw_dts == raw else raw_dts + time - raw
-            end = picture_end if packet.stream is self.video else sound_end
+            end = picture_end if packet.stream is self.video else sound_end + late.get(packet.stream_index, 0)
             if time >= self._cut.end:
                 goes_on = time if dts < end else min(dts, time)
                 self.following[packet.stream_index] = min(goes_on, self.following.get(packet.stream_index, goes_on))

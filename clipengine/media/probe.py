@@ -23,6 +23,7 @@ from av.video.stream import VideoStream
 from clipengine.clips.facts import AudioFacts, SourceFacts, VideoFacts
 from clipengine.clips.landmarks import Landmarks
 from clipengine.errors import RecordingTruncated, RecordingUnreadable
+from clipengine.media.audio_stamps import StampSurvey, stamp_survey
 from clipengine.media.clock import Clock, as_fraction
 from clipengine.media.container import (
     audio_streams,
@@ -80,7 +81,7 @@ def probe(source: ByteSource) -> Probed:
             keep_only(container, streams)
             name = container.format.name
             head = _Head(read_packets(container, streams, reader), video, audio)
-            tail = _Tail(Clock(head.origin, jumps_close=name in _JUMPING))
+            tail = _Tail(Clock(head.origin, jumps_close=name in _JUMPING), audio)
             survey = Survey(name, streams[0], tail.clock, fragments, first_cluster)
             trial = SeekTrial(streams[0])
             for packet in head.packets:
@@ -88,10 +89,10 @@ def probe(source: ByteSource) -> Probed:
                 survey.add(packet)
             rest = head.demuxer
             if fragments and listed:
-                tail.frame_distances.cut()
+                tail.skip()
                 rest = _last_fragments(tail_stack, reader, fragments, streams)
             elif name in _INDEXED and container.duration and _go_to_tail(container, has_cues):
-                tail.frame_distances.cut()
+                tail.skip()
                 rest = read_packets(container, streams, reader)
             else:
                 reader.expect([(0, source.size)])
@@ -105,7 +106,7 @@ def probe(source: ByteSource) -> Probed:
                 origin=head.origin,
                 duration=tail.clock.end,
                 video=_video_facts(video, head, tail) if video else None,
-                audio=tuple(_audio_facts(stream) for stream in audio if _opened(stream)),
+                audio=tuple(_audio_facts(stream, head, tail) for stream in audio if _opened(stream)),
                 seekable=tail.clock.jumps == 0 and trial.agrees(container, reader),
                 warnings=tuple(_warnings(tail, _promised(container) - head.origin)),
             )
@@ -236,8 +237,10 @@ class _Distances:
 class _Tail:
     """What the packets say: the end of the media on the timeline, the frames' distances, jumps of the clock."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, audio: Sequence[AudioStream]) -> None:
         self.clock = clock
+        surveys = {stream.index: stamp_survey(stream) for stream in audio}
+        self.stamps: dict[int, StampSurvey] = {index: each for index, each in surveys.items() if each is not None}
         self.frame_distances = _Distances()
         self._durations: dict[int, Fraction] = {}  # stream index -> how long its packets are
         self.damaged = 0
@@ -257,6 +260,14 @@ class _Tail:
         self.damaged += packet.is_corrupt
         if packet.stream.type == "video":
             self.frame_distances.add(placed)
+        elif packet.stream_index in self.stamps:
+            self.stamps[packet.stream_index].add(packet)
+
+    def skip(self) -> None:
+        """Packets are left out between the last one and the next one."""
+        self.frame_distances.cut()
+        for survey in self.stamps.values():
+            survey.skip()
 
 
 def _samples_dropped_at_end(packet: Packet[Any]) -> Fraction:
@@ -318,13 +329,15 @@ def _opened(stream: AudioStream) -> bool:
     return bool(stream.codec_context.layout.nb_channels and stream.codec_context.sample_rate)
 
 
-def _audio_facts(stream: AudioStream) -> AudioFacts:
+def _audio_facts(stream: AudioStream, head: _Head, tail: _Tail) -> AudioFacts:
+    survey = tail.stamps.get(stream.index)
     return AudioFacts(
         index=stream.index,
         codec=codec_name(stream),
         channels=stream.codec_context.layout.nb_channels,
         sample_rate=stream.codec_context.sample_rate,
         language=_language(stream.language),
+        stamps=None if survey is None else survey.stamps(head.origin),
     )
 
 

@@ -1,8 +1,9 @@
-"""Sound to the sample: decoded frames laid on the clip's timeline, trimmed at both ends, gaps filled with silence.
+"""Lay decoded audio on the clip's timeline: trim it to the sample at both ends and fill real gaps with silence.
 
-A frame's timestamp says where its samples belong, but stored timestamps jitter (milliseconds in Matroska, more in live
-recordings). Samples therefore follow on each other unless the timestamps leave them: at once for a real gap, after
-several frames for a slow drift. So sync stays within 3 ms without a click in every frame.
+A frame's timestamp says where its samples belong, but stored timestamps jitter: by a rounding error in Matroska, by
+tens of milliseconds where a writer stamped blocks on arrival. Samples are therefore laid end to end, and a timestamp
+that disagrees is a gap or an overlap only if most of the audio after it confirms the difference. A slow drift is
+corrected once it lasts, so that sync stays within 3 ms without a click in every frame.
 """
 
 from __future__ import annotations
@@ -10,21 +11,36 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from fractions import Fraction
+from typing import NamedTuple
 
 import av
 from av.audio.resampler import AudioResampler
 
 from clipengine.errors import UnsupportedMedia
 
-_GAP_SECONDS = Fraction(1, 100)  # from here on a difference is a gap or an overlap, and is mended at once
-_DRIFT_SECONDS = Fraction(3, 2000)  # a smaller one is mended when it lasts
+_JUMP_SECONDS = Fraction(1, 100)  # a larger difference is jitter, a gap or an overlap; a smaller one is drift
+_START_SECONDS = Fraction(1, 2)  # the first frame's place is found from this much audio, or from _JITTER_FRAMES
+_OUTLIER_SECONDS = Fraction(1, 10)  # by this much at the most its own timestamp may be off; else a gap follows it
+_CONFIRM_SECONDS = 1  # a jump is confirmed or refuted by this much of the audio that follows
+_CONFIRM_FRAMES = 4  # and by at least this many frames
+_CONFIRM_PART = Fraction(3, 4)  # of which so much must agree
+_RETURNED_FRAMES = 3  # so many in a row without the jump refute it
+_MOST_PENDING = 2000  # frames that are held for a decision
+_DRIFT_SECONDS = Fraction(3, 2000)  # drift above this is corrected when it lasts
 _DRIFT_FRAMES = 8
-_JITTER_FRAMES = 24  # to both sides of a wrong place, as where the first frame of all was far off
+_JITTER_FRAMES = 24  # frames to average when timestamps scatter to both sides of the true time
 _SILENCE_SAMPLES = 8192
 
 
+class _Pending(NamedTuple):
+    """A converted frame, and the sample at which its timestamp puts it."""
+
+    frame: av.AudioFrame
+    position: int
+
+
 class SoundTimeline:
-    """One track of the clip as contiguous frames from sample 0 to the clip's end, in `format` and `layout`.
+    """One audio track of the clip as contiguous frames from sample 0 to the clip's end, in `format` and `layout`.
 
     The frames keep the recording's sample rate; their pts count samples from 0.
     """
@@ -36,8 +52,12 @@ class SoundTimeline:
         self.heard = 0  # samples that came from the recording
         self.filled = 0  # samples of silence between those of the recording
         self._next: int | None = None  # where the next sample belongs
+        self._overlap = 0  # samples that are still to be dropped, because they lie before `_next`
         self._written = 0
         self._drift: deque[int] = deque(maxlen=_JITTER_FRAMES)
+        self._pending: deque[_Pending] = deque()  # frames since a jump that is not yet confirmed
+        self._pending_samples = 0
+        self._refuted = 0  # the largest jump so far that turned out to be jitter
         self._converter: AudioResampler | None = None
         self._input: tuple[str, str, int] | None = None
 
@@ -47,20 +67,23 @@ class SoundTimeline:
 
     @property
     def end_of_sound(self) -> Fraction:
-        """How far the recording's sound has come, in seconds of clip time."""
+        """Return how far the recording's audio reached, in seconds of clip time."""
         return Fraction(max(self._next or 0, 0), self.rate)
 
     def feed(self, frame: av.AudioFrame, time: Fraction) -> Iterator[av.AudioFrame]:
-        """Lay a decoded frame that is presented at `time` (recording time); yields what is now settled."""
+        """Add a decoded frame that is presented at `time` (recording time) and yield what is now settled."""
         position = round((time - self._origin) * self.rate)
         for piece in self._convert(frame):
-            yield from self._lay(piece, position)
+            self._pending.append(_Pending(piece, position))
+            self._pending_samples += piece.samples
             position += piece.samples
+        yield from self._settle(ended=False)
 
     def finish(self, *, goes_on: bool) -> Iterator[av.AudioFrame]:
-        """Silence from where the recording's sound ended to the clip's end; a gap where it goes on after that."""
+        """Yield what is pending, then silence up to the clip's end; a gap if the recording's audio goes on later."""
+        yield from self._settle(ended=True)
         missing = self.total - self._written
-        if goes_on and self._written > 0 and missing > _GAP_SECONDS * self.rate:
+        if goes_on and self._written > 0 and missing > _JUMP_SECONDS * self.rate:
             self.filled += missing
         yield from self._silence(missing)
 
@@ -78,34 +101,81 @@ class SoundTimeline:
             format, layout, rate = shape
             raise UnsupportedMedia(f"sound as {format} in {layout} at {rate} Hz cannot be converted") from error
 
-    def _lay(self, piece: av.AudioFrame, position: int) -> Iterator[av.AudioFrame]:
-        correction = self._correction(position)
-        if self._next is None:
-            self._next = position
-        self._next += max(correction, 0)
-        skip = max(-correction, 0) + max(0, -self._next)  # overlapping samples, and those before the clip
-        if skip >= piece.samples:
-            self._next += max(0, piece.samples + min(correction, 0))
-            return
-        self._next += max(0, -self._next)
-        gap = self._next - self._written
-        if gap > 0 and self._written > 0:
-            self.filled += min(gap, self.total - self._written)
-        yield from self._silence(min(gap, self.total - self._written))
-        count = min(piece.samples - skip, self.total - self._written)
-        if count > 0:
-            yield self._place(piece if (skip, count) == (0, piece.samples) else _slice(piece, skip, count))
-            self.heard += count
-        self._next += piece.samples - skip
+    def _settle(self, *, ended: bool) -> Iterator[av.AudioFrame]:
+        """Lay the pending frames in order, up to a jump that the frames after it neither confirm nor refute yet."""
+        while self._pending:
+            if self._next is None:
+                if not ended and not self._can_start():
+                    return
+                self._next = self._first_position()
+            frame, position = self._pending[0]
+            difference = position - self._expected()
+            if abs(difference) <= _JUMP_SECONDS * self.rate:
+                correction = self._drift_correction(difference)
+            elif ended or self._can_confirm():
+                correction = self._jump_correction(difference, ended=ended)
+            else:
+                return
+            self._pending.popleft()
+            self._pending_samples -= frame.samples
+            yield from self._lay(frame, correction)
 
-    def _correction(self, position: int) -> int:
-        """Samples by which the next frame is moved: positive for a gap, negative for an overlap."""
-        if self._next is None:
+    def _expected(self) -> int:
+        """Return where the next frame's first sample would belong if its timestamp were right."""
+        return (self._next or 0) - self._overlap
+
+    def _can_start(self) -> bool:
+        return self._pending_samples >= _START_SECONDS * self.rate or len(self._pending) >= _JITTER_FRAMES
+
+    def _first_position(self) -> int:
+        """Return where the first frame belongs, by the timestamps of those after it as well: its own may jitter."""
+        expected = first = self._pending[0].position
+        differences = []
+        for frame, position in self._pending:
+            differences.append(position - expected)
+            expected += frame.samples
+        middle = sorted(differences)[len(differences) // 2]
+        near = sum(abs(difference - middle) <= _JUMP_SECONDS * self.rate for difference in differences)
+        jitters = _DRIFT_SECONDS * self.rate < abs(middle) <= _OUTLIER_SECONDS * self.rate
+        agree = len(differences) >= _DRIFT_FRAMES and near >= _CONFIRM_PART * len(differences)
+        return first + middle if jitters and agree else first
+
+    def _can_confirm(self) -> bool:
+        enough = self._pending_samples >= _CONFIRM_SECONDS * self.rate and len(self._pending) >= _CONFIRM_FRAMES
+        return enough or len(self._pending) >= _MOST_PENDING
+
+    def _jump_correction(self, jump: int, *, ended: bool) -> int:
+        """Return by how many samples to move the first pending frame, whose timestamp is off by `jump`.
+
+        The jump is real if most of the pending audio lies off in the same direction, and no three frames in a row
+        return. Otherwise it is jitter, and the frame is not moved.
+        """
+        self._drift.clear()
+        expected, confirming, confirmed_samples, returned = self._expected(), [], 0, 0
+        for frame, position in self._pending:
+            difference = position - expected
+            expected += frame.samples
+            if abs(difference) > _JUMP_SECONDS * self.rate and (difference > 0) == (jump > 0):
+                confirming.append(difference)
+                confirmed_samples += frame.samples
+                returned = 0
+            else:
+                returned += 1
+            if returned == _RETURNED_FRAMES:  # a jump after these is another one
+                break
+        jitters = returned == _RETURNED_FRAMES or confirmed_samples < _CONFIRM_PART * self._pending_samples
+        if ended and not self._can_confirm():  # too little follows to tell: the jitter seen so far decides
+            jitters = jitters or abs(jump) <= self._refuted
+        if jitters:
+            self._refuted = max(self._refuted, abs(jump))
             return 0
-        difference = position - self._next
-        if abs(difference) > _GAP_SECONDS * self.rate:
-            self._drift.clear()
-            return difference
+        first = confirming[:3]
+        steady = max(first) - min(first) <= _DRIFT_SECONDS * self.rate
+        likely = sorted(first if steady else confirming[:_DRIFT_FRAMES])
+        return likely[len(likely) // 2]
+
+    def _drift_correction(self, difference: int) -> int:
+        """Return by how many samples to move the next frame because its timestamps have drifted; mostly 0."""
         self._drift.append(difference)
         limit = _DRIFT_SECONDS * self.rate
         recent = sorted(list(self._drift)[-_DRIFT_FRAMES:])
@@ -119,6 +189,28 @@ class SoundTimeline:
             return 0
         self._drift.clear()
         return middle
+
+    def _lay(self, piece: av.AudioFrame, correction: int) -> Iterator[av.AudioFrame]:
+        """Yield the frame, moved by `correction` samples: after silence if positive, cut at its start if negative."""
+        assert self._next is not None
+        self._next += max(correction, 0)
+        self._overlap += max(-correction, 0)
+        skip = min(self._overlap, piece.samples)
+        self._overlap -= skip
+        before_clip = min(max(0, -self._next), piece.samples - skip)
+        self._next += before_clip
+        skip += before_clip
+        if skip == piece.samples:
+            return
+        gap = self._next - self._written
+        if gap > 0 and self._written > 0:
+            self.filled += min(gap, self.total - self._written)
+        yield from self._silence(min(gap, self.total - self._written))
+        count = min(piece.samples - skip, self.total - self._written)
+        if count > 0:
+            yield self._place(piece if (skip, count) == (0, piece.samples) else _slice(piece, skip, count))
+            self.heard += count
+        self._next += piece.samples - skip
 
     def _silence(self, samples: int) -> Iterator[av.AudioFrame]:
         while samples > 0:
@@ -138,7 +230,7 @@ class SoundTimeline:
 
 
 def _slice(frame: av.AudioFrame, start: int, count: int) -> av.AudioFrame:
-    """`count` samples of the frame from sample `start` on, as a frame of its own."""
+    """Return `count` samples of the frame from sample `start` on, as a new frame."""
     part = av.AudioFrame(format=frame.format.name, layout=frame.layout.name, samples=count)
     width = frame.format.bytes * (1 if frame.format.is_planar else frame.layout.nb_channels)
     for source, target in zip(frame.planes, part.planes, strict=True):

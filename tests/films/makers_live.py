@@ -37,6 +37,23 @@ def live_sound_jitters(path: Path) -> Film:
     return film(path, video=[_VP8], audio=[_OPUS], grid=_MS, traits="loose_sound")
 
 
+@makes("webm")
+def live_sound_late_blocks(path: Path) -> Film:
+    """Every few packets of sound, up to three in a row, are stamped 13 to 30 ms late; no sound is missing."""
+    late = [0, 0, 0, 0, 0, 0, 0, 24_000, 13_000, 0, 0, 0, 0, 0, 0, 0, 30_000, 22_000, 14_000, 0, 0, 0, 0]
+    write(path, "webm", video=[_VP8], audio=[_OPUS], edit=_moved(late))
+    return film(path, video=[_VP8], audio=[_OPUS], grid=_MS)
+
+
+@makes("webm")
+def live_sound_late_blocks_and_gap(path: Path) -> Film:
+    """Some packets of sound are stamped late, and half a second of it is missing."""
+    audio = replace(_OPUS, seconds=Fraction(54, 10), gaps=((Fraction(23, 10), Fraction(28, 10)),))
+    late = [0, 0, 0, 0, 0, 0, 0, 24_000, 13_000, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]
+    write(path, "webm", video=[_VP8], audio=[audio], edit=_moved(late))
+    return film(path, video=[_VP8], audio=[audio], grid=_MS)
+
+
 @makes("mkv")
 def live_sound_drifts(path: Path) -> Film:
     """The sound card's clock is slow by 0.3 %: packets of 20 ms come every 20.06 ms, and their times say so."""

@@ -76,6 +76,25 @@ def audio_gap_webm(path: Path) -> Film:
     return _with(path, "webm", [audio], grid=_MS)
 
 
+@makes("flv")
+def audio_gaps_flv(path: Path) -> Film:
+    """Nellymoser in FLV: silence is not sent, so that the stream has a short gap and a long one."""
+    gaps = ((_F(15, 10), _F(16, 10)), (_F(36, 10), _F(41, 10)))
+    audio = AudioPart(
+        codec="nellymoser", rate=44100, layout="mono", start=_F(256, 44100), seconds=_F(5), gaps=gaps, bit_rate=88_200
+    )
+    video = VideoPart(every(25, 6), _F(25), gop=50)
+    write(path, "flv", video=[video], audio=[audio])
+    return film(path, video=[video], audio=[audio], grid=_MS)
+
+
+@makes("ts")
+def audio_gap_ts(path: Path) -> Film:
+    """Half a second without packets of sound in MPEG-TS, the codec's delay presented as sound."""
+    audio = AudioPart(start=_F(1024, 48000), seconds=_F(54, 10), gaps=((_F(23, 10), _F(28, 10)),))
+    return _with(path, "mpegts", [audio], grid=_90K)
+
+
 def _lose(*numbers: int) -> Edit:
     """Drop single packets of sound, counted from 0 (the first is the codec's delay)."""
 

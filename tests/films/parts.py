@@ -10,8 +10,8 @@ from typing import Literal
 from tests.films.film import UNTAGGED, Sound, Span, Tags
 
 # Samples that a coder puts before the first one it was given; the container may or may not say so.
-_CODEC_DELAY = {"aac": 1024, "libopus": 312, "libmp3lame": 1105, "ac3": 256, "mp2": 481}
-_FRAME_SAMPLES = {"libopus": 960, "libmp3lame": 1152, "ac3": 1536, "mp2": 1152}
+_CODEC_DELAY = {"aac": 1024, "libopus": 312, "libmp3lame": 1105, "ac3": 256, "mp2": 481, "nellymoser": 256}
+_FRAME_SAMPLES = {"libopus": 960, "libmp3lame": 1152, "ac3": 1536, "mp2": 1152, "nellymoser": 256}
 
 
 @dataclass(frozen=True)

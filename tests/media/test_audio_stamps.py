@@ -1,0 +1,128 @@
+"""Audio whose timestamps do not mark a packet's first sample is cut like a continuous decode of the whole file."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from clipengine.clips.facts import AudioFacts, EndStamps, FrameStamps
+from clipengine.clips.profiles import Profile
+from clipengine.media.audio_stamps import StampSurvey, _VorbisSurvey, _WmaSurvey
+from tests.films.cutting import cut_file, facts_of
+from tests.films.sound import Samples
+
+_TOLERANCE = 0.003  # seconds
+_LEAST_CORRELATION = 0.97
+_LOSSLESS_ENOUGH = Profile(container="mkv", audio_bitrate=256_000)
+
+
+def _decoded(path: Path) -> tuple[float, int, Samples]:
+    """Decode the first channel as one piece: the time of the first sample, the rate, all samples end to end."""
+    pieces, first, rate = [], 0.0, 0
+    with av.open(str(path)) as container:
+        for frame in container.decode(audio=0):
+            if not pieces:
+                assert frame.pts is not None
+                assert frame.time_base is not None
+                first, rate = float(frame.pts * frame.time_base), frame.sample_rate
+            data = frame.to_ndarray()
+            piece = data[0] if frame.format.is_planar else data.reshape(-1)[:: frame.layout.nb_channels]
+            scale = float(np.iinfo(piece.dtype).max) if piece.dtype.kind == "i" else 1.0
+            pieces.append((piece / scale).astype(np.float32))
+    return first, rate, np.concatenate(pieces)
+
+
+def _match(source: Samples, at: int, piece: Samples) -> tuple[int, float]:
+    """Return by how many samples the piece lies off `at` in the source, and its correlation there."""
+    low = max(0, at - 4000)
+    around = source[low : at + piece.size + 4000].astype(np.float64)
+    piece = (piece - piece.mean()).astype(np.float64)
+    product = np.correlate(around, piece, "valid")
+    energies = np.sqrt(np.convolve(around**2, np.ones(piece.size), "valid"))
+    likeness = product / np.maximum(energies * np.sqrt(np.sum(piece**2)), 1e-9)
+    best = int(np.argmax(likeness))
+    return best + low - at, float(likeness[best])
+
+
+@pytest.mark.parametrize(
+    ("name", "ranges"),
+    [
+        ("echo.webm", [("0.644", "2.844"), ("10.123", "12.5"), ("41", "44.5")]),
+        ("wma_test.wma", [("0", "1"), ("0.5", "1.5"), ("1.1", "2.5")]),
+    ],
+)
+def test_clips_hold_the_samples_of_a_continuous_decode(
+    defects: Path, tmp_path: Path, name: str, ranges: list[tuple[str, str]]
+) -> None:
+    path, output = defects / name, tmp_path / "clip.mkv"
+    first, rate, source = _decoded(path)
+    first -= float(facts_of(path).origin)
+    for start, end in ranges:
+        made = cut_file(path, Fraction(start), Fraction(end), output, _LOSSLESS_ENOUGH).made
+        assert not [each for each in made.warnings if "audio" in each]
+        _, _, clip = _decoded(output)
+        length = clip.size / rate
+        for place in (0.0, length / 2 - 0.2, length - 0.45):
+            piece = clip[round(place * rate) : round((place + 0.4) * rate)]
+            off, likeness = _match(source, round((float(made.actual_start) + place - first) * rate), piece)
+            assert likeness > _LEAST_CORRELATION, (start, place, likeness)
+            assert abs(off) / rate < _TOLERANCE, (start, place, off)
+
+
+def _packet(time: int, duration: int, data: bytes = b"\0") -> av.Packet[av.stream.Stream]:
+    packet: av.Packet[av.stream.Stream] = av.Packet(data)
+    packet.pts = packet.dts = time
+    packet.duration, packet.time_base = duration, Fraction(1, 1000)
+    return packet
+
+
+def _surveyed(survey: StampSurvey, packets: list[tuple[int, int, bytes]]) -> EndStamps | FrameStamps | None:
+    for time, duration, data in packets:
+        survey.add(_packet(time, duration, data))
+    return survey.stamps(Fraction(0))
+
+
+@pytest.mark.parametrize("ends", [True, False])
+def test_vorbis_that_is_stamped_at_its_end_is_recognised(ends: bool) -> None:
+    lengths, time, packets = [3, 3, 23, 23, 3, 23, 3, 3, 23, 23, 23, 3], 0, []
+    for length in lengths:
+        packets.append((time + length if ends else time, length, b"\0"))
+        time += length
+    stamps = EndStamps(shortest=128, late=Fraction(20, 1000))
+    assert _surveyed(_VorbisSurvey(stamps), packets) == (stamps if ends else None)
+
+
+def test_wma_frames_are_counted_from_their_packets_headers() -> None:
+    counts, done, packets = [5, 7, 6, 7, 7], 0, []
+    for number, count in enumerate(counts):
+        early = (0, 40, 30, 45, 26)[number]
+        packets.append((round(done * 2048 * 1000 / 44100) - early, 371, bytes([16 * number + count])))
+        done += count - (number == 0)
+    stamps = _surveyed(_WmaSurvey(44_100), packets)
+    assert isinstance(stamps, FrameStamps)
+    assert stamps.frame_seconds == Fraction(2048, 44_100)
+    assert abs(stamps.lag + Fraction(355, 10_000)) < Fraction(1, 1000)
+
+
+def test_wma_with_a_gap_keeps_its_timestamps() -> None:
+    packets = [(number * 325 + (number > 4) * 700, 325, bytes([7 + (number == 0)])) for number in range(9)]
+    assert _surveyed(_WmaSurvey(44_100), packets) is None
+
+
+def test_an_empty_packet_of_wma_is_no_crash() -> None:
+    assert _surveyed(_WmaSurvey(44_100), [(0, 325, b""), (325, 325, b"")]) is None
+
+
+def test_facts_without_stamps_are_read() -> None:
+    facts = AudioFacts.model_validate({"index": 0, "codec": "aac", "channels": 2, "sample_rate": 48000})
+    assert facts.stamps is None
+    for stamps in (
+        EndStamps(shortest=128, late=Fraction(1, 50)),
+        FrameStamps(first=Fraction(0), frame_seconds=Fraction(1, 21), lag=Fraction(-1, 30), late=Fraction(0)),
+    ):
+        noted = facts.model_copy(update={"stamps": stamps})
+        assert AudioFacts.model_validate(noted.model_dump(mode="json")) == noted
