@@ -452,10 +452,17 @@ class DecoderKilled(EngineError):
 
 
 class Timeout(EngineError):
+    """If `suspended`, the process did not run at all, as after SIGSTOP: another attempt may succeed at once."""
+
+    suspended = False
     code = "timeout"
     title = "Timeout"
     retryable = True
     default_hint = "The deadline expired. Try again when the machine or the store is less busy."
+
+    def __init__(self, message: str, *, hint: str | None = None, suspended: bool = False) -> None:
+        super().__init__(message, hint=hint)
+        self.suspended = suspended
 
 
 class Cancelled(EngineError):

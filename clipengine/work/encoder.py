@@ -39,6 +39,7 @@ from clipengine.stores.base import ObjectReader
 from clipengine.work.heads import Heads
 from clipengine.work.jobs import Job, Message
 from clipengine.work.last_words import LastWords
+from clipengine.work.liveness import Liveness
 from clipengine.work.lost_child import cause_of, error_of
 
 log = logging.getLogger(__name__)
@@ -94,7 +95,7 @@ class EncoderProcess:
         _offer_memory(self._process.pid)
         self._control = Channel(control)
         self._ranges = Channel(ranges)
-        self._active = time.monotonic()
+        self._liveness = Liveness(self._process.pid, tick=_TICK_SECONDS)
         self._killed = False
         # Told why it ended, where it did so before its job: crashed, killed (from outside), cpu_time, deadline, stalled
         # or stopped (on purpose).
@@ -184,12 +185,11 @@ class EncoderProcess:
 
     def _converse(self, job: Job, order: Message, descriptors: Sequence[int], watch: Watch) -> tuple[Message, bytes]:
         sent = False
-        self._active = time.monotonic()
-        deadline = self._active + job.wall_seconds
+        self._liveness.begin(job)
         while True:
             watch(None)
             self._words.listen()
-            self._check_time(job, deadline)
+            self._check_time(job)
             if self.layers and not sent:
                 self._control.send(order, descriptors=descriptors)
                 sent = True
@@ -199,7 +199,7 @@ class EncoderProcess:
                 continue
             if received is None:
                 raise self._died()
-            self._active = time.monotonic()
+            self._liveness.touch()
             message, blob = received
             kind = message.get("type")
             if kind == "ready":
@@ -213,17 +213,19 @@ class EncoderProcess:
             elif kind == "progress":
                 watch(_progress(message))
 
-    def _check_time(self, job: Job, deadline: float) -> None:
-        now = time.monotonic()
+    def _check_time(self, job: Job) -> None:
+        """Raise Timeout once the child is overdue."""
+        overdue = self._liveness.check()
+        if overdue is None:
+            return
         what = "the clip was not cut" if job.message["job"] == "cut" else "the recording was not read"
-        if now > deadline:
+        if overdue == "deadline":
             self.on_loss("deadline")
             raise Timeout(f"{what} within its deadline of {job.wall_seconds:g} s")
-        if now - self._active > job.stall_seconds:
-            self.on_loss("stalled")
-            if self._words.tell_of_memory():  # libx265 waits for threads that it could not start
-                raise UnsupportedMedia.out_of_memory()
-            raise Timeout(f"{what}: no progress was made for {job.stall_seconds:g} s")
+        self.on_loss("stalled")
+        if self._words.tell_of_memory():  # libx265 waits for threads that it could not start
+            raise UnsupportedMedia.out_of_memory()
+        raise Timeout(f"{what}: no progress was made for {job.stall_seconds:g} s", suspended=overdue == "suspended")
 
     def _note_ready(self, message: Message) -> None:
         self.layers = from_objects(message["layers"])
@@ -253,7 +255,7 @@ class EncoderProcess:
                 except ClipEngineError as error:
                     self._ranges.send({"error": error.to_object()})
                     continue
-                self._active = time.monotonic()
+                self._liveness.touch()
                 self._ranges.send({"read": read}, data)
         except (OSError, ValueError):
             return  # the child, or its socket, is gone

@@ -18,6 +18,7 @@ _PAUSES_MS: dict[type[ClipEngineError], tuple[int, ...]] = {
     DecoderKilled: (2_000, 10_000),
 }
 LOST = tuple(_PAUSES_MS)
+_SUSPENDED_PAUSES_MS = (500, 500)
 
 Cause = Literal["crashed", "killed", "cpu_time", "stopped"]
 
@@ -45,11 +46,13 @@ def error_of(cause: Cause, code: int | None, *, no_memory: bool) -> ClipEngineEr
 
 
 def next_try(error: ClipEngineError, lost_before: int) -> int | None:
-    """The ms after which work that lost its child is tried again; None where it is not, and for any other error.
+    """Return the ms after which work that lost its child is tried again, None if it is not tried again.
 
     `lost_before` counts the children that the same work has lost before this one, whatever the cause.
     """
     pauses = _PAUSES_MS.get(type(error), ())
+    if isinstance(error, Timeout) and error.suspended:
+        pauses = _SUSPENDED_PAUSES_MS
     return pauses[lost_before] if lost_before < len(pauses) else None
 
 

@@ -185,19 +185,42 @@ def _while_working(server: RunningServer, sig: signal.Signals, until: float = 20
         os.kill(pid, sig)
 
 
-def test_a_child_that_hangs_is_killed_by_its_watchdog(server: RunningServer, api: Client, long: str) -> None:
-    made = api.clips.create(long, label="hangs", start_seconds=0.0, end_seconds=40.0)
+def test_child_that_is_stopped_once_costs_one_attempt(server: RunningServer, api: Client, long: str) -> None:
+    made = api.clips.create(long, label="stopped", start_seconds=0.0, end_seconds=40.0)
     _while_working(server, signal.SIGSTOP)
+    clip = api.clips.wait(made.clip_id, timeout=90)
+    assert (clip.status, clip.attempt) == ("complete", 2), clip.error
+
+
+def test_host_that_freezes_costs_no_attempt(server: RunningServer, api: Client, long: str) -> None:
+    made = api.clips.create(long, label="frozen", start_seconds=0.0, end_seconds=40.0)
+    _while_working(server, signal.SIGSTOP)
+    frozen = [server.process.pid, *working(server.process.pid)]
+    server.process.send_signal(signal.SIGSTOP)
+    time.sleep(STALL_SECONDS + 3)
+    for pid in frozen:
+        os.kill(pid, signal.SIGCONT)
+    clip = api.clips.wait(made.clip_id, timeout=90)
+    assert (clip.status, clip.attempt) == ("complete", 1), clip.error
+
+
+def test_child_that_hangs_three_times_is_killed_by_its_watchdog(server: RunningServer, api: Client, long: str) -> None:
+    made = api.clips.create(long, label="hangs", start_seconds=0.0, end_seconds=40.0)
+    stopped: set[int] = set()
     began = time.monotonic()
     slowest = 0.0
     while (clip := api.clips.get(made.clip_id)).status not in ("complete", "failed"):
         asked = time.monotonic()
         api.recordings.get(long)
         slowest = max(slowest, time.monotonic() - asked)
-        assert time.monotonic() - began < STALL_SECONDS + 30
+        assert time.monotonic() - began < 3 * STALL_SECONDS + 60
+        for pid in set(working(server.process.pid)) - stopped:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGSTOP)
+                stopped.add(pid)
         time.sleep(0.02)
     assert clip.error is not None
-    assert clip.error.code == "timeout"
+    assert (clip.error.code, clip.attempt) == ("timeout", 3)
     assert not working(server.process.pid)
     assert slowest < 2  # the API never waits for a child
     assert _clip(api, long) == "complete"

@@ -130,8 +130,9 @@ def test_a_stopped_child_is_killed(sample: Path) -> None:
 
         return watch
 
-    with tempfile.TemporaryFile() as output, pytest.raises(Timeout, match="no progress"):
+    with tempfile.TemporaryFile() as output, pytest.raises(Timeout, match="no progress") as raised:
         do_job(_cut(sample, stall_seconds=0.5), sample, output=output.fileno(), watching=stop)
+    assert raised.value.suspended
 
 
 @pytest.mark.parametrize("sandbox", ["auto", "off"])

@@ -58,3 +58,8 @@ def test_what_was_killed_is_tried_twice_more_ever_later() -> None:
 def test_what_crashed_is_tried_twice_more_and_nothing_else_ever() -> None:
     assert [next_try(DecoderCrashed("crashed"), lost) is None for lost in range(4)] == [False, False, True, True]
     assert next_try(Timeout("too long"), 0) is None
+
+
+def test_work_whose_child_was_suspended_is_tried_twice_more() -> None:
+    suspended = Timeout("no progress", suspended=True)
+    assert [next_try(suspended, lost) is None for lost in range(4)] == [False, False, True, True]

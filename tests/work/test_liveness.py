@@ -1,0 +1,104 @@
+"""Liveness of a child: its deadline, its silence, and the time in which nobody ran."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from clipengine.settings import Encoding
+from clipengine.work import liveness as liveness_module
+from clipengine.work.jobs import Job, probe_job
+from clipengine.work.liveness import Liveness, cpu_seconds
+from tests.support.waiting import until
+
+TICK = 0.25
+
+
+class Machine:
+    """A clock and the CPU time of a child, which a test sets forward."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self.cpu = 0.0
+
+
+@pytest.fixture
+def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
+    made = Machine()
+    monkeypatch.setattr(liveness_module.time, "monotonic", lambda: made.now)
+    monkeypatch.setattr(liveness_module, "cpu_seconds", lambda pid: made.cpu)
+    return made
+
+
+@pytest.fixture
+def liveness(machine: Machine) -> Liveness:
+    """Of a job with a deadline of 300 s, and 60 s without a sign of life."""
+    made = Liveness(0, tick=TICK)
+    made.begin(_job())
+    return made
+
+
+def _job() -> Job:
+    return replace(probe_job(Encoding()), wall_seconds=300.0, stall_seconds=60.0)
+
+
+def _run(liveness: Liveness, machine: Machine, seconds: float, *, cpu: float = 0.0, touch: bool = False) -> str | None:
+    """Look at every tick for so many seconds; `cpu` is the share of a core that the child uses. The first verdict."""
+    for _ in range(round(seconds / TICK)):
+        machine.now += TICK
+        machine.cpu += cpu * TICK
+        if touch:
+            liveness.touch()
+        if (overdue := liveness.check()) is not None:
+            return overdue
+    return None
+
+
+def test_child_that_works_lives_until_its_deadline(liveness: Liveness, machine: Machine) -> None:
+    assert _run(liveness, machine, 300, cpu=2.0, touch=True) is None
+    assert _run(liveness, machine, 1, cpu=2.0, touch=True) == "deadline"
+
+
+@pytest.mark.parametrize(("cpu", "verdict"), [(1.0, "stuck"), (0.1, "stuck"), (0.01, "suspended"), (0.0, "suspended")])
+def test_silent_child_is_judged_by_its_cpu_time(liveness: Liveness, machine: Machine, cpu: float, verdict: str) -> None:
+    assert _run(liveness, machine, 100, cpu=4.0, touch=True) is None
+    assert _run(liveness, machine, 60, cpu=cpu) is None
+    assert _run(liveness, machine, 1, cpu=cpu) == verdict
+
+
+def test_time_in_which_the_engine_did_not_run_is_not_counted(liveness: Liveness, machine: Machine) -> None:
+    _run(liveness, machine, 200, cpu=1.0, touch=True)
+    machine.now += 10_000
+    assert liveness.check() is None
+    assert _run(liveness, machine, 59) is None
+    assert _run(liveness, machine, 39, touch=True) is None
+    assert _run(liveness, machine, 5, touch=True) == "deadline"
+
+
+def test_small_delays_are_counted(liveness: Liveness, machine: Machine) -> None:
+    for _ in range(200):
+        machine.now += 1.5
+        liveness.touch()
+        assert liveness.check() is None
+    machine.now += 1.5
+    assert liveness.check() == "deadline"
+
+
+@pytest.fixture
+def spinning() -> Iterator[int]:
+    process = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    yield process.pid
+    process.kill()
+    process.wait()
+
+
+def test_cpu_time_is_that_of_the_process(spinning: int) -> None:
+    until(lambda: cpu_seconds(spinning) >= 0.1)
+
+
+def test_process_that_is_gone_has_used_no_cpu_time() -> None:
+    assert cpu_seconds(2**22 + 1) == 0.0
