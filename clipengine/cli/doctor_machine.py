@@ -185,9 +185,7 @@ def sandbox(settings: Settings) -> Iterator[Finding]:
     mode = settings.encoding.sandbox
     if mode == "off":
         remedy = 'Set encoding.sandbox = "auto".'
-        yield Finding(
-            "sandbox", "warning", "switched off: a hostile recording would run with this user's permissions", remedy
-        )
+        yield Finding("sandbox", "warning", "switched off: a hostile recording has this user's permissions", remedy)
         return
     for layer in sandbox_layers():
         if layer.holds:

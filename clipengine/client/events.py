@@ -71,7 +71,7 @@ class EventStream(Generic[C, R]):
         if self._last_id is not None:
             headers["Last-Event-ID"] = self._last_id
         params = {name: value for name, value in self._params.items() if value is not None}
-        return Request("GET", "/v1/events", params=params, headers=headers, extra_timeout=_IDLE_TIMEOUT)
+        return Request("GET", "/v1/events", params=params, headers=headers, extra_time=_IDLE_TIMEOUT)
 
     def feed(self, data: bytes) -> Iterator[Event[C, R]]:
         """Yield the events that `data` completes."""

@@ -36,7 +36,7 @@ class Request:
     headers: Mapping[str, str] = field(default_factory=dict)
     json: object = None
     content: Iterator[bytes] | None = None
-    extra_timeout: float = 0.0  # seconds in addition to the client's timeout
+    extra_time: float = 0.0  # seconds in addition to the client's timeout
     idempotent: bool = False
     sink: Callable[[bytes, int | None], None] | None = None
 
@@ -84,9 +84,8 @@ class Api:
     def __init__(self, *, retries: int) -> None:
         self._attempts = retries + 1
 
-    def get(self, path: str, params: Mapping[str, Any] | None = None, *, extra_timeout: float = 0) -> Steps[Object]:
-        request = Request("GET", path, params=without_none(params), extra_timeout=extra_timeout, idempotent=True)
-        return self.call(request)
+    def get(self, path: str, params: Mapping[str, Any] | None = None, *, extra_time: float = 0) -> Steps[Object]:
+        return self.call(Request("GET", path, params=without_none(params), extra_time=extra_time, idempotent=True))
 
     def create(self, path: str, body: Object | None = None, *, idempotency_key: str | None = None) -> Steps[Object]:
         """Send a POST request with an Idempotency-Key: the caller's, or a random one."""

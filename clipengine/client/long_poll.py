@@ -38,7 +38,7 @@ def wait_until_ended(
     while True:
         left = _MAX_WAIT if deadline is None else min(_MAX_WAIT, max(0.0, deadline - time.monotonic()))
         seconds = min(left, _PROGRESS_SECONDS) if on_progress else left
-        found = make((yield from api.get(path, {"wait": f"{seconds:.3f}"}, extra_timeout=seconds)))
+        found = make((yield from api.get(path, {"wait": f"{seconds:.3f}"}, extra_time=seconds)))
         if on_progress:
             on_progress(found)
         if found.ended:

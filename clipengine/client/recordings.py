@@ -119,7 +119,7 @@ class RecordingCalls(Generic[R]):
         """Return the peak level of each part of the recording, or of the range. A long one takes minutes."""
         params = {"points": points, "start": start, "end": end}
         path = route("recordings", recording_id, "waveform")
-        return Waveform.from_object((yield from self._api.get(path, params, extra_timeout=_WAVEFORM_SECONDS)))
+        return Waveform.from_object((yield from self._api.get(path, params, extra_time=_WAVEFORM_SECONDS)))
 
     def delete(self, recording_id: str, *, object: bool = False) -> Steps[None]:
         """Delete the recording from the database and, with `object`, its object from the store."""

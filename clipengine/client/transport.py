@@ -48,7 +48,7 @@ class _Transport:
             "params": dict(request.params),
             "headers": headers,
             "json": request.json,
-            "timeout": httpx.Timeout(self.timeout, read=self.timeout + request.extra_timeout),
+            "timeout": httpx.Timeout(self.timeout, read=self.timeout + request.extra_time),
         }
 
     def _unreachable(self, error: Exception, request: Request) -> ServerUnreachable:

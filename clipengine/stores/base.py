@@ -46,8 +46,6 @@ class ObjectReader(Protocol):
 
 
 class Store(Protocol):
-    """Object storage."""
-
     def head(self, key: str) -> StoredObject:
         """Return the metadata of an object. Raises ObjectMissing."""
 

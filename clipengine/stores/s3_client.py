@@ -135,8 +135,6 @@ class S3Client:
             raise
 
     def _raise_cause(self, key: str, attempts: int | None) -> None:
-        """Raise the error of a GET request, which is more precise than that of a HEAD request."""
-
         def get(minio: Minio) -> None:
             minio.get_object(self.bucket, self.name(key), 0, 1).close()
 

@@ -109,9 +109,7 @@ class S3ErrorContext:
             return StorageUnavailable(f"the store at {self.endpoint} cannot serve bucket {self.bucket} now ({reason})")
         if 300 <= status < 400:
             hint = "Set storage.endpoint and storage.region to those of the bucket."
-            return StorageDenied(
-                f"the store at {self.endpoint} redirects requests for bucket {self.bucket} ({reason})", hint=hint
-            )
+            return StorageDenied(f"the store at {self.endpoint} redirects bucket {self.bucket} ({reason})", hint=hint)
         return StorageDenied(f"the store at {self.endpoint} rejected a request for bucket {self.bucket} ({reason})")
 
     def _from_connection(self, error: BaseException) -> StorageError:

@@ -140,7 +140,7 @@ def resolve(
 ) -> Target:
     """Resolve a URL to its addresses. A single denied address denies the URL, except for `localhost`.
 
-    For `localhost`, which nobody else controls, the allowed addresses are returned. `timeout` limits the name lookup,
+    For `localhost`, which is always this machine, the allowed addresses are returned. `timeout` limits the name lookup,
     in seconds. Raises InvalidWebhookUrl, NameUnresolved and TimeoutError.
     """
     parsed = parse(url) if isinstance(url, str) else url
@@ -158,8 +158,7 @@ def resolve(
         reason = denial_reason(address, rules=rules, trusted=trusted, port=parsed.port)
         if reason is None:
             addresses[str(address)] = None
-        elif not denied:
-            denied = reason
+        denied = denied or reason or ""
     if denied and not (addresses and _is_localhost(parsed.host)):
         raise InvalidWebhookUrl(f"the webhook URL resolves to {denied}")
     return Target(parsed, tuple(addresses))
