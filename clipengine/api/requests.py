@@ -75,7 +75,7 @@ def _cursor(text: str) -> str:
     try:
         decode_cursor(text)
     except InvalidRequest as error:
-        raise PydanticCustomError("cursor", "is none that a list has given", {"hint": error.hint}) from None
+        raise PydanticCustomError("cursor", "is not a valid cursor", {"hint": error.hint}) from None
     return text
 
 

@@ -73,14 +73,17 @@ def get_webhook(call: Call[NoQuery, NoBody]) -> Response:
     return json_response(_find(call).to_object())
 
 
+_LIST = "webhooks"  # in cursors
+
+
 def list_webhooks(call: Call[PageQuery, NoBody]) -> Response:
     """There are few of them: the page is cut from all."""
     newest = sorted(call.ledger.endpoints.list(), key=_position, reverse=True)
     if call.query.cursor is not None:
-        before = decode_cursor(call.query.cursor)
+        before = decode_cursor(call.query.cursor, _LIST)
         newest = [endpoint for endpoint in newest if _position(endpoint) < before]
     shown = newest[: call.query.limit]
-    next_cursor = encode_cursor(*_position(shown[-1])) if len(newest) > len(shown) else None
+    next_cursor = encode_cursor(_LIST, *_position(shown[-1])) if len(newest) > len(shown) else None
     return page_response(call, [endpoint.to_object() for endpoint in shown], next_cursor)
 
 

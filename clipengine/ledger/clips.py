@@ -165,6 +165,7 @@ class Clips:
         return read_page(
             self._database,
             query,
+            of="clips" if recording_id is None else f"clips/{recording_id}",
             created_at=ClipRow.created_at,
             ident=ClipRow.clip_id,
             limit=limit,

@@ -214,6 +214,7 @@ class Deliveries:
             return read_page(
                 self._database,
                 query,
+                of="/".join(filter(None, ("deliveries", endpoint_id, clip_id))),
                 created_at=DeliveryRow.created_at,
                 ident=DeliveryRow.delivery_id,
                 limit=limit,

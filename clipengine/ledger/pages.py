@@ -1,12 +1,12 @@
-"""Pages of a list: newest first, by keyset, so that a page costs the same wherever it lies.
+"""Pages of a list: newest first, by keyset, so that every page costs the same.
 
-A cursor is opaque outside: it names the last row of the page before, and stays right while rows come and go.
+A cursor is opaque to clients. It holds its list and the last row of the previous page, and stays valid while rows are
+added and deleted.
 """
 
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -27,28 +27,40 @@ class Page(Generic[T]):
     next_cursor: str | None
 
 
-def encode_cursor(created_at: int, ident: str) -> str:
-    return base64.urlsafe_b64encode(f"{created_at}.{ident}".encode()).decode().rstrip("=")
+def encode_cursor(of: str, created_at: int, ident: str) -> str:
+    """Return the cursor of a row in the list `of`, whose name has no dot."""
+    return base64.urlsafe_b64encode(f"{of}.{created_at}.{ident}".encode()).decode().rstrip("=")
 
 
-def decode_cursor(cursor: str) -> tuple[int, str]:
-    """Raises InvalidRequest where the text is no cursor of this engine."""
+def decode_cursor(cursor: str, of: str | None = None) -> tuple[int, str]:
+    """Return `created_at` and the id that the cursor holds.
+
+    Raise InvalidRequest if it is not a cursor of the list `of`; None: if no list could have returned it.
+    """
     try:
         padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
-        created_at, dot, ident = base64.b64decode(padded, altchars=b"-_", validate=True).decode().partition(".")
+        name, created_at, ident = base64.b64decode(padded, altchars=b"-_", validate=True).decode().split(".", 2)
         moment = int(created_at)
-    except (ValueError, binascii.Error):
-        dot, ident, moment = "", "", 0
-    if not dot or not ident or not 0 <= moment < 2**63:
-        fault = {"detail": "cursor is none that a list has given", "parameter": "cursor"}
-        raise InvalidRequest(fault["detail"], errors=[fault], hint="Begin again without cursor.")
+    except ValueError:
+        name, moment, ident = "", 0, ""
+    if not name or not ident or not 0 <= moment < 2**63:
+        raise _refused("cursor is not a valid cursor")
+    if of is not None and name != of:
+        raise _refused("cursor belongs to another list")
     return moment, ident
+
+
+def _refused(detail: str) -> InvalidRequest:
+    return InvalidRequest(
+        detail, errors=[{"detail": detail, "parameter": "cursor"}], hint="Send the first request without cursor."
+    )
 
 
 def read_page(
     database: Database,
     query: peewee.Query,
     *,
+    of: str,
     created_at: Any,
     ident: Any,
     limit: int,
@@ -57,12 +69,12 @@ def read_page(
     after: int | None = None,
     before: int | None = None,
 ) -> Page[T]:
-    """The page of `query` behind `cursor`, at most `limit` rows, newest first.
+    """Return the page of `query` after `cursor`, at most `limit` rows, newest first.
 
-    `after` is inclusive, `before` is not (ms).
+    `of` names the list: a cursor of another one is refused. `after` is inclusive, `before` is not (ms).
     """
     # One bound from above, so that an index is chosen by what else is asked for.
-    bounds = [*([] if before is None else [(before, "")]), *([] if cursor is None else [decode_cursor(cursor)])]
+    bounds = [*([] if before is None else [(before, "")]), *([] if cursor is None else [decode_cursor(cursor, of)])]
     if bounds:
         query = query.where(peewee.Tuple(created_at, ident) < min(bounds))
     if after is not None:
@@ -71,5 +83,5 @@ def read_page(
     rows = database.rows(query.order_by(created_at.desc(), ident.desc()).limit(limit + 1))
     more = len(rows) > limit
     rows = rows[:limit]
-    last = encode_cursor(rows[-1][created_at.name], rows[-1][ident.name]) if more else None
+    last = encode_cursor(of, rows[-1][created_at.name], rows[-1][ident.name]) if more else None
     return Page([make(row) for row in rows], last)

@@ -99,6 +99,7 @@ class Recordings:
         return read_page(
             self._database,
             query,
+            of="recordings",
             created_at=RecordingRow.created_at,
             ident=RecordingRow.recording_id,
             limit=limit,

@@ -14,14 +14,19 @@ from clipengine.ledger.pages import decode_cursor, encode_cursor
 Queue = Callable[..., Clip]
 
 
-def test_a_cursor_comes_back_as_it_went() -> None:
-    assert decode_cursor(encode_cursor(1743850800000, "clip_01")) == (1743850800000, "clip_01")
+def test_cursor_is_decoded_as_it_was_encoded() -> None:
+    assert decode_cursor(encode_cursor("clips", 1743850800000, "clip_01"), "clips") == (1743850800000, "clip_01")
 
 
 @pytest.mark.parametrize(
-    "cursor", ["", "x", "é", "AAAA", "!!!!", "MQ", "LjE", "MS4", encode_cursor(-1, "a"), encode_cursor(2**63, "a")]
+    "cursor",
+    [
+        *["", "x", "é", "AAAA", "!!!!", "MQ", "LjE", "MS4"],
+        *[encode_cursor("clips", -1, "a"), encode_cursor("clips", 2**63, "a"), encode_cursor("clips", 1, "")],
+        *[encode_cursor("", 1, "a"), encode_cursor("recordings", 1, "a"), encode_cursor("clips/rec_1", 1, "a")],
+    ],
 )
-def test_anything_else_is_refused(ledger: Ledger, cursor: str) -> None:
+def test_other_text_is_refused_as_a_cursor(ledger: Ledger, cursor: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
         ledger.clips.list(limit=10, cursor=cursor)
     assert caught.value.errors[0]["parameter"] == "cursor"

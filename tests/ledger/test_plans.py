@@ -62,7 +62,8 @@ def _check(found: dict[str, list[str]]) -> None:
             assert not step.startswith("SCAN") or by_order, f"{sql}\n{steps}"
 
 
-_CURSORS = (None, encode_cursor(1743850800000, "x_01"))
+def _cursors(of: str) -> tuple[str | None, str | None]:
+    return None, encode_cursor(of, 1743850800000, "x_01")
 
 
 def test_lists_of_clips(ledger: Ledger, plans: Plans) -> None:
@@ -72,11 +73,12 @@ def test_lists_of_clips(ledger: Ledger, plans: Plans) -> None:
         "label": (None, "goal"),
         "created_after": (None, 1),
         "created_before": (None, 2),
-        "cursor": _CURSORS,
+        "after": (False, True),
     }
     for values in product(*filters.values()):
-        chosen = dict(zip(filters, values, strict=True))
-        ledger.clips.list(limit=50, **chosen)
+        chosen: dict[str, Any] = dict(zip(filters, values, strict=True))
+        of = "/".join(filter(None, ("clips", chosen["recording_id"])))
+        ledger.clips.list(limit=50, cursor=_cursors(of)[chosen.pop("after")], **chosen)
         found = plans()
         _check(found)
         if chosen["recording_id"] and chosen["status"] and not chosen["label"]:
@@ -90,15 +92,16 @@ def test_lists_of_clips(ledger: Ledger, plans: Plans) -> None:
 
 
 def test_lists_of_recordings(ledger: Ledger, plans: Plans) -> None:
-    for status, name, cursor in product((None, "complete"), (None, "meeting"), _CURSORS):
+    for status, name, cursor in product((None, "complete"), (None, "meeting"), _cursors("recordings")):
         ledger.recordings.list(limit=50, status=status, name=name, cursor=cursor)
         _check(plans())
 
 
 def test_lists_of_deliveries(ledger: Ledger, plans: Plans) -> None:
-    for endpoint_id, clip_id, cursor in product((None, "whk_1"), (None, "clip_1"), _CURSORS):
-        ledger.deliveries.list(limit=50, endpoint_id=endpoint_id, clip_id=clip_id, cursor=cursor)
-        _check(plans())
+    for endpoint_id, clip_id in product((None, "whk_1"), (None, "clip_1")):
+        for cursor in _cursors("/".join(filter(None, ("deliveries", endpoint_id, clip_id)))):
+            ledger.deliveries.list(limit=50, endpoint_id=endpoint_id, clip_id=clip_id, cursor=cursor)
+            _check(plans())
 
 
 def test_the_life_of_a_clip(
