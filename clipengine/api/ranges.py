@@ -1,4 +1,4 @@
-"""Ranges and validators (RFC 9110, sections 13 and 14): one range of bytes or the whole, and what is had already."""
+"""Range and If-None-Match headers (RFC 9110, sections 13 and 14)."""
 
 from __future__ import annotations
 
@@ -6,35 +6,42 @@ import re
 
 from clipengine.errors import RangeNotSatisfiable
 
-_ONE = re.compile(r"bytes=[ \t]*(\d{0,19})-(\d{0,19})[ \t]*\Z", re.ASCII | re.IGNORECASE)
+_ONE = re.compile(r"bytes=[ \t]*(\d*)-(\d*)[ \t]*\Z", re.ASCII | re.IGNORECASE)
+_MOST_DIGITS = 19  # of a number that is read; a longer one is past the end of any object
 
 
 def requested_range(header: str | None, size: int) -> tuple[int, int] | None:
-    """`[start, end)` of an object of `size` bytes, None for the whole.
+    """Return `[start, end)` of an object of `size` bytes, clamped to its end; None for the whole object.
 
-    A header that is not understood is ignored, as the RFC wants it. Raises RangeNotSatisfiable for a range outside
-    the object, and for several ranges: nobody who plays a video asks for them, and many of them are an attack.
+    A header that is not understood is ignored, as the RFC requires. Raise RangeNotSatisfiable if the range begins past
+    the end of the object, and for several ranges: no video player sends them, and many of them are an attack.
     """
     if header is None:
         return None
     if "," in header:
-        raise RangeNotSatisfiable("Only one range can be asked for at a time")
+        raise RangeNotSatisfiable("Only one range can be requested at a time")
     match = _ONE.match(header.strip())
     if match is None or match.groups() == ("", ""):
         return None
     first, last = match.groups()
     if not first:  # the last so many bytes
-        start, end = max(0, size - int(last)), size
+        start, end = max(0, size - _number(last)), size
     else:
-        start, end = int(first), min(size, int(last) + 1) if last else size
-        if last and int(last) < int(first):
+        start, end = _number(first), min(size, _number(last) + 1) if last else size
+        if last and _number(last) < start:
             return None
     if start >= size or start >= end:
         raise RangeNotSatisfiable(f"The range lies outside the object, which has {size} bytes")
     return start, end
 
 
+def _number(digits: str) -> int:
+    """Return the number, or one that no size reaches if it has more digits than Python converts quickly."""
+    digits = digits.lstrip("0")
+    return int(digits or "0") if len(digits) <= _MOST_DIGITS else 10**_MOST_DIGITS
+
+
 def matches(if_none_match: str | None, etag: str) -> bool:
-    """Whether a client that sent this If-None-Match has what `etag` names."""
+    """Return True if a client that sent this If-None-Match has the representation with this ETag."""
     tags = [tag.strip().removeprefix("W/") for tag in (if_none_match or "").split(",")]
     return "*" in tags or etag in tags
