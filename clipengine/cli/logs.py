@@ -10,6 +10,7 @@ import logging
 import re
 import sys
 from collections.abc import Iterable
+from urllib.parse import unquote
 
 from pydantic import SecretStr
 
@@ -19,6 +20,7 @@ from clipengine.timecode import rfc3339
 _HIDDEN = "[hidden]"
 _MAX_CHARACTERS = 20_000  # of one record
 # These log every request or message at INFO.
+_PASSWORD = re.compile(r"[a-z]+://[^:@/]*:(.*)@")  # of a database URL, percent-encoded or not
 _QUIET = ("uvicorn", "httpx", "httpcore", "urllib3", "huey", "asyncio", "peewee", "minio", "sse_starlette")
 
 
@@ -32,8 +34,11 @@ class Redactor:
             (r"(?i)(authorization['\"]?\s*[:=]\s*['\"]?(?:[a-z0-9-]+ )?)[^\s'\",]+", rf"\1{_HIDDEN}"),
             (r"(?i)(x-amz-(?:signature|credential|security-token)['\"]?\s*[:=]\s*['\"]?)[^\s'\"&,]+", rf"\1{_HIDDEN}"),
             (r"(?i)(clipengine_session=)[^\s;'\",]+", rf"\1{_HIDDEN}"),
-            (r"(https?://)[^\s/@'\"]+@", rf"\1{_HIDDEN}@"),
-            (r"(https?://[^\s?'\"]+\?)[^\s'\"]+", rf"\1{_HIDDEN}"),
+            (r"(?i)(password['\"]?\s*[:=]\s*['\"]?)[^\s'\"&,]+", rf"\1{_HIDDEN}"),
+            # The userinfo of any URL: up to the last @ before the path, or after user:password with a slash in it.
+            (r"(?<=://)[^\s/]*@", f"{_HIDDEN}@"),
+            (r"(?<=://)[^\s/@:\[]*:(?!\d{1,5}[/?#])[^\s@]{0,200}@", f"{_HIDDEN}@"),
+            (r"(://[^\s?'\"]{1,2000}\?)[^\s'\"]+", rf"\1{_HIDDEN}"),
             (r"whsec_[A-Za-z0-9+/=_-]+", _HIDDEN),
             # The id of an API key is not secret.
             (rf"\b({re.escape(key_prefix)}_[A-Za-z0-9]+)_[A-Za-z0-9_-]+", rf"\1_{_HIDDEN}"),
@@ -47,12 +52,17 @@ class Redactor:
         storage = settings.storage
         secrets: list[SecretStr] = [storage.access_key, storage.secret_key, storage.session_token]
         secrets += [endpoint.secret for endpoint in settings.webhooks.endpoints]
-        return cls(key_prefix=settings.auth.key_prefix, secrets=[each.get_secret_value() for each in secrets])
+        known = [each.get_secret_value() for each in secrets]
+        if password := _PASSWORD.match(settings.database.url.get_secret_value()):
+            known += [password[1], unquote(password[1])]
+        return cls(key_prefix=settings.auth.key_prefix, secrets=known)
 
     def __call__(self, text: str) -> str:
+        """Return the text without secrets, at most _MAX_CHARACTERS of it."""
+        text = text[: 2 * _MAX_CHARACTERS]  # bounds the time; a secret that is cut here is cut off below
         for pattern, replacement in self._patterns:
             text = pattern.sub(replacement, text)
-        return text
+        return text[:_MAX_CHARACTERS]
 
 
 class _Text(logging.Formatter):
@@ -65,7 +75,7 @@ class _Text(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         # Indent continuation lines, so that a message cannot forge a log line.
-        return self._redact(super().format(record))[:_MAX_CHARACTERS].replace("\r", " ").replace("\n", "\n    ")
+        return self._redact(super().format(record)).replace("\r", " ").replace("\n", "\n    ")
 
 
 class _Json(logging.Formatter):
@@ -78,10 +88,10 @@ class _Json(logging.Formatter):
             "time": rfc3339(int(record.created * 1000)),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": self._redact(record.getMessage())[:_MAX_CHARACTERS],
+            "message": self._redact(record.getMessage()),
         }
         if record.exc_info:
-            line["traceback"] = self._redact(self.formatException(record.exc_info))[:_MAX_CHARACTERS]
+            line["traceback"] = self._redact(self.formatException(record.exc_info))
         return json.dumps(line, ensure_ascii=False)
 
 

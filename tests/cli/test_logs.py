@@ -20,9 +20,12 @@ SECRETS = [
     "MY51MxhMwpCBRwDgbqwcMeDwvdif7ObWtKtP2DARSCb",
     "c2VjcmV0",
     "hunter2",
+    "p%40ss/word7",
+    "p@ss/word7",
 ]
 ENVIRON = {
     "CLIPENGINE_STORAGE__SECRET_KEY": SECRETS[0],
+    "CLIPENGINE_DATABASE__URL": f"postgresql://clips:{SECRETS[5]}@db/clips",
     "CLIPENGINE_WEBHOOKS__ENDPOINTS": f'[{{url = "http://a.example/", secret = "{SECRETS[1]}"}}]',
 }
 
@@ -58,6 +61,16 @@ def settings(log_format: str, level: str = "info") -> Settings:
         "http://example.org/hook?token=hunter2 failed",
         "signed with whsec_c2VjcmV0 and s3-secret-value",
         "secret hook-secret-0123456 refused",
+        "postgresql://clips:hunter2@db.internal:5432/clips is away",
+        "postgres://clips:hunter2@[::1]/clips, 'postgresql+psycopg://hunter2@db'",
+        "redis://:hunter2@cache:6379/0",
+        "amqp://clips:a@hunter2@host/ and s3://key:a'hunter2@bucket",
+        "postgresql://clips:a/hunter2@db/clips",
+        "postgresql://db/clips?user=clips&password=hunter2",
+        "host=db user=clips password=hunter2 dbname=clips",
+        "PGPASSWORD=hunter2 psql",
+        'invalid percent-encoded token: "p%40ss/word7"',
+        'password "p@ss/word7" is wrong',
     ],
 )
 def test_secrets_are_not_logged(log_format: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -77,8 +90,15 @@ def test_id_of_an_api_key_is_not_redacted() -> None:
     assert redact(f"key {KEY} is revoked") == "key relay_live_01m886xhz2erp9djh57vgmdagd_[hidden] is revoked"
 
 
-def test_text_without_secrets_is_unchanged() -> None:
-    text = "clip_01m886xhz2erp9djh57vgmdagd of http://127.0.0.1:9000/recordings/a.mp4 took 1.5 s"
+@pytest.mark.parametrize(
+    "text",
+    [
+        "clip_01m886xhz2erp9djh57vgmdagd of http://127.0.0.1:9000/recordings/a.mp4 took 1.5 s",
+        "http://minio:9000/meetings/a@b.mp4, https://[::1]:9000/a@b.mp4 and https://example.org/@a failed for x@example.org",
+        "postgresql://db.internal:5432/clips is away",
+    ],
+)
+def test_text_without_secrets_is_unchanged(text: str) -> None:
     assert logs.Redactor(key_prefix="relay_live", secrets=["", "abc"])(text) == text
 
 
