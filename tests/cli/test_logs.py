@@ -94,7 +94,7 @@ def test_id_of_an_api_key_is_not_redacted() -> None:
     "text",
     [
         "clip_01m886xhz2erp9djh57vgmdagd of http://127.0.0.1:9000/recordings/a.mp4 took 1.5 s",
-        "http://minio:9000/meetings/a@b.mp4, https://[::1]:9000/a@b.mp4 and https://example.org/@a failed for x@example.org",
+        "http://minio:9000/b/a@b.mp4, https://[::1]:9000/a@b.mp4, https://example.org/@a failed for x@example.org",
         "postgresql://db.internal:5432/clips is away",
     ],
 )
