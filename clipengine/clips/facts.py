@@ -1,19 +1,48 @@
 """Facts about a recording, found once by the probe from its packets and kept beside its row.
 
+A child process reports them, so every field has a limit: what is reported can be stored, listed and calculated with.
+
 Times here are on the recording's own timeline: 0 is the earliest presentation time over its streams, as a player
 shows it. `origin` is where that lies on the container's clock, so that container time = origin + recording time.
 """
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
+
+MAX_LANGUAGE = 40  # the longest registered tag has 35 characters (RFC 5646)
+_MAX_SECONDS = 10**12  # 30,000 years
+_MAX_DIGITS = 40
+# Without an exponent: `1e999999999` would take all memory.
+_RATIO = re.compile(rf"-?\d{{1,{_MAX_DIGITS}}}(\.\d{{1,{_MAX_DIGITS}}}|/\d{{1,{_MAX_DIGITS}}})?", re.ASCII)
+
+
+def _exact(value: Any) -> Fraction:
+    """Return a number of seconds as a fraction. Raises ValueError if it is beyond the limits."""
+    if isinstance(value, str) and not _RATIO.fullmatch(value):
+        raise ValueError("is not an exact number of seconds, such as 1001/30000")
+    try:
+        seconds = Fraction(value)
+    except (OverflowError, TypeError, ZeroDivisionError) as error:
+        raise ValueError("is not a number of seconds") from error
+    if abs(seconds) > _MAX_SECONDS or seconds.denominator >= 10**_MAX_DIGITS:
+        raise ValueError("is no time on a recording")
+    return seconds
+
 
 ExactSeconds = Annotated[
-    Fraction, BeforeValidator(Fraction), PlainSerializer(lambda value: str(value), return_type=str, when_used="json")
+    Fraction, BeforeValidator(_exact), PlainSerializer(lambda value: str(value), return_type=str, when_used="json")
 ]
+Rotation = Literal[0, 90, 180, 270]
+Index = Annotated[int, Field(ge=0, le=100_000)]
+Pixels = Annotated[int, Field(ge=0, le=1_000_000)]
+Count = Annotated[int, Field(ge=0, lt=2**53)]  # JavaScript's numbers are exact up to here
+Name = Annotated[str, Field(max_length=80)]
+Warning = Annotated[str, Field(max_length=500)]
 
 
 class VideoFacts(BaseModel):
@@ -21,16 +50,16 @@ class VideoFacts(BaseModel):
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
 
-    index: int
-    codec: str
-    width: int
-    height: int
+    index: Index
+    codec: Name
+    width: Pixels
+    height: Pixels
     frame_seconds: ExactSeconds
     tick: ExactSeconds  # the time base of its timestamps
     sample_aspect_ratio: ExactSeconds  # of the stored picture, before rotation
     variable_rate: bool
-    rotation: int  # degrees clockwise that a player turns the picture: 0, 90, 180 or 270
-    frames: int | None = None  # None where it was not counted
+    rotation: Rotation  # degrees clockwise that a player turns the picture
+    frames: Count | None = None  # None where it was not counted
     first_frame: ExactSeconds | None = None  # when it begins, recording time; None where an older probe did not say
 
     @property
@@ -48,7 +77,7 @@ class EndStamps(BaseModel):
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True, extra="forbid")
 
-    shortest: int  # samples
+    shortest: Annotated[int, Field(ge=0, le=100_000_000)]  # samples
     late: ExactSeconds  # the largest difference between a timestamp and the first sample of its packet
 
 
@@ -71,11 +100,11 @@ class AudioFacts(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    index: int
-    codec: str
-    channels: int
-    sample_rate: int
-    language: str | None = None
+    index: Index
+    codec: Name
+    channels: Annotated[int, Field(ge=0, le=4096)]
+    sample_rate: Annotated[int, Field(ge=0, le=100_000_000)]
+    language: Annotated[str, Field(max_length=MAX_LANGUAGE)] | None = None
     stamps: AudioStamps | None = None  # what timestamps mark where that is not a packet's first sample
 
 
@@ -84,13 +113,13 @@ class SourceFacts(BaseModel):
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
 
-    container: str
+    container: Name
     origin: ExactSeconds
-    duration: ExactSeconds
+    duration: Annotated[ExactSeconds, Field(gt=0)]
     video: VideoFacts | None = None
-    audio: tuple[AudioFacts, ...] = ()
+    audio: Annotated[tuple[AudioFacts, ...], Field(max_length=1000)] = ()
     seekable: bool = True  # False: the container's clock is not to be trusted (jumps), so a cut reads from the start
-    warnings: tuple[str, ...] = ()
+    warnings: Annotated[tuple[Warning, ...], Field(max_length=100)] = ()
 
     def to_object(self) -> dict[str, Any]:
         """The `media` object of the API."""

@@ -15,6 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from clipengine.clips.facts import ExactSeconds
 
 MOST = 4096  # of one recording
+Offset = Annotated[int, Field(ge=0, lt=2**63)]  # in bytes
+Stamp = Annotated[int, Field(ge=-(2**63), lt=2**63)]  # FFmpeg's int64
 # As far before a clip's start as a landing may look for a place.
 _REACH = Fraction(125)
 
@@ -38,12 +40,12 @@ class Landmarks(BaseModel):
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
 
     tick: ExactSeconds
-    shifts: tuple[ExactSeconds, ...]
-    head_bytes: int  # where the first media begins: what a demuxer has to read before it can read anywhere
+    shifts: Annotated[tuple[ExactSeconds, ...], Field(min_length=1, max_length=MOST)]
+    head_bytes: Offset  # where the first media begins: what a demuxer has to read before it can read anywhere
     exact: bool
-    offsets: Annotated[tuple[int, ...], Field(max_length=MOST)]
-    stamps: tuple[int, ...]
-    parts: tuple[int, ...]
+    offsets: Annotated[tuple[Offset, ...], Field(max_length=MOST)]
+    stamps: Annotated[tuple[Stamp, ...], Field(max_length=MOST)]
+    parts: Annotated[tuple[int, ...], Field(max_length=MOST)]
 
     @model_validator(mode="after")
     def _whole(self) -> Landmarks:

@@ -10,6 +10,8 @@ import struct
 import av
 from av.sidedata.sidedata import SideDataContainer
 
+from clipengine.clips.facts import Rotation
+
 # (a, b, c, d) signs of the matrix -> the filters that make the picture upright
 _FILTERS: dict[tuple[int, int, int, int], tuple[str, ...]] = {
     (1, 0, 0, 1): (),
@@ -28,8 +30,8 @@ def upright_filters(frame: av.VideoFrame) -> tuple[str, ...]:
     return _FILTERS.get(_signs(frame), ())
 
 
-def rotation_of(frame: av.VideoFrame) -> int:
-    """Degrees clockwise that a player turns the picture: 0, 90, 180 or 270; mirrorings left out."""
+def rotation_of(frame: av.VideoFrame) -> Rotation:
+    """Return how many degrees clockwise a player turns the picture, without its mirrorings."""
     a, b, c, d = _signs(frame)
     if b > 0 and c < 0:
         return 90

@@ -19,8 +19,9 @@ from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Stream
 from av.video.stream import VideoStream
+from pydantic import ValidationError
 
-from clipengine.clips.facts import AudioFacts, SourceFacts, VideoFacts
+from clipengine.clips.facts import MAX_LANGUAGE, AudioFacts, SourceFacts, VideoFacts
 from clipengine.clips.landmarks import Landmarks
 from clipengine.errors import RecordingTruncated, RecordingUnreadable
 from clipengine.media.audio_stamps import StampSurvey, stamp_survey
@@ -65,7 +66,16 @@ class Probed(NamedTuple):
 
 
 def probe(source: ByteSource) -> Probed:
-    """What a recording holds. Raises RecordingUnreadable, RecordingTruncated or UnsupportedMedia."""
+    """Find out what a recording holds. Raises RecordingUnreadable, RecordingTruncated or UnsupportedMedia."""
+    try:
+        return _probe(source)
+    except ValidationError as error:
+        fault = error.errors(include_input=False, include_url=False)[0]
+        where = ".".join(map(str, fault["loc"]))
+        raise RecordingUnreadable(f"the recording's header is damaged: {where}: {fault['msg']}") from error
+
+
+def _probe(source: ByteSource) -> Probed:
     with MediaReader(source) as reader:
         with media_errors(reader):
             fragments = fragments_of(reader)
@@ -100,6 +110,7 @@ def probe(source: ByteSource) -> Probed:
                 tail.add(packet)
                 survey.add(packet)
                 trial.add(packet)
+            _check_end(tail.clock.end)
             landmarks = survey.landmarks()
             facts = SourceFacts(
                 container=name.split(",")[0],
@@ -110,13 +121,17 @@ def probe(source: ByteSource) -> Probed:
                 seekable=tail.clock.jumps == 0 and trial.agrees(container, reader),
                 warnings=tuple(_warnings(tail, _promised(container) - head.origin)),
             )
-        if facts.duration <= 0 or not (facts.video or facts.audio):
+        if not (facts.video or facts.audio):
             raise RecordingUnreadable("the recording has no media in it")
-        if facts.duration > _MAX_SECONDS:
-            raise RecordingUnreadable(
-                f"the recording's timestamps are damaged: they reach to {float(facts.duration):g} s"
-            )
         return Probed(facts, reader.bytes_read, landmarks)
+
+
+def _check_end(end: Fraction) -> None:
+    """Raise RecordingUnreadable unless a recording can end there."""
+    if end <= 0:
+        raise RecordingUnreadable("the recording has no media in it")
+    if end > _MAX_SECONDS:
+        raise RecordingUnreadable(f"the recording's timestamps are damaged: they reach to {float(end):g} s")
 
 
 def _last_fragments(
@@ -342,8 +357,11 @@ def _audio_facts(stream: AudioStream, head: _Head, tail: _Tail) -> AudioFacts:
 
 
 def _language(tag: str | None) -> str | None:
-    """The tag as valid Unicode: PyAV 19 hands on bytes that are none as lone surrogates, which no JSON can hold."""
-    return None if tag in (None, "und") else tag.encode("utf-8", "replace").decode()
+    """Return the tag as valid Unicode, at most as long as a tag can be.
+
+    PyAV 19 returns bytes that are not UTF-8 as lone surrogates, which JSON cannot hold.
+    """
+    return None if tag in (None, "und") else tag.encode("utf-8", "replace").decode()[:MAX_LANGUAGE]
 
 
 def _promised(container: InputContainer) -> Fraction:

@@ -85,6 +85,8 @@ class Survey:
             return None
         offsets, stamps, parts = zip(*self._thinned(sorted(places, key=self._time)), strict=True)
         shifts = tuple(self._clock.offsets)
+        if len(shifts) > MOST:
+            return None
         return Landmarks(
             tick=self._tick, shifts=shifts, head_bytes=head, exact=exact, offsets=offsets, stamps=stamps, parts=parts
         )

@@ -1,51 +1,86 @@
-"""What goes between an encoder child and its parent: framed JSON with a binary part, and descriptors, over a socket.
+"""Messages between an encoder child and its parent: framed JSON with a binary part, and descriptors, over a socket.
 
-A frame is two big-endian u32 lengths, the JSON and the binary part. This module imports no media library: both sides
-of the socket use it.
+A frame is two big-endian u32 lengths, the JSON object and the binary part. This module imports no media library: both
+ends of the socket use it.
 
-Over the control socket the parent sends one job, and the child answers `{"type": "progress"}` frames and at the end
-one `{"type": "result"}` or `{"type": "error"}`. Over the ranges socket the child asks
-`{"offset", "length", "keep"}` and the parent answers `{"read"}` with the bytes and how many of them it read from the
-store for this, or `{"error": {…}}`.
+Over the control socket the parent sends one job. The child sends `{"type": "ready"}` once, then `{"type": "progress"}`
+and `{"type": "alive"}`, and at the end one `{"type": "result"}` or `{"type": "error"}`. Over the ranges socket the
+child sends `{"offset", "length", "keep"}` and the parent answers `{"read"}` with the bytes and how many of them it read
+from the store for this, or `{"error": {…}}`.
+
+The child may be in the hands of whoever made the recording: its frames are limited in size and in the number of their
+values, and hold only what JSON, the database and a webhook can store. `work.child_messages` checks their fields.
 """
 
 from __future__ import annotations
 
 import array
 import json
+import math
+import select
 import socket
 import struct
-import threading
+import time
 from collections.abc import Sequence
-from typing import Any
+from threading import Lock
+from typing import Any, NamedTuple, NoReturn
 
 from clipengine.errors import ClipEngineError, by_code
 
+MAX_RANGE_BYTES = 32 << 20  # that a child may ask for at once
+
 _LENGTHS = struct.Struct(">II")
-_MAX_FRAME = 64 * 1024 * 1024
 _MAX_DESCRIPTORS = 4
-_MAX_WORDS = 500
+_MAX_ERROR_CHARACTERS = 500
+_FILL_BYTES = 64 * 1024  # to read while the length of a frame is not known
+# Of one JSON object. 4,096 seek points have four each. An empty list costs Python 80 bytes and its sender three.
+_MAX_VALUES = 32_768
+_MAX_NUMBER_CHARACTERS = 40
+_MAX_INTEGER = (1 << 63) - 1  # that both databases can store
+
+
+class Limits(NamedTuple):
+    """Most bytes of a frame that one end of a channel accepts: of JSON, and, if it is a result, of JSON and blob."""
+
+    text: int
+    result_text: int
+    result_blob: int
+
+
+# A result is at most 4,096 seek points and the facts. Its blob is a preview (16 MiB) and a tone table (1 MiB).
+FROM_CHILD = Limits(64 << 10, 2 << 20, 17 << 20)
+RANGE_REQUESTS = Limits(4 << 10, 4 << 10, 0)
+# The parent is trusted. A job has a tone table (1.4 MB as Base64), facts and seek points; an answer has whole blocks.
+FROM_PARENT = Limits(8 << 20, 8 << 20, MAX_RANGE_BYTES + (1 << 20))
+
+
+class InvalidMessage(Exception):
+    """The other end sent what no child of ours sends."""
 
 
 class Channel:
-    """One end of a socket pair. Sending is safe from several threads; receiving is one thread's.
+    """One end of a socket pair. Sending is safe from several threads; only one thread may receive.
 
-    Only the end that `takes_descriptors` gets any; what the other one is sent is closed by the kernel.
+    Only the end that `takes_descriptors` gets any; the kernel closes what the other one is sent.
     """
 
-    def __init__(self, end: socket.socket, *, takes_descriptors: bool = False) -> None:
+    def __init__(self, end: socket.socket, *, limits: Limits = FROM_PARENT, takes_descriptors: bool = False) -> None:
         self._socket = end
-        self._room = socket.CMSG_LEN(_MAX_DESCRIPTORS * array.array("i").itemsize) if takes_descriptors else 0
+        self._limits = limits
+        self._ancillary = socket.CMSG_LEN(_MAX_DESCRIPTORS * array.array("i").itemsize) if takes_descriptors else 0
         self._buffer = bytearray()
-        self._sending = threading.Lock()
-        self.descriptors: list[int] = []  # those that came with what was received; the receiver closes them
+        self._sending = Lock()
+        self._readable = select.poll()
+        self._readable.register(end, select.POLLIN)
+        self.descriptors: list[int] = []  # received with the messages; the receiver closes them
 
     def fileno(self) -> int:
         return self._socket.fileno()
 
     def send(self, message: dict[str, Any], blob: bytes = b"", descriptors: Sequence[int] = ()) -> None:
-        """Raises OSError when the other side is gone."""
-        text = json.dumps(message, separators=(",", ":")).encode()
+        """Send one frame. Raises OSError if the other end is closed."""
+        # A lone surrogate has no UTF-8; it becomes a question mark.
+        text = json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
         frame = _LENGTHS.pack(len(text), len(blob)) + text
         with self._sending:
             if descriptors:
@@ -57,12 +92,15 @@ class Channel:
                 self._socket.sendall(blob)
 
     def receive(self, timeout: float | None = None) -> tuple[dict[str, Any], bytes] | None:
-        """The next frame; None when the other side has closed.
+        """Return the next frame, None if the other end is closed.
 
-        Raises TimeoutError, with nothing lost, and ConnectionError for what is no frame.
+        Raises TimeoutError if the frame is not whole after `timeout` seconds, and keeps what there is of it. Raises
+        InvalidMessage for a frame that is too large or that is no JSON object.
         """
-        self._socket.settimeout(timeout)
+        deadline = None if timeout is None else time.monotonic() + timeout
         while (frame := self._take()) is None:
+            if deadline is not None and not self._readable.poll(max(0.0, deadline - time.monotonic()) * 1000):
+                raise TimeoutError
             if not self._fill():
                 return None
         return frame
@@ -73,25 +111,30 @@ class Channel:
     def _take(self) -> tuple[dict[str, Any], bytes] | None:
         if len(self._buffer) < _LENGTHS.size:
             return None
-        text, blob = _LENGTHS.unpack_from(self._buffer)
+        text, blob = self._lengths()
         total = _LENGTHS.size + text + blob
-        if total > _MAX_FRAME:
-            raise ConnectionError(f"a frame of {total} bytes is too long")
+        if text > self._limits.result_text or blob > self._limits.result_blob:
+            raise InvalidMessage(f"a message of {text} bytes of JSON and {blob} bytes of data is too large")
         if len(self._buffer) < total:
             return None
-        try:
-            message = json.loads(bytes(self._buffer[_LENGTHS.size : _LENGTHS.size + text]))
-        except (ValueError, RecursionError):
-            message = None
-        if not isinstance(message, dict):
-            raise ConnectionError("a frame is no JSON object")
-        payload = bytes(self._buffer[_LENGTHS.size + text : total])
+        message = parse_object(bytes(memoryview(self._buffer)[_LENGTHS.size : _LENGTHS.size + text]))
+        if text > self._limits.text and message.get("type") != "result":
+            raise InvalidMessage(f"a message of {text} bytes is too large, unless it is a result")
+        payload = bytes(memoryview(self._buffer)[_LENGTHS.size + text : total])
         del self._buffer[:total]
         return message, payload
 
+    def _lengths(self) -> tuple[int, int]:
+        text, blob = _LENGTHS.unpack_from(self._buffer)
+        return text, blob
+
     def _fill(self) -> bool:
+        """Read what is there, up to the end of the frame. False if the other end is closed."""
+        wanted = _FILL_BYTES
+        if len(self._buffer) >= _LENGTHS.size:
+            wanted = _LENGTHS.size + sum(self._lengths()) - len(self._buffer)
         try:
-            data, ancillary, _, _ = self._socket.recvmsg(1024 * 1024, self._room)
+            data, ancillary, _, _ = self._socket.recvmsg(min(wanted, 1 << 20), self._ancillary)
         except ConnectionResetError:
             return False
         for level, kind, payload in ancillary:
@@ -103,12 +146,65 @@ class Channel:
         return bool(data)
 
 
+def parse_object(text: bytes) -> dict[str, Any]:
+    """Parse a JSON object whose values can all be stored. Raises InvalidMessage.
+
+    The values are counted first, by the characters that begin them: the parser's memory depends on their number.
+    """
+    if text.count(b",") + text.count(b"[") + text.count(b"{") > _MAX_VALUES:
+        raise InvalidMessage(f"a message has more than {_MAX_VALUES} values")
+    try:
+        found = json.loads(text.decode(), parse_int=_integer, parse_float=_number, parse_constant=_no_number)
+    except (ValueError, RecursionError) as error:
+        raise InvalidMessage(f"a message is not valid JSON: {type(error).__name__}") from None
+    if not isinstance(found, dict):
+        raise InvalidMessage("a message is no JSON object")
+    if b"\\u" in text:  # the only way to write a NUL or a lone surrogate
+        _refuse_unstorable(found)
+    return found
+
+
+def _integer(text: str) -> int:
+    value = int(text) if len(text) <= _MAX_NUMBER_CHARACTERS else _MAX_INTEGER + 1
+    if abs(value) > _MAX_INTEGER:
+        raise ValueError("an integer of more than 64 bits")
+    return value
+
+
+def _number(text: str) -> float:
+    value = float(text) if len(text) <= _MAX_NUMBER_CHARACTERS else math.inf
+    if not math.isfinite(value):
+        raise ValueError("no finite number")
+    return value
+
+
+def _no_number(text: str) -> NoReturn:
+    raise ValueError("no finite number")
+
+
+def _refuse_unstorable(found: Any) -> None:
+    """Raise InvalidMessage if a text has a NUL or a lone surrogate.
+
+    PostgreSQL cannot store the one, and the other has no UTF-8.
+    """
+    waiting = [found]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            waiting += value.keys()
+            waiting += value.values()
+        elif isinstance(value, list):
+            waiting += value
+        elif isinstance(value, str) and ("\0" in value or any("\ud800" <= each <= "\udfff" for each in value)):
+            raise InvalidMessage("a message has a text that cannot be stored")
+
+
 def error_from(fields: Any) -> ClipEngineError:
-    """The error that crossed the socket as its object, again as an exception of its kind."""
+    """Return the error that crossed the socket as its object, as an exception of its class."""
     fields = fields if isinstance(fields, dict) else {}
     kind = by_code(str(fields.get("code")))
     error = kind.__new__(kind)
     hint = fields.get("hint")
-    message = str(fields.get("message", ""))[:_MAX_WORDS]
-    ClipEngineError.__init__(error, message, hint=str(hint)[:_MAX_WORDS] if hint else None)
+    message = str(fields.get("message", ""))[:_MAX_ERROR_CHARACTERS]
+    ClipEngineError.__init__(error, message, hint=str(hint)[:_MAX_ERROR_CHARACTERS] if hint else None)
     return error

@@ -12,6 +12,7 @@ import logging
 import os
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -20,9 +21,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
-from typing import Literal, get_args
+from typing import Literal
 
-from clipengine.clips.clip import Step
 from clipengine.errors import (
     ClipEngineError,
     DecoderCrashed,
@@ -32,10 +32,21 @@ from clipengine.errors import (
     Timeout,
     UnsupportedMedia,
 )
-from clipengine.media.sandbox.layers import Layer, from_objects
-from clipengine.media.wire import Channel, error_from
+from clipengine.media.sandbox.layers import Layer
+from clipengine.media.wire import FROM_CHILD, RANGE_REQUESTS, Channel, InvalidMessage, error_from
 from clipengine.settings import Sandbox
 from clipengine.stores.base import ObjectReader
+from clipengine.work.child_messages import (
+    MESSAGES_AT_ONCE,
+    MESSAGES_PER_SECOND,
+    Failure,
+    Progress,
+    RangeRequest,
+    Ready,
+    Result,
+    parse_message,
+    parse_range_request,
+)
 from clipengine.work.heads import Heads
 from clipengine.work.jobs import Job, Message
 from clipengine.work.last_words import LastWords
@@ -47,8 +58,10 @@ log = logging.getLogger(__name__)
 _TICK_SECONDS = 0.25
 _KILL_SECONDS = 5.0
 _START_SECONDS = 60.0
-_TRACE_CHARACTERS = 4000
-_MAX_RANGE_BYTES = 32 << 20
+_SEND_SECONDS = 10  # for a job, to a child that has just said that it is ready
+# Of a recording, for one child. Ours end themselves at half of it (`media.child`).
+_MAX_READS, _READ_FLOOR_BYTES = 40, 512 << 20
+_LEAST_READ_BYTES = 16 << 10  # what a request counts at least
 _FIRST_TO_GO = 500  # of at most 1000, added to a child's part of the memory in thousandths; see proc(5)
 
 # The mains of children. An encoder probes, cuts and makes previews; an inspector reads a finished clip.
@@ -93,8 +106,11 @@ class EncoderProcess:
         self._words.hand_over()
         _step_back(self._process.pid, nice)
         _offer_memory(self._process.pid)
-        self._control = Channel(control)
-        self._ranges = Channel(ranges)
+        control.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", _SEND_SECONDS, 0))
+        self._control = Channel(control, limits=FROM_CHILD)
+        self._ranges = Channel(ranges, limits=RANGE_REQUESTS)
+        self._invalid = ""  # what a child of ours would not have asked for
+        self._read_error: ClipEngineError | None = None  # of the store, as the child was told
         self._liveness = Liveness(self._process.pid, tick=_TICK_SECONDS)
         self._killed = False
         # Told why it ended, where it did so before its job: crashed, killed (from outside), cpu_time, deadline, stalled
@@ -122,14 +138,19 @@ class EncoderProcess:
         return self._process.poll() is None
 
     def wait_until_ready(self) -> tuple[Layer, ...]:
-        """The layers of its cell, once all of them are in place."""
+        """Return the layers of the sandbox, once all of them are in place."""
         try:
             received = self._control.receive(_START_SECONDS)
+            if received is None:
+                raise self._died()
+            message = parse_message(*received)
+            if not isinstance(message, Ready):
+                raise InvalidMessage("the child is not ready")
+            self._note_ready(message)
         except TimeoutError:
             raise Timeout(f"no encoder process could be started within {_START_SECONDS:g} s") from None
-        if received is None:
-            raise self._died()
-        self._note_ready(received[0])
+        except InvalidMessage as error:
+            raise self._refused(error) from error
         return self.layers
 
     def run(
@@ -142,8 +163,9 @@ class EncoderProcess:
     ) -> tuple[Message, bytes]:
         """Do one job and return its result with its binary part. The child is gone afterwards, whatever happens.
 
-        Raises what the child reports, DecoderCrashed or DecoderKilled when it ends without a word, Timeout when it
-        exceeds the job's deadline or shows no sign of life for `job.stall_seconds`, and whatever `watch` raises.
+        Raises what the child reports, DecoderCrashed or DecoderKilled if it ends without a word, DecoderCrashed if it
+        sends an invalid message, Timeout if it exceeds the job's deadline or shows no sign of life for
+        `job.stall_seconds`, and whatever `watch` raises. The caller checks the fields of the result.
         """
         source = reader.fileno()
         descriptors = [number for number in (source, output) if number is not None]
@@ -157,6 +179,8 @@ class EncoderProcess:
             if source is None:
                 threading.Thread(target=self._serve_ranges, args=(reader,), name="ranges", daemon=True).start()
             return self._converse(job, message, descriptors, watch)
+        except InvalidMessage as error:
+            raise self._refused(error) from error
         except OSError as error:
             raise self._died() from error
         except ClipEngineError:
@@ -184,7 +208,7 @@ class EncoderProcess:
         self._words.close()
 
     def _converse(self, job: Job, order: Message, descriptors: Sequence[int], watch: Watch) -> tuple[Message, bytes]:
-        sent = False
+        sent, messages, began = False, 0, time.monotonic()
         self._liveness.begin(job)
         while True:
             watch(None)
@@ -200,18 +224,18 @@ class EncoderProcess:
             if received is None:
                 raise self._died()
             self._liveness.touch()
-            message, blob = received
-            kind = message.get("type")
-            if kind == "ready":
+            messages += 1
+            if messages > MESSAGES_AT_ONCE + MESSAGES_PER_SECOND * (time.monotonic() - began):
+                raise InvalidMessage(f"{messages} messages in {time.monotonic() - began:.1f} s")
+            message = parse_message(*received)
+            if isinstance(message, Ready):
                 self._note_ready(message)
-            elif kind == "result":
-                return message, blob
-            elif kind == "error":
-                if "trace" in message:
-                    log.error("the encoder child failed: %s", str(message["trace"])[:_TRACE_CHARACTERS])
-                raise self._failed(error_from(message.get("error")))
-            elif kind == "progress":
-                watch(_progress(message))
+            elif isinstance(message, Progress):
+                watch({"step": message.step, "part": min(max(message.part, 0.0), 1.0)})
+            elif isinstance(message, Failure):
+                raise self._failed(message)
+            elif isinstance(message, Result):
+                return received
 
     def _check_time(self, job: Job) -> None:
         """Raise Timeout once the child is overdue."""
@@ -227,36 +251,43 @@ class EncoderProcess:
             raise UnsupportedMedia.out_of_memory()
         raise Timeout(f"{what}: no progress was made for {job.stall_seconds:g} s", suspended=overdue == "suspended")
 
-    def _note_ready(self, message: Message) -> None:
-        self.layers = from_objects(message["layers"])
+    def _note_ready(self, message: Ready) -> None:
+        if self.layers:
+            raise InvalidMessage("the child was ready before")
+        self.layers = tuple(Layer(each.name, each.holds, each.detail) for each in message.layers)
         missing = ", ".join(f"{layer.name} ({layer.detail})" for layer in self.layers if not layer.holds)
         if missing and self._sandbox == "required":
             raise SandboxIncomplete(f"the encoders' sandbox lacks {missing}")
         if missing:
             _warn_once(f"the encoders' sandbox lacks {missing}")
 
-    def _failed(self, error: ClipEngineError) -> ClipEngineError:
-        """What the child reports, as its libraries' own words explain it."""
+    def _failed(self, failure: Failure) -> ClipEngineError:
+        """Return the error that the child reports. Its encoder's own words may explain it. Raises InvalidMessage."""
+        if failure.trace:
+            log.error("the encoder child failed: %s", failure.trace)
+        if self._read_error is not None and self._read_error.code == failure.error.code:
+            return self._read_error
+        if not failure.own:
+            raise InvalidMessage(f"a child cannot know of {failure.error.code}")
+        error = error_from(failure.error.model_dump())
         if not isinstance(error, EncoderFailed):
             return error
         log.error("an encoder failed: %s", self._words.text() or error.message)
         return UnsupportedMedia.out_of_memory() if self._words.tell_of_memory() else error
 
     def _serve_ranges(self, reader: ObjectReader) -> None:
-        """Hand the child the byte ranges that it asks for, until it is gone."""
+        """Send the child the byte ranges that it asks for, until it ends. An invalid request ends it."""
+        budget = _READ_FLOOR_BYTES + _MAX_READS * reader.info.size
         try:
-            while (request := self._ranges.receive()) is not None:
-                wanted, _ = request
-                offset, length = int(wanted["offset"]), int(wanted["length"])
-                if length > _MAX_RANGE_BYTES:
-                    return  # no reader of ours asks for so much
-                try:
-                    data, read = self._heads.read(reader, offset, length, keep=bool(wanted["keep"]))
-                except ClipEngineError as error:
-                    self._ranges.send({"error": error.to_object()})
-                    continue
-                self._liveness.touch()
-                self._ranges.send({"read": read}, data)
+            while (received := self._ranges.receive()) is not None:
+                request = parse_range_request(received[0], reader.info.size)
+                budget -= max(request.length, _LEAST_READ_BYTES)
+                if budget < 0:
+                    raise InvalidMessage(f"the recording was read {_MAX_READS} times over")
+                self._serve_range(reader, request)
+        except InvalidMessage as error:
+            self._invalid = f"a range request: {error}"
+            self.kill()
         except (OSError, ValueError):
             return  # the child, or its socket, is gone
         except Exception:
@@ -264,7 +295,26 @@ class EncoderProcess:
             with contextlib.suppress(OSError):
                 self._ranges.send({"error": Internal("the recording could not be read").to_object()})
 
+    def _serve_range(self, reader: ObjectReader, request: RangeRequest) -> None:
+        try:
+            data, read = self._heads.read(reader, request.offset, request.length, keep=request.keep)
+        except ClipEngineError as error:
+            self._read_error = error
+            self._ranges.send({"error": error.to_object()})
+            return
+        self._liveness.touch()
+        self._ranges.send({"read": read}, data)
+
+    def _refused(self, why: object) -> DecoderCrashed:
+        """Return the error of a child that sends what ours never send: it is broken, or runs somebody else's code."""
+        log.error("an encoder child sent an invalid message: %s", why)
+        self.on_loss("crashed")
+        return DecoderCrashed("the decoder process sent an invalid message")
+
     def _died(self) -> ClipEngineError:
+        """Return the error of a child that ended without a result."""
+        if self._invalid:
+            return self._refused(self._invalid)
         code = None
         deadline = time.monotonic() + _KILL_SECONDS
         while code is None and time.monotonic() < deadline:
@@ -310,14 +360,6 @@ def _step_back(pid: int, nice: int) -> None:
         os.setpriority(os.PRIO_PROCESS, pid, nice)
         with open(f"/proc/{pid}/autogroup", "w") as group:
             group.write(str(nice))
-
-
-def _progress(message: Message) -> Message:
-    """What a child says of its progress, as far as it can be true."""
-    step, part = message.get("step"), message.get("part")
-    if step not in get_args(Step) or not isinstance(part, int | float):
-        raise DecoderCrashed("the decoder process was no longer itself: it reports progress that cannot be")
-    return {"step": step, "part": min(max(float(part), 0.0), 1.0)}
 
 
 class EncoderPool:

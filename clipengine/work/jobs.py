@@ -25,6 +25,7 @@ _MiB = 1 << 20
 _MEMORY_BYTES, _MEMORY_BYTES_PER_THREAD = 3072 * _MiB, 192 * _MiB
 _CUT_FLOOR_SECONDS, _INSPECT_FLOOR_SECONDS = 300.0, 60.0
 _FILE_FLOOR_BYTES = 64 * _MiB
+_MAX_FILE_BYTES = 1 << 62  # what setrlimit(2) takes
 _RAW_BYTES_PER_PIXEL = 3  # of 4:2:0 with 10 bits: what an encoder makes of the worst noise is about as large
 _PREVIEW_THREADS = 2  # beside the clips, not instead of them
 _COMMON_RATE = 60  # frames per second: those of a variable rate come at any
@@ -178,9 +179,9 @@ def _memory(encoding: Encoding) -> int:
 
 
 def _most_bytes(facts: SourceFacts, profile: Profile, seconds: float) -> int:
-    """More than any clip of this length can have: its pictures uncompressed, and its sound twice."""
+    """Return more than any clip of this length can have: its pictures uncompressed, and its sound twice."""
     size = _FILE_FLOOR_BYTES + 2 * round(profile.audio_bitrate / 8 * seconds) * max(1, len(facts.audio))
     if facts.video is not None and profile.video != "none":
         rate = max(2 * facts.video.fps, profile.fps or 0, _COMMON_RATE)
         size += round(facts.video.width * facts.video.height * _RAW_BYTES_PER_PIXEL * rate * (seconds + 1))
-    return size
+    return min(size, _MAX_FILE_BYTES)

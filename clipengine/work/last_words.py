@@ -7,6 +7,7 @@ import os
 import re
 
 _KEPT_BYTES = 2000
+_MAX_READS = 50  # at once: more than a pipe holds, and an end for one that is written to all the time
 # libx264 and libx265; libvpx; FFmpeg; SVT-AV1. They say it here, and report something vague or crash.
 _OUT_OF_MEMORY = re.compile(
     rb"malloc of size \d+ failed|memory allocation error|cannot allocate memory|insufficient memory|bad_alloc",
@@ -35,7 +36,10 @@ class LastWords:
     def listen(self) -> None:
         """Keep the last of what was said since."""
         with contextlib.suppress(BlockingIOError):
-            while words := self._pipe.read(_KEPT_BYTES):
+            for _ in range(_MAX_READS):
+                words = self._pipe.read(_KEPT_BYTES)
+                if not words:
+                    return
                 self._said = (self._said + words)[-2 * _KEPT_BYTES :]
                 self._out_of_memory |= _OUT_OF_MEMORY.search(self._said) is not None
 

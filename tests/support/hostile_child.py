@@ -1,4 +1,4 @@
-"""Encoder children taken over by a hostile recording: real processes that send a given report and do no job."""
+"""Encoder children taken over by a hostile recording: real processes that run a given script and do no job."""
 
 from __future__ import annotations
 
@@ -9,25 +9,40 @@ from typing import Any
 
 from clipengine.work.encoder import EncoderPool, EncoderProcess, Program
 
-_SCRIPT = """
-import json, socket, sys
-from clipengine.media.wire import Channel
+# What the scripts can use. `send` and `ask` put any bytes on the sockets, past the checks of `media.wire`.
+_PRELUDE = """
+import json, os, socket, struct, sys, time
 
-control = Channel(socket.socket(fileno=int(sys.argv[1])), takes_descriptors=True)
-control.send({"type": "ready", "layers": [{"name": "seccomp", "holds": True, "detail": ""}]})
-control.receive()
-control.send(json.loads(sys.argv[2]))
+control, ranges = (socket.socket(fileno=int(number)) for number in sys.argv[1:3])
+
+def send(text, blob=b"", end=control):
+    text = text if isinstance(text, bytes) else json.dumps(text).encode()
+    end.sendall(struct.pack(">II", len(text), len(blob)) + text + blob)
+
+def ask(text, blob=b""):
+    send(text, blob, ranges)
+
+ready = {"type": "ready", "layers": [{"name": "seccomp", "holds": True, "detail": ""}]}
+send(ready)
+control.recvmsg(1 << 20)  # the job
 """
+_WAIT = "\ntime.sleep(600)  # it is ended by its parent\n"
 
 
 class HostileChild(EncoderProcess):
-    def __init__(self, report: dict[str, Any]) -> None:
-        self._report = report
+    """A child that runs this script in place of its job and then waits."""
+
+    def __init__(self, script: str) -> None:
+        self._script = script
         super().__init__()
+
+    @classmethod
+    def that_reports(cls, message: dict[str, Any]) -> HostileChild:
+        return cls(_report(message))
 
     def _launch(self, control: int, ranges: int, words: int) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
-            [sys.executable, "-c", _SCRIPT, str(control), json.dumps(self._report)],
+            [sys.executable, "-I", "-c", _PRELUDE + self._script + _WAIT, str(control), str(ranges)],
             pass_fds=(control, ranges),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -44,4 +59,8 @@ class HostilePool(EncoderPool):
         self._report = report
 
     def _make(self, program: Program) -> EncoderProcess:
-        return HostileChild(self._report)
+        return HostileChild.that_reports(self._report)
+
+
+def _report(message: dict[str, Any]) -> str:
+    return f"send({json.dumps(message)!r}.encode())"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -17,7 +16,3 @@ class Layer:
 
     def to_object(self) -> dict[str, Any]:
         return asdict(self)
-
-
-def from_objects(objects: Iterable[dict[str, Any]]) -> tuple[Layer, ...]:
-    return tuple(Layer(str(each["name"]), bool(each["holds"]), str(each["detail"])[:200]) for each in objects)

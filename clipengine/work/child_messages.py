@@ -1,0 +1,121 @@
+"""Messages that an encoder child sends to its parent, checked field by field.
+
+The child may be in the hands of whoever made the recording. `media.wire` limits the size of its messages; the models
+here say what they may hold. A message that does not fit ends the child.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from clipengine.clips.clip import Step
+from clipengine.errors import DiskFull, EncoderFailed, Internal, RecordingError, VerificationFailed, by_code
+from clipengine.media.wire import MAX_RANGE_BYTES, InvalidMessage
+
+_MAX_LAYERS = 16
+# What a child can be the first to notice. The rest of the codes are the engine's own: a child that could report
+# `storage_unavailable`, for example, would be tried again for a day.
+_REPORTED = (RecordingError, EncoderFailed, VerificationFailed, DiskFull, Internal)
+# As long as a job may take, ours send five reports a second, one for each step, and a sign of life each second.
+MESSAGES_AT_ONCE, MESSAGES_PER_SECOND = 100, 20
+
+M = TypeVar("M")
+
+
+class _Message(BaseModel):
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
+
+
+class _Layer(_Message):
+    name: Annotated[str, Field(max_length=40)]
+    holds: bool
+    detail: Annotated[str, Field(max_length=500)]
+
+
+class Ready(_Message):
+    """The sandbox is in place. Sent once, before the job."""
+
+    type: Literal["ready"]
+    layers: Annotated[list[_Layer], Field(max_length=_MAX_LAYERS)]
+
+
+class Alive(_Message):
+    """The child is still reading the recording."""
+
+    type: Literal["alive"]
+
+
+class Progress(_Message):
+    """The child's step, and the part of the clip that is encoded."""
+
+    type: Literal["progress"]
+    step: Step
+    part: float
+
+
+class _Error(_Message):
+    code: Annotated[str, Field(max_length=64)]
+    message: Annotated[str, Field(max_length=8192)]
+    hint: Annotated[str, Field(max_length=8192)] | None
+    retryable: bool
+
+
+class Failure(_Message):
+    """The job ended with this error. `trace` is for the log."""
+
+    type: Literal["error"]
+    error: _Error
+    trace: Annotated[str, Field(max_length=4096)] = ""
+
+    @property
+    def own(self) -> bool:
+        """True if a child can notice such an error by itself."""
+        return issubclass(by_code(self.error.code), _REPORTED)
+
+
+class Result(_Message):
+    """The job is done. The fields depend on the job; who gave the job checks them."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: Literal["result"]
+
+
+class RangeRequest(_Message):
+    """The child asks for a range of the recording's bytes. `keep`: other jobs will need it too."""
+
+    offset: Annotated[int, Field(ge=0)]
+    length: Annotated[int, Field(gt=0, le=MAX_RANGE_BYTES)]
+    keep: bool
+
+
+ChildMessage = Ready | Alive | Progress | Failure | Result
+_MESSAGES: TypeAdapter[ChildMessage] = TypeAdapter(Annotated[ChildMessage, Field(discriminator="type")])
+_RANGE_REQUESTS = TypeAdapter(RangeRequest)
+
+
+def parse_message(message: dict[str, Any], blob: bytes) -> ChildMessage:
+    """Return a message of the control socket. Raises InvalidMessage."""
+    parsed = _parse(_MESSAGES, message)
+    if blob and not isinstance(parsed, Result):
+        raise InvalidMessage("only a result may have data")
+    return parsed
+
+
+def parse_range_request(message: dict[str, Any], size: int) -> RangeRequest:
+    """Return a request for bytes of a recording of `size` bytes. Raises InvalidMessage."""
+    request = _parse(_RANGE_REQUESTS, message)
+    if request.offset >= size:
+        raise InvalidMessage("the range lies beyond the recording's end")
+    return request
+
+
+def _parse(adapter: TypeAdapter[M], message: dict[str, Any]) -> M:
+    try:
+        return adapter.validate_python(message)
+    except ValidationError as error:
+        fault = error.errors(include_input=False, include_url=False)[0]
+        where = ".".join(str(part)[:40] for part in fault["loc"][:4]) or "type"
+        raise InvalidMessage(f"{where}: {fault['msg'][:100]}") from None
