@@ -12,7 +12,7 @@ import re
 from fractions import Fraction
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
 
 MAX_LANGUAGE = 40  # the longest registered tag has 35 characters (RFC 5646)
 _MAX_SECONDS = 10**12  # 30,000 years
@@ -35,7 +35,10 @@ def _exact(value: Any) -> Fraction:
 
 
 ExactSeconds = Annotated[
-    Fraction, BeforeValidator(_exact), PlainSerializer(lambda value: str(value), return_type=str, when_used="json")
+    Fraction,
+    BeforeValidator(_exact),
+    PlainSerializer(lambda value: str(value), return_type=str, when_used="json"),
+    WithJsonSchema({"type": "string", "maxLength": 2 * _MAX_DIGITS + 2}),
 ]
 Rotation = Literal[0, 90, 180, 270]
 Index = Annotated[int, Field(ge=0, le=100_000)]

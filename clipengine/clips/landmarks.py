@@ -16,6 +16,7 @@ from clipengine.clips.facts import ExactSeconds
 
 MOST = 4096  # of one recording
 Offset = Annotated[int, Field(ge=0, lt=2**63)]  # in bytes
+Part = Annotated[int, Field(ge=0, lt=MOST)]
 Stamp = Annotated[int, Field(ge=-(2**63), lt=2**63)]  # FFmpeg's int64
 # As far before a clip's start as a landing may look for a place.
 _REACH = Fraction(125)
@@ -45,7 +46,7 @@ class Landmarks(BaseModel):
     exact: bool
     offsets: Annotated[tuple[Offset, ...], Field(max_length=MOST)]
     stamps: Annotated[tuple[Stamp, ...], Field(max_length=MOST)]
-    parts: Annotated[tuple[int, ...], Field(max_length=MOST)]
+    parts: Annotated[tuple[Part, ...], Field(max_length=MOST)]
 
     @model_validator(mode="after")
     def _whole(self) -> Landmarks:

@@ -59,7 +59,7 @@ _TICK_SECONDS = 0.25
 _KILL_SECONDS = 5.0
 _START_SECONDS = 60.0
 _SEND_SECONDS = 10  # for a job, to a child that has just said that it is ready
-# Of a recording, for one child. Ours end themselves at half of it (`media.child`).
+# Of a recording, for one child. Ours end themselves at half of it (`media.child_process`).
 _MAX_READS, _READ_FLOOR_BYTES = 40, 512 << 20
 _LEAST_READ_BYTES = 16 << 10  # what a request counts at least
 _FIRST_TO_GO = 500  # of at most 1000, added to a child's part of the memory in thousandths; see proc(5)

@@ -20,8 +20,8 @@ from clipengine.work.child_messages import parse_message
 from clipengine.work.jobs import Job, probe_job
 from tests.support.hostile_child import HostileChild
 
-# What the largest valid message costs: 2 MiB of JSON several times over, and 17 MiB of data twice.
-_MOST_GROWTH = 64 << 20
+# A valid result costs more: 2 MiB of JSON several times over, and 17 MiB of data twice. An invalid one is not parsed.
+_MOST_GROWTH = 24 << 20
 _FACTS = '"facts": {"container": "mp4", "origin": "0", "duration": "60"}, "landmarks": null'
 
 
