@@ -12,7 +12,7 @@ import time
 from clipengine.errors import StorageError
 from clipengine.ids import new_id
 from clipengine.ledger.ledger import Ledger
-from clipengine.ledger.place import place_of
+from clipengine.ledger.opening.location import place_of
 from clipengine.settings import Settings, faults
 from clipengine.stores.base import Store
 from clipengine.stores.build import build_store

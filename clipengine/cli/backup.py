@@ -11,7 +11,7 @@ from clipengine.cli import output
 from clipengine.cli.data_folder import exclusive, in_postgres, make_private, no_ledger
 from clipengine.cli.options import config_option, data_option, settings_of
 from clipengine.errors import StartupError
-from clipengine.ledger.backup import restore_backup, write_backup
+from clipengine.ledger.opening.backup import restore_backup, write_backup
 from clipengine.settings import Settings
 
 

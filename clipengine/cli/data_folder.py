@@ -8,9 +8,9 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from clipengine.errors import StartupError
-from clipengine.ledger.known_store import KnownStore
 from clipengine.ledger.ledger import Ledger
-from clipengine.ledger.place import inspect, is_current, place_of
+from clipengine.ledger.opening.location import inspect, is_current, place_of
+from clipengine.ledger.store_identity import KnownStore
 from clipengine.settings import Settings
 from clipengine.work.lock import FolderLock
 

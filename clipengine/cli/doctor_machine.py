@@ -20,11 +20,11 @@ from clipengine.cli.doctor_finding import Finding, ok
 from clipengine.cli.http_server import REACHABLE_HOST, listen
 from clipengine.cli.process import OPEN_FILES
 from clipengine.errors import DataFolderInUse, StartupError
-from clipengine.ledger.backup import last_backup
-from clipengine.ledger.disk import check_local, file_system
-from clipengine.ledger.mark import TAIL as MARK_TAIL
-from clipengine.ledger.place import inspect, place_of
-from clipengine.ledger.sqlite import RESTORE_HINT
+from clipengine.ledger.database.sqlite import RESTORE_HINT
+from clipengine.ledger.opening.backup import last_backup
+from clipengine.ledger.opening.commit_watermark import TAIL as MARK_TAIL
+from clipengine.ledger.opening.disk import check_local, file_system
+from clipengine.ledger.opening.location import inspect, place_of
 from clipengine.media.versions import ffmpeg_version
 from clipengine.settings import Settings
 from clipengine.work.encoder import sandbox_layers

@@ -9,7 +9,7 @@ import click
 from clipengine.cli import output
 from clipengine.cli.data_folder import exclusive
 from clipengine.cli.options import config_option, data_option, settings_of
-from clipengine.ledger import place
+from clipengine.ledger.opening import location as place
 
 
 @click.command()

@@ -34,14 +34,14 @@ from clipengine.errors import (
     RecordingNotFound,
 )
 from clipengine.ids import new_id
-from clipengine.ledger.database import Database, Row
+from clipengine.ledger.database.database import Database, Row
+from clipengine.ledger.database.schema import ClipRow, RecordingRow
+from clipengine.ledger.database.statements import Statement, given, insertion
 from clipengine.ledger.engines import Holders
 from clipengine.ledger.events import Events
 from clipengine.ledger.pages import Page, read_page
 from clipengine.ledger.quarantine import MAX_DEATHS, SUSPECT_DEATHS, Quarantine, too_many_deaths
 from clipengine.ledger.removals import Removals
-from clipengine.ledger.schema import ClipRow, RecordingRow
-from clipengine.ledger.statements import Statement, given, insertion
 from clipengine.timecode import now_ms
 
 _FRESH = {"state": "queued", "step": "queued", "progress": 0.0, "owner": None, "finished": None, "cut_by": None}

@@ -15,12 +15,12 @@ import peewee
 
 from clipengine.errors import DeliveryNotFound, WebhookNotFound
 from clipengine.ids import new_id
-from clipengine.ledger.database import Database, Row
+from clipengine.ledger.database.database import Database, Row
+from clipengine.ledger.database.schema import AttemptRow, DeliveryRow, EventRow
 from clipengine.ledger.endpoints import Endpoints
 from clipengine.ledger.engines import Holders
 from clipengine.ledger.events import Events
 from clipengine.ledger.pages import Page, read_page
-from clipengine.ledger.schema import AttemptRow, DeliveryRow, EventRow
 from clipengine.timecode import now_ms
 
 Outcome = Literal["delivered", "retry", "failed"]

@@ -15,8 +15,8 @@ import time
 from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager
 
-from clipengine.ledger.database import Database
-from clipengine.ledger.schema import EngineRow
+from clipengine.ledger.database.database import Database
+from clipengine.ledger.database.schema import EngineRow
 
 LEASE_MS = 12_000
 BEAT_SECONDS = 3.0

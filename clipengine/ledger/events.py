@@ -15,10 +15,10 @@ import peewee
 
 from clipengine.clips.clip import Clip, EventType, Recording
 from clipengine.ids import new_id
-from clipengine.ledger.database import Database, Row
+from clipengine.ledger.database.database import Database, Row
+from clipengine.ledger.database.schema import DeliveryRow, EventRow, compact_json
+from clipengine.ledger.database.statements import Statement, given, insertion
 from clipengine.ledger.endpoints import Endpoint, Endpoints
-from clipengine.ledger.schema import DeliveryRow, EventRow, compact_json
-from clipengine.ledger.statements import Statement, given, insertion
 from clipengine.timecode import now_ms, rfc3339
 
 _INSERT = insertion(EventRow, without=("seq",))

@@ -9,11 +9,11 @@ from __future__ import annotations
 import peewee
 
 from clipengine.ledger.clips import Clips
-from clipengine.ledger.database import Database
+from clipengine.ledger.database.database import Database
+from clipengine.ledger.database.schema import ClipRow
+from clipengine.ledger.database.statements import Statement, given
 from clipengine.ledger.events import Events
 from clipengine.ledger.removals import Removals
-from clipengine.ledger.schema import ClipRow
-from clipengine.ledger.statements import Statement, given
 from clipengine.timecode import now_ms
 
 _ENDED = ClipRow.completed_at.is_null(False)

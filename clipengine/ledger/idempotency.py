@@ -10,10 +10,10 @@ from typing import Any
 import peewee
 
 from clipengine.errors import IdempotencyKeyReused
-from clipengine.ledger.database import Database
-from clipengine.ledger.group_commit import GroupCommit
-from clipengine.ledger.schema import IdempotencyRow, compact_json
-from clipengine.ledger.statements import Statement, given, insertion
+from clipengine.ledger.database.database import Database
+from clipengine.ledger.database.group_commit import GroupCommit
+from clipengine.ledger.database.schema import IdempotencyRow, compact_json
+from clipengine.ledger.database.statements import Statement, given, insertion
 from clipengine.ledger.vault import Vault
 from clipengine.timecode import now_ms
 

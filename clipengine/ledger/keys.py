@@ -18,8 +18,8 @@ from dataclasses import dataclass
 
 from clipengine.errors import Conflict, NotFound, StorageError
 from clipengine.ids import new_id
-from clipengine.ledger.database import Database, Row
-from clipengine.ledger.schema import KeyRow
+from clipengine.ledger.database.database import Database, Row
+from clipengine.ledger.database.schema import KeyRow
 from clipengine.timecode import now_ms
 
 logger = logging.getLogger(__name__)

@@ -9,24 +9,24 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any
 
-from clipengine.ledger.backend import Place
 from clipengine.ledger.clips import Clips
-from clipengine.ledger.database import Database
+from clipengine.ledger.database.backend import Place
+from clipengine.ledger.database.database import Database
+from clipengine.ledger.database.schema import ClipRow, DeliveryRow, MetaRow, RecordingRow, RemovalRow
 from clipengine.ledger.deliveries import Deliveries
 from clipengine.ledger.endpoints import Endpoints
 from clipengine.ledger.engines import Engines
 from clipengine.ledger.events import Events
 from clipengine.ledger.expiry import Expiry
-from clipengine.ledger.figures import Figures
 from clipengine.ledger.idempotency import Idempotency
 from clipengine.ledger.keys import Keys
-from clipengine.ledger.known_store import KnownStore
-from clipengine.ledger.mark import Mark
-from clipengine.ledger.place import open_database
+from clipengine.ledger.opening.commit_watermark import Mark
+from clipengine.ledger.opening.location import open_database
 from clipengine.ledger.recordings import Recordings
 from clipengine.ledger.removals import Removals
-from clipengine.ledger.schema import ClipRow, DeliveryRow, MetaRow, RecordingRow, RemovalRow
 from clipengine.ledger.sessions import Sessions
+from clipengine.ledger.stats import Figures
+from clipengine.ledger.store_identity import KnownStore
 from clipengine.ledger.uploads import Uploads
 from clipengine.ledger.vault import PROOF, Vault
 from clipengine.ledger.watched import Watched

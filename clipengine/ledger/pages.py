@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeVar
 import peewee
 
 from clipengine.errors import InvalidRequest
-from clipengine.ledger.database import Database, Row
+from clipengine.ledger.database.database import Database, Row
 
 T = TypeVar("T")
 

@@ -13,7 +13,7 @@ import logging
 from typing import Literal
 
 from clipengine.errors import DecoderCrashed
-from clipengine.ledger.database import Database
+from clipengine.ledger.database.database import Database
 from clipengine.timecode import now_ms
 
 log = logging.getLogger(__name__)

@@ -16,12 +16,12 @@ from clipengine.clips.facts import SourceFacts
 from clipengine.clips.landmarks import Landmarks
 from clipengine.errors import ClipEngineError, RecordingBusy, RecordingNotFound
 from clipengine.ids import new_id
-from clipengine.ledger.database import Database, Row
+from clipengine.ledger.database.database import Database, Row
+from clipengine.ledger.database.schema import ClipRow, LandmarksRow, RecordingRow
 from clipengine.ledger.engines import Holders
 from clipengine.ledger.events import Events
 from clipengine.ledger.pages import Page, read_page
 from clipengine.ledger.quarantine import MAX_DEATHS, SUSPECT_DEATHS, Quarantine, too_many_deaths
-from clipengine.ledger.schema import ClipRow, LandmarksRow, RecordingRow
 from clipengine.timecode import now_ms
 
 

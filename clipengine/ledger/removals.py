@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from clipengine.clips.clip import Clip
-from clipengine.ledger.database import Database
+from clipengine.ledger.database.database import Database
+from clipengine.ledger.database.schema import ClipRow, RemovalRow
 from clipengine.ledger.engines import Holders
-from clipengine.ledger.schema import ClipRow, RemovalRow
 from clipengine.timecode import now_ms
 
 _IDS_PER_STATEMENT = 500

@@ -9,9 +9,9 @@ from __future__ import annotations
 import hashlib
 import secrets
 
-from clipengine.ledger.database import Database
+from clipengine.ledger.database.database import Database
+from clipengine.ledger.database.schema import SessionRow
 from clipengine.ledger.keys import ApiKey, Keys
-from clipengine.ledger.schema import SessionRow
 from clipengine.timecode import now_ms
 
 LIFETIME_MS = 7 * 24 * 3600 * 1000

@@ -11,8 +11,8 @@ from typing import Any
 
 from clipengine.clips.clip import Clip, ClipResult
 from clipengine.ledger.clips import Clips
-from clipengine.ledger.database import Database
-from clipengine.ledger.schema import ClipRow
+from clipengine.ledger.database.database import Database
+from clipengine.ledger.database.schema import ClipRow
 from clipengine.timecode import now_ms
 
 

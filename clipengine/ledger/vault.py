@@ -19,7 +19,7 @@ from pathlib import Path
 from Crypto.Cipher import AES
 
 from clipengine.errors import Internal, SecretsKeyLost, StartupError
-from clipengine.ledger.disk import sync
+from clipengine.ledger.opening.disk import sync
 
 KEY_FILE = "secrets.key"
 PROOF = "secrets_proof"

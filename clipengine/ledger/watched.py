@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from clipengine.ledger.database import Database
-from clipengine.ledger.schema import WatchedRow
+from clipengine.ledger.database.database import Database
+from clipengine.ledger.database.schema import WatchedRow
 
 _AT_ONCE = 500
 

@@ -23,14 +23,7 @@ from clipengine.clips.plan import CutRange
 from clipengine.clips.profiles import Profile
 from clipengine.errors import NoMediaInRange
 from clipengine.media.clock import as_fraction
-from clipengine.media.container import (
-    keep_only,
-    media_errors,
-    open_recording,
-    packet_time,
-    read_packets,
-    video_stream,
-)
+from clipengine.media.container import keep_only, media_errors, open_recording, packet_time, read_packets, video_stream
 from clipengine.media.decode import ClipDecoder, Picture
 from clipengine.media.fields import deinterlaced
 from clipengine.media.first_packet import DecoderState, needs_first_packet, read_decoder_state

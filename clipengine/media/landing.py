@@ -26,14 +26,7 @@ from clipengine.clips.facts import SourceFacts
 from clipengine.clips.landmarks import Landmark, Landmarks
 from clipengine.clips.plan import CutRange
 from clipengine.media.clock import Clock, as_fraction
-from clipengine.media.container import (
-    audio_streams,
-    keep_only,
-    open_recording,
-    packet_time,
-    read_packets,
-    video_stream,
-)
+from clipengine.media.container import audio_streams, keep_only, open_recording, packet_time, read_packets, video_stream
 from clipengine.media.entrance import Entrance, entrance_to
 from clipengine.media.first_packet import DecoderState, needs_first_packet, read_decoder_state
 from clipengine.media.forecast import Forecast

@@ -22,14 +22,7 @@ from urllib3.exceptions import (
     SSLError,
 )
 
-from clipengine.errors import (
-    DiskFull,
-    ObjectChanged,
-    ObjectMissing,
-    StorageDenied,
-    StorageError,
-    StorageUnavailable,
-)
+from clipengine.errors import DiskFull, ObjectChanged, ObjectMissing, StorageDenied, StorageError, StorageUnavailable
 
 # ValueError: responses that are not UTF-8 or have invalid dates or lengths.
 S3_EXCEPTIONS = (MinioException, HTTPError, OSError, ElementTree.ParseError, ValueError)

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from clipengine.errors import DataFolderInUse, StartupError, StorageUnavailable
-from clipengine.ledger.sqlite import MOVED_HINT
+from clipengine.ledger.database.sqlite import MOVED_HINT
 
 
 class FolderLock:

@@ -23,12 +23,7 @@ from pathlib import Path
 from clipengine.clips.clip import Recording
 from clipengine.clips.facts import SourceFacts
 from clipengine.clips.landmarks import Landmarks
-from clipengine.errors import (
-    Busy,
-    DecoderKilled,
-    Internal,
-    Timeout,
-)
+from clipengine.errors import Busy, DecoderKilled, Internal, Timeout
 from clipengine.settings import Encoding
 from clipengine.stores.base import Store
 from clipengine.stores.object_errors import as_recording_errors

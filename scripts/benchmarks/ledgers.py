@@ -7,8 +7,8 @@ import shutil
 import sqlite3
 from pathlib import Path
 
+from clipengine.ledger.database.migrations import MIGRATIONS
 from clipengine.ledger.ledger import Ledger
-from clipengine.ledger.migrations import MIGRATIONS
 
 RECORDINGS = 10_000
 LABELS = 997

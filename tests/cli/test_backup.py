@@ -12,8 +12,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from clipengine.ledger.database.migrations import MIGRATIONS
 from clipengine.ledger.ledger import Ledger
-from clipengine.ledger.migrations import MIGRATIONS
 from tests.support.server import run_command, running_server
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from clipengine.ledger.disk import file_system
+from clipengine.ledger.opening.disk import file_system
 from tests.support.server import COMMAND, clean_environ, run_command, running_server
 from tests.support.waiting import until
 

@@ -24,7 +24,7 @@ import pytest
 from clipengine.client import Client
 from clipengine.clips.clip import ClipResult
 from clipengine.clips.request import ClipRequest
-from clipengine.ledger.backend import Shared
+from clipengine.ledger.database.backend import Shared
 from clipengine.ledger.ledger import Ledger
 from clipengine.stores.s3 import S3Store
 from tests.support.postgres import PostgresServer, database_url, postgres, running_postgres, skip_without_postgres  # noqa: F401 - fixtures

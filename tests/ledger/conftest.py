@@ -15,7 +15,7 @@ import pytest
 from clipengine.clips.clip import Clip, ClipResult, Recording
 from clipengine.clips.facts import AudioFacts, SourceFacts
 from clipengine.clips.request import ClipRequest
-from clipengine.ledger.backend import Place, Shared
+from clipengine.ledger.database.backend import Place, Shared
 from clipengine.ledger.ledger import Ledger
 from tests.support.postgres import database_url, kinds_of_ledger, postgres  # noqa: F401 - fixtures
 

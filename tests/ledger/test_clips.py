@@ -9,14 +9,7 @@ import pytest
 
 from clipengine.clips.clip import Clip, ClipResult, Recording
 from clipengine.clips.request import ClipRequest
-from clipengine.errors import (
-    ClipEnded,
-    ClipNotFailed,
-    ClipNotFound,
-    EncoderFailed,
-    QueueFull,
-    RecordingNotComplete,
-)
+from clipengine.errors import ClipEnded, ClipNotFailed, ClipNotFound, EncoderFailed, QueueFull, RecordingNotComplete
 from clipengine.ledger import clips as clips_module
 from clipengine.ledger.ledger import Ledger
 

@@ -13,9 +13,9 @@ import pytest
 
 from clipengine.clips.clip import Clip
 from clipengine.errors import DiskFull, Internal, QueueFull, StorageUnavailable
-from clipengine.ledger.database import Database
-from clipengine.ledger.file import file_database
+from clipengine.ledger.database.database import Database
 from clipengine.ledger.ledger import Ledger
+from clipengine.ledger.opening.file import file_database
 
 Queue = Callable[..., Clip]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from clipengine.errors import StartupError
-from clipengine.ledger.disk import check_local, file_system
+from clipengine.ledger.opening.disk import check_local, file_system
 
 TABLE = """\
 /dev/sda1 / ext4 rw 0 0

@@ -9,9 +9,9 @@ import pytest
 
 from clipengine.clips.clip import Clip, ClipResult
 from clipengine.ledger import engines as engines_module
+from clipengine.ledger.database.schema import EngineRow
 from clipengine.ledger.engines import LEASE_MS
 from clipengine.ledger.ledger import Ledger
-from clipengine.ledger.schema import EngineRow
 from clipengine.ledger.uploads import Finished
 from tests.support.postgres import skip_without_postgres
 

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from clipengine.errors import SchemaTooNew, StartupError, StorageUnavailable
-from clipengine.ledger.database import Database
-from clipengine.ledger.file import file_database, open_file
+from clipengine.ledger.database.database import Database
+from clipengine.ledger.database.migrations import MIGRATIONS, begin, migrate, schema_version
+from clipengine.ledger.database.schema import TABLES, MetaRow
 from clipengine.ledger.ledger import Ledger
-from clipengine.ledger.migrations import MIGRATIONS, begin, migrate, schema_version
-from clipengine.ledger.schema import TABLES, MetaRow
+from clipengine.ledger.opening.file import file_database, open_file
 
 Open = Callable[..., Ledger]
 

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from clipengine.errors import DiskFull, QueueFull, StorageUnavailable
-from clipengine.ledger.database import Database
-from clipengine.ledger.file import file_database
-from clipengine.ledger.group_commit import GroupCommit
+from clipengine.ledger.database.database import Database
+from clipengine.ledger.database.group_commit import GroupCommit
 from clipengine.ledger.ledger import Ledger
+from clipengine.ledger.opening.file import file_database
 
 Work = Callable[[], object]
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from clipengine.errors import StartupError
-from clipengine.ledger.backup import restore_backup, write_backup
 from clipengine.ledger.ledger import Ledger
+from clipengine.ledger.opening.backup import restore_backup, write_backup
 
 Open = Callable[..., Ledger]
 

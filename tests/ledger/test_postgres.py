@@ -13,11 +13,11 @@ import pytest
 from clipengine.clips.clip import Clip
 from clipengine.clips.request import ClipRequest
 from clipengine.errors import InvalidRequest, SecretsKeyLost, StartupError, StorageUnavailable
-from clipengine.ledger import postgres as postgres_module
-from clipengine.ledger.backend import Shared
+from clipengine.ledger.database import postgres as postgres_module
+from clipengine.ledger.database.backend import Shared
+from clipengine.ledger.database.schema import TABLES
 from clipengine.ledger.ledger import Ledger
-from clipengine.ledger.place import inspect, is_current
-from clipengine.ledger.schema import TABLES
+from clipengine.ledger.opening.location import inspect, is_current
 from tests.support.postgres import PostgresServer, running_postgres, skip_without_postgres
 
 skip_without_postgres()

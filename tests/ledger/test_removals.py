@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from clipengine.ledger import removals as removals_module
+from clipengine.ledger.database.migrations import MIGRATIONS, migrate
 from clipengine.ledger.ledger import Ledger
-from clipengine.ledger.migrations import MIGRATIONS, migrate
 from clipengine.ledger.removals import Removal
 
 

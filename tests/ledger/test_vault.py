@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from clipengine.errors import Internal, SecretsKeyLost, StartupError
-from clipengine.ledger import place
-from clipengine.ledger.file import file_database
+from clipengine.ledger.database.migrations import MIGRATIONS, begin, migrate
 from clipengine.ledger.idempotency import Answer
 from clipengine.ledger.ledger import Ledger
-from clipengine.ledger.migrations import MIGRATIONS, begin, migrate
+from clipengine.ledger.opening import location as place
+from clipengine.ledger.opening.file import file_database
 from clipengine.ledger.vault import KEY_FILE, Vault
 
 Open = Callable[..., Ledger]

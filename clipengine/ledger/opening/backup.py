@@ -22,10 +22,10 @@ from typing import Any
 
 from clipengine import __version__
 from clipengine.errors import BackupUnusable, ClipEngineError, StartupError
-from clipengine.ledger.disk import sync
-from clipengine.ledger.mark import TAIL as MARK_TAIL
-from clipengine.ledger.migrations import MIGRATIONS
-from clipengine.ledger.sqlite import translate
+from clipengine.ledger.database.migrations import MIGRATIONS
+from clipengine.ledger.database.sqlite import translate
+from clipengine.ledger.opening.commit_watermark import TAIL as MARK_TAIL
+from clipengine.ledger.opening.disk import sync
 from clipengine.ledger.vault import KEY_FILE, PROOF, Vault
 from clipengine.timecode import now_ms, rfc3339
 

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable
 from typing import Generic, TypeVar, cast
 
-from clipengine.ledger.database import Database
+from clipengine.ledger.database.database import Database
 
 T = TypeVar("T")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from clipengine.clips.clip import DISABLED_BY_REQUEST
-from clipengine.ledger.database import Database
+from clipengine.ledger.database.database import Database
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ import os
 from pathlib import Path
 
 from clipengine.errors import StartupError, StorageUnavailable
-from clipengine.ledger.database import Database
-from clipengine.ledger.schema import MetaRow
+from clipengine.ledger.database.database import Database
+from clipengine.ledger.database.schema import MetaRow
 
 TAIL = "-mark"
 MARK = "mark"  # its name in the table `meta`

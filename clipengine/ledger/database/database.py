@@ -20,9 +20,9 @@ from typing import Any, Literal, cast
 import peewee
 
 from clipengine.errors import Internal, StorageUnavailable
-from clipengine.ledger.backend import BUSY_SECONDS, Backend
-from clipengine.ledger.statements import Row as Row
-from clipengine.ledger.statements import Statement, given
+from clipengine.ledger.database.backend import BUSY_SECONDS, Backend
+from clipengine.ledger.database.statements import Row as Row
+from clipengine.ledger.database.statements import Statement, given
 
 logger = logging.getLogger(__name__)
 

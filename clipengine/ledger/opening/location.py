@@ -5,11 +5,11 @@ from __future__ import annotations
 from types import ModuleType
 
 from clipengine.errors import StartupError
-from clipengine.ledger.backend import Place, Shared
-from clipengine.ledger.database import Database
+from clipengine.ledger.database.backend import Place, Shared
+from clipengine.ledger.database.database import Database
+from clipengine.ledger.database.migrations import new_secret
 from clipengine.ledger.engines import Engines
-from clipengine.ledger.file import inspect_file, is_current_file, open_file
-from clipengine.ledger.migrations import new_secret
+from clipengine.ledger.opening.file import inspect_file, is_current_file, open_file
 from clipengine.ledger.vault import Vault
 from clipengine.settings import Settings
 
@@ -44,7 +44,7 @@ def is_current(place: Place) -> bool:
 def _shared() -> ModuleType:
     # Imported where it is meant: psycopg is there only for those who have asked for it.
     try:
-        from clipengine.ledger import shared
+        from clipengine.ledger.opening import postgres_open as shared
     except ImportError as error:
         raise StartupError(
             f"database.url names PostgreSQL, and its driver is missing: {error}",

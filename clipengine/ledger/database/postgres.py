@@ -25,7 +25,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.pq import TransactionStatus
 
 from clipengine.errors import ClipEngineError, DiskFull, Internal, InvalidRequest, SettingsError, StorageUnavailable
-from clipengine.ledger.backend import BUSY_SECONDS, Run, Tell
+from clipengine.ledger.database.backend import BUSY_SECONDS, Run, Tell
 
 log = logging.getLogger(__name__)
 

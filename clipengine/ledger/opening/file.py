@@ -10,13 +10,13 @@ from contextlib import closing
 from pathlib import Path
 
 from clipengine.errors import SchemaTooNew, StartupError, StorageError
-from clipengine.ledger.backend import BUSY_SECONDS
-from clipengine.ledger.database import Database
-from clipengine.ledger.disk import check_local, sync
-from clipengine.ledger.mark import MARK, check_mark
-from clipengine.ledger.mark import TAIL as MARK_TAIL
-from clipengine.ledger.migrations import MIGRATIONS, begin, migrate, schema_version
-from clipengine.ledger.sqlite import RESTORE_HINT, Sqlite
+from clipengine.ledger.database.backend import BUSY_SECONDS
+from clipengine.ledger.database.database import Database
+from clipengine.ledger.database.migrations import MIGRATIONS, begin, migrate, schema_version
+from clipengine.ledger.database.sqlite import RESTORE_HINT, Sqlite
+from clipengine.ledger.opening.commit_watermark import MARK, check_mark
+from clipengine.ledger.opening.commit_watermark import TAIL as MARK_TAIL
+from clipengine.ledger.opening.disk import check_local, sync
 from clipengine.ledger.vault import KEY_FILE, PROOF, Vault
 
 _MAGIC = b"SQLite format 3\x00"

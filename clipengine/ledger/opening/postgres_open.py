@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from clipengine.errors import SchemaTooNew, StartupError, StorageError
-from clipengine.ledger.backend import Shared
-from clipengine.ledger.database import Database
+from clipengine.ledger.database.backend import Shared
+from clipengine.ledger.database.database import Database
+from clipengine.ledger.database.migrations import MIGRATIONS, begin, migrate, schema_version
+from clipengine.ledger.database.postgres import Postgres
 from clipengine.ledger.engines import Engines
-from clipengine.ledger.migrations import MIGRATIONS, begin, migrate, schema_version
-from clipengine.ledger.postgres import Postgres
 from clipengine.ledger.vault import PROOF, Vault
 from clipengine.timecode import now_ms
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from clipengine.ledger.database import Database
-from clipengine.ledger.schema import MetaRow, RecordingRow
+from clipengine.ledger.database.database import Database
+from clipengine.ledger.database.schema import MetaRow, RecordingRow
 
 _NAME = "store"
 

@@ -13,7 +13,7 @@ from typing import Any, cast
 import peewee
 
 from clipengine.errors import ClipEngineError, DiskFull, Internal, StorageUnavailable
-from clipengine.ledger.backend import BUSY_SECONDS, Run, Tell
+from clipengine.ledger.database.backend import BUSY_SECONDS, Run, Tell
 from clipengine.timecode import now_ms
 
 RESTORE_HINT = (

@@ -1,0 +1,1 @@
+"""Database access: connections, dialects, schema and migrations."""

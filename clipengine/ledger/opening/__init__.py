@@ -1,0 +1,1 @@
+"""Opening, checking, backing up and restoring a ledger."""
