@@ -233,14 +233,14 @@ class FilePlan:
 
     def _audio_faults(self, cut: CutReport, track: TrackReport) -> Iterator[str]:
         """Audio is continuous from 0 to the end, in frames of the codec's length."""
-        if track.sample_rate is None or track.first_seconds is None or track.last_seconds is None:
-            yield "an audio track is empty"
+        if track.sample_rate is None:
+            yield "an audio track has no sample rate"
             return
         frame = _samples_per_frame(track) / track.sample_rate
         wanted = float(cut.seconds) / frame
         if not wanted - 1 <= track.packets <= wanted + _PRIMING_PACKETS:
             yield f"an audio track has {track.packets} packets, {float(cut.seconds):.3f} s make {wanted:.1f}"
-        if abs(track.first_seconds) > _AUDIO_TOLERANCE + frame:
+        if abs(track.first_seconds or 0) > _AUDIO_TOLERANCE + frame:
             yield f"an audio track begins at {track.first_seconds:.3f} s"
         if not -_TIME_TOLERANCE < (track.longest_step_seconds or frame) - frame < _TIME_TOLERANCE:
             yield f"an audio track has packets {track.longest_step_seconds:.3f} s apart, they are {frame:.3f} s long"
