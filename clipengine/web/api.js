@@ -26,7 +26,7 @@ export function newKey() {
   return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-export async function request(method, path, {body, signal, quiet = false} = {}) {
+export async function request(method, path, {body, signal, quiet = false, as = "json"} = {}) {
   const headers = {...HEADERS};
   if (method === "POST" && path.startsWith("/v1/")) headers["Idempotency-Key"] = newKey();
   if (body !== undefined) headers["Content-Type"] = "application/json";
@@ -38,6 +38,7 @@ export async function request(method, path, {body, signal, quiet = false} = {}) 
     throw new ApiError(0, {title: "The server cannot be reached", code: "unreachable", detail: "Check that it runs; the page goes on by itself when it is back."});
   }
   if (answer.status === 204) return null;
+  if (answer.ok && as === "blob") return answer.blob();
   const read = await answer.json().catch((error) => {
     if (error.name === "AbortError") throw error; // the view was left while the answer came
     return {};
@@ -48,6 +49,7 @@ export async function request(method, path, {body, signal, quiet = false} = {}) 
 }
 
 export const get = (path, options) => request("GET", path, options);
+export const getImage = async (path, options) => createImageBitmap(await get(path, {...options, as: "blob"}));
 export const post = (path, body, options) => request("POST", path, {body, ...options});
 export const patch = (path, body) => request("PATCH", path, {body});
 export const remove = (path) => request("DELETE", path);

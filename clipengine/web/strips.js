@@ -1,128 +1,130 @@
-// What lies on the timeline's tracks: a filmstrip and a waveform, the whole at first, then finer where it is zoomed.
+// The previews on the timeline's tracks: a filmstrip and a waveform, of the whole recording and finer for the view.
 
-import {get, query} from "./api.js";
+import {get, getImage, query} from "./api.js";
 
 const TILE_PIXELS = 120;
 const MAX_TILES = 60;
-const POINTS = 1200;
+const POINTS = 1200; // of a waveform, over all of its parts
+const MIN_POINTS = 150; // of one part
+const PART_SECONDS = 900; // a long waveform is loaded in parts, so that it appears part by part
 
-// `ondraw()` whenever more has come, and once all that was asked for is there. `want(start, end, width)` asks for what a view of it shows.
-export function strips(recording, signal, ondraw) {
+// The previews of one track, loaded one after the other: those of the view first. `onchange()` is called after each.
+export class Strip {
+  constructor(load, signal, onchange) {
+    Object.assign(this, {load, signal, onchange});
+    this.loaded = new Map(); // by key
+    this.whole = [];
+    this.detail = [];
+    this.error = null; // of the last request; nothing more is loaded until `retry`, or until the view changes
+    this.request = null;
+    signal.addEventListener("abort", () => this.request && this.request.abort());
+    addEventListener("connection", ({detail}) => detail && this.error && this.error.code === "unreachable" && this.retry(), {signal});
+  }
+
+  // Load these ranges: those of the whole recording, and those of the view if it shows only a part.
+  want(whole, detail) {
+    const key = (ranges) => ranges.map((range) => range.key).join();
+    if (key(whole) === key(this.whole) && key(detail) === key(this.detail)) return;
+    Object.assign(this, {whole, detail, error: null});
+    const {next, request} = this;
+    if (request && (!next || request.range.key !== next.key)) request.abort();
+    this.run();
+  }
+
+  retry() {
+    this.error = null;
+    this.run();
+    this.onchange();
+  }
+
+  // In drawing order: finer previews lie over coarser ones.
+  get pieces() {
+    return [...this.loaded.values()].sort((a, b) => b.to - b.from - (a.to - a.from));
+  }
+
+  get next() {
+    return [...this.detail, ...this.whole].find((range) => !this.loaded.has(range.key)) || null;
+  }
+
+  get busy() {
+    return !this.error && this.next !== null;
+  }
+
+  // Return the first moment of the view that no preview covers, or null.
+  gap(view) {
+    let time = view.start;
+    for (;;) {
+      const piece = this.pieces.find(({from, to}) => from <= time + 1e-3 && to > time + 1e-3);
+      if (!piece) return time;
+      if (piece.to >= view.end - 1e-3) return null;
+      time = piece.to;
+    }
+  }
+
+  async run() {
+    const range = this.next;
+    if (this.request || this.error || !range || this.signal.aborted) return;
+    const request = this.request = Object.assign(new AbortController(), {range});
+    try {
+      this.keep(range, await this.load(range, request.signal));
+    } catch (error) {
+      if (error.name !== "AbortError") this.error = error;
+    }
+    this.request = null;
+    if (this.signal.aborted) return;
+    this.run();
+    this.onchange();
+  }
+
+  // What is not wanted any more stays until the view has what it wants, so that the track is not empty in between.
+  keep(range, piece) {
+    this.loaded.set(range.key, piece);
+    if (this.detail.some(({key}) => !this.loaded.has(key))) return;
+    const wanted = new Set([...this.whole, ...this.detail].map(({key}) => key));
+    for (const key of [...this.loaded.keys()]) if (!wanted.has(key)) this.loaded.delete(key);
+  }
+}
+
+// Both strips of a recording, null where it has no video or no audio.
+export function strips(recording, signal, onchange) {
   const base = `/v1/recordings/${recording.recording_id}`;
   const {duration_seconds: duration, media} = recording;
-  const films = []; // coarse first: later ones are drawn above
-  const waves = [];
-  let wanted = "";
-  let asked = 0; // and not there yet
-  const arrived = () => {
-    asked -= 1;
-    if (!signal.aborted) ondraw();
-  };
+  const film = !media.video ? null : new Strip(async ({from, to, values}, aborted) => {
+    const image = await getImage(query(`${base}/filmstrip`, values), {signal: aborted});
+    return {from, to, count: values.count, image};
+  }, signal, onchange);
+  const wave = !media.audio.length ? null : new Strip(async ({from, to, values}, aborted) => {
+    const {peaks} = await get(query(`${base}/waveform`, values), {signal: aborted});
+    return {from, to, peaks};
+  }, signal, onchange);
 
+  // Load what a view of this range, `width` pixels wide, shows.
   function want(start, end, width) {
-    const whole = end - start > duration * 0.95;
-    const part = whole ? {} : {start: start.toFixed(3), end: end.toFixed(3)};
-    const key = JSON.stringify([part, Math.round(width / TILE_PIXELS)]);
-    if (key === wanted) return;
-    wanted = key;
-    const from = whole ? 0 : Number(part.start);
-    const to = whole ? duration : Math.min(duration, Number(part.end));
-    if (media.video) film(part, from, to, Math.min(MAX_TILES, Math.max(4, Math.ceil(width / TILE_PIXELS))), whole);
-    if (media.audio.length) wave(part, from, to, whole);
-  }
-
-  function film(part, from, to, count, whole) {
-    const image = new Image();
-    asked += 1;
-    image.addEventListener("error", arrived);
-    signal.addEventListener("abort", () => image.removeAttribute("src"));
-    image.addEventListener("load", () => {
-      keep(films, {from, to, count, image}, whole);
-      arrived();
-    });
-    image.src = query(`${base}/filmstrip`, {...part, count, width: 160});
-  }
-
-  async function wave(part, from, to, whole) {
-    asked += 1;
-    try {
-      const {peaks} = await get(query(`${base}/waveform`, {...part, points: POINTS}), {signal});
-      keep(waves, {from, to, peaks}, whole);
-    } catch (error) {
-      if (error.name !== "AbortError") console.warn("no waveform:", error.message);
+    const whole = [0, duration];
+    const view = end - start > duration * 0.95 ? null : [start, end];
+    if (film) {
+      const count = Math.min(MAX_TILES, Math.max(4, Math.ceil(width / TILE_PIXELS)));
+      const tiles = ([from, to]) => ranges(from, to, 1, duration, {count, width: 160});
+      film.want(tiles(whole), view ? tiles(view) : []);
     }
-    arrived();
-  }
-
-  function keep(found, next, whole) {
-    if (whole) found.splice(0, found.length, next);
-    else found.splice(1, found.length, next);
-    found.sort((a, b) => b.to - b.from - (a.to - a.from));
-  }
-
-  return {films, waves, want, busy: () => !wanted || asked > 0};
-}
-
-export function drawFilms(canvas, films, view) {
-  const pen = prepared(canvas);
-  const {width, height} = canvas.getBoundingClientRect();
-  const scale = width / (view.end - view.start);
-  for (const {from, to, count, image} of films) {
-    const part = (to - from) / count;
-    const tile = image.naturalWidth / count;
-    for (let at = 0; at < count; at += 1) {
-      const left = (from + at * part - view.start) * scale;
-      const wide = part * scale;
-      if (left > width || left + wide < 0) continue;
-      drawCover(pen, image, at * tile, tile, left, wide, height);
+    if (wave) {
+      const peaks = ([from, to]) => {
+        const parts = Math.ceil((to - from) / PART_SECONDS);
+        return ranges(from, to, parts, duration, {points: Math.max(MIN_POINTS, Math.ceil(POINTS / parts))});
+      };
+      wave.want(peaks(whole), view ? peaks(view) : []);
     }
   }
+
+  return {film, wave, want};
 }
 
-// The tile fills its place; what does not fit is cut off on both sides. A wide place repeats it.
-function drawCover(pen, image, x, tile, left, wide, height) {
-  const natural = (tile / image.naturalHeight) * height;
-  const copies = Math.max(1, Math.round(wide / natural));
-  const each = wide / copies;
-  for (let copy = 0; copy < copies; copy += 1) {
-    const scale = Math.max(each / tile, height / image.naturalHeight);
-    const cutWide = each / scale;
-    const cutHigh = height / scale;
-    pen.drawImage(image, x + (tile - cutWide) / 2, (image.naturalHeight - cutHigh) / 2, cutWide, cutHigh, left + copy * each, 0, each + 0.5, height);
-  }
-}
-
-export function drawWaves(canvas, waves, view) {
-  const pen = prepared(canvas);
-  const {width, height} = canvas.getBoundingClientRect();
-  const style = getComputedStyle(canvas);
-  pen.fillStyle = style.color;
-  const middle = height / 2;
-  const span = view.end - view.start;
-  const finest = [...waves].reverse().find((wave) => wave.from <= view.start + span * 0.02 && wave.to >= view.end - span * 0.02) || waves[0];
-  if (!finest) return;
-  const {from, to, peaks} = finest;
-  const per = (to - from) / peaks.length;
-  for (let x = 0; x < width; x += 2) {
-    const time = view.start + (x / width) * span;
-    const first = Math.max(0, Math.floor((time - from) / per));
-    const last = Math.min(peaks.length, Math.max(first + 1, Math.ceil((time + (2 / width) * span - from) / per)));
-    let peak = 0;
-    for (let at = first; at < last; at += 1) peak = Math.max(peak, peaks[at]);
-    const high = Math.max(1, Math.sqrt(peak) * (height - 4));
-    pen.fillRect(x, middle - high / 2, 1.3, high);
-  }
-}
-
-export function prepared(canvas) {
-  const {width, height} = canvas.getBoundingClientRect();
-  const ratio = devicePixelRatio || 1;
-  if (canvas.width !== Math.round(width * ratio) || canvas.height !== Math.round(height * ratio)) {
-    canvas.width = Math.round(width * ratio);
-    canvas.height = Math.round(height * ratio);
-  }
-  const pen = canvas.getContext("2d");
-  pen.setTransform(ratio, 0, 0, ratio, 0, 0);
-  pen.clearRect(0, 0, width, height);
-  return pen;
+// Return `parts` equal ranges with their query. The ends of the recording are not named: the server knows them exactly.
+function ranges(start, end, parts, duration, values) {
+  return Array.from({length: parts}, (_, number) => {
+    const edge = (part) => Number((start + ((end - start) * part) / parts).toFixed(3));
+    const [from, to] = [edge(number), Math.min(duration, edge(number + 1))];
+    const range = {start: from > 0 ? from : undefined, end: to < duration ? to : undefined};
+    return {key: JSON.stringify([from, to, values]), from, to, values: {...range, ...values}};
+  });
 }

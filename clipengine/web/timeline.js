@@ -4,7 +4,9 @@
 import {debounce, h} from "./dom.js";
 import {clock} from "./format.js";
 import {handle} from "./handles.js";
-import {drawFilms, drawWaves, prepared, strips} from "./strips.js";
+import {lane} from "./lane.js";
+import {drawFilm, drawWave, prepare} from "./strip_drawing.js";
+import {strips} from "./strips.js";
 
 const DRAG_PIXELS = 4;
 const STEPS = [0.04, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600];
@@ -17,8 +19,10 @@ export class Timeline {
     this.duration = recording.duration_seconds;
     this.view = {start: 0, end: this.duration};
     this.ruler = h("canvas", {class: "ruler", "aria-hidden": "true"});
-    this.film = h("canvas", {class: "film", "aria-hidden": "true", hidden: !recording.media.video});
-    this.wave = h("canvas", {class: "wave", "aria-hidden": "true", hidden: !recording.media.audio.length});
+    this.strips = strips(recording, signal, () => this.draw());
+    this.film = h("canvas", {class: "film", "aria-hidden": "true"});
+    this.wave = h("canvas", {class: "wave", "aria-hidden": "true"});
+    this.lanes = {film: lane("filmstrip", this.film, this.strips.film), wave: lane("waveform", this.wave, this.strips.wave)};
     this.bands = h("div", {class: "bands", "aria-hidden": "true"});
     this.chosen = h("div", {class: "chosen", hidden: true});
     this.shades = [h("div", {class: "shade"}), h("div", {class: "shade"})];
@@ -28,12 +32,16 @@ export class Timeline {
       player.pause();
       player.seek(time); // also for the out point: what is shown is the first frame that the clip has no longer
     }));
-    this.tracks = h("div", {class: "tracks"}, this.film, this.wave, this.bands, this.shades, this.chosen, this.ends.map((end) => end.node), this.playhead);
+    this.tracks = h("div", {class: "tracks"}, this.lanes.film.node, this.lanes.wave.node, this.bands, this.shades, this.chosen, this.ends.map((end) => end.node), this.playhead);
     this.thumb = h("div", {class: "thumb"});
     this.overview = h("div", {class: "overview", "aria-hidden": "true"}, this.thumb);
     this.node = h("div", {class: "timeline", role: "group", "aria-label": "Timeline", "aria-busy": "true"}, this.ruler, this.tracks, this.overview);
-    this.strips = strips(recording, signal, () => this.draw());
-    this.ask = debounce(200, () => this.strips.want(this.view.start, this.view.end, this.tracks.clientWidth));
+    this.asked = false;
+    this.ask = debounce(200, () => {
+      this.asked = true;
+      this.strips.want(this.view.start, this.view.end, this.tracks.clientWidth);
+      this.drawStrips();
+    });
     this.listen(signal);
   }
 
@@ -215,18 +223,25 @@ export class Timeline {
   draw() {
     if (!this.tracks.clientWidth) return;
     this.drawRuler();
-    if (!this.film.hidden) drawFilms(this.film, this.strips.films, this.view);
-    if (!this.wave.hidden) drawWaves(this.wave, this.strips.waves, this.view);
+    this.drawStrips();
     this.thumb.style.left = `${(this.view.start / this.duration) * 100}%`;
     this.thumb.style.width = `${(this.span / this.duration) * 100}%`;
     this.overview.classList.toggle("whole", !this.zoomed);
-    this.node.setAttribute("aria-busy", String(this.strips.busy()));
     this.place();
     this.ask();
   }
 
+  drawStrips() {
+    const {film, wave} = this.strips;
+    if (film) drawFilm(this.film, film.pieces, this.view);
+    if (wave) drawWave(this.wave, wave.pieces, this.view);
+    if (film) this.lanes.film.show(this.view);
+    if (wave) this.lanes.wave.show(this.view);
+    this.node.setAttribute("aria-busy", String(!this.asked || [film, wave].some((strip) => strip && strip.busy)));
+  }
+
   drawRuler() {
-    const pen = prepared(this.ruler);
+    const pen = prepare(this.ruler);
     const {width, height} = this.ruler.getBoundingClientRect();
     const style = getComputedStyle(this.ruler);
     const step = STEPS.find((each) => (each / this.span) * width >= TICK_PIXELS) || 7200;

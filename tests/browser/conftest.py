@@ -64,7 +64,8 @@ def receiver() -> Iterator[Receiver]:
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     folder = tmp_path_factory.mktemp("page")
-    with running_server(folder / "data", env=LOOPBACK_ALLOWED, options=["--link"]) as server:
+    env = {**LOOPBACK_ALLOWED, "CLIPENGINE_ENCODING__NICE": "0"}  # other tests load the machine
+    with running_server(folder / "data", env=env, options=["--link"]) as server:
         yield server
 
 

@@ -1,0 +1,30 @@
+// A track of the timeline: its canvas, and what stands there while a preview is loading or could not be loaded.
+
+import {h, icon, setText} from "./dom.js";
+
+const NARROW = 0.15; // of the track: a smaller gap has no room for a text
+
+// `what` is named in its texts. `strip` is null if the recording has no such track.
+export function lane(what, canvas, strip) {
+  const loading = h("p", {class: "lane-state loading", role: "status", hidden: true}, h("span", {class: "clip"}, `Loading ${what}…`));
+  const message = h("span", {class: "message"});
+  const again = h("button", {type: "button", onclick: () => strip.retry()}, icon("retry"), "Try again");
+  again.addEventListener("pointerdown", (event) => event.stopPropagation()); // it neither seeks nor selects
+  const failed = h("div", {class: "lane-state failed", role: "alert", hidden: true}, icon("alert"), message, again);
+  const node = h("div", {class: "lane", hidden: !strip}, canvas, loading, failed);
+
+  function show(view) {
+    const gap = strip.gap(view);
+    const at = gap === null ? 1 : (gap - view.start) / (view.end - view.start);
+    loading.hidden = !strip.busy || at > 1 - NARROW;
+    loading.style.left = `${at * 100}%`;
+    failed.hidden = !strip.error || gap === null;
+    if (failed.hidden) return;
+    const text = `The ${what} could not be loaded: ${strip.error.message}`;
+    setText(message, text);
+    message.title = text;
+    again.hidden = strip.error.passes === false;
+  }
+
+  return {node, show};
+}
