@@ -15,7 +15,7 @@ import click
 import pytest
 
 from clipengine import __version__
-from clipengine.api.samples import sample_clip
+from clipengine.api.routes.sample_event import sample_clip
 from clipengine.cli.examples import EXAMPLES
 from clipengine.cli.main import cli
 from clipengine.clips.clip import EventType

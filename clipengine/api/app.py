@@ -8,14 +8,20 @@ from contextlib import asynccontextmanager
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 
-from clipengine.api import (
+from clipengine.api.http.change_broadcast import Changes
+from clipengine.api.http.dispatch import routes
+from clipengine.api.http.middleware import layers
+from clipengine.api.http.operation import Operation
+from clipengine.api.http.ports import Engine
+from clipengine.api.http.problems import on_error, on_http_exception
+from clipengine.api.reference import openapi
+from clipengine.api.routes import (
     clips,
     documents,
     downloads,
     events,
     health,
     metrics,
-    openapi,
     page,
     previews,
     profiles,
@@ -24,12 +30,6 @@ from clipengine.api import (
     uploads,
     webhooks,
 )
-from clipengine.api.changes import Changes
-from clipengine.api.dispatch import routes
-from clipengine.api.middleware import layers
-from clipengine.api.operation import Operation
-from clipengine.api.ports import Engine
-from clipengine.api.problems import on_error, on_http_exception
 from clipengine.errors import ClipEngineError
 
 

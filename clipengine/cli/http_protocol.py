@@ -1,7 +1,7 @@
 """uvicorn's HTTP protocol with limits for the size and duration of a request's headers.
 
 uvicorn waits indefinitely for headers of any length, and for the rest of a body that no handler reads. Bodies
-that are read have their limits in `api.body` and in the types of `api.requests`.
+that are read have their limits in `api.http.body` and in the types of `api.http.requests`.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from clipengine.api.problems import problem
-from clipengine.api.sending import CUT_OFF
+from clipengine.api.http.problems import problem
+from clipengine.api.http.send_timeout import CUT_OFF
 from clipengine.errors import ClipEngineError, HeadersTooLarge, MalformedRequest
 
 HEADER_SECONDS = 15.0  # from the connection, or the first byte of a further request, to the end of the headers

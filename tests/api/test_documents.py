@@ -11,8 +11,8 @@ from urllib.parse import urljoin, urlsplit
 import httpx
 import pytest
 
-from clipengine.api.documents import ORDER
-from clipengine.api.manual import render, search
+from clipengine.api.reference.manual import render, search
+from clipengine.api.routes.documents import ORDER
 from clipengine.errors import ClipEngineError
 from tests.support.api import ApiServer
 

@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
-from clipengine.api import body
+from clipengine.api.http import body
 from clipengine.clips.clip import Recording
 from clipengine.errors import DiskFull, Internal, StorageUnavailable
 from tests.support.api import ApiServer, RecordedEngine, api_server, recorded_engine

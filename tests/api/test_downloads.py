@@ -14,8 +14,8 @@ from urllib.parse import unquote
 import httpx
 import pytest
 
-from clipengine.api.downloads import content_disposition, file_name
-from clipengine.api.ranges import requested_range
+from clipengine.api.http.ranges import requested_range
+from clipengine.api.routes.downloads import content_disposition, file_name
 from clipengine.clips.clip import Clip, Recording
 from clipengine.errors import RangeNotSatisfiable
 from clipengine.stores.base import ObjectReader, StoredObject

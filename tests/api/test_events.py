@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 import pytest
 
-from clipengine.api import events
+from clipengine.api.routes import events
 from clipengine.clips.clip import Clip, Recording
 from clipengine.errors import StorageUnavailable
 from tests.support.api import ApiServer, RecordedEngine

@@ -13,8 +13,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from clipengine.api import uploads
-from clipengine.api.rates import Rates
+from clipengine.api.http.rate_limit import Rates
+from clipengine.api.routes import uploads
 from clipengine.cli import http_protocol
 from clipengine.errors import RateLimited
 from tests.support.api import ApiServer, RecordedEngine, api_server, recorded_engine

@@ -11,8 +11,8 @@ import httpx
 import pytest
 
 import clipengine
-from clipengine.api.auth import PAGE_HEADER, SESSION_COOKIE
-from clipengine.api.page import page_headers
+from clipengine.api.http.auth import PAGE_HEADER, SESSION_COOKIE
+from clipengine.api.routes.page import page_headers
 from clipengine.ledger import sessions
 from clipengine.settings import Settings
 from tests.support.api import ApiServer, RecordedEngine
@@ -108,7 +108,7 @@ class TestSessions:
             assert page.get("/v1/clips").status_code == 401
 
     def test_a_link_is_good_for_a_short_time(self, server: ApiServer, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("clipengine.api.sessions.CODE_SECONDS", -1)
+        monkeypatch.setattr("clipengine.api.routes.sessions.CODE_SECONDS", -1)
         with server.client("") as http:
             assert http.post("/session", json={"code": server.app.state.codes.issue()}).status_code == 401
 

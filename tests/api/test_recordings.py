@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from clipengine.api import uploads
+from clipengine.api.routes import uploads
 from clipengine.clips.clip import Recording
 from tests.support.api import ApiServer, RecordedEngine, api_server, recorded_engine
 

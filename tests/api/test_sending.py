@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from clipengine.api import downloads, events
+from clipengine.api.routes import downloads, events
 from clipengine.cli import http_server
 from tests.support.api import ApiServer, RecordedEngine
 from tests.support.waiting import until

@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from clipengine.api.downloads import file_name
+from clipengine.api.routes.downloads import file_name
 from clipengine.client import Client
 from clipengine.clips.clip import Recording
 from clipengine.clips.request import slug

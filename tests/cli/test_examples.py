@@ -17,7 +17,7 @@ from typing import Any
 import httpx
 import pytest
 
-from clipengine.api.reference import reference
+from clipengine.api.reference.markdown import reference
 from clipengine.client import ApiError, Clip
 from tests.support.server import RunningServer, clean_environ, running_server
 from tests.support.waiting import until

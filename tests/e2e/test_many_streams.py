@@ -16,7 +16,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from clipengine.api.events import MAX_STREAMS, SEND_SECONDS
+from clipengine.api.routes.events import MAX_STREAMS, SEND_SECONDS
 from tests.support.server import RunningServer, running_server
 from tests.support.waiting import until
 

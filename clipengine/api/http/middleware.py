@@ -16,7 +16,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from clipengine.api.problems import internal
+from clipengine.api.http.problems import internal
 
 _ACCEPTED_ID = re.compile(r"[A-Za-z0-9._-]{8,64}\Z")
 

@@ -13,10 +13,10 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from clipengine.api.operation import Answer, Call, Operation
-from clipengine.api.ranges import matches
-from clipengine.api.requests import GetFilmstrip, GetFrame, GetFrames, GetWaveform, NoBody, Q
-from clipengine.api.responses import FramesObject, WaveformObject
+from clipengine.api.http.operation import Answer, Call, Operation
+from clipengine.api.http.ranges import matches
+from clipengine.api.http.requests import GetFilmstrip, GetFrame, GetFrames, GetWaveform, NoBody, Q
+from clipengine.api.http.responses import FramesObject, WaveformObject
 from clipengine.clips.clip import Recording
 from clipengine.errors import (
     Busy,

@@ -19,13 +19,13 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from clipengine.api.lookups import find_clip
-from clipengine.api.media_types import ending, media_type, without_ending
-from clipengine.api.operation import Answer, Call, Operation
-from clipengine.api.problems import problem
-from clipengine.api.ranges import matches, requested_range
-from clipengine.api.requests import NoBody, NoQuery
-from clipengine.api.sending import in_time
+from clipengine.api.http.media_types import ending, media_type, without_ending
+from clipengine.api.http.operation import Answer, Call, Operation
+from clipengine.api.http.problems import problem
+from clipengine.api.http.ranges import matches, requested_range
+from clipengine.api.http.requests import NoBody, NoQuery
+from clipengine.api.http.send_timeout import in_time
+from clipengine.api.routes.lookups import find_clip
 from clipengine.errors import (
     ClipNotComplete,
     ClipNotFound,

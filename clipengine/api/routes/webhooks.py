@@ -11,12 +11,12 @@ from typing import Any
 
 from starlette.responses import Response
 
-from clipengine.api.addresses import check_address
-from clipengine.api.idempotency import once
-from clipengine.api.operation import NOTHING, Answer, Call, Operation, json_response, page_response
-from clipengine.api.requests import CreateWebhook, NoBody, NoQuery, PageQuery, UpdateWebhook
-from clipengine.api.responses import DeliveryObject, DeliveryPayloadObject, NewWebhookObject, WebhookObject
-from clipengine.api.samples import sample_clip
+from clipengine.api.http.idempotency import once
+from clipengine.api.http.operation import NOTHING, Answer, Call, Operation, json_response, page_response
+from clipengine.api.http.requests import CreateWebhook, NoBody, NoQuery, PageQuery, UpdateWebhook
+from clipengine.api.http.responses import DeliveryObject, DeliveryPayloadObject, NewWebhookObject, WebhookObject
+from clipengine.api.routes.sample_event import sample_clip
+from clipengine.api.routes.webhook_addresses import check_address
 from clipengine.errors import Conflict, DeliveryNotFound, InvalidWebhookUrl, WebhookNotFound
 from clipengine.ledger.deliveries import Deliveries, Delivery
 from clipengine.ledger.endpoints import Endpoint

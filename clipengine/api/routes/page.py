@@ -15,9 +15,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 import clipengine
-from clipengine.api.dispatch import Public
-from clipengine.api.media_types import ending
-from clipengine.api.ranges import matches
+from clipengine.api.http.dispatch import Public
+from clipengine.api.http.media_types import ending
+from clipengine.api.http.ranges import matches
 from clipengine.errors import NotFound
 from clipengine.settings import Settings, Storage
 

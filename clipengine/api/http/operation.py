@@ -18,10 +18,10 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from clipengine.api.auth import Scope
-from clipengine.api.changes import Changes
-from clipengine.api.ports import Engine
-from clipengine.api.requests import B, NoBody, NoQuery, Q
+from clipengine.api.http.auth import Scope
+from clipengine.api.http.change_broadcast import Changes
+from clipengine.api.http.ports import Engine
+from clipengine.api.http.requests import B, NoBody, NoQuery, Q
 from clipengine.errors import ClipEngineError
 from clipengine.ledger.keys import ApiKey
 from clipengine.ledger.ledger import Ledger

@@ -11,8 +11,8 @@ from urllib.parse import parse_qsl
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from clipengine.api.faults import MAX_LISTED, summary
-from clipengine.api.requests import B, Q
+from clipengine.api.http.request_errors import MAX_LISTED, summary
+from clipengine.api.http.requests import B, Q
 from clipengine.clips.request import half_character
 from clipengine.errors import InvalidRequest, InvalidWebhookUrl, MalformedRequest
 

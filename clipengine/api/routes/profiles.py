@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
-from clipengine.api.operation import Answer, Call, Operation, page_response
-from clipengine.api.requests import NoBody, NoQuery
-from clipengine.api.responses import ProfileObject
+from clipengine.api.http.operation import Answer, Call, Operation, page_response
+from clipengine.api.http.requests import NoBody, NoQuery
+from clipengine.api.http.responses import ProfileObject
 
 
 def list_profiles(call: Call[NoQuery, NoBody]) -> Response:

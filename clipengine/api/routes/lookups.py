@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from clipengine.api.operation import Call
-from clipengine.api.requests import NoBody, Q
+from clipengine.api.http.operation import Call
+from clipengine.api.http.requests import NoBody, Q
 from clipengine.clips.clip import Clip
 from clipengine.errors import ClipNotFound
 

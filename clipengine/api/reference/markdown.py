@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from clipengine.api.problems import PROBLEM_TYPE
+from clipengine.api.http.problems import PROBLEM_TYPE
 
 Schema = Mapping[str, Any]
 

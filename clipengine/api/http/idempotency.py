@@ -13,8 +13,8 @@ from collections.abc import Callable
 
 from starlette.responses import Response
 
-from clipengine.api.operation import Call, json_response
-from clipengine.api.requests import B, Q
+from clipengine.api.http.operation import Call, json_response
+from clipengine.api.http.requests import B, Q
 from clipengine.errors import InvalidRequest
 from clipengine.ledger.idempotency import Answer
 

@@ -19,9 +19,9 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from clipengine.api.dispatch import Public
-from clipengine.api.manual import Hit, Page, render, search
-from clipengine.api.reference import reference
+from clipengine.api.http.dispatch import Public
+from clipengine.api.reference.manual import Hit, Page, render, search
+from clipengine.api.reference.markdown import reference
 
 # The order of reading; a page that is not named here comes last.
 ORDER = (

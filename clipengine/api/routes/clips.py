@@ -7,15 +7,15 @@ from dataclasses import replace
 
 from starlette.responses import Response
 
-from clipengine.api.addresses import check_address
-from clipengine.api.faults import located
-from clipengine.api.idempotency import once
-from clipengine.api.lookups import find_clip
-from clipengine.api.operation import NOTHING, Answer, Call, Operation, page_response
-from clipengine.api.requests import CreateClip, ListClips, NoBody, NoQuery, PageQuery, WaitQuery
-from clipengine.api.responses import ClipObject, DeliveryObject
-from clipengine.api.waiting import answer_when_ended
-from clipengine.api.webhooks import delivery_object
+from clipengine.api.http.idempotency import once
+from clipengine.api.http.long_poll import answer_when_ended
+from clipengine.api.http.operation import NOTHING, Answer, Call, Operation, page_response
+from clipengine.api.http.request_errors import located
+from clipengine.api.http.requests import CreateClip, ListClips, NoBody, NoQuery, PageQuery, WaitQuery
+from clipengine.api.http.responses import ClipObject, DeliveryObject
+from clipengine.api.routes.lookups import find_clip
+from clipengine.api.routes.webhook_addresses import check_address
+from clipengine.api.routes.webhooks import delivery_object
 from clipengine.clips.clip import Recording
 from clipengine.clips.request import ClipRequest, check_label, check_range
 from clipengine.errors import (

@@ -17,16 +17,16 @@ from starlette.routing import Route
 from starlette.types import Receive, Send
 from starlette.types import Scope as AsgiScope
 
-from clipengine.api.auth import Credential, authorize, credential
-from clipengine.api.body import parse_json, read_body
-from clipengine.api.changes import Changes
-from clipengine.api.faults import collected, raise_all
-from clipengine.api.idempotency import idempotency_key
-from clipengine.api.operation import Call, Operation, in_session
-from clipengine.api.ports import Engine
-from clipengine.api.problems import problem
-from clipengine.api.rates import Rates
-from clipengine.api.validating import validate_body, validate_query
+from clipengine.api.http.auth import Credential, authorize, credential
+from clipengine.api.http.body import parse_json, read_body
+from clipengine.api.http.change_broadcast import Changes
+from clipengine.api.http.idempotency import idempotency_key
+from clipengine.api.http.operation import Call, Operation, in_session
+from clipengine.api.http.ports import Engine
+from clipengine.api.http.problems import problem
+from clipengine.api.http.rate_limit import Rates
+from clipengine.api.http.request_errors import collected, raise_all
+from clipengine.api.http.validation import validate_body, validate_query
 from clipengine.errors import MethodNotAllowed, RequestError
 from clipengine.ledger.keys import ApiKey
 

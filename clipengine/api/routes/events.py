@@ -24,13 +24,13 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from clipengine.api.changes import Changes
-from clipengine.api.faults import located
-from clipengine.api.operation import Answer, Call, Operation
-from clipengine.api.ports import Engine
-from clipengine.api.requests import NoBody, StreamEvents
-from clipengine.api.responses import EventObject
-from clipengine.api.sending import in_time
+from clipengine.api.http.change_broadcast import Changes
+from clipengine.api.http.operation import Answer, Call, Operation
+from clipengine.api.http.ports import Engine
+from clipengine.api.http.request_errors import located
+from clipengine.api.http.requests import NoBody, StreamEvents
+from clipengine.api.http.responses import EventObject
+from clipengine.api.http.send_timeout import in_time
 from clipengine.errors import Busy, ClipNotFound, InvalidRequest, RecordingNotFound
 from clipengine.ledger.events import Event
 

@@ -7,10 +7,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from clipengine.api.auth import authorize, credential
-from clipengine.api.dispatch import Public
-from clipengine.api.operation import json_response
-from clipengine.api.ports import Engine
+from clipengine.api.http.auth import authorize, credential
+from clipengine.api.http.dispatch import Public
+from clipengine.api.http.operation import json_response
+from clipengine.api.http.ports import Engine
 from clipengine.errors import ClipEngineError
 
 

@@ -12,8 +12,8 @@ from typing import Any, Protocol
 
 from starlette.responses import Response
 
-from clipengine.api.operation import Call, json_response
-from clipengine.api.requests import NoBody, WaitQuery
+from clipengine.api.http.operation import Call, json_response
+from clipengine.api.http.requests import NoBody, WaitQuery
 
 # What changes often is read at most this often by each of those who wait for it.
 _READ_SECONDS = 0.1

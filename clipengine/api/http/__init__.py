@@ -1,0 +1,1 @@
+"""Request plumbing: authentication, validation, errors and shared models."""
