@@ -69,8 +69,7 @@ def do_job(job: dict[str, Any], source: JobSource, descriptors: list[int], contr
     if job["job"] == "probe":
         return _probe(source)
     if job["job"] in KINDS:
-        made, tones = make_preview(job, source)
-        return {"type": "result", "tones": len(tones)}, made + tones
+        return {"type": "result"}, make_preview(job, source)
     return _cut(job, source, descriptors[0], _Progress(control))
 
 

@@ -31,7 +31,6 @@ from clipengine.media.landing import STEPS_BACK, Landing
 from clipengine.media.orientation import rotation_of
 from clipengine.media.picture import PictureConverter, jpeg
 from clipengine.media.source import ByteSource, MediaReader
-from clipengine.media.tone import Tones, is_hdr
 
 _LEAST_SECONDS = Fraction(1, 25)
 # Tiles that lie closer than this are read in one go, each exact; farther ones are sought one by one.
@@ -49,7 +48,6 @@ def frame_at(
     at: Fraction,
     width: int,
     threads: int,
-    tones: Tones,
     landmarks: Landmarks | None = None,
 ) -> bytes:
     """A JPEG of the frame on screen at `at`, upright, at most `width` wide. Raises RecordingError and its kinds."""
@@ -64,7 +62,7 @@ def frame_at(
     ):
         for event in deinterlaced(ClipDecoder(landing, cut, threads=threads).events()):
             if isinstance(event, Picture):
-                return jpeg(_Painter(video, width, tones).paint(event.frame), max_width=_MAX_SIDE, quality=_QUALITY)
+                return jpeg(_Painter(video, width).paint(event.frame), max_width=_MAX_SIDE, quality=_QUALITY)
     raise NoMediaInRange("the recording has no picture there")
 
 
@@ -77,14 +75,13 @@ def filmstrip(
     count: int,
     width: int,
     threads: int,
-    tones: Tones,
 ) -> bytes:
     """A JPEG of `count` tiles in one row, for the middles of as many equal parts of `[start, end)`.
 
     A tile is at most `width` wide, every one the same. Where nothing can be decoded a tile repeats the one before.
     """
     video = _video(facts)
-    painter = _Painter(video, min(width, _MAX_SIDE // count), tones)
+    painter = _Painter(video, min(width, _MAX_SIDE // count))
     moments = [start + (end - start) * (2 * number + 1) / (2 * count) for number in range(count)]
     tiles: list[av.VideoFrame] = []
     with MediaReader(source) as reader, media_errors(reader):
@@ -229,9 +226,8 @@ def _size(video: VideoFacts, width: int) -> tuple[int, int]:
 class _Painter:
     """Frames upright, small, and in colours that every screen shows. What it learns of their kind it keeps."""
 
-    def __init__(self, video: VideoFacts, width: int, tones: Tones) -> None:
+    def __init__(self, video: VideoFacts, width: int) -> None:
         self._size = _size(video, width)
-        self._tones = tones
         self._reformatter = VideoReformatter()
         self._converter: PictureConverter | None = None
         self._shape: tuple[object, ...] = ()
@@ -241,8 +237,6 @@ class _Painter:
         if rotation_of(frame) % 180:
             width, height = height, width
         small = self._reformatter.reformat(frame, width, height)  # first: fewer pixels to convert
-        if is_hdr(small):
-            small = self._tones.for_frame(small).apply(small)
         shape = (small.width, small.height, small.format.name, small.color_trc, small.colorspace, small.color_range)
         if self._converter is None or shape != self._shape:
             self._converter, self._shape = PictureConverter(Profile(), small, None), shape

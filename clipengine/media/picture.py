@@ -15,14 +15,15 @@ from av.video.reformatter import VideoReformatter
 from clipengine.clips.plan import output_size
 from clipengine.clips.profiles import Profile
 from clipengine.media.orientation import rotation_of, upright_filters
+from clipengine.media.tone import PIXEL_FORMAT as TONE_FORMAT
+from clipengine.media.tone import ToneMapper, is_hdr
 
 # ITU-T H.273 / ISO/IEC 23091-2 code points, as FFmpeg numbers them.
-_PQ, _HLG = 16, 18
 _BT709, _UNSPECIFIED = 1, 2
 _RGB_MATRIX = 0
 _LIMITED, _FULL = 1, 2
 _SWS_BICUBIC_ACCURATE = 4 | 0x40000  # SWS_BICUBIC | SWS_ACCURATE_RND
-_SWS_ITU709 = 1
+_SWS_ITU709, _SWS_ITU601 = 1, 5
 
 
 @dataclass(frozen=True)
@@ -46,15 +47,15 @@ class PictureConverter:
         rotation = rotation_of(first)
         ratio = sample_aspect_ratio or Fraction(1)
         ratio = ratio if 0 < ratio < 1000 else Fraction(1)
-        self._hdr_to_sdr = first.color_trc in (_PQ, _HLG) and profile.hdr == "tonemap"
-        self.keeps_hdr = first.color_trc in (_PQ, _HLG) and not self._hdr_to_sdr
+        self._tones = ToneMapper(first) if is_hdr(first) and profile.hdr == "tonemap" else None
+        self.keeps_hdr = is_hdr(first) and self._tones is None
         ten_bit = profile.pixel_format == "yuv420p10le" or self.keeps_hdr
         width, height = output_size(first.width, first.height, rotation=rotation, max_height=profile.max_height)
         full = first.color_range == _FULL or first.format.name.startswith("yuvj")
         rgb = first.format.is_rgb or first.colorspace == _RGB_MATRIX
         # The x264 and x265 encoders take the old full-range formats as they are: no copy, no conversion.
         keep_j = first.format.name.startswith("yuvj") and profile.video in ("h264", "hevc")
-        converted = self._hdr_to_sdr or rgb
+        converted = self._tones is not None or rgb
         self.format = PictureFormat(
             width=width,
             height=height,
@@ -67,6 +68,7 @@ class PictureConverter:
         )
         self._rgb = rgb
         self._reformatter = VideoReformatter()
+        self._to_light = VideoReformatter()  # a reformatter keeps its tables for one conversion
         self._turn: _Turn | None = None
 
     def convert(self, frame: av.VideoFrame) -> av.VideoFrame:
@@ -83,21 +85,11 @@ class PictureConverter:
 
     def _reformat(self, frame: av.VideoFrame, width: int, height: int) -> av.VideoFrame:
         name = frame.format.name
-        if name == self.format.pixel_format and (frame.width, frame.height) == (width, height) and not self._hdr_to_sdr:
+        if self._tones is not None:
+            return self._map_tones(frame, width, height, self._tones)
+        if name == self.format.pixel_format and (frame.width, frame.height) == (width, height):
             return frame
         color_range = self.format.color_range or None
-        if self._hdr_to_sdr:
-            return self._reformatter.reformat(
-                frame,
-                width,
-                height,
-                self.format.pixel_format,
-                interpolation=_SWS_BICUBIC_ACCURATE,
-                dst_colorspace=_SWS_ITU709,
-                dst_color_range=_LIMITED,
-                dst_color_trc=_BT709,
-                dst_color_primaries=_BT709,
-            )
         return self._reformatter.reformat(
             frame,
             width,
@@ -107,6 +99,19 @@ class PictureConverter:
             src_color_range=_FULL if self._rgb else color_range,
             dst_colorspace=_SWS_ITU709 if self._rgb else None,
             dst_color_range=color_range,
+        )
+
+    def _map_tones(self, frame: av.VideoFrame, width: int, height: int, tones: ToneMapper) -> av.VideoFrame:
+        light = self._to_light.reformat(
+            frame, width, height, TONE_FORMAT, interpolation=_SWS_BICUBIC_ACCURATE, dst_color_range=_FULL
+        )
+        return self._reformatter.reformat(
+            tones.apply(light),
+            format=self.format.pixel_format,
+            interpolation=_SWS_BICUBIC_ACCURATE,
+            src_color_range=_FULL,
+            dst_colorspace=_SWS_ITU709,
+            dst_color_range=_LIMITED,
         )
 
 
@@ -138,20 +143,20 @@ class _Turn:
 
 
 def jpeg(frame: av.VideoFrame, *, max_width: int = 1280, quality: int = 3) -> bytes:
-    """The picture as a baseline JPEG, at most `max_width` wide; `quality` from 2 (best) to 31."""
+    """Return the picture as a baseline JPEG, at most `max_width` wide; `quality` from 2 (best) to 31."""
+    if is_hdr(frame):
+        frame = PictureConverter(Profile(), frame, None).convert(frame)
     width = min(frame.width, max_width)
     height = max(2, round(frame.height * width / frame.width))
     reformatter = VideoReformatter()
-    wide = (1, 1) if frame.format.name.startswith("yuv420p1") else (0, 0)
     picture = reformatter.reformat(
         frame,
         max(2, width - width % 2),
         height - height % 2,
         "yuvj420p",
         interpolation=_SWS_BICUBIC_ACCURATE,
+        dst_colorspace=_SWS_ITU601,  # what JFIF readers assume
         dst_color_range=_FULL,
-        dst_color_trc=_BT709 if wide[0] and frame.color_trc in (_PQ, _HLG) else None,
-        dst_color_primaries=_BT709 if wide[1] and frame.color_trc in (_PQ, _HLG) else None,
     )
     encoder = av.CodecContext.create("mjpeg", "w")
     encoder.width, encoder.height = picture.width, picture.height

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from fractions import Fraction
 from typing import Any
@@ -13,21 +12,12 @@ from clipengine.media.frame_times import frame_times
 from clipengine.media.frames import filmstrip, frame_at
 from clipengine.media.peaks import peaks
 from clipengine.media.source import ByteSource
-from clipengine.media.tone import Tones
 
 KINDS = ("frame", "times", "filmstrip", "waveform")
 
 
-def make_preview(job: dict[str, Any], source: ByteSource) -> tuple[bytes, bytes]:
-    """Return a JPEG or the response's JSON, and the colour table to cache for the recording's next pictures, or b"".
-
-    Raises RecordingError and its kinds.
-    """
-    tones = Tones(base64.b64decode(job["tones"]) if job.get("tones") else None)
-    return _made(job, source, tones), tones.made or b""
-
-
-def _made(job: dict[str, Any], source: ByteSource, tones: Tones) -> bytes:
+def make_preview(job: dict[str, Any], source: ByteSource) -> bytes:
+    """Return a JPEG or the response's JSON. Raises RecordingError and its kinds."""
     facts = SourceFacts.model_validate(job["facts"])
     landmarks = None if job["landmarks"] is None else Landmarks.model_validate(job["landmarks"])
     if job["job"] == "frame":
@@ -37,7 +27,6 @@ def _made(job: dict[str, Any], source: ByteSource, tones: Tones) -> bytes:
             at=Fraction(job["at"]),
             width=job["width"],
             threads=job["threads"],
-            tones=tones,
             landmarks=landmarks,
         )
     start, end = Fraction(job["start"]), Fraction(job["end"])
@@ -53,7 +42,6 @@ def _made(job: dict[str, Any], source: ByteSource, tones: Tones) -> bytes:
             count=job["count"],
             width=job["width"],
             threads=job["threads"],
-            tones=tones,
         )
     found = peaks(source, facts, start=start, end=end, points=job["points"], landmarks=landmarks)
     return _json(start, end, points=len(found), peaks=found)

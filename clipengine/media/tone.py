@@ -1,130 +1,227 @@
-"""What tone-mapping does to every colour of a recording, as a table that is made once and kept.
+"""Tone mapping: HDR pictures (PQ, HLG) as a standard screen shows them.
 
-The library needs seconds to work out how HDR colours become SDR, and forgets it with each process. So a picture of
-every colour (a "Hald" table) is put through it once; later pictures are looked up in what came out, which takes
-milliseconds and gives the same colours to within what a JPEG loses.
+Reference white, 203 cd/m2 (ITU-R BT.2408), becomes the white of the standard screen for PQ and HLG alike; what is
+brighter is rolled off with the curve of ITU-R BT.2390. The result for a grid of colours is computed once for each clip,
+and every picture is looked up in it.
 """
 
 from __future__ import annotations
 
-import array
-import hashlib
-import zlib
+import math
+import struct
+from array import array
+from collections.abc import Callable, Sequence
 from fractions import Fraction
+from functools import lru_cache
 
 import av
 from av.filter import Graph
 from av.sidedata.sidedata import SideData
-from av.video.reformatter import VideoReformatter
 
-_LEVEL = 6
+# ITU-T H.273 / ISO/IEC 23091-2 code points, as FFmpeg numbers them.
+PQ, HLG = 16, 18
+BT709_PRIMARIES, P3_PRIMARIES = 1, 12
+
+# Format of the pictures that are mapped; the lookup has vector code for it.
+PIXEL_FORMAT = "gbrp16le"
+
+_REFERENCE_WHITE = 203.0  # cd/m2, ITU-R BT.2408
+_HLG_PEAK, _HLG_GAMMA = 1000.0, 1.2  # ITU-R BT.2100, on its reference screen
+_DEFAULT_PEAK, _MAX_PEAK = 1000.0, 4000.0  # cd/m2; metadata beyond is wrong, or means highlights alone
+_SCREEN_GAMMA = 2.4  # ITU-R BT.1886
+
+_LEVEL = 6  # of the Hald table
 _STEPS = _LEVEL**2  # of each of red, green and blue
-_SIDE = _LEVEL**3  # of the table as a picture
-_FORMAT = "rgb48le"
-_BYTES = _SIDE * _SIDE * 6
-_KEY_BYTES = 16
-_BT709, _FULL = 1, 2
-_BICUBIC = 4
-_PQ, _HLG = 16, 18
+_TIME_BASE = Fraction(1, 25)  # the filters only count pictures
+_BT709_TAGS = "color_primaries=bt709:color_trc=bt709"
+
+# Constants of SMPTE ST 2084 (PQ) and ITU-R BT.2100 (HLG).
+_PQ_M1, _PQ_M2 = 2610 / 16384, 2523 / 32
+_PQ_C1, _PQ_C2, _PQ_C3 = 3424 / 4096, 2413 / 128, 2392 / 128
+_HLG_A, _HLG_B, _HLG_C = 0.17883277, 0.28466892, 0.55991073
+
+# AVContentLightMetadata, and AVMasteringDisplayMetadata from max_luminance on (behind 9 rationals).
+_CONTENT_LIGHT = struct.Struct("=I")
+_MASTERING_DISPLAY = struct.Struct("=72x4i")
+
+_Triple = tuple[float, float, float]
+_LUMA_2020 = (0.2627, 0.6780, 0.0593)
+_BT2020_TO_709 = ((1.6605, -0.5876, -0.0728), (-0.1246, 1.1329, -0.0083), (-0.0182, -0.1006, 1.1187))
+_P3_TO_709 = ((1.2249, -0.2247, 0.0), (-0.0420, 1.0419, 0.0), (-0.0197, -0.0786, 1.0979))
+_SAME = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
 
 
 def is_hdr(frame: av.VideoFrame) -> bool:
-    return frame.color_trc in (_PQ, _HLG)
+    """Return True if the picture's transfer function is PQ or HLG."""
+    return frame.color_trc in (PQ, HLG)
 
 
-class ToneTable:
-    """For pictures with the same colour tags as the one that it was made for. `kept` are its bytes."""
+class ToneMapper:
+    """Maps HDR pictures to BT.709 with a lookup table. The first picture decides on transfer, primaries and peak."""
 
-    def __init__(self, kept: bytes) -> None:
-        self.kept = kept
-        try:
-            self._colours = zlib.decompressobj().decompress(kept[_KEY_BYTES:], _BYTES)
-        except zlib.error:
-            self._colours = b""  # it fits nothing, and is made anew
-
-    @classmethod
-    def made_for(cls, frame: av.VideoFrame) -> ToneTable:
-        """Takes seconds."""
-        every = VideoReformatter().reformat(
-            frame, _SIDE, _SIDE, _FORMAT, dst_color_range=_FULL
-        )  # with the frame's tags
-        _fill(every, _every_colour())
-        mapped = VideoReformatter().reformat(
-            every, format=_FORMAT, dst_color_range=_FULL, dst_color_trc=_BT709, dst_color_primaries=_BT709
-        )
-        return cls(_key(frame) + zlib.compress(_pixels(mapped)))
-
-    def fits(self, frame: av.VideoFrame) -> bool:
-        return self.kept[:_KEY_BYTES] == _key(frame) and len(self._colours) == _BYTES
+    def __init__(self, first: av.VideoFrame) -> None:
+        self._table = _table(int(first.color_trc), int(first.color_primaries), _peak(first))
+        self._lookup: _Lookup | None = None
 
     def apply(self, frame: av.VideoFrame) -> av.VideoFrame:
-        """The picture in the colours of BT.709, as RGB."""
-        reformatter = VideoReformatter()
-        picture = reformatter.reformat(frame, format=_FORMAT, dst_color_range=_FULL, interpolation=_BICUBIC)
-        table = reformatter.reformat(frame, _SIDE, _SIDE, _FORMAT, dst_color_range=_FULL)
-        _fill(table, self._colours)
-        graph = Graph()
-        main, looked_up = (
-            graph.add_buffer(width=each.width, height=each.height, format=each.format, time_base=Fraction(1, 25))
-            for each in (picture, table)
+        """Return the picture with its colours mapped and tagged BT.709. It must be in PIXEL_FORMAT, full range."""
+        if self._lookup is None or not self._lookup.fits(frame):
+            order = _plane_order()
+            self._lookup = _Lookup(_hald(_LEVEL, [self._table[order[plane]] for plane in range(3)]), frame)
+        return self._lookup.apply(frame)
+
+
+class _Lookup:
+    """A filter graph that looks pictures of one size up in a Hald table."""
+
+    def __init__(self, table: av.VideoFrame, first: av.VideoFrame) -> None:
+        self._size = (first.width, first.height)
+        self._count = 0
+        self._graph = Graph()
+        self._source, colours = (
+            self._graph.add_buffer(width=each.width, height=each.height, format=each.format, time_base=_TIME_BASE)
+            for each in (first, table)
         )
-        clut = graph.add("haldclut")
-        main.link_to(clut, 0, 0)
-        looked_up.link_to(clut, 0, 1)
-        tagged = graph.add("setparams", "color_primaries=bt709:color_trc=bt709")
-        clut.link_to(tagged)
-        tagged.link_to(graph.add("buffersink"))
-        graph.configure()
-        for source, each in ((main, picture), (looked_up, table)):
-            each.pts, each.time_base = 0, Fraction(1, 25)
-            source.push(each)
-            source.push(None)
-        shown = graph.pull()
-        assert isinstance(shown, av.VideoFrame)
-        return shown
+        lookup, tags = self._graph.add("haldclut", "clut=first"), self._graph.add("setparams", _BT709_TAGS)
+        self._source.link_to(lookup, 0, 0)
+        colours.link_to(lookup, 0, 1)
+        lookup.link_to(tags)
+        tags.link_to(self._graph.add("buffersink"))
+        self._graph.configure()
+        table.pts, table.time_base = 0, _TIME_BASE
+        colours.push(table)
+        colours.push(None)
+
+    def fits(self, frame: av.VideoFrame) -> bool:
+        return self._size == (frame.width, frame.height)
+
+    def apply(self, frame: av.VideoFrame) -> av.VideoFrame:
+        frame.pts, frame.time_base = self._count, _TIME_BASE
+        self._count += 1
+        self._source.push(frame)
+        mapped = self._graph.pull()
+        assert isinstance(mapped, av.VideoFrame)
+        return mapped
 
 
-class Tones:
-    """The table of a recording: one that was kept, or one that is made as soon as a picture needs it."""
+@lru_cache(maxsize=1)
+def _plane_order() -> tuple[int, ...]:
+    """Return in which plane of a mapped picture each plane of a Hald table comes out.
 
-    def __init__(self, kept: bytes | None = None) -> None:
-        self._table = ToneTable(kept) if kept else None
-        self.made: bytes | None = None  # worth keeping for the next time
-
-    def for_frame(self, frame: av.VideoFrame) -> ToneTable:
-        if self._table is None or not self._table.fits(frame):
-            self._table = ToneTable.made_for(frame)
-            self.made = self._table.kept
-        return self._table
-
-
-def _key(frame: av.VideoFrame) -> bytes:
-    """Of what the mapping depends on."""
-    tags = (av.__version__, frame.color_trc, frame.color_primaries, frame.colorspace, frame.color_range)
-    told = [frame.side_data.get(name) for name in ("MASTERING_DISPLAY_METADATA", "CONTENT_LIGHT_LEVEL")]
-    metadata = [bytes(each) if isinstance(each, SideData) else b"" for each in told]
-    return hashlib.sha256(repr((tags, metadata)).encode()).digest()[:_KEY_BYTES]
+    FFmpeg 8 mixes them up: it takes a planar table's green, blue and red for red, green and blue.
+    """
+    level, size, order = 2, 2**3, []
+    for plane in range(3):
+        codes = [bytes([255 * (each == plane)]) * (2 * size * size) for each in range(3)]
+        picture = _hald(level, codes)
+        mapped = _Lookup(_hald(level, codes), picture).apply(picture)
+        order.append(max(range(3), key=lambda each: bytes(mapped.planes[each])[0]))
+    return tuple(order)
 
 
-def _every_colour() -> bytes:
-    """Red runs fastest, then green, then blue."""
-    levels = [round(step * 65535 / (_STEPS - 1)) for step in range(_STEPS)]
-    colours = array.array("H")
-    for blue in levels:
-        for green in levels:
-            for red in levels:
-                colours.extend((red, green, blue))
-    return colours.tobytes()
+def _peak(frame: av.VideoFrame) -> float:
+    """Return the brightest light of the recording in cd/m2, by its metadata or by convention."""
+    if frame.color_trc == HLG:
+        return _HLG_PEAK
+    light = _side_data(frame, "CONTENT_LIGHT_LEVEL", _CONTENT_LIGHT.size)
+    peak = float(_CONTENT_LIGHT.unpack(light)[0]) if light else 0.0
+    mastering = _side_data(frame, "MASTERING_DISPLAY_METADATA", _MASTERING_DISPLAY.size)
+    if not peak and mastering:
+        numerator, denominator, _, has_luminance = _MASTERING_DISPLAY.unpack(mastering)
+        peak = numerator / denominator if has_luminance and denominator else 0.0
+    return min(max(peak, _REFERENCE_WHITE), _MAX_PEAK) if peak > 0 else _DEFAULT_PEAK
 
 
-def _fill(picture: av.VideoFrame, pixels: bytes) -> None:
-    plane, row = picture.planes[0], picture.width * 6
-    padding = bytes(plane.line_size - row)
-    lines = (pixels[at : at + row] + padding for at in range(0, len(pixels), row))
-    plane.update(b"".join(lines).ljust(plane.buffer_size, b"\0"))
+def _side_data(frame: av.VideoFrame, name: str, size: int) -> bytes:
+    found = frame.side_data.get(name)
+    return bytes(found)[:size] if isinstance(found, SideData) and found.buffer_size >= size else b""
 
 
-def _pixels(picture: av.VideoFrame) -> bytes:
-    plane, row = picture.planes[0], picture.width * 6
-    whole = bytes(plane)
-    return b"".join(whole[at : at + row] for at in range(0, picture.height * plane.line_size, plane.line_size))
+@lru_cache(maxsize=2)
+def _table(transfer: int, primaries: int, peak: float) -> tuple[bytes, bytes, bytes]:
+    """Return the mapped green, blue and red of every colour of the grid, 16 bits each; red runs fastest, then green.
+
+    The brightest of a colour's three components in BT.709 is put through the tone curve and takes the others with it,
+    so that hues stay; what BT.709 cannot show is clipped.
+    """
+    steps = [step / (_STEPS - 1) for step in range(_STEPS)]
+    lights = [_hlg_scene_light(step) if transfer == HLG else pq_to_light(step) for step in steps]
+    gain = _gains(peak)
+    to_red, to_green, to_blue = {BT709_PRIMARIES: _SAME, P3_PRIMARIES: _P3_TO_709}.get(primaries, _BT2020_TO_709)
+    greens, blues, reds = array("H"), array("H"), array("H")
+    for blue in lights:
+        for green in lights:
+            for red in lights:
+                light = red, green, blue
+                screen = _hlg_gain(light) if transfer == HLG else 1.0
+                shown = _dot(to_red, light) * screen, _dot(to_green, light) * screen, _dot(to_blue, light) * screen
+                factor = gain(max(shown))
+                reds.append(_code(shown[0] * factor))
+                greens.append(_code(shown[1] * factor))
+                blues.append(_code(shown[2] * factor))
+    return greens.tobytes(), blues.tobytes(), reds.tobytes()
+
+
+def _dot(weights: _Triple, light: _Triple) -> float:
+    return weights[0] * light[0] + weights[1] * light[1] + weights[2] * light[2]
+
+
+def _code(light: float) -> int:
+    """Return the 16-bit code for light from 0 to 1 on the standard screen."""
+    return round(65535 * float(min(max(light, 0.0), 1.0) ** (1 / _SCREEN_GAMMA)))
+
+
+def pq_to_light(signal: float) -> float:
+    """Return the light of a PQ signal in cd/m2 (SMPTE ST 2084)."""
+    root = signal ** (1 / _PQ_M2)
+    return float(10_000 * (max(root - _PQ_C1, 0.0) / (_PQ_C2 - _PQ_C3 * root)) ** (1 / _PQ_M1))
+
+
+def light_to_pq(light: float) -> float:
+    """Return the PQ signal of light in cd/m2."""
+    power = (light / 10_000) ** _PQ_M1
+    return float(((_PQ_C1 + _PQ_C2 * power) / (1 + _PQ_C3 * power)) ** _PQ_M2)
+
+
+def _hlg_scene_light(signal: float) -> float:
+    """Return the scene light of an HLG signal, 0 to 1 (ITU-R BT.2100)."""
+    if signal <= 0.5:
+        return signal**2 / 3
+    return (math.exp((signal - _HLG_C) / _HLG_A) + _HLG_B) / 12
+
+
+def _hlg_gain(light: _Triple) -> float:
+    """Return the light in cd/m2 that the reference screen makes of one unit of scene light in this colour."""
+    luminance = _dot(_LUMA_2020, light)
+    return float(_HLG_PEAK * luminance ** (_HLG_GAMMA - 1)) if luminance > 0 else 0.0
+
+
+def _gains(peak: float) -> Callable[[float], float]:
+    """Return a function from light in cd/m2 to the factor that makes it light of the standard screen, white being 1.
+
+    The curve of ITU-R BT.2390: straight up to its knee, then a spline to the peak.
+    """
+    top = light_to_pq(peak)
+    white = light_to_pq(_REFERENCE_WHITE) / top
+    knee = 1.5 * white - 0.5
+
+    def gain(light: float) -> float:
+        signal = min(light_to_pq(max(light, 0.0)) / top, 1.0)
+        if knee >= 1 or signal <= knee:
+            return 1 / _REFERENCE_WHITE
+        t = (signal - knee) / (1 - knee)
+        spline = (2 * t**3 - 3 * t**2 + 1) * knee + (t**3 - 2 * t**2 + t) * (1 - knee) + (3 * t**2 - 2 * t**3) * white
+        return pq_to_light(spline * top) / _REFERENCE_WHITE / light
+
+    return gain
+
+
+def _hald(level: int, codes: Sequence[bytes]) -> av.VideoFrame:
+    """Return a picture for the haldclut filter with these codes in its planes."""
+    side = level**3
+    picture = av.VideoFrame(side, side, PIXEL_FORMAT)
+    for plane, each in zip(picture.planes, codes, strict=True):
+        padding = bytes(plane.line_size - 2 * side)
+        rows = (each[at : at + 2 * side] + padding for at in range(0, len(each), 2 * side))
+        plane.update(b"".join(rows).ljust(plane.buffer_size, b"\0"))
+    return picture

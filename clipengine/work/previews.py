@@ -6,7 +6,6 @@ time: it is made again.
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import hashlib
 import json
@@ -36,9 +35,7 @@ log = logging.getLogger(__name__)
 _DEADLINE_SECONDS = {"frame": 60, "times": 120, "filmstrip": 300, "waveform": 900}
 _MAX_BYTES = 16 * 1024 * 1024  # of one preview: a hundred large tiles have a quarter of it
 _KEPT_PART = 0.9  # of the limit, after older files were removed
-_PICTURES = ("frame", "filmstrip")
-_MAX_TONES_BYTES = 1024 * 1024
-_FORM = 2  # increased when the same request gets a different response than before
+_FORM = 3  # increased when the same request gets a different response than before
 # Rough costs on one slow core, to tell short jobs from long ones.
 _SHORT_SECONDS = 1.0
 _READ_BYTES_PER_SECOND = 50e6
@@ -58,12 +55,8 @@ class Preview:
     @property
     def name(self) -> str:
         """File name and ETag, the same for the same request about the same bytes."""
-        return _digest([_FORM, self.recording.bucket_path, self.recording.etag, self.kind, self.values])
-
-    @property
-    def tones_name(self) -> str:
-        """File name of the recording's colour table. Each recording has its own: a child is not trusted beyond it."""
-        return _digest([_FORM, self.recording.bucket_path, self.recording.etag, "tones"])
+        parts = [_FORM, self.recording.bucket_path, self.recording.etag, self.kind, self.values]
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:40]
 
     @property
     def expected_seconds(self) -> float:
@@ -81,10 +74,6 @@ class Preview:
 
     def _reading(self, facts: SourceFacts, part: Fraction) -> float:
         return self.recording.file_size_bytes * float(part / facts.duration) / _READ_BYTES_PER_SECOND
-
-
-def _digest(parts: list[object]) -> str:
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:40]
 
 
 class Previews:
@@ -126,28 +115,22 @@ class Previews:
             return made
         recording = preview.recording
         assert recording.facts is not None
-        tones = self._kept.read(preview.tones_name) if preview.kind in _PICTURES else None
         job = preview_job(
             self._encoding,
             preview.kind,
             recording.facts,
-            preview.values | ({"tones": base64.b64encode(tones).decode()} if tones else {}),
+            preview.values,
             landmarks=preview.landmarks,
             seconds=_DEADLINE_SECONDS[preview.kind],
         )
         check()
         try:
             with as_recording_errors(), closing(self._store.open(recording.bucket_path, etag=recording.etag)) as reader:
-                result, made = self._encoders.take().run(job, reader=reader, watch=lambda message: check())
+                _, made = self._encoders.take().run(job, reader=reader, watch=lambda message: check())
         except Timeout as error:
             raise Busy(f"This {preview.kind} takes too long to make now", retry_after=60) from error
         except DecoderKilled as error:
             raise Busy(f"This {preview.kind} cannot be made now: {error.message}", retry_after=60) from error
-        length = result.get("tones")
-        if preview.kind in _PICTURES and isinstance(length, int) and 0 < length < len(made):
-            made, tones = made[:-length], made[-length:]
-            if length <= _MAX_TONES_BYTES:
-                self._kept.write(preview.tones_name, tones)
         if not 0 < len(made) <= _MAX_BYTES:  # the child is not trusted
             raise Internal(f"a {preview.kind} of {len(made)} bytes was made")
         self._kept.write(preview.name, made)

@@ -77,23 +77,6 @@ def test_each_is_made_once_and_never_changes(http: httpx.Client, film: Recording
     assert part == {"start_seconds": 1.01, "end_seconds": 1.1, "frames": [1.0, 1.04, 1.08]}
 
 
-def test_what_was_learned_of_hdr_colours_serves_the_next_picture(
-    http: httpx.Client, engine: RecordedEngine, shelf: Shelf
-) -> None:
-    kept = engine.settings.data.folder / "previews"
-    base = f"/v1/recordings/{registered(engine, shelf.get('hdr_hlg').path).recording_id}"
-    first = http.get(f"{base}/frame?at=1").content
-    table = max(kept.iterdir(), key=lambda path: path.stat().st_size)
-    made = table.read_bytes()
-    assert len(list(kept.iterdir())) == 2
-    assert first not in (b"", made)
-    assert http.get(f"{base}/filmstrip?count=4&width=64").status_code == 200
-    assert (len(list(kept.iterdir())), table.read_bytes()) == (3, made)
-    table.write_bytes(b"spoilt")  # it is made anew, and kept again
-    assert http.get(f"{base}/frame?at=2").status_code == 200
-    assert table.read_bytes() == made
-
-
 @pytest.mark.parametrize(
     ("path", "code"),
     [

@@ -24,6 +24,8 @@ from tests.support.damage import film, with_damaged_slices
 _RANGES = {
     "cockatoo_yuv444_mono_mp3.mp4": ("5.175 9.175", "0 0.7", "13.1 14.5"),
     "dance1.avi": ("0.556 1.21", "0 0.7", "1.1 2"),
+    "av1_hdr10_mastering.mp4": ("0.3 0.7",),
+    "iphone_portrait.mov": ("0.4 1.5", "0 0.3", "1.2 2.5"),
 }
 
 
