@@ -1,15 +1,15 @@
 // The page: who is signed in, the bar at the top, and which view is shown.
 
-import {get, request} from "./api.js";
-import {h, icon, iconButton} from "./dom.js";
-import {connect, disconnect} from "./events.js";
-import {route, showCurrent, start, stop} from "./router.js";
-import {showSignIn, takeCode, withCode} from "./sign_in.js";
-import {toastError} from "./ui.js";
-import {showClips} from "./view_clips.js";
-import {showRecording} from "./view_recording.js";
-import {showRecordings} from "./view_recordings.js";
-import {showWebhook, showWebhooks} from "./view_webhooks.js";
+import {get, request} from "./lib/api.js";
+import {h, icon, iconButton} from "./lib/dom.js";
+import {connect, disconnect} from "./lib/events.js";
+import {route, showCurrent, start, stop} from "./lib/router.js";
+import {toastError} from "./lib/ui.js";
+import {showClips} from "./views/clips.js";
+import {showRecording} from "./views/recording.js";
+import {showRecordings} from "./views/recordings.js";
+import {showSignIn, takeCode, withCode} from "./views/sign_in.js";
+import {showWebhook, showWebhooks} from "./views/webhooks.js";
 
 const PLACES = [
   {address: "#/recordings", text: "Recordings"},

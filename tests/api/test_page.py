@@ -18,6 +18,7 @@ from clipengine.settings import Settings
 from tests.support.api import ApiServer, RecordedEngine
 
 WEB = Path(clipengine.__file__).parent / "web"
+FILES = [path for path in WEB.rglob("*") if path.is_file()]
 PAGE = {PAGE_HEADER: "1"}
 
 
@@ -41,7 +42,16 @@ class TestFiles:
 
     def test_only_its_own_files(self, server: ApiServer) -> None:
         with server.client("") as http:
-            for name in ("nothing.js", "..%2F__init__.py", "../__init__.py", "%2e%2e", ""):
+            for name in (
+                "nothing.js",
+                "lib/nothing.js",
+                "..%2F__init__.py",
+                "../__init__.py",
+                "lib%2F..%2Fapp.js",
+                "%2e%2e",
+                "lib",
+                "",
+            ):
                 assert http.get(f"/assets/{name}").status_code == 404, name
 
     def test_nothing_from_elsewhere_and_nothing_inline(self, server: ApiServer) -> None:
@@ -50,7 +60,7 @@ class TestFiles:
         assert "unsafe" not in policy
         assert "http" not in policy
         assert policy.startswith("default-src 'none'")
-        for path in WEB.iterdir():
+        for path in FILES:
             text = path.read_text("utf-8").replace("http://www.w3.org/", "").replace("https://example.org/", "")
             assert not re.search(r"https?://|\bstyle=|\son\w+=\"|innerHTML|eval\(", text), path.name
 
@@ -63,7 +73,7 @@ class TestFiles:
         assert "media-src 'self' https://b.cdn.example.org;" in outside
 
     def test_no_module_is_long(self) -> None:
-        for path in WEB.iterdir():
+        for path in FILES:
             assert len(path.read_text("utf-8").splitlines()) <= 400, path.name
 
 

@@ -210,7 +210,7 @@ def test_in_and_out_are_the_frame_on_screen_while_it_plays(
 
 def test_frames_are_counted_by_the_exact_rate(browser: Any, server: RunningServer) -> None:
     snap = (
-        "async ([rate, time]) => { const {Selection} = await import('/assets/selection.js');"
+        "async ([rate, time]) => { const {Selection} = await import('/assets/player/selection.js');"
         " return new Selection(7200, {frame_rate: rate, variable_rate: false}).snap(time); }"
     )
     with opened(browser, server) as page:

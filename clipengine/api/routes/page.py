@@ -1,7 +1,7 @@
-"""The page at `/` and its files under `/assets/`: read once when the server starts, served from memory.
+"""The page at `/` and its files under `/assets/`, read once at start and served from memory.
 
-Nothing of it may come from elsewhere and no script or style may stand in the document: the policy says so to the
-browser. Only pictures and films may also come from the store, where its links lead to another address.
+The Content-Security-Policy allows scripts and styles from this server only, none inline. Images and media may also come
+from the store, if its download links lead to another origin.
 """
 
 from __future__ import annotations
@@ -31,7 +31,9 @@ _TYPES = {
 
 
 def routes(settings: Settings) -> list[Route]:
-    files = {path.name: path.read_bytes() for path in sorted(_FOLDER.iterdir()) if ending(path.name) in _TYPES}
+    """Return the routes of the page. `web/player/player.js` is served as `/assets/player/player.js`."""
+    paths = [path for path in sorted(_FOLDER.rglob("*")) if ending(path.name) in _TYPES]
+    files = {path.relative_to(_FOLDER).as_posix(): path.read_bytes() for path in paths}
     headers = page_headers(settings)
 
     async def index(request: Request) -> Response:
@@ -43,11 +45,11 @@ def routes(settings: Settings) -> list[Route]:
             raise NotFound(f"There is nothing at {request.scope['path']}")
         return _serve(request, name, files[name], headers)
 
-    return [Route("/", Public(index)), Route("/assets/{name}", Public(asset))]
+    return [Route("/", Public(index)), Route("/assets/{name:path}", Public(asset))]
 
 
 def page_headers(settings: Settings) -> dict[str, str]:
-    """What every document that a person looks at is served with."""
+    """Return the headers of every HTML document."""
     media = " ".join(["'self'", *_store_origins(settings.storage)])
     policy = {
         "default-src": "'none'",
@@ -69,7 +71,7 @@ def page_headers(settings: Settings) -> dict[str, str]:
 
 
 def _store_origins(storage: Storage) -> list[str]:
-    """Where the store's own links lead to."""
+    """Return the origin of the store's own download links."""
     if storage.kind != "s3":
         return []
     address = urlsplit(storage.public_endpoint or storage.endpoint)

@@ -1,6 +1,6 @@
 // The previews on the timeline's tracks: a filmstrip and a waveform, of the whole recording and finer for the view.
 
-import {get, getImage, query} from "./api.js";
+import {get, getImage, query} from "../lib/api.js";
 
 const TILE_PIXELS = 120;
 const MAX_TILES = 60;

@@ -1,10 +1,10 @@
 // One clip in a list: poster, label, range, how far it is or why it failed, and what can be done with it.
 
+import {arrange, h, icon, iconButton, setText} from "../lib/dom.js";
+import {ago, bytes, clock, stateOf, undirected} from "../lib/format.js";
+import {poster as picture} from "../lib/posters.js";
+import {doing, menuButton, reason} from "../lib/ui.js";
 import {cancel, downloadOf, menuOf, playClip, retry} from "./clip_actions.js";
-import {arrange, h, icon, iconButton, setText} from "./dom.js";
-import {ago, bytes, clock, stateOf, undirected} from "./format.js";
-import {poster as picture} from "./posters.js";
-import {doing, menuButton, reason} from "./ui.js";
 
 // `linkToRecording(id)` adds where it comes from; `onchange(clip)` and `ondeleted(clip)` tell the list.
 export function clipRow({linkToRecording = null, onchange, ondeleted, onlocate = null}) {

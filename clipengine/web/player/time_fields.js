@@ -1,8 +1,8 @@
 // The in and the out point as times to type. What cannot be used stays as it was typed, marked, with the reason in
 // words, and nothing else is changed to make it fit; what can is taken as soon as both ends go together.
 
-import {h} from "./dom.js";
-import {clock, parseClock} from "./format.js";
+import {h} from "../lib/dom.js";
+import {clock, parseClock} from "../lib/format.js";
 
 const ROUNDED = 0.001; // seconds that a time on screen may lie beside the one it stands for
 

@@ -1,9 +1,9 @@
 // What can be done with a clip: play, take it away, copy how it was made, stop it, try again, delete it.
 
-import {post, remove} from "./api.js";
-import {h, icon} from "./dom.js";
-import {bytes, clock} from "./format.js";
-import {confirmed, copy, openDialog, toast, toastError} from "./ui.js";
+import {post, remove} from "../lib/api.js";
+import {h, icon} from "../lib/dom.js";
+import {bytes, clock} from "../lib/format.js";
+import {confirmed, copy, openDialog, toast, toastError} from "../lib/ui.js";
 
 export const downloadOf = (clip) => `/v1/clips/${clip.clip_id}/download`;
 

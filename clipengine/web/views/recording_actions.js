@@ -1,11 +1,11 @@
 // What can be done with a recording: take it away, have the engine read it again, forget it; and one that the store
 // holds already can be registered.
 
-import {post, remove} from "./api.js";
-import {h} from "./dom.js";
-import {titleOf} from "./format.js";
-import {go} from "./router.js";
-import {confirmed, openDialog, toast} from "./ui.js";
+import {post, remove} from "../lib/api.js";
+import {h} from "../lib/dom.js";
+import {titleOf} from "../lib/format.js";
+import {go} from "../lib/router.js";
+import {confirmed, openDialog, toast} from "../lib/ui.js";
 
 export const downloadOfRecording = (recording) => `/v1/recordings/${recording.recording_id}/download`;
 

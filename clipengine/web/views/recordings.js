@@ -1,13 +1,13 @@
 // Recordings: the list with posters, search and state; files are dropped anywhere to upload them.
 
-import {get, query} from "./api.js";
-import {arrange, beside, debounce, h, icon, setText, walkable} from "./dom.js";
-import {listen} from "./events.js";
-import {ago, bytes, clock, mediaLine, titleOf} from "./format.js";
-import {poster as picture} from "./posters.js";
+import {get, query} from "../lib/api.js";
+import {arrange, beside, debounce, h, icon, setText, walkable} from "../lib/dom.js";
+import {listen} from "../lib/events.js";
+import {ago, bytes, clock, mediaLine, titleOf} from "../lib/format.js";
+import {poster as picture} from "../lib/posters.js";
+import {searchField} from "../lib/search_field.js";
+import {failure, menuButton, reason} from "../lib/ui.js";
 import {downloadOfRecording, forget, readAgain, registerFromStore} from "./recording_actions.js";
-import {searchField} from "./search.js";
-import {failure, menuButton, reason} from "./ui.js";
 import {acceptDrops, addUploads, filePicker, uploadRows, watchUploads} from "./uploads.js";
 
 const STATES = [["", "All"], ["complete", "Ready"], ["processing", "Reading"], ["failed", "Failed"]];

@@ -1,7 +1,7 @@
 // The search of a list, and the way from it to the rows without a pointer.
 
 import {h} from "./dom.js";
-import {bindKeys} from "./keys.js";
+import {bindKeys} from "./shortcuts.js";
 
 // `onsearch()` whenever the text is another; `opens` selects what Enter presses: the first match. The keys are bound by
 // `bind(list, signal)`: / comes here, ↓ goes to the first row from here and from nowhere, Escape shows all again.

@@ -1,20 +1,20 @@
 // One recording: the player, the timeline under it, what is being picked, and its clips beside it.
 
-import {get} from "./api.js";
+import {get} from "../lib/api.js";
+import {h, icon, iconButton, setText} from "../lib/dom.js";
+import {listen} from "../lib/events.js";
+import {mediaLine, titleOf, undirected} from "../lib/format.js";
+import {go} from "../lib/router.js";
+import {bindKeys, showShortcuts} from "../lib/shortcuts.js";
+import {doing, failure, reason} from "../lib/ui.js";
+import {picker} from "../player/clip_form.js";
+import {FrameTimes} from "../player/frame_times.js";
+import {Player} from "../player/player.js";
+import {Selection} from "../player/selection.js";
+import {Timeline} from "../player/timeline.js";
+import {transport} from "../player/transport.js";
 import {ClipList} from "./clip_list.js";
-import {h, icon, iconButton, setText} from "./dom.js";
-import {listen} from "./events.js";
-import {mediaLine, titleOf, undirected} from "./format.js";
-import {FrameTimes} from "./frame_times.js";
-import {bindKeys, showShortcuts} from "./keys.js";
-import {picker} from "./picker.js";
-import {Player} from "./player.js";
 import {downloadOfRecording, forget, readAgain} from "./recording_actions.js";
-import {go} from "./router.js";
-import {Selection} from "./selection.js";
-import {Timeline} from "./timeline.js";
-import {transport} from "./transport.js";
-import {doing, failure, reason} from "./ui.js";
 import {addUploads, filePicker} from "./uploads.js";
 
 const DAMAGED = ["recording_unreadable", "recording_truncated", "unsupported_media", "decoder_crashed"];

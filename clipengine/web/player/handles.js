@@ -1,7 +1,7 @@
 // The two ends of the selection as sliders: dragged, or moved by keys frame by frame.
 
-import {h} from "./dom.js";
-import {clock} from "./format.js";
+import {h} from "../lib/dom.js";
+import {clock} from "../lib/format.js";
 
 export function handle(kind, selection, timeline, onmove) {
   const label = kind === "start" ? "In point" : "Out point";

@@ -1,6 +1,6 @@
 // The API of this server, with the session's cookie. Errors are its problem documents, as exceptions.
 
-import {inWords} from "./messages.js";
+import {inWords} from "./error_messages.js";
 
 const PASSING = [0, 401, 408, 409, 429]; // beside all from 500
 

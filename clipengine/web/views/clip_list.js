@@ -1,10 +1,10 @@
 // Clips that move: a list that is read page by page and kept true by the server's events.
 
-import {get, query} from "./api.js";
-import {arrange, beside, h, say, walkable} from "./dom.js";
+import {get, query} from "../lib/api.js";
+import {arrange, beside, h, say, walkable} from "../lib/dom.js";
+import {listen} from "../lib/events.js";
+import {failure} from "../lib/ui.js";
 import {clipRow} from "./clip_row.js";
-import {listen} from "./events.js";
-import {failure} from "./ui.js";
 
 export class ClipList {
   // `filters()` gives the query; `wants(clip)` says whether an event's clip belongs here;

@@ -1,9 +1,9 @@
 // Uploads: files that are dropped or chosen go to the server two at a time, each with a row that shows how far it is.
 
-import {ApiError, upload} from "./api.js";
-import {h, icon, iconButton, say, setText} from "./dom.js";
-import {bytes} from "./format.js";
-import {EMPTY_FILE} from "./messages.js";
+import {ApiError, upload} from "../lib/api.js";
+import {h, icon, iconButton, say, setText} from "../lib/dom.js";
+import {EMPTY_FILE} from "../lib/error_messages.js";
+import {bytes} from "../lib/format.js";
 
 const AT_ONCE = 2;
 

@@ -1,7 +1,7 @@
 // The row under the player: play, frame by frame, the time to read and to type, sound, repeat, zoom.
 
-import {h, icon, iconButton, setText} from "./dom.js";
-import {clock, parseClock} from "./format.js";
+import {h, icon, iconButton, setText} from "../lib/dom.js";
+import {clock, parseClock} from "../lib/format.js";
 
 export function transport({player, timeline, recording, loop, signal}) {
   const play = iconButton("play", "Play (Space)", () => player.toggle(), {class: "square"});

@@ -1,10 +1,10 @@
 // Clips across all recordings, filtered by state and label.
 
-import {get} from "./api.js";
+import {get} from "../lib/api.js";
+import {debounce, h, icon} from "../lib/dom.js";
+import {titleParts, undirected} from "../lib/format.js";
+import {searchField} from "../lib/search_field.js";
 import {ClipList} from "./clip_list.js";
-import {debounce, h, icon} from "./dom.js";
-import {titleParts, undirected} from "./format.js";
-import {searchField} from "./search.js";
 
 const STATES = [["", "All"], ["processing", "In progress"], ["complete", "Ready"], ["failed", "Failed"]];
 

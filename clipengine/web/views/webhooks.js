@@ -1,9 +1,9 @@
 // Webhooks: the endpoints, and of each one its deliveries with what was sent and how every attempt went.
 
-import {get, patch, post, query, remove} from "./api.js";
-import {h, icon, iconButton} from "./dom.js";
-import {ago} from "./format.js";
-import {confirmed, copy, doing, failure, menuButton, openDialog, toast, toastError} from "./ui.js";
+import {get, patch, post, query, remove} from "../lib/api.js";
+import {h, icon, iconButton} from "../lib/dom.js";
+import {ago} from "../lib/format.js";
+import {confirmed, copy, doing, failure, menuButton, openDialog, toast, toastError} from "../lib/ui.js";
 
 const EVENTS = ["clip.ready", "clip.failed", "clip.expired", "recording.complete", "recording.failed", "endpoint.disabled"];
 const DEFAULTS = ["clip.ready", "clip.failed"];

@@ -1,7 +1,7 @@
 // When frames truly begin, of a recording whose rate varies: asked of the server part by part, as one comes near. What
 // is not known yet is null, and whoever asks does with the usual rate until it is.
 
-import {get, query} from "./api.js";
+import {get, query} from "../lib/api.js";
 
 const PART_SECONDS = 20; // little enough to be read where somebody stands
 const SAME = 1e-5; // seconds; times are told to the microsecond

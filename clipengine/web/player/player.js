@@ -1,8 +1,8 @@
 // The player: a film by frames, forward and backward. What the browser cannot decode is shown frame by frame, as
 // pictures that the server makes. Events: "time" whenever another moment is shown, "state" when it starts or stops.
 
-import {h, setText} from "./dom.js";
-import {upright} from "./format.js";
+import {h, setText} from "../lib/dom.js";
+import {upright} from "../lib/format.js";
 
 const RATES = [1, 2, 4, 8];
 const SETTLE = 0.5; // of a frame: to seek into its middle, so that rounding never shows its neighbour

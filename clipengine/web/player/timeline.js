@@ -1,12 +1,12 @@
 // The timeline: ruler, filmstrip, waveform, the clips that were made, the selection with its handles, the playhead.
 // A click seeks, a drag selects; the ruler scrubs; Ctrl and the wheel zoom where the pointer is.
 
-import {debounce, h} from "./dom.js";
-import {clock} from "./format.js";
+import {debounce, h} from "../lib/dom.js";
+import {clock} from "../lib/format.js";
+import {drawFilm, drawWave, prepare} from "./drawing.js";
 import {handle} from "./handles.js";
-import {lane} from "./lane.js";
-import {drawFilm, drawWave, prepare} from "./strip_drawing.js";
-import {strips} from "./strips.js";
+import {strips} from "./previews.js";
+import {lane} from "./track.js";
 
 const DRAG_PIXELS = 4;
 const STEPS = [0.04, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600];

@@ -1,7 +1,7 @@
 // Signing in: with a key that is typed, or with the one-time code of the link that `clipengine serve` prints.
 
-import {post} from "./api.js";
-import {h} from "./dom.js";
+import {post} from "../lib/api.js";
+import {h} from "../lib/dom.js";
 
 // The code stands in the fragment: it is taken out of the address, and so out of the history, before it is used.
 export function takeCode() {

@@ -1,6 +1,6 @@
 // A track of the timeline: its canvas, and what stands there while a preview is loading or could not be loaded.
 
-import {h, icon, setText} from "./dom.js";
+import {h, icon, setText} from "../lib/dom.js";
 
 const NARROW = 0.15; // of the track: a smaller gap has no room for a text
 

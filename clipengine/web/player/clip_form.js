@@ -1,10 +1,10 @@
 // The form of the clip that is being picked: its times to type, its label, its profile, and the button that makes it.
 
-import {get, post} from "./api.js";
-import {h, iconButton, say, setText} from "./dom.js";
-import {clock} from "./format.js";
+import {get, post} from "../lib/api.js";
+import {h, iconButton, say, setText} from "../lib/dom.js";
+import {clock} from "../lib/format.js";
+import {toastError} from "../lib/ui.js";
 import {timeFields} from "./time_fields.js";
-import {toastError} from "./ui.js";
 
 // `made(clip)` when the server has taken it; `nextLabel(pending)` is what it is called where nothing
 // is typed and clips of these labels are on their way.
