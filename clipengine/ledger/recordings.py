@@ -13,7 +13,7 @@ from typing import Any
 
 from clipengine.clips.clip import Recording
 from clipengine.clips.facts import SourceFacts
-from clipengine.clips.landmarks import Landmarks
+from clipengine.clips.seek_index import SeekIndex
 from clipengine.errors import ClipEngineError, RecordingBusy, RecordingNotFound
 from clipengine.ids import new_id
 from clipengine.ledger.database.database import Database, Row
@@ -150,7 +150,7 @@ class Recordings:
         return len(self._database.rows(query.limit(limit)))
 
     def probe_complete(
-        self, probe: Probe, facts: SourceFacts, *, etag: str, size: int, landmarks: Landmarks | None = None
+        self, probe: Probe, facts: SourceFacts, *, etag: str, size: int, landmarks: SeekIndex | None = None
     ) -> bool:
         """Set the recording `complete` and write its event. Return False if the lease was lost."""
         found = {"state": "complete", "facts": facts.model_dump(mode="json"), "etag": etag, "file_size_bytes": size}
@@ -162,10 +162,10 @@ class Recordings:
                 self._database.insert(LandmarksRow.insert(recording_id=probe.recording.recording_id, landmarks=noted))
         return True
 
-    def landmarks(self, id: str) -> Landmarks | None:
+    def landmarks(self, id: str) -> SeekIndex | None:
         """Where the recording can be entered, as its probe has noted; None where it has noted nothing."""
         row = self._database.by_key(LandmarksRow, id)
-        return None if row is None else Landmarks.model_validate(row["landmarks"])
+        return None if row is None else SeekIndex.model_validate(row["landmarks"])
 
     def probe_failed(self, probe: Probe, error: ClipEngineError) -> bool:
         """Set the recording `failed` and write its event. Return False if the lease was lost."""

@@ -10,8 +10,8 @@ from fractions import Fraction
 from typing import Any
 
 from clipengine.clips.facts import SourceFacts
-from clipengine.clips.landmarks import Landmarks
 from clipengine.clips.profiles import Profile
+from clipengine.clips.seek_index import SeekIndex
 from clipengine.media.child_process import JobSource, Result, main
 from clipengine.media.cutter import CutStep, cut_clip
 from clipengine.media.previews import KINDS, make_preview
@@ -49,7 +49,7 @@ def _cut(job: dict[str, Any], source: JobSource, output: int, progress: _Progres
         source,
         SourceFacts.model_validate(job["facts"]),
         Profile.model_validate(job["profile"]),
-        landmarks=None if job["landmarks"] is None else Landmarks.model_validate(job["landmarks"]),
+        landmarks=None if job["landmarks"] is None else SeekIndex.model_validate(job["landmarks"]),
         start=Fraction(job["start"]),
         end=Fraction(job["end"]),
         output=output,

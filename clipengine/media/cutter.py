@@ -11,9 +11,9 @@ from fractions import Fraction
 from typing import Literal
 
 from clipengine.clips.facts import SourceFacts
-from clipengine.clips.landmarks import Landmarks
 from clipengine.clips.plan import CutRange, kept_tracks
 from clipengine.clips.profiles import Profile
+from clipengine.clips.seek_index import SeekIndex
 from clipengine.errors import NoMediaInRange, RecordingTruncated, RecordingUnreadable
 from clipengine.media.ahead import ahead
 from clipengine.media.container import media_errors
@@ -61,7 +61,7 @@ def cut_clip(
     facts: SourceFacts,
     profile: Profile,
     *,
-    landmarks: Landmarks | None = None,
+    landmarks: SeekIndex | None = None,
     start: Fraction,
     end: Fraction,
     output: int,

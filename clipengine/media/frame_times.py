@@ -5,8 +5,8 @@ from __future__ import annotations
 from fractions import Fraction
 
 from clipengine.clips.facts import SourceFacts
-from clipengine.clips.landmarks import Landmarks
 from clipengine.clips.plan import CutRange
+from clipengine.clips.seek_index import SeekIndex
 from clipengine.errors import NoMediaInRange
 from clipengine.media.container import media_errors
 from clipengine.media.landing import Landing
@@ -14,7 +14,7 @@ from clipengine.media.source import ByteSource, MediaReader
 
 
 def frame_times(
-    source: ByteSource, facts: SourceFacts, *, start: Fraction, end: Fraction, landmarks: Landmarks | None = None
+    source: ByteSource, facts: SourceFacts, *, start: Fraction, end: Fraction, landmarks: SeekIndex | None = None
 ) -> list[Fraction]:
     """Recording times, in order: of the frame on screen at `start`, and of each that begins in `[start, end)`.
 

@@ -18,9 +18,9 @@ from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
 from clipengine.clips.facts import SourceFacts, VideoFacts
-from clipengine.clips.landmarks import Landmarks
 from clipengine.clips.plan import CutRange
 from clipengine.clips.profiles import Profile
+from clipengine.clips.seek_index import SeekIndex
 from clipengine.errors import NoMediaInRange
 from clipengine.media.clock import as_fraction
 from clipengine.media.container import keep_only, media_errors, open_recording, packet_time, read_packets, video_stream
@@ -48,7 +48,7 @@ def frame_at(
     at: Fraction,
     width: int,
     threads: int,
-    landmarks: Landmarks | None = None,
+    landmarks: SeekIndex | None = None,
 ) -> bytes:
     """A JPEG of the frame on screen at `at`, upright, at most `width` wide. Raises RecordingError and its kinds."""
     video = _video(facts)

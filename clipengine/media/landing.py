@@ -23,8 +23,8 @@ from av.stream import Discard, Stream
 from av.video.stream import VideoStream
 
 from clipengine.clips.facts import SourceFacts
-from clipengine.clips.landmarks import Landmark, Landmarks
 from clipengine.clips.plan import CutRange
+from clipengine.clips.seek_index import SeekIndex, SeekPoint
 from clipengine.media.clock import Clock, as_fraction
 from clipengine.media.container import audio_streams, keep_only, open_recording, packet_time, read_packets, video_stream
 from clipengine.media.entrance import Entrance, entrance_to
@@ -79,12 +79,12 @@ class Landing:
         *,
         video: bool,
         audio: Sequence[int],
-        landmarks: Landmarks | None = None,
+        landmarks: SeekIndex | None = None,
     ) -> None:
         self._reader = reader
         self._facts = facts
         self._landmarks = landmarks
-        self._landmark: Landmark | None = None  # where this landing began
+        self._landmark: SeekPoint | None = None  # where this landing began
         self._cut = cut
         self._want_video = video
         self._want_audio = frozenset(audio)  # stream indices
@@ -112,7 +112,7 @@ class Landing:
 
     def land(self, step: int = 0) -> int:
         """Land at `step` (an index into STEPS_BACK) or before; the step that was taken."""
-        tried: Landmark | None = None
+        tried: SeekPoint | None = None
         while True:
             back = STEPS_BACK[step] if step < len(STEPS_BACK) else None
             self._landmark = None if back is None else self._landmark_before(self._cut.start - back)
@@ -143,7 +143,7 @@ class Landing:
         time = frame.pts * as_fraction(stream.time_base or 1)  # flushed frames carry no time base of their own
         return time - self._facts.origin if self._facts.seekable else time
 
-    def _landmark_before(self, time: Fraction) -> Landmark | None:
+    def _landmark_before(self, time: Fraction) -> SeekPoint | None:
         if self._landmarks is None or not self.trusts_keyframes:
             return None
         return self._landmarks.before(time if self._want_video else time - PREROLL_SECONDS)

@@ -10,8 +10,8 @@ import av
 from av.audio.resampler import AudioResampler
 
 from clipengine.clips.facts import SourceFacts
-from clipengine.clips.landmarks import Landmarks
 from clipengine.clips.plan import CutRange
+from clipengine.clips.seek_index import SeekIndex
 from clipengine.errors import NoMediaInRange
 from clipengine.media.container import media_errors
 from clipengine.media.decode import ClipDecoder, Sound
@@ -29,7 +29,7 @@ def peaks(
     start: Fraction,
     end: Fraction,
     points: int,
-    landmarks: Landmarks | None = None,
+    landmarks: SeekIndex | None = None,
 ) -> list[float]:
     """Return the loudest sample, 0 to 1, of each of `points` equal parts of `[start, end)`.
 

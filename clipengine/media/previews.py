@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import Any
 
 from clipengine.clips.facts import SourceFacts
-from clipengine.clips.landmarks import Landmarks
+from clipengine.clips.seek_index import SeekIndex
 from clipengine.media.frame_times import frame_times
 from clipengine.media.frames import filmstrip, frame_at
 from clipengine.media.peaks import peaks
@@ -19,7 +19,7 @@ KINDS = ("frame", "times", "filmstrip", "waveform")
 def make_preview(job: dict[str, Any], source: ByteSource) -> bytes:
     """Return a JPEG or the response's JSON. Raises RecordingError and its kinds."""
     facts = SourceFacts.model_validate(job["facts"])
-    landmarks = None if job["landmarks"] is None else Landmarks.model_validate(job["landmarks"])
+    landmarks = None if job["landmarks"] is None else SeekIndex.model_validate(job["landmarks"])
     if job["job"] == "frame":
         return frame_at(
             source,

@@ -22,7 +22,7 @@ from av.video.stream import VideoStream
 from pydantic import ValidationError
 
 from clipengine.clips.facts import MAX_LANGUAGE, AudioFacts, SourceFacts, VideoFacts
-from clipengine.clips.landmarks import Landmarks
+from clipengine.clips.seek_index import SeekIndex
 from clipengine.errors import RecordingTruncated, RecordingUnreadable
 from clipengine.media.audio_stamps import StampSurvey, stamp_survey
 from clipengine.media.clock import Clock, as_fraction
@@ -62,7 +62,7 @@ class Probed(NamedTuple):
 
     facts: SourceFacts
     bytes_read: int
-    landmarks: Landmarks | None
+    landmarks: SeekIndex | None
 
 
 def probe(source: ByteSource) -> Probed:

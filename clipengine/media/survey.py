@@ -14,7 +14,7 @@ from typing import Any
 from av.packet import Packet
 from av.stream import Stream
 
-from clipengine.clips.landmarks import MOST, Landmarks
+from clipengine.clips.seek_index import MAX_POINTS, SeekIndex
 from clipengine.media.clock import Clock, as_fraction
 from clipengine.media.fragments import Fragments
 
@@ -68,10 +68,10 @@ class Survey:
         part = self._clock.settled_part(_SETTLED_SECONDS)
         if part is not None:
             self._places.append((self._before, packet.pts, part))
-            if len(self._places) > 4 * MOST:
+            if len(self._places) > 4 * MAX_POINTS:
                 del self._places[::2]
 
-    def landmarks(self) -> Landmarks | None:
+    def landmarks(self) -> SeekIndex | None:
         """What was found; None where the recording has none, or needs none."""
         head, places, exact = 0, self._places, self._stream.type == "video"
         if self._format == MATROSKA:
@@ -85,9 +85,9 @@ class Survey:
             return None
         offsets, stamps, parts = zip(*self._thinned(sorted(places, key=self._time)), strict=True)
         shifts = tuple(self._clock.offsets)
-        if len(shifts) > MOST:
+        if len(shifts) > MAX_POINTS:
             return None
-        return Landmarks(
+        return SeekIndex(
             tick=self._tick, shifts=shifts, head_bytes=head, exact=exact, offsets=offsets, stamps=stamps, parts=parts
         )
 
@@ -102,7 +102,7 @@ class Survey:
             if last is None or self._time(place) >= last + _LEAST_SECONDS:
                 kept.append(place)
                 last = self._time(place)
-        while len(kept) > MOST:
+        while len(kept) > MAX_POINTS:
             kept = kept[::2]
         return kept
 

@@ -14,8 +14,8 @@ from typing import Any, Literal
 from clipengine.clips.clip import ClipResult
 from clipengine.clips.clip_file import CutReport
 from clipengine.clips.facts import SourceFacts
-from clipengine.clips.landmarks import Landmarks
 from clipengine.clips.profiles import Profile
+from clipengine.clips.seek_index import SeekIndex
 from clipengine.settings import Encoding, Settings
 
 Message = dict[str, Any]
@@ -68,10 +68,10 @@ def probe_job(encoding: Encoding) -> Job:
     )
 
 
-def probe_result(result: Message) -> tuple[SourceFacts, Landmarks | None]:
+def probe_result(result: Message) -> tuple[SourceFacts, SeekIndex | None]:
     """What a child has found out, from its report."""
     noted = result["landmarks"]
-    landmarks = None if noted is None else Landmarks.model_validate(noted)
+    landmarks = None if noted is None else SeekIndex.model_validate(noted)
     return SourceFacts.model_validate(result["facts"]), landmarks
 
 
@@ -83,7 +83,7 @@ def cut_job(
     start: Fraction,
     end: Fraction,
     poster: bool,
-    landmarks: Landmarks | None = None,
+    landmarks: SeekIndex | None = None,
 ) -> Job:
     """The job of a child that cuts `[start, end)` of a recording with these facts and landmarks."""
     encoding, chosen = settings.encoding, settings.profiles[profile]
@@ -130,7 +130,7 @@ def preview_job(
     facts: SourceFacts,
     values: Mapping[str, str | int],
     *,
-    landmarks: Landmarks | None = None,
+    landmarks: SeekIndex | None = None,
     seconds: float,
 ) -> Job:
     """The job of a child that makes a preview of a recording with these facts and landmarks."""

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from clipengine.clips.clip import Recording
 from clipengine.clips.facts import SourceFacts
-from clipengine.clips.landmarks import Landmarks
+from clipengine.clips.seek_index import SeekIndex
 from clipengine.errors import Busy, DecoderKilled, Internal, Timeout
 from clipengine.settings import Encoding
 from clipengine.stores.base import Store
@@ -50,7 +50,7 @@ class Preview:
     kind: PreviewKind
     recording: Recording = field(repr=False)
     values: dict[str, str | int]
-    landmarks: Landmarks | None = field(default=None, repr=False)
+    landmarks: SeekIndex | None = field(default=None, repr=False)
 
     @property
     def name(self) -> str:

@@ -22,7 +22,7 @@ import av
 import numpy as np
 
 from clipengine.clips.facts import SourceFacts
-from clipengine.clips.landmarks import Landmarks
+from clipengine.clips.seek_index import SeekIndex
 from clipengine.settings import Encoding, Settings
 from clipengine.stores.folder import FolderStore
 from clipengine.work.encoder import EncoderProcess
@@ -98,7 +98,7 @@ def clipengine_command(recording: Path, clip: Path, start: Fraction, end: Fracti
     return [_COMMAND, "cut", str(recording), str(clip), "--start", f"{float(start):.6f}", "--end", f"{float(end):.6f}"]
 
 
-def _probed(recording: Path) -> tuple[SourceFacts, Landmarks | None]:
+def _probed(recording: Path) -> tuple[SourceFacts, SeekIndex | None]:
     with closing(FolderStore(recording.parent, "").open(recording.name)) as reader:
         message, _ = EncoderProcess().run(probe_job(Settings().encoding), reader=reader, watch=lambda message: None)
     return probe_result(message)
@@ -108,7 +108,7 @@ def _in_warm_child(
     settings: Settings,
     recording: Path,
     facts: SourceFacts,
-    landmarks: Landmarks | None,
+    landmarks: SeekIndex | None,
     start: Fraction,
     end: Fraction,
 ) -> Usage:

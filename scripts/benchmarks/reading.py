@@ -17,7 +17,7 @@ from pathlib import Path
 from statistics import median
 
 from clipengine.clips.facts import SourceFacts
-from clipengine.clips.landmarks import Landmarks
+from clipengine.clips.seek_index import SeekIndex
 from clipengine.settings import Settings
 from clipengine.stores.s3 import S3Store
 from clipengine.stores.s3_client import S3Location
@@ -77,7 +77,7 @@ class _Engine:
         self._folder = folder
         self._pool = EncoderPool()
         self._settings = Settings()
-        self._known: tuple[SourceFacts, Landmarks | None] | None = None
+        self._known: tuple[SourceFacts, SeekIndex | None] | None = None
 
     def probe(self) -> _Cost:
         with self._store_reader() as reader:

@@ -10,7 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from clipengine.clips.facts import SourceFacts
-from clipengine.clips.landmarks import MOST, Landmarks
+from clipengine.clips.seek_index import MAX_POINTS, SeekIndex
 
 VIDEO = {
     "index": 0,
@@ -84,8 +84,8 @@ def test_facts_beyond_the_limits_are_rejected(change: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        {"offsets": [0] * (MOST + 1), "stamps": [0] * (MOST + 1), "parts": [0] * (MOST + 1)},
-        {"shifts": ["0"] * (MOST + 1)},
+        {"offsets": [0] * (MAX_POINTS + 1), "stamps": [0] * (MAX_POINTS + 1), "parts": [0] * (MAX_POINTS + 1)},
+        {"shifts": ["0"] * (MAX_POINTS + 1)},
         {"shifts": []},
         {"shifts": ["1e9"]},
         {"offsets": [0, 1 << 63]},
@@ -98,9 +98,9 @@ def test_facts_beyond_the_limits_are_rejected(change: dict[str, Any]) -> None:
     ids=lambda change: "-".join(change),
 )
 def test_landmarks_beyond_the_limits_are_rejected(change: dict[str, Any]) -> None:
-    assert Landmarks.model_validate(LANDMARKS)
+    assert SeekIndex.model_validate(LANDMARKS)
     with pytest.raises(ValidationError):
-        Landmarks.model_validate({**LANDMARKS, **change})
+        SeekIndex.model_validate({**LANDMARKS, **change})
 
 
 def _unbounded(schema: dict[str, Any], where: str) -> Iterator[str]:
@@ -122,7 +122,7 @@ def _unbounded(schema: dict[str, Any], where: str) -> Iterator[str]:
         yield from _unbounded(schema["items"], f"{where}[]")
 
 
-@pytest.mark.parametrize("model", [SourceFacts, Landmarks])
-def test_every_text_list_and_integer_has_a_limit(model: type[SourceFacts] | type[Landmarks]) -> None:
+@pytest.mark.parametrize("model", [SourceFacts, SeekIndex])
+def test_every_text_list_and_integer_has_a_limit(model: type[SourceFacts] | type[SeekIndex]) -> None:
     """A new field of the facts is reported by a child, too."""
     assert sorted(set(_unbounded(model.model_json_schema(mode="validation"), model.__name__))) == []

@@ -10,7 +10,7 @@ import pytest
 
 from clipengine.clips.clip import Clip, ClipResult, Recording
 from clipengine.clips.facts import SourceFacts
-from clipengine.clips.landmarks import Landmarks
+from clipengine.clips.seek_index import SeekIndex
 from clipengine.errors import ClipNotFound, RecordingBusy, RecordingNotFound, RecordingTruncated
 from clipengine.ledger import recordings as recordings_module
 from clipengine.ledger.ledger import Ledger
@@ -64,7 +64,7 @@ def test_facts_come_back_exactly(ledger: Ledger, recording: Recording, facts: So
 def test_a_probe_ends_once_with_one_event(ledger: Ledger, facts: SourceFacts) -> None:
     made, _ = _register(ledger)
     probe = _claim(ledger)
-    marks = Landmarks(
+    marks = SeekIndex(
         tick=Fraction(1, 1000),
         shifts=(Fraction(-7, 3),),
         head_bytes=800,

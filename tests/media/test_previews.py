@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from clipengine.clips.facts import SourceFacts
-from clipengine.clips.landmarks import Landmarks
 from clipengine.clips.profiles import Profile
+from clipengine.clips.seek_index import SeekIndex
 from clipengine.errors import NoMediaInRange
 from clipengine.media.frame_times import frame_times
 from clipengine.media.frames import filmstrip, frame_at
@@ -44,7 +44,7 @@ FILMS = (
 
 
 @contextmanager
-def opened(film: Film) -> Iterator[tuple[DescriptorSource, SourceFacts, Landmarks | None]]:
+def opened(film: Film) -> Iterator[tuple[DescriptorSource, SourceFacts, SeekIndex | None]]:
     with film.path.open("rb") as file:
         source = DescriptorSource(file.fileno())
         found = probe(source)
