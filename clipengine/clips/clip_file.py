@@ -6,24 +6,22 @@ request, the profile and the recording's facts allow it, and only if the file sa
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from clipengine.clips.facts import SourceFacts
+from clipengine.clips.facts import Count, ExactSeconds, Name, SourceFacts, Warning
 from clipengine.clips.plan import kept_tracks
 from clipengine.clips.profiles import Profile
 from clipengine.errors import VerificationFailed
 
-_RATIO = re.compile(r"-?\d{1,60}(/[1-9]\d{0,59})?")
-_MAX_WARNINGS, _MAX_WARNING_CHARACTERS = 1000, 1000
+_MAX_WARNINGS = 1000
 _MAX_TRACKS = 66
-_COUNT = 1 << 48  # no file has as many bytes
-_SIDE = 16_384  # pixels
+_MAX_BYTES = 1 << 48  # no recording has as many
+_SIDE = 65_535  # pixels, of the largest frame that a codec can have
 _TIME_SECONDS = 1e9
 
 # Matroska and MP3 store whole milliseconds or frames; audio ends with the codec's frame.
@@ -31,7 +29,6 @@ _TIME_TOLERANCE = 0.002
 _AUDIO_TOLERANCE = 0.1
 # Packets that encoders add before the first sample and after the last.
 _PRIMING_PACKETS = 4
-_GRID_PART = Fraction(1, 1000)  # of a step: a frame is not repeated for less, see `media.rate`
 # A steady recording has frames that lie farther apart only where something is missing, and the clip has a warning then.
 _STEADY_STEP, _STEADY_FRAMES, _SPARE_FRAMES = 1.5, 2, 100
 # Bytes of a file that are no packets: headers, and the index, which has some numbers for each packet.
@@ -40,19 +37,8 @@ _HEADER_BYTES, _INDEX_BYTES = 1 << 20, 96
 _RAW_BYTES_PER_PIXEL, _FRAME_BYTES, _AUDIO_PACKET_BYTES = 3, 1 << 16, 1 << 13
 _JPEG_START, _JPEG_END = b"\xff\xd8\xff", b"\xff\xd9"
 
-
-def _ratio(value: Any) -> Fraction:
-    """Parse `1/3`; a short text such as `1e999999999` would otherwise take all memory."""
-    if not isinstance(value, str) or not _RATIO.fullmatch(value):
-        raise ValueError("is not an exact number of seconds")
-    return Fraction(value)
-
-
-_Ratio = Annotated[Fraction, BeforeValidator(_ratio)]
 _Seconds = Annotated[float, Field(ge=-_TIME_SECONDS, le=_TIME_SECONDS, allow_inf_nan=False)]
-_Count = Annotated[int, Field(ge=0, le=_COUNT)]
 _Pixels = Annotated[int, Field(ge=1, le=_SIDE)]
-_Name = Annotated[str, Field(max_length=40)]
 
 
 class CutReport(BaseModel):
@@ -60,17 +46,17 @@ class CutReport(BaseModel):
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True, strict=True)
 
-    actual_start: _Ratio
-    actual_end: _Ratio
-    frames: _Count
+    actual_start: ExactSeconds
+    actual_end: ExactSeconds
+    frames: Count
     width: _Pixels | None
     height: _Pixels | None
-    video_codec: _Name | None
-    audio_codec: _Name | None
-    size_bytes: _Count
+    video_codec: Name | None
+    audio_codec: Name | None
+    size_bytes: Count
     encode_seconds: _Seconds
-    bytes_read: int = Field(ge=-_COUNT, le=_COUNT)
-    warnings: list[Annotated[str, Field(max_length=_MAX_WARNING_CHARACTERS)]] = Field(max_length=_MAX_WARNINGS)
+    bytes_read: int = Field(ge=-_MAX_BYTES, le=_MAX_BYTES)
+    warnings: Annotated[list[Warning], Field(max_length=_MAX_WARNINGS)]
 
     @classmethod
     def of(cls, message: object) -> CutReport:
@@ -90,13 +76,13 @@ class TrackReport(BaseModel):
 
     model_config = ConfigDict(frozen=True, strict=True)
 
-    kind: _Name
-    codec: _Name
+    kind: Name
+    codec: Name
     width: _Pixels | None
     height: _Pixels | None
     sample_rate: Annotated[int, Field(ge=1, le=1_000_000)] | None
-    packets: _Count
-    bytes: _Count
+    packets: Count
+    bytes: Count
     first_seconds: _Seconds | None
     last_seconds: _Seconds | None
     shortest_step_seconds: _Seconds | None
@@ -109,7 +95,7 @@ class FileReport(BaseModel):
 
     model_config = ConfigDict(frozen=True, strict=True)
 
-    container: _Name
+    container: Name
     seconds: _Seconds
     tracks: list[TrackReport] = Field(max_length=_MAX_TRACKS)
 
@@ -223,12 +209,13 @@ class FilePlan:
             yield f"the clip has {frames} frames, {float(fps):g} a second make {wanted:.1f}"
 
     def _steady_faults(self, cut: CutReport, track: TrackReport, step: float) -> Iterator[str]:
-        most = _STEADY_FRAMES * float(cut.seconds) / step + _SPARE_FRAMES if step else _COUNT
-        if track.packets > most:
+        if not step:
+            return
+        if track.packets > _STEADY_FRAMES * float(cut.seconds) / step + _SPARE_FRAMES:
             yield f"the clip has {track.packets} frames, more than its {float(cut.seconds):.3f} s can have"
         longest = track.longest_step_seconds or 0
         silent = set(cut.warnings) <= set(self.facts.warnings)
-        if silent and step and longest > _STEADY_STEP * step + _TIME_TOLERANCE:
+        if silent and longest > _STEADY_STEP * step + _TIME_TOLERANCE:
             yield f"the clip has no frame for {longest:.3f} s, and no warning says so"
 
     def _audio_faults(self, cut: CutReport, track: TrackReport) -> Iterator[str]:
