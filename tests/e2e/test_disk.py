@@ -5,49 +5,17 @@ The disk is a small tmpfs, so these tests are for root.
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
-import pytest
 
 from clipengine.client import Client
 from clipengine.stores.folder import FolderStore
+from tests.support.full_disk import MEGABYTE, disk, fill, free
 from tests.support.invariants import check_invariants
 from tests.support.server import RunningServer, running_server
 from tests.support.waiting import until
-
-MEGABYTE = 1_000_000
-
-
-@contextmanager
-def disk(folder: Path, megabytes: float) -> Iterator[None]:
-    folder.mkdir(parents=True)
-    command = ["mount", "-t", "tmpfs", "-o", f"size={round(megabytes * MEGABYTE)}", "tmpfs", str(folder)]
-    if os.getuid() != 0 or subprocess.run(command, capture_output=True, check=False).returncode:
-        pytest.skip("a disk that can be filled is a tmpfs, which only root may mount")
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
-
-
-def fill(folder: Path, leave: int) -> None:
-    """Take what is free on the disk, all but `leave` bytes."""
-    size = max(0, shutil.disk_usage(folder).free - leave)
-    with (folder / "ballast").open("wb") as file:
-        try:
-            file.write(bytes(size))
-        except OSError:
-            pass
-
-
-def free(folder: Path) -> None:
-    (folder / "ballast").unlink()
 
 
 def prepare(data: Path, api: Client, film: Path) -> str:

@@ -16,6 +16,7 @@ from clipengine.errors import DiskFull, Internal, QueueFull, StorageUnavailable
 from clipengine.ledger.database.database import Database
 from clipengine.ledger.ledger import Ledger
 from clipengine.ledger.opening.file import file_database
+from tests.support.full_disk import disk, fill, free
 
 Queue = Callable[..., Clip]
 
@@ -235,6 +236,29 @@ def test_a_full_disk_is_said_undone_and_got_over(ledger: Ledger, queue: Queue) -
         assert database.run("PRAGMA integrity_check") == [("ok",)]
         database.run("PRAGMA max_page_count = 4294967294")
         queue()
+
+
+def test_commit_on_a_full_disk_raises_disk_full(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """SQLite rolls back by itself. The rollback after it failed, and that error took the place of the first one."""
+
+    def write_until_full(ledger: Ledger) -> None:
+        for number in range(10_000):  # the last block of the WAL has room for some
+            with ledger.transaction():
+                ledger._database.run("INSERT INTO meta (name, value) VALUES (?, ?)", (f"n{number}", "x" * 2000))
+
+    folder = tmp_path / "disk"
+    with disk(folder, 8):
+        ledger = Ledger.open(folder / "ledger.db", key_prefix="relay_live", organisation_id="org_local", max_queued=10)
+        try:
+            fill(folder, leave=0)
+            with caplog.at_level("DEBUG"), pytest.raises(DiskFull, match="disk of the ledger is full"):
+                write_until_full(ledger)
+            assert "cannot rollback" not in caplog.text
+            free(folder)
+            with ledger.transaction():
+                ledger._database.run("INSERT INTO meta (name, value) VALUES ('after', '')")
+        finally:
+            ledger.close()
 
 
 @pytest.mark.usefixtures("path")

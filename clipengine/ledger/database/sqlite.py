@@ -91,6 +91,14 @@ class _Connections(peewee.SqliteDatabase):
                 return
         conn.close()
 
+    def rollback(self) -> None:
+        """Roll back, unless SQLite has done so by itself, as it does if a commit meets a full disk.
+
+        Peewee rolls back after a failed commit, and the error of a second rollback would replace the cause.
+        """
+        if self.connection().in_transaction:  # type: ignore[no-untyped-call]
+            super().rollback()
+
     def shut(self) -> None:
         with self._shelf_lock:
             self._open = False

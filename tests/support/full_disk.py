@@ -1,0 +1,42 @@
+"""A disk that can be filled: a small tmpfs, which only root may mount."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+MEGABYTE = 1_000_000
+
+
+@contextmanager
+def disk(folder: Path, megabytes: float) -> Iterator[None]:
+    """Mount a tmpfs of this size at `folder`, a new folder. Skip the test if that is not allowed."""
+    folder.mkdir(parents=True)
+    command = ["mount", "-t", "tmpfs", "-o", f"size={round(megabytes * MEGABYTE)}", "tmpfs", str(folder)]
+    if os.getuid() != 0 or subprocess.run(command, capture_output=True, check=False).returncode:
+        pytest.skip("a disk that can be filled is a tmpfs, which only root may mount")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def fill(folder: Path, leave: int) -> None:
+    """Take the free space of the disk, all but `leave` bytes."""
+    size = max(0, shutil.disk_usage(folder).free - leave)
+    with (folder / "ballast").open("wb") as file:
+        try:
+            file.write(bytes(size))
+        except OSError:
+            pass
+
+
+def free(folder: Path) -> None:
+    """Give back what `fill` has taken."""
+    (folder / "ballast").unlink()
