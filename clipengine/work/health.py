@@ -49,8 +49,8 @@ class Health:
         self._floor = floor
         self._queues = queues
         self._sweep = sweep
-        self._ledger = _Asked("database", ledger.check_writable, "writable", seconds=_LEDGER_SECONDS)
-        self._store = _Asked("store", store.check, "reachable", seconds=store_seconds)
+        self._ledger = _Cached("database", ledger.check_writable, "writable", seconds=_LEDGER_SECONDS)
+        self._store = _Cached("store", store.check, "reachable", seconds=store_seconds)
 
     def checks(self) -> list[Check]:
         return [self._ledger.check(), self._workers(), self._store.check(), self._disk()]
@@ -73,8 +73,11 @@ class Health:
         return Check("disk", free >= floor, f"{free // 1_000_000} MB free, {floor // 1_000_000} MB are kept free")
 
 
-class _Asked:
-    """A check whose answer is kept for a while; those who ask meanwhile do not ask again."""
+class _Cached:
+    """A check whose result is kept for some seconds, and given out while a newer one is being made.
+
+    Anybody may request `/readyz`, and a store that does not answer must not hold a thread of the API for each request.
+    """
 
     def __init__(self, name: str, ask: Callable[[], None], good: str, *, seconds: float) -> None:
         self._name, self._ask, self._good, self._seconds = name, ask, good, seconds
@@ -82,11 +85,18 @@ class _Asked:
         self._known: tuple[float, Check] | None = None
 
     def check(self) -> Check:
-        with self._lock:
+        """Return the latest result. Only the first call ever waits for another thread's."""
+        known = self._known
+        if not self._lock.acquire(blocking=known is None):
+            assert known is not None
+            return known[1]
+        try:
             if self._known is None or time.monotonic() - self._known[0] >= self._seconds:
                 found = self._now()
                 self._known = (time.monotonic(), found)
             return self._known[1]
+        finally:
+            self._lock.release()
 
     def _now(self) -> Check:
         try:

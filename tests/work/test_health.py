@@ -1,0 +1,31 @@
+"""Checks of `/readyz`."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+from clipengine.work.health import _Cached
+
+
+def test_one_thread_at_most_waits_for_a_check_that_hangs() -> None:
+    asked = threading.Semaphore(0)
+    answer = threading.Event()
+    answer.set()
+
+    def ask() -> None:
+        asked.release()
+        assert answer.wait(30)
+
+    check = _Cached("store", ask, "reachable", seconds=0)
+    assert check.check().ok
+    assert asked.acquire(timeout=0)
+    answer.clear()
+    with ThreadPoolExecutor(20) as pool:
+        waiting = pool.submit(check.check)
+        assert asked.acquire(timeout=30)
+        others = [pool.submit(check.check) for _ in range(19)]
+        assert all(each.result(30).ok for each in others)  # while the first one is still being made
+        assert not waiting.done()
+        answer.set()
+        assert waiting.result(30).ok
