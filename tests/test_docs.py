@@ -21,7 +21,7 @@ from clipengine.cli.main import cli
 from clipengine.clips.clip import EventType
 from clipengine.clips.profiles import Profile
 from clipengine.errors import ClipEngineError, StartupError, by_code
-from clipengine.media.container import AUDIO_CODECS, FORMATS, VIDEO_CODECS
+from clipengine.media.input.container import AUDIO_CODECS, FORMATS, VIDEO_CODECS
 from clipengine.settings import Settings, Webhooks
 from clipengine.webhooks.sign import sign
 

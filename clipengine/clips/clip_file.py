@@ -91,7 +91,7 @@ class TrackReport(BaseModel):
 
 
 class FileReport(BaseModel):
-    """What the inspector child found in the file (`media.inspector`)."""
+    """What the inspector child found in the file (`media.worker.inspector`)."""
 
     model_config = ConfigDict(frozen=True, strict=True)
 

@@ -24,9 +24,8 @@ from pydantic import ValidationError
 from clipengine.clips.facts import MAX_LANGUAGE, AudioFacts, SourceFacts, VideoFacts
 from clipengine.clips.seek_index import SeekIndex
 from clipengine.errors import RecordingTruncated, RecordingUnreadable
-from clipengine.media.audio_stamps import StampSurvey, stamp_survey
-from clipengine.media.clock import Clock, as_fraction
-from clipengine.media.container import (
+from clipengine.media.input.audio_timestamps import StampSurvey, stamp_survey
+from clipengine.media.input.container import (
     audio_streams,
     codec_name,
     keep_only,
@@ -36,14 +35,15 @@ from clipengine.media.container import (
     read_packets,
     video_stream,
 )
-from clipengine.media.entrance import Entrance, entrance_to
-from clipengine.media.fragments import Fragments, fragments_of
-from clipengine.media.matroska import cues_span, head_end
+from clipengine.media.input.header_splice import Entrance, entrance_to
+from clipengine.media.input.matroska import cues_span, head_end
+from clipengine.media.input.mp4_fragments import Fragments, fragments_of
+from clipengine.media.input.seek_check import SeekTrial
+from clipengine.media.input.seek_index_builder import MATROSKA, Survey
+from clipengine.media.input.source import ByteSource, MediaReader
+from clipengine.media.input.timeline import Clock, as_fraction
 from clipengine.media.memory import refuse_shortage
-from clipengine.media.orientation import rotation_of
-from clipengine.media.seek_trial import SeekTrial
-from clipengine.media.source import ByteSource, MediaReader
-from clipengine.media.survey import MATROSKA, Survey
+from clipengine.media.video.rotate import rotation_of
 
 _INDEXED = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi")
 _HEAD_SECONDS = 3  # of every stream, to find when it starts and how far its frames are apart

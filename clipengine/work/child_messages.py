@@ -1,7 +1,7 @@
 """Messages that an encoder child sends to its parent, checked field by field.
 
-The child may be in the hands of whoever made the recording. `media.wire` limits the size of its messages; the models
-here say what they may hold. A message that does not fit ends the child.
+The child may be in the hands of whoever made the recording. `media.worker.ipc` limits the size of its messages; the
+models here say what they may hold. A message that does not fit ends the child.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from clipengine.clips.clip import Step
 from clipengine.errors import DiskFull, EncoderFailed, Internal, RecordingError, VerificationFailed, by_code
-from clipengine.media.wire import MAX_RANGE_BYTES, InvalidMessage
+from clipengine.media.worker.ipc import MAX_RANGE_BYTES, InvalidMessage
 
 _MAX_LAYERS = 16
 # What a child can be the first to notice. The rest of the codes are the engine's own: a child that could report

@@ -33,7 +33,7 @@ from clipengine.errors import (
     UnsupportedMedia,
 )
 from clipengine.media.sandbox.layers import Layer
-from clipengine.media.wire import FROM_CHILD, RANGE_REQUESTS, Channel, InvalidMessage, error_from
+from clipengine.media.worker.ipc import FROM_CHILD, RANGE_REQUESTS, Channel, InvalidMessage, error_from
 from clipengine.settings import Sandbox
 from clipengine.stores.base import ObjectReader
 from clipengine.work.child_messages import (
@@ -59,13 +59,13 @@ _TICK_SECONDS = 0.25
 _KILL_SECONDS = 5.0
 _START_SECONDS = 60.0
 _SEND_SECONDS = 10  # for a job, to a child that has just said that it is ready
-# Of a recording, for one child. Ours end themselves at half of it (`media.child_process`).
+# Of a recording, for one child. Ours end themselves at half of it (`media.worker.process`).
 _MAX_READS, _READ_FLOOR_BYTES = 40, 512 << 20
 _LEAST_READ_BYTES = 16 << 10  # what a request counts at least
 _FIRST_TO_GO = 500  # of at most 1000, added to a child's part of the memory in thousandths; see proc(5)
 
 # The mains of children. An encoder probes, cuts and makes previews; an inspector reads a finished clip.
-Program = Literal["child", "inspector"]
+Program = Literal["encoder", "inspector"]
 # Called with each message of the child about its progress, and with None several times a second; raise from it to
 # stop the child.
 Watch = Callable[[Message | None], None]
@@ -92,7 +92,7 @@ class EncoderProcess:
     """
 
     def __init__(
-        self, program: Program = "child", *, nice: int = 0, sandbox: Sandbox = "auto", heads: Heads | None = None
+        self, program: Program = "encoder", *, nice: int = 0, sandbox: Sandbox = "auto", heads: Heads | None = None
     ) -> None:
         control, child_control = socket.socketpair()
         ranges, child_ranges = socket.socketpair()
@@ -121,7 +121,7 @@ class EncoderProcess:
     def _launch(self, control: int, ranges: int, words: int) -> subprocess.Popen[bytes]:
         """Start it, with these descriptors and its standard error to `words`."""
         cell = "free" if self._sandbox == "off" else "cell"
-        module = f"clipengine.media.{self._program}"
+        module = f"clipengine.media.worker.{self._program}"
         return subprocess.Popen(
             [sys.executable, "-I", "-m", module, str(control), str(ranges), str(os.getpid()), cell],
             pass_fds=(control, ranges),
@@ -383,11 +383,11 @@ class EncoderPool:
         self._heads = heads or Heads()
         self._nice = nice
         self._sandbox: Sandbox = sandbox
-        self._ahead: dict[Program, int] = {"child": ahead, "inspector": inspectors_ahead}
+        self._ahead: dict[Program, int] = {"encoder": ahead, "inspector": inspectors_ahead}
         self._on_loss = on_loss
         self._starter = ThreadPoolExecutor(1, thread_name_prefix="encoders")
         self._lock = threading.Lock()
-        self._started: dict[Program, deque[Future[EncoderProcess]]] = {"child": deque(), "inspector": deque()}
+        self._started: dict[Program, deque[Future[EncoderProcess]]] = {"encoder": deque(), "inspector": deque()}
         self._closed = False
 
     def warm_up(self) -> None:
@@ -405,7 +405,7 @@ class EncoderPool:
         finally:
             child.close()
 
-    def take(self, program: Program = "child") -> EncoderProcess:
+    def take(self, program: Program = "encoder") -> EncoderProcess:
         """Return a child that runs this program; the caller closes it."""
         with self._lock:
             waiting = self._started[program]

@@ -50,7 +50,7 @@ _REPORT_SECONDS = 0.4  # progress goes into the ledger at least twice a second
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 # Where the parts of the work lie on the way from 0 to 1.
 _ENCODED, _VERIFIED = 0.95, 0.97
-_BEGINS: dict[Program, tuple[Step, float]] = {"child": ("reading", 0.0), "inspector": ("verifying", _ENCODED)}
+_BEGINS: dict[Program, tuple[Step, float]] = {"encoder": ("reading", 0.0), "inspector": ("verifying", _ENCODED)}
 
 
 class _ClaimLost(Exception):
@@ -207,7 +207,7 @@ class ClipRunner:
             as_recording_errors(),
             closing(self._store.open(recording.bucket_path, etag=recording.etag)) as reader,
             open(path, "x+b") as output,
-            self._child(clip, "child") as (child, watch),
+            self._child(clip, "encoder") as (child, watch),
         ):
             message, poster = child.run(job, reader=reader, output=output.fileno(), watch=watch)
         return CutReport.of(message.get("cut")), poster if clip.poster else b""

@@ -22,8 +22,9 @@ from typing import IO
 from clipengine.clips.clip_file import CutReport, FilePlan
 from clipengine.clips.facts import SourceFacts
 from clipengine.errors import ClipEngineError
-from clipengine.media import child, inspector
-from clipengine.media.child_process import run_child
+from clipengine.media.worker import encoder as child
+from clipengine.media.worker import inspector
+from clipengine.media.worker.process import run_child
 from clipengine.settings import Settings
 from clipengine.stores.folder import FolderStore
 from clipengine.work.encoder import EncoderProcess

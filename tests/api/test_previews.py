@@ -16,8 +16,8 @@ import httpx
 import pytest
 
 from clipengine.clips.clip import Recording
+from clipengine.media.input.source import DescriptorSource
 from clipengine.media.probe import probe
-from clipengine.media.source import DescriptorSource
 from clipengine.work.preview_queue import _GRACE_SECONDS
 from clipengine.work.previews import _Kept
 from tests.films.catalogue import Shelf

@@ -218,7 +218,7 @@ def _children(parent: int) -> list[int]:
             continue
         try:
             stat = (entry / "stat").read_text()
-            encoder = b"clipengine.media.child" in (entry / "cmdline").read_bytes()
+            encoder = b"clipengine.media.worker.encoder" in (entry / "cmdline").read_bytes()
         except OSError:
             continue
         if encoder and int(stat.rpartition(")")[2].split()[1]) == parent:

@@ -11,10 +11,10 @@ from pathlib import Path
 from clipengine.clips.clip_file import FilePlan
 from clipengine.clips.facts import SourceFacts
 from clipengine.clips.profiles import Profile
-from clipengine.media.cutter import Cut as Made
-from clipengine.media.cutter import cut_clip
+from clipengine.media.cut import Cut as Made
+from clipengine.media.cut import cut_clip
+from clipengine.media.input.source import DescriptorSource
 from clipengine.media.probe import Probed, probe
-from clipengine.media.source import DescriptorSource
 from tests.films.film import Film
 from tests.support.inspection import hold_to_plan
 

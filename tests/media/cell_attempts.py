@@ -23,9 +23,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from clipengine.media.sandbox import landlock, seccomp
-from clipengine.media.sandbox.cell import lock_cell
 from clipengine.media.sandbox.kernel import PR_SET_NO_NEW_PRIVS, prctl, stack_address
 from clipengine.media.sandbox.limits import JobLimits, limit_job
+from clipengine.media.sandbox.lockdown import lock_cell
 
 WHICH, FOLDER = sys.argv[1], Path(sys.argv[2])
 ABI = int(sys.argv[3]) if len(sys.argv) > 3 else None

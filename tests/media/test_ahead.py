@@ -9,8 +9,8 @@ from contextlib import closing
 import av
 import pytest
 
-from clipengine.media.ahead import AHEAD_BYTES, ahead
-from clipengine.media.decode import EventSizes, Picture
+from clipengine.media.input.background_producer import AHEAD_BYTES, ahead
+from clipengine.media.input.decode import EventSizes, Picture
 
 
 @pytest.mark.parametrize(("size", "most"), [(100, 8), (1000, 1), (5000, 1)])

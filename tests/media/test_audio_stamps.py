@@ -11,7 +11,7 @@ import pytest
 
 from clipengine.clips.facts import AudioFacts, EndStamps, FrameStamps
 from clipengine.clips.profiles import Profile
-from clipengine.media.audio_stamps import StampSurvey, _VorbisSurvey, _WmaSurvey
+from clipengine.media.input.audio_timestamps import StampSurvey, _VorbisSurvey, _WmaSurvey
 from tests.films.cutting import cut_file, facts_of
 from tests.films.sound import Samples
 

@@ -92,7 +92,7 @@ def test_the_filter_refuses_everything_without_landlock(tmp_path: Path) -> None:
 
 _UNFILTERED = """
 import json, os, sys, threading
-from clipengine.media.sandbox.cell import lock_cell
+from clipengine.media.sandbox.lockdown import lock_cell
 threading.Thread(target=threading.Event().wait, daemon=True).start()  # seccomp is not installed beside other threads
 layers = lock_cell(os.getppid(), (), sandbox=True, landlock_abi=int(sys.argv[1]))
 os.write(1, json.dumps([layer.to_object() for layer in layers]).encode())

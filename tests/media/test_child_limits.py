@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from clipengine.errors import ClipEngineError, RecordingTruncated, Timeout, UnsupportedMedia
-from clipengine.media.source import MediaReader
+from clipengine.media.input.source import MediaReader
 from clipengine.settings import Sandbox, Settings
 from clipengine.stores.base import StoredObject
 from clipengine.work.encoder import EncoderProcess, Watch

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from clipengine.media.clock import Clock
+from clipengine.media.input.timeline import Clock
 
 F = Fraction
 VIDEO, AUDIO = 0, 1

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from clipengine.errors import RecordingUnreadable
-from clipengine.media.first_packet import read_decoder_state
-from clipengine.media.source import DescriptorSource, MediaReader
+from clipengine.media.input.first_packet import read_decoder_state
+from clipengine.media.input.source import DescriptorSource, MediaReader
 from tests.films.catalogue import Shelf
 from tests.films.cutting import cut_file
 from tests.films.likeness import faults_of

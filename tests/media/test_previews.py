@@ -16,12 +16,12 @@ from clipengine.clips.facts import SourceFacts
 from clipengine.clips.profiles import Profile
 from clipengine.clips.seek_index import SeekIndex
 from clipengine.errors import NoMediaInRange
-from clipengine.media.frame_times import frame_times
-from clipengine.media.frames import filmstrip, frame_at
-from clipengine.media.peaks import peaks
-from clipengine.media.picture import PictureConverter
+from clipengine.media.input.source import DescriptorSource
+from clipengine.media.previews.frame import filmstrip, frame_at
+from clipengine.media.previews.frame_times import frame_times
+from clipengine.media.previews.waveform import peaks
 from clipengine.media.probe import probe
-from clipengine.media.source import DescriptorSource
+from clipengine.media.video.convert import PictureConverter
 from tests.films.catalogue import Shelf
 from tests.films.film import Film
 from tests.films.judge import expectations

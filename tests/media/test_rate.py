@@ -8,8 +8,8 @@ from typing import Any, cast
 import pytest
 
 from clipengine.clips.plan import CutRange
-from clipengine.media.decode import Begin, Picture
-from clipengine.media.rate import paced
+from clipengine.media.input.decode import Begin, Picture
+from clipengine.media.video.frame_durations import paced
 
 F = Fraction
 

@@ -10,9 +10,9 @@ import pytest
 
 from clipengine.clips.plan import CutRange
 from clipengine.errors import ObjectChanged
-from clipengine.media.landing import Landing
+from clipengine.media.input.seek import Landing
+from clipengine.media.input.source import BLOCK_BYTES, ByteSource, DescriptorSource, MediaReader
 from clipengine.media.probe import Probed, probe
-from clipengine.media.source import BLOCK_BYTES, ByteSource, DescriptorSource, MediaReader
 from tests.support.reading import FORMS, CountingSource, MemorySource, ideal, make
 
 _SECONDS = 60

@@ -9,7 +9,7 @@ import av
 import numpy as np
 import numpy.typing as npt
 
-from clipengine.media.sound import SoundTimeline
+from clipengine.media.audio.timeline import SoundTimeline
 
 _RATE = 48_000
 _FRAME = 960  # samples: 20 ms

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pytest
 from av.video.reformatter import VideoReformatter
 
-from clipengine.media.tone import HLG, PIXEL_FORMAT, PQ, ToneMapper, light_to_pq
+from clipengine.media.video.tonemap_lut import HLG, PIXEL_FORMAT, PQ, ToneMapper, light_to_pq
 from tests.films.cutting import cut_file
 
 _FULL = 2

@@ -16,10 +16,10 @@ from clipengine.clips.clip_file import CutReport, FilePlan
 from clipengine.clips.facts import AudioFacts, SourceFacts, VideoFacts
 from clipengine.clips.profiles import Profile
 from clipengine.errors import VerificationFailed
-from clipengine.media.picture import PictureFormat
-from clipengine.media.proof import Proof, checksum
-from clipengine.media.verify import verify
-from clipengine.media.writer import open_writer
+from clipengine.media.output.packet_verifier import Proof, checksum
+from clipengine.media.output.verify import verify
+from clipengine.media.output.writer import open_writer
+from clipengine.media.video.convert import PictureFormat
 from clipengine.settings import Settings
 from clipengine.stores.folder import FolderStore
 from clipengine.work.encoder import EncoderProcess

@@ -9,7 +9,7 @@ from typing import Any
 
 from clipengine.work.encoder import EncoderPool, EncoderProcess, Program
 
-# What the scripts can use. `send` and `ask` put any bytes on the sockets, past the checks of `media.wire`.
+# What the scripts can use. `send` and `ask` put any bytes on the sockets, past the checks of `media.worker.ipc`.
 _PRELUDE = """
 import json, os, socket, struct, sys, time
 

@@ -15,11 +15,11 @@ from typing import Any
 import av
 
 from clipengine.clips.profiles import Profile
-from clipengine.media import child
-from clipengine.media.child_process import JobSource, Result, main
-from clipengine.media.picture import PictureFormat
-from clipengine.media.wire import Channel
-from clipengine.media.writer import open_writer
+from clipengine.media.output.writer import open_writer
+from clipengine.media.video.convert import PictureFormat
+from clipengine.media.worker import encoder as child
+from clipengine.media.worker.ipc import Channel
+from clipengine.media.worker.process import JobSource, Result, main
 
 FRAMES, SECONDS, FPS, RATE = 50, 2, 25, 48_000
 FORMAT = PictureFormat(640, 360, "yuv420p", Fraction(1), 1, 1, 1, 1)

@@ -7,8 +7,8 @@ import os
 from typing import Any
 
 from clipengine.clips.clip_file import CutReport, FilePlan, FileReport
-from clipengine.media.inspector import inspect
-from clipengine.media.source import DescriptorSource
+from clipengine.media.input.source import DescriptorSource
+from clipengine.media.worker.inspector import inspect
 
 
 def hold_to_plan(descriptor: int, plan: FilePlan, cut: dict[str, Any]) -> None:

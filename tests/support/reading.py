@@ -13,9 +13,9 @@ from typing import Any
 import av
 import numpy as np
 
-from clipengine.media.boxes import boxes
-from clipengine.media.matroska import cues_span, head_end
-from clipengine.media.source import ByteSource, DescriptorSource, MediaReader
+from clipengine.media.input.matroska import cues_span, head_end
+from clipengine.media.input.mp4_boxes import boxes
+from clipengine.media.input.source import ByteSource, DescriptorSource, MediaReader
 
 PREROLL_SECONDS = Fraction(3, 20)
 _UNIT_SECONDS = 5

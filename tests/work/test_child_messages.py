@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from clipengine.errors import ClipEngineError, DecoderCrashed, StorageUnavailable, Timeout
-from clipengine.media.wire import InvalidMessage, parse_object
+from clipengine.media.worker.ipc import InvalidMessage, parse_object
 from clipengine.settings import Encoding
 from clipengine.stores.base import StoredObject
 from clipengine.work.child_messages import parse_message

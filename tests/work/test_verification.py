@@ -71,7 +71,7 @@ def taken_over(mode: list[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Non
     launch = EncoderProcess._launch
 
     def launch_hostile(self: EncoderProcess, control: int, ranges: int, words: int) -> subprocess.Popen[bytes]:
-        if self._program != "child" or not mode:
+        if self._program != "encoder" or not mode:
             return launch(self, control, ranges, words)
         arguments = [str(control), str(ranges), str(os.getpid()), "cell", mode[0]]
         # As `-I` does, but with the tests on the path.

@@ -1,0 +1,1 @@
+"""Audio: timelines, mixing and tracks."""

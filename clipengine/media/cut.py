@@ -1,0 +1,269 @@
+"""The cut: one recording, one range, one clip in a file, verified. This is where all parts of `media` meet."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, nullcontext
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Literal
+
+from clipengine.clips.facts import SourceFacts
+from clipengine.clips.plan import CutRange, kept_tracks
+from clipengine.clips.profiles import Profile
+from clipengine.clips.seek_index import SeekIndex
+from clipengine.errors import NoMediaInRange, RecordingTruncated, RecordingUnreadable
+from clipengine.media.audio.tracks import SoundTracks
+from clipengine.media.input.background_producer import ahead
+from clipengine.media.input.container import media_errors
+from clipengine.media.input.decode import Begin, ClipDecoder, Event, EventSizes, Picture, Sound
+from clipengine.media.input.seek import Landing
+from clipengine.media.input.source import ByteSource, MediaReader
+from clipengine.media.output.packet_verifier import Proof, provable
+from clipengine.media.output.verify import verify
+from clipengine.media.output.writer import ClipWriter, open_writer
+from clipengine.media.video.convert import PictureConverter, jpeg
+from clipengine.media.video.deinterlace import deinterlaced
+from clipengine.media.video.frame_durations import paced
+
+CutStep = Literal["reading", "encoding", "verifying"]
+# Called with the step and the part of the clip's time that is encoded, 0 to 1.
+OnProgress = Callable[[CutStep, float], None]
+# Damage is passed over and said, as players do, but not where it leaves less than a tenth of the range's pictures.
+_LOST_FOR_EACH_DECODED = 9
+_ROUNDED = Fraction(1, 1000)  # seconds by which an end may be the recording's own, as it was told, rounded up
+_TRUNCATION_TOLERANCE = Fraction(1, 2)  # seconds that a recording may end before its facts say
+_GAP_FRAMES = Fraction(3, 2)  # where frames of a steady rate lie farther apart, there was one between them
+
+
+@dataclass(frozen=True)
+class Cut:
+    """What was made. Times in exact seconds of the recording's timeline."""
+
+    actual_start: Fraction
+    actual_end: Fraction
+    frames: int
+    width: int | None
+    height: int | None
+    video_codec: str | None
+    audio_codec: str | None
+    size_bytes: int
+    poster: bytes | None
+    encode_seconds: float
+    bytes_read: int
+    warnings: tuple[str, ...]
+
+
+def cut_clip(
+    source: ByteSource,
+    facts: SourceFacts,
+    profile: Profile,
+    *,
+    landmarks: SeekIndex | None = None,
+    start: Fraction,
+    end: Fraction,
+    output: int,
+    threads: int,
+    poster: bool,
+    decodes: bool = True,
+    on_progress: OnProgress,
+) -> Cut:
+    """Cut `[start, end)` (recording time; the end is clamped) into the empty file behind the descriptor `output`.
+
+    With the probe's `landmarks` less is read on the way to the start; the clip is the same.
+
+    When this returns, the file has been opened again and is known to decode to its end; with `decodes` false it is
+    only known to hold what the encoders gave out, if its codecs can be compared. Whether that is the clip that was
+    planned, the inspector finds out. Raises RecordingError and its kinds for what the recording is to blame for,
+    EncoderFailed, DiskFull or VerificationFailed for the rest.
+    """
+    began = time.monotonic()
+    asked_end, end = end, min(end, facts.duration)
+    if start >= end:
+        raise NoMediaInRange(f"the range starts at {float(start):g} s, the recording ends at {float(end):g} s")
+    want_video = facts.video is not None and profile.video != "none"
+    kept = kept_tracks(profile, facts.audio)
+    if not want_video and not kept:
+        raise NoMediaInRange("the recording has neither picture nor sound that the profile keeps")
+    frame_seconds = facts.video.frame_seconds if want_video and facts.video else Fraction(0)
+    cut = CutRange(start, end, frame_seconds=frame_seconds, tick=facts.video.tick if facts.video else Fraction(0))
+    on_progress("reading", 0.0)
+    with Proof(decodes=decodes) if provable(profile) else nullcontext() as proof:
+        with (
+            MediaReader(source) as reader,
+            media_errors(reader),
+            Landing(
+                reader, facts, cut, video=want_video, audio=[track.index for track in kept], landmarks=landmarks
+            ) as landing,
+            open_writer(output, profile, threads=threads, proof=proof) as writer,
+        ):
+            decoder = ClipDecoder(landing, cut, threads=threads)
+            making = _Making(writer, profile, facts, cut, poster, on_progress)
+            produce = decoder.events if profile.deinterlace == "off" else lambda: deinterlaced(decoder.events())
+            with closing(ahead(produce, EventSizes())) as events:
+                making.run(events, landing.following)
+            _refuse_short(decoder, making, cut, facts)
+            writer.finish()
+        encoded = time.monotonic() - began
+        verify(output, writer.frames, proof, lambda: on_progress("verifying", 1.0), threads=threads)
+    return Cut(
+        actual_start=making.origin,
+        actual_end=end,
+        frames=writer.frames,
+        width=making.width,
+        height=making.height,
+        video_codec=profile.video if writer.frames else None,
+        audio_codec=profile.audio if making.sound and making.sound.written else None,
+        size_bytes=os.lseek(output, 0, os.SEEK_END),
+        poster=making.poster,
+        encode_seconds=round(encoded, 3),
+        bytes_read=reader.bytes_read,
+        warnings=tuple(making.warnings(decoder, asked_end)),
+    )
+
+
+def _refuse_short(decoder: ClipDecoder, making: _Making, cut: CutRange, facts: SourceFacts) -> None:
+    """The decoder came to an end before the range did: the recording is cut off or damaged, never a shorter clip."""
+    sound = making.sound
+    if not making.has_picture and not (sound and sound.heard):
+        if decoder.damaged_packets:
+            raise RecordingUnreadable("nothing of the range can be decoded: the recording is damaged or encrypted")
+        raise NoMediaInRange("the recording has neither picture nor sound in the range")
+    lost, decoded = decoder.damaged_pictures, decoder.decoded_pictures
+    if lost > _LOST_FOR_EACH_DECODED * decoded:  # no still, and no sound alone, that passes for a clip
+        raise RecordingUnreadable(f"{lost} pictures of the range are damaged or encrypted, {decoded} can be decoded")
+    if decoder.concealed_pictures * 2 > decoded:
+        raise RecordingUnreadable(f"{decoder.concealed_pictures} of the range's {decoded} frames decode with errors")
+    heard = sound.end if sound else Fraction(0)
+    seen = (decoder.last_time or Fraction(0)) + cut.frame_seconds if making.has_picture else Fraction(0)
+    reached = max(making.origin + heard, seen)
+    if reached < cut.end - _TRUNCATION_TOLERANCE and decoder.damaged_packets:
+        raise RecordingTruncated(f"the recording can be decoded up to {float(reached):.3f} s only")
+
+
+class _Making:
+    """One clip in the making: takes the decoder's events, keeps what the result will say."""
+
+    def __init__(
+        self,
+        writer: ClipWriter,
+        profile: Profile,
+        facts: SourceFacts,
+        cut: CutRange,
+        poster: bool,
+        on_progress: OnProgress,
+    ) -> None:
+        self._writer = writer
+        self._profile = profile
+        self._facts = facts
+        self._cut = cut
+        self._want_poster = poster
+        self._on_progress = on_progress
+        self._converter: PictureConverter | None = None
+        self.origin = cut.start
+        self.has_picture = False
+        self.poster: bytes | None = None
+        self.sound: SoundTracks | None = None
+        self._last_picture_time: Fraction | None = None
+        self._gaps = Fraction(0)  # seconds without the pictures that a steady rate would have had
+
+    @property
+    def length(self) -> Fraction:
+        return self._cut.end - self.origin
+
+    @property
+    def width(self) -> int | None:
+        return self._converter.format.width if self._converter else None
+
+    @property
+    def height(self) -> int | None:
+        return self._converter.format.height if self._converter else None
+
+    def run(self, events: Iterator[Event], following: Mapping[int, Fraction]) -> None:
+        """Make the clip of the events. `following`, once they have ended: when the streams go on after its end."""
+        for event in paced(events, self._profile.fps, self._cut):
+            if isinstance(event, Begin):
+                self._begin(event)
+            elif isinstance(event, Sound):
+                self._hear(event)
+            else:
+                picture, duration = event
+                self._show(picture, duration)
+        self._note_last_gap(following)
+        if self.sound is not None:
+            self.sound.finish(following)
+
+    def _begin(self, begin: Begin) -> None:
+        self.origin = begin.origin
+        if begin.picture is not None and self._facts.video is not None:
+            ratio = self._facts.video.sample_aspect_ratio
+            self._converter = PictureConverter(self._profile, begin.picture, ratio)
+            self._writer.add_video(self._converter.format, self._rate())
+            self.has_picture = True
+        kept = kept_tracks(self._profile, self._facts.audio)
+        mix = self._profile.audio_tracks == "mix"
+        self.sound = SoundTracks(self._writer, kept, mix=mix, origin=self.origin, end=self._cut.end)
+
+    def _rate(self) -> Fraction:
+        if self._profile.fps is not None:
+            return Fraction(str(self._profile.fps))
+        distance = self._cut.frame_seconds
+        return min(max(1 / distance, Fraction(1)), Fraction(240)) if distance > 0 else Fraction(25)
+
+    def _show(self, picture: Picture, duration: Fraction) -> None:
+        assert self._converter is not None
+        frame = self._converter.convert(picture.frame)
+        if self._want_poster and self.poster is None:
+            self.poster = jpeg(frame)
+        self._note_gap(picture.time)
+        self._writer.write_frame(frame, picture.time, duration)
+        self._on_progress("encoding", min(1.0, float(self._writer.seconds / self.length)))
+
+    def _note_gap(self, time: Fraction) -> None:
+        """Demuxers pass over damage without a word: where the rate is steady a gap tells of it, or of a still slide."""
+        last, self._last_picture_time = self._last_picture_time, time
+        if last is not None:
+            self._add_gap(last, time, time)
+
+    def _note_last_gap(self, following: Mapping[int, Fraction]) -> None:
+        """The range may end in the gap; where no picture follows it, the picture has ended."""
+        video, last = self._facts.video, self._last_picture_time
+        if video is not None and last is not None and video.index in following:
+            following_time = following[video.index] - self.origin
+            self._add_gap(last, following_time, min(following_time, self.length))
+
+    def _add_gap(self, last: Fraction, following: Fraction, until: Fraction) -> None:
+        """Between pictures at `last` and `following`, of which the clip shows what lies before `until`."""
+        video = self._facts.video
+        if video is None or video.variable_rate or self._profile.fps is not None:
+            return
+        if following - last > _GAP_FRAMES * video.frame_seconds > 0:
+            self._gaps += max(Fraction(0), until - last - video.frame_seconds)
+
+    def _hear(self, sound: Sound) -> None:
+        assert self.sound is not None
+        self.sound.hear(sound)
+        if not self.has_picture:
+            self._on_progress("encoding", min(1.0, float(self._writer.seconds / self.length)))
+
+    def warnings(self, decoder: ClipDecoder, asked_end: Fraction) -> Iterator[str]:
+        yield from self._facts.warnings
+        if asked_end > self._cut.end + _ROUNDED:
+            yield f"the end was clamped from {float(asked_end):.3f} s to the recording's, {float(self._cut.end):.3f} s"
+        if self._facts.video is not None and self._profile.video != "none" and not self.has_picture:
+            yield "the recording shows no picture in the range: the clip is its sound alone"
+        if self._converter is not None and self._converter.keeps_hdr:
+            yield "the picture is HDR and was kept so: 10 bits, with its colour tags"
+        chosen, tracks = self._profile.audio_tracks, len(self._facts.audio)
+        if isinstance(chosen, int) and chosen >= tracks:
+            yield f"the profile keeps audio track {chosen}, the recording has {tracks}: no sound is kept"
+        if decoder.damaged_packets:
+            yield f"{decoder.damaged_packets} damaged packets were passed over"
+        if decoder.concealed_pictures:
+            yield f"{decoder.concealed_pictures} frames decode with errors, which the decoder concealed"
+        if self._gaps >= _ROUNDED:
+            yield f"gaps of {float(self._gaps):.3f} s between pictures: the one before each stands meanwhile"
+        if self.sound is not None:
+            yield from self.sound.warnings()

@@ -1,0 +1,1 @@
+"""Input: opening a recording, seeking in it and decoding it."""

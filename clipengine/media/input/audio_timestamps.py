@@ -1,0 +1,149 @@
+"""Audio timestamps that do not mark the first sample that a packet decodes to, and the correction for them.
+
+Two kinds are known, and both look like jitter of 20 ms and more, although the audio is continuous:
+
+- FFmpeg before 2011 wrote Vorbis into Matroska with the time at which a packet's samples *end*; packets are short or
+  long, so the start is off by up to one long block.
+- WMA has a bit reservoir: an ASF packet is stamped with its nominal time at a constant bit rate, but holds the frames
+  that the encoder happened to finish in it. Counted in frames from the first packet, each has an exact time.
+
+The probe recognises them from the packets alone; the cut corrects each frame's time, wherever it lands.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any, Protocol
+
+import av
+from av.audio.stream import AudioStream
+from av.packet import Packet
+
+from clipengine.clips.facts import AudioStamps, EndStamps, FrameStamps
+from clipengine.media.input.container import packet_time
+from clipengine.media.input.timeline import as_fraction
+
+_DISTINCT_SECONDS = Fraction(1, 200)  # blocks whose lengths differ by this much tell the start from the end
+_ROUNDING_SECONDS = Fraction(1, 500)
+_EVIDENCE = 4
+_VORBIS_HEADER, _VORBIS_BLOCKS_AT = b"\x01vorbis", 28  # Vorbis I specification, 4.2.2
+_WMA_RESERVOIR = 2  # in the flags of the codec's private data
+
+
+class StampSurvey(Protocol):
+    """Learns from a stream's packets, in file order, what its timestamps mark."""
+
+    def add(self, packet: Packet[Any]) -> None: ...
+
+    def skip(self) -> None:
+        """Packets are missing between the last one and the next one."""
+
+    def stamps(self, origin: Fraction) -> AudioStamps | None:
+        """Return the correction, or None if the timestamps mark the first sample, as they should."""
+
+
+def stamp_survey(stream: AudioStream) -> StampSurvey | None:
+    """Return a survey of a stream that may have such timestamps, or None."""
+    context = stream.codec_context
+    extradata = context.extradata or b""
+    if context.name == "vorbis":
+        header = extradata.find(_VORBIS_HEADER)
+        blocks = extradata[header + _VORBIS_BLOCKS_AT : header + _VORBIS_BLOCKS_AT + 1]
+        if header < 0 or not blocks or not context.sample_rate:
+            return None
+        short, long = (1 << (blocks[0] & 15)) // 2, (1 << (blocks[0] >> 4)) // 2
+        return _VorbisSurvey(EndStamps(shortest=short, late=Fraction(max(0, long - short), context.sample_rate)))
+    if context.name == "wmav2" and len(extradata) >= 6 and extradata[4] & _WMA_RESERVOIR:
+        return _WmaSurvey(context.sample_rate)
+    return None
+
+
+def corrected(stamps: AudioStamps | None, time: Fraction, packet: Packet[Any], frame: av.AudioFrame) -> Fraction:
+    """Return when the frame's first sample is heard; `time` is its timestamp. All in recording time."""
+    match stamps:
+        case EndStamps():
+            return time - Fraction(frame.samples - stamps.shortest, frame.sample_rate)
+        case FrameStamps():
+            begin = round((time - stamps.first - stamps.lag) / stamps.frame_seconds)
+            end = _wma_frames(packet) + (begin if time != stamps.first else -1)
+            return stamps.first + end * stamps.frame_seconds - Fraction(frame.samples, frame.sample_rate)
+        case _:
+            return time
+
+
+class _VorbisSurvey:
+    """Compares the distance of two timestamps with the length of the earlier and of the later packet."""
+
+    def __init__(self, stamps: EndStamps) -> None:
+        self._stamps = stamps
+        self._last: tuple[Fraction, Fraction] | None = None
+        self._starts = self._ends = 0
+
+    def add(self, packet: Packet[Any]) -> None:
+        time, length = packet_time(packet), (packet.duration or 0) * as_fraction(packet.time_base)
+        if time is None or not length:
+            self._last = None
+            return
+        if self._last is not None and abs(length - self._last[1]) >= _DISTINCT_SECONDS:
+            distance = time - self._last[0]
+            self._starts += abs(distance - self._last[1]) <= _ROUNDING_SECONDS
+            self._ends += abs(distance - length) <= _ROUNDING_SECONDS
+        self._last = time, length
+
+    def skip(self) -> None:
+        self._last = None
+
+    def stamps(self, origin: Fraction) -> AudioStamps | None:
+        ends = self._ends >= _EVIDENCE and self._ends > _EVIDENCE * self._starts
+        return self._stamps if ends else None
+
+
+class _WmaSurvey:
+    """Counts the frames in all packets and compares their times with the timestamps."""
+
+    def __init__(self, rate: int) -> None:
+        self._frame_seconds = Fraction(1 << _wma_frame_bits(rate), rate or 1)
+        self._first: Fraction | None = None
+        self._frames = 0
+        self._packets = 0
+        self._lags: list[Fraction] = []  # smallest and largest
+        self._whole = True
+
+    def add(self, packet: Packet[Any]) -> None:
+        time = packet_time(packet)
+        self._packets += 1
+        if time is None:
+            self._whole = False
+        elif self._first is None:
+            self._first = time
+            self._frames = _wma_frames(packet) - 1  # the first packet completes no frame of one before it
+        else:
+            lag = time - self._first - self._frames * self._frame_seconds
+            self._lags = [min([*self._lags, lag]), max([*self._lags, lag])]
+            self._frames += _wma_frames(packet)
+
+    def skip(self) -> None:
+        self._whole = False
+
+    def stamps(self, origin: Fraction) -> AudioStamps | None:
+        if not self._whole or self._first is None or self._packets <= _EVIDENCE:
+            return None
+        low, high = self._lags
+        if high - low >= self._frame_seconds:  # a gap, or more jitter than a frame: no frame's number is certain
+            return None
+        return FrameStamps(
+            first=self._first - origin,
+            frame_seconds=self._frame_seconds,
+            lag=(low + high) / 2,
+            late=max(high, Fraction(0)),
+        )
+
+
+def _wma_frames(packet: Packet[Any]) -> int:
+    """Return the number of frames that the packet completes, from its header: 4 bits of index, 4 bits of count."""
+    return memoryview(packet)[0] & 15 if packet.size else 0
+
+
+def _wma_frame_bits(rate: int) -> int:
+    """Return the binary logarithm of the frame length of WMA version 2."""
+    return 9 if rate <= 16_000 else 10 if rate <= 22_050 else 11

@@ -1,0 +1,212 @@
+"""Opening a recording: the one place where a demuxer and its decoders are made, on allow-lists.
+
+Formats that name other files or addresses (playlists, SDP, concat scripts, image patterns) are not on the list, no
+protocol is, and nested opens are refused: a recording can reach nothing but its own bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from fractions import Fraction
+from typing import Any
+
+import av
+from av.audio.stream import AudioStream
+from av.codec.context import CodecContext
+from av.container import InputContainer
+from av.packet import Packet
+from av.stream import Discard, Disposition, Stream
+from av.video.stream import VideoStream
+
+from clipengine.errors import ClipEngineError, RecordingTruncated, RecordingUnreadable, UnsupportedMedia
+from clipengine.media.input.header_splice import Entrance
+from clipengine.media.input.mp4_boxes import has_index, is_cut_off
+from clipengine.media.input.prefetch import expect_index
+from clipengine.media.input.source import MediaReader
+from clipengine.media.input.timeline import as_fraction
+from clipengine.media.memory import is_out_of_memory
+
+# fmt: off
+FORMATS = (
+    "mov", "mp4", "matroska", "webm", "mpegts", "mpeg", "mpegvideo", "avi", "flv", "asf", "mxf", "gxf", "ivf",
+    "ogg", "mp3", "aac", "flac", "wav", "w64", "aiff", "caf", "amr", "ac3", "eac3",
+)
+VIDEO_CODECS = frozenset((
+    "h264", "hevc", "vp8", "vp9", "av1", "mpeg1video", "mpeg2video", "mpeg4", "msmpeg4v2", "msmpeg4v3", "h263",
+    "h263p", "flv1", "mjpeg", "prores", "dnxhd", "theora", "dvvideo", "wmv1", "wmv2", "wmv3", "vc1", "rawvideo",
+    "png", "qtrle", "cinepak", "svq3", "ffv1", "huffyuv",
+))
+AUDIO_CODECS = frozenset((
+    "aac", "aac_latm", "mp3", "mp2", "mp1", "opus", "vorbis", "flac", "alac", "ac3", "eac3", "dts", "truehd",
+    "amr_nb", "amr_wb", "wmav1", "wmav2", "wmapro", "speex", "adpcm_ima_wav", "adpcm_ima_qt", "adpcm_ms", "gsm",
+    "gsm_ms", "nellymoser",
+))
+# Decoders whose names are not their codecs' names.
+_OTHER_NAMES = {"amrnb", "amrwb", "dca", "flv", "libdav1d", "mp1float", "mp2float", "mp3float", "msmpeg4"}
+# fmt: on
+MAX_PIXELS = 8192 * 4352
+MAX_STREAMS = 64
+_DECODERS = sorted(
+    VIDEO_CODECS | AUDIO_CODECS | _OTHER_NAMES | {name for name in av.codecs_available if name.startswith("pcm_")}
+)
+# The container has them for its own look at the streams; the decoders that are opened later are told once more.
+DECODER_OPTIONS = {"codec_whitelist": ",".join(_DECODERS), "max_pixels": str(MAX_PIXELS)}
+_MAX_DAMAGED_PLACES = 100  # in a row
+_PROBE_BYTES = 16 * 1024 * 1024
+_BUFFER_BYTES = 16 * 1024  # the reader behind it reads ahead where that pays
+# Tags that are not UTF-8 make PyAV 18 refuse the file unless told otherwise; 19 never does and has no such option.
+_LENIENT_METADATA: dict[str, Any] = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
+
+
+def refuse_open(url: str, flags: int, options: dict[str, str]) -> Any:
+    raise PermissionError("a recording cannot open other files")
+
+
+@contextmanager
+def open_recording(reader: MediaReader, entrance: Entrance | None = None) -> Iterator[InputContainer]:
+    """Open the recording for demuxing. Raises RecordingUnreadable, RecordingTruncated or the reader's own error.
+
+    With an entrance its media begins there: what lies between the head and the entrance is not read, nor is an index.
+    """
+    with media_errors(reader):
+        reader.hide(0, 0, b"")
+        reader.shared_until = reader.size
+        if entrance is None:
+            expect_index(reader)
+        else:
+            reader.shared_until = entrance.head_end
+            reader.hide(entrance.head_end, entrance.offset, entrance.cover)
+        reader.seek(0)
+        try:
+            container = av.open(
+                reader,
+                "r",
+                buffer_size=_BUFFER_BYTES,
+                **_LENIENT_METADATA,
+                io_open=refuse_open,
+                container_options={
+                    "format_whitelist": ",".join(FORMATS),
+                    "protocol_whitelist": "none",
+                    "probesize": str(_PROBE_BYTES),
+                    "analyzeduration": "10000000",
+                    "max_streams": "1000",
+                    **DECODER_OPTIONS,
+                    "skip_estimate_duration_from_pts": "1",
+                    **({} if entrance is None else {"fflags": "+ignidx"}),
+                },
+            )
+        except (av.InvalidDataError, av.ArgumentError) as error:  # the latter for formats that are not on the list
+            if reader.error is not None:
+                raise reader.error from None
+            raise _unreadable(reader) from error
+        finally:
+            reader.shared_until = 0
+        with container:
+            for stream in container.streams:
+                if stream.codec_context is not None:
+                    stream.codec_context.options = dict(DECODER_OPTIONS)
+            yield container
+
+
+def _unreadable(reader: MediaReader) -> ClipEngineError:
+    """A container that does not open: cut off before its index, or no media at all."""
+    reader.seek(0)
+    if not reader.read(1):
+        return RecordingUnreadable("the recording is empty")
+    if is_cut_off(reader):
+        return RecordingTruncated("the recording has no index: it was cut off before it was finished")
+    if has_index(reader):
+        return RecordingUnreadable("the recording is an MP4 or MOV file, and the index in it is damaged")
+    return RecordingUnreadable("the recording is not in a media format that can be read")
+
+
+@contextmanager
+def media_errors(reader: MediaReader) -> Iterator[None]:
+    """Turn the library's errors into ours; an error of the reader itself wins over what the demuxer made of it."""
+    try:
+        yield
+    except ClipEngineError:
+        raise
+    except (av.FFmpegError, MemoryError, ValueError, RuntimeError) as error:
+        if is_out_of_memory(error):
+            raise UnsupportedMedia.out_of_memory() from None
+        if isinstance(reader.error, ClipEngineError):
+            raise reader.error from None
+        if reader.error is not None and not isinstance(error, av.FFmpegError):
+            raise
+        said = (error.strerror if isinstance(error, av.FFmpegError) else None) or str(error)
+        raise RecordingUnreadable(f"the recording cannot be read: {said[:300]}") from error
+
+
+def video_stream(container: InputContainer) -> VideoStream | None:
+    """The first video stream that is no cover picture. Raises UnsupportedMedia where its codec is not allowed."""
+    for stream in container.streams.video[:MAX_STREAMS]:
+        if stream.disposition & Disposition.attached_pic or stream.disposition & Disposition.timed_thumbnails:
+            continue
+        if stream.codec_context is None or codec_name(stream) not in VIDEO_CODECS:
+            raise UnsupportedMedia(f"video codec {codec_name(stream)} is not supported")
+        if stream.codec_context.width * stream.codec_context.height > MAX_PIXELS:
+            size = f"{stream.codec_context.width}x{stream.codec_context.height}"
+            raise UnsupportedMedia(f"pictures of {size} are larger than the {MAX_PIXELS} pixels that are supported")
+        return stream
+    return None
+
+
+def audio_streams(container: InputContainer) -> list[AudioStream]:
+    """Every audio stream that can be decoded, in the container's order."""
+    found = []
+    for stream in container.streams.audio[:MAX_STREAMS]:
+        name = codec_name(stream)
+        context = stream.codec_context
+        if context is None or not context.sample_rate or not context.layout.nb_channels:
+            continue
+        if name in AUDIO_CODECS or name.startswith("pcm_"):
+            found.append(stream)
+    return found
+
+
+def codec_name(stream: Stream) -> str:
+    """The codec's name as FFmpeg's descriptors write it (`av1`, not `libdav1d`)."""
+    context: CodecContext | None = stream.codec_context
+    if context is None:  # no decoder is built in for it
+        return "unknown"
+    return str(getattr(context.codec, "canonical_name", context.name))
+
+
+def keep_only(container: InputContainer, streams: Sequence[Stream]) -> None:
+    """Tell the demuxer to skip the packets of all other streams."""
+    kept = {stream.index for stream in streams}
+    for stream in container.streams:
+        if stream.index not in kept:
+            stream.discard = Discard.all
+
+
+def read_packets(container: InputContainer, streams: Sequence[Stream], reader: MediaReader) -> Iterator[Packet[Any]]:
+    """The packets of these streams from where the container stands to its end.
+
+    Damaged places are passed over, as a player does; an error of the reader itself is raised.
+    """
+    failures = 0
+    while failures < _MAX_DAMAGED_PLACES:
+        try:
+            for packet in container.demux(streams):
+                if packet.size:
+                    failures = 0
+                    reader.found()
+                    yield packet
+            return
+        except IndexError:
+            continue  # a stream that was not there when the library counted them; it counts anew
+        except MemoryError:
+            raise
+        except av.FFmpegError:
+            if reader.error is not None:
+                raise reader.error from None
+            failures += 1
+
+
+def packet_time(packet: Packet[Any]) -> Fraction | None:
+    """When the packet is presented, in container time, exact; by its dts where it has no pts."""
+    stamp = packet.pts if packet.pts is not None else packet.dts
+    return None if stamp is None else stamp * as_fraction(packet.time_base)

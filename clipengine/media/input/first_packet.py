@@ -1,0 +1,68 @@
+"""Decoder state that only the first packet of a stream carries. Decoding that starts after a seek lacks it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from av.packet import Packet, PacketSideData
+from av.video.stream import VideoStream
+
+from clipengine.media.input.container import DECODER_OPTIONS, keep_only, open_recording, read_packets, video_stream
+from clipengine.media.input.source import MediaReader
+
+_X264_BUILD = re.compile(rb"x264 - core (\d{1,5})\b")
+_SEARCHED_BYTES = 8 * 1024  # x264 writes its SEI before the first slice
+_444_FORMATS = ("yuv444", "yuvj444", "gbr")
+
+
+@dataclass(frozen=True)
+class DecoderState:
+    """Option and palette of a video decoder, as the first packet of its stream defines them."""
+
+    x264_build: int | None = None
+    palette: PacketSideData | None = None
+
+    def configure(self, stream: VideoStream) -> None:
+        """Set the options of the stream's decoder, which must not be open yet."""
+        if self.x264_build is not None:
+            stream.codec_context.options = {**DECODER_OPTIONS, "x264_build": str(self.x264_build)}
+
+    def complete(self, packet: Packet[Any]) -> None:
+        """Add the palette to the packet that is decoded first."""
+        if self.palette is not None and not packet.has_sidedata("palette"):
+            self.palette.to_packet(packet)
+
+
+def needs_first_packet(stream: VideoStream) -> bool:
+    """Return True if frames after a seek depend on what only the stream's first packet carries.
+
+    x264 coded 4:4:4 differently before build 151, and names its build once. AVI and MOV send a palette once.
+    """
+    context = stream.codec_context
+    pixel_format = context.pix_fmt or ""
+    return pixel_format == "pal8" or (context.name == "h264" and pixel_format.startswith(_444_FORMATS))
+
+
+def read_decoder_state(reader: MediaReader) -> DecoderState:
+    """Read the first packet of the video. No other container may be open on the reader."""
+    with open_recording(reader) as container:
+        stream = video_stream(container)
+        if stream is None:
+            return DecoderState()
+        keep_only(container, [stream])
+        packet = next(read_packets(container, [stream], reader), None)
+        if packet is None:
+            return DecoderState()
+        palette = packet.get_sidedata("palette") if packet.has_sidedata("palette") else None
+        return DecoderState(_x264_build(stream.codec_context.extradata, packet), palette)
+
+
+def _x264_build(extradata: bytes | None, packet: Packet[Any]) -> int | None:
+    """Return the build that x264 names in its SEI, None if another encoder was used."""
+    for data in (extradata or b"", memoryview(packet)):
+        found = _X264_BUILD.search(data[:_SEARCHED_BYTES])
+        if found:
+            return int(found[1])
+    return None

@@ -1,0 +1,99 @@
+"""The elements of a Matroska or WebM file, as far as no demuxer tells of them (RFC 8794, RFC 9559)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from clipengine.media.input.source import MediaReader, Span
+
+_EBML, _SEGMENT, _CLUSTER, _CUES = 0x1A45DFA3, 0x18538067, 0x1F43B675, 0x1C53BB6B
+_SEEK_HEAD, _SEEK, _SEEK_ID, _SEEK_POSITION = 0x114D9B74, 0x4DBB, 0x53AB, 0x53AC
+_MAX_ELEMENTS = 100
+
+
+class Element(NamedTuple):
+    """Where an element begins, its content begins and it ends; `end` is None where it does not say."""
+
+    id: int
+    start: int
+    content: int
+    end: int | None
+
+
+def cues_span(reader: MediaReader) -> Span | None:
+    """Where the index lies; None where the file has none, or is none of Matroska's."""
+    segment: int | None = None
+    for element in _head(reader):
+        if element.id == _SEGMENT:
+            segment = element.content
+        elif element.id == _CUES and element.end is not None:
+            return element.start, element.end
+        elif element.id == _SEEK_HEAD and segment is not None:
+            at = _sought(reader, element, _CUES)
+            found = None if at is None else element_at(reader, segment + at)
+            if found is not None and found.id == _CUES and found.end is not None:
+                return found.start, found.end
+    return None
+
+
+def head_end(reader: MediaReader) -> int | None:
+    """Where the first cluster begins; None where the file has none, or is none of Matroska's."""
+    return next((element.start for element in _head(reader) if element.id == _CLUSTER), None)
+
+
+def element_at(reader: MediaReader, offset: int) -> Element | None:
+    """The element that begins there; None where nothing does that makes sense."""
+    if offset < 0 or offset >= reader.size:
+        return None
+    reader.seek(offset)
+    header = reader.read(12)
+    length = 9 - header[0].bit_length() if header[0] else 0
+    if not 0 < length <= 4 or len(header) <= length or not header[length]:
+        return None
+    id, rest = int.from_bytes(header[:length], "big"), header[length:]
+    width = 9 - rest[0].bit_length()
+    if len(rest) < width:
+        return None
+    size = int.from_bytes(rest[:width], "big") & ((1 << 7 * width) - 1)
+    content = offset + length + width
+    return Element(id, offset, content, None if size == (1 << 7 * width) - 1 else content + size)
+
+
+def _head(reader: MediaReader) -> Iterator[Element]:
+    """The EBML header, the segment, and the segment's elements up to its first cluster."""
+    offset: int | None = 0
+    for number in range(_MAX_ELEMENTS):
+        element = None if offset is None else element_at(reader, offset)
+        if element is None or (number == 0) != (element.id == _EBML):
+            return
+        yield element
+        if element.id == _CLUSTER:
+            return
+        offset = element.content if element.id == _SEGMENT else element.end
+
+
+def _sought(reader: MediaReader, seek_head: Element, id: int) -> int | None:
+    """Where, from the segment's content on, a seek head says that the element lies."""
+    for seek in _inside(reader, seek_head):
+        if seek.id != _SEEK:
+            continue
+        values = {field.id: _number(reader, field) for field in _inside(reader, seek)}
+        if values.get(_SEEK_ID) == id:
+            return values.get(_SEEK_POSITION)
+    return None
+
+
+def _inside(reader: MediaReader, outer: Element) -> Iterator[Element]:
+    offset, end = outer.content, outer.end or 0
+    for _ in range(_MAX_ELEMENTS):
+        element = element_at(reader, offset) if offset < end else None
+        if element is None or element.end is None:
+            return
+        yield element
+        offset = element.end
+
+
+def _number(reader: MediaReader, element: Element) -> int:
+    reader.seek(element.content)
+    return int.from_bytes(reader.read(min((element.end or 0) - element.content, 8)), "big")

@@ -1,0 +1,66 @@
+"""The boxes of an ISO media file, as far as no demuxer tells of them (ISO/IEC 14496-12, sections 4.2 and 8.2.2)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from fractions import Fraction
+
+from clipengine.media.input.source import MediaReader
+
+_MAX_BOXES = 1000
+
+
+def boxes(
+    reader: MediaReader, start: int = 0, end: int | None = None, *, most: int = _MAX_BOXES
+) -> Iterator[tuple[bytes, int, int]]:
+    """The type of each box between two offsets, where its content begins and where it says that it ends."""
+    end = reader.seek(0, os.SEEK_END) if end is None else end
+    offset = start
+    for _ in range(most):
+        if offset + 8 > end:
+            return
+        reader.seek(offset)
+        header = reader.read(16)
+        length, content = int.from_bytes(header[:4], "big"), offset + 8
+        if length == 1:
+            length, content = int.from_bytes(header[8:16], "big"), offset + 16
+        elif length == 0:
+            length = end - offset
+        yield header[4:8], content, offset + length
+        if length < 8:
+            return
+        offset += length
+
+
+def is_cut_off(reader: MediaReader) -> bool:
+    """Whether the file is an ISO file that ends before it has an index, or inside it."""
+    found = list(boxes(reader))
+    kinds = [kind for kind, _, _ in found]
+    if not found or kinds[0] != b"ftyp" or b"moov" in kinds[:-1]:
+        return False
+    return kinds[-1] == b"mdat" or (kinds[-1] == b"moov" and found[-1][2] > reader.seek(0, os.SEEK_END))
+
+
+def has_index(reader: MediaReader) -> bool:
+    """Whether the file is an ISO file with a whole index in it."""
+    end = reader.seek(0, os.SEEK_END)
+    return any(kind == b"moov" and last <= end for kind, _, last in boxes(reader))
+
+
+def movie_seconds(reader: MediaReader) -> Fraction | None:
+    """The presentation's length as the movie header has it, which is what players show; None where there is none.
+
+    Demuxers derive it from decoding times, which reach less far where frames of a variable rate are reordered.
+    """
+    for kind, content, end in boxes(reader):
+        if kind != b"moov":
+            continue
+        for inner, at, _ in boxes(reader, content, end):
+            if inner == b"mvhd":
+                reader.seek(at)
+                header = reader.read(32)
+                if header[:1] == b"\x01":
+                    return Fraction(int.from_bytes(header[24:32], "big"), int.from_bytes(header[20:24], "big") or 1)
+                return Fraction(int.from_bytes(header[16:20], "big"), int.from_bytes(header[12:16], "big") or 1)
+    return None

@@ -1,0 +1,1 @@
+"""Output: encoders, muxer and the verification of the written file."""

@@ -1,0 +1,113 @@
+"""Verification by the encoder child: the finished file holds the packets that were decoded, or decodes to its end.
+
+Whether the file is the clip that was planned, a second process finds out (`media.worker.inspector`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import av
+from av.codec.context import ThreadType
+from av.packet import Packet
+from av.stream import Stream
+from av.video.stream import VideoStream
+
+from clipengine.errors import ClipEngineError, VerificationFailed
+from clipengine.media.input.container import audio_streams, open_recording, read_packets, video_stream
+from clipengine.media.input.source import DescriptorSource, MediaReader
+from clipengine.media.memory import refuse_shortage
+from clipengine.media.output.packet_verifier import STRICT, Proof, checksum
+
+_BLOCK_BYTES = 256 * 1024  # all of the file is read, from memory
+
+
+def verify(descriptor: int, frames: int, proof: Proof | None, on_packet: Callable[[], None], *, threads: int) -> None:
+    """Raise VerificationFailed unless the file behind the descriptor decodes to its end, to so many frames.
+
+    With a proof, to which every packet was added, the file need only hold these packets. Otherwise, or if it holds
+    others, all of it is decoded. `on_packet` is called often: a long clip takes a while.
+    """
+    try:
+        if proof is not None and _read(descriptor, lambda file: _compare(file, proof, frames), on_packet):
+            return
+        if not _read(descriptor, lambda file: _decode(file, threads) == frames, on_packet):
+            raise VerificationFailed(f"the clip does not decode to the {frames} frames that were written")
+    except VerificationFailed:
+        raise
+    except ClipEngineError as error:
+        raise VerificationFailed(f"the finished clip cannot be read back: {error.message}") from error
+
+
+@dataclass(frozen=True)
+class _File:
+    """The finished file, opened: its video, all its streams, and its packets from the first on."""
+
+    video: VideoStream | None
+    streams: Sequence[Stream]
+    packets: Iterator[Packet[Any]]
+
+
+def _read(descriptor: int, check: Callable[[_File], bool], on_packet: Callable[[], None]) -> bool:
+    """Open the file and return what `check` says of it."""
+    with (
+        MediaReader(DescriptorSource(descriptor), block_bytes=_BLOCK_BYTES) as reader,
+        open_recording(reader) as container,
+    ):
+        video = video_stream(container)
+        streams = [*([video] if video else []), *audio_streams(container)]
+        packets = _reported(read_packets(container, streams, reader), on_packet)
+        try:
+            return check(_File(video, streams, packets))
+        except MemoryError:
+            raise
+        except av.FFmpegError as error:
+            refuse_shortage()
+            raise VerificationFailed(f"the finished clip does not decode to its end: {error}") from error
+
+
+def _reported(packets: Iterator[Packet[Any]], on_packet: Callable[[], None]) -> Iterator[Packet[Any]]:
+    for packet in packets:
+        on_packet()
+        yield packet
+
+
+def _decode(file: _File, threads: int) -> int:
+    """Decode all of the file and return the number of its frames."""
+    video = file.video
+    if video is not None:
+        video.codec_context.thread_type = ThreadType.FRAME | ThreadType.SLICE
+        video.codec_context.thread_count = threads
+        video.codec_context.options = STRICT
+    frames = 0
+    for packet in file.packets:
+        decoded = packet.decode()
+        if packet.stream is video:
+            frames += _sound_frames(decoded)
+    return frames if video is None else frames + _sound_frames(video.codec_context.decode(None))
+
+
+def _sound_frames(frames: Sequence[Any]) -> int:
+    """Return how many frames there are. Raises VerificationFailed if one is damaged."""
+    if any(frame.is_corrupt for frame in frames):
+        raise VerificationFailed("a frame of the clip is damaged")
+    return len(frames)
+
+
+def _compare(file: _File, proof: Proof, frames: int) -> bool:
+    """Return True if the file holds exactly the packets that were added to the proof."""
+    if len(proof.tracks) != len(file.streams):
+        return False
+    tracks = {stream.index: track for stream, track in zip(file.streams, proof.tracks, strict=True)}
+    seen = dict.fromkeys(tracks, 0)
+    for packet in file.packets:
+        track, number = tracks[packet.stream_index], seen[packet.stream_index]
+        if number == len(track.checksums) or track.checksums[number] != checksum(track.name, packet):
+            return False
+        seen[packet.stream_index] = number + 1
+    if any(seen[index] != len(track.checksums) for index, track in tracks.items()):
+        return False
+    proof.end()  # it has decoded the last packets meanwhile
+    return file.video is None or tracks[file.video.index].frames == frames

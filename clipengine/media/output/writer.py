@@ -1,0 +1,275 @@
+"""The clip's file: encoders and muxer on one descriptor, written once, ready to stream.
+
+The muxer gets file objects over an inherited descriptor and no path: MP4's second pass, which moves the index to the
+front, reads the same descriptor.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from typing import Any
+
+import av
+from av.audio.stream import AudioStream
+from av.codec.context import Flags, ThreadType
+from av.packet import Packet
+from av.video.stream import VideoStream
+
+from clipengine.clips.profiles import Profile
+from clipengine.errors import ClipEngineError, DiskFull, EncoderFailed, UnsupportedMedia
+from clipengine.media.input.timeline import as_fraction
+from clipengine.media.memory import is_out_of_memory, refuse_shortage
+from clipengine.media.output.packet_verifier import Proof
+from clipengine.media.video.convert import PictureFormat
+
+# Divides the frame rates in use (24, 25, 30, 50, 60 and their 1000/1001 forms), so that grids stay exact to 11 µs.
+VIDEO_TIME_BASE = Fraction(1, 90_000)
+_MUXERS = {"mp4": "mp4", "webm": "webm", "mkv": "matroska", "m4a": "ipod", "mp3": "mp3"}
+_MOV_FAMILY = ("mp4", "m4a")
+_VIDEO_ENCODERS = {"h264": "libx264", "hevc": "libx265", "vp9": "libvpx-vp9", "av1": "libsvtav1"}
+_AUDIO_ENCODERS = {"aac": "aac", "opus": "libopus", "mp3": "libmp3lame"}
+_SAMPLE_FORMATS = {"aac": "fltp", "opus": "flt", "mp3": "fltp"}
+_MAX_CHANNELS = {"aac": 6, "opus": 6, "mp3": 2}
+_LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "4.0", 5: "5.0", 6: "5.1"}
+_RATES = {
+    "aac": (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350),
+    "opus": (48000,),
+    "mp3": (48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000),
+}
+# SVT-AV1 numbers its presets (0 slow to 13 fast); these stand for x264's names. From 10 on it leaves blocks of the
+# picture before standing where everything changes at once; 9 costs a sixth more time than 10.
+_AV1_PRESETS = {
+    "ultrafast": 12, "superfast": 10, "veryfast": 9, "faster": 8, "fast": 7, "medium": 6, "slow": 5, "slower": 4,
+    "veryslow": 3, "placebo": 2,
+}  # fmt: skip
+_VP9_SPEEDS = {
+    "ultrafast": 8, "superfast": 8, "veryfast": 7, "faster": 6, "fast": 5, "medium": 4, "slow": 2, "slower": 1,
+    "veryslow": 0, "placebo": 0,
+}  # fmt: skip
+
+
+class WritableFile:
+    """A seekable file object over a descriptor, for the muxer to write to and to read back from."""
+
+    name = "clip"
+
+    def __init__(self, descriptor: int, *, writable: bool = True) -> None:
+        self._descriptor = descriptor
+        self._writable = writable
+        self._position = 0
+        self.error: OSError | None = None
+
+    def readable(self) -> bool:
+        return True
+
+    def writable(self) -> bool:
+        return self._writable
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._position
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        if whence == os.SEEK_CUR:
+            offset += self._position
+        elif whence == os.SEEK_END:
+            offset += os.lseek(self._descriptor, 0, os.SEEK_END)
+        self._position = offset
+        return offset
+
+    def read(self, length: int) -> bytes:
+        data = os.pread(self._descriptor, length, self._position)
+        self._position += len(data)
+        return data
+
+    def write(self, data: bytes) -> int:
+        view = memoryview(data)
+        try:
+            while view:
+                written = os.pwrite(self._descriptor, view, self._position)
+                self._position += written
+                view = view[written:]
+        except OSError as error:
+            self.error = error
+            raise
+        return len(data)
+
+
+class ClipWriter:
+    """Encodes and muxes one clip. Make it with `open_writer`; add the streams, then encode, then `finish`."""
+
+    def __init__(self, container: Any, file: WritableFile, profile: Profile, threads: int, proof: Proof | None) -> None:
+        self._container = container
+        self._proof = proof
+        self._file = file
+        self._profile = profile
+        self._threads = threads
+        self._video: VideoStream | None = None
+        self._audio: list[AudioStream] = []
+        self._unit = VIDEO_TIME_BASE.denominator // 1000 if profile.container in ("webm", "mkv") else 1
+        self._last_pts: int | None = None
+        self._durations: dict[int, int] = {}  # of the frames inside the encoder, by pts
+        self.frames = 0
+        self.seconds = Fraction(0)  # how far the clip is encoded
+
+    def add_video(self, picture: PictureFormat, rate: Fraction) -> None:
+        """`rate` is the usual frame rate: rate control and players' hints use it, the frames keep their times."""
+        profile = self._profile
+        stream = self._container.add_stream(_VIDEO_ENCODERS[profile.video], rate=rate.limit_denominator(100_000))
+        context = stream.codec_context
+        context.width, context.height = picture.width, picture.height
+        context.pix_fmt = picture.pixel_format
+        context.time_base = VIDEO_TIME_BASE
+        context.sample_aspect_ratio = picture.sample_aspect_ratio
+        context.color_range = picture.color_range
+        context.color_primaries = picture.color_primaries
+        context.color_trc = picture.color_trc
+        context.colorspace = picture.colorspace
+        context.thread_count = self._threads
+        # PyAV's default is slice threading, which makes x264 slower by a fifth on two cores.
+        context.thread_type = ThreadType.FRAME
+        context.flags |= Flags.frame_duration
+        context.options = self._video_options()
+        if profile.video_bitrate is not None:
+            context.bit_rate = profile.video_bitrate
+        if profile.video == "hevc" and profile.container in _MOV_FAMILY:
+            context.codec_tag = "hvc1"  # Apple's players take no other
+        self._video = stream
+
+    def _video_options(self) -> dict[str, str]:
+        profile = self._profile
+        options: dict[str, str] = {}
+        crf = None if profile.video_bitrate is not None else f"{profile.crf:g}"
+        if profile.video in ("h264", "hevc"):
+            options["preset"] = profile.preset
+        elif profile.video == "av1":
+            options["preset"] = str(_AV1_PRESETS[profile.preset])
+        else:
+            options |= {"deadline": "good", "cpu-used": str(_VP9_SPEEDS[profile.preset]), "row-mt": "1"}
+        if profile.video == "hevc":
+            options["x265-params"] = "log-level=error"
+        if crf is not None:
+            options["crf"] = crf
+        return options
+
+    def add_audio(self, *, rate: int, channels: int, language: str | None) -> tuple[str, str]:
+        """Add a track for sound of this rate; the sample format and the channel layout that it wants."""
+        codec = self._profile.audio
+        rates = _RATES[codec]
+        chosen = rate if rate in rates else min((r for r in rates if r >= rate), default=max(rates))
+        stream = self._container.add_stream(_AUDIO_ENCODERS[codec], rate=chosen)
+        layout = _LAYOUTS[channels] if channels <= _MAX_CHANNELS[codec] else "stereo"
+        context = stream.codec_context
+        context.layout = layout
+        context.format = _SAMPLE_FORMATS[codec]
+        context.bit_rate = self._profile.audio_bitrate
+        context.time_base = Fraction(1, chosen)
+        if codec == "aac":
+            # The encoder would put other noise in the place of noise; the clip's sound is to be the recording's.
+            context.options = {"aac_pns": "0"}
+        if language:
+            stream.metadata["language"] = language
+        self._audio.append(stream)
+        return _SAMPLE_FORMATS[codec], layout
+
+    def write_frame(self, frame: av.VideoFrame, time: Fraction, duration: Fraction) -> None:
+        """Encode a picture that is shown from `time` for `duration` seconds of clip time."""
+        assert self._video is not None
+        # Two frames of one moment come one after the other, in the container's own unit too.
+        earliest = 0 if self._last_pts is None else self._last_pts + self._unit
+        frame.pts = self._last_pts = max(round(time * VIDEO_TIME_BASE.denominator), earliest)
+        frame.time_base = VIDEO_TIME_BASE
+        frame.duration = max(1, round((time + duration) * VIDEO_TIME_BASE.denominator) - frame.pts)
+        frame.pict_type = 0
+        self._durations[frame.pts] = frame.duration
+        with self._errors():
+            self._mux_video(self._video.encode(frame))
+        self.frames += 1
+        self.seconds = max(self.seconds, time)
+
+    def write_sound(self, track: int, frame: av.AudioFrame) -> None:
+        with self._errors():
+            self._mux(self._audio[track].encode(frame))
+        if self._video is None and track == 0:
+            self.seconds = (frame.pts or 0) * as_fraction(frame.time_base or 1)
+
+    def finish(self) -> None:
+        """Flush the encoders and write the index. The file is whole and on disk afterwards, the encoders are gone."""
+        with self._errors():
+            if self._video is not None:
+                self._mux_video(self._video.encode(None))
+            for stream in self._audio:
+                self._mux(stream.encode(None))
+            self._container.close()
+            os.fsync(self._file._descriptor)
+        self._video, self._audio = None, []  # an encoder holds dozens of pictures: not while the clip is verified
+
+    def _mux_video(self, packets: list[Packet[VideoStream]]) -> None:
+        """SVT-AV1 forgets how long a frame stands; without that a clip's last one would stand as long as the others."""
+        for packet in packets:
+            packet.duration = self._durations.pop(packet.pts or 0, packet.duration or 0)
+        self._mux(packets)
+
+    def _mux(self, packets: list[Packet[Any]]) -> None:
+        for packet in packets:
+            if self._proof is not None:
+                self._proof.add(packet)
+            self._container.mux_one(packet)
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        with writer_errors(self._file):
+            yield
+
+
+@contextmanager
+def writer_errors(file: WritableFile) -> Iterator[None]:
+    """Turn what encoders and muxer raise into DiskFull or EncoderFailed."""
+    try:
+        yield
+    except ClipEngineError:
+        raise
+    except (av.FFmpegError, MemoryError, OSError, ValueError, RuntimeError) as error:
+        if is_out_of_memory(error):
+            raise
+        cause = file.error or error
+        if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise DiskFull("there is no space left for the clip's scratch file") from None
+        if isinstance(cause, OSError) and cause.errno == errno.EFBIG:
+            raise UnsupportedMedia("the clip is larger than its pictures would be uncompressed") from None
+        refuse_shortage()
+        raise EncoderFailed(f"the encoder failed: {str(error)[:300]}") from error
+
+
+@contextmanager
+def open_writer(descriptor: int, profile: Profile, *, threads: int, proof: Proof | None = None) -> Iterator[ClipWriter]:
+    """A writer of a clip of this profile into the (empty, seekable, readable) file behind the descriptor.
+
+    `proof` is shown every packet before the muxer takes it.
+    """
+    file = WritableFile(descriptor)
+    options = {"flush_packets": "0"}  # whole buffers are written: by itself it would be a call for each packet
+    if profile.container in ("webm", "mkv"):
+        options |= {"avoid_negative_ts": "disabled"}
+    if profile.container in _MOV_FAMILY:
+        # Edit lists count in the movie's time scale: at the default of 1000 a last frame could fall behind the end.
+        options |= {"movflags": "+faststart", "movie_timescale": str(VIDEO_TIME_BASE.denominator)}
+    with writer_errors(file):
+        container = av.open(
+            file,
+            "w",
+            format=_MUXERS[profile.container],
+            container_options=options,
+            io_open=lambda url, flags, options: WritableFile(descriptor, writable=False),
+            buffer_size=1024 * 1024,
+        )
+        try:
+            yield ClipWriter(container, file, profile, threads, proof)
+        finally:
+            container.close()

@@ -1,0 +1,1 @@
+"""Previews: still frames, filmstrips, waveforms and frame times."""

@@ -1,0 +1,46 @@
+"""When the frames of a recording begin: told by their packets, nothing is decoded."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from clipengine.clips.facts import SourceFacts
+from clipengine.clips.plan import CutRange
+from clipengine.clips.seek_index import SeekIndex
+from clipengine.errors import NoMediaInRange
+from clipengine.media.input.container import media_errors
+from clipengine.media.input.seek import Landing
+from clipengine.media.input.source import ByteSource, MediaReader
+
+
+def frame_times(
+    source: ByteSource, facts: SourceFacts, *, start: Fraction, end: Fraction, landmarks: SeekIndex | None = None
+) -> list[Fraction]:
+    """Recording times, in order: of the frame on screen at `start`, and of each that begins in `[start, end)`.
+
+    Raises RecordingError and its kinds.
+    """
+    video = facts.video
+    if video is None:
+        raise NoMediaInRange("the recording has no picture", hint="It is sound alone: it has no frames.")
+    cut = CutRange(start, end, frame_seconds=video.frame_seconds, tick=video.tick)
+    with (
+        MediaReader(source) as reader,
+        media_errors(reader),
+        Landing(reader, facts, cut, video=True, audio=(), landmarks=landmarks) as landing,
+    ):
+        landing.land()
+        found = sorted({placed.time for placed in landing.packets() if not placed.packet.is_discard})
+        if landing.in_fields:
+            found = _of_frames(found, video.frame_seconds)
+    first = max((time for time in found if time <= start), default=start)
+    return [time for time in found if first <= time < end]
+
+
+def _of_frames(times: list[Fraction], usual: Fraction) -> list[Fraction]:
+    """Without those of second fields, which come sooner after the first than the next frame does."""
+    kept = times[:1]
+    for time in times[1:]:
+        if time - kept[-1] >= usual * Fraction(3, 4):
+            kept.append(time)
+    return kept

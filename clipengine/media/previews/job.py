@@ -1,0 +1,52 @@
+"""Preview jobs in an encoder child: a frame, a filmstrip, a waveform, frame times."""
+
+from __future__ import annotations
+
+import json
+from fractions import Fraction
+from typing import Any
+
+from clipengine.clips.facts import SourceFacts
+from clipengine.clips.seek_index import SeekIndex
+from clipengine.media.input.source import ByteSource
+from clipengine.media.previews.frame import filmstrip, frame_at
+from clipengine.media.previews.frame_times import frame_times
+from clipengine.media.previews.waveform import peaks
+
+KINDS = ("frame", "times", "filmstrip", "waveform")
+
+
+def make_preview(job: dict[str, Any], source: ByteSource) -> bytes:
+    """Return a JPEG or the response's JSON. Raises RecordingError and its kinds."""
+    facts = SourceFacts.model_validate(job["facts"])
+    landmarks = None if job["landmarks"] is None else SeekIndex.model_validate(job["landmarks"])
+    if job["job"] == "frame":
+        return frame_at(
+            source,
+            facts,
+            at=Fraction(job["at"]),
+            width=job["width"],
+            threads=job["threads"],
+            landmarks=landmarks,
+        )
+    start, end = Fraction(job["start"]), Fraction(job["end"])
+    if job["job"] == "times":
+        times = frame_times(source, facts, start=start, end=end, landmarks=landmarks)
+        return _json(start, end, frames=[round(float(time), 6) for time in times])
+    if job["job"] == "filmstrip":
+        return filmstrip(
+            source,
+            facts,
+            start=start,
+            end=end,
+            count=job["count"],
+            width=job["width"],
+            threads=job["threads"],
+        )
+    found = peaks(source, facts, start=start, end=end, points=job["points"], landmarks=landmarks)
+    return _json(start, end, points=len(found), peaks=found)
+
+
+def _json(start: Fraction, end: Fraction, **values: Any) -> bytes:
+    body = {"start_seconds": float(start), "end_seconds": float(end), **values}
+    return json.dumps(body, separators=(",", ":")).encode()

@@ -1,0 +1,87 @@
+"""Waveform of a recording: the peak level of each part of it, over all audio tracks."""
+
+from __future__ import annotations
+
+import array
+from collections.abc import Sequence
+from fractions import Fraction
+
+import av
+from av.audio.resampler import AudioResampler
+
+from clipengine.clips.facts import SourceFacts
+from clipengine.clips.plan import CutRange
+from clipengine.clips.seek_index import SeekIndex
+from clipengine.errors import NoMediaInRange
+from clipengine.media.input.container import media_errors
+from clipengine.media.input.decode import ClipDecoder, Sound
+from clipengine.media.input.seek import Landing
+from clipengine.media.input.source import ByteSource, MediaReader
+
+_RATE = 8000  # enough for a picture, with a sixth of the samples
+_FULL = 32768
+
+
+def peaks(
+    source: ByteSource,
+    facts: SourceFacts,
+    *,
+    start: Fraction,
+    end: Fraction,
+    points: int,
+    landmarks: SeekIndex | None = None,
+) -> list[float]:
+    """Return the loudest sample, 0 to 1, of each of `points` equal parts of `[start, end)`.
+
+    Raises RecordingError and its kinds.
+    """
+    if not facts.audio:
+        raise NoMediaInRange("the recording has no sound")
+    parts = _Parts(start, end, points)
+    cut = CutRange(start, end)
+    with (
+        MediaReader(source) as reader,
+        media_errors(reader),
+        Landing(
+            reader, facts, cut, video=False, audio=[track.index for track in facts.audio], landmarks=landmarks
+        ) as landing,
+    ):
+        resamplers: dict[int, tuple[object, AudioResampler]] = {}
+        for event in ClipDecoder(landing, cut, threads=1).events():
+            if not isinstance(event, Sound):
+                continue
+            frame = event.frame
+            shape = (frame.format.name, frame.layout.name, frame.sample_rate)
+            known = resamplers.get(event.index)
+            if known is None or known[0] != shape:
+                known = resamplers[event.index] = (shape, AudioResampler("s16", "mono", _RATE))
+            frame.pts = None
+            for piece in known[1].resample(frame):
+                parts.add(event.time, _samples(piece))
+    return [round(each / _FULL, 3) for each in parts.loudest]
+
+
+def _samples(frame: av.AudioFrame) -> array.array[int]:
+    found = array.array("h")
+    found.frombytes(bytes(frame.planes[0])[: 2 * frame.samples])
+    return found
+
+
+class _Parts:
+    def __init__(self, start: Fraction, end: Fraction, points: int) -> None:
+        self.loudest = [0] * points
+        self._start = float(start)
+        self._part = float(end - start) / points
+
+    def add(self, time: Fraction, samples: Sequence[int]) -> None:
+        """Add samples that begin at `time` (recording time). Those outside the range are ignored."""
+        at = float(time) - self._start
+        first = 0
+        while first < len(samples):
+            number = int(at // self._part)
+            stop = max(first + 1, first + round(((number + 1) * self._part - at) * _RATE))
+            piece = samples[first:stop]
+            if 0 <= number < len(self.loudest):
+                self.loudest[number] = max(self.loudest[number], max(piece), -min(piece))
+            at += len(piece) / _RATE
+            first = stop

@@ -1,0 +1,1 @@
+"""Video: deinterlacing, rotation, colour conversion and frame durations."""

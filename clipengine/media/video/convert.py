@@ -1,0 +1,170 @@
+"""Pictures as the profile wants them: upright, even, in a format that browsers play, with true colours and tags.
+
+Nothing is converted that does not have to be: a frame that already fits goes to the encoder as it came.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+import av
+from av.filter import Graph
+from av.video.reformatter import VideoReformatter
+
+from clipengine.clips.plan import output_size
+from clipengine.clips.profiles import Profile
+from clipengine.media.video.rotate import rotation_of, upright_filters
+from clipengine.media.video.tonemap_lut import PIXEL_FORMAT as TONE_FORMAT
+from clipengine.media.video.tonemap_lut import ToneMapper, is_hdr
+
+# ITU-T H.273 / ISO/IEC 23091-2 code points, as FFmpeg numbers them.
+_BT709, _UNSPECIFIED = 1, 2
+_RGB_MATRIX = 0
+_LIMITED, _FULL = 1, 2
+_SWS_BICUBIC_ACCURATE = 4 | 0x40000  # SWS_BICUBIC | SWS_ACCURATE_RND
+_SWS_ITU709, _SWS_ITU601 = 1, 5
+
+
+@dataclass(frozen=True)
+class PictureFormat:
+    """What every frame of the clip has in common; the encoder is opened with it."""
+
+    width: int
+    height: int
+    pixel_format: str
+    sample_aspect_ratio: Fraction
+    color_range: int
+    color_primaries: int
+    color_trc: int
+    colorspace: int
+
+
+class PictureConverter:
+    """Turns decoded frames into the clip's format, which the first frame decides."""
+
+    def __init__(self, profile: Profile, first: av.VideoFrame, sample_aspect_ratio: Fraction | None) -> None:
+        rotation = rotation_of(first)
+        ratio = sample_aspect_ratio or Fraction(1)
+        ratio = ratio if 0 < ratio < 1000 else Fraction(1)
+        self._tones = ToneMapper(first) if is_hdr(first) and profile.hdr == "tonemap" else None
+        self.keeps_hdr = is_hdr(first) and self._tones is None
+        ten_bit = profile.pixel_format == "yuv420p10le" or self.keeps_hdr
+        width, height = output_size(first.width, first.height, rotation=rotation, max_height=profile.max_height)
+        full = first.color_range == _FULL or first.format.name.startswith("yuvj")
+        rgb = first.format.is_rgb or first.colorspace == _RGB_MATRIX
+        # The x264 and x265 encoders take the old full-range formats as they are: no copy, no conversion.
+        keep_j = first.format.name.startswith("yuvj") and profile.video in ("h264", "hevc")
+        converted = self._tones is not None or rgb
+        self.format = PictureFormat(
+            width=width,
+            height=height,
+            pixel_format="yuv420p10le" if ten_bit else "yuvj420p" if keep_j else "yuv420p",
+            sample_aspect_ratio=1 / ratio if rotation % 180 else ratio,
+            color_range=_LIMITED if converted else _FULL if full else first.color_range,
+            color_primaries=_BT709 if converted else first.color_primaries,
+            color_trc=_BT709 if converted else first.color_trc,
+            colorspace=_BT709 if converted else first.colorspace,
+        )
+        self._rgb = rgb
+        self._reformatter = VideoReformatter()
+        self._to_light = VideoReformatter()  # a reformatter keeps its tables for one conversion
+        self._turn: _Turn | None = None
+
+    def convert(self, frame: av.VideoFrame) -> av.VideoFrame:
+        """The frame in the clip's format. Its time stamps are the caller's to set."""
+        filters = upright_filters(frame)
+        turned = rotation_of(frame) % 180 != 0
+        width, height = (self.format.height, self.format.width) if turned else (self.format.width, self.format.height)
+        frame = self._reformat(frame, width, height)
+        if filters:
+            if self._turn is None or not self._turn.fits(frame, filters):
+                self._turn = _Turn(frame, filters)
+            frame = self._turn.apply(frame)
+        return frame
+
+    def _reformat(self, frame: av.VideoFrame, width: int, height: int) -> av.VideoFrame:
+        name = frame.format.name
+        if self._tones is not None:
+            return self._map_tones(frame, width, height, self._tones)
+        if name == self.format.pixel_format and (frame.width, frame.height) == (width, height):
+            return frame
+        color_range = self.format.color_range or None
+        return self._reformatter.reformat(
+            frame,
+            width,
+            height,
+            self.format.pixel_format,
+            interpolation=_SWS_BICUBIC_ACCURATE,
+            src_color_range=_FULL if self._rgb else color_range,
+            dst_colorspace=_SWS_ITU709 if self._rgb else None,
+            dst_color_range=color_range,
+        )
+
+    def _map_tones(self, frame: av.VideoFrame, width: int, height: int, tones: ToneMapper) -> av.VideoFrame:
+        light = self._to_light.reformat(
+            frame, width, height, TONE_FORMAT, interpolation=_SWS_BICUBIC_ACCURATE, dst_color_range=_FULL
+        )
+        return self._reformatter.reformat(
+            tones.apply(light),
+            format=self.format.pixel_format,
+            interpolation=_SWS_BICUBIC_ACCURATE,
+            src_color_range=_FULL,
+            dst_colorspace=_SWS_ITU709,
+            dst_color_range=_LIMITED,
+        )
+
+
+class _Turn:
+    """A filter graph that turns pictures of one size and format."""
+
+    def __init__(self, frame: av.VideoFrame, filters: tuple[str, ...]) -> None:
+        self._shape = (frame.width, frame.height, frame.format.name, filters)
+        self._graph = Graph()
+        last = self._graph.add_buffer(
+            width=frame.width, height=frame.height, format=frame.format, time_base=Fraction(1, 90_000)
+        )
+        for text in filters:
+            name, _, argument = text.partition("=")
+            step = self._graph.add(name, argument or None)
+            last.link_to(step)
+            last = step
+        last.link_to(self._graph.add("buffersink"))
+        self._graph.configure()
+
+    def fits(self, frame: av.VideoFrame, filters: tuple[str, ...]) -> bool:
+        return self._shape == (frame.width, frame.height, frame.format.name, filters)
+
+    def apply(self, frame: av.VideoFrame) -> av.VideoFrame:
+        self._graph.push(frame)
+        turned = self._graph.pull()
+        assert isinstance(turned, av.VideoFrame)
+        return turned
+
+
+def jpeg(frame: av.VideoFrame, *, max_width: int = 1280, quality: int = 3) -> bytes:
+    """Return the picture as a baseline JPEG, at most `max_width` wide; `quality` from 2 (best) to 31."""
+    if is_hdr(frame):
+        frame = PictureConverter(Profile(), frame, None).convert(frame)
+    width = min(frame.width, max_width)
+    height = max(2, round(frame.height * width / frame.width))
+    reformatter = VideoReformatter()
+    picture = reformatter.reformat(
+        frame,
+        max(2, width - width % 2),
+        height - height % 2,
+        "yuvj420p",
+        interpolation=_SWS_BICUBIC_ACCURATE,
+        dst_colorspace=_SWS_ITU601,  # what JFIF readers assume
+        dst_color_range=_FULL,
+    )
+    encoder = av.CodecContext.create("mjpeg", "w")
+    encoder.width, encoder.height = picture.width, picture.height
+    encoder.pix_fmt = "yuvj420p"
+    encoder.color_range = _FULL
+    encoder.time_base = Fraction(1, 25)
+    encoder.qscale = True
+    encoder.global_quality = quality * 118  # FF_QP2LAMBDA
+    picture.pts, picture.time_base = 0, Fraction(1, 25)
+    picture.pict_type = 0
+    return b"".join(bytes(packet) for packet in [*encoder.encode(picture), *encoder.encode(None)])

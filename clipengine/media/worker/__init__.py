@@ -1,0 +1,1 @@
+"""The worker process that does one media job in the sandbox, and its IPC."""

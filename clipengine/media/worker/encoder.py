@@ -1,0 +1,77 @@
+"""Main of the encoder child: `python -I -m clipengine.media.worker.encoder CONTROL RANGES PARENT cell`.
+
+It probes a recording, makes a preview of it, or cuts a clip out of it; see `child_process`.
+"""
+
+from __future__ import annotations
+
+import time
+from fractions import Fraction
+from typing import Any
+
+from clipengine.clips.facts import SourceFacts
+from clipengine.clips.profiles import Profile
+from clipengine.clips.seek_index import SeekIndex
+from clipengine.media.cut import CutStep, cut_clip
+from clipengine.media.input.source import ByteSource
+from clipengine.media.previews.job import KINDS, make_preview
+from clipengine.media.probe import probe
+from clipengine.media.worker.ipc import Channel
+from clipengine.media.worker.process import JobSource, Result, main
+
+_REPORT_SECONDS = 0.2
+
+
+class _Progress:
+    """Reports to the parent, at most five times a second, and at each new step."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self._step: CutStep | None = None
+        self._reported = 0.0
+
+    def __call__(self, step: CutStep, part: float) -> None:
+        now = time.monotonic()
+        if step != self._step or now - self._reported >= _REPORT_SECONDS:
+            self._step, self._reported = step, now
+            self._channel.send({"type": "progress", "step": step, "part": round(part, 4)})
+
+
+def _probe(source: ByteSource) -> Result:
+    found = probe(source)
+    landmarks = found.landmarks and found.landmarks.model_dump(mode="json")
+    facts = found.facts.model_dump(mode="json")
+    return {"type": "result", "facts": facts, "landmarks": landmarks, "bytes_read": found.bytes_read}, b""
+
+
+def _cut(job: dict[str, Any], source: JobSource, output: int, progress: _Progress) -> Result:
+    cut = cut_clip(
+        source,
+        SourceFacts.model_validate(job["facts"]),
+        Profile.model_validate(job["profile"]),
+        landmarks=None if job["landmarks"] is None else SeekIndex.model_validate(job["landmarks"]),
+        start=Fraction(job["start"]),
+        end=Fraction(job["end"]),
+        output=output,
+        threads=job["threads"],
+        poster=job["poster"],
+        decodes=job["verify"] == "decode",
+        on_progress=progress,
+    )
+    fields = {name: value for name, value in vars(cut).items() if name != "poster"}
+    fields |= {"actual_start": str(cut.actual_start), "actual_end": str(cut.actual_end)}
+    fields["bytes_read"] -= source.bytes_known
+    return {"type": "result", "cut": fields}, cut.poster or b""
+
+
+def do_job(job: dict[str, Any], source: JobSource, descriptors: list[int], control: Channel) -> Result:
+    """Do the job that the parent's message asks for and return the result message with its binary part."""
+    if job["job"] == "probe":
+        return _probe(source)
+    if job["job"] in KINDS:
+        return {"type": "result"}, make_preview(job, source)
+    return _cut(job, source, descriptors[0], _Progress(control))
+
+
+if __name__ == "__main__":
+    main(do_job)

@@ -1,0 +1,192 @@
+"""Main of the inspector child: reports what a finished clip file holds, before it is published.
+
+The file's maker is not trusted: it was in the hands of whoever made the recording. The inspector is a process of its
+own that was given nothing but the file; the parent compares the report with its plan (`clips.clip_file`). It imports
+no more than it needs: its start-up time is a large part of what it costs a clip.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections import deque
+from collections.abc import Iterable
+from fractions import Fraction
+from itertools import pairwise
+from typing import Any
+
+import av
+from av.container import InputContainer
+from av.packet import Packet
+from av.stream import Stream
+
+from clipengine.errors import ClipEngineError, VerificationFailed
+from clipengine.media.input.container import codec_name, open_recording
+from clipengine.media.input.mp4_boxes import movie_seconds
+from clipengine.media.input.source import ByteSource, MediaReader
+from clipengine.media.input.timeline import as_fraction
+from clipengine.media.memory import refuse_shortage
+from clipengine.media.worker.ipc import Channel
+from clipengine.media.worker.process import JobSource, Result, main
+
+_BLOCK_BYTES = 256 * 1024  # the whole file is read, from the page cache
+_MAX_TRACKS = 66  # a video track, the 64 audio tracks of a recording, and one too many
+# How much of the first and of the last GOP is decoded. The whole clip was decoded beside the encoder already.
+_DECODED_FRAMES, _DECODED_AUDIO_PACKETS = 24, 16
+_DECODED_BYTES = 64 << 20  # of the packets that are kept for it
+_MATROSKA, _MOV = "matroska,webm", "mov,mp4,m4a,3gp,3g2,mj2"
+_HEAD_BYTES = 64
+
+
+def inspect(source: ByteSource) -> dict[str, Any]:
+    """Return what the file holds; the keys are those of `clips.clip_file.FileReport`.
+
+    Raises VerificationFailed if the file is no clip that can be read to its end.
+    """
+    try:
+        with MediaReader(source, block_bytes=_BLOCK_BYTES) as reader:
+            header_seconds = movie_seconds(reader)
+            reader.seek(0)
+            head = reader.read(_HEAD_BYTES)
+            with open_recording(reader) as container:
+                return _inspect(container, head, header_seconds)
+    except (av.FFmpegError, IndexError, ValueError) as error:  # IndexError: a stream that appears late
+        refuse_shortage()
+        raise VerificationFailed(f"the file cannot be read to its end: {error}") from error
+    except VerificationFailed:
+        raise
+    except ClipEngineError as error:
+        raise VerificationFailed(f"the file cannot be read: {error.message}") from error
+
+
+def _inspect(container: InputContainer, head: bytes, header_seconds: Fraction | None) -> dict[str, Any]:
+    if len(container.streams) > _MAX_TRACKS:
+        raise VerificationFailed(f"the file has {len(container.streams)} tracks")
+    tracks = [_Track(stream) for stream in container.streams]
+    for packet in container.demux():
+        if packet.size:
+            tracks[packet.stream_index].add(packet)
+    for track in tracks:
+        track.decode_last()
+    seconds = header_seconds or max((_stream_end(stream) for stream in container.streams), default=Fraction(0))
+    return {
+        "container": _container_name(container.format.name, head),
+        "seconds": float(seconds or Fraction(container.duration or 0, av.time_base)),
+        "tracks": [track.report() for track in tracks],
+    }
+
+
+def _container_name(format_name: str, head: bytes) -> str:
+    """Return the container as profiles name it. Demuxers do not tell related formats apart; their first bytes do."""
+    if format_name == _MOV:
+        return "m4a" if head[4:12] == b"ftypM4A " else "mp4"
+    if format_name == _MATROSKA:
+        return "webm" if b"webm" in head else "mkv"
+    return format_name
+
+
+def _stream_end(stream: Stream) -> Fraction:
+    """Return when the stream ends according to the container, 0 if it does not say."""
+    if stream.duration is None:
+        return Fraction(0)
+    return ((stream.start_time or 0) + stream.duration) * as_fraction(stream.time_base or 1)
+
+
+class _Track:
+    """Counts the packets of one track, and decodes the first and the last of them."""
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+        self._context: Any = stream.codec_context  # None if there is no decoder
+        self._is_video = stream.type == "video"
+        self._times = array("q")
+        self._bytes = 0
+        self._begins_with_keyframe = False
+        self._first: list[Packet[Any]] | None = []  # None when they have been decoded
+        self._last: deque[Packet[Any]] = deque(maxlen=None if self._is_video else _DECODED_AUDIO_PACKETS)
+        self._last_bytes = 0
+        if self._context is not None:
+            self._context.thread_count = 1
+            # The loop filter only smooths what has been decoded; it reads no bit of the clip and cannot fail.
+            self._context.options = {**self._context.options, "skip_loop_filter": "all", "err_detect": "explode"}
+
+    def add(self, packet: Packet[Any]) -> None:
+        if packet.pts is None:
+            raise VerificationFailed("the file has packets without a time")
+        if not self._times:
+            self._begins_with_keyframe = packet.is_keyframe
+        self._times.append(packet.pts)
+        self._bytes += packet.size
+        if self._first is not None:
+            self._add_first(packet, self._first)
+        elif self._is_video:
+            self._add_last_gop(packet)
+        else:
+            self._last.append(packet)
+
+    def _add_first(self, packet: Packet[Any], first: list[Packet[Any]]) -> None:
+        first.append(packet)
+        most = _DECODED_FRAMES if self._is_video else _DECODED_AUDIO_PACKETS
+        if len(first) >= most or sum(each.size for each in first) > _DECODED_BYTES:
+            self._decode(first)
+            self._first = None
+
+    def _add_last_gop(self, packet: Packet[Any]) -> None:
+        """Keep the packets from the last keyframe on, as many as will be decoded."""
+        if packet.is_keyframe:
+            self._last.clear()
+            self._last_bytes = 0
+        elif not self._last or len(self._last) >= _DECODED_FRAMES or self._last_bytes > _DECODED_BYTES:
+            return
+        self._last.append(packet)
+        self._last_bytes += packet.size
+
+    def decode_last(self) -> None:
+        """Decode what is left when all packets were added."""
+        if self._first:
+            self._decode(self._first)
+        if self._last:
+            self._decode(self._last)
+        self._first = None
+        self._last.clear()
+
+    def _decode(self, packets: Iterable[Packet[Any]]) -> None:
+        if self._context is None:
+            raise VerificationFailed("the file has a track that cannot be decoded")
+        frames = 0
+        for packet in (*packets, None):
+            for frame in self._context.decode(packet):
+                if frame.is_corrupt:
+                    raise VerificationFailed(f"a frame of the {self._stream.type} track is damaged")
+                frames += 1
+        self._context.flush_buffers()
+        if self._is_video and not frames:  # a millisecond of Opus is less than its decoder leaves out
+            raise VerificationFailed("the video track does not decode")
+
+    def report(self) -> dict[str, Any]:
+        tick = as_fraction(self._stream.time_base or 1)
+        times = sorted(self._times)
+        steps = [later - earlier for earlier, later in pairwise(times)]
+        context = self._context
+        return {
+            "kind": self._stream.type,
+            "codec": codec_name(self._stream),
+            "width": context.width if self._is_video and context else None,
+            "height": context.height if self._is_video and context else None,
+            "sample_rate": context.sample_rate if self._stream.type == "audio" and context else None,
+            "packets": len(times),
+            "bytes": self._bytes,
+            "first_seconds": float(times[0] * tick) if times else None,
+            "last_seconds": float(times[-1] * tick) if times else None,
+            "shortest_step_seconds": float(min(steps) * tick) if steps else None,
+            "longest_step_seconds": float(max(steps) * tick) if steps else None,
+            "begins_with_keyframe": self._begins_with_keyframe,
+        }
+
+
+def do_job(job: dict[str, Any], source: JobSource, descriptors: list[int], control: Channel) -> Result:
+    """Inspect the clip file that the parent handed over and return the report as the result message."""
+    return {"type": "result", "file": inspect(source)}, b""
+
+
+if __name__ == "__main__":
+    main(do_job)

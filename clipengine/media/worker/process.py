@@ -1,0 +1,134 @@
+"""Main loop of a child process: lock the sandbox, take one job, do it, report and exit.
+
+A child gets its input as descriptors or asks its parent for byte ranges; it knows no path, no address and no secret.
+It exits at once when its parent goes away. This module imports little: the start-up time of a child counts.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+import socket
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+# PyAV loads these when it first opens a file or meets subtitles; in the sandbox nothing can be loaded any more.
+import av.subtitles.codeccontext
+import av.subtitles.stream
+import av.subtitles.subtitle  # noqa: F401
+
+from clipengine.errors import ClipEngineError, Internal, RecordingUnreadable, UnsupportedMedia
+from clipengine.media.input.source import ByteSource, DescriptorSource
+from clipengine.media.memory import is_out_of_memory, let_libraries_speak
+from clipengine.media.sandbox.limits import JobLimits, limit_job
+from clipengine.media.sandbox.lockdown import lock_cell
+from clipengine.media.worker.ipc import Channel, error_from
+
+_MOST_READS, _READ_FLOOR_BYTES = 20, 256 << 20
+
+Result = tuple[dict[str, Any], bytes]
+
+
+class RangeSource:
+    """A recording whose bytes the parent hands over, range by range."""
+
+    remote = True
+
+    def __init__(self, channel: Channel, size: int) -> None:
+        self._channel = channel
+        self._asking = threading.Lock()
+        self.size = size
+        self.bytes_known = 0  # of those handed over, what the parent had already
+
+    def read_at(self, offset: int, length: int, *, keep: bool = False) -> bytes:
+        with self._asking:
+            self._channel.send({"offset": offset, "length": length, "keep": keep})
+            answer = self._channel.receive()
+        if answer is None:
+            os._exit(1)
+        message, data = answer
+        if "error" in message:
+            raise error_from(message["error"])
+        self.bytes_known += len(data) - message["read"]
+        return data
+
+
+class JobSource:
+    """The input of one job. Tells the parent, at most once a second, that it is still being read.
+
+    Ends a job that reads the same bytes over and over: no honest job reads a recording more than a few times.
+    """
+
+    def __init__(self, source: ByteSource, channel: Channel) -> None:
+        self._source = source
+        self._channel = channel
+        self._reported = time.monotonic()
+        self._budget = _READ_FLOOR_BYTES + _MOST_READS * source.size
+        self.size = source.size
+        self.remote = source.remote
+
+    @property
+    def bytes_known(self) -> int:
+        """Of the bytes that were read, how many the parent had without asking the store."""
+        return self._source.bytes_known if isinstance(self._source, RangeSource) else 0
+
+    def read_at(self, offset: int, length: int, *, keep: bool = False) -> bytes:
+        data = self._source.read_at(offset, length, keep=keep)
+        self._budget -= len(data)
+        if self._budget < 0:
+            raise RecordingUnreadable(f"the recording's {self.size} bytes were read {_MOST_READS} times over, in vain")
+        if time.monotonic() - self._reported >= 1:
+            self._reported = time.monotonic()
+            self._channel.send({"type": "alive"})
+        return data
+
+
+# Does one job: gets the parent's message, the job's input, the other descriptors and the channel for progress messages.
+DoJob = Callable[[dict[str, Any], JobSource, list[int], Channel], Result]
+
+
+def main(do: DoJob) -> None:
+    """Run a child with the arguments `CONTROL RANGES PARENT cell`, see `work.encoder`."""
+    control, ranges, parent = map(int, sys.argv[1:4])
+    faulthandler.enable()
+    run_child(do, control, ranges, parent, sandbox=sys.argv[4] == "cell")
+
+
+def run_child(do: DoJob, control_number: int, ranges_number: int, parent: int, *, sandbox: bool) -> None:
+    """Lock the sandbox, do one job and end the process. Everything must have been imported before."""
+    numbers = (control_number, ranges_number)
+    control, ranges = (Channel(socket.socket(fileno=number), takes_descriptors=True) for number in numbers)
+    layers = lock_cell(parent, numbers, sandbox=sandbox)
+    control.send({"type": "ready", "layers": [layer.to_object() for layer in layers]})
+    received = control.receive()
+    if received is None:
+        return
+    job, _ = received
+    threading.Thread(target=_end_with_parent, args=(control,), daemon=True).start()  # it is to have its stack
+    limit_job(JobLimits(**job["limits"]))
+    let_libraries_speak()
+    try:
+        descriptors = list(control.descriptors)
+        source: ByteSource = (
+            DescriptorSource(descriptors.pop(0)) if job["source"] == "descriptor" else RangeSource(ranges, job["size"])
+        )
+        message, blob = do(job, JobSource(source, control), descriptors, control)
+    except ClipEngineError as error:
+        message, blob = {"type": "error", "error": error.to_object()}, b""
+    except Exception as error:
+        if is_out_of_memory(error):
+            message, blob = {"type": "error", "error": UnsupportedMedia.out_of_memory().to_object()}, b""
+        else:
+            fault = Internal(f"{type(error).__name__} in the encoder").to_object()
+            message, blob = {"type": "error", "error": fault, "trace": traceback.format_exc()[-4000:]}, b""
+    control.send(message, blob)
+    os._exit(0)  # nothing is left to do; what is in memory goes with the process
+
+
+def _end_with_parent(control: Channel) -> None:
+    control.receive()
+    os._exit(1)
