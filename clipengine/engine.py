@@ -21,9 +21,10 @@ from clipengine.webhooks.configured_endpoints import configured_endpoints
 from clipengine.webhooks.send import Sender
 from clipengine.work.chores import Prober, Remover
 from clipengine.work.deliveries import DeliveryWorker
-from clipengine.work.encoder import EncoderPool
-from clipengine.work.faults import Faults
-from clipengine.work.heads import Heads
+from clipengine.work.disk_reservation import Room
+from clipengine.work.encoder.header_cache import Heads
+from clipengine.work.encoder.process import EncoderPool
+from clipengine.work.fault_injection import Faults
 from clipengine.work.health import Check, Health
 from clipengine.work.heartbeat import Heartbeat
 from clipengine.work.lock import FolderLock
@@ -31,7 +32,6 @@ from clipengine.work.metrics import Metrics
 from clipengine.work.previews import Previews
 from clipengine.work.publisher import Publisher
 from clipengine.work.queue import WorkQueue
-from clipengine.work.room import Room
 from clipengine.work.runner import ClipRunner
 from clipengine.work.scratch import Scratch
 from clipengine.work.sweep import Sweep

@@ -27,9 +27,9 @@ from clipengine.ledger.opening.disk import check_local, file_system
 from clipengine.ledger.opening.location import inspect, place_of
 from clipengine.media.versions import ffmpeg_version
 from clipengine.settings import Settings
-from clipengine.work.encoder import sandbox_layers
+from clipengine.work.disk_reservation import Room
+from clipengine.work.encoder.process import sandbox_layers
 from clipengine.work.lock import FolderLock
-from clipengine.work.room import Room
 
 # The oldest suitable version of each package, and the defect of older ones.
 _MIN_VERSIONS = {

@@ -18,8 +18,8 @@ from clipengine.settings import Settings
 from clipengine.stores.base import Store
 from clipengine.stores.build import build_store
 from clipengine.stores.folder import FolderStore
-from clipengine.work.encoder import EncoderProcess
-from clipengine.work.jobs import Message, clip_result, cut_job, probe_job, probe_result
+from clipengine.work.encoder.jobs import Message, clip_result, cut_job, probe_job, probe_result
+from clipengine.work.encoder.process import EncoderProcess
 from clipengine.work.verification import verify_clip
 
 

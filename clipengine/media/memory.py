@@ -2,7 +2,7 @@
 
 They say it badly. libx264 and libx265 report a general failure and libvpx an invalid argument; decoders call the packet
 damaged, and pictures would be missing from a clip that is said to be complete. So what is left is looked at as well,
-and the parent reads what they say on standard error (`work.last_words`), where some crash or wait for ever.
+and the parent reads what they say on standard error (`work.encoder.stderr_tail`), where some crash or wait for ever.
 """
 
 from __future__ import annotations

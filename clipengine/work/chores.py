@@ -27,12 +27,12 @@ from clipengine.ledger.recordings import Probe
 from clipengine.ledger.removals import Removal
 from clipengine.settings import Encoding
 from clipengine.stores.base import MAX_DELETE, Store, StoredObject
-from clipengine.work.busy import Busy
-from clipengine.work.encoder import EncoderPool, EncoderProcess
-from clipengine.work.faults import Faults
-from clipengine.work.jobs import Message, probe_job, probe_result
-from clipengine.work.lost_child import LOST, next_try
-from clipengine.work.outage import Stopping, insist
+from clipengine.work.encoder.exit_status import LOST, next_try
+from clipengine.work.encoder.jobs import Message, probe_job, probe_result
+from clipengine.work.encoder.process import EncoderPool, EncoderProcess
+from clipengine.work.fault_injection import Faults
+from clipengine.work.in_flight import Busy
+from clipengine.work.retry import Stopping, insist
 
 log = logging.getLogger(__name__)
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from clipengine.errors import ClipEngineError
 from clipengine.ledger.ledger import Ledger
 from clipengine.stores.base import Store
+from clipengine.work.disk_reservation import Room
 from clipengine.work.queue import WorkQueue
-from clipengine.work.room import Room
 from clipengine.work.sweep import Sweep
 
 _LEDGER_SECONDS = 1

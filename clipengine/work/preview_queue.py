@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from clipengine.errors import Busy
-from clipengine.work.jobs import PreviewKind
+from clipengine.work.encoder.jobs import PreviewKind
 
 # Jobs of each kind that run at the same time. Frames and frame times have lanes of their own: they are never long, and
 # somebody who steps through a recording waits for each of them.

@@ -26,8 +26,8 @@ from clipengine.errors import Busy, DecoderKilled, Internal, Timeout
 from clipengine.settings import Encoding
 from clipengine.stores.base import Store
 from clipengine.stores.object_errors import as_recording_errors
-from clipengine.work.encoder import EncoderPool
-from clipengine.work.jobs import PreviewKind, preview_job
+from clipengine.work.encoder.jobs import PreviewKind, preview_job
+from clipengine.work.encoder.process import EncoderPool
 from clipengine.work.preview_queue import Check, PreviewQueue
 
 log = logging.getLogger(__name__)

@@ -20,9 +20,9 @@ from clipengine.ledger.ledger import Ledger
 from clipengine.ledger.uploads import Finished
 from clipengine.settings import Settings
 from clipengine.stores.base import Store
-from clipengine.work.busy import Busy
-from clipengine.work.faults import Faults
-from clipengine.work.outage import Stopping, insist, next_wait
+from clipengine.work.fault_injection import Faults
+from clipengine.work.in_flight import Busy
+from clipengine.work.retry import Stopping, insist, next_wait
 from clipengine.work.scratch import Scratch
 
 log = logging.getLogger(__name__)

@@ -33,14 +33,14 @@ from clipengine.settings import Settings
 from clipengine.stores.base import Store
 from clipengine.stores.object_errors import as_recording_errors
 from clipengine.timecode import exact
-from clipengine.work.busy import Busy
-from clipengine.work.encoder import EncoderPool, EncoderProcess, Program
-from clipengine.work.faults import Faults
-from clipengine.work.jobs import Message, clip_result, cut_job
-from clipengine.work.lost_child import LOST, next_try
-from clipengine.work.outage import Stopping, insist, next_wait
+from clipengine.work.disk_reservation import Room, likely_bytes
+from clipengine.work.encoder.exit_status import LOST, next_try
+from clipengine.work.encoder.jobs import Message, clip_result, cut_job
+from clipengine.work.encoder.process import EncoderPool, EncoderProcess, Program
+from clipengine.work.fault_injection import Faults
+from clipengine.work.in_flight import Busy
 from clipengine.work.publisher import clip_file, finish
-from clipengine.work.room import Room, likely_bytes
+from clipengine.work.retry import Stopping, insist, next_wait
 from clipengine.work.scratch import Scratch
 from clipengine.work.verification import verify_clip
 

@@ -13,9 +13,9 @@ from clipengine.clips.clip_file import CutReport, FilePlan, FileReport
 from clipengine.errors import ClipEngineError, Timeout, VerificationFailed
 from clipengine.settings import Encoding
 from clipengine.stores.base import StoredObject
-from clipengine.work.encoder import EncoderProcess, Watch
-from clipengine.work.jobs import inspect_job
-from clipengine.work.lost_child import LOST
+from clipengine.work.encoder.exit_status import LOST
+from clipengine.work.encoder.jobs import inspect_job
+from clipengine.work.encoder.process import EncoderProcess, Watch
 
 _OWN: tuple[type[ClipEngineError], ...] = (VerificationFailed, Timeout, *LOST)
 

@@ -25,8 +25,8 @@ from clipengine.clips.facts import SourceFacts
 from clipengine.clips.seek_index import SeekIndex
 from clipengine.settings import Encoding, Settings
 from clipengine.stores.folder import FolderStore
-from clipengine.work.encoder import EncoderProcess
-from clipengine.work.jobs import cut_job, probe_job, probe_result
+from clipengine.work.encoder.jobs import cut_job, probe_job, probe_result
+from clipengine.work.encoder.process import EncoderProcess
 from scripts.benchmarks import sources
 from scripts.benchmarks.figures import Bench, Figure
 from scripts.benchmarks.measuring import MemorySampler, Usage, cpu_seconds, in_turn, run

@@ -21,8 +21,8 @@ from clipengine.clips.seek_index import SeekIndex
 from clipengine.settings import Settings
 from clipengine.stores.s3 import S3Store
 from clipengine.stores.s3_client import S3Location
-from clipengine.work.encoder import EncoderPool
-from clipengine.work.jobs import cut_job, probe_job, probe_result
+from clipengine.work.encoder.jobs import cut_job, probe_job, probe_result
+from clipengine.work.encoder.process import EncoderPool
 from scripts.benchmarks import sources
 from scripts.benchmarks.cutting import ffmpeg_command
 from scripts.benchmarks.endpoint import Endpoint

@@ -27,8 +27,8 @@ from clipengine.media.worker import inspector
 from clipengine.media.worker.process import run_child
 from clipengine.settings import Settings
 from clipengine.stores.folder import FolderStore
-from clipengine.work.encoder import EncoderProcess
-from clipengine.work.jobs import Job, Message, cut_job, probe_job
+from clipengine.work.encoder.jobs import Job, Message, cut_job, probe_job
+from clipengine.work.encoder.process import EncoderProcess
 from clipengine.work.verification import verify_clip
 
 WALL_SECONDS = 20.0

@@ -25,9 +25,9 @@ from clipengine.errors import SandboxIncomplete
 from clipengine.media.sandbox import seccomp
 from clipengine.media.sandbox.layers import Layer
 from clipengine.settings import Settings
-from clipengine.work.child_messages import Ready
-from clipengine.work.encoder import EncoderPool, EncoderProcess, sandbox_layers
-from clipengine.work.jobs import cut_job
+from clipengine.work.encoder.jobs import cut_job
+from clipengine.work.encoder.messages import Ready
+from clipengine.work.encoder.process import EncoderPool, EncoderProcess, sandbox_layers
 from tests.support.child import do_job, find_facts
 
 LAYERS = ("descriptors", "parent death", "limits", "privileges", "landlock", "seccomp")
@@ -321,8 +321,8 @@ def test_every_codec_works_in_it(codec: str, tmp_path: Path) -> None:
 
 _PARENT = """
 import os, sys, threading, time
-from clipengine.work.child_messages import Ready
-from clipengine.work.encoder import EncoderPool
+from clipengine.work.encoder.messages import Ready
+from clipengine.work.encoder.process import EncoderPool
 pool = EncoderPool()
 made = []
 thread = threading.Thread(target=lambda: made.append(pool.take()))

@@ -19,9 +19,9 @@ from clipengine.errors import ClipEngineError, RecordingTruncated, Timeout, Unsu
 from clipengine.media.input.source import MediaReader
 from clipengine.settings import Sandbox, Settings
 from clipengine.stores.base import StoredObject
-from clipengine.work.encoder import EncoderProcess, Watch
-from clipengine.work.jobs import Job, Message, cut_job, probe_job
-from clipengine.work.last_words import LastWords
+from clipengine.work.encoder.jobs import Job, Message, cut_job, probe_job
+from clipengine.work.encoder.process import EncoderProcess, Watch
+from clipengine.work.encoder.stderr_tail import LastWords
 from scripts.sample import make_sample
 from tests.support.child import Watching, do_job, find_facts
 from tests.support.reading import MemorySource

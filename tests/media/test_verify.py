@@ -22,8 +22,8 @@ from clipengine.media.output.writer import open_writer
 from clipengine.media.video.convert import PictureFormat
 from clipengine.settings import Settings
 from clipengine.stores.folder import FolderStore
-from clipengine.work.encoder import EncoderProcess
-from clipengine.work.jobs import cut_job, probe_job, probe_result
+from clipengine.work.encoder.jobs import cut_job, probe_job, probe_result
+from clipengine.work.encoder.process import EncoderProcess
 from scripts.sample import make_sample
 from tests.support.inspection import hold_to_plan
 

@@ -11,8 +11,8 @@ from clipengine.clips.facts import SourceFacts
 from clipengine.settings import Sandbox, Settings
 from clipengine.stores.base import ObjectReader
 from clipengine.stores.folder import FolderStore
-from clipengine.work.encoder import EncoderProcess, Watch
-from clipengine.work.jobs import Job, Message, probe_job
+from clipengine.work.encoder.jobs import Job, Message, probe_job
+from clipengine.work.encoder.process import EncoderProcess, Watch
 
 # Called with each child before its job.
 Watching = Callable[[EncoderProcess], Watch]

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from typing import Any
 
-from clipengine.work.encoder import EncoderPool, EncoderProcess, Program
+from clipengine.work.encoder.process import EncoderPool, EncoderProcess, Program
 
 # What the scripts can use. `send` and `ask` put any bytes on the sockets, past the checks of `media.worker.ipc`.
 _PRELUDE = """

@@ -8,7 +8,7 @@ import pytest
 
 from clipengine.errors import ObjectChanged
 from clipengine.stores.base import StoredObject
-from clipengine.work.heads import Heads
+from clipengine.work.encoder.header_cache import Heads
 
 _DATA = random.Random(1).randbytes(1_000_000)
 

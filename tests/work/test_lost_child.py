@@ -7,7 +7,7 @@ import signal
 import pytest
 
 from clipengine.errors import DecoderCrashed, DecoderKilled, Timeout, UnsupportedMedia
-from clipengine.work.lost_child import cause_of, error_of, next_try
+from clipengine.work.encoder.exit_status import cause_of, error_of, next_try
 
 
 @pytest.mark.parametrize(

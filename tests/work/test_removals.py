@@ -14,7 +14,7 @@ import pytest
 from clipengine.ledger.ledger import Ledger
 from clipengine.stores.s3 import S3Store
 from clipengine.work.chores import Remover
-from clipengine.work.faults import Faults
+from clipengine.work.fault_injection import Faults
 from tests.support.s3 import QUICK, S3Server, bucket, deletions, faulty_s3, s3
 from tests.support.s3_faults import FaultyS3, refuse
 

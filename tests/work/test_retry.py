@@ -15,8 +15,8 @@ from clipengine.errors import (
     StorageUnavailable,
     Timeout,
 )
-from clipengine.work.lost_child import next_try
-from clipengine.work.outage import LONGEST_MS, Stopping, insist, next_wait
+from clipengine.work.encoder.exit_status import next_try
+from clipengine.work.retry import LONGEST_MS, Stopping, insist, next_wait
 
 _DAY_MS = 24 * 3600 * 1000
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from clipengine.errors import DiskLow
-from clipengine.work.room import Room
+from clipengine.work.disk_reservation import Room
 from clipengine.work.scratch import Scratch
 
 

@@ -23,7 +23,7 @@ from clipengine.clips.request import ClipRequest
 from clipengine.engine import Engine
 from clipengine.errors import VerificationFailed
 from clipengine.settings import Settings
-from clipengine.work.encoder import EncoderProcess
+from clipengine.work.encoder.process import EncoderProcess
 from scripts.sample import make_sample
 from tests.support.hostile_cutter import MODES
 from tests.support.receiver import Receiver

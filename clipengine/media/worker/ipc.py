@@ -9,7 +9,7 @@ child sends `{"offset", "length", "keep"}` and the parent answers `{"read"}` wit
 from the store for this, or `{"error": {…}}`.
 
 The child may be in the hands of whoever made the recording: its frames are limited in size and in the number of their
-values, and hold only what JSON, the database and a webhook can store. `work.child_messages` checks their fields.
+values, and hold only what JSON, the database and a webhook can store. `work.encoder.messages` checks their fields.
 """
 
 from __future__ import annotations

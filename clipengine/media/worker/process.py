@@ -92,7 +92,7 @@ DoJob = Callable[[dict[str, Any], JobSource, list[int], Channel], Result]
 
 
 def main(do: DoJob) -> None:
-    """Run a child with the arguments `CONTROL RANGES PARENT cell`, see `work.encoder`."""
+    """Run a child with the arguments `CONTROL RANGES PARENT cell`, see `work.encoder.process`."""
     control, ranges, parent = map(int, sys.argv[1:4])
     faulthandler.enable()
     run_child(do, control, ranges, parent, sandbox=sys.argv[4] == "cell")

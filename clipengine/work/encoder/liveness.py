@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import Literal
 
-from clipengine.work.jobs import Job
+from clipengine.work.encoder.jobs import Job
 
 Overdue = Literal["deadline", "stuck", "suspended"]
 

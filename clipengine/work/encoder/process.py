@@ -36,7 +36,11 @@ from clipengine.media.sandbox.layers import Layer
 from clipengine.media.worker.ipc import FROM_CHILD, RANGE_REQUESTS, Channel, InvalidMessage, error_from
 from clipengine.settings import Sandbox
 from clipengine.stores.base import ObjectReader
-from clipengine.work.child_messages import (
+from clipengine.work.encoder.exit_status import cause_of, error_of
+from clipengine.work.encoder.header_cache import Heads
+from clipengine.work.encoder.jobs import Job, Message
+from clipengine.work.encoder.liveness import Liveness
+from clipengine.work.encoder.messages import (
     MESSAGES_AT_ONCE,
     MESSAGES_PER_SECOND,
     Failure,
@@ -47,11 +51,7 @@ from clipengine.work.child_messages import (
     parse_message,
     parse_range_request,
 )
-from clipengine.work.heads import Heads
-from clipengine.work.jobs import Job, Message
-from clipengine.work.last_words import LastWords
-from clipengine.work.liveness import Liveness
-from clipengine.work.lost_child import cause_of, error_of
+from clipengine.work.encoder.stderr_tail import LastWords
 
 log = logging.getLogger(__name__)
 

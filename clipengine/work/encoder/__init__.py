@@ -1,0 +1,1 @@
+"""Encoder processes: jobs, supervision and exit causes."""
