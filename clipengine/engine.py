@@ -12,7 +12,7 @@ import time
 from clipengine.errors import StorageError
 from clipengine.ids import new_id
 from clipengine.ledger.ledger import Ledger
-from clipengine.ledger.opening.location import place_of
+from clipengine.ledger.opening.location import location_of
 from clipengine.settings import Settings, faults
 from clipengine.stores.base import Store
 from clipengine.stores.build import build_store
@@ -158,14 +158,14 @@ class Engine:
         lock.acquire()
         try:
             ledger = Ledger.open(
-                place_of(settings),
+                location_of(settings),
                 key_prefix=settings.auth.key_prefix,
                 organisation_id=settings.server.organisation_id,
                 max_queued=settings.limits.max_queued_clips,
             )
             try:
                 folder, journal = settings.store_folder, settings.data.folder / "uploads"
-                store = build_store(settings.storage, folder=folder, journal=journal, identity=ledger.known_store)
+                store = build_store(settings.storage, folder=folder, journal=journal, identity=ledger.store_identity)
                 return cls(settings, ledger, store, lock)
             except BaseException:
                 ledger.close()
@@ -315,12 +315,12 @@ class Engine:
         self._metrics.follow()
         if self._stirred and time.monotonic() >= self._mark_at:
             self._stirred, self._mark_at = False, time.monotonic() + _MARK_SECONDS
-            self.ledger.mark.advance()
+            self.ledger.commit_watermark.advance()
         if time.monotonic() >= self._expire_at:
             self._expire()
         if time.monotonic() >= self._clamp_at:
             self._clamp_at = time.monotonic() + _CLAMP_SECONDS
-            if clamped := self.ledger.clamp_waits():
+            if clamped := self.ledger.reset_far_future_due():
                 log.warning("the clock was set back: %d jobs that waited for a time long past are due now", clamped)
 
     def _is_steady(self) -> bool:
@@ -334,11 +334,11 @@ class Engine:
         """Release the jobs of engines that ended and of threads that died, and return how many there were."""
         ledger, living = self.ledger, self.ledger.engines.living
         died = ledger.engines.died
-        freed = ledger.clips.requeue_orphans(self.instance_id, busy=self._busy_clips, living=living, died=died)
+        freed = ledger.clips.requeue_orphans(self.instance_id, in_flight=self._busy_clips, living=living, died=died)
         freed += ledger.recordings.release_orphans(
-            self.instance_id, busy=self._prober.busy.ids, living=living, died=died
+            self.instance_id, in_flight=self._prober.busy.ids, living=living, died=died
         )
-        ledger.removals.release_orphans(self.instance_id, busy=self._remover.busy.ids, living=living)
+        ledger.removals.release_orphans(self.instance_id, in_flight=self._remover.busy.ids, living=living)
         if ledger.engines.shared:
             freed += self._deliveries.recover()
         return freed

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from clipengine.errors import StartupError
 from clipengine.ledger.ledger import Ledger
-from clipengine.ledger.opening.location import inspect, is_current, place_of
-from clipengine.ledger.store_identity import KnownStore
+from clipengine.ledger.opening.location import inspect, is_current, location_of
+from clipengine.ledger.store_identity import StoreIdentityRecord
 from clipengine.settings import Settings
 from clipengine.work.lock import FolderLock
 
@@ -68,7 +68,7 @@ def open_ledger(settings: Settings) -> Ledger:
     """Open the ledger of the settings. A server may be using it at the same time."""
     make_private(settings.data.folder)
     return Ledger.open(
-        place_of(settings),
+        location_of(settings),
         key_prefix=settings.auth.key_prefix,
         organisation_id=settings.server.organisation_id,
         max_queued=settings.limits.max_queued_clips,
@@ -77,7 +77,7 @@ def open_ledger(settings: Settings) -> Ledger:
 
 def can_be_opened(settings: Settings) -> bool:
     """Return True if there is an undamaged ledger with the schema of this version."""
-    place = place_of(settings)
+    place = location_of(settings)
     try:
         return has_ledger(settings) and bool(inspect(place)) and is_current(place)
     except StartupError:
@@ -85,10 +85,10 @@ def can_be_opened(settings: Settings) -> bool:
 
 
 @contextmanager
-def known_store(settings: Settings) -> Iterator[KnownStore | None]:
+def store_identity(settings: Settings) -> Iterator[StoreIdentityRecord | None]:
     """Open the saved identity of the folder store, or None if there is no usable ledger."""
     if not can_be_opened(settings):
         yield None
         return
     with closing(open_ledger(settings)) as ledger:
-        yield ledger.known_store
+        yield ledger.store_identity

@@ -22,9 +22,9 @@ from clipengine.cli.process import OPEN_FILES
 from clipengine.errors import DataFolderInUse, StartupError
 from clipengine.ledger.database.sqlite import RESTORE_HINT
 from clipengine.ledger.opening.backup import last_backup
-from clipengine.ledger.opening.commit_watermark import TAIL as MARK_TAIL
+from clipengine.ledger.opening.commit_watermark import SUFFIX as WATERMARK_SUFFIX
 from clipengine.ledger.opening.disk import check_local, file_system
-from clipengine.ledger.opening.location import inspect, place_of
+from clipengine.ledger.opening.location import inspect, location_of
 from clipengine.media.versions import ffmpeg_version
 from clipengine.settings import Settings
 from clipengine.work.disk_reservation import Room
@@ -102,10 +102,10 @@ def _on_local_disk(folder: Path) -> Iterator[Finding]:
 
 def ledger(settings: Settings) -> Iterator[Finding]:
     if in_postgres(settings):
-        yield ok("ledger", inspect(place_of(settings)))
+        yield ok("ledger", inspect(location_of(settings)))
         return
     path = settings.ledger_file
-    if not path.exists() and not path.with_name(path.name + MARK_TAIL).exists():
+    if not path.exists() and not path.with_name(path.name + WATERMARK_SUFFIX).exists():
         yield ok("ledger", "none yet")
         return
     try:

@@ -8,7 +8,7 @@ import secrets
 from collections.abc import Iterator
 from contextlib import closing
 
-from clipengine.cli.data_folder import can_be_opened, known_store, open_ledger
+from clipengine.cli.data_folder import can_be_opened, open_ledger, store_identity
 from clipengine.cli.doctor_finding import Finding, ok
 from clipengine.errors import ObjectMissing
 from clipengine.ledger.endpoints import Endpoint
@@ -24,7 +24,7 @@ _BODY = b"clipengine doctor was here\n"
 def store(settings: Settings) -> Iterator[Finding]:
     """Check every permission that the engine needs with an object of a random name."""
     storage, folder = settings.storage, settings.store_folder
-    with known_store(settings) as known:
+    with store_identity(settings) as known:
         used = known is not None and (known.noted() or known.has_recordings())
         if storage.kind == "folder" and not folder.exists() and not used:
             yield ok("store", f"{folder} will be created at the first start")

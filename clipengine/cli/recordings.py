@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from clipengine.cli import output
-from clipengine.cli.data_folder import known_store
+from clipengine.cli.data_folder import store_identity
 from clipengine.cli.options import (
     config_option,
     data_option,
@@ -100,7 +100,7 @@ def import_(
             f"the store's folder {settings.store_folder} does not exist",
             hint="Give the settings file of the server with --config, or its data folder with --data.",
         )
-    with known_store(settings) as known:
+    with store_identity(settings) as known:
         # Listing does not write to the server's upload journal.
         folder, journal = settings.store_folder, settings.data.folder / "uploads"
         store = build_store(settings.storage, folder=folder, journal=journal, identity=known)

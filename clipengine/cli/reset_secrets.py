@@ -19,7 +19,7 @@ def reset_secrets(config: Path | None, data: Path | None) -> None:
     """Create a new secrets.key if it is lost. Webhooks created with the API then need new secrets."""
     settings = settings_of(config, data)
     with exclusive(settings):
-        disabled = place.reset_secrets(place.place_of(settings))
+        disabled = place.reset_secrets(place.location_of(settings))
     output.say("Created a new secrets.key. Webhook URLs of single clips are signed with a new secret from now on.")
     for webhook_id in disabled:
         output.say(f"{webhook_id} is disabled: set a new secret, then enable it.")

@@ -36,8 +36,8 @@ from clipengine.errors import (
 from clipengine.ids import new_id
 from clipengine.ledger.database.database import Database, Row
 from clipengine.ledger.database.schema import ClipRow, RecordingRow
-from clipengine.ledger.database.statements import Statement, given, insertion
-from clipengine.ledger.engines import Holders
+from clipengine.ledger.database.statements import Statement, insert_statement, param
+from clipengine.ledger.engines import ClaimHolders
 from clipengine.ledger.events import Events
 from clipengine.ledger.pages import Page, read_page
 from clipengine.ledger.quarantine import MAX_DEATHS, SUSPECT_DEATHS, Quarantine, too_many_deaths
@@ -49,9 +49,9 @@ _FRESH = {"state": "queued", "step": "queued", "progress": 0.0, "owner": None, "
 _NO_ROOM_MS = 5_000
 _NEW = {"owner": None, "crashes": 0, "finished": None, "outage_ms": 0, "cut_by": None, "engine_deaths": 0}
 
-_INSERT = insertion(ClipRow, without=("status",))
+_INSERT = insert_statement(ClipRow, without=("status",))
 _RECORDING_STATE = Statement(
-    RecordingRow.select(RecordingRow.state).where(RecordingRow.recording_id == given(RecordingRow.recording_id))
+    RecordingRow.select(RecordingRow.state).where(RecordingRow.recording_id == param(RecordingRow.recording_id))
 )
 _COUNTS = Statement(
     ClipRow.select(ClipRow.state, peewee.fn.COUNT(ClipRow.clip_id).alias("number"))
@@ -61,14 +61,14 @@ _COUNTS = Statement(
 _RUNNING_OF = Statement(
     ClipRow.select(ClipRow.clip_id).where(
         ClipRow.state == "running",
-        ClipRow.long == given(ClipRow.long),
-        ClipRow.owner == given(ClipRow.owner),
+        ClipRow.long == param(ClipRow.long),
+        ClipRow.owner == param(ClipRow.owner),
         ClipRow.finished.is_null(),
     )
 )
 _QUEUED = (
     ClipRow.select(ClipRow.clip_id, ClipRow.priority, ClipRow.created_at)
-    .where(ClipRow.state == "queued", ClipRow.long == given(ClipRow.long), ClipRow.next_at <= given(ClipRow.next_at))
+    .where(ClipRow.state == "queued", ClipRow.long == param(ClipRow.long), ClipRow.next_at <= param(ClipRow.next_at))
     .order_by(ClipRow.priority.desc(), ClipRow.created_at, ClipRow.clip_id)
     .limit(1)
 )
@@ -82,14 +82,14 @@ _HELD = ClipRow.select(
 )
 _CLAIM = Statement(
     ClipRow.update(
-        state="running", step="reading", progress=0.0, owner=given(ClipRow.owner), attempt=ClipRow.attempt + 1
-    ).where(ClipRow.clip_id == given(ClipRow.clip_id), ClipRow.state == "queued")
+        state="running", step="reading", progress=0.0, owner=param(ClipRow.owner), attempt=ClipRow.attempt + 1
+    ).where(ClipRow.clip_id == param(ClipRow.clip_id), ClipRow.state == "queued")
 )
 _PROGRESS = Statement(
-    ClipRow.update(step=given(ClipRow.step), progress=given(ClipRow.progress)).where(
-        ClipRow.clip_id == given(ClipRow.clip_id),
+    ClipRow.update(step=param(ClipRow.step), progress=param(ClipRow.progress)).where(
+        ClipRow.clip_id == param(ClipRow.clip_id),
         ClipRow.state == "running",
-        ClipRow.attempt == given(ClipRow.attempt),
+        ClipRow.attempt == param(ClipRow.attempt),
     )
 )
 
@@ -120,7 +120,7 @@ class Clips:
             self._check_recording(recording.recording_id)
             self._check_room()
             self._database.insert(_INSERT, **vars(clip), long=clip.long, **_NEW, next_at=now)
-            self._database.changed("clip", clip_id)
+            self._database.record_change("clip", clip_id)
         return clip
 
     def _check_recording(self, id: str) -> None:
@@ -198,7 +198,7 @@ class Clips:
                     return None
                 if not self._database.change(_CLAIM, clip_id=id, owner=owner):
                     return None
-                self._database.changed("clip", id)
+                self._database.record_change("clip", id)
                 return self.get(id)
 
     def _next(self, owner: str, workers: int, suspects: bool) -> str | None:
@@ -221,7 +221,7 @@ class Clips:
         with self._database.transaction(durable=False, ordered=False):
             if not self._database.change(_PROGRESS, clip_id=id, attempt=attempt, step=step, progress=progress):
                 return False
-            self._database.changed("clip", id)
+            self._database.record_change("clip", id)
         return True
 
     def complete(self, id: str, attempt: int, result: ClipResult) -> bool:
@@ -246,7 +246,7 @@ class Clips:
         if outage_ms:
             values["outage_ms"] = ClipRow.outage_ms + outage_ms
         with self._database.transaction():
-            return self.leave(id, "running", attempt, values)
+            return self.transition(id, "running", attempt, values)
 
     def crashes(self, id: str) -> int:
         """How often cutting the clip killed its decoder since it was made or retried. Raises ClipNotFound."""
@@ -281,7 +281,7 @@ class Clips:
             else:
                 for key in keys:
                     self._removals.drop(key)
-            self.leave(id, "failed", clip.attempt, values)
+            self.transition(id, "failed", clip.attempt, values)
             return self.get(id)
 
     def delete(self, id: str) -> Clip:
@@ -295,21 +295,21 @@ class Clips:
                 clip = self.cancel(id)
             self._database.change(ClipRow.delete().where(ClipRow.clip_id == id))
             self._removals.add_clip(clip)
-            self._database.changed("clip", id)
+            self._database.record_change("clip", id)
             return clip
 
     def requeue_orphans(
         self,
         owner: str,
         *,
-        busy: Callable[[], Collection[str]] | None = None,
+        in_flight: Callable[[], Collection[str]] | None = None,
         living: Callable[[], Collection[str]] = tuple,
         died: Callable[[], Collection[str]] = tuple,
     ) -> int:
         """Release running clips that nobody works on, and return how many there were.
 
-        These are the clips of owners that are not `living`, and, if `busy` is given, those of `owner` that none of its
-        threads works on. Both are called after the rows were read. What was being cut is queued again, or fails if it
+        These are the clips of owners that are not `living` and, if `in_flight` is given, those of `owner` that it does
+        not list. Both are called after the rows were read. What was being cut is queued again, or fails if it
         has seen MAX_DEATHS of the engines in `died`. What is finished waits again for its upload, but if engines share
         the ledger and the one whose scratch holds it is dead, it is cut again.
         """
@@ -319,13 +319,13 @@ class Clips:
         rows = self._database.rows(_HELD.where(ClipRow.state == "running", whose))
         if not rows:
             return 0
-        holders = Holders(owner, busy=busy, living=living)
+        holders = ClaimHolders(owner, in_flight=in_flight, living=living)
         freed = 0
         for row in rows:
-            out_of_reach = row["cut_by"] is not None and not holders.lives(row["cut_by"])
+            out_of_reach = row["cut_by"] is not None and not holders.is_alive(row["cut_by"])
             if self._database.shared and row["finished"] is not None and out_of_reach:
                 freed += self._cut_again(row["clip_id"], row["attempt"])
-            elif row["owner"] is not None and not holders.hold(row["clip_id"], owner=row["owner"]):
+            elif row["owner"] is not None and not holders.is_held(row["clip_id"], owner=row["owner"]):
                 blamed = row["owner"] != owner and row["owner"] in died()
                 with self._database.transaction():
                     freed += self._release(row, blamed=blamed)
@@ -343,14 +343,14 @@ class Clips:
             if deaths >= MAX_DEATHS:
                 return self._fail(id, "running", attempt, too_many_deaths(id, "it cut this clip"))
             values["engine_deaths"] = deaths
-        return self.leave(id, "running", attempt, values, owner=row["owner"])
+        return self.transition(id, "running", attempt, values, owner=row["owner"])
 
     def _cut_again(self, id: str, attempt: int) -> bool:
         """Queue a clip whose file is out of reach, under a key that its old engine does not know."""
         with self._database.transaction():
             clip = self.get(id)
             values = {**_FRESH, "next_at": now_ms(), "object_key": _next_key(clip)}
-            if not self.leave(id, "running", attempt, values):
+            if not self.transition(id, "running", attempt, values):
                 return False
             self._removals.add_clip(clip)
             return True
@@ -359,7 +359,9 @@ class Clips:
         """How many clips are `queued` and how many are `running`."""
         return {"queued": 0, "running": 0} | {row["state"]: row["number"] for row in self._database.rows(_COUNTS)}
 
-    def leave(self, id: str, state: str, attempt: int, values: dict[str, Any], *, owner: str | None = None) -> bool:
+    def transition(
+        self, id: str, state: str, attempt: int, values: dict[str, Any], *, owner: str | None = None
+    ) -> bool:
         """Change a clip that is still in this state and attempt, and held by `owner` if one is given.
 
         Every claim of a queued clip increments `attempt`, so that no two engines ever hold the same one.
@@ -369,13 +371,13 @@ class Clips:
             held &= ClipRow.owner == owner
         if not self._database.change(ClipRow.update(values).where(held)):
             return False
-        self._database.changed("clip", id)
+        self._database.record_change("clip", id)
         return True
 
     def _end(self, id: str, state: str, attempt: int, values: dict[str, Any]) -> bool:
         ended = {**values, "step": None, "owner": None, "finished": None, "cut_by": None, "completed_at": now_ms()}
         ended["engine_deaths"] = 0
-        if not self.leave(id, state, attempt, ended):
+        if not self.transition(id, state, attempt, ended):
             return False
         self._events.clip_ended(self.get(id))
         return True

@@ -18,7 +18,7 @@ from clipengine.ids import new_id
 from clipengine.ledger.database.database import Database, Row
 from clipengine.ledger.database.schema import AttemptRow, DeliveryRow, EventRow
 from clipengine.ledger.endpoints import Endpoints
-from clipengine.ledger.engines import Holders
+from clipengine.ledger.engines import ClaimHolders
 from clipengine.ledger.events import Events
 from clipengine.ledger.pages import Page, read_page
 from clipengine.timecode import now_ms
@@ -77,13 +77,13 @@ class Deliveries:
         self._events = events
         self._default_secret = default_secret
 
-    def claim_due(self, *, busy: Iterable[str] = (), limit: int = 1, owner: str = "") -> list[Delivery]:
+    def claim_due(self, *, exclude: Iterable[str] = (), limit: int = 1, owner: str = "") -> list[Delivery]:
         """Up to `limit` deliveries that are due, longest due first, one per target and none to a target in `busy`.
 
         Nor to one that another engine is sending to, so that receivers meet their events one by one, nor to an
         endpoint that is switched off. They are marked as being sent by `owner` until `record` settles them.
         """
-        skip = set(busy)
+        skip = set(exclude)
         now = now_ms()
         with self._database.session():
             # Look before taking the writer's lock: most calls find nothing.
@@ -164,7 +164,7 @@ class Deliveries:
             self._database.change(DeliveryRow.update(values).where(held))
             attempt = Attempt(delivery.attempt, now, outcome, status_code, error, duration_ms)
             self._database.insert(AttemptRow.insert({"delivery_id": delivery.delivery_id, **vars(attempt)}))
-            self._database.changed("delivery", delivery.delivery_id)
+            self._database.record_change("delivery", delivery.delivery_id)
         return True
 
     def _judge(self, endpoint_id: str, outcome: Outcome, status_code: int | None, now: int) -> bool:
@@ -249,20 +249,20 @@ class Deliveries:
                     }
                 )
             )
-            self._database.changed("delivery", fresh)
+            self._database.record_change("delivery", fresh)
             return self.get(fresh)
 
     def release_orphans(
         self,
         owner: str,
         *,
-        busy: Callable[[], Collection[str]] | None = None,
+        in_flight: Callable[[], Collection[str]] | None = None,
         living: Callable[[], Collection[str]] = tuple,
     ) -> int:
         """Release the leases that nobody works on, and return how many there were.
 
-        These are the leases of owners that are not `living`, and, if `busy` is given, those of `owner` that none of
-        its threads works on. Both are called after the rows were read.
+        These are the leases of owners that are not `living` and, if `in_flight` is given, those of `owner` that it does
+        not list. Both are called after the rows were read.
         """
         leased = DeliveryRow.select(
             DeliveryRow.delivery_id, DeliveryRow.owner, DeliveryRow.lease, DeliveryRow.attempt
@@ -270,10 +270,10 @@ class Deliveries:
         rows = self._database.rows(leased)
         if not rows:
             return 0
-        holders = Holders(owner, busy=busy, living=living)
+        holders = ClaimHolders(owner, in_flight=in_flight, living=living)
         freed = 0
         for row in rows:
-            if holders.hold(row["delivery_id"], owner=row["owner"]):
+            if holders.is_held(row["delivery_id"], owner=row["owner"]):
                 continue
             # The attempt was not recorded, so it is given back: the schedule counts attempts that happened.
             update = DeliveryRow.update(status="pending", owner=None, attempt=row["attempt"] - 1, next_at=now_ms())
@@ -282,9 +282,9 @@ class Deliveries:
                 freed += self._database.change(update.where(held))
         return freed
 
-    def next_due(self, *, busy: Iterable[str] = ()) -> int | None:
+    def next_due(self, *, exclude: Iterable[str] = ()) -> int | None:
         """When the next pending delivery to a target not in `busy` is due, None where there is none."""
-        skip = set(busy)
+        skip = set(exclude)
         with self._database.session():
             return min((at for target, at in self._waiting() if target not in skip), default=None)
 

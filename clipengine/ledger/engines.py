@@ -23,10 +23,10 @@ BEAT_SECONDS = 3.0
 _FORGOTTEN_MS = 24 * 3600 * 1000
 
 
-class Holders:
+class ClaimHolders:
     """Who works on rows that were read before this was made: `owner`, and the engines that are `living` beside it.
 
-    Where `busy` is given, `owner` holds only what its threads are busy with: a thread has died, or could not write
+    If `in_flight` is given, `owner` holds only what its threads are busy with: a thread has died, or could not write
     down how its work ended.
     """
 
@@ -34,20 +34,20 @@ class Holders:
         self,
         owner: str,
         *,
-        busy: Callable[[], Collection[str]] | None,
+        in_flight: Callable[[], Collection[str]] | None,
         living: Callable[[], Collection[str]],
     ) -> None:
         self._owner = owner
-        self._busy = busy() if busy else None
+        self._in_flight = in_flight() if in_flight else None
         self._living = {owner, *living()}
 
-    def lives(self, engine_id: str) -> bool:
+    def is_alive(self, engine_id: str) -> bool:
         return engine_id in self._living
 
-    def hold(self, ident: str, *, owner: str) -> bool:
+    def is_held(self, ident: str, *, owner: str) -> bool:
         """Whether the `owner` that a row names still works on it."""
-        lost = owner == self._owner and self._busy is not None and ident not in self._busy
-        return self.lives(owner) and not lost
+        lost = owner == self._owner and self._in_flight is not None and ident not in self._in_flight
+        return self.is_alive(owner) and not lost
 
 
 class Engines:
@@ -80,7 +80,7 @@ class Engines:
             self._listening_since = ended
         self._last_beat = ended
 
-    def at_work(self) -> list[str]:
+    def running(self) -> list[str]:
         """Where engines have beaten lately, as host and pid."""
         if not self.shared:
             return []
@@ -88,11 +88,11 @@ class Engines:
         rows = self._database.rows(EngineRow.select().where(EngineRow.beat_at > since).order_by(EngineRow.host))
         return [f"{row['host']} pid {row['pid']}" for row in rows]
 
-    def note_stop(self, engine_id: str) -> None:
+    def record_stopping(self, engine_id: str) -> None:
         """Record that the engine stops on purpose: however it ends now, nothing that it holds is to blame."""
         self._database.change(EngineRow.update(stopping=True).where(EngineRow.engine_id == engine_id))
 
-    def leave(self, engine_id: str) -> None:
+    def remove(self, engine_id: str) -> None:
         """Delete the row of an engine that has stopped: others may take over at once what it still holds."""
         self._database.change(EngineRow.delete().where(EngineRow.engine_id == engine_id))
 

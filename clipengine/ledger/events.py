@@ -17,17 +17,17 @@ from clipengine.clips.clip import Clip, EventType, Recording
 from clipengine.ids import new_id
 from clipengine.ledger.database.database import Database, Row
 from clipengine.ledger.database.schema import DeliveryRow, EventRow, compact_json
-from clipengine.ledger.database.statements import Statement, given, insertion
+from clipengine.ledger.database.statements import Statement, insert_statement, param
 from clipengine.ledger.endpoints import Endpoint, Endpoints
 from clipengine.timecode import now_ms, rfc3339
 
-_INSERT = insertion(EventRow, without=("seq",))
-_INSERT_DELIVERY = insertion(DeliveryRow)
+_INSERT = insert_statement(EventRow, without=("seq",))
+_INSERT_DELIVERY = insert_statement(DeliveryRow)
 _AFTER = Statement(
     EventRow.select()
-    .where(EventRow.seq > given(EventRow.seq))
+    .where(EventRow.seq > param(EventRow.seq))
     .order_by(EventRow.seq)
-    .limit(given(EventRow.seq, "limit"))
+    .limit(param(EventRow.seq, "limit"))
 )
 
 
@@ -148,7 +148,7 @@ class Events:
                 "lease": 0,
             }
             self._database.insert(_INSERT_DELIVERY, **delivery)
-            self._database.changed("delivery", delivery_id)
+            self._database.record_change("delivery", delivery_id)
             made.append(delivery_id)
         return made
 

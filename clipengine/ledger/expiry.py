@@ -11,7 +11,7 @@ import peewee
 from clipengine.ledger.clips import Clips
 from clipengine.ledger.database.database import Database
 from clipengine.ledger.database.schema import ClipRow
-from clipengine.ledger.database.statements import Statement, given
+from clipengine.ledger.database.statements import Statement, param
 from clipengine.ledger.events import Events
 from clipengine.ledger.removals import Removals
 from clipengine.timecode import now_ms
@@ -19,13 +19,13 @@ from clipengine.timecode import now_ms
 _ENDED = ClipRow.completed_at.is_null(False)
 _OWN = Statement(
     ClipRow.select(ClipRow.clip_id)
-    .where(ClipRow.expires_at <= given(ClipRow.expires_at), _ENDED)
+    .where(ClipRow.expires_at <= param(ClipRow.expires_at), _ENDED)
     .order_by(ClipRow.expires_at)
     .limit(peewee.SQL("100"))
 )
 _KEPT = Statement(
     ClipRow.select(ClipRow.clip_id)
-    .where(ClipRow.expires_at.is_null(), ClipRow.completed_at <= given(ClipRow.completed_at))
+    .where(ClipRow.expires_at.is_null(), ClipRow.completed_at <= param(ClipRow.completed_at))
     .order_by(ClipRow.completed_at)
     .limit(peewee.SQL("100"))
 )
@@ -54,7 +54,7 @@ class Expiry:
                     self._database.change(ClipRow.delete().where(ClipRow.clip_id == id))
                     self._removals.add_clip(clip)
                     self._events.clip_expired(clip)
-                    self._database.changed("clip", id)
+                    self._database.record_change("clip", id)
                 return len(due)
 
     def _due(self, keep_ms: int | None) -> list[str]:

@@ -13,24 +13,24 @@ from clipengine.errors import IdempotencyKeyReused
 from clipengine.ledger.database.database import Database
 from clipengine.ledger.database.group_commit import GroupCommit
 from clipengine.ledger.database.schema import IdempotencyRow, compact_json
-from clipengine.ledger.database.statements import Statement, given, insertion
+from clipengine.ledger.database.statements import Statement, insert_statement, param
 from clipengine.ledger.vault import Vault
 from clipengine.timecode import now_ms
 
 _ANSWER = "answer"  # whom sealed answers belong to
 KEPT_MS = 7 * 24 * 3600 * 1000
 
-_THIS = (IdempotencyRow.scope == given(IdempotencyRow.scope)) & (IdempotencyRow.key == given(IdempotencyRow.key))
+_THIS = (IdempotencyRow.scope == param(IdempotencyRow.scope)) & (IdempotencyRow.key == param(IdempotencyRow.key))
 _FIND = Statement(IdempotencyRow.select().where(_THIS))
 _FORGET = Statement(IdempotencyRow.delete().where(_THIS))
-_INSERT = insertion(IdempotencyRow)
+_INSERT = insert_statement(IdempotencyRow)
 _PURGED_AT_ONCE = 500
 _KEY = (IdempotencyRow.scope, IdempotencyRow.key)
 _PURGE = Statement(
     IdempotencyRow.delete().where(
         peewee.Tuple(*_KEY).in_(
             IdempotencyRow.select(*_KEY)
-            .where(IdempotencyRow.created_at < given(IdempotencyRow.created_at))
+            .where(IdempotencyRow.created_at < param(IdempotencyRow.created_at))
             .limit(_PURGED_AT_ONCE)
         )
     )

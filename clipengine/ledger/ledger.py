@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from clipengine.ledger.clips import Clips
-from clipengine.ledger.database.backend import Place
+from clipengine.ledger.database.backend import Location
 from clipengine.ledger.database.database import Database
 from clipengine.ledger.database.schema import ClipRow, DeliveryRow, MetaRow, RecordingRow, RemovalRow
 from clipengine.ledger.deliveries import Deliveries
@@ -20,16 +20,16 @@ from clipengine.ledger.events import Events
 from clipengine.ledger.expiry import Expiry
 from clipengine.ledger.idempotency import Idempotency
 from clipengine.ledger.keys import Keys
-from clipengine.ledger.opening.commit_watermark import Mark
+from clipengine.ledger.opening.commit_watermark import CommitWatermark
 from clipengine.ledger.opening.location import open_database
 from clipengine.ledger.recordings import Recordings
 from clipengine.ledger.removals import Removals
 from clipengine.ledger.sessions import Sessions
-from clipengine.ledger.stats import Figures
-from clipengine.ledger.store_identity import KnownStore
+from clipengine.ledger.stats import Stats
+from clipengine.ledger.store_identity import StoreIdentityRecord
 from clipengine.ledger.uploads import Uploads
-from clipengine.ledger.vault import PROOF, Vault
-from clipengine.ledger.watched import Watched
+from clipengine.ledger.vault import KEY_CHECK, Vault
+from clipengine.ledger.watched import WatchedObjects
 from clipengine.timecode import now_ms
 
 _LONGEST_WAIT_MS = 600_000  # twice what a clip waits for the store
@@ -47,7 +47,7 @@ class Ledger:
         self._database = database
         with database.session():
             self._vault = Vault.of(
-                database.secrets_key, _meta(database, PROOF), ledger=database.name, hint=database.backend.key_hint
+                database.secrets_key, _meta(database, KEY_CHECK), ledger=database.name, hint=database.backend.key_hint
             )
             self._default_secret = self._vault.open(_meta(database, "default_secret") or "", "default_secret")
         self.keys = Keys(database, key_prefix)
@@ -59,16 +59,16 @@ class Ledger:
         self.recordings = Recordings(database, self.events)
         self.clips = Clips(database, self.events, self.removals, max_queued)
         self.uploads = Uploads(database, self.clips)
-        self.watched = Watched(database)
+        self.watched = WatchedObjects(database)
         self.expiry = Expiry(database, self.clips, self.events, self.removals)
         self.idempotency = Idempotency(database, self._vault)
-        self.figures = Figures(database)
+        self.stats = Stats(database)
         self.engines = Engines(database)
-        self.mark = Mark(database)
-        self.known_store = KnownStore(database)
+        self.commit_watermark = CommitWatermark(database)
+        self.store_identity = StoreIdentityRecord(database)
 
     @classmethod
-    def open(cls, place: Place, *, key_prefix: str, organisation_id: str, max_queued: int) -> Ledger:
+    def open(cls, place: Location, *, key_prefix: str, organisation_id: str, max_queued: int) -> Ledger:
         """Open the ledger at `place`, making it where nothing is there, and bring it to the newest schema.
 
         Raises SchemaTooNew where a later version has written it, SecretsKeyLost where the key of its secrets is gone,
@@ -78,7 +78,7 @@ class Ledger:
         try:
             made = cls(database, key_prefix=key_prefix, organisation_id=organisation_id, max_queued=max_queued)
             with database.session():
-                made.mark.check()
+                made.commit_watermark.check()
             return made
         except BaseException:
             database.close()
@@ -106,7 +106,7 @@ class Ledger:
             self._database.change(MetaRow.delete().where(MetaRow.name == "checked_at"))
             self._database.insert(MetaRow.insert(name="checked_at", value=now))
 
-    def clamp_waits(self) -> int:
+    def reset_far_future_due(self) -> int:
         """Make due now what waits for longer than anything is ever told to wait; how much that was.
 
         It was told so by a clock that has been set back since.

@@ -18,7 +18,7 @@ from clipengine.errors import ClipEngineError, RecordingBusy, RecordingNotFound
 from clipengine.ids import new_id
 from clipengine.ledger.database.database import Database, Row
 from clipengine.ledger.database.schema import ClipRow, LandmarksRow, RecordingRow
-from clipengine.ledger.engines import Holders
+from clipengine.ledger.engines import ClaimHolders
 from clipengine.ledger.events import Events
 from clipengine.ledger.pages import Page, read_page
 from clipengine.ledger.quarantine import MAX_DEATHS, SUSPECT_DEATHS, Quarantine, too_many_deaths
@@ -73,7 +73,7 @@ class Recordings:
                 metadata=metadata or {},
             )
             self._database.insert(RecordingRow.insert({**vars(recording), "attempts": 0, "next_at": now}))
-            self._database.changed("recording", recording.recording_id)
+            self._database.record_change("recording", recording.recording_id)
         return recording, True
 
     def get(self, id: str) -> Recording:
@@ -150,19 +150,19 @@ class Recordings:
         return len(self._database.rows(query.limit(limit)))
 
     def probe_complete(
-        self, probe: Probe, facts: SourceFacts, *, etag: str, size: int, landmarks: SeekIndex | None = None
+        self, probe: Probe, facts: SourceFacts, *, etag: str, size: int, seek_index: SeekIndex | None = None
     ) -> bool:
         """Set the recording `complete` and write its event. Return False if the lease was lost."""
         found = {"state": "complete", "facts": facts.model_dump(mode="json"), "etag": etag, "file_size_bytes": size}
         with self._database.transaction():
             if not self._end(probe, found):
                 return False
-            if landmarks is not None:
-                noted = landmarks.model_dump(mode="json")
-                self._database.insert(LandmarksRow.insert(recording_id=probe.recording.recording_id, landmarks=noted))
+            if seek_index is not None:
+                columns = seek_index.model_dump(mode="json")
+                self._database.insert(LandmarksRow.insert(recording_id=probe.recording.recording_id, landmarks=columns))
         return True
 
-    def landmarks(self, id: str) -> SeekIndex | None:
+    def seek_index(self, id: str) -> SeekIndex | None:
         """Where the recording can be entered, as its probe has noted; None where it has noted nothing."""
         row = self._database.by_key(LandmarksRow, id)
         return None if row is None else SeekIndex.model_validate(row["landmarks"])
@@ -196,7 +196,7 @@ class Recordings:
         held &= (RecordingRow.owner == probe.owner) & (RecordingRow.lease == probe.lease)
         if not self._database.change(RecordingRow.update({**values, "owner": None}).where(held)):
             return False
-        self._database.changed("recording", id)
+        self._database.record_change("recording", id)
         return True
 
     def probe_attempts(self, id: str) -> int:
@@ -219,21 +219,21 @@ class Recordings:
                 raise RecordingBusy(f"clips of {id} are queued or running")
             self._database.change(ClipRow.delete().where(clips))
             self._database.change(RecordingRow.delete().where(RecordingRow.recording_id == id))
-            self._database.changed("recording", id)
+            self._database.record_change("recording", id)
         return recording
 
     def release_orphans(
         self,
         owner: str,
         *,
-        busy: Callable[[], Collection[str]] | None = None,
+        in_flight: Callable[[], Collection[str]] | None = None,
         living: Callable[[], Collection[str]] = tuple,
         died: Callable[[], Collection[str]] = tuple,
     ) -> int:
         """Release the probes that nobody works on, and return how many there were.
 
-        These are the probes of owners that are not `living`, and, if `busy` is given, those of `owner` that none of
-        its threads works on. Both are called after the rows were read. A recording fails if its probe has seen
+        These are the probes of owners that are not `living` and, if `in_flight` is given, those of `owner` that it does
+        not list. Both are called after the rows were read. A recording fails if its probe has seen
         MAX_DEATHS of the engines in `died`.
         """
         rows = self._database.rows(
@@ -241,10 +241,10 @@ class Recordings:
         )
         if not rows:
             return 0
-        holders = Holders(owner, busy=busy, living=living)
+        holders = ClaimHolders(owner, in_flight=in_flight, living=living)
         freed = 0
         for row in rows:
-            if not holders.hold(row["recording_id"], owner=row["owner"]):
+            if not holders.is_held(row["recording_id"], owner=row["owner"]):
                 lost = Probe(_recording(row), row["owner"], row["lease"])
                 deaths = row["engine_deaths"] + (row["owner"] != owner and row["owner"] in died())
                 if deaths >= MAX_DEATHS:

@@ -17,7 +17,7 @@ from typing import Any
 from clipengine.clips.clip import Clip
 from clipengine.ledger.database.database import Database
 from clipengine.ledger.database.schema import ClipRow, RemovalRow
-from clipengine.ledger.engines import Holders
+from clipengine.ledger.engines import ClaimHolders
 from clipengine.timecode import now_ms
 
 _IDS_PER_STATEMENT = 500
@@ -46,7 +46,7 @@ class Removals:
             # A new row, so that whoever settles an older removal of this key does not touch this one.
             self.drop(key)
             number = self._database.insert(RemovalRow.insert(key=key, next_at=now_ms(), looks=looks))
-            self._database.changed("removal", str(number))
+            self._database.record_change("removal", str(number))
 
     def add_clip(self, clip: Clip) -> None:
         """Have the clip's object and poster deleted."""
@@ -115,22 +115,22 @@ class Removals:
         self,
         owner: str,
         *,
-        busy: Callable[[], Collection[str]] | None = None,
+        in_flight: Callable[[], Collection[str]] | None = None,
         living: Callable[[], Collection[str]] = tuple,
     ) -> int:
         """Release the claims that nobody works on, and return how many there were.
 
-        These are the claims of owners that are not `living`, and, if `busy` is given, those of `owner` whose ids it
-        does not list. Both are called after the rows were read.
+        These are the claims of owners that are not `living` and, if `in_flight` is given, those of `owner` that it does
+        not list. Both are called after the rows were read.
         """
         rows = self._database.rows(RemovalRow.select().where(RemovalRow.owner.is_null(False)))
         if not rows:
             return 0
-        holders = Holders(owner, busy=busy, living=living)
+        holders = ClaimHolders(owner, in_flight=in_flight, living=living)
         orphans = [
             Removal(row["id"], row["key"], row["looks"], row["owner"], row["lease"])
             for row in rows
-            if not holders.hold(str(row["id"]), owner=row["owner"])
+            if not holders.is_held(str(row["id"]), owner=row["owner"])
         ]
         freed = 0
         with self._database.transaction():

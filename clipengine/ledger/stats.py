@@ -1,4 +1,4 @@
-"""Figures: how much waits in the ledger and for how long, for whoever watches the engine."""
+"""Stats: how much waits in the ledger and for how long, for whoever watches the engine."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from clipengine.ledger.database.database import Database
 
 
 @dataclass(frozen=True)
-class Standing:
+class QueueStats:
     """How things stand at one moment. Ages come from `oldest_*`, ms since 1970, None where nothing waits."""
 
     clips_queued: int
@@ -34,18 +34,18 @@ _DELIVERIES = (
 _REMOVALS = "SELECT COUNT(*) FROM removals"  # with those that were deleted and are looked at once more
 
 
-class Figures:
+class Stats:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def read(self) -> Standing:
+    def read(self) -> QueueStats:
         """Every query goes by an index and counts only what waits."""
         database = self._database
         with database.session():
             clips = dict(database.run(_CLIPS))
             pending, oldest_delivery = database.run(_DELIVERIES)[0]
             file_bytes, wal_bytes = database.sizes()
-            return Standing(
+            return QueueStats(
                 clips_queued=clips.get("queued", 0),
                 clips_running=clips.get("running", 0),
                 oldest_clip=database.run(_OLDEST_CLIP)[0][0],

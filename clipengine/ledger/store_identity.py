@@ -10,7 +10,7 @@ from clipengine.ledger.database.schema import MetaRow, RecordingRow
 _NAME = "store"
 
 
-class KnownStore:
+class StoreIdentityRecord:
     """The id of the folder store, as it is in the store too. One in S3 has none: its bucket is its name."""
 
     def __init__(self, database: Database) -> None:

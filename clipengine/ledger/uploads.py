@@ -37,7 +37,7 @@ class Uploads:
         values = {"finished": asdict(finished), "step": "uploading", "progress": progress, "cut_by": owner}
         values["engine_deaths"] = 0  # what ran to its end killed nobody
         with self._database.transaction(durable=False):
-            return self._clips.leave(id, "running", attempt, {**values, "owner": None, "next_at": now_ms()})
+            return self._clips.transition(id, "running", attempt, {**values, "owner": None, "next_at": now_ms()})
 
     def claim(self, owner: str) -> tuple[Clip, Finished] | None:
         """The clip that has waited longest for its upload, now owned by `owner`, or None.
@@ -52,17 +52,20 @@ class Uploads:
                 return None
             with self._database.transaction(durable=False):
                 row = self._database.row(due)
-                if row is None or not self._clips.leave(row["clip_id"], "running", row["attempt"], {"owner": owner}):
+                if row is None:
                     return None
-                return self._clips.get(row["clip_id"]), _finished(row["finished"])
+                id, attempt = row["clip_id"], row["attempt"]
+                if not self._clips.transition(id, "running", attempt, {"owner": owner}):
+                    return None
+                return self._clips.get(id), _finished(row["finished"])
 
     def later(self, id: str, attempt: int, *, delay_ms: int, outage_ms: int) -> bool:
         """Wait again: due after `delay_ms`. `outage_ms` is added to what the clip has waited for the store."""
         values = {"owner": None, "next_at": now_ms() + delay_ms, "outage_ms": ClipRow.outage_ms + outage_ms}
         with self._database.transaction():
-            return self._clips.leave(id, "running", attempt, values)
+            return self._clips.transition(id, "running", attempt, values)
 
-    def hasten(self) -> None:
+    def retry_now(self) -> None:
         """The store answers again: everything that waits for it is due now."""
         waiting = (ClipRow.finished.is_null(False), ClipRow.owner.is_null(), ClipRow.next_at > now_ms())
         with self._database.session():

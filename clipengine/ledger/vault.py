@@ -19,10 +19,10 @@ from pathlib import Path
 from Crypto.Cipher import AES
 
 from clipengine.errors import Internal, SecretsKeyLost, StartupError
-from clipengine.ledger.opening.disk import sync
+from clipengine.ledger.fsync import fsync
 
 KEY_FILE = "secrets.key"
-PROOF = "secrets_proof"
+KEY_CHECK = "secrets_proof"
 _PREFIX = "sealed1:"
 _KEY_BYTES, _NONCE_BYTES, _TAG_BYTES = 32, 12, 16
 _MODE = 0o600
@@ -48,7 +48,7 @@ class Vault:
         """The vault of a ledger that has one. Raises SecretsKeyLost where its key is missing or another one."""
         try:
             vault = cls(_read(path))
-            vault.open(proof or "", PROOF)
+            vault.open(proof or "", KEY_CHECK)
         except SecretsKeyLost as error:
             raise SecretsKeyLost(error.message, hint=hint) from None
         except Internal:
@@ -62,9 +62,9 @@ class Vault:
             path.rename(path.with_name(f"{KEY_FILE}.replaced-{secrets.token_hex(4)}"))
         return cls.make(path)
 
-    def proof(self) -> tuple[str, str]:
+    def key_check(self) -> tuple[str, str]:
         """The row of `meta` by which a later start knows this key again."""
-        return PROOF, self.seal("the key fits", PROOF)
+        return KEY_CHECK, self.seal("the key fits", KEY_CHECK)
 
     def seal(self, text: str, owner: str) -> str:
         """The text as it may be written down; it opens for `owner` alone."""
@@ -104,7 +104,7 @@ def _write(path: Path) -> None:
             os.link(draft, path)
     finally:
         draft.unlink(missing_ok=True)
-    sync(path.parent)
+    fsync(path.parent)
 
 
 def _read(path: Path) -> bytes:

@@ -10,7 +10,7 @@ from clipengine.ledger.database.schema import WatchedRow
 _AT_ONCE = 500
 
 
-class Watched:
+class WatchedObjects:
     """Key and ETag of every object that was registered by the watch and is still there."""
 
     def __init__(self, database: Database) -> None:

@@ -128,7 +128,7 @@ class Prober:
         try:
             facts, landmarks = probe_result(result)
             insist(
-                lambda: recordings.probe_complete(probe, facts, etag=info.etag, size=info.size, landmarks=landmarks),
+                lambda: recordings.probe_complete(probe, facts, etag=info.etag, size=info.size, seek_index=landmarks),
                 self._stopping,
             )
             log.info("recording %s: complete, %.3f s", id, facts.duration)

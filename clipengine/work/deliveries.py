@@ -71,7 +71,7 @@ class DeliveryWorker:
     def recover(self) -> int:
         """Make due again what an engine that is dead left half done, or a thread of this one; how many those were."""
         return self._ledger.deliveries.release_orphans(
-            self._owner, busy=self._sending, living=self._ledger.engines.living
+            self._owner, in_flight=self._sending, living=self._ledger.engines.living
         )
 
     def _sending(self) -> set[str]:
@@ -111,7 +111,7 @@ class DeliveryWorker:
             if self._stopping:
                 return None
             barred = self._barred()
-        return self._ledger.deliveries.next_due(busy=barred)
+        return self._ledger.deliveries.next_due(exclude=barred)
 
     def stop(self, timeout: float = 5) -> bool:
         """Begin nothing more and cut what is being sent; whether everything has ended within `timeout` seconds.
@@ -130,7 +130,7 @@ class DeliveryWorker:
                 if self._stopping or len(self._busy) >= self._places:
                     return None
                 barred = self._barred()
-            claimed = self._ledger.deliveries.claim_due(busy=barred, limit=1, owner=self._owner)
+            claimed = self._ledger.deliveries.claim_due(exclude=barred, limit=1, owner=self._owner)
             for delivery in claimed:
                 with self._changed:
                     self._busy.add(delivery.target)

@@ -33,7 +33,7 @@ class Heartbeat:
     def announce_stop(self) -> None:
         """Record in the background that this engine stops on purpose; a ledger that is busy does not delay the stop."""
         if self._registered:
-            threading.Thread(target=self._note_stop, name="stop", daemon=True).start()
+            threading.Thread(target=self._record_stopping, name="stop", daemon=True).start()
 
     def stop(self, timeout: float) -> None:
         """Remove the engine's row, after its work has ended."""
@@ -43,13 +43,13 @@ class Heartbeat:
         if self._thread.is_alive():
             self._thread.join(timeout)
         try:
-            self._engines.leave(self._engine_id)
+            self._engines.remove(self._engine_id)
         except ClipEngineError as error:
             log.warning("the others will learn from silence that this engine has stopped: %s", error.message)
 
-    def _note_stop(self) -> None:
+    def _record_stopping(self) -> None:
         try:
-            self._engines.note_stop(self._engine_id)
+            self._engines.record_stopping(self._engine_id)
         except ClipEngineError as error:
             log.warning("it cannot be recorded that this engine stops on purpose: %s", error.message)
 

@@ -135,7 +135,7 @@ class _Standing:
         with suppress(OSError):  # it is away: check_ok says so
             yield _gauge("disk_free_bytes", "Free on the disk of the data folder", shutil.disk_usage(self._folder).free)
         try:
-            standing = self._ledger.figures.read()
+            standing = self._ledger.stats.read()
         except ClipEngineError:
             return  # check_ok says so
         clips = {"queued": standing.clips_queued, "running": standing.clips_running}

@@ -85,7 +85,7 @@ class Publisher:
             self._faults.at("committed")
             result = finished.result
             log.info("clip %s: complete, %d frames, %d bytes", clip.clip_id, result.frames, result.size_bytes)
-            self._ledger.uploads.hasten()
+            self._ledger.uploads.retry_now()
         except _Abandoned:
             log.info("clip %s: the claim was lost, its upload stops", clip.clip_id)
             self._forget(clip)

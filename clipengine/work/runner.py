@@ -201,7 +201,7 @@ class ClipRunner:
             start=exact(clip.start_seconds),
             end=exact(clip.end_seconds),
             poster=clip.poster,
-            landmarks=self._ledger.recordings.landmarks(recording.recording_id),
+            landmarks=self._ledger.recordings.seek_index(recording.recording_id),
         )
         with (
             as_recording_errors(),

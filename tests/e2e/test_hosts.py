@@ -24,7 +24,7 @@ import pytest
 from clipengine.client import Client
 from clipengine.clips.clip import ClipResult
 from clipengine.clips.request import ClipRequest
-from clipengine.ledger.database.backend import Shared
+from clipengine.ledger.database.backend import PostgresLocation
 from clipengine.ledger.ledger import Ledger
 from clipengine.stores.s3 import S3Store
 from tests.support.postgres import PostgresServer, database_url, postgres, running_postgres, skip_without_postgres  # noqa: F401 - fixtures
@@ -80,7 +80,7 @@ class Hosts:
         return recording.recording_id
 
     def ledger(self) -> Ledger:
-        place = Shared(self.url, self.folder / "secrets.key")
+        place = PostgresLocation(self.url, self.folder / "secrets.key")
         return Ledger.open(place, key_prefix="relay_live", organisation_id="org_local", max_queued=100)
 
     def complete_clips(self, ledger: Ledger, recording_id: str, count: int) -> list[str]:

@@ -15,7 +15,7 @@ import pytest
 from clipengine.clips.clip import Clip, ClipResult, Recording
 from clipengine.clips.facts import AudioFacts, SourceFacts
 from clipengine.clips.request import ClipRequest
-from clipengine.ledger.database.backend import Place, Shared
+from clipengine.ledger.database.backend import Location, PostgresLocation
 from clipengine.ledger.ledger import Ledger
 from tests.support.postgres import database_url, kinds_of_ledger, postgres  # noqa: F401 - fixtures
 
@@ -34,19 +34,19 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def place(ledger_kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> Place:
+def place(ledger_kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> Location:
     """Where the ledger of this test lies."""
     if ledger_kind == "sqlite":
         return tmp_path / "data" / "ledger.db"
-    return Shared(request.getfixturevalue("database_url"), tmp_path / "data" / "secrets.key")
+    return PostgresLocation(request.getfixturevalue("database_url"), tmp_path / "data" / "secrets.key")
 
 
 @pytest.fixture
-def open_ledger(place: Place) -> Iterator[Open]:
+def open_ledger(place: Location) -> Iterator[Open]:
     """Opens the ledger of this test, as often as wanted; all are closed at the end."""
     opened: list[Ledger] = []
 
-    def open_it(*, max_queued: int = 10_000, at: Place = place) -> Ledger:
+    def open_it(*, max_queued: int = 10_000, at: Location = place) -> Ledger:
         ledger = Ledger.open(at, key_prefix="relay_live", organisation_id="org_local", max_queued=max_queued)
         opened.append(ledger)
         return ledger

@@ -48,17 +48,17 @@ def test_what_waits_for_a_time_long_past_is_due(
         None,
     )
     assert ledger.removals.due() == []
-    assert ledger.clamp_waits() == 4
+    assert ledger.reset_far_future_due() == 4
     assert ledger.clips.claim("me") is not None
     assert ledger.uploads.due("me")
     assert ledger.recordings.claim_probe("me") is not None
     assert len(ledger.removals.due()) == 1
-    assert ledger.clamp_waits() == 0
+    assert ledger.reset_far_future_due() == 0
 
 
 def test_what_waits_as_it_was_told_is_left_alone(ledger: Ledger, queue: Callable[..., Clip]) -> None:
     clip = queue()
     ledger.clips.claim("me")
     ledger.clips.requeue(clip.clip_id, 1, delay_ms=300_000)
-    assert ledger.clamp_waits() == 0
+    assert ledger.reset_far_future_due() == 0
     assert ledger.clips.claim("me") is None

@@ -119,9 +119,9 @@ def test_listeners_hear_after_the_commit_and_once(ledger: Ledger) -> None:
 
     ledger.on_change(listen)
     with ledger.session(), ledger.transaction():
-        ledger._database.changed("clip", "clip_1")
+        ledger._database.record_change("clip", "clip_1")
         ledger.removals.add("a")
-        ledger._database.changed("clip", "clip_1")
+        ledger._database.record_change("clip", "clip_1")
         assert heard == []
     assert heard == [("clip", "clip_1", 1, False), ("removal", "1", 1, False)]
 

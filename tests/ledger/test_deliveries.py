@@ -48,12 +48,12 @@ def _settle(ledger: Ledger, delivery: Delivery, outcome: str, status_code: int |
 def test_one_per_target_and_none_to_the_busy(ledger: Ledger, endpoint: Endpoint, queue: Queue, clock: Clock) -> None:
     for url in ("https://own.test/1", "https://own.test/2", None):
         ledger.clips.cancel(queue(webhook_url=url).clip_id)
-    first = ledger.deliveries.claim_due(busy=set(), limit=9)
+    first = ledger.deliveries.claim_due(exclude=set(), limit=9)
     assert sorted(delivery.target for delivery in first) == sorted(["https://own.test", endpoint.webhook_id])
     assert {(delivery.status, delivery.attempt) for delivery in first} == {("sending", 1)}
-    second = ledger.deliveries.claim_due(busy={endpoint.webhook_id}, limit=9)
+    second = ledger.deliveries.claim_due(exclude={endpoint.webhook_id}, limit=9)
     assert [delivery.url for delivery in second] == ["https://own.test/2"]
-    assert ledger.deliveries.claim_due(busy={endpoint.webhook_id}) == []
+    assert ledger.deliveries.claim_due(exclude={endpoint.webhook_id}) == []
     assert len(ledger.deliveries.claim_due(limit=1)) == 1
 
 
@@ -133,7 +133,7 @@ def test_lease_of_an_earlier_claim_by_the_same_engine_settles_no_delivery(
 ) -> None:
     ledger.clips.cancel(queue(webhook_url="https://own.test").clip_id)
     [earlier] = ledger.deliveries.claim_due(owner="me")
-    assert ledger.deliveries.release_orphans("me", busy=list) == 1
+    assert ledger.deliveries.release_orphans("me", in_flight=list) == 1
     [later] = ledger.deliveries.claim_due(owner="me")
     assert not _settle(ledger, earlier, "failed", 410)
     assert _settle(ledger, later, "delivered", 200)

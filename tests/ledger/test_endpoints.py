@@ -55,7 +55,7 @@ def test_what_waits_stays_while_an_endpoint_is_switched_off(ledger: Ledger, queu
     [delivery] = ledger.deliveries.list(limit=9).data
     assert (delivery.status, delivery.attempt, delivery.last_error) == ("pending", 0, None)
     assert (ledger.deliveries.claim_due(), ledger.deliveries.next_due()) == ([], None)
-    assert ledger.figures.read().deliveries_pending == 0
+    assert ledger.stats.read().deliveries_pending == 0
     on = ledger.endpoints.update(made.webhook_id, enabled=True)
     assert (on.enabled, on.disabled_reason, on.failing_since) == (True, None, None)
     assert [found.delivery_id for found in ledger.deliveries.claim_due()] == [delivery.delivery_id]

@@ -42,7 +42,7 @@ def _fall_silent(ledger: Ledger, engine_id: str, *, ms: int = LEASE_MS + 1000) -
 
 
 def _free(ledger: Ledger, owner: str) -> int:
-    return ledger.clips.requeue_orphans(owner, busy=set, living=ledger.engines.living)
+    return ledger.clips.requeue_orphans(owner, in_flight=set, living=ledger.engines.living)
 
 
 def test_what_an_engine_holds_stays_its_own_while_it_beats(host_a: Ledger, host_b: Ledger, queue: Queue) -> None:
@@ -118,7 +118,7 @@ def test_silence_proves_nothing_right_after_the_database_was_away(
     fresh = open_ledger()
     fresh.engines.beat("b")
     assert _free(fresh, "b") == 0
-    ledger.engines.leave("a")  # whoever says goodbye is believed at once
+    ledger.engines.remove("a")  # whoever says goodbye is believed at once
     assert _free(fresh, "b") == 1
 
 
@@ -126,9 +126,9 @@ def test_removal_claims_of_a_dead_engine_are_released(host_a: Ledger, host_b: Le
     host_a.removals.add("a")
     stale = host_a.removals.claim("a", limit=10)
     living = host_b.engines.living
-    assert host_b.removals.release_orphans("b", busy=set, living=living) == 0
+    assert host_b.removals.release_orphans("b", in_flight=set, living=living) == 0
     _fall_silent(host_b, "a")
-    assert host_b.removals.release_orphans("b", busy=set, living=living) == 1
+    assert host_b.removals.release_orphans("b", in_flight=set, living=living) == 1
     assert [each.key for each in host_b.removals.claim("b", limit=10)] == ["a"]
     host_a.removals.later(stale, delay_ms=0)
     assert host_a.removals.claim("a", limit=10) == []
@@ -140,9 +140,9 @@ def test_a_receiver_is_sent_to_by_one_engine_at_a_time(host_a: Ledger, host_b: L
     (first,) = host_a.deliveries.claim_due(owner="a")
     (second,) = host_b.deliveries.claim_due(owner="b")
     assert {first.target, second.target} == {"https://one.test", "https://two.test"}
-    assert host_b.deliveries.claim_due(owner="b", busy=[second.target]) == []
+    assert host_b.deliveries.claim_due(owner="b", exclude=[second.target]) == []
     _fall_silent(host_b, "a")
-    freed = host_b.deliveries.release_orphans("b", busy=lambda: [second.delivery_id], living=host_b.engines.living)
+    freed = host_b.deliveries.release_orphans("b", in_flight=lambda: [second.delivery_id], living=host_b.engines.living)
     assert freed == 1
     while (taken := host_b.deliveries.claim_due(owner="b")) and taken[0].delivery_id != first.delivery_id:
         pass

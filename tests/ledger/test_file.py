@@ -13,7 +13,7 @@ import pytest
 
 from clipengine.errors import SchemaTooNew, StartupError, StorageUnavailable
 from clipengine.ledger.database.database import Database
-from clipengine.ledger.database.migrations import MIGRATIONS, begin, migrate, schema_version
+from clipengine.ledger.database.migrations import MIGRATIONS, create_meta, migrate, schema_version
 from clipengine.ledger.database.schema import TABLES, MetaRow
 from clipengine.ledger.ledger import Ledger
 from clipengine.ledger.opening.file import file_database, open_file
@@ -168,7 +168,7 @@ def test_a_file_of_version_1_is_brought_forward(path: Path) -> None:
     path.parent.mkdir()
     path.touch()
     database = file_database(path)
-    begin(database)
+    create_meta(database)
     assert migrate(database, MIGRATIONS[:1]) == 1
     database.run("INSERT INTO api_keys VALUES ('key_1', 'laptop', '[]', '', 1, NULL, NULL)")
     _clip_of_version_1(database, "clip_1", seconds=600)

@@ -14,7 +14,7 @@ from clipengine.clips.clip import Clip
 from clipengine.clips.request import ClipRequest
 from clipengine.errors import InvalidRequest, SecretsKeyLost, StartupError, StorageUnavailable
 from clipengine.ledger.database import postgres as postgres_module
-from clipengine.ledger.database.backend import Shared
+from clipengine.ledger.database.backend import PostgresLocation
 from clipengine.ledger.database.schema import TABLES
 from clipengine.ledger.ledger import Ledger
 from clipengine.ledger.opening.location import inspect, is_current
@@ -51,8 +51,8 @@ def test_hosts_that_come_first_together_make_one_ledger(open_ledger: Open) -> No
     assert len(opened) == 4
 
 
-def test_a_host_without_the_key_is_told_to_copy_it(ledger: Ledger, place: Shared, tmp_path: Path) -> None:
-    elsewhere = Shared(place.url, tmp_path / "other" / "secrets.key")
+def test_a_host_without_the_key_is_told_to_copy_it(ledger: Ledger, place: PostgresLocation, tmp_path: Path) -> None:
+    elsewhere = PostgresLocation(place.url, tmp_path / "other" / "secrets.key")
     for attempt in (lambda: _open(elsewhere), lambda: inspect(elsewhere)):
         with pytest.raises(SecretsKeyLost, match=r"other/secrets\.key is missing") as refused:
             attempt()
@@ -71,11 +71,11 @@ def test_a_database_of_something_else_is_refused(database_url: str, tmp_path: Pa
     with psycopg.connect(database_url) as connection:
         connection.execute("CREATE TABLE meta (name TEXT, value TEXT)")
     with pytest.raises(StartupError, match="not a ledger"):
-        _open(Shared(database_url, tmp_path / "secrets.key"))
+        _open(PostgresLocation(database_url, tmp_path / "secrets.key"))
 
 
 def test_a_server_that_is_not_there_is_named(tmp_path: Path) -> None:
-    place = Shared("postgresql://u:hidden@127.0.0.1:1/clips", tmp_path / "secrets.key")
+    place = PostgresLocation("postgresql://u:hidden@127.0.0.1:1/clips", tmp_path / "secrets.key")
     with pytest.raises(StartupError, match=r"the database clips at 127\.0\.0\.1 cannot be opened") as refused:
         _open(place)
     assert "hidden" not in str(refused.value)
@@ -117,7 +117,7 @@ def test_events_become_visible_in_their_order(ledger: Ledger, open_ledger: Open,
 
 
 def test_a_host_that_vanishes_in_its_turn_holds_nobody_up_for_long(
-    ledger: Ledger, place: Shared, monkeypatch: pytest.MonkeyPatch
+    ledger: Ledger, place: PostgresLocation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(postgres_module, "_SESSION", "SET idle_in_transaction_session_timeout = 500")
     vanished = postgres_module.connect(place.url)
@@ -173,7 +173,7 @@ def own_server() -> Iterator[PostgresServer]:
 
 def test_a_server_that_restarts_is_used_again(own_server: PostgresServer, tmp_path: Path) -> None:
     with own_server.database() as url:
-        ledger = _open(Shared(url, tmp_path / "secrets.key"))
+        ledger = _open(PostgresLocation(url, tmp_path / "secrets.key"))
         ledger.recordings.register("a.mp4", etag="e", size=1)
         entered = threading.Event()
         lost: list[BaseException] = []
@@ -224,5 +224,5 @@ def test_many_more_callers_than_connections_all_get_their_turn(ledger: Ledger, q
     assert open_now <= postgres_module._MOST_CONNECTIONS
 
 
-def _open(place: Shared) -> Ledger:
+def _open(place: PostgresLocation) -> Ledger:
     return Ledger.open(place, key_prefix="relay_live", organisation_id="org_local", max_queued=10_000)

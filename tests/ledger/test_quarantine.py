@@ -117,12 +117,12 @@ def test_deliberate_stop_counts_for_nothing(ledger: Ledger, queue: Queue, how: s
         engine = _engine(ledger)
         assert _claim(ledger, engine) == suspect
         if how == "thread died":
-            assert ledger.clips.requeue_orphans(engine, busy=set, died=ledger.engines.died) == 1
-            ledger.engines.leave(engine)
+            assert ledger.clips.requeue_orphans(engine, in_flight=set, died=ledger.engines.died) == 1
+            ledger.engines.remove(engine)
         elif how == "stopped":
-            ledger.engines.leave(engine)
+            ledger.engines.remove(engine)
         else:
-            ledger.engines.note_stop(engine)
+            ledger.engines.record_stopping(engine)
     _die_holding(ledger, 1)  # neither does it excuse the two deaths before it
     _engine(ledger)
     assert ledger.clips.get(suspect).state == "failed"

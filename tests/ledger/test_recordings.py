@@ -73,9 +73,9 @@ def test_a_probe_ends_once_with_one_event(ledger: Ledger, facts: SourceFacts) ->
         stamps=(2333, 5000),
         parts=(0, 0),
     )
-    assert ledger.recordings.landmarks(made.recording_id) is None
-    assert ledger.recordings.probe_complete(probe, facts, etag="e9", size=99, landmarks=marks)
-    assert ledger.recordings.landmarks(made.recording_id) == marks
+    assert ledger.recordings.seek_index(made.recording_id) is None
+    assert ledger.recordings.probe_complete(probe, facts, etag="e9", size=99, seek_index=marks)
+    assert ledger.recordings.seek_index(made.recording_id) == marks
     ended = ledger.recordings.get(made.recording_id)
     assert (ended.etag, ended.file_size_bytes) == ("e9", 99)
     assert not ledger.recordings.probe_complete(probe, facts, etag="e9", size=99)
@@ -85,7 +85,7 @@ def test_a_probe_ends_once_with_one_event(ledger: Ledger, facts: SourceFacts) ->
     assert (event.type, event.recording_id, event.clip_id) == ("recording.complete", made.recording_id, None)
     assert event.payload["data"] == ended.to_object()
     ledger.recordings.delete(made.recording_id)
-    assert ledger.recordings.landmarks(made.recording_id) is None
+    assert ledger.recordings.seek_index(made.recording_id) is None
 
 
 def test_a_failed_probe_tells_why(ledger: Ledger) -> None:
@@ -130,7 +130,7 @@ def test_only_crashes_of_the_probe_itself_are_counted(ledger: Ledger) -> None:
         assert recordings.probe_attempts(made.recording_id) == crashes
         assert recordings.probe_later(probe, delay_ms=0, crashed=True)
     assert recordings.claim_probe("me")
-    assert recordings.release_orphans("me", busy=list) == 1
+    assert recordings.release_orphans("me", in_flight=list) == 1
     assert recordings.claim_probe("me")
     assert recordings.probe_attempts(made.recording_id) == 4
 
@@ -164,7 +164,7 @@ def test_stale_owner_settles_no_probe(ledger: Ledger, facts: SourceFacts) -> Non
 def test_lease_of_an_earlier_claim_by_the_same_engine_is_stale(ledger: Ledger, facts: SourceFacts) -> None:
     made, _ = _register(ledger)
     earlier = _claim(ledger)
-    assert ledger.recordings.release_orphans("me", busy=list) == 1
+    assert ledger.recordings.release_orphans("me", in_flight=list) == 1
     later = _claim(ledger)
     assert not ledger.recordings.probe_failed(earlier, RecordingTruncated("cut off"))
     assert ledger.recordings.probe_attempts(made.recording_id) == 1

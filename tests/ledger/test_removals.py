@@ -108,7 +108,7 @@ def test_claim_that_no_thread_works_on_is_released(ledger: Ledger) -> None:
         ledger.removals.add(key)
     kept, lost = _claim(ledger)
     assert ledger.removals.release_orphans("me") == 0
-    assert ledger.removals.release_orphans("me", busy=lambda: [str(kept.id)]) == 1
+    assert ledger.removals.release_orphans("me", in_flight=lambda: [str(kept.id)]) == 1
     assert ledger.removals.due() == [lost.key]
     [again] = _claim(ledger)
     ledger.removals.deleted([lost], again_ms=0)  # the earlier claim of the same engine

@@ -45,7 +45,7 @@ def test_it_waits_as_long_as_it_is_told_or_until_the_store_is_back(ledger: Ledge
     assert ledger.uploads.later(clip.clip_id, 1, delay_ms=60_000, outage_ms=61_000)
     assert ledger.clips.outage_ms(clip.clip_id) == 61_000
     assert ledger.uploads.claim("me") is None
-    ledger.uploads.hasten()
+    ledger.uploads.retry_now()
     assert ledger.uploads.due("me")
     assert ledger.uploads.claim("me") is not None
 
@@ -71,7 +71,7 @@ def test_what_no_thread_works_on_is_let_go(ledger: Ledger, finish: Queue, queue:
     running = ledger.clips.claim("me")
     assert running is not None
     assert ledger.clips.requeue_orphans("me") == 0
-    assert ledger.clips.requeue_orphans("me", busy=lambda: {running.clip_id}) == 1
+    assert ledger.clips.requeue_orphans("me", in_flight=lambda: {running.clip_id}) == 1
     assert ledger.uploads.due("me")
     assert ledger.clips.get(running.clip_id).state == "running"
 

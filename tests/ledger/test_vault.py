@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from clipengine.errors import Internal, SecretsKeyLost, StartupError
-from clipengine.ledger.database.migrations import MIGRATIONS, begin, migrate
+from clipengine.ledger.database.migrations import MIGRATIONS, create_meta, migrate
 from clipengine.ledger.idempotency import Answer
 from clipengine.ledger.ledger import Ledger
 from clipengine.ledger.opening import location as place
@@ -63,7 +63,7 @@ def test_what_an_older_version_wrote_is_sealed_and_written_over(open_ledger: Ope
     path.parent.mkdir()
     path.touch()
     database = file_database(path)
-    begin(database)
+    create_meta(database)
     migrate(database, MIGRATIONS[:1])
     default = str(database.run("SELECT value FROM meta WHERE name = 'default_secret'")[0][0])
     for number in range(50):

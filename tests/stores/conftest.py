@@ -61,6 +61,6 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
         return FolderStore(tmp_path / "store", "kept/here")
     if request.param == "identified folder":
         ledger: Ledger = request.getfixturevalue("ledger")
-        return FolderStore(tmp_path / "store", "kept/here", identity=ledger.known_store)
+        return FolderStore(tmp_path / "store", "kept/here", identity=ledger.store_identity)
     make: MakeS3 = request.getfixturevalue("make_s3")
     return make(prefix="kept/here", single_put_bytes=64 << 20, part_bytes=16 << 20)

@@ -31,7 +31,7 @@ def root(tmp_path: Path) -> Path:
 @pytest.fixture
 def serve(root: Path, ledger: Ledger) -> Callable[..., FolderStore]:
     """Return a function that opens the store as an engine does at its start."""
-    return lambda place=root, prefix="": FolderStore(place, prefix, identity=ledger.known_store)
+    return lambda place=root, prefix="": FolderStore(place, prefix, identity=ledger.store_identity)
 
 
 @pytest.fixture
@@ -116,7 +116,7 @@ class TestOutage:
         root.rename(root.with_name("elsewhere"))
         other = Ledger.open(tmp_path / "other.db", key_prefix="relay_live", organisation_id="o", max_queued=10)
         try:
-            put(FolderStore(root, identity=other.known_store), "h_01/meeting.mp4")
+            put(FolderStore(root, identity=other.store_identity), "h_01/meeting.mp4")
         finally:
             other.close()
         assert_unavailable(store, f"the folder {root} is another store")
@@ -141,7 +141,7 @@ from clipengine.stores.folder import FolderStore
 place = Path({str(root.with_name("data") / "ledger.db")!r})
 ledger = Ledger.open(place, key_prefix='relay_live', organisation_id='o', max_queued=1)
 try:
-    FolderStore(Path({str(root)!r}), identity=ledger.known_store).head('h_01/meeting.mp4')
+    FolderStore(Path({str(root)!r}), identity=ledger.store_identity).head('h_01/meeting.mp4')
 except StorageUnavailable as error:
     print(error.message)
 """
@@ -253,7 +253,7 @@ class TestStart:
         self, serve: Callable[..., FolderStore], root: Path, ledger: Ledger
     ) -> None:
         serve(prefix="kept/here").check()
-        assert (root / ".clipengine" / "id").read_text() == f"{ledger.known_store.noted()}\n"
+        assert (root / ".clipengine" / "id").read_text() == f"{ledger.store_identity.noted()}\n"
         assert tree(root) == {".clipengine", ".clipengine/id", "kept", "kept/here"}
 
     def test_later_start_does_not_create_the_folder(
@@ -313,7 +313,7 @@ class TestStart:
     def test_new_ledger_accepts_an_existing_store(self, store: FolderStore, tmp_path: Path) -> None:
         new = Ledger.open(tmp_path / "new.db", key_prefix="relay_live", organisation_id="o", max_queued=10)
         try:
-            again = FolderStore(tmp_path / "store", identity=new.known_store)
+            again = FolderStore(tmp_path / "store", identity=new.store_identity)
             assert again.head("h_01/meeting.mp4").sha256 == SHA256
         finally:
             new.close()
@@ -350,10 +350,10 @@ class TestStoreOfAnEarlierVersion:
         (root / "h_01").mkdir(parents=True)
         (root / "h_01" / "meeting.mp4").write_bytes(FILM)
         assert again.head("h_01/meeting.mp4").size == len(FILM)
-        assert ledger.known_store.noted() is not None
+        assert ledger.store_identity.noted() is not None
 
     def test_empty_id_file_is_replaced(self, serve: Callable[..., FolderStore], root: Path, ledger: Ledger) -> None:
         (root / ".clipengine").mkdir(parents=True)
         (root / ".clipengine" / "id").write_bytes(b"")
         serve().check()
-        assert (root / ".clipengine" / "id").read_text().strip() == ledger.known_store.noted()
+        assert (root / ".clipengine" / "id").read_text().strip() == ledger.store_identity.noted()

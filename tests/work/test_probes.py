@@ -52,7 +52,7 @@ def test_report_that_cannot_be_stored_is_retried_twice_and_fails_its_recording(
         while not ledger.recordings.get(recording.recording_id).ended:
             assert time.monotonic() < deadline
             prober.run_due()
-            ledger.recordings.release_orphans("me", busy=prober.busy.ids)
+            ledger.recordings.release_orphans("me", in_flight=prober.busy.ids)
             attempts.add(ledger.recordings.probe_attempts(recording.recording_id))
             time.sleep(0.05)
     ended = ledger.recordings.get(recording.recording_id)

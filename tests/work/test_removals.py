@@ -46,7 +46,7 @@ def _run(remover: Remover, ledger: Ledger) -> list[int]:
             seen += left
             for done in [pool.submit(remover.run_due) for _ in range(4)]:
                 done.result()
-            ledger.removals.release_orphans("me", busy=remover.busy.ids)
+            ledger.removals.release_orphans("me", in_flight=remover.busy.ids)
             time.sleep(0.01)
     return seen
 

@@ -23,14 +23,14 @@ Tell = Callable[[str, str], None]
 
 
 @dataclass(frozen=True)
-class Shared:
+class PostgresLocation:
     """A ledger in PostgreSQL, at which any number of engines on any number of hosts work."""
 
     url: str = field(repr=False)
     secrets_key: Path
 
 
-Place = Path | Shared  # a file of SQLite, or a database of PostgreSQL
+Location = Path | PostgresLocation  # a file of SQLite, or a database of PostgreSQL
 
 
 class Backend(Protocol):
@@ -44,19 +44,19 @@ class Backend(Protocol):
     busy_hint: str
     key_hint: str | None  # where the key of the secrets is missing
 
-    def words(self, sql: str) -> str:
+    def dialect(self, sql: str) -> str:
         """This kind's words for SQL with `?` for each value."""
 
-    def writing(self, run: Run, *, durable: bool, ordered: bool, waited: float) -> AbstractContextManager[str]:
+    def begin_writing(self, run: Run, *, durable: bool, ordered: bool, waited: float) -> AbstractContextManager[str]:
         """Around a transaction that has waited so many seconds for its turn; gives what `atomic` begins it with."""
 
-    def unhurried(self, run: Run) -> None:
+    def lift_statement_timeout(self, run: Run) -> None:
         """Let this transaction take as long as it needs, as a change of large tables does."""
 
     def in_transaction(self, connection: Any) -> bool:
         """As the driver knows it: no longer, once the database has rolled back by itself."""
 
-    def announce(self, run: Run, changes: Sequence[tuple[str, str]]) -> None:
+    def notify_engines(self, run: Run, changes: Sequence[tuple[str, str]]) -> None:
         """Have the other engines told with the commit of this transaction."""
 
     def follow(self, tell: Tell) -> None:
@@ -73,4 +73,4 @@ class Backend(Protocol):
     def sizes(self, run: Run) -> tuple[int, int]:
         """Bytes of the ledger and of its write-ahead log."""
 
-    def shut(self) -> None: ...
+    def close_all(self) -> None: ...

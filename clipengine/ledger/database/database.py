@@ -22,7 +22,7 @@ import peewee
 from clipengine.errors import Internal, StorageUnavailable
 from clipengine.ledger.database.backend import BUSY_SECONDS, Backend
 from clipengine.ledger.database.statements import Row as Row
-from clipengine.ledger.database.statements import Statement, given
+from clipengine.ledger.database.statements import Statement, param
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ Kind = Literal["clip", "recording", "delivery", "removal"]
 Listener = Callable[[str, str], None]
 
 
-class _Pending(threading.local):
+class _PendingChanges(threading.local):
     """What this thread's open transaction has changed, in order."""
 
     def __init__(self) -> None:
@@ -51,7 +51,7 @@ class Database:
         self._errors: tuple[type[Exception], ...] = (peewee.PeeweeException, *backend.errors)
         self._busy_seconds = busy_seconds
         self._connections = backend.connections
-        self._pending = _Pending()
+        self._pending = _PendingChanges()
         self._by_key: dict[type[peewee.Model], Statement] = {}
         self._listeners: list[Listener] = []
         self._pid = os.getpid()
@@ -59,7 +59,7 @@ class Database:
         self._writer = threading.Lock()
 
     def close(self) -> None:
-        self.backend.shut()
+        self.backend.close_all()
 
     def on_change(self, listener: Listener) -> None:
         self._listeners.append(listener)
@@ -104,12 +104,12 @@ class Database:
                 raise StorageUnavailable("the ledger was busy for too long", hint=self.backend.busy_hint)
             try:
                 waited = time.monotonic() - asked
-                with self.backend.writing(self.run, durable=durable, ordered=ordered, waited=waited) as how:
+                with self.backend.begin_writing(self.run, durable=durable, ordered=ordered, waited=waited) as how:
                     self._pending.changes = {}
                     with self._atomic(how):
                         yield
                         if self._pending.changes:
-                            self.backend.announce(self.run, list(self._pending.changes))
+                            self.backend.notify_engines(self.run, list(self._pending.changes))
             finally:
                 if alone:
                     self._writer.release()
@@ -152,7 +152,7 @@ class Database:
         with self._translated():
             block.__exit__(None, None, None)
 
-    def changed(self, kind: Kind, ident: str) -> None:
+    def record_change(self, kind: Kind, ident: str) -> None:
         """Note a change; listeners hear of it after the commit, once. Call it inside a transaction."""
         self._pending.changes[kind, ident] = None
 
@@ -181,7 +181,7 @@ class Database:
         statement = self._by_key.get(model)
         if statement is None:
             key = cast("peewee.Field[Any]", model._meta.primary_key)
-            statement = self._by_key[model] = Statement(model.select().where(key == given(key, "key")))
+            statement = self._by_key[model] = Statement(model.select().where(key == param(key, "key")))
         return self.row(statement, key=value)
 
     def change(self, query: peewee.BaseQuery | Statement, **values: Any) -> int:
@@ -229,7 +229,7 @@ class Database:
         return self.backend.sizes(self.run)
 
     def _execute(self, sql: str, params: tuple[Any, ...]) -> Any:
-        return self._connections.execute_sql(self.backend.words(sql), params)  # type: ignore[no-untyped-call]
+        return self._connections.execute_sql(self.backend.dialect(sql), params)  # type: ignore[no-untyped-call]
 
     @contextmanager
     def _translated(self) -> Iterator[None]:

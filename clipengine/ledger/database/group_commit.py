@@ -15,7 +15,7 @@ from clipengine.ledger.database.database import Database
 T = TypeVar("T")
 
 
-class _Piece(Generic[T]):
+class _Task(Generic[T]):
     """One caller's work, and what came of it."""
 
     def __init__(self, work: Callable[[], T]) -> None:
@@ -38,7 +38,7 @@ class GroupCommit:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._lock = threading.Lock()
-        self._waiting: list[_Piece[object]] = []
+        self._waiting: list[_Task[object]] = []
         self._led = False
 
     def do(self, work: Callable[[], T]) -> T:
@@ -50,9 +50,9 @@ class GroupCommit:
         if self._database.in_transaction:  # of this thread, which must not wait for itself
             with self._database.transaction():
                 return work()
-        piece = _Piece(work)
+        piece = _Task(work)
         with self._lock:
-            self._waiting.append(cast(_Piece[object], piece))
+            self._waiting.append(cast(_Task[object], piece))
             leads, self._led = not self._led, True
         if not leads:
             piece.woken.wait()
@@ -61,7 +61,7 @@ class GroupCommit:
         return piece.result()
 
     def _lead(self) -> None:
-        group: list[_Piece[object]] = []
+        group: list[_Task[object]] = []
         try:
             with self._database.transaction():
                 group = self._take()
@@ -81,12 +81,12 @@ class GroupCommit:
         if following is not None:
             following.woken.set()
 
-    def _take(self) -> list[_Piece[object]]:
+    def _take(self) -> list[_Task[object]]:
         with self._lock:
             group, self._waiting = self._waiting, []
         return group
 
-    def _run(self, piece: _Piece[object], *, alone: bool) -> None:
+    def _run(self, piece: _Task[object], *, alone: bool) -> None:
         if alone:
             piece.run()
             return

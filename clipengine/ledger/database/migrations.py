@@ -44,7 +44,7 @@ def migration_3(database: Database) -> None:
     if not database.shared:  # a ledger of PostgreSQL has never held a readable secret that was committed
         database.run("PRAGMA secure_delete = ON")
     vault = Vault.make(database.secrets_key)
-    database.run("INSERT INTO meta (name, value) VALUES (?, ?)", vault.proof())
+    database.run("INSERT INTO meta (name, value) VALUES (?, ?)", vault.key_check())
     for name, value in database.run("SELECT name, value FROM meta WHERE name = 'default_secret'"):
         database.run("UPDATE meta SET value = ? WHERE name = ?", (vault.seal(value, name), name))
     for ident, secret, previous in database.run("SELECT webhook_id, secret, previous_secret FROM endpoints"):
@@ -170,12 +170,12 @@ def migrate(database: Database, migrations: Sequence[Migration] = MIGRATIONS) ->
                 )
             if version == len(migrations):
                 return version
-            database.backend.unhurried(database.run)
+            database.backend.lift_statement_timeout(database.run)
             migrations[version](database)
             database.run("UPDATE meta SET value = ? WHERE name = 'schema_version'", (str(version + 1),))
 
 
-def begin(database: Database) -> None:
+def create_meta(database: Database) -> None:
     """Lay down the version row of a ledger that was just made, unless somebody was quicker."""
     with database.transaction():
         if database.has_table("meta"):

@@ -82,8 +82,8 @@ class _Connections(peewee.PostgresqlDatabase):
 
     def __init__(self, url: str) -> None:
         self._url = url
-        self._shelf: list[Connection] = []
-        self._shelf_lock = threading.Lock()
+        self._idle: list[Connection] = []
+        self._idle_lock = threading.Lock()
         self._places = threading.BoundedSemaphore(_MOST_CONNECTIONS)
         self._open = True
         self._failed: tuple[float, psycopg.Error] | None = None
@@ -128,19 +128,19 @@ class _Connections(peewee.PostgresqlDatabase):
             raise psycopg.InternalError("the transaction has failed before its commit")
         super().commit()
 
-    def shut(self) -> None:
-        with self._shelf_lock:
+    def close_all(self) -> None:
+        with self._idle_lock:
             self._open = False
-            shelf, self._shelf = self._shelf, []
+            shelf, self._idle = self._idle, []
         for connection in shelf:
             connection.close()
 
     def _take(self) -> Connection:
         while True:
-            with self._shelf_lock:
+            with self._idle_lock:
                 if not self._open:
                     raise psycopg.OperationalError("the ledger is closed")
-                connection = self._shelf.pop() if self._shelf else None
+                connection = self._idle.pop() if self._idle else None
             if connection is None:
                 return self._new()
             if _is_quiet(connection):
@@ -161,9 +161,9 @@ class _Connections(peewee.PostgresqlDatabase):
 
     def _put_back(self, connection: Connection) -> None:
         if connection.info.transaction_status == TransactionStatus.IDLE:
-            with self._shelf_lock:
-                if self._open and len(self._shelf) < _IDLE_CONNECTIONS:
-                    self._shelf.append(connection)
+            with self._idle_lock:
+                if self._open and len(self._idle) < _IDLE_CONNECTIONS:
+                    self._idle.append(connection)
                     return
         connection.close()
 
@@ -207,11 +207,11 @@ class Postgres:
         self._me = f"{time.time_ns():x}{threading.get_ident():x}"
         self._stopped = threading.Event()
 
-    def words(self, sql: str) -> str:
+    def dialect(self, sql: str) -> str:
         return _words(sql)
 
     @contextmanager
-    def writing(self, run: Run, *, durable: bool, ordered: bool, waited: float) -> Iterator[str]:
+    def begin_writing(self, run: Run, *, durable: bool, ordered: bool, waited: float) -> Iterator[str]:
         steps = ["BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"]
         if not durable:
             steps.append("SET LOCAL synchronous_commit = off")
@@ -219,13 +219,13 @@ class Postgres:
             steps.append(f"SET LOCAL lock_timeout = {max(1, round((BUSY_SECONDS - waited) * 1000))}")
         yield "; ".join([*steps, *([_TURN] if ordered else [])])
 
-    def unhurried(self, run: Run) -> None:
+    def lift_statement_timeout(self, run: Run) -> None:
         run("SET LOCAL statement_timeout = 0")
 
     def in_transaction(self, connection: Connection) -> bool:
         return connection.info.transaction_status in (TransactionStatus.INTRANS, TransactionStatus.INERROR)
 
-    def announce(self, run: Run, changes: Sequence[tuple[str, str]]) -> None:
+    def notify_engines(self, run: Run, changes: Sequence[tuple[str, str]]) -> None:
         for first in range(0, len(changes), _CHANGES_AT_ONCE):
             some = changes[first : first + _CHANGES_AT_ONCE]
             run(f"SELECT pg_notify({_CHANNEL}, ?)", (json.dumps([self._me, some]),))
@@ -264,9 +264,9 @@ class Postgres:
     def sizes(self, run: Run) -> tuple[int, int]:
         return int(run("SELECT pg_database_size(current_database())")[0][0]), 0
 
-    def shut(self) -> None:
+    def close_all(self) -> None:
         self._stopped.set()
-        self._connections.shut()
+        self._connections.close_all()
 
     def translate(self, error: Exception) -> ClipEngineError:
         original: Any = getattr(error, "orig", None)

@@ -45,8 +45,8 @@ class _Connections(peewee.SqliteDatabase):
     def __init__(self, path: Path, busy_seconds: float) -> None:
         self._path = path
         self._file: os.stat_result | None = None
-        self._shelf: list[sqlite3.Connection] = []
-        self._shelf_lock = threading.Lock()
+        self._idle: list[sqlite3.Connection] = []
+        self._idle_lock = threading.Lock()
         self._open = True
         super().__init__(
             f"{path.absolute().as_uri()}?mode=rw",
@@ -59,11 +59,11 @@ class _Connections(peewee.SqliteDatabase):
         )
 
     def _connect(self) -> sqlite3.Connection:
-        with self._shelf_lock:
+        with self._idle_lock:
             if not self._open:
                 raise sqlite3.OperationalError("the ledger is closed")
-            if self._shelf:
-                return self._shelf.pop()
+            if self._idle:
+                return self._idle.pop()
         self.check_place()
         return cast(sqlite3.Connection, super()._connect())  # type: ignore[misc]
 
@@ -85,9 +85,9 @@ class _Connections(peewee.SqliteDatabase):
     def _close(self, conn: sqlite3.Connection) -> None:
         if conn.in_transaction:
             conn.rollback()
-        with self._shelf_lock:
-            if self._open and len(self._shelf) < _IDLE_CONNECTIONS:
-                self._shelf.append(conn)
+        with self._idle_lock:
+            if self._open and len(self._idle) < _IDLE_CONNECTIONS:
+                self._idle.append(conn)
                 return
         conn.close()
 
@@ -99,10 +99,10 @@ class _Connections(peewee.SqliteDatabase):
         if self.connection().in_transaction:  # type: ignore[no-untyped-call]
             super().rollback()
 
-    def shut(self) -> None:
-        with self._shelf_lock:
+    def close_all(self) -> None:
+        with self._idle_lock:
             self._open = False
-            shelf, self._shelf = self._shelf, []
+            shelf, self._idle = self._idle, []
         for conn in shelf:
             conn.close()
 
@@ -123,11 +123,11 @@ class Sqlite:
         self._connections = _Connections(path, busy_seconds)
         self.connections: peewee.Database = self._connections
 
-    def words(self, sql: str) -> str:
+    def dialect(self, sql: str) -> str:
         return sql
 
     @contextmanager
-    def writing(self, run: Run, *, durable: bool, ordered: bool, waited: float) -> Iterator[str]:
+    def begin_writing(self, run: Run, *, durable: bool, ordered: bool, waited: float) -> Iterator[str]:
         self._connections.check_place()
         # SQLite is left only what remains of the time to wait, so that a caller waits for both together.
         impatient = waited >= 0.1
@@ -143,13 +143,13 @@ class Sqlite:
             if impatient:
                 run(f"PRAGMA busy_timeout = {round(self._busy_seconds * 1000)}")
 
-    def unhurried(self, run: Run) -> None:
+    def lift_statement_timeout(self, run: Run) -> None:
         """It always may."""
 
     def in_transaction(self, connection: sqlite3.Connection) -> bool:
         return connection.in_transaction
 
-    def announce(self, run: Run, changes: Sequence[tuple[str, str]]) -> None:
+    def notify_engines(self, run: Run, changes: Sequence[tuple[str, str]]) -> None:
         """Nobody else is there."""
 
     def follow(self, tell: Tell) -> None:
@@ -173,8 +173,8 @@ class Sqlite:
         except FileNotFoundError:
             return 0
 
-    def shut(self) -> None:
-        self._connections.shut()
+    def close_all(self) -> None:
+        self._connections.close_all()
 
 
 def translate(error: Exception) -> ClipEngineError:

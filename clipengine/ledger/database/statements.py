@@ -20,14 +20,14 @@ _PLAIN = (peewee.TextField, peewee.IntegerField, peewee.BigIntegerField, peewee.
 
 
 @dataclass(frozen=True)
-class _Given:
+class _Placeholder:
     name: str
     db_value: Callable[[Any], Any]
 
 
-def given(field: peewee.Field, name: str | None = None) -> peewee.SQL:
+def param(field: peewee.Field, name: str | None = None) -> peewee.SQL:
     """A value of this column that comes with each run, under the column's name or another one."""
-    return peewee.SQL("?", [_Given(name or field.name, field.db_value)])
+    return peewee.SQL("?", [_Placeholder(name or field.name, field.db_value)])
 
 
 class Statement:
@@ -43,7 +43,7 @@ class Statement:
     def params(self, values: Mapping[str, Any]) -> tuple[Any, ...]:
         """The values for one run, as the driver takes them. Raises KeyError where one is not given."""
         return tuple(
-            param.db_value(values[param.name]) if isinstance(param, _Given) else param for param in self._params
+            param.db_value(values[param.name]) if isinstance(param, _Placeholder) else param for param in self._params
         )
 
     def row(self, stored: tuple[Any, ...]) -> Row:
@@ -54,7 +54,7 @@ class Statement:
         }
 
 
-def insertion(model: type[peewee.Model], *, without: tuple[str, ...] = ()) -> Statement:
+def insert_statement(model: type[peewee.Model], *, without: tuple[str, ...] = ()) -> Statement:
     """The INSERT of a whole row; `without` names columns that the database fills in itself."""
     fields = [field for field in model._meta.sorted_fields if field.name not in without]
-    return Statement(model.insert({field: given(field) for field in fields}))
+    return Statement(model.insert({field: param(field) for field in fields}))

@@ -24,16 +24,16 @@ from clipengine import __version__
 from clipengine.errors import BackupUnusable, ClipEngineError, StartupError
 from clipengine.ledger.database.migrations import MIGRATIONS
 from clipengine.ledger.database.sqlite import translate
-from clipengine.ledger.opening.commit_watermark import TAIL as MARK_TAIL
-from clipengine.ledger.opening.disk import sync
-from clipengine.ledger.vault import KEY_FILE, PROOF, Vault
+from clipengine.ledger.fsync import fsync
+from clipengine.ledger.opening.commit_watermark import SUFFIX as WATERMARK_SUFFIX
+from clipengine.ledger.vault import KEY_CHECK, KEY_FILE, Vault
 from clipengine.timecode import now_ms, rfc3339
 
 _LEDGER, _ABOUT = "ledger.db", "backup.json"
 _MEMBERS = (_ABOUT, _LEDGER, KEY_FILE)
 _LAST = "last-backup.json"  # in the data folder
 _LONGEST_ABOUT = 100_000
-_TAILS = ("", "-wal", "-shm", MARK_TAIL)
+_TAILS = ("", "-wal", "-shm", WATERMARK_SUFFIX)
 
 
 def write_backup(ledger: Path, target: Path) -> dict[str, Any]:
@@ -61,9 +61,9 @@ def write_backup(ledger: Path, target: Path) -> dict[str, Any]:
                 tar.addfile(info, io.BytesIO(text))
                 for name in (_LEDGER, KEY_FILE):
                     tar.add(folder / name, arcname=name, filter=_plain)
-            sync(draft)
+            fsync(draft)
             draft.rename(target)
-        sync(target.parent)
+        fsync(target.parent)
         (ledger.parent / _LAST).write_text(json.dumps({"file": str(target.resolve()), "at": about["created_at"]}))
     except OSError as error:
         raise StartupError(
@@ -99,9 +99,9 @@ def restore_backup(backup: Path, ledger: Path, *, replace: bool) -> tuple[dict[s
                 for path in present:
                     path.rename(aside / path.name)
             for name, place in ((KEY_FILE, ledger.with_name(KEY_FILE)), (_LEDGER, ledger)):
-                sync(folder / name)
+                fsync(folder / name)
                 (folder / name).rename(place)
-        sync(ledger.parent)
+        fsync(ledger.parent)
     except OSError as error:
         raise StartupError(
             f"the backup cannot be restored: {error.strerror or error} ({error.filename})",
@@ -147,9 +147,9 @@ def _check(folder: Path) -> int:
             f"its ledger has schema version {version}, this version of clipengine knows up to {len(MIGRATIONS)}",
             hint="Install the version of clipengine that made it, or a newer one.",
         )
-    if PROOF in meta:
+    if KEY_CHECK in meta:
         try:
-            Vault.of(ledger.with_name(KEY_FILE), meta[PROOF], ledger=ledger.name)
+            Vault.of(ledger.with_name(KEY_FILE), meta[KEY_CHECK], ledger=ledger.name)
         except ClipEngineError as error:
             raise BackupUnusable(f"the key in it does not fit its ledger: {error.message}") from None
     return version

@@ -18,14 +18,14 @@ from clipengine.errors import StartupError, StorageUnavailable
 from clipengine.ledger.database.database import Database
 from clipengine.ledger.database.schema import MetaRow
 
-TAIL = "-mark"
-MARK = "mark"  # its name in the table `meta`
+SUFFIX = "-mark"
+META_NAME = "mark"  # its name in the table `meta`
 _DIGITS = 20
 
 logger = logging.getLogger(__name__)
 
 
-class Mark:
+class CommitWatermark:
     """Of a ledger in a file; one in PostgreSQL has its log in the server's own hands, and needs none."""
 
     def __init__(self, database: Database) -> None:
@@ -35,7 +35,7 @@ class Mark:
     def check(self) -> None:
         """Raises StartupError where the ledger lacks what it once held."""
         if self._ledger is not None:
-            check_mark(self._ledger, self._counted())
+            check_watermark(self._ledger, self._counted())
 
     def advance(self) -> None:
         """Count one up, durably, and note it: what was committed before is missed from now on if it goes."""
@@ -46,18 +46,18 @@ class Mark:
         try:
             with self._database.transaction():
                 counted = self._counted() + 1
-                self._database.change(MetaRow.delete().where(MetaRow.name == MARK))
-                self._database.insert(MetaRow.insert(name=MARK, value=str(counted)))
+                self._database.change(MetaRow.delete().where(MetaRow.name == META_NAME))
+                self._database.insert(MetaRow.insert(name=META_NAME, value=str(counted)))
             _write(_note(self._ledger).name, folder, counted)
         finally:
             os.close(folder)
 
     def _counted(self) -> int:
-        row = self._database.row(MetaRow.select().where(MetaRow.name == MARK))
+        row = self._database.row(MetaRow.select().where(MetaRow.name == META_NAME))
         return int(row["value"]) if row else 0
 
 
-def check_mark(ledger: Path, counted: int) -> None:
+def check_watermark(ledger: Path, counted: int) -> None:
     """Raises StartupError where the ledger, whose count this is, is behind its note."""
     noted = _noted(_note(ledger))
     if counted < noted:
@@ -87,7 +87,7 @@ def _write(name: str, folder: int, counted: int) -> None:
 
 
 def _note(ledger: Path) -> Path:
-    return ledger.with_name(ledger.name + TAIL)
+    return ledger.with_name(ledger.name + SUFFIX)
 
 
 def _noted(note: Path) -> int:

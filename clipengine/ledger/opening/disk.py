@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 
@@ -10,15 +9,6 @@ from clipengine.errors import StartupError
 
 _MOUNTS = Path("/proc/self/mounts")
 _REMOTE = re.compile(r"nfs\d?|cifs|smb3?|smbfs|afs|ceph|glusterfs|fuse\.(sshfs|s3fs|rclone|glusterfs)|lustre|beegfs")
-
-
-def sync(path: Path) -> None:
-    """Wait until a file's content, or a folder's names, would outlive a power cut. Raises OSError."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def check_local(folder: Path, mounts: Path = _MOUNTS) -> None:

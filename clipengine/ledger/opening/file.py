@@ -12,12 +12,13 @@ from pathlib import Path
 from clipengine.errors import SchemaTooNew, StartupError, StorageError
 from clipengine.ledger.database.backend import BUSY_SECONDS
 from clipengine.ledger.database.database import Database
-from clipengine.ledger.database.migrations import MIGRATIONS, begin, migrate, schema_version
+from clipengine.ledger.database.migrations import MIGRATIONS, create_meta, migrate, schema_version
 from clipengine.ledger.database.sqlite import RESTORE_HINT, Sqlite
-from clipengine.ledger.opening.commit_watermark import MARK, check_mark
-from clipengine.ledger.opening.commit_watermark import TAIL as MARK_TAIL
-from clipengine.ledger.opening.disk import check_local, sync
-from clipengine.ledger.vault import KEY_FILE, PROOF, Vault
+from clipengine.ledger.fsync import fsync
+from clipengine.ledger.opening.commit_watermark import META_NAME, check_watermark
+from clipengine.ledger.opening.commit_watermark import SUFFIX as WATERMARK_SUFFIX
+from clipengine.ledger.opening.disk import check_local
+from clipengine.ledger.vault import KEY_CHECK, KEY_FILE, Vault
 
 _MAGIC = b"SQLite format 3\x00"
 _HEADER_BYTES = 100
@@ -75,9 +76,9 @@ def inspect_file(path: Path) -> str:
     version = int(meta.get("schema_version", 0))
     if version > len(MIGRATIONS):
         raise SchemaTooNew(f"{path} has schema version {version}, this version knows up to {len(MIGRATIONS)}")
-    check_mark(path, int(meta.get(MARK, 0)))
-    if PROOF in meta:
-        Vault.of(path.with_name(KEY_FILE), meta[PROOF], ledger=path.name)
+    check_watermark(path, int(meta.get(META_NAME, 0)))
+    if KEY_CHECK in meta:
+        Vault.of(path.with_name(KEY_FILE), meta[KEY_CHECK], ledger=path.name)
     later = "" if version == len(MIGRATIONS) else f", {len(MIGRATIONS)} at the next start"
     return f"{path.stat().st_size / 1e6:.1f} MB, sound, schema version {version}{later}"
 
@@ -94,7 +95,7 @@ _ACCESS_HINT = "Check that the data folder belongs to this user and lies on a lo
 
 def _make(path: Path) -> None:
     """Make the file beside its place and move it there complete, so that an empty file is always a damaged one."""
-    for tail in ("-wal", "-shm", "-journal", MARK_TAIL):
+    for tail in ("-wal", "-shm", "-journal", WATERMARK_SUFFIX):
         left = path.with_name(path.name + tail)
         if left.exists() and not path.exists():  # another process may have made it just now
             raise StartupError(f"{path} is missing, but {left.name} is still there", hint=RESTORE_HINT)
@@ -104,7 +105,7 @@ def _make(path: Path) -> None:
         os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_RDWR, _MODE))
         database = file_database(draft)
         try:
-            begin(database)
+            create_meta(database)
             migrate(database)
         finally:
             database.close()
@@ -114,7 +115,7 @@ def _make(path: Path) -> None:
             return
     finally:
         draft.unlink(missing_ok=True)
-    sync(path.parent)
+    fsync(path.parent)
 
 
 def _check_header(path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import ModuleType
 
 from clipengine.errors import StartupError
-from clipengine.ledger.database.backend import Place, Shared
+from clipengine.ledger.database.backend import Location, PostgresLocation
 from clipengine.ledger.database.database import Database
 from clipengine.ledger.database.migrations import new_secret
 from clipengine.ledger.engines import Engines
@@ -14,31 +14,31 @@ from clipengine.ledger.vault import Vault
 from clipengine.settings import Settings
 
 
-def place_of(settings: Settings) -> Place:
+def location_of(settings: Settings) -> Location:
     """Where the settings have the ledger."""
     url = settings.database.url.get_secret_value()
-    return Shared(url, settings.secrets_key) if url else settings.ledger_file
+    return PostgresLocation(url, settings.secrets_key) if url else settings.ledger_file
 
 
-def open_database(place: Place) -> Database:
+def open_database(place: Location) -> Database:
     """The database with the newest schema; a new one where there is none.
 
     Raises SchemaTooNew, and StartupError where it is damaged, no ledger, or out of reach.
     """
-    if isinstance(place, Shared):
-        database: Database = _shared().open_shared(place)
+    if isinstance(place, PostgresLocation):
+        database: Database = _shared().open_postgres(place)
         return database
     return open_file(place)
 
 
-def inspect(place: Place) -> str:
+def inspect(place: Location) -> str:
     """A few words about a ledger that is sound, which is read and not changed. Raises StartupError and its kinds."""
-    return _shared().inspect_shared(place) if isinstance(place, Shared) else inspect_file(place)
+    return _shared().inspect_postgres(place) if isinstance(place, PostgresLocation) else inspect_file(place)
 
 
-def is_current(place: Place) -> bool:
+def is_current(place: Location) -> bool:
     """Whether opening the ledger would change nothing."""
-    return _shared().is_current_shared(place) if isinstance(place, Shared) else is_current_file(place)
+    return _shared().is_current_postgres(place) if isinstance(place, PostgresLocation) else is_current_file(place)
 
 
 def _shared() -> ModuleType:
@@ -53,7 +53,7 @@ def _shared() -> ModuleType:
     return shared
 
 
-def reset_secrets(place: Place) -> list[str]:
+def reset_secrets(place: Location) -> list[str]:
     """Give the ledger a new key and new webhook secrets, because the old key is lost; the webhooks that are disabled.
 
     Those of the settings get theirs from there at the next start. No engine may be at work on it.
@@ -61,10 +61,10 @@ def reset_secrets(place: Place) -> list[str]:
     database = open_database(place)
     try:
         with database.transaction():
-            if others := Engines(database).at_work():
+            if others := Engines(database).running():
                 raise StartupError(f"engines are at work: {', '.join(others)}", hint="Stop them first.")
             vault = Vault.renew(database.secrets_key)
-            name, proof = vault.proof()
+            name, proof = vault.key_check()
             database.run("UPDATE meta SET value = ? WHERE name = ?", (proof, name))
             sealed = vault.seal(new_secret(), "default_secret")
             database.run("UPDATE meta SET value = ? WHERE name = 'default_secret'", (sealed,))

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from clipengine.errors import SchemaTooNew, StartupError, StorageError
-from clipengine.ledger.database.backend import Shared
+from clipengine.ledger.database.backend import PostgresLocation
 from clipengine.ledger.database.database import Database
-from clipengine.ledger.database.migrations import MIGRATIONS, begin, migrate, schema_version
+from clipengine.ledger.database.migrations import MIGRATIONS, create_meta, migrate, schema_version
 from clipengine.ledger.database.postgres import Postgres
 from clipengine.ledger.engines import Engines
-from clipengine.ledger.vault import PROOF, Vault
+from clipengine.ledger.vault import KEY_CHECK, Vault
 from clipengine.timecode import now_ms
 
 _OLDEST = 14
@@ -16,7 +16,7 @@ _SKEW_SECONDS = 2
 _ENGINES_SINCE = 10  # schema version
 
 
-def open_shared(shared: Shared) -> Database:
+def open_postgres(shared: PostgresLocation) -> Database:
     """The database with the newest schema; an empty one becomes a ledger.
 
     Raises SchemaTooNew, and StartupError where the database is out of reach, too old, or somebody else's.
@@ -26,7 +26,7 @@ def open_shared(shared: Shared) -> Database:
         with database.session():
             _check_version(database)
             if not database.has_table("meta"):
-                begin(database)
+                create_meta(database)
             migrate(database)
     except StorageError as error:
         database.close()
@@ -37,10 +37,10 @@ def open_shared(shared: Shared) -> Database:
     return database
 
 
-def inspect_shared(shared: Shared) -> str:
+def inspect_postgres(shared: PostgresLocation) -> str:
     """A few words about a ledger that can be worked with, which is read and not changed.
 
-    Raises as `open_shared`, and SecretsKeyLost where this host has not the key of the ledger.
+    Raises as `open_postgres`, and SecretsKeyLost where this host has not the key of the ledger.
     """
     database = _database(shared)
     try:
@@ -52,7 +52,7 @@ def inspect_shared(shared: Shared) -> str:
             version, newest = schema_version(database), len(MIGRATIONS)
             if version > newest:
                 raise SchemaTooNew(f"{database.name} has schema version {version}, this version knows up to {newest}")
-            proof = database.run("SELECT value FROM meta WHERE name = ?", (PROOF,))
+            proof = database.run("SELECT value FROM meta WHERE name = ?", (KEY_CHECK,))
             if proof:
                 hint = database.backend.key_hint
                 Vault.of(database.secrets_key, str(proof[0][0]), ledger=database.name, hint=hint)
@@ -60,7 +60,7 @@ def inspect_shared(shared: Shared) -> str:
             if abs(ahead) > _SKEW_SECONDS:
                 about += f", its clock is {ahead:+.0f} s from this host's (keep time with NTP on both)"
             later = "" if version == newest else f", {newest} at the next start"
-            about += f", {len(Engines(database).at_work()) if version >= _ENGINES_SINCE else 0} engines at work"
+            about += f", {len(Engines(database).running()) if version >= _ENGINES_SINCE else 0} engines at work"
             return f"{about}, {database.sizes()[0] / 1e6:.1f} MB, schema version {version}{later}"
     except StorageError as error:
         raise StartupError(f"{database.name} cannot be opened: {error.message}", hint=error.hint) from error
@@ -68,7 +68,7 @@ def inspect_shared(shared: Shared) -> str:
         database.close()
 
 
-def is_current_shared(shared: Shared) -> bool:
+def is_current_postgres(shared: PostgresLocation) -> bool:
     """Whether opening the database would change nothing."""
     database = _database(shared)
     try:
@@ -78,7 +78,7 @@ def is_current_shared(shared: Shared) -> bool:
         database.close()
 
 
-def _database(shared: Shared) -> Database:
+def _database(shared: PostgresLocation) -> Database:
     return Database(Postgres(shared.url), secrets_key=shared.secrets_key)
 
 

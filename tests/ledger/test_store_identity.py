@@ -15,10 +15,10 @@ Open = Callable[..., Ledger]
 
 
 def test_it_is_noted_once_and_for_good(ledger: Ledger, open_ledger: Open) -> None:
-    assert ledger.known_store.noted() is None
-    assert ledger.known_store.id(lambda: "store_1") == "store_1"
-    assert open_ledger().known_store.id(lambda: "store_2") == "store_1"
-    assert ledger.known_store.noted() == "store_1"
+    assert ledger.store_identity.noted() is None
+    assert ledger.store_identity.id(lambda: "store_1") == "store_1"
+    assert open_ledger().store_identity.id(lambda: "store_2") == "store_1"
+    assert ledger.store_identity.noted() == "store_1"
 
 
 def test_a_store_that_cannot_be_used_is_not_noted(ledger: Ledger) -> None:
@@ -26,13 +26,13 @@ def test_a_store_that_cannot_be_used_is_not_noted(ledger: Ledger) -> None:
         raise StorageUnavailable("it is away")
 
     with pytest.raises(StorageUnavailable, match="it is away"):
-        ledger.known_store.id(first)
-    assert ledger.known_store.noted() is None
-    assert ledger.known_store.id(lambda: "store_1") == "store_1"
+        ledger.store_identity.id(first)
+    assert ledger.store_identity.noted() is None
+    assert ledger.store_identity.id(lambda: "store_1") == "store_1"
 
 
 def test_of_engines_that_start_together_one_notes_it(open_ledger: Open) -> None:
-    engines = [open_ledger().known_store for _ in range(4)]
+    engines = [open_ledger().store_identity for _ in range(4)]
     together, asked = Barrier(len(engines)), []
 
     def start(number: int) -> str:
@@ -50,6 +50,6 @@ def test_of_engines_that_start_together_one_notes_it(open_ledger: Open) -> None:
 
 
 def test_whether_something_must_lie_in_it(ledger: Ledger) -> None:
-    assert not ledger.known_store.has_recordings()
+    assert not ledger.store_identity.has_recordings()
     ledger.recordings.register("h_01/meeting.mp4", etag="1-1", size=1, name="meeting")
-    assert ledger.known_store.has_recordings()
+    assert ledger.store_identity.has_recordings()

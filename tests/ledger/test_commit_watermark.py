@@ -28,10 +28,10 @@ def killed(path: Path, folder: Path) -> Path:
 @pytest.fixture
 def crashed(ledger: Ledger, path: Path, tmp_path: Path) -> Path:
     """One whose WAL holds a key."""
-    ledger.mark.advance()
+    ledger.commit_watermark.advance()
     ledger._database.run("PRAGMA wal_checkpoint(TRUNCATE)")
     ledger.keys.create("laptop")
-    ledger.mark.advance()
+    ledger.commit_watermark.advance()
     return killed(path, tmp_path / "crashed")
 
 
@@ -71,8 +71,8 @@ def test_who_accepts_the_loss_goes_on(crashed: Path, open_ledger: Open) -> None:
     crashed.with_name("ledger.db-mark").unlink()
     ledger = open_ledger(at=crashed)
     assert names(ledger) == []
-    ledger.mark.advance()
-    ledger.mark.check()
+    ledger.commit_watermark.advance()
+    ledger.commit_watermark.check()
 
 
 @pytest.mark.parametrize("spoilt", [b"", b"\0" * 21, b"99", b"9" * 5000])
@@ -84,11 +84,11 @@ def test_a_spoilt_mark_counts_as_none(crashed: Path, open_ledger: Open, spoilt: 
 def test_an_older_copy_is_refused_and_a_backup_is_not(
     ledger: Ledger, path: Path, open_ledger: Open, tmp_path: Path
 ) -> None:
-    ledger.mark.advance()
+    ledger.commit_watermark.advance()
     write_backup(path, tmp_path / "backup")
     older = killed(path, tmp_path / "older")
     ledger.keys.create("laptop")
-    ledger.mark.advance()
+    ledger.commit_watermark.advance()
     ledger.close()
     newest = killed(path, tmp_path / "newest")
     for name in ("ledger.db", "ledger.db-wal"):
@@ -103,7 +103,7 @@ def test_an_older_copy_is_refused_and_a_backup_is_not(
 
 
 def test_a_ledger_that_is_gone_is_not_made_anew(ledger: Ledger, path: Path, open_ledger: Open) -> None:
-    ledger.mark.advance()
+    ledger.commit_watermark.advance()
     ledger.close()
     path.unlink()
     with pytest.raises(StartupError, match=r"ledger.db is missing, but ledger.db-mark is still there"):
