@@ -20,6 +20,7 @@ from clipengine.cli.examples import EXAMPLES
 from clipengine.cli.main import cli
 from clipengine.clips.clip import EventType
 from clipengine.clips.profiles import Profile
+from clipengine.clips.warnings import WARNING_CODES
 from clipengine.errors import ClipEngineError, StartupError, by_code
 from clipengine.media.input.container import AUDIO_CODECS, FORMATS, VIDEO_CODECS
 from clipengine.settings import Settings, Webhooks
@@ -125,6 +126,12 @@ def test_what_may_be_opened_is_documented() -> None:
     named = {kind: set(re.findall(r"`([a-z0-9_]+)`", text)) for kind, text in lists.items()}
     audio = {codec for codec in AUDIO_CODECS if not codec.startswith("pcm_")}
     assert named == {"Formats": set(FORMATS), "Video": set(VIDEO_CODECS), "Audio": audio}
+
+
+def test_every_warning_is_documented() -> None:
+    _, _, text = doc("recordings.md").partition("## Warnings")
+    documented = re.findall(r"^\| `([a-z_]+)` \|", text.partition("\n## ")[0], re.MULTILINE)
+    assert sorted(documented) == sorted(WARNING_CODES)
 
 
 def test_every_event_is_documented() -> None:

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from clipengine.clips.facts import Count, ExactSeconds, Name, SourceFacts, Warning
 from clipengine.clips.plan import kept_tracks
 from clipengine.clips.profiles import Profile
+from clipengine.clips.warnings import GAP_CODES, code_of
 from clipengine.errors import VerificationFailed
 
 _MAX_WARNINGS = 1000
@@ -214,7 +215,7 @@ class FilePlan:
         if track.packets > _STEADY_FRAMES * float(cut.seconds) / step + _SPARE_FRAMES:
             yield f"the clip has {track.packets} frames, more than its {float(cut.seconds):.3f} s can have"
         longest = track.longest_step_seconds or 0
-        silent = set(cut.warnings) <= set(self.facts.warnings)
+        silent = GAP_CODES.isdisjoint(code_of(each) for each in set(cut.warnings) - set(self.facts.warnings))
         if silent and longest > _STEADY_STEP * step + _TIME_TOLERANCE:
             yield f"the clip has no frame for {longest:.3f} s, and no warning says so"
 

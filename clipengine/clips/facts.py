@@ -9,12 +9,15 @@ shows it. `origin` is where that lies on the container's clock, so that containe
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from fractions import Fraction
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
 
+MAX_NAME = 80
 MAX_LANGUAGE = 40  # the longest registered tag has 35 characters (RFC 5646)
+MAX_OTHER_STREAMS = 32  # each of which is named in the warnings of a clip
 _MAX_SECONDS = 10**12  # 30,000 years
 _MAX_DIGITS = 40
 # Without an exponent: `1e999999999` would take all memory.
@@ -44,8 +47,11 @@ Rotation = Literal[0, 90, 180, 270]
 Index = Annotated[int, Field(ge=0, le=100_000)]
 Pixels = Annotated[int, Field(ge=0, le=1_000_000)]
 Count = Annotated[int, Field(ge=0, lt=2**53)]  # JavaScript's numbers are exact up to here
-Name = Annotated[str, Field(max_length=80)]
+Name = Annotated[str, Field(max_length=MAX_NAME)]
+Language = Annotated[str, Field(max_length=MAX_LANGUAGE)]
 Warning = Annotated[str, Field(max_length=500)]
+# Of the recording's start. Writers without a clock store 0, which is 1904 in QuickTime.
+CreationTime = Annotated[AwareDatetime, Field(ge=datetime(1970, 1, 2, tzinfo=UTC), lt=datetime(2200, 1, 1, tzinfo=UTC))]
 
 
 class VideoFacts(BaseModel):
@@ -63,6 +69,7 @@ class VideoFacts(BaseModel):
     variable_rate: bool
     rotation: Rotation  # degrees clockwise that a player turns the picture
     frames: Count | None = None  # None where it was not counted
+    language: Language | None = None
     first_frame: ExactSeconds | None = None  # when it begins, recording time; None where an older probe did not say
 
     @property
@@ -90,7 +97,7 @@ class FrameStamps(BaseModel):
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True, extra="forbid")
 
     first: ExactSeconds
-    frame_seconds: ExactSeconds
+    frame_seconds: Annotated[ExactSeconds, Field(gt=0)]
     lag: ExactSeconds  # timestamp minus true time, halfway between the least and the most
     late: ExactSeconds  # the same at the most
 
@@ -107,8 +114,22 @@ class AudioFacts(BaseModel):
     codec: Name
     channels: Annotated[int, Field(ge=0, le=4096)]
     sample_rate: Annotated[int, Field(ge=0, le=100_000_000)]
-    language: Annotated[str, Field(max_length=MAX_LANGUAGE)] | None = None
+    language: Language | None = None
     stamps: AudioStamps | None = None  # what timestamps mark where that is not a packet's first sample
+
+
+StreamKind = Literal["video", "audio", "subtitle", "data", "attachment", "picture", "unknown"]
+
+
+class StreamFacts(BaseModel):
+    """A stream that no clip holds."""
+
+    model_config = ConfigDict(frozen=True)
+
+    index: Index
+    kind: StreamKind
+    codec: Name
+    language: Language | None = None
 
 
 class SourceFacts(BaseModel):
@@ -123,6 +144,10 @@ class SourceFacts(BaseModel):
     audio: Annotated[tuple[AudioFacts, ...], Field(max_length=1000)] = ()
     seekable: bool = True  # False: the container's clock is not to be trusted (jumps), so a cut reads from the start
     warnings: Annotated[tuple[Warning, ...], Field(max_length=100)] = ()
+    other_streams: Annotated[tuple[StreamFacts, ...], Field(max_length=MAX_OTHER_STREAMS)] = ()
+    other_streams_count: Count = 0  # with those for which `other_streams` has no room
+    chapters: Count = 0
+    creation_time: CreationTime | None = None
 
     def to_object(self) -> dict[str, Any]:
         """The `media` object of the API."""

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, nullcontext
 from dataclasses import dataclass
+from datetime import timedelta
 from fractions import Fraction
 from typing import Literal
 
@@ -14,6 +15,7 @@ from clipengine.clips.facts import SourceFacts
 from clipengine.clips.plan import CutRange, kept_tracks
 from clipengine.clips.profiles import Profile
 from clipengine.clips.seek_index import SeekIndex
+from clipengine.clips.warnings import loss_warnings, warning
 from clipengine.errors import NoMediaInRange, RecordingTruncated, RecordingUnreadable
 from clipengine.media.audio.tracks import SoundTracks
 from clipengine.media.input.background_producer import ahead
@@ -197,10 +199,12 @@ class _Making:
 
     def _begin(self, begin: Begin) -> None:
         self.origin = begin.origin
+        if self._facts.creation_time is not None:
+            self._writer.set_creation_time(self._facts.creation_time + timedelta(seconds=float(self.origin)))
         if begin.picture is not None and self._facts.video is not None:
             ratio = self._facts.video.sample_aspect_ratio
             self._converter = PictureConverter(self._profile, begin.picture, ratio)
-            self._writer.add_video(self._converter.format, self._rate())
+            self._writer.add_video(self._converter.format, self._rate(), language=self._facts.video.language)
             self.has_picture = True
         kept = kept_tracks(self._profile, self._facts.audio)
         mix = self._profile.audio_tracks == "mix"
@@ -250,20 +254,25 @@ class _Making:
 
     def warnings(self, decoder: ClipDecoder, asked_end: Fraction) -> Iterator[str]:
         yield from self._facts.warnings
+        yield from loss_warnings(self._facts, self._profile)
         if asked_end > self._cut.end + _ROUNDED:
-            yield f"the end was clamped from {float(asked_end):.3f} s to the recording's, {float(self._cut.end):.3f} s"
+            text = f"the end was clamped from {float(asked_end):.3f} s to the recording's, {float(self._cut.end):.3f} s"
+            yield warning("end_clamped", text)
         if self._facts.video is not None and self._profile.video != "none" and not self.has_picture:
-            yield "the recording shows no picture in the range: the clip is its sound alone"
+            yield warning("picture_missing", "the recording shows no picture in the range: the clip is its sound alone")
         if self._converter is not None and self._converter.keeps_hdr:
-            yield "the picture is HDR and was kept so: 10 bits, with its colour tags"
+            yield warning("hdr_kept", "the picture is HDR and was kept so: 10 bits, with its colour tags")
         chosen, tracks = self._profile.audio_tracks, len(self._facts.audio)
         if isinstance(chosen, int) and chosen >= tracks:
-            yield f"the profile keeps audio track {chosen}, the recording has {tracks}: no sound is kept"
+            text = f"the profile keeps audio track {chosen}, the recording has {tracks}: no sound is kept"
+            yield warning("audio_track_missing", text)
         if decoder.damaged_packets:
-            yield f"{decoder.damaged_packets} damaged packets were passed over"
+            yield warning("packets_damaged", f"{decoder.damaged_packets} damaged packets were passed over")
         if decoder.concealed_pictures:
-            yield f"{decoder.concealed_pictures} frames decode with errors, which the decoder concealed"
+            text = f"{decoder.concealed_pictures} frames decode with errors, which the decoder concealed"
+            yield warning("errors_concealed", text)
         if self._gaps >= _ROUNDED:
-            yield f"gaps of {float(self._gaps):.3f} s between pictures: the one before each stands meanwhile"
+            text = f"gaps of {float(self._gaps):.3f} s between pictures: the one before each stands meanwhile"
+            yield warning("video_gap", text)
         if self.sound is not None:
             yield from self.sound.warnings()

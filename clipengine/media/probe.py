@@ -21,8 +21,9 @@ from av.stream import Stream
 from av.video.stream import VideoStream
 from pydantic import ValidationError
 
-from clipengine.clips.facts import MAX_LANGUAGE, AudioFacts, SourceFacts, VideoFacts
+from clipengine.clips.facts import AudioFacts, SourceFacts, VideoFacts
 from clipengine.clips.seek_index import SeekIndex
+from clipengine.clips.warnings import warning
 from clipengine.errors import RecordingTruncated, RecordingUnreadable
 from clipengine.media.input.audio_timestamps import StampSurvey, stamp_survey
 from clipengine.media.input.container import (
@@ -41,6 +42,7 @@ from clipengine.media.input.mp4_fragments import Fragments, fragments_of
 from clipengine.media.input.seek_check import SeekTrial
 from clipengine.media.input.seek_index_builder import MATROSKA, Survey
 from clipengine.media.input.source import ByteSource, MediaReader
+from clipengine.media.input.stream_facts import creation_time, language, other_streams
 from clipengine.media.input.timeline import Clock, as_fraction
 from clipengine.media.memory import refuse_shortage
 from clipengine.media.video.rotate import rotation_of
@@ -112,14 +114,21 @@ def _probe(source: ByteSource) -> Probed:
                 trial.add(packet)
             _check_end(tail.clock.end)
             landmarks = survey.landmarks()
+            heard = tuple(_audio_facts(stream, head, tail) for stream in audio if _opened(stream))
+            held = {track.index for track in heard} | ({video.index} if video else set())
+            others, others_count = other_streams(container, held)
             facts = SourceFacts(
                 container=name.split(",")[0],
                 origin=head.origin,
                 duration=tail.clock.end,
                 video=_video_facts(video, head, tail) if video else None,
-                audio=tuple(_audio_facts(stream, head, tail) for stream in audio if _opened(stream)),
+                audio=heard,
                 seekable=tail.clock.jumps == 0 and trial.agrees(container, reader),
-                warnings=tuple(_warnings(tail, _promised(container) - head.origin)),
+                warnings=tuple(_warnings(tail, video, _promised(container) - head.origin)),
+                other_streams=others,
+                other_streams_count=others_count,
+                chapters=len(container.chapters()),
+                creation_time=creation_time(container),
             )
         if not (facts.video or facts.audio):
             raise RecordingUnreadable("the recording has no media in it")
@@ -335,6 +344,7 @@ def _video_facts(stream: VideoStream, head: _Head, tail: _Tail) -> VideoFacts:
         variable_rate=not fields and odd > len(distances) * _VARIABLE,
         rotation=rotation_of(head.frame) if head.frame else 0,
         frames=stream.frames or None,
+        language=language(stream.language),
         first_frame=head.first_frame,
     )
 
@@ -351,17 +361,9 @@ def _audio_facts(stream: AudioStream, head: _Head, tail: _Tail) -> AudioFacts:
         codec=codec_name(stream),
         channels=stream.codec_context.layout.nb_channels,
         sample_rate=stream.codec_context.sample_rate,
-        language=_language(stream.language),
+        language=language(stream.language),
         stamps=None if survey is None else survey.stamps(head.origin),
     )
-
-
-def _language(tag: str | None) -> str | None:
-    """Return the tag as valid Unicode, at most as long as a tag can be.
-
-    PyAV 19 returns bytes that are not UTF-8 as lone surrogates, which JSON cannot hold.
-    """
-    return None if tag in (None, "und") else tag.encode("utf-8", "replace").decode()[:MAX_LANGUAGE]
 
 
 def _promised(container: InputContainer) -> Fraction:
@@ -372,13 +374,16 @@ def _promised(container: InputContainer) -> Fraction:
     return Fraction(container.duration or 0, av.time_base) if container.format.name == MATROSKA else Fraction(0)
 
 
-def _warnings(tail: _Tail, promised: Fraction) -> list[str]:
+def _warnings(tail: _Tail, video: VideoStream | None, promised: Fraction) -> list[str]:
     found = []
     if promised > tail.clock.end + _LACKING_SECONDS:
         said, ends = f"{float(promised):.3f} s", f"{float(tail.clock.end):.3f} s"
-        found.append(f"the recording's head says that it lasts {said}, and it ends at {ends}: it may have been cut off")
+        text = f"the recording's head says that it lasts {said}, and it ends at {ends}: it may have been cut off"
+        found.append(warning("recording_cut_off", text))
     if tail.clock.jumps:
-        found.append(f"timestamps jump {tail.clock.jumps} times; the parts were joined")
+        found.append(warning("timestamps_joined", f"timestamps jump {tail.clock.jumps} times; the parts were joined"))
     if tail.damaged:
-        found.append(f"{tail.damaged} packets are damaged")
+        found.append(warning("packets_damaged", f"{tail.damaged} packets are damaged"))
+    if video is not None and video.metadata.get("alpha_mode") == "1":
+        found.append(warning("alpha_dropped", "the picture's transparency is not carried over"))
     return found

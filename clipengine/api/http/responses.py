@@ -43,7 +43,7 @@ class ClipResultObject(_Object):
     poster_path: str | None
     encode_seconds: float
     bytes_read: int
-    warnings: list[str]
+    warnings: list[str] = Field(description="What the clip lacks of the recording, each as `code: text`.")
 
 
 class ClipObject(_Object):

@@ -8,6 +8,7 @@ from fractions import Fraction
 import av
 
 from clipengine.clips.facts import AudioFacts
+from clipengine.clips.warnings import warning
 from clipengine.media.audio.mix import SoundMix
 from clipengine.media.audio.timeline import SoundTimeline
 from clipengine.media.input.decode import Sound
@@ -24,15 +25,19 @@ class SoundTracks:
         self._mix = SoundMix([facts.sample_rate for facts in kept]) if mix and len(kept) > 1 else None
         self._timelines: dict[int, SoundTimeline] = {}  # by the recording's stream index, in the clip's order
         self._numbers = {facts.index: number for number, facts in enumerate(kept)}
+        self._downmixed: list[tuple[int, int]] = []  # track, channels
         self.written = 1 if self._mix else len(kept)
         if self._mix is not None:
             writer.add_audio(rate=self._mix.rate, channels=2, language=kept[0].language)
-        for facts in kept:
-            format, layout = (
-                (self._mix.format, self._mix.layout)
-                if self._mix is not None
-                else writer.add_audio(rate=facts.sample_rate, channels=facts.channels, language=facts.language)
-            )
+        for number, facts in enumerate(kept):
+            if self._mix is not None:
+                format, layout = self._mix.format, self._mix.layout
+            else:
+                format, layout = writer.add_audio(
+                    rate=facts.sample_rate, channels=facts.channels, language=facts.language
+                )
+                if layout == "stereo" and facts.channels > 2:
+                    self._downmixed.append((number, facts.channels))
             self._timelines[facts.index] = SoundTimeline(
                 format=format, layout=layout, rate=facts.sample_rate, origin=origin, end=end
             )
@@ -61,10 +66,12 @@ class SoundTracks:
                 self._writer.write_sound(0, frame)
 
     def warnings(self) -> Iterator[str]:
+        for number, channels in self._downmixed:
+            yield warning("audio_downmixed", f"audio track {number}: its {channels} channels were mixed to stereo")
         for number, timeline in enumerate(self._timelines.values()):
             if timeline.filled:
                 seconds = timeline.filled / timeline.rate
-                yield f"audio track {number}: gaps of {seconds:.3f} s were filled with silence"
+                yield warning("audio_gap_filled", f"audio track {number}: {seconds:.3f} s of gaps are silence")
 
     def _write(self, number: int, frames: Iterator[av.AudioFrame]) -> None:
         for frame in frames:

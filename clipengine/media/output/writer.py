@@ -10,6 +10,7 @@ import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from fractions import Fraction
 from typing import Any
 
@@ -28,6 +29,7 @@ from clipengine.media.video.convert import PictureFormat
 
 # Divides the frame rates in use (24, 25, 30, 50, 60 and their 1000/1001 forms), so that grids stay exact to 11 µs.
 VIDEO_TIME_BASE = Fraction(1, 90_000)
+_UNSPECIFIED = 2  # of colour primaries, transfer and matrix (ITU-T H.273)
 _MUXERS = {"mp4": "mp4", "webm": "webm", "mkv": "matroska", "m4a": "ipod", "mp3": "mp3"}
 _MOV_FAMILY = ("mp4", "m4a")
 _VIDEO_ENCODERS = {"h264": "libx264", "hevc": "libx265", "vp9": "libvpx-vp9", "av1": "libsvtav1"}
@@ -118,8 +120,15 @@ class ClipWriter:
         self.frames = 0
         self.seconds = Fraction(0)  # how far the clip is encoded
 
-    def add_video(self, picture: PictureFormat, rate: Fraction) -> None:
-        """`rate` is the usual frame rate: rate control and players' hints use it, the frames keep their times."""
+    def set_creation_time(self, time: datetime) -> None:
+        """Set the clip's creation time, in UTC. Call before the first frame is written."""
+        self._container.metadata["creation_time"] = time.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+    def add_video(self, picture: PictureFormat, rate: Fraction, *, language: str | None = None) -> None:
+        """Add the video stream.
+
+        `rate` is the usual frame rate: rate control and players' hints use it, the frames keep their times.
+        """
         profile = self._profile
         stream = self._container.add_stream(_VIDEO_ENCODERS[profile.video], rate=rate.limit_denominator(100_000))
         context = stream.codec_context
@@ -140,6 +149,12 @@ class ClipWriter:
             context.bit_rate = profile.video_bitrate
         if profile.video == "hevc" and profile.container in _MOV_FAMILY:
             context.codec_tag = "hvc1"  # Apple's players take no other
+        tags = {picture.color_primaries, picture.color_trc, picture.colorspace}
+        if profile.container == "mp4" and picture.color_range and tags == {_UNSPECIFIED}:
+            # x264 does not write the range of a picture that has no other colour tag; the container does.
+            self._container.container_options["movflags"] += "+write_colr"
+        if language:
+            stream.metadata["language"] = language
         self._video = stream
 
     def _video_options(self) -> dict[str, str]:

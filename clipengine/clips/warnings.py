@@ -1,0 +1,77 @@
+"""Warnings of a clip: what the clip does not hold of the recording, or holds in another form.
+
+A warning is a string, `code: text`. The codes are stable; the text is for people and may change.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+from clipengine.clips.facts import AudioFacts, SourceFacts, StreamFacts
+from clipengine.clips.plan import kept_tracks
+from clipengine.clips.profiles import Profile
+
+WarningCode = Literal[
+    "stream_dropped",
+    "chapters_dropped",
+    "alpha_dropped",
+    "alpha_flattened",
+    "audio_downmixed",
+    "audio_gap_filled",
+    "audio_track_missing",
+    "end_clamped",
+    "errors_concealed",
+    "hdr_kept",
+    "nominal_rate",
+    "packets_damaged",
+    "picture_missing",
+    "recording_cut_off",
+    "timestamps_joined",
+    "video_gap",
+]
+WARNING_CODES: tuple[str, ...] = get_args(WarningCode)
+# These say that frames are missing.
+GAP_CODES = frozenset({"video_gap", "packets_damaged", "errors_concealed"})
+
+_KINDS = {"picture": "attached picture", "attachment": "attachment"}
+_REASONS = {
+    "video": "a clip has one video stream, the first",
+    "audio": "it cannot be decoded",
+    "picture": "a clip has no cover",
+}
+
+
+def warning(code: WarningCode, text: str) -> str:
+    return f"{code}: {text}"
+
+
+def code_of(text: str) -> str:
+    """Return the code of a warning, or an empty string if it has none."""
+    code, _, _ = text.partition(":")
+    return code if code in WARNING_CODES else ""
+
+
+def loss_warnings(facts: SourceFacts, profile: Profile) -> list[str]:
+    """Return a warning for each stream that a clip of this profile cannot hold, and for the recording's chapters.
+
+    What the profile is told to leave out is no loss.
+    """
+    found = [_dropped(stream) for stream in facts.other_streams]
+    if profile.audio_tracks == "all" and profile.audio != "none":
+        kept = {track.index for track in kept_tracks(profile, facts.audio)}
+        lost = (track for track in facts.audio if track.index not in kept)
+        found += [_dropped(track, f"{profile.container} holds one track") for track in lost]
+    more = facts.other_streams_count - len(facts.other_streams)
+    if more > 0:
+        found.append(warning("stream_dropped", f"{more} more streams are not carried over"))
+    if facts.chapters:
+        found.append(warning("chapters_dropped", f"the recording's {facts.chapters} chapters are not carried over"))
+    return found
+
+
+def _dropped(stream: StreamFacts | AudioFacts, reason: str | None = None) -> str:
+    details = ", ".join(each for each in (stream.codec, stream.language) if each)
+    kind: str = stream.kind if isinstance(stream, StreamFacts) else "audio"
+    reason = reason or _REASONS.get(kind)
+    text = f"{_KINDS.get(kind, f'{kind} stream')} {stream.index} ({details}) is not carried over"
+    return warning("stream_dropped", f"{text}: {reason}" if reason else text)

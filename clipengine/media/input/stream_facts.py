@@ -1,0 +1,53 @@
+"""What a container holds beside the streams that a clip is made of, as the probe notes it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import UTC, datetime
+from typing import cast, get_args
+
+from av.container import InputContainer
+from av.stream import Disposition, Stream
+from pydantic import TypeAdapter
+
+from clipengine.clips.facts import MAX_LANGUAGE, MAX_NAME, MAX_OTHER_STREAMS, CreationTime, StreamFacts, StreamKind
+from clipengine.media.input.container import codec_name
+
+_COVERS = Disposition.attached_pic | Disposition.timed_thumbnails
+_CREATION_TIME: TypeAdapter[datetime] = TypeAdapter(CreationTime)
+
+
+def other_streams(container: InputContainer, held: Collection[int]) -> tuple[tuple[StreamFacts, ...], int]:
+    """Return the streams whose indices are not in `held`, as far as there is room for them, and their number."""
+    others = [stream for stream in container.streams if stream.index not in held]
+    return tuple(_facts(stream) for stream in others[:MAX_OTHER_STREAMS]), len(others)
+
+
+def creation_time(container: InputContainer) -> datetime | None:
+    """Return the creation time that the container states, or None if it is missing or implausible."""
+    try:
+        return _CREATION_TIME.validate_strings(container.metadata.get("creation_time", "")[:MAX_NAME]).astimezone(UTC)
+    except ValueError:
+        return None
+
+
+def language(tag: str | None) -> str | None:
+    """Return the tag as valid Unicode, at most as long as a tag can be.
+
+    PyAV 19 returns bytes that are not UTF-8 as lone surrogates, which JSON cannot hold.
+    """
+    return None if tag in (None, "und") else tag.encode("utf-8", "replace").decode()[:MAX_LANGUAGE]
+
+
+def _kind(stream: Stream) -> StreamKind:
+    return cast(StreamKind, stream.type) if stream.type in get_args(StreamKind) else "unknown"
+
+
+def _facts(stream: Stream) -> StreamFacts:
+    cover = stream.type == "video" and stream.disposition & _COVERS
+    # Data streams have no decoder, and their name is that of their format; attachments have the file's name there.
+    name = codec_name(stream) if stream.codec_context is not None else getattr(stream, "name", None)
+    codec = (name or "unknown").encode("utf-8", "replace").decode()[:MAX_NAME]
+    return StreamFacts(
+        index=stream.index, kind="picture" if cover else _kind(stream), codec=codec, language=language(stream.language)
+    )
