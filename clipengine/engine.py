@@ -254,8 +254,8 @@ class Engine:
     def health(self) -> list[Check]:
         return self._health.checks()
 
-    def answered(self, method: str, status: int) -> None:
-        self._metrics.answered(method, status)
+    def count_response(self, method: str, status: int) -> None:
+        self._metrics.count_response(method, status)
 
     def metrics(self) -> bytes:
         return self._metrics.text()

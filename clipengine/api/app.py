@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 
-from clipengine.api.http.change_broadcast import Changes
+from clipengine.api.http.change_broadcast import ChangeBroadcast
 from clipengine.api.http.dispatch import routes
 from clipengine.api.http.middleware import layers
 from clipengine.api.http.operation import Operation
@@ -39,7 +39,7 @@ def create_app(engine: Engine) -> Starlette:
     it answers every wait and ends every stream and upload, which the server would otherwise wait for.
     `app.state.codes.issue()` makes the code of a link to the page that signs in once.
     """
-    changes = Changes()
+    changes = ChangeBroadcast()
     engine.ledger.on_change(changes.notify)
     operations: list[Operation] = [
         *recordings.OPERATIONS,
@@ -70,7 +70,7 @@ def create_app(engine: Engine) -> Starlette:
             sessions.route(engine, codes),
             *page.routes(engine.settings),
         ],
-        middleware=layers(engine.settings.server.cors_origins, engine.answered),
+        middleware=layers(engine.settings.server.cors_origins, engine.count_response),
         exception_handlers={ClipEngineError: on_error, HTTPException: on_http_exception},
         lifespan=lifespan,
     )

@@ -23,8 +23,9 @@ from clipengine.client.errors import (
     WaitTimeout,
 )
 from clipengine.client.events import Event
-from clipengine.client.models import ClipError, ClipResult, Delivery, Frames, Page, Profile, Waveform, Webhook
+from clipengine.client.models import ClipError, Delivery, Frames, Page, Profile, Waveform, Webhook
 from clipengine.client.recordings import AsyncRecording, Recording
+from clipengine.clips.clip import ClipResult
 
 __all__ = [
     "ApiError",

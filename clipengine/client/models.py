@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any, Generic, Self, TypeVar
 
 from clipengine.client.errors import JobFailed
+from clipengine.clips.clip import ClipResult
 
 Object = dict[str, Any]
 T = TypeVar("T")
@@ -31,8 +32,13 @@ class _Model:
 
     @classmethod
     def from_object(cls, obj: Object, **bound: Any) -> Self:
-        names = {each.name for each in fields(cls) if not each.name.startswith("_")}
-        return cls(**{key: value for key, value in (obj | {"raw": obj}).items() if key in names} | bound)
+        return cls(**_known(cls, obj | {"raw": obj}) | bound)
+
+
+def _known(cls: type, obj: Object) -> Object:
+    """Return the members of `obj` that are fields of the dataclass."""
+    names = {each.name for each in fields(cls) if not each.name.startswith("_")}
+    return {key: value for key, value in obj.items() if key in names}
 
 
 @dataclass(frozen=True)
@@ -67,26 +73,6 @@ class ClipError(_Model):
 
 
 @dataclass(frozen=True)
-class ClipResult(_Model):
-    """Properties of the complete clip's file."""
-
-    actual_start_seconds: float
-    actual_end_seconds: float
-    duration_seconds: float
-    frames: int
-    width: int | None = None
-    height: int | None = None
-    video_codec: str | None = None
-    audio_codec: str | None = None
-    size_bytes: int = 0
-    sha256: str = ""
-    poster_path: str | None = None
-    encode_seconds: float = 0.0
-    bytes_read: int = 0
-    warnings: list[str] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
 class ClipData(_Job):
     """A clip. `status` is `processing`, `complete` (with `result`) or `failed` (with `error`)."""
 
@@ -112,7 +98,7 @@ class ClipData(_Job):
 
     @classmethod
     def from_object(cls, obj: Object, **bound: Any) -> Self:
-        result = ClipResult.from_object(obj["result"]) if obj.get("result") else None
+        result = ClipResult(**_known(ClipResult, obj["result"])) if obj.get("result") else None
         return super().from_object(obj, result=result, **bound)
 
 

@@ -6,7 +6,9 @@ The first nine keys of the clip object are a contract of the hosted API: their o
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field
 
 from clipengine.clips.facts import SourceFacts
 from clipengine.timecode import rfc3339
@@ -26,9 +28,14 @@ LONG_SECONDS = 600  # clips of more are long: they are not to keep the others wa
 
 @dataclass(frozen=True)
 class ClipResult:
-    """What the clip really is. Seconds are on the recording's timeline."""
+    """Properties of a complete clip's file.
 
-    actual_start_seconds: float
+    This is the only declaration: the OpenAPI document, the Python client and the ledger use it.
+    """
+
+    __pydantic_config__ = ConfigDict(extra="forbid", json_schema_extra={"additionalProperties": True})
+
+    actual_start_seconds: float  # on the recording's timeline
     actual_end_seconds: float
     duration_seconds: float
     frames: int
@@ -41,7 +48,7 @@ class ClipResult:
     poster_path: str | None
     encode_seconds: float
     bytes_read: int
-    warnings: list[str] = field(default_factory=list)
+    warnings: Annotated[list[str], Field(description="What the clip lacks of the recording, each as `code: text`.")]
 
 
 @dataclass(frozen=True)

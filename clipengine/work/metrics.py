@@ -75,7 +75,7 @@ class Metrics:
             self.restarts.labels(queue)
         self._length = self._histogram("clip_length_seconds", "How long complete clips are")
 
-    def answered(self, method: str, status: int) -> None:
+    def count_response(self, method: str, status: int) -> None:
         self.requests.labels(method if method in _METHODS else "other", str(status)).inc()
 
     def follow(self) -> None:

@@ -253,4 +253,4 @@ def _read(engine: RecordedEngine, recording_id: str) -> None:
 def test_waveform_may_take_as_long_as_the_server_allows() -> None:
     request = next(RecordingCalls(Api(retries=0), RecordingData.from_object).waveform("rec_1"))
     assert isinstance(request, Outgoing)
-    assert request.extra_timeout == _DEADLINE_SECONDS["waveform"]
+    assert request.extra_time == _DEADLINE_SECONDS["waveform"]

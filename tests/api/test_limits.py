@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from clipengine.api.http.rate_limit import Rates
+from clipengine.api.http.rate_limit import RateLimiter
 from clipengine.api.routes import uploads
 from clipengine.cli import http_protocol
 from clipengine.errors import RateLimited
@@ -172,7 +172,7 @@ class TestRates:
 
     def test_the_allowance_fills_evenly(self) -> None:
         now = [100.0]
-        rates = Rates(60, clock=lambda: now[0])
+        rates = RateLimiter(60, clock=lambda: now[0])
         for _ in range(60):
             rates.spend("key_a")
         with pytest.raises(RateLimited) as caught:
@@ -183,7 +183,7 @@ class TestRates:
         rates.spend("key_a")
         with pytest.raises(RateLimited):
             rates.spend("key_a")
-        Rates(0).spend("key_a")
+        RateLimiter(0).spend("key_a")
 
 
 class TestOtherOrigins:

@@ -93,7 +93,7 @@ class RecordedEngine:
     def health(self) -> list[Check]:
         return self.checks
 
-    def answered(self, method: str, status: int) -> None:
+    def count_response(self, method: str, status: int) -> None:
         pass
 
     def metrics(self) -> bytes:
@@ -141,6 +141,7 @@ class RecordedEngine:
             poster_path=clip.poster_key if poster else None,
             encode_seconds=1.5,
             bytes_read=12_345,
+            warnings=[],
         )
         assert self.ledger.clips.complete(clip.clip_id, running.attempt, result)
         return self.ledger.clips.get(clip.clip_id)

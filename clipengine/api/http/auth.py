@@ -1,11 +1,11 @@
-"""Who calls, and what they may do: a Bearer key of the ledger or the page's session, one scope for each operation.
+"""Authentication and authorisation: a Bearer key or the session of the page, and one scope per operation.
 
-A key that is missing, malformed, unknown or revoked gets the same 401, so that nothing can be learned from it; so
-does a session that has ended.
+A missing, malformed, unknown or revoked key and an expired session all get the same 401, so that a response reveals
+nothing about keys.
 
-A browser sends its cookie along whoever made it ask. So a session counts only where the browser says that the request
-comes from this origin, and, for what changes something, only beside a header that a page of another origin cannot
-send without leave, which nobody gets.
+Browsers send cookies with requests that other sites make. A session is therefore accepted only if the browser reports
+the request as coming from this origin and, for methods that change something, only with a header that another origin
+could send only after a CORS preflight, which is never granted.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ PAGE_HEADER = "X-Clipengine-Page"
 _SESSION = re.compile(rf"(?:\A|;)[ \t]*{SESSION_COOKIE}=([A-Za-z0-9_-]{{1,300}})[ \t]*(?:;|\Z)")
 _BEARER = re.compile(r"bearer +([\x21-\x7e]{1,300}) *\Z", re.IGNORECASE)
 _SAFE_METHODS = ("GET", "HEAD")
-_OWN_SITES = (None, "same-origin", "none")  # None: not said, as over plain HTTP
+_OWN_SITES = (None, "same-origin", "none")  # None: browsers omit the header over plain HTTP
 
 
 @dataclass(frozen=True)
 class Credential:
-    """The text of a key, or a session's token. Not yet looked up."""
+    """An API key or a session token that has not been looked up yet."""
 
     text: str
     is_session: bool
@@ -60,7 +60,7 @@ def credential(request: Request) -> Credential:
 
 
 def authorize(ledger: Ledger, given: Credential, scope: Scope) -> ApiKey:
-    """The key that calls. Raises Unauthorized, or Forbidden where the key lacks the scope."""
+    """Return the key of the caller. Raise Unauthorized, or Forbidden if the key lacks the scope."""
     key = (ledger.sessions if given.is_session else ledger.keys).verify(given.text)
     if key is None:
         raise Unauthorized

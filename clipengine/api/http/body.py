@@ -1,9 +1,9 @@
-"""A request's JSON body: read within limits, parsed strictly.
+"""JSON request bodies: read within limits and parsed strictly.
 
-Starlette reads a body of any size, and Python's parser accepts what JSON forbids and builds every value before anybody
-can refuse one. Here a body has a size limit and a deadline; its depth, the members of each object and array and its
-length in tokens are checked before it is parsed; it must be valid UTF-8 and have no key twice. NaN and Infinity parse
-to floats, so that the field that holds them can refuse them by its name.
+Starlette reads a body of any size, and Python's parser accepts more than JSON allows and builds every value before it
+can be rejected. Here a body has a size limit and a deadline; depth, members per object and array, and the number of
+tokens are checked before parsing; it must be UTF-8 without duplicate keys. NaN and Infinity parse to floats, so that
+the error can name their field.
 """
 
 from __future__ import annotations

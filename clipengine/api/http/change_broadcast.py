@@ -1,6 +1,6 @@
-"""From the ledger's commits, on whatever thread, to the coroutines that wait for them in the event loop.
+"""Broadcast of committed changes from any thread to coroutines in the event loop.
 
-No thread is held by a waiter. A waiter that is woken reads the row again: that something changed is all it is told.
+A waiting request holds no thread. It learns only that a row changed, and reads the row again.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from contextlib import contextmanager
 Watcher = Callable[[str, str], None]
 
 
-class Changes:
-    """`notify` is the listener that is given to `ledger.on_change`; the rest belongs to the loop of the server."""
+class ChangeBroadcast:
+    """Subscribers to row changes. `notify` and `close` are thread-safe; the rest is called in the server's loop."""
 
     def __init__(self) -> None:
         self.closed = False
@@ -25,17 +25,17 @@ class Changes:
         self._on_close: set[Callable[[], None]] = set()
 
     def notify(self, kind: str, identifier: str) -> None:
-        """A row changed and is committed. From any thread."""
+        """Report a committed change of a row."""
         self._in_loop(lambda: self._spread(kind, identifier))
 
     def close(self) -> None:
-        """The server stops: every wait is answered and every stream ends now. From any thread, more than once."""
+        """End all waits and streams because the server stops. May be called more than once."""
         self.closed = True
         self._in_loop(self._wake_all)
 
     @contextmanager
     def woken_by(self, identifier: str) -> Iterator[asyncio.Event]:
-        """An event that is set whenever the row changes, or when the server stops."""
+        """Yield an event that is set when the row changes or the server stops."""
         event = asyncio.Event()
         self._attach()
         self._waiting.setdefault(identifier, set()).add(event)
@@ -49,7 +49,7 @@ class Changes:
 
     @contextmanager
     def watched_by(self, watcher: Watcher) -> Iterator[None]:
-        """`watcher` is called in the loop with the kind and the id of every change."""
+        """Call `watcher` with the kind and the id of every change."""
         self._attach()
         self._watchers.add(watcher)
         try:
@@ -59,7 +59,7 @@ class Changes:
 
     @contextmanager
     def closing(self, on_close: Callable[[], None]) -> Iterator[None]:
-        """`on_close` is called in the loop when the server stops, at once where it has stopped."""
+        """Call `on_close` when the server stops, or at once if it has stopped."""
         self._attach()
         self._on_close.add(on_close)
         if self.closed:
@@ -79,7 +79,7 @@ class Changes:
                 self._loop.call_soon_threadsafe(work)
 
     def _spread(self, kind: str, identifier: str) -> None:
-        # Without an identifier something may have been missed: everybody looks again.
+        # Without an identifier, notifications may have been lost: wake every waiter.
         found = [self._waiting.get(identifier, set())] if identifier else self._waiting.values()
         for event in (event for waiting in found for event in waiting):
             event.set()

@@ -1,8 +1,8 @@
-"""From a request to its operation: authorise, read, validate, call, in the same order everywhere.
+"""Dispatch of a request to its operation: authorise, read, validate, call, in the same order everywhere.
 
-401 and 403 come first, then 429, then a body that cannot be read (413, 415, 400). The faults of the query, the
-Idempotency-Key and the body's fields come together (422). What the ledger, the store and the settings refuse is raised
-by the handler, one fault at a time.
+401 and 403 come first, then 429, then a body that cannot be read (413, 415, 400). Errors of the query, the
+Idempotency-Key and the fields of the body are reported together (422). Errors that need the ledger, the store or the
+settings are raised by the handler, one at a time.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ from starlette.types import Scope as AsgiScope
 
 from clipengine.api.http.auth import Credential, authorize, credential
 from clipengine.api.http.body import parse_json, read_body
-from clipengine.api.http.change_broadcast import Changes
+from clipengine.api.http.change_broadcast import ChangeBroadcast
 from clipengine.api.http.idempotency import idempotency_key
 from clipengine.api.http.operation import Call, Operation, in_session
 from clipengine.api.http.ports import Engine
 from clipengine.api.http.problems import problem
-from clipengine.api.http.rate_limit import Rates
+from clipengine.api.http.rate_limit import RateLimiter
 from clipengine.api.http.request_errors import collected, raise_all
 from clipengine.api.http.validation import validate_body, validate_query
 from clipengine.errors import MethodNotAllowed, RequestError
 from clipengine.ledger.keys import ApiKey
 
 
-def routes(operations: Sequence[Operation], engine: Engine, changes: Changes) -> list[Route]:
-    """One route for each path; fixed paths come before those with parameters."""
-    rates = Rates(engine.settings.limits.requests_per_minute)
+def routes(operations: Sequence[Operation], engine: Engine, changes: ChangeBroadcast) -> list[Route]:
+    """Return one route for each path, fixed paths before those with parameters."""
+    rates = RateLimiter(engine.settings.limits.requests_per_minute)
     by_path: dict[str, dict[str, Operation]] = {}
     for operation in operations:
         by_path.setdefault(operation.path, {})[operation.method] = operation
@@ -42,7 +42,7 @@ def routes(operations: Sequence[Operation], engine: Engine, changes: Changes) ->
 
 
 class Public:
-    """What may be read without a key: one GET, as an ASGI application."""
+    """ASGI application of one GET route that needs no key."""
 
     def __init__(self, handler: Callable[[Request], Awaitable[Response]]) -> None:
         self._handler = handler
@@ -58,13 +58,15 @@ class Public:
 def _other_method(scope: AsgiScope, allow: str) -> Response:
     if scope["method"] == "OPTIONS":
         return Response(status_code=204, headers={"Allow": allow})
-    return problem(scope, MethodNotAllowed(f"{scope['method']} is not possible here"), {"Allow": allow})
+    return problem(scope, MethodNotAllowed(f"{scope['method']} is not allowed here"), {"Allow": allow})
 
 
 class Resource:
-    """All methods of one path, as an ASGI application. HEAD is GET without a body; OPTIONS lists the methods."""
+    """ASGI application of all methods of one path. HEAD is GET without a body; OPTIONS lists the methods."""
 
-    def __init__(self, methods: Mapping[str, Operation], engine: Engine, changes: Changes, rates: Rates) -> None:
+    def __init__(
+        self, methods: Mapping[str, Operation], engine: Engine, changes: ChangeBroadcast, rates: RateLimiter
+    ) -> None:
         self._methods = methods
         self._engine = engine
         self._changes = changes
@@ -101,7 +103,7 @@ class Resource:
         return await answer if isinstance(answer, Awaitable) else answer
 
     def _authorized(self, operation: Operation, given: Credential) -> ApiKey:
-        """Return the key that calls, one request of its allowance spent."""
+        """Return the key of the caller and count the request against its rate limit."""
         key = authorize(self._engine.ledger, given, operation.scope)
         self._rates.spend(key.key_id)
         return key
@@ -109,7 +111,7 @@ class Resource:
     def _validated(
         self, operation: Operation, request: Request, key: ApiKey, text: bytes | bytearray
     ) -> Call[Any, Any]:
-        """Return the call. Raise the faults of the body's fields, the query and the headers together."""
+        """Return the validated call. Raise the errors of the body, the query and the headers together."""
         value = parse_json(text)
         parameters = request.scope["query_string"].decode("latin-1")
         found: list[RequestError] = []

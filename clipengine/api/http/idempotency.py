@@ -1,7 +1,7 @@
-"""Idempotency-Key (draft-ietf-httpapi-idempotency-key-header): a POST that was sent twice happens once.
+"""Idempotency-Key (draft-ietf-httpapi-idempotency-key-header): a POST that is sent twice takes effect once.
 
-The key belongs to one API key, method and path. A request is the same when its validated body is; a default that is
-written out changes nothing. The work and the stored answer are one transaction of the ledger.
+A key is scoped to one API key, method and path. Two requests are the same if their validated bodies are equal, so a
+default that is written out makes no difference. The work and the stored response are one transaction of the ledger.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _QUOTED = re.compile(r'"((?:[^"\\]|\\["\\])*)"\Z')
 
 
 def idempotency_key(header: str | None) -> str | None:
-    """The key, None where no header is. `"abc"` (a string of RFC 9651) and `abc` are the same key."""
+    """Return the key, or None without a header. `"abc"` (a string of RFC 9651) and `abc` are the same key."""
     if header is None:
         return None
     text = header.strip(" \t")
@@ -36,10 +36,10 @@ def idempotency_key(header: str | None) -> str | None:
 
 
 def once(call: Call[Q, B], work: Callable[[], Answer], then: Callable[[], None]) -> Response:
-    """The answer of `work`, or the answer that the same request got before, marked `Idempotent-Replayed`.
+    """Return the response of `work`, or the stored response of the same request, marked `Idempotent-Replayed`.
 
-    `work` runs in one transaction and does no I/O but the ledger's; what it raises is not stored. `then` is called
-    after its commit, and not for a replay: a cancel that is sent again must not kill the clip's next attempt.
+    `work` runs in one transaction and does no I/O except on the ledger; its errors are not stored. `then` is called
+    after the commit, but not for a replay: a repeated cancel must not kill the next attempt of the clip.
     """
     request = call.request
     canonical = json.dumps(call.body.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))

@@ -1,6 +1,6 @@
-"""`?wait=`: an answer that comes when what is asked about has ended, or after so many seconds.
+"""Long polling (`?wait=`): respond when the object has reached a terminal state, or after the given seconds.
 
-No thread is held meanwhile: the row is read when a commit has changed it.
+A waiting request holds no thread; the row is read again after each commit that changed it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from starlette.responses import Response
 from clipengine.api.http.operation import Call, json_response
 from clipengine.api.http.requests import NoBody, WaitQuery
 
-# What changes often is read at most this often by each of those who wait for it.
+# Minimum interval between two reads by one waiting request.
 _READ_SECONDS = 0.1
 
 
@@ -28,7 +28,10 @@ class _Ending(Protocol):
 def answer_when_ended(
     call: Call[WaitQuery, NoBody], ident: str, read: Callable[[], _Ending]
 ) -> Response | Awaitable[Response]:
-    """The object as `read` finds it, inside a session, once it has ended, `wait` is over or the server stops."""
+    """Respond with the object when it has ended, when `wait` is over, or when the server stops.
+
+    `read` is called inside a session of the ledger.
+    """
     found = read()
     if found.ended or not call.query.wait:
         return json_response(found.to_object())

@@ -1,4 +1,4 @@
-"""Media types by a file's ending: a fixed list, so that no upload is ever served as a page or a script."""
+"""Media types by file extension: a fixed list, so that no upload is ever served as HTML or a script."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _TYPES = {
 
 
 def ending(name: str) -> str:
-    """A file name's ending, lower-case and without its dot, where it is a plain one; otherwise ""."""
+    """Return the extension of a file name, lower-case and without the dot, or "" if it has no plain one."""
     match = _ENDING.search(name)
     return match[1].lower() if match else ""
 

@@ -1,6 +1,6 @@
-"""The outermost layer, pure ASGI: a request id on every answer, security headers, and 500 as a problem document.
+"""Outermost ASGI middleware: request ids, security headers, and unexpected errors as problem documents.
 
-Other layers stand below it, so that what they answer has the same headers.
+Other middleware is inside it, so that all responses have the same headers.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _ALWAYS = {
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
-# What is opened in a browser by itself (a download, the page) says what it needs beyond that.
+# Defaults; responses that a browser opens directly (a download, the page) set their own.
 _UNLESS_GIVEN = {"Cache-Control": "no-store", "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'"}
 _CORS_HEADERS = (
     "Authorization",
@@ -52,10 +52,9 @@ log = logging.getLogger(__name__)
 
 
 def layers(cors_origins: Sequence[str], on_answer: Callable[[str, int], None]) -> list[Middleware]:
-    """The layers around the routes, outermost first. Pages of other origins may call only where origins are named.
+    """Return the middleware, outermost first. CORS is enabled only for the given origins, and without credentials.
 
-    Keys travel in a header, so that cookies (`credentials`) are never allowed. `on_answer` gets the method and the
-    status of each answer.
+    `on_answer` is called with the method and the status of each response.
     """
     found = [Middleware(Envelope, on_answer=on_answer)]
     if cors_origins:
@@ -74,7 +73,7 @@ def layers(cors_origins: Sequence[str], on_answer: Callable[[str, int], None]) -
 
 
 class Envelope:
-    """A caller's X-Request-Id is kept where it is harmless in a log, so that a proxy's id can be followed."""
+    """Adds the headers of every response. Keeps the X-Request-Id of the caller if it is safe to log."""
 
     def __init__(self, app: ASGIApp, on_answer: Callable[[str, int], None]) -> None:
         self._app = app
@@ -104,9 +103,9 @@ class Envelope:
         try:
             await self._app(scope, receive, send_with_headers)
         except ClientDisconnect as error:
-            how = str(error) or "the client went away"
+            how = str(error) or "the client disconnected"
             log.info("%s %s: %s [%s]", scope["method"], scope["path"], how, scope["request_id"])
         except Exception as error:
-            if started:  # the answer is half sent: only ending the connection can tell the client so
+            if started:  # the response is partly sent; closing the connection is the only signal left
                 raise
             await internal(scope, error)(scope, receive, send_with_headers)

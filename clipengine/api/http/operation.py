@@ -1,8 +1,8 @@
-"""An operation: one method on one path, with its scope, what it takes, what it answers and how it is documented.
+"""Operations: one method on one path with its scope, request types, responses and documentation.
 
-The routes and the OpenAPI document are both made from these values, so they cannot disagree. Handlers are called in the
-thread pool inside one session of the ledger. One that must not hold a thread while it waits gives back a coroutine,
-which is awaited in the server's loop and goes to the pool for each of its steps with `in_session`.
+Routes and OpenAPI document are both made from these values, so they cannot disagree. Handlers run in the thread pool
+inside one session of the ledger. A handler that waits returns a coroutine, which holds no thread and uses `in_session`
+for each access to the ledger.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from clipengine.api.http.auth import Scope
-from clipengine.api.http.change_broadcast import Changes
+from clipengine.api.http.change_broadcast import ChangeBroadcast
 from clipengine.api.http.ports import Engine
 from clipengine.api.http.requests import B, NoBody, NoQuery, Q
 from clipengine.errors import ClipEngineError
@@ -31,10 +31,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Call(Generic[Q, B]):
-    """One authorised and validated request."""
+    """An authorised and validated request."""
 
     engine: Engine
-    changes: Changes
+    changes: ChangeBroadcast
     request: Request
     key: ApiKey
     query: Q
@@ -45,7 +45,7 @@ class Call(Generic[Q, B]):
         return self.engine.ledger
 
     def path(self, name: str) -> str:
-        """A parameter of the path; its value is an opaque id."""
+        """Return a parameter of the path, an opaque id."""
         return cast(str, self.request.path_params[name])
 
     async def in_session(self, work: Callable[[], T]) -> T:
@@ -58,9 +58,9 @@ Handler = Callable[[Call[Any, Any]], Response | Awaitable[Response]]
 
 @dataclass(frozen=True)
 class Answer:
-    """One way in which an operation succeeds: with the JSON of `model`, a page of it, or bytes of `media_type`.
+    """A successful response: the JSON of `model`, a page of it, or bytes of `media_type`.
 
-    Several types stand with commas between them.
+    `media_type` may list several types, separated by commas.
     """
 
     status: int
@@ -70,7 +70,7 @@ class Answer:
     media_type: str | None = None
 
 
-NOTHING = Answer(204, "Done; there is nothing to say.")
+NOTHING = Answer(204, "Done. The response has no body.")
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ def json_response(body: Mapping[str, Any], status: int = 200, headers: Mapping[s
 
 
 def page_response(call: Call[Any, Any], data: Sequence[Mapping[str, Any]], next_cursor: str | None) -> Response:
-    """One page of a list, with `Link: rel="next"` where there is another one."""
+    """Return one page of a list, with `Link: rel="next"` if there is another page."""
     headers = {}
     if next_cursor is not None:
         query = [(name, value) for name, value in call.request.query_params.multi_items() if name != "cursor"]

@@ -1,4 +1,4 @@
-"""What the API needs of the engine, so that it can be given the real one or, in tests, one that only records."""
+"""Protocol of the engine as the API uses it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from clipengine.work.previews import Previews
 
 
 class Check(Protocol):
-    """One line of `/readyz`. `detail` is for the operator and may name addresses and paths."""
+    """One check of `/readyz`. `detail` is for the operator and may contain addresses and paths."""
 
     @property
     def name(self) -> str: ...
@@ -23,7 +23,7 @@ class Check(Protocol):
 
 
 class Engine(Protocol):
-    """Every method may be called from any thread and returns at once."""
+    """The engine. All methods are thread-safe and return without waiting."""
 
     @property
     def settings(self) -> Settings: ...
@@ -35,11 +35,11 @@ class Engine(Protocol):
     def previews(self) -> Previews: ...
 
     def admit(self) -> None:
-        """Raises DiskLow where nothing new may be taken."""
+        """Raise DiskLow if no new work can be accepted."""
 
     def wake_clips(self) -> None: ...
     def wake_chores(self) -> None: ...
     def abandon(self, clip_id: str) -> None: ...
     def health(self) -> Sequence[Check]: ...
-    def answered(self, method: str, status: int) -> None: ...
+    def count_response(self, method: str, status: int) -> None: ...
     def metrics(self) -> bytes: ...

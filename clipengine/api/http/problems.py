@@ -1,8 +1,8 @@
-"""Errors as answers: application/problem+json (RFC 9457) for every status from 400 up, one shape for all.
+"""Error responses: application/problem+json (RFC 9457) for every status from 400 up.
 
-`detail` says what happened and what to do, `hint` only what to do; `code` is the error's stable name. The 401 is
-as the hosted API has it. A 500 shows its request id and nothing else: what happened is in the log beside the same id.
-Texts that hold what a client sent are cut, so that no answer has more than 64 kB.
+`detail` says what happened and what to do, `hint` only what to do; `code` is the stable name of the error. The 401 is
+that of the hosted API. A 500 contains only the request id, under which the log has the cause. Text that a client sent
+is truncated, so that no response exceeds 64 kB.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ log = logging.getLogger(__name__)
 
 
 def problem(scope: Scope, error: ClipEngineError, headers: dict[str, str] | None = None) -> Response:
-    """Return the answer to a request that ended in `error`."""
+    """Return the response for an error."""
     body: dict[str, Any] = {
         "type": TYPE_BASE + error.code,
         "title": error.title,
@@ -66,7 +66,7 @@ def problem(scope: Scope, error: ClipEngineError, headers: dict[str, str] | None
     if error.status >= 500:
         body["request_id"] = scope.get("request_id", "")
     return Response(
-        json.dumps(body),  # ASCII: what a client sent may come back in here, and need not be valid Unicode
+        json.dumps(body),  # ASCII: text that a client sent may not be valid Unicode
         status_code=error.status,
         headers={**_headers(error), **(headers or {})},
         media_type=PROBLEM_TYPE,
@@ -91,13 +91,13 @@ def _headers(error: ClipEngineError) -> dict[str, str]:
 
 
 def internal(scope: Scope, error: Exception) -> Response:
-    """The answer to a fault of ours, which is logged here with its traceback."""
+    """Log an unexpected error with its traceback and return a 500 response."""
     log.error("%s %s failed [%s]", scope["method"], scope["path"], scope.get("request_id"), exc_info=error)
     return problem(scope, Internal("The engine failed to answer this request", hint=Internal.default_hint))
 
 
 async def on_error(request: Request, error: Exception) -> Response:
-    """Starlette's handler of ClipEngineError."""
+    """Handle a ClipEngineError for Starlette."""
     assert isinstance(error, ClipEngineError)
     if error.status == 500:
         return internal(request.scope, error)
@@ -107,7 +107,7 @@ async def on_error(request: Request, error: Exception) -> Response:
 
 
 async def on_http_exception(request: Request, error: Exception) -> Response:
-    """Starlette's own refusals (no such route) in our shape."""
+    """Handle Starlette's HTTP exceptions, such as an unknown route."""
     assert isinstance(error, HTTPException)
     kind = _BY_STATUS.get(error.status_code, MalformedRequest)
     return problem(

@@ -1,4 +1,4 @@
-"""How many requests a key may send: an allowance that fills evenly, with a minute's worth to spend at once."""
+"""Rate limit per key (GCRA): a steady rate, with bursts of up to one minute's requests."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from collections.abc import Callable
 from clipengine.errors import RateLimited
 
 
-class Rates:
-    """`per_minute` 0: no limit. In memory: a restart gives every key its whole allowance."""
+class RateLimiter:
+    """Requests per minute of each key; 0 means no limit. Kept in memory, so a restart resets it."""
 
     def __init__(self, per_minute: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._per_minute = per_minute
         self._clock = clock
         self._lock = threading.Lock()
-        self._full_at: dict[str, float] = {}  # when the key's allowance is whole again
+        self._full_at: dict[str, float] = {}  # when the key may send a full burst again
 
     def spend(self, key_id: str) -> None:
-        """Take one request from the key's allowance. Raises RateLimited that says when there is one again."""
+        """Count one request of a key. Raise RateLimited with the seconds until the next one is allowed."""
         if not self._per_minute:
             return
         now, interval = self._clock(), 60 / self._per_minute

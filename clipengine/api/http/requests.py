@@ -27,8 +27,8 @@ def _seconds(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise PydanticCustomError("number", "must be a number of seconds")
     try:
-        return float(value) + 0.0  # -0.0 becomes 0.0
-    except OverflowError:  # an integer that no float holds: refused as infinite, with the range
+        return float(value) + 0.0  # turn -0.0 into 0.0
+    except OverflowError:  # too large for a float: the range check rejects infinity
         return float("inf") if value > 0 else float("-inf")
 
 
@@ -65,7 +65,7 @@ def _moment(value: object) -> object:
 
 
 def _written_moment(value: object) -> object:
-    """In JSON a time is a text; a bare number would be one in a unit that nobody has named."""
+    """Accept only text: the unit of a bare number would be ambiguous."""
     if not isinstance(value, str):
         raise PydanticCustomError("moment", "must be a time such as 2025-04-05T11:00:00.000Z")
     return _moment(value)
@@ -94,7 +94,7 @@ Secret = Annotated[str, Field(min_length=16, max_length=200), AfterValidator(_se
 Events = Annotated[list[EventType], Field(min_length=1), AfterValidator(_distinct)]
 Metadata = Annotated[
     dict[Annotated[str, Field(min_length=1, max_length=100)], Annotated[str, Field(max_length=2000)]],
-    Field(max_length=100, description="A flat map of strings, echoed as it is."),
+    Field(max_length=100, description="A flat map of strings, returned unchanged."),
 ]
 _MOMENT_SCHEMA: JsonDict = {"type": "string", "format": "date-time"}
 Moment = Annotated[int, BeforeValidator(_moment), Field(json_schema_extra=_MOMENT_SCHEMA)]
@@ -104,7 +104,7 @@ WrittenMoment = Annotated[int, BeforeValidator(_written_moment), Field(json_sche
 
 
 class Body(BaseModel):
-    """A JSON body of at most `max_bytes`; None: only the setting `server.max_body_bytes` limits it."""
+    """A JSON body of at most `max_bytes`; None means that only `server.max_body_bytes` limits it."""
 
     max_bytes: ClassVar[int | None] = 16 * 1024
 
@@ -114,12 +114,12 @@ class Body(BaseModel):
 
     @classmethod
     def limit(cls, ceiling: int) -> int:
-        """Return the most bytes that a body of this type may have, given the setting `server.max_body_bytes`."""
+        """Return the maximum size in bytes of a body of this type; `ceiling` is `server.max_body_bytes`."""
         return ceiling if cls.max_bytes is None else min(cls.max_bytes, ceiling)
 
 
 def _like(**example: Any) -> ConfigDict:
-    """The configuration of a body whose documents show this example."""
+    """Return the configuration of a body with an example for the documentation."""
     return ConfigDict(json_schema_extra={"additionalProperties": False, "examples": [example]})
 
 
@@ -127,18 +127,18 @@ class CreateClip(Body):
     max_bytes = None  # metadata alone may be 100 x 2,100 characters
     model_config = _like(label="key-moment", start_seconds=5.0, end_seconds=12.5)
 
-    label: str = Field(description="1 to 200 characters, no control characters. It names the object in the bucket.")
-    start_seconds: Seconds = Field(description="On the recording's timeline; the frame here is the clip's first.")
-    end_seconds: Seconds = Field(description="The first moment that is no longer part of the clip.")
-    profile: str = Field(default="default", description="The name of a profile of the settings.")
+    label: str = Field(description="1 to 200 characters, no control characters. Part of the name of the object.")
+    start_seconds: Seconds = Field(description="On the recording's timeline. The clip begins on the nearest frame.")
+    end_seconds: Seconds = Field(description="End of the clip, exclusive.")
+    profile: str = Field(default="default", description="Name of a profile in the settings.")
     metadata: Metadata = {}
-    priority: int = Field(default=0, ge=-10, le=10, description="Of two queued clips the higher one is cut first.")
+    priority: int = Field(default=0, ge=-10, le=10, description="Queued clips with a higher priority are cut first.")
     webhook_url: Address | None = Field(
-        default=None, description="Also told of this clip, signed by the engine's own secret."
+        default=None, description="Also receives the webhooks of this clip, signed with the engine's secret."
     )
-    poster: bool = Field(default=True, description="Whether to make a JPEG of the first frame.")
+    poster: bool = Field(default=True, description="Store a JPEG of the first frame beside the clip.")
     expires_at: WrittenMoment | None = Field(
-        default=None, description="When the clip and its object are deleted; without it, as the settings say."
+        default=None, description="When the clip and its object are deleted. Default: `retention.clips_days`."
     )
 
 
@@ -158,12 +158,12 @@ class CreateWebhook(Body):
 
     url: Address
     events: Events = list(DEFAULT_EVENTS)
-    secret: Secret | None = Field(default=None, description="Made by the engine where it is not given.")
+    secret: Secret | None = Field(default=None, description="Generated if omitted.")
     enabled: bool = True
 
 
 class UpdateWebhook(Body):
-    """Only what is given changes."""
+    """Changes of a webhook endpoint. Omitted fields stay as they are."""
 
     model_config = _like(enabled=False)
 
@@ -171,17 +171,17 @@ class UpdateWebhook(Body):
     events: Events | None = None
     secret: Secret | None = Field(
         default=None,
-        description="X-Relay-Signature is the new secret's at once; webhook-signature holds one of each for a day.",
+        description="X-Relay-Signature uses the new secret at once; webhook-signature has both signatures for a day.",
     )
     enabled: bool | None = Field(
         default=None,
-        description="false: what is on its way waits until this is true again; of what happens meanwhile, nothing is "
-        "sent, then or later.",
+        description="With false, pending deliveries wait until this is true again; events that happen meanwhile are "
+        "never sent.",
     )
 
 
 class SignIn(Body):
-    """One of the two. Anybody may send it."""
+    """Sign-in with an API key or a one-time code."""
 
     max_bytes = 4 * 1024
 
@@ -190,7 +190,7 @@ class SignIn(Body):
 
 
 class Query(BaseModel):
-    """The parameters of an operation; any other is refused. The request line limits their length."""
+    """Query parameters. Unknown ones are rejected; the limit of the request line bounds their length."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -209,7 +209,7 @@ class NoQuery(Query):
 class PageQuery(Query):
     limit: int = Field(default=50, ge=1, le=100)
     cursor: Annotated[str, Field(max_length=500), AfterValidator(_cursor)] | None = Field(
-        default=None, description="`next_cursor` of the page before."
+        default=None, description="`next_cursor` of the previous page."
     )
 
 
@@ -234,12 +234,12 @@ class WaitQuery(Query):
         le=60,
         allow_inf_nan=False,
         examples=[30],
-        description="Answer when it has ended, or after so many seconds.",
+        description="Respond when it has ended, or after this many seconds.",
     )
 
 
 class UploadRecording(Query):
-    name: Line = Field(description="The file's name.", examples=["meeting.mp4"])
+    name: Line = Field(description="Name of the file.", examples=["meeting.mp4"])
 
 
 class DeleteRecording(Query):
@@ -255,27 +255,27 @@ class StreamEvents(Query):
 
 class GetFrame(Query):
     at: float = Field(ge=0, allow_inf_nan=False, description="Seconds on the recording's timeline.")
-    width: int = Field(default=320, ge=16, le=1920, description="At most so many pixels wide; never enlarged.")
+    width: int = Field(default=320, ge=16, le=1920, description="Maximum width in pixels; never enlarged.")
 
 
 class PartQuery(Query):
     start: float = Field(default=0, ge=0, allow_inf_nan=False, description="Seconds on the recording's timeline.")
     end: float | None = Field(
-        default=None, ge=0, allow_inf_nan=False, description="Unset, or past the recording's end: up to its end."
+        default=None, ge=0, allow_inf_nan=False, description="Default, and maximum: the end of the recording."
     )
 
 
 class GetFrames(PartQuery):
-    """Nothing more: a part."""
+    """A part of a recording."""
 
 
 class GetFilmstrip(PartQuery):
-    count: int = Field(default=20, ge=1, le=100, description="Tiles, for the middles of as many equal parts.")
-    width: int = Field(default=160, ge=16, le=480, description="Of one tile, at most.")
+    count: int = Field(default=20, ge=1, le=100, description="Number of tiles, each the middle of an equal part.")
+    width: int = Field(default=160, ge=16, le=480, description="Maximum width of a tile in pixels.")
 
 
 class GetWaveform(PartQuery):
-    points: int = Field(default=1000, ge=1, le=4000, description="Equal parts, one peak for each.")
+    points: int = Field(default=1000, ge=1, le=4000, description="Number of equal parts, with one peak each.")
 
 
 B = TypeVar("B", bound=Body)

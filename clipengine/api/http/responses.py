@@ -1,6 +1,6 @@
-"""What the API answers, as types: the OpenAPI document shows them and the tests hold every answer against them.
+"""Response types. The OpenAPI document is made from them, and the tests validate every response with them.
 
-The answers themselves are made by `to_object` of the values; these models are not on their way.
+Responses are built by `to_object` of the values, without these models.
 """
 
 from __future__ import annotations
@@ -9,13 +9,15 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from clipengine.clips.clip import ClipResult
+
 Status = Literal["processing", "complete", "failed"]
 Time = Field(json_schema_extra={"format": "date-time"}, pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")
 MaybeTime = Field(json_schema_extra={"format": "date-time"})
 
 
 class _Object(BaseModel):
-    """Clients ignore keys that they do not know: more may come. The tests allow none."""
+    """Base of all objects. Clients must ignore unknown keys; the tests reject them."""
 
     model_config = ConfigDict(extra="forbid", strict=True, json_schema_extra={"additionalProperties": True})
 
@@ -25,25 +27,6 @@ class ErrorObject(_Object):
     message: str
     hint: str
     retryable: bool
-
-
-class ClipResultObject(_Object):
-    """What the clip really is. Seconds are on the recording's timeline."""
-
-    actual_start_seconds: float
-    actual_end_seconds: float
-    duration_seconds: float
-    frames: int
-    width: int | None
-    height: int | None
-    video_codec: str | None
-    audio_codec: str | None
-    size_bytes: int
-    sha256: str
-    poster_path: str | None
-    encode_seconds: float
-    bytes_read: int
-    warnings: list[str] = Field(description="What the clip lacks of the recording, each as `code: text`.")
 
 
 class ClipObject(_Object):
@@ -62,10 +45,10 @@ class ClipObject(_Object):
     priority: int
     metadata: dict[str, str]
     attempt: int = Field(
-        description="How often it was begun: also after a wait for the store, a stop of the engine and a retry."
+        description="Number of times that the clip was started, including after outages, restarts and retries."
     )
     error: ErrorObject | None
-    result: ClipResultObject | None
+    result: ClipResult | None
     expires_at: str | None = MaybeTime
 
 
@@ -73,11 +56,11 @@ class VideoObject(_Object):
     codec: str
     width: int
     height: int
-    fps: float = Field(description="The usual frames per second, to three decimals.")
-    frame_rate: str | None = Field(description="The same, exact, as a fraction: `30000/1001`, `50/3`, `25`.")
+    fps: float = Field(description="Nominal frames per second, to three decimals.")
+    frame_rate: str | None = Field(description="The exact rate as a fraction: `30000/1001`, `50/3`, `25`.")
     variable_rate: bool
     first_frame_seconds: float | None = Field(
-        description="When the first frame begins: after 0 where the sound begins before the picture. Null: not known."
+        description="Time of the first frame; above 0 if audio begins before video. Null if unknown."
     )
     rotation: int
 
@@ -111,7 +94,7 @@ class RecordingObject(_Object):
 
 
 class FramesObject(_Object):
-    """`frames` has the times of the frame on screen at the start and of each that begins later and before the end."""
+    """`frames` lists the times of the frame on screen at the start and of each later frame before the end."""
 
     start_seconds: float
     end_seconds: float
@@ -119,7 +102,7 @@ class FramesObject(_Object):
 
 
 class WaveformObject(_Object):
-    """`peaks` has one number for each of `points` equal parts: its loudest sample over all tracks, 0 to 1."""
+    """`peaks` has the loudest sample over all tracks, 0 to 1, for each of `points` equal parts."""
 
     start_seconds: float
     end_seconds: float
@@ -128,7 +111,7 @@ class WaveformObject(_Object):
 
 
 class ProfileObject(_Object):
-    """A profile of the settings: what `profile` of a clip may name."""
+    """A profile of the settings, selected by `profile` of a clip."""
 
     name: str
     container: str
@@ -150,7 +133,7 @@ class WebhookObject(_Object):
 
 
 class NewWebhookObject(WebhookObject):
-    """The only answer that shows the secret."""
+    """The only response that contains the secret."""
 
     secret: str
 
@@ -165,9 +148,10 @@ class AttemptObject(_Object):
 
 
 class DeliveryObject(_Object):
-    """`webhook_id` is null for the address that a clip came with.
+    """A delivery. `webhook_id` is null for the `webhook_url` of a clip.
 
-    `subject` is the clip's label, the recording's name or key, or the webhook's URL; `test` says that it is a sample.
+    `subject` is the label of the clip, the name or key of the recording, or the URL of the webhook. `test` is true for
+    a sample.
     """
 
     delivery_id: str
@@ -189,15 +173,15 @@ class DeliveryObject(_Object):
 
 
 class DeliveryPayloadObject(DeliveryObject):
-    """`payload` is the body that is signed and sent."""
+    """A delivery with `payload`, the body that is signed and sent."""
 
     payload: Any = Field(json_schema_extra={"type": "object"})
 
 
 class FaultObject(_Object):
-    """`pointer` (RFC 6901) in the body, or `parameter` (of the query or the path) or `header` by name, says where.
+    """One error of a request, at a `pointer` (RFC 6901) in the body, a `parameter` or a `header`.
 
-    None of them where the whole body is at fault.
+    None of the three is present if the whole body is wrong.
     """
 
     detail: str
@@ -209,7 +193,7 @@ class FaultObject(_Object):
 
 
 class ProblemObject(_Object):
-    """RFC 9457. `code` is stable; `detail` says what happened and what to do, `hint` the latter alone.
+    """Problem document (RFC 9457). `code` is stable; `detail` says what happened and ends with `hint`, what to do.
 
     `errors` lists at most 20 faults of the request; `errors_omitted` counts the others.
     """
@@ -227,7 +211,7 @@ class ProblemObject(_Object):
 
 
 class CheckObject(_Object):
-    """`detail` is only shown to a caller with a key."""
+    """One check of `/readyz`. `detail` is only shown to callers with a key."""
 
     name: str
     ok: bool
@@ -240,7 +224,7 @@ class HealthObject(_Object):
 
 
 class EventObject(_Object):
-    """One server-sent event's data. `clip.updated` and `recording.updated` tell of what goes on, without an id."""
+    """Data of a server-sent event. `clip.updated` and `recording.updated` report progress and have no id."""
 
     event: str
     data: dict[str, Any]

@@ -1,6 +1,6 @@
-"""How long an answer may wait for its client: one that takes nothing is cut off, and its connection with it.
+"""Send timeout: abort the connection of a client that does not read its response.
 
-To close a connection is not enough: what the client has not taken is kept for it, and the socket with it, for ever.
+Closing the connection is not enough: the kernel would keep the unsent bytes, and the socket, until the client reads.
 """
 
 from __future__ import annotations
@@ -9,11 +9,11 @@ import anyio
 from starlette.requests import ClientDisconnect
 from starlette.types import Message, Scope, Send
 
-CUT_OFF = "clipengine.cut_off"  # the ASGI extension whose `call` ends the connection at once, unsent bytes and all
+CUT_OFF = "clipengine.cut_off"  # ASGI extension; `call` aborts the connection and drops unsent bytes
 
 
-def in_time(scope: Scope, send: Send, seconds: float) -> Send:
-    """`send`, each of whose messages the client must take within so many seconds. Raises ClientDisconnect else."""
+def with_send_timeout(scope: Scope, send: Send, seconds: float) -> Send:
+    """Return a `send` that raises ClientDisconnect if the client does not accept a message within `seconds`."""
 
     async def send_in_time(message: Message) -> None:
         with anyio.move_on_after(seconds) as waiting:
@@ -21,6 +21,6 @@ def in_time(scope: Scope, send: Send, seconds: float) -> Send:
         if waiting.cancelled_caught:
             if cut_off := scope.get("extensions", {}).get(CUT_OFF):
                 cut_off["call"]()
-            raise ClientDisconnect(f"the client took nothing for {seconds:g} s and was cut off")
+            raise ClientDisconnect(f"the client read nothing for {seconds:g} s; connection aborted")
 
     return send_in_time

@@ -24,7 +24,7 @@ from clipengine.api.http.operation import Answer, Call, Operation
 from clipengine.api.http.problems import problem
 from clipengine.api.http.ranges import matches, requested_range
 from clipengine.api.http.requests import NoBody, NoQuery
-from clipengine.api.http.send_timeout import in_time
+from clipengine.api.http.send_timeout import with_send_timeout
 from clipengine.api.routes.lookups import find_clip
 from clipengine.errors import (
     ClipNotComplete,
@@ -81,7 +81,7 @@ class ObjectResponse(StreamingResponse):
             if scope["method"] == "HEAD":
                 await Response(status_code=self.status_code, headers=dict(self.headers))(scope, receive, send)
             else:
-                await super().__call__(scope, receive, in_time(scope, send, SEND_SECONDS))
+                await super().__call__(scope, receive, with_send_timeout(scope, send, SEND_SECONDS))
         finally:
             self._reader.close()
 

@@ -24,13 +24,13 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from clipengine.api.http.change_broadcast import Changes
+from clipengine.api.http.change_broadcast import ChangeBroadcast
 from clipengine.api.http.operation import Answer, Call, Operation
 from clipengine.api.http.ports import Engine
 from clipengine.api.http.request_errors import located
 from clipengine.api.http.requests import NoBody, StreamEvents
 from clipengine.api.http.responses import EventObject
-from clipengine.api.http.send_timeout import in_time
+from clipengine.api.http.send_timeout import with_send_timeout
 from clipengine.errors import Busy, ClipNotFound, InvalidRequest, RecordingNotFound
 from clipengine.ledger.events import Event
 
@@ -93,7 +93,7 @@ class _Answer(EventSourceResponse):
     """Ends the connection of a client that takes nothing for SEND_SECONDS."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await super().__call__(scope, receive, in_time(scope, send, SEND_SECONDS))
+        await super().__call__(scope, receive, with_send_timeout(scope, send, SEND_SECONDS))
 
 
 def _of_event(event: Event) -> Message | None:
@@ -105,7 +105,7 @@ def _of_event(event: Event) -> Message | None:
 class Feed:
     """Reads what changed once and offers it to every stream. Lives in the server's loop while there are streams."""
 
-    def __init__(self, engine: Engine, changes: Changes) -> None:
+    def __init__(self, engine: Engine, changes: ChangeBroadcast) -> None:
         self._engine = engine
         self._changes = changes
         self._streams: set[Stream] = set()

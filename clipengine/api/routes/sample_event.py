@@ -37,5 +37,6 @@ def sample_clip() -> Clip:
             poster_path=None,
             encode_seconds=0.0,
             bytes_read=0,
+            warnings=[],
         ),
     )
