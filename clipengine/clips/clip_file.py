@@ -29,7 +29,7 @@ _TIME_SECONDS = 1e9
 _TIME_TOLERANCE = 0.002
 _AUDIO_TOLERANCE = 0.1
 # Packets that encoders add before the first sample and after the last.
-_PRIMING_PACKETS = 4
+_PRIMING_PACKETS, _ROUNDED_PACKETS = 4, 2
 # A steady recording has frames that lie farther apart only where something is missing, and the clip has a warning then.
 _STEADY_STEP, _STEADY_FRAMES, _SPARE_FRAMES = 1.5, 2, 100
 # Bytes of a file that are no packets: headers, and the index, which has some numbers for each packet.
@@ -175,10 +175,14 @@ class FilePlan:
         told = (self.profile.video if cut.frames else None, self.profile.audio if self._audio_tracks else None)
         if (cut.video_codec, cut.audio_codec) != told:
             yield "the codecs that the encoder reports are not the profile's"
-        frame = float(self._frame_seconds) / 2
-        tolerance = max(_AUDIO_TOLERANCE if self._audio_tracks else _TIME_TOLERANCE, frame)
-        if abs(found.seconds - float(cut.seconds)) > tolerance:
+        if abs(found.seconds - float(cut.seconds)) > self._length_tolerance(found):
             yield f"the clip is {found.seconds:.3f} s long, it must be {float(cut.seconds):.3f} s"
+
+    def _length_tolerance(self, found: FileReport) -> float:
+        """Return how much longer or shorter than planned a file may be: some containers count whole packets."""
+        packets = [_packet_seconds(track) for track in found.tracks if track.kind == "audio"]
+        audio = _AUDIO_TOLERANCE + _ROUNDED_PACKETS * max(packets) if packets else _TIME_TOLERANCE
+        return max(audio, float(self._frame_seconds) / 2)
 
     def _picture_faults(self, cut: CutReport, track: TrackReport) -> Iterator[str]:
         if (track.width, track.height) != (cut.width, cut.height) or track.height is None:
@@ -221,10 +225,10 @@ class FilePlan:
 
     def _audio_faults(self, cut: CutReport, track: TrackReport) -> Iterator[str]:
         """Audio is continuous from 0 to the end, in frames of the codec's length."""
-        if track.sample_rate is None:
+        frame = _packet_seconds(track)
+        if not frame:
             yield "an audio track has no sample rate"
             return
-        frame = _samples_per_frame(track) / track.sample_rate
         wanted = float(cut.seconds) / frame
         if not wanted - 1 <= track.packets <= wanted + _PRIMING_PACKETS:
             yield f"an audio track has {track.packets} packets, {float(cut.seconds):.3f} s make {wanted:.1f}"
@@ -234,10 +238,15 @@ class FilePlan:
             yield f"an audio track has packets {track.longest_step_seconds:.3f} s apart, they are {frame:.3f} s long"
 
 
-def _samples_per_frame(track: TrackReport) -> int:
+def _packet_seconds(track: TrackReport) -> float:
+    """Return how long a packet of an audio track is, 0 if its sample rate is unknown."""
+    if track.sample_rate is None:
+        return 0.0
     if track.codec == "mp3":
-        return 1152 if track.sample_rate and track.sample_rate >= 32_000 else 576
-    return 960 if track.codec == "opus" else 1024
+        samples = 1152 if track.sample_rate >= 32_000 else 576
+    else:
+        samples = 960 if track.codec == "opus" else 1024
+    return samples / track.sample_rate
 
 
 def _size_faults(cut: CutReport, found: FileReport, size_bytes: int) -> Iterator[str]:
