@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -312,3 +314,37 @@ def test_what_cannot_be_is_refused_by_name(settings: dict[str, Any], named: str)
     with pytest.raises(ValidationError) as refusal:
         Profile(**settings)
     assert named in str(refusal.value)
+
+
+@pytest.mark.parametrize(("width", "height"), [(36, 64), (48, 64), (34, 128)])
+def test_narrow_hevc_does_not_corrupt_memory(tmp_path: Path, width: int, height: int) -> None:
+    """In a process of its own: the C library aborts it if its heap is damaged."""
+    program = """
+import sys
+from fractions import Fraction
+import av
+from clipengine.clips.profiles import Profile
+from clipengine.media.output.writer import open_writer
+from clipengine.media.video.convert import PictureFormat
+
+width, height = int(sys.argv[1]), int(sys.argv[2])
+with open(sys.argv[3], "w+b") as file:
+    profile = Profile(video="hevc", preset="ultrafast")
+    with open_writer(file.fileno(), profile, threads=1) as writer:
+        writer.add_video(PictureFormat(width, height, "yuv420p", Fraction(1), 1, 1, 1, 1), Fraction(30))
+        for number in range(15):
+            frame = av.VideoFrame(width, height, "yuv420p")
+            for plane in frame.planes:
+                plane.update(bytes((number * 37 + byte * byte) % 256 for byte in range(plane.buffer_size)))
+            writer.write_frame(frame, Fraction(number, 30), Fraction(1, 30))
+        writer.finish()
+"""
+    ran = subprocess.run(
+        [sys.executable, "-c", program, str(width), str(height), str(tmp_path / "clip.mp4")],
+        env={"MALLOC_CHECK_": "3"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr

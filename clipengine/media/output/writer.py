@@ -48,6 +48,7 @@ _AV1_PRESETS = {
     "ultrafast": 12, "superfast": 10, "veryfast": 9, "faster": 8, "fast": 7, "medium": 6, "slow": 5, "slower": 4,
     "veryslow": 3, "placebo": 2,
 }  # fmt: skip
+_NARROW_PIXELS = 64
 _VP9_SPEEDS = {
     "ultrafast": 8, "superfast": 8, "veryfast": 7, "faster": 6, "fast": 5, "medium": 4, "slow": 2, "slower": 1,
     "veryslow": 0, "placebo": 0,
@@ -144,7 +145,7 @@ class ClipWriter:
         # PyAV's default is slice threading, which makes x264 slower by a fifth on two cores.
         context.thread_type = ThreadType.FRAME
         context.flags |= Flags.frame_duration
-        context.options = self._video_options()
+        context.options = self._video_options(picture.width)
         if profile.video_bitrate is not None:
             context.bit_rate = profile.video_bitrate
         if profile.video == "hevc" and profile.container in _MOV_FAMILY:
@@ -157,7 +158,7 @@ class ClipWriter:
             stream.metadata["language"] = language
         self._video = stream
 
-    def _video_options(self) -> dict[str, str]:
+    def _video_options(self, width: int) -> dict[str, str]:
         profile = self._profile
         options: dict[str, str] = {}
         crf = None if profile.video_bitrate is not None else f"{profile.crf:g}"
@@ -168,7 +169,8 @@ class ClipWriter:
         else:
             options |= {"deadline": "good", "cpu-used": str(_VP9_SPEEDS[profile.preset]), "row-mt": "1"}
         if profile.video == "hevc":
-            options["x265-params"] = "log-level=error"
+            # Its cutree writes behind the end of its tables if a picture is narrow, and the process aborts.
+            options["x265-params"] = "log-level=error" + (":cutree=0" if width < _NARROW_PIXELS else "")
         if crf is not None:
             options["crf"] = crf
         return options
