@@ -102,12 +102,12 @@ class RecordedEngine:
     # ---- what its workers would do
 
     def make_recording(self, key: str = "relay/recordings/h_01/recording.mp4", body: bytes = b"media") -> Recording:
-        """An object in the store and its recording, complete."""
+        """Store an object and return its complete recording."""
         self.put(key, body)
         stored = self.store.head(key)
         made, _ = self.ledger.recordings.register(key, etag=stored.etag, size=stored.size, name="meeting")
-        probe = self.ledger.recordings.claim_probe("test")
-        assert probe
+        claims = iter(lambda: self.ledger.recordings.claim_probe("test"), None)
+        probe = next(claim for claim in claims if claim.recording.recording_id == made.recording_id)
         assert self.ledger.recordings.probe_complete(probe, FACTS, etag=stored.etag, size=stored.size)
         return self.ledger.recordings.get(made.recording_id)
 
