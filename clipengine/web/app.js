@@ -51,15 +51,15 @@ function buildBar(who) {
   const connection = h("span", {class: "connection", role: "status"}, "");
   addEventListener("connection", ({detail}) => {
     connection.classList.toggle("lost", !detail);
-    connection.textContent = detail ? "" : "Server out of reach";
-    connection.title = detail ? "" : "What is shown may be old. The page goes on by itself when the server is back.";
+    connection.textContent = detail ? "" : "Server unreachable";
+    connection.title = detail ? "" : "The page may be out of date. It reconnects by itself.";
   });
   bar.replaceChildren(
     h("a", {class: "brand", href: "#/recordings"}, h("img", {src: "/assets/mark.svg", width: "22", height: "22", alt: ""}), "clipengine"),
     h("nav", {"aria-label": "Main"}, links),
     h("span", {class: "grow"}),
     connection,
-    h("a", {class: "button quiet docs", href: "/docs", title: "Documents", "aria-label": "Documents"}, icon("book"), h("span", {class: "words"}, "Documents")),
+    h("a", {class: "button quiet docs", href: "/docs", title: "Documentation", "aria-label": "Documentation"}, icon("book"), h("span", {class: "words"}, "Documentation")),
     themeButton(),
     iconButton("leave", `Sign out (${who.name})`, signOut),
   );
@@ -119,7 +119,7 @@ async function boot() {
     else signedOut();
   } catch (error) {
     if (error.status === undefined) throw error;
-    const spent = "This link was used already, or it is older than a quarter of an hour. Sign in with a key.";
+    const spent = "This link was already used, or it is older than 15 minutes. Sign in with a key.";
     signedOut(error.status === 401 ? spent : error.message);
   }
 }

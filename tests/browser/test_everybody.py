@@ -98,11 +98,11 @@ def test_nor_what_comes_and_goes(
     with opened(browser, server, expected=refused, color_scheme=theme, reduced_motion="reduce") as page:
         page.goto(f"{server.url}/#/webhooks")
         page.get_by_role("button", name="Add webhook").click()
-        page.get_by_label("Address").fill("http://169.254.0.1/")
+        page.get_by_label("URL").fill("http://169.254.0.1/")
         page.keyboard.press("Enter")
         page.get_by_role("alert").filter(has_text="link-local").wait_for()
         judge(page, "a webhook that is refused")
-        page.get_by_label("Address").fill(f"{receiver.url}/{theme}")
+        page.get_by_label("URL").fill(f"{receiver.url}/{theme}")
         page.keyboard.press("Enter")
         page.get_by_text("whsec_").wait_for()
         judge(page, "the secret")
@@ -141,7 +141,7 @@ def test_nor_a_server_that_is_away(browser: Any, tmp_path: Path, film: Film, jud
             choose(page, "meeting.mp4", film.path.read_bytes())
             page.get_by_role("progressbar", name="Upload of meeting.mp4").wait_for()
             server.stop()
-            page.get_by_text("Server out of reach").wait_for()
+            page.get_by_text("Server unreachable").wait_for()
             page.get_by_role("button", name="Try again").wait_for()
             judge(page, "broken off")
             page.get_by_role("link", name="Clips").click()
@@ -152,7 +152,7 @@ def test_nor_a_server_that_is_away(browser: Any, tmp_path: Path, film: Film, jud
             page.get_by_role("link", name="Recordings").first.click()
             page.get_by_role("button", name="Try again").click()
             page.locator(".recording").filter(has_text="meeting.mp4").get_by_text("Ready").wait_for()
-            assert page.get_by_text("Server out of reach").count() == 0
+            assert page.get_by_text("Server unreachable").count() == 0
 
 
 def choose(page: Any, name: str, content: bytes) -> None:

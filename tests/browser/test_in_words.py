@@ -38,7 +38,7 @@ def test_what_is_not_there_is_said_in_words(browser: Any, server: RunningServer,
     with opened(browser, server, expected=f"404.*/v1/{kind}/nothing") as page:
         page.goto(f"{server.url}/#/{kind}/nothing")
         told = page.get_by_role("alert")
-        told.get_by_text(f"There is no such {kind[:-1]}.").wait_for()
+        told.get_by_text(f"This {kind[:-1]} does not exist.").wait_for()
         assert "GET" not in told.text_content()
         assert told.get_by_role("button").count() == 0
 
@@ -50,7 +50,7 @@ def test_an_empty_file_is_not_sent(browser: Any, server: RunningServer) -> None:
         failed = page.locator(".recording").filter(has_text="empty.mp4")
         failed.get_by_text("This file is empty").wait_for()
         assert not failed.get_by_role("button", name="Try again").is_visible()
-        failed.get_by_role("button", name="Stop the upload of empty.mp4").click()
+        failed.get_by_role("button", name="Cancel the upload of empty.mp4").click()
         failed.wait_for(state="detached")
 
 
@@ -70,10 +70,10 @@ def test_a_webhook_is_edited(browser: Any, server: RunningServer) -> None:
         edited = page.locator(".webhook").filter(has_text="/edited")
         edited.get_by_role("button", name="More").click()
         page.get_by_role("menuitem", name="Edit").click()
-        assert page.get_by_label("Address").input_value() == made.url
+        assert page.get_by_label("URL").input_value() == made.url
         assert page.get_by_label("clip.ready").is_checked()
         page.get_by_label("clip.expired").check()
-        page.get_by_label("Make a new signing secret").check()
+        page.get_by_label("Generate a new signing secret").check()
         page.get_by_role("button", name="Save").click()
         page.get_by_text("whsec_").wait_for()
         page.keyboard.press("Escape")
@@ -86,10 +86,10 @@ def test_the_documents_are_a_tap_away_on_a_phone(browser: Any, server: RunningSe
     with opened(browser, server, viewport=PHONE, has_touch=True, is_mobile=True) as page:
         for screen in ("recordings", f"recordings/{recording.recording_id}", "clips", "webhooks"):
             page.goto(f"{server.url}/#/{screen}")
-            page.get_by_role("link", name="Documents").wait_for()
+            page.get_by_role("link", name="Documentation").wait_for()
             assert page.evaluate("document.querySelector('.bar').scrollWidth") <= PHONE["width"]
             assert not page.evaluate(wider)
-        page.get_by_role("link", name="Documents").click()
+        page.get_by_role("link", name="Documentation").click()
         page.get_by_role("heading", level=1).wait_for()
         assert page.get_by_role("heading", level=1).bounding_box()["y"] < 260
         assert not page.get_by_role("link", name=re.compile("^Errors")).first.is_visible()
@@ -146,6 +146,6 @@ def test_a_name_turns_no_words_but_its_own(browser: Any, server: RunningServer, 
         assert name.text_content() == TURNED
         assert name.evaluate("(node) => getComputedStyle(node).unicodeBidi") == "isolate"
         assert page.title() == "from gpj.exe · clipengine"
-        page.get_by_role("button", name="More for this clip").click()
+        page.get_by_role("button", name="More actions for this clip").click()
         page.get_by_role("menuitem", name="Delete").click()
         assert page.locator("dialog h2 bdi").text_content() == TURNED

@@ -73,7 +73,7 @@ def test_an_upload_becomes_a_recording(browser: Any, server: RunningServer, film
         uploaded.get_by_text("Ready").wait_for()
         until(page, "document.querySelector('.poster img')?.naturalWidth > 0")
         page.get_by_role("searchbox").fill("nothing like it")
-        page.get_by_text("Nothing matches").wait_for()
+        page.get_by_text("No matches").wait_for()
         page.get_by_role("searchbox").fill("UPLOADED")
         uploaded.get_by_role("link").click()
         page.get_by_role("heading", name="uploaded here.mp4").wait_for()
@@ -102,15 +102,15 @@ def test_what_failed_asks_for_nothing_in_vain(browser: Any, tmp_path: Path, film
                 row.get_by_role("link").click()
                 page.get_by_role("heading", name="This recording cannot be used").wait_for()
                 before = page.url
-                page.get_by_role("button", name="Read it again").click()
+                page.get_by_role("button", name="Retry").click()
                 page.wait_for_url(lambda url, before=before: url != before)
                 page.get_by_role("heading", name="This recording cannot be used").wait_for()
                 page.get_by_role("link", name="All recordings").click()
             [again] = [each for each in client.recordings.list().data if each.name == "broken.mp4"]
             assert again.status == "failed"
             row.get_by_role("button", name="More").click()
-            page.get_by_role("menuitem", name="Forget").click()
-            page.get_by_role("button", name="Forget").click()
+            page.get_by_role("menuitem", name="Remove from list").click()
+            page.get_by_role("button", name="Remove", exact=True).click()
             row.wait_for(state="detached")
             assert not [url for url in asked if again.recording_id in url and "/frame" in url]
             page.get_by_role("button", name="Sign out").click()
@@ -128,11 +128,11 @@ def test_what_is_in_the_store_is_registered(browser: Any, tmp_path: Path, film: 
         stored.write_bytes(film.path.read_bytes())
         with opened(browser, server, expected="404.*/v1/recordings$") as page:
             page.goto(server.url)
-            page.get_by_role("button", name="Register from the store").click()
+            page.get_by_role("button", name="Add from the store").click()
             page.keyboard.type("relay/h_02/recording.mp4")
             page.keyboard.press("Enter")
             page.get_by_role("alert").filter(has_text="has no object 'relay/h_02/recording.mp4'").wait_for()
-            page.get_by_label("Key of the object").fill("relay/h_01/recording.mp4")
+            page.get_by_label("Object key").fill("relay/h_01/recording.mp4")
             page.keyboard.press("Enter")
             page.get_by_role("heading", name="recording.mp4").wait_for()
             until(page, "document.querySelector('.stage video')")
@@ -142,7 +142,7 @@ def test_webhooks_are_added_tried_and_sent_again(browser: Any, server: RunningSe
     with opened(browser, server) as page:
         page.goto(f"{server.url}/#/webhooks")
         page.get_by_role("button", name="Add webhook").click()
-        page.get_by_label("Address").fill(receiver.url)
+        page.get_by_label("URL").fill(receiver.url)
         page.get_by_role("button", name="Add", exact=True).click()
         page.get_by_text("whsec_").wait_for()
         page.keyboard.press("Escape")

@@ -34,7 +34,7 @@ class TestClips:
             page.go_forward()
             row(page, "to play").get_by_role("button", name="More").click()
             page.get_by_role("menuitem", name="Copy as curl").click()
-            page.get_by_text("curl line copied").wait_for()
+            page.get_by_text("curl command copied").wait_for()
             row(page, "to play").get_by_role("button", name="More").click()
             page.keyboard.press("End")
             page.keyboard.press("Enter")

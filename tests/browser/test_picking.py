@@ -103,7 +103,7 @@ def test_what_is_typed_is_kept_and_judged(browser: Any, server: RunningServer, r
         make = page.get_by_role("button", name="Make clip")
         typed(page, "In", "banana")
         typed(page, "Out", "99")
-        assert state(page, "In") == ("banana", "In: “banana” is no time: write 90.5 or 1:02.500.")
+        assert state(page, "In") == ("banana", "In: “banana” is not a time: write 90.5 or 1:02.500.")
         end = format_time(recording.duration_seconds or 0)
         assert state(page, "Out") == ("99", f"Out: the recording ends at {end}.")
         typed(page, "In", "1.5")
@@ -111,10 +111,10 @@ def test_what_is_typed_is_kept_and_judged(browser: Any, server: RunningServer, r
         assert (state(page, "In"), state(page, "Out")) == (("0:01.480", ""), ("0:03.520", ""))
         assert make.is_enabled()
         typed(page, "In", "4")
-        assert state(page, "In") == ("4", "In: must lie before the out point, 0:03.520.")
+        assert state(page, "In") == ("4", "In: must be before the out point, 0:03.520.")
         typed(page, "Out", "2")
         assert (point(page, "In").input_value(), state(page, "Out")[0]) == ("4", "2")
-        assert state(page, "Out")[1] == "Out: must lie after the in point, 0:04.000."
+        assert state(page, "Out")[1] == "Out: must be after the in point, 0:04.000."
         assert make.is_disabled()
         page.keyboard.press("Escape")
         page.keyboard.press("Enter")  # goes to what is wrong and makes nothing

@@ -9,7 +9,7 @@ export class ApiError extends Error {
     super(inWords(status, problem));
     this.status = status;
     this.code = problem.code || "unknown";
-    this.title = problem.title || "That did not work";
+    this.title = problem.title || "The request failed";
     this.errors = problem.errors || [];
   }
 
@@ -35,7 +35,7 @@ export async function request(method, path, {body, signal, quiet = false, as = "
     answer = await fetch(path, {method, headers, signal, body: body === undefined ? undefined : JSON.stringify(body)});
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new ApiError(0, {title: "The server cannot be reached", code: "unreachable", detail: "Check that it runs; the page goes on by itself when it is back."});
+    throw new ApiError(0, {title: "The server cannot be reached", code: "unreachable", detail: "Check that the server is running. The page continues when it is back."});
   }
   if (answer.status === 204) return null;
   if (answer.ok && as === "blob") return answer.blob();
@@ -72,7 +72,7 @@ export function upload(file, {onprogress, signal}) {
       if (sending.status < 300) resolve(sending.response);
       else reject(new ApiError(sending.status, sending.response || {}));
     });
-    sending.addEventListener("error", () => reject(new ApiError(0, {title: "The upload broke off", detail: "The connection to the server was lost on the way."})));
+    sending.addEventListener("error", () => reject(new ApiError(0, {title: "The upload was interrupted", detail: "The connection to the server was lost."})));
     sending.addEventListener("abort", () => reject(new DOMException("aborted", "AbortError")));
     signal.addEventListener("abort", () => sending.abort());
     sending.send(file);

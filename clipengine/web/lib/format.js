@@ -75,11 +75,11 @@ export function mediaLine(recording) {
     const [width, height] = upright(media.video);
     parts.push(`${width}×${height}`, media.video.codec, media.video.variable_rate ? "variable rate" : `${media.video.fps} fps`);
   }
-  if (media.audio.length) parts.push(media.audio.length > 1 ? `${media.audio.length} sound tracks` : media.audio[0].codec);
+  if (media.audio.length) parts.push(media.audio.length > 1 ? `${media.audio.length} audio tracks` : media.audio[0].codec);
   return parts.join(" · ");
 }
 
-const STEP_WORDS = {queued: "Queued", reading: "Reading", encoding: "Encoding", verifying: "Verifying", uploading: "Storing"};
+const STEP_WORDS = {queued: "Queued", reading: "Reading", encoding: "Encoding", verifying: "Verifying", uploading: "Uploading"};
 
 export function stateOf(clip) {
   if (clip.status === "complete") return {text: "Ready", kind: "good"};

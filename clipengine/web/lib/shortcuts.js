@@ -4,23 +4,23 @@ import {h} from "./dom.js";
 import {openDialog} from "./ui.js";
 
 export const SHORTCUTS = [
-  ["Space", "play or stop"],
-  ["J K L", "backward, stop, forward; again for faster"],
-  ["← →", "one frame; with Shift one second"],
-  ["Home End", "to the beginning, to the end"],
-  ["I", "in: the clip begins with the frame on screen"],
-  ["O", "out: the clip ends before the frame on screen"],
+  ["Space", "play or pause"],
+  ["J K L", "play backward, pause, play forward; press again to go faster"],
+  ["← →", "step one frame; with Shift, one second"],
+  ["Home End", "go to the start or the end"],
+  ["I", "set the in point: the clip starts with the frame on screen"],
+  ["O", "set the out point: the clip ends before the frame on screen"],
   ["Shift+I Shift+O", "go to the in or the out point"],
   ["Enter", "make the clip"],
-  ["R", "repeat the selection"],
-  ["N", "name the clip"],
-  ["C", "to the clips; ↑ ↓ move, Enter plays"],
-  ["G", "go to a time that is typed"],
+  ["R", "loop the selection"],
+  ["N", "edit the label of the clip"],
+  ["C", "go to the clips; ↑ ↓ move, Enter plays"],
+  ["G", "type a time to seek to"],
   ["M", "mute"],
-  ["+ − 0", "zoom in, out, all"],
+  ["+ − 0", "zoom in, zoom out, show all"],
   ["Z", "zoom to the selection"],
   ["X", "clear the selection"],
-  ["Esc", "leave what has the focus: the keys are the player’s again"],
+  ["Esc", "leave the focused control, so that shortcuts work again"],
   ["?", "this list"],
 ];
 
@@ -45,7 +45,7 @@ export function bindKeys(actions, signal) {
 }
 
 export function showShortcuts() {
-  openDialog("Keys", h("dl", {class: "shortcuts"}, SHORTCUTS.flatMap(([keys, text]) => [
+  openDialog("Keyboard shortcuts", h("dl", {class: "shortcuts"}, SHORTCUTS.flatMap(([keys, text]) => [
     h("dt", {}, keys.split(" ").flatMap((key) => [h("kbd", {}, key), " "])),
     h("dd", {}, text),
   ])));

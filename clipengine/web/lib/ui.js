@@ -18,7 +18,7 @@ export function toast(title, detail = "", {bad = false, action = null} = {}) {
 export function toastError(error) {
   if (error.name === "AbortError" || error.status === 401) return;
   if (error.status === undefined) console.error(error);
-  toast(error.title || "The page failed", error.message, {bad: true});
+  toast(error.title || "Something went wrong", error.message, {bad: true});
 }
 
 // An async click: the button waits, and what goes wrong is told.
@@ -65,7 +65,7 @@ export function confirmed(title, detail, yes) {
     const dialog = openDialog(title, h("p", {}, detail), {
       size: "narrow",
       footer: [
-        h("button", {type: "button", autofocus: true, onclick: () => finish(false)}, "Keep"),
+        h("button", {type: "button", autofocus: true, onclick: () => finish(false)}, "Cancel"),
         h("button", {type: "button", class: "primary destructive", onclick: () => finish(true)}, yes),
       ],
       onclose: () => resolve(answer),
@@ -145,7 +145,7 @@ export function reason({message, hint}) {
 export function failure(error, retry) {
   const again = error.passes === false ? null : retry;
   const node = h("div", {class: "empty", role: "alert"},
-    h("h2", {}, error.title || "The page failed"),
+    h("h2", {}, error.title || "Something went wrong"),
     h("p", {}, error.message),
     again && h("button", {type: "button", onclick: again}, icon("retry"), "Try again"),
   );

@@ -17,7 +17,7 @@ export function picker({recording, selection, player, made, nextLabel, signal}) 
   const make = h("button", {class: "primary make", disabled: true}, "Make clip", h("kbd", {"aria-hidden": "true"}, "⏎"));
   const clear = iconButton("x", "Clear the selection (X)", () => selection.clear(), {disabled: true});
   const problem = h("p", {class: "bad small", role: "alert"});
-  const hint = h("p", {class: "muted small hint"}, "Drag across the strip, or press ", h("kbd", {}, "I"), " on the first frame to keep and ", h("kbd", {}, "O"), " on the first not to. ", h("kbd", {}, "?"), " lists all keys.");
+  const hint = h("p", {class: "muted small hint"}, "Drag across the timeline, or press ", h("kbd", {}, "I"), " on the first frame of the clip and ", h("kbd", {}, "O"), " on the first frame after it. ", h("kbd", {}, "?"), " lists all shortcuts.");
 
   get("/v1/profiles", {signal}).then(({data}) => {
     profile.replaceChildren(...data.map((each) => h("option", {value: each.name}, describe(each))));
@@ -48,7 +48,7 @@ export function picker({recording, selection, player, made, nextLabel, signal}) 
       return;
     }
     if (selection.empty) {
-      say("Nothing is selected yet");
+      say("Nothing is selected");
       return;
     }
     const body = {

@@ -5,7 +5,7 @@ import {clock} from "../lib/format.js";
 
 export function handle(kind, selection, timeline, onmove) {
   const label = kind === "start" ? "In point" : "Out point";
-  const meaning = kind === "start" ? "In: the clip begins with this frame" : "Out: the clip ends before this frame";
+  const meaning = kind === "start" ? "In: the clip starts with this frame" : "Out: the clip ends before this frame";
   const node = h("div", {class: `handle ${kind}`, role: "slider", tabindex: "0", "aria-label": label, "aria-orientation": "horizontal", "aria-valuemin": "0", title: meaning});
 
   const move = (time) => {

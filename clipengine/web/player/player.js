@@ -230,7 +230,7 @@ export class Player extends EventTarget {
   breakOff() {
     this.broken = true;
     this.rate = 0;
-    this.explain("The connection was lost. The recording comes back with it.");
+    this.explain("The connection was lost. The recording continues when it is back.");
     this.tell("state");
   }
 
@@ -255,7 +255,7 @@ export class Player extends EventTarget {
     this.rate = 0;
     this.video.hidden = true;
     this.explain(this.hasPicture
-      ? "This browser cannot play the recording: frames are shown instead. Clips of it will play."
+      ? "This browser cannot play the recording, so single frames are shown. Clips of it will play."
       : "This browser cannot play the recording. Clips of it will play.");
     if (this.hasPicture) {
       this.image.hidden = false;

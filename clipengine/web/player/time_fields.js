@@ -8,7 +8,7 @@ const ROUNDED = 0.001; // seconds that a time on screen may lie beside the one i
 
 // `onjudged()` whenever a field has become good or bad.
 export function timeFields({selection, player, onjudged}) {
-  const start = timeField("In", "I", "the clip begins with this frame", take, () => selection.setStart(player.shown));
+  const start = timeField("In", "I", "the clip starts with this frame", take, () => selection.setStart(player.shown));
   const end = timeField("Out", "O", "the clip ends before this frame", take, () => selection.setEnd(player.shown));
 
   let taking = false;
@@ -21,7 +21,7 @@ export function timeFields({selection, player, onjudged}) {
     const to = read(end, selection.end, from);
     const good = !start.bad && !end.bad;
     if (good && to !== null && to <= (from || 0)) {
-      changed.refuse(changed === end ? `must lie after the in point, ${clock(from || 0)}` : `must lie before the out point, ${clock(to)}`);
+      changed.refuse(changed === end ? `must be after the in point, ${clock(from || 0)}` : `must be before the out point, ${clock(to)}`);
     } else if (good) {
       if (from !== null && to !== null) selection.set(from, to);
       else if (from !== null) selection.setStart(from);
@@ -38,8 +38,8 @@ export function timeFields({selection, player, onjudged}) {
     if (text === "" || !field.typed) return chosen;
     const relative = field === end && text.startsWith("+");
     const time = parseClock(relative ? text.slice(1) : text);
-    if (time === null) field.refuse(`“${text}” is no time: write 90.5 or 1:02.500${field === end ? ", or +10 for ten seconds after the in point" : ""}`);
-    else if (relative && from === null) field.refuse("there is no in point to count from");
+    if (time === null) field.refuse(`“${text}” is not a time: write 90.5 or 1:02.500${field === end ? ", or +10 for ten seconds after the in point" : ""}`);
+    else if (relative && from === null) field.refuse("set the in point first");
     else {
       const at = relative ? from + time : time;
       if (field === end ? at <= selection.duration + ROUNDED : at < selection.duration) return Math.min(at, selection.duration);

@@ -9,7 +9,7 @@ export function transport({player, timeline, recording, loop, signal}) {
   const mute = recording.media.audio.length ? iconButton("speaker", "Mute (M)", () => player.mute(), {class: "quiet square mute", "aria-pressed": "false"}) : null;
   const draw = () => {
     play.replaceChildren(icon(player.playing ? "pause" : "play"));
-    play.title = player.playing ? "Stop (Space)" : "Play (Space)";
+    play.title = player.playing ? "Pause (Space)" : "Play (Space)";
     play.setAttribute("aria-label", play.title);
     play.disabled = player.frames;
     setText(rate, player.playing && player.rate !== 1 ? `${player.rate}×` : "");
@@ -20,7 +20,7 @@ export function transport({player, timeline, recording, loop, signal}) {
   };
   player.addEventListener("state", draw, {signal});
   return h("div", {class: "transport"},
-    iconButton("prev", "One frame back (←)", () => player.step(-1)), play, iconButton("next", "One frame on (→)", () => player.step(1)),
+    iconButton("prev", "Previous frame (←)", () => player.step(-1)), play, iconButton("next", "Next frame (→)", () => player.step(1)),
     timeField(player, timeline, signal), h("span", {class: "time muted whole"}, `/ ${clock(recording.duration_seconds)}`), rate,
     h("span", {class: "grow"}),
     mute, loop,
@@ -33,7 +33,7 @@ export function transport({player, timeline, recording, loop, signal}) {
 function timeField(player, timeline, signal) {
   const field = h("input", {
     class: "time now", inputmode: "decimal", autocomplete: "off", spellcheck: "false", value: clock(0),
-    "aria-label": "Current time", title: "Type a time to go there (G)",
+    "aria-label": "Current time", title: "Type a time to seek to (G)",
   });
   field.style.width = `calc(${clock(player.duration).length}ch + 14px)`; // as wide as it gets
   const show = () => {

@@ -73,7 +73,7 @@ export function menuOf(clip, ondeleted) {
     items.push({text: "Copy link", icon: "link", run: () => copyLink(clip)});
   }
   items.push(
-    {text: "Copy as curl", icon: "copy", run: () => copy(asCurl(clip), "curl line")},
+    {text: "Copy as curl", icon: "copy", run: () => copy(asCurl(clip), "curl command")},
     {text: "Copy as Python", icon: "copy", run: () => copy(asPython(clip), "Python")},
     {text: "Delete…", icon: "trash", danger: true, run: () => deleteClip(clip, ondeleted)},
   );
@@ -84,7 +84,7 @@ export const cancel = (clip) => post(`/v1/clips/${clip.clip_id}/cancel`);
 export const retry = (clip) => post(`/v1/clips/${clip.clip_id}/retry`);
 
 async function deleteClip(clip, ondeleted) {
-  const detail = clip.status === "complete" ? "The clip leaves the list and its object leaves the store." : "The clip leaves the list.";
+  const detail = clip.status === "complete" ? "The clip and its file in the store are deleted." : "The clip is removed from the list.";
   if (!(await confirmed(["Delete “", h("bdi", {}, clip.label), "”?"], detail, "Delete"))) return;
   await remove(`/v1/clips/${clip.clip_id}`);
   ondeleted(clip);

@@ -32,7 +32,7 @@ export class ClipList {
     else if (name.startsWith("clip.") && (this.clips.has(data.clip_id) || this.wants(data))) {
       const before = this.clips.get(data.clip_id);
       if (name === "clip.ready") say(`${data.label} is ready`);
-      if (name === "clip.failed" && before) say(`${data.label} has failed: ${data.error.message}`);
+      if (name === "clip.failed" && before) say(`${data.label} failed: ${data.error.message}`);
       this.put(data);
     }
   }
@@ -104,7 +104,7 @@ export class ClipList {
       this.rows.get(clip.clip_id).update(clip);
     }
     arrange(this.list, shown.map((clip) => this.rows.get(clip.clip_id).node));
-    if (this.cursor && this.searching()) this.after.replaceChildren(h("p", {class: "muted", role: "status"}, "Searching older ones…"));
+    if (this.cursor && this.searching()) this.after.replaceChildren(h("p", {class: "muted", role: "status"}, "Searching older clips…"));
     else if (shown.length) this.after.replaceChildren(...(this.cursor ? [h("button", {type: "button", onclick: () => this.load()}, "Show more")] : []));
     else this.after.replaceChildren(...(this.complete ? [this.empty()] : []));
     this.onchange(shown);

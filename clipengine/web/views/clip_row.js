@@ -16,7 +16,7 @@ export function clipRow({linkToRecording = null, onchange, ondeleted, onlocate =
   const bar = h("progress", {max: "1", hidden: true});
   const why = h("div", {class: "why", hidden: true});
   const actions = h("div", {class: "actions"});
-  const more = menuButton("More for this clip", "more", () => menuOf(clip, ondeleted));
+  const more = menuButton("More actions for this clip", "more", () => menuOf(clip, ondeleted));
   const node = h("li", {class: "clip-row"}, poster,
     h("div", {class: "grow"}, h("div", {class: "row title"}, name, pill), facts, bar, why), actions);
 

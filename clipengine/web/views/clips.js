@@ -43,7 +43,7 @@ export function showClips(main, params, signal) {
       show(known);
       return link;
     }
-    const asked = known || get(`/v1/recordings/${id}`, {signal}).catch(() => ({name: "a recording"}));
+    const asked = known || get(`/v1/recordings/${id}`, {signal}).catch(() => ({name: "Recording"}));
     names.set(id, asked);
     asked.then((recording) => {
       names.set(id, recording);
@@ -58,8 +58,8 @@ export function showClips(main, params, signal) {
     wants: (clip) => (!status || clip.status === status) && clip.label.toLowerCase().includes(search.value.trim().toLowerCase()),
     searching: () => search.value.trim() !== "",
     empty: () => (status || search.value
-      ? h("div", {class: "empty"}, h("h2", {}, "Nothing matches"), h("p", {}, "Try another label or another state."))
-      : h("div", {class: "empty"}, icon("film"), h("h2", {}, "No clips yet"), h("p", {}, "Open a recording, pick a range and press Enter."), h("a", {class: "button", href: "#/recordings"}, "Recordings"))),
+      ? h("div", {class: "empty"}, h("h2", {}, "No matches"), h("p", {}, "Try another label or status."))
+      : h("div", {class: "empty"}, icon("film"), h("h2", {}, "No clips yet"), h("p", {}, "Open a recording, select a range and press Enter."), h("a", {class: "button", href: "#/recordings"}, "Recordings"))),
     row: {linkToRecording: linkTo},
     across: true,
     signal,
@@ -72,7 +72,7 @@ export function showClips(main, params, signal) {
     h("div", {class: "head"},
       h("h1", {}, "Clips"),
       h("div", {class: "search"}, icon("search"), search),
-      h("div", {class: "segments", role: "group", "aria-label": "State"}, segments),
+      h("div", {class: "segments", role: "group", "aria-label": "Status"}, segments),
     ),
     h("div", {class: "panel"}, clips.node),
   );

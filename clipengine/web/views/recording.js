@@ -45,8 +45,8 @@ function waitFor(main, recording, signal) {
   const failed = recording.status === "failed";
   main.replaceChildren(heading(recording), failed ? unusable(recording) : h("div", {class: "panel empty", role: "status"},
     icon("film"),
-    h("h2", {}, "The recording is being read…"),
-    h("p", {}, "Its timeline appears here as soon as the engine knows what is in it."),
+    h("h2", {}, "The recording is being processed…"),
+    h("p", {}, "Its timeline appears here when that is done."),
   ));
   listen((name, data) => {
     const news = name.startsWith("recording.") && data && data.recording_id === recording.recording_id && data.status !== "processing";
@@ -67,8 +67,8 @@ function unusable(recording) {
     go("#/recordings");
   });
   const remedies = [
-    h("button", {type: "button", onclick: doing(async () => go(`#/recordings/${(await readAgain(recording)).recording_id}`))}, icon("retry"), "Read it again"),
-    h("button", {type: "button", onclick: () => files.click()}, icon("up"), "Upload another"),
+    h("button", {type: "button", onclick: doing(async () => go(`#/recordings/${(await readAgain(recording)).recording_id}`))}, icon("retry"), "Retry"),
+    h("button", {type: "button", onclick: () => files.click()}, icon("up"), "Upload another file"),
   ];
   if (DAMAGED.includes(error.code)) remedies.reverse();
   remedies[0].className = "primary";
@@ -78,12 +78,12 @@ function unusable(recording) {
     h("div", {}, reason(error)),
     h("div", {class: "row wrap"},
       remedies,
-      h("button", {type: "button", onclick: doing(async () => (await forget(recording)) && go("#/recordings"))}, icon("trash"), "Forget…"),
+      h("button", {type: "button", onclick: doing(async () => (await forget(recording)) && go("#/recordings"))}, icon("trash"), "Remove from list…"),
       files,
     ),
     h("p", {class: "small"},
-      error.code !== "recording_missing" && [h("a", {href: downloadOfRecording(recording)}, "Download it"), " · "],
-      h("a", {href: `/docs/errors#${error.code}`}, "What this means"),
+      error.code !== "recording_missing" && [h("a", {href: downloadOfRecording(recording)}, "Download"), " · "],
+      h("a", {href: `/docs/errors#${error.code}`}, "About this error"),
     ),
   );
 }
@@ -112,7 +112,7 @@ function build(main, recording, signal) {
   const clips = new ClipList({
     path: `/v1/recordings/${recording.recording_id}/clips`,
     wants: (clip) => clip.recording_id === recording.recording_id,
-    empty: () => h("div", {class: "empty"}, h("h2", {}, "No clips yet"), h("p", {}, "Pick a range on the timeline, then make the clip. It appears here at once, and you can go on picking.")),
+    empty: () => h("div", {class: "empty"}, h("h2", {}, "No clips yet"), h("p", {}, "Select a range on the timeline, then make the clip. It appears here at once, and you can select the next one.")),
     row: {onlocate: locate},
     onchange: (shown) => {
       setText(count, shown.length ? String(shown.length) : "");
@@ -131,7 +131,7 @@ function build(main, recording, signal) {
       return `Clip ${Math.max(0, ...numbers) + 1}`;
     },
   });
-  const loop = iconButton("loop", "Repeat the selection (R)", toggleLoop, {"aria-pressed": "false"});
+  const loop = iconButton("loop", "Loop the selection (R)", toggleLoop, {"aria-pressed": "false"});
 
   function toggleLoop() {
     player.looping = !player.looping;
@@ -152,7 +152,7 @@ function build(main, recording, signal) {
   main.replaceChildren(
     heading(recording,
       h("a", {class: "button quiet", "aria-label": "Download the recording", href: downloadOfRecording(recording)}, icon("down"), h("span", {class: "words"}, "Download")),
-      h("button", {type: "button", class: "quiet keys", title: "Keys (?)", "aria-label": "Keys", onclick: showShortcuts}, icon("keys"), h("span", {class: "words"}, "Keys")),
+      h("button", {type: "button", class: "quiet keys", title: "Keyboard shortcuts (?)", "aria-label": "Keyboard shortcuts", onclick: showShortcuts}, icon("keys"), h("span", {class: "words"}, "Shortcuts")),
     ),
     h("div", {class: "studio"},
       h("section", {class: "work", "aria-label": "Player"}, player.node, transport({player, timeline, recording, loop, signal}), timeline.node, form.node),

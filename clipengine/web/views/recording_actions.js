@@ -21,9 +21,9 @@ export async function readAgain(recording) {
 // Whether the person was sure.
 export async function forget(recording) {
   const title = titleOf(recording);
-  if (!(await confirmed("Forget this recording?", ["“", h("bdi", {}, title), "” and its clips leave the list. The objects stay in the store."], "Forget"))) return false;
+  if (!(await confirmed("Remove this recording from the list?", ["“", h("bdi", {}, title), "” and its clips are removed from the list. Their files stay in the store."], "Remove"))) return false;
   await remove(`/v1/recordings/${recording.recording_id}`);
-  toast("Forgotten", title);
+  toast("Removed from the list", title);
   return true;
 }
 
@@ -42,10 +42,10 @@ export function registerFromStore() {
       key.setAttribute("aria-invalid", "true");
     }
   };
-  const dialog = openDialog("Register what is in the store", h("form", {class: "stack", onsubmit: submit},
-    h("label", {class: "field"}, "Key of the object", key), problem,
-    h("p", {class: "small muted"}, "Nothing is copied. Many at once: ", h("a", {href: "/docs/cli#clipengine-recordings-import"}, "clipengine recordings import"), "."),
-    h("div", {class: "row end"}, h("button", {class: "primary"}, "Register")),
+  const dialog = openDialog("Add a recording from the store", h("form", {class: "stack", onsubmit: submit},
+    h("label", {class: "field"}, "Object key", key), problem,
+    h("p", {class: "small muted"}, "Nothing is copied. To add many at once, use ", h("a", {href: "/docs/cli#clipengine-recordings-import"}, "clipengine recordings import"), "."),
+    h("div", {class: "row end"}, h("button", {class: "primary"}, "Add")),
   ));
   key.focus();
 }

@@ -10,8 +10,8 @@ import {failure, menuButton, reason} from "../lib/ui.js";
 import {downloadOfRecording, forget, readAgain, registerFromStore} from "./recording_actions.js";
 import {acceptDrops, addUploads, filePicker, uploadRows, watchUploads} from "./uploads.js";
 
-const STATES = [["", "All"], ["complete", "Ready"], ["processing", "Reading"], ["failed", "Failed"]];
-const WORDS = {complete: ["Ready", "good"], processing: ["Reading", "busy"], failed: ["Failed", "bad"]};
+const STATES = [["", "All"], ["complete", "Ready"], ["processing", "Processing"], ["failed", "Failed"]];
+const WORDS = {complete: ["Ready", "good"], processing: ["Processing", "busy"], failed: ["Failed", "bad"]};
 
 export function showRecordings(main, params, signal) {
   document.title = "Recordings · clipengine";
@@ -50,7 +50,7 @@ export function showRecordings(main, params, signal) {
     h("div", {class: "head"},
       h("div", {class: "title"}, h("h1", {}, "Recordings"), h("p", {class: "muted small drop-hint"}, "Drop files anywhere to upload them")),
       h("div", {class: "search"}, icon("search"), search),
-      h("div", {class: "segments", role: "group", "aria-label": "State"}, segments),
+      h("div", {class: "segments", role: "group", "aria-label": "Status"}, segments),
       h("button", {type: "button", class: "primary", onclick: () => picker.click()}, icon("up"), "Upload"),
       picker,
     ),
@@ -145,10 +145,10 @@ function recordingRow(actions) {
   const state = h("span", {class: "state"});
   const problem = h("div", {class: "problem small", hidden: true});
   let recording = null;
-  const tools = h("span", {class: "tools"}, menuButton("More for this recording", "more", () => [
-    ...(recording.status === "failed" ? [{text: "Read it again", icon: "retry", run: () => actions.readAgain(recording)}] : []),
+  const tools = h("span", {class: "tools"}, menuButton("More actions for this recording", "more", () => [
+    ...(recording.status === "failed" ? [{text: "Retry", icon: "retry", run: () => actions.readAgain(recording)}] : []),
     {text: "Download", icon: "down", run: () => { location.href = downloadOfRecording(recording); }},
-    {text: "Forget…", icon: "trash", danger: true, run: () => actions.forget(recording)},
+    {text: "Remove from list…", icon: "trash", danger: true, run: () => actions.forget(recording)},
   ]));
   const node = h("li", {class: "recording"}, poster, h("div", {class: "clip"}, name, line), h("span", {class: "figures"}, size, when), state, tools, problem);
   return {
@@ -194,14 +194,14 @@ function nothingYet(choose) {
   return h("div", {class: "empty"},
     icon("film"),
     h("h2", {}, "No recordings yet"),
-    h("p", {}, "Drop a video or sound file anywhere on this page, or register what lies in the store already."),
+    h("p", {}, "Drop a video or audio file anywhere on this page, or add an object that is already in the store."),
     h("div", {class: "row wrap"},
       h("button", {type: "button", class: "primary", onclick: choose}, icon("up"), "Choose files"),
-      h("button", {type: "button", onclick: registerFromStore}, "Register from the store"),
+      h("button", {type: "button", onclick: registerFromStore}, "Add from the store"),
     ),
   );
 }
 
-const searching = () => h("p", {class: "muted", role: "status"}, "Searching older ones…");
+const searching = () => h("p", {class: "muted", role: "status"}, "Searching older recordings…");
 
-const nothingFound = () => h("div", {class: "empty"}, h("h2", {}, "Nothing matches"), h("p", {}, "Try another name or another state."));
+const nothingFound = () => h("div", {class: "empty"}, h("h2", {}, "No matches"), h("p", {}, "Try another name or status."));

@@ -27,7 +27,7 @@ export function showSignIn(main, done, message = "") {
     try {
       done(await post("/session", {key: key.value.trim()}, {quiet: true}));
     } catch (error) {
-      problem.textContent = error.status === 401 ? "This is no key of this server, or it was revoked." : error.message;
+      problem.textContent = error.status === 401 ? "The server does not know this key, or it was revoked." : error.message;
       key.setAttribute("aria-invalid", "true");
       button.disabled = false;
       key.select();
@@ -37,18 +37,18 @@ export function showSignIn(main, done, message = "") {
   main.replaceChildren(
     h("form", {class: "panel stack", onsubmit: submit},
       h("div", {class: "row"}, h("img", {src: "/assets/mark.svg", width: "28", height: "28", alt: ""}), h("h1", {}, "clipengine")),
-      h("p", {class: "muted"}, "Exact clips out of any recording."),
+      h("p", {class: "muted"}, "Exact clips from any recording."),
       h("input", {type: "text", autocomplete: "username", value: "clipengine", hidden: true}), // what password managers keep the key under
       h("label", {class: "field"}, "API key", key),
       problem,
       button,
       h("div", {class: "small muted help"},
-        h("p", {}, "No key at hand? Open the link that ", h("code", {}, "clipengine serve"), " prints on a terminal; it signs one browser in, once. Or make a key on the machine that runs the engine, in the folder that it was started in:"),
+        h("p", {}, "No key? Open the link that ", h("code", {}, "clipengine serve"), " prints in a terminal; it signs in one browser, once. Or create a key on the server, in the folder in which the engine was started:"),
         h("pre", {}, "clipengine keys create laptop"),
-        h("p", {}, "In a checkout the command is ", h("code", {}, ".venv/bin/clipengine"), "."),
+        h("p", {}, "In a checkout, the command is ", h("code", {}, ".venv/bin/clipengine"), "."),
       ),
     ),
-    h("p", {class: "small"}, h("a", {href: "/docs"}, "Documents")),
+    h("p", {class: "small"}, h("a", {href: "/docs"}, "Documentation")),
   );
   document.title = "Sign in · clipengine";
   key.focus();

@@ -49,7 +49,7 @@ async function send(row) {
   try {
     if (!file.size) throw new ApiError(400, {code: "empty_file", detail: EMPTY_FILE});
     const recording = await upload(file, {onprogress: (loaded, total) => row.show(loaded, total), signal: row.stopper.signal});
-    say(`${file.name} is uploaded`);
+    say(`${file.name} was uploaded`);
     rows.delete(file);
     watcher.ondone(recording);
   } catch (error) {
@@ -67,10 +67,10 @@ class Row {
   constructor(file) {
     this.file = file;
     this.bar = h("progress", {max: "1", value: 0, "aria-label": `Upload of ${file.name}`});
-    this.figures = h("p", {class: "muted small"}, `Waits · ${bytes(file.size)}`);
-    this.pill = h("span", {class: "pill"}, "Waiting");
+    this.figures = h("p", {class: "muted small"}, `Queued · ${bytes(file.size)}`);
+    this.pill = h("span", {class: "pill"}, "Queued");
     this.again = h("button", {type: "button", hidden: true, onclick: () => this.retry()}, icon("retry"), "Try again");
-    this.stop = iconButton("x", `Stop the upload of ${file.name}`, () => this.drop());
+    this.stop = iconButton("x", `Cancel the upload of ${file.name}`, () => this.drop());
     this.stopper = new AbortController();
     this.node = h("li", {class: "recording uploading"},
       h("div", {class: "poster", "aria-hidden": "true"}, icon("up")),
@@ -88,7 +88,7 @@ class Row {
   show(loaded, total) {
     this.bar.value = total ? loaded / total : 0;
     const speed = loaded / Math.max(0.2, (performance.now() - this.began) / 1000);
-    setText(this.figures, loaded < total ? `${bytes(loaded)} of ${bytes(total)} · ${bytes(speed)}/s` : "Stored by the server…");
+    setText(this.figures, loaded < total ? `${bytes(loaded)} of ${bytes(total)} · ${bytes(speed)}/s` : "Saving to the store…");
   }
 
   fail(error) {

@@ -7,7 +7,7 @@ import {confirmed, copy, doing, failure, menuButton, openDialog, toast, toastErr
 
 const EVENTS = ["clip.ready", "clip.failed", "clip.expired", "recording.complete", "recording.failed", "endpoint.disabled"];
 const DEFAULTS = ["clip.ready", "clip.failed"];
-const WORDS = {delivered: ["Delivered", "good"], failed: ["Failed", "bad"], pending: ["Waiting", ""], sending: ["Sending", "busy"]};
+const WORDS = {delivered: ["Delivered", "good"], failed: ["Failed", "bad"], pending: ["Pending", ""], sending: ["Sending", "busy"]};
 const REFRESH_MS = 2000;
 
 export async function showWebhooks(main, params, signal) {
@@ -30,8 +30,8 @@ export async function showWebhooks(main, params, signal) {
 }
 
 function nothingYet() {
-  return h("li", {class: "empty"}, icon("send"), h("h2", {}, "Nobody is told yet"),
-    h("p", {}, "A webhook is an address that gets a signed POST when a clip is ready or has failed. ", h("a", {href: "/docs/webhooks"}, "How to verify the signature")));
+  return h("li", {class: "empty"}, icon("send"), h("h2", {}, "No webhooks yet"),
+    h("p", {}, "A webhook is a URL that receives a signed POST when a clip is ready or has failed. ", h("a", {href: "/docs/webhooks"}, "How to verify the signature")));
 }
 
 function stateOf(webhook) {
@@ -50,14 +50,14 @@ function webhookRow(webhook, reload) {
 }
 
 function actionsOf(webhook, reload) {
-  return menuButton(`More for ${webhook.url}`, "more", () => [
+  return menuButton(`More actions for ${webhook.url}`, "more", () => [
     {text: "Send a test", icon: "send", run: () => test(webhook)},
-    {text: webhook.enabled ? "Switch off" : "Switch on", icon: webhook.enabled ? "x" : "check", run: async () => {
+    {text: webhook.enabled ? "Disable" : "Enable", icon: webhook.enabled ? "x" : "check", run: async () => {
       await patch(`/v1/webhooks/${webhook.webhook_id}`, {enabled: !webhook.enabled});
       await reload();
     }},
     ...(webhook.origin === "api" ? [{text: "Edit…", icon: "pen", run: () => editWebhook(webhook, reload)}, {text: "Delete…", icon: "trash", danger: true, run: async () => {
-      if (!(await confirmed("Delete this webhook?", `${webhook.url} is told of nothing more.`, "Delete"))) return;
+      if (!(await confirmed("Delete this webhook?", `${webhook.url} receives no more events.`, "Delete"))) return;
       await remove(`/v1/webhooks/${webhook.webhook_id}`);
       await reload();
     }}] : []),
@@ -66,7 +66,7 @@ function actionsOf(webhook, reload) {
 
 async function test(webhook) {
   await post(`/v1/webhooks/${webhook.webhook_id}/test`);
-  toast("A sample clip.ready is on its way", webhook.url);
+  toast("Test event queued: clip.ready", webhook.url);
   if (!location.hash.endsWith(webhook.webhook_id)) location.hash = `#/webhooks/${webhook.webhook_id}`;
 }
 
@@ -90,7 +90,7 @@ function webhookDialog(title, action, {url: known = "", events: chosen}, save, r
     }
   };
   const dialog = openDialog(title, h("form", {class: "stack", onsubmit: submit},
-    h("label", {class: "field"}, "Address", url), problem,
+    h("label", {class: "field"}, "URL", url), problem,
     h("fieldset", {}, h("legend", {}, "Events"), h("div", {class: "row wrap"}, EVENTS.map((name, at) => h("label", {class: "check mono small"}, boxes[at], name)))),
     more,
     h("div", {class: "row end"}, h("button", {class: "primary"}, action)),
@@ -111,15 +111,15 @@ function editWebhook(webhook, reload) {
     return {secret};
   };
   webhookDialog("Edit webhook", "Save", webhook, save, reload,
-    h("label", {class: "check"}, renew, "Make a new signing secret"),
-    h("p", {class: "muted small"}, "For a day both secrets sign webhook-signature. X-Relay-Signature is signed with the new one at once."));
+    h("label", {class: "check"}, renew, "Generate a new signing secret"),
+    h("p", {class: "muted small"}, "For 24 hours, webhook-signature is signed with both secrets. X-Relay-Signature is signed with the new one only."));
 }
 
 const newSecret = () => `whsec_${btoa(String.fromCharCode(...crypto.getRandomValues(new Uint8Array(32))))}`;
 
 function showSecret(secret) {
-  openDialog("The signing secret", h("div", {class: "stack"},
-    h("p", {}, "It is shown this once. Whoever receives the webhook verifies the signature with it."),
+  openDialog("Signing secret", h("div", {class: "stack"},
+    h("p", {}, "It is shown only once. The receiver needs it to verify signatures."),
     h("pre", {class: "json"}, secret),
     h("p", {class: "small"}, h("a", {href: "/docs/webhooks"}, "Verify in Python, Node and Go")),
   ), {footer: [h("button", {type: "button", class: "primary", onclick: () => copy(secret, "Secret").catch(toastError)}, icon("copy"), "Copy")]});
@@ -158,7 +158,7 @@ export async function showWebhook(main, {id}, signal) {
     if (more) list.append(...nodes);
     else list.prepend(...nodes);
     after.replaceChildren(...(cursor ? [h("button", {type: "button", onclick: doing(() => load(true))}, "Show more")] : []));
-    if (!rows.size) after.replaceChildren(h("div", {class: "empty"}, h("h2", {}, "Nothing was sent yet"), h("p", {}, "Send a test to see whether it arrives.")));
+    if (!rows.size) after.replaceChildren(h("div", {class: "empty"}, h("h2", {}, "No deliveries yet"), h("p", {}, "Send a test to see whether it arrives.")));
   }
 
   const timer = setInterval(() => {
@@ -185,10 +185,10 @@ function deliveryRow(first, reload) {
   const node = h("details", {class: "delivery"}, summary, h("div", {class: "inside"},
     h("div", {class: "row"}, h("h3", {class: "grow"}, "Attempts"), h("button", {type: "button", onclick: doing(async () => {
       await post(`/v1/deliveries/${first.delivery_id}/redeliver`);
-      toast("It is sent again");
+      toast("Delivery queued again");
       await reload();
     })}, icon("retry"), "Redeliver")),
-    h("table", {}, h("thead", {}, h("tr", {}, ["When", "Answer", "Took", ""].map((text) => h("th", {scope: "col"}, text)))), attempts),
+    h("table", {}, h("thead", {}, h("tr", {}, ["Time", "Response", "Duration", ""].map((text) => h("th", {scope: "col"}, text)))), attempts),
     h("div", {class: "row"}, h("h3", {class: "grow"}, "Payload"), iconButton("copy", "Copy the payload", () => copy(payload.textContent, "Payload").catch(toastError))),
     payload,
   ));
@@ -205,7 +205,7 @@ function deliveryRow(first, reload) {
     shown = text;
     const [word, kind] = WORDS[delivery.status];
     const detail = delivery.last_error || (delivery.last_status_code ? `HTTP ${delivery.last_status_code}` : "");
-    const next = delivery.status === "pending" && delivery.next_at && delivery.attempt ? ` · again ${ago(delivery.next_at)}` : "";
+    const next = delivery.status === "pending" && delivery.next_at && delivery.attempt ? ` · next attempt ${ago(delivery.next_at)}` : "";
     summary.replaceChildren(h("span", {}, h("span", {class: `pill ${kind}`}, word)), h("span", {class: "mono small"}, delivery.event),
       h("span", {class: "subject small clip", title: delivery.clip_id || delivery.recording_id}, delivery.test && h("span", {class: "pill"}, "Test"), h("bdi", {class: "clip"}, delivery.subject || delivery.clip_id || delivery.recording_id || "")),
       h("span", {class: "muted small clip"}, detail + next), h("span", {class: "muted small", title: delivery.created_at}, ago(delivery.created_at)));
