@@ -1,4 +1,4 @@
-// The page: who is signed in, the bar at the top, and which view is shown.
+// Entry point: the session, the bar at the top, and the routes.
 
 import {get, request} from "./lib/api.js";
 import {h, icon, iconButton} from "./lib/dom.js";
@@ -26,7 +26,7 @@ route("/clips", showClips);
 route("/webhooks", showWebhooks);
 route("/webhooks/:id", showWebhook);
 
-const tabs = new BroadcastChannel("session"); // of this browser: they share the session
+const tabs = new BroadcastChannel("session"); // tabs of this browser share the session
 
 let started = false;
 
@@ -89,7 +89,7 @@ function themeButton() {
   return button;
 }
 
-// Nothing is asked for any more when the session ends.
+// Views and the event stream stop first, so that no request fails in a session that has ended.
 async function signOut() {
   stop();
   disconnect();
@@ -98,7 +98,7 @@ async function signOut() {
     signedOut();
     tabs.postMessage("signed out");
   } catch (error) {
-    toastError(error); // it has not ended: the page goes on
+    toastError(error); // the session has not ended
     connect();
     showCurrent();
   }

@@ -1,8 +1,8 @@
-// The API of this server, with the session's cookie. Errors are its problem documents, as exceptions.
+// HTTP client of the API. It sends the session cookie and raises problem documents as ApiError.
 
 import {inWords} from "./error_messages.js";
 
-const PASSING = [0, 401, 408, 409, 429]; // beside all from 500
+const PASSING = [0, 401, 408, 409, 429]; // besides all of 500 and above
 
 export class ApiError extends Error {
   constructor(status, problem) {
@@ -13,7 +13,7 @@ export class ApiError extends Error {
     this.errors = problem.errors || [];
   }
 
-  // Whether the same may go well another time.
+  // True if the same request may succeed later.
   get passes() {
     return this.status >= 500 || PASSING.includes(this.status);
   }
@@ -21,7 +21,7 @@ export class ApiError extends Error {
 
 const HEADERS = {"X-Clipengine-Page": "1"};
 
-// Something that may come twice is done once: every POST that creates carries a key of its own.
+// Return an idempotency key. Every creating POST carries one, so that a retry does not create a duplicate.
 export function newKey() {
   return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
@@ -40,7 +40,7 @@ export async function request(method, path, {body, signal, quiet = false, as = "
   if (answer.status === 204) return null;
   if (answer.ok && as === "blob") return answer.blob();
   const read = await answer.json().catch((error) => {
-    if (error.name === "AbortError") throw error; // the view was left while the answer came
+    if (error.name === "AbortError") throw error; // the view was left during the response
     return {};
   });
   if (answer.ok) return read;
@@ -60,7 +60,7 @@ export function query(path, values) {
   return text ? `${path}?${text}` : path;
 }
 
-// PUT a file with progress, which fetch does not tell. Resolves with the recording; `signal` aborts.
+// PUT a file with upload progress, which fetch does not report. Resolves with the recording; `signal` aborts.
 export function upload(file, {onprogress, signal}) {
   return new Promise((resolve, reject) => {
     const sending = new XMLHttpRequest();

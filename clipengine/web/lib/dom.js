@@ -1,4 +1,4 @@
-// Elements without markup: everything that is shown goes through text nodes, so that no label or name can be a script.
+// Helpers for elements. All text goes through text nodes, so that no label or name can inject markup.
 
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -64,7 +64,7 @@ export function iconButton(name, label, onclick, props = {}) {
   return h("button", {type: "button", class: "quiet square", title: label, "aria-label": label, onclick, ...props}, icon(name));
 }
 
-// Bring the children of `parent` into the order of `nodes` and move nothing that stands right: focus stays.
+// Make `nodes` the children of `parent` in this order. Nodes in the right place are not moved, so that focus stays.
 export function arrange(parent, nodes) {
   const wanted = new Set(nodes);
   for (const child of [...parent.children]) if (!wanted.has(child)) child.remove();
@@ -73,8 +73,8 @@ export function arrange(parent, nodes) {
   });
 }
 
-// A list whose rows the arrow keys walk: to the same control of the next row, or to its first; `across` the controls of
-// a row too, where ← and → are nobody else's.
+// Let arrow keys move between the rows of a list: to the same control of the next row, or to its first one. With
+// `across`, ← and → move between the controls of a row.
 export function walkable(list, {across = false} = {}) {
   list.addEventListener("keydown", (event) => {
     const step = {ArrowDown: 1, ArrowUp: -1}[event.key];
@@ -96,7 +96,7 @@ export function walkable(list, {across = false} = {}) {
   });
 }
 
-// Called before a row leaves its list: a function that gives the focus, where the row has it, to the row beside it.
+// Call before a row is removed. Returns a function that moves the focus to a neighbouring row if the row has it.
 export function beside(row) {
   const neighbour = row.nextElementSibling || row.previousElementSibling;
   const control = row.contains(document.activeElement) && neighbour && neighbour.querySelector("a, button:enabled");
@@ -107,7 +107,7 @@ export function setText(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
 
-// Told to a screen reader, not shown.
+// Announce text to screen readers.
 export function say(text) {
   document.getElementById("said").textContent = text;
 }

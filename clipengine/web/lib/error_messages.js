@@ -1,5 +1,4 @@
-// What the API tells its callers in its own terms, in the words of somebody who looks at the page. Of every other code
-// the API's own sentence is shown: it says what happened and what to do.
+// Messages for error codes whose API text addresses programmers. For every other code the API's own sentence is shown.
 
 const GONE = "It may have been deleted, or the address is incomplete.";
 

@@ -1,4 +1,4 @@
-// What happens on the server, as it happens: one stream of server-sent events for the whole page.
+// The page's single stream of server-sent events.
 
 import {get} from "./api.js";
 
@@ -12,7 +12,7 @@ let stream = null;
 let timer = 0;
 let lost = false;
 
-// `listener(name, data)` until `signal` aborts. The name "resync" means: something may have been missed, read again.
+// Call `listener(name, data)` for every event until `signal` aborts. "resync" means that events may have been missed.
 export function listen(listener, signal) {
   listeners.add(listener);
   signal.addEventListener("abort", () => listeners.delete(listener));

@@ -1,4 +1,4 @@
-// Times, sizes and states in words. The same clock as the command line: 62.5 is 1:02.500.
+// Formatting of times, sizes and states. Times look as in the command line: 62.5 is 1:02.500.
 
 export function clock(seconds, digits = 3) {
   const scale = 10 ** digits;
@@ -11,7 +11,7 @@ export function clock(seconds, digits = 3) {
   return hours ? `${hours}:${String(minutes).padStart(2, "0")}:${rest}${tail}` : `${minutes}:${rest}${tail}`;
 }
 
-// "90.5", "1:02.5" or "1:02:03.5" as seconds; null for anything else.
+// Return "90.5", "1:02.5" or "1:02:03.5" as seconds, or null.
 export function parseClock(text) {
   const match = /^(?:(?:(\d+):)?(\d{1,2}):)?(\d+)(\.\d+)?$/.exec(text.trim().replace(",", "."));
   if (!match) return null;
@@ -45,24 +45,24 @@ export function ago(stamp) {
   return new Date(stamp).toLocaleDateString("en", {year: "numeric", month: "short", day: "numeric"});
 }
 
-// A recording without a name is called by its key's end, with the folder: many keys end with the same file name.
+// Return the name, or the last folder and file name of the key: many keys end with the same file name.
 export function titleOf(recording) {
   return recording.name || recording.bucket_path.split("/").slice(-2).join("/");
 }
 
-// The name of a recording that has none as [folder, "/" and file], else as ["", name].
+// Return the title as [folder, "/" and file name] if it comes from the key, else as ["", name].
 export function titleParts(recording) {
   const title = titleOf(recording);
   const slash = recording.name ? 0 : Math.max(0, title.lastIndexOf("/"));
   return [title.slice(0, slash), title.slice(slash)];
 }
 
-// User text for where no markup can set it apart: without the characters that turn the direction of what follows.
+// Return text without bidirectional control characters, for places where it cannot be isolated by markup.
 export function undirected(text) {
   return text.replace(/[\u202a-\u202e\u2066-\u2069]/g, "");
 }
 
-// [width, height] as one sees it.
+// Return [width, height] after rotation.
 export function upright({width, height, rotation}) {
   return rotation % 180 ? [height, width] : [width, height];
 }

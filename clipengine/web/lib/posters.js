@@ -1,11 +1,11 @@
-// Posters of rows: fetched as they come into view and a few at a time, so that what a person asks for next never waits
-// behind pictures. A place stays as quiet as it was until its picture is there, and for good where none can be had.
+// Posters of list rows. They load when they come into view and a few at a time, so that other requests do not wait for
+// them. The placeholder stays until the image is there, and for good if there is none.
 
 import {h} from "./dom.js";
 
-const AT_ONCE = 3; // a browser has six connections to a server, and the server makes a picture on the spot
+const AT_ONCE = 3; // a browser opens six connections to a server, and the server may have to make the image first
 
-const none = new Set(); // addresses of which there is no picture
+const none = new Set(); // URLs without an image
 const waiting = new Set();
 const running = new Set();
 const seen = new IntersectionObserver((entries) => {
@@ -16,9 +16,9 @@ const seen = new IntersectionObserver((entries) => {
   next();
 }, {rootMargin: "120px"});
 
-addEventListener("connection", ({detail}) => detail && none.clear()); // it may only have been that the server went away
+addEventListener("connection", ({detail}) => detail && none.clear()); // the server may only have been unreachable
 
-// The image of an address, to be put into its place; null where it is known that there is none.
+// Return an image that loads when visible, or null if the URL is known to have none.
 export function poster(address) {
   if (none.has(address)) return null;
   const image = h("img", {alt: "", width: "112", height: "63", class: "coming", "data-address": address});
@@ -27,7 +27,7 @@ export function poster(address) {
     ended(image);
   });
   image.addEventListener("error", () => {
-    if (!running.has(image)) return; // it was stopped
+    if (!running.has(image)) return; // cancelled
     none.add(address);
     image.remove();
     ended(image);
@@ -36,7 +36,7 @@ export function poster(address) {
   return image;
 }
 
-// Whoever wanted them has left.
+// Cancel all loading. Called when a view is left.
 export function stopPosters() {
   seen.disconnect();
   waiting.clear();

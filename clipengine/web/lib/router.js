@@ -1,5 +1,5 @@
-// Addresses of the page: `#/recordings/rec_…`. A view gets the main element, its parameters and a signal that
-// aborts when it is left; whatever it listens to ends with that signal.
+// Hash routes such as `#/recordings/rec_…`. A view gets the main element, its parameters and a signal that aborts when
+// the view is left.
 
 import {stopPosters} from "./posters.js";
 
@@ -14,7 +14,7 @@ export function go(address) {
   location.hash = address;
 }
 
-// Leaves the view, and closes what lies above it.
+// Leave the current view and close its dialogs.
 export function stop() {
   if (leaving) leaving.abort();
   leaving = null;
@@ -32,13 +32,13 @@ export function showCurrent() {
     leaving = new AbortController();
     main.replaceChildren();
     main.className = "";
-    main.focus({preventScroll: true}); // whoever cannot see it is told that another screen is there
+    main.focus({preventScroll: true}); // tells screen readers that the view has changed
     view(main, match.groups || {}, leaving.signal);
     dispatchEvent(new CustomEvent("routed", {detail: address}));
     scrollTo(0, 0);
     return;
   }
-  // Nothing is told of an address that is put right like this: the view is shown here.
+  // replaceState fires no hashchange event, so show the view here.
   history.replaceState(null, "", "#/recordings");
   showCurrent();
 }

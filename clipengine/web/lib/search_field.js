@@ -1,10 +1,10 @@
-// The search of a list, and the way from it to the rows without a pointer.
+// The search field of a list, and keyboard navigation from it to the rows.
 
 import {h} from "./dom.js";
 import {bindKeys} from "./shortcuts.js";
 
-// `onsearch()` whenever the text is another; `opens` selects what Enter presses: the first match. The keys are bound by
-// `bind(list, signal)`: / comes here, ↓ goes to the first row from here and from nowhere, Escape shows all again.
+// `onsearch()` runs when the text changes; `opens` selects what Enter clicks, the first match. `bind(list, signal)` binds
+// the keys: / focuses the field, ↓ goes to the first row, Escape clears the search.
 export function searchField({placeholder, label, opens, onsearch}) {
   const input = h("input", {type: "search", placeholder, title: "Search (/)", "aria-label": label});
   input.addEventListener("input", onsearch);
@@ -37,7 +37,7 @@ export function searchField({placeholder, label, opens, onsearch}) {
       });
       document.addEventListener("keydown", (event) => {
         if (event.key !== "ArrowDown" || event.shiftKey || event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
-        const nowhere = event.target.matches("body, main"); // main has the focus when a screen has just been opened
+        const nowhere = event.target.matches("body, main"); // main has the focus when a view was just opened
         if (nowhere && !document.querySelector("dialog") && enter()) event.preventDefault();
       }, {signal});
       bindKeys({"/": () => input.focus()}, signal);

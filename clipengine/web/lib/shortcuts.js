@@ -1,4 +1,4 @@
-// Keys as editors know them. They are the page's while nothing that takes text, and no dialog or menu, has the focus.
+// Keyboard shortcuts as in video editors. They are inactive while a text field, a dialog or a menu has the focus.
 
 import {h} from "./dom.js";
 import {openDialog} from "./ui.js";
@@ -35,7 +35,7 @@ export function bindKeys(actions, signal) {
     }
     if (target.closest("input, select, textarea, dialog, [role=menu], summary")) return;
     const pressed = event.key.length === 1 ? event.key.toLowerCase() : event.key;
-    // On a control Space and Enter are its own.
+    // Space and Enter activate the focused control.
     if ((pressed === " " || pressed === "Enter") && target.closest("button, a")) return;
     const action = actions[event.shiftKey ? `Shift+${pressed}` : pressed] || actions[pressed];
     if (!action) return;

@@ -1,4 +1,4 @@
-// Runs before the first paint, so that nothing flashes: the theme that was chosen, else the system's.
+// Runs before the first paint to avoid a flash: applies the chosen theme, or the system's.
 "use strict";
 (() => {
   const dark = matchMedia("(prefers-color-scheme: dark)");
@@ -7,7 +7,7 @@
     try {
       chosen = localStorage.getItem("theme");
     } catch {
-      // storage may be forbidden: the system's theme then
+      // storage may be blocked: use the system's theme
     }
     document.documentElement.dataset.theme = chosen || (dark.matches ? "dark" : "light");
   };

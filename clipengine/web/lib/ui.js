@@ -1,4 +1,4 @@
-// What lies above the page: notices that go by, dialogs and menus.
+// Toasts, dialogs, menus and error states.
 
 import {h, icon, iconButton} from "./dom.js";
 
@@ -21,7 +21,7 @@ export function toastError(error) {
   toast(error.title || "Something went wrong", error.message, {bad: true});
 }
 
-// An async click: the button waits, and what goes wrong is told.
+// Return an event handler that disables its button while `work` runs and shows errors as a toast.
 export function doing(work) {
   return async (event) => {
     const button = event.currentTarget;
@@ -54,7 +54,7 @@ export function openDialog(title, body, {footer = [], size = "", onclose = () =>
   return dialog;
 }
 
-// Resolves with true where the person says yes.
+// Ask for confirmation. Resolves with true or false.
 export function confirmed(title, detail, yes) {
   return new Promise((resolve) => {
     let answer = false;
@@ -73,7 +73,7 @@ export function confirmed(title, detail, yes) {
   });
 }
 
-// A button that opens a menu: arrows move, Escape closes and gives the focus back.
+// A button that opens a menu. Arrow keys move; Escape closes it and restores the focus.
 export function menuButton(label, name, items) {
   const button = iconButton(name, label, () => (menu ? close() : open()), {"aria-haspopup": "menu", "aria-expanded": "false"});
   let menu = null;
@@ -121,7 +121,7 @@ export function menuButton(label, name, items) {
   return button;
 }
 
-// The clipboard's own interface is there over HTTPS and on localhost only.
+// navigator.clipboard exists over HTTPS and on localhost only.
 export async function copy(text, what) {
   if (navigator.clipboard) {
     await navigator.clipboard.writeText(text);
@@ -135,13 +135,13 @@ export async function copy(text, what) {
   toast(`${what} copied`);
 }
 
-// Why something failed and, below, what to do: in the engine's own words, which may begin with a key or a code.
+// Return the engine's message and hint as paragraphs.
 export function reason({message, hint}) {
   return [h("p", {class: "bad"}, message), h("p", {class: "muted"}, hint)];
 }
 
-// What stands where a list or a screen would be. `again()` is offered where that can help; where only the server was
-// away, it is tried again with its return.
+// Return an error state that replaces a list or a view. `retry()` is offered if the error may pass, and is called when an
+// unreachable server is back.
 export function failure(error, retry) {
   const again = error.passes === false ? null : retry;
   const node = h("div", {class: "empty", role: "alert"},

@@ -1,4 +1,4 @@
-// The form of the clip that is being picked: its times to type, its label, its profile, and the button that makes it.
+// The form of the selected clip: times, label, profile, and the button that makes it.
 
 import {get, post} from "../lib/api.js";
 import {h, iconButton, say, setText} from "../lib/dom.js";
@@ -6,8 +6,8 @@ import {clock} from "../lib/format.js";
 import {toastError} from "../lib/ui.js";
 import {timeFields} from "./time_fields.js";
 
-// `made(clip)` when the server has taken it; `nextLabel(pending)` is what it is called where nothing
-// is typed and clips of these labels are on their way.
+// `made(clip)` is called when the server has accepted the clip. `nextLabel(pending)` returns the default label, where
+// `pending` are labels of requests without a response.
 export function picker({recording, selection, player, made, nextLabel, signal}) {
   const times = timeFields({selection, player, onjudged: () => draw()});
   const length = h("output", {class: "time length"}, "–");
@@ -25,7 +25,7 @@ export function picker({recording, selection, player, made, nextLabel, signal}) 
     profileField.hidden = data.length < 2;
   }).catch(toastError);
 
-  const pending = new Set(); // labels that the server has not answered yet
+  const pending = new Set(); // labels of requests without a response
 
   const draw = () => {
     const bad = Boolean(times.firstBad());
@@ -57,11 +57,11 @@ export function picker({recording, selection, player, made, nextLabel, signal}) 
       end_seconds: Number(selection.end.toFixed(6)),
       profile: profile.value,
     };
-    // The next one can be picked at once: the form is empty before the server has answered.
+    // Clear the form before the response, so that the next clip can be selected at once.
     const before = [selection.start, selection.end, label.value];
     selection.clear();
     label.value = "";
-    label.blur(); // the keys pick again
+    label.blur(); // make shortcuts work again
     pending.add(body.label);
     rename();
     try {

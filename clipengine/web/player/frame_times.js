@@ -1,22 +1,22 @@
-// When frames truly begin, of a recording whose rate varies: asked of the server part by part, as one comes near. What
-// is not known yet is null, and whoever asks does with the usual rate until it is.
+// Frame times of a recording with a variable frame rate, loaded in parts around the current position. Unknown times are
+// null; callers use the usual rate until they are known.
 
 import {get, query} from "../lib/api.js";
 
-const PART_SECONDS = 20; // little enough to be read where somebody stands
-const SAME = 1e-5; // seconds; times are told to the microsecond
+const PART_SECONDS = 20; // short enough to load quickly
+const SAME = 1e-5; // seconds; the API rounds times to the microsecond
 
 export class FrameTimes {
-  // `onknown()` whenever more is known.
+  // `onknown()` is called when more frame times are known.
   constructor(recording, signal, onknown) {
     this.onknown = onknown;
     this.path = `/v1/recordings/${recording.recording_id}/frames`;
     this.duration = recording.duration_seconds;
     this.signal = signal;
-    this.parts = new Map(); // number -> times in order; null while they are asked for
+    this.parts = new Map(); // number -> sorted times; null while loading
   }
 
-  // Have what lies around the time, and ahead of it.
+  // Load the frame times around a time.
   want(time) {
     const number = Math.floor(time / PART_SECONDS);
     this.ask(number);
@@ -38,13 +38,13 @@ export class FrameTimes {
     }
   }
 
-  // The frame that begins nearest to the time and at most `within` from it; of two as near the earlier.
+  // Return the frame that starts nearest to `time` and at most `within` from it; the earlier one on a tie.
   nearest(time, within) {
     const found = this.around(time).filter((each) => Math.abs(each - time) <= within + SAME);
     return found.length ? found.reduce((best, each) => (Math.abs(each - time) < Math.abs(best - time) - SAME ? each : best)) : null;
   }
 
-  // The frame after (1) or before (-1) the time.
+  // Return the frame after (1) or before (-1) a time.
   beside(time, direction) {
     const step = direction > 0 ? 1 : -1;
     for (let number = Math.floor(time / PART_SECONDS); this.parts.get(number); number += step) {

@@ -1,4 +1,4 @@
-// The two ends of the selection as sliders: dragged, or moved by keys frame by frame.
+// The two ends of the selection as sliders, moved by pointer or by keys.
 
 import {h} from "../lib/dom.js";
 import {clock} from "../lib/format.js";

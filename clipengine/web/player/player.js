@@ -1,12 +1,12 @@
-// The player: a film by frames, forward and backward. What the browser cannot decode is shown frame by frame, as
-// pictures that the server makes. Events: "time" whenever another moment is shown, "state" when it starts or stops.
+// The player: frame by frame, forward and backward. If the browser cannot decode the recording, frames made by the server
+// are shown. Events: "time" when the position changes, "state" when playback starts or stops.
 
 import {h, setText} from "../lib/dom.js";
 import {upright} from "../lib/format.js";
 
 const RATES = [1, 2, 4, 8];
-const SETTLE = 0.5; // of a frame: to seek into its middle, so that rounding never shows its neighbour
-const NUDGE = 0.0005; // seconds, for the same where frames come irregularly: times are rounded to the millisecond
+const SETTLE = 0.5; // of a frame: seek to its middle, so that rounding does not show a neighbour
+const NUDGE = 0.0005; // seconds, the same for irregular frames: times are rounded to the millisecond
 const BROKE_OFF = 2; // MediaError.MEDIA_ERR_NETWORK
 const ROLES = {first: "In: the clip’s first frame", last: "The clip’s last frame", after: "Out: the first frame after the clip", end: "Out: the recording’s end"};
 
@@ -23,12 +23,12 @@ export class Player extends EventTarget {
     this.selection = selection;
     this.duration = recording.duration_seconds;
     this.hasPicture = Boolean(recording.media.video);
-    this.frames = false; // whether pictures of the server stand in for the film
+    this.frames = false; // true if frames made by the server are shown instead of the video
     this.looping = false;
-    this.rate = 0; // negative: backward
-    this.moment = 0; // where it was sent, exact
-    this.wanted = null; // where it is to go once it has arrived
-    this.painted = null; // when the frame on screen begins, as the browser tells it
+    this.rate = 0; // negative while playing backward
+    this.moment = 0; // exact target of the last seek
+    this.wanted = null; // target of a seek that waits for the current one to end
+    this.painted = null; // mediaTime of the presented frame
     const shared = {src: `${this.base}/download`, preload: "auto", "aria-label": "Recording"};
     this.video = this.hasPicture
       ? h("video", {...shared, playsinline: true, disablepictureinpicture: true, tabindex: "-1"})
@@ -54,7 +54,7 @@ export class Player extends EventTarget {
       this.tell("time");
     });
     on("play", () => this.started());
-    on("pause", () => this.rate < 0 || this.settle()); // it runs backward while the film itself stands
+    on("pause", () => this.rate < 0 || this.settle()); // during backward playback the video element is paused
     on("ended", () => {
       this.settle();
       this.seek(this.duration);
@@ -84,14 +84,14 @@ export class Player extends EventTarget {
     return this.rate !== 0;
   }
 
-  // The moment on screen: of a film that stands, the beginning of its frame.
+  // The current position: the start of its frame if playback is paused.
   get time() {
     if (this.frames || !this.playing) return this.moment;
     return Math.min(this.video.currentTime, this.duration);
   }
 
-  // When the frame on screen begins: it is behind the clock while the film plays. Of one that stands long while the sound
-  // goes on, the moment that is heard.
+  // The start of the presented frame, which is behind the clock during playback. For a frame that is held for long, the
+  // clock.
   get shown() {
     if (this.frames || !this.playing) return this.moment;
     const {selection, video, painted} = this;
@@ -108,7 +108,7 @@ export class Player extends EventTarget {
     return Math.max(0, this.selection.snap(this.duration - this.selection.frame));
   }
 
-  // To a frame; or to the recording's end, which is past its last frame and shows it.
+  // Seek to a frame, or to the end, which shows the last frame.
   seek(time) {
     const at = this.selection.snap(time);
     this.moment = at;
@@ -121,14 +121,14 @@ export class Player extends EventTarget {
     this.tell("time");
   }
 
-  // A time at which the browser shows the frame of this moment.
+  // Return a time at which the browser shows the frame that starts at this position.
   inside(at) {
     if (!this.hasPicture) return at;
     const {frame, steady} = this.selection;
     return Math.min(at + (steady ? frame * SETTLE : NUDGE), this.duration - 0.001);
   }
 
-  // To the next frame (1) or the one before (-1).
+  // Step to the next (1) or previous (-1) frame.
   step(direction) {
     this.pause();
     this.seek(this.selection.beside(this.moment, direction));
@@ -149,11 +149,11 @@ export class Player extends EventTarget {
   }
 
   pause() {
-    if (this.playing) this.settle(); // now, so that whoever steps on steps from here; the event of the film comes later
+    if (this.playing) this.settle(); // now, so that a following step starts here; the video's event comes later
     this.video.pause();
   }
 
-  // J and L: once for the usual speed, again for double, up to eightfold.
+  // J and L: normal speed first, then double, up to eightfold.
   shuttle(direction) {
     const faster = RATES[Math.min(RATES.indexOf(Math.abs(this.rate)) + 1, RATES.length - 1)];
     const rate = Math.sign(this.rate) === direction ? faster : 1;
@@ -184,7 +184,7 @@ export class Player extends EventTarget {
     requestAnimationFrame(back);
   }
 
-  // By the page, or by the sound's own controls.
+  // Started by the page or by the audio element's own controls.
   started() {
     if (this.rate <= 0 && !this.video.paused) {
       this.rate = this.video.playbackRate;
@@ -206,7 +206,7 @@ export class Player extends EventTarget {
     requestAnimationFrame(tick);
   }
 
-  // It stands now: on the frame that was on screen, which is shown again where the film has gone on by one.
+  // Stop on the presented frame. Seek to it, because the video may have advanced by one frame.
   settle() {
     const moment = this.rate > 0 && !this.frames ? this.shown : null;
     this.rate = 0;
@@ -223,10 +223,10 @@ export class Player extends EventTarget {
 
   mute() {
     this.video.muted = !this.video.muted;
-    this.tell("state"); // the browser says so a little later
+    this.tell("state"); // the browser's event comes later
   }
 
-  // The server went away while the film was read. It goes on from the same moment when the server is back.
+  // The connection was lost during playback. It continues at the same position when the server is back.
   breakOff() {
     this.broken = true;
     this.rate = 0;
@@ -247,7 +247,7 @@ export class Player extends EventTarget {
     setText(this.note, text);
   }
 
-  // ---- pictures instead of a film
+  // ---- frames instead of video
 
   useFrames() {
     if (this.frames) return;
@@ -264,7 +264,7 @@ export class Player extends EventTarget {
     this.tell("state");
   }
 
-  // One picture at a time; of those asked for meanwhile only the latest is fetched.
+  // Load one frame at a time; of the requests made meanwhile only the latest counts.
   fetch() {
     if (!this.hasPicture) return;
     if (this.fetching) {

@@ -1,24 +1,24 @@
-// What is being picked: an in and an out point in seconds. The clip begins with the frame of the in point and ends before
-// the frame of the out point. Where frames come at a steady rate both lie on frames; where they do not, on the frame
-// that begins within half a frame, as the engine chooses, and otherwise, as for sound, they are exact to the millisecond.
+// The selection: an in and an out point in seconds. The clip starts with the frame at the in point and ends before the
+// frame at the out point. With a fixed frame rate both snap to frames. With a variable rate they snap to a frame that
+// starts within half a frame, as in the engine. Otherwise, and for audio, they are exact to the millisecond.
 
-const FREE_STEP = 0.01; // of sound, which has no frames
-const FREE_TICK = 0.001; // of times that lie on no grid
-const FIRST_SECONDS = 10; // of a selection of which only one end was set
-const TIE = 1e-6; // of a frame: what arithmetic may add to a half
-const SAME = 5e-4; // seconds: times nearer than this are one
+const FREE_STEP = 0.01; // step for audio, which has no frames
+const FREE_TICK = 0.001; // resolution of times that do not snap
+const FIRST_SECONDS = 10; // length if only one end is set
+const TIE = 1e-6; // of a frame: rounding error at half a frame
+const SAME = 5e-4; // seconds: times closer than this are equal
 
 export class Selection extends EventTarget {
-  // `video` is the media object's, or null; `times` knows the frames of a variable rate, or is null.
+  // `video` is the API's media object, or null; `times` are the FrameTimes of a variable rate, or null.
   constructor(duration, video, times = null) {
     super();
     this.duration = duration;
     this.times = times;
     const [count, seconds = 1] = video && video.frame_rate ? video.frame_rate.split("/").map(Number) : [1, FREE_STEP];
     this.rate = count / seconds;
-    this.frame = seconds / count; // a step; the usual one where the rate varies
+    this.frame = seconds / count; // the usual step if the rate varies
     this.steady = Boolean(video && video.frame_rate && !video.variable_rate);
-    this.first = (this.steady && video.first_frame_seconds) || 0; // the grid's, where the picture begins late
+    this.first = (this.steady && video.first_frame_seconds) || 0; // start of the frame grid
     this.least = this.steady ? this.frame : FREE_TICK;
     this.start = null;
     this.end = null;
@@ -32,8 +32,8 @@ export class Selection extends EventTarget {
     return this.empty ? 0 : this.end - this.start;
   }
 
-  // The nearest time that can be chosen; of two frames as near the earlier, as the engine chooses. The recording's
-  // beginning and end may be no frames, but can be chosen.
+  // Return the nearest selectable time; the earlier frame on a tie, as in the engine. The start and the end of the
+  // recording are selectable even if they are not on a frame.
   snap(time) {
     if (Math.abs(time - this.duration) < this.least / 2) return this.duration;
     const at = this.steady ? this.gridded(time) : this.framed(time);
@@ -50,13 +50,13 @@ export class Selection extends EventTarget {
     return typeof frame === "number" ? frame : Math.round(time / FREE_TICK) * FREE_TICK;
   }
 
-  // The time one step on (1) or back (-1): the next frame, the true one where it is known.
+  // Return the time one frame later (1) or earlier (-1).
   beside(time, direction) {
     const frame = this.times && this.times.beside(time, direction);
     return typeof frame === "number" ? frame : time + direction * this.frame;
   }
 
-  // What the frame that begins at the moment is to the clip: "first", "last", "after" ("end" where none is), else "".
+  // Return the role of the frame at this time for the clip: "first", "last", "after", "end" (no frame follows), or "".
   roleOf(moment) {
     if (this.empty) return "";
     if (Math.abs(moment - this.start) < SAME) return "first";
@@ -72,7 +72,7 @@ export class Selection extends EventTarget {
     this.dispatchEvent(new Event("change"));
   }
 
-  // More frames are known than when it was set.
+  // Snap again after more frame times were loaded.
   snapAgain() {
     if (!this.empty && (this.snap(this.start) !== this.start || this.snap(this.end) !== this.end)) this.set(this.start, this.end);
   }

@@ -1,12 +1,12 @@
-// The in and the out point as times to type. What cannot be used stays as it was typed, marked, with the reason in
-// words, and nothing else is changed to make it fit; what can is taken as soon as both ends go together.
+// Text fields for the in and out point. An unusable value stays as typed, is marked and gets a reason; no other value is
+// changed to make it fit. Valid values apply when both ends are consistent.
 
 import {h} from "../lib/dom.js";
 import {clock, parseClock} from "../lib/format.js";
 
-const ROUNDED = 0.001; // seconds that a time on screen may lie beside the one it stands for
+const ROUNDED = 0.001; // seconds by which a displayed time may differ from the exact one
 
-// `onjudged()` whenever a field has become good or bad.
+// `onjudged()` is called when a field has become valid or invalid.
 export function timeFields({selection, player, onjudged}) {
   const start = timeField("In", "I", "the clip starts with this frame", take, () => selection.setStart(player.shown));
   const end = timeField("Out", "O", "the clip ends before this frame", take, () => selection.setEnd(player.shown));
@@ -32,7 +32,7 @@ export function timeFields({selection, player, onjudged}) {
     onjudged();
   }
 
-  // The field's time; null where there is none or, with the reason beside it, where it is no good.
+  // Return the time in a field, or null if it is empty or invalid.
   function read(field, chosen, from) {
     const {text} = field;
     if (text === "" || !field.typed) return chosen;
@@ -53,7 +53,7 @@ export function timeFields({selection, player, onjudged}) {
     end.show(selection.end);
   }
 
-  // Changed elsewhere: an end that has not moved keeps what is typed there, which may be good now.
+  // After a change elsewhere, an end that did not move keeps its typed text, which may be valid now.
   selection.addEventListener("change", () => {
     if (selection.empty) show();
     else {
@@ -70,13 +70,13 @@ export function timeFields({selection, player, onjudged}) {
   return {fields: [start.node, end.node], problems: [start.problem, end.problem], firstBad};
 }
 
-// `90.5`, `1:02.500`, and for the out point `+10` after the in point.
+// A field for `90.5`, `1:02.500` and, in the out point, `+10` after the in point.
 function timeField(name, key, meaning, ontyped, onhere) {
   const id = `${name.toLowerCase()}-problem`;
   const problem = h("p", {class: "bad small", id, role: "alert"});
   const input = h("input", {class: "time", inputmode: "decimal", autocomplete: "off", spellcheck: "false", placeholder: "–:––.–––", title: `${name}: ${meaning}`, "aria-label": `${name} point`, "aria-describedby": id});
   const here = h("button", {type: "button", title: `Set the ${name.toLowerCase()} point here (${key}): ${meaning}`, "aria-label": `Set the ${name.toLowerCase()} point here`, onclick: onhere}, h("kbd", {"aria-hidden": "true"}, key), h("span", {class: "touch", "aria-hidden": "true"}, "Set"));
-  let written = ""; // by the page: a time with fewer digits than the one it stands for
+  let written = ""; // text set by the page, rounded
   const field = {
     node: h("div", {class: "field"}, h("span", {class: "caption", "aria-hidden": "true"}, name), h("div", {class: "joined"}, input, here)),
     problem,

@@ -1,5 +1,5 @@
-// The timeline: ruler, filmstrip, waveform, the clips that were made, the selection with its handles, the playhead.
-// A click seeks, a drag selects; the ruler scrubs; Ctrl and the wheel zoom where the pointer is.
+// The timeline: ruler, filmstrip, waveform, clips, the selection with its handles, and the playhead.
+// A click seeks, a drag selects, the ruler scrubs, and Ctrl with the wheel zooms at the pointer.
 
 import {debounce, h} from "../lib/dom.js";
 import {clock} from "../lib/format.js";
@@ -11,7 +11,7 @@ import {lane} from "./track.js";
 const DRAG_PIXELS = 4;
 const STEPS = [0.04, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600];
 const TICK_PIXELS = 84;
-const LEAST_FRAMES = 12; // that a view shows
+const LEAST_FRAMES = 12; // minimum length of the view
 
 export class Timeline {
   constructor(recording, selection, player, signal) {
@@ -30,7 +30,7 @@ export class Timeline {
     this.ends = ["start", "end"].map((kind) => handle(kind, selection, this, (time) => {
       this.reveal(time);
       player.pause();
-      player.seek(time); // also for the out point: what is shown is the first frame that the clip has no longer
+      player.seek(time); // for the out point this is the first frame after the clip
     }));
     this.tracks = h("div", {class: "tracks"}, this.lanes.film.node, this.lanes.wave.node, this.bands, this.shades, this.chosen, this.ends.map((end) => end.node), this.playhead);
     this.thumb = h("div", {class: "thumb"});
@@ -78,7 +78,7 @@ export class Timeline {
     return Math.min(Math.max(0, this.view.start + ((clientX - left) / width) * this.span), this.duration);
   }
 
-  // ---- the view
+  // ---- view
 
   show(start, span = this.span) {
     const least = Math.min(this.duration, this.selection.frame * LEAST_FRAMES);
@@ -113,7 +113,7 @@ export class Timeline {
     this.placeHead();
   }
 
-  // ---- the pointer
+  // ---- pointer
 
   drag(event, move, done = () => {}) {
     if (event.button) return;

@@ -1,15 +1,15 @@
-// A track of the timeline: its canvas, and what stands there while a preview is loading or could not be loaded.
+// A track of the timeline: its canvas, and the states while a preview is loading or could not be loaded.
 
 import {h, icon, setText} from "../lib/dom.js";
 
-const NARROW = 0.15; // of the track: a smaller gap has no room for a text
+const NARROW = 0.15; // of the track: a smaller gap has no room for text
 
-// `what` is named in its texts. `strip` is null if the recording has no such track.
+// `what` is its name in texts. `strip` is null if the recording has no such track.
 export function lane(what, canvas, strip) {
   const loading = h("p", {class: "lane-state loading", role: "status", hidden: true}, h("span", {class: "clip"}, `Loading ${what}…`));
   const message = h("span", {class: "message"});
   const again = h("button", {type: "button", onclick: () => strip.retry()}, icon("retry"), "Try again");
-  again.addEventListener("pointerdown", (event) => event.stopPropagation()); // it neither seeks nor selects
+  again.addEventListener("pointerdown", (event) => event.stopPropagation()); // neither seek nor select
   const failed = h("div", {class: "lane-state failed", role: "alert", hidden: true}, icon("alert"), message, again);
   const node = h("div", {class: "lane", hidden: !strip}, canvas, loading, failed);
 

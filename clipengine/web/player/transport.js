@@ -1,4 +1,4 @@
-// The row under the player: play, frame by frame, the time to read and to type, sound, repeat, zoom.
+// The row under the player: play, step, current time, mute, loop, zoom.
 
 import {h, icon, iconButton, setText} from "../lib/dom.js";
 import {clock, parseClock} from "../lib/format.js";
@@ -29,13 +29,13 @@ export function transport({player, timeline, recording, loop, signal}) {
   );
 }
 
-// Where it stands. What is typed there is gone to; what is no time is put back.
+// The current time. A typed time seeks; an invalid one is reset.
 function timeField(player, timeline, signal) {
   const field = h("input", {
     class: "time now", inputmode: "decimal", autocomplete: "off", spellcheck: "false", value: clock(0),
     "aria-label": "Current time", title: "Type a time to seek to (G)",
   });
-  field.style.width = `calc(${clock(player.duration).length}ch + 14px)`; // as wide as it gets
+  field.style.width = `calc(${clock(player.duration).length}ch + 14px)`; // wide enough for the longest time
   const show = () => {
     if (document.activeElement !== field) field.value = clock(player.time);
   };

@@ -1,4 +1,4 @@
-// What can be done with a clip: play, take it away, copy how it was made, stop it, try again, delete it.
+// Actions of a clip: play, download, copy as a request, cancel, retry, delete.
 
 import {post, remove} from "../lib/api.js";
 import {h, icon} from "../lib/dom.js";
@@ -33,7 +33,7 @@ export function playClip(clip) {
     ],
     onclose: () => {
       player.removeAttribute("src");
-      player.load(); // without a source: it stops, and so does its download
+      player.load(); // stops playback and download
     },
   });
   player.focus();

@@ -1,4 +1,4 @@
-// Clips that move: a list that is read page by page and kept true by the server's events.
+// A list of clips, loaded page by page and updated by server-sent events.
 
 import {get, query} from "../lib/api.js";
 import {arrange, beside, h, say, walkable} from "../lib/dom.js";
@@ -7,15 +7,15 @@ import {failure} from "../lib/ui.js";
 import {clipRow} from "./clip_row.js";
 
 export class ClipList {
-  // `filters()` gives the query; `wants(clip)` says whether an event's clip belongs here;
-  // `searching()` whether all pages are being gone through; `empty()` is shown for none.
+  // `filters()` returns the query; `wants(clip)` tells if a clip of an event belongs here; `searching()` is true while all
+  // pages are loaded for a search; `empty()` returns what is shown for an empty list.
   constructor({path, filters = () => ({}), wants = () => true, searching = () => false, empty, row = {}, across = false, onchange = () => {}, signal}) {
     Object.assign(this, {path, filters, wants, searching, empty, row, onchange, signal});
     this.clips = new Map();
     this.rows = new Map();
     this.cursor = null;
-    this.loaded = false; // whether clips stand where the skeleton stood
-    this.complete = false; // whether the first page of what was asked for is there
+    this.loaded = false; // whether the skeleton was replaced
+    this.complete = false; // whether the first page of the current query is loaded
     this.list = h("ul", {class: "list", "aria-label": "Clips"});
     walkable(this.list, {across});
     this.after = h("div", {class: "more"});
@@ -37,7 +37,7 @@ export class ClipList {
     }
   }
 
-  // A clip as it is now. What an event brings late is not taken for news.
+  // Set a clip. Events that arrive late must not overwrite newer states.
   put(clip, {fresh = false} = {}) {
     const before = this.clips.get(clip.clip_id);
     if (before && before.attempt > clip.attempt) return;
@@ -55,12 +55,12 @@ export class ClipList {
     goOn();
   }
 
-  // The next page, or with `fresh` the newest one again; with `anew` that in place of all that are known.
+  // Load the next page; with `fresh` the first one again; with `anew` the first one in place of all loaded clips.
   async load({fresh = false, anew = false} = {}) {
     const asked = this.filters();
     try {
       const page = await get(query(this.path, {limit: this.searching() ? 100 : 50, cursor: fresh || anew ? null : this.cursor, ...asked}), {signal: this.signal});
-      if (JSON.stringify(asked) !== JSON.stringify(this.filters())) return; // others were asked for meanwhile
+      if (JSON.stringify(asked) !== JSON.stringify(this.filters())) return; // the filters have changed meanwhile
       if (!this.loaded) this.list.replaceChildren();
       this.loaded = true;
       this.complete = true;
@@ -75,13 +75,13 @@ export class ClipList {
     }
   }
 
-  // To the newest clip that plays, else to what can be done with the newest.
+  // Focus the newest clip that plays, or else the actions of the newest clip.
   focus() {
     const target = this.list.querySelector(".poster:enabled") || this.list.querySelector("button, a");
     if (target) target.focus();
   }
 
-  // What is known already is shown at once.
+  // Loaded clips are shown at once.
   reload() {
     this.cursor = null;
     this.complete = false;

@@ -1,4 +1,4 @@
-// One clip in a list: poster, label, range, how far it is or why it failed, and what can be done with it.
+// A row of a list of clips: poster, label, range, progress or error, and actions.
 
 import {arrange, h, icon, iconButton, setText} from "../lib/dom.js";
 import {ago, bytes, clock, stateOf, undirected} from "../lib/format.js";
@@ -6,7 +6,7 @@ import {poster as picture} from "../lib/posters.js";
 import {doing, menuButton, reason} from "../lib/ui.js";
 import {cancel, downloadOf, menuOf, playClip, retry} from "./clip_actions.js";
 
-// `linkToRecording(id)` adds where it comes from; `onchange(clip)` and `ondeleted(clip)` tell the list.
+// `linkToRecording(id)` returns a link to the recording; `onchange(clip)` and `ondeleted(clip)` update the list.
 export function clipRow({linkToRecording = null, onchange, ondeleted, onlocate = null}) {
   let clip = null;
   const poster = h("button", {type: "button", class: "poster", disabled: true, onclick: () => playClip(clip)});
@@ -20,7 +20,7 @@ export function clipRow({linkToRecording = null, onchange, ondeleted, onlocate =
   const node = h("li", {class: "clip-row"}, poster,
     h("div", {class: "grow"}, h("div", {class: "row title"}, name, pill), facts, bar, why), actions);
 
-  // A button that is pressed makes room for others when the clip has changed: the focus goes on at the first of those.
+  // A pressed button disappears when the clip's status changes: focus the first of its successors.
   let pressed = false;
   const apply = (work) => doing(async () => {
     pressed = actions.contains(document.activeElement);
@@ -43,7 +43,7 @@ export function clipRow({linkToRecording = null, onchange, ondeleted, onlocate =
     if (same && facts.childElementCount) return;
     drawFacts();
     drawPoster();
-    why.hidden = !next.error || next.error.code === "cancelled"; // whoever did it knows why
+    why.hidden = !next.error || next.error.code === "cancelled"; // the user did it
     if (!why.hidden) why.replaceChildren(...reason(next.error));
     if (!another) return;
     arrange(actions, [...buttons(), more]);

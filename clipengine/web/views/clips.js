@@ -1,4 +1,4 @@
-// Clips across all recordings, filtered by state and label.
+// Clips of all recordings, filtered by status and label.
 
 import {get} from "../lib/api.js";
 import {debounce, h, icon} from "../lib/dom.js";
@@ -29,7 +29,7 @@ export function showClips(main, params, signal) {
     },
   }, text));
 
-  // A link to the recording: of one without a name the key's last two parts, the folder shortened first.
+  // Return a link to the recording. If it has no name: the last two parts of its key, the folder shortened first.
   function linkTo(id) {
     const folder = h("span", {class: "folder"});
     const file = h("span", {class: "file"}, "…");

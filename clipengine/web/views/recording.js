@@ -1,4 +1,4 @@
-// One recording: the player, the timeline under it, what is being picked, and its clips beside it.
+// One recording: player, timeline, clip form, and its clips.
 
 import {get} from "../lib/api.js";
 import {h, icon, iconButton, setText} from "../lib/dom.js";
@@ -33,7 +33,7 @@ export async function showRecording(main, {id}, signal) {
   }
 }
 
-// As high as what it stands for.
+// As high as the content that replaces it.
 const skeleton = () => h("div", {"aria-hidden": "true"},
   h("div", {class: "head skeleton"}),
   h("div", {class: "studio"},
@@ -59,7 +59,7 @@ function waitFor(main, recording, signal) {
   }, signal);
 }
 
-// One that failed stays so: what is in the store can be read again, another file be sent, or it is forgotten.
+// The error state of a failed recording: retry, upload another file, or remove it.
 function unusable(recording) {
   const {error} = recording;
   const files = filePicker((chosen) => {

@@ -1,5 +1,4 @@
-// What can be done with a recording: take it away, have the engine read it again, forget it; and one that the store
-// holds already can be registered.
+// Actions of a recording: download, register again, remove, and add an object from the store.
 
 import {post, remove} from "../lib/api.js";
 import {h} from "../lib/dom.js";
@@ -9,8 +8,8 @@ import {confirmed, openDialog, toast} from "../lib/ui.js";
 
 export const downloadOfRecording = (recording) => `/v1/recordings/${recording.recording_id}/download`;
 
-// Of one that failed: its object is registered once more, as whatever the store has there now, and the failed one is
-// forgotten. The recording that is being read.
+// Register the object of a failed recording again, as the store has it now, and delete the failed one. Returns the new
+// recording.
 export async function readAgain(recording) {
   const {bucket_path, name, metadata} = recording;
   const fresh = await post("/v1/recordings", {bucket_path, ...(name ? {name} : {}), metadata});
@@ -18,7 +17,7 @@ export async function readAgain(recording) {
   return fresh;
 }
 
-// Whether the person was sure.
+// Ask for confirmation, then remove the recording. Returns true if it was removed.
 export async function forget(recording) {
   const title = titleOf(recording);
   if (!(await confirmed("Remove this recording from the list?", ["“", h("bdi", {}, title), "” and its clips are removed from the list. Their files stay in the store."], "Remove"))) return false;

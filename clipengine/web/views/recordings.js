@@ -1,4 +1,4 @@
-// Recordings: the list with posters, search and state; files are dropped anywhere to upload them.
+// The list of recordings: posters, search, status filter, uploads by drag and drop.
 
 import {get, query} from "../lib/api.js";
 import {arrange, beside, debounce, h, icon, setText, walkable} from "../lib/dom.js";
@@ -19,7 +19,7 @@ export function showRecordings(main, params, signal) {
   const rows = new Map(); // id -> element
   let status = "";
   let cursor = null;
-  let complete = false; // whether the first page of what was asked for is there
+  let complete = false; // whether the first page of the current query is loaded
 
   const list = h("ul", {class: "list panel", "aria-label": "Recordings"});
   walkable(list, {across: true});
@@ -79,12 +79,12 @@ export function showRecordings(main, params, signal) {
     else after.replaceChildren();
   }
 
-  // The next page; `anew` the first one, in place of all that are known.
+  // Load the next page; with `anew` the first one in place of all loaded recordings.
   async function load({anew = false} = {}) {
     const asked = status;
     try {
       const page = await get(query("/v1/recordings", {limit: search.value ? 100 : 50, cursor: anew ? null : cursor, status}), {signal});
-      if (asked !== status) return; // another state was chosen meanwhile
+      if (asked !== status) return; // the status filter has changed meanwhile
       if (anew) known.clear();
       for (const recording of page.data) known.set(recording.recording_id, recording);
       cursor = page.next_cursor;
@@ -97,7 +97,7 @@ export function showRecordings(main, params, signal) {
     }
   }
 
-  // What is known already is shown at once.
+  // Loaded recordings are shown at once.
   function reload() {
     cursor = null;
     complete = false;
@@ -105,7 +105,7 @@ export function showRecordings(main, params, signal) {
     return load({anew: true});
   }
 
-  // The server finds by the whole name only; a search through what is not loaded yet loads it.
+  // The API matches whole names only, so a search loads all pages.
   const searchOn = debounce(250, async () => {
     while (cursor && search.value.trim() && !signal.aborted) await load();
   });

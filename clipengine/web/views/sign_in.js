@@ -1,9 +1,9 @@
-// Signing in: with a key that is typed, or with the one-time code of the link that `clipengine serve` prints.
+// Sign-in with an API key, or with the one-time code of the link that `clipengine serve` prints.
 
 import {post} from "../lib/api.js";
 import {h} from "../lib/dom.js";
 
-// The code stands in the fragment: it is taken out of the address, and so out of the history, before it is used.
+// Take the code from the URL's fragment and remove it from the history.
 export function takeCode() {
   const match = /^#code=([\w-]+)$/.exec(location.hash);
   if (!match) return null;
@@ -38,7 +38,7 @@ export function showSignIn(main, done, message = "") {
     h("form", {class: "panel stack", onsubmit: submit},
       h("div", {class: "row"}, h("img", {src: "/assets/mark.svg", width: "28", height: "28", alt: ""}), h("h1", {}, "clipengine")),
       h("p", {class: "muted"}, "Exact clips from any recording."),
-      h("input", {type: "text", autocomplete: "username", value: "clipengine", hidden: true}), // what password managers keep the key under
+      h("input", {type: "text", autocomplete: "username", value: "clipengine", hidden: true}), // password managers store the key under it
       h("label", {class: "field"}, "API key", key),
       problem,
       button,

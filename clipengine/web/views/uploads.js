@@ -1,4 +1,4 @@
-// Uploads: files that are dropped or chosen go to the server two at a time, each with a row that shows how far it is.
+// Uploads of dropped or chosen files, two at a time, each with a row that shows its progress.
 
 import {ApiError, upload} from "../lib/api.js";
 import {h, icon, iconButton, say, setText} from "../lib/dom.js";
@@ -12,8 +12,8 @@ const waiting = [];
 let running = 0;
 let watcher = {ondone: () => {}, onchange: () => {}};
 
-// Uploads go on when the list is left. `ondone(recording)` for each that has arrived; `onchange()` when `uploadRows()`
-// has others.
+// Uploads continue when the list is left. `ondone(recording)` is called for each finished upload, `onchange()` when
+// `uploadRows()` has changed.
 export function watchUploads(signal, ondone, onchange) {
   const mine = {ondone, onchange};
   watcher = mine;
@@ -62,7 +62,7 @@ async function send(row) {
   }
 }
 
-// One file in the list: how far it is, or why it did not arrive, until it is tried again or put away.
+// One upload in the list: its progress, or its error with a retry.
 class Row {
   constructor(file) {
     this.file = file;
@@ -118,7 +118,7 @@ class Row {
   }
 }
 
-// A field that nobody sees, whose `click()` asks for files.
+// A hidden file input; `click()` opens the file dialog.
 export function filePicker(onfiles) {
   const field = h("input", {type: "file", multiple: true, hidden: true, accept: "video/*,audio/*,.mkv,.ts,.m2ts,.mts,.mxf,.flv,.ivf"});
   field.addEventListener("change", () => {
@@ -128,7 +128,7 @@ export function filePicker(onfiles) {
   return field;
 }
 
-// Files that are dropped anywhere on the page, with a frame around it while they hang above.
+// Accept files dropped anywhere on the page, and show a frame while they are dragged over it.
 export function acceptDrops(signal, onfiles) {
   const frame = h("div", {class: "dropping", hidden: true}, "Drop to upload");
   document.body.append(frame);

@@ -1,4 +1,4 @@
-// Webhooks: the endpoints, and of each one its deliveries with what was sent and how every attempt went.
+// Webhooks, and the deliveries of each one with their payload and attempts.
 
 import {get, patch, post, query, remove} from "../lib/api.js";
 import {h, icon, iconButton} from "../lib/dom.js";
@@ -70,8 +70,7 @@ async function test(webhook) {
   if (!location.hash.endsWith(webhook.webhook_id)) location.hash = `#/webhooks/${webhook.webhook_id}`;
 }
 
-// The dialog in which a webhook's address and events are given. `save({url, events})` says what is to be known of it
-// afterwards: its secret, where there is a new one.
+// The dialog for a webhook's URL and events. `save({url, events})` resolves with the new secret, if there is one.
 function webhookDialog(title, action, {url: known = "", events: chosen}, save, reload, ...more) {
   const url = h("input", {type: "url", required: true, value: known, placeholder: "https://example.org/hooks", "aria-describedby": "webhook-problem"});
   const boxes = EVENTS.map((name) => h("input", {type: "checkbox", name, checked: chosen.includes(name)}));
@@ -102,7 +101,7 @@ function addWebhook(reload) {
   webhookDialog("Add webhook", "Add", {events: DEFAULTS}, (given) => post("/v1/webhooks", given), reload);
 }
 
-// Only what is another is sent, and a secret that the page makes where a new one is wanted: the API makes none here.
+// Send only what has changed. A new secret is made here, because the API makes none for a PATCH.
 function editWebhook(webhook, reload) {
   const renew = h("input", {type: "checkbox"});
   const save = async ({url, events}) => {
@@ -125,7 +124,7 @@ function showSecret(secret) {
   ), {footer: [h("button", {type: "button", class: "primary", onclick: () => copy(secret, "Secret").catch(toastError)}, icon("copy"), "Copy")]});
 }
 
-// ---- one of them
+// ---- one webhook
 
 export async function showWebhook(main, {id}, signal) {
   document.title = "Webhook · clipengine";
@@ -147,7 +146,7 @@ export async function showWebhook(main, {id}, signal) {
     );
   }
 
-  // The newest page is read again while somebody looks: what waits moves on.
+  // Reload the newest page while the view is open, because pending deliveries change.
   async function load(more = false) {
     const page = await get(query(`/v1/webhooks/${id}/deliveries`, {limit: 50, cursor: more ? cursor : null}), {signal});
     if (more || !rows.size) cursor = page.next_cursor;
