@@ -3,15 +3,15 @@
 import {get, request} from "./lib/api.js";
 import {h, icon, iconButton} from "./lib/dom.js";
 import {connect, disconnect} from "./lib/events.js";
-import {route, showCurrent, start, stop} from "./lib/router.js";
+import {leaveView, route, showCurrent, start} from "./lib/router.js";
 import {toastError} from "./lib/ui.js";
 import {showClips} from "./views/clips.js";
 import {showRecording} from "./views/recording.js";
 import {showRecordings} from "./views/recordings.js";
-import {showSignIn, takeCode, withCode} from "./views/sign_in.js";
+import {showSignIn, signInWithCode, takeCode} from "./views/sign_in.js";
 import {showWebhook, showWebhooks} from "./views/webhooks.js";
 
-const PLACES = [
+const NAV_LINKS = [
   {address: "#/recordings", text: "Recordings"},
   {address: "#/clips", text: "Clips"},
   {address: "#/webhooks", text: "Webhooks", scope: "admin"},
@@ -39,14 +39,14 @@ function signedIn(who) {
 
 function signedOut(message = "") {
   started = false;
-  stop();
+  leaveView();
   disconnect();
   bar.hidden = true;
   showSignIn(main, () => location.reload(), message);
 }
 
 function buildBar(who) {
-  const links = PLACES.filter((place) => !place.scope || who.scopes.includes(place.scope)).map((place) =>
+  const links = NAV_LINKS.filter((place) => !place.scope || who.scopes.includes(place.scope)).map((place) =>
     h("a", {href: place.address, "data-place": place.address}, place.text));
   const connection = h("span", {class: "connection", role: "status"}, "");
   addEventListener("connection", ({detail}) => {
@@ -91,7 +91,7 @@ function themeButton() {
 
 // Views and the event stream stop first, so that no request fails in a session that has ended.
 async function signOut() {
-  stop();
+  leaveView();
   disconnect();
   try {
     await request("DELETE", "/session", {quiet: true});
@@ -114,7 +114,7 @@ tabs.addEventListener("message", sessionEnded);
 async function boot() {
   const code = takeCode();
   try {
-    const who = code ? await withCode(code) : await get("/session", {quiet: true});
+    const who = code ? await signInWithCode(code) : await get("/session", {quiet: true});
     if (who) signedIn(who);
     else signedOut();
   } catch (error) {

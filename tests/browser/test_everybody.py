@@ -55,7 +55,7 @@ def test_no_screen_stands_in_the_way(
         page.goto(server.url)
         page.get_by_label("API key").fill("relay_live_wrong")
         page.keyboard.press("Enter")
-        page.get_by_role("alert").filter(has_text="no key of this server").wait_for()
+        page.get_by_role("alert").filter(has_text="does not know this key").wait_for()
         judge(page, "sign-in")
     with studio(browser, server, recording, color_scheme=theme, reduced_motion="reduce") as page:
         page.keyboard.press("i")

@@ -12,7 +12,7 @@ from clipengine.client import Recording
 from clipengine.clips.clip import EventType
 from tests.films.film import Film
 from tests.support.page import opened, row, studio, until
-from tests.support.server import RunningServer, running_server
+from tests.support.server import QUICK, RunningServer, running_server
 
 PHONE = {"width": 390, "height": 844}
 TURNED = "from \u202egpj.exe"  # the right-to-left override
@@ -102,7 +102,7 @@ def test_the_documents_are_a_tap_away_on_a_phone(browser: Any, server: RunningSe
 
 def test_clips_say_which_folder_their_recording_is_in(browser: Any, tmp_path: Path, film: Film) -> None:
     folders = ("h_01", "a folder with a name that is far too long for the line that it stands in on any phone")
-    with running_server(tmp_path / "data") as server:
+    with running_server(tmp_path / "data", env=QUICK) as server:
         client = server.client()
         for folder in folders:
             stored = tmp_path / "data" / "store" / "relay" / folder / "recording.mp4"
@@ -125,7 +125,7 @@ def test_clips_say_which_folder_their_recording_is_in(browser: Any, tmp_path: Pa
 def test_a_label_has_its_line_while_its_clip_is_made(browser: Any, tmp_path: Path, film: Film) -> None:
     label = "from the third answer on"
     environ = {"CLIPENGINE_FAULT": "claimed:sleep=10", "CLIPENGINE_ENCODING__WORKERS": "1"}
-    with running_server(tmp_path / "data", env=environ) as slow:
+    with running_server(tmp_path / "data", env=environ | QUICK) as slow:
         client = slow.client()
         meeting = client.recordings.wait(client.recordings.upload(film.path, name="meeting.mp4").recording_id)
         with studio(browser, slow, meeting, viewport={"width": 1280, "height": 820}) as page:

@@ -10,7 +10,7 @@ from clipengine.client import Recording
 from tests.films.film import Film
 from tests.support.page import opened, until
 from tests.support.receiver import Receiver
-from tests.support.server import RunningServer, running_server
+from tests.support.server import QUICK, RunningServer, running_server
 
 
 class TestSigningIn:
@@ -19,7 +19,7 @@ class TestSigningIn:
             page.goto(server.url)
             page.get_by_label("API key").fill("relay_live_wrong")
             page.get_by_role("button", name="Sign in").click()
-            page.get_by_role("alert").filter(has_text="no key of this server").wait_for()
+            page.get_by_role("alert").filter(has_text="does not know this key").wait_for()
             page.get_by_label("API key").fill(server.key)
             page.keyboard.press("Enter")
             page.get_by_role("heading", name="Recordings", exact=True).wait_for()
@@ -42,7 +42,7 @@ class TestSigningIn:
             assert "code" not in page.url
         with opened(browser, server, signed_in=False, expected="401.*/session$") as page:
             page.goto(link[0])
-            page.get_by_role("alert").filter(has_text="used already").wait_for()
+            page.get_by_role("alert").filter(has_text="already used").wait_for()
 
 
 def test_a_session_that_ends_asks_for_the_key_and_goes_on_where_it_was(
@@ -81,7 +81,7 @@ def test_an_upload_becomes_a_recording(browser: Any, server: RunningServer, film
 
 def test_what_failed_asks_for_nothing_in_vain(browser: Any, tmp_path: Path, film: Film) -> None:
     """From the key to signing out, the console has no error; what failed can be read again, or be forgotten."""
-    with running_server(tmp_path / "data") as server:
+    with running_server(tmp_path / "data", env=QUICK) as server:
         client = server.client()
         client.recordings.upload(film.path, name="whole.mp4").wait()
         broken = tmp_path / "broken.mp4"
@@ -122,7 +122,7 @@ def test_what_failed_asks_for_nothing_in_vain(browser: Any, tmp_path: Path, film
 
 
 def test_what_is_in_the_store_is_registered(browser: Any, tmp_path: Path, film: Film) -> None:
-    with running_server(tmp_path / "data") as server:
+    with running_server(tmp_path / "data", env=QUICK) as server:
         stored = tmp_path / "data" / "store" / "relay" / "h_01" / "recording.mp4"
         stored.parent.mkdir(parents=True)
         stored.write_bytes(film.path.read_bytes())

@@ -9,7 +9,7 @@ from clipengine.client import Recording
 from tests.films.catalogue import Shelf
 from tests.films.film import Film
 from tests.support.page import opened, row, studio, until
-from tests.support.server import RunningServer, running_server
+from tests.support.server import QUICK, RunningServer, running_server
 
 
 class TestClips:
@@ -65,7 +65,7 @@ class TestClips:
         self, browser: Any, server: RunningServer, recording: Recording, tmp_path: Path, film: Film
     ) -> None:
         environ = {"CLIPENGINE_FAULT": "claimed:sleep=10", "CLIPENGINE_ENCODING__WORKERS": "1"}
-        with running_server(tmp_path / "data", env=environ) as slow:
+        with running_server(tmp_path / "data", env=environ | QUICK) as slow:
             client = slow.client()
             meeting = client.recordings.wait(client.recordings.upload(film.path, name="meeting.mp4").recording_id)
             with studio(browser, slow, meeting) as page:
@@ -97,7 +97,7 @@ def test_a_recording_that_no_browser_plays_is_shown_frame_by_frame(
     master = client.recordings.wait(client.recordings.upload(film.path, name="master.mov").recording_id)
     with opened(browser, server) as page:
         page.goto(f"{server.url}/#/recordings/{master.recording_id}")
-        page.get_by_text("frames are shown instead").wait_for()
+        page.get_by_text("single frames are shown").wait_for()
         until(page, "document.querySelector('.stage img').naturalWidth > 0")
         first = page.locator(".stage img").get_attribute("src")
         page.keyboard.press("ArrowRight")

@@ -10,7 +10,7 @@ from typing import Any
 from clipengine.client import Recording
 from tests.films.film import Film
 from tests.support.page import STILL, opened, studio, until
-from tests.support.server import LOOPBACK_ALLOWED, RunningServer, running_server
+from tests.support.server import QUICK, RunningServer, running_server
 
 # How many columns of the waveform are drawn, of those in this part of the track.
 COLUMNS = """([from, to]) => {
@@ -45,7 +45,7 @@ def test_failed_track_says_why_and_is_loaded_again(browser: Any, server: Running
 
 
 def test_error_that_stays_offers_no_retry(browser: Any, tmp_path: Path, film: Film) -> None:
-    with running_server(tmp_path / "data", env=LOOPBACK_ALLOWED) as server:
+    with running_server(tmp_path / "data", env=QUICK) as server:
         client = server.client()
         replaced = client.recordings.wait(client.recordings.upload(film.path, name="replaced.mp4").recording_id)
         (stored,) = (tmp_path / "data").rglob(Path(replaced.bucket_path).name)

@@ -23,6 +23,9 @@ COMMAND = str(Path(sys.executable).with_name("clipengine"))
 START_SECONDS = 180  # a machine that does everything at once starts a server late, and well
 STOP_SECONDS = 15
 LOOPBACK_ALLOWED = {"CLIPENGINE_WEBHOOKS__ALLOW_CIDRS": '["127.0.0.0/8"]'}
+QUICK = {
+    "CLIPENGINE_ENCODING__NICE": "0"
+}  # for tests with short deadlines: encoders and previews compete with other tests
 
 
 def clean_environ(env: Mapping[str, str] | None = None) -> dict[str, str]:

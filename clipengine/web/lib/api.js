@@ -1,12 +1,12 @@
 // HTTP client of the API. It sends the session cookie and raises problem documents as ApiError.
 
-import {inWords} from "./error_messages.js";
+import {errorMessage} from "./error_messages.js";
 
-const PASSING = [0, 401, 408, 409, 429]; // besides all of 500 and above
+const RETRYABLE = [0, 401, 408, 409, 429]; // besides all of 500 and above
 
 export class ApiError extends Error {
   constructor(status, problem) {
-    super(inWords(status, problem));
+    super(errorMessage(status, problem));
     this.status = status;
     this.code = problem.code || "unknown";
     this.title = problem.title || "The request failed";
@@ -14,38 +14,38 @@ export class ApiError extends Error {
   }
 
   // True if the same request may succeed later.
-  get passes() {
-    return this.status >= 500 || PASSING.includes(this.status);
+  get retryable() {
+    return this.status >= 500 || RETRYABLE.includes(this.status);
   }
 }
 
 const HEADERS = {"X-Clipengine-Page": "1"};
 
 // Return an idempotency key. Every creating POST carries one, so that a retry does not create a duplicate.
-export function newKey() {
+export function newIdempotencyKey() {
   return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 export async function request(method, path, {body, signal, quiet = false, as = "json"} = {}) {
   const headers = {...HEADERS};
-  if (method === "POST" && path.startsWith("/v1/")) headers["Idempotency-Key"] = newKey();
+  if (method === "POST" && path.startsWith("/v1/")) headers["Idempotency-Key"] = newIdempotencyKey();
   if (body !== undefined) headers["Content-Type"] = "application/json";
-  let answer;
+  let response;
   try {
-    answer = await fetch(path, {method, headers, signal, body: body === undefined ? undefined : JSON.stringify(body)});
+    response = await fetch(path, {method, headers, signal, body: body === undefined ? undefined : JSON.stringify(body)});
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new ApiError(0, {title: "The server cannot be reached", code: "unreachable", detail: "Check that the server is running. The page continues when it is back."});
   }
-  if (answer.status === 204) return null;
-  if (answer.ok && as === "blob") return answer.blob();
-  const read = await answer.json().catch((error) => {
+  if (response.status === 204) return null;
+  if (response.ok && as === "blob") return response.blob();
+  const result = await response.json().catch((error) => {
     if (error.name === "AbortError") throw error; // the view was left during the response
     return {};
   });
-  if (answer.ok) return read;
-  if (answer.status === 401 && !quiet) dispatchEvent(new Event("signed-out"));
-  throw new ApiError(answer.status, read);
+  if (response.ok) return result;
+  if (response.status === 401 && !quiet) dispatchEvent(new Event("signed-out"));
+  throw new ApiError(response.status, result);
 }
 
 export const get = (path, options) => request("GET", path, options);

@@ -65,9 +65,9 @@ export function iconButton(name, label, onclick, props = {}) {
 }
 
 // Make `nodes` the children of `parent` in this order. Nodes in the right place are not moved, so that focus stays.
-export function arrange(parent, nodes) {
-  const wanted = new Set(nodes);
-  for (const child of [...parent.children]) if (!wanted.has(child)) child.remove();
+export function setChildren(parent, nodes) {
+  const kept = new Set(nodes);
+  for (const child of [...parent.children]) if (!kept.has(child)) child.remove();
   nodes.forEach((node, at) => {
     if (parent.children[at] !== node) parent.insertBefore(node, parent.children[at] || null);
   });
@@ -75,7 +75,7 @@ export function arrange(parent, nodes) {
 
 // Let arrow keys move between the rows of a list: to the same control of the next row, or to its first one. With
 // `across`, ← and → move between the controls of a row.
-export function walkable(list, {across = false} = {}) {
+export function addArrowNavigation(list, {across = false} = {}) {
   list.addEventListener("keydown", (event) => {
     const step = {ArrowDown: 1, ArrowUp: -1}[event.key];
     const aside = across ? {ArrowRight: 1, ArrowLeft: -1}[event.key] : undefined;
@@ -97,7 +97,7 @@ export function walkable(list, {across = false} = {}) {
 }
 
 // Call before a row is removed. Returns a function that moves the focus to a neighbouring row if the row has it.
-export function beside(row) {
+export function focusNeighbour(row) {
   const neighbour = row.nextElementSibling || row.previousElementSibling;
   const control = row.contains(document.activeElement) && neighbour && neighbour.querySelector("a, button:enabled");
   return () => control && control.focus();
@@ -108,7 +108,7 @@ export function setText(node, text) {
 }
 
 // Announce text to screen readers.
-export function say(text) {
+export function announce(text) {
   document.getElementById("said").textContent = text;
 }
 

@@ -2,10 +2,10 @@
 
 import {get} from "./api.js";
 
-const NAMES = [
+const EVENT_NAMES = [
   "clip.updated", "clip.ready", "clip.failed", "clip.deleted", "recording.updated", "recording.complete", "recording.failed",
 ];
-const AGAIN_MS = 3000;
+const RECONNECT_MS = 3000;
 
 const listeners = new Set();
 let stream = null;
@@ -23,20 +23,20 @@ export function connect() {
   clearTimeout(timer);
   stream = new EventSource("/v1/events");
   stream.addEventListener("open", () => {
-    show(true);
-    if (lost) tell("resync", null);
+    setConnected(true);
+    if (lost) dispatch("resync", null);
     lost = false;
   });
   stream.addEventListener("error", () => {
     lost = true;
-    show(false);
+    setConnected(false);
     if (stream && stream.readyState === EventSource.CLOSED) {
       disconnect();
-      timer = setTimeout(connect, AGAIN_MS);
+      timer = setTimeout(connect, RECONNECT_MS);
       get("/session").then((who) => who || dispatchEvent(new Event("signed-out"))).catch(() => {});
     }
   });
-  for (const name of NAMES) stream.addEventListener(name, (event) => tell(name, JSON.parse(event.data).data));
+  for (const name of EVENT_NAMES) stream.addEventListener(name, (event) => dispatch(name, JSON.parse(event.data).data));
 }
 
 export function disconnect() {
@@ -45,10 +45,10 @@ export function disconnect() {
   stream = null;
 }
 
-function tell(name, data) {
+function dispatch(name, data) {
   for (const listener of [...listeners]) listener(name, data);
 }
 
-function show(connected) {
+function setConnected(connected) {
   dispatchEvent(new CustomEvent("connection", {detail: connected}));
 }

@@ -1,6 +1,6 @@
 // Formatting of times, sizes and states. Times look as in the command line: 62.5 is 1:02.500.
 
-export function clock(seconds, digits = 3) {
+export function formatTime(seconds, digits = 3) {
   const scale = 10 ** digits;
   const ticks = Math.round(Math.max(0, seconds) * scale);
   const whole = Math.floor(ticks / scale);
@@ -12,7 +12,7 @@ export function clock(seconds, digits = 3) {
 }
 
 // Return "90.5", "1:02.5" or "1:02:03.5" as seconds, or null.
-export function parseClock(text) {
+export function parseTime(text) {
   const match = /^(?:(?:(\d+):)?(\d{1,2}):)?(\d+)(\.\d+)?$/.exec(text.trim().replace(",", "."));
   if (!match) return null;
   const [, hours, minutes, seconds, fraction] = match;
@@ -21,7 +21,7 @@ export function parseClock(text) {
   return Number(hours || 0) * 3600 + Number(minutes || 0) * 60 + Number(seconds) + Number(fraction || 0);
 }
 
-export function bytes(count) {
+export function formatBytes(count) {
   if (count < 1000) return `${count} B`;
   const units = ["kB", "MB", "GB", "TB"];
   let value = count / 1000;
@@ -36,7 +36,7 @@ export function bytes(count) {
 const RELATIVE = new Intl.RelativeTimeFormat("en", {numeric: "auto", style: "short"});
 const STEPS = [[60, "second", 1], [3600, "minute", 60], [86400, "hour", 3600], [30 * 86400, "day", 86400]];
 
-export function ago(stamp) {
+export function formatAge(stamp) {
   const seconds = (Date.parse(stamp) - Date.now()) / 1000;
   if (Math.abs(seconds) < 10) return "now";
   for (const [limit, unit, size] of STEPS) {
@@ -58,21 +58,21 @@ export function titleParts(recording) {
 }
 
 // Return text without bidirectional control characters, for places where it cannot be isolated by markup.
-export function undirected(text) {
+export function stripBidi(text) {
   return text.replace(/[\u202a-\u202e\u2066-\u2069]/g, "");
 }
 
 // Return [width, height] after rotation.
-export function upright({width, height, rotation}) {
+export function displaySize({width, height, rotation}) {
   return rotation % 180 ? [height, width] : [width, height];
 }
 
-export function mediaLine(recording) {
+export function mediaSummary(recording) {
   const {media} = recording;
   if (!media) return "";
   const parts = [];
   if (media.video) {
-    const [width, height] = upright(media.video);
+    const [width, height] = displaySize(media.video);
     parts.push(`${width}×${height}`, media.video.codec, media.video.variable_rate ? "variable rate" : `${media.video.fps} fps`);
   }
   if (media.audio.length) parts.push(media.audio.length > 1 ? `${media.audio.length} audio tracks` : media.audio[0].codec);
@@ -81,7 +81,7 @@ export function mediaLine(recording) {
 
 const STEP_WORDS = {queued: "Queued", reading: "Reading", encoding: "Encoding", verifying: "Verifying", uploading: "Uploading"};
 
-export function stateOf(clip) {
+export function clipState(clip) {
   if (clip.status === "complete") return {text: "Ready", kind: "good"};
   if (clip.status === "failed") {
     return clip.error && clip.error.code === "cancelled" ? {text: "Cancelled", kind: ""} : {text: "Failed", kind: "bad"};

@@ -1,39 +1,39 @@
 // Hash routes such as `#/recordings/rec_…`. A view gets the main element, its parameters and a signal that aborts when
 // the view is left.
 
-import {stopPosters} from "./posters.js";
+import {cancelPosters} from "./posters.js";
 
 const routes = [];
-let leaving = null;
+let current = null;
 
 export function route(pattern, view) {
   routes.push({pattern: new RegExp(`^#${pattern.replace(/:(\w+)/g, "(?<$1>[^/]+)")}$`), view});
 }
 
-export function go(address) {
+export function navigate(address) {
   location.hash = address;
 }
 
 // Leave the current view and close its dialogs.
-export function stop() {
-  if (leaving) leaving.abort();
-  leaving = null;
-  stopPosters();
+export function leaveView() {
+  if (current) current.abort();
+  current = null;
+  cancelPosters();
   document.querySelectorAll("dialog").forEach((dialog) => dialog.close());
 }
 
 export function showCurrent() {
-  stop();
+  leaveView();
   const main = document.getElementById("main");
   const address = location.hash || "#/recordings";
   for (const {pattern, view} of routes) {
     const match = pattern.exec(address);
     if (!match) continue;
-    leaving = new AbortController();
+    current = new AbortController();
     main.replaceChildren();
     main.className = "";
     main.focus({preventScroll: true}); // tells screen readers that the view has changed
-    view(main, match.groups || {}, leaving.signal);
+    view(main, match.groups || {}, current.signal);
     dispatchEvent(new CustomEvent("routed", {detail: address}));
     scrollTo(0, 0);
     return;
@@ -45,7 +45,7 @@ export function showCurrent() {
 
 export function start() {
   addEventListener("hashchange", () => {
-    if (location.hash !== "#main" && leaving) showCurrent();
+    if (location.hash !== "#main" && current) showCurrent();
   });
   showCurrent();
 }

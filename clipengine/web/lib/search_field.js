@@ -1,7 +1,7 @@
 // The search field of a list, and keyboard navigation from it to the rows.
 
 import {h} from "./dom.js";
-import {bindKeys} from "./shortcuts.js";
+import {bindShortcuts} from "./shortcuts.js";
 
 // `onsearch()` runs when the text changes; `opens` selects what Enter clicks, the first match. `bind(list, signal)` binds
 // the keys: / focuses the field, ↓ goes to the first row, Escape clears the search.
@@ -40,7 +40,7 @@ export function searchField({placeholder, label, opens, onsearch}) {
         const nowhere = event.target.matches("body, main"); // main has the focus when a view was just opened
         if (nowhere && !document.querySelector("dialog") && enter()) event.preventDefault();
       }, {signal});
-      bindKeys({"/": () => input.focus()}, signal);
+      bindShortcuts({"/": () => input.focus()}, signal);
     },
   };
 }

@@ -24,7 +24,7 @@ export const SHORTCUTS = [
   ["?", "this list"],
 ];
 
-export function bindKeys(actions, signal) {
+export function bindShortcuts(actions, signal) {
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
     const {target} = event;

@@ -22,7 +22,7 @@ export function toastError(error) {
 }
 
 // Return an event handler that disables its button while `work` runs and shows errors as a toast.
-export function doing(work) {
+export function asyncHandler(work) {
   return async (event) => {
     const button = event.currentTarget;
     if (button) button.disabled = true;
@@ -55,7 +55,7 @@ export function openDialog(title, body, {footer = [], size = "", onclose = () =>
 }
 
 // Ask for confirmation. Resolves with true or false.
-export function confirmed(title, detail, yes) {
+export function confirmDialog(title, detail, yes) {
   return new Promise((resolve) => {
     let answer = false;
     const finish = (value) => {
@@ -122,7 +122,7 @@ export function menuButton(label, name, items) {
 }
 
 // navigator.clipboard exists over HTTPS and on localhost only.
-export async function copy(text, what) {
+export async function copyText(text, what) {
   if (navigator.clipboard) {
     await navigator.clipboard.writeText(text);
   } else {
@@ -136,14 +136,14 @@ export async function copy(text, what) {
 }
 
 // Return the engine's message and hint as paragraphs.
-export function reason({message, hint}) {
+export function errorDetails({message, hint}) {
   return [h("p", {class: "bad"}, message), h("p", {class: "muted"}, hint)];
 }
 
 // Return an error state that replaces a list or a view. `retry()` is offered if the error may pass, and is called when an
 // unreachable server is back.
-export function failure(error, retry) {
-  const again = error.passes === false ? null : retry;
+export function errorState(error, retry) {
+  const again = error.retryable === false ? null : retry;
   const node = h("div", {class: "empty", role: "alert"},
     h("h2", {}, error.title || "Something went wrong"),
     h("p", {}, error.message),

@@ -1,15 +1,15 @@
 // The form of the selected clip: times, label, profile, and the button that makes it.
 
 import {get, post} from "../lib/api.js";
-import {h, iconButton, say, setText} from "../lib/dom.js";
-import {clock} from "../lib/format.js";
+import {announce, h, iconButton, setText} from "../lib/dom.js";
+import {formatTime} from "../lib/format.js";
 import {toastError} from "../lib/ui.js";
 import {timeFields} from "./time_fields.js";
 
 // `made(clip)` is called when the server has accepted the clip. `nextLabel(pending)` returns the default label, where
 // `pending` are labels of requests without a response.
-export function picker({recording, selection, player, made, nextLabel, signal}) {
-  const times = timeFields({selection, player, onjudged: () => draw()});
+export function clipForm({recording, selection, player, oncreated, nextLabel, signal}) {
+  const times = timeFields({selection, player, onvalidated: () => draw()});
   const length = h("output", {class: "time length"}, "–");
   const label = h("input", {id: "label", maxlength: "200", autocomplete: "off", placeholder: nextLabel([])});
   const profile = h("select", {"aria-label": "Profile", disabled: true}, h("option", {value: "default"}, "default"));
@@ -28,10 +28,10 @@ export function picker({recording, selection, player, made, nextLabel, signal}) 
   const pending = new Set(); // labels of requests without a response
 
   const draw = () => {
-    const bad = Boolean(times.firstBad());
-    setText(length, selection.empty || bad ? "–" : clock(selection.length));
-    make.disabled = selection.empty || bad;
-    clear.disabled = selection.empty && !bad;
+    const invalid = Boolean(times.firstInvalid());
+    setText(length, selection.empty || invalid ? "–" : formatTime(selection.length));
+    make.disabled = selection.empty || invalid;
+    clear.disabled = selection.empty && !invalid;
     rename();
     problem.textContent = "";
   };
@@ -41,14 +41,14 @@ export function picker({recording, selection, player, made, nextLabel, signal}) 
   selection.addEventListener("change", draw);
 
   async function submit() {
-    const bad = times.firstBad();
-    if (bad) {
-      bad.focus();
-      say(bad.problem.textContent);
+    const invalid = times.firstInvalid();
+    if (invalid) {
+      invalid.focus();
+      announce(invalid.problem.textContent);
       return;
     }
     if (selection.empty) {
-      say("Nothing is selected");
+      announce("Nothing is selected");
       return;
     }
     const body = {
@@ -65,8 +65,8 @@ export function picker({recording, selection, player, made, nextLabel, signal}) 
     pending.add(body.label);
     rename();
     try {
-      made(await post(`/v1/recordings/${recording.recording_id}/clips`, body));
-      say(`${body.label} is queued`);
+      oncreated(await post(`/v1/recordings/${recording.recording_id}/clips`, body));
+      announce(`${body.label} is queued`);
     } catch (error) {
       if (selection.empty) {
         selection.set(before[0], before[1]);

@@ -4,7 +4,7 @@
 import {get, query} from "../lib/api.js";
 
 const PART_SECONDS = 20; // short enough to load quickly
-const SAME = 1e-5; // seconds; the API rounds times to the microsecond
+const EPSILON = 1e-5; // seconds; the API rounds times to the microsecond
 
 export class FrameTimes {
   // `onknown()` is called when more frame times are known.
@@ -17,15 +17,15 @@ export class FrameTimes {
   }
 
   // Load the frame times around a time.
-  want(time) {
+  load(time) {
     const number = Math.floor(time / PART_SECONDS);
-    this.ask(number);
+    this.loadPart(number);
     const within = time / PART_SECONDS - number;
-    if (within > 0.75) this.ask(number + 1);
-    if (within < 0.25) this.ask(number - 1);
+    if (within > 0.75) this.loadPart(number + 1);
+    if (within < 0.25) this.loadPart(number - 1);
   }
 
-  async ask(number) {
+  async loadPart(number) {
     const start = number * PART_SECONDS;
     if (number < 0 || start >= this.duration || this.parts.has(number)) return;
     this.parts.set(number, null);
@@ -40,22 +40,22 @@ export class FrameTimes {
 
   // Return the frame that starts nearest to `time` and at most `within` from it; the earlier one on a tie.
   nearest(time, within) {
-    const found = this.around(time).filter((each) => Math.abs(each - time) <= within + SAME);
-    return found.length ? found.reduce((best, each) => (Math.abs(each - time) < Math.abs(best - time) - SAME ? each : best)) : null;
+    const found = this.known(time).filter((each) => Math.abs(each - time) <= within + EPSILON);
+    return found.length ? found.reduce((best, each) => (Math.abs(each - time) < Math.abs(best - time) - EPSILON ? each : best)) : null;
   }
 
   // Return the frame after (1) or before (-1) a time.
-  beside(time, direction) {
+  neighbour(time, direction) {
     const step = direction > 0 ? 1 : -1;
     for (let number = Math.floor(time / PART_SECONDS); this.parts.get(number); number += step) {
       const times = this.parts.get(number);
-      const found = step > 0 ? times.find((each) => each > time + SAME) : times.findLast((each) => each < time - SAME);
+      const found = step > 0 ? times.find((each) => each > time + EPSILON) : times.findLast((each) => each < time - EPSILON);
       if (found !== undefined) return found;
     }
     return null;
   }
 
-  around(time) {
+  known(time) {
     const number = Math.floor(time / PART_SECONDS);
     return [number - 1, number, number + 1].flatMap((each) => this.parts.get(each) || []);
   }

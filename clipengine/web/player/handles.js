@@ -1,7 +1,7 @@
 // The two ends of the selection as sliders, moved by pointer or by keys.
 
 import {h} from "../lib/dom.js";
-import {clock} from "../lib/format.js";
+import {formatTime} from "../lib/format.js";
 
 export function handle(kind, selection, timeline, onmove) {
   const label = kind === "start" ? "In point" : "Out point";
@@ -9,16 +9,16 @@ export function handle(kind, selection, timeline, onmove) {
   const node = h("div", {class: `handle ${kind}`, role: "slider", tabindex: "0", "aria-label": label, "aria-orientation": "horizontal", "aria-valuemin": "0", title: meaning});
 
   const move = (time) => {
-    if (kind === "start") selection.set(Math.min(time, selection.end - selection.least), selection.end);
-    else selection.set(selection.start, Math.max(time, selection.start + selection.least));
+    if (kind === "start") selection.set(Math.min(time, selection.end - selection.minLength), selection.end);
+    else selection.set(selection.start, Math.max(time, selection.start + selection.minLength));
     onmove(selection[kind]);
   };
 
   node.addEventListener("keydown", (event) => {
     const at = selection[kind];
-    const beside = (direction) => (event.shiftKey ? at + direction : selection.beside(at, direction));
+    const neighbour = (direction) => (event.shiftKey ? at + direction : selection.neighbour(at, direction));
     const targets = {
-      ArrowLeft: beside(-1), ArrowDown: beside(-1), ArrowRight: beside(1), ArrowUp: beside(1),
+      ArrowLeft: neighbour(-1), ArrowDown: neighbour(-1), ArrowRight: neighbour(1), ArrowUp: neighbour(1),
       PageDown: at - 10, PageUp: at + 10, Home: 0, End: selection.duration,
     };
     if (!(event.key in targets)) return;
@@ -41,7 +41,7 @@ export function handle(kind, selection, timeline, onmove) {
   const show = () => {
     node.setAttribute("aria-valuemax", String(selection.duration));
     node.setAttribute("aria-valuenow", selection[kind].toFixed(3));
-    node.setAttribute("aria-valuetext", clock(selection[kind]));
+    node.setAttribute("aria-valuetext", formatTime(selection[kind]));
   };
   return {node, show};
 }

@@ -22,7 +22,7 @@ export class Strip {
   }
 
   // Load these ranges: those of the whole recording, and those of the view if it shows only a part.
-  want(whole, detail) {
+  setRanges(whole, detail) {
     const key = (ranges) => ranges.map((range) => range.key).join();
     if (key(whole) === key(this.whole) && key(detail) === key(this.detail)) return;
     Object.assign(this, {whole, detail, error: null});
@@ -99,24 +99,24 @@ export function strips(recording, signal, onchange) {
   }, signal, onchange);
 
   // Load what a view of this range, `width` pixels wide, shows.
-  function want(start, end, width) {
+  function load(start, end, width) {
     const whole = [0, duration];
     const view = end - start > duration * 0.95 ? null : [start, end];
     if (film) {
       const count = Math.min(MAX_TILES, Math.max(4, Math.ceil(width / TILE_PIXELS)));
       const tiles = ([from, to]) => ranges(from, to, 1, duration, {count, width: 160});
-      film.want(tiles(whole), view ? tiles(view) : []);
+      film.setRanges(tiles(whole), view ? tiles(view) : []);
     }
     if (wave) {
       const peaks = ([from, to]) => {
         const parts = Math.ceil((to - from) / PART_SECONDS);
         return ranges(from, to, parts, duration, {points: Math.max(MIN_POINTS, Math.ceil(POINTS / parts))});
       };
-      wave.want(peaks(whole), view ? peaks(view) : []);
+      wave.setRanges(peaks(whole), view ? peaks(view) : []);
     }
   }
 
-  return {film, wave, want};
+  return {film, wave, load};
 }
 
 // Return `parts` equal ranges with their query. The ends of the recording are not named: the server knows them exactly.

@@ -3,23 +3,23 @@
 // starts within half a frame, as in the engine. Otherwise, and for audio, they are exact to the millisecond.
 
 const FREE_STEP = 0.01; // step for audio, which has no frames
-const FREE_TICK = 0.001; // resolution of times that do not snap
-const FIRST_SECONDS = 10; // length if only one end is set
-const TIE = 1e-6; // of a frame: rounding error at half a frame
-const SAME = 5e-4; // seconds: times closer than this are equal
+const FREE_RESOLUTION = 0.001; // resolution of times that do not snap
+const DEFAULT_SECONDS = 10; // length if only one end is set
+const ROUNDING = 1e-6; // of a frame: rounding error at half a frame
+const EPSILON = 5e-4; // seconds: times closer than this are equal
 
 export class Selection extends EventTarget {
   // `video` is the API's media object, or null; `times` are the FrameTimes of a variable rate, or null.
   constructor(duration, video, times = null) {
     super();
     this.duration = duration;
-    this.times = times;
+    this.frameTimes = times;
     const [count, seconds = 1] = video && video.frame_rate ? video.frame_rate.split("/").map(Number) : [1, FREE_STEP];
     this.rate = count / seconds;
     this.frame = seconds / count; // the usual step if the rate varies
-    this.steady = Boolean(video && video.frame_rate && !video.variable_rate);
-    this.first = (this.steady && video.first_frame_seconds) || 0; // start of the frame grid
-    this.least = this.steady ? this.frame : FREE_TICK;
+    this.fixedRate = Boolean(video && video.frame_rate && !video.variable_rate);
+    this.gridStart = (this.fixedRate && video.first_frame_seconds) || 0; // start of the frame grid
+    this.minLength = this.fixedRate ? this.frame : FREE_RESOLUTION;
     this.start = null;
     this.end = null;
   }
@@ -35,56 +35,56 @@ export class Selection extends EventTarget {
   // Return the nearest selectable time; the earlier frame on a tie, as in the engine. The start and the end of the
   // recording are selectable even if they are not on a frame.
   snap(time) {
-    if (Math.abs(time - this.duration) < this.least / 2) return this.duration;
-    const at = this.steady ? this.gridded(time) : this.framed(time);
+    if (Math.abs(time - this.duration) < this.minLength / 2) return this.duration;
+    const at = this.fixedRate ? this.snapToGrid(time) : this.snapToFrame(time);
     return Math.round(Math.min(Math.max(0, at), this.duration) * 1e6) / 1e6;
   }
 
-  gridded(time) {
-    if (time < Math.min(this.first, this.frame) / 2) return 0;
-    return this.first + Math.ceil((time - this.first) * this.rate - 0.5 - TIE) / this.rate;
+  snapToGrid(time) {
+    if (time < Math.min(this.gridStart, this.frame) / 2) return 0;
+    return this.gridStart + Math.ceil((time - this.gridStart) * this.rate - 0.5 - ROUNDING) / this.rate;
   }
 
-  framed(time) {
-    const frame = this.times && this.times.nearest(time, this.frame / 2);
-    return typeof frame === "number" ? frame : Math.round(time / FREE_TICK) * FREE_TICK;
+  snapToFrame(time) {
+    const frame = this.frameTimes && this.frameTimes.nearest(time, this.frame / 2);
+    return typeof frame === "number" ? frame : Math.round(time / FREE_RESOLUTION) * FREE_RESOLUTION;
   }
 
   // Return the time one frame later (1) or earlier (-1).
-  beside(time, direction) {
-    const frame = this.times && this.times.beside(time, direction);
+  neighbour(time, direction) {
+    const frame = this.frameTimes && this.frameTimes.neighbour(time, direction);
     return typeof frame === "number" ? frame : time + direction * this.frame;
   }
 
   // Return the role of the frame at this time for the clip: "first", "last", "after", "end" (no frame follows), or "".
   roleOf(moment) {
     if (this.empty) return "";
-    if (Math.abs(moment - this.start) < SAME) return "first";
-    if (Math.abs(moment - this.end) < SAME) return this.end === this.duration ? "end" : "after";
-    return moment > this.start && moment < this.end && this.beside(moment, 1) > this.end - SAME ? "last" : "";
+    if (Math.abs(moment - this.start) < EPSILON) return "first";
+    if (Math.abs(moment - this.end) < EPSILON) return this.end === this.duration ? "end" : "after";
+    return moment > this.start && moment < this.end && this.neighbour(moment, 1) > this.end - EPSILON ? "last" : "";
   }
 
   set(start, end) {
     const low = this.snap(Math.min(start, end));
     const high = this.snap(Math.max(start, end));
-    this.start = Math.min(low, this.snap(this.duration - this.least));
-    this.end = Math.min(this.duration, Math.max(high, this.snap(this.start + this.least)));
+    this.start = Math.min(low, this.snap(this.duration - this.minLength));
+    this.end = Math.min(this.duration, Math.max(high, this.snap(this.start + this.minLength)));
     this.dispatchEvent(new Event("change"));
   }
 
   // Snap again after more frame times were loaded.
-  snapAgain() {
+  resnap() {
     if (!this.empty && (this.snap(this.start) !== this.start || this.snap(this.end) !== this.end)) this.set(this.start, this.end);
   }
 
   setStart(time) {
-    const end = this.empty || this.end <= time ? Math.min(this.duration, time + FIRST_SECONDS) : this.end;
-    this.set(Math.min(time, this.duration - this.least), end);
+    const end = this.empty || this.end <= time ? Math.min(this.duration, time + DEFAULT_SECONDS) : this.end;
+    this.set(Math.min(time, this.duration - this.minLength), end);
   }
 
   setEnd(time) {
-    const start = this.empty || this.start >= time ? Math.max(0, time - FIRST_SECONDS) : this.start;
-    this.set(start, Math.max(time, this.least));
+    const start = this.empty || this.start >= time ? Math.max(0, time - DEFAULT_SECONDS) : this.start;
+    this.set(start, Math.max(time, this.minLength));
   }
 
   move(by) {

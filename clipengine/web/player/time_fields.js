@@ -2,48 +2,48 @@
 // changed to make it fit. Valid values apply when both ends are consistent.
 
 import {h} from "../lib/dom.js";
-import {clock, parseClock} from "../lib/format.js";
+import {formatTime, parseTime} from "../lib/format.js";
 
-const ROUNDED = 0.001; // seconds by which a displayed time may differ from the exact one
+const DISPLAY_ERROR = 0.001; // seconds by which a displayed time may differ from the exact one
 
 // `onjudged()` is called when a field has become valid or invalid.
-export function timeFields({selection, player, onjudged}) {
-  const start = timeField("In", "I", "the clip starts with this frame", take, () => selection.setStart(player.shown));
-  const end = timeField("Out", "O", "the clip ends before this frame", take, () => selection.setEnd(player.shown));
+export function timeFields({selection, player, onvalidated}) {
+  const start = timeField("In", "I", "the clip starts with this frame", apply, () => selection.setStart(player.shown));
+  const end = timeField("Out", "O", "the clip ends before this frame", apply, () => selection.setEnd(player.shown));
 
-  let taking = false;
+  let applying = false;
 
-  function take(changed) {
-    taking = true;
-    start.refuse("");
-    end.refuse("");
+  function apply(changed) {
+    applying = true;
+    start.setProblem("");
+    end.setProblem("");
     const from = read(start, selection.start, null);
     const to = read(end, selection.end, from);
-    const good = !start.bad && !end.bad;
-    if (good && to !== null && to <= (from || 0)) {
-      changed.refuse(changed === end ? `must be after the in point, ${clock(from || 0)}` : `must be before the out point, ${clock(to)}`);
-    } else if (good) {
+    const valid = !start.invalid && !end.invalid;
+    if (valid && to !== null && to <= (from || 0)) {
+      changed.setProblem(changed === end ? `must be after the in point, ${formatTime(from || 0)}` : `must be before the out point, ${formatTime(to)}`);
+    } else if (valid) {
       if (from !== null && to !== null) selection.set(from, to);
       else if (from !== null) selection.setStart(from);
       else if (to !== null) selection.setEnd(to);
       show();
     }
-    taking = false;
-    onjudged();
+    applying = false;
+    onvalidated();
   }
 
   // Return the time in a field, or null if it is empty or invalid.
-  function read(field, chosen, from) {
+  function read(field, current, from) {
     const {text} = field;
-    if (text === "" || !field.typed) return chosen;
+    if (text === "" || !field.typed) return current;
     const relative = field === end && text.startsWith("+");
-    const time = parseClock(relative ? text.slice(1) : text);
-    if (time === null) field.refuse(`“${text}” is not a time: write 90.5 or 1:02.500${field === end ? ", or +10 for ten seconds after the in point" : ""}`);
-    else if (relative && from === null) field.refuse("set the in point first");
+    const time = parseTime(relative ? text.slice(1) : text);
+    if (time === null) field.setProblem(`“${text}” is not a time: write 90.5 or 1:02.500${field === end ? ", or +10 for ten seconds after the in point" : ""}`);
+    else if (relative && from === null) field.setProblem("set the in point first");
     else {
       const at = relative ? from + time : time;
-      if (field === end ? at <= selection.duration + ROUNDED : at < selection.duration) return Math.min(at, selection.duration);
-      field.refuse(`the recording ends at ${clock(selection.duration)}`);
+      if (field === end ? at <= selection.duration + DISPLAY_ERROR : at < selection.duration) return Math.min(at, selection.duration);
+      field.setProblem(`the recording ends at ${formatTime(selection.duration)}`);
     }
     return null;
   }
@@ -60,23 +60,23 @@ export function timeFields({selection, player, onjudged}) {
       if (selection.start !== start.shown) start.show(selection.start);
       if (selection.end !== end.shown) end.show(selection.end);
     }
-    if (!taking && firstBad()) take(firstBad());
+    if (!applying && firstInvalid()) apply(firstInvalid());
   });
 
-  function firstBad() {
-    return [start, end].find((field) => field.bad);
+  function firstInvalid() {
+    return [start, end].find((field) => field.invalid);
   }
 
-  return {fields: [start.node, end.node], problems: [start.problem, end.problem], firstBad};
+  return {fields: [start.node, end.node], problems: [start.problem, end.problem], firstInvalid};
 }
 
 // A field for `90.5`, `1:02.500` and, in the out point, `+10` after the in point.
-function timeField(name, key, meaning, ontyped, onhere) {
+function timeField(name, key, meaning, onedit, onset) {
   const id = `${name.toLowerCase()}-problem`;
   const problem = h("p", {class: "bad small", id, role: "alert"});
   const input = h("input", {class: "time", inputmode: "decimal", autocomplete: "off", spellcheck: "false", placeholder: "–:––.–––", title: `${name}: ${meaning}`, "aria-label": `${name} point`, "aria-describedby": id});
-  const here = h("button", {type: "button", title: `Set the ${name.toLowerCase()} point here (${key}): ${meaning}`, "aria-label": `Set the ${name.toLowerCase()} point here`, onclick: onhere}, h("kbd", {"aria-hidden": "true"}, key), h("span", {class: "touch", "aria-hidden": "true"}, "Set"));
-  let written = ""; // text set by the page, rounded
+  const here = h("button", {type: "button", title: `Set the ${name.toLowerCase()} point here (${key}): ${meaning}`, "aria-label": `Set the ${name.toLowerCase()} point here`, onclick: onset}, h("kbd", {"aria-hidden": "true"}, key), h("span", {class: "touch", "aria-hidden": "true"}, "Set"));
+  let displayed = ""; // text set by the page, rounded
   const field = {
     node: h("div", {class: "field"}, h("span", {class: "caption", "aria-hidden": "true"}, name), h("div", {class: "joined"}, input, here)),
     problem,
@@ -85,30 +85,30 @@ function timeField(name, key, meaning, ontyped, onhere) {
       return input.value.trim();
     },
     get typed() {
-      return input.value !== written;
+      return input.value !== displayed;
     },
-    get bad() {
+    get invalid() {
       return problem.textContent !== "";
     },
     focus: () => input.focus(),
     show(time) {
       field.shown = time;
-      written = time === null ? "" : clock(time);
-      input.value = written;
-      field.refuse("");
+      displayed = time === null ? "" : formatTime(time);
+      input.value = displayed;
+      field.setProblem("");
     },
-    refuse(why) {
+    setProblem(why) {
       if (why) input.setAttribute("aria-invalid", "true");
       else input.removeAttribute("aria-invalid");
       problem.textContent = why && `${name}: ${why}.`;
     },
   };
   input.addEventListener("focus", () => input.select());
-  input.addEventListener("change", () => ontyped(field));
+  input.addEventListener("change", () => onedit(field));
   input.addEventListener("keydown", (event) => {
     if (event.key === "Enter") {
       event.preventDefault();
-      ontyped(field);
+      onedit(field);
     }
   });
   return field;

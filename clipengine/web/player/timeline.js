@@ -2,16 +2,16 @@
 // A click seeks, a drag selects, the ruler scrubs, and Ctrl with the wheel zooms at the pointer.
 
 import {debounce, h} from "../lib/dom.js";
-import {clock} from "../lib/format.js";
+import {formatTime} from "../lib/format.js";
 import {drawFilm, drawWave, prepare} from "./drawing.js";
 import {handle} from "./handles.js";
 import {strips} from "./previews.js";
 import {lane} from "./track.js";
 
 const DRAG_PIXELS = 4;
-const STEPS = [0.04, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600];
+const TICK_STEPS = [0.04, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600];
 const TICK_PIXELS = 84;
-const LEAST_FRAMES = 12; // minimum length of the view
+const MIN_FRAMES = 12; // minimum length of the view
 
 export class Timeline {
   constructor(recording, selection, player, signal) {
@@ -23,29 +23,29 @@ export class Timeline {
     this.film = h("canvas", {class: "film", "aria-hidden": "true"});
     this.wave = h("canvas", {class: "wave", "aria-hidden": "true"});
     this.lanes = {film: lane("filmstrip", this.film, this.strips.film), wave: lane("waveform", this.wave, this.strips.wave)};
-    this.bands = h("div", {class: "bands", "aria-hidden": "true"});
-    this.chosen = h("div", {class: "chosen", hidden: true});
+    this.clipBars = h("div", {class: "bands", "aria-hidden": "true"});
+    this.range = h("div", {class: "chosen", hidden: true});
     this.shades = [h("div", {class: "shade"}), h("div", {class: "shade"})];
     this.playhead = h("div", {class: "playhead", "aria-hidden": "true"});
-    this.ends = ["start", "end"].map((kind) => handle(kind, selection, this, (time) => {
+    this.handles = ["start", "end"].map((kind) => handle(kind, selection, this, (time) => {
       this.reveal(time);
       player.pause();
       player.seek(time); // for the out point this is the first frame after the clip
     }));
-    this.tracks = h("div", {class: "tracks"}, this.lanes.film.node, this.lanes.wave.node, this.bands, this.shades, this.chosen, this.ends.map((end) => end.node), this.playhead);
+    this.tracks = h("div", {class: "tracks"}, this.lanes.film.node, this.lanes.wave.node, this.clipBars, this.shades, this.range, this.handles.map((end) => end.node), this.playhead);
     this.thumb = h("div", {class: "thumb"});
     this.overview = h("div", {class: "overview", "aria-hidden": "true"}, this.thumb);
     this.node = h("div", {class: "timeline", role: "group", "aria-label": "Timeline", "aria-busy": "true"}, this.ruler, this.tracks, this.overview);
-    this.asked = false;
-    this.ask = debounce(200, () => {
-      this.asked = true;
-      this.strips.want(this.view.start, this.view.end, this.tracks.clientWidth);
+    this.requested = false;
+    this.loadPreviews = debounce(200, () => {
+      this.requested = true;
+      this.strips.load(this.view.start, this.view.end, this.tracks.clientWidth);
       this.drawStrips();
     });
-    this.listen(signal);
+    this.bindEvents(signal);
   }
 
-  listen(signal) {
+  bindEvents(signal) {
     new ResizeObserver((entries, observer) => {
       if (signal.aborted) observer.disconnect();
       else this.draw();
@@ -54,8 +54,8 @@ export class Timeline {
     this.player.addEventListener("time", () => this.follow(), {signal});
     addEventListener("theme", () => requestAnimationFrame(() => this.draw()), {signal});
     this.ruler.addEventListener("pointerdown", (event) => this.scrub(event));
-    this.tracks.addEventListener("pointerdown", (event) => this.pick(event));
-    this.chosen.addEventListener("pointerdown", (event) => this.carry(event));
+    this.tracks.addEventListener("pointerdown", (event) => this.select(event));
+    this.range.addEventListener("pointerdown", (event) => this.moveSelection(event));
     this.overview.addEventListener("pointerdown", (event) => this.pan(event));
     this.node.addEventListener("wheel", (event) => {
       if (event.ctrlKey || event.metaKey) this.zoom(Math.exp(event.deltaY * 0.004), this.timeAt(event.clientX));
@@ -81,18 +81,18 @@ export class Timeline {
   // ---- view
 
   show(start, span = this.span) {
-    const least = Math.min(this.duration, this.selection.frame * LEAST_FRAMES);
-    const wide = Math.min(this.duration, Math.max(least, span));
+    const shortest = Math.min(this.duration, this.selection.frame * MIN_FRAMES);
+    const wide = Math.min(this.duration, Math.max(shortest, span));
     const from = Math.min(Math.max(0, start), this.duration - wide);
     this.view = {start: from, end: from + wide};
     this.draw();
   }
 
   zoom(factor, around = this.player.time) {
-    const inside = around >= this.view.start && around <= this.view.end ? around : (this.view.start + this.view.end) / 2;
-    const part = (inside - this.view.start) / this.span;
+    const anchor = around >= this.view.start && around <= this.view.end ? around : (this.view.start + this.view.end) / 2;
+    const part = (anchor - this.view.start) / this.span;
     const span = Math.min(this.duration, this.span * factor);
-    this.show(inside - part * span, span);
+    this.show(anchor - part * span, span);
   }
 
   fit() {
@@ -110,7 +110,7 @@ export class Timeline {
   follow() {
     const {time, playing} = this.player;
     if (playing && this.zoomed && (time > this.view.end || time < this.view.start)) this.show(time - this.span * 0.05);
-    this.placeHead();
+    this.placePlayhead();
   }
 
   // ---- pointer
@@ -134,7 +134,7 @@ export class Timeline {
     seek(event);
   }
 
-  pick(event) {
+  select(event) {
     const from = this.timeAt(event.clientX);
     let dragged = false;
     this.drag(event, (moved) => {
@@ -148,7 +148,7 @@ export class Timeline {
     });
   }
 
-  carry(event) {
+  moveSelection(event) {
     event.stopPropagation();
     let last = this.timeAt(event.clientX);
     let dragged = false;
@@ -174,7 +174,7 @@ export class Timeline {
   // ---- drawing
 
   setClips(clips) {
-    this.bands.replaceChildren(...clips.filter((clip) => clip.status !== "failed").map((clip) => {
+    this.clipBars.replaceChildren(...clips.filter((clip) => clip.status !== "failed").map((clip) => {
       const band = h("div", {class: `band ${clip.status}`, title: clip.label});
       band.clip = clip;
       return band;
@@ -186,7 +186,7 @@ export class Timeline {
     return `${((time - this.view.start) / this.span) * 100}%`;
   }
 
-  stretch(node, start, end) {
+  setRange(node, start, end) {
     const low = Math.max(start, this.view.start);
     const high = Math.min(end, this.view.end);
     node.hidden = high <= low;
@@ -196,25 +196,25 @@ export class Timeline {
 
   place() {
     const {selection, view} = this;
-    this.chosen.hidden = selection.empty;
-    for (const end of this.ends) end.node.hidden = selection.empty;
+    this.range.hidden = selection.empty;
+    for (const end of this.handles) end.node.hidden = selection.empty;
     for (const shade of this.shades) shade.hidden = selection.empty;
     if (!selection.empty) {
-      this.stretch(this.chosen, selection.start, selection.end);
-      this.stretch(this.shades[0], view.start, selection.start);
-      this.stretch(this.shades[1], selection.end, view.end);
-      this.ends.forEach((end, at) => {
+      this.setRange(this.range, selection.start, selection.end);
+      this.setRange(this.shades[0], view.start, selection.start);
+      this.setRange(this.shades[1], selection.end, view.end);
+      this.handles.forEach((end, at) => {
         const time = at ? selection.end : selection.start;
         end.node.hidden = time < view.start - 1e-6 || time > view.end + 1e-6;
         end.node.style.left = this.percent(time);
         end.show();
       });
     }
-    for (const band of this.bands.children) this.stretch(band, band.clip.start_seconds, band.clip.end_seconds);
-    this.placeHead();
+    for (const band of this.clipBars.children) this.setRange(band, band.clip.start_seconds, band.clip.end_seconds);
+    this.placePlayhead();
   }
 
-  placeHead() {
+  placePlayhead() {
     const {time} = this.player;
     this.playhead.hidden = time < this.view.start || time > this.view.end;
     this.playhead.style.left = this.percent(time);
@@ -228,7 +228,7 @@ export class Timeline {
     this.thumb.style.width = `${(this.span / this.duration) * 100}%`;
     this.overview.classList.toggle("whole", !this.zoomed);
     this.place();
-    this.ask();
+    this.loadPreviews();
   }
 
   drawStrips() {
@@ -237,28 +237,28 @@ export class Timeline {
     if (wave) drawWave(this.wave, wave.pieces, this.view);
     if (film) this.lanes.film.show(this.view);
     if (wave) this.lanes.wave.show(this.view);
-    this.node.setAttribute("aria-busy", String(!this.asked || [film, wave].some((strip) => strip && strip.busy)));
+    this.node.setAttribute("aria-busy", String(!this.requested || [film, wave].some((strip) => strip && strip.busy)));
   }
 
   drawRuler() {
-    const pen = prepare(this.ruler);
+    const context = prepare(this.ruler);
     const {width, height} = this.ruler.getBoundingClientRect();
     const style = getComputedStyle(this.ruler);
-    const step = STEPS.find((each) => (each / this.span) * width >= TICK_PIXELS) || 7200;
+    const step = TICK_STEPS.find((each) => (each / this.span) * width >= TICK_PIXELS) || 7200;
     const digits = step >= 1 ? 0 : step >= 0.1 ? 1 : 2;
-    pen.font = `11px ${style.fontFamily}`;
-    pen.fillStyle = style.color;
-    pen.textBaseline = "top";
+    context.font = `11px ${style.fontFamily}`;
+    context.fillStyle = style.color;
+    context.textBaseline = "top";
     for (let number = Math.floor(this.view.start / step); number * step <= this.view.end; number += 1) {
       for (let part = 0; part < 5; part += 1) {
         const x = Math.round(((number + part / 5) * step - this.view.start) / this.span * width);
-        pen.globalAlpha = part ? 0.35 : 0.8;
-        pen.fillRect(x, height - (part ? 4 : 8), 1, part ? 4 : 8);
+        context.globalAlpha = part ? 0.35 : 0.8;
+        context.fillRect(x, height - (part ? 4 : 8), 1, part ? 4 : 8);
       }
-      pen.globalAlpha = 1;
+      context.globalAlpha = 1;
       const left = ((number * step - this.view.start) / this.span) * width + 4;
-      const text = clock(number * step, digits);
-      if (left + pen.measureText(text).width <= width) pen.fillText(text, left, 2);
+      const text = formatTime(number * step, digits);
+      if (left + context.measureText(text).width <= width) context.fillText(text, left, 2);
     }
   }
 }

@@ -23,7 +23,7 @@ export function lane(what, canvas, strip) {
     const text = `The ${what} could not be loaded: ${strip.error.message}`;
     setText(message, text);
     message.title = text;
-    again.hidden = strip.error.passes === false;
+    again.hidden = strip.error.retryable === false;
   }
 
   return {node, show};

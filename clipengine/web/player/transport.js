@@ -1,7 +1,7 @@
 // The row under the player: play, step, current time, mute, loop, zoom.
 
 import {h, icon, iconButton, setText} from "../lib/dom.js";
-import {clock, parseClock} from "../lib/format.js";
+import {formatTime, parseTime} from "../lib/format.js";
 
 export function transport({player, timeline, recording, loop, signal}) {
   const play = iconButton("play", "Play (Space)", () => player.toggle(), {class: "square"});
@@ -11,17 +11,17 @@ export function transport({player, timeline, recording, loop, signal}) {
     play.replaceChildren(icon(player.playing ? "pause" : "play"));
     play.title = player.playing ? "Pause (Space)" : "Play (Space)";
     play.setAttribute("aria-label", play.title);
-    play.disabled = player.frames;
+    play.disabled = player.usesFrames;
     setText(rate, player.playing && player.rate !== 1 ? `${player.rate}×` : "");
     if (!mute) return;
-    mute.disabled = player.frames;
+    mute.disabled = player.usesFrames;
     mute.setAttribute("aria-pressed", String(player.video.muted));
     mute.replaceChildren(icon(player.video.muted ? "muted" : "speaker"));
   };
   player.addEventListener("state", draw, {signal});
   return h("div", {class: "transport"},
     iconButton("prev", "Previous frame (←)", () => player.step(-1)), play, iconButton("next", "Next frame (→)", () => player.step(1)),
-    timeField(player, timeline, signal), h("span", {class: "time muted whole"}, `/ ${clock(recording.duration_seconds)}`), rate,
+    timeField(player, timeline, signal), h("span", {class: "time muted whole"}, `/ ${formatTime(recording.duration_seconds)}`), rate,
     h("span", {class: "grow"}),
     mute, loop,
     iconButton("minus", "Zoom out (−)", () => timeline.zoom(2)), iconButton("plus", "Zoom in (+)", () => timeline.zoom(0.5)),
@@ -32,21 +32,21 @@ export function transport({player, timeline, recording, loop, signal}) {
 // The current time. A typed time seeks; an invalid one is reset.
 function timeField(player, timeline, signal) {
   const field = h("input", {
-    class: "time now", inputmode: "decimal", autocomplete: "off", spellcheck: "false", value: clock(0),
+    class: "time now", inputmode: "decimal", autocomplete: "off", spellcheck: "false", value: formatTime(0),
     "aria-label": "Current time", title: "Type a time to seek to (G)",
   });
-  field.style.width = `calc(${clock(player.duration).length}ch + 14px)`; // wide enough for the longest time
-  const show = () => {
-    if (document.activeElement !== field) field.value = clock(player.time);
+  field.style.width = `calc(${formatTime(player.duration).length}ch + 14px)`; // wide enough for the longest time
+  const showTime = () => {
+    if (document.activeElement !== field) field.value = formatTime(player.time);
   };
-  const take = () => {
-    const time = parseClock(field.value);
-    if (time === null || field.value === clock(player.time)) return;
+  const applyTyped = () => {
+    const time = parseTime(field.value);
+    if (time === null || field.value === formatTime(player.time)) return;
     player.pause();
     player.seek(time);
     timeline.reveal(player.time);
   };
-  player.addEventListener("time", show, {signal});
+  player.addEventListener("time", showTime, {signal});
   field.addEventListener("focus", () => {
     player.pause();
     field.select();
@@ -57,8 +57,8 @@ function timeField(player, timeline, signal) {
     field.blur();
   });
   field.addEventListener("blur", () => {
-    take();
-    show();
+    applyTyped();
+    showTime();
   });
   return field;
 }

@@ -2,24 +2,24 @@
 
 import {post, remove} from "../lib/api.js";
 import {h, icon} from "../lib/dom.js";
-import {bytes, clock} from "../lib/format.js";
-import {confirmed, copy, openDialog, toast, toastError} from "../lib/ui.js";
+import {formatBytes, formatTime} from "../lib/format.js";
+import {confirmDialog, copyText, openDialog, toast, toastError} from "../lib/ui.js";
 
-export const downloadOf = (clip) => `/v1/clips/${clip.clip_id}/download`;
+export const clipDownload = (clip) => `/v1/clips/${clip.clip_id}/download`;
 
 export function playClip(clip) {
   const {result} = clip;
-  const player = h(result.width ? "video" : "audio", {src: downloadOf(clip), controls: true, autoplay: true, loop: true, "aria-label": clip.label});
+  const player = h(result.width ? "video" : "audio", {src: clipDownload(clip), controls: true, autoplay: true, loop: true, "aria-label": clip.label});
   const problem = h("p", {class: "notice bad", hidden: true}, "This browser cannot play this clip's codec. Download it, or make it with another profile.");
   player.addEventListener("error", () => {
     problem.hidden = false;
   });
   const facts = [
-    `${clock(result.actual_start_seconds)} – ${clock(result.actual_end_seconds)}`,
+    `${formatTime(result.actual_start_seconds)} – ${formatTime(result.actual_end_seconds)}`,
     result.width && `${result.width}×${result.height}`,
     [result.video_codec, result.audio_codec].filter(Boolean).join(" + "),
     result.frames && `${result.frames} ${result.frames === 1 ? "frame" : "frames"}`,
-    bytes(result.size_bytes),
+    formatBytes(result.size_bytes),
   ].filter(Boolean);
   openDialog(clip.label, h("div", {class: "stack"}, player, problem,
     h("p", {class: "muted small"}, facts.join(" · ")),
@@ -29,7 +29,7 @@ export function playClip(clip) {
     size: "wide",
     footer: [
       h("button", {type: "button", class: "quiet", onclick: () => copyLink(clip).catch(toastError)}, icon("link"), "Copy link"),
-      h("a", {class: "button", href: downloadOf(clip)}, icon("down"), "Download"),
+      h("a", {class: "button", href: clipDownload(clip)}, icon("down"), "Download"),
     ],
     onclose: () => {
       player.removeAttribute("src");
@@ -65,16 +65,16 @@ export function asPython(clip) {
   ].join("\n");
 }
 
-const copyLink = (clip) => copy(location.origin + downloadOf(clip), "Link");
+const copyLink = (clip) => copyText(location.origin + clipDownload(clip), "Link");
 
-export function menuOf(clip, ondeleted) {
+export function menuItems(clip, ondeleted) {
   const items = [];
   if (clip.status === "complete") {
     items.push({text: "Copy link", icon: "link", run: () => copyLink(clip)});
   }
   items.push(
-    {text: "Copy as curl", icon: "copy", run: () => copy(asCurl(clip), "curl command")},
-    {text: "Copy as Python", icon: "copy", run: () => copy(asPython(clip), "Python")},
+    {text: "Copy as curl", icon: "copy", run: () => copyText(asCurl(clip), "curl command")},
+    {text: "Copy as Python", icon: "copy", run: () => copyText(asPython(clip), "Python")},
     {text: "Delete…", icon: "trash", danger: true, run: () => deleteClip(clip, ondeleted)},
   );
   return items;
@@ -85,7 +85,7 @@ export const retry = (clip) => post(`/v1/clips/${clip.clip_id}/retry`);
 
 async function deleteClip(clip, ondeleted) {
   const detail = clip.status === "complete" ? "The clip and its file in the store are deleted." : "The clip is removed from the list.";
-  if (!(await confirmed(["Delete “", h("bdi", {}, clip.label), "”?"], detail, "Delete"))) return;
+  if (!(await confirmDialog(["Delete “", h("bdi", {}, clip.label), "”?"], detail, "Delete"))) return;
   await remove(`/v1/clips/${clip.clip_id}`);
   ondeleted(clip);
   toast("Deleted", clip.label);

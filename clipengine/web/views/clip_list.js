@@ -1,9 +1,9 @@
 // A list of clips, loaded page by page and updated by server-sent events.
 
 import {get, query} from "../lib/api.js";
-import {arrange, beside, h, say, walkable} from "../lib/dom.js";
+import {addArrowNavigation, announce, focusNeighbour, h, setChildren} from "../lib/dom.js";
 import {listen} from "../lib/events.js";
-import {failure} from "../lib/ui.js";
+import {errorState} from "../lib/ui.js";
 import {clipRow} from "./clip_row.js";
 
 export class ClipList {
@@ -17,22 +17,22 @@ export class ClipList {
     this.loaded = false; // whether the skeleton was replaced
     this.complete = false; // whether the first page of the current query is loaded
     this.list = h("ul", {class: "list", "aria-label": "Clips"});
-    walkable(this.list, {across});
+    addArrowNavigation(this.list, {across});
     this.after = h("div", {class: "more"});
     this.node = h("div", {class: "clips"}, this.list, this.after);
     for (let at = 0; at < 3; at += 1) {
       this.list.append(h("li", {class: "clip-row", "aria-hidden": "true"}, h("div", {class: "poster skeleton"}), h("div", {class: "stack"}, h("div", {class: "skeleton bone"}), h("div", {class: "skeleton bone short"}))));
     }
-    listen((name, data) => this.hear(name, data), signal);
+    listen((name, data) => this.handleEvent(name, data), signal);
   }
 
-  hear(name, data) {
+  handleEvent(name, data) {
     if (name === "resync") this.load({fresh: true});
-    else if (name === "clip.deleted") this.drop(data);
+    else if (name === "clip.deleted") this.remove(data);
     else if (name.startsWith("clip.") && (this.clips.has(data.clip_id) || this.wants(data))) {
       const before = this.clips.get(data.clip_id);
-      if (name === "clip.ready") say(`${data.label} is ready`);
-      if (name === "clip.failed" && before) say(`${data.label} failed: ${data.error.message}`);
+      if (name === "clip.ready") announce(`${data.label} is ready`);
+      if (name === "clip.failed" && before) announce(`${data.label} failed: ${data.error.message}`);
       this.put(data);
     }
   }
@@ -46,13 +46,13 @@ export class ClipList {
     this.draw(fresh ? clip : null);
   }
 
-  drop(clip) {
+  remove(clip) {
     if (!this.clips.delete(clip.clip_id)) return;
     const row = this.rows.get(clip.clip_id);
     this.rows.delete(clip.clip_id);
-    const goOn = row ? beside(row.node) : () => {};
+    const focusNext = row ? focusNeighbour(row.node) : () => {};
     this.draw();
-    goOn();
+    focusNext();
   }
 
   // Load the next page; with `fresh` the first one again; with `anew` the first one in place of all loaded clips.
@@ -71,7 +71,7 @@ export class ClipList {
     } catch (error) {
       if (error.name === "AbortError") return;
       this.list.replaceChildren();
-      this.after.replaceChildren(failure(error, () => this.load()));
+      this.after.replaceChildren(errorState(error, () => this.load()));
     }
   }
 
@@ -98,12 +98,12 @@ export class ClipList {
     const shown = [...this.clips.values()].filter(this.wants).sort((a, b) => (a.created_at < b.created_at ? 1 : a.created_at > b.created_at ? -1 : a.clip_id < b.clip_id ? 1 : -1));
     for (const clip of shown) {
       if (!this.rows.has(clip.clip_id)) {
-        this.rows.set(clip.clip_id, clipRow({...this.row, onchange: (next) => this.put(next, {fresh: next.status === "processing"}), ondeleted: (gone) => this.drop(gone)}));
+        this.rows.set(clip.clip_id, clipRow({...this.row, onchange: (next) => this.put(next, {fresh: next.status === "processing"}), ondeleted: (gone) => this.remove(gone)}));
         if (clip === fresh) this.rows.get(clip.clip_id).node.classList.add("fresh");
       }
       this.rows.get(clip.clip_id).update(clip);
     }
-    arrange(this.list, shown.map((clip) => this.rows.get(clip.clip_id).node));
+    setChildren(this.list, shown.map((clip) => this.rows.get(clip.clip_id).node));
     if (this.cursor && this.searching()) this.after.replaceChildren(h("p", {class: "muted", role: "status"}, "Searching older clips…"));
     else if (shown.length) this.after.replaceChildren(...(this.cursor ? [h("button", {type: "button", onclick: () => this.load()}, "Show more")] : []));
     else this.after.replaceChildren(...(this.complete ? [this.empty()] : []));

@@ -1,10 +1,10 @@
 // A row of a list of clips: poster, label, range, progress or error, and actions.
 
-import {arrange, h, icon, iconButton, setText} from "../lib/dom.js";
-import {ago, bytes, clock, stateOf, undirected} from "../lib/format.js";
-import {poster as picture} from "../lib/posters.js";
-import {doing, menuButton, reason} from "../lib/ui.js";
-import {cancel, downloadOf, menuOf, playClip, retry} from "./clip_actions.js";
+import {h, icon, iconButton, setChildren, setText} from "../lib/dom.js";
+import {clipState, formatAge, formatBytes, formatTime, stripBidi} from "../lib/format.js";
+import {posterImage} from "../lib/posters.js";
+import {asyncHandler, errorDetails, menuButton} from "../lib/ui.js";
+import {cancel, clipDownload, menuItems, playClip, retry} from "./clip_actions.js";
 
 // `linkToRecording(id)` returns a link to the recording; `onchange(clip)` and `ondeleted(clip)` update the list.
 export function clipRow({linkToRecording = null, onchange, ondeleted, onlocate = null}) {
@@ -14,53 +14,53 @@ export function clipRow({linkToRecording = null, onchange, ondeleted, onlocate =
   const pill = h("span", {class: "pill"});
   const facts = h("p", {class: "facts"});
   const bar = h("progress", {max: "1", hidden: true});
-  const why = h("div", {class: "why", hidden: true});
+  const problem = h("div", {class: "why", hidden: true});
   const actions = h("div", {class: "actions"});
-  const more = menuButton("More actions for this clip", "more", () => menuOf(clip, ondeleted));
+  const more = menuButton("More actions for this clip", "more", () => menuItems(clip, ondeleted));
   const node = h("li", {class: "clip-row"}, poster,
-    h("div", {class: "grow"}, h("div", {class: "row title"}, name, pill), facts, bar, why), actions);
+    h("div", {class: "grow"}, h("div", {class: "row title"}, name, pill), facts, bar, problem), actions);
 
   // A pressed button disappears when the clip's status changes: focus the first of its successors.
   let pressed = false;
-  const apply = (work) => doing(async () => {
+  const apply = (work) => asyncHandler(async () => {
     pressed = actions.contains(document.activeElement);
     onchange(await work(clip));
   });
 
   function update(next) {
-    const another = !clip || clip.status !== next.status;
-    const same = !another && clip.attempt === next.attempt;
+    const statusChanged = !clip || clip.status !== next.status;
+    const unchanged = !statusChanged && clip.attempt === next.attempt;
     clip = next;
     setText(name, next.label);
-    name.title = undirected(next.label);
-    const state = stateOf(next);
+    name.title = stripBidi(next.label);
+    const state = clipState(next);
     pill.className = `pill ${state.kind}`;
     const percent = next.status === "processing" && next.step !== "queued" ? ` ${Math.round(next.progress * 100)} %` : "";
     setText(pill, state.text + percent);
     bar.hidden = next.status !== "processing";
     bar.value = next.progress;
     bar.setAttribute("aria-label", `Progress of ${next.label}`);
-    if (same && facts.childElementCount) return;
+    if (unchanged && facts.childElementCount) return;
     drawFacts();
     drawPoster();
-    why.hidden = !next.error || next.error.code === "cancelled"; // the user did it
-    if (!why.hidden) why.replaceChildren(...reason(next.error));
-    if (!another) return;
-    arrange(actions, [...buttons(), more]);
+    problem.hidden = !next.error || next.error.code === "cancelled"; // the user did it
+    if (!problem.hidden) problem.replaceChildren(...errorDetails(next.error));
+    if (!statusChanged) return;
+    setChildren(actions, [...buttons(), more]);
     if (pressed && document.activeElement === document.body) actions.firstElementChild.focus();
     pressed = false;
   }
 
   function drawFacts() {
-    const range = `${clock(clip.start_seconds)} – ${clock(clip.end_seconds)}`;
+    const range = `${formatTime(clip.start_seconds)} – ${formatTime(clip.end_seconds)}`;
     const where = onlocate
       ? h("button", {type: "button", class: "link time", title: "Show on the timeline", onclick: () => onlocate(clip)}, range)
       : h("span", {class: "time"}, range);
     const parts = [where];
     if (linkToRecording) parts.unshift(linkToRecording(clip.recording_id));
-    if (clip.result) parts.push(h("span", {}, bytes(clip.result.size_bytes)));
+    if (clip.result) parts.push(h("span", {}, formatBytes(clip.result.size_bytes)));
     if (clip.profile !== "default") parts.push(h("span", {}, clip.profile));
-    parts.push(h("span", {class: "when", title: clip.created_at}, ago(clip.created_at)));
+    parts.push(h("span", {class: "when", title: clip.created_at}, formatAge(clip.created_at)));
     facts.replaceChildren(...parts);
   }
 
@@ -69,13 +69,13 @@ export function clipRow({linkToRecording = null, onchange, ondeleted, onlocate =
     poster.disabled = !ready;
     poster.setAttribute("aria-label", ready ? `Play ${clip.label}` : `${clip.label} is not ready`);
     const seconds = clip.result ? clip.result.duration_seconds : clip.end_seconds - clip.start_seconds;
-    const image = ready && clip.result.poster_path && picture(`/v1/clips/${clip.clip_id}/poster`);
-    poster.replaceChildren(...[image, icon(ready ? "play" : "film"), h("span", {class: "time"}, clock(seconds, 1))].filter(Boolean));
+    const image = ready && clip.result.poster_path && posterImage(`/v1/clips/${clip.clip_id}/poster`);
+    poster.replaceChildren(...[image, icon(ready ? "play" : "film"), h("span", {class: "time"}, formatTime(seconds, 1))].filter(Boolean));
   }
 
   function buttons() {
     if (clip.status === "complete") {
-      return [h("a", {class: "button quiet square", href: downloadOf(clip), title: "Download", "aria-label": `Download ${clip.label}`}, icon("down"))];
+      return [h("a", {class: "button quiet square", href: clipDownload(clip), title: "Download", "aria-label": `Download ${clip.label}`}, icon("down"))];
     }
     if (clip.status === "processing") return [iconButton("x", `Cancel ${clip.label}`, apply(cancel))];
     return [h("button", {type: "button", class: "quiet", title: "Retry", "aria-label": `Retry ${clip.label}`, onclick: apply(retry)}, icon("retry"), h("span", {class: "words"}, "Retry"))];

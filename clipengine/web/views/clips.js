@@ -2,11 +2,11 @@
 
 import {get} from "../lib/api.js";
 import {debounce, h, icon} from "../lib/dom.js";
-import {titleParts, undirected} from "../lib/format.js";
+import {stripBidi, titleParts} from "../lib/format.js";
 import {searchField} from "../lib/search_field.js";
 import {ClipList} from "./clip_list.js";
 
-const STATES = [["", "All"], ["processing", "In progress"], ["complete", "Ready"], ["failed", "Failed"]];
+const STATUSES = [["", "All"], ["processing", "In progress"], ["complete", "Ready"], ["failed", "Failed"]];
 
 export function showClips(main, params, signal) {
   document.title = "Clips · clipengine";
@@ -16,27 +16,27 @@ export function showClips(main, params, signal) {
     placeholder: "Search by label", label: "Search clips by label", opens: "li:first-child .poster:enabled",
     onsearch: () => {
       clips.draw();
-      searchOn();
+      searchMore();
     },
   });
   const search = field.input;
-  const segments = STATES.map(([value, text]) => h("button", {
+  const segments = STATUSES.map(([value, text]) => h("button", {
     type: "button", "aria-pressed": String(value === status),
     onclick: () => {
       status = value;
-      segments.forEach((button, at) => button.setAttribute("aria-pressed", String(STATES[at][0] === status)));
+      segments.forEach((button, at) => button.setAttribute("aria-pressed", String(STATUSES[at][0] === status)));
       clips.reload();
     },
   }, text));
 
   // Return a link to the recording. If it has no name: the last two parts of its key, the folder shortened first.
-  function linkTo(id) {
+  function recordingLink(id) {
     const folder = h("span", {class: "folder"});
     const file = h("span", {class: "file"}, "…");
     const link = h("a", {href: `#/recordings/${id}`, class: "path"}, folder, file);
     const show = (recording) => {
       [folder.textContent, file.textContent] = titleParts(recording);
-      if (recording.bucket_path) link.title = undirected(recording.bucket_path);
+      if (recording.bucket_path) link.title = stripBidi(recording.bucket_path);
     };
     const known = names.get(id);
     if (known && !known.then) {
@@ -60,11 +60,11 @@ export function showClips(main, params, signal) {
     empty: () => (status || search.value
       ? h("div", {class: "empty"}, h("h2", {}, "No matches"), h("p", {}, "Try another label or status."))
       : h("div", {class: "empty"}, icon("film"), h("h2", {}, "No clips yet"), h("p", {}, "Open a recording, select a range and press Enter."), h("a", {class: "button", href: "#/recordings"}, "Recordings"))),
-    row: {linkToRecording: linkTo},
+    row: {linkToRecording: recordingLink},
     across: true,
     signal,
   });
-  const searchOn = debounce(250, async () => {
+  const searchMore = debounce(250, async () => {
     while (clips.cursor && search.value.trim() && !signal.aborted) await clips.load();
   });
 

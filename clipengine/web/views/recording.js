@@ -3,18 +3,18 @@
 import {get} from "../lib/api.js";
 import {h, icon, iconButton, setText} from "../lib/dom.js";
 import {listen} from "../lib/events.js";
-import {mediaLine, titleOf, undirected} from "../lib/format.js";
-import {go} from "../lib/router.js";
-import {bindKeys, showShortcuts} from "../lib/shortcuts.js";
-import {doing, failure, reason} from "../lib/ui.js";
-import {picker} from "../player/clip_form.js";
+import {mediaSummary, stripBidi, titleOf} from "../lib/format.js";
+import {navigate} from "../lib/router.js";
+import {bindShortcuts, showShortcuts} from "../lib/shortcuts.js";
+import {asyncHandler, errorDetails, errorState} from "../lib/ui.js";
+import {clipForm} from "../player/clip_form.js";
 import {FrameTimes} from "../player/frame_times.js";
 import {Player} from "../player/player.js";
 import {Selection} from "../player/selection.js";
 import {Timeline} from "../player/timeline.js";
 import {transport} from "../player/transport.js";
 import {ClipList} from "./clip_list.js";
-import {downloadOfRecording, forget, readAgain} from "./recording_actions.js";
+import {recordingDownload, registerAgain, removeRecording} from "./recording_actions.js";
 import {addUploads, filePicker} from "./uploads.js";
 
 const DAMAGED = ["recording_unreadable", "recording_truncated", "unsupported_media", "decoder_crashed"];
@@ -25,11 +25,11 @@ export async function showRecording(main, {id}, signal) {
   main.append(skeleton());
   try {
     const recording = await get(`/v1/recordings/${id}`, {signal});
-    document.title = `${undirected(titleOf(recording))} · clipengine`;
-    if (recording.status === "complete") build(main, recording, signal);
-    else waitFor(main, recording, signal);
+    document.title = `${stripBidi(titleOf(recording))} · clipengine`;
+    if (recording.status === "complete") showStudio(main, recording, signal);
+    else showPending(main, recording, signal);
   } catch (error) {
-    if (error.name !== "AbortError") main.replaceChildren(head("Recording"), failure(error, () => location.reload()));
+    if (error.name !== "AbortError") main.replaceChildren(head("Recording"), errorState(error, () => location.reload()));
   }
 }
 
@@ -41,9 +41,9 @@ const skeleton = () => h("div", {"aria-hidden": "true"},
     h("div", {class: "panel beside"})),
 );
 
-function waitFor(main, recording, signal) {
+function showPending(main, recording, signal) {
   const failed = recording.status === "failed";
-  main.replaceChildren(heading(recording), failed ? unusable(recording) : h("div", {class: "panel empty", role: "status"},
+  main.replaceChildren(heading(recording), failed ? failedState(recording) : h("div", {class: "panel empty", role: "status"},
     icon("film"),
     h("h2", {}, "The recording is being processed…"),
     h("p", {}, "Its timeline appears here when that is done."),
@@ -52,22 +52,22 @@ function waitFor(main, recording, signal) {
     const news = name.startsWith("recording.") && data && data.recording_id === recording.recording_id && data.status !== "processing";
     if (news || name === "resync") {
       get(`/v1/recordings/${recording.recording_id}`, {signal}).then((now) => {
-        if (now.status === "complete") build(main, now, signal);
-        else if (now.status === "failed" && !failed) waitFor(main, now, signal);
+        if (now.status === "complete") showStudio(main, now, signal);
+        else if (now.status === "failed" && !failed) showPending(main, now, signal);
       }).catch(() => {});
     }
   }, signal);
 }
 
 // The error state of a failed recording: retry, upload another file, or remove it.
-function unusable(recording) {
+function failedState(recording) {
   const {error} = recording;
-  const files = filePicker((chosen) => {
-    addUploads(chosen);
-    go("#/recordings");
+  const files = filePicker((chosenFiles) => {
+    addUploads(chosenFiles);
+    navigate("#/recordings");
   });
   const remedies = [
-    h("button", {type: "button", onclick: doing(async () => go(`#/recordings/${(await readAgain(recording)).recording_id}`))}, icon("retry"), "Retry"),
+    h("button", {type: "button", onclick: asyncHandler(async () => navigate(`#/recordings/${(await registerAgain(recording)).recording_id}`))}, icon("retry"), "Retry"),
     h("button", {type: "button", onclick: () => files.click()}, icon("up"), "Upload another file"),
   ];
   if (DAMAGED.includes(error.code)) remedies.reverse();
@@ -75,38 +75,38 @@ function unusable(recording) {
   return h("div", {class: "panel empty"},
     icon("alert"),
     h("h2", {}, "This recording cannot be used"),
-    h("div", {}, reason(error)),
+    h("div", {}, errorDetails(error)),
     h("div", {class: "row wrap"},
       remedies,
-      h("button", {type: "button", onclick: doing(async () => (await forget(recording)) && go("#/recordings"))}, icon("trash"), "Remove from list…"),
+      h("button", {type: "button", onclick: asyncHandler(async () => (await removeRecording(recording)) && navigate("#/recordings"))}, icon("trash"), "Remove from list…"),
       files,
     ),
     h("p", {class: "small"},
-      error.code !== "recording_missing" && [h("a", {href: downloadOfRecording(recording)}, "Download"), " · "],
+      error.code !== "recording_missing" && [h("a", {href: recordingDownload(recording)}, "Download"), " · "],
       h("a", {href: `/docs/errors#${error.code}`}, "About this error"),
     ),
   );
 }
 
-const heading = (recording, ...tools) => head(titleOf(recording), h("p", {class: "muted small clip"}, mediaLine(recording)), ...tools);
+const heading = (recording, ...tools) => head(titleOf(recording), h("p", {class: "muted small clip"}, mediaSummary(recording)), ...tools);
 
 function head(title, line = null, ...tools) {
   return h("div", {class: "head"},
     h("a", {class: "button quiet square", href: "#/recordings", title: "All recordings", "aria-label": "All recordings"}, icon("back")),
-    h("div", {class: "grow"}, h("h1", {class: "clip", title: undirected(title)}, title), line),
+    h("div", {class: "grow"}, h("h1", {class: "clip", title: stripBidi(title)}, title), line),
     tools,
   );
 }
 
-function build(main, recording, signal) {
+function showStudio(main, recording, signal) {
   const {video} = recording.media;
-  const times = video && video.variable_rate ? new FrameTimes(recording, signal, () => selection.snapAgain()) : null;
-  const selection = new Selection(recording.duration_seconds, video, times);
+  const frameTimes = video && video.variable_rate ? new FrameTimes(recording, signal, () => selection.resnap()) : null;
+  const selection = new Selection(recording.duration_seconds, video, frameTimes);
   const player = new Player(recording, selection, signal);
-  if (times) {
-    times.want(0);
-    player.addEventListener("time", () => player.playing || times.want(player.time), {signal});
-    selection.addEventListener("change", () => selection.empty || [selection.start, selection.end].forEach((time) => times.want(time)), {signal});
+  if (frameTimes) {
+    frameTimes.load(0);
+    player.addEventListener("time", () => player.playing || frameTimes.load(player.time), {signal});
+    selection.addEventListener("change", () => selection.empty || [selection.start, selection.end].forEach((time) => frameTimes.load(time)), {signal});
   }
   const timeline = new Timeline(recording, selection, player, signal);
   const clips = new ClipList({
@@ -122,9 +122,9 @@ function build(main, recording, signal) {
     signal,
   });
   const count = h("span", {class: "muted"});
-  const form = picker({
+  const form = clipForm({
     recording, selection, player, signal,
-    made: (clip) => clips.put(clip, {fresh: true}),
+    oncreated: (clip) => clips.put(clip, {fresh: true}),
     nextLabel: (pending) => {
       const labels = [...clips.clips.values()].map((clip) => clip.label).concat([...pending]);
       const numbers = labels.map((label) => Number((/^Clip (\d{1,6})$/.exec(label) || [0, 0])[1]));
@@ -151,7 +151,7 @@ function build(main, recording, signal) {
 
   main.replaceChildren(
     heading(recording,
-      h("a", {class: "button quiet", "aria-label": "Download the recording", href: downloadOfRecording(recording)}, icon("down"), h("span", {class: "words"}, "Download")),
+      h("a", {class: "button quiet", "aria-label": "Download the recording", href: recordingDownload(recording)}, icon("down"), h("span", {class: "words"}, "Download")),
       h("button", {type: "button", class: "quiet keys", title: "Keyboard shortcuts (?)", "aria-label": "Keyboard shortcuts", onclick: showShortcuts}, icon("keys"), h("span", {class: "words"}, "Shortcuts")),
     ),
     h("div", {class: "studio"},
@@ -159,32 +159,32 @@ function build(main, recording, signal) {
       h("section", {class: "panel beside", "aria-label": "Clips of this recording"}, h("header", {}, h("h2", {}, "Clips"), count), clips.node),
     ),
   );
-  bind({selection, player, timeline, form, clips, toggleLoop}, signal);
+  bindStudioShortcuts({selection, player, timeline, form, clips, toggleLoop}, signal);
   clips.load();
   timeline.draw();
 }
 
-function bind({selection, player, timeline, form, clips, toggleLoop}, signal) {
-  const go = (time) => {
+function bindStudioShortcuts({selection, player, timeline, form, clips, toggleLoop}, signal) {
+  const seekTo = (time) => {
     player.pause();
     player.seek(time);
     timeline.reveal(player.time);
   };
-  bindKeys({
+  bindShortcuts({
     " ": () => player.toggle(),
     j: () => player.shuttle(-1),
     k: () => player.pause(),
     l: () => player.shuttle(1),
     ArrowLeft: () => player.step(-1),
     ArrowRight: () => player.step(1),
-    "Shift+ArrowLeft": () => go(player.time - 1),
-    "Shift+ArrowRight": () => go(player.time + 1),
-    Home: () => go(0),
-    End: () => go(player.duration),
+    "Shift+ArrowLeft": () => seekTo(player.time - 1),
+    "Shift+ArrowRight": () => seekTo(player.time + 1),
+    Home: () => seekTo(0),
+    End: () => seekTo(player.duration),
     i: () => selection.setStart(player.shown),
     o: () => selection.setEnd(player.shown),
-    "Shift+i": () => selection.empty || go(selection.start),
-    "Shift+o": () => selection.empty || go(selection.end),
+    "Shift+i": () => selection.empty || seekTo(selection.start),
+    "Shift+o": () => selection.empty || seekTo(selection.end),
     Enter: () => form.submit(),
     r: toggleLoop,
     m: () => player.mute(),

@@ -3,14 +3,14 @@
 import {post, remove} from "../lib/api.js";
 import {h} from "../lib/dom.js";
 import {titleOf} from "../lib/format.js";
-import {go} from "../lib/router.js";
-import {confirmed, openDialog, toast} from "../lib/ui.js";
+import {navigate} from "../lib/router.js";
+import {confirmDialog, openDialog, toast} from "../lib/ui.js";
 
-export const downloadOfRecording = (recording) => `/v1/recordings/${recording.recording_id}/download`;
+export const recordingDownload = (recording) => `/v1/recordings/${recording.recording_id}/download`;
 
 // Register the object of a failed recording again, as the store has it now, and delete the failed one. Returns the new
 // recording.
-export async function readAgain(recording) {
+export async function registerAgain(recording) {
   const {bucket_path, name, metadata} = recording;
   const fresh = await post("/v1/recordings", {bucket_path, ...(name ? {name} : {}), metadata});
   await remove(`/v1/recordings/${recording.recording_id}`);
@@ -18,9 +18,9 @@ export async function readAgain(recording) {
 }
 
 // Ask for confirmation, then remove the recording. Returns true if it was removed.
-export async function forget(recording) {
+export async function removeRecording(recording) {
   const title = titleOf(recording);
-  if (!(await confirmed("Remove this recording from the list?", ["“", h("bdi", {}, title), "” and its clips are removed from the list. Their files stay in the store."], "Remove"))) return false;
+  if (!(await confirmDialog("Remove this recording from the list?", ["“", h("bdi", {}, title), "” and its clips are removed from the list. Their files stay in the store."], "Remove"))) return false;
   await remove(`/v1/recordings/${recording.recording_id}`);
   toast("Removed from the list", title);
   return true;
@@ -35,7 +35,7 @@ export function registerFromStore() {
     try {
       const recording = await post("/v1/recordings", {bucket_path: key.value.trim()});
       dialog.close();
-      go(`#/recordings/${recording.recording_id}`);
+      navigate(`#/recordings/${recording.recording_id}`);
     } catch (error) {
       problem.textContent = error.message;
       key.setAttribute("aria-invalid", "true");

@@ -1,47 +1,47 @@
 // The list of recordings: posters, search, status filter, uploads by drag and drop.
 
 import {get, query} from "../lib/api.js";
-import {arrange, beside, debounce, h, icon, setText, walkable} from "../lib/dom.js";
+import {addArrowNavigation, debounce, focusNeighbour, h, icon, setChildren, setText} from "../lib/dom.js";
 import {listen} from "../lib/events.js";
-import {ago, bytes, clock, mediaLine, titleOf} from "../lib/format.js";
-import {poster as picture} from "../lib/posters.js";
+import {formatAge, formatBytes, formatTime, mediaSummary, titleOf} from "../lib/format.js";
+import {posterImage} from "../lib/posters.js";
 import {searchField} from "../lib/search_field.js";
-import {failure, menuButton, reason} from "../lib/ui.js";
-import {downloadOfRecording, forget, readAgain, registerFromStore} from "./recording_actions.js";
+import {errorDetails, errorState, menuButton} from "../lib/ui.js";
+import {recordingDownload, registerAgain, registerFromStore, removeRecording} from "./recording_actions.js";
 import {acceptDrops, addUploads, filePicker, uploadRows, watchUploads} from "./uploads.js";
 
-const STATES = [["", "All"], ["complete", "Ready"], ["processing", "Processing"], ["failed", "Failed"]];
-const WORDS = {complete: ["Ready", "good"], processing: ["Processing", "busy"], failed: ["Failed", "bad"]};
+const STATUSES = [["", "All"], ["complete", "Ready"], ["processing", "Processing"], ["failed", "Failed"]];
+const STATUS_TEXTS = {complete: ["Ready", "good"], processing: ["Processing", "busy"], failed: ["Failed", "bad"]};
 
 export function showRecordings(main, params, signal) {
   document.title = "Recordings · clipengine";
-  const known = new Map(); // id -> recording
+  const recordings = new Map(); // id -> recording
   const rows = new Map(); // id -> element
   let status = "";
   let cursor = null;
   let complete = false; // whether the first page of the current query is loaded
 
   const list = h("ul", {class: "list panel", "aria-label": "Recordings"});
-  walkable(list, {across: true});
-  const after = h("div", {class: "more"});
+  addArrowNavigation(list, {across: true});
+  const footer = h("div", {class: "more"});
   const field = searchField({
     placeholder: "Search by name", label: "Search recordings by name", opens: "a.name[href]",
     onsearch: () => {
       draw();
-      searchOn();
+      searchMore();
     },
   });
   const search = field.input;
   const picker = filePicker(addUploads);
   watchUploads(signal, (recording) => {
-    if (!known.has(recording.recording_id)) known.set(recording.recording_id, recording);
+    if (!recordings.has(recording.recording_id)) recordings.set(recording.recording_id, recording);
     draw();
   }, draw);
-  const segments = STATES.map(([value, text]) => h("button", {
+  const segments = STATUSES.map(([value, text]) => h("button", {
     type: "button", "aria-pressed": String(value === status),
     onclick: () => {
       status = value;
-      segments.forEach((button, at) => button.setAttribute("aria-pressed", String(STATES[at][0] === status)));
+      segments.forEach((button, at) => button.setAttribute("aria-pressed", String(STATUSES[at][0] === status)));
       reload();
     },
   }, text));
@@ -54,29 +54,29 @@ export function showRecordings(main, params, signal) {
       h("button", {type: "button", class: "primary", onclick: () => picker.click()}, icon("up"), "Upload"),
       picker,
     ),
-    list, after,
+    list, footer,
   );
   skeleton(list);
   acceptDrops(signal, addUploads);
   field.bind(list, signal);
 
-  const wanted = (recording) =>
+  const matches = (recording) =>
     (!status || recording.status === status) &&
     titleOf(recording).toLowerCase().includes(search.value.trim().toLowerCase());
 
   function draw() {
-    if (!complete && !known.size) return;
-    const shown = [...known.values()].filter(wanted).sort((a, b) => (a.created_at < b.created_at ? 1 : -1));
+    if (!complete && !recordings.size) return;
+    const shown = [...recordings.values()].filter(matches).sort((a, b) => (a.created_at < b.created_at ? 1 : -1));
     for (const recording of shown) {
       if (!rows.has(recording.recording_id)) rows.set(recording.recording_id, recordingRow(actions));
       rows.get(recording.recording_id).update(recording);
     }
-    arrange(list, [...uploadRows(), ...shown.map((recording) => rows.get(recording.recording_id).node)]);
+    setChildren(list, [...uploadRows(), ...shown.map((recording) => rows.get(recording.recording_id).node)]);
     list.hidden = !list.children.length;
-    if (cursor && search.value.trim()) after.replaceChildren(searching());
-    else if (list.children.length) after.replaceChildren(...(cursor ? [h("button", {type: "button", onclick: () => load()}, "Show more")] : []));
-    else if (complete) after.replaceChildren(search.value || status ? nothingFound() : nothingYet(() => picker.click()));
-    else after.replaceChildren();
+    if (cursor && search.value.trim()) footer.replaceChildren(searchProgress());
+    else if (list.children.length) footer.replaceChildren(...(cursor ? [h("button", {type: "button", onclick: () => load()}, "Show more")] : []));
+    else if (complete) footer.replaceChildren(search.value || status ? noMatches() : emptyState(() => picker.click()));
+    else footer.replaceChildren();
   }
 
   // Load the next page; with `anew` the first one in place of all loaded recordings.
@@ -85,15 +85,15 @@ export function showRecordings(main, params, signal) {
     try {
       const page = await get(query("/v1/recordings", {limit: search.value ? 100 : 50, cursor: anew ? null : cursor, status}), {signal});
       if (asked !== status) return; // the status filter has changed meanwhile
-      if (anew) known.clear();
-      for (const recording of page.data) known.set(recording.recording_id, recording);
+      if (anew) recordings.clear();
+      for (const recording of page.data) recordings.set(recording.recording_id, recording);
       cursor = page.next_cursor;
       complete = true;
       draw();
     } catch (error) {
       if (error.name === "AbortError") return;
       list.hidden = true;
-      after.replaceChildren(failure(error, reload));
+      footer.replaceChildren(errorState(error, reload));
     }
   }
 
@@ -106,22 +106,22 @@ export function showRecordings(main, params, signal) {
   }
 
   // The API matches whole names only, so a search loads all pages.
-  const searchOn = debounce(250, async () => {
+  const searchMore = debounce(250, async () => {
     while (cursor && search.value.trim() && !signal.aborted) await load();
   });
 
   const actions = {
-    async forget(recording) {
-      if (!(await forget(recording))) return;
-      const goOn = beside(rows.get(recording.recording_id).node);
-      known.delete(recording.recording_id);
+    async remove(recording) {
+      if (!(await removeRecording(recording))) return;
+      const focusNext = focusNeighbour(rows.get(recording.recording_id).node);
+      recordings.delete(recording.recording_id);
       draw();
-      goOn();
+      focusNext();
     },
-    async readAgain(recording) {
-      const fresh = await readAgain(recording);
-      known.delete(recording.recording_id);
-      if (!known.has(fresh.recording_id)) known.set(fresh.recording_id, fresh);
+    async retry(recording) {
+      const fresh = await registerAgain(recording);
+      recordings.delete(recording.recording_id);
+      if (!recordings.has(fresh.recording_id)) recordings.set(fresh.recording_id, fresh);
       draw();
     },
   };
@@ -129,7 +129,7 @@ export function showRecordings(main, params, signal) {
   listen((name, data) => {
     if (name === "resync") reload();
     else if (name.startsWith("recording.")) {
-      known.set(data.recording_id, {...known.get(data.recording_id), ...data});
+      recordings.set(data.recording_id, {...recordings.get(data.recording_id), ...data});
       draw();
     }
   }, signal);
@@ -146,9 +146,9 @@ function recordingRow(actions) {
   const problem = h("div", {class: "problem small", hidden: true});
   let recording = null;
   const tools = h("span", {class: "tools"}, menuButton("More actions for this recording", "more", () => [
-    ...(recording.status === "failed" ? [{text: "Retry", icon: "retry", run: () => actions.readAgain(recording)}] : []),
-    {text: "Download", icon: "down", run: () => { location.href = downloadOfRecording(recording); }},
-    {text: "Remove from list…", icon: "trash", danger: true, run: () => actions.forget(recording)},
+    ...(recording.status === "failed" ? [{text: "Retry", icon: "retry", run: () => actions.retry(recording)}] : []),
+    {text: "Download", icon: "down", run: () => { location.href = recordingDownload(recording); }},
+    {text: "Remove from list…", icon: "trash", danger: true, run: () => actions.remove(recording)},
   ]));
   const node = h("li", {class: "recording"}, poster, h("div", {class: "clip"}, name, line), h("span", {class: "figures"}, size, when), state, tools, problem);
   return {
@@ -159,28 +159,28 @@ function recordingRow(actions) {
       const address = `#/recordings/${next.recording_id}`;
       name.setAttribute("href", address);
       setText(name, titleOf(next));
-      setText(line, mediaLine(next) || next.bucket_path);
-      setText(size, bytes(next.file_size_bytes));
-      setText(when, ago(next.created_at));
+      setText(line, mediaSummary(next) || next.bucket_path);
+      setText(size, formatBytes(next.file_size_bytes));
+      setText(when, formatAge(next.created_at));
       when.title = next.created_at;
-      const [text, kind] = WORDS[next.status];
+      const [text, kind] = STATUS_TEXTS[next.status];
       state.replaceChildren(h("span", {class: `pill ${kind}`}, text));
       problem.hidden = !next.error;
       if (next.error) poster.replaceChildren(icon("alert"));
-      if (next.error) problem.replaceChildren(...reason(next.error));
+      if (next.error) problem.replaceChildren(...errorDetails(next.error));
       if (next.status === "complete") fillPoster(poster, next);
     },
   };
 }
 
 function fillPoster(poster, recording) {
-  const duration = h("span", {class: "time"}, clock(recording.duration_seconds, 0));
+  const duration = h("span", {class: "time"}, formatTime(recording.duration_seconds, 0));
   if (!recording.media.video) {
     poster.replaceChildren(icon("speaker"), duration);
     return;
   }
   const at = Math.min(recording.duration_seconds * 0.1, 10).toFixed(3);
-  const image = picture(`/v1/recordings/${recording.recording_id}/frame?at=${at}&width=240`);
+  const image = posterImage(`/v1/recordings/${recording.recording_id}/frame?at=${at}&width=240`);
   poster.replaceChildren(icon("film"), ...(image ? [image] : []), duration);
 }
 
@@ -190,7 +190,7 @@ function skeleton(list) {
   }
 }
 
-function nothingYet(choose) {
+function emptyState(choose) {
   return h("div", {class: "empty"},
     icon("film"),
     h("h2", {}, "No recordings yet"),
@@ -202,6 +202,6 @@ function nothingYet(choose) {
   );
 }
 
-const searching = () => h("p", {class: "muted", role: "status"}, "Searching older recordings…");
+const searchProgress = () => h("p", {class: "muted", role: "status"}, "Searching older recordings…");
 
-const nothingFound = () => h("div", {class: "empty"}, h("h2", {}, "No matches"), h("p", {}, "Try another name or status."));
+const noMatches = () => h("div", {class: "empty"}, h("h2", {}, "No matches"), h("p", {}, "Try another name or status."));

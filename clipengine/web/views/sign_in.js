@@ -11,7 +11,7 @@ export function takeCode() {
   return match[1];
 }
 
-export const withCode = (code) => post("/session", {code}, {quiet: true});
+export const signInWithCode = (code) => post("/session", {code}, {quiet: true});
 
 export function showSignIn(main, done, message = "") {
   const key = h("input", {

@@ -1,14 +1,14 @@
 // Uploads of dropped or chosen files, two at a time, each with a row that shows its progress.
 
 import {ApiError, upload} from "../lib/api.js";
-import {h, icon, iconButton, say, setText} from "../lib/dom.js";
+import {announce, h, icon, iconButton, setText} from "../lib/dom.js";
 import {EMPTY_FILE} from "../lib/error_messages.js";
-import {bytes} from "../lib/format.js";
+import {formatBytes} from "../lib/format.js";
 
-const AT_ONCE = 2;
+const MAX_PARALLEL = 2;
 
 const rows = new Map(); // file -> element
-const waiting = [];
+const queued = [];
 let running = 0;
 let watcher = {ondone: () => {}, onchange: () => {}};
 
@@ -28,28 +28,28 @@ export function addUploads(files) {
   for (const file of files) {
     const upload = new Row(file);
     rows.set(file, upload.node);
-    waiting.push(upload);
+    queued.push(upload);
   }
   watcher.onchange();
-  next();
+  startNext();
 }
 
-const warn = (event) => event.preventDefault();
+const confirmLeaving = (event) => event.preventDefault();
 
-function next() {
-  while (running < AT_ONCE && waiting.length) send(waiting.shift());
-  if (running) addEventListener("beforeunload", warn);
-  else removeEventListener("beforeunload", warn);
+function startNext() {
+  while (running < MAX_PARALLEL && queued.length) send(queued.shift());
+  if (running) addEventListener("beforeunload", confirmLeaving);
+  else removeEventListener("beforeunload", confirmLeaving);
 }
 
 async function send(row) {
   const {file} = row;
   running += 1;
-  row.begin();
+  row.start();
   try {
     if (!file.size) throw new ApiError(400, {code: "empty_file", detail: EMPTY_FILE});
-    const recording = await upload(file, {onprogress: (loaded, total) => row.show(loaded, total), signal: row.stopper.signal});
-    say(`${file.name} was uploaded`);
+    const recording = await upload(file, {onprogress: (loaded, total) => row.show(loaded, total), signal: row.abortController.signal});
+    announce(`${file.name} was uploaded`);
     rows.delete(file);
     watcher.ondone(recording);
   } catch (error) {
@@ -58,7 +58,7 @@ async function send(row) {
   } finally {
     running -= 1;
     watcher.onchange();
-    next();
+    startNext();
   }
 }
 
@@ -67,52 +67,52 @@ class Row {
   constructor(file) {
     this.file = file;
     this.bar = h("progress", {max: "1", value: 0, "aria-label": `Upload of ${file.name}`});
-    this.figures = h("p", {class: "muted small"}, `Queued · ${bytes(file.size)}`);
+    this.details = h("p", {class: "muted small"}, `Queued · ${formatBytes(file.size)}`);
     this.pill = h("span", {class: "pill"}, "Queued");
-    this.again = h("button", {type: "button", hidden: true, onclick: () => this.retry()}, icon("retry"), "Try again");
-    this.stop = iconButton("x", `Cancel the upload of ${file.name}`, () => this.drop());
-    this.stopper = new AbortController();
+    this.retryButton = h("button", {type: "button", hidden: true, onclick: () => this.retry()}, icon("retry"), "Try again");
+    this.cancelButton = iconButton("x", `Cancel the upload of ${file.name}`, () => this.cancel());
+    this.abortController = new AbortController();
     this.node = h("li", {class: "recording uploading"},
       h("div", {class: "poster", "aria-hidden": "true"}, icon("up")),
-      h("div", {class: "stack"}, h("span", {class: "name clip"}, file.name), this.bar, this.figures),
-      h("span", {class: "figures"}, this.again), h("span", {class: "state"}, this.pill), h("span", {class: "tools"}, this.stop),
+      h("div", {class: "stack"}, h("span", {class: "name clip"}, file.name), this.bar, this.details),
+      h("span", {class: "figures"}, this.retryButton), h("span", {class: "state"}, this.pill), h("span", {class: "tools"}, this.cancelButton),
     );
   }
 
-  begin() {
-    this.began = performance.now();
+  start() {
+    this.startedAt = performance.now();
     this.pill.className = "pill busy";
     setText(this.pill, "Uploading");
   }
 
   show(loaded, total) {
     this.bar.value = total ? loaded / total : 0;
-    const speed = loaded / Math.max(0.2, (performance.now() - this.began) / 1000);
-    setText(this.figures, loaded < total ? `${bytes(loaded)} of ${bytes(total)} · ${bytes(speed)}/s` : "Saving to the store…");
+    const speed = loaded / Math.max(0.2, (performance.now() - this.startedAt) / 1000);
+    setText(this.details, loaded < total ? `${formatBytes(loaded)} of ${formatBytes(total)} · ${formatBytes(speed)}/s` : "Saving to the store…");
   }
 
   fail(error) {
     this.bar.hidden = true;
-    this.again.hidden = error.passes === false;
+    this.retryButton.hidden = error.retryable === false;
     this.pill.className = "pill bad";
     setText(this.pill, "Failed");
-    this.figures.className = "bad small";
-    setText(this.figures, error.message);
-    say(`${this.file.name} was not uploaded: ${error.message}`);
+    this.details.className = "bad small";
+    setText(this.details, error.message);
+    announce(`${this.file.name} was not uploaded: ${error.message}`);
   }
 
   retry() {
     const fresh = new Row(this.file);
     rows.set(this.file, fresh.node);
-    waiting.push(fresh);
+    queued.push(fresh);
     watcher.onchange();
-    next();
+    startNext();
   }
 
-  drop() {
-    this.stopper.abort();
-    const at = waiting.indexOf(this);
-    if (at >= 0) waiting.splice(at, 1);
+  cancel() {
+    this.abortController.abort();
+    const at = queued.indexOf(this);
+    if (at >= 0) queued.splice(at, 1);
     rows.delete(this.file);
     watcher.onchange();
   }
@@ -133,9 +133,9 @@ export function acceptDrops(signal, onfiles) {
   const frame = h("div", {class: "dropping", hidden: true}, "Drop to upload");
   document.body.append(frame);
   signal.addEventListener("abort", () => frame.remove());
-  const carriesFiles = (event) => [...event.dataTransfer.types].includes("Files");
+  const hasFiles = (event) => [...event.dataTransfer.types].includes("Files");
   document.addEventListener("dragover", (event) => {
-    if (!carriesFiles(event)) return;
+    if (!hasFiles(event)) return;
     event.preventDefault();
     frame.hidden = false;
   }, {signal});
@@ -143,7 +143,7 @@ export function acceptDrops(signal, onfiles) {
     if (!event.relatedTarget) frame.hidden = true;
   }, {signal});
   document.addEventListener("drop", (event) => {
-    if (!carriesFiles(event)) return;
+    if (!hasFiles(event)) return;
     event.preventDefault();
     frame.hidden = true;
     onfiles([...event.dataTransfer.files]);

@@ -2,12 +2,12 @@
 
 import {get, patch, post, query, remove} from "../lib/api.js";
 import {h, icon, iconButton} from "../lib/dom.js";
-import {ago} from "../lib/format.js";
-import {confirmed, copy, doing, failure, menuButton, openDialog, toast, toastError} from "../lib/ui.js";
+import {formatAge} from "../lib/format.js";
+import {asyncHandler, confirmDialog, copyText, errorState, menuButton, openDialog, toast, toastError} from "../lib/ui.js";
 
 const EVENTS = ["clip.ready", "clip.failed", "clip.expired", "recording.complete", "recording.failed", "endpoint.disabled"];
-const DEFAULTS = ["clip.ready", "clip.failed"];
-const WORDS = {delivered: ["Delivered", "good"], failed: ["Failed", "bad"], pending: ["Pending", ""], sending: ["Sending", "busy"]};
+const DEFAULT_EVENTS = ["clip.ready", "clip.failed"];
+const STATUS_TEXTS = {delivered: ["Delivered", "good"], failed: ["Failed", "bad"], pending: ["Pending", ""], sending: ["Sending", "busy"]};
 const REFRESH_MS = 2000;
 
 export async function showWebhooks(main, params, signal) {
@@ -21,20 +21,20 @@ export async function showWebhooks(main, params, signal) {
   async function load() {
     try {
       const {data} = await get("/v1/webhooks?limit=100", {signal});
-      list.replaceChildren(...(data.length ? data.map((webhook) => webhookRow(webhook, load)) : [nothingYet()]));
+      list.replaceChildren(...(data.length ? data.map((webhook) => webhookRow(webhook, load)) : [emptyState()]));
     } catch (error) {
-      if (error.name !== "AbortError") list.replaceChildren(h("li", {}, failure(error, load)));
+      if (error.name !== "AbortError") list.replaceChildren(h("li", {}, errorState(error, load)));
     }
   }
   await load();
 }
 
-function nothingYet() {
+function emptyState() {
   return h("li", {class: "empty"}, icon("send"), h("h2", {}, "No webhooks yet"),
     h("p", {}, "A webhook is a URL that receives a signed POST when a clip is ready or has failed. ", h("a", {href: "/docs/webhooks"}, "How to verify the signature")));
 }
 
-function stateOf(webhook) {
+function webhookState(webhook) {
   if (!webhook.enabled) return h("span", {class: "pill bad"}, webhook.disabled_reason ? "Disabled" : "Off");
   return webhook.failing_since ? h("span", {class: "pill bad"}, "Failing") : h("span", {class: "pill good"}, "On");
 }
@@ -44,42 +44,42 @@ function webhookRow(webhook, reload) {
     h("div", {class: "clip"},
       h("a", {class: "name clip mono", href: `#/webhooks/${webhook.webhook_id}`}, webhook.url),
       h("p", {class: "muted small clip"}, webhook.events.join(", "), webhook.origin === "settings" ? " · from the settings" : "",
-        webhook.disabled_reason ? ` · ${webhook.disabled_reason}` : webhook.failing_since ? ` · failing since ${ago(webhook.failing_since)}` : ""),
+        webhook.disabled_reason ? ` · ${webhook.disabled_reason}` : webhook.failing_since ? ` · failing since ${formatAge(webhook.failing_since)}` : ""),
     ),
-    stateOf(webhook), actionsOf(webhook, reload));
+    webhookState(webhook), webhookMenu(webhook, reload));
 }
 
-function actionsOf(webhook, reload) {
+function webhookMenu(webhook, reload) {
   return menuButton(`More actions for ${webhook.url}`, "more", () => [
-    {text: "Send a test", icon: "send", run: () => test(webhook)},
+    {text: "Send a test", icon: "send", run: () => sendTest(webhook)},
     {text: webhook.enabled ? "Disable" : "Enable", icon: webhook.enabled ? "x" : "check", run: async () => {
       await patch(`/v1/webhooks/${webhook.webhook_id}`, {enabled: !webhook.enabled});
       await reload();
     }},
     ...(webhook.origin === "api" ? [{text: "Edit…", icon: "pen", run: () => editWebhook(webhook, reload)}, {text: "Delete…", icon: "trash", danger: true, run: async () => {
-      if (!(await confirmed("Delete this webhook?", `${webhook.url} receives no more events.`, "Delete"))) return;
+      if (!(await confirmDialog("Delete this webhook?", `${webhook.url} receives no more events.`, "Delete"))) return;
       await remove(`/v1/webhooks/${webhook.webhook_id}`);
       await reload();
     }}] : []),
   ]);
 }
 
-async function test(webhook) {
+async function sendTest(webhook) {
   await post(`/v1/webhooks/${webhook.webhook_id}/test`);
   toast("Test event queued: clip.ready", webhook.url);
   if (!location.hash.endsWith(webhook.webhook_id)) location.hash = `#/webhooks/${webhook.webhook_id}`;
 }
 
 // The dialog for a webhook's URL and events. `save({url, events})` resolves with the new secret, if there is one.
-function webhookDialog(title, action, {url: known = "", events: chosen}, save, reload, ...more) {
-  const url = h("input", {type: "url", required: true, value: known, placeholder: "https://example.org/hooks", "aria-describedby": "webhook-problem"});
-  const boxes = EVENTS.map((name) => h("input", {type: "checkbox", name, checked: chosen.includes(name)}));
+function webhookDialog(title, action, {url: currentUrl = "", events: currentEvents}, save, reload, ...more) {
+  const url = h("input", {type: "url", required: true, value: currentUrl, placeholder: "https://example.org/hooks", "aria-describedby": "webhook-problem"});
+  const checkboxes = EVENTS.map((name) => h("input", {type: "checkbox", name, checked: currentEvents.includes(name)}));
   const problem = h("p", {id: "webhook-problem", class: "bad small", role: "alert"});
   const submit = async (event) => {
     event.preventDefault();
     problem.textContent = "";
     try {
-      const {secret} = await save({url: url.value.trim(), events: EVENTS.filter((name, at) => boxes[at].checked)});
+      const {secret} = await save({url: url.value.trim(), events: EVENTS.filter((name, at) => checkboxes[at].checked)});
       dialog.close();
       if (secret) showSecret(secret);
       await reload();
@@ -90,7 +90,7 @@ function webhookDialog(title, action, {url: known = "", events: chosen}, save, r
   };
   const dialog = openDialog(title, h("form", {class: "stack", onsubmit: submit},
     h("label", {class: "field"}, "URL", url), problem,
-    h("fieldset", {}, h("legend", {}, "Events"), h("div", {class: "row wrap"}, EVENTS.map((name, at) => h("label", {class: "check mono small"}, boxes[at], name)))),
+    h("fieldset", {}, h("legend", {}, "Events"), h("div", {class: "row wrap"}, EVENTS.map((name, at) => h("label", {class: "check mono small"}, checkboxes[at], name)))),
     more,
     h("div", {class: "row end"}, h("button", {class: "primary"}, action)),
   ));
@@ -98,19 +98,19 @@ function webhookDialog(title, action, {url: known = "", events: chosen}, save, r
 }
 
 function addWebhook(reload) {
-  webhookDialog("Add webhook", "Add", {events: DEFAULTS}, (given) => post("/v1/webhooks", given), reload);
+  webhookDialog("Add webhook", "Add", {events: DEFAULT_EVENTS}, (given) => post("/v1/webhooks", given), reload);
 }
 
 // Send only what has changed. A new secret is made here, because the API makes none for a PATCH.
 function editWebhook(webhook, reload) {
-  const renew = h("input", {type: "checkbox"});
+  const newSecretBox = h("input", {type: "checkbox"});
   const save = async ({url, events}) => {
-    const secret = renew.checked ? newSecret() : null;
+    const secret = newSecretBox.checked ? newSecret() : null;
     await patch(`/v1/webhooks/${webhook.webhook_id}`, {events, ...(url === webhook.url ? {} : {url}), ...(secret ? {secret} : {})});
     return {secret};
   };
   webhookDialog("Edit webhook", "Save", webhook, save, reload,
-    h("label", {class: "check"}, renew, "Generate a new signing secret"),
+    h("label", {class: "check"}, newSecretBox, "Generate a new signing secret"),
     h("p", {class: "muted small"}, "For 24 hours, webhook-signature is signed with both secrets. X-Relay-Signature is signed with the new one only."));
 }
 
@@ -121,7 +121,7 @@ function showSecret(secret) {
     h("p", {}, "It is shown only once. The receiver needs it to verify signatures."),
     h("pre", {class: "json"}, secret),
     h("p", {class: "small"}, h("a", {href: "/docs/webhooks"}, "Verify in Python, Node and Go")),
-  ), {footer: [h("button", {type: "button", class: "primary", onclick: () => copy(secret, "Secret").catch(toastError)}, icon("copy"), "Copy")]});
+  ), {footer: [h("button", {type: "button", class: "primary", onclick: () => copyText(secret, "Secret").catch(toastError)}, icon("copy"), "Copy")]});
 }
 
 // ---- one webhook
@@ -140,9 +140,9 @@ export async function showWebhook(main, {id}, signal) {
     head.replaceChildren(
       h("a", {class: "button quiet square", href: "#/webhooks", title: "All webhooks", "aria-label": "All webhooks"}, icon("back")),
       h("div", {class: "grow"}, h("h1", {class: "clip mono"}, webhook.url), h("p", {class: "muted small"}, webhook.events.join(", "))),
-      stateOf(webhook),
-      h("button", {type: "button", onclick: doing(async () => { await test(webhook); await load(); })}, icon("send"), "Send a test"),
-      actionsOf(webhook, async () => { await drawHead().catch(() => { location.hash = "#/webhooks"; }); }),
+      webhookState(webhook),
+      h("button", {type: "button", onclick: asyncHandler(async () => { await sendTest(webhook); await load(); })}, icon("send"), "Send a test"),
+      webhookMenu(webhook, async () => { await drawHead().catch(() => { location.hash = "#/webhooks"; }); }),
     );
   }
 
@@ -156,7 +156,7 @@ export async function showWebhook(main, {id}, signal) {
     const nodes = fresh.map((delivery) => rows.get(delivery.delivery_id).node);
     if (more) list.append(...nodes);
     else list.prepend(...nodes);
-    after.replaceChildren(...(cursor ? [h("button", {type: "button", onclick: doing(() => load(true))}, "Show more")] : []));
+    after.replaceChildren(...(cursor ? [h("button", {type: "button", onclick: asyncHandler(() => load(true))}, "Show more")] : []));
     if (!rows.size) after.replaceChildren(h("div", {class: "empty"}, h("h2", {}, "No deliveries yet"), h("p", {}, "Send a test to see whether it arrives.")));
   }
 
@@ -171,7 +171,7 @@ export async function showWebhook(main, {id}, signal) {
     if (error.name === "AbortError") return;
     head.replaceChildren(h("a", {class: "button quiet square", href: "#/webhooks", title: "All webhooks", "aria-label": "All webhooks"}, icon("back")), h("h1", {}, "Webhook"));
     list.hidden = true;
-    after.replaceChildren(failure(error, () => location.reload()));
+    after.replaceChildren(errorState(error, () => location.reload()));
   }
 }
 
@@ -182,13 +182,13 @@ function deliveryRow(first, reload) {
   let shown = "";
   let loaded = false;
   const node = h("details", {class: "delivery"}, summary, h("div", {class: "inside"},
-    h("div", {class: "row"}, h("h3", {class: "grow"}, "Attempts"), h("button", {type: "button", onclick: doing(async () => {
+    h("div", {class: "row"}, h("h3", {class: "grow"}, "Attempts"), h("button", {type: "button", onclick: asyncHandler(async () => {
       await post(`/v1/deliveries/${first.delivery_id}/redeliver`);
       toast("Delivery queued again");
       await reload();
     })}, icon("retry"), "Redeliver")),
     h("table", {}, h("thead", {}, h("tr", {}, ["Time", "Response", "Duration", ""].map((text) => h("th", {scope: "col"}, text)))), attempts),
-    h("div", {class: "row"}, h("h3", {class: "grow"}, "Payload"), iconButton("copy", "Copy the payload", () => copy(payload.textContent, "Payload").catch(toastError))),
+    h("div", {class: "row"}, h("h3", {class: "grow"}, "Payload"), iconButton("copy", "Copy the payload", () => copyText(payload.textContent, "Payload").catch(toastError))),
     payload,
   ));
   node.addEventListener("toggle", async () => {
@@ -202,12 +202,12 @@ function deliveryRow(first, reload) {
     const text = JSON.stringify(delivery);
     if (text === shown) return;
     shown = text;
-    const [word, kind] = WORDS[delivery.status];
+    const [word, kind] = STATUS_TEXTS[delivery.status];
     const detail = delivery.last_error || (delivery.last_status_code ? `HTTP ${delivery.last_status_code}` : "");
-    const next = delivery.status === "pending" && delivery.next_at && delivery.attempt ? ` · next attempt ${ago(delivery.next_at)}` : "";
+    const next = delivery.status === "pending" && delivery.next_at && delivery.attempt ? ` · next attempt ${formatAge(delivery.next_at)}` : "";
     summary.replaceChildren(h("span", {}, h("span", {class: `pill ${kind}`}, word)), h("span", {class: "mono small"}, delivery.event),
       h("span", {class: "subject small clip", title: delivery.clip_id || delivery.recording_id}, delivery.test && h("span", {class: "pill"}, "Test"), h("bdi", {class: "clip"}, delivery.subject || delivery.clip_id || delivery.recording_id || "")),
-      h("span", {class: "muted small clip"}, detail + next), h("span", {class: "muted small", title: delivery.created_at}, ago(delivery.created_at)));
+      h("span", {class: "muted small clip"}, detail + next), h("span", {class: "muted small", title: delivery.created_at}, formatAge(delivery.created_at)));
     attempts.replaceChildren(...delivery.attempts.map((each) => h("tr", {},
       h("td", {class: "mono"}, each.at), h("td", {}, each.status_code ? `HTTP ${each.status_code}` : "–"), h("td", {}, `${each.duration_ms} ms`), h("td", {class: "bad"}, each.error || ""))));
   }
