@@ -34,10 +34,11 @@ from clipengine.errors import ClipEngineError
 
 
 def create_app(engine: Engine) -> Starlette:
-    """The application. Call `app.state.changes.close()` when the server begins to stop (any thread may):
+    """Return the ASGI application.
 
-    it answers every wait and ends every stream and upload, which the server would otherwise wait for.
-    `app.state.codes.issue()` makes the code of a link to the page that signs in once.
+    Call `app.state.changes.close()`, from any thread, when the server begins to stop: it ends all long polls, streams and
+    uploads, for which the server would otherwise wait. `app.state.codes.issue()` creates a one-time code for a sign-in
+    link.
     """
     changes = ChangeBroadcast()
     engine.ledger.on_change(changes.notify)

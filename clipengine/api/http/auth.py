@@ -41,9 +41,9 @@ class Credential:
 
 
 def credential(request: Request) -> Credential:
-    """Return the key of the Authorization header, or the session of the cookie if there is no such header.
+    """Return the key of the Authorization header, or the session of the cookie if the header is missing.
 
-    Raise Unauthorized if there is neither, and Forbidden if the cookie comes with a request that the page did not make.
+    Raise Unauthorized without either, and Forbidden if another site made the request with the cookie.
     """
     header = request.headers.get("authorization")
     session = _SESSION.search(request.headers.get("cookie", "")) if header is None else None

@@ -1,7 +1,7 @@
-"""Faults of a request: where they are, and how several become one error.
+"""Errors of a request: their locations, and several of them as one error.
 
-What is wrong with a request's query, headers and body fields comes in one answer. Everything that needs the ledger, the
-store or the settings to be checked is raised by itself, once the request's form is right.
+Errors of the query, the headers and the fields of the body are reported together. Errors that need the ledger, the
+store or the settings are raised one at a time, once the form of the request is valid.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def located(**place: str) -> Iterator[None]:
 
 
 def raise_all(found: Sequence[RequestError]) -> None:
-    """Raise the first error with the faults of all of them. Do nothing if there is none."""
+    """Raise the first error with the faults of all of them, if there are any."""
     if not found:
         return
     first = found[0]

@@ -163,7 +163,7 @@ class CreateWebhook(Body):
 
 
 class UpdateWebhook(Body):
-    """Changes of a webhook endpoint. Omitted fields stay as they are."""
+    """Changes of a webhook endpoint. Omitted fields are not changed."""
 
     model_config = _like(enabled=False)
 

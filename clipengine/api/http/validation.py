@@ -84,7 +84,7 @@ def _validated(model: type[M], values: dict[str, Any], place: _Place, found: Seq
 
 
 def _fault(model: type[BaseModel], fault: ErrorDetails, place: _Place) -> _Fault:
-    """Return one fault of a value: what is wrong, where, its code and what to do."""
+    """Return one fault of a value: its description, location, code and hint."""
     where: _Fault = {place: pointer(*fault["loc"]) if place == "pointer" else _excerpt(str(fault["loc"][0]))}
     kind = fault["type"]
     if kind == "missing":

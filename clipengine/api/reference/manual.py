@@ -22,7 +22,7 @@ _NAME = re.compile(r"[A-Za-z_][\w.-]*\Z")
 
 @dataclass
 class Section:
-    """What is under one anchor; the page itself has none."""
+    """The text under one anchor. The page itself has no anchor."""
 
     anchor: str
     title: str
@@ -49,7 +49,7 @@ class Hit:
 
 
 def render(name: str, text: str) -> Page:
-    """The page of a Markdown text that begins with its title. HTML in the text is shown, not obeyed."""
+    """Render a page from Markdown that begins with its title. HTML in the text is escaped."""
     markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
     tokens = markdown.parse(text)
     sections: list[Section] = []
@@ -108,7 +108,7 @@ def _words(token: Token) -> str:
 
 
 def _row_name(cell: Token) -> str:
-    """The name that is all of a row's first cell, as code."""
+    """Return the name in the first cell of a table row, if it is nothing but code."""
     inside = cell.children or []
     if (
         cell.type == "inline"
@@ -121,7 +121,7 @@ def _row_name(cell: Token) -> str:
 
 
 def _slug(title: str) -> str:
-    """As GitHub makes them, so that a link in a file leads to the same place in both."""
+    """Return GitHub's anchor for a heading, so that links work in both places."""
     return re.sub(r"[^\w\- ]", "", title.lower()).strip().replace(" ", "-")
 
 
@@ -135,7 +135,7 @@ def _unused(anchor: str, taken: set[str]) -> str:
 
 
 def _excerpt(text: str, words: list[str]) -> str:
-    """The text around the first of the words, all of them marked."""
+    """Return the text around the first match with all matches marked."""
     text = " ".join(text.split())
     pattern = re.compile("|".join(map(re.escape, words)), re.IGNORECASE)
     match = pattern.search(text)

@@ -61,7 +61,7 @@ _PYTHON = {
 
 
 def reference(openapi: Mapping[str, Any]) -> str:
-    """The whole page."""
+    """Return the Markdown of the whole page."""
     schemas = openapi["components"]["schemas"]
     parts = [_INTRODUCTION]
     section = ""
@@ -88,7 +88,7 @@ class _Entry:
 
 
 def _entries(paths: Mapping[str, Any]) -> list[_Entry]:
-    """Every operation once, those of one tag together, in the order of the document."""
+    """Return every operation once, grouped by tag, in the order of the document."""
     entries: dict[tuple[str, str], _Entry] = {}
     listed = [(method.upper(), path, each) for path, methods in paths.items() for method, each in methods.items()]
     for method, path, operation in sorted(listed, key=lambda item: item[1].count("{")):  # the shortest address first
@@ -120,7 +120,7 @@ def _route(entry: _Entry, schemas: Mapping[str, Schema]) -> str:
 
 
 def _body(operation: Mapping[str, Any], schemas: Mapping[str, Schema]) -> tuple[Schema, str]:
-    """The schema of the JSON body, and the content type of any body."""
+    """Return the schema of the JSON body and the content type of any body."""
     content = operation.get("requestBody", {}).get("content", {})
     kind = next(iter(content), "")
     schema = content.get("application/json", {}).get("schema", {})
@@ -128,7 +128,7 @@ def _body(operation: Mapping[str, Any], schemas: Mapping[str, Schema]) -> tuple[
 
 
 def _example(schema: Schema) -> Any:
-    """A value that the schema takes: its own example, or one of its type."""
+    """Return a value of the schema: its example, or one of its type."""
     if schema.get("examples"):
         return schema["examples"][0]
     if "properties" in schema:
@@ -186,7 +186,7 @@ def _python(entry: _Entry, body: Schema) -> str:
 
 
 def _kinds(operation: Mapping[str, Any]) -> list[str]:
-    """The content types of its answers."""
+    """Return the content types of the responses."""
     return [each for answer in operation["responses"].values() for each in answer.get("content", {})]
 
 
@@ -221,7 +221,7 @@ def _row(name: str, schema: Schema, required: bool, where: str) -> str:
 
 
 def _type(schema: Schema) -> str:
-    """A type in words, with a link where it is an object of the reference."""
+    """Return a type in words, with a link if it is an object of the reference."""
     if "$ref" in schema:
         name = schema["$ref"].rpartition("/")[2]
         return f"[{name}](#{name.lower()})"

@@ -151,7 +151,7 @@ def _answer(answer: Answer) -> dict[str, Any]:
 
 
 def _errors(operation: Operation) -> dict[int, list[str]]:
-    """The codes of an operation by status: its own, and those that every operation of its kind has."""
+    """Return the error codes of an operation by status, including those common to its kind."""
     kinds: list[type[ClipEngineError]] = [Unauthorized, Forbidden, RateLimited, StorageUnavailable, *operation.errors]
     if operation.takes_json:
         kinds += [MalformedRequest, PayloadTooLarge, UnsupportedContentType, InvalidRequest]

@@ -72,7 +72,7 @@ def _validate(call: Call[NoQuery, CreateClip]) -> Recording:
         check_address(body.webhook_url, settings, pointer="/webhook_url", look_up=False)
     if body.expires_at is not None and body.expires_at <= now_ms():
         with located(pointer="/expires_at"):
-            raise InvalidRequest("expires_at lies in the past", hint="Give a time to come, or leave it out.")
+            raise InvalidRequest("expires_at lies in the past", hint="Give a future time, or omit it.")
     return recording
 
 
@@ -129,7 +129,7 @@ _CLIPS = Answer(200, "One page of clips, newest first.", ClipObject, page=True)
 
 
 def _of_one_clip(prefix: str) -> list[Operation]:
-    """What can be done with one clip, at `prefix`."""
+    """Return the operations on one clip at `prefix`."""
     missing = (ClipNotFound,)
     deliveries = Answer(200, "One page of deliveries, newest first.", DeliveryObject, page=True)
     return [

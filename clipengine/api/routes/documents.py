@@ -1,8 +1,8 @@
-"""`/docs`: the manual, rendered here from its Markdown: no key, no script, nothing fetched from elsewhere.
+"""The manual at `/docs`, rendered from Markdown. It needs no key, no script and no other host.
 
-The pages are the Markdown files of `clipengine/docs` and the reference that is made from the OpenAPI document. Every
-address in them is relative, so that they also work behind a proxy that puts them under a path of its own. The answer
-to an address is looked up among the files that are there; what a client sends never becomes a path.
+The pages are the Markdown files of `clipengine/docs` and the reference made from the OpenAPI document. All links are
+relative, so that they also work behind a proxy with a path prefix. Requests are looked up among the known files; text
+from a client never becomes a path.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ _ASSET_HEADERS = {
 
 
 def routes(openapi: Mapping[str, Any]) -> list[Route]:
-    """The manual's addresses; `openapi` is what the reference is made from."""
+    """Return the routes of the manual; `openapi` is the source of the reference."""
 
     @functools.cache
     def pages() -> dict[str, Page]:
@@ -88,7 +88,7 @@ def routes(openapi: Mapping[str, Any]) -> list[Route]:
 
 
 def _texts(openapi: Mapping[str, Any]) -> dict[str, str]:
-    """The Markdown of every page by its name, in the order of reading."""
+    """Return the Markdown of each page by name, in reading order."""
     written = {
         each.name.removesuffix(".md"): each.read_text("utf-8")
         for each in _folder().iterdir()

@@ -1,8 +1,8 @@
-"""Downloads: a redirect to the store's own link where it has one, otherwise the bytes, whole or one range of them.
+"""Downloads: a redirect to a presigned link if the store has them, otherwise the bytes, whole or one range.
 
-The file's name comes from the label or the name that a user chose. It reaches the header in two forms (RFC 6266): a
-plain one of letters, digits and `._-`, and one in UTF-8 where everything else is percent-encoded (RFC 8187). Neither
-can end the header, leave the folder or show another ending than the file has.
+The file name comes from a label or name that a user chose. Content-Disposition has it in two forms (RFC 6266): letters,
+digits and `._-` only, and UTF-8 with everything else percent-encoded (RFC 8187). Neither can end the header, leave the
+folder or hide the real extension.
 """
 
 from __future__ import annotations
@@ -42,12 +42,12 @@ from clipengine.stores.base import ObjectReader
 from clipengine.stores.object_errors import as_recording_errors, check_etag
 
 CHUNK_BYTES = 512 * 1024
-SEND_SECONDS = 60  # a client that takes nothing for so long is gone
+SEND_SECONDS = 60  # a client that reads nothing for this long is disconnected
 _NAME_BYTES = 180
 
 
 def file_name(title: str, extension: str) -> str:
-    """A title as a file's name: no separators, no control or direction characters, no leading dot, never empty."""
+    """Return a title as a file name without separators, control or direction characters, or a leading dot."""
     kept = "".join(
         "_" if c in '/\\:*?"<>|' or unicodedata.category(c) in {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"} else c
         for c in title
@@ -89,10 +89,10 @@ class ObjectResponse(StreamingResponse):
 def serve_object(
     call: Call[Any, Any], key: str, *, name: str, kind: str = "attachment", etag: str | None = None
 ) -> Response:
-    """The object as an answer. Raises ObjectMissing, RangeNotSatisfiable, and ObjectChanged where it has another ETag.
+    """Respond with the object. Raise ObjectMissing, RangeNotSatisfiable, or ObjectChanged if its ETag differs.
 
-    It is looked at before a link is given, which would answer with the store's own error. A link is signed for GET
-    alone, so that HEAD is answered here.
+    The object is checked before a link is given, because an error behind the link would be the store's own. HEAD is
+    answered here, because links are signed for GET only.
     """
     store = call.engine.store
     content_type = media_type(key)
@@ -152,16 +152,16 @@ def get_poster(call: Call[NoQuery, NoBody]) -> Response:
     if clip.state != "complete" or clip.result is None:
         raise ClipNotComplete.of(clip.clip_id, ended=clip.ended)
     if clip.result.poster_path is None:
-        raise ObjectNotFound("The clip has no poster", hint="It was not asked for, or the clip has no picture.")
+        raise ObjectNotFound("The clip has no poster", hint="It was not requested, or the clip has no video.")
     return _serve_made(call, clip.result.poster_path, name=file_name(clip.label, "jpg"), kind="inline")
 
 
 def _serve_made(call: Call[NoQuery, NoBody], key: str, *, name: str, kind: str = "attachment") -> Response:
-    """An object that the engine has made. Raises ObjectNotFound, RangeNotSatisfiable."""
+    """Respond with an object that the engine made. Raise ObjectNotFound or RangeNotSatisfiable."""
     try:
         return serve_object(call, key, name=name, kind=kind)
     except ObjectMissing:
-        raise ObjectNotFound("The object is no longer in the store", hint="Somebody has removed it there.") from None
+        raise ObjectNotFound("The object is no longer in the store", hint="It was deleted there.") from None
 
 
 def download_recording(call: Call[NoQuery, NoBody]) -> Response:
@@ -171,7 +171,7 @@ def download_recording(call: Call[NoQuery, NoBody]) -> Response:
     title = recording.name or base
     if extension and title.lower().endswith(f".{extension}"):
         title = without_ending(title)
-    # While it is still to be read, what lies there is the recording.
+    # Until it is probed, the object in the store is the recording.
     etag = recording.etag if recording.ended else None
     with as_recording_errors():
         return serve_object(call, recording.bucket_path, name=file_name(title, extension), etag=etag)

@@ -1,9 +1,9 @@
-"""`GET /v1/events`: what happens, as server-sent events.
+"""`GET /v1/events`: state changes as server-sent events.
 
-What has ended comes from the ledger's events with their number as the event's id, so that a client that comes back
-with Last-Event-ID misses none and gets none twice; a stream begins with the number after which it goes on. What goes
-on (`clip.updated`, `recording.updated`, `clip.deleted`) comes as it is now, without an id and at most four times a
-second for each clip. One reader serves all streams: a thousand clients cost the ledger what one does.
+Terminal states come from the ledger's events with their number as the event id, so that a client that reconnects with
+Last-Event-ID gets each exactly once; a stream begins with the number after which it continues. Progress
+(`clip.updated`, `recording.updated`, `clip.deleted`) is the current state, without an id and at most four times a
+second per clip. One reader serves all streams, so a thousand clients cost the ledger as much as one.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from clipengine.ledger.events import Event
 MAX_STREAMS = 1000
 BATCH_SECONDS = 0.25
 KEYS_SECONDS = 5  # a stream whose key was revoked ends within this time
-SEND_SECONDS = 10  # a client that takes nothing for so long is cut off
+SEND_SECONDS = 10  # a client that reads nothing for this long is disconnected
 _BACKLOG = 500
 
 log = logging.getLogger(__name__)
@@ -53,7 +53,7 @@ class Message:
 
     @cached_property
     def wire(self) -> bytes:
-        """As it goes to every stream that wants it: written once, however many those are."""
+        """Return the bytes for the wire, encoded once for all streams."""
         text = json.dumps(self.data, ensure_ascii=False, separators=(",", ":"))
         number = None if self.seq is None else str(self.seq)
         return ServerSentEvent(text, event=self.event, id=number, sep="\n").encode()
@@ -120,7 +120,10 @@ class Feed:
         return len(self._streams) >= MAX_STREAMS
 
     async def follow(self, stream: Stream, last_seq: int | None) -> AsyncIterator[bytes]:
-        """The events after `last_seq` (None: from now on), then everything new, until the stream or the server ends."""
+        """Yield the events after `last_seq` (None: from now on) and all later ones.
+
+        Ends with the stream or the server.
+        """
         self._streams.add(stream)
         try:
             async with self._starting:
@@ -129,7 +132,7 @@ class Feed:
                     self._reader = asyncio.create_task(self._read())
             with self._changes.closing(stream.close):
                 seq = self._seq if last_seq is None else last_seq
-                # Where it begins, before anything has happened: a connection that breaks then misses nothing either.
+                # Sent first, so that a connection that breaks before any event can resume as well.
                 yield f"id: {seq}\n\n".encode()
                 while last_seq is not None:
                     past = await run_in_threadpool(self._engine.ledger.events.after, seq)
@@ -168,7 +171,7 @@ class Feed:
                 check_keys = loop.time() - keys_at >= KEYS_SECONDS
                 try:
                     messages, revoked = await run_in_threadpool(self._batch, changed, check_keys)
-                except Exception:  # what has ended is found by its number later; progress is only late
+                except Exception:  # ended objects are found by number later; progress is only late
                     log.exception("the event stream could not read the ledger")
                     messages, revoked = [], set()
                 keys_at = loop.time() if check_keys else keys_at
@@ -186,13 +189,13 @@ class Feed:
             while events := ledger.events.after(self._seq):
                 self._seq = events[-1].seq
                 messages += filter(None, map(_of_event, events))
-            # After what has ended: a clip that goes on was begun again, and one that is gone had its end before.
+            # After the ended ones: a clip in progress was started again, and a deleted one ended before.
             messages += filter(None, [self._now(kind, ident) for kind, ident in changed])
             revoked = {key.key_id for key in ledger.keys.list() if key.revoked_at is not None} if check_keys else set()
         return messages, revoked
 
     def _now(self, kind: str, identifier: str) -> Message | None:
-        """The present state of what goes on; None for what has ended, which its own event tells."""
+        """Return the current state of an object in progress, or None if it has ended and has an event."""
         try:
             if kind == "recording":
                 recording = self._engine.ledger.recordings.get(identifier)

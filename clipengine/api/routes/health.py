@@ -34,7 +34,7 @@ def _ready(engine: Engine, request: Request) -> Response:
 
 
 def _is_known(engine: Engine, request: Request) -> bool:
-    """Whether a key came along: details may name addresses and paths. A ledger that is out of reach knows nobody."""
+    """Return True if the request has a valid key; details may contain addresses. False without a ledger."""
     try:
         authorize(engine.ledger, credential(request), "read")
     except ClipEngineError:

@@ -1,4 +1,4 @@
-"""What a webhook's test tells of: a clip that is plainly a sample, in the exact shape of a real one."""
+"""The sample clip of a test webhook: in the exact shape of a real one, and clearly marked as a sample."""
 
 from __future__ import annotations
 

@@ -44,8 +44,8 @@ class SignInCodes:
             self._codes[code] = time.monotonic() + CODE_SECONDS
         return code
 
-    def take(self, code: str) -> bool:
-        """Whether the code was good. It never is again."""
+    def redeem(self, code: str) -> bool:
+        """Return True if the code is valid, and invalidate it."""
         now = time.monotonic()
         with self._lock:
             self._codes = {each: until for each, until in self._codes.items() if until > now}
@@ -63,7 +63,7 @@ def route(engine: Engine, codes: SignInCodes) -> Route:
         def work() -> tuple[ApiKey, str]:
             body = validate_body(SignIn, parse_json(raw))
             if body.code is not None:
-                key = ledger.sessions.key_of_link() if codes.take(body.code) else None
+                key = ledger.sessions.key_of_link() if codes.redeem(body.code) else None
             else:
                 key = ledger.keys.verify(body.key or "")
             if key is None:
@@ -78,7 +78,7 @@ def route(engine: Engine, codes: SignInCodes) -> Route:
         return response
 
     async def who(request: Request) -> Response:
-        """204 where nobody is signed in: that is no failure, and a browser would write a 401 into its console."""
+        """Describe the session, or return 204 without one: browsers log a 401 in their console."""
         try:
             given = credential(request)
             key = await run_in_threadpool(in_session, ledger, lambda: authorize(ledger, given, "read"))

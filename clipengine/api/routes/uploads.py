@@ -37,9 +37,9 @@ from clipengine.errors import (
 from clipengine.ids import new_id
 from clipengine.stores.base import StoredObject
 
-MAX_UPLOADS = 16  # each holds a thread of its own as long as its client sends
+MAX_UPLOADS = 16  # each occupies a thread while its client sends
 STALL_SECONDS = 60
-_SLOWEST = 1024  # bytes a second, over all the time that was waited for the client; slower only holds a place
+_SLOWEST = 1024  # bytes per second, over the time spent waiting for the client
 _PIPE_BYTES = 4 * 1024 * 1024
 
 log = logging.getLogger(__name__)
@@ -60,10 +60,10 @@ class BodyPipe(io.RawIOBase):
         self._error: ClipEngineError | None = None
 
     async def send(self, chunk: bytes) -> None:
-        """Waits while the pipe is full."""
+        """Append a chunk, waiting while the pipe is full."""
         while self._held >= self._capacity:
             self._room.clear()
-            if self._held >= self._capacity:  # the reader may have made room since
+            if self._held >= self._capacity:  # the reader may have consumed data meanwhile
                 await self._room.wait()
         if chunk:
             with self._filled:
@@ -72,13 +72,13 @@ class BodyPipe(io.RawIOBase):
                 self._filled.notify()
 
     def finish(self) -> None:
-        """The body is whole: the reader sees its end after what is in the pipe."""
+        """Mark the body as complete."""
         with self._filled:
             self._finished = True
             self._filled.notify()
 
     def fail(self, error: ClipEngineError) -> None:
-        """The body will never be whole: the reader's next read raises this."""
+        """Mark the body as incomplete; the next read raises this error."""
         with self._filled:
             self._error = self._error or error
             self._filled.notify()
@@ -177,7 +177,7 @@ async def _store(
 
 
 async def _feed(request: Request, pipe: BodyPipe) -> None:
-    """Never raises: what goes wrong is told to the reader, whose error is the answer."""
+    """Copy the body into the pipe. Never raises: an error is passed to the reader, which raises it."""
     loop = asyncio.get_running_loop()
     chunks = request.stream()
     waited, received = 0.0, 0
@@ -197,7 +197,7 @@ async def _feed(request: Request, pipe: BodyPipe) -> None:
         pipe.fail(MalformedRequest("The upload came too slowly, or not at all", hint="Send the upload again."))
     except ClientDisconnect:
         pipe.fail(MalformedRequest("The client ended the connection before the upload was whole"))
-    except Exception as error:  # a reader that is told nothing would wait for ever
+    except Exception as error:  # otherwise the reader would wait forever
         log.exception("an upload failed [%s]", request.scope.get("request_id"))
         pipe.fail(Internal(f"The upload failed: {type(error).__name__}"))
     else:

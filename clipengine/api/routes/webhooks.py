@@ -1,7 +1,7 @@
-"""Webhook endpoints and their deliveries: who is told of what, and how the telling went.
+"""Webhook endpoints and their deliveries.
 
-A secret is shown once, in the answer that made it. An endpoint of the settings is changed there; here it can only be
-switched off and on.
+A secret is shown once, in the response that created it. Endpoints from the settings are changed there; the API can only
+enable and disable them.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from clipengine.webhooks.sign import new_secret
 
 
 def delivery_object(delivery: Delivery, deliveries: Deliveries) -> dict[str, Any]:
-    """A delivery with all its attempts, oldest first."""
+    """Return a delivery with all its attempts, oldest first."""
     return {
         "delivery_id": delivery.delivery_id,
         "event_id": delivery.event_id,
@@ -49,7 +49,7 @@ def delivery_object(delivery: Delivery, deliveries: Deliveries) -> dict[str, Any
 
 
 def _subject(delivery: Delivery) -> str | None:
-    """What it tells of, as people call it: it may be gone by now, so it is read from what is sent."""
+    """Return the name of the object that a delivery reports, from its payload: the object may be deleted."""
     data = json.loads(delivery.body)["data"] if delivery.body else {}
     return data.get("label") or data.get("name") or data.get("bucket_path") or data.get("url")
 
@@ -124,7 +124,7 @@ def _check_own(endpoint: Endpoint) -> None:
 
 
 def test_webhook(call: Call[NoQuery, NoBody]) -> Response:
-    """A `clip.ready` about a clip that is plainly none, through the same outbox as every other event."""
+    """Queue a `clip.ready` with a sample clip, through the same outbox as other events."""
 
     def work() -> StoredAnswer:
         delivery = call.ledger.deliveries.get(call.ledger.events.sample(_find(call), sample_clip().to_object()))
@@ -140,7 +140,7 @@ def list_deliveries(call: Call[PageQuery, NoBody]) -> Response:
 
 
 def get_delivery(call: Call[NoQuery, NoBody]) -> Response:
-    """With what is sent, as it is sent: the secret signs it and is no part of it."""
+    """Return a delivery with the body that is sent; the secret is not part of it."""
     delivery = call.ledger.deliveries.get(call.path("delivery_id"))
     shown = delivery_object(delivery, call.ledger.deliveries)
     return json_response({**shown, "payload": json.loads(delivery.body)})
