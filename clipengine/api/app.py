@@ -36,9 +36,9 @@ from clipengine.errors import ClipEngineError
 def create_app(engine: Engine) -> Starlette:
     """Return the ASGI application.
 
-    Call `app.state.changes.close()`, from any thread, when the server begins to stop: it ends all long polls, streams and
-    uploads, for which the server would otherwise wait. `app.state.codes.issue()` creates a one-time code for a sign-in
-    link.
+    Call `app.state.changes.close()`, from any thread, when the server begins to stop: it ends all long polls, streams
+    and uploads, for which the server would otherwise wait. `app.state.codes.issue()` creates a one-time code for a
+    sign-in link.
     """
     changes = ChangeBroadcast()
     engine.ledger.on_change(changes.notify)
