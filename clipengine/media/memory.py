@@ -22,7 +22,7 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and "start new thread" in str(error))
 
 
-def refuse_shortage(pixels: int = 0) -> None:
+def raise_if_out_of_memory(pixels: int = 0) -> None:
     """Raises MemoryError where less is left than one who handles pictures of so many pixels may ask for at once.
 
     Call it when something has failed that lacks memory without saying so.
@@ -33,7 +33,7 @@ def refuse_shortage(pixels: int = 0) -> None:
         raise MemoryError from error
 
 
-def let_libraries_speak() -> None:
+def log_library_errors() -> None:
     """Have FFmpeg and its encoders write errors to standard error by themselves: none waits for Python's lock."""
     av.logging.set_libav_level(av.logging.ERROR)
     av.logging.restore_default_callback()

@@ -25,7 +25,7 @@ from clipengine.clips.facts import AudioFacts, SourceFacts, VideoFacts
 from clipengine.clips.seek_index import SeekIndex
 from clipengine.clips.warnings import warning
 from clipengine.errors import RecordingTruncated, RecordingUnreadable
-from clipengine.media.input.audio_timestamps import StampSurvey, stamp_survey
+from clipengine.media.input.audio_timestamps import TimestampAnalyzer, timestamp_analyzer
 from clipengine.media.input.container import (
     audio_streams,
     codec_name,
@@ -36,15 +36,15 @@ from clipengine.media.input.container import (
     read_packets,
     video_stream,
 )
-from clipengine.media.input.header_splice import Entrance, entrance_to
+from clipengine.media.input.header_splice import HeaderSplice, splice_at
 from clipengine.media.input.matroska import cues_span, head_end
-from clipengine.media.input.mp4_fragments import Fragments, fragments_of
-from clipengine.media.input.seek_check import SeekTrial
-from clipengine.media.input.seek_index_builder import MATROSKA, Survey
+from clipengine.media.input.mp4_fragments import Fragments, read_fragments
+from clipengine.media.input.seek_check import SeekCheck
+from clipengine.media.input.seek_index_builder import MATROSKA, SeekIndexBuilder
 from clipengine.media.input.source import ByteSource, MediaReader
 from clipengine.media.input.stream_facts import creation_time, language, other_streams
-from clipengine.media.input.timeline import Clock, as_fraction
-from clipengine.media.memory import refuse_shortage
+from clipengine.media.input.timeline import Timeline, as_fraction
+from clipengine.media.memory import raise_if_out_of_memory
 from clipengine.media.video.rotate import rotation_of
 
 _INDEXED = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi")
@@ -55,19 +55,19 @@ _TAIL_SECONDS = 2
 _LACKING_SECONDS = 1  # by which a recording may end before its head says
 _MAX_SECONDS = 366 * 24 * 3600
 # Formats whose timestamps may jump where a stream was restarted (FFmpeg's AVFMT_TS_DISCONT).
-_JUMPING = ("mpegts", "mpeg")
+_DISCONTINUOUS = ("mpegts", "mpeg")
 _VARIABLE = Fraction(1, 5)  # more than this part of the frame distances differs from the usual one
 
 
-class Probed(NamedTuple):
+class ProbeResult(NamedTuple):
     """The facts of a recording, the bytes that were read for them, and where it can be entered, if that was noted."""
 
     facts: SourceFacts
     bytes_read: int
-    landmarks: SeekIndex | None
+    seek_index: SeekIndex | None
 
 
-def probe(source: ByteSource) -> Probed:
+def probe(source: ByteSource) -> ProbeResult:
     """Find out what a recording holds. Raises RecordingUnreadable, RecordingTruncated or UnsupportedMedia."""
     try:
         return _probe(source)
@@ -77,13 +77,13 @@ def probe(source: ByteSource) -> Probed:
         raise RecordingUnreadable(f"the recording's header is damaged: {where}: {fault['msg']}") from error
 
 
-def _probe(source: ByteSource) -> Probed:
+def _probe(source: ByteSource) -> ProbeResult:
     with MediaReader(source) as reader:
         with media_errors(reader):
-            fragments = fragments_of(reader)
+            fragments = read_fragments(reader)
             has_cues, first_cluster = cues_span(reader) is not None, head_end(reader)
         listed = fragments is not None and bool(fragments.times)
-        head_only = Entrance(fragments.head_end, fragments.head_end, b"") if fragments and listed else None
+        head_only = HeaderSplice(fragments.head_end, fragments.head_end, b"") if fragments and listed else None
         with open_recording(reader, head_only) as container, ExitStack() as tail_stack:
             video, audio = video_stream(container), audio_streams(container)
             streams: list[Stream] = [*([video] if video else []), *audio]
@@ -93,9 +93,9 @@ def _probe(source: ByteSource) -> Probed:
             keep_only(container, streams)
             name = container.format.name
             head = _Head(read_packets(container, streams, reader), video, audio)
-            tail = _Tail(Clock(head.origin, jumps_close=name in _JUMPING), audio)
-            survey = Survey(name, streams[0], tail.clock, fragments, first_cluster)
-            trial = SeekTrial(streams[0])
+            tail = _Tail(Timeline(head.origin, joins_discontinuities=name in _DISCONTINUOUS), audio)
+            survey = SeekIndexBuilder(name, streams[0], tail.timeline, fragments, first_cluster)
+            seek_check = SeekCheck(streams[0])
             for packet in head.packets:
                 tail.add(packet)
                 survey.add(packet)
@@ -111,19 +111,19 @@ def _probe(source: ByteSource) -> Probed:
             for packet in rest:
                 tail.add(packet)
                 survey.add(packet)
-                trial.add(packet)
-            _check_end(tail.clock.end)
-            landmarks = survey.landmarks()
+                seek_check.add(packet)
+            _check_end(tail.timeline.end)
+            seek_index = survey.build()
             heard = tuple(_audio_facts(stream, head, tail) for stream in audio if _opened(stream))
             held = {track.index for track in heard} | ({video.index} if video else set())
             others, others_count = other_streams(container, held)
             facts = SourceFacts(
                 container=name.split(",")[0],
                 origin=head.origin,
-                duration=tail.clock.end,
+                duration=tail.timeline.end,
                 video=_video_facts(video, head, tail) if video else None,
                 audio=heard,
-                seekable=tail.clock.jumps == 0 and trial.agrees(container, reader),
+                seekable=tail.timeline.discontinuities == 0 and seek_check.agrees(container, reader),
                 warnings=tuple(_warnings(tail, video, _promised(container) - head.origin)),
                 other_streams=others,
                 other_streams_count=others_count,
@@ -132,7 +132,7 @@ def _probe(source: ByteSource) -> Probed:
             )
         if not (facts.video or facts.audio):
             raise RecordingUnreadable("the recording has no media in it")
-        return Probed(facts, reader.bytes_read, landmarks)
+        return ProbeResult(facts, reader.bytes_read, seek_index)
 
 
 def _check_end(end: Fraction) -> None:
@@ -148,7 +148,7 @@ def _last_fragments(
 ) -> Iterator[Packet[Any]]:
     """The packets of the last two fragments: of each track's last, where tracks have fragments of their own."""
     offset = fragments.offsets[-2:][0]
-    container = stack.enter_context(open_recording(reader, entrance_to("mov", fragments.head_end, offset)))
+    container = stack.enter_context(open_recording(reader, splice_at("mov", fragments.head_end, offset)))
     kept = [container.streams[stream.index] for stream in streams]
     keep_only(container, kept)
     return read_packets(container, kept, reader)
@@ -216,7 +216,7 @@ class _Head:
         except MemoryError:
             raise
         except av.FFmpegError:
-            refuse_shortage()
+            raise_if_out_of_memory()
             return
         for frame in frames:
             if isinstance(frame, av.VideoFrame):
@@ -261,10 +261,10 @@ class _Distances:
 class _Tail:
     """What the packets say: the end of the media on the timeline, the frames' distances, jumps of the clock."""
 
-    def __init__(self, clock: Clock, audio: Sequence[AudioStream]) -> None:
-        self.clock = clock
-        surveys = {stream.index: stamp_survey(stream) for stream in audio}
-        self.stamps: dict[int, StampSurvey] = {index: each for index, each in surveys.items() if each is not None}
+    def __init__(self, timeline: Timeline, audio: Sequence[AudioStream]) -> None:
+        self.timeline = timeline
+        surveys = {stream.index: timestamp_analyzer(stream) for stream in audio}
+        self.stamps: dict[int, TimestampAnalyzer] = {index: each for index, each in surveys.items() if each is not None}
         self.frame_distances = _Distances()
         self._durations: dict[int, Fraction] = {}  # stream index -> how long its packets are
         self.damaged = 0
@@ -280,10 +280,10 @@ class _Tail:
         whole = self._durations.setdefault(packet.stream_index, duration)
         if dropped and duration >= whole:  # some demuxers have shortened the packet already
             duration -= dropped
-        placed = self.clock.place(packet.stream_index, time, dts, duration)
+        timed = self.timeline.add(packet.stream_index, time, dts, duration)
         self.damaged += packet.is_corrupt
         if packet.stream.type == "video":
-            self.frame_distances.add(placed)
+            self.frame_distances.add(timed)
         elif packet.stream_index in self.stamps:
             self.stamps[packet.stream_index].add(packet)
 
@@ -376,12 +376,13 @@ def _promised(container: InputContainer) -> Fraction:
 
 def _warnings(tail: _Tail, video: VideoStream | None, promised: Fraction) -> list[str]:
     found = []
-    if promised > tail.clock.end + _LACKING_SECONDS:
-        said, ends = f"{float(promised):.3f} s", f"{float(tail.clock.end):.3f} s"
+    if promised > tail.timeline.end + _LACKING_SECONDS:
+        said, ends = f"{float(promised):.3f} s", f"{float(tail.timeline.end):.3f} s"
         text = f"the recording's head says that it lasts {said}, and it ends at {ends}: it may have been cut off"
         found.append(warning("recording_cut_off", text))
-    if tail.clock.jumps:
-        found.append(warning("timestamps_joined", f"timestamps jump {tail.clock.jumps} times; the parts were joined"))
+    if tail.timeline.discontinuities:
+        count = tail.timeline.discontinuities
+        found.append(warning("timestamps_joined", f"timestamps jump {count} times; the parts were joined"))
     if tail.damaged:
         found.append(warning("packets_damaged", f"{tail.damaged} packets are damaged"))
     if video is not None and video.metadata.get("alpha_mode") == "1":

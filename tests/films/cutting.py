@@ -14,7 +14,7 @@ from clipengine.clips.profiles import Profile
 from clipengine.media.cut import Cut as Made
 from clipengine.media.cut import cut_clip
 from clipengine.media.input.source import DescriptorSource
-from clipengine.media.probe import Probed, probe
+from clipengine.media.probe import ProbeResult, probe
 from tests.films.film import Film
 from tests.support.inspection import hold_to_plan
 
@@ -30,7 +30,7 @@ class Clip:
 
 
 @lru_cache(maxsize=256)
-def probed(path: Path) -> Probed:
+def probed(path: Path) -> ProbeResult:
     """What the probe finds, once for each film."""
     with path.open("rb") as file:
         return probe(DescriptorSource(file.fileno()))
@@ -55,7 +55,7 @@ def cut_file(path: Path, start: Fraction, end: Fraction, output: Path, profile: 
                 DescriptorSource(file.fileno()),
                 facts,
                 profile,
-                landmarks=probed(path).landmarks,
+                seek_index=probed(path).seek_index,
                 start=start,
                 end=end,
                 output=target,

@@ -21,7 +21,7 @@ from clipengine.media.previews.frame import filmstrip, frame_at
 from clipengine.media.previews.frame_times import frame_times
 from clipengine.media.previews.waveform import peaks
 from clipengine.media.probe import probe
-from clipengine.media.video.convert import PictureConverter
+from clipengine.media.video.convert import FrameConverter
 from tests.films.catalogue import Shelf
 from tests.films.film import Film
 from tests.films.judge import expectations
@@ -48,7 +48,7 @@ def opened(film: Film) -> Iterator[tuple[DescriptorSource, SourceFacts, SeekInde
     with film.path.open("rb") as file:
         source = DescriptorSource(file.fileno())
         found = probe(source)
-        yield source, found.facts, found.landmarks
+        yield source, found.facts, found.seek_index
 
 
 def picture(jpeg: bytes) -> av.VideoFrame:
@@ -67,13 +67,13 @@ def numbers(strip: bytes, count: int) -> list[int | None]:
 @pytest.mark.parametrize("name", FILMS)
 def test_a_frame_is_the_one_that_a_clip_begins_with(shelf: Shelf, name: str) -> None:
     film = shelf.get(name)
-    with opened(film) as (source, facts, landmarks):
+    with opened(film) as (source, facts, seek_index):
         for at in TIMES:
             expected = {each.frames[0][1] for each in expectations(film, at, at + Fraction(1, 4)) if each.frames}
             if not expected or film.on_screen(at) is None:
                 continue  # nothing is on screen yet
-            near = landmarks and landmarks.near(at)
-            shown = picture(frame_at(source, facts, at=at, width=1920, threads=1, landmarks=near))
+            near = seek_index and seek_index.near(at)
+            shown = picture(frame_at(source, facts, at=at, width=1920, threads=1, seek_index=near))
             assert read_number(shown) in expected, at
             assert abs(Fraction(shown.width, shown.height) / (film.sar * film.width / film.height) - 1) < Fraction(
                 1, 50
@@ -93,7 +93,7 @@ def test_preview_has_the_colours_of_the_clip(shelf: Shelf, name: str) -> None:
         preview = picture(frame_at(source, facts, at=Fraction(0), width=1920, threads=1))
     with av.open(str(shelf.get(name).path)) as container:
         frame = next(container.decode(video=0))
-    clip = PictureConverter(Profile(), frame, None).convert(frame)
+    clip = FrameConverter(Profile(), frame, None).convert(frame)
     off = clip.to_ndarray(format="rgb24").astype(int) - preview.to_ndarray(format="rgb24").astype(int)
     blocks = off[:88].reshape(11, 8, 20, 8, 3).mean(axis=(1, 3))
     assert np.abs(blocks).max() < 10  # measured: up to 5; with the matrix of BT.709 in the JPEG, 20
@@ -103,9 +103,9 @@ def test_preview_has_the_colours_of_the_clip(shelf: Shelf, name: str) -> None:
 def test_frame_times_are_the_films_own(shelf: Shelf, name: str) -> None:
     film = shelf.get(name)
     start, end = Fraction("1.007"), Fraction("2.5")
-    with opened(film) as (source, facts, landmarks):
-        near = landmarks and landmarks.near(start)
-        times = frame_times(source, facts, start=start, end=end, landmarks=near)
+    with opened(film) as (source, facts, seek_index):
+        near = seek_index and seek_index.near(start)
+        times = frame_times(source, facts, start=start, end=end, seek_index=near)
         assert facts.video is not None
         assert facts.video.first_frame is not None
         assert abs(facts.video.first_frame - film.frames[0][0]) <= Fraction(1, 1000)
@@ -155,12 +155,12 @@ def test_a_waveform_is_silent_where_there_is_no_sound(shelf: Shelf) -> None:
 
 @pytest.mark.parametrize("name", ["ts_jumps_ahead", "ts_bframes", "webm_live_vp8"])
 def test_part_of_a_waveform_is_the_same_from_a_landmark(shelf: Shelf, name: str) -> None:
-    with opened(shelf.get(name)) as (source, facts, landmarks):
-        assert landmarks is not None
+    with opened(shelf.get(name)) as (source, facts, seek_index):
+        assert seek_index is not None
         start = facts.duration * 11 / 12
-        assert landmarks.near(start).before(start) is not None
+        assert seek_index.near(start).before(start) is not None
         part = partial(peaks, source, facts, start=start, end=facts.duration, points=20)
-        for plain, found in zip(part(), part(landmarks=landmarks.near(start)), strict=True):
+        for plain, found in zip(part(), part(seek_index=seek_index.near(start)), strict=True):
             assert abs(plain - found) < 0.15  # noise: a sample more or less in a point changes its peak
             assert (plain == 0) == (found == 0)
 

@@ -10,9 +10,9 @@ import pytest
 
 from clipengine.clips.plan import CutRange
 from clipengine.errors import ObjectChanged
-from clipengine.media.input.seek import Landing
+from clipengine.media.input.seek import Seeker
 from clipengine.media.input.source import BLOCK_BYTES, ByteSource, DescriptorSource, MediaReader
-from clipengine.media.probe import Probed, probe
+from clipengine.media.probe import ProbeResult, probe
 from tests.support.reading import FORMS, CountingSource, MemorySource, ideal, make
 
 _SECONDS = 60
@@ -24,7 +24,7 @@ Read = list[tuple[int, Fraction, bytes]]
 
 
 def _read_clip(
-    source: ByteSource, probed: Probed, start: Fraction = _START, end: Fraction = _END, *, landmarks: bool = True
+    source: ByteSource, probed: ProbeResult, start: Fraction = _START, end: Fraction = _END, *, seek_index: bool = True
 ) -> Read:
     """Read what a clip needs, without decoding it: from the keyframe on, in file order."""
     facts = probed.facts
@@ -32,17 +32,17 @@ def _read_clip(
     cut = CutRange(start, end, frame_seconds=facts.video.frame_seconds, tick=facts.video.tick)
     with (
         MediaReader(source) as reader,
-        Landing(
+        Seeker(
             reader,
             facts,
             cut,
             video=True,
             audio=[track.index for track in facts.audio],
-            landmarks=probed.landmarks if landmarks else None,
-        ) as landing,
+            seek_index=probed.seek_index if seek_index else None,
+        ) as seeker,
     ):
-        landing.land()
-        return [(each.packet.stream_index, each.time, bytes(each.packet)) for each in landing.packets()]
+        seeker.seek()
+        return [(each.packet.stream_index, each.time, bytes(each.packet)) for each in seeker.packets()]
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -56,7 +56,7 @@ def test_no_more_is_read_than_the_index_and_what_the_clip_needs(tmp_path: Path, 
         assert from_start.bytes_read < from_start.size * (0.3 if FORMS[form].indexed else 1.05)
         source = CountingSource(DescriptorSource(file.fileno()))
         read = _read_clip(source, probed)
-        plain = _read_clip(DescriptorSource(file.fileno()), probed, landmarks=False)
+        plain = _read_clip(DescriptorSource(file.fileno()), probed, seek_index=False)
     assert read == plain
     assert least < source.bytes_read <= FORMS[form].bound * least, source.reads
     assert len(set(source.reads)) == len(source.reads) < 80
@@ -88,13 +88,13 @@ def test_every_landmark_gives_the_same_packets_as_reading_from_the_start(tmp_pat
     with path.open("rb") as file:
         probed = probe(DescriptorSource(file.fileno()))
         assert not probed.facts.seekable
-        assert probed.landmarks is not None
-        assert set(probed.landmarks.parts) == {0, 1, 2}
+        assert probed.seek_index is not None
+        assert set(probed.seek_index.parts) == {0, 1, 2}
         for start in range(3, 58, 5):
             wanted = Fraction(start), Fraction(2 * start + 3, 2)
             source = CountingSource(DescriptorSource(file.fileno()))
             read = _read_clip(source, probed, *wanted)
-            assert read == _read_clip(DescriptorSource(file.fileno()), probed, *wanted, landmarks=False)
+            assert read == _read_clip(DescriptorSource(file.fileno()), probed, *wanted, seek_index=False)
         assert source.bytes_read < source.size / 3
 
 
@@ -103,11 +103,11 @@ def test_a_landmark_that_is_not_there_any_more_is_not_believed(tmp_path: Path) -
     make(path, "mkv_live", 20)
     with path.open("rb") as file:
         probed = probe(DescriptorSource(file.fileno()))
-        assert probed.landmarks is not None
-        wrong = probed.landmarks.model_copy(update={"stamps": tuple(stamp - 40 for stamp in probed.landmarks.stamps)})
+        assert probed.seek_index is not None
+        wrong = probed.seek_index.model_copy(update={"stamps": tuple(stamp - 40 for stamp in probed.seek_index.stamps)})
         source = DescriptorSource(file.fileno())
         span = Fraction(12), Fraction(14)
-        assert _read_clip(source, probed._replace(landmarks=wrong), *span) == _read_clip(source, probed, *span)
+        assert _read_clip(source, probed._replace(seek_index=wrong), *span) == _read_clip(source, probed, *span)
 
 
 # ---- the reader by itself

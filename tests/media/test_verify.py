@@ -16,10 +16,10 @@ from clipengine.clips.clip_file import CutReport, FilePlan
 from clipengine.clips.facts import AudioFacts, SourceFacts, VideoFacts
 from clipengine.clips.profiles import Profile
 from clipengine.errors import VerificationFailed
-from clipengine.media.output.packet_verifier import Proof, checksum
+from clipengine.media.output.packet_verifier import PacketVerifier, checksum
 from clipengine.media.output.verify import verify
 from clipengine.media.output.writer import open_writer
-from clipengine.media.video.convert import PictureFormat
+from clipengine.media.video.convert import FrameFormat
 from clipengine.settings import Settings
 from clipengine.stores.folder import FolderStore
 from clipengine.work.encoder.jobs import cut_job, probe_job, probe_result
@@ -56,15 +56,15 @@ class _Made:
     """Two seconds of noise at 20 frames per second, and the proof that was made beside it."""
 
     data: bytes
-    proof: Proof
+    verifier: PacketVerifier
 
 
 def _make(path: Path, profile: Profile, *, decodes: bool = True) -> _Made:
-    format = PictureFormat(160, 96, "yuv420p", Fraction(1), 1, 1, 1, 1)
+    format = FrameFormat(160, 96, "yuv420p", Fraction(1), 1, 1, 1, 1)
     with (
         path.open("w+b") as file,
-        Proof(decodes=decodes) as proof,
-        open_writer(file.fileno(), profile, threads=1, proof=proof) as writer,
+        PacketVerifier(decodes=decodes) as verifier,
+        open_writer(file.fileno(), profile, threads=1, verifier=verifier) as writer,
     ):
         writer.add_video(format, Fraction(20))
         noise = random.Random(7)
@@ -74,8 +74,8 @@ def _make(path: Path, profile: Profile, *, decodes: bool = True) -> _Made:
                 plane.update(noise.randbytes(plane.buffer_size))
             writer.write_frame(frame, Fraction(number, 20), Fraction(1, 20))
         writer.finish()
-        proof.end()
-    return _Made(path.read_bytes(), proof)
+        verifier.end()
+    return _Made(path.read_bytes(), verifier)
 
 
 @pytest.fixture(scope="module")
@@ -96,12 +96,14 @@ def clip(made: _Made) -> bytes:
 
 
 @pytest.fixture(params=["decoded", "proven", "compared"])
-def proof(request: pytest.FixtureRequest, made: _Made, only_compared: _Made) -> Proof | None:
+def verifier(request: pytest.FixtureRequest, made: _Made, only_compared: _Made) -> PacketVerifier | None:
     """Every clip is judged alike: decoded, or held against what the encoder gave out, decoded meanwhile or not."""
-    return {"decoded": None, "proven": made.proof, "compared": only_compared.proof}[request.param]
+    return {"decoded": None, "proven": made.verifier, "compared": only_compared.verifier}[request.param]
 
 
-def _verify(data: bytes, path: Path, proof: Proof | None, planned: FilePlan = _PLANNED, **reported: Any) -> None:
+def _verify(
+    data: bytes, path: Path, verifier: PacketVerifier | None, planned: FilePlan = _PLANNED, **reported: Any
+) -> None:
     """Verify the file as the child that made it does, and then as the inspector and its parent do."""
     path.write_bytes(data)
     report = {
@@ -118,26 +120,28 @@ def _verify(data: bytes, path: Path, proof: Proof | None, planned: FilePlan = _P
         "warnings": [],
     } | reported
     with path.open("rb") as file:
-        verify(file.fileno(), report["frames"], proof, lambda: None, threads=2)
+        verify(file.fileno(), report["frames"], verifier, lambda: None, threads=2)
         hold_to_plan(file.fileno(), planned, report)
 
 
-def test_the_clip_as_it_was_planned_is_accepted(clip: bytes, proof: Proof | None, tmp_path: Path) -> None:
-    _verify(clip, tmp_path / "clip.mp4", proof)
+def test_the_clip_as_it_was_planned_is_accepted(clip: bytes, verifier: PacketVerifier | None, tmp_path: Path) -> None:
+    _verify(clip, tmp_path / "clip.mp4", verifier)
 
 
-def test_a_damaged_picture_is_found_and_not_concealed(clip: bytes, proof: Proof | None, tmp_path: Path) -> None:
+def test_a_damaged_picture_is_found_and_not_concealed(
+    clip: bytes, verifier: PacketVerifier | None, tmp_path: Path
+) -> None:
     start = clip.index(b"mdat") + 4
     for part in (0.5, 0.8):  # not every damage breaks the code of a picture; these do
         place = start + round((len(clip) - start) * part)
         damaged = clip[:place] + bytes(500) + clip[place + 500 :]
         with pytest.raises(VerificationFailed):
-            _verify(damaged, tmp_path / "clip.mp4", proof)
+            _verify(damaged, tmp_path / "clip.mp4", verifier)
 
 
-def test_a_clip_that_was_cut_off_is_found(clip: bytes, proof: Proof | None, tmp_path: Path) -> None:
+def test_a_clip_that_was_cut_off_is_found(clip: bytes, verifier: PacketVerifier | None, tmp_path: Path) -> None:
     with pytest.raises(VerificationFailed):
-        _verify(clip[: -len(clip) // 4], tmp_path / "clip.mp4", proof)
+        _verify(clip[: -len(clip) // 4], tmp_path / "clip.mp4", verifier)
 
 
 @pytest.mark.parametrize("container", ["mp4", "mkv"])
@@ -146,7 +150,7 @@ def test_a_file_holds_what_was_decoded_while_it_was_made(tmp_path: Path, codec: 
     """To the byte, in whatever form the container writes it: nothing has to be decoded twice."""
     profile = Profile.model_validate({"video": codec, "container": container, "preset": "ultrafast"})
     path = tmp_path / f"clip.{container}"
-    [track] = _make(path, profile).proof.tracks
+    [track] = _make(path, profile).verifier.tracks
     assert track.frames == len(track.checksums) == _FRAMES
     with av.open(str(path)) as file:
         assert [checksum(codec, packet) for packet in file.demux(video=0) if packet.size] == list(track.checksums)
@@ -154,7 +158,7 @@ def test_a_file_holds_what_was_decoded_while_it_was_made(tmp_path: Path, codec: 
 
 def test_a_proof_of_other_packets_proves_nothing(made: _Made, tmp_path: Path) -> None:
     """The file is decoded then: this one is sound, and as it was planned."""
-    other = _make(tmp_path / "other.mp4", Profile(crf=40)).proof
+    other = _make(tmp_path / "other.mp4", Profile(crf=40)).verifier
     _verify(made.data, tmp_path / "clip.mp4", other)
 
 
@@ -164,16 +168,16 @@ def test_what_an_encoder_made_and_nothing_can_decode_is_found_by_decoding(
 ) -> None:
     path = tmp_path / "clip.mp4"
     path.write_bytes(made.data)
-    with av.open(str(path)) as file, Proof(decodes=decodes) as proof:
+    with av.open(str(path)) as file, PacketVerifier(decodes=decodes) as verifier:
         for packet in file.demux(video=0):
             if packet.size:
                 data = bytes(packet)
                 damaged = av.Packet(data[: len(data) // 3] + bytes(300) + data[len(data) // 3 + 300 :])
                 damaged.stream, damaged.time_base = packet.stream, packet.time_base
                 damaged.pts, damaged.dts = packet.pts, packet.dts
-                proof.add(damaged)
+                verifier.add(damaged)
         with pytest.raises(VerificationFailed) if decodes else nullcontext():
-            proof.end()
+            verifier.end()
 
 
 def test_what_is_checked_of_a_clip_changes_nothing_in_it(tmp_path: Path) -> None:
@@ -216,10 +220,10 @@ def test_what_is_checked_of_a_clip_changes_nothing_in_it(tmp_path: Path) -> None
     ],
 )
 def test_another_clip_than_the_planned_one_is_rejected(
-    clip: bytes, proof: Proof | None, tmp_path: Path, planned: FilePlan, reported: dict[str, Any]
+    clip: bytes, verifier: PacketVerifier | None, tmp_path: Path, planned: FilePlan, reported: dict[str, Any]
 ) -> None:
     with pytest.raises(VerificationFailed):
-        _verify(clip, tmp_path / "clip.mp4", proof, planned, **reported)
+        _verify(clip, tmp_path / "clip.mp4", verifier, planned, **reported)
 
 
 def test_frames_may_be_far_apart_only_if_the_recording_is_so_or_a_warning_says_so(made: _Made, tmp_path: Path) -> None:

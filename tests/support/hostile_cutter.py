@@ -16,13 +16,13 @@ import av
 
 from clipengine.clips.profiles import Profile
 from clipengine.media.output.writer import open_writer
-from clipengine.media.video.convert import PictureFormat
+from clipengine.media.video.convert import FrameFormat
 from clipengine.media.worker import encoder as child
 from clipengine.media.worker.ipc import Channel
 from clipengine.media.worker.process import JobSource, Result, main
 
 FRAMES, SECONDS, FPS, RATE = 50, 2, 25, 48_000
-FORMAT = PictureFormat(640, 360, "yuv420p", Fraction(1), 1, 1, 1, 1)
+FORMAT = FrameFormat(640, 360, "yuv420p", Fraction(1), 1, 1, 1, 1)
 
 Report = dict[str, Any]
 MODES: dict[str, Callable[[int, Report], None]] = {}
@@ -42,7 +42,7 @@ def black(
     step: Fraction = Fraction(1, FPS),
     seconds: int = SECONDS,
     tracks: int = 1,
-    format: PictureFormat = FORMAT,
+    format: FrameFormat = FORMAT,
     **profile: Any,
 ) -> None:
     """Write a clip of black frames and silence."""
@@ -58,7 +58,7 @@ def black(
             writer.write_frame(frame, number * step, seconds - number * step if last else step)
         for track in range(tracks):
             for second in range(seconds):
-                writer.write_sound(track, _silence(second))
+                writer.write_audio(track, _silence(second))
         writer.finish()
 
 
@@ -105,7 +105,7 @@ def _other_size(output: int, report: Report) -> None:
 
 
 @mode("a file hidden behind the clip")
-def _hidden(output: int, report: Report) -> None:
+def _masked(output: int, report: Report) -> None:
     black(output)
     junk = os.urandom(4_000_000)
     size = os.lseek(output, 0, os.SEEK_END)
@@ -163,7 +163,7 @@ def _other_container(output: int, report: Report) -> None:
 
 @mode("another picture size than reported")
 def _other_picture(output: int, report: Report) -> None:
-    black(output, format=PictureFormat(320, 180, "yuv420p", Fraction(1), 1, 1, 1, 1))
+    black(output, format=FrameFormat(320, 180, "yuv420p", Fraction(1), 1, 1, 1, 1))
 
 
 @mode("damaged packets")

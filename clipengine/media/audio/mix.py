@@ -14,7 +14,7 @@ from av.filter import Graph
 _FORMAT, _LAYOUT = "fltp", "stereo"
 
 
-class SoundMix:
+class AudioMix:
     """Takes contiguous frames (fltp, stereo) of each track, each at its own rate, and gives those of their mix."""
 
     format, layout = _FORMAT, _LAYOUT

@@ -39,7 +39,7 @@ class _Pending(NamedTuple):
     position: int
 
 
-class SoundTimeline:
+class AudioTimeline:
     """One audio track of the clip as contiguous frames from sample 0 to the clip's end, in `format` and `layout`.
 
     The frames keep the recording's sample rate; their pts count samples from 0.
@@ -50,7 +50,7 @@ class SoundTimeline:
         self._origin = origin
         self.total = round((end - origin) * rate)
         self.heard = 0  # samples that came from the recording
-        self.filled = 0  # samples of silence between those of the recording
+        self.filled_samples = 0  # samples of silence between those of the recording
         self._next: int | None = None  # where the next sample belongs
         self._overlap = 0  # samples that are still to be dropped, because they lie before `_next`
         self._written = 0
@@ -66,7 +66,7 @@ class SoundTimeline:
         return self._written >= self.total
 
     @property
-    def end_of_sound(self) -> Fraction:
+    def audio_end(self) -> Fraction:
         """Return how far the recording's audio reached, in seconds of clip time."""
         return Fraction(max(self._next or 0, 0), self.rate)
 
@@ -79,12 +79,12 @@ class SoundTimeline:
             position += piece.samples
         yield from self._settle(ended=False)
 
-    def finish(self, *, goes_on: bool) -> Iterator[av.AudioFrame]:
+    def finish(self, *, resumes: bool) -> Iterator[av.AudioFrame]:
         """Yield what is pending, then silence up to the clip's end; a gap if the recording's audio goes on later."""
         yield from self._settle(ended=True)
         missing = self.total - self._written
-        if goes_on and self._written > 0 and missing > _JUMP_SECONDS * self.rate:
-            self.filled += missing
+        if resumes and self._written > 0 and missing > _JUMP_SECONDS * self.rate:
+            self.filled_samples += missing
         yield from self._silence(missing)
 
     def _convert(self, frame: av.AudioFrame) -> list[av.AudioFrame]:
@@ -204,7 +204,7 @@ class SoundTimeline:
             return
         gap = self._next - self._written
         if gap > 0 and self._written > 0:
-            self.filled += min(gap, self.total - self._written)
+            self.filled_samples += min(gap, self.total - self._written)
         yield from self._silence(min(gap, self.total - self._written))
         count = min(piece.samples - skip, self.total - self._written)
         if count > 0:

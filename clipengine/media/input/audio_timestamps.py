@@ -30,7 +30,7 @@ _VORBIS_HEADER, _VORBIS_BLOCKS_AT = b"\x01vorbis", 28  # Vorbis I specification,
 _WMA_RESERVOIR = 2  # in the flags of the codec's private data
 
 
-class StampSurvey(Protocol):
+class TimestampAnalyzer(Protocol):
     """Learns from a stream's packets, in file order, what its timestamps mark."""
 
     def add(self, packet: Packet[Any]) -> None: ...
@@ -42,7 +42,7 @@ class StampSurvey(Protocol):
         """Return the correction, or None if the timestamps mark the first sample, as they should."""
 
 
-def stamp_survey(stream: AudioStream) -> StampSurvey | None:
+def timestamp_analyzer(stream: AudioStream) -> TimestampAnalyzer | None:
     """Return a survey of a stream that may have such timestamps, or None."""
     context = stream.codec_context
     extradata = context.extradata or b""
@@ -52,9 +52,9 @@ def stamp_survey(stream: AudioStream) -> StampSurvey | None:
         if header < 0 or not blocks or not context.sample_rate:
             return None
         short, long = (1 << (blocks[0] & 15)) // 2, (1 << (blocks[0] >> 4)) // 2
-        return _VorbisSurvey(EndStamps(shortest=short, late=Fraction(max(0, long - short), context.sample_rate)))
+        return _VorbisAnalyzer(EndStamps(shortest=short, late=Fraction(max(0, long - short), context.sample_rate)))
     if context.name == "wmav2" and len(extradata) >= 6 and extradata[4] & _WMA_RESERVOIR:
-        return _WmaSurvey(context.sample_rate)
+        return _WmaAnalyzer(context.sample_rate)
     return None
 
 
@@ -71,7 +71,7 @@ def corrected(stamps: AudioStamps | None, time: Fraction, packet: Packet[Any], f
             return time
 
 
-class _VorbisSurvey:
+class _VorbisAnalyzer:
     """Compares the distance of two timestamps with the length of the earlier and of the later packet."""
 
     def __init__(self, stamps: EndStamps) -> None:
@@ -98,7 +98,7 @@ class _VorbisSurvey:
         return self._stamps if ends else None
 
 
-class _WmaSurvey:
+class _WmaAnalyzer:
     """Counts the frames in all packets and compares their times with the timestamps."""
 
     def __init__(self, rate: int) -> None:

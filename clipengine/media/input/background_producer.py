@@ -11,27 +11,27 @@ from collections import deque
 from collections.abc import Callable, Generator
 from typing import Generic, TypeVar
 
-AHEAD_BYTES = 8 * 1024 * 1024  # two pictures of 1080p: more was no faster, and is memory
+BUFFER_BYTES = 8 * 1024 * 1024  # two pictures of 1080p: more was no faster, and is memory
 
 Item = TypeVar("Item")
 
 
-def ahead(
-    produce: Callable[[], Generator[Item]], weigh: Callable[[Item], int], *, most_bytes: int = AHEAD_BYTES
+def produce_in_background(
+    produce: Callable[[], Generator[Item]], size_of: Callable[[Item], int], *, most_bytes: int = BUFFER_BYTES
 ) -> Generator[Item]:
     """The items of `produce()`, which runs in a thread up to `most_bytes` (by `weigh`) ahead, or one item.
 
     Its error is raised here. When the consumer stops early, the producer is told at its next item and the thread is
     joined.
     """
-    items: _Waiting[Item] = _Waiting(most_bytes)
+    items: _BoundedQueue[Item] = _BoundedQueue(most_bytes)
 
     def run() -> None:
         error: BaseException | None = None
         source = produce()
         try:
             for item in source:
-                if not items.put(item, weigh(item)):
+                if not items.put(item, size_of(item)):
                     source.close()
                     break
         except BaseException as raised:  # handed to the consumer, whatever it is
@@ -47,7 +47,7 @@ def ahead(
         thread.join()
 
 
-class _Waiting(Generic[Item]):
+class _BoundedQueue(Generic[Item]):
     """What was produced and not yet taken.
 
     A producer that had to wait goes on when half of it is taken: the two wake each other once for several items.

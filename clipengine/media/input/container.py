@@ -20,8 +20,8 @@ from av.stream import Discard, Disposition, Stream
 from av.video.stream import VideoStream
 
 from clipengine.errors import ClipEngineError, RecordingTruncated, RecordingUnreadable, UnsupportedMedia
-from clipengine.media.input.header_splice import Entrance
-from clipengine.media.input.mp4_boxes import has_index, is_cut_off
+from clipengine.media.input.header_splice import HeaderSplice
+from clipengine.media.input.mp4_boxes import has_index, is_truncated
 from clipengine.media.input.prefetch import expect_index
 from clipengine.media.input.source import MediaReader
 from clipengine.media.input.timeline import as_fraction
@@ -64,19 +64,19 @@ def refuse_open(url: str, flags: int, options: dict[str, str]) -> Any:
 
 
 @contextmanager
-def open_recording(reader: MediaReader, entrance: Entrance | None = None) -> Iterator[InputContainer]:
+def open_recording(reader: MediaReader, splice: HeaderSplice | None = None) -> Iterator[InputContainer]:
     """Open the recording for demuxing. Raises RecordingUnreadable, RecordingTruncated or the reader's own error.
 
     With an entrance its media begins there: what lies between the head and the entrance is not read, nor is an index.
     """
     with media_errors(reader):
-        reader.hide(0, 0, b"")
+        reader.mask(0, 0, b"")
         reader.shared_until = reader.size
-        if entrance is None:
+        if splice is None:
             expect_index(reader)
         else:
-            reader.shared_until = entrance.head_end
-            reader.hide(entrance.head_end, entrance.offset, entrance.cover)
+            reader.shared_until = splice.head_end
+            reader.mask(splice.head_end, splice.offset, splice.filler)
         reader.seek(0)
         try:
             container = av.open(
@@ -93,7 +93,7 @@ def open_recording(reader: MediaReader, entrance: Entrance | None = None) -> Ite
                     "max_streams": "1000",
                     **DECODER_OPTIONS,
                     "skip_estimate_duration_from_pts": "1",
-                    **({} if entrance is None else {"fflags": "+ignidx"}),
+                    **({} if splice is None else {"fflags": "+ignidx"}),
                 },
             )
         except (av.InvalidDataError, av.ArgumentError) as error:  # the latter for formats that are not on the list
@@ -114,7 +114,7 @@ def _unreadable(reader: MediaReader) -> ClipEngineError:
     reader.seek(0)
     if not reader.read(1):
         return RecordingUnreadable("the recording is empty")
-    if is_cut_off(reader):
+    if is_truncated(reader):
         return RecordingTruncated("the recording has no index: it was cut off before it was finished")
     if has_index(reader):
         return RecordingUnreadable("the recording is an MP4 or MOV file, and the index in it is damaged")

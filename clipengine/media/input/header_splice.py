@@ -10,25 +10,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-_LEAST_HOLE = 16
+_MIN_HOLE = 16
 
 
 @dataclass(frozen=True)
-class Entrance:
+class HeaderSplice:
     """The media begins at the byte `offset`; from `head_end` to there nothing is read."""
 
     head_end: int
     offset: int
-    cover: bytes
+    filler: bytes
 
 
-def entrance_to(container: str, head_end: int, offset: int) -> Entrance | None:
+def splice_at(container: str, head_end: int, offset: int) -> HeaderSplice | None:
     """The way into a container (FFmpeg's first name for it) at a byte; None where it is not entered like this."""
     hole = offset - head_end
-    if hole < _LEAST_HOLE:
+    if hole < _MIN_HOLE:
         return None
     if container == "mov":
-        return Entrance(head_end, offset, b"\0\0\0\1free" + hole.to_bytes(8, "big"))
+        return HeaderSplice(head_end, offset, b"\0\0\0\1free" + hole.to_bytes(8, "big"))
     if container == "matroska":
-        return Entrance(head_end, offset, b"\xec\1" + (hole - 9).to_bytes(7, "big"))
+        return HeaderSplice(head_end, offset, b"\xec\1" + (hole - 9).to_bytes(7, "big"))
     return None

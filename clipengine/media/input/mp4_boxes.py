@@ -33,7 +33,7 @@ def boxes(
         offset += length
 
 
-def is_cut_off(reader: MediaReader) -> bool:
+def is_truncated(reader: MediaReader) -> bool:
     """Whether the file is an ISO file that ends before it has an index, or inside it."""
     found = list(boxes(reader))
     kinds = [kind for kind, _, _ in found]

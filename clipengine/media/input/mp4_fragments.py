@@ -26,7 +26,7 @@ class Fragments:
     times: tuple[Fraction, ...]
 
 
-def fragments_of(reader: MediaReader) -> Fragments | None:
+def read_fragments(reader: MediaReader) -> Fragments | None:
     """None where the file is no ISO file in fragments. Reads every fragment's header where the file has no index."""
     reader.seek(4)
     if reader.read(4) != b"ftyp":

@@ -46,7 +46,7 @@ def expect_index(reader: MediaReader) -> None:
     reader.seek(0)
 
 
-class Forecast:
+class Prefetcher:
     """Keeps the reader told, from the landing on. `streams` are those that are read, the picture's first."""
 
     def __init__(self, reader: MediaReader, facts: SourceFacts, cut: CutRange, streams: Sequence[Stream]) -> None:

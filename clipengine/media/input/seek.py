@@ -34,10 +34,10 @@ from clipengine.media.input.container import (
     video_stream,
 )
 from clipengine.media.input.first_packet import DecoderState, needs_first_packet, read_decoder_state
-from clipengine.media.input.header_splice import Entrance, entrance_to
-from clipengine.media.input.prefetch import Forecast
+from clipengine.media.input.header_splice import HeaderSplice, splice_at
+from clipengine.media.input.prefetch import Prefetcher
 from clipengine.media.input.source import MediaReader
-from clipengine.media.input.timeline import Clock, as_fraction
+from clipengine.media.input.timeline import Timeline, as_fraction
 
 # How far before the clip's start to seek, in seconds, one after the other; then the recording's start.
 STEPS_BACK = (Fraction(0), Fraction(1), Fraction(5), Fraction(30), Fraction(120))
@@ -59,12 +59,12 @@ _REORDERED_FRAMES = 16
 _ENTERED_BY_BYTE = ("mpegts", "mpeg", "flv")
 
 
-class _Lost(Exception):
+class _StaleSeekPoint(Exception):
     """At the landmark is not what the probe has noted of it."""
 
 
 @dataclass(frozen=True)
-class Placed:
+class TimedPacket:
     """A packet and when it is presented, in recording time."""
 
     packet: Packet[Any]
@@ -72,7 +72,7 @@ class Placed:
     dts: Fraction
 
 
-class Landing:
+class Seeker:
     """The packets of a clip. `land(step)` opens the recording and seeks; `packets()` then yields what is needed.
 
     Use as a context manager; a further `land` closes what the one before had opened.
@@ -86,12 +86,12 @@ class Landing:
         *,
         video: bool,
         audio: Sequence[int],
-        landmarks: SeekIndex | None = None,
+        seek_index: SeekIndex | None = None,
     ) -> None:
         self._reader = reader
         self._facts = facts
-        self._landmarks = landmarks
-        self._landmark: SeekPoint | None = None  # where this landing began
+        self._seek_index = seek_index
+        self._seek_point: SeekPoint | None = None  # where this landing began
         self._cut = cut
         self._want_video = video
         self._want_audio = frozenset(audio)  # stream indices
@@ -102,42 +102,44 @@ class Landing:
         self.audio: list[AudioStream] = []
         self.at_start = False
         self.trusts_keyframes = True  # False: decode from the recording's first packet, whatever is said of others
-        self.in_fields = False  # a frame may come as two packets, one for each field
-        self.following: dict[int, Fraction] = {}  # stream index -> no sooner than when it goes on after the clip's end
+        self.has_field_packets = False  # a frame may come as two packets, one for each field
+        self.resume_times: dict[
+            int, Fraction
+        ] = {}  # stream index -> no sooner than when it goes on after the clip's end
         self.on_screen: Fraction | None = None  # the presentation time of the frame on screen at the clip's start
-        self._held: list[Placed] = []
+        self._held: list[TimedPacket] = []
         self._keyframe: Fraction | None = None  # on which the landing rests, where sound was not found
-        self._demuxer: Iterator[Placed] = iter(())
-        self._forecast: Forecast | None = None
+        self._demuxer: Iterator[TimedPacket] = iter(())
+        self._prefetcher: Prefetcher | None = None
         self._decoder_state: DecoderState | None = None  # None if the decoder needs none
 
-    def __enter__(self) -> Landing:
+    def __enter__(self) -> Seeker:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
         self._stack.close()
 
-    def land(self, step: int = 0) -> int:
+    def seek(self, step: int = 0) -> int:
         """Land at `step` (an index into STEPS_BACK) or before; the step that was taken."""
         tried: SeekPoint | None = None
         while True:
             back = STEPS_BACK[step] if step < len(STEPS_BACK) else None
-            self._landmark = None if back is None else self._landmark_before(self._cut.start - back)
-            if self._landmark is not None and self._landmark == tried:  # no use in reading the same once more
+            self._seek_point = None if back is None else self._seek_point_before(self._cut.start - back)
+            if self._seek_point is not None and self._seek_point == tried:  # no use in reading the same once more
                 step += 1
                 continue
-            tried = self._landmark
+            tried = self._seek_point
             self.at_start = not self._enter(back)
             try:
                 landed = self._gather(step) or (self._rewind() and self._gather(step))
-            except _Lost:
-                self._landmarks = tried = None
+            except _StaleSeekPoint:
+                self._seek_index = tried = None
                 continue
             if landed or self.at_start:
                 return step
             step += 1
 
-    def packets(self) -> Iterator[Placed]:
+    def packets(self) -> Iterator[TimedPacket]:
         """The packets from the landing to the clip's end, in file order."""
         yield from self._held
         self._held = []
@@ -150,39 +152,39 @@ class Landing:
         time = frame.pts * as_fraction(stream.time_base or 1)  # flushed frames carry no time base of their own
         return time - self._facts.origin if self._facts.seekable else time
 
-    def _landmark_before(self, time: Fraction) -> SeekPoint | None:
-        if self._landmarks is None or not self.trusts_keyframes:
+    def _seek_point_before(self, time: Fraction) -> SeekPoint | None:
+        if self._seek_index is None or not self.trusts_keyframes:
             return None
-        return self._landmarks.before(time if self._want_video else time - PREROLL_SECONDS)
+        return self._seek_index.before(time if self._want_video else time - PREROLL_SECONDS)
 
     def _enter(self, back: Fraction | None) -> bool:
         """Open the recording and stand at the landmark, or so long before the clip. False: at the start instead."""
-        landmark, landmarks = self._landmark, self._landmarks
+        seek_point, seek_index = self._seek_point, self._seek_index
         entered = False
-        if landmark is not None and landmarks is not None:
-            entrance = entrance_to(self._facts.container, landmarks.head_bytes, landmark.offset)
-            self._open(entrance)
-            entered = entrance is not None or self._seek_byte(landmark.offset)
+        if seek_point is not None and seek_index is not None:
+            splice = splice_at(self._facts.container, seek_index.head_bytes, seek_point.offset)
+            self._open(splice)
+            entered = splice is not None or self._seek_byte(seek_point.offset)
         else:
             self._open()
             seekable = self._facts.seekable and self.trusts_keyframes
-            entered = back is not None and seekable and self._seek(self._cut.start - back)
+            entered = back is not None and seekable and self._seek_time(self._cut.start - back)
         if not entered:
-            self._landmark = None
-        self._forecast = Forecast(self._reader, self._facts, self._cut, self._streams())
-        self._forecast.begin(self._cut.start - back if entered and back is not None else Fraction(0))
+            self._seek_point = None
+        self._prefetcher = Prefetcher(self._reader, self._facts, self._cut, self._streams())
+        self._prefetcher.begin(self._cut.start - back if entered and back is not None else Fraction(0))
         return entered
 
-    def _open(self, entrance: Entrance | None = None) -> None:
+    def _open(self, splice: HeaderSplice | None = None) -> None:
         """Open the recording. Its decoder is configured by the first packet, wherever decoding will start."""
         self._stack.close()
-        self.container = self._stack.enter_context(open_recording(self._reader, entrance))
+        self.container = self._stack.enter_context(open_recording(self._reader, splice))
         self.video = video_stream(self.container) if self._want_video else None
         if self.video is not None and needs_first_packet(self.video):
             if self._decoder_state is None:
                 self._stack.close()
                 self._decoder_state = read_decoder_state(self._reader)
-                self._open(entrance)
+                self._open(splice)
                 return
             self._decoder_state.configure(self.video)
         self.audio = [stream for stream in audio_streams(self.container) if stream.index in self._want_audio]
@@ -191,7 +193,7 @@ class Landing:
     def _streams(self) -> list[Any]:
         return [*([self.video] if self.video else []), *self.audio]
 
-    def _seek(self, time: Fraction) -> bool:
+    def _seek_time(self, time: Fraction) -> bool:
         """Seek to a keyframe at or before the recording time. False: stand at the start instead."""
         assert self.container is not None
         if time <= 0:
@@ -235,9 +237,9 @@ class Landing:
         """
         if self._keyframe is None or self.video is None or self.at_start:
             return False
-        if self._landmark is not None:
+        if self._seek_point is not None:
             back = int(self._reader.size / self._facts.duration * _REWOUND_SECONDS)
-            return self._seek_byte(max(0, self._landmark.offset - back))
+            return self._seek_byte(max(0, self._seek_point.offset - back))
         time = min(self._keyframe, self._cut.start) - _REWOUND_SECONDS
         if time <= 0 or self._facts.container != "mov":
             return False
@@ -258,77 +260,77 @@ class Landing:
         """
         start = self._cut.start
         self._demuxer = self._read()
-        gop: list[tuple[int, Placed]] = []  # each with its place in the file's order
-        sound: list[tuple[int, Placed]] = []
+        gop: list[tuple[int, TimedPacket]] = []  # each with its place in the file's order
+        sound: list[tuple[int, TimedPacket]] = []
         heard: set[int] = set()  # audio streams of which a packet before the start was seen
         held = 0
         covered = False
-        found = self._landmark is None
-        for order, placed in enumerate(self._demuxer):
-            packet = placed.packet
-            found = found or self._is_landmark(placed)
-            if not found and self._landmark and placed.time > self._landmark.time + _SLACK_SECONDS:
+        found = self._seek_point is None
+        for order, timed in enumerate(self._demuxer):
+            packet = timed.packet
+            found = found or self._is_seek_point(timed)
+            if not found and self._seek_point and timed.time > self._seek_point.time + _SLACK_SECONDS:
                 break
             if self.video is not None and packet.stream_index == self.video.index:
                 # Pre-roll of an edit is decoded and never shown: no landing may rest on it.
                 rests = packet.is_keyframe and self.trusts_keyframes and not packet.is_discard
-                if rests and placed.time <= start:
+                if rests and timed.time <= start:
                     gop, held = [], 0
                 if gop or packet.is_keyframe or self.at_start:
-                    gop.append((order, placed))
+                    gop.append((order, timed))
                     held += packet.size
-                covered = covered or placed.dts > start
+                covered = covered or timed.dts > start
             else:
-                sound.append((order, placed))
+                sound.append((order, timed))
                 held += packet.size
-                if placed.time <= start - PREROLL_SECONDS:
+                if timed.time <= start - PREROLL_SECONDS:
                     heard.add(packet.stream_index)
-                covered = covered or (self.video is None and placed.time > start)
+                covered = covered or (self.video is None and timed.time > start)
             if covered or held > _HELD_BYTES:
                 break
         if not found:
-            raise _Lost
-        shown = (placed.time for _, placed in gop if placed.time <= start and not placed.packet.is_discard)
+            raise _StaleSeekPoint
+        shown = (timed.time for _, timed in gop if timed.time <= start and not timed.packet.is_discard)
         self.on_screen = max(shown, default=None)
         sound_ok = step >= _AUDIO_STEPS or all(stream.index in heard for stream in self.audio)
         video_ok = self.video is None or (self.on_screen is not None and gop[0][1].time <= start)
         if gop and self._decoder_state is not None:
             self._decoder_state.complete(gop[0][1].packet)
         warm_up = _since(sound, start - 4 * PREROLL_SECONDS)
-        self.in_fields = self._has_fields([placed.time for _, placed in gop])
-        self._held = [placed for _, placed in sorted([*gop, *warm_up], key=lambda entry: entry[0])]
+        self.has_field_packets = self._has_fields([timed.time for _, timed in gop])
+        self._held = [timed for _, timed in sorted([*gop, *warm_up], key=lambda entry: entry[0])]
         self._keyframe = gop[0][1].time if gop and video_ok and not sound_ok else None
         return video_ok and sound_ok
 
-    def _is_landmark(self, placed: Placed) -> bool:
+    def _is_seek_point(self, timed: TimedPacket) -> bool:
         """Whether the packet is the one that the landmark tells of, at its time: then all others are at theirs."""
-        assert self._landmark is not None
-        assert self._landmarks is not None
-        away = abs(placed.time - self._landmark.time)
+        assert self._seek_point is not None
+        assert self._seek_index is not None
+        away = abs(timed.time - self._seek_point.time)
         if self._want_video != (self._facts.video is not None):
             return away < _SLACK_SECONDS  # landmarks are of the picture, which is not read
         leads = self.video or self.audio[0]
-        if placed.packet.stream_index != leads.index or not placed.packet.is_keyframe:
+        if timed.packet.stream_index != leads.index or not timed.packet.is_keyframe:
             return False
-        return away == 0 if self._landmarks.exact else away < _SLACK_SECONDS
+        return away == 0 if self._seek_index.exact else away < _SLACK_SECONDS
 
     def _has_fields(self, times: Sequence[Fraction]) -> bool:
         """Whether packets follow each other faster than frames do: then some are second fields of a frame."""
         usual = self._cut.frame_seconds
         return any(0 < later - earlier < usual * Fraction(3, 4) for earlier, later in pairwise(times))
 
-    def _read(self) -> Iterator[Placed]:
+    def _read(self) -> Iterator[TimedPacket]:
         """Packets with their times, until every stream has passed the clip's end."""
         assert self.container is not None
-        origin = self._facts.origin if self._landmark is None else -self._landmark.shift
-        clock = Clock(origin, jumps_close=not self._facts.seekable)
+        origin = self._facts.origin if self._seek_point is None else -self._seek_point.shift
+        timeline = Timeline(origin, joins_discontinuities=not self._facts.seekable)
         open_streams = {stream.index for stream in self._streams()}
         # One frame more of the picture: its second field may be a packet of its own.
         picture_end, sound_end = self._cut.end + self._cut.frame_seconds, self._cut.end
         late = {index: stamps.late for index, stamps in self.stamps.items() if stamps is not None}
         far = sound_end + _SLACK_SECONDS
         last: dict[int, Fraction] = {}
-        self.following.clear()
+        self.resume_times.clear()
         earliest = _Earliest()
         for packet in read_packets(self.container, self._streams(), self._reader):
             tick = as_fraction(packet.time_base)
@@ -339,27 +341,29 @@ class Landing:
                 raw = last[packet.stream_index] + tick
             last[packet.stream_index] = raw
             raw_dts = packet.dts * tick if packet.dts is not None else earliest.after(packet, raw)
-            time = clock.place(packet.stream_index, raw, raw_dts, (packet.duration or 0) * tick)
+            time = timeline.add(packet.stream_index, raw, raw_dts, (packet.duration or 0) * tick)
             if not self._facts.seekable:  # the decoder's frames are to carry the joined timeline
                 shift = round((time - raw) / tick)
                 packet.pts = None if packet.pts is None else packet.pts + shift
                 packet.dts = None if packet.dts is None else packet.dts + shift
-            if self._forecast is not None:
-                self._forecast.note(packet, time)
+            if self._prefetcher is not None:
+                self._prefetcher.note(packet, time)
             dts = time if raw_dts == raw else raw_dts + time - raw
             end = picture_end if packet.stream is self.video else sound_end + late.get(packet.stream_index, 0)
             if time >= self._cut.end:
-                goes_on = time if dts < end else min(dts, time)
-                self.following[packet.stream_index] = min(goes_on, self.following.get(packet.stream_index, goes_on))
+                resumes = time if dts < end else min(dts, time)
+                self.resume_times[packet.stream_index] = min(
+                    resumes, self.resume_times.get(packet.stream_index, resumes)
+                )
             leaps = packet.stream_index in open_streams and dts >= far
             if min(dts, time) >= end:
                 open_streams.discard(packet.stream_index)
                 if not packet.is_discard:  # pre-roll of an edit, which lies wherever it was filmed
                     packet.stream.discard = Discard.all
             else:
-                yield Placed(packet, time, dts)
+                yield TimedPacket(packet, time, dts)
             if leaps:  # a hole in the file, and not in one stream alone
-                self.following |= dict.fromkeys(open_streams - self.following.keys(), dts)
+                self.resume_times |= dict.fromkeys(open_streams - self.resume_times.keys(), dts)
             if not open_streams or dts >= far:
                 return
 
@@ -380,10 +384,10 @@ class _Earliest:
         return self._latest[0]
 
 
-def _since(sound: Sequence[tuple[int, Placed]], time: Fraction) -> list[tuple[int, Placed]]:
+def _since(sound: Sequence[tuple[int, TimedPacket]], time: Fraction) -> list[tuple[int, TimedPacket]]:
     """Of each stream the packets from this time on, and the one before, which may last until then or longer."""
     first: dict[int, int] = {}
-    for order, placed in sound:
-        if placed.time <= time:
-            first[placed.packet.stream_index] = order
+    for order, timed in sound:
+        if timed.time <= time:
+            first[timed.packet.stream_index] = order
     return [entry for entry in sound if entry[0] >= first.get(entry[1].packet.stream_index, 0)]

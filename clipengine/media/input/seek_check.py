@@ -28,7 +28,7 @@ class _Mark(NamedTuple):
     pts: int
 
 
-class SeekTrial:
+class SeekCheck:
     """Give it the packets of a whole recording, in file order; then ask whether seeks agree with them."""
 
     def __init__(self, stream: Stream) -> None:

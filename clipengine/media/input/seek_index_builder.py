@@ -16,7 +16,7 @@ from av.stream import Stream
 
 from clipengine.clips.seek_index import MAX_POINTS, SeekIndex
 from clipengine.media.input.mp4_fragments import Fragments
-from clipengine.media.input.timeline import Clock, as_fraction
+from clipengine.media.input.timeline import Timeline, as_fraction
 
 MATROSKA, FRAGMENTS = "matroska,webm", "mov,mp4,m4a,3gp,3g2,mj2"
 _BY_PACKETS = ("mpegts", "mpeg", "flv")
@@ -27,7 +27,7 @@ _SETTLED_SECONDS = Fraction(2)
 Place = tuple[int, int, int]  # offset, stamp, part
 
 
-class Survey:
+class SeekIndexBuilder:
     """Give it the packets of a whole recording, or of its head and tail where it has an index; then ask for landmarks.
 
     `stream` is the one whose keyframes count: the picture, or the first sound where there is none.
@@ -37,17 +37,17 @@ class Survey:
         self,
         format_name: str,
         stream: Stream,
-        clock: Clock,
+        timeline: Timeline,
         fragments: Fragments | None = None,
         first_cluster: int | None = None,
     ) -> None:
         self._format = format_name
         self._stream = stream
-        self._clock = clock
+        self._timeline = timeline
         self._fragments = fragments
         self._first_cluster = first_cluster
         self._tick = as_fraction(stream.time_base or 1)
-        self._jumps = 0
+        self._discontinuities = 0
         # A frame may begin in the middle of what its position names: it is found whole from the one before.
         self._at: int | None = None
         self._before: int | None = None
@@ -61,17 +61,19 @@ class Survey:
             self._at, self._before = packet.pos, self._at
         if not packet.is_keyframe or packet.pts is None or packet.is_corrupt or self._before is None:
             return
-        if self._clock.jumps != self._jumps:  # what was noted right before a jump lies too near to it
-            self._jumps = self._clock.jumps
-            while self._places and self._time(self._places[-1]) > self._clock.part_began - _SETTLED_SECONDS:
+        if (
+            self._timeline.discontinuities != self._discontinuities
+        ):  # what was noted right before a jump lies too near to it
+            self._discontinuities = self._timeline.discontinuities
+            while self._places and self._time(self._places[-1]) > self._timeline.part_began - _SETTLED_SECONDS:
                 self._places.pop()
-        part = self._clock.settled_part(_SETTLED_SECONDS)
+        part = self._timeline.settled_part(_SETTLED_SECONDS)
         if part is not None:
             self._places.append((self._before, packet.pts, part))
             if len(self._places) > 4 * MAX_POINTS:
                 del self._places[::2]
 
-    def landmarks(self) -> SeekIndex | None:
+    def build(self) -> SeekIndex | None:
         """What was found; None where the recording has none, or needs none."""
         head, places, exact = 0, self._places, self._stream.type == "video"
         if self._format == MATROSKA:
@@ -81,10 +83,10 @@ class Survey:
         elif self._format == FRAGMENTS and self._fragments is not None:
             head, exact = self._fragments.head_end, False
             places = list(self._of_fragments(self._fragments))
-        if not places or (self._clock.jumps and self._format not in _BY_PACKETS):
+        if not places or (self._timeline.discontinuities and self._format not in _BY_PACKETS):
             return None
         offsets, stamps, parts = zip(*self._thinned(sorted(places, key=self._time)), strict=True)
-        shifts = tuple(self._clock.offsets)
+        shifts = tuple(self._timeline.offsets)
         if len(shifts) > MAX_POINTS:
             return None
         return SeekIndex(
@@ -92,7 +94,7 @@ class Survey:
         )
 
     def _time(self, place: Place) -> Fraction:
-        return place[1] * self._tick + self._clock.offsets[place[2]]
+        return place[1] * self._tick + self._timeline.offsets[place[2]]
 
     def _thinned(self, places: Iterable[Place]) -> list[Place]:
         """Not more than one in each second, and a bounded number."""

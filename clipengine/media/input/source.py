@@ -10,7 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Protocol
 
 from clipengine.errors import RecordingTruncated, RecordingUnreadable
-from clipengine.media.input.throughput import Pace
+from clipengine.media.input.throughput import ThroughputEstimator
 
 BLOCK_BYTES = 16 * 1024
 _CACHED_BYTES = 24 * 1024 * 1024  # as far as interleaved streams lie apart in the worst of files
@@ -20,7 +20,7 @@ Span = tuple[int, int]  # from a byte to the one behind the last
 _AHEAD_BLOCKS = 3
 _AHEAD_PART = 24
 _RUNS = 8
-_MOST_BARREN_BYTES = 1 << 30
+_MAX_BYTES_WITHOUT_PACKET = 1 << 30
 
 
 class ByteSource(Protocol):
@@ -78,15 +78,15 @@ class MediaReader:
         self._runs: OrderedDict[int, int] = OrderedDict()  # the block after a run -> how many blocks it has
         self._starts: list[int] = []  # of the expected spans, in blocks
         self._ends: list[int] = []
-        self._pace = Pace()
+        self._throughput = ThroughputEstimator()
         self._thread = ThreadPoolExecutor(1, "read-ahead") if source.remote else None
-        self._coming: tuple[int, int, Future[bytes]] | None = None  # blocks from, to (exclusive), under way
-        self._hidden: tuple[int, int, bytes] | None = None
+        self._in_flight: tuple[int, int, Future[bytes]] | None = None  # blocks from, to (exclusive), under way
+        self._masked: tuple[int, int, bytes] | None = None
         self.size = source.size
         # What is read now, and lies before this, is head or index: other clips will need it as well.
         self.shared_until = source.size
         self.bytes_read = 0
-        self._barren = 0  # bytes read since the demuxer found something
+        self._bytes_without_packet = 0  # bytes read since the demuxer found something
         self.error: BaseException | None = None
 
     def __enter__(self) -> MediaReader:
@@ -100,9 +100,13 @@ class MediaReader:
         if self._thread is not None:
             self._thread.shutdown(wait=True, cancel_futures=True)
             self._thread = None
-        if self._coming is not None and not self._coming[2].cancelled() and self._coming[2].exception() is None:
-            self.bytes_read += len(self._coming[2].result())
-        self._coming = None
+        if (
+            self._in_flight is not None
+            and not self._in_flight[2].cancelled()
+            and self._in_flight[2].exception() is None
+        ):
+            self.bytes_read += len(self._in_flight[2].result())
+        self._in_flight = None
 
     def readable(self) -> bool:
         return True
@@ -122,10 +126,10 @@ class MediaReader:
         end = min(self._position + length, self.size)
         if end <= self._position:
             return b""
-        if self._hidden is not None and end > self._hidden[0] and self._position < self._hidden[1]:
-            if self._position >= self._hidden[0]:
-                return self._read_cover(min(length, self._hidden[1] - self._position))
-            end = self._hidden[0]
+        if self._masked is not None and end > self._masked[0] and self._position < self._masked[1]:
+            if self._position >= self._masked[0]:
+                return self._read_filler(min(length, self._masked[1] - self._position))
+            end = self._masked[0]
         first, last = self._position // self._block_bytes, (end - 1) // self._block_bytes
         try:
             self._fetch(first, last)
@@ -142,19 +146,19 @@ class MediaReader:
             self._blocks.popitem(last=False)
         return part
 
-    def hide(self, start: int, end: int, cover: bytes) -> None:
+    def mask(self, start: int, end: int, filler: bytes) -> None:
         """Show `cover` and zeros behind it in place of the bytes from `start` to `end`."""
-        self._hidden = (start, end, cover) if end > start else None
+        self._masked = (start, end, filler) if end > start else None
 
-    def _read_cover(self, length: int) -> bytes:
-        assert self._hidden is not None
-        at = self._position - self._hidden[0]
+    def _read_filler(self, length: int) -> bytes:
+        assert self._masked is not None
+        at = self._position - self._masked[0]
         self._position += length
-        return self._hidden[2][at : at + length].ljust(length, b"\0")
+        return self._masked[2][at : at + length].ljust(length, b"\0")
 
     def found(self) -> None:
         """The demuxer has made something of what it read."""
-        self._barren = 0
+        self._bytes_without_packet = 0
 
     def expect(self, spans: Iterable[Span]) -> None:
         """These bytes will be read, whatever was expected before. In order, without overlap."""
@@ -175,11 +179,13 @@ class MediaReader:
             if number in self._blocks:
                 self._blocks.move_to_end(number)
                 number += 1
-            elif self._coming and self._coming[0] <= number < self._coming[1]:
+            elif self._in_flight and self._in_flight[0] <= number < self._in_flight[1]:
                 self._take()
             else:
                 stop = number
-                while stop <= last and stop not in self._blocks and not (self._coming and stop == self._coming[0]):
+                while (
+                    stop <= last and stop not in self._blocks and not (self._in_flight and stop == self._in_flight[0])
+                ):
                     stop += 1
                 stop += self._ahead(number, stop)
                 self._store(number, self._request(number, stop))
@@ -189,7 +195,7 @@ class MediaReader:
 
     def _request(self, number: int, stop: int) -> bytes:
         offset, length = number * self._block_bytes, (stop - number) * self._block_bytes
-        with self._pace.timed(length):
+        with self._throughput.timed(length):
             data = self._source.read_at(offset, length, keep=offset < self.shared_until)
         wanted = min(length, self.size - offset)
         if len(data) < wanted:
@@ -198,27 +204,27 @@ class MediaReader:
 
     def _store(self, number: int, data: bytes) -> None:
         self.bytes_read += len(data)
-        self._barren += len(data)
-        if self._barren > _MOST_BARREN_BYTES:
-            raise RecordingUnreadable(f"the recording has nothing to show in {_MOST_BARREN_BYTES >> 20} MiB on end")
+        self._bytes_without_packet += len(data)
+        if self._bytes_without_packet > _MAX_BYTES_WITHOUT_PACKET:
+            raise RecordingUnreadable(f"no packet found in {_MAX_BYTES_WITHOUT_PACKET >> 20} MiB of the recording")
         for start in range(0, len(data), self._block_bytes):
             self._blocks[number] = data[start : start + self._block_bytes]
             number += 1
 
     def _take(self) -> None:
         """Wait for the request that is under way. Its error is raised to whoever needs its bytes, and only then."""
-        assert self._coming is not None
-        number, _, future = self._coming
-        self._coming = None
+        assert self._in_flight is not None
+        number, _, future = self._in_flight
+        self._in_flight = None
         self._store(number, future.result())
 
     def _look_ahead(self, number: int) -> None:
         """Begin the next request where what is expected from here on is not in the cache for long."""
-        if self._coming is not None:
-            if not self._coming[2].done() or self._coming[2].exception() is not None:
+        if self._in_flight is not None:
+            if not self._in_flight[2].done() or self._in_flight[2].exception() is not None:
                 return
             self._take()
-        end, chunk = self._expected_end(number), self._pace.chunk_bytes // self._block_bytes
+        end, chunk = self._expected_end(number), self._throughput.chunk_bytes // self._block_bytes
         limit = min(end, number + chunk)
         while number < limit and number in self._blocks:
             number += 1
@@ -228,7 +234,7 @@ class MediaReader:
         while stop < min(end, number + chunk) and stop not in self._blocks:
             stop += 1
         assert self._thread is not None
-        self._coming = number, stop, self._thread.submit(self._request, number, stop)
+        self._in_flight = number, stop, self._thread.submit(self._request, number, stop)
 
     def _expected_end(self, number: int) -> int:
         """The block behind the expected span that holds this one; the block itself where none does."""
@@ -245,14 +251,16 @@ class MediaReader:
         run = self._runs.pop(number, 0)
         expected = self._expected_end(stop - 1)
         if expected > stop:
-            ahead = min(expected, number + self._pace.chunk_bytes // self._block_bytes) - stop
+            ahead = min(expected, number + self._throughput.chunk_bytes // self._block_bytes) - stop
         else:
             ahead = (
-                min(max(run // _AHEAD_PART, _AHEAD_BLOCKS), self._pace.chunk_bytes // self._block_bytes) if run else 0
+                min(max(run // _AHEAD_PART, _AHEAD_BLOCKS), self._throughput.chunk_bytes // self._block_bytes)
+                if run
+                else 0
             )
         ahead = max(0, ahead)
-        if self._coming and stop <= self._coming[0]:
-            ahead = min(ahead, self._coming[0] - stop)
+        if self._in_flight and stop <= self._in_flight[0]:
+            ahead = min(ahead, self._in_flight[0] - stop)
         while ahead and stop + ahead - 1 in self._blocks:
             ahead -= 1
         self._runs[stop + ahead] = run + stop - number + ahead

@@ -15,7 +15,7 @@ _WEIGHT = 0.3  # of the newest measurement
 _ROUND_TRIPS = 4
 
 
-class Pace:
+class ThroughputEstimator:
     """Time reads with `timed`; `chunk_bytes` is what one request should ask for. Safe from several threads."""
 
     def __init__(self) -> None:

@@ -22,12 +22,12 @@ def as_fraction(ratio: Any) -> Fraction:
     return ratio if type(ratio) is Fraction else Fraction(ratio)
 
 
-class Clock:
+class Timeline:
     """Maps a stream's timestamps, in the order of its packets, onto the timeline."""
 
-    def __init__(self, origin: Fraction, *, jumps_close: bool) -> None:
-        self._jumps_close = jumps_close  # False: the container's times are what they are
-        self.jumps = 0
+    def __init__(self, origin: Fraction, *, joins_discontinuities: bool) -> None:
+        self._jumps_close = joins_discontinuities  # False: the container's times are what they are
+        self.discontinuities = 0
         self._offsets: list[Fraction] = [-origin]  # one for each part of the recording, in order
         self.part_began = Fraction(0)  # where the latest part begins, on the timeline
         self._part: dict[int, int] = {}  # stream index -> the part it is in
@@ -35,7 +35,7 @@ class Clock:
         self._ends: dict[int, Fraction] = {}  # stream index -> where its media ends so far, on the timeline
         self._distance: dict[int, Fraction] = {}  # stream index -> how far its last two packets were apart
 
-    def place(self, stream: int, pts: Fraction, dts: Fraction, duration: Fraction) -> Fraction:
+    def add(self, stream: int, pts: Fraction, dts: Fraction, duration: Fraction) -> Fraction:
         """Where a packet with these container times stands on the timeline, in seconds; packets come in file order.
 
         A duration of 0 is not known: the packet is taken to last as long as the one before it.
@@ -77,7 +77,7 @@ class Clock:
         if following < len(self._offsets) and abs(pts + self._offsets[following] - expected) < _SAME_PART:
             self._part[stream] = following
             return
-        self.jumps += 1
+        self.discontinuities += 1
         self.part_began = self.end
         self._offsets.append(max(self._ends.values()) - pts)
         self._part[stream] = len(self._offsets) - 1

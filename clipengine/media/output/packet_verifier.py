@@ -23,7 +23,7 @@ from av.packet import Packet
 from clipengine.clips.profiles import Profile
 from clipengine.errors import VerificationFailed
 from clipengine.media.input.container import codec_name
-from clipengine.media.memory import refuse_shortage
+from clipengine.media.memory import raise_if_out_of_memory
 
 # Of H.264 and HEVC a packet is a run of NAL units: parted by start codes as encoders write them, each behind its length
 # in files (ISO/IEC 14496-15). All known encoders of sound write what is in the file.
@@ -65,7 +65,7 @@ class Track:
         self._decoder = None
 
 
-class Proof:
+class PacketVerifier:
     """Use as a context manager around encoding and verifying, in one thread: `add` for each packet, then `end`.
 
     Where it does not decode, it keeps the checksums and counts, and has proven nothing else.
@@ -80,7 +80,7 @@ class Proof:
         self._thread = threading.Thread(target=self._decode, name="proof", daemon=True)
         self._thread.start()
 
-    def __enter__(self) -> Proof:
+    def __enter__(self) -> PacketVerifier:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
@@ -117,7 +117,7 @@ class Proof:
         except MemoryError:
             raise
         except av.FFmpegError as error:
-            refuse_shortage()
+            raise_if_out_of_memory()
             raise VerificationFailed(f"what the encoder made does not decode: {error}") from error
         finally:
             for track in self.tracks:
@@ -138,7 +138,7 @@ class Proof:
                     self._error = error
 
 
-def provable(profile: Profile) -> bool:
+def is_verifiable(profile: Profile) -> bool:
     """Whether files of this profile hold the encoders' packets in a form that is known here."""
     return profile.video in (*_NAL_CODECS, "none")
 

@@ -18,20 +18,22 @@ from av.video.stream import VideoStream
 from clipengine.errors import ClipEngineError, VerificationFailed
 from clipengine.media.input.container import audio_streams, open_recording, read_packets, video_stream
 from clipengine.media.input.source import DescriptorSource, MediaReader
-from clipengine.media.memory import refuse_shortage
-from clipengine.media.output.packet_verifier import STRICT, Proof, checksum
+from clipengine.media.memory import raise_if_out_of_memory
+from clipengine.media.output.packet_verifier import STRICT, PacketVerifier, checksum
 
 _BLOCK_BYTES = 256 * 1024  # all of the file is read, from memory
 
 
-def verify(descriptor: int, frames: int, proof: Proof | None, on_packet: Callable[[], None], *, threads: int) -> None:
+def verify(
+    descriptor: int, frames: int, verifier: PacketVerifier | None, on_packet: Callable[[], None], *, threads: int
+) -> None:
     """Raise VerificationFailed unless the file behind the descriptor decodes to its end, to so many frames.
 
     With a proof, to which every packet was added, the file need only hold these packets. Otherwise, or if it holds
     others, all of it is decoded. `on_packet` is called often: a long clip takes a while.
     """
     try:
-        if proof is not None and _read(descriptor, lambda file: _compare(file, proof, frames), on_packet):
+        if verifier is not None and _read(descriptor, lambda file: _compare(file, verifier, frames), on_packet):
             return
         if not _read(descriptor, lambda file: _decode(file, threads) == frames, on_packet):
             raise VerificationFailed(f"the clip does not decode to the {frames} frames that were written")
@@ -64,7 +66,7 @@ def _read(descriptor: int, check: Callable[[_File], bool], on_packet: Callable[[
         except MemoryError:
             raise
         except av.FFmpegError as error:
-            refuse_shortage()
+            raise_if_out_of_memory()
             raise VerificationFailed(f"the finished clip does not decode to its end: {error}") from error
 
 
@@ -96,11 +98,11 @@ def _sound_frames(frames: Sequence[Any]) -> int:
     return len(frames)
 
 
-def _compare(file: _File, proof: Proof, frames: int) -> bool:
+def _compare(file: _File, verifier: PacketVerifier, frames: int) -> bool:
     """Return True if the file holds exactly the packets that were added to the proof."""
-    if len(proof.tracks) != len(file.streams):
+    if len(verifier.tracks) != len(file.streams):
         return False
-    tracks = {stream.index: track for stream, track in zip(file.streams, proof.tracks, strict=True)}
+    tracks = {stream.index: track for stream, track in zip(file.streams, verifier.tracks, strict=True)}
     seen = dict.fromkeys(tracks, 0)
     for packet in file.packets:
         track, number = tracks[packet.stream_index], seen[packet.stream_index]
@@ -109,5 +111,5 @@ def _compare(file: _File, proof: Proof, frames: int) -> bool:
         seen[packet.stream_index] = number + 1
     if any(seen[index] != len(track.checksums) for index, track in tracks.items()):
         return False
-    proof.end()  # it has decoded the last packets meanwhile
+    verifier.end()  # it has decoded the last packets meanwhile
     return file.video is None or tracks[file.video.index].frames == frames

@@ -23,9 +23,9 @@ from av.video.stream import VideoStream
 from clipengine.clips.profiles import Profile
 from clipengine.errors import ClipEngineError, DiskFull, EncoderFailed, UnsupportedMedia
 from clipengine.media.input.timeline import as_fraction
-from clipengine.media.memory import is_out_of_memory, refuse_shortage
-from clipengine.media.output.packet_verifier import Proof
-from clipengine.media.video.convert import PictureFormat
+from clipengine.media.memory import is_out_of_memory, raise_if_out_of_memory
+from clipengine.media.output.packet_verifier import PacketVerifier
+from clipengine.media.video.convert import FrameFormat
 
 # Divides the frame rates in use (24, 25, 30, 50, 60 and their 1000/1001 forms), so that grids stay exact to 11 µs.
 VIDEO_TIME_BASE = Fraction(1, 90_000)
@@ -107,9 +107,11 @@ class WritableFile:
 class ClipWriter:
     """Encodes and muxes one clip. Make it with `open_writer`; add the streams, then encode, then `finish`."""
 
-    def __init__(self, container: Any, file: WritableFile, profile: Profile, threads: int, proof: Proof | None) -> None:
+    def __init__(
+        self, container: Any, file: WritableFile, profile: Profile, threads: int, verifier: PacketVerifier | None
+    ) -> None:
         self._container = container
-        self._proof = proof
+        self._verifier = verifier
         self._file = file
         self._profile = profile
         self._threads = threads
@@ -125,7 +127,7 @@ class ClipWriter:
         """Set the clip's creation time, in UTC. Call before the first frame is written."""
         self._container.metadata["creation_time"] = time.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
-    def add_video(self, picture: PictureFormat, rate: Fraction, *, language: str | None = None) -> None:
+    def add_video(self, picture: FrameFormat, rate: Fraction, *, language: str | None = None) -> None:
         """Add the video stream.
 
         `rate` is the usual frame rate: rate control and players' hints use it, the frames keep their times.
@@ -210,7 +212,7 @@ class ClipWriter:
         self.frames += 1
         self.seconds = max(self.seconds, time)
 
-    def write_sound(self, track: int, frame: av.AudioFrame) -> None:
+    def write_audio(self, track: int, frame: av.AudioFrame) -> None:
         with self._errors():
             self._mux(self._audio[track].encode(frame))
         if self._video is None and track == 0:
@@ -235,8 +237,8 @@ class ClipWriter:
 
     def _mux(self, packets: list[Packet[Any]]) -> None:
         for packet in packets:
-            if self._proof is not None:
-                self._proof.add(packet)
+            if self._verifier is not None:
+                self._verifier.add(packet)
             self._container.mux_one(packet)
 
     @contextmanager
@@ -260,12 +262,14 @@ def writer_errors(file: WritableFile) -> Iterator[None]:
             raise DiskFull("there is no space left for the clip's scratch file") from None
         if isinstance(cause, OSError) and cause.errno == errno.EFBIG:
             raise UnsupportedMedia("the clip is larger than its pictures would be uncompressed") from None
-        refuse_shortage()
+        raise_if_out_of_memory()
         raise EncoderFailed(f"the encoder failed: {str(error)[:300]}") from error
 
 
 @contextmanager
-def open_writer(descriptor: int, profile: Profile, *, threads: int, proof: Proof | None = None) -> Iterator[ClipWriter]:
+def open_writer(
+    descriptor: int, profile: Profile, *, threads: int, verifier: PacketVerifier | None = None
+) -> Iterator[ClipWriter]:
     """A writer of a clip of this profile into the (empty, seekable, readable) file behind the descriptor.
 
     `proof` is shown every packet before the muxer takes it.
@@ -287,6 +291,6 @@ def open_writer(descriptor: int, profile: Profile, *, threads: int, proof: Proof
             buffer_size=1024 * 1024,
         )
         try:
-            yield ClipWriter(container, file, profile, threads, proof)
+            yield ClipWriter(container, file, profile, threads, verifier)
         finally:
             container.close()

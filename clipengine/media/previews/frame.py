@@ -30,13 +30,13 @@ from clipengine.media.input.container import (
     read_packets,
     video_stream,
 )
-from clipengine.media.input.decode import ClipDecoder, Picture
+from clipengine.media.input.decode import ClipDecoder, VideoFrameEvent
 from clipengine.media.input.first_packet import DecoderState, needs_first_packet, read_decoder_state
-from clipengine.media.input.seek import STEPS_BACK, Landing
+from clipengine.media.input.seek import STEPS_BACK, Seeker
 from clipengine.media.input.source import ByteSource, MediaReader
 from clipengine.media.input.timeline import as_fraction
-from clipengine.media.video.convert import PictureConverter, jpeg
-from clipengine.media.video.deinterlace import deinterlaced
+from clipengine.media.video.convert import FrameConverter, jpeg
+from clipengine.media.video.deinterlace import deinterlace
 from clipengine.media.video.rotate import rotation_of
 
 _LEAST_SECONDS = Fraction(1, 25)
@@ -55,7 +55,7 @@ def frame_at(
     at: Fraction,
     width: int,
     threads: int,
-    landmarks: SeekIndex | None = None,
+    seek_index: SeekIndex | None = None,
 ) -> bytes:
     """A JPEG of the frame on screen at `at`, upright, at most `width` wide. Raises RecordingError and its kinds."""
     video = _video(facts)
@@ -65,11 +65,11 @@ def frame_at(
     with (
         MediaReader(source) as reader,
         media_errors(reader),
-        Landing(reader, facts, cut, video=True, audio=(), landmarks=landmarks) as landing,
+        Seeker(reader, facts, cut, video=True, audio=(), seek_index=seek_index) as seeker,
     ):
-        for event in deinterlaced(ClipDecoder(landing, cut, threads=threads).events()):
-            if isinstance(event, Picture):
-                return jpeg(_Painter(video, width).paint(event.frame), max_width=_MAX_SIDE, quality=_QUALITY)
+        for event in deinterlace(ClipDecoder(seeker, cut, threads=threads).events()):
+            if isinstance(event, VideoFrameEvent):
+                return jpeg(_TileConverter(video, width).paint(event.frame), max_width=_MAX_SIDE, quality=_QUALITY)
     raise NoMediaInRange("the recording has no picture there")
 
 
@@ -88,11 +88,15 @@ def filmstrip(
     A tile is at most `width` wide, every one the same. Where nothing can be decoded a tile repeats the one before.
     """
     video = _video(facts)
-    painter = _Painter(video, min(width, _MAX_SIDE // count))
+    painter = _TileConverter(video, min(width, _MAX_SIDE // count))
     moments = [start + (end - start) * (2 * number + 1) / (2 * count) for number in range(count)]
     tiles: list[av.VideoFrame] = []
     with MediaReader(source) as reader, media_errors(reader):
-        find = _Seeker(reader, facts, threads).frames if facts.seekable else _Passer(reader, facts, end).frames
+        find = (
+            _SeekingReader(reader, facts, threads).frames
+            if facts.seekable
+            else _SequentialReader(reader, facts, end).frames
+        )
         for frame in find(moments):
             tiles.append(painter.paint(frame))
     if not tiles:
@@ -107,7 +111,7 @@ def _video(facts: SourceFacts) -> VideoFacts:
     return facts.video
 
 
-class _Seeker:
+class _SeekingReader:
     """Goes to each moment by the container's index."""
 
     def __init__(self, reader: MediaReader, facts: SourceFacts, threads: int) -> None:
@@ -184,7 +188,7 @@ class _Seeker:
                     yield frame.pts * tick - self._origin, frame
 
 
-class _Passer:
+class _SequentialReader:
     """Reads a recording whose clock is not to be trusted from its start, and decodes its keyframes alone."""
 
     def __init__(self, reader: MediaReader, facts: SourceFacts, end: Fraction) -> None:
@@ -196,22 +200,22 @@ class _Passer:
         waiting = iter(moments)
         moment = next(waiting, None)
         shown: av.VideoFrame | None = None
-        with Landing(self._reader, self._facts, self._cut, video=True, audio=()) as landing:
-            landing.land()
-            stream = landing.video
+        with Seeker(self._reader, self._facts, self._cut, video=True, audio=()) as seeker:
+            seeker.seek()
+            stream = seeker.video
             if stream is None:
                 return
             stream.codec_context.skip_frame = "NONKEY"
-            for placed in landing.packets():
-                while moment is not None and shown is not None and placed.time > moment:
+            for timed in seeker.packets():
+                while moment is not None and shown is not None and timed.time > moment:
                     yield shown
                     moment = next(waiting, None)
                 if moment is None:
                     return
-                if packet_time(placed.packet) is None or not placed.packet.is_keyframe:
+                if packet_time(timed.packet) is None or not timed.packet.is_keyframe:
                     continue
                 try:
-                    shown = next(iter(stream.codec_context.decode(placed.packet)), shown)
+                    shown = next(iter(stream.codec_context.decode(timed.packet)), shown)
                 except av.FFmpegError:
                     continue
             while moment is not None and shown is not None:
@@ -230,13 +234,13 @@ def _size(video: VideoFacts, width: int) -> tuple[int, int]:
     return wide + wide % 2, high + high % 2
 
 
-class _Painter:
+class _TileConverter:
     """Frames upright, small, and in colours that every screen shows. What it learns of their kind it keeps."""
 
     def __init__(self, video: VideoFacts, width: int) -> None:
         self._size = _size(video, width)
         self._reformatter = VideoReformatter()
-        self._converter: PictureConverter | None = None
+        self._converter: FrameConverter | None = None
         self._shape: tuple[object, ...] = ()
 
     def paint(self, frame: av.VideoFrame) -> av.VideoFrame:
@@ -246,7 +250,7 @@ class _Painter:
         small = self._reformatter.reformat(frame, width, height)  # first: fewer pixels to convert
         shape = (small.width, small.height, small.format.name, small.color_trc, small.colorspace, small.color_range)
         if self._converter is None or shape != self._shape:
-            self._converter, self._shape = PictureConverter(Profile(), small, None), shape
+            self._converter, self._shape = FrameConverter(Profile(), small, None), shape
         return self._converter.convert(small)
 
 

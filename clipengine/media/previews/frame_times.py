@@ -9,12 +9,12 @@ from clipengine.clips.plan import CutRange
 from clipengine.clips.seek_index import SeekIndex
 from clipengine.errors import NoMediaInRange
 from clipengine.media.input.container import media_errors
-from clipengine.media.input.seek import Landing
+from clipengine.media.input.seek import Seeker
 from clipengine.media.input.source import ByteSource, MediaReader
 
 
 def frame_times(
-    source: ByteSource, facts: SourceFacts, *, start: Fraction, end: Fraction, landmarks: SeekIndex | None = None
+    source: ByteSource, facts: SourceFacts, *, start: Fraction, end: Fraction, seek_index: SeekIndex | None = None
 ) -> list[Fraction]:
     """Recording times, in order: of the frame on screen at `start`, and of each that begins in `[start, end)`.
 
@@ -27,11 +27,11 @@ def frame_times(
     with (
         MediaReader(source) as reader,
         media_errors(reader),
-        Landing(reader, facts, cut, video=True, audio=(), landmarks=landmarks) as landing,
+        Seeker(reader, facts, cut, video=True, audio=(), seek_index=seek_index) as seeker,
     ):
-        landing.land()
-        found = sorted({placed.time for placed in landing.packets() if not placed.packet.is_discard})
-        if landing.in_fields:
+        seeker.seek()
+        found = sorted({timed.time for timed in seeker.packets() if not timed.packet.is_discard})
+        if seeker.has_field_packets:
             found = _of_frames(found, video.frame_seconds)
     first = max((time for time in found if time <= start), default=start)
     return [time for time in found if first <= time < end]

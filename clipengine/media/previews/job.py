@@ -19,7 +19,7 @@ KINDS = ("frame", "times", "filmstrip", "waveform")
 def make_preview(job: dict[str, Any], source: ByteSource) -> bytes:
     """Return a JPEG or the response's JSON. Raises RecordingError and its kinds."""
     facts = SourceFacts.model_validate(job["facts"])
-    landmarks = None if job["landmarks"] is None else SeekIndex.model_validate(job["landmarks"])
+    seek_index = None if job["landmarks"] is None else SeekIndex.model_validate(job["landmarks"])
     if job["job"] == "frame":
         return frame_at(
             source,
@@ -27,11 +27,11 @@ def make_preview(job: dict[str, Any], source: ByteSource) -> bytes:
             at=Fraction(job["at"]),
             width=job["width"],
             threads=job["threads"],
-            landmarks=landmarks,
+            seek_index=seek_index,
         )
     start, end = Fraction(job["start"]), Fraction(job["end"])
     if job["job"] == "times":
-        times = frame_times(source, facts, start=start, end=end, landmarks=landmarks)
+        times = frame_times(source, facts, start=start, end=end, seek_index=seek_index)
         return _json(start, end, frames=[round(float(time), 6) for time in times])
     if job["job"] == "filmstrip":
         return filmstrip(
@@ -43,7 +43,7 @@ def make_preview(job: dict[str, Any], source: ByteSource) -> bytes:
             width=job["width"],
             threads=job["threads"],
         )
-    found = peaks(source, facts, start=start, end=end, points=job["points"], landmarks=landmarks)
+    found = peaks(source, facts, start=start, end=end, points=job["points"], seek_index=seek_index)
     return _json(start, end, points=len(found), peaks=found)
 
 

@@ -14,8 +14,8 @@ from clipengine.clips.plan import CutRange
 from clipengine.clips.seek_index import SeekIndex
 from clipengine.errors import NoMediaInRange
 from clipengine.media.input.container import media_errors
-from clipengine.media.input.decode import ClipDecoder, Sound
-from clipengine.media.input.seek import Landing
+from clipengine.media.input.decode import AudioFrameEvent, ClipDecoder
+from clipengine.media.input.seek import Seeker
 from clipengine.media.input.source import ByteSource, MediaReader
 
 _RATE = 8000  # enough for a picture, with a sixth of the samples
@@ -29,7 +29,7 @@ def peaks(
     start: Fraction,
     end: Fraction,
     points: int,
-    landmarks: SeekIndex | None = None,
+    seek_index: SeekIndex | None = None,
 ) -> list[float]:
     """Return the loudest sample, 0 to 1, of each of `points` equal parts of `[start, end)`.
 
@@ -42,13 +42,13 @@ def peaks(
     with (
         MediaReader(source) as reader,
         media_errors(reader),
-        Landing(
-            reader, facts, cut, video=False, audio=[track.index for track in facts.audio], landmarks=landmarks
-        ) as landing,
+        Seeker(
+            reader, facts, cut, video=False, audio=[track.index for track in facts.audio], seek_index=seek_index
+        ) as seeker,
     ):
         resamplers: dict[int, tuple[object, AudioResampler]] = {}
-        for event in ClipDecoder(landing, cut, threads=1).events():
-            if not isinstance(event, Sound):
+        for event in ClipDecoder(seeker, cut, threads=1).events():
+            if not isinstance(event, AudioFrameEvent):
                 continue
             frame = event.frame
             shape = (frame.format.name, frame.layout.name, frame.sample_rate)

@@ -18,7 +18,7 @@ from clipengine.media.sandbox.layers import Layer
 _CAPABILITY_VERSION = 0x20080522
 
 
-def lock_cell(parent: int, keep: Sequence[int], *, sandbox: bool, landlock_abi: int | None = None) -> tuple[Layer, ...]:
+def lock_down(parent: int, keep: Sequence[int], *, sandbox: bool, landlock_abi: int | None = None) -> tuple[Layer, ...]:
     """Give up everything but the descriptors `keep`, for good, and return what holds.
 
     The process ends with the process `parent`. Call this before the first thread is started and after the last import.

@@ -27,7 +27,7 @@ _SWS_ITU709, _SWS_ITU601 = 1, 5
 
 
 @dataclass(frozen=True)
-class PictureFormat:
+class FrameFormat:
     """What every frame of the clip has in common; the encoder is opened with it."""
 
     width: int
@@ -40,7 +40,7 @@ class PictureFormat:
     colorspace: int
 
 
-class PictureConverter:
+class FrameConverter:
     """Turns decoded frames into the clip's format, which the first frame decides."""
 
     def __init__(self, profile: Profile, first: av.VideoFrame, sample_aspect_ratio: Fraction | None) -> None:
@@ -56,7 +56,7 @@ class PictureConverter:
         # The x264 and x265 encoders take the old full-range formats as they are: no copy, no conversion.
         keep_j = first.format.name.startswith("yuvj") and profile.video in ("h264", "hevc")
         converted = self._tones is not None or rgb
-        self.format = PictureFormat(
+        self.format = FrameFormat(
             width=width,
             height=height,
             pixel_format="yuv420p10le" if ten_bit else "yuvj420p" if keep_j else "yuv420p",
@@ -69,7 +69,7 @@ class PictureConverter:
         self._rgb = rgb
         self._reformatter = VideoReformatter()
         self._to_light = VideoReformatter()  # a reformatter keeps its tables for one conversion
-        self._turn: _Turn | None = None
+        self._turn: _RotateGraph | None = None
 
     def convert(self, frame: av.VideoFrame) -> av.VideoFrame:
         """The frame in the clip's format. Its time stamps are the caller's to set."""
@@ -79,7 +79,7 @@ class PictureConverter:
         frame = self._reformat(frame, width, height)
         if filters:
             if self._turn is None or not self._turn.fits(frame, filters):
-                self._turn = _Turn(frame, filters)
+                self._turn = _RotateGraph(frame, filters)
             frame = self._turn.apply(frame)
         return frame
 
@@ -115,7 +115,7 @@ class PictureConverter:
         )
 
 
-class _Turn:
+class _RotateGraph:
     """A filter graph that turns pictures of one size and format."""
 
     def __init__(self, frame: av.VideoFrame, filters: tuple[str, ...]) -> None:
@@ -145,7 +145,7 @@ class _Turn:
 def jpeg(frame: av.VideoFrame, *, max_width: int = 1280, quality: int = 3) -> bytes:
     """Return the picture as a baseline JPEG, at most `max_width` wide; `quality` from 2 (best) to 31."""
     if is_hdr(frame):
-        frame = PictureConverter(Profile(), frame, None).convert(frame)
+        frame = FrameConverter(Profile(), frame, None).convert(frame)
     width = min(frame.width, max_width)
     height = max(2, round(frame.height * width / frame.width))
     reformatter = VideoReformatter()

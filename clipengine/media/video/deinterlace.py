@@ -13,23 +13,23 @@ from fractions import Fraction
 import av
 from av.filter import Graph
 
-from clipengine.media.input.decode import Event, Picture
+from clipengine.media.input.decode import Event, VideoFrameEvent
 
 _TIME_BASE = Fraction(1, 25)  # the filter only counts frames; their times wait outside
 
 
-def deinterlaced(events: Generator[Event]) -> Generator[Event]:
+def deinterlace(events: Generator[Event]) -> Generator[Event]:
     """The events, interlaced pictures deinterlaced. From the first one on a picture comes one picture late."""
-    fields: _Fields | None = None
+    fields: _DeinterlaceGraph | None = None
     for event in events:
-        if not isinstance(event, Picture):
+        if not isinstance(event, VideoFrameEvent):
             yield event
             continue
         if fields is not None and not fields.fits(event.frame):
             yield from fields.finish()
             fields = None
         if fields is None and event.frame.interlaced_frame:
-            fields = _Fields(event.frame)
+            fields = _DeinterlaceGraph(event.frame)
         if fields is None:
             yield event
         else:
@@ -38,7 +38,7 @@ def deinterlaced(events: Generator[Event]) -> Generator[Event]:
         yield from fields.finish()
 
 
-class _Fields:
+class _DeinterlaceGraph:
     """A filter graph for pictures of one size and format, and the times of those inside it."""
 
     def __init__(self, frame: av.VideoFrame) -> None:
@@ -57,25 +57,25 @@ class _Fields:
     def fits(self, frame: av.VideoFrame) -> bool:
         return self._shape == _shape(frame)
 
-    def push(self, picture: Picture) -> Generator[Picture]:
+    def push(self, picture: VideoFrameEvent) -> Generator[VideoFrameEvent]:
         picture.frame.pts, picture.frame.time_base = self._count, _TIME_BASE
         self._count += 1
         self._times.append(picture.time)
         self._graph.push(picture.frame)
         yield from self._done()
 
-    def finish(self) -> Generator[Picture]:
+    def finish(self) -> Generator[VideoFrameEvent]:
         self._graph.push(None)
         yield from self._done()
 
-    def _done(self) -> Generator[Picture]:
+    def _done(self) -> Generator[VideoFrameEvent]:
         while True:
             try:
                 frame = self._graph.pull()
             except (av.BlockingIOError, av.EOFError):
                 return
             assert isinstance(frame, av.VideoFrame)
-            yield Picture(self._times.popleft(), frame)
+            yield VideoFrameEvent(self._times.popleft(), frame)
 
 
 def _shape(frame: av.VideoFrame) -> tuple[int, int, str]:

@@ -61,17 +61,17 @@ class ToneMapper:
 
     def __init__(self, first: av.VideoFrame) -> None:
         self._table = _table(int(first.color_trc), int(first.color_primaries), _peak(first))
-        self._lookup: _Lookup | None = None
+        self._lookup: _LutGraph | None = None
 
     def apply(self, frame: av.VideoFrame) -> av.VideoFrame:
         """Return the picture with its colours mapped and tagged BT.709. It must be in PIXEL_FORMAT, full range."""
         if self._lookup is None or not self._lookup.fits(frame):
             order = _plane_order()
-            self._lookup = _Lookup(_hald(_LEVEL, [self._table[order[plane]] for plane in range(3)]), frame)
+            self._lookup = _LutGraph(_hald(_LEVEL, [self._table[order[plane]] for plane in range(3)]), frame)
         return self._lookup.apply(frame)
 
 
-class _Lookup:
+class _LutGraph:
     """A filter graph that looks pictures of one size up in a Hald table."""
 
     def __init__(self, table: av.VideoFrame, first: av.VideoFrame) -> None:
@@ -114,7 +114,7 @@ def _plane_order() -> tuple[int, ...]:
     for plane in range(3):
         codes = [bytes([255 * (each == plane)]) * (2 * size * size) for each in range(3)]
         picture = _hald(level, codes)
-        mapped = _Lookup(_hald(level, codes), picture).apply(picture)
+        mapped = _LutGraph(_hald(level, codes), picture).apply(picture)
         order.append(max(range(3), key=lambda each: bytes(mapped.planes[each])[0]))
     return tuple(order)
 

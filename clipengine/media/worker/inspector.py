@@ -24,7 +24,7 @@ from clipengine.media.input.container import codec_name, open_recording
 from clipengine.media.input.mp4_boxes import movie_seconds
 from clipengine.media.input.source import ByteSource, MediaReader
 from clipengine.media.input.timeline import as_fraction
-from clipengine.media.memory import refuse_shortage
+from clipengine.media.memory import raise_if_out_of_memory
 from clipengine.media.worker.ipc import Channel
 from clipengine.media.worker.process import JobSource, Result, main
 
@@ -50,7 +50,7 @@ def inspect(source: ByteSource) -> dict[str, Any]:
             with open_recording(reader) as container:
                 return _inspect(container, head, header_seconds)
     except (av.FFmpegError, IndexError, ValueError) as error:  # IndexError: a stream that appears late
-        refuse_shortage()
+        raise_if_out_of_memory()
         raise VerificationFailed(f"the file cannot be read to its end: {error}") from error
     except VerificationFailed:
         raise

@@ -23,9 +23,9 @@ import av.subtitles.subtitle  # noqa: F401
 
 from clipengine.errors import ClipEngineError, Internal, RecordingUnreadable, UnsupportedMedia
 from clipengine.media.input.source import ByteSource, DescriptorSource
-from clipengine.media.memory import is_out_of_memory, let_libraries_speak
+from clipengine.media.memory import is_out_of_memory, log_library_errors
 from clipengine.media.sandbox.limits import JobLimits, limit_job
-from clipengine.media.sandbox.lockdown import lock_cell
+from clipengine.media.sandbox.lockdown import lock_down
 from clipengine.media.worker.ipc import Channel, error_from
 
 _MOST_READS, _READ_FLOOR_BYTES = 20, 256 << 20
@@ -102,7 +102,7 @@ def run_child(do: DoJob, control_number: int, ranges_number: int, parent: int, *
     """Lock the sandbox, do one job and end the process. Everything must have been imported before."""
     numbers = (control_number, ranges_number)
     control, ranges = (Channel(socket.socket(fileno=number), takes_descriptors=True) for number in numbers)
-    layers = lock_cell(parent, numbers, sandbox=sandbox)
+    layers = lock_down(parent, numbers, sandbox=sandbox)
     control.send({"type": "ready", "layers": [layer.to_object() for layer in layers]})
     received = control.receive()
     if received is None:
@@ -110,7 +110,7 @@ def run_child(do: DoJob, control_number: int, ranges_number: int, parent: int, *
     job, _ = received
     threading.Thread(target=_end_with_parent, args=(control,), daemon=True).start()  # it is to have its stack
     limit_job(JobLimits(**job["limits"]))
-    let_libraries_speak()
+    log_library_errors()
     try:
         descriptors = list(control.descriptors)
         source: ByteSource = (

@@ -8,8 +8,8 @@ from typing import Any, cast
 import pytest
 
 from clipengine.clips.plan import CutRange
-from clipengine.media.input.decode import Begin, Picture
-from clipengine.media.video.frame_durations import paced
+from clipengine.media.input.decode import BeginEvent, VideoFrameEvent
+from clipengine.media.video.frame_durations import with_durations
 
 F = Fraction
 
@@ -17,8 +17,8 @@ F = Fraction
 def durations(times: list[str], length: str, fps: float | None, frame_seconds: str = "0.04") -> list[tuple[str, str]]:
     """Return (time, duration) of each written frame; frames are named by their times."""
     cut = CutRange(F(0), F(length), F(frame_seconds))
-    events = [Begin(F(0), None), *(Picture(F(time), cast("Any", time)) for time in times)]
-    written = [each for each in paced(iter(events), fps, cut) if isinstance(each, tuple)]
+    events = [BeginEvent(F(0), None), *(VideoFrameEvent(F(time), cast("Any", time)) for time in times)]
+    written = [each for each in with_durations(iter(events), fps, cut) if isinstance(each, tuple)]
     return [(str(float(picture.time)), str(float(duration))) for picture, duration in written]
 
 

@@ -9,7 +9,7 @@ import av
 import numpy as np
 import numpy.typing as npt
 
-from clipengine.media.audio.timeline import SoundTimeline
+from clipengine.media.audio.timeline import AudioTimeline
 
 _RATE = 48_000
 _FRAME = 960  # samples: 20 ms
@@ -26,13 +26,13 @@ def _frame(number: int) -> av.AudioFrame:
 
 def _laid(
     times: Iterable[int], seconds: Fraction = Fraction(2), origin: Fraction = Fraction(0)
-) -> tuple[npt.NDArray[np.float32], SoundTimeline]:
+) -> tuple[npt.NDArray[np.float32], AudioTimeline]:
     """Lay frames with timestamps in ms; return the samples of the clip, 0 where it is silent."""
-    timeline = SoundTimeline(format="fltp", layout="mono", rate=_RATE, origin=origin, end=origin + seconds)
+    timeline = AudioTimeline(format="fltp", layout="mono", rate=_RATE, origin=origin, end=origin + seconds)
     pieces = []
     for number, time in enumerate(times):
         pieces += [each.to_ndarray()[0] for each in timeline.feed(_frame(number), Fraction(time, 1000))]
-    pieces += [each.to_ndarray()[0] for each in timeline.finish(goes_on=False)]
+    pieces += [each.to_ndarray()[0] for each in timeline.finish(resumes=False)]
     return np.concatenate(pieces), timeline
 
 
@@ -44,7 +44,7 @@ def test_late_blocks_are_no_gap() -> None:
     late = {30: 25, 31: 12, 50: 40, 77: 15}
     laid, timeline = _laid(20 * n + late.get(n, 0) for n in range(100))
     assert np.array_equal(laid, _continuous(2 * _RATE))
-    assert timeline.filled == 0
+    assert timeline.filled_samples == 0
 
 
 def test_early_blocks_are_no_overlap() -> None:
@@ -55,7 +55,7 @@ def test_early_blocks_are_no_overlap() -> None:
 def test_blocks_that_alternate_by_more_than_10_ms_are_no_gap() -> None:
     laid, timeline = _laid(20 * n + (n // 9 % 2) * 21 for n in range(100))
     assert np.array_equal(laid, _continuous(2 * _RATE)[: laid.size])
-    assert timeline.filled == 0
+    assert timeline.filled_samples == 0
 
 
 def test_a_gap_is_filled_with_silence_of_its_length() -> None:
@@ -63,14 +63,14 @@ def test_a_gap_is_filled_with_silence_of_its_length() -> None:
     gap = slice(30 * _FRAME, 30 * _FRAME + 500 * _MS)
     assert not laid[gap].any()
     assert np.array_equal(np.delete(laid, np.r_[gap]), _continuous(70 * _FRAME))
-    assert timeline.filled == 500 * _MS
+    assert timeline.filled_samples == 500 * _MS
 
 
 def test_gaps_that_follow_each_other_shortly_are_each_filled_in_their_place() -> None:
     """One packet in ten is lost: each gap is confirmed although the next one moves the timestamps again."""
     heard = [n for n in range(100) if n % 10 != 9]
     laid, timeline = _laid((20 * n for n in heard), Fraction(197, 100))
-    assert timeline.filled == 9 * _FRAME
+    assert timeline.filled_samples == 9 * _FRAME
     for number, place in enumerate(heard[:-1]):
         assert laid[place * _FRAME] == number * _FRAME + 1
 
@@ -78,28 +78,28 @@ def test_gaps_that_follow_each_other_shortly_are_each_filled_in_their_place() ->
 def test_a_gap_in_a_track_that_jitters_is_filled() -> None:
     jitter = [0, 15, -13, 5, 0, -6, 12, 0, 3, -4]
     laid, timeline = _laid((20 * n + jitter[n % 10] + (n >= 50) * 300 for n in range(100)), Fraction(21, 10))
-    assert abs(timeline.filled - 300 * _MS) <= 3 * _MS
+    assert abs(timeline.filled_samples - 300 * _MS) <= 3 * _MS
     after = laid[50 * _FRAME + 600 * _MS]
     assert abs(after - (50 * _FRAME + 300 * _MS)) <= 3 * _MS
 
 
 def test_a_late_block_shortly_before_a_gap_does_not_move_the_gap() -> None:
     laid, timeline = _laid((20 * n + (24 if n == 20 else 0) + (n >= 30) * 500 for n in range(70)), Fraction(19, 10))
-    assert timeline.filled == 500 * _MS
+    assert timeline.filled_samples == 500 * _MS
     assert laid[30 * _FRAME - 1] == 30 * _FRAME
     assert laid[30 * _FRAME + 500 * _MS] == 30 * _FRAME + 1
 
 
 def test_a_gap_right_before_the_end_is_filled() -> None:
     laid, timeline = _laid((20 * n + (n >= 48) * 60 for n in range(50)), Fraction(106, 100))
-    assert timeline.filled == 60 * _MS
+    assert timeline.filled_samples == 60 * _MS
     assert laid[-1] == 50 * _FRAME
 
 
 def test_a_late_last_block_of_a_track_that_jitters_is_no_gap() -> None:
     laid, timeline = _laid((20 * n + (25 if n in (20, 49) else 0) for n in range(50)), Fraction(1))
     assert np.array_equal(laid, _continuous(_RATE))
-    assert timeline.filled == 0
+    assert timeline.filled_samples == 0
 
 
 def test_a_clip_from_the_middle_has_the_samples_of_one_from_the_head() -> None:
@@ -107,9 +107,9 @@ def test_a_clip_from_the_middle_has_the_samples_of_one_from_the_head() -> None:
     late = {40: 24, 41: 13, 60: 30, 75: 18}
     times = [20 * n + late.get(n, 0) for n in range(120)]
     laid, _ = _laid(times[:100])
-    timeline = SoundTimeline(format="fltp", layout="mono", rate=_RATE, origin=Fraction(1), end=Fraction(2))
+    timeline = AudioTimeline(format="fltp", layout="mono", rate=_RATE, origin=Fraction(1), end=Fraction(2))
     pieces = [p for n in range(40, 110) for p in timeline.feed(_frame(n), Fraction(times[n], 1000))]
-    pieces += timeline.finish(goes_on=True)
+    pieces += timeline.finish(resumes=True)
     middle = np.concatenate([piece.to_ndarray()[0] for piece in pieces])
     assert np.array_equal(middle, laid[_RATE : 2 * _RATE])
 
@@ -118,14 +118,14 @@ def test_the_start_is_found_from_the_frames_after_the_first() -> None:
     for late in (9, 30, 80):
         laid, timeline = _laid(20 * n + (n == 0) * late for n in range(100))
         assert laid[0] == 1
-        assert timeline.filled == 0
+        assert timeline.filled_samples == 0
 
 
 def test_what_waits_for_a_decision_is_limited() -> None:
-    timeline = SoundTimeline(format="fltp", layout="mono", rate=_RATE, origin=Fraction(0), end=Fraction(60))
+    timeline = AudioTimeline(format="fltp", layout="mono", rate=_RATE, origin=Fraction(0), end=Fraction(60))
     samples = np.ones((1, 1), np.float32)
     for number in range(6000):
         frame = av.AudioFrame.from_ndarray(samples, format="fltp", layout="mono")
         frame.sample_rate = _RATE
         list(timeline.feed(frame, Fraction(number, _RATE) + (number >= 3000)))
-    assert timeline.end_of_sound > 1
+    assert timeline.audio_end > 1

@@ -31,7 +31,7 @@ from clipengine.work.encoder.process import EncoderPool, EncoderProcess, sandbox
 from tests.support.child import do_job, find_facts
 
 LAYERS = ("descriptors", "parent death", "limits", "privileges", "landlock", "seccomp")
-ATTEMPTS = Path(__file__).with_name("cell_attempts.py")
+ATTEMPTS = Path(__file__).with_name("sandbox_attempts.py")
 
 
 def _layers() -> dict[str, Layer]:
@@ -92,9 +92,9 @@ def test_the_filter_refuses_everything_without_landlock(tmp_path: Path) -> None:
 
 _UNFILTERED = """
 import json, os, sys, threading
-from clipengine.media.sandbox.lockdown import lock_cell
+from clipengine.media.sandbox.lockdown import lock_down
 threading.Thread(target=threading.Event().wait, daemon=True).start()  # seccomp is not installed beside other threads
-layers = lock_cell(os.getppid(), (), sandbox=True, landlock_abi=int(sys.argv[1]))
+layers = lock_down(os.getppid(), (), sandbox=True, landlock_abi=int(sys.argv[1]))
 os.write(1, json.dumps([layer.to_object() for layer in layers]).encode())
 os._exit(0)
 """

@@ -11,7 +11,7 @@ import pytest
 
 from clipengine.clips.facts import AudioFacts, EndStamps, FrameStamps
 from clipengine.clips.profiles import Profile
-from clipengine.media.input.audio_timestamps import StampSurvey, _VorbisSurvey, _WmaSurvey
+from clipengine.media.input.audio_timestamps import TimestampAnalyzer, _VorbisAnalyzer, _WmaAnalyzer
 from tests.films.cutting import cut_file, facts_of
 from tests.films.sound import Samples
 
@@ -80,7 +80,7 @@ def _packet(time: int, duration: int, data: bytes = b"\0") -> av.Packet[av.strea
     return packet
 
 
-def _surveyed(survey: StampSurvey, packets: list[tuple[int, int, bytes]]) -> EndStamps | FrameStamps | None:
+def _surveyed(survey: TimestampAnalyzer, packets: list[tuple[int, int, bytes]]) -> EndStamps | FrameStamps | None:
     for time, duration, data in packets:
         survey.add(_packet(time, duration, data))
     return survey.stamps(Fraction(0))
@@ -93,7 +93,7 @@ def test_vorbis_that_is_stamped_at_its_end_is_recognised(ends: bool) -> None:
         packets.append((time + length if ends else time, length, b"\0"))
         time += length
     stamps = EndStamps(shortest=128, late=Fraction(20, 1000))
-    assert _surveyed(_VorbisSurvey(stamps), packets) == (stamps if ends else None)
+    assert _surveyed(_VorbisAnalyzer(stamps), packets) == (stamps if ends else None)
 
 
 def test_wma_frames_are_counted_from_their_packets_headers() -> None:
@@ -102,7 +102,7 @@ def test_wma_frames_are_counted_from_their_packets_headers() -> None:
         early = (0, 40, 30, 45, 26)[number]
         packets.append((round(done * 2048 * 1000 / 44100) - early, 371, bytes([16 * number + count])))
         done += count - (number == 0)
-    stamps = _surveyed(_WmaSurvey(44_100), packets)
+    stamps = _surveyed(_WmaAnalyzer(44_100), packets)
     assert isinstance(stamps, FrameStamps)
     assert stamps.frame_seconds == Fraction(2048, 44_100)
     assert abs(stamps.lag + Fraction(355, 10_000)) < Fraction(1, 1000)
@@ -110,11 +110,11 @@ def test_wma_frames_are_counted_from_their_packets_headers() -> None:
 
 def test_wma_with_a_gap_keeps_its_timestamps() -> None:
     packets = [(number * 325 + (number > 4) * 700, 325, bytes([7 + (number == 0)])) for number in range(9)]
-    assert _surveyed(_WmaSurvey(44_100), packets) is None
+    assert _surveyed(_WmaAnalyzer(44_100), packets) is None
 
 
 def test_an_empty_packet_of_wma_is_no_crash() -> None:
-    assert _surveyed(_WmaSurvey(44_100), [(0, 325, b""), (325, 325, b"")]) is None
+    assert _surveyed(_WmaAnalyzer(44_100), [(0, 325, b""), (325, 325, b"")]) is None
 
 
 def test_facts_without_stamps_are_read() -> None:

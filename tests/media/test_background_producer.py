@@ -9,8 +9,8 @@ from contextlib import closing
 import av
 import pytest
 
-from clipengine.media.input.background_producer import AHEAD_BYTES, ahead
-from clipengine.media.input.decode import EventSizes, Picture
+from clipengine.media.input.background_producer import BUFFER_BYTES, produce_in_background
+from clipengine.media.input.decode import EventSizes, VideoFrameEvent
 
 
 @pytest.mark.parametrize(("size", "most"), [(100, 8), (1000, 1), (5000, 1)])
@@ -27,7 +27,7 @@ def test_what_waits_is_bounded_by_its_bytes(size: int, most: int) -> None:
                 waits.set()
             yield number
 
-    with closing(ahead(produce, lambda item: size, most_bytes=max(800, size))) as items:
+    with closing(produce_in_background(produce, lambda item: size, most_bytes=max(800, size))) as items:
         taken = []
         for item in items:
             taken.append(item)
@@ -40,7 +40,7 @@ def test_the_error_of_the_producer_comes_after_what_it_made() -> None:
         yield 1
         raise ValueError("broken")
 
-    items = ahead(produce, lambda item: 1)
+    items = produce_in_background(produce, lambda item: 1)
     assert next(items) == 1
     with pytest.raises(ValueError, match="broken"):
         next(items)
@@ -57,7 +57,7 @@ def test_who_stops_early_leaves_no_thread() -> None:
             closed.set()
 
     before = threading.active_count()
-    with closing(ahead(produce, lambda item: 1, most_bytes=3)) as items:
+    with closing(produce_in_background(produce, lambda item: 1, most_bytes=3)) as items:
         next(items)
     assert closed.is_set()
     assert threading.active_count() == before
@@ -67,5 +67,5 @@ def test_a_picture_weighs_what_its_planes_take() -> None:
     sizes = EventSizes()
     large, deep = av.VideoFrame(3840, 2160, "yuv420p"), av.VideoFrame(3840, 2160, "yuv420p10le")
     for frame, least in ((large, 3840 * 2160 * 3 // 2), (deep, 3840 * 2160 * 3)):
-        assert least <= sizes(Picture(0, frame)) <= least * 1.1
-    assert AHEAD_BYTES // sizes(Picture(0, av.VideoFrame(1920, 1080, "yuv420p"))) == 2
+        assert least <= sizes(VideoFrameEvent(0, frame)) <= least * 1.1
+    assert BUFFER_BYTES // sizes(VideoFrameEvent(0, av.VideoFrame(1920, 1080, "yuv420p"))) == 2

@@ -1,6 +1,6 @@
-"""A hostile process. `test_cell` runs it: it locks itself in, makes every attempt, and prints each outcome as JSON.
+"""A hostile process. `test_sandbox` runs it: it locks itself in, makes every attempt, and prints each outcome as JSON.
 
-python cell_attempts.py all|landlock|seccomp|int80 FOLDER [LANDLOCK_ABI]
+python sandbox_attempts.py all|landlock|seccomp|int80 FOLDER [LANDLOCK_ABI]
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from pathlib import Path
 from clipengine.media.sandbox import landlock, seccomp
 from clipengine.media.sandbox.kernel import PR_SET_NO_NEW_PRIVS, prctl, stack_address
 from clipengine.media.sandbox.limits import JobLimits, limit_job
-from clipengine.media.sandbox.lockdown import lock_cell
+from clipengine.media.sandbox.lockdown import lock_down
 
 WHICH, FOLDER = sys.argv[1], Path(sys.argv[2])
 ABI = int(sys.argv[3]) if len(sys.argv) > 3 else None
@@ -267,14 +267,14 @@ def call_32_bit() -> None:
     code = mmap.mmap(-1, 4096, PRIVATE, mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
     code.write(b"\xb8\x14\0\0\0\xcd\x80\xc3")  # mov eax, 20; int 0x80; ret
     getpid = ctypes.CFUNCTYPE(ctypes.c_int)(ctypes.addressof(ctypes.c_char.from_buffer(code)))
-    lock_cell(PARENT, (), sandbox=True)
+    lock_down(PARENT, (), sandbox=True)
     os.write(1, str(getpid()).encode())
 
 
 def main() -> None:
     if WHICH == "all":
         keep = sorted(each if isinstance(each, int) else each.fileno() for each in INHERITED)
-        layers = lock_cell(PARENT, keep, sandbox=True, landlock_abi=ABI)
+        layers = lock_down(PARENT, keep, sandbox=True, landlock_abi=ABI)
         assert all(layer.holds for layer in layers), layers
         limit_job(JobLimits(memory_bytes=512 << 20, cpu_seconds=60, file_bytes=1 << 20, threads=2))
         tried = ATTEMPTS
