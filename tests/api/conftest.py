@@ -1,4 +1,4 @@
-"""An engine that writes down what it is told, and the API over it in a real server."""
+"""Fixtures for the API tests: a recording engine and a real server in front of it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def server(engine: RecordedEngine) -> Iterator[ApiServer]:
 
 @pytest.fixture
 def http(server: ApiServer) -> Iterator[httpx.Client]:
-    """A client whose key has every scope."""
+    """Yield a client whose key has every scope."""
     with server.client() as client:
         yield client
 
@@ -38,5 +38,5 @@ def recording(engine: RecordedEngine) -> Recording:
 
 @pytest.fixture
 def clip(engine: RecordedEngine, recording: Recording) -> Clip:
-    """A clip that is queued."""
+    """Return a queued clip."""
     return engine.make_clip(recording)

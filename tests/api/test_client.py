@@ -1,4 +1,4 @@
-"""The Python client against the API itself: it has a method for every route, and follows what happens."""
+"""The Python client against a real server: one method per route, and the event iterator."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from clipengine.work.previews import _DEADLINE_SECONDS
 from tests.support.api import FACTS, ApiServer, RecordedEngine, api_server
 from tests.support.receiver import Answer, Receiver, Request
 
-# Routes without a method of their own, each with the reason.
+# Routes without a client method, each with the reason.
 LEFT_OUT = {
     r"GET /(livez|readyz)": "probes, for whatever watches the process",
     r"\w+ /v1/recordings/\{recording_id\}/clips/\{clip_id\}.*": "the same clip, under a second address",
@@ -52,7 +52,7 @@ def client(server: ApiServer) -> Iterator[Client]:
         yield client
 
 
-def test_it_has_a_method_for_every_route(http: httpx.Client, tmp_path: Path) -> None:
+def test_client_has_a_method_for_every_route(http: httpx.Client, tmp_path: Path) -> None:
     document = http.get("/v1/openapi.json").json()
     routes = {f"{method.upper()} {path}" for path, methods in document["paths"].items() for method in methods}
     left_out = {route for route in routes if any(re.fullmatch(each, route) for each in LEFT_OUT)}
@@ -77,7 +77,7 @@ def test_both_clients_have_the_same_methods() -> None:
 
 
 def _calls_of_every_method(file: Path) -> list[Request]:
-    """What arrives where every method is called once with as little as it takes."""
+    """Call every method with its required arguments only and return the requests."""
     with Receiver() as receiver, Client(f"http://{receiver.host}:{receiver.port}", retries=0) as client:
         receiver.answer = lambda request: Answer(404, body=b"{}")
         arguments = ARGUMENTS | {"path": file}
@@ -89,15 +89,15 @@ def _calls_of_every_method(file: Path) -> list[Request]:
             needed = inspect.signature(method).parameters.values()
             given = {each.name: arguments[each.name] for each in needed if each.default is each.empty}
             with pytest.raises(ApiError):
-                next(method(**given))  # of what iterates; all else raises before
-        # One method, two routes: the clips of all recordings, and those of one.
+                next(method(**given))  # Only iterators get here; all other calls have raised.
+        # One method has two routes: all clips, and the clips of one recording.
         with pytest.raises(ApiError):
             client.clips.list(recording_id="x")
         return list(receiver.requests)
 
 
 def _route(request: Request, routes: set[str]) -> str:
-    """The route of the description that a request was for; a fixed path before one with parameters."""
+    """Return the route that a request matches. Fixed paths take precedence over paths with parameters."""
     path = request.path.partition("?")[0]
     for route in sorted(routes, key=lambda each: each.count("{")):
         method, template = route.split(" ")
@@ -106,7 +106,7 @@ def _route(request: Request, routes: set[str]) -> str:
     raise AssertionError(f"{request.method} {path} is no route")
 
 
-def test_a_clip_that_expires(client: Client, recording: LedgerRecording) -> None:
+def test_expiry_may_be_a_datetime_or_text(client: Client, recording: LedgerRecording) -> None:
     until = datetime.now(UTC).replace(microsecond=0) + timedelta(hours=1)
     clip = client.clips.create(recording.recording_id, "short-lived", 1.0, 2.0, expires_at=until)
     assert clip.expires_at == until.strftime("%Y-%m-%dT%H:%M:%S.000Z")
@@ -116,8 +116,7 @@ def test_a_clip_that_expires(client: Client, recording: LedgerRecording) -> None
         client.clips.create(recording.recording_id, "x", 1.0, 2.0, expires_at=datetime(2040, 1, 1))
 
 
-def test_waiting_for_a_recording_is_the_servers_to_do(client: Client, engine: RecordedEngine) -> None:
-    """One request that is answered when it has ended, however long that takes."""
+def test_wait_for_recording_is_one_long_poll(client: Client, engine: RecordedEngine) -> None:
     engine.put("new.mp4", b"media")
     asked: list[str] = []
     added = client.recordings.add("new.mp4")
@@ -129,7 +128,7 @@ def test_waiting_for_a_recording_is_the_servers_to_do(client: Client, engine: Re
     assert re.search(rf"/v1/recordings/{added.recording_id}\?wait=\d+", asked[0])
 
 
-def test_profiles_deliveries_and_what_a_recording_looks_like(client: Client, recording: LedgerRecording) -> None:
+def test_profiles_deliveries_and_previews_are_returned(client: Client, recording: LedgerRecording) -> None:
     assert [profile.name for profile in client.profiles.list().data] == ["default"]
     clip = client.clips.create(recording.recording_id, "x", 1.0, 2.0)
     assert client.clips.deliveries(clip.clip_id).data == []
@@ -141,7 +140,7 @@ def test_profiles_deliveries_and_what_a_recording_looks_like(client: Client, rec
 
 
 class TestEvents:
-    def test_a_clip_from_its_beginning_to_its_end(
+    def test_events_of_a_clip_arrive_in_order(
         self, client: Client, engine: RecordedEngine, recording: LedgerRecording, server: ApiServer
     ) -> None:
         events = client.events(recording_id=recording.recording_id)
@@ -162,9 +161,7 @@ class TestEvents:
         assert ready.event_id.startswith("evt_")
         assert ready.data == client.clips.get(ready.clip.clip_id).raw
 
-    def test_it_goes_on_where_it_stopped_over_a_restart(
-        self, engine: RecordedEngine, recording: LedgerRecording
-    ) -> None:
+    def test_iterator_resumes_after_a_server_restart(self, engine: RecordedEngine, recording: LedgerRecording) -> None:
         with api_server(engine) as first, Client(first.url, first.key) as client:
             events = client.events(patience=0)
             done = _after(0.5, lambda: engine.finish(engine.make_clip(recording, "one")))
@@ -182,8 +179,8 @@ class TestEvents:
             labels = [event.clip.label for event in (next(events), next(events)) if event.clip]
         assert labels == ["two", "three"]
 
-    def test_a_stream_that_breaks_before_anything_happened_misses_nothing(self) -> None:
-        """It begins with where it begins. What is sent is the server's; only the breaking is scripted."""
+    def test_stream_broken_before_the_first_event_misses_nothing(self) -> None:
+        """The events are as the server sends them; only the break is scripted."""
         head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"
         ready = b'event: clip.ready\nid: %d\ndata: {"event": "clip.ready", "data": {"clip_id": "clip_%d"}}\n\n'
         with Receiver() as receiver, Client(f"http://{receiver.host}:{receiver.port}", retries=0) as client:
@@ -203,14 +200,16 @@ class TestEvents:
         assert asked == [None, "41", "41", "41", "42", "43"]
         assert receiver.requests[0].path == "/v1/events?clip_id=clip_1"
 
-    def test_what_is_no_stream_of_events_is_said(self) -> None:
+    def test_response_that_is_no_event_stream_is_rejected(self) -> None:
         with Receiver() as receiver, Client(f"http://{receiver.host}:{receiver.port}") as client:
             receiver.answer = lambda request: Answer(200, {"Content-Type": "text/html"}, b"<p>Hello\n\n</p>")
             with pytest.raises(NotClipengine):
                 next(client.events())
             assert len(receiver.requests) == 1
 
-    def test_awaited(self, engine: RecordedEngine, recording: LedgerRecording, server: ApiServer) -> None:
+    def test_async_client_iterates_events(
+        self, engine: RecordedEngine, recording: LedgerRecording, server: ApiServer
+    ) -> None:
         async def first(events: AsyncIterator[Event[Any, Any]]) -> Event[Any, Any]:
             async for event in events:
                 if event.event == "clip.ready":
@@ -229,14 +228,14 @@ class TestEvents:
         assert live.clip == again.clip
         assert live.event_id == again.event_id
 
-    def test_what_was_asked_for_wrongly_is_raised(self, client: Client) -> None:
+    def test_invalid_filter_is_raised(self, client: Client) -> None:
         with pytest.raises(ApiError) as caught:
             next(client.events(clip_id="clip_none", recording_id="rec_none"))
         assert caught.value.status == 404
 
 
 def _after(seconds: float, work: Callable[[], object]) -> Callable[[], None]:
-    """Do it in a thread; what comes back waits until it is done."""
+    """Call the function in a thread after a delay; the returned function joins the thread."""
     timer = threading.Timer(seconds, work)
     timer.start()
     return timer.join
@@ -250,7 +249,7 @@ def _read(engine: RecordedEngine, recording_id: str) -> None:
     assert engine.ledger.recordings.probe_complete(probe, FACTS, etag=stored.etag, size=stored.size)
 
 
-def test_waveform_may_take_as_long_as_the_server_allows() -> None:
+def test_waveform_request_waits_for_the_deadline_of_the_server() -> None:
     request = next(RecordingCalls(Api(retries=0), RecordingData.from_object).waveform("rec_1"))
     assert isinstance(request, Outgoing)
     assert request.extra_time == _DEADLINE_SECONDS["waveform"]

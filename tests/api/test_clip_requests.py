@@ -1,4 +1,4 @@
-"""Asking for a clip: the fixed block to the letter, and what is refused, in which order and with which word."""
+"""POST of a clip: the response of the main job, and which faults are rejected, in which order and with which code."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.api import RecordedEngine, api_server, recorded_engine
 from tests.support.clip_requests import BODY, FIXED_KEYS, MOMENT, MORE_KEYS, pointers, post, refused
 
 
-def test_the_answer_is_the_fixed_block(http: httpx.Client, recording: Recording, engine: RecordedEngine) -> None:
+def test_response_has_the_documented_fields(http: httpx.Client, recording: Recording, engine: RecordedEngine) -> None:
     answer = post(http, recording.recording_id)
     assert answer.status_code == 202
     body = answer.json()
@@ -48,13 +48,13 @@ def test_the_answer_is_the_fixed_block(http: httpx.Client, recording: Recording,
     assert http.get(answer.headers["location"]).json()["clip_id"] == body["clip_id"]
 
 
-def test_integers_come_back_as_floats(http: httpx.Client, recording: Recording) -> None:
+def test_integer_times_are_returned_as_floats(http: httpx.Client, recording: Recording) -> None:
     answer = post(http, recording.recording_id, {**BODY, "start_seconds": 0, "end_seconds": 5})
     assert '"start_seconds":0.0,"end_seconds":5.0' in answer.text
     assert '"start_seconds":0.0,' in post(http, recording.recording_id, {**BODY, "start_seconds": -0.0}).text
 
 
-def test_everything_that_may_be_given(http: httpx.Client, recording: Recording, engine: RecordedEngine) -> None:
+def test_optional_fields_are_accepted(http: httpx.Client, recording: Recording, engine: RecordedEngine) -> None:
     more = {"profile": "default", "metadata": {"a": "ü", "b": ""}, "priority": -10, "poster": False}
     answer = post(http, recording.recording_id, {**BODY, **more, "webhook_url": "http://127.0.0.1:9/hook"})
     assert answer.status_code == 202
@@ -65,7 +65,7 @@ def test_everything_that_may_be_given(http: httpx.Client, recording: Recording, 
     assert (clip.poster, clip.webhook_url) == (False, "http://127.0.0.1:9/hook")
 
 
-def test_a_time_to_expire(http: httpx.Client, recording: Recording) -> None:
+def test_expiry_is_normalised_and_validated(http: httpx.Client, recording: Recording) -> None:
     made = post(http, recording.recording_id, {**BODY, "expires_at": "2125-04-05T11:00:00+02:00"})
     assert made.json()["expires_at"] == "2125-04-05T09:00:00.000Z"
     for wrong in ("2020-01-01T00:00:00Z", "2125-04-05T11:00:00", "soon", 4_900_000_000_000, True):
@@ -73,17 +73,17 @@ def test_a_time_to_expire(http: httpx.Client, recording: Recording) -> None:
         assert pointers(problem) == ["/expires_at"]
 
 
-def test_the_end_may_be_a_second_too_far(http: httpx.Client, recording: Recording) -> None:
+def test_end_may_exceed_the_duration_by_a_second(http: httpx.Client, recording: Recording) -> None:
     answer = post(http, recording.recording_id, {**BODY, "start_seconds": 5390, "end_seconds": 5401.04})
     assert answer.json()["end_seconds"] == 5401.04
 
 
-def test_an_unknown_recording(http: httpx.Client) -> None:
+def test_unknown_recording_is_rejected(http: httpx.Client) -> None:
     refused(post(http, "rec_nothing"), 404, "recording_not_found")
     refused(post(http, new_id("rec"), {**BODY, "end_seconds": 1, "label": ""}), 404, "recording_not_found")
 
 
-def test_a_recording_that_is_not_complete(http: httpx.Client, engine: RecordedEngine) -> None:
+def test_incomplete_recording_is_rejected(http: httpx.Client, engine: RecordedEngine) -> None:
     engine.put("raw.mp4", b"x")
     waiting = http.post("/v1/recordings", json={"bucket_path": "raw.mp4"}).json()
     problem = refused(post(http, waiting["recording_id"]), 409, "recording_not_complete")
@@ -115,7 +115,9 @@ def test_a_recording_that_is_not_complete(http: httpx.Client, engine: RecordedEn
         ("0", "1e-9", "se"),
     ],
 )
-def test_a_range_that_is_none(http: httpx.Client, recording: Recording, start: str, end: str, at_fault: str) -> None:
+def test_invalid_range_is_rejected(
+    http: httpx.Client, recording: Recording, start: str, end: str, at_fault: str
+) -> None:
     text = f'{{"label": "x", "start_seconds": {start}, "end_seconds": {end}}}'
     answer = http.post(
         f"/v1/recordings/{recording.recording_id}/clips",
@@ -127,7 +129,7 @@ def test_a_range_that_is_none(http: httpx.Client, recording: Recording, start: s
 
 
 @pytest.mark.parametrize("value", ["120", True, None, [1], {"seconds": 1}])
-def test_seconds_are_numbers(http: httpx.Client, recording: Recording, value: object) -> None:
+def test_times_that_are_not_numbers_are_rejected(http: httpx.Client, recording: Recording, value: object) -> None:
     problem = refused(post(http, recording.recording_id, {**BODY, "start_seconds": value}), 422, "invalid_request")
     (fault,) = problem["errors"]
     assert (fault["detail"], fault["pointer"]) == ("must be a number of seconds", "/start_seconds")
@@ -137,7 +139,7 @@ def test_seconds_are_numbers(http: httpx.Client, recording: Recording, value: ob
     "label",
     ["", "  ", "x" * 201, "x" * 2000, "a\nb", "a\rb", "\r\n", "a\x00b", "a\x7f", "a\x85b", "a\u2028b", "\ud800"],
 )
-def test_a_label_that_is_none(http: httpx.Client, recording: Recording, label: str) -> None:
+def test_invalid_label_is_rejected(http: httpx.Client, recording: Recording, label: str) -> None:
     text = json.dumps({**BODY, "label": label})
     answer = http.post(
         f"/v1/recordings/{recording.recording_id}/clips",
@@ -154,7 +156,7 @@ def test_a_label_that_is_none(http: httpx.Client, recording: Recording, label: s
         ('"label": "a", "metadata": {"k": "\\udfff\\udfff"}', "/metadata/k"),
     ],
 )
-def test_half_a_character_is_said_to_be_that(
+def test_lone_surrogate_in_a_value_is_named(
     http: httpx.Client, recording: Recording, fields: str, pointer: str
 ) -> None:
     answer = _post_text(http, recording, f'{{{fields}, "start_seconds": 1, "end_seconds": 2}}')
@@ -166,14 +168,14 @@ def test_half_a_character_is_said_to_be_that(
 
 
 @pytest.mark.parametrize("fields", ['"\\ud800": 1', '"metadata": {"k\\ud800": "v"}'])
-def test_a_key_with_half_a_character_is_said_to_be_that(http: httpx.Client, recording: Recording, fields: str) -> None:
+def test_lone_surrogate_in_a_key_is_named(http: httpx.Client, recording: Recording, fields: str) -> None:
     answer = _post_text(http, recording, f'{{"label": "a", {fields}, "end_seconds": 2}}')
     problem = refused(answer, 422, "invalid_request")
     assert "a key with \\ud800 in it, one half of a surrogate pair" in problem["detail"]
     assert "\ufffd" not in problem["detail"]
 
 
-def test_both_halves_are_a_character(http: httpx.Client, recording: Recording) -> None:
+def test_surrogate_pair_is_accepted(http: httpx.Client, recording: Recording) -> None:
     fields = '{"label": "\\ud83d\\ude00", "metadata": {"\\ud83d\\ude00": "x"}, "start_seconds": 1, "end_seconds": 2}'
     answer = _post_text(http, recording, fields)
     assert answer.status_code == 202
@@ -198,7 +200,7 @@ def test_profile_is_refused_before_range_before_label(http: httpx.Client, record
     assert pointers(problem) == ["/label"]
 
 
-def test_every_fault_of_the_body_at_once(http: httpx.Client, recording: Recording) -> None:
+def test_all_faults_of_the_body_are_listed(http: httpx.Client, recording: Recording) -> None:
     faulty = {
         "label": 5,
         "end_seconds": "1",
@@ -229,12 +231,12 @@ def test_every_fault_of_the_body_at_once(http: httpx.Client, recording: Recordin
     "url",
     ["ftp://example.com", "http://u:p@example.com/", "http://169.254.169.254/x", "http://10.0.0.1/", "http://a b/"],
 )
-def test_a_webhook_url_that_leads_nowhere(http: httpx.Client, recording: Recording, url: str) -> None:
+def test_invalid_webhook_url_is_rejected(http: httpx.Client, recording: Recording, url: str) -> None:
     problem = refused(post(http, recording.recording_id, {**BODY, "webhook_url": url}), 422, "invalid_webhook_url")
     assert pointers(problem) == ["/webhook_url"]
 
 
-def test_a_webhook_url_that_names_this_machine(tmp_path: Path) -> None:
+def test_loopback_webhook_url_is_rejected(tmp_path: Path) -> None:
     with recorded_engine(tmp_path / "data") as engine, api_server(engine) as server, server.client() as http:
         recording_id = engine.make_recording().recording_id
         for host in ("localhost", "LOCALHOST.", "a.localhost", "127.0.0.1"):
@@ -243,7 +245,7 @@ def test_a_webhook_url_that_names_this_machine(tmp_path: Path) -> None:
         assert post(http, recording_id, {**BODY, "webhook_url": "http://name.invalid/"}).status_code == 202
 
 
-def test_a_full_queue(tmp_path: Path) -> None:
+def test_full_queue_rejects_new_clips(tmp_path: Path) -> None:
     with (
         recorded_engine(tmp_path / "small", limits={"max_queued_clips": 1}) as engine,
         api_server(engine) as server,
@@ -256,7 +258,7 @@ def test_a_full_queue(tmp_path: Path) -> None:
         assert int(answer.headers["retry-after"]) > 0
 
 
-def test_a_disk_that_is_nearly_full(tmp_path: Path) -> None:
+def test_low_disk_rejects_new_work(tmp_path: Path) -> None:
     with recorded_engine(tmp_path / "data") as engine, api_server(engine) as server, server.client() as http:
         recording = engine.make_recording()
         accepted = post(http, recording.recording_id, **{"Idempotency-Key": "a"})
@@ -272,7 +274,7 @@ def test_a_disk_that_is_nearly_full(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "label", ["../../etc/passwd", "a/b", "%2e%2e%2f", "\u202egpj.exe", "名前 – été", "CON", "...", "a\\b"]
 )
-def test_no_label_leaves_the_folder(
+def test_label_cannot_escape_the_clip_folder(
     http: httpx.Client, recording: Recording, engine: RecordedEngine, label: str
 ) -> None:
     answer = post(http, recording.recording_id, {**BODY, "label": label})

@@ -1,4 +1,4 @@
-"""Clips over HTTP once they are there: read, listed, cancelled, cut again and deleted."""
+"""Existing clips over HTTP: read, list, cancel, retry and delete."""
 
 from __future__ import annotations
 
@@ -11,19 +11,21 @@ from tests.support.clip_requests import FIXED_KEYS, MOMENT, MORE_KEYS, refused
 
 
 class TestRead:
-    def test_under_both_addresses(self, http: httpx.Client, clip: Clip) -> None:
+    def test_clip_is_served_under_both_paths(self, http: httpx.Client, clip: Clip) -> None:
         plain = http.get(f"/v1/clips/{clip.clip_id}")
         nested = http.get(f"/v1/recordings/{clip.recording_id}/clips/{clip.clip_id}")
         assert plain.status_code == nested.status_code == 200
         assert plain.json() == nested.json()
 
-    def test_not_under_another_recording(self, http: httpx.Client, clip: Clip, engine: RecordedEngine) -> None:
+    def test_clip_of_another_recording_is_not_found(
+        self, http: httpx.Client, clip: Clip, engine: RecordedEngine
+    ) -> None:
         other = engine.make_recording("other/recording.mp4")
         refused(http.get(f"/v1/recordings/{other.recording_id}/clips/{clip.clip_id}"), 404, "clip_not_found")
         refused(http.delete(f"/v1/recordings/{other.recording_id}/clips/{clip.clip_id}"), 404, "clip_not_found")
         refused(http.get("/v1/clips/clip_nothing"), 404, "clip_not_found")
 
-    def test_complete(self, http: httpx.Client, clip: Clip, engine: RecordedEngine) -> None:
+    def test_complete_clip_has_its_result(self, http: httpx.Client, clip: Clip, engine: RecordedEngine) -> None:
         engine.finish(clip)
         body = http.get(f"/v1/clips/{clip.clip_id}").json()
         assert list(body) == FIXED_KEYS + MORE_KEYS
@@ -46,7 +48,7 @@ class TestRead:
             "bytes_read",
         ]
 
-    def test_failed(self, http: httpx.Client, clip: Clip, engine: RecordedEngine) -> None:
+    def test_failed_clip_has_its_error(self, http: httpx.Client, clip: Clip, engine: RecordedEngine) -> None:
         engine.fail(clip)
         body = http.get(f"/v1/clips/{clip.clip_id}").json()
         assert (body["status"], body["bucket_path"], body["result"]) == ("failed", None, None)
@@ -55,7 +57,9 @@ class TestRead:
 
 
 class TestList:
-    def test_pages_newest_first(self, http: httpx.Client, recording: Recording, engine: RecordedEngine) -> None:
+    def test_pages_are_sorted_newest_first(
+        self, http: httpx.Client, recording: Recording, engine: RecordedEngine
+    ) -> None:
         made = [engine.make_clip(recording, f"clip {n}").clip_id for n in range(5)]
         first = http.get("/v1/clips", params={"limit": 2})
         assert list(first.json()) == ["data", "has_more", "next_cursor"]
@@ -69,7 +73,9 @@ class TestList:
         assert (third.json()["has_more"], third.json()["next_cursor"]) == (False, None)
         assert "link" not in third.headers
 
-    def test_filters(self, http: httpx.Client, recording: Recording, engine: RecordedEngine) -> None:
+    def test_list_is_filtered_by_state_recording_and_label(
+        self, http: httpx.Client, recording: Recording, engine: RecordedEngine
+    ) -> None:
         engine.finish(engine.make_clip(recording, "done"))
         waiting = engine.make_clip(recording, "waiting")
         other = engine.make_clip(engine.make_recording("other/r.mp4"), "waiting")
@@ -98,18 +104,18 @@ class TestList:
             ("order=asc", "order"),
         ],
     )
-    def test_a_parameter_that_is_wrong_is_named(self, http: httpx.Client, query: str, parameter: str) -> None:
+    def test_invalid_parameter_is_named(self, http: httpx.Client, query: str, parameter: str) -> None:
         problem = refused(http.get(f"/v1/clips?{query}"), 422, "invalid_request")
         assert [fault["parameter"] for fault in problem["errors"]] == [parameter]
         assert parameter in problem["detail"]
 
     @pytest.mark.parametrize("cursor", ["x", "%00", "AAAA", "MTIz", "é", "x" * 501])
-    def test_a_cursor_that_is_none(self, http: httpx.Client, cursor: str) -> None:
+    def test_invalid_cursor_is_rejected(self, http: httpx.Client, cursor: str) -> None:
         refused(http.get(f"/v1/clips?cursor={cursor}"), 422, "invalid_request")
 
 
 class TestChange:
-    def test_cancel_a_running_clip(self, http: httpx.Client, clip: Clip, engine: RecordedEngine) -> None:
+    def test_running_clip_is_cancelled(self, http: httpx.Client, clip: Clip, engine: RecordedEngine) -> None:
         engine.run(clip)
         answer = http.post(f"/v1/clips/{clip.clip_id}/cancel")
         assert answer.status_code == 200
@@ -117,7 +123,7 @@ class TestChange:
         assert engine.calls == [("abandon", clip.clip_id), ("wake_chores",)]
         refused(http.post(f"/v1/clips/{clip.clip_id}/cancel"), 409, "clip_ended")
 
-    def test_a_cancel_that_is_sent_again_does_not_touch_the_next_attempt(
+    def test_repeated_cancel_does_not_stop_the_next_attempt(
         self, http: httpx.Client, clip: Clip, engine: RecordedEngine
     ) -> None:
         key = {"Idempotency-Key": "stop"}
@@ -130,7 +136,7 @@ class TestChange:
         assert engine.calls == []
         assert http.get(f"/v1/clips/{clip.clip_id}").json()["status"] == "processing"
 
-    def test_retry(self, http: httpx.Client, clip: Clip, engine: RecordedEngine) -> None:
+    def test_failed_clip_is_retried(self, http: httpx.Client, clip: Clip, engine: RecordedEngine) -> None:
         refused(http.post(f"/v1/clips/{clip.clip_id}/retry"), 409, "clip_not_failed")
         engine.fail(clip)
         answer = http.post(f"/v1/recordings/{clip.recording_id}/clips/{clip.clip_id}/retry")
@@ -144,7 +150,7 @@ class TestChange:
         )
         assert engine.calls == [("wake_clips",)]
 
-    def test_delete_a_running_clip(self, http: httpx.Client, clip: Clip, engine: RecordedEngine) -> None:
+    def test_running_clip_is_deleted(self, http: httpx.Client, clip: Clip, engine: RecordedEngine) -> None:
         engine.run(clip)
         answer = http.delete(f"/v1/clips/{clip.clip_id}")
         assert (answer.status_code, answer.content) == (204, b"")
@@ -153,7 +159,7 @@ class TestChange:
         refused(http.get(f"/v1/clips/{clip.clip_id}"), 404, "clip_not_found")
         refused(http.delete(f"/v1/clips/{clip.clip_id}"), 404, "clip_not_found")
 
-    def test_its_deliveries(self, http: httpx.Client, clip: Clip, engine: RecordedEngine) -> None:
+    def test_deliveries_of_a_clip_are_listed(self, http: httpx.Client, clip: Clip, engine: RecordedEngine) -> None:
         url = "http://127.0.0.1:9/hook"
         engine.ledger.endpoints.create(url, ["clip.failed"], "a secret of sixteen")
         engine.fail(clip)

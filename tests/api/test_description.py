@@ -1,6 +1,6 @@
-"""What the description promises, tried by Schemathesis: requests that fit it and requests that do not.
+"""The OpenAPI document, tested by Schemathesis with requests that conform to it and requests that do not.
 
-No answer is a fault of ours, none is undocumented, and nothing that breaks the description is taken.
+No response is a 5xx or undocumented, and no request that violates the document is accepted.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ CHECKS = [
 
 @dataclass(frozen=True)
 class Described:
-    """A server, and an id of each kind that it knows."""
+    """A server, and an id of each resource it has."""
 
     server: ApiServer
     ids: dict[str, str]
@@ -60,7 +60,7 @@ def described(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Described]:
         )
 
 
-FRAMING = ("content-length", "transfer-encoding")  # wrong ones make a request that is no HTTP at all
+FRAMING = ("content-length", "transfer-encoding")  # invalid values would make invalid HTTP
 PLAN = settings(
     max_examples=20,
     deadline=None,
@@ -72,7 +72,7 @@ PLAN = settings(
 
 
 @pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda mode: mode.value)
-def test_every_operation(described: Described, mode: GenerationMode) -> None:
+def test_every_operation_conforms_to_the_document(described: Described, mode: GenerationMode) -> None:
     server = described.server
     document = httpx.get(f"{server.url}/v1/openapi.json", trust_env=False).json()
     schema = schemathesis.openapi.from_dict(document)
@@ -81,7 +81,7 @@ def test_every_operation(described: Described, mode: GenerationMode) -> None:
     answers: Counter[int] = Counter()
     operations = [found.ok() for found in schema.get_all_operations()]
     for operation in sorted(operations, key=lambda operation: operation.method == "delete"):
-        if operation.path == "/v1/events":  # a stream has no end
+        if operation.path == "/v1/events":  # an event stream never ends
             continue
 
         def attempt(case: schemathesis.Case) -> None:
@@ -89,7 +89,7 @@ def test_every_operation(described: Described, mode: GenerationMode) -> None:
             tried += 1
             if "wait" in (case.query or {}) and mode is GenerationMode.POSITIVE:
                 case.query["wait"] = 0
-            if tried % 3:  # else what nobody knows
+            if tried % 3:  # otherwise an unknown resource
                 case.path_parameters |= {name: described.ids[name] for name in case.path_parameters or {}}
             case.headers = {name: text for name, text in (case.headers or {}).items() if name.lower() not in FRAMING}
             headers = {"Authorization": f"Bearer {server.key}"}
@@ -101,6 +101,6 @@ def test_every_operation(described: Described, mode: GenerationMode) -> None:
         except (AssertionError, BaseExceptionGroup) as fault:
             faults.append(f"{operation.label}: {fault}")
         except Unsatisfiable:
-            continue  # nothing can be wrong with it
+            continue  # it takes no input
     assert not faults, "\n\n".join(faults)
     assert {200, 404, 409, 422} <= set(answers), answers

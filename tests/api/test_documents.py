@@ -1,4 +1,4 @@
-"""The manual at `/docs`: without a key, without a script, and what leads into it arrives."""
+"""The manual at `/docs`: served without a key and without scripts, and every link into it resolves."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ DOCS = Path(__file__).parent.parent.parent / "clipengine" / "docs"
 
 @pytest.fixture
 def reader(server: ApiServer) -> Iterator[httpx.Client]:
-    """Somebody without a key."""
+    """Yield a client without a key."""
     with httpx.Client(base_url=server.url, follow_redirects=True) as reader:
         yield reader
 
@@ -29,12 +29,12 @@ def reader(server: ApiServer) -> Iterator[httpx.Client]:
 def test_every_document_is_listed_once(reader: httpx.Client) -> None:
     both = re.findall(r'<li><a href="(\w+)"', reader.get("/docs").text)
     listed = both[: len(both) // 2]
-    assert both == [*listed, *listed]  # folded, for phones, and beside the text
+    assert both == [*listed, *listed]  # in the menu for phones, and in the sidebar
     assert listed[: len(ORDER)] == [*ORDER]
     assert sorted(listed) == sorted(["reference", *(path.stem for path in DOCS.glob("*.md"))])
 
 
-def test_the_first_page_needs_no_key_and_nothing_from_elsewhere(reader: httpx.Client) -> None:
+def test_first_page_needs_no_key_and_no_external_resources(reader: httpx.Client) -> None:
     for address in ("/docs", "/docs/"):
         page = reader.get(address)
         assert page.url.path == f"/docs/{ORDER[0]}"
@@ -48,7 +48,7 @@ def test_the_first_page_needs_no_key_and_nothing_from_elsewhere(reader: httpx.Cl
     assert "authorization" not in page.request.headers
 
 
-def test_every_link_and_picture_of_every_page_is_there(reader: httpx.Client) -> None:
+def test_every_link_and_image_resolves(reader: httpx.Client) -> None:
     pages = {name: reader.get(f"/docs/{name}") for name in ORDER}
     anchors = {name: set(re.findall(r' id="([^"]+)"', page.text)) for name, page in pages.items()}
     seen: set[str] = set()
@@ -66,7 +66,7 @@ def test_every_link_and_picture_of_every_page_is_there(reader: httpx.Client) -> 
                 seen.add(target)
 
 
-def test_an_error_of_the_api_leads_to_its_entry(reader: httpx.Client) -> None:
+def test_error_type_links_to_its_entry(reader: httpx.Client) -> None:
     problem = reader.get("/v1/clips").json()
     page = reader.get(problem["type"])
     assert page.status_code == 200
@@ -90,7 +90,7 @@ def test_the_reference_has_curl_and_python_for_every_route(server: ApiServer, re
     assert all('class="language-python"' in part for part in shown)
 
 
-def test_a_search_leads_to_the_row(reader: httpx.Client) -> None:
+def test_search_links_to_the_table_row(reader: httpx.Client) -> None:
     found = reader.get("/docs/search", params={"q": "queue_full"}).text
     assert re.findall(r'class="hit"><a href="([^"]+)"', found)[0] == "errors#queue_full"
     assert "<mark>queue_full</mark>" in found
@@ -98,29 +98,29 @@ def test_a_search_leads_to_the_row(reader: httpx.Client) -> None:
     assert "Type a word" in reader.get("/docs/search").text
 
 
-def test_a_search_ranks_what_has_more_of_its_words_first() -> None:
+def test_search_ranks_sections_by_matching_words() -> None:
     page = render("x", "# Title\n\nqueue\n\n## One\n\nfull\n\n## Two\n\na queue that is full\n")
     assert [hit.anchor for hit in search([page], "full queue nowhere")] == ["two", "", "one"]
 
 
-def test_a_page_that_is_found_is_named_once(reader: httpx.Client) -> None:
+def test_page_title_appears_once_in_a_hit(reader: httpx.Client) -> None:
     found = reader.get("/docs/search", params={"q": "contributing"}).text
     assert "Contributing</a> <small>" not in found
 
 
-def test_what_is_searched_for_is_text(reader: httpx.Client) -> None:
+def test_search_query_is_escaped(reader: httpx.Client) -> None:
     page = reader.get("/docs/search", params={"q": '"><script>alert(1)</script>'}).text
     assert "<script" not in page
     assert "&quot;&gt;&lt;script" in page
 
 
 @pytest.mark.parametrize("name", ["no-such", "../settings.py", "%2e%2e/settings.py", "start.md", "screens/", "a/b"])
-def test_what_is_no_page_is_not_found(reader: httpx.Client, name: str) -> None:
+def test_unknown_page_is_not_found(reader: httpx.Client, name: str) -> None:
     page = reader.get(f"/docs/{name}")
     assert page.status_code == 404
 
 
-def test_pages_do_not_obey_html_and_know_their_sections() -> None:
+def test_html_is_escaped_and_headings_become_sections() -> None:
     table = "| code |\n|---|\n| `a_b.c` |"
     page = render("x", f"# A <b>title</b>\n\ntext\n\n## Two words\n\n{table}\n\n## Two words\n\nmore\n")
     assert "&lt;b&gt;" in page.html

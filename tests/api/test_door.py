@@ -1,4 +1,4 @@
-"""The door: keys and scopes, hostile bodies, wrong methods and addresses, and faults of our own."""
+"""Authentication, request bodies, methods, paths and internal errors."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PROBLEM_KEYS = ["type", "title", "status", "detail", "code", "instance", "hint"]
 
 
 def raw(server: ApiServer, request: bytes, *, hold: bool = False) -> bytes:
-    """What the server answers to these bytes."""
+    """Send raw bytes and return the response."""
     with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
         connection.sendall(request)
         if not hold:
@@ -48,7 +48,7 @@ class TestKeys:
             "Bearer relay_live_01j9xz_" + "a" * 43 + "_aaaaaa",
         ],
     )
-    def test_the_fixed_401(self, server: ApiServer, header: str | None) -> None:
+    def test_missing_or_invalid_key_gets_the_documented_401(self, server: ApiServer, header: str | None) -> None:
         with server.client("") as http:
             answer = http.get("/v1/clips", headers={} if header is None else {"Authorization": header})
         assert answer.status_code == 401
@@ -63,26 +63,26 @@ class TestKeys:
             "instance": "/v1/clips",
         }
 
-    def test_a_key_that_was_revoked(self, server: ApiServer, engine: RecordedEngine) -> None:
+    def test_revoked_key_is_rejected(self, server: ApiServer, engine: RecordedEngine) -> None:
         key, text = engine.ledger.keys.create("short-lived")
         with server.client(text) as http:
             assert http.get("/v1/clips").status_code == 200
             engine.ledger.keys.revoke(key.key_id)
             assert http.get("/v1/clips").json()["detail"] == "Invalid or missing API key"
 
-    def test_the_scheme_is_not_case_sensitive(self, server: ApiServer) -> None:
+    def test_authentication_scheme_is_case_insensitive(self, server: ApiServer) -> None:
         with server.client("") as http:
             assert http.get("/v1/clips", headers={"Authorization": f"bearer  {server.key}"}).status_code == 200
 
-    def test_a_scope_that_is_missing_is_named(self, server: ApiServer, engine: RecordedEngine) -> None:
+    def test_missing_scope_is_named(self, server: ApiServer, engine: RecordedEngine) -> None:
         _, text = engine.ledger.keys.create("reader", ["read"])
         with server.client(text) as http:
             answer = http.post("/v1/recordings", json={"bucket_path": "a"})
         assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
         assert "`write`" in answer.json()["detail"]
 
-    def test_before_anything_else_is_said(self, server: ApiServer, engine: RecordedEngine) -> None:
-        """Neither a body, a query nor an id is judged for who may not call."""
+    def test_key_is_checked_before_the_request(self, server: ApiServer, engine: RecordedEngine) -> None:
+        """Body, query and id are not validated for a caller without access."""
         _, reader = engine.ledger.keys.create("reader", ["read"])
         for key, status in (("", 401), ("relay_live_x", 401), (reader, 403)):
             with server.client(key) as http:
@@ -110,8 +110,8 @@ class TestKeys:
             b"Host: " + b"a" * 20_000 + b"\r\n",
         ],
     )
-    def test_the_host_header_decides_nothing(self, server: ApiServer, host: bytes) -> None:
-        """Not who may call, and nothing of it is said again."""
+    def test_host_header_is_ignored(self, server: ApiServer, host: bytes) -> None:
+        """It does not affect authentication and is not reflected in the response."""
         answer = raw(server, b"GET /v1/clips HTTP/1.1\r\n" + host + b"Connection: close\r\n\r\n")
         assert re.match(rb"HTTP/1\.1 40[01] ", answer), answer
         assert b"evil" not in answer
@@ -133,7 +133,7 @@ class TestKeys:
             "/docs/start%00.md",
         ],
     )
-    def test_no_path_leads_out(self, server: ApiServer, path: str) -> None:
+    def test_path_traversal_is_not_found(self, server: ApiServer, path: str) -> None:
         key = f"Authorization: Bearer {server.key}"
         answer = raw(
             server, f"GET {path} HTTP/1.1\r\nHost: x\r\n{key}\r\nConnection: close\r\n\r\n".encode(), hold=True
@@ -174,17 +174,19 @@ class TestBodies:
             (b'{"a":[[' + b"],[".join([b"1," * 150 + b"1"] * 150) + b"]]}", "more than 20000 strings"),
         ],
     )
-    def test_what_is_no_json_object(self, http: httpx.Client, path: str, content: bytes, told: str) -> None:
+    def test_body_that_is_no_json_object_is_rejected(
+        self, http: httpx.Client, path: str, content: bytes, told: str
+    ) -> None:
         answer = self.send(http, path, content)
         assert (answer.status_code, answer.json()["code"]) == (400, "malformed_request")
         assert told in answer.json()["detail"]
 
-    def test_brackets_in_a_text_are_no_depth(self, http: httpx.Client, path: str) -> None:
+    def test_brackets_in_a_string_do_not_count_as_nesting(self, http: httpx.Client, path: str) -> None:
         label = '[{"\\' * 40
         answer = http.post(path, json={"label": label, "start_seconds": 1, "end_seconds": 2})
         assert answer.json()["label"] == label
 
-    def test_commas_in_a_text_are_not_members(self, http: httpx.Client, path: str) -> None:
+    def test_commas_in_a_string_do_not_count_as_members(self, http: httpx.Client, path: str) -> None:
         label = ',"' * 100
         answer = http.post(path, json={"label": label, "start_seconds": 1, "end_seconds": 2, "metadata": {"a": label}})
         assert answer.json()["label"] == answer.json()["metadata"]["a"] == label
@@ -198,14 +200,14 @@ class TestBodies:
             ("POST", "/v1/recordings", 1_048_576),
         ],
     )
-    def test_body_has_the_limit_of_its_type(self, http: httpx.Client, method: str, path: str, limit: int) -> None:
+    def test_body_limit_depends_on_the_route(self, http: httpx.Client, method: str, path: str, limit: int) -> None:
         headers = {"Content-Type": "application/json"}
         answer = http.request(method, path, content=b" " * (limit + 1), headers=headers)
         assert (answer.status_code, answer.json()["code"]) == (413, "payload_too_large")
         assert f"larger than {limit} bytes" in answer.json()["detail"]
         assert http.request(method, path, content=b" " * limit, headers=headers).status_code == 400
 
-    def test_no_type_has_a_limit_above_the_setting(self, tmp_path: Path) -> None:
+    def test_no_route_exceeds_the_configured_body_limit(self, tmp_path: Path) -> None:
         with (
             recorded_engine(tmp_path / "data", server={"max_body_bytes": 2048}) as engine,
             api_server(engine) as server,
@@ -217,12 +219,12 @@ class TestBodies:
     @pytest.mark.parametrize(
         "content", [b'"' * 1_000_000, b'"\\"' * 300_000, b"[]" * 500_000, b"1" * 1_000_000, b"1." + b"0" * 1_000_000]
     )
-    def test_no_body_costs_much_time(self, http: httpx.Client, path: str, content: bytes) -> None:
+    def test_hostile_body_is_rejected_quickly(self, http: httpx.Client, path: str, content: bytes) -> None:
         began = time.process_time()
         assert self.send(http, path, content).status_code == 400
         assert time.process_time() - began < 3
 
-    def test_a_body_that_is_too_large(self, http: httpx.Client, path: str, server: ApiServer) -> None:
+    def test_oversized_body_is_rejected(self, http: httpx.Client, path: str, server: ApiServer) -> None:
         answer = self.send(http, path, b" " * 1_048_577)
         assert (answer.status_code, answer.json()["code"]) == (413, "payload_too_large")
         assert "1048576" in answer.json()["detail"]
@@ -230,13 +232,13 @@ class TestBodies:
         assert chunked.status_code == 413
         declared = f"POST {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {server.key}\r\n".encode()
         declared += b"Content-Type: application/json\r\nContent-Length: 1000000000000\r\nConnection: close\r\n\r\n"
-        assert raw(server, declared, hold=True).startswith(b"HTTP/1.1 413 ")  # without waiting for it
+        assert raw(server, declared, hold=True).startswith(b"HTTP/1.1 413 ")  # without waiting for the rest
 
-    def test_a_body_that_just_fits(self, http: httpx.Client, path: str) -> None:
+    def test_body_of_the_maximum_size_is_accepted(self, http: httpx.Client, path: str) -> None:
         content = json.dumps({"label": "x", "start_seconds": 1, "end_seconds": 2}).encode()
         assert self.send(http, path, content.ljust(1_048_576)).status_code == 202
 
-    def test_a_body_that_comes_too_slowly(self, http: httpx.Client, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_slow_body_is_rejected(self, http: httpx.Client, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(body, "READ_SECONDS", 0.2)
 
         def slowly() -> Iterator[bytes]:
@@ -263,20 +265,22 @@ class TestBodies:
             "",
         ],
     )
-    def test_another_content_type(self, http: httpx.Client, path: str, content_type: str) -> None:
+    def test_unsupported_content_type_is_rejected(self, http: httpx.Client, path: str, content_type: str) -> None:
         answer = http.post(path, content=b"{}", headers={"Content-Type": content_type})
         assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_content_type")
 
-    def test_no_content_type_and_compression(self, http: httpx.Client, path: str) -> None:
+    def test_missing_content_type_and_compression_are_rejected(self, http: httpx.Client, path: str) -> None:
         assert http.post(path, content=b"{}").status_code == 415
         assert self.send(http, path, b"{}", **{"Content-Encoding": "gzip"}).status_code == 415
 
     @pytest.mark.parametrize("content_type", ["application/json; charset=utf-8", 'Application/JSON;charset="UTF-8"'])
-    def test_spellings_of_the_content_type(self, http: httpx.Client, path: str, content_type: str) -> None:
+    def test_content_type_is_case_insensitive_and_may_have_parameters(
+        self, http: httpx.Client, path: str, content_type: str
+    ) -> None:
         answer = http.post(path, content=b"{}", headers={"Content-Type": content_type})
         assert answer.status_code == 422
 
-    def test_metadata_is_flat_text(self, http: httpx.Client, path: str) -> None:
+    def test_metadata_accepts_only_strings(self, http: httpx.Client, path: str) -> None:
         def post(metadata: object) -> httpx.Response:
             fields = {"label": "x", "start_seconds": 1, "end_seconds": 2, "metadata": metadata}
             return self.send(http, path, json.dumps(fields))
@@ -299,14 +303,14 @@ class TestBodies:
 
 
 class TestAnswers:
-    def test_headers_of_every_answer(self, http: httpx.Client) -> None:
+    def test_every_response_has_the_security_headers(self, http: httpx.Client) -> None:
         for answer in (http.get("/v1/clips"), http.get("/v1/nothing"), http.get("/livez"), http.options("/v1/clips")):
             assert answer.headers["x-content-type-options"] == "nosniff"
             assert answer.headers["cache-control"] == "no-store"
             assert re.fullmatch(r"[0-9a-f]{32}", answer.headers["x-request-id"])
             assert not [name for name in answer.headers if name.startswith("access-control")]
 
-    def test_a_request_id_of_the_caller(self, http: httpx.Client) -> None:
+    def test_valid_request_id_of_the_client_is_kept(self, http: httpx.Client) -> None:
         assert http.get("/livez", headers={"X-Request-Id": "proxy-1234"}).headers["x-request-id"] == "proxy-1234"
         for wrong in ("short", "x" * 65, "with blanks in it", "ä" * 10):
             given = http.get("/livez", headers=[(b"X-Request-Id", wrong.encode())]).headers["x-request-id"]
@@ -325,13 +329,13 @@ class TestAnswers:
             "/favicon.ico",
         ],
     )
-    def test_nothing_there(self, http: httpx.Client, path: str) -> None:
+    def test_unknown_path_is_not_found(self, http: httpx.Client, path: str) -> None:
         answer = http.get(path, follow_redirects=False)
         assert answer.status_code == 404
         assert list(answer.json()) == PROBLEM_KEYS
         assert answer.json()["code"] == "not_found"
 
-    def test_hostile_paths_are_told_safely(self, http: httpx.Client) -> None:
+    def test_hostile_path_is_escaped_in_the_problem(self, http: httpx.Client) -> None:
         answer = http.get("/v1/%0d%0aSet-Cookie:a=b/%ff/%F0%9F%8E%AC/<script>")
         assert answer.status_code == 404
         assert answer.json()["instance"].isascii()
@@ -348,7 +352,9 @@ class TestAnswers:
             ("PURGE", "/v1/events", "GET, HEAD, OPTIONS"),
         ],
     )
-    def test_methods(self, http: httpx.Client, method: str, path: str, allow: str) -> None:
+    def test_unsupported_method_names_the_allowed_ones(
+        self, http: httpx.Client, method: str, path: str, allow: str
+    ) -> None:
         answer = http.request(method, path)
         assert (answer.status_code, answer.json()["code"]) == (405, "method_not_allowed")
         assert answer.headers["allow"] == allow
@@ -356,13 +362,13 @@ class TestAnswers:
         assert (options.status_code, options.headers["allow"], options.content) == (204, allow, b"")
 
     @pytest.mark.parametrize("path", ["/livez", "/readyz", "/v1/openapi.json"])
-    def test_methods_of_what_needs_no_key(self, http: httpx.Client, path: str) -> None:
+    def test_public_routes_reject_unsupported_methods(self, http: httpx.Client, path: str) -> None:
         answer = http.post(path)
         assert (answer.status_code, answer.json()["code"]) == (405, "method_not_allowed")
         assert answer.headers["allow"] == "GET, HEAD, OPTIONS"
         assert http.head(path).status_code == 200
 
-    def test_head_is_get_without_its_body(self, http: httpx.Client) -> None:
+    def test_head_returns_the_headers_of_get(self, http: httpx.Client) -> None:
         head, got = http.head("/v1/clips"), http.get("/v1/clips")
         assert (head.status_code, head.content) == (200, b"")
         assert head.headers["content-length"] == got.headers["content-length"]
@@ -370,7 +376,7 @@ class TestAnswers:
 
 class TestFaultsOfOurOwn:
     @pytest.mark.parametrize("fault", [RuntimeError("secret detail"), Internal("secret detail")])
-    def test_a_500_shows_its_id_and_nothing_else(
+    def test_internal_error_reveals_only_its_request_id(
         self,
         http: httpx.Client,
         engine: RecordedEngine,
@@ -394,7 +400,7 @@ class TestFaultsOfOurOwn:
         assert record.exc_info is not None
         assert http.get("/livez").status_code == 200
 
-    def test_storage_that_is_out_of_reach(
+    def test_storage_errors_have_their_status(
         self, http: httpx.Client, engine: RecordedEngine, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         for fault, status, code in (

@@ -1,4 +1,4 @@
-"""Downloads: whole, in ranges, under names that try to break the header, and by the store's own links."""
+"""Downloads: whole files, byte ranges, hostile file names, and signed links of the store."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def path(done: Clip) -> str:
 
 
 class TestWhole:
-    def test_the_bytes_and_what_is_said_of_them(self, http: httpx.Client, path: str) -> None:
+    def test_download_has_the_bytes_and_headers_of_the_clip(self, http: httpx.Client, path: str) -> None:
         answer = http.get(path)
         assert answer.status_code == 200
         assert answer.content == BYTES
@@ -62,22 +62,22 @@ class TestWhole:
             "attachment; filename=\"key-moment.mp4\"; filename*=UTF-8''key-moment.mp4"
         )
 
-    def test_head(self, http: httpx.Client, path: str) -> None:
+    def test_head_has_the_headers_of_get(self, http: httpx.Client, path: str) -> None:
         got, head = http.get(path), http.head(path)
         assert (head.status_code, head.content) == (200, b"")
         for name in ("content-length", "content-type", "etag", "accept-ranges", "content-disposition", "last-modified"):
             assert head.headers[name] == got.headers[name]
         assert http.head(path, headers={"Range": "bytes=0-9"}).headers["content-range"] == f"bytes 0-9/{len(BYTES)}"
 
-    def test_under_the_recording(self, http: httpx.Client, done: Clip) -> None:
+    def test_clip_is_downloaded_under_its_recording(self, http: httpx.Client, done: Clip) -> None:
         assert http.get(f"/v1/recordings/{done.recording_id}/clips/{done.clip_id}/download").content == BYTES
 
-    def test_not_modified(self, http: httpx.Client, path: str) -> None:
+    def test_matching_etag_returns_304(self, http: httpx.Client, path: str) -> None:
         etag = http.get(path).headers["etag"]
         answer = http.get(path, headers={"If-None-Match": f'"other", W/{etag}'})
         assert (answer.status_code, answer.content, answer.headers["etag"]) == (304, b"", etag)
 
-    def test_not_before_it_is_complete(self, http: httpx.Client, clip: Clip, engine: RecordedEngine) -> None:
+    def test_incomplete_clip_is_not_served(self, http: httpx.Client, clip: Clip, engine: RecordedEngine) -> None:
         for what in ("download", "poster"):
             answer = http.get(f"/v1/clips/{clip.clip_id}/{what}")
             assert (answer.status_code, answer.json()["code"]) == (409, "clip_not_complete")
@@ -88,14 +88,14 @@ class TestWhole:
             assert (answer.status_code, answer.json()["code"]) == (409, "clip_not_complete")
             assert f"POST /v1/clips/{clip.clip_id}/retry" in answer.json()["hint"]
 
-    def test_an_object_that_somebody_removed(
+    def test_removed_object_is_not_found(
         self, http: httpx.Client, path: str, done: Clip, engine: RecordedEngine
     ) -> None:
         engine.store.delete(done.object_key)
         answer = http.get(path)
         assert (answer.status_code, answer.json()["code"]) == (404, "object_not_found")
 
-    def test_an_object_that_is_replaced_on_the_way_ends_the_connection(
+    def test_object_replaced_during_the_download_closes_the_connection(
         self, server: ApiServer, engine: RecordedEngine, clip: Clip
     ) -> None:
         big = bytes(64 * 1024 * 1024)
@@ -110,14 +110,14 @@ class TestWhole:
             with pytest.raises(httpx.RemoteProtocolError):
                 list(pieces)
 
-    def test_a_recording(self, http: httpx.Client, engine: RecordedEngine) -> None:
+    def test_recording_is_downloaded(self, http: httpx.Client, engine: RecordedEngine) -> None:
         recording = engine.make_recording("a/b/film.webm", BYTES)
         answer = http.get(f"/v1/recordings/{recording.recording_id}/download", headers={"Range": "bytes=5-9"})
         assert (answer.status_code, answer.content) == (206, BYTES[5:10])
         assert answer.headers["content-type"] == "video/webm"
         assert answer.headers["content-disposition"].startswith('attachment; filename="meeting.webm"')
 
-    def test_a_recording_that_was_replaced_or_removed(self, http: httpx.Client, engine: RecordedEngine) -> None:
+    def test_replaced_or_removed_recording_is_rejected(self, http: httpx.Client, engine: RecordedEngine) -> None:
         recording = engine.make_recording("a/b/film.mp4", BYTES)
         address = f"/v1/recordings/{recording.recording_id}/download"
         engine.put(recording.bucket_path, b"another file")
@@ -127,7 +127,7 @@ class TestWhole:
         answer = http.get(address)
         assert (answer.status_code, answer.json()["code"]) == (422, "recording_missing")
 
-    def test_an_upload_is_never_served_as_a_page(self, http: httpx.Client) -> None:
+    def test_uploaded_html_is_served_as_octet_stream(self, http: httpx.Client) -> None:
         made = http.put(
             "/v1/recordings/upload?name=a.html", content=b"<script>", headers={"Content-Type": "text/html"}
         ).json()
@@ -135,7 +135,9 @@ class TestWhole:
         assert answer.headers["content-type"] == "application/octet-stream"
         assert "sandbox" in answer.headers["content-security-policy"]
 
-    def test_the_poster(self, http: httpx.Client, done: Clip, engine: RecordedEngine, recording: Recording) -> None:
+    def test_poster_is_served_inline(
+        self, http: httpx.Client, done: Clip, engine: RecordedEngine, recording: Recording
+    ) -> None:
         answer = http.get(f"/v1/clips/{done.clip_id}/poster")
         assert (answer.status_code, answer.content[:2]) == (200, b"\xff\xd8")
         assert answer.headers["content-type"] == "image/jpeg"
@@ -144,7 +146,7 @@ class TestWhole:
         missing = http.get(f"/v1/clips/{bare.clip_id}/poster")
         assert (missing.status_code, missing.json()["code"]) == (404, "object_not_found")
 
-    def test_a_reader_that_is_slow_holds_no_thread(self, server: ApiServer, path: str) -> None:
+    def test_slow_client_holds_no_thread(self, server: ApiServer, path: str) -> None:
         request = f"GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {server.key}\r\n\r\n".encode()
         idle = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(45)]
         try:
@@ -178,7 +180,7 @@ class TestRanges:
             ("bytes=" + "0" * 30 + "5-" + "0" * 30 + "9", 5, 10),
         ],
     )
-    def test_one_range_is_answered_with_206_and_clamped(
+    def test_range_is_clamped_and_returns_206(
         self, http: httpx.Client, path: str, header: str, start: int, end: int
     ) -> None:
         answer = http.get(path, headers={"Range": header})
@@ -200,7 +202,7 @@ class TestRanges:
             "bytes=" + "9" * 40 + "-",
         ],
     )
-    def test_range_outside_the_object_is_refused(self, http: httpx.Client, path: str, header: str) -> None:
+    def test_range_outside_the_object_is_rejected(self, http: httpx.Client, path: str, header: str) -> None:
         answer = http.get(path, headers={"Range": header})
         assert answer.status_code == 416
         assert answer.json()["code"] == "range_not_satisfiable"
@@ -209,11 +211,11 @@ class TestRanges:
     @pytest.mark.parametrize(
         "header", ["bytes=5-2", "bytes=a-b", "items=0-5", "bytes=-", "bytes", "bytes=1", "bytes=+1-5"]
     )
-    def test_range_that_is_not_understood_is_ignored(self, http: httpx.Client, path: str, header: str) -> None:
+    def test_malformed_range_is_ignored(self, http: httpx.Client, path: str, header: str) -> None:
         answer = http.get(path, headers={"Range": header})
         assert (answer.status_code, len(answer.content)) == (200, len(BYTES))
 
-    def test_if_range(self, http: httpx.Client, path: str) -> None:
+    def test_stale_if_range_returns_the_whole_file(self, http: httpx.Client, path: str) -> None:
         known = http.get(path).headers
         for current in (known["etag"], known["last-modified"]):
             assert http.get(path, headers={"Range": "bytes=0-4", "If-Range": current}).status_code == 206
@@ -221,7 +223,7 @@ class TestRanges:
             answer = http.get(path, headers={"Range": "bytes=0-4", "If-Range": stale})
             assert (answer.status_code, answer.content) == (200, BYTES)
 
-    def test_an_empty_object_has_no_range(self) -> None:
+    def test_empty_object_has_no_satisfiable_range(self) -> None:
         assert requested_range(None, 0) is None
         with pytest.raises(RangeNotSatisfiable):
             requested_range("bytes=0-", 0)
@@ -231,7 +233,9 @@ class TestRanges:
 
 class TestNames:
     @pytest.mark.parametrize("label", HOSTILE)
-    def test_over_http(self, http: httpx.Client, engine: RecordedEngine, recording: Recording, label: str) -> None:
+    def test_label_is_encoded_in_the_header(
+        self, http: httpx.Client, engine: RecordedEngine, recording: Recording, label: str
+    ) -> None:
         done = engine.finish(engine.make_clip(recording, label), b"clip")
         answer = http.get(f"/v1/clips/{done.clip_id}/download")
         assert answer.content == b"clip"
@@ -250,14 +254,14 @@ class TestNames:
         parsed["content-disposition"] = header
         assert parsed.get_content_disposition() == "attachment"
 
-    def test_letters_of_any_script_are_kept(self) -> None:
+    def test_file_name_keeps_letters_of_any_script(self) -> None:
         assert file_name("名前 – été", "mp4") == "名前 – été.mp4"
         assert file_name("", "mp4") == file_name(" . ", "mp4") == "clip.mp4"
         assert content_disposition("inline", "é.mp4") == "inline; filename=\"e.mp4\"; filename*=UTF-8''%C3%A9.mp4"
 
 
 class LinkingStore:
-    """A folder store that says it has links, as S3 has."""
+    """A folder store that offers presigned links, as S3 does."""
 
     def __init__(self, store: Any) -> None:
         self._store = store
@@ -278,7 +282,7 @@ class LinkingStore:
         return reader
 
 
-def test_a_store_with_links_serves_by_itself(engine: RecordedEngine, done: Clip) -> None:
+def test_download_redirects_to_a_presigned_link(engine: RecordedEngine, done: Clip) -> None:
     linking = LinkingStore(engine.store)
     engine.store = linking  # type: ignore[assignment]
     with api_server(engine) as server, server.client() as http:
@@ -288,14 +292,14 @@ def test_a_store_with_links_serves_by_itself(engine: RecordedEngine, done: Clip)
         assert answer.headers["cache-control"] == "no-store"
         assert linking.asked == [(done.object_key, "key-moment.mp4", "video/mp4")]
         assert linking.opened == 0
-        # The link is signed for GET alone.
+        # The link is signed for GET only.
         head = http.head(f"/v1/clips/{done.clip_id}/download")
         assert (head.status_code, head.headers["content-length"]) == (200, str(len(BYTES)))
         assert (head.headers["content-type"], "etag" in head.headers) == ("video/mp4", True)
         assert len(linking.asked) == 1
 
 
-def test_no_link_is_given_to_what_is_gone_or_was_replaced(engine: RecordedEngine, done: Clip) -> None:
+def test_no_link_is_signed_for_a_missing_or_replaced_object(engine: RecordedEngine, done: Clip) -> None:
     recording = engine.ledger.recordings.get(done.recording_id)
     plain, engine.store = engine.store, LinkingStore(engine.store)  # type: ignore[assignment]
     with api_server(engine) as server, server.client() as http:

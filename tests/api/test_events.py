@@ -1,4 +1,4 @@
-"""`GET /v1/events`: nothing that ended is missed or told twice, progress is thinned, and the server can stop."""
+"""`GET /v1/events`: no terminal event is lost or repeated, progress is throttled, and a stop ends the streams."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Told:
 
 
 class Reader:
-    """Reads a stream in a thread; `next` waits for the next event that is not a comment."""
+    """Reads a stream in a thread; `next` waits for the next event and skips comments."""
 
     def __init__(self, answer: httpx.Response) -> None:
         self.answer = answer
@@ -93,7 +93,7 @@ def wait_until_followed(server: ApiServer) -> None:
     time.sleep(0.05)
 
 
-def test_a_clip_from_its_beginning_to_its_end(server: ApiServer, engine: RecordedEngine, recording: Recording) -> None:
+def test_events_of_a_clip_arrive_in_order(server: ApiServer, engine: RecordedEngine, recording: Recording) -> None:
     with following(server) as reader, server.client() as http:
         clip = engine.make_clip(recording)
         queued = reader.next()
@@ -112,7 +112,7 @@ def test_a_clip_from_its_beginning_to_its_end(server: ApiServer, engine: Recorde
         assert reader.until("clip.deleted").data["data"] == {"clip_id": clip.clip_id}
 
 
-def test_progress_is_told_four_times_a_second_at_most(server: ApiServer, engine: RecordedEngine, clip: Clip) -> None:
+def test_progress_is_throttled_to_four_per_second(server: ApiServer, engine: RecordedEngine, clip: Clip) -> None:
     running = engine.run(clip)
     with following(server) as reader:
         until = time.monotonic() + 1.5
@@ -129,7 +129,7 @@ def test_progress_is_told_four_times_a_second_at_most(server: ApiServer, engine:
     assert 3 <= len(told) <= 8
 
 
-def test_nothing_is_missed_or_told_twice(server: ApiServer, engine: RecordedEngine, recording: Recording) -> None:
+def test_no_event_is_lost_or_repeated(server: ApiServer, engine: RecordedEngine, recording: Recording) -> None:
     with following(server, after="0") as reader:
         assert reader.next().event == "recording.complete"
     ended = [engine.finish(engine.make_clip(recording, f"clip {number}")).clip_id for number in range(150)]
@@ -148,7 +148,9 @@ def test_nothing_is_missed_or_told_twice(server: ApiServer, engine: RecordedEngi
         assert reader.next().id == told[-1].id
 
 
-def test_only_what_was_asked_for(server: ApiServer, engine: RecordedEngine, recording: Recording) -> None:
+def test_stream_is_filtered_by_clip_or_recording(
+    server: ApiServer, engine: RecordedEngine, recording: Recording
+) -> None:
     mine = engine.make_clip(recording, "mine")
     other_recording = engine.make_recording("other.mp4")
     with (
@@ -164,13 +166,13 @@ def test_only_what_was_asked_for(server: ApiServer, engine: RecordedEngine, reco
         assert [each for each in told if each and each.event == "clip.ready"] == []
 
 
-def test_a_recording(server: ApiServer, engine: RecordedEngine) -> None:
+def test_changes_of_a_recording_are_sent(server: ApiServer, engine: RecordedEngine) -> None:
     with following(server) as reader, server.client() as http:
         made = http.put("/v1/recordings/upload?name=a.mp4", content=b"x").json()
         assert reader.next().data == {"event": "recording.updated", "data": made}
 
 
-def test_a_sample_is_for_its_webhook_alone(server: ApiServer, engine: RecordedEngine, clip: Clip) -> None:
+def test_sample_delivery_is_not_in_the_stream(server: ApiServer, engine: RecordedEngine, clip: Clip) -> None:
     endpoint = engine.ledger.endpoints.create("http://127.0.0.1:9/", ["clip.ready"], "a-secret-of-sixteen")
     with following(server, after="1") as reader, server.client() as http:
         http.post(f"/v1/webhooks/{endpoint.webhook_id}/test").raise_for_status()
@@ -179,12 +181,12 @@ def test_a_sample_is_for_its_webhook_alone(server: ApiServer, engine: RecordedEn
 
 
 @pytest.mark.parametrize("after", ["x", "-1", "1.5", "9" * 30])
-def test_a_last_event_id_that_is_none(http: httpx.Client, after: str) -> None:
+def test_invalid_last_event_id_is_rejected(http: httpx.Client, after: str) -> None:
     answer = http.get("/v1/events", headers={"Last-Event-ID": after})
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
 
 
-def test_what_is_not_there(http: httpx.Client) -> None:
+def test_unknown_clip_or_recording_is_rejected(http: httpx.Client) -> None:
     assert http.get("/v1/events?clip_id=clip_x").json()["code"] == "clip_not_found"
     assert http.get("/v1/events?recording_id=rec_x").json()["code"] == "recording_not_found"
     assert http.get("/v1/events?clip=x").status_code == 422
@@ -194,7 +196,7 @@ def test_head_opens_no_stream(http: httpx.Client) -> None:
     assert http.head("/v1/events").status_code == 200
 
 
-def test_a_key_that_is_revoked_ends_its_stream(
+def test_revoked_key_ends_its_stream(
     server: ApiServer, engine: RecordedEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(events, "KEYS_SECONDS", 0.2)
@@ -205,7 +207,7 @@ def test_a_key_that_is_revoked_ends_its_stream(
         assert other.thread.is_alive()
 
 
-def test_a_server_that_stops_ends_its_streams(server: ApiServer) -> None:
+def test_server_stop_ends_the_streams(server: ApiServer) -> None:
     with following(server) as one, following(server) as another:
         began = time.monotonic()
         server.begin_stop()
@@ -215,7 +217,9 @@ def test_a_server_that_stops_ends_its_streams(server: ApiServer) -> None:
         assert time.monotonic() - began < 60
 
 
-def test_no_more_than_can_be_served(server: ApiServer, http: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_streams_above_the_limit_are_rejected(
+    server: ApiServer, http: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(events, "MAX_STREAMS", 1)
     with following(server):
         answer = http.get("/v1/events")
@@ -223,7 +227,7 @@ def test_no_more_than_can_be_served(server: ApiServer, http: httpx.Client, monke
         assert answer.headers["retry-after"] == "10"
 
 
-def test_who_does_not_keep_up_is_cut_off() -> None:
+def test_slow_client_is_disconnected() -> None:
     stream = events.Stream("key_x", None, None)
     for number in range(events._BACKLOG + 1):
         stream.offer(events.Message("clip.ready", {}, seq=number))
@@ -231,7 +235,7 @@ def test_who_does_not_keep_up_is_cut_off() -> None:
     assert len(stream.pending) == events._BACKLOG
 
 
-def test_a_client_that_leaves_is_forgotten(server: ApiServer) -> None:
+def test_disconnected_client_is_removed(server: ApiServer) -> None:
     request = f"GET /v1/events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {server.key}\r\n\r\n"
     with socket.create_connection(("127.0.0.1", server.port)) as connection:
         connection.sendall(request.encode())
@@ -242,7 +246,7 @@ def test_a_client_that_leaves_is_forgotten(server: ApiServer) -> None:
         time.sleep(0.02)
 
 
-def test_many_that_begin_at_once_are_told_once(server: ApiServer, engine: RecordedEngine, clip: Clip) -> None:
+def test_streams_opened_together_get_each_event_once(server: ApiServer, engine: RecordedEngine, clip: Clip) -> None:
     with ExitStack() as stack:
         clients = [stack.enter_context(server.client()) for _ in range(8)]
         with ThreadPoolExecutor(8) as pool:
@@ -259,7 +263,7 @@ def test_many_that_begin_at_once_are_told_once(server: ApiServer, engine: Record
         assert not [told for reader in readers for told in list(reader.told.queue)]
 
 
-def test_a_ledger_that_fails_for_a_moment(
+def test_stream_survives_a_ledger_error(
     server: ApiServer, engine: RecordedEngine, clip: Clip, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with following(server) as reader:

@@ -1,6 +1,6 @@
-"""Requests made to exhaust the server: whatever is sent to any route, memory stays flat and others are answered.
+"""Requests made to exhaust the server: memory stays flat and other clients get responses.
 
-The server is a process of its own, so that /proc tells its memory and its CPU time apart from the clients'.
+The server runs in a separate process, so that /proc shows its memory and CPU time without the clients'.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from tests.support.server import RunningServer, running_server
 
 PARALLEL = 40
 ANSWER_BYTES = 64_000
-# 40 bodies of a megabyte are in memory at most, as bytes and as text; what was built of them took 5.4 GB.
+# At most 40 bodies of 1 MB are in memory, as bytes and as text; the objects parsed from them took 5.4 GB.
 GROWTH_BYTES = 192 * 1024 * 1024
 CPU_SECONDS = 0.5  # of one request on the average; 0.01 to 0.05 were measured
 
@@ -60,7 +60,7 @@ class Usage:
 
 
 def routes(server: RunningServer) -> list[tuple[str, str]]:
-    """Return the methods and paths of the OpenAPI document, and of what is beside it."""
+    """Return the methods and paths of the OpenAPI document and the routes outside it."""
     paths = httpx.get(f"{server.url}/v1/openapi.json", trust_env=False).json()["paths"]
     described = [
         (method.upper(), re.sub(r"\{(\w+)_id\}", r"\1_x", path))
@@ -72,9 +72,9 @@ def routes(server: RunningServer) -> list[tuple[str, str]]:
 
 
 def exchange(server: RunningServer, method: str, path: str, body: bytes, header: str) -> tuple[int, int]:
-    """Return the status and the bytes of the answer; of an answer that succeeds (a stream may not end), only its head.
+    """Return the status and body of the response; for a success (a stream may not end) only the head.
 
-    The server may close before it has read all of a body that it does not want: the answer is there all the same.
+    The server may close before it has read a body that it rejects: the response can still be read.
     """
     fields = [header, f"Content-Length: {len(body)}", "Connection: close"]
     if body:
@@ -93,13 +93,13 @@ def exchange(server: RunningServer, method: str, path: str, body: bytes, header:
                     break
         except ConnectionResetError:
             pass
-    # Nothing at all: the reset of a connection that was closed with bytes unread has overtaken the answer.
+    # Nothing: the connection was closed with bytes unread, and its reset overtook the response.
     return int(answer.split(maxsplit=2)[1]) if answer else 0, len(answer)
 
 
 @pytest.fixture
 def probes(server: RunningServer) -> Iterator[list[int]]:
-    """The statuses that another client, with a connection and a key of its own, gets meanwhile."""
+    """Yield the statuses that another client, with another connection and key, gets meanwhile."""
     statuses: list[int] = []
     stop = threading.Event()
 
@@ -117,7 +117,7 @@ def probes(server: RunningServer) -> Iterator[list[int]]:
 
 @pytest.mark.parametrize("name", BODIES)
 def test_no_body_on_any_route_exhausts_the_server(server: RunningServer, probes: list[int], name: str) -> None:
-    """Row 72 of the fault matrix: without a key, with a wrong one and with the right one, 40 at a time."""
+    """Row 72 of the fault matrix: without a key, with a wrong one and with a valid one, 40 in parallel."""
     body, called = BODIES[name], routes(server)
     keys = itertools.cycle(["", "Authorization: Bearer relay_live_wrong", f"Authorization: Bearer {server.key}"])
     requests = [(method, path, key) for method, path in called for key, _ in zip(keys, range(PARALLEL), strict=False)]
@@ -152,7 +152,7 @@ def test_no_body_on_any_route_exhausts_the_server(server: RunningServer, probes:
     ],
     ids=lambda header: header[:24],
 )
-def test_no_header_takes_much_time(server: RunningServer, header: str) -> None:
+def test_hostile_header_is_handled_quickly(server: RunningServer, header: str) -> None:
     """Unquoting the first cookie took 6 s on the event loop."""
     before = Usage.of(server.process.pid)
     for method, path in (("GET", "/v1/clips"), ("GET", "/readyz"), ("POST", "/session"), ("GET", "/docs/start")):
@@ -166,7 +166,7 @@ def test_no_header_takes_much_time(server: RunningServer, header: str) -> None:
     ["/v1/clips?" + "a&" * 4000, "/docs/search?q=" + "a+" * 4000, "/" + "%00" * 2700, "/v1/clips?limit=" + "1" * 8000],
     ids=lambda target: target[:20],
 )
-def test_no_address_gets_a_long_answer(server: RunningServer, target: str) -> None:
+def test_long_target_gets_a_short_response(server: RunningServer, target: str) -> None:
     headers = {"Authorization": f"Bearer {server.key}"}
     answer = httpx.get(f"{server.url}{target}", headers=headers, trust_env=False)
     assert answer.status_code in (200, 404, 422)

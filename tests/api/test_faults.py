@@ -1,4 +1,4 @@
-"""The faults of a request's form come in one answer, each with its place; those of its values one at a time."""
+"""Request errors: all faults of form in one response, each located; faults of value one at a time."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ WHERE = ("pointer", "parameter", "header")
 
 
 def told(answer: httpx.Response) -> dict[str, str]:
-    """Return the code of each fault by its place. Each says what is wrong and what to do."""
+    """Return the code of each fault by its location. Every fault has a message and a hint."""
     found: dict[str, str] = {}
     for fault in answer.json()["errors"]:
         assert fault["detail"]
@@ -27,7 +27,7 @@ def told(answer: httpx.Response) -> dict[str, str]:
 
 
 def test_faults_of_query_headers_and_body_are_listed_together(http: httpx.Client, recording: Recording) -> None:
-    """A wrong type, a limit, an unknown field, a missing one, a header and a parameter; the values come later."""
+    """Wrong type, limit, unknown field, missing field, header and parameter; values are checked later."""
     answer = http.post(
         f"/v1/recordings/{recording.recording_id}/clips?surprise=1",
         headers={"Idempotency-Key": "a b"},
@@ -58,7 +58,7 @@ def test_faults_of_query_headers_and_body_are_listed_together(http: httpx.Client
     assert "errors_omitted" not in answer.json()
 
 
-def test_values_are_refused_one_at_a_time(http: httpx.Client, recording: Recording) -> None:
+def test_faults_of_value_are_rejected_one_at_a_time(http: httpx.Client, recording: Recording) -> None:
     right = {"label": "x", "start_seconds": 1.0, "end_seconds": 2.0}
     wrong: dict[str, tuple[Any, str]] = {
         "/profile": ("none", "unknown_profile"),
@@ -77,7 +77,7 @@ def test_values_are_refused_one_at_a_time(http: httpx.Client, recording: Recordi
     assert http.post(f"/v1/recordings/{recording.recording_id}/clips", json=body).status_code == 202
 
 
-def test_unknown_recording_is_refused_before_the_values_and_after_the_form(http: httpx.Client) -> None:
+def test_unknown_recording_is_rejected_after_form_and_before_values(http: httpx.Client) -> None:
     body: dict[str, Any] = {"label": "", "start_seconds": 5, "end_seconds": 2}
     answer = http.post("/v1/recordings/rec_none/clips", json=body)
     assert (answer.status_code, answer.json()["code"]) == (404, "recording_not_found")
@@ -86,7 +86,7 @@ def test_unknown_recording_is_refused_before_the_values_and_after_the_form(http:
 
 
 def test_values_are_checked_while_the_recording_is_being_probed(http: httpx.Client, engine: RecordedEngine) -> None:
-    """Waiting for it would not help a request that can never be right."""
+    """Waiting for the probe would not help a request that is invalid anyway."""
     reading, _ = engine.ledger.recordings.register("new.mp4", etag="e", size=1)
     path = f"/v1/recordings/{reading.recording_id}/clips"
     faulty: dict[str, Any] = {"label": "", "start_seconds": 5, "end_seconds": 2}
@@ -95,7 +95,7 @@ def test_values_are_checked_while_the_recording_is_being_probed(http: httpx.Clie
     assert http.post(path, json=right).json()["code"] == "recording_not_complete"
 
 
-def test_unreadable_body_is_refused_alone(http: httpx.Client) -> None:
+def test_unreadable_body_is_the_only_fault(http: httpx.Client) -> None:
     path, headers = "/v1/recordings/rec_none/clips?surprise=1", {"Content-Type": "application/json"}
     answer = http.post(path, content=b"{", headers=headers)
     assert (answer.status_code, answer.json()["code"]) == (400, "malformed_request")
@@ -122,7 +122,7 @@ def test_unreadable_body_is_refused_alone(http: httpx.Client) -> None:
         ("POST", "/v1/deliveries/dlv_none/redeliver?x=1", None, {"x"}),
     ],
 )
-def test_every_resource_names_the_places_of_faults(
+def test_every_resource_locates_faults(
     http: httpx.Client, method: str, path: str, body: dict[str, Any] | None, places: set[str]
 ) -> None:
     answer = http.request(method, path, json=body)
@@ -139,20 +139,20 @@ def test_at_most_twenty_faults_are_listed_and_the_others_counted(http: httpx.Cli
     answer = http.post("/v1/webhooks?surprise=1", json={f"field{number}": 1 for number in range(100)})
     assert answer.status_code == 422
     assert len(told(answer)) == MAX_LISTED == 20
-    assert answer.json()["errors_omitted"] == 100 + 1 + 1 - 20  # with `url`, which is missing, and the parameter
+    assert answer.json()["errors_omitted"] == 100 + 1 + 1 - 20  # plus the missing `url` and the parameter
     several = http.get("/v1/clips?" + "a=1&" * (MAX_PARAMETERS - 1))
     assert (several.status_code, len(several.json()["errors"])) == (422, 20)
     assert several.json()["errors_omitted"] == MAX_PARAMETERS - 2 + 1 - 20  # each repetition, and that it is unknown
     assert "; and " in several.json()["detail"]
 
 
-def test_query_of_too_many_parameters_is_refused(http: httpx.Client) -> None:
+def test_query_with_too_many_parameters_is_rejected(http: httpx.Client) -> None:
     answer = http.get("/v1/clips?" + "&".join(f"a{number}=" for number in range(MAX_PARAMETERS + 1)))
     assert (answer.status_code, "more than 50 parameters" in answer.json()["detail"]) == (422, True)
     assert "errors" not in answer.json()
 
 
-def test_names_that_a_client_chose_are_cut_in_the_answer(http: httpx.Client) -> None:
+def test_long_names_from_the_client_are_truncated(http: httpx.Client) -> None:
     name = "\N{GRINNING FACE}" * 3000
     answer = http.post("/v1/webhooks", json={"url": "https://example.org/", name: 1, "~/" * 500: 1})
     assert len(answer.content) < 16 * 1024
@@ -161,7 +161,7 @@ def test_names_that_a_client_chose_are_cut_in_the_answer(http: httpx.Client) -> 
     assert {len(place) for place in told(answer)} == {101}
 
 
-def test_nothing_is_told_of_a_request_without_its_key(http: httpx.Client) -> None:
+def test_request_without_a_key_gets_no_fault_list(http: httpx.Client) -> None:
     answer = httpx.post(f"{http.base_url}/v1/recordings/rec_none/clips?x=1", json={})
     assert answer.status_code == 401
     assert "errors" not in answer.json()

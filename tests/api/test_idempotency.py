@@ -1,4 +1,4 @@
-"""Idempotency-Key: the same request once, however often and however many at a time."""
+"""Idempotency-Key: a repeated request is executed once, also if sent in parallel."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def post(http: httpx.Client, path: str, key: str, body: object = BODY) -> httpx.
     return http.post(path, json=body, headers={"Idempotency-Key": key})
 
 
-def test_the_same_answer_again(http: httpx.Client, path: str, engine: RecordedEngine) -> None:
+def test_repeated_request_gets_the_same_response(http: httpx.Client, path: str, engine: RecordedEngine) -> None:
     first, second = post(http, path, "abc"), post(http, path, "abc")
     assert first.status_code == second.status_code == 202
     assert second.content == first.content
@@ -36,30 +36,30 @@ def test_the_same_answer_again(http: httpx.Client, path: str, engine: RecordedEn
     assert len(http.get("/v1/clips").json()["data"]) == 1
 
 
-def test_quoted_and_bare_are_one_key(http: httpx.Client, path: str) -> None:
+def test_quoted_and_bare_form_are_the_same_key(http: httpx.Client, path: str) -> None:
     post(http, path, "abc")
     assert post(http, path, '"abc"').headers["idempotent-replayed"] == "true"
     assert post(http, path, "ABC").headers.get("idempotent-replayed") is None
 
 
-def test_the_same_request_written_differently(http: httpx.Client, path: str) -> None:
+def test_equivalent_json_is_the_same_request(http: httpx.Client, path: str) -> None:
     post(http, path, "abc")
     same = {"poster": True, "end_seconds": 150, "start_seconds": 120, "label": "key-moment", "metadata": {}}
     assert post(http, path, "abc", same).headers["idempotent-replayed"] == "true"
 
 
-def test_another_request(http: httpx.Client, path: str) -> None:
+def test_key_reused_for_another_request_is_rejected(http: httpx.Client, path: str) -> None:
     post(http, path, "abc")
     answer = post(http, path, "abc", {**BODY, "end_seconds": 151})
     assert (answer.status_code, answer.json()["code"]) == (422, "idempotency_key_reused")
 
 
-def test_a_refusal_is_not_kept(http: httpx.Client, path: str) -> None:
+def test_rejected_request_is_not_recorded(http: httpx.Client, path: str) -> None:
     assert post(http, path, "abc", {**BODY, "end_seconds": 1}).status_code == 422
     assert post(http, path, "abc").status_code == 202
 
 
-def test_other_addresses_and_other_callers_have_keys_of_their_own(
+def test_keys_are_scoped_to_path_and_caller(
     server: ApiServer, http: httpx.Client, path: str, engine: RecordedEngine
 ) -> None:
     other = engine.make_recording("other.mp4")
@@ -71,7 +71,7 @@ def test_other_addresses_and_other_callers_have_keys_of_their_own(
     assert len(http.get("/v1/clips").json()["data"]) == 3
 
 
-def test_a_hundred_at_once(server: ApiServer, path: str, engine: RecordedEngine) -> None:
+def test_parallel_requests_create_one_clip(server: ApiServer, path: str, engine: RecordedEngine) -> None:
     with server.client() as http, ThreadPoolExecutor(20) as pool:
         answers = list(pool.map(lambda _: post(http, path, "abc"), range(100)))
     assert {answer.status_code for answer in answers} == {202}
@@ -81,7 +81,7 @@ def test_a_hundred_at_once(server: ApiServer, path: str, engine: RecordedEngine)
     assert engine.ledger.clips.counts()["queued"] == 1
 
 
-def test_after_a_restart(tmp_path: Path) -> None:
+def test_response_is_replayed_after_a_restart(tmp_path: Path) -> None:
     texts: list[bytes] = []
     key = ""
     for _ in range(2):
@@ -93,12 +93,12 @@ def test_after_a_restart(tmp_path: Path) -> None:
     assert texts[0] == texts[1]
 
 
-def test_everything_that_is_made_takes_a_key(http: httpx.Client, engine: RecordedEngine) -> None:
+def test_every_post_that_creates_accepts_a_key(http: httpx.Client, engine: RecordedEngine) -> None:
     engine.put("a.mp4", b"x")
     recording = [post(http, "/v1/recordings", "abc", {"bucket_path": "a.mp4"}) for _ in range(2)]
     assert [answer.status_code for answer in recording] == [202, 202]
     webhook = [post(http, "/v1/webhooks", "abc", {"url": "http://127.0.0.1:9/"}) for _ in range(2)]
-    assert webhook[0].json() == webhook[1].json()  # the secret too: it may be the answer that was lost
+    assert webhook[0].json() == webhook[1].json()  # including the secret: the first response may have been lost
     test = [
         http.post(f"/v1/webhooks/{webhook[0].json()['webhook_id']}/test", headers={"Idempotency-Key": "a"})
         for _ in range(2)
@@ -107,12 +107,12 @@ def test_everything_that_is_made_takes_a_key(http: httpx.Client, engine: Recorde
 
 
 @pytest.mark.parametrize("header", ["", " ", '""', "a b", "x" * 256, "é", '"a\tb"'])
-def test_a_key_that_is_none(header: str) -> None:
+def test_invalid_key_is_rejected(header: str) -> None:
     with pytest.raises(InvalidRequest):
         idempotency_key(header)
 
 
-def test_what_a_key_may_be(http: httpx.Client, path: str) -> None:
+def test_valid_keys_are_parsed(http: httpx.Client, path: str) -> None:
     assert idempotency_key(None) is None
     assert idempotency_key(' "a\\"b\\\\c" ') == 'a"b\\c'
     assert idempotency_key("x" * 255) == "x" * 255

@@ -1,4 +1,4 @@
-"""A key that does not count: the same answer on every route whatever is wrong with it, and nothing of it in the log."""
+"""Invalid API keys: the same response on every route, and no part of the key in the log."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def signed(start: str) -> str:
 
 @pytest.fixture
 def wrong(engine: RecordedEngine) -> dict[str, str]:
-    """Texts that are no key, by what is wrong with them. The ids of those that have one are real."""
+    """Return invalid keys by kind. Ids in them, if any, are real."""
     known, _ = engine.ledger.keys.create("known")
     gone, revoked = engine.ledger.keys.create("gone")
     _, whole = engine.ledger.keys.create("whole")
@@ -47,7 +47,9 @@ def routes(http: httpx.Client) -> list[tuple[str, str]]:
     return [*found, ("GET", "/metrics"), ("HEAD", "/v1/events"), ("HEAD", "/v1/clips")]
 
 
-def test_every_route_says_the_same(server: ApiServer, wrong: dict[str, str], caplog: pytest.LogCaptureFixture) -> None:
+def test_every_route_gives_the_same_response(
+    server: ApiServer, wrong: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
     with caplog.at_level(logging.DEBUG), server.client("") as http:
         called = routes(http)
         assert len(called) > 30
@@ -57,24 +59,26 @@ def test_every_route_says_the_same(server: ApiServer, wrong: dict[str, str], cap
             assert len({answer.content for answer in answers}) == 1, (method, path)
             assert len({tuple(sorted(set(answer.headers) - {"date"})) for answer in answers}) == 1, (method, path)
             assert {answer.headers["www-authenticate"] for answer in answers} == {"Bearer"}
-    told = [record for record in caplog.records if not record.name.startswith(("httpx", "httpcore"))]  # the test's own
+    told = [
+        record for record in caplog.records if not record.name.startswith(("httpx", "httpcore"))
+    ]  # logged by the test client
     log = "\n".join(record.getMessage() + str(record.exc_info or "") for record in told)
     for key in wrong.values():
         assert key[-30:] not in log
     assert SECRET not in log
 
 
-def test_what_needs_no_key_does_not_look_at_one(server: ApiServer, wrong: dict[str, str]) -> None:
-    """A health check behind a proxy that adds a stale key goes on."""
+def test_public_routes_ignore_the_key(server: ApiServer, wrong: dict[str, str]) -> None:
+    """A health check behind a proxy that adds an outdated key keeps working."""
     for path in ("/livez", "/v1/openapi.json", "/docs", "/"):
         with server.client(wrong["revoked"]) as http:
             assert http.get(path, follow_redirects=True).status_code == 200, path
 
 
-def test_an_unknown_key_costs_what_a_known_one_does(
+def test_unknown_key_takes_the_same_steps_as_a_known_one(
     engine: RecordedEngine, wrong: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A hash and a comparison in constant time for each, with something of the same length."""
+    """Both are hashed and compared in constant time with a value of equal length."""
     compared: list[tuple[str, str]] = []
     looked: list[str] = []
     compare, by_key = hmac.compare_digest, engine.ledger.keys._database.by_key

@@ -1,4 +1,4 @@
-"""What a client may send, how long it may take and how often it may come: every limit answers 4xx, and memory stays."""
+"""Limits on size, time and rate of requests: each gives a 4xx, and memory use stays flat."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def answer_to(server: ApiServer, *pieces: bytes, pause: float = 0.0, times: int = 1) -> bytes:
-    """What comes back until the server closes; the pieces are sent `times` times, with pauses, while it listens."""
+    """Return the bytes received until the server closes; send the pieces `times` times with pauses."""
     with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
         with contextlib.suppress(OSError):
             for _ in range(times):
@@ -49,7 +49,7 @@ def head(server: ApiServer, line: str, *fields: str) -> bytes:
 
 
 class TestHeads:
-    def test_a_head_that_never_ends(self, server: ApiServer) -> None:
+    def test_unfinished_head_times_out(self, server: ApiServer) -> None:
         for pieces, times in (
             ([b"GET /livez HTTP/1.1\r\nHost: x\r\n"], 1),
             ([b"GET /livez HTTP/1.1\r\n", b"X: y\r\n"], 8),
@@ -60,11 +60,11 @@ class TestHeads:
             assert b"application/problem+json" in answer
             assert time.monotonic() - began < 5
 
-    def test_a_connection_that_says_nothing(self, server: ApiServer) -> None:
+    def test_silent_connection_is_closed(self, server: ApiServer) -> None:
         assert answer_to(server) == b""
         assert answer_to(server, b"\r\n", pause=0.1, times=3) == b""
 
-    def test_a_second_head_that_never_ends(self, server: ApiServer) -> None:
+    def test_unfinished_second_head_times_out(self, server: ApiServer) -> None:
         answer = answer_to(server, head(server, "GET /livez"), b"GET /livez HTTP/1.1\r\nHost", pause=0.1)
         assert re.findall(rb"HTTP/1\.1 (\d+)", answer) == [b"200", b"400"]
 
@@ -78,9 +78,9 @@ class TestHeads:
         ],
         ids=["address", "header", "headers", "ranges"],
     )
-    def test_a_head_that_is_too_long(self, server: ApiServer, long: bytes) -> None:
+    def test_oversized_head_is_rejected(self, server: ApiServer, long: bytes) -> None:
         answer = answer_to(server, long)
-        assert answer == b"" or answer.startswith(b"HTTP/1.1 431 ")  # it may be lost with what was not read
+        assert answer == b"" or answer.startswith(b"HTTP/1.1 431 ")  # the response may be lost with the unread bytes
         with server.client() as http:
             assert http.get("/livez").status_code == 200
 
@@ -91,19 +91,19 @@ class TestHeads:
             (b"GET /livez HTTP/1.1\r\n" + b"X: y\r\n" * 100, b"more than 100 headers"),
         ],
     )
-    def test_long_address_and_many_headers_are_refused(self, server: ApiServer, lines: bytes, told: bytes) -> None:
+    def test_long_target_and_many_headers_are_rejected(self, server: ApiServer, lines: bytes, told: bytes) -> None:
         answer = answer_to(server, lines + b"Host: x\r\n\r\n")
         assert answer.startswith(b"HTTP/1.1 431 "), answer
         assert told in answer
 
-    def test_a_head_that_just_fits(self, server: ApiServer) -> None:
+    def test_head_of_the_maximum_size_is_accepted(self, server: ApiServer) -> None:
         field = "X-Long: " + "a" * 60_000
         assert answer_to(server, head(server, "GET /livez", field, "Connection: close")).startswith(b"HTTP/1.1 200 ")
 
     @pytest.mark.parametrize(
         "garbage",
         [
-            b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",  # TLS at a plain port
+            b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",  # TLS on a plain-text port
             b"GET / HTTP/9.9\r\n\r\n",
             b"GET /v1/clips HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
             b"POST /v1/recordings HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nxx",
@@ -111,22 +111,22 @@ class TestHeads:
             b"GET / HTTP/1.1\r\nHost: x\r\nX\x00: y\r\n\r\n",
         ],
     )
-    def test_what_is_no_request(self, server: ApiServer, garbage: bytes) -> None:
+    def test_malformed_request_is_rejected(self, server: ApiServer, garbage: bytes) -> None:
         answer = answer_to(server, garbage)
         assert re.match(rb"HTTP/1\.1 4\d\d ", answer), answer
         assert b"malformed_request" in answer
 
 
 class TestBodies:
-    def test_what_nobody_reads_is_not_waited_for(self, server: ApiServer) -> None:
+    def test_unread_body_is_not_awaited(self, server: ApiServer) -> None:
         for line in ("GET /livez", "GET /v1/clips", "DELETE /v1/clips/clip_x"):
             began = time.monotonic()
             answer = answer_to(server, head(server, line, "Content-Length: 1000000000"), *[b"x"] * 50, pause=0.02)
             assert re.match(rb"HTTP/1\.1 (200|404) ", answer)
             assert time.monotonic() - began < 5
 
-    def test_a_huge_body_costs_no_memory(self, server: ApiServer) -> None:
-        """A gigabyte that is announced, and as much of one as the server takes that is not."""
+    def test_huge_body_uses_no_memory(self, server: ApiServer) -> None:
+        """A declared gigabyte, and an undeclared body up to the limit of the server."""
         json = "Content-Type: application/json"
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         answer = answer_to(
@@ -140,7 +140,7 @@ class TestBodies:
         assert answer == b"" or answer.startswith(b"HTTP/1.1 413 ")
         assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 32 * 1024  # kibibytes
 
-    def test_an_upload_that_drips(self, server: ApiServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_dripping_upload_is_rejected(self, server: ApiServer, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(uploads, "STALL_SECONDS", 0.4)
         upload = head(server, "PUT /v1/recordings/upload?name=a.mp4", "Content-Length: 1000000")
         began = time.monotonic()
@@ -159,7 +159,7 @@ class TestRates:
         ):
             yield server
 
-    def test_a_key_that_comes_too_often(self, limited: ApiServer) -> None:
+    def test_requests_above_the_rate_limit_are_rejected(self, limited: ApiServer) -> None:
         _, other = limited.engine.ledger.keys.create("other")
         with limited.client() as http:
             assert [http.get("/v1/clips").status_code for _ in range(4)] == [200, 200, 200, 429]
@@ -170,7 +170,7 @@ class TestRates:
         with limited.client(other) as http:
             assert http.get("/v1/clips").status_code == 200
 
-    def test_the_allowance_fills_evenly(self) -> None:
+    def test_rate_limit_refills_continuously(self) -> None:
         now = [100.0]
         rates = RateLimiter(60, clock=lambda: now[0])
         for _ in range(60):
@@ -187,13 +187,13 @@ class TestRates:
 
 
 class TestOtherOrigins:
-    def test_nobody_unless_it_is_set(self, http: httpx.Client) -> None:
+    def test_cors_is_off_by_default(self, http: httpx.Client) -> None:
         answer = http.get("/v1/clips", headers={"Origin": ORIGIN})
         preflight = http.options("/v1/clips", headers={"Origin": ORIGIN, "Access-Control-Request-Method": "GET"})
         for each in (answer, preflight):
             assert not [name for name in each.headers if name.startswith("access-control")]
 
-    def test_those_that_are_named(self, tmp_path: Path) -> None:
+    def test_configured_origins_are_allowed(self, tmp_path: Path) -> None:
         with (
             recorded_engine(tmp_path / "data", server={"cors_origins": [ORIGIN]}) as engine,
             api_server(engine) as server,
@@ -209,7 +209,7 @@ class TestOtherOrigins:
             assert "access-control-allow-origin" not in other.headers
 
 
-def test_headers_that_a_browser_obeys(http: httpx.Client, engine: RecordedEngine) -> None:
+def test_every_response_has_browser_security_headers(http: httpx.Client, engine: RecordedEngine) -> None:
     clip = engine.finish(engine.make_clip(engine.make_recording()))
     for path in ("/v1/clips", "/v1/nothing", "/livez", f"/v1/clips/{clip.clip_id}/download"):
         headers = http.get(path).headers

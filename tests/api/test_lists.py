@@ -1,4 +1,4 @@
-"""What all lists of the API share."""
+"""Behaviour common to all lists of the API."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from clipengine.clips.clip import Recording
 from tests.support.api import RecordedEngine
 
 
-def test_cursor_of_another_list_is_refused(http: httpx.Client, engine: RecordedEngine, recording: Recording) -> None:
-    """Every list gives a cursor, which it accepts and every other one refuses."""
+def test_cursor_of_another_list_is_rejected(http: httpx.Client, engine: RecordedEngine, recording: Recording) -> None:
+    """Every list accepts its own cursors and rejects those of the other lists."""
     other = engine.make_recording("other.mp4")
     webhooks = [http.post("/v1/webhooks", json={"url": f"http://127.0.0.1:9/{name}"}).json() for name in "ab"]
     for each in (recording, recording, other, other):

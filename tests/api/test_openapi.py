@@ -1,4 +1,4 @@
-"""The description is valid, complete and true: routes refuse who may not call, and answer as it says."""
+"""The OpenAPI document is valid and complete, and routes require the scopes and give the responses it declares."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ def operations(document: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]
     ]
 
 
-def test_the_document_of_the_api_lists_every_route_with_its_scope(document: dict[str, Any]) -> None:
-    """But for those under a clip's second address, which it says of all of them at once."""
+def test_api_document_lists_every_route_with_its_scope(document: dict[str, Any]) -> None:
+    """Except the second paths of clips, which the document describes together."""
     text = (Path(clipengine.__file__).parent / "docs" / "api.md").read_text("utf-8")
     listed = set(re.findall(r"^\| `([A-Z]+) (/[^`?]+)(?:\?\w+=)?` \| .+ \| (\w+) \|$", text, re.MULTILINE))
     assert listed == {
@@ -50,12 +50,12 @@ def test_the_document_of_the_api_lists_every_route_with_its_scope(document: dict
     }
 
 
-def test_it_is_valid_openapi(document: dict[str, Any]) -> None:
+def test_document_is_valid_openapi(document: dict[str, Any]) -> None:
     assert document["openapi"].startswith("3.1")
     validate(document)
 
 
-def test_every_operation_has_an_id_of_its_own(document: dict[str, Any]) -> None:
+def test_operation_ids_are_unique(document: dict[str, Any]) -> None:
     ids = [described["operationId"] for _, _, described in operations(document)]
     assert len(set(ids)) == len(ids)
 
@@ -66,7 +66,7 @@ def test_every_route_is_described(document: dict[str, Any], server: ApiServer) -
     assert described | OPEN == set(document["paths"])
 
 
-def test_nobody_without_a_right_key(server: ApiServer, engine: RecordedEngine, document: dict[str, Any]) -> None:
+def test_every_route_requires_its_scope(server: ApiServer, engine: RecordedEngine, document: dict[str, Any]) -> None:
     engine.make_recording()
     keys = {
         scope: engine.ledger.keys.create(scope, [other for other in ("read", "write", "admin") if other != scope])[1]
@@ -85,7 +85,7 @@ def test_nobody_without_a_right_key(server: ApiServer, engine: RecordedEngine, d
                 assert str(status) in described["responses"]
 
 
-def test_every_parameter_that_is_unknown_is_refused(http: httpx.Client, document: dict[str, Any]) -> None:
+def test_unknown_parameter_is_rejected_everywhere(http: httpx.Client, document: dict[str, Any]) -> None:
     for method, path, described in operations(document):
         body: dict[str, Any] = {"json": {}} if "requestBody" in described else {}
         answer = http.request(method, f"{path}?surprise=1", **body)
@@ -94,7 +94,7 @@ def test_every_parameter_that_is_unknown_is_refused(http: httpx.Client, document
         assert ("surprise", "is not a known parameter") in faults
 
 
-def test_every_code_that_is_told_exists(document: dict[str, Any]) -> None:
+def test_every_documented_error_code_exists(document: dict[str, Any]) -> None:
     for _, _, described in operations(document):
         for status, answer in described["responses"].items():
             for code in re.findall(r"`(\w+)`", answer["description"]) if int(status) >= 400 else []:
@@ -102,7 +102,7 @@ def test_every_code_that_is_told_exists(document: dict[str, Any]) -> None:
                 assert (kind.code, str(kind.status)) == (code, status)
 
 
-def test_requests_are_described_as_they_are_checked(document: dict[str, Any]) -> None:
+def test_request_schemas_match_the_validation(document: dict[str, Any]) -> None:
     clip = document["components"]["schemas"]["CreateClip"]
     assert clip["required"] == ["label", "start_seconds", "end_seconds"]
     assert clip["additionalProperties"] is False
@@ -121,7 +121,7 @@ def test_requests_are_described_as_they_are_checked(document: dict[str, Any]) ->
     assert (limit["minimum"], limit["maximum"], limit["default"]) == (1, 100, 50)
 
 
-def test_answers_are_as_they_are_described(
+def test_responses_match_their_schemas(
     http: httpx.Client, document: dict[str, Any], engine: RecordedEngine, recording: Recording, clip: Clip
 ) -> None:
     schemas = json.loads(
@@ -152,12 +152,12 @@ def test_answers_are_as_they_are_described(
 
 
 class TestHealth:
-    def test_live(self, server: ApiServer) -> None:
+    def test_liveness_needs_no_key(self, server: ApiServer) -> None:
         with server.client("") as http:
             answer = http.get("/livez")
         assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
 
-    def test_ready(self, server: ApiServer, engine: RecordedEngine) -> None:
+    def test_readiness_lists_its_checks(self, server: ApiServer, engine: RecordedEngine) -> None:
         with server.client("") as anyone, server.client() as known:
             answer = anyone.get("/readyz")
             assert (answer.status_code, answer.json()) == (
@@ -171,5 +171,5 @@ class TestHealth:
             assert known.get("/readyz").json()["checks"][1]["detail"] == "http://10.0.0.5:9000 does not answer"
 
 
-def test_the_application_can_be_made_more_than_once(engine: RecordedEngine) -> None:
+def test_application_can_be_created_more_than_once(engine: RecordedEngine) -> None:
     assert create_app(engine) is not create_app(engine)

@@ -1,4 +1,4 @@
-"""The page's door: its files and their policy, sessions by key and by link, and what a cookie alone may not do."""
+"""Serving of the page: files and content security policy, sessions by key or link, and cross-site requests."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PAGE = {PAGE_HEADER: "1"}
 
 @contextmanager
 def sign_in(server: ApiServer, **body: str) -> Iterator[httpx.Client]:
-    """A browser with a session."""
+    """Return a client with a session."""
     with server.client("") as client:
         answer = client.post("/session", json=body)
         assert answer.status_code == 200, answer.text
@@ -32,7 +32,7 @@ def sign_in(server: ApiServer, **body: str) -> Iterator[httpx.Client]:
 
 
 class TestFiles:
-    def test_the_document(self, server: ApiServer) -> None:
+    def test_document_links_to_existing_files(self, server: ApiServer) -> None:
         with server.client("") as http:
             answer = http.get("/")
             assert answer.headers["content-type"] == "text/html; charset=utf-8"
@@ -40,7 +40,7 @@ class TestFiles:
             for address in re.findall(r'(?:src|href)="(/[^"]*)"', answer.text):
                 assert http.get(address).status_code == 200, address
 
-    def test_only_its_own_files(self, server: ApiServer) -> None:
+    def test_unknown_files_are_not_found(self, server: ApiServer) -> None:
         with server.client("") as http:
             for name in (
                 "nothing.js",
@@ -54,7 +54,7 @@ class TestFiles:
             ):
                 assert http.get(f"/assets/{name}").status_code == 404, name
 
-    def test_nothing_from_elsewhere_and_nothing_inline(self, server: ApiServer) -> None:
+    def test_policy_forbids_external_and_inline_scripts(self, server: ApiServer) -> None:
         with server.client("") as http:
             policy = http.get("/").headers["content-security-policy"]
         assert "unsafe" not in policy
@@ -64,7 +64,7 @@ class TestFiles:
             text = path.read_text("utf-8").replace("http://www.w3.org/", "").replace("https://example.org/", "")
             assert not re.search(r"https?://|\bstyle=|\son\w+=\"|innerHTML|eval\(", text), path.name
 
-    def test_films_may_come_from_the_store(self) -> None:
+    def test_policy_allows_media_from_the_store(self) -> None:
         storage = {"kind": "s3", "endpoint": "http://store:9000", "bucket": "b", "access_key": "a", "secret_key": "s"}
         inside = page_headers(Settings.model_validate({"storage": storage}))["Content-Security-Policy"]
         assert "media-src 'self' http://store:9000;" in inside
@@ -72,13 +72,13 @@ class TestFiles:
         outside = page_headers(Settings.model_validate({"storage": public}))["Content-Security-Policy"]
         assert "media-src 'self' https://b.cdn.example.org;" in outside
 
-    def test_no_module_is_long(self) -> None:
+    def test_no_module_exceeds_400_lines(self) -> None:
         for path in FILES:
             assert len(path.read_text("utf-8").splitlines()) <= 400, path.name
 
 
 class TestSessions:
-    def test_with_a_key(self, server: ApiServer) -> None:
+    def test_key_opens_and_ends_a_session(self, server: ApiServer) -> None:
         with sign_in(server, key=server.key) as page:
             assert page.get("/session").json() == {"name": "all", "scopes": ["read", "write", "admin"]}
             assert page.get("/v1/clips").status_code == 200
@@ -87,13 +87,13 @@ class TestSessions:
             assert page.get("/v1/clips").status_code == 401
             assert page.get("/session").status_code == 204
 
-    def test_that_nobody_is_signed_in_is_no_failure(self, server: ApiServer) -> None:
+    def test_missing_session_returns_204(self, server: ApiServer) -> None:
         with server.client("") as http:
             assert http.get("/session").status_code == 204
             http.cookies.set(SESSION_COOKIE, "ended")
             assert http.get("/session").status_code == 204
 
-    def test_no_script_and_no_other_site_gets_the_cookie(self, server: ApiServer) -> None:
+    def test_cookie_is_http_only_and_same_site(self, server: ApiServer) -> None:
         with server.client("") as http:
             cookie = http.post("/session", json={"key": server.key}).headers["set-cookie"].lower()
         assert "httponly" in cookie
@@ -101,13 +101,13 @@ class TestSessions:
         assert server.key not in cookie
 
     @pytest.mark.parametrize("body", [{"key": "relay_live_nothing"}, {"code": "nothing"}, {"code": "\u00fc"}, {}])
-    def test_who_is_not_known(self, server: ApiServer, body: dict[str, str]) -> None:
+    def test_invalid_credentials_are_rejected(self, server: ApiServer, body: dict[str, str]) -> None:
         with server.client("") as http:
             answer = http.post("/session", json=body)
         assert (answer.status_code, answer.json()["code"]) == (401, "unauthorized")
         assert "set-cookie" not in answer.headers
 
-    def test_a_link_signs_in_once(self, server: ApiServer, engine: RecordedEngine) -> None:
+    def test_link_signs_in_once(self, server: ApiServer, engine: RecordedEngine) -> None:
         code = server.app.state.codes.issue()
         with sign_in(server, code=code) as page:
             assert page.get("/session").json()["name"] == "page"
@@ -117,17 +117,17 @@ class TestSessions:
             engine.ledger.keys.revoke("page")
             assert page.get("/v1/clips").status_code == 401
 
-    def test_a_link_is_good_for_a_short_time(self, server: ApiServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_expired_link_is_rejected(self, server: ApiServer, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("clipengine.api.routes.sessions.CODE_SECONDS", -1)
         with server.client("") as http:
             assert http.post("/session", json={"code": server.app.state.codes.issue()}).status_code == 401
 
-    def test_a_session_ends_after_its_time(self, server: ApiServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_expired_session_is_rejected(self, server: ApiServer, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(sessions, "LIFETIME_MS", -1)
         with sign_in(server, key=server.key) as page:
             assert page.get("/v1/clips").status_code == 401
 
-    def test_a_session_has_the_scopes_of_its_key(self, server: ApiServer, engine: RecordedEngine) -> None:
+    def test_session_has_the_scopes_of_its_key(self, server: ApiServer, engine: RecordedEngine) -> None:
         _, key = engine.ledger.keys.create("reader", ["read"])
         with sign_in(server, key=key) as page:
             assert page.get("/v1/clips").status_code == 200
@@ -135,26 +135,26 @@ class TestSessions:
 
 
 class TestOtherSites:
-    """A cookie comes along with whatever makes the browser ask."""
+    """Browsers send the cookie with any request to the server, also with one caused by another site."""
 
-    def test_changes_need_the_pages_header(self, server: ApiServer) -> None:
+    def test_changes_require_the_header_of_the_page(self, server: ApiServer) -> None:
         with sign_in(server, key=server.key) as page:
             for method, path in (("POST", "/v1/webhooks"), ("DELETE", "/v1/clips/clip_x"), ("DELETE", "/session")):
                 assert page.request(method, path, json={}).status_code == 403
             assert page.get("/session").status_code == 200
 
     @pytest.mark.parametrize("site", ["cross-site", "same-site"])
-    def test_requests_of_other_sites_are_refused(self, server: ApiServer, site: str) -> None:
+    def test_cross_site_requests_are_rejected(self, server: ApiServer, site: str) -> None:
         with sign_in(server, key=server.key) as page:
             assert page.get("/v1/clips", headers={"Sec-Fetch-Site": site}).status_code == 403
             assert page.get("/v1/clips", headers={"Sec-Fetch-Site": "same-origin"}).status_code == 200
 
-    def test_a_form_cannot_sign_somebody_in(self, server: ApiServer) -> None:
+    def test_form_cannot_sign_in(self, server: ApiServer) -> None:
         with server.client("") as http:
             answer = http.post("/session", content=f'{{"key":"{server.key}"}}', headers={"Content-Type": "text/plain"})
         assert answer.status_code == 415
 
-    def test_a_key_beside_a_cookie_is_the_one_that_counts(self, server: ApiServer) -> None:
+    def test_key_takes_precedence_over_cookie(self, server: ApiServer) -> None:
         with sign_in(server, key=server.key) as page:
             assert page.get("/v1/clips", headers={"Authorization": "Bearer wrong"}).status_code == 401
             assert SESSION_COOKIE in page.cookies

@@ -1,4 +1,4 @@
-"""Previews over HTTP: made once by a real child, kept within the limit, refused with reasons."""
+"""Previews over HTTP: made once by a real child process, cached up to the limit, rejected with a reason."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.support.api import ApiServer, RecordedEngine
 from tests.support.children import holding
 from tests.support.waiting import until
 
-_LONG = 1200  # copies of a 6 s recording: two hours, of which a waveform takes half a minute at best
+_LONG = 1200  # copies of a 6 s recording: two hours, whose waveform takes at least half a minute
 
 
 @pytest.fixture(scope="session")
@@ -40,7 +40,7 @@ def film(engine: RecordedEngine, shelf: Shelf) -> Recording:
 
 
 def registered(engine: RecordedEngine, film_file: Path, *, key: str = "film.mp4", copies: int = 1) -> Recording:
-    """A complete recording: the file, or an MP3 that consists of many copies of it."""
+    """Return a complete recording: the file, or an MP3 made of many copies of it."""
     engine.put(key, film_file.read_bytes() * copies)
     stored = engine.store.head(key)
     made, _ = engine.ledger.recordings.register(key, etag=stored.etag, size=stored.size)
@@ -53,7 +53,7 @@ def registered(engine: RecordedEngine, film_file: Path, *, key: str = "film.mp4"
     return engine.ledger.recordings.get(made.recording_id)
 
 
-def test_each_is_made_once_and_never_changes(http: httpx.Client, film: Recording, engine: RecordedEngine) -> None:
+def test_preview_is_made_once_and_cached(http: httpx.Client, film: Recording, engine: RecordedEngine) -> None:
     kept = engine.settings.data.folder / "previews"
     base = f"/v1/recordings/{film.recording_id}"
     for path, media_type in (
@@ -89,19 +89,19 @@ def test_each_is_made_once_and_never_changes(http: httpx.Client, film: Recording
         ("frames?start=1e6", "invalid_time_range"),
     ],
 )
-def test_what_cannot_be_made_is_refused(http: httpx.Client, film: Recording, path: str, code: str) -> None:
+def test_impossible_preview_is_rejected(http: httpx.Client, film: Recording, path: str, code: str) -> None:
     answer = http.get(f"/v1/recordings/{film.recording_id}/{path}")
     assert (answer.status_code, answer.json()["code"]) == (422, code)
 
 
-def test_of_a_recording_that_is_not_ready_or_not_there(http: httpx.Client, engine: RecordedEngine) -> None:
+def test_preview_of_incomplete_or_unknown_recording_is_rejected(http: httpx.Client, engine: RecordedEngine) -> None:
     engine.put("new.mp4", b"x")
     made, _ = engine.ledger.recordings.register("new.mp4", etag="e", size=1)
     assert http.get(f"/v1/recordings/{made.recording_id}/frame?at=0").json()["code"] == "recording_not_complete"
     assert http.get("/v1/recordings/rec_x/frame?at=0").json()["code"] == "recording_not_found"
 
 
-def test_of_an_object_that_was_replaced(http: httpx.Client, film: Recording, engine: RecordedEngine) -> None:
+def test_preview_of_replaced_object_is_rejected(http: httpx.Client, film: Recording, engine: RecordedEngine) -> None:
     engine.put("film.mp4", b"another film")
     answer = http.get(f"/v1/recordings/{film.recording_id}/waveform")
     assert (answer.status_code, answer.json()["code"]) == (422, "recording_changed")
@@ -114,7 +114,7 @@ def long(engine: RecordedEngine, shelf: Shelf) -> Recording:
 
 @contextmanager
 def asking(server: ApiServer, recording: Recording) -> Iterator[socket.socket]:
-    """A request for the waveform on a connection of its own, whose end is the client's disconnect."""
+    """Request the waveform on a separate connection; closing it disconnects the client."""
     with socket.create_connection(("127.0.0.1", server.port)) as connection:
         head = f"GET /v1/recordings/{recording.recording_id}/waveform HTTP/1.1\r\nHost: test\r\n"
         connection.sendall(f"{head}Authorization: Bearer {server.key}\r\n\r\n".encode())
@@ -147,12 +147,12 @@ def test_waveform_is_cancelled_when_the_last_client_disconnects(
         with asking(server, long):
             until(lambda: children_at(engine, long))
             child = children_at(engine, long)
-            assert len(child) == 1  # both share it
+            assert len(child) == 1  # shared by both
         assert not answered(staying, _GRACE_SECONDS + 1)
         assert children_at(engine, long) == child
     until(lambda: not children_at(engine, long))
     kept = engine.settings.data.folder / "previews"
-    assert not kept.exists() or not list(kept.iterdir())  # it was not finished
+    assert not kept.exists() or not list(kept.iterdir())  # the job was not finished
 
 
 def test_client_that_comes_back_soon_joins_the_running_job(
@@ -166,12 +166,12 @@ def test_client_that_comes_back_soon_joins_the_running_job(
         assert children_at(engine, long) == child
 
 
-def test_the_longest_unused_go_first(tmp_path: Path) -> None:
+def test_least_recently_used_previews_are_evicted(tmp_path: Path) -> None:
     kept = _Kept(tmp_path / "previews", 100)
     for at in range(10):
         kept.write(f"{at}", b"x" * 10)
         os.utime(tmp_path / "previews" / f"{at}", (at, at))
-    assert kept.read("0") == b"x" * 10  # used just now
+    assert kept.read("0") == b"x" * 10  # now the most recently used
     kept.write("new", b"x" * 10)
     assert sorted(path.name for path in (tmp_path / "previews").iterdir()) == [
         "0",
@@ -188,7 +188,7 @@ def test_the_longest_unused_go_first(tmp_path: Path) -> None:
     assert kept.read("huge") is None
 
 
-def test_profiles(server: ApiServer) -> None:
+def test_profiles_are_listed(server: ApiServer) -> None:
     with server.client() as http:
         listed = http.get("/v1/profiles").json()
     assert listed["data"][0] == {

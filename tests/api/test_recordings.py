@@ -1,4 +1,4 @@
-"""Recordings over HTTP: registering, listing, forgetting, and uploads that end early."""
+"""Recordings over HTTP: register, list, delete, and uploads that end early."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def files(engine: RecordedEngine) -> list[str]:
 
 
 class TestRegister:
-    def test_an_object_of_the_store(self, http: httpx.Client, engine: RecordedEngine) -> None:
+    def test_object_of_the_store_is_registered_once(self, http: httpx.Client, engine: RecordedEngine) -> None:
         engine.put("relay/recordings/h_01/recording.mp4", b"media")
         body = {"bucket_path": "relay/recordings/h_01/recording.mp4", "name": "meeting", "metadata": {"team": "a"}}
         first = http.post("/v1/recordings", json=body)
@@ -64,7 +64,7 @@ class TestRegister:
         again = http.post("/v1/recordings", json=body)
         assert (again.status_code, again.json()) == (200, first.json())
 
-    def test_complete(self, http: httpx.Client, recording: Recording) -> None:
+    def test_complete_recording_has_its_facts(self, http: httpx.Client, recording: Recording) -> None:
         body = http.get(f"/v1/recordings/{recording.recording_id}").json()
         assert list(body) == KEYS
         assert (body["status"], body["duration_seconds"]) == ("complete", 5400.04)
@@ -86,16 +86,16 @@ class TestRegister:
     @pytest.mark.parametrize(
         "path", ["../x", "/abs", "a//b", "a/./b", "a\nb", "a\r\nb", "a\x00b", ".clipengine/meta/x"]
     )
-    def test_a_path_that_is_none(self, http: httpx.Client, path: str) -> None:
+    def test_invalid_path_is_rejected(self, http: httpx.Client, path: str) -> None:
         answer = http.post("/v1/recordings", json={"bucket_path": path})
         assert code(answer) == (422, "invalid_bucket_path")
         assert [fault["pointer"] for fault in answer.json()["errors"]] == ["/bucket_path"]
 
     @pytest.mark.parametrize("path", ["%2e%2e/%2e%2e/etc/passwd", "a\u202eb.mp4", "a\\..\\b"])
-    def test_a_path_that_only_looks_like_another(self, http: httpx.Client, path: str) -> None:
+    def test_similar_path_is_not_found(self, http: httpx.Client, path: str) -> None:
         assert code(http.post("/v1/recordings", json={"bucket_path": path})) == (404, "object_not_found")
 
-    def test_an_object_that_is_not_there(self, http: httpx.Client, engine: RecordedEngine) -> None:
+    def test_missing_object_is_not_registered(self, http: httpx.Client, engine: RecordedEngine) -> None:
         assert code(http.post("/v1/recordings", json={"bucket_path": "no/such.mp4"})) == (404, "object_not_found")
         assert http.get("/v1/recordings").json()["data"] == []
 
@@ -104,12 +104,14 @@ class TestRegister:
         [{}, {"bucket_path": ""}, {"bucket_path": 1}]
         + [{"bucket_path": "a", "name": name} for name in ("a\nb", "a\rb", "a\x00b", "x" * 201)],
     )
-    def test_a_body_that_is_wrong(self, http: httpx.Client, body: object) -> None:
+    def test_invalid_body_is_rejected(self, http: httpx.Client, body: object) -> None:
         assert code(http.post("/v1/recordings", json=body)) == (422, "invalid_request")
 
 
 class TestListAndDelete:
-    def test_list(self, http: httpx.Client, engine: RecordedEngine, recording: Recording) -> None:
+    def test_recordings_are_listed_in_pages(
+        self, http: httpx.Client, engine: RecordedEngine, recording: Recording
+    ) -> None:
         other = engine.make_recording("b.mp4")
         page = http.get("/v1/recordings", params={"limit": 1})
         assert [each["recording_id"] for each in page.json()["data"]] == [other.recording_id]
@@ -118,12 +120,14 @@ class TestListAndDelete:
         assert len(http.get("/v1/recordings?status=complete&name=meeting").json()["data"]) == 2
         assert http.get("/v1/recordings?status=failed").json() == {"data": [], "has_more": False, "next_cursor": None}
 
-    def test_unknown(self, http: httpx.Client) -> None:
+    def test_unknown_recording_is_not_found(self, http: httpx.Client) -> None:
         assert code(http.get("/v1/recordings/rec_nothing")) == (404, "recording_not_found")
         assert code(http.delete("/v1/recordings/rec_nothing")) == (404, "recording_not_found")
         assert code(http.get("/v1/recordings/rec_nothing/download")) == (404, "recording_not_found")
 
-    def test_forget(self, http: httpx.Client, engine: RecordedEngine, recording: Recording) -> None:
+    def test_recording_is_deleted_without_its_object(
+        self, http: httpx.Client, engine: RecordedEngine, recording: Recording
+    ) -> None:
         clip = engine.make_clip(recording)
         assert code(http.delete(f"/v1/recordings/{recording.recording_id}")) == (409, "recording_busy")
         engine.finish(clip)
@@ -131,7 +135,9 @@ class TestListAndDelete:
         assert engine.ledger.removals.due() == []
         assert code(http.get(f"/v1/recordings/{recording.recording_id}")) == (404, "recording_not_found")
 
-    def test_forget_with_its_object(self, http: httpx.Client, engine: RecordedEngine, recording: Recording) -> None:
+    def test_recording_is_deleted_with_its_object(
+        self, http: httpx.Client, engine: RecordedEngine, recording: Recording
+    ) -> None:
         path = f"/v1/recordings/{recording.recording_id}"
         assert code(http.delete(f"{path}?object=yes")) == (422, "invalid_request")
         assert http.delete(f"{path}?object=true").status_code == 204
@@ -140,8 +146,8 @@ class TestListAndDelete:
 
 
 class TestUpload:
-    def test_streams_into_the_store(self, http: httpx.Client, engine: RecordedEngine) -> None:
-        pieces = [bytes([number]) * 700_000 for number in range(12)]  # more than the pipe holds
+    def test_upload_is_streamed_into_the_store(self, http: httpx.Client, engine: RecordedEngine) -> None:
+        pieces = [bytes([number]) * 700_000 for number in range(12)]  # more than the pipe buffers
         answer = http.put("/v1/recordings/upload", params={"name": "Réunion d'été.MP4"}, content=iter(pieces))
         assert answer.status_code == 202
         body = answer.json()
@@ -168,7 +174,7 @@ class TestUpload:
             "\u202e4pm.exe",
         ],
     )
-    def test_no_name_leaves_its_folder(self, http: httpx.Client, name: str) -> None:
+    def test_name_cannot_escape_its_folder(self, http: httpx.Client, name: str) -> None:
         answer = http.put("/v1/recordings/upload", params={"name": name}, content=b"x")
         assert answer.status_code == 202
         assert re.fullmatch(r"recordings/rec_[0-9a-z]{26}/[\w-]+(\.[a-z0-9]{1,8})?", answer.json()["bucket_path"])
@@ -176,15 +182,15 @@ class TestUpload:
     @pytest.mark.parametrize(
         "query", ["", "?name=", "?name=a%0Ab", "?name=a%0D", "?name=a%00.mp4", "?name=a&x=1", f"?name={'x' * 2000}"]
     )
-    def test_a_name_that_is_none(self, http: httpx.Client, engine: RecordedEngine, query: str) -> None:
+    def test_invalid_name_is_rejected(self, http: httpx.Client, engine: RecordedEngine, query: str) -> None:
         assert code(http.put(f"/v1/recordings/upload{query}", content=b"x")) == (422, "invalid_request")
         assert files(engine) == []
 
-    def test_nothing(self, http: httpx.Client, engine: RecordedEngine) -> None:
+    def test_empty_upload_is_rejected(self, http: httpx.Client, engine: RecordedEngine) -> None:
         assert code(http.put("/v1/recordings/upload?name=a.mp4")) == (400, "malformed_request")
         assert files(engine) == []
 
-    def test_a_client_that_leaves(self, server: ApiServer, engine: RecordedEngine) -> None:
+    def test_client_that_disconnects_leaves_no_file(self, server: ApiServer, engine: RecordedEngine) -> None:
         request = (
             "PUT /v1/recordings/upload?name=a.mp4 HTTP/1.1\r\nHost: x\r\n"
             f"Authorization: Bearer {server.key}\r\nContent-Length: 10000000\r\n\r\n"
@@ -196,7 +202,7 @@ class TestUpload:
         assert files(engine) == []
         assert engine.ledger.recordings.list(limit=10).data == []
 
-    def test_a_client_that_stalls(
+    def test_stalled_upload_is_rejected(
         self, server: ApiServer, engine: RecordedEngine, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(uploads, "STALL_SECONDS", 0.3)
@@ -211,7 +217,7 @@ class TestUpload:
         assert code(answer) == (400, "malformed_request")
         wait_for(lambda: not leftovers(engine))
 
-    def test_a_server_that_stops(self, server: ApiServer, engine: RecordedEngine) -> None:
+    def test_server_stop_ends_the_upload(self, server: ApiServer, engine: RecordedEngine) -> None:
         begun, stopped = threading.Event(), threading.Event()
 
         def body() -> Iterator[bytes]:
@@ -236,7 +242,9 @@ class TestUpload:
         assert answers == [(503, "storage_unavailable")]
         assert not leftovers(engine)
 
-    def test_too_many_at_once(self, server: ApiServer, monkeypatch: pytest.MonkeyPatch, engine: RecordedEngine) -> None:
+    def test_uploads_above_the_limit_are_rejected(
+        self, server: ApiServer, monkeypatch: pytest.MonkeyPatch, engine: RecordedEngine
+    ) -> None:
         release = threading.Event()
         begun = threading.Semaphore(0)
 
@@ -259,7 +267,7 @@ class TestUpload:
             answer = http.put("/v1/recordings/upload?name=a.mp4", content=b"x")
             assert code(answer) == (503, "busy")
             assert answer.headers["retry-after"] == "10"
-            assert http.get("/v1/recordings").status_code == 200  # their threads are not the API's
+            assert http.get("/v1/recordings").status_code == 200  # uploads do not use the threads of the API
         release.set()
         for thread in threads:
             thread.join(10)
@@ -275,13 +283,13 @@ class TestUploadLimit:
         ):
             yield server
 
-    def test_as_declared(self, small: ApiServer) -> None:
+    def test_declared_size_above_the_limit_is_rejected(self, small: ApiServer) -> None:
         with small.client() as http:
             answer = http.put("/v1/recordings/upload?name=a.mp4", content=bytes(100_001))
         assert code(answer) == (413, "payload_too_large")
         assert files(small.engine) == []
 
-    def test_as_it_comes(self, small: ApiServer) -> None:
+    def test_received_size_above_the_limit_is_rejected(self, small: ApiServer) -> None:
         with small.client() as http:
             answer = http.put("/v1/recordings/upload?name=a.mp4", content=iter([bytes(60_000), bytes(60_000)]))
             assert code(answer) == (413, "payload_too_large")
@@ -291,7 +299,7 @@ class TestUploadLimit:
 
 
 def leftovers(engine: RecordedEngine) -> list[str]:
-    """Files that an upload has begun and not published."""
+    """Return files of unfinished uploads."""
     return [path.name for path in (engine.settings.store_folder / ".clipengine" / "tmp").glob("*")]
 
 

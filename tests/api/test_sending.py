@@ -1,4 +1,4 @@
-"""A client that takes nothing of an answer is cut off: its connection is gone, not only its answer."""
+"""Clients that read nothing of a response: the connection is closed, not only the response."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.waiting import until
 
 
 def asked(server: ApiServer, path: str) -> socket.socket:
-    """A connection on which a request was sent, and whose answer nobody reads."""
+    """Open a connection, send a request and leave the response unread."""
     connection = socket.socket()
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     connection.connect(("127.0.0.1", server.port))
@@ -25,7 +25,7 @@ def asked(server: ApiServer, path: str) -> socket.socket:
 
 
 def send_for(connection: socket.socket, seconds: float) -> None:
-    """Send as much as goes. Raises what the connection's end raises."""
+    """Send as much as possible. Raises the exception that ends the connection."""
     connection.setblocking(False)
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -35,7 +35,7 @@ def send_for(connection: socket.socket, seconds: float) -> None:
             time.sleep(0.05)
 
 
-def test_a_download_that_is_not_taken(
+def test_unread_download_closes_the_connection(
     server: ApiServer, engine: RecordedEngine, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(downloads, "SEND_SECONDS", 0.3)
@@ -47,7 +47,7 @@ def test_a_download_that_is_not_taken(
     assert not [record for record in caplog.records if record.levelno > logging.INFO]
 
 
-def test_a_stream_that_is_not_taken(
+def test_unread_stream_closes_the_connection(
     server: ApiServer, engine: RecordedEngine, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(events, "SEND_SECONDS", 0.3)
@@ -62,8 +62,8 @@ def test_a_stream_that_is_not_taken(
     assert not [record for record in caplog.records if record.levelno > logging.INFO]
 
 
-def test_the_kernel_ends_what_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where no answer waits any more, as after a close: what was sent is still kept for the client."""
+def test_kernel_drops_unacknowledged_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a close no response is pending, but the kernel still holds the sent bytes for the client."""
     monkeypatch.setattr(http_server, "SEND_TIMEOUT_SECONDS", 1.0)
     with http_server.listen("127.0.0.1", 0) as listener, socket.socket() as client:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)

@@ -1,4 +1,4 @@
-"""`?wait=` of a clip and of a recording: answers when it ends, and holds no thread until then."""
+"""Long polls (`?wait=`) of clips and recordings: answered at the terminal state, without holding a thread."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.api import FACTS, ApiServer, RecordedEngine
 
 
 def waiting(server: ApiServer) -> int:
-    """How many requests wait for a clip."""
+    """Return the number of requests that wait for a clip."""
     return sum(len(events) for events in server.app.state.changes._waiting.values())
 
 
@@ -31,7 +31,7 @@ def ask(server: ApiServer, clip: Clip, seconds: float = 30) -> tuple[dict[str, o
         return answer.raise_for_status().json(), time.monotonic()
 
 
-def test_more_than_the_pool_has_threads(server: ApiServer, engine: RecordedEngine, clip: Clip) -> None:
+def test_more_long_polls_than_threads_are_served(server: ApiServer, engine: RecordedEngine, clip: Clip) -> None:
     with ThreadPoolExecutor(60) as pool:
         asked: list[Future[tuple[dict[str, object], float]]] = [pool.submit(ask, server, clip) for _ in range(60)]
         until_waiting(server, 60)
@@ -47,7 +47,7 @@ def test_more_than_the_pool_has_threads(server: ApiServer, engine: RecordedEngin
     assert waiting(server) == 0
 
 
-def test_what_only_goes_on_does_not_end_it(server: ApiServer, engine: RecordedEngine, clip: Clip) -> None:
+def test_progress_does_not_end_a_long_poll(server: ApiServer, engine: RecordedEngine, clip: Clip) -> None:
     running = engine.run(clip)
     with ThreadPoolExecutor(1) as pool:
         asked = pool.submit(ask, server, clip)
@@ -61,14 +61,14 @@ def test_what_only_goes_on_does_not_end_it(server: ApiServer, engine: RecordedEn
     assert body["error"]["code"] == "cancelled"  # type: ignore[index]
 
 
-def test_time_runs_out(server: ApiServer, clip: Clip) -> None:
+def test_long_poll_returns_at_its_timeout(server: ApiServer, clip: Clip) -> None:
     began = time.monotonic()
     body, at = ask(server, clip, 0.4)
     assert body["status"] == "processing"
     assert 0.4 <= at - began < 5
 
 
-def test_at_once_where_there_is_nothing_to_wait_for(server: ApiServer, engine: RecordedEngine, clip: Clip) -> None:
+def test_terminal_clip_is_returned_immediately(server: ApiServer, engine: RecordedEngine, clip: Clip) -> None:
     engine.finish(clip)
     began = time.monotonic()
     _, at = ask(server, clip, 60)
@@ -77,7 +77,7 @@ def test_at_once_where_there_is_nothing_to_wait_for(server: ApiServer, engine: R
         assert http.get("/v1/clips/clip_nothing?wait=60").status_code == 404
 
 
-def test_a_clip_that_is_deleted_meanwhile(server: ApiServer, engine: RecordedEngine, clip: Clip) -> None:
+def test_deleting_the_clip_ends_the_long_poll(server: ApiServer, engine: RecordedEngine, clip: Clip) -> None:
     answers: list[httpx.Response] = []
 
     def wait() -> None:
@@ -92,7 +92,7 @@ def test_a_clip_that_is_deleted_meanwhile(server: ApiServer, engine: RecordedEng
     assert answers[0].json()["code"] == "clip_not_found"
 
 
-def test_a_server_that_stops_answers_first(server: ApiServer, clip: Clip) -> None:
+def test_server_stop_answers_long_polls(server: ApiServer, clip: Clip) -> None:
     with ThreadPoolExecutor(1) as pool:
         asked = pool.submit(ask, server, clip, 60)
         until_waiting(server, 1)
@@ -105,12 +105,12 @@ def test_a_server_that_stops_answers_first(server: ApiServer, clip: Clip) -> Non
 
 
 @pytest.mark.parametrize("wait", ["61", "-1", "nan", "inf", "soon", "1e3", ""])
-def test_a_wait_that_is_none(http: httpx.Client, clip: Clip, wait: str) -> None:
+def test_invalid_wait_is_rejected(http: httpx.Client, clip: Clip, wait: str) -> None:
     answer = http.get(f"/v1/clips/{clip.clip_id}?wait={wait}")
     assert (answer.status_code, answer.json()["errors"][0]["parameter"]) == (422, "wait")
 
 
-def test_a_recording_is_waited_for_too(server: ApiServer, engine: RecordedEngine) -> None:
+def test_long_poll_waits_for_a_recording(server: ApiServer, engine: RecordedEngine) -> None:
     engine.put("raw.mp4", b"media")
     with server.client() as http, ThreadPoolExecutor(1) as pool:
         made = http.post("/v1/recordings", json={"bucket_path": "raw.mp4"}).json()

@@ -1,4 +1,4 @@
-"""Webhook endpoints and deliveries over HTTP: secrets shown once, addresses refused early, samples and redelivery."""
+"""Webhook endpoints and deliveries over HTTP: secrets, rejected addresses, samples and redelivery."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def webhook(http: httpx.Client) -> str:
 
 
 class TestEndpoints:
-    def test_the_secret_is_shown_once(self, http: httpx.Client) -> None:
+    def test_secret_is_returned_only_on_creation(self, http: httpx.Client) -> None:
         made = http.post("/v1/webhooks", json={"url": URL})
         assert made.status_code == 201
         body = made.json()
@@ -62,7 +62,7 @@ class TestEndpoints:
             assert "secret" not in answer.text
         assert list(http.get(made.headers["location"]).json()) == KEYS
 
-    def test_as_it_is_asked_for(self, http: httpx.Client, engine: RecordedEngine) -> None:
+    def test_endpoint_has_the_requested_fields(self, http: httpx.Client, engine: RecordedEngine) -> None:
         asked = {
             "url": URL,
             "events": ["recording.complete"],
@@ -88,7 +88,7 @@ class TestEndpoints:
             ("organisation", "x"),
         ],
     )
-    def test_a_field_that_is_wrong(self, http: httpx.Client, field: str, value: object) -> None:
+    def test_invalid_field_is_rejected(self, http: httpx.Client, field: str, value: object) -> None:
         answer = http.post("/v1/webhooks", json={"url": URL, field: value})
         assert code(answer) == (422, "invalid_request")
         assert answer.json()["errors"][0]["pointer"].startswith(f"/{field}")
@@ -109,7 +109,7 @@ class TestEndpoints:
             "http://" + "a" * 3000,
         ],
     )
-    def test_an_address_that_is_refused(self, http: httpx.Client, webhook: str, url: str) -> None:
+    def test_invalid_address_is_rejected(self, http: httpx.Client, webhook: str, url: str) -> None:
         for answer in (
             http.post("/v1/webhooks", json={"url": url}),
             http.patch(f"/v1/webhooks/{webhook}", json={"url": url}),
@@ -118,7 +118,7 @@ class TestEndpoints:
             assert [fault["pointer"] for fault in answer.json()["errors"]] == ["/url"]
         assert len(http.get("/v1/webhooks").json()["data"]) == 1
 
-    def test_pages(self, http: httpx.Client) -> None:
+    def test_endpoints_are_listed_in_pages(self, http: httpx.Client) -> None:
         made = [http.post("/v1/webhooks", json={"url": f"{URL}/{n}"}).json()["webhook_id"] for n in range(3)]
         first = http.get("/v1/webhooks?limit=2")
         second = http.get(first.headers["link"].partition(">")[0][1:]).json()
@@ -126,7 +126,7 @@ class TestEndpoints:
         assert (second["has_more"], second["next_cursor"]) == (False, None)
         assert code(http.get("/v1/webhooks?cursor=x")) == (422, "invalid_request")
 
-    def test_change(self, http: httpx.Client, webhook: str, engine: RecordedEngine) -> None:
+    def test_endpoint_is_changed(self, http: httpx.Client, webhook: str, engine: RecordedEngine) -> None:
         before = engine.ledger.endpoints.get(webhook)
         change = {"url": f"{URL}/2", "events": ["clip.failed"], "secret": "another-secret-of-mine"}
         body = http.patch(f"/v1/webhooks/{webhook}", json=change).json()
@@ -136,7 +136,7 @@ class TestEndpoints:
         assert http.patch(f"/v1/webhooks/{webhook}", json={"enabled": False}).json()["disabled_reason"] is not None
         assert http.patch(f"/v1/webhooks/{webhook}", json={"enabled": True}).json()["disabled_reason"] is None
 
-    def test_delete(self, http: httpx.Client, webhook: str) -> None:
+    def test_endpoint_is_deleted(self, http: httpx.Client, webhook: str) -> None:
         path = f"/v1/webhooks/{webhook}"
         assert http.delete(path).status_code == 204
         for answer in (
@@ -148,7 +148,7 @@ class TestEndpoints:
         ):
             assert code(answer) == (404, "webhook_not_found")
 
-    def test_one_of_the_settings_is_changed_there(self, http: httpx.Client, engine: RecordedEngine) -> None:
+    def test_endpoint_from_the_settings_is_read_only(self, http: httpx.Client, engine: RecordedEngine) -> None:
         (endpoint,) = engine.ledger.endpoints.sync_settings([(URL, "a-secret-of-settings", ["clip.ready"])])
         path = f"/v1/webhooks/{endpoint.webhook_id}"
         assert http.get(path).json()["origin"] == "settings"
@@ -159,7 +159,7 @@ class TestEndpoints:
 
 
 class TestDeliveries:
-    def test_a_sample_is_plainly_one(
+    def test_sample_delivery_is_marked(
         self, http: httpx.Client, webhook: str, engine: RecordedEngine, clip: Clip
     ) -> None:
         other = http.post("/v1/webhooks", json={"url": f"{URL}/other"}).json()["webhook_id"]
@@ -176,7 +176,9 @@ class TestDeliveries:
         assert list(body["data"]) == list(http.get(f"/v1/clips/{clip.clip_id}").json())
         assert (body["data"]["clip_id"], body["data"]["metadata"]) == ("clip_sample", {"sample": "true"})
 
-    def test_log_and_redelivery(self, http: httpx.Client, webhook: str, clip: Clip, engine: RecordedEngine) -> None:
+    def test_delivery_is_logged_and_redelivered(
+        self, http: httpx.Client, webhook: str, clip: Clip, engine: RecordedEngine
+    ) -> None:
         engine.finish(clip)
         (claimed,) = engine.ledger.deliveries.claim_due(owner="test")
         engine.ledger.deliveries.record(
@@ -195,10 +197,10 @@ class TestDeliveries:
         assert [each["delivery_id"] for each in page.json()["data"]] == [again.json()["delivery_id"]]
         assert page.json()["has_more"] is True
 
-    def test_unknown(self, http: httpx.Client) -> None:
+    def test_unknown_delivery_is_not_found(self, http: httpx.Client) -> None:
         assert code(http.post("/v1/deliveries/dlv_nothing/redeliver")) == (404, "delivery_not_found")
 
-    def test_of_a_webhook_that_is_gone(self, http: httpx.Client, webhook: str) -> None:
+    def test_delivery_of_a_deleted_webhook_is_not_redelivered(self, http: httpx.Client, webhook: str) -> None:
         delivery = http.post(f"/v1/webhooks/{webhook}/test").json()["delivery_id"]
         http.delete(f"/v1/webhooks/{webhook}").raise_for_status()
         assert code(http.post(f"/v1/deliveries/{delivery}/redeliver")) == (404, "webhook_not_found")
