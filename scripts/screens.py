@@ -18,7 +18,7 @@ from clipengine.client import Client
 from tests.support.page import PICTURED, sign_in, until
 from tests.support.player import chromium
 from tests.support.receiver import Answer, Receiver, Request
-from tests.support.server import LOOPBACK_ALLOWED, RunningServer, running_server
+from tests.support.server import LOOPBACK_ALLOWED, QUICK, RunningServer, running_server
 
 ROOT = Path(__file__).parent.parent
 MEDIA = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT.parent / "shared" / "media"
@@ -44,7 +44,7 @@ def main() -> int:
         return 1
     SCREENS.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, Receiver() as receiver:
-        environ = {**LOOPBACK_ALLOWED, "CLIPENGINE_PROFILES__PROXY": "{max_height = 360, crf = 30}"}
+        environ = {**LOOPBACK_ALLOWED, **QUICK, "CLIPENGINE_PROFILES__PROXY": "{max_height = 360, crf = 30}"}
         with running_server(Path(folder) / "data", env=environ, options=["--link"]) as server, chromium() as browser:
             recording_id = fill(server, receiver, Path(folder))
             for theme in ("light", "dark"):
@@ -157,7 +157,7 @@ class Photographer:
         page.locator(selector).first.wait_for()
 
     def _take(self, page: Any, name: str) -> None:
-        until(page, PICTURED)
+        until(page, PICTURED, seconds=120)
         page.wait_for_timeout(700)
         path = SCREENS / f"{name}-{self._theme}.png"
         page.screenshot(path=str(path), animations="disabled", caret="hide")
