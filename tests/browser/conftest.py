@@ -1,4 +1,4 @@
-"""One headless Chromium for this folder's tests, a folder of clips that it can reach, and a server with a recording."""
+"""Fixtures for the browser tests: a headless Chromium, a folder of clips, and a server with a recording."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from tests.support.server import LOOPBACK_ALLOWED, QUICK, RunningServer, running
 
 @pytest.fixture(scope="session")
 def shelf(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Shelf:
-    """The films, made once per run and shared with the media tests."""
+    """Return the films, made once per run and shared with the media tests."""
     folder = tmp_path_factory.getbasetemp()
     return Shelf(folder if worker_id == "master" else folder.parent)
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """Of the module, not of the session: while it is open its event loop is this thread's."""
+    """Yield a browser per module, not per session: an open browser occupies this thread's event loop."""
     if not Path(CHROMIUM).exists() or importlib.util.find_spec("playwright") is None:
         reason = f"no browser: these tests need {CHROMIUM} and the package playwright"
         if os.environ.get("CI"):
@@ -40,7 +40,7 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture
 def stage(browser: Any, tmp_path: Path) -> Iterator[Stage]:
-    """A page of its own for each test; nothing is kept from one to the next."""
+    """Yield a new page for each test."""
     (tmp_path / "player.html").write_text(player_page())
     with serve_folder(tmp_path) as address:
         context = browser.new_context()

@@ -1,7 +1,6 @@
-"""Clips in a real browser: they open, the picture after a seek is the right one, they play, and they sound right.
+"""Clips in a real browser: they open, seek to the right frame, play, and have the right audio.
 
-Every film shows its number and its sound tells its time, so what the browser paints and decodes says where in the
-recording it comes from.
+Films encode frame number and time in video and audio, so decoded output shows which part of the recording it is.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ _SYNC = 0.003  # seconds
 _SOUND_ONLY: dict[str, Any] = {"video": "none"}
 _WEBM: dict[str, Any] = {"container": "webm", "audio": "opus"}
 
-# Each with the type as a page would ask for it.
+# Each with the MIME type that a page would test.
 PICTURES = {
     "default": (Profile(), 'video/mp4; codecs="avc1.640028, mp4a.40.2"'),
     "hevc": (Profile(video="hevc"), 'video/mp4; codecs="hvc1.1.6.L93.B0, mp4a.40.2"'),
@@ -54,7 +53,7 @@ def _cut(stage: Stage, film: Film, start: Fraction, end: Fraction, profile: Prof
 
 
 @pytest.mark.parametrize("name", PICTURES)
-def test_a_clip_of_this_profile_plays(name: str, stage: Stage, shelf: Shelf) -> None:
+def test_clip_of_each_profile_plays(name: str, stage: Stage, shelf: Shelf) -> None:
     profile, mime = PICTURES[name]
     film, player = shelf.get("audio_three_tracks"), stage.player
     answer = player.can_play(mime)
@@ -71,13 +70,13 @@ def test_a_clip_of_this_profile_plays(name: str, stage: Stage, shelf: Shelf) -> 
     assert player.play(0.5) >= 0.8
     assert abs(player.play_to_end() - loaded.duration) < 0.1
     if profile.audio != "none":
-        # Chromium takes the delay of Opus in MP4 away twice, by its header and by the edit list: 6.5 ms.
+        # Chromium removes the delay of Opus in MP4 twice, by its header and by the edit list: 6.5 ms.
         sync = 0.0095 if name == "opus_in_mp4" else _SYNC
         _assert_sound(player, file, film, clip, profile.audio_tracks, sync)
 
 
 @pytest.mark.parametrize("name", SOUNDS)
-def test_sound_alone_plays(name: str, stage: Stage, shelf: Shelf) -> None:
+def test_audio_only_clip_plays(name: str, stage: Stage, shelf: Shelf) -> None:
     profile, mime = SOUNDS[name]
     film, player = shelf.get("audio_three_tracks"), stage.player
     assert player.can_play(mime) == "probably"
@@ -94,7 +93,7 @@ def _assert_length(loaded: Loaded, clip: Clip, slack: Fraction) -> None:
 
 
 def _assert_painted(player: Player, expected: Expected, times: tuple[float, ...]) -> Painted:
-    """After a seek the picture is the one that is on screen at that time, and the browser gives it its own time."""
+    """Check that a seek paints the frame on screen at that time, with its own timestamp."""
     for time in times:
         begun, number = [frame for frame in expected.frames if frame[0] <= time + 0.001][-1]
         painted = player.paint(time)
@@ -118,7 +117,7 @@ def _assert_sound(player: Player, file: str, film: Film, clip: Clip, tracks: str
             assert abs(place.offset) < sync
 
 
-def test_fps_shows_the_grid(stage: Stage, shelf: Shelf) -> None:
+def test_fps_resamples_to_a_constant_rate(stage: Stage, shelf: Shelf) -> None:
     film = shelf.get("mp4_25")
     file, clip = _cut(stage, film, _START, _END, Profile(fps=10))
     _assert_length(stage.player.load(file), clip, Fraction(1, 20))
@@ -131,7 +130,7 @@ def test_fps_shows_the_grid(stage: Stage, shelf: Shelf) -> None:
     assert stage.player.play(0.5) >= 0.8
 
 
-def test_max_height_keeps_the_shape(stage: Stage, shelf: Shelf) -> None:
+def test_max_height_keeps_the_aspect_ratio(stage: Stage, shelf: Shelf) -> None:
     film = shelf.get("rotated_90")
     file, _ = _cut(stage, film, Fraction(1), Fraction(2), Profile(max_height=90))
     loaded = stage.player.load(file)
@@ -139,7 +138,7 @@ def test_max_height_keeps_the_shape(stage: Stage, shelf: Shelf) -> None:
     _assert_painted(stage.player, expectations(film, Fraction(1), Fraction(2))[0], (0.02, 0.5))
 
 
-# Film, start, end, the times that are looked at.
+# Film, start, end, times to check.
 SHAPES: dict[str, tuple[float, float, tuple[float, ...]]] = {
     "mp4_vfr_still": (1.507, 23.1, (0.02, 0.4, 0.49, 7.0, 15.0, 20.4, 20.52, 21.5)),
     "rotated_90": (1.007, 2.6, (0.02, 0.9, 1.5)),
@@ -157,7 +156,7 @@ SHAPES: dict[str, tuple[float, float, tuple[float, ...]]] = {
 
 
 @pytest.mark.parametrize("name", SHAPES)
-def test_a_recording_of_this_kind_plays(name: str, stage: Stage, shelf: Shelf) -> None:
+def test_clip_of_each_kind_of_recording_plays(name: str, stage: Stage, shelf: Shelf) -> None:
     low, high, times = SHAPES[name]
     start, end = Fraction(str(low)), Fraction(str(high))
     film, player = shelf.get(name), stage.player
@@ -172,7 +171,7 @@ def test_a_recording_of_this_kind_plays(name: str, stage: Stage, shelf: Shelf) -
 
 
 def _assert_levels(painted: Painted, film: Film) -> None:
-    """Black, white and the coloured cells are neither crushed nor washed out, and of the right matrix."""
+    """Check that black, white and colours are neither clipped nor washed out, and use the right matrix."""
     assert abs(painted.seen.black - BLACK_LEVEL) < 0.03
     assert abs(painted.seen.white - WHITE_LEVEL) < 0.03
     own, other = (_BT709, _BT601) if film.tags.matrix == 1 else (_BT601, _BT709)
@@ -189,13 +188,13 @@ def _assert_levels(painted: Painted, film: Film) -> None:
 
 
 def _rgb(colour: tuple[float, float, float], matrix: tuple[float, float]) -> Any:
-    """Red, green and blue of (luma, Cb, Cr) under a matrix given by its weights of red and blue."""
+    """Convert (luma, Cb, Cr) to RGB with a matrix given by its weights of red and blue."""
     (luma, cb, cr), (kr, kb) = colour, matrix
     red, blue = luma + 2 * (1 - kr) * cr, luma + 2 * (1 - kb) * cb
     return np.array([red, (luma - kr * red - kb * blue) / (1 - kr - kb), blue])
 
 
-def test_late_sound_is_late(stage: Stage, shelf: Shelf) -> None:
+def test_late_audio_keeps_its_offset(stage: Stage, shelf: Shelf) -> None:
     film = shelf.get("audio_late_mp4")
     file, clip = _cut(stage, film, Fraction(1207, 1000), Fraction(36, 10), Profile())
     samples = stage.player.sound(file)[0]

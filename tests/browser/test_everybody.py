@@ -1,4 +1,4 @@
-"""The page for everybody: nothing that assistive technology stumbles over, and nothing that jumps."""
+"""Accessibility and layout stability of the page."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _JUMPS = (
 
 
 class Judge:
-    """What axe-core finds on a screen, of every weight but the lightest."""
+    """Collects the findings of axe-core on a screen, except minor ones."""
 
     def __init__(self) -> None:
         self._axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
@@ -40,14 +40,14 @@ class Judge:
 
 @pytest.fixture
 def judge() -> Iterator[Judge]:
-    """At the end of the test nothing may have been found."""
+    """Fail the test at its end if there are findings."""
     judge = Judge()
     yield judge
     assert judge.found == []
 
 
 @THEMES
-def test_no_screen_stands_in_the_way(
+def test_every_screen_is_accessible(
     browser: Any, server: RunningServer, recording: Recording, judge: Judge, theme: str
 ) -> None:
     server.client().clips.create(recording.recording_id, f"looked at in {theme}", 0.2, 0.8).wait()
@@ -88,10 +88,10 @@ def test_no_screen_stands_in_the_way(
 
 
 @THEMES
-def test_nor_what_comes_and_goes(
+def test_transient_content_is_accessible(
     browser: Any, server: RunningServer, receiver: Receiver, film: Film, judge: Judge, theme: str
 ) -> None:
-    """Uploads under way and broken off, a recording that failed, webhooks, their secret and what was delivered."""
+    """Running and interrupted uploads, a failed recording, webhooks, their secret and deliveries."""
     client = server.client()
     broken = client.recordings.upload(film.path, name="broken.mp4").recording_id
     refused = "422.*/v1/webhooks$|404.*/rec_nothing$"
@@ -127,8 +127,10 @@ def test_nor_what_comes_and_goes(
 
 
 @THEMES
-def test_nor_a_server_that_is_away(browser: Any, tmp_path: Path, film: Film, judge: Judge, theme: str) -> None:
-    """What was uploading says that it broke off, and is tried again when the server is back; so is the list."""
+def test_page_without_a_server_is_accessible(
+    browser: Any, tmp_path: Path, film: Film, judge: Judge, theme: str
+) -> None:
+    """Interrupted uploads are shown and retried when the server is back; so is the list."""
     away = "net::ERR_|503"
     with (
         running_server(tmp_path / "data") as server,
@@ -161,7 +163,7 @@ def choose(page: Any, name: str, content: bytes) -> None:
 
 @contextmanager
 def slow_line(page: Any) -> Iterator[None]:
-    """Uploads crawl, by the browser's own means."""
+    """Throttle uploads with the network emulation of the browser."""
     devtools = page.context.new_cdp_session(page)
     slow = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 4000}
     devtools.send("Network.enable")
@@ -174,8 +176,10 @@ def slow_line(page: Any) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("size", [(1280, 820), (390, 844)], ids=["wide", "phone"])
-def test_nothing_jumps(browser: Any, server: RunningServer, recording: Recording, size: tuple[int, int]) -> None:
-    """From the first paint of each screen until everything on it has come, nothing moves that was there before."""
+def test_layout_does_not_shift(
+    browser: Any, server: RunningServer, recording: Recording, size: tuple[int, int]
+) -> None:
+    """From the first paint of each screen until it is complete, no element moves."""
     client = server.client()
     client.clips.create(recording.recording_id, "does not jump", 0.2, 0.8).wait()
     jumped: dict[str, Any] = {}

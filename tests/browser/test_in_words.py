@@ -1,4 +1,4 @@
-"""What the page says and where it leads: addresses that are none, a person's words, names that somebody else chose."""
+"""Messages and navigation of the page: invalid addresses, readable errors, and hostile names."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PHONE = {"width": 390, "height": 844}
 TURNED = "from \u202egpj.exe"  # the right-to-left override
 
 
-def test_an_address_that_is_none_leads_to_the_recordings(browser: Any, server: RunningServer) -> None:
+def test_invalid_address_opens_the_recordings(browser: Any, server: RunningServer) -> None:
     with opened(browser, server) as page:
         for address in ("#/nonsense", "#/recordings/", "#nothing"):
             page.goto("about:blank")
@@ -34,7 +34,7 @@ def test_an_address_that_is_none_leads_to_the_recordings(browser: Any, server: R
 
 
 @pytest.mark.parametrize("kind", ["recordings", "webhooks"])
-def test_what_is_not_there_is_said_in_words(browser: Any, server: RunningServer, kind: str) -> None:
+def test_missing_resource_is_reported_readably(browser: Any, server: RunningServer, kind: str) -> None:
     with opened(browser, server, expected=f"404.*/v1/{kind}/nothing") as page:
         page.goto(f"{server.url}/#/{kind}/nothing")
         told = page.get_by_role("alert")
@@ -43,7 +43,7 @@ def test_what_is_not_there_is_said_in_words(browser: Any, server: RunningServer,
         assert told.get_by_role("button").count() == 0
 
 
-def test_an_empty_file_is_not_sent(browser: Any, server: RunningServer) -> None:
+def test_empty_file_is_not_uploaded(browser: Any, server: RunningServer) -> None:
     with opened(browser, server) as page:
         page.goto(server.url)
         page.locator("input[type=file]").set_input_files({"name": "empty.mp4", "mimeType": "video/mp4", "buffer": b""})
@@ -54,7 +54,7 @@ def test_an_empty_file_is_not_sent(browser: Any, server: RunningServer) -> None:
         failed.wait_for(state="detached")
 
 
-def test_a_webhook_may_have_every_event(browser: Any, server: RunningServer) -> None:
+def test_webhook_form_offers_every_event(browser: Any, server: RunningServer) -> None:
     with opened(browser, server) as page:
         page.goto(f"{server.url}/#/webhooks")
         page.get_by_role("button", name="Add webhook").click()
@@ -62,7 +62,7 @@ def test_a_webhook_may_have_every_event(browser: Any, server: RunningServer) -> 
         assert offered == list(get_args(EventType))
 
 
-def test_a_webhook_is_edited(browser: Any, server: RunningServer) -> None:
+def test_webhook_is_edited(browser: Any, server: RunningServer) -> None:
     client = server.client()
     made = client.webhooks.create("https://93.184.216.34/edited", events=["clip.ready"])
     with opened(browser, server) as page:
@@ -81,7 +81,7 @@ def test_a_webhook_is_edited(browser: Any, server: RunningServer) -> None:
     assert client.webhooks.get(made.webhook_id).events == ["clip.ready", "clip.expired"]
 
 
-def test_the_documents_are_a_tap_away_on_a_phone(browser: Any, server: RunningServer, recording: Recording) -> None:
+def test_documentation_link_is_visible_on_a_phone(browser: Any, server: RunningServer, recording: Recording) -> None:
     wider = "document.documentElement.scrollWidth > innerWidth"
     with opened(browser, server, viewport=PHONE, has_touch=True, is_mobile=True) as page:
         for screen in ("recordings", f"recordings/{recording.recording_id}", "clips", "webhooks"):
@@ -100,7 +100,7 @@ def test_the_documents_are_a_tap_away_on_a_phone(browser: Any, server: RunningSe
         assert not page.locator(".menu").is_visible()
 
 
-def test_clips_say_which_folder_their_recording_is_in(browser: Any, tmp_path: Path, film: Film) -> None:
+def test_clips_show_the_folder_of_their_recording(browser: Any, tmp_path: Path, film: Film) -> None:
     folders = ("h_01", "a folder with a name that is far too long for the line that it stands in on any phone")
     with running_server(tmp_path / "data", env=QUICK) as server:
         client = server.client()
@@ -122,7 +122,7 @@ def test_clips_say_which_folder_their_recording_is_in(browser: Any, tmp_path: Pa
                 assert file.bounding_box()["x"] + file.bounding_box()["width"] <= PHONE["width"]
 
 
-def test_a_label_has_its_line_while_its_clip_is_made(browser: Any, tmp_path: Path, film: Film) -> None:
+def test_label_has_its_own_line_while_the_clip_is_made(browser: Any, tmp_path: Path, film: Film) -> None:
     label = "from the third answer on"
     environ = {"CLIPENGINE_FAULT": "claimed:sleep=10", "CLIPENGINE_ENCODING__WORKERS": "1"}
     with running_server(tmp_path / "data", env=environ | QUICK) as slow:
@@ -135,7 +135,9 @@ def test_a_label_has_its_line_while_its_clip_is_made(browser: Any, tmp_path: Pat
             assert name.evaluate("(node) => node.scrollWidth <= node.clientWidth")
 
 
-def test_a_name_turns_no_words_but_its_own(browser: Any, server: RunningServer, film: Film) -> None:
+def test_bidirectional_controls_in_a_name_do_not_affect_other_text(
+    browser: Any, server: RunningServer, film: Film
+) -> None:
     client = server.client()
     turned = client.recordings.wait(client.recordings.upload(film.path, name=TURNED).recording_id)
     client.clips.create(turned.recording_id, TURNED, 0.2, 0.8).wait()

@@ -1,4 +1,4 @@
-"""The page in a real browser: signing in, uploading, webhooks, and what it shows when something is wrong."""
+"""The page in a real browser: signing in, uploads, webhooks and errors."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.server import QUICK, RunningServer, running_server
 
 
 class TestSigningIn:
-    def test_with_a_key(self, browser: Any, server: RunningServer) -> None:
+    def test_key_signs_in(self, browser: Any, server: RunningServer) -> None:
         with opened(browser, server, signed_in=False, expected="401.*/session$") as page:
             page.goto(server.url)
             page.get_by_label("API key").fill("relay_live_wrong")
@@ -33,7 +33,7 @@ class TestSigningIn:
             page.reload()
             page.get_by_label("API key").wait_for()
 
-    def test_with_the_link_once(self, browser: Any, server: RunningServer) -> None:
+    def test_link_signs_in_once(self, browser: Any, server: RunningServer) -> None:
         link = re.search(r"http://\S+/#code=\S+", server.greeting)
         assert link is not None
         with opened(browser, server, signed_in=False) as page:
@@ -45,25 +45,25 @@ class TestSigningIn:
             page.get_by_role("alert").filter(has_text="already used").wait_for()
 
 
-def test_a_session_that_ends_asks_for_the_key_and_goes_on_where_it_was(
+def test_expired_session_asks_for_the_key_and_returns(
     browser: Any, server: RunningServer, recording: Recording
 ) -> None:
     with opened(browser, server, expected="401") as page:
         page.goto(f"{server.url}/#/clips")
         page.get_by_role("heading", name="Clips", exact=True).wait_for()
         page.context.clear_cookies()
-        page.evaluate("location.hash = '#/recordings'")  # the page may have noticed by itself, and hidden its links
+        page.evaluate("location.hash = '#/recordings'")  # the page may have noticed already and hidden its links
         page.get_by_text("The session has ended. Sign in again.").wait_for()
         page.get_by_label("API key").fill(server.key)
         page.keyboard.press("Enter")
         page.get_by_role("heading", name="Recordings", exact=True).wait_for()
         page.keyboard.press("/")
         page.keyboard.type(recording.name)
-        page.locator(".recording .poster").first.click(force=True)  # the whole row leads there
+        page.locator(".recording .poster").first.click(force=True)  # the whole row is a link
         page.get_by_role("heading", name=recording.name).wait_for()
 
 
-def test_an_upload_becomes_a_recording(browser: Any, server: RunningServer, film: Film) -> None:
+def test_uploaded_file_becomes_a_recording(browser: Any, server: RunningServer, film: Film) -> None:
     with opened(browser, server) as page:
         page.goto(server.url)
         page.locator("input[type=file]").set_input_files(
@@ -79,8 +79,8 @@ def test_an_upload_becomes_a_recording(browser: Any, server: RunningServer, film
         page.get_by_role("heading", name="uploaded here.mp4").wait_for()
 
 
-def test_what_failed_asks_for_nothing_in_vain(browser: Any, tmp_path: Path, film: Film) -> None:
-    """From the key to signing out, the console has no error; what failed can be read again, or be forgotten."""
+def test_failed_recording_causes_no_failing_requests(browser: Any, tmp_path: Path, film: Film) -> None:
+    """The console stays free of errors; a failed recording can be probed again or deleted."""
     with running_server(tmp_path / "data", env=QUICK) as server:
         client = server.client()
         client.recordings.upload(film.path, name="whole.mp4").wait()
@@ -121,7 +121,7 @@ def test_what_failed_asks_for_nothing_in_vain(browser: Any, tmp_path: Path, film
             assert page.get_by_role("alert").text_content() == ""
 
 
-def test_what_is_in_the_store_is_registered(browser: Any, tmp_path: Path, film: Film) -> None:
+def test_object_of_the_store_is_registered(browser: Any, tmp_path: Path, film: Film) -> None:
     with running_server(tmp_path / "data", env=QUICK) as server:
         stored = tmp_path / "data" / "store" / "relay" / "h_01" / "recording.mp4"
         stored.parent.mkdir(parents=True)
@@ -138,7 +138,7 @@ def test_what_is_in_the_store_is_registered(browser: Any, tmp_path: Path, film: 
             until(page, "document.querySelector('.stage video')")
 
 
-def test_webhooks_are_added_tried_and_sent_again(browser: Any, server: RunningServer, receiver: Receiver) -> None:
+def test_webhook_is_added_tested_and_redelivered(browser: Any, server: RunningServer, receiver: Receiver) -> None:
     with opened(browser, server) as page:
         page.goto(f"{server.url}/#/webhooks")
         page.get_by_role("button", name="Add webhook").click()
@@ -159,7 +159,7 @@ def test_webhooks_are_added_tried_and_sent_again(browser: Any, server: RunningSe
         assert len(receiver.wait_for(2)) >= 2
 
 
-def test_a_search_leads_to_its_rows_by_keyboard(
+def test_search_results_are_reached_by_keyboard(
     browser: Any, server: RunningServer, recording: Recording, film: Film
 ) -> None:
     client = server.client()

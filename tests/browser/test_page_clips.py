@@ -1,4 +1,4 @@
-"""Clips on the page: made, played, failing, cancelled."""
+"""Clips on the page: play, fail, cancel, retry and delete."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.support.server import QUICK, RunningServer, running_server
 
 
 class TestClips:
-    def test_a_clip_plays(self, browser: Any, server: RunningServer, recording: Recording) -> None:
+    def test_clip_plays(self, browser: Any, server: RunningServer, recording: Recording) -> None:
         server.client().clips.create(recording.recording_id, "to play", 0.2, 1.2).wait()
         with opened(browser, server) as page:
             page.goto(f"{server.url}/#/recordings")
@@ -41,7 +41,7 @@ class TestClips:
             page.get_by_role("button", name="Delete", exact=True).click()
             row(page, "to play").wait_for(state="detached")
 
-    def test_one_that_fails_says_why_and_is_tried_again(self, browser: Any, server: RunningServer, film: Film) -> None:
+    def test_failed_clip_shows_its_error_and_is_retried(self, browser: Any, server: RunningServer, film: Film) -> None:
         client = server.client()
         victim = client.recordings.wait(client.recordings.upload(film.path, name="victim.mp4").recording_id)
         stored = next(server.data.rglob("victim.mp4"))
@@ -61,7 +61,7 @@ class TestClips:
             failed.get_by_role("button", name="Retry").click()
             until(page, "!document.querySelector('.clip-row .pill.bad') || document.querySelector('.why')")
 
-    def test_one_that_waits_is_cancelled_tried_again_and_deleted_by_keyboard(
+    def test_queued_clip_is_cancelled_retried_and_deleted_by_keyboard(
         self, browser: Any, server: RunningServer, recording: Recording, tmp_path: Path, film: Film
     ) -> None:
         environ = {"CLIPENGINE_FAULT": "claimed:sleep=10", "CLIPENGINE_ENCODING__WORKERS": "1"}
@@ -89,9 +89,7 @@ class TestClips:
                 until(page, "document.activeElement.closest('.clip-row')?.textContent.includes('in the way')")
 
 
-def test_a_recording_that_no_browser_plays_is_shown_frame_by_frame(
-    browser: Any, server: RunningServer, shelf: Shelf
-) -> None:
+def test_unplayable_recording_is_shown_frame_by_frame(browser: Any, server: RunningServer, shelf: Shelf) -> None:
     client = server.client()
     film = shelf.get("mov_prores_pcm")
     master = client.recordings.wait(client.recordings.upload(film.path, name="master.mov").recording_id)

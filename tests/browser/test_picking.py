@@ -1,4 +1,4 @@
-"""Picking on a recording's screen: by keys, by mouse, by typing, frame by frame and while it plays."""
+"""Selecting a range on the screen of a recording: by keys, mouse, typing, frame by frame and during playback."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.page import opened, point, row, studio, until
 from tests.support.server import RunningServer
 
 
-def test_by_keys_alone(browser: Any, server: RunningServer, recording: Recording) -> None:
+def test_clip_is_made_by_keyboard_only(browser: Any, server: RunningServer, recording: Recording) -> None:
     with studio(browser, server, recording) as page:
         for key in ["Shift+ArrowRight", *["ArrowRight"] * 5, "i", "Shift+ArrowRight", "ArrowLeft", "o"]:
             page.keyboard.press(key)
@@ -24,7 +24,7 @@ def test_by_keys_alone(browser: Any, server: RunningServer, recording: Recording
         page.keyboard.press("Enter")
         row(page, "by keys").get_by_role("button", name="Play by keys").wait_for()
         assert point(page, "In").input_value() == ""
-        page.keyboard.press("i")  # the label has let go of the keys
+        page.keyboard.press("i")  # the label has lost the focus
         assert point(page, "In").input_value() == "0:02.160"
         (made,) = server.client().clips.list(label="by keys").data
         assert (made.start_seconds, made.end_seconds) == (1.2, 2.16)
@@ -32,8 +32,8 @@ def test_by_keys_alone(browser: Any, server: RunningServer, recording: Recording
         assert made.result.frames == 24
 
 
-def test_many_at_once_have_names_of_their_own(browser: Any, server: RunningServer, film: Film) -> None:
-    """What is picked before the server has answered for the one before."""
+def test_clips_made_in_quick_succession_have_distinct_labels(browser: Any, server: RunningServer, film: Film) -> None:
+    """Each next range is selected before the response to the previous request."""
     client = server.client()
     quick = client.recordings.wait(client.recordings.upload(film.path, name="quick.mp4").recording_id)
     with studio(browser, server, quick) as page:
@@ -44,7 +44,7 @@ def test_many_at_once_have_names_of_their_own(browser: Any, server: RunningServe
         assert sorted(page.locator(".clip-row .name").all_inner_texts()) == ["Clip 1", "Clip 2", "Clip 3"]
 
 
-def test_by_mouse(browser: Any, server: RunningServer, recording: Recording) -> None:
+def test_range_is_selected_by_mouse(browser: Any, server: RunningServer, recording: Recording) -> None:
     with studio(browser, server, recording) as page:
         box = page.locator(".tracks").bounding_box()
         duration = recording.duration_seconds or 0
@@ -64,14 +64,14 @@ def test_by_mouse(browser: Any, server: RunningServer, recording: Recording) -> 
         assert abs(out - duration * 0.75) < 0.1
         assert abs(out * 25 - round(out * 25)) < 1e-6  # on a frame
         page.get_by_role("button", name="Make clip").click()
-        # The next one is picked while the first is made.
+        # The next range is selected while the first clip is made.
         page.mouse.click(across[1], box["y"] + 30)
         page.keyboard.press("i")
         assert point(page, "In").input_value() != ""
         page.locator(".clip-row button.poster:enabled").first.wait_for()
 
 
-def test_typed_times_and_the_handles_keys(browser: Any, server: RunningServer, recording: Recording) -> None:
+def test_times_are_typed_and_handles_moved_by_keys(browser: Any, server: RunningServer, recording: Recording) -> None:
     with studio(browser, server, recording) as page:
         point(page, "In").fill("0:01.010")
         page.keyboard.press("Tab")
@@ -87,13 +87,13 @@ def test_typed_times_and_the_handles_keys(browser: Any, server: RunningServer, r
         assert handle.get_attribute("aria-valuenow") == "0.000"
 
 
-def test_what_is_typed_is_kept_and_judged(browser: Any, server: RunningServer, recording: Recording) -> None:
+def test_invalid_input_is_kept_and_reported(browser: Any, server: RunningServer, recording: Recording) -> None:
     def typed(page: Any, name: str, text: str) -> None:
         point(page, name).fill(text)
         page.keyboard.press("Enter")
 
     def state(page: Any, name: str) -> tuple[str, str]:
-        """What stands in the field, and why it is no good."""
+        """Return the text of the field and its validation message."""
         field = point(page, name)
         why = page.locator(f"#{field.get_attribute('aria-describedby')}").inner_text()
         assert (field.get_attribute("aria-invalid") == "true") is bool(why)
@@ -117,14 +117,14 @@ def test_what_is_typed_is_kept_and_judged(browser: Any, server: RunningServer, r
         assert state(page, "Out")[1] == "Out: must be after the in point, 0:04.000."
         assert make.is_disabled()
         page.keyboard.press("Escape")
-        page.keyboard.press("Enter")  # goes to what is wrong and makes nothing
+        page.keyboard.press("Enter")  # focuses the invalid field and makes no clip
         assert page.evaluate("document.activeElement.getAttribute('aria-label')") == "Out point"
         typed(page, "Out", "5")
         assert (state(page, "In"), state(page, "Out")) == (("0:04.000", ""), ("0:05.000", ""))
         assert make.is_enabled()
 
 
-def test_where_the_rate_varies_the_frames_are_the_true_ones(browser: Any, server: RunningServer, shelf: Shelf) -> None:
+def test_variable_rate_uses_the_real_frame_times(browser: Any, server: RunningServer, shelf: Shelf) -> None:
     client = server.client()
     film = shelf.get("mp4_vfr_jitter")
     phone = client.recordings.wait(client.recordings.upload(film.path, name="phone.mp4").recording_id)
@@ -153,7 +153,7 @@ def test_where_the_rate_varies_the_frames_are_the_true_ones(browser: Any, server
     assert made.result.actual_start_seconds == pytest.approx(first, abs=1e-3)
 
 
-def test_the_grid_begins_with_the_picture(browser: Any, server: RunningServer, shelf: Shelf) -> None:
+def test_frame_grid_starts_at_the_first_frame(browser: Any, server: RunningServer, shelf: Shelf) -> None:
     client = server.client()
     film = shelf.get("edit_empty_video_late")
     late = client.recordings.wait(client.recordings.upload(film.path, name="late.mp4").recording_id)
@@ -166,10 +166,8 @@ def test_the_grid_begins_with_the_picture(browser: Any, server: RunningServer, s
             assert point(page, "In").input_value() == format_time(round(min(times, key=lambda t: abs(t - typed)), 3))
 
 
-def test_in_and_out_are_the_frame_on_screen_while_it_plays(
-    browser: Any, server: RunningServer, recording: Recording
-) -> None:
-    """What the browser says that it has painted last, by its own account, is what the keys take."""
+def test_keys_take_the_painted_frame_during_playback(browser: Any, server: RunningServer, recording: Recording) -> None:
+    """The keys take the media time that the browser reports for the last painted frame."""
     with studio(browser, server, recording) as page:
         page.evaluate(
             "() => { const video = document.querySelector('video'); const note = (now, {mediaTime}) => {"
@@ -201,14 +199,14 @@ def test_in_and_out_are_the_frame_on_screen_while_it_plays(
         page.keyboard.press("ArrowLeft")
         page.get_by_text("The clip’s last frame").wait_for()
         page.keyboard.press("End")
-        page.keyboard.press("o")  # past the last frame, which is part of it then
+        page.keyboard.press("o")  # past the last frame, so that it is included
         page.get_by_text("Out: the recording’s end").wait_for()
         assert point(page, "Out").input_value() == format_time(recording.duration_seconds or 0)
         page.keyboard.press("ArrowLeft")
         page.get_by_text("The clip’s last frame").wait_for()
 
 
-def test_frames_are_counted_by_the_exact_rate(browser: Any, server: RunningServer) -> None:
+def test_frame_numbers_use_the_exact_rate(browser: Any, server: RunningServer) -> None:
     snap = (
         "async ([rate, time]) => { const {Selection} = await import('/assets/player/selection.js');"
         " return new Selection(7200, {frame_rate: rate, variable_rate: false}).snap(time); }"
@@ -222,7 +220,7 @@ def test_frames_are_counted_by_the_exact_rate(browser: Any, server: RunningServe
             assert page.evaluate(snap, [rate, time]) == pytest.approx(wanted, abs=5e-5), (rate, time)
 
 
-def test_sound_alone(browser: Any, server: RunningServer, shelf: Shelf) -> None:
+def test_audio_only_recording_is_cut(browser: Any, server: RunningServer, shelf: Shelf) -> None:
     client = server.client()
     film = shelf.get("audio_only_mp3")
     talk = client.recordings.wait(client.recordings.upload(film.path, name="talk.mp3").recording_id)
@@ -243,7 +241,7 @@ def test_sound_alone(browser: Any, server: RunningServer, shelf: Shelf) -> None:
         assert page.get_by_role("textbox", name="Current time").input_value() == "0:02.500"
 
 
-def test_playing_and_repeating(browser: Any, server: RunningServer, recording: Recording) -> None:
+def test_playback_loops_over_the_selection(browser: Any, server: RunningServer, recording: Recording) -> None:
     with studio(browser, server, recording) as page:
         page.keyboard.press(" ")
         until(page, "document.querySelector('video').currentTime > 0.2")

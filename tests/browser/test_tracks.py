@@ -1,4 +1,4 @@
-"""The timeline's tracks: a filmstrip and a waveform while they load, when they fail, and when they are complete."""
+"""The tracks of the timeline: a filmstrip and a waveform while they load, fail and are complete."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.films.film import Film
 from tests.support.page import STILL, opened, studio, until
 from tests.support.server import QUICK, RunningServer, running_server
 
-# How many columns of the waveform are drawn, of those in this part of the track.
+# Fraction of the columns of the waveform that are drawn, in this part of the track.
 COLUMNS = """([from, to]) => {
   const canvas = document.querySelector(".wave");
   const {data, width, height} = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
@@ -44,7 +44,7 @@ def test_failed_track_says_why_and_is_loaded_again(browser: Any, server: Running
         assert page.get_by_role("textbox", name="Current time").input_value() == "0:00.000"  # the click did not seek
 
 
-def test_error_that_stays_offers_no_retry(browser: Any, tmp_path: Path, film: Film) -> None:
+def test_permanent_error_offers_no_retry(browser: Any, tmp_path: Path, film: Film) -> None:
     with running_server(tmp_path / "data", env=QUICK) as server:
         client = server.client()
         replaced = client.recordings.wait(client.recordings.upload(film.path, name="replaced.mp4").recording_id)
@@ -83,7 +83,7 @@ def test_long_waveform_appears_part_by_part(browser: Any, server: RunningServer,
         assert page.evaluate(COLUMNS, [0.52, 1]) > 0.3
 
 
-def test_view_is_loaded_first_and_what_left_it_is_cancelled(
+def test_visible_part_is_loaded_first_and_hidden_requests_are_cancelled(
     browser: Any, server: RunningServer, recording: Recording
 ) -> None:
     held: list[Any] = []

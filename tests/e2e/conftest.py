@@ -1,4 +1,4 @@
-"""What the end-to-end tests share: a recording that is made here."""
+"""Fixtures for the end-to-end tests: a recording made on the spot."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.s3_faults import FaultyS3
 
 @pytest.fixture(scope="session")
 def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Twelve seconds of moving picture and tone."""
+    """Return a recording of twelve seconds of moving picture and tone."""
     path = tmp_path_factory.mktemp("film") / "meeting.mp4"
     make_sample(path, seconds=12)
     return path

@@ -1,4 +1,4 @@
-"""The rights of `config/minio-policy.json` on a store that enforces them: enough for all of the engine, and no more."""
+"""The rights in `config/minio-policy.json`, on a store that enforces them: sufficient for the engine, and no more."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ POLICY = Path(__file__).parents[2] / "config" / "minio-policy.json"
 
 @pytest.fixture
 def engine_user(s3: S3Server, bucket: str) -> Iterator[S3Server]:
-    """The store as somebody sees it who has the rights of the policy, on the bucket of this test, and no others."""
+    """Return the store with credentials that have only the rights of the policy, on the bucket of this test."""
     if "S3_ADMIN" not in os.environ:
         pytest.skip("S3_ADMIN, a radosgw-admin command that makes users in the store of S3_ENDPOINT, is not set")
 
@@ -56,7 +56,7 @@ def engine_user(s3: S3Server, bucket: str) -> Iterator[S3Server]:
     subprocess.run([*shlex.split(os.environ["S3_ADMIN"]), "user", "rm", f"--uid={user}"], check=True, timeout=60)
 
 
-def test_the_engine_can_do_everything(
+def test_policy_allows_every_operation_of_the_engine(
     engine_user: S3Server, s3: S3Server, bucket: str, film: Path, tmp_path: Path
 ) -> None:
     data = tmp_path / "data"
@@ -97,7 +97,7 @@ def test_the_engine_can_do_everything(
     check_invariants(data, store=store, open_uploads=open_uploads(s3, bucket))
 
 
-def test_nothing_else_is_allowed(engine_user: S3Server, s3: S3Server, bucket: str, film: Path) -> None:
+def test_policy_denies_everything_else(engine_user: S3Server, s3: S3Server, bucket: str, film: Path) -> None:
     s3.client.fput_object(bucket, "other/meeting.mp4", str(film))
     s3.client.fput_object(bucket, "relay2/meeting.mp4", str(film))
     s3.client.fput_object(bucket, "relay/meeting.mp4", str(film))

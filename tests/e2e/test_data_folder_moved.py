@@ -1,4 +1,4 @@
-"""A data folder that is moved away under a running server: it says so, makes no second one, and loses nothing."""
+"""A data folder that is moved while the server runs: it reports this, creates no second folder and loses nothing."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def read(server: RunningServer, path: str) -> httpx.Response:
 
 
 def failing(server: RunningServer) -> dict[str, str]:
-    """The checks of `/readyz` that fail, with what they say."""
+    """Return the failing checks of `/readyz` with their messages."""
     return {each["name"]: each["detail"] for each in read(server, "/readyz").json()["checks"] if not each["ok"]}
 
 
@@ -38,7 +38,7 @@ def recording_of(api: Client, film: Path) -> str:
 
 
 def refusals(server: RunningServer, recording: str, film: Path) -> list[httpx.Response]:
-    """What is answered to all that would change something."""
+    """Return the responses to all requests that would write."""
     key = {"Authorization": f"Bearer {server.key}"}
     clip = {"label": "refused", "start_seconds": 1, "end_seconds": 2}
     v1 = f"{server.url}/v1"
@@ -66,7 +66,7 @@ def tree(folder: Path) -> set[str]:
 
 @pytest.mark.parametrize("elsewhere", [False, True], ids=["store inside", "store elsewhere"])
 @pytest.mark.parametrize("left", ["nothing", "empty folder", "another's"])
-def test_it_is_moved_and_put_back(tmp_path: Path, film: Path, left: str, elsewhere: bool) -> None:
+def test_server_recovers_after_the_folder_is_put_back(tmp_path: Path, film: Path, left: str, elsewhere: bool) -> None:
     data, root = tmp_path / "data", tmp_path / "store" if elsewhere else None
     with running_server(data, env=env_of(root)) as server, server.client() as api:
         recording = recording_of(api, film)
@@ -97,8 +97,8 @@ def test_it_is_moved_and_put_back(tmp_path: Path, film: Path, left: str, elsewhe
     assert len(check_invariants(data, store=FolderStore(root or data / "store"))) == 4
 
 
-def test_it_has_moved_for_good(tmp_path: Path, film: Path) -> None:
-    """The server stops in order, and one at the new place goes on; before that, it is refused."""
+def test_server_restarts_at_the_new_location(tmp_path: Path, film: Path) -> None:
+    """The server stops cleanly and another one continues at the new location, which is rejected until then."""
     data = tmp_path / "data"
     with running_server(data, env=env_of(None)) as server, server.client() as api:
         recording = recording_of(api, film)
@@ -116,8 +116,8 @@ def test_it_has_moved_for_good(tmp_path: Path, film: Path) -> None:
     assert len(check_invariants(aside)) == 1
 
 
-def test_a_copy_at_its_place_is_not_taken_for_it(tmp_path: Path, film: Path) -> None:
-    """As after a move to another disk and back: what is open leads to files that have been removed."""
+def test_copy_at_the_old_location_is_not_used(tmp_path: Path, film: Path) -> None:
+    """As after a move to another disk and back: open descriptors refer to deleted files."""
     data = tmp_path / "data"
     with running_server(data, env=env_of(None)) as server, server.client() as api:
         recording = recording_of(api, film)

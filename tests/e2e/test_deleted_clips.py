@@ -1,4 +1,4 @@
-"""A clip that is deleted while something is still under way for it: gone at once for everybody, and nothing left."""
+"""A clip deleted during its upload, webhook or long poll: gone for every client at once, with nothing left over."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _env(receiver: Receiver, fault: str = "") -> dict[str, str]:
 
 
 def _gone(http: httpx.Client, clip_id: str) -> None:
-    """Whatever is asked about it, the answer is the same."""
+    """Check that every route reports the clip as not found."""
     for method, path in (
         ("GET", ""),
         ("GET", "?wait=5"),
@@ -51,8 +51,8 @@ def _client(server: RunningServer) -> httpx.Client:
     return httpx.Client(base_url=server.url, headers={"Authorization": f"Bearer {server.key}"}, timeout=60)
 
 
-def test_its_webhook_is_still_sent(film: Path, tmp_path: Path) -> None:
-    """With the clip as it was: what happened is told, also of a clip that is no more, and can be sent again."""
+def test_webhook_of_a_deleted_clip_is_still_sent(film: Path, tmp_path: Path) -> None:
+    """It has the last state of the clip, and can be redelivered."""
     data = tmp_path / "data"
     with Receiver() as receiver, running_server(data, env=_env(receiver)) as server, _client(server) as http:
         receiver.answer = lambda request: Answer(503)
@@ -83,7 +83,7 @@ def test_its_webhook_is_still_sent(film: Path, tmp_path: Path) -> None:
         assert server.stop() == 0
 
 
-def test_while_it_is_uploaded_followed_and_waited_for(film: Path, tmp_path: Path) -> None:
+def test_deleting_a_clip_ends_its_upload_stream_and_long_poll(film: Path, tmp_path: Path) -> None:
     data = tmp_path / "data"
     with (
         Receiver() as receiver,
@@ -97,7 +97,7 @@ def test_while_it_is_uploaded_followed_and_waited_for(film: Path, tmp_path: Path
         told: list[str] = []
         with http.stream("GET", "/v1/events", params={"clip_id": clip_id}) as stream:
             waited = pool.submit(http.get, f"/v1/clips/{clip_id}?wait=30")
-            until(lambda: list((data / "store").glob("h_01/clips/*.mp4")))  # the ledger does not know of it yet
+            until(lambda: list((data / "store").glob("h_01/clips/*.mp4")))  # not yet recorded in the ledger
             threading.Timer(0.1, lambda: api.clips.delete(clip_id)).start()
             for event in _events(stream):
                 told.append(event)

@@ -1,6 +1,6 @@
-"""A disk that fills up: nothing that was accepted is lost, what meets it fails for itself, and it is over when it is.
+"""A full disk: no accepted clip is lost, only the affected clip fails, and work resumes when there is space.
 
-The disk is a small tmpfs, so these tests are for root.
+The disk is a small tmpfs, so these tests need root.
 """
 
 from __future__ import annotations
@@ -38,21 +38,21 @@ def post(server: RunningServer, recording: str, **headers: str) -> httpx.Respons
     )
 
 
-def test_a_disk_that_is_nearly_full_makes_clips_wait(film: Path, tmp_path: Path) -> None:
+def test_low_disk_space_delays_clips(film: Path, tmp_path: Path) -> None:
     data = tmp_path / "data"
     env = {"CLIPENGINE_LIMITS__MIN_FREE_BYTES": str(20 * MEGABYTE), "CLIPENGINE_ENCODING__NICE": "0"}
     with disk(data, 100):
         with running_server(data, env=env) as server, server.client() as api:
             recording = prepare(data, api, film)
             assert server.key
-            # Room for a short clip, and not for what a long one may need beside the floor.
+            # Space for a short clip, but not for a long one and the reserve.
             fill(data, leave=23 * MEGABYTE)
             long = api.clips.create(recording, label="long", start_seconds=0.0, end_seconds=12.0).clip_id
             short = api.clips.create(recording, label="short", start_seconds=0.0, end_seconds=1.0).clip_id
             assert api.clips.wait(short, timeout=60).status == "complete"
             assert api.clips.get(long).step == "queued"
             assert checks(server)["disk"]
-            # Below the floor nothing is begun or taken.
+            # Below the reserve no clip is started or accepted.
             free(data)
             fill(data, leave=15 * MEGABYTE)
             answer = post(server, recording)
@@ -68,7 +68,7 @@ def test_a_disk_that_is_nearly_full_makes_clips_wait(film: Path, tmp_path: Path)
         check_invariants(data)
 
 
-def test_a_full_disk_under_scratch_fails_its_clip_alone(film: Path, tmp_path: Path) -> None:
+def test_full_scratch_disk_fails_only_the_affected_clip(film: Path, tmp_path: Path) -> None:
     data = tmp_path / "data"
     env = {"CLIPENGINE_LIMITS__MIN_FREE_BYTES": "0", "CLIPENGINE_ENCODING__WORKERS": "1"}
     with disk(data / "scratch", 0.12):
@@ -87,8 +87,8 @@ def test_a_full_disk_under_scratch_fails_its_clip_alone(film: Path, tmp_path: Pa
         check_invariants(data)
 
 
-def test_a_full_disk_under_the_ledger_is_survived(film: Path, tmp_path: Path) -> None:
-    """What runs waits with its outcome, what is asked is refused, and all goes on by itself."""
+def test_engine_survives_a_full_disk_under_the_ledger(film: Path, tmp_path: Path) -> None:
+    """Running clips retry writing their outcome, requests are rejected, and work resumes by itself."""
     data, elsewhere = tmp_path / "disk" / "data", tmp_path / "scratch"
     env = {
         "CLIPENGINE_LIMITS__MIN_FREE_BYTES": "0",
@@ -107,7 +107,7 @@ def test_a_full_disk_under_the_ledger_is_survived(film: Path, tmp_path: Path) ->
             clip_id = api.clips.create(recording, label="a", start_seconds=0.0, end_seconds=2.0).clip_id
             until(lambda: api.clips.get(clip_id).step in ("encoding", "verifying"))
             fill(tmp_path / "disk", leave=0)
-            # The WAL has room left inside its file for a while; then there is no more.
+            # The WAL file has free space for a while.
             refused: list[httpx.Response] = []
 
             def one_is_refused() -> bool:
@@ -117,7 +117,7 @@ def test_a_full_disk_under_the_ledger_is_survived(film: Path, tmp_path: Path) ->
                 return bool(refused)
 
             until(one_is_refused)
-            # SQLite says that the disk is full, or that it cannot make its files longer.
+            # SQLite reports a full disk, or that it cannot extend its files.
             found = (refused[0].status_code, refused[0].json()["code"])
             assert found in ((507, "disk_full"), (503, "storage_unavailable")), refused[0].text
             assert int(refused[0].headers["retry-after"]) > 0

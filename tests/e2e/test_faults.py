@@ -1,4 +1,4 @@
-"""Faults at the edges: a request cut off at its commit, threads that die, restarts in a row, a clock that jumps."""
+"""Faults: a crash around a commit, threads that die, repeated restarts, and a clock that jumps."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def _recording(api: Client, data: Path, film: Path) -> str:
 
 
 def _post(server: RunningServer, recording: str, key: str) -> httpx.Response:
-    """A clip, asked for with this API key; always the same request."""
+    """Request a clip with this API key; always the same request."""
     return httpx.post(
         f"{server.url}/v1/recordings/{recording}/clips",
         json={"label": "a", "start_seconds": 1, "end_seconds": 2},
@@ -48,8 +48,8 @@ def _post(server: RunningServer, recording: str, key: str) -> httpx.Response:
 
 
 @pytest.mark.parametrize("point", ["accepting", "accepted"])
-def test_a_request_that_was_cut_off_is_sent_again_and_makes_one_clip(point: str, film: Path, tmp_path: Path) -> None:
-    """Before its commit there is no clip; after it there is one, that nobody was told of and no worker nudged for."""
+def test_request_repeated_after_a_crash_creates_one_clip(point: str, film: Path, tmp_path: Path) -> None:
+    """Before the commit there is no clip; after it there is one without a response sent or a worker woken."""
     data = tmp_path / "data"
     with running_server(data, env={**QUICK, "CLIPENGINE_FAULT": f"{point}:kill9"}) as server:
         with server.client() as api:
@@ -70,8 +70,8 @@ def test_a_request_that_was_cut_off_is_sent_again_and_makes_one_clip(point: str,
     assert [clip.clip_id for clip in check_invariants(data)] == [clip.clip_id]
 
 
-def test_threads_that_die_are_replaced_and_what_they_held_is_done_again(film: Path, tmp_path: Path) -> None:
-    """And a clip that nobody was nudged for is found by the sweep."""
+def test_dead_threads_are_replaced_and_their_work_is_repeated(film: Path, tmp_path: Path) -> None:
+    """The sweep also finds a clip for which no worker was woken."""
     data = tmp_path / "data"
     with running_server(data, env={**QUICK, "CLIPENGINE_FAULT": "encoding:die,uploaded:die"}) as server:
         with server.client() as api:
@@ -92,10 +92,10 @@ def test_threads_that_die_are_replaced_and_what_they_held_is_done_again(film: Pa
     check_invariants(data)
 
 
-def test_restarts_in_a_row_are_not_held_against_the_clips(film: Path, tmp_path: Path) -> None:
+def test_repeated_restarts_cost_no_attempts(film: Path, tmp_path: Path) -> None:
     data = tmp_path / "data"
     clips: list[str] = []
-    # However fast it is encoded, no clip comes to its end here: each engine dies while it holds the first one in line.
+    # No clip can complete here, however fast it is encoded: each engine dies while it holds the first one.
     held = {**QUICK, "CLIPENGINE_ENCODING__WORKERS": "1", "CLIPENGINE_FAULT": "verifying:sleep=60"}
     for number in range(7):
         with running_server(data, env=held) as server, server.client() as api:
@@ -116,7 +116,7 @@ def test_restarts_in_a_row_are_not_held_against_the_clips(film: Path, tmp_path: 
 
 
 def test_clip_that_kills_its_engine_three_times_fails_and_the_others_complete(film: Path, tmp_path: Path) -> None:
-    """It kills the engine whenever it is cut; the others share engines with it until it is cut alone."""
+    """It kills the engine in each attempt; the other clips share engines with it until it is cut alone."""
     data = tmp_path / "data"
     env = {**QUICK, "CLIPENGINE_ENCODING__WORKERS": "3", "CLIPENGINE_FAULT": "verifying:sleep=3"}
     clips: list[str] = []
@@ -139,7 +139,7 @@ def test_clip_that_kills_its_engine_three_times_fails_and_the_others_complete(fi
     check_invariants(data)
 
 
-def test_a_stop_is_not_held_against_the_clip_whose_child_it_kills(tmp_path: Path) -> None:
+def test_server_stop_costs_no_attempt(tmp_path: Path) -> None:
     data, film = tmp_path / "data", tmp_path / "long.mp4"
     make_sample(film, seconds=40)
     slow = {**QUICK, "CLIPENGINE_PROFILES__DEFAULT__PRESET": "veryslow", "CLIPENGINE_PROFILES__DEFAULT__FPS": "240"}
@@ -157,7 +157,7 @@ def test_a_stop_is_not_held_against_the_clip_whose_child_it_kills(tmp_path: Path
     ledger.close()
 
 
-def test_a_webhook_that_was_taken_but_not_noted_comes_again_with_the_same_id(film: Path, tmp_path: Path) -> None:
+def test_unrecorded_delivery_is_repeated_with_the_same_id(film: Path, tmp_path: Path) -> None:
     data = tmp_path / "data"
     with Receiver() as receiver:
         with running_server(data, env=_endpoint(receiver)) as server:
@@ -184,8 +184,8 @@ POINTS = ("claimed", "reading", "encoding", "verifying", "finished", "uploading"
 
 
 @pytest.mark.parametrize("action", ["cancel", "delete"])
-def test_a_clip_can_be_undone_at_every_step(action: str, film: Path, tmp_path: Path) -> None:
-    """By three at once, while somebody listens: one of them is told yes, one event and one webhook tell of it."""
+def test_clip_can_be_cancelled_or_deleted_at_every_step(action: str, film: Path, tmp_path: Path) -> None:
+    """Three requests run in parallel with an open stream: one succeeds, with one event and one webhook."""
     data = tmp_path / "data"
     with Receiver() as receiver:
         faults = {"CLIPENGINE_FAULT": ",".join(f"{point}:sleep=1" for point in POINTS)}
@@ -214,7 +214,7 @@ def test_a_clip_can_be_undone_at_every_step(action: str, film: Path, tmp_path: P
             kept = api.clips.create(recording, "kept", 0.0, 1.0).clip_id
             assert api.clips.wait(kept, timeout=60).status == "complete"
             receiver.wait_for(len(POINTS) + 1, timeout=30)
-            time.sleep(1.2)  # the last upload that was cut short has found out by now
+            time.sleep(1.2)  # the last interrupted upload has ended by now
             server.stop()
         assert len(receiver.requests) == len(POINTS) + 1
     check_invariants(data)
@@ -231,8 +231,8 @@ def _three_times(server: RunningServer, clip_id: str, action: str, headers: dict
         return list(pool.map(once, range(3)))
 
 
-def test_a_clock_that_jumps_disturbs_nobody(film: Path, tmp_path: Path) -> None:
-    """A day ahead and two back, while a clip is cut, another waits and webhooks are sent."""
+def test_clock_jumps_do_not_disturb_work(film: Path, tmp_path: Path) -> None:
+    """One day forward and two back, while a clip is cut, another is queued and webhooks are sent."""
     [library, *_] = [*Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None]
     if library is None:
         pytest.skip("libfaketime is not installed (apt install libfaketime)")
@@ -268,7 +268,7 @@ def test_a_clock_that_jumps_disturbs_nobody(film: Path, tmp_path: Path) -> None:
             assert api.clips.wait(last, timeout=60).status == "complete"
             request = receiver.wait_for(4, timeout=30)[-1]
             told = int(request.headers["webhook-timestamp"])
-            assert abs(told - (time.time() - 24 * 3600)) < 300  # by the engine's clock as it is then
+            assert abs(told - (time.time() - 24 * 3600)) < 300  # by the current clock of the engine
             assert httpx.get(f"{server.url}/readyz", timeout=30).status_code == 200
             assert "queued again" not in server.log.read_text()
             server.stop()
@@ -276,7 +276,7 @@ def test_a_clock_that_jumps_disturbs_nobody(film: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="a folder that cannot be written is a read-only mount, for root alone")
-def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+def test_unwritable_folder_is_named(tmp_path: Path) -> None:
     data = tmp_path / "data"
     data.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(data)]
@@ -294,7 +294,7 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
         subprocess.run(["umount", "--lazy", str(data)], check=True)
 
 
-def test_a_ledger_that_is_damaged_is_refused_and_left_alone(tmp_path: Path) -> None:
+def test_damaged_ledger_is_rejected_and_left_unchanged(tmp_path: Path) -> None:
     data = tmp_path / "data"
     data.mkdir(mode=0o700)
     (data / "ledger.db").write_bytes(b"garbage" * 1000)
@@ -306,8 +306,8 @@ def test_a_ledger_that_is_damaged_is_refused_and_left_alone(tmp_path: Path) -> N
     assert (data / "ledger.db").read_bytes() == b"garbage" * 1000
 
 
-def test_a_wal_that_is_deleted_after_a_kill_is_missed(tmp_path: Path) -> None:
-    """Without it the file opens as if nothing had been; with it everything is there."""
+def test_deleted_wal_is_noticed(tmp_path: Path) -> None:
+    """Without the WAL, SQLite opens the file without an error; with it, all commits are there."""
     data = tmp_path / "data"
     wal, mark = data / "ledger.db-wal", data / "ledger.db-mark"
     with running_server(data) as server:

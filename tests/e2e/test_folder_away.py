@@ -1,4 +1,4 @@
-"""A folder store that is moved away, or whose disk is not mounted, delays clips and loses none."""
+"""A folder store that is moved or not mounted: clips are delayed, none is lost."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SECONDS = 60
 
 
 class Place:
-    """A data folder whose store lies elsewhere and can be taken away, with what is left at its place meanwhile."""
+    """A data folder with a store elsewhere that can be taken away, and the content left at its mount point."""
 
     def __init__(self, tmp_path: Path, film: Path, left: str) -> None:
         self.data = tmp_path / "data"
@@ -42,7 +42,7 @@ class Place:
         shutil.copy(film, self.root / "h_01" / "meeting.mp4")
 
     def _mount(self) -> None:
-        """A disk is a folder that is bound to its place: unbound, it keeps what is on it."""
+        """Bind-mount the disk; its content survives an unmount."""
         self._aside.mkdir(exist_ok=True)
         if os.getuid() != 0:
             pytest.skip("only root can mount")
@@ -60,7 +60,7 @@ class Place:
             self.root.mkdir()
 
     def back(self) -> None:
-        """What was left at its place is as it was left."""
+        """Put the store back and check that nothing was written to the mount point."""
         assert self._left == "nothing" or not list(self.root.iterdir())
         if self._left == "mount point":
             self._mount()
@@ -71,7 +71,7 @@ class Place:
         self._aside.rename(self.root)
 
     def end(self) -> None:
-        """Nothing stays mounted."""
+        """Unmount everything."""
         if self._mounted:
             subprocess.run(["umount", "--lazy", self.root], check=True)
             self._mounted = False
@@ -94,7 +94,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path, film: Path) -> Iterato
 
 
 def store_check(server: RunningServer) -> tuple[int, bool, str]:
-    """Of `/readyz`: its status, and what it says of the store."""
+    """Return the status of `/readyz` and its check of the store."""
     answer = httpx.get(f"{server.url}/readyz", headers={"Authorization": f"Bearer {server.key}"}, timeout=30)
     (found,) = [each for each in answer.json()["checks"] if each["name"] == "store"]
     return answer.status_code, found["ok"], found["detail"]
@@ -120,7 +120,7 @@ def cut(api: Client, recording: str, label: str) -> str:
     return api.clips.create(recording, label=label, start_seconds=1.0, end_seconds=2.0).clip_id
 
 
-def test_it_goes_under_a_server_and_comes_back(place: Place) -> None:
+def test_store_may_vanish_and_return_under_a_server(place: Place) -> None:
     with running_server(place.data, env=place.env) as server, server.client() as api:
         recording = place.recording(api)
         place.away()
@@ -145,8 +145,8 @@ def test_it_goes_under_a_server_and_comes_back(place: Place) -> None:
     place.check(clips=2)
 
 
-def test_it_goes_while_clips_are_cut(place: Place) -> None:
-    """Wherever each stands then: before its recording is opened, while it is read, while its clip is put there."""
+def test_store_may_vanish_while_clips_are_cut(place: Place) -> None:
+    """At each step: before the recording is opened, while it is read, and during the upload."""
     with running_server(place.data, env=place.env) as server, server.client() as api:
         recording = place.recording(api)
         for _ in range(3):
@@ -162,7 +162,7 @@ def test_it_goes_while_clips_are_cut(place: Place) -> None:
     place.check(clips=12)
 
 
-def test_a_server_starts_without_it(place: Place) -> None:
+def test_server_starts_without_the_store(place: Place) -> None:
     with running_server(place.data, env=place.env) as server, server.client() as api:
         recording = place.recording(api)
         server.stop()
@@ -171,7 +171,7 @@ def test_a_server_starts_without_it(place: Place) -> None:
         until(lambda: "health check store failed: the " in server.log.read_text(), SECONDS)
         assert str(place.root) in server.log.read_text()
         is_away(server, place)
-        until(lambda: "stays for now" in server.log.read_text(), SECONDS)  # what the first sweep would have removed
+        until(lambda: "stays for now" in server.log.read_text(), SECONDS)  # the first sweep would have removed it
         assert "Traceback" not in server.log.read_text()
         assert upload(server).status_code == 503
         clip = cut(api, recording, "a")
@@ -187,8 +187,8 @@ def test_a_server_starts_without_it(place: Place) -> None:
     place.check(clips=1)
 
 
-def test_what_a_watch_has_found_is_not_gone_with_the_store(place: Place) -> None:
-    """A look that finds the store away forgets nothing: what comes back with it is not registered once more."""
+def test_watched_recordings_survive_an_absent_store(place: Place) -> None:
+    """A scan of an absent store forgets nothing: returning objects are not registered again."""
     env = place.env | {
         "CLIPENGINE_WATCH__PREFIXES": '[""]',
         "CLIPENGINE_WATCH__SECONDS": "1",

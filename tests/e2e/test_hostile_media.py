@@ -1,4 +1,4 @@
-"""Hostile and broken recordings through the API of a real server: each ends with its own code, soon, and alone."""
+"""Hostile and broken recordings through the API of a real server: each ends soon, with its own code, and alone."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from tests.support.hostile import CASES, with_hole
 from tests.support.server import RunningServer, running_server
 
 STALL_SECONDS, PROBE_SECONDS = 5, 20
-# No more is ever resident, whatever a recording claims to be; 84 MB and 562 MB were measured.
+# Upper bounds of resident memory for any recording; 84 MB and 562 MB were measured.
 ENGINE_BYTES, CHILD_BYTES = 200 << 20, 800 << 20
 ENVIRON = {
     "CLIPENGINE_ENCODING__STALL_SECONDS": str(STALL_SECONDS),
     "CLIPENGINE_ENCODING__PROBE_SECONDS": str(PROBE_SECONDS),
-    "CLIPENGINE_ENCODING__MEMORY_MB": "2500",  # the kernel holds every child to it
+    "CLIPENGINE_ENCODING__MEMORY_MB": "2500",  # enforced by the kernel for every child
     "CLIPENGINE_ENCODING__THREADS_PER_CLIP": "2",
     "CLIPENGINE_ENCODING__NICE": "0",
 }
@@ -35,7 +35,7 @@ ENVIRON = {
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    """One server for all of them: what one recording does to it, the next one meets."""
+    """Yield one server for all recordings, so that damage by one affects the next."""
     with running_server(tmp_path_factory.mktemp("hostile") / "data", env=ENVIRON) as running:
         with weighed(running.process.pid) as weight:
             yield running
@@ -57,7 +57,7 @@ def _place(server: RunningServer, name: str) -> Path:
 
 
 def _outcome(api: Client, path: Path) -> tuple[str, str]:
-    """The recording's id, and "complete" or the code with which it failed."""
+    """Return the id of the recording, and "complete" or its error code."""
     added = api.recordings.add(f"h_01/{path.name}")
     ended = api.recordings.wait(added.recording_id, timeout=PROBE_SECONDS + 40)
     return added.recording_id, "complete" if ended.status == "complete" else ended.error.code
@@ -70,7 +70,7 @@ def _clip(api: Client, recording: str, start: float = 0.0, end: float = 0.4) -> 
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_it_ends_with_its_code(name: str, server: RunningServer, api: Client) -> None:
+def test_hostile_recording_ends_with_its_code(name: str, server: RunningServer, api: Client) -> None:
     case = CASES[name]
     path = _place(server, name)
     try:
@@ -87,7 +87,7 @@ def test_it_ends_with_its_code(name: str, server: RunningServer, api: Client) ->
 
 
 @pytest.mark.parametrize("kind", ["mpegts", "matroska"])
-def test_what_was_cut_off_is_no_shorter_clip(kind: str, server: RunningServer, api: Client) -> None:
+def test_truncated_recording_yields_no_shorter_clip(kind: str, server: RunningServer, api: Client) -> None:
     whole = film(kind, seconds=4)
     path = _place(server, f"half.{kind}")
     path.write_bytes(whole[: len(whole) // 2])
@@ -95,7 +95,7 @@ def test_what_was_cut_off_is_no_shorter_clip(kind: str, server: RunningServer, a
     assert outcome == "complete"
     media = api.recordings.get(recording)
     assert media.duration_seconds is not None
-    assert 1 < media.duration_seconds < 3  # and not the four seconds that its header may claim
+    assert 1 < media.duration_seconds < 3  # not the four seconds that its header may declare
     with pytest.raises(ApiError) as refused:
         api.clips.create(recording, label="beyond", start_seconds=3.0, end_seconds=3.9)
     assert refused.value.status == 422
@@ -104,8 +104,10 @@ def test_what_was_cut_off_is_no_shorter_clip(kind: str, server: RunningServer, a
 
 @pytest.mark.parametrize("sound", [0, 1], ids=["silent", "heard"])
 @pytest.mark.parametrize("kind", ["mp4", "mpegts", "matroska"])
-def test_a_hole_costs_what_lay_in_it_and_is_said(kind: str, sound: int, server: RunningServer, api: Client) -> None:
-    """200 kB of 0xFF in the middle: clips beside it are whole; one across it keeps its times and says what it lacks."""
+def test_hole_in_a_recording_is_reported_with_the_clip(
+    kind: str, sound: int, server: RunningServer, api: Client
+) -> None:
+    """200 kB of 0xFF in the middle: clips beside it are whole, one across it keeps its times and lists the gap."""
     path = _place(server, f"hole-{sound}.{kind}")
     path.write_bytes(with_hole(film(kind, noise=True, size=256, seconds=2, sound=sound)))
     recording, outcome = _outcome(api, path)
@@ -114,7 +116,7 @@ def test_a_hole_costs_what_lay_in_it_and_is_said(kind: str, sound: int, server: 
         made = api.clips.wait(api.clips.create(recording, "hole", start, end).clip_id, timeout=60)
         assert made.result is not None, made.error
         frames = round((end - start) * 25)
-        assert abs(made.result.actual_start_seconds - start) < 0.02  # a picture of the TS begins 10 ms after its sound
+        assert abs(made.result.actual_start_seconds - start) < 0.02  # in the TS, video begins 10 ms after audio
         assert made.result.actual_end_seconds == end
         if lacks:
             assert frames / 2 < made.result.frames < frames
@@ -124,8 +126,8 @@ def test_a_hole_costs_what_lay_in_it_and_is_said(kind: str, sound: int, server: 
             assert not any("between pictures" in warning for warning in made.result.warnings)
 
 
-def test_a_range_whose_pictures_are_all_damaged_is_no_clip(server: RunningServer, api: Client) -> None:
-    """From its third second on each is overwritten: neither the last good one nor the sound stands for them."""
+def test_range_with_only_damaged_frames_fails(server: RunningServer, api: Client) -> None:
+    """All frames from the third second on are overwritten: neither the last good frame nor audio replaces them."""
     path = _place(server, "spoilt.mp4")
     path.write_bytes(without_pictures(film("mp4", noise=True, size=64), since=2))
     recording, outcome = _outcome(api, path)
@@ -137,7 +139,7 @@ def test_a_range_whose_pictures_are_all_damaged_is_no_clip(server: RunningServer
     ]
 
 
-def test_no_recording_reaches_another_file_or_an_address(server: RunningServer, api: Client) -> None:
+def test_recording_cannot_open_other_files_or_addresses(server: RunningServer, api: Client) -> None:
     bait = _place(server, "bait.mp4")
     bait.write_bytes(film())
     os.utime(bait, (1, time.time()))
@@ -155,7 +157,7 @@ def test_no_recording_reaches_another_file_or_an_address(server: RunningServer, 
     assert bait.stat().st_atime == 1
 
 
-def test_a_pipe_is_no_recording(server: RunningServer, api: Client) -> None:
+def test_pipe_is_rejected_as_a_recording(server: RunningServer, api: Client) -> None:
     path = _place(server, "pipe.mp4")
     os.mkfifo(path)
     with pytest.raises(ApiError) as refused:
@@ -164,7 +166,7 @@ def test_a_pipe_is_no_recording(server: RunningServer, api: Client) -> None:
     path.unlink()
 
 
-# ---- children that hang and die
+# ---- children that hang or die
 
 
 @pytest.fixture(scope="module")
@@ -222,7 +224,7 @@ def test_child_that_hangs_three_times_is_killed_by_its_watchdog(server: RunningS
     assert clip.error is not None
     assert (clip.error.code, clip.attempt) == ("timeout", 3)
     assert not working(server.process.pid)
-    assert slowest < 2  # the API never waits for a child
+    assert slowest < 2  # API requests never wait for a child
     assert _clip(api, long) == "complete"
 
 
@@ -233,7 +235,7 @@ CODES = pytest.mark.parametrize(
 
 
 @CODES
-def test_a_clip_that_loses_its_child_three_times_has_failed(
+def test_clip_fails_after_three_killed_children(
     sig: signal.Signals, code: str, server: RunningServer, api: Client, long: str
 ) -> None:
     made = api.clips.create(long, label="dies", start_seconds=0.0, end_seconds=40.0)
@@ -252,12 +254,10 @@ def test_a_clip_that_loses_its_child_three_times_has_failed(
     assert _clip(api, long) == "complete"
 
 
-def test_a_child_that_is_killed_from_outside_costs_its_own_clip_one_attempt(
-    server: RunningServer, api: Client, long: str
-) -> None:
+def test_child_killed_from_outside_costs_one_attempt(server: RunningServer, api: Client, long: str) -> None:
     made = api.clips.create(long, label="killed", start_seconds=0.0, end_seconds=40.0)
     _while_working(server, signal.SIGKILL)
-    assert _clip(api, long) == "complete"  # while the other one pauses
+    assert _clip(api, long) == "complete"  # while the other clip is paused
     clip = api.clips.wait(made.clip_id, timeout=60)
     assert (clip.status, clip.attempt) == ("complete", 2), clip.error
     told = re.findall(r"an encoder child ended with -9.*", server.log.read_text())
@@ -266,7 +266,7 @@ def test_a_child_that_is_killed_from_outside_costs_its_own_clip_one_attempt(
 
 
 @CODES
-def test_a_probe_that_loses_its_child_three_times_has_failed(
+def test_probe_fails_after_three_killed_children(
     sig: signal.Signals, code: str, server: RunningServer, api: Client
 ) -> None:
     path = _place(server, f"dies-{sig.name}.flv")

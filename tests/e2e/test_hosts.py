@@ -1,4 +1,4 @@
-"""More than one box: a server and workers at one PostgreSQL and one S3, each with a data folder of its own."""
+"""Several hosts: a server and workers that share one PostgreSQL and one S3 store, each with its own data folder."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ NO_CUTS = {"CLIPENGINE_ENCODING__WORKERS": "1", "CLIPENGINE_FAULT": "nudged:slee
 
 @dataclass
 class Hosts:
-    """What every host is given: one database, one bucket, one key, one receiver of webhooks."""
+    """The shared resources of all hosts: a database, a bucket, an API key and a webhook receiver."""
 
     folder: Path
     url: str
@@ -84,11 +84,11 @@ class Hosts:
         return Ledger.open(place, key_prefix="relay_live", organisation_id="org_local", max_queued=100)
 
     def complete_clips(self, ledger: Ledger, recording_id: str, count: int) -> list[str]:
-        """Complete so many clips without cutting them, and return the keys of their objects."""
+        """Mark this number of clips complete without cutting them, and return the keys of their objects."""
         recording, keys = ledger.recordings.get(recording_id), []
         for number in range(count):
             clip = ledger.clips.create(recording, ClipRequest(f"made {number}", 0.0, 1.0), extension="mp4")
-            ledger.engines.beat("test")  # otherwise the others release what it holds
+            ledger.engines.beat("test")  # otherwise the others release its claims
             assert ledger.clips.claim("test")
             for key in (clip.object_key, clip.poster_key):
                 self.s3.client.put_object(self.bucket, key, io.BytesIO(b"x"), 1)
@@ -98,7 +98,7 @@ class Hosts:
         return keys
 
     def check(self, clip_ids: list[str]) -> None:
-        """Every clip is complete, is one object, whole, and was told of once."""
+        """Check that every clip is complete, is one whole object, and was announced once."""
         ledger = self.ledger()
         try:
             clips = [ledger.clips.get(clip_id) for clip_id in clip_ids]
@@ -128,14 +128,14 @@ def hosts(database_url: str, s3: S3Server, bucket: str, tmp_path: Path) -> Itera
 
 
 class Listener:
-    """A client that follows the events of one server after another, each from where the last one ended."""
+    """A client that follows the events of several servers in turn, resuming where the last stream ended."""
 
     def __init__(self) -> None:
         self.events: list[Any] = []
         self._last: str | None = "0"
 
     def follow(self, api: Client, enough: int) -> None:
-        """Until so many clips were told of in all."""
+        """Read events until this number of clips was announced."""
         deadline = time.monotonic() + SECONDS
         if len(self.ready()) >= enough:
             return
@@ -162,8 +162,8 @@ def _create(api: Client, recording: str, count: int) -> list[str]:
 
 
 @pytest.mark.parametrize("point", ["encoding", "uploading", "uploaded"])
-def test_the_clips_of_a_killed_worker_finish_elsewhere(hosts: Hosts, film: Path, point: str) -> None:
-    """Two servers that do not cut, and two workers: one dies while it cuts, while it uploads or right after that."""
+def test_clips_of_a_killed_worker_complete_elsewhere(hosts: Hosts, film: Path, point: str) -> None:
+    """Two servers without cutting, and two workers: one dies while it cuts, uploads or right after."""
     doomed = hosts.worker("doomed", CLIPENGINE_FAULT=f"{point}:sleep=600")
     server = hosts.server("server", **NO_CUTS)
     listener = Listener()
@@ -177,7 +177,7 @@ def test_the_clips_of_a_killed_worker_finish_elsewhere(hosts: Hosts, film: Path,
         listener.follow(api, 2)
         other = hosts.server("other", **NO_CUTS)
         with other.client() as elsewhere:
-            listener.follow(elsewhere, 4)  # resumed by Last-Event-ID at another host
+            listener.follow(elsewhere, 4)  # resumed by Last-Event-ID on another host
         assert time.monotonic() - died < SECONDS
         hosts.receiver.wait_for(4, timeout=30)
     assert sorted(listener.ready()) == sorted(clip_ids)
@@ -185,8 +185,8 @@ def test_the_clips_of_a_killed_worker_finish_elsewhere(hosts: Hosts, film: Path,
     hosts.check(clip_ids)
 
 
-def test_a_host_that_was_only_cut_off_loses_its_attempt(hosts: Hosts, film: Path) -> None:
-    """Frozen for longer than its lease in the middle of an upload, then back: nothing is published twice."""
+def test_frozen_host_loses_its_attempt(hosts: Hosts, film: Path) -> None:
+    """It freezes during an upload for longer than its lease, then resumes: nothing is published twice."""
     server = hosts.server("server", **NO_CUTS)
     frozen = hosts.worker("frozen", CLIPENGINE_FAULT="uploading:sleep=3")
     with server.client() as api:
@@ -203,9 +203,7 @@ def test_a_host_that_was_only_cut_off_loses_its_attempt(hosts: Hosts, film: Path
     hosts.check([clip_id])
 
 
-def test_a_restart_of_the_database_holds_clips_up_and_loses_none(
-    s3: S3Server, bucket: str, film: Path, tmp_path: Path
-) -> None:
+def test_database_restart_delays_clips_and_loses_none(s3: S3Server, bucket: str, film: Path, tmp_path: Path) -> None:
     with running_postgres() as own, own.database() as url, Receiver() as receiver, ExitStack() as running:
         hosts = Hosts(tmp_path, url, s3, bucket, receiver, running)
         server = hosts.server("server", CLIPENGINE_ENCODING__WORKERS="1")
@@ -239,7 +237,7 @@ def _ask(server: RunningServer, path: str) -> tuple[int, dict[str, Any]]:
     return int(status), json.loads(body)
 
 
-def test_a_stop_hands_over_at_once(hosts: Hosts, film: Path) -> None:
+def test_stopped_worker_releases_its_clips_immediately(hosts: Hosts, film: Path) -> None:
     server = hosts.server("server", **NO_CUTS)
     leaving = hosts.worker("leaving", CLIPENGINE_FAULT="uploading:sleep=1")
     with server.client() as api:
@@ -256,9 +254,10 @@ def test_a_stop_hands_over_at_once(hosts: Hosts, film: Path) -> None:
     hosts.check([clip_id])
 
 
-def test_four_engines_delete_each_object_once_and_once_more(hosts: Hosts, film: Path) -> None:
-    """40 clips with a poster each, deleted through one of the engines."""
-    quick = NO_CUTS["CLIPENGINE_FAULT"] + ",outage:pace=60"  # the second look comes after 3 s instead of 3 minutes
+def test_four_engines_together_delete_each_object_twice(hosts: Hosts, film: Path) -> None:
+    """40 clips with posters, deleted through one of the engines."""
+    # The second deletion follows after 3 s instead of 3 minutes.
+    quick = NO_CUTS["CLIPENGINE_FAULT"] + ",outage:pace=60"
     with FaultyS3(hosts.s3.endpoint) as proxy:
         hosts.s3 = replace(hosts.s3, endpoint=proxy.endpoint)
         env = {**NO_CUTS, "CLIPENGINE_FAULT": quick}
@@ -284,7 +283,7 @@ def _looks(ledger: Ledger, seen: list[int]) -> list[int]:
     return found
 
 
-def test_a_folder_that_every_host_mounts_is_a_store_too(hosts: Hosts, film: Path, tmp_path: Path) -> None:
+def test_mounted_folder_works_as_a_shared_store(hosts: Hosts, film: Path, tmp_path: Path) -> None:
     shared = {"CLIPENGINE_STORAGE__KIND": "folder", "CLIPENGINE_STORAGE__FOLDER": str(tmp_path / "mounted")}
     (tmp_path / "mounted" / "h_01").mkdir(parents=True)
     shutil.copy(film, tmp_path / "mounted" / "h_01" / "meeting.mp4")
@@ -300,7 +299,7 @@ def test_a_folder_that_every_host_mounts_is_a_store_too(hosts: Hosts, film: Path
     assert hashlib.sha256((tmp_path / "clip.mp4").read_bytes()).hexdigest() == clip.result.sha256
 
 
-def test_what_a_worker_and_its_commands_refuse(database_url: str, tmp_path: Path) -> None:  # noqa: F811
+def test_worker_rejects_a_configuration_that_cannot_be_shared(database_url: str, tmp_path: Path) -> None:  # noqa: F811
     alone = run_command("worker", "--data", str(tmp_path / "a"), cwd=tmp_path)
     assert alone.returncode == 1
     assert "SQLite cannot be shared" in alone.stderr

@@ -1,4 +1,4 @@
-"""kill -9 while a clip of more than 64 MiB goes up in parts: never half of it, no parts left, one object in the end."""
+"""kill -9 during the multipart upload of a clip above 64 MiB: one whole object at the end, and no parts left."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ NOISE = {
 
 @pytest.fixture(scope="module")
 def noise(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three seconds and a half that no encoder makes small."""
+    """Return 3.5 seconds of noise that no encoder compresses well."""
     path = tmp_path_factory.mktemp("noise") / "noise.mp4"
     dice = random.Random(3)
     with av.open(str(path), "w", format="mp4") as container:
@@ -50,7 +50,7 @@ def noise(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @contextmanager
 def _watched(outage: Outage, key: str) -> Iterator[list[int]]:
-    """Each size that the object was seen with, while the block runs."""
+    """Collect the sizes that the object has while the block runs."""
     seen: list[int] = []
     over = threading.Event()
 
@@ -60,7 +60,7 @@ def _watched(outage: Outage, key: str) -> Iterator[list[int]]:
             try:
                 seen.append(client.stat_object(outage.bucket, key).size or 0)
             except S3Error:
-                continue  # it is not there
+                continue  # it does not exist
 
     thread = threading.Thread(target=look)
     thread.start()
@@ -72,8 +72,8 @@ def _watched(outage: Outage, key: str) -> Iterator[list[int]]:
 
 
 @pytest.mark.parametrize("when", ["parts", "completed"])
-def test_a_large_clip_that_was_cut_off_is_whole_in_the_end(outage: Outage, noise: Path, when: str) -> None:
-    """By a kill between two parts, or after the store has put them together and before anybody was told."""
+def test_interrupted_multipart_upload_is_completed(outage: Outage, noise: Path, when: str) -> None:
+    """Killed between two parts, or after the store has assembled them but before the response."""
     running: list[RunningServer] = []
     sent: list[int] = []
 
@@ -124,7 +124,7 @@ def test_a_large_clip_that_was_cut_off_is_whole_in_the_end(outage: Outage, noise
 
 
 def _object_key(outage: Outage, clip_id: str) -> str:
-    """Where the clip will be."""
+    """Return the key that the clip will have."""
     connection = sqlite3.connect(outage.data / "ledger.db", timeout=20)
     try:
         row = connection.execute("SELECT object_key FROM clips WHERE clip_id = ?", (clip_id,)).fetchone()

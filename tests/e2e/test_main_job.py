@@ -32,7 +32,7 @@ def _settings(s3: S3Server, bucket: str, url: str) -> dict[str, str]:
     }
 
 
-def test_a_clip_of_a_recording_in_a_bucket(s3: S3Server, bucket: str, film: Path, tmp_path: Path) -> None:
+def test_clip_is_cut_uploaded_and_announced(s3: S3Server, bucket: str, film: Path, tmp_path: Path) -> None:
     client: Minio = s3.client
     key = "relay/recordings/h_01/recording.mp4"
     client.put_object(bucket, key, io.BytesIO(film.read_bytes()), film.stat().st_size)
@@ -83,7 +83,7 @@ def test_a_clip_of_a_recording_in_a_bucket(s3: S3Server, bucket: str, film: Path
     assert left in ([key], sorted([key, clip.bucket_path, clip.result.poster_path]))
 
 
-def test_only_what_is_needed_is_read(s3: S3Server, bucket: str, recordings: Path, tmp_path: Path) -> None:
+def test_only_the_needed_bytes_are_read(s3: S3Server, bucket: str, recordings: Path, tmp_path: Path) -> None:
     source = recordings / "long_persons_139s_10fps.mp4"
     s3.client.fput_object(bucket, "camera.mp4", str(source))
     with (

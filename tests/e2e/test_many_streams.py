@@ -1,4 +1,4 @@
-"""As many event streams as are served at once, half of them of clients that never read: a real server, real sockets."""
+"""The maximum number of event streams, half of them never read, on a real server with real sockets."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from tests.support.server import RunningServer, running_server
 from tests.support.waiting import until
 
 HALF = MAX_STREAMS // 2
-LARGE = {f"k{number}": "x" * 2000 for number in range(30)}  # an event with it is 60 kB
-EVENTS = 6  # recordings that end: each is told by one event with its number
+LARGE = {f"k{number}": "x" * 2000 for number in range(30)}  # makes an event of 60 kB
+EVENTS = 6  # recordings that end, each announced by one event with its number
 
 
 @pytest.fixture(autouse=True)
@@ -36,9 +36,9 @@ def _sockets_for_all() -> Iterator[None]:
 
 
 class Listeners:
-    """Many streams that are read in one thread; one that is cut off, as on a busy machine, comes back as clients do.
+    """Streams that are read in one thread. A client that is disconnected, as on a busy machine, reconnects.
 
-    `ids` are those of the events that each was told, `returned` counts who had to come back.
+    `ids` has the event ids that each client received, `returned` the clients that reconnected.
     """
 
     def __init__(self, server: RunningServer, count: int) -> None:
@@ -58,7 +58,7 @@ class Listeners:
                 await asyncio.sleep(0.5)
                 await self._read(ids)
         except ConnectionError:
-            pass  # the server is no more
+            pass  # the server has stopped
         self.ended += 1
 
     async def _read(self, ids: list[int]) -> None:
@@ -81,11 +81,11 @@ def request(server: RunningServer, fields: str = "") -> bytes:
 
 
 def silent(server: RunningServer) -> socket.socket:
-    """A client far away that asks for the events and takes none."""
+    """Open a stream of events as a remote client and read nothing."""
     url = httpx.URL(server.url)
     connection = socket.socket()
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 1400)  # loopback's own would fill megabytes ahead
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 1400)  # the default of loopback would buffer megabytes
     connection.connect((url.host, url.port))
     connection.sendall(request(server))
     return connection
@@ -102,7 +102,7 @@ def sockets_of(pid: int) -> int:
 
 
 def say_much(http: httpx.Client, data: Path, name: str) -> None:
-    """Events of a third of a megabyte, told to everybody: recordings that are none."""
+    """Send events of a third of a megabyte to all streams: recordings that fail."""
     for number in range(EVENTS):
         place = data / "store" / name / f"{number}.mp4"
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -111,7 +111,7 @@ def say_much(http: httpx.Client, data: Path, name: str) -> None:
 
 
 def slowest(http: httpx.Client, seconds: float) -> float:
-    """The 99th percentile of a list's time within so many seconds, in ms."""
+    """Return the 99th percentile of the time of a list request during these seconds, in ms."""
     took, end = [], time.monotonic() + seconds
     while time.monotonic() < end:
         began = time.perf_counter()
@@ -121,7 +121,7 @@ def slowest(http: httpx.Client, seconds: float) -> float:
     return sorted(took)[int(len(took) * 0.99)] * 1000
 
 
-def test_clients_that_never_read_cost_the_others_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_clients_that_never_read_do_not_slow_others(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with ExitStack() as stack:
         server = stack.enter_context(running_server(tmp_path / "data"))
         http = stack.enter_context(
@@ -131,12 +131,12 @@ def test_clients_that_never_read_cost_the_others_nothing(tmp_path: Path, capsys:
         alone, quiet = sockets_of(pid), slowest(http, 2)
         dead = [stack.enter_context(silent(server)) for _ in range(HALF)]
         listeners = Listeners(server, HALF)
-        until(lambda: http.head("/v1/events").status_code == 503, seconds=120)  # no place is left
+        until(lambda: http.head("/v1/events").status_code == 503, seconds=120)  # the limit is reached
         busy = slowest(http, 2)
         say_much(http, server.data, "first")
         loud = slowest(http, SEND_SECONDS / 2)
         until(lambda: all(len(ids) == EVENTS for ids in listeners.ids), seconds=120)
-        # The silent ones are cut off, and their sockets given back: to close them would wait for ever.
+        # The silent clients are disconnected and their sockets released: a graceful close would never end.
         until(lambda: sockets_of(pid) <= alone + HALF + 5, seconds=120)
         assert http.head("/v1/events").status_code == 200
 
@@ -153,7 +153,7 @@ def test_clients_that_never_read_cost_the_others_nothing(tmp_path: Path, capsys:
         assert len(dead) == len(more) == HALF
         assert len(re.findall("took nothing for 10 s and was cut off", text)) >= HALF
         assert "Traceback" not in text
-        assert "leaving what is still running" not in text  # it was done before the ten seconds ended
+        assert "leaving what is still running" not in text  # it ended within the ten seconds
     with capsys.disabled():
         print(f"\np99 of a list: {quiet:.0f} ms alone, {busy:.0f} ms with {MAX_STREAMS} streams", end="")
         print(f", {loud:.0f} ms while they are told; stopped in {stopped:.1f} s; {returned} of {HALF} had come back")

@@ -1,4 +1,4 @@
-"""An encoder that runs out of memory, for real: its clip says so and what to do, and nobody else notices."""
+"""An encoder that runs out of memory: its clip fails with a hint, and no other clip is affected."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ENVIRON = {
 }
 
 
-def test_an_encoder_without_memory_ends_its_own_clip_alone(tmp_path: Path) -> None:
+def test_encoder_out_of_memory_fails_only_its_clip(tmp_path: Path) -> None:
     data = tmp_path / "data"
     store = data / "store" / "h_01"
     store.mkdir(parents=True)
@@ -47,7 +47,7 @@ def test_an_encoder_without_memory_ends_its_own_clip_alone(tmp_path: Path) -> No
             assert (clip.status, clip.attempt) == ("complete", 1), clip.error
         assert httpx.get(f"{server.url}/readyz", timeout=30).status_code == 200
         assert working(server.process.pid) == []
-        # With what the hint says it is made: smaller pictures.
+        # Following the hint (smaller frames) the clip completes.
         again = api.clips.create(large.recording_id, "modest", 0.0, 2.0, profile="modest")
         assert api.clips.wait(again.clip_id, timeout=120).status == "complete"
         server.stop()

@@ -1,4 +1,4 @@
-"""`/metrics` of a real server: what happened is counted, how things stand is read, and everything is documented."""
+"""`/metrics` of a real server: events are counted, current state is read, and every metric is documented."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DOCUMENT = Path(__file__).parents[2] / "clipengine" / "docs" / "operations.md"
 
 
 def scrape(url: str, key: str) -> dict[str, float]:
-    """Every sample by its name and labels, as the text has them."""
+    """Return every sample by its name and labels."""
     answer = httpx.get(f"{url}/metrics", headers={"Authorization": f"Bearer {key}"}, trust_env=False)
     assert answer.status_code == 200, answer.text
     assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
@@ -32,7 +32,7 @@ def scrape(url: str, key: str) -> dict[str, float]:
     return found
 
 
-def test_what_happened_is_counted(film: Path, tmp_path: Path) -> None:
+def test_metrics_count_events_and_show_state(film: Path, tmp_path: Path) -> None:
     with (
         Receiver() as receiver,
         running_server(tmp_path / "data", env=LOOPBACK_ALLOWED) as server,
@@ -75,7 +75,7 @@ def test_what_happened_is_counted(film: Path, tmp_path: Path) -> None:
         assert told == documented
 
 
-def test_who_may_read_them(tmp_path: Path) -> None:
+def test_metrics_require_a_scope_unless_open(tmp_path: Path) -> None:
     with running_server(tmp_path / "data") as server:
         assert httpx.get(f"{server.url}/metrics", trust_env=False).status_code == 401
         made = run_command("keys", "create", "writer", "--scope", "write", "--data", str(server.data))
@@ -86,7 +86,7 @@ def test_who_may_read_them(tmp_path: Path) -> None:
             assert httpx.get(f"{server.url}/metrics", trust_env=False).status_code == status
 
 
-def test_a_worker_thread_that_dies_is_started_again_later_and_later(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_dead_worker_thread_is_restarted_with_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [1000.0]
     monkeypatch.setattr(queue.time, "monotonic", lambda: now[0])
     monkeypatch.setattr(threading, "excepthook", lambda arguments: None)
@@ -106,12 +106,12 @@ def test_a_worker_thread_that_dies_is_started_again_later_and_later(monkeypatch:
             work.nudge("die")
             thread.join(10)
             assert not thread.is_alive()
-            assert not work.alive()  # seen, and left for a while
+            assert not work.alive()  # noticed, but not restarted yet
             now[0] += wait - 0.1
             assert not work.alive()
             assert work._consumer.worker_threads[0][1] is thread
             now[0] += 0.2
-            assert not work.alive()  # started again
+            assert not work.alive()  # restarted
             assert work.alive()
         assert restarted == ["clips"] * 3
         work.nudge("work")

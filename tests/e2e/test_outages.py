@@ -1,4 +1,4 @@
-"""A store that cannot be reached delays clips and loses none: cut once, uploaded when it can be, or failed in time."""
+"""An unreachable store delays clips and loses none: each is cut once, and uploaded later or failed in time."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from tests.support.waiting import until
 
 
 def cuts(server: RunningServer) -> int:
-    """How often a clip was begun, over all starts."""
+    """Return how often cutting of a clip was started, over all starts of the engine."""
     return len(re.findall(r"clip \S+: attempt", server.log.read_text()))
 
 
-def test_clips_are_cut_once_and_uploaded_when_the_store_is_back(outage: Outage, film: Path) -> None:
+def test_clips_are_cut_once_and_uploaded_after_the_outage(outage: Outage, film: Path) -> None:
     with running_server(outage.data, env=outage.env()) as server, server.client() as api:
         recording = outage.recording(api, film)
         outage.break_off(refuse(503, "SlowDown"))
@@ -29,7 +29,7 @@ def test_clips_are_cut_once_and_uploaded_when_the_store_is_back(outage: Outage, 
             label: api.clips.create(recording, label=label, start_seconds=1.0, end_seconds=2.0).clip_id
             for label in ("kept", "too", "cancelled", "deleted")
         }
-        # All are cut though none is uploaded: the encoders' places are free.
+        # All are cut although none is uploaded: waiting uploads occupy no encoder.
         until(lambda: {api.clips.get(each).step for each in clips.values()} == {"uploading"})
         assert {api.clips.get(each).status for each in clips.values()} == {"processing"}
         until(lambda: "its upload is tried again" in server.log.read_text())
@@ -58,8 +58,8 @@ def test_clips_are_cut_once_and_uploaded_when_the_store_is_back(outage: Outage, 
 
 
 @pytest.mark.parametrize("fault", ["uploaded:kill9", ""], ids=["killed", "answer lost"])
-def test_an_object_that_is_there_is_not_sent_again(outage: Outage, film: Path, fault: str) -> None:
-    """Whether the engine died before it could write that down, or never heard of it and then found its file gone."""
+def test_existing_object_is_not_uploaded_again(outage: Outage, film: Path, fault: str) -> None:
+    """Also if the engine died before it recorded the upload, or got no response and then lost its file."""
     with running_server(outage.data, env=outage.env(fault)) as server, server.client() as api:
         recording = outage.recording(api, film)
         if not fault:
@@ -81,8 +81,8 @@ def test_an_object_that_is_there_is_not_sent_again(outage: Outage, film: Path, f
     outage.check()
 
 
-def test_an_upload_that_lands_after_its_clip_was_cancelled_is_removed(outage: Outage, film: Path) -> None:
-    """The engine was killed while the store had all bytes and no answer: it cannot know that they will appear."""
+def test_late_upload_of_a_cancelled_clip_is_removed(outage: Outage, film: Path) -> None:
+    """The engine was killed before the response; it cannot know that the object will appear."""
     landing = threading.Event()
     with running_server(outage.data, env=outage.env()) as server, server.client() as api:
         recording = outage.recording(api, film)
@@ -103,8 +103,8 @@ def test_an_upload_that_lands_after_its_clip_was_cancelled_is_removed(outage: Ou
     outage.check()
 
 
-def test_a_store_that_only_claims_to_have_stored_a_clip_is_asked_again(outage: Outage, film: Path) -> None:
-    """Twice, and each time its answer is a success. Nobody is told of the clip before the store shows it whole."""
+def test_upload_is_repeated_until_the_store_has_the_object(outage: Outage, film: Path) -> None:
+    """The store reports success twice without storing; the clip completes only after its object was checked."""
     with running_server(outage.data, env=outage.env()) as server, server.client() as api:
         recording = outage.recording(api, film)
         outage.proxy.fail(swallow, method="PUT", times=2)
@@ -120,7 +120,7 @@ def test_a_store_that_only_claims_to_have_stored_a_clip_is_asked_again(outage: O
     outage.check()
 
 
-def test_a_file_that_is_lost_or_damaged_is_cut_again(outage: Outage, film: Path) -> None:
+def test_lost_or_damaged_file_is_cut_again(outage: Outage, film: Path) -> None:
     with running_server(outage.data, env=outage.env()) as server, server.client() as api:
         recording = outage.recording(api, film)
         outage.break_off(refuse(503, "SlowDown"))
@@ -143,7 +143,7 @@ def test_a_file_that_is_lost_or_damaged_is_cut_again(outage: Outage, film: Path)
     outage.check()
 
 
-def test_what_somebody_has_to_mend_fails_soon_and_is_named(outage: Outage, film: Path) -> None:
+def test_permanent_store_error_fails_soon_and_is_named(outage: Outage, film: Path) -> None:
     with running_server(outage.data, env=outage.env(pace=100)) as server, server.client() as api:
         recording = outage.recording(api, film)
         for code, status, words in (
@@ -159,15 +159,15 @@ def test_what_somebody_has_to_mend_fails_soon_and_is_named(outage: Outage, film:
             assert words in clip.error.message
             outage.proxy.clear()
         tries = len(re.findall(r"its upload is tried again", server.log.read_text()))
-        assert tries >= 6  # a key that is being exchanged is waited for: half a minute, at this pace 0.3 s
+        assert tries >= 6  # allows for rotation of the access key: half a minute, here compressed to 0.3 s
         retried = api.clips.retry(clip_id)
         assert api.clips.wait(retried.clip_id, timeout=SECONDS).status == "complete"
         server.stop()
     outage.check()
 
 
-def test_after_a_day_the_outage_ends_the_clip(outage: Outage, film: Path) -> None:
-    """All but the last second of the day is written into the row: what was waited counts through a restart."""
+def test_clip_fails_after_a_day_of_outage(outage: Outage, film: Path) -> None:
+    """The row is set to one second less than a day: the time counts across restarts."""
     with running_server(outage.data, env=outage.env()) as server, server.client() as api:
         recording = outage.recording(api, film)
         outage.break_off(refuse(503, "SlowDown"))
@@ -187,7 +187,7 @@ def test_after_a_day_the_outage_ends_the_clip(outage: Outage, film: Path) -> Non
     outage.check()
 
 
-def test_a_recording_that_cannot_be_read_is_waited_for(outage: Outage, film: Path) -> None:
+def test_unreadable_recording_is_retried(outage: Outage, film: Path) -> None:
     with running_server(outage.data, env=outage.env(pace=100)) as server, server.client() as api:
         recording = outage.recording(api, film)
         outage.break_off(refuse(503, "SlowDown"), "HEAD")

@@ -1,4 +1,4 @@
-"""A recording is failed for what it does to its own children, and for nothing that was done to them from outside."""
+"""A recording fails because of its own crashes, not because of restarts and stops of the engine."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from tests.support.server import running_server
 from tests.support.waiting import until
 
 
-def test_restarts_and_stops_while_it_is_read_are_not_held_against_a_recording(tmp_path: Path) -> None:
-    """Two deaths among three stops, and then two true crashes: of each one fewer than what fails it."""
+def test_restarts_and_stops_during_a_probe_cost_no_attempts(tmp_path: Path) -> None:
+    """Two kills and three stops, then two real crashes: of each one fewer than the limit."""
     data = tmp_path / "data"
     path = data / "store" / "h_01" / "slow.flv"
     path.parent.mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""kill -9 at every step of a clip's way, stops by signal, and two engines on one folder: nothing is lost or doubled."""
+"""kill -9 at every step of a clip, stops by signal, and two engines on one folder: nothing is lost or duplicated."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_every_clip_survives_kill_9(point: str, film: Path, tmp_path: Path) -> N
                         made = api.clips.create(recording, label=f"cut {number}", start_seconds=number, end_seconds=4.0)
                         clip_ids.append(made.clip_id)
                 except ServerUnreachable:
-                    pass  # the engine died, perhaps before it could answer the first; what it has committed is a clip
+                    pass  # the engine may have died before its first response; every committed request is a clip
             _wait_for_death(server)
         with running_server(data, env=_endpoint(receiver)) as server:
             with server.client() as api:
@@ -89,10 +89,10 @@ def test_every_clip_survives_kill_9(point: str, film: Path, tmp_path: Path) -> N
         ("committed", 1, 1),
     ],
 )
-def test_a_clip_is_cut_again_only_where_it_was_not_finished(
+def test_verified_clip_is_not_cut_or_uploaded_again(
     point: str, attempts: int, objects: int, film: Path, tmp_path: Path
 ) -> None:
-    """Nothing that was not verified is in the store, and what is there is not put there a second time."""
+    """The store has verified clips only, and no object is uploaded twice."""
     data = tmp_path / "data"
     with running_server(data, env={"CLIPENGINE_FAULT": f"{point}:kill9"}) as server:
         with server.client() as api:
@@ -119,8 +119,8 @@ def test_a_clip_is_cut_again_only_where_it_was_not_finished(
 
 
 @pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGINT])
-def test_a_stop_puts_running_clips_back(sig: signal.Signals, film: Path, tmp_path: Path) -> None:
-    """Three that are cut, one that waits and five event streams: all is put down within the time that is promised."""
+def test_server_stop_requeues_running_clips(sig: signal.Signals, film: Path, tmp_path: Path) -> None:
+    """Three running clips, one queued and five event streams: all end within the documented time."""
     data = tmp_path / "data"
     slow = {"CLIPENGINE_ENCODING__WORKERS": "3", "CLIPENGINE_PROFILES__DEFAULT__PRESET": "veryslow"}
     with running_server(data, env=slow) as server, ExitStack() as streams:
@@ -139,7 +139,7 @@ def test_a_stop_puts_running_clips_back(sig: signal.Signals, film: Path, tmp_pat
         assert _stop_seconds(server.log.read_text()) < 10
         assert " ERROR " not in server.log.read_text()
         for stream in followed:
-            assert b"clip.updated" in stream.read()  # it is ended, not cut off
+            assert b"clip.updated" in stream.read()  # the stream ends properly
     waiting = [clip for clip in check_invariants(data, settled=False) if not clip.ended]
     assert len(waiting) == 4
     assert {clip.state for clip in waiting} == {"queued"}
@@ -152,13 +152,13 @@ def test_a_stop_puts_running_clips_back(sig: signal.Signals, film: Path, tmp_pat
 
 
 def _stop_seconds(log: str) -> float:
-    """From the signal to the last word, by the server's own log: how busy this machine is does not count twice."""
+    """Return the seconds from the signal to the last log line, by the log's own times, as this machine may be busy."""
     times = dict(re.findall(r"^(\S+)Z INFO +clipengine\.cli\.\w+: (stopping|stopped)$", log, re.MULTILINE))
     moments = {word: datetime.fromisoformat(time) for time, word in times.items()}
     return (moments["stopped"] - moments["stopping"]).total_seconds()
 
 
-def test_a_second_engine_is_refused(tmp_path: Path) -> None:
+def test_second_engine_is_rejected(tmp_path: Path) -> None:
     data = tmp_path / "data"
     with (
         running_server(data) as server,
@@ -168,7 +168,7 @@ def test_a_second_engine_is_refused(tmp_path: Path) -> None:
         pass
 
 
-def test_a_cancelled_clip_leaves_nothing(film: Path, tmp_path: Path) -> None:
+def test_cancelled_clip_leaves_nothing(film: Path, tmp_path: Path) -> None:
     data = tmp_path / "data"
     with running_server(data, env={"CLIPENGINE_FAULT": "uploaded:sleep=1"}) as server:
         with server.client() as api:
@@ -176,7 +176,7 @@ def test_a_cancelled_clip_leaves_nothing(film: Path, tmp_path: Path) -> None:
             running = api.clips.create(recording, label="a", start_seconds=0.0, end_seconds=3.0)
             while api.clips.get(running.clip_id).step != "uploading":
                 time.sleep(0.01)
-            time.sleep(0.2)  # the object is in the store, the row does not know it yet
+            time.sleep(0.2)  # the object is in the store, but not yet in the row
             cancelled = api.clips.cancel(running.clip_id)
             assert cancelled.status == "failed"
             assert cancelled.error is not None
@@ -194,7 +194,7 @@ def test_a_cancelled_clip_leaves_nothing(film: Path, tmp_path: Path) -> None:
     assert [clip.state for clip in clips] == ["failed", "failed"]
 
 
-def test_a_clip_whose_child_is_killed_is_cut_again(film: Path, tmp_path: Path) -> None:
+def test_clip_is_cut_again_after_its_child_is_killed(film: Path, tmp_path: Path) -> None:
     data = tmp_path / "data"
     with running_server(data) as server:
         with server.client() as api:
@@ -211,7 +211,7 @@ def test_a_clip_whose_child_is_killed_is_cut_again(film: Path, tmp_path: Path) -
 
 
 def _children(parent: int) -> list[int]:
-    """The encoder children of this process, the warm one among them."""
+    """Return the encoder children of the process, including the warm one."""
     found = []
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit():

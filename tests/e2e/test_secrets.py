@@ -1,4 +1,4 @@
-"""No secret gets out: a server that is used, refused, failed and cancelled in many ways, and then all that it said."""
+"""Secrets stay secret: a server is used, rejects, fails and cancels in many ways; then all its output is searched."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ URL_TOKEN = "token-in-a-webhook-address"
 
 
 class Watched(httpx.Client):
-    """Keeps every answer, its headers included."""
+    """A transport that keeps every response with its headers."""
 
     def __init__(self, server: RunningServer, key: str | None) -> None:
         headers = {"Authorization": f"Bearer {key}"} if key else {}
@@ -47,11 +47,9 @@ def receiver() -> Iterator[Receiver]:
         yield running
 
 
-def test_nothing_that_was_said_holds_a_secret(
-    s3: S3Server, bucket: str, film: Path, tmp_path: Path, receiver: Receiver
-) -> None:
+def test_no_output_contains_a_secret(s3: S3Server, bucket: str, film: Path, tmp_path: Path, receiver: Receiver) -> None:
     s3_id, s3_secret = s3.access_key, s3.secret_key
-    if s3.moto:  # it takes every key: ones that occur nowhere else
+    if s3.moto:  # moto accepts any key: use keys that occur nowhere else
         s3_id, s3_secret = f"AKIA{secrets.token_hex(8).upper()}", secrets.token_urlsafe(30)
     receiver.answer = lambda request: Answer(500 if "hurt" in request.path else 200)
     told = f'{{url = "{receiver.url}?t={URL_TOKEN}", secret = "{SETTINGS_SECRET}"}}'
@@ -90,17 +88,17 @@ def test_nothing_that_was_said_holds_a_secret(
     }
     links_told = "\n".join(links)
     for what, secret in hidden.items():
-        # A link that the engine signs names the key's id, as every presigned link does.
+        # Presigned links contain the access key id by design.
         assert said.replace(links_told, "").count(secret) == (len(links) if what == "the S3 key's id" else 0), what
     assert URL_TOKEN not in log
     assert "X-Amz-Signature=" not in log
     assert not re.findall(r"relay_live_\w{26}_(?!\[hidden\])", log)
-    # What was meant to happen is no error.
+    # Expected failures are not logged as errors.
     assert not [line for line in log.splitlines() if json.loads(line)["level"] == "error"]
 
 
 def use(server: RunningServer, http: Watched, refused: Watched, store: FaultyS3, receiver: str) -> list[str]:
-    """Every kind of request, most kinds of failure; the links that were signed."""
+    """Make every kind of request and most kinds of failure; return the signed links."""
     endpoint = http.post("/v1/webhooks", json={"url": f"{receiver}?u={URL_TOKEN}", "secret": "x" * 16}).json()
     at = f"/v1/webhooks/{endpoint['webhook_id']}"
     for secret in (ENDPOINT_SECRET, PLAIN_SECRET):

@@ -1,4 +1,4 @@
-"""The unit of `config/` under a real systemd: a container is booted with it that has this machine's files."""
+"""The unit file of `config/` under a real systemd, booted in a container with the files of this machine."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 BOOT_SECONDS = 240
-PLACE = "/try"  # in the container: the test's folder
+PLACE = "/try"  # the folder of the test, in the container
 
 TARGET = """\
 [Unit]
@@ -42,7 +42,7 @@ sandbox = "required"
 preset = "veryslow"
 """
 
-# What root does in the container; what it finds goes into `found.json`.
+# Runs as root in the container and writes its results to `found.json`.
 INSIDE = """\
 import json, subprocess, time
 from pathlib import Path
@@ -113,7 +113,7 @@ FOUND["log"] = run("journalctl", "--unit=clipengine", "--output=cat", "--no-page
 
 @pytest.fixture
 def machine(tmp_path: Path) -> Iterator[Path]:
-    """This machine's files as a container may see and change them."""
+    """Return the mounts that give the container the files of this machine, writable in an overlay."""
     if os.getuid() != 0 or shutil.which("systemd-nspawn") is None:
         pytest.skip("no container can be booted here (apt install systemd-container, as root)")
     for place in (Path(sys.base_prefix).resolve(), Path(sys.prefix), ROOT):
@@ -137,8 +137,8 @@ def machine(tmp_path: Path) -> Iterator[Path]:
         subprocess.run(["umount", "--lazy", str(layer)], check=True)
 
 
-def test_the_unit_works_as_it_is(machine: Path, film: Path, tmp_path: Path) -> None:
-    """Cuts with the whole of the encoders' own sandbox, puts down what it cuts when stopped, and comes back."""
+def test_unit_file_works_unchanged(machine: Path, film: Path, tmp_path: Path) -> None:
+    """It cuts with the full sandbox of the encoders, requeues clips on a stop, and restarts."""
     here = tmp_path / "try"
     here.mkdir()
     shutil.copyfile(film, here / "film.mp4")

@@ -1,4 +1,4 @@
-"""A recording that is put into the watched folder of a real server can be cut, without a word to the API."""
+"""A recording put into the watched folder of a real server can be cut without an API call."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from scripts.sample import make_sample
 from tests.support.server import running_server
 
 
-def test_a_recording_that_appears_is_read_and_named(tmp_path: Path) -> None:
+def test_new_recording_is_probed_and_named(tmp_path: Path) -> None:
     film = tmp_path / "film.mp4"
     make_sample(film, seconds=2)
     env = {
