@@ -25,7 +25,7 @@ def store(settings: Settings) -> Iterator[Finding]:
     """Check every permission that the engine needs with an object of a random name."""
     storage, folder = settings.storage, settings.store_folder
     with store_identity(settings) as known:
-        used = known is not None and (known.noted() or known.has_recordings())
+        used = known is not None and (known.recorded() or known.has_recordings())
         if storage.kind == "folder" and not folder.exists() and not used:
             yield ok("store", f"{folder} will be created at the first start")
             return

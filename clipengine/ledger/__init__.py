@@ -1,1 +1,1 @@
-"""Where things stand: the rows of recordings, clips, webhooks and events. The only importer of peewee."""
+"""State in SQLite or PostgreSQL: recordings, clips, webhooks and events. The only package that imports peewee."""

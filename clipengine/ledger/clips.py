@@ -1,17 +1,17 @@
-"""Clips: the queue, and the state of every clip.
+"""Clips: the queue and the state machine.
 
-queued -> running -> complete | failed, and back to queued when a claim is given up or a failed clip is retried. A
-running clip that is cut and waits for the store is `finished`: see `uploads`. Every step is
-`UPDATE … WHERE id AND state AND attempt`: who changes no row has lost the clip to somebody else. A step that ends a
-clip writes its event, its deliveries and its removals in the same transaction.
+queued -> running -> complete | failed, and back to queued if a claim is released or a failed clip is retried. A running
+clip whose file waits for its upload is `finished`, see `uploads`. Every transition is
+`UPDATE … WHERE id AND state AND attempt`: a stale owner changes no row. The transition that ends a clip writes its
+event, deliveries and removals in the same transaction.
 
-Where engines share the ledger, an object's key is its attempt's own from the moment that another engine may still be
-writing under it: what comes late from a host that was cut off lands where nobody looks, and is removed.
+If engines share the ledger, a new attempt gets a new object key whenever an older engine may still write to the old
+one: a late upload of a disconnected host then goes to an unused key, and is removed.
 
-A clip that was held by an engine that died is counted, and from the second death on retried alone: see `quarantine`.
+Engine deaths during a clip are counted, and from the second death on the clip is retried alone, see `quarantine`.
 
-A clip of more than ten minutes is long. Of several workers one never cuts a long clip, so that a short one waits
-for short ones only; long ones are not passed over otherwise, and one worker alone takes every clip in its turn.
+A clip of more than ten minutes is long. Of several workers, one never cuts long clips, so that short clips never wait
+for long ones only. Otherwise long clips have the same priority, and a single worker cuts all clips.
 """
 
 from __future__ import annotations
@@ -103,9 +103,9 @@ class Clips:
         self._quarantine = Quarantine(database)
 
     def create(self, recording: Recording, request: ClipRequest, *, extension: str) -> Clip:
-        """Queue a clip. Its object's key is fixed here.
+        """Queue a clip and choose its object key.
 
-        Raises QueueFull, RecordingNotFound where the recording was deleted meanwhile, RecordingNotComplete.
+        Raises QueueFull, RecordingNotComplete, and RecordingNotFound if the recording was deleted in the meantime.
         """
         clip_id, now = new_id("clip"), now_ms()
         clip = Clip(
@@ -132,10 +132,10 @@ class Clips:
 
     def _check_room(self) -> None:
         if self.counts()["queued"] >= self._max_queued:
-            raise QueueFull(f"{self._max_queued} clips are queued, no more are taken for now")
+            raise QueueFull(f"{self._max_queued} clips are queued, which is the limit")
 
     def get(self, id: str) -> Clip:
-        """Raises ClipNotFound."""
+        """Return a clip. Raises ClipNotFound."""
         return _clip(self._row(id))
 
     def list(
@@ -149,7 +149,7 @@ class Clips:
         created_after: int | None = None,
         created_before: int | None = None,
     ) -> Page[Clip]:
-        """Newest first. `status` is the API's word (processing, complete, failed), `label` is the whole label.
+        """Return a page of clips, newest first. `status` is the API's: processing, complete or failed.
 
         `created_after` is inclusive, `created_before` is not (ms).
         """
@@ -159,8 +159,8 @@ class Clips:
         if status is not None:
             query = query.where(ClipRow.status == status)
         if label is not None:
-            # Of one recording the few clips are read, not those of all recordings with the same label: an expression
-            # keeps SQLite from taking the index of labels.
+            # An expression prevents SQLite from using the index of labels: for one recording, reading its few clips is
+            # faster than reading all clips of the label.
             query = query.where((ClipRow.label if recording_id is None else ClipRow.label.concat("")) == label)
         return read_page(
             self._database,
@@ -178,16 +178,16 @@ class Clips:
     def claim(
         self, owner: str, *, workers: int = 1, fits: Callable[[Clip], bool] | None = None, suspects: bool = True
     ) -> Clip | None:
-        """Claim the clip to cut next as a new attempt of `owner`. None if its `workers` may take none.
+        """Claim the next clip as a new attempt of `owner`, or return None if its `workers` may start none.
 
-        Higher priority first, then older; of two or more workers all but one cut long clips. Two callers never get
-        the same attempt. A clip that `fits` rejects lets the others pass for a few seconds. Clips that may have killed
-        engines are claimed only if `suspects`, and alone.
+        Higher priority first, then older. Of two or more workers, all but one cut long clips. Two callers never get
+        the same attempt. A clip that `fits` rejects is deferred for a few seconds. Clips that may have killed engines
+        are claimed only if `suspects`, and run alone.
         """
         with self._database.session():
-            if self._next(owner, workers, suspects) is None:  # without the writer's lock: most calls find nothing
+            if self._next(owner, workers, suspects) is None:  # without the write lock: most calls find nothing
                 return None
-            # Not durable: a clip whose claim a power cut undoes is queued, as if it had not begun.
+            # Not durable: if a power cut undoes the claim, the clip is still queued.
             with self._database.transaction(durable=False):
                 id = self._next(owner, workers, suspects)
                 if id is None:
@@ -214,9 +214,9 @@ class Clips:
         return None if best is None else str(best["clip_id"])
 
     def progress(self, id: str, attempt: int, *, step: Step, progress: float) -> bool:
-        """Note how far the attempt is. False: it has lost its claim (cancelled, deleted), stop.
+        """Record the progress of an attempt. Return False if it lost its claim (cancelled, deleted) and must stop.
 
-        Cheap: no event, and the disk is not waited for. Listeners are told.
+        Writes no event and does not wait for the disk. Listeners are notified.
         """
         with self._database.transaction(durable=False, ordered=False):
             if not self._database.change(_PROGRESS, clip_id=id, attempt=attempt, step=step, progress=progress):
@@ -225,20 +225,23 @@ class Clips:
         return True
 
     def complete(self, id: str, attempt: int, result: ClipResult) -> bool:
-        """`running` to `complete`, with its event. False: the claim was lost, and what was stored has to go."""
+        """Set a running clip `complete` and write its event.
+
+        Return False if the claim was lost; the caller must then discard the stored objects.
+        """
         values = {"state": "complete", "progress": 1.0, "result": vars(result), "error": None}
         with self._database.transaction():
             return self._end(id, "running", attempt, values)
 
     def fail(self, id: str, attempt: int, error: ClipEngineError) -> bool:
-        """`running` to `failed`, with its event; what was stored is removed. False: the claim was lost."""
+        """Set a running clip `failed`, write its event and remove its objects. Return False if the claim was lost."""
         with self._database.transaction():
             return self._fail(id, "running", attempt, error)
 
     def requeue(self, id: str, attempt: int, *, delay_ms: int = 0, outage_ms: int = 0, crashed: bool = False) -> bool:
-        """`running` back to `queued`, due after `delay_ms`. False: the claim was lost.
+        """Queue a running clip again, due after `delay_ms`. Return False if the claim was lost.
 
-        `crashed` counts towards `crashes`; `outage_ms` is added to what the clip has waited for the store.
+        `crashed` increments `crashes`; `outage_ms` is added to the time that the clip has waited for the store.
         """
         values: dict[str, Any] = {**_FRESH, "next_at": now_ms() + delay_ms}
         if crashed:
@@ -249,17 +252,17 @@ class Clips:
             return self.transition(id, "running", attempt, values)
 
     def crashes(self, id: str) -> int:
-        """How often cutting the clip killed its decoder since it was made or retried. Raises ClipNotFound."""
+        """Return the decoder crashes since the clip was created or retried. Raises ClipNotFound."""
         return int(self._row(id)["crashes"])
 
     def outage_ms(self, id: str) -> int:
-        """How long the clip has waited for a store out of reach since it was made or retried. Raises ClipNotFound."""
+        """Return the time spent waiting for the store since the clip was created or retried. Raises ClipNotFound."""
         return int(self._row(id)["outage_ms"])
 
     def cancel(self, id: str) -> Clip:
-        """`queued` or `running` to `failed` with the code `cancelled`, at once, with its event.
+        """Set a queued or running clip `failed` with the code `cancelled`, and write its event.
 
-        Raises ClipEnded where it has ended before, and ClipNotFound.
+        Raises ClipNotFound, and ClipEnded if it is complete or failed.
         """
         with self._database.transaction():
             clip = self.get(id)
@@ -268,7 +271,7 @@ class Clips:
             return self.get(id)
 
     def retry(self, id: str) -> Clip:
-        """`failed` to `queued`, as the same clip. Raises ClipNotFailed, ClipNotFound, QueueFull."""
+        """Queue a failed clip again under the same id. Raises ClipNotFailed, ClipNotFound or QueueFull."""
         values = {**_FRESH, "error": None, "completed_at": None, "crashes": 0, "outage_ms": 0, "next_at": now_ms()}
         with self._database.transaction():
             clip = self.get(id)
@@ -277,7 +280,7 @@ class Clips:
             self._check_room()
             keys = (clip.object_key, clip.poster_key)
             if self._database.shared or self._removals.claimed(keys):
-                values["object_key"] = _next_key(clip)  # the old objects may be deleted at any moment
+                values["object_key"] = _next_key(clip)  # the old objects may be deleted at any time
             else:
                 for key in keys:
                     self._removals.drop(key)
@@ -285,9 +288,9 @@ class Clips:
             return self.get(id)
 
     def delete(self, id: str) -> Clip:
-        """Forget the clip and have its objects removed; one that has not ended is cancelled first, with its event.
+        """Delete the clip and queue its objects for removal. A queued or running clip is cancelled first.
 
-        Returns what it was at the end. Raises ClipNotFound.
+        Returns its last state. Raises ClipNotFound.
         """
         with self._database.transaction():
             clip = self.get(id)
@@ -306,12 +309,12 @@ class Clips:
         living: Callable[[], Collection[str]] = tuple,
         died: Callable[[], Collection[str]] = tuple,
     ) -> int:
-        """Release running clips that nobody works on, and return how many there were.
+        """Release abandoned running clips and return their number.
 
         These are the clips of owners that are not `living` and, if `in_flight` is given, those of `owner` that it does
-        not list. Both are called after the rows were read. What was being cut is queued again, or fails if it
-        has seen MAX_DEATHS of the engines in `died`. What is finished waits again for its upload, but if engines share
-        the ledger and the one whose scratch holds it is dead, it is cut again.
+        not list. Both are called after the rows were read. A clip that was being cut is queued again, or fails after
+        MAX_DEATHS engines in `died`. A finished clip waits again for its upload. If engines share the ledger and the
+        one whose scratch folder holds the file is dead, it is cut again.
         """
         whose = ClipRow.owner.is_null(False)
         if self._database.shared:
@@ -322,8 +325,8 @@ class Clips:
         holders = ClaimHolders(owner, in_flight=in_flight, living=living)
         freed = 0
         for row in rows:
-            out_of_reach = row["cut_by"] is not None and not holders.is_alive(row["cut_by"])
-            if self._database.shared and row["finished"] is not None and out_of_reach:
+            file_lost = row["cut_by"] is not None and not holders.is_alive(row["cut_by"])
+            if self._database.shared and row["finished"] is not None and file_lost:
                 freed += self._cut_again(row["clip_id"], row["attempt"])
             elif row["owner"] is not None and not holders.is_held(row["clip_id"], owner=row["owner"]):
                 blamed = row["owner"] != owner and row["owner"] in died()
@@ -332,7 +335,7 @@ class Clips:
         return freed
 
     def _release(self, row: Row, *, blamed: bool) -> bool:
-        """Release a clip that nobody works on. If it is `blamed`, its engine died while it held the clip."""
+        """Release an abandoned clip. If it is `blamed`, its engine died while it held the clip."""
         id, attempt = row["clip_id"], row["attempt"]
         values: dict[str, Any] = {"next_at": now_ms()}
         if row["finished"] is not None:
@@ -346,7 +349,7 @@ class Clips:
         return self.transition(id, "running", attempt, values, owner=row["owner"])
 
     def _cut_again(self, id: str, attempt: int) -> bool:
-        """Queue a clip whose file is out of reach, under a key that its old engine does not know."""
+        """Queue a clip whose file is lost with its engine, under a new object key."""
         with self._database.transaction():
             clip = self.get(id)
             values = {**_FRESH, "next_at": now_ms(), "object_key": _next_key(clip)}
@@ -356,15 +359,15 @@ class Clips:
             return True
 
     def counts(self) -> dict[str, int]:
-        """How many clips are `queued` and how many are `running`."""
+        """Return the numbers of `queued` and `running` clips."""
         return {"queued": 0, "running": 0} | {row["state"]: row["number"] for row in self._database.rows(_COUNTS)}
 
     def transition(
         self, id: str, state: str, attempt: int, values: dict[str, Any], *, owner: str | None = None
     ) -> bool:
-        """Change a clip that is still in this state and attempt, and held by `owner` if one is given.
+        """Update a clip if it still has this state and attempt, and this `owner` if one is given.
 
-        Every claim of a queued clip increments `attempt`, so that no two engines ever hold the same one.
+        Every claim of a queued clip increments `attempt`, so that no two engines ever hold the same attempt.
         """
         held = (ClipRow.clip_id == id) & (ClipRow.state == state) & (ClipRow.attempt == attempt)
         if owner is not None:
@@ -396,7 +399,7 @@ class Clips:
 
 
 def _next_key(clip: Clip) -> str:
-    """The key of its object from the next attempt on: `goal-clip_….mp4` becomes `goal-clip_…-2.mp4`."""
+    """Return the object key of the next attempt: `goal-clip_….mp4` becomes `goal-clip_…-2.mp4`."""
     folder, _, name = clip.object_key.rpartition(clip.clip_id)
     return f"{folder}{clip.clip_id}-{clip.attempt + 1}.{name.rpartition('.')[2]}"
 

@@ -1,8 +1,9 @@
-"""Deliveries: one row for each event and each receiver of it, sent until it is accepted or given up.
+"""Deliveries: one row for each event and receiver, sent until it is accepted or given up.
 
-Delivered at least once: an engine leases a row before it sends and settles it afterwards, so a crash in between repeats
-the request with the same event id. Each claim increments `lease`, and an attempt is recorded only if its owner still
-holds that lease. Receivers do not wait for each other: each target has at most one request at a time.
+Deliveries are made at least once: an engine leases a row before it sends and settles it afterwards, so a crash in
+between repeats the request with the same event id. Each claim increments `lease`, and an attempt is recorded only if
+its owner still holds that lease. Each target has at most one request at a time, so that receivers do not delay each
+other.
 """
 
 from __future__ import annotations
@@ -26,16 +27,16 @@ from clipengine.timecode import now_ms
 Outcome = Literal["delivered", "retry", "failed"]
 DeliveryStatus = Literal["pending", "sending", "delivered", "failed"]
 
-# An endpoint that has failed for so long without one success is disabled.
+# An endpoint that has failed for this long without a success is disabled.
 DISABLE_AFTER_MS = 5 * 24 * 3600 * 1000
 _GONE = 410
 
 
 @dataclass(frozen=True)
 class Delivery:
-    """A delivery. `endpoint_id` is None for the clip's own webhook_url, `next_at` is None if no more attempt is due.
+    """A delivery. `endpoint_id` is None for a clip's webhook_url, `next_at` is None if no more attempt is due.
 
-    `attempt` counts the attempts that were begun. `owner` and `lease` name the claim while it is being sent.
+    `attempt` is the number of attempts that were begun. `owner` and `lease` identify the claim while it is being sent.
     """
 
     delivery_id: str
@@ -60,7 +61,7 @@ class Delivery:
 
 @dataclass(frozen=True)
 class Attempt:
-    """One try of a delivery, as it went."""
+    """One attempt of a delivery and its outcome."""
 
     attempt: int
     at: int
@@ -78,32 +79,32 @@ class Deliveries:
         self._default_secret = default_secret
 
     def claim_due(self, *, exclude: Iterable[str] = (), limit: int = 1, owner: str = "") -> list[Delivery]:
-        """Up to `limit` deliveries that are due, longest due first, one per target and none to a target in `busy`.
+        """Claim up to `limit` due deliveries, longest due first, at most one per target. `record` settles them.
 
-        Nor to one that another engine is sending to, so that receivers meet their events one by one, nor to an
-        endpoint that is switched off. They are marked as being sent by `owner` until `record` settles them.
+        Skips targets in `exclude`, targets to which another engine is sending, so that a receiver has one request at a
+        time, and endpoints that are disabled by request.
         """
         skip = set(exclude)
         now = now_ms()
         with self._database.session():
-            # Look before taking the writer's lock: most calls find nothing.
+            # Look before taking the write lock: most calls find nothing.
             waiting = [(at, target) for target, at in self._waiting() if at <= now and target not in skip]
             if not waiting:
                 return []
-            # The disk is not waited for: a delivery whose mark a power cut undoes is sent again, as after any crash.
+            # Not durable: if a power cut undoes the claim, the delivery is sent again, as after any crash.
             with self._database.transaction(durable=False):
-                barred = self._sent_by_others(owner) | self._endpoints.switched_off()
-                free = [target for _, target in sorted(waiting) if target not in barred]
-                taken = [self._take(target, now, owner) for target in free[:limit]]
-        return [delivery for delivery in taken if delivery is not None]
+                skip |= self._sent_by_others(owner) | self._endpoints.switched_off()
+                free = [target for _, target in sorted(waiting) if target not in skip]
+                claimed = [self._claim(target, now, owner) for target in free[:limit]]
+        return [delivery for delivery in claimed if delivery is not None]
 
     def _waiting(self) -> list[tuple[str, int]]:
-        """Each target that something is pending for and that is not switched off, with the time of its first."""
+        """Return each target with pending deliveries that is not disabled, and the time of its first delivery."""
         found: list[tuple[str, int]] = []
         off = self._endpoints.switched_off()
         pending = DeliveryRow.select(DeliveryRow.target, DeliveryRow.next_at).where(DeliveryRow.status == "pending")
         pending = pending.order_by(DeliveryRow.target, DeliveryRow.next_at).limit(1)
-        # One seek in the index per target, however many deliveries wait for one that is down.
+        # One index lookup per target, even if many deliveries wait for a receiver that is down.
         row = self._database.row(pending)
         while row is not None:
             if row["target"] not in off:
@@ -119,7 +120,7 @@ class Deliveries:
         )
         return {row["target"] for row in self._database.rows(sending)}
 
-    def _take(self, target: str, now: int, owner: str) -> Delivery | None:
+    def _claim(self, target: str, now: int, owner: str) -> Delivery | None:
         due = DeliveryRow.select(DeliveryRow.delivery_id).where(
             DeliveryRow.status == "pending", DeliveryRow.target == target, DeliveryRow.next_at <= now
         )
@@ -143,8 +144,8 @@ class Deliveries:
     ) -> bool:
         """Record how an attempt ended and release its lease. Return False if the lease was lost.
 
-        A 410, or five days of failures only, disables the endpoint, and nothing is tried again. If the endpoint was
-        switched off meanwhile, the attempt does not count against it, and a retry waits until it is switched on.
+        A 410, or five days without a success, disables the endpoint and ends the delivery. If the endpoint was disabled
+        by request in the meantime, the failure does not count, and a retry waits until it is enabled.
         """
         now = now_ms()
         held = _held(delivery.delivery_id, owner=delivery.owner, lease=delivery.lease)
@@ -152,7 +153,7 @@ class Deliveries:
             if self._database.row(DeliveryRow.select(DeliveryRow.delivery_id).where(held)) is None:
                 return False
             if delivery.endpoint_id is not None:
-                usable = self._judge(delivery.endpoint_id, outcome, status_code, now)
+                usable = self._update_endpoint(delivery.endpoint_id, outcome, status_code, now)
                 outcome = "failed" if outcome == "retry" and not usable else outcome
             values: dict[str, Any] = {
                 "status": "pending" if outcome == "retry" else outcome,
@@ -167,8 +168,8 @@ class Deliveries:
             self._database.record_change("delivery", delivery.delivery_id)
         return True
 
-    def _judge(self, endpoint_id: str, outcome: Outcome, status_code: int | None, now: int) -> bool:
-        """Note how the endpoint did; whether it may be tried again."""
+    def _update_endpoint(self, endpoint_id: str, outcome: Outcome, status_code: int | None, now: int) -> bool:
+        """Record the outcome for the endpoint, and return False if no more requests may be sent to it."""
         endpoint = self._endpoints.find(endpoint_id)
         if endpoint is None or not endpoint.enabled:
             return endpoint is not None and endpoint.switched_off
@@ -188,7 +189,7 @@ class Deliveries:
         return False
 
     def get(self, id: str) -> Delivery:
-        """Raises DeliveryNotFound."""
+        """Return a delivery. Raises DeliveryNotFound."""
         with self._database.session():
             row = self._database.row(self._rows().where(DeliveryRow.delivery_id == id))
             if row is None:
@@ -196,7 +197,7 @@ class Deliveries:
             return self._delivery(row)
 
     def attempts(self, id: str) -> list[Attempt]:
-        """The delivery's tries, oldest first."""
+        """Return the attempts of a delivery, oldest first."""
         query = AttemptRow.select().where(AttemptRow.delivery_id == id).order_by(AttemptRow.id)
         return [
             Attempt(**{name: row[name] for name in Attempt.__dataclass_fields__}) for row in self._database.rows(query)
@@ -223,34 +224,21 @@ class Deliveries:
             )
 
     def redeliver(self, id: str) -> Delivery:
-        """A new delivery of the same event to the same receiver, due now. The receiver sees the same event id.
+        """Create a delivery of the same event, with the same event id, to the same receiver, due now.
 
-        Raises DeliveryNotFound, and WebhookNotFound where the endpoint was deleted.
+        Raises DeliveryNotFound, and WebhookNotFound if the endpoint was deleted.
         """
         now = now_ms()
         with self._database.transaction():
             old = self.get(id)
             if old.endpoint_id is not None and self._endpoints.find(old.endpoint_id) is None:
                 raise WebhookNotFound(f"the webhook {old.endpoint_id} of this delivery was deleted")
-            again = {
-                name: getattr(old, name)
-                for name in ("event_id", "event_type", "clip_id", "recording_id", "endpoint_id", "url", "target")
-            }
-            fresh = new_id("dlv")
-            self._database.insert(
-                DeliveryRow.insert(
-                    {
-                        **again,
-                        "delivery_id": fresh,
-                        "status": "pending",
-                        "attempt": 0,
-                        "created_at": now,
-                        "next_at": now,
-                    }
-                )
-            )
-            self._database.record_change("delivery", fresh)
-            return self.get(fresh)
+            copied = ("event_id", "event_type", "clip_id", "recording_id", "endpoint_id", "url", "target")
+            row: dict[str, Any] = {name: getattr(old, name) for name in copied}
+            row |= {"delivery_id": new_id("dlv"), "status": "pending", "attempt": 0, "created_at": now, "next_at": now}
+            self._database.insert(DeliveryRow.insert(row))
+            self._database.record_change("delivery", row["delivery_id"])
+            return self.get(row["delivery_id"])
 
     def release_orphans(
         self,
@@ -259,7 +247,7 @@ class Deliveries:
         in_flight: Callable[[], Collection[str]] | None = None,
         living: Callable[[], Collection[str]] = tuple,
     ) -> int:
-        """Release the leases that nobody works on, and return how many there were.
+        """Release abandoned leases and return their number.
 
         These are the leases of owners that are not `living` and, if `in_flight` is given, those of `owner` that it does
         not list. Both are called after the rows were read.
@@ -275,7 +263,7 @@ class Deliveries:
         for row in rows:
             if holders.is_held(row["delivery_id"], owner=row["owner"]):
                 continue
-            # The attempt was not recorded, so it is given back: the schedule counts attempts that happened.
+            # The attempt was not recorded, so it does not count in the schedule.
             update = DeliveryRow.update(status="pending", owner=None, attempt=row["attempt"] - 1, next_at=now_ms())
             held = _held(row["delivery_id"], owner=row["owner"], lease=row["lease"])
             with self._database.transaction():
@@ -283,7 +271,7 @@ class Deliveries:
         return freed
 
     def next_due(self, *, exclude: Iterable[str] = ()) -> int | None:
-        """When the next pending delivery to a target not in `busy` is due, None where there is none."""
+        """Return the time of the next pending delivery to a target that is not in `exclude`, or None."""
         skip = set(exclude)
         with self._database.session():
             return min((at for target, at in self._waiting() if target not in skip), default=None)
@@ -298,12 +286,12 @@ class Deliveries:
         values = {name: row[name] for name in Delivery.__dataclass_fields__ if name in row}
         values["secrets"] = endpoint.secrets(now_ms()) if endpoint else [self._default_secret]
         values["body"] = (row["payload"] or "").encode()
-        # An endpoint that has moved gets its old events at its new address.
+        # If the URL of the endpoint has changed, pending deliveries go to the new one.
         values["url"] = endpoint.url if endpoint else row["url"]
         return Delivery(**values)
 
 
 def _held(id: str, *, owner: str | None, lease: int) -> Any:
-    """Match the row as long as this claim of it holds."""
+    """Return a condition that matches the row while this claim is held."""
     held = (DeliveryRow.delivery_id == id) & (DeliveryRow.status == "sending")
     return held & (DeliveryRow.owner == owner) & (DeliveryRow.lease == lease)

@@ -1,7 +1,4 @@
-"""Webhook endpoints: from the settings and from the API, with their secrets and whether they are still believed in.
-
-In the file a secret is sealed; here it is open.
-"""
+"""Webhook endpoints of the settings and of the API. Their secrets are encrypted in the database."""
 
 from __future__ import annotations
 
@@ -20,7 +17,7 @@ from clipengine.timecode import now_ms, rfc3339
 
 Origin = Literal["api", "settings"]
 
-# Receivers check either signature for this long after a secret was replaced.
+# Requests are signed with the old secret as well for this long after it was replaced.
 SECRET_OVERLAP_MS = 24 * 3600 * 1000
 
 _ALL = Statement(EndpointRow.select().order_by(EndpointRow.created_at, EndpointRow.webhook_id))
@@ -33,7 +30,7 @@ _SWITCHED_OFF = Statement(
 
 @dataclass(frozen=True)
 class Endpoint:
-    """One receiver of webhooks. Times in ms since 1970, UTC."""
+    """One webhook endpoint. Times are in ms since 1970, UTC."""
 
     webhook_id: str
     url: str
@@ -49,16 +46,16 @@ class Endpoint:
 
     @property
     def switched_off(self) -> bool:
-        """Whether it was disabled by request: what is to be sent to it waits until it is enabled."""
+        """True if it was disabled by request: its deliveries wait until it is enabled."""
         return not self.enabled and self.disabled_reason == DISABLED_BY_REQUEST
 
     def secrets(self, now: int) -> list[str]:
-        """The secrets to sign with: the present one first, the replaced one while receivers still change over."""
+        """Return the secrets to sign with: the present one, then the replaced one while it is still valid."""
         old = self.previous_secret
         return [self.secret, old] if old is not None and (self.previous_until or 0) > now else [self.secret]
 
     def to_object(self) -> dict[str, Any]:
-        """The endpoint as the API and `endpoint.disabled` show it: without its secrets."""
+        """Return the JSON object of the API and of `endpoint.disabled`, without secrets."""
         return {
             "webhook_id": self.webhook_id,
             "url": self.url,
@@ -95,7 +92,7 @@ class Endpoints:
         return endpoint
 
     def get(self, id: str) -> Endpoint:
-        """Raises WebhookNotFound."""
+        """Return an endpoint. Raises WebhookNotFound."""
         row = self._database.by_key(EndpointRow, id)
         if row is None:
             raise WebhookNotFound(f"no webhook has the id {id}")
@@ -109,10 +106,10 @@ class Endpoints:
         secret: str | None = None,
         enabled: bool | None = None,
     ) -> Endpoint:
-        """Change what is given; None leaves as it is. Raises WebhookNotFound.
+        """Change the values that are not None. Raises WebhookNotFound.
 
-        A replaced secret goes on signing beside the new one for a day. While the endpoint is disabled, what is still
-        to be sent to it waits; enabling goes on with that, and forgets why it was disabled and since when it fails.
+        Requests are signed with a replaced secret as well for a day. Deliveries wait while the endpoint is disabled.
+        Enabling it resumes them and clears the reason and the start of its failures.
         """
         with self._database.transaction():
             before = self.get(id)
@@ -136,7 +133,7 @@ class Endpoints:
             return self.get(id)
 
     def delete(self, id: str) -> Endpoint:
-        """Forget the endpoint; its deliveries stay as history, those still to be sent are given up."""
+        """Delete the endpoint. Its deliveries stay as history; pending ones fail."""
         with self._database.transaction():
             endpoint = self.get(id)
             self._database.change(EndpointRow.delete().where(EndpointRow.webhook_id == id))
@@ -144,13 +141,13 @@ class Endpoints:
             return endpoint
 
     def sync_settings(self, wanted: Iterable[tuple[str, str, Sequence[str]]]) -> list[Endpoint]:
-        """Make the endpoints of the settings, `(url, secret, events)` each, those that are there; by url.
+        """Make the endpoints of origin `settings` match the settings, given as `(url, secret, events)`; by URL.
 
-        Those that are gone from the settings are deleted. One that was disabled stays so until somebody enables it:
-        a restart does not bring back a receiver that has said it is gone.
+        Endpoints that the settings no longer list are deleted. A disabled endpoint stays disabled: a restart must not
+        enable a receiver that responded with 410 Gone.
         """
         with self._database.transaction():
-            # A URL that the settings name twice counts as its last mention.
+            # If the settings list a URL twice, the last entry counts.
             by_url = {url: (secret, events) for url, secret, events in wanted}
             present = {endpoint.url: endpoint for endpoint in self.list() if endpoint.origin == "settings"}
             for url, (secret, events) in by_url.items():
@@ -159,12 +156,12 @@ class Endpoints:
                     self.create(url, events, secret, origin="settings")
                 else:
                     self.update(known.webhook_id, events=events, secret=secret)
-            for gone in present.values():
-                self.delete(gone.webhook_id)
+            for unlisted in present.values():
+                self.delete(unlisted.webhook_id)
             return [endpoint for endpoint in self.list() if endpoint.origin == "settings"]
 
     def disable(self, id: str, reason: str) -> bool:
-        """Give up the endpoint and what is still to be sent to it; False where it was disabled before."""
+        """Disable the endpoint and fail its pending deliveries. Return False if it was disabled already."""
         query = EndpointRow.update(enabled=False, disabled_reason=reason)
         with self._database.transaction():
             if not self._database.change(query.where(EndpointRow.webhook_id == id, EndpointRow.enabled)):
@@ -191,15 +188,15 @@ class Endpoints:
         return self._endpoint(row) if row else None
 
     def switched_off(self) -> set[str]:
-        """The ids of those that were disabled by request."""
+        """Return the ids of the endpoints that were disabled by request."""
         return {row["webhook_id"] for row in self._database.rows(_SWITCHED_OFF)}
 
     def subscribed(self, event: str) -> list[Endpoint]:
-        """The enabled endpoints that want this event."""
+        """Return the enabled endpoints that subscribe to this event."""
         return [endpoint for endpoint in self.list() if endpoint.enabled and event in endpoint.events]
 
     def list(self) -> list[Endpoint]:
-        """All endpoints, oldest first."""
+        """Return all endpoints, oldest first."""
         return [self._endpoint(row) for row in self._database.rows(_ALL)]
 
     def _change(self, id: str, values: dict[str, Any]) -> None:

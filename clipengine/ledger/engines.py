@@ -1,10 +1,10 @@
-"""Engines at a ledger: which of them live, and which died.
+"""Engines of a ledger: their liveness, leases and deaths.
 
-Each has a row, and deletes it when it has stopped: the row of an engine that does not live is that of one that died,
-unless it was about to stop. Engines that share a ledger update their row every few seconds, by the clock of the
-database. One that has been silent for `LEASE_MS` counts as dead, and others take over what it holds; if it was only cut
-off, it finds that it has lost its claims. A ledger in a file has one engine, which holds the lock on the data folder:
-no other one lives.
+Each engine has a row, which it deletes when it stops. A row without a living engine therefore means that the engine
+died, unless it was stopping. Engines that share a ledger update their rows every few seconds, by the clock of the
+database. An engine without an update for `LEASE_MS` counts as dead, and others take over its claims; if it was only
+disconnected, its writes fail because it no longer owns the rows. A ledger in a file has one engine, which holds the
+lock on the data folder.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from clipengine.ledger.database.schema import EngineRow
 
 LEASE_MS = 12_000
 BEAT_SECONDS = 3.0
-_FORGOTTEN_MS = 24 * 3600 * 1000
+_KEPT_MS = 24 * 3600 * 1000
 
 
 class ClaimHolders:
-    """Who works on rows that were read before this was made: `owner`, and the engines that are `living` beside it.
+    """Decides which claims are still held, of rows that were read before: by `owner`, or by a `living` engine.
 
-    If `in_flight` is given, `owner` holds only what its threads are busy with: a thread has died, or could not write
-    down how its work ended.
+    If `in_flight` is given, `owner` holds only the claims in it. A claim of `owner` that is not listed is stale: its
+    thread died, or could not record how the work ended.
     """
 
     def __init__(
@@ -45,9 +45,9 @@ class ClaimHolders:
         return engine_id in self._living
 
     def is_held(self, ident: str, *, owner: str) -> bool:
-        """Whether the `owner` that a row names still works on it."""
-        lost = owner == self._owner and self._in_flight is not None and ident not in self._in_flight
-        return self.is_alive(owner) and not lost
+        """Return True if the `owner` in the row still works on it."""
+        stale = owner == self._owner and self._in_flight is not None and ident not in self._in_flight
+        return self.is_alive(owner) and not stale
 
 
 class Engines:
@@ -58,18 +58,18 @@ class Engines:
 
     @property
     def shared(self) -> bool:
-        """Whether other engines may be at work on this ledger."""
+        """True if other engines may use this ledger."""
         return self._database.shared
 
     def session(self) -> AbstractContextManager[None]:
-        """One connection for the beats of this thread inside the block."""
+        """Hold one connection for the heartbeats of this thread."""
         return self._database.session()
 
     def beat(self, engine_id: str) -> None:
         """Record that the engine lives. Raises StorageUnavailable."""
         began = time.monotonic()
         row = {"host": socket.gethostname(), "pid": os.getpid()}
-        # It takes no turn: a long line of writers must not make a living engine look dead.
+        # Not ordered: a long queue of writers must not make a living engine look dead.
         with self._database.transaction(durable=False, ordered=False):
             now = self._database.clock_ms()
             known = EngineRow.update(beat_at=now).where(EngineRow.engine_id == engine_id)
@@ -81,7 +81,7 @@ class Engines:
         self._last_beat = ended
 
     def running(self) -> list[str]:
-        """Where engines have beaten lately, as host and pid."""
+        """Return host and pid of the engines with a recent heartbeat."""
         if not self.shared:
             return []
         since = self._database.clock_ms() - LEASE_MS
@@ -89,15 +89,15 @@ class Engines:
         return [f"{row['host']} pid {row['pid']}" for row in rows]
 
     def record_stopping(self, engine_id: str) -> None:
-        """Record that the engine stops on purpose: however it ends now, nothing that it holds is to blame."""
+        """Record that the engine stops on purpose: even if it is killed now, its claims are not to blame."""
         self._database.change(EngineRow.update(stopping=True).where(EngineRow.engine_id == engine_id))
 
     def remove(self, engine_id: str) -> None:
-        """Delete the row of an engine that has stopped: others may take over at once what it still holds."""
+        """Delete the row of an engine that has stopped: others may take over its claims at once."""
         self._database.change(EngineRow.delete().where(EngineRow.engine_id == engine_id))
 
     def died(self) -> Collection[str]:
-        """Return the engines that ended without having been stopped, and those that still live."""
+        """Return the engines that are not stopping: those that died, and those that are alive."""
         rows = self._database.rows(EngineRow.select(EngineRow.engine_id).where(~EngineRow.stopping))
         return {row["engine_id"] for row in rows}
 
@@ -108,14 +108,14 @@ class Engines:
         """
         ended = EngineRow.engine_id.not_in([engine_id, *self.living()])
         if self.shared:
-            ended &= EngineRow.beat_at < self._database.clock_ms() - _FORGOTTEN_MS
+            ended &= EngineRow.beat_at < self._database.clock_ms() - _KEPT_MS
         self._database.change(EngineRow.delete().where(ended))
 
     def living(self) -> Collection[str]:
-        """The engines that others must not take anything from.
+        """Return the other engines that count as alive, whose claims must not be taken over.
 
-        A database that was away has heard nobody: until this engine has itself beaten for a whole lease, silence proves
-        nothing, and only those who have left count as dead.
+        After an outage of the database all heartbeats are old. Until this engine has sent its own for a whole lease,
+        every engine that has a row therefore counts as alive.
         """
         if not self.shared:
             return ()

@@ -1,7 +1,6 @@
-"""Events: what has come to an end, in order, each with the webhook body that tells of it, frozen to the byte.
+"""Events of clips, recordings and webhooks, in order, each with its exact webhook body.
 
-An event and its deliveries are rows of the transaction that made the change, so that none is lost and none is
-invented.
+An event and its deliveries are written in the transaction of the change (outbox), so that none is lost or spurious.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ _AFTER = Statement(
 
 @dataclass(frozen=True)
 class Event:
-    """`seq` counts upwards without repeating; `payload` is the webhook's body."""
+    """One event. `seq` is increasing and never reused; `payload` is the webhook body."""
 
     seq: int
     event_id: str
@@ -51,16 +50,16 @@ class Events:
         self._organisation_id = organisation_id
 
     def after(self, seq: int, *, limit: int = 100) -> list[Event]:
-        """The events after `seq`, oldest first."""
+        """Return the events after `seq`, oldest first."""
         return [_event(row) for row in self._database.rows(_AFTER, seq=seq, limit=limit)]
 
     def last_seq(self) -> int:
-        """The number of the newest event, 0 before the first."""
+        """Return the number of the newest event, or 0."""
         row = self._database.row(EventRow.select(peewee.fn.MAX(EventRow.seq).alias("seq")))
         return (row["seq"] if row else None) or 0
 
     def clip_ended(self, clip: Clip) -> None:
-        """`clip.ready` or `clip.failed`. Call it in the transaction that ended the clip."""
+        """Record `clip.ready` or `clip.failed`. Call it in the transaction that ends the clip."""
         self._record(
             "clip.ready" if clip.state == "complete" else "clip.failed",
             clip.to_object(),
@@ -70,11 +69,11 @@ class Events:
         )
 
     def clip_expired(self, clip: Clip) -> None:
-        """`clip.expired`, for the endpoints that want it. Call it in the transaction that deletes the clip."""
+        """Record `clip.expired`. Call it in the transaction that deletes the clip."""
         self._record("clip.expired", clip.to_object(), clip_id=clip.clip_id, recording_id=clip.recording_id)
 
     def recording_ended(self, recording: Recording) -> None:
-        """`recording.complete` or `recording.failed`. Call it in the transaction that ended the probe."""
+        """Record `recording.complete` or `recording.failed`. Call it in the transaction that ends the probe."""
         self._record(
             "recording.complete" if recording.state == "complete" else "recording.failed",
             recording.to_object(),
@@ -82,13 +81,13 @@ class Events:
         )
 
     def endpoint_disabled(self, endpoint: Endpoint) -> None:
-        """`endpoint.disabled`, for the endpoints that are left. Call it in the transaction that disabled it."""
+        """Record `endpoint.disabled` for the other endpoints. Call it in the transaction that disables the endpoint."""
         self._record("endpoint.disabled", endpoint.to_object())
 
     def sample(self, endpoint: Endpoint, data: dict[str, Any]) -> str:
-        """A `clip.ready` that tells of no real clip, for this endpoint alone; its delivery's id.
+        """Record a sample `clip.ready` for this endpoint only, and return the id of its delivery.
 
-        Its event names no clip, which is how a stream of events knows to leave it out. Call it in a transaction.
+        Its event has no clip_id, so that event streams omit it. Call it in a transaction.
         """
         (delivery_id,) = self._record("clip.ready", data, only=endpoint)
         return delivery_id
@@ -103,7 +102,7 @@ class Events:
         own_url: str | None = None,
         only: Endpoint | None = None,
     ) -> list[str]:
-        """Write the event and its deliveries: to all who subscribe, or to `only`; the ids of the deliveries."""
+        """Write an event and its deliveries, to all subscribers or to `only`, and return the ids of the deliveries."""
         now = now_ms()
         event_id = new_id("evt")
         payload = {
@@ -126,7 +125,7 @@ class Events:
         receivers: list[tuple[str | None, str]] = [(endpoint.webhook_id, endpoint.url) for endpoint in endpoints]
         if own_url is not None:
             receivers.append((None, own_url))
-        made: list[str] = []
+        delivery_ids: list[str] = []
         for endpoint_id, url in receivers:
             delivery_id = new_id("dlv")
             delivery = {
@@ -149,12 +148,12 @@ class Events:
             }
             self._database.insert(_INSERT_DELIVERY, **delivery)
             self._database.record_change("delivery", delivery_id)
-            made.append(delivery_id)
-        return made
+            delivery_ids.append(delivery_id)
+        return delivery_ids
 
 
 def target_of(url: str) -> str:
-    """Whom a clip's own address belongs to: its scheme, host and port."""
+    """Return the origin of a clip's webhook_url: scheme, host and port."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2].lower()}"
 

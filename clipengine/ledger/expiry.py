@@ -1,7 +1,7 @@
-"""Clips that have had their time: forgotten, with their objects removed and an event that tells of it.
+"""Expiry of clips: the row and its objects are deleted, with the event `clip.expired`.
 
-A clip expires at its own `expires_at`, or where it has none, so long after its end as the operator keeps clips. Only
-what has ended expires: a clip whose time comes while it is cut is cut first.
+A clip expires at its `expires_at`, or, if it has none, after the retention time of the settings. Only complete and
+failed clips expire; a clip that is due while it is being cut is cut first.
 """
 
 from __future__ import annotations
@@ -39,10 +39,9 @@ class Expiry:
         self._removals = removals
 
     def run(self, *, keep_ms: int | None) -> int:
-        """Forget what has expired, `keep_ms` after its end where it has no time of its own; how many clips.
+        """Delete expired clips and return their number. Clips without `expires_at` expire `keep_ms` after their end.
 
-        At most a hundred of each kind in one call, so that the writer's place is not held for long. None keeps clips
-        for ever.
+        One call deletes at most a hundred of either kind, to keep the transaction short. None: they never expire.
         """
         with self._database.session():
             if not self._due(keep_ms):  # without the writer's lock: most calls find nothing

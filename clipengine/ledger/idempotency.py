@@ -1,4 +1,4 @@
-"""Idempotency keys: the answer that a request got is kept with the row that it made, and given again."""
+"""Idempotency keys: a request's response is stored in its transaction, and returned again for the same key."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from clipengine.ledger.database.statements import Statement, insert_statement, p
 from clipengine.ledger.vault import Vault
 from clipengine.timecode import now_ms
 
-_ANSWER = "answer"  # whom sealed answers belong to
+_SEALED_FOR = "answer"  # the owner of sealed responses in the vault
 KEPT_MS = 7 * 24 * 3600 * 1000
 
 _THIS = (IdempotencyRow.scope == param(IdempotencyRow.scope)) & (IdempotencyRow.key == param(IdempotencyRow.key))
@@ -39,7 +39,7 @@ _PURGE = Statement(
 
 @dataclass(frozen=True)
 class Answer:
-    """What a request was answered. `private`: it shows a secret, so that it is kept sealed."""
+    """A response. One that is `private` contains a secret and is stored encrypted."""
 
     status: int
     body: dict[str, Any]
@@ -51,15 +51,15 @@ class Idempotency:
     def __init__(self, database: Database, vault: Vault) -> None:
         self._database = database
         self._vault = vault
-        self._together = GroupCommit(database)
+        self._group_commit = GroupCommit(database)
 
     def once(self, key: str | None, *, scope: str, fingerprint: str, work: Callable[[], Answer]) -> tuple[Answer, bool]:
-        """Do `work` in a transaction with the key's row, or give the answer it gave before; True: it was replayed.
+        """Run `work` and store its response under the key, in one transaction, or return the stored response and True.
 
-        `scope` keeps the keys of different callers and routes apart, `fingerprint` says what was asked. Raises
-        IdempotencyKeyReused where the key came with another request. Work that raises leaves nothing behind, its key
-        neither. Requests that come at the same time wait for the first. Without a key the work is done every time.
-        It may be done on another thread, in one transaction with the work of other requests (see `group_commit`).
+        `scope` separates callers and routes, `fingerprint` identifies the request. Raises IdempotencyKeyReused if the
+        key was used for a different request. If `work` raises an exception, nothing is stored. Concurrent requests with
+        the same key wait for the first. Without a key, `work` always runs. It may run on another thread, in one
+        transaction with other requests (see `group_commit`).
         """
 
         def keep() -> tuple[Answer, bool]:
@@ -71,23 +71,23 @@ class Idempotency:
             answer = work()
             self._database.change(_FORGET, scope=scope, key=key)
             row = {"scope": scope, "key": key, "fingerprint": fingerprint, "created_at": now_ms()}
-            body = self._vault.seal(compact_json(answer.body), _ANSWER) if answer.private else answer.body
+            body = self._vault.seal(compact_json(answer.body), _SEALED_FOR) if answer.private else answer.body
             self._database.insert(_INSERT, **row, status=answer.status, body=body, headers=answer.headers)
             return answer, False
 
         if key is not None and (kept := self._kept(key, scope, fingerprint)) is not None:
             return kept, True
-        return self._together.do(keep)
+        return self._group_commit.run(keep)
 
     def purge(self, older_than_ms: int = KEPT_MS) -> int:
-        """Forget the keys that are older; how many those were. Little by little, so that requests come between."""
-        before, forgotten = now_ms() - older_than_ms, 0
+        """Delete older keys and return their number. Works in small transactions, to let requests run in between."""
+        before, purged = now_ms() - older_than_ms, 0
         while True:
             with self._database.transaction():
-                gone = self._database.change(_PURGE, created_at=before)
-            forgotten += gone
-            if gone < _PURGED_AT_ONCE:
-                return forgotten
+                count = self._database.change(_PURGE, created_at=before)
+            purged += count
+            if count < _PURGED_AT_ONCE:
+                return purged
 
     def _kept(self, key: str, scope: str, fingerprint: str) -> Answer | None:
         row = self._database.row(_FIND, scope=scope, key=key)
@@ -97,5 +97,5 @@ class Idempotency:
             raise IdempotencyKeyReused("this Idempotency-Key was used for a different request")
         body, private = row["body"], isinstance(row["body"], str)
         if private:
-            body = json.loads(self._vault.open(body, _ANSWER))
+            body = json.loads(self._vault.open(body, _SEALED_FOR))
         return Answer(row["status"], body, row["headers"], private)

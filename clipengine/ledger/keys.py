@@ -1,8 +1,8 @@
-"""API keys: random, shown once, kept only as their SHA-256.
+"""API keys: random, shown once, and stored only as SHA-256.
 
-A key reads `<prefix>_<key id>_<43 random characters>_<checksum>`; the checksum lets scanners of leaked secrets
-recognise one, and lets a typing error be refused without a look into the database. Only letters and digits follow the
-prefix, so that a key is parsed from the right whatever the prefix holds.
+A key has the form `<prefix>_<key id>_<43 random characters>_<checksum>`. By the checksum, secret scanners recognise
+leaked keys, and typing errors are rejected without a query. Only letters and digits follow the prefix, so that a key
+can be parsed from the right with any prefix.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _NO_DIGEST = "0" * 64
 
 @dataclass(frozen=True)
 class ApiKey:
-    """What is known of a key; never the key itself. Times in ms since 1970, UTC."""
+    """An API key without its secret. Times are in ms since 1970, UTC."""
 
     key_id: str
     name: str
@@ -53,7 +53,7 @@ class Keys:
         self._touched: dict[str, int] = {}
 
     def create(self, name: str, scopes: Sequence[str] = SCOPES) -> tuple[ApiKey, str]:
-        """A new key and its text, which cannot be had again."""
+        """Create a key and return it with its text, which cannot be retrieved later."""
         key = ApiKey(new_id("key"), name, tuple(scopes), now_ms())
         secret = "".join(secrets.choice(_ALPHABET) for _ in range(_SECRET_CHARACTERS))
         start = f"{self._prefix}_{key.key_id.removeprefix(_ID_PREFIX)}_{secret}"
@@ -64,12 +64,12 @@ class Keys:
         return key, text
 
     def verify(self, text: str) -> ApiKey | None:
-        """The key of this text, None where it is unknown, revoked or malformed.
+        """Return the key of this text, or None if it is unknown, revoked or malformed.
 
-        Each costs a look into the ledger, a hash and a comparison in constant time. A row that is found costs some
-        microseconds more to read than none: that shows at most that a key's id exists, which is no secret.
+        Every call makes a query, a hash and a constant-time comparison. Reading an existing row takes some microseconds
+        longer, which reveals at most that a key id exists; ids are not secret.
 
-        `last_used_at` follows at most once a minute and is not waited for: reading goes on while writing cannot.
+        `last_used_at` is updated at most once a minute; verification succeeds even if this write fails.
         """
         key_id = _parse(text)
         row = self._database.by_key(KeyRow, key_id or "")
@@ -89,19 +89,19 @@ class Keys:
             with self._database.transaction(durable=False):
                 self._database.change(KeyRow.update(last_used_at=now).where(KeyRow.key_id == key_id))
         except StorageError as error:
-            logger.warning("the use of key %s was not noted: %s", key_id, error.message)
+            logger.warning("the use of key %s was not recorded: %s", key_id, error.message)
 
     def find(self, key_id: str) -> ApiKey | None:
-        """The key with this id, None where it is unknown or revoked."""
+        """Return the key with this id, or None if it is unknown or revoked."""
         row = self._database.by_key(KeyRow, key_id)
         return None if row is None or row["revoked_at"] is not None else _key(row)
 
     def list(self) -> list[ApiKey]:
-        """All keys, revoked ones too, oldest first."""
+        """Return all keys, including revoked ones, oldest first."""
         return [_key(row) for row in self._database.rows(KeyRow.select().order_by(KeyRow.created_at, KeyRow.key_id))]
 
     def revoke(self, id_or_name: str) -> ApiKey:
-        """Refuse the key from now on. Raises NotFound, and Conflict where several active keys have the name."""
+        """Revoke a key. Raises NotFound, and Conflict if several active keys have the name."""
         with self._database.transaction():
             row = self._database.row(KeyRow.select().where(KeyRow.key_id == id_or_name))
             if row is None:
@@ -121,7 +121,7 @@ class Keys:
 
 
 def _parse(text: str) -> str | None:
-    """The id of the key that the text claims to be, None where it is no key at all."""
+    """Return the key id in the text, or None if it does not have the form of a key."""
     start, _, checksum = text.rpartition("_")
     parts = start.rsplit("_", 2)
     if len(parts) != 3 or not text.isascii() or not hmac.compare_digest(_checksum(start), checksum):

@@ -1,6 +1,6 @@
-"""The ledger: one database that says where everything stands, and the parts that read and write it.
+"""The ledger: the database that holds all state, and the repositories that read and write it.
 
-It is the truth: queues and processes are rebuilt from it. It is opened or refused, never recreated.
+It is the source of truth: queues and processes are rebuilt from it. A damaged ledger is never recreated.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ from clipengine.ledger.vault import KEY_CHECK, Vault
 from clipengine.ledger.watched import WatchedObjects
 from clipengine.timecode import now_ms
 
-_LONGEST_WAIT_MS = 600_000  # twice what a clip waits for the store
-_LONGEST_DELIVERY_WAIT_MS = 30 * 3600 * 1000  # more than the last step of the schedule, and than Retry-After
+_MAX_DELAY_MS = 600_000  # twice the longest delay of a clip that waits for the store
+_MAX_DELIVERY_DELAY_MS = 30 * 3600 * 1000  # longer than the last step of the schedule, and than Retry-After
 
 
 class Ledger:
-    """Every part opens a session by itself where none is open; `session` and `transaction` group calls of one thread.
+    """The repositories of one database. Each opens a session if its thread has none.
 
-    Every method may raise StorageUnavailable (somebody else holds the file, the disk fails) and DiskFull; what was
-    under way is then undone as a whole.
+    `session` and `transaction` group the calls of one thread. All methods may raise StorageUnavailable (the database is
+    locked or fails) and DiskFull; the transaction is then undone as a whole.
     """
 
     def __init__(self, database: Database, *, key_prefix: str, organisation_id: str, max_queued: int) -> None:
@@ -69,78 +69,78 @@ class Ledger:
 
     @classmethod
     def open(cls, place: Location, *, key_prefix: str, organisation_id: str, max_queued: int) -> Ledger:
-        """Open the ledger at `place`, making it where nothing is there, and bring it to the newest schema.
+        """Open the ledger at `place`, create it if it is missing, and migrate it to the newest schema.
 
-        Raises SchemaTooNew where a later version has written it, SecretsKeyLost where the key of its secrets is gone,
-        StartupError where it is damaged, lacks what was committed to it, is out of reach or something else.
+        Raises SchemaTooNew if a later version wrote it, SecretsKeyLost if the key of its secrets is missing, and
+        StartupError if it is damaged, has lost commits, cannot be reached or is not a ledger.
         """
         database = open_database(place)
         try:
-            made = cls(database, key_prefix=key_prefix, organisation_id=organisation_id, max_queued=max_queued)
+            ledger = cls(database, key_prefix=key_prefix, organisation_id=organisation_id, max_queued=max_queued)
             with database.session():
-                made.commit_watermark.check()
-            return made
+                ledger.commit_watermark.check()
+            return ledger
         except BaseException:
             database.close()
             raise
 
     def close(self) -> None:
-        """Close the file. Sessions of other threads that are still open close theirs when they end."""
+        """Close all idle connections. Open sessions of other threads close theirs when they end."""
         self._database.close()
 
     def session(self) -> AbstractContextManager[None]:
-        """One connection for the calls of this thread inside the block. Re-entrant."""
+        """Hold one connection for the calls of this thread inside the block. Re-entrant."""
         return self._database.session()
 
     def transaction(self) -> AbstractContextManager[None]:
-        """All calls of this thread inside the block, or none of them. Inside another one, a part that can fail alone.
+        """Make the calls of this thread inside the block atomic. Nested, it is a savepoint that can fail alone.
 
-        It holds the one writer's place of the file: keep it short, do no I/O inside.
+        The block holds the write lock: keep it short and do no I/O inside.
         """
         return self._database.transaction()
 
     def check_writable(self) -> None:
-        """Prove that the ledger can be written. Raises StorageUnavailable or DiskFull."""
+        """Write a row to check that the ledger is writable. Raises StorageUnavailable or DiskFull."""
         now = str(now_ms())
         with self._database.transaction(durable=False):
             self._database.change(MetaRow.delete().where(MetaRow.name == "checked_at"))
             self._database.insert(MetaRow.insert(name="checked_at", value=now))
 
     def reset_far_future_due(self) -> int:
-        """Make due now what waits for longer than anything is ever told to wait; how much that was.
+        """Make rows due now that are due later than any delay allows, and return their number.
 
-        It was told so by a clock that has been set back since.
+        Their times come from a clock that has been set back since.
         """
         now = now_ms()
-        waits: list[tuple[type[Any], int, Any]] = [
-            (ClipRow, _LONGEST_WAIT_MS, ClipRow.status == "processing"),
-            (RecordingRow, _LONGEST_WAIT_MS, RecordingRow.state == "processing"),
-            (RemovalRow, _LONGEST_WAIT_MS, RemovalRow.next_at > 0),
-            (DeliveryRow, _LONGEST_DELIVERY_WAIT_MS, DeliveryRow.status == "pending"),
+        waiting: list[tuple[type[Any], int, Any]] = [
+            (ClipRow, _MAX_DELAY_MS, ClipRow.status == "processing"),
+            (RecordingRow, _MAX_DELAY_MS, RecordingRow.state == "processing"),
+            (RemovalRow, _MAX_DELAY_MS, RemovalRow.next_at > 0),
+            (DeliveryRow, _MAX_DELIVERY_DELAY_MS, DeliveryRow.status == "pending"),
         ]
-        clamped = 0
-        for table, longest, waiting in waits:
-            late = (waiting, table.next_at > now + longest)
-            if self._database.row(table.select(table.next_at).where(*late).limit(1)) is not None:
-                clamped += self._database.change(table.update(next_at=now).where(*late))
-        return clamped
+        reset = 0
+        for table, max_delay, is_waiting in waiting:
+            far = (is_waiting, table.next_at > now + max_delay)
+            if self._database.row(table.select(table.next_at).where(*far).limit(1)) is not None:
+                reset += self._database.change(table.update(next_at=now).where(*far))
+        return reset
 
     def on_change(self, listener: Callable[[str, str], None]) -> None:
-        """Have `listener(kind, id)` called after every commit that changed something, on the thread that committed.
+        """Call `listener(kind, id)` for every change after its commit, on the thread that committed.
 
-        `kind` is "clip", "recording", "delivery" or "removal". A listener must be quick; what it raises is logged.
+        `kind` is "clip", "recording", "delivery" or "removal". A listener must be fast; its exceptions are logged.
         """
         self._database.on_change(listener)
 
     def follow(self) -> None:
-        """Have the listeners told too of what other engines change from now on, until `close`.
+        """Notify the listeners of changes by other engines as well, until `close`.
 
-        They are told `("", "")` where something may have been missed: whoever waits then has to look again.
+        They are called with `("", "")` if notifications may have been lost, and must then read the rows again.
         """
         self._database.follow()
 
     def default_secret(self) -> str:
-        """The secret that signs what goes to a clip's own webhook_url; made with the file."""
+        """Return the secret that signs deliveries to a clip's webhook_url. It is created with the ledger."""
         return self._default_secret
 
 

@@ -1,7 +1,7 @@
-"""Pages of a list: newest first, by keyset, so that every page costs the same.
+"""Keyset pagination of lists, newest first, so that all pages cost the same.
 
-A cursor is opaque to clients. It holds its list and the last row of the previous page, and stays valid while rows are
-added and deleted.
+A cursor is opaque to clients. It contains the list and the last row of the previous page, and remains valid while rows
+are added and deleted.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Page(Generic[T]):
-    """`next_cursor` is None on the last page."""
+    """One page of a list. The last page has no `next_cursor`."""
 
     data: list[T]
     next_cursor: str | None
@@ -35,7 +35,7 @@ def encode_cursor(of: str, created_at: int, ident: str) -> str:
 def decode_cursor(cursor: str, of: str | None = None) -> tuple[int, str]:
     """Return `created_at` and the id that the cursor holds.
 
-    Raise InvalidRequest if it is not a cursor of the list `of`; None: if no list could have returned it.
+    Raises InvalidRequest if it is not a cursor of the list `of`, or, for None, of any list.
     """
     try:
         padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
@@ -73,13 +73,13 @@ def read_page(
 
     `of` names the list: a cursor of another one is refused. `after` is inclusive, `before` is not (ms).
     """
-    # One bound from above, so that an index is chosen by what else is asked for.
+    # A single upper bound, so that the other conditions decide which index is used.
     bounds = [*([] if before is None else [(before, "")]), *([] if cursor is None else [decode_cursor(cursor, of)])]
     if bounds:
         query = query.where(peewee.Tuple(created_at, ident) < min(bounds))
     if after is not None:
         query = query.where(created_at >= after)
-    # One row more than asked for says whether there is another page.
+    # One more row than requested shows if there is another page.
     rows = database.rows(query.order_by(created_at.desc(), ident.desc()).limit(limit + 1))
     more = len(rows) > limit
     rows = rows[:limit]

@@ -23,7 +23,7 @@ MAX_DEATHS = 3
 
 Startable = Literal["all", "suspects", "others", "none"]
 
-# Of a partial index that is empty unless something is suspected.
+# Uses a partial index that is empty unless there are suspects.
 _ANY = (
     "SELECT 1 FROM clips WHERE engine_deaths >= 2 UNION ALL SELECT 1 FROM recordings WHERE engine_deaths >= 2 LIMIT 1"
 )
@@ -45,7 +45,7 @@ class Quarantine:
         self._database = database
 
     def startable(self, owner: str, *, suspects: bool) -> Startable:
-        """Return what `owner` may start now. `suspects` is False as long as it has not been up for long enough.
+        """Return the kind of work that `owner` may start. `suspects` is False until it has been up for a while.
 
         Suspects come first and run alone: nothing else is started while one is due or held. Call it in the
         transaction of the claim.

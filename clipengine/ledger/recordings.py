@@ -1,8 +1,8 @@
-"""Recordings: registered, probed, complete or failed.
+"""Recordings and their probes: `processing`, then `complete` or `failed`.
 
-processing -> complete | failed. One engine at a time holds the lease of a probe. Each claim increments `lease`, and
-every write that settles a probe is conditional on state, owner and lease: a stale owner changes no row. A probe that
-was held by engines that died is retried alone: see `quarantine`.
+One engine at a time holds the lease of a probe. Each claim increments `lease`, and every write that settles a probe is
+conditional on state, owner and lease: a stale owner changes no row. A probe whose engines died is retried alone, see
+`quarantine`.
 """
 
 from __future__ import annotations
@@ -50,9 +50,10 @@ class Recordings:
         metadata: dict[str, str] | None = None,
         recording_id: str | None = None,
     ) -> tuple[Recording, bool]:
-        """The recording of this object and whether it is new; a new one gets `recording_id`, or an id of its own.
+        """Return the recording of this object, and True if it is new. A new one gets `recording_id` or a new id.
 
-        One of the same path and ETag that has not failed is returned as it is; `name` and `metadata` are then ignored.
+        An existing recording of the same path and ETag is returned unless it has failed; `name` and `metadata` are then
+        ignored.
         """
         now = now_ms()
         with self._database.transaction():
@@ -77,7 +78,7 @@ class Recordings:
         return recording, True
 
     def get(self, id: str) -> Recording:
-        """Raises RecordingNotFound."""
+        """Return a recording. Raises RecordingNotFound."""
         return _recording(self._row(id))
 
     def list(
@@ -90,7 +91,7 @@ class Recordings:
         created_after: int | None = None,
         created_before: int | None = None,
     ) -> Page[Recording]:
-        """Newest first. `name` is the whole name; `created_after` is inclusive, `created_before` is not (ms)."""
+        """Return a page of recordings, newest first. `created_after` is inclusive, `created_before` is not (ms)."""
         query: Any = RecordingRow.select()
         if status is not None:
             query = query.where(RecordingRow.state == status)
@@ -110,12 +111,12 @@ class Recordings:
         )
 
     def claim_probe(self, owner: str, *, suspects: bool = True) -> Probe | None:
-        """Claim the recording that has waited longest for its probe, and count the attempt. None if none is due.
+        """Claim the recording that has waited longest for its probe and count the attempt, or return None.
 
         Recordings that may have killed engines are claimed only if `suspects`, and alone.
         """
         with self._database.session():
-            if self._next_probe(owner, suspects) is None:  # without the writer's lock: most calls find nothing
+            if self._next_probe(owner, suspects) is None:  # without the write lock: most calls find nothing
                 return None
             with self._database.transaction():
                 row = self._next_probe(owner, suspects)
@@ -145,7 +146,7 @@ class Recordings:
         return self._database.row(due.order_by(RecordingRow.next_at, RecordingRow.recording_id).limit(1))
 
     def waiting(self, *, limit: int) -> int:
-        """How many recordings have not been read to their end yet, counted up to `limit`."""
+        """Return the number of recordings that are being processed, at most `limit`."""
         query = RecordingRow.select(RecordingRow.recording_id).where(RecordingRow.state == "processing")
         return len(self._database.rows(query.limit(limit)))
 
@@ -163,7 +164,7 @@ class Recordings:
         return True
 
     def seek_index(self, id: str) -> SeekIndex | None:
-        """Where the recording can be entered, as its probe has noted; None where it has noted nothing."""
+        """Return the seek index that the probe has stored, or None."""
         row = self._database.by_key(LandmarksRow, id)
         return None if row is None else SeekIndex.model_validate(row["landmarks"])
 
@@ -190,7 +191,7 @@ class Recordings:
             return self._settle(probe, values)
 
     def _settle(self, probe: Probe, values: dict[str, Any]) -> bool:
-        """Release the lease and write `values`, unless somebody else holds it now."""
+        """Release the lease and write `values`. Return False if the lease was lost."""
         id = probe.recording.recording_id
         held = (RecordingRow.recording_id == id) & (RecordingRow.state == "processing")
         held &= (RecordingRow.owner == probe.owner) & (RecordingRow.lease == probe.lease)
@@ -200,22 +201,22 @@ class Recordings:
         return True
 
     def probe_attempts(self, id: str) -> int:
-        """How many probes have crashed, the one that is claimed now among them. Raises RecordingNotFound.
+        """Return the number of crashed probes, including the one that is claimed now. Raises RecordingNotFound.
 
-        Those that an outage of the store, a stop or an engine's end has cut short are no fault of the recording's.
+        Probes that ended because of a store outage or of the engine do not count.
         """
         return int(self._row(id)["attempts"])
 
     def delete(self, id: str) -> Recording:
-        """Forget the recording and its ended clips; the objects stay in the store.
+        """Delete the recording and its ended clips; the objects stay in the store.
 
         Raises RecordingNotFound, and RecordingBusy while a clip of it is queued or running.
         """
         with self._database.transaction():
             recording = self.get(id)
             clips = ClipRow.recording_id == id
-            busy = ClipRow.select(ClipRow.clip_id).where(clips, ClipRow.status == "processing").limit(1)
-            if self._database.row(busy) is not None:
+            active = ClipRow.select(ClipRow.clip_id).where(clips, ClipRow.status == "processing").limit(1)
+            if self._database.row(active) is not None:
                 raise RecordingBusy(f"clips of {id} are queued or running")
             self._database.change(ClipRow.delete().where(clips))
             self._database.change(RecordingRow.delete().where(RecordingRow.recording_id == id))
@@ -230,11 +231,10 @@ class Recordings:
         living: Callable[[], Collection[str]] = tuple,
         died: Callable[[], Collection[str]] = tuple,
     ) -> int:
-        """Release the probes that nobody works on, and return how many there were.
+        """Release abandoned probes and return their number.
 
         These are the probes of owners that are not `living` and, if `in_flight` is given, those of `owner` that it does
-        not list. Both are called after the rows were read. A recording fails if its probe has seen
-        MAX_DEATHS of the engines in `died`.
+        not list. Both are called after the rows were read. A recording fails after MAX_DEATHS engines in `died`.
         """
         rows = self._database.rows(
             RecordingRow.select().where(RecordingRow.state == "processing", RecordingRow.owner.is_null(False))

@@ -1,10 +1,10 @@
-"""Objects to delete from the store: written in the transaction that makes them unwanted, deleted later.
+"""Removals: objects to delete from the store, recorded in the transaction that makes them obsolete.
 
 An engine claims rows before it deletes their objects, so that several engines do not send the same requests. Each
-claim increments `lease`, and a row is settled only by the owner that still holds that lease.
+claim increments `lease`, and only the owner that still holds this lease settles the row.
 
-A clip's objects are deleted twice, some time apart: a PUT whose sender was killed, or gave up waiting, may reach the
-store after the clip was cancelled and its object deleted.
+A clip's objects are deleted twice, some time apart: a PUT whose sender was killed or timed out may reach the store
+after the first deletion.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _IDS_PER_STATEMENT = 500
 
 @dataclass(frozen=True)
 class Removal:
-    """A claimed removal. `looks` counts the deletions that are still to be made, this one included."""
+    """A claimed removal. `looks` is the number of remaining deletions, including this one."""
 
     id: int
     key: str
@@ -35,48 +35,48 @@ class Removal:
 
 
 class Removals:
-    """The objects to delete. A key is listed at most once, and never while its clip lives."""
+    """The objects to delete. A key occurs at most once, and never while its clip exists."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def add(self, key: str, *, looks: int = 1) -> None:
-        """Have the object deleted. Use more than one look only for keys that nobody but an engine ever writes."""
+        """Queue an object for deletion. Use more than one look only for keys that no other program writes."""
         with self._database.transaction():
-            # A new row, so that whoever settles an older removal of this key does not touch this one.
+            # A new row, so that settling an older removal of this key does not affect it.
             self.drop(key)
             number = self._database.insert(RemovalRow.insert(key=key, next_at=now_ms(), looks=looks))
             self._database.record_change("removal", str(number))
 
     def add_clip(self, clip: Clip) -> None:
-        """Have the clip's object and poster deleted."""
+        """Queue the clip's object and poster for deletion."""
         self.add(clip.object_key, looks=2)
         self.add(clip.poster_key, looks=2)
 
     def discard(self, clip: Clip) -> None:
-        """Delete what an attempt left in the store after it lost its claim (`complete` returned False).
+        """Queue the objects of an attempt that lost its claim (`complete` returned False) for deletion.
 
         Does nothing while the clip is queued, running or complete: the attempt that holds the claim replaces the
-        objects, or fails and has them deleted.
+        objects, or fails and queues them for deletion.
         """
-        lives = ClipRow.select(ClipRow.clip_id).where(
+        in_use = ClipRow.select(ClipRow.clip_id).where(
             ClipRow.clip_id == clip.clip_id, ClipRow.object_key == clip.object_key, ClipRow.state != "failed"
         )
         with self._database.transaction():
-            if self._database.row(lives) is None:
+            if self._database.row(in_use) is None:
                 self.add_clip(clip)
 
     def drop(self, key: str) -> None:
-        """Keep the object after all. One whose removal is claimed may be deleted all the same."""
+        """Cancel the removal of an object. If it is claimed, the object may be deleted nevertheless."""
         self._database.change(RemovalRow.delete().where(RemovalRow.key == key))
 
     def claimed(self, keys: Collection[str]) -> bool:
-        """Return True if an engine is deleting one of these objects right now."""
+        """Return True if an engine is deleting one of these objects."""
         taken = RemovalRow.select(RemovalRow.id).where(RemovalRow.key.in_(list(keys)), RemovalRow.owner.is_null(False))
         return self._database.row(taken.limit(1)) is not None
 
     def due(self, limit: int = 100) -> list[str]:
-        """Return the keys of the objects to delete now that nobody has claimed, longest due first."""
+        """Return the keys of unclaimed objects to delete now, longest due first."""
         return [row["key"] for row in self._database.rows(_due(limit))]
 
     def claim(self, owner: str, *, limit: int) -> list[Removal]:
@@ -84,7 +84,7 @@ class Removals:
         with self._database.session():
             if not self.due(1):  # without the writer's lock: most calls find nothing
                 return []
-            # Not durable: a removal whose claim a power cut undoes is done again, as after any crash.
+            # Not durable: if a power cut undoes the claim, the removal is repeated, as after any crash.
             with self._database.transaction(durable=False):
                 claimed = [
                     Removal(row["id"], row["key"], row["looks"], owner, row["lease"] + 1)
@@ -96,7 +96,7 @@ class Removals:
                 return claimed
 
     def deleted(self, removals: Iterable[Removal], *, again_ms: int) -> None:
-        """Settle removals whose objects were deleted; those with a look left are due again after `again_ms`."""
+        """Settle removals whose objects were deleted. Those with a remaining look are due again after `again_ms`."""
         removals = list(removals)
         again = {"owner": None, "looks": RemovalRow.looks - 1, "next_at": now_ms() + again_ms}
         with self._database.transaction():
@@ -118,7 +118,7 @@ class Removals:
         in_flight: Callable[[], Collection[str]] | None = None,
         living: Callable[[], Collection[str]] = tuple,
     ) -> int:
-        """Release the claims that nobody works on, and return how many there were.
+        """Release abandoned claims and return their number.
 
         These are the claims of owners that are not `living` and, if `in_flight` is given, those of `owner` that it does
         not list. Both are called after the rows were read.
@@ -145,7 +145,7 @@ def _due(limit: int) -> Any:
 
 
 def _held(removals: Iterable[Removal]) -> Iterator[Any]:
-    """Match the rows as long as these claims of them hold, a chunk of rows at a time."""
+    """Yield conditions that match the rows, in chunks, while their claims are held."""
     ids: dict[tuple[str, int], list[int]] = defaultdict(list)
     for each in removals:
         ids[each.owner, each.lease].append(each.id)

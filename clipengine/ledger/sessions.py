@@ -1,7 +1,7 @@
-"""Sessions: a browser that signed in once, with a key or with the link that `serve` prints.
+"""Browser sessions, started with a key or with the link that `serve` prints.
 
-A session is 256 random bits, kept only as their SHA-256. It acts as one key, with that key's scopes, until it is
-ended, a week has passed or the key is revoked, whichever comes first.
+A session token has 256 random bits and is stored only as SHA-256. The session has the scopes of one key until it is
+ended, a week has passed, or the key is revoked.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from clipengine.ledger.keys import ApiKey, Keys
 from clipengine.timecode import now_ms
 
 LIFETIME_MS = 7 * 24 * 3600 * 1000
-_PAGE_KEY = "page"  # whom the link signs in: a key that nobody holds, so that revoking it ends those sessions
+_PAGE_KEY = "page"  # the key of sessions that a link started; its text is discarded, and revoking it ends them
 
 
 class Sessions:
@@ -24,7 +24,7 @@ class Sessions:
         self._keys = keys
 
     def begin(self, key: ApiKey) -> str:
-        """The token of a new session that acts as `key`; it cannot be had again."""
+        """Start a session with the scopes of `key` and return its token, which cannot be retrieved later."""
         token, now = secrets.token_urlsafe(32), now_ms()
         row = {"sha256": _digest(token), "key_id": key.key_id, "created_at": now, "expires_at": now + LIFETIME_MS}
         with self._database.transaction():
@@ -33,7 +33,7 @@ class Sessions:
         return token
 
     def key_of_link(self) -> ApiKey:
-        """The key as which the link signs in, with every scope; made when it is first needed or was revoked."""
+        """Return the key of sessions that a link starts, with all scopes. It is created on first use."""
         with self._database.transaction():
             for key in self._keys.list():
                 if key.name == _PAGE_KEY and key.revoked_at is None:
@@ -41,7 +41,7 @@ class Sessions:
             return self._keys.create(_PAGE_KEY)[0]
 
     def verify(self, token: str) -> ApiKey | None:
-        """The key that the session acts as, None where the session or its key is no longer good."""
+        """Return the key of the session, or None if the session is unknown or has expired, or its key is revoked."""
         row = self._database.by_key(SessionRow, _digest(token))
         if row is None or row["expires_at"] <= now_ms():
             return None

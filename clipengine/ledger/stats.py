@@ -1,4 +1,4 @@
-"""Stats: how much waits in the ledger and for how long, for whoever watches the engine."""
+"""Queue statistics for metrics and health checks."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from clipengine.ledger.database.database import Database
 
 @dataclass(frozen=True)
 class QueueStats:
-    """How things stand at one moment. Ages come from `oldest_*`, ms since 1970, None where nothing waits."""
+    """Length and age of the queues. `oldest_*` is the creation time of the oldest row in ms since 1970, or None."""
 
     clips_queued: int
     clips_running: int
@@ -26,12 +26,12 @@ class QueueStats:
 _CLIPS = "SELECT state, COUNT(*) FROM clips WHERE state IN ('queued', 'running') GROUP BY state"
 _OLDEST_CLIP = "SELECT MIN(created_at) FROM clips WHERE status = 'processing'"
 _RECORDINGS = "SELECT COUNT(*) FROM recordings WHERE state = 'processing'"
-# Without those that wait for an endpoint which is switched off: nobody has to do anything about them.
+# Without deliveries that wait for an endpoint that was disabled by request: they need no attention.
 _DELIVERIES = (
     "SELECT COUNT(*), MIN(created_at) FROM deliveries WHERE status IN ('pending', 'sending') AND target NOT IN "
     f"(SELECT webhook_id FROM endpoints WHERE disabled_reason = '{DISABLED_BY_REQUEST}')"
 )
-_REMOVALS = "SELECT COUNT(*) FROM removals"  # with those that were deleted and are looked at once more
+_REMOVALS = "SELECT COUNT(*) FROM removals"  # includes those that are deleted a second time
 
 
 class Stats:
@@ -39,7 +39,7 @@ class Stats:
         self._database = database
 
     def read(self) -> QueueStats:
-        """Every query goes by an index and counts only what waits."""
+        """Return the present statistics. Each query uses an index and reads waiting rows only."""
         database = self._database
         with database.session():
             clips = dict(database.run(_CLIPS))

@@ -1,4 +1,4 @@
-"""Which folder store belongs to this ledger, so that another folder at its place is not taken for it."""
+"""Record of the folder store that belongs to this ledger, so that another folder is not mistaken for it."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ _NAME = "store"
 
 
 class StoreIdentityRecord:
-    """The id of the folder store, as it is in the store too. One in S3 has none: its bucket is its name."""
+    """The id of the folder store, which the store also contains. An S3 store has none; its bucket identifies it."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def noted(self) -> str | None:
+    def recorded(self) -> str | None:
         row = self._database.row(MetaRow.select().where(MetaRow.name == _NAME))
         return str(row["value"]) if row else None
 
     def id(self, first: Callable[[], str]) -> str:
-        """The id; where none is noted, what `first` gives is noted now, by one engine at a time.
+        """Return the recorded id, or record the result of `first` in one engine at a time and return it.
 
-        What `first` raises leaves here, and nothing is noted then.
+        If `first` raises an exception, nothing is recorded.
         """
-        if noted := self.noted():
-            return noted
+        if identity := self.recorded():
+            return identity
         with self._database.transaction():
-            noted = self.noted()
-            if noted is None:
-                noted = first()
-                self._database.insert(MetaRow.insert(name=_NAME, value=noted))
-            return noted
+            identity = self.recorded()
+            if identity is None:
+                identity = first()
+                self._database.insert(MetaRow.insert(name=_NAME, value=identity))
+            return identity
 
     def has_recordings(self) -> bool:
         return self._database.row(RecordingRow.select(RecordingRow.recording_id).limit(1)) is not None

@@ -1,7 +1,7 @@
-"""Clips that are cut and wait for the store: running, with the file in scratch and its result in the row.
+"""Finished clips that wait for their upload: still `running`, with the file in scratch and the result in the row.
 
-An encoder has let go of them; whoever uploads one owns its row for that long. They keep their attempt, so that a clip
-is cut once, however often the store has to be asked. Every way out of `running` takes `finished` away.
+No encoder owns them; an uploader owns the row while it uploads. They keep their attempt, so that a clip is cut once
+even if its upload needs several tries. Every transition out of `running` clears `finished`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from clipengine.timecode import now_ms
 
 @dataclass(frozen=True)
 class Finished:
-    """What the child has made and read back. `poster_sha256` is None where there is no poster."""
+    """Result of a verified clip. `poster_sha256` is None if it has no poster."""
 
     result: ClipResult
     poster_sha256: str | None
@@ -30,19 +30,19 @@ class Uploads:
         self._clips = clips
 
     def add(self, id: str, attempt: int, finished: Finished, *, progress: float, owner: str) -> bool:
-        """Record that `owner` has cut the clip, which waits for its upload, due at once. False: the claim was lost.
+        """Queue a clip that `owner` has cut for upload, due now. Return False if the claim was lost.
 
-        Not durable: after a power cut the clip is cut again, and its file may be lost just as well.
+        Not durable: a power cut may lose the file as well, and the clip is then cut again.
         """
         values = {"finished": asdict(finished), "step": "uploading", "progress": progress, "cut_by": owner}
-        values["engine_deaths"] = 0  # what ran to its end killed nobody
+        values["engine_deaths"] = 0  # the attempt was finished, so the clip kills no engine
         with self._database.transaction(durable=False):
             return self._clips.transition(id, "running", attempt, {**values, "owner": None, "next_at": now_ms()})
 
     def claim(self, owner: str) -> tuple[Clip, Finished] | None:
-        """The clip that has waited longest for its upload, now owned by `owner`, or None.
+        """Claim the clip that has waited longest for its upload, or return None.
 
-        Where engines share the ledger, each uploads what lies in its own scratch.
+        Engines that share a ledger upload only the files of their own scratch folder.
         """
         waiting = self._waiting_for(owner)
         due = ClipRow.select(ClipRow.clip_id, ClipRow.attempt, ClipRow.finished)
@@ -60,20 +60,20 @@ class Uploads:
                 return self._clips.get(id), _finished(row["finished"])
 
     def later(self, id: str, attempt: int, *, delay_ms: int, outage_ms: int) -> bool:
-        """Wait again: due after `delay_ms`. `outage_ms` is added to what the clip has waited for the store."""
+        """Release the clip; it is due again after `delay_ms`. Add `outage_ms` to its time of waiting for the store."""
         values = {"owner": None, "next_at": now_ms() + delay_ms, "outage_ms": ClipRow.outage_ms + outage_ms}
         with self._database.transaction():
             return self._clips.transition(id, "running", attempt, values)
 
     def retry_now(self) -> None:
-        """The store answers again: everything that waits for it is due now."""
+        """Make all waiting uploads due now, because the store is available again."""
         waiting = (ClipRow.finished.is_null(False), ClipRow.owner.is_null(), ClipRow.next_at > now_ms())
         with self._database.session():
             if self._database.row(ClipRow.select(ClipRow.clip_id).where(*waiting).limit(1)) is not None:
                 self._database.change(ClipRow.update(next_at=now_ms()).where(*waiting))
 
     def due(self, owner: str) -> bool:
-        """Whether an upload is due now that `owner` may claim."""
+        """Return True if an upload is due that `owner` may claim."""
         waiting = (*self._waiting_for(owner), ClipRow.next_at <= now_ms())
         return self._database.row(ClipRow.select(ClipRow.clip_id).where(*waiting).limit(1)) is not None
 
@@ -82,7 +82,7 @@ class Uploads:
         return (*waiting, ClipRow.cut_by == owner) if self._database.shared else waiting
 
     def waiting(self) -> dict[str, int]:
-        """The attempt of every clip that is finished and not yet in the store, by its id."""
+        """Return the attempts of all finished clips that are not yet in the store, by clip id."""
         rows = self._database.rows(
             ClipRow.select(ClipRow.clip_id, ClipRow.attempt).where(ClipRow.finished.is_null(False))
         )

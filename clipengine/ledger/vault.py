@@ -1,8 +1,8 @@
-"""Secrets at rest: sealed with a key that lies in a file of its own, `secrets.key` beside the ledger's.
+"""Encryption of webhook secrets at rest, with a key in the file `secrets.key` beside the ledger.
 
-A copy of the ledger alone tells nobody what signs the webhooks. AES-256-GCM; each text is bound to what it belongs to,
-so that a sealed text that was moved to another row does not open. Without the right key file nothing is guessed and
-nothing is recreated.
+A copy of the ledger alone reveals no secrets. AES-256-GCM authenticates each text together with its owner, so that a
+ciphertext that was moved to another row does not decrypt. A missing or wrong key file is an error; it is never
+recreated silently.
 """
 
 from __future__ import annotations
@@ -29,45 +29,45 @@ _MODE = 0o600
 
 
 class Vault:
-    """Seals and opens texts. Safe to use from any thread."""
+    """Encrypts (`seal`) and decrypts (`open`) texts. Thread-safe."""
 
     def __init__(self, key: bytes) -> None:
         self._key = key
-        # An endpoint's secret is asked for with every delivery and changes hardly ever.
+        # Every delivery needs its endpoint's secret, which hardly ever changes.
         self._opened = lru_cache(maxsize=256)(self._open)
 
     @classmethod
     def make(cls, path: Path) -> Vault:
-        """The vault of a ledger that has none yet. A key that is there is used: a first start may have been cut off."""
+        """Create the vault of a new ledger. An existing key is used: a first start may have been interrupted."""
         if not path.exists():
             _write(path)
         return cls(_read(path))
 
     @classmethod
-    def of(cls, path: Path, proof: str | None, *, ledger: str, hint: str | None = None) -> Vault:
-        """The vault of a ledger that has one. Raises SecretsKeyLost where its key is missing or another one."""
+    def of(cls, path: Path, key_check: str | None, *, ledger: str, hint: str | None = None) -> Vault:
+        """Return the vault of a ledger. Raises SecretsKeyLost if the key is missing or does not match `key_check`."""
         try:
             vault = cls(_read(path))
-            vault.open(proof or "", KEY_CHECK)
+            vault.open(key_check or "", KEY_CHECK)
         except SecretsKeyLost as error:
             raise SecretsKeyLost(error.message, hint=hint) from None
         except Internal:
-            raise SecretsKeyLost(f"{path} is not the key that {ledger} was written with", hint=hint) from None
+            raise SecretsKeyLost(f"{path} is not the key of {ledger}", hint=hint) from None
         return vault
 
     @classmethod
     def renew(cls, path: Path) -> Vault:
-        """A vault with a new key. What the old one had sealed is lost, unless its file is found again: it is kept."""
+        """Create a vault with a new key. Existing ciphertexts become unreadable; the old key file is kept."""
         if path.exists():
             path.rename(path.with_name(f"{KEY_FILE}.replaced-{secrets.token_hex(4)}"))
         return cls.make(path)
 
     def key_check(self) -> tuple[str, str]:
-        """The row of `meta` by which a later start knows this key again."""
+        """Return the row of `meta` by which later starts verify the key."""
         return KEY_CHECK, self.seal("the key fits", KEY_CHECK)
 
     def seal(self, text: str, owner: str) -> str:
-        """The text as it may be written down; it opens for `owner` alone."""
+        """Encrypt a text, so that it can be decrypted for `owner` only."""
         nonce = secrets.token_bytes(_NONCE_BYTES)
         cipher = AES.new(self._key, AES.MODE_GCM, nonce=nonce, mac_len=_TAG_BYTES)
         cipher.update(owner.encode())
@@ -75,7 +75,7 @@ class Vault:
         return _PREFIX + base64.b64encode(nonce + sealed + tag).decode()
 
     def open(self, sealed: str, owner: str) -> str:
-        """What was sealed. Raises Internal where the text was changed, moved, or sealed with another key."""
+        """Decrypt a text. Raises Internal if it was changed, moved, or sealed with another key."""
         return self._opened(sealed, owner)
 
     def _open(self, sealed: str, owner: str) -> str:
@@ -88,11 +88,11 @@ class Vault:
             text: bytes = cipher.decrypt_and_verify(raw[_NONCE_BYTES:-_TAG_BYTES], raw[-_TAG_BYTES:])
             return text.decode()
         except (ValueError, binascii.Error):
-            raise Internal(f"a secret of {owner} in the ledger cannot be opened") from None
+            raise Internal(f"a secret of {owner} in the ledger cannot be decrypted") from None
 
 
 def _write(path: Path) -> None:
-    """A new key, whole or not at all; another process may be quicker, and then its key holds."""
+    """Create a key file atomically. If another process is faster, its key is kept."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}.new")
     try:
@@ -113,7 +113,7 @@ def _read(path: Path) -> bytes:
         if stat.S_IMODE(path.stat().st_mode) != _MODE:
             path.chmod(_MODE)
     except FileNotFoundError:
-        raise SecretsKeyLost(f"{path} is missing: it is the key to the webhook secrets in the ledger") from None
+        raise SecretsKeyLost(f"{path} is missing: it is the key of the webhook secrets in the ledger") from None
     except OSError as error:
         raise StartupError(
             f"{path} cannot be read: {error.strerror}", hint="Check that the data folder belongs to this user."
@@ -123,5 +123,5 @@ def _read(path: Path) -> bytes:
     except (ValueError, binascii.Error):
         key = b""
     if len(key) != _KEY_BYTES:
-        raise SecretsKeyLost(f"{path} is damaged: it is no key")
+        raise SecretsKeyLost(f"{path} is damaged: it does not contain a key")
     return key

@@ -1,4 +1,4 @@
-"""What the watch has registered: each object once, also where its recording has failed or was forgotten since."""
+"""Objects that the watch has registered: once each, even if the recording failed or was deleted later."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ _AT_ONCE = 500
 
 
 class WatchedObjects:
-    """Key and ETag of every object that was registered by the watch and is still there."""
+    """Keys and ETags of the objects that the watch has registered and that still exist."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def all(self) -> dict[str, str]:
-        """ETag by key."""
+        """Return the ETags by key."""
         return {row["bucket_path"]: row["etag"] for row in self._database.rows(WatchedRow.select())}
 
     def mark(self, bucket_path: str, etag: str) -> None:
@@ -26,8 +26,8 @@ class WatchedObjects:
             self._database.insert(WatchedRow.insert(bucket_path=bucket_path, etag=etag))
 
     def forget(self, bucket_paths: Iterable[str]) -> None:
-        """The objects are gone: what comes under these keys later is new."""
-        gone = list(bucket_paths)
-        for first in range(0, len(gone), _AT_ONCE):
-            some = gone[first : first + _AT_ONCE]
-            self._database.change(WatchedRow.delete().where(WatchedRow.bucket_path.in_(some)))
+        """Delete the entries of objects that no longer exist: a later object with the same key is new."""
+        keys = list(bucket_paths)
+        for first in range(0, len(keys), _AT_ONCE):
+            chunk = keys[first : first + _AT_ONCE]
+            self._database.change(WatchedRow.delete().where(WatchedRow.bucket_path.in_(chunk)))

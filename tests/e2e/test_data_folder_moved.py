@@ -79,10 +79,10 @@ def test_server_recovers_after_the_folder_is_put_back(tmp_path: Path, film: Path
         until(lambda: {"database", "disk"} <= set(failing(server)), SECONDS)
         said = failing(server)
         assert str(data) in said["disk"]
-        assert "Put the data folder back" in said["disk"]
+        assert "Move the data folder back" in said["disk"]
         for answer in refusals(server, recording, film):
             assert (answer.status_code, answer.json()["code"]) == (503, "storage_unavailable"), answer.text
-            assert "Put the data folder back" in answer.json()["hint"]
+            assert "Move the data folder back" in answer.json()["hint"]
         assert read(server, "/metrics").status_code == 200
         until(lambda: "the sweep could not use the ledger" in server.log.read_text(), SECONDS)
         assert tree(data) == before, tree(data) ^ before

@@ -320,7 +320,7 @@ def test_deleted_wal_is_noticed(tmp_path: Path) -> None:
     (data / "ledger.db-shm").unlink()
     done = run_command("serve", "--port", "0", "--data", str(data))
     assert done.returncode == 1
-    assert "lacks what was committed to it last" in done.stderr
+    assert "is missing its latest commits" in done.stderr
     assert "Traceback" not in done.stderr
     doctor = run_command("doctor", "--data", str(data))
     assert "PROBLEM ledger" in doctor.stdout

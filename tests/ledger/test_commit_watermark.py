@@ -50,7 +50,7 @@ def test_a_wal_that_was_deleted_is_missed(crashed: Path, open_ledger: Open) -> N
     wal = crashed.with_name("ledger.db-wal")
     kept = wal.read_bytes()
     wal.unlink()
-    with pytest.raises(StartupError, match="lacks what was committed to it last") as caught:
+    with pytest.raises(StartupError, match="is missing its latest commits") as caught:
         open_ledger(at=crashed)
     assert "ledger.db-wal" in caught.value.hint
     assert "restore FILE" in caught.value.hint
@@ -94,7 +94,7 @@ def test_an_older_copy_is_refused_and_a_backup_is_not(
     for name in ("ledger.db", "ledger.db-wal"):
         if older.with_name(name).exists():
             shutil.copyfile(older.with_name(name), newest.with_name(name))
-    with pytest.raises(StartupError, match="lacks"):
+    with pytest.raises(StartupError, match="is missing"):
         open_ledger(at=newest)
     _, aside = restore_backup(tmp_path / "backup", newest, replace=True)
     assert aside is not None

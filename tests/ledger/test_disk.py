@@ -39,7 +39,7 @@ def mounts(tmp_path: Path) -> Path:
     ],
 )
 def test_another_machines_disk_is_refused(mounts: Path, folder: str, kind: str) -> None:
-    with pytest.raises(StartupError, match=f"{folder} lies on {kind}, a disk of another machine") as caught:
+    with pytest.raises(StartupError, match=f"{folder} lies on {kind}, a network file system") as caught:
         check_local(Path(folder), mounts)
     assert "storage.folder" in caught.value.hint
 

@@ -231,7 +231,7 @@ def test_a_file_that_was_moved_away_takes_nothing_and_is_not_made_anew(path: Pat
     before = list(path.parent.glob("*"))
     with pytest.raises(StorageUnavailable, match=str(path)) as raised, database.transaction():
         pass
-    assert "Put the data folder back" in raised.value.hint
+    assert "Move the data folder back" in raised.value.hint
     assert database.row(MetaRow.select()) is not None  # by a connection that is open
     with database.session(), ThreadPoolExecutor(1) as another, pytest.raises(StorageUnavailable):
         another.submit(database.row, MetaRow.select()).result()  # by one that would have to be opened now

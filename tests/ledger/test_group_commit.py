@@ -1,4 +1,4 @@
-"""Works that wait for the same turn: one transaction, and each of them fails alone, or all of them together."""
+"""Works that wait for the same turn: one transaction, and each of them fails alone, or all of them group."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ def _put_names(database: Database) -> list[str]:
 
 def _at_once(database: Database, *works: Work) -> list[object]:
     """What each work gave or raised; all of them had to wait for the same writer."""
-    together = GroupCommit(database)
+    group = GroupCommit(database)
     came: list[object] = [None] * len(works)
 
     def run(number: int) -> None:
         try:
-            came[number] = together.do(works[number])
+            came[number] = group.run(works[number])
         except Exception as error:
             came[number] = error
 
@@ -51,7 +51,7 @@ def _at_once(database: Database, *works: Work) -> list[object]:
     with database.transaction():
         for number, thread in enumerate(threads):
             thread.start()
-            while len(together._waiting) <= number and time.monotonic() < deadline:
+            while len(group._waiting) <= number and time.monotonic() < deadline:
                 time.sleep(0.001)
     for thread in threads:
         thread.join()
@@ -87,21 +87,21 @@ def test_a_full_disk_undoes_all_of_them(database: Database) -> None:
 
 def test_who_waits_in_vain_is_told_so(database: Database, path: Path) -> None:
     other = sqlite3.connect(path, isolation_level=None)
-    together = GroupCommit(database)
+    group = GroupCommit(database)
     try:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(StorageUnavailable):
-            together.do(_put(database, "put_1"))
+            group.run(_put(database, "put_1"))
     finally:
         other.close()
-    together.do(_put(database, "put_2"))
+    group.run(_put(database, "put_2"))
     assert _put_names(database) == ["put_2"]
 
 
 def test_inside_a_transaction_it_is_a_part_of_it(database: Database) -> None:
     def refuse() -> None:
         with database.transaction():
-            GroupCommit(database).do(_put(database, "put_1"))
+            GroupCommit(database).run(_put(database, "put_1"))
             raise QueueFull("no")
 
     with pytest.raises(QueueFull):

@@ -121,7 +121,7 @@ def test_a_host_that_vanishes_in_its_turn_holds_nobody_up_for_long(
 ) -> None:
     monkeypatch.setattr(postgres_module, "_SESSION", "SET idle_in_transaction_session_timeout = 500")
     vanished = postgres_module.connect(place.url)
-    vanished.execute(f"BEGIN; {postgres_module._TURN}", prepare=False)
+    vanished.execute(f"BEGIN; {postgres_module._WRITE_LOCK}", prepare=False)
     began = time.monotonic()
     ledger.check_writable()
     assert time.monotonic() - began < 5
@@ -214,14 +214,14 @@ def test_many_more_callers_than_connections_all_get_their_turn(ledger: Ledger, q
     def create() -> None:
         made.append(ledger.clips.create(recording, ClipRequest("x", 0, 1), extension="mp4"))
 
-    threads = [threading.Thread(target=create) for _ in range(3 * postgres_module._MOST_CONNECTIONS)]
+    threads = [threading.Thread(target=create) for _ in range(3 * postgres_module._MAX_CONNECTIONS)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     assert len(made) == len(threads)
     (open_now,) = ledger._database.run("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()")[0]
-    assert open_now <= postgres_module._MOST_CONNECTIONS
+    assert open_now <= postgres_module._MAX_CONNECTIONS
 
 
 def _open(place: PostgresLocation) -> Ledger:

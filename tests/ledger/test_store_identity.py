@@ -15,10 +15,10 @@ Open = Callable[..., Ledger]
 
 
 def test_it_is_noted_once_and_for_good(ledger: Ledger, open_ledger: Open) -> None:
-    assert ledger.store_identity.noted() is None
+    assert ledger.store_identity.recorded() is None
     assert ledger.store_identity.id(lambda: "store_1") == "store_1"
     assert open_ledger().store_identity.id(lambda: "store_2") == "store_1"
-    assert ledger.store_identity.noted() == "store_1"
+    assert ledger.store_identity.recorded() == "store_1"
 
 
 def test_a_store_that_cannot_be_used_is_not_noted(ledger: Ledger) -> None:
@@ -27,7 +27,7 @@ def test_a_store_that_cannot_be_used_is_not_noted(ledger: Ledger) -> None:
 
     with pytest.raises(StorageUnavailable, match="it is away"):
         ledger.store_identity.id(first)
-    assert ledger.store_identity.noted() is None
+    assert ledger.store_identity.recorded() is None
     assert ledger.store_identity.id(lambda: "store_1") == "store_1"
 
 

@@ -253,7 +253,7 @@ class TestStart:
         self, serve: Callable[..., FolderStore], root: Path, ledger: Ledger
     ) -> None:
         serve(prefix="kept/here").check()
-        assert (root / ".clipengine" / "id").read_text() == f"{ledger.store_identity.noted()}\n"
+        assert (root / ".clipengine" / "id").read_text() == f"{ledger.store_identity.recorded()}\n"
         assert tree(root) == {".clipengine", ".clipengine/id", "kept", "kept/here"}
 
     def test_later_start_does_not_create_the_folder(
@@ -350,10 +350,10 @@ class TestStoreOfAnEarlierVersion:
         (root / "h_01").mkdir(parents=True)
         (root / "h_01" / "meeting.mp4").write_bytes(FILM)
         assert again.head("h_01/meeting.mp4").size == len(FILM)
-        assert ledger.store_identity.noted() is not None
+        assert ledger.store_identity.recorded() is not None
 
     def test_empty_id_file_is_replaced(self, serve: Callable[..., FolderStore], root: Path, ledger: Ledger) -> None:
         (root / ".clipengine").mkdir(parents=True)
         (root / ".clipengine" / "id").write_bytes(b"")
         serve().check()
-        assert (root / ".clipengine" / "id").read_text().strip() == ledger.store_identity.noted()
+        assert (root / ".clipengine" / "id").read_text().strip() == ledger.store_identity.recorded()

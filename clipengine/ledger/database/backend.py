@@ -1,7 +1,7 @@
-"""What the ledger needs of a kind of database: everything in which SQLite and PostgreSQL differ.
+"""The backend protocol: everything in which SQLite and PostgreSQL differ.
 
-`database` owns sessions and transactions and knows neither; `sqlite` and `postgres` are the two kinds. SQL that is
-written by hand is SQLite's; `words` puts it into those of the other.
+`database` owns sessions and transactions; `sqlite` and `postgres` implement the protocol. Handwritten SQL is in
+SQLite's dialect, and `Backend.dialect` translates it.
 """
 
 from __future__ import annotations
@@ -19,22 +19,26 @@ from clipengine.errors import ClipEngineError
 BUSY_SECONDS = 10
 Rows = list[tuple[Any, ...]]
 Run = Callable[..., Rows]  # `Database.run`
-Tell = Callable[[str, str], None]
+Listener = Callable[[str, str], None]
 
 
 @dataclass(frozen=True)
 class PostgresLocation:
-    """A ledger in PostgreSQL, at which any number of engines on any number of hosts work."""
+    """A ledger in PostgreSQL, shared by any number of engines on any number of hosts."""
 
     url: str = field(repr=False)
     secrets_key: Path
 
 
-Location = Path | PostgresLocation  # a file of SQLite, or a database of PostgreSQL
+Location = Path | PostgresLocation  # an SQLite file, or a PostgreSQL database
 
 
 class Backend(Protocol):
-    """`name` is how messages call the ledger; `shared`: other engines may be at work on it; `file`: where it is one."""
+    """One kind of database.
+
+    Messages call the ledger by its `name`. If it is `shared`, other engines may use it too. `file` is its path if it is
+    a file.
+    """
 
     name: str
     shared: bool
@@ -42,35 +46,35 @@ class Backend(Protocol):
     connections: peewee.Database
     errors: tuple[type[Exception], ...]  # of the driver
     busy_hint: str
-    key_hint: str | None  # where the key of the secrets is missing
+    key_hint: str | None  # for an error about a missing secrets key
 
     def dialect(self, sql: str) -> str:
-        """This kind's words for SQL with `?` for each value."""
+        """Translate SQLite's SQL, with `?` for each parameter."""
 
     def begin_writing(self, run: Run, *, durable: bool, ordered: bool, waited: float) -> AbstractContextManager[str]:
-        """Around a transaction that has waited so many seconds for its turn; gives what `atomic` begins it with."""
+        """Enclose a write transaction that has `waited` for some seconds, and yield the argument for `atomic`."""
 
     def lift_statement_timeout(self, run: Run) -> None:
-        """Let this transaction take as long as it needs, as a change of large tables does."""
+        """Let the statements of this transaction take as long as they need, as a migration of large tables does."""
 
     def in_transaction(self, connection: Any) -> bool:
-        """As the driver knows it: no longer, once the database has rolled back by itself."""
+        """Return the driver's transaction state. It is False after the database has rolled back by itself."""
 
     def notify_engines(self, run: Run, changes: Sequence[tuple[str, str]]) -> None:
-        """Have the other engines told with the commit of this transaction."""
+        """Notify the other engines when this transaction commits."""
 
-    def follow(self, tell: Tell) -> None:
-        """Call `tell` with what other engines change from now on, until `shut`; `("", "")` where some may be missed."""
+    def follow(self, listener: Listener) -> None:
+        """Call `listener` with the changes of other engines until `close_all`, and `("", "")` if some may be lost."""
 
     def translate(self, error: Exception) -> ClipEngineError:
-        """An error of the driver as one of ours. A violated constraint stays a defect: `Internal`."""
+        """Return the ClipEngineError for an error of the driver. A violated constraint is a defect: `Internal`."""
 
     def has_table(self, run: Run, name: str) -> bool: ...
 
     def clock_ms(self, run: Run) -> int:
-        """The time by which engines judge each other, ms since 1970."""
+        """Return the time by which engines judge each other, in ms since 1970."""
 
     def sizes(self, run: Run) -> tuple[int, int]:
-        """Bytes of the ledger and of its write-ahead log."""
+        """Return the size of the ledger and of its write-ahead log, in bytes."""
 
     def close_all(self) -> None: ...

@@ -1,8 +1,7 @@
-"""Sessions and transactions on the ledger's database, and who is told after a commit.
+"""Sessions and transactions on the ledger's database, and notification of listeners after a commit.
 
-What is special about SQLite or PostgreSQL is their `Backend`'s. Refuses to hold a cursor: what is read is fetched
-before it is returned, so that no reader is left open behind a slow client. Every error of the driver leaves here as
-one of ours.
+A `Backend` implements the specifics of SQLite or PostgreSQL. All rows are fetched before they are returned, so that a
+slow client never holds a reader open. Driver errors are translated into ClipEngineError.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -20,25 +19,24 @@ from typing import Any, Literal, cast
 import peewee
 
 from clipengine.errors import Internal, StorageUnavailable
-from clipengine.ledger.database.backend import BUSY_SECONDS, Backend
+from clipengine.ledger.database.backend import BUSY_SECONDS, Backend, Listener
 from clipengine.ledger.database.statements import Row as Row
 from clipengine.ledger.database.statements import Statement, param
 
 logger = logging.getLogger(__name__)
 
 Kind = Literal["clip", "recording", "delivery", "removal"]
-Listener = Callable[[str, str], None]
 
 
 class _PendingChanges(threading.local):
-    """What this thread's open transaction has changed, in order."""
+    """Changes of this thread's open transaction, in order."""
 
     def __init__(self) -> None:
         self.changes: dict[tuple[str, str], None] = {}
 
 
 class Database:
-    """One ledger. Safe to use from any thread of the process that opened it, and from no other process.
+    """Access to one ledger, from any thread of the process that opened it, but from no other process.
 
     `secrets_key` is the file with the key of its secrets.
     """
@@ -55,7 +53,7 @@ class Database:
         self._by_key: dict[type[peewee.Model], Statement] = {}
         self._listeners: list[Listener] = []
         self._pid = os.getpid()
-        # The database lets waiting writers poll, or keep a connection each; in this process they queue here instead.
+        # Writers of this process wait here: SQLite would let them poll, PostgreSQL would need a connection for each.
         self._writer = threading.Lock()
 
     def close(self) -> None:
@@ -65,14 +63,14 @@ class Database:
         self._listeners.append(listener)
 
     def follow(self) -> None:
-        """Tell the listeners of what other engines change too, until `close`."""
-        self.backend.follow(lambda kind, ident: self._tell([(kind, ident)]))
+        """Notify the listeners of changes by other engines as well, until `close`."""
+        self.backend.follow(lambda kind, ident: self._notify([(kind, ident)]))
 
     @contextmanager
     def session(self) -> Iterator[None]:
-        """One connection for this thread. Inside another session, that one is used."""
+        """Hold one connection for this thread. A nested session uses the outer one."""
         if os.getpid() != self._pid:
-            raise Internal("the ledger was opened by another process; a child never shares its connection")
+            raise Internal("the ledger was opened by another process; a child process must not share its connection")
         if not self._connections.is_closed():
             yield
             return
@@ -85,41 +83,39 @@ class Database:
 
     @contextmanager
     def transaction(self, *, durable: bool = True, ordered: bool = True) -> Iterator[None]:
-        """One writer's turn, begin to commit; inside another transaction, a savepoint of it.
+        """Run the block as a write transaction, or as a savepoint if this thread is already in one.
 
-        Turns come one after the other, over all engines: what is read in one stays true until its end, and events are
-        numbered in the order in which they become visible. `ordered=False` does without where other engines share
-        the ledger: for a change of one row that depends on nothing else. `durable=False` commits without waiting for
-        the disk: a power cut may undo it, but never what was committed durably before or after. Neither has an effect
-        inside another transaction.
+        Write transactions of all engines are serialised: rows that the block reads do not change until it ends, and
+        events are numbered in the order in which they become visible. `ordered=False` skips the lock of a shared
+        ledger, for a change of one row that depends on nothing else. `durable=False` commits without waiting for the
+        disk: a power cut may undo this transaction, but no durable one. Neither has an effect in a savepoint.
         """
         with self.session():
             if self._connections.in_transaction():
                 with self._savepoint():
                     yield
                 return
-            asked = time.monotonic()
-            alone = ordered or not self.shared
-            if alone and not self._writer.acquire(timeout=self._busy_seconds):
+            began = time.monotonic()
+            exclusive = ordered or not self.shared
+            if exclusive and not self._writer.acquire(timeout=self._busy_seconds):
                 raise StorageUnavailable("the ledger was busy for too long", hint=self.backend.busy_hint)
             try:
-                waited = time.monotonic() - asked
-                with self.backend.begin_writing(self.run, durable=durable, ordered=ordered, waited=waited) as how:
+                waited = time.monotonic() - began
+                with self.backend.begin_writing(self.run, durable=durable, ordered=ordered, waited=waited) as mode:
                     self._pending.changes = {}
-                    with self._atomic(how):
+                    with self._atomic(mode):
                         yield
                         if self._pending.changes:
                             self.backend.notify_engines(self.run, list(self._pending.changes))
             finally:
-                if alone:
+                if exclusive:
                     self._writer.release()
                 changes, self._pending.changes = list(self._pending.changes), {}
-        # Only after a commit: an exception has left above.
-        self._tell(changes)
+        self._notify(changes)  # reached only after a commit
 
     @property
     def in_transaction(self) -> bool:
-        """Whether this thread is in a transaction. No longer, once the database has rolled it back by itself."""
+        """True while this thread is in a transaction. False after the database has rolled it back by itself."""
         if self._connections.is_closed():
             return False
         connection = self._connections.connection()  # type: ignore[no-untyped-call]
@@ -136,8 +132,8 @@ class Database:
             raise
 
     @contextmanager
-    def _atomic(self, how: str) -> Iterator[None]:
-        block = self._connections.atomic(how)
+    def _atomic(self, mode: str) -> Iterator[None]:
+        block = self._connections.atomic(mode)
         with self._translated():
             block.__enter__()
         try:
@@ -146,17 +142,17 @@ class Database:
             try:
                 block.__exit__(*sys.exc_info())
             except peewee.PeeweeException as error:
-                # The database has rolled back by itself (a full disk does that); the first error is the one to tell.
+                # The database has rolled back by itself, for example because the disk is full. Raise the first error.
                 logger.debug("rollback: %s", error)
             raise
         with self._translated():
             block.__exit__(None, None, None)
 
     def record_change(self, kind: Kind, ident: str) -> None:
-        """Note a change; listeners hear of it after the commit, once. Call it inside a transaction."""
+        """Notify the listeners of a change once, after the commit. Call it inside a transaction."""
         self._pending.changes[kind, ident] = None
 
-    def _tell(self, changes: list[tuple[str, str]]) -> None:
+    def _notify(self, changes: list[tuple[str, str]]) -> None:
         for kind, ident in changes:
             for listener in self._listeners:
                 try:
@@ -165,19 +161,19 @@ class Database:
                     logger.exception("a listener failed on %s %s", kind, ident)
 
     def rows(self, query: peewee.BaseQuery | Statement, **values: Any) -> list[Row]:
-        """All rows of a SELECT; `values` are those that a statement takes."""
+        """Return all rows of a SELECT. `values` are the parameters of a statement."""
         if isinstance(query, Statement):
             return [query.row(stored) for stored in self.run(query.sql, query.params(values))]
         with self.session(), self._translated():
             return list(query.dicts().execute(self._connections))
 
     def row(self, query: peewee.BaseQuery | Statement, **values: Any) -> Row | None:
-        """The first row of a SELECT, None where there is none."""
+        """Return the first row of a SELECT, or None."""
         found = self.rows(query, **values)
         return found[0] if found else None
 
     def by_key(self, model: type[peewee.Model], value: str) -> Row | None:
-        """The row with this primary key, None where there is none. What every request asks."""
+        """Return the row with this primary key, or None. Prepared, because every request needs it."""
         statement = self._by_key.get(model)
         if statement is None:
             key = cast("peewee.Field[Any]", model._meta.primary_key)
@@ -185,14 +181,14 @@ class Database:
         return self.row(statement, key=value)
 
     def change(self, query: peewee.BaseQuery | Statement, **values: Any) -> int:
-        """Run an UPDATE or a DELETE; how many rows it touched decides who won a race."""
+        """Run an UPDATE or a DELETE and return the number of rows, which decides races."""
         with self._writing(), self._translated():
             if isinstance(query, Statement):
                 return int(self._execute(query.sql, query.params(values)).rowcount)
             return int(query.execute(self._connections))
 
     def insert(self, query: peewee.Insert | Statement, **values: Any) -> Any:
-        """Run an INSERT; of a query, the new row's number where the table counts them."""
+        """Run an INSERT. Of a query, return the new row's id if the table generates it."""
         with self._writing(), self._translated():
             if isinstance(query, Statement):
                 self._execute(query.sql, query.params(values))
@@ -201,7 +197,7 @@ class Database:
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
-        """The transaction of this thread, or one for a single statement, so that it too waits its turn."""
+        """Use the transaction of this thread, or open one for a single statement."""
         if self._connections.in_transaction():
             yield
         else:
@@ -209,7 +205,7 @@ class Database:
                 yield
 
     def run(self, sql: str, params: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-        """Plain SQL with `?` for each value, for migrations and what Peewee has no words for."""
+        """Run SQL with `?` for each parameter, for migrations and for queries that Peewee cannot express."""
         with self.session(), self._translated():
             cursor = self._execute(sql, params)
             try:
@@ -221,11 +217,11 @@ class Database:
         return self.backend.has_table(self.run, name)
 
     def clock_ms(self) -> int:
-        """The time by which engines judge each other, ms since 1970: the database's own where they share it."""
+        """Return the time by which engines judge each other, in ms since 1970. A shared database has the clock."""
         return self.backend.clock_ms(self.run)
 
     def sizes(self) -> tuple[int, int]:
-        """Bytes of the ledger and of its write-ahead log."""
+        """Return the size of the ledger and of its write-ahead log, in bytes."""
         return self.backend.sizes(self.run)
 
     def _execute(self, sql: str, params: tuple[Any, ...]) -> Any:

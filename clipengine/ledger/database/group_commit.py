@@ -1,7 +1,7 @@
-"""Group commit: works that wait for the one writer's turn are done in one transaction, with one wait for the disk.
+"""Group commit: callers that wait for the write lock share one transaction, and one wait for the disk.
 
-A commit waits for the disk to have it. Were each of many clients at once to wait for its own, the last would wait for
-all of them in turn; so the first to get the turn does everybody's work, each in a part of its own that can fail alone.
+A durable commit waits for the disk. If each of many concurrent callers committed alone, the last would wait for all
+others. The first caller therefore runs the tasks of all, each in a savepoint that can fail alone.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ T = TypeVar("T")
 
 
 class _Task(Generic[T]):
-    """One caller's work, and what came of it."""
+    """One caller's work and its result or error."""
 
     def __init__(self, work: Callable[[], T]) -> None:
         self._work = work
         self._result: T | None = None
         self.error: BaseException | None = None
-        self.settled = False
-        self.woken = threading.Event()
+        self.done = False
+        self.wake = threading.Event()
 
     def run(self) -> None:
         self._result = self._work()
@@ -35,65 +35,67 @@ class _Task(Generic[T]):
 
 
 class GroupCommit:
+    """Queue of tasks whose first caller, the leader, commits all of them."""
+
     def __init__(self, database: Database) -> None:
         self._database = database
         self._lock = threading.Lock()
         self._waiting: list[_Task[object]] = []
-        self._led = False
+        self._has_leader = False
 
-    def do(self, work: Callable[[], T]) -> T:
-        """The result of `work`, done in a transaction and committed durably when this returns; what it raises undoes
-        it alone. It may run on another caller's thread, so it uses nothing of its own thread but the ledger.
+    def run(self, work: Callable[[], T]) -> T:
+        """Run `work` in a transaction and return its result after a durable commit.
 
-        Raises what `transaction` raises where the commit fails, whatever came of the work.
+        An exception of `work` undoes this work alone. It may run on the thread of another caller, so it must not depend
+        on its own thread except through the ledger. If the commit fails, raises the error of `transaction`.
         """
-        if self._database.in_transaction:  # of this thread, which must not wait for itself
+        if self._database.in_transaction:  # waiting for the leader would be a deadlock
             with self._database.transaction():
                 return work()
-        piece = _Task(work)
+        task = _Task(work)
         with self._lock:
-            self._waiting.append(cast(_Task[object], piece))
-            leads, self._led = not self._led, True
+            self._waiting.append(cast(_Task[object], task))
+            leads, self._has_leader = not self._has_leader, True
         if not leads:
-            piece.woken.wait()
-        if not piece.settled:
+            task.wake.wait()
+        if not task.done:
             self._lead()
-        return piece.result()
+        return task.result()
 
     def _lead(self) -> None:
         group: list[_Task[object]] = []
         try:
             with self._database.transaction():
                 group = self._take()
-                for piece in group:
-                    self._run(piece, alone=len(group) == 1)
+                for task in group:
+                    self._run(task, alone=len(group) == 1)
         except BaseException as error:
-            # Nothing of the group is in the file; whoever waited for the same turn in vain has waited long enough.
+            # Nothing was committed; fail every queued caller.
             group = group or self._take()
-            for piece in group:
-                piece.error = piece.error or error
-        for piece in group:
-            piece.settled = True
-            piece.woken.set()
+            for task in group:
+                task.error = task.error or error
+        for task in group:
+            task.done = True
+            task.wake.set()
         with self._lock:
-            self._led = bool(self._waiting)
-            following = self._waiting[0] if self._waiting else None
-        if following is not None:
-            following.woken.set()
+            self._has_leader = bool(self._waiting)
+            next_leader = self._waiting[0] if self._waiting else None
+        if next_leader is not None:
+            next_leader.wake.set()
 
     def _take(self) -> list[_Task[object]]:
         with self._lock:
             group, self._waiting = self._waiting, []
         return group
 
-    def _run(self, piece: _Task[object], *, alone: bool) -> None:
+    def _run(self, task: _Task[object], *, alone: bool) -> None:
         if alone:
-            piece.run()
+            task.run()
             return
         try:
             with self._database.transaction():
-                piece.run()
+                task.run()
         except Exception as error:
-            piece.error = error
-            if not self._database.in_transaction:  # all of it has been rolled back (a full disk does that)
+            task.error = error
+            if not self._database.in_transaction:  # the whole group was rolled back, for example by a full disk
                 raise

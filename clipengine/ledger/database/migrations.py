@@ -1,7 +1,7 @@
-"""The schema's history: ordered, numbered steps, each run once in a transaction of its own.
+"""Numbered migrations of the schema, each run once in its own transaction.
 
-A step, once released, is never changed: a later one corrects it. Steps are plain SQL, so that they do not move when
-the models of `schema` do; it is SQLite's, which the backend of another kind puts into its own words.
+A released migration is never changed; a later one corrects it. Migrations are plain SQL in SQLite's dialect, so that
+changes of the models in `schema` do not affect them. The backend translates the dialect.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ Migration = Callable[[Database], None]
 
 
 def migration_1(database: Database) -> None:
-    """Keys, recordings, clips, removals, events, webhooks, idempotency."""
+    """Create the tables of keys, recordings, clips, removals, events, webhooks and idempotency keys."""
     for statement in _TABLES_1 + _INDEXES_1:
         database.run(statement)
     database.run("INSERT INTO meta (name, value) VALUES (?, ?)", ("default_secret", new_secret()))
 
 
 def migration_2(database: Database) -> None:
-    """Sessions of browsers."""
+    """Add sessions of browsers."""
     database.run(
         """CREATE TABLE sessions (
             sha256 TEXT NOT NULL PRIMARY KEY,
@@ -40,8 +40,8 @@ def migration_2(database: Database) -> None:
 
 
 def migration_3(database: Database) -> None:
-    """Secrets of webhooks are kept encrypted; their key lies beside the file. What was readable is written over."""
-    if not database.shared:  # a ledger of PostgreSQL has never held a readable secret that was committed
+    """Encrypt the secrets of webhooks and overwrite the plain text. Their key is in a file beside the ledger."""
+    if not database.shared:  # PostgreSQL runs all migrations at once, so no plain secret was ever in use
         database.run("PRAGMA secure_delete = ON")
     vault = Vault.make(database.secrets_key)
     database.run("INSERT INTO meta (name, value) VALUES (?, ?)", vault.key_check())
@@ -50,35 +50,35 @@ def migration_3(database: Database) -> None:
     for ident, secret, previous in database.run("SELECT webhook_id, secret, previous_secret FROM endpoints"):
         sealed = (vault.seal(secret, ident), previous and vault.seal(previous, ident), ident)
         database.run("UPDATE endpoints SET secret = ?, previous_secret = ? WHERE webhook_id = ?", sealed)
-    # Answers that showed a secret; sealed as the JSON text that they are.
-    shown = "SELECT scope, key, body FROM idempotency WHERE scope LIKE '% POST /v1/webhooks'"
-    for scope, key, body in database.run(shown):
+    # Stored responses that contain a secret are sealed as JSON text.
+    responses = "SELECT scope, key, body FROM idempotency WHERE scope LIKE '% POST /v1/webhooks'"
+    for scope, key, body in database.run(responses):
         sealed_body = compact_json(vault.seal(body, "answer"))
         database.run("UPDATE idempotency SET body = ? WHERE scope = ? AND key = ?", (sealed_body, scope, key))
 
 
 def migration_4(database: Database) -> None:
-    """Clips of more than ten minutes are told apart, so that one worker is kept from them."""
+    """Mark clips of more than ten minutes, so that one worker can skip them."""
     for statement in _STEPS_4:
         database.run(statement)
 
 
 def migration_5(database: Database) -> None:
-    """A clip that is cut waits for its upload: what is in scratch, and for how long the store was out of reach."""
+    """Record clips that wait for their upload, and the time that they spent waiting for the store."""
     for statement in _STEPS_5:
         database.run(statement)
 
 
 def migration_6(database: Database) -> None:
-    """Clips may expire, at a time of their own or so long after their end."""
+    """Let clips expire, at a time of their own or some time after they ended."""
     database.run("ALTER TABLE clips ADD COLUMN expires_at BIGINT")
     database.run("CREATE INDEX clips_expires ON clips (expires_at) WHERE expires_at IS NOT NULL")
-    kept = "completed_at IS NOT NULL AND expires_at IS NULL"
-    database.run(f"CREATE INDEX clips_completed ON clips (completed_at) WHERE {kept}")
+    by_age = "completed_at IS NOT NULL AND expires_at IS NULL"
+    database.run(f"CREATE INDEX clips_completed ON clips (completed_at) WHERE {by_age}")
 
 
 def migration_7(database: Database) -> None:
-    """Landmarks: where recordings without an index of their own can be entered. Beside their rows, which lists read."""
+    """Add seek indexes, in a table of their own, because lists read the rows of recordings."""
     database.run(
         """CREATE TABLE landmarks (
             recording_id TEXT NOT NULL PRIMARY KEY REFERENCES recordings (recording_id) ON DELETE CASCADE,
@@ -88,17 +88,17 @@ def migration_7(database: Database) -> None:
 
 
 def migration_8(database: Database) -> None:
-    """What the watch has registered."""
+    """Record the objects that the watch has registered."""
     database.run("CREATE TABLE watched (bucket_path TEXT NOT NULL PRIMARY KEY, etag TEXT NOT NULL) WITHOUT ROWID")
 
 
 def migration_9(database: Database) -> None:
-    """A label and a status together find their clips without passing by all others of the label."""
+    """Index clips by label and status together."""
     database.run("CREATE INDEX clips_label_status ON clips (label, status, created_at, clip_id)")
 
 
 def migration_10(database: Database) -> None:
-    """Several engines at one ledger: which of them live, and whose scratch holds a clip that waits for its upload."""
+    """Record the engines that share a ledger, and whose scratch folder holds a clip that waits for its upload."""
     database.run(
         """CREATE TABLE engines (
             engine_id TEXT NOT NULL PRIMARY KEY,
@@ -111,7 +111,7 @@ def migration_10(database: Database) -> None:
 
 
 def migration_11(database: Database) -> None:
-    """An object of a clip is deleted twice: an upload whose engine was killed may land after the first time."""
+    """Delete objects of clips twice, because an upload of a killed engine may arrive after the first deletion."""
     database.run("ALTER TABLE removals ADD COLUMN looks INTEGER NOT NULL DEFAULT 1")
 
 
@@ -130,7 +130,7 @@ def migration_13(database: Database) -> None:
 
 
 def migration_14(database: Database) -> None:
-    """Count the engines that died while they held a clip or a probe; an engine that stops on purpose says so."""
+    """Count the engines that died while they held a clip or a probe, and record engines that stop on purpose."""
     for table in ("clips", "recordings"):
         database.run(f"ALTER TABLE {table} ADD COLUMN engine_deaths INTEGER NOT NULL DEFAULT 0")
         database.run(f"CREATE INDEX {table}_suspects ON {table} (engine_deaths) WHERE engine_deaths >= 2")
@@ -156,17 +156,16 @@ MIGRATIONS: tuple[Migration, ...] = (
 
 
 def migrate(database: Database, migrations: Sequence[Migration] = MIGRATIONS) -> int:
-    """Bring the file to the newest schema and return its version.
+    """Migrate the ledger to the newest schema and return its version.
 
-    Raises SchemaTooNew where a later version of the engine has written the file, StartupError where the file is a
-    database but no ledger.
+    Raises SchemaTooNew if a later version of the engine wrote it, StartupError if the database is not a ledger.
     """
     while True:
         with database.transaction():
             version = schema_version(database)
             if version > len(migrations):
                 raise SchemaTooNew(
-                    f"{database.name} has schema version {version}, this version knows up to {len(migrations)}"
+                    f"{database.name} has schema version {version}, this version supports up to {len(migrations)}"
                 )
             if version == len(migrations):
                 return version
@@ -176,7 +175,7 @@ def migrate(database: Database, migrations: Sequence[Migration] = MIGRATIONS) ->
 
 
 def create_meta(database: Database) -> None:
-    """Lay down the version row of a ledger that was just made, unless somebody was quicker."""
+    """Create the table `meta` of a new ledger, unless another process was faster."""
     with database.transaction():
         if database.has_table("meta"):
             return
@@ -185,7 +184,7 @@ def create_meta(database: Database) -> None:
 
 
 def schema_version(database: Database) -> int:
-    """The number of the last migration that the file has seen. Raises StartupError where it is no ledger."""
+    """Return the number of the last migration. Raises StartupError if the database is not a ledger."""
     known = database.has_table("meta")
     row = database.run("SELECT value FROM meta WHERE name = 'schema_version'") if known else []
     if not row or not str(row[0][0]).isdigit():
@@ -194,7 +193,7 @@ def schema_version(database: Database) -> int:
 
 
 def new_secret() -> str:
-    """What signs webhooks where nobody has given a secret."""
+    """Return a random secret for signing webhooks."""
     return "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
 
 
@@ -250,7 +249,7 @@ _TABLES_1 = (
         crashes INTEGER NOT NULL,
         next_at BIGINT NOT NULL
     )""",
-    # Numbers of rows are never given twice: a consumer that has seen event 7 must not miss another event 7.
+    # AUTOINCREMENT never reuses a number: a consumer that has seen event 7 would miss another event 7.
     """CREATE TABLE removals (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
         key TEXT NOT NULL,
@@ -344,7 +343,7 @@ _STEPS_4 = (
     "ALTER TABLE clips ADD COLUMN long BOOLEAN NOT NULL DEFAULT FALSE",
     "UPDATE clips SET long = TRUE WHERE end_seconds - start_seconds > 600",
     "DROP INDEX clips_claim",
-    # The claim reads this one alone, in its order, so that clips which wait for their time cost little to pass by.
+    # Covers the query of the claim, so that skipping clips that are not yet due is cheap.
     "CREATE INDEX clips_claim ON clips (state, long, priority DESC, created_at, clip_id, next_at)",
 )
 

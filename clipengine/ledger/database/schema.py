@@ -1,8 +1,8 @@
-"""The tables as Peewee sees them. What is in the file is made by `migrations`; a test holds the two together.
+"""Peewee models of the tables. `migrations` creates the tables; a test compares the two.
 
-The models are not bound to a database: a query is built here and run by `Database`. Times are ms since 1970, UTC;
-columns that hold JSON are text. Events and deliveries name clips and recordings without a foreign key: they are
-history, and stay when what they tell of is deleted.
+The models are not bound to a database: `Database` runs the queries that are built from them. Times are in ms since
+1970, UTC; JSON is stored as text. Events and deliveries refer to clips and recordings without a foreign key, because
+they are history and outlive them.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from peewee import AutoField, BigIntegerField, BooleanField, DoubleField, Intege
 
 
 def compact_json(value: Any) -> str:
-    """The one form of JSON that the ledger writes: compact, in the order given, UTF-8 as it is."""
+    """Return JSON without whitespace, with keys in the given order and without ASCII escapes."""
     return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
 class JsonText(TextField):
-    """JSON in a text column: plain values outside, None for NULL."""
+    """Text column of JSON values, with None for NULL."""
 
     def db_value(self, value: Any) -> str | None:
         return None if value is None else compact_json(value)
@@ -29,7 +29,7 @@ class JsonText(TextField):
 
 
 class MetaRow(Model):
-    """What there is one of: the schema's version, the default webhook secret."""
+    """Single values, such as the schema version and the default webhook secret."""
 
     name = TextField(primary_key=True)
     value = TextField()
@@ -75,9 +75,9 @@ class RecordingRow(Model):
     error = JsonText(null=True)
     owner = TextField(null=True)  # the engine that probes it
     attempts = IntegerField()
-    next_at = BigIntegerField()  # not probed before
+    next_at = BigIntegerField()  # earliest time of the next probe
     lease = IntegerField(default=0)  # incremented by each claim, never decremented
-    engine_deaths = IntegerField(default=0)  # of engines that held it, in a row
+    engine_deaths = IntegerField(default=0)  # consecutive deaths of engines that held it
 
     class Meta:
         table_name = "recordings"
@@ -98,7 +98,7 @@ class ClipRow(Model):
     start_seconds = DoubleField()
     end_seconds = DoubleField()
     state = TextField()
-    status = TextField()  # generated from state: the API's word
+    status = TextField()  # the API's status, generated from state
     object_key = TextField()
     created_at = BigIntegerField()
     completed_at = BigIntegerField(null=True)
@@ -114,13 +114,13 @@ class ClipRow(Model):
     webhook_url = TextField(null=True)
     owner = TextField(null=True)  # the engine that cuts it
     crashes = IntegerField()
-    next_at = BigIntegerField()  # not claimed before
+    next_at = BigIntegerField()  # earliest time of the next claim
     expires_at = BigIntegerField(null=True)
     long = BooleanField()  # more than ten minutes
     finished = JsonText(null=True)  # cut and verified, in scratch, not yet in the store
-    outage_ms = BigIntegerField(default=0)  # how long it has waited for a store out of reach
-    cut_by = TextField(null=True)  # the engine whose scratch holds what is finished
-    engine_deaths = IntegerField(default=0)  # of engines that held it, in a row
+    outage_ms = BigIntegerField(default=0)  # time spent waiting for an unavailable store
+    cut_by = TextField(null=True)  # the engine whose scratch folder holds the finished file
+    engine_deaths = IntegerField(default=0)  # consecutive deaths of engines that held it
 
     class Meta:
         table_name = "clips"
@@ -130,7 +130,7 @@ class RemovalRow(Model):
     id = AutoField()
     key = TextField()
     next_at = BigIntegerField()
-    looks = IntegerField(default=1)  # how often it is still to be deleted
+    looks = IntegerField(default=1)  # remaining deletions
     owner = TextField(null=True)  # the engine that deletes it
     lease = IntegerField(default=0)  # incremented by each claim, never decremented
 
@@ -152,7 +152,7 @@ class EventRow(Model):
     type = TextField()
     clip_id = TextField(null=True)
     recording_id = TextField(null=True)
-    payload = TextField()  # the webhook's body, to the byte
+    payload = TextField()  # the exact webhook body
     created_at = BigIntegerField()
 
     class Meta:
@@ -184,11 +184,11 @@ class DeliveryRow(Model):
     recording_id = TextField(null=True)
     endpoint_id = TextField(null=True)
     url = TextField()
-    target = TextField()  # whom it must not crowd out: the endpoint, or the host of a clip's own address
+    target = TextField()  # has one request at a time: the endpoint, or the origin of a clip's webhook_url
     status = TextField()
     attempt = IntegerField()
     created_at = BigIntegerField()
-    next_at = BigIntegerField(null=True)  # None: nothing more is due
+    next_at = BigIntegerField(null=True)  # None: no more attempts
     owner = TextField(null=True)
     last_status_code = IntegerField(null=True)
     last_error = TextField(null=True)

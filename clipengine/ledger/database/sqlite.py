@@ -1,4 +1,4 @@
-"""SQLite: one file, one engine. Its pragmas, its connections, its errors."""
+"""The SQLite backend: a file that one engine uses."""
 
 from __future__ import annotations
 
@@ -13,19 +13,17 @@ from typing import Any, cast
 import peewee
 
 from clipengine.errors import ClipEngineError, DiskFull, Internal, StorageUnavailable
-from clipengine.ledger.database.backend import BUSY_SECONDS, Run, Tell
+from clipengine.ledger.database.backend import BUSY_SECONDS, Listener, Run
 from clipengine.timecode import now_ms
 
-RESTORE_HINT = (
-    "Restore the file from a backup, or name another data folder with --data; it is never recreated by itself."
-)
+RESTORE_HINT = "Restore the file from a backup, or choose another data folder with --data; it is never recreated."
 MOVED_HINT = (
-    "Put the data folder back where it was: it goes on by itself. Where it was moved or replaced on purpose, stop the "
-    "engine and start it with --data at its place."
+    "Move the data folder back; the engine then continues by itself. If it was moved or replaced on purpose, restart "
+    "the engine with --data and the new path."
 )
 _IDLE_CONNECTIONS = 16
 _PRAGMAS = {
-    # In KiB if negative, for each connection. The kernel caches the file for all of them, once.
+    # Negative: in KiB. Small, because it is per connection and the kernel caches the file anyway.
     "cache_size": -512,
     "journal_mode": "wal",
     "synchronous": "full",
@@ -36,10 +34,10 @@ _PRAGMAS = {
 
 
 class _Connections(peewee.SqliteDatabase):
-    """Connections to a file that is there, which go back to a shelf instead of being closed.
+    """Pool of connections to an existing file.
 
-    Opening one costs more than most queries, and closing the last one of a file makes SQLite checkpoint and delete
-    its WAL. A connection on the shelf has no transaction, so it holds nothing back.
+    Opening a connection costs more than most queries, and closing the last one makes SQLite checkpoint and delete the
+    WAL. An idle connection has no transaction, so it does not delay checkpoints.
     """
 
     def __init__(self, path: Path, busy_seconds: float) -> None:
@@ -55,7 +53,7 @@ class _Connections(peewee.SqliteDatabase):
             lock_type="IMMEDIATE",
             timeout=busy_seconds,
             autoconnect=False,
-            check_same_thread=False,  # one thread at a time uses it, but not always the same one
+            check_same_thread=False,  # a connection moves between threads, but only one uses it at a time
         )
 
     def _connect(self) -> sqlite3.Connection:
@@ -68,19 +66,19 @@ class _Connections(peewee.SqliteDatabase):
         return cast(sqlite3.Connection, super()._connect())  # type: ignore[misc]
 
     def check_place(self) -> None:
-        """Raises StorageUnavailable where the path no longer leads to the file that was opened first.
+        """Raise StorageUnavailable if the path no longer leads to the file that was opened first.
 
-        What is open still leads there. But nobody may be told that something is kept in a file that is about to be
-        removed, as by a move to another disk; and a second file must never take its place.
+        Open connections would still write to a file that was moved or replaced, and a response would promise durability
+        for data that is about to be deleted.
         """
         try:
             found = os.stat(self._path)
         except OSError as error:
-            raise StorageUnavailable(f"the ledger {self._path} is away: {error.strerror}", hint=MOVED_HINT) from error
+            raise StorageUnavailable(f"{self._path} cannot be reached: {error.strerror}", hint=MOVED_HINT) from error
         if self._file is None:
             self._file = found
         elif not os.path.samestat(found, self._file):
-            raise StorageUnavailable(f"another file lies at the ledger's place {self._path}", hint=MOVED_HINT)
+            raise StorageUnavailable(f"the ledger {self._path} was replaced by another file", hint=MOVED_HINT)
 
     def _close(self, conn: sqlite3.Connection) -> None:
         if conn.in_transaction:
@@ -108,11 +106,11 @@ class _Connections(peewee.SqliteDatabase):
 
 
 class Sqlite:
-    """The kind of ledger that lies in a file."""
+    """Backend of a ledger in a file."""
 
     shared = False
     errors: tuple[type[Exception], ...] = (sqlite3.Error,)
-    busy_hint = "Something else holds the database of the data folder; send the same request again."
+    busy_hint = "Another program locks the database in the data folder; send the same request again."
     key_hint: str | None = None
 
     def __init__(self, path: Path, *, busy_seconds: float = BUSY_SECONDS) -> None:
@@ -129,10 +127,10 @@ class Sqlite:
     @contextmanager
     def begin_writing(self, run: Run, *, durable: bool, ordered: bool, waited: float) -> Iterator[str]:
         self._connections.check_place()
-        # SQLite is left only what remains of the time to wait, so that a caller waits for both together.
-        impatient = waited >= 0.1
+        # The lock of this process and SQLite's lock share one timeout.
+        shortened = waited >= 0.1
         try:
-            if impatient:
+            if shortened:
                 run(f"PRAGMA busy_timeout = {max(1, round((self._busy_seconds - waited) * 1000))}")
             if not durable:
                 run("PRAGMA synchronous = NORMAL")
@@ -140,20 +138,20 @@ class Sqlite:
         finally:
             if not durable:
                 run("PRAGMA synchronous = FULL")
-            if impatient:
+            if shortened:
                 run(f"PRAGMA busy_timeout = {round(self._busy_seconds * 1000)}")
 
     def lift_statement_timeout(self, run: Run) -> None:
-        """It always may."""
+        """Do nothing: SQLite has no statement timeout."""
 
     def in_transaction(self, connection: sqlite3.Connection) -> bool:
         return connection.in_transaction
 
     def notify_engines(self, run: Run, changes: Sequence[tuple[str, str]]) -> None:
-        """Nobody else is there."""
+        """Do nothing: no other engine uses the file."""
 
-    def follow(self, tell: Tell) -> None:
-        """Nobody else is there."""
+    def follow(self, listener: Listener) -> None:
+        """Do nothing: no other engine uses the file."""
 
     def translate(self, error: Exception) -> ClipEngineError:
         return translate(error)
@@ -178,7 +176,7 @@ class Sqlite:
 
 
 def translate(error: Exception) -> ClipEngineError:
-    """An error of SQLite, or of Peewee on it, as one of ours."""
+    """Return the ClipEngineError for an error of SQLite or Peewee."""
     original: Any = getattr(error, "orig", None)
     error = original if isinstance(original, sqlite3.Error) else error
     code = getattr(error, "sqlite_errorcode", None)

@@ -1,7 +1,7 @@
-"""Statements: queries whose SQL is written once and run again with other values.
+"""Prepared statements: queries whose SQL is compiled once and run with different parameters.
 
-Peewee writes a query's SQL anew for every run, which costs several times what SQLite needs for the query itself. What
-each request and each clip runs is therefore kept as a `Statement`; what is rare or has many shapes stays a query.
+Peewee compiles a query for every run, which takes several times as long as SQLite needs to execute it. The queries of
+each request and each clip are therefore `Statement`s; rare queries, or those of many shapes, are not.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import peewee
 Row = dict[str, Any]
 
 _DIALECT = peewee.SqliteDatabase(None)
-# SQLite gives the values of these as Python has them; the others are made into what they mean.
+# Fields whose values need no conversion.
 _PLAIN = (peewee.TextField, peewee.IntegerField, peewee.BigIntegerField, peewee.DoubleField, peewee.AutoField)
 
 
@@ -26,12 +26,12 @@ class _Placeholder:
 
 
 def param(field: peewee.Field, name: str | None = None) -> peewee.SQL:
-    """A value of this column that comes with each run, under the column's name or another one."""
+    """Return a parameter with the type of this column, named after the column unless `name` is given."""
     return peewee.SQL("?", [_Placeholder(name or field.name, field.db_value)])
 
 
 class Statement:
-    """One query with places for what is `given`. Safe to use from any thread; it knows no connection."""
+    """A compiled query with `param`s. Thread-safe, because it has no connection."""
 
     def __init__(self, query: peewee.Query) -> None:
         self.sql, self._params = query.bind(_DIALECT).sql()
@@ -41,13 +41,13 @@ class Statement:
         ]
 
     def params(self, values: Mapping[str, Any]) -> tuple[Any, ...]:
-        """The values for one run, as the driver takes them. Raises KeyError where one is not given."""
+        """Return the parameters for the driver. Raises KeyError if one is missing in `values`."""
         return tuple(
             param.db_value(values[param.name]) if isinstance(param, _Placeholder) else param for param in self._params
         )
 
     def row(self, stored: tuple[Any, ...]) -> Row:
-        """A row as the driver gave it, by column and as Python has it."""
+        """Convert a row of the driver into Python values by column name."""
         return {
             name: value if convert is None else convert(value)
             for (name, convert), value in zip(self._columns, stored, strict=True)
@@ -55,6 +55,6 @@ class Statement:
 
 
 def insert_statement(model: type[peewee.Model], *, without: tuple[str, ...] = ()) -> Statement:
-    """The INSERT of a whole row; `without` names columns that the database fills in itself."""
+    """Return an INSERT of a whole row. The database fills in the columns of `without`."""
     fields = [field for field in model._meta.sorted_fields if field.name not in without]
     return Statement(model.insert({field: param(field) for field in fields}))

@@ -1,1 +1,1 @@
-"""Opening, checking, backing up and restoring a ledger."""
+"""Opening, checking, backup and restore of a ledger."""

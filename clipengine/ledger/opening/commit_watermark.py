@@ -1,11 +1,11 @@
-"""The mark beside the ledger: how far it had come, so that a ledger that has fallen behind is noticed.
+"""Commit watermark: a file beside the ledger that shows if the ledger has lost commits.
 
-SQLite keeps the last commits in `ledger.db-wal`. Where an engine was killed and that file is then deleted, or not
-copied with the rest, what remains opens without a complaint and lacks them. So a number is counted up in the ledger,
-and noted after its commit in the file `ledger.db-mark`: a ledger whose number is behind the note has lost commits.
+SQLite keeps the latest commits in `ledger.db-wal`. If an engine was killed and this file is then deleted or not copied,
+the rest opens without an error but lacks these commits. A counter in the ledger is therefore increased regularly and,
+after the commit, written to `ledger.db-mark`: a ledger whose counter is lower than the file has lost commits.
 
-What was committed after the last count, some seconds ago at most, can be lost unnoticed where the lost file held
-nothing older. A note that a power cut has spoilt counts as none: it never keeps a good ledger from being opened.
+The loss of commits since the last increase, some seconds at most, is not noticed. A watermark that a power cut has
+damaged is ignored, so that it never prevents a good ledger from being opened.
 """
 
 from __future__ import annotations
@@ -19,52 +19,52 @@ from clipengine.ledger.database.database import Database
 from clipengine.ledger.database.schema import MetaRow
 
 SUFFIX = "-mark"
-META_NAME = "mark"  # its name in the table `meta`
+META_NAME = "mark"  # of the counter's row in the table `meta`
 _DIGITS = 20
 
 logger = logging.getLogger(__name__)
 
 
 class CommitWatermark:
-    """Of a ledger in a file; one in PostgreSQL has its log in the server's own hands, and needs none."""
+    """The watermark of a ledger in a file. Does nothing for PostgreSQL, whose server keeps the log."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._ledger = database.backend.file
 
     def check(self) -> None:
-        """Raises StartupError where the ledger lacks what it once held."""
+        """Raise StartupError if the ledger has lost commits."""
         if self._ledger is not None:
-            check_watermark(self._ledger, self._counted())
+            check_watermark(self._ledger, self._counter())
 
     def advance(self) -> None:
-        """Count one up, durably, and note it: what was committed before is missed from now on if it goes."""
+        """Increase the counter durably and write the watermark: the loss of earlier commits is noticed from now on."""
         if self._ledger is None:
             return
-        # Opened ahead of the commit, which proves that it is the ledger's: it is written to wherever it goes then.
+        # Opened before the commit, which proves that the folder is the ledger's, even if it is moved afterwards.
         folder = _open_folder(self._ledger.parent)
         try:
             with self._database.transaction():
-                counted = self._counted() + 1
+                counter = self._counter() + 1
                 self._database.change(MetaRow.delete().where(MetaRow.name == META_NAME))
-                self._database.insert(MetaRow.insert(name=META_NAME, value=str(counted)))
-            _write(_note(self._ledger).name, folder, counted)
+                self._database.insert(MetaRow.insert(name=META_NAME, value=str(counter)))
+            _write(_watermark(self._ledger).name, folder, counter)
         finally:
             os.close(folder)
 
-    def _counted(self) -> int:
+    def _counter(self) -> int:
         row = self._database.row(MetaRow.select().where(MetaRow.name == META_NAME))
         return int(row["value"]) if row else 0
 
 
-def check_watermark(ledger: Path, counted: int) -> None:
-    """Raises StartupError where the ledger, whose count this is, is behind its note."""
-    noted = _noted(_note(ledger))
-    if counted < noted:
+def check_watermark(ledger: Path, counter: int) -> None:
+    """Raise StartupError if the counter of the ledger is lower than its watermark."""
+    expected = _read(_watermark(ledger))
+    if counter < expected:
         raise StartupError(
-            f"{ledger} lacks what was committed to it last: it is at mark {counted}, and was at {noted}",
-            hint=f"Put back the {ledger.name}-wal that belongs to it, or restore a backup with `clipengine restore "
-            f"FILE --replace`. To go on without what is lost, delete {_note(ledger)}.",
+            f"{ledger} is missing its latest commits (found {counter}, expected {expected})",
+            hint=f"Restore the {ledger.name}-wal that belongs to it, or a backup with `clipengine restore FILE "
+            f"--replace`. To continue without the lost commits, delete {_watermark(ledger)}.",
         )
 
 
@@ -75,28 +75,28 @@ def _open_folder(folder: Path) -> int:
         raise StorageUnavailable(f"the data folder {folder} cannot be opened: {error.strerror}") from error
 
 
-def _write(name: str, folder: int, counted: int) -> None:
+def _write(name: str, folder: int, counter: int) -> None:
     try:
         descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600, dir_fd=folder)
         try:
-            os.pwrite(descriptor, f"{counted:0{_DIGITS}d}\n".encode(), 0)
+            os.pwrite(descriptor, f"{counter:0{_DIGITS}d}\n".encode(), 0)
         finally:
             os.close(descriptor)
     except OSError as error:
-        logger.warning("the mark of the ledger could not be noted: %s", error.strerror)
+        logger.warning("the commit watermark of the ledger cannot be written: %s", error.strerror)
 
 
-def _note(ledger: Path) -> Path:
+def _watermark(ledger: Path) -> Path:
     return ledger.with_name(ledger.name + SUFFIX)
 
 
-def _noted(note: Path) -> int:
+def _read(path: Path) -> int:
     try:
-        noted = note.read_bytes()
+        content = path.read_bytes()
     except FileNotFoundError:
         return 0
     except OSError as error:
         raise StartupError(
-            f"{note} cannot be read: {error.strerror}", hint="Check that the data folder belongs to this user."
+            f"{path} cannot be read: {error.strerror}", hint="Check that the data folder belongs to this user."
         ) from error
-    return int(noted) if len(noted) == _DIGITS + 1 and noted[:-1].isdigit() else 0
+    return int(content) if len(content) == _DIGITS + 1 and content[:-1].isdigit() else 0

@@ -1,4 +1,4 @@
-"""What the ledger's files need of the disk beside SQLite, which looks after its own."""
+"""Check that the ledger is on a local file system."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ _REMOTE = re.compile(r"nfs\d?|cifs|smb3?|smbfs|afs|ceph|glusterfs|fuse\.(sshfs|s
 
 
 def check_local(folder: Path, mounts: Path = _MOUNTS) -> None:
-    """Raises StartupError where the folder lies on another machine's disk: SQLite's locks and its WAL fail there."""
+    """Raise StartupError if the folder is on a network file system, where SQLite's locks and its WAL do not work."""
     kind = file_system(folder, mounts)
     if _REMOTE.fullmatch(kind):
         raise StartupError(
-            f"the data folder {folder} lies on {kind}, a disk of another machine: SQLite's locks do not hold there",
-            hint="Give the engine a folder on a disk of this machine, with data.folder or --data; recordings and "
-            "clips may lie elsewhere, with storage.folder.",
+            f"the data folder {folder} lies on {kind}, a network file system, where SQLite's locks do not work",
+            hint="Choose a folder on a local disk with data.folder or --data. Recordings and clips may be elsewhere, "
+            "see storage.folder.",
         )
 
 
 def file_system(folder: Path, mounts: Path = _MOUNTS) -> str:
-    """The kind of file system that a folder lies on, as the kernel names it; empty where it does not say."""
+    """Return the type of the folder's file system as the kernel names it, or an empty string if it is unknown."""
     folder = folder.resolve()
-    best, kind = "", ""
+    deepest, kind = "", ""
     try:
         lines = mounts.read_text("utf-8", "surrogateescape").splitlines()
     except OSError:
         return ""
     for line in lines:
-        place, named = line.split(" ")[1:3]
-        place = re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), place)
-        if len(place) >= len(best) and folder.is_relative_to(place):
-            best, kind = place, named
+        mount_point, mount_kind = line.split(" ")[1:3]
+        mount_point = re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), mount_point)
+        if len(mount_point) >= len(deepest) and folder.is_relative_to(mount_point):
+            deepest, kind = mount_point, mount_kind
     return kind

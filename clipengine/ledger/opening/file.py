@@ -1,4 +1,4 @@
-"""The ledger's file: made whole or not at all, and refused rather than recreated where it is damaged."""
+"""Opening a ledger in a file: created atomically if it is missing, and never recreated if it is damaged."""
 
 from __future__ import annotations
 
@@ -26,33 +26,33 @@ _MODE = 0o600
 
 
 def file_database(path: Path, *, busy_seconds: float = BUSY_SECONDS) -> Database:
-    """The database in a file that is there, as it is."""
+    """Return the database in an existing file, without checks or migrations."""
     backend = Sqlite(path, busy_seconds=busy_seconds)
     return Database(backend, secrets_key=path.with_name(KEY_FILE), busy_seconds=busy_seconds)
 
 
 def open_file(path: Path) -> Database:
-    """The database at `path` with the newest schema; a new one where no file is there.
+    """Open the database at `path`, create it if it is missing, and migrate it to the newest schema.
 
-    Raises SchemaTooNew, and StartupError where the file is damaged, no ledger, cannot be read or written, or lies on
-    another machine's disk.
+    Raises SchemaTooNew, and StartupError if the file is damaged, is not a ledger, cannot be read or written, or is on a
+    network file system.
     """
     check_local(path.parent)
     try:
         if not path.exists():
-            _make(path)
+            _create(path)
         _check_header(path)
-        if stat.S_IMODE(path.stat().st_mode) != _MODE:  # it holds secrets, whatever it was copied with
+        if stat.S_IMODE(path.stat().st_mode) != _MODE:  # a copy may have lost the mode, and the file holds secrets
             path.chmod(_MODE)
     except OSError as error:
         raise StartupError(f"the ledger {path} cannot be opened: {error.strerror}", hint=_ACCESS_HINT) from error
     database = file_database(path)
     try:
         with database.session():
-            _check_whole(database, path)
+            _check_complete(database, path)
             before = schema_version(database)
             if migrate(database) > before:
-                database.run("PRAGMA wal_checkpoint(TRUNCATE)")  # what a step has written over must not live on there
+                database.run("PRAGMA wal_checkpoint(TRUNCATE)")  # removes plain secrets that a migration overwrote
     except StorageError as error:
         database.close()
         raise StartupError(f"the ledger {path} cannot be opened: {error.message}", hint=error.hint) from error
@@ -63,7 +63,7 @@ def open_file(path: Path) -> Database:
 
 
 def inspect_file(path: Path) -> str:
-    """A few words about a ledger that is sound, which is read and not changed. Raises StartupError and its kinds."""
+    """Check a ledger without changing it and return a short description. Raises StartupError or a subclass."""
     _check_header(path)
     try:
         with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5)) as file:
@@ -75,7 +75,7 @@ def inspect_file(path: Path) -> str:
         raise StartupError(f"{path} is damaged: {found}", hint=RESTORE_HINT)
     version = int(meta.get("schema_version", 0))
     if version > len(MIGRATIONS):
-        raise SchemaTooNew(f"{path} has schema version {version}, this version knows up to {len(MIGRATIONS)}")
+        raise SchemaTooNew(f"{path} has schema version {version}, this version supports up to {len(MIGRATIONS)}")
     check_watermark(path, int(meta.get(META_NAME, 0)))
     if KEY_CHECK in meta:
         Vault.of(path.with_name(KEY_FILE), meta[KEY_CHECK], ledger=path.name)
@@ -84,20 +84,20 @@ def inspect_file(path: Path) -> str:
 
 
 def is_current_file(path: Path) -> bool:
-    """Whether opening the file would change nothing."""
+    """Return True if opening the file would not migrate it."""
     with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5)) as file:
         found = file.execute("SELECT value FROM meta WHERE name = 'schema_version'").fetchone()
     return bool(found == (str(len(MIGRATIONS)),))
 
 
-_ACCESS_HINT = "Check that the data folder belongs to this user and lies on a local disk."
+_ACCESS_HINT = "Check that the data folder belongs to this user and is on a local disk."
 
 
-def _make(path: Path) -> None:
-    """Make the file beside its place and move it there complete, so that an empty file is always a damaged one."""
+def _create(path: Path) -> None:
+    """Create the file under a temporary name and link it when it is complete: an empty file is always damage."""
     for tail in ("-wal", "-shm", "-journal", WATERMARK_SUFFIX):
         left = path.with_name(path.name + tail)
-        if left.exists() and not path.exists():  # another process may have made it just now
+        if left.exists() and not path.exists():  # another process may have created it in between
             raise StartupError(f"{path} is missing, but {left.name} is still there", hint=RESTORE_HINT)
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}.new")
@@ -110,7 +110,7 @@ def _make(path: Path) -> None:
         finally:
             database.close()
         try:
-            os.link(draft, path)  # unlike a rename, this never replaces what another process was quicker to make
+            os.link(draft, path)  # unlike a rename, never replaces the file of a faster process
         except FileExistsError:
             return
     finally:
@@ -122,18 +122,18 @@ def _check_header(path: Path) -> None:
     with path.open("rb") as file:
         header = file.read(_HEADER_BYTES)
     if len(header) < _HEADER_BYTES or not header.startswith(_MAGIC):
-        raise StartupError(f"{path} is damaged: it is no database", hint=RESTORE_HINT)
+        raise StartupError(f"{path} is damaged: it is not a database", hint=RESTORE_HINT)
 
 
-def _check_whole(database: Database, path: Path) -> None:
-    """Refuse a file that ends before its last page does.
+def _check_complete(database: Database, path: Path) -> None:
+    """Raise StartupError if the file is shorter than its pages.
 
-    After a crash the WAL still holds pages that the file lacks; they are brought home first. Where another process
-    reads, they may have to stay, and the file cannot be judged.
+    After a crash the WAL holds pages that the file lacks, so it is checkpointed first. If another process reads the
+    database, the checkpoint may be incomplete, and the file cannot be checked.
     """
-    busy, in_wal, moved = database.run("PRAGMA wal_checkpoint(PASSIVE)")[0]
-    if busy or in_wal != moved:
+    busy, in_wal, checkpointed = database.run("PRAGMA wal_checkpoint(PASSIVE)")[0]
+    if busy or in_wal != checkpointed:
         return
     pages, size = database.run("PRAGMA page_count")[0][0], database.run("PRAGMA page_size")[0][0]
     if path.stat().st_size < pages * size:
-        raise StartupError(f"{path} is damaged: it is cut off", hint=RESTORE_HINT)
+        raise StartupError(f"{path} is damaged: it is truncated", hint=RESTORE_HINT)

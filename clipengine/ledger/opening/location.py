@@ -1,4 +1,4 @@
-"""Where the ledger lies: opened in a file or in a database of PostgreSQL, and given a new key where its own is lost."""
+"""Location of the ledger: open or inspect it in a file or in PostgreSQL, and reset its secrets."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from clipengine.settings import Settings
 
 
 def location_of(settings: Settings) -> Location:
-    """Where the settings have the ledger."""
+    """Return the location of the ledger from the settings."""
     url = settings.database.url.get_secret_value()
     return PostgresLocation(url, settings.secrets_key) if url else settings.ledger_file
 
 
 def open_database(place: Location) -> Database:
-    """The database with the newest schema; a new one where there is none.
+    """Open the database, create it if it is missing, and migrate it to the newest schema.
 
-    Raises SchemaTooNew, and StartupError where it is damaged, no ledger, or out of reach.
+    Raises SchemaTooNew, and StartupError if it is damaged, is not a ledger, or cannot be reached.
     """
     if isinstance(place, PostgresLocation):
         database: Database = _shared().open_postgres(place)
@@ -32,40 +32,40 @@ def open_database(place: Location) -> Database:
 
 
 def inspect(place: Location) -> str:
-    """A few words about a ledger that is sound, which is read and not changed. Raises StartupError and its kinds."""
+    """Check a ledger without changing it and return a short description. Raises StartupError or a subclass."""
     return _shared().inspect_postgres(place) if isinstance(place, PostgresLocation) else inspect_file(place)
 
 
 def is_current(place: Location) -> bool:
-    """Whether opening the ledger would change nothing."""
+    """Return True if opening the ledger would not migrate it."""
     return _shared().is_current_postgres(place) if isinstance(place, PostgresLocation) else is_current_file(place)
 
 
 def _shared() -> ModuleType:
-    # Imported where it is meant: psycopg is there only for those who have asked for it.
+    # Imported on use, because psycopg is an optional dependency.
     try:
         from clipengine.ledger.opening import postgres_open as shared
     except ImportError as error:
         raise StartupError(
-            f"database.url names PostgreSQL, and its driver is missing: {error}",
+            f"database.url is a PostgreSQL URL, but its driver is missing: {error}",
             hint="pip install 'clipengine[postgres]'",
         ) from None
     return shared
 
 
 def reset_secrets(place: Location) -> list[str]:
-    """Give the ledger a new key and new webhook secrets, because the old key is lost; the webhooks that are disabled.
+    """Replace a lost key and all webhook secrets, and return the ids of the webhooks that this disables.
 
-    Those of the settings get theirs from there at the next start. No engine may be at work on it.
+    Webhooks of the settings get their secrets from there at the next start. Raises StartupError if engines run.
     """
     database = open_database(place)
     try:
         with database.transaction():
             if others := Engines(database).running():
-                raise StartupError(f"engines are at work: {', '.join(others)}", hint="Stop them first.")
+                raise StartupError(f"engines are running: {', '.join(others)}", hint="Stop them first.")
             vault = Vault.renew(database.secrets_key)
-            name, proof = vault.key_check()
-            database.run("UPDATE meta SET value = ? WHERE name = ?", (proof, name))
+            name, value = vault.key_check()
+            database.run("UPDATE meta SET value = ? WHERE name = ?", (value, name))
             sealed = vault.seal(new_secret(), "default_secret")
             database.run("UPDATE meta SET value = ? WHERE name = 'default_secret'", (sealed,))
             database.run("DELETE FROM idempotency WHERE scope LIKE '% POST /v1/webhooks'")

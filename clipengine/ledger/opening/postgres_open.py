@@ -1,4 +1,4 @@
-"""A ledger in PostgreSQL: made where the database is empty, and looked at without changing it."""
+"""Opening a ledger in PostgreSQL, which is created if the database is empty."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _ENGINES_SINCE = 10  # schema version
 
 
 def open_postgres(shared: PostgresLocation) -> Database:
-    """The database with the newest schema; an empty one becomes a ledger.
+    """Open the database, create the ledger if it is empty, and migrate it to the newest schema.
 
-    Raises SchemaTooNew, and StartupError where the database is out of reach, too old, or somebody else's.
+    Raises SchemaTooNew, and StartupError if the database cannot be reached, is too old, or belongs to another program.
     """
     database = _database(shared)
     try:
@@ -38,9 +38,9 @@ def open_postgres(shared: PostgresLocation) -> Database:
 
 
 def inspect_postgres(shared: PostgresLocation) -> str:
-    """A few words about a ledger that can be worked with, which is read and not changed.
+    """Check a ledger without changing it and return a short description.
 
-    Raises as `open_postgres`, and SecretsKeyLost where this host has not the key of the ledger.
+    Raises the errors of `open_postgres`, and SecretsKeyLost if this host does not have the key of the ledger.
     """
     database = _database(shared)
     try:
@@ -48,19 +48,21 @@ def inspect_postgres(shared: PostgresLocation) -> str:
             server = _check_version(database)
             about = f"{database.name}, PostgreSQL {server // 10000}.{server % 10000}"
             if not database.has_table("meta"):
-                return f"{about}: there is no ledger in it yet"
+                return f"{about}: it has no ledger yet"
             version, newest = schema_version(database), len(MIGRATIONS)
             if version > newest:
-                raise SchemaTooNew(f"{database.name} has schema version {version}, this version knows up to {newest}")
-            proof = database.run("SELECT value FROM meta WHERE name = ?", (KEY_CHECK,))
-            if proof:
+                raise SchemaTooNew(
+                    f"{database.name} has schema version {version}, this version supports up to {newest}"
+                )
+            key_check = database.run("SELECT value FROM meta WHERE name = ?", (KEY_CHECK,))
+            if key_check:
                 hint = database.backend.key_hint
-                Vault.of(database.secrets_key, str(proof[0][0]), ledger=database.name, hint=hint)
+                Vault.of(database.secrets_key, str(key_check[0][0]), ledger=database.name, hint=hint)
             ahead = (database.clock_ms() - now_ms()) / 1000
             if abs(ahead) > _SKEW_SECONDS:
-                about += f", its clock is {ahead:+.0f} s from this host's (keep time with NTP on both)"
+                about += f", its clock differs from this host's by {ahead:+.0f} s (use NTP on both)"
             later = "" if version == newest else f", {newest} at the next start"
-            about += f", {len(Engines(database).running()) if version >= _ENGINES_SINCE else 0} engines at work"
+            about += f", {len(Engines(database).running()) if version >= _ENGINES_SINCE else 0} engines running"
             return f"{about}, {database.sizes()[0] / 1e6:.1f} MB, schema version {version}{later}"
     except StorageError as error:
         raise StartupError(f"{database.name} cannot be opened: {error.message}", hint=error.hint) from error
@@ -69,7 +71,7 @@ def inspect_postgres(shared: PostgresLocation) -> str:
 
 
 def is_current_postgres(shared: PostgresLocation) -> bool:
-    """Whether opening the database would change nothing."""
+    """Return True if opening the database would not migrate it."""
     database = _database(shared)
     try:
         with database.session():
