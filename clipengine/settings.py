@@ -20,9 +20,9 @@ from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_v
 from pydantic_core import ErrorDetails
 
 from clipengine.clips.clip import EventType
-from clipengine.clips.discovery import check_rule
+from clipengine.clips.discovery import check_name_rule
 from clipengine.clips.profiles import Profile
-from clipengine.clips.table import Table
+from clipengine.clips.settings_table import SettingsTable
 from clipengine.errors import SettingsError
 
 _PREFIX = "CLIPENGINE_"
@@ -44,7 +44,7 @@ def port_number(value: object) -> int:
     return int(digits)
 
 
-class Server(Table):
+class Server(SettingsTable):
     host: str = "127.0.0.1"
     port: Annotated[int, BeforeValidator(port_number)] = 8377
     public_url: str = ""
@@ -83,11 +83,11 @@ def _named(path: object) -> object:
 NamedPath = Annotated[Path, BeforeValidator(_named)]
 
 
-class Data(Table):
+class Data(SettingsTable):
     folder: NamedPath = Path("clipengine-data")
 
 
-class Database(Table):
+class Database(SettingsTable):
     url: SecretStr = SecretStr("")  # empty: SQLite in the data folder
     secrets_key: Path | None = None  # None: `secrets.key` in the data folder
 
@@ -99,7 +99,7 @@ class Database(Table):
         return url
 
 
-class Storage(Table):
+class Storage(SettingsTable):
     kind: Literal["folder", "s3"] = "folder"
     folder: NamedPath | None = None  # None: `store` inside the data folder
     endpoint: str = ""
@@ -127,11 +127,11 @@ class Storage(Table):
         return self
 
 
-class Auth(Table):
+class Auth(SettingsTable):
     key_prefix: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,30}$")] = "relay_live"
 
 
-class Limits(Table):
+class Limits(SettingsTable):
     min_clip_seconds: Annotated[float, Field(ge=0)] = 0
     max_clip_seconds: Annotated[float, Field(gt=0)] = 14_400
     max_queued_clips: Annotated[int, Field(ge=1)] = 10_000
@@ -140,15 +140,15 @@ class Limits(Table):
     requests_per_minute: Annotated[int, Field(ge=0)] = 0  # of one key; 0: no limit
 
 
-class Previews(Table):
+class Previews(SettingsTable):
     max_bytes: Annotated[int, Field(ge=0)] = 1_073_741_824
 
 
-class Retention(Table):
+class Retention(SettingsTable):
     clips_days: Annotated[float, Field(ge=0, le=36_500)] = 0  # 0: kept for ever
 
 
-class Encoding(Table):
+class Encoding(SettingsTable):
     workers: Annotated[int, Field(ge=1, le=64)] = 2
     threads_per_clip: Annotated[int, Field(ge=0, le=64)] = 0  # 0: the cores that this process may use
     nice: Annotated[int, Field(ge=0, le=19)] = 10
@@ -160,7 +160,7 @@ class Encoding(Table):
     sandbox: Sandbox = "auto"
 
 
-class Watch(Table):
+class Watch(SettingsTable):
     prefixes: tuple[str, ...] = ()
     name: str = "$stem"
     seconds: Annotated[float, Field(ge=1, le=_YEAR_SECONDS)] = 60
@@ -169,7 +169,7 @@ class Watch(Table):
     @field_validator("name")
     @classmethod
     def _rule(cls, name: str) -> str:
-        return check_rule(name)
+        return check_name_rule(name)
 
     @field_validator("prefixes")
     @classmethod
@@ -180,8 +180,8 @@ class Watch(Table):
         return prefixes
 
 
-class Webhooks(Table):
-    class Endpoint(Table):
+class Webhooks(SettingsTable):
+    class Endpoint(SettingsTable):
         url: str
         secret: SecretStr
         events: tuple[EventType, ...] = ("clip.ready", "clip.failed")
@@ -209,7 +209,7 @@ class Webhooks(Table):
         return texts
 
 
-class Settings(Table):
+class Settings(SettingsTable):
     """Everything that an operator can set. Frozen; built by `load`."""
 
     server: Server = Server()

@@ -1,1 +1,1 @@
-"""What a clip is: the request, the profile, the facts of its recording and the plan. Pure; no I/O."""
+"""The model of a clip: request, profile, facts of its recording and plan. Pure, without I/O."""

@@ -1,6 +1,6 @@
-"""A clip and a recording as values, and the JSON that the API and the webhooks show of them.
+"""Clips and recordings, and their JSON in the API and in webhooks.
 
-The first nine keys of the clip object are a contract of the hosted API: their order, types and words are fixed.
+The first nine keys of the clip object are a contract of the hosted API: their order, types and names are fixed.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from clipengine.timecode import rfc3339
 ClipState = Literal["queued", "running", "complete", "failed"]
 Step = Literal["queued", "reading", "encoding", "verifying", "uploading"]
 RecordingState = Literal["processing", "complete", "failed"]
-# What webhooks and the stream of events tell of; all but the last are about a clip or a recording.
+# Events of webhooks and of the event stream. All but the last concern a clip or a recording.
 EventType = Literal[
     "clip.ready", "clip.failed", "clip.expired", "recording.complete", "recording.failed", "endpoint.disabled"
 ]
-DISABLED_BY_REQUEST = "disabled by request"  # the reason of a webhook that somebody has switched off
+DISABLED_BY_REQUEST = "disabled by request"  # `disabled_reason` of a webhook that was disabled through the API
 ErrorObject = dict[str, Any]  # {code, message, hint, retryable}
 
-LONG_SECONDS = 600  # clips of more are long: they are not to keep the others waiting
+LONG_SECONDS = 600  # longer clips are `long`: they must not delay the others
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class ClipResult:
 
 @dataclass(frozen=True)
 class Clip:
-    """One row of the ledger. Times in ms since 1970, UTC. `object_key` is fixed at creation."""
+    """One clip. Times are in ms since 1970, UTC. `object_key` is fixed for an attempt."""
 
     clip_id: str
     recording_id: str
@@ -86,7 +86,7 @@ class Clip:
 
     @property
     def poster_key(self) -> str:
-        """Where the poster lies: the clip's key with `.jpg` in place of its extension."""
+        """The key of the poster: the clip's key with the suffix `.jpg`."""
         return self.object_key.rsplit(".", 1)[0] + ".jpg"
 
     def to_object(self) -> dict[str, Any]:
@@ -114,7 +114,7 @@ class Clip:
 
 @dataclass(frozen=True)
 class Recording:
-    """One row of the ledger. `facts` is None until the probe has succeeded."""
+    """One recording. It has no `facts` until the probe has succeeded."""
 
     recording_id: str
     state: RecordingState

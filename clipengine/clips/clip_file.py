@@ -1,7 +1,7 @@
-"""What a clip's file must hold: known before it is cut, and compared with what a second process found in it.
+"""Comparison of a clip's file with its plan.
 
-The child that cut the clip was in the hands of whoever made the recording. What it says is believed only as far as the
-request, the profile and the recording's facts allow it, and only if the file says the same.
+The recording may have taken over the child process that cut the clip. Its report is therefore accepted only if the
+request, the profile and the recording's facts allow it, and if a second process found the same in the file.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ _TIME_TOLERANCE = 0.002
 _AUDIO_TOLERANCE = 0.1
 # Packets that encoders add before the first sample and after the last.
 _PRIMING_PACKETS, _ROUNDED_PACKETS = 4, 2
-# A steady recording has frames that lie farther apart only where something is missing, and the clip has a warning then.
+# At a constant frame rate, frames are farther apart only if some are missing, and the clip then has a warning.
 _STEADY_STEP, _STEADY_FRAMES, _SPARE_FRAMES = 1.5, 2, 100
-# Bytes of a file that are no packets: headers, and the index, which has some numbers for each packet.
+# Bytes of a file outside its packets: headers, and an index with some numbers per packet.
 _HEADER_BYTES, _INDEX_BYTES = 1 << 20, 96
-# The largest packets: a frame with 10 bits and no compression to speak of; any audio codec's frame of six channels.
+# The largest packets: an almost uncompressed frame of 10 bits, and an audio frame of six channels of any codec.
 _RAW_BYTES_PER_PIXEL, _FRAME_BYTES, _AUDIO_PACKET_BYTES = 3, 1 << 16, 1 << 13
 _JPEG_START, _JPEG_END = b"\xff\xd8\xff", b"\xff\xd9"
 
@@ -43,7 +43,7 @@ _Pixels = Annotated[int, Field(ge=1, le=_SIDE)]
 
 
 class CutReport(BaseModel):
-    """What the encoder child says of the clip that it made. Times on the recording's timeline."""
+    """The encoder child's report of its clip. Times are on the recording's timeline."""
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True, strict=True)
 
@@ -73,7 +73,7 @@ class CutReport(BaseModel):
 
 
 class TrackReport(BaseModel):
-    """One track of the file. The steps are the distances between the times of its packets, in presentation order."""
+    """One track of the file. Steps are the differences between packet times in presentation order."""
 
     model_config = ConfigDict(frozen=True, strict=True)
 
@@ -92,7 +92,7 @@ class TrackReport(BaseModel):
 
 
 class FileReport(BaseModel):
-    """What the inspector child found in the file (`media.worker.inspector`)."""
+    """The report of the inspector child (`media.worker.inspector`) about the file."""
 
     model_config = ConfigDict(frozen=True, strict=True)
 
@@ -111,7 +111,7 @@ class FileReport(BaseModel):
 
 @dataclass(frozen=True)
 class FilePlan:
-    """A clip of `[start, end)` of a recording with these facts; the end is clamped to the recording's."""
+    """The plan of a clip of `[start, end)` of a recording with these facts, clamped to its end."""
 
     facts: SourceFacts
     profile: Profile
@@ -119,14 +119,14 @@ class FilePlan:
     end: Fraction
 
     def check(self, cut: CutReport, found: FileReport, size_bytes: int) -> None:
-        """Raise VerificationFailed unless the file of `size_bytes` is a clip that may come from this plan."""
+        """Raise VerificationFailed unless the reports of the file, of `size_bytes`, match this plan."""
         for fault in self._faults(cut, found, size_bytes):
             raise VerificationFailed(fault)
 
     def check_poster(self, cut: CutReport, poster: bytes) -> None:
-        """Raise VerificationFailed if the child's poster is no JPEG picture of a frame of the clip."""
-        most = _FRAME_BYTES + _RAW_BYTES_PER_PIXEL * (cut.width or 0) * (cut.height or 0)
-        if not (poster.startswith(_JPEG_START) and poster.endswith(_JPEG_END) and cut.frames and len(poster) <= most):
+        """Raise VerificationFailed unless the child's poster is a JPEG that may show a frame of the clip."""
+        limit = _FRAME_BYTES + _RAW_BYTES_PER_PIXEL * (cut.width or 0) * (cut.height or 0)
+        if not (poster.startswith(_JPEG_START) and poster.endswith(_JPEG_END) and cut.frames and len(poster) <= limit):
             raise VerificationFailed("the poster is not a picture of the clip")
 
     def _faults(self, cut: CutReport, found: FileReport, size_bytes: int) -> Iterator[str]:
@@ -134,7 +134,7 @@ class FilePlan:
         yield from self._container_faults(cut, found)
         videos = [track for track in found.tracks if track.kind == "video"]
         for track in videos:
-            yield from self._picture_faults(cut, track)
+            yield from self._frame_size_faults(cut, track)
             yield from self._frame_faults(cut, track)
         for track in found.tracks:
             if track.kind == "audio":
@@ -155,9 +155,9 @@ class FilePlan:
         return min(kept, 1) if self.profile.audio_tracks == "mix" else kept
 
     def _range_faults(self, cut: CutReport) -> Iterator[str]:
-        """The clip begins on a frame within half a frame of the start, or on the start; it ends on the end."""
+        """Check that the clip begins within half a frame of the start, and ends at the end."""
         if abs(cut.actual_start - self.start) > (self._frame_seconds / 2 if cut.frames else 0):
-            yield f"the clip begins at {float(cut.actual_start):.3f} s, {float(self.start):.3f} s were asked for"
+            yield f"the clip begins at {float(cut.actual_start):.3f} s, expected {float(self.start):.3f} s"
         if cut.actual_end != min(self.end, self.facts.duration) or cut.seconds <= 0:
             yield f"the clip ends at {float(cut.actual_end):.3f} s of the recording"
 
@@ -165,55 +165,55 @@ class FilePlan:
         if found.container != self.profile.container:
             yield f"the file is {found.container}, not {self.profile.container}"
         kinds = [track.kind for track in found.tracks]
-        wanted = ["video"] * bool(cut.frames) + ["audio"] * self._audio_tracks
-        if kinds != wanted or (cut.frames and not self._has_video) or not kinds:
-            yield f"the file has the tracks {', '.join(kinds[:8]) or 'none'}; they must be {', '.join(wanted)}"
+        expected = ["video"] * bool(cut.frames) + ["audio"] * self._audio_tracks
+        if kinds != expected or (cut.frames and not self._has_video) or not kinds:
+            yield f"the file has the tracks {', '.join(kinds[:8]) or 'none'}, expected {', '.join(expected)}"
         codecs = {"video": self.profile.video, "audio": self.profile.audio}
         for track in found.tracks:
             if track.codec != codecs[track.kind]:
                 yield f"the {track.kind} track is {track.codec}, not {codecs[track.kind]}"
-        told = (self.profile.video if cut.frames else None, self.profile.audio if self._audio_tracks else None)
-        if (cut.video_codec, cut.audio_codec) != told:
+        allowed = (self.profile.video if cut.frames else None, self.profile.audio if self._audio_tracks else None)
+        if (cut.video_codec, cut.audio_codec) != allowed:
             yield "the codecs that the encoder reports are not the profile's"
         if abs(found.seconds - float(cut.seconds)) > self._length_tolerance(found):
-            yield f"the clip is {found.seconds:.3f} s long, it must be {float(cut.seconds):.3f} s"
+            yield f"the clip is {found.seconds:.3f} s long, expected {float(cut.seconds):.3f} s"
 
     def _length_tolerance(self, found: FileReport) -> float:
-        """Return how much longer or shorter than planned a file may be: some containers count whole packets."""
+        """Return the allowed deviation of the file's length: some containers count whole packets."""
         packets = [_packet_seconds(track) for track in found.tracks if track.kind == "audio"]
         audio = _AUDIO_TOLERANCE + _ROUNDED_PACKETS * max(packets) if packets else _TIME_TOLERANCE
         return max(audio, float(self._frame_seconds) / 2)
 
-    def _picture_faults(self, cut: CutReport, track: TrackReport) -> Iterator[str]:
+    def _frame_size_faults(self, cut: CutReport, track: TrackReport) -> Iterator[str]:
         if (track.width, track.height) != (cut.width, cut.height) or track.height is None:
-            yield f"the video is {track.width}x{track.height}, {cut.width}x{cut.height} was reported"
+            yield f"the video is {track.width}x{track.height}, the encoder reported {cut.width}x{cut.height}"
         elif self.profile.max_height is not None and track.height > self.profile.max_height + 1:
             yield f"the video is {track.height} pixels high, more than the profile's {self.profile.max_height}"
 
     def _frame_faults(self, cut: CutReport, track: TrackReport) -> Iterator[str]:
-        """Frames keep the recording's times: those of a steady rate are known, of the others only their limits."""
+        """Check number and times of the frames: exactly for a constant frame rate, else only their limits."""
         if track.packets != cut.frames or track.first_seconds is None or track.last_seconds is None:
-            yield f"the clip has {track.packets} frames, {cut.frames} were reported"
+            yield f"the clip has {track.packets} frames, the encoder reported {cut.frames}"
             return
         if not track.begins_with_keyframe:
             yield "the clip does not begin with a keyframe"
         seconds = float(cut.seconds)
         if track.first_seconds < -_TIME_TOLERANCE or track.last_seconds > seconds + _TIME_TOLERANCE:
-            yield f"a frame lies outside the clip, at {track.first_seconds:.3f} s or {track.last_seconds:.3f} s"
+            yield f"a frame is outside the clip, at {track.first_seconds:.3f} s or {track.last_seconds:.3f} s"
         if track.shortest_step_seconds is not None and track.shortest_step_seconds <= 0:
             yield "two frames of the clip have the same time"
         if self.profile.fps is not None:
-            yield from self._grid_faults(cut, track.packets, track.first_seconds, Fraction(str(self.profile.fps)))
+            yield from self._fps_faults(cut, track.packets, track.first_seconds, Fraction(str(self.profile.fps)))
         elif self.facts.video is not None and not self.facts.video.variable_rate:
-            yield from self._steady_faults(cut, track, float(self._frame_seconds))
+            yield from self._constant_rate_faults(cut, track, float(self._frame_seconds))
 
-    def _grid_faults(self, cut: CutReport, frames: int, first: float, fps: Fraction) -> Iterator[str]:
-        """A profile's own rate gives the number of frames, from the first picture to the end."""
-        wanted = (float(cut.seconds) - first) * float(fps)
-        if not wanted - 1 <= frames <= wanted + 2:
-            yield f"the clip has {frames} frames, {float(fps):g} a second make {wanted:.1f}"
+    def _fps_faults(self, cut: CutReport, frames: int, first: float, fps: Fraction) -> Iterator[str]:
+        """Check the number of frames, from the first frame to the end, at the profile's `fps`."""
+        expected = (float(cut.seconds) - first) * float(fps)
+        if not expected - 1 <= frames <= expected + 2:
+            yield f"the clip has {frames} frames, expected {expected:.1f} at {float(fps):g} fps"
 
-    def _steady_faults(self, cut: CutReport, track: TrackReport, step: float) -> Iterator[str]:
+    def _constant_rate_faults(self, cut: CutReport, track: TrackReport, step: float) -> Iterator[str]:
         if not step:
             return
         if track.packets > _STEADY_FRAMES * float(cut.seconds) / step + _SPARE_FRAMES:
@@ -221,25 +221,25 @@ class FilePlan:
         longest = track.longest_step_seconds or 0
         silent = GAP_CODES.isdisjoint(code_of(each) for each in set(cut.warnings) - set(self.facts.warnings))
         if silent and longest > _STEADY_STEP * step + _TIME_TOLERANCE:
-            yield f"the clip has no frame for {longest:.3f} s, and no warning says so"
+            yield f"the clip has no frame for {longest:.3f} s, but no warning"
 
     def _audio_faults(self, cut: CutReport, track: TrackReport) -> Iterator[str]:
-        """Audio is continuous from 0 to the end, in frames of the codec's length."""
+        """Check that audio is continuous from 0 to the end, in frames of the codec's length."""
         frame = _packet_seconds(track)
         if not frame:
             yield "an audio track has no sample rate"
             return
-        wanted = float(cut.seconds) / frame
-        if not wanted - 1 <= track.packets <= wanted + _PRIMING_PACKETS:
-            yield f"an audio track has {track.packets} packets, {float(cut.seconds):.3f} s make {wanted:.1f}"
+        expected = float(cut.seconds) / frame
+        if not expected - 1 <= track.packets <= expected + _PRIMING_PACKETS:
+            yield f"an audio track has {track.packets} packets, expected {expected:.1f} for {float(cut.seconds):.3f} s"
         if abs(track.first_seconds or 0) > _AUDIO_TOLERANCE + frame:
             yield f"an audio track begins at {track.first_seconds:.3f} s"
         if not -_TIME_TOLERANCE < (track.longest_step_seconds or frame) - frame < _TIME_TOLERANCE:
-            yield f"an audio track has packets {track.longest_step_seconds:.3f} s apart, they are {frame:.3f} s long"
+            yield f"an audio track has packets {track.longest_step_seconds:.3f} s apart, expected {frame:.3f} s"
 
 
 def _packet_seconds(track: TrackReport) -> float:
-    """Return how long a packet of an audio track is, 0 if its sample rate is unknown."""
+    """Return the duration of a packet of an audio track, or 0 if its sample rate is unknown."""
     if track.sample_rate is None:
         return 0.0
     if track.codec == "mp3":
@@ -250,15 +250,15 @@ def _packet_seconds(track: TrackReport) -> float:
 
 
 def _size_faults(cut: CutReport, found: FileReport, size_bytes: int) -> Iterator[str]:
-    """All of the file but its headers and its index are packets."""
+    """Check that the file contains its packets, a header and an index, and nothing else."""
     if cut.size_bytes != size_bytes:
-        yield f"the file has {size_bytes} bytes, {cut.size_bytes} were reported"
+        yield f"the file has {size_bytes} bytes, the encoder reported {cut.size_bytes}"
     payload = sum(track.bytes for track in found.tracks)
     packets = sum(track.packets for track in found.tracks)
     if not payload < size_bytes < payload + _HEADER_BYTES + _INDEX_BYTES * packets:
-        yield f"the file has {size_bytes} bytes, its packets {payload}"
+        yield f"the file has {size_bytes} bytes, its packets have {payload}"
     for track in found.tracks:
         pixels = (track.width or 0) * (track.height or 0)
-        most = _AUDIO_PACKET_BYTES if track.kind == "audio" else _FRAME_BYTES + _RAW_BYTES_PER_PIXEL * pixels
-        if track.bytes > most * track.packets:
+        limit = _AUDIO_PACKET_BYTES if track.kind == "audio" else _FRAME_BYTES + _RAW_BYTES_PER_PIXEL * pixels
+        if track.bytes > limit * track.packets:
             yield f"the {track.kind} track has {track.bytes} bytes in {track.packets} packets"

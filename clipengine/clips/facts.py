@@ -1,9 +1,9 @@
-"""Facts about a recording, found once by the probe from its packets and kept beside its row.
+"""Facts of a recording that the probe finds in its packets.
 
-A child process reports them, so every field has a limit: what is reported can be stored, listed and calculated with.
+A child process reports them, so every field has a limit that makes it safe to store, list and calculate with.
 
-Times here are on the recording's own timeline: 0 is the earliest presentation time over its streams, as a player
-shows it. `origin` is where that lies on the container's clock, so that container time = origin + recording time.
+Times are on the recording's timeline: 0 is the earliest presentation time of all streams, as a player shows it.
+Container time = `origin` + recording time.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def _exact(value: Any) -> Fraction:
     except (OverflowError, TypeError, ZeroDivisionError) as error:
         raise ValueError("is not a number of seconds") from error
     if abs(seconds) > _MAX_SECONDS or seconds.denominator >= 10**_MAX_DIGITS:
-        raise ValueError("is no time on a recording")
+        raise ValueError("is too large or too precise for a time")
     return seconds
 
 
@@ -65,12 +65,12 @@ class VideoFacts(BaseModel):
     height: Pixels
     frame_seconds: ExactSeconds
     tick: ExactSeconds  # the time base of its timestamps
-    sample_aspect_ratio: ExactSeconds  # of the stored picture, before rotation
+    sample_aspect_ratio: ExactSeconds  # of the stored frame, before rotation
     variable_rate: bool
-    rotation: Rotation  # degrees clockwise that a player turns the picture
-    frames: Count | None = None  # None where it was not counted
+    rotation: Rotation  # degrees clockwise by which a player rotates the frame
+    frames: Count | None = None  # None if they were not counted
     language: Language | None = None
-    first_frame: ExactSeconds | None = None  # when it begins, recording time; None where an older probe did not say
+    first_frame: ExactSeconds | None = None  # its recording time; None from older probes
 
     @property
     def fps(self) -> float:
@@ -78,12 +78,12 @@ class VideoFacts(BaseModel):
 
     @property
     def frame_rate(self) -> str | None:
-        """`30000/1001`, `25`: what `fps` rounds. None where the recording has no rate."""
+        """The exact frame rate, such as `30000/1001` or `25`, or None if it is unknown."""
         return str(1 / self.frame_seconds) if self.frame_seconds > 0 else None
 
 
 class EndStamps(BaseModel):
-    """Timestamps mark the end of a packet's samples, moved so that those of the shortest packets are right."""
+    """Timestamps mark the end of a packet's samples, shifted so that those of the shortest packets are correct."""
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True, extra="forbid")
 
@@ -98,8 +98,8 @@ class FrameStamps(BaseModel):
 
     first: ExactSeconds
     frame_seconds: Annotated[ExactSeconds, Field(gt=0)]
-    lag: ExactSeconds  # timestamp minus true time, halfway between the least and the most
-    late: ExactSeconds  # the same at the most
+    lag: ExactSeconds  # timestamp minus true time: the mean of minimum and maximum
+    late: ExactSeconds  # the maximum of timestamp minus true time
 
 
 AudioStamps = EndStamps | FrameStamps
@@ -115,7 +115,7 @@ class AudioFacts(BaseModel):
     channels: Annotated[int, Field(ge=0, le=4096)]
     sample_rate: Annotated[int, Field(ge=0, le=100_000_000)]
     language: Language | None = None
-    stamps: AudioStamps | None = None  # what timestamps mark where that is not a packet's first sample
+    stamps: AudioStamps | None = None  # the meaning of timestamps that do not mark a packet's first sample
 
 
 StreamKind = Literal["video", "audio", "subtitle", "data", "attachment", "picture", "unknown"]
@@ -133,7 +133,7 @@ class StreamFacts(BaseModel):
 
 
 class SourceFacts(BaseModel):
-    """What the probe found. `duration` is by packets: the latest presentation end over the streams, minus `origin`."""
+    """All facts of a recording. `duration` is the latest presentation end of all packets, minus `origin`."""
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
 
@@ -142,7 +142,7 @@ class SourceFacts(BaseModel):
     duration: Annotated[ExactSeconds, Field(gt=0)]
     video: VideoFacts | None = None
     audio: Annotated[tuple[AudioFacts, ...], Field(max_length=1000)] = ()
-    seekable: bool = True  # False: the container's clock is not to be trusted (jumps), so a cut reads from the start
+    seekable: bool = True  # False if timestamps jump, so that a cut must read from the start
     warnings: Annotated[tuple[Warning, ...], Field(max_length=100)] = ()
     other_streams: Annotated[tuple[StreamFacts, ...], Field(max_length=MAX_OTHER_STREAMS)] = ()
     other_streams_count: Count = 0  # with those for which `other_streams` has no room
@@ -150,7 +150,7 @@ class SourceFacts(BaseModel):
     creation_time: CreationTime | None = None
 
     def to_object(self) -> dict[str, Any]:
-        """The `media` object of the API."""
+        """Return the `media` object of the API."""
         video = self.video and {
             "codec": self.video.codec,
             "width": self.video.width,

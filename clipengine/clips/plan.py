@@ -1,7 +1,7 @@
-"""The plan of a clip: which frames it holds and where they stand. Pure: times in, decisions out; no media is touched.
+"""The plan of a clip: its frames and their times, its audio tracks and its size. Pure.
 
-All times are exact seconds. Recording time starts at the recording's first presented moment, clip time at the clip's
-origin. The range asked for is half-open, `[start, end)`.
+All times are exact seconds. Recording time starts at the recording's earliest presentation time, clip time at the
+clip's origin. The requested range is half-open, `[start, end)`.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from clipengine.clips.facts import AudioFacts
 from clipengine.clips.profiles import Profile
 
 Item = TypeVar("Item")
-# A frame counts as ended with the range when it begins this close before the range's end: stored times are rounded.
+# A frame that begins this close before the end is not part of the clip, because stored times are rounded.
 _EDGE = Fraction(1, 2000)
 
 
 @dataclass(frozen=True)
 class CutRange:
-    """What is cut, clamped to the recording. `frame_seconds` is the recording's usual frame distance, 0 without video.
+    """The range to cut, clamped to the recording. `frame_seconds` is its usual frame distance, 0 without video.
 
-    `tick` is the time base of the recording's video, so that its rounding is not taken for a difference.
+    `tick` is the time base of the recording's video, to tolerate its rounding.
     """
 
     start: Fraction
@@ -38,22 +38,21 @@ class CutRange:
 
     @cached_property
     def last_moment(self) -> Fraction:
-        """Frames that begin here or later are not part of the clip."""
+        """The time from which on frames are not part of the clip."""
         return self.end - min(self.tick / 2, _EDGE)
 
 
 class FrameSelector(Generic[Item]):
-    """Chooses the clip's frames from a recording's, given in presentation order, one at a time.
+    """Selects the frames of a clip from those of the recording, which are pushed in presentation order.
 
-    The rule (see the documents, "What a clip holds"): when a frame begins within half a frame of `start`, and before
-    `end`, the clip begins on the nearest such frame. Otherwise it begins exactly at `start`, with the frame that is on
-    screen then held from 0. Every later frame that begins before `end` keeps its own time. None is missing, none comes
-    twice.
+    If a frame begins within half a frame of `start`, and before `end`, the clip begins on the nearest such frame.
+    Otherwise it begins exactly at `start`, with the frame on screen held from 0. Every later frame that begins before
+    `end` keeps its own time. No frame is missing or repeated.
     """
 
     def __init__(self, cut: CutRange) -> None:
         self.cut = cut
-        self._earliest = cut.start - cut.half_frame  # of the frames on which the clip may begin
+        self._earliest = cut.start - cut.half_frame  # time of a frame on which the clip may begin
         self._latest = cut.start + cut.half_frame
         self.origin: Fraction | None = None
         self.done = False
@@ -61,7 +60,7 @@ class FrameSelector(Generic[Item]):
         self._candidate: tuple[Fraction, Item] | None = None  # begins within half a frame of start
 
     def push(self, time: Fraction, item: Item) -> Iterator[tuple[Fraction, Item]]:
-        """Give the frame that begins at `time`; yields `(clip time, frame)` for each frame that is now decided."""
+        """Push the frame that begins at `time`, and yield `(clip time, frame)` for each frame that is now decided."""
         if self.done:
             return
         if time >= self.cut.last_moment:
@@ -87,7 +86,7 @@ class FrameSelector(Generic[Item]):
         yield time - self._origin(), item
 
     def finish(self) -> Iterator[tuple[Fraction, Item]]:
-        """The recording has no more frames."""
+        """Yield the frames that are still undecided at the end of the recording."""
         if not self.done:
             self.done = True
             yield from self._settle()
@@ -113,7 +112,7 @@ class FrameSelector(Generic[Item]):
 
 
 def kept_tracks(profile: Profile, audio: Sequence[AudioFacts]) -> tuple[AudioFacts, ...]:
-    """The recording's audio tracks that go into the clip; several as one where the profile says `mix`."""
+    """Return the recording's audio tracks that the clip contains, or mixes into one if the profile says `mix`."""
     chosen = profile.audio_tracks
     if profile.audio == "none":
         return ()
@@ -125,7 +124,7 @@ def kept_tracks(profile: Profile, audio: Sequence[AudioFacts]) -> tuple[AudioFac
 
 
 def output_size(width: int, height: int, *, rotation: int, max_height: int | None) -> tuple[int, int]:
-    """Width and height of the upright clip: even, at most `max_height` high, the picture's shape kept."""
+    """Return width and height of the rotated clip: even, at most `max_height` high, with the same aspect ratio."""
     if rotation % 180:
         width, height = height, width
     if max_height is not None and height > max_height:

@@ -1,6 +1,6 @@
-"""Profiles: what a clip is encoded as. A profile is a named table `[profiles.NAME]` of the settings.
+"""Encoding profiles. A profile is a table `[profiles.NAME]` of the settings.
 
-Combinations that no player accepts are refused when the settings are read, not when a clip is made.
+Combinations that no player supports are rejected when the settings are read.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from clipengine.clips.table import Table
+from clipengine.clips.settings_table import SettingsTable
 
 Container = Literal["mp4", "webm", "mkv", "m4a", "mp3"]
 VideoCodec = Literal["h264", "hevc", "vp9", "av1", "none"]
@@ -32,8 +32,8 @@ _AUDIO_IN: dict[str, set[str]] = {
 _PRESETS = (
     "ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow", "placebo",
 )  # fmt: skip
-_CRF = {"h264": (0, 51), "hevc": (0, 51), "vp9": (0, 63), "av1": (1, 63)}  # what the encoders take
-_MOST_AUDIO_BITRATE = {"aac": 1_000_000, "opus": 510_000, "mp3": 320_000}
+_CRF = {"h264": (0, 51), "hevc": (0, 51), "vp9": (0, 63), "av1": (1, 63)}  # ranges of the encoders
+_MAX_AUDIO_BITRATE = {"aac": 1_000_000, "opus": 510_000, "mp3": 320_000}
 _CONTENT_TYPES = {
     "mp4": "video/mp4",
     "webm": "video/webm",
@@ -43,8 +43,8 @@ _CONTENT_TYPES = {
 }
 
 
-class Profile(Table):
-    """How clips are encoded. The defaults are the profile `default`: it plays in every browser."""
+class Profile(SettingsTable):
+    """Encoding settings of clips. The default values are the profile `default`, which plays in every browser."""
 
     container: Container = "mp4"
     video: VideoCodec = "h264"
@@ -63,7 +63,7 @@ class Profile(Table):
     @model_validator(mode="after")
     def _playable(self) -> Profile:
         if self.video == "none" and self.audio == "none":
-            raise ValueError('video and audio are both "none": nothing would be left of the clip')
+            raise ValueError('video and audio are both "none": the clip would be empty')
         if self.video != "none":
             self._check_video(self.video)
         if self.audio != "none":
@@ -75,27 +75,27 @@ class Profile(Table):
             allowed = ", ".join(sorted(_VIDEO_IN[self.container])) or '"none"'
             raise ValueError(f'container "{self.container}" cannot hold video "{codec}"; it holds {allowed}')
         if self.crf is None and self.video_bitrate is None:
-            raise ValueError("give crf or video_bitrate")
+            raise ValueError("crf or video_bitrate must be set")
         least, most = _CRF[codec]
         if self.video_bitrate is None and self.crf is not None and not least <= self.crf <= most:
-            raise ValueError(f'crf of video "{codec}" is {least} to {most}, not {self.crf:g}')
+            raise ValueError(f'crf of video "{codec}" must be between {least} and {most}, not {self.crf:g}')
         if codec == "vp9" and (self.pixel_format != "yuv420p" or self.hdr == "keep"):
-            raise ValueError('the encoder of video "vp9" has 8 bits: pixel_format is "yuv420p" and hdr "tonemap" there')
+            raise ValueError('video "vp9" is encoded with 8 bits: use pixel_format "yuv420p" and hdr "tonemap"')
         if self.preset not in _PRESETS:
-            raise ValueError(f'preset "{self.preset}" is none of {", ".join(_PRESETS)}')
+            raise ValueError(f'preset "{self.preset}" must be one of {", ".join(_PRESETS)}')
 
     def _check_audio(self, codec: str) -> None:
         if codec not in _AUDIO_IN[self.container]:
             allowed = ", ".join(sorted(_AUDIO_IN[self.container]))
             raise ValueError(f'container "{self.container}" cannot hold audio "{codec}"; it holds {allowed}')
-        if self.audio_bitrate > _MOST_AUDIO_BITRATE[codec]:
-            raise ValueError(f'audio_bitrate of audio "{codec}" is at most {_MOST_AUDIO_BITRATE[codec]}')
+        if self.audio_bitrate > _MAX_AUDIO_BITRATE[codec]:
+            raise ValueError(f'audio_bitrate of audio "{codec}" must be at most {_MAX_AUDIO_BITRATE[codec]}')
         if isinstance(self.audio_tracks, int) and self.audio_tracks < 0:
-            raise ValueError('audio_tracks is "all", "mix" or the number of a track, counted from 0')
+            raise ValueError('audio_tracks must be "all", "mix" or the number of a track, counted from 0')
 
     @property
     def extension(self) -> str:
-        """The file name's ending, without the dot."""
+        """The file name suffix without the dot."""
         return self.container
 
     @property

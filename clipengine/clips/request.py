@@ -1,4 +1,4 @@
-"""A clip as it is asked for: validated once against the recording and the settings, trusted from then on."""
+"""Clip requests and their validation against the recording and the settings."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from pathlib import PurePosixPath
 
 from clipengine.errors import InvalidLabel, InvalidTimeRange
 
-# Clients know durations rounded up: an end that is this far past the recording's end is clamped, farther is an error.
+# Clients may round durations up: an end this far past the recording's end is clamped, farther is an error.
 END_TOLERANCE_SECONDS = 1.0
-_LEAST_SECONDS = 0.000_999_999  # what containers can tell apart: a millisecond, as floats subtract to it
+_MIN_SECONDS = 0.000_999_999  # the resolution of containers, a millisecond, after rounding errors of floats
 MAX_LABEL_CHARACTERS = 200
 _SLUG_CHARACTERS = 60
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -22,9 +22,9 @@ _BOTH = ("start_seconds", "end_seconds")
 
 @dataclass(frozen=True)
 class ClipRequest:
-    """`start_seconds` and `end_seconds` as the client wrote them; what is cut is clamped to the recording.
+    """A validated request. `start_seconds` and `end_seconds` are the client's, not yet clamped to the recording.
 
-    `expires_at` in ms since 1970: when the clip is to be deleted, None for what the settings say.
+    At `expires_at` (ms since 1970) the clip is deleted; None for the retention time of the settings.
     """
 
     label: str
@@ -38,22 +38,22 @@ class ClipRequest:
     expires_at: int | None = None
 
 
-def half_character(text: str) -> str | None:
-    """Return what is wrong with a text that has a lone surrogate, in the caller's terms; None if it has none."""
+def lone_surrogate(text: str) -> str | None:
+    """Return the description of a lone surrogate in the text, for an error message, or None."""
     half = _SURROGATE.search(text)
     if half is None:
         return None
-    return f"\\u{ord(half[0]):04x} in it, one half of a surrogate pair, which is no character without the other"
+    return f"\\u{ord(half[0]):04x} in it, one half of a surrogate pair, which is not a character"
 
 
 def check_label(label: str) -> str:
-    """The label as it is. Raises InvalidLabel: empty, too long, with control characters or lone surrogates."""
+    """Return the label unchanged. Raises InvalidLabel: empty, too long, control characters or lone surrogates."""
     if not label.strip():
         raise InvalidLabel("label is empty")
     if len(label) > MAX_LABEL_CHARACTERS:
         raise InvalidLabel(f"label has {len(label)} characters, at most {MAX_LABEL_CHARACTERS} are allowed")
     for character in label:
-        if half := half_character(character):
+        if half := lone_surrogate(character):
             raise InvalidLabel(f"label has {half}")
         if unicodedata.category(character) in {"Cc", "Zl", "Zp"}:
             raise InvalidLabel("label contains control characters")
@@ -61,56 +61,56 @@ def check_label(label: str) -> str:
 
 
 def check_range(start: float | None, end: float | None, *, duration: float, shortest: float, longest: float) -> None:
-    """Raises InvalidTimeRange unless `[start, end)` is a range of a recording of `duration` seconds.
+    """Raise InvalidTimeRange unless `[start, end)` is a range of a recording of `duration` seconds.
 
-    `shortest` and `longest` are the limits of the settings, in seconds. A time that is None is judged elsewhere, and
-    so is an infinite `duration`. The error's `errors` point at the one that is at fault, at both where neither is
-    wrong alone.
+    `shortest` and `longest` are the limits of the settings, in seconds. A time of None is not checked; an infinite
+    `duration` is allowed. The error's `errors` point at the invalid field, or at both if only the combination is
+    invalid.
     """
     found: list[tuple[str, tuple[str, ...]]] = []
     for field_name, value in (("start_seconds", start), ("end_seconds", end)):
         if value is not None and not math.isfinite(value):
             found.append((f"{field_name} must be a finite number", (field_name,)))
     if not found:
-        found = list(_faults_of_range(start, end, duration))
+        found = list(_range_errors(start, end, duration))
     if not found and start is not None and end is not None:
         length = min(end, duration) - start
-        if length < max(shortest, min(_LEAST_SECONDS, duration)):  # all of a recording is a range, however short it is
+        if length < max(shortest, min(_MIN_SECONDS, duration)):  # a whole recording is always long enough
             least = max(shortest, 0.001)
-            found.append((f"the clip would be {length:g} s long, at least {least:g} s are needed", _BOTH))
+            found.append((f"the clip would be {length:g} s long, but must have at least {least:g} s", _BOTH))
         if length > longest:
-            found.append((f"the clip would be {length:g} s long, at most {longest:g} s are allowed", _BOTH))
+            found.append((f"the clip would be {length:g} s long, but may have at most {longest:g} s", _BOTH))
     if found:
         errors = [{"detail": detail, "pointer": f"/{each}"} for detail, fields in found for each in fields]
         raise InvalidTimeRange("; ".join(detail for detail, _ in found), errors=errors)
 
 
-def _faults_of_range(start: float | None, end: float | None, duration: float) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """What is wrong with two finite times, and the fields that are at fault."""
+def _range_errors(start: float | None, end: float | None, duration: float) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Yield the errors of two finite times, each with the invalid fields."""
     if start is not None and start < 0:
-        yield f"start_seconds is {start:g}, it must not be negative", ("start_seconds",)
+        yield f"start_seconds is {start:g}, but must not be negative", ("start_seconds",)
     elif start is not None and start >= duration:
-        yield f"start_seconds ({start:g}) lies past the recording's end at {duration:g} s", ("start_seconds",)
+        yield f"start_seconds ({start:g}) is past the recording's end at {duration:g} s", ("start_seconds",)
     if end is not None and end > duration + END_TOLERANCE_SECONDS:
-        yield f"end_seconds ({end:g}) lies past the recording's end at {duration:g} s", ("end_seconds",)
+        yield f"end_seconds ({end:g}) is past the recording's end at {duration:g} s", ("end_seconds",)
     if start is not None and end is not None and end <= start:
         yield f"end_seconds ({end:g}) must be greater than start_seconds ({start:g})", _BOTH
 
 
 def slug(label: str) -> str:
-    """The label as one safe part of a key: letters and digits of any script, `-` and `_`; never empty.
+    """Return the label as a safe, non-empty part of a key: letters and digits of any script, `-` and `_`.
 
-    Compatibility forms are folded (NFKC), so that look-alikes of `/` and `.` cannot come back as separators.
+    Compatibility forms are normalised first (NFKC), so that look-alikes of `/` and `.` cannot become separators later.
     """
     text = unicodedata.normalize("NFKC", label).lower()
-    kept = "".join(c if c == "_" or unicodedata.category(c)[0] in "LMN" else "-" for c in text)
-    short = re.sub(r"-{2,}", "-", kept)[:_SLUG_CHARACTERS].strip("-_")
+    safe = "".join(c if c == "_" or unicodedata.category(c)[0] in "LMN" else "-" for c in text)
+    short = re.sub(r"-{2,}", "-", safe)[:_SLUG_CHARACTERS].strip("-_")
     while len(short.encode()) > 3 * _SLUG_CHARACTERS:  # keys are limited in bytes, not in characters
         short = short[:-1]
     return short or "clip"
 
 
 def object_key(recording_key: str, label: str, clip_id: str, extension: str) -> str:
-    """Where a clip lies: `<the recording's folder>/clips/<label as slug>-<clip id>.<extension>`."""
+    """Return the key of a clip: `<the recording's folder>/clips/<slug of the label>-<clip id>.<extension>`."""
     folder = PurePosixPath(recording_key).parent
     return str(folder / "clips" / f"{slug(label)}-{clip_id}.{extension}")

@@ -1,6 +1,6 @@
-"""Seek index: places at which a recording can be entered, as the probe has noted them.
+"""Seek index: byte positions and times of keyframes, recorded by the probe. Pure.
 
-Pure: numbers in, numbers out. Times are on the recording's own timeline, in exact seconds.
+Times are on the recording's timeline, in exact seconds.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ MAX_POINTS = 4096  # of one recording
 Offset = Annotated[int, Field(ge=0, lt=2**63)]  # in bytes
 Part = Annotated[int, Field(ge=0, lt=MAX_POINTS)]
 Stamp = Annotated[int, Field(ge=-(2**63), lt=2**63)]  # FFmpeg's int64
-# As far before a clip's start as a landing may look for a place.
+# A seek never starts farther before a clip, in seconds.
 _REACH = Fraction(125)
 
 
 class SeekPoint(NamedTuple):
-    """A keyframe. Reading begins at the byte `offset`; it is presented at `time` = container time + `shift`."""
+    """A keyframe. Reading begins at the byte `offset`; `time`, its presentation time, is container time + `shift`."""
 
     time: Fraction
     offset: int
@@ -31,38 +31,38 @@ class SeekPoint(NamedTuple):
 
 
 class SeekIndex(BaseModel):
-    """The landmarks of one recording, in columns and in order: millions of bytes of media for each few here.
+    """The seek points of one recording, in columns and in order.
 
-    `stamps` are the keyframes' timestamps in ticks. Where the container's clock jumps, its parts lie at different
-    `shifts` on the recording's timeline; `parts` says in which one a landmark lies. `exact`: the stamps are those of
-    the packets; otherwise they are what the container's own index says, and only near to them.
+    `stamps` are the timestamps of keyframes in ticks. If the container's timestamps jump, each part of the recording
+    has its own shift to the recording's timeline: `parts` is the index of a seek point's part in `shifts`. The stamps
+    are `exact` if they are those of packets; those of the container's index may differ a little.
     """
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
 
     tick: ExactSeconds
     shifts: Annotated[tuple[ExactSeconds, ...], Field(min_length=1, max_length=MAX_POINTS)]
-    head_bytes: Offset  # where the first media begins: what a demuxer has to read before it can read anywhere
+    head_bytes: Offset  # of headers before the first packet, which a demuxer must read before it can seek
     exact: bool
     offsets: Annotated[tuple[Offset, ...], Field(max_length=MAX_POINTS)]
     stamps: Annotated[tuple[Stamp, ...], Field(max_length=MAX_POINTS)]
     parts: Annotated[tuple[Part, ...], Field(max_length=MAX_POINTS)]
 
     @model_validator(mode="after")
-    def _whole(self) -> SeekIndex:
+    def _check_columns(self) -> SeekIndex:
         if not len(self.offsets) == len(self.stamps) == len(self.parts):
-            raise ValueError("the columns are of different lengths")
+            raise ValueError("the columns have different lengths")
         if any(not 0 <= part < len(self.shifts) for part in self.parts):
-            raise ValueError("a landmark lies in no part of the recording")
+            raise ValueError("a seek point is in a part that does not exist")
         return self
 
     def before(self, time: Fraction) -> SeekPoint | None:
-        """The last landmark that is presented at `time` or before."""
-        at = bisect_right(self._times, time) - 1
-        return self._landmark(at) if at >= 0 else None
+        """Return the last seek point at or before `time`, or None."""
+        index = bisect_right(self._times, time) - 1
+        return self._point(index) if index >= 0 else None
 
     def near(self, time: Fraction) -> SeekIndex:
-        """Those that a clip which starts at `time` may use: little enough to go with each job."""
+        """Return the part of the index that a clip with the start `time` may need, small enough to send with a job."""
         first = max(0, bisect_right(self._times, time - _REACH) - 1)
         last = bisect_right(self._times, time)
         columns = {name: getattr(self, name)[first:last] for name in ("offsets", "stamps", "parts")}
@@ -71,8 +71,8 @@ class SeekIndex(BaseModel):
 
     @cached_property
     def _times(self) -> list[Fraction]:
-        return [self._landmark(at).time for at in range(len(self.stamps))]
+        return [self._point(index).time for index in range(len(self.stamps))]
 
-    def _landmark(self, at: int) -> SeekPoint:
-        shift = self.shifts[self.parts[at]]
-        return SeekPoint(self.stamps[at] * self.tick + shift, self.offsets[at], shift)
+    def _point(self, index: int) -> SeekPoint:
+        shift = self.shifts[self.parts[index]]
+        return SeekPoint(self.stamps[index] * self.tick + shift, self.offsets[index], shift)

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import watchfiles
 
-from clipengine.clips.discovery import is_recording, is_upload, name_of
+from clipengine.clips.discovery import is_recording, is_upload, recording_name
 from clipengine.errors import ClipEngineError
 from clipengine.ledger.ledger import Ledger
 from clipengine.stores.base import Store, StoredObject
@@ -165,7 +165,7 @@ class Watch:
     def _register(self, found: StoredObject, known: dict[str, str]) -> None:
         with self._ledger.transaction():
             recording, new = self._ledger.recordings.register(
-                found.key, etag=found.etag, size=found.size, name=name_of(found.key, self._rule)
+                found.key, etag=found.etag, size=found.size, name=recording_name(found.key, self._rule)
             )
             self._ledger.watched.mark(found.key, found.etag)
         replaced = found.key in known

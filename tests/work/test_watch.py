@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from clipengine.clips.discovery import check_rule, is_recording, is_upload, name_of
+from clipengine.clips.discovery import check_name_rule, is_recording, is_upload, recording_name
 from clipengine.errors import RecordingUnreadable
 from clipengine.work.watch import Watch
 from tests.support.api import RecordedEngine, recorded_engine
@@ -163,15 +163,15 @@ def test_an_archive_does_not_crowd_out_what_is_registered_by_hand(engine: Record
     [("$stem", "talk"), ("$folder", "h_01"), ("${file}", "talk.mp4"), ("$path", "in/h_01/talk.mp4"), ("", None)],
 )
 def test_a_rule_names_by_the_key(rule: str, name: str | None) -> None:
-    assert name_of("in/h_01/talk.mp4", check_rule(rule)) == name
+    assert recording_name("in/h_01/talk.mp4", check_name_rule(rule)) == name
 
 
 def test_a_rule_that_is_none_is_refused_and_names_are_one_line() -> None:
     for rule in ("$nothing", "$", "$stem $1", "${stem"):
-        with pytest.raises(ValueError, match="no rule"):
-            check_rule(rule)
-    assert name_of("a\nb/c.mp4", "$folder") == "a b"
-    assert len(name_of("x" * 500 + ".mp4", "$stem") or "") == 200
+        with pytest.raises(ValueError, match="not a valid name rule"):
+            check_name_rule(rule)
+    assert recording_name("a\nb/c.mp4", "$folder") == "a b"
+    assert len(recording_name("x" * 500 + ".mp4", "$stem") or "") == 200
 
 
 def test_recordings_are_told_by_their_keys() -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 from starlette.requests import Request
 
-from clipengine.clips.request import half_character
+from clipengine.clips.request import lone_surrogate
 from clipengine.errors import InvalidRequest, MalformedRequest, PayloadTooLarge, UnsupportedContentType
 
 MAX_DEPTH = 32
@@ -102,7 +102,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Return the object. Raise InvalidRequest or MalformedRequest if a key is not text or is there twice."""
     found: dict[str, Any] = {}
     for name, value in pairs:
-        if half := half_character(name):
+        if half := lone_surrogate(name):
             raise InvalidRequest(f"The body has a key with {half}")
         if name in found:
             raise MalformedRequest(f"The body has the key {name[:100]!r} twice")

@@ -13,7 +13,7 @@ from pydantic_core import ErrorDetails
 
 from clipengine.api.http.request_errors import MAX_LISTED, summary
 from clipengine.api.http.requests import B, Q
-from clipengine.clips.request import half_character
+from clipengine.clips.request import lone_surrogate
 from clipengine.errors import InvalidRequest, InvalidWebhookUrl, MalformedRequest
 
 MAX_PARAMETERS = 50  # of a query
@@ -100,7 +100,7 @@ def _fault(model: type[BaseModel], fault: ErrorDetails, place: _Place) -> _Fault
     if kind == "webhook_url":
         return {"detail": detail, **where, "code": InvalidWebhookUrl.code, "hint": InvalidWebhookUrl.default_hint}
     if kind == "string_unicode":
-        half = half_character(str(fault["input"]))
+        half = lone_surrogate(str(fault["input"]))
         detail = f"has {half}" if half else "must be valid Unicode"
         return {"detail": detail, **where, "code": InvalidRequest.code, "hint": _WHOLE}
     hint = fault.get("ctx", {}).get("hint", _CORRECT)

@@ -1,4 +1,4 @@
-"""One table of the settings: what every table refuses alike."""
+"""Base class of the tables of the settings file."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
 
 
-class Table(BaseModel):
-    """Frozen; a key that is not known, a number that is none and a truth value in a number's place are refused."""
+class SettingsTable(BaseModel):
+    """Frozen table that rejects unknown keys, NaN and infinity, and booleans in place of other values."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     @field_validator("*", mode="before")
     @classmethod
-    def _true_is_no_number(cls, value: Any, info: ValidationInfo) -> Any:
-        """Python takes `true` for 1; in a settings file it is a mistake."""
+    def _reject_booleans(cls, value: Any, info: ValidationInfo) -> Any:
+        """Reject `true` where a number is expected, which Python would accept as 1."""
         if isinstance(value, bool) and cls.model_fields[info.field_name or ""].annotation is not bool:
             raise ValueError(f"{str(value).lower()} is not possible here")
         return value
