@@ -97,7 +97,7 @@ def test_facts_beyond_the_limits_are_rejected(change: dict[str, Any]) -> None:
     ],
     ids=lambda change: "-".join(change),
 )
-def test_landmarks_beyond_the_limits_are_rejected(change: dict[str, Any]) -> None:
+def test_seek_index_beyond_the_limits_is_rejected(change: dict[str, Any]) -> None:
     assert SeekIndex.model_validate(LANDMARKS)
     with pytest.raises(ValidationError):
         SeekIndex.model_validate({**LANDMARKS, **change})

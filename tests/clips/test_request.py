@@ -80,6 +80,6 @@ def test_slug_is_limited_in_bytes() -> None:
     assert len(slug("\U00020000" * 60).encode()) <= 180
 
 
-def test_clip_lies_in_the_folder_of_its_recording() -> None:
+def test_clip_is_stored_in_the_folder_of_its_recording() -> None:
     assert object_key("a/b/rec.mp4", "One", "clip_1", "mp4") == "a/b/clips/one-clip_1.mp4"
     assert object_key("rec.mp4", "One", "clip_1", "mp4") == "clips/one-clip_1.mp4"

@@ -24,7 +24,7 @@ def _keys(ledger: Ledger) -> set[str]:
     return set(ledger.removals.due())
 
 
-def test_a_clip_is_queued_as_it_was_asked_for(ledger: Ledger, recording: Recording) -> None:
+def test_created_clip_is_queued_with_the_values_of_its_request(ledger: Ledger, recording: Recording) -> None:
     request = ClipRequest(
         "Tor!", 1.5, 2.25, profile="small", metadata={"by": "é"}, priority=3, webhook_url="https://h.test", poster=False
     )
@@ -35,13 +35,13 @@ def test_a_clip_is_queued_as_it_was_asked_for(ledger: Ledger, recording: Recordi
     assert ledger.clips.get(clip.clip_id) == clip
 
 
-def test_a_recording_that_is_not_complete_has_no_clips(ledger: Ledger) -> None:
+def test_clip_of_an_incomplete_recording_is_rejected(ledger: Ledger) -> None:
     made, _ = ledger.recordings.register("a.mp4", etag="e", size=1)
     with pytest.raises(RecordingNotComplete):
         ledger.clips.create(made, ClipRequest("x", 0, 1), extension="mp4")
 
 
-def test_the_queue_is_bounded(open_ledger: Callable[..., Ledger], recording: Recording) -> None:
+def test_clip_is_rejected_if_the_queue_is_full(open_ledger: Callable[..., Ledger], recording: Recording) -> None:
     ledger = open_ledger(max_queued=2)
     request = ClipRequest("x", 0, 1)
     first = ledger.clips.create(recording, request, extension="mp4")
@@ -74,7 +74,7 @@ def _claims(ledger: Ledger, *, workers: int, owner: str = "me") -> list[str]:
 
 
 @pytest.mark.parametrize("workers", [2, 3, 8])
-def test_one_of_several_workers_is_kept_from_long_clips(
+def test_one_of_several_workers_never_cuts_long_clips(
     ledger: Ledger, queue: Queue, result: ClipResult, workers: int
 ) -> None:
     long = [queue(seconds=3600).clip_id for _ in range(workers + 1)]
@@ -87,14 +87,14 @@ def test_one_of_several_workers_is_kept_from_long_clips(
     assert _claims(ledger, workers=workers)[:2] == [long[workers - 1], short[1]]
 
 
-def test_one_worker_alone_takes_every_clip_in_its_turn(ledger: Ledger, queue: Queue, result: ClipResult) -> None:
+def test_single_worker_cuts_short_and_long_clips_in_order(ledger: Ledger, queue: Queue, result: ClipResult) -> None:
     order = [queue(seconds=seconds).clip_id for seconds in (3600, 30, 3600)]
     for clip_id in order:
         assert _claims(ledger, workers=1) == [clip_id]
         assert ledger.clips.complete(clip_id, 1, result)
 
 
-def test_priority_goes_before_length(ledger: Ledger, queue: Queue) -> None:
+def test_priority_is_more_important_than_length(ledger: Ledger, queue: Queue) -> None:
     short, long, urgent = queue(), queue(seconds=601), queue(seconds=601, priority=1)
     assert _claims(ledger, workers=3) == [urgent.clip_id, short.clip_id, long.clip_id]
     # What engines that are gone were cutting takes no place.
@@ -102,7 +102,7 @@ def test_priority_goes_before_length(ledger: Ledger, queue: Queue) -> None:
     assert _claims(ledger, workers=2, owner="next") == [urgent.clip_id, short.clip_id]
 
 
-def test_a_delayed_clip_is_not_claimed_before_its_time(
+def test_delayed_clip_is_not_claimed_before_it_is_due(
     ledger: Ledger, queue: Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, second = queue(priority=5), queue()
@@ -121,7 +121,7 @@ def test_a_delayed_clip_is_not_claimed_before_its_time(
     assert (again.clip_id, again.attempt) == (first.clip_id, 2)
 
 
-def test_crashes_are_counted_and_nothing_else(ledger: Ledger, queue: Queue) -> None:
+def test_only_crashes_of_the_decoder_are_counted(ledger: Ledger, queue: Queue) -> None:
     clip = queue()
     for attempt, options, expected in (
         (1, {"crashed": True}, 1),
@@ -137,7 +137,7 @@ def test_crashes_are_counted_and_nothing_else(ledger: Ledger, queue: Queue) -> N
     assert ledger.clips.crashes(clip.clip_id) == 0
 
 
-def test_progress_is_seen_and_makes_no_event(ledger: Ledger, queue: Queue) -> None:
+def test_progress_is_stored_without_an_event(ledger: Ledger, queue: Queue) -> None:
     clip = queue()
     ledger.clips.claim("me")
     heard: list[tuple[str, str]] = []
@@ -149,7 +149,7 @@ def test_progress_is_seen_and_makes_no_event(ledger: Ledger, queue: Queue) -> No
     assert heard == [("clip", clip.clip_id)]
 
 
-def test_complete_tells_what_was_made(ledger: Ledger, queue: Queue, result: ClipResult) -> None:
+def test_completed_clip_has_its_result_and_an_event(ledger: Ledger, queue: Queue, result: ClipResult) -> None:
     clip = queue()
     ledger.clips.claim("me")
     assert ledger.clips.complete(clip.clip_id, 1, result)
@@ -161,7 +161,7 @@ def test_complete_tells_what_was_made(ledger: Ledger, queue: Queue, result: Clip
     assert _keys(ledger) == set()
 
 
-def test_fail_tells_why_and_leaves_nothing_stored(ledger: Ledger, queue: Queue) -> None:
+def test_failed_clip_has_its_error_and_its_objects_are_removed(ledger: Ledger, queue: Queue) -> None:
     clip = queue()
     ledger.clips.claim("me")
     ledger.clips.progress(clip.clip_id, 1, step="encoding", progress=0.5)
@@ -174,7 +174,7 @@ def test_fail_tells_why_and_leaves_nothing_stored(ledger: Ledger, queue: Queue) 
 
 
 @pytest.mark.usefixtures("path")
-def test_a_retry_is_the_same_clip_again(ledger: Ledger, queue: Queue, result: ClipResult) -> None:
+def test_retried_clip_keeps_its_id(ledger: Ledger, queue: Queue, result: ClipResult) -> None:
     clip = queue()
     ledger.clips.claim("me")
     ledger.clips.fail(clip.clip_id, 1, EncoderFailed("no"))
@@ -215,7 +215,7 @@ def test_delete_cancels_first_and_removes_the_objects(ledger: Ledger, queue: Que
     assert not ledger.clips.progress(clip.clip_id, 1, step="encoding", progress=0.5)
 
 
-def test_deleting_an_ended_clip_is_no_event(ledger: Ledger, queue: Queue, result: ClipResult) -> None:
+def test_deletion_of_an_ended_clip_writes_no_event(ledger: Ledger, queue: Queue, result: ClipResult) -> None:
     clip = queue()
     ledger.clips.claim("me")
     ledger.clips.complete(clip.clip_id, 1, result)
@@ -225,7 +225,7 @@ def test_deleting_an_ended_clip_is_no_event(ledger: Ledger, queue: Queue, result
 
 
 @pytest.mark.usefixtures("path")
-def test_what_a_lost_attempt_stored_goes_unless_the_clip_lives(ledger: Ledger, queue: Queue) -> None:
+def test_objects_of_a_lost_attempt_are_removed_unless_the_clip_needs_them(ledger: Ledger, queue: Queue) -> None:
     clip = queue()
     ledger.clips.claim("me")
     ledger.clips.cancel(clip.clip_id)
@@ -286,7 +286,9 @@ def _bring_to(ledger: Ledger, clip_id: str, state: str, result: ClipResult) -> N
 
 @pytest.mark.parametrize("state", _STATES)
 @pytest.mark.parametrize("call", _WON)
-def test_each_call_in_each_state(ledger: Ledger, queue: Queue, result: ClipResult, state: str, call: str) -> None:
+def test_transition_succeeds_only_in_the_states_that_allow_it(
+    ledger: Ledger, queue: Queue, result: ClipResult, state: str, call: str
+) -> None:
     clip_id = queue().clip_id
     _bring_to(ledger, clip_id, state, result)
     calls: dict[str, Callable[[], Any]] = {

@@ -15,7 +15,7 @@ from clipengine.timecode import now_ms
 DAY = 24 * 3600 * 1000
 
 
-def test_what_waits_for_a_time_long_past_is_due(
+def test_rows_due_in_the_far_future_are_reset(
     ledger: Ledger, queue: Callable[..., Clip], result: ClipResult, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def step(milliseconds: int) -> None:
@@ -56,7 +56,7 @@ def test_what_waits_for_a_time_long_past_is_due(
     assert ledger.reset_far_future_due() == 0
 
 
-def test_what_waits_as_it_was_told_is_left_alone(ledger: Ledger, queue: Callable[..., Clip]) -> None:
+def test_rows_with_regular_delays_are_unchanged(ledger: Ledger, queue: Callable[..., Clip]) -> None:
     clip = queue()
     ledger.clips.claim("me")
     ledger.clips.requeue(clip.clip_id, 1, delay_ms=300_000)

@@ -39,14 +39,14 @@ def names(ledger: Ledger) -> list[str]:
     return [key.name for key in ledger.keys.list()]
 
 
-def test_after_a_crash_all_is_there(crashed: Path, open_ledger: Open) -> None:
+def test_ledger_opens_after_a_crash(crashed: Path, open_ledger: Open) -> None:
     ledger = open_ledger(at=crashed)
     assert names(ledger) == ["laptop"]
     ledger.close()
     assert names(open_ledger(at=crashed)) == ["laptop"]
 
 
-def test_a_wal_that_was_deleted_is_missed(crashed: Path, open_ledger: Open) -> None:
+def test_deleted_wal_is_noticed(crashed: Path, open_ledger: Open) -> None:
     wal = crashed.with_name("ledger.db-wal")
     kept = wal.read_bytes()
     wal.unlink()
@@ -58,7 +58,7 @@ def test_a_wal_that_was_deleted_is_missed(crashed: Path, open_ledger: Open) -> N
     assert names(open_ledger(at=crashed)) == ["laptop"]
 
 
-def test_another_tool_may_bring_the_wal_home(crashed: Path, open_ledger: Open) -> None:
+def test_wal_that_another_tool_checkpointed_is_not_missed(crashed: Path, open_ledger: Open) -> None:
     with sqlite3.connect(crashed) as connection:
         assert connection.execute("SELECT name FROM api_keys").fetchall() == [("laptop",)]
     connection.close()
@@ -66,7 +66,7 @@ def test_another_tool_may_bring_the_wal_home(crashed: Path, open_ledger: Open) -
     assert names(open_ledger(at=crashed)) == ["laptop"]
 
 
-def test_who_accepts_the_loss_goes_on(crashed: Path, open_ledger: Open) -> None:
+def test_ledger_opens_after_the_watermark_is_deleted(crashed: Path, open_ledger: Open) -> None:
     crashed.with_name("ledger.db-wal").unlink()
     crashed.with_name("ledger.db-mark").unlink()
     ledger = open_ledger(at=crashed)
@@ -76,12 +76,12 @@ def test_who_accepts_the_loss_goes_on(crashed: Path, open_ledger: Open) -> None:
 
 
 @pytest.mark.parametrize("spoilt", [b"", b"\0" * 21, b"99", b"9" * 5000])
-def test_a_spoilt_mark_counts_as_none(crashed: Path, open_ledger: Open, spoilt: bytes) -> None:
+def test_damaged_watermark_is_ignored(crashed: Path, open_ledger: Open, spoilt: bytes) -> None:
     crashed.with_name("ledger.db-mark").write_bytes(spoilt)
     assert names(open_ledger(at=crashed)) == ["laptop"]
 
 
-def test_an_older_copy_is_refused_and_a_backup_is_not(
+def test_older_copy_is_rejected_but_a_backup_is_not(
     ledger: Ledger, path: Path, open_ledger: Open, tmp_path: Path
 ) -> None:
     ledger.commit_watermark.advance()
@@ -102,7 +102,7 @@ def test_an_older_copy_is_refused_and_a_backup_is_not(
     assert names(open_ledger(at=newest)) == []
 
 
-def test_a_ledger_that_is_gone_is_not_made_anew(ledger: Ledger, path: Path, open_ledger: Open) -> None:
+def test_missing_ledger_is_not_recreated_beside_its_watermark(ledger: Ledger, path: Path, open_ledger: Open) -> None:
     ledger.commit_watermark.advance()
     ledger.close()
     path.unlink()

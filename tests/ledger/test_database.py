@@ -38,7 +38,7 @@ def other_writer(ledger: Ledger, path: Path) -> Iterator[sqlite3.Connection]:
     connection.close()
 
 
-def test_a_transaction_is_all_or_nothing(ledger: Ledger) -> None:
+def test_failed_transaction_changes_nothing(ledger: Ledger) -> None:
     def break_off() -> None:
         with ledger.transaction():
             ledger.keys.create("lost")
@@ -57,7 +57,7 @@ def _add_and_fail(ledger: Ledger, key: str) -> None:
         raise RuntimeError
 
 
-def test_an_inner_transaction_can_fail_alone(ledger: Ledger) -> None:
+def test_nested_transaction_fails_alone(ledger: Ledger) -> None:
     heard: list[tuple[str, str]] = []
     ledger.on_change(lambda kind, ident: heard.append((kind, ident)))
     with ledger.transaction():
@@ -69,7 +69,7 @@ def test_an_inner_transaction_can_fail_alone(ledger: Ledger) -> None:
     assert len(heard) == 2
 
 
-def test_a_session_is_one_connection_and_reentrant(ledger: Ledger) -> None:
+def test_nested_sessions_share_one_connection(ledger: Ledger) -> None:
     database = ledger._database
     with ledger.session():
         outer = database._connections.connection()
@@ -97,20 +97,20 @@ def test_threads_do_not_share_a_connection(ledger: Ledger) -> None:
     assert len(set(seen)) == 4
 
 
-def test_a_forked_child_is_refused(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_forked_child_cannot_use_the_ledger(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     own = os.getpid()
     monkeypatch.setattr(os, "getpid", lambda: own + 1)
     with pytest.raises(Internal, match="another process"):
         ledger.keys.list()
 
 
-def test_a_closed_ledger_says_so(ledger: Ledger) -> None:
+def test_closed_ledger_is_unavailable(ledger: Ledger) -> None:
     ledger.close()
     with pytest.raises(StorageUnavailable, match="closed"):
         ledger.keys.list()
 
 
-def test_listeners_hear_after_the_commit_and_once(ledger: Ledger) -> None:
+def test_listeners_are_notified_once_after_the_commit(ledger: Ledger) -> None:
     heard: list[tuple[str, str, int, bool]] = []
 
     def listen(kind: str, ident: str) -> None:
@@ -126,7 +126,7 @@ def test_listeners_hear_after_the_commit_and_once(ledger: Ledger) -> None:
     assert heard == [("clip", "clip_1", 1, False), ("removal", "1", 1, False)]
 
 
-def test_nobody_hears_of_what_was_rolled_back(ledger: Ledger) -> None:
+def test_listeners_are_not_notified_of_a_rollback(ledger: Ledger) -> None:
     heard: list[str] = []
     ledger.on_change(lambda kind, ident: heard.append(ident))
     with pytest.raises(RuntimeError):
@@ -135,7 +135,7 @@ def test_nobody_hears_of_what_was_rolled_back(ledger: Ledger) -> None:
     assert len(heard) == 1
 
 
-def test_a_listener_that_fails_is_logged_and_harms_nobody(ledger: Ledger, caplog: pytest.LogCaptureFixture) -> None:
+def test_exception_of_a_listener_is_logged(ledger: Ledger, caplog: pytest.LogCaptureFixture) -> None:
     heard: list[str] = []
 
     def fail(kind: str, ident: str) -> None:
@@ -148,7 +148,7 @@ def test_a_listener_that_fails_is_logged_and_harms_nobody(ledger: Ledger, caplog
     assert "a listener failed" in caplog.text
 
 
-def test_a_busy_file_is_unavailable_not_broken(impatient: Database, other_writer: sqlite3.Connection) -> None:
+def test_locked_file_is_reported_as_unavailable(impatient: Database, other_writer: sqlite3.Connection) -> None:
     begun = time.monotonic()
     with pytest.raises(StorageUnavailable, match="busy"), impatient.transaction():
         pass
@@ -160,7 +160,7 @@ def test_a_busy_file_is_unavailable_not_broken(impatient: Database, other_writer
         impatient.run("DELETE FROM clips")
 
 
-def test_waiting_in_line_and_for_the_file_count_together(impatient: Database, other_writer: sqlite3.Connection) -> None:
+def test_waits_for_both_locks_share_one_timeout(impatient: Database, other_writer: sqlite3.Connection) -> None:
     took: list[float] = []
 
     def write() -> None:
@@ -191,7 +191,7 @@ def test_writers_wait_for_each_other(ledger: Ledger) -> None:
     assert len(ledger.removals.due()) == 80
 
 
-def test_a_single_statement_waits_its_turn_too(ledger: Ledger) -> None:
+def test_single_statement_waits_for_the_write_lock(ledger: Ledger) -> None:
     ledger.removals.add("a")
     entered, leave = threading.Event(), threading.Event()
 
@@ -213,7 +213,7 @@ def test_a_single_statement_waits_its_turn_too(ledger: Ledger) -> None:
 
 
 @pytest.mark.usefixtures("path")
-def test_a_full_disk_is_said_undone_and_got_over(ledger: Ledger, queue: Queue) -> None:
+def test_write_on_a_full_disk_is_undone_and_succeeds_later(ledger: Ledger, queue: Queue) -> None:
     database = ledger._database
     queue()
 
@@ -262,7 +262,7 @@ def test_commit_on_a_full_disk_raises_disk_full(tmp_path: Path, caplog: pytest.L
 
 
 @pytest.mark.usefixtures("path")
-def test_check_writable(ledger: Ledger) -> None:
+def test_check_writable_raises_if_the_ledger_is_read_only(ledger: Ledger) -> None:
     ledger.check_writable()
     ledger.check_writable()
     with ledger.session():
@@ -273,19 +273,19 @@ def test_check_writable(ledger: Ledger) -> None:
 
 
 @pytest.mark.usefixtures("path")
-def test_a_quick_commit_leaves_the_next_one_durable(ledger: Ledger) -> None:
+def test_commit_is_durable_after_one_that_was_not(ledger: Ledger) -> None:
     with ledger.session():
         with ledger._database.transaction(durable=False):
             assert ledger._database.run("PRAGMA synchronous") == [(1,)]
         assert ledger._database.run("PRAGMA synchronous") == [(2,)]
 
 
-def test_our_own_errors_pass_through_a_transaction(ledger: Ledger) -> None:
+def test_own_errors_pass_through_a_transaction(ledger: Ledger) -> None:
     with pytest.raises(QueueFull), ledger.transaction():
         raise QueueFull("full")
 
 
-def test_a_violated_constraint_is_a_defect(ledger: Ledger) -> None:
+def test_violated_constraint_is_an_internal_error(ledger: Ledger) -> None:
     insert = "INSERT INTO meta (name, value) VALUES ('default_secret', '')"
     with pytest.raises(Internal, match=r"(?i)unique"):
         ledger._database.run(insert)

@@ -45,7 +45,9 @@ def _settle(ledger: Ledger, delivery: Delivery, outcome: str, status_code: int |
     )
 
 
-def test_one_per_target_and_none_to_the_busy(ledger: Ledger, endpoint: Endpoint, queue: Queue, clock: Clock) -> None:
+def test_claim_returns_one_delivery_per_target_that_is_not_excluded(
+    ledger: Ledger, endpoint: Endpoint, queue: Queue, clock: Clock
+) -> None:
     for url in ("https://own.test/1", "https://own.test/2", None):
         ledger.clips.cancel(queue(webhook_url=url).clip_id)
     first = ledger.deliveries.claim_due(exclude=set(), limit=9)
@@ -57,7 +59,7 @@ def test_one_per_target_and_none_to_the_busy(ledger: Ledger, endpoint: Endpoint,
     assert len(ledger.deliveries.claim_due(limit=1)) == 1
 
 
-def test_the_longest_due_comes_first(ledger: Ledger, queue: Queue, clock: Clock) -> None:
+def test_delivery_that_is_longest_due_is_claimed_first(ledger: Ledger, queue: Queue, clock: Clock) -> None:
     for host in ("b", "a"):
         ledger.clips.cancel(queue(webhook_url=f"https://{host}.test/").clip_id)
     ledger._database.run("UPDATE deliveries SET next_at = 5 WHERE target = 'https://b.test'")
@@ -65,7 +67,7 @@ def test_the_longest_due_comes_first(ledger: Ledger, queue: Queue, clock: Clock)
     assert [delivery.target for delivery in ledger.deliveries.claim_due(limit=1)] == ["https://b.test"]
 
 
-def test_secrets_of_the_endpoint_or_of_the_installation(
+def test_deliveries_are_signed_with_the_secret_of_the_endpoint_or_the_default(
     ledger: Ledger, endpoint: Endpoint, queue: Queue, clock: Clock
 ) -> None:
     ledger.endpoints.update(endpoint.webhook_id, secret="newer secret, long", url="https://moved.test/hook")
@@ -77,7 +79,7 @@ def test_secrets_of_the_endpoint_or_of_the_installation(
     assert ledger.default_secret() not in repr(found)
 
 
-def test_an_endpoint_that_moves_gets_old_events_at_its_new_address(
+def test_pending_deliveries_go_to_the_new_url_of_an_endpoint(
     ledger: Ledger, endpoint: Endpoint, queue: Queue, clock: Clock
 ) -> None:
     ledger.clips.cancel(queue().clip_id)
@@ -86,7 +88,9 @@ def test_an_endpoint_that_moves_gets_old_events_at_its_new_address(
     assert delivery.url == "https://moved.test/hook"
 
 
-def test_a_retry_is_due_at_its_time_and_logged(ledger: Ledger, endpoint: Endpoint, queue: Queue, clock: Clock) -> None:
+def test_retry_is_due_at_its_time_and_the_attempt_is_recorded(
+    ledger: Ledger, endpoint: Endpoint, queue: Queue, clock: Clock
+) -> None:
     ledger.clips.cancel(queue().clip_id)
     [delivery] = ledger.deliveries.claim_due()
     assert ledger.deliveries.next_due() is None
@@ -105,7 +109,7 @@ def test_a_retry_is_due_at_its_time_and_logged(ledger: Ledger, endpoint: Endpoin
     assert log == [(1, "retry", 500, 12), (2, "delivered", 204, 12)]
 
 
-def test_what_a_dead_engine_was_sending_is_sent_again(
+def test_delivery_of_a_dead_engine_is_sent_again(
     ledger: Ledger, endpoint: Endpoint, queue: Queue, clock: Clock
 ) -> None:
     ledger.clips.cancel(queue(webhook_url="https://own.test").clip_id)
@@ -139,7 +143,7 @@ def test_lease_of_an_earlier_claim_by_the_same_engine_settles_no_delivery(
     assert _settle(ledger, later, "delivered", 200)
 
 
-def test_gone_disables_the_endpoint_and_tells_the_others(
+def test_410_disables_the_endpoint_and_notifies_the_others(
     ledger: Ledger, endpoint: Endpoint, queue: Queue, clock: Clock
 ) -> None:
     watcher = ledger.endpoints.create("https://ops.test", ["endpoint.disabled"], "s" * 16)
@@ -157,7 +161,9 @@ def test_gone_disables_the_endpoint_and_tells_the_others(
     assert [delivery.endpoint_id for delivery in ledger.deliveries.claim_due(limit=9)] == [watcher.webhook_id]
 
 
-def test_five_days_of_failures_only_disable(ledger: Ledger, endpoint: Endpoint, queue: Queue, clock: Clock) -> None:
+def test_five_days_without_a_success_disable_the_endpoint(
+    ledger: Ledger, endpoint: Endpoint, queue: Queue, clock: Clock
+) -> None:
     ledger.clips.cancel(queue().clip_id)
     begun = clock.now
 
@@ -179,7 +185,7 @@ def test_five_days_of_failures_only_disable(ledger: Ledger, endpoint: Endpoint, 
     assert ledger.deliveries.claim_due() == []
 
 
-def test_an_own_address_fails_alone(ledger: Ledger, queue: Queue, clock: Clock) -> None:
+def test_failed_webhook_url_of_a_clip_disables_nothing(ledger: Ledger, queue: Queue, clock: Clock) -> None:
     ledger.clips.cancel(queue(webhook_url="https://own.test").clip_id)
     [delivery] = ledger.deliveries.claim_due()
     assert _settle(ledger, delivery, "failed", 410)
@@ -187,7 +193,7 @@ def test_an_own_address_fails_alone(ledger: Ledger, queue: Queue, clock: Clock) 
     assert [event.type for event in ledger.events.after(0)][-1] == "clip.failed"
 
 
-def test_nothing_is_tried_again_after_the_endpoint_is_deleted(
+def test_deliveries_of_a_deleted_endpoint_are_not_retried(
     ledger: Ledger, endpoint: Endpoint, queue: Queue, clock: Clock
 ) -> None:
     ledger.clips.cancel(queue().clip_id)
@@ -199,7 +205,7 @@ def test_nothing_is_tried_again_after_the_endpoint_is_deleted(
         ledger.deliveries.redeliver(delivery.delivery_id)
 
 
-def test_an_attempt_under_way_while_its_endpoint_is_switched_off_is_tried_again_when_that_is_on(
+def test_attempt_during_which_its_endpoint_was_disabled_is_retried_once_it_is_enabled(
     ledger: Ledger, endpoint: Endpoint, queue: Queue, clock: Clock
 ) -> None:
     for _ in range(2):
@@ -219,7 +225,7 @@ def test_an_attempt_under_way_while_its_endpoint_is_switched_off_is_tried_again_
     assert seen == {(True, 2), (False, 1)}
 
 
-def test_redelivery_is_a_new_delivery_of_the_same_event(
+def test_redelivery_has_the_event_id_of_the_original(
     ledger: Ledger, endpoint: Endpoint, queue: Queue, clock: Clock
 ) -> None:
     clip = queue()

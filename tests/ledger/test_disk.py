@@ -38,7 +38,7 @@ def mounts(tmp_path: Path) -> Path:
         ("/mnt/bucket/x", "fuse.rclone"),
     ],
 )
-def test_another_machines_disk_is_refused(mounts: Path, folder: str, kind: str) -> None:
+def test_network_file_system_is_rejected(mounts: Path, folder: str, kind: str) -> None:
     with pytest.raises(StartupError, match=f"{folder} lies on {kind}, a network file system") as caught:
         check_local(Path(folder), mounts)
     assert "storage.folder" in caught.value.hint
@@ -47,14 +47,14 @@ def test_another_machines_disk_is_refused(mounts: Path, folder: str, kind: str) 
 @pytest.mark.parametrize(
     "folder", ["/srv/data", "/home/local/data", "/home2", "/mnt/a share/fast/data", "/var/lib/docker/overlay2/x/merged"]
 )
-def test_a_disk_of_this_machine_is_not(mounts: Path, folder: str) -> None:
+def test_local_file_system_is_accepted(mounts: Path, folder: str) -> None:
     check_local(Path(folder), mounts)
 
 
-def test_a_link_is_followed(mounts: Path, tmp_path: Path) -> None:
+def test_symbolic_link_is_followed(mounts: Path, tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to("/mnt/ssh")
     assert file_system(tmp_path / "link", mounts) == "fuse.sshfs"
 
 
-def test_where_the_kernel_does_not_say_nothing_is_refused(tmp_path: Path) -> None:
+def test_folder_is_accepted_if_the_mounts_are_unknown(tmp_path: Path) -> None:
     check_local(Path("/home/me/data"), tmp_path / "none")

@@ -15,7 +15,7 @@ from clipengine.timecode import now_ms
 Queue = Callable[..., Clip]
 
 
-def test_an_endpoint_is_made_read_changed_and_deleted(ledger: Ledger) -> None:
+def test_endpoint_is_created_read_updated_and_deleted(ledger: Ledger) -> None:
     made = ledger.endpoints.create("https://a.test", ["clip.ready"], "first secret is long")
     assert (made.enabled, made.origin, made.disabled_reason, made.failing_since) == (True, "api", None, None)
     assert ledger.endpoints.get(made.webhook_id) == made
@@ -29,14 +29,14 @@ def test_an_endpoint_is_made_read_changed_and_deleted(ledger: Ledger) -> None:
             call(made.webhook_id)
 
 
-def test_secrets_are_shown_nowhere(ledger: Ledger) -> None:
+def test_secrets_are_in_no_representation_of_an_endpoint(ledger: Ledger) -> None:
     made = ledger.endpoints.create("https://a.test", ["clip.ready"], "first secret is long")
     rotated = ledger.endpoints.update(made.webhook_id, secret="second secret is long")
     for shown in (repr(rotated), str(rotated), str(rotated.to_object())):
         assert "secret is long" not in shown
 
 
-def test_a_replaced_secret_signs_for_a_day(ledger: Ledger) -> None:
+def test_replaced_secret_signs_for_another_day(ledger: Ledger) -> None:
     made = ledger.endpoints.create("https://a.test", ["clip.ready"], "first secret is long")
     assert made.secrets(now_ms()) == ["first secret is long"]
     rotated = ledger.endpoints.update(made.webhook_id, secret="second secret is long")
@@ -46,7 +46,7 @@ def test_a_replaced_secret_signs_for_a_day(ledger: Ledger) -> None:
     assert ledger.endpoints.update(made.webhook_id, secret="second secret is long") == rotated
 
 
-def test_what_waits_stays_while_an_endpoint_is_switched_off(ledger: Ledger, queue: Queue) -> None:
+def test_deliveries_wait_while_an_endpoint_is_disabled_by_request(ledger: Ledger, queue: Queue) -> None:
     made = ledger.endpoints.create("https://a.test", ["clip.failed"], "s" * 16)
     ledger.clips.cancel(queue().clip_id)
     off = ledger.endpoints.update(made.webhook_id, enabled=False)
@@ -61,7 +61,7 @@ def test_what_waits_stays_while_an_endpoint_is_switched_off(ledger: Ledger, queu
     assert [found.delivery_id for found in ledger.deliveries.claim_due()] == [delivery.delivery_id]
 
 
-def test_disabling_for_a_reason_gives_up_what_waits(ledger: Ledger, queue: Queue) -> None:
+def test_disabling_for_a_failure_fails_pending_deliveries(ledger: Ledger, queue: Queue) -> None:
     made = ledger.endpoints.create("https://a.test", ["clip.failed"], "s" * 16)
     ledger.clips.cancel(queue().clip_id)
     assert ledger.endpoints.disable(made.webhook_id, "it answered 410 Gone")
@@ -70,7 +70,7 @@ def test_disabling_for_a_reason_gives_up_what_waits(ledger: Ledger, queue: Queue
     assert ledger.deliveries.claim_due() == []
 
 
-def test_deleting_gives_up_what_waits_and_keeps_the_history(ledger: Ledger, queue: Queue) -> None:
+def test_deletion_fails_pending_deliveries_and_keeps_the_history(ledger: Ledger, queue: Queue) -> None:
     made = ledger.endpoints.create("https://a.test", ["clip.failed"], "s" * 16)
     ledger.clips.cancel(queue().clip_id)
     ledger.endpoints.delete(made.webhook_id)
@@ -78,7 +78,7 @@ def test_deleting_gives_up_what_waits_and_keeps_the_history(ledger: Ledger, queu
     assert (delivery.status, delivery.last_error) == ("failed", "the webhook was deleted")
 
 
-def test_endpoints_of_the_settings_follow_the_settings(ledger: Ledger) -> None:
+def test_endpoints_are_synchronised_with_the_settings(ledger: Ledger) -> None:
     own = ledger.endpoints.create("https://api.test", ["clip.ready"], "s" * 16)
     first = ledger.endpoints.sync_settings(
         [
@@ -96,7 +96,7 @@ def test_endpoints_of_the_settings_follow_the_settings(ledger: Ledger) -> None:
     assert ledger.endpoints.sync_settings([]) == []
 
 
-def test_a_restart_does_not_bring_back_a_disabled_one(ledger: Ledger) -> None:
+def test_disabled_endpoint_of_the_settings_stays_disabled_after_a_restart(ledger: Ledger) -> None:
     wanted = [("https://a.test", "secret of a, long", ["clip.ready"])]
     [made] = ledger.endpoints.sync_settings(wanted)
     ledger.endpoints.disable(made.webhook_id, "it answered 410 Gone")
@@ -104,7 +104,7 @@ def test_a_restart_does_not_bring_back_a_disabled_one(ledger: Ledger) -> None:
     assert not kept.enabled
 
 
-def test_a_url_named_twice_is_one_endpoint(ledger: Ledger) -> None:
+def test_url_that_the_settings_list_twice_is_one_endpoint(ledger: Ledger) -> None:
     twice = [
         ("https://a.test", "first of a, long", ["clip.ready"]),
         ("https://a.test", "last of a, long", ["clip.ready"]),

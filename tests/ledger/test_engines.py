@@ -45,7 +45,7 @@ def _free(ledger: Ledger, owner: str) -> int:
     return ledger.clips.requeue_orphans(owner, in_flight=set, living=ledger.engines.living)
 
 
-def test_what_an_engine_holds_stays_its_own_while_it_beats(host_a: Ledger, host_b: Ledger, queue: Queue) -> None:
+def test_claims_of_an_engine_with_heartbeats_are_not_released(host_a: Ledger, host_b: Ledger, queue: Queue) -> None:
     clip = queue()
     host_a.clips.claim("a")
     assert _free(host_b, "b") == 0
@@ -58,7 +58,7 @@ def test_what_an_engine_holds_stays_its_own_while_it_beats(host_a: Ledger, host_
     assert host_b.clips.crashes(clip.clip_id) == 0
 
 
-def test_a_host_that_comes_back_has_lost_its_attempt(
+def test_disconnected_host_has_lost_its_attempt(
     host_a: Ledger, host_b: Ledger, queue: Queue, result: ClipResult
 ) -> None:
     clip = queue()
@@ -75,7 +75,7 @@ def test_a_host_that_comes_back_has_lost_its_attempt(
     assert [event.type for event in host_b.events.after(0) if event.clip_id] == ["clip.ready"]
 
 
-def test_what_was_being_uploaded_is_cut_again_under_a_key_that_nobody_else_writes(
+def test_finished_clip_of_a_dead_engine_is_cut_again_under_a_new_key(
     host_a: Ledger, host_b: Ledger, queue: Queue, result: ClipResult
 ) -> None:
     queue()
@@ -99,7 +99,7 @@ def test_what_was_being_uploaded_is_cut_again_under_a_key_that_nobody_else_write
     assert set(host_b.removals.due()) == {old.object_key, old.poster_key}
 
 
-def test_a_retry_gets_a_key_of_its_own(host_a: Ledger, queue: Queue) -> None:
+def test_retry_in_a_shared_ledger_gets_a_new_key(host_a: Ledger, queue: Queue) -> None:
     clip = queue()
     host_a.clips.claim("a")
     host_a.clips.cancel(clip.clip_id)
@@ -108,7 +108,7 @@ def test_a_retry_gets_a_key_of_its_own(host_a: Ledger, queue: Queue) -> None:
     assert clip.object_key in host_a.removals.due()
 
 
-def test_silence_proves_nothing_right_after_the_database_was_away(
+def test_old_heartbeats_do_not_count_after_an_outage_of_the_database(
     ledger: Ledger, open_ledger: Callable[..., Ledger], queue: Queue
 ) -> None:
     ledger.engines.beat("a")
@@ -134,7 +134,7 @@ def test_removal_claims_of_a_dead_engine_are_released(host_a: Ledger, host_b: Le
     assert host_a.removals.claim("a", limit=10) == []
 
 
-def test_a_receiver_is_sent_to_by_one_engine_at_a_time(host_a: Ledger, host_b: Ledger, queue: Queue) -> None:
+def test_only_one_engine_at_a_time_sends_to_a_receiver(host_a: Ledger, host_b: Ledger, queue: Queue) -> None:
     for url in ("https://one.test/", "https://one.test/", "https://two.test/"):
         host_a.clips.cancel(queue(webhook_url=url).clip_id)
     (first,) = host_a.deliveries.claim_due(owner="a")

@@ -12,7 +12,7 @@ from clipengine.ledger.ledger import Ledger
 Queue = Callable[..., Clip]
 
 
-def test_the_body_is_frozen_in_the_fixed_order(ledger: Ledger, queue: Queue, result: ClipResult) -> None:
+def test_body_is_stored_with_its_keys_in_the_documented_order(ledger: Ledger, queue: Queue, result: ClipResult) -> None:
     ledger.endpoints.create("https://h.test/hook", ["clip.ready"], "s" * 16)
     clip = queue("Entscheidung – 決定")
     ledger.clips.claim("me")
@@ -32,7 +32,7 @@ def test_the_body_is_frozen_in_the_fixed_order(ledger: Ledger, queue: Queue, res
     assert delivery.body == json.dumps(event.payload, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def test_who_gets_an_event(ledger: Ledger, queue: Queue) -> None:
+def test_event_is_delivered_to_its_subscribers_and_to_the_webhook_url(ledger: Ledger, queue: Queue) -> None:
     wants = ledger.endpoints.create("https://a.test", ["clip.failed"], "s" * 16)
     ledger.endpoints.create("https://b.test", ["clip.ready", "recording.complete"], "s" * 16)
     off = ledger.endpoints.create("https://c.test", ["clip.failed"], "s" * 16)
@@ -50,7 +50,7 @@ def test_who_gets_an_event(ledger: Ledger, queue: Queue) -> None:
     )
 
 
-def test_events_are_read_in_order_from_any_point(ledger: Ledger, queue: Queue) -> None:
+def test_events_after_any_number_are_read_in_order(ledger: Ledger, queue: Queue) -> None:
     begin = ledger.events.last_seq()
     clips = [queue() for _ in range(5)]
     assert ledger.events.last_seq() == begin
@@ -62,12 +62,12 @@ def test_events_are_read_in_order_from_any_point(ledger: Ledger, queue: Queue) -
     assert ledger.events.after(begin + 5) == []
 
 
-def test_the_first_event_has_a_number(ledger: Ledger) -> None:
+def test_ledger_without_events_has_number_zero(ledger: Ledger) -> None:
     assert ledger.events.last_seq() == 0
     assert ledger.events.after(0) == []
 
 
-def test_own_addresses_of_one_host_are_one_target() -> None:
+def test_webhook_urls_of_one_origin_are_one_target() -> None:
     assert target_of("https://user:pw@Example.test:8443/a?b") == "https://example.test:8443"
     assert target_of("https://example.test:8443/c") == target_of("https://Example.test:8443/d")
     assert target_of("http://example.test/") != target_of("https://example.test/")

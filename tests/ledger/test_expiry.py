@@ -23,7 +23,9 @@ def complete(ledger: Ledger, clip: Clip, result: ClipResult) -> Clip:
     return ledger.clips.get(clip.clip_id)
 
 
-def test_a_time_of_its_own(ledger: Ledger, queue: Queue, result: ClipResult, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_clip_expires_at_its_own_time(
+    ledger: Ledger, queue: Queue, result: ClipResult, monkeypatch: pytest.MonkeyPatch
+) -> None:
     ledger.endpoints.create("https://a.test", ["clip.expired"], "s" * 16)
     clip = complete(ledger, queue(expires_at=now_ms() + DAY, webhook_url="https://own.test/"), result)
     kept = complete(ledger, queue(), result)
@@ -46,7 +48,7 @@ def test_a_time_of_its_own(ledger: Ledger, queue: Queue, result: ClipResult, mon
     assert ledger.clips.get(waits.clip_id).state == "queued"  # it is cut first
 
 
-def test_what_the_operator_keeps(
+def test_clip_without_its_own_time_expires_after_the_retention_time(
     ledger: Ledger, queue: Queue, result: ClipResult, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clips = [complete(ledger, queue(), result)]

@@ -21,7 +21,7 @@ from clipengine.ledger.opening.file import file_database, open_file
 Open = Callable[..., Ledger]
 
 
-def test_a_missing_file_is_made_for_its_owner_only(ledger: Ledger, path: Path) -> None:
+def test_new_file_is_readable_by_its_owner_only(ledger: Ledger, path: Path) -> None:
     ledger.check_writable()
     assert sorted(file.name for file in path.parent.iterdir()) == [
         "ledger.db",
@@ -34,13 +34,13 @@ def test_a_missing_file_is_made_for_its_owner_only(ledger: Ledger, path: Path) -
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
 
 
-def test_a_file_that_others_may_read_is_closed_to_them(ledger: Ledger, open_ledger: Open, path: Path) -> None:
+def test_mode_of_a_file_that_others_may_read_is_corrected(ledger: Ledger, open_ledger: Open, path: Path) -> None:
     path.chmod(0o644)
     open_ledger()
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
-def test_everything_is_there_when_it_is_opened_again(ledger: Ledger, open_ledger: Open) -> None:
+def test_reopened_ledger_contains_everything(ledger: Ledger, open_ledger: Open) -> None:
     key, text = ledger.keys.create("laptop")
     secret = ledger.default_secret()
     ledger.close()
@@ -52,7 +52,7 @@ def test_everything_is_there_when_it_is_opened_again(ledger: Ledger, open_ledger
     assert secret.startswith("whsec_")
 
 
-def test_many_may_open_a_new_file_at_once(open_ledger: Open, path: Path) -> None:
+def test_concurrent_first_opens_create_one_file(open_ledger: Open, path: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
         ledgers = [future.result() for future in [pool.submit(open_ledger) for _ in range(8)]]
     assert len({ledger.default_secret() for ledger in ledgers}) == 1
@@ -60,7 +60,7 @@ def test_many_may_open_a_new_file_at_once(open_ledger: Open, path: Path) -> None
 
 
 @pytest.mark.usefixtures("path")
-def test_pragmas(ledger: Ledger) -> None:
+def test_connections_have_the_expected_pragmas(ledger: Ledger) -> None:
     database = ledger._database
     with ledger.session():
         values = {
@@ -71,7 +71,7 @@ def test_pragmas(ledger: Ledger) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"x", b"SQLite format 3\x00", b"<html>" * 100, b"\0" * 8192])
-def test_garbage_is_refused_and_left_alone(open_ledger: Open, path: Path, content: bytes) -> None:
+def test_file_that_is_not_a_database_is_rejected_and_unchanged(open_ledger: Open, path: Path, content: bytes) -> None:
     path.parent.mkdir()
     path.write_bytes(content)
     with pytest.raises(StartupError) as caught:
@@ -80,7 +80,7 @@ def test_garbage_is_refused_and_left_alone(open_ledger: Open, path: Path, conten
     assert path.read_bytes() == content
 
 
-def test_a_garbled_body_is_refused(ledger: Ledger, open_ledger: Open, path: Path) -> None:
+def test_file_with_damaged_pages_is_rejected(ledger: Ledger, open_ledger: Open, path: Path) -> None:
     ledger.close()
     header = path.read_bytes()[:100]
     path.write_bytes(header + b"\xff" * (path.stat().st_size - 100))
@@ -89,7 +89,7 @@ def test_a_garbled_body_is_refused(ledger: Ledger, open_ledger: Open, path: Path
 
 
 @pytest.mark.parametrize("share", [0.999, 0.5, 0.1])
-def test_a_truncated_file_is_refused(ledger: Ledger, open_ledger: Open, path: Path, share: float) -> None:
+def test_truncated_file_is_rejected(ledger: Ledger, open_ledger: Open, path: Path, share: float) -> None:
     ledger.keys.create("laptop")
     ledger.close()
     content = path.read_bytes()
@@ -100,7 +100,9 @@ def test_a_truncated_file_is_refused(ledger: Ledger, open_ledger: Open, path: Pa
     assert path.read_bytes() == before
 
 
-def test_a_file_as_a_crash_leaves_it_is_opened(ledger: Ledger, open_ledger: Open, path: Path, tmp_path: Path) -> None:
+def test_file_with_pages_in_the_wal_is_opened_after_a_crash(
+    ledger: Ledger, open_ledger: Open, path: Path, tmp_path: Path
+) -> None:
     _, text = ledger.keys.create("laptop")
     crashed = tmp_path / "crashed"
     crashed.mkdir()
@@ -109,9 +111,7 @@ def test_a_file_as_a_crash_leaves_it_is_opened(ledger: Ledger, open_ledger: Open
     assert open_ledger(at=crashed / "ledger.db").keys.verify(text)
 
 
-def test_a_truncated_file_beside_a_wal_is_refused(
-    ledger: Ledger, open_ledger: Open, path: Path, tmp_path: Path
-) -> None:
+def test_truncated_file_with_a_wal_is_rejected(ledger: Ledger, open_ledger: Open, path: Path, tmp_path: Path) -> None:
     ledger.keys.create("laptop")
     crashed = tmp_path / "crashed"
     crashed.mkdir()
@@ -123,7 +123,7 @@ def test_a_truncated_file_beside_a_wal_is_refused(
         open_ledger(at=crashed / "ledger.db")
 
 
-def test_a_wal_without_its_file_is_refused(open_ledger: Open, path: Path) -> None:
+def test_wal_without_its_file_is_rejected(open_ledger: Open, path: Path) -> None:
     path.parent.mkdir()
     path.with_name("ledger.db-wal").write_bytes(b"what is left")
     with pytest.raises(StartupError, match="missing"):
@@ -131,13 +131,13 @@ def test_a_wal_without_its_file_is_refused(open_ledger: Open, path: Path) -> Non
     assert not path.exists()
 
 
-def test_a_folder_in_its_place_is_refused(open_ledger: Open, path: Path) -> None:
+def test_folder_in_place_of_the_file_is_rejected(open_ledger: Open, path: Path) -> None:
     path.mkdir(parents=True)
     with pytest.raises(StartupError):
         open_ledger()
 
 
-def test_the_database_of_something_else_is_refused(open_ledger: Open, path: Path) -> None:
+def test_database_of_another_program_is_rejected(open_ledger: Open, path: Path) -> None:
     path.parent.mkdir()
     other = sqlite3.connect(path)
     other.execute("CREATE TABLE meta (name TEXT, value TEXT)")
@@ -148,7 +148,7 @@ def test_the_database_of_something_else_is_refused(open_ledger: Open, path: Path
         open_ledger()
 
 
-def test_a_newer_schema_is_refused(ledger: Ledger, open_ledger: Open, path: Path) -> None:
+def test_newer_schema_is_rejected(ledger: Ledger, open_ledger: Open, path: Path) -> None:
     ledger._database.run("UPDATE meta SET value = '99' WHERE name = 'schema_version'")
     ledger.close()
     with pytest.raises(SchemaTooNew, match="99"):
@@ -164,7 +164,7 @@ def _fail_halfway(database: Database) -> None:
     raise RuntimeError("the power went out")
 
 
-def test_a_file_of_version_1_is_brought_forward(path: Path) -> None:
+def test_file_of_schema_version_1_is_migrated(path: Path) -> None:
     path.parent.mkdir()
     path.touch()
     database = file_database(path)
@@ -203,7 +203,7 @@ def _clip_of_version_1(database: Database, clip_id: str, *, seconds: float) -> N
 
 
 @pytest.mark.usefixtures("path")
-def test_the_models_are_what_the_migrations_made(ledger: Ledger) -> None:
+def test_models_match_the_migrated_tables(ledger: Ledger) -> None:
     database = ledger._database
     made = {
         row[0]
@@ -220,7 +220,7 @@ def test_the_models_are_what_the_migrations_made(ledger: Ledger) -> None:
 
 
 @pytest.mark.parametrize("left", ["nothing", "empty folder", "a copy"])
-def test_a_file_that_was_moved_away_takes_nothing_and_is_not_made_anew(path: Path, left: str) -> None:
+def test_moved_file_accepts_no_writes_and_is_not_recreated(path: Path, left: str) -> None:
     database = open_file(path)
     aside = path.parent.with_name("aside")
     path.parent.rename(aside)

@@ -58,13 +58,13 @@ def _at_once(database: Database, *works: Work) -> list[object]:
     return came
 
 
-def test_those_who_wait_share_one_commit(database: Database) -> None:
+def test_waiting_callers_share_one_commit(database: Database) -> None:
     assert _at_once(database, *(_put(database, f"put_{number}") for number in range(8))) == [[]] * 8
     assert len(_put_names(database)) == 8
     assert len(database.run("SELECT DISTINCT value FROM meta WHERE name LIKE 'put_%'")) == 1  # one did it for all
 
 
-def test_work_that_raises_is_undone_alone(database: Database) -> None:
+def test_failed_task_is_undone_alone(database: Database) -> None:
     def refuse() -> None:
         _put(database, "put_2")()
         raise QueueFull("no")
@@ -75,7 +75,7 @@ def test_work_that_raises_is_undone_alone(database: Database) -> None:
     assert _put_names(database) == ["put_1", "put_3"]
 
 
-def test_a_full_disk_undoes_all_of_them(database: Database) -> None:
+def test_full_disk_fails_the_whole_group(database: Database) -> None:
     def fill() -> None:
         database.run(f"PRAGMA max_page_count = {database.run('PRAGMA page_count')[0][0]}")
         database.run("INSERT INTO meta VALUES ('put_2', ?)", ("x" * 10_000_000,))
@@ -85,7 +85,7 @@ def test_a_full_disk_undoes_all_of_them(database: Database) -> None:
     assert _put_names(database) == []
 
 
-def test_who_waits_in_vain_is_told_so(database: Database, path: Path) -> None:
+def test_waiting_callers_fail_if_the_lock_is_not_available(database: Database, path: Path) -> None:
     other = sqlite3.connect(path, isolation_level=None)
     group = GroupCommit(database)
     try:
@@ -98,7 +98,7 @@ def test_who_waits_in_vain_is_told_so(database: Database, path: Path) -> None:
     assert _put_names(database) == ["put_2"]
 
 
-def test_inside_a_transaction_it_is_a_part_of_it(database: Database) -> None:
+def test_task_inside_a_transaction_is_part_of_it(database: Database) -> None:
     def refuse() -> None:
         with database.transaction():
             GroupCommit(database).run(_put(database, "put_1"))

@@ -28,26 +28,26 @@ def work(queue: Queue) -> Callable[[], Answer]:
     return create
 
 
-def test_the_same_request_gets_the_same_answer(ledger: Ledger, work: Callable[[], Answer]) -> None:
+def test_repeated_request_gets_the_stored_response(ledger: Ledger, work: Callable[[], Answer]) -> None:
     first, replayed = ledger.idempotency.once("k", scope="key_1 POST /clips", fingerprint="f", work=work)
     assert not replayed
     assert ledger.idempotency.once("k", scope="key_1 POST /clips", fingerprint="f", work=work) == (first, True)
     assert len(ledger.clips.list(limit=9).data) == 1
 
 
-def test_other_scopes_and_no_key_are_other_requests(ledger: Ledger, work: Callable[[], Answer]) -> None:
+def test_other_scope_or_missing_key_is_another_request(ledger: Ledger, work: Callable[[], Answer]) -> None:
     for key, scope in (("k", "a"), ("k", "b"), (None, "a"), (None, "a")):
         assert ledger.idempotency.once(key, scope=scope, fingerprint="f", work=work)[1] is False
     assert len(ledger.clips.list(limit=9).data) == 4
 
 
-def test_another_request_with_the_key_is_refused(ledger: Ledger, work: Callable[[], Answer]) -> None:
+def test_reuse_of_a_key_for_another_request_is_rejected(ledger: Ledger, work: Callable[[], Answer]) -> None:
     ledger.idempotency.once("k", scope="a", fingerprint="f", work=work)
     with pytest.raises(IdempotencyKeyReused):
         ledger.idempotency.once("k", scope="a", fingerprint="g", work=work)
 
 
-def test_work_that_fails_leaves_nothing_and_may_be_tried_again(ledger: Ledger, work: Callable[[], Answer]) -> None:
+def test_key_of_failed_work_may_be_used_again(ledger: Ledger, work: Callable[[], Answer]) -> None:
     def fail() -> Answer:
         work()
         raise QueueFull("full")
@@ -58,7 +58,7 @@ def test_work_that_fails_leaves_nothing_and_may_be_tried_again(ledger: Ledger, w
     assert ledger.idempotency.once("k", scope="a", fingerprint="f", work=work)[1] is False
 
 
-def test_keys_are_kept_for_a_week(ledger: Ledger, work: Callable[[], Answer], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_keys_are_valid_for_a_week(ledger: Ledger, work: Callable[[], Answer], monkeypatch: pytest.MonkeyPatch) -> None:
     ledger.idempotency.once("k", scope="a", fingerprint="f", work=work)
     now = idempotency_module.now_ms()
     monkeypatch.setattr(idempotency_module, "now_ms", lambda: now + KEPT_MS - 60_000)
@@ -76,7 +76,7 @@ def test_keys_are_kept_for_a_week(ledger: Ledger, work: Callable[[], Answer], mo
     assert ledger.idempotency.purge() == 0
 
 
-def test_a_hundred_at_once_make_one(ledger: Ledger, recording: Recording) -> None:
+def test_hundred_concurrent_requests_run_the_work_once(ledger: Ledger, recording: Recording) -> None:
     together = threading.Barrier(100)
     answers: list[tuple[Answer, bool]] = []
 

@@ -18,7 +18,7 @@ from clipengine.ledger.ledger import Ledger
 _BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 
-def test_a_key_can_be_parsed_from_the_right(ledger: Ledger) -> None:
+def test_key_with_any_prefix_is_parsed_from_the_right(ledger: Ledger) -> None:
     key, text = ledger.keys.create("laptop")
     match = re.fullmatch(r"relay_live_([0-9a-z]{26})_([0-9A-Za-z]{43})_([0-9A-Za-z]{6})", text)
     assert match
@@ -29,7 +29,7 @@ def test_a_key_can_be_parsed_from_the_right(ledger: Ledger) -> None:
     assert number == zlib.crc32(text.rpartition("_")[0].encode())
 
 
-def test_a_key_is_verified_with_its_scopes(ledger: Ledger) -> None:
+def test_valid_key_is_verified_with_its_scopes(ledger: Ledger) -> None:
     made, text = ledger.keys.create("laptop", scopes=("read",))
     found = ledger.keys.verify(text)
     assert found is not None
@@ -38,7 +38,7 @@ def test_a_key_is_verified_with_its_scopes(ledger: Ledger) -> None:
     assert everything.scopes == ("read", "write", "admin")
 
 
-def test_only_the_hash_is_kept(ledger: Ledger, path: Path) -> None:
+def test_only_the_hash_of_a_key_is_stored(ledger: Ledger, path: Path) -> None:
     _, text = ledger.keys.create("laptop")
     secret = text.split("_")[-2]
     ledger.close()
@@ -46,7 +46,7 @@ def test_only_the_hash_is_kept(ledger: Ledger, path: Path) -> None:
     assert text not in repr(ledger.keys)
 
 
-def test_whatever_is_not_a_key_is_refused(ledger: Ledger) -> None:
+def test_malformed_or_unknown_key_is_rejected(ledger: Ledger) -> None:
     _, text = ledger.keys.create("laptop")
     other = Keys(ledger._database, "relay_live")
     forged_start = text.rpartition("_")[0][:-1] + ("A" if text.rpartition("_")[0][-1] != "A" else "B")
@@ -58,7 +58,7 @@ def test_whatever_is_not_a_key_is_refused(ledger: Ledger) -> None:
     assert other.verify(text) is not None
 
 
-def test_a_revoked_key_is_refused_at_once(ledger: Ledger) -> None:
+def test_revoked_key_is_rejected_at_once(ledger: Ledger) -> None:
     key, text = ledger.keys.create("laptop")
     revoked = ledger.keys.revoke(key.key_id)
     assert revoked.revoked_at is not None
@@ -66,7 +66,7 @@ def test_a_revoked_key_is_refused_at_once(ledger: Ledger) -> None:
     assert ledger.keys.revoke(key.key_id) == revoked
 
 
-def test_a_key_is_revoked_by_name_where_that_is_clear(ledger: Ledger) -> None:
+def test_key_is_revoked_by_name_if_only_one_active_key_has_it(ledger: Ledger) -> None:
     first, _ = ledger.keys.create("laptop")
     second, _ = ledger.keys.create("laptop")
     with pytest.raises(Conflict, match=first.key_id):
@@ -78,7 +78,7 @@ def test_a_key_is_revoked_by_name_where_that_is_clear(ledger: Ledger) -> None:
     assert [key.revoked_at is None for key in ledger.keys.list()] == [False, False]
 
 
-def test_the_last_use_is_noted_once_a_minute(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_last_use_is_recorded_once_a_minute(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     _, text = ledger.keys.create("laptop")
     clock = ledger.keys.list()[0].created_at
     monkeypatch.setattr(keys_module, "now_ms", lambda: clock)
@@ -97,7 +97,7 @@ def test_the_last_use_is_noted_once_a_minute(ledger: Ledger, monkeypatch: pytest
     assert last_use() == clock
 
 
-def test_a_key_works_while_nothing_can_be_written(
+def test_key_is_verified_while_the_ledger_is_not_writable(
     ledger: Ledger, open_ledger: Callable[..., Ledger], caplog: pytest.LogCaptureFixture, path: Path
 ) -> None:
     _, text = ledger.keys.create("laptop")

@@ -14,7 +14,7 @@ from clipengine.ledger.pages import decode_cursor, encode_cursor
 Queue = Callable[..., Clip]
 
 
-def test_cursor_is_decoded_as_it_was_encoded() -> None:
+def test_encoded_cursor_is_decoded_to_the_same_row() -> None:
     assert decode_cursor(encode_cursor("clips", 1743850800000, "clip_01"), "clips") == (1743850800000, "clip_01")
 
 
@@ -26,13 +26,13 @@ def test_cursor_is_decoded_as_it_was_encoded() -> None:
         *[encode_cursor("", 1, "a"), encode_cursor("recordings", 1, "a"), encode_cursor("clips/rec_1", 1, "a")],
     ],
 )
-def test_other_text_is_refused_as_a_cursor(ledger: Ledger, cursor: str) -> None:
+def test_text_that_is_not_a_cursor_is_rejected(ledger: Ledger, cursor: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
         ledger.clips.list(limit=10, cursor=cursor)
     assert caught.value.errors[0]["parameter"] == "cursor"
 
 
-def test_pages_follow_each_other_while_rows_come_and_go(ledger: Ledger, queue: Queue) -> None:
+def test_pages_are_complete_while_rows_are_added_and_deleted(ledger: Ledger, queue: Queue) -> None:
     with ledger.transaction():
         made = [queue() for _ in range(7)]  # several within one millisecond
     newest_first = sorted(made, key=lambda clip: (clip.created_at, clip.clip_id), reverse=True)
@@ -48,14 +48,14 @@ def test_pages_follow_each_other_while_rows_come_and_go(ledger: Ledger, queue: Q
     assert last.next_cursor is None
 
 
-def test_a_last_page_that_is_full_has_no_next(ledger: Ledger, queue: Queue) -> None:
+def test_full_last_page_has_no_next_cursor(ledger: Ledger, queue: Queue) -> None:
     queue()
     queue()
     assert ledger.clips.list(limit=2).next_cursor is None
     assert ledger.clips.list(limit=1).next_cursor
 
 
-def test_clips_by_each_filter_and_all_together(ledger: Ledger, queue: Queue, recording: Recording) -> None:
+def test_clips_are_listed_by_each_filter_and_by_all(ledger: Ledger, queue: Queue, recording: Recording) -> None:
     goal, foul = queue("goal"), queue("foul")
     ledger.clips.cancel(foul.clip_id)
     ended = ledger.clips.get(foul.clip_id)
@@ -79,7 +79,7 @@ def test_clips_by_each_filter_and_all_together(ledger: Ledger, queue: Queue, rec
     assert lists(limit=9, **everything).data == [ended]
 
 
-def test_the_claimed_are_still_processing(ledger: Ledger, queue: Queue) -> None:
+def test_claimed_clip_is_listed_as_processing(ledger: Ledger, queue: Queue) -> None:
     queue()
     queue()
     ledger.clips.claim("me")

@@ -66,7 +66,7 @@ def _cursors(of: str) -> tuple[str | None, str | None]:
     return None, encode_cursor(of, 1743850800000, "x_01")
 
 
-def test_lists_of_clips(ledger: Ledger, plans: Plans) -> None:
+def test_lists_of_clips_use_indexes(ledger: Ledger, plans: Plans) -> None:
     filters = {
         "recording_id": (None, "rec_1"),
         "status": (None, "processing", "complete"),
@@ -91,20 +91,20 @@ def test_lists_of_clips(ledger: Ledger, plans: Plans) -> None:
             assert all(step.startswith("SEARCH") for steps in found.values() for step in steps)
 
 
-def test_lists_of_recordings(ledger: Ledger, plans: Plans) -> None:
+def test_lists_of_recordings_use_indexes(ledger: Ledger, plans: Plans) -> None:
     for status, name, cursor in product((None, "complete"), (None, "meeting"), _cursors("recordings")):
         ledger.recordings.list(limit=50, status=status, name=name, cursor=cursor)
         _check(plans())
 
 
-def test_lists_of_deliveries(ledger: Ledger, plans: Plans) -> None:
+def test_lists_of_deliveries_use_indexes(ledger: Ledger, plans: Plans) -> None:
     for endpoint_id, clip_id in product((None, "whk_1"), (None, "clip_1")):
         for cursor in _cursors("/".join(filter(None, ("deliveries", endpoint_id, clip_id)))):
             ledger.deliveries.list(limit=50, endpoint_id=endpoint_id, clip_id=clip_id, cursor=cursor)
             _check(plans())
 
 
-def test_the_life_of_a_clip(
+def test_queries_of_a_clip_use_indexes(
     ledger: Ledger, plans: Plans, queue: Queue, recording: Recording, result: ClipResult
 ) -> None:
     ledger.endpoints.create("https://a.test", ["clip.ready", "clip.failed"], "s" * 16)
@@ -144,7 +144,7 @@ def test_the_life_of_a_clip(
     _check(plans())
 
 
-def test_the_claim_reads_its_index_alone(ledger: Ledger, plans: Plans) -> None:
+def test_claim_reads_only_its_index(ledger: Ledger, plans: Plans) -> None:
     ledger.clips.claim("me")
     best = next(steps for sql, steps in plans().items() if '"priority"' in sql and sql.startswith("SELECT"))
     assert best == ["SEARCH t1 USING COVERING INDEX clips_claim (state=? AND long=?)"]
@@ -153,12 +153,12 @@ def test_the_claim_reads_its_index_alone(ledger: Ledger, plans: Plans) -> None:
     assert running == ["SEARCH t1 USING INDEX clips_claim (state=? AND long=?)"]
 
 
-def test_counts_read_the_index_of_what_is_queued_and_running(ledger: Ledger, plans: Plans) -> None:
+def test_counts_read_only_queued_and_running_clips(ledger: Ledger, plans: Plans) -> None:
     ledger.clips.counts()
     assert list(plans().values()) == [["SEARCH t1 USING COVERING INDEX clips_claim (state=?)"]]
 
 
-def test_the_life_of_a_delivery(ledger: Ledger, plans: Plans, queue: Queue) -> None:
+def test_queries_of_a_delivery_use_indexes(ledger: Ledger, plans: Plans, queue: Queue) -> None:
     endpoint = ledger.endpoints.create("https://a.test", ["clip.failed"], "s" * 16)
     ledger.clips.cancel(queue(webhook_url="https://own.test/").clip_id)
     plans()
@@ -175,7 +175,7 @@ def test_the_life_of_a_delivery(ledger: Ledger, plans: Plans, queue: Queue) -> N
     _check(plans())
 
 
-def test_what_expires(ledger: Ledger, plans: Plans) -> None:
+def test_queries_of_expiry_use_indexes(ledger: Ledger, plans: Plans) -> None:
     assert ledger.expiry.run(keep_ms=1) == 0
     found = plans()
     _check(found)

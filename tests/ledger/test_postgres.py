@@ -25,7 +25,7 @@ Open = Callable[..., Ledger]
 KINDS = ("postgres",)
 
 
-def test_the_models_are_what_the_migrations_made(ledger: Ledger) -> None:
+def test_models_match_the_migrated_tables(ledger: Ledger) -> None:
     columns: dict[str, dict[str, tuple[str, bool]]] = {}
     about = "SELECT table_name, column_name, data_type, is_nullable, is_generated FROM information_schema.columns"
     for table, name, data_type, nullable, generated in ledger._database.run(
@@ -40,7 +40,7 @@ def test_the_models_are_what_the_migrations_made(ledger: Ledger) -> None:
             assert made[name][1] == (not field.null), f"{model._meta.table_name}.{name}"
 
 
-def test_hosts_that_come_first_together_make_one_ledger(open_ledger: Open) -> None:
+def test_concurrent_first_hosts_create_one_ledger(open_ledger: Open) -> None:
     opened: list[Ledger] = []
     threads = [threading.Thread(target=lambda: opened.append(open_ledger())) for _ in range(4)]
     for thread in threads:
@@ -51,7 +51,9 @@ def test_hosts_that_come_first_together_make_one_ledger(open_ledger: Open) -> No
     assert len(opened) == 4
 
 
-def test_a_host_without_the_key_is_told_to_copy_it(ledger: Ledger, place: PostgresLocation, tmp_path: Path) -> None:
+def test_error_of_a_host_without_the_key_says_to_copy_it(
+    ledger: Ledger, place: PostgresLocation, tmp_path: Path
+) -> None:
     elsewhere = PostgresLocation(place.url, tmp_path / "other" / "secrets.key")
     for attempt in (lambda: _open(elsewhere), lambda: inspect(elsewhere)):
         with pytest.raises(SecretsKeyLost, match=r"other/secrets\.key is missing") as refused:
@@ -67,14 +69,14 @@ def test_a_host_without_the_key_is_told_to_copy_it(ledger: Ledger, place: Postgr
     assert "schema version" in inspect(elsewhere)
 
 
-def test_a_database_of_something_else_is_refused(database_url: str, tmp_path: Path) -> None:
+def test_database_of_another_program_is_rejected(database_url: str, tmp_path: Path) -> None:
     with psycopg.connect(database_url) as connection:
         connection.execute("CREATE TABLE meta (name TEXT, value TEXT)")
     with pytest.raises(StartupError, match="not a ledger"):
         _open(PostgresLocation(database_url, tmp_path / "secrets.key"))
 
 
-def test_a_server_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_error_for_an_unreachable_server_names_it_without_the_password(tmp_path: Path) -> None:
     place = PostgresLocation("postgresql://u:hidden@127.0.0.1:1/clips", tmp_path / "secrets.key")
     with pytest.raises(StartupError, match=r"the database clips at 127\.0\.0\.1 cannot be opened") as refused:
         _open(place)
@@ -82,13 +84,15 @@ def test_a_server_that_is_not_there_is_named(tmp_path: Path) -> None:
     assert "hidden" not in repr(place)
 
 
-def test_a_character_that_it_cannot_keep_is_the_requests_fault(ledger: Ledger) -> None:
+def test_text_with_nul_is_an_invalid_request(ledger: Ledger) -> None:
     with pytest.raises(InvalidRequest):
         ledger.clips.list(limit=5, label="a\0b")
     assert ledger.clips.list(limit=5, label="ab").data == []
 
 
-def test_events_become_visible_in_their_order(ledger: Ledger, open_ledger: Open, queue: Callable[..., Clip]) -> None:
+def test_events_become_visible_in_the_order_of_their_numbers(
+    ledger: Ledger, open_ledger: Open, queue: Callable[..., Clip]
+) -> None:
     """Who has seen number 7 never finds a 6 that was not there before, whoever wrote them."""
     ledgers = [ledger, open_ledger(), open_ledger()]
     clips = [queue() for _ in range(60)]
@@ -116,7 +120,7 @@ def test_events_become_visible_in_their_order(ledger: Ledger, open_ledger: Open,
     assert seen == [event.seq for event in ledger.events.after(0, limit=1000)]
 
 
-def test_a_host_that_vanishes_in_its_turn_holds_nobody_up_for_long(
+def test_write_lock_of_a_vanished_host_is_released(
     ledger: Ledger, place: PostgresLocation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(postgres_module, "_SESSION", "SET idle_in_transaction_session_timeout = 500")
@@ -128,7 +132,7 @@ def test_a_host_that_vanishes_in_its_turn_holds_nobody_up_for_long(
     vanished.close()
 
 
-def test_who_stands_still_in_its_turn_has_lost_it(open_ledger: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_paused_transaction_loses_the_write_lock(open_ledger: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(postgres_module, "_SESSION", "SET idle_in_transaction_session_timeout = 200")
     ledger = open_ledger()
 
@@ -144,7 +148,9 @@ def test_who_stands_still_in_its_turn_has_lost_it(open_ledger: Open, monkeypatch
     ledger.check_writable()
 
 
-def test_what_one_engine_changes_the_others_hear(ledger: Ledger, open_ledger: Open, queue: Callable[..., Clip]) -> None:
+def test_listeners_are_notified_of_changes_by_other_engines(
+    ledger: Ledger, open_ledger: Open, queue: Callable[..., Clip]
+) -> None:
     heard: list[tuple[str, str]] = []
     ready, told = threading.Event(), threading.Event()
 
@@ -171,7 +177,7 @@ def own_server() -> Iterator[PostgresServer]:
         yield server
 
 
-def test_a_server_that_restarts_is_used_again(own_server: PostgresServer, tmp_path: Path) -> None:
+def test_connections_are_replaced_after_a_restart_of_the_server(own_server: PostgresServer, tmp_path: Path) -> None:
     with own_server.database() as url:
         ledger = _open(PostgresLocation(url, tmp_path / "secrets.key"))
         ledger.recordings.register("a.mp4", etag="e", size=1)
@@ -207,7 +213,7 @@ def test_a_server_that_restarts_is_used_again(own_server: PostgresServer, tmp_pa
         ledger.close()
 
 
-def test_many_more_callers_than_connections_all_get_their_turn(ledger: Ledger, queue: Callable[..., Clip]) -> None:
+def test_more_callers_than_connections_are_all_served(ledger: Ledger, queue: Callable[..., Clip]) -> None:
     recording = ledger.recordings.get(queue().recording_id)
     made: list[Clip] = []
 

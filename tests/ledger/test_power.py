@@ -18,7 +18,7 @@ def wal(path: Path) -> Path:
     return path.with_name(path.name + "-wal")
 
 
-def test_a_power_cut_leaves_all_that_was_acknowledged(
+def test_acknowledged_commits_survive_a_power_cut(
     ledger: Ledger, open_ledger: Open, queue: Callable[..., Clip], path: Path, tmp_path: Path
 ) -> None:
     """What follows the last synced byte may be there, cut off or garbage: the answer had been given before it."""
@@ -48,7 +48,7 @@ def test_a_power_cut_leaves_all_that_was_acknowledged(
         connection.close()
 
 
-def test_a_clean_stop_leaves_everything_in_the_one_file(
+def test_clean_stop_leaves_one_complete_file(
     ledger: Ledger, open_ledger: Open, queue: Callable[..., Clip], path: Path
 ) -> None:
     clip = queue()
@@ -58,9 +58,7 @@ def test_a_clean_stop_leaves_everything_in_the_one_file(
     assert open_ledger().clips.get(clip.clip_id) == clip
 
 
-def test_the_wal_shrinks_behind_a_reader_that_was_left_open(
-    ledger: Ledger, queue: Callable[..., Clip], path: Path
-) -> None:
+def test_wal_is_reused_after_a_long_reader_ends(ledger: Ledger, queue: Callable[..., Clip], path: Path) -> None:
     """A backup tool or a shell may hold a snapshot as long as it likes: the WAL grows meanwhile, and not after."""
     clip = queue()
     running = ledger.clips.claim("me")

@@ -79,7 +79,7 @@ def test_clip_that_only_shared_engines_with_another_survives(ledger: Ledger, que
     assert _claim(ledger, engine) == later.clip_id
 
 
-def test_suspects_run_one_at_a_time_and_beside_nothing_else(ledger: Ledger, queue: Queue, result: ClipResult) -> None:
+def test_suspects_run_alone_and_one_at_a_time(ledger: Ledger, queue: Queue, result: ClipResult) -> None:
     suspects = [queue().clip_id for _ in range(2)]
     _die_holding(ledger, 2, clips=2)
     engine = _engine(ledger)
@@ -95,7 +95,7 @@ def test_suspects_run_one_at_a_time_and_beside_nothing_else(ledger: Ledger, queu
     assert _claim(ledger, engine) == ordinary
 
 
-def test_suspects_wait_for_an_engine_that_is_steady(ledger: Ledger, queue: Queue) -> None:
+def test_suspects_wait_until_the_engine_has_been_up_for_a_while(ledger: Ledger, queue: Queue) -> None:
     suspect = queue(priority=9).clip_id
     _die_holding(ledger, 2)
     others = [queue().clip_id for _ in range(20)]
@@ -110,7 +110,7 @@ def test_suspects_wait_for_an_engine_that_is_steady(ledger: Ledger, queue: Queue
 
 
 @pytest.mark.parametrize("how", ["stopped", "killed while it stopped", "thread died"])
-def test_deliberate_stop_counts_for_nothing(ledger: Ledger, queue: Queue, how: str) -> None:
+def test_deliberate_stop_is_not_counted_as_a_death(ledger: Ledger, queue: Queue, how: str) -> None:
     suspect = queue().clip_id
     _die_holding(ledger, 2)
     for _ in range(4):

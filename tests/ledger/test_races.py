@@ -36,7 +36,7 @@ def _together(*calls: Callable[[], object]) -> list[object]:
     return found
 
 
-def test_many_threads_claim_each_clip_once(ledger: Ledger, queue: Queue) -> None:
+def test_concurrent_threads_claim_each_clip_once(ledger: Ledger, queue: Queue) -> None:
     with ledger.transaction():
         made = {queue().clip_id for _ in range(120)}
 
@@ -51,7 +51,7 @@ def test_many_threads_claim_each_clip_once(ledger: Ledger, queue: Queue) -> None
     assert set(claimed) == made
 
 
-def test_many_threads_take_each_delivery_once(ledger: Ledger, queue: Queue) -> None:
+def test_concurrent_threads_claim_each_delivery_once(ledger: Ledger, queue: Queue) -> None:
     with ledger.transaction():
         for number in range(30):
             ledger.clips.cancel(queue(webhook_url=f"https://h{number % 5}.test/").clip_id)

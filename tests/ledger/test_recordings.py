@@ -29,7 +29,7 @@ def _claim(ledger: Ledger, owner: str = "me") -> Probe:
     return probe
 
 
-def test_an_object_is_registered_once(ledger: Ledger) -> None:
+def test_object_is_registered_once(ledger: Ledger) -> None:
     first, created = _register(ledger)
     assert created
     assert (first.state, first.name, first.metadata, first.facts) == ("processing", "b", {"room": "5"}, None)
@@ -39,14 +39,14 @@ def test_an_object_is_registered_once(ledger: Ledger) -> None:
     assert ledger.recordings.get(first.recording_id) == first
 
 
-def test_many_register_one_object_at_once(ledger: Ledger) -> None:
+def test_concurrent_registrations_create_one_recording(ledger: Ledger) -> None:
     with ThreadPoolExecutor(8) as pool:
         found = [future.result() for future in [pool.submit(_register, ledger) for _ in range(24)]]
     assert sum(created for _, created in found) == 1
     assert len({recording.recording_id for recording, _ in found}) == 1
 
 
-def test_a_failed_one_can_be_registered_again(ledger: Ledger) -> None:
+def test_object_of_a_failed_recording_is_registered_again(ledger: Ledger) -> None:
     first, _ = _register(ledger)
     assert ledger.recordings.probe_failed(_claim(ledger), RecordingTruncated("cut off"))
     second, created = _register(ledger)
@@ -54,14 +54,14 @@ def test_a_failed_one_can_be_registered_again(ledger: Ledger) -> None:
     assert second.recording_id != first.recording_id
 
 
-def test_facts_come_back_exactly(ledger: Ledger, recording: Recording, facts: SourceFacts) -> None:
+def test_facts_are_stored_exactly(ledger: Ledger, recording: Recording, facts: SourceFacts) -> None:
     assert recording.state == "complete"
     assert recording.facts == facts
     assert recording.completed_at is not None
     assert recording.duration_seconds == 5400.0
 
 
-def test_a_probe_ends_once_with_one_event(ledger: Ledger, facts: SourceFacts) -> None:
+def test_probe_ends_once_with_one_event(ledger: Ledger, facts: SourceFacts) -> None:
     made, _ = _register(ledger)
     probe = _claim(ledger)
     marks = SeekIndex(
@@ -88,7 +88,7 @@ def test_a_probe_ends_once_with_one_event(ledger: Ledger, facts: SourceFacts) ->
     assert ledger.recordings.seek_index(made.recording_id) is None
 
 
-def test_a_failed_probe_tells_why(ledger: Ledger) -> None:
+def test_failed_probe_has_its_error(ledger: Ledger) -> None:
     made, _ = _register(ledger)
     assert ledger.recordings.probe_failed(_claim(ledger), RecordingTruncated("cut off"))
     failed = ledger.recordings.get(made.recording_id)
@@ -98,14 +98,14 @@ def test_a_failed_probe_tells_why(ledger: Ledger) -> None:
     assert event.payload["data"]["error"]["code"] == "recording_truncated"
 
 
-def test_probes_are_claimed_oldest_first_and_once(ledger: Ledger) -> None:
+def test_probes_are_claimed_once_and_oldest_first(ledger: Ledger) -> None:
     made = [_register(ledger, path=f"a/{number}.mp4")[0] for number in range(3)]
     claimed = [ledger.recordings.claim_probe("me") for _ in range(4)]
     assert [found and found.recording.recording_id for found in claimed] == [*(one.recording_id for one in made), None]
     assert ledger.recordings.probe_attempts(made[0].recording_id) == 1
 
 
-def test_a_probe_put_back_is_due_after_its_delay(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_delayed_probe_is_due_after_its_delay(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     _register(ledger)
     assert ledger.recordings.probe_later(_claim(ledger), delay_ms=60_000)
     assert ledger.recordings.claim_probe("me") is None
@@ -114,7 +114,7 @@ def test_a_probe_put_back_is_due_after_its_delay(ledger: Ledger, monkeypatch: py
     assert ledger.recordings.claim_probe("me")
 
 
-def test_only_crashes_of_the_probe_itself_are_counted(ledger: Ledger) -> None:
+def test_only_crashes_of_the_probe_are_counted(ledger: Ledger) -> None:
     """Neither an outage, nor a stop, nor an engine that died while it probed."""
     made, _ = _register(ledger)
     recordings = ledger.recordings
@@ -135,7 +135,7 @@ def test_only_crashes_of_the_probe_itself_are_counted(ledger: Ledger) -> None:
     assert recordings.probe_attempts(made.recording_id) == 4
 
 
-def test_probes_of_a_dead_engine_are_freed(ledger: Ledger) -> None:
+def test_probes_of_a_dead_engine_are_released(ledger: Ledger) -> None:
     _register(ledger)
     _register(ledger, path="a/c.mp4")
     ledger.recordings.claim_probe("dead")
@@ -171,7 +171,7 @@ def test_lease_of_an_earlier_claim_by_the_same_engine_is_stale(ledger: Ledger, f
     assert ledger.recordings.probe_complete(later, facts, etag="e1", size=10)
 
 
-def test_delete_forgets_ended_clips_but_not_their_history(
+def test_deletion_deletes_ended_clips_but_not_their_history(
     ledger: Ledger, recording: Recording, queue: Queue, result: ClipResult
 ) -> None:
     ledger.endpoints.create("https://example.test/hook", ["clip.ready"], "s" * 16)
@@ -197,7 +197,7 @@ def test_delete_forgets_ended_clips_but_not_their_history(
     assert delivery.body
 
 
-def test_a_probe_of_what_was_deleted_is_lost(ledger: Ledger, facts: SourceFacts) -> None:
+def test_probe_of_a_deleted_recording_has_lost_its_lease(ledger: Ledger, facts: SourceFacts) -> None:
     made, _ = _register(ledger)
     probe = _claim(ledger)
     ledger.recordings.delete(made.recording_id)
@@ -209,7 +209,7 @@ def test_a_probe_of_what_was_deleted_is_lost(ledger: Ledger, facts: SourceFacts)
         ledger.recordings.probe_attempts(made.recording_id)
 
 
-def test_lists_by_each_filter(ledger: Ledger, recording: Recording) -> None:
+def test_recordings_are_listed_by_each_filter(ledger: Ledger, recording: Recording) -> None:
     other, _ = _register(ledger)
     lists = ledger.recordings.list
     assert lists(limit=9).data == [other, recording]

@@ -14,14 +14,14 @@ from clipengine.ledger.ledger import Ledger
 Open = Callable[..., Ledger]
 
 
-def test_it_is_noted_once_and_for_good(ledger: Ledger, open_ledger: Open) -> None:
+def test_identity_is_recorded_once(ledger: Ledger, open_ledger: Open) -> None:
     assert ledger.store_identity.recorded() is None
     assert ledger.store_identity.id(lambda: "store_1") == "store_1"
     assert open_ledger().store_identity.id(lambda: "store_2") == "store_1"
     assert ledger.store_identity.recorded() == "store_1"
 
 
-def test_a_store_that_cannot_be_used_is_not_noted(ledger: Ledger) -> None:
+def test_identity_of_an_unusable_store_is_not_recorded(ledger: Ledger) -> None:
     def first() -> str:
         raise StorageUnavailable("it is away")
 
@@ -31,7 +31,7 @@ def test_a_store_that_cannot_be_used_is_not_noted(ledger: Ledger) -> None:
     assert ledger.store_identity.id(lambda: "store_1") == "store_1"
 
 
-def test_of_engines_that_start_together_one_notes_it(open_ledger: Open) -> None:
+def test_concurrent_engines_record_one_identity(open_ledger: Open) -> None:
     engines = [open_ledger().store_identity for _ in range(4)]
     together, asked = Barrier(len(engines)), []
 
@@ -49,7 +49,7 @@ def test_of_engines_that_start_together_one_notes_it(open_ledger: Open) -> None:
     assert len(asked) == 1
 
 
-def test_whether_something_must_lie_in_it(ledger: Ledger) -> None:
+def test_store_identity_knows_if_there_are_recordings(ledger: Ledger) -> None:
     assert not ledger.store_identity.has_recordings()
     ledger.recordings.register("h_01/meeting.mp4", etag="1-1", size=1, name="meeting")
     assert ledger.store_identity.has_recordings()

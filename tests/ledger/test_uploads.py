@@ -28,7 +28,7 @@ def finish(ledger: Ledger, queue: Queue, result: ClipResult) -> Callable[[], Cli
     return make
 
 
-def test_a_finished_clip_is_taken_once_and_completes(ledger: Ledger, finish: Queue, result: ClipResult) -> None:
+def test_finished_clip_is_claimed_once_and_completes(ledger: Ledger, finish: Queue, result: ClipResult) -> None:
     clip = finish()
     assert (clip.to_object()["status"], clip.step, clip.progress) == ("processing", "uploading", 0.97)
     assert ledger.uploads.waiting() == {clip.clip_id: 1}
@@ -39,7 +39,7 @@ def test_a_finished_clip_is_taken_once_and_completes(ledger: Ledger, finish: Que
     assert not ledger.uploads.due("me")
 
 
-def test_it_waits_as_long_as_it_is_told_or_until_the_store_is_back(ledger: Ledger, finish: Queue) -> None:
+def test_upload_waits_for_its_delay_or_until_the_store_is_back(ledger: Ledger, finish: Queue) -> None:
     clip = finish()
     ledger.uploads.claim("me")
     assert ledger.uploads.later(clip.clip_id, 1, delay_ms=60_000, outage_ms=61_000)
@@ -51,7 +51,9 @@ def test_it_waits_as_long_as_it_is_told_or_until_the_store_is_back(ledger: Ledge
 
 
 @pytest.mark.usefixtures("path")
-def test_nobody_elses_engine_takes_away_what_is_finished(ledger: Ledger, finish: Queue, queue: Queue) -> None:
+def test_interrupted_upload_is_repeated_and_interrupted_cut_is_queued(
+    ledger: Ledger, finish: Queue, queue: Queue
+) -> None:
     """After a kill, what was being cut is cut again, and what was being uploaded is uploaded again."""
     finished = finish()
     ledger.uploads.claim("dead")
@@ -64,7 +66,7 @@ def test_nobody_elses_engine_takes_away_what_is_finished(ledger: Ledger, finish:
     assert (taken[0].clip_id, taken[0].attempt) == (finished.clip_id, 1)
 
 
-def test_what_no_thread_works_on_is_let_go(ledger: Ledger, finish: Queue, queue: Queue) -> None:
+def test_upload_that_is_not_in_flight_is_released(ledger: Ledger, finish: Queue, queue: Queue) -> None:
     finish()
     ledger.uploads.claim("me")
     queue()
@@ -93,7 +95,7 @@ def test_upload_that_was_taken_over_is_not_released_by_a_second_sweep(ledger: Le
 
 
 @pytest.mark.parametrize("way", ["cancel", "delete", "fail", "requeue"])
-def test_every_way_out_takes_it_out_of_the_line(ledger: Ledger, finish: Queue, way: str) -> None:
+def test_every_transition_out_of_running_ends_the_upload(ledger: Ledger, finish: Queue, way: str) -> None:
     clip = finish()
     if way == "fail":
         assert ledger.clips.fail(clip.clip_id, 1, StorageDenied("no"))

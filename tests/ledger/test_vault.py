@@ -26,7 +26,7 @@ def written(path: Path) -> bytes:
     return b"".join(each.read_bytes() for each in path.parent.iterdir() if each.name.startswith(path.name))
 
 
-def test_what_is_sealed_opens_for_its_owner_alone(tmp_path: Path) -> None:
+def test_sealed_text_opens_for_its_owner_only(tmp_path: Path) -> None:
     vault = Vault.make(tmp_path / KEY_FILE)
     sealed = vault.seal("söcret", "whk_a")
     assert "söcret" not in sealed
@@ -43,7 +43,7 @@ def test_what_is_sealed_opens_for_its_owner_alone(tmp_path: Path) -> None:
         assert "söcret" not in caught.value.message
 
 
-def test_nothing_of_a_secret_is_in_the_file(ledger: Ledger, open_ledger: Open, path: Path) -> None:
+def test_file_contains_no_plain_secret(ledger: Ledger, open_ledger: Open, path: Path) -> None:
     made = ledger.endpoints.create("https://a.test", ["clip.ready"], FIRST)
     ledger.endpoints.update(made.webhook_id, secret=SECOND)
     answer = Answer(201, {"secret": SHOWN}, private=True)
@@ -59,7 +59,7 @@ def test_nothing_of_a_secret_is_in_the_file(ledger: Ledger, open_ledger: Open, p
     assert stat.S_IMODE(path.with_name(KEY_FILE).stat().st_mode) == 0o600
 
 
-def test_what_an_older_version_wrote_is_sealed_and_written_over(open_ledger: Open, path: Path) -> None:
+def test_migration_encrypts_and_overwrites_plain_secrets(open_ledger: Open, path: Path) -> None:
     path.parent.mkdir()
     path.touch()
     database = file_database(path)
@@ -83,7 +83,7 @@ def test_what_an_older_version_wrote_is_sealed_and_written_over(open_ledger: Ope
         assert secret.encode() not in written(path)
 
 
-def test_without_its_key_a_ledger_is_refused_and_left_alone(ledger: Ledger, open_ledger: Open, path: Path) -> None:
+def test_ledger_without_its_key_is_rejected_and_unchanged(ledger: Ledger, open_ledger: Open, path: Path) -> None:
     ledger.close()
     key, before = path.with_name(KEY_FILE), path.read_bytes()
     kept = key.read_bytes()
@@ -101,7 +101,7 @@ def test_without_its_key_a_ledger_is_refused_and_left_alone(ledger: Ledger, open
     assert stat.S_IMODE(key.stat().st_mode) == 0o600
 
 
-def test_the_key_of_another_ledger_does_not_fit(open_ledger: Open, path: Path, tmp_path: Path) -> None:
+def test_key_of_another_ledger_is_rejected(open_ledger: Open, path: Path, tmp_path: Path) -> None:
     open_ledger().close()
     open_ledger(at=tmp_path / "other" / "ledger.db").close()
     path.with_name(KEY_FILE).write_bytes((tmp_path / "other" / KEY_FILE).read_bytes())
@@ -109,7 +109,7 @@ def test_the_key_of_another_ledger_does_not_fit(open_ledger: Open, path: Path, t
         open_ledger()
 
 
-def test_a_key_that_cannot_be_read(ledger: Ledger, open_ledger: Open, path: Path) -> None:
+def test_unreadable_key_is_a_startup_error(ledger: Ledger, open_ledger: Open, path: Path) -> None:
     ledger.close()
     path.with_name(KEY_FILE).unlink()
     path.with_name(KEY_FILE).mkdir()
@@ -117,7 +117,7 @@ def test_a_key_that_cannot_be_read(ledger: Ledger, open_ledger: Open, path: Path
         open_ledger()
 
 
-def test_the_way_back_without_the_key(ledger: Ledger, open_ledger: Open, path: Path) -> None:
+def test_reset_secrets_replaces_a_lost_key(ledger: Ledger, open_ledger: Open, path: Path) -> None:
     own = ledger.endpoints.create("https://a.test", ["clip.ready"], FIRST)
     ledger.endpoints.sync_settings([("https://b.test", SECOND, ["clip.ready"])])
     default = ledger.default_secret()

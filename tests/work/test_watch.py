@@ -166,7 +166,7 @@ def test_a_rule_names_by_the_key(rule: str, name: str | None) -> None:
     assert recording_name("in/h_01/talk.mp4", check_name_rule(rule)) == name
 
 
-def test_a_rule_that_is_none_is_refused_and_names_are_one_line() -> None:
+def test_invalid_name_rule_is_rejected_and_names_have_one_line() -> None:
     for rule in ("$nothing", "$", "$stem $1", "${stem"):
         with pytest.raises(ValueError, match="not a valid name rule"):
             check_name_rule(rule)
