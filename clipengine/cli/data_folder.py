@@ -77,9 +77,9 @@ def open_ledger(settings: Settings) -> Ledger:
 
 def can_be_opened(settings: Settings) -> bool:
     """Return True if there is an undamaged ledger with the schema of this version."""
-    place = location_of(settings)
+    location = location_of(settings)
     try:
-        return has_ledger(settings) and bool(inspect(place)) and is_current(place)
+        return has_ledger(settings) and bool(inspect(location)) and is_current(location)
     except StartupError:
         return False
 

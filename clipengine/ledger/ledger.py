@@ -68,13 +68,13 @@ class Ledger:
         self.store_identity = StoreIdentityRecord(database)
 
     @classmethod
-    def open(cls, place: Location, *, key_prefix: str, organisation_id: str, max_queued: int) -> Ledger:
-        """Open the ledger at `place`, create it if it is missing, and migrate it to the newest schema.
+    def open(cls, location: Location, *, key_prefix: str, organisation_id: str, max_queued: int) -> Ledger:
+        """Open the ledger at `location`, create it if it is missing, and migrate it to the newest schema.
 
         Raises SchemaTooNew if a later version wrote it, SecretsKeyLost if the key of its secrets is missing, and
         StartupError if it is damaged, has lost commits, cannot be reached or is not a ledger.
         """
-        database = open_database(place)
+        database = open_database(location)
         try:
             ledger = cls(database, key_prefix=key_prefix, organisation_id=organisation_id, max_queued=max_queued)
             with database.session():

@@ -1,7 +1,7 @@
-"""A real ledger of its own, and what most tests of it begin with.
+"""A real ledger, and fixtures for it.
 
-A test of the ledger runs on SQLite and on PostgreSQL; one that asks for `path`, the file of SQLite, on SQLite alone,
-and those of a module on the KINDS that it names.
+Tests of the ledger run on SQLite and PostgreSQL. Those that use `path`, the file of SQLite, run on SQLite only, and
+those of a module that sets KINDS run on these kinds.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def place(ledger_kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> Location:
-    """Where the ledger of this test lies."""
+    """Location of the ledger of this test."""
     if ledger_kind == "sqlite":
         return tmp_path / "data" / "ledger.db"
     return PostgresLocation(request.getfixturevalue("database_url"), tmp_path / "data" / "secrets.key")
@@ -43,7 +43,7 @@ def place(ledger_kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> L
 
 @pytest.fixture
 def open_ledger(place: Location) -> Iterator[Open]:
-    """Opens the ledger of this test, as often as wanted; all are closed at the end."""
+    """Open the ledger of this test, any number of times; all are closed at the end."""
     opened: list[Ledger] = []
 
     def open_it(*, max_queued: int = 10_000, at: Location = place) -> Ledger:
@@ -74,7 +74,7 @@ def facts() -> SourceFacts:
 
 @pytest.fixture
 def recording(ledger: Ledger, facts: SourceFacts) -> Recording:
-    """A recording that is complete."""
+    """A complete recording."""
     made, _ = ledger.recordings.register("relay/h_01/recording.mp4", etag="e1", size=1000, name="meeting")
     probe = ledger.recordings.claim_probe("me")
     assert probe
@@ -84,7 +84,7 @@ def recording(ledger: Ledger, facts: SourceFacts) -> Recording:
 
 @pytest.fixture
 def queue(ledger: Ledger, recording: Recording) -> Callable[..., Clip]:
-    """Queues a clip of the recording, `seconds` long; keywords as of ClipRequest."""
+    """Queue a clip of the recording, `seconds` long, with keywords of ClipRequest."""
 
     def make(label: str = "key moment", *, seconds: float = 30.0, **values: object) -> Clip:
         request = ClipRequest(label, 120.0, 120.0 + seconds, **values)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Clips: the queue's order and bounds, and every transition, won and lost."""
+"""Clips: order and limit of the queue, and every transition by owners and stale owners."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_claims_prefer_priority_then_age(ledger: Ledger, queue: Queue) -> None:
 
 
 def _claims(ledger: Ledger, *, workers: int, owner: str = "me") -> list[str]:
-    """What so many idle workers would take, in their order."""
+    """Claim clips for as many idle workers, in order."""
     claimed = [ledger.clips.claim(owner, workers=workers) for _ in range(workers)]
     return [clip.clip_id for clip in claimed if clip]
 
@@ -79,10 +79,10 @@ def test_one_of_several_workers_never_cuts_long_clips(
 ) -> None:
     long = [queue(seconds=3600).clip_id for _ in range(workers + 1)]
     assert _claims(ledger, workers=workers) == long[: workers - 1]
-    # However long the long ones take: the short one that comes now begins now. Ten minutes are still short.
+    # A new short clip starts at once, however long the long ones take. Ten minutes are still short.
     short = [queue(seconds=600, priority=-10).clip_id for _ in range(2)]
     assert ledger.clips.claim("me", workers=workers) == ledger.clips.get(short[0])
-    # Long ones are not passed over: when one has ended, the next in line follows, before the second short one.
+    # After a long clip has ended, the next long one is claimed before the second short one.
     assert ledger.clips.complete(long[0], 1, result)
     assert _claims(ledger, workers=workers)[:2] == [long[workers - 1], short[1]]
 
@@ -97,7 +97,7 @@ def test_single_worker_cuts_short_and_long_clips_in_order(ledger: Ledger, queue:
 def test_priority_is_more_important_than_length(ledger: Ledger, queue: Queue) -> None:
     short, long, urgent = queue(), queue(seconds=601), queue(seconds=601, priority=1)
     assert _claims(ledger, workers=3) == [urgent.clip_id, short.clip_id, long.clip_id]
-    # What engines that are gone were cutting takes no place.
+    # Clips of dead engines do not count.
     assert ledger.clips.requeue_orphans("next") == 3
     assert _claims(ledger, workers=2, owner="next") == [urgent.clip_id, short.clip_id]
 
@@ -181,7 +181,7 @@ def test_retried_clip_keeps_its_id(ledger: Ledger, queue: Queue, result: ClipRes
     again = ledger.clips.retry(clip.clip_id)
     assert (again.state, again.error, again.completed_at, again.attempt) == ("queued", None, None, 1)
     assert again.object_key == clip.object_key
-    # Its objects are wanted again: nothing may remove what the next attempt stores.
+    # The next attempt stores its objects under the same keys, so their removals are cancelled.
     assert _keys(ledger) == set()
     ledger.clips.claim("me")
     assert ledger.clips.complete(clip.clip_id, 2, result)
@@ -196,7 +196,7 @@ def test_retry_gets_a_new_key_while_its_old_objects_are_being_deleted(ledger: Le
     again = ledger.clips.retry(clip.clip_id)
     assert again.object_key == clip.object_key.replace(".mp4", "-2.mp4")
     ledger.removals.deleted(removals, again_ms=0)
-    assert _keys(ledger) == {clip.object_key, clip.poster_key}  # for the second look
+    assert _keys(ledger) == {clip.object_key, clip.poster_key}  # for the second deletion
 
 
 @pytest.mark.parametrize("running", [False, True])
@@ -231,7 +231,7 @@ def test_objects_of_a_lost_attempt_are_removed_unless_the_clip_needs_them(ledger
     ledger.clips.cancel(clip.clip_id)
     for key in ledger.removals.due():
         ledger.removals.drop(key)
-    ledger.removals.discard(clip)  # the attempt noticed too late and had stored its object
+    ledger.removals.discard(clip)  # the attempt had stored its object before it noticed
     assert _keys(ledger) == {clip.object_key, clip.poster_key}
     ledger.clips.retry(clip.clip_id)
     ledger.removals.discard(clip)
@@ -255,7 +255,7 @@ def test_running_clips_of_a_dead_engine_are_queued_again(ledger: Ledger, queue: 
     assert (again.clip_id, again.attempt) == (lost.clip_id, 2)
 
 
-# ---- the state machine: what each call does in each state --------------------------------------------------------
+# ---- the state machine: every call in every state ------------------------------------------------------------
 
 _STATES = ("queued", "running", "reclaimed", "complete", "failed", "deleted")
 _WON = {
@@ -270,7 +270,7 @@ _REFUSED = {"cancel": (ClipEnded, ClipNotFound), "retry": (ClipNotFailed, ClipNo
 
 
 def _bring_to(ledger: Ledger, clip_id: str, state: str, result: ClipResult) -> None:
-    """The clip in `state`; `reclaimed` is running as the second attempt, which the first one must not touch."""
+    """Return the clip in `state`; `reclaimed` is running as a second attempt, which the first must not change."""
     if state != "queued":
         ledger.clips.claim("me")
     if state == "reclaimed":

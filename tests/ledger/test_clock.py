@@ -1,4 +1,4 @@
-"""A clock that is set back: nothing waits for a moment that was told by the clock before."""
+"""A clock that is set back: rows do not wait for times that the clock returned before."""
 
 from __future__ import annotations
 

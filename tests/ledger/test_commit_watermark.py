@@ -1,4 +1,4 @@
-"""The mark beside the ledger: what is lost with a deleted WAL is missed, and nothing else keeps it from opening."""
+"""Commit watermark: a ledger that lost commits with its WAL is rejected, and any other is opened."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Open = Callable[..., Ledger]
 
 
 def killed(path: Path, folder: Path) -> Path:
-    """The ledger as kill -9 would leave it now, in a folder of its own."""
+    """Copy the ledger to another folder in the state that kill -9 would leave."""
     folder.mkdir()
     for file in path.parent.iterdir():
         if not file.name.endswith("-shm"):
@@ -27,7 +27,7 @@ def killed(path: Path, folder: Path) -> Path:
 
 @pytest.fixture
 def crashed(ledger: Ledger, path: Path, tmp_path: Path) -> Path:
-    """One whose WAL holds a key."""
+    """A copy whose WAL contains a key."""
     ledger.commit_watermark.advance()
     ledger._database.run("PRAGMA wal_checkpoint(TRUNCATE)")
     ledger.keys.create("laptop")

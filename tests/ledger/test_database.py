@@ -1,4 +1,4 @@
-"""Sessions, transactions, what a busy or full disk means, and who is told after a commit."""
+"""Sessions, transactions, locked files, full disks, and notification of listeners."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Queue = Callable[..., Clip]
 
 @pytest.fixture
 def impatient(ledger: Ledger, path: Path) -> Iterator[Database]:
-    """The same file, opened by one that waits 0.3 s."""
+    """The same file, opened with a timeout of 0.3 s."""
     database = file_database(path, busy_seconds=0.3)
     yield database
     database.close()
@@ -31,7 +31,7 @@ def impatient(ledger: Ledger, path: Path) -> Iterator[Database]:
 
 @pytest.fixture
 def other_writer(ledger: Ledger, path: Path) -> Iterator[sqlite3.Connection]:
-    """Somebody else who holds the writer's lock."""
+    """A connection of another program that holds the write lock."""
     connection = sqlite3.connect(path, isolation_level=None)
     connection.execute("BEGIN IMMEDIATE")
     yield connection
@@ -153,7 +153,7 @@ def test_locked_file_is_reported_as_unavailable(impatient: Database, other_write
     with pytest.raises(StorageUnavailable, match="busy"), impatient.transaction():
         pass
     assert 0.25 < time.monotonic() - begun < 5
-    # Reading goes on, and so does writing when the other has finished.
+    # Reads succeed, and so do writes after the lock is released.
     assert impatient.run("SELECT count(*) FROM clips") == [(0,)]
     other_writer.execute("COMMIT")
     with impatient.transaction():
@@ -239,10 +239,10 @@ def test_write_on_a_full_disk_is_undone_and_succeeds_later(ledger: Ledger, queue
 
 
 def test_commit_on_a_full_disk_raises_disk_full(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """SQLite rolls back by itself. The rollback after it failed, and that error took the place of the first one."""
+    """SQLite rolls back by itself; the failure of the rollback after it must not replace the first error."""
 
     def write_until_full(ledger: Ledger) -> None:
-        for number in range(10_000):  # the last block of the WAL has room for some
+        for number in range(10_000):  # the last block of the WAL has space for some commits
             with ledger.transaction():
                 ledger._database.run("INSERT INTO meta (name, value) VALUES (?, ?)", (f"n{number}", "x" * 2000))
 

@@ -1,4 +1,4 @@
-"""Deliveries: one per target at a time, settled once, repeated after a crash, given up with reason."""
+"""Deliveries: one per target at a time, settled once, repeated after a crash, and failed with a reason."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Queue = Callable[..., Clip]
 
 
 class Clock:
-    """The time as deliveries see it."""
+    """The clock of deliveries."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = deliveries_module.now_ms() + 1000
@@ -95,7 +95,7 @@ def test_retry_is_due_at_its_time_and_the_attempt_is_recorded(
     [delivery] = ledger.deliveries.claim_due()
     assert ledger.deliveries.next_due() is None
     assert _settle(ledger, delivery, "retry", next_at=clock.now + 5000)
-    assert not _settle(ledger, delivery, "delivered", 200)  # settled before
+    assert not _settle(ledger, delivery, "delivered", 200)  # is settled already
     assert ledger.deliveries.next_due() == clock.now + 5000
     assert ledger.deliveries.claim_due() == []
     clock.now += 5000
@@ -157,7 +157,7 @@ def test_410_disables_the_endpoint_and_notifies_the_others(
     event = ledger.events.after(0)[-1]
     assert event.type == "endpoint.disabled"
     assert event.payload["data"] == gone.to_object()
-    # What else waited for it is given up; only the watcher's delivery is left.
+    # Its other deliveries have failed; only the delivery to the watcher is pending.
     assert [delivery.endpoint_id for delivery in ledger.deliveries.claim_due(limit=9)] == [watcher.webhook_id]
 
 

@@ -1,4 +1,4 @@
-"""Which disks are of this machine: as the kernel's table of mounts says, the deepest mount deciding."""
+"""Detection of network file systems by the deepest mount in the kernel's table."""
 
 from __future__ import annotations
 

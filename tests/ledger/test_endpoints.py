@@ -1,4 +1,4 @@
-"""Endpoints: made, changed, rotated, kept in step with the settings."""
+"""Endpoints: changes, secret rotation, and synchronisation with the settings."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_deliveries_wait_while_an_endpoint_is_disabled_by_request(ledger: Ledger
     ledger.clips.cancel(queue().clip_id)
     off = ledger.endpoints.update(made.webhook_id, enabled=False)
     assert (off.enabled, off.disabled_reason) == (False, "disabled by request")
-    ledger.clips.cancel(queue().clip_id)  # nothing is made of what happens meanwhile
+    ledger.clips.cancel(queue().clip_id)  # no delivery is created for this event
     [delivery] = ledger.deliveries.list(limit=9).data
     assert (delivery.status, delivery.attempt, delivery.last_error) == ("pending", 0, None)
     assert (ledger.deliveries.claim_due(), ledger.deliveries.next_due()) == ([], None)

@@ -1,4 +1,4 @@
-"""Engines that share a ledger: who is dead, who is not yet, and what becomes of what the dead held."""
+"""Engines that share a ledger: liveness, and release of the claims of dead engines."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def host_a(ledger: Ledger) -> Ledger:
 
 @pytest.fixture
 def host_b(open_ledger: Callable[..., Ledger], host_a: Ledger, monkeypatch: pytest.MonkeyPatch) -> Ledger:
-    """Has beaten for longer than a lease, so that it may judge others."""
+    """Send heartbeats for longer than a lease, so that the engine may declare others dead."""
     ledger = open_ledger()
     ledger.engines.beat("b")
     later = time.monotonic() + LEASE_MS / 1000 + 1
@@ -82,7 +82,7 @@ def test_finished_clip_of_a_dead_engine_is_cut_again_under_a_new_key(
     old = host_a.clips.claim("a")
     assert old is not None
     host_a.uploads.add(old.clip_id, 1, Finished(result, None), progress=0.9, owner="a")
-    assert host_b.uploads.claim("b") is None  # the file is in the other's scratch
+    assert host_b.uploads.claim("b") is None  # the file is in the scratch folder of the other engine
     assert host_a.uploads.claim("a") is not None
     _fall_silent(host_b, "a")
     assert _free(host_b, "b") == 1
@@ -92,7 +92,7 @@ def test_finished_clip_of_a_dead_engine_is_cut_again_under_a_new_key(
     assert set(host_b.removals.due()) == {old.object_key, old.poster_key}
     for key in host_b.removals.due():
         host_b.removals.drop(key)
-    # The other comes back: its upload is done, and it learns that nobody wants it.
+    # The other engine is connected again and finds after its upload that it lost the claim.
     assert host_b.clips.complete(new.clip_id, 2, result)
     assert not host_a.clips.complete(old.clip_id, 1, result)
     host_a.removals.discard(old)
@@ -118,7 +118,7 @@ def test_old_heartbeats_do_not_count_after_an_outage_of_the_database(
     fresh = open_ledger()
     fresh.engines.beat("b")
     assert _free(fresh, "b") == 0
-    ledger.engines.remove("a")  # whoever says goodbye is believed at once
+    ledger.engines.remove("a")  # an engine that stopped counts as dead at once
     assert _free(fresh, "b") == 1
 
 

@@ -1,4 +1,4 @@
-"""Events: the body that webhooks carry, who gets it, and the order."""
+"""Events: webhook bodies, receivers and order."""
 
 from __future__ import annotations
 

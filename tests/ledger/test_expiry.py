@@ -1,4 +1,4 @@
-"""Expiry: what has ended and had its time goes, with its objects and an event; nothing else does."""
+"""Expiry: ended clips are deleted at their time, with their objects and an event; others are not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The file: made whole, opened by who comes first, refused where it is damaged, newer, or something else."""
+"""The ledger file: atomic creation, migrations, and rejection of damaged, newer and foreign files."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def test_file_with_pages_in_the_wal_is_opened_after_a_crash(
     _, text = ledger.keys.create("laptop")
     crashed = tmp_path / "crashed"
     crashed.mkdir()
-    for name in ("ledger.db", "ledger.db-wal", "secrets.key"):  # copied while it is open: what a power cut leaves
+    for name in ("ledger.db", "ledger.db-wal", "secrets.key"):  # copied while it is open, as a power cut would leave it
         shutil.copyfile(path.with_name(name), crashed / name)
     assert open_ledger(at=crashed / "ledger.db").keys.verify(text)
 
@@ -177,7 +177,7 @@ def test_file_of_schema_version_1_is_migrated(path: Path) -> None:
     newer = (*MIGRATIONS, _add_colour)
     with pytest.raises(RuntimeError):
         migrate(database, (*newer, _fail_halfway))
-    # What was done is done; what broke has left nothing.
+    # Finished migrations persist; the failed one is undone.
     assert schema_version(database) == len(newer)
     assert database.run("SELECT name FROM sqlite_master WHERE name = 'half'") == []
 
@@ -232,9 +232,9 @@ def test_moved_file_accepts_no_writes_and_is_not_recreated(path: Path, left: str
     with pytest.raises(StorageUnavailable, match=str(path)) as raised, database.transaction():
         pass
     assert "Move the data folder back" in raised.value.hint
-    assert database.row(MetaRow.select()) is not None  # by a connection that is open
+    assert database.row(MetaRow.select()) is not None  # by an open connection
     with database.session(), ThreadPoolExecutor(1) as another, pytest.raises(StorageUnavailable):
-        another.submit(database.row, MetaRow.select()).result()  # by one that would have to be opened now
+        another.submit(database.row, MetaRow.select()).result()  # by a new connection
     assert list(path.parent.glob("*")) == before
     shutil.rmtree(path.parent, ignore_errors=True)
     aside.rename(path.parent)

@@ -1,4 +1,4 @@
-"""Works that wait for the same turn: one transaction, and each of them fails alone, or all of them group."""
+"""Group commit: waiting tasks share one transaction, in which each fails alone, or all fail with it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Work = Callable[[], object]
 
 @pytest.fixture
 def database(ledger: Ledger, path: Path) -> Iterator[Database]:
-    """The same file, opened by one that waits 0.5 s."""
+    """The same file, opened with a timeout of 0.5 s."""
     database = file_database(path, busy_seconds=0.5)
     yield database
     database.close()
@@ -36,7 +36,7 @@ def _put_names(database: Database) -> list[str]:
 
 
 def _at_once(database: Database, *works: Work) -> list[object]:
-    """What each work gave or raised; all of them had to wait for the same writer."""
+    """Run all works while the write lock is held, and return their results or exceptions."""
     group = GroupCommit(database)
     came: list[object] = [None] * len(works)
 
@@ -61,7 +61,7 @@ def _at_once(database: Database, *works: Work) -> list[object]:
 def test_waiting_callers_share_one_commit(database: Database) -> None:
     assert _at_once(database, *(_put(database, f"put_{number}") for number in range(8))) == [[]] * 8
     assert len(_put_names(database)) == 8
-    assert len(database.run("SELECT DISTINCT value FROM meta WHERE name LIKE 'put_%'")) == 1  # one did it for all
+    assert len(database.run("SELECT DISTINCT value FROM meta WHERE name LIKE 'put_%'")) == 1  # one thread ran all tasks
 
 
 def test_failed_task_is_undone_alone(database: Database) -> None:

@@ -1,4 +1,4 @@
-"""Idempotency keys: once, however often and however many at a time."""
+"""Idempotency keys: work runs once, for repeated and for concurrent requests."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Queue = Callable[..., Clip]
 
 @pytest.fixture
 def work(queue: Queue) -> Callable[[], Answer]:
-    """What POST …/clips does."""
+    """The work of POST …/clips."""
 
     def create() -> Answer:
         clip = queue()
@@ -65,7 +65,7 @@ def test_keys_are_valid_for_a_week(ledger: Ledger, work: Callable[[], Answer], m
     assert ledger.idempotency.once("k", scope="a", fingerprint="f", work=work)[1] is True
     assert ledger.idempotency.purge() == 0
     monkeypatch.setattr(idempotency_module, "now_ms", lambda: now + KEPT_MS + 1)
-    # An old key is a new one, whether or not it was swept away.
+    # An expired key is treated as new even if it was not purged.
     assert ledger.idempotency.once("k", scope="a", fingerprint="g", work=work)[1] is False
     monkeypatch.setattr(idempotency_module, "now_ms", lambda: now + 3 * KEPT_MS)
     with ledger.transaction():

@@ -1,4 +1,4 @@
-"""API keys: their form, what is kept of them, and who is refused."""
+"""API keys: format, storage, verification and revocation."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ def test_text_that_is_not_a_cursor_is_rejected(ledger: Ledger, cursor: str) -> N
 
 def test_pages_are_complete_while_rows_are_added_and_deleted(ledger: Ledger, queue: Queue) -> None:
     with ledger.transaction():
-        made = [queue() for _ in range(7)]  # several within one millisecond
+        made = [queue() for _ in range(7)]  # several in one millisecond
     newest_first = sorted(made, key=lambda clip: (clip.created_at, clip.clip_id), reverse=True)
     first = ledger.clips.list(limit=3)
     assert first.data == newest_first[:3]

@@ -1,6 +1,6 @@
-"""How SQLite finds things: every query of the busy paths goes by an index and sorts nothing.
+"""Query plans of SQLite: frequent queries use an index and do not sort.
 
-The queries are those that the ledger really runs, taken as they pass.
+The statements are recorded while the ledger runs them.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from clipengine.ledger.uploads import Finished
 Queue = Callable[..., Clip]
 Plans = Callable[[], dict[str, list[str]]]
 
-# Tables of a few rows, read whole on purpose.
+# Small tables that are read completely on purpose.
 _SMALL = {"endpoints"}
 
 
 @pytest.fixture
 def plans(path: Path, ledger: Ledger, queue: Queue) -> Iterator[Plans]:
-    """Collects statements; calling it gives each one's plan and begins anew."""
+    """Recorder of statements. Calling it returns their query plans and clears it."""
     connections = ledger._database._connections
     passed: list[tuple[str, Any]] = []
-    queue()  # so that recording and clip exist, and what made them is not looked at
+    queue()  # the statements that create recording and clip are not checked
     connections.query_hooks.append(lambda query: passed.append((query.sql, query.params)))
 
     def explain() -> dict[str, list[str]]:
@@ -56,9 +56,9 @@ def _check(found: dict[str, list[str]]) -> None:
             if tables and not re.search("clips|deliveries|recordings", step):
                 continue
             assert "TEMP B-TREE" not in step, f"{sql}\n{steps}"
-            # A scan is what it should be only in the order of an index, cut short by LIMIT.
+            # A scan is allowed only in the order of an index and with a LIMIT.
             by_order = "USING" in step and "INDEX" in step and "LIMIT" in sql
-            by_order |= "clips_finished" in step  # which holds nothing but what waits
+            by_order |= "clips_finished" in step  # a partial index of the waiting clips
             assert not step.startswith("SCAN") or by_order, f"{sql}\n{steps}"
 
 
@@ -83,7 +83,7 @@ def test_lists_of_clips_use_indexes(ledger: Ledger, plans: Plans) -> None:
         _check(found)
         if chosen["recording_id"] and chosen["status"] and not chosen["label"]:
             assert any("clips_recording_status" in step for steps in found.values() for step in steps)
-        if chosen["recording_id"]:  # never by the label: others may have it a million times
+        if chosen["recording_id"]:  # never by label: other recordings may have a million clips with it
             assert all("clips_recording" in step for steps in found.values() for step in steps)
         elif chosen["status"] and chosen["label"]:
             assert all("clips_label_status" in step for steps in found.values() for step in steps)

@@ -1,4 +1,4 @@
-"""PostgreSQL alone: hosts that come at the same time or without the key, turns, a server that goes away."""
+"""PostgreSQL only: concurrent first starts, missing keys, the write lock, and outages of the server."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_error_of_a_host_without_the_key_says_to_copy_it(
         with pytest.raises(SecretsKeyLost, match=r"other/secrets\.key is missing") as refused:
             attempt()
         assert "copy it from the host" in refused.value.hint
-    assert not elsewhere.secrets_key.exists()  # nothing is made that would not fit
+    assert not elsewhere.secrets_key.exists()  # no new key is created, which would not match
     elsewhere.secrets_key.parent.mkdir()
     elsewhere.secrets_key.write_bytes(place.secrets_key.read_bytes())
     other = _open(elsewhere)
@@ -93,7 +93,7 @@ def test_text_with_nul_is_an_invalid_request(ledger: Ledger) -> None:
 def test_events_become_visible_in_the_order_of_their_numbers(
     ledger: Ledger, open_ledger: Open, queue: Callable[..., Clip]
 ) -> None:
-    """Who has seen number 7 never finds a 6 that was not there before, whoever wrote them."""
+    """A reader that has seen event 7 never finds a new event 6 later, even from another engine."""
     ledgers = [ledger, open_ledger(), open_ledger()]
     clips = [queue() for _ in range(60)]
     seen: list[int] = []
@@ -168,7 +168,7 @@ def test_listeners_are_notified_of_changes_by_other_engines(
     heard.clear()
     other.clips.cancel(clip.clip_id)
     time.sleep(0.3)
-    assert heard.count(("clip", clip.clip_id)) == 1  # its own changes it is not told twice
+    assert heard.count(("clip", clip.clip_id)) == 1  # an engine is notified once of its own changes
 
 
 @pytest.fixture
@@ -206,7 +206,7 @@ def test_connections_are_replaced_after_a_restart_of_the_server(own_server: Post
         time.sleep(postgres_module._FAIL_FAST_SECONDS)
         ledger.check_writable()
         assert [each.bucket_path for each in ledger.recordings.list(limit=9).data] == ["a.mp4"]
-        own_server.stop("immediate")  # as after a crash; idle connections are not handed out again
+        own_server.stop("immediate")  # as after a crash; idle connections are not reused
         own_server.start()
         time.sleep(postgres_module._FAIL_FAST_SECONDS)
         ledger.check_writable()

@@ -1,4 +1,4 @@
-"""What the disk holds after a power cut, and a WAL behind a reader that does not end."""
+"""Durability after a power cut, and growth of the WAL during a long read."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def wal(path: Path) -> Path:
 def test_acknowledged_commits_survive_a_power_cut(
     ledger: Ledger, open_ledger: Open, queue: Callable[..., Clip], path: Path, tmp_path: Path
 ) -> None:
-    """What follows the last synced byte may be there, cut off or garbage: the answer had been given before it."""
+    """Data after the last synced byte may be present, truncated or garbage; it was not acknowledged."""
     acknowledged: list[tuple[int, str]] = []
     for _ in range(12):
         clip_id = queue().clip_id
@@ -59,7 +59,7 @@ def test_clean_stop_leaves_one_complete_file(
 
 
 def test_wal_is_reused_after_a_long_reader_ends(ledger: Ledger, queue: Callable[..., Clip], path: Path) -> None:
-    """A backup tool or a shell may hold a snapshot as long as it likes: the WAL grows meanwhile, and not after."""
+    """A backup tool or a shell may hold a snapshot for long: the WAL grows during it, but not after."""
     clip = queue()
     running = ledger.clips.claim("me")
     assert running is not None
@@ -73,11 +73,11 @@ def test_wal_is_reused_after_a_long_reader_ends(ledger: Ledger, queue: Callable[
     reader.execute("BEGIN")
     reader.execute("SELECT COUNT(*) FROM clips").fetchone()
     grown = write(1500)
-    assert grown > 5_000_000  # beyond the thousand pages after which it is checkpointed
+    assert grown > 5_000_000  # more than the thousand pages of a checkpoint
     reader.execute("COMMIT")
     grown = write(100)
     assert write(1500) == grown
-    # None of the engine's own connections holds anything back.
+    # No connection of the engine prevents the checkpoint.
     busy, _, _ = reader.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     reader.close()
     assert not busy

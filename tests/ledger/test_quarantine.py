@@ -1,4 +1,4 @@
-"""Quarantine: what was held by engines that died is retried alone, and fails after the third death in a row."""
+"""Quarantine: clips and probes of dead engines are retried alone, and fail after three deaths in a row."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _NUMBERS = count(1)
 
 
 def _engine(ledger: Ledger) -> str:
-    """An engine that starts: it releases what others left behind."""
+    """Start an engine, which releases the claims of dead ones."""
     engine = f"engine{next(_NUMBERS)}"
     ledger.engines.beat(engine)
     ledger.clips.requeue_orphans(engine, died=ledger.engines.died)
@@ -34,7 +34,7 @@ def _claim(ledger: Ledger, engine: str, *, suspects: bool = True) -> str | None:
 
 
 def _die_holding(ledger: Ledger, deaths: int, clips: int = 1) -> None:
-    """Let so many engines die, each while it holds so many clips. The next one to start finds out."""
+    """Let engines die, each while it holds some clips. The next engine that starts releases them."""
     for _ in range(deaths):
         engine = _engine(ledger)
         for _ in range(clips):
@@ -47,7 +47,7 @@ def _probe(ledger: Ledger, engine: str, *, suspects: bool = True) -> Probe | Non
 
 @pytest.fixture
 def unread(ledger: Ledger) -> Recording:
-    """A recording that was not probed."""
+    """A recording without a probe."""
     return ledger.recordings.register("a/unread.mp4", etag="e", size=1)[0]
 
 
@@ -85,7 +85,7 @@ def test_suspects_run_alone_and_one_at_a_time(ledger: Ledger, queue: Queue, resu
     engine = _engine(ledger)
     running = queue(priority=9).clip_id
     assert _claim(ledger, engine, suspects=False) == running
-    assert _claim(ledger, engine) is None  # it waits until the others have ended
+    assert _claim(ledger, engine) is None  # waits until the others have ended
     assert ledger.clips.complete(running, 1, result)
     ordinary = queue(priority=9).clip_id
     for clip_id in suspects:
@@ -99,7 +99,7 @@ def test_suspects_wait_until_the_engine_has_been_up_for_a_while(ledger: Ledger, 
     suspect = queue(priority=9).clip_id
     _die_holding(ledger, 2)
     others = [queue().clip_id for _ in range(20)]
-    for _ in range(20):  # a storm of restarts: no engine lives for long
+    for _ in range(20):  # many restarts, no engine is up for long
         engine = _engine(ledger)
         _claim(ledger, engine, suspects=False)
         _claim(ledger, engine, suspects=False)
@@ -123,7 +123,7 @@ def test_deliberate_stop_is_not_counted_as_a_death(ledger: Ledger, queue: Queue,
             ledger.engines.remove(engine)
         else:
             ledger.engines.record_stopping(engine)
-    _die_holding(ledger, 1)  # neither does it excuse the two deaths before it
+    _die_holding(ledger, 1)  # nor does it reset the count of two deaths
     _engine(ledger)
     assert ledger.clips.get(suspect).state == "failed"
 
@@ -136,7 +136,7 @@ def test_finished_attempt_ends_the_row_of_deaths(ledger: Ledger, queue: Queue, r
     assert _claim(ledger, engine) == clip_id
     if end == "cut":
         assert ledger.uploads.add(clip_id, 3, Finished(result, None), progress=0.9, owner=engine)
-        assert ledger.clips.requeue(clip_id, 3)  # its file in scratch was lost
+        assert ledger.clips.requeue(clip_id, 3)  # its file in the scratch folder was lost
     else:
         assert ledger.clips.fail(clip_id, 3, EncoderFailed("no"))
         ledger.clips.retry(clip_id)

@@ -1,4 +1,4 @@
-"""Many at once, and sudden death: each clip claimed once, one winner, one event, nothing acknowledged lost."""
+"""Races and kill -9: a clip is claimed once, has one outcome and event, and no acknowledged write is lost."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Queue = Callable[..., Clip]
 
 
 def _together(*calls: Callable[[], object]) -> list[object]:
-    """What each call gave, all begun at the same moment on threads of their own."""
+    """Run the calls at the same time, each in its own thread, and return their results."""
     barrier = threading.Barrier(len(calls))
     found: list[object] = [None] * len(calls)
 

@@ -1,4 +1,4 @@
-"""Recordings: registered once, probed by one, ended with one event."""
+"""Recordings: registered once, probed by one engine, ended with one event."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def test_delayed_probe_is_due_after_its_delay(ledger: Ledger, monkeypatch: pytes
 
 
 def test_only_crashes_of_the_probe_are_counted(ledger: Ledger) -> None:
-    """Neither an outage, nor a stop, nor an engine that died while it probed."""
+    """Outages, stops and engine deaths during a probe are not counted."""
     made, _ = _register(ledger)
     recordings = ledger.recordings
     for number in range(5):

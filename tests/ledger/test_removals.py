@@ -22,7 +22,7 @@ def _looks(ledger: Ledger) -> list[int]:
 
 @pytest.fixture
 def forward(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
-    """Set the clock forward by so many ms."""
+    """Set the clock forward by some ms."""
     now = removals_module.now_ms
     return lambda ms: monkeypatch.setattr(removals_module, "now_ms", lambda: now() + ms)
 

@@ -1,4 +1,4 @@
-"""The id of the folder store: noted once, whoever asks first and however many do."""
+"""The recorded id of the folder store: written once, even by concurrent engines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Clips that are cut and wait for the store: who may upload them, when, and what takes them out of the line."""
+"""Finished clips: who uploads them, when, and the transitions that end the upload."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Queue = Callable[..., Clip]
 
 @pytest.fixture
 def finish(ledger: Ledger, queue: Queue, result: ClipResult) -> Callable[[], Clip]:
-    """A clip that is finished and waits."""
+    """A finished clip that waits for its upload."""
 
     def make() -> Clip:
         queue()
@@ -54,7 +54,7 @@ def test_upload_waits_for_its_delay_or_until_the_store_is_back(ledger: Ledger, f
 def test_interrupted_upload_is_repeated_and_interrupted_cut_is_queued(
     ledger: Ledger, finish: Queue, queue: Queue
 ) -> None:
-    """After a kill, what was being cut is cut again, and what was being uploaded is uploaded again."""
+    """After a kill, a clip that was being cut is queued, and an upload is due again."""
     finished = finish()
     ledger.uploads.claim("dead")
     cutting = queue()
@@ -84,7 +84,7 @@ def test_upload_that_was_taken_over_is_not_released_by_a_second_sweep(ledger: Le
     ledger.uploads.claim("dead")
 
     def meanwhile() -> tuple[str, ...]:
-        """Let another sweep release the dead engine's upload after this one has read its row."""
+        """Let another sweep release the dead engine's upload after this one has read the row."""
         assert ledger.clips.requeue_orphans("me") == 1
         assert ledger.uploads.claim("me")
         return ()

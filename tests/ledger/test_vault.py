@@ -1,4 +1,4 @@
-"""Secrets at rest: nothing readable in the file, nothing without its key, and a way back when the key is lost."""
+"""Secrets at rest: encryption, rejection of missing and wrong keys, and reset of a lost key."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FIRST, SECOND, SHOWN = "first-secret-of-an-endpoint", "second-secret-of-an-endpo
 
 
 def written(path: Path) -> bytes:
-    """Every byte of the ledger that is on the disk."""
+    """Return all bytes of the ledger on the disk."""
     return b"".join(each.read_bytes() for each in path.parent.iterdir() if each.name.startswith(path.name))
 
 

@@ -20,45 +20,49 @@ def location_of(settings: Settings) -> Location:
     return PostgresLocation(url, settings.secrets_key) if url else settings.ledger_file
 
 
-def open_database(place: Location) -> Database:
+def open_database(location: Location) -> Database:
     """Open the database, create it if it is missing, and migrate it to the newest schema.
 
     Raises SchemaTooNew, and StartupError if it is damaged, is not a ledger, or cannot be reached.
     """
-    if isinstance(place, PostgresLocation):
-        database: Database = _shared().open_postgres(place)
+    if isinstance(location, PostgresLocation):
+        database: Database = _postgres_open().open_postgres(location)
         return database
-    return open_file(place)
+    return open_file(location)
 
 
-def inspect(place: Location) -> str:
+def inspect(location: Location) -> str:
     """Check a ledger without changing it and return a short description. Raises StartupError or a subclass."""
-    return _shared().inspect_postgres(place) if isinstance(place, PostgresLocation) else inspect_file(place)
+    if isinstance(location, PostgresLocation):
+        return str(_postgres_open().inspect_postgres(location))
+    return inspect_file(location)
 
 
-def is_current(place: Location) -> bool:
+def is_current(location: Location) -> bool:
     """Return True if opening the ledger would not migrate it."""
-    return _shared().is_current_postgres(place) if isinstance(place, PostgresLocation) else is_current_file(place)
+    if isinstance(location, PostgresLocation):
+        return bool(_postgres_open().is_current_postgres(location))
+    return is_current_file(location)
 
 
-def _shared() -> ModuleType:
+def _postgres_open() -> ModuleType:
     # Imported on use, because psycopg is an optional dependency.
     try:
-        from clipengine.ledger.opening import postgres_open as shared
+        from clipengine.ledger.opening import postgres_open
     except ImportError as error:
         raise StartupError(
             f"database.url is a PostgreSQL URL, but its driver is missing: {error}",
             hint="pip install 'clipengine[postgres]'",
         ) from None
-    return shared
+    return postgres_open
 
 
-def reset_secrets(place: Location) -> list[str]:
+def reset_secrets(location: Location) -> list[str]:
     """Replace a lost key and all webhook secrets, and return the ids of the webhooks that this disables.
 
     Webhooks of the settings get their secrets from there at the next start. Raises StartupError if engines run.
     """
-    database = open_database(place)
+    database = open_database(location)
     try:
         with database.transaction():
             if others := Engines(database).running():
