@@ -106,7 +106,7 @@ def test_seek_index_beyond_the_limits_is_rejected(change: dict[str, Any]) -> Non
 def _unbounded(schema: dict[str, Any], where: str) -> Iterator[str]:
     """Yield the places of a JSON schema that have no limit of their own."""
     limits = {
-        "string": ("maxLength", "enum", "const"),
+        "string": ("maxLength", "enum", "const", "format"),
         "array": ("maxItems",),
         "integer": ("maximum", "exclusiveMaximum", "enum"),
     }

@@ -109,5 +109,5 @@ def test_key_is_verified_while_the_ledger_is_not_writable(
         assert ledger.keys.verify(text)
         assert ledger.keys.verify(text)
         writer.close()
-    assert caplog.text.count("was not noted") == 1
+    assert caplog.text.count("was not recorded") == 1
     assert text not in caplog.text
