@@ -1,4 +1,4 @@
-"""Warnings of a clip: what the clip does not hold of the recording, or holds in another form.
+"""Warnings of a clip: parts of the recording that it lacks, or contains in another form.
 
 A warning is a string, `code: text`. The codes are stable; the text is for people and may change.
 """
@@ -30,7 +30,7 @@ WarningCode = Literal[
     "video_gap",
 ]
 WARNING_CODES: tuple[str, ...] = get_args(WarningCode)
-# These say that frames are missing.
+# Warnings of missing frames.
 GAP_CODES = frozenset({"video_gap", "packets_damaged", "errors_concealed"})
 
 _KINDS = {"picture": "attached picture", "attachment": "attachment"}
@@ -52,9 +52,9 @@ def code_of(text: str) -> str:
 
 
 def loss_warnings(facts: SourceFacts, profile: Profile) -> list[str]:
-    """Return a warning for each stream that a clip of this profile cannot hold, and for the recording's chapters.
+    """Return a warning for each stream that a clip of this profile cannot contain, and for the recording's chapters.
 
-    What the profile is told to leave out is no loss.
+    Streams that the profile excludes do not count as lost.
     """
     found = [_dropped(stream) for stream in facts.other_streams]
     if profile.audio_tracks == "all" and profile.audio != "none":

@@ -93,7 +93,7 @@ def far(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_data_folder_on_a_network_file_system_is_rejected(far: Path, tmp_path: Path) -> None:
-    assert f"the data folder {far} lies on fuse.sshfs, a network file system" in refused(far)
+    assert f"the data folder {far} is on fuse.sshfs, a network file system" in refused(far)
     assert not list((tmp_path / "near").glob("ledger*"))
     doctor = run_command("doctor", "--data", str(far))
     assert "PROBLEM data folder" in doctor.stdout

@@ -20,7 +20,7 @@ class Clock:
     """The clock of deliveries."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.now = deliveries_module.now_ms() + 1000
+        self.now = deliveries_module.now_ms() + 60_000  # later than the events, even on a slow machine
         monkeypatch.setattr(deliveries_module, "now_ms", lambda: self.now)
 
 

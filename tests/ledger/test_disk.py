@@ -39,7 +39,7 @@ def mounts(tmp_path: Path) -> Path:
     ],
 )
 def test_network_file_system_is_rejected(mounts: Path, folder: str, kind: str) -> None:
-    with pytest.raises(StartupError, match=f"{folder} lies on {kind}, a network file system") as caught:
+    with pytest.raises(StartupError, match=f"{folder} is on {kind}, a network file system") as caught:
         check_local(Path(folder), mounts)
     assert "storage.folder" in caught.value.hint
 

@@ -16,7 +16,7 @@ def check_local(folder: Path, mounts: Path = _MOUNTS) -> None:
     kind = file_system(folder, mounts)
     if _REMOTE.fullmatch(kind):
         raise StartupError(
-            f"the data folder {folder} lies on {kind}, a network file system, where SQLite's locks do not work",
+            f"the data folder {folder} is on {kind}, a network file system, where SQLite's locks do not work",
             hint="Choose a folder on a local disk with data.folder or --data. Recordings and clips may be elsewhere, "
             "see storage.folder.",
         )
