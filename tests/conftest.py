@@ -17,7 +17,7 @@ DEFECTS = RECORDINGS.with_name("media-defects")
 
 @pytest.fixture(scope="session")
 def recordings() -> Path:
-    """The folder of real recordings beside the checkout; tests that need it are skipped without it."""
+    """Return the folder of real recordings beside the checkout. Skip the test if it is missing."""
     if not RECORDINGS.is_dir():
         pytest.skip("the real recordings are not here (../shared/media)")
     return RECORDINGS
@@ -47,7 +47,7 @@ def pytest_runtest_call() -> Generator[None, object, object]:
 
 
 def _step_back() -> None:
-    """SVT-AV1 gives a process of root real-time priority, which servers and browsers that it starts would inherit."""
+    """Drop real-time priority, which SVT-AV1 gives to a root process and started servers and browsers would inherit."""
     if os.sched_getscheduler(0) != os.SCHED_OTHER:
         for thread in Path("/proc/self/task").iterdir():
             with suppress(ProcessLookupError):

@@ -1,4 +1,4 @@
-"""The files of `config/` that an operator copies: judged by the tools that read them, and tried where that is cheap."""
+"""The files in `config/` for operators: checked by the tools that read them, and tried where that is cheap."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def test_the_unit(tmp_path: Path) -> None:
+def test_unit_file_is_valid_and_locked_down(tmp_path: Path) -> None:
     unit = (CONFIG / "clipengine.service").read_text("utf-8")
     for line in ("KillSignal=SIGINT", "LimitNOFILE=65536", "StateDirectoryMode=0700", "TimeoutStopSec=20"):
         assert f"\n{line}\n" in unit
@@ -53,7 +53,7 @@ def test_the_unit(tmp_path: Path) -> None:
     assert float(exposure[1]) < 2
 
 
-def test_the_alerts() -> None:
+def test_alert_rules_use_documented_metrics() -> None:
     documented = set(re.findall(r"^\| `(clipengine_\w+)`", (ROOT / "clipengine/docs/operations.md").read_text(), re.M))
     used = set(re.findall(r"\bclipengine_\w+", (CONFIG / "alerts.yml").read_text("utf-8")))
     assert used
@@ -63,7 +63,7 @@ def test_the_alerts() -> None:
     judge(promtool, "check", "config", "--syntax-only", str(CONFIG / "prometheus.yml"))
 
 
-def test_the_policy_of_the_bucket() -> None:
+def test_bucket_policy_is_limited_to_the_prefix() -> None:
     objects, listing = json.loads((CONFIG / "minio-policy.json").read_text("utf-8"))["Statement"]
     assert all(each["Effect"] == "Allow" for each in (objects, listing))
     assert not [action for each in (objects, listing) for action in each["Action"] if "*" in action]
@@ -114,12 +114,12 @@ def running(command: list[str], port: int) -> Iterator[None]:
                 time.sleep(0.05)
         yield
     finally:
-        process.kill()  # Caddy would wait for streams to end
+        process.kill()  # otherwise Caddy waits for streams to end
         process.communicate(timeout=20)
 
 
 @pytest.mark.parametrize("proxy", [nginx, caddy], ids=["nginx", "caddy"])
-def test_uploads_and_events_pass_a_proxy_as_they_come(proxy: object, tmp_path: Path) -> None:
+def test_proxies_stream_uploads_and_events(proxy: object, tmp_path: Path) -> None:
     port = free_port()
     with (
         recorded_engine(tmp_path / "data") as engine,
@@ -146,7 +146,7 @@ def test_uploads_and_events_pass_a_proxy_as_they_come(proxy: object, tmp_path: P
 
 
 def _upload(server: ApiServer, http: httpx.Client) -> None:
-    """The rest of the body is sent when the engine has its beginning: a proxy that collects it first would wait."""
+    """Send the rest of the body only after the engine has received the start, so that a buffering proxy times out."""
     beginning = server.engine.settings.store_folder / ".clipengine" / "tmp"
 
     def pieces() -> Iterator[bytes]:

@@ -1,4 +1,4 @@
-"""The lock files pin everything that setup.cfg asks for, with hashes, and CI checks with the pinned tools."""
+"""The lock files pin all dependencies of setup.cfg with hashes, and CI checks with the pinned tools."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The documents are true: every setting, command and error code is in them, and what the README says to type works."""
+"""The documents are complete and correct: every setting, command and error code, and the commands of the README."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def doc(name: str) -> str:
 
 
 def commands(group: click.Group, path: str) -> Iterator[tuple[str, click.Command]]:
-    """(what is typed, command) of every command that does something."""
+    """Return (invocation, command) of every leaf command."""
     context = click.Context(group)
     for name in group.list_commands(context):
         command = group.get_command(context, name)
@@ -47,7 +47,7 @@ def commands(group: click.Group, path: str) -> Iterator[tuple[str, click.Command
 
 
 def codes() -> dict[str, type[ClipEngineError]]:
-    """The class of every code that something can have."""
+    """Return the class of every error code."""
     found: list[type[ClipEngineError]] = list(ClipEngineError.__subclasses__())
     for each in found:
         found += each.__subclasses__()
@@ -55,7 +55,7 @@ def codes() -> dict[str, type[ClipEngineError]]:
 
 
 def toml(value: object) -> str:
-    """A default as the documents write it."""
+    """Format a default value as in the documents."""
     if value is None:
         return "unset"
     text = json.dumps([*value] if isinstance(value, tuple) else value)
@@ -63,11 +63,11 @@ def toml(value: object) -> str:
 
 
 def documented_settings() -> dict[str, str]:
-    """Setting -> default, as configuration.md has them."""
+    """Return the documented default of each setting in configuration.md."""
     return dict(re.findall(r"^\| `([a-z_0-9.]+)` \| (.+?) \| .+ \|$", doc("configuration.md"), re.MULTILINE))
 
 
-def test_every_setting_is_documented_with_its_default_and_no_other() -> None:
+def test_documented_settings_are_the_settings_with_their_defaults() -> None:
     defaults = Settings().model_dump(mode="json")
     sections = {section: defaults[section] for section in defaults if section != "profiles"}
     wanted = {f"{section}.{key}": toml(value) for section, keys in sections.items() for key, value in keys.items()}
@@ -77,7 +77,7 @@ def test_every_setting_is_documented_with_its_default_and_no_other() -> None:
     assert documented_settings() == wanted
 
 
-def test_every_command_is_documented_and_no_other() -> None:
+def test_documented_commands_are_the_commands() -> None:
     headings = re.findall(r"^### `(clipengine [a-z -]+)`$", doc("cli.md"), re.MULTILINE)
     assert sorted(headings) == sorted(path for path, _ in commands(cli, "clipengine"))
 
@@ -94,11 +94,11 @@ def test_every_option_is_documented_with_its_command() -> None:
         assert not missing, f"{path}: {missing}"
 
 
-def test_every_command_says_what_it_does() -> None:
+def test_every_command_has_a_help_text() -> None:
     assert not [path for path, command in commands(cli, "clipengine") if not command.get_short_help_str()]
 
 
-def test_every_command_has_examples_that_it_takes() -> None:
+def test_every_command_has_valid_examples() -> None:
     known = dict(commands(cli, "clipengine"))
     assert {f"clipengine {path}" for path in EXAMPLES} == known.keys()
     for path, examples in EXAMPLES.items():
@@ -110,7 +110,7 @@ def test_every_command_has_examples_that_it_takes() -> None:
             assert {word for word in own.split() if word.startswith("--")} <= options, example
 
 
-def test_every_error_code_is_documented_and_no_other() -> None:
+def test_documented_error_codes_are_the_error_codes() -> None:
     rows = re.findall(r"^\| `([a-z_0-9]+)` \| (?:(\d+) \| (yes|no) \| )?(.+) \|$", doc("errors.md"), re.MULTILINE)
     documented = {code: (status, retry) for code, status, retry, _ in rows}
     wanted = {
@@ -121,7 +121,7 @@ def test_every_error_code_is_documented_and_no_other() -> None:
     assert len(rows) == len(documented)
 
 
-def test_what_may_be_opened_is_documented() -> None:
+def test_supported_formats_are_documented() -> None:
     lists = dict(re.findall(r"^- \*\*(\w+)\*\*: (.+)$", doc("recordings.md"), re.MULTILINE))
     named = {kind: set(re.findall(r"`([a-z0-9_]+)`", text)) for kind, text in lists.items()}
     audio = {codec for codec in AUDIO_CODECS if not codec.startswith("pcm_")}
@@ -139,36 +139,36 @@ def test_every_event_is_documented() -> None:
     assert set(re.findall(r"^\| `([a-z.]+)` \|", doc("webhooks.md"), re.MULTILINE)) == events
 
 
-def test_every_link_leads_somewhere() -> None:
+def test_every_link_resolves() -> None:
     for page in [ROOT / "README.md", *DOCS.glob("*.md")]:
         for target in re.findall(r"\]\(([^)#]+)\)", page.read_text("utf-8")):
             assert target.startswith("https://") or (page.parent / target).exists(), f"{page.name}: {target}"
 
 
-def test_the_demo_posts_the_body_of_the_readme() -> None:
+def test_demo_posts_the_body_of_the_readme() -> None:
     (body,) = re.findall(r"-d '(\{.+\})'", (ROOT / "README.md").read_text("utf-8"))
     assert f"BODY = '{body}'" in (ROOT / "scripts" / "demo.py").read_text("utf-8")
     assert list(json.loads(body)) == ["label", "start_seconds", "end_seconds"]
 
 
-def test_every_goal_that_the_readme_names_can_be_made() -> None:
+def test_every_make_target_of_the_readme_exists() -> None:
     makefile = (ROOT / "Makefile").read_text("utf-8")
     for goal in set(re.findall(r"(?m)(?:^|`)make ([a-z]+)", (ROOT / "README.md").read_text("utf-8"))):
         assert re.search(rf"^{goal}:", makefile, re.MULTILINE), goal
 
 
-def test_python_in_the_documents_is_python() -> None:
+def test_python_examples_compile() -> None:
     for page in [ROOT / "README.md", *DOCS.glob("*.md")]:
         for block in re.findall(r"```python\n(.+?)```", page.read_text("utf-8"), re.DOTALL):
             compile(block, page.name, "exec")
 
 
 def blocks(name: str, language: str) -> list[str]:
-    """The examples of a page in one language."""
+    """Return the code blocks of a page in one language."""
     return re.findall(rf"```{language}\n(.+?)```", doc(name), re.DOTALL)
 
 
-def test_the_webhook_that_is_shown_is_such_as_is_sent() -> None:
+def test_documented_webhook_has_the_fields_of_a_real_one() -> None:
     shown = json.loads(blocks("webhooks.md", "json")[1])
     sample = sample_clip().to_object()
     assert list(shown) == ["event", "data", "organisation_id", "timestamp", "id"]
@@ -180,13 +180,13 @@ SECRETS = ["0123456789abcdef", "whsec_MDEyMzQ1Njc4OWFiY2RlZg=="]
 
 
 def signed(secret: str, body: bytes) -> dict[str, str]:
-    """The headers of a webhook that is sent now."""
+    """Return the headers of a webhook sent now."""
     now = int(time.time())
     return sign(body, event_id="evt_1", secrets=[secret], timestamp=now)
 
 
 @pytest.mark.parametrize("secret", SECRETS)
-def test_the_webhook_examples_in_python_verify_what_is_sent(secret: str) -> None:
+def test_python_webhook_examples_verify_a_real_webhook(secret: str) -> None:
     names: dict[str, Any] = {}
     for block in blocks("webhooks.md", "python"):
         if "def verify" in block:
@@ -201,7 +201,7 @@ def test_the_webhook_examples_in_python_verify_what_is_sent(secret: str) -> None
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
 @pytest.mark.parametrize("secret", SECRETS)
-def test_the_webhook_example_in_node_verifies_what_is_sent(secret: str) -> None:
+def test_node_webhook_example_verifies_a_real_webhook(secret: str) -> None:
     (block,) = blocks("webhooks.md", "js")
     body = '{"event": "clip.ready"}'
     headers = {name.lower(): value for name, value in signed(secret, body.encode()).items()}
@@ -219,5 +219,5 @@ def test_changelog_has_this_version() -> None:
 
 
 @pytest.mark.parametrize("name", ["README.md", "CHANGELOG.md"])
-def test_pages_at_the_root_begin_with_a_title(name: str) -> None:
+def test_top_level_pages_start_with_a_title(name: str) -> None:
     assert (ROOT / name).read_text("utf-8").startswith("# ")

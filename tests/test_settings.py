@@ -1,4 +1,4 @@
-"""The settings: the file at the root is the code's defaults, and every way of setting one works and fails loudly."""
+"""Settings: the shipped file has the defaults of the code, and each source of settings works and reports errors."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ S3_SECRETS = {"CLIPENGINE_STORAGE__ACCESS_KEY": "access", "CLIPENGINE_STORAGE__S
 
 
 def field_names() -> list[tuple[str, str]]:
-    """(table, key) of every setting, as the file writes them."""
+    """Return the (table, key) of every setting, as written in the file."""
     names = []
     for section, field in Settings.model_fields.items():
         kind: Any = field.annotation
@@ -33,7 +33,7 @@ def field_names() -> list[tuple[str, str]]:
 
 
 def shipped_keys() -> set[tuple[str, str]]:
-    """(table, key) of every line of the file, those that are commented out included."""
+    """Return the (table, key) of every line of the file, including those that are commented out."""
     keys, table = set(), ""
     for line in SHIPPED.read_text("utf-8").splitlines():
         if match := re.match(r"(?:# )?\[+([a-z.]+)\]+$", line):
@@ -43,22 +43,22 @@ def shipped_keys() -> set[tuple[str, str]]:
     return keys
 
 
-def test_the_shipped_file_holds_the_defaults() -> None:
+def test_shipped_file_has_the_defaults() -> None:
     assert load(SHIPPED, environ={}) == Settings()
 
 
-def test_the_shipped_file_writes_every_default_that_can_be_written() -> None:
+def test_shipped_file_contains_every_default_that_toml_can_express() -> None:
     written = tomllib.loads(SHIPPED.read_text("utf-8"))
     defaults = Settings().model_dump(mode="json", exclude_none=True)
-    del defaults["webhooks"]["endpoints"]  # a list of tables: its keys stand in the file, commented out
+    del defaults["webhooks"]["endpoints"]  # a list of tables: its keys are in the file, commented out
     assert written == defaults
 
 
-def test_the_shipped_file_names_every_setting_and_no_other() -> None:
+def test_shipped_file_names_exactly_the_settings() -> None:
     assert shipped_keys() == set(field_names())
 
 
-def test_every_line_of_the_shipped_file_says_what_the_setting_is() -> None:
+def test_every_setting_of_the_shipped_file_has_a_comment() -> None:
     bare = [
         line
         for line in SHIPPED.read_text("utf-8").splitlines()
@@ -72,18 +72,18 @@ def test_every_example_loads(example: Path) -> None:
     assert load(example, environ=S3_SECRETS) != Settings()
 
 
-def test_without_a_file_the_defaults_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_defaults_apply_without_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert load(environ={}) == Settings()
 
 
-def test_the_file_of_the_working_folder_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_file_in_the_working_directory_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "clipengine.toml").write_text("[server]\nport = 9000\n")
     monkeypatch.chdir(tmp_path)
     assert load(environ={}).server.port == 9000
 
 
-def test_command_line_wins_over_environment_wins_over_file(tmp_path: Path) -> None:
+def test_command_line_overrides_environment_overrides_file(tmp_path: Path) -> None:
     config = tmp_path / "own.toml"
     config.write_text('[server]\nhost = "10.0.0.1"\nport = 1\n\n[limits]\nmax_clip_seconds = 7\n')
     environ = {"CLIPENGINE_SERVER__PORT": "2", "CLIPENGINE_SERVER__HOST": "10.0.0.2"}
@@ -91,13 +91,13 @@ def test_command_line_wins_over_environment_wins_over_file(tmp_path: Path) -> No
     assert (settings.server.port, settings.server.host, settings.limits.max_clip_seconds) == (3, "10.0.0.2", 7)
 
 
-def test_the_environment_can_name_the_file(tmp_path: Path) -> None:
+def test_environment_can_name_the_file(tmp_path: Path) -> None:
     config = tmp_path / "own.toml"
     config.write_text("[encoding]\nworkers = 5\n")
     assert load(environ={"CLIPENGINE_CONFIG": str(config)}).encoding.workers == 5
 
 
-def test_lists_and_tables_of_the_environment_are_toml() -> None:
+def test_lists_and_tables_in_the_environment_are_toml() -> None:
     endpoint = '[{url = "http://127.0.0.1:1/hook", secret = "0123456789abcdef"}]'
     environ = {
         "CLIPENGINE_WEBHOOKS__ALLOW_CIDRS": '["127.0.0.0/8"]',
@@ -111,18 +111,18 @@ def test_lists_and_tables_of_the_environment_are_toml() -> None:
     assert settings.profiles["default"] == Profile()
 
 
-def test_a_secret_comes_from_a_file(tmp_path: Path) -> None:
+def test_secret_is_read_from_a_file(tmp_path: Path) -> None:
     secret = tmp_path / "secret"
     secret.write_text("from a file\n")
     settings = load(environ={"CLIPENGINE_STORAGE__SECRET_KEY_FILE": str(secret)})
     assert settings.storage.secret_key.get_secret_value() == "from a file"
 
 
-def test_ca_file_is_a_setting_and_no_secret_file(tmp_path: Path) -> None:
+def test_ca_file_is_not_read_as_a_secret_file(tmp_path: Path) -> None:
     assert load(environ={"CLIPENGINE_STORAGE__CA_FILE": "/etc/own.pem"}).storage.ca_file == Path("/etc/own.pem")
 
 
-def test_variables_of_the_client_are_not_settings() -> None:
+def test_client_variables_are_not_settings() -> None:
     environ = {"CLIPENGINE_URL": "http://elsewhere", "CLIPENGINE_API_KEY": "relay_live_x", "HOME": "/root"}
     assert load(environ=environ) == Settings()
 
@@ -150,21 +150,21 @@ def test_variables_of_the_client_are_not_settings() -> None:
         ({"CLIPENGINE_CONFIG": "/nowhere/clipengine.toml"}, "/nowhere/clipengine.toml"),
     ],
 )
-def test_a_fault_is_named(environ: dict[str, str], named: str) -> None:
+def test_invalid_setting_is_named(environ: dict[str, str], named: str) -> None:
     with pytest.raises(SettingsError) as caught:
         load(environ=environ)
     assert named in caught.value.message
     assert caught.value.hint
 
 
-def test_every_fault_is_named_at_once() -> None:
+def test_all_invalid_settings_are_reported_together() -> None:
     with pytest.raises(SettingsError) as caught:
         load(environ={"CLIPENGINE_SERVER__PORT": "-1", "CLIPENGINE_ENCODING__WORKERS": "0"})
     assert "server.port" in caught.value.message
     assert "encoding.workers" in caught.value.message
 
 
-def test_a_file_that_is_not_toml_is_named_with_the_line(tmp_path: Path) -> None:
+def test_invalid_toml_is_reported_with_its_line(tmp_path: Path) -> None:
     config = tmp_path / "bad.toml"
     config.write_text("[server\nport = 1\n")
     with pytest.raises(SettingsError, match=r"bad\.toml cannot be read: .*line 1"):
@@ -184,7 +184,7 @@ def test_secrets_are_masked() -> None:
 
 
 @pytest.mark.parametrize("written", ["8377", '"8377"'])
-def test_a_port_is_a_number_or_its_digits(written: str, tmp_path: Path) -> None:
+def test_port_may_be_a_number_or_digits(written: str, tmp_path: Path) -> None:
     config = tmp_path / "own.toml"
     config.write_text(f"[server]\nport = {written}\n")
     assert load(config, environ={}).server.port == 8377
@@ -192,7 +192,7 @@ def test_a_port_is_a_number_or_its_digits(written: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("digits", ["", "many", "65536", "000000099999", "-1", "8377.0", "٣", "1" * 5000])
-def test_a_port_that_is_none_is_refused_alike_wherever_it_stands(digits: str, tmp_path: Path) -> None:
+def test_invalid_port_gives_the_same_error_from_every_source(digits: str, tmp_path: Path) -> None:
     config = tmp_path / "own.toml"
     config.write_text(f'[server]\nport = "{digits}"\n')
     told = []
@@ -203,6 +203,6 @@ def test_a_port_that_is_none_is_refused_alike_wherever_it_stands(digits: str, tm
     with pytest.raises(click.BadParameter) as refused:
         port_value(digits)
     assert {message.removeprefix("server.port: ") for message in told} == {refused.value.message}
-    # What is overridden is no reason to refuse.
+    # An overridden value causes no error.
     assert load(config, environ={}, overrides={"server": {"port": 0}}).server.port == 0
     assert load(config, environ={"CLIPENGINE_SERVER__PORT": "80"}).server.port == 80

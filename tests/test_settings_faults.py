@@ -1,4 +1,4 @@
-"""Whatever stands in a settings file or a variable: settings, or one error that says what is wrong and what to do."""
+"""Property tests of settings: any file or variable gives settings, or one error with message and hint."""
 
 from __future__ import annotations
 
@@ -65,21 +65,21 @@ def settings_or_one_line(**sources: Any) -> Settings | None:
 
 @QUICK
 @given(name=st.sampled_from(NAMES), text=texts)
-def test_any_text_in_any_variable(name: str, text: str) -> None:
+def test_any_text_in_a_variable_gives_settings_or_one_error(name: str, text: str) -> None:
     settings_or_one_line(environ={"CLIPENGINE_" + name.replace(".", "__").upper(): text})
 
 
 @QUICK
 @given(first=st.sampled_from(NAMES), second=st.sampled_from(NAMES), text=texts, other=texts)
-def test_two_variables_that_may_contradict_each_other(first: str, second: str, text: str, other: str) -> None:
+def test_any_two_variables_give_settings_or_one_error(first: str, second: str, text: str, other: str) -> None:
     environ = {"CLIPENGINE_" + name.replace(".", "__").upper(): each for name, each in ((first, text), (second, other))}
     settings_or_one_line(environ=environ)
 
 
 @QUICK
 @given(name=st.sampled_from(NAMES), value=values)
-def test_any_value_of_any_setting_of_the_file(name: str, value: Any) -> None:
-    """As TOML reads it: every kind of value in the place of every setting and of every table."""
+def test_any_value_in_the_file_gives_settings_or_one_error(name: str, value: Any) -> None:
+    """Every kind of TOML value is tried for every setting and every table."""
     nested: Any = value
     for part in reversed(name.split(".")):
         nested = {part: nested}
@@ -93,7 +93,7 @@ def test_any_value_of_any_setting_of_the_file(name: str, value: Any) -> None:
 
 
 def _toml(table: dict[str, Any]) -> str:
-    """The table, each key with an inline value; what TOML cannot write is left to be refused as no TOML."""
+    """Write the table with inline values. Values that TOML cannot express give invalid TOML."""
     return "".join(f"{json.dumps(key)} = {_inline(value)}\n" for key, value in table.items())
 
 
@@ -113,7 +113,7 @@ def _inline(value: Any) -> str:
 @given(
     content=st.one_of(st.binary(max_size=200), st.sampled_from([b"\xff", b"a = " + b"[" * 5000, b"\x00", b"a.b = 1"]))
 )
-def test_any_bytes_as_the_file_and_as_a_secret(content: bytes) -> None:
+def test_any_bytes_in_the_file_or_a_secret_give_settings_or_one_error(content: bytes) -> None:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "file"
         file.write_bytes(content)
@@ -144,18 +144,18 @@ def test_any_bytes_as_the_file_and_as_a_secret(content: bytes) -> None:
         ({"LIMITS__MAX_QUEUED_CLIPS": '{"a": 1}'}, "CLIPENGINE_LIMITS__MAX_QUEUED_CLIPS is not a TOML value"),
     ],
 )
-def test_a_nested_setting_given_as_something_else(environ: dict[str, str], said: str) -> None:
+def test_setting_of_the_wrong_type_is_reported(environ: dict[str, str], said: str) -> None:
     with pytest.raises(SettingsError) as caught:
         load(environ={f"CLIPENGINE_{name}": text for name, text in environ.items()})
     assert said in caught.value.message
 
 
-def test_an_empty_variable_is_an_empty_text() -> None:
-    """As a compose file passes one on that is not set."""
+def test_empty_variable_is_an_empty_string() -> None:
+    """Compose files pass unset variables as empty ones."""
     assert load(environ={"CLIPENGINE_STORAGE__SESSION_TOKEN": "", "CLIPENGINE_STORAGE__PREFIX": ""}) == Settings()
 
 
-def test_an_endpoint_that_could_never_be_told_is_refused_at_the_start() -> None:
+def test_invalid_webhook_endpoint_is_rejected_on_start() -> None:
     endpoint = {"url": "nonsense", "secret": "whsec_!!!!!!!!!!!!!!!!"}
     own = Webhooks.model_validate({"endpoints": [endpoint, {"url": "http://a.example/", "secret": "x" * 16}]})
     with pytest.raises(SettingsError) as caught:
@@ -165,7 +165,7 @@ def test_an_endpoint_that_could_never_be_told_is_refused_at_the_start() -> None:
     assert second.startswith("webhooks.endpoints.0.secret: ")
 
 
-def test_true_is_no_number(tmp_path: Path) -> None:
+def test_boolean_is_not_accepted_as_a_number(tmp_path: Path) -> None:
     config = tmp_path / "own.toml"
     config.write_text("[server]\nport = true\n\n[profiles.a]\ncrf = false\n")
     with pytest.raises(SettingsError) as caught:
@@ -174,7 +174,7 @@ def test_true_is_no_number(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("command", ["config", "serve", "doctor", "keys list"])
-def test_every_command_ends_with_one_line_what_to_do_and_exit_code_1(command: str, tmp_path: Path) -> None:
+def test_every_command_reports_invalid_settings_and_exits_with_1(command: str, tmp_path: Path) -> None:
     environ = os.environ | {"CLIPENGINE_PROFILES": "text", "CLIPENGINE_SERVER__PORT": "a\nb"}
     arguments = [sys.executable, "-m", "clipengine.cli.main", *command.split()]
     done = subprocess.run(arguments, env=environ, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)

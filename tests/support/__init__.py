@@ -1,1 +1,1 @@
-"""What several tests need: servers that are real, and media that can be read back."""
+"""Shared test support: real servers, and readers for media."""

@@ -1,7 +1,7 @@
-"""The API over a real ledger and a real folder store, served by a real uvicorn in a thread.
+"""The API over a real ledger and a real folder store, served by uvicorn in a thread.
 
-Only the engine is missing: what the API tells it to do is written down in `calls`, and the tests play its part by
-moving rows of the ledger as its workers would.
+Only the engine is a double: `calls` records the calls of the API to it, and tests act as its workers by updating rows
+of the ledger.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Check:
 
 @dataclass
 class RecordedEngine:
-    """The engine's attributes; its methods write down that they were called."""
+    """Engine double with the engine's attributes; its methods record their calls."""
 
     settings: Settings
     ledger: Ledger
@@ -99,7 +99,7 @@ class RecordedEngine:
     def metrics(self) -> bytes:
         return b"clipengine_up 1\n"
 
-    # ---- what its workers would do
+    # ---- acting as the workers
 
     def make_recording(self, key: str = "relay/recordings/h_01/recording.mp4", body: bytes = b"media") -> Recording:
         """Store an object and return its complete recording."""
@@ -115,7 +115,7 @@ class RecordedEngine:
         return self.ledger.clips.create(recording, ClipRequest(label, 120.0, 150.0, **values), extension="mp4")
 
     def run(self, clip: Clip) -> Clip:
-        """The clip, claimed by a worker."""
+        """Claim the clip for a worker and return it."""
         running = self.ledger.clips.claim("test")
         assert running is not None
         assert running.clip_id == clip.clip_id
@@ -158,7 +158,7 @@ class RecordedEngine:
 
 @contextmanager
 def recorded_engine(folder: Path, **sections: Mapping[str, Any]) -> Iterator[RecordedEngine]:
-    """An engine in `folder`; `sections` are settings that differ from the defaults."""
+    """Yield an engine in `folder`; `sections` override the default settings."""
     settings = Settings.model_validate({"data": {"folder": folder}, **sections})
     ledger = Ledger.open(
         folder / "ledger.db",
@@ -180,12 +180,12 @@ class ApiServer:
     port: int
     app: Starlette
     engine: RecordedEngine
-    key: str  # with every scope
+    key: str  # has every scope
     server: uvicorn.Server
     thread: threading.Thread
 
     def client(self, key: str | None = None, **options: Any) -> httpx.Client:
-        """A client with a key (the one with every scope unless given; "" for none)."""
+        """Return a client with the given key, by default the one with every scope; "" sends no key."""
         key = self.key if key is None else key
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         return httpx.Client(base_url=self.url, headers=headers, timeout=30, trust_env=False, **options)

@@ -1,4 +1,4 @@
-"""One job in a real encoder child, without an engine around it."""
+"""One job in a real encoder child, without an engine."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from clipengine.stores.folder import FolderStore
 from clipengine.work.encoder.jobs import Job, Message, probe_job
 from clipengine.work.encoder.process import EncoderProcess, Watch
 
-# Called with each child before its job.
+# Called with each child before it gets its job.
 Watching = Callable[[EncoderProcess], Watch]
 
 
@@ -26,7 +26,7 @@ def do_job(
     watching: Watching | None = None,
     sandbox: Sandbox = "auto",
 ) -> Message:
-    """The child's result. Raises what it ends with."""
+    """Return the result of the child. Raises the error that ends the job."""
     if isinstance(recording, Path):
         with closing(FolderStore(recording.parent).open(recording.name)) as reader:
             return do_job(job, reader, output=output, watching=watching, sandbox=sandbox)

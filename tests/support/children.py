@@ -1,4 +1,4 @@
-"""The encoder children of an engine, found in /proc: those at work, and those that hold a recording."""
+"""The encoder children of an engine, found in /proc: the busy ones, and those that have a recording open."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from pathlib import Path
 
 
 def working(engine: int) -> list[int]:
-    """The children of the process that are at work: they have threads."""
+    """Return the children of the process that have a job: they have threads."""
     return [pid for pid, fields in _children(engine) if int(fields[17]) > 1]
 
 
 def holding(engine: int, path: Path) -> list[int]:
-    """The children of the process that have been given this recording."""
+    """Return the children of the process that have this recording open."""
     found = []
     for pid, _ in _children(engine):
         with suppress(OSError):
@@ -27,7 +27,7 @@ def holding(engine: int, path: Path) -> list[int]:
 
 @dataclass
 class Weight:
-    """The most that was resident, in bytes: of the engine, and of any one of its children."""
+    """Peak resident memory in bytes: of the engine, and of any single child."""
 
     engine: int = 0
     child: int = 0
@@ -35,7 +35,7 @@ class Weight:
 
 @contextmanager
 def weighed(engine: int) -> Iterator[Weight]:
-    """Looks twenty times a second, at what the kernel has kept as each process's peak."""
+    """Sample the peak memory that the kernel reports for each process, twenty times a second."""
     weight, over = Weight(), threading.Event()
 
     def look() -> None:
@@ -60,7 +60,7 @@ def _peak(pid: int) -> int:
 
 
 def _children(parent: int) -> Iterator[tuple[int, list[str]]]:
-    """Each with the fields of its stat from the third one on."""
+    """Return each child with the fields of its stat from the third one on."""
     for entry in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError, ValueError, IndexError):
             fields = entry.read_text().rpartition(")")[2].split()

@@ -1,4 +1,4 @@
-"""A clip asked for over HTTP, what the object of it holds, and how a refusal is read."""
+"""Requests for a clip over HTTP, the fields of the response, and checks of a rejection."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Films to damage, and what hostile recordings are made of: boxes with other contents, pictures as packets."""
+"""Films to damage, and building blocks of hostile recordings: boxes with replaced contents, images as packets."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import av
 @cache
 def film(kind: str = "mp4", codec: str = "libx264", *, seconds: int = 4, size: int = 96, noise: bool = False,
          sound: int = 1, fps: int = 25, begins: int = 0, options: str = "") -> bytes:  # fmt: skip
-    """A short film with a picture that changes and so many audio tracks; MP4's index lies at its end."""
+    """Return a short film with changing frames and this number of audio tracks; the MP4 index is at the end."""
     made = io.BytesIO()
     dice = random.Random(7)
     settings = dict(pair.split("=") for pair in options.split(",") if pair)
@@ -50,7 +50,7 @@ def film(kind: str = "mp4", codec: str = "libx264", *, seconds: int = 4, size: i
 
 
 def patched(data: bytes, box: bytes, offset: int, value: int, width: int = 4, *, most: int = 99) -> bytes:
-    """An integer in every box of a kind, or in the first of them, so many bytes after the box's name."""
+    """Overwrite an integer at an offset behind the name of a box: in all boxes of the kind, or the first."""
     changed, at = bytearray(data), -1
     while (at := changed.find(box, at + 1)) >= 0 and most > 0:
         changed[at + 4 + offset : at + 4 + offset + width] = value.to_bytes(width, "big")
@@ -59,7 +59,7 @@ def patched(data: bytes, box: bytes, offset: int, value: int, width: int = 4, *,
 
 
 def with_bodies(data: bytes, bodies: dict[bytes, bytes]) -> bytes:
-    """An MP4 whose index lies at its end, with other bodies in all boxes of some kinds."""
+    """Replace the bodies of all boxes of some kinds in an MP4 whose index is at its end."""
     made, at = bytearray(), 0
     while at < len(data):
         size, kind = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]
@@ -72,7 +72,7 @@ def with_bodies(data: bytes, bodies: dict[bytes, bytes]) -> bytes:
 
 
 def png(width: int, height: int, raw: bytes | None = None) -> bytes:
-    """A grey picture; without `raw` its pixels are zeros, compressed a thousand to one."""
+    """Return a grey PNG; without `raw` its pixels are zeros, compressed a thousand to one."""
     squeeze = zlib.compressobj(1)
     rows = raw if raw is not None else None
     body = squeeze.compress(rows) if rows is not None else b"".join(
@@ -88,7 +88,7 @@ def png(width: int, height: int, raw: bytes | None = None) -> bytes:
 
 
 def write_pictures(path: Path, codec: str, pictures: Sequence[bytes], kind: str = "mov") -> None:
-    """A film whose packets are these pictures, whatever its header says of their size."""
+    """Write a film with these images as packets, whatever size its header declares."""
     with av.open(str(path), "w", format=kind) as container:
         stream = container.add_stream(codec, rate=5)
         stream.width = stream.height = 64
@@ -101,7 +101,7 @@ def write_pictures(path: Path, codec: str, pictures: Sequence[bytes], kind: str 
 
 
 def without_pictures(whole: bytes, *, since: int) -> bytes:
-    """The film with every packet of its picture overwritten from this second on; index and sound are as they were."""
+    """Return the film with every video packet from this second on overwritten; index and audio are unchanged."""
     data = bytearray(whole)
     with av.open(io.BytesIO(whole)) as container:
         for packet in container.demux(video=0):

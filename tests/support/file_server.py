@@ -1,4 +1,4 @@
-"""The files of a folder over HTTP on the loopback, with the byte ranges that a browser seeks by."""
+"""A loopback HTTP server for the files of a folder, with byte ranges, which browsers use to seek."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _TYPES = {
 
 @contextmanager
 def serve_folder(folder: Path) -> Iterator[str]:
-    """Serve the files that lie directly in `folder`; gives the address, without a slash at its end."""
+    """Serve the files directly in `folder` and yield the base URL without a trailing slash."""
 
     class Handler(_Handler):
         root = folder
@@ -65,7 +65,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         try:
             self.wfile.write(data[first : last + 1])
-        except ConnectionError:  # a browser that seeks hangs up
+        except ConnectionError:  # browsers disconnect when they seek
             self.close_connection = True
 
     def log_message(self, format: str, *args: object) -> None:

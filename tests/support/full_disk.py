@@ -1,4 +1,4 @@
-"""A disk that can be filled: a small tmpfs, which only root may mount."""
+"""A disk that can be filled: a small tmpfs, which only root can mount."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MEGABYTE = 1_000_000
 
 @contextmanager
 def disk(folder: Path, megabytes: float) -> Iterator[None]:
-    """Mount a tmpfs of this size at `folder`, a new folder. Skip the test if that is not allowed."""
+    """Mount a tmpfs of this size at `folder`, a new folder. Skip the test if that is not permitted."""
     folder.mkdir(parents=True)
     command = ["mount", "-t", "tmpfs", "-o", f"size={round(megabytes * MEGABYTE)}", "tmpfs", str(folder)]
     if os.getuid() != 0 or subprocess.run(command, capture_output=True, check=False).returncode:
@@ -28,7 +28,7 @@ def disk(folder: Path, megabytes: float) -> Iterator[None]:
 
 
 def fill(folder: Path, leave: int) -> None:
-    """Take the free space of the disk, all but `leave` bytes."""
+    """Fill the disk except for `leave` bytes."""
     size = max(0, shutil.disk_usage(folder).free - leave)
     with (folder / "ballast").open("wb") as file:
         try:
@@ -38,5 +38,5 @@ def fill(folder: Path, leave: int) -> None:
 
 
 def free(folder: Path) -> None:
-    """Give back what `fill` has taken."""
+    """Free the space taken by `fill`."""
     (folder / "ballast").unlink()

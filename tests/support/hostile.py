@@ -1,7 +1,7 @@
-"""Hostile and broken recordings, made on demand: what each is, and how the engine may end with it.
+"""Hostile and broken recordings, made on demand, with the outcomes that the engine may report.
 
-Every maker writes one file. `ends` are the codes with which its recording may fail, "complete" where it may be cut;
-`clips` are those of a short clip of it then.
+Every maker writes one file. `ends` are the permitted error codes of its recording, or "complete" if it may be cut;
+`clips` are then the permitted outcomes of a short clip.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def _bytes(name: str, data: bytes, *ends: str) -> None:
     hostile(name, *ends)(lambda path: path.write_bytes(data))
 
 
-# ---- no media at all
+# ---- not media
 
 _bytes("empty", b"", UNREADABLE)
 _bytes("one byte", b"\0", UNREADABLE)
@@ -68,7 +68,7 @@ def _png(path: Path) -> None:
     path.write_bytes(png(64, 64, b"\0" * 65 * 64))
 
 
-# ---- cut off and damaged
+# ---- truncated and damaged
 
 hostile("mp4 without an index", TRUNCATED)(lambda path: path.write_bytes(film()[: film().index(b"moov") - 4]))
 hostile("half an mp4", TRUNCATED)(lambda path: path.write_bytes(film()[: len(film()) // 2]))
@@ -97,7 +97,7 @@ def _late(path: Path) -> None:
     path.write_bytes(first + second + first)
 
 
-# ---- tracks that no decoder takes
+# ---- undecodable tracks
 
 
 @hostile("sound that no decoder opens", UNREADABLE)
@@ -129,7 +129,7 @@ def _flac(kind: str, *, picture: bool) -> bytes:
 
 
 def _without_blocks(data: bytes) -> bytes:
-    """FLAC whose header says that no block has a sample."""
+    """Return FLAC whose header declares blocks of no samples."""
     at = data.index(b"fLaC") + 8
     return data[:at] + bytes(4) + data[at + 4 :]
 
@@ -175,7 +175,7 @@ def _sizes(path: Path) -> None:
     write_pictures(path, "libx264", pictures, "mpegts")
 
 
-# ---- counts without reason
+# ---- absurd counts
 
 
 @hostile("a hundred thousand packets of one byte", COMPLETE, "timeout")
@@ -282,7 +282,7 @@ def _tracks(path: Path) -> None:
     path.write_bytes(film("matroska", seconds=1, sound=50))
 
 
-# ---- without an end
+# ---- endless
 
 
 def _endless(head: bytes) -> Callable[[Path], None]:

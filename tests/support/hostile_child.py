@@ -1,4 +1,4 @@
-"""Encoder children taken over by a hostile recording: real processes that run a given script and do no job."""
+"""Encoder children taken over by a hostile recording: real processes that run a given script instead of a job."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from clipengine.work.encoder.process import EncoderPool, EncoderProcess, Program
 
-# What the scripts can use. `send` and `ask` put any bytes on the sockets, past the checks of `media.worker.ipc`.
+# Helpers of the scripts. `send` and `ask` write any bytes to the sockets, bypassing `media.worker.ipc`.
 _PRELUDE = """
 import json, os, socket, struct, sys, time
 
@@ -30,7 +30,7 @@ _WAIT = "\ntime.sleep(600)  # it is ended by its parent\n"
 
 
 class HostileChild(EncoderProcess):
-    """A child that runs this script in place of its job and then waits."""
+    """A child that runs this script instead of its job and then waits."""
 
     def __init__(self, script: str) -> None:
         self._script = script
@@ -52,7 +52,7 @@ class HostileChild(EncoderProcess):
 
 
 class HostilePool(EncoderPool):
-    """Hands out children that all send the same report."""
+    """A pool whose children all send the same report."""
 
     def __init__(self, report: dict[str, Any]) -> None:
         super().__init__()

@@ -1,7 +1,7 @@
-"""An encoder child that its recording has taken over: `python hostile_cutter.py CONTROL RANGES PARENT cell MODE`.
+"""An encoder child taken over by its recording: `python hostile_cutter.py CONTROL RANGES PARENT cell MODE`.
 
-It is the real child, sandbox and all, until it is asked to cut. Then it writes whatever its mode says and reports a
-clip of two seconds with fifty frames, as an honest child would.
+It is the real child with its sandbox until a cut is requested. Then it writes the output that its mode selects and
+reports a clip of two seconds with fifty frames, as an honest child would.
 """
 
 from __future__ import annotations

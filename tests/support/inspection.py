@@ -1,4 +1,4 @@
-"""A clip's file held to its plan as the engine does it, but in this process."""
+"""Verification of a clip's file against its plan as in the engine, but in this process."""
 
 from __future__ import annotations
 
@@ -12,6 +12,6 @@ from clipengine.media.worker.inspector import inspect
 
 
 def hold_to_plan(descriptor: int, plan: FilePlan, cut: dict[str, Any]) -> None:
-    """Raise VerificationFailed unless the file is the clip that was planned and that the report tells of."""
+    """Raise VerificationFailed unless the file is the planned clip and matches the report."""
     found = json.loads(json.dumps(inspect(DescriptorSource(descriptor))))
     plan.check(CutReport.of(json.loads(json.dumps(cut))), FileReport.of(found), os.fstat(descriptor).st_size)

@@ -1,4 +1,4 @@
-"""What must hold of a data folder whenever no engine runs on it: checked after every test of faults and load."""
+"""Invariants of a data folder without a running engine, checked after every test of faults and load."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from tests.support.waiting import until
 def check_invariants(
     data: Path, *, settled: bool = True, store: Store | None = None, open_uploads: Collection[Any] = ()
 ) -> list[Clip]:
-    """Every clip of the ledger, after proving that nothing is lost, doubled or left over.
+    """Return every clip of the ledger after checking that nothing is lost, duplicated or left over.
 
-    `settled`: every clip has ended, every delivery too, and every unwanted object is gone. `store` is the folder store
-    of the data folder unless another is given; `open_uploads` are the multipart uploads that it holds.
+    `settled`: all clips and deliveries have ended and all unwanted objects are deleted. `store` defaults to the folder
+    store of the data folder; `open_uploads` are its multipart uploads.
     """
     connection = sqlite3.connect(data / "ledger.db")
     try:
@@ -56,7 +56,7 @@ def check_invariants(
     _check_objects(store or FolderStore(data / "store"), clips, settled=settled)
     assert not settled or not open_uploads, open_uploads
     _check_scratch(data / "scratch", finished, settled=settled)
-    until(lambda: not children_of(data), 10)  # the kernel ends them with their parent, and has to come to it
+    until(lambda: not children_of(data), 10)  # the kernel kills them after their parent, with a delay
     return clips
 
 
@@ -72,7 +72,7 @@ def _all_clips(ledger: Ledger) -> list[Clip]:
 
 
 def _check_deliveries(connection: sqlite3.Connection, *, settled: bool) -> None:
-    """One delivery of each event to each endpoint that wanted it then, and none to anybody else."""
+    """Check that each event has one delivery to each endpoint subscribed then, and no other."""
     made = Counter(
         (row["event_id"], row["endpoint_id"])
         for row in connection.execute("SELECT event_id, endpoint_id FROM deliveries WHERE endpoint_id IS NOT NULL")
@@ -104,7 +104,7 @@ def _check_objects(store: Store, clips: list[Clip], *, settled: bool) -> None:
 
 
 def _check_scratch(scratch: Path, finished: dict[str, int], *, settled: bool) -> None:
-    """Nothing but what a finished clip waits with, and that whole; a killed engine leaves more until the next start."""
+    """Check that only whole clips waiting for their upload are left; a killed engine leaves more until it restarts."""
     found = {each.name: each for each in scratch.iterdir()} if scratch.exists() else {}
     assert not settled or not found, found
     for name, size in finished.items():
@@ -112,7 +112,7 @@ def _check_scratch(scratch: Path, finished: dict[str, int], *, settled: bool) ->
 
 
 def children_of(data: Path) -> list[int]:
-    """Encoder children whose parent is gone, anywhere on this machine, that hold files of this data folder open."""
+    """Return encoder children without a parent, on this machine, that have files of this data folder open."""
     found = []
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit():

@@ -1,4 +1,4 @@
-"""A data folder whose store is S3 behind a proxy that fails as it is told to."""
+"""A data folder whose store is S3 behind a proxy that injects faults."""
 
 from __future__ import annotations
 

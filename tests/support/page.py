@@ -1,4 +1,4 @@
-"""The page in a browser: opened and signed into, what tests look for in it, and waiting for what it does."""
+"""The page in a browser: open it, sign in, find elements, and wait for conditions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.support.server import RunningServer
 
 SECONDS = 20.0
 STILL = "document.querySelector('.timeline')?.getAttribute('aria-busy') === 'false'"
-PICTURED = (  # every picture that is on screen has come
+PICTURED = (  # every visible image has loaded
     "[...document.images].every((image) => image.complete && "
     "(!image.matches('.coming') || image.getBoundingClientRect().top > innerHeight))"
 )
@@ -21,13 +21,13 @@ READY = "document.querySelector('.stage :is(video, audio)')?.readyState > 1"
 
 
 def sign_in(context: Any, server: RunningServer) -> None:
-    """Give the browser context a session, without the form."""
+    """Give the browser context a session without using the form."""
     answer = context.request.post(f"{server.url}/session", data={"key": server.key})
     assert answer.ok, answer.text()
 
 
 def until(page: Any, expression: str, *, seconds: float = SECONDS) -> None:
-    """Wait until the expression is true. Playwright's own way needs `eval`, which the page forbids."""
+    """Wait until the expression is true. Playwright's method needs `eval`, which the page's policy forbids."""
     deadline = time.monotonic() + seconds
     while not page.evaluate(f"() => Boolean({expression})"):
         assert time.monotonic() < deadline, f"in vain: {expression}"
@@ -38,9 +38,9 @@ def until(page: Any, expression: str, *, seconds: float = SECONDS) -> None:
 def opened(
     browser: Any, server: RunningServer, *, signed_in: bool = True, expected: str | None = None, **options: Any
 ) -> Iterator[Any]:
-    """A page of a browser of its own. What it throws, or writes to the console as an error, fails the test.
+    """Yield a page of a new browser context. Exceptions and console errors fail the test.
 
-    A request that fails is such an error; `expected` matches those that a test brings about.
+    A failing request is such an error, unless `expected` matches it.
     """
     context = browser.new_context(**options)
     page = context.new_page()
@@ -64,7 +64,7 @@ def _told(message: Any) -> str:
 
 @contextmanager
 def studio(browser: Any, server: RunningServer, recording: Recording, **options: Any) -> Iterator[Any]:
-    """The recording's own screen, ready to pick."""
+    """Yield the screen of the recording, ready for selecting."""
     with opened(browser, server, **options) as page:
         page.goto(f"{server.url}/#/recordings/{recording.recording_id}")
         page.get_by_role("heading", name=recording.name).wait_for()

@@ -1,4 +1,4 @@
-"""A clip in a real browser: what a page is told of it, the pictures that it paints and the sound that it decodes."""
+"""Clips in a real browser: media properties, painted frames and decoded audio."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ async function sound(url, rate) {
 
 @dataclass(frozen=True)
 class Loaded:
-    """What the page knows of the media. The size is that of the shown picture, 0 of sound alone."""
+    """Properties of loaded media. The size is that of the displayed frame, 0 for audio only."""
 
     duration: float
     width: int
@@ -113,7 +113,7 @@ class Loaded:
 
 @dataclass(frozen=True)
 class Painted:
-    """What is on screen after a seek: the frame's own time, what it shows, and its RGB pixels (height, width, 3)."""
+    """The frame on screen after a seek: its own time, its number, and its RGB pixels (height, width, 3)."""
 
     time: float
     seen: Seen
@@ -121,7 +121,7 @@ class Painted:
 
 
 class Player:
-    """A page with one media element. Calls wait for what they asked for and raise when the browser does not do it."""
+    """A page with one media element. Calls wait for their result and raise if the browser fails."""
 
     def __init__(self, page: Any, address: str) -> None:
         self._page = page
@@ -130,14 +130,14 @@ class Player:
         page.goto(f"{address}/player.html")
 
     def can_play(self, mime: str) -> str:
-        """What `canPlayType` says: "probably", "maybe" or ""."""
+        """Return the value of `canPlayType`: "probably", "maybe" or ""."""
         return str(self._page.evaluate("mime => document.createElement('video').canPlayType(mime)", mime))
 
     def load(self, name: str, *, kind: str = "video") -> Loaded:
         return Loaded(**self._page.evaluate("([kind, url]) => load(kind, url)", [kind, f"{self._address}/{name}"]))
 
     def paint(self, time: float) -> Painted:
-        """Seek to `time` and read back the picture."""
+        """Seek to `time` and read back the frame."""
         painted = self._page.evaluate("time => paint(time)", time)
         size = self._page.evaluate("[media.videoHeight, media.videoWidth, 4]")
         rgb = np.frombuffer(base64.b64decode(painted["data"]), np.uint8).reshape(size)[:, :, :3]
@@ -145,22 +145,22 @@ class Player:
         return Painted(painted["time"], see(frame), rgb)
 
     def play(self, time: float, *, seconds: float = 0.3) -> float:
-        """Play from `time` on for a moment; gives where playing has come to."""
+        """Play from `time` on for a moment and return the time reached."""
         return float(self._page.evaluate("([time, seconds]) => play(time, seconds)", [time, seconds]))
 
     def play_to_end(self) -> float:
-        """Play the last moment; gives where playing has ended."""
+        """Play the last moment and return the time at which playback ended."""
         return float(self._page.evaluate("ending()"))
 
     def sound(self, name: str, *, rate: int = 48000) -> list[Samples]:
-        """The channels of the first track, as the browser decodes it, at `rate` samples per second."""
+        """Return the channels of the first track, as decoded by the browser, at `rate` samples per second."""
         heard = self._page.evaluate("([url, rate]) => sound(url, rate)", [f"{self._address}/{name}", rate])
         return [np.frombuffer(base64.b64decode(channel), "<f4") for channel in heard]
 
 
 @dataclass(frozen=True)
 class Stage:
-    """Where clips are laid for the browser, and the page that plays them."""
+    """A folder of clips for the browser, and the page that plays them."""
 
     folder: Path
     player: Player
@@ -168,7 +168,7 @@ class Stage:
 
 @contextmanager
 def chromium() -> Iterator[Any]:
-    """A headless Chromium with a profile folder of its own."""
+    """Yield a headless Chromium with its own profile folder."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
@@ -180,5 +180,5 @@ def chromium() -> Iterator[Any]:
 
 
 def player_page() -> str:
-    """The page that `Player` drives; to be served as `player.html` beside the clips."""
+    """Return the page that `Player` drives; serve it as `player.html` beside the clips."""
     return _PAGE

@@ -1,6 +1,6 @@
-"""A real PostgreSQL for tests, started for the run and gone after it: what is installed, in a folder of its own.
+"""A real PostgreSQL for tests, from the installed binaries, started for the run in a temporary folder.
 
-Every test gets a database of its own. Where PostgreSQL is not installed, one line says so.
+Every test has its own database. Without PostgreSQL, tests are skipped with one message.
 """
 
 from __future__ import annotations
@@ -22,30 +22,30 @@ import psycopg
 import pytest
 
 _START_SECONDS = 60
-# What a crash of the machine would lose does not matter here, what a crash of a client leaves does.
+# Durability across a crash of the machine is not needed; consistency after a crash of a client is.
 _OPTIONS = {"fsync": "off", "full_page_writes": "off", "max_connections": "200", "listen_addresses": "''"}
 
 
 def _binaries() -> Path | None:
-    """The folder of the newest PostgreSQL that is installed."""
+    """Return the folder of the newest installed PostgreSQL."""
     found = [each for each in Path("/usr/lib/postgresql").glob("*/bin") if (each / "initdb").exists()]
     found += [Path(each).parent for each in [shutil.which("initdb")] if each]
     return max(found, key=lambda each: [int(number) for number in re.findall(r"\d+", str(each))], default=None)
 
 
 def skip_without_postgres() -> None:
-    """Call it in a module whose tests all need it."""
+    """Skip a module whose tests all need PostgreSQL."""
     if _binaries() is None:
         pytest.skip("PostgreSQL is not installed (Debian: apt install postgresql)", allow_module_level=True)
 
 
 def kinds_of_ledger() -> tuple[str, ...]:
-    """The kinds of database that a ledger can be tried on here."""
+    """Return the kinds of database that are available for ledger tests."""
     return ("sqlite", "postgres") if _binaries() else ("sqlite",)
 
 
 class PostgresServer:
-    """One server in `folder`; `stop` and `start` make it go away and come back. It has one superuser, `test`."""
+    """One server in `folder`, which can be stopped and restarted. Its only superuser is `test`."""
 
     def __init__(self, binaries: Path, folder: Path) -> None:
         self._binaries = binaries
@@ -68,7 +68,7 @@ class PostgresServer:
         self._run("pg_ctl", "stop", "-D", str(self._data), "-w", "-m", mode)
 
     def end(self) -> None:
-        """Whatever became of it: no process of it is left."""
+        """Stop all its processes, in whatever state they are."""
         try:
             number = int((self._data / "postmaster.pid").read_text().splitlines()[0])
         except (FileNotFoundError, IndexError):
@@ -82,14 +82,14 @@ class PostgresServer:
         return f"postgresql://test@/{database}?host={self.folder}"
 
     def run(self, sql: str, *, database: str = "postgres") -> list[tuple[object, ...]]:
-        """One statement, as the superuser."""
+        """Run one statement as the superuser."""
         with psycopg.connect(self.url(database), autocommit=True) as connection:
             cursor = connection.execute(sql)  # type: ignore[call-overload]
             return cursor.fetchall() if cursor.description else []
 
     @contextmanager
     def database(self) -> Iterator[str]:
-        """The URL of a new, empty database, dropped afterwards."""
+        """Yield the URL of a new, empty database and drop it afterwards."""
         name = f"test_{uuid4().hex}"
         self.run(f"CREATE DATABASE {name}")
         try:
@@ -113,7 +113,7 @@ class PostgresServer:
 
     @staticmethod
     def _no_root() -> str | None:
-        """PostgreSQL refuses to run as root: another user for it, None where this one will do."""
+        """Return another user to run PostgreSQL, which rejects root, or None if the current one will do."""
         if os.getuid() != 0:
             return None
         try:
@@ -124,10 +124,10 @@ class PostgresServer:
 
 @contextmanager
 def running_postgres() -> Iterator[PostgresServer]:
-    """A server of one's own."""
+    """Yield a separate server."""
     binaries = _binaries()
     assert binaries is not None
-    # Not below pytest's folders, which nobody else may enter, and short: a socket's path has 107 characters at most.
+    # Not below pytest's folders, which other users cannot enter, and short: socket paths have at most 107 characters.
     folder = Path(tempfile.mkdtemp(prefix="clipengine-pg-", dir="/tmp"))
     server = PostgresServer(binaries, folder)
     try:
@@ -141,13 +141,13 @@ def running_postgres() -> Iterator[PostgresServer]:
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[PostgresServer]:
-    """One server for all tests of this worker."""
+    """Yield one server for all tests of this worker."""
     with running_postgres() as server:
         yield server
 
 
 @pytest.fixture
 def database_url(postgres: PostgresServer) -> Iterator[str]:
-    """The URL of a new, empty database."""
+    """Yield the URL of a new, empty database."""
     with postgres.database() as url:
         yield url

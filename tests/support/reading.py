@@ -1,4 +1,4 @@
-"""How much is read: a source that counts, recordings of some length, and the bytes that a clip needs at the least."""
+"""Read amplification: a counting source, recordings of any length, and the minimum of bytes that a clip needs."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ _FRAGMENTS = "+frag_keyframe+empty_moov+default_base_moof"
 
 @dataclass(frozen=True)
 class Form:
-    """How a recording is muxed. `indexed`: its end is found without reading it all.
+    """A way to mux a recording. `indexed`: its end is found without reading it all.
 
-    `bound`: how many times the ideal may be read for a clip; where that is the packets alone, their framing and the
-    head, which is read to know the streams, come on top.
+    `bound`: maximum of bytes read for a clip, as a multiple of the ideal. Where the ideal is only the packets, their
+    framing and the header, which is read to find the streams, are added.
     """
 
     extension: str
@@ -53,7 +53,7 @@ FORMS: dict[str, Form] = {
 
 
 class CountingSource:
-    """A source that counts what is read of it. While `gate` is clear, reads wait."""
+    """A source that counts its reads. While `gate` is clear, reads wait."""
 
     def __init__(self, source: ByteSource, *, remote: bool = True) -> None:
         self._source = source
@@ -77,7 +77,7 @@ class CountingSource:
 
 
 class MemorySource:
-    """A recording that lies in memory."""
+    """A recording in memory."""
 
     remote = True
 
@@ -90,16 +90,16 @@ class MemorySource:
 
 
 class _Pipe:
-    """A file that can only be written ahead, so that a muxer can go back to nothing."""
+    """A file that can only be written forwards, so that the muxer cannot go back."""
 
     def __init__(self, file: io.BufferedWriter) -> None:
         self.write = file.write
 
 
 def make(path: Path, form: str, seconds: int, *, offset: int = 0) -> None:
-    """A recording of noise, 640x360, about 4 Mbit/s, with AAC; a keyframe every five seconds.
+    """Return a recording of noise, 640x360, about 4 Mbit/s, with AAC and a keyframe every five seconds.
 
-    Five seconds are encoded and their packets repeated, so that it costs little. The clock starts at `offset` seconds.
+    Five seconds are encoded and their packets repeated, which is cheap. The timestamps start at `offset` seconds.
     """
     how = FORMS[form]
     with path.open("wb") as file:
@@ -125,7 +125,7 @@ def _picture(stream: Any) -> Iterator[Any]:
 
 
 def _sound(stream: Any) -> Iterator[Any]:
-    """As many whole packets as fit: a repetition leaves a gap of less than one."""
+    """Return as many whole packets as fit: a repetition leaves a gap shorter than one packet."""
     noise = np.random.default_rng(2).uniform(-0.5, 0.5, (2, 1024)).astype(np.float32)
     for number in range(_UNIT_SECONDS * 48000 // 1024 - 1):
         frame = av.AudioFrame.from_ndarray(noise, format="fltp", layout="stereo")
@@ -144,12 +144,12 @@ def _shifted(packet: Any, seconds: int) -> Any:
 
 @dataclass(frozen=True)
 class Ideal:
-    """The bytes that a clip needs at the least: the container's index, and the packets of the streams that are kept.
+    """The minimum of bytes that a clip needs: the index of the container, and the packets of the kept streams.
 
-    Packets: the picture's from the last keyframe that is presented at or before the start, up to the last one that is
-    decoded before the end; the sound's from that keyframe on, or from the pre-roll where that is earlier, because it
-    lies between the picture's. The index: of MP4 the `moov` box, the `sidx` and the `moof` boxes of the fragments that
-    hold such packets; of Matroska its cues and all before its first cluster; of others nothing.
+    Packets: video from the last keyframe presented at or before the start to the last one decoded before the end; audio
+    from that keyframe, or from an earlier pre-roll, because it is interleaved with video. The index: in MP4 `moov`,
+    `sidx` and the `moof` boxes of the fragments that have such packets; in Matroska the cues and everything before the
+    first cluster; in others nothing.
     """
 
     index: int
@@ -161,7 +161,7 @@ class Ideal:
 
 
 def ideal(path: Path, start: Fraction, end: Fraction) -> Ideal:
-    """By reading the whole recording, in recording time that starts at its earliest packet."""
+    """Compute the ideal by reading the whole recording, whose timeline starts at its earliest packet."""
     found: list[tuple[str, float, float, int, int, bool]] = []
     with av.open(str(path)) as container:
         streams = [container.streams.video[0], *container.streams.audio]

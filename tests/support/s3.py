@@ -47,7 +47,7 @@ class S3Server:
 
     @property
     def client(self) -> Minio:
-        """A client that is independent of the tested code."""
+        """Return a client that is independent of the tested code."""
         url = urllib3.util.parse_url(self.endpoint)
         return Minio(
             endpoint=url.netloc or "",
@@ -78,7 +78,7 @@ def report_header() -> str:
 
 @pytest.fixture(scope="session")
 def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
-    """The store. Each xdist worker starts its own moto; a store from the environment is shared."""
+    """Yield the store. Each xdist worker starts its own moto; a store from the environment is shared."""
     with running_s3(tmp_path_factory.mktemp("moto")) as server:
         yield server
 
@@ -114,7 +114,7 @@ def running_s3(folder: Path) -> Iterator[S3Server]:
 
 @pytest.fixture
 def true_s3(s3: S3Server) -> S3Server:
-    """The store, if it is not moto; else the test is skipped."""
+    """Return the store, unless it is moto; then the test is skipped."""
     if s3.moto:
         pytest.skip("moto does not check signatures, lengths or uploads: set S3_ENDPOINT to a real store")
     return s3
@@ -122,7 +122,7 @@ def true_s3(s3: S3Server) -> S3Server:
 
 @pytest.fixture
 def bucket(s3: S3Server) -> Iterator[str]:
-    """The name of a new bucket, deleted with its objects after the test."""
+    """Yield the name of a new bucket, deleted with its objects after the test."""
     name = f"test-{uuid4().hex}"
     client = s3.client
     client.make_bucket(name)
@@ -136,7 +136,7 @@ def bucket(s3: S3Server) -> Iterator[str]:
 
 @pytest.fixture
 def faulty_s3(s3: S3Server) -> Iterator[FaultyS3]:
-    """A proxy in front of the store that injects faults."""
+    """Yield a proxy in front of the store that injects faults."""
     with FaultyS3(s3.endpoint) as faulty:
         yield faulty
 

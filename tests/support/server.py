@@ -1,4 +1,4 @@
-"""A real server: `clipengine serve` in a process of its own, ready when the block begins and gone when it ends.
+"""A real server: `clipengine serve` in a separate process, ready when the block begins and stopped when it ends.
 
 with running_server(tmp_path / "data") as server:
     recording = server.client().recordings.upload(film)
@@ -20,7 +20,7 @@ from pathlib import Path
 from clipengine.client import Client
 
 COMMAND = str(Path(sys.executable).with_name("clipengine"))
-START_SECONDS = 180  # a machine that does everything at once starts a server late, and well
+START_SECONDS = 180  # a busy machine starts a server slowly
 STOP_SECONDS = 15
 LOOPBACK_ALLOWED = {"CLIPENGINE_WEBHOOKS__ALLOW_CIDRS": '["127.0.0.0/8"]'}
 QUICK = {
@@ -29,14 +29,14 @@ QUICK = {
 
 
 def clean_environ(env: Mapping[str, str] | None = None) -> dict[str, str]:
-    """This process's environment without settings of ours, and then `env`."""
+    """Return the environment of this process without settings of clipengine, updated with `env`."""
     return {name: value for name, value in os.environ.items() if not name.startswith("CLIPENGINE_")} | dict(env or {})
 
 
 def run_command(
     *arguments: str, env: Mapping[str, str] | None = None, cwd: Path | None = None, timeout: float = 60
 ) -> subprocess.CompletedProcess[str]:
-    """Run `clipengine` to its end."""
+    """Run `clipengine` and wait for its exit."""
     command = [COMMAND, *arguments]
     return subprocess.run(
         command, env=clean_environ(env), cwd=cwd, timeout=timeout, capture_output=True, text=True, check=False
@@ -45,7 +45,7 @@ def run_command(
 
 @dataclass
 class RunningServer:
-    """`greeting` is what it printed before it was ready; `log` is the file that its standard error goes to."""
+    """A running `clipengine serve`. `greeting` is its output before it was ready; `log` is the file of its stderr."""
 
     url: str
     data: Path
@@ -58,7 +58,7 @@ class RunningServer:
 
     @property
     def key(self) -> str:
-        """A key with every scope, made when it is first asked for."""
+        """Return a key with every scope, created on first use."""
         if not self._key:
             made = run_command("keys", "create", "test", "--data", str(self.data), env=self.env, cwd=self.data)
             assert made.returncode == 0, made.stderr
@@ -66,16 +66,16 @@ class RunningServer:
         return self._key[0]
 
     def client(self, *, timeout: float = 30) -> Client:
-        """A client that is closed with the server."""
+        """Return a client, closed with the server."""
         return self._clients.enter_context(Client(self.url, self.key, timeout=timeout))
 
     def command(self, *arguments: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
-        """Run a command that needs this server."""
+        """Run a command against this server."""
         env = {"CLIPENGINE_URL": self.url, "CLIPENGINE_API_KEY": self.key}
         return run_command(*arguments, env=env, cwd=self.data, timeout=timeout)
 
     def stop(self, sig: signal.Signals = signal.SIGTERM) -> int:
-        """Send the signal and wait; the exit code."""
+        """Send the signal, wait, and return the exit status."""
         self.process.send_signal(sig)
         return self.process.wait(STOP_SECONDS)
 
@@ -84,7 +84,7 @@ class RunningServer:
 def running_server(
     data: Path, *, env: Mapping[str, str] | None = None, config: Path | None = None, options: Sequence[str] = ()
 ) -> Iterator[RunningServer]:
-    """Serve `data` on a free port. A server that is still there at the end is stopped, or killed, and reaped."""
+    """Serve `data` on a free port. Stop, or kill, and reap a server that still runs at the end."""
     arguments = ["serve", "--port", "0", "--data", str(data), *options]
     arguments += ["--config", str(config)] if config else []
     with (
@@ -96,21 +96,21 @@ def running_server(
 
 @dataclass
 class RunningWorker:
-    """A `clipengine worker`; `log` is the file that its standard error goes to."""
+    """A running `clipengine worker`; `log` is the file of its stderr."""
 
     data: Path
     process: subprocess.Popen[str]
     log: Path
 
     def kill(self) -> None:
-        """As when its host loses power: nothing of it says goodbye."""
+        """Kill the worker without any cleanup, as when its host loses power."""
         self.process.kill()
         assert self.process.wait(STOP_SECONDS) == -signal.SIGKILL
 
 
 @contextmanager
 def running_worker(data: Path, *, env: Mapping[str, str]) -> Iterator[RunningWorker]:
-    """One more engine, with a data folder of its own, ready when the block begins and gone when it ends."""
+    """Yield another engine with its own data folder, stopped at the end."""
     with _running(["worker", "--data", str(data)], data, env, "working") as (process, _, _, log):
         yield RunningWorker(data, process, log)
 
@@ -119,7 +119,7 @@ def running_worker(data: Path, *, env: Mapping[str, str]) -> Iterator[RunningWor
 def _running(
     arguments: Sequence[str], data: Path, env: Mapping[str, str] | None, ready: str
 ) -> Iterator[tuple[subprocess.Popen[str], re.Match[str], str, Path]]:
-    """The process, its line that says it is ready, everything up to there, and its log."""
+    """Yield the process, its ready line, all output before it, and its log."""
     data.parent.mkdir(parents=True, exist_ok=True)
     log = data.with_name(f"{data.name}.log")
     with log.open("a") as errors:

@@ -1,8 +1,8 @@
-"""A plain reference for HDR pictures on a standard screen, written from the standards and not from the code under test.
+"""A plain reference for HDR on SDR displays, written from the standards and independent of the tested code.
 
-PQ (SMPTE ST 2084) and HLG (BT.2100, on a screen of 1000 cd/m2) to light, 203 cd/m2 (BT.2408) as reference white, the
-extended Reinhard curve on luminance, BT.2020 to BT.709 primaries, and the curve of BT.1886. Tone mapping is a matter of
-taste: what is compared with this is how bright, how contrasty, how colourful a picture is and what its shapes are.
+PQ (SMPTE ST 2084) and HLG (BT.2100, display of 1000 cd/m2) to light, 203 cd/m2 (BT.2408) as reference white, the
+extended Reinhard curve on luminance, BT.2020 to BT.709 primaries, and the BT.1886 curve. Tone mapping is a matter of
+taste, so only brightness, contrast, colourfulness and shapes are compared with this.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _LUMA_2020, _LUMA_709 = np.array([0.2627, 0.6780, 0.0593]), np.array([0.2126, 0.
 
 @dataclass(frozen=True)
 class Look:
-    """A picture at half its size: luma from 0 to 1 and how far each place is from grey."""
+    """A frame at half its size: luma from 0 to 1 and the distance of each pixel from grey."""
 
     luma: Plane
     saturation: Plane
@@ -41,22 +41,22 @@ class Look:
         return float(self.saturation.mean())
 
     def turned(self, quarters: int) -> Look:
-        """Turned anticlockwise by so many right angles."""
+        """Rotate anticlockwise by this number of right angles."""
         return Look(np.rot90(self.luma, quarters), np.rot90(self.saturation, quarters))
 
     def likeness(self, other: Look) -> float:
-        """The correlation of the two lumas: 1 for the same shapes, whatever the brightness."""
+        """Return the correlation of the two lumas: 1 for the same shapes at any brightness."""
         return float(np.corrcoef(self.luma.ravel(), other.luma.ravel())[0, 1])
 
 
 def look(frame: av.VideoFrame) -> Look:
-    """How a frame of limited range looks as it is."""
+    """Return the look of a frame of limited range."""
     luma, cb, cr = _levels(frame)
     return Look(luma, np.hypot(cb, cr))
 
 
 def reference_look(frame: av.VideoFrame) -> Look:
-    """How a BT.2020 frame in PQ or HLG should look on a standard screen, about."""
+    """Return the approximate look that a BT.2020 frame in PQ or HLG should have on an SDR display."""
     luma, cb, cr = _levels(frame)
     red, blue = luma + 1.4746 * cr, luma + 1.8814 * cb
     green = (luma - _LUMA_2020[0] * red - _LUMA_2020[2] * blue) / _LUMA_2020[1]
@@ -69,7 +69,7 @@ def reference_look(frame: av.VideoFrame) -> Look:
 
 
 def _light(signal: Plane, transfer: int) -> Plane:
-    """Signal to cd/m2 on the screen."""
+    """Convert a signal to cd/m2 on the display."""
     if transfer == _PQ:
         root = signal ** (1 / 78.84375)
         return np.asarray(
@@ -82,7 +82,7 @@ def _light(signal: Plane, transfer: int) -> Plane:
 
 
 def _levels(frame: av.VideoFrame) -> tuple[Plane, Plane, Plane]:
-    """Luma 0 to 1, Cb and Cr -0.5 to 0.5, of a 4:2:0 frame of limited range, all of the chroma's size."""
+    """Return luma 0 to 1, and Cb and Cr -0.5 to 0.5, of a limited-range 4:2:0 frame, all at the size of the chroma."""
     unit = 4 if frame.format.name == "yuv420p10le" else 1
     planes: Any = frame.planes
     codes = []

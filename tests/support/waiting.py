@@ -1,4 +1,4 @@
-"""Waiting for what another process does."""
+"""Waiting for the state of another process."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 
 def until(condition: Callable[[], object], seconds: float = 60) -> None:
-    """Return when the condition holds; fails after `seconds`."""
+    """Wait until the condition holds; fail after `seconds`."""
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline
