@@ -19,19 +19,20 @@ from clipengine.stores.build import build_store
 from clipengine.timecode import now_ms
 from clipengine.webhooks.configured_endpoints import configured_endpoints
 from clipengine.webhooks.send import Sender
-from clipengine.work.chores import Prober, Remover
 from clipengine.work.deliveries import DeliveryWorker
-from clipengine.work.disk_reservation import Room
-from clipengine.work.encoder.header_cache import Heads
-from clipengine.work.encoder.process import EncoderPool
-from clipengine.work.fault_injection import Faults
+from clipengine.work.disk_reservation import DiskReservation
+from clipengine.work.encoder.header_cache import HeaderCache
+from clipengine.work.encoder.pool import EncoderPool
+from clipengine.work.fault_injection import FaultInjection
 from clipengine.work.health import Check, Health
 from clipengine.work.heartbeat import Heartbeat
 from clipengine.work.lock import FolderLock
 from clipengine.work.metrics import Metrics
 from clipengine.work.previews import Previews
+from clipengine.work.prober import Prober
 from clipengine.work.publisher import Publisher
 from clipengine.work.queue import WorkQueue
+from clipengine.work.remover import Remover
 from clipengine.work.runner import ClipRunner
 from clipengine.work.scratch import Scratch
 from clipengine.work.sweep import Sweep
@@ -66,25 +67,27 @@ class Engine:
         encoding, webhooks = settings.encoding, settings.webhooks
         self._scratch = Scratch(settings.data.folder / "scratch", lock.check)
         self._metrics = Metrics(ledger, settings.data.folder, self.health)
-        lost, heads = self._metrics.children, Heads()
+        lost, header_cache = self._metrics.children, HeaderCache()
         self._encoders = EncoderPool(
             nice=encoding.nice,
             sandbox=encoding.sandbox,
             ahead=min(encoding.workers, _MAX_AHEAD),
             inspectors_ahead=1,
-            heads=heads,
+            header_cache=header_cache,
             on_loss=lambda cause: lost.labels(cause).inc(),
         )
         # A pool of their own: previews run at a lower priority than clips and must not take the child started for one.
         self.previews = Previews(
             encoding,
             store,
-            EncoderPool(nice=min(encoding.nice + _PREVIEW_NICE, _MAX_NICE), sandbox=encoding.sandbox, heads=heads),
+            EncoderPool(
+                nice=min(encoding.nice + _PREVIEW_NICE, _MAX_NICE), sandbox=encoding.sandbox, header_cache=header_cache
+            ),
             settings.data.folder / "previews",
             max_bytes=settings.previews.max_bytes,
         )
-        self._room = Room(settings.data.folder, settings.limits.min_free_bytes)
-        self._faults = Faults(faults())
+        self._disk = DiskReservation(settings.data.folder, settings.limits.min_free_bytes)
+        self._faults = FaultInjection(faults())
         self._publisher = Publisher(settings, ledger, store, self._scratch, self._faults, owner=self.instance_id)
         self._runner = ClipRunner(
             settings,
@@ -92,10 +95,10 @@ class Engine:
             store,
             self._encoders,
             self._scratch,
-            self._room,
+            self._disk,
             self._faults,
             owner=self.instance_id,
-            suspects=self._is_steady,
+            suspects_allowed=self._is_steady,
             on_finished=lambda: self._uploads.nudge(""),
         )
         self._prober = Prober(
@@ -103,8 +106,8 @@ class Engine:
             store,
             self._encoders,
             owner=self.instance_id,
-            suspects=self._is_steady,
-            places=min(encoding.workers, _CHORE_WORKERS - 2),
+            suspects_allowed=self._is_steady,
+            max_parallel=min(encoding.workers, _CHORE_WORKERS - 2),
             encoding=encoding,
         )
         self._remover = Remover(ledger, store, self._faults, owner=self.instance_id)
@@ -126,7 +129,7 @@ class Engine:
         self._health = Health(
             ledger,
             store,
-            self._room,
+            self._disk,
             check_folder=lock.check,
             store_seconds=_FOLDER_SECONDS if in_folder else _S3_SECONDS,
             floor=settings.limits.min_free_bytes,
@@ -232,12 +235,12 @@ class Engine:
 
         Raises StorageUnavailable where the data folder was moved away.
         """
-        self._faults.at("accepting")
+        self._faults.reach("accepting")
         self._lock.check()
-        self._room.check()
+        self._disk.check()
 
     def wake_clips(self) -> None:
-        self._faults.at("accepted")
+        self._faults.reach("accepted")
         # A worker that was nudged goes on until nothing waits: more nudges than workers would find nothing.
         if self._clips.pending() < self.settings.encoding.workers:
             self._clips.nudge("")
@@ -328,7 +331,7 @@ class Engine:
         return time.monotonic() >= self._steady_at
 
     def _busy_clips(self) -> set[str]:
-        return self._runner.busy.ids() | self._publisher.busy.ids()
+        return self._runner.in_flight.ids() | self._publisher.in_flight.ids()
 
     def _free_orphans(self) -> int:
         """Release the jobs of engines that ended and of threads that died, and return how many there were."""
@@ -336,9 +339,9 @@ class Engine:
         died = ledger.engines.died
         freed = ledger.clips.requeue_orphans(self.instance_id, in_flight=self._busy_clips, living=living, died=died)
         freed += ledger.recordings.release_orphans(
-            self.instance_id, in_flight=self._prober.busy.ids, living=living, died=died
+            self.instance_id, in_flight=self._prober.in_flight.ids, living=living, died=died
         )
-        ledger.removals.release_orphans(self.instance_id, in_flight=self._remover.busy.ids, living=living)
+        ledger.removals.release_orphans(self.instance_id, in_flight=self._remover.in_flight.ids, living=living)
         if ledger.engines.shared:
             freed += self._deliveries.recover()
         return freed

@@ -27,7 +27,7 @@ from clipengine.ledger.opening.disk import check_local, file_system
 from clipengine.ledger.opening.location import inspect, location_of
 from clipengine.media.versions import ffmpeg_version
 from clipengine.settings import Settings
-from clipengine.work.disk_reservation import Room
+from clipengine.work.disk_reservation import DiskReservation
 from clipengine.work.encoder.process import sandbox_layers
 from clipengine.work.lock import FolderLock
 
@@ -81,9 +81,9 @@ def data_folder(settings: Settings) -> Iterator[Finding]:
         yield Finding("data folder", "problem", f"this user cannot write to {folder}", f"chown {os.getuid()} {folder}")
     if not in_postgres(settings):
         yield from _on_local_disk(folder)
-    room = Room(folder, settings.limits.min_free_bytes)
-    free = f"{room.free() // 1_000_000} MB free"
-    if room.low():
+    disk = DiskReservation(folder, settings.limits.min_free_bytes)
+    free = f"{disk.free() // 1_000_000} MB free"
+    if disk.is_low():
         shortage = f"less than limits.min_free_bytes ({settings.limits.min_free_bytes // 1_000_000} MB)"
         yield Finding("disk", "problem", f"{free}, {shortage}", "Free space on the disk of the data folder.")
     else:

@@ -55,7 +55,7 @@ def cut_once(
                 stack.enter_context(closing(EncoderProcess(sandbox=settings.encoding.sandbox))) for _ in range(2)
             )
             probed, _ = prober.run(probe_job(settings.encoding), reader=reader, watch=lambda message: None)
-            facts, landmarks = probe_result(probed)
+            facts, seek_index = probe_result(probed)
             if start >= facts.duration:
                 raise InvalidTimeRange(
                     f"--start {float(start):g} is after the end of the recording at {float(facts.duration):g} s"
@@ -63,7 +63,7 @@ def cut_once(
             # It starts while the clip is cut, and is ready when the clip is.
             inspector = stack.enter_context(closing(EncoderProcess("inspector", sandbox=settings.encoding.sandbox)))
             check_range(float(start), float(end), duration=float(facts.duration), shortest=0, longest=float("inf"))
-            job = cut_job(settings, facts, profile, start=start, end=end, poster=False, landmarks=landmarks)
+            job = cut_job(settings, facts, profile, start=start, end=end, poster=False, seek_index=seek_index)
             message, _ = cutter.run(job, reader=reader, output=scratch.fileno(), watch=watch)
             cut = CutReport.of(message.get("cut"))
             plan = FilePlan(facts, settings.profiles[profile], start, end)

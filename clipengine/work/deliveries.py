@@ -1,9 +1,8 @@
-"""Deliveries being made: from the ledger's outbox to the receivers, each at least once.
+"""Webhook delivery from the ledger's outbox, at least once.
 
-A row is marked before it is sent and settled after; a crash in between repeats it with the same `webhook-id`. Per
-target one delivery is under way at a time, so that a receiver meets its events one by one. Targets do not wait for
-each other: each delivery has a thread while it is sent, and those whose last attempt failed never take more than half
-of the places.
+A row is claimed before it is sent and its outcome recorded afterwards; a crash in between repeats the delivery with
+the same `webhook-id`. Each target gets one delivery at a time, in order. Targets do not wait for each other: each
+delivery has a thread, and targets whose last attempt failed use at most half of the threads.
 """
 
 from __future__ import annotations
@@ -25,19 +24,18 @@ from clipengine.webhooks.sign import sign
 
 logger = logging.getLogger(__name__)
 
-# While something is being sent, what has newly become due is looked for this often.
+# Seconds between two looks for deliveries that became due while others are being sent.
 _TICK_SECONDS = 0.25
 _UNSETTLED_RETRY_MS = 1000
-_MAX_DOUBTFUL = 10_000
+_MAX_FAILING = 10_000
 
 
 class DeliveryWorker:
-    """Sends what is due. `run_due` and `next_due` may be called from any thread, several at once.
+    """Sends deliveries that are due. Thread-safe.
 
-    `owner` is this run of the engine: what it had marked and did not settle is due again after `recover` of the next.
-    `trusted_urls` are those that the operator wrote into the settings; they may lead to private addresses, which
-    endpoints and clips that came through the API may not. `places` is how many deliveries are under way at most.
-    `on_attempt` is told "delivered" or "failed" after each.
+    `owner` identifies this run of the engine; after a crash, `recover` of the next run frees its claims. `trusted_urls`
+    are those of the settings: unlike addresses from the API, they may be private. `max_parallel` limits the deliveries
+    that are sent at the same time. `on_attempt` is called with "delivered" or "failed" after each attempt.
     """
 
     def __init__(
@@ -47,7 +45,7 @@ class DeliveryWorker:
         *,
         owner: str,
         trusted_urls: Collection[str] = (),
-        places: int = 16,
+        max_parallel: int = 16,
         random: Callable[[], float] = randomness.random,
         on_attempt: Callable[[str], None] = lambda outcome: None,
     ) -> None:
@@ -55,110 +53,110 @@ class DeliveryWorker:
         self._sender = sender
         self._owner = owner
         self._trusted_urls = frozenset(trusted_urls)
-        self._places = places
+        self._max_parallel = max_parallel
         self._random = random
         self._on_attempt = on_attempt
-        self._claiming = threading.Lock()
+        self._claim_lock = threading.Lock()
         self._changed = threading.Condition()
-        self._busy: set[str] = set()
-        self._under_way: set[str] = set()  # the deliveries that targets are busy with
-        self._doubtful: set[str] = set()  # targets whose last attempt failed
-        self._ended = 0
+        self._busy_targets: set[str] = set()
+        self._in_flight: set[str] = set()  # delivery ids, one for each busy target
+        self._failing: set[str] = set()  # targets whose last attempt failed
+        self._finished = 0
         self._stopping = False
-        # Attempts that the ledger could not take down, because its disk was full or it was held by somebody else.
+        # Attempts that could not be recorded because the ledger was locked or its disk full.
         self._unsettled: deque[tuple[Delivery, Outcome]] = deque()
 
     def recover(self) -> int:
-        """Make due again what an engine that is dead left half done, or a thread of this one; how many those were."""
+        """Release the claims of dead engines and of dead threads of this one, and return how many there were."""
         return self._ledger.deliveries.release_orphans(
-            self._owner, in_flight=self._sending, living=self._ledger.engines.living
+            self._owner, in_flight=self._in_flight_ids, living=self._ledger.engines.living
         )
 
-    def _sending(self) -> set[str]:
-        # Not between a claim and its note: who has seen the claim in the ledger finds it here.
-        with self._claiming, self._changed:
-            return self._under_way | {delivery.delivery_id for delivery, _ in self._unsettled}
+    def _in_flight_ids(self) -> set[str]:
+        # With the claim lock, so that a claim which the ledger shows is already listed here.
+        with self._claim_lock, self._changed:
+            return self._in_flight | {delivery.delivery_id for delivery, _ in self._unsettled}
 
     def run_due(self) -> int:
-        """Send what is due and what becomes due meanwhile; returns when nothing is. How many attempts it began.
+        """Send deliveries until none is due, and return the number of attempts that were started.
 
-        What another call is sending is that call's business: a target that is busy does not hold this one up.
-        Raises StorageUnavailable and DiskFull of the ledger, with nothing lost.
+        Does not wait for targets that another call is sending to. Raises StorageUnavailable and DiskFull of the ledger;
+        no outcome is lost then.
         """
-        self._settle_left_over()
+        self._record_unsettled()
         mine: set[str] = set()
-        begun = 0
+        started = 0
         try:
             while True:
                 with self._changed:
-                    ended = self._ended
+                    finished = self._finished
                 while (delivery := self._claim()) is not None:
-                    begun += 1
-                    self._begin(delivery, mine)
+                    started += 1
+                    self._start(delivery, mine)
                 with self._changed:
                     if not mine:
-                        return begun
-                    if self._ended == ended:
+                        return started
+                    if self._finished == finished:
                         self._changed.wait(_TICK_SECONDS)
         finally:
             self._wait(lambda: not mine)
 
     def next_due(self) -> int | None:
-        """When `run_due` is to be called again, in ms since 1970; None where nothing waits."""
+        """Return the time of the next delivery, in ms since 1970, or None if none is pending."""
         if self._unsettled:
             return now_ms() + _UNSETTLED_RETRY_MS
         with self._changed:
             if self._stopping:
                 return None
-            barred = self._barred()
-        return self._ledger.deliveries.next_due(exclude=barred)
+            excluded = self._excluded_targets()
+        return self._ledger.deliveries.next_due(exclude=excluded)
 
     def stop(self, timeout: float = 5) -> bool:
-        """Begin nothing more and cut what is being sent; whether everything has ended within `timeout` seconds.
+        """Cancel the running attempts, and return True if all have ended within `timeout` seconds.
 
-        What was cut is not a failure of its receiver: it stays marked, and is sent again after the next start.
+        A cancelled attempt does not count as a failure. Its row stays claimed and is sent again after the next start.
         """
         with self._changed:
             self._stopping = True
         self._sender.close()
-        return self._wait(lambda: not self._busy, timeout)
+        return self._wait(lambda: not self._busy_targets, timeout)
 
     def _claim(self) -> Delivery | None:
-        # One at a time, so that no two calls take deliveries of one target.
-        with self._claiming:
+        # Serialised, so that two calls cannot claim deliveries for the same target.
+        with self._claim_lock:
             with self._changed:
-                if self._stopping or len(self._busy) >= self._places:
+                if self._stopping or len(self._busy_targets) >= self._max_parallel:
                     return None
-                barred = self._barred()
-            claimed = self._ledger.deliveries.claim_due(exclude=barred, limit=1, owner=self._owner)
+                excluded = self._excluded_targets()
+            claimed = self._ledger.deliveries.claim_due(exclude=excluded, limit=1, owner=self._owner)
             for delivery in claimed:
                 with self._changed:
-                    self._busy.add(delivery.target)
-                    self._under_way.add(delivery.delivery_id)
+                    self._busy_targets.add(delivery.target)
+                    self._in_flight.add(delivery.delivery_id)
                 return delivery
         return None
 
-    def _barred(self) -> set[str]:
-        """The targets to which nothing may be begun now. Call it with the lock held."""
-        crowded = len(self._busy & self._doubtful) >= max(1, self._places // 2)
-        return self._busy | self._doubtful if crowded else set(self._busy)
+    def _excluded_targets(self) -> set[str]:
+        """Return the targets that get no delivery now. The caller holds the lock."""
+        crowded = len(self._busy_targets & self._failing) >= max(1, self._max_parallel // 2)
+        return self._busy_targets | self._failing if crowded else set(self._busy_targets)
 
-    def _begin(self, delivery: Delivery, mine: set[str]) -> None:
+    def _start(self, delivery: Delivery, mine: set[str]) -> None:
         def run() -> None:
             try:
                 self._deliver(delivery)
             finally:
                 with self._changed:
                     mine.discard(delivery.delivery_id)
-                    self._busy.discard(delivery.target)
-                    self._under_way.discard(delivery.delivery_id)
-                    self._ended += 1
+                    self._busy_targets.discard(delivery.target)
+                    self._in_flight.discard(delivery.delivery_id)
+                    self._finished += 1
                     self._changed.notify_all()
 
         mine.add(delivery.delivery_id)
         try:
             threading.Thread(target=run, name=f"webhook-{delivery.delivery_id}", daemon=True).start()
-        except RuntimeError:  # the system has no more threads for us
+        except RuntimeError:  # no more threads can be started
             run()
 
     def _deliver(self, delivery: Delivery) -> None:
@@ -166,17 +164,17 @@ class DeliveryWorker:
             outcome = self._attempt(delivery)
         except SenderClosed:
             return
-        except Exception as error:  # a defect of ours must not leave the delivery marked for ever
+        except Exception as error:  # a bug must not leave the row claimed forever
             logger.exception("delivery %s could not be attempted", delivery.delivery_id)
             outcome = Outcome(False, None, f"internal: {type(error).__name__}", None, False, 0)
         self._on_attempt("delivered" if outcome.ok else "failed")
         with self._changed:
             if outcome.ok:
-                self._doubtful.discard(delivery.target)
-            elif len(self._doubtful) < _MAX_DOUBTFUL:
-                self._doubtful.add(delivery.target)
+                self._failing.discard(delivery.target)
+            elif len(self._failing) < _MAX_FAILING:
+                self._failing.add(delivery.target)
         try:
-            self._settle(delivery, outcome)
+            self._record(delivery, outcome)
         except ClipEngineError as error:
             logger.warning("delivery %s: the attempt is not recorded yet: %s", delivery.delivery_id, error.message)
             self._unsettled.append((delivery, outcome))
@@ -186,14 +184,14 @@ class DeliveryWorker:
         trusted = delivery.endpoint_id is not None and delivery.url in self._trusted_urls
         return self._sender.send(delivery.url, delivery.body, headers, trusted=trusted)
 
-    def _settle(self, delivery: Delivery, outcome: Outcome) -> None:
+    def _record(self, delivery: Delivery, outcome: Outcome) -> None:
         delay = None
         if not (outcome.ok or outcome.gone):
             delay = next_delay_seconds(delivery.attempt, retry_after=outcome.retry_after_seconds, random=self._random)
-        word: Literal["delivered", "retry", "failed"] = "delivered" if outcome.ok else "failed"
+        outcome_name: Literal["delivered", "retry", "failed"] = "delivered" if outcome.ok else "failed"
         self._ledger.deliveries.record(
             delivery,
-            outcome=word if delay is None else "retry",
+            outcome=outcome_name if delay is None else "retry",
             status_code=outcome.status_code,
             error=outcome.error,
             duration_ms=outcome.duration_ms,
@@ -203,28 +201,28 @@ class DeliveryWorker:
             "delivery %s of %s to %s, attempt %d: %s in %d ms%s",
             delivery.delivery_id,
             delivery.event_id,
-            delivery.endpoint_id or "the clip's own address",
+            delivery.endpoint_id or "the address of the clip",
             delivery.attempt,
-            outcome.error or "taken",
+            outcome.error or "accepted",
             outcome.duration_ms,
             "" if delay is None else f", next in {delay:.0f} s",
         )
 
-    def _settle_left_over(self) -> None:
+    def _record_unsettled(self) -> None:
         for _ in range(len(self._unsettled)):
             with self._changed:
-                if not self._unsettled:  # another call was faster
+                if not self._unsettled:  # another call has taken it
                     return
                 delivery, outcome = self._unsettled.popleft()
-                self._under_way.add(delivery.delivery_id)
+                self._in_flight.add(delivery.delivery_id)
             try:
-                self._settle(delivery, outcome)
+                self._record(delivery, outcome)
             except ClipEngineError:
                 self._unsettled.append((delivery, outcome))
                 raise
             finally:
                 with self._changed:
-                    self._under_way.discard(delivery.delivery_id)
+                    self._in_flight.discard(delivery.delivery_id)
 
     def _wait(self, until: Callable[[], bool], timeout: float | None = None) -> bool:
         with self._changed:

@@ -1,7 +1,7 @@
-"""Room on the disk: what running clips may still need is kept for them, and a floor is kept free for everything else.
+"""Disk space that running clips may still need.
 
-An estimate only, which lets clips wait rather than fail. What holds in any case is that a full disk fails the clip
-that met it, as `disk_full`, and nothing else.
+The sizes are estimates that make clips wait instead of fail. If the disk is full anyway, only the clip that met the
+error fails, with `disk_full`.
 """
 
 from __future__ import annotations
@@ -13,39 +13,39 @@ from pathlib import Path
 from clipengine.clips.clip import Clip, Recording
 from clipengine.errors import DiskLow
 
-_COPIES = 2  # one in scratch; another in the folder store, or for what the estimate misses
-_SLOWEST_BYTES_PER_SECOND, _FASTEST_BYTES_PER_SECOND = 250_000, 12_500_000  # a clip is compressed, whatever it is of
+_COPIES = 2  # one in scratch; another in the folder store, or as a margin
+_MIN_BYTES_PER_SECOND, _MAX_BYTES_PER_SECOND = 250_000, 12_500_000  # even a clip of raw video is compressed
 
 
-def likely_bytes(clip: Clip, recording: Recording) -> int:
-    """What the clip may need: at the recording's own rate, or that of common video where the recording is smaller."""
+def estimate_bytes(clip: Clip, recording: Recording) -> int:
+    """Estimate the space that a clip needs, from the bit rate of its recording but at least that of common video."""
     length = clip.end_seconds - clip.start_seconds
     rate = recording.file_size_bytes / max(recording.duration_seconds or 0.0, 1.0)
-    return round(_COPIES * length * min(max(rate, _SLOWEST_BYTES_PER_SECOND), _FASTEST_BYTES_PER_SECOND))
+    return round(_COPIES * length * min(max(rate, _MIN_BYTES_PER_SECOND), _MAX_BYTES_PER_SECOND))
 
 
-class Room:
-    """The disk of a folder that exists, `floor` bytes of which are to stay free. For any thread."""
+class DiskReservation:
+    """Reservations on the disk of an existing folder, `floor` bytes of which must stay free. Thread-safe."""
 
     def __init__(self, folder: Path, floor: int) -> None:
         self._folder = folder
         self._floor = floor
         self._lock = threading.Lock()
-        self._taken: dict[str, int] = {}
+        self._reserved: dict[str, int] = {}
 
     def free(self) -> int:
-        """Bytes that are free now."""
+        """Return the number of bytes that are free now."""
         return shutil.disk_usage(self._folder).free
 
-    def low(self) -> bool:
-        """Whether less than the floor is free, or the folder is away: nothing new is begun or accepted."""
+    def is_low(self) -> bool:
+        """Return True if less than the floor is free or the folder is missing."""
         try:
             return self.free() < self._floor
         except FileNotFoundError:
             return True
 
     def check(self) -> None:
-        """Raises DiskLow."""
+        """Raise DiskLow if less than the floor is free."""
         free = self.free()
         if free < self._floor:
             raise DiskLow(
@@ -54,15 +54,15 @@ class Room:
                 retry_after=30,
             )
 
-    def take(self, id: str, size: int) -> bool:
-        """Keep `size` bytes for a job, beside what the others were promised; False where there are not so many."""
+    def reserve(self, id: str, size: int) -> bool:
+        """Reserve `size` bytes for a job in addition to those of other jobs. Return False if too little is free."""
         with self._lock:
-            others = sum(taken for other, taken in self._taken.items() if other != id)
+            others = sum(reserved for other, reserved in self._reserved.items() if other != id)
             if self.free() < self._floor + others + size:
                 return False
-            self._taken[id] = size
+            self._reserved[id] = size
             return True
 
-    def give_back(self, id: str) -> None:
+    def release(self, id: str) -> None:
         with self._lock:
-            self._taken.pop(id, None)
+            self._reserved.pop(id, None)

@@ -1,8 +1,8 @@
-"""Fault points: places in a clip's way where a test can have the engine die, wait or fail.
+"""Fault injection for tests of recovery.
 
-Inert unless CLIPENGINE_FAULT is set, as `point:action` pairs with commas between them. An action is `kill9`,
-`sleep=SECONDS`, `raise`, or `die`, which ends the thread; each pair acts once. `outage:pace=N` makes the waits for a
-store out of reach pass N times as fast, so that a day of them fits into a test. For tests of recovery only.
+Inactive unless CLIPENGINE_FAULT is set to comma-separated `point:action` pairs. An action is `kill9`, `sleep=SECONDS`,
+`raise` or `die` (ends the thread), and runs once. `outage:pace=N` divides the delays of retries during a storage
+outage by N, so that a test need not wait for a day.
 """
 
 from __future__ import annotations
@@ -19,38 +19,39 @@ from clipengine.errors import Internal, SettingsError
 log = logging.getLogger(__name__)
 
 Point = Literal[
-    "accepting",  # inside the transaction that makes a clip
-    "accepted",  # after its commit, before anybody is told
-    "nudged",  # a worker has woken up and claimed nothing yet
+    "accepting",  # inside the transaction that creates a clip
+    "accepted",  # after its commit, before a worker is nudged
+    "nudged",  # a worker has woken up, before it claims a clip
     "claimed",
     "reading",
     "encoding",
     "verifying",
-    "finished",  # in scratch and written down
+    "finished",  # the clip is in scratch and the ledger knows
     "uploading",
     "uploaded",
     "committed",
 ]
-_PACE = "outage:pace="
+_SPEED_UP = "outage:pace="
 
 
-class Faults:
-    """What is to go wrong, and where. Raises SettingsError for words that it does not know."""
+class FaultInjection:
+    """The faults to inject, parsed from `text`. Raises SettingsError for unknown points and actions."""
 
     def __init__(self, text: str) -> None:
         self._lock = threading.Lock()
         self._actions: dict[str, str] = {}
-        self._pace = 1.0
+        self._speed_up = 1.0
         for pair in filter(None, text.split(",")):
-            if pair.startswith(_PACE):
-                self._pace = float(pair.removeprefix(_PACE))
+            if pair.startswith(_SPEED_UP):
+                self._speed_up = float(pair.removeprefix(_SPEED_UP))
                 continue
             point, _, action = pair.partition(":")
             if point not in get_args(Point) or action.partition("=")[0] not in ("kill9", "sleep", "raise", "die"):
                 raise SettingsError(f"CLIPENGINE_FAULT: {pair!r} is not point:action")
             self._actions[point] = action
 
-    def at(self, point: Point) -> None:
+    def reach(self, point: Point) -> None:
+        """Run the action of this point, if one is left."""
         if not self._actions:
             return
         with self._lock:
@@ -61,12 +62,12 @@ class Faults:
         if action == "kill9":
             os.kill(os.getpid(), signal.SIGKILL)
         elif action == "raise":
-            raise Internal(f"the fault point {point}")
+            raise Internal(f"fault injected at {point}")
         elif action == "die":
             raise SystemExit
         else:
             time.sleep(float(action.partition("=")[2]))
 
-    def paced(self, milliseconds: int) -> int:
-        """How long a wait for the store is to last in truth."""
-        return round(milliseconds / self._pace)
+    def scale_delay(self, milliseconds: int) -> int:
+        """Return the delay divided by the speed-up of the test."""
+        return round(milliseconds / self._speed_up)

@@ -1,4 +1,4 @@
-"""Health: whether this engine can do its work, as `/readyz` and the metrics tell it."""
+"""Health checks of this engine, for `/readyz` and the metrics."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from clipengine.errors import ClipEngineError
 from clipengine.ledger.ledger import Ledger
 from clipengine.stores.base import Store
-from clipengine.work.disk_reservation import Room
+from clipengine.work.disk_reservation import DiskReservation
 from clipengine.work.queue import WorkQueue
 from clipengine.work.sweep import Sweep
 
@@ -27,16 +27,16 @@ class Check:
 
 
 class Health:
-    """Everybody may ask, and often: the ledger is asked once a second at most, the store every `store_seconds`.
+    """Checks that may be requested often: the ledger is asked at most once a second, the store each `store_seconds`.
 
-    `check_folder` raises where the data folder is away, `floor` is how many bytes of `room` are to stay free.
+    `check_folder` raises StorageUnavailable if the data folder was moved. `floor` is the number of bytes to keep free.
     """
 
     def __init__(
         self,
         ledger: Ledger,
         store: Store,
-        room: Room,
+        disk: DiskReservation,
         *,
         store_seconds: float,
         check_folder: Callable[[], None],
@@ -44,7 +44,7 @@ class Health:
         queues: Sequence[WorkQueue],
         sweep: Sweep,
     ) -> None:
-        self._room = room
+        self._reservation = disk
         self._check_folder = check_folder
         self._floor = floor
         self._queues = queues
@@ -58,9 +58,9 @@ class Health:
     def _workers(self) -> Check:
         dead = [queue.name for queue in self._queues if not queue.alive()]
         if dead:
-            return Check("workers", False, f"a thread of {' and '.join(dead)} has died; it is started again")
+            return Check("workers", False, f"a thread of {' and '.join(dead)} has died and is restarted")
         if not self._sweep.alive():
-            return Check("workers", False, "the sweep does not run")
+            return Check("workers", False, "the sweep is not running")
         restarts = sum(queue.restarts for queue in self._queues)
         return Check("workers", True, f"alive, {restarts} restarted since the start" if restarts else "alive")
 
@@ -69,38 +69,38 @@ class Health:
             self._check_folder()
         except ClipEngineError as error:
             return Check("disk", False, f"{error.message}. {error.hint}")
-        free, floor = self._room.free(), self._floor
+        free, floor = self._reservation.free(), self._floor
         return Check("disk", free >= floor, f"{free // 1_000_000} MB free, {floor // 1_000_000} MB are kept free")
 
 
 class _Cached:
-    """A check whose result is kept for some seconds, and given out while a newer one is being made.
+    """A check whose result is reused for `seconds`, and while a thread is running the check again.
 
-    Anybody may request `/readyz`, and a store that does not answer must not hold a thread of the API for each request.
+    A store that does not respond must not block one thread of the API for each request of `/readyz`.
     """
 
-    def __init__(self, name: str, ask: Callable[[], None], good: str, *, seconds: float) -> None:
-        self._name, self._ask, self._good, self._seconds = name, ask, good, seconds
+    def __init__(self, name: str, probe: Callable[[], None], good: str, *, seconds: float) -> None:
+        self._name, self._probe, self._good, self._seconds = name, probe, good, seconds
         self._lock = threading.Lock()
         self._known: tuple[float, Check] | None = None
 
     def check(self) -> Check:
-        """Return the latest result. Only the first call ever waits for another thread's."""
+        """Return the latest result. Only callers before the first result wait for another thread."""
         known = self._known
         if not self._lock.acquire(blocking=known is None):
             assert known is not None
             return known[1]
         try:
             if self._known is None or time.monotonic() - self._known[0] >= self._seconds:
-                found = self._now()
+                found = self._run()
                 self._known = (time.monotonic(), found)
             return self._known[1]
         finally:
             self._lock.release()
 
-    def _now(self) -> Check:
+    def _run(self) -> Check:
         try:
-            self._ask()
+            self._probe()
         except ClipEngineError as error:
             return Check(self._name, False, f"{error.message}. {error.hint}")
         return Check(self._name, True, self._good)

@@ -1,4 +1,4 @@
-"""The heartbeat: records in the ledger that this engine lives, on a thread that does nothing else."""
+"""Heartbeat that records in the ledger that this engine is alive."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from clipengine.ledger.engines import BEAT_SECONDS, Engines
 
 log = logging.getLogger(__name__)
 
-_AGAIN_SECONDS = 0.5  # after a beat that failed: a database that is back must hear of us before others judge us
+_RETRY_SECONDS = 0.5  # after a failed beat: short, so that other engines do not take this one for dead
 
 
 class Heartbeat:
-    """Registers the engine until `stop`, and if the ledger is shared, renews its row every few seconds."""
+    """Registration of the engine until `stop`, renewed every few seconds if the ledger is shared."""
 
     def __init__(self, engines: Engines, engine_id: str) -> None:
         self._engines = engines
@@ -24,14 +24,14 @@ class Heartbeat:
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
 
     def start(self) -> None:
-        """Register the engine, before it claims anything. Raises StorageUnavailable."""
+        """Register the engine; call it before anything is claimed. Raises StorageUnavailable."""
         self._engines.beat(self._engine_id)
         self._registered = True
         if self._engines.shared:
             self._thread.start()
 
     def announce_stop(self) -> None:
-        """Record in the background that this engine stops on purpose; a ledger that is busy does not delay the stop."""
+        """Record in the background that this engine stops on purpose. A busy ledger does not delay the stop."""
         if self._registered:
             threading.Thread(target=self._record_stopping, name="stop", daemon=True).start()
 
@@ -45,19 +45,21 @@ class Heartbeat:
         try:
             self._engines.remove(self._engine_id)
         except ClipEngineError as error:
-            log.warning("the others will learn from silence that this engine has stopped: %s", error.message)
+            log.warning(
+                "the stop cannot be recorded; other engines notice it by the missing heartbeat: %s", error.message
+            )
 
     def _record_stopping(self) -> None:
         try:
             self._engines.record_stopping(self._engine_id)
         except ClipEngineError as error:
-            log.warning("it cannot be recorded that this engine stops on purpose: %s", error.message)
+            log.warning("the planned stop cannot be recorded: %s", error.message)
 
     def _run(self) -> None:
         wait = BEAT_SECONDS
         while not self._stopped.wait(wait):
             try:
-                # One connection for all beats: requests that take all others must not make this engine look dead.
+                # A connection reserved for the beats: an exhausted pool must not make this engine look dead.
                 with self._engines.session():
                     while True:
                         self._engines.beat(self._engine_id)
@@ -66,8 +68,8 @@ class Heartbeat:
                             return
             except ClipEngineError as error:
                 if wait == BEAT_SECONDS:
-                    log.warning("it cannot be recorded that this engine lives: %s", error.message)
-                wait = _AGAIN_SECONDS
+                    log.warning("the heartbeat cannot be recorded: %s", error.message)
+                wait = _RETRY_SECONDS
             except Exception:
-                log.exception("the heartbeat failed; it goes on")
-                wait = _AGAIN_SECONDS
+                log.exception("the heartbeat failed and is retried")
+                wait = _RETRY_SECONDS

@@ -10,24 +10,24 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-class Busy:
-    """Ids, each for as long as a thread works on it, however that ends."""
+class InFlight:
+    """The ids of the items that threads are working on."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._ids: set[str] = set()
 
     @contextmanager
-    def taking(self, claim: Callable[[], T | None], name: Callable[[T], str]) -> Iterator[T | None]:
-        """Yield what `claim` returns, and list its id until the block ends."""
-        with self.taking_all(claim, lambda taken: () if taken is None else (name(taken),)) as taken:
+    def track(self, claim: Callable[[], T | None], name: Callable[[T], str]) -> Iterator[T | None]:
+        """Yield the result of `claim`, and list its id until the block ends."""
+        with self.track_all(claim, lambda taken: () if taken is None else (name(taken),)) as taken:
             yield taken
 
     @contextmanager
-    def taking_all(self, claim: Callable[[], T], names: Callable[[T], Iterable[str]]) -> Iterator[T]:
-        """Yield what `claim` returns, and list its ids until the block ends.
+    def track_all(self, claim: Callable[[], T], names: Callable[[T], Iterable[str]]) -> Iterator[T]:
+        """Yield the result of `claim`, and list its ids until the block ends.
 
-        Claims are serialised, so that a thread that reads a claim from the ledger and then calls `ids` finds it there.
+        Claims hold the lock, so that a thread that has read a claim from the ledger finds its id in `ids`.
         """
         with self._lock:
             taken = claim()

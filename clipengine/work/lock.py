@@ -1,4 +1,4 @@
-"""One engine for one data folder: an advisory lock that the kernel gives back when its holder dies."""
+"""Advisory lock on the data folder, released by the kernel when the engine dies."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from clipengine.ledger.database.sqlite import MOVED_HINT
 
 
 class FolderLock:
-    """The file `lock` in the data folder, locked with flock(2); it holds the pid of the holder."""
+    """The file `lock` in the data folder, locked with flock(2). It contains the pid of the holder."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / "lock"
         self._descriptor: int | None = None
 
     def acquire(self) -> None:
-        """Raises DataFolderInUse that names the holder, at once."""
+        """Lock the folder without waiting. Raises DataFolderInUse, which names the holder."""
         try:
             descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise StartupError(
                 f"the data folder {self._path.parent} cannot be written: {error.strerror}",
-                hint="Give the engine a folder that it owns, with --data.",
+                hint="Name a folder that the engine may write with --data.",
             ) from None
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -39,16 +39,16 @@ class FolderLock:
         self._descriptor = descriptor
 
     def check(self) -> None:
-        """Raises StorageUnavailable where the folder that is held lies at its place no longer."""
+        """Raise StorageUnavailable if the locked folder was moved or replaced."""
         assert self._descriptor is not None
         try:
             found = os.stat(self._path)
         except OSError:
-            said = f"the data folder {self._path.parent} was moved away"
-            raise StorageUnavailable(said, hint=MOVED_HINT) from None
+            message = f"the data folder {self._path.parent} was moved away"
+            raise StorageUnavailable(message, hint=MOVED_HINT) from None
         if not os.path.samestat(found, os.fstat(self._descriptor)):
-            said = f"another folder lies at the place of the data folder {self._path.parent}"
-            raise StorageUnavailable(said, hint=MOVED_HINT)
+            message = f"the data folder {self._path.parent} was replaced by another folder"
+            raise StorageUnavailable(message, hint=MOVED_HINT)
 
     def release(self) -> None:
         if self._descriptor is not None:

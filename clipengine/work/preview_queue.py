@@ -1,7 +1,7 @@
-"""Queue of preview jobs: lanes per kind, cheap jobs first, requests for the same preview share one job.
+"""Queue of preview jobs: lanes for each kind, cheap jobs first, requests for the same preview share one job.
 
-A job lives as long as somebody waits for it. If nobody does, a queued job is dropped, and a running one is cancelled:
-at once if another job needs its lane, otherwise after a grace period in which a reload or a retry can join it.
+When the last request for a job ends, a queued job is dropped and a running one is cancelled: at once if another job
+needs its lane, otherwise after a grace period in which a reload or a retry can join it.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 from clipengine.errors import Busy
 from clipengine.work.encoder.jobs import PreviewKind
 
-# Jobs of each kind that run at the same time. Frames and frame times have lanes of their own: they are never long, and
-# somebody who steps through a recording waits for each of them.
+# Jobs of each kind that run at the same time. Frames and frame times do not share lanes with the other kinds: they are
+# short, and a user who steps through a recording waits for each of them.
 LANES: dict[PreviewKind, int] = {"frame": 2, "times": 1, "filmstrip": 2, "waveform": 2}
 LONG_SECONDS = 10.0  # jobs that are expected to take longer run one at a time, so that one lane is left to short ones
 MAX_QUEUED = 64  # of each kind
@@ -28,7 +28,7 @@ Check = Callable[[], None]
 
 
 class PreviewCancelled(Exception):
-    """Nobody waits for the preview any more, or the server is stopping."""
+    """No request waits for the preview any more, or the server is stopping."""
 
 
 @dataclass(eq=False)
@@ -49,12 +49,12 @@ class _Job:
 
     @property
     def order(self) -> float:
-        """Sort key: a job overtakes costlier ones, but none that has waited longer than their costs differ."""
+        """Sort key: a job overtakes costlier ones, unless they have waited longer than the costs differ."""
         return self.queued_at + self.seconds
 
 
 class PreviewQueue:
-    """Thread-safe. Each job runs in a thread of its own; only `stop` blocks."""
+    """A queue that runs each job in a new thread. Thread-safe; only `stop` blocks."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
@@ -66,10 +66,10 @@ class PreviewQueue:
     def requested(
         self, name: str, kind: PreviewKind, seconds: float, run: Callable[[Check], bytes]
     ) -> Iterator[Future[bytes]]:
-        """Wait for a job within this context: a new one, or the one that has this name already.
+        """Request a preview for the duration of the context; a queued or running job with this name is shared.
 
-        `run` must call its argument several times a second, and let the PreviewCancelled that it raises pass. The
-        future has the result or the exception of `run`. Raises Busy if too many jobs are queued.
+        `run` must call its argument several times a second, and not catch the PreviewCancelled that it raises. The
+        future gets the result or the exception of `run`. Raises Busy if too many jobs are queued.
         """
         job = self._join(name, kind, seconds, run)
         try:
@@ -119,7 +119,7 @@ class PreviewQueue:
         return [job for job in self._jobs.values() if job.kind == kind and job not in self._running]
 
     def _start_ready(self, kind: PreviewKind) -> None:
-        """Start the queued jobs that have a lane. For one that has none, cancel a job that nobody waits for."""
+        """Start the queued jobs that have a lane. For each other job, cancel a running job without waiters."""
         if self._stopping:
             return
         for job in sorted(self._queued(kind), key=lambda each: each.order):

@@ -1,7 +1,7 @@
-"""Previews of recordings (frames, frame times, filmstrips, waveforms): made in encoder children, cached in a folder.
+"""Previews of recordings (frames, frame times, filmstrips, waveforms), made by child processes and cached in a folder.
 
-Previews have a queue and children of their own, at a lower CPU priority than clips. A cached file may vanish at any
-time: it is made again.
+Previews do not share the queue or the children of clips, and run at a lower CPU priority. A cached file that was
+deleted is made again.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ from clipengine.settings import Encoding
 from clipengine.stores.base import Store
 from clipengine.stores.object_errors import as_recording_errors
 from clipengine.work.encoder.jobs import PreviewKind, preview_job
-from clipengine.work.encoder.process import EncoderPool
+from clipengine.work.encoder.pool import EncoderPool
 from clipengine.work.preview_queue import Check, PreviewQueue
 
 log = logging.getLogger(__name__)
 
 _DEADLINE_SECONDS = {"frame": 60, "times": 120, "filmstrip": 300, "waveform": 900}
-_MAX_BYTES = 16 * 1024 * 1024  # of one preview: a hundred large tiles have a quarter of it
-_KEPT_PART = 0.9  # of the limit, after older files were removed
-_FORM = 3  # increased when the same request gets a different response than before
+_MAX_BYTES = 16 * 1024 * 1024  # of one preview; a hundred large tiles have a quarter of it
+_EVICT_TO = 0.9  # the part of the limit that eviction leaves
+_VERSION = 3  # increase it if the same request gets another response than before
 # Rough costs on one slow core, to tell short jobs from long ones.
 _SHORT_SECONDS = 1.0
 _READ_BYTES_PER_SECOND = 50e6
@@ -45,22 +45,22 @@ _TILE_PIXELS_PER_SECOND = 50e6
 
 @dataclass(frozen=True)
 class Preview:
-    """A requested preview; `values` are the parts of the child's job besides the recording and its landmarks."""
+    """A requested preview. `values` are the other fields of the child's job."""
 
     kind: PreviewKind
     recording: Recording = field(repr=False)
     values: dict[str, str | int]
-    landmarks: SeekIndex | None = field(default=None, repr=False)
+    seek_index: SeekIndex | None = field(default=None, repr=False)
 
     @property
     def name(self) -> str:
-        """File name and ETag, the same for the same request about the same bytes."""
-        parts = [_FORM, self.recording.bucket_path, self.recording.etag, self.kind, self.values]
+        """File name and ETag, which depend on the request and on the bytes of the recording."""
+        parts = [_VERSION, self.recording.bucket_path, self.recording.etag, self.kind, self.values]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:40]
 
     @property
     def expected_seconds(self) -> float:
-        """Estimate how long the job takes, from what it reads and decodes."""
+        """Estimated duration of the job."""
         facts = self.recording.facts
         assert facts is not None
         if self.kind == "waveform":
@@ -86,18 +86,18 @@ class Previews:
         self._encoding = encoding
         self._store = store
         self._encoders = encoders
-        self._kept = _Kept(folder, max_bytes)
+        self._cache = _Cache(folder, max_bytes)
         self._queue = PreviewQueue()
 
     def find(self, preview: Preview) -> bytes | None:
         """Return the cached bytes, or None."""
-        return self._kept.read(preview.name)
+        return self._cache.read(preview.name)
 
     @contextmanager
     def requested(self, preview: Preview) -> Iterator[Future[bytes]]:
-        """Have a preview made for as long as the context lasts; the job ends early if nobody else waits for it.
+        """Make a preview, for the duration of the context; afterwards the job ends if no other request waits for it.
 
-        The future raises RecordingError and its kinds, StorageError or Busy. Raises Busy if too many are queued.
+        The future raises RecordingError, StorageError or Busy. Raises Busy if too many are queued.
         """
         with self._queue.requested(
             preview.name, preview.kind, preview.expected_seconds, lambda check: self._make(preview, check)
@@ -105,12 +105,12 @@ class Previews:
             yield future
 
     def stop(self) -> None:
-        """End the running children and start no more."""
+        """End the running children, and reject new requests."""
         self._queue.stop()
         self._encoders.close()
 
     def _make(self, preview: Preview, check: Check) -> bytes:
-        made = self._kept.read(preview.name)  # it may have been finished since the caller looked
+        made = self._cache.read(preview.name)  # it may have been finished since the caller looked
         if made is not None:
             return made
         recording = preview.recording
@@ -120,7 +120,7 @@ class Previews:
             preview.kind,
             recording.facts,
             preview.values,
-            landmarks=preview.landmarks,
+            seek_index=preview.seek_index,
             seconds=_DEADLINE_SECONDS[preview.kind],
         )
         check()
@@ -132,19 +132,19 @@ class Previews:
         except DecoderKilled as error:
             raise Busy(f"This {preview.kind} cannot be made now: {error.message}", retry_after=60) from error
         if not 0 < len(made) <= _MAX_BYTES:  # the child is not trusted
-            raise Internal(f"a {preview.kind} of {len(made)} bytes was made")
-        self._kept.write(preview.name, made)
+            raise Internal(f"the child has returned a {preview.kind} of {len(made)} bytes")
+        self._cache.write(preview.name, made)
         return made
 
 
-class _Kept:
-    """Cache folder of at most `max_bytes`. A file's mtime is the time of its last use; the oldest go first."""
+class _Cache:
+    """Cache folder of at most `max_bytes`, without the least recently used files. mtime is the time of the last use."""
 
     def __init__(self, folder: Path, max_bytes: int) -> None:
         self._folder = folder
         self._max_bytes = max_bytes
         self._lock = threading.Lock()
-        self._size: int | None = None  # None until it was counted
+        self._size: int | None = None  # None until the files were counted
 
     def read(self, name: str) -> bytes | None:
         path = self._folder / name
@@ -165,13 +165,13 @@ class _Kept:
                 self._folder.mkdir(mode=0o700, exist_ok=True)
                 temporary.write_bytes(made)
                 temporary.replace(self._folder / name)
-                self._make_room(len(made))
+                self._evict(len(made))
             except OSError as error:
                 log.warning("a preview could not be cached: %s", error)
                 with contextlib.suppress(OSError):
                     temporary.unlink(missing_ok=True)
 
-    def _make_room(self, added: int) -> None:
+    def _evict(self, added: int) -> None:
         if self._size is not None:
             self._size += added
             if self._size <= self._max_bytes:
@@ -185,7 +185,7 @@ class _Kept:
         if self._size <= self._max_bytes:
             return
         for _, size, path in sorted(files):
-            if self._size <= self._max_bytes * _KEPT_PART:
+            if self._size <= self._max_bytes * _EVICT_TO:
                 break
             Path(path).unlink(missing_ok=True)
             self._size -= size

@@ -1,8 +1,8 @@
-"""The publisher: puts clips that are cut into the store and brings them to their end.
+"""Upload of finished clips to the store.
 
-A finished clip waits in scratch, named by its row, for as long as the store is out of reach: up to a day, through
-restarts, and never cut again for it. Guarantee: complete is said of what a HEAD has proved, and an object that an
-earlier try has left there whole is not sent again.
+If the store is unavailable, the clip stays in scratch for up to a day, also through restarts, and is not cut again. A
+clip becomes `complete` only after a HEAD request has confirmed the object. An object that an earlier attempt uploaded
+completely is not sent again.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from clipengine.ledger.ledger import Ledger
 from clipengine.ledger.uploads import Finished
 from clipengine.settings import Settings
 from clipengine.stores.base import Store
-from clipengine.work.fault_injection import Faults
-from clipengine.work.in_flight import Busy
-from clipengine.work.retry import Stopping, insist, next_wait
+from clipengine.work.fault_injection import FaultInjection
+from clipengine.work.in_flight import InFlight
+from clipengine.work.retry import Stopping, next_delay, retry_until_written
 from clipengine.work.scratch import Scratch
 
 log = logging.getLogger(__name__)
@@ -32,18 +32,18 @@ _POSTER_TYPE = "image/jpeg"
 
 
 class _Abandoned(Exception):
-    """The clip was cancelled or deleted: stop, and leave nothing."""
+    """The clip was cancelled or deleted: stop the upload and delete the files."""
 
 
 class _Damaged(Exception):
-    """What is in scratch is not what was finished: the clip has to be cut again."""
+    """The file in scratch is missing or damaged: the clip must be cut again."""
 
 
 class Publisher:
-    """Uploads one clip at a time for each call of `run_due`; several threads may call it at once."""
+    """Uploads finished clips. Thread-safe; each call of `run_due` uploads one clip at a time."""
 
     def __init__(
-        self, settings: Settings, ledger: Ledger, store: Store, scratch: Scratch, faults: Faults, *, owner: str
+        self, settings: Settings, ledger: Ledger, store: Store, scratch: Scratch, faults: FaultInjection, *, owner: str
     ) -> None:
         self._settings = settings
         self._ledger = ledger
@@ -53,60 +53,61 @@ class Publisher:
         self._owner = owner
         self._stopping = threading.Event()
         self._abandoned: set[str] = set()
-        self.busy = Busy()
+        self.in_flight = InFlight()
 
     def run_due(self) -> None:
-        """Upload until nothing is due."""
+        """Upload clips until none is due."""
         while not self._stopping.is_set():
-            with self.busy.taking(lambda: self._ledger.uploads.claim(self._owner), lambda each: each[0].clip_id) as due:
+            with self.in_flight.track(self._claim, lambda due: due[0].clip_id) as due:
                 if due is None:
                     return
                 self._publish(*due)
 
+    def _claim(self) -> tuple[Clip, Finished] | None:
+        return self._ledger.uploads.claim(self._owner)
+
     def abandon(self, clip_id: str) -> None:
-        """Cut short the upload of this clip, if there is one. The ledger has been told before."""
-        if clip_id in self.busy.ids():
+        """Cancel the upload of this clip, if it is running. Call it after the ledger has been updated."""
+        if clip_id in self.in_flight.ids():
             self._abandoned.add(clip_id)
 
     def stop(self) -> None:
-        """Begin nothing more and cut short what is sent; it is sent again after the next start."""
+        """Cancel all uploads. They are repeated after the next start."""
         self._stopping.set()
 
     def _publish(self, clip: Clip, finished: Finished) -> None:
         began = time.monotonic()
         try:
             self._upload(clip, finished)
-            self._faults.at("uploaded")
-            if not insist(
+            self._faults.reach("uploaded")
+            if not retry_until_written(
                 lambda: self._ledger.clips.complete(clip.clip_id, clip.attempt, finished.result), self._stopping
             ):
                 raise _Abandoned
             self._scratch.remove(clip.clip_id, clip.attempt)
-            self._faults.at("committed")
+            self._faults.reach("committed")
             result = finished.result
             log.info("clip %s: complete, %d frames, %d bytes", clip.clip_id, result.frames, result.size_bytes)
             self._ledger.uploads.retry_now()
         except _Abandoned:
-            log.info("clip %s: the claim was lost, its upload stops", clip.clip_id)
-            self._forget(clip)
+            log.info("clip %s: the claim was lost, the upload stops", clip.clip_id)
+            self._discard(clip)
         except Stopping:
-            pass  # the next start finds it held by an engine that is gone
+            pass  # the next start releases it as an orphan
         except _Damaged as error:
-            log.warning("clip %s: %s; it is cut again", clip.clip_id, error)
-            insist(lambda: self._ledger.clips.requeue(clip.clip_id, clip.attempt), self._stopping)
+            log.warning("clip %s: %s; the clip is cut again", clip.clip_id, error)
+            retry_until_written(lambda: self._ledger.clips.requeue(clip.clip_id, clip.attempt), self._stopping)
             self._scratch.remove(clip.clip_id, clip.attempt)
         except ClipEngineError as error:
-            self._settle(clip, error, tried_ms=round(1000 * (time.monotonic() - began)))
-        except Exception as error:  # a job ends here, whatever happened to it
+            self._retry_or_fail(clip, error, tried_ms=round(1000 * (time.monotonic() - began)))
+        except Exception as error:  # a bug must not end the worker thread
             log.exception("clip %s: the upload failed", clip.clip_id)
-            self._settle(clip, Internal(f"{type(error).__name__} while the clip was uploaded"), tried_ms=0)
+            self._retry_or_fail(clip, Internal(f"{type(error).__name__} while the clip was uploaded"), tried_ms=0)
         finally:
             self._abandoned.discard(clip.clip_id)
 
-    # ---- into the store
-
     def _upload(self, clip: Clip, finished: Finished) -> None:
-        self._faults.at("uploading")
+        self._faults.reach("uploading")
         result = finished.result
         folder = self._scratch.folder(clip.clip_id, clip.attempt)
         profile = self._settings.profiles.get(clip.profile)
@@ -126,48 +127,46 @@ class Publisher:
                 self._store.put(key, body, size=size, content_type=content_type, sha256=sha256)
         except (VerificationFailed, OSError) as error:
             self._scratch.check()
-            if not self._holds(key, sha256):
-                raise _Damaged(f"its file in scratch is lost or damaged ({error})") from error
+            if not self._is_stored(key, sha256):
+                raise _Damaged(f"the file in scratch is missing or damaged ({error})") from error
 
-    def _holds(self, key: str, sha256: str) -> bool:
-        """Whether the store has it already, from a try whose answer or whose engine was lost."""
+    def _is_stored(self, key: str, sha256: str) -> bool:
+        """Return True if an earlier attempt, whose response or engine was lost, has stored the object."""
         try:
             return self._store.head(key).sha256 == sha256
         except ObjectMissing:
             return False
 
-    # ---- when it goes wrong
-
-    def _settle(self, clip: Clip, error: ClipEngineError, *, tried_ms: int) -> None:
-        """Wait for the store where that may help, else end the clip as failed."""
+    def _retry_or_fail(self, clip: Clip, error: ClipEngineError, *, tried_ms: int) -> None:
+        """Queue the upload again if a retry may succeed, else fail the clip."""
         id, attempt, ledger = clip.clip_id, clip.attempt, self._ledger
         try:
-            delay = next_wait(error, insist(lambda: ledger.clips.outage_ms(id), self._stopping))
+            delay = next_delay(error, retry_until_written(lambda: ledger.clips.outage_ms(id), self._stopping))
             if delay is not None:
                 log.warning("clip %s: %s; its upload is tried again in %.1f s", id, error.message, delay / 1000)
-                waited, delay = delay + tried_ms, self._faults.paced(delay)
-                wanted = insist(
-                    lambda: ledger.uploads.later(id, attempt, delay_ms=delay, outage_ms=waited), self._stopping
+                waited_ms, delay = delay + tried_ms, self._faults.scale_delay(delay)
+                is_current = retry_until_written(
+                    lambda: ledger.uploads.later(id, attempt, delay_ms=delay, outage_ms=waited_ms), self._stopping
                 )
             else:
                 log.warning("clip %s: failed with %s: %s", id, error.code, error.message)
-                wanted = insist(lambda: ledger.clips.fail(id, attempt, error), self._stopping)
+                is_current = retry_until_written(lambda: ledger.clips.fail(id, attempt, error), self._stopping)
                 self._scratch.remove(id, attempt)
         except ClipNotFound:
-            wanted = False
+            is_current = False
         except Stopping:
             return
-        if not wanted:
-            self._forget(clip)
+        if not is_current:
+            self._discard(clip)
 
-    def _forget(self, clip: Clip) -> None:
-        """Nobody wants the clip any more: nothing of it stays, here or in the store."""
+    def _discard(self, clip: Clip) -> None:
+        """Delete the clip's files in scratch, and queue the deletion of its objects."""
         self._scratch.remove(clip.clip_id, clip.attempt)
         self._ledger.removals.discard(clip)
 
 
 class _Body:
-    """The clip's file on its way into the store, for as long as somebody wants it there."""
+    """The file being uploaded. Reading fails as soon as the upload is cancelled."""
 
     def __init__(self, publisher: Publisher, clip: Clip, file: BinaryIO) -> None:
         self._publisher = publisher
@@ -183,12 +182,12 @@ class _Body:
 
 
 def clip_file(folder: Path, clip: Clip) -> Path:
-    """Where in its folder the clip is made; the extension is that of its object."""
+    """Return the path of the clip in its scratch folder, with the extension of its object key."""
     return folder / f"clip.{clip.object_key.rpartition('.')[2]}"
 
 
-def finish(folder: Path, result: ClipResult, poster: bytes) -> Finished:
-    """What is to be written down of a clip that was cut into its folder; its poster is put beside it."""
+def save_finished(folder: Path, result: ClipResult, poster: bytes) -> Finished:
+    """Write the poster next to the clip, and return the record of the finished clip for the ledger."""
     if not poster:
         return Finished(result, None)
     (folder / POSTER).write_bytes(poster)

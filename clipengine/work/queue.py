@@ -1,8 +1,7 @@
-"""The queues: two Huey consumers inside this process, woken at once and never polling.
+"""In-process Huey queues that wake workers immediately instead of polling.
 
-A message carries an id and is a nudge, not a job: the rows of the ledger are the truth, and the sweep nudges again
-for whatever still waits. Delivery is at most once, and that is enough. The queue therefore lives in memory; nothing
-in it has to survive. Retired message names stay registered as no-ops, so that none is ever undecodable.
+A message is a nudge that carries an id, not a job. Jobs are rows of the ledger, and the sweep repeats lost nudges.
+Messages are therefore kept in memory only, and delivered at most once.
 """
 
 from __future__ import annotations
@@ -26,11 +25,11 @@ from clipengine.errors import StorageError
 log = logging.getLogger(__name__)
 
 _WAIT_SECONDS = 1.0
-_FIRST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS = 1.0, 30.0
+_MIN_DELAY_SECONDS, _MAX_DELAY_SECONDS = 1.0, 30.0
 
 
 class _JsonSerializer(Serializer):  # type: ignore[misc]
-    """Messages as JSON: unpickling would run code."""
+    """JSON instead of pickle, which can run code."""
 
     def _serialize(self, data: Any) -> bytes:
         return json.dumps(list(data)).encode()
@@ -40,7 +39,7 @@ class _JsonSerializer(Serializer):  # type: ignore[misc]
 
 
 class _WakingStorage(MemoryStorage):  # type: ignore[misc]
-    """Huey's memory storage with a dequeue that blocks until a message comes (or a second has passed)."""
+    """Huey's memory storage with a dequeue that waits up to a second for a message."""
 
     blocking = True
 
@@ -65,7 +64,7 @@ class _WakingStorage(MemoryStorage):  # type: ignore[misc]
 
 
 class _Consumer(Consumer):  # type: ignore[misc]
-    """Huey's consumer for a thread that is not the main one: signals are the process's own business."""
+    """Huey's consumer without its signal handlers, which only the main thread can set."""
 
     def _set_signal_handlers(self) -> None:
         pass
@@ -76,9 +75,9 @@ def _ignore(name: str) -> None:
 
 
 class WorkQueue:
-    """Nudges for one kind of work, handled by `workers` threads. `handle` gets the id of each nudge.
+    """A queue of nudges and its `workers` threads, which call `handle` with the id of each nudge.
 
-    `on_restart` is told the queue's name when dead threads were replaced.
+    `on_restart` is called with the name of the queue after dead threads were replaced.
     """
 
     def __init__(
@@ -93,53 +92,53 @@ class WorkQueue:
         self.name = name
         self.restarts = 0
         self._on_restart = on_restart
-        self._healing = threading.Lock()
-        self._died: float | None = None
-        self._restarted = 0.0
-        self._wait = _FIRST_WAIT_SECONDS
+        self._restart_lock = threading.Lock()
+        self._died_at: float | None = None
+        self._restarted_at = 0.0
+        self._delay = _MIN_DELAY_SECONDS
 
     def start(self) -> None:
         self._consumer.start()
 
     def nudge(self, id: str) -> None:
-        """Have a worker look; it returns at once."""
+        """Wake a worker, without waiting for it."""
         self._nudge(id)
 
     def _work(self, id: str) -> None:
         try:
             self._handle(id)
-        except StorageError as error:  # the ledger or the store is away: no defect, and the sweep nudges again
-            log.warning("%s: what waits has to wait on: %s", self.name, error.message)
+        except StorageError as error:  # an outage, not a bug: the sweep nudges again
+            log.warning("the work of %s is postponed: %s", self.name, error.message)
 
     def pending(self) -> int:
-        """How many nudges wait."""
+        """Return the number of queued nudges."""
         return int(self._huey.storage.queue_size())
 
     def alive(self) -> bool:
-        """Whether every worker thread lives.
+        """Return True if every worker thread is alive.
 
-        Dead ones are replaced by a later call, after a second, and after longer and longer where they die again.
+        A call at least a second later replaces dead threads. The delay doubles each time that threads die again.
         """
-        with self._healing:
+        with self._restart_lock:
             now = time.monotonic()
             if all(thread.is_alive() for _, thread in self._consumer.worker_threads):
-                if self._died is not None and now - self._died > _LONGEST_WAIT_SECONDS + self._wait:
-                    self._died, self._wait = None, _FIRST_WAIT_SECONDS
+                if self._died_at is not None and now - self._died_at > _MAX_DELAY_SECONDS + self._delay:
+                    self._died_at, self._delay = None, _MIN_DELAY_SECONDS
                 return True
-            if self._died is None or self._died < self._restarted:
-                self._died = now
-                log.error("a worker thread of %s has died; it is started again in %g s", self.name, self._wait)
-            if now - self._died < self._wait:
+            if self._died_at is None or self._died_at < self._restarted_at:
+                self._died_at = now
+                log.error("a worker thread of %s has died and is restarted in %g s", self.name, self._delay)
+            if now - self._died_at < self._delay:
                 return False
-            self._wait = min(_LONGEST_WAIT_SECONDS, 2 * self._wait)
-            self._restarted = now
+            self._delay = min(_MAX_DELAY_SECONDS, 2 * self._delay)
+            self._restarted_at = now
             self.restarts += 1
             self._consumer.check_worker_health()
             self._on_restart(self.name)
             return False
 
     def stop(self, timeout: float) -> None:
-        """Take no more nudges and wait for the workers, at most `timeout` seconds."""
+        """Stop the workers, and wait for them at most `timeout` seconds."""
         self._consumer.shutdown_timeout = timeout
         self._consumer.stop_flag.set()
         self._huey.storage.wake_all()

@@ -1,7 +1,7 @@
-"""How long a clip waits for a store that is out of reach, and how often it asks.
+"""Retry policy for storage outages.
 
-What is counted is the time that was waited, in the row of the clip: neither a step of the clock nor a day with the
-engine switched off shortens the patience, and no restart renews it.
+The total delay of a clip is counted in its row of the ledger. Clock changes and time in which the engine was off do not
+count, and a restart does not reset it.
 """
 
 from __future__ import annotations
@@ -16,42 +16,42 @@ from clipengine.errors import ClipEngineError, StorageDenied, StorageError, Stor
 
 log = logging.getLogger(__name__)
 
-_PATIENCE_MS: dict[type[ClipEngineError], int] = {
+_MAX_TOTAL_MS: dict[type[ClipEngineError], int] = {
     StorageUnavailable: 24 * 3600 * 1000,
-    # Long enough for a key that is being exchanged; somebody has to act on everything else, and should soon know.
+    # Long enough to replace an access key. Other causes need an operator, who must see the failure soon.
     StorageDenied: 30_000,
 }
-_SHORTEST_MS = 2_000
-LONGEST_MS = 300_000
-_LEDGER_SECONDS = 1.0
+_MIN_MS = 2_000
+MAX_MS = 300_000
+_WRITE_RETRY_SECONDS = 1.0
 T = TypeVar("T")
 
 
 class Stopping(Exception):
-    """The engine stops: what is under way goes back, as if it had not begun."""
+    """The engine stops: unfinished work returns to its queue."""
 
 
-def next_wait(error: ClipEngineError, waited_ms: int) -> int | None:
-    """The ms to wait after `error`, when `waited_ms` were waited before; None where that would not help.
+def next_delay(error: ClipEngineError, waited_ms: int) -> int | None:
+    """Return the delay in ms before the retry, or None if `error` must not be retried after `waited_ms` of delays.
 
-    The longer it has lasted, the longer the next wait: doubling from 2 s up to 5 minutes, with jitter.
+    The delay doubles from 2 s up to 5 minutes, with jitter.
     """
-    patience = _PATIENCE_MS.get(type(error))
-    if patience is None or waited_ms >= patience:
+    limit = _MAX_TOTAL_MS.get(type(error))
+    if limit is None or waited_ms >= limit:
         return None
-    delay = min(max(waited_ms, _SHORTEST_MS), LONGEST_MS) * random.uniform(0.5, 1)
-    return round(min(delay, patience - waited_ms)) or 1
+    delay = min(max(waited_ms, _MIN_MS), MAX_MS) * random.uniform(0.5, 1)
+    return round(min(delay, limit - waited_ms)) or 1
 
 
-def insist(change: Callable[[], T], stopping: threading.Event) -> T:
-    """Write an outcome into the ledger, however long its disk is full or somebody else holds it.
+def retry_until_written(change: Callable[[], T], stopping: threading.Event) -> T:
+    """Call `change`, which writes to the ledger, until it succeeds; the ledger may be locked or its disk full.
 
-    Raises Stopping where the engine stops before that.
+    Raises Stopping if the engine stops before that.
     """
     while True:
         try:
             return change()
         except StorageError as error:
-            log.warning("what happened cannot be written down yet: %s", error.message)
-            if stopping.wait(_LEDGER_SECONDS):
+            log.warning("an outcome cannot be recorded yet: %s", error.message)
+            if stopping.wait(_WRITE_RETRY_SECONDS):
                 raise Stopping from error

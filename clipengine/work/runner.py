@@ -1,8 +1,7 @@
-"""The runner: takes one clip from the ledger and has a child cut it.
+"""Runner of clips: claims a clip, has one child cut it into scratch and another verify it.
 
-Claim, open the recording, have a child cut it into scratch, write down that it is finished; from there on it is the
-publisher's. Guarantee: a clip is cut at least once and visible once. Every change of state is conditional on the
-attempt; who loses a claim stops and leaves nothing. Nothing is finished that the child has not read back to its end.
+The publisher uploads the finished clip. A clip is cut at least once and published once: each change of state is
+conditional on the attempt, and an attempt that has lost its claim stops and deletes its files.
 """
 
 from __future__ import annotations
@@ -33,35 +32,36 @@ from clipengine.settings import Settings
 from clipengine.stores.base import Store
 from clipengine.stores.object_errors import as_recording_errors
 from clipengine.timecode import exact
-from clipengine.work.disk_reservation import Room, likely_bytes
-from clipengine.work.encoder.exit_status import LOST, next_try
+from clipengine.work.disk_reservation import DiskReservation, estimate_bytes
+from clipengine.work.encoder.exit_status import LOST_CHILD, retry_delay_ms
 from clipengine.work.encoder.jobs import Message, clip_result, cut_job
-from clipengine.work.encoder.process import EncoderPool, EncoderProcess, Program
-from clipengine.work.fault_injection import Faults
-from clipengine.work.in_flight import Busy
-from clipengine.work.publisher import clip_file, finish
-from clipengine.work.retry import Stopping, insist, next_wait
+from clipengine.work.encoder.pool import EncoderPool
+from clipengine.work.encoder.process import EncoderProcess, Program
+from clipengine.work.fault_injection import FaultInjection
+from clipengine.work.in_flight import InFlight
+from clipengine.work.publisher import clip_file, save_finished
+from clipengine.work.retry import Stopping, next_delay, retry_until_written
 from clipengine.work.scratch import Scratch
 from clipengine.work.verification import verify_clip
 
 log = logging.getLogger(__name__)
 
-_REPORT_SECONDS = 0.4  # progress goes into the ledger at least twice a second
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-# Where the parts of the work lie on the way from 0 to 1.
+_REPORT_SECONDS = 0.4  # between two writes of the progress
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+# The progress at the end of encoding and of the verification.
 _ENCODED, _VERIFIED = 0.95, 0.97
-_BEGINS: dict[Program, tuple[Step, float]] = {"encoder": ("reading", 0.0), "inspector": ("verifying", _ENCODED)}
+_FIRST_STEP: dict[Program, tuple[Step, float]] = {"encoder": ("reading", 0.0), "inspector": ("verifying", _ENCODED)}
 
 
 class _ClaimLost(Exception):
-    """The clip was cancelled or deleted: stop, and leave nothing."""
+    """The clip was cancelled or deleted: stop, and delete its files."""
 
 
 class ClipRunner:
-    """Runs clips, one for each call of `run_next`; several threads may call it at once.
+    """Cuts and verifies clips. Thread-safe; each call of `run_next` handles one clip.
 
-    `suspects` returns True if clips that may have killed engines may be claimed. `on_finished` is called after each
-    clip that is now the publisher's.
+    `suspects_allowed` returns True if clips that may have killed an engine may be claimed. `on_finished` is called
+    after each clip that is ready for the publisher.
     """
 
     def __init__(
@@ -71,11 +71,11 @@ class ClipRunner:
         store: Store,
         encoders: EncoderPool,
         scratch: Scratch,
-        room: Room,
-        faults: Faults,
+        disk: DiskReservation,
+        faults: FaultInjection,
         *,
         owner: str,
-        suspects: Callable[[], bool],
+        suspects_allowed: Callable[[], bool],
         on_finished: Callable[[], None],
     ) -> None:
         self._settings = settings
@@ -83,22 +83,22 @@ class ClipRunner:
         self._store = store
         self._encoders = encoders
         self._scratch = scratch
-        self._room = room
+        self._disk = disk
         self.faults = faults
         self._owner = owner
-        self._suspects = suspects
+        self._suspects_allowed = suspects_allowed
         self._on_finished = on_finished
         self._lock = threading.Lock()
         self._running: dict[str, EncoderProcess] = {}
         self._stopping = threading.Event()
-        self.busy = Busy()
+        self.in_flight = InFlight()
 
     def run_next(self) -> bool:
-        """Cut the clip that is next in line. False when none waits, or when there is no room on the disk."""
-        self.faults.at("nudged")
-        if self._stopping.is_set() or self._room.low():
+        """Cut the next clip. Return False if none is queued, or if the disk is low."""
+        self.faults.reach("nudged")
+        if self._stopping.is_set() or self._disk.is_low():
             return False
-        with self.busy.taking(self._claim, lambda clip: clip.clip_id) as clip:
+        with self.in_flight.track(self._claim, lambda clip: clip.clip_id) as clip:
             if clip is None:
                 return False
             log.info("clip %s: attempt %d", clip.clip_id, clip.attempt)
@@ -108,32 +108,32 @@ class ClipRunner:
             finally:
                 if not finished:
                     self._scratch.remove(clip.clip_id, clip.attempt)
-                self._room.give_back(clip.clip_id)
+                self._disk.release(clip.clip_id)
         return True
 
     def _claim(self) -> Clip | None:
-        workers, suspects = self._settings.encoding.workers, self._suspects()
+        workers, suspects = self._settings.encoding.workers, self._suspects_allowed()
         return self._ledger.clips.claim(self._owner, workers=workers, fits=self._fits, suspects=suspects)
 
     def _fits(self, clip: Clip) -> bool:
         try:
-            size = likely_bytes(clip, self._ledger.recordings.get(clip.recording_id))
+            size = estimate_bytes(clip, self._ledger.recordings.get(clip.recording_id))
         except RecordingNotFound:
-            return True  # it needs no room to fail
-        if self._room.take(clip.clip_id, size):
+            return True  # the attempt fails without using the disk
+        if self._disk.reserve(clip.clip_id, size):
             return True
-        log.warning("clip %s waits for room on the disk: it may need %d MB", clip.clip_id, size // 1_000_000)
+        log.warning("clip %s waits for disk space: it may need %d MB", clip.clip_id, size // 1_000_000)
         return False
 
     def abandon(self, clip_id: str) -> None:
-        """Kill the child that cuts this clip, if there is one. The ledger has been told before."""
+        """Kill the child of this clip, if it has one. Call it after the ledger has been updated."""
         with self._lock:
             child = self._running.get(clip_id)
         if child is not None:
             child.kill()
 
     def stop(self) -> None:
-        """Begin nothing more and kill what runs; its clips go back into the queue."""
+        """Kill the running children. Their clips return to the queue."""
         self._stopping.set()
         with self._lock:
             children = list(self._running.values())
@@ -141,11 +141,11 @@ class ClipRunner:
             child.kill()
 
     def _attempt(self, clip: Clip) -> bool:
-        """Whether the clip is finished; where it is not, the ledger has been told what becomes of it."""
+        """Return True if the clip is finished, else record the outcome and return False."""
         try:
-            self.faults.at("claimed")
+            self.faults.reach("claimed")
             self._run(clip)
-            self.faults.at("finished")
+            self.faults.reach("finished")
             self._on_finished()
             return True
         except _ClaimLost:
@@ -153,10 +153,10 @@ class ClipRunner:
         except Stopping:
             self._ledger.clips.requeue(clip.clip_id, clip.attempt)
         except ClipEngineError as error:
-            self._settle(clip, error)
-        except Exception as error:  # a job ends here, whatever happened to it
+            self._retry_or_fail(clip, error)
+        except Exception as error:  # a bug must not end the worker thread
             log.exception("clip %s: attempt %d failed", clip.clip_id, clip.attempt)
-            self._settle(clip, Internal(f"{type(error).__name__} while the clip was cut"))
+            self._retry_or_fail(clip, Internal(f"{type(error).__name__} while the clip was cut"))
         return False
 
     def _run(self, clip: Clip) -> None:
@@ -166,7 +166,7 @@ class ClipRunner:
             raise RecordingMissing("the recording was deleted") from error
         if clip.profile not in self._settings.profiles:
             raise UnknownProfile(f"the profile {clip.profile!r} is no longer in the settings")
-        with self._scratch_faults():
+        with self._disk_full_errors():
             folder = self._scratch.make(clip.clip_id, clip.attempt)
             path = clip_file(folder, clip)
             cut, poster = self._cut(clip, recording, path)
@@ -174,23 +174,23 @@ class ClipRunner:
             with path.open("rb") as body:
                 sha256 = hashlib.file_digest(body, "sha256").hexdigest()
             result = clip_result(cut, sha256=sha256, poster_path=clip.poster_key if poster else None)
-            finished = finish(folder, result, poster)
+            finished = save_finished(folder, result, poster)
         id, attempt, uploads, owner = clip.clip_id, clip.attempt, self._ledger.uploads, self._owner
-        if not insist(lambda: uploads.add(id, attempt, finished, progress=_VERIFIED, owner=owner), self._stopping):
+        if not retry_until_written(
+            lambda: uploads.add(id, attempt, finished, progress=_VERIFIED, owner=owner), self._stopping
+        ):
             raise _ClaimLost
 
     @contextmanager
-    def _scratch_faults(self) -> Iterator[None]:
-        """A full disk under scratch, met by this process, in the words that its child has for it too."""
+    def _disk_full_errors(self) -> Iterator[None]:
+        """Raise DiskFull if this process cannot write to scratch because the disk is full."""
         try:
             yield
         except OSError as error:
             self._scratch.check()
-            if error.errno not in _FULL:
+            if error.errno not in _DISK_FULL:
                 raise
             raise DiskFull(f"the disk of the scratch folder is full ({error.strerror})") from error
-
-    # ---- cutting
 
     def _cut(self, clip: Clip, recording: Recording, path: Path) -> tuple[CutReport, bytes]:
         assert recording.facts is not None
@@ -201,7 +201,7 @@ class ClipRunner:
             start=exact(clip.start_seconds),
             end=exact(clip.end_seconds),
             poster=clip.poster,
-            landmarks=self._ledger.recordings.seek_index(recording.recording_id),
+            seek_index=self._ledger.recordings.seek_index(recording.recording_id),
         )
         with (
             as_recording_errors(),
@@ -224,14 +224,14 @@ class ClipRunner:
 
     @contextmanager
     def _child(self, clip: Clip, program: Program) -> Iterator[tuple[EncoderProcess, _Watch]]:
-        """A child for the clip, and its watch; `abandon` and `stop` end it."""
-        child, watch = self._encoders.take(program), _Watch(self, clip, *_BEGINS[program])
+        """Yield a child for the clip and its watch. `abandon` and `stop` kill the child."""
+        child, watch = self._encoders.take(program), _Watch(self, clip, *_FIRST_STEP[program])
         with self._lock:
             self._running[clip.clip_id] = child
         try:
             yield child, watch
-        except LOST:
-            watch.report()  # it may have died because we killed it
+        except LOST_CHILD:
+            watch.report()  # raises if the child was killed by `abandon` or `stop`
             raise
         finally:
             with self._lock:
@@ -239,38 +239,38 @@ class ClipRunner:
             child.close()
 
     def report(self, clip: Clip, step: Step, progress: float) -> None:
-        """Note progress. Raises _ClaimLost where the clip is no longer this attempt's, Stopping at a stop."""
+        """Record the progress. Raises _ClaimLost if the attempt is no longer current, Stopping if the engine stops."""
         if self._stopping.is_set():
             raise Stopping
         try:
             if not self._ledger.clips.progress(clip.clip_id, clip.attempt, step=step, progress=progress):
                 raise _ClaimLost
-        except StorageError as error:  # the next report, or the end, will find the ledger usable again
-            log.warning("clip %s: its progress is not written down: %s", clip.clip_id, error.message)
+        except StorageError as error:  # progress is not essential
+            log.warning("clip %s: the progress cannot be recorded: %s", clip.clip_id, error.message)
 
-    # ---- when it goes wrong
-
-    def _settle(self, clip: Clip, error: ClipEngineError) -> None:
-        """Queue the clip again where that may help, else end it as failed."""
+    def _retry_or_fail(self, clip: Clip, error: ClipEngineError) -> None:
+        """Queue the clip again if a retry may succeed, else fail it."""
         id, attempt, clips = clip.clip_id, clip.attempt, self._ledger.clips
         try:
-            delay = next_wait(error, insist(lambda: clips.outage_ms(id), self._stopping))
+            delay = next_delay(error, retry_until_written(lambda: clips.outage_ms(id), self._stopping))
             if delay is not None:
-                log.warning("clip %s: %s; trying again in %.1f s", id, error.message, delay / 1000)
-                paced = self.faults.paced(delay)
-                insist(lambda: clips.requeue(id, attempt, delay_ms=paced, outage_ms=delay), self._stopping)
-            elif (pause := next_try(error, clips.crashes(id))) is not None:
-                log.warning("clip %s: %s; trying again in %.1f s", id, error.message, pause / 1000)
-                insist(lambda: clips.requeue(id, attempt, crashed=True, delay_ms=pause), self._stopping)
+                log.warning("clip %s: %s; retrying in %.1f s", id, error.message, delay / 1000)
+                scaled = self.faults.scale_delay(delay)
+                retry_until_written(
+                    lambda: clips.requeue(id, attempt, delay_ms=scaled, outage_ms=delay), self._stopping
+                )
+            elif (retry_ms := retry_delay_ms(error, clips.crashes(id))) is not None:
+                log.warning("clip %s: %s; retrying in %.1f s", id, error.message, retry_ms / 1000)
+                retry_until_written(lambda: clips.requeue(id, attempt, crashed=True, delay_ms=retry_ms), self._stopping)
             else:
                 log.warning("clip %s: failed with %s: %s", id, error.code, error.message)
-                insist(lambda: clips.fail(id, attempt, error), self._stopping)
+                retry_until_written(lambda: clips.fail(id, attempt, error), self._stopping)
         except (ClipNotFound, Stopping):
-            pass  # it was deleted; or the next start finds it held by an engine that is gone
+            pass  # deleted, or released as an orphan after the next start
 
 
 class _Watch:
-    """Supervises one child: its progress into the ledger, a lost claim, a stop."""
+    """Watches one child: records its progress, and stops it if the claim is lost or the engine stops."""
 
     def __init__(self, runner: ClipRunner, clip: Clip, step: Step, progress: float) -> None:
         self._runner = runner
@@ -289,9 +289,9 @@ class _Watch:
         if changed or now - self._reported >= _REPORT_SECONDS:
             self.report()
         if message is not None:
-            self._runner.faults.at(message["step"])
+            self._runner.faults.reach(message["step"])
 
     def report(self) -> None:
-        """Note where the child is, now. Raises what `ClipRunner.report` does."""
+        """Record the progress now. Raises the errors of `ClipRunner.report`."""
         self._reported = time.monotonic()
         self._runner.report(self._clip, self._step, round(self._progress, 4))

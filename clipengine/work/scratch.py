@@ -1,7 +1,6 @@
-"""Scratch space: where clips are made, and where they wait for the store once they are.
+"""Scratch space, where clips are written before they are uploaded.
 
-One folder for each attempt. What no row of the ledger names and no thread works on is removed, at every start and
-while the engine runs.
+Each attempt has a folder. Folders without an attempt are deleted at the start and by the sweep.
 """
 
 from __future__ import annotations
@@ -12,19 +11,19 @@ from pathlib import Path
 
 
 class Scratch:
-    """The folder `scratch` of the data folder. `check` raises StorageUnavailable where that was moved away."""
+    """The folder `scratch` in the data folder. `check` raises StorageUnavailable if the data folder was moved."""
 
     def __init__(self, root: Path, check: Callable[[], None]) -> None:
         self.root = root
         self.check = check
 
     def prepare(self) -> None:
-        """The folder is there, in the data folder that there is."""
+        """Create the scratch folder if it is missing. Never creates the data folder."""
         self.check()
         self.root.mkdir(mode=0o700, exist_ok=True)
 
     def make(self, clip_id: str, attempt: int) -> Path:
-        """A new, empty folder for one attempt. The data folder is never made anew."""
+        """Create an empty folder for one attempt, and return its path."""
         self.prepare()
         folder = self.folder(clip_id, attempt)
         shutil.rmtree(folder, ignore_errors=True)
@@ -32,27 +31,27 @@ class Scratch:
         return folder
 
     def folder(self, clip_id: str, attempt: int) -> Path:
-        """Where the attempt's folder is, if there is one."""
+        """Return the path of the attempt's folder, which need not exist."""
         return self.root / f"{clip_id}-{attempt}"
 
     def remove(self, clip_id: str, attempt: int) -> None:
         shutil.rmtree(self.folder(clip_id, attempt), ignore_errors=True)
 
-    def tidy(self, busy: Callable[[], Collection[str]], waiting: Callable[[], Mapping[str, int]]) -> int:
-        """Remove what is neither worked on nor waits for its upload; how many folders those were.
+    def tidy(self, in_flight: Callable[[], Collection[str]], awaiting: Callable[[], Mapping[str, int]]) -> int:
+        """Delete unused folders and return how many were deleted.
 
-        `busy` gives the ids of clips, `waiting` the attempt of each. They are asked in this order, after the folders
-        were listed: a clip goes from being worked on to waiting, so that it is never in neither.
+        `in_flight` returns the ids of clips in progress, `awaiting` the attempt of each clip that awaits its upload.
+        They are called in this order, after the folders were listed, because a clip moves from the first to the second.
         """
         found = list(self.root.iterdir()) if self.root.exists() else []
         if not found:
             return 0
-        working = busy()
-        kept = {self.folder(*each).name for each in waiting().items()}
-        left = [each for each in found if each.name not in kept and each.name.rpartition("-")[0] not in working]
-        for each in left:
+        working = in_flight()
+        kept = {self.folder(*each).name for each in awaiting().items()}
+        unused = [each for each in found if each.name not in kept and each.name.rpartition("-")[0] not in working]
+        for each in unused:
             if each.is_dir():
                 shutil.rmtree(each, ignore_errors=True)
             else:
                 each.unlink(missing_ok=True)
-        return len(left)
+        return len(unused)

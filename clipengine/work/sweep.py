@@ -1,7 +1,4 @@
-"""The sweep: once a second it nudges the queues for whatever the ledger says still waits.
-
-This is what makes the queues lossless: a nudge that was lost, in a crash or a full memory, is given again here.
-"""
+"""Thread that runs maintenance once a second, so that work whose nudge was lost is found in the ledger."""
 
 from __future__ import annotations
 
@@ -21,7 +18,7 @@ _HOURLY_SECONDS = 3600.0
 
 
 class Sweep:
-    """Calls `every_second` in a thread of its own, and `every_hour` once an hour; errors are logged, never fatal."""
+    """Thread that calls `every_second`, and `every_hour` once an hour. Errors are logged and do not end it."""
 
     def __init__(self, every_second: Callable[[], None], every_hour: Callable[[], None]) -> None:
         self._every_second = every_second
@@ -42,7 +39,7 @@ class Sweep:
         return self._thread.is_alive() and time.monotonic() - self.last_run < _ALIVE_SECONDS
 
     def _run(self) -> None:
-        hour = -math.inf  # the first time right after the start: a killed engine may have left uploads behind
+        hour = -math.inf  # also right after the start: a killed engine may have left uploads
         while not self._stopped.wait(_SECONDS):
             self._call(self._every_second)
             if time.monotonic() - hour > _HOURLY_SECONDS:
@@ -54,6 +51,6 @@ class Sweep:
         try:
             job()
         except StorageError as error:
-            log.warning("the sweep could not use the ledger: %s; it goes on", error.message)
+            log.warning("the sweep could not use the ledger and is repeated: %s", error.message)
         except Exception:
-            log.exception("the sweep failed; it goes on")
+            log.exception("the sweep failed and is repeated")

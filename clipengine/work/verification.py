@@ -1,6 +1,6 @@
 """Verification of a finished clip by a second child process, before the clip is published.
 
-The child that made the file may be in the hands of whoever made the recording, so it is not the judge of it.
+The recording may have taken over the process that cut the clip, so its report is not trusted.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from clipengine.clips.clip_file import CutReport, FilePlan, FileReport
 from clipengine.errors import ClipEngineError, Timeout, VerificationFailed
 from clipengine.settings import Encoding
 from clipengine.stores.base import StoredObject
-from clipengine.work.encoder.exit_status import LOST
+from clipengine.work.encoder.exit_status import LOST_CHILD
 from clipengine.work.encoder.jobs import inspect_job
 from clipengine.work.encoder.process import EncoderProcess, Watch
 
-_OWN: tuple[type[ClipEngineError], ...] = (VerificationFailed, Timeout, *LOST)
+_PASSED_ON: tuple[type[ClipEngineError], ...] = (VerificationFailed, Timeout, *LOST_CHILD)
 
 
 def verify_clip(
@@ -25,8 +25,8 @@ def verify_clip(
 ) -> None:
     """Raise VerificationFailed unless the file at `path` is the clip that was planned and reported.
 
-    The process that wrote the file must have ended. Raises what a child that is lost ends with, and what `watch`
-    raises. `inspector` has ended afterwards.
+    The process that wrote the file must have ended before. Also raises the errors of a lost child and those of
+    `watch`. `inspector` has ended when the function returns.
     """
     try:
         with closing(_ClipFile(path)) as file:
@@ -34,7 +34,7 @@ def verify_clip(
             job = inspect_job(encoding, float(plan.end - plan.start))
             message, _ = inspector.run(job, reader=file, watch=watch)
             plan.check(cut, FileReport.of(message.get("file")), file.info.size)
-    except _OWN:
+    except _PASSED_ON:
         raise
     except ClipEngineError as error:
         raise VerificationFailed(f"the file could not be inspected: {error.message}") from error
@@ -44,13 +44,13 @@ def _check_written(descriptor: int, size: int) -> None:
     """Raise VerificationFailed if the file is empty or sparse."""
     if not size:
         raise VerificationFailed("the file is empty")
-    # More exact than its number of blocks, which some file systems only know after a while.
+    # Exact, unlike st_blocks, which some file systems update late.
     if os.lseek(descriptor, 0, os.SEEK_HOLE) < size:
         raise VerificationFailed("the file is sparse: parts of it were never written")
 
 
 class _ClipFile:
-    """The clip's file, opened for reading only."""
+    """The clip file, opened for reading."""
 
     def __init__(self, path: Path) -> None:
         self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)

@@ -1,9 +1,8 @@
-"""The watch: what appears under a prefix of the store is registered by itself, once it has stopped growing.
+"""Registration of recordings that appear under the watched prefixes of the store.
 
-A look lists the prefix and compares it with what was registered before. In a folder the file system's events say when
-a look is worth while; everywhere a look comes after `seconds` anyway, so that a lost event loses nothing. It has a
-thread of its own and stands back: a look that took long is followed by a longer pause, and while many recordings wait
-to be read no further ones are added, so that a request does not wait behind a whole archive.
+A scan lists each prefix and compares it with the objects that were registered before. Scans run periodically, and in
+a folder store also after events of the file system. A slow scan is followed by a longer pause, and while many
+recordings wait for their probe no more are registered, so that requests do not wait behind a whole archive.
 """
 
 from __future__ import annotations
@@ -25,31 +24,31 @@ from clipengine.timecode import now_ms
 
 log = logging.getLogger(__name__)
 
-_MOST_WAITING = 20  # recordings that are being read while further ones are added
-_ROOM_SECONDS = 1.0
-_REST = 4.0  # a pause is at least so many times as long as the look before it
-_SHORTEST_PAUSE = 1.0
-_EVENT_STEP_MS = 200  # between two questions whether to stop
+_MAX_UNPROBED = 20  # registered recordings that wait for their probe
+_RECHECK_SECONDS = 1.0
+_PAUSE_FACTOR = 4.0  # the pause after a scan is at least this many times as long as the scan
+_MIN_PAUSE_SECONDS = 1.0
+_EVENT_STEP_MS = 200  # how often watchfiles checks its stop event
 
 
 @dataclass(frozen=True)
-class _Growing:
-    """An object that is not yet old enough, and since when it has looked as it does."""
+class _Unsettled:
+    """An object that may still be growing, and the time at which its ETag was first seen."""
 
     etag: str
     since: float
 
 
-def _matters(change: watchfiles.Change, path: str) -> bool:
-    """Whether an event is worth a look. What a new folder had in it already makes no event of its own."""
+def _is_relevant(change: watchfiles.Change, path: str) -> bool:
+    """Return True if an event requires a scan. The files that a new folder already contains cause no events."""
     return is_recording(path) or (change == watchfiles.Change.added and Path(path).is_dir())
 
 
 class Watch:
-    """`prefixes` of the store are looked at until `stop`. `on_found` is called after something was registered.
+    """Scans the `prefixes` of the store until `stop`, and calls `on_found` after each registration.
 
-    `settle_seconds` is how long an object must not have changed; 0 where objects appear whole (S3). `folder` is where
-    the store's keys begin, for events; None where there are none.
+    An object must not have changed for `settle_seconds`: 0 for S3, where objects appear complete. `folder` is the root
+    of a folder store, whose events cause scans, or None.
     """
 
     def __init__(
@@ -73,9 +72,9 @@ class Watch:
         self._folder = folder
         self._on_found = on_found
         self._known: dict[str, str] | None = None
-        self._growing: dict[str, _Growing] = {}
+        self._unsettled: dict[str, _Unsettled] = {}
         self._stopped = threading.Event()
-        self._nudged = threading.Event()
+        self._wake = threading.Event()
         self._threads = [threading.Thread(target=self._run, name="watch", daemon=True)] if prefixes else []
         if prefixes and folder is not None:
             self._threads.append(threading.Thread(target=self._listen, name="watch-events", daemon=True))
@@ -86,7 +85,7 @@ class Watch:
 
     def stop(self, timeout: float) -> None:
         self._stopped.set()
-        self._nudged.set()
+        self._wake.set()
         deadline = time.monotonic() + timeout
         for thread in self._threads:
             if thread.is_alive():
@@ -95,31 +94,31 @@ class Watch:
     def _run(self) -> None:
         failing = ""
         while not self._stopped.is_set():
-            self._nudged.clear()
+            self._wake.clear()
             began = time.monotonic()
             try:
                 for prefix in self._prefixes:
-                    self._look(prefix)
+                    self._scan(prefix)
                 failing = ""
             except ClipEngineError as error:
-                if error.message != failing and not self._stopped.is_set():  # said once, not with every look
-                    log.warning("the watch cannot look: %s; it goes on", error.message)
+                if error.message != failing and not self._stopped.is_set():  # logged once, not for each scan
+                    log.warning("the watch cannot scan the store and retries: %s", error.message)
                 failing = error.message
             except Exception:
                 if not self._stopped.is_set():
-                    log.exception("the watch failed; it goes on")
-            rest = max(_SHORTEST_PAUSE, _REST * (time.monotonic() - began))
+                    log.exception("the watch failed and is repeated")
+            rest = max(_MIN_PAUSE_SECONDS, _PAUSE_FACTOR * (time.monotonic() - began))
             if not self._stopped.wait(rest):
-                self._nudged.wait(max(0.0, self._pause() - rest))
+                self._wake.wait(max(0.0, self._pause() - rest))
 
     def _pause(self) -> float:
-        """Seconds until the next look is due: sooner where something is about to have settled."""
-        first = min((each.since for each in self._growing.values()), default=None)
+        """Return the seconds until the next scan, which is sooner if an object is about to settle."""
+        first = min((each.since for each in self._unsettled.values()), default=None)
         if first is None:
             return self._seconds
         return min(self._seconds, max(0.0, first + self._settle_seconds - time.monotonic()))
 
-    def _look(self, prefix: str) -> None:
+    def _scan(self, prefix: str) -> None:
         if self._known is None:
             self._known = self._ledger.watched.all()
         known = self._known
@@ -132,31 +131,31 @@ class Watch:
                 continue
             seen.add(found.key)
             if known.get(found.key) == found.etag:
-                self._growing.pop(found.key, None)
+                self._unsettled.pop(found.key, None)
             elif self._has_settled(found):
                 settled.append(found)
-        gone = [key for key in known if key.startswith(prefix) and key not in seen]
-        self._ledger.watched.forget(gone)
-        for key in gone:
+        deleted = [key for key in known if key.startswith(prefix) and key not in seen]
+        self._ledger.watched.forget(deleted)
+        for key in deleted:
             del known[key]
-        for key in [key for key in self._growing if key.startswith(prefix) and key not in seen]:
-            del self._growing[key]
-        for found in self._as_there_is_room(settled):
+        for key in [key for key in self._unsettled if key.startswith(prefix) and key not in seen]:
+            del self._unsettled[key]
+        for found in self._throttled(settled):
             self._register(found, known)
 
     def _has_settled(self, found: StoredObject) -> bool:
-        """Whether the object has been as it is for long enough: by its own time, or by what was seen of it."""
+        """Return True if the object has not changed for `settle_seconds`, by its mtime or since it was first seen."""
         now = time.monotonic()
-        growing = self._growing.get(found.key)
-        if growing is None or growing.etag != found.etag:
-            growing = self._growing[found.key] = _Growing(found.etag, now)
+        unsettled = self._unsettled.get(found.key)
+        if unsettled is None or unsettled.etag != found.etag:
+            unsettled = self._unsettled[found.key] = _Unsettled(found.etag, now)
         age = (now_ms() - found.modified) / 1000
-        return age >= self._settle_seconds or now - growing.since >= self._settle_seconds
+        return age >= self._settle_seconds or now - unsettled.since >= self._settle_seconds
 
-    def _as_there_is_room(self, settled: list[StoredObject]) -> Iterator[StoredObject]:
+    def _throttled(self, settled: list[StoredObject]) -> Iterator[StoredObject]:
         for found in settled:
-            while self._ledger.recordings.waiting(limit=_MOST_WAITING) >= _MOST_WAITING:
-                if self._stopped.wait(_ROOM_SECONDS):
+            while self._ledger.recordings.waiting(limit=_MAX_UNPROBED) >= _MAX_UNPROBED:
+                if self._stopped.wait(_RECHECK_SECONDS):
                     return
             if self._stopped.is_set():
                 return
@@ -170,34 +169,34 @@ class Watch:
             self._ledger.watched.mark(found.key, found.etag)
         replaced = found.key in known
         known[found.key] = found.etag
-        self._growing.pop(found.key, None)
+        self._unsettled.pop(found.key, None)
         if new:
-            what = "was replaced" if replaced else "appeared"
-            log.info("recording %s: %s %s", recording.recording_id, found.key, what)
+            change = "was replaced" if replaced else "appeared"
+            log.info("recording %s: %s %s", recording.recording_id, found.key, change)
             self._on_found()
 
     def _listen(self) -> None:
-        """Nudge the watch when something under the prefixes changes; without events the looks alone go on."""
+        """Start a scan after each relevant event. If events are unavailable, only the periodic scans remain."""
         assert self._folder is not None
-        said = False
+        logged = False
         while not self._stopped.is_set():
             try:
                 for _ in watchfiles.watch(
                     *self._event_folders(),
-                    watch_filter=_matters,
+                    watch_filter=_is_relevant,
                     step=_EVENT_STEP_MS,
                     stop_event=self._stopped,
                     raise_interrupt=False,
                 ):
-                    self._nudged.set()
-            except OSError as error:  # no inotify here, no watches left, the folder has gone
-                if not said:
-                    log.info("the watch has no events of the file system (%s) and looks from time to time", error)
-                said = True
+                    self._wake.set()
+            except OSError as error:  # no inotify, no watches left, or the folder is missing
+                if not logged:
+                    log.info("the watch gets no events of the file system (%s) and scans periodically only", error)
+                logged = True
             self._stopped.wait(self._seconds)
 
     def _event_folders(self) -> list[Path]:
-        """The folders that hold the prefixes, or all of the store while one is still to be made."""
+        """Return the folders of the prefixes, or the root of the store if one of them does not exist yet."""
         assert self._folder is not None
         folders = {self._folder / prefix.rpartition("/")[0] for prefix in self._prefixes}
         return sorted(folders) if all(each.is_dir() for each in folders) else [self._folder]

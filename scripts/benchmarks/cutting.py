@@ -113,7 +113,7 @@ def _in_warm_child(
     end: Fraction,
 ) -> Usage:
     """The cut alone, by a child that had started before; what its parent does for it is next to nothing."""
-    job = cut_job(settings, facts, "default", start=start, end=end, poster=False, landmarks=landmarks)
+    job = cut_job(settings, facts, "default", start=start, end=end, poster=False, seek_index=landmarks)
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     child = EncoderProcess()
     pid = child._process.pid

@@ -22,7 +22,7 @@ from clipengine.settings import Settings
 from clipengine.stores.s3 import S3Store
 from clipengine.stores.s3_client import S3Location
 from clipengine.work.encoder.jobs import cut_job, probe_job, probe_result
-from clipengine.work.encoder.process import EncoderPool
+from clipengine.work.encoder.pool import EncoderPool
 from scripts.benchmarks import sources
 from scripts.benchmarks.cutting import ffmpeg_command
 from scripts.benchmarks.endpoint import Endpoint
@@ -97,7 +97,7 @@ class _Engine:
     def cut(self, start: Fraction, end: Fraction) -> _Cost:
         assert self._known is not None
         facts, landmarks = self._known
-        job = cut_job(self._settings, facts, "default", start=start, end=end, poster=False, landmarks=landmarks)
+        job = cut_job(self._settings, facts, "default", start=start, end=end, poster=False, seek_index=landmarks)
         child = self._pool.take()
         child.wait_until_ready()
         began = time.perf_counter()

@@ -19,7 +19,7 @@ from clipengine.clips.clip import Recording
 from clipengine.media.input.source import DescriptorSource
 from clipengine.media.probe import probe
 from clipengine.work.preview_queue import _GRACE_SECONDS
-from clipengine.work.previews import _Kept
+from clipengine.work.previews import _Cache
 from tests.films.catalogue import Shelf
 from tests.support.api import ApiServer, RecordedEngine
 from tests.support.children import holding
@@ -167,12 +167,12 @@ def test_client_that_comes_back_soon_joins_the_running_job(
 
 
 def test_least_recently_used_previews_are_evicted(tmp_path: Path) -> None:
-    kept = _Kept(tmp_path / "previews", 100)
+    cache = _Cache(tmp_path / "previews", 100)
     for at in range(10):
-        kept.write(f"{at}", b"x" * 10)
+        cache.write(f"{at}", b"x" * 10)
         os.utime(tmp_path / "previews" / f"{at}", (at, at))
-    assert kept.read("0") == b"x" * 10  # now the most recently used
-    kept.write("new", b"x" * 10)
+    assert cache.read("0") == b"x" * 10  # now the most recently used
+    cache.write("new", b"x" * 10)
     assert sorted(path.name for path in (tmp_path / "previews").iterdir()) == [
         "0",
         "3",
@@ -184,8 +184,8 @@ def test_least_recently_used_previews_are_evicted(tmp_path: Path) -> None:
         "9",
         "new",
     ]
-    kept.write("huge", b"x" * 101)
-    assert kept.read("huge") is None
+    cache.write("huge", b"x" * 101)
+    assert cache.read("huge") is None
 
 
 def test_profiles_are_listed(server: ApiServer) -> None:

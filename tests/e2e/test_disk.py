@@ -121,7 +121,7 @@ def test_engine_survives_a_full_disk_under_the_ledger(film: Path, tmp_path: Path
             found = (refused[0].status_code, refused[0].json()["code"])
             assert found in ((507, "disk_full"), (503, "storage_unavailable")), refused[0].text
             assert int(refused[0].headers["retry-after"]) > 0
-            until(lambda: "cannot be written down yet" in server.log.read_text())
+            until(lambda: "cannot be recorded yet" in server.log.read_text())
             assert api.clips.get(clip_id).status == "processing"
             assert not checks(server)["database"]
             free(tmp_path / "disk")

@@ -21,7 +21,7 @@ from clipengine.settings import Sandbox, Settings
 from clipengine.stores.base import StoredObject
 from clipengine.work.encoder.jobs import Job, Message, cut_job, probe_job
 from clipengine.work.encoder.process import EncoderProcess, Watch
-from clipengine.work.encoder.stderr_tail import LastWords
+from clipengine.work.encoder.stderr_tail import StderrTail
 from scripts.sample import make_sample
 from tests.support.child import Watching, do_job, find_facts
 from tests.support.reading import MemorySource
@@ -87,14 +87,14 @@ def test_memory_that_runs_out_is_said(profile: str, sample: Path) -> None:
     ],
 )
 def test_what_encoders_say_before_they_crash_is_heard(said: bytes, of_memory: bool) -> None:
-    words = LastWords()
+    tail = StderrTail()
     for part in (said[:20], said[20:], b"  File somewhere, line 1 in something\n" * 1000):
-        os.write(words.descriptor, part)
-        words.listen()
-    words.hand_over()
-    assert words.tell_of_memory() == of_memory
-    assert 1000 < len(words.text()) <= 2000
-    words.close()
+        os.write(tail.descriptor, part)
+        tail.read()
+    tail.close_child_end()
+    assert tail.ran_out_of_memory() == of_memory
+    assert 1000 < len(tail.text()) <= 2000
+    tail.close()
 
 
 def test_memory_has_an_end(sample: Path) -> None:

@@ -27,7 +27,8 @@ from clipengine.media.sandbox.layers import Layer
 from clipengine.settings import Settings
 from clipengine.work.encoder.jobs import cut_job
 from clipengine.work.encoder.messages import Ready
-from clipengine.work.encoder.process import EncoderPool, EncoderProcess, sandbox_layers
+from clipengine.work.encoder.pool import EncoderPool
+from clipengine.work.encoder.process import EncoderProcess, sandbox_layers
 from tests.support.child import do_job, find_facts
 
 LAYERS = ("descriptors", "parent death", "limits", "privileges", "landlock", "seccomp")
@@ -322,7 +323,7 @@ def test_every_codec_works_in_it(codec: str, tmp_path: Path) -> None:
 _PARENT = """
 import os, sys, threading, time
 from clipengine.work.encoder.messages import Ready
-from clipengine.work.encoder.process import EncoderPool
+from clipengine.work.encoder.pool import EncoderPool
 pool = EncoderPool()
 made = []
 thread = threading.Thread(target=lambda: made.append(pool.take()))

@@ -31,7 +31,7 @@ from clipengine.ledger.ledger import Ledger
 from clipengine.settings import Settings
 from clipengine.stores.base import Store
 from clipengine.stores.folder import FolderStore
-from clipengine.work.encoder.process import EncoderPool
+from clipengine.work.encoder.pool import EncoderPool
 from clipengine.work.previews import Previews
 
 FACTS = SourceFacts(

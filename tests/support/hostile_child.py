@@ -7,7 +7,8 @@ import subprocess
 import sys
 from typing import Any
 
-from clipengine.work.encoder.process import EncoderPool, EncoderProcess, Program
+from clipengine.work.encoder.pool import EncoderPool
+from clipengine.work.encoder.process import EncoderProcess, Program
 
 # Helpers of the scripts. `send` and `ask` write any bytes to the sockets, bypassing `media.worker.ipc`.
 _PRELUDE = """

@@ -84,14 +84,14 @@ def test_slow_receiver_does_not_delay_others(ledger: Ledger, make_worker: MakeWo
         assert statuses == ["pending", "pending", "pending", "sending"]
 
 
-def test_failing_receivers_use_at_most_half_of_the_places(
+def test_failing_receivers_use_at_most_half_of_the_slots(
     ledger: Ledger, make_worker: MakeWorker, receiver: Receiver
 ) -> None:
     with Receiver() as dead:
         dead.answer = lambda request: Answer(500)
         for number in range(6):
             ledger.endpoints.create(f"{dead.url}/{number}", [EVENT], SECRET)
-        worker = make_worker(timeout=60, places=4)
+        worker = make_worker(timeout=60, max_parallel=4)
         create_event(ledger)
         worker.run_due()
         assert len(dead.requests) == 6  # each has failed once
@@ -104,7 +104,7 @@ def test_failing_receivers_use_at_most_half_of_the_places(
         for _ in range(5):
             create_event(ledger)
         receiver.wait_for(5)
-        assert len(dead.requests) == 8  # six plus half of the four places
+        assert len(dead.requests) == 8  # six plus half of the four max_parallel
         worker.stop()
         thread.join(5)
 

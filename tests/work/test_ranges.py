@@ -14,7 +14,7 @@ from clipengine.errors import ObjectChanged
 from clipengine.settings import Settings
 from clipengine.stores.s3 import S3Store
 from clipengine.work.encoder.jobs import Message, cut_job, probe_job, probe_result
-from clipengine.work.encoder.process import EncoderPool
+from clipengine.work.encoder.pool import EncoderPool
 from tests.support.reading import FORMS, make
 from tests.support.s3 import QUICK, S3Server, faulty_s3  # noqa: F401 - fixture
 from tests.support.s3_faults import FaultyS3, stall
@@ -46,7 +46,7 @@ class _Bench:
         """Cut one second; what the child reports, and what was asked of the store for it."""
         facts, landmarks = probe_result(probed)
         span = {"start": Fraction(start), "end": Fraction(start + 1)}
-        job = cut_job(_SETTINGS, facts, "default", **span, poster=False, landmarks=landmarks)
+        job = cut_job(_SETTINGS, facts, "default", **span, poster=False, seek_index=landmarks)
         since = len(self.proxy.seen)
         with closing(self.store.open("r")) as reader, (self._folder / f"{start}.mp4").open("x+b") as output:
             made, _ = pool.take().run(job, reader=reader, output=output.fileno(), watch=lambda message: None)

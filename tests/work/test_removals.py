@@ -13,8 +13,8 @@ import pytest
 
 from clipengine.ledger.ledger import Ledger
 from clipengine.stores.s3 import S3Store
-from clipengine.work.chores import Remover
-from clipengine.work.fault_injection import Faults
+from clipengine.work.fault_injection import FaultInjection
+from clipengine.work.remover import Remover
 from tests.support.s3 import QUICK, S3Server, bucket, deletions, faulty_s3, s3
 from tests.support.s3_faults import FaultyS3, refuse
 
@@ -33,7 +33,7 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
 @pytest.fixture
 def remover(ledger: Ledger, s3: S3Server, bucket: str, faulty_s3: FaultyS3, tmp_path: Path) -> Remover:
     store = S3Store(s3.location(bucket, endpoint=faulty_s3.endpoint), journal=tmp_path / "journal", retries=QUICK)
-    return Remover(ledger, store, Faults("outage:pace=600"), owner="me")
+    return Remover(ledger, store, FaultInjection("outage:pace=600"), owner="me")
 
 
 def _run(remover: Remover, ledger: Ledger) -> list[int]:
@@ -46,7 +46,7 @@ def _run(remover: Remover, ledger: Ledger) -> list[int]:
             seen += left
             for done in [pool.submit(remover.run_due) for _ in range(4)]:
                 done.result()
-            ledger.removals.release_orphans("me", in_flight=remover.busy.ids)
+            ledger.removals.release_orphans("me", in_flight=remover.in_flight.ids)
             time.sleep(0.01)
     return seen
 

@@ -15,8 +15,8 @@ from clipengine.errors import (
     StorageUnavailable,
     Timeout,
 )
-from clipengine.work.encoder.exit_status import next_try
-from clipengine.work.retry import LONGEST_MS, Stopping, insist, next_wait
+from clipengine.work.encoder.exit_status import retry_delay_ms
+from clipengine.work.retry import MAX_MS, Stopping, next_delay, retry_until_written
 
 _DAY_MS = 24 * 3600 * 1000
 
@@ -24,18 +24,18 @@ _DAY_MS = 24 * 3600 * 1000
 @pytest.mark.parametrize(("waited_ms", "shortest", "longest"), [(0, 1_000, 2_000), (60_000, 30_000, 60_000)])
 def test_delay_doubles_with_jitter(waited_ms: int, shortest: int, longest: int) -> None:
     for _ in range(200):
-        delay = next_wait(StorageUnavailable("away"), waited_ms)
+        delay = next_delay(StorageUnavailable("away"), waited_ms)
         assert delay is not None
         assert shortest <= delay <= longest
 
 
 def test_delay_is_capped() -> None:
-    delays = [next_wait(StorageUnavailable("away"), 12 * 3600 * 1000) for _ in range(200)]
-    assert all(delay is not None and LONGEST_MS / 2 <= delay <= LONGEST_MS for delay in delays)
+    delays = [next_delay(StorageUnavailable("away"), 12 * 3600 * 1000) for _ in range(200)]
+    assert all(delay is not None and MAX_MS / 2 <= delay <= MAX_MS for delay in delays)
 
 
-def test_last_delay_ends_with_the_patience() -> None:
-    assert next_wait(StorageUnavailable("away"), _DAY_MS - 5) == 5
+def test_last_delay_ends_at_the_limit() -> None:
+    assert next_delay(StorageUnavailable("away"), _DAY_MS - 5) == 5
 
 
 @pytest.mark.parametrize(
@@ -48,12 +48,12 @@ def test_last_delay_ends_with_the_patience() -> None:
     ],
 )
 def test_error_that_waiting_does_not_help_is_not_retried(error: ClipEngineError, waited_ms: int) -> None:
-    assert next_wait(error, waited_ms) is None
+    assert next_delay(error, waited_ms) is None
 
 
 @pytest.mark.parametrize("kind", [DecoderCrashed, DecoderKilled])
 def test_work_that_lost_its_child_has_three_attempts(kind: type[ClipEngineError]) -> None:
-    assert [next_try(kind("lost"), lost) is None for lost in range(4)] == [False, False, True, True]
+    assert [retry_delay_ms(kind("lost"), lost) is None for lost in range(4)] == [False, False, True, True]
 
 
 def test_write_is_repeated_until_the_ledger_takes_it() -> None:
@@ -65,7 +65,7 @@ def test_write_is_repeated_until_the_ledger_takes_it() -> None:
             raise StorageUnavailable("the disk is full")
         return "written"
 
-    assert insist(change, threading.Event()) == "written"
+    assert retry_until_written(change, threading.Event()) == "written"
     assert len(calls) == 2
 
 
@@ -77,4 +77,4 @@ def test_write_is_given_up_when_the_engine_stops() -> None:
         raise StorageUnavailable("the disk is full")
 
     with pytest.raises(Stopping):
-        insist(change, stopping)
+        retry_until_written(change, stopping)

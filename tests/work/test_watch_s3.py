@@ -145,6 +145,6 @@ def test_many_objects_cost_little(found: Found, client: Minio, bucket: str) -> N
         eventually(lambda: asked.count("") == 1 and len(asked) >= 3)
     assert len(asked) == 3  # a thousand, a thousand, and none
     began, cpu = time.monotonic(), time.thread_time()
-    watch._look("in/")
+    watch._scan("in/")
     print(f"a look over 2,000 objects: {time.monotonic() - began:.3f} s, {time.thread_time() - cpu:.3f} s of CPU")
     assert found.registered() == []

@@ -17,13 +17,13 @@ _PAUSES_MS: dict[type[ClipEngineError], tuple[int, ...]] = {
     DecoderCrashed: (500, 500),
     DecoderKilled: (2_000, 10_000),
 }
-LOST = tuple(_PAUSES_MS)
+LOST_CHILD = tuple(_PAUSES_MS)
 _SUSPENDED_PAUSES_MS = (500, 500)
 
 Cause = Literal["crashed", "killed", "cpu_time", "stopped"]
 
 
-def cause_of(code: int | None, *, on_purpose: bool) -> Cause:
+def exit_cause(code: int | None, *, on_purpose: bool) -> Cause:
     """Why a child ended with this return code (None: it has not); `on_purpose` where this engine has killed it."""
     if on_purpose:
         return "stopped"
@@ -32,7 +32,7 @@ def cause_of(code: int | None, *, on_purpose: bool) -> Cause:
     return "killed" if code is not None and code < 0 and -code not in _CRASHES else "crashed"
 
 
-def error_of(cause: Cause, code: int | None, *, no_memory: bool) -> ClipEngineError:
+def exit_error(cause: Cause, code: int | None, *, no_memory: bool) -> ClipEngineError:
     """What a clip or a recording ends with; `no_memory` where the child has said that it got no more."""
     if cause == "cpu_time":
         return Timeout("the encoder used more CPU time than its deadline allows")
@@ -45,7 +45,7 @@ def error_of(cause: Cause, code: int | None, *, no_memory: bool) -> ClipEngineEr
     return DecoderCrashed(f"the decoder process ended with {_name(code)}")
 
 
-def next_try(error: ClipEngineError, lost_before: int) -> int | None:
+def retry_delay_ms(error: ClipEngineError, lost_before: int) -> int | None:
     """Return the ms after which work that lost its child is tried again, None if it is not tried again.
 
     `lost_before` counts the children that the same work has lost before this one, whatever the cause.

@@ -1,4 +1,4 @@
-"""The heads of recordings in remote stores: what every clip of a recording reads first, kept between its clips.
+"""The headers of recordings in remote stores: what every clip of a recording reads first, kept between its clips.
 
 The bytes are those that a child has asked for as head or index. They are known by the object's key and ETag, so that
 nothing here is ever stale, and bounded: the recordings that were cut longest ago go first.
@@ -20,19 +20,19 @@ _Key = tuple[str, str]
 
 
 @dataclass
-class _Head:
+class _Header:
     blocks: dict[int, bytes] = field(default_factory=dict)
     size: int = 0
 
 
-class Heads:
+class HeaderCache:
     """Read through it; safe from any thread. At most `limit` bytes are kept, and `per_object` of one recording."""
 
     def __init__(self, limit: int = _LIMIT_BYTES, per_object: int = _OBJECT_BYTES) -> None:
         self._limit = limit
         self._per_object = per_object
         self._lock = threading.Lock()
-        self._heads: OrderedDict[_Key, _Head] = OrderedDict()
+        self._headers: OrderedDict[_Key, _Header] = OrderedDict()
         self.size = 0
 
     def read(self, reader: ObjectReader, offset: int, length: int, *, keep: bool) -> tuple[bytes, int]:
@@ -61,23 +61,23 @@ class Heads:
     def _known(self, reader: ObjectReader, offset: int, end: int) -> dict[int, bytes]:
         key = (reader.info.key, reader.info.etag)
         with self._lock:
-            head = self._heads.get(key)
+            head = self._headers.get(key)
             if head is None:
                 return {}
-            self._heads.move_to_end(key)
+            self._headers.move_to_end(key)
             wanted = range(offset // _BLOCK_BYTES, -(-end // _BLOCK_BYTES))
             return {at: head.blocks[at] for at in wanted if at in head.blocks}
 
     def _keep(self, reader: ObjectReader, fresh: dict[int, bytes]) -> None:
         key = (reader.info.key, reader.info.etag)
         with self._lock:
-            head = self._heads.setdefault(key, _Head())
+            head = self._headers.setdefault(key, _Header())
             for at, block in fresh.items():
                 if at not in head.blocks and head.size + len(block) <= self._per_object:
                     head.blocks[at] = block
                     head.size += len(block)
                     self.size += len(block)
-            self._heads.move_to_end(key)
+            self._headers.move_to_end(key)
             while self.size > self._limit:
-                _, oldest = self._heads.popitem(last=False)
+                _, oldest = self._headers.popitem(last=False)
                 self.size -= oldest.size

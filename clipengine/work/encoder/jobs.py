@@ -71,8 +71,8 @@ def probe_job(encoding: Encoding) -> Job:
 def probe_result(result: Message) -> tuple[SourceFacts, SeekIndex | None]:
     """What a child has found out, from its report."""
     noted = result["landmarks"]
-    landmarks = None if noted is None else SeekIndex.model_validate(noted)
-    return SourceFacts.model_validate(result["facts"]), landmarks
+    seek_index = None if noted is None else SeekIndex.model_validate(noted)
+    return SourceFacts.model_validate(result["facts"]), seek_index
 
 
 def cut_job(
@@ -83,9 +83,9 @@ def cut_job(
     start: Fraction,
     end: Fraction,
     poster: bool,
-    landmarks: SeekIndex | None = None,
+    seek_index: SeekIndex | None = None,
 ) -> Job:
-    """The job of a child that cuts `[start, end)` of a recording with these facts and landmarks."""
+    """The job of a child that cuts `[start, end)` of a recording with these facts."""
     encoding, chosen = settings.encoding, settings.profiles[profile]
     length = float(end - start)
     threads = _threads(encoding)
@@ -93,7 +93,7 @@ def cut_job(
         {
             "job": "cut",
             "facts": facts.model_dump(mode="json"),
-            "landmarks": landmarks and landmarks.near(start).model_dump(mode="json"),
+            "landmarks": seek_index and seek_index.near(start).model_dump(mode="json"),
             "profile": chosen.model_dump(mode="json"),
             "start": str(start),
             "end": str(end),
@@ -130,15 +130,15 @@ def preview_job(
     facts: SourceFacts,
     values: Mapping[str, str | int],
     *,
-    landmarks: SeekIndex | None = None,
+    seek_index: SeekIndex | None = None,
     seconds: float,
 ) -> Job:
-    """The job of a child that makes a preview of a recording with these facts and landmarks."""
+    """The job of a child that makes a preview of a recording with these facts."""
     return Job(
         {
             "job": kind,
             "facts": facts.model_dump(mode="json"),
-            "landmarks": landmarks and landmarks.model_dump(mode="json"),
+            "landmarks": seek_index and seek_index.model_dump(mode="json"),
             "threads": _PREVIEW_THREADS,
             **values,
         },

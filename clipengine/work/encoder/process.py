@@ -17,9 +17,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
 from typing import Literal
 
@@ -36,8 +34,8 @@ from clipengine.media.sandbox.layers import Layer
 from clipengine.media.worker.ipc import FROM_CHILD, RANGE_REQUESTS, Channel, InvalidMessage, error_from
 from clipengine.settings import Sandbox
 from clipengine.stores.base import ObjectReader
-from clipengine.work.encoder.exit_status import cause_of, error_of
-from clipengine.work.encoder.header_cache import Heads
+from clipengine.work.encoder.exit_status import exit_cause, exit_error
+from clipengine.work.encoder.header_cache import HeaderCache
 from clipengine.work.encoder.jobs import Job, Message
 from clipengine.work.encoder.liveness import Liveness
 from clipengine.work.encoder.messages import (
@@ -51,7 +49,8 @@ from clipengine.work.encoder.messages import (
     parse_message,
     parse_range_request,
 )
-from clipengine.work.encoder.stderr_tail import LastWords
+from clipengine.work.encoder.priority import lower_priority, prefer_as_oom_victim
+from clipengine.work.encoder.stderr_tail import StderrTail
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +61,6 @@ _SEND_SECONDS = 10  # for a job, to a child that has just said that it is ready
 # Of a recording, for one child. Ours end themselves at half of it (`media.worker.process`).
 _MAX_READS, _READ_FLOOR_BYTES = 40, 512 << 20
 _LEAST_READ_BYTES = 16 << 10  # what a request counts at least
-_FIRST_TO_GO = 500  # of at most 1000, added to a child's part of the memory in thousandths; see proc(5)
 
 # The mains of children. An encoder probes, cuts and makes previews; an inspector reads a finished clip.
 Program = Literal["encoder", "inspector"]
@@ -92,20 +90,25 @@ class EncoderProcess:
     """
 
     def __init__(
-        self, program: Program = "encoder", *, nice: int = 0, sandbox: Sandbox = "auto", heads: Heads | None = None
+        self,
+        program: Program = "encoder",
+        *,
+        nice: int = 0,
+        sandbox: Sandbox = "auto",
+        header_cache: HeaderCache | None = None,
     ) -> None:
         control, child_control = socket.socketpair()
         ranges, child_ranges = socket.socketpair()
-        self._words = LastWords()
+        self._stderr = StderrTail()
         self._program = program
         self._sandbox = sandbox
-        self._heads = heads or Heads()
-        self._process = self._launch(child_control.fileno(), child_ranges.fileno(), self._words.descriptor)
+        self._header_cache = header_cache or HeaderCache()
+        self._process = self._launch(child_control.fileno(), child_ranges.fileno(), self._stderr.descriptor)
         child_control.close()
         child_ranges.close()
-        self._words.hand_over()
-        _step_back(self._process.pid, nice)
-        _offer_memory(self._process.pid)
+        self._stderr.close_child_end()
+        lower_priority(self._process.pid, nice)
+        prefer_as_oom_victim(self._process.pid)
         control.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", _SEND_SECONDS, 0))
         self._control = Channel(control, limits=FROM_CHILD)
         self._ranges = Channel(ranges, limits=RANGE_REQUESTS)
@@ -115,7 +118,7 @@ class EncoderProcess:
         self._killed = False
         # Told why it ended, where it did so before its job: crashed, killed (from outside), cpu_time, deadline, stalled
         # or stopped (on purpose).
-        self.on_loss: Callable[[str], None] = _nobody
+        self.on_loss: Callable[[str], None] = ignore_loss
         self.layers: tuple[Layer, ...] = ()  # known when it is ready
 
     def _launch(self, control: int, ranges: int, words: int) -> subprocess.Popen[bytes]:
@@ -205,14 +208,14 @@ class EncoderProcess:
         self.kill()
         self._control.close()
         self._ranges.close()
-        self._words.close()
+        self._stderr.close()
 
     def _converse(self, job: Job, order: Message, descriptors: Sequence[int], watch: Watch) -> tuple[Message, bytes]:
         sent, messages, began = False, 0, time.monotonic()
         self._liveness.begin(job)
         while True:
             watch(None)
-            self._words.listen()
+            self._stderr.read()
             self._check_time(job)
             if self.layers and not sent:
                 self._control.send(order, descriptors=descriptors)
@@ -247,7 +250,7 @@ class EncoderProcess:
             self.on_loss("deadline")
             raise Timeout(f"{what} within its deadline of {job.wall_seconds:g} s")
         self.on_loss("stalled")
-        if self._words.tell_of_memory():  # libx265 waits for threads that it could not start
+        if self._stderr.ran_out_of_memory():  # libx265 waits for threads that it could not start
             raise UnsupportedMedia.out_of_memory()
         raise Timeout(f"{what}: no progress was made for {job.stall_seconds:g} s", suspended=overdue == "suspended")
 
@@ -272,8 +275,8 @@ class EncoderProcess:
         error = error_from(failure.error.model_dump())
         if not isinstance(error, EncoderFailed):
             return error
-        log.error("an encoder failed: %s", self._words.text() or error.message)
-        return UnsupportedMedia.out_of_memory() if self._words.tell_of_memory() else error
+        log.error("an encoder failed: %s", self._stderr.text() or error.message)
+        return UnsupportedMedia.out_of_memory() if self._stderr.ran_out_of_memory() else error
 
     def _serve_ranges(self, reader: ObjectReader) -> None:
         """Send the child the byte ranges that it asks for, until it ends. An invalid request ends it."""
@@ -297,7 +300,7 @@ class EncoderProcess:
 
     def _serve_range(self, reader: ObjectReader, request: RangeRequest) -> None:
         try:
-            data, read = self._heads.read(reader, request.offset, request.length, keep=request.keep)
+            data, read = self._header_cache.read(reader, request.offset, request.length, keep=request.keep)
         except ClipEngineError as error:
             self._read_error = error
             self._ranges.send({"error": error.to_object()})
@@ -320,116 +323,19 @@ class EncoderProcess:
         while code is None and time.monotonic() < deadline:
             code = self._process.poll()
             time.sleep(0.01)
-        cause = cause_of(code, on_purpose=self._killed)
+        cause = exit_cause(code, on_purpose=self._killed)
         # A cancel and a stop kill it on purpose: that is no fault of anybody.
         level = logging.DEBUG if cause == "stopped" else logging.ERROR
-        said = self._words.text()
+        said = self._stderr.text()
         log.log(level, "an encoder child ended with %s%s", code, f": {said}" if said else "")
         self.on_loss(cause)
-        return error_of(cause, code, no_memory=self._words.tell_of_memory())
+        return exit_error(cause, code, no_memory=self._stderr.ran_out_of_memory())
 
 
-def _nobody(cause: str) -> None:
+def ignore_loss(cause: str) -> None:
     pass
-
-
-def _offer_memory(pid: int) -> None:
-    """Where the machine is out of memory, have the kernel end a child and not the engine, which would lose them all."""
-    with contextlib.suppress(OSError):  # it may be gone
-        path = f"/proc/{pid}/oom_score_adj"
-        with open(path) as score:
-            wanted = max(_FIRST_TO_GO, int(score.read()))
-        with open(path, "w") as score:
-            score.write(str(wanted))
 
 
 @cache
 def _warn_once(text: str) -> None:
     log.warning("%s", text)
-
-
-def _step_back(pid: int, nice: int) -> None:
-    """Have a child leave the cores to the API and to the box's other work, from its start-up on.
-
-    Where the kernel groups tasks by session (sched(7), "autogroup"), nice counts inside the child's own session only;
-    between sessions the group's nice counts, so it is set as well.
-    """
-    if not nice:
-        return
-    with contextlib.suppress(OSError):  # it may be gone, and not every kernel has groups
-        os.setpriority(os.PRIO_PROCESS, pid, nice)
-        with open(f"/proc/{pid}/autogroup", "w") as group:
-            group.write(str(nice))
-
-
-class EncoderPool:
-    """Hands out children, and always has some started ahead, so that their start-up delays no clip.
-
-    All are started by one thread that lives as long as the pool: the kernel kills a child when the thread that
-    started it ends, whatever the rest of the process does.
-    """
-
-    def __init__(
-        self,
-        *,
-        nice: int = 0,
-        sandbox: Sandbox = "auto",
-        ahead: int = 1,
-        inspectors_ahead: int = 0,
-        heads: Heads | None = None,
-        on_loss: Callable[[str], None] = _nobody,
-    ) -> None:
-        """`heads` of recordings are shared by all children; other pools may have the same."""
-        self._heads = heads or Heads()
-        self._nice = nice
-        self._sandbox: Sandbox = sandbox
-        self._ahead: dict[Program, int] = {"encoder": ahead, "inspector": inspectors_ahead}
-        self._on_loss = on_loss
-        self._starter = ThreadPoolExecutor(1, thread_name_prefix="encoders")
-        self._lock = threading.Lock()
-        self._started: dict[Program, deque[Future[EncoderProcess]]] = {"encoder": deque(), "inspector": deque()}
-        self._closed = False
-
-    def warm_up(self) -> None:
-        """Start as many children as are to be ahead, without waiting for them."""
-        with self._lock:
-            for program, started in self._started.items():
-                while len(started) < self._ahead[program] and not self._closed:
-                    started.append(self._start(program))
-
-    def check_sandbox(self) -> None:
-        """Raise SandboxIncomplete if all of the sandbox is required and this machine lacks a layer."""
-        child = self.take()
-        try:
-            child.wait_until_ready()
-        finally:
-            child.close()
-
-    def take(self, program: Program = "encoder") -> EncoderProcess:
-        """Return a child that runs this program; the caller closes it."""
-        with self._lock:
-            waiting = self._started[program]
-            started = waiting.popleft() if waiting else self._start(program)
-        self.warm_up()
-        child = started.result()
-        if child.alive:
-            return child
-        child.close()
-        return self._start(program).result()
-
-    def close(self) -> None:
-        """End the children that were started ahead. Those that were handed out are their takers'."""
-        with self._lock:
-            self._closed = True
-            for waiting in self._started.values():
-                while waiting:
-                    with contextlib.suppress(OSError):  # one that could not be started has nothing to end
-                        waiting.popleft().result().close()
-
-    def _start(self, program: Program) -> Future[EncoderProcess]:
-        return self._starter.submit(self._make, program)
-
-    def _make(self, program: Program) -> EncoderProcess:
-        child = EncoderProcess(program, nice=self._nice, sandbox=self._sandbox, heads=self._heads)
-        child.on_loss = self._on_loss
-        return child

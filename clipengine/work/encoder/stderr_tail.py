@@ -15,25 +15,25 @@ _OUT_OF_MEMORY = re.compile(
 )
 
 
-class LastWords:
+class StderrTail:
     """Reads a pipe whose other end is a child's standard error; never waits for it.
 
     What does not fit into the pipe is lost, so that no child can fill a disk or be held up by this.
     """
 
     def __init__(self) -> None:
-        reading, self.descriptor = os.pipe()  # the child's end, which its starter closes with `hand_over`
+        reading, self.descriptor = os.pipe()  # the child's end, which its starter closes with `close_child_end`
         for end in (reading, self.descriptor):
             os.set_blocking(end, False)
         self._pipe = open(reading, "rb", buffering=0)  # noqa: SIM115 - it lives as long as the child
         self._said = b""
         self._out_of_memory = False
 
-    def hand_over(self) -> None:
+    def close_child_end(self) -> None:
         """The child has its end: let go of it here."""
         os.close(self.descriptor)
 
-    def listen(self) -> None:
+    def read(self) -> None:
         """Keep the last of what was said since."""
         with contextlib.suppress(BlockingIOError):
             for _ in range(_MAX_READS):
@@ -44,12 +44,12 @@ class LastWords:
                 self._out_of_memory |= _OUT_OF_MEMORY.search(self._said) is not None
 
     def text(self) -> str:
-        self.listen()
+        self.read()
         return self._said[-_KEPT_BYTES:].decode(errors="replace").strip()
 
-    def tell_of_memory(self) -> bool:
+    def ran_out_of_memory(self) -> bool:
         """Whether an encoder or a decoder has said that it got no more memory."""
-        self.listen()
+        self.read()
         return self._out_of_memory
 
     def close(self) -> None:

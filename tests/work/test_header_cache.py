@@ -1,4 +1,4 @@
-"""Heads of recordings: read once for all clips of a recording, never of another object, and bounded."""
+"""HeaderCache of recordings: read once for all clips of a recording, never of another object, and bounded."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from clipengine.errors import ObjectChanged
 from clipengine.stores.base import StoredObject
-from clipengine.work.encoder.header_cache import Heads
+from clipengine.work.encoder.header_cache import HeaderCache
 
 _DATA = random.Random(1).randbytes(1_000_000)
 
@@ -39,50 +39,50 @@ class _Object:
     ("offset", "length"), [(0, 16_384), (5, 100_000), (990_000, 16_384), (999_999, 1), (16_384, 300)]
 )
 def test_what_was_kept_is_not_read_again(offset: int, length: int) -> None:
-    heads, first, second = Heads(), _Object(), _Object()
+    cache, first, second = HeaderCache(), _Object(), _Object()
     expected = _DATA[offset : offset + length]
-    data, read = heads.read(first, offset, length, keep=True)
+    data, read = cache.read(first, offset, length, keep=True)
     assert data == expected
     assert read >= len(data)
-    assert heads.read(second, offset, length, keep=True) == (expected, 0)
+    assert cache.read(second, offset, length, keep=True) == (expected, 0)
     assert second.reads == []
     other = _Object(etag="2", data=bytes(1_000_000))
-    assert heads.read(other, offset, length, keep=True)[0] == bytes(len(expected))
+    assert cache.read(other, offset, length, keep=True)[0] == bytes(len(expected))
 
 
 def test_only_what_is_missing_is_read() -> None:
-    heads, first = Heads(), _Object()
-    heads.read(first, 0, 32_768, keep=True)
-    data, read = heads.read(first, 16_384, 65_536, keep=True)
+    cache, first = HeaderCache(), _Object()
+    cache.read(first, 0, 32_768, keep=True)
+    data, read = cache.read(first, 16_384, 65_536, keep=True)
     assert (data, read) == (_DATA[16_384:81_920], 49_152)
     assert first.reads == [(0, 32_768), (32_768, 49_152)]
 
 
 def test_media_is_passed_through() -> None:
-    heads, first = Heads(), _Object()
+    cache, first = HeaderCache(), _Object()
     for _ in range(2):
-        assert heads.read(first, 7, 100_000, keep=False) == (_DATA[7:100_007], 100_000)
+        assert cache.read(first, 7, 100_000, keep=False) == (_DATA[7:100_007], 100_000)
     assert first.reads == [(7, 100_000)] * 2
-    assert heads.size == 0
+    assert cache.size == 0
 
 
 def test_a_read_that_fails_keeps_nothing() -> None:
-    heads, first = Heads(), _Object()
+    cache, first = HeaderCache(), _Object()
     first.replaced = True
     with pytest.raises(ObjectChanged):
-        heads.read(first, 0, 100, keep=True)
+        cache.read(first, 0, 100, keep=True)
     first.replaced = False
-    assert heads.read(first, 0, 100, keep=True) == (_DATA[:100], 16_384)
+    assert cache.read(first, 0, 100, keep=True) == (_DATA[:100], 16_384)
 
 
 def test_it_is_bounded_and_the_longest_unused_goes_first() -> None:
-    heads = Heads(limit=200_000, per_object=100_000)
+    cache = HeaderCache(limit=200_000, per_object=100_000)
     for number in range(10):
-        heads.read(_Object(key=f"{number}.mp4"), 0, 500_000, keep=True)
-        assert heads.size <= 200_000
+        cache.read(_Object(key=f"{number}.mp4"), 0, 500_000, keep=True)
+        assert cache.size <= 200_000
         again = _Object(key="0.mp4")
-        heads.read(again, 0, 16_384, keep=True)
+        cache.read(again, 0, 16_384, keep=True)
         assert again.reads == []  # used all the time
     gone = _Object(key="1.mp4")
-    heads.read(gone, 0, 16_384, keep=True)
+    cache.read(gone, 0, 16_384, keep=True)
     assert gone.reads == [(0, 16_384)]
