@@ -1,6 +1,6 @@
-"""The composition root: builds every part from the settings, wires them, starts and stops them.
+"""Composition root: builds every part from the settings, and starts and stops them.
 
-Nothing else knows the whole. `Engine` is what `serve` runs, and `worker`, which has no API.
+`serve` runs an `Engine` with the API, `worker` one without.
 """
 
 from __future__ import annotations
@@ -9,11 +9,10 @@ import logging
 import math
 import time
 
-from clipengine.errors import StorageError
 from clipengine.ids import new_id
 from clipengine.ledger.ledger import Ledger
 from clipengine.ledger.opening.location import location_of
-from clipengine.settings import Settings, faults
+from clipengine.settings import Settings, injected_faults
 from clipengine.stores.base import Store
 from clipengine.stores.build import build_store
 from clipengine.timecode import now_ms
@@ -27,6 +26,7 @@ from clipengine.work.fault_injection import FaultInjection
 from clipengine.work.health import Check, Health
 from clipengine.work.heartbeat import Heartbeat
 from clipengine.work.lock import FolderLock
+from clipengine.work.maintenance import Maintenance
 from clipengine.work.metrics import Metrics
 from clipengine.work.previews import Previews
 from clipengine.work.prober import Prober
@@ -42,20 +42,16 @@ log = logging.getLogger(__name__)
 
 _CHORE_WORKERS = 4
 _UPLOAD_WORKERS = 2
-_MAX_AHEAD = 4  # encoders that wait for clips, each with the memory of its libraries
+_MAX_WARM_ENCODERS = 4  # each uses memory for its libraries
 _CHORES = ("probe", "remove", "deliver")
-_EXPIRE_SECONDS = 5
-_CLAMP_SECONDS = 20
-_PREVIEW_NICE, _MAX_NICE = 5, 19  # previews are nicer than clips by so much
-_MARK_SECONDS = 5
-_FOLDER_SECONDS, _S3_SECONDS = 1, 30  # from one look at the store's health to the next
-# A storm of restarts must not be blamed on what the engines held: none of them lives this long.
+_PREVIEW_NICE, _MAX_NICE = 5, 19  # added to the nice value of clips
+_FOLDER_SECONDS, _S3_SECONDS = 1, 30  # between two health checks of the store
+# Engines that restart in a loop do not live this long, so their clips are not blamed for it.
 _STEADY_SECONDS = 15.0
-_DAY_MS = 24 * 3600 * 1000
 
 
 class Engine:
-    """All parts of one running engine. Every method may be called from any thread."""
+    """All parts of one running engine. Thread-safe."""
 
     def __init__(self, settings: Settings, ledger: Ledger, store: Store, lock: FolderLock) -> None:
         self.settings = settings
@@ -71,12 +67,12 @@ class Engine:
         self._encoders = EncoderPool(
             nice=encoding.nice,
             sandbox=encoding.sandbox,
-            ahead=min(encoding.workers, _MAX_AHEAD),
+            ahead=min(encoding.workers, _MAX_WARM_ENCODERS),
             inspectors_ahead=1,
             header_cache=header_cache,
             on_loss=lambda cause: lost.labels(cause).inc(),
         )
-        # A pool of their own: previews run at a lower priority than clips and must not take the child started for one.
+        # A second pool: previews run at a lower priority, and must not take a child that was started for a clip.
         self.previews = Previews(
             encoding,
             store,
@@ -87,7 +83,7 @@ class Engine:
             max_bytes=settings.previews.max_bytes,
         )
         self._disk = DiskReservation(settings.data.folder, settings.limits.min_free_bytes)
-        self._faults = FaultInjection(faults())
+        self._faults = FaultInjection(injected_faults())
         self._publisher = Publisher(settings, ledger, store, self._scratch, self._faults, owner=self.instance_id)
         self._runner = ClipRunner(
             settings,
@@ -120,10 +116,10 @@ class Engine:
             on_attempt=lambda outcome: self._metrics.deliveries.labels(outcome).inc(),
         )
         uploaders = max(_UPLOAD_WORKERS, encoding.workers)
-        self._clips = WorkQueue("clips", encoding.workers, lambda id: self._cut_what_waits(), self._restarted)
-        self._uploads = WorkQueue("uploads", uploaders, lambda id: self._publisher.run_due(), self._restarted)
-        self._chores = WorkQueue("chores", _CHORE_WORKERS, self._do_chore, self._restarted)
-        self._sweep = Sweep(self._nudge_what_waits, lambda: self._chores.nudge("tidy"))
+        self._clips = WorkQueue("clips", encoding.workers, lambda id: self._run_clips(), self._count_restart)
+        self._uploads = WorkQueue("uploads", uploaders, lambda id: self._publisher.run_due(), self._count_restart)
+        self._chores = WorkQueue("chores", _CHORE_WORKERS, self._do_chore, self._count_restart)
+        self._sweep = Sweep(self._run_maintenance, lambda: self._chores.nudge("tidy"))
         queues = (self._clips, self._uploads, self._chores)
         in_folder = settings.storage.kind == "folder"
         self._health = Health(
@@ -146,16 +142,25 @@ class Engine:
             folder=settings.store_folder / settings.storage.prefix if in_folder else None,
             on_found=self.wake_chores,
         )
-        self._expire_at = 0.0
-        self._clamp_at = 0.0
-        self._mark_at = 0.0
-        self._stirred = False  # something was committed that the ledger's mark does not cover yet
+        self._maintenance = Maintenance(
+            ledger,
+            store,
+            self._scratch,
+            self._metrics,
+            owner=self.instance_id,
+            clips_days=settings.retention.clips_days,
+            runner=self._runner,
+            publisher=self._publisher,
+            prober=self._prober,
+            remover=self._remover,
+            deliveries=self._deliveries,
+        )
         self._started = False
         self._steady_at = math.inf
 
     @classmethod
     def build(cls, settings: Settings) -> Engine:
-        """Take the data folder and build every part. Raises StartupError and its kinds; nothing is left open then."""
+        """Lock the data folder and build every part. Raises StartupError, and leaves nothing open then."""
         settings.data.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         lock = FolderLock(settings.data.folder)
         lock.acquire()
@@ -178,10 +183,9 @@ class Engine:
             raise
 
     def start(self, *, leads: bool = True) -> None:
-        """Put right what a killed engine left behind, then work. Raises SandboxIncomplete.
+        """Recover from the crash of an earlier engine, then start all threads. Raises SandboxIncomplete.
 
-        One that does not lead (a worker) leaves to others what is done once for all: it registers neither what appears
-        in the store nor the endpoints of the settings.
+        An engine that does not lead (a worker) neither watches the store nor registers the endpoints of the settings.
         """
         if self.settings.encoding.sandbox == "required":
             self._encoders.check_sandbox()
@@ -190,14 +194,14 @@ class Engine:
         self._heartbeat.start()
         if leads:
             self.ledger.endpoints.sync_settings(self._own_endpoints)
-        orphans = self._free_orphans()
+        orphans = self._maintenance.release_orphans()
         self._scratch.prepare()
-        self._tidy_scratch()
+        self._maintenance.tidy_scratch()
         self._deliveries.recover()
         if orphans:
             self._metrics.rescues.inc(orphans)
-            log.info("%d jobs of an engine that was killed are queued again", orphans)
-        self.ledger.on_change(self._changed)
+            log.info("%d jobs of a killed engine are queued again", orphans)
+        self.ledger.on_change(self._on_commit)
         self.ledger.follow()
         self._encoders.warm_up()
         self._clips.start()
@@ -206,10 +210,10 @@ class Engine:
         self._sweep.start()
         if leads:
             self._watch.start()
-        self._nudge_what_waits()
+        self._run_maintenance()
 
     def stop(self, timeout: float) -> None:
-        """Stop within about `timeout` seconds: running clips go back into the queue, nothing is lost."""
+        """Stop within about `timeout` seconds. Running clips return to the queue."""
         deadline = time.monotonic() + timeout
         self._heartbeat.announce_stop()
         self._runner.stop()
@@ -228,20 +232,17 @@ class Engine:
         self.ledger.close()
         self._lock.release()
 
-    # ---- what the API asks for
+    # ---- called by the API
 
     def admit(self) -> None:
-        """Raises DiskLow where nothing new may be taken: what was accepted has to find room first.
-
-        Raises StorageUnavailable where the data folder was moved away.
-        """
+        """Raise DiskLow if new clips and uploads must be refused, StorageUnavailable if the data folder was moved."""
         self._faults.reach("accepting")
         self._lock.check()
         self._disk.check()
 
     def wake_clips(self) -> None:
         self._faults.reach("accepted")
-        # A worker that was nudged goes on until nothing waits: more nudges than workers would find nothing.
+        # Each worker continues until the queue is empty, so that one nudge for each is enough.
         if self._clips.pending() < self.settings.encoding.workers:
             self._clips.nudge("")
 
@@ -250,7 +251,7 @@ class Engine:
             self._chores.nudge(chore)
 
     def abandon(self, clip_id: str) -> None:
-        """Stop working on a clip that was cancelled or deleted."""
+        """Stop the work on a clip that was cancelled or deleted."""
         self._runner.abandon(clip_id)
         self._publisher.abandon(clip_id)
 
@@ -263,9 +264,9 @@ class Engine:
     def metrics(self) -> bytes:
         return self._metrics.text()
 
-    # ---- what the queues do
+    # ---- called by the queues
 
-    def _cut_what_waits(self) -> None:
+    def _run_clips(self) -> None:
         while self._runner.run_next():
             self._metrics.attempts.inc()
 
@@ -277,25 +278,32 @@ class Engine:
         elif name == "deliver":
             self._deliveries.run_due()
         elif name == "tidy":
-            self._tidy()
+            self._maintenance.run_hourly()
 
-    def _restarted(self, queue: str) -> None:
+    def _count_restart(self, queue: str) -> None:
         self._metrics.restarts.labels(queue).inc()
 
-    def _changed(self, kind: str, id: str) -> None:
-        """After each commit: nudge what has something to do now."""
-        self._stirred = True
+    def _on_commit(self, kind: str, id: str) -> None:
+        """Nudge the queue that has new work after a commit."""
+        self._maintenance.note_commit()
         if kind == "delivery":
             self._chores.nudge("deliver")
         elif kind == "removal":
             self._chores.nudge("remove")
 
-    def _nudge_what_waits(self) -> None:
-        """The sweep: idempotent, cheap when nothing waits, and enough by itself when every nudge was lost.
+    def _run_maintenance(self) -> None:
+        """Nudge the queues, restart dead workers and run maintenance.
 
-        Raises StorageUnavailable, with nothing done, where the data folder was moved away.
+        Raises StorageUnavailable, before it changes anything, if the data folder was moved.
         """
         self._lock.check()
+        self._nudge_queues()
+        for queue in (self._clips, self._uploads, self._chores):
+            queue.alive()  # restarts dead threads
+        self._maintenance.run()
+
+    def _nudge_queues(self) -> None:
+        """Nudge each queue that has due work in the ledger but no nudge."""
         if not self._clips.pending() and self.ledger.clips.counts()["queued"]:
             for _ in range(self.settings.encoding.workers):
                 self._clips.nudge("")
@@ -308,63 +316,7 @@ class Engine:
             due = self._deliveries.next_due()
             if due is not None and due <= now_ms():
                 self._chores.nudge("deliver")
-        for queue in (self._clips, self._uploads, self._chores):
-            queue.alive()
-        lost = self._free_orphans()
-        if lost:
-            log.warning("%d jobs that nobody worked on any more are queued again", lost)
-            self._metrics.rescues.inc(lost)
-        self._tidy_scratch()
-        self._metrics.follow()
-        if self._stirred and time.monotonic() >= self._mark_at:
-            self._stirred, self._mark_at = False, time.monotonic() + _MARK_SECONDS
-            self.ledger.commit_watermark.advance()
-        if time.monotonic() >= self._expire_at:
-            self._expire()
-        if time.monotonic() >= self._clamp_at:
-            self._clamp_at = time.monotonic() + _CLAMP_SECONDS
-            if clamped := self.ledger.reset_far_future_due():
-                log.warning("the clock was set back: %d jobs that waited for a time long past are due now", clamped)
 
     def _is_steady(self) -> bool:
-        """Return True if this engine has been up for so long that clips which may kill it are worth a try."""
+        """Return True if this engine is up long enough to try clips that may have killed an engine."""
         return time.monotonic() >= self._steady_at
-
-    def _busy_clips(self) -> set[str]:
-        return self._runner.in_flight.ids() | self._publisher.in_flight.ids()
-
-    def _free_orphans(self) -> int:
-        """Release the jobs of engines that ended and of threads that died, and return how many there were."""
-        ledger, living = self.ledger, self.ledger.engines.living
-        died = ledger.engines.died
-        freed = ledger.clips.requeue_orphans(self.instance_id, in_flight=self._busy_clips, living=living, died=died)
-        freed += ledger.recordings.release_orphans(
-            self.instance_id, in_flight=self._prober.in_flight.ids, living=living, died=died
-        )
-        ledger.removals.release_orphans(self.instance_id, in_flight=self._remover.in_flight.ids, living=living)
-        if ledger.engines.shared:
-            freed += self._deliveries.recover()
-        return freed
-
-    def _tidy_scratch(self) -> None:
-        """Remove what clips left that were cancelled, deleted or cut by an engine that was killed."""
-        self._scratch.tidy(self._busy_clips, self.ledger.uploads.waiting)
-
-    def _expire(self) -> None:
-        days = self.settings.retention.clips_days
-        expired = self.ledger.expiry.run(keep_ms=round(days * _DAY_MS) if days else None)
-        if expired:
-            log.info("%d clips have expired", expired)
-        # Where many have, the rest of them is not long in coming.
-        self._expire_at = time.monotonic() + (0 if expired else _EXPIRE_SECONDS)
-
-    def _tidy(self) -> None:
-        self.ledger.idempotency.purge()
-        self.ledger.engines.forget(self.instance_id)
-        try:
-            aborted = self.store.sweep_uploads()
-        except StorageError as error:
-            log.warning("what killed uploads have left in the store stays for now: %s", error.message)
-            return
-        if aborted:
-            log.info("%d uploads that were left half done were aborted", aborted)

@@ -1,8 +1,8 @@
-"""Settings: `clipengine.toml` and `CLIPENGINE_*` variables into one frozen value. The only reader of the environment.
+"""Settings from `clipengine.toml` and `CLIPENGINE_*` variables. No other module reads the environment.
 
-Order, last wins: the defaults below, the file, the environment (`CLIPENGINE_SERVER__PORT=9000`), the command line.
+Later sources win: the defaults below, the file, the environment (`CLIPENGINE_SERVER__PORT=9000`), the command line.
 A secret can also come from a file: `CLIPENGINE_STORAGE__SECRET_KEY_FILE=/run/secrets/s3`.
-`clipengine.toml` at the root of the project holds every setting at its default; a test holds it against this module.
+`clipengine.toml` at the root of the project contains all defaults; a test compares it with this module.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ from clipengine.errors import SettingsError
 _PREFIX = "CLIPENGINE_"
 _USUAL_FILE = Path("clipengine.toml")
 _ADDRESS = re.compile(r"https?://[^\s/?#@]+(?:/[^\s?#]*)?")
-_YEAR_SECONDS = 31_536_000  # longer than anybody means; the system's own waits have an end, too
+_YEAR_SECONDS = 31_536_000  # below the longest timeout of the system calls
 _SHOWN_CHARACTERS = 200
 Sandbox = Literal["auto", "required", "off"]
-# Variables of the client, not of the server: `clipengine.client` is given them by the command line.
+# Variables that are not settings of the server.
 _CLIENT_VARIABLES = {"CLIPENGINE_URL", "CLIPENGINE_API_KEY", "CLIPENGINE_CONFIG", "CLIPENGINE_FAULT"}
 
 
 def port_number(value: object) -> int:
-    """A port, as a number or as its digits: a file, a variable and an option are judged alike. Raises ValueError."""
+    """Validate a port, given as a number or in digits. Raises ValueError."""
     digits = str(value) if type(value) in (int, str) else ""
     if not (digits.isascii() and digits.isdigit() and len(digits) <= 5 and int(digits) <= 65535):
         shown = repr(value) if isinstance(value, str) else str(value)
@@ -59,7 +59,7 @@ class Server(SettingsTable):
     @classmethod
     def _is_address(cls, url: str) -> str:
         if url and not _ADDRESS.fullmatch(url):
-            raise ValueError(f'{url!r} is no address such as "https://clips.example.org"')
+            raise ValueError(f'{url!r} is not an address such as "https://clips.example.org"')
         return url
 
     @field_validator("cors_origins")
@@ -68,23 +68,23 @@ class Server(SettingsTable):
         for origin in origins:
             if origin != "*" and not re.fullmatch(r"https?://[a-z0-9.:\[\]-]+", origin):
                 raise ValueError(
-                    f'{origin!r} is no origin such as "https://app.example.org" (no path, no slash at its end)'
+                    f'{origin!r} is not an origin such as "https://app.example.org", without a path or a trailing slash'
                 )
         return origins
 
 
-def _named(path: object) -> object:
-    """An empty path would be the folder that one happens to be in."""
+def _not_empty(path: object) -> object:
+    """Reject an empty path, which would mean the working directory."""
     if path == "":
-        raise ValueError("must not be empty: leave it out, or name one")
+        raise ValueError("must not be empty: omit it, or set a path")
     return path
 
 
-NamedPath = Annotated[Path, BeforeValidator(_named)]
+NonEmptyPath = Annotated[Path, BeforeValidator(_not_empty)]
 
 
 class Data(SettingsTable):
-    folder: NamedPath = Path("clipengine-data")
+    folder: NonEmptyPath = Path("clipengine-data")
 
 
 class Database(SettingsTable):
@@ -95,13 +95,13 @@ class Database(SettingsTable):
     @classmethod
     def _is_postgres(cls, url: SecretStr) -> SecretStr:
         if url.get_secret_value() and not url.get_secret_value().startswith(("postgresql://", "postgres://")):
-            raise ValueError('it begins with "postgresql://"; empty means SQLite in the data folder')
+            raise ValueError('must begin with "postgresql://", or be empty for SQLite in the data folder')
         return url
 
 
 class Storage(SettingsTable):
     kind: Literal["folder", "s3"] = "folder"
-    folder: NamedPath | None = None  # None: `store` inside the data folder
+    folder: NonEmptyPath | None = None  # None: `store` inside the data folder
     endpoint: str = ""
     bucket: str = ""
     region: str = "us-east-1"
@@ -111,7 +111,7 @@ class Storage(SettingsTable):
     session_token: SecretStr = SecretStr("")
     path_style: bool = True
     tls_verify: bool = True
-    ca_file: NamedPath | None = None
+    ca_file: NonEmptyPath | None = None
     public_endpoint: str = ""
     link_seconds: Annotated[int, Field(ge=1, le=604_800)] = 3600
     connect_timeout_seconds: Annotated[float, Field(gt=0, le=60)] = 5
@@ -137,7 +137,7 @@ class Limits(SettingsTable):
     max_queued_clips: Annotated[int, Field(ge=1)] = 10_000
     max_upload_bytes: Annotated[int, Field(ge=1)] = 1_099_511_627_776
     min_free_bytes: Annotated[int, Field(ge=0)] = 536_870_912
-    requests_per_minute: Annotated[int, Field(ge=0)] = 0  # of one key; 0: no limit
+    requests_per_minute: Annotated[int, Field(ge=0)] = 0  # for each key; 0: no limit
 
 
 class Previews(SettingsTable):
@@ -145,17 +145,17 @@ class Previews(SettingsTable):
 
 
 class Retention(SettingsTable):
-    clips_days: Annotated[float, Field(ge=0, le=36_500)] = 0  # 0: kept for ever
+    clips_days: Annotated[float, Field(ge=0, le=36_500)] = 0  # 0: keep clips forever
 
 
 class Encoding(SettingsTable):
     workers: Annotated[int, Field(ge=1, le=64)] = 2
-    threads_per_clip: Annotated[int, Field(ge=0, le=64)] = 0  # 0: the cores that this process may use
+    threads_per_clip: Annotated[int, Field(ge=0, le=64)] = 0  # 0: the available cores
     nice: Annotated[int, Field(ge=0, le=19)] = 10
     stall_seconds: Annotated[float, Field(gt=0, le=_YEAR_SECONDS)] = 60
     deadline_factor: Annotated[float, Field(gt=0, le=1_000_000)] = 60
     probe_seconds: Annotated[float, Field(gt=0, le=_YEAR_SECONDS)] = 1800
-    memory_mb: Annotated[int, Field(ge=0)] = 0  # 0: from the threads
+    memory_mb: Annotated[int, Field(ge=0)] = 0  # 0: computed from the threads
     verify: Literal["decode", "compare"] = "decode"
     sandbox: Sandbox = "auto"
 
@@ -176,7 +176,7 @@ class Watch(SettingsTable):
     def _keys(cls, prefixes: tuple[str, ...]) -> tuple[str, ...]:
         for prefix in prefixes:
             if prefix.startswith("/") or not prefix.isprintable() or not {".", ".."}.isdisjoint(prefix.split("/")):
-                raise ValueError(f"{prefix!r} is not the beginning of a key")
+                raise ValueError(f"{prefix!r} is not a valid prefix of a key")
         return prefixes
 
 
@@ -190,7 +190,7 @@ class Webhooks(SettingsTable):
         @classmethod
         def _long_enough(cls, secret: SecretStr) -> SecretStr:
             if len(secret.get_secret_value()) < 16:
-                raise ValueError("a webhook secret has at least 16 characters; make one with `openssl rand -base64 32`")
+                raise ValueError("must have at least 16 characters; create one with `openssl rand -base64 32`")
             return secret
 
     endpoints: tuple[Endpoint, ...] = ()
@@ -210,7 +210,7 @@ class Webhooks(SettingsTable):
 
 
 class Settings(SettingsTable):
-    """Everything that an operator can set. Frozen; built by `load`."""
+    """All settings. Frozen; created by `load`."""
 
     server: Server = Server()
     data: Data = Data()
@@ -234,21 +234,21 @@ class Settings(SettingsTable):
 
     @property
     def store_folder(self) -> Path:
-        """Where the folder store keeps its objects."""
+        """Root of the folder store."""
         return self.storage.folder or self.data.folder / "store"
 
     @property
     def ledger_file(self) -> Path:
-        """The ledger, where it is not in PostgreSQL."""
+        """SQLite file of the ledger, unless it is in PostgreSQL."""
         return self.data.folder / "ledger.db"
 
     @property
     def secrets_key(self) -> Path:
-        """The key of the secrets in a ledger in PostgreSQL; every engine at it needs the same."""
+        """File with the key that encrypts secrets in PostgreSQL. All engines of a ledger need the same key."""
         return self.database.secrets_key or self.data.folder / "secrets.key"
 
     def masked(self) -> dict[str, Any]:
-        """The settings as JSON, with secrets that are set shown as asterisks."""
+        """Return the settings as JSON, with secrets replaced by asterisks."""
         return self.model_dump(mode="json")
 
 
@@ -258,10 +258,10 @@ def load(
     environ: Mapping[str, str] | None = None,
     overrides: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Settings:
-    """Read the settings. `config` None reads `./clipengine.toml` where it exists.
+    """Read the settings. If `config` is None, `./clipengine.toml` is read if it exists.
 
-    `overrides` is `{section: {key: value}}` from the command line. Raises SettingsError that names every faulty
-    setting with what is expected.
+    `overrides` is `{section: {key: value}}` from the command line. Raises a SettingsError that lists every invalid
+    setting with the reason.
     """
     environ = os.environ if environ is None else environ
     named = _named_file(config, environ)
@@ -272,11 +272,11 @@ def load(
     try:
         return Settings.model_validate(values)
     except ValidationError as error:
-        raise SettingsError("; ".join(_say(fault) for fault in error.errors())) from None
+        raise SettingsError("; ".join(_describe(detail) for detail in error.errors())) from None
 
 
 def sources(config: Path | None = None) -> tuple[Path | None, list[str]]:
-    """Where `load` finds what is not a default: the file, None where there is none, and the names of variables."""
+    """Return the file that `load` reads, or None, and the names of the variables that are set."""
     named = _named_file(config, os.environ)
     file = named or (_USUAL_FILE if _USUAL_FILE.exists() else None)
     return file, sorted(name for name in os.environ if _is_setting(name))
@@ -290,47 +290,47 @@ def _is_setting(variable: str) -> bool:
     return variable.startswith(_PREFIX) and variable not in _CLIENT_VARIABLES
 
 
-def _say(fault: ErrorDetails) -> str:
-    """A fault as whoever wrote the setting understands it."""
-    # Pydantic marks a faulty key of a table with a last part `[key]`.
-    *path, last = [str(part) for part in fault["loc"] if part != "[key]"] or ["settings"]
+def _describe(detail: ErrorDetails) -> str:
+    """Describe an error in terms of the settings file."""
+    # Pydantic appends `[key]` to the location of an invalid key.
+    *path, last = [str(part) for part in detail["loc"] if part != "[key]"] or ["settings"]
     name = ".".join([*path, last])[:_SHOWN_CHARACTERS]
-    if fault["type"] in ("model_type", "model_attributes_type", "dict_type"):
-        return f"{name} is a table, not {_kind(fault['input'])}: set what is in it, such as {_example([*path, last])}"
-    if fault["type"] == "tuple_type":
-        return f'{name} is a list, not {_kind(fault["input"])}: write it as ["one", "two"]'
-    if fault["type"] == "extra_forbidden":
+    if detail["type"] in ("model_type", "model_attributes_type", "dict_type"):
+        return f"{name} is a table, not {_kind(detail['input'])}: set a key in it, such as {_example([*path, last])}"
+    if detail["type"] == "tuple_type":
+        return f'{name} is a list, not {_kind(detail["input"])}: write it as ["one", "two"]'
+    if detail["type"] == "extra_forbidden":
         near = difflib.get_close_matches(last, _known(path), n=1)
         return f"{name} is not a known setting" + (f" (did you mean {'.'.join([*path, near[0]])}?)" if near else "")
-    if fault["type"] == "missing":
+    if detail["type"] == "missing":
         return f"{name} is required"
-    if fault["type"] == "value_error":
-        return f"{name}: {fault['msg'].removeprefix('Value error, ')}"
-    return f"{name}: {re.sub(r'^[A-Z][a-z]+ should', 'must', fault['msg'])}"
+    if detail["type"] == "value_error":
+        return f"{name}: {detail['msg'].removeprefix('Value error, ')}"
+    return f"{name}: {re.sub(r'^[A-Z][a-z]+ should', 'must', detail['msg'])}"
 
 
 def _kind(value: Any) -> str:
-    """What a value of the wrong kind is, in the words of the file."""
+    """Name the type of a value in TOML's terms."""
     kinds: dict[type, str] = {
-        bool: "true or false",
+        bool: "a boolean",
         int: "a number",
         float: "a number",
-        str: "a text",
+        str: "a string",
         list: "a list",
         dict: "a table",
     }
-    return kinds.get(type(value), "a time")
+    return kinds.get(type(value), "a date or time")
 
 
 def _example(path: list[str]) -> str:
-    """A setting in the table at `path`, as it can be set."""
+    """Return the name of a setting in the table at `path`."""
     inside = {("profiles",): "default.crf", ("webhooks", "endpoints"): "url"}
     key = inside.get(tuple(path)) or next(iter(_known([each for each in path if not each.isdigit()])), "")
     return f"`{'.'.join([*path, key])}`"[:_SHOWN_CHARACTERS]
 
 
 def _known(path: list[str]) -> Iterable[str]:
-    """The settings that there are in the table at `path`."""
+    """Return the names of the settings in the table at `path`."""
     if path[:1] == ["profiles"]:
         return Profile.model_fields
     if path[:2] == ["webhooks", "endpoints"]:
@@ -338,8 +338,8 @@ def _known(path: list[str]) -> Iterable[str]:
     return type(getattr(Settings(), path[0]) if path else Settings()).model_fields
 
 
-def faults(environ: Mapping[str, str] | None = None) -> str:
-    """What CLIPENGINE_FAULT asks to go wrong, for tests of recovery; empty in every real engine."""
+def injected_faults(environ: Mapping[str, str] | None = None) -> str:
+    """Return the value of CLIPENGINE_FAULT (see `work.fault_injection`)."""
     return (os.environ if environ is None else environ).get("CLIPENGINE_FAULT", "")
 
 
@@ -350,10 +350,10 @@ def _read_file(path: Path, *, required: bool) -> dict[str, Any]:
         if required:
             raise SettingsError(f"{path} does not exist", hint="Name an existing file with --config.") from None
         return {}
-    except (OSError, ValueError) as error:  # ValueError: no UTF-8, no TOML, no path
+    except (OSError, ValueError) as error:  # ValueError: not UTF-8, not TOML, not a path
         raise SettingsError(f"{path} cannot be read: {error}") from None
     except RecursionError:
-        raise SettingsError(f"{path} cannot be read: it is nested too deeply") from None
+        raise SettingsError(f"{path} cannot be read: the nesting is too deep") from None
 
 
 def _read_environ(environ: Mapping[str, str]) -> dict[str, Any]:
@@ -368,13 +368,13 @@ def _read_environ(environ: Mapping[str, str]) -> dict[str, Any]:
                 text = Path(text).read_text("utf-8").strip()
             except (OSError, ValueError) as error:
                 cause = error.strerror if isinstance(error, OSError) else error
-                raise SettingsError(f"{name} names {text}, which cannot be read: {cause}") from None
+                raise SettingsError(f"{name} names the file {text}, which cannot be read: {cause}") from None
         value: Any = text
-        if text.startswith(("[", "{")):  # lists and tables are written as TOML
+        if text.startswith(("[", "{")):  # lists and tables are TOML
             try:
                 value = tomllib.loads(f"value = {text}")["value"]
             except tomllib.TOMLDecodeError as error:
-                hint = f'Write it as in the file, with text in quotes: {name}=\'["one", "two"]\'.'
+                hint = f'Write it as in the file, with strings in quotes: {name}=\'["one", "two"]\'.'
                 raise SettingsError(f"{name} is not a TOML value: {error}", hint=hint) from None
             except RecursionError:
                 raise SettingsError(f"{name} is nested too deeply") from None
@@ -390,6 +390,6 @@ def _merge(into: dict[str, Any], values: Mapping[str, Any], path: str = "") -> N
             _merge(into[key], value, f"{path}{key}.")
         elif key in into and isinstance(value, dict) != isinstance(into[key], dict):
             other = next(each for each in (into[key], value) if not isinstance(each, dict))
-            raise SettingsError(f"{path}{key} is given twice, as a table and as {_kind(other)}: leave one of them out")
+            raise SettingsError(f"{path}{key} is set twice, as a table and as {_kind(other)}: remove one of them")
         else:
             into[key] = value

@@ -1,4 +1,4 @@
-"""An encoder child that is gone before its job: why, what that is called, and when its work is tried again."""
+"""Exit status of a child that ended before its job: the cause, the error, and the delay of the retry."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from typing import Literal
 
 from clipengine.errors import ClipEngineError, DecoderCrashed, DecoderKilled, Timeout, UnsupportedMedia
 
-# What a process does to itself by what it runs. Every other signal was sent by somebody else.
+# Signals caused by the code of the child itself. All others were sent by another process.
 _CRASHES = frozenset(
     {signal.SIGSEGV, signal.SIGABRT, signal.SIGILL, signal.SIGBUS, signal.SIGSYS, signal.SIGFPE, signal.SIGTRAP}
 )
-# The ms before the second and the third attempt. A machine without memory needs time; a recording does not change.
-_PAUSES_MS: dict[type[ClipEngineError], tuple[int, ...]] = {
+# The delays before the second and the third attempt. After a kill, the machine may need time to free memory.
+_DELAYS_MS: dict[type[ClipEngineError], tuple[int, ...]] = {
     DecoderCrashed: (500, 500),
     DecoderKilled: (2_000, 10_000),
 }
-LOST_CHILD = tuple(_PAUSES_MS)
-_SUSPENDED_PAUSES_MS = (500, 500)
+LOST_CHILD = tuple(_DELAYS_MS)
+_SUSPENDED_DELAYS_MS = (500, 500)
 
 Cause = Literal["crashed", "killed", "cpu_time", "stopped"]
 
 
 def exit_cause(code: int | None, *, on_purpose: bool) -> Cause:
-    """Why a child ended with this return code (None: it has not); `on_purpose` where this engine has killed it."""
+    """Return why a child ended with this return code (None: it has not ended). `on_purpose`: the engine killed it."""
     if on_purpose:
         return "stopped"
     if code == -signal.SIGXCPU:
@@ -33,11 +33,11 @@ def exit_cause(code: int | None, *, on_purpose: bool) -> Cause:
 
 
 def exit_error(cause: Cause, code: int | None, *, no_memory: bool) -> ClipEngineError:
-    """What a clip or a recording ends with; `no_memory` where the child has said that it got no more."""
+    """Return the error of a job whose child ended. `no_memory`: the child reported that an allocation failed."""
     if cause == "cpu_time":
         return Timeout("the encoder used more CPU time than its deadline allows")
     if cause == "stopped":
-        return DecoderKilled("the engine has ended the decoder process itself")
+        return DecoderKilled("the engine ended the decoder process")
     if no_memory:
         return UnsupportedMedia.out_of_memory()
     if cause == "killed":
@@ -46,14 +46,14 @@ def exit_error(cause: Cause, code: int | None, *, no_memory: bool) -> ClipEngine
 
 
 def retry_delay_ms(error: ClipEngineError, lost_before: int) -> int | None:
-    """Return the ms after which work that lost its child is tried again, None if it is not tried again.
+    """Return the delay in ms before the retry of a job that lost its child, or None if it is not retried.
 
-    `lost_before` counts the children that the same work has lost before this one, whatever the cause.
+    `lost_before` is the number of children that earlier attempts lost, for any cause.
     """
-    pauses = _PAUSES_MS.get(type(error), ())
+    delays = _DELAYS_MS.get(type(error), ())
     if isinstance(error, Timeout) and error.suspended:
-        pauses = _SUSPENDED_PAUSES_MS
-    return pauses[lost_before] if lost_before < len(pauses) else None
+        delays = _SUSPENDED_DELAYS_MS
+    return delays[lost_before] if lost_before < len(delays) else None
 
 
 def _name(code: int | None) -> str:

@@ -1,7 +1,6 @@
-"""The headers of recordings in remote stores: what every clip of a recording reads first, kept between its clips.
+"""Cache of the headers and indexes of recordings in remote stores, which every clip of a recording reads first.
 
-The bytes are those that a child has asked for as head or index. They are known by the object's key and ETag, so that
-nothing here is ever stale, and bounded: the recordings that were cut longest ago go first.
+Entries are keyed by object key and ETag, so they are never stale. The least recently used recordings are evicted.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ class _Header:
 
 
 class HeaderCache:
-    """Read through it; safe from any thread. At most `limit` bytes are kept, and `per_object` of one recording."""
+    """Read-through cache of at most `limit` bytes, and `per_object` bytes of one recording. Thread-safe."""
 
     def __init__(self, limit: int = _LIMIT_BYTES, per_object: int = _OBJECT_BYTES) -> None:
         self._limit = limit
@@ -36,46 +35,49 @@ class HeaderCache:
         self.size = 0
 
     def read(self, reader: ObjectReader, offset: int, length: int, *, keep: bool) -> tuple[bytes, int]:
-        """These bytes of the object, and how many of them were read from the store; with `keep`, kept from now on."""
+        """Return a range of the object and the number of bytes that were read from the store.
+
+        Ranges read with `keep` are cached.
+        """
         if not keep:
             data = reader.read_at(offset, length)
             return data, len(data)
         end = min(offset + length, reader.info.size)
-        known, read = self._known(reader, offset, end), 0
-        # One request, from the first block that is missing to the last one.
-        missing = [at for at in range(offset // _BLOCK_BYTES, -(-end // _BLOCK_BYTES)) if at not in known]
+        cached, read = self._cached(reader, offset, end), 0
+        # One request, from the first missing block to the last one.
+        missing = [number for number in range(offset // _BLOCK_BYTES, -(-end // _BLOCK_BYTES)) if number not in cached]
         if missing:
             start = missing[0] * _BLOCK_BYTES
             wanted = (missing[-1] + 1) * _BLOCK_BYTES - start
-            data = reader.read_at(start, wanted)[:wanted]  # what came beyond it would be other clips' bytes
+            data = reader.read_at(start, wanted)[:wanted]  # in case the reader returns more
             parts = range(0, len(data), _BLOCK_BYTES)
             fresh = {(start + part) // _BLOCK_BYTES: data[part : part + _BLOCK_BYTES] for part in parts}
             self._keep(reader, fresh)
-            known |= fresh
+            cached |= fresh
             read = len(data)
         first = offset // _BLOCK_BYTES
-        joined = b"".join(known[at] for at in range(first, -(-end // _BLOCK_BYTES)))
+        joined = b"".join(cached[number] for number in range(first, -(-end // _BLOCK_BYTES)))
         begin = offset - first * _BLOCK_BYTES
         return joined[begin : begin + end - offset], read
 
-    def _known(self, reader: ObjectReader, offset: int, end: int) -> dict[int, bytes]:
+    def _cached(self, reader: ObjectReader, offset: int, end: int) -> dict[int, bytes]:
         key = (reader.info.key, reader.info.etag)
         with self._lock:
-            head = self._headers.get(key)
-            if head is None:
+            header = self._headers.get(key)
+            if header is None:
                 return {}
             self._headers.move_to_end(key)
             wanted = range(offset // _BLOCK_BYTES, -(-end // _BLOCK_BYTES))
-            return {at: head.blocks[at] for at in wanted if at in head.blocks}
+            return {number: header.blocks[number] for number in wanted if number in header.blocks}
 
     def _keep(self, reader: ObjectReader, fresh: dict[int, bytes]) -> None:
         key = (reader.info.key, reader.info.etag)
         with self._lock:
-            head = self._headers.setdefault(key, _Header())
-            for at, block in fresh.items():
-                if at not in head.blocks and head.size + len(block) <= self._per_object:
-                    head.blocks[at] = block
-                    head.size += len(block)
+            header = self._headers.setdefault(key, _Header())
+            for number, block in fresh.items():
+                if number not in header.blocks and header.size + len(block) <= self._per_object:
+                    header.blocks[number] = block
+                    header.size += len(block)
                     self.size += len(block)
             self._headers.move_to_end(key)
             while self.size > self._limit:

@@ -1,6 +1,6 @@
-"""Jobs for encoder children: what to do, what it may use, and how long it may take.
+"""Jobs of child processes, with their limits.
 
-The limits are no estimates: no honest job comes near them. They end what a hostile recording begins.
+The limits stop hostile recordings. Valid recordings stay far below them.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ from clipengine.settings import Encoding, Settings
 Message = dict[str, Any]
 
 _MiB = 1 << 20
-# Measured at 3840x2160: at most 2.7 GiB with 4 threads (AV1), 3.5 GiB with 16 (HEVC); each thread holds pictures.
+# Measured at 3840x2160: at most 2.7 GiB with 4 threads (AV1), 3.5 GiB with 16 (HEVC); each thread holds frames.
 _MEMORY_BYTES, _MEMORY_BYTES_PER_THREAD = 3072 * _MiB, 192 * _MiB
 _CUT_FLOOR_SECONDS, _INSPECT_FLOOR_SECONDS = 300.0, 60.0
 _FILE_FLOOR_BYTES = 64 * _MiB
-_MAX_FILE_BYTES = 1 << 62  # what setrlimit(2) takes
-_RAW_BYTES_PER_PIXEL = 3  # of 4:2:0 with 10 bits: what an encoder makes of the worst noise is about as large
-_PREVIEW_THREADS = 2  # beside the clips, not instead of them
-_COMMON_RATE = 60  # frames per second: those of a variable rate come at any
+_MAX_FILE_BYTES = 1 << 62  # the maximum of setrlimit(2)
+_RAW_BYTES_PER_PIXEL = 3  # of 4:2:0 with 10 bits, which is about the size of encoded noise
+_PREVIEW_THREADS = 2  # leaves cores to clips
+_MIN_FPS = 60  # assumed at least, for recordings with a variable frame rate
 
 
 @dataclass(frozen=True)
 class Job:
-    """One job of one child. `wall_seconds` is its deadline, `stall_seconds` how long it may show no sign of life.
+    """A job of one child. `wall_seconds` is its deadline, `stall_seconds` the longest time without a sign of life.
 
-    `memory_bytes`, `cpu_seconds` (of all its threads) and `file_bytes` are limits that the child's kernel enforces.
+    The kernel enforces `memory_bytes`, `file_bytes`, and the CPU time that results from `wall_seconds` and `threads`.
     """
 
     message: Message
@@ -47,7 +47,7 @@ class Job:
 
     @property
     def limits(self) -> Message:
-        """What the child is told of its limits."""
+        """The limits in the form that the child receives."""
         return {
             "memory_bytes": self.memory_bytes,
             "cpu_seconds": round(self.wall_seconds * self.threads) + 1,
@@ -57,7 +57,7 @@ class Job:
 
 
 def probe_job(encoding: Encoding) -> Job:
-    """The job of a child that finds out what a recording holds."""
+    """Return the job that reads the facts of a recording."""
     return Job(
         {"job": "probe"},
         wall_seconds=encoding.probe_seconds,
@@ -69,9 +69,9 @@ def probe_job(encoding: Encoding) -> Job:
 
 
 def probe_result(result: Message) -> tuple[SourceFacts, SeekIndex | None]:
-    """What a child has found out, from its report."""
-    noted = result["landmarks"]
-    seek_index = None if noted is None else SeekIndex.model_validate(noted)
+    """Return the facts and the seek index of a probe result."""
+    points = result["landmarks"]
+    seek_index = None if points is None else SeekIndex.model_validate(points)
     return SourceFacts.model_validate(result["facts"]), seek_index
 
 
@@ -85,7 +85,7 @@ def cut_job(
     poster: bool,
     seek_index: SeekIndex | None = None,
 ) -> Job:
-    """The job of a child that cuts `[start, end)` of a recording with these facts."""
+    """Return the job that cuts `[start, end)` of a recording."""
     encoding, chosen = settings.encoding, settings.profiles[profile]
     length = float(end - start)
     threads = _threads(encoding)
@@ -104,13 +104,13 @@ def cut_job(
         wall_seconds=_CUT_FLOOR_SECONDS + length * encoding.deadline_factor,
         stall_seconds=encoding.stall_seconds,
         memory_bytes=_memory(encoding),
-        file_bytes=_most_bytes(facts, chosen, length),
+        file_bytes=_max_bytes(facts, chosen, length),
         threads=threads,
     )
 
 
 def inspect_job(encoding: Encoding, seconds: float) -> Job:
-    """The job of a child that reports what the file of a clip of this length holds."""
+    """Return the job that inspects the file of a clip of this length."""
     return Job(
         {"job": "inspect"},
         wall_seconds=_INSPECT_FLOOR_SECONDS + seconds * encoding.deadline_factor,
@@ -133,7 +133,7 @@ def preview_job(
     seek_index: SeekIndex | None = None,
     seconds: float,
 ) -> Job:
-    """The job of a child that makes a preview of a recording with these facts."""
+    """Return the job that makes a preview of a recording."""
     return Job(
         {
             "job": kind,
@@ -151,7 +151,7 @@ def preview_job(
 
 
 def clip_result(cut: CutReport, *, sha256: str, poster_path: str | None) -> ClipResult:
-    """Return what the API shows of a clip, from the child's report."""
+    """Return the result of a clip for the API, from the report of the child."""
     return ClipResult(
         actual_start_seconds=round(float(cut.actual_start), 6),
         actual_end_seconds=round(float(cut.actual_end), 6),
@@ -178,10 +178,10 @@ def _memory(encoding: Encoding) -> int:
     return encoding.memory_mb * _MiB or _MEMORY_BYTES + _threads(encoding) * _MEMORY_BYTES_PER_THREAD
 
 
-def _most_bytes(facts: SourceFacts, profile: Profile, seconds: float) -> int:
-    """Return more than any clip of this length can have: its pictures uncompressed, and its sound twice."""
+def _max_bytes(facts: SourceFacts, profile: Profile, seconds: float) -> int:
+    """Return an upper bound for the size of a clip: uncompressed video, and twice the audio bit rate."""
     size = _FILE_FLOOR_BYTES + 2 * round(profile.audio_bitrate / 8 * seconds) * max(1, len(facts.audio))
     if facts.video is not None and profile.video != "none":
-        rate = max(2 * facts.video.fps, profile.fps or 0, _COMMON_RATE)
+        rate = max(2 * facts.video.fps, profile.fps or 0, _MIN_FPS)
         size += round(facts.video.width * facts.video.height * _RAW_BYTES_PER_PIXEL * rate * (seconds + 1))
     return min(size, _MAX_FILE_BYTES)

@@ -12,16 +12,16 @@ from clipengine.work.encoder.jobs import Job
 
 Overdue = Literal["deadline", "stuck", "suspended"]
 
-# An engine that looks so much later than it should was not running itself: it was stopped, or its host was frozen.
+# If a check is late by this much, the engine itself was suspended.
 _FROZEN_SECONDS = 2.0
-# A child that used less of a core while it gave no sign of life did not run: it was stopped, or waits for ever.
-# Its threads may go on for a moment after the last sign of life was noted.
+# A silent child that used less CPU time than this did not run: it was suspended, or waits forever. The constant covers
+# the threads that run on for a moment after the last sign of life.
 _IDLE_SHARE, _IDLE_SECONDS = 0.05, 0.2
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class Liveness:
-    """Call `begin` with the job, `touch` at each sign of life and `check` every `tick` seconds."""
+    """Watchdog: call `begin` with the job, `touch` at each sign of life and `check` every `tick` seconds."""
 
     def __init__(self, pid: int, *, tick: float) -> None:
         self._pid = pid
@@ -35,15 +35,15 @@ class Liveness:
         self._deadline, self._stall = self._touched + job.wall_seconds, job.stall_seconds
 
     def touch(self) -> None:
-        """Note a sign of life. May be called from any thread."""
+        """Record a sign of life. Thread-safe."""
         self._touched = time.monotonic()
 
     def check(self) -> Overdue | None:
-        """Return why the child has to be killed, None if it has not.
+        """Return the reason why the child must be killed, or None.
 
-        "deadline": it has used up its time. "stuck": no sign of life for too long, although it ran. "suspended": no
-        sign of life, and it did not run, so another attempt may succeed. Time in which this engine itself did not run
-        is not counted: the child may have been frozen with it.
+        "deadline": the deadline has passed. "stuck": no sign of life for too long, although the child ran. "suspended":
+        no sign of life because the child did not run; a retry may succeed. Time in which the engine itself was
+        suspended is not counted.
         """
         now = time.monotonic()
         late = now - self._checked - self._tick
@@ -63,7 +63,7 @@ class Liveness:
 
 
 def cpu_seconds(pid: int) -> float:
-    """Return the CPU time that all threads of a process have used, 0 if it is gone."""
+    """Return the CPU time of all threads of a process, or 0 if it does not exist."""
     with contextlib.suppress(OSError, IndexError, ValueError):
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / _TICKS

@@ -1,7 +1,7 @@
-"""Messages that an encoder child sends to its parent, checked field by field.
+"""Messages from a child process to its parent, validated field by field.
 
-The child may be in the hands of whoever made the recording. `media.worker.ipc` limits the size of its messages; the
-models here say what they may hold. A message that does not fit ends the child.
+The recording may have taken over the child. `media.worker.ipc` limits the size of its messages; the models here limit
+their contents. An invalid message ends the child.
 """
 
 from __future__ import annotations
@@ -15,10 +15,9 @@ from clipengine.errors import DiskFull, EncoderFailed, Internal, RecordingError,
 from clipengine.media.worker.ipc import MAX_RANGE_BYTES, InvalidMessage
 
 _MAX_LAYERS = 16
-# What a child can be the first to notice. The rest of the codes are the engine's own: a child that could report
-# `storage_unavailable`, for example, would be tried again for a day.
+# The errors that a child may report. Others, such as `storage_unavailable`, would make the engine retry for a day.
 _REPORTED = (RecordingError, EncoderFailed, VerificationFailed, DiskFull, Internal)
-# As long as a job may take, ours send five reports a second, one for each step, and a sign of life each second.
+# A valid child sends at most five reports and one sign of life per second, and one report for each step.
 MESSAGES_AT_ONCE, MESSAGES_PER_SECOND = 100, 20
 
 M = TypeVar("M")
@@ -71,12 +70,12 @@ class Failure(_Message):
 
     @property
     def own(self) -> bool:
-        """True if a child can notice such an error by itself."""
+        """True if a child may report such an error."""
         return issubclass(by_code(self.error.code), _REPORTED)
 
 
 class Result(_Message):
-    """The job is done. The fields depend on the job; who gave the job checks them."""
+    """The job is done. The fields depend on the job; the caller of `EncoderProcess.run` validates them."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -84,7 +83,7 @@ class Result(_Message):
 
 
 class RangeRequest(_Message):
-    """The child asks for a range of the recording's bytes. `keep`: other jobs will need it too."""
+    """A request for a range of bytes of the recording. `keep`: other jobs will need it too."""
 
     offset: Annotated[int, Field(ge=0)]
     length: Annotated[int, Field(gt=0, le=MAX_RANGE_BYTES)]
@@ -97,7 +96,7 @@ _RANGE_REQUESTS = TypeAdapter(RangeRequest)
 
 
 def parse_message(message: dict[str, Any], blob: bytes) -> ChildMessage:
-    """Return a message of the control socket. Raises InvalidMessage."""
+    """Validate a message of the control socket. Raises InvalidMessage."""
     parsed = _parse(_MESSAGES, message)
     if blob and not isinstance(parsed, Result):
         raise InvalidMessage("only a result may have data")
@@ -105,10 +104,10 @@ def parse_message(message: dict[str, Any], blob: bytes) -> ChildMessage:
 
 
 def parse_range_request(message: dict[str, Any], size: int) -> RangeRequest:
-    """Return a request for bytes of a recording of `size` bytes. Raises InvalidMessage."""
+    """Validate a range request for a recording of `size` bytes. Raises InvalidMessage."""
     request = _parse(_RANGE_REQUESTS, message)
     if request.offset >= size:
-        raise InvalidMessage("the range lies beyond the recording's end")
+        raise InvalidMessage("the range begins after the end of the recording")
     return request
 
 

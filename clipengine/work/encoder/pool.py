@@ -14,10 +14,10 @@ from clipengine.work.encoder.process import EncoderProcess, Program, ignore_loss
 
 
 class EncoderPool:
-    """Hands out children, and always has some started ahead, so that their start-up delays no clip.
+    """A pool that starts children ahead of time, so that their start-up does not delay clips.
 
-    All are started by one thread that lives as long as the pool: the kernel kills a child when the thread that
-    started it ends, whatever the rest of the process does.
+    One thread starts all children and lives as long as the pool, because the kernel kills a child when the thread that
+    started it ends.
     """
 
     def __init__(
@@ -30,7 +30,7 @@ class EncoderPool:
         header_cache: HeaderCache | None = None,
         on_loss: Callable[[str], None] = ignore_loss,
     ) -> None:
-        """`header_cache` of recordings are shared by all children; other pools may have the same."""
+        """All children use `header_cache`, which other pools may share."""
         self._header_cache = header_cache or HeaderCache()
         self._nice = nice
         self._sandbox: Sandbox = sandbox
@@ -42,7 +42,7 @@ class EncoderPool:
         self._closed = False
 
     def warm_up(self) -> None:
-        """Start as many children as are to be ahead, without waiting for them."""
+        """Start the missing children, without waiting for them."""
         with self._lock:
             for program, started in self._started.items():
                 while len(started) < self._ahead[program] and not self._closed:
@@ -57,7 +57,7 @@ class EncoderPool:
             child.close()
 
     def take(self, program: Program = "encoder") -> EncoderProcess:
-        """Return a child that runs this program; the caller closes it."""
+        """Return a child that runs this program. The caller closes it."""
         with self._lock:
             waiting = self._started[program]
             started = waiting.popleft() if waiting else self._start(program)
@@ -69,12 +69,12 @@ class EncoderPool:
         return self._start(program).result()
 
     def close(self) -> None:
-        """End the children that were started ahead. Those that were handed out are their takers'."""
+        """End the children that were not taken. Callers of `take` close theirs."""
         with self._lock:
             self._closed = True
             for waiting in self._started.values():
                 while waiting:
-                    with contextlib.suppress(OSError):  # one that could not be started has nothing to end
+                    with contextlib.suppress(OSError):  # the child could not be started
                         waiting.popleft().result().close()
 
     def _start(self, program: Program) -> Future[EncoderProcess]:

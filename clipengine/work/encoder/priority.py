@@ -9,22 +9,22 @@ _OOM_SCORE_ADJUST = 500  # of at most 1000, in thousandths of the memory of the 
 
 
 def lower_priority(pid: int, nice: int) -> None:
-    """Have a child leave the cores to the API and to the box's other work, from its start-up on.
+    """Lower the CPU priority of a child, in favour of the API and of other programs.
 
-    Where the kernel groups tasks by session (sched(7), "autogroup"), nice counts inside the child's own session only;
-    between sessions the group's nice counts, so it is set as well.
+    If the kernel groups tasks by session (sched(7), "autogroup"), nice counts within the session of the child
+    only, so the nice value of the group is set as well.
     """
     if not nice:
         return
-    with contextlib.suppress(OSError):  # it may be gone, and not every kernel has groups
+    with contextlib.suppress(OSError):  # the child has exited, or the kernel has no autogroups
         os.setpriority(os.PRIO_PROCESS, pid, nice)
         with open(f"/proc/{pid}/autogroup", "w") as group:
             group.write(str(nice))
 
 
 def prefer_as_oom_victim(pid: int) -> None:
-    """Where the machine is out of memory, have the kernel end a child and not the engine, which would lose them all."""
-    with contextlib.suppress(OSError):  # it may be gone
+    """Make the kernel kill a child rather than the engine if the machine runs out of memory."""
+    with contextlib.suppress(OSError):  # the child has exited
         path = f"/proc/{pid}/oom_score_adj"
         with open(path) as score:
             wanted = max(_OOM_SCORE_ADJUST, int(score.read()))

@@ -1,8 +1,8 @@
-"""Encoder processes: one child for each probe and each cut, killable, with warm children always ready.
+"""Child process that does one media job in the sandbox.
 
-A recording that crashes or hangs its decoder takes its own child with it and nothing else. The child inherits two
-sockets and no environment; what it may read and write comes with its job. It works in a cell (`media.sandbox`) and
-what it says is not trusted: it may be in the hands of whoever made the recording.
+A recording that crashes or hangs its decoder ends only its own child. The child inherits two sockets and no
+environment, and gets the descriptors that it may use with its job. Its messages are not trusted, because the recording
+may have taken it over.
 """
 
 from __future__ import annotations
@@ -57,24 +57,23 @@ log = logging.getLogger(__name__)
 _TICK_SECONDS = 0.25
 _KILL_SECONDS = 5.0
 _START_SECONDS = 60.0
-_SEND_SECONDS = 10  # for a job, to a child that has just said that it is ready
-# Of a recording, for one child. Ours end themselves at half of it (`media.worker.process`).
+_SEND_SECONDS = 10  # for a job, to a child that is ready
+# The bytes of a recording that one child may read. A valid child stops at half of it (`media.worker.process`).
 _MAX_READS, _READ_FLOOR_BYTES = 40, 512 << 20
-_LEAST_READ_BYTES = 16 << 10  # what a request counts at least
+_LEAST_READ_BYTES = 16 << 10  # a smaller request counts as much
 
-# The mains of children. An encoder probes, cuts and makes previews; an inspector reads a finished clip.
+# The programs of children. An encoder probes, cuts and makes previews; an inspector reads a finished clip.
 Program = Literal["encoder", "inspector"]
-# Called with each message of the child about its progress, and with None several times a second; raise from it to
-# stop the child.
+# Called with each progress message of the child, and with None several times a second. An exception stops the child.
 Watch = Callable[[Message | None], None]
 
 
 def sandbox_layers() -> tuple[Layer, ...]:
-    """What a child's cell consists of on this machine, as a real child reports it: six layers, innermost last.
+    """Start a child and return the six layers of its sandbox on this machine, innermost last.
 
-    Each has `name` ("descriptors", "parent death", "limits", "privileges", "landlock" or "seccomp"), `holds`, and
-    `detail`: what it covers, or why it is missing. Raises DecoderCrashed, DecoderKilled or Timeout where no child can
-    be started.
+    Each has a `name` ("descriptors", "parent death", "limits", "privileges", "landlock" or "seccomp"), `holds`, and
+    `detail`: the extent of the layer, or why it is missing. Raises DecoderCrashed, DecoderKilled or Timeout if no child
+    can be started.
     """
     child = EncoderProcess()
     try:
@@ -84,9 +83,9 @@ def sandbox_layers() -> tuple[Layer, ...]:
 
 
 class EncoderProcess:
-    """One child. Make it, `run` one job, and it is gone.
+    """A child that can `run` one job.
 
-    It also dies with the thread that makes it: see `EncoderPool`.
+    It is also killed when the thread that started it ends: see `EncoderPool`.
     """
 
     def __init__(
@@ -112,27 +111,27 @@ class EncoderProcess:
         control.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", _SEND_SECONDS, 0))
         self._control = Channel(control, limits=FROM_CHILD)
         self._ranges = Channel(ranges, limits=RANGE_REQUESTS)
-        self._invalid = ""  # what a child of ours would not have asked for
-        self._read_error: ClipEngineError | None = None  # of the store, as the child was told
+        self._invalid = ""  # the invalid range request that ended the child
+        self._read_error: ClipEngineError | None = None  # the error of the store that the child received
         self._liveness = Liveness(self._process.pid, tick=_TICK_SECONDS)
         self._killed = False
-        # Told why it ended, where it did so before its job: crashed, killed (from outside), cpu_time, deadline, stalled
-        # or stopped (on purpose).
+        # Called with the cause if the child ends before its job: crashed, killed (by another process), cpu_time,
+        # deadline, stalled or stopped (by the engine).
         self.on_loss: Callable[[str], None] = ignore_loss
-        self.layers: tuple[Layer, ...] = ()  # known when it is ready
+        self.layers: tuple[Layer, ...] = ()  # set when the child is ready
 
-    def _launch(self, control: int, ranges: int, words: int) -> subprocess.Popen[bytes]:
-        """Start it, with these descriptors and its standard error to `words`."""
-        cell = "free" if self._sandbox == "off" else "cell"
+    def _launch(self, control: int, ranges: int, stderr: int) -> subprocess.Popen[bytes]:
+        """Start the child, with these sockets and `stderr`."""
+        isolation = "free" if self._sandbox == "off" else "cell"
         module = f"clipengine.media.worker.{self._program}"
         return subprocess.Popen(
-            [sys.executable, "-I", "-m", module, str(control), str(ranges), str(os.getpid()), cell],
+            [sys.executable, "-I", "-m", module, str(control), str(ranges), str(os.getpid()), isolation],
             pass_fds=(control, ranges),
             env={},
             cwd="/",
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
-            stderr=words,
+            stderr=stderr,
             start_new_session=True,
         )
 
@@ -141,11 +140,11 @@ class EncoderProcess:
         return self._process.poll() is None
 
     def wait_until_ready(self) -> tuple[Layer, ...]:
-        """Return the layers of the sandbox, once all of them are in place."""
+        """Wait until the sandbox is in place, and return its layers."""
         try:
             received = self._control.receive(_START_SECONDS)
             if received is None:
-                raise self._died()
+                raise self._exit_error()
             message = parse_message(*received)
             if not isinstance(message, Ready):
                 raise InvalidMessage("the child is not ready")
@@ -153,7 +152,7 @@ class EncoderProcess:
         except TimeoutError:
             raise Timeout(f"no encoder process could be started within {_START_SECONDS:g} s") from None
         except InvalidMessage as error:
-            raise self._refused(error) from error
+            raise self._invalid_message(error) from error
         return self.layers
 
     def run(
@@ -164,11 +163,11 @@ class EncoderProcess:
         output: int | None = None,
         watch: Watch,
     ) -> tuple[Message, bytes]:
-        """Do one job and return its result with its binary part. The child is gone afterwards, whatever happens.
+        """Do one job and return its result with its binary part. The child has ended when this method returns.
 
-        Raises what the child reports, DecoderCrashed or DecoderKilled if it ends without a word, DecoderCrashed if it
-        sends an invalid message, Timeout if it exceeds the job's deadline or shows no sign of life for
-        `job.stall_seconds`, and whatever `watch` raises. The caller checks the fields of the result.
+        Raises the error that the child reports, DecoderCrashed or DecoderKilled if it ends without a report,
+        DecoderCrashed if it sends an invalid message, Timeout if it exceeds its deadline or shows no sign of life for
+        `job.stall_seconds`, and the exceptions of `watch`. The caller validates the fields of the result.
         """
         source = reader.fileno()
         descriptors = [number for number in (source, output) if number is not None]
@@ -183,9 +182,9 @@ class EncoderProcess:
                 threading.Thread(target=self._serve_ranges, args=(reader,), name="ranges", daemon=True).start()
             return self._converse(job, message, descriptors, watch)
         except InvalidMessage as error:
-            raise self._refused(error) from error
+            raise self._invalid_message(error) from error
         except OSError as error:
-            raise self._died() from error
+            raise self._exit_error() from error
         except ClipEngineError:
             raise
         except BaseException:
@@ -195,7 +194,7 @@ class EncoderProcess:
             self.close()
 
     def kill(self) -> None:
-        """End the child and everything that it started. May be called at any time, from any thread."""
+        """Kill the process group of the child. Thread-safe."""
         self._killed = True
         with contextlib.suppress(ProcessLookupError, PermissionError):
             if self._process.returncode is None:
@@ -204,7 +203,7 @@ class EncoderProcess:
             self._process.wait(_KILL_SECONDS)
 
     def close(self) -> None:
-        """End the child and let go of it. For its owner alone: another thread may still be reading what it says."""
+        """Kill the child and close its sockets. Only its owner may call this: another thread may be reading."""
         self.kill()
         self._control.close()
         self._ranges.close()
@@ -225,7 +224,7 @@ class EncoderProcess:
             except TimeoutError:
                 continue
             if received is None:
-                raise self._died()
+                raise self._exit_error()
             self._liveness.touch()
             messages += 1
             if messages > MESSAGES_AT_ONCE + MESSAGES_PER_SECOND * (time.monotonic() - began):
@@ -236,12 +235,12 @@ class EncoderProcess:
             elif isinstance(message, Progress):
                 watch({"step": message.step, "part": min(max(message.part, 0.0), 1.0)})
             elif isinstance(message, Failure):
-                raise self._failed(message)
+                raise self._reported_error(message)
             elif isinstance(message, Result):
                 return received
 
     def _check_time(self, job: Job) -> None:
-        """Raise Timeout once the child is overdue."""
+        """Raise Timeout if the child is overdue."""
         overdue = self._liveness.check()
         if overdue is None:
             return
@@ -250,13 +249,13 @@ class EncoderProcess:
             self.on_loss("deadline")
             raise Timeout(f"{what} within its deadline of {job.wall_seconds:g} s")
         self.on_loss("stalled")
-        if self._stderr.ran_out_of_memory():  # libx265 waits for threads that it could not start
+        if self._stderr.ran_out_of_memory():  # libx265 waits forever for a thread that it could not start
             raise UnsupportedMedia.out_of_memory()
         raise Timeout(f"{what}: no progress was made for {job.stall_seconds:g} s", suspended=overdue == "suspended")
 
     def _note_ready(self, message: Ready) -> None:
         if self.layers:
-            raise InvalidMessage("the child was ready before")
+            raise InvalidMessage("the child was ready already")
         self.layers = tuple(Layer(each.name, each.holds, each.detail) for each in message.layers)
         missing = ", ".join(f"{layer.name} ({layer.detail})" for layer in self.layers if not layer.holds)
         if missing and self._sandbox == "required":
@@ -264,14 +263,14 @@ class EncoderProcess:
         if missing:
             _warn_once(f"the encoders' sandbox lacks {missing}")
 
-    def _failed(self, failure: Failure) -> ClipEngineError:
-        """Return the error that the child reports. Its encoder's own words may explain it. Raises InvalidMessage."""
+    def _reported_error(self, failure: Failure) -> ClipEngineError:
+        """Return the error that the child reports, or a more exact one from its stderr. Raises InvalidMessage."""
         if failure.trace:
             log.error("the encoder child failed: %s", failure.trace)
         if self._read_error is not None and self._read_error.code == failure.error.code:
             return self._read_error
         if not failure.own:
-            raise InvalidMessage(f"a child cannot know of {failure.error.code}")
+            raise InvalidMessage(f"a child may not report {failure.error.code}")
         error = error_from(failure.error.model_dump())
         if not isinstance(error, EncoderFailed):
             return error
@@ -279,7 +278,7 @@ class EncoderProcess:
         return UnsupportedMedia.out_of_memory() if self._stderr.ran_out_of_memory() else error
 
     def _serve_ranges(self, reader: ObjectReader) -> None:
-        """Send the child the byte ranges that it asks for, until it ends. An invalid request ends it."""
+        """Send the ranges that the child requests, until it ends. An invalid request ends it."""
         budget = _READ_FLOOR_BYTES + _MAX_READS * reader.info.size
         try:
             while (received := self._ranges.receive()) is not None:
@@ -292,7 +291,7 @@ class EncoderProcess:
             self._invalid = f"a range request: {error}"
             self.kill()
         except (OSError, ValueError):
-            return  # the child, or its socket, is gone
+            return  # the child has exited
         except Exception:
             log.exception("reading a recording for an encoder child failed")
             with contextlib.suppress(OSError):
@@ -308,26 +307,25 @@ class EncoderProcess:
         self._liveness.touch()
         self._ranges.send({"read": read}, data)
 
-    def _refused(self, why: object) -> DecoderCrashed:
-        """Return the error of a child that sends what ours never send: it is broken, or runs somebody else's code."""
-        log.error("an encoder child sent an invalid message: %s", why)
+    def _invalid_message(self, reason: object) -> DecoderCrashed:
+        """Return the error of a child that sent an invalid message: it has a bug, or was taken over."""
+        log.error("an encoder child sent an invalid message: %s", reason)
         self.on_loss("crashed")
         return DecoderCrashed("the decoder process sent an invalid message")
 
-    def _died(self) -> ClipEngineError:
+    def _exit_error(self) -> ClipEngineError:
         """Return the error of a child that ended without a result."""
         if self._invalid:
-            return self._refused(self._invalid)
+            return self._invalid_message(self._invalid)
         code = None
         deadline = time.monotonic() + _KILL_SECONDS
         while code is None and time.monotonic() < deadline:
             code = self._process.poll()
             time.sleep(0.01)
         cause = exit_cause(code, on_purpose=self._killed)
-        # A cancel and a stop kill it on purpose: that is no fault of anybody.
         level = logging.DEBUG if cause == "stopped" else logging.ERROR
-        said = self._stderr.text()
-        log.log(level, "an encoder child ended with %s%s", code, f": {said}" if said else "")
+        tail = self._stderr.text()
+        log.log(level, "an encoder child ended with %s%s", code, f": {tail}" if tail else "")
         self.on_loss(cause)
         return exit_error(cause, code, no_memory=self._stderr.ran_out_of_memory())
 

@@ -1,4 +1,4 @@
-"""What a child and its libraries say on standard error: the end of it, for the log and for why it ended."""
+"""The tail of a child's stderr, for the log and to recognise a lack of memory."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import os
 import re
 
 _KEPT_BYTES = 2000
-_MAX_READS = 50  # at once: more than a pipe holds, and an end for one that is written to all the time
-# libx264 and libx265; libvpx; FFmpeg; SVT-AV1. They say it here, and report something vague or crash.
+_MAX_READS = 50  # in one call: more than a pipe holds, and a bound if the child writes without end
+# Written by libx264, libx265, libvpx, FFmpeg and SVT-AV1, which then return an unspecific error or crash.
 _OUT_OF_MEMORY = re.compile(
     rb"malloc of size \d+ failed|memory allocation error|cannot allocate memory|insufficient memory|bad_alloc",
     re.IGNORECASE,
@@ -16,39 +16,39 @@ _OUT_OF_MEMORY = re.compile(
 
 
 class StderrTail:
-    """Reads a pipe whose other end is a child's standard error; never waits for it.
+    """Non-blocking reader of a pipe that is the stderr of a child.
 
-    What does not fit into the pipe is lost, so that no child can fill a disk or be held up by this.
+    Output that does not fit into the pipe is lost, so that a child can neither fill a disk nor block.
     """
 
     def __init__(self) -> None:
-        reading, self.descriptor = os.pipe()  # the child's end, which its starter closes with `close_child_end`
+        reading, self.descriptor = os.pipe()  # the child's end
         for end in (reading, self.descriptor):
             os.set_blocking(end, False)
-        self._pipe = open(reading, "rb", buffering=0)  # noqa: SIM115 - it lives as long as the child
-        self._said = b""
+        self._pipe = open(reading, "rb", buffering=0)  # noqa: SIM115 - closed by `close`
+        self._tail = b""
         self._out_of_memory = False
 
     def close_child_end(self) -> None:
-        """The child has its end: let go of it here."""
+        """Close the write end in this process, after the child was started."""
         os.close(self.descriptor)
 
     def read(self) -> None:
-        """Keep the last of what was said since."""
+        """Read the output that has arrived, and keep its end."""
         with contextlib.suppress(BlockingIOError):
             for _ in range(_MAX_READS):
-                words = self._pipe.read(_KEPT_BYTES)
-                if not words:
+                chunk = self._pipe.read(_KEPT_BYTES)
+                if not chunk:
                     return
-                self._said = (self._said + words)[-2 * _KEPT_BYTES :]
-                self._out_of_memory |= _OUT_OF_MEMORY.search(self._said) is not None
+                self._tail = (self._tail + chunk)[-2 * _KEPT_BYTES :]
+                self._out_of_memory |= _OUT_OF_MEMORY.search(self._tail) is not None
 
     def text(self) -> str:
         self.read()
-        return self._said[-_KEPT_BYTES:].decode(errors="replace").strip()
+        return self._tail[-_KEPT_BYTES:].decode(errors="replace").strip()
 
     def ran_out_of_memory(self) -> bool:
-        """Whether an encoder or a decoder has said that it got no more memory."""
+        """Return True if a library has reported that an allocation failed."""
         self.read()
         return self._out_of_memory
 
