@@ -63,6 +63,35 @@ def avi_mpeg4_mp3(path: Path) -> Film:
     return _film(path, "avi", video, audio)
 
 
+def _at_decoding_times(packets: Packets) -> Packets:
+    """Number the video packets in decoding order: AVI stores no other time."""
+    number = 0
+    for packet in packets:
+        if packet.stream.type == "video":
+            packet.pts = packet.dts = number
+            number += 1
+    return packets
+
+
+def _avi_with_b_frames(path: Path, *, x264: str) -> Film:
+    options = {"preset": "ultrafast", "x264-params": x264}
+    video = replace(_BASE, time_base=Fraction(1, 25), b_frames=3, options=options)
+    write(path, "avi", video=[video], audio=[_PCM], edit=_at_decoding_times)
+    return film(path, video=[video], audio=[_PCM])
+
+
+@makes("avi")
+def avi_h264_bframes(path: Path) -> Film:
+    """H.264 with a pyramid of B-frames in AVI, which stores decoding times only."""
+    return _avi_with_b_frames(path, x264="b-pyramid=normal:b-adapt=0")
+
+
+@makes("avi")
+def avi_h264_open_gop(path: Path) -> Film:
+    """The same with open GOPs: the first B-frames after a seek cannot be decoded."""
+    return _avi_with_b_frames(path, x264="open-gop=1:b-pyramid=normal:b-adapt=0:scenecut=0")
+
+
 @makes("flv")
 def flv_h264_aac(path: Path) -> Film:
     """H.264 and AAC in FLV: milliseconds, the codec's delay presented as sound."""

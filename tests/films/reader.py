@@ -120,12 +120,15 @@ def read_clip(path: Path, options: dict[str, str] | None = None) -> ClipReading:
         pending: list[tuple[Fraction, Fraction, Seen, tuple[int, int]]] = []
         first_packet = True
         durations: dict[int, int] = {}
+        decoding: list[Fraction] = []
         for packet in container.demux(wanted):
             is_video = video is not None and packet.stream_index == video.index
             if is_video and packet.size and first_packet:
                 reading.first_is_key, first_packet = packet.is_keyframe, False
             if is_video and packet.pts is not None and packet.duration:
                 durations[packet.pts] = packet.duration
+            if is_video and packet.dts is not None:
+                decoding.append(packet.dts * packet.time_base)
             try:
                 decoded: list[Any] = packet.decode()
             except av.FFmpegError as error:
@@ -139,6 +142,9 @@ def read_clip(path: Path, options: dict[str, str] | None = None) -> ClipReading:
                 pending.append((frame.pts * frame.time_base, length, see(frame), (frame.width, frame.height)))
                 _note_picture(reading, frame)
         if video is not None:
+            if reading.container == "avi" and [entry[0] for entry in pending] != sorted(entry[0] for entry in pending):
+                # The times are those of decoding; frames come in display order.
+                pending = [(time, *rest) for time, (_, *rest) in zip(sorted(decoding), pending, strict=True)]  # type: ignore[misc]
             _note_video(reading, video, pending)
         reading.tracks = [joiner.track() for joiner in sounds.values()]
         if "mp4" in reading.container:

@@ -152,9 +152,12 @@ def watch(path: Path, until: Fraction | None = None) -> Reference:
             video.thread_type = "AUTO"
             seen.sample_aspect_ratio = Fraction(video.sample_aspect_ratio or 1) or Fraction(1)
         first: dict[int, Fraction] = {}
+        decoded: list[Fraction] = []  # when the packets of the video are decoded
         for packet in container.demux(wanted):
             if packet.size:
                 _take(seen, tracks, packet.stream, packet)
+                if packet.stream is video and packet.dts is not None:
+                    decoded.append(packet.dts * Fraction(packet.time_base))
                 if packet.pts is not None and not packet.is_discard:
                     time = packet.pts * Fraction(packet.time_base)
                     first[packet.stream_index] = min(time, first.get(packet.stream_index, time))
@@ -163,11 +166,20 @@ def watch(path: Path, until: Fraction | None = None) -> Reference:
                 break
         for stream in wanted:
             _take(seen, tracks, stream, None)
-        seen.tracks = list(tracks.values())
+        if video is not None and _in_decoding_order(seen, container.format.name):
+            seen.frames = [replace(shown, time=time) for shown, time in zip(seen.frames, sorted(decoded), strict=False)]
+            first[video.index] = min(decoded)
+        seen.tracks = [track for track in tracks.values() if track.pieces]
         starts = {s.index: s.start_time * Fraction(s.time_base) for s in wanted if s.start_time is not None}
     heard = {index: track.pieces[0][0] for index, track in tracks.items() if track.pieces}
     _from_zero(seen, [max(heard.get(i, time), starts.get(i, time)) for i, time in first.items()])
     return seen
+
+
+def _in_decoding_order(seen: Reference, container: str) -> bool:
+    """Return True if the times of a container without presentation times were put in the order of decoding."""
+    times = [shown.time for shown in seen.frames]
+    return container in ("avi", "ogg") and times != sorted(times)
 
 
 def _take(seen: Reference, tracks: dict[int, Heard], stream: Any, packet: Any) -> None:

@@ -35,6 +35,7 @@ FILMS = (
     "edit_negative_start",
     "rotated_90",
     "sar_wide",
+    "avi_h264_open_gop",
     "interlaced_h264",
     "hdr_hlg",
     "webm_live_vp8",
@@ -115,8 +116,9 @@ def test_frame_times_are_the_films_own(shelf: Shelf, name: str) -> None:
     assert all(abs(time - wanted) <= Fraction(1, 1000) for time, wanted in zip(times, expected, strict=True))
 
 
-def test_near_tiles_are_exact(shelf: Shelf) -> None:
-    film = shelf.get("mp4_gop_10s")
+@pytest.mark.parametrize("name", ["mp4_gop_10s", "avi_h264_bframes"])
+def test_near_tiles_are_exact(shelf: Shelf, name: str) -> None:
+    film = shelf.get(name)
     start, end = Fraction(1), Fraction(2)
     with opened(film) as (source, facts, _):
         strip = filmstrip(source, facts, start=start, end=end, count=8, width=320, threads=1)

@@ -20,6 +20,7 @@ from av.stream import Discard, Disposition, Stream
 from av.video.stream import VideoStream
 
 from clipengine.errors import ClipEngineError, RecordingTruncated, RecordingUnreadable, UnsupportedMedia
+from clipengine.media.input.display_order import stores_decoding_times
 from clipengine.media.input.header_splice import HeaderSplice
 from clipengine.media.input.mp4_boxes import has_index, is_truncated
 from clipengine.media.input.prefetch import expect_index
@@ -183,10 +184,13 @@ def keep_only(container: InputContainer, streams: Sequence[Stream]) -> None:
 
 
 def read_packets(container: InputContainer, streams: Sequence[Stream], reader: MediaReader) -> Iterator[Packet[Any]]:
-    """The packets of these streams from where the container stands to its end.
+    """Yield the packets of these streams from the container's position to its end.
 
-    Damaged places are passed over, as a player does; an error of the reader itself is raised.
+    Damage is skipped, as players do; an error of the reader itself is raised. In a stream that stores decoding times
+    only, a packet's pts is its dts: FFmpeg's guess is wrong.
     """
+    name = container.format.name.split(",")[0]
+    decoding = {stream.index for stream in streams if stores_decoding_times(name, codec_name(stream))}
     failures = 0
     while failures < _MAX_DAMAGED_PLACES:
         try:
@@ -194,6 +198,8 @@ def read_packets(container: InputContainer, streams: Sequence[Stream], reader: M
                 if packet.size:
                     failures = 0
                     reader.found()
+                    if packet.stream_index in decoding and packet.dts is not None:
+                        packet.pts = packet.dts
                     yield packet
             return
         except IndexError:

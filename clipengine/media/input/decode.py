@@ -147,7 +147,7 @@ class ClipDecoder:
             return
         on_screen = self._seeker.on_screen
         # Before the frame that is on screen at the start nothing is shown: what no other frame needs is not decoded.
-        skips = self._skips and not self._seeker.has_field_packets
+        skips = self._skips and not self._seeker.has_field_packets and not self._seeker.decoding_times
         rolling_up = skips and on_screen is not None and timed.time < on_screen
         video.codec_context.skip_frame = "NONREF" if rolling_up else "DEFAULT"
         try:

@@ -7,7 +7,7 @@ first byte. What lies between is read but not decoded: only the packets since th
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
@@ -33,6 +33,7 @@ from clipengine.media.input.container import (
     read_packets,
     video_stream,
 )
+from clipengine.media.input.display_order import REORDERED_FRAMES, DisplayOrder, stores_decoding_times
 from clipengine.media.input.first_packet import DecoderState, needs_first_packet, read_decoder_state
 from clipengine.media.input.header_splice import HeaderSplice, splice_at
 from clipengine.media.input.prefetch import Prefetcher
@@ -51,10 +52,6 @@ _SLACK_SECONDS = Fraction(3)
 # An audio stream of which nothing is found this far before the start is taken to have a gap there.
 _AUDIO_STEPS = 3
 _HELD_BYTES = 64 * 1024 * 1024
-# So many pictures at the most may be decoded before one that is presented before them (H.264, A.3.1; HEVC, A.4.2).
-_REORDERED_FRAMES = 16
-
-
 # As FFmpeg names them first. Their demuxers find their way from any byte on.
 _ENTERED_BY_BYTE = ("mpegts", "mpeg", "flv")
 
@@ -109,6 +106,10 @@ class Seeker:
         self.on_screen: Fraction | None = None  # the presentation time of the frame on screen at the clip's start
         self._held: list[TimedPacket] = []
         self._keyframe: Fraction | None = None  # on which the landing rests, where sound was not found
+        self._lacks_gop = False  # the keyframe was found, and not the one before it
+        codec = facts.video.codec if video and facts.video else ""
+        self.decoding_times = stores_decoding_times(facts.container, codec)  # packets come at the times of decoding
+        self._order: DisplayOrder | None = None
         self._demuxer: Iterator[TimedPacket] = iter(())
         self._prefetcher: Prefetcher | None = None
         self._decoder_state: DecoderState | None = None  # None if the decoder needs none
@@ -140,16 +141,25 @@ class Seeker:
             step += 1
 
     def packets(self) -> Iterator[TimedPacket]:
-        """The packets from the landing to the clip's end, in file order."""
-        yield from self._held
+        """Yield the packets from the seek to the clip's end, in file order."""
+        yield from self._counted(self._held)
         self._held = []
-        yield from self._demuxer
+        yield from self._counted(self._demuxer)
+
+    def _counted(self, packets: Iterable[TimedPacket]) -> Iterator[TimedPacket]:
+        for timed in packets:
+            if self._order is not None and timed.packet.stream is self.video:
+                self._order.add(timed.packet)
+            yield timed
 
     def time_of(self, frame: av.VideoFrame | av.AudioFrame, stream: Stream) -> Fraction | None:
-        """When a frame that was decoded from the stream is presented, in recording time."""
-        if frame.pts is None:
+        """Return when a frame is presented, in recording time. Call it once for each frame, in the decoder's order."""
+        stamp = frame.pts
+        if self._order is not None and isinstance(frame, av.VideoFrame):
+            stamp = self._order.stamp_of(frame)
+        if stamp is None:
             return None
-        time = frame.pts * as_fraction(stream.time_base or 1)  # flushed frames carry no time base of their own
+        time = stamp * as_fraction(stream.time_base or 1)  # flushed frames carry no time base of their own
         return time - self._facts.origin if self._facts.seekable else time
 
     def _seek_point_before(self, time: Fraction) -> SeekPoint | None:
@@ -237,6 +247,8 @@ class Seeker:
         """
         if self._keyframe is None or self.video is None or self.at_start:
             return False
+        if self._lacks_gop:
+            return self._seek_time(self._keyframe - self._cut.tick)
         if self._seek_point is not None:
             back = int(self._reader.size / self._facts.duration * _REWOUND_SECONDS)
             return self._seek_byte(max(0, self._seek_point.offset - back))
@@ -260,7 +272,9 @@ class Seeker:
         """
         start = self._cut.start
         self._demuxer = self._read()
-        gop: list[tuple[int, TimedPacket]] = []  # each with its place in the file's order
+        self._order = DisplayOrder() if self.decoding_times else None
+        pictures = _Pictures(gops=2 if self.decoding_times else 1)
+        latest = start - REORDERED_FRAMES * self._cut.frame_seconds if self.decoding_times else start
         sound: list[tuple[int, TimedPacket]] = []
         heard: set[int] = set()  # audio streams of which a packet before the start was seen
         held = 0
@@ -274,10 +288,10 @@ class Seeker:
             if self.video is not None and packet.stream_index == self.video.index:
                 # Pre-roll of an edit is decoded and never shown: no landing may rest on it.
                 rests = packet.is_keyframe and self.trusts_keyframes and not packet.is_discard
-                if rests and timed.time <= start:
-                    gop, held = [], 0
-                if gop or packet.is_keyframe or self.at_start:
-                    gop.append((order, timed))
+                if rests and timed.time <= latest:
+                    held = pictures.begin_gop()
+                if pictures.packets or packet.is_keyframe or self.at_start:
+                    pictures.packets.append((order, timed))
                     held += packet.size
                 covered = covered or timed.dts > start
             else:
@@ -290,17 +304,24 @@ class Seeker:
                 break
         if not found:
             raise _StaleSeekPoint
+        gop = pictures.packets
         shown = (timed.time for _, timed in gop if timed.time <= start and not timed.packet.is_discard)
         self.on_screen = max(shown, default=None)
         sound_ok = step >= _AUDIO_STEPS or all(stream.index in heard for stream in self.audio)
         video_ok = self.video is None or (self.on_screen is not None and gop[0][1].time <= start)
+        self._lacks_gop = video_ok and self.video is not None and not self._is_counted(pictures)
         if gop and self._decoder_state is not None:
             self._decoder_state.complete(gop[0][1].packet)
         warm_up = _since(sound, start - 4 * PREROLL_SECONDS)
         self.has_field_packets = self._has_fields([timed.time for _, timed in gop])
         self._held = [timed for _, timed in sorted([*gop, *warm_up], key=lambda entry: entry[0])]
-        self._keyframe = gop[0][1].time if gop and video_ok and not sound_ok else None
-        return video_ok and sound_ok
+        self._keyframe = gop[0][1].time if gop and video_ok and (self._lacks_gop or not sound_ok) else None
+        return video_ok and sound_ok and not self._lacks_gop
+
+    def _is_counted(self, pictures: _Pictures) -> bool:
+        """Return True if the place of frames is known: a GOP is decoded before, or the first frame of all is."""
+        first = self._facts.video.first_frame if self._facts.video is not None else None
+        return not self.decoding_times or pictures.complete or pictures.packets[0][1].time <= (first or 0)
 
     def _is_seek_point(self, timed: TimedPacket) -> bool:
         """Whether the packet is the one that the landmark tells of, at its time: then all others are at theirs."""
@@ -326,9 +347,10 @@ class Seeker:
         timeline = Timeline(origin, joins_discontinuities=not self._facts.seekable)
         open_streams = {stream.index for stream in self._streams()}
         # One frame more of the picture: its second field may be a packet of its own.
-        picture_end, sound_end = self._cut.end + self._cut.frame_seconds, self._cut.end
+        reordered = (REORDERED_FRAMES if self.decoding_times else 0) * self._cut.frame_seconds
+        picture_end, sound_end = self._cut.end + self._cut.frame_seconds + reordered, self._cut.end
         late = {index: stamps.late for index, stamps in self.stamps.items() if stamps is not None}
-        far = sound_end + _SLACK_SECONDS
+        far = sound_end + _SLACK_SECONDS + reordered
         last: dict[int, Fraction] = {}
         self.resume_times.clear()
         earliest = _Earliest()
@@ -368,6 +390,28 @@ class Seeker:
                 return
 
 
+class _Pictures:
+    """The video packets of the last GOPs, each with its place in the file's order."""
+
+    def __init__(self, gops: int) -> None:
+        self._gops = gops
+        self._starts: list[int] = []
+        self.packets: list[tuple[int, TimedPacket]] = []
+
+    @property
+    def complete(self) -> bool:
+        return len(self._starts) >= self._gops
+
+    def begin_gop(self) -> int:
+        """Drop what lies before the last GOPs, of which the next packet begins one. Return the size of the rest."""
+        self._starts = [*self._starts, len(self.packets)][-self._gops :]
+        if self.complete:
+            dropped = self._starts[0]
+            self.packets = self.packets[dropped:]
+            self._starts = [start - dropped for start in self._starts]
+        return sum(timed.packet.size for _, timed in self.packets)
+
+
 class _Earliest:
     """When a packet without a dts is decoded at the earliest: Matroska gives the first ones after a seek none."""
 
@@ -379,7 +423,7 @@ class _Earliest:
         if not isinstance(packet.stream, VideoStream):
             return time
         heappush(self._latest, time)
-        if len(self._latest) > _REORDERED_FRAMES + 1:
+        if len(self._latest) > REORDERED_FRAMES + 1:
             heappop(self._latest)
         return self._latest[0]
 

@@ -31,6 +31,7 @@ from clipengine.media.input.container import (
     video_stream,
 )
 from clipengine.media.input.decode import ClipDecoder, VideoFrameEvent
+from clipengine.media.input.display_order import DisplayOrder, stores_decoding_times
 from clipengine.media.input.first_packet import DecoderState, needs_first_packet, read_decoder_state
 from clipengine.media.input.seek import STEPS_BACK, Seeker
 from clipengine.media.input.source import ByteSource, MediaReader
@@ -119,6 +120,7 @@ class _SeekingReader:
         self._origin = facts.origin
         self._slack = _video(facts).frame_seconds / 2
         self._threads = threads
+        self._decoding_times = stores_decoding_times(facts.container, _video(facts).codec)
         self._decoder_state: DecoderState | None = None
 
     def frames(self, moments: Sequence[Fraction]) -> Iterator[av.VideoFrame]:
@@ -176,7 +178,10 @@ class _SeekingReader:
 
     def _decoded(self, container: InputContainer, stream: VideoStream) -> Iterator[Shown]:
         tick = as_fraction(stream.time_base or Fraction(1, 1000))
+        order = DisplayOrder() if self._decoding_times else None
         for number, packet in enumerate(read_packets(container, [stream], self._reader)):
+            if order is not None:
+                order.add(packet)
             if number == 0 and self._decoder_state is not None:
                 self._decoder_state.complete(packet)
             try:
@@ -184,8 +189,9 @@ class _SeekingReader:
             except av.FFmpegError:
                 continue
             for frame in frames:
-                if frame.pts is not None:
-                    yield frame.pts * tick - self._origin, frame
+                stamp = frame.pts if order is None else order.stamp_of(frame)
+                if stamp is not None:
+                    yield stamp * tick - self._origin, frame
 
 
 class _SequentialReader:

@@ -1,0 +1,61 @@
+"""Presentation times for video in containers that store decoding times only (AVI, OGM)."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections import deque
+from typing import Any
+
+import av
+from av.packet import Packet
+
+# So many pictures at the most may be decoded before one that is presented before them (H.264, A.3.1; HEVC, A.4.2).
+REORDERED_FRAMES = 16
+
+_MAX_STAMPS = 4096  # far more than any decoder holds back
+# By container, the codecs with B-frames for which FFmpeg does not work presentation times out.
+_DECODING_TIMES = {
+    "avi": frozenset(("h264", "hevc", "vc1", "wmv3")),
+    "ogg": frozenset(("h264", "hevc", "mpeg1video", "mpeg2video", "mpeg4")),
+}
+
+
+def stores_decoding_times(container: str, codec: str) -> bool:
+    """Return True if packets of this codec in this container (FFmpeg's first name) have no presentation times."""
+    return codec in _DECODING_TIMES.get(container, ())
+
+
+class DisplayOrder:
+    """Gives frames the times of their packets: frames come in display order, packets in decoding order.
+
+    The first frame gets the earliest time, the next frame the next one. If packets have no frame (damage, or B-frames
+    before the first keyframe after a seek), the frames that follow are early by as many. At the next keyframe the
+    count is right again: before it come the packets before its own, and the frames that were decoded after it.
+    """
+
+    def __init__(self) -> None:
+        self._stamps: list[int] = []
+        self._next = 0
+        self._shown: deque[int] = deque(maxlen=REORDERED_FRAMES)  # the packets' stamps of the last frames
+
+    def add(self, packet: Packet[Any]) -> None:
+        """Note a packet that is about to be decoded."""
+        if packet.pts is not None:
+            insort(self._stamps, packet.pts)
+            if len(self._stamps) > _MAX_STAMPS:
+                dropped = len(self._stamps) // 2
+                self._stamps = self._stamps[dropped:]
+                self._next = max(0, self._next - dropped)
+
+    def stamp_of(self, frame: av.VideoFrame) -> int | None:
+        """Return when a decoded frame is presented, in units of the stream's time base. Call it once for each frame."""
+        own = frame.pts
+        if own is None or not self._stamps:
+            return own
+        if frame.key_frame:
+            place = bisect_left(self._stamps, own) + sum(stamp > own for stamp in self._shown)
+            self._next = max(self._next, place)
+        self._shown.append(own)
+        place = min(self._next, len(self._stamps) - 1)
+        self._next += 1
+        return self._stamps[place]
