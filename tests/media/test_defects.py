@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from clipengine.errors import RecordingUnreadable
+from clipengine.media.input import avi
 from clipengine.media.input.first_packet import read_decoder_state
 from clipengine.media.input.source import DescriptorSource, MediaReader
 from tests.films.catalogue import Shelf
@@ -53,8 +54,14 @@ def test_palette_of_an_avi_applies_after_a_seek(tmp_path: Path) -> None:
     assert not _faults(path, ("1.55 2.5", "0 0.5"), tmp_path)
 
 
-def _write_palette_avi(path: Path) -> None:
-    """Write moving stripes in 256 colours; AVI stores the palette once."""
+def test_palette_that_changes_on_the_way_applies_after_a_seek(tmp_path: Path) -> None:
+    path = tmp_path / "palettes.avi"
+    _write_palette_avi(path, changes_at=8)
+    assert not _faults(path, ("1.55 2.5", "0.5 1.1"), tmp_path)
+
+
+def _write_palette_avi(path: Path, *, changes_at: int | None = None) -> None:
+    """Write moving stripes in 256 colours; AVI stores the palette once, and again if it changes."""
     ramp, palette = np.arange(256), np.full((256, 4), 255, np.uint8)
     palette[:, 1], palette[:, 2], palette[:, 3] = ramp, 255 - ramp, ramp // 2
     stripes = np.tile(np.arange(128, dtype=np.uint8) * 2, (96, 1))
@@ -62,6 +69,8 @@ def _write_palette_avi(path: Path) -> None:
         stream = container.add_stream("rawvideo", rate=10)
         stream.width, stream.height, stream.pix_fmt = 128, 96, "pal8"
         for number in range(30):
+            if number == changes_at:
+                palette[:, 1:] = palette[::-1, 1:] // 2
             frame = av.VideoFrame.from_ndarray((np.roll(stripes, number * 3, axis=1), palette), format="pal8")
             frame.pts, frame.time_base = number, Fraction(1, 10)
             container.mux(stream.encode(frame))
@@ -91,3 +100,12 @@ def test_range_that_is_mostly_concealed_is_rejected(tmp_path: Path) -> None:
     path.write_bytes(with_damaged_slices(film(noise=True, size=256), start=0, end=4))
     with pytest.raises(RecordingUnreadable, match="of the range's 25 frames decode with errors"):
         cut_file(path, Fraction(1), Fraction(2), tmp_path / "clip.mp4")
+
+
+def test_index_of_an_avi_is_read_up_to_its_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "palettes.avi"
+    _write_palette_avi(path, changes_at=8)
+    with path.open("rb") as file, MediaReader(DescriptorSource(file.fileno())) as reader:
+        assert avi.palette_changes(reader)
+        monkeypatch.setattr(avi, "_MAX_INDEX_BYTES", 5 * 16)
+        assert not avi.palette_changes(reader)

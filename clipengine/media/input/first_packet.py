@@ -9,6 +9,7 @@ from typing import Any
 from av.packet import Packet, PacketSideData
 from av.video.stream import VideoStream
 
+from clipengine.media.input.avi import palette_changes
 from clipengine.media.input.container import DECODER_OPTIONS, keep_only, open_recording, read_packets, video_stream
 from clipengine.media.input.source import MediaReader
 
@@ -23,6 +24,7 @@ class DecoderState:
 
     x264_build: int | None = None
     palette: PacketSideData | None = None
+    palette_changes: bool = False  # it is right only if everything is read from the recording's start
 
     def configure(self, stream: VideoStream) -> None:
         """Set the options of the stream's decoder, which must not be open yet."""
@@ -55,8 +57,9 @@ def read_decoder_state(reader: MediaReader) -> DecoderState:
         packet = next(read_packets(container, [stream], reader), None)
         if packet is None:
             return DecoderState()
-        palette = packet.get_sidedata("palette") if packet.has_sidedata("palette") else None
-        return DecoderState(_x264_build(stream.codec_context.extradata, packet), palette)
+        if packet.has_sidedata("palette"):
+            return DecoderState(palette=packet.get_sidedata("palette"), palette_changes=palette_changes(reader))
+        return DecoderState(_x264_build(stream.codec_context.extradata, packet))
 
 
 def _x264_build(extradata: bytes | None, packet: Packet[Any]) -> int | None:

@@ -194,6 +194,8 @@ class Seeker:
             if self._decoder_state is None:
                 self._stack.close()
                 self._decoder_state = read_decoder_state(self._reader)
+                if self._decoder_state.palette_changes:
+                    self.trusts_keyframes = False
                 self._open(splice)
                 return
             self._decoder_state.configure(self.video)
