@@ -89,7 +89,7 @@ def test_concealed_frames_are_counted_in_a_warning(tmp_path: Path) -> None:
     path.write_bytes(with_damaged_slices(film(noise=True, size=256), start=1, end=1.16))
     made = cut_file(path, Fraction(1, 2), Fraction(2), tmp_path / "clip.mp4").made
     assert [each for each in made.warnings if "concealed" in each] == [
-        "4 frames decode with errors, which the decoder concealed"
+        "errors_concealed: 4 frames decode with errors, which the decoder concealed"
     ]
     made = cut_file(path, Fraction(2), Fraction(3), tmp_path / "clip.mp4").made
     assert made.warnings == ()
