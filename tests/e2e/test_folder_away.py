@@ -130,7 +130,7 @@ def test_store_may_vanish_and_return_under_a_server(place: Place) -> None:
         assert str(place.root) in refused.json()["detail"]
         assert int(refused.headers["retry-after"]) > 0
         clips = [cut(api, recording, label) for label in ("a", "b")]
-        until(lambda: server.log.read_text().count("trying again in") >= 4)
+        until(lambda: server.log.read_text().count("retrying in") >= 4)
         assert {api.clips.get(each).status for each in clips} == {"processing"}
         doctor = run_command("doctor", "--data", str(place.data), env=place.env)
         assert doctor.returncode == 1
@@ -175,7 +175,7 @@ def test_server_starts_without_the_store(place: Place) -> None:
         assert "Traceback" not in server.log.read_text()
         assert upload(server).status_code == 503
         clip = cut(api, recording, "a")
-        until(lambda: "trying again in" in server.log.read_text(), SECONDS)
+        until(lambda: "retrying in" in server.log.read_text(), SECONDS)
         server.process.kill()
         server.process.wait(SECONDS)
     with running_server(place.data, env=place.env) as server, server.client() as api:
@@ -197,7 +197,7 @@ def test_watched_recordings_survive_an_absent_store(place: Place) -> None:
     with running_server(place.data, env=env) as server, server.client() as api:
         until(lambda: [each.status for each in api.recordings.list().data] == ["complete"], SECONDS)
         place.away()
-        until(lambda: "the watch cannot look" in server.log.read_text(), SECONDS)
+        until(lambda: "the watch cannot scan the store" in server.log.read_text(), SECONDS)
         place.back()
         (place.root / "h_02").mkdir()
         shutil.copy(place.root / "h_01" / "meeting.mp4", place.root / "h_02" / "meeting.mp4")

@@ -198,7 +198,7 @@ def test_frozen_host_loses_its_attempt(hosts: Hosts, film: Path) -> None:
         clip = api.clips.wait(clip_id, timeout=SECONDS)
         assert (clip.status, clip.attempt) == ("complete", 2)
         frozen.process.send_signal(signal.SIGCONT)
-        until(lambda: "the claim was lost, its upload stops" in frozen.log.read_text(), SECONDS)
+        until(lambda: "the claim was lost, the upload stops" in frozen.log.read_text(), SECONDS)
         assert _cuts(rescuer) == 1
     hosts.check([clip_id])
 

@@ -118,6 +118,6 @@ def test_dead_worker_thread_is_restarted_with_backoff(monkeypatch: pytest.Monkey
         assert worked.wait(10)
         now[0] += 100
         assert work.alive()
-        assert work._wait == 1
+        assert work._delay == 1
     finally:
         work.stop(2)

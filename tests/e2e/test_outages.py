@@ -192,7 +192,7 @@ def test_unreadable_recording_is_retried(outage: Outage, film: Path) -> None:
         recording = outage.recording(api, film)
         outage.break_off(refuse(503, "SlowDown"), "HEAD")
         clip_id = api.clips.create(recording, label="a", start_seconds=1.0, end_seconds=2.0).clip_id
-        until(lambda: len(re.findall("trying again", server.log.read_text())) >= 2)
+        until(lambda: len(re.findall("retrying in", server.log.read_text())) >= 2)
         clip = api.clips.get(clip_id)
         assert clip.status == "processing"
         outage.proxy.clear()
