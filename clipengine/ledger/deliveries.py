@@ -93,7 +93,7 @@ class Deliveries:
                 return []
             # Not durable: if a power cut undoes the claim, the delivery is sent again, as after any crash.
             with self._database.transaction(durable=False):
-                skip |= self._sent_by_others(owner) | self._endpoints.switched_off()
+                skip |= self._sent_by_others(owner) | self._endpoints.disabled_by_request()
                 free = [target for _, target in sorted(waiting) if target not in skip]
                 claimed = [self._claim(target, now, owner) for target in free[:limit]]
         return [delivery for delivery in claimed if delivery is not None]
@@ -101,7 +101,7 @@ class Deliveries:
     def _waiting(self) -> list[tuple[str, int]]:
         """Return each target with pending deliveries that is not disabled, and the time of its first delivery."""
         found: list[tuple[str, int]] = []
-        off = self._endpoints.switched_off()
+        off = self._endpoints.disabled_by_request()
         pending = DeliveryRow.select(DeliveryRow.target, DeliveryRow.next_at).where(DeliveryRow.status == "pending")
         pending = pending.order_by(DeliveryRow.target, DeliveryRow.next_at).limit(1)
         # One index lookup per target, even if many deliveries wait for a receiver that is down.
@@ -172,7 +172,7 @@ class Deliveries:
         """Record the outcome for the endpoint, and return False if no more requests may be sent to it."""
         endpoint = self._endpoints.find(endpoint_id)
         if endpoint is None or not endpoint.enabled:
-            return endpoint is not None and endpoint.switched_off
+            return endpoint is not None and endpoint.disabled_by_request
         if outcome == "delivered":
             self._endpoints.note_success(endpoint_id)
             return True

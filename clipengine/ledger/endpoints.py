@@ -21,7 +21,7 @@ Origin = Literal["api", "settings"]
 SECRET_OVERLAP_MS = 24 * 3600 * 1000
 
 _ALL = Statement(EndpointRow.select().order_by(EndpointRow.created_at, EndpointRow.webhook_id))
-_SWITCHED_OFF = Statement(
+_DISABLED_BY_REQUEST = Statement(
     EndpointRow.select(EndpointRow.webhook_id).where(
         ~EndpointRow.enabled, EndpointRow.disabled_reason == DISABLED_BY_REQUEST
     )
@@ -45,7 +45,7 @@ class Endpoint:
     failing_since: int | None = None
 
     @property
-    def switched_off(self) -> bool:
+    def disabled_by_request(self) -> bool:
         """True if it was disabled by request: its deliveries wait until it is enabled."""
         return not self.enabled and self.disabled_reason == DISABLED_BY_REQUEST
 
@@ -187,9 +187,9 @@ class Endpoints:
         row = self._database.by_key(EndpointRow, id)
         return self._endpoint(row) if row else None
 
-    def switched_off(self) -> set[str]:
+    def disabled_by_request(self) -> set[str]:
         """Return the ids of the endpoints that were disabled by request."""
-        return {row["webhook_id"] for row in self._database.rows(_SWITCHED_OFF)}
+        return {row["webhook_id"] for row in self._database.rows(_DISABLED_BY_REQUEST)}
 
     def subscribed(self, event: str) -> list[Endpoint]:
         """Return the enabled endpoints that subscribe to this event."""

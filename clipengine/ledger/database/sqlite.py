@@ -62,10 +62,10 @@ class _Connections(peewee.SqliteDatabase):
                 raise sqlite3.OperationalError("the ledger is closed")
             if self._idle:
                 return self._idle.pop()
-        self.check_place()
+        self.check_path()
         return cast(sqlite3.Connection, super()._connect())  # type: ignore[misc]
 
-    def check_place(self) -> None:
+    def check_path(self) -> None:
         """Raise StorageUnavailable if the path no longer leads to the file that was opened first.
 
         Open connections would still write to a file that was moved or replaced, and a response would promise durability
@@ -126,7 +126,7 @@ class Sqlite:
 
     @contextmanager
     def begin_writing(self, run: Run, *, durable: bool, ordered: bool, waited: float) -> Iterator[str]:
-        self._connections.check_place()
+        self._connections.check_path()
         # The lock of this process and SQLite's lock share one timeout.
         shortened = waited >= 0.1
         try:
