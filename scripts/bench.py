@@ -1,8 +1,8 @@
-"""The benchmark: what a clip costs, beside the ffmpeg command and beside what the API promises. It gates nothing.
+"""Benchmark of clips, compared with the ffmpeg command and with the targets of the API. It gates nothing.
 
     python -m scripts.bench [--quick] [--section cutting]...
 
-Prints one table and writes the same figures as JSON. Quote it from a machine that does nothing else.
+Prints a table and writes the same figures as JSON. Quote figures from an otherwise idle machine only.
 """
 
 from __future__ import annotations
@@ -20,20 +20,22 @@ import click
 
 from scripts.benchmarks.figures import Bench, Figure, table
 
-# Modules of scripts.benchmarks, in the order in which they run.
+# Modules of scripts.benchmarks in running order.
 SECTIONS = ("cutting", "growth", "reading", "latency", "service")
 _ROOT = Path(__file__).resolve().parents[1]
 _MEDIA = _ROOT.parent / "shared" / "media"
 
 
 @click.command(help=__doc__)
-@click.option("--section", "sections", multiple=True, type=click.Choice(SECTIONS), help="Only this one; repeatable.")
-@click.option("--quick", is_flag=True, help="Fewer and shorter runs: a look, nothing to quote.")
+@click.option(
+    "--section", "sections", multiple=True, type=click.Choice(SECTIONS), help="Run only this section; repeatable."
+)
+@click.option("--quick", is_flag=True, help="Fewer and shorter runs, for orientation only.")
 @click.option("--out", default="BENCH.json", show_default=True, type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--cache", default=_ROOT / ".bench", type=click.Path(file_okay=False, path_type=Path),
-              help="Where recordings that were made for it are kept.  [default: .bench]")  # fmt: skip
+              help="Folder for generated recordings.  [default: .bench]")  # fmt: skip
 @click.option("--media", default=_MEDIA, type=click.Path(file_okay=False, path_type=Path),
-              help="A folder of real recordings.  [default: ../shared/media]")  # fmt: skip
+              help="Folder of real recordings.  [default: ../shared/media]")  # fmt: skip
 def main(sections: tuple[str, ...], quick: bool, out: Path, cache: Path, media: Path) -> None:
     cache.mkdir(parents=True, exist_ok=True)
     bench = Bench(cache, media if media.is_dir() else None, quick, lambda text: click.echo(text, err=True))
@@ -57,7 +59,7 @@ def main(sections: tuple[str, ...], quick: bool, out: Path, cache: Path, media: 
 
 
 def _machine() -> dict[str, object]:
-    """What the figures depend on, as far as the system says it."""
+    """Return the properties of the machine that affect the figures."""
     model = ""
     for line in Path("/proc/cpuinfo").read_text().splitlines():
         if line.startswith("model name"):

@@ -1,8 +1,8 @@
 """The same films and cuts for this project's cutter and for the `ffmpeg` command at its defaults, side by side.
 
-`python -m scripts.compare OUT.md` writes the table. Both are judged leniently, by what any cutter should hold: no frame
-missing, twice, wrong or off its time, sound in sync, the length within a frame, upright, tags kept. The clip may begin
-anywhere within a frame of where it should. What this project promises beyond that is `python -m tests.films.table`.
+`python -m scripts.compare OUT.md` writes the table. Both are judged leniently, by what any cutter should achieve: no
+frame missing, repeated, wrong or at the wrong time, audio in sync, length within a frame, upright, tags kept. The clip
+may start anywhere within a frame. The stricter promises of this project are in `python -m tests.films.table`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _PATIENCE_SECONDS = 120
 
 
 def own(film: Film, wanted: Cut, output: Path) -> list[str]:
-    """This project's cutter."""
+    """Cut with this project's cutter."""
     try:
         cut(film, wanted.start, wanted.end, output)
     except ClipEngineError as error:
@@ -35,7 +35,7 @@ def own(film: Film, wanted: Cut, output: Path) -> list[str]:
 
 
 def ffmpeg(film: Film, wanted: Cut, output: Path) -> list[str]:
-    """The command that one finds everywhere: seek before the input, encode."""
+    """Cut with the commonly recommended command: seek before the input, then encode."""
     output.unlink(missing_ok=True)
     seek = ["-ss", f"{float(wanted.start):.6f}", "-i", str(film.path), "-t", f"{float(wanted.end - wanted.start):.6f}"]
     codecs = ["-c:v", "libx264", "-preset", "veryfast", "-crf", "23", "-c:a", "aac"]
@@ -48,7 +48,7 @@ def ffmpeg(film: Film, wanted: Cut, output: Path) -> list[str]:
 
 
 def render(ours: Sequence[Row], theirs: Sequence[Row], version: str) -> str:
-    """Both tables in one: a cell has ours / theirs where they differ."""
+    """Merge both tables: a cell has ours / theirs if they differ."""
     lines = ["# This engine and the ffmpeg command", "", f"- this engine: {summary(ours)}"]
     lines += [f"- {version} at its defaults: {summary(theirs)}"]
     moved = sum(kinds(faults) == "times" for row in theirs for faults in row.cells.values())

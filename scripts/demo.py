@@ -1,6 +1,6 @@
-"""The whole way of one clip, on the embedded defaults: `make demo`, or with a recording of your own.
+"""The complete way of one clip with default settings: `make demo`, optionally with another recording.
 
-Starts the real server in a temporary folder, uploads a recording, posts a clip with the body of the README's curl,
+Starts a real server in a temporary folder, uploads a recording, posts a clip with the body of the README's curl,
 receives the webhook, checks both of its signatures, and keeps the clip in ./clipengine-demo. Leaves nothing running.
 """
 
@@ -33,14 +33,14 @@ from clipengine.client import Client, ClientError, Recording
 from clipengine.client.webhooks import verify
 from clipengine.timecode import format_time, parse_time
 
-BODY = '{"label": "key-moment", "start_seconds": 5.0, "end_seconds": 12.5}'  # as the README's curl has it
+BODY = '{"label": "key-moment", "start_seconds": 5.0, "end_seconds": 12.5}'  # as in the curl command of the README
 KEPT = Path("clipengine-demo")
 COMMAND = str(Path(sys.executable).with_name("clipengine"))
 START_SECONDS, STOP_SECONDS, CLIP_SECONDS = 30, 12, 1800
 
 
 class Failed(Exception):
-    """Why the demo did not come to its end, in one line."""
+    """The reason why the demo failed, in one line."""
 
 
 def main() -> int:
@@ -52,7 +52,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, _terminate)
     try:
         if given.recording and not given.recording.is_file():
-            raise Failed(f"there is no file {given.recording}")
+            raise Failed(f"the file {given.recording} does not exist")
         with tempfile.TemporaryDirectory(prefix="clipengine-demo-") as folder:
             demonstrate(Path(folder), given)
     except (Failed, ClientError, httpx.HTTPError) as error:
@@ -69,7 +69,7 @@ def demonstrate(folder: Path, given: argparse.Namespace) -> None:
     path = given.recording or folder / "sample.mp4"
     if not given.recording:
         make_sample(path)
-        step("recording", "a sample of 20 s: moving bars that show their time, and a tone")
+        step("recording", "a sample of 20 s: moving bars with a time display, and a tone")
     data = folder / "data"
     key = subprocess.run(
         [COMMAND, "keys", "create", "demo", "--data", str(data)], capture_output=True, text=True, check=True
@@ -91,7 +91,7 @@ def demonstrate(folder: Path, given: argparse.Namespace) -> None:
             trust_env=False,
         )
         if answer.status_code != 202:
-            raise Failed(f"the clip was refused: {answer.json()['detail']}")
+            raise Failed(f"the clip was rejected: {answer.json()['detail']}")
         clip = client.clips.wait(answer.json()["clip_id"], timeout=CLIP_SECONDS)
         check_webhook(arrived, secret, clip.clip_id)
         if clip.result is None:
@@ -100,17 +100,17 @@ def demonstrate(folder: Path, given: argparse.Namespace) -> None:
         kept = KEPT / Path(clip.bucket_path or clip.clip_id).name
         client.clips.download(clip.clip_id, kept)
     if hashlib.sha256(kept.read_bytes()).hexdigest() != clip.result.sha256:
-        raise Failed(f"{kept} is not the clip that was made")
+        raise Failed(f"{kept} does not have the SHA-256 of the clip")
     start, end = clip.result.actual_start_seconds, clip.result.actual_end_seconds
     step("clip", str(kept))
     step("actual", f"{format_time(start)} to {format_time(end)}")
     frames = f", {clip.result.frames} frames" if clip.result.video_codec else ""
     step("length", f"{clip.result.duration_seconds:.3f} s{frames}, {kept.stat().st_size} bytes")
-    step("took", f"{time.monotonic() - began:.1f} s, of which encoding {clip.result.encode_seconds:.1f} s")
+    step("took", f"{time.monotonic() - began:.1f} s, {clip.result.encode_seconds:.1f} s of that for encoding")
 
 
 def clip_body(recording: Recording, given: argparse.Namespace) -> str:
-    """The README's body; with other times where they were given, or where the recording is too short for it."""
+    """Return the README's body, with other times if given or if the recording is too short for it."""
     length = recording.duration_seconds or 0.0
     body = json.loads(BODY)
     if given.start is None and given.end is None and length >= body["end_seconds"]:
@@ -121,23 +121,23 @@ def clip_body(recording: Recording, given: argparse.Namespace) -> str:
 
 
 def check_webhook(arrived: queue.Queue[tuple[bytes, dict[str, str]]], secret: str, clip_id: str) -> None:
-    """Take the webhook of the clip and check both of its signatures."""
+    """Receive the webhook of the clip and check both of its signatures."""
     try:
         body, headers = arrived.get(timeout=30)
     except queue.Empty:
-        raise Failed("no webhook came within 30 s") from None
+        raise Failed("no webhook was received within 30 s") from None
     event = verify(body, headers, secret)
     plain = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
     if not hmac.compare_digest(plain, headers["x-relay-signature"]):
         raise Failed("X-Relay-Signature is not the HMAC of the body")
     if event["data"]["clip_id"] != clip_id:
-        raise Failed(f"the webhook is about {event['data']['clip_id']}")
+        raise Failed(f"the webhook is for another clip: {event['data']['clip_id']}")
     step("webhook", f"{event['event']}, X-Relay-Signature and webhook-signature are valid")
 
 
 @contextmanager
 def receiver() -> Iterator[tuple[str, queue.Queue[tuple[bytes, dict[str, str]]]]]:
-    """A webhook receiver: its address, and what came to it."""
+    """Yield the address of a webhook receiver and the queue of received requests."""
     arrived: queue.Queue[tuple[bytes, dict[str, str]]] = queue.Queue()
 
     class Hook(BaseHTTPRequestHandler):
@@ -162,9 +162,9 @@ def receiver() -> Iterator[tuple[str, queue.Queue[tuple[bytes, dict[str, str]]]]
 
 @contextmanager
 def server(data: Path) -> Iterator[str]:
-    """`clipengine serve` on a free port, and its address; stopped at the end, whatever happens."""
+    """Run `clipengine serve` on a free port, yield its address, and stop it in any case."""
     own = {name: value for name, value in os.environ.items() if not name.startswith("CLIPENGINE_")}
-    own["CLIPENGINE_WEBHOOKS__ALLOW_CIDRS"] = '["127.0.0.0/8"]'  # the receiver is on loopback
+    own["CLIPENGINE_WEBHOOKS__ALLOW_CIDRS"] = '["127.0.0.0/8"]'  # because the receiver is on loopback
     log = data.parent / "server.log"
     with log.open("w") as errors:
         process = subprocess.Popen(
@@ -172,8 +172,8 @@ def server(data: Path) -> Iterator[str]:
             stdout=subprocess.PIPE,
             stderr=errors,
             env=own,
-            cwd=data.parent,  # no clipengine.toml lies there
-            start_new_session=True,  # Ctrl-C is for the demo, which stops the server in its turn
+            cwd=data.parent,  # a folder without clipengine.toml
+            start_new_session=True,  # Ctrl-C reaches only the demo, which then stops the server
             text=True,
         )
         giving_up = threading.Timer(START_SECONDS, process.kill)

@@ -1,10 +1,10 @@
-"""The fuzz: mutated recordings through the real encoder child, locked in its cell; every one must end in order.
+"""Fuzzing of the encoder child: mutated recordings in the real sandbox; every one must end in order.
 
     python -m scripts.fuzz [--inputs 2000] [--seed 1] [--out .fuzz]
 
-In order means: complete, or an error with a code, before its deadline; no file made, no connection, no other file
-read, and this program still there. Children that a recording crashed are counted (`decoder_crashed`), and what did it
-is kept in OUT/kept. Run it again to go on where it was; the same seed makes the same mutants.
+In order means: complete, or an error with a code, before the deadline; no file created, no connection opened, no other
+file read, and this program still running. Crashes caused by a recording are counted (`decoder_crashed`), and their
+inputs are kept in OUT/kept. Another run continues from the last input; the same seed gives the same mutants.
 """
 
 from __future__ import annotations
@@ -29,21 +29,21 @@ from scripts.fuzzing.corpus import Seed, seeds
 from scripts.fuzzing.mutate import mutant
 
 _MEDIA = Path(__file__).resolve().parents[2] / "shared" / "media"
-_TRAP_PORT = 39471  # fixed: the address is part of the mutants
-# Codes that are no fault of the recording: each is looked at.
+_TRAP_PORT = 39471  # fixed, because mutants contain the address
+# Codes that no recording should cause: each is investigated.
 _KEPT = {"decoder_crashed", "internal", "uncoded", "encoder_failed", "verification_failed", "timeout"}
 _FAILED = {"internal", "uncoded"}
 
 
 @click.command(help=__doc__)
-@click.option("--inputs", default=2000, show_default=True, help="How many more mutants.")
+@click.option("--inputs", default=2000, show_default=True, help="Number of further mutants.")
 @click.option("--seed", default=1, show_default=True)
 @click.option("--workers", default=len(os.sched_getaffinity(0)), show_default=True)
-@click.option("--seconds", default=0, help="Stop after so long, finished or not.")
-@click.option("--only", type=int, help="Run this one mutant and say how it ended.")
+@click.option("--seconds", default=0, help="Stop after this time, finished or not.")
+@click.option("--only", type=int, help="Run this mutant only and print its outcome.")
 @click.option("--out", default=".fuzz", show_default=True, type=click.Path(file_okay=False, path_type=Path))
 @click.option("--media", default=_MEDIA, type=click.Path(file_okay=False, path_type=Path),
-              help="A folder of real recordings.  [default: ../shared/media]")  # fmt: skip
+              help="Folder of real recordings.  [default: ../shared/media]")  # fmt: skip
 def main(inputs: int, seed: int, workers: int, seconds: int, only: int | None, out: Path, media: Path) -> None:
     out = out.resolve()
     (out / "kept").mkdir(parents=True, exist_ok=True)
@@ -102,16 +102,16 @@ def _one(corpus: list[Seed], seed: int, number: int, folder: Path) -> Iterator[O
     yield from run(path, random)
     made = [each.name for each in folder.iterdir() if each.name not in (path.name, ".clipengine")]
     if made:
-        yield Outcome("files", "", "uncoded", f"files were made: {made}", 0.0, late=False)
+        yield Outcome("files", "", "uncoded", f"files were created: {made}", 0.0, late=False)
 
 
 def _bait(path: Path) -> Path:
-    """A file that no child may read, with a time of last reading that would show it."""
+    """Create a file that no child may read, with an old access time that reveals a read."""
     path.write_bytes(b"not for you")
     os.utime(path, (1, time.time()))
     path.read_bytes()
     if path.stat().st_atime == 1:
-        click.echo("this file system keeps no times of reading: reads of other files will not be seen", err=True)
+        click.echo("this file system records no access times: reads of other files will not be noticed", err=True)
     os.utime(path, (1, time.time()))
     return path
 
@@ -123,7 +123,7 @@ def _escapes(trap: socket.socket, bait: Path) -> list[str]:
         while True:
             connection, _ = trap.accept()
             connection.close()
-            found.append("a connection was made")
+            found.append("a connection was opened")
     if bait.stat().st_atime != 1:
         found.append("another file was read")
     return found
@@ -136,7 +136,7 @@ def _results(out: Path, seed: int) -> Iterator[dict[str, Any]]:
 
 
 def _report(results: list[dict[str, Any]], escapes: list[str]) -> bool:
-    """Print the table of all runs with this seed; whether something is wrong."""
+    """Print the table of all runs with this seed. Return True if something is wrong."""
     probes = Counter(each["code"] for each in results if each["job"] == "probe")
     cuts = Counter(each["code"] for each in results if each["job"] == "cut")
     width = max(map(len, [*probes, *cuts, "outcome"]))
@@ -148,7 +148,7 @@ def _report(results: list[dict[str, Any]], escapes: list[str]) -> bool:
     slowest = max((each["seconds"] for each in results), default=0.0)
     click.echo(
         f"{probes.total()} inputs, {cuts.total()} of them cut; slowest {slowest:.1f} s; late: {late or 'none'}; "
-        f"without a code of their own: {wrong or 'none'}; escapes: {', '.join(escapes) or 'none'}"
+        f"without an error code: {wrong or 'none'}; escapes: {', '.join(escapes) or 'none'}"
     )
     return bool(late or wrong or escapes)
 

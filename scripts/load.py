@@ -1,9 +1,9 @@
-"""Many clips at once: posts them with several clients, waits for their end, prints the latency of POST and the outcome.
+"""Load test: posts many clips with several clients, waits for them, and prints POST latency and outcomes.
 
     python scripts/load.py [--clips 200] [--clients 8]
 
-Starts a server of its own on a temporary folder, with a webhook receiver beside it. Exit 1 when a clip or a webhook
-is missing or came twice; the latencies are for reading, they gate nothing.
+Starts a server in a temporary folder and a webhook receiver. Exits with 1 if a clip or webhook is missing or
+duplicated; latencies are informative and gate nothing.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from tests.support.server import running_server
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a load: seconds of each POST, how each clip ended, how often each clip's webhook came."""
+    """Result of a load: seconds of each POST, final state of each clip, count of each clip's webhooks."""
 
     posts: list[float]
     states: Counter[str]
@@ -40,7 +40,7 @@ class Outcome:
 
 
 def run(folder: Path, *, clips: int, clients: int) -> Outcome:
-    """Post `clips` short clips of one recording with `clients` clients at once, and wait for all of them."""
+    """Post `clips` short clips of one recording with `clients` parallel clients, and wait for all of them."""
     data = folder / "data"
     film = folder / "film.mp4"
     make_sample(film, seconds=10)
@@ -66,7 +66,7 @@ def _post(url: str, key: str, recording_id: str, clips: int, clients: int) -> li
     together = threading.Barrier(clients)
 
     def client(number: int) -> None:
-        # The plainest client there is: the time that is measured is to be the server's.
+        # The simplest client, so that the measured time is the server's.
         connection = HTTPConnection(url.removeprefix("http://"), timeout=60)
         headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
         together.wait()
@@ -98,7 +98,7 @@ def main(clips: int, clients: int) -> None:
     for name, part in (("p50", 0.5), ("p90", 0.9), ("p99", 0.99)):
         click.echo(f"POST {name}  {posts[min(len(posts) - 1, int(len(posts) * part))] * 1000:7.1f} ms")
     click.echo(f"clips     {dict(outcome.states)} in {outcome.seconds:.1f} s")
-    click.echo(f"webhooks  {len(outcome.webhooks)}, the most often sent came {max(outcome.webhooks.values())} time(s)")
+    click.echo(f"webhooks  {len(outcome.webhooks)}, at most {max(outcome.webhooks.values())} per clip")
     if outcome.states != {"complete": clips} or set(outcome.webhooks.values()) != {1} or len(outcome.webhooks) != clips:
         sys.exit(1)
 

@@ -1,4 +1,4 @@
-"""Makes the demo's recording: a moving picture that shows its own time, and a tone that beeps on every second."""
+"""The recording of the demo: moving video that displays its own time, and a tone with a beep every second."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import av
 FPS = 25
 _WIDTH, _HEIGHT = 640, 360
 _RATE = 48_000
-_DOT = 10  # pixels of one dot of a character
+_DOT = 10  # pixels per dot of a character
 
 # 3 x 5 dots, row by row.
 _FONT = {
@@ -31,7 +31,7 @@ _FONT = {
 
 
 def make_sample(path: Path, seconds: int = 20) -> None:
-    """Write `path`, an MP4 of so many seconds, 640x360 at 25 fps, H.264 and AAC."""
+    """Write `path`, an MP4 of this many seconds, 640x360 at 25 fps, H.264 and AAC."""
     with av.open(str(path), "w") as container:
         video = container.add_stream("libx264", rate=FPS, options={"preset": "veryfast", "crf": "26"})
         video.width, video.height, video.pix_fmt = _WIDTH, _HEIGHT, "yuv420p"
@@ -45,7 +45,7 @@ def make_sample(path: Path, seconds: int = 20) -> None:
 
 
 def _picture(number: int) -> av.VideoFrame:
-    """Slanted bars that move to the left by two pixels a frame, and the time as `SS:FF`."""
+    """Draw slanted bars that move left by two pixels per frame, and the time as `SS:FF`."""
     ramp = bytes(40 + (column % 128) for column in range(_WIDTH + 256))
     luma = bytearray(b"".join(ramp[(2 * number + row) % 128 :][:_WIDTH] for row in range(_HEIGHT)))
     _write(luma, f"{number // FPS:02d}:{number % FPS:02d}")
@@ -74,7 +74,7 @@ def _square(luma: bytearray, left: int, top: int) -> None:
 
 
 def _sound(second: int) -> av.AudioFrame:
-    """A soft tone, with a beep in the first tenth of the second."""
+    """Return a soft tone with a beep in the first tenth of each second."""
     samples = array.array("h")
     for index in range(_RATE):
         pitch, level = (880, 9000) if index < _RATE // 10 else (220, 2500)

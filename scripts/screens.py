@@ -1,7 +1,7 @@
-"""Pictures of every screen of the page, in both themes, for the documents: `make screens`.
+"""Screenshots of every screen of the page in both themes, for the documents: `make screens`.
 
-Runs a real server over a throwaway folder, uploads recordings, makes clips, and looks at the page with a real Chromium.
-The recordings are those of the folder that is named, otherwise those beside the checkout.
+Runs a real server on a temporary folder, uploads recordings, makes clips, and uses a real Chromium. The recordings are
+those of the given folder, by default the ones beside the checkout.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ SCREENS = ROOT / "clipengine" / "docs" / "screens"
 WIDE, PHONE = {"width": 1280, "height": 820}, {"width": 390, "height": 844}
 MAX_BYTES = 220_000
 
-# Recordings of the list, as (file, name); the first is joined from several and is the one that is cut.
+# Recordings as (file, name); the first is joined from several files and is the one to cut.
 FILM = "Product launch, main stage.mp4"
 OTHERS = (
     ("hevc_1080p_fullrange_icc.mp4", "Backstage interview.mp4"),
@@ -40,7 +40,7 @@ CLIPS = (("The reveal", 0.4, 3.2), ("Waking up", 5.6, 9.2), ("Flower, close", 11
 
 def main() -> int:
     if not MEDIA.is_dir():
-        print(f"no pictures: {MEDIA} with its recordings is not here", file=sys.stderr)
+        print(f"no screenshots: the recordings in {MEDIA} are missing", file=sys.stderr)
         return 1
     SCREENS.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, Receiver() as receiver:
@@ -53,11 +53,11 @@ def main() -> int:
 
 
 def fill(server: RunningServer, receiver: Receiver, folder: Path) -> str:
-    """Recordings, clips and deliveries as a day's work leaves them; the id of the recording to show."""
+    """Create recordings, clips and deliveries as after a day of work; return the id of the recording to show."""
     refused: list[bool] = []
 
     def answer(request: Request) -> Answer:
-        """The first clip is told of at the second attempt."""
+        """Accept the webhook of the first clip at the second attempt."""
         if request.path.endswith("/clips") and not refused:
             refused.append(True)
             return Answer(503)
@@ -84,7 +84,7 @@ def upload(client: Client, path: Path, name: str) -> str:
 
 
 def join_films(path: Path) -> None:
-    """Three free films in a row: bbb is CC BY 3.0 (Blender Foundation), the flower is CC0."""
+    """Concatenate three free films: bbb is CC BY 3.0 (Blender Foundation), the flower is CC0."""
     names = ("flower_fragmented.mp4", "bbb_720p_aac51.mp4", "flower_fragmented.mp4")
     inputs = [argument for name in names for argument in ("-i", str(MEDIA / name))]
     shape = "scale=1280:720,setsar=1,fps=25"
@@ -95,7 +95,7 @@ def join_films(path: Path) -> None:
 
 
 class Photographer:
-    """One theme: a browser that is signed in, and pictures of what it shows."""
+    """A signed-in browser in one theme that takes screenshots."""
 
     def __init__(self, browser: Any, server: RunningServer, theme: str) -> None:
         self._browser = browser
@@ -166,7 +166,7 @@ class Photographer:
 
 
 def pick(page: Any) -> None:
-    """A selection with the playhead inside it, and a name for the clip."""
+    """Select a range with the playhead inside it, and type a label."""
     until(page, "document.querySelector('video').readyState > 2")
     page.get_by_label("In point", exact=True).and_(page.locator("input")).fill("6.4")
     page.keyboard.press("Enter")
@@ -178,12 +178,12 @@ def pick(page: Any) -> None:
     page.keyboard.press("Shift+I")
     for _ in range(3):
         page.keyboard.press("ArrowRight")
-    page.wait_for_timeout(300)  # until the timeline has asked for what it shows
+    page.wait_for_timeout(300)  # until the timeline has requested its previews
     until(page, "document.querySelector('.timeline').getAttribute('aria-busy') === 'false'", seconds=60)
 
 
 def shrink(path: Path) -> None:
-    """A palette, of fewer colours where it is still too large: in the documents a picture need not show every shade."""
+    """Quantize the colours, with a smaller palette if the file is still too large; documents need no full colour."""
     small = path.with_suffix(".small.png")
     for colours in (256, 192):
         if colours < 256 and path.stat().st_size < MAX_BYTES:

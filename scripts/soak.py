@@ -1,15 +1,15 @@
-"""A long time of everything at once: load, kill -9, a store and receivers that fail; nothing may be lost.
+"""Soak test: load, kill -9, and failing stores and receivers for a long time; nothing may be lost.
 
     python scripts/soak.py --minutes 30          # make soak ARGS="--minutes 30"
-    python scripts/soak.py --outage-hours 23     # a day without the store, its waits compressed
+    python scripts/soak.py --outage-hours 23     # a day without the store, with compressed delays
 
 Three fifths of the time are storms: rounds in which the engine is killed every few seconds while the store and the
-webhook receiver fail at random. The rest is one engine under the same load that is left alone, to see whether its
-memory, descriptors or WAL grow. After each round everything has to settle, and the invariants are checked against the
-store itself. Exit 1 with what was found wrong. The store is the one of S3_ENDPOINT, else moto's.
+webhook receiver fail at random. In the rest one engine runs undisturbed under the same load, to see if its memory,
+descriptors or WAL grow. After each round all work must settle, and the invariants are checked against the store. Exits
+with 1 and the faults found. The store is the one at S3_ENDPOINT, else moto's.
 
-In `--outage-hours` the waits between tries pass 1440 times as fast as the engine was told to wait, so that a day of
-them takes a minute; the tries themselves take as long as they do.
+With `--outage-hours`, delays between attempts are 1440 times shorter, so that a day takes a minute; the attempts
+themselves take their normal time.
 """
 
 from __future__ import annotations
@@ -31,11 +31,13 @@ from scripts.soaking.watch import slope
 
 
 @click.command()
-@click.option("--minutes", default=10.0, show_default=True, help="How long.")
-@click.option("--outage-hours", default=0.0, help="Instead: so many hours without the store, in compressed waits.")
-@click.option("--seed", default=0, help="Of what is chosen at random; 0 takes a new one.")
+@click.option("--minutes", default=10.0, show_default=True, help="Duration.")
+@click.option(
+    "--outage-hours", default=0.0, help="Instead, simulate this many hours without the store, with compressed delays."
+)
+@click.option("--seed", default=0, help="Seed of the random choices; 0 picks a new one.")
 def main(minutes: float, outage_hours: float, seed: int) -> None:
-    """Run everything at once for a long time and prove that nothing was lost."""
+    """Run load and faults together for a long time and check that nothing is lost."""
     seed = seed or random.randrange(1, 10**6)
     random.seed(seed)
     click.echo(f"seed {seed}")

@@ -1,9 +1,9 @@
-"""Five clips out of every recording of a folder, through a real server; prints a table of how each ended.
+"""Five clips of every recording of a folder, through a real server; prints a table of the outcomes.
 
     python scripts/survey.py FOLDER [--out TABLE.md]
 
-The ranges: the beginning, a third in, the middle for one tenth of a second, across the end, and the last moment.
-Exit 1 when a clip does not end, or ends with a code that says that the engine is to blame.
+The ranges: the start, a third in, a tenth of a second in the middle, across the end, and the last moment. Exits with 1
+if a clip does not end, or ends with a code for which the engine is to blame.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _SECONDS = 600
 
 
 def ranges(duration: float) -> list[tuple[float, float]]:
-    """Five ranges of a recording of so many seconds."""
+    """Return five ranges of a recording of this length."""
     middle = round(duration / 2, 3)
     return [
         (0.0, round(min(duration, 2.0), 3)),
@@ -39,7 +39,7 @@ def ranges(duration: float) -> list[tuple[float, float]]:
 
 
 def rows(api: Client, folder: Path) -> Iterator[tuple[str, list[str]]]:
-    """Each recording's name, and how its probe or its five clips ended."""
+    """Yield the name of each recording, and the outcome of its probe or its five clips."""
     known: list[tuple[Path, Recording]] = []
     for path in sorted(folder.iterdir()):
         if path.is_file() and path.suffix not in {".tsv", ".md", ".txt"}:

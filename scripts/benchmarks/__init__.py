@@ -1,1 +1,1 @@
-"""What `make bench` measures, one module for each section. Each has `figures(bench)`; see `benchmarks.figures`."""
+"""The sections of `make bench`, one module each. Each has `figures(bench)`; see `benchmarks.figures`."""

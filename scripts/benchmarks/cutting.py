@@ -1,10 +1,10 @@
-"""The cut, from the command line and by a warm child as the server has it, beside the ffmpeg command's.
+"""Cutting, by the command line and by a warm child of the server, compared with the ffmpeg command.
 
-Same preset, same CRF, same sound; both read a file and write a file. The picture's likeness to the recording (PSNR of
-its luma) is measured of both: no time is won by encoding less well.
+All use the same preset, CRF and audio, and read and write a file. The PSNR of luma against the recording is measured
+for both, so that no time is gained by lower quality.
 
-The engine decodes each clip before it calls it complete, ffmpeg looks at nothing again. So it is measured both ways:
-as it is, beside ffmpeg and beside ffmpeg with a decoding of its clip; and with `encoding.verify = "compare"`.
+The engine decodes each clip before it marks it complete, ffmpeg does not. So two comparisons are made: the default
+with ffmpeg alone and with ffmpeg plus a decode of its clip; and `encoding.verify = "compare"`.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ from scripts.benchmarks.measuring import MemorySampler, Usage, cpu_seconds, in_t
 
 _SOURCES = (sources.H264_1080, sources.H264_720, sources.VP8_LIVE, sources.HEVC_1080)
 _RECORDING_SECONDS = 90
-_START = Fraction(1380, 30)  # the beginning of a frame in the middle of a GOP
+_START = Fraction(1380, 30)  # the start of a frame in the middle of a GOP
 _COMMAND = str(Path(sys.executable).with_name("clipengine"))
 _COMPARED_EVERY = 5  # frames
-_DECODE = "ffmpeg -nostdin -v error -xerror -i {} -f null -"  # what looks whether a clip is sound
+_DECODE = "ffmpeg -nostdin -v error -xerror -i {} -f null -"  # the check that a clip decodes
 
 
 def figures(bench: Bench) -> Iterator[Figure]:
@@ -63,7 +63,7 @@ def _compared(
         "warm child": lambda: _in_warm_child(Settings(), recording, facts, landmarks, start, end),
         "warm child, compare": lambda: _in_warm_child(comparing, recording, facts, landmarks, start, end),
     }
-    for warm_up in (ffmpeg_command, clipengine_command):  # a second of each, so that all bytes are in memory
+    for warm_up in (ffmpeg_command, clipengine_command):  # one second of each, to fill the page cache
         run(warm_up(recording, ours, start, start + 1))
     runs = in_turn(things, rounds=rounds)
     theirs_cost = runs.middle("ffmpeg")
@@ -82,13 +82,13 @@ def _compared(
             f"{name}, warm child: {what} beside ffmpeg and a decoding", mine, "s", both, mine / both, at_most=1.0
         )
     likeness = [_psnr(recording, clip, start) for clip in (ours, theirs)]
-    # Equal to the hundredth of a decibel that is printed.
+    # Equal to the printed hundredth of a decibel.
     yield Figure(f"{name}: PSNR", likeness[0], "dB", likeness[1], at_least=round(likeness[1] - 0.01, 3))
     yield Figure(f"{name}: size", ours.stat().st_size / 1e6, "MB", theirs.stat().st_size / 1e6)
 
 
 def ffmpeg_command(recording: Path | str, clip: Path, start: Fraction, end: Fraction) -> Sequence[str]:
-    """The command that one finds everywhere."""
+    """Return the command that is commonly recommended."""
     codecs = ["-c:v", "libx264", "-preset", "veryfast", "-crf", "23", "-c:a", "aac", "-b:a", "128k"]
     ends = ["-ss", f"{float(start):.6f}", "-i", str(recording), "-t", f"{float(end - start):.6f}"]
     return ["ffmpeg", "-nostdin", "-v", "error", "-y", *ends, *codecs, str(clip)]
@@ -112,7 +112,7 @@ def _in_warm_child(
     start: Fraction,
     end: Fraction,
 ) -> Usage:
-    """The cut alone, by a child that had started before; what its parent does for it is next to nothing."""
+    """Cut in a child started before; the work of the parent is negligible."""
     job = cut_job(settings, facts, "default", start=start, end=end, poster=False, seek_index=landmarks)
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     child = EncoderProcess()
@@ -134,7 +134,7 @@ def _in_warm_child(
 
 
 def _psnr(recording: Path, clip: Path, start: Fraction) -> float:
-    """Decibels between the clip's luma and the recording's, the mean over every so many frames."""
+    """Return the mean PSNR of luma between clip and recording in decibels, over every n-th frame."""
     values = []
     with av.open(str(recording)) as original, av.open(str(clip)) as encoded:
         for number, (want, have) in enumerate(zip(_from(original, start), _from(encoded, Fraction(0)), strict=False)):
@@ -145,7 +145,7 @@ def _psnr(recording: Path, clip: Path, start: Fraction) -> float:
 
 
 def _from(container: av.container.InputContainer, start: Fraction) -> Iterator[av.VideoFrame]:
-    """The frames from the one that begins at `start` on, rounded times included."""
+    """Yield the frames from the one that begins at `start`, allowing for rounded times."""
     stream = container.streams.video[0]
     stream.thread_type = "AUTO"
     if start:

@@ -1,7 +1,7 @@
-"""An S3 endpoint that counts: one object in one bucket, served in ranges from a file, as late as it is told to be.
+"""A counting S3 endpoint: one object in one bucket, served in ranges from a file with a configurable delay.
 
-It looks at no signature; whoever asks gets the bytes, and each byte that was handed to the kernel is counted. Its
-sending buffer is small, so that what a client leaves unread is not counted for it.
+It checks no signature and counts each byte handed to the kernel. Its send buffer is small, so that bytes which a
+client leaves unread are not counted.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class _Server(ThreadingHTTPServer):
         self.requests = self.sent = 0
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Clients hang up when they have what they want."""
+        """Ignore clients that disconnect when they have their bytes."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -46,7 +46,7 @@ class _Handler(BaseHTTPRequestHandler):
     def setup(self) -> None:
         self.request.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
         self.request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        time.sleep(self.server.delay)  # a connection costs a round trip before its first request
+        time.sleep(self.server.delay)  # opening a connection takes one round trip
         super().setup()
 
     def do_HEAD(self) -> None:
@@ -94,7 +94,7 @@ class Endpoint:
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
 
     def taken(self) -> tuple[int, int]:
-        """The bytes that were sent and the requests that were answered since this was asked last."""
+        """Return the bytes sent and requests answered since the last call."""
         with self._server.lock:
             taken = self._server.sent, self._server.requests
             self._server.sent = self._server.requests = 0

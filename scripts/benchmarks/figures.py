@@ -1,12 +1,12 @@
-"""What a section of the benchmark is given and what it gives back.
+"""Input and output of a section of the benchmark.
 
-A section is a module of `scripts.benchmarks` whose docstring's first line says what it measures, with a function
+A section is a module of `scripts.benchmarks` with a function
 
     def figures(bench: Bench) -> Iterator[Figure]: ...
 
-It yields each figure as soon as it has it, makes what is costly to make in `bench.cache` under a name that says how it
-was made, keeps the rest in a folder of its own that it removes, and leaves no process behind. What this machine
-lacks (a command, a store) is said with `bench.say` and not measured.
+and a docstring whose first line is its title. It yields each figure immediately, keeps costly files in `bench.cache`
+under a name that identifies how they were made, uses a temporary folder for the rest, and leaves no process running.
+If the machine lacks a command or a store, it reports this with `bench.say` and measures nothing.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _COLUMNS = ("section", "what", "measured", "beside it", "ratio", "aim", "")
 
 @dataclass(frozen=True)
 class Bench:
-    """One run. `quick`: fewer and smaller runs, for a look; `media`: the folder of real recordings, if it is there."""
+    """One run. `quick`: fewer and smaller runs; `media`: the folder of real recordings, if it exists."""
 
     cache: Path
     media: Path | None
@@ -31,11 +31,11 @@ class Bench:
 
 @dataclass(frozen=True)
 class Figure:
-    """One line of the table: what was measured, beside what, and what is aimed at.
+    """One line of the table: a measurement, its comparison and its target.
 
-    `beside` is the same quantity of what it is compared with, in the same unit, and `ratio` the measured part of it:
-    the median over the pairs where runs were paired, not the quotient of the two medians. The aim is a bound on the
-    ratio where there is one and else on the value; without an aim the figure is for reading.
+    `beside` is the same quantity of the comparison, in the same unit, and `ratio` the measured value divided by it: the
+    median over the pairs if runs were paired, not the quotient of the two medians. The target is a bound on the ratio
+    if there is one, else on the value; a figure without a target is informative.
     """
 
     what: str
@@ -58,7 +58,7 @@ class Figure:
 
 
 def table(measured: Iterable[tuple[str, Figure]]) -> Iterator[str]:
-    """The figures as the lines of one table."""
+    """Format the figures as lines of one table."""
     rows = [_COLUMNS, *(_row(section, figure) for section, figure in measured)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(_COLUMNS))]
     for row in rows:

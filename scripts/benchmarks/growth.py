@@ -1,7 +1,7 @@
-"""What a clip costs as the recording grows from minutes to hours, and as the clip grows: bytes, CPU, memory.
+"""Cost of a clip as the recording grows from minutes to hours, and as the clip grows: bytes, CPU, memory.
 
-The same thirty seconds are to cost the same out of any recording that has an index, and a clip of any length the same
-memory. `ratio` is to the smallest of each row of sizes.
+Thirty seconds should cost the same from any recording that has an index, and a clip of any length should use the same
+memory. `ratio` is relative to the smallest size of each series.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from scripts.benchmarks.figures import Bench, Figure
 from scripts.benchmarks.measuring import Usage, run
 
 _MINUTE, _HOUR = 60, 3600
-_BYTES_PER_SECOND = 300_000  # of these recordings, generously
-_MOST_MEMORY = 1.25  # of the shortest clip's: the allocator's slack
+_BYTES_PER_SECOND = 300_000  # upper bound for these recordings
+_MOST_MEMORY = 1.25  # of the shortest clip's; allows for the allocator
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ def figures(bench: Bench) -> Iterator[Figure]:
     clips = (30, 2 * _MINUTE) if bench.quick else (30, 5 * _MINUTE, 30 * _MINUTE)
     missing = sum(recordings) * _BYTES_PER_SECOND
     if shutil.disk_usage(bench.cache).free < 2 * missing:
-        bench.say(f"  skipped: {bench.cache} has no room for {missing / 1e9:.1f} GB of recordings")
+        bench.say(f"  skipped: {bench.cache} has no space for {missing / 1e9:.1f} GB of recordings")
         return
     with tempfile.TemporaryDirectory(dir=bench.cache) as folder:
         clip = Path(folder) / "clip.mp4"
@@ -53,7 +53,7 @@ def figures(bench: Bench) -> Iterator[Figure]:
 
 
 def _cost(recording: Path, clip: Path, second: int, seconds: int) -> _Cost:
-    """Cut `seconds` from inside a GOP after `second` on, after a moment of it to have the index in memory."""
+    """Cut `seconds` from inside a GOP after `second`, after a short cut that loads the index."""
     start = second + Fraction(4)
     run(clipengine_command(recording, clip, start, start + 1))
     said = clip.with_suffix(".json")

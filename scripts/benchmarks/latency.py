@@ -1,7 +1,7 @@
-"""Latency: from the answer of POST to the first byte read, and from the clip's last byte to its webhook on the wire.
+"""Latency from the response of POST to the first byte read, and from the last byte written to the webhook.
 
-A real server with a folder store and nothing else to do, watched from outside: the kernel tells when the recording is
-read and when the encoder last writes to the clip, the receiver notes when the webhook has come.
+An idle real server with a folder store is observed from outside: inotify reports when the recording is read and when
+the encoder last writes to the clip, and the receiver records the arrival of the webhook.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from scripts.sample import make_sample
 from tests.support.receiver import Receiver
 from tests.support.server import RunningServer, running_server
 
-_TO_FIRST_BYTE_MS, _TO_WEBHOOK_MS = 50, 150  # what is aimed at
+_TO_FIRST_BYTE_MS, _TO_WEBHOOK_MS = 50, 150  # targets
 _WAIT_SECONDS = 600
-_REST_SECONDS = 1.0  # between two clips, so that each meets an engine that waits
+_REST_SECONDS = 1.0  # between clips, so that each starts on an idle engine
 
 
 def figures(bench: Bench) -> Iterator[Figure]:
@@ -47,7 +47,7 @@ def figures(bench: Bench) -> Iterator[Figure]:
 
 
 class _Scene:
-    """The server with what is watched of it."""
+    """The server and its observers."""
 
     def __init__(self, server: RunningServer, receiver: Receiver, watching: Watching) -> None:
         self._server = server
@@ -58,7 +58,7 @@ class _Scene:
         watching.add(server.data / "scratch", CREATED, self._watch_attempt)
 
     def register(self, film: Path) -> str:
-        """The id of a recording that is this film, once it is probed; from now on its reading is noted."""
+        """Register this film, wait for its probe, start observing its reads, and return its id."""
         api = self._server.client()
         recording = api.recordings.wait(api.recordings.upload(film).recording_id, timeout=60)
         reads = self._read[recording.recording_id] = []
@@ -67,7 +67,7 @@ class _Scene:
         return recording.recording_id
 
     def clip(self, recording_id: str, start: float, seconds: float) -> tuple[float, float]:
-        """Cut a clip; seconds from the answer to the first byte read, and from the last byte written to the webhook."""
+        """Cut a clip; return the seconds from response to first read, and from last write to webhook."""
         body = {"label": "latency", "start_seconds": start, "end_seconds": start + seconds}
         connection = HTTPConnection(self._server.url.removeprefix("http://"), timeout=60)
         headers = {"Authorization": f"Bearer {self._server.key}", "Content-Type": "application/json"}
@@ -91,13 +91,13 @@ class _Scene:
                     assert told["event"] == "clip.ready", told
                     return request.at
             time.sleep(0.01)
-        raise TimeoutError(f"no webhook of {clip_id}")
+        raise TimeoutError(f"no webhook for {clip_id}")
 
     def _watch_attempt(self, kind: int, name: str, at: float) -> None:
         clip_id = name.rpartition("-")[0]
 
         def note(kind: int, name: str, at: float) -> None:
-            if name.startswith("clip."):  # beside it lies what waits for the upload
+            if name.startswith("clip."):  # the folder also has files that wait for their upload
                 self._written[clip_id] = at
 
         self._watching.add(self._server.data / "scratch" / name, WRITTEN, note)

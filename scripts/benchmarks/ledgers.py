@@ -1,4 +1,4 @@
-"""A ledger of many clips, made in bulk: what years of use leave behind, in about a minute."""
+"""A ledger of many clips, as after years of use, generated in about a minute."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ RECORDINGS = 10_000
 LABELS = 997
 QUEUED = 8_000
 BEGAN_MS = 1_743_850_800_000
-_NEVER_MS = 2**53  # what waits in it is not for this engine to cut
+_NEVER_MS = 2**53  # keeps this engine from cutting queued clips
 
 _RESULT = {
     "actual_start_seconds": 120.0, "actual_end_seconds": 150.0, "duration_seconds": 30.0, "frames": 900, "width": 1920,
@@ -23,7 +23,7 @@ _RESULT = {
 }  # fmt: skip
 _ERROR = {"code": "timeout", "message": "too slow", "hint": "Ask again.", "retryable": True}
 
-# Each takes :clips rows numbered `n`; the newest are queued, of the others every twentieth has failed.
+# Each inserts :clips rows numbered `n`; the newest are queued, and every twentieth of the others has failed.
 _ROWS = (
     f"""INSERT INTO recordings (recording_id, state, bucket_path, etag, file_size_bytes, created_at, completed_at, name,
         metadata, attempts, next_at)
@@ -50,7 +50,7 @@ _ROWS = (
 
 
 def data_folder(cache: Path, clips: int) -> Path:
-    """A data folder whose ledger has so many clips, each with its event and its delivery; kept in the cache."""
+    """Return a cached data folder whose ledger has this many clips, each with an event and a delivery."""
     made = cache / f"ledger-{len(MIGRATIONS)}-{clips}"
     if not made.exists():
         partial = made.with_name(f"partial-{made.name}")
@@ -67,7 +67,7 @@ def open_ledger(data: Path) -> Ledger:
 
 
 def _fill(path: Path, clips: int) -> None:
-    """Rows first, their indexes after them: many times faster than both together."""
+    """Insert the rows before creating their indexes, which is many times faster."""
     connection = sqlite3.connect(path, isolation_level=None)
     connection.execute("PRAGMA synchronous = OFF")
     connection.execute("PRAGMA journal_mode = OFF")

@@ -1,7 +1,7 @@
-"""Measuring whole processes: wall time, CPU and peak memory of a command and of all that it starts, in paired runs.
+"""Wall time, CPU and peak memory of a command and its descendants, in paired runs.
 
-CPU is the kernel's own account (`wait4`), of the command and of every descendant that was waited for. Memory is that of
-the whole tree at one moment, sampled; pages that processes share count in each of them, so that it is never too low.
+CPU is the kernel's accounting (`wait4`) of the command and of all descendants that were waited for. Memory is sampled
+for the whole process tree; shared pages count once per process, so it is never underestimated.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 @dataclass(frozen=True)
 class Usage:
-    """What a run cost: seconds of wall time, seconds of CPU (user and system), bytes of memory at its peak."""
+    """Cost of a run: wall time in seconds, CPU seconds (user and system), peak memory in bytes."""
 
     wall: float
     cpu: float
@@ -32,16 +32,16 @@ class Usage:
 
 @dataclass(frozen=True)
 class Runs:
-    """Things that were run in turn, round by round: `usages[name]` holds one entry for each round."""
+    """Results of runs in turn, round by round: `usages[name]` has one entry per round."""
 
     usages: Mapping[str, Sequence[Usage]]
 
     def middle(self, name: str) -> Usage:
-        """The median of each quantity for itself."""
+        """Return the median of each quantity separately."""
         return _middle(self.usages[name])
 
     def ratio(self, ours: str, theirs: str) -> Usage:
-        """The medians of the ratios of the two, round by round."""
+        """Return the medians of the ratios of the two, round by round."""
         pairs = zip(self.usages[ours], self.usages[theirs], strict=True)
         return _middle([Usage(a.wall / b.wall, a.cpu / b.cpu, a.memory / b.memory) for a, b in pairs])
 
@@ -52,7 +52,7 @@ def _middle(usages: Sequence[Usage]) -> Usage:
 
 
 def run(command: Sequence[str], *, stdout: IO[bytes] | int = subprocess.DEVNULL) -> Usage:
-    """Run a command to its end. Raises CalledProcessError, with what it said, where it fails."""
+    """Run a command to its end. Raises CalledProcessError with its stderr if it fails."""
     began = time.perf_counter()
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=stdout, stderr=subprocess.PIPE)
     said: list[bytes] = []
@@ -67,12 +67,12 @@ def run(command: Sequence[str], *, stdout: IO[bytes] | int = subprocess.DEVNULL)
     process.stderr.close()
     if process.returncode:
         raise subprocess.CalledProcessError(process.returncode, command, stderr=said[0].decode(errors="replace"))
-    # Not `ru_maxrss`: in it is what this program had when it started the command.
+    # Not `ru_maxrss`: it includes the memory of this program at the fork.
     return Usage(wall, usage.ru_utime + usage.ru_stime, memory.peak)
 
 
 def in_turn(things: Mapping[str, Callable[[], Usage]], *, rounds: int) -> Runs:
-    """Run the things in turn (A B, B A, A B …), so that a drift of the machine's speed meets all alike."""
+    """Run the functions alternately (A B, B A, A B …), so that drift of the machine's speed affects all equally."""
     usages: dict[str, list[Usage]] = {name: [] for name in things}
     for number in range(rounds):
         for name in list(things) if number % 2 == 0 else reversed(list(things)):
@@ -81,7 +81,7 @@ def in_turn(things: Mapping[str, Callable[[], Usage]], *, rounds: int) -> Runs:
 
 
 class MemorySampler:
-    """Watches the memory of a process and its descendants from outside while the block runs; `peak` in bytes."""
+    """Samples the memory of a process tree while the block runs; `peak` is in bytes."""
 
     def __init__(self, pid: int) -> None:
         self.peak = 0
@@ -105,7 +105,7 @@ class MemorySampler:
 
 
 def _tree(pid: int) -> list[int]:
-    """The process and all its descendants."""
+    """Return the process and all its descendants."""
     found = [pid]
     for parent in found:
         with contextlib.suppress(OSError):
@@ -118,11 +118,11 @@ def _resident_bytes(pid: int) -> int:
     try:
         return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE_BYTES
     except OSError:
-        return 0  # it has ended
+        return 0  # the process has ended
 
 
 def cpu_seconds(pid: int) -> float:
-    """What a process that still runs, with all its threads, has used so far."""
+    """Return the CPU seconds that a running process and all its threads have used so far."""
     spent = 0
     for task in Path(f"/proc/{pid}/task").iterdir():
         spent += int((task / "schedstat").read_text().split()[0])

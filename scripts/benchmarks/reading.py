@@ -1,8 +1,8 @@
-"""What is read of a recording in an S3 store for a clip: bytes, requests and the time, beside ffmpeg and the ideal.
+"""Bytes, requests and time for a clip from an S3 store, compared with ffmpeg and with the ideal.
 
-Both read through an endpoint on this machine that counts, ffmpeg by a presigned link. The ideal is the container's
-index and the packets that the clip needs (`tests.support.reading`). "clip" is the first one after the probe in an
-engine that was started anew, "next clip" another one of the same recording, a minute and more away.
+Both read through a counting endpoint on this machine, ffmpeg by a presigned link. The ideal is the container's index
+and the packets that the clip needs (`tests.support.reading`). "clip" is the first one after the probe in a restarted
+engine, "next clip" another one of the same recording, more than a minute away.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ from scripts.benchmarks.measuring import run
 from tests.support.reading import ideal
 
 _DELAY_SECONDS = 0.02
-_START = Fraction(11_165, 60)  # 186.08: in the middle of a group of pictures
+_START = Fraction(11_165, 60)  # 186.08: in the middle of a GOP
 _NEXT = Fraction(4_111, 10)
 _FRAGMENTS = "+frag_keyframe+empty_moov+default_base_moof"
 
 
 @dataclass(frozen=True)
 class _Form:
-    """A recording, and how many times the ideal may be read for its clip (None where there is no index)."""
+    """A recording, and the bound on bytes read as a multiple of the ideal (None without an index)."""
 
     name: str
     kind: sources.Kind
@@ -60,7 +60,7 @@ _FORMS = (
 
 @dataclass(frozen=True)
 class _Cost:
-    """Of one clip."""
+    """Cost of one clip."""
 
     bytes: int
     requests: int
@@ -68,7 +68,7 @@ class _Cost:
 
 
 class _Engine:
-    """What an engine keeps between its clips: connections, heads, facts and landmarks of the recording."""
+    """State that an engine keeps between clips: connections, headers, facts and seek index of the recording."""
 
     def __init__(self, endpoint: Endpoint, folder: Path) -> None:
         location = S3Location(endpoint.url, endpoint.bucket, "key", "secret-secret")
@@ -89,7 +89,7 @@ class _Engine:
         return _Cost(*self._endpoint.taken(), time.perf_counter() - began)
 
     def start_anew(self) -> None:
-        """What was in memory alone is gone; facts and landmarks are in the ledger."""
+        """Drop the state in memory; facts and seek index are in the ledger."""
         self._pool.close()
         self._pool = EncoderPool()
         self._pool.warm_up()
@@ -148,7 +148,7 @@ def _bytes(form: _Form, recording: Path, folder: Path, length: int) -> Iterator[
 
 
 def _wall(form: _Form, recording: Path, folder: Path, length: int, rounds: int) -> Iterator[Figure]:
-    """With round trips of 20 ms; each round with an engine that was started anew."""
+    """Measure with round trips of 20 ms; each round uses a restarted engine."""
     ours, theirs, end = [], [], _START + length
     with Endpoint(recording, delay=_DELAY_SECONDS) as endpoint, closing(_Engine(endpoint, folder)) as engine:
         engine.probe()

@@ -1,7 +1,7 @@
-"""The service: answers while it encodes, a ledger of a million clips, and what two hundred event streams cost.
+"""Response times during encodes, a ledger of a million clips, and the cost of two hundred event streams.
 
-Percentiles are of requests at a steady rate, each measured from when it was due. CPU is the server's own, without its
-encoders: it hardly depends on what else the machine does, as percentiles do.
+Percentiles are of requests at a steady rate, measured from the time each was due. CPU is that of the server without
+its encoders, which hardly depends on other load of the machine, unlike percentiles.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from scripts.sample import make_sample
 from tests.support.server import RunningServer, running_server
 
 _RATE = 100
-_GET_MS, _POST_MS, _LEDGER_MS, _READY_SECONDS = 25, 50, 10, 1  # what is aimed at
+_GET_MS, _POST_MS, _LEDGER_MS, _READY_SECONDS = 25, 50, 10, 1  # targets
 _STREAMS = 200
-# Long enough encodes of a small film: what is posted meanwhile has the lowest priority and waits.
+# Slow encodes of a small film: clips posted meanwhile have the lowest priority and stay queued.
 _SLOW = {"CLIPENGINE_PROFILES__SLOW__PRESET": "placebo", "CLIPENGINE_LIMITS__MAX_QUEUED_CLIPS": "1000000"}
 _ENCODES = 12
 
@@ -71,7 +71,7 @@ def _answers(server: RunningServer, recording_id: str, seconds: float) -> Iterat
 
 
 def _streams(name: str, server: RunningServer, seconds: float) -> Iterator[Figure]:
-    """CPU of a second with many event streams beside one without any."""
+    """Compare the CPU per second with many event streams and with none."""
 
     def cpu_ms() -> float:
         return _cpu_seconds(server.process.pid) * 1000
@@ -83,7 +83,7 @@ def _streams(name: str, server: RunningServer, seconds: float) -> Iterator[Figur
 
 
 def _cpu_seconds(pid: int) -> float:
-    """Of the process itself and of its threads, ended ones too, in steps of 10 ms; its children's is their own."""
+    """Return the CPU time of the process and its threads, including ended ones, in steps of 10 ms, without children."""
     user, system = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
     return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
@@ -131,7 +131,7 @@ def _filters(clips: int) -> Iterator[dict[str, Any]]:
 
 
 def _milliseconds(ask: Callable[[], object], *, times: int = 9) -> float:
-    """The median."""
+    """Return the median in milliseconds."""
     took = []
     for _ in range(times):
         began = time.perf_counter()
@@ -141,7 +141,7 @@ def _milliseconds(ask: Callable[[], object], *, times: int = 9) -> float:
 
 
 def _ready_seconds(data: Path, *, times: int = 3) -> float:
-    """The best of some, so that the libraries are in memory: from the start of the process to its first answer."""
+    """Return the best time of several from process start to first response, with libraries in the page cache."""
     took = []
     for _ in range(times):
         began = time.monotonic()

@@ -1,7 +1,7 @@
-"""The recordings that are cut: made once with the ffmpeg command and kept.
+"""Recordings to cut, made once with the ffmpeg command and cached.
 
-Their picture and sound are those of a real recording where the folder has it, else a film of ffmpeg's own with noise
-in it. A unit of some seconds is encoded once and repeated by copying its packets, so that hours cost only disk.
+Video and audio come from a real recording if the folder has it, else from ffmpeg's test sources with noise. A unit of
+some seconds is encoded once and repeated by copying packets, so that hours cost only disk space.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from pathlib import Path
 
 from scripts.benchmarks.figures import Bench
 
-_UNIT_SECONDS = 25  # three GOPs of 250 frames, and whole milliseconds: repeated, it stays on its grid
-_COPIED_SECONDS = 600  # longer recordings repeat one of this length, sound and all
-_REAL = "hevc_1080p_fullrange_icc.mp4"  # ten seconds of a camera's 1080p30 with sound
+_UNIT_SECONDS = 25  # three GOPs of 250 frames, and whole milliseconds, so that repetitions stay on the frame grid
+_COPIED_SECONDS = 600  # longer recordings repeat one of this length, including audio
+_REAL = "hevc_1080p_fullrange_icc.mp4"  # ten seconds of 1080p30 with audio from a camera
 _FILM = (
     ("-f", "lavfi", "-i", "mandelbrot=size=1920x1080:rate=30,noise=alls=12:allf=t,format=yuv420p"),
     ("-f", "lavfi", "-i", "anoisesrc=color=pink:sample_rate=48000"),
@@ -28,7 +28,7 @@ _X264 = ("-c:v", "libx264", "-preset", "medium", "-g", "250", "-keyint_min", "25
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of recording: how its picture and sound are encoded, and how it is muxed."""
+    """A kind of recording: encoding of video and audio, and container."""
 
     name: str
     height: int
@@ -49,7 +49,7 @@ HEVC_1080 = Kind(
     "mp4",
     ("-tag:v", "hvc1"),
 )
-# As browsers record: no duration, no cues, a keyframe every hundred frames.
+# As recorded by browsers: no duration, no cues, a keyframe every hundred frames.
 VP8_LIVE = Kind(
     "vp8-720p30-live",
     720,
@@ -61,12 +61,12 @@ VP8_LIVE = Kind(
 
 
 def lacking() -> str | None:
-    """Why nothing can be made here; None where it can."""
+    """Return the reason why nothing can be made here, or None."""
     return None if shutil.which("ffmpeg") else "skipped: the ffmpeg command is not installed"
 
 
 def recording(bench: Bench, kind: Kind, seconds: int) -> Path:
-    """A recording of this kind and length, from the cache."""
+    """Return the cached recording of this kind and length, made on first use."""
     made = bench.cache / f"{kind.name}-{seconds}s.{kind.extension}"
     if made.exists():
         return made
@@ -82,7 +82,7 @@ def recording(bench: Bench, kind: Kind, seconds: int) -> Path:
 
 
 def remuxed(bench: Bench, recording: Path, name: str, extension: str, mux: Sequence[str]) -> Path:
-    """The recording's packets in another container, from the cache; `name` says in which."""
+    """Return the recording's packets in another container, cached; `name` identifies the container."""
     made = bench.cache / f"{recording.stem}-{'-'.join(name.lower().replace(',', '').split())}.{extension}"
     if not made.exists():
         bench.say(f"  making {made.name}")
@@ -101,7 +101,7 @@ def _unit(bench: Bench, kind: Kind) -> Path:
 
 
 def _content(bench: Bench) -> tuple[Sequence[str], Sequence[str]]:
-    """What the picture and the sound are made of, as inputs without an end."""
+    """Return endless inputs for video and audio."""
     real = None if bench.media is None else bench.media / _REAL
     if real is not None and real.exists():
         endless = ("-stream_loop", "-1", "-i", str(real))
@@ -110,7 +110,7 @@ def _content(bench: Bench) -> tuple[Sequence[str], Sequence[str]]:
 
 
 def _ffmpeg(target: Path, arguments: Sequence[str]) -> None:
-    """Run ffmpeg into `target`, which appears when it is whole."""
+    """Run ffmpeg and put its complete output at `target` atomically."""
     partial = target.with_name(f"partial-{os.getpid()}-{target.name}")
     command = ["ffmpeg", "-nostdin", "-v", "error", "-y", *arguments]
     try:

@@ -1,4 +1,4 @@
-"""Requests at a steady rate, whatever the server does: one that is late is measured from when it was due."""
+"""Requests at a steady rate, independent of the server: late requests are measured from the time they were due."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 import uvloop
 
-_REST_SECONDS = 3.0  # a connection that has rested longer may be about to be closed by the server
+_REST_SECONDS = 3.0  # the server may close a connection that was idle for longer
 _SETTLE_SECONDS = 1.0
 
 
@@ -36,7 +36,7 @@ class _Connections:
     resting: list[tuple[asyncio.StreamReader, asyncio.StreamWriter, float]] = field(default_factory=list)
 
     async def exchange(self, raw: bytes) -> bytes:
-        """The head of the answer, once its body has come."""
+        """Return the head of the response after its body was received."""
         reader, writer = await self._take()
         writer.write(raw)
         head = await reader.readuntil(b"\r\n\r\n")
@@ -59,7 +59,7 @@ class _Connections:
 
 
 def steadily(url: str, key: str, requests: Sequence[Request], *, rate: float) -> dict[str, list[float]]:
-    """Send `rate` requests a second; by method, the seconds that each took from when it was due. All must succeed."""
+    """Send `rate` requests per second; return the seconds from due time to end by method. All must succeed."""
     return uvloop.run(_steadily(url, key, requests, rate))
 
 
@@ -85,7 +85,7 @@ async def _steadily(url: str, key: str, requests: Sequence[Request], rate: float
 
 
 def follow(url: str, key: str, *, clients: int, seconds: float, meter: Callable[[], float]) -> float:
-    """Hold so many event streams open; how fast `meter` rises meanwhile, per second, once all of them are open."""
+    """Hold this many event streams open and return the rise of `meter` per second once all are open."""
     return uvloop.run(_follow(url, key, clients, seconds, meter))
 
 

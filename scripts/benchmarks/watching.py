@@ -1,4 +1,4 @@
-"""When files are read and written, as the kernel tells it (inotify): a process is watched without being touched."""
+"""Times of file reads and writes as reported by inotify, without affecting the observed process."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ READ, WRITTEN, CREATED = 0x1, 0x2, 0x100  # IN_ACCESS, IN_MODIFY, IN_CREATE
 _EVENT = struct.Struct("iIII")
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
-# Called with the event's kind, the name inside a watched folder (or "") and the moment, on the monotonic clock.
+# Called with the kind of event, the name inside a watched folder (or "") and the monotonic time.
 Seen = Callable[[int, str, float], None]
 
 
 class Watching:
-    """Reports what happens to files while the block runs, on a thread of its own."""
+    """Reports file events in a separate thread while the block runs."""
 
     def __init__(self) -> None:
         self._descriptor = _LIBC.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
@@ -32,7 +32,7 @@ class Watching:
         self._thread = threading.Thread(target=self._run, name="watching", daemon=True)
 
     def add(self, path: Path, kinds: int, seen: Seen) -> None:
-        """Watch a file, or what lies in a folder."""
+        """Watch a file, or the entries of a folder."""
         number = _LIBC.inotify_add_watch(self._descriptor, os.fsencode(path), kinds)
         if number < 0:
             raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), str(path))

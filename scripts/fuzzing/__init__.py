@@ -1,1 +1,1 @@
-"""The parts of `scripts.fuzz`: what is mutated, how, and how one mutant is run."""
+"""Parts of `scripts.fuzz`: the corpus, the mutations, and the run of one mutant."""

@@ -1,7 +1,7 @@
-"""One mutant, run as the engine runs a recording: a probe, then a short cut, each in a locked child of its own.
+"""One mutant, run as the engine runs a recording: a probe, then a short cut, each in a separate sandboxed child.
 
-The children are forked from this process, which has imported what they need, and locked in then: everything from there
-on is the engine's own code, on both sides of the socket.
+Children are forked from this process, which has imported their modules, and then sandboxed: from there on all code on
+both sides of the socket is that of the engine.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from clipengine.work.verification import verify_clip
 
 WALL_SECONDS = 20.0
 _STALL_SECONDS = 10.0
-_LATE_SECONDS = 8.0  # after its deadline: what a busy machine needs to notice and to kill
+_LATE_SECONDS = 8.0  # after the deadline: time for a busy machine to notice and kill
 _PROFILES = {
     "default": {"preset": "ultrafast", "max_height": 180},
     "sound": {"container": "m4a", "video": "none"},
@@ -49,7 +49,7 @@ _SETTINGS = Settings.model_validate(
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a job ended: "complete" or an error's code. `late` when its deadline did not end it."""
+    """The end of a job: "complete" or an error code. `late` if its deadline did not end it."""
 
     job: str
     asked: str
@@ -60,7 +60,7 @@ class Outcome:
 
 
 class _Forked(subprocess.Popen[bytes]):
-    """A forked child with as much of Popen as its parent uses."""
+    """A forked child with the part of Popen's interface that its parent uses."""
 
     def __init__(self, pid: int) -> None:
         self.pid = pid
@@ -104,7 +104,7 @@ class ForkedEncoder(EncoderProcess):
 
 
 def run(path: Path, random: Random) -> Iterator[Outcome]:
-    """Probe the file, and where it has facts cut a short range out of it."""
+    """Probe the file, and if that gives facts, cut a short range."""
     store = FolderStore(path.parent)
     with _timed("probe", "") as ended, closing(store.open(path.name)) as reader:
         job = replace(probe_job(_SETTINGS.encoding), wall_seconds=WALL_SECONDS)
@@ -140,7 +140,7 @@ def _do(job: Job, reader: object, output: IO[bytes] | None) -> Message:
 
 
 def _verify(clip: Path, plan: FilePlan, made: Message) -> None:
-    """Verify the clip as the engine does. Raises VerificationFailed: no clip that was cut may fail this."""
+    """Verify the clip as the engine does. Raises VerificationFailed, which must not happen for any clip."""
     verify_clip(
         ForkedEncoder("inspector", sandbox="required"),
         clip,
@@ -153,7 +153,7 @@ def _verify(clip: Path, plan: FilePlan, made: Message) -> None:
 
 @contextmanager
 def _timed(job: str, asked: str) -> Iterator[list[Outcome]]:
-    """Fills the list with how the block ended. What is no error of ours is `uncoded`."""
+    """Append the outcome of the block to the list. Exceptions other than the engine's errors are `uncoded`."""
     ended: list[Outcome] = []
     began = time.monotonic()
     code, words = "complete", ""
@@ -161,12 +161,12 @@ def _timed(job: str, asked: str) -> Iterator[list[Outcome]]:
         yield ended
     except ClipEngineError as error:
         code, words = error.code, error.message
-    except Exception as error:  # the one thing that must not be
+    except Exception as error:  # this must not happen
         code, words = "uncoded", f"{type(error).__name__}: {error}"
     seconds = time.monotonic() - began
     ended.append(Outcome(job, asked, code, words[:300], round(seconds, 3), seconds > WALL_SECONDS + _LATE_SECONDS))
 
 
 def ignore_interrupts() -> None:
-    """The workers are ended by their starter."""
+    """Ignore SIGINT in workers; the parent ends them."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)

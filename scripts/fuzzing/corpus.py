@@ -1,4 +1,4 @@
-"""What is mutated: films of the tests, heads of real recordings, and files that name other files and addresses."""
+"""Inputs of the mutations: films of the tests, heads of real recordings, and files with references to others."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from tests.films.catalogue import FILMS, Shelf
 
 _HEAD_BYTES = 160 * 1024
-_EVERY = 4  # of the films: they are many of few kinds, and making all of them takes minutes
+_EVERY = 4  # of the films: many are of the same kind, and making all takes minutes
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class Seed:
 
 
 def seeds(cache: Path, media: Path | None, trap_url: str, trap_file: Path) -> list[Seed]:
-    """The corpus, in the same order each time."""
+    """Return the corpus, in the same order each time."""
     cache.mkdir(parents=True, exist_ok=True)
     shelf = Shelf(cache)
     found = [_head(shelf.get(name).path, name) for name in sorted(FILMS)[::_EVERY]]
@@ -30,7 +30,7 @@ def seeds(cache: Path, media: Path | None, trap_url: str, trap_file: Path) -> li
 
 
 def references(url: str, file: Path) -> dict[str, str]:
-    """Files that a demuxer of their kind would take elsewhere."""
+    """Return files whose demuxers would follow references to other files and addresses."""
     return {
         "remote.m3u8": f"#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:10,\n{url}/segment.ts\n#EXT-X-ENDLIST\n",
         "local.m3u8": f"#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:10,\nfile://{file}\n#EXT-X-ENDLIST\n",

@@ -1,6 +1,6 @@
-"""Mutations: blind ones of bytes, and ones that know MP4's boxes, Matroska's elements and MPEG-TS's packets.
+"""Mutations: random ones of bytes, and structural ones of MP4 boxes, Matroska elements and MPEG-TS packets.
 
-A mutant is a function of its seed's bytes and one random number generator, so that its number brings it back.
+A mutant is a function of its seed's bytes and one random number generator, so its number reproduces it.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _TS_PACKET = 188
 
 @dataclass(frozen=True)
 class Part:
-    """A piece of structure: where it begins, where its payload begins, and where it ends."""
+    """A structural part: its start, the start of its payload, and its end."""
 
     start: int
     payload: int
@@ -50,7 +50,7 @@ class Part:
 
 
 def mutant(data: bytes, others: Sequence[bytes], random: Random) -> bytes:
-    """One to four mutations of `data`, at times with a piece of another seed in it."""
+    """Apply one to four mutations to `data`, sometimes with a piece of another seed."""
     made = bytearray(data)
     for _ in range(random.choice((1, 1, 1, 2, 2, 4))):
         if not made:
@@ -67,7 +67,7 @@ def mutant(data: bytes, others: Sequence[bytes], random: Random) -> bytes:
 
 
 def structure(data: bytes | bytearray) -> list[Part]:
-    """The parts of a container whose structure is known here; none of any other."""
+    """Return the parts of a container whose structure is known, else nothing."""
     if data[4:8] in (b"ftyp", b"moov", b"mdat", b"free", b"wide", b"styp"):
         return list(_boxes(data, 0, len(data), 0))
     if data[:4] == b"\x1a\x45\xdf\xa3":
@@ -90,7 +90,7 @@ def _boxes(data: bytes | bytearray, start: int, end: int, depth: int) -> list[Pa
         found.append(Part(start, start + 8, stop))
         if kind in _BOXES_WITH_BOXES and depth < 8:
             inner = _boxes(data, start + 8, stop, depth + 1)
-            found += inner * (1 if kind == b"udta" else 2)  # what is deep is small, and matters
+            found += inner * (1 if kind == b"udta" else 2)  # prefers nested parts, which are small and important
         start = stop
     return found
 
@@ -135,7 +135,7 @@ def _header(data: bytearray, part: Part, parts: Sequence[Part], random: Random) 
 
 
 def _field(data: bytearray, part: Part, parts: Sequence[Part], random: Random) -> None:
-    """An integer near the payload's start, where counts, sizes and times are."""
+    """Pick an integer near the start of the payload, where counts, sizes and times are."""
     reach = min(part.end, part.payload + random.choice((8, 32, 128, 100_000)))
     if part.payload < reach:
         _number(data, random.randrange(part.payload, reach), random)

@@ -1,1 +1,1 @@
-"""The parts of `scripts.soak`: a place to break, the load on it, what is watched, and the rounds."""
+"""Parts of `scripts.soak`: the setup, its load, the measurements, and the rounds."""

@@ -1,4 +1,4 @@
-"""Clients that want clips, and a store and receivers that fail meanwhile."""
+"""Clients that request clips, and a store and receivers that fail meanwhile."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _STORE_FAULTS = [
 
 
 class Load:
-    """Clients that post, look and undo, each in a thread, until it ends."""
+    """Clients that post, read, cancel and delete clips, each in a thread."""
 
     def __init__(self, place: Place, told: Told, *, posters: int, gap: float) -> None:
         self._place = place
@@ -53,7 +53,7 @@ class Load:
             self._over.wait(0.2)
 
     def _post(self, http: httpx.Client) -> None:
-        """One clip, asked for under one key until the engine has said yes or no."""
+        """Request one clip under one idempotency key until the engine accepts or rejects it."""
         start = random.uniform(0, FILM_SECONDS - 3)
         body = {"label": "soak", "start_seconds": start, "end_seconds": start + random.uniform(0.2, 2)}
         key = uuid4().hex
@@ -74,7 +74,7 @@ class Load:
             self._over.wait(0.5)
 
     def _undo(self, http: httpx.Client) -> None:
-        """Cancel or delete one of the last clips, or one from long ago."""
+        """Cancel or delete one of the latest clips, or an old one."""
         if random.random() < 0.5 or not self._told.accepted:
             return
         with self._told.lock:
@@ -93,7 +93,7 @@ class Load:
 
 
 class Trouble:
-    """A store and a receiver that fail for seconds at a time."""
+    """A store and a receiver that fail for some seconds at a time."""
 
     def __init__(self, place: Place) -> None:
         self._place = place

@@ -1,4 +1,4 @@
-"""Where it happens: an engine's data folder, its store behind a proxy that can fail, and a receiver of webhooks."""
+"""The setup: an engine's data folder, its store behind a fault-injecting proxy, and a webhook receiver."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ _PACE = 20
 
 @dataclass
 class Told:
-    """What the engine has promised, and what it was asked to undo."""
+    """Clips that the engine has accepted, and clips that were cancelled or deleted."""
 
     lock: threading.Lock = field(default_factory=threading.Lock)
     accepted: list[str] = field(default_factory=list)
-    undone: set[str] = field(default_factory=set)  # cancelled or deleted, perhaps: the answer may be lost
+    undone: set[str] = field(default_factory=set)  # possibly cancelled or deleted: the response may be lost
     answers: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass
 class Place:
-    """A data folder, its store behind a proxy, its receiver and the port on which the engine is found."""
+    """A data folder, its store behind a proxy, its receiver and the port of the engine."""
 
     data: Path
     s3: S3Server

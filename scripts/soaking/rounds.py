@@ -1,4 +1,4 @@
-"""The rounds: storms and what has to settle after them, the same load without kills, and a long outage."""
+"""The rounds: storms and the settling after them, the same load without kills, and a long outage."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _DAY_PACE = 1440
 
 
 def storm(place: Place, told: Told, seconds: float) -> int:
-    """Kill the engine every few seconds under load and trouble; how often that was."""
+    """Kill the engine every few seconds under load and faults; return the number of kills."""
     kills = 0
     end = time.monotonic() + seconds
     with Load(place, told, posters=2, gap=1.5), Trouble(place):
@@ -44,7 +44,7 @@ def storm(place: Place, told: Told, seconds: float) -> int:
 
 
 def settle(place: Place, told: Told) -> dict[str, Clip]:
-    """Let everything end, stop, and prove that nothing is lost. Raises AssertionError."""
+    """Let everything end, stop, and check that nothing is lost. Raises AssertionError."""
     with place.engine() as server, server.client(timeout=60) as api:
         moved, seen = time.monotonic(), None
         while left := _left(place):
@@ -53,7 +53,7 @@ def settle(place: Place, told: Told) -> dict[str, Clip]:
             if time.monotonic() - moved > _STILL_SECONDS:
                 clips = [vars(clip) for clip in api.clips.each(status="processing")]
                 shutil.copytree(place.data, f"{place.data.parent}.failed")
-                raise AssertionError(f"nothing moves any more: {left}; {clips}; see {place.data.parent}.failed")
+                raise AssertionError(f"no progress: {left}; {clips}; see {place.data.parent}.failed")
             time.sleep(1)
         assert server.stop() == 0
     clips = place.check()
@@ -66,7 +66,7 @@ def settle(place: Place, told: Told) -> dict[str, Clip]:
 
 
 def _left(place: Place) -> tuple[int, int, int] | None:
-    """Clips that have not ended, objects that are not removed, folders in scratch; None where there are none."""
+    """Return unfinished clips, objects not yet removed and scratch folders, or None."""
     connection = sqlite3.connect(place.data / "ledger.db", timeout=20)
     try:
         (clips,) = connection.execute("SELECT COUNT(*) FROM clips WHERE state IN ('queued', 'running')").fetchone()
@@ -78,7 +78,7 @@ def _left(place: Place) -> tuple[int, int, int] | None:
 
 
 def calm(place: Place, told: Told, seconds: float) -> list[Sample]:
-    """The same load and trouble on one engine that is left alone."""
+    """Run the same load and faults on one engine without kills."""
     with place.engine() as server, Watch(server) as watch, Load(place, told, posters=2, gap=1.5), Trouble(place):
         time.sleep(seconds)
         assert server.process.poll() is None
@@ -86,7 +86,7 @@ def calm(place: Place, told: Told, seconds: float) -> list[Sample]:
 
 
 def outage(place: Place, hours: float) -> None:
-    """So many hours without the store, in compressed waits, with kills in between: each clip cut once, none lost."""
+    """Run this many hours without the store, with compressed delays and kills: each clip is cut once, none is lost."""
     env = {"CLIPENGINE_FAULT": f"outage:pace={_DAY_PACE}", "CLIPENGINE_ENCODING__WORKERS": "8"}
     place.proxy.fail(refuse(503, "SlowDown"), method="PUT", times=10**9)
     ids: list[str] = []

@@ -1,4 +1,4 @@
-"""What is seen of a running engine: its memory, its descriptors, its WAL and its scratch folder."""
+"""Measurements of a running engine: memory, descriptors, WAL and scratch folder."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Sample:
 
 
 class Watch:
-    """Looks at a running engine every two seconds."""
+    """Samples a running engine every two seconds."""
 
     def __init__(self, server: RunningServer) -> None:
         self._server = server
@@ -57,7 +57,7 @@ class Watch:
 
 
 def slope(samples: list[Sample]) -> float:
-    """By how many bytes the memory grew in an hour: least squares over all but the first quarter."""
+    """Return the growth of memory in bytes per hour: least squares without the first quarter."""
     late = samples[len(samples) // 4 :]
     if len(late) < 3:
         return 0.0
