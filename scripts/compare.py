@@ -61,7 +61,7 @@ def render(ours: Sequence[Row], theirs: Sequence[Row], version: str) -> str:
             pair = [kinds(row.cells[name]) for row in (own_row, other_row) if name in row.cells]
             cells.append("ok" if pair == ["ok", "ok"] else " / ".join(pair))
         lines.append(f"| `{own_row.film}` | {' | '.join(cells)} |")
-    lines += ["", "## What is not exact with ffmpeg", ""]
+    lines += ["", "## Faults of ffmpeg", ""]
     lines += [f"- `{row.film}` {name}: {'; '.join(f)}" for row in theirs for name, f in row.cells.items() if f]
     return "\n".join([*lines, ""])
 

@@ -1,5 +1,5 @@
-"""Synthetic recordings whose frames show their number and whose sound tells its time, and what reads them back.
+"""Synthetic recordings that encode frame number and time in video and audio, and their readers.
 
-`catalogue` has them all, `reader` says what a file holds, `judge` whether a clip is exact, `selfcheck` whether a film
-is what it says.
+`catalogue` has all films, `reader` reads a file back, `judge` tells if a clip is exact, `selfcheck` if a film is as
+declared.
 """

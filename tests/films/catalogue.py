@@ -1,4 +1,4 @@
-"""All films by name, and the shelf on which they stand once they are made."""
+"""All films by name, and a folder that holds the films made so far."""
 
 from __future__ import annotations
 
@@ -44,14 +44,14 @@ FILMS: dict[str, Maker] = {
 
 
 class Shelf:
-    """A folder of films, made on demand, each once, also by several processes at the same time."""
+    """A folder of films, each made once on demand, also with several processes in parallel."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder / f"films-{_version()}"
         self._folder.mkdir(parents=True, exist_ok=True)
 
     def get(self, name: str) -> Film:
-        """The film of this name; written on the first call (0.1 to 1 s)."""
+        """Return the film of this name, which is written on the first call (0.1 to 1 s)."""
         maker = FILMS[name]
         path = self._folder / f"{name}.{maker.extension}"
         truth = self._folder / f"{name}.truth"
@@ -64,7 +64,7 @@ class Shelf:
 
 
 def _version() -> str:
-    """What a made film depends on: these sources and the library that wrote it."""
+    """Return a hash of everything that affects a film: these sources and the library that wrote it."""
     digest = hashlib.sha256(repr(sorted(av.library_versions.items())).encode())
     for source in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(source.read_bytes())

@@ -1,4 +1,4 @@
-"""The ranges in which every film is cut, and a source of any others."""
+"""The ranges in which every film is cut, and a generator of other ranges."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _F = Fraction
 
 @dataclass(frozen=True)
 class Cut:
-    """A half-open range of seconds on the recording's timeline, as a client asks for it."""
+    """A half-open range in seconds on the recording's timeline, as a client requests it."""
 
     name: str
     start: Fraction
@@ -26,7 +26,7 @@ class Cut:
 
 
 def cuts_of(film: Film) -> list[Cut]:
-    """The named cuts that this film has."""
+    """Return the named cuts of this film."""
     end = film.duration
     cuts = [
         Cut("at_0", _F(0), _F(13, 10)),
@@ -36,7 +36,7 @@ def cuts_of(film: Film) -> list[Cut]:
         Cut("last_100ms", end - _F(1, 10), end),
         Cut("whole", _F(0), end),
     ]
-    if len(film.frames) > 2:  # so short that the pictures of the range are decoded after some that follow it
+    if len(film.frames) > 2:  # so short that frames of the range are decoded after some that follow it
         cuts.append(Cut("first_frames", _F(0), _ms(film.frames[1][0]) + _F(1, 1000)))
         key = _last_keyframe(film)
         cuts.append(Cut("at_keyframe", film.frames[key][0], _ms(film.frames[key + 1][0]) + _F(1, 1000)))
@@ -58,7 +58,7 @@ def cuts_of(film: Film) -> list[Cut]:
 
 
 def ranges(film: Film) -> st.SearchStrategy[Cut]:
-    """Any range of the film to the millisecond, up to 2 s long; its end may lie up to 1 s past the film's."""
+    """Generate ranges of the film in milliseconds, up to 2 s long; the end may exceed the film by up to 1 s."""
     last = int(film.duration * 1000) - 50
     starts, lengths = st.integers(0, last), st.integers(20, 2000)
     return st.builds(lambda start, length: _range(film, start, length), starts, lengths)
@@ -83,7 +83,7 @@ def _one_frame(film: Film) -> tuple[Fraction, Fraction]:
 
 
 def _last_keyframe(film: Film) -> int:
-    """The number of the last frame that is coded by itself and has some after it."""
+    """Return the number of the last keyframe that has frames after it."""
     with av.open(str(film.path)) as file:
         packets = [packet for packet in file.demux(video=0) if packet.size]
     times = sorted(packet.pts or 0 for packet in packets)

@@ -1,4 +1,4 @@
-"""The cutter under test, as the films call it: probe and cut in this process, without child, store or database."""
+"""The cutter under test: probe and cut in this process, without child process, store or database."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ DEFAULT = Profile()
 
 @dataclass(frozen=True)
 class Clip:
-    """A clip that was cut: where it lies and what the cutter says of it."""
+    """A clip file with the report of the cutter."""
 
     path: Path
     made: Made
@@ -31,7 +31,7 @@ class Clip:
 
 @lru_cache(maxsize=256)
 def probed(path: Path) -> ProbeResult:
-    """What the probe finds, once for each film."""
+    """Return the result of the probe, computed once per film."""
     with path.open("rb") as file:
         return probe(DescriptorSource(file.fileno()))
 
@@ -41,12 +41,12 @@ def facts_of(path: Path) -> SourceFacts:
 
 
 def cut(film: Film, start: Fraction, end: Fraction, output: Path, profile: Profile = DEFAULT) -> Clip:
-    """Cut a range of the film into the file `output`. Raises what the cutter raises."""
+    """Cut a range of the film into the file `output`. Raises the errors of the cutter."""
     return cut_file(film.path, start, end, output, profile)
 
 
 def cut_file(path: Path, start: Fraction, end: Fraction, output: Path, profile: Profile = DEFAULT) -> Clip:
-    """Cut a range of any recording into the file `output`. Raises what the cutter raises."""
+    """Cut a range of any recording into the file `output`. Raises the errors of the cutter."""
     facts = facts_of(path)
     target = os.open(output, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
     try:

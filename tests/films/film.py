@@ -1,7 +1,7 @@
-"""What a film is: the truth about one synthetic recording, on the recording's own timeline.
+"""The declared content of one synthetic recording, on the recording's own timeline.
 
-Time 0 is the earliest presentation time over the streams, as a player shows it (after edit lists and codec delays, with
-jumps of the clock closed: a step back, or one of more than ten seconds ahead, continues directly). All times are exact
+Time 0 is the earliest presentation time of all streams, as a player shows it (after edit lists and codec delays, with
+clock jumps closed: a step back, or one of more than ten seconds ahead, continues directly). All times are exact
 seconds.
 """
 
@@ -17,7 +17,7 @@ Span = tuple[Fraction, Fraction]
 
 @dataclass(frozen=True)
 class Tags:
-    """Colour tags by their ISO/IEC 23091-2 codes, 2 where unspecified; `full_range` None where it is not said."""
+    """Colour tags by their ISO/IEC 23091-2 codes, 2 if unspecified; `full_range` is None if not declared."""
 
     primaries: int = 2
     transfer: int = 2
@@ -39,10 +39,10 @@ HLG = Tags(9, 18, 9, False)
 
 @dataclass(frozen=True)
 class Sound:
-    """One audio track. Sound at time t is `sound(seed, t)`; in `silences`, before `start` and after `end` is none.
+    """One audio track. Audio at time t is `sound(seed, t)`, silence in `silences`, before `start` and after `end`.
 
-    In `doubtful` spans nothing is promised (what a decoder makes of a lost packet). `leads` are (since, lead): from
-    `since` on, sound at t is `sound(seed, t + lead)`, where an edit list moved what was drawn.
+    In `doubtful` spans nothing is promised (output of a decoder for a lost packet). `leads` are (since, lead): from
+    `since` on, audio at t is `sound(seed, t + lead)`, because an edit list moved it.
     """
 
     seed: int
@@ -57,11 +57,11 @@ class Sound:
     leads: tuple[tuple[Fraction, Fraction], ...] = ()
 
     def lead(self, time: Fraction) -> Fraction:
-        """What is to be added to `time` for the argument of `sound`."""
+        """Return the offset to add to `time` for the argument of `sound`."""
         return next((lead for since, lead in reversed(self.leads) if since <= time), Fraction(0))
 
     def spans(self, start: Fraction, end: Fraction) -> list[Span]:
-        """The parts of [start, end) in which sound is promised."""
+        """Return the parts of [start, end) with promised audio."""
         kept = [(max(start, self.start), min(end, self.end))]
         for low, high in (*self.silences, *self.doubtful, *((since, since) for since, _ in self.leads)):
             parts = [part for a, b in kept for part in ((a, min(b, low)), (max(a, high), b))]
@@ -69,19 +69,19 @@ class Sound:
         return [(a, b) for a, b in kept if a < b]
 
     def quiet(self, start: Fraction, end: Fraction) -> list[Span]:
-        """The parts of [start, end) in which silence is promised."""
+        """Return the parts of [start, end) with promised silence."""
         edges = ((start, self.start), *self.silences, (self.end, end))
         return [(max(a, start), min(b, end)) for a, b in edges if max(a, start) < min(b, end)]
 
 
 @dataclass(frozen=True)
 class Film:
-    """The truth about one file. `frames` are (time, number) in order of time; width and height as shown, upright.
+    """The declared content of one file. `frames` are (time, number) sorted by time; width and height are as displayed.
 
-    `frame_seconds` is the nominal distance of two frames, None without video. `duration` is the latest presentation
-    end over the streams. `grid` is the container's time step: what it rounded is already in `frames`, it only says
-    how near to the edge of a range a frame may lie to count on either side. `crossings` are moments that a cut should
-    cross (a jump of the clock, a change of size).
+    `frame_seconds` is the nominal frame duration, None without video. `duration` is the latest presentation end of all
+    streams. `grid` is the time base of the container: times in `frames` are already rounded to it; it only sets how
+    near a frame may be to the edge of a range to count on either side. `crossings` are times that a cut should cross
+    (a clock jump, a change of size).
     """
 
     name: str
@@ -99,22 +99,22 @@ class Film:
     traits: frozenset[str] = frozenset()
 
     def at(self, path: Path) -> Film:
-        """The same film in another place."""
+        """Return the same film at another path."""
         return replace(self, path=path)
 
     @property
     def picture_end(self) -> Fraction:
-        """When the last frame ends, 0 without video."""
+        """Return the end of the last frame, 0 without video."""
         return self.frames[-1][0] + (self.frame_seconds or 0) if self.frames else Fraction(0)
 
     def on_screen(self, time: Fraction) -> int | None:
-        """The number that a player shows at `time`, None before the first frame."""
+        """Return the number of the frame on screen at `time`, None before the first frame."""
         shown = [number for begin, number in self.frames if begin <= time]
         return shown[-1] if shown else None
 
     @property
     def gaps(self) -> list[Span]:
-        """Where one frame stands for more than 1.5 nominal frames, as (its time, the next one's)."""
+        """Return (time, next time) of each frame that lasts longer than 1.5 nominal frames."""
         if self.frame_seconds is None:
             return []
         times = [time for time, _ in self.frames]

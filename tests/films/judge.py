@@ -1,8 +1,8 @@
-"""Is a clip exact? What it holds, as read back, against what the film says that it must hold.
+"""Exactness of a clip: its content, as read back, compared with the content declared by the film.
 
-The rules are those of "What a clip holds": the clip begins on the frame that begins within half a frame of `start`,
-else exactly at `start` with the frame on screen; every later frame that begins before `end` keeps its own time; sound
-is within 3 ms; the rest is said at each check.
+The rules are those of "What a clip holds": the clip starts with the frame that begins within half a frame of `start`,
+else exactly at `start` with the frame on screen; every later frame that begins before `end` keeps its own time; audio
+is within 3 ms; further rules are given at each check.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from tests.films.sound import LEVEL, locate
 
 _MS = Fraction(1, 1000)
 _SOUND_TOLERANCE = 0.003  # seconds
-_WINDOW = Fraction(1, 5)  # seconds of sound that are located at head, middle and tail
+_WINDOW = Fraction(1, 5)  # seconds of audio that are located at head, middle and tail
 _SHORTEST_WINDOW = Fraction(1, 50)
-_RINGING = Fraction(45, 1000)  # a lossy codec smears sound over two of its frames
+_RINGING = Fraction(45, 1000)  # a lossy codec smears audio over two of its frames
 
 
 @dataclass(frozen=True)
 class Expected:
-    """What a clip of [origin, end) holds: (clip time, number) per frame; the last `optional` ones may be left out.
+    """Content of a clip of [origin, end): (clip time, number) per frame; the last `optional` ones may be missing.
 
-    They lie so near to the range's end that the container's rounding decides.
+    They are so near to the end of the range that rounding by the container decides.
     """
 
     origin: Fraction
@@ -42,12 +42,12 @@ class Expected:
 
 
 def expectations(film: Film, start: Fraction, end: Fraction) -> list[Expected]:
-    """What the clip must be; more than one answer where two frames are equally near to `start`, or half a frame off."""
+    """Return the permitted contents: several if two frames are equally near to `start`, or half a frame off."""
     end = min(end, film.duration)
     near = film.frame_seconds / 2 if film.frame_seconds else Fraction(0)
-    # What half a frame is, is known to a tenth where the rate varies, and to the container's grid elsewhere.
+    # Half a frame is known to a tenth with a variable rate, else to the container's time base.
     unsure = near / 10 if film.gaps else film.grid
-    # A range that ends before such a frame begins (it is shorter than half a frame) begins at its own start.
+    # A range shorter than half a frame that ends before such a frame starts at its own start.
     found = [time for time, _ in film.frames if abs(time - start) <= near + unsure and time < end - film.grid / 2]
     best = min((abs(time - start) for time in found), default=near)
     origins = [time for time in found if abs(time - start) - best <= max(film.grid, _MS / 2)]
@@ -57,9 +57,9 @@ def expectations(film: Film, start: Fraction, end: Fraction) -> list[Expected]:
 
 
 def any_origin(film: Film, start: Fraction, end: Fraction) -> list[Expected]:
-    """What a cutter with another rule for the first frame may make: any beginning within a frame of `start`.
+    """Return the contents that cutters with other rules may produce: any origin within a frame of `start`.
 
-    On a frame near `start`, or at `start` itself with or without the frame that is on screen then.
+    The origin is a frame near `start`, or `start` itself with or without the frame on screen.
     """
     end = min(end, film.duration)
     step = (film.frame_seconds or Fraction(0)) + film.grid
@@ -89,10 +89,10 @@ def judge(
     *,
     lenient: bool = False,
 ) -> list[str]:
-    """Every way in which the clip is not exact; empty when it is. Without `actual_*` these are not judged.
+    """Return every deviation of the clip; empty if it is exact. Without `actual_*` these are not checked.
 
     `reading` is of a clip made with the default profile. `lenient` is for other cutters: any origin within a frame of
-    `start`, a length within a frame, and not what only the default profile promises (faststart, H.264 High, 4:2:0).
+    `start`, a length within a frame, and no checks specific to the default profile (faststart, H.264 High, 4:2:0).
     """
     answers = []
     for expected in (any_origin if lenient else expectations)(film, start, end):
@@ -138,14 +138,14 @@ def _some(numbers: list[int]) -> str:
 
 
 def _length_faults(film: Film, expected: Expected, reading: ClipReading, lenient: bool) -> list[str]:
-    """Within half a frame (half a packet of sound where there is no picture), with `lenient` within a whole one."""
+    """Check the length to half a frame (half an audio packet without video), with `lenient` to a whole one."""
     whole = film.frame_seconds or Fraction(1024, 44100)
     slack = (whole if lenient else whole / 2) + _MS
     faults = []
     length = reading.duration or Fraction(0)
     if abs(length - expected.length) > slack:
         faults.append(f"length {float(length):.4f}, must be {float(expected.length):.4f}")
-    # Sound may outlast the picture; a player goes on showing the last frame.
+    # Audio may be longer than video; players keep showing the last frame.
     shortest = min(expected.length, max(film.picture_end - expected.origin, film.frame_seconds or Fraction(0)))
     if (
         len(expected.frames) > expected.optional
@@ -190,7 +190,7 @@ def _track_faults(track: TrackReading, sound: Sound, expected: Expected) -> list
                 loud = float(np.sqrt(np.mean(heard**2))) if heard.size else 0.0
                 faults.append(f"{where}: {'not this sound' if loud > LEVEL / 10 else 'silence'}")
             elif abs(found.offset) > _SOUND_TOLERANCE:
-                # What is heard comes from later in the recording: it is heard too early.
+                # Audio from later in the recording is played too early.
                 faults.append(f"{where} is {abs(found.offset) * 1000:.1f} ms {'early' if found.offset > 0 else 'late'}")
     for low, high in sound.quiet(expected.origin, expected.end):
         heard = track.between(low + _RINGING - expected.origin, high - _RINGING - expected.origin)
@@ -217,7 +217,7 @@ def _container_faults(reading: ClipReading) -> list[str]:
 
 
 def picture_faults(film: Film, reading: ClipReading) -> list[str]:
-    """Size, shape, colour tags and levels."""
+    """Check size, aspect ratio, colour tags and levels."""
     if not film.frames or not reading.frames:
         return []
     faults = []
@@ -255,7 +255,7 @@ def _colour_faults(film: Film, reading: ClipReading) -> list[str]:
 
 
 def _hdr_faults(film: Film, reading: ClipReading) -> list[str]:
-    """Tone-mapped to a standard transfer, or kept in 10 bits with all its tags; never grey or flat."""
+    """Check that HDR is tone-mapped to SDR, or kept in 10 bits with all its tags, and never grey or flat."""
     faults = []
     seen = (reading.primaries, reading.transfer, reading.matrix)
     tags = film.tags
@@ -274,5 +274,5 @@ def _hdr_faults(film: Film, reading: ClipReading) -> list[str]:
 
 
 def _same(matrix: int) -> int:
-    """BT.470BG and SMPTE 170M are one matrix under two numbers."""
+    """Compare matrices. BT.470BG and SMPTE 170M are the same matrix with two codes."""
     return 6 if matrix == 5 else matrix

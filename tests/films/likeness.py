@@ -1,7 +1,7 @@
-"""Is a clip of a recording exact? What it shows and plays, held against the slow reference (`reference`).
+"""Exactness of a clip of any recording: its frames and audio compared with the slow reference (`reference`).
 
-Pictures are compared as coarse luma: each must be its own frame of the reference, and where the picture moves not one
-of the neighbours. Sound is found by correlation.
+Frames are compared as coarse luma: each must match its own frame of the reference and, where there is motion, none of
+the neighbours. Audio is located by correlation.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ from tests.films.sound import Samples
 
 _MS = Fraction(1, 1000)
 _SOUND_TOLERANCE = 0.003  # seconds
-_SEARCH = Fraction(1, 10)  # how far to both sides sound is looked for
+_SEARCH = Fraction(1, 10)  # search range for audio to both sides
 _WINDOW = Fraction(2, 5)
 _SHORTEST_WINDOW = Fraction(1, 20)
 _LOW_HZ = 4000
-_QUIET = 0.002  # root mean square under which sound is taken for silence
-_ALIKE = 0.035  # root mean square of the difference of two pictures, of the range from black to white
-_ALIKE_HDR = 0.06  # tone mapping looks at colours as well
+_QUIET = 0.002  # root mean square below which audio counts as silence
+_ALIKE = 0.035  # root mean square of the difference of two frames, relative to the range from black to white
+_ALIKE_HDR = 0.06  # tone mapping also depends on colours
 _SAME = 0.004
 
 
 def faults_of(
     reference: Reference, clip: Reference, start: Fraction, end: Fraction, *, sound: bool = True
 ) -> list[str]:
-    """Every way in which the clip, decoded, is not the range of the recording; empty when it is.
+    """Return every deviation of the decoded clip from the range of the recording; empty if there is none.
 
-    Without `sound` it is not said where the sound comes from, only that it is there and how long.
+    Without `sound` only presence and length of the audio are checked.
     """
     answers = []
     for wanted in reference.clip(start, end):
@@ -65,7 +65,7 @@ def _frame_faults(reference: Reference, clip: Reference, wanted: Wanted) -> list
 
 
 def _better_neighbour(reference: Reference, luma: Luma, index: int, mine: float) -> int | None:
-    """The neighbour (-2 to 2) that the picture is clearly more like than its own frame."""
+    """Return the neighbour (-2 to 2) that the frame matches clearly better than its own."""
     own = reference.frames[index]
     for step in (-1, 1, -2, 2):
         if 0 <= index + step < len(reference.frames):
@@ -77,7 +77,7 @@ def _better_neighbour(reference: Reference, luma: Luma, index: int, mine: float)
 
 
 def _difference(luma: Luma, other: Luma, *, hdr: bool) -> float:
-    """Root mean square; of what tone mapping left of an HDR picture after the best curve through its levels."""
+    """Return the root mean square difference; for tone-mapped HDR after fitting the best curve of levels."""
     if hdr:
         with np.errstate(all="ignore"):
             curve = np.polynomial.Polynomial.fit(other.ravel(), luma.ravel(), 4)
@@ -86,7 +86,7 @@ def _difference(luma: Luma, other: Luma, *, hdr: bool) -> float:
 
 
 def _length_faults(reference: Reference, clip: Reference, wanted: Wanted) -> list[str]:
-    """The movie's length, and the picture's: after reordering only the index says how long the last frame stands."""
+    """Check the length of movie and video; with reordering, only the index has the duration of the last frame."""
     movie, tracks = lengths(clip.path)
     slack = max(reference.frame_seconds / 2, _MS * 2) if clip.frames else reference.packet_seconds + _MS
     faults = []
@@ -106,7 +106,7 @@ def _sound_faults(reference: Reference, clip: Reference, wanted: Wanted, *, loca
     faults = []
     for number, (now, was) in enumerate(zip(clip.tracks, reference.tracks, strict=True)):
         window, slack = min(_WINDOW, wanted.length), reference.packet_seconds + 2 * _MS
-        # What is decoded ends with a packet; the index says where in it.
+        # Decoded audio ends with a packet; the index has the position in it.
         if not -2 * _MS <= now.end - wanted.length <= Fraction(1024, now.rate) + slack:
             faults.append(f"track {number} ends at {float(now.end):.3f}, must at {float(wanted.length):.3f}")
         if window < _SHORTEST_WINDOW or not located:
@@ -123,7 +123,7 @@ def _sound_faults(reference: Reference, clip: Reference, wanted: Wanted, *, loca
 
 
 def _sound_fault(heard: Samples, around: Samples, rate: int) -> str | None:
-    """What is wrong with a piece of sound that must lie in the middle of `around`."""
+    """Return what is wrong with a piece of audio that must be in the middle of `around`, or None."""
     margin = (around.size - heard.size) // 2
     meant = around[margin : margin + heard.size]
     loud, meant_loud = (float(np.sqrt(np.mean(piece**2))) if piece.size else 0.0 for piece in (heard, meant))
@@ -134,7 +134,7 @@ def _sound_fault(heard: Samples, around: Samples, rate: int) -> str | None:
     likeness = _correlation(_low(around, rate), _low(heard, rate))
     near = likeness[max(0, margin - round(_SOUND_TOLERANCE * rate)) : margin + round(_SOUND_TOLERANCE * rate) + 1]
     best = int(np.argmax(likeness))
-    # A hum correlates with itself in many places: it is enough that one within the tolerance is as good as any.
+    # A hum correlates in many places: one match within the tolerance that is as good as any is enough.
     if near.max() >= likeness[best] - 0.02 and near.max() > 0.6:
         return None
     return (
@@ -143,7 +143,7 @@ def _sound_fault(heard: Samples, around: Samples, rate: int) -> str | None:
 
 
 def _correlation(around: Samples, piece: Samples) -> Samples:
-    """How alike the piece is at each place of `around`, to 1."""
+    """Return the correlation of the piece at each position of `around`, at most 1."""
     size = 1 << (around.size + piece.size).bit_length()
     product = np.fft.irfft(np.fft.rfft(around, size) * np.conj(np.fft.rfft(piece, size)), size)
     product = product[: around.size - piece.size + 1]
@@ -154,7 +154,7 @@ def _correlation(around: Samples, piece: Samples) -> Samples:
 
 
 def _low(samples: Samples, rate: int) -> Samples:
-    """The sound up to 4 kHz: above, coders may put noise of their own in the place of noise."""
+    """Return audio below 4 kHz: above, codecs may replace noise by synthetic noise."""
     spectrum = np.fft.rfft(samples)
     spectrum[np.fft.rfftfreq(samples.size, 1 / rate) > _LOW_HZ] = 0
     kept: Samples = np.fft.irfft(spectrum, samples.size).astype(np.float32)
@@ -162,7 +162,7 @@ def _low(samples: Samples, rate: int) -> Samples:
 
 
 def _at_rate(samples: Samples, rate: int, wanted: int) -> Samples:
-    """The samples at another rate; AAC has no rates between those that it names."""
+    """Resample; AAC supports only its listed rates."""
     if rate == wanted or not samples.size:
         return samples
     count = samples.size * wanted // rate

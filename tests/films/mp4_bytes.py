@@ -1,4 +1,4 @@
-"""MP4 on the level of boxes: lengths of tracks, and edit lists written anew where the index lies behind the media."""
+"""MP4 at box level: track durations, and replacement of edit lists in files with the index at the end."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Edit:
 
 
 def rewrite_edits(path: Path, edits: dict[int, list[Edit]]) -> None:
-    """Give tracks (by their number, from 0) other edit lists. The index must be the last box of the file."""
+    """Replace the edit lists of tracks (numbered from 0). The index must be the last box of the file."""
     data = path.read_bytes()
     boxes = list(_boxes(data))
     kind, start, _ = boxes[-1]
@@ -34,14 +34,14 @@ def rewrite_edits(path: Path, edits: dict[int, list[Edit]]) -> None:
 
 
 def movie_timescale(path: Path) -> int:
-    """Units per second of edit durations."""
+    """Return the units per second of edit durations."""
     data = path.read_bytes()
     at = data.index(b"mvhd") + 4
     return int.from_bytes(data[at + 12 : at + 16], "big")
 
 
 def lengths(path: Path) -> tuple[Fraction, list[Fraction]]:
-    """Seconds that the movie and each track last, after edit lists (`mvhd`, `tkhd`); 0 where fragments follow."""
+    """Return the seconds of the movie and each track, after edit lists (`mvhd`, `tkhd`); 0 if fragmented."""
     index = next((body for kind, body in _children(path.read_bytes()) if kind == b"moov"), b"")
     scale, whole, tracks = 1, 0, []
     for kind, body in _children(index):

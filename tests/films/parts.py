@@ -1,4 +1,4 @@
-"""The parts of a film: what a video or an audio stream holds, on the recording's timeline (seconds, exact)."""
+"""Parts of a film: the content of video and audio streams on the recording's timeline (exact seconds)."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from typing import Literal
 
 from tests.films.film import UNTAGGED, Sound, Span, Tags
 
-# Samples that a coder puts before the first one it was given; the container may or may not say so.
+# Priming samples that an encoder inserts; the container may or may not declare them.
 _CODEC_DELAY = {"aac": 1024, "libopus": 312, "libmp3lame": 1105, "ac3": 256, "mp2": 481, "nellymoser": 256}
 _FRAME_SAMPLES = {"libopus": 960, "libmp3lame": 1152, "ac3": 1536, "mp2": 1152, "nellymoser": 256}
 
 
 @dataclass(frozen=True)
 class VideoPart:
-    """One video stream. Frame i is shown at `times[i]` and shows the number `first_number` + i.
+    """One video stream. Frame i is presented at `times[i]` and shows the number `first_number` + i.
 
-    The last frame ends at `end`, or after 1 / `fps`. `width` and `height` are of the stored picture; `shown_as` is how
-    a reader finds that turned, before `matrix` (a display matrix of nine 16.16/2.30 integers) makes it upright again.
-    `then` are parts that follow in the same stream with an encoder of their own (another size).
+    The last frame ends at `end`, or after 1 / `fps`. `width` and `height` are of the coded frame; `shown_as` is the
+    orientation in which a reader finds it before `matrix` (a display matrix, nine 16.16/2.30 integers) is applied.
+    `then` are parts that follow in the same stream with separate encoders (another size).
     """
 
     times: tuple[Fraction, ...]
@@ -46,12 +46,12 @@ class VideoPart:
 
     @property
     def base(self) -> Fraction:
-        """The encoder's time base."""
+        """Return the time base of the encoder."""
         return self.time_base or 1 / (self.fps * 512)
 
     @property
     def sideways(self) -> bool:
-        """Whether the upright picture is as wide as the stored one is high."""
+        """Return True if the upright frame is as wide as the coded one is high."""
         return "90" in self.shown_as or "transposed" in self.shown_as
 
     @property
@@ -63,17 +63,17 @@ class VideoPart:
         return bool(self.tags.full_range) or self.pix_fmt.startswith("yuvj")
 
     def frames(self) -> list[tuple[Fraction, int]]:
-        """(time, number) of this part and of those that follow it."""
+        """Return (time, number) of this part and those that follow it."""
         own = [(time, self.first_number + index) for index, time in enumerate(self.times)]
         return own + [entry for part in self.then for entry in part.frames()]
 
 
 @dataclass(frozen=True)
 class AudioPart:
-    """One audio stream with `seconds` of sound, the first sample heard at `start`.
+    """One audio stream with `seconds` of audio, the first sample presented at `start`.
 
-    `gaps` are breaks in the stream, moved to the codec's packet borders; sound goes on after them as if it had run.
-    What is heard at time t is `sound(seed, t + lead)`.
+    `gaps` are breaks in the stream, aligned to packet borders; after them audio continues as if it had run on. Audio at
+    time t is `sound(seed, t + lead)`.
     """
 
     start: Fraction = Fraction(0)
@@ -93,7 +93,7 @@ class AudioPart:
 
     @property
     def delay(self) -> Fraction:
-        """Seconds of nothing that the coder puts before `start`."""
+        """Return the seconds of priming that the encoder inserts before `start`."""
         return Fraction(_CODEC_DELAY.get(self.codec, 0), self.rate)
 
     @property
@@ -102,11 +102,11 @@ class AudioPart:
 
     @property
     def count(self) -> int:
-        """How many samples there are without the gaps."""
+        """Return the number of samples without the gaps."""
         return int(self.seconds * self.rate)
 
     def moves(self) -> list[tuple[int, Fraction]]:
-        """For each gap the first sample after it, counted without gaps and on a packet border, and the gap's length."""
+        """Return for each gap the first sample after it, aligned and counted without gaps, and the gap's length."""
         delay, found, before = int(self.delay * self.rate), [], Fraction(0)
         for low, high in self.gaps:
             packet = round(((low - before - self.start) * self.rate + delay) / self.frame_samples)
@@ -115,16 +115,16 @@ class AudioPart:
         return found
 
     def time_of(self, sample: int) -> Fraction:
-        """When a sample, counted without gaps, is heard."""
+        """Return the presentation time of a sample, counted without gaps."""
         return self.start + Fraction(sample, self.rate) + sum(length for at, length in self.moves() if sample >= at)
 
     def packet_border(self, time: Fraction) -> Fraction:
-        """The border of two packets that is nearest to `time` (for a track without gaps)."""
+        """Return the packet border that is nearest to `time` (for a track without gaps)."""
         packet = self.frame_samples / Fraction(self.rate)
         return self.start - self.delay + round((time - self.start + self.delay) / packet) * packet
 
     def truth(self) -> Sound:
-        """What is heard of this part."""
+        """Return the declared audio of this part."""
         tick = Fraction(1, self.rate)
         silences = tuple((self.time_of(at - 1) + tick, self.time_of(at)) for at, _ in self.moves())
         end = self.time_of(self.count - 1) + tick
@@ -134,5 +134,5 @@ class AudioPart:
 
 
 def every(fps: Fraction | int, seconds: int | Fraction, *, start: Fraction = Fraction(0)) -> tuple[Fraction, ...]:
-    """The times of a constant rate: `seconds` long, from `start` on."""
+    """Return the frame times of a constant rate, for `seconds` from `start`."""
     return tuple(start + i / Fraction(fps) for i in range(round(seconds * fps)))

@@ -1,8 +1,8 @@
-"""Pictures that show their number: drawn into any planar YUV format, read back from any frame.
+"""Frames that show their number: drawn into any planar YUV format, read back from any frame.
 
-A picture is a grid of 8 x 5 cells over the whole frame. Two cells are black and white for calibration, three are
-coloured, 32 carry bits: 16 of the number and 16 of a check word. Cells cover the middle of their place; between them a
-pattern moves, so that a coder has something to do. The grid has no symmetry, so it also says how the frame is turned.
+A frame is a grid of 8 x 5 cells. Two cells are black and white for calibration, three are coloured, 32 carry bits: 16
+of the number and 16 of a checksum. Cells leave gaps, in which a pattern moves to give the encoder work. The grid has no
+symmetry, so it also shows the orientation of the frame.
 
 Levels are of the nominal range: luma 0 (black) to 1 (white), chroma -0.5 to 0.5. Nothing here depends on a matrix.
 """
@@ -28,7 +28,7 @@ _WHITE_CELL, _BLACK_CELL = 0, COLUMNS - 1
 _COLOUR_CELLS = (32, 38, 39)
 _DATA_CELLS = tuple(c for c in range(COLUMNS * ROWS) if c not in (_WHITE_CELL, _BLACK_CELL, *_COLOUR_CELLS))[:32]
 
-# How a picture can lie in its frame, the likeliest first, and how it gets there from upright: flip rows, flip columns,
+# Orientations, the likeliest first, and how each results from upright: flip rows, flip columns,
 # then transpose, as (transpose, rows, columns).
 ORIENTATIONS = {
     "upright": (False, False, False),
@@ -44,10 +44,10 @@ ORIENTATIONS = {
 
 @dataclass(frozen=True)
 class Seen:
-    """What one frame shows. `number` is None where no orientation gives a valid check word (damaged or blended).
+    """Content of a frame. `number` is None if no orientation gives a valid checksum (damaged or blended).
 
-    `black` and `white` are luma levels, `colours` the (luma, Cb, Cr) of the coloured cells, all of the nominal range
-    that the frame claims for itself (limited or full).
+    `black` and `white` are luma levels, `colours` the (luma, Cb, Cr) of the coloured cells, all in the nominal range
+    that the frame declares (limited or full).
     """
 
     number: int | None
@@ -69,7 +69,7 @@ def _check_word(number: int) -> int:
 
 @lru_cache(maxsize=16)
 def _cell_map(width: int, height: int) -> npt.NDArray[np.int16]:
-    """Per pixel the cell that covers it, or -1 between the cells."""
+    """Return the cell that covers each pixel, or -1 between cells."""
     x = (np.arange(width) + 0.5) / width * COLUMNS
     y = (np.arange(height) + 0.5) / height * ROWS
     inside = (np.abs(y % 1 - 0.5) < 0.37)[:, None] & (np.abs(x % 1 - 0.5) < 0.37)[None, :]
@@ -79,7 +79,7 @@ def _cell_map(width: int, height: int) -> npt.NDArray[np.int16]:
 
 @lru_cache(maxsize=4096)
 def draw(number: int, width: int, height: int) -> Levels:
-    """The upright picture of a number (0 to 65535): levels as an array of (3, height, width)."""
+    """Return the upright image of a number (0 to 65535): levels as an array of (3, height, width)."""
     if not 0 <= number <= 0xFFFF:
         raise ValueError(f"{number} does not fit into 16 bits")
     word = number << 16 | _check_word(number)
@@ -100,7 +100,7 @@ def draw(number: int, width: int, height: int) -> Levels:
 
 
 def turned(picture: Levels, orientation: str) -> Levels:
-    """The upright picture as it is stored when a reader will find it in `orientation`."""
+    """Return the image as coded so that a reader finds it in `orientation`."""
     transpose, rows, columns = ORIENTATIONS[orientation]
     if rows:
         picture = picture[:, ::-1]
@@ -110,7 +110,7 @@ def turned(picture: Levels, orientation: str) -> Levels:
 
 
 def to_frame(picture: Levels, pix_fmt: str, *, full_range: bool = False) -> av.VideoFrame:
-    """The levels as a frame of a planar YUV format, chroma averaged over the pixels that share it."""
+    """Convert levels to a frame of a planar YUV format, averaging chroma over the pixels that share it."""
     _, height, width = picture.shape
     frame = av.VideoFrame(width, height, pix_fmt)
     planes: tuple[Any, ...] = frame.planes
@@ -129,7 +129,7 @@ def to_frame(picture: Levels, pix_fmt: str, *, full_range: bool = False) -> av.V
 
 
 def _range_of(index: int, bits: int, full_range: bool) -> tuple[float, float]:
-    """(code of level 0, codes per level 1) of luma (index 0) or chroma."""
+    """Return (code of level 0, codes per level 1) of luma (index 0) or chroma."""
     unit = 1 << (bits - 8)
     if full_range:
         top = (1 << bits) - 1
@@ -138,7 +138,7 @@ def _range_of(index: int, bits: int, full_range: bool) -> tuple[float, float]:
 
 
 def _cell_means(frame: av.VideoFrame, index: int, columns: int, rows: int) -> npt.NDArray[np.float64]:
-    """The mean level of the middle of each cell of one plane, as (rows, columns)."""
+    """Return the mean level of the middle of each cell of one plane, as (rows, columns)."""
     plane: Any = frame.planes[index]
     bits = frame.format.components[index].bits
     data: npt.NDArray[Any] = np.frombuffer(plane, np.uint8 if bits == 8 else np.dtype("<u2"))
@@ -167,7 +167,7 @@ def _planar(frame: av.VideoFrame) -> av.VideoFrame:
 
 
 def see(frame: av.VideoFrame) -> Seen:
-    """Read a frame: its number, how it is turned, and its levels."""
+    """Read the number, orientation and levels of a frame."""
     frame = _planar(frame)
     grids: dict[bool, npt.NDArray[np.float64]] = {}
     for name, (transpose, rows, columns) in ORIENTATIONS.items():
@@ -189,7 +189,7 @@ def see(frame: av.VideoFrame) -> Seen:
 
 
 def read_number(frame: av.VideoFrame) -> int | None:
-    """The number that a frame shows in any orientation, None where it shows none."""
+    """Return the number in a frame, in any orientation, or None if there is none."""
     return see(frame).number
 
 
@@ -209,7 +209,7 @@ def _decode(luma: npt.NDArray[np.float64]) -> int | None:
     if contrast < 0.15:
         return None
     values = (luma[list(_DATA_CELLS)] - black) / contrast
-    # A bit in the middle third belongs to two pictures that were blended: such a frame has no number.
+    # A bit in the middle third comes from two blended frames: such a frame has no number.
     if np.any(np.abs(values - 0.5) < 0.17):
         return None
     word = 0

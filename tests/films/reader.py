@@ -1,7 +1,7 @@
-"""Reading a file back by one plain sequential decode from its start: what a player would show and play, and when.
+"""Reading of a file by one sequential decode from its start: what a player would present, and when.
 
-Times are exact seconds on the container's clock after edit lists and codec delays, as FFmpeg's demuxers give them.
-The reader also looks at what only the bytes say: boxes in order, the first key frame, the codec tag.
+Times are exact seconds on the container's clock after edit lists and codec delays, as FFmpeg's demuxers give them. The
+reader also checks details of the bytes: box order, the first keyframe, the codec tag.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Frame = tuple[Fraction, Seen]
 
 @dataclass
 class Chunk:
-    """Samples that follow each other without a break, mono (the loudest channel), from `start` seconds on."""
+    """Contiguous samples, mono (the loudest channel), from `start` seconds on."""
 
     start: Fraction
     samples: Samples
@@ -33,7 +33,7 @@ class Chunk:
 
 @dataclass
 class TrackReading:
-    """One audio stream as it was decoded, and what the container says of it."""
+    """One decoded audio stream with its properties in the container."""
 
     rate: int
     channels: int
@@ -48,12 +48,12 @@ class TrackReading:
 
     @property
     def end(self) -> Fraction:
-        """When the last decoded sample ends."""
+        """Return the end of the last decoded sample."""
         last = self.chunks[-1] if self.chunks else None
         return last.start + Fraction(last.samples.size, self.rate) if last else Fraction(0)
 
     def between(self, start: Fraction, end: Fraction) -> Samples:
-        """The samples from `start` to `end` seconds, zero where the stream has none."""
+        """Return the samples from `start` to `end` seconds, zero where the stream has none."""
         first, count = _floor(start * self.rate), max(0, _floor((end - start) * self.rate))
         heard = np.zeros(count, np.float32)
         for chunk in self.chunks:
@@ -66,7 +66,7 @@ class TrackReading:
 
 @dataclass
 class ClipReading:
-    """All that a file holds. `frames` in the order in which they are shown."""
+    """The content of a file. `frames` are in presentation order."""
 
     path: Path
     container: str
@@ -93,13 +93,13 @@ class ClipReading:
 
     @property
     def start(self) -> Fraction:
-        """The earliest presentation time over the streams."""
+        """Return the earliest presentation time of all streams."""
         starts = [track.start for track in self.tracks if track.chunks] + [time for time, _ in self.frames[:1]]
         return min(starts, default=Fraction(0))
 
     @property
     def end(self) -> Fraction:
-        """The latest presentation end over the streams."""
+        """Return the end of the last decoded sample."""
         ends = [track.end for track in self.tracks if track.chunks]
         return max([*ends, self.video_end] if self.frames else ends, default=Fraction(0))
 
@@ -169,7 +169,7 @@ def _note_video(reading: ClipReading, stream: Any, pending: list[Any]) -> None:
     context = stream.codec_context
     reading.video_codec, reading.profile = context.codec.canonical_name, context.profile
     reading.codec_tag = context.codec_tag if isinstance(context.codec_tag, str) else ""
-    # The stream's ratio includes what the container says; a codec's own is only a default.
+    # The ratio of the stream includes that of the container; the codec's is only a default.
     reading.sar = Fraction(stream.sample_aspect_ratio or context.sample_aspect_ratio or 1) or Fraction(1)
     reading.frames = [(time, seen) for time, _, seen, _ in pending]
     reading.sizes = tuple(dict.fromkeys(size for *_, size in pending))
@@ -180,9 +180,9 @@ def _note_video(reading: ClipReading, stream: Any, pending: list[Any]) -> None:
 
 
 def _note_movie(reading: ClipReading, video: int | None) -> None:
-    """What players take from the index of an MP4 file.
+    """Record the fields of an MP4 index that players use.
 
-    Distances of frames are in the order of decoding: only the track's length says how long the last one stands.
+    Frame durations are in decoding order: only the length of the track gives the duration of the last frame.
     """
     reading.faststart = _moov_first(reading.path)
     movie, tracks = lengths(reading.path)
@@ -192,7 +192,7 @@ def _note_movie(reading: ClipReading, video: int | None) -> None:
 
 
 class _Joiner:
-    """Joins decoded audio frames. A pts within half a container tick of where the last frame ended is no break."""
+    """Joins decoded audio frames. A pts within half a container tick of the previous end is contiguous."""
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream
@@ -223,7 +223,7 @@ class _Joiner:
 
 
 def _mono(frame: Any) -> Samples:
-    """The first channel, which films make the loudest, in -1 to 1."""
+    """Return the first channel, which films make the loudest, in -1 to 1."""
     data: npt.NDArray[Any] = frame.to_ndarray()
     channels = frame.layout.nb_channels
     first = data[0] if frame.format.is_planar else data.reshape(-1)[::channels]
@@ -235,7 +235,7 @@ def _mono(frame: Any) -> Samples:
 
 
 def _moov_first(path: Path) -> bool:
-    """Whether the index comes before the media data."""
+    """Return True if the index is before the media data."""
     with path.open("rb") as file:
         while header := file.read(8):
             size, kind = int.from_bytes(header[:4], "big"), header[4:]

@@ -1,7 +1,7 @@
-"""Writing a film: parts encoded and muxed with PyAV, and the truth that this amounts to.
+"""Writer of films: encodes and muxes parts with PyAV and returns the resulting declared content.
 
-Parts are on the recording's timeline; `offset` is what the container's clock adds. Packets of all streams are
-collected, may be edited, and are muxed in the order of their dts.
+Parts are on the recording's timeline; `offset` is added to the container's timestamps. Packets of all streams are
+collected, can be edited, and are muxed in dts order.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from tests.films.sound import Samples, sound_from
 Packets = list[Any]  # av.Packet is generic over its stream
 Edit = Callable[[Packets], Packets]
 
-# Cheap settings under which the numbers stay readable.
+# Fast settings at which the numbers stay readable.
 _CHEAP: dict[str, dict[str, str]] = {
     "libx264": {"preset": "ultrafast", "crf": "26"},
     "libx265": {"preset": "ultrafast", "x265-params": "log-level=none:pools=none:frame-threads=1"},
@@ -36,7 +36,7 @@ _CHEAP: dict[str, dict[str, str]] = {
     "mpeg4": {"qmin": "2", "qmax": "5"},
     "mpeg2video": {"qmin": "2", "qmax": "5"},
 }
-os.environ.setdefault("SVT_LOG", "0")  # the library prints its settings to standard error otherwise
+os.environ.setdefault("SVT_LOG", "0")  # otherwise the library prints its settings to stderr
 
 
 def write(
@@ -55,7 +55,7 @@ def write(
     """Write one file in the format `form`.
 
     `before` and `after` may add streams to the open container, before or after those of the parts, and return their
-    packets. `target` is a file object in place of the path (one that cannot be seeked).
+    packets. `target` is a file object that replaces the path (for output that cannot seek).
     """
     with av.open(target or str(path), "w", format=form, options=dict(options or {})) as container:
         packets = before(container) if before else []
@@ -81,7 +81,7 @@ def film(
     crossings: tuple[Fraction, ...] = (),
     traits: str = "",
 ) -> Film:
-    """The truth about a file that was written plainly: what the parts say, times of frames rounded to `grid`."""
+    """Return the content of a file written without edits: that of its parts, frame times rounded to `grid`."""
     part = video[0] if video else None
     sounds = tuple(track.truth() for track in audio)
     ends = [sound.end for sound in sounds]
@@ -107,14 +107,14 @@ def film(
 
 
 def _usual_distance(frames: Sequence[tuple[Fraction, int]], nominal: Fraction) -> Fraction:
-    """The nominal distance of frames; where the rate varies, the one that most come near to."""
+    """Return the nominal frame duration; with a variable rate, the most common one."""
     distances = sorted(b - a for (a, _), (b, _) in itertools.pairwise(frames))
     usual = distances[len(distances) // 2]
     return nominal if abs(usual - nominal) <= nominal / 10 else usual
 
 
 def _tags(part: VideoPart) -> Tags:
-    """The tags of the part; VP8 and Motion JPEG have but one matrix, which their decoders tell."""
+    """Return the tags of the part; VP8 and Motion JPEG have one fixed matrix, which their decoders report."""
     return replace(part.tags, matrix=5) if part.codec in ("libvpx", "mjpeg") else part.tags
 
 
@@ -154,13 +154,13 @@ def _encode_video(encoder: Any, part: VideoPart, offset: Fraction) -> Packets:
         lengths[frame.pts] = round((end - time) / part.base)
         packets += encoder.encode(frame)
     packets += encoder.encode(None)
-    for packet in packets:  # not every encoder hands durations through
+    for packet in packets:  # not every encoder passes durations through
         packet.duration = lengths.get(packet.pts, packet.duration)
     return packets
 
 
 def _encode_following(stream: Any, part: VideoPart, offset: Fraction) -> Packets:
-    """A part with an encoder of its own, its parameter sets in the packets, for the stream of the first part."""
+    """Encode a part with a separate encoder, parameter sets in the packets, for the stream of the first part."""
     encoder = av.CodecContext.create(part.codec, "w")
     encoder.options = {**_CHEAP.get(part.codec, {}), **part.options}
     _configure(encoder, part)
@@ -181,7 +181,7 @@ def _open_audio(container: Any, part: AudioPart) -> Any:
 
 
 def _encode_audio(stream: Any, part: AudioPart, offset: Fraction) -> Packets:
-    """Encode as if there were no gaps, then move the packets to where they are heard."""
+    """Encode without gaps, then move the packets to their presentation times."""
     moves, packets, total = part.moves(), [], part.count
     borders = [0, *(at for at, _ in moves), total]
     pieces = [
@@ -200,7 +200,7 @@ def _encode_audio(stream: Any, part: AudioPart, offset: Fraction) -> Packets:
 
 
 def _audio_frame(piece: Samples, first: int, part: AudioPart, sample_format: str) -> Any:
-    """The same sound on every channel at falling levels, so that the first says it all; nothing on the LFE."""
+    """Put the same audio on every channel at falling levels, so that the first is enough to read; none on LFE."""
     levels = np.array([1.0, 0.7, 0.6, 0.0, 0.5, 0.4][: part.channels], np.float32)
     block: Any = piece[None, :] * levels[:, None]
     if sample_format.startswith("s16"):

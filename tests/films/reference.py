@@ -1,7 +1,7 @@
-"""A slow reference: a recording decoded plainly from its first byte, and what a clip of it must hold by the rules.
+"""A slow reference: a recording decoded from its first byte, and the content that a clip of it must have.
 
-Nothing here seeks, skips or shares code with the cutter, so that the two can only agree by both being right. It serves
-for recordings whose truth nobody has written down; films know their own (`film`, `judge`).
+Nothing here seeks, skips or shares code with the cutter, so agreement means that both are right. It serves recordings
+without declared content; films have it (`film`, `judge`).
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from tests.films.sound import Samples
 
 Luma = npt.NDArray[np.float32]
 
-GRID = 32  # pictures are compared as means of the luma over GRID x GRID parts of the frame
+GRID = 32  # frames are compared as luma means over GRID x GRID parts
 _MS = Fraction(1, 1000)
 
 
 @dataclass(frozen=True)
 class Shown:
-    """A picture: when it begins, its luma (0 to 1, upright), whether its levels are those of HDR."""
+    """A frame: its start, its luma (0 to 1, upright), and if its levels are HDR."""
 
     time: Fraction
     luma: Luma
@@ -45,7 +45,7 @@ class Heard:
     last_pts: int | None = None
 
     def between(self, start: Fraction, end: Fraction) -> Samples:
-        """The samples from `start` to `end`, each piece where its own time says; zero where there is none."""
+        """Return the samples from `start` to `end`, each piece at its own time; zero elsewhere."""
         first, count = round(start * self.rate), max(0, round((end - start) * self.rate))
         heard = np.zeros(count, np.float32)
         for time, samples in self.pieces:
@@ -57,7 +57,7 @@ class Heard:
 
     @property
     def end(self) -> Fraction:
-        """When the last sample that was decoded ends."""
+        """Return the end of the last decoded sample."""
         if not self.pieces:
             return Fraction(0)
         time, samples = self.pieces[-1]
@@ -66,47 +66,47 @@ class Heard:
 
 @dataclass
 class Reference:
-    """All that is shown and heard of a file, on its own timeline: 0 is the first presented moment."""
+    """All presented frames and audio of a file, on its own timeline: 0 is the first presentation time."""
 
     path: Path
     frames: list[Shown] = field(default_factory=list)
     tracks: list[Heard] = field(default_factory=list)
     sample_aspect_ratio: Fraction = Fraction(1)
-    last_frame_seconds: Fraction = Fraction(0)  # how long the last frame stands by what the container says, or 0
-    damaged: int = 0  # packets that no decoder took
+    last_frame_seconds: Fraction = Fraction(0)  # duration of the last frame in the container, or 0
+    damaged: int = 0  # packets that no decoder accepted
 
     @property
     def frame_seconds(self) -> Fraction:
-        """The usual distance of two frames."""
+        """Return the usual frame duration."""
         distances = [b.time - a.time for a, b in itertools.pairwise(self.frames) if b.time > a.time]
         return Fraction(median(distances)) if distances else self.last_frame_seconds
 
     @property
     def packet_seconds(self) -> Fraction:
-        """How long a piece of sound is: a last one that does not decode makes the recording so much shorter."""
+        """Return the duration of an audio packet: an undecodable last one shortens the recording by it."""
         pieces = [Fraction(samples.size, track.rate) for track in self.tracks for _, samples in track.pieces[:9]]
         return max(pieces, default=Fraction(0))
 
     @property
     def duration(self) -> Fraction:
-        """The latest presentation end over the streams."""
+        """Return the latest presentation end of all streams."""
         ends = [track.end for track in self.tracks]
         if self.frames:
             ends.append(self.frames[-1].time + (self.last_frame_seconds or self.frame_seconds))
         return max(ends, default=Fraction(0))
 
     def clip(self, start: Fraction, end: Fraction) -> list[Wanted]:
-        """What a clip of this range may be: one answer, two where it is a matter of rounding."""
+        """Return the permitted contents of a clip of this range: one, or two if rounding decides."""
         end = min(end, self.duration)
         half = self.frame_seconds / 2
         near = [shown.time for shown in self.frames if abs(shown.time - start) <= half * 11 / 10 and shown.time < end]
         nearest = min((abs(time - start) for time in near), default=half + 1)
-        # What half a frame is, is known to a tenth: rates vary, and the last digits of times are rounded.
+        # Half a frame is known to a tenth: rates vary, and timestamps are rounded.
         origins = [time for time in near if abs(time - start) <= nearest + _MS]
         if nearest >= half * 9 / 10:
             origins.append(start)
         answers = [self._from(origin, end) for origin in dict.fromkeys(origins)]
-        # Of several frames at the clip's first moment only the last is seen: the others may be left out.
+        # Of several frames at the first time of the clip only the last is visible: the others may be missing.
         return answers + [answer.without_unseen() for answer in answers]
 
     def _from(self, origin: Fraction, end: Fraction) -> Wanted:
@@ -122,7 +122,7 @@ class Reference:
 
 @dataclass(frozen=True)
 class Wanted:
-    """A clip of [origin, end): (clip time, index of the reference's frame); the last `doubtful` may be left out."""
+    """A clip of [origin, end): (clip time, index of the reference's frame); the last `doubtful` may be missing."""
 
     origin: Fraction
     end: Fraction
@@ -134,13 +134,13 @@ class Wanted:
         return self.end - self.origin
 
     def without_unseen(self) -> Wanted:
-        """The same without the frames of the first moment that another of the same moment covers."""
+        """Return the same clip without the frames at its first time that another frame at that time covers."""
         covered = sum(time == 0 for time, _ in self.frames[1:])
         return replace(self, frames=self.frames[covered:])
 
 
 def watch(path: Path, until: Fraction | None = None) -> Reference:
-    """Decode the file from its start to its end, or until its picture has passed this time of the container's clock."""
+    """Decode the file from its start to its end, or until video passes this time of the container's clock."""
     seen = Reference(path)
     with av.open(str(path)) as container:
         covers = av.stream.Disposition.attached_pic | av.stream.Disposition.timed_thumbnails
@@ -183,7 +183,7 @@ def _in_decoding_order(seen: Reference, container: str) -> bool:
 
 
 def _take(seen: Reference, tracks: dict[int, Heard], stream: Any, packet: Any) -> None:
-    """Decode one packet of the stream; None for what its decoder still holds."""
+    """Decode one packet of the stream; None flushes its decoder."""
     base = Fraction(stream.time_base)
     try:
         frames: list[Any] = stream.codec_context.decode(packet)
@@ -216,7 +216,7 @@ def _hear(track: Heard, frame: Any, base: Fraction) -> None:
         first = first / float(np.iinfo(first.dtype).max + 1)
     elif first.dtype.kind == "u":
         first = (first.astype(np.float32) - 128) / 128
-    # Frames of one packet may all carry the packet's time; they follow on each other. Rounding is no gap.
+    # Frames of one packet may all have its time; they are contiguous. Rounding is no gap.
     own = frame.pts is not None and frame.pts != track.last_pts
     time = frame.pts * base if own else track.end
     if track.pieces and abs(time - track.end) <= max(base * 3 / 4, Fraction(1, track.rate)):
@@ -226,9 +226,9 @@ def _hear(track: Heard, frame: Any, base: Fraction) -> None:
 
 
 def _from_zero(seen: Reference, starts: list[Fraction]) -> None:
-    """Move everything so that the first presented moment is 0; `starts` has that of each stream.
+    """Shift everything so that the first presentation time is 0; `starts` has that of each stream.
 
-    Sound that a decoder throws away, and what lies before an edit, is not presented.
+    Audio that a decoder discards, and media before an edit, is not presented.
     """
     origin = min(starts, default=Fraction(0))
     seen.frames = [replace(shown, time=shown.time - origin) for shown in seen.frames]
@@ -238,7 +238,7 @@ def _from_zero(seen: Reference, starts: list[Fraction]) -> None:
 
 
 def _luma(frame: Any) -> Luma:
-    """The luma of the frame on a coarse grid, 0 (black) to 1 (white) in the range that the frame claims."""
+    """Return the luma of the frame on a coarse grid, 0 (black) to 1 (white) in the declared range."""
     if not frame.format.name.startswith(("yuv", "gray", "nv12")):
         frame = frame.reformat(format="yuv420p")
     bits = frame.format.components[0].bits
@@ -252,7 +252,7 @@ def _luma(frame: Any) -> Luma:
 
 
 def _means(data: npt.NDArray[Any]) -> Luma:
-    """Means over GRID x GRID parts; parts of small pictures share pixels."""
+    """Return means over GRID x GRID parts; parts of small frames share pixels."""
     for axis in (0, 1):
         size = data.shape[axis]
         edges = np.arange(GRID) * size // GRID
@@ -263,5 +263,5 @@ def _means(data: npt.NDArray[Any]) -> Luma:
 
 
 def _upright(luma: Luma, frame: Any) -> Luma:
-    """Turn by what the frame's display matrix says (`rotation` counts anticlockwise); mirrorings do not come up."""
+    """Rotate by the frame's display matrix (`rotation` counts anticlockwise); mirroring does not occur."""
     return np.ascontiguousarray(np.rot90(luma, frame.rotation // 90))

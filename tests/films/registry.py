@@ -1,4 +1,4 @@
-"""The registry of film makers: each is a function that writes one file and returns the truth about it."""
+"""The registry of film makers: functions that write one file and return its declared content."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Make = Callable[[Path], Film]
 
 @dataclass(frozen=True)
 class Maker:
-    """`make(path)` writes the film to `path` (name and `extension` as registered) and returns its truth."""
+    """`make(path)` writes the film to `path` (name and `extension` as registered) and returns its content."""
 
     name: str
     extension: str
@@ -21,7 +21,7 @@ class Maker:
 
     @property
     def about(self) -> str:
-        """One line: what is special about the film."""
+        """Return one line about the feature that the film covers."""
         return (self.make.__doc__ or "").strip().splitlines()[0]
 
 

@@ -1,4 +1,4 @@
-"""Is a film what it says? A plain sequential decode of the whole file, held against the declared truth."""
+"""Check of a film: a sequential decode of the whole file, compared with the declared content."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from tests.films.reader import Chunk, ClipReading, Frame, TrackReading, read_cli
 from tests.films.sound import LEVEL, locate
 
 _MS = Fraction(1, 1000)
-Entry = tuple[Fraction, Fraction, Any]  # start, end, what is there
-_JUMP = Fraction(10)  # a player closes steps back and steps ahead of more than this
+Entry = tuple[Fraction, Fraction, Any]  # start, end, content
+_JUMP = Fraction(10)  # players close steps back and steps ahead of more than this
 
 
 def disagreements(film: Film) -> list[str]:
-    """What the file does not hold as declared; empty when the film is what it says."""
+    """Return the differences between the file and its declaration; empty if there are none."""
     reading = on_timeline(read_clip(film.path), jumps="jumps" in film.traits)
     found = list(reading.errors)
     shown = [(time, seen.number) for time, seen in reading.frames]
@@ -32,9 +32,9 @@ def disagreements(film: Film) -> list[str]:
     if len(reading.tracks) != len(film.sounds):
         return [*found, f"{len(reading.tracks)} audio tracks, {len(film.sounds)} are declared"]
     for index, (track, sound) in enumerate(zip(reading.tracks, film.sounds, strict=True)):
-        if "loose_sound" not in film.traits:  # its packets overlap or leave gaps, and only a player makes it whole
+        if "loose_sound" not in film.traits:  # its packets overlap or leave gaps, which players smooth
             found += [f"track {index}: {fault}" for fault in _sound_faults(track, sound, film.duration)]
-    # How long a last frame stands longer than the others only the index says.
+    # Only the index has the duration of a last frame that is longer than the others.
     if min(abs(end - film.duration) for end in (reading.end, reading.duration or 0)) > Fraction(2, 100):
         found.append(f"the file ends at {float(reading.end):.4f}, declared {float(film.duration):.4f}")
     if film.frames:
@@ -84,7 +84,7 @@ def _sound_faults(track: TrackReading, sound: Sound, duration: Fraction) -> list
 
 
 def on_timeline(reading: ClipReading, *, jumps: bool) -> ClipReading:
-    """The reading on the recording's timeline: 0 is the earliest time; with `jumps`, steps of the clock are closed."""
+    """Move the reading to the recording's timeline: 0 is the earliest time; with `jumps`, clock steps are closed."""
     split = _parts if jumps else (lambda entries: [entries] if entries else [])
     frames = split([(time, time, (time, seen)) for time, seen in reading.frames])
     tracks = [
@@ -111,7 +111,7 @@ def on_timeline(reading: ClipReading, *, jumps: bool) -> ClipReading:
 
 
 def _parts(entries: list[Entry]) -> list[list[Entry]]:
-    """Entries (start, end, what) in decode order, split where the clock steps back or far ahead."""
+    """Return entries (start, end, content) in decode order, split where the clock steps back or far ahead."""
     parts: list[list[Entry]] = []
     end: Fraction | None = None
     for entry in entries:

@@ -1,8 +1,8 @@
-"""Sound that tells its time: noise of 300 to 3500 Hz that correlates with itself at one place only.
+"""Audio that encodes its time: noise of 300 to 3500 Hz that correlates with itself at one position only.
 
-Each seed is a different signal, a pure function of time with a period of 64 s, built from one spectrum: at another
-sampling rate it is the same signal exactly, not a resampled copy. A piece of a decoded track therefore says to a
-fraction of a sample where in the recording it comes from.
+Each seed gives a different signal, a function of time with a period of 64 s, built from one spectrum: at another sample
+rate it is exactly the same signal, not a resampled copy. So a piece of a decoded track can be located in the recording
+to a fraction of a sample.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _LOW_HZ, _HIGH_HZ = 300, 3500
 
 @dataclass(frozen=True)
 class Place:
-    """Where a piece was found: `offset` is found minus expected, in seconds; `peak` is the correlation, to 1."""
+    """The position of a piece: `offset` is found minus expected, in seconds; `peak` is the correlation, at most 1."""
 
     offset: float
     peak: float
@@ -31,7 +31,7 @@ class Place:
 
 @lru_cache(maxsize=12)
 def _signal(seed: int, rate: int) -> Samples:
-    """One period at `rate` samples per second."""
+    """Return one period at `rate` samples per second."""
     generator = np.random.default_rng(seed)
     bins = np.arange(_LOW_HZ * PERIOD_SECONDS, _HIGH_HZ * PERIOD_SECONDS)
     phases = generator.uniform(0, 2 * np.pi, bins.size)
@@ -45,18 +45,18 @@ def _signal(seed: int, rate: int) -> Samples:
 
 
 def sound(seed: int, rate: int, first: int, count: int) -> Samples:
-    """`count` samples from sample `first` on (may be negative), mono, at `rate` samples per second."""
+    """Return `count` samples from sample `first` on (may be negative), mono, at `rate` samples per second."""
     return np.take(_signal(seed, rate), np.arange(first, first + count), mode="wrap")
 
 
 def sound_from(seed: int, rate: int, start: Fraction, count: int) -> Samples:
-    """`count` samples from `start` seconds on, exact also where `start` lies between two samples."""
+    """Return `count` samples from `start` seconds on, exact also if `start` is between two samples."""
     first = start * rate
     whole = first.numerator // first.denominator
     fraction = float(first - whole)
     if fraction == 0:
         return sound(seed, rate, whole, count)
-    # A shift by a part of a sample is a phase: windowed over enough neighbours to be exact within the band.
+    # Fractional delay by a windowed filter, long enough to be exact within the band.
     margin = 256
     piece = sound(seed, rate, whole - margin, count + 2 * margin).astype(np.float64)
     turns = np.exp(2j * np.pi * np.fft.rfftfreq(piece.size) * fraction)
@@ -65,10 +65,10 @@ def sound_from(seed: int, rate: int, start: Fraction, count: int) -> Samples:
 
 
 def locate(samples: Samples, rate: int, around: float, *, seed: int, search: float = 0.25) -> Place:
-    """Where a piece comes from that should begin at `around` seconds.
+    """Locate a piece that should begin at `around` seconds.
 
-    Looks `search` seconds to both sides; with a poor match there, over the whole period. Offsets are good to about
-    20 microseconds for pieces of 50 ms and more.
+    Searches `search` seconds to both sides; after a poor match, the whole period. Offsets are accurate to about
+    20 microseconds for pieces of at least 50 ms.
     """
     near = _correlate(samples, rate, around, seed, search)
     if near.peak > 0.5 or search * 2 >= PERIOD_SECONDS:

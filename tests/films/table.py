@@ -1,4 +1,4 @@
-"""The table film x cut: every film, cut in every way, judged; each cell says whether the clip is exact or what is not.
+"""The table of films and cuts: each cell tells if the clip is exact, or its faults.
 
 `python -m tests.films.table OUT.md` writes it for the cutter of this project.
 """
@@ -25,7 +25,7 @@ from tests.films.film import Film
 from tests.films.judge import judge
 from tests.films.reader import read_clip
 
-# Cuts a range of a film into a file and says what is not exact about it.
+# Cuts a range of a film into a file and returns its faults.
 Cutter = Callable[[Film, Cut, Path], list[str]]
 
 COLUMNS = (
@@ -41,7 +41,7 @@ COLUMNS = (
         "after_break",
     ),
 )
-# What a cell says, by words of the fault; the first that fits.
+# Text of a cell by words of the fault; the first match applies.
 _KINDS = (
     ("error", ("error:",)),
     ("frames", ("missing", "twice", "not of the range", "out of order", "no number")),
@@ -55,7 +55,7 @@ _KINDS = (
 
 @dataclass
 class Row:
-    """One film: per cut what is not exact."""
+    """One film: the faults of each cut."""
 
     film: str
     about: str
@@ -67,7 +67,7 @@ class Row:
 
 
 def own_cutter(film: Film, wanted: Cut, output: Path) -> list[str]:
-    """The cutter of this project."""
+    """Cut with the cutter of this project."""
     try:
         made = cut(film, wanted.start, wanted.end, output).made
     except ClipEngineError as error:
@@ -76,7 +76,7 @@ def own_cutter(film: Film, wanted: Cut, output: Path) -> list[str]:
 
 
 def row_of(name: str, *, cutter: Cutter, shelf: Path) -> Row:
-    """All cuts of one film."""
+    """Make and check all cuts of one film."""
     film, row = Shelf(shelf).get(name), Row(name, FILMS[name].about)
     with tempfile.TemporaryDirectory() as folder:
         for wanted in cuts_of(film):
@@ -85,34 +85,34 @@ def row_of(name: str, *, cutter: Cutter, shelf: Path) -> Row:
 
 
 def rows_of(cutter: Cutter, names: Sequence[str], *, shelf: Path, jobs: int) -> list[Row]:
-    """All cuts of these films, on `jobs` processes. `cutter` is a function of a module."""
+    """Make and check all cuts of these films with `jobs` processes. `cutter` is a function of a module."""
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
         return list(pool.map(partial(row_of, cutter=cutter, shelf=shelf), names))
 
 
 def kinds(faults: list[str]) -> str:
-    """A cell: `ok`, or in a word or two what is not exact."""
+    """Return the text of a cell: `ok`, or the faults in a word or two."""
     found = [next(kind for kind, words in _KINDS if any(word in fault for word in words)) for fault in faults]
     return ", ".join(dict.fromkeys(found)) or "ok"
 
 
 def summary(rows: Sequence[Row]) -> str:
-    """`601 of 602 cuts are exact`."""
+    """Return a line such as `601 of 602 cuts are exact`."""
     return f"{sum(row.exact for row in rows)} of {sum(len(row.cells) for row in rows)} cuts are exact"
 
 
 def render(rows: Sequence[Row], title: str) -> str:
-    """The table in Markdown, and below it every fault in full."""
+    """Format the table in Markdown, followed by every fault in full."""
     lines = [f"# {title}", "", f"{summary(rows)} ({len(rows)} films). {_versions()}", ""]
-    lines += [f"| film | {' | '.join(COLUMNS)} | what it is |", "|---" * (len(COLUMNS) + 2) + "|"]
+    lines += [f"| film | {' | '.join(COLUMNS)} | feature |", "|---" * (len(COLUMNS) + 2) + "|"]
     for row in rows:
         cells = [kinds(row.cells[name]) if name in row.cells else "" for name in COLUMNS]
         lines.append(f"| `{row.film}` | {' | '.join(cells)} | {row.about} |")
-    lines += ["", "## What is not exact", ""]
+    lines += ["", "## Faults", ""]
     faults = [
         f"- `{row.film}` {name}: {'; '.join(faults)}" for row in rows for name, faults in row.cells.items() if faults
     ]
-    return "\n".join([*lines, *(faults or ["Nothing."]), ""])
+    return "\n".join([*lines, *(faults or ["None."]), ""])
 
 
 def _versions() -> str:
@@ -121,7 +121,7 @@ def _versions() -> str:
 
 
 def options(about: str) -> argparse.ArgumentParser:
-    """The options that every table has."""
+    """Add the options that every table has."""
     parser = argparse.ArgumentParser(description=about)
     parser.add_argument("output", type=Path, help="the Markdown file to write")
     parser.add_argument("--films", help="only films whose name contains one of these words, comma-separated")
@@ -131,7 +131,7 @@ def options(about: str) -> argparse.ArgumentParser:
 
 
 def chosen(words: str | None) -> list[str]:
-    """The names of the films that the option `--films` means."""
+    """Return the names of the films selected by the option `--films`."""
     return [name for name in FILMS if not words or any(word in name for word in words.split(","))]
 
 

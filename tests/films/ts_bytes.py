@@ -1,4 +1,4 @@
-"""MPEG-TS on the level of bytes: clocks moved and counters renumbered in packets that are already muxed."""
+"""MPEG-TS at byte level: shift timestamps and renumber counters in muxed packets."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ _WRAP = 1 << 33
 
 
 def move_clock(data: bytes, since: int, by: int) -> bytes:
-    """Add `by` to every PTS, DTS and PCR of the packets whose DTS is `since` or later (all in 1/90000 s).
+    """Add `by` to every PTS, DTS and PCR of the packets whose DTS is at least `since` (all in 1/90000 s).
 
-    A program clock reference moves with the packet of its own stream that it stands in or before.
+    A program clock reference moves with the packet of its own stream that contains or follows it.
     """
     moved = bytearray(data)
     started: set[int] = set()
@@ -32,7 +32,7 @@ def move_clock(data: bytes, since: int, by: int) -> bytes:
 
 
 def renumber(data: bytes) -> bytes:
-    """Make the continuity counters run through, as if one multiplexer had written it all."""
+    """Make the continuity counters consecutive, as if written by one muxer."""
     fixed = bytearray(data)
     counters: dict[int, int] = {}
     for at in range(0, len(fixed), _PACKET):
@@ -48,7 +48,7 @@ def _payload(data: bytearray, at: int) -> int:
 
 
 def _stamps(data: bytearray, pes: int) -> Iterator[int]:
-    """Where the PTS and, behind it, the DTS of a PES header lie."""
+    """Return the positions of the PTS and, after it, the DTS of a PES header."""
     flags = data[pes + 7] >> 6
     if flags & 2:
         yield pes + 9

@@ -1,4 +1,4 @@
-"""Matroska on the level of elements: where the cues say that their clusters lie."""
+"""Matroska at element level: the cluster positions in the cues."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ _CUES, _CUE_POINT, _TRACK_POSITIONS, _CLUSTER_POSITION = 0x1C53BB6B, 0xBB, 0xB7,
 
 
 def cue_positions(data: bytes) -> list[tuple[int, int, int]]:
-    """For each cue where its cluster's position is written, in how many bytes, and the position."""
+    """Return for each cue the offset and length of its cluster position field, and the position."""
     start = data.rindex(_CUES.to_bytes(4, "big"))
     (_, at, end), *_ = _elements(data, start, len(data))
     found = []
@@ -23,7 +23,7 @@ def cue_positions(data: bytes) -> list[tuple[int, int, int]]:
 
 
 def _elements(data: bytes, at: int, end: int) -> Iterator[tuple[int, int, int]]:
-    """The identifier of each element, where its content begins and where it ends."""
+    """Yield the identifier of each element, and the start and end of its content."""
     while at < end:
         identifier, at = _number(data, at, keep_marker=True)
         size, at = _number(data, at, keep_marker=False)
