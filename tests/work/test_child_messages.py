@@ -1,6 +1,6 @@
-"""Messages of a hostile child: each ends the child and costs its own job one attempt, and the engine hardly any memory.
+"""Messages of a hostile child. Each ends the child, fails one attempt of its job, and uses little memory of the engine.
 
-The children are real processes, and so is the engine: this test's own. Every script runs after the child has its job.
+The children are real processes. Each script runs after the child has received its job.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from clipengine.work.encoder.jobs import Job, probe_job
 from clipengine.work.encoder.messages import parse_message
 from tests.support.hostile_child import HostileChild
 
-# A valid result costs more: 2 MiB of JSON several times over, and 17 MiB of data twice. An invalid one is not parsed.
+# A valid result needs more: several copies of 2 MiB of JSON, two of 17 MiB of data. An invalid one is not parsed.
 _MOST_GROWTH = 24 << 20
 _FACTS = '"facts": {"container": "mp4", "origin": "0", "duration": "60"}, "landmarks": null'
 
 
 class _Remote:
-    """An object of a store without descriptors, whose bytes the child has to ask for."""
+    """An object of a store without descriptors, whose bytes the child must request."""
 
     def __init__(self, *, reachable: bool = True) -> None:
         self.info = StoredObject("recording", 1 << 20, "etag", 0)
@@ -51,7 +51,7 @@ def _job(**limits: Any) -> Job:
 
 
 def _run(script: str, *, job: Job | None = None, remote: _Remote | None = None) -> tuple[str, HostileChild]:
-    """Run the script as a child with a job and return the code that the job ends with, and the child."""
+    """Run the script as a child with a job. Return the error code or "complete", and the child."""
     child = HostileChild(script)
     try:
         child.run(job or _job(), reader=remote or _Remote(), watch=lambda message: None)
@@ -110,8 +110,8 @@ INVALID = {
 
 
 @pytest.mark.parametrize("script", INVALID.values(), ids=INVALID)
-def test_invalid_message_ends_the_child_and_costs_the_engine_no_memory(script: str) -> None:
-    Path("/proc/self/clear_refs").write_text("5")  # forget the highest use of memory
+def test_invalid_message_ends_the_child_and_uses_no_memory_of_the_engine(script: str) -> None:
+    Path("/proc/self/clear_refs").write_text("5")  # reset VmHWM
     before = _memory("VmRSS")
     lost: list[str] = []
     child = HostileChild(script)
@@ -124,7 +124,7 @@ def test_invalid_message_ends_the_child_and_costs_the_engine_no_memory(script: s
 
 
 def test_valid_messages_are_still_accepted() -> None:
-    """The scripts above fail for what they send, and not for how they send it."""
+    """The scripts above are rejected because of their contents, not because of the way they send."""
     script = """
 send({"type": "alive"})
 send({"type": "progress", "step": "reading", "part": 0.0})
@@ -134,14 +134,14 @@ send(b'{"type": "result", %s}' + b" " * 1_000_000, b"x" * (17 << 20))
     assert _run(script)[0] == "complete"
 
 
-def test_message_that_comes_byte_by_byte_does_not_outlast_the_deadline() -> None:
+def test_message_sent_byte_by_byte_ends_at_the_deadline() -> None:
     script = 'control.sendall(struct.pack(">II", 60_000, 0))\nwhile True: control.sendall(b" "); time.sleep(0.01)'
     began = time.monotonic()
     assert _run(script, job=_job(wall_seconds=1.0))[0] == "timeout"
     assert time.monotonic() - began < 60
 
 
-def test_child_that_writes_to_standard_error_without_end_does_not_outlast_its_deadline() -> None:
+def test_child_that_floods_stderr_ends_at_the_deadline() -> None:
     script = """
 while True:
     try:
@@ -152,7 +152,7 @@ while True:
     assert _run(script, job=_job(wall_seconds=1.0))[0] == "timeout"
 
 
-def test_child_cannot_read_a_recording_over_and_over() -> None:
+def test_child_that_reads_a_recording_repeatedly_is_killed() -> None:
     script = """
 def take(size):
     while size:
@@ -167,7 +167,7 @@ while True:
     assert remote.bytes_read < 1 << 30
 
 
-def test_error_of_the_store_that_the_child_was_told_is_the_jobs() -> None:
+def test_error_of_the_store_during_a_range_request_fails_the_job() -> None:
     script = """
 ask({"offset": 0, "length": 100, "keep": False})
 ranges.recv(1 << 20)
@@ -177,7 +177,7 @@ send({"type": "error", "error": {"code": "storage_unavailable", "message": "", "
     assert _run(script, remote=_Remote())[0] == "decoder_crashed"
 
 
-def test_deadline_of_a_silent_child_is_a_timeout() -> None:
+def test_silent_child_times_out_at_the_deadline() -> None:
     with pytest.raises(Timeout):
         HostileChild("").run(_job(wall_seconds=0.5), reader=_Remote(), watch=lambda message: None)
 
@@ -200,12 +200,12 @@ def test_values_that_can_be_stored_are_parsed(text: str) -> None:
     "text",
     ['{"a": "\\ud800"}', '{"\\ud800": 1}', '{"a": [["\\u0000"]]}', '{"a": 9223372036854775808}', '{"a": -Infinity}'],
 )
-def test_values_that_cannot_be_stored_are_refused(text: str) -> None:
+def test_values_that_cannot_be_stored_are_rejected(text: str) -> None:
     with pytest.raises(InvalidMessage):
         parse_object(text.encode())
 
 
-def test_name_of_an_unknown_field_is_not_repeated_at_length() -> None:
+def test_name_of_an_unknown_field_is_shortened_in_the_error() -> None:
     with pytest.raises(InvalidMessage) as refused:
         parse_message({"type": "alive", "x" * 60_000: 1}, b"")
     assert len(str(refused.value)) < 200

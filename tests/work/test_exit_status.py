@@ -1,4 +1,4 @@
-"""Why a child was lost, what that is called, and when its work is tried again."""
+"""Exit causes of children, their errors, and the delays of retries."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ from clipengine.work.encoder.exit_status import exit_cause, exit_error, retry_de
         (-signal.SIGSYS, "crashed"),
         (-signal.SIGFPE, "crashed"),
         (-signal.SIGXCPU, "cpu_time"),
-        (0, "crashed"),  # it ended by itself, without a result
+        (0, "crashed"),  # exited without a result
         (1, "crashed"),
-        (None, "crashed"),  # it says no more and has not ended
+        (None, "crashed"),  # closed its socket but has not ended
     ],
 )
-def test_each_end_has_its_cause(code: int | None, cause: str) -> None:
+def test_exit_code_is_mapped_to_a_cause(code: int | None, cause: str) -> None:
     assert exit_cause(code, on_purpose=False) == cause
     assert exit_cause(code, on_purpose=True) == "stopped"
 
 
-def test_each_cause_has_its_error() -> None:
+def test_exit_cause_is_mapped_to_an_error() -> None:
     killed = exit_error("killed", -signal.SIGKILL, no_memory=False)
     assert isinstance(killed, DecoderKilled)
     assert "SIGKILL" in killed.message
@@ -47,7 +47,7 @@ def test_each_cause_has_its_error() -> None:
         assert isinstance(exit_error(cause, -signal.SIGABRT, no_memory=True), UnsupportedMedia)
 
 
-def test_what_was_killed_is_tried_twice_more_ever_later() -> None:
+def test_killed_child_is_retried_twice_with_growing_delays() -> None:
     first, second, third = (retry_delay_ms(DecoderKilled("killed"), lost) for lost in range(3))
     assert first is not None
     assert second is not None
@@ -55,11 +55,11 @@ def test_what_was_killed_is_tried_twice_more_ever_later() -> None:
     assert third is None
 
 
-def test_what_crashed_is_tried_twice_more_and_nothing_else_ever() -> None:
+def test_crashed_child_is_retried_twice_and_a_timeout_is_not_retried() -> None:
     assert [retry_delay_ms(DecoderCrashed("crashed"), lost) is None for lost in range(4)] == [False, False, True, True]
     assert retry_delay_ms(Timeout("too long"), 0) is None
 
 
-def test_work_whose_child_was_suspended_is_tried_twice_more() -> None:
+def test_suspended_child_is_retried_twice() -> None:
     suspended = Timeout("no progress", suspended=True)
     assert [retry_delay_ms(suspended, lost) is None for lost in range(4)] == [False, False, True, True]

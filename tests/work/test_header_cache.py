@@ -1,4 +1,4 @@
-"""HeaderCache of recordings: read once for all clips of a recording, never of another object, and bounded."""
+"""Cache of the headers of recordings."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _DATA = random.Random(1).randbytes(1_000_000)
 
 
 class _Object:
-    """An object that notes what is read of it."""
+    """An object that records the ranges that are read."""
 
     def __init__(self, etag: str = "1", data: bytes = _DATA, key: str = "a.mp4") -> None:
         self.info = StoredObject(key, len(data), etag, 0)
@@ -38,7 +38,7 @@ class _Object:
 @pytest.mark.parametrize(
     ("offset", "length"), [(0, 16_384), (5, 100_000), (990_000, 16_384), (999_999, 1), (16_384, 300)]
 )
-def test_what_was_kept_is_not_read_again(offset: int, length: int) -> None:
+def test_cached_range_is_not_read_again(offset: int, length: int) -> None:
     cache, first, second = HeaderCache(), _Object(), _Object()
     expected = _DATA[offset : offset + length]
     data, read = cache.read(first, offset, length, keep=True)
@@ -50,7 +50,7 @@ def test_what_was_kept_is_not_read_again(offset: int, length: int) -> None:
     assert cache.read(other, offset, length, keep=True)[0] == bytes(len(expected))
 
 
-def test_only_what_is_missing_is_read() -> None:
+def test_only_missing_blocks_are_read() -> None:
     cache, first = HeaderCache(), _Object()
     cache.read(first, 0, 32_768, keep=True)
     data, read = cache.read(first, 16_384, 65_536, keep=True)
@@ -58,7 +58,7 @@ def test_only_what_is_missing_is_read() -> None:
     assert first.reads == [(0, 32_768), (32_768, 49_152)]
 
 
-def test_media_is_passed_through() -> None:
+def test_range_read_without_keep_is_not_cached() -> None:
     cache, first = HeaderCache(), _Object()
     for _ in range(2):
         assert cache.read(first, 7, 100_000, keep=False) == (_DATA[7:100_007], 100_000)
@@ -66,7 +66,7 @@ def test_media_is_passed_through() -> None:
     assert cache.size == 0
 
 
-def test_a_read_that_fails_keeps_nothing() -> None:
+def test_failed_read_caches_nothing() -> None:
     cache, first = HeaderCache(), _Object()
     first.replaced = True
     with pytest.raises(ObjectChanged):
@@ -75,14 +75,14 @@ def test_a_read_that_fails_keeps_nothing() -> None:
     assert cache.read(first, 0, 100, keep=True) == (_DATA[:100], 16_384)
 
 
-def test_it_is_bounded_and_the_longest_unused_goes_first() -> None:
+def test_least_recently_used_recordings_are_evicted_at_the_limit() -> None:
     cache = HeaderCache(limit=200_000, per_object=100_000)
     for number in range(10):
         cache.read(_Object(key=f"{number}.mp4"), 0, 500_000, keep=True)
         assert cache.size <= 200_000
         again = _Object(key="0.mp4")
         cache.read(again, 0, 16_384, keep=True)
-        assert again.reads == []  # used all the time
+        assert again.reads == []  # the most recently used
     gone = _Object(key="1.mp4")
     cache.read(gone, 0, 16_384, keep=True)
     assert gone.reads == [(0, 16_384)]

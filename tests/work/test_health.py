@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from clipengine.work.health import _Cached
 
 
-def test_one_thread_at_most_waits_for_a_check_that_hangs() -> None:
+def test_hanging_check_blocks_only_one_thread() -> None:
     asked = threading.Semaphore(0)
     answer = threading.Event()
     answer.set()
@@ -25,7 +25,7 @@ def test_one_thread_at_most_waits_for_a_check_that_hangs() -> None:
         waiting = pool.submit(check.check)
         assert asked.acquire(timeout=30)
         others = [pool.submit(check.check) for _ in range(19)]
-        assert all(each.result(30).ok for each in others)  # while the first one is still being made
+        assert all(each.result(30).ok for each in others)  # while the first check is still running
         assert not waiting.done()
         answer.set()
         assert waiting.result(30).ok

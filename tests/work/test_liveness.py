@@ -1,4 +1,4 @@
-"""Liveness of a child: its deadline, its silence, and the time in which nobody ran."""
+"""Liveness of a child: deadlines, missing signs of life, and suspensions of the engine."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TICK = 0.25
 
 
 class Machine:
-    """A clock and the CPU time of a child, which a test sets forward."""
+    """A simulated clock, and the simulated CPU time of a child."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -36,7 +36,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
 
 @pytest.fixture
 def liveness(machine: Machine) -> Liveness:
-    """Of a job with a deadline of 300 s, and 60 s without a sign of life."""
+    """Liveness with a deadline of 300 s and a stall limit of 60 s."""
     made = Liveness(0, tick=TICK)
     made.begin(_job())
     return made
@@ -47,7 +47,7 @@ def _job() -> Job:
 
 
 def _run(liveness: Liveness, machine: Machine, seconds: float, *, cpu: float = 0.0, touch: bool = False) -> str | None:
-    """Look at every tick for so many seconds; `cpu` is the share of a core that the child uses. The first verdict."""
+    """Check at each tick until there is a verdict, and return it. `cpu` is the CPU usage of the child, in cores."""
     for _ in range(round(seconds / TICK)):
         machine.now += TICK
         machine.cpu += cpu * TICK
@@ -58,19 +58,21 @@ def _run(liveness: Liveness, machine: Machine, seconds: float, *, cpu: float = 0
     return None
 
 
-def test_child_that_works_lives_until_its_deadline(liveness: Liveness, machine: Machine) -> None:
+def test_working_child_is_overdue_only_after_its_deadline(liveness: Liveness, machine: Machine) -> None:
     assert _run(liveness, machine, 300, cpu=2.0, touch=True) is None
     assert _run(liveness, machine, 1, cpu=2.0, touch=True) == "deadline"
 
 
 @pytest.mark.parametrize(("cpu", "verdict"), [(1.0, "stuck"), (0.1, "stuck"), (0.01, "suspended"), (0.0, "suspended")])
-def test_silent_child_is_judged_by_its_cpu_time(liveness: Liveness, machine: Machine, cpu: float, verdict: str) -> None:
+def test_verdict_on_a_silent_child_depends_on_its_cpu_time(
+    liveness: Liveness, machine: Machine, cpu: float, verdict: str
+) -> None:
     assert _run(liveness, machine, 100, cpu=4.0, touch=True) is None
     assert _run(liveness, machine, 60, cpu=cpu) is None
     assert _run(liveness, machine, 1, cpu=cpu) == verdict
 
 
-def test_time_in_which_the_engine_did_not_run_is_not_counted(liveness: Liveness, machine: Machine) -> None:
+def test_suspension_of_the_engine_is_not_counted(liveness: Liveness, machine: Machine) -> None:
     _run(liveness, machine, 200, cpu=1.0, touch=True)
     machine.now += 10_000
     assert liveness.check() is None
@@ -96,9 +98,9 @@ def spinning() -> Iterator[int]:
     process.wait()
 
 
-def test_cpu_time_is_that_of_the_process(spinning: int) -> None:
+def test_cpu_time_of_a_process_is_measured(spinning: int) -> None:
     until(lambda: cpu_seconds(spinning) >= 0.1)
 
 
-def test_process_that_is_gone_has_used_no_cpu_time() -> None:
+def test_cpu_time_of_a_missing_process_is_zero() -> None:
     assert cpu_seconds(2**22 + 1) == 0.0

@@ -1,4 +1,4 @@
-"""The order in which preview jobs run, who shares one, and when one is cancelled."""
+"""Order, sharing and cancellation of preview jobs."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Work:
         self._finish: dict[str, threading.Event] = {}
 
     def request(self, waiters: ExitStack, name: str, seconds: float = 1.0) -> Callable[[], bytes]:
-        """Ask for a waveform of this name; returns what waits for its result."""
+        """Request a waveform of this name, and return its future."""
         future = waiters.enter_context(
             self.queue.requested(name, "waveform", seconds, lambda check: self._run(name, check))
         )
@@ -88,7 +88,7 @@ def test_cheapest_queued_job_starts_first(work: Work, waiters: ExitStack) -> Non
     assert work.started[LANE_COUNT:] == ["quick", "middling", "slow"]
 
 
-def test_costly_job_is_overtaken_no_longer_than_it_costs(work: Work, waiters: ExitStack) -> None:
+def test_costly_job_is_not_overtaken_for_longer_than_it_costs(work: Work, waiters: ExitStack) -> None:
     names = [f"first {number}" for number in range(LANE_COUNT)]
     for name in names:
         work.request(waiters, name)
@@ -137,7 +137,7 @@ def test_abandoned_job_is_cancelled_after_the_grace_period(
     assert again() == b"unwanted"
 
 
-def test_abandoned_job_gives_its_lane_to_one_that_is_wanted(work: Work, waiters: ExitStack) -> None:
+def test_abandoned_job_gives_its_lane_to_a_requested_job(work: Work, waiters: ExitStack) -> None:
     with ExitStack() as leaving:
         work.request(leaving, "unwanted", LONG)
         until(lambda: work.started)
@@ -146,7 +146,7 @@ def test_abandoned_job_gives_its_lane_to_one_that_is_wanted(work: Work, waiters:
     assert work.cancelled == ["unwanted"]
 
 
-def test_full_queue_is_busy(work: Work, waiters: ExitStack) -> None:
+def test_request_to_a_full_queue_is_rejected_as_busy(work: Work, waiters: ExitStack) -> None:
     for number in range(LANE_COUNT + MAX_QUEUED):
         work.request(waiters, str(number))
     with pytest.raises(Busy):

@@ -1,4 +1,4 @@
-"""The prober: a report that cannot be stored is the fault of its recording, counted and ended."""
+"""Probe reports that cannot be stored fail their recording."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A recording in an S3 store, read by encoder children: how much is asked of the store, and how faults come back."""
+"""Range requests of children to an S3 store: their number, and errors."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from tests.support.s3_faults import FaultyS3, stall
 
 _SETTINGS = Settings()
 _SECONDS = 40
-_GOP_BYTES = 3_200_000  # five seconds of such a recording, and a little
+_GOP_BYTES = 3_200_000  # slightly more than five seconds of the recording
 
 
 class _Bench:
-    """A recording in a store behind a proxy that sees each request."""
+    """A recording in a store behind a proxy that records each request."""
 
     def __init__(self, server: S3Server, bucket: str, proxy: FaultyS3, folder: Path, form: str) -> None:
         self.proxy = proxy
@@ -38,12 +38,12 @@ class _Bench:
         self._folder = folder
 
     def ranges(self, since: int) -> list[tuple[int, int]]:
-        """What was asked for since so many requests: first byte and last."""
+        """Return the ranges requested after the first `since` requests, as first and last byte."""
         asked = [request.headers.get("range", "") for request in self.proxy.seen[since:] if request.method == "GET"]
         return [(int(found[1]), int(found[2])) for each in asked if (found := re.fullmatch(r"bytes=(\d+)-(\d+)", each))]
 
     def cut(self, pool: EncoderPool, probed: Message, start: int) -> tuple[Message, list[tuple[int, int]]]:
-        """Cut one second; what the child reports, and what was asked of the store for it."""
+        """Cut one second. Return the report of the child and the requested ranges."""
         facts, landmarks = probe_result(probed)
         span = {"start": Fraction(start), "end": Fraction(start + 1)}
         job = cut_job(_SETTINGS, facts, "default", **span, poster=False, seek_index=landmarks)
@@ -58,7 +58,7 @@ class _Bench:
 
 
 @pytest.mark.parametrize("form", ["mp4", "mkv_live", "ts"])
-def test_a_second_clip_reads_neither_head_nor_index_again(
+def test_second_clip_reads_neither_header_nor_index_again(
     s3: S3Server,
     bucket: str,
     faulty_s3: FaultyS3,  # noqa: F811
@@ -73,12 +73,12 @@ def test_a_second_clip_reads_neither_head_nor_index_again(
         asked = sum(last - first + 1 for first, last in ranges)
         assert made["bytes_read"] == asked < _GOP_BYTES
         part = start / _SECONDS * bench.path.stat().st_size
-        assert min(first for first, _ in ranges) > 0.9 * part  # the index of this MP4 lies at its end
+        assert min(first for first, _ in ranges) > 0.9 * part  # the index of this MP4 is at its end
         assert max(last for _, last in ranges) < part + 1.1 * _GOP_BYTES
         assert len(ranges) < 20
 
 
-def test_a_recording_that_is_replaced_while_it_is_cut_says_so(
+def test_recording_replaced_during_the_cut_is_reported_as_changed(
     s3: S3Server,
     bucket: str,
     faulty_s3: FaultyS3,  # noqa: F811
@@ -95,7 +95,7 @@ def test_a_recording_that_is_replaced_while_it_is_cut_says_so(
                 pool.take().run(job, reader=reader, output=output.fileno(), watch=lambda message: None)
 
 
-def test_a_child_that_is_stopped_while_bytes_are_under_way_leaves_nothing_behind(
+def test_child_killed_during_a_range_request_leaves_no_thread(
     s3: S3Server,
     bucket: str,
     faulty_s3: FaultyS3,  # noqa: F811

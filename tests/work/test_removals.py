@@ -1,4 +1,4 @@
-"""The remover on SQLite: each object is deleted once and once more, in few requests."""
+"""The remover with SQLite: each object is deleted, and again after the recheck delay, in few requests."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def remover(ledger: Ledger, s3: S3Server, bucket: str, faulty_s3: FaultyS3, tmp_
 
 
 def _run(remover: Remover, ledger: Ledger) -> list[int]:
-    """Let four threads delete, and a sweep release orphans, until nothing is left; every count of looks seen."""
+    """Delete with four threads, and release orphans, until no row is left. Return all values of `looks` seen."""
     seen = []
     with ThreadPoolExecutor(4) as pool:
         deadline = time.monotonic() + 60
@@ -51,7 +51,7 @@ def _run(remover: Remover, ledger: Ledger) -> list[int]:
     return seen
 
 
-def test_each_object_is_deleted_once_and_once_more(ledger: Ledger, remover: Remover, faulty_s3: FaultyS3) -> None:
+def test_each_object_is_deleted_twice(ledger: Ledger, remover: Remover, faulty_s3: FaultyS3) -> None:
     with ledger.transaction():
         for key in KEYS:
             ledger.removals.add(key, looks=2)
@@ -60,7 +60,7 @@ def test_each_object_is_deleted_once_and_once_more(ledger: Ledger, remover: Remo
     assert len(faulty_s3.seen) == 2
 
 
-def test_objects_that_fail_are_tried_again_alone(ledger: Ledger, remover: Remover, faulty_s3: FaultyS3) -> None:
+def test_only_failed_objects_are_retried(ledger: Ledger, remover: Remover, faulty_s3: FaultyS3) -> None:
     body = b"<DeleteResult><Error><Key>%s</Key><Code>InternalError</Code></Error></DeleteResult>" % KEYS[3].encode()
     faulty_s3.fail(lambda exchange: exchange.answer(200, body), method="POST", query="delete")
     for key in KEYS:
@@ -69,7 +69,7 @@ def test_objects_that_fail_are_tried_again_alone(ledger: Ledger, remover: Remove
     assert deletions(faulty_s3) == Counter({**dict.fromkeys(KEYS, 1), KEYS[3]: 2})
 
 
-def test_store_that_is_away_keeps_everything_due(ledger: Ledger, remover: Remover, faulty_s3: FaultyS3) -> None:
+def test_unavailable_store_keeps_all_removals_due(ledger: Ledger, remover: Remover, faulty_s3: FaultyS3) -> None:
     for key in KEYS:
         ledger.removals.add(key)
     faulty_s3.fail(refuse(503, "SlowDown"), method="POST", query="delete", times=QUICK.attempts)

@@ -47,7 +47,7 @@ def test_last_delay_ends_at_the_limit() -> None:
         (Timeout("slow"), 0),
     ],
 )
-def test_error_that_waiting_does_not_help_is_not_retried(error: ClipEngineError, waited_ms: int) -> None:
+def test_permanent_error_is_not_retried(error: ClipEngineError, waited_ms: int) -> None:
     assert next_delay(error, waited_ms) is None
 
 

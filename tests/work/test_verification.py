@@ -1,4 +1,4 @@
-"""What an encoder child reports is not believed: a second process opens the clip's file before it is published.
+"""Reports of a child are not trusted: a second process inspects the clip before it is published.
 
 The children that are taken over here are real ones in their sandbox, see `tests.support.hostile_cutter`.
 """
@@ -44,9 +44,9 @@ class Running:
     mode: list[str] = field(default_factory=list)
 
     def cut(self, mode: str) -> Clip:
-        """Have a child of this mode cut `[1, 3)` of the recording and return the clip when it has ended."""
+        """Cut `[1, 3)` of the recording with a child of this mode, and return the finished clip."""
         self.mode[:] = [mode]
-        self.engine._encoders.take().close()  # it was started in the mode before
+        self.engine._encoders.take().close()  # started in the previous mode
         clips = self.engine.ledger.clips
         recording = self.engine.ledger.recordings.list(limit=1).data[0]
         made = clips.create(recording, ClipRequest("cut", 1, 3), extension="mp4")
@@ -55,7 +55,7 @@ class Running:
         return clips.get(made.clip_id)
 
     def events_of(self, clip_id: str) -> list[str]:
-        """Return the types of the webhooks about the clip, once there is one."""
+        """Wait for a webhook of the clip, and return the types of all of them."""
 
         def found() -> list[str]:
             bodies = [json.loads(request.body) for request in list(self.receiver.requests)]
@@ -125,8 +125,8 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
                 engine.stop(10)
 
 
-def test_a_clip_of_the_right_form_is_published(running: Running) -> None:
-    """The control: what the others lack is nothing else. What the frames show, nobody can tell."""
+def test_clip_of_the_planned_form_is_published(running: Running) -> None:
+    """Control: the other modes fail only because of their form. The contents of frames are not verified."""
     clip = running.cut(RIGHT)
     assert clip.state == "complete", clip.error
     assert running.events_of(clip.clip_id) == ["clip.ready"]
@@ -135,7 +135,7 @@ def test_a_clip_of_the_right_form_is_published(running: Running) -> None:
 
 
 @pytest.mark.parametrize("mode", [each for each in MODES if each != RIGHT])
-def test_a_file_that_is_not_the_planned_clip_is_never_published(running: Running, mode: str) -> None:
+def test_file_that_differs_from_the_plan_is_not_published(running: Running, mode: str) -> None:
     clip = running.cut(mode)
     assert clip.error is not None, clip
     assert (clip.state, clip.error["code"]) == ("failed", "verification_failed"), clip.error
@@ -146,7 +146,7 @@ def test_a_file_that_is_not_the_planned_clip_is_never_published(running: Running
 
 
 @pytest.mark.parametrize("mode", ["zeros", "sparse", "one more track"])
-def test_the_command_leaves_no_file_that_is_not_the_planned_clip(
+def test_cut_command_deletes_a_file_that_differs_from_the_plan(
     mode: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make_sample(tmp_path / "sample.mp4", seconds=5)

@@ -1,4 +1,4 @@
-"""The watch over a real folder store and a real ledger: what is registered, when, once, and what never is."""
+"""The watch with a folder store and a ledger."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def drop(engine: RecordedEngine, key: str, body: bytes = b"film") -> Path:
 
 
 def registered(engine: RecordedEngine) -> list[tuple[str, str | None, int]]:
-    """Path, name and size of all recordings, oldest first."""
+    """Return path, name and size of all recordings."""
     found = engine.ledger.recordings.list(limit=100).data
     return sorted((each.bucket_path, each.name, each.file_size_bytes) for each in found)
 
@@ -69,12 +69,12 @@ def eventually(true: Callable[[], bool], seconds: float = 20) -> None:
 
 
 def read(engine: RecordedEngine) -> None:
-    """Play the prober: end everything that waits, badly."""
+    """Fail all queued probes, as the prober would."""
     while probe := engine.ledger.recordings.claim_probe("test"):
         engine.ledger.recordings.probe_failed(probe, RecordingUnreadable("not a film"))
 
 
-def test_what_appears_is_registered_once_and_through_restarts(engine: RecordedEngine) -> None:
+def test_new_object_is_registered_once_also_after_a_restart(engine: RecordedEngine) -> None:
     drop(engine, "in/h_01/talk.mp4")
     drop(engine, "elsewhere/other.mp4")
     with watching(engine):
@@ -83,7 +83,7 @@ def test_what_appears_is_registered_once_and_through_restarts(engine: RecordedEn
         eventually(lambda: len(registered(engine)) == 2)
     assert registered(engine) == [("in/h_01/talk.mp4", "h_01: talk", 4), ("in/h_02/talk.MKV", "h_02: talk", 6)]
     assert ("wake_chores",) in engine.calls
-    read(engine)  # one has failed, the other is forgotten: neither comes back
+    read(engine)  # one has failed, the other is deleted: neither is registered again
     engine.ledger.recordings.delete(engine.ledger.recordings.list(limit=1).data[0].recording_id)
     with watching(engine):
         drop(engine, "in/new.mp4")
@@ -91,7 +91,7 @@ def test_what_appears_is_registered_once_and_through_restarts(engine: RecordedEn
     assert [path for path, _, _ in registered(engine)] == ["in/h_01/talk.mp4", "in/new.mp4"]
 
 
-def test_what_is_replaced_is_a_new_recording_and_what_was_gone_is_new(engine: RecordedEngine) -> None:
+def test_replaced_or_recreated_object_is_a_new_recording(engine: RecordedEngine) -> None:
     with watching(engine):
         drop(engine, "in/a.mp4", b"one")
         eventually(lambda: len(registered(engine)) == 1)
@@ -107,7 +107,7 @@ def test_what_is_replaced_is_a_new_recording_and_what_was_gone_is_new(engine: Re
         eventually(lambda: len(registered(engine)) == 3)
 
 
-def test_clips_uploads_and_what_is_on_its_way_are_never_registered(engine: RecordedEngine) -> None:
+def test_clips_uploads_and_partial_files_are_not_registered(engine: RecordedEngine) -> None:
     uploaded = f"in/recordings/rec_{'0' * 26}/meeting.mp4"
     for key in (
         "in/clips/x-clip_01m886xhz2erp9djh57vgmdagd.mp4",
@@ -123,7 +123,7 @@ def test_clips_uploads_and_what_is_on_its_way_are_never_registered(engine: Recor
     assert [path for path, _, _ in registered(engine)] == ["in/b.mp4"]
 
 
-def test_what_still_grows_is_left_alone_until_it_rests(engine: RecordedEngine) -> None:
+def test_growing_file_is_registered_after_it_has_settled(engine: RecordedEngine) -> None:
     with watching(engine, settle=1.5):
         path = drop(engine, "in/live.mp4", b"x")
         for _ in range(6):
@@ -135,11 +135,11 @@ def test_what_still_grows_is_left_alone_until_it_rests(engine: RecordedEngine) -
     assert registered(engine)[0][2] == 7
 
 
-def test_events_of_a_folder_are_seen_without_waiting_for_the_next_look(engine: RecordedEngine) -> None:
+def test_file_system_events_cause_a_scan(engine: RecordedEngine) -> None:
     (store_of(engine) / "in").mkdir(parents=True)
     with watching(engine, events=True, seconds=3600):
         eventually(lambda: any(each.name == "watch-events" for each in threading.enumerate()))
-        time.sleep(1.5)  # the first look is over, the next one is an hour away
+        time.sleep(1.5)  # the first scan has ended, the next one is due in an hour
         drop(engine, "in/sub/a.mp4")
         eventually(lambda: len(registered(engine)) == 1)
         drop(engine, "in/b.mp4")
@@ -147,7 +147,7 @@ def test_events_of_a_folder_are_seen_without_waiting_for_the_next_look(engine: R
     assert not [each for each in threading.enumerate() if each.name.startswith("watch")]
 
 
-def test_an_archive_does_not_crowd_out_what_is_registered_by_hand(engine: RecordedEngine) -> None:
+def test_watch_limits_the_number_of_unprobed_recordings(engine: RecordedEngine) -> None:
     for number in range(30):
         drop(engine, f"in/{number:02}.mp4")
     with watching(engine):
@@ -162,7 +162,7 @@ def test_an_archive_does_not_crowd_out_what_is_registered_by_hand(engine: Record
     ("rule", "name"),
     [("$stem", "talk"), ("$folder", "h_01"), ("${file}", "talk.mp4"), ("$path", "in/h_01/talk.mp4"), ("", None)],
 )
-def test_a_rule_names_by_the_key(rule: str, name: str | None) -> None:
+def test_name_rule_derives_the_name_from_the_key(rule: str, name: str | None) -> None:
     assert recording_name("in/h_01/talk.mp4", check_name_rule(rule)) == name
 
 
@@ -174,7 +174,7 @@ def test_invalid_name_rule_is_rejected_and_names_have_one_line() -> None:
     assert len(recording_name("x" * 500 + ".mp4", "$stem") or "") == 200
 
 
-def test_recordings_are_told_by_their_keys() -> None:
+def test_recordings_are_recognised_by_their_keys() -> None:
     assert is_recording("a/clips/mine.mp4")
     assert not is_recording("a/clips/mine-clip_1.mp4")
     assert is_recording("a/b.bin", everything=True)

@@ -1,4 +1,4 @@
-"""The watch over a real S3 store: uploads that take their time, replacements, restarts, and many objects."""
+"""The watch with an S3 store: slow uploads, replacements, restarts, and many objects."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PART_BYTES = 5 << 20
 
 
 class Found:
-    """A ledger and the store that is watched, over as many lives of the watch as a test wants."""
+    """A ledger and a store, for one watch after another."""
 
     def __init__(self, ledger: Ledger, store: S3Store) -> None:
         self.ledger = ledger
@@ -48,7 +48,7 @@ class Found:
             watch.stop(10)
 
     def registered(self) -> list[tuple[str, int]]:
-        """Path and size of all recordings, oldest first."""
+        """Return path and size of all recordings, oldest first."""
         found = self.ledger.recordings.list(limit=100).data
         return [(each.bucket_path, each.file_size_bytes) for each in reversed(found)]
 
@@ -81,7 +81,7 @@ def put(client: Minio, bucket: str, key: str, body: bytes) -> None:
     client.put_object(bucket, key, io.BytesIO(body), len(body))
 
 
-def test_a_slow_upload_in_parts_is_registered_once_when_it_is_whole(found: Found, client: Minio, bucket: str) -> None:
+def test_slow_multipart_upload_is_registered_once_when_complete(found: Found, client: Minio, bucket: str) -> None:
     upload = client._create_multipart_upload(bucket, "in/long.mp4", {})
     parts: list[Part] = []
     with found.watching():
@@ -99,7 +99,7 @@ def test_a_slow_upload_in_parts_is_registered_once_when_it_is_whole(found: Found
     assert found.registered() == [("in/long.mp4", 2 * PART_BYTES + 3)]
 
 
-def test_what_is_replaced_is_seen_and_a_restart_registers_nothing_twice(
+def test_replaced_object_is_registered_and_a_restart_registers_nothing_twice(
     found: Found, client: Minio, bucket: str
 ) -> None:
     put(client, bucket, "in/a.mp4", b"one")
@@ -122,8 +122,8 @@ def test_what_is_replaced_is_seen_and_a_restart_registers_nothing_twice(
         eventually(lambda: list(found.ledger.watched.all()) == ["in/sub/b ü.mkv"])
 
 
-def test_many_objects_cost_little(found: Found, client: Minio, bucket: str) -> None:
-    """2,000 that are known already: what every look over an archive costs from the second one on."""
+def test_scan_of_many_known_objects_is_cheap(found: Found, client: Minio, bucket: str) -> None:
+    """Scan 2,000 objects that are registered already, as each scan of an archive does."""
     keys = [f"in/{number % 40:02}/recording-{number:04}.mp4" for number in range(2000)]
     with ThreadPoolExecutor(16) as pool:
         list(pool.map(lambda key: put(client, bucket, key, key.encode()), keys))
@@ -139,12 +139,12 @@ def test_many_objects_cost_little(found: Found, client: Minio, bucket: str) -> N
 
     found.store._client.page = counted  # type: ignore[method-assign, assignment]
     assert len(list(found.store.list("in/00/"))) == 50
-    assert asked == [""]  # few objects are one request
+    assert asked == [""]  # one request for few objects
     asked.clear()
     with found.watching(seconds=3600) as watch:
         eventually(lambda: asked.count("") == 1 and len(asked) >= 3)
-    assert len(asked) == 3  # a thousand, a thousand, and none
+    assert len(asked) == 3  # two full pages and an empty one
     began, cpu = time.monotonic(), time.thread_time()
     watch._scan("in/")
-    print(f"a look over 2,000 objects: {time.monotonic() - began:.3f} s, {time.thread_time() - cpu:.3f} s of CPU")
+    print(f"a scan of 2,000 objects: {time.monotonic() - began:.3f} s, {time.thread_time() - cpu:.3f} s of CPU")
     assert found.registered() == []
