@@ -1,4 +1,4 @@
-"""MP4 films whose edit lists say that what is stored is not what is shown."""
+"""MP4 films whose edit lists present something else than what is stored."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _RATE = 48000
 
 @makes("mp4")
 def edit_empty_video_late(path: Path) -> Film:
-    """The picture begins 0.8 s late, by an empty edit; sound from 0 on."""
+    """Video starts 0.8 s late, by an empty edit; audio starts at 0."""
     video = VideoPart(every(25, 5, start=Fraction(4, 5)), Fraction(25), gop=50, b_frames=2)
     audio = AudioPart(seconds=Fraction(57, 10))
     write(path, "mp4", video=[video], audio=[audio])
@@ -26,13 +26,13 @@ def edit_empty_video_late(path: Path) -> Film:
 
 @makes("mp4")
 def edit_negative_start(path: Path) -> Film:
-    """Both streams are stored from -0.6 s on; the edit lists begin at 0, inside a group of pictures."""
+    """Both streams are stored from -0.6 s on; the edit lists start at 0, inside a GOP."""
     return _stored_before(path, Fraction(3, 5))
 
 
 @makes("mp4")
 def edit_long_preroll(path: Path) -> Film:
-    """Both streams are stored from -2.4 s on: more than a group of pictures is never shown."""
+    """Both streams are stored from -2.4 s on: more than a GOP is never presented."""
     return _stored_before(path, Fraction(12, 5))
 
 
@@ -50,12 +50,12 @@ def _from_zero(stored: Film) -> Film:
 
 @makes("mp4")
 def edit_inside_packets(path: Path) -> Film:
-    """The sound's edit begins 500 samples into a packet, the picture's at a frame that is not a key frame."""
+    """The audio edit starts 500 samples into a packet, the video edit at a frame that is no keyframe."""
     video, audio = VideoPart(every(25, 6), Fraction(25), gop=50), AudioPart()
     write(path, "mp4", video=[video], audio=[audio])
     skipped = Fraction(1, 5)
     scale = movie_timescale(path)
-    samples = int(skipped * _RATE) + 1024  # stored sound begins with the codec's delay
+    samples = int(skipped * _RATE) + 1024  # stored audio starts with the codec delay
     picture = [Edit(round((6 - skipped) * scale), int(skipped * video.fps * 512))]
     sound = [Edit(round((audio.seconds - skipped) * scale), samples)]
     rewrite_edits(path, {0: picture, 1: sound})
@@ -65,7 +65,7 @@ def edit_inside_packets(path: Path) -> Film:
 
 @makes("mp4")
 def edit_two_parts(path: Path) -> Film:
-    """Two edits: two seconds from the middle of what is stored are not shown."""
+    """Two edits: two seconds in the middle of the media are not presented."""
     video, audio = VideoPart(every(25, 7), Fraction(25), gop=40), AudioPart(seconds=Fraction(69, 10))
     write(path, "mp4", video=[video], audio=[audio])
     scale = movie_timescale(path)
@@ -85,6 +85,6 @@ def edit_two_parts(path: Path) -> Film:
     frames = [(t if t < cut_from else t - left_out, n) for t, n in stored.frames if not cut_from <= t < cut_to]
     shown = replace(stored, frames=tuple(frames), duration=stored.duration - left_out)
     heard = stored.sounds[0]
-    overlap = (cut_from - Fraction(1, 1000), cut_from + Fraction(2048, _RATE))  # AAC laps over from what is left out
+    overlap = (cut_from - Fraction(1, 1000), cut_from + Fraction(2048, _RATE))  # AAC overlaps with the part left out
     led = replace(heard, end=heard.end - left_out, doubtful=(overlap,), leads=((cut_from, left_out),))
     return replace(shown, sounds=(led,))

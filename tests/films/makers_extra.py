@@ -1,4 +1,4 @@
-"""Films with streams that are neither picture nor sound, or more of them than one wants."""
+"""Films with streams other than audio and video, or with several of them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _packet(stream: Any, data: bytes, pts: int, duration: int, time_base: Fracti
 
 
 def _jpeg() -> bytes:
-    """A cover picture whose number (65000) no frame of a film has."""
+    """Return a cover picture whose number (65000) no frame of a film has."""
     encoder = av.CodecContext.create("mjpeg", "w")
     encoder.width, encoder.height, encoder.pix_fmt, encoder.time_base = 240, 240, "yuvj420p", Fraction(1, 25)
     frame = to_frame(draw(65000, 240, 240), "yuvj420p", full_range=True)
@@ -90,7 +90,7 @@ def cover_first(path: Path) -> Film:
 
 @makes("m4a")
 def audio_only_with_cover(path: Path) -> Film:
-    """AAC with a cover picture: no film."""
+    """AAC with a cover picture and no video."""
     audio = AudioPart(seconds=Fraction(1024 * 281, 48000))
     write(path, "mp4", audio=[audio], after=_cover)
     return film(path, audio=[audio], traits="audio_only")

@@ -1,4 +1,4 @@
-"""Films as live capture makes them: clocks that jitter and drift, streams that begin or stop when they like."""
+"""Films as captured live: clocks that jitter and drift, streams that start late or stop early."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _VP8 = VideoPart(every(25, 6), Fraction(25), "libvpx", gop=60)
 
 
 def _moved(move: list[int] | int) -> Edit:
-    """Packet i of the sound `move[i]` later, or i * `move` later, in microseconds."""
+    """Delay audio packet i by `move[i]`, or by i * `move`, in microseconds."""
 
     def edit(packets: Packets) -> Packets:
         for number, packet in enumerate(p for p in packets if p.stream.type == "audio"):
@@ -31,7 +31,7 @@ def _moved(move: list[int] | int) -> Edit:
 
 @makes("webm")
 def live_sound_jitters(path: Path) -> Film:
-    """Each packet of sound up to 4 ms early or late, as it is when they are stamped by the wall clock."""
+    """Each audio packet is up to 4 ms early or late, as with wall-clock timestamps."""
     jitter = [0, *((i * 5 % 9 - 4) * 1000 for i in range(9))]
     write(path, "webm", video=[_VP8], audio=[_OPUS], edit=_moved(jitter))
     return film(path, video=[_VP8], audio=[_OPUS], grid=_MS, traits="loose_sound")
@@ -39,7 +39,7 @@ def live_sound_jitters(path: Path) -> Film:
 
 @makes("webm")
 def live_sound_late_blocks(path: Path) -> Film:
-    """Every few packets of sound, up to three in a row, are stamped 13 to 30 ms late; no sound is missing."""
+    """Every few audio packets, up to three in a row are stamped 13 to 30 ms late; no audio is missing."""
     late = [0, 0, 0, 0, 0, 0, 0, 24_000, 13_000, 0, 0, 0, 0, 0, 0, 0, 30_000, 22_000, 14_000, 0, 0, 0, 0]
     write(path, "webm", video=[_VP8], audio=[_OPUS], edit=_moved(late))
     return film(path, video=[_VP8], audio=[_OPUS], grid=_MS)
@@ -47,7 +47,7 @@ def live_sound_late_blocks(path: Path) -> Film:
 
 @makes("webm")
 def live_sound_late_blocks_and_gap(path: Path) -> Film:
-    """Some packets of sound are stamped late, and half a second of it is missing."""
+    """Some audio packets are stamped late, and half a second of audio is missing."""
     audio = replace(_OPUS, seconds=Fraction(54, 10), gaps=((Fraction(23, 10), Fraction(28, 10)),))
     late = [0, 0, 0, 0, 0, 0, 0, 24_000, 13_000, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]
     write(path, "webm", video=[_VP8], audio=[audio], edit=_moved(late))
@@ -56,7 +56,7 @@ def live_sound_late_blocks_and_gap(path: Path) -> Film:
 
 @makes("mkv")
 def live_sound_drifts(path: Path) -> Film:
-    """The sound card's clock is slow by 0.3 %: packets of 20 ms come every 20.06 ms, and their times say so."""
+    """The audio clock is slow by 0.3 %: packets of 20 ms arrive every 20.06 ms and are stamped so."""
     write(path, "matroska", video=[replace(_VP8, codec="libx264")], audio=[_OPUS], edit=_moved(60))
     made = film(path, video=[replace(_VP8, codec="libx264")], audio=[_OPUS], grid=_MS, traits="loose_sound")
     stretched = Fraction(2006, 2000)
@@ -68,7 +68,7 @@ def live_sound_drifts(path: Path) -> Film:
 
 @makes("webm")
 def live_video_late(path: Path) -> Film:
-    """The camera takes 1.24 s longer to start than the microphone."""
+    """The camera starts 1.24 s after the microphone."""
     video = replace(_VP8, times=every(25, 5, start=Fraction(31, 25)))
     audio = replace(_OPUS, seconds=Fraction(61, 10))
     write(path, "webm", video=[video], audio=[audio])
@@ -77,7 +77,7 @@ def live_video_late(path: Path) -> Film:
 
 @makes("mp4")
 def still_at_the_end(path: Path) -> Film:
-    """Two seconds of motion, then the last frame stands for five more."""
+    """Two seconds of motion, then the last frame lasts five seconds more."""
     video = VideoPart(every(25, 2), Fraction(25), gop=50, end=Fraction(7))
     write(path, "mp4", video=[video])
     return replace(film(path, video=[video]), duration=Fraction(7))
@@ -85,7 +85,7 @@ def still_at_the_end(path: Path) -> Film:
 
 @makes("webm")
 def still_with_sound(path: Path) -> Film:
-    """A shared screen on which nothing moves after two seconds, while somebody speaks."""
+    """A shared screen without motion after two seconds, while somebody speaks."""
     video = replace(_VP8, times=every(25, 2))
     audio = replace(_OPUS, seconds=Fraction(7))
     write(path, "webm", video=[video], audio=[audio], options={"live": "1"})
@@ -94,7 +94,7 @@ def still_with_sound(path: Path) -> Film:
 
 @makes("mp4")
 def one_frame_a_second(path: Path) -> Film:
-    """Slides: one frame per second, B-frames, sound."""
+    """Slides: one frame per second, B-frames, audio."""
     video = VideoPart(every(1, 12), Fraction(1), gop=6, b_frames=2)
     audio = AudioPart(seconds=Fraction(119, 10))
     write(path, "mp4", video=[video], audio=[audio])

@@ -1,4 +1,4 @@
-"""Films whose container lies: about key frames, about where they lie, about what can be decoded at the start."""
+"""Films with wrong container data: keyframe flags, positions, or a start that cannot be decoded."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _REFRESH = replace(_VIDEO, gop=40, options={"preset": "ultrafast", "x264-params"
 
 @makes("mp4")
 def mp4_all_are_keyframes(path: Path) -> Film:
-    """No table of key frames, so that every frame counts as one; every fiftieth is."""
+    """No keyframe table, so that every frame counts as one; only every fiftieth is."""
     audio = AudioPart()
     write(path, "mp4", video=[_VIDEO], audio=[audio])
     path.write_bytes(path.read_bytes().replace(b"stss", b"free", 1))
@@ -30,7 +30,7 @@ def mp4_all_are_keyframes(path: Path) -> Film:
 
 @makes("mp4")
 def mpeg4_all_are_keyframes(path: Path) -> Film:
-    """The same with MPEG-4 part 2, whose decoder shows something from any frame on."""
+    """The same with MPEG-4 part 2, whose decoder outputs frames from any start."""
     video, audio = replace(_VIDEO, codec="mpeg4"), AudioPart()
     write(path, "mp4", video=[video], audio=[audio])
     path.write_bytes(path.read_bytes().replace(b"stss", b"free", 1))
@@ -39,7 +39,7 @@ def mpeg4_all_are_keyframes(path: Path) -> Film:
 
 @makes("mp4")
 def mp4_intra_refresh(path: Path) -> Film:
-    """No key frame but the first: a column of intra blocks wanders, recovery points are marked as key frames."""
+    """One keyframe, then a moving column of intra blocks; recovery points are flagged as keyframes."""
     audio = AudioPart()
     write(path, "mp4", video=[_REFRESH], audio=[audio])
     return film(path, video=[_REFRESH], audio=[audio])
@@ -69,7 +69,7 @@ def mkv_lying_cues(path: Path) -> Film:
 
 @makes("ts")
 def ts_begins_inside_a_group(path: Path) -> Film:
-    """Cut out of a broadcast: the first 22 frames need one that is not there; sound is heard from the start."""
+    """Cut from a broadcast: the first 22 frames lack their reference; audio starts at 0."""
     video = replace(_VIDEO, gop=32, options={"x264-params": "scenecut=0"})
     audio = AudioPart(start=Fraction(1024, 48000), seconds=Fraction(58, 10))
 
@@ -85,7 +85,7 @@ def ts_begins_inside_a_group(path: Path) -> Film:
 
 @makes("avi")
 def avi_dropped_frames(path: Path) -> Film:
-    """A screen recorder's AVI: where nothing moved there are empty chunks, up to a second of them."""
+    """AVI of a screen recorder: empty chunks, up to a second of them, where there was no motion."""
     times = tuple(t for i, t in enumerate(every(25, 7)) if not (31 < i < 57 or 100 < i < 111 or i % 7 == 3))
     video = VideoPart(times, Fraction(25), "mpeg4", gop=50, time_base=Fraction(1, 25))
     audio = AudioPart(codec="pcm_s16le", seconds=Fraction(69, 10))

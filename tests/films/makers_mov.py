@@ -1,4 +1,4 @@
-"""QuickTime, AVI, FLV and program stream films: editing codecs, PCM, formats without time stamps."""
+"""QuickTime, AVI, FLV and program stream films: editing codecs, PCM, formats without timestamps."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _film(path: Path, form: str, video: VideoPart, audio: AudioPart, *, grid: Fr
 
 
 def _in_order(packets: Packets) -> Packets:
-    """AVI counts frames: an encoder's early dts would become an empty one."""
+    """Set dts to pts: AVI counts frames, so an early dts would become an empty frame."""
     for packet in packets:
         packet.dts = packet.pts
     return packets
@@ -43,7 +43,7 @@ def mov_mjpeg_pcm(path: Path) -> Film:
 
 @makes("mov")
 def mov_h264_pcm_late(path: Path) -> Film:
-    """H.264 with B-frames and PCM that begins 0.4 s late."""
+    """H.264 with B-frames and PCM that starts 0.4 s late."""
     audio = replace(_PCM, start=Fraction(2, 5), seconds=Fraction(7, 2))
     return _film(path, "mov", replace(_BASE, gop=50, b_frames=2), audio)
 
@@ -57,7 +57,7 @@ def avi_mjpeg_pcm(path: Path) -> Film:
 
 @makes("avi")
 def avi_mpeg4_mp3(path: Path) -> Film:
-    """MPEG-4 part 2 with MP3 in AVI, the codec's delay presented as sound."""
+    """MPEG-4 part 2 with MP3 in AVI, the codec delay presented as audio."""
     video = replace(_BASE, codec="mpeg4", gop=50, time_base=Fraction(1, 25))
     audio = AudioPart(codec="libmp3lame", start=Fraction(1105, 48000), seconds=Fraction(38, 10), bit_rate=128_000)
     return _film(path, "avi", video, audio)
@@ -94,7 +94,7 @@ def avi_h264_open_gop(path: Path) -> Film:
 
 @makes("flv")
 def flv_h264_aac(path: Path) -> Film:
-    """H.264 and AAC in FLV: milliseconds, the codec's delay presented as sound."""
+    """H.264 and AAC in FLV: milliseconds, the codec delay presented as audio."""
     audio = AudioPart(start=Fraction(1024, 48000), seconds=Fraction(38, 10))
     return _film(path, "flv", replace(_BASE, gop=50), audio, grid=_MS)
 

@@ -1,4 +1,4 @@
-"""MP4 films: rates, groups of pictures, variable rate, fragments."""
+"""MP4 films: frame rates, GOPs, variable frame rate, fragments."""
 
 from __future__ import annotations
 
@@ -59,28 +59,28 @@ def mp4_bframes(path: Path) -> Film:
 
 @makes("mp4")
 def mp4_open_gop(path: Path) -> Film:
-    """Open groups: the B-frames before a key frame need the group before."""
+    """Open GOPs: the B-frames before a keyframe need the previous GOP."""
     x264 = {"x264-params": "open-gop=1:scenecut=0:b-adapt=0"}
     return _plain(path, VideoPart(every(25, 6), Fraction(25), gop=24, b_frames=3, options=x264), AudioPart())
 
 
 @makes("mp4")
 def mp4_gop_10s(path: Path) -> Film:
-    """A key frame every ten seconds."""
+    """A keyframe every ten seconds."""
     video = VideoPart(every(25, 12), Fraction(25), gop=250, b_frames=2, options={"x264-params": "scenecut=0"})
     return _plain(path, video, AudioPart(seconds=Fraction(119, 10)))
 
 
 @makes("mp4")
 def mp4_one_keyframe(path: Path) -> Film:
-    """One key frame only, at the start."""
+    """A single keyframe at the start."""
     video = VideoPart(every(30, 8), Fraction(30), gop=9999, b_frames=2, options={"x264-params": "scenecut=0"})
     return _plain(path, video, AudioPart(seconds=Fraction(79, 10)))
 
 
 @makes("mp4")
 def mp4_vfr_gaps(path: Path) -> Film:
-    """Variable rate: a burst of 25 fps, one second of nothing, again."""
+    """Variable rate: bursts of 25 fps with gaps of one second."""
     times: list[Fraction] = []
     for burst in range(4):
         times += every(25, Fraction(4, 5), start=burst * Fraction(9, 5))
@@ -90,7 +90,7 @@ def mp4_vfr_gaps(path: Path) -> Film:
 
 @makes("mp4")
 def mp4_vfr_still(path: Path) -> Film:
-    """A still of 20 seconds between two seconds of motion."""
+    """A still frame of 20 seconds between two seconds of motion."""
     times = every(25, 2) + every(25, 2, start=Fraction(22))
     video = VideoPart(times, Fraction(25), gop=250, time_base=Fraction(1, 90000))
     return _plain(path, video, AudioPart(seconds=Fraction(239, 10)))
@@ -98,7 +98,7 @@ def mp4_vfr_still(path: Path) -> Film:
 
 @makes("mp4")
 def mp4_vfr_jitter(path: Path) -> Film:
-    """A phone's camera: about 30 fps, each frame a few milliseconds off, with B-frames."""
+    """A phone camera: about 30 fps, each frame off by a few milliseconds, with B-frames."""
     times = tuple(i * Fraction(100, 3) * _MS + (i * 7 % 11 - 5) * _MS for i in range(1, 180))
     times = (Fraction(0), *(Fraction(round(t * 90000), 90000) for t in times))
     video = VideoPart(times, Fraction(30), gop=60, b_frames=2, time_base=Fraction(1, 90000))
@@ -107,7 +107,7 @@ def mp4_vfr_jitter(path: Path) -> Film:
 
 @makes("mp4")
 def mp4_fragmented(path: Path) -> Film:
-    """Fragments without an edit list: the codec's delay is presented as sound."""
+    """Fragments without an edit list: the codec delay is presented as audio."""
     audio = AudioPart(start=Fraction(1024, 48000), seconds=Fraction(58, 10))
     video = VideoPart(every(25, 6), Fraction(25), gop=50)
     return _plain(path, video, audio, options={"movflags": "frag_keyframe+empty_moov+default_base_moof"})
@@ -122,7 +122,7 @@ def mp4_fragmented_edits(path: Path) -> Film:
 
 @makes("mp4")
 def hevc_mp4(path: Path) -> Film:
-    """HEVC as hvc1, open groups with leading pictures."""
+    """HEVC as hvc1, open GOPs with leading pictures."""
     video = VideoPart(every(25, 5), Fraction(25), codec="libx265", gop=30, b_frames=3, codec_tag="hvc1")
     return _plain(path, video, AudioPart(seconds=Fraction(49, 10)))
 

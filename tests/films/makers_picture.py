@@ -1,4 +1,4 @@
-"""Films about the picture: sizes, sampling, depth, colour, rotation, aspect, fields, a size that changes."""
+"""Films about video frames: size, chroma sampling, bit depth, colour, rotation, aspect, interlacing, size changes."""
 
 from __future__ import annotations
 
@@ -94,14 +94,14 @@ def hdr_hlg(path: Path) -> Film:
 
 
 def _matrix(a: int, b: int, c: int, d: int, x: int = 0, y: int = 0) -> tuple[int, ...]:
-    """A display matrix: a stored point (x, y) is shown at (a x + c y, b x + d y), moved by (x, y)."""
+    """Return a display matrix: a coded point (x, y) is displayed at (a x + c y, b x + d y), translated by (x, y)."""
     one = 1 << 16
     return (a * one, b * one, 0, c * one, d * one, 0, x * one, y * one, 1 << 30)
 
 
 @makes("mp4")
 def rotated_90(path: Path) -> Film:
-    """A portrait recording of a phone: stored lying, turned 90 degrees clockwise when shown."""
+    """A portrait recording of a phone: coded in landscape, displayed rotated 90 degrees clockwise."""
     matrix = _matrix(0, 1, -1, 0, x=180)
     video = replace(_BASE, width=320, height=180, shown_as="turned 90 anticlockwise", matrix=matrix, b_frames=1)
     return _film(path, video)
@@ -109,13 +109,13 @@ def rotated_90(path: Path) -> Film:
 
 @makes("mp4")
 def rotated_180(path: Path) -> Film:
-    """Upside down, turned 180 degrees when shown."""
+    """Coded upside down, displayed rotated 180 degrees."""
     return _film(path, replace(_BASE, shown_as="turned 180", matrix=_matrix(-1, 0, 0, -1, x=160, y=90)))
 
 
 @makes("mov")
 def rotated_270(path: Path) -> Film:
-    """Stored lying, turned 90 degrees anticlockwise when shown, SAR 4:3."""
+    """Coded in landscape, displayed rotated 90 degrees anticlockwise, SAR 4:3."""
     matrix = _matrix(0, -1, 1, 0, y=320)
     video = replace(_BASE, width=320, height=180, shown_as="turned 90 clockwise", matrix=matrix, sar=Fraction(4, 3))
     return _film(path, video, form="mov")
@@ -123,13 +123,13 @@ def rotated_270(path: Path) -> Film:
 
 @makes("mp4")
 def mirrored(path: Path) -> Film:
-    """A front camera: stored mirrored, mirrored back when shown."""
+    """A front camera: coded mirrored, displayed mirrored back."""
     return _film(path, replace(_BASE, shown_as="mirrored left to right", matrix=_matrix(-1, 0, 0, 1, x=160)))
 
 
 @makes("mp4")
 def mirrored_and_rotated(path: Path) -> Film:
-    """A front camera in portrait: stored transposed."""
+    """A front camera in portrait: coded transposed."""
     return _film(path, replace(_BASE, width=320, height=180, shown_as="transposed", matrix=_matrix(0, 1, 1, 0)))
 
 
@@ -156,9 +156,9 @@ def interlaced_h264(path: Path) -> Film:
 
 @makes("ts")
 def interlaced_mpeg2(path: Path) -> Film:
-    """Interlaced MPEG-2 with MP2 sound and two B-frames, as television is recorded."""
+    """Interlaced MPEG-2 with MP2 audio and two B-frames, as in television recordings."""
     video = replace(_BASE, codec="mpeg2video", width=192, height=128, interlaced=True, gop=12, b_frames=2)
-    video = replace(video, time_base=Fraction(1, 25))  # the codec knows rates, not time bases
+    video = replace(video, time_base=Fraction(1, 25))  # the codec has frame rates, no time bases
     audio = AudioPart(codec="mp2", start=Fraction(481, 48000), seconds=Fraction(38, 10), bit_rate=192_000)
     return _film(path, video, form="mpegts", audio=audio, traits="interlaced")
 
@@ -178,6 +178,6 @@ def size_changes_ts(path: Path) -> Film:
 
 @makes("webm")
 def size_changes_vp8(path: Path) -> Film:
-    """The size changes twice within a VP8 stream, as a call does on a poor line."""
+    """The size changes twice within a VP8 stream, as in a call over a slow connection."""
     audio = AudioPart(codec="libopus")
     return _film(path, _resizing("libvpx"), form="webm", audio=audio, traits="resizes")

@@ -1,4 +1,4 @@
-"""Films about sound: late, ending early, with gaps, many tracks, sound alone, none."""
+"""Films about audio: late, ending early, with gaps, many tracks, audio only, none."""
 
 from __future__ import annotations
 
@@ -28,37 +28,37 @@ def _with(path: Path, form: str, audio: Sequence[AudioPart], *, grid: Fraction =
 
 @makes("mp4")
 def audio_late_mp4(path: Path) -> Film:
-    """Sound begins 1.7 s late, by an empty edit."""
+    """Audio starts 1.7 s late, by an empty edit."""
     return _with(path, "mp4", [AudioPart(start=_F(17, 10), seconds=_F(42, 10))])
 
 
 @makes("webm")
 def audio_late_webm(path: Path) -> Film:
-    """Sound begins 1.7 s late in WebM."""
+    """Audio starts 1.7 s late in WebM."""
     return _with(path, "webm", [AudioPart(start=_F(17, 10), seconds=_F(42, 10), codec="libopus")], grid=_MS)
 
 
 @makes("ts")
 def audio_late_ts(path: Path) -> Film:
-    """Sound begins 1.7 s late in MPEG-TS."""
+    """Audio starts 1.7 s late in MPEG-TS."""
     return _with(path, "mpegts", [AudioPart(start=_F(17, 10), seconds=_F(42, 10))], grid=_90K)
 
 
 @makes("mp4")
 def audio_ends_early(path: Path) -> Film:
-    """Sound ends two seconds before the picture."""
+    """Audio ends two seconds before video."""
     return _with(path, "mp4", [AudioPart(seconds=_F(4))])
 
 
 @makes("mp4")
 def audio_longer(path: Path) -> Film:
-    """Sound goes on 1.6 s after the last frame."""
+    """Audio continues for 1.6 s after the last frame."""
     return _with(path, "mp4", [AudioPart(seconds=_F(1024 * 356, 48000))])
 
 
 @makes("mp4")
 def audio_gap_mp4(path: Path) -> Film:
-    """Half a second without packets of sound."""
+    """Half a second without audio packets."""
     return _with(path, "mp4", [AudioPart(seconds=_F(54, 10), gaps=((_F(23, 10), _F(28, 10)),))])
 
 
@@ -78,7 +78,7 @@ def audio_gap_webm(path: Path) -> Film:
 
 @makes("flv")
 def audio_gaps_flv(path: Path) -> Film:
-    """Nellymoser in FLV: silence is not sent, so that the stream has a short gap and a long one."""
+    """Nellymoser in FLV: silence is not sent, which leaves a short gap and a long one."""
     gaps = ((_F(15, 10), _F(16, 10)), (_F(36, 10), _F(41, 10)))
     audio = AudioPart(
         codec="nellymoser", rate=44100, layout="mono", start=_F(256, 44100), seconds=_F(5), gaps=gaps, bit_rate=88_200
@@ -90,13 +90,13 @@ def audio_gaps_flv(path: Path) -> Film:
 
 @makes("ts")
 def audio_gap_ts(path: Path) -> Film:
-    """Half a second without packets of sound in MPEG-TS, the codec's delay presented as sound."""
+    """Half a second without audio packets in MPEG-TS, the codec delay presented as audio."""
     audio = AudioPart(start=_F(1024, 48000), seconds=_F(54, 10), gaps=((_F(23, 10), _F(28, 10)),))
     return _with(path, "mpegts", [audio], grid=_90K)
 
 
 def _lose(*numbers: int) -> Edit:
-    """Drop single packets of sound, counted from 0 (the first is the codec's delay)."""
+    """Drop single audio packets, counted from 0 (the first is the codec delay)."""
 
     def edit(packets: Packets) -> Packets:
         sound = [p for p in packets if p.stream.type == "audio"]
@@ -108,7 +108,7 @@ def _lose(*numbers: int) -> Edit:
 
 @makes("mkv")
 def audio_lost_packets(path: Path) -> Film:
-    """Single packets of sound are lost, about one in fifty."""
+    """About one in fifty audio packets is lost."""
     audio = AudioPart()
     lost = (31, 83, 140, 207)
     video = VideoPart(every(25, 6), _F(25), gop=50)
@@ -133,7 +133,7 @@ def audio_51(path: Path) -> Film:
 
 @makes("mkv")
 def audio_ac3_51(path: Path) -> Film:
-    """5.1 AC-3 at 48 kHz in Matroska, its delay presented as sound."""
+    """5.1 AC-3 at 48 kHz in Matroska, its delay presented as audio."""
     audio = AudioPart(start=_F(256, 48000), codec="ac3", layout="5.1", bit_rate=384_000)
     return _with(path, "matroska", [audio], grid=_MS)
 
@@ -151,13 +151,13 @@ def audio_three_tracks(path: Path) -> Film:
 
 @makes("mp4")
 def video_only_mp4(path: Path) -> Film:
-    """No sound at all."""
+    """No audio."""
     return _with(path, "mp4", [])
 
 
 @makes("webm")
 def video_only_webm(path: Path) -> Film:
-    """No sound at all, VP8."""
+    """No audio, VP8."""
     return _with(path, "webm", [], grid=_MS)
 
 
@@ -168,42 +168,42 @@ def _alone(path: Path, form: str, audio: AudioPart) -> Film:
 
 @makes("m4a")
 def audio_only_m4a(path: Path) -> Film:
-    """AAC alone."""
+    """AAC only."""
     return _alone(path, "ipod", AudioPart(seconds=_F(1024 * 281, 48000)))
 
 
 @makes("ogg")
 def audio_only_opus(path: Path) -> Film:
-    """Opus alone in Ogg."""
+    """Opus only, in Ogg."""
     return _alone(path, "ogg", AudioPart(codec="libopus", seconds=_F(6)))
 
 
 @makes("mp3")
 def audio_only_mp3(path: Path) -> Film:
-    """MP3 alone, 44.1 kHz."""
+    """MP3 only, 44.1 kHz."""
     return _alone(path, "mp3", AudioPart(codec="libmp3lame", rate=44100, seconds=_F(6), bit_rate=128_000))
 
 
 @makes("flac")
 def audio_only_flac(path: Path) -> Film:
-    """FLAC alone, 44.1 kHz mono."""
+    """FLAC only, 44.1 kHz mono."""
     return _alone(path, "flac", AudioPart(codec="flac", rate=44100, layout="mono", seconds=_F(6)))
 
 
 @makes("wav")
 def audio_only_wav(path: Path) -> Film:
-    """PCM alone, 16 kHz mono."""
+    """PCM only, 16 kHz mono."""
     return _alone(path, "wav", AudioPart(codec="pcm_s16le", rate=16000, layout="mono", seconds=_F(6)))
 
 
 @makes("wav")
 def audio_only_mulaw(path: Path) -> Film:
-    """Telephone sound: mu-law, 8 kHz, mono."""
+    """Telephone audio: mu-law, 8 kHz, mono."""
     return _alone(path, "wav", AudioPart(codec="pcm_mulaw", rate=8000, layout="mono", seconds=_F(6)))
 
 
 def _joined(count: int) -> Edit:
-    """Every `count` packets of sound in one."""
+    """Join every `count` audio packets into one."""
 
     def edit(packets: Packets) -> Packets:
         sound = [p for p in packets if p.stream.type == "audio"]
@@ -222,7 +222,7 @@ def _joined(count: int) -> Edit:
 
 @makes("avi")
 def audio_pcm_in_seconds(path: Path) -> Film:
-    """PCM in AVI, a second of it in each chunk."""
+    """PCM in AVI with chunks of one second."""
     audio = AudioPart(codec="pcm_s16le", seconds=_F(58, 10))
     video = VideoPart(every(25, 6), _F(25), codec="mjpeg", pix_fmt="yuvj420p", time_base=_F(1, 25))
     write(path, "avi", video=[video], audio=[audio], edit=_joined(47))

@@ -1,6 +1,6 @@
-"""MPEG-TS films: clocks that start anywhere, wrap, jump back and ahead, and gaps that are none of these.
+"""MPEG-TS films: clocks that start anywhere, wrap, jump back and ahead, and real gaps.
 
-AAC in MPEG-TS has nowhere to say its delay: 1024 samples of nothing are presented first. Films begin their picture with
+AAC in MPEG-TS cannot declare its delay: 1024 samples of priming are presented first. In these films video starts with
 them, at 0, so that both streams have a packet border every 0.32 s.
 """
 
@@ -38,7 +38,7 @@ def _ts(
 
 @makes("ts")
 def ts_bframes(path: Path) -> Film:
-    """MPEG-TS with B-frames; sound begins first."""
+    """MPEG-TS with B-frames; audio starts first."""
     audio = replace(_AUDIO, seconds=Fraction(59, 10))
     return _ts(path, replace(_VIDEO, times=every(25, 6, start=Fraction(1, 25)), b_frames=2, gop=50), audio)
 
@@ -57,20 +57,20 @@ def ts_wraps(path: Path) -> Film:
 
 @makes("ts")
 def ts_open_gop(path: Path) -> Film:
-    """Open groups in MPEG-TS: no seek lands where it says."""
+    """Open GOPs in MPEG-TS: no seek lands at its declared time."""
     x264 = {"x264-params": "open-gop=1:scenecut=0:b-adapt=0"}
     return _ts(path, replace(_VIDEO, b_frames=3, gop=24, options=x264), _AUDIO)
 
 
 @makes("ts")
 def ts_hevc(path: Path) -> Film:
-    """HEVC in MPEG-TS, open groups."""
+    """HEVC in MPEG-TS, open GOPs."""
     return _ts(path, VideoPart(every(25, 6), Fraction(25), "libx265", gop=40, b_frames=3), _AUDIO)
 
 
 @makes("ts")
 def ts_gap(path: Path) -> Film:
-    """Three seconds of nothing in both streams: a gap, not a jump."""
+    """Three seconds without packets in both streams: a gap, not a jump."""
     gap = (Fraction(64, 25), Fraction(64, 25) + 3)
     video = replace(_VIDEO, times=every(25, Fraction(64, 25)) + every(25, Fraction(64, 25), start=gap[1]))
     audio = replace(_AUDIO, seconds=Fraction(48, 10), gaps=(gap,))
@@ -79,7 +79,7 @@ def ts_gap(path: Path) -> Film:
 
 
 def _jumping(path: Path, by: Fraction) -> Film:
-    """Both streams jump at 3.2 s, where both have a packet border."""
+    """Return a film in which both streams jump at 3.2 s, where both have a packet border."""
     write(path, "mpegts", video=[_VIDEO], audio=[_AUDIO], offset=Fraction(10), options=_ONE_FRAME_PER_PES)
     path.write_bytes(move_clock(path.read_bytes(), int((10 + _BREAK) * 90000), int(by * 90000)))
     return film(path, video=[_VIDEO], audio=[_AUDIO], grid=_90K, crossings=(_BREAK,), traits="jumps")
@@ -105,14 +105,14 @@ def ts_jumps_ahead(path: Path) -> Film:
 
 @makes("ts")
 def ts_joined(path: Path) -> Film:
-    """Two recordings in one file, each with B-frames and a clock from its own start, counters made to run through."""
+    """Two recordings in one file, each with B-frames and its own clock, continuity counters renumbered."""
     half = _BREAK
     first = replace(_VIDEO, times=every(25, half), b_frames=2)
     second = replace(first, first_number=80)
     sound = replace(_AUDIO, seconds=Fraction(1024 * 148, 48000))
     parts: list[bytes] = []
     for video, shift in ((first, Fraction(0)), (second, half)):
-        # The second recording's own clock is `half` behind the timeline on which its sound is drawn.
+        # The clock of the second recording is `half` behind the timeline on which its audio is generated.
         part = path.with_suffix(f".{len(parts)}")
         write(
             part,

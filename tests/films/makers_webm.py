@@ -17,7 +17,7 @@ _OPUS = AudioPart(codec="libopus")
 
 
 class _Pipe:
-    """A file that can only be written ahead, so that a muxer can go back to nothing."""
+    """A file that can only be written forwards, so that the muxer cannot go back."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -34,7 +34,7 @@ def _live(path: Path, video: VideoPart, audio: AudioPart, form: str = "webm") ->
 
 @makes("webm")
 def webm_live_vp8(path: Path) -> Film:
-    """A browser's recording: VP8 + Opus, variable rate, no duration, no cues, one key frame."""
+    """A browser recording: VP8 + Opus, variable rate, no duration, no cues, one keyframe."""
     times = tuple(i * Fraction(100, 3) * _MS + (i * 7 % 13) * _MS for i in range(180))
     video = VideoPart(times, Fraction(30), "libvpx", gop=9999, time_base=_MS)
     return _live(path, video, replace(_OPUS, bit_rate=64_000))
@@ -42,7 +42,7 @@ def webm_live_vp8(path: Path) -> Film:
 
 @makes("webm")
 def webm_live_pauses(path: Path) -> Film:
-    """A browser's recording of a still page: a frame now and then, pauses up to 1.5 s."""
+    """A browser recording of a static page: few frames, pauses up to 1.5 s."""
     times, now = [Fraction(0)], Fraction(0)
     for index in range(59):
         now += Fraction(index * 37 % 29 * 5 + 17, 1000) + (Fraction(3, 2) if index % 17 == 11 else 0)
@@ -53,14 +53,14 @@ def webm_live_pauses(path: Path) -> Film:
 
 @makes("mkv")
 def mkv_live_h264(path: Path) -> Film:
-    """H.264 + Opus in Matroska as Chromium records it: no duration, no cues."""
+    """H.264 + Opus in Matroska as recorded by Chromium: no duration, no cues."""
     video = VideoPart(every(30, 6), Fraction(30), gop=100, time_base=_MS)
     return _live(path, video, _OPUS, "matroska")
 
 
 @makes("webm")
 def webm_vp8_hidden_frames(path: Path) -> Film:
-    """VP8 with alternate references: packets that show nothing."""
+    """VP8 with alternate references: packets that are not displayed."""
     hidden = {"deadline": "good", "auto-alt-ref": "1", "lag-in-frames": "12", "arnr-maxframes": "0", "b": "800k"}
     video = VideoPart(every(25, 6), Fraction(25), "libvpx", gop=60, options=hidden)
     write(path, "webm", video=[video], audio=[_OPUS])
