@@ -69,7 +69,7 @@ class Failure(_Message):
     trace: Annotated[str, Field(max_length=4096)] = ""
 
     @property
-    def own(self) -> bool:
+    def is_allowed(self) -> bool:
         """True if a child may report such an error."""
         return issubclass(by_code(self.error.code), _REPORTED)
 
@@ -115,6 +115,6 @@ def _parse(adapter: TypeAdapter[M], message: dict[str, Any]) -> M:
     try:
         return adapter.validate_python(message)
     except ValidationError as error:
-        fault = error.errors(include_input=False, include_url=False)[0]
-        where = ".".join(str(part)[:40] for part in fault["loc"][:4]) or "type"
-        raise InvalidMessage(f"{where}: {fault['msg'][:100]}") from None
+        detail = error.errors(include_input=False, include_url=False)[0]
+        where = ".".join(str(part)[:40] for part in detail["loc"][:4]) or "type"
+        raise InvalidMessage(f"{where}: {detail['msg'][:100]}") from None

@@ -83,10 +83,7 @@ def sandbox_layers() -> tuple[Layer, ...]:
 
 
 class EncoderProcess:
-    """A child that can `run` one job.
-
-    It is also killed when the thread that started it ends: see `EncoderPool`.
-    """
+    """A child that can `run` one job. It is killed when the thread that started it ends, see `EncoderPool`."""
 
     def __init__(
         self,
@@ -155,14 +152,7 @@ class EncoderProcess:
             raise self._invalid_message(error) from error
         return self.layers
 
-    def run(
-        self,
-        job: Job,
-        *,
-        reader: ObjectReader,
-        output: int | None = None,
-        watch: Watch,
-    ) -> tuple[Message, bytes]:
+    def run(self, job: Job, *, reader: ObjectReader, output: int | None = None, watch: Watch) -> tuple[Message, bytes]:
         """Do one job and return its result with its binary part. The child has ended when this method returns.
 
         Raises the error that the child reports, DecoderCrashed or DecoderKilled if it ends without a report,
@@ -209,7 +199,7 @@ class EncoderProcess:
         self._ranges.close()
         self._stderr.close()
 
-    def _converse(self, job: Job, order: Message, descriptors: Sequence[int], watch: Watch) -> tuple[Message, bytes]:
+    def _converse(self, job: Job, request: Message, descriptors: Sequence[int], watch: Watch) -> tuple[Message, bytes]:
         sent, messages, began = False, 0, time.monotonic()
         self._liveness.begin(job)
         while True:
@@ -217,7 +207,7 @@ class EncoderProcess:
             self._stderr.read()
             self._check_time(job)
             if self.layers and not sent:
-                self._control.send(order, descriptors=descriptors)
+                self._control.send(request, descriptors=descriptors)
                 sent = True
             try:
                 received = self._control.receive(_TICK_SECONDS)
@@ -244,14 +234,14 @@ class EncoderProcess:
         overdue = self._liveness.check()
         if overdue is None:
             return
-        what = "the clip was not cut" if job.message["job"] == "cut" else "the recording was not read"
+        failure = "the clip was not cut" if job.message["job"] == "cut" else "the recording was not read"
         if overdue == "deadline":
             self.on_loss("deadline")
-            raise Timeout(f"{what} within its deadline of {job.wall_seconds:g} s")
+            raise Timeout(f"{failure} within its deadline of {job.wall_seconds:g} s")
         self.on_loss("stalled")
         if self._stderr.ran_out_of_memory():  # libx265 waits forever for a thread that it could not start
             raise UnsupportedMedia.out_of_memory()
-        raise Timeout(f"{what}: no progress was made for {job.stall_seconds:g} s", suspended=overdue == "suspended")
+        raise Timeout(f"{failure}: no progress was made for {job.stall_seconds:g} s", suspended=overdue == "suspended")
 
     def _note_ready(self, message: Ready) -> None:
         if self.layers:
@@ -269,7 +259,7 @@ class EncoderProcess:
             log.error("the encoder child failed: %s", failure.trace)
         if self._read_error is not None and self._read_error.code == failure.error.code:
             return self._read_error
-        if not failure.own:
+        if not failure.is_allowed:
             raise InvalidMessage(f"a child may not report {failure.error.code}")
         error = error_from(failure.error.model_dump())
         if not isinstance(error, EncoderFailed):
