@@ -1,4 +1,4 @@
-"""Check of the prerequisites of `make`: report in one line what is missing and how to install it.
+"""Check of the prerequisites of `make`: reports in one line a missing one and how to install it.
 
 Runs on any Python 3, so that an old version can be reported.
 """

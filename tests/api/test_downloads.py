@@ -47,7 +47,7 @@ def path(done: Clip) -> str:
     return f"/v1/clips/{done.clip_id}/download"
 
 
-class TestWhole:
+class TestWholeFiles:
     def test_download_has_the_bytes_and_headers_of_the_clip(self, http: httpx.Client, path: str) -> None:
         answer = http.get(path)
         assert answer.status_code == 200
@@ -231,7 +231,7 @@ class TestRanges:
             requested_range("bytes=-5", 0)
 
 
-class TestNames:
+class TestFileNames:
     @pytest.mark.parametrize("label", HOSTILE)
     def test_label_is_encoded_in_the_header(
         self, http: httpx.Client, engine: RecordedEngine, recording: Recording, label: str

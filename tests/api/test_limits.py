@@ -150,7 +150,7 @@ class TestBodies:
         assert time.monotonic() - began < 10
 
 
-class TestRates:
+class TestRateLimit:
     @pytest.fixture
     def limited(self, tmp_path: Path) -> Iterator[ApiServer]:
         with (
@@ -186,7 +186,7 @@ class TestRates:
         RateLimiter(0).spend("key_a")
 
 
-class TestOtherOrigins:
+class TestCors:
     def test_cors_is_off_by_default(self, http: httpx.Client) -> None:
         answer = http.get("/v1/clips", headers={"Origin": ORIGIN})
         preflight = http.options("/v1/clips", headers={"Origin": ORIGIN, "Access-Control-Request-Method": "GET"})

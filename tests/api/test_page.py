@@ -134,7 +134,7 @@ class TestSessions:
             assert page.get("/v1/webhooks").status_code == 403
 
 
-class TestOtherSites:
+class TestCrossSiteRequests:
     """Browsers send the cookie with any request to the server, also with one caused by another site."""
 
     def test_changes_require_the_header_of_the_page(self, server: ApiServer) -> None:

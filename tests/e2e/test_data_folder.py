@@ -45,7 +45,7 @@ def as_another(data: Path) -> str:
     return refused(data, setpriv, "--bounding-set=-all", "--inh-caps=-all")
 
 
-class TestAnotherOwner:
+class TestForeignOwner:
     def test_folder_of_another_user_is_reported(self, made: Path) -> None:
         os.chown(made, NOBODY, NOBODY)
         assert f"the data folder {made} cannot be written: Permission denied" in as_another(made)

@@ -1,4 +1,4 @@
-"""A recording fails because of its own crashes, not because of restarts and stops of the engine."""
+"""Failing a recording: crashes of its children count, restarts and stops of the engine do not."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ def raw(server: ApiServer, request: bytes, *, hold: bool = False) -> bytes:
         return answer
 
 
-class TestKeys:
+class TestAuthentication:
     @pytest.mark.parametrize(
         "header",
         [
@@ -302,7 +302,7 @@ class TestBodies:
         assert post({"a\n": "b\x00c"}).json()["metadata"] == {"a\n": "b\x00c"}
 
 
-class TestAnswers:
+class TestResponses:
     def test_every_response_has_the_security_headers(self, http: httpx.Client) -> None:
         for answer in (http.get("/v1/clips"), http.get("/v1/nothing"), http.get("/livez"), http.options("/v1/clips")):
             assert answer.headers["x-content-type-options"] == "nosniff"
@@ -374,7 +374,7 @@ class TestAnswers:
         assert head.headers["content-length"] == got.headers["content-length"]
 
 
-class TestFaultsOfOurOwn:
+class TestInternalErrors:
     @pytest.mark.parametrize("fault", [RuntimeError("secret detail"), Internal("secret detail")])
     def test_internal_error_reveals_only_its_request_id(
         self,
