@@ -1,1 +1,1 @@
-"""How frames move: reading, decoding, encoding and verifying media. The only importer of av."""
+"""Media processing: reading, decoding, encoding and verification. The only package that imports av."""

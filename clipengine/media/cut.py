@@ -1,4 +1,4 @@
-"""The cut: one recording, one range, one clip in a file, verified. This is where all parts of `media` meet."""
+"""Cutting: write one range of a recording to a file as a verified clip."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ from clipengine.media.video.deinterlace import deinterlace
 from clipengine.media.video.frame_durations import with_durations
 
 CutStep = Literal["reading", "encoding", "verifying"]
-# Called with the step and the part of the clip's time that is encoded, 0 to 1.
+# Called with the step and the encoded part of the clip, 0 to 1.
 OnProgress = Callable[[CutStep, float], None]
-# Damage is passed over and said, as players do, but not where it leaves less than a tenth of the range's pictures.
-_LOST_FOR_EACH_DECODED = 9
-_ROUNDED = Fraction(1, 1000)  # seconds by which an end may be the recording's own, as it was told, rounded up
-_TRUNCATION_TOLERANCE = Fraction(1, 2)  # seconds that a recording may end before its facts say
-_GAP_FRAMES = Fraction(3, 2)  # where frames of a steady rate lie farther apart, there was one between them
+# Damaged frames are skipped with a warning, unless they are more than nine tenths of the range.
+_MAX_LOST_PER_DECODED = 9
+_ROUNDED = Fraction(1, 1000)  # seconds by which a rounded end may exceed the recording's
+_TRUNCATION_TOLERANCE = Fraction(1, 2)  # seconds by which a recording may end before its stated duration
+_GAP_FRAMES = Fraction(3, 2)  # a larger distance at a constant rate means that a frame is missing
 
 
 @dataclass(frozen=True)
 class Cut:
-    """What was made. Times in exact seconds of the recording's timeline."""
+    """Result of a cut. Times are exact seconds of the recording's timeline."""
 
     actual_start: Fraction
     actual_end: Fraction
@@ -74,12 +74,10 @@ def cut_clip(
 ) -> Cut:
     """Cut `[start, end)` (recording time; the end is clamped) into the empty file behind the descriptor `output`.
 
-    With the probe's `landmarks` less is read on the way to the start; the clip is the same.
-
-    When this returns, the file has been opened again and is known to decode to its end; with `decodes` false it is
-    only known to hold what the encoders gave out, if its codecs can be compared. Whether that is the clip that was
-    planned, the inspector finds out. Raises RecordingError and its kinds for what the recording is to blame for,
-    EncoderFailed, DiskFull or VerificationFailed for the rest.
+    `seek_index` reduces the bytes read before the start; the clip is the same without it. The finished file is read
+    again and decodes to its end. With `decodes` false it is only compared with the encoders' packets, if its codecs
+    allow that. The inspector checks that the file matches the plan. Raises RecordingError and its subclasses for
+    faults of the recording, otherwise EncoderFailed, DiskFull or VerificationFailed.
     """
     began = time.monotonic()
     asked_end, end = end, min(end, facts.duration)
@@ -88,7 +86,7 @@ def cut_clip(
     want_video = facts.video is not None and profile.video != "none"
     kept = kept_tracks(profile, facts.audio)
     if not want_video and not kept:
-        raise NoMediaInRange("the recording has neither picture nor sound that the profile keeps")
+        raise NoMediaInRange("the recording has no video or audio that the profile keeps")
     frame_seconds = facts.video.frame_seconds if want_video and facts.video else Fraction(0)
     cut = CutRange(start, end, frame_seconds=frame_seconds, tick=facts.video.tick if facts.video else Fraction(0))
     on_progress("reading", 0.0)
@@ -117,7 +115,7 @@ def cut_clip(
         width=builder.width,
         height=builder.height,
         video_codec=profile.video if writer.frames else None,
-        audio_codec=profile.audio if builder.sound and builder.sound.written else None,
+        audio_codec=profile.audio if builder.audio and builder.audio.written else None,
         size_bytes=os.lseek(output, 0, os.SEEK_END),
         poster=builder.poster,
         encode_seconds=round(encoded, 3),
@@ -127,26 +125,26 @@ def cut_clip(
 
 
 def _refuse_short(decoder: ClipDecoder, builder: _ClipBuilder, cut: CutRange, facts: SourceFacts) -> None:
-    """The decoder came to an end before the range did: the recording is cut off or damaged, never a shorter clip."""
-    sound = builder.sound
-    if not builder.has_video and not (sound and sound.heard):
+    """Raise if the decoder ended before the range because the recording is truncated or damaged."""
+    audio = builder.audio
+    if not builder.has_video and not (audio and audio.has_audio):
         if decoder.damaged_packets:
             raise RecordingUnreadable("nothing of the range can be decoded: the recording is damaged or encrypted")
-        raise NoMediaInRange("the recording has neither picture nor sound in the range")
+        raise NoMediaInRange("the recording has no video or audio in the range")
     lost, decoded = decoder.damaged_frames, decoder.decoded_frames
-    if lost > _LOST_FOR_EACH_DECODED * decoded:  # no still, and no sound alone, that passes for a clip
-        raise RecordingUnreadable(f"{lost} pictures of the range are damaged or encrypted, {decoded} can be decoded")
+    if lost > _MAX_LOST_PER_DECODED * decoded:
+        raise RecordingUnreadable(f"{lost} frames of the range are damaged or encrypted, {decoded} can be decoded")
     if decoder.concealed_frames * 2 > decoded:
         raise RecordingUnreadable(f"{decoder.concealed_frames} of the range's {decoded} frames decode with errors")
-    heard = sound.end if sound else Fraction(0)
-    seen = (decoder.last_time or Fraction(0)) + cut.frame_seconds if builder.has_video else Fraction(0)
-    reached = max(builder.origin + heard, seen)
+    audio_end = audio.end if audio else Fraction(0)
+    video_end = (decoder.last_time or Fraction(0)) + cut.frame_seconds if builder.has_video else Fraction(0)
+    reached = max(builder.origin + audio_end, video_end)
     if reached < cut.end - _TRUNCATION_TOLERANCE and decoder.damaged_packets:
         raise RecordingTruncated(f"the recording can be decoded up to {float(reached):.3f} s only")
 
 
 class _ClipBuilder:
-    """One clip in the making: takes the decoder's events, keeps what the result will say."""
+    """Converts and writes the decoder's events, and collects the values of the result."""
 
     def __init__(
         self,
@@ -167,9 +165,9 @@ class _ClipBuilder:
         self.origin = cut.start
         self.has_video = False
         self.poster: bytes | None = None
-        self.sound: AudioTracks | None = None
-        self._last_picture_time: Fraction | None = None
-        self._gaps = Fraction(0)  # seconds without the pictures that a steady rate would have had
+        self.audio: AudioTracks | None = None
+        self._last_frame_time: Fraction | None = None
+        self._gaps = Fraction(0)  # seconds of missing frames at a constant rate
 
     @property
     def length(self) -> Fraction:
@@ -184,31 +182,31 @@ class _ClipBuilder:
         return self._converter.format.height if self._converter else None
 
     def run(self, events: Iterator[Event], resume_times: Mapping[int, Fraction]) -> None:
-        """Make the clip of the events. `following`, once they have ended: when the streams go on after its end."""
+        """Write all events. After the last one, `resume_times` says when each stream continues after the clip."""
         for event in with_durations(events, self._profile.fps, self._cut):
             if isinstance(event, BeginEvent):
                 self._begin(event)
             elif isinstance(event, AudioFrameEvent):
                 self._write_audio(event)
             else:
-                picture, duration = event
-                self._write_frame(picture, duration)
+                frame, duration = event
+                self._write_frame(frame, duration)
         self._note_last_gap(resume_times)
-        if self.sound is not None:
-            self.sound.finish(resume_times)
+        if self.audio is not None:
+            self.audio.finish(resume_times)
 
     def _begin(self, begin: BeginEvent) -> None:
         self.origin = begin.origin
         if self._facts.creation_time is not None:
             self._writer.set_creation_time(self._facts.creation_time + timedelta(seconds=float(self.origin)))
-        if begin.picture is not None and self._facts.video is not None:
+        if begin.frame is not None and self._facts.video is not None:
             ratio = self._facts.video.sample_aspect_ratio
-            self._converter = FrameConverter(self._profile, begin.picture, ratio)
+            self._converter = FrameConverter(self._profile, begin.frame, ratio)
             self._writer.add_video(self._converter.format, self._rate(), language=self._facts.video.language)
             self.has_video = True
         kept = kept_tracks(self._profile, self._facts.audio)
         mix = self._profile.audio_tracks == "mix"
-        self.sound = AudioTracks(self._writer, kept, mix=mix, origin=self.origin, end=self._cut.end)
+        self.audio = AudioTracks(self._writer, kept, mix=mix, origin=self.origin, end=self._cut.end)
 
     def _rate(self) -> Fraction:
         if self._profile.fps is not None:
@@ -216,39 +214,39 @@ class _ClipBuilder:
         distance = self._cut.frame_seconds
         return min(max(1 / distance, Fraction(1)), Fraction(240)) if distance > 0 else Fraction(25)
 
-    def _write_frame(self, picture: VideoFrameEvent, duration: Fraction) -> None:
+    def _write_frame(self, event: VideoFrameEvent, duration: Fraction) -> None:
         assert self._converter is not None
-        frame = self._converter.convert(picture.frame)
+        frame = self._converter.convert(event.frame)
         if self._want_poster and self.poster is None:
             self.poster = jpeg(frame)
-        self._note_gap(picture.time)
-        self._writer.write_frame(frame, picture.time, duration)
+        self._note_gap(event.time)
+        self._writer.write_frame(frame, event.time, duration)
         self._on_progress("encoding", min(1.0, float(self._writer.seconds / self.length)))
 
     def _note_gap(self, time: Fraction) -> None:
-        """Demuxers pass over damage without a word: where the rate is steady a gap tells of it, or of a still slide."""
-        last, self._last_picture_time = self._last_picture_time, time
+        """Record a gap before this frame: demuxers skip damage silently, so at a constant rate a gap indicates it."""
+        last, self._last_frame_time = self._last_frame_time, time
         if last is not None:
             self._add_gap(last, time, time)
 
     def _note_last_gap(self, resume_times: Mapping[int, Fraction]) -> None:
-        """The range may end in the gap; where no picture follows it, the picture has ended."""
-        video, last = self._facts.video, self._last_picture_time
+        """Record a gap at the end of the range, if more frames follow after it."""
+        video, last = self._facts.video, self._last_frame_time
         if video is not None and last is not None and video.index in resume_times:
             following_time = resume_times[video.index] - self.origin
             self._add_gap(last, following_time, min(following_time, self.length))
 
     def _add_gap(self, last: Fraction, resume_times: Fraction, until: Fraction) -> None:
-        """Between pictures at `last` and `following`, of which the clip shows what lies before `until`."""
+        """Add the gap between frames at `last` and `following`, as far as it lies before `until`."""
         video = self._facts.video
         if video is None or video.variable_rate or self._profile.fps is not None:
             return
         if resume_times - last > _GAP_FRAMES * video.frame_seconds > 0:
             self._gaps += max(Fraction(0), until - last - video.frame_seconds)
 
-    def _write_audio(self, sound: AudioFrameEvent) -> None:
-        assert self.sound is not None
-        self.sound.write_audio(sound)
+    def _write_audio(self, event: AudioFrameEvent) -> None:
+        assert self.audio is not None
+        self.audio.write_audio(event)
         if not self.has_video:
             self._on_progress("encoding", min(1.0, float(self._writer.seconds / self.length)))
 
@@ -259,20 +257,20 @@ class _ClipBuilder:
             text = f"the end was clamped from {float(asked_end):.3f} s to the recording's, {float(self._cut.end):.3f} s"
             yield warning("end_clamped", text)
         if self._facts.video is not None and self._profile.video != "none" and not self.has_video:
-            yield warning("picture_missing", "the recording shows no picture in the range: the clip is its sound alone")
+            yield warning("picture_missing", "the recording has no video in the range: the clip has audio only")
         if self._converter is not None and self._converter.keeps_hdr:
-            yield warning("hdr_kept", "the picture is HDR and was kept so: 10 bits, with its colour tags")
+            yield warning("hdr_kept", "the video is HDR and was kept as HDR, in 10 bits with its colour tags")
         chosen, tracks = self._profile.audio_tracks, len(self._facts.audio)
         if isinstance(chosen, int) and chosen >= tracks:
-            text = f"the profile keeps audio track {chosen}, the recording has {tracks}: no sound is kept"
+            text = f"the profile keeps audio track {chosen}, the recording has {tracks}: no audio is kept"
             yield warning("audio_track_missing", text)
         if decoder.damaged_packets:
-            yield warning("packets_damaged", f"{decoder.damaged_packets} damaged packets were passed over")
+            yield warning("packets_damaged", f"{decoder.damaged_packets} damaged packets were skipped")
         if decoder.concealed_frames:
             text = f"{decoder.concealed_frames} frames decode with errors, which the decoder concealed"
             yield warning("errors_concealed", text)
         if self._gaps >= _ROUNDED:
-            text = f"gaps of {float(self._gaps):.3f} s between pictures: the one before each stands meanwhile"
+            text = f"gaps of {float(self._gaps):.3f} s between frames: the frame before each gap is held"
             yield warning("video_gap", text)
-        if self.sound is not None:
-            yield from self.sound.warnings()
+        if self.audio is not None:
+            yield from self.audio.warnings()

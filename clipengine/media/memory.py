@@ -1,8 +1,8 @@
-"""Memory that runs out, as decoders, encoders and Python each say it: what it is told by, on the child's side.
+"""Detection of memory exhaustion in a child process.
 
-They say it badly. libx264 and libx265 report a general failure and libvpx an invalid argument; decoders call the packet
-damaged, and pictures would be missing from a clip that is said to be complete. So what is left is looked at as well,
-and the parent reads what they say on standard error (`work.encoder.stderr_tail`), where some crash or wait for ever.
+libx264 and libx265 report it as a general failure, libvpx as an invalid argument, and decoders as a damaged packet,
+which would silently drop frames. So after an error the available memory is checked too. The parent also reads stderr
+(`work.encoder.stderr_tail`), because some encoders crash or hang.
 """
 
 from __future__ import annotations
@@ -11,29 +11,29 @@ import mmap
 
 import av.logging
 
-# A thread's stack and a few pictures of 1080p: what fails is hardly smaller. Whoever has less left fails next.
-_LEFT_BYTES = 16 << 20
+# A thread's stack and a few 1080p frames; failing allocations are hardly smaller.
+_MIN_FREE_BYTES = 16 << 20
 _BYTES_PER_PIXEL = 4
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether this says that a limit of memory was met. FFmpeg's own error for it is a MemoryError too."""
-    # A thread needs memory for its stack, and says so in words alone.
+    """Return True if the error means that memory ran out. FFmpeg's ENOMEM is a MemoryError too."""
+    # Python reports missing memory for a thread's stack only in the message.
     return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and "start new thread" in str(error))
 
 
 def raise_if_out_of_memory(pixels: int = 0) -> None:
-    """Raises MemoryError where less is left than one who handles pictures of so many pixels may ask for at once.
+    """Raise MemoryError if there is too little memory to process frames of `pixels` pixels.
 
-    Call it when something has failed that lacks memory without saying so.
+    Call it after an error that may hide memory exhaustion.
     """
     try:
-        mmap.mmap(-1, _LEFT_BYTES + _BYTES_PER_PIXEL * pixels, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS).close()
+        mmap.mmap(-1, _MIN_FREE_BYTES + _BYTES_PER_PIXEL * pixels, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS).close()
     except OSError as error:
         raise MemoryError from error
 
 
 def log_library_errors() -> None:
-    """Have FFmpeg and its encoders write errors to standard error by themselves: none waits for Python's lock."""
+    """Let FFmpeg and its encoders write errors directly to stderr, without waiting for Python's GIL."""
     av.logging.set_libav_level(av.logging.ERROR)
     av.logging.restore_default_callback()

@@ -1,4 +1,4 @@
-"""Which FFmpeg this engine decodes with."""
+"""Version of the FFmpeg libraries in use."""
 
 from __future__ import annotations
 
@@ -6,6 +6,6 @@ import av
 
 
 def ffmpeg_version() -> str:
-    """FFmpeg's own version and that of its codec library, such as `8.1.2, libavcodec 62.28.102`."""
+    """Return the versions of FFmpeg and libavcodec, such as `8.1.2, libavcodec 62.28.102`."""
     codec = ".".join(str(part) for part in av.library_versions["libavcodec"])
     return f"{av.ffmpeg_version_info}, libavcodec {codec}"

@@ -23,7 +23,7 @@ def test_a_range_that_begins_or_ends_in_a_hole_says_so(kind: str, sound: int, tm
     for start, end in _SPANS:
         for path, lacks in ((whole, False), (holed, True)):
             made = cut_file(path, start, end, tmp_path / "clip.mp4").made
-            said = [warning for warning in made.warnings if "between pictures" in warning]
+            said = [warning for warning in made.warnings if "between frames" in warning]
             assert bool(said) is lacks, (path.name, float(start), made.frames, made.warnings)
 
 

@@ -1,6 +1,6 @@
-"""Several tracks as one: the profile's `audio_tracks = "mix"`.
+"""Mix of several audio tracks into one (`audio_tracks = "mix"`).
 
-Tracks are added at full level, as they would sound in one room, and a limiter keeps the sum from clipping.
+Tracks are added at full level; a limiter keeps the sum from clipping.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _FORMAT, _LAYOUT = "fltp", "stereo"
 
 
 class AudioMix:
-    """Takes contiguous frames (fltp, stereo) of each track, each at its own rate, and gives those of their mix."""
+    """Mixes contiguous frames (fltp, stereo) of tracks whose sample rates may differ."""
 
     format, layout = _FORMAT, _LAYOUT
 
@@ -40,15 +40,15 @@ class AudioMix:
 
     def feed(self, track: int, frame: av.AudioFrame) -> Iterator[av.AudioFrame]:
         self._graph.push(frame, at=track)
-        yield from self._mixed()
+        yield from self._pull()
 
     def finish(self) -> Iterator[av.AudioFrame]:
-        """All tracks have ended."""
+        """End all tracks and yield the rest of the mix."""
         for track in range(self._tracks):
             self._graph.push(None, at=track)
-        yield from self._mixed()
+        yield from self._pull()
 
-    def _mixed(self) -> Iterator[av.AudioFrame]:
+    def _pull(self) -> Iterator[av.AudioFrame]:
         while True:
             try:
                 frame = self._graph.pull()

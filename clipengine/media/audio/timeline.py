@@ -1,9 +1,9 @@
-"""Lay decoded audio on the clip's timeline: trim it to the sample at both ends and fill real gaps with silence.
+"""Audio timeline of a clip: samples trimmed at both ends, real gaps filled with silence.
 
-A frame's timestamp says where its samples belong, but stored timestamps jitter: by a rounding error in Matroska, by
-tens of milliseconds where a writer stamped blocks on arrival. Samples are therefore laid end to end, and a timestamp
-that disagrees is a gap or an overlap only if most of the audio after it confirms the difference. A slow drift is
-corrected once it lasts, so that sync stays within 3 ms without a click in every frame.
+Stored timestamps jitter: by rounding in Matroska, by tens of milliseconds if a writer stamped blocks on arrival.
+Samples are therefore joined end to end, and a timestamp that differs counts as a gap or an overlap only if most of the
+audio after it confirms the difference. Lasting drift is corrected, which keeps sync within 3 ms without a click in
+every frame.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from av.audio.resampler import AudioResampler
 from clipengine.errors import UnsupportedMedia
 
 _JUMP_SECONDS = Fraction(1, 100)  # a larger difference is jitter, a gap or an overlap; a smaller one is drift
-_START_SECONDS = Fraction(1, 2)  # the first frame's place is found from this much audio, or from _JITTER_FRAMES
-_OUTLIER_SECONDS = Fraction(1, 10)  # by this much at the most its own timestamp may be off; else a gap follows it
+_START_SECONDS = Fraction(1, 2)  # the first frame's position is derived from this much audio, or from _JITTER_FRAMES
+_OUTLIER_SECONDS = Fraction(1, 10)  # a larger error of its own timestamp means that a gap follows it
 _CONFIRM_SECONDS = 1  # a jump is confirmed or refuted by this much of the audio that follows
 _CONFIRM_FRAMES = 4  # and by at least this many frames
-_CONFIRM_PART = Fraction(3, 4)  # of which so much must agree
-_RETURNED_FRAMES = 3  # so many in a row without the jump refute it
-_MOST_PENDING = 2000  # frames that are held for a decision
+_CONFIRM_PART = Fraction(3, 4)  # part of that audio which must agree
+_RETURNED_FRAMES = 3  # consecutive frames without the jump that refute it
+_MAX_PENDING = 2000  # frames held until the decision
 _DRIFT_SECONDS = Fraction(3, 2000)  # drift above this is corrected when it lasts
 _DRIFT_FRAMES = 8
 _JITTER_FRAMES = 24  # frames to average when timestamps scatter to both sides of the true time
@@ -33,29 +33,29 @@ _SILENCE_SAMPLES = 8192
 
 
 class _Pending(NamedTuple):
-    """A converted frame, and the sample at which its timestamp puts it."""
+    """A converted frame and the sample position of its timestamp."""
 
     frame: av.AudioFrame
     position: int
 
 
 class AudioTimeline:
-    """One audio track of the clip as contiguous frames from sample 0 to the clip's end, in `format` and `layout`.
+    """Produces contiguous frames of one audio track from 0 to the clip's end, in `format` and `layout`.
 
-    The frames keep the recording's sample rate; their pts count samples from 0.
+    The frames have the recording's sample rate; their pts count samples from 0.
     """
 
     def __init__(self, *, format: str, layout: str, rate: int, origin: Fraction, end: Fraction) -> None:
         self.format, self.layout, self.rate = format, layout, rate
         self._origin = origin
         self.total = round((end - origin) * rate)
-        self.heard = 0  # samples that came from the recording
-        self.filled_samples = 0  # samples of silence between those of the recording
+        self.decoded_samples = 0  # samples from the recording
+        self.filled_samples = 0  # samples of silence in gaps of the recording
         self._next: int | None = None  # where the next sample belongs
-        self._overlap = 0  # samples that are still to be dropped, because they lie before `_next`
+        self._overlap = 0  # samples still to be dropped because they lie before `_next`
         self._written = 0
         self._drift: deque[int] = deque(maxlen=_JITTER_FRAMES)
-        self._pending: deque[_Pending] = deque()  # frames since a jump that is not yet confirmed
+        self._pending: deque[_Pending] = deque()  # frames since a jump that is not confirmed yet
         self._pending_samples = 0
         self._refuted = 0  # the largest jump so far that turned out to be jitter
         self._converter: AudioResampler | None = None
@@ -67,11 +67,11 @@ class AudioTimeline:
 
     @property
     def audio_end(self) -> Fraction:
-        """Return how far the recording's audio reached, in seconds of clip time."""
+        """End of the recording's audio, in seconds of clip time."""
         return Fraction(max(self._next or 0, 0), self.rate)
 
     def feed(self, frame: av.AudioFrame, time: Fraction) -> Iterator[av.AudioFrame]:
-        """Add a decoded frame that is presented at `time` (recording time) and yield what is now settled."""
+        """Add a decoded frame presented at `time` (recording time) and yield frames whose positions are final."""
         position = round((time - self._origin) * self.rate)
         for piece in self._convert(frame):
             self._pending.append(_Pending(piece, position))
@@ -80,7 +80,7 @@ class AudioTimeline:
         yield from self._settle(ended=False)
 
     def finish(self, *, resumes: bool) -> Iterator[av.AudioFrame]:
-        """Yield what is pending, then silence up to the clip's end; a gap if the recording's audio goes on later."""
+        """Yield the pending frames, then silence up to the clip's end; a gap if the audio `resumes` later."""
         yield from self._settle(ended=True)
         missing = self.total - self._written
         if resumes and self._written > 0 and missing > _JUMP_SECONDS * self.rate:
@@ -99,10 +99,10 @@ class AudioTimeline:
             raise
         except av.FFmpegError as error:
             format, layout, rate = shape
-            raise UnsupportedMedia(f"sound as {format} in {layout} at {rate} Hz cannot be converted") from error
+            raise UnsupportedMedia(f"audio as {format} in {layout} at {rate} Hz cannot be converted") from error
 
     def _settle(self, *, ended: bool) -> Iterator[av.AudioFrame]:
-        """Lay the pending frames in order, up to a jump that the frames after it neither confirm nor refute yet."""
+        """Yield the pending frames in order, up to a jump that is neither confirmed nor refuted yet."""
         while self._pending:
             if self._next is None:
                 if not ended and not self._can_start():
@@ -118,17 +118,17 @@ class AudioTimeline:
                 return
             self._pending.popleft()
             self._pending_samples -= frame.samples
-            yield from self._lay(frame, correction)
+            yield from self._write(frame, correction)
 
     def _expected(self) -> int:
-        """Return where the next frame's first sample would belong if its timestamp were right."""
+        """Return the position of the next frame if it follows the previous one without a gap."""
         return (self._next or 0) - self._overlap
 
     def _can_start(self) -> bool:
         return self._pending_samples >= _START_SECONDS * self.rate or len(self._pending) >= _JITTER_FRAMES
 
     def _first_position(self) -> int:
-        """Return where the first frame belongs, by the timestamps of those after it as well: its own may jitter."""
+        """Return the position of the first frame, also using later timestamps because its own may jitter."""
         expected = first = self._pending[0].position
         differences = []
         for frame, position in self._pending:
@@ -142,13 +142,13 @@ class AudioTimeline:
 
     def _can_confirm(self) -> bool:
         enough = self._pending_samples >= _CONFIRM_SECONDS * self.rate and len(self._pending) >= _CONFIRM_FRAMES
-        return enough or len(self._pending) >= _MOST_PENDING
+        return enough or len(self._pending) >= _MAX_PENDING
 
     def _jump_correction(self, jump: int, *, ended: bool) -> int:
-        """Return by how many samples to move the first pending frame, whose timestamp is off by `jump`.
+        """Return the number of samples to move the first pending frame, whose timestamp differs by `jump`.
 
-        The jump is real if most of the pending audio lies off in the same direction, and no three frames in a row
-        return. Otherwise it is jitter, and the frame is not moved.
+        The jump is real if most of the pending audio differs in the same direction, without three consecutive frames
+        that do not. Otherwise it is jitter, and the frame is not moved.
         """
         self._drift.clear()
         expected, confirming, confirmed_samples, returned = self._expected(), [], 0, 0
@@ -161,10 +161,10 @@ class AudioTimeline:
                 returned = 0
             else:
                 returned += 1
-            if returned == _RETURNED_FRAMES:  # a jump after these is another one
+            if returned == _RETURNED_FRAMES:  # a later jump is a separate one
                 break
         jitters = returned == _RETURNED_FRAMES or confirmed_samples < _CONFIRM_PART * self._pending_samples
-        if ended and not self._can_confirm():  # too little follows to tell: the jitter seen so far decides
+        if ended and not self._can_confirm():  # too little audio follows: decide by the jitter seen so far
             jitters = jitters or abs(jump) <= self._refuted
         if jitters:
             self._refuted = max(self._refuted, abs(jump))
@@ -175,7 +175,7 @@ class AudioTimeline:
         return likely[len(likely) // 2]
 
     def _drift_correction(self, difference: int) -> int:
-        """Return by how many samples to move the next frame because its timestamps have drifted; mostly 0."""
+        """Return the number of samples to move the next frame because of drift; usually 0."""
         self._drift.append(difference)
         limit = _DRIFT_SECONDS * self.rate
         recent = sorted(list(self._drift)[-_DRIFT_FRAMES:])
@@ -190,8 +190,8 @@ class AudioTimeline:
         self._drift.clear()
         return middle
 
-    def _lay(self, piece: av.AudioFrame, correction: int) -> Iterator[av.AudioFrame]:
-        """Yield the frame, moved by `correction` samples: after silence if positive, cut at its start if negative."""
+    def _write(self, piece: av.AudioFrame, correction: int) -> Iterator[av.AudioFrame]:
+        """Yield the frame moved by `correction` samples: after silence if positive, trimmed if negative."""
         assert self._next is not None
         self._next += max(correction, 0)
         self._overlap += max(-correction, 0)
@@ -208,8 +208,8 @@ class AudioTimeline:
         yield from self._silence(min(gap, self.total - self._written))
         count = min(piece.samples - skip, self.total - self._written)
         if count > 0:
-            yield self._place(piece if (skip, count) == (0, piece.samples) else _slice(piece, skip, count))
-            self.heard += count
+            yield self._stamp(piece if (skip, count) == (0, piece.samples) else _slice(piece, skip, count))
+            self.decoded_samples += count
         self._next += piece.samples - skip
 
     def _silence(self, samples: int) -> Iterator[av.AudioFrame]:
@@ -219,10 +219,10 @@ class AudioTimeline:
             for plane in frame.planes:
                 plane.update(bytes(plane.buffer_size))
             frame.sample_rate = self.rate
-            yield self._place(frame)
+            yield self._stamp(frame)
             samples -= count
 
-    def _place(self, frame: av.AudioFrame) -> av.AudioFrame:
+    def _stamp(self, frame: av.AudioFrame) -> av.AudioFrame:
         frame.pts = self._written
         frame.time_base = Fraction(1, self.rate)
         self._written += frame.samples
@@ -230,7 +230,7 @@ class AudioTimeline:
 
 
 def _slice(frame: av.AudioFrame, start: int, count: int) -> av.AudioFrame:
-    """Return `count` samples of the frame from sample `start` on, as a new frame."""
+    """Return a new frame with `count` samples from sample `start` on."""
     part = av.AudioFrame(format=frame.format.name, layout=frame.layout.name, samples=count)
     width = frame.format.bytes * (1 if frame.format.is_planar else frame.layout.nb_channels)
     for source, target in zip(frame.planes, part.planes, strict=True):

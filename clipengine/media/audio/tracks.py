@@ -1,9 +1,10 @@
-"""The clip's sound: the recording's tracks that the profile keeps, each on its timeline, side by side or as one mix."""
+"""Audio tracks of a clip: each on its own timeline, kept separate or mixed."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from fractions import Fraction
+from typing import Protocol
 
 import av
 
@@ -12,14 +13,21 @@ from clipengine.clips.warnings import warning
 from clipengine.media.audio.mix import AudioMix
 from clipengine.media.audio.timeline import AudioTimeline
 from clipengine.media.input.decode import AudioFrameEvent
-from clipengine.media.output.writer import ClipWriter
+
+
+class AudioWriter(Protocol):
+    """Encoder and muxer of the audio tracks (`media.output.writer`)."""
+
+    def add_audio(self, *, rate: int, channels: int, language: str | None) -> tuple[str, str]: ...
+
+    def write_audio(self, track: int, frame: av.AudioFrame) -> None: ...
 
 
 class AudioTracks:
-    """Lays, mixes where asked to, and writes the tracks. `written` is how many tracks the clip gets."""
+    """Aligns, mixes (if requested) and writes the tracks. `written` is the number of tracks in the clip."""
 
     def __init__(
-        self, writer: ClipWriter, kept: tuple[AudioFacts, ...], *, mix: bool, origin: Fraction, end: Fraction
+        self, writer: AudioWriter, kept: tuple[AudioFacts, ...], *, mix: bool, origin: Fraction, end: Fraction
     ) -> None:
         self._writer = writer
         self._mix = AudioMix([facts.sample_rate for facts in kept]) if mix and len(kept) > 1 else None
@@ -43,22 +51,22 @@ class AudioTracks:
             )
 
     @property
-    def heard(self) -> bool:
-        """Whether anything came from the recording."""
-        return any(timeline.heard for timeline in self._timelines.values())
+    def has_audio(self) -> bool:
+        """True if at least one sample came from the recording."""
+        return any(timeline.decoded_samples for timeline in self._timelines.values())
 
     @property
     def end(self) -> Fraction:
-        """How far the recording's sound came, in seconds of clip time."""
+        """End of the recording's audio, in seconds of clip time."""
         return max((timeline.audio_end for timeline in self._timelines.values()), default=Fraction(0))
 
-    def write_audio(self, sound: AudioFrameEvent) -> None:
-        timeline = self._timelines.get(sound.index)
+    def write_audio(self, event: AudioFrameEvent) -> None:
+        timeline = self._timelines.get(event.index)
         if timeline is not None and not timeline.done:
-            self._write(self._numbers[sound.index], timeline.feed(sound.frame, sound.time))
+            self._write(self._numbers[event.index], timeline.feed(event.frame, event.time))
 
     def finish(self, resume_times: Collection[int]) -> None:
-        """Silence to the clip's end where a track has ended. `following` are the streams that go on after that."""
+        """Fill ended tracks with silence up to the clip's end. Streams in `resume_times` continue after it."""
         for index, timeline in self._timelines.items():
             self._write(self._numbers[index], timeline.finish(resumes=index in resume_times))
         if self._mix is not None:

@@ -29,7 +29,7 @@ class BeginEvent:
     """The clip's origin is known: recording time of its first moment. `picture` is its first frame, if it has one."""
 
     origin: Fraction
-    picture: av.VideoFrame | None
+    frame: av.VideoFrame | None
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
-"""Verification by the encoder child: the finished file holds the packets that were decoded, or decodes to its end.
+"""Verification of the finished file in the encoder child: by comparing packets or by decoding.
 
-Whether the file is the clip that was planned, a second process finds out (`media.worker.inspector`).
+A second process (`media.worker.inspector`) checks that the file matches the plan.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from clipengine.media.input.source import DescriptorSource, MediaReader
 from clipengine.media.memory import raise_if_out_of_memory
 from clipengine.media.output.packet_verifier import STRICT, PacketVerifier, checksum
 
-_BLOCK_BYTES = 256 * 1024  # all of the file is read, from memory
+_BLOCK_BYTES = 256 * 1024  # the whole file is read, from the page cache
 
 
 def verify(
     descriptor: int, frames: int, verifier: PacketVerifier | None, on_packet: Callable[[], None], *, threads: int
 ) -> None:
-    """Raise VerificationFailed unless the file behind the descriptor decodes to its end, to so many frames.
+    """Raise VerificationFailed unless the file behind the descriptor decodes to exactly `frames` frames.
 
-    With a proof, to which every packet was added, the file need only hold these packets. Otherwise, or if it holds
-    others, all of it is decoded. `on_packet` is called often: a long clip takes a while.
+    If `verifier` received all packets and the file contains exactly these, it is not decoded again. `on_packet` is
+    called for each packet to report progress.
     """
     try:
         if verifier is not None and _read(descriptor, lambda file: _compare(file, verifier, frames), on_packet):
@@ -45,7 +45,7 @@ def verify(
 
 @dataclass(frozen=True)
 class _File:
-    """The finished file, opened: its video, all its streams, and its packets from the first on."""
+    """The finished file: its video stream, all streams, and an iterator over its packets."""
 
     video: VideoStream | None
     streams: Sequence[Stream]
@@ -53,14 +53,14 @@ class _File:
 
 
 def _read(descriptor: int, check: Callable[[_File], bool], on_packet: Callable[[], None]) -> bool:
-    """Open the file and return what `check` says of it."""
+    """Open the file and return the result of `check`."""
     with (
         MediaReader(DescriptorSource(descriptor), block_bytes=_BLOCK_BYTES) as reader,
         open_recording(reader) as container,
     ):
         video = video_stream(container)
         streams = [*([video] if video else []), *audio_streams(container)]
-        packets = _reported(read_packets(container, streams, reader), on_packet)
+        packets = _with_callback(read_packets(container, streams, reader), on_packet)
         try:
             return check(_File(video, streams, packets))
         except MemoryError:
@@ -70,14 +70,14 @@ def _read(descriptor: int, check: Callable[[_File], bool], on_packet: Callable[[
             raise VerificationFailed(f"the finished clip does not decode to its end: {error}") from error
 
 
-def _reported(packets: Iterator[Packet[Any]], on_packet: Callable[[], None]) -> Iterator[Packet[Any]]:
+def _with_callback(packets: Iterator[Packet[Any]], on_packet: Callable[[], None]) -> Iterator[Packet[Any]]:
     for packet in packets:
         on_packet()
         yield packet
 
 
 def _decode(file: _File, threads: int) -> int:
-    """Decode all of the file and return the number of its frames."""
+    """Decode the whole file and return the number of video frames."""
     video = file.video
     if video is not None:
         video.codec_context.thread_type = ThreadType.FRAME | ThreadType.SLICE
@@ -87,19 +87,19 @@ def _decode(file: _File, threads: int) -> int:
     for packet in file.packets:
         decoded = packet.decode()
         if packet.stream is video:
-            frames += _sound_frames(decoded)
-    return frames if video is None else frames + _sound_frames(video.codec_context.decode(None))
+            frames += _count_intact(decoded)
+    return frames if video is None else frames + _count_intact(video.codec_context.decode(None))
 
 
-def _sound_frames(frames: Sequence[Any]) -> int:
-    """Return how many frames there are. Raises VerificationFailed if one is damaged."""
+def _count_intact(frames: Sequence[Any]) -> int:
+    """Return the number of frames. Raises VerificationFailed if one is damaged."""
     if any(frame.is_corrupt for frame in frames):
         raise VerificationFailed("a frame of the clip is damaged")
     return len(frames)
 
 
 def _compare(file: _File, verifier: PacketVerifier, frames: int) -> bool:
-    """Return True if the file holds exactly the packets that were added to the proof."""
+    """Return True if the file contains exactly the packets that were added to the verifier."""
     if len(verifier.tracks) != len(file.streams):
         return False
     tracks = {stream.index: track for stream, track in zip(file.streams, verifier.tracks, strict=True)}
@@ -111,5 +111,5 @@ def _compare(file: _File, verifier: PacketVerifier, frames: int) -> bool:
         seen[packet.stream_index] = number + 1
     if any(seen[index] != len(track.checksums) for index, track in tracks.items()):
         return False
-    verifier.end()  # it has decoded the last packets meanwhile
+    verifier.end()
     return file.video is None or tracks[file.video.index].frames == frames

@@ -1,7 +1,7 @@
-"""The clip's file: encoders and muxer on one descriptor, written once, ready to stream.
+"""Encoders and muxer of a clip, writing to an inherited descriptor.
 
-The muxer gets file objects over an inherited descriptor and no path: MP4's second pass, which moves the index to the
-front, reads the same descriptor.
+The muxer gets file objects and no path. MP4's second pass, which moves the index to the front, reads the same
+descriptor.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from clipengine.media.memory import is_out_of_memory, raise_if_out_of_memory
 from clipengine.media.output.packet_verifier import PacketVerifier
 from clipengine.media.video.convert import FrameFormat
 
-# Divides the frame rates in use (24, 25, 30, 50, 60 and their 1000/1001 forms), so that grids stay exact to 11 µs.
+# Common frame rates (24, 25, 30, 50, 60 and their 1000/1001 forms) are exact to 11 µs in it.
 VIDEO_TIME_BASE = Fraction(1, 90_000)
 _UNSPECIFIED = 2  # of colour primaries, transfer and matrix (ITU-T H.273)
 _MUXERS = {"mp4": "mp4", "webm": "webm", "mkv": "matroska", "m4a": "ipod", "mp3": "mp3"}
@@ -42,8 +42,8 @@ _RATES = {
     "opus": (48000,),
     "mp3": (48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000),
 }
-# SVT-AV1 numbers its presets (0 slow to 13 fast); these stand for x264's names. From 10 on it leaves blocks of the
-# picture before standing where everything changes at once; 9 costs a sixth more time than 10.
+# SVT-AV1 presets (0 slow to 13 fast) for x264's names. From 10 on, blocks of the previous frame remain after a scene
+# cut; 9 takes a sixth longer than 10.
 _AV1_PRESETS = {
     "ultrafast": 12, "superfast": 10, "veryfast": 9, "faster": 8, "fast": 7, "medium": 6, "slow": 5, "slower": 4,
     "veryslow": 3, "placebo": 2,
@@ -56,7 +56,7 @@ _VP9_SPEEDS = {
 
 
 class WritableFile:
-    """A seekable file object over a descriptor, for the muxer to write to and to read back from."""
+    """Seekable file object over a descriptor; the muxer writes to it and reads back from it."""
 
     name = "clip"
 
@@ -105,7 +105,7 @@ class WritableFile:
 
 
 class ClipWriter:
-    """Encodes and muxes one clip. Make it with `open_writer`; add the streams, then encode, then `finish`."""
+    """Encodes and muxes one clip. Create it with `open_writer`, add the streams, write frames, then call `finish`."""
 
     def __init__(
         self, container: Any, file: WritableFile, profile: Profile, threads: int, verifier: PacketVerifier | None
@@ -119,42 +119,42 @@ class ClipWriter:
         self._audio: list[AudioStream] = []
         self._unit = VIDEO_TIME_BASE.denominator // 1000 if profile.container in ("webm", "mkv") else 1
         self._last_pts: int | None = None
-        self._durations: dict[int, int] = {}  # of the frames inside the encoder, by pts
+        self._durations: dict[int, int] = {}  # pts -> duration, of frames inside the encoder
         self.frames = 0
-        self.seconds = Fraction(0)  # how far the clip is encoded
+        self.seconds = Fraction(0)  # encoded so far
 
     def set_creation_time(self, time: datetime) -> None:
         """Set the clip's creation time, in UTC. Call before the first frame is written."""
         self._container.metadata["creation_time"] = time.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
-    def add_video(self, picture: FrameFormat, rate: Fraction, *, language: str | None = None) -> None:
+    def add_video(self, format: FrameFormat, rate: Fraction, *, language: str | None = None) -> None:
         """Add the video stream.
 
-        `rate` is the usual frame rate: rate control and players' hints use it, the frames keep their times.
+        `rate` is the nominal frame rate for rate control and players; it does not change the frames' times.
         """
         profile = self._profile
         stream = self._container.add_stream(_VIDEO_ENCODERS[profile.video], rate=rate.limit_denominator(100_000))
         context = stream.codec_context
-        context.width, context.height = picture.width, picture.height
-        context.pix_fmt = picture.pixel_format
+        context.width, context.height = format.width, format.height
+        context.pix_fmt = format.pixel_format
         context.time_base = VIDEO_TIME_BASE
-        context.sample_aspect_ratio = picture.sample_aspect_ratio
-        context.color_range = picture.color_range
-        context.color_primaries = picture.color_primaries
-        context.color_trc = picture.color_trc
-        context.colorspace = picture.colorspace
+        context.sample_aspect_ratio = format.sample_aspect_ratio
+        context.color_range = format.color_range
+        context.color_primaries = format.color_primaries
+        context.color_trc = format.color_trc
+        context.colorspace = format.colorspace
         context.thread_count = self._threads
-        # PyAV's default is slice threading, which makes x264 slower by a fifth on two cores.
+        # PyAV defaults to slice threading, which slows x264 down by a fifth on two cores.
         context.thread_type = ThreadType.FRAME
         context.flags |= Flags.frame_duration
-        context.options = self._video_options(picture.width)
+        context.options = self._video_options(format.width)
         if profile.video_bitrate is not None:
             context.bit_rate = profile.video_bitrate
         if profile.video == "hevc" and profile.container in _MOV_FAMILY:
-            context.codec_tag = "hvc1"  # Apple's players take no other
-        tags = {picture.color_primaries, picture.color_trc, picture.colorspace}
-        if profile.container == "mp4" and picture.color_range and tags == {_UNSPECIFIED}:
-            # x264 does not write the range of a picture that has no other colour tag; the container does.
+            context.codec_tag = "hvc1"  # Apple's players require it
+        tags = {format.color_primaries, format.color_trc, format.colorspace}
+        if profile.container == "mp4" and format.color_range and tags == {_UNSPECIFIED}:
+            # x264 does not write the colour range if no other colour tag is set; the container can.
             self._container.container_options["movflags"] += "+write_colr"
         if language:
             stream.metadata["language"] = language
@@ -178,7 +178,7 @@ class ClipWriter:
         return options
 
     def add_audio(self, *, rate: int, channels: int, language: str | None) -> tuple[str, str]:
-        """Add a track for sound of this rate; the sample format and the channel layout that it wants."""
+        """Add an audio track and return the sample format and channel layout that its encoder needs."""
         codec = self._profile.audio
         rates = _RATES[codec]
         chosen = rate if rate in rates else min((r for r in rates if r >= rate), default=max(rates))
@@ -190,7 +190,7 @@ class ClipWriter:
         context.bit_rate = self._profile.audio_bitrate
         context.time_base = Fraction(1, chosen)
         if codec == "aac":
-            # The encoder would put other noise in the place of noise; the clip's sound is to be the recording's.
+            # Perceptual noise substitution would replace the recording's noise with generated noise.
             context.options = {"aac_pns": "0"}
         if language:
             stream.metadata["language"] = language
@@ -198,9 +198,9 @@ class ClipWriter:
         return _SAMPLE_FORMATS[codec], layout
 
     def write_frame(self, frame: av.VideoFrame, time: Fraction, duration: Fraction) -> None:
-        """Encode a picture that is shown from `time` for `duration` seconds of clip time."""
+        """Encode a frame that is shown at `time` (clip time) for `duration` seconds."""
         assert self._video is not None
-        # Two frames of one moment come one after the other, in the container's own unit too.
+        # pts must increase, in the container's time base too.
         earliest = 0 if self._last_pts is None else self._last_pts + self._unit
         frame.pts = self._last_pts = max(round(time * VIDEO_TIME_BASE.denominator), earliest)
         frame.time_base = VIDEO_TIME_BASE
@@ -219,7 +219,7 @@ class ClipWriter:
             self.seconds = (frame.pts or 0) * as_fraction(frame.time_base or 1)
 
     def finish(self) -> None:
-        """Flush the encoders and write the index. The file is whole and on disk afterwards, the encoders are gone."""
+        """Flush the encoders, write the index, sync the file to disk and free the encoders."""
         with self._errors():
             if self._video is not None:
                 self._mux_video(self._video.encode(None))
@@ -227,10 +227,10 @@ class ClipWriter:
                 self._mux(stream.encode(None))
             self._container.close()
             os.fsync(self._file._descriptor)
-        self._video, self._audio = None, []  # an encoder holds dozens of pictures: not while the clip is verified
+        self._video, self._audio = None, []  # encoders hold dozens of frames: free them before verification
 
     def _mux_video(self, packets: list[Packet[VideoStream]]) -> None:
-        """SVT-AV1 forgets how long a frame stands; without that a clip's last one would stand as long as the others."""
+        """Restore packet durations, which SVT-AV1 drops, and mux. Otherwise the last frame gets the usual duration."""
         for packet in packets:
             packet.duration = self._durations.pop(packet.pts or 0, packet.duration or 0)
         self._mux(packets)
@@ -249,7 +249,7 @@ class ClipWriter:
 
 @contextmanager
 def writer_errors(file: WritableFile) -> Iterator[None]:
-    """Turn what encoders and muxer raise into DiskFull or EncoderFailed."""
+    """Convert errors of encoders and muxer to DiskFull, UnsupportedMedia or EncoderFailed."""
     try:
         yield
     except ClipEngineError:
@@ -261,7 +261,7 @@ def writer_errors(file: WritableFile) -> Iterator[None]:
         if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT):
             raise DiskFull("there is no space left for the clip's scratch file") from None
         if isinstance(cause, OSError) and cause.errno == errno.EFBIG:
-            raise UnsupportedMedia("the clip is larger than its pictures would be uncompressed") from None
+            raise UnsupportedMedia("the clip is larger than its uncompressed frames") from None
         raise_if_out_of_memory()
         raise EncoderFailed(f"the encoder failed: {str(error)[:300]}") from error
 
@@ -270,16 +270,16 @@ def writer_errors(file: WritableFile) -> Iterator[None]:
 def open_writer(
     descriptor: int, profile: Profile, *, threads: int, verifier: PacketVerifier | None = None
 ) -> Iterator[ClipWriter]:
-    """A writer of a clip of this profile into the (empty, seekable, readable) file behind the descriptor.
+    """Open a writer to the empty, seekable, readable file behind the descriptor.
 
-    `proof` is shown every packet before the muxer takes it.
+    Every packet is added to `verifier` before it is muxed.
     """
     file = WritableFile(descriptor)
-    options = {"flush_packets": "0"}  # whole buffers are written: by itself it would be a call for each packet
+    options = {"flush_packets": "0"}  # write full buffers instead of one call per packet
     if profile.container in ("webm", "mkv"):
         options |= {"avoid_negative_ts": "disabled"}
     if profile.container in _MOV_FAMILY:
-        # Edit lists count in the movie's time scale: at the default of 1000 a last frame could fall behind the end.
+        # Edit lists use the movie time scale; at the default of 1000 the last frame could start after the end.
         options |= {"movflags": "+faststart", "movie_timescale": str(VIDEO_TIME_BASE.denominator)}
     with writer_errors(file):
         container = av.open(

@@ -1,8 +1,8 @@
-"""Still pictures of a recording: the frame that is on screen at a moment, and a strip of small ones for a timeline.
+"""JPEG previews of a recording: a single frame, and a filmstrip for a timeline.
 
-A frame is chosen by the rule of a clip's first frame, so that what is looked at is what a clip will begin with. A strip
-is for finding one's way: where its tiles lie far apart, each shows the keyframe before its moment, which costs one
-decoded picture instead of hundreds.
+A frame is selected by the rule of a clip's first frame, so the preview shows the frame that a clip will begin with. If
+the tiles of a filmstrip are far apart, each shows the keyframe before its time: one frame is decoded instead of
+hundreds.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ from clipengine.media.video.convert import FrameConverter, jpeg
 from clipengine.media.video.deinterlace import deinterlace
 from clipengine.media.video.rotate import rotation_of
 
-_LEAST_SECONDS = Fraction(1, 25)
-# Tiles that lie closer than this are read in one go, each exact; farther ones are sought one by one.
+_MIN_SECONDS = Fraction(1, 25)
+# Closer tiles are decoded in one pass and exact; for others each keyframe is found by seeking.
 _SEEK_SECONDS = Fraction(1)
 _QUALITY = 5
-_MAX_SIDE = 65_500  # of a JPEG
+_MAX_SIDE = 65_500  # the limit of JPEG
 
-Shown = tuple[Fraction, av.VideoFrame]  # since when a frame is shown, in recording time
+_TimedFrame = tuple[Fraction, av.VideoFrame]  # recording time and frame
 
 
 def frame_at(
@@ -58,10 +58,10 @@ def frame_at(
     threads: int,
     seek_index: SeekIndex | None = None,
 ) -> bytes:
-    """A JPEG of the frame on screen at `at`, upright, at most `width` wide. Raises RecordingError and its kinds."""
+    """Return a JPEG of the frame on screen at `at`, upright, at most `width` wide. Raises RecordingError."""
     video = _video(facts)
     cut = CutRange(
-        at, at + 2 * max(video.frame_seconds, _LEAST_SECONDS), frame_seconds=video.frame_seconds, tick=video.tick
+        at, at + 2 * max(video.frame_seconds, _MIN_SECONDS), frame_seconds=video.frame_seconds, tick=video.tick
     )
     with (
         MediaReader(source) as reader,
@@ -70,8 +70,8 @@ def frame_at(
     ):
         for event in deinterlace(ClipDecoder(seeker, cut, threads=threads).events()):
             if isinstance(event, VideoFrameEvent):
-                return jpeg(_TileConverter(video, width).paint(event.frame), max_width=_MAX_SIDE, quality=_QUALITY)
-    raise NoMediaInRange("the recording has no picture there")
+                return jpeg(_TileConverter(video, width).convert(event.frame), max_width=_MAX_SIDE, quality=_QUALITY)
+    raise NoMediaInRange("the recording has no video there")
 
 
 def filmstrip(
@@ -84,36 +84,32 @@ def filmstrip(
     width: int,
     threads: int,
 ) -> bytes:
-    """A JPEG of `count` tiles in one row, for the middles of as many equal parts of `[start, end)`.
+    """Return a JPEG of `count` tiles in a row, one for the middle of each equal part of `[start, end)`.
 
-    A tile is at most `width` wide, every one the same. Where nothing can be decoded a tile repeats the one before.
+    All tiles have the same width of at most `width`. A tile that cannot be decoded repeats the one before.
     """
     video = _video(facts)
-    painter = _TileConverter(video, min(width, _MAX_SIDE // count))
+    converter = _TileConverter(video, min(width, _MAX_SIDE // count))
     moments = [start + (end - start) * (2 * number + 1) / (2 * count) for number in range(count)]
     tiles: list[av.VideoFrame] = []
     with MediaReader(source) as reader, media_errors(reader):
-        find = (
-            _SeekingReader(reader, facts, threads).frames
-            if facts.seekable
-            else _SequentialReader(reader, facts, end).frames
-        )
-        for frame in find(moments):
-            tiles.append(painter.paint(frame))
+        frames = _SeekingReader(reader, facts, threads) if facts.seekable else _SequentialReader(reader, facts, end)
+        for frame in frames.frames(moments):
+            tiles.append(converter.convert(frame))
     if not tiles:
-        raise NoMediaInRange("the recording has no picture there")
+        raise NoMediaInRange("the recording has no video there")
     tiles += tiles[-1:] * (count - len(tiles))
     return jpeg(_row(tiles), max_width=_MAX_SIDE, quality=_QUALITY)
 
 
 def _video(facts: SourceFacts) -> VideoFacts:
     if facts.video is None:
-        raise NoMediaInRange("the recording has no picture", hint="It is sound alone: look at its waveform.")
+        raise NoMediaInRange("the recording has no video", hint="It has audio only: request its waveform.")
     return facts.video
 
 
 class _SeekingReader:
-    """Goes to each moment by the container's index."""
+    """Reads the frames at given times by seeking."""
 
     def __init__(self, reader: MediaReader, facts: SourceFacts, threads: int) -> None:
         self._reader = reader
@@ -124,7 +120,7 @@ class _SeekingReader:
         self._decoder_state: DecoderState | None = None
 
     def frames(self, moments: Sequence[Fraction]) -> Iterator[av.VideoFrame]:
-        """Yield the frame on screen at each moment, or the keyframe before it if the moments lie far apart."""
+        """Yield the frame on screen at each time, or the keyframe before it if the times are far apart."""
         while True:
             with open_recording(self._reader) as container:
                 stream = video_stream(container)
@@ -132,7 +128,7 @@ class _SeekingReader:
                     return
                 if self._decoder_state is not None or not needs_first_packet(stream):
                     self._prepare(container, stream)
-                    yield from self._shown(container, stream, moments)
+                    yield from self._frames_at(container, stream, moments)
                     return
             self._decoder_state = read_decoder_state(self._reader)
 
@@ -142,41 +138,41 @@ class _SeekingReader:
         if self._decoder_state is not None:
             self._decoder_state.configure(stream)
 
-    def _shown(
+    def _frames_at(
         self, container: InputContainer, stream: VideoStream, moments: Sequence[Fraction]
     ) -> Iterator[av.VideoFrame]:
-        near = len(moments) < 2 or moments[1] - moments[0] <= _SEEK_SECONDS
-        coming: Iterator[Shown] = iter(())
-        ahead: Shown | None = None
-        shown: Shown | None = None
+        exact = len(moments) < 2 or moments[1] - moments[0] <= _SEEK_SECONDS
+        frames: Iterator[_TimedFrame] = iter(())
+        following: _TimedFrame | None = None
+        shown: _TimedFrame | None = None
         for number, moment in enumerate(moments):
-            if number == 0 or not near:
-                ahead, coming = self._landed(container, stream, moment)
-                if ahead is not None and not near and (shown is None or ahead[0] > shown[0]):
-                    shown = ahead
+            if number == 0 or not exact:
+                following, frames = self._seek_before(container, stream, moment)
+                if following is not None and not exact and (shown is None or following[0] > shown[0]):
+                    shown = following
                     yield shown[1]
                     continue
-            # No other keyframe since, or an exact tile is wanted: decode up to it.
-            while ahead is not None and (shown is None or ahead[0] <= moment + self._slack):
-                shown, ahead = ahead, next(coming, None)
+            # Exact tiles, or no later keyframe: decode up to the time.
+            while following is not None and (shown is None or following[0] <= moment + self._slack):
+                shown, following = following, next(frames, None)
             if shown is not None:
                 yield shown[1]
 
-    def _landed(
+    def _seek_before(
         self, container: InputContainer, stream: VideoStream, moment: Fraction
-    ) -> tuple[Shown | None, Iterator[Shown]]:
-        """The first frame that can be decoded from a place at or before the moment, and those that follow it."""
+    ) -> tuple[_TimedFrame | None, Iterator[_TimedFrame]]:
+        """Seek to the moment or earlier. Return the first decoded frame and an iterator over those after it."""
         tick = as_fraction(stream.time_base or Fraction(1, 1000))
         for back in STEPS_BACK:
             stream.codec_context.flush_buffers()
             container.seek(int((moment - back + self._origin) / tick // 1), stream=stream)
-            coming = self._decoded(container, stream)
-            first = next(coming, None)
+            frames = self._decode(container, stream)
+            first = next(frames, None)
             if first is not None and (first[0] <= moment + self._slack or back > moment):
-                return first, coming
+                return first, frames
         return None, iter(())
 
-    def _decoded(self, container: InputContainer, stream: VideoStream) -> Iterator[Shown]:
+    def _decode(self, container: InputContainer, stream: VideoStream) -> Iterator[_TimedFrame]:
         tick = as_fraction(stream.time_base or Fraction(1, 1000))
         order = DisplayOrder() if self._decoding_times else None
         for number, packet in enumerate(read_packets(container, [stream], self._reader)):
@@ -195,7 +191,7 @@ class _SeekingReader:
 
 
 class _SequentialReader:
-    """Reads a recording whose clock is not to be trusted from its start, and decodes its keyframes alone."""
+    """Reads a recording with unreliable timestamps from its start and decodes only keyframes."""
 
     def __init__(self, reader: MediaReader, facts: SourceFacts, end: Fraction) -> None:
         self._reader = reader
@@ -203,8 +199,8 @@ class _SequentialReader:
         self._cut = CutRange(Fraction(0), end, frame_seconds=_video(facts).frame_seconds)
 
     def frames(self, moments: Sequence[Fraction]) -> Iterator[av.VideoFrame]:
-        waiting = iter(moments)
-        moment = next(waiting, None)
+        pending = iter(moments)
+        moment = next(pending, None)
         shown: av.VideoFrame | None = None
         with Seeker(self._reader, self._facts, self._cut, video=True, audio=()) as seeker:
             seeker.seek()
@@ -215,7 +211,7 @@ class _SequentialReader:
             for timed in seeker.packets():
                 while moment is not None and shown is not None and timed.time > moment:
                     yield shown
-                    moment = next(waiting, None)
+                    moment = next(pending, None)
                 if moment is None:
                     return
                 if packet_time(timed.packet) is None or not timed.packet.is_keyframe:
@@ -226,11 +222,11 @@ class _SequentialReader:
                     continue
             while moment is not None and shown is not None:
                 yield shown
-                moment = next(waiting, None)
+                moment = next(pending, None)
 
 
 def _size(video: VideoFacts, width: int) -> tuple[int, int]:
-    """Width and height of the upright picture as it is shown, at most `width` wide; even."""
+    """Return the display size of the upright frame, at most `width` wide, both even."""
     shape = video.width * video.sample_aspect_ratio / video.height
     wide = round(video.width * video.sample_aspect_ratio)
     if video.rotation % 180:
@@ -241,7 +237,7 @@ def _size(video: VideoFacts, width: int) -> tuple[int, int]:
 
 
 class _TileConverter:
-    """Frames upright, small, and in colours that every screen shows. What it learns of their kind it keeps."""
+    """Scales and rotates frames and converts them to SDR. Reuses the converter while the format stays the same."""
 
     def __init__(self, video: VideoFacts, width: int) -> None:
         self._size = _size(video, width)
@@ -249,11 +245,11 @@ class _TileConverter:
         self._converter: FrameConverter | None = None
         self._shape: tuple[object, ...] = ()
 
-    def paint(self, frame: av.VideoFrame) -> av.VideoFrame:
+    def convert(self, frame: av.VideoFrame) -> av.VideoFrame:
         width, height = self._size
         if rotation_of(frame) % 180:
             width, height = height, width
-        small = self._reformatter.reformat(frame, width, height)  # first: fewer pixels to convert
+        small = self._reformatter.reformat(frame, width, height)  # scale first: fewer pixels to convert
         shape = (small.width, small.height, small.format.name, small.color_trc, small.colorspace, small.color_range)
         if self._converter is None or shape != self._shape:
             self._converter, self._shape = FrameConverter(Profile(), small, None), shape
@@ -261,7 +257,7 @@ class _TileConverter:
 
 
 def _row(tiles: Sequence[av.VideoFrame]) -> av.VideoFrame:
-    """The tiles side by side."""
+    """Return one frame with the tiles side by side."""
     first = tiles[0]
     graph = Graph()
     source = graph.add_buffer(width=first.width, height=first.height, format=first.format, time_base=Fraction(1, 25))

@@ -1,4 +1,4 @@
-"""When the frames of a recording begin: told by their packets, nothing is decoded."""
+"""Start times of frames, read from packets without decoding."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from clipengine.media.input.source import ByteSource, MediaReader
 def frame_times(
     source: ByteSource, facts: SourceFacts, *, start: Fraction, end: Fraction, seek_index: SeekIndex | None = None
 ) -> list[Fraction]:
-    """Recording times, in order: of the frame on screen at `start`, and of each that begins in `[start, end)`.
+    """Return the recording times of the frame on screen at `start` and of all that begin in `[start, end)`, in order.
 
-    Raises RecordingError and its kinds.
+    Raises RecordingError.
     """
     video = facts.video
     if video is None:
-        raise NoMediaInRange("the recording has no picture", hint="It is sound alone: it has no frames.")
+        raise NoMediaInRange("the recording has no video", hint="It has audio only and no frames.")
     cut = CutRange(start, end, frame_seconds=video.frame_seconds, tick=video.tick)
     with (
         MediaReader(source) as reader,
@@ -32,13 +32,13 @@ def frame_times(
         seeker.seek()
         found = sorted({timed.time for timed in seeker.packets() if not timed.packet.is_discard})
         if seeker.has_field_packets:
-            found = _of_frames(found, video.frame_seconds)
+            found = _without_second_fields(found, video.frame_seconds)
     first = max((time for time in found if time <= start), default=start)
     return [time for time in found if first <= time < end]
 
 
-def _of_frames(times: list[Fraction], usual: Fraction) -> list[Fraction]:
-    """Without those of second fields, which come sooner after the first than the next frame does."""
+def _without_second_fields(times: list[Fraction], usual: Fraction) -> list[Fraction]:
+    """Drop the times of second fields, which follow the first field sooner than the next frame does."""
     kept = times[:1]
     for time in times[1:]:
         if time - kept[-1] >= usual * Fraction(3, 4):

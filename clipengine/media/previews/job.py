@@ -17,7 +17,7 @@ KINDS = ("frame", "times", "filmstrip", "waveform")
 
 
 def make_preview(job: dict[str, Any], source: ByteSource) -> bytes:
-    """Return a JPEG or the response's JSON. Raises RecordingError and its kinds."""
+    """Do the job and return a JPEG or the JSON of the response. Raises RecordingError."""
     facts = SourceFacts.model_validate(job["facts"])
     seek_index = None if job["landmarks"] is None else SeekIndex.model_validate(job["landmarks"])
     if job["job"] == "frame":

@@ -18,7 +18,7 @@ from clipengine.media.input.decode import AudioFrameEvent, ClipDecoder
 from clipengine.media.input.seek import Seeker
 from clipengine.media.input.source import ByteSource, MediaReader
 
-_RATE = 8000  # enough for a picture, with a sixth of the samples
+_RATE = 8000  # enough for a waveform, with a sixth of the samples of 48 kHz
 _FULL = 32768
 
 
@@ -31,12 +31,9 @@ def peaks(
     points: int,
     seek_index: SeekIndex | None = None,
 ) -> list[float]:
-    """Return the loudest sample, 0 to 1, of each of `points` equal parts of `[start, end)`.
-
-    Raises RecordingError and its kinds.
-    """
+    """Return the peak level, 0 to 1, of each of `points` equal parts of `[start, end)`. Raises RecordingError."""
     if not facts.audio:
-        raise NoMediaInRange("the recording has no sound")
+        raise NoMediaInRange("the recording has no audio")
     parts = _Parts(start, end, points)
     cut = CutRange(start, end)
     with (
@@ -58,7 +55,7 @@ def peaks(
             frame.pts = None
             for piece in known[1].resample(frame):
                 parts.add(event.time, _samples(piece))
-    return [round(each / _FULL, 3) for each in parts.loudest]
+    return [round(each / _FULL, 3) for each in parts.peaks]
 
 
 def _samples(frame: av.AudioFrame) -> array.array[int]:
@@ -68,20 +65,22 @@ def _samples(frame: av.AudioFrame) -> array.array[int]:
 
 
 class _Parts:
+    """The peak level of each part of a range."""
+
     def __init__(self, start: Fraction, end: Fraction, points: int) -> None:
-        self.loudest = [0] * points
+        self.peaks = [0] * points
         self._start = float(start)
         self._part = float(end - start) / points
 
     def add(self, time: Fraction, samples: Sequence[int]) -> None:
-        """Add samples that begin at `time` (recording time). Those outside the range are ignored."""
-        at = float(time) - self._start
+        """Add samples that begin at `time` (recording time); samples outside the range are ignored."""
+        offset = float(time) - self._start
         first = 0
         while first < len(samples):
-            number = int(at // self._part)
-            stop = max(first + 1, first + round(((number + 1) * self._part - at) * _RATE))
+            number = int(offset // self._part)
+            stop = max(first + 1, first + round(((number + 1) * self._part - offset) * _RATE))
             piece = samples[first:stop]
-            if 0 <= number < len(self.loudest):
-                self.loudest[number] = max(self.loudest[number], max(piece), -min(piece))
-            at += len(piece) / _RATE
+            if 0 <= number < len(self.peaks):
+                self.peaks[number] = max(self.peaks[number], max(piece), -min(piece))
+            offset += len(piece) / _RATE
             first = stop

@@ -1,4 +1,4 @@
-"""The few calls of the kernel that Python does not have."""
+"""System calls that Python's standard library lacks."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import os
 PR_SET_PDEATHSIG = 1
 PR_SET_NO_NEW_PRIVS = 38
 
-_AT_RANDOM = 25  # of the auxiliary vector: 16 bytes that the kernel put above the main stack
+_AT_RANDOM = 25  # auxiliary vector entry: 16 random bytes that the kernel puts above the main stack
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.syscall.restype = ctypes.c_long

@@ -1,4 +1,4 @@
-"""Landlock: refuse every path, TCP port and abstract socket, and signals to processes outside, for good."""
+"""Landlock rules that permanently deny paths, TCP, abstract sockets and signals to outside processes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _FILE_RIGHTS = {1: 13, 2: 14, 3: 15, 4: 15}
 _ALL_FILE_RIGHTS = 16
 _NET_VERSION, _NET_BIND_AND_CONNECT = 4, 0b11
 _SCOPE_VERSION, _SCOPE_SOCKETS_AND_SIGNALS = 6, 0b11
-# What a version is the first to restrict. Renames across folders (2) need nothing: version 1 refuses all of them.
+# ABI version that first restricts each scope. Version 2 (renames across folders) is omitted: version 1 denies them all.
 SCOPES = {
     "files": 1,
     "truncation": 3,
@@ -43,10 +43,10 @@ class Restricted:
 
 
 def forbid_everything(abi: int | None = None) -> Restricted:
-    """Handle every access right and allow none, in this thread and all that it starts.
+    """Deny every access right that Landlock handles, in this thread and all that it starts.
 
-    `abi` restricts no more than that ABI version of Landlock can; by default, what the kernel's can. Raises OSError if
-    the kernel has no Landlock.
+    `abi` limits the rules to an older ABI version; the default is the kernel's. Raises OSError if the kernel has no
+    Landlock.
     """
     version = syscall(_CREATE_RULESET, None, ctypes.c_size_t(0), ctypes.c_uint32(_ASK_VERSION))
     version = version if abi is None else min(abi, version)
@@ -55,7 +55,7 @@ def forbid_everything(abi: int | None = None) -> Restricted:
         rights.append(_NET_BIND_AND_CONNECT)
     if version >= _SCOPE_VERSION:
         rights.append(_SCOPE_SOCKETS_AND_SIGNALS)
-    attributes = (ctypes.c_uint64 * len(rights))(*rights)  # struct landlock_ruleset_attr, as long as this version's
+    attributes = (ctypes.c_uint64 * len(rights))(*rights)  # struct landlock_ruleset_attr of this version
     size = ctypes.c_size_t(ctypes.sizeof(attributes))
     ruleset = syscall(_CREATE_RULESET, ctypes.byref(attributes), size, ctypes.c_uint32(0))
     try:

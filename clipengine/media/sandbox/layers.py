@@ -1,4 +1,4 @@
-"""What a child says of its cell, and what each layer is good for. Both sides of the socket use it."""
+"""Report of a sandbox layer, used on both sides of the socket."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Layer:
-    """One layer of the cell: `holds`, and `detail` says what it covers or why it is missing."""
+    """One layer of the sandbox. `detail` names its coverage, or the reason why it does not hold."""
 
     name: str
     holds: bool

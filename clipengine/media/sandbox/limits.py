@@ -1,4 +1,4 @@
-"""Resource limits of one encoder child: a few from its start, the rest with its job. They only ever get tighter."""
+"""Resource limits of a child: some are set at its start, the rest with its job. They are only ever lowered."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from dataclasses import dataclass
 
 _MAX_DESCRIPTORS = 32
 STACK_BYTES = 8 << 20
-# Threads, in effect: the filter lets it make no process. The kernel counts those of the whole user.
+# RLIMIT_NPROC counts all threads of the user. The child itself can start only threads.
 _MORE_TASKS = 16_384
-# The C library reserves address space for each thread and each of its heaps that is never touched.
+# Address space that the C library reserves for thread stacks and heaps without using it.
 _RESERVED_BYTES = 1 << 30
 _RESERVED_BYTES_PER_THREAD = 256 << 20
-# At the hard limit the kernel sends SIGKILL, and nothing would tell it from one that was sent from outside.
+# At the hard limit the kernel sends SIGKILL, which looks like a kill from outside; SIGXCPU must come first.
 _CPU_GRACE_SECONDS = 5
 
 
 @dataclass(frozen=True)
 class JobLimits:
-    """What one job may use. `memory_bytes` is what it may have written to; `cpu_seconds` counts all threads."""
+    """Limits of one job. `memory_bytes` limits writable memory; `cpu_seconds` counts all threads."""
 
     memory_bytes: int
     cpu_seconds: int
@@ -28,8 +28,8 @@ class JobLimits:
 
 
 def limit_child() -> str:
-    """Set the limits of every job and describe them. Raises OSError or ValueError."""
-    if os.sched_getscheduler(0) in (os.SCHED_FIFO, os.SCHED_RR):  # the engine's own, which a child inherits
+    """Set the limits that apply to every job and describe them. Raises OSError or ValueError."""
+    if os.sched_getscheduler(0) in (os.SCHED_FIFO, os.SCHED_RR):  # inherited from the engine
         os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
     with open("/proc/loadavg") as load:
         tasks = int(load.read().split()[3].partition("/")[2])
@@ -41,7 +41,7 @@ def limit_child() -> str:
 
 
 def limit_job(limits: JobLimits) -> None:
-    """The limits of one job. Memory that runs out is a MemoryError, CPU time SIGXCPU, file size EFBIG."""
+    """Set the limits of one job. Exceeding them raises MemoryError, SIGXCPU (CPU time) or EFBIG (file size)."""
     reserved = _RESERVED_BYTES + limits.threads * _RESERVED_BYTES_PER_THREAD
     _lower(resource.RLIMIT_DATA, limits.memory_bytes)
     _lower(resource.RLIMIT_AS, limits.memory_bytes + reserved)
@@ -50,9 +50,9 @@ def limit_job(limits: JobLimits) -> None:
 
 
 def _lower(which: int, value: int, *, hard: int | None = None) -> None:
-    """Set it, soft and hard alike where `hard` is not given, unless it is lower already."""
-    _, most = resource.getrlimit(which)
+    """Lower the soft and the hard limit (`hard`, or `value` by default). Lower existing limits stay."""
+    _, current = resource.getrlimit(which)
     wanted = (value, value if hard is None else hard)
-    if most != resource.RLIM_INFINITY:
-        wanted = (min(wanted[0], most), min(wanted[1], most))
+    if current != resource.RLIM_INFINITY:
+        wanted = (min(wanted[0], current), min(wanted[1], current))
     resource.setrlimit(which, wanted)

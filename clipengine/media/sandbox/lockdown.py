@@ -1,6 +1,6 @@
-"""Locking the cell: layer upon layer, each reported, so that a kernel that lacks one is known and the rest still hold.
+"""Lockdown of a child process in layers. Each layer is reported, so that a kernel that lacks one is noticed.
 
-The order matters: what a later layer forbids, an earlier one may need.
+The order matters: earlier layers may need calls that later ones deny.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ _CAPABILITY_VERSION = 0x20080522
 
 
 def lock_down(parent: int, keep: Sequence[int], *, sandbox: bool, landlock_abi: int | None = None) -> tuple[Layer, ...]:
-    """Give up everything but the descriptors `keep`, for good, and return what holds.
+    """Give up everything except the descriptors `keep`, permanently, and return the layers.
 
-    The process ends with the process `parent`. Call this before the first thread is started and after the last import.
-    Without `sandbox` only the limits, the death with the parent and the lack of privileges are set, which every kernel
-    and container has. `landlock_abi` restricts Landlock to what an older kernel has.
+    The process is killed if the process `parent` ends. Call this after the last import and before the first thread.
+    Without `sandbox`, Landlock and seccomp are left out; the other layers work on every kernel and in containers.
+    `landlock_abi` limits Landlock to that of an older kernel.
     """
     layers = [
         _layer("descriptors", lambda: _keep_only(keep)),
@@ -37,7 +37,7 @@ def lock_down(parent: int, keep: Sequence[int], *, sandbox: bool, landlock_abi: 
 
 
 def _confine(landlock_abi: int | None) -> list[Layer]:
-    """Install Landlock and the system call filter. Landlock holds if the filter refuses what this version does not."""
+    """Install Landlock and seccomp. Landlock holds if seccomp denies everything that its version cannot."""
     try:
         restricted = landlock.forbid_everything(landlock_abi)
     except OSError as error:
@@ -47,9 +47,9 @@ def _confine(landlock_abi: int | None) -> list[Layer]:
     lacking = [scope for scope in restricted.missing if scope not in replaced]
     detail = f"version {restricted.version}: {', '.join(restricted.covered)}"
     if lacking:
-        detail += f"; nothing refuses {', '.join(lacking)}"
+        detail += f"; nothing denies {', '.join(lacking)}"
     elif restricted.missing:
-        detail += f"; seccomp refuses {', '.join(restricted.missing)}"
+        detail += f"; seccomp denies {', '.join(restricted.missing)}"
     return [Layer("landlock", not lacking, detail), filtered]
 
 
@@ -62,7 +62,7 @@ def _layer(name: str, build: Callable[[], str]) -> Layer:
 
 def _keep_only(keep: Sequence[int]) -> str:
     os.environ.clear()
-    first = 3  # after standard input, output and error, which lead nowhere
+    first = 3  # after stdin, stdout and stderr
     for descriptor in sorted(keep):
         os.closerange(first, descriptor)
         first = descriptor + 1
@@ -73,13 +73,13 @@ def _keep_only(keep: Sequence[int]) -> str:
 def _die_with(parent: int) -> str:
     """Have the kernel kill this process when the thread that started it ends."""
     prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it was gone before the line above
+    if os.getppid() != parent:  # the parent ended before the line above
         os._exit(1)
     return "killed with its parent"
 
 
 def _drop_privileges() -> str:
-    """Of a child of root, too. SVT-AV1, for one, takes real-time priority where it may, before the API and the box."""
+    """Drop all capabilities, also of a child of root: SVT-AV1 would take real-time priority if permitted."""
     prctl(PR_SET_NO_NEW_PRIVS, 1)
     header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION, 0)
     nothing = (ctypes.c_uint32 * 6)()  # effective, permitted and inheritable, twice

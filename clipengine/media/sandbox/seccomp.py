@@ -1,10 +1,10 @@
-"""The system call filter of an encoder child: an allow-list in the kernel (seccomp-BPF) for all of its threads.
+"""System call filter of a child (seccomp-BPF): an allow-list for all its threads.
 
-A call that is not allowed fails with EPERM, so that a library which only tries it goes on without it. New processes,
-programs, sockets, paths, executable memory and signals to other processes are not on the list.
+Other calls fail with EPERM, so that libraries which try them can fall back. Starting processes or programs, sockets,
+paths, executable memory and signals to other processes are not allowed.
 
-The filter sees an argument as two 32-bit halves. Each block below reads only the lower half where the kernel takes an
-int, or takes an unsigned long and ignores the bits above; it reads both halves of a pointer.
+The filter sees arguments as two 32-bit halves. It reads only the lower half if the kernel takes an int or ignores the
+upper bits of an unsigned long, and both halves of a pointer.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from clipengine.media.sandbox import syscalls
 from clipengine.media.sandbox.kernel import stack_address, syscall
 from clipengine.media.sandbox.limits import STACK_BYTES
 
-# What the filter refuses on every kernel, in the terms of `landlock.SCOPES`: there is no call that takes a path, an
-# address or another process, and no socket can be made or connected.
+# Scopes of `landlock.SCOPES` that the filter denies on every kernel: no allowed call takes a path, an address or
+# another process, and sockets cannot be created or connected.
 REPLACES = frozenset({"truncation", "TCP", "device ioctls", "signals and abstract sockets"})
 
 _SET_MODE_FILTER, _ALL_THREADS = 1, 1
@@ -33,29 +33,29 @@ _EVERY_BIT = 0xFFFFFFFF
 _REFUSE: Instruction = (_RETURN, 0, 0, _ERRNO | errno.EPERM)
 
 _PROT_READ_WRITE = 0x3
-# Private memory is the only kind that RLIMIT_DATA counts. Not MAP_GROWSDOWN, which it takes for a stack, and not
-# MAP_HUGETLB or MAP_LOCKED, which take memory that cannot be swapped.
+# RLIMIT_DATA counts only private mappings. MAP_GROWSDOWN would count as stack; MAP_HUGETLB and MAP_LOCKED take memory
+# that cannot be swapped.
 _MAP_PRIVATE = 0x2
 _MAP_FIXED, _MAP_ANONYMOUS, _MAP_NORESERVE, _MAP_STACK, _MAP_FIXED_NOREPLACE = 0x10, 0x20, 0x4000, 0x20000, 0x100000
 _MAP_FLAGS = _MAP_FIXED | _MAP_ANONYMOUS | _MAP_NORESERVE | _MAP_STACK | _MAP_FIXED_NOREPLACE
-# What pthread_create passes to clone (glibc; musl adds CLONE_DETACHED): a thread of this process, in no new namespace.
+# Flags of pthread_create (glibc; musl adds CLONE_DETACHED): a thread of this process, in no new namespace.
 _THREAD_FLAGS, _DETACHED = 0x3D0F00, 0x400000
 _FUTEX_FLAGS = 128 | 256  # private, real-time clock
-# FUTEX_WAIT, _WAKE, _REQUEUE, _CMP_REQUEUE, _WAKE_OP, _WAIT_BITSET and _WAKE_BITSET. Those with priority inheritance
-# name any thread of the machine, and had most of the kernel's futex vulnerabilities.
+# FUTEX_WAIT, _WAKE, _REQUEUE, _CMP_REQUEUE, _WAKE_OP, _WAIT_BITSET and _WAKE_BITSET. Operations with priority
+# inheritance accept any thread of the machine and had most of the kernel's futex vulnerabilities.
 _FUTEX_OPERATIONS = (0, 1, 3, 4, 5, 9, 10)
 _F_GETFD, _F_SETFD, _F_GETFL, _F_SETFL, _F_DUPFD_CLOEXEC = 1, 2, 3, 4, 1030
 _O_ASYNC = 0o20000
 _MSG_NOSIGNAL, _MSG_CMSG_CLOEXEC = 0x4000, 0x40000000
 _PR_SET_NAME, _PR_GET_NAME = 15, 16
 _FIONBIO = 0x5421
-_ARGUMENT_BYTES = 6 << 20  # the most that the kernel puts above the stack: arguments and environment
+_ARGUMENT_BYTES = 6 << 20  # maximum size of the arguments and environment above the stack
 
 
 def install_filter() -> str:
     """Filter every thread of this process and describe the filter.
 
-    NO_NEW_PRIVS must be set. Raises OSError if this machine or kernel has no such filter.
+    NO_NEW_PRIVS must be set. Raises OSError if the machine or kernel does not support it.
     """
     column, architecture = syscalls.this_machine()
     program = build(column, architecture, os.getpid(), stack=_main_stack())
@@ -84,7 +84,7 @@ def build(column: int, architecture: int, pid: int, *, stack: range) -> list[Ins
         (_EQUAL, 1, 0, architecture),
         (_RETURN, 0, 0, _KILL),
         (_LOAD, 0, 0, _NUMBER),
-        # Newer calls, and on x86_64 those of the x32 interface.
+        # Newer calls, and calls of the x32 ABI on x86_64.
         (_GREATER, 0, 1, syscalls.NEWEST_KNOWN),
         (_RETURN, 0, 0, _ERRNO | errno.ENOSYS),
     ]
@@ -94,14 +94,14 @@ def build(column: int, architecture: int, pid: int, *, stack: range) -> list[Ins
     for numbers in syscalls.ALLOWED.values():
         if (known := numbers[column]) is not None:
             program += [(_EQUAL, 0, 1, known), (_RETURN, 0, 0, _ALLOW)]
-    # Its arguments lie in memory, where no filter can look: the C library then uses clone.
+    # clone3 passes its arguments in memory, which a filter cannot read. With ENOSYS the C library uses clone.
     program += [(_EQUAL, 0, 1, syscalls.CLONE3[column]), (_RETURN, 0, 0, _ERRNO | errno.ENOSYS)]
     program.append(_REFUSE)
     return program
 
 
 def _examined(column: int, pid: int, stack: range) -> dict[int, list[Instruction]]:
-    """Return the checks of each call that is allowed with some arguments only; a check that fails returns EPERM."""
+    """Return the argument checks of calls that are allowed conditionally; a failed check returns EPERM."""
     own_priority = [*_is(0, 0), *_is(1, 0)]  # PRIO_PROCESS, this thread
     return {
         syscalls.FUTEX[column]: _is(1, *_FUTEX_OPERATIONS, mask=_EVERY_BIT ^ _FUTEX_FLAGS),
@@ -109,18 +109,18 @@ def _examined(column: int, pid: int, stack: range) -> dict[int, list[Instruction
             *_has_none(2, _EVERY_BIT ^ _PROT_READ_WRITE),
             *_is(3, _MAP_PRIVATE, mask=_EVERY_BIT ^ _MAP_FLAGS),
         ],
-        # Memory that was written to and made read-only would count against no limit any more.
+        # Memory made read-only after writing would no longer count against the limit.
         syscalls.MPROTECT[column]: _is(2, _PROT_READ_WRITE),
         syscalls.MREMAP[column]: _lies_outside(0, stack),
         syscalls.FCNTL[column]: _fcntl_checks(),
-        # Without an address, and without MSG_OOB: out-of-band data on local sockets had holes up to kernel 6.15.
+        # No address, and no MSG_OOB: out-of-band data on Unix sockets had vulnerabilities up to kernel 6.15.
         syscalls.SENDTO[column]: [*_is(3, 0, _MSG_NOSIGNAL), *_is_null(4)],
         syscalls.RECVMSG[column]: _is(2, 0, _MSG_CMSG_CLOEXEC),
         syscalls.CLONE[column]: _is(0, _THREAD_FLAGS, mask=_EVERY_BIT ^ _DETACHED),
         syscalls.TGKILL[column]: _is(0, pid),
         syscalls.PRCTL[column]: _is(0, _PR_SET_NAME, _PR_GET_NAME),
         syscalls.IOCTL[column]: _is(1, _FIONBIO),
-        syscalls.PRLIMIT[column]: _is(0, 0),  # 0: of itself
+        syscalls.PRLIMIT[column]: _is(0, 0),  # 0: itself
         syscalls.SCHED_SETAFFINITY[column]: _is(0, 0),
         syscalls.SETPRIORITY[column]: own_priority,
         syscalls.GETPRIORITY[column]: own_priority,
@@ -128,7 +128,7 @@ def _examined(column: int, pid: int, stack: range) -> dict[int, list[Instruction
 
 
 def _fcntl_checks() -> list[Instruction]:
-    """Allow the flags of a descriptor and a copy of it; no owner, signal, lease, lock, seal or pipe size."""
+    """Allow descriptor flags and duplication, but no owner, signal, lease, lock, seal or pipe size."""
     flags = [*_has_none(2, _O_ASYNC), (_RETURN, 0, 0, _ALLOW)]
     return [
         _load(1),

@@ -1,6 +1,6 @@
-"""Pictures as the profile wants them: upright, even, in a format that browsers play, with true colours and tags.
+"""Conversion of decoded frames to the profile's size, pixel format and colours, rotated upright.
 
-Nothing is converted that does not have to be: a frame that already fits goes to the encoder as it came.
+A frame that already has the right format goes to the encoder unchanged.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _SWS_ITU709, _SWS_ITU601 = 1, 5
 
 @dataclass(frozen=True)
 class FrameFormat:
-    """What every frame of the clip has in common; the encoder is opened with it."""
+    """Properties shared by all frames of the clip; the encoder is opened with them."""
 
     width: int
     height: int
@@ -41,21 +41,21 @@ class FrameFormat:
 
 
 class FrameConverter:
-    """Turns decoded frames into the clip's format, which the first frame decides."""
+    """Converts decoded frames to the clip's format, which is derived from the first frame."""
 
     def __init__(self, profile: Profile, first: av.VideoFrame, sample_aspect_ratio: Fraction | None) -> None:
         rotation = rotation_of(first)
         ratio = sample_aspect_ratio or Fraction(1)
         ratio = ratio if 0 < ratio < 1000 else Fraction(1)
-        self._tones = ToneMapper(first) if is_hdr(first) and profile.hdr == "tonemap" else None
-        self.keeps_hdr = is_hdr(first) and self._tones is None
+        self._tone_mapper = ToneMapper(first) if is_hdr(first) and profile.hdr == "tonemap" else None
+        self.keeps_hdr = is_hdr(first) and self._tone_mapper is None
         ten_bit = profile.pixel_format == "yuv420p10le" or self.keeps_hdr
         width, height = output_size(first.width, first.height, rotation=rotation, max_height=profile.max_height)
         full = first.color_range == _FULL or first.format.name.startswith("yuvj")
         rgb = first.format.is_rgb or first.colorspace == _RGB_MATRIX
-        # The x264 and x265 encoders take the old full-range formats as they are: no copy, no conversion.
+        # x264 and x265 accept the deprecated full-range formats, so no conversion is needed.
         keep_j = first.format.name.startswith("yuvj") and profile.video in ("h264", "hevc")
-        converted = self._tones is not None or rgb
+        converted = self._tone_mapper is not None or rgb
         self.format = FrameFormat(
             width=width,
             height=height,
@@ -68,25 +68,27 @@ class FrameConverter:
         )
         self._rgb = rgb
         self._reformatter = VideoReformatter()
-        self._to_light = VideoReformatter()  # a reformatter keeps its tables for one conversion
-        self._turn: _RotateGraph | None = None
+        self._to_rgb = VideoReformatter()  # one per conversion: a reformatter caches the tables of a single one
+        self._rotate: _RotateGraph | None = None
 
     def convert(self, frame: av.VideoFrame) -> av.VideoFrame:
-        """The frame in the clip's format. Its time stamps are the caller's to set."""
+        """Return the frame in the clip's format. The caller sets its timestamps."""
         filters = upright_filters(frame)
-        turned = rotation_of(frame) % 180 != 0
-        width, height = (self.format.height, self.format.width) if turned else (self.format.width, self.format.height)
+        transposed = rotation_of(frame) % 180 != 0
+        width, height = (
+            (self.format.height, self.format.width) if transposed else (self.format.width, self.format.height)
+        )
         frame = self._reformat(frame, width, height)
         if filters:
-            if self._turn is None or not self._turn.fits(frame, filters):
-                self._turn = _RotateGraph(frame, filters)
-            frame = self._turn.apply(frame)
+            if self._rotate is None or not self._rotate.fits(frame, filters):
+                self._rotate = _RotateGraph(frame, filters)
+            frame = self._rotate.apply(frame)
         return frame
 
     def _reformat(self, frame: av.VideoFrame, width: int, height: int) -> av.VideoFrame:
         name = frame.format.name
-        if self._tones is not None:
-            return self._map_tones(frame, width, height, self._tones)
+        if self._tone_mapper is not None:
+            return self._tone_map(frame, width, height, self._tone_mapper)
         if name == self.format.pixel_format and (frame.width, frame.height) == (width, height):
             return frame
         color_range = self.format.color_range or None
@@ -101,12 +103,12 @@ class FrameConverter:
             dst_color_range=color_range,
         )
 
-    def _map_tones(self, frame: av.VideoFrame, width: int, height: int, tones: ToneMapper) -> av.VideoFrame:
-        light = self._to_light.reformat(
+    def _tone_map(self, frame: av.VideoFrame, width: int, height: int, mapper: ToneMapper) -> av.VideoFrame:
+        rgb = self._to_rgb.reformat(
             frame, width, height, TONE_FORMAT, interpolation=_SWS_BICUBIC_ACCURATE, dst_color_range=_FULL
         )
         return self._reformatter.reformat(
-            tones.apply(light),
+            mapper.apply(rgb),
             format=self.format.pixel_format,
             interpolation=_SWS_BICUBIC_ACCURATE,
             src_color_range=_FULL,
@@ -116,7 +118,7 @@ class FrameConverter:
 
 
 class _RotateGraph:
-    """A filter graph that turns pictures of one size and format."""
+    """Filter graph that rotates and mirrors frames of one size and format."""
 
     def __init__(self, frame: av.VideoFrame, filters: tuple[str, ...]) -> None:
         self._shape = (frame.width, frame.height, frame.format.name, filters)
@@ -137,34 +139,34 @@ class _RotateGraph:
 
     def apply(self, frame: av.VideoFrame) -> av.VideoFrame:
         self._graph.push(frame)
-        turned = self._graph.pull()
-        assert isinstance(turned, av.VideoFrame)
-        return turned
+        rotated = self._graph.pull()
+        assert isinstance(rotated, av.VideoFrame)
+        return rotated
 
 
 def jpeg(frame: av.VideoFrame, *, max_width: int = 1280, quality: int = 3) -> bytes:
-    """Return the picture as a baseline JPEG, at most `max_width` wide; `quality` from 2 (best) to 31."""
+    """Return the frame as a baseline JPEG, at most `max_width` wide, with `quality` from 2 (best) to 31."""
     if is_hdr(frame):
         frame = FrameConverter(Profile(), frame, None).convert(frame)
     width = min(frame.width, max_width)
     height = max(2, round(frame.height * width / frame.width))
     reformatter = VideoReformatter()
-    picture = reformatter.reformat(
+    scaled = reformatter.reformat(
         frame,
         max(2, width - width % 2),
         height - height % 2,
         "yuvj420p",
         interpolation=_SWS_BICUBIC_ACCURATE,
-        dst_colorspace=_SWS_ITU601,  # what JFIF readers assume
+        dst_colorspace=_SWS_ITU601,  # as JFIF readers assume
         dst_color_range=_FULL,
     )
     encoder = av.CodecContext.create("mjpeg", "w")
-    encoder.width, encoder.height = picture.width, picture.height
+    encoder.width, encoder.height = scaled.width, scaled.height
     encoder.pix_fmt = "yuvj420p"
     encoder.color_range = _FULL
     encoder.time_base = Fraction(1, 25)
     encoder.qscale = True
     encoder.global_quality = quality * 118  # FF_QP2LAMBDA
-    picture.pts, picture.time_base = 0, Fraction(1, 25)
-    picture.pict_type = 0
-    return b"".join(bytes(packet) for packet in [*encoder.encode(picture), *encoder.encode(None)])
+    scaled.pts, scaled.time_base = 0, Fraction(1, 25)
+    scaled.pict_type = 0
+    return b"".join(bytes(packet) for packet in [*encoder.encode(scaled), *encoder.encode(None)])

@@ -1,7 +1,7 @@
-"""Interlaced pictures, two moments in one frame, as pictures of one moment: browsers and phones show the teeth else.
+"""Deinterlacing with FFmpeg's bwdif filter. Browsers and phones would show combing.
 
-Only frames that say that they are interlaced are changed. One picture comes out for each that goes in, and each keeps
-its time: the lines of the earlier field stay as they are, those of the later one are interpolated.
+Only frames flagged as interlaced are changed. The number and times of frames stay the same: the lines of the earlier
+field are kept, those of the later one are interpolated.
 """
 
 from __future__ import annotations
@@ -15,31 +15,31 @@ from av.filter import Graph
 
 from clipengine.media.input.decode import Event, VideoFrameEvent
 
-_TIME_BASE = Fraction(1, 25)  # the filter only counts frames; their times wait outside
+_TIME_BASE = Fraction(1, 25)  # the filter only counts frames; their times are kept in `_times`
 
 
 def deinterlace(events: Generator[Event]) -> Generator[Event]:
-    """The events, interlaced pictures deinterlaced. From the first one on a picture comes one picture late."""
-    fields: _DeinterlaceGraph | None = None
+    """Yield the events with interlaced frames deinterlaced, one frame late from the first such frame on."""
+    graph: _DeinterlaceGraph | None = None
     for event in events:
         if not isinstance(event, VideoFrameEvent):
             yield event
             continue
-        if fields is not None and not fields.fits(event.frame):
-            yield from fields.finish()
-            fields = None
-        if fields is None and event.frame.interlaced_frame:
-            fields = _DeinterlaceGraph(event.frame)
-        if fields is None:
+        if graph is not None and not graph.fits(event.frame):
+            yield from graph.finish()
+            graph = None
+        if graph is None and event.frame.interlaced_frame:
+            graph = _DeinterlaceGraph(event.frame)
+        if graph is None:
             yield event
         else:
-            yield from fields.push(event)
-    if fields is not None:
-        yield from fields.finish()
+            yield from graph.push(event)
+    if graph is not None:
+        yield from graph.finish()
 
 
 class _DeinterlaceGraph:
-    """A filter graph for pictures of one size and format, and the times of those inside it."""
+    """Filter graph for frames of one size and format, with the times of the frames inside it."""
 
     def __init__(self, frame: av.VideoFrame) -> None:
         self._shape = _shape(frame)
@@ -49,26 +49,26 @@ class _DeinterlaceGraph:
         source = self._graph.add_buffer(
             width=frame.width, height=frame.height, format=frame.format, time_base=_TIME_BASE
         )
-        fields = self._graph.add("bwdif", "mode=send_frame:parity=auto:deint=interlaced")
-        source.link_to(fields)
-        fields.link_to(self._graph.add("buffersink"))
+        bwdif = self._graph.add("bwdif", "mode=send_frame:parity=auto:deint=interlaced")
+        source.link_to(bwdif)
+        bwdif.link_to(self._graph.add("buffersink"))
         self._graph.configure()
 
     def fits(self, frame: av.VideoFrame) -> bool:
         return self._shape == _shape(frame)
 
-    def push(self, picture: VideoFrameEvent) -> Generator[VideoFrameEvent]:
-        picture.frame.pts, picture.frame.time_base = self._count, _TIME_BASE
+    def push(self, event: VideoFrameEvent) -> Generator[VideoFrameEvent]:
+        event.frame.pts, event.frame.time_base = self._count, _TIME_BASE
         self._count += 1
-        self._times.append(picture.time)
-        self._graph.push(picture.frame)
-        yield from self._done()
+        self._times.append(event.time)
+        self._graph.push(event.frame)
+        yield from self._pull()
 
     def finish(self) -> Generator[VideoFrameEvent]:
         self._graph.push(None)
-        yield from self._done()
+        yield from self._pull()
 
-    def _done(self) -> Generator[VideoFrameEvent]:
+    def _pull(self) -> Generator[VideoFrameEvent]:
         while True:
             try:
                 frame = self._graph.pull()

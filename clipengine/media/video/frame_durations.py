@@ -1,4 +1,4 @@
-"""How long each picture stays: until the next one, or on the constant grid that a profile's `fps` asks for."""
+"""Frame durations: until the next frame, or one step of the constant rate if the profile sets `fps`."""
 
 from __future__ import annotations
 
@@ -9,69 +9,69 @@ from clipengine.clips.plan import CutRange
 from clipengine.media.input.decode import AudioFrameEvent, BeginEvent, Event, VideoFrameEvent
 
 _TIE = Fraction(1, 1000)
-Shown = tuple[VideoFrameEvent, Fraction]  # a picture and how many seconds it is shown
+FrameWithDuration = tuple[VideoFrameEvent, Fraction]  # duration in seconds
 
 
 def with_durations(
     events: Iterator[Event], fps: float | None, cut: CutRange
-) -> Iterator[BeginEvent | AudioFrameEvent | Shown]:
-    """The events, each picture together with its duration; the last one stays until the clip's end."""
-    pace: _VariableRate | _ConstantRate = (
+) -> Iterator[BeginEvent | AudioFrameEvent | FrameWithDuration]:
+    """Yield the events, each video frame with its duration. The last frame lasts until the clip's end."""
+    rate: _VariableRate | _ConstantRate = (
         _VariableRate() if fps is None else _ConstantRate(Fraction(str(fps)), cut.frame_seconds)
     )
     for event in events:
         if isinstance(event, VideoFrameEvent):
-            yield from pace.push(event)
+            yield from rate.push(event)
             continue
         if isinstance(event, BeginEvent):
-            pace.length = cut.end - event.origin
+            rate.length = cut.end - event.origin
         yield event
-    yield from pace.finish()
+    yield from rate.finish()
 
 
 class _VariableRate:
-    """Every picture at its own time."""
+    """Keeps each frame's own time."""
 
     def __init__(self) -> None:
         self.length = Fraction(0)  # of the clip
-        self._held: VideoFrameEvent | None = None
+        self._last: VideoFrameEvent | None = None
 
-    def push(self, picture: VideoFrameEvent) -> Iterator[Shown]:
-        if self._held is not None:
-            yield self._held, picture.time - self._held.time
-        self._held = picture
+    def push(self, event: VideoFrameEvent) -> Iterator[FrameWithDuration]:
+        if self._last is not None:
+            yield self._last, event.time - self._last.time
+        self._last = event
 
-    def finish(self) -> Iterator[Shown]:
-        if self._held is not None:
-            yield self._held, max(Fraction(0), self.length - self._held.time)
+    def finish(self) -> Iterator[FrameWithDuration]:
+        if self._last is not None:
+            yield self._last, max(Fraction(0), self.length - self._last.time)
 
 
 class _ConstantRate:
-    """At every 1/fps the picture that is on screen then; pictures between two points of the grid are left out.
+    """Repeats or drops frames so that one begins every 1/fps seconds.
 
-    A picture that begins within half a frame after a point counts as on screen there, as it does at the clip's start:
-    so a grid of the recording's own rate repeats and drops nothing, however its times were rounded.
+    A frame that begins up to half a frame after a point in time counts as on screen there, as at the clip's start.
+    So at the recording's own rate no frame is repeated or dropped because of rounded times.
     """
 
     def __init__(self, fps: Fraction, frame_seconds: Fraction) -> None:
         self._step = 1 / fps
-        self._early = max(min(self._step, frame_seconds or self._step) / 2 - _TIE, Fraction(0))
+        self._tolerance = max(min(self._step, frame_seconds or self._step) / 2 - _TIE, Fraction(0))
         self.length = Fraction(0)  # of the clip
-        self._held: VideoFrameEvent | None = None
+        self._last: VideoFrameEvent | None = None
         self._start = Fraction(0)
-        self._shown = 0
+        self._count = 0
 
-    def push(self, picture: VideoFrameEvent) -> Iterator[Shown]:
-        if self._held is None:
-            self._start = picture.time
+    def push(self, event: VideoFrameEvent) -> Iterator[FrameWithDuration]:
+        if self._last is None:
+            self._start = event.time
         else:
-            yield from self._until(picture.time - self._early)
-        self._held = picture
+            yield from self._until(event.time - self._tolerance)
+        self._last = event
 
-    def finish(self) -> Iterator[Shown]:
+    def finish(self) -> Iterator[FrameWithDuration]:
         yield from self._until(self.length - self._step / 1000)
 
-    def _until(self, time: Fraction) -> Iterator[Shown]:
-        while self._held is not None and (point := self._start + self._shown * self._step) < time:
-            self._shown += 1
-            yield VideoFrameEvent(point, self._held.frame), min(self._step, self.length - point)
+    def _until(self, time: Fraction) -> Iterator[FrameWithDuration]:
+        while self._last is not None and (point := self._start + self._count * self._step) < time:
+            self._count += 1
+            yield VideoFrameEvent(point, self._last.frame), min(self._step, self.length - point)

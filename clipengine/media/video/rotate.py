@@ -1,6 +1,6 @@
-"""Which way up a picture is: the display matrix of a frame, as turns and mirrorings that make it upright.
+"""Rotation and mirroring of frames according to their display matrix (ISO/IEC 14496-12, section 8.3.2).
 
-The matrix is 3x3 in 16.16 (the last column 2.30) fixed point, from the track header: ISO/IEC 14496-12, section 8.3.2.
+The matrix is 3x3 in 16.16 fixed point, its last column in 2.30.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from av.sidedata.sidedata import SideDataContainer
 
 from clipengine.clips.facts import Rotation
 
-# (a, b, c, d) signs of the matrix -> the filters that make the picture upright
+# signs (a, b, c, d) of the matrix -> filters that make the frame upright
 _FILTERS: dict[tuple[int, int, int, int], tuple[str, ...]] = {
     (1, 0, 0, 1): (),
     (0, 1, -1, 0): ("transpose=clock",),
@@ -26,12 +26,12 @@ _FILTERS: dict[tuple[int, int, int, int], tuple[str, ...]] = {
 
 
 def upright_filters(frame: av.VideoFrame) -> tuple[str, ...]:
-    """The filters that turn the frame upright, none where it is, and none for angles that are no right angles."""
+    """Return the filters that make the frame upright; empty if it is, or if its angle is not a right angle."""
     return _FILTERS.get(_signs(frame), ())
 
 
 def rotation_of(frame: av.VideoFrame) -> Rotation:
-    """Return how many degrees clockwise a player turns the picture, without its mirrorings."""
+    """Return the clockwise rotation in degrees that a player applies, ignoring mirroring."""
     a, b, c, d = _signs(frame)
     if b > 0 and c < 0:
         return 90
@@ -43,8 +43,7 @@ def rotation_of(frame: av.VideoFrame) -> Rotation:
 
 
 def _signs(frame: av.VideoFrame) -> tuple[int, int, int, int]:
-    # Not `frame.side_data`: that is kept by the frame it refers to, and the picture with it until the garbage collector
-    # comes by, 200 pictures later.
+    # Not `frame.side_data`: it forms a reference cycle that keeps about 200 frames in memory until garbage collection.
     data = SideDataContainer(frame).get("DISPLAYMATRIX")  # type: ignore[call-arg]
     if data is None:
         return 1, 0, 0, 1

@@ -1,8 +1,7 @@
-"""Tone mapping: HDR pictures (PQ, HLG) as a standard screen shows them.
+"""Tone mapping of HDR frames (PQ, HLG) to BT.709 with a lookup table.
 
-Reference white, 203 cd/m2 (ITU-R BT.2408), becomes the white of the standard screen for PQ and HLG alike; what is
-brighter is rolled off with the curve of ITU-R BT.2390. The result for a grid of colours is computed once for each clip,
-and every picture is looked up in it.
+Reference white, 203 cd/m2 (ITU-R BT.2408), maps to SDR white for PQ and HLG alike; brighter light is rolled off with
+the curve of ITU-R BT.2390. The table is computed once for each clip.
 """
 
 from __future__ import annotations
@@ -22,17 +21,17 @@ from av.sidedata.sidedata import SideData
 PQ, HLG = 16, 18
 BT709_PRIMARIES, P3_PRIMARIES = 1, 12
 
-# Format of the pictures that are mapped; the lookup has vector code for it.
+# Input format of the lookup; FFmpeg has vector code for it.
 PIXEL_FORMAT = "gbrp16le"
 
 _REFERENCE_WHITE = 203.0  # cd/m2, ITU-R BT.2408
 _HLG_PEAK, _HLG_GAMMA = 1000.0, 1.2  # ITU-R BT.2100, on its reference screen
-_DEFAULT_PEAK, _MAX_PEAK = 1000.0, 4000.0  # cd/m2; metadata beyond is wrong, or means highlights alone
+_DEFAULT_PEAK, _MAX_PEAK = 1000.0, 4000.0  # cd/m2; higher metadata is wrong or describes highlights only
 _SCREEN_GAMMA = 2.4  # ITU-R BT.1886
 
 _LEVEL = 6  # of the Hald table
 _STEPS = _LEVEL**2  # of each of red, green and blue
-_TIME_BASE = Fraction(1, 25)  # the filters only count pictures
+_TIME_BASE = Fraction(1, 25)  # the filters only count frames
 _BT709_TAGS = "color_primaries=bt709:color_trc=bt709"
 
 # Constants of SMPTE ST 2084 (PQ) and ITU-R BT.2100 (HLG).
@@ -52,27 +51,27 @@ _SAME = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
 
 
 def is_hdr(frame: av.VideoFrame) -> bool:
-    """Return True if the picture's transfer function is PQ or HLG."""
+    """Return True if the frame's transfer function is PQ or HLG."""
     return frame.color_trc in (PQ, HLG)
 
 
 class ToneMapper:
-    """Maps HDR pictures to BT.709 with a lookup table. The first picture decides on transfer, primaries and peak."""
+    """Maps HDR frames to BT.709. The first frame decides transfer function, primaries and peak."""
 
     def __init__(self, first: av.VideoFrame) -> None:
         self._table = _table(int(first.color_trc), int(first.color_primaries), _peak(first))
-        self._lookup: _LutGraph | None = None
+        self._lut_graph: _LutGraph | None = None
 
     def apply(self, frame: av.VideoFrame) -> av.VideoFrame:
-        """Return the picture with its colours mapped and tagged BT.709. It must be in PIXEL_FORMAT, full range."""
-        if self._lookup is None or not self._lookup.fits(frame):
+        """Return the frame mapped to and tagged as BT.709. It must be in PIXEL_FORMAT, full range."""
+        if self._lut_graph is None or not self._lut_graph.fits(frame):
             order = _plane_order()
-            self._lookup = _LutGraph(_hald(_LEVEL, [self._table[order[plane]] for plane in range(3)]), frame)
-        return self._lookup.apply(frame)
+            self._lut_graph = _LutGraph(_hald(_LEVEL, [self._table[order[plane]] for plane in range(3)]), frame)
+        return self._lut_graph.apply(frame)
 
 
 class _LutGraph:
-    """A filter graph that looks pictures of one size up in a Hald table."""
+    """Filter graph that applies a Hald lookup table to frames of one size."""
 
     def __init__(self, table: av.VideoFrame, first: av.VideoFrame) -> None:
         self._size = (first.width, first.height)
@@ -106,21 +105,21 @@ class _LutGraph:
 
 @lru_cache(maxsize=1)
 def _plane_order() -> tuple[int, ...]:
-    """Return in which plane of a mapped picture each plane of a Hald table comes out.
+    """Return the output plane of each plane of a Hald table.
 
-    FFmpeg 8 mixes them up: it takes a planar table's green, blue and red for red, green and blue.
+    FFmpeg 8 reads the green, blue and red planes of a planar table as red, green and blue.
     """
     level, size, order = 2, 2**3, []
     for plane in range(3):
         codes = [bytes([255 * (each == plane)]) * (2 * size * size) for each in range(3)]
-        picture = _hald(level, codes)
-        mapped = _LutGraph(_hald(level, codes), picture).apply(picture)
+        frame = _hald(level, codes)
+        mapped = _LutGraph(_hald(level, codes), frame).apply(frame)
         order.append(max(range(3), key=lambda each: bytes(mapped.planes[each])[0]))
     return tuple(order)
 
 
 def _peak(frame: av.VideoFrame) -> float:
-    """Return the brightest light of the recording in cd/m2, by its metadata or by convention."""
+    """Return the peak luminance of the recording in cd/m2, from its metadata or by convention."""
     if frame.color_trc == HLG:
         return _HLG_PEAK
     light = _side_data(frame, "CONTENT_LIGHT_LEVEL", _CONTENT_LIGHT.size)
@@ -139,10 +138,10 @@ def _side_data(frame: av.VideoFrame, name: str, size: int) -> bytes:
 
 @lru_cache(maxsize=2)
 def _table(transfer: int, primaries: int, peak: float) -> tuple[bytes, bytes, bytes]:
-    """Return the mapped green, blue and red of every colour of the grid, 16 bits each; red runs fastest, then green.
+    """Return the mapped green, blue and red planes of the colour grid, 16 bits each; red varies fastest, then green.
 
-    The brightest of a colour's three components in BT.709 is put through the tone curve and takes the others with it,
-    so that hues stay; what BT.709 cannot show is clipped.
+    The tone curve is applied to the largest BT.709 component and the others are scaled by the same factor, which keeps
+    hues. Colours outside BT.709 are clipped.
     """
     steps = [step / (_STEPS - 1) for step in range(_STEPS)]
     lights = [_hlg_scene_light(step) if transfer == HLG else pq_to_light(step) for step in steps]
@@ -167,7 +166,7 @@ def _dot(weights: _Triple, light: _Triple) -> float:
 
 
 def _code(light: float) -> int:
-    """Return the 16-bit code for light from 0 to 1 on the standard screen."""
+    """Return the 16-bit code of SDR light from 0 to 1."""
     return round(65535 * float(min(max(light, 0.0), 1.0) ** (1 / _SCREEN_GAMMA)))
 
 
@@ -191,15 +190,15 @@ def _hlg_scene_light(signal: float) -> float:
 
 
 def _hlg_gain(light: _Triple) -> float:
-    """Return the light in cd/m2 that the reference screen makes of one unit of scene light in this colour."""
+    """Return the display light in cd/m2 of one unit of scene light in this colour, on the reference display."""
     luminance = _dot(_LUMA_2020, light)
     return float(_HLG_PEAK * luminance ** (_HLG_GAMMA - 1)) if luminance > 0 else 0.0
 
 
 def _gains(peak: float) -> Callable[[float], float]:
-    """Return a function from light in cd/m2 to the factor that makes it light of the standard screen, white being 1.
+    """Return a function from light in cd/m2 to the factor that converts it to SDR light, where white is 1.
 
-    The curve of ITU-R BT.2390: straight up to its knee, then a spline to the peak.
+    It follows ITU-R BT.2390: linear up to the knee, then a spline to the peak.
     """
     top = light_to_pq(peak)
     white = light_to_pq(_REFERENCE_WHITE) / top
@@ -217,11 +216,11 @@ def _gains(peak: float) -> Callable[[float], float]:
 
 
 def _hald(level: int, codes: Sequence[bytes]) -> av.VideoFrame:
-    """Return a picture for the haldclut filter with these codes in its planes."""
+    """Return a frame for the haldclut filter with these codes in its planes."""
     side = level**3
-    picture = av.VideoFrame(side, side, PIXEL_FORMAT)
-    for plane, each in zip(picture.planes, codes, strict=True):
+    frame = av.VideoFrame(side, side, PIXEL_FORMAT)
+    for plane, each in zip(frame.planes, codes, strict=True):
         padding = bytes(plane.line_size - 2 * side)
         rows = (each[at : at + 2 * side] + padding for at in range(0, len(each), 2 * side))
         plane.update(b"".join(rows).ljust(plane.buffer_size, b"\0"))
-    return picture
+    return frame

@@ -1,6 +1,6 @@
-"""Main of the encoder child: `python -I -m clipengine.media.worker.encoder CONTROL RANGES PARENT cell`.
+"""Encoder child: probes a recording, makes a preview of it or cuts a clip from it.
 
-It probes a recording, makes a preview of it, or cuts a clip out of it; see `child_process`.
+Started as `python -I -m clipengine.media.worker.encoder CONTROL RANGES PARENT cell`; see `media.worker.process`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _REPORT_SECONDS = 0.2
 
 
 class _Progress:
-    """Reports to the parent, at most five times a second, and at each new step."""
+    """Sends progress to the parent at each new step and at most five times a second."""
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel

@@ -1,8 +1,8 @@
-"""Main of the inspector child: reports what a finished clip file holds, before it is published.
+"""Inspector child: reports the contents of a finished clip file before it is published.
 
-The file's maker is not trusted: it was in the hands of whoever made the recording. The inspector is a process of its
-own that was given nothing but the file; the parent compares the report with its plan (`clips.clip_file`). It imports
-no more than it needs: its start-up time is a large part of what it costs a clip.
+The encoder child is not trusted, because a hostile recording may have taken it over. The inspector is a separate
+process that gets only the file, and the parent compares its report with the plan (`clips.clip_file`). It imports as
+little as possible, since its start-up time is most of its cost.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ from clipengine.media.worker.process import JobSource, Result, main
 
 _BLOCK_BYTES = 256 * 1024  # the whole file is read, from the page cache
 _MAX_TRACKS = 66  # a video track, the 64 audio tracks of a recording, and one too many
-# How much of the first and of the last GOP is decoded. The whole clip was decoded beside the encoder already.
+# Decoded part of the first and last GOP. The whole clip was already decoded while it was encoded.
 _DECODED_FRAMES, _DECODED_AUDIO_PACKETS = 24, 16
-_DECODED_BYTES = 64 << 20  # of the packets that are kept for it
+_DECODED_BYTES = 64 << 20  # limit of the packets kept for decoding
 _MATROSKA, _MOV = "matroska,webm", "mov,mp4,m4a,3gp,3g2,mj2"
 _HEAD_BYTES = 64
 
 
 def inspect(source: ByteSource) -> dict[str, Any]:
-    """Return what the file holds; the keys are those of `clips.clip_file.FileReport`.
+    """Return the contents of the file with the keys of `clips.clip_file.FileReport`.
 
-    Raises VerificationFailed if the file is no clip that can be read to its end.
+    Raises VerificationFailed if the file cannot be read to its end.
     """
     try:
         with MediaReader(source, block_bytes=_BLOCK_BYTES) as reader:
@@ -49,7 +49,7 @@ def inspect(source: ByteSource) -> dict[str, Any]:
             head = reader.read(_HEAD_BYTES)
             with open_recording(reader) as container:
                 return _inspect(container, head, header_seconds)
-    except (av.FFmpegError, IndexError, ValueError) as error:  # IndexError: a stream that appears late
+    except (av.FFmpegError, IndexError, ValueError) as error:  # IndexError: a stream that appears after the header
         raise_if_out_of_memory()
         raise VerificationFailed(f"the file cannot be read to its end: {error}") from error
     except VerificationFailed:
@@ -76,7 +76,7 @@ def _inspect(container: InputContainer, head: bytes, header_seconds: Fraction | 
 
 
 def _container_name(format_name: str, head: bytes) -> str:
-    """Return the container as profiles name it. Demuxers do not tell related formats apart; their first bytes do."""
+    """Return the container's name in profiles. Demuxers do not distinguish related formats; their headers do."""
     if format_name == _MOV:
         return "m4a" if head[4:12] == b"ftypM4A " else "mp4"
     if format_name == _MATROSKA:
@@ -85,14 +85,14 @@ def _container_name(format_name: str, head: bytes) -> str:
 
 
 def _stream_end(stream: Stream) -> Fraction:
-    """Return when the stream ends according to the container, 0 if it does not say."""
+    """Return the end of the stream according to the container, or 0 if it is unknown."""
     if stream.duration is None:
         return Fraction(0)
     return ((stream.start_time or 0) + stream.duration) * as_fraction(stream.time_base or 1)
 
 
 class _Track:
-    """Counts the packets of one track, and decodes the first and the last of them."""
+    """Counts the packets of one track and decodes the first and last of them."""
 
     def __init__(self, stream: Stream) -> None:
         self._stream = stream
@@ -101,17 +101,17 @@ class _Track:
         self._times = array("q")
         self._bytes = 0
         self._begins_with_keyframe = False
-        self._first: list[Packet[Any]] | None = []  # None when they have been decoded
+        self._first: list[Packet[Any]] | None = []  # None after they were decoded
         self._last: deque[Packet[Any]] = deque(maxlen=None if self._is_video else _DECODED_AUDIO_PACKETS)
         self._last_bytes = 0
         if self._context is not None:
             self._context.thread_count = 1
-            # The loop filter only smooths what has been decoded; it reads no bit of the clip and cannot fail.
+            # The loop filter only filters decoded pixels and cannot fail.
             self._context.options = {**self._context.options, "skip_loop_filter": "all", "err_detect": "explode"}
 
     def add(self, packet: Packet[Any]) -> None:
         if packet.pts is None:
-            raise VerificationFailed("the file has packets without a time")
+            raise VerificationFailed("the file has packets without a pts")
         if not self._times:
             self._begins_with_keyframe = packet.is_keyframe
         self._times.append(packet.pts)
@@ -125,13 +125,13 @@ class _Track:
 
     def _add_first(self, packet: Packet[Any], first: list[Packet[Any]]) -> None:
         first.append(packet)
-        most = _DECODED_FRAMES if self._is_video else _DECODED_AUDIO_PACKETS
-        if len(first) >= most or sum(each.size for each in first) > _DECODED_BYTES:
+        limit = _DECODED_FRAMES if self._is_video else _DECODED_AUDIO_PACKETS
+        if len(first) >= limit or sum(each.size for each in first) > _DECODED_BYTES:
             self._decode(first)
             self._first = None
 
     def _add_last_gop(self, packet: Packet[Any]) -> None:
-        """Keep the packets from the last keyframe on, as many as will be decoded."""
+        """Keep the packets from the last keyframe on, up to the number that will be decoded."""
         if packet.is_keyframe:
             self._last.clear()
             self._last_bytes = 0
@@ -141,7 +141,7 @@ class _Track:
         self._last_bytes += packet.size
 
     def decode_last(self) -> None:
-        """Decode what is left when all packets were added."""
+        """Decode the packets that were kept, after all were added."""
         if self._first:
             self._decode(self._first)
         if self._last:
@@ -159,7 +159,7 @@ class _Track:
                     raise VerificationFailed(f"a frame of the {self._stream.type} track is damaged")
                 frames += 1
         self._context.flush_buffers()
-        if self._is_video and not frames:  # a millisecond of Opus is less than its decoder leaves out
+        if self._is_video and not frames:  # a very short Opus track decodes to nothing after its pre-skip
             raise VerificationFailed("the video track does not decode")
 
     def report(self) -> dict[str, Any]:

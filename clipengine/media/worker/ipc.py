@@ -1,15 +1,15 @@
-"""Messages between an encoder child and its parent: framed JSON with a binary part, and descriptors, over a socket.
+"""IPC between a child process and its parent: framed JSON with a binary part, and descriptors, over a socket.
 
-A frame is two big-endian u32 lengths, the JSON object and the binary part. This module imports no media library: both
-ends of the socket use it.
+A frame is two big-endian u32 lengths, the JSON object and the binary part. Both ends use this module, so it imports no
+media library.
 
 Over the control socket the parent sends one job. The child sends `{"type": "ready"}` once, then `{"type": "progress"}`
 and `{"type": "alive"}`, and at the end one `{"type": "result"}` or `{"type": "error"}`. Over the ranges socket the
-child sends `{"offset", "length", "keep"}` and the parent answers `{"read"}` with the bytes and how many of them it read
-from the store for this, or `{"error": {…}}`.
+child sends `{"offset", "length", "keep"}`. The parent answers with the bytes and `{"read"}`, the number of bytes that
+it read from the store for them, or with `{"error": {…}}`.
 
-The child may be in the hands of whoever made the recording: its frames are limited in size and in the number of their
-values, and hold only what JSON, the database and a webhook can store. `work.encoder.messages` checks their fields.
+A hostile recording may have taken over the child. Its frames are therefore limited in size and number of values, and
+all values must be storable in JSON and the database. `work.encoder.messages` checks the fields.
 """
 
 from __future__ import annotations
@@ -27,20 +27,20 @@ from typing import Any, NamedTuple, NoReturn
 
 from clipengine.errors import ClipEngineError, by_code
 
-MAX_RANGE_BYTES = 32 << 20  # that a child may ask for at once
+MAX_RANGE_BYTES = 32 << 20  # limit of one request
 
 _LENGTHS = struct.Struct(">II")
 _MAX_DESCRIPTORS = 4
 _MAX_ERROR_CHARACTERS = 500
-_FILL_BYTES = 64 * 1024  # to read while the length of a frame is not known
-# Of one JSON object. 4,096 seek points have four each. An empty list costs Python 80 bytes and its sender three.
+_FILL_BYTES = 64 * 1024  # read size while the length of the frame is unknown
+# Limit for one JSON object; 4,096 seek points have four values each. An empty list takes 3 bytes sent and 80 parsed.
 _MAX_VALUES = 32_768
 _MAX_NUMBER_CHARACTERS = 40
-_MAX_INTEGER = (1 << 63) - 1  # that both databases can store
+_MAX_INTEGER = (1 << 63) - 1  # limit of both databases
 
 
 class Limits(NamedTuple):
-    """Most bytes of a frame that one end of a channel accepts: of JSON, and, if it is a result, of JSON and blob."""
+    """Maximum bytes of a frame: JSON, JSON of a result, and binary part of a result."""
 
     text: int
     result_text: int
@@ -55,13 +55,13 @@ FROM_PARENT = Limits(8 << 20, 8 << 20, MAX_RANGE_BYTES + (1 << 20))
 
 
 class InvalidMessage(Exception):
-    """The other end sent what no child of ours sends."""
+    """The other end violated the protocol."""
 
 
 class Channel:
-    """One end of a socket pair. Sending is safe from several threads; only one thread may receive.
+    """One end of a socket pair. Several threads may send; only one may receive.
 
-    Only the end that `takes_descriptors` gets any; the kernel closes what the other one is sent.
+    Without `takes_descriptors` the kernel closes received descriptors.
     """
 
     def __init__(self, end: socket.socket, *, limits: Limits = FROM_PARENT, takes_descriptors: bool = False) -> None:
@@ -79,23 +79,23 @@ class Channel:
 
     def send(self, message: dict[str, Any], blob: bytes = b"", descriptors: Sequence[int] = ()) -> None:
         """Send one frame. Raises OSError if the other end is closed."""
-        # A lone surrogate has no UTF-8; it becomes a question mark.
+        # Lone surrogates cannot be encoded; they become question marks.
         text = json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
         frame = _LENGTHS.pack(len(text), len(blob)) + text
         with self._sending:
             if descriptors:
                 sent = socket.send_fds(self._socket, [frame], list(descriptors))
                 frame = frame[sent:]
-            if frame:  # nothing, sent to one that has answered and gone already, is still a broken pipe
+            if frame:  # sending zero bytes to a closed socket would raise a broken pipe
                 self._socket.sendall(frame)
             if blob:
                 self._socket.sendall(blob)
 
     def receive(self, timeout: float | None = None) -> tuple[dict[str, Any], bytes] | None:
-        """Return the next frame, None if the other end is closed.
+        """Return the next frame, or None if the other end is closed.
 
-        Raises TimeoutError if the frame is not whole after `timeout` seconds, and keeps what there is of it. Raises
-        InvalidMessage for a frame that is too large or that is no JSON object.
+        Raises TimeoutError if the frame is incomplete after `timeout` seconds; the bytes received so far are kept.
+        Raises InvalidMessage if the frame is too large or not a JSON object.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
         while (frame := self._take()) is None:
@@ -129,7 +129,7 @@ class Channel:
         return text, blob
 
     def _fill(self) -> bool:
-        """Read what is there, up to the end of the frame. False if the other end is closed."""
+        """Read available bytes, up to the end of the frame. Return False if the other end is closed."""
         wanted = _FILL_BYTES
         if len(self._buffer) >= _LENGTHS.size:
             wanted = _LENGTHS.size + sum(self._lengths()) - len(self._buffer)
@@ -147,9 +147,9 @@ class Channel:
 
 
 def parse_object(text: bytes) -> dict[str, Any]:
-    """Parse a JSON object whose values can all be stored. Raises InvalidMessage.
+    """Parse a JSON object and check that all its values can be stored. Raises InvalidMessage.
 
-    The values are counted first, by the characters that begin them: the parser's memory depends on their number.
+    The number of values is limited before parsing, because the parser's memory depends on it.
     """
     if text.count(b",") + text.count(b"[") + text.count(b"{") > _MAX_VALUES:
         raise InvalidMessage(f"a message has more than {_MAX_VALUES} values")
@@ -158,8 +158,8 @@ def parse_object(text: bytes) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise InvalidMessage(f"a message is not valid JSON: {type(error).__name__}") from None
     if not isinstance(found, dict):
-        raise InvalidMessage("a message is no JSON object")
-    if b"\\u" in text:  # the only way to write a NUL or a lone surrogate
+        raise InvalidMessage("a message is not a JSON object")
+    if b"\\u" in text:  # only an escape can produce NUL or a lone surrogate
         _refuse_unstorable(found)
     return found
 
@@ -174,33 +174,30 @@ def _integer(text: str) -> int:
 def _number(text: str) -> float:
     value = float(text) if len(text) <= _MAX_NUMBER_CHARACTERS else math.inf
     if not math.isfinite(value):
-        raise ValueError("no finite number")
+        raise ValueError("not a finite number")
     return value
 
 
 def _no_number(text: str) -> NoReturn:
-    raise ValueError("no finite number")
+    raise ValueError("not a finite number")
 
 
 def _refuse_unstorable(found: Any) -> None:
-    """Raise InvalidMessage if a text has a NUL or a lone surrogate.
-
-    PostgreSQL cannot store the one, and the other has no UTF-8.
-    """
-    waiting = [found]
-    while waiting:
-        value = waiting.pop()
+    """Raise InvalidMessage if a string has a NUL, which PostgreSQL cannot store, or a lone surrogate."""
+    pending = [found]
+    while pending:
+        value = pending.pop()
         if isinstance(value, dict):
-            waiting += value.keys()
-            waiting += value.values()
+            pending += value.keys()
+            pending += value.values()
         elif isinstance(value, list):
-            waiting += value
+            pending += value
         elif isinstance(value, str) and ("\0" in value or any("\ud800" <= each <= "\udfff" for each in value)):
             raise InvalidMessage("a message has a text that cannot be stored")
 
 
 def error_from(fields: Any) -> ClipEngineError:
-    """Return the error that crossed the socket as its object, as an exception of its class."""
+    """Return the exception for an error object received over the socket."""
     fields = fields if isinstance(fields, dict) else {}
     kind = by_code(str(fields.get("code")))
     error = kind.__new__(kind)

@@ -1,7 +1,7 @@
-"""Main loop of a child process: lock the sandbox, take one job, do it, report and exit.
+"""Main function of a child process: lock the sandbox, receive one job, do it, report the result and exit.
 
-A child gets its input as descriptors or asks its parent for byte ranges; it knows no path, no address and no secret.
-It exits at once when its parent goes away. This module imports little: the start-up time of a child counts.
+A child gets its input as descriptors or requests byte ranges from its parent; it has no path, address or secret. It
+exits immediately if its parent ends. This module imports little to keep the start-up time low.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
-# PyAV loads these when it first opens a file or meets subtitles; in the sandbox nothing can be loaded any more.
+# PyAV imports these lazily, which the sandbox would prevent.
 import av.subtitles.codeccontext
 import av.subtitles.stream
 import av.subtitles.subtitle  # noqa: F401
@@ -28,24 +28,24 @@ from clipengine.media.sandbox.limits import JobLimits, limit_job
 from clipengine.media.sandbox.lockdown import lock_down
 from clipengine.media.worker.ipc import Channel, error_from
 
-_MOST_READS, _READ_FLOOR_BYTES = 20, 256 << 20
+_MAX_READS, _READ_FLOOR_BYTES = 20, 256 << 20
 
 Result = tuple[dict[str, Any], bytes]
 
 
 class RangeSource:
-    """A recording whose bytes the parent hands over, range by range."""
+    """Byte source that requests ranges from the parent."""
 
     remote = True
 
     def __init__(self, channel: Channel, size: int) -> None:
         self._channel = channel
-        self._asking = threading.Lock()
+        self._lock = threading.Lock()
         self.size = size
-        self.bytes_known = 0  # of those handed over, what the parent had already
+        self.bytes_known = 0  # bytes received that the parent had cached
 
     def read_at(self, offset: int, length: int, *, keep: bool = False) -> bytes:
-        with self._asking:
+        with self._lock:
             self._channel.send({"offset": offset, "length": length, "keep": keep})
             answer = self._channel.receive()
         if answer is None:
@@ -58,48 +58,50 @@ class RangeSource:
 
 
 class JobSource:
-    """The input of one job. Tells the parent, at most once a second, that it is still being read.
+    """Byte source of one job. Reports to the parent, at most once a second, that it is being read.
 
-    Ends a job that reads the same bytes over and over: no honest job reads a recording more than a few times.
+    Limits the total number of bytes read, which stops a recording that makes the demuxer loop.
     """
 
     def __init__(self, source: ByteSource, channel: Channel) -> None:
         self._source = source
         self._channel = channel
         self._reported = time.monotonic()
-        self._budget = _READ_FLOOR_BYTES + _MOST_READS * source.size
+        self._budget = _READ_FLOOR_BYTES + _MAX_READS * source.size
         self.size = source.size
         self.remote = source.remote
 
     @property
     def bytes_known(self) -> int:
-        """Of the bytes that were read, how many the parent had without asking the store."""
+        """Number of bytes read that the parent had cached."""
         return self._source.bytes_known if isinstance(self._source, RangeSource) else 0
 
     def read_at(self, offset: int, length: int, *, keep: bool = False) -> bytes:
         data = self._source.read_at(offset, length, keep=keep)
         self._budget -= len(data)
         if self._budget < 0:
-            raise RecordingUnreadable(f"the recording's {self.size} bytes were read {_MOST_READS} times over, in vain")
+            raise RecordingUnreadable(
+                f"the recording's {self.size} bytes were read {_MAX_READS} times without a result"
+            )
         if time.monotonic() - self._reported >= 1:
             self._reported = time.monotonic()
             self._channel.send({"type": "alive"})
         return data
 
 
-# Does one job: gets the parent's message, the job's input, the other descriptors and the channel for progress messages.
+# Arguments: the job message, its input, the remaining descriptors and the channel for progress messages.
 DoJob = Callable[[dict[str, Any], JobSource, list[int], Channel], Result]
 
 
 def main(do: DoJob) -> None:
-    """Run a child with the arguments `CONTROL RANGES PARENT cell`, see `work.encoder.process`."""
+    """Run a child with the command line arguments `CONTROL RANGES PARENT cell` (see `work.encoder.process`)."""
     control, ranges, parent = map(int, sys.argv[1:4])
     faulthandler.enable()
     run_child(do, control, ranges, parent, sandbox=sys.argv[4] == "cell")
 
 
 def run_child(do: DoJob, control_number: int, ranges_number: int, parent: int, *, sandbox: bool) -> None:
-    """Lock the sandbox, do one job and end the process. Everything must have been imported before."""
+    """Lock the sandbox, do one job and end the process. All imports must be done before."""
     numbers = (control_number, ranges_number)
     control, ranges = (Channel(socket.socket(fileno=number), takes_descriptors=True) for number in numbers)
     layers = lock_down(parent, numbers, sandbox=sandbox)
@@ -108,7 +110,7 @@ def run_child(do: DoJob, control_number: int, ranges_number: int, parent: int, *
     if received is None:
         return
     job, _ = received
-    threading.Thread(target=_end_with_parent, args=(control,), daemon=True).start()  # it is to have its stack
+    threading.Thread(target=_end_with_parent, args=(control,), daemon=True).start()  # before the memory limit
     limit_job(JobLimits(**job["limits"]))
     log_library_errors()
     try:
@@ -126,7 +128,7 @@ def run_child(do: DoJob, control_number: int, ranges_number: int, parent: int, *
             fault = Internal(f"{type(error).__name__} in the encoder").to_object()
             message, blob = {"type": "error", "error": fault, "trace": traceback.format_exc()[-4000:]}, b""
     control.send(message, blob)
-    os._exit(0)  # nothing is left to do; what is in memory goes with the process
+    os._exit(0)  # skip interpreter shutdown
 
 
 def _end_with_parent(control: Channel) -> None:
