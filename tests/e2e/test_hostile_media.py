@@ -120,10 +120,10 @@ def test_hole_in_a_recording_is_reported_with_the_clip(
         assert made.result.actual_end_seconds == end
         if lacks:
             assert frames / 2 < made.result.frames < frames
-            assert any("between pictures" in warning for warning in made.result.warnings), made.result.warnings
+            assert any("between frames" in warning for warning in made.result.warnings), made.result.warnings
         else:
             assert made.result.frames == frames
-            assert not any("between pictures" in warning for warning in made.result.warnings)
+            assert not any("between frames" in warning for warning in made.result.warnings)
 
 
 def test_range_with_only_damaged_frames_fails(server: RunningServer, api: Client) -> None:

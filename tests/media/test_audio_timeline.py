@@ -40,25 +40,25 @@ def _continuous(count: int) -> npt.NDArray[np.float32]:
     return np.arange(1, count + 1, dtype=np.float32)
 
 
-def test_late_blocks_are_no_gap() -> None:
+def test_late_blocks_are_not_a_gap() -> None:
     late = {30: 25, 31: 12, 50: 40, 77: 15}
     laid, timeline = _laid(20 * n + late.get(n, 0) for n in range(100))
     assert np.array_equal(laid, _continuous(2 * _RATE))
     assert timeline.filled_samples == 0
 
 
-def test_early_blocks_are_no_overlap() -> None:
+def test_early_blocks_are_not_an_overlap() -> None:
     laid, _ = _laid(20 * n - (23 if n in (40, 41) else 0) for n in range(100))
     assert np.array_equal(laid, _continuous(2 * _RATE))
 
 
-def test_blocks_that_alternate_by_more_than_10_ms_are_no_gap() -> None:
+def test_blocks_that_alternate_by_more_than_10_ms_are_not_a_gap() -> None:
     laid, timeline = _laid(20 * n + (n // 9 % 2) * 21 for n in range(100))
     assert np.array_equal(laid, _continuous(2 * _RATE)[: laid.size])
     assert timeline.filled_samples == 0
 
 
-def test_a_gap_is_filled_with_silence_of_its_length() -> None:
+def test_gap_is_filled_with_silence_of_its_length() -> None:
     laid, timeline = _laid((20 * n + (n >= 30) * 500 for n in range(70)), Fraction(19, 10))
     gap = slice(30 * _FRAME, 30 * _FRAME + 500 * _MS)
     assert not laid[gap].any()
@@ -66,7 +66,7 @@ def test_a_gap_is_filled_with_silence_of_its_length() -> None:
     assert timeline.filled_samples == 500 * _MS
 
 
-def test_gaps_that_follow_each_other_shortly_are_each_filled_in_their_place() -> None:
+def test_consecutive_gaps_are_each_filled() -> None:
     """One packet in ten is lost: each gap is confirmed although the next one moves the timestamps again."""
     heard = [n for n in range(100) if n % 10 != 9]
     laid, timeline = _laid((20 * n for n in heard), Fraction(197, 100))
@@ -75,7 +75,7 @@ def test_gaps_that_follow_each_other_shortly_are_each_filled_in_their_place() ->
         assert laid[place * _FRAME] == number * _FRAME + 1
 
 
-def test_a_gap_in_a_track_that_jitters_is_filled() -> None:
+def test_gap_in_a_track_that_jitters_is_filled() -> None:
     jitter = [0, 15, -13, 5, 0, -6, 12, 0, 3, -4]
     laid, timeline = _laid((20 * n + jitter[n % 10] + (n >= 50) * 300 for n in range(100)), Fraction(21, 10))
     assert abs(timeline.filled_samples - 300 * _MS) <= 3 * _MS
@@ -83,26 +83,26 @@ def test_a_gap_in_a_track_that_jitters_is_filled() -> None:
     assert abs(after - (50 * _FRAME + 300 * _MS)) <= 3 * _MS
 
 
-def test_a_late_block_shortly_before_a_gap_does_not_move_the_gap() -> None:
+def test_late_block_shortly_before_a_gap_does_not_move_the_gap() -> None:
     laid, timeline = _laid((20 * n + (24 if n == 20 else 0) + (n >= 30) * 500 for n in range(70)), Fraction(19, 10))
     assert timeline.filled_samples == 500 * _MS
     assert laid[30 * _FRAME - 1] == 30 * _FRAME
     assert laid[30 * _FRAME + 500 * _MS] == 30 * _FRAME + 1
 
 
-def test_a_gap_right_before_the_end_is_filled() -> None:
+def test_gap_right_before_the_end_is_filled() -> None:
     laid, timeline = _laid((20 * n + (n >= 48) * 60 for n in range(50)), Fraction(106, 100))
     assert timeline.filled_samples == 60 * _MS
     assert laid[-1] == 50 * _FRAME
 
 
-def test_a_late_last_block_of_a_track_that_jitters_is_no_gap() -> None:
+def test_late_last_block_of_a_jittering_track_is_not_a_gap() -> None:
     laid, timeline = _laid((20 * n + (25 if n in (20, 49) else 0) for n in range(50)), Fraction(1))
     assert np.array_equal(laid, _continuous(_RATE))
     assert timeline.filled_samples == 0
 
 
-def test_a_clip_from_the_middle_has_the_samples_of_one_from_the_head() -> None:
+def test_clip_from_the_middle_has_the_same_samples_as_one_from_the_start() -> None:
     """The first packet that is decoded for it is one of those that are stamped late."""
     late = {40: 24, 41: 13, 60: 30, 75: 18}
     times = [20 * n + late.get(n, 0) for n in range(120)]
@@ -114,14 +114,14 @@ def test_a_clip_from_the_middle_has_the_samples_of_one_from_the_head() -> None:
     assert np.array_equal(middle, laid[_RATE : 2 * _RATE])
 
 
-def test_the_start_is_found_from_the_frames_after_the_first() -> None:
+def test_start_is_derived_from_later_frames() -> None:
     for late in (9, 30, 80):
         laid, timeline = _laid(20 * n + (n == 0) * late for n in range(100))
         assert laid[0] == 1
         assert timeline.filled_samples == 0
 
 
-def test_what_waits_for_a_decision_is_limited() -> None:
+def test_number_of_pending_frames_is_limited() -> None:
     timeline = AudioTimeline(format="fltp", layout="mono", rate=_RATE, origin=Fraction(0), end=Fraction(60))
     samples = np.ones((1, 1), np.float32)
     for number in range(6000):

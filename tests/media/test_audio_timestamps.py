@@ -87,7 +87,7 @@ def _surveyed(survey: TimestampAnalyzer, packets: list[tuple[int, int, bytes]]) 
 
 
 @pytest.mark.parametrize("ends", [True, False])
-def test_vorbis_that_is_stamped_at_its_end_is_recognised(ends: bool) -> None:
+def test_vorbis_with_end_timestamps_is_detected(ends: bool) -> None:
     lengths, time, packets = [3, 3, 23, 23, 3, 23, 3, 3, 23, 23, 23, 3], 0, []
     for length in lengths:
         packets.append((time + length if ends else time, length, b"\0"))
@@ -96,7 +96,7 @@ def test_vorbis_that_is_stamped_at_its_end_is_recognised(ends: bool) -> None:
     assert _surveyed(_VorbisAnalyzer(stamps), packets) == (stamps if ends else None)
 
 
-def test_wma_frames_are_counted_from_their_packets_headers() -> None:
+def test_wma_frames_are_counted_from_packet_headers() -> None:
     counts, done, packets = [5, 7, 6, 7, 7], 0, []
     for number, count in enumerate(counts):
         early = (0, 40, 30, 45, 26)[number]
@@ -113,11 +113,11 @@ def test_wma_with_a_gap_keeps_its_timestamps() -> None:
     assert _surveyed(_WmaAnalyzer(44_100), packets) is None
 
 
-def test_an_empty_packet_of_wma_is_no_crash() -> None:
+def test_empty_wma_packet_is_accepted() -> None:
     assert _surveyed(_WmaAnalyzer(44_100), [(0, 325, b""), (325, 325, b"")]) is None
 
 
-def test_facts_without_stamps_are_read() -> None:
+def test_facts_without_timestamp_corrections_are_accepted() -> None:
     facts = AudioFacts.model_validate({"index": 0, "codec": "aac", "channels": 2, "sample_rate": 48000})
     assert facts.stamps is None
     for stamps in (

@@ -14,7 +14,7 @@ from clipengine.media.input.decode import EventSizes, VideoFrameEvent
 
 
 @pytest.mark.parametrize(("size", "most"), [(100, 8), (1000, 1), (5000, 1)])
-def test_what_waits_is_bounded_by_its_bytes(size: int, most: int) -> None:
+def test_queue_is_bounded_by_bytes(size: int, most: int) -> None:
     made = 0
     waits = threading.Event()
 
@@ -27,7 +27,7 @@ def test_what_waits_is_bounded_by_its_bytes(size: int, most: int) -> None:
                 waits.set()
             yield number
 
-    with closing(produce_in_background(produce, lambda item: size, most_bytes=max(800, size))) as items:
+    with closing(produce_in_background(produce, lambda item: size, max_bytes=max(800, size))) as items:
         taken = []
         for item in items:
             taken.append(item)
@@ -35,7 +35,7 @@ def test_what_waits_is_bounded_by_its_bytes(size: int, most: int) -> None:
     assert taken == list(range(40))
 
 
-def test_the_error_of_the_producer_comes_after_what_it_made() -> None:
+def test_error_of_the_producer_is_raised_after_its_items() -> None:
     def produce() -> Generator[int]:
         yield 1
         raise ValueError("broken")
@@ -46,7 +46,7 @@ def test_the_error_of_the_producer_comes_after_what_it_made() -> None:
         next(items)
 
 
-def test_who_stops_early_leaves_no_thread() -> None:
+def test_stopping_early_ends_the_thread() -> None:
     closed = threading.Event()
 
     def produce() -> Generator[int]:
@@ -57,13 +57,13 @@ def test_who_stops_early_leaves_no_thread() -> None:
             closed.set()
 
     before = threading.active_count()
-    with closing(produce_in_background(produce, lambda item: 1, most_bytes=3)) as items:
+    with closing(produce_in_background(produce, lambda item: 1, max_bytes=3)) as items:
         next(items)
     assert closed.is_set()
     assert threading.active_count() == before
 
 
-def test_a_picture_weighs_what_its_planes_take() -> None:
+def test_size_of_a_frame_is_the_size_of_its_planes() -> None:
     sizes = EventSizes()
     large, deep = av.VideoFrame(3840, 2160, "yuv420p"), av.VideoFrame(3840, 2160, "yuv420p10le")
     for frame, least in ((large, 3840 * 2160 * 3 // 2), (deep, 3840 * 2160 * 3)):

@@ -54,7 +54,7 @@ def _cut(sample: Path, profile: str = "h264", seconds: int = 12, **limits: Any) 
 
 
 @pytest.mark.parametrize("profile", ["h264", "slow", "vp9", "av1", "hevc"])
-def test_memory_that_runs_out_is_said(profile: str, sample: Path) -> None:
+def test_memory_exhaustion_is_reported(profile: str, sample: Path) -> None:
     """Whoever meets the limit, decoder, encoder or Python: the clip is whole or it fails, with what can be done.
 
     Pictures that a decoder had no memory for are no damage of the recording, and never missing from a complete clip.
@@ -86,7 +86,7 @@ def test_memory_that_runs_out_is_said(profile: str, sample: Path) -> None:
         (b"[h264 @ 0x1] error while decoding MB 3 4, bytestream 17\n", False),
     ],
 )
-def test_what_encoders_say_before_they_crash_is_heard(said: bytes, of_memory: bool) -> None:
+def test_stderr_before_a_crash_reveals_memory_exhaustion(said: bytes, of_memory: bool) -> None:
     tail = StderrTail()
     for part in (said[:20], said[20:], b"  File somewhere, line 1 in something\n" * 1000):
         os.write(tail.descriptor, part)
@@ -97,7 +97,7 @@ def test_what_encoders_say_before_they_crash_is_heard(said: bytes, of_memory: bo
     tail.close()
 
 
-def test_memory_has_an_end(sample: Path) -> None:
+def test_memory_is_limited(sample: Path) -> None:
     most = [0]
 
     def weigh(child: EncoderProcess) -> Watch:
@@ -115,14 +115,14 @@ def test_memory_has_an_end(sample: Path) -> None:
 # ---- size, time, priority
 
 
-def test_a_file_that_grows_too_large_is_said(sample: Path) -> None:
+def test_file_size_limit_is_reported(sample: Path) -> None:
     with tempfile.TemporaryFile() as output:
         with pytest.raises(UnsupportedMedia, match="larger"):
             do_job(_cut(sample, file_bytes=20_000), sample, output=output.fileno())
         assert os.fstat(output.fileno()).st_size <= 20_000
 
 
-def test_a_stopped_child_is_killed(sample: Path) -> None:
+def test_stopped_child_is_killed(sample: Path) -> None:
     def stop(child: EncoderProcess) -> Watch:
         def watch(message: Message | None) -> None:
             if message is not None:
@@ -137,9 +137,7 @@ def test_a_stopped_child_is_killed(sample: Path) -> None:
 
 @pytest.mark.parametrize("sandbox", ["auto", "off"])
 @pytest.mark.parametrize("profile", ["av1", "hevc"])
-def test_no_thread_of_a_child_has_privileges_or_comes_before_others(
-    profile: str, sandbox: Sandbox, sample: Path
-) -> None:
+def test_threads_of_a_child_have_no_privileges_or_priority(profile: str, sandbox: Sandbox, sample: Path) -> None:
     """SVT-AV1 asks for real-time priority where it is root."""
     policies: set[int] = set()
     capabilities: set[int] = set()
@@ -215,7 +213,7 @@ def _made(job: Job, recording: Path | _Object) -> bytes:
         return output.read()
 
 
-def test_a_store_that_gives_more_than_was_asked_for_changes_nothing(sample: Path) -> None:
+def test_surplus_bytes_of_a_store_are_ignored(sample: Path) -> None:
     """The demuxer copies what it is given without a look at its length: the child would be gone, or worse."""
     broken = _Object(sample.read_bytes(), more=b"\xff" * 3_000_000)
     assert find_facts(SETTINGS, broken) == find_facts(SETTINGS, sample)
@@ -224,12 +222,12 @@ def test_a_store_that_gives_more_than_was_asked_for_changes_nothing(sample: Path
     assert broken.reads > 2
 
 
-def test_a_store_that_gives_less_than_was_asked_for_is_no_damaged_recording(sample: Path) -> None:
+def test_short_read_of_a_store_is_not_a_damaged_recording(sample: Path) -> None:
     with pytest.raises(RecordingTruncated):
         find_facts(SETTINGS, _Object(sample.read_bytes(), less=1))
 
 
-def test_a_demuxer_gets_what_it_asked_for_and_no_more() -> None:
+def test_reader_never_returns_more_than_requested() -> None:
     data = bytes(range(256)) * 1000
 
     class Generous(MemorySource):
@@ -262,7 +260,7 @@ class Drip:
         pass
 
 
-def test_an_object_without_an_end_has_a_deadline() -> None:
+def test_endless_object_reaches_a_deadline() -> None:
     job = replace(probe_job(SETTINGS.encoding), wall_seconds=1.0, stall_seconds=0.9)
     began = time.monotonic()
     with pytest.raises(ClipEngineError) as failed:
@@ -271,7 +269,7 @@ def test_an_object_without_an_end_has_a_deadline() -> None:
     assert time.monotonic() - began < 30
 
 
-def test_cpu_time_that_runs_out_is_a_timeout(sample: Path) -> None:
+def test_cpu_time_limit_is_a_timeout(sample: Path) -> None:
     """By the kernel itself: at a hard limit it would send SIGKILL, as whoever kills from outside does.
 
     A job of no threads has one second.
@@ -287,7 +285,7 @@ def test_cpu_time_that_runs_out_is_a_timeout(sample: Path) -> None:
     assert lost == ["cpu_time"]
 
 
-def test_the_kernel_takes_a_child_before_the_engine() -> None:
+def test_oom_killer_prefers_a_child_to_the_engine() -> None:
     child = EncoderProcess()
     try:
         own, its = (int(Path(f"/proc/{pid}/oom_score_adj").read_text()) for pid in ("self", child._process.pid))

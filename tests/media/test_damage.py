@@ -16,7 +16,7 @@ _SPANS = ((Fraction(1, 5), Fraction(1)), (Fraction(1), Fraction(9, 5)), (Fractio
 
 @pytest.mark.parametrize("kind", ["mp4", "mpegts", "matroska"])
 @pytest.mark.parametrize("sound", [0, 1], ids=["silent", "heard"])
-def test_a_range_that_begins_or_ends_in_a_hole_says_so(kind: str, sound: int, tmp_path: Path) -> None:
+def test_range_that_begins_or_ends_in_damage_has_a_gap_warning(kind: str, sound: int, tmp_path: Path) -> None:
     whole, holed = tmp_path / "whole", tmp_path / "holed"
     whole.write_bytes(film(kind, noise=True, size=256, seconds=2, sound=sound))
     holed.write_bytes(with_hole(whole.read_bytes()))
@@ -27,7 +27,7 @@ def test_a_range_that_begins_or_ends_in_a_hole_says_so(kind: str, sound: int, tm
             assert bool(said) is lacks, (path.name, float(start), made.frames, made.warnings)
 
 
-def test_matroska_that_was_cut_off_is_shorter_than_its_head_says(tmp_path: Path) -> None:
+def test_truncated_matroska_has_a_warning(tmp_path: Path) -> None:
     whole, path = tmp_path / "whole.mkv", tmp_path / "cut-off.mkv"
     data = film("matroska", noise=True, size=128, seconds=4)
     whole.write_bytes(data)

@@ -60,7 +60,7 @@ def test_any_range_is_exact(shelf: Shelf, tmp_path: Path, name: str, data: st.Da
 
 
 @pytest.mark.parametrize("name", FILMS)
-def test_the_probe_finds_the_truth(shelf: Shelf, name: str) -> None:
+def test_probe_reports_the_facts_of_the_film(shelf: Shelf, name: str) -> None:
     film = shelf.get(name)
     facts = facts_of(film.path)
     # Where the rate varies, MP4 does not say how long the last frame stands: distances are in the order of decoding.
@@ -73,7 +73,7 @@ def test_the_probe_finds_the_truth(shelf: Shelf, name: str) -> None:
         assert abs(facts.video.frame_seconds / film.frame_seconds - 1) < Fraction(1, 10)
 
 
-def test_only_an_end_that_was_changed_is_called_clamped(shelf: Shelf, tmp_path: Path) -> None:
+def test_only_a_changed_end_is_reported_as_clamped(shelf: Shelf, tmp_path: Path) -> None:
     """Who asks for all of a recording has its duration rounded, up as often as down."""
     film = shelf.get("mp4_2997")
     duration = facts_of(film.path).duration
@@ -85,7 +85,7 @@ def test_only_an_end_that_was_changed_is_called_clamped(shelf: Shelf, tmp_path: 
 
 
 @pytest.mark.parametrize("name", ["mp4_bframes", "webm_live_vp8", "ts_jumps_back", "audio_only_mp3"])
-def test_a_cut_in_a_child_is_the_same(shelf: Shelf, tmp_path: Path, name: str) -> None:
+def test_cut_in_a_child_process_is_identical(shelf: Shelf, tmp_path: Path, name: str) -> None:
     film = shelf.get(name)
     start, end, output = Fraction(2017, 1000), Fraction(3203, 1000), tmp_path / "clip.mp4"
     result = cut_once(

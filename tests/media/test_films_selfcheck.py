@@ -24,7 +24,7 @@ _F = Fraction
 
 
 @pytest.mark.parametrize("name", FILMS)
-def test_film_is_what_it_says(shelf: Shelf, name: str) -> None:
+def test_film_matches_its_description(shelf: Shelf, name: str) -> None:
     assert disagreements(shelf.get(name)) == []
 
 
@@ -38,13 +38,13 @@ def test_numbers_are_read_in_every_orientation(size: tuple[int, int], pix_fmt: s
             assert (seen.number, seen.orientation) == (number, name)
 
 
-def test_a_blend_of_two_pictures_has_no_number() -> None:
+def test_blended_frames_have_no_number() -> None:
     blend = ((draw(41, 160, 90) + draw(42, 160, 90)) / 2).astype(np.float32)
     assert read_number(to_frame(blend, "yuv420p")) is None
 
 
 @pytest.mark.parametrize("rate", [48000, 44100, 16000, 8000])
-def test_sound_is_located_to_a_part_of_a_sample(rate: int) -> None:
+def test_audio_is_located_to_a_fraction_of_a_sample(rate: int) -> None:
     at = _F(12345, 10007)
     found = locate(sound_from(1, rate, at, rate // 20), rate, float(at) + 0.05, seed=1)
     assert abs(found.offset + 0.05) < 2e-5
@@ -96,7 +96,7 @@ def _times(change: Callable[[tuple[Fraction, ...]], tuple[Fraction, ...]], **mor
     return lambda drawn: replace(drawn, video=replace(drawn.video, times=change(drawn.video.times), **more))  # type: ignore[arg-type]
 
 
-def test_the_exact_clip_has_no_fault(tmp_path: Path) -> None:
+def test_exact_clip_has_no_faults(tmp_path: Path) -> None:
     assert _faults(tmp_path / "clip.mp4", _exact()) == []
 
 
@@ -130,7 +130,7 @@ def test_the_exact_clip_has_no_fault(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_the_judge_names_a_fault(tmp_path: Path, fault: Callable[[Drawn], Drawn], said: str) -> None:
+def test_judge_reports_each_fault(tmp_path: Path, fault: Callable[[Drawn], Drawn], said: str) -> None:
     faults = _faults(tmp_path / "clip.mp4", fault(_exact()))
     assert any(said in text for text in faults) if said else faults == []
 
@@ -154,12 +154,14 @@ def test_actual_times_are_judged(tmp_path: Path) -> None:
         (_F(0), _F(0), (_F(0), 0)),
     ],
 )
-def test_origin_on_a_grid(tmp_path: Path, start: Fraction, origin: Fraction, first: tuple[Fraction, int]) -> None:
+def test_origin_of_a_constant_rate_is_the_nearest_frame(
+    tmp_path: Path, start: Fraction, origin: Fraction, first: tuple[Fraction, int]
+) -> None:
     (expected,) = expectations(_recording(tmp_path / "x.mp4"), start, start + 1)
     assert (expected.origin, expected.frames[0]) == (origin, first)
 
 
-def test_origin_in_a_gap_holds_what_is_on_screen(shelf: Shelf) -> None:
+def test_origin_in_a_gap_holds_the_frame_on_screen(shelf: Shelf) -> None:
     still = shelf.get("mp4_vfr_still")
     (expected,) = expectations(still, _F(10), _F(11))
     assert (expected.origin, expected.frames) == (_F(10), ((_F(0), 49),))

@@ -66,7 +66,7 @@ def numbers(strip: bytes, count: int) -> list[int | None]:
 
 
 @pytest.mark.parametrize("name", FILMS)
-def test_a_frame_is_the_one_that_a_clip_begins_with(shelf: Shelf, name: str) -> None:
+def test_frame_preview_is_the_first_frame_of_a_clip(shelf: Shelf, name: str) -> None:
     film = shelf.get(name)
     with opened(film) as (source, facts, seek_index):
         for at in TIMES:
@@ -81,7 +81,7 @@ def test_a_frame_is_the_one_that_a_clip_begins_with(shelf: Shelf, name: str) -> 
             )
 
 
-def test_the_last_moment_shows_the_last_frame(shelf: Shelf) -> None:
+def test_frame_at_the_end_is_the_last_frame(shelf: Shelf) -> None:
     film = shelf.get("mp4_25")
     with opened(film) as (source, facts, _):
         shown = picture(frame_at(source, facts, at=facts.duration, width=320, threads=1))
@@ -101,7 +101,7 @@ def test_preview_has_the_colours_of_the_clip(shelf: Shelf, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [*FILMS, "mp4_vfr_jitter", "mp4_vfr_gaps"])
-def test_frame_times_are_the_films_own(shelf: Shelf, name: str) -> None:
+def test_frame_times_match_the_film(shelf: Shelf, name: str) -> None:
     film = shelf.get(name)
     start, end = Fraction("1.007"), Fraction("2.5")
     with opened(film) as (source, facts, seek_index):
@@ -117,7 +117,7 @@ def test_frame_times_are_the_films_own(shelf: Shelf, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["mp4_gop_10s", "avi_h264_bframes"])
-def test_near_tiles_are_exact(shelf: Shelf, name: str) -> None:
+def test_close_tiles_are_exact(shelf: Shelf, name: str) -> None:
     film = shelf.get(name)
     start, end = Fraction(1), Fraction(2)
     with opened(film) as (source, facts, _):
@@ -128,7 +128,7 @@ def test_near_tiles_are_exact(shelf: Shelf, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["mp4_24", "mp4_one_keyframe", "webm_vp9", "ts_jumps_ahead", "ts_bframes"])
-def test_far_tiles_show_a_frame_before_their_moment(shelf: Shelf, name: str) -> None:
+def test_distant_tiles_show_an_earlier_frame(shelf: Shelf, name: str) -> None:
     film = shelf.get(name)
     with opened(film) as (source, facts, _):
         strip = filmstrip(source, facts, start=Fraction(0), end=facts.duration, count=3, width=320, threads=1)
@@ -142,7 +142,7 @@ def test_far_tiles_show_a_frame_before_their_moment(shelf: Shelf, name: str) -> 
         assert number <= latest
 
 
-def test_a_waveform_is_silent_where_there_is_no_sound(shelf: Shelf) -> None:
+def test_waveform_is_zero_in_gaps_of_the_audio(shelf: Shelf) -> None:
     film = shelf.get("audio_late_mp4")
     begins = film.sounds[0].start
     assert begins > Fraction(1, 4)
@@ -156,7 +156,7 @@ def test_a_waveform_is_silent_where_there_is_no_sound(shelf: Shelf) -> None:
 
 
 @pytest.mark.parametrize("name", ["ts_jumps_ahead", "ts_bframes", "webm_live_vp8"])
-def test_part_of_a_waveform_is_the_same_from_a_landmark(shelf: Shelf, name: str) -> None:
+def test_waveform_is_the_same_with_the_seek_index(shelf: Shelf, name: str) -> None:
     with opened(shelf.get(name)) as (source, facts, seek_index):
         assert seek_index is not None
         start = facts.duration * 11 / 12
@@ -167,7 +167,7 @@ def test_part_of_a_waveform_is_the_same_from_a_landmark(shelf: Shelf, name: str)
             assert (plain == 0) == (found == 0)
 
 
-def test_what_is_not_there_is_said(shelf: Shelf) -> None:
+def test_previews_of_missing_media_are_rejected(shelf: Shelf) -> None:
     with opened(shelf.get("audio_only_mp3")) as (source, facts, _), pytest.raises(NoMediaInRange):
         frame_at(source, facts, at=Fraction(1), width=320, threads=1)
     with opened(shelf.get("video_only_mp4")) as (source, facts, _), pytest.raises(NoMediaInRange):

@@ -68,7 +68,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_the_file_is_what_the_profile_says(name: str, shelf: Shelf, tmp_path: Path) -> None:
+def test_file_matches_the_profile(name: str, shelf: Shelf, tmp_path: Path) -> None:
     case, recording = CASES[name], shelf.get("audio_three_tracks")
     clip = cut(recording, _START, _END, tmp_path / f"clip.{case.extension}", case.profile)
     reading = read_clip(clip.path)
@@ -126,14 +126,14 @@ def test_mp3_starts_at_its_time(shelf: Shelf, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("fps", [1, 10, 12.5, 25, 29.97, 50])
-def test_fps_shows_at_each_point_what_is_on_screen_there(fps: float, shelf: Shelf, tmp_path: Path) -> None:
+def test_constant_rate_shows_the_frame_on_screen(fps: float, shelf: Shelf, tmp_path: Path) -> None:
     recording = shelf.get("mp4_25")
     clip = cut(recording, _START, _END, tmp_path / "clip.mp4", Profile(fps=fps, audio="none"))
     reading = read_clip(clip.path)
     assert_grid(reading, recording, Fraction(str(fps)), clip)
 
 
-def test_fps_of_a_variable_rate_repeats_what_stands(shelf: Shelf, tmp_path: Path) -> None:
+def test_constant_rate_repeats_held_frames(shelf: Shelf, tmp_path: Path) -> None:
     recording = shelf.get("mp4_vfr_gaps")
     clip = cut(recording, Fraction(3, 10), Fraction(34, 10), tmp_path / "clip.mp4", Profile(fps=15))
     assert_grid(read_clip(clip.path), recording, Fraction(15), clip)
@@ -155,7 +155,7 @@ def assert_grid(reading: ClipReading, recording: Film, fps: Fraction, clip: Clip
         assert begun <= moment + early
 
 
-def test_fps_of_the_recordings_own_rate_changes_nothing(shelf: Shelf, tmp_path: Path) -> None:
+def test_recordings_own_rate_changes_nothing(shelf: Shelf, tmp_path: Path) -> None:
     recording = shelf.get("sar_narrow_mkv")  # its times are rounded to milliseconds
     clip = cut(recording, Fraction(1), Fraction(3), tmp_path / "clip.mp4", Profile(fps=25))
     numbers = [seen.number for _, seen in read_clip(clip.path).frames]
@@ -166,7 +166,7 @@ def test_fps_of_the_recordings_own_rate_changes_nothing(shelf: Shelf, tmp_path: 
 
 
 @pytest.mark.parametrize(("name", "size"), [("rotated_90", (52, 90)), ("sar_wide", (110, 90)), ("mp4_25", (160, 90))])
-def test_max_height_keeps_the_shape(name: str, size: tuple[int, int], shelf: Shelf, tmp_path: Path) -> None:
+def test_max_height_keeps_the_aspect_ratio(name: str, size: tuple[int, int], shelf: Shelf, tmp_path: Path) -> None:
     recording = shelf.get(name)
     clip = cut(recording, Fraction(1), Fraction(2), tmp_path / "clip.mp4", Profile(max_height=90))
     reading = read_clip(clip.path)
@@ -178,7 +178,7 @@ def test_max_height_keeps_the_shape(name: str, size: tuple[int, int], shelf: She
 
 
 @pytest.mark.parametrize("codec", ["h264", "hevc", "vp9", "av1"])
-def test_crf_and_bitrate_are_honoured(codec: Any, shelf: Shelf, tmp_path: Path) -> None:
+def test_crf_and_bitrate_are_applied(codec: Any, shelf: Shelf, tmp_path: Path) -> None:
     def bits_per_second(**settings: Any) -> float:
         profile = Profile(video=codec, audio="none", **settings)
         made = cut(recording, Fraction(0), Fraction(5), tmp_path / "clip.mp4", profile).made
@@ -195,7 +195,7 @@ def test_crf_and_bitrate_are_honoured(codec: Any, shelf: Shelf, tmp_path: Path) 
 # ---- sound
 
 
-def test_a_mix_has_every_track_and_does_not_clip(shelf: Shelf, tmp_path: Path) -> None:
+def test_mix_has_every_track_and_does_not_clip(shelf: Shelf, tmp_path: Path) -> None:
     recording = shelf.get("audio_three_tracks")
     clip = cut(recording, _START, _END, tmp_path / "clip.mp4", Profile(audio_tracks="mix"))
     (track,) = read_clip(clip.path).tracks
@@ -209,7 +209,7 @@ def test_a_mix_has_every_track_and_does_not_clip(shelf: Shelf, tmp_path: Path) -
     assert np.abs(np.concatenate([chunk.samples for chunk in track.chunks])).max() < 1
 
 
-def test_a_mix_of_loud_tracks_does_not_clip(tmp_path: Path) -> None:
+def test_mix_of_loud_tracks_does_not_clip(tmp_path: Path) -> None:
     # The tracks are one sound twenty times: its peaks add up to several times full scale.
     tracks = [AudioPart(seed=1, seconds=Fraction(3)) for _ in range(20)]
     video = [VideoPart(every(25, 3), Fraction(25))]
@@ -225,7 +225,7 @@ def test_a_mix_of_loud_tracks_does_not_clip(tmp_path: Path) -> None:
     assert_sound(track, 1, Fraction(1), (Fraction(1, 5),), 0.5)
 
 
-def test_a_single_track_is_mixed_too(shelf: Shelf, tmp_path: Path) -> None:
+def test_single_track_is_mixed_too(shelf: Shelf, tmp_path: Path) -> None:
     clip = cut(shelf.get("mp4_25"), _START, _END, tmp_path / "clip.mp4", Profile(audio_tracks="mix"))
     (track,) = read_clip(clip.path).tracks
     assert_sound(track, shelf.get("mp4_25").sounds[0].seed, clip.made.actual_start, (Fraction(0), Fraction(2)))
@@ -241,7 +241,7 @@ def test_interlaced_frames_keep_number_and_time(name: str, shelf: Shelf, tmp_pat
     assert faults_of_frames(read_clip(clip.path), expectations(recording, Fraction(1), Fraction(2))[0]) == []
 
 
-def test_deinterlaced_pictures_show_one_moment(tmp_path: Path) -> None:
+def test_deinterlaced_frames_show_one_field(tmp_path: Path) -> None:
     recording = _moving_bar(tmp_path / "bar.mp4")
     start, end = Fraction(1), Fraction(2)
     clean = _edges(cut(recording, start, end, tmp_path / "auto.mp4").path)
@@ -310,7 +310,7 @@ def _edges(path: Path) -> list[Any]:
         ({"bitrate": 1_000_000}, "bitrate"),
     ],
 )
-def test_what_cannot_be_is_refused_by_name(settings: dict[str, Any], named: str) -> None:
+def test_impossible_profile_is_rejected_by_field(settings: dict[str, Any], named: str) -> None:
     with pytest.raises(ValidationError) as refusal:
         Profile(**settings)
     assert named in str(refusal.value)

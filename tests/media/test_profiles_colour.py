@@ -81,7 +81,7 @@ def test_real_hdr_recordings_are_tone_mapped(name: str, recordings: Path, tmp_pa
 
 @pytest.mark.parametrize("codec", ["h264", "hevc", "av1"])
 @pytest.mark.parametrize("name", _FILMS)
-def test_hdr_is_kept_where_the_profile_says_so(name: str, codec: Any, shelf: Shelf, tmp_path: Path) -> None:
+def test_hdr_is_kept_if_the_profile_says_so(name: str, codec: Any, shelf: Shelf, tmp_path: Path) -> None:
     recording = shelf.get(name)
     clip = cut(recording, Fraction(0), Fraction(1, 2), tmp_path / "clip.mp4", Profile(video=codec, hdr="keep"))
     frame = _first_frame(clip.path)

@@ -46,7 +46,7 @@ def _read_clip(
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_no_more_is_read_than_the_index_and_what_the_clip_needs(tmp_path: Path, form: str) -> None:
+def test_only_the_index_and_needed_packets_are_read(tmp_path: Path, form: str) -> None:
     path = tmp_path / f"recording.{FORMS[form].extension}"
     make(path, form, _SECONDS)
     least = ideal(path, _START, _END).total
@@ -63,7 +63,7 @@ def test_no_more_is_read_than_the_index_and_what_the_clip_needs(tmp_path: Path, 
 
 
 @pytest.mark.parametrize("form", ["mp4", "ts", "flv"])
-def test_a_clip_that_starts_on_a_keyframe_does_not_read_the_group_before(tmp_path: Path, form: str) -> None:
+def test_clip_from_a_keyframe_does_not_read_the_previous_gop(tmp_path: Path, form: str) -> None:
     path = tmp_path / f"recording.{FORMS[form].extension}"
     make(path, form, 40)
     start, end = Fraction(2003, 100), Fraction(29)  # the keyframe is at 20.00 or 20.02
@@ -78,7 +78,7 @@ def test_a_clip_that_starts_on_a_keyframe_does_not_read_the_group_before(tmp_pat
     assert source.bytes_read < least + 1_900_000  # a head, and little before the keyframe; the group has 2 600 000
 
 
-def test_every_landmark_gives_the_same_packets_as_reading_from_the_start(tmp_path: Path) -> None:
+def test_seek_points_give_the_same_packets_as_reading_from_the_start(tmp_path: Path) -> None:
     """Of a stream whose clock jumps twice, so that nothing in it can be found by time."""
     path, part = tmp_path / "joined.ts", tmp_path / "part.ts"
     with path.open("wb") as joined:
@@ -98,7 +98,7 @@ def test_every_landmark_gives_the_same_packets_as_reading_from_the_start(tmp_pat
         assert source.bytes_read < source.size / 3
 
 
-def test_a_landmark_that_is_not_there_any_more_is_not_believed(tmp_path: Path) -> None:
+def test_stale_seek_point_is_ignored(tmp_path: Path) -> None:
     path = tmp_path / "recording.mkv"
     make(path, "mkv_live", 20)
     with path.open("rb") as file:
@@ -115,7 +115,7 @@ def test_a_landmark_that_is_not_there_any_more_is_not_believed(tmp_path: Path) -
 _DATA = bytes(range(256)) * 64 * 1024
 
 
-def test_expected_bytes_come_before_they_are_asked_for_and_no_farther_than_needed() -> None:
+def test_announced_bytes_are_prefetched_up_to_one_request() -> None:
     source = CountingSource(MemorySource(_DATA))
     with MediaReader(source) as reader:
         reader.expect([(100_000, 6_000_000)])
@@ -132,7 +132,7 @@ def test_expected_bytes_come_before_they_are_asked_for_and_no_farther_than_neede
         assert 5_900_000 <= reader.bytes_read <= 5_900_000 + 2 * BLOCK_BYTES
 
 
-def test_unexpected_places_cost_what_was_asked_for() -> None:
+def test_random_reads_fetch_single_blocks() -> None:
     source = CountingSource(MemorySource(_DATA))
     with MediaReader(source) as reader:
         for offset in range(0, len(_DATA), 1_000_000):
@@ -141,7 +141,7 @@ def test_unexpected_places_cost_what_was_asked_for() -> None:
     assert source.bytes_read == len(source.reads) * BLOCK_BYTES
 
 
-def test_a_reader_that_is_released_reads_no_more() -> None:
+def test_released_reader_stops_reading_ahead() -> None:
     others = set(threading.enumerate())
     source = CountingSource(MemorySource(_DATA))
     with MediaReader(source) as reader:
@@ -151,7 +151,7 @@ def test_a_reader_that_is_released_reads_no_more() -> None:
     assert len(source.reads) <= 2
 
 
-def test_memory_is_bounded() -> None:
+def test_cache_is_bounded() -> None:
     with MediaReader(CountingSource(MemorySource(_DATA)), cached_bytes=1024 * 1024) as reader:
         reader.expect([(0, len(_DATA))])
         while reader.read(70_000):
@@ -159,7 +159,7 @@ def test_memory_is_bounded() -> None:
             assert held <= 1024 * 1024
 
 
-def test_an_error_of_what_was_read_ahead_is_raised_where_it_is_needed() -> None:
+def test_prefetch_error_is_raised_when_the_bytes_are_needed() -> None:
     class Changing(MemorySource):
         def read_at(self, offset: int, length: int, *, keep: bool = False) -> bytes:
             if offset >= 200_000:

@@ -68,7 +68,7 @@ def _ms(time: Fraction) -> Fraction:
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name not in BROKEN])
-def test_clips_are_what_a_plain_decode_shows(recordings: Path, tmp_path: Path, name: str) -> None:
+def test_clips_equal_a_plain_decode(recordings: Path, tmp_path: Path, name: str) -> None:
     path, until = recordings / name, _LONG.get(name)
     seen, output = watch(path, until), tmp_path / "clip.mp4"
     faults = []
@@ -82,7 +82,7 @@ def test_clips_are_what_a_plain_decode_shows(recordings: Path, tmp_path: Path, n
     assert not faults, "\n".join(faults)
 
 
-def test_a_range_without_a_picture_is_sound_alone_and_says_so(recordings: Path, tmp_path: Path) -> None:
+def test_range_without_video_has_audio_and_a_warning(recordings: Path, tmp_path: Path) -> None:
     path = recordings / "ts_no_initial_keyframe.ts"  # its only keyframe lies at 2.136 s
     if not path.exists():
         pytest.skip("this recording is not here")
@@ -93,7 +93,7 @@ def test_a_range_without_a_picture_is_sound_alone_and_says_so(recordings: Path, 
 
 
 @pytest.mark.parametrize("name", BROKEN)
-def test_a_broken_recording_says_what_is_wrong(recordings: Path, name: str) -> None:
+def test_error_of_a_broken_recording_names_the_cause(recordings: Path, name: str) -> None:
     if not (recordings / name).exists():
         pytest.skip("this recording is not here")
     with pytest.raises(BROKEN[name]) as failed:

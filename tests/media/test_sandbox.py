@@ -67,7 +67,7 @@ def _done(found: dict[str, str]) -> set[str]:
 
 # The Landlock ABI versions of kernels 5.13, 5.19, 6.1 to 6.6, 6.8 and 6.12, and that of this kernel.
 @pytest.mark.parametrize("abi", [1, 2, 3, 4, 6, None])
-def test_nothing_leaves_the_cell(abi: int | None, tmp_path: Path) -> None:
+def test_every_attempt_to_leave_the_sandbox_fails(abi: int | None, tmp_path: Path) -> None:
     """`sandbox = "required"` accepts each of these kernels, so every attempt must fail on each."""
     if not all(layer.holds for layer in _layers().values()):
         pytest.skip("this kernel lacks a layer")
@@ -78,13 +78,13 @@ def test_nothing_leaves_the_cell(abi: int | None, tmp_path: Path) -> None:
     assert len(refused) >= 80
 
 
-def test_landlock_holds_by_itself(tmp_path: Path) -> None:
+def test_landlock_denies_access_without_seccomp(tmp_path: Path) -> None:
     if not _layers()["landlock"].holds:
         pytest.skip("this kernel has no landlock")
     assert _done(_attempts("landlock", tmp_path / "cell")) == NEEDED
 
 
-def test_the_filter_refuses_everything_without_landlock(tmp_path: Path) -> None:
+def test_seccomp_denies_access_without_landlock(tmp_path: Path) -> None:
     """This is why an older Landlock is enough: the filter refuses what that version does not."""
     if not _layers()["seccomp"].holds:
         pytest.skip("this kernel has no seccomp")
@@ -102,18 +102,18 @@ os._exit(0)
 
 
 @pytest.mark.parametrize(("abi", "holds"), [(1, False), (3, False), (4, False), (5, False), (6, True)])
-def test_an_older_landlock_does_not_hold_without_the_filter(abi: int, holds: bool) -> None:
+def test_older_landlock_does_not_hold_without_seccomp(abi: int, holds: bool) -> None:
     kernel = _layers()["landlock"]
     if not kernel.holds or int(kernel.detail.split()[1].strip(":")) < 6:
         pytest.skip("this kernel has no or an older landlock")
     ran = subprocess.run([sys.executable, "-c", _UNFILTERED, str(abi)], capture_output=True, check=True, timeout=60)
     landlock, filtered = json.loads(ran.stdout)[-2:]
     assert (landlock["name"], landlock["holds"]) == ("landlock", holds)
-    assert ("nothing refuses" in landlock["detail"]) != holds
+    assert ("nothing denies" in landlock["detail"]) != holds
     assert not filtered["holds"]
 
 
-def test_a_32_bit_system_call_kills_the_child(tmp_path: Path) -> None:
+def test_32_bit_system_call_kills_the_child(tmp_path: Path) -> None:
     if platform.machine() != "x86_64" or not _layers()["seccomp"].holds:
         pytest.skip("this machine has no such interface, or no filter")
     (tmp_path / "there").touch()
@@ -217,12 +217,12 @@ DECISIONS = [
 
 
 @pytest.mark.parametrize("column", [0, 1], ids=["x86_64", "aarch64"])
-def test_the_filter_decides_by_the_arguments(column: int) -> None:
+def test_seccomp_checks_arguments(column: int) -> None:
     found = [(name, _filtered(column, numbers[column], *arguments)) for name, numbers, arguments, _ in DECISIONS]
     assert found == [(name, decided) for name, _, _, decided in DECISIONS]
 
 
-def test_a_child_says_what_holds() -> None:
+def test_child_reports_its_sandbox_layers() -> None:
     layers = sandbox_layers()
     assert tuple(layer.name for layer in layers) == LAYERS
     assert all(layer.detail for layer in layers)
@@ -238,7 +238,7 @@ def test_a_child_says_what_holds() -> None:
         child.close()
 
 
-def test_the_kernel_agrees() -> None:
+def test_kernel_confirms_the_reported_layers() -> None:
     child = EncoderProcess()
     try:
         layers = {layer.name: layer.holds for layer in child.wait_until_ready()}
@@ -259,7 +259,7 @@ def test_the_kernel_agrees() -> None:
         child.close()
 
 
-def test_required_refuses_what_is_incomplete(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_required_sandbox_rejects_an_incomplete_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """A child that was started without its sandbox stands for a kernel that has none."""
     child = EncoderProcess(sandbox="off")
     child._sandbox = "required"
@@ -308,7 +308,7 @@ def _film(path: Path, codec: str, *, size: tuple[int, int] = (160, 96), frames: 
 
 
 @pytest.mark.parametrize("codec", ENCODERS)
-def test_every_codec_works_in_it(codec: str, tmp_path: Path) -> None:
+def test_every_codec_works_in_the_sandbox(codec: str, tmp_path: Path) -> None:
     film = _film(tmp_path / f"film.{'mov' if codec in ('prores', 'mjpeg') else 'mkv'}", codec)
     facts = find_facts(SETTINGS, film)
     for name in PROFILES:
@@ -336,7 +336,7 @@ time.sleep(60)
 
 
 @pytest.mark.parametrize("stopped", [False, True])
-def test_a_child_dies_with_its_parent_and_not_with_a_thread(stopped: bool) -> None:
+def test_child_dies_with_its_parent_and_not_with_a_thread(stopped: bool) -> None:
     parent = subprocess.Popen([sys.executable, "-c", _PARENT], stdout=subprocess.PIPE, text=True)
     assert parent.stdout is not None
     pid, alive = parent.stdout.readline().split()

@@ -124,13 +124,11 @@ def _verify(
         hold_to_plan(file.fileno(), planned, report)
 
 
-def test_the_clip_as_it_was_planned_is_accepted(clip: bytes, verifier: PacketVerifier | None, tmp_path: Path) -> None:
+def test_planned_clip_is_accepted(clip: bytes, verifier: PacketVerifier | None, tmp_path: Path) -> None:
     _verify(clip, tmp_path / "clip.mp4", verifier)
 
 
-def test_a_damaged_picture_is_found_and_not_concealed(
-    clip: bytes, verifier: PacketVerifier | None, tmp_path: Path
-) -> None:
+def test_damaged_frame_is_rejected(clip: bytes, verifier: PacketVerifier | None, tmp_path: Path) -> None:
     start = clip.index(b"mdat") + 4
     for part in (0.5, 0.8):  # not every damage breaks the code of a picture; these do
         place = start + round((len(clip) - start) * part)
@@ -139,14 +137,14 @@ def test_a_damaged_picture_is_found_and_not_concealed(
             _verify(damaged, tmp_path / "clip.mp4", verifier)
 
 
-def test_a_clip_that_was_cut_off_is_found(clip: bytes, verifier: PacketVerifier | None, tmp_path: Path) -> None:
+def test_truncated_clip_is_rejected(clip: bytes, verifier: PacketVerifier | None, tmp_path: Path) -> None:
     with pytest.raises(VerificationFailed):
         _verify(clip[: -len(clip) // 4], tmp_path / "clip.mp4", verifier)
 
 
 @pytest.mark.parametrize("container", ["mp4", "mkv"])
 @pytest.mark.parametrize("codec", ["h264", "hevc"])
-def test_a_file_holds_what_was_decoded_while_it_was_made(tmp_path: Path, codec: str, container: str) -> None:
+def test_file_contains_the_packets_of_the_encoder(tmp_path: Path, codec: str, container: str) -> None:
     """To the byte, in whatever form the container writes it: nothing has to be decoded twice."""
     profile = Profile.model_validate({"video": codec, "container": container, "preset": "ultrafast"})
     path = tmp_path / f"clip.{container}"
@@ -156,16 +154,14 @@ def test_a_file_holds_what_was_decoded_while_it_was_made(tmp_path: Path, codec: 
         assert [checksum(codec, packet) for packet in file.demux(video=0) if packet.size] == list(track.checksums)
 
 
-def test_a_proof_of_other_packets_proves_nothing(made: _Made, tmp_path: Path) -> None:
+def test_file_with_other_packets_is_decoded(made: _Made, tmp_path: Path) -> None:
     """The file is decoded then: this one is sound, and as it was planned."""
     other = _make(tmp_path / "other.mp4", Profile(crf=40)).verifier
     _verify(made.data, tmp_path / "clip.mp4", other)
 
 
 @pytest.mark.parametrize("decodes", [True, False])
-def test_what_an_encoder_made_and_nothing_can_decode_is_found_by_decoding(
-    made: _Made, tmp_path: Path, decodes: bool
-) -> None:
+def test_undecodable_packets_are_found_by_decoding(made: _Made, tmp_path: Path, decodes: bool) -> None:
     path = tmp_path / "clip.mp4"
     path.write_bytes(made.data)
     with av.open(str(path)) as file, PacketVerifier(decodes=decodes) as verifier:
@@ -180,7 +176,7 @@ def test_what_an_encoder_made_and_nothing_can_decode_is_found_by_decoding(
             verifier.end()
 
 
-def test_what_is_checked_of_a_clip_changes_nothing_in_it(tmp_path: Path) -> None:
+def test_both_ways_of_verification_give_the_same_clip(tmp_path: Path) -> None:
     """And in both ways a clip of a recording with sound is found to be sound."""
     make_sample(tmp_path / "sample.mp4", seconds=3)
     clips = []
@@ -219,14 +215,14 @@ def test_what_is_checked_of_a_clip_changes_nothing_in_it(tmp_path: Path) -> None
         (replace(_PLANNED, facts=_FACTS.model_copy(update={"audio": (_AUDIO,)})), {"audio_codec": "aac"}),
     ],
 )
-def test_another_clip_than_the_planned_one_is_rejected(
+def test_clip_that_differs_from_the_plan_is_rejected(
     clip: bytes, verifier: PacketVerifier | None, tmp_path: Path, planned: FilePlan, reported: dict[str, Any]
 ) -> None:
     with pytest.raises(VerificationFailed):
         _verify(clip, tmp_path / "clip.mp4", verifier, planned, **reported)
 
 
-def test_frames_may_be_far_apart_only_if_the_recording_is_so_or_a_warning_says_so(made: _Made, tmp_path: Path) -> None:
+def test_distant_frames_need_a_variable_rate_or_a_warning(made: _Made, tmp_path: Path) -> None:
     """The clip of 20 frames a second, as one of a recording that has 40."""
     steady = _FACTS.model_copy(update={"video": _video.model_copy(update={"frame_seconds": _STEP / 2})})
     varied = _FACTS.model_copy(update={"video": _video.model_copy(update={"variable_rate": True})})
@@ -255,7 +251,7 @@ def test_frames_may_be_far_apart_only_if_the_recording_is_so_or_a_warning_says_s
         {"warnings": ["w"] * 10_000},
     ],
 )
-def test_a_report_outside_its_limits_is_rejected(report: Any) -> None:
+def test_report_outside_its_limits_is_rejected(report: Any) -> None:
     valid: dict[str, Any] = {
         "actual_start": "1/3", "actual_end": "2", "frames": 1, "width": 2, "height": 2, "video_codec": "h264",
         "audio_codec": None, "size_bytes": 1, "encode_seconds": 1.0, "bytes_read": 1, "warnings": [],

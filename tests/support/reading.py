@@ -190,7 +190,7 @@ def _index_bytes(reader: MediaReader, positions: list[int]) -> int:
     if reader.read(4) == b"ftyp":
         first, last, total = min(positions), max(positions), 0
         at, fragment = 0, (0, 0)
-        for kind, _, end in boxes(reader, most=1_000_000):
+        for kind, _, end in boxes(reader, limit=1_000_000):
             if kind in (b"moov", b"sidx"):
                 total += end - at
             elif kind == b"moof":

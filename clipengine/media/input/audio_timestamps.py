@@ -1,13 +1,13 @@
-"""Audio timestamps that do not mark the first sample that a packet decodes to, and the correction for them.
+"""Correction of audio timestamps that do not mark the first sample of their packet.
 
-Two kinds are known, and both look like jitter of 20 ms and more, although the audio is continuous:
+Two kinds are known. Both look like jitter of 20 ms and more although the audio is continuous:
 
 - FFmpeg before 2011 wrote Vorbis into Matroska with the time at which a packet's samples *end*; packets are short or
   long, so the start is off by up to one long block.
 - WMA has a bit reservoir: an ASF packet is stamped with its nominal time at a constant bit rate, but holds the frames
   that the encoder happened to finish in it. Counted in frames from the first packet, each has an exact time.
 
-The probe recognises them from the packets alone; the cut corrects each frame's time, wherever it lands.
+The probe detects them without decoding; the cut corrects the time of each frame.
 """
 
 from __future__ import annotations
@@ -23,27 +23,27 @@ from clipengine.clips.facts import AudioStamps, EndStamps, FrameStamps
 from clipengine.media.input.container import packet_time
 from clipengine.media.input.timeline import as_fraction
 
-_DISTINCT_SECONDS = Fraction(1, 200)  # blocks whose lengths differ by this much tell the start from the end
+_DISTINCT_SECONDS = Fraction(1, 200)  # minimum difference of block lengths that distinguishes start from end
 _ROUNDING_SECONDS = Fraction(1, 500)
 _EVIDENCE = 4
 _VORBIS_HEADER, _VORBIS_BLOCKS_AT = b"\x01vorbis", 28  # Vorbis I specification, 4.2.2
-_WMA_RESERVOIR = 2  # in the flags of the codec's private data
+_WMA_RESERVOIR = 2  # flag in the codec's extradata
 
 
 class TimestampAnalyzer(Protocol):
-    """Learns from a stream's packets, in file order, what its timestamps mark."""
+    """Determines from a stream's packets, in file order, which sample their timestamps mark."""
 
     def add(self, packet: Packet[Any]) -> None: ...
 
     def skip(self) -> None:
-        """Packets are missing between the last one and the next one."""
+        """Note that packets are left out between the last one and the next one."""
 
     def stamps(self, origin: Fraction) -> AudioStamps | None:
-        """Return the correction, or None if the timestamps mark the first sample, as they should."""
+        """Return the correction, or None if the timestamps mark the first sample."""
 
 
 def timestamp_analyzer(stream: AudioStream) -> TimestampAnalyzer | None:
-    """Return a survey of a stream that may have such timestamps, or None."""
+    """Return an analyzer if the stream may have such timestamps, else None."""
     context = stream.codec_context
     extradata = context.extradata or b""
     if context.name == "vorbis":
@@ -59,7 +59,7 @@ def timestamp_analyzer(stream: AudioStream) -> TimestampAnalyzer | None:
 
 
 def corrected(stamps: AudioStamps | None, time: Fraction, packet: Packet[Any], frame: av.AudioFrame) -> Fraction:
-    """Return when the frame's first sample is heard; `time` is its timestamp. All in recording time."""
+    """Return the presentation time of the frame's first sample; `time` is its timestamp (both recording time)."""
     match stamps:
         case EndStamps():
             return time - Fraction(frame.samples - stamps.shortest, frame.sample_rate)
@@ -72,7 +72,7 @@ def corrected(stamps: AudioStamps | None, time: Fraction, packet: Packet[Any], f
 
 
 class _VorbisAnalyzer:
-    """Compares the distance of two timestamps with the length of the earlier and of the later packet."""
+    """Compares the distance of two timestamps with the durations of both packets."""
 
     def __init__(self, stamps: EndStamps) -> None:
         self._stamps = stamps
@@ -99,7 +99,7 @@ class _VorbisAnalyzer:
 
 
 class _WmaAnalyzer:
-    """Counts the frames in all packets and compares their times with the timestamps."""
+    """Compares timestamps with times computed from the number of frames in all previous packets."""
 
     def __init__(self, rate: int) -> None:
         self._frame_seconds = Fraction(1 << _wma_frame_bits(rate), rate or 1)
@@ -116,7 +116,7 @@ class _WmaAnalyzer:
             self._whole = False
         elif self._first is None:
             self._first = time
-            self._frames = _wma_frames(packet) - 1  # the first packet completes no frame of one before it
+            self._frames = _wma_frames(packet) - 1  # no frame began before the first packet
         else:
             lag = time - self._first - self._frames * self._frame_seconds
             self._lags = [min([*self._lags, lag]), max([*self._lags, lag])]
@@ -129,7 +129,7 @@ class _WmaAnalyzer:
         if not self._whole or self._first is None or self._packets <= _EVIDENCE:
             return None
         low, high = self._lags
-        if high - low >= self._frame_seconds:  # a gap, or more jitter than a frame: no frame's number is certain
+        if high - low >= self._frame_seconds:  # a gap, or jitter of more than a frame: frame numbers are uncertain
             return None
         return FrameStamps(
             first=self._first - origin,

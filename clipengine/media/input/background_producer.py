@@ -1,7 +1,6 @@
-"""Running ahead: a generator in a thread of its own, before its consumer by a bounded number of bytes.
+"""A generator that runs in a background thread, ahead of its consumer by a bounded number of bytes.
 
-So decoding and encoding share the cores, and what lies between them takes the same memory for pictures of any size:
-many small ones, a few of full HD, one of 4K.
+Decoding and encoding thus run in parallel, and the buffer takes the same memory for frames of any size.
 """
 
 from __future__ import annotations
@@ -11,20 +10,20 @@ from collections import deque
 from collections.abc import Callable, Generator
 from typing import Generic, TypeVar
 
-BUFFER_BYTES = 8 * 1024 * 1024  # two pictures of 1080p: more was no faster, and is memory
+BUFFER_BYTES = 8 * 1024 * 1024  # two 1080p frames; a larger buffer is not faster
 
 Item = TypeVar("Item")
 
 
 def produce_in_background(
-    produce: Callable[[], Generator[Item]], size_of: Callable[[Item], int], *, most_bytes: int = BUFFER_BYTES
+    produce: Callable[[], Generator[Item]], size_of: Callable[[Item], int], *, max_bytes: int = BUFFER_BYTES
 ) -> Generator[Item]:
-    """The items of `produce()`, which runs in a thread up to `most_bytes` (by `weigh`) ahead, or one item.
+    """Yield the items of `produce()`, which runs in a thread up to `max_bytes` (by `size_of`) or one item ahead.
 
-    Its error is raised here. When the consumer stops early, the producer is told at its next item and the thread is
-    joined.
+    Errors of the producer are raised here. If the consumer stops early, the producer stops at its next item and the
+    thread is joined.
     """
-    items: _BoundedQueue[Item] = _BoundedQueue(most_bytes)
+    items: _BoundedQueue[Item] = _BoundedQueue(max_bytes)
 
     def run() -> None:
         error: BaseException | None = None
@@ -34,69 +33,69 @@ def produce_in_background(
                 if not items.put(item, size_of(item)):
                     source.close()
                     break
-        except BaseException as raised:  # handed to the consumer, whatever it is
+        except BaseException as raised:  # raised in the consumer
             error = raised
         items.end(error)
 
     thread = threading.Thread(target=run, name="decode", daemon=True)
     thread.start()
     try:
-        yield from items.taken()
+        yield from items.items()
     finally:
         items.stop()
         thread.join()
 
 
 class _BoundedQueue(Generic[Item]):
-    """What was produced and not yet taken.
+    """Queue of produced items, bounded by their size.
 
-    A producer that had to wait goes on when half of it is taken: the two wake each other once for several items.
+    A blocked producer continues when the queue is half empty, so that the threads wake each other less often.
     """
 
-    def __init__(self, most_bytes: int) -> None:
-        self._most_bytes = most_bytes
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
         self._items: deque[tuple[Item, int]] = deque()
         self._bytes = 0
         self._ended = self._stopped = False
         self._error: BaseException | None = None
         lock = threading.Lock()
-        self._room, self._more = threading.Condition(lock), threading.Condition(lock)
+        self._not_full, self._not_empty = threading.Condition(lock), threading.Condition(lock)
 
     def put(self, item: Item, size: int) -> bool:
-        """False when nothing more is wanted."""
-        with self._room:
-            if self._items and self._bytes + size > self._most_bytes:
-                self._room.wait_for(lambda: self._stopped or self._bytes <= self._most_bytes // 2 or not self._items)
+        """Add an item. Return False if the consumer has stopped."""
+        with self._not_full:
+            if self._items and self._bytes + size > self._max_bytes:
+                self._not_full.wait_for(lambda: self._stopped or self._bytes <= self._max_bytes // 2 or not self._items)
             if self._stopped:
                 return False
             self._items.append((item, size))
             self._bytes += size
-            self._more.notify()
+            self._not_empty.notify()
         return True
 
     def end(self, error: BaseException | None) -> None:
-        with self._more:
+        with self._not_empty:
             self._ended, self._error = True, error
-            self._more.notify()
+            self._not_empty.notify()
 
     def stop(self) -> None:
-        with self._room:
+        with self._not_full:
             self._stopped = True
             self._items.clear()
-            self._room.notify()
+            self._not_full.notify()
 
-    def taken(self) -> Generator[Item]:
+    def items(self) -> Generator[Item]:
         while True:
-            with self._more:
+            with self._not_empty:
                 while not self._items and not self._ended:
-                    self._more.wait()
+                    self._not_empty.wait()
                 if not self._items:
                     break
                 item, size = self._items.popleft()
                 self._bytes -= size
-                if self._bytes <= self._most_bytes // 2 or not self._items:
-                    self._room.notify()
+                if self._bytes <= self._max_bytes // 2 or not self._items:
+                    self._not_full.notify()
             yield item
-            del item  # it is its taker's: with the next one under way, nothing here keeps it
+            del item  # keep no reference while the next item is awaited
         if self._error is not None:
             raise self._error

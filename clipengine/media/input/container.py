@@ -1,7 +1,7 @@
-"""Opening a recording: the one place where a demuxer and its decoders are made, on allow-lists.
+"""Opening of recordings with allow-lists of formats and codecs. All demuxers and decoders are created here.
 
-Formats that name other files or addresses (playlists, SDP, concat scripts, image patterns) are not on the list, no
-protocol is, and nested opens are refused: a recording can reach nothing but its own bytes.
+Formats that refer to other files or addresses (playlists, SDP, concat scripts, image patterns) and all protocols are
+disabled, and nested opens are rejected, so a recording can only access its own bytes.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ AUDIO_CODECS = frozenset((
     "amr_nb", "amr_wb", "wmav1", "wmav2", "wmapro", "speex", "adpcm_ima_wav", "adpcm_ima_qt", "adpcm_ms", "gsm",
     "gsm_ms", "nellymoser",
 ))
-# Decoders whose names are not their codecs' names.
+# Decoders with names that differ from their codec's.
 _OTHER_NAMES = {"amrnb", "amrwb", "dca", "flv", "libdav1d", "mp1float", "mp2float", "mp3float", "msmpeg4"}
 # fmt: on
 MAX_PIXELS = 8192 * 4352
@@ -51,12 +51,12 @@ MAX_STREAMS = 64
 _DECODERS = sorted(
     VIDEO_CODECS | AUDIO_CODECS | _OTHER_NAMES | {name for name in av.codecs_available if name.startswith("pcm_")}
 )
-# The container has them for its own look at the streams; the decoders that are opened later are told once more.
+# Set on the container for its stream analysis, and again on each decoder.
 DECODER_OPTIONS = {"codec_whitelist": ",".join(_DECODERS), "max_pixels": str(MAX_PIXELS)}
-_MAX_DAMAGED_PLACES = 100  # in a row
+_MAX_CONSECUTIVE_ERRORS = 100
 _PROBE_BYTES = 16 * 1024 * 1024
-_BUFFER_BYTES = 16 * 1024  # the reader behind it reads ahead where that pays
-# Tags that are not UTF-8 make PyAV 18 refuse the file unless told otherwise; 19 never does and has no such option.
+_BUFFER_BYTES = 16 * 1024  # small, because the MediaReader reads ahead
+# PyAV 18 rejects files with tags that are not UTF-8 unless this is set; 19 has no such option.
 _LENIENT_METADATA: dict[str, Any] = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
 
 
@@ -66,9 +66,9 @@ def refuse_open(url: str, flags: int, options: dict[str, str]) -> Any:
 
 @contextmanager
 def open_recording(reader: MediaReader, splice: HeaderSplice | None = None) -> Iterator[InputContainer]:
-    """Open the recording for demuxing. Raises RecordingUnreadable, RecordingTruncated or the reader's own error.
+    """Open the recording for demuxing. Raises RecordingUnreadable, RecordingTruncated or the reader's error.
 
-    With an entrance its media begins there: what lies between the head and the entrance is not read, nor is an index.
+    With a splice, the bytes between the header and the splice's offset are not read, and no index is.
     """
     with media_errors(reader):
         reader.mask(0, 0, b"")
@@ -97,7 +97,7 @@ def open_recording(reader: MediaReader, splice: HeaderSplice | None = None) -> I
                     **({} if splice is None else {"fflags": "+ignidx"}),
                 },
             )
-        except (av.InvalidDataError, av.ArgumentError) as error:  # the latter for formats that are not on the list
+        except (av.InvalidDataError, av.ArgumentError) as error:  # ArgumentError: format not on the list
             if reader.error is not None:
                 raise reader.error from None
             raise _unreadable(reader) from error
@@ -111,12 +111,12 @@ def open_recording(reader: MediaReader, splice: HeaderSplice | None = None) -> I
 
 
 def _unreadable(reader: MediaReader) -> ClipEngineError:
-    """A container that does not open: cut off before its index, or no media at all."""
+    """Return the error for a container that cannot be opened: empty, truncated, damaged or not media."""
     reader.seek(0)
     if not reader.read(1):
         return RecordingUnreadable("the recording is empty")
     if is_truncated(reader):
-        return RecordingTruncated("the recording has no index: it was cut off before it was finished")
+        return RecordingTruncated("the recording has no index: it was truncated before it was finished")
     if has_index(reader):
         return RecordingUnreadable("the recording is an MP4 or MOV file, and the index in it is damaged")
     return RecordingUnreadable("the recording is not in a media format that can be read")
@@ -124,7 +124,7 @@ def _unreadable(reader: MediaReader) -> ClipEngineError:
 
 @contextmanager
 def media_errors(reader: MediaReader) -> Iterator[None]:
-    """Turn the library's errors into ours; an error of the reader itself wins over what the demuxer made of it."""
+    """Convert FFmpeg's errors to ours. An error of the reader takes precedence over the demuxer's."""
     try:
         yield
     except ClipEngineError:
@@ -141,7 +141,7 @@ def media_errors(reader: MediaReader) -> Iterator[None]:
 
 
 def video_stream(container: InputContainer) -> VideoStream | None:
-    """The first video stream that is no cover picture. Raises UnsupportedMedia where its codec is not allowed."""
+    """Return the first video stream that is not cover art. Raises UnsupportedMedia if its codec is not allowed."""
     for stream in container.streams.video[:MAX_STREAMS]:
         if stream.disposition & Disposition.attached_pic or stream.disposition & Disposition.timed_thumbnails:
             continue
@@ -149,13 +149,13 @@ def video_stream(container: InputContainer) -> VideoStream | None:
             raise UnsupportedMedia(f"video codec {codec_name(stream)} is not supported")
         if stream.codec_context.width * stream.codec_context.height > MAX_PIXELS:
             size = f"{stream.codec_context.width}x{stream.codec_context.height}"
-            raise UnsupportedMedia(f"pictures of {size} are larger than the {MAX_PIXELS} pixels that are supported")
+            raise UnsupportedMedia(f"frames of {size} exceed the maximum of {MAX_PIXELS} pixels")
         return stream
     return None
 
 
 def audio_streams(container: InputContainer) -> list[AudioStream]:
-    """Every audio stream that can be decoded, in the container's order."""
+    """Return all audio streams that can be decoded, in the container's order."""
     found = []
     for stream in container.streams.audio[:MAX_STREAMS]:
         name = codec_name(stream)
@@ -168,9 +168,9 @@ def audio_streams(container: InputContainer) -> list[AudioStream]:
 
 
 def codec_name(stream: Stream) -> str:
-    """The codec's name as FFmpeg's descriptors write it (`av1`, not `libdav1d`)."""
+    """Return the name of FFmpeg's codec descriptor (`av1`, not `libdav1d`)."""
     context: CodecContext | None = stream.codec_context
-    if context is None:  # no decoder is built in for it
+    if context is None:  # FFmpeg has no decoder for it
         return "unknown"
     return str(getattr(context.codec, "canonical_name", context.name))
 
@@ -184,26 +184,26 @@ def keep_only(container: InputContainer, streams: Sequence[Stream]) -> None:
 
 
 def read_packets(container: InputContainer, streams: Sequence[Stream], reader: MediaReader) -> Iterator[Packet[Any]]:
-    """Yield the packets of these streams from the container's position to its end.
+    """Yield the packets of these streams from the current position to the end.
 
-    Damage is skipped, as players do; an error of the reader itself is raised. In a stream that stores decoding times
-    only, a packet's pts is its dts: FFmpeg's guess is wrong.
+    Damaged data is skipped; an error of the reader is raised. If a stream stores only dts, the packets' pts is set to
+    dts, because FFmpeg's estimate is wrong.
     """
     name = container.format.name.split(",")[0]
     decoding = {stream.index for stream in streams if stores_decoding_times(name, codec_name(stream))}
     failures = 0
-    while failures < _MAX_DAMAGED_PLACES:
+    while failures < _MAX_CONSECUTIVE_ERRORS:
         try:
             for packet in container.demux(streams):
                 if packet.size:
                     failures = 0
-                    reader.found()
+                    reader.packet_found()
                     if packet.stream_index in decoding and packet.dts is not None:
                         packet.pts = packet.dts
                     yield packet
             return
         except IndexError:
-            continue  # a stream that was not there when the library counted them; it counts anew
+            continue  # a stream that appeared later: PyAV updates its list of streams
         except MemoryError:
             raise
         except av.FFmpegError:
@@ -213,6 +213,6 @@ def read_packets(container: InputContainer, streams: Sequence[Stream], reader: M
 
 
 def packet_time(packet: Packet[Any]) -> Fraction | None:
-    """When the packet is presented, in container time, exact; by its dts where it has no pts."""
+    """Return the pts of the packet in seconds of container time, or its dts if it has no pts."""
     stamp = packet.pts if packet.pts is not None else packet.dts
     return None if stamp is None else stamp * as_fraction(packet.time_base)

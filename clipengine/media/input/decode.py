@@ -1,6 +1,6 @@
-"""Decoding a clip: from packets to pictures and sound on the clip's timeline, in the order they are needed.
+"""Decoding of a clip: from packets to video and audio frames on the clip's timeline.
 
-What is decoded waits for the encoder in `media.input.background_producer`, in a thread of its own.
+It runs in a background thread, see `media.input.background_producer`.
 """
 
 from __future__ import annotations
@@ -16,17 +16,18 @@ from av.video.frame import PictureType
 
 from clipengine.clips.plan import CutRange, FrameSelector
 from clipengine.media.input.audio_timestamps import corrected
-from clipengine.media.input.seek import Seeker, TimedPacket
+from clipengine.media.input.packet_timestamps import TimedPacket
+from clipengine.media.input.seek import Seeker
 from clipengine.media.memory import is_out_of_memory, raise_if_out_of_memory
 
 _SMALLEST_STEP = Fraction(1, 90_000)
-# Decoders that look at skip_frame anew for each packet; others (dav1d) take it once, when they are opened.
+# Decoders that apply changes of skip_frame; others (dav1d) read it once when they are opened.
 _SKIPPING_DECODERS = {"h264", "hevc", "mpeg2video", "vp8", "vp9"}
 
 
 @dataclass(frozen=True)
 class BeginEvent:
-    """The clip's origin is known: recording time of its first moment. `picture` is its first frame, if it has one."""
+    """Start of the clip: its origin in recording time and its first frame, if it has video."""
 
     origin: Fraction
     frame: av.VideoFrame | None
@@ -34,7 +35,7 @@ class BeginEvent:
 
 @dataclass(frozen=True)
 class VideoFrameEvent:
-    """A frame that is shown from `time` (clip time) until the next one."""
+    """A video frame that is shown from `time` (clip time) until the next one."""
 
     time: Fraction
     frame: av.VideoFrame
@@ -42,7 +43,7 @@ class VideoFrameEvent:
 
 @dataclass(frozen=True)
 class AudioFrameEvent:
-    """A decoded piece of the audio stream `index`, presented at `time` (recording time)."""
+    """An audio frame of the stream `index`, presented at `time` (recording time)."""
 
     index: int
     time: Fraction
@@ -53,24 +54,26 @@ Event = BeginEvent | VideoFrameEvent | AudioFrameEvent
 
 
 class _SeekTooLate(Exception):
-    """The first frame that could be decoded lies after the clip's start: step back."""
+    """The first decodable frame is after the clip's start: seek further back."""
 
 
 class _FalseKeyframe(Exception):
-    """The first frame that was decoded is no keyframe, whatever the container says: no landing can be trusted."""
+    """The first decoded frame is not a keyframe although the container says so: seeks cannot be trusted."""
 
 
 class ClipDecoder:
-    """Yields one Begin, then Pictures in order and Sounds in order, for a landing and a range."""
+    """Yields one BeginEvent, then video and audio frame events, each kind in order."""
 
     def __init__(self, seeker: Seeker, cut: CutRange, *, threads: int) -> None:
         self._seeker = seeker
         self._cut = cut
         self._threads = threads
         self._skips = False
+        self._begun = False
+        self._pending_audio: list[TimedPacket] = []  # read before the clip's origin is known
         self.damaged_packets = 0
-        self.damaged_frames = self.decoded_frames = self.concealed_frames = 0  # that begin in the range
-        self.last_time: Fraction | None = None  # recording time of the last frame that was decoded
+        self.damaged_frames = self.decoded_frames = self.concealed_frames = 0  # in the range
+        self.last_time: Fraction | None = None  # recording time of the last decoded frame
 
     def events(self) -> Generator[Event]:
         step = 0
@@ -87,42 +90,43 @@ class ClipDecoder:
     def _decode(self) -> Iterator[Event]:
         seeker = self._seeker
         selector: FrameSelector[av.VideoFrame] = FrameSelector(self._cut)
-        begun = False
-        waiting: list[TimedPacket] = []  # sound that came before the origin was known
         self.damaged_packets = self.damaged_frames = self.decoded_frames = self.concealed_frames = 0
         self.last_time = None
+        self._begun, self._pending_audio = seeker.video is None, []
         self._prepare()
         if seeker.video is None:
-            begun = True
             yield BeginEvent(self._cut.start, None)
         for timed in seeker.packets():
             if seeker.video is not None and timed.packet.stream_index == seeker.video.index:
-                for time, frame in self._pictures(timed, selector):
-                    if not begun:
-                        begun = True
-                        yield BeginEvent(selector.origin or Fraction(0), frame)
-                        yield VideoFrameEvent(time, frame)
-                        for held in waiting:
-                            yield from self._sounds(held)
-                        waiting = []
-                    else:
-                        yield VideoFrameEvent(time, frame)
-            elif begun:
-                yield from self._sounds(timed)
+                yield from self._video_events(self._video_frames(timed, selector), selector)
+            elif self._begun:
+                yield from self._audio_events(timed)
             else:
-                waiting.append(timed)
-        for time, frame in self._last_pictures(selector):
-            if not begun:
-                begun = True
-                yield BeginEvent(selector.origin or Fraction(0), frame)
-            yield VideoFrameEvent(time, frame)
-        if not begun:
+                self._pending_audio.append(timed)
+        yield from self._video_events(self._last_video_frames(selector), selector)
+        if not self._begun:
             self._step_back()
             yield BeginEvent(self._cut.start, None)
-        for held in waiting:
-            yield from self._sounds(held)
+            yield from self._flush_pending_audio()
         for stream in seeker.audio:
-            yield from self._drain_sound(stream)
+            yield from self._drain_audio(stream)
+
+    def _video_events(
+        self, frames: Iterator[tuple[Fraction, av.VideoFrame]], selector: FrameSelector[av.VideoFrame]
+    ) -> Iterator[Event]:
+        for time, frame in frames:
+            if self._begun:
+                yield VideoFrameEvent(time, frame)
+                continue
+            self._begun = True
+            yield BeginEvent(selector.origin or Fraction(0), frame)
+            yield VideoFrameEvent(time, frame)
+            yield from self._flush_pending_audio()
+
+    def _flush_pending_audio(self) -> Iterator[Event]:
+        pending, self._pending_audio = self._pending_audio, []
+        for timed in pending:
+            yield from self._audio_events(timed)
 
     def _prepare(self) -> None:
         seeker = self._seeker
@@ -133,12 +137,12 @@ class ClipDecoder:
             self._skips = context.name in _SKIPPING_DECODERS
         for stream in seeker.audio:
             stream.codec_context.thread_count = 1
-            # Some versions drop an edit's whole lead from wherever decoding starts; the timeline trims by time.
+            # Otherwise some versions drop the edit list's pre-roll wherever decoding starts; the timeline trims it.
             stream.codec_context.flags2 |= Flags2.skip_manual
 
-    # ---- picture
+    # ---- video
 
-    def _pictures(
+    def _video_frames(
         self, timed: TimedPacket, selector: FrameSelector[av.VideoFrame]
     ) -> Iterator[tuple[Fraction, av.VideoFrame]]:
         video = self._seeker.video
@@ -146,24 +150,24 @@ class ClipDecoder:
         if selector.done:
             return
         on_screen = self._seeker.on_screen
-        # Before the frame that is on screen at the start nothing is shown: what no other frame needs is not decoded.
+        # Non-reference frames before the one on screen at the clip's start are not needed.
         skips = self._skips and not self._seeker.has_field_packets and not self._seeker.decoding_times
-        rolling_up = skips and on_screen is not None and timed.time < on_screen
-        video.codec_context.skip_frame = "NONREF" if rolling_up else "DEFAULT"
+        before_clip = skips and on_screen is not None and timed.time < on_screen
+        video.codec_context.skip_frame = "NONREF" if before_clip else "DEFAULT"
         try:
             frames = video.codec_context.decode(timed.packet)
         except av.FFmpegError as error:
-            self._pass_over(error)
+            self._skip_damaged(error)
             self.damaged_frames += self._in_range(timed.time)
             return
         yield from self._select(frames, selector)
 
-    def _last_pictures(self, selector: FrameSelector[av.VideoFrame]) -> Iterator[tuple[Fraction, av.VideoFrame]]:
+    def _last_video_frames(self, selector: FrameSelector[av.VideoFrame]) -> Iterator[tuple[Fraction, av.VideoFrame]]:
         if self._seeker.video is not None and not selector.done:
             try:
                 yield from self._select(self._seeker.video.codec_context.decode(None), selector)
             except av.FFmpegError as error:
-                self._pass_over(error)
+                self._skip_damaged(error)
         yield from selector.finish()
 
     def _select(
@@ -181,7 +185,7 @@ class ClipDecoder:
                 if time > self._cut.start:
                     self._step_back()
             elif time <= self.last_time:
-                time = self.last_time + _SMALLEST_STEP  # two frames at one moment: both are kept, in order
+                time = self.last_time + _SMALLEST_STEP  # two frames with the same pts: keep both, in order
             self.last_time = time
             if self._in_range(time):
                 self.decoded_frames += 1
@@ -192,7 +196,7 @@ class ClipDecoder:
         return self._cut.start - self._cut.half_frame <= time < self._cut.last_moment
 
     def _step_back(self) -> None:
-        """No frame that is decoded was on screen at the clip's start, but a packet says that one was."""
+        """Raise if packets say that a frame was on screen at the clip's start but none was decoded."""
         if self._seeker.on_screen is None:
             return
         if not self._seeker.at_start:
@@ -200,36 +204,36 @@ class ClipDecoder:
         if self._seeker.trusts_keyframes:
             raise _FalseKeyframe
 
-    def _pass_over(self, error: av.FFmpegError) -> None:
-        """Count a packet that does not decode. Raises MemoryError where that is not the packet's fault."""
+    def _skip_damaged(self, error: av.FFmpegError) -> None:
+        """Count a packet that does not decode. Raises MemoryError if memory ran out."""
         if is_out_of_memory(error):
             raise error
         video = self._seeker.video
         raise_if_out_of_memory(video.codec_context.width * video.codec_context.height if video is not None else 0)
         self.damaged_packets += 1
 
-    # ---- sound
+    # ---- audio
 
-    def _sounds(self, timed: TimedPacket) -> Iterator[AudioFrameEvent]:
+    def _audio_events(self, timed: TimedPacket) -> Iterator[AudioFrameEvent]:
         stream = timed.packet.stream
         try:
             frames = stream.codec_context.decode(timed.packet)
         except av.FFmpegError as error:
-            self._pass_over(error)
+            self._skip_damaged(error)
             return
-        if timed.packet.is_discard:  # decoded for what follows, never heard
+        if timed.packet.is_discard:  # pre-roll
             return
-        reached: Fraction | None = None
+        end: Fraction | None = None
         for frame in frames:
             time = self._seeker.time_of(frame, stream)
             time = timed.time if time is None else time
             time = corrected(self._seeker.stamps.get(stream.index), time, timed.packet, frame)
-            # Several frames of one packet (AMR) may all carry the packet's time: they follow on each other.
-            time = time if reached is None else max(time, reached)
-            reached = time + Fraction(frame.samples, frame.sample_rate)
+            # All frames of a packet (AMR) may have the packet's time: place them one after the other.
+            time = time if end is None else max(time, end)
+            end = time + Fraction(frame.samples, frame.sample_rate)
             yield AudioFrameEvent(stream.index, time, frame)
 
-    def _drain_sound(self, stream: AudioStream) -> Iterator[AudioFrameEvent]:
+    def _drain_audio(self, stream: AudioStream) -> Iterator[AudioFrameEvent]:
         try:
             frames = stream.codec_context.decode(None)
         except MemoryError:
@@ -243,18 +247,18 @@ class ClipDecoder:
 
 
 class EventSizes:
-    """How much memory an event takes, in bytes; pictures of one size and format are measured once."""
+    """Computes the memory that an event takes, in bytes, once for each video format."""
 
     def __init__(self) -> None:
-        self._pictures: dict[tuple[int, int, str], int] = {}
+        self._sizes: dict[tuple[int, int, str], int] = {}
 
     def __call__(self, event: Event) -> int:
         if isinstance(event, VideoFrameEvent):
             frame = event.frame
             shape = frame.width, frame.height, frame.format.name
-            if shape not in self._pictures:
-                self._pictures[shape] = sum(plane.buffer_size for plane in frame.planes)
-            return self._pictures[shape]
+            if shape not in self._sizes:
+                self._sizes[shape] = sum(plane.buffer_size for plane in frame.planes)
+            return self._sizes[shape]
         if isinstance(event, AudioFrameEvent):
             return event.frame.samples * event.frame.layout.nb_channels * event.frame.format.bytes
-        return 0  # its picture comes again as a Picture
+        return 0  # its frame follows as a VideoFrameEvent

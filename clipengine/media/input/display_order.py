@@ -9,7 +9,7 @@ from typing import Any
 import av
 from av.packet import Packet
 
-# So many pictures at the most may be decoded before one that is presented before them (H.264, A.3.1; HEVC, A.4.2).
+# Maximum number of frames that are decoded before one presented earlier (H.264, A.3.1; HEVC, A.4.2).
 REORDERED_FRAMES = 16
 
 _MAX_STAMPS = 4096  # far more than any decoder holds back

@@ -1,4 +1,4 @@
-"""Decoder state that only the first packet of a stream carries. Decoding that starts after a seek lacks it."""
+"""Decoder state that only the first packet of a stream carries and that is missing after a seek."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ class DecoderState:
 
 
 def needs_first_packet(stream: VideoStream) -> bool:
-    """Return True if frames after a seek depend on what only the stream's first packet carries.
+    """Return True if decoding after a seek needs data from the stream's first packet.
 
-    x264 coded 4:4:4 differently before build 151, and names its build once. AVI and MOV send a palette once.
+    x264 coded 4:4:4 differently before build 151 and writes its build once. AVI and MOV store a palette once.
     """
     context = stream.codec_context
     pixel_format = context.pix_fmt or ""
@@ -63,7 +63,7 @@ def read_decoder_state(reader: MediaReader) -> DecoderState:
 
 
 def _x264_build(extradata: bytes | None, packet: Packet[Any]) -> int | None:
-    """Return the build that x264 names in its SEI, None if another encoder was used."""
+    """Return the build number in x264's SEI, or None for other encoders."""
     for data in (extradata or b"", memoryview(packet)):
         found = _X264_BUILD.search(data[:_SEARCHED_BYTES])
         if found:

@@ -1,9 +1,8 @@
-"""Entrances: how a recording is entered in its middle without reading what lies before.
+"""Header splices: start demuxing in the middle of a recording without reading the part before.
 
-Matroska and fragmented MP4 are shown to the demuxer with a hole: their head, then one element that says to be as long
-as all that is left out and to be skipped (a `Void` element, a `free` box), then the cluster or fragment at which to
-begin. No byte changes its place, and the demuxer reads nothing that it has not seen this way from the start.
-MPEG-TS, MPEG-PS and FLV are opened at their head, and the demuxer is sent to a byte.
+For Matroska and fragmented MP4 the demuxer sees the header, then a single filler element (`Void`, or a `free` box) as
+long as the skipped part, then the cluster or fragment to start at. All byte offsets stay the same. MPEG-TS, MPEG-PS
+and FLV need no splice: their demuxers can seek to a byte.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ _MIN_HOLE = 16
 
 @dataclass(frozen=True)
 class HeaderSplice:
-    """The media begins at the byte `offset`; from `head_end` to there nothing is read."""
+    """Replaces the bytes from `head_end` to `offset` with `filler`."""
 
     head_end: int
     offset: int
@@ -23,7 +22,7 @@ class HeaderSplice:
 
 
 def splice_at(container: str, head_end: int, offset: int) -> HeaderSplice | None:
-    """The way into a container (FFmpeg's first name for it) at a byte; None where it is not entered like this."""
+    """Return the splice that starts at a byte offset, or None if the container (FFmpeg's first name) needs none."""
     hole = offset - head_end
     if hole < _MIN_HOLE:
         return None

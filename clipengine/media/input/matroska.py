@@ -1,4 +1,4 @@
-"""The elements of a Matroska or WebM file, as far as no demuxer tells of them (RFC 8794, RFC 9559)."""
+"""Parser for the Matroska elements that FFmpeg's demuxer does not expose (RFC 8794, RFC 9559)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _MAX_ELEMENTS = 100
 
 
 class Element(NamedTuple):
-    """Where an element begins, its content begins and it ends; `end` is None where it does not say."""
+    """Offsets of an element, its content and its end; `end` is None if its size is unknown."""
 
     id: int
     start: int
@@ -22,7 +22,7 @@ class Element(NamedTuple):
 
 
 def cues_span(reader: MediaReader) -> Span | None:
-    """Where the index lies; None where the file has none, or is none of Matroska's."""
+    """Return the byte range of the Cues, or None if the file has none or is not Matroska."""
     segment: int | None = None
     for element in _head(reader):
         if element.id == _SEGMENT:
@@ -30,20 +30,20 @@ def cues_span(reader: MediaReader) -> Span | None:
         elif element.id == _CUES and element.end is not None:
             return element.start, element.end
         elif element.id == _SEEK_HEAD and segment is not None:
-            at = _sought(reader, element, _CUES)
-            found = None if at is None else element_at(reader, segment + at)
+            position = _seek_position(reader, element, _CUES)
+            found = None if position is None else element_at(reader, segment + position)
             if found is not None and found.id == _CUES and found.end is not None:
                 return found.start, found.end
     return None
 
 
 def head_end(reader: MediaReader) -> int | None:
-    """Where the first cluster begins; None where the file has none, or is none of Matroska's."""
+    """Return the offset of the first cluster, or None if the file has none or is not Matroska."""
     return next((element.start for element in _head(reader) if element.id == _CLUSTER), None)
 
 
 def element_at(reader: MediaReader, offset: int) -> Element | None:
-    """The element that begins there; None where nothing does that makes sense."""
+    """Return the element at the offset, or None if there is no valid element."""
     if offset < 0 or offset >= reader.size:
         return None
     reader.seek(offset)
@@ -61,7 +61,7 @@ def element_at(reader: MediaReader, offset: int) -> Element | None:
 
 
 def _head(reader: MediaReader) -> Iterator[Element]:
-    """The EBML header, the segment, and the segment's elements up to its first cluster."""
+    """Yield the EBML header, the segment, and the segment's elements up to the first cluster."""
     offset: int | None = 0
     for number in range(_MAX_ELEMENTS):
         element = None if offset is None else element_at(reader, offset)
@@ -73,8 +73,8 @@ def _head(reader: MediaReader) -> Iterator[Element]:
         offset = element.content if element.id == _SEGMENT else element.end
 
 
-def _sought(reader: MediaReader, seek_head: Element, id: int) -> int | None:
-    """Where, from the segment's content on, a seek head says that the element lies."""
+def _seek_position(reader: MediaReader, seek_head: Element, id: int) -> int | None:
+    """Return the position of an element from a SeekHead, relative to the segment's content."""
     for seek in _inside(reader, seek_head):
         if seek.id != _SEEK:
             continue

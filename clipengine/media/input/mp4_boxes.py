@@ -1,4 +1,4 @@
-"""The boxes of an ISO media file, as far as no demuxer tells of them (ISO/IEC 14496-12, sections 4.2 and 8.2.2)."""
+"""Parser for the MP4 boxes that FFmpeg's demuxer does not expose (ISO/IEC 14496-12, sections 4.2 and 8.2.2)."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ _MAX_BOXES = 1000
 
 
 def boxes(
-    reader: MediaReader, start: int = 0, end: int | None = None, *, most: int = _MAX_BOXES
+    reader: MediaReader, start: int = 0, end: int | None = None, *, limit: int = _MAX_BOXES
 ) -> Iterator[tuple[bytes, int, int]]:
-    """The type of each box between two offsets, where its content begins and where it says that it ends."""
+    """Yield the type, content offset and stated end of each box between two offsets."""
     end = reader.seek(0, os.SEEK_END) if end is None else end
     offset = start
-    for _ in range(most):
+    for _ in range(limit):
         if offset + 8 > end:
             return
         reader.seek(offset)
@@ -34,7 +34,7 @@ def boxes(
 
 
 def is_truncated(reader: MediaReader) -> bool:
-    """Whether the file is an ISO file that ends before it has an index, or inside it."""
+    """Return True if the file is an MP4 file that ends before or inside its index."""
     found = list(boxes(reader))
     kinds = [kind for kind, _, _ in found]
     if not found or kinds[0] != b"ftyp" or b"moov" in kinds[:-1]:
@@ -43,22 +43,22 @@ def is_truncated(reader: MediaReader) -> bool:
 
 
 def has_index(reader: MediaReader) -> bool:
-    """Whether the file is an ISO file with a whole index in it."""
+    """Return True if the file is an MP4 file with a complete index."""
     end = reader.seek(0, os.SEEK_END)
     return any(kind == b"moov" and last <= end for kind, _, last in boxes(reader))
 
 
 def movie_seconds(reader: MediaReader) -> Fraction | None:
-    """The presentation's length as the movie header has it, which is what players show; None where there is none.
+    """Return the duration in the movie header, which players show, or None if there is none.
 
-    Demuxers derive it from decoding times, which reach less far where frames of a variable rate are reordered.
+    Demuxers derive it from dts, which end earlier if frames of a variable rate are reordered.
     """
     for kind, content, end in boxes(reader):
         if kind != b"moov":
             continue
-        for inner, at, _ in boxes(reader, content, end):
+        for inner, start, _ in boxes(reader, content, end):
             if inner == b"mvhd":
-                reader.seek(at)
+                reader.seek(start)
                 header = reader.read(32)
                 if header[:1] == b"\x01":
                     return Fraction(int.from_bytes(header[24:32], "big"), int.from_bytes(header[20:24], "big") or 1)

@@ -1,6 +1,6 @@
-"""The fragments of an ISO media file: where each begins and, by its own index, when (ISO/IEC 14496-12, 8.8, 8.16).
+"""Offsets and times of the fragments of an MP4 file, from `sidx` or `mfra` (ISO/IEC 14496-12, 8.8 and 8.16).
 
-A demuxer that is not told walks over all of a file's fragments when it opens it, with a request for each.
+Without them the demuxer would read the header of every fragment when it opens the file, one request each.
 """
 
 from __future__ import annotations
@@ -14,24 +14,24 @@ from clipengine.media.input.mp4_boxes import boxes
 from clipengine.media.input.source import MediaReader
 
 _FIRST_BOXES = 8
-_MOST = 1_000_000
+_MAX_BOXES = 1_000_000
 
 
 @dataclass(frozen=True)
 class Fragments:
-    """`offsets` of the `moof` boxes, and when each begins, about, in seconds; no times where no index says them."""
+    """Offsets of the `moof` boxes and their approximate times in seconds; no times without an index."""
 
-    head_end: int  # behind the movie header
+    head_end: int  # end of the movie header
     offsets: tuple[int, ...]
     times: tuple[Fraction, ...]
 
 
 def read_fragments(reader: MediaReader) -> Fragments | None:
-    """None where the file is no ISO file in fragments. Reads every fragment's header where the file has no index."""
+    """Return the fragments, or None if the file is not fragmented MP4. Without an index, all headers are read."""
     reader.seek(4)
     if reader.read(4) != b"ftyp":
         return None
-    at, scales, head_end = 0, None, 0
+    offset, scales, head_end = 0, None, 0
     for kind, content, end in islice(boxes(reader), _FIRST_BOXES):
         if kind == b"moov" and scales is None:
             scales, head_end = _time_scales(reader, content, end), end
@@ -41,17 +41,20 @@ def read_fragments(reader: MediaReader) -> Fragments | None:
             return _indexed(head_end, found)
         elif kind in (b"moof", b"mdat"):
             break
-        at = end
+        offset = end
     if not scales:
         return None
     if found := list(_by_mfra(reader, scales)):
         return _indexed(head_end, found)
-    offsets = []
-    for kind, _, end in boxes(reader, at, most=_MOST):
+    offsets = tuple(_moof_offsets(reader, offset))
+    return Fragments(head_end, offsets, ()) if offsets else None
+
+
+def _moof_offsets(reader: MediaReader, offset: int) -> Iterator[int]:
+    for kind, _, end in boxes(reader, offset, limit=_MAX_BOXES):
         if kind == b"moof":
-            offsets.append(at)
-        at = end
-    return Fragments(head_end, tuple(offsets), ()) if offsets else None
+            yield offset
+        offset = end
 
 
 def _indexed(head_end: int, found: list[tuple[int, Fraction]]) -> Fragments:
@@ -60,7 +63,7 @@ def _indexed(head_end: int, found: list[tuple[int, Fraction]]) -> Fragments:
 
 
 def _time_scales(reader: MediaReader, start: int, end: int) -> dict[int, int]:
-    """Of each track, by its id, the ticks in a second; none where the file is not made for fragments."""
+    """Return the time scale of each track by its id; empty if the file is not fragmented."""
     scales: dict[int, int] = {}
     fragmented = False
     for kind, content, after in boxes(reader, start, end):
@@ -79,7 +82,7 @@ def _time_scales(reader: MediaReader, start: int, end: int) -> dict[int, int]:
 
 
 def _field(reader: MediaReader, content: int, short: int, long: int) -> int:
-    """A u32 of a full box that lies at `short` in version 0 and at `long` in version 1."""
+    """Return the u32 of a full box at offset `short` in version 0 or `long` in version 1."""
     reader.seek(content)
     header = reader.read(long + 4)
     at = long if header[:1] == b"\x01" else short
@@ -87,7 +90,7 @@ def _field(reader: MediaReader, content: int, short: int, long: int) -> int:
 
 
 def _by_sidx(reader: MediaReader, content: int, end: int) -> Iterator[tuple[int, Fraction]]:
-    """The subsegments of a segment index, if they reach to the file's end or to the index that is there."""
+    """Yield the subsegments of a `sidx`, if they reach to the end of the file or to its `mfra`."""
     reader.seek(content)
     data = reader.read(end - content)
     width = 8 if data[:1] == b"\x01" else 4
@@ -98,7 +101,7 @@ def _by_sidx(reader: MediaReader, content: int, end: int) -> Iterator[tuple[int,
     for number in range(int.from_bytes(data[14 + 2 * width : 16 + 2 * width], "big")):
         kind_size, duration = (int.from_bytes(entries[12 * number + at :][:4], "big") for at in (0, 4))
         if kind_size >> 31 or not kind_size:
-            return  # an index of indexes
+            return  # a hierarchical index
         found.append((offset, Fraction(time, scale or 1)))
         offset, time = offset + kind_size, time + duration
     if scale and offset in (reader.size, reader.size - _mfra_bytes(reader)):
@@ -106,14 +109,14 @@ def _by_sidx(reader: MediaReader, content: int, end: int) -> Iterator[tuple[int,
 
 
 def _mfra_bytes(reader: MediaReader) -> int:
-    """The length of the random access box at the file's end, by its last field; 0 where none is there."""
+    """Return the length of the `mfra` box at the end of the file, or 0 if there is none."""
     reader.seek(max(0, reader.size - 16))
     last = reader.read(16)
     return int.from_bytes(last[12:], "big") if last[4:8] == b"mfro" else 0
 
 
 def _by_mfra(reader: MediaReader, scales: dict[int, int]) -> Iterator[tuple[int, Fraction]]:
-    """What the random access box says of the first track in it."""
+    """Yield offset and time of each entry of the first track in `mfra`."""
     length = _mfra_bytes(reader)
     outer = next(boxes(reader, reader.size - length), None) if 0 < length <= reader.size else None
     if outer is None or outer[0] != b"mfra":

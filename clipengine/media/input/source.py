@@ -1,4 +1,4 @@
-"""The bytes of a recording as the demuxer reads them: ranged reads behind a file object, never the whole of it."""
+"""File object for the demuxer that reads byte ranges of a recording on demand, with a cache and read-ahead."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from clipengine.errors import RecordingTruncated, RecordingUnreadable
 from clipengine.media.input.throughput import ThroughputEstimator
 
 BLOCK_BYTES = 16 * 1024
-_CACHED_BYTES = 24 * 1024 * 1024  # as far as interleaved streams lie apart in the worst of files
-_CACHED_LOCAL_BYTES = 2 * 1024 * 1024  # what is read of a file once more, the kernel has
-Span = tuple[int, int]  # from a byte to the one behind the last
-# A run of which nobody has said how long it will be: how far to read beyond what was asked for.
+_CACHED_BYTES = 24 * 1024 * 1024  # the largest known distance between interleaved streams
+_CACHED_LOCAL_BYTES = 2 * 1024 * 1024  # the page cache keeps local files
+Span = tuple[int, int]  # start, end (exclusive)
+# Read-ahead of sequential runs that were not announced.
 _AHEAD_BLOCKS = 3
 _AHEAD_PART = 24
 _RUNS = 8
@@ -24,18 +24,20 @@ _MAX_BYTES_WITHOUT_PACKET = 1 << 30
 
 
 class ByteSource(Protocol):
-    """Random access to one recording of `size` bytes. `remote`: a read costs a round trip, so that it pays to begin
-    the next one before it is needed; reads then come from two threads at once."""
+    """Random access to one recording of `size` bytes.
+
+    If `remote`, a read costs a round trip and reads are made ahead from a second thread.
+    """
 
     size: int
     remote: bool
 
     def read_at(self, offset: int, length: int, *, keep: bool = False) -> bytes:
-        """Exactly `min(length, size - offset)` bytes. `keep`: other clips of the recording will need them too."""
+        """Return exactly `min(length, size - offset)` bytes. With `keep`, other clips will need them too."""
 
 
 class DescriptorSource:
-    """A recording that lies in a file, by an open descriptor. The descriptor stays its giver's to close."""
+    """A recording in an open file. The caller closes the descriptor."""
 
     remote = False
 
@@ -56,15 +58,14 @@ class DescriptorSource:
 
 
 class MediaReader:
-    """A read-only, seekable file object over a ByteSource, for `av.open`. One thread reads; `release` it afterwards.
+    """Read-only, seekable file object over a ByteSource, for `av.open`. Not thread-safe; `release` it afterwards.
 
-    Reads whole blocks and keeps the latest, because demuxers jump to and fro between interleaved streams. Never
-    returns more than was asked for (the demuxer copies without a check), knows its size without a request, and counts
-    what it read from the source in `bytes_read`. An error of the source is kept in `error`: the demuxer may swallow it.
+    Whole blocks are read and the latest are cached, because demuxers jump between interleaved streams. It never returns
+    more than requested (PyAV copies without a check). `bytes_read` counts the bytes read from the source. An error of
+    the source is kept in `error`, because the demuxer may hide it.
 
-    Who knows which bytes will be needed says so (`expect`): those are read in requests as large as the way to the
-    source deserves, the next one under way while the one before is decoded. Elsewhere little more is read than was
-    asked for.
+    Ranges announced with `expect` are read in large requests, sized by latency and bandwidth, with the next request in
+    progress while earlier data is decoded. Elsewhere little more is read than requested.
     """
 
     def __init__(self, source: ByteSource, *, block_bytes: int = BLOCK_BYTES, cached_bytes: int | None = None) -> None:
@@ -75,18 +76,18 @@ class MediaReader:
             cached_bytes = _CACHED_BYTES if source.remote else _CACHED_LOCAL_BYTES
         self._cached_blocks = cached_bytes // block_bytes
         self._blocks: OrderedDict[int, bytes] = OrderedDict()
-        self._runs: OrderedDict[int, int] = OrderedDict()  # the block after a run -> how many blocks it has
-        self._starts: list[int] = []  # of the expected spans, in blocks
+        self._runs: OrderedDict[int, int] = OrderedDict()  # block after a sequential run -> length of the run in blocks
+        self._starts: list[int] = []  # of the announced spans, in blocks
         self._ends: list[int] = []
         self._throughput = ThroughputEstimator()
         self._thread = ThreadPoolExecutor(1, "read-ahead") if source.remote else None
-        self._in_flight: tuple[int, int, Future[bytes]] | None = None  # blocks from, to (exclusive), under way
+        self._in_flight: tuple[int, int, Future[bytes]] | None = None  # first block, end block (exclusive)
         self._masked: tuple[int, int, bytes] | None = None
         self.size = source.size
-        # What is read now, and lies before this, is head or index: other clips will need it as well.
+        # Bytes before this offset are header or index, which other clips need too.
         self.shared_until = source.size
         self.bytes_read = 0
-        self._bytes_without_packet = 0  # bytes read since the demuxer found something
+        self._bytes_without_packet = 0  # since the last packet
         self.error: BaseException | None = None
 
     def __enter__(self) -> MediaReader:
@@ -96,7 +97,7 @@ class MediaReader:
         self.release()
 
     def release(self) -> None:
-        """Let go of the read-ahead; a request that is under way ends first, and what it brought counts as read."""
+        """Stop reading ahead. Waits for a request in progress and counts its bytes."""
         if self._thread is not None:
             self._thread.shutdown(wait=True, cancel_futures=True)
             self._thread = None
@@ -147,21 +148,21 @@ class MediaReader:
         return part
 
     def mask(self, start: int, end: int, filler: bytes) -> None:
-        """Show `cover` and zeros behind it in place of the bytes from `start` to `end`."""
+        """Replace the bytes from `start` to `end` with `filler` followed by zeros."""
         self._masked = (start, end, filler) if end > start else None
 
     def _read_filler(self, length: int) -> bytes:
         assert self._masked is not None
-        at = self._position - self._masked[0]
+        offset = self._position - self._masked[0]
         self._position += length
-        return self._masked[2][at : at + length].ljust(length, b"\0")
+        return self._masked[2][offset : offset + length].ljust(length, b"\0")
 
-    def found(self) -> None:
-        """The demuxer has made something of what it read."""
+    def packet_found(self) -> None:
+        """Note that the demuxer returned a packet."""
         self._bytes_without_packet = 0
 
     def expect(self, spans: Iterable[Span]) -> None:
-        """These bytes will be read, whatever was expected before. In order, without overlap."""
+        """Announce the byte ranges that will be read, sorted and disjoint. Replaces earlier announcements."""
         size = self._block_bytes
         self._starts, self._ends = [], []
         for start, end in spans:
@@ -173,14 +174,14 @@ class MediaReader:
                 self._ends.append(after)
 
     def _fetch(self, first: int, last: int) -> None:
-        """Have blocks `first` to `last` in the cache, with one request for each run that is missing."""
+        """Load blocks `first` to `last` into the cache, with one request per missing run."""
         number = first
         while number <= last:
             if number in self._blocks:
                 self._blocks.move_to_end(number)
                 number += 1
             elif self._in_flight and self._in_flight[0] <= number < self._in_flight[1]:
-                self._take()
+                self._await_in_flight()
             else:
                 stop = number
                 while (
@@ -199,8 +200,8 @@ class MediaReader:
             data = self._source.read_at(offset, length, keep=offset < self.shared_until)
         wanted = min(length, self.size - offset)
         if len(data) < wanted:
-            raise RecordingTruncated(f"{len(data)} bytes were read where the recording has {wanted}")
-        return data[:wanted]  # blocks lie by their numbers: a byte too many would stand in another's place
+            raise RecordingTruncated(f"the store returned {len(data)} of {wanted} bytes")
+        return data[:wanted]  # surplus bytes would shift later blocks
 
     def _store(self, number: int, data: bytes) -> None:
         self.bytes_read += len(data)
@@ -211,19 +212,19 @@ class MediaReader:
             self._blocks[number] = data[start : start + self._block_bytes]
             number += 1
 
-    def _take(self) -> None:
-        """Wait for the request that is under way. Its error is raised to whoever needs its bytes, and only then."""
+    def _await_in_flight(self) -> None:
+        """Wait for the request in progress and store its bytes, or raise its error."""
         assert self._in_flight is not None
         number, _, future = self._in_flight
         self._in_flight = None
         self._store(number, future.result())
 
     def _look_ahead(self, number: int) -> None:
-        """Begin the next request where what is expected from here on is not in the cache for long."""
+        """Start the next request if the announced bytes from this block on are not cached."""
         if self._in_flight is not None:
             if not self._in_flight[2].done() or self._in_flight[2].exception() is not None:
                 return
-            self._take()
+            self._await_in_flight()
         end, chunk = self._expected_end(number), self._throughput.chunk_bytes // self._block_bytes
         limit = min(end, number + chunk)
         while number < limit and number in self._blocks:
@@ -237,16 +238,15 @@ class MediaReader:
         self._in_flight = number, stop, self._thread.submit(self._request, number, stop)
 
     def _expected_end(self, number: int) -> int:
-        """The block behind the expected span that holds this one; the block itself where none does."""
-        at = bisect_right(self._starts, number) - 1
-        return max(number, self._ends[at]) if at >= 0 else number
+        """Return the end of the announced span that contains the block, or the block itself if none does."""
+        span = bisect_right(self._starts, number) - 1
+        return max(number, self._ends[span]) if span >= 0 else number
 
     def _ahead(self, number: int, stop: int) -> int:
-        """How many blocks to read beyond `stop` in the same request.
+        """Return the number of blocks to read beyond `stop` in the same request.
 
-        What is expected, as far as one request should reach. Otherwise a small part of what was read in one run up to
-        here, so that a long run costs few requests and at its end at most that part was read in vain; interleaved
-        streams make several runs at once.
+        For announced bytes this is the rest of one request. Otherwise it is a small part of the sequential run up to
+        here, which bounds both the number of requests and the wasted bytes. Interleaved streams form several runs.
         """
         run = self._runs.pop(number, 0)
         expected = self._expected_end(stop - 1)

@@ -1,4 +1,4 @@
-"""What a container holds beside the streams that a clip is made of, as the probe notes it."""
+"""Facts about the streams that a clip does not contain, and the recording's metadata."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _CREATION_TIME: TypeAdapter[datetime] = TypeAdapter(CreationTime)
 
 
 def other_streams(container: InputContainer, held: Collection[int]) -> tuple[tuple[StreamFacts, ...], int]:
-    """Return the streams whose indices are not in `held`, as far as there is room for them, and their number."""
+    """Return the streams whose indices are not in `held`, up to the limit, and their total number."""
     others = [stream for stream in container.streams if stream.index not in held]
     return tuple(_facts(stream) for stream in others[:MAX_OTHER_STREAMS]), len(others)
 
@@ -45,7 +45,7 @@ def _kind(stream: Stream) -> StreamKind:
 
 def _facts(stream: Stream) -> StreamFacts:
     filler = stream.type == "video" and stream.disposition & _COVERS
-    # Data streams have no decoder, and their name is that of their format; attachments have the file's name there.
+    # Data streams have no decoder; `name` is their format, or the file name of an attachment.
     name = codec_name(stream) if stream.codec_context is not None else getattr(stream, "name", None)
     codec = (name or "unknown").encode("utf-8", "replace").decode()[:MAX_NAME]
     return StreamFacts(

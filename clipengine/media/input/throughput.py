@@ -1,4 +1,4 @@
-"""The pace of a source: how long a round trip to it takes and how fast bytes come, measured on the reads themselves."""
+"""Estimate of a source's latency and bandwidth, measured on its reads."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-_LEAST_BYTES = 256 * 1024
-_MOST_BYTES = 4 * 1024 * 1024
-_SMALL_BYTES = 64 * 1024  # such a read is nearly all round trip
-_WEIGHT = 0.3  # of the newest measurement
-# So many round trips' worth of bytes in one request: four fifths of its time are bytes coming in.
+_MIN_BYTES = 256 * 1024
+_MAX_BYTES = 4 * 1024 * 1024
+_SMALL_BYTES = 64 * 1024  # the latency dominates smaller reads
+_WEIGHT = 0.3  # of the latest measurement
+# Bytes per request, in latency times bandwidth: transfer then takes four fifths of the time.
 _ROUND_TRIPS = 4
 
 
 class ThroughputEstimator:
-    """Time reads with `timed`; `chunk_bytes` is what one request should ask for. Safe from several threads."""
+    """Estimates the best request size from reads measured with `timed`. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -25,7 +25,7 @@ class ThroughputEstimator:
 
     @contextmanager
     def timed(self, length: int) -> Iterator[None]:
-        """Around a read of `length` bytes. One that fails measures nothing."""
+        """Measure a read of `length` bytes. Failed reads are not counted."""
         began = time.monotonic()
         yield
         self.note(length, time.monotonic() - began)
@@ -39,11 +39,11 @@ class ThroughputEstimator:
 
     @property
     def chunk_bytes(self) -> int:
-        """Latency times bandwidth, a few times over, within bounds."""
+        """Best size of one request in bytes."""
         if self._round_trip is None or self._bandwidth is None:
-            return _LEAST_BYTES
+            return _MIN_BYTES
         wanted = int(_ROUND_TRIPS * self._round_trip * self._bandwidth)
-        return max(_LEAST_BYTES, min(wanted, _MOST_BYTES))
+        return max(_MIN_BYTES, min(wanted, _MAX_BYTES))
 
 
 def _mixed(before: float | None, now: float) -> float:

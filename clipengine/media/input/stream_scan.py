@@ -1,0 +1,170 @@
+"""Scanning of packets by the probe: starts of the streams, first frame, frame distances, end of the timeline."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from typing import Any, cast
+
+import av
+from av.audio.stream import AudioStream
+from av.packet import Packet
+from av.video.stream import VideoStream
+
+from clipengine.errors import RecordingUnreadable
+from clipengine.media.input.audio_timestamps import TimestampAnalyzer, timestamp_analyzer
+from clipengine.media.input.container import packet_time
+from clipengine.media.input.timeline import Timeline, as_fraction
+from clipengine.media.memory import raise_if_out_of_memory
+
+_HEAD_SECONDS = 3  # read of every stream
+_PATIENCE_SECONDS = 10  # if a stream has not started yet
+_HEAD_PACKETS = 4000
+
+
+class HeadScan:
+    """Reads the first seconds of all streams to find the origin of the timeline and the first video frame."""
+
+    def __init__(self, demuxer: Iterator[Packet[Any]], video: VideoStream | None, audio: Sequence[AudioStream]) -> None:
+        self.packets: list[Packet[Any]] = []
+        self.frame: av.VideoFrame | None = None
+        self.demuxer = demuxer
+        self._video = video
+        self._streams = {stream.index for stream in (*audio, *([video] if video else []))}
+        self._starts: dict[int, Fraction] = {}  # stream index -> start of its media in container time
+        first = self._read()
+        if first is None:
+            raise RecordingUnreadable("the recording has no media in it")
+        # Samples that a decoder drops (priming) are not presented: a stream starts at its first decoded sample.
+        self.origin = min(self._starts.values(), default=first)
+        start = None if video is None else self._starts.get(video.index)
+        self.first_frame = None if start is None else start - self.origin
+        if video is not None and self.frame is None:
+            self._flush(video)
+            if self.frame is None:
+                raise RecordingUnreadable("no video frame of the recording can be decoded: it is damaged or encrypted")
+
+    def _read(self) -> Fraction | None:
+        """Read packets until all starts are known, and return the earliest timestamp."""
+        first: Fraction | None = None
+        for packet in self.demuxer:
+            self.packets.append(packet)
+            time = packet_time(packet)
+            if time is None:
+                continue
+            first = time if first is None else min(first, time)
+            self._find_start(packet, time)
+            if self._is_enough(time - first) or len(self.packets) >= _HEAD_PACKETS:
+                break
+        return first
+
+    def _find_start(self, packet: Packet[Any], time: Fraction) -> None:
+        index = packet.stream_index
+        if self._video is None or index != self._video.index:
+            if index not in self._starts:
+                self._decode(packet)
+            return
+        if not packet.is_discard:
+            self._starts[index] = min(time, self._starts.get(index, time))
+        if self.frame is None:
+            self._decode(packet)
+
+    def _is_enough(self, seconds: Fraction) -> bool:
+        """Return True if all streams have started, or if those that have not are late and can be ignored."""
+        if self._video is not None and self.frame is None:
+            return False
+        return seconds > (_HEAD_SECONDS if self._streams <= self._starts.keys() else _PATIENCE_SECONDS)
+
+    def _decode(self, packet: Packet[Any]) -> None:
+        try:
+            frames: Sequence[Any] = cast(Sequence[Any], packet.decode())
+        except MemoryError:
+            raise
+        except av.FFmpegError:
+            raise_if_out_of_memory()
+            return
+        for frame in frames:
+            if isinstance(frame, av.VideoFrame):
+                self.frame = self.frame or frame
+            elif frame.pts is not None:
+                start = frame.pts * Fraction(frame.time_base or 1)
+                if packet.stream.start_time is not None:
+                    start = max(start, packet.stream.start_time * as_fraction(packet.time_base))
+                self._starts.setdefault(packet.stream_index, start)
+
+    def _flush(self, video: VideoStream) -> None:
+        try:
+            frames = video.codec_context.decode(None)
+        except MemoryError:
+            raise
+        except av.FFmpegError:
+            return
+        self.frame = frames[0] if frames else None
+
+
+class _FrameDistances:
+    """Distances of frames, from packet times in coding order. `split` starts a new run after a gap."""
+
+    def __init__(self) -> None:
+        self._runs: list[list[Fraction]] = [[]]
+
+    def add(self, time: Fraction) -> None:
+        if len(self._runs[-1]) < 100_000:
+            self._runs[-1].append(time)
+
+    def split(self) -> None:
+        self._runs.append([])
+
+    def all(self) -> list[Fraction]:
+        found: list[Fraction] = []
+        for run in self._runs:
+            times = sorted(set(run))
+            found += [later - earlier for earlier, later in itertools.pairwise(times)]
+        return found
+
+
+class PacketStats:
+    """Collects frame distances, damage and the end of the timeline from all packets."""
+
+    def __init__(self, timeline: Timeline, audio: Sequence[AudioStream]) -> None:
+        self.timeline = timeline
+        analyzers = {stream.index: timestamp_analyzer(stream) for stream in audio}
+        self.stamps: dict[int, TimestampAnalyzer] = {
+            index: each for index, each in analyzers.items() if each is not None
+        }
+        self.frame_distances = _FrameDistances()
+        self._durations: dict[int, Fraction] = {}  # stream index -> packet duration
+        self.damaged = 0
+
+    def add(self, packet: Packet[Any]) -> None:
+        time = packet_time(packet)
+        if time is None or packet.is_discard:
+            return
+        tick = as_fraction(packet.time_base)
+        duration = (packet.duration or 0) * tick
+        dts = time if packet.dts is None else packet.dts * tick
+        dropped = _samples_dropped_at_end(packet)
+        usual = self._durations.setdefault(packet.stream_index, duration)
+        if dropped and duration >= usual:  # some demuxers have already shortened the packet
+            duration -= dropped
+        time_on_timeline = self.timeline.add(packet.stream_index, time, dts, duration)
+        self.damaged += packet.is_corrupt
+        if packet.stream.type == "video":
+            self.frame_distances.add(time_on_timeline)
+        elif packet.stream_index in self.stamps:
+            self.stamps[packet.stream_index].add(packet)
+
+    def skip(self) -> None:
+        """Note that packets are left out between the last one and the next one."""
+        self.frame_distances.split()
+        for analyzer in self.stamps.values():
+            analyzer.skip()
+
+
+def _samples_dropped_at_end(packet: Packet[Any]) -> Fraction:
+    """Return the seconds that the decoder drops at the packet's end (AV_PKT_DATA_SKIP_SAMPLES: u32 start, u32 end)."""
+    if not packet.has_sidedata("skip_samples"):
+        return Fraction(0)
+    dropped = int.from_bytes(bytes(packet.get_sidedata("skip_samples"))[4:8], "little")
+    return Fraction(dropped, packet.stream.codec_context.sample_rate or 1)
