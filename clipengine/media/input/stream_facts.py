@@ -44,10 +44,10 @@ def _kind(stream: Stream) -> StreamKind:
 
 
 def _facts(stream: Stream) -> StreamFacts:
-    filler = stream.type == "video" and stream.disposition & _COVERS
+    cover = stream.type == "video" and stream.disposition & _COVERS
     # Data streams have no decoder; `name` is their format, or the file name of an attachment.
     name = codec_name(stream) if stream.codec_context is not None else getattr(stream, "name", None)
     codec = (name or "unknown").encode("utf-8", "replace").decode()[:MAX_NAME]
     return StreamFacts(
-        index=stream.index, kind="picture" if filler else _kind(stream), codec=codec, language=language(stream.language)
+        index=stream.index, kind="picture" if cover else _kind(stream), codec=codec, language=language(stream.language)
     )

@@ -171,7 +171,7 @@ class ClipWriter:
         else:
             options |= {"deadline": "good", "cpu-used": str(_VP9_SPEEDS[profile.preset]), "row-mt": "1"}
         if profile.video == "hevc":
-            # Its cutree writes behind the end of its tables if a picture is narrow, and the process aborts.
+            # Its cutree writes behind the end of its tables if a frame is narrow, and the process aborts.
             options["x265-params"] = "log-level=error" + (":cutree=0" if width < _NARROW_PIXELS else "")
         if crf is not None:
             options["crf"] = crf

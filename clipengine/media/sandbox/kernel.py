@@ -21,7 +21,7 @@ def syscall(number: int, *arguments: object) -> int:
 
 
 def prctl(option: int, *arguments: int) -> int:
-    """Call prctl(2) with 0 for missing arguments. Raises OSError."""
+    """Make the prctl system call with 0 for missing arguments. Raises OSError."""
     longs = [ctypes.c_ulong(argument) for argument in (*arguments, 0, 0, 0, 0)[:4]]
     return _checked(_libc.prctl(option, *longs))
 
