@@ -8,8 +8,6 @@ from __future__ import annotations
 from fractions import Fraction
 from pathlib import Path
 
-import av
-import numpy as np
 import pytest
 
 from clipengine.errors import RecordingUnreadable
@@ -21,6 +19,7 @@ from tests.films.cutting import cut_file
 from tests.films.likeness import faults_of
 from tests.films.reference import watch
 from tests.support.damage import film, with_damaged_slices
+from tests.support.palette import write_palette_avi
 
 _RANGES = {
     "cockatoo_yuv444_mono_mp3.mp4": ("5.175 9.175", "0 0.7", "13.1 14.5"),
@@ -50,31 +49,14 @@ def test_clip_equals_a_decode_from_the_head(defects: Path, tmp_path: Path, name:
 
 def test_palette_of_an_avi_applies_after_a_seek(tmp_path: Path) -> None:
     path = tmp_path / "palette.avi"
-    _write_palette_avi(path)
+    write_palette_avi(path)
     assert not _faults(path, ("1.55 2.5", "0 0.5"), tmp_path)
 
 
 def test_palette_that_changes_on_the_way_applies_after_a_seek(tmp_path: Path) -> None:
     path = tmp_path / "palettes.avi"
-    _write_palette_avi(path, changes_at=8)
+    write_palette_avi(path, changes_at=8)
     assert not _faults(path, ("1.55 2.5", "0.5 1.1"), tmp_path)
-
-
-def _write_palette_avi(path: Path, *, changes_at: int | None = None) -> None:
-    """Write moving stripes in 256 colours; AVI stores the palette once, and again if it changes."""
-    ramp, palette = np.arange(256), np.full((256, 4), 255, np.uint8)
-    palette[:, 1], palette[:, 2], palette[:, 3] = ramp, 255 - ramp, ramp // 2
-    stripes = np.tile(np.arange(128, dtype=np.uint8) * 2, (96, 1))
-    with av.open(str(path), "w", format="avi") as container:
-        stream = container.add_stream("rawvideo", rate=10)
-        stream.width, stream.height, stream.pix_fmt = 128, 96, "pal8"
-        for number in range(30):
-            if number == changes_at:
-                palette[:, 1:] = palette[::-1, 1:] // 2
-            frame = av.VideoFrame.from_ndarray((np.roll(stripes, number * 3, axis=1), palette), format="pal8")
-            frame.pts, frame.time_base = number, Fraction(1, 10)
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
 
 
 def test_x264_build_is_read_from_the_first_packet_of_444(shelf: Shelf) -> None:
@@ -104,7 +86,7 @@ def test_range_that_is_mostly_concealed_is_rejected(tmp_path: Path) -> None:
 
 def test_index_of_an_avi_is_read_up_to_its_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "palettes.avi"
-    _write_palette_avi(path, changes_at=8)
+    write_palette_avi(path, changes_at=8)
     with path.open("rb") as file, MediaReader(DescriptorSource(file.fileno())) as reader:
         assert avi.palette_changes(reader)
         monkeypatch.setattr(avi, "_MAX_INDEX_BYTES", 5 * 16)

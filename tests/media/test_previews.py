@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from functools import partial
+from pathlib import Path
 
 import av
 import numpy as np
@@ -26,6 +27,7 @@ from tests.films.catalogue import Shelf
 from tests.films.film import Film
 from tests.films.judge import expectations
 from tests.films.picture import read_number
+from tests.support.palette import write_palette_avi
 
 TIMES = (Fraction(0), Fraction(1, 3), Fraction("1.007"), Fraction("2.5"))
 FILMS = (
@@ -114,6 +116,21 @@ def test_frame_times_match_the_film(shelf: Shelf, name: str) -> None:
     expected = [time for time, _ in film.frames if on_screen <= time < end]
     assert len(times) == len(expected)
     assert all(abs(time - wanted) <= Fraction(1, 1000) for time, wanted in zip(times, expected, strict=True))
+
+
+def test_filmstrip_of_an_avi_has_its_palette(tmp_path: Path) -> None:
+    path = tmp_path / "palette.avi"
+    write_palette_avi(path)
+    with av.open(str(path)) as container:
+        frames = list(container.decode(video=0))
+    with path.open("rb") as file:
+        source = DescriptorSource(file.fileno())
+        strip = filmstrip(
+            source, probe(source).facts, start=Fraction(0), end=Fraction(3), count=2, width=128, threads=1
+        )
+    pixels = picture(strip).to_ndarray(format="rgb24").astype(int)
+    for tile, frame in ((pixels[:, :128], frames[7]), (pixels[:, 128:], frames[22])):
+        assert np.abs(tile - frame.to_ndarray(format="rgb24").astype(int)).mean() < 8
 
 
 @pytest.mark.parametrize("name", ["mp4_gop_10s", "avi_h264_bframes"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -11,6 +12,7 @@ import av
 import pytest
 
 from clipengine.clips.profiles import Profile
+from clipengine.media.video.convert import FrameConverter, jpeg
 from tests.films.catalogue import Shelf
 from tests.films.cutting import cut
 from tests.films.film import BT601, BT709, BT2020, HLG, PQ, Film, Tags
@@ -91,6 +93,18 @@ def test_hdr_is_kept_if_the_profile_says_so(name: str, codec: Any, shelf: Shelf,
     assert abs(now.mean - was.mean) < 0.02
     assert 0.9 < now.contrast / was.contrast < 1.1
     assert 0.9 < now.colourfulness / was.colourfulness < 1.1
+
+
+@pytest.mark.parametrize("name", _FILMS)
+def test_poster_of_kept_hdr_is_tone_mapped(name: str, shelf: Shelf) -> None:
+    frame = _first_frame(shelf.get(name).path)
+    kept = FrameConverter(Profile(video="hevc", hdr="keep"), frame, None).convert(frame)
+    mapped = FrameConverter(Profile(), frame, None).convert(frame)
+    levels = []
+    for each in (kept, mapped):
+        with av.open(io.BytesIO(jpeg(each))) as poster:
+            levels.append(next(poster.decode(video=0)).to_ndarray(format="rgb24").astype(int))
+    assert abs(levels[0] - levels[1]).mean() < 3
 
 
 @pytest.mark.parametrize("name", _REAL)
