@@ -35,6 +35,11 @@ class _Model:
         return cls(**_known(cls, obj | {"raw": obj}) | bound)
 
 
+def _absent(cls: type) -> Object:
+    """Return None for every field of the dataclass, because an older server may not send all of them."""
+    return dict.fromkeys(each.name for each in fields(cls))
+
+
 def _known(cls: type, obj: Object) -> Object:
     """Return the members of `obj` that are fields of the dataclass."""
     names = {each.name for each in fields(cls) if not each.name.startswith("_")}
@@ -98,7 +103,7 @@ class ClipData(_Job):
 
     @classmethod
     def from_object(cls, obj: Object, **bound: Any) -> Self:
-        result = ClipResult(**_known(ClipResult, obj["result"])) if obj.get("result") else None
+        result = ClipResult(**_absent(ClipResult) | _known(ClipResult, obj["result"])) if obj.get("result") else None
         return super().from_object(obj, result=result, **bound)
 
 

@@ -38,7 +38,8 @@ from clipengine.stores.s3_errors import S3_EXCEPTIONS, S3ErrorContext
 from clipengine.stores.s3_http import Timeouts, connection_pool
 
 PAGE_OBJECTS = 1000
-_NO_BATCH = {"NotImplemented", "MethodNotAllowed"}
+# Ceph checks the right to delete a batch on the bucket: a policy for the objects of a prefix does not grant it.
+_NO_BATCH = {"NotImplemented", "MethodNotAllowed", "AccessDenied"}
 T = TypeVar("T")
 
 

@@ -72,7 +72,7 @@ def reference(openapi: Mapping[str, Any]) -> str:
             section = title
         parts.append(_route(entry, schemas))
     parts.append("## Objects\n")
-    shown = {name: schema for name, schema in schemas.items() if name.endswith("Object")}
+    shown = {name: schema for name, schema in schemas.items() if name.endswith(("Object", "Result"))}
     parts += [f"### {name}\n\n{_fields(schema)}" for name, schema in sorted(shown.items())]
     return "\n".join(parts)
 
