@@ -351,7 +351,10 @@ class NoMediaInRange(RecordingError):
 class UnsupportedMedia(RecordingError):
     code = "unsupported_media"
     title = "Unsupported media"
-    default_hint = "Convert the recording to a supported format and codec; the documents list them."
+    default_hint = (
+        "Convert the recording to MP4, MOV, Matroska, WebM, MPEG-TS, AVI, FLV, ASF, MXF, Ogg, GIF, APNG or an audio "
+        "file with a supported codec; the documentation lists all of them under Recordings."
+    )
 
     @classmethod
     def out_of_memory(cls) -> UnsupportedMedia:

@@ -41,14 +41,16 @@ _FAILED = {"internal", "uncoded"}
 @click.option("--workers", default=len(os.sched_getaffinity(0)), show_default=True)
 @click.option("--seconds", default=0, help="Stop after this time, finished or not.")
 @click.option("--only", type=int, help="Run this mutant only and print its outcome.")
+@click.option("--match", default="", help="Mutate seeds whose names match this regular expression only.")
 @click.option("--out", default=".fuzz", show_default=True, type=click.Path(file_okay=False, path_type=Path))
 @click.option("--media", default=_MEDIA, type=click.Path(file_okay=False, path_type=Path),
               help="Folder of real recordings.  [default: ../shared/media]")  # fmt: skip
-def main(inputs: int, seed: int, workers: int, seconds: int, only: int | None, out: Path, media: Path) -> None:
+def main(inputs: int, seed: int, workers: int, seconds: int, only: int | None, match: str, out: Path,
+         media: Path) -> None:  # fmt: skip
     out = out.resolve()
     (out / "kept").mkdir(parents=True, exist_ok=True)
     bait = _bait(out / "bait.mp4")
-    corpus = seeds(out / "films", media if media.is_dir() else None, f"http://127.0.0.1:{_TRAP_PORT}", bait)
+    corpus = seeds(out / "films", media if media.is_dir() else None, f"http://127.0.0.1:{_TRAP_PORT}", bait, match)
     click.echo(f"{len(corpus)} seeds, {sum(len(each.data) for each in corpus) // 1024} KiB")
     if only is not None:
         for outcome in _one(corpus, seed, only, out / "one"):

@@ -28,6 +28,7 @@ from clipengine.media.output.verify import verify
 from clipengine.media.output.writer import ClipWriter, open_writer
 from clipengine.media.video.convert import FrameConverter, jpeg
 from clipengine.media.video.deinterlace import deinterlace
+from clipengine.media.video.flatten_alpha import AlphaFlattener
 from clipengine.media.video.frame_durations import with_durations
 
 CutStep = Literal["reading", "encoding", "verifying"]
@@ -101,8 +102,9 @@ def cut_clip(
         ):
             decoder = ClipDecoder(seeker, cut, threads=threads)
             builder = _ClipBuilder(writer, profile, facts, cut, poster, on_progress)
+            flattener = AlphaFlattener(facts.video.codec if facts.video else "")
             produce = decoder.events if profile.deinterlace == "off" else lambda: deinterlace(decoder.events())
-            with closing(produce_in_background(produce, EventSizes())) as events:
+            with closing(produce_in_background(lambda: flattener.events(produce()), EventSizes())) as events:
                 builder.run(events, seeker.resume_times)
             _refuse_short(decoder, builder, cut, facts)
             writer.finish()
@@ -120,7 +122,7 @@ def cut_clip(
         poster=builder.poster,
         encode_seconds=round(encoded, 3),
         bytes_read=reader.bytes_read,
-        warnings=tuple(builder.warnings(decoder, asked_end)),
+        warnings=(*builder.warnings(decoder, asked_end), *flattener.warnings()),
     )
 
 

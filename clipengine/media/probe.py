@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from fractions import Fraction
 from statistics import median
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import av
 from av.audio.stream import AudioStream
@@ -24,10 +24,13 @@ from pydantic import ValidationError
 from clipengine.clips.facts import AudioFacts, SourceFacts, VideoFacts
 from clipengine.clips.seek_index import SeekIndex
 from clipengine.clips.warnings import warning
-from clipengine.errors import RecordingTruncated, RecordingUnreadable
+from clipengine.errors import RecordingTruncated, RecordingUnreadable, UnsupportedMedia
 from clipengine.media.input.container import (
+    MAX_STREAMS,
+    UNTIMED,
     audio_streams,
     codec_name,
+    is_audio_codec,
     keep_only,
     media_errors,
     open_recording,
@@ -83,7 +86,7 @@ def _probe(source: ByteSource) -> ProbeResult:
             video, audio = video_stream(container), audio_streams(container)
             streams: list[Stream] = [*([video] if video else []), *audio]
             if not streams:
-                raise RecordingUnreadable("the recording has no video or audio that can be decoded")
+                _raise_undecodable(container)
             _check_not_truncated(streams, source.size)
             keep_only(container, streams)
             name = container.format.name
@@ -110,16 +113,22 @@ def _probe(source: ByteSource) -> ProbeResult:
             _check_end(stats.timeline.end)
             seek_index = index_builder.build()
             audio_facts = tuple(_audio_facts(stream, head, stats) for stream in audio if _opened(stream))
+            video_facts = _video_facts(video, head, stats) if video else None
             held = {track.index for track in audio_facts} | ({video.index} if video else set())
             others, others_count = other_streams(container, held)
             facts = SourceFacts(
                 container=name.split(",")[0],
                 origin=head.origin,
                 duration=stats.timeline.end,
-                video=_video_facts(video, head, stats) if video else None,
+                video=video_facts,
                 audio=audio_facts,
-                seekable=stats.timeline.discontinuities == 0 and seek_check.passes(container, reader),
-                warnings=tuple(_warnings(stats, video, _stated_end(container) - head.origin)),
+                seekable=stats.timeline.discontinuities == 0
+                and name not in UNTIMED
+                and seek_check.passes(container, reader),
+                warnings=(
+                    *_warnings(stats, video, _stated_end(container) - head.origin),
+                    *_rate_warnings(name, video_facts),
+                ),
                 other_streams=others,
                 other_streams_count=others_count,
                 chapters=len(container.chapters()),
@@ -147,6 +156,14 @@ def _last_fragments(
     kept = [container.streams[stream.index] for stream in streams]
     keep_only(container, kept)
     return read_packets(container, kept, reader)
+
+
+def _raise_undecodable(container: InputContainer) -> NoReturn:
+    """Raise UnsupportedMedia if the recording has audio in a codec that is not allowed, else RecordingUnreadable."""
+    for stream in container.streams.audio[:MAX_STREAMS]:
+        if not is_audio_codec(codec_name(stream)):
+            raise UnsupportedMedia(f"audio codec {codec_name(stream)} is not supported")
+    raise RecordingUnreadable("the recording has no video and no audio that can be decoded")
 
 
 def _check_not_truncated(streams: list[Stream], size: int) -> None:
@@ -232,6 +249,11 @@ def _stated_end(container: InputContainer) -> Fraction:
     For formats other than Matroska, the duration is an estimate or comes from the index, which is checked too.
     """
     return Fraction(container.duration or 0, av.time_base) if container.format.name == MATROSKA else Fraction(0)
+
+
+def _rate_warnings(format_name: str, video: VideoFacts | None) -> Iterator[str]:
+    if format_name in UNTIMED and video is not None:
+        yield warning("nominal_rate", f"the recording has no timestamps; {video.fps:g} frames a second are assumed")
 
 
 def _warnings(stats: PacketStats, video: VideoStream | None, stated_end: Fraction) -> list[str]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.films.catalogue import FILMS, Shelf
+from tests.support.images import IMAGES, animation
 
 _HEAD_BYTES = 160 * 1024
+_RAW = ("raw_h264", "raw_hevc")
 _EVERY = 4  # of the films: many are of the same kind, and making all takes minutes
 
 
@@ -17,16 +20,18 @@ class Seed:
     data: bytes
 
 
-def seeds(cache: Path, media: Path | None, trap_url: str, trap_file: Path) -> list[Seed]:
-    """Return the corpus, in the same order each time."""
+def seeds(cache: Path, media: Path | None, trap_url: str, trap_file: Path, match: str = "") -> list[Seed]:
+    """Return the corpus, in the same order each time; only seeds whose names match the expression if it is given."""
     cache.mkdir(parents=True, exist_ok=True)
     shelf = Shelf(cache)
-    found = [_head(shelf.get(name).path, name) for name in sorted(FILMS)[::_EVERY]]
-    if media is not None:
-        found += [_head(path, path.name) for path in sorted(media.iterdir()) if path.suffix not in {".tsv", ".md"}]
-    return [each for each in found if each.data] + [
-        Seed(name, text.encode()) for name, text in references(trap_url, trap_file).items()
-    ]
+    names = sorted({*sorted(FILMS)[::_EVERY], *_RAW})
+    found = [_head(shelf.get(name).path, name) for name in names if re.search(match, name)]
+    found += [Seed(f"{codec}.{form}", animation(form, codec)) for form, codec in IMAGES]
+    for folder in [] if media is None else [media, media.with_name("media-defects")]:
+        paths = sorted(folder.iterdir()) if folder.is_dir() else []
+        found += [_head(path, path.name) for path in paths if path.suffix not in {".tsv", ".md"}]
+    found += [Seed(name, text.encode()) for name, text in references(trap_url, trap_file).items()]
+    return [each for each in found if each.data and re.search(match, each.name)]
 
 
 def references(url: str, file: Path) -> dict[str, str]:

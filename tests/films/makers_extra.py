@@ -113,3 +113,19 @@ def two_pictures(path: Path) -> Film:
 
     write(path, "mp4", video=[_VIDEO, second], audio=[_AUDIO], after=chapters)
     return film(path, video=[_VIDEO], audio=[_AUDIO])
+
+
+@makes("h264")
+def raw_h264(path: Path) -> Film:
+    """H.264 without a container, with B-frames, at the 30 frames a second that the stream states."""
+    video = VideoPart(every(30, 4), Fraction(30), gop=60, b_frames=2, time_base=Fraction(1, 30))
+    write(path, "h264", video=[video])
+    return film(path, video=[video])
+
+
+@makes("hevc")
+def raw_hevc(path: Path) -> Film:
+    """HEVC without a container, with B-frames."""
+    video = VideoPart(every(25, 4), Fraction(25), codec="libx265", gop=50, b_frames=2, time_base=Fraction(1, 25))
+    write(path, "hevc", video=[video])
+    return film(path, video=[video])

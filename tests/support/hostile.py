@@ -63,7 +63,7 @@ def _zip(path: Path) -> None:
         archive.writestr("film.mp4", film())
 
 
-@hostile("a picture with another name", UNREADABLE)
+@hostile("a picture with another name", UNSUPPORTED)
 def _png(path: Path) -> None:
     path.write_bytes(png(64, 64, b"\0" * 65 * 64))
 
@@ -299,12 +299,20 @@ hostile("five terabytes after an mkv", UNREADABLE, "timeout")(_endless(film("mat
 
 # ---- codecs
 
-for _codec, _container in (("magicyuv", "avi"), ("snow", "avi"), ("jpeg2000", "matroska"), ("gif", "mov")):
+for _codec, _container in (("magicyuv", "avi"), ("snow", "avi")):
     hostile(f"{_codec} is not decoded", UNSUPPORTED)(
         lambda path, codec=_codec, kind=_container: path.write_bytes(_exotic(codec, kind))
     )
-for _codec, _container in (("ffv1", "matroska"), ("prores_ks", "mov"), ("huffyuv", "avi")):
-    hostile(f"{_codec} is decoded", COMPLETE)(
+_DECODED = (
+    ("ffv1", "matroska"),
+    ("prores_ks", "mov"),
+    ("huffyuv", "avi"),
+    ("jpeg2000", "matroska"),
+    ("gif", "mov"),
+    ("gif", "gif"),
+)
+for _codec, _container in _DECODED:
+    hostile(f"{_codec} in {_container} is decoded", COMPLETE)(
         lambda path, codec=_codec, kind=_container: path.write_bytes(_exotic(codec, kind))
     )
 hostile("vvc is not decoded", UNSUPPORTED)(lambda path: path.write_bytes(film().replace(b"avc1", b"vvc1")))

@@ -9,7 +9,7 @@ every frame.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -28,7 +28,10 @@ _RETURNED_FRAMES = 3  # consecutive frames without the jump that refute it
 _MAX_PENDING = 2000  # frames held until the decision
 _DRIFT_SECONDS = Fraction(3, 2000)  # drift above this is corrected when it lasts
 _DRIFT_FRAMES = 8
+_STEADY_SECONDS = Fraction(1, 200)  # timestamps that scatter by more than this have moved
+_JITTER_PART = Fraction(1, 5)  # of the jitter is no drift
 _JITTER_FRAMES = 24  # frames to average when timestamps scatter to both sides of the true time
+_LARGE_JITTER_FRAMES = 96  # the same where jumps turned out to be jitter
 _SILENCE_SAMPLES = 8192
 
 
@@ -54,7 +57,7 @@ class AudioTimeline:
         self._next: int | None = None  # where the next sample belongs
         self._overlap = 0  # samples still to be dropped because they lie before `_next`
         self._written = 0
-        self._drift: deque[int] = deque(maxlen=_JITTER_FRAMES)
+        self._drift: deque[int] = deque(maxlen=_LARGE_JITTER_FRAMES)
         self._pending: deque[_Pending] = deque()  # frames since a jump that is not confirmed yet
         self._pending_samples = 0
         self._refuted = 0  # the largest jump so far that turned out to be jitter
@@ -134,11 +137,14 @@ class AudioTimeline:
         for frame, position in self._pending:
             differences.append(position - expected)
             expected += frame.samples
-        middle = sorted(differences)[len(differences) // 2]
+        if len(differences) < _DRIFT_FRAMES:
+            return first
+        half = len(differences) // 2
+        middle = _middle(differences)
+        steady = abs(_middle(differences[:half]) - _middle(differences[half:])) <= _STEADY_SECONDS * self.rate
         near = sum(abs(difference - middle) <= _JUMP_SECONDS * self.rate for difference in differences)
         jitters = _DRIFT_SECONDS * self.rate < abs(middle) <= _OUTLIER_SECONDS * self.rate
-        agree = len(differences) >= _DRIFT_FRAMES and near >= _CONFIRM_PART * len(differences)
-        return first + middle if jitters and agree else first
+        return first + middle if jitters and (steady or near >= _CONFIRM_PART * len(differences)) else first
 
     def _can_confirm(self) -> bool:
         enough = self._pending_samples >= _CONFIRM_SECONDS * self.rate and len(self._pending) >= _CONFIRM_FRAMES
@@ -150,7 +156,6 @@ class AudioTimeline:
         The jump is real if most of the pending audio differs in the same direction, without three consecutive frames
         that do not. Otherwise it is jitter, and the frame is not moved.
         """
-        self._drift.clear()
         expected, confirming, confirmed_samples, returned = self._expected(), [], 0, 0
         for frame, position in self._pending:
             difference = position - expected
@@ -168,7 +173,8 @@ class AudioTimeline:
             jitters = jitters or abs(jump) <= self._refuted
         if jitters:
             self._refuted = max(self._refuted, abs(jump))
-            return 0
+            return self._drift_correction(jump)
+        self._drift.clear()
         first = confirming[:3]
         steady = max(first) - min(first) <= _DRIFT_SECONDS * self.rate
         likely = sorted(first if steady else confirming[:_DRIFT_FRAMES])
@@ -177,12 +183,12 @@ class AudioTimeline:
     def _drift_correction(self, difference: int) -> int:
         """Return the number of samples to move the next frame because of drift; usually 0."""
         self._drift.append(difference)
-        limit = _DRIFT_SECONDS * self.rate
+        limit = max(_DRIFT_SECONDS * self.rate, self._refuted * _JITTER_PART)
         recent = sorted(list(self._drift)[-_DRIFT_FRAMES:])
-        if len(recent) == _DRIFT_FRAMES and (recent[0] > limit or recent[-1] < -limit):
+        if len(recent) == _DRIFT_FRAMES and not self._refuted and (recent[0] > limit or recent[-1] < -limit):
             middle = recent[_DRIFT_FRAMES // 2]
-        elif len(self._drift) == _JITTER_FRAMES:
-            middle = round(sum(self._drift) / _JITTER_FRAMES)
+        elif len(self._drift) >= (_LARGE_JITTER_FRAMES if self._refuted else _JITTER_FRAMES):
+            middle = _middle(self._drift)
         else:
             return 0
         if abs(middle) <= limit:
@@ -227,6 +233,13 @@ class AudioTimeline:
         frame.time_base = Fraction(1, self.rate)
         self._written += frame.samples
         return frame
+
+
+def _middle(differences: Collection[int]) -> int:
+    """Return the mean of the middle half: single outliers have no part in it."""
+    quarter = len(differences) // 4
+    inner = sorted(differences)[quarter : len(differences) - quarter]
+    return round(sum(inner) / len(inner))
 
 
 def _slice(frame: av.AudioFrame, start: int, count: int) -> av.AudioFrame:

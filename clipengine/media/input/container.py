@@ -24,6 +24,7 @@ from clipengine.media.input.display_order import stores_decoding_times
 from clipengine.media.input.header_splice import HeaderSplice
 from clipengine.media.input.mp4_boxes import has_index, is_truncated
 from clipengine.media.input.prefetch import expect_index
+from clipengine.media.input.signatures import HEAD_BYTES, known_format
 from clipengine.media.input.source import MediaReader
 from clipengine.media.input.timeline import as_fraction
 from clipengine.media.memory import is_out_of_memory
@@ -32,11 +33,13 @@ from clipengine.media.memory import is_out_of_memory
 FORMATS = (
     "mov", "mp4", "matroska", "webm", "mpegts", "mpeg", "mpegvideo", "avi", "flv", "asf", "mxf", "gxf", "ivf",
     "ogg", "mp3", "aac", "flac", "wav", "w64", "aiff", "caf", "amr", "ac3", "eac3",
+    "gif", "apng", "h264", "hevc",
 )
 VIDEO_CODECS = frozenset((
     "h264", "hevc", "vp8", "vp9", "av1", "mpeg1video", "mpeg2video", "mpeg4", "msmpeg4v2", "msmpeg4v3", "h263",
     "h263p", "flv1", "mjpeg", "prores", "dnxhd", "theora", "dvvideo", "wmv1", "wmv2", "wmv3", "vc1", "rawvideo",
-    "png", "qtrle", "cinepak", "svq3", "ffv1", "huffyuv",
+    "png", "qtrle", "cinepak", "svq3", "ffv1", "huffyuv", "gif", "apng", "jpeg2000",
+    "vp6", "vp6a", "vp6f",
 ))
 AUDIO_CODECS = frozenset((
     "aac", "aac_latm", "mp3", "mp2", "mp1", "opus", "vorbis", "flac", "alac", "ac3", "eac3", "dts", "truehd",
@@ -53,6 +56,9 @@ _DECODERS = sorted(
 )
 # Set on the container for its stream analysis, and again on each decoder.
 DECODER_OPTIONS = {"codec_whitelist": ",".join(_DECODERS), "max_pixels": str(MAX_PIXELS)}
+# Formats without timestamps: a packet follows the one before it at the rate that the stream states, or at 25 a second.
+UNTIMED = ("h264", "hevc")
+_NOMINAL_SECONDS = Fraction(1, 25)
 _MAX_CONSECUTIVE_ERRORS = 100
 _PROBE_BYTES = 16 * 1024 * 1024
 _BUFFER_BYTES = 16 * 1024  # small, because the MediaReader reads ahead
@@ -111,10 +117,14 @@ def open_recording(reader: MediaReader, splice: HeaderSplice | None = None) -> I
 
 
 def _unreadable(reader: MediaReader) -> ClipEngineError:
-    """Return the error for a container that cannot be opened: empty, truncated, damaged or not media."""
+    """Return the error for a container that cannot be opened: empty, unsupported, truncated, damaged or not media."""
     reader.seek(0)
-    if not reader.read(1):
+    head = reader.read(HEAD_BYTES)
+    if not head:
         return RecordingUnreadable("the recording is empty")
+    format = known_format(head)
+    if format is not None:
+        return UnsupportedMedia(f"the recording is {format}")
     if is_truncated(reader):
         return RecordingTruncated("the recording has no index: it was truncated before it was finished")
     if has_index(reader):
@@ -162,9 +172,14 @@ def audio_streams(container: InputContainer) -> list[AudioStream]:
         context = stream.codec_context
         if context is None or not context.sample_rate or not context.layout.nb_channels:
             continue
-        if name in AUDIO_CODECS or name.startswith("pcm_"):
+        if is_audio_codec(name):
             found.append(stream)
     return found
+
+
+def is_audio_codec(name: str) -> bool:
+    """Return True if audio in this codec may be decoded."""
+    return name in AUDIO_CODECS or name.startswith("pcm_")
 
 
 def codec_name(stream: Stream) -> str:
@@ -187,8 +202,10 @@ def read_packets(container: InputContainer, streams: Sequence[Stream], reader: M
     """Yield the packets of these streams from the current position to the end.
 
     Damaged data is skipped; an error of the reader is raised. If a stream stores only dts, the packets' pts is set to
-    dts, because FFmpeg's estimate is wrong.
+    dts, because FFmpeg's estimate is wrong. In a format without timestamps each packet
+    gets the next one, counted from the container's position, which must be its start.
     """
+    nominal = 0  # the next packet's time in a format without timestamps
     name = container.format.name.split(",")[0]
     decoding = {stream.index for stream in streams if stores_decoding_times(name, codec_name(stream))}
     failures = 0
@@ -198,6 +215,9 @@ def read_packets(container: InputContainer, streams: Sequence[Stream], reader: M
                 if packet.size:
                     failures = 0
                     reader.packet_found()
+                    if name in UNTIMED:
+                        packet.dts = packet.pts = nominal
+                        nominal += packet.duration or round(_NOMINAL_SECONDS / as_fraction(packet.time_base))
                     if packet.stream_index in decoding and packet.dts is not None:
                         packet.pts = packet.dts
                     yield packet

@@ -15,6 +15,8 @@ REORDERED_FRAMES = 16
 _MAX_STAMPS = 4096  # far more than any decoder holds back
 # By container, the codecs with B-frames for which FFmpeg does not work presentation times out.
 _DECODING_TIMES = {
+    "h264": frozenset(("h264",)),  # raw streams have no times at all; each packet gets the next one
+    "hevc": frozenset(("hevc",)),
     "avi": frozenset(("h264", "hevc", "vc1", "wmv3")),
     "ogg": frozenset(("h264", "hevc", "mpeg1video", "mpeg2video", "mpeg4")),
 }

@@ -48,6 +48,8 @@ _AUDIO_SEEK_SECONDS = 4 * PREROLL_SECONDS
 _SLACK_SECONDS = Fraction(3)
 # After this many steps without audio before the start, the stream is assumed to have a gap.
 _AUDIO_STEPS = 3
+# Audio is read so far past the clip's end, because its timestamps may be late.
+_LATE_SECONDS = Fraction(1, 20)
 _MAX_KEPT_BYTES = 64 * 1024 * 1024
 # FFmpeg's first names of formats whose demuxers can synchronise at any byte.
 _BYTE_SEEKABLE = ("mpegts", "mpeg", "flv")
@@ -354,7 +356,7 @@ class Seeker:
             if self._prefetcher is not None:
                 self._prefetcher.advance(packet, time)
             dts = time if raw_dts == raw else raw_dts + time - raw
-            end = video_end if packet.stream is self.video else audio_end + late.get(packet.stream_index, 0)
+            end = video_end if packet.stream is self.video else audio_end + late.get(packet.stream_index, _LATE_SECONDS)
             if time >= self._cut.end:
                 resumes = time if dts < end else min(dts, time)
                 self.resume_times[packet.stream_index] = min(

@@ -38,6 +38,7 @@ from clipengine.media.input.source import ByteSource, MediaReader
 from clipengine.media.input.timeline import as_fraction
 from clipengine.media.video.convert import FrameConverter, jpeg
 from clipengine.media.video.deinterlace import deinterlace
+from clipengine.media.video.flatten_alpha import AlphaFlattener
 from clipengine.media.video.rotate import rotation_of
 
 _MIN_SECONDS = Fraction(1, 25)
@@ -241,6 +242,7 @@ class _TileConverter:
 
     def __init__(self, video: VideoFacts, width: int) -> None:
         self._size = _size(video, width)
+        self._flattener = AlphaFlattener(video.codec)
         self._reformatter = VideoReformatter()
         self._converter: FrameConverter | None = None
         self._shape: tuple[object, ...] = ()
@@ -250,6 +252,7 @@ class _TileConverter:
         if rotation_of(frame) % 180:
             width, height = height, width
         small = self._reformatter.reformat(frame, width, height)  # scale first: fewer pixels to convert
+        small = self._flattener.apply(small)
         shape = (small.width, small.height, small.format.name, small.color_trc, small.colorspace, small.color_range)
         if self._converter is None or shape != self._shape:
             self._converter, self._shape = FrameConverter(Profile(), small, None), shape

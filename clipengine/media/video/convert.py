@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 import av
-from av.filter import Graph
 from av.video.reformatter import VideoReformatter
 
 from clipengine.clips.plan import output_size
 from clipengine.clips.profiles import Profile
+from clipengine.media.video.filter_graph import linear_graph, pull_one
 from clipengine.media.video.rotate import rotation_of, upright_filters
 from clipengine.media.video.tonemap_lut import PIXEL_FORMAT as TONE_FORMAT
 from clipengine.media.video.tonemap_lut import ToneMapper, is_hdr
@@ -122,26 +122,13 @@ class _RotateGraph:
 
     def __init__(self, frame: av.VideoFrame, filters: tuple[str, ...]) -> None:
         self._shape = (frame.width, frame.height, frame.format.name, filters)
-        self._graph = Graph()
-        last = self._graph.add_buffer(
-            width=frame.width, height=frame.height, format=frame.format, time_base=Fraction(1, 90_000)
-        )
-        for text in filters:
-            name, _, argument = text.partition("=")
-            step = self._graph.add(name, argument or None)
-            last.link_to(step)
-            last = step
-        last.link_to(self._graph.add("buffersink"))
-        self._graph.configure()
+        self._graph = linear_graph(frame, filters)
 
     def fits(self, frame: av.VideoFrame, filters: tuple[str, ...]) -> bool:
         return self._shape == (frame.width, frame.height, frame.format.name, filters)
 
     def apply(self, frame: av.VideoFrame) -> av.VideoFrame:
-        self._graph.push(frame)
-        rotated = self._graph.pull()
-        assert isinstance(rotated, av.VideoFrame)
-        return rotated
+        return pull_one(self._graph, frame)
 
 
 def jpeg(frame: av.VideoFrame, *, max_width: int = 1280, quality: int = 3) -> bytes:
