@@ -187,7 +187,7 @@ def _take(seen: Reference, tracks: dict[int, Heard], stream: Any, packet: Any) -
     base = Fraction(stream.time_base)
     try:
         frames: list[Any] = stream.codec_context.decode(packet)
-    except av.FFmpegError:
+    except (av.FFmpegError, ValueError):  # PyAV 19 raises the latter for codecs that it cannot open
         seen.damaged += 1
         return
     for frame in frames:

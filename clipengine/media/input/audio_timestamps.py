@@ -20,7 +20,7 @@ from av.audio.stream import AudioStream
 from av.packet import Packet
 
 from clipengine.clips.facts import AudioStamps, EndStamps, FrameStamps
-from clipengine.media.input.container import packet_time
+from clipengine.media.input.container import codec_name, packet_time
 from clipengine.media.input.timeline import as_fraction
 
 _DISTINCT_SECONDS = Fraction(1, 200)  # minimum difference of block lengths that distinguishes start from end
@@ -44,16 +44,16 @@ class TimestampAnalyzer(Protocol):
 
 def timestamp_analyzer(stream: AudioStream) -> TimestampAnalyzer | None:
     """Return an analyzer if the stream may have such timestamps, else None."""
-    context = stream.codec_context
+    context, codec = stream.codec_context, codec_name(stream)
     extradata = context.extradata or b""
-    if context.name == "vorbis":
+    if codec == "vorbis":
         header = extradata.find(_VORBIS_HEADER)
         blocks = extradata[header + _VORBIS_BLOCKS_AT : header + _VORBIS_BLOCKS_AT + 1]
         if header < 0 or not blocks or not context.sample_rate:
             return None
         short, long = (1 << (blocks[0] & 15)) // 2, (1 << (blocks[0] >> 4)) // 2
         return _VorbisAnalyzer(EndStamps(shortest=short, late=Fraction(max(0, long - short), context.sample_rate)))
-    if context.name == "wmav2" and len(extradata) >= 6 and extradata[4] & _WMA_RESERVOIR:
+    if codec == "wmav2" and len(extradata) >= 6 and extradata[4] & _WMA_RESERVOIR:
         return _WmaAnalyzer(context.sample_rate)
     return None
 

@@ -187,7 +187,11 @@ def codec_name(stream: Stream) -> str:
     context: CodecContext | None = stream.codec_context
     if context is None:  # FFmpeg has no decoder for it
         return "unknown"
-    return str(getattr(context.codec, "canonical_name", context.name))
+    try:
+        codec = context.codec
+    except ValueError:  # PyAV 19 forgets the codec if its decoder could not be opened; `name` would crash
+        return "unknown"
+    return str(getattr(codec, "canonical_name", codec.name))
 
 
 def keep_only(container: InputContainer, streams: Sequence[Stream]) -> None:
@@ -207,7 +211,8 @@ def read_packets(container: InputContainer, streams: Sequence[Stream], reader: M
     """
     nominal = 0  # the next packet's time in a format without timestamps
     name = container.format.name.split(",")[0]
-    decoding = {stream.index for stream in streams if stores_decoding_times(name, codec_name(stream))}
+    videos = [stream for stream in streams if isinstance(stream, VideoStream)]
+    decoding = {stream.index for stream in videos if stores_decoding_times(name, codec_name(stream))}
     failures = 0
     while failures < _MAX_CONSECUTIVE_ERRORS:
         try:

@@ -81,7 +81,7 @@ class HeadScan:
             frames: Sequence[Any] = cast(Sequence[Any], packet.decode())
         except MemoryError:
             raise
-        except av.FFmpegError:
+        except (av.FFmpegError, ValueError):  # PyAV 19 raises the latter once a decoder could not be opened
             raise_if_out_of_memory()
             return
         for frame in frames:
