@@ -139,7 +139,8 @@ def read_clip(path: Path, options: dict[str, str] | None = None) -> ClipReading:
                     sounds[packet.stream_index].add(frame)
                     continue
                 length = Fraction(frame.duration or durations.get(frame.pts, 0)) * frame.time_base
-                pending.append((frame.pts * frame.time_base, length, see(frame), (frame.width, frame.height)))
+                time = frame.pts * frame.time_base if frame.pts is not None else len(pending) / _stated_rate(video)
+                pending.append((time, length, see(frame), (frame.width, frame.height)))
                 _note_picture(reading, frame)
         if video is not None:
             if reading.container == "avi" and [entry[0] for entry in pending] != sorted(entry[0] for entry in pending):
@@ -150,6 +151,11 @@ def read_clip(path: Path, options: dict[str, str] | None = None) -> ClipReading:
         if "mp4" in reading.container:
             _note_movie(reading, video.index if video is not None else None)
     return reading
+
+
+def _stated_rate(stream: Any) -> Fraction:
+    """Return the frame rate that a stream without timestamps states, or 25."""
+    return Fraction(stream.codec_context.framerate or 25)
 
 
 def _is_cover(stream: Any) -> bool:
