@@ -16,6 +16,10 @@ from clipengine.clips.clip import ClipResult
 Object = dict[str, Any]
 T = TypeVar("T")
 
+# Members of a clip's result that an older server may not send.
+_UNSENT: Object = dict.fromkeys(("width", "height", "video_codec", "audio_codec", "poster_path"))
+_UNSENT |= {"size_bytes": 0, "sha256": "", "encode_seconds": 0.0, "bytes_read": 0}
+
 
 def format_time(time: str | datetime | None) -> str | None:
     """Return a timezone-aware `datetime` as an RFC 3339 string. Strings and None are returned unchanged."""
@@ -33,11 +37,6 @@ class _Model:
     @classmethod
     def from_object(cls, obj: Object, **bound: Any) -> Self:
         return cls(**_known(cls, obj | {"raw": obj}) | bound)
-
-
-def _absent(cls: type) -> Object:
-    """Return None for every field of the dataclass, because an older server may not send all of them."""
-    return dict.fromkeys(each.name for each in fields(cls))
 
 
 def _known(cls: type, obj: Object) -> Object:
@@ -103,7 +102,9 @@ class ClipData(_Job):
 
     @classmethod
     def from_object(cls, obj: Object, **bound: Any) -> Self:
-        result = ClipResult(**_absent(ClipResult) | _known(ClipResult, obj["result"])) if obj.get("result") else None
+        result = (
+            ClipResult(**_UNSENT | {"warnings": []} | _known(ClipResult, obj["result"])) if obj.get("result") else None
+        )
         return super().from_object(obj, result=result, **bound)
 
 
