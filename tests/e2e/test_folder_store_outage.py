@@ -171,7 +171,8 @@ def test_server_starts_without_the_store(place: Place) -> None:
         until(lambda: "health check store failed: the " in server.log.read_text(), SECONDS)
         assert str(place.root) in server.log.read_text()
         is_away(server, place)
-        until(lambda: "cannot be removed from the store yet" in server.log.read_text(), SECONDS)  # the first sweep would have removed it
+        # the first sweep would have removed it
+        until(lambda: "cannot be removed from the store yet" in server.log.read_text(), SECONDS)
         assert "Traceback" not in server.log.read_text()
         assert upload(server).status_code == 503
         clip = cut(api, recording, "a")
