@@ -235,13 +235,15 @@ class Engine:
     # ---- called by the API
 
     def admit(self) -> None:
-        """Raise DiskLow if new clips and uploads must be refused, StorageUnavailable if the data folder was moved."""
-        self._faults.reach("accepting")
-        self._lock.check()
-        self._disk.check()
+        """Raise DiskLow if new clips and uploads must be refused. The disk is measured each second."""
+        if self._faults.active:
+            self._faults.reach("accepting")
+        if self._disk.low:
+            self._disk.check()
 
     def wake_clips(self) -> None:
-        self._faults.reach("accepted")
+        if self._faults.active:
+            self._faults.reach("accepted")
         # Each worker continues until the queue is empty, so that one nudge for each is enough.
         if self._clips.pending() < self.settings.encoding.workers:
             self._clips.nudge("")
@@ -257,9 +259,6 @@ class Engine:
 
     def health(self) -> list[Check]:
         return self._health.checks()
-
-    def count_response(self, method: str, status: int) -> None:
-        self._metrics.count_response(method, status)
 
     def metrics(self) -> bytes:
         return self._metrics.text()
@@ -285,7 +284,7 @@ class Engine:
 
     def _on_commit(self, kind: str, id: str) -> None:
         """Nudge the queue that has new work after a commit."""
-        self._maintenance.note_commit()
+        self._maintenance.has_commits = True
         if kind == "delivery":
             self._chores.nudge("deliver")
         elif kind == "removal":
@@ -297,6 +296,7 @@ class Engine:
         Raises StorageUnavailable, before it changes anything, if the data folder was moved.
         """
         self._lock.check()
+        self._disk.measure()
         self._nudge_queues()
         for queue in (self._clips, self._uploads, self._chores):
             queue.alive()  # restarts dead threads

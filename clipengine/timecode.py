@@ -10,13 +10,31 @@ import re
 import time
 from datetime import UTC, datetime
 from fractions import Fraction
+from typing import Any
 
+MAX_DIGITS = 40  # of an untrusted number, and of each part of a ratio
+_MAX_SECONDS = 10**12  # 30,000 years
+# Without an exponent: `1e999999999` would take all memory.
+_RATIO = re.compile(rf"-?\d{{1,{MAX_DIGITS}}}(\.\d{{1,{MAX_DIGITS}}}|/\d{{1,{MAX_DIGITS}}})?", re.ASCII)
 _CLOCK = re.compile(r"(?:(?:(\d+):)?(\d{1,2}):)?(\d+)(\.\d+)?\Z", re.ASCII)
 
 
 def exact(seconds: float | int | str | Fraction) -> Fraction:
     """Return seconds as an exact fraction. A float is converted by its shortest decimal form."""
     return seconds if isinstance(seconds, Fraction) else Fraction(str(seconds))
+
+
+def bounded(value: Any) -> Fraction:
+    """Return an untrusted number of seconds as a fraction. Raises ValueError if it is beyond the limits."""
+    if isinstance(value, str) and not _RATIO.fullmatch(value):
+        raise ValueError("is not an exact number of seconds, such as 1001/30000")
+    try:
+        seconds = Fraction(value)
+    except (OverflowError, TypeError, ZeroDivisionError) as error:
+        raise ValueError("is not a number of seconds") from error
+    if abs(seconds) > _MAX_SECONDS or seconds.denominator >= 10**MAX_DIGITS:
+        raise ValueError("is too large or too precise for a time")
+    return seconds
 
 
 def parse_time(text: str) -> Fraction:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 
 from clipengine.api.http.change_broadcast import ChangeBroadcast
-from clipengine.api.http.dispatch import routes
 from clipengine.api.http.middleware import layers
-from clipengine.api.http.operation import Operation
+from clipengine.api.http.operation import Operation, routes
 from clipengine.api.http.ports import Engine
 from clipengine.api.http.problems import on_error, on_http_exception
 from clipengine.api.reference import openapi
@@ -54,6 +54,7 @@ def create_app(engine: Engine) -> Starlette:
     ]
 
     codes = sessions.SignInCodes()
+    registry = CollectorRegistry()
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -64,14 +65,14 @@ def create_app(engine: Engine) -> Starlette:
     app = Starlette(
         routes=[
             *health.routes(engine),
-            *metrics.routes(engine),
+            *metrics.routes(engine, registry),
             openapi.route(described),
             *documents.routes(described),
             *routes(operations, engine, changes),
             sessions.route(engine, codes),
             *page.routes(engine.settings),
         ],
-        middleware=layers(engine.settings.server.cors_origins, engine.count_response),
+        middleware=layers(engine.settings.server.cors_origins, registry),
         exception_handlers={ClipEngineError: on_error, HTTPException: on_http_exception},
         lifespan=lifespan,
     )

@@ -86,10 +86,10 @@ def _check_source(source: str) -> None:
 
 def _check_extension(target: Path, profile: str, settings: Settings) -> None:
     """Raise BadParameter if the extension contradicts the container. A name without an extension is accepted."""
-    expected, given = settings.profiles[profile].extension, target.suffix[1:].lower()
+    expected, given = settings.profiles[profile].container, target.suffix[1:].lower()
     if given in ("", expected):
         return
-    matching = [name for name, each in settings.profiles.items() if each.extension == given]
+    matching = [name for name, each in settings.profiles.items() if each.container == given]
     other = f", or use --profile {matching[0]}, which creates .{given} files" if matching else ""
     raise click.BadParameter(
         f"profile {profile} creates .{expected} files, not .{given}: use {target.with_suffix('.' + expected)}{other}",

@@ -1,7 +1,7 @@
 """uvicorn's HTTP protocol with limits for the size and duration of a request's headers.
 
 uvicorn waits indefinitely for headers of any length, and for the rest of a body that no handler reads. Bodies
-that are read have their limits in `api.http.body` and in the types of `api.http.requests`.
+that are read have their limits in `api.http.validation` and in the types of `api.http.requests`.
 """
 
 from __future__ import annotations

@@ -8,40 +8,24 @@ Container time = `origin` + recording time.
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, datetime
 from fractions import Fraction
 from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
 
+from clipengine.timecode import MAX_DIGITS, bounded
+
 MAX_NAME = 80
 MAX_LANGUAGE = 40  # the longest registered tag has 35 characters (RFC 5646)
 MAX_OTHER_STREAMS = 32  # each of which is named in the warnings of a clip
-_MAX_SECONDS = 10**12  # 30,000 years
-_MAX_DIGITS = 40
-# Without an exponent: `1e999999999` would take all memory.
-_RATIO = re.compile(rf"-?\d{{1,{_MAX_DIGITS}}}(\.\d{{1,{_MAX_DIGITS}}}|/\d{{1,{_MAX_DIGITS}}})?", re.ASCII)
-
-
-def _exact(value: Any) -> Fraction:
-    """Return a number of seconds as a fraction. Raises ValueError if it is beyond the limits."""
-    if isinstance(value, str) and not _RATIO.fullmatch(value):
-        raise ValueError("is not an exact number of seconds, such as 1001/30000")
-    try:
-        seconds = Fraction(value)
-    except (OverflowError, TypeError, ZeroDivisionError) as error:
-        raise ValueError("is not a number of seconds") from error
-    if abs(seconds) > _MAX_SECONDS or seconds.denominator >= 10**_MAX_DIGITS:
-        raise ValueError("is too large or too precise for a time")
-    return seconds
 
 
 ExactSeconds = Annotated[
     Fraction,
-    BeforeValidator(_exact),
+    BeforeValidator(bounded),
     PlainSerializer(lambda value: str(value), return_type=str, when_used="json"),
-    WithJsonSchema({"type": "string", "maxLength": 2 * _MAX_DIGITS + 2}),
+    WithJsonSchema({"type": "string", "maxLength": 2 * MAX_DIGITS + 2}),
 ]
 Rotation = Literal[0, 90, 180, 270]
 Index = Annotated[int, Field(ge=0, le=100_000)]

@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 
 from clipengine.clips.settings_table import SettingsTable
 
-Container = Literal["mp4", "webm", "mkv", "m4a", "mp3"]
+Container = Literal["mp4", "webm", "mkv", "m4a", "mp3"]  # also the extension of the file
 VideoCodec = Literal["h264", "hevc", "vp9", "av1", "none"]
 AudioCodec = Literal["aac", "opus", "mp3", "none"]
 
@@ -92,11 +92,6 @@ class Profile(SettingsTable):
             raise ValueError(f'audio_bitrate of audio "{codec}" must be at most {_MAX_AUDIO_BITRATE[codec]}')
         if isinstance(self.audio_tracks, int) and self.audio_tracks < 0:
             raise ValueError('audio_tracks must be "all", "mix" or the number of a track, counted from 0')
-
-    @property
-    def extension(self) -> str:
-        """The file name suffix without the dot."""
-        return self.container
 
     @property
     def content_type(self) -> str:

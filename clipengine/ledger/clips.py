@@ -34,9 +34,8 @@ from clipengine.errors import (
     RecordingNotFound,
 )
 from clipengine.ids import new_id
-from clipengine.ledger.database.database import Database, Row
+from clipengine.ledger.database.database import Database, Row, Statement, insert_statement, param
 from clipengine.ledger.database.schema import ClipRow, RecordingRow
-from clipengine.ledger.database.statements import Statement, insert_statement, param
 from clipengine.ledger.engines import ClaimHolders
 from clipengine.ledger.events import Events
 from clipengine.ledger.pages import Page, read_page

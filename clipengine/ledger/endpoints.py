@@ -9,9 +9,8 @@ from typing import Any, Literal
 from clipengine.clips.clip import DISABLED_BY_REQUEST
 from clipengine.errors import WebhookNotFound
 from clipengine.ids import new_id
-from clipengine.ledger.database.database import Database, Row
+from clipengine.ledger.database.database import Database, Row, Statement
 from clipengine.ledger.database.schema import DeliveryRow, EndpointRow
-from clipengine.ledger.database.statements import Statement
 from clipengine.ledger.vault import Vault
 from clipengine.timecode import now_ms, rfc3339
 

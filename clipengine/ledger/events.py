@@ -14,9 +14,8 @@ import peewee
 
 from clipengine.clips.clip import Clip, EventType, Recording
 from clipengine.ids import new_id
-from clipengine.ledger.database.database import Database, Row
-from clipengine.ledger.database.schema import DeliveryRow, EventRow, compact_json
-from clipengine.ledger.database.statements import Statement, insert_statement, param
+from clipengine.ledger.database.database import Database, Row, Statement, compact_json, insert_statement, param
+from clipengine.ledger.database.schema import DeliveryRow, EventRow
 from clipengine.ledger.endpoints import Endpoint, Endpoints
 from clipengine.timecode import now_ms, rfc3339
 

@@ -9,9 +9,8 @@ from __future__ import annotations
 import peewee
 
 from clipengine.ledger.clips import Clips
-from clipengine.ledger.database.database import Database
+from clipengine.ledger.database.database import Database, Statement, param
 from clipengine.ledger.database.schema import ClipRow
-from clipengine.ledger.database.statements import Statement, param
 from clipengine.ledger.events import Events
 from clipengine.ledger.removals import Removals
 from clipengine.timecode import now_ms

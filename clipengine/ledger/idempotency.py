@@ -10,10 +10,9 @@ from typing import Any
 import peewee
 
 from clipengine.errors import IdempotencyKeyReused
-from clipengine.ledger.database.database import Database
+from clipengine.ledger.database.database import Database, Statement, compact_json, insert_statement, param
 from clipengine.ledger.database.group_commit import GroupCommit
-from clipengine.ledger.database.schema import IdempotencyRow, compact_json
-from clipengine.ledger.database.statements import Statement, insert_statement, param
+from clipengine.ledger.database.schema import IdempotencyRow
 from clipengine.ledger.vault import Vault
 from clipengine.timecode import now_ms
 

@@ -45,6 +45,7 @@ class Ledger:
 
     def __init__(self, database: Database, *, key_prefix: str, organisation_id: str, max_queued: int) -> None:
         self._database = database
+        self.session = database.session
         with database.session():
             self._vault = Vault.of(
                 database.secrets_key, _meta(database, KEY_CHECK), ledger=database.name, hint=database.backend.key_hint
@@ -87,10 +88,6 @@ class Ledger:
     def close(self) -> None:
         """Close all idle connections. Open sessions of other threads close theirs when they end."""
         self._database.close()
-
-    def session(self) -> AbstractContextManager[None]:
-        """Hold one connection for the calls of this thread inside the block. Re-entrant."""
-        return self._database.session()
 
     def transaction(self) -> AbstractContextManager[None]:
         """Make the calls of this thread inside the block atomic. Nested, it is a savepoint that can fail alone.

@@ -53,11 +53,8 @@ class Maintenance:
         self._prober = prober
         self._remover = remover
         self._deliveries = deliveries
-        self._has_commits = False  # since the latest advance of the commit watermark
+        self.has_commits = False  # since the latest advance of the commit watermark
         self._watermark_at = self._expire_at = self._due_check_at = 0.0
-
-    def note_commit(self) -> None:
-        self._has_commits = True
 
     def run(self) -> None:
         released = self.release_orphans()
@@ -67,8 +64,8 @@ class Maintenance:
         self.tidy_scratch()
         self._metrics.follow()
         now = time.monotonic()
-        if self._has_commits and now >= self._watermark_at:
-            self._has_commits, self._watermark_at = False, now + _WATERMARK_SECONDS
+        if self.has_commits and now >= self._watermark_at:
+            self.has_commits, self._watermark_at = False, now + _WATERMARK_SECONDS
             self._ledger.commit_watermark.advance()
         if now >= self._expire_at:
             self._expire()

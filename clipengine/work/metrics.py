@@ -35,7 +35,6 @@ _ENGINE_ERRORS = (
     *("internal", "encoder_failed", "verification_failed", "timeout", "decoder_killed"),
     *("storage_denied", "storage_unavailable", "disk_full", "cancelled"),
 )
-_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _SECONDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 3600, 21_600, 86_400)
 
 
@@ -54,7 +53,6 @@ class Metrics:
         self.rescues = self._counter("rescues", "Jobs of a killed engine or a dead thread that were queued again")
         self.children = self._counter("children_lost", "Child processes that ended before their job", "cause")
         self.deliveries = self._counter("delivery_attempts", "Attempts to deliver a webhook", "outcome")
-        self.requests = self._counter("http_requests", "Requests with a response", "method", "status")
         self.restarts = self._counter("worker_restarts", "Worker threads that died and were restarted", "queue")
         self._ended = self._counter("clips_ended", "Clips that have ended", "code")
         self._poisoned = self._counter(
@@ -76,9 +74,6 @@ class Metrics:
         for queue in ("clips", "uploads", "chores"):
             self.restarts.labels(queue)
         self._length = self._histogram("clip_length_seconds", "Length of complete clips")
-
-    def count_response(self, method: str, status: int) -> None:
-        self.requests.labels(method if method in _METHODS else "other", str(status)).inc()
 
     def follow(self) -> None:
         """Count the events since the last call."""

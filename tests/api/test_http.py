@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
-from clipengine.api.http import body
+from clipengine.api.http import validation
 from clipengine.clips.clip import Recording
 from clipengine.errors import DiskFull, Internal, StorageUnavailable
 from tests.support.api import ApiServer, RecordedEngine, api_server, recorded_engine
@@ -239,7 +239,7 @@ class TestBodies:
         assert self.send(http, path, content.ljust(1_048_576)).status_code == 202
 
     def test_slow_body_is_rejected(self, http: httpx.Client, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(body, "READ_SECONDS", 0.2)
+        monkeypatch.setattr(validation, "READ_SECONDS", 0.2)
 
         def slowly() -> Iterator[bytes]:
             yield b"{"

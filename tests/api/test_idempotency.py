@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from clipengine.api.http.idempotency import idempotency_key
+from clipengine.api.http.validation import idempotency_key
 from clipengine.clips.clip import Recording
 from clipengine.errors import InvalidRequest
 from tests.support.api import ApiServer, RecordedEngine, api_server, recorded_engine

@@ -7,8 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from clipengine.api.http.request_errors import MAX_LISTED
-from clipengine.api.http.validation import MAX_PARAMETERS
+from clipengine.api.http.validation import MAX_LISTED, MAX_PARAMETERS
 from clipengine.clips.clip import Recording
 from tests.support.api import RecordedEngine
 

@@ -48,7 +48,7 @@ SOUNDS = {
 
 
 def _cut(stage: Stage, film: Film, start: Fraction, end: Fraction, profile: Profile) -> tuple[str, Clip]:
-    name = f"clip.{profile.extension}"
+    name = f"clip.{profile.container}"
     return name, cut(film, start, end, stage.folder / name, profile)
 
 

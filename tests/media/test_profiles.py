@@ -42,7 +42,7 @@ class Case:
 
     @property
     def extension(self) -> str:
-        return self.profile.extension
+        return self.profile.container
 
 
 CASES = {

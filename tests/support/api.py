@@ -93,9 +93,6 @@ class RecordedEngine:
     def health(self) -> list[Check]:
         return self.checks
 
-    def count_response(self, method: str, status: int) -> None:
-        pass
-
     def metrics(self) -> bytes:
         return b"clipengine_up 1\n"
 

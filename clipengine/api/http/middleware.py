@@ -1,4 +1,4 @@
-"""Outermost ASGI middleware: request ids, security headers, and unexpected errors as problem documents.
+"""Outermost ASGI middleware: request ids, security headers, metrics, and unexpected errors as problem documents.
 
 Other middleware is inside it, so that all responses have the same headers.
 """
@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import logging
 import re
+import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
+from prometheus_client import CollectorRegistry, Counter, Histogram
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
@@ -48,15 +50,26 @@ _CORS_EXPOSED = (
     "X-Request-Id",
 )
 
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+
 log = logging.getLogger(__name__)
 
 
-def layers(cors_origins: Sequence[str], on_answer: Callable[[str, int], None]) -> list[Middleware]:
+def layers(cors_origins: Sequence[str], registry: CollectorRegistry) -> list[Middleware]:
     """Return the middleware, outermost first. CORS is enabled only for the given origins, and without credentials.
 
-    `on_answer` is called with the method and the status of each response.
+    The metrics of requests are added to `registry`. No label is text of a client: the number of series is bounded.
     """
-    found = [Middleware(Envelope, on_answer=on_answer)]
+    responses = Counter("clipengine_http_requests", "Requests with a response", ("method", "status"), registry=registry)
+    durations = Histogram(
+        "clipengine_http_request_seconds",
+        "From the request to the start of its response; ?wait= is part of it",
+        ("method", "route"),
+        buckets=_SECONDS,
+        registry=registry,
+    )
+    found = [Middleware(Envelope, responses=responses, durations=durations)]
     if cors_origins:
         methods = ("GET", "POST", "PUT", "PATCH", "DELETE")
         found.append(
@@ -75,9 +88,10 @@ def layers(cors_origins: Sequence[str], on_answer: Callable[[str, int], None]) -
 class Envelope:
     """Adds the headers of every response. Keeps the X-Request-Id of the caller if it is safe to log."""
 
-    def __init__(self, app: ASGIApp, on_answer: Callable[[str, int], None]) -> None:
+    def __init__(self, app: ASGIApp, responses: Counter, durations: Histogram) -> None:
         self._app = app
-        self._on_answer = on_answer
+        self._responses = responses
+        self._durations = durations
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -85,13 +99,16 @@ class Envelope:
             return
         given = Headers(scope=scope).get("x-request-id", "")
         scope["request_id"] = given if _ACCEPTED_ID.match(given) else uuid.uuid4().hex
-        started = False
+        started, began = False, time.monotonic()
 
         async def send_with_headers(message: Message) -> None:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
-                self._on_answer(scope["method"], message["status"])
+                method = scope["method"] if scope["method"] in _METHODS else "other"
+                self._responses.labels(method, str(message["status"])).inc()
+                route = getattr(scope.get("endpoint"), "path", "other")
+                self._durations.labels(method, route).observe(time.monotonic() - began)
                 headers = MutableHeaders(scope=message)
                 headers["X-Request-Id"] = scope["request_id"]
                 for name, value in _ALWAYS.items():

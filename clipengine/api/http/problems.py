@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Scope
 
-from clipengine.api.http.request_errors import MAX_LISTED, listing
+from clipengine.api.http.validation import MAX_LISTED, listing
 from clipengine.errors import (
     Busy,
     ClipEngineError,

@@ -1,30 +1,149 @@
-"""Check a body or a query against its type: return the value, or raise every fault of it in one error."""
+"""Reading and validation of requests: JSON bodies, queries and headers, and the faults that are found in them.
+
+Starlette reads a body of any size, and Python's parser accepts more than JSON allows and builds every value before it
+can be rejected. Here a body has a size limit and a deadline; depth, members per object and array, and the number of
+tokens are checked before parsing; it must be UTF-8 without duplicate keys. NaN and Infinity parse to floats, so that
+the error can name their field.
+
+Errors of the query, the headers and the fields of the body are reported together. Errors that need the ledger, the
+store or the settings are raised one at a time, once the form of the request is valid.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import difflib
+import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Literal, TypeVar
 from urllib.parse import parse_qsl
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
+from starlette.requests import Request
 
-from clipengine.api.http.request_errors import MAX_LISTED, summary
 from clipengine.api.http.requests import B, Q
 from clipengine.clips.request import lone_surrogate
-from clipengine.errors import InvalidRequest, InvalidWebhookUrl, MalformedRequest
+from clipengine.errors import (
+    InvalidRequest,
+    InvalidWebhookUrl,
+    MalformedRequest,
+    PayloadTooLarge,
+    RequestError,
+    UnsupportedContentType,
+)
 
+MAX_DEPTH = 32
+MAX_MEMBERS = 200  # of one object or array; the largest valid one is a `metadata` of 100 keys
+MAX_TOKENS = 20_000  # strings, brackets and commas
+READ_SECONDS = 30
+
+# A whole string, a bracket or a comma. Possessive, and a string may lack its end: the scan is linear on any input.
+_TOKENS = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?+|[\[\]{},]', re.DOTALL)
+_JSON_TYPE = re.compile(r"application/json\s*(?:;\s*charset\s*=\s*\"?utf-8\"?\s*)?\Z", re.IGNORECASE)
+MAX_LISTED = 20  # faults in one answer; the others are counted
+_SHOWN = 5
+_SHOWN_CHARACTERS = 200
+_VISIBLE = re.compile(r"[\x21-\x7e]{1,255}\Z")
+_QUOTED = re.compile(r'"((?:[^"\\]|\\["\\])*)"\Z')
 MAX_PARAMETERS = 50  # of a query
 _NAME_CHARACTERS = 100  # of a name that a client chose, in an answer
 
 _WHOLE = "Send whole characters: in JSON one beyond U+FFFF is itself, or both of its halves (\\ud83d\\ude00)."
 _CORRECT = "Correct this value: the API reference of this installation (/docs/reference) says what it may be."
 
-M = TypeVar("M", bound=BaseModel)
 _Place = Literal["pointer", "parameter"]
 _Fault = dict[str, str]
+
+T = TypeVar("T")
+M = TypeVar("M", bound=BaseModel)
+
+
+async def read_body(request: Request, *, limit: int) -> bytearray:
+    """Return the whole body.
+
+    Raise UnsupportedContentType, PayloadTooLarge if it has more than `limit` bytes, and MalformedRequest if it is not
+    complete after READ_SECONDS.
+    """
+    content_type = request.headers.get("content-type")
+    if content_type is None or not _JSON_TYPE.match(content_type.strip()):
+        raise UnsupportedContentType(f"Content-Type is {(content_type or 'missing')[:100]}")
+    if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
+        raise UnsupportedContentType(
+            "Content-Encoding is not supported", hint="Send the body as it is, not compressed."
+        )
+    if declared_length(request) > limit:
+        raise _too_large(limit)
+    body = bytearray()
+    try:
+        async with asyncio.timeout(READ_SECONDS):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > limit:
+                    raise _too_large(limit)
+    except TimeoutError:
+        raise MalformedRequest(f"The body was not complete after {READ_SECONDS} seconds") from None
+    return body
+
+
+def _too_large(limit: int) -> PayloadTooLarge:
+    return PayloadTooLarge(f"The body is larger than {limit} bytes", hint=f"Send at most {limit} bytes.")
+
+
+def declared_length(request: Request) -> int:
+    """Return Content-Length, or 0 if it is missing or not a number."""
+    text = request.headers.get("content-length", "0")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else 0
+
+
+def parse_json(body: bytes | bytearray) -> Any:
+    """Return the value of a JSON text. Raise MalformedRequest with the reason if it is invalid or exceeds a limit."""
+    try:
+        text = body.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise MalformedRequest(f"The body is not UTF-8: byte {error.start} is wrong") from None
+    _check_limits(text)
+    try:
+        return json.loads(text, object_pairs_hook=_unique)
+    except json.JSONDecodeError as error:
+        raise MalformedRequest(
+            f"The body is not JSON: {error.msg} (line {error.lineno}, column {error.colno})"
+        ) from None
+    except ValueError:  # Python's own limit on the digits of an integer
+        raise MalformedRequest("The body has a number with too many digits") from None
+
+
+def _check_limits(text: str) -> None:
+    """Raise MalformedRequest as soon as the text is deeper, wider or longer than allowed."""
+    commas: list[int] = []  # of each object or array that is open
+    for count, match in enumerate(_TOKENS.finditer(text)):
+        if count == MAX_TOKENS:
+            raise MalformedRequest(f"The body has more than {MAX_TOKENS} strings, brackets and commas")
+        token = text[match.start()]
+        if token in "[{":
+            commas.append(0)
+            if len(commas) > MAX_DEPTH:
+                raise MalformedRequest(f"The body is nested deeper than {MAX_DEPTH} levels")
+        elif token in "]}" and commas:
+            commas.pop()
+        elif token == "," and commas:
+            commas[-1] += 1
+            if commas[-1] == MAX_MEMBERS:
+                raise MalformedRequest(f"An object or array of the body has more than {MAX_MEMBERS} members")
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the object. Raise InvalidRequest or MalformedRequest if a key is not text or is there twice."""
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if half := lone_surrogate(name):
+            raise InvalidRequest(f"The body has a key with {half}")
+        if name in found:
+            raise MalformedRequest(f"The body has the key {name[:100]!r} twice")
+        found[name] = value
+    return found
 
 
 def validate_body(model: type[B], value: Any) -> B:
@@ -105,3 +224,61 @@ def _fault(model: type[BaseModel], fault: ErrorDetails, place: _Place) -> _Fault
         return {"detail": detail, **where, "code": InvalidRequest.code, "hint": _WHOLE}
     hint = fault.get("ctx", {}).get("hint", _CORRECT)
     return {"detail": detail, **where, "code": InvalidRequest.code, "hint": hint}
+
+
+def idempotency_key(header: str | None) -> str | None:
+    """Return the key, or None without a header. `"abc"` (a string of RFC 9651) and `abc` are the same key."""
+    if header is None:
+        return None
+    text = header.strip(" \t")
+    if quoted := _QUOTED.match(text):
+        text = re.sub(r"\\(.)", r"\1", quoted[1])
+    if not _VISIBLE.match(text):
+        detail = "must be 1 to 255 visible ASCII characters"
+        raise InvalidRequest(f"Idempotency-Key {detail}", errors=[{"detail": detail, "header": "Idempotency-Key"}])
+    return text
+
+
+def collected(found: list[RequestError], check: Callable[[], T]) -> T | None:
+    """Return the result of `check`; append the RequestError that it raises to `found` and return None."""
+    try:
+        return check()
+    except RequestError as error:
+        found.append(error)
+        return None
+
+
+@contextmanager
+def located(**place: str) -> Iterator[None]:
+    """Add `place` (`pointer` or `parameter`) to a RequestError that does not say where in the request it lies."""
+    try:
+        yield
+    except RequestError as error:
+        error.errors = error.errors or [{"detail": error.message, **place}]
+        raise
+
+
+def raise_all(found: Sequence[RequestError]) -> None:
+    """Raise the first error with the faults of all of them, if there are any."""
+    if not found:
+        return
+    first = found[0]
+    if len(found) > 1:
+        listed = [fault for error in found for fault in listing(error)]
+        first.omitted = sum(error.omitted for error in found) + max(0, len(listed) - MAX_LISTED)
+        first.errors = listed[:MAX_LISTED]
+        first.message = summary([error.message for error in found])
+    raise first
+
+
+def listing(error: RequestError) -> list[dict[str, str]]:
+    """Return the faults that `error` lists, or the error itself as one fault, each with its code and hint."""
+    own = {"code": error.code, "hint": error.hint}
+    return [{**own, **fault} for fault in error.errors or [{"detail": error.message}]]
+
+
+def summary(details: Sequence[str], *, total: int | None = None) -> str:
+    """Return the first few details as one line. `total` is the number of faults if `details` does not have all."""
+    shown = "; ".join(detail[:_SHOWN_CHARACTERS] for detail in details[:_SHOWN])
+    more = (total or len(details)) - _SHOWN
+    return f"{shown}; and {more} more" if more > 0 else shown

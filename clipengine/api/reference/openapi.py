@@ -13,8 +13,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 import clipengine
-from clipengine.api.http.dispatch import Public
-from clipengine.api.http.operation import Answer, Operation, json_response
+from clipengine.api.http.operation import Answer, Operation, Public, json_response
 from clipengine.api.http.problems import PROBLEM_TYPE
 from clipengine.api.http.requests import NoQuery
 from clipengine.api.http.responses import HealthObject, ProblemObject

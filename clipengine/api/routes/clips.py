@@ -7,12 +7,11 @@ from dataclasses import replace
 
 from starlette.responses import Response
 
-from clipengine.api.http.idempotency import once
 from clipengine.api.http.long_poll import answer_when_ended
-from clipengine.api.http.operation import NOTHING, Answer, Call, Operation, page_response
-from clipengine.api.http.request_errors import located
+from clipengine.api.http.operation import NOTHING, Answer, Call, Operation, once, page_response
 from clipengine.api.http.requests import CreateClip, ListClips, NoBody, NoQuery, PageQuery, WaitQuery
 from clipengine.api.http.responses import ClipObject, DeliveryObject
+from clipengine.api.http.validation import located
 from clipengine.api.routes.lookups import find_clip
 from clipengine.api.routes.webhook_addresses import check_address
 from clipengine.api.routes.webhooks import delivery_object
@@ -45,7 +44,7 @@ def create_clip(call: Call[NoQuery, CreateClip]) -> Response:
         if recording.state != "complete":
             raise RecordingNotComplete.of(recording.recording_id, recording.state)
         profile = call.engine.settings.profiles[body.profile]
-        clip = call.ledger.clips.create(recording, ClipRequest(**body.model_dump()), extension=profile.extension)
+        clip = call.ledger.clips.create(recording, ClipRequest(**body.model_dump()), extension=profile.container)
         return StoredAnswer(202, clip.to_object(), {"Location": f"/v1/clips/{clip.clip_id}"})
 
     return once(call, work, call.engine.wake_clips)

@@ -19,7 +19,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from clipengine.api.http.dispatch import Public
+from clipengine.api.http.operation import Public
 from clipengine.api.reference.manual import Hit, Page, render, search
 from clipengine.api.reference.markdown import reference
 

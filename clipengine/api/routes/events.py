@@ -27,10 +27,10 @@ from starlette.types import Receive, Scope, Send
 from clipengine.api.http.change_broadcast import ChangeBroadcast
 from clipengine.api.http.operation import Answer, Call, Operation
 from clipengine.api.http.ports import Engine
-from clipengine.api.http.request_errors import located
 from clipengine.api.http.requests import NoBody, StreamEvents
 from clipengine.api.http.responses import EventObject
 from clipengine.api.http.send_timeout import with_send_timeout
+from clipengine.api.http.validation import located
 from clipengine.errors import Busy, ClipNotFound, InvalidRequest, RecordingNotFound
 from clipengine.ledger.events import Event
 

@@ -8,8 +8,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from clipengine.api.http.auth import authorize, credential
-from clipengine.api.http.dispatch import Public
-from clipengine.api.http.operation import json_response
+from clipengine.api.http.operation import Public, json_response
 from clipengine.api.http.ports import Engine
 from clipengine.errors import ClipEngineError
 

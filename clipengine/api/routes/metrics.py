@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
+from prometheus_client import CollectorRegistry, generate_latest
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from clipengine.api.http.auth import authorize, credential
-from clipengine.api.http.dispatch import Public
-from clipengine.api.http.operation import in_session
+from clipengine.api.http.operation import Public, in_session
 from clipengine.api.http.ports import Engine
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
-def routes(engine: Engine) -> list[Route]:
+def routes(engine: Engine, registry: CollectorRegistry) -> list[Route]:
+    """Return the route of the engine's metrics and of those in `registry`, which the API counts itself."""
     needed = engine.settings.server.metrics
 
     async def metrics(request: Request) -> Response:
         if needed == "key":
             given = credential(request)
             await run_in_threadpool(in_session, engine.ledger, lambda: authorize(engine.ledger, given, "read"))
-        return Response(await run_in_threadpool(engine.metrics), media_type=CONTENT_TYPE)
+        return Response(await run_in_threadpool(engine.metrics) + generate_latest(registry), media_type=CONTENT_TYPE)
 
     return [] if needed == "off" else [Route("/metrics", Public(metrics))]

@@ -15,8 +15,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 import clipengine
-from clipengine.api.http.dispatch import Public
 from clipengine.api.http.media_types import ending
+from clipengine.api.http.operation import Public
 from clipengine.api.http.ranges import matches
 from clipengine.errors import NotFound
 from clipengine.settings import Settings, Storage

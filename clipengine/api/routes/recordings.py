@@ -7,12 +7,11 @@ from typing import Any
 
 from starlette.responses import Response
 
-from clipengine.api.http.idempotency import once
 from clipengine.api.http.long_poll import answer_when_ended
-from clipengine.api.http.operation import NOTHING, Answer, Call, Operation, page_response
-from clipengine.api.http.request_errors import located
+from clipengine.api.http.operation import NOTHING, Answer, Call, Operation, once, page_response
 from clipengine.api.http.requests import DeleteRecording, ListRecordings, NoBody, NoQuery, RegisterRecording, WaitQuery
 from clipengine.api.http.responses import RecordingObject
+from clipengine.api.http.validation import located
 from clipengine.errors import (
     InvalidBucketPath,
     ObjectMissing,

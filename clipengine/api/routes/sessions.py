@@ -19,11 +19,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from clipengine.api.http.auth import SESSION_COOKIE, authorize, credential
-from clipengine.api.http.body import parse_json, read_body
 from clipengine.api.http.operation import in_session, json_response
 from clipengine.api.http.ports import Engine
 from clipengine.api.http.requests import SignIn
-from clipengine.api.http.validation import validate_body
+from clipengine.api.http.validation import parse_json, read_body, validate_body
 from clipengine.errors import Unauthorized
 from clipengine.ledger.keys import ApiKey
 from clipengine.ledger.sessions import LIFETIME_MS

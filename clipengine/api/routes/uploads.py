@@ -18,11 +18,11 @@ import anyio.to_thread
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from clipengine.api.http.body import declared_length
 from clipengine.api.http.media_types import ending, media_type, without_ending
 from clipengine.api.http.operation import Answer, Call, Operation, json_response
 from clipengine.api.http.requests import NoBody, UploadRecording
 from clipengine.api.http.responses import RecordingObject
+from clipengine.api.http.validation import declared_length
 from clipengine.clips.clip import Recording
 from clipengine.clips.request import slug
 from clipengine.errors import (

@@ -11,8 +11,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from clipengine.api.http.idempotency import once
-from clipengine.api.http.operation import NOTHING, Answer, Call, Operation, json_response, page_response
+from clipengine.api.http.operation import NOTHING, Answer, Call, Operation, json_response, once, page_response
 from clipengine.api.http.requests import CreateWebhook, NoBody, NoQuery, PageQuery, UpdateWebhook
 from clipengine.api.http.responses import DeliveryObject, DeliveryPayloadObject, NewWebhookObject, WebhookObject
 from clipengine.api.routes.sample_event import sample_clip

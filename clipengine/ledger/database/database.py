@@ -1,4 +1,4 @@
-"""Sessions and transactions on the ledger's database, and notification of listeners after a commit.
+"""Sessions, transactions and prepared statements of the ledger, and notification of listeners after a commit.
 
 A `Backend` implements the specifics of SQLite or PostgreSQL. All rows are fetched before they are returned, so that a
 slow client never holds a reader open. Driver errors are translated into ClipEngineError.
@@ -6,13 +6,15 @@ slow client never holds a reader open. Driver errors are translated into ClipEng
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -20,12 +22,76 @@ import peewee
 
 from clipengine.errors import Internal, StorageUnavailable
 from clipengine.ledger.database.backend import BUSY_SECONDS, Backend, Listener
-from clipengine.ledger.database.statements import Row as Row
-from clipengine.ledger.database.statements import Statement, param
 
 logger = logging.getLogger(__name__)
 
 Kind = Literal["clip", "recording", "delivery", "removal"]
+
+Row = dict[str, Any]
+
+_DIALECT = peewee.SqliteDatabase(None)
+# Fields whose values need no conversion.
+_PLAIN = (peewee.TextField, peewee.IntegerField, peewee.BigIntegerField, peewee.DoubleField, peewee.AutoField)
+
+
+def compact_json(value: Any) -> str:
+    """Return JSON without whitespace, with keys in the given order and without ASCII escapes."""
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
+class JsonText(peewee.TextField):
+    """Text column of JSON values, with None for NULL."""
+
+    def db_value(self, value: Any) -> str | None:
+        return None if value is None else compact_json(value)
+
+    def python_value(self, value: Any) -> Any:
+        return None if value is None else json.loads(value)
+
+
+@dataclass(frozen=True)
+class _Placeholder:
+    name: str
+    db_value: Callable[[Any], Any]
+
+
+def param(field: peewee.Field, name: str | None = None) -> peewee.SQL:
+    """Return a parameter with the type of this column, named after the column unless `name` is given."""
+    return peewee.SQL("?", [_Placeholder(name or field.name, field.db_value)])
+
+
+class Statement:
+    """A query with `param`s that is compiled once. Thread-safe, because it has no connection.
+
+    Peewee compiles a query for every run, which takes several times as long as SQLite needs to execute it. The queries
+    of each request and each clip are therefore statements; rare queries, or those of many shapes, are not.
+    """
+
+    def __init__(self, query: peewee.Query) -> None:
+        self.sql, self._params = query.bind(_DIALECT).sql()
+        self._columns = [
+            (column.name, None if type(column) in _PLAIN else getattr(column, "python_value", None))
+            for column in getattr(query, "_returning", None) or ()
+        ]
+
+    def params(self, values: Mapping[str, Any]) -> tuple[Any, ...]:
+        """Return the parameters for the driver. Raises KeyError if one is missing in `values`."""
+        return tuple(
+            param.db_value(values[param.name]) if isinstance(param, _Placeholder) else param for param in self._params
+        )
+
+    def row(self, stored: tuple[Any, ...]) -> Row:
+        """Convert a row of the driver into Python values by column name."""
+        return {
+            name: value if convert is None else convert(value)
+            for (name, convert), value in zip(self._columns, stored, strict=True)
+        }
+
+
+def insert_statement(model: type[peewee.Model], *, without: tuple[str, ...] = ()) -> Statement:
+    """Return an INSERT of a whole row. The database fills in the columns of `without`."""
+    fields = [field for field in model._meta.sorted_fields if field.name not in without]
+    return Statement(model.insert({field: param(field) for field in fields}))
 
 
 class _PendingChanges(threading.local):

@@ -11,8 +11,7 @@ import secrets
 from collections.abc import Callable, Sequence
 
 from clipengine.errors import SchemaTooNew, StartupError
-from clipengine.ledger.database.database import Database
-from clipengine.ledger.database.schema import compact_json
+from clipengine.ledger.database.database import Database, compact_json
 from clipengine.ledger.database.sqlite import RESTORE_HINT
 from clipengine.ledger.vault import Vault
 

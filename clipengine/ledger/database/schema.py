@@ -7,25 +7,9 @@ they are history and outlive them.
 
 from __future__ import annotations
 
-import json
-from typing import Any
-
 from peewee import AutoField, BigIntegerField, BooleanField, DoubleField, IntegerField, Model, TextField
 
-
-def compact_json(value: Any) -> str:
-    """Return JSON without whitespace, with keys in the given order and without ASCII escapes."""
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-
-
-class JsonText(TextField):
-    """Text column of JSON values, with None for NULL."""
-
-    def db_value(self, value: Any) -> str | None:
-        return None if value is None else compact_json(value)
-
-    def python_value(self, value: Any) -> Any:
-        return None if value is None else json.loads(value)
+from clipengine.ledger.database.database import JsonText
 
 
 class MetaRow(Model):
