@@ -144,15 +144,15 @@ class TestEvents:
         self, client: Client, engine: RecordedEngine, recording: LedgerRecording, server: ApiServer
     ) -> None:
         events = client.events(recording_id=recording.recording_id)
-        told: list[Event[Any, Any]] = []
+        received: list[Event[Any, Any]] = []
         done = _after(0.5, lambda: engine.finish(engine.make_clip(recording)))
         for event in events:
-            told.append(event)
+            received.append(event)
             if event.event == "clip.ready":
                 break
         done()
-        ready = told[-1]
-        assert {event.event for event in told[:-1]} <= {"clip.updated"}
+        ready = received[-1]
+        assert {event.event for event in received[:-1]} <= {"clip.updated"}
         assert ready.clip.result.frames == 900
         assert ready.clip.status == "complete"
         assert ready.recording is None

@@ -150,7 +150,7 @@ class TestBodies:
         return http.post(path, content=content, headers={"Content-Type": "application/json", **headers})
 
     @pytest.mark.parametrize(
-        ("content", "told"),
+        ("content", "detail"),
         [
             (b"", "not JSON"),
             (b"{", "not JSON"),
@@ -175,11 +175,11 @@ class TestBodies:
         ],
     )
     def test_body_that_is_no_json_object_is_rejected(
-        self, http: httpx.Client, path: str, content: bytes, told: str
+        self, http: httpx.Client, path: str, content: bytes, detail: str
     ) -> None:
         answer = self.send(http, path, content)
         assert (answer.status_code, answer.json()["code"]) == (400, "malformed_request")
-        assert told in answer.json()["detail"]
+        assert detail in answer.json()["detail"]
 
     def test_brackets_in_a_string_do_not_count_as_nesting(self, http: httpx.Client, path: str) -> None:
         label = '[{"\\' * 40

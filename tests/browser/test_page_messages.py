@@ -37,10 +37,10 @@ def test_invalid_address_opens_the_recordings(browser: Any, server: RunningServe
 def test_missing_resource_is_reported_readably(browser: Any, server: RunningServer, kind: str) -> None:
     with opened(browser, server, expected=f"404.*/v1/{kind}/nothing") as page:
         page.goto(f"{server.url}/#/{kind}/nothing")
-        told = page.get_by_role("alert")
-        told.get_by_text(f"This {kind[:-1]} does not exist.").wait_for()
-        assert "GET" not in told.text_content()
-        assert told.get_by_role("button").count() == 0
+        shown = page.get_by_role("alert")
+        shown.get_by_text(f"This {kind[:-1]} does not exist.").wait_for()
+        assert "GET" not in shown.text_content()
+        assert shown.get_by_role("button").count() == 0
 
 
 def test_empty_file_is_not_uploaded(browser: Any, server: RunningServer) -> None:

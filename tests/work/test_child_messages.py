@@ -22,7 +22,7 @@ from tests.support.hostile_child import HostileChild
 
 # A valid result needs more: several copies of 2 MiB of JSON, two of 17 MiB of data. An invalid one is not parsed.
 _MOST_GROWTH = 24 << 20
-_FACTS = '"facts": {"container": "mp4", "origin": "0", "duration": "60"}, "landmarks": null'
+_FACTS = '"facts": {"container": "mp4", "origin": "0", "duration": "60"}, "seek_index": null'
 
 
 class _Remote:

@@ -44,7 +44,7 @@ def recording(ledger: Ledger, tmp_path: Path) -> Recording:
 def test_report_that_cannot_be_stored_is_retried_twice_and_fails_its_recording(
     ledger: Ledger, recording: Recording, tmp_path: Path, facts: dict[str, Any]
 ) -> None:
-    with closing(HostilePool({"type": "result", "facts": facts, "landmarks": None})) as pool:
+    with closing(HostilePool({"type": "result", "facts": facts, "seek_index": None})) as pool:
         store = FolderStore(tmp_path / "store")
         prober = Prober(ledger, store, pool, owner="me", suspects_allowed=bool, max_parallel=1, encoding=Encoding())
         deadline = time.monotonic() + 60

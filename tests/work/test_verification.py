@@ -73,7 +73,7 @@ def taken_over(mode: list[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Non
     def launch_hostile(self: EncoderProcess, control: int, ranges: int, words: int) -> subprocess.Popen[bytes]:
         if self._program != "encoder" or not mode:
             return launch(self, control, ranges, words)
-        arguments = [str(control), str(ranges), str(os.getpid()), "cell", mode[0]]
+        arguments = [str(control), str(ranges), str(os.getpid()), "sandboxed", mode[0]]
         # As `-I` does, but with the tests on the path.
         return subprocess.Popen(
             [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(CHECKOUT)!r}); "

@@ -42,9 +42,9 @@ _MOST_TIMES_SECONDS = 600  # per response: every packet of the range is read
 async def get_frame(call: Call[GetFrame, NoBody]) -> Response:
     recording, duration = await _recording(call)
     at = _moment(call.query.at, duration)
-    landmarks = await call.in_session(lambda: call.ledger.recordings.seek_index(recording.recording_id))
+    seek_index = await call.in_session(lambda: call.ledger.recordings.seek_index(recording.recording_id))
     values: dict[str, str | int] = {"at": str(at), "width": call.query.width}
-    return await _answer(call, Preview("frame", recording, values, landmarks and landmarks.near(at)), _JPEG)
+    return await _answer(call, Preview("frame", recording, values, seek_index and seek_index.near(at)), _JPEG)
 
 
 async def get_frames(call: Call[GetFrames, NoBody]) -> Response:
@@ -52,8 +52,8 @@ async def get_frames(call: Call[GetFrames, NoBody]) -> Response:
     part = _part(call.query.start, call.query.end, duration)
     start = Fraction(part["start"])
     part["end"] = str(min(Fraction(part["end"]), start + _MOST_TIMES_SECONDS))
-    landmarks = await call.in_session(lambda: call.ledger.recordings.seek_index(recording.recording_id))
-    return await _answer(call, Preview("times", recording, part, landmarks and landmarks.near(start)), _JSON)
+    seek_index = await call.in_session(lambda: call.ledger.recordings.seek_index(recording.recording_id))
+    return await _answer(call, Preview("times", recording, part, seek_index and seek_index.near(start)), _JSON)
 
 
 async def get_filmstrip(call: Call[GetFilmstrip, NoBody]) -> Response:
@@ -66,8 +66,8 @@ async def get_filmstrip(call: Call[GetFilmstrip, NoBody]) -> Response:
 async def get_waveform(call: Call[GetWaveform, NoBody]) -> Response:
     recording, duration = await _recording(call)
     part = _part(call.query.start, call.query.end, duration)
-    landmarks = await call.in_session(lambda: call.ledger.recordings.seek_index(recording.recording_id))
-    near = landmarks and landmarks.near(Fraction(part["start"]))
+    seek_index = await call.in_session(lambda: call.ledger.recordings.seek_index(recording.recording_id))
+    near = seek_index and seek_index.near(Fraction(part["start"]))
     return await _answer(call, Preview("waveform", recording, part | {"points": call.query.points}, near), _JSON)
 
 

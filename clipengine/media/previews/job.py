@@ -19,7 +19,7 @@ KINDS = ("frame", "times", "filmstrip", "waveform")
 def make_preview(job: dict[str, Any], source: ByteSource) -> bytes:
     """Do the job and return a JPEG or the JSON of the response. Raises RecordingError."""
     facts = SourceFacts.model_validate(job["facts"])
-    seek_index = None if job["landmarks"] is None else SeekIndex.model_validate(job["landmarks"])
+    seek_index = None if job["seek_index"] is None else SeekIndex.model_validate(job["seek_index"])
     if job["job"] == "frame":
         return frame_at(
             source,

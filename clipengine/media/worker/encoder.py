@@ -41,7 +41,7 @@ def _probe(source: ByteSource) -> Result:
     found = probe(source)
     seek_index = found.seek_index and found.seek_index.model_dump(mode="json")
     facts = found.facts.model_dump(mode="json")
-    return {"type": "result", "facts": facts, "landmarks": seek_index, "bytes_read": found.bytes_read}, b""
+    return {"type": "result", "facts": facts, "seek_index": seek_index, "bytes_read": found.bytes_read}, b""
 
 
 def _cut(job: dict[str, Any], source: JobSource, output: int, progress: _Progress) -> Result:
@@ -49,7 +49,7 @@ def _cut(job: dict[str, Any], source: JobSource, output: int, progress: _Progres
         source,
         SourceFacts.model_validate(job["facts"]),
         Profile.model_validate(job["profile"]),
-        seek_index=None if job["landmarks"] is None else SeekIndex.model_validate(job["landmarks"]),
+        seek_index=None if job["seek_index"] is None else SeekIndex.model_validate(job["seek_index"]),
         start=Fraction(job["start"]),
         end=Fraction(job["end"]),
         output=output,

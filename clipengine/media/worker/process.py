@@ -97,7 +97,7 @@ def main(do: DoJob) -> None:
     """Run a child with the command line arguments `CONTROL RANGES PARENT cell` (see `work.encoder.process`)."""
     control, ranges, parent = map(int, sys.argv[1:4])
     faulthandler.enable()
-    run_child(do, control, ranges, parent, sandbox=sys.argv[4] == "cell")
+    run_child(do, control, ranges, parent, sandbox=sys.argv[4] == "sandboxed")
 
 
 def run_child(do: DoJob, control_number: int, ranges_number: int, parent: int, *, sandbox: bool) -> None:

@@ -70,7 +70,7 @@ def probe_job(encoding: Encoding) -> Job:
 
 def probe_result(result: Message) -> tuple[SourceFacts, SeekIndex | None]:
     """Return the facts and the seek index of a probe result."""
-    points = result["landmarks"]
+    points = result["seek_index"]
     seek_index = None if points is None else SeekIndex.model_validate(points)
     return SourceFacts.model_validate(result["facts"]), seek_index
 
@@ -93,7 +93,7 @@ def cut_job(
         {
             "job": "cut",
             "facts": facts.model_dump(mode="json"),
-            "landmarks": seek_index and seek_index.near(start).model_dump(mode="json"),
+            "seek_index": seek_index and seek_index.near(start).model_dump(mode="json"),
             "profile": chosen.model_dump(mode="json"),
             "start": str(start),
             "end": str(end),
@@ -138,7 +138,7 @@ def preview_job(
         {
             "job": kind,
             "facts": facts.model_dump(mode="json"),
-            "landmarks": seek_index and seek_index.model_dump(mode="json"),
+            "seek_index": seek_index and seek_index.model_dump(mode="json"),
             "threads": _PREVIEW_THREADS,
             **values,
         },

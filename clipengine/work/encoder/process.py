@@ -119,7 +119,7 @@ class EncoderProcess:
 
     def _launch(self, control: int, ranges: int, stderr: int) -> subprocess.Popen[bytes]:
         """Start the child, with these sockets and `stderr`."""
-        isolation = "free" if self._sandbox == "off" else "cell"
+        isolation = "unconfined" if self._sandbox == "off" else "sandboxed"
         module = f"clipengine.media.worker.{self._program}"
         return subprocess.Popen(
             [sys.executable, "-I", "-m", module, str(control), str(ranges), str(os.getpid()), isolation],
