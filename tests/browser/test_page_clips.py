@@ -60,6 +60,8 @@ class TestClips:
             page.get_by_role("button", name="Failed", exact=True).click()
             failed.get_by_role("button", name="Retry").click()
             until(page, "!document.querySelector('.clip-row .pill.bad') || document.querySelector('.why')")
+        client.clips.wait(doomed.clip_id)
+        client.recordings.delete(victim.recording_id)  # its object is another one now: no list can show its frame
 
     def test_queued_clip_is_cancelled_retried_and_deleted_by_keyboard(
         self, browser: Any, server: RunningServer, recording: Recording, tmp_path: Path, film: Film

@@ -115,16 +115,21 @@ def test_repeated_restarts_cost_no_attempts(film: Path, tmp_path: Path) -> None:
     check_invariants(data)
 
 
+# A clip of it is being cut for long enough to be noticed.
+_SLOW_PROFILE = {"CLIPENGINE_PROFILES__SLOW__PRESET": "veryslow", "CLIPENGINE_PROFILES__SLOW__FPS": "240"}
+
+
 def test_clip_that_kills_its_engine_three_times_fails_and_the_others_complete(film: Path, tmp_path: Path) -> None:
     """It kills the engine in each attempt; the other clips share engines with it until it is cut alone."""
     data = tmp_path / "data"
-    env = {**QUICK, "CLIPENGINE_ENCODING__WORKERS": "3", "CLIPENGINE_FAULT": "verifying:sleep=3"}
+    env = {**QUICK, "CLIPENGINE_ENCODING__WORKERS": "3", **_SLOW_PROFILE}
     clips: list[str] = []
     for _ in range(3):
         with running_server(data, env=env) as server, server.client() as api:
             if not clips:
                 recording = _recording(api, data, film)
-                clips = [api.clips.create(recording, f"{n}", 0.0, 10.0, priority=9 - n).clip_id for n in range(5)]
+                clips = [api.clips.create(recording, "poison", 0.0, 10.0, priority=9, profile="slow").clip_id]
+                clips += [api.clips.create(recording, f"{n}", 0.0, 10.0).clip_id for n in range(4)]
             until(lambda first=clips[0]: api.clips.get(first).step in ("reading", "encoding", "verifying"))
             server.process.kill()
             server.process.wait()

@@ -179,7 +179,8 @@ function fillPoster(poster, recording) {
     poster.replaceChildren(icon("speaker"), duration);
     return;
   }
-  const at = Math.min(recording.duration_seconds * 0.1, 10).toFixed(3);
+  const first = recording.media.video.first_frame_seconds ?? 0;
+  const at = (first + Math.min((recording.duration_seconds - first) * 0.1, 10)).toFixed(3);
   const image = posterImage(`/v1/recordings/${recording.recording_id}/frame?at=${at}&width=240`);
   poster.replaceChildren(icon("film"), ...(image ? [image] : []), duration);
 }
