@@ -9,6 +9,7 @@ import logging
 import math
 import time
 
+from clipengine.errors import StorageError
 from clipengine.ids import new_id
 from clipengine.ledger.ledger import Ledger
 from clipengine.ledger.opening.location import location_of
@@ -48,6 +49,7 @@ _PREVIEW_NICE, _MAX_NICE = 5, 19  # added to the nice value of clips
 _FOLDER_SECONDS, _S3_SECONDS = 1, 30  # between two health checks of the store
 # Engines that restart in a loop do not live this long, so their clips are not blamed for it.
 _STEADY_SECONDS = 15.0
+_DRAIN_POLL_SECONDS = 0.2
 
 
 class Engine:
@@ -211,6 +213,32 @@ class Engine:
         if leads:
             self._watch.start()
         self._run_maintenance()
+
+    def drain(self, seconds: float) -> bool:
+        """Claim no more clips and probes, and wait until the current ones are cut, uploaded and probed.
+
+        Return False if that takes longer than `seconds`. `/readyz` fails meanwhile; everything else continues.
+        """
+        self._health.draining = True
+        self._runner.in_flight.close()
+        self._prober.in_flight.close()
+        deadline = time.monotonic() + seconds
+        while self._has_unfinished():
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(min(_DRAIN_POLL_SECONDS, seconds))
+        return True
+
+    def _has_unfinished(self) -> bool:
+        try:
+            # Waiting uploads count: their files are in this scratch folder, so other engines would cut the clips again.
+            # The second look finds an upload that was claimed in between.
+            return self._is_busy() or self.ledger.uploads.has_waiting(self.instance_id) or self._is_busy()
+        except StorageError:
+            return True
+
+    def _is_busy(self) -> bool:
+        return any(each.in_flight.ids() for each in (self._runner, self._prober, self._publisher))
 
     def stop(self, timeout: float) -> None:
         """Stop within about `timeout` seconds. Running clips return to the queue."""

@@ -1,4 +1,4 @@
-"""The HTTP API as one Starlette application over an engine."""
+"""The HTTP API as one Starlette application over an engine, and the small one of a worker."""
 
 from __future__ import annotations
 
@@ -79,4 +79,16 @@ def create_app(engine: Engine) -> Starlette:
     app.router.redirect_slashes = False  # its redirect is built from the Host header, which is the client's word
     app.state.changes = changes
     app.state.codes = codes
+    return app
+
+
+def create_worker_app(engine: Engine) -> Starlette:
+    """Return the ASGI application of an engine without the API: `/livez`, `/readyz` and `/metrics`."""
+    registry = CollectorRegistry()
+    app = Starlette(
+        routes=[*health.routes(engine), *metrics.routes(engine, registry)],
+        middleware=layers((), registry),
+        exception_handlers={ClipEngineError: on_error, HTTPException: on_http_exception},
+    )
+    app.router.redirect_slashes = False
     return app

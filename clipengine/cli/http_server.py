@@ -1,4 +1,4 @@
-"""The HTTP server of `serve`: uvicorn with its own socket options and a bounded shutdown."""
+"""The HTTP server of `serve` and `worker`: uvicorn with its own socket options and a bounded shutdown."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ import errno
 import logging
 import socket
 from collections.abc import Callable, Generator
-from types import FrameType
 from typing import Any
 
 import uvicorn
 
 from clipengine.cli.http_protocol import LimitedProtocol
-from clipengine.cli.shutdown import start_stop_deadline
+from clipengine.cli.shutdown import StopRequest
 from clipengine.errors import StartupError
 
 log = logging.getLogger(__name__)
@@ -36,12 +35,19 @@ _HINTS = {
 
 
 class Server(uvicorn.Server):
-    """uvicorn server whose `handle_exit` is installed as the handler of SIGTERM and SIGINT.
+    """uvicorn server that runs until `stop`.
 
     `on_listening` is called when it accepts connections, `on_stopping` before it waits for running requests.
     """
 
-    def __init__(self, app: Any, *, on_listening: Callable[[], None], on_stopping: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        app: Any,
+        stop: StopRequest,
+        *,
+        on_listening: Callable[[], None],
+        on_stopping: Callable[[], None] = lambda: None,
+    ) -> None:
         super().__init__(
             uvicorn.Config(
                 app,
@@ -58,6 +64,8 @@ class Server(uvicorn.Server):
         )
         self._on_listening = on_listening
         self._on_stopping = on_stopping
+        stop.on_stop = self.handle_exit
+        self.should_exit = stop.should_exit
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -88,11 +96,6 @@ class Server(uvicorn.Server):
     def capture_signals(self) -> Generator[None, None, None]:
         """Install no handlers: uvicorn's would end the process by the signal instead of with exit status 0."""
         yield
-
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        if not self.should_exit:
-            start_stop_deadline()
-        super().handle_exit(sig, frame)
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -47,6 +47,18 @@ end_option = click.option("--end", type=time_value, metavar="TIME", required=Tru
 config_option = click.option(
     "--config", type=click.Path(path_type=Path), help="The settings file. [default: ./clipengine.toml if it exists]"
 )
+host_option = click.option("--host", help="The address to listen on.")
+port_option = click.option(
+    "--port", type=port_value, metavar="PORT", help="The port to listen on; 0 selects a free one."
+)
+drain_option = click.option(
+    "--drain-seconds",
+    type=click.FloatRange(min=0),
+    default=0,
+    show_default=True,
+    metavar="SECONDS",
+    help="After a signal, take no new jobs and finish the current ones for at most this time, then stop.",
+)
 data_option = click.option("--data", type=click.Path(path_type=Path, file_okay=False), help="The data folder.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 limit_option = click.option(

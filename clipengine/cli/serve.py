@@ -1,7 +1,8 @@
 """`clipengine serve`: the engine and its API in one process, until SIGTERM or SIGINT.
 
 Prints the address, the data folder and example commands to standard output. The last line, `listening on URL`, is
-printed when the server accepts requests. The log goes to standard error. Exits with 0 within 10 seconds of a signal.
+printed when the server accepts requests. The log goes to standard error. Exits with 0 within 10 seconds of a signal,
+or of the end of draining.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ import logging
 import os
 import shlex
 import shutil
-import signal
 import sys
 import threading
 from pathlib import Path
@@ -22,8 +22,8 @@ from clipengine.api.app import create_app
 from clipengine.cli import logs, process
 from clipengine.cli.data_folder import locations, make_private
 from clipengine.cli.http_server import Server, listen, url_of
-from clipengine.cli.options import config_option, data_option, port_value
-from clipengine.cli.shutdown import SIGNALS, StopRequest
+from clipengine.cli.options import config_option, data_option, drain_option, host_option, port_option
+from clipengine.cli.shutdown import StopRequest
 from clipengine.engine import Engine
 from clipengine.settings import Settings, load
 
@@ -34,9 +34,10 @@ _ENGINE_STOP_SECONDS = 3.5
 
 @click.command()
 @config_option
-@click.option("--host", help="The address to listen on.")
-@click.option("--port", type=port_value, metavar="PORT", help="The port to listen on; 0 selects a free one.")
+@host_option
+@port_option
 @data_option
+@drain_option
 @click.option(
     "--first-key/--no-first-key",
     default=None,
@@ -52,6 +53,7 @@ def serve(
     host: str | None,
     port: int | None,
     data: Path | None,
+    drain_seconds: float,
     first_key: bool | None,
     link: bool | None,
 ) -> None:
@@ -60,13 +62,14 @@ def serve(
     By default, it listens on http://127.0.0.1:8377 and stores its data in ./clipengine-data.
     """
     settings = load(config, overrides={"server": {"host": host, "port": port}, "data": {"folder": data}})
-    stop = StopRequest()
+    stop = StopRequest(drain_seconds)
     logs.set_up(settings)
     make_private(settings.data.folder)
     process.prepare()
     engine = Engine.build(settings)
     try:
         engine.start()
+        stop.drain = engine.drain
         if not stop.should_exit:
             terminal = sys.stdout.isatty()
             _serve(
@@ -97,11 +100,7 @@ def _serve(engine: Engine, settings: Settings, stop: StopRequest, *, first_key: 
             threading.Thread(target=_log_problems, args=[engine], name="startup-check", daemon=True).start()
 
         process.reduce_latency()
-        server = Server(app, on_listening=announce, on_stopping=app.state.changes.close)
-        for each in SIGNALS:
-            signal.signal(each, server.handle_exit)
-        server.should_exit = server.should_exit or stop.should_exit
-        server.run(sockets=[listener])
+        Server(app, stop, on_listening=announce, on_stopping=app.state.changes.close).run(sockets=[listener])
 
 
 def _log_problems(engine: Engine) -> None:

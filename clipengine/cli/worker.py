@@ -1,58 +1,74 @@
 """`clipengine worker`: an additional engine without the API, with a ledger in PostgreSQL, until SIGTERM or SIGINT.
 
-Prints the locations of its data. The last line, `working`, is printed when it accepts jobs. The log goes to standard
-error. Exits with 0 within 10 seconds of a signal; other hosts take over its unfinished jobs.
+Its port answers `/livez`, `/readyz` and `/metrics` only. Prints its address and the locations of its data. The last
+line, `working`, is printed when it accepts jobs. The log goes to standard error. Exits with 0 within 10 seconds of a
+signal, or of the end of draining; other hosts take over its unfinished jobs.
 """
 
 from __future__ import annotations
 
 import logging
 import sys
-import time
 from pathlib import Path
 
 import click
 
 from clipengine import __version__
+from clipengine.api.app import create_worker_app
 from clipengine.cli import logs, process
 from clipengine.cli.data_folder import in_postgres, locations, make_private
-from clipengine.cli.options import config_option, data_option, settings_of
+from clipengine.cli.http_server import Server, listen, url_of
+from clipengine.cli.options import config_option, data_option, drain_option, host_option, port_option
 from clipengine.cli.shutdown import StopRequest
 from clipengine.engine import Engine
 from clipengine.errors import StartupError
-from clipengine.settings import Settings
+from clipengine.settings import Settings, load
 
 log = logging.getLogger(__name__)
 
-_ENGINE_STOP_SECONDS = 6
-_POLL_SECONDS = 0.2
+_ENGINE_STOP_SECONDS = 5
 
 
 @click.command()
 @config_option
+@host_option
+@port_option
 @data_option
-def worker(config: Path | None, data: Path | None) -> None:
+@drain_option
+def worker(config: Path | None, host: str | None, port: int | None, data: Path | None, drain_seconds: float) -> None:
     """Run jobs for servers on other hosts that share a ledger in PostgreSQL and a store.
 
-    Use the settings of the servers and a separate data folder.
+    Use the settings of the servers and a separate data folder. The port serves /livez, /readyz and /metrics.
     """
-    settings = settings_of(config, data)
+    settings = load(config, overrides={"server": {"host": host, "port": port}, "data": {"folder": data}})
     _check_shared(settings)
-    stop = StopRequest()
+    stop = StopRequest(drain_seconds)
     logs.set_up(settings)
     make_private(settings.data.folder)
     process.prepare()
     engine = Engine.build(settings)
     try:
         engine.start(leads=False)
-        click.echo("\n".join([f"clipengine {__version__}", *locations(settings), "working"]))
-        sys.stdout.flush()
-        log.info("working as %s", engine.instance_id)
-        while not stop.should_exit:
-            time.sleep(_POLL_SECONDS)
+        stop.drain = engine.drain
+        if not stop.should_exit:
+            _serve(engine, settings, stop)
     finally:
         engine.stop(timeout=_ENGINE_STOP_SECONDS)
     log.info("stopped")
+
+
+def _serve(engine: Engine, settings: Settings, stop: StopRequest) -> None:
+    """Serve health and metrics until a signal arrives."""
+    with listen(settings.server.host, settings.server.port) as listener:
+        url = url_of(listener)
+
+        def announce() -> None:
+            lines = [f"clipengine {__version__}", f"  address  {url} (health and metrics)", *locations(settings)]
+            click.echo("\n".join([*lines, "working"]))
+            sys.stdout.flush()
+            log.info("working as %s on %s", engine.instance_id, url)
+
+        Server(create_worker_app(engine), stop, on_listening=announce).run(sockets=[listener])
 
 
 def _check_shared(settings: Settings) -> None:

@@ -77,6 +77,11 @@ class Uploads:
         waiting = (*self._waiting_for(owner), ClipRow.next_at <= now_ms())
         return self._database.row(ClipRow.select(ClipRow.clip_id).where(*waiting).limit(1)) is not None
 
+    def has_waiting(self, owner: str) -> bool:
+        """Return True if uploads wait, due or not, that `owner` may claim."""
+        query = ClipRow.select(ClipRow.clip_id).where(*self._waiting_for(owner))
+        return self._database.row(query.limit(1)) is not None
+
     def _waiting_for(self, owner: str) -> tuple[Any, ...]:
         waiting = (ClipRow.finished.is_null(False), ClipRow.owner.is_null())
         return (*waiting, ClipRow.cut_by == owner) if self._database.shared else waiting

@@ -49,11 +49,16 @@ class Health:
         self._floor = floor
         self._queues = queues
         self._sweep = sweep
+        self.draining = False
         self._ledger = _Cached("database", ledger.check_writable, "writable", seconds=_LEDGER_SECONDS)
         self._store = _Cached("store", store.check, "reachable", seconds=store_seconds)
 
     def checks(self) -> list[Check]:
-        return [self._ledger.check(), self._workers(), self._store.check(), self._disk()]
+        return [self._ledger.check(), self._workers(), self._store.check(), self._disk(), self._taking_jobs()]
+
+    def _taking_jobs(self) -> Check:
+        detail = "draining: no new jobs are taken" if self.draining else "new jobs are taken"
+        return Check("jobs", not self.draining, detail)
 
     def _workers(self) -> Check:
         dead = [queue.name for queue in self._queues if not queue.alive()]

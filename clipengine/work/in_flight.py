@@ -16,11 +16,19 @@ class InFlight:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._ids: set[str] = set()
+        self._closed = False
+
+    def close(self) -> None:
+        """Claim nothing more: `track` yields None from now on."""
+        with self._lock:
+            self._closed = True
 
     @contextmanager
     def track(self, claim: Callable[[], T | None], name: Callable[[T], str]) -> Iterator[T | None]:
-        """Yield the result of `claim`, and list its id until the block ends."""
-        with self.track_all(claim, lambda taken: () if taken is None else (name(taken),)) as taken:
+        """Yield the result of `claim`, and list its id until the block ends. Yield None after `close`."""
+        with self.track_all(
+            lambda: None if self._closed else claim(), lambda taken: () if taken is None else (name(taken),)
+        ) as taken:
             yield taken
 
     @contextmanager

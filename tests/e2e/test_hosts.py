@@ -12,7 +12,7 @@ import subprocess
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
@@ -70,8 +70,8 @@ class Hosts:
     def server(self, name: str, **more: str) -> RunningServer:
         return self._running.enter_context(running_server(self.folder / name, env=self.env(**more)))
 
-    def worker(self, name: str, **more: str) -> RunningWorker:
-        return self._running.enter_context(worker_at(self.folder / name, env=self.env(**more)))
+    def worker(self, name: str, options: Sequence[str] = (), **more: str) -> RunningWorker:
+        return self._running.enter_context(worker_at(self.folder / name, env=self.env(**more), options=options))
 
     def recording(self, api: Client, film: Path) -> str:
         self.s3.client.fput_object(self.bucket, "h_01/meeting.mp4", str(film))

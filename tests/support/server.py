@@ -98,6 +98,7 @@ def running_server(
 class RunningWorker:
     """A running `clipengine worker`; `log` is the file of its stderr."""
 
+    url: str
     data: Path
     process: subprocess.Popen[str]
     log: Path
@@ -109,10 +110,13 @@ class RunningWorker:
 
 
 @contextmanager
-def running_worker(data: Path, *, env: Mapping[str, str]) -> Iterator[RunningWorker]:
-    """Yield another engine with its own data folder, stopped at the end."""
-    with _running(["worker", "--data", str(data)], data, env, "working") as (process, _, _, log):
-        yield RunningWorker(data, process, log)
+def running_worker(data: Path, *, env: Mapping[str, str], options: Sequence[str] = ()) -> Iterator[RunningWorker]:
+    """Yield another engine with its own data folder and a free port, stopped at the end."""
+    arguments = ["worker", "--port", "0", "--data", str(data), *options]
+    with _running(arguments, data, env, "working") as (process, _, greeting, log):
+        address = re.search(r"address +(\S+)", greeting)
+        assert address is not None
+        yield RunningWorker(address[1], data, process, log)
 
 
 @contextmanager
