@@ -58,6 +58,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "doctor": ("clipengine doctor --config /etc/clipengine.toml",),
     "backup": ("clipengine backup /var/backups/clipengine.db",),
     "restore": ("clipengine restore /var/backups/clipengine.db --data /var/lib/clipengine",),
+    "ledger copy": ("clipengine ledger copy --to postgresql://clipengine@db.example.org/clipengine",),
     "reset-secrets": ("clipengine reset-secrets --data /var/lib/clipengine",),
 }
 

@@ -32,6 +32,7 @@ _COMMANDS = {
     "doctor": "clipengine.cli.doctor:doctor",
     "backup": "clipengine.cli.backup:backup",
     "restore": "clipengine.cli.backup:restore",
+    "ledger": "clipengine.cli.ledger:ledger",
     "reset-secrets": "clipengine.cli.reset_secrets:reset_secrets",
     "completion": "clipengine.cli.completion:completion",
 }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+from pathlib import Path
 from types import ModuleType
 
 from clipengine.errors import StartupError
@@ -45,16 +47,28 @@ def is_current(location: Location) -> bool:
     return is_current_file(location)
 
 
+def copy_to_postgres(ledger: Path, target: PostgresLocation) -> list[tuple[str, int, str]]:
+    """Copy the ledger in a file to an empty database, and return the name, row count and checksum of each table.
+
+    Raises StartupError or a subclass, and leaves the database empty then.
+    """
+    copied = _with_driver("copy").copy_ledger(ledger, target)
+    return [(each.table, each.rows, each.checksum) for each in copied]
+
+
 def _postgres_open() -> ModuleType:
+    return _with_driver("postgres_open")
+
+
+def _with_driver(module: str) -> ModuleType:
     # Imported on use, because psycopg is an optional dependency.
     try:
-        from clipengine.ledger.opening import postgres_open
+        return import_module(f"clipengine.ledger.opening.{module}")
     except ImportError as error:
         raise StartupError(
-            f"database.url is a PostgreSQL URL, but its driver is missing: {error}",
+            f"the ledger is in PostgreSQL, but the driver is missing: {error}",
             hint="pip install 'clipengine[postgres]'",
         ) from None
-    return postgres_open
 
 
 def reset_secrets(location: Location) -> list[str]:

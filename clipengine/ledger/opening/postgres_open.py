@@ -21,10 +21,10 @@ def open_postgres(shared: PostgresLocation) -> Database:
 
     Raises SchemaTooNew, and StartupError if the database cannot be reached, is too old, or belongs to another program.
     """
-    database = _database(shared)
+    database = postgres_database(shared)
     try:
         with database.session():
-            _check_version(database)
+            check_server(database)
             if not database.has_table("meta"):
                 create_meta(database)
             migrate(database)
@@ -42,10 +42,10 @@ def inspect_postgres(shared: PostgresLocation) -> str:
 
     Raises the errors of `open_postgres`, and SecretsKeyLost if this host does not have the key of the ledger.
     """
-    database = _database(shared)
+    database = postgres_database(shared)
     try:
         with database.session():
-            server = _check_version(database)
+            server = check_server(database)
             about = f"{database.name}, PostgreSQL {server // 10000}.{server % 10000}"
             if not database.has_table("meta"):
                 return f"{about}: it has no ledger yet"
@@ -72,7 +72,7 @@ def inspect_postgres(shared: PostgresLocation) -> str:
 
 def is_current_postgres(shared: PostgresLocation) -> bool:
     """Return True if opening the database would not migrate it."""
-    database = _database(shared)
+    database = postgres_database(shared)
     try:
         with database.session():
             return database.has_table("meta") and schema_version(database) == len(MIGRATIONS)
@@ -80,11 +80,13 @@ def is_current_postgres(shared: PostgresLocation) -> bool:
         database.close()
 
 
-def _database(shared: PostgresLocation) -> Database:
+def postgres_database(shared: PostgresLocation) -> Database:
+    """Return the database without connecting to it. Raises SettingsError if the URL is invalid."""
     return Database(Postgres(shared.url), secrets_key=shared.secrets_key)
 
 
-def _check_version(database: Database) -> int:
+def check_server(database: Database) -> int:
+    """Return the version number of the server. Raises StartupError if it is too old."""
     server = int(database.run("SELECT current_setting('server_version_num')::int")[0][0])
     if server // 10000 < _OLDEST:
         raise StartupError(
