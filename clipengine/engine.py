@@ -55,7 +55,7 @@ _DRAIN_POLL_SECONDS = 0.2
 class Engine:
     """All parts of one running engine. Thread-safe."""
 
-    def __init__(self, settings: Settings, ledger: Ledger, store: Store, lock: FolderLock) -> None:
+    def __init__(self, settings: Settings, ledger: Ledger, store: Store, lock: FolderLock, metrics: Metrics) -> None:
         self.settings = settings
         self.ledger = ledger
         self.store = store
@@ -64,7 +64,8 @@ class Engine:
         self._heartbeat = Heartbeat(ledger.engines, self.instance_id)
         encoding, webhooks = settings.encoding, settings.webhooks
         self._scratch = Scratch(settings.data.folder / "scratch", lock.check)
-        self._metrics = Metrics(ledger, settings.data.folder, self.health)
+        ledger.events.engine_id = self.instance_id
+        self._metrics = metrics
         lost, header_cache = self._metrics.children, HeaderCache()
         self._encoders = EncoderPool(
             nice=encoding.nice,
@@ -86,7 +87,15 @@ class Engine:
         )
         self._disk = DiskReservation(settings.data.folder, settings.limits.min_free_bytes)
         self._faults = FaultInjection(injected_faults())
-        self._publisher = Publisher(settings, ledger, store, self._scratch, self._faults, owner=self.instance_id)
+        self._publisher = Publisher(
+            settings,
+            ledger,
+            store,
+            self._scratch,
+            self._faults,
+            owner=self.instance_id,
+            on_uploaded=metrics.uploads.observe,
+        )
         self._runner = ClipRunner(
             settings,
             ledger,
@@ -98,6 +107,7 @@ class Engine:
             owner=self.instance_id,
             suspects_allowed=self._is_steady,
             on_finished=lambda: self._uploads.nudge(""),
+            on_claimed=lambda clip: metrics.queue_wait.observe(max(0, now_ms() - clip.queued_at) / 1000),
         )
         self._prober = Prober(
             ledger,
@@ -157,6 +167,7 @@ class Engine:
             remover=self._remover,
             deliveries=self._deliveries,
         )
+        metrics.show(self.health, slots=encoding.workers, busy=lambda: len(self._runner.in_flight.ids()))
         self._started = False
         self._steady_at = math.inf
 
@@ -175,8 +186,15 @@ class Engine:
             )
             try:
                 folder, journal = settings.store_folder, settings.data.folder / "uploads"
-                store = build_store(settings.storage, folder=folder, journal=journal, identity=ledger.store_identity)
-                return cls(settings, ledger, store, lock)
+                metrics = Metrics(ledger, settings.data.folder)
+                store = build_store(
+                    settings.storage,
+                    folder=folder,
+                    journal=journal,
+                    identity=ledger.store_identity,
+                    on_request=metrics.observe_store_request,
+                )
+                return cls(settings, ledger, store, lock, metrics)
             except BaseException:
                 ledger.close()
                 raise

@@ -53,7 +53,10 @@ class ClipResult:
 
 @dataclass(frozen=True)
 class Clip:
-    """One clip. Times are in ms since 1970, UTC. `object_key` is fixed for an attempt."""
+    """One clip. Times are in ms since 1970, UTC. `object_key` is fixed for an attempt.
+
+    `queued_at` is the time when it was last queued, or became due after that: a claim ends this wait.
+    """
 
     clip_id: str
     recording_id: str
@@ -75,6 +78,7 @@ class Clip:
     poster: bool = True
     webhook_url: str | None = None
     expires_at: int | None = None
+    queued_at: int = 0
 
     @property
     def ended(self) -> bool:

@@ -113,6 +113,7 @@ class Clips:
             state="queued",
             object_key=object_key(recording.bucket_path, request.label, clip_id, extension),
             created_at=now,
+            queued_at=now,
             **vars(request),
         )
         with self._database.transaction():
@@ -368,6 +369,8 @@ class Clips:
 
         Every claim of a queued clip increments `attempt`, so that no two engines ever hold the same attempt.
         """
+        if values.get("state") == "queued":
+            values = {**values, "queued_at": values["next_at"]}
         held = (ClipRow.clip_id == id) & (ClipRow.state == state) & (ClipRow.attempt == attempt)
         if owner is not None:
             held &= ClipRow.owner == owner

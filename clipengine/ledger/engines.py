@@ -88,6 +88,10 @@ class Engines:
         rows = self._database.rows(EngineRow.select().where(EngineRow.beat_at > since).order_by(EngineRow.host))
         return [f"{row['host']} pid {row['pid']}" for row in rows]
 
+    def count(self) -> int:
+        """Return the number of engines that are alive."""
+        return len(self.running()) if self.shared else 1
+
     def record_stopping(self, engine_id: str) -> None:
         """Record that the engine stops on purpose: even if it is killed now, its claims are not to blame."""
         self._database.change(EngineRow.update(stopping=True).where(EngineRow.engine_id == engine_id))

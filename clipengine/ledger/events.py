@@ -20,10 +20,21 @@ from clipengine.ledger.endpoints import Endpoint, Endpoints
 from clipengine.timecode import now_ms, rfc3339
 
 _INSERT = insert_statement(EventRow, without=("seq",))
+_PUBLIC = [field for field in EventRow._meta.sorted_fields if field.name != "engine_id"]
 _INSERT_DELIVERY = insert_statement(DeliveryRow)
 _AFTER = Statement(
-    EventRow.select()
+    EventRow.select(*_PUBLIC)
     .where(EventRow.seq > param(EventRow.seq))
+    .order_by(EventRow.seq)
+    .limit(param(EventRow.seq, "limit"))
+)
+_OWN = Statement(
+    EventRow.select(*_PUBLIC)
+    .where(
+        EventRow.seq > param(EventRow.seq),
+        EventRow.seq <= param(EventRow.seq, "last"),
+        EventRow.engine_id == param(EventRow.engine_id),
+    )
     .order_by(EventRow.seq)
     .limit(param(EventRow.seq, "limit"))
 )
@@ -43,14 +54,22 @@ class Event:
 
 
 class Events:
+    """The events of all engines. Those that this process records carry its `engine_id`, if it has set one."""
+
     def __init__(self, database: Database, endpoints: Endpoints, organisation_id: str) -> None:
         self._database = database
         self._endpoints = endpoints
         self._organisation_id = organisation_id
+        self.engine_id: str | None = None
 
     def after(self, seq: int, *, limit: int = 100) -> list[Event]:
         """Return the events after `seq`, oldest first."""
         return [_event(row) for row in self._database.rows(_AFTER, seq=seq, limit=limit)]
+
+    def own(self, after: int, last: int, *, limit: int = 100) -> list[Event]:
+        """Return the events with the numbers `after` + 1 to `last` that this engine has recorded, oldest first."""
+        rows = self._database.rows(_OWN, seq=after, last=last, engine_id=self.engine_id, limit=limit)
+        return [_event(row) for row in rows]
 
     def last_seq(self) -> int:
         """Return the number of the newest event, or 0."""
@@ -118,6 +137,7 @@ class Events:
             "recording_id": recording_id,
             "payload": compact_json(payload),
             "created_at": now,
+            "engine_id": self.engine_id,
         }
         self._database.insert(_INSERT, **event)
         endpoints = [only] if only is not None else self._endpoints.subscribed(type)

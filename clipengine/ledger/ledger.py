@@ -46,6 +46,7 @@ class Ledger:
     def __init__(self, database: Database, *, key_prefix: str, organisation_id: str, max_queued: int) -> None:
         self._database = database
         self.session = database.session
+        self.on_wait = database.on_wait
         with database.session():
             self._vault = Vault.of(
                 database.secrets_key, _meta(database, KEY_CHECK), ledger=database.name, hint=database.backend.key_hint

@@ -10,11 +10,15 @@ from clipengine.ledger.database.database import Database
 
 @dataclass(frozen=True)
 class QueueStats:
-    """Length and age of the queues. `oldest_*` is the creation time of the oldest row in ms since 1970, or None."""
+    """Length and age of the queues. Times are in ms since 1970, or None if there is no such row.
+
+    `oldest_*` is the creation time of the oldest row, `queued_since` the time since which a clip waits to be claimed.
+    """
 
     clips_queued: int
     clips_running: int
     oldest_clip: int | None
+    queued_since: int | None
     recordings_processing: int
     deliveries_pending: int
     oldest_delivery: int | None
@@ -25,6 +29,7 @@ class QueueStats:
 
 _CLIPS = "SELECT state, COUNT(*) FROM clips WHERE state IN ('queued', 'running') GROUP BY state"
 _OLDEST_CLIP = "SELECT MIN(created_at) FROM clips WHERE status = 'processing'"
+_QUEUED_SINCE = "SELECT MIN(queued_at) FROM clips WHERE state = 'queued'"
 _RECORDINGS = "SELECT COUNT(*) FROM recordings WHERE state = 'processing'"
 # Without deliveries that wait for an endpoint that was disabled by request: they need no attention.
 _DELIVERIES = (
@@ -49,6 +54,7 @@ class Stats:
                 clips_queued=clips.get("queued", 0),
                 clips_running=clips.get("running", 0),
                 oldest_clip=database.run(_OLDEST_CLIP)[0][0],
+                queued_since=database.run(_QUEUED_SINCE)[0][0],
                 recordings_processing=database.run(_RECORDINGS)[0][0],
                 deliveries_pending=pending,
                 oldest_delivery=oldest_delivery,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from clipengine.errors import InvalidBucketPath, SettingsError
@@ -11,21 +12,28 @@ from clipengine.stores.folder import FolderStore
 from clipengine.stores.store_identity import SavedIdentity
 
 
-def build_store(storage: Storage, *, folder: Path, journal: Path, identity: SavedIdentity | None = None) -> Store:
+def build_store(
+    storage: Storage,
+    *,
+    folder: Path,
+    journal: Path,
+    identity: SavedIdentity | None = None,
+    on_request: Callable[[str, str, float], None] = lambda method, status, seconds: None,
+) -> Store:
     """Create the store of the settings without connecting to it. Raises SettingsError if the settings cannot work.
 
     `folder` holds the objects of the folder store, which `identity` identifies. In `journal`, the S3 store records its
-    open multipart uploads.
+    open multipart uploads, and it calls `on_request` with method, status and duration of each request.
     """
     try:
         if storage.kind == "folder":
             return FolderStore(folder, storage.prefix, identity=identity)
-        return _s3_store(storage, journal)
+        return _s3_store(storage, journal, on_request)
     except InvalidBucketPath as error:
         raise SettingsError(f"storage.prefix: {error.message.replace('bucket_path', 'it')}") from None
 
 
-def _s3_store(storage: Storage, journal: Path) -> Store:
+def _s3_store(storage: Storage, journal: Path, on_request: Callable[[str, str, float], None]) -> Store:
     # Imported here, because the S3 client is slow to import and the folder store does not need it.
     from clipengine.stores.s3 import S3Store
     from clipengine.stores.s3_client import S3Location
@@ -45,4 +53,4 @@ def _s3_store(storage: Storage, journal: Path) -> Store:
         public_endpoint=storage.public_endpoint,
         timeouts=Timeouts(connect=storage.connect_timeout_seconds, read=storage.read_timeout_seconds),
     )
-    return S3Store(location, journal=journal, link_seconds=storage.link_seconds)
+    return S3Store(location, journal=journal, link_seconds=storage.link_seconds, on_request=on_request)

@@ -17,6 +17,7 @@ from clipengine.stores.keys import check_key, check_list_prefix, is_key
 from clipengine.stores.object_errors import check_etag
 from clipengine.stores.os_errors import translate_os_errors
 from clipengine.stores.s3_client import PAGE_OBJECTS, Retries, S3Client, S3Location
+from clipengine.stores.s3_http import RequestObserver, ignore_request
 from clipengine.stores.s3_journal import UploadJournal
 from clipengine.stores.s3_reader import S3Reader
 from clipengine.stores.s3_upload import PART_BYTES, SINGLE_PUT_BYTES, Uploader
@@ -36,8 +37,9 @@ class S3Store:
         retries: Retries = Retries(),
         single_put_bytes: int = SINGLE_PUT_BYTES,
         part_bytes: int = PART_BYTES,
+        on_request: RequestObserver = ignore_request,
     ) -> None:
-        self._client = S3Client(location, retries)
+        self._client = S3Client(location, retries, on_request)
         self._link_seconds = link_seconds
         uploads = UploadJournal(journal, endpoint=location.endpoint, bucket=location.bucket)
         self._uploader = Uploader(self._client, uploads, single_put_bytes=single_put_bytes, part_bytes=part_bytes)

@@ -35,7 +35,7 @@ from clipengine.errors import (
 from clipengine.stores.base import StoredObject
 from clipengine.stores.keys import clean_prefix
 from clipengine.stores.s3_errors import S3_EXCEPTIONS, S3ErrorContext
-from clipengine.stores.s3_http import Timeouts, connection_pool
+from clipengine.stores.s3_http import RequestObserver, Timeouts, connection_pool, ignore_request
 
 PAGE_OBJECTS = 1000
 # Ceph checks the right to delete a batch on the bucket: a policy for the objects of a prefix does not grant it.
@@ -82,16 +82,16 @@ class Retries:
 class S3Client:
     """Client for one bucket. A `name` is an object's full name in the bucket; a `key` is relative to the prefix."""
 
-    def __init__(self, location: S3Location, retries: Retries) -> None:
+    def __init__(self, location: S3Location, retries: Retries, on_request: RequestObserver = ignore_request) -> None:
         self.bucket = location.bucket
         self.retries = retries
         self.timeouts = location.timeouts
         self.errors = S3ErrorContext(location.endpoint, location.bucket, location.access_key)
         self._prefix = clean_prefix(location.prefix)
-        self._minio = _connect(location, location.endpoint, "storage.endpoint")
+        self._minio = _connect(location, location.endpoint, "storage.endpoint", on_request)
         public = location.public_endpoint
         # A presigned URL is signed for the host that its user connects to.
-        self._links = _connect(location, public, "storage.public_endpoint") if public else self._minio
+        self._links = _connect(location, public, "storage.public_endpoint", on_request) if public else self._minio
 
     def name(self, key: str) -> str:
         return self._prefix + key
@@ -228,7 +228,7 @@ class S3Client:
         )
 
 
-def _connect(location: S3Location, endpoint: str, setting: str) -> Minio:
+def _connect(location: S3Location, endpoint: str, setting: str, on_request: RequestObserver) -> Minio:
     url = urlsplit(endpoint)
     if url.scheme not in ("http", "https") or not url.netloc:
         raise SettingsError(f"{setting} must be http://host[:port] or https://host[:port]")
@@ -241,7 +241,9 @@ def _connect(location: S3Location, endpoint: str, setting: str) -> Minio:
             session_token=location.session_token or None,
             secure=url.scheme == "https",
             region=location.region or "us-east-1",  # an empty region makes minio-py request it first
-            http_client=connection_pool(location.timeouts, tls_verify=location.tls_verify, ca_file=location.ca_file),
+            http_client=connection_pool(
+                location.timeouts, tls_verify=location.tls_verify, ca_file=location.ca_file, on_request=on_request
+            ),
         )
     except ValueError as error:
         raise SettingsError(f"{setting}, storage.bucket or storage.region is wrong: {error}") from None

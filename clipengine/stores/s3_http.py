@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ssl
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ from clipengine.errors import SettingsError
 
 _SLICE_BYTES = 128 * 1024
 _POOL_CONNECTIONS = 16
+
+RequestObserver = Callable[[str, str, float], None]
 
 
 @dataclass(frozen=True)
@@ -59,9 +62,30 @@ class _SlicedSend:
                 raise TimeoutError(f"sent only {start} of {len(view)} bytes in time")
 
 
-def connection_pool(timeouts: Timeouts, *, tls_verify: bool, ca_file: Path | None) -> urllib3.PoolManager:
+class _ObservedPool(urllib3.PoolManager):
+    """Connection pool that reports each request: its method, the status or "error", and the seconds to the headers."""
+
+    on_request: RequestObserver
+
+    def urlopen(self, method: str, url: str, redirect: bool = True, **kw: Any) -> urllib3.BaseHTTPResponse:  # type: ignore[override]
+        began, status = time.monotonic(), "error"
+        try:
+            response = super().urlopen(method, url, redirect, **kw)
+            status = str(response.status)
+            return response
+        finally:
+            self.on_request(method, status, time.monotonic() - began)
+
+
+def ignore_request(method: str, status: str, seconds: float) -> None:
+    """Observe nothing."""
+
+
+def connection_pool(
+    timeouts: Timeouts, *, tls_verify: bool, ca_file: Path | None, on_request: RequestObserver = ignore_request
+) -> urllib3.PoolManager:
     """Return a connection pool that ignores proxy settings of the environment and follows no redirects."""
-    pool = urllib3.PoolManager(
+    pool = _ObservedPool(
         timeout=urllib3.Timeout(connect=timeouts.connect, read=timeouts.read),
         maxsize=_POOL_CONNECTIONS,
         retries=urllib3.Retry(total=False, raise_on_redirect=False, raise_on_status=False),
@@ -82,6 +106,7 @@ def connection_pool(timeouts: Timeouts, *, tls_verify: bool, ca_file: Path | Non
     class TlsPool(HTTPSConnectionPool):
         ConnectionCls = Tls
 
+    pool.on_request = on_request
     pool.pool_classes_by_scheme = {"http": PlainPool, "https": TlsPool}
     return pool
 

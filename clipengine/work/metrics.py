@@ -1,7 +1,8 @@
 """Metrics in the text format of Prometheus.
 
-Finished clips are counted from the events of the ledger, so that each is counted once. No label value comes from a
-client, so that the number of series is bounded.
+Finished clips are counted from the events of the ledger that this engine has recorded, so that each is counted once,
+also in the sum over all engines of a shared ledger. No label value comes from a client, so that the number of series is
+bounded.
 """
 
 from __future__ import annotations
@@ -35,19 +36,23 @@ _ENGINE_ERRORS = (
     *("internal", "encoder_failed", "verification_failed", "timeout", "decoder_killed"),
     *("storage_denied", "storage_unavailable", "disk_full", "cancelled"),
 )
+_WAIT_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+_REQUEST_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+_EVENTS_AT_ONCE = 100
 _SECONDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 3600, 21_600, 86_400)
 
 
 class Metrics:
-    """The metrics of this engine. Thread-safe. `health` returns the checks that are exported as gauges."""
+    """The metrics of this engine. Thread-safe."""
 
-    def __init__(self, ledger: Ledger, folder: Path, health: Callable[[], Sequence[Check]]) -> None:
+    def __init__(self, ledger: Ledger, folder: Path) -> None:
         self._ledger = ledger
         self._seq = ledger.events.last_seq()
         self._following = threading.Lock()
         self._registry = CollectorRegistry()
         disable_created_metrics()  # type: ignore[no-untyped-call] # unused
-        self._registry.register(_Gauges(ledger, folder, health))
+        self._gauges = _Gauges(ledger, folder)
+        self._registry.register(self._gauges)
         ProcessCollector(registry=self._registry)
         self.attempts = self._counter("clip_attempts", "Attempts to cut a clip that have ended")
         self.rescues = self._counter("rescues", "Jobs of a killed engine or a dead thread that were queued again")
@@ -64,6 +69,19 @@ class Metrics:
         self._made = self._counter("clip_bytes_made", "Bytes of complete clips")
         self._cut = self._histogram("clip_encode_seconds", "Duration of encoding and verifying a complete clip")
         self._took = self._histogram("clip_ready_seconds", "From the request for a clip to its completion")
+        self._length = self._histogram("clip_length_seconds", "Length of complete clips")
+        self.queue_wait = self._histogram("clip_queue_seconds", "From queueing a clip to the start of an attempt")
+        self.uploads = self._histogram("clip_upload_seconds", "Duration of the upload of a clip that succeeded")
+        self._requests = self._histogram(
+            "store_request_seconds",
+            "From a request to the S3 store to its response",
+            "method",
+            "status",
+            buckets=_REQUEST_SECONDS,
+        )
+        waits = self._histogram("ledger_wait_seconds", "Waits of threads for the ledger", "kind", buckets=_WAIT_SECONDS)
+        by_kind = {kind: waits.labels(kind) for kind in ("connection", "lock")}
+        ledger.on_wait(lambda kind, seconds: by_kind[kind].observe(seconds))
         # Create the series now: an alert does not notice the first increase of a new series.
         for code in ("none", *_ENGINE_ERRORS):
             self._ended.labels(code)
@@ -73,15 +91,26 @@ class Metrics:
             self.deliveries.labels(outcome)
         for queue in ("clips", "uploads", "chores"):
             self.restarts.labels(queue)
-        self._length = self._histogram("clip_length_seconds", "Length of complete clips")
+
+    def show(self, health: Callable[[], Sequence[Check]], *, slots: int, busy: Callable[[], int]) -> None:
+        """Export the results of the health checks, and how many of the encoder `slots` are `busy`."""
+        self._gauges.health = health
+        self._gauges.slots, self._gauges.busy = slots, busy
+
+    def observe_store_request(self, method: str, status: str, seconds: float) -> None:
+        self._requests.labels(method, status).observe(seconds)
 
     def follow(self) -> None:
-        """Count the events since the last call."""
+        """Count the events that this engine has recorded since the last call."""
         with self._following:
-            while events := self._ledger.events.after(self._seq):
+            last = self._ledger.events.last_seq()
+            while self._seq < last:
+                events = self._ledger.events.own(self._seq, last, limit=_EVENTS_AT_ONCE)
                 for event in events:
                     self._count(event.type, event.clip_id, event.payload["data"])
                     self._seq = event.seq
+                if len(events) < _EVENTS_AT_ONCE:
+                    self._seq = last
 
     def text(self) -> bytes:
         """Return the metrics. Raises StorageUnavailable if the events of the ledger cannot be read."""
@@ -110,36 +139,42 @@ class Metrics:
     def _counter(self, name: str, help: str, *labels: str) -> Counter:
         return Counter(f"clipengine_{name}", help, labels, registry=self._registry)
 
-    def _histogram(self, name: str, help: str) -> Histogram:
-        return Histogram(f"clipengine_{name}", help, buckets=_SECONDS, registry=self._registry)
+    def _histogram(self, name: str, help: str, *labels: str, buckets: Sequence[float] = _SECONDS) -> Histogram:
+        return Histogram(f"clipengine_{name}", help, labels, buckets=buckets, registry=self._registry)
 
 
 class _Gauges:
-    """Gauges that are read for each request."""
+    """Gauges that are read for each request. Those of the ledger are the same at all engines that share it."""
 
-    def __init__(self, ledger: Ledger, folder: Path, health: Callable[[], Sequence[Check]]) -> None:
+    def __init__(self, ledger: Ledger, folder: Path) -> None:
         self._ledger = ledger
         self._folder = folder
-        self._health = health
+        self.health: Callable[[], Sequence[Check]] = tuple
+        self.slots = 0
+        self.busy: Callable[[], int] = lambda: 0
 
     def describe(self) -> list[Metric]:
         return []
 
     def collect(self) -> Iterator[Metric]:
         yield _gauge("build_info", "Always 1; the version is the label", {__version__: 1}, "version")
-        checks = {check.name: float(check.ok) for check in self._health()}
+        checks = {check.name: float(check.ok) for check in self.health()}
         yield _gauge("check_ok", "The checks of /readyz: 1 for good", checks, "check")
+        yield _gauge("encoder_slots", "Clips that this engine cuts at the same time", self.slots)
+        yield _gauge("encoder_slots_busy", "Clips that this engine is cutting", self.busy())
         with suppress(OSError):  # check_ok shows that the folder is missing
             yield _gauge(
                 "disk_free_bytes", "Free bytes on the disk of the data folder", shutil.disk_usage(self._folder).free
             )
         try:
-            stats = self._ledger.stats.read()
+            stats, engines = self._ledger.stats.read(), self._ledger.engines.count()
         except ClipEngineError:
             return  # check_ok shows it
         clips = {"queued": stats.clips_queued, "running": stats.clips_running}
         yield _gauge("clips", "Clips that have not ended", clips, "state")
         yield _gauge("oldest_clip_seconds", "Age of the oldest clip that has not ended", _age(stats.oldest_clip))
+        yield _gauge("oldest_queued_seconds", "Longest wait of a queued clip that is due", _age(stats.queued_since))
+        yield _gauge("engines", "Engines of the ledger that are alive", engines)
         yield _gauge("recordings_processing", "Recordings that are not probed yet", stats.recordings_processing)
         yield _gauge("outbox", "Webhook deliveries that are pending", stats.deliveries_pending)
         yield _gauge("outbox_oldest_seconds", "Age of the oldest pending delivery", _age(stats.oldest_delivery))

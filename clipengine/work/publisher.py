@@ -11,6 +11,7 @@ import hashlib
 import logging
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -43,14 +44,24 @@ class Publisher:
     """Uploads finished clips. Thread-safe; each call of `run_due` uploads one clip at a time."""
 
     def __init__(
-        self, settings: Settings, ledger: Ledger, store: Store, scratch: Scratch, faults: FaultInjection, *, owner: str
+        self,
+        settings: Settings,
+        ledger: Ledger,
+        store: Store,
+        scratch: Scratch,
+        faults: FaultInjection,
+        *,
+        owner: str,
+        on_uploaded: Callable[[float], None],
     ) -> None:
+        """Call `on_uploaded` with the seconds of each upload that succeeded."""
         self._settings = settings
         self._ledger = ledger
         self._store = store
         self._scratch = scratch
         self._faults = faults
         self._owner = owner
+        self._on_uploaded = on_uploaded
         self._stopping = threading.Event()
         self._abandoned: set[str] = set()
         self.in_flight = InFlight()
@@ -79,6 +90,7 @@ class Publisher:
         began = time.monotonic()
         try:
             self._upload(clip, finished)
+            self._on_uploaded(time.monotonic() - began)
             self._faults.reach("uploaded")
             if not retry_until_written(
                 lambda: self._ledger.clips.complete(clip.clip_id, clip.attempt, finished.result), self._stopping

@@ -61,7 +61,7 @@ class ClipRunner:
     """Cuts and verifies clips. Thread-safe; each call of `run_next` handles one clip.
 
     `suspects_allowed` returns True if clips that may have killed an engine may be claimed. `on_finished` is called
-    after each clip that is ready for the publisher.
+    after each clip that is ready for the publisher, `on_claimed` for each attempt that begins.
     """
 
     def __init__(
@@ -77,6 +77,7 @@ class ClipRunner:
         owner: str,
         suspects_allowed: Callable[[], bool],
         on_finished: Callable[[], None],
+        on_claimed: Callable[[Clip], None],
     ) -> None:
         self._settings = settings
         self._ledger = ledger
@@ -88,6 +89,7 @@ class ClipRunner:
         self._owner = owner
         self._suspects_allowed = suspects_allowed
         self._on_finished = on_finished
+        self._on_claimed = on_claimed
         self._lock = threading.Lock()
         self._running: dict[str, EncoderProcess] = {}
         self._stopping = threading.Event()
@@ -102,6 +104,7 @@ class ClipRunner:
             if clip is None:
                 return False
             log.info("clip %s: attempt %d", clip.clip_id, clip.attempt)
+            self._on_claimed(clip)
             finished = False
             try:
                 finished = self._attempt(clip)

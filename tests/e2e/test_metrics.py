@@ -62,6 +62,11 @@ def test_metrics_count_events_and_show_state(film: Path, tmp_path: Path) -> None
         assert found['clipengine_recordings_ended_total{code="none"}'] == 1
         assert found["clipengine_clip_length_seconds_sum"] == pytest.approx(2)
         assert found["clipengine_clip_ready_seconds_count"] == 1
+        assert found["clipengine_clip_queue_seconds_count"] == 2
+        assert found["clipengine_clip_upload_seconds_count"] == 1
+        assert (found["clipengine_encoder_slots"], found["clipengine_encoder_slots_busy"]) == (2, 0)
+        assert (found["clipengine_engines"], found["clipengine_oldest_queued_seconds"]) == (1, 0)
+        assert found['clipengine_ledger_wait_seconds_count{kind="lock"}'] > 0
         assert found['clipengine_clips{state="queued"}'] == found['clipengine_clips{state="running"}'] == 0
         assert (found["clipengine_outbox"], found["clipengine_oldest_clip_seconds"]) == (1, 0)
         assert found["clipengine_outbox_oldest_seconds"] >= 0

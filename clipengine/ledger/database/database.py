@@ -28,6 +28,7 @@ logger = logging.getLogger(__name__)
 Kind = Literal["clip", "recording", "delivery", "removal"]
 
 Row = dict[str, Any]
+WaitObserver = Callable[[Literal["connection", "lock"], float], None]
 
 _DIALECT = peewee.SqliteDatabase(None)
 # Fields whose values need no conversion.
@@ -94,6 +95,10 @@ def insert_statement(model: type[peewee.Model], *, without: tuple[str, ...] = ()
     return Statement(model.insert({field: param(field) for field in fields}))
 
 
+def _ignore_wait(what: str, seconds: float) -> None:
+    pass
+
+
 class _PendingChanges(threading.local):
     """Changes of this thread's open transaction, in order."""
 
@@ -118,6 +123,7 @@ class Database:
         self._pending = _PendingChanges()
         self._by_key: dict[type[peewee.Model], Statement] = {}
         self._listeners: list[Listener] = []
+        self._observe: WaitObserver = _ignore_wait
         self._pid = os.getpid()
         # Writers of this process wait here: SQLite would let them poll, PostgreSQL would need a connection for each.
         self._writer = threading.Lock()
@@ -127,6 +133,13 @@ class Database:
 
     def on_change(self, listener: Listener) -> None:
         self._listeners.append(listener)
+
+    def on_wait(self, observe: WaitObserver) -> None:
+        """Call `observe("connection", seconds)` for each session, and `observe("lock", seconds)` for each write lock.
+
+        The first includes the time to open a connection, the second the time to begin the transaction.
+        """
+        self._observe = observe
 
     def follow(self) -> None:
         """Notify the listeners of changes by other engines as well, until `close`."""
@@ -140,9 +153,11 @@ class Database:
         if not self._connections.is_closed():
             yield
             return
+        began = time.monotonic()
         with self._translated():
             self._connections.connect()
         try:
+            self._observe("connection", time.monotonic() - began)
             yield
         finally:
             self._connections.close()
@@ -170,6 +185,8 @@ class Database:
                 with self.backend.begin_writing(self.run, durable=durable, ordered=ordered, waited=waited) as mode:
                     self._pending.changes = {}
                     with self._atomic(mode):
+                        if exclusive:
+                            self._observe("lock", time.monotonic() - began)
                         yield
                         if self._pending.changes:
                             self.backend.notify_engines(self.run, list(self._pending.changes))

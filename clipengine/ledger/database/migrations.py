@@ -136,6 +136,14 @@ def migration_14(database: Database) -> None:
     database.run("ALTER TABLE engines ADD COLUMN stopping BOOLEAN NOT NULL DEFAULT FALSE")
 
 
+def migration_15(database: Database) -> None:
+    """Record since when a clip is queued, and which engine recorded an event, for the metrics of several engines."""
+    database.run("ALTER TABLE clips ADD COLUMN queued_at BIGINT NOT NULL DEFAULT 0")
+    database.run("UPDATE clips SET queued_at = next_at WHERE state = 'queued'")
+    database.run("CREATE INDEX clips_queued ON clips (queued_at) WHERE state = 'queued'")
+    database.run("ALTER TABLE events ADD COLUMN engine_id TEXT")
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     migration_1,
     migration_2,
@@ -151,6 +159,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     migration_12,
     migration_13,
     migration_14,
+    migration_15,
 )
 
 

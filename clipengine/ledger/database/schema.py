@@ -99,6 +99,7 @@ class ClipRow(Model):
     owner = TextField(null=True)  # the engine that cuts it
     crashes = IntegerField()
     next_at = BigIntegerField()  # earliest time of the next claim
+    queued_at = BigIntegerField(default=0)  # when it was last queued, or became due after that
     expires_at = BigIntegerField(null=True)
     long = BooleanField()  # more than ten minutes
     finished = JsonText(null=True)  # cut and verified, in scratch, not yet in the store
@@ -138,6 +139,7 @@ class EventRow(Model):
     recording_id = TextField(null=True)
     payload = TextField()  # the exact webhook body
     created_at = BigIntegerField()
+    engine_id = TextField(null=True)  # the engine that recorded it, and counts it in its metrics
 
     class Meta:
         table_name = "events"

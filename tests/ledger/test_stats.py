@@ -1,0 +1,64 @@
+"""Statistics of the queue, and which engine counts an event."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from clipengine.clips.clip import Clip
+from clipengine.ledger import clips
+from clipengine.ledger.ledger import Ledger
+from tests.ledger.conftest import Open
+
+Queue = Callable[..., Clip]
+
+
+def test_queue_wait_begins_when_a_clip_is_queued_and_due(
+    ledger: Ledger, queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [1_000_000]
+    monkeypatch.setattr(clips, "now_ms", lambda: now[0])
+
+    def since() -> int | None:
+        return ledger.stats.read().queued_since
+
+    assert since() is None
+    first = queue("first")
+    now[0] += 1000
+    second = queue("second")
+    assert since() == 1_000_000
+    assert ledger.clips.claim("me", fits=lambda clip: False) is None  # deferred, and still waiting
+    assert since() == 1_000_000
+    now[0] += 9000
+    running = ledger.clips.claim("me")
+    assert running is not None
+    assert (running.clip_id, running.queued_at) == (first.clip_id, 1_000_000)
+    assert since() == 1_001_000
+    ledger.clips.cancel(second.clip_id)
+    assert since() is None
+    assert ledger.clips.requeue(first.clip_id, 1, delay_ms=5000)
+    assert since() == now[0] + 5000  # an intended delay is no wait
+    now[0] += 5000
+    assert ledger.clips.claim("me") is not None
+    ledger.clips.cancel(first.clip_id)
+    now[0] += 60_000
+    ledger.clips.retry(first.clip_id)
+    assert since() == now[0]
+
+
+def test_each_event_belongs_to_the_engine_that_recorded_it(open_ledger: Open, ledger: Ledger, queue: Queue) -> None:
+    begin = ledger.events.last_seq()
+    other = open_ledger()
+    ledger.events.engine_id, other.events.engine_id = "inst_a", "inst_b"
+    cancelled = [queue(f"clip {number}").clip_id for number in range(6)]
+    for number, clip_id in enumerate(cancelled):
+        (other if number % 3 == 0 else ledger).clips.cancel(clip_id)
+    last = ledger.events.last_seq()
+    mine = [event.clip_id for event in ledger.events.own(begin, last)]
+    theirs = [event.clip_id for event in other.events.own(begin, last)]
+    assert theirs == cancelled[::3]
+    assert sorted([*mine, *theirs]) == sorted(cancelled)
+    assert [event.clip_id for event in ledger.events.own(begin, last, limit=2)] == mine[:2]
+    assert ledger.events.own(last, last) == []
+    assert [event.clip_id for event in ledger.events.after(begin)] == cancelled
