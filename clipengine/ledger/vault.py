@@ -111,7 +111,9 @@ def _read(path: Path) -> bytes:
     try:
         text = path.read_bytes()
         if stat.S_IMODE(path.stat().st_mode) != _MODE:
-            path.chmod(_MODE)
+            # A secret that a container or a service manager mounts belongs to root or is read-only.
+            with contextlib.suppress(OSError):
+                path.chmod(_MODE)
     except FileNotFoundError:
         raise SecretsKeyLost(f"{path} is missing: it is the key of the webhook secrets in the ledger") from None
     except OSError as error:

@@ -101,6 +101,18 @@ def test_ledger_without_its_key_is_rejected_and_unchanged(ledger: Ledger, open_l
     assert stat.S_IMODE(key.stat().st_mode) == 0o600
 
 
+def test_mounted_key_is_used_although_its_mode_cannot_be_changed(
+    open_ledger: Open, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(self: Path, mode: int) -> None:
+        raise PermissionError("mounted by root")
+
+    open_ledger().close()
+    path.with_name(KEY_FILE).chmod(0o440)
+    monkeypatch.setattr(Path, "chmod", refuse)
+    assert open_ledger().default_secret()
+
+
 def test_key_of_another_ledger_is_rejected(open_ledger: Open, path: Path, tmp_path: Path) -> None:
     open_ledger().close()
     open_ledger(at=tmp_path / "other" / "ledger.db").close()
