@@ -19,6 +19,7 @@ from clipengine.stores.build import build_store
 from clipengine.timecode import now_ms
 from clipengine.webhooks.configured_endpoints import configured_endpoints
 from clipengine.webhooks.send import Sender
+from clipengine.work.cleanup import Cleanup
 from clipengine.work.deliveries import DeliveryWorker
 from clipengine.work.disk_reservation import DiskReservation
 from clipengine.work.encoder.header_cache import HeaderCache
@@ -160,7 +161,6 @@ class Engine:
             self._scratch,
             self._metrics,
             owner=self.instance_id,
-            clips_days=settings.retention.clips_days,
             runner=self._runner,
             publisher=self._publisher,
             prober=self._prober,
@@ -168,6 +168,7 @@ class Engine:
             deliveries=self._deliveries,
         )
         metrics.show(self.health, slots=encoding.workers, busy=lambda: len(self._runner.in_flight.ids()))
+        self._cleanup = Cleanup(ledger, settings.retention)
         self._started = False
         self._steady_at = math.inf
 
@@ -265,6 +266,8 @@ class Engine:
         self._runner.stop()
         self._publisher.stop()
         self._prober.stop()
+        self._remover.stop()
+        self._cleanup.stop()
         self.previews.stop()
         if self._started:
             self._watch.stop(1.0)
@@ -324,6 +327,8 @@ class Engine:
             self._deliveries.run_due()
         elif name == "tidy":
             self._maintenance.run_hourly()
+        elif name == "clean":
+            self._cleanup.run()
 
     def _count_restart(self, queue: str) -> None:
         self._metrics.restarts.labels(queue).inc()
@@ -346,6 +351,8 @@ class Engine:
         self._nudge_queues()
         for queue in (self._clips, self._uploads, self._chores):
             queue.alive()  # restarts dead threads
+        if self._cleanup.is_due():
+            self._chores.nudge("clean")
         self._maintenance.run()
 
     def _nudge_queues(self) -> None:

@@ -146,6 +146,7 @@ class Previews(SettingsTable):
 
 class Retention(SettingsTable):
     clips_days: Annotated[float, Field(ge=0, le=36_500)] = 0  # 0: keep clips forever
+    events_days: Annotated[float, Field(ge=0, le=36_500)] = 30  # 0: keep events and deliveries forever
 
 
 class Encoding(SettingsTable):

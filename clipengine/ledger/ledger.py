@@ -24,6 +24,7 @@ from clipengine.ledger.opening.commit_watermark import CommitWatermark
 from clipengine.ledger.opening.location import open_database
 from clipengine.ledger.recordings import Recordings
 from clipengine.ledger.removals import Removals
+from clipengine.ledger.retention import Retention
 from clipengine.ledger.sessions import Sessions
 from clipengine.ledger.stats import Stats
 from clipengine.ledger.store_identity import StoreIdentityRecord
@@ -63,6 +64,7 @@ class Ledger:
         self.uploads = Uploads(database, self.clips)
         self.watched = WatchedObjects(database)
         self.expiry = Expiry(database, self.clips, self.events, self.removals)
+        self.retention = Retention(database)
         self.idempotency = Idempotency(database, self._vault)
         self.stats = Stats(database)
         self.engines = Engines(database)

@@ -1,4 +1,4 @@
-"""Periodic work of an engine: orphans, scratch, expiry, the commit watermark, and old records."""
+"""Periodic work of an engine: orphans, scratch, the commit watermark, and old records."""
 
 from __future__ import annotations
 
@@ -18,10 +18,8 @@ from clipengine.work.scratch import Scratch
 
 log = logging.getLogger(__name__)
 
-_EXPIRE_SECONDS = 5
 _DUE_CHECK_SECONDS = 20
 _WATERMARK_SECONDS = 5
-_DAY_MS = 24 * 3600 * 1000
 
 
 class Maintenance:
@@ -35,7 +33,6 @@ class Maintenance:
         metrics: Metrics,
         *,
         owner: str,
-        clips_days: float,
         runner: ClipRunner,
         publisher: Publisher,
         prober: Prober,
@@ -47,14 +44,13 @@ class Maintenance:
         self._scratch = scratch
         self._metrics = metrics
         self._owner = owner
-        self._keep_ms = round(clips_days * _DAY_MS) if clips_days else None
         self._runner = runner
         self._publisher = publisher
         self._prober = prober
         self._remover = remover
         self._deliveries = deliveries
         self.has_commits = False  # since the latest advance of the commit watermark
-        self._watermark_at = self._expire_at = self._due_check_at = 0.0
+        self._watermark_at = self._due_check_at = 0.0
 
     def run(self) -> None:
         released = self.release_orphans()
@@ -67,8 +63,6 @@ class Maintenance:
         if self.has_commits and now >= self._watermark_at:
             self.has_commits, self._watermark_at = False, now + _WATERMARK_SECONDS
             self._ledger.commit_watermark.advance()
-        if now >= self._expire_at:
-            self._expire()
         if now >= self._due_check_at:
             self._due_check_at = now + _DUE_CHECK_SECONDS
             if reset := self._ledger.reset_far_future_due():
@@ -104,10 +98,3 @@ class Maintenance:
 
     def _clips_in_flight(self) -> set[str]:
         return self._runner.in_flight.ids() | self._publisher.in_flight.ids()
-
-    def _expire(self) -> None:
-        expired = self._ledger.expiry.run(keep_ms=self._keep_ms)
-        if expired:
-            log.info("%d clips have expired", expired)
-        # Each call expires one batch, so continue at once if it found any.
-        self._expire_at = time.monotonic() + (0 if expired else _EXPIRE_SECONDS)

@@ -148,6 +148,21 @@ def test_no_event_is_lost_or_repeated(server: ApiServer, engine: RecordedEngine,
         assert reader.next().id == told[-1].id
 
 
+def test_stream_that_resumes_after_a_deleted_event_continues_with_the_oldest_left(
+    server: ApiServer, engine: RecordedEngine, recording: Recording
+) -> None:
+    clips = [engine.finish(engine.make_clip(recording, f"clip {number}")).clip_id for number in range(4)]
+    with engine.ledger.transaction():  # as by retention.events_days
+        engine.ledger._database.run("DELETE FROM events WHERE seq <= 3")
+    for after in ("0", "2", "3"):
+        with following(server, after=after) as reader:
+            told = [reader.next() for _ in range(2)]
+        assert [(each.event, each.id, each.data["data"]["clip_id"]) for each in told] == [
+            ("clip.ready", "4", clips[2]),
+            ("clip.ready", "5", clips[3]),
+        ]
+
+
 def test_stream_is_filtered_by_clip_or_recording(
     server: ApiServer, engine: RecordedEngine, recording: Recording
 ) -> None:

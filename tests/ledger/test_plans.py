@@ -182,3 +182,12 @@ def test_queries_of_expiry_use_indexes(ledger: Ledger, plans: Plans) -> None:
     used = [step for steps in found.values() for step in steps]
     assert any("clips_expires" in step for step in used)
     assert any("clips_completed" in step for step in used)
+
+
+def test_queries_of_retention_use_indexes(ledger: Ledger, plans: Plans) -> None:
+    assert ledger.retention.run(keep_ms=86_400_000) == 0
+    found = plans()
+    _check(found)
+    used = [step for steps in found.values() for step in steps]
+    for index in ("deliveries_created", "events_created", "deliveries_event"):
+        assert any(index in step for step in used), used

@@ -144,6 +144,12 @@ def migration_15(database: Database) -> None:
     database.run("ALTER TABLE events ADD COLUMN engine_id TEXT")
 
 
+def migration_16(database: Database) -> None:
+    """Index events by age, and deliveries by event, so that old ones can be deleted."""
+    database.run("CREATE INDEX events_created ON events (created_at)")
+    database.run("CREATE INDEX deliveries_event ON deliveries (event_id)")
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     migration_1,
     migration_2,
@@ -160,6 +166,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     migration_13,
     migration_14,
     migration_15,
+    migration_16,
 )
 
 

@@ -1,0 +1,49 @@
+"""Retention of history: old events, ended deliveries and their attempts are deleted in small batches.
+
+A delivery that is pending or being sent is never deleted, and neither is the event that it sends.
+"""
+
+from __future__ import annotations
+
+import peewee
+
+from clipengine.ledger.database.database import Database
+from clipengine.ledger.database.schema import AttemptRow, DeliveryRow, EventRow
+from clipengine.timecode import now_ms
+
+_BATCH = 500
+
+
+class Retention:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def run(self, *, keep_ms: int | None) -> int:
+        """Delete one batch of what is older than `keep_ms`, and return the number of deliveries and events.
+
+        0 means that nothing is left to delete. None keeps everything.
+        """
+        if keep_ms is None:
+            return 0
+        before = now_ms() - keep_ms
+        with self._database.session():
+            return self._delete_deliveries(before) or self._delete_events(before)
+
+    def _delete_deliveries(self, before: int) -> int:
+        ended = DeliveryRow.status.not_in(["pending", "sending"])  # not in_, for which SQLite would sort all ended ones
+        old = DeliveryRow.select(DeliveryRow.delivery_id).where(DeliveryRow.created_at < before, ended)
+        rows = self._database.rows(old.order_by(DeliveryRow.created_at).limit(_BATCH))
+        if not rows:
+            return 0
+        ids = [row["delivery_id"] for row in rows]
+        with self._database.transaction():
+            self._database.change(AttemptRow.delete().where(AttemptRow.delivery_id.in_(ids)))
+            return self._database.change(DeliveryRow.delete().where(DeliveryRow.delivery_id.in_(ids), ended))
+
+    def _delete_events(self, before: int) -> int:
+        sent = DeliveryRow.select(DeliveryRow.delivery_id).where(DeliveryRow.event_id == EventRow.event_id)
+        old = EventRow.select(EventRow.seq).where(EventRow.created_at < before, ~peewee.fn.EXISTS(sent))
+        rows = self._database.rows(old.order_by(EventRow.created_at).limit(_BATCH))
+        if not rows:
+            return 0
+        return self._database.change(EventRow.delete().where(EventRow.seq.in_([row["seq"] for row in rows])))

@@ -1,0 +1,62 @@
+"""Deletion of what has reached the end of its retention: expired clips, old events and old deliveries."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+from clipengine.ledger.ledger import Ledger
+from clipengine.settings import Retention
+
+log = logging.getLogger(__name__)
+
+_SECONDS = 5
+# Between two batches: other writers of this process get the ledger's write lock.
+_PAUSE_SECONDS = 0.01
+_DAY_MS = 24 * 3600 * 1000
+
+
+class Cleanup:
+    """Deletes one batch after the other until none is left, on one thread at a time."""
+
+    def __init__(self, ledger: Ledger, retention: Retention) -> None:
+        self._ledger = ledger
+        self._keep_clips_ms = _milliseconds(retention.clips_days)
+        self._keep_events_ms = _milliseconds(retention.events_days)
+        self._running = threading.Lock()
+        self._stopped = threading.Event()
+        self._due_at = 0.0
+
+    def is_due(self) -> bool:
+        """Return True every few seconds, if no thread is deleting."""
+        return time.monotonic() >= self._due_at and not self._running.locked()
+
+    def run(self) -> None:
+        """Delete everything that is due. Returns at once if another thread of this engine is deleting."""
+        if not self._running.acquire(blocking=False):
+            return
+        try:
+            if clips := self._drain(lambda: self._ledger.expiry.run(keep_ms=self._keep_clips_ms)):
+                log.info("%d clips have expired", clips)
+            if rows := self._drain(lambda: self._ledger.retention.run(keep_ms=self._keep_events_ms)):
+                log.info("%d old events and deliveries were deleted", rows)
+        finally:
+            self._due_at = time.monotonic() + _SECONDS
+            self._running.release()
+
+    def stop(self) -> None:
+        """End `run` after its current batch."""
+        self._stopped.set()
+
+    def _drain(self, delete_batch: Callable[[], int]) -> int:
+        total = 0
+        while not self._stopped.is_set() and (deleted := delete_batch()):
+            total += deleted
+            self._stopped.wait(_PAUSE_SECONDS)
+        return total
+
+
+def _milliseconds(days: float) -> int | None:
+    return round(days * _DAY_MS) if days else None
