@@ -72,7 +72,7 @@ def create_app(engine: Engine) -> Starlette:
             sessions.route(engine, codes),
             *page.routes(engine.settings),
         ],
-        middleware=layers(engine.settings.server.cors_origins, registry),
+        middleware=layers(engine.settings.server.cors_origins, registry, engine=engine.instance_id),
         exception_handlers={ClipEngineError: on_error, HTTPException: on_http_exception},
         lifespan=lifespan,
     )
@@ -87,7 +87,7 @@ def create_worker_app(engine: Engine) -> Starlette:
     registry = CollectorRegistry()
     app = Starlette(
         routes=[*health.routes(engine), *metrics.routes(engine, registry)],
-        middleware=layers((), registry),
+        middleware=layers((), registry, engine=engine.instance_id),
         exception_handlers={ClipEngineError: on_error, HTTPException: on_http_exception},
     )
     app.router.redirect_slashes = False

@@ -1,6 +1,7 @@
 """Logging to standard error, as text or JSON lines, without secrets.
 
-Every record, including its traceback, is redacted after formatting, so libraries cannot bypass the redactor.
+Every record, including its traceback, is redacted after formatting, so libraries cannot bypass the redactor. The fields
+of the current job or request (see `log_fields`) end a text line and are keys of a JSON line.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from urllib.parse import unquote
 
 from pydantic import SecretStr
 
+from clipengine.log_fields import bound
 from clipengine.settings import Settings
 from clipengine.timecode import rfc3339
 
@@ -73,6 +75,9 @@ class _Text(logging.Formatter):
     def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802
         return rfc3339(int(record.created * 1000))
 
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
+        return " ".join([super().formatMessage(record), *(f"{name}={value}" for name, value in bound().items())])
+
     def format(self, record: logging.LogRecord) -> str:
         # Indent continuation lines, so that a message cannot forge a log line.
         return self._redact(super().format(record)).replace("\r", " ").replace("\n", "\n    ")
@@ -89,6 +94,7 @@ class _Json(logging.Formatter):
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": self._redact(record.getMessage()),
+            **{name: self._redact(value) if isinstance(value, str) else value for name, value in bound().items()},
         }
         if record.exc_info:
             line["traceback"] = self._redact(self.formatException(record.exc_info))

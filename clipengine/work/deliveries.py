@@ -17,6 +17,7 @@ from typing import Literal
 from clipengine.errors import ClipEngineError
 from clipengine.ledger.deliveries import Delivery
 from clipengine.ledger.ledger import Ledger
+from clipengine.log_fields import bind
 from clipengine.timecode import now_ms
 from clipengine.webhooks.schedule import next_delay_seconds
 from clipengine.webhooks.send import Outcome, Sender, SenderClosed
@@ -160,6 +161,12 @@ class DeliveryWorker:
             run()
 
     def _deliver(self, delivery: Delivery) -> None:
+        ids = {"delivery_id": delivery.delivery_id, "clip_id": delivery.clip_id, "recording_id": delivery.recording_id}
+        with bind(**ids, attempt=delivery.attempt, engine=self._owner):
+            self._complete(delivery)
+
+    def _complete(self, delivery: Delivery) -> None:
+        """Send the delivery once and record the outcome."""
         try:
             outcome = self._attempt(delivery)
         except SenderClosed:

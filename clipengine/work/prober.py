@@ -21,6 +21,7 @@ from clipengine.errors import (
 )
 from clipengine.ledger.ledger import Ledger
 from clipengine.ledger.recordings import Probe
+from clipengine.log_fields import bind
 from clipengine.settings import Encoding
 from clipengine.stores.base import Store, StoredObject
 from clipengine.work.encoder.exit_status import LOST_CHILD, retry_delay_ms
@@ -86,6 +87,10 @@ class Prober:
                 child.kill()
 
     def _probe(self, probe: Probe) -> None:
+        with bind(recording_id=probe.recording.recording_id, attempt=probe.lease, engine=self._owner):
+            self._complete(probe)
+
+    def _complete(self, probe: Probe) -> None:
         """Probe the recording and record the outcome."""
         try:
             try:

@@ -21,6 +21,7 @@ from clipengine.ledger.ledger import Ledger
 from clipengine.ledger.uploads import Finished
 from clipengine.settings import Settings
 from clipengine.stores.base import Store
+from clipengine.work.clip_job import clip_job
 from clipengine.work.fault_injection import FaultInjection
 from clipengine.work.in_flight import InFlight
 from clipengine.work.retry import Stopping, next_delay, retry_until_written
@@ -87,6 +88,11 @@ class Publisher:
         self._stopping.set()
 
     def _publish(self, clip: Clip, finished: Finished) -> None:
+        with clip_job(clip, engine=self._owner):
+            self._complete(clip, finished)
+
+    def _complete(self, clip: Clip, finished: Finished) -> None:
+        """Upload the clip and record the outcome."""
         began = time.monotonic()
         try:
             self._upload(clip, finished)

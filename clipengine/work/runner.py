@@ -32,6 +32,7 @@ from clipengine.settings import Settings
 from clipengine.stores.base import Store
 from clipengine.stores.object_errors import as_recording_errors
 from clipengine.timecode import exact
+from clipengine.work.clip_job import clip_job
 from clipengine.work.disk_reservation import DiskReservation, estimate_bytes
 from clipengine.work.encoder.exit_status import LOST_CHILD, retry_delay_ms
 from clipengine.work.encoder.jobs import Message, clip_result, cut_job
@@ -103,7 +104,6 @@ class ClipRunner:
         with self.in_flight.track(self._claim, lambda clip: clip.clip_id) as clip:
             if clip is None:
                 return False
-            log.info("clip %s: attempt %d", clip.clip_id, clip.attempt)
             self._on_claimed(clip)
             finished = False
             try:
@@ -144,6 +144,11 @@ class ClipRunner:
             child.kill()
 
     def _attempt(self, clip: Clip) -> bool:
+        with clip_job(clip, engine=self._owner):
+            log.info("clip %s: attempt %d", clip.clip_id, clip.attempt)
+            return self._finish(clip)
+
+    def _finish(self, clip: Clip) -> bool:
         """Return True if the clip is finished, else record the outcome and return False."""
         try:
             self.faults.reach("claimed")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import re
 import socket
 import time
@@ -18,6 +17,7 @@ from clipengine.api.http import validation
 from clipengine.clips.clip import Recording
 from clipengine.errors import DiskFull, Internal, StorageUnavailable
 from tests.support.api import ApiServer, RecordedEngine, api_server, recorded_engine
+from tests.support.log_lines import logged_lines
 
 PROBLEM_KEYS = ["type", "title", "status", "detail", "code", "instance", "hint"]
 
@@ -381,14 +381,13 @@ class TestInternalErrors:
         http: httpx.Client,
         engine: RecordedEngine,
         monkeypatch: pytest.MonkeyPatch,
-        caplog: pytest.LogCaptureFixture,
         fault: Exception,
     ) -> None:
         def broken(**_: object) -> None:
             raise fault
 
         monkeypatch.setattr(engine.ledger.clips, "list", broken)
-        with caplog.at_level(logging.ERROR):
+        with logged_lines() as lines:
             answer = http.get("/v1/clips")
         assert answer.status_code == 500
         problem = answer.json()
@@ -396,8 +395,9 @@ class TestInternalErrors:
         assert (problem["code"], problem["request_id"]) == ("internal", answer.headers["x-request-id"])
         assert "secret" not in answer.text
         assert "Traceback" not in answer.text
-        (record,) = [each for each in caplog.records if problem["request_id"] in each.getMessage()]
-        assert record.exc_info is not None
+        (line,) = [each for each in lines if each.has_traceback]
+        assert line.message == "GET /v1/clips failed"
+        assert line.fields == {"request_id": problem["request_id"], "engine": engine.instance_id}
         assert http.get("/livez").status_code == 200
 
     def test_storage_errors_have_their_status(

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from clipengine.cli import logs
+from clipengine.log_fields import bind
 from clipengine.settings import Settings, load
 
 KEY = "relay_live_01m886xhz2erp9djh57vgmdagd_MY51MxhMwpCBRwDgbqwcMeDwvdif7ObWtKtP2DARSCb_3iqlom"
@@ -118,6 +119,34 @@ def test_json_format_is_one_object_per_line(capsys: pytest.CaptureFixture[str]) 
     assert record["message"] == "two\nlines"
     assert (record["level"], record["logger"]) == ("error", "clipengine.test")
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", record["time"])
+
+
+def test_fields_of_the_job_end_the_first_line(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.set_up(settings("text"))
+    log = logging.getLogger("clipengine.test")
+    with bind(clip_id="clip_1", attempt=2, request_id=None):
+        try:
+            raise ValueError("wrong")
+        except ValueError:
+            log.exception("it failed")
+    log.warning("later")
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0].endswith(" ERROR   clipengine.test: it failed clip_id=clip_1 attempt=2")
+    assert (lines[1], lines[-2]) == ("    Traceback (most recent call last):", "    ValueError: wrong")
+    assert lines[-1].endswith(" WARNING clipengine.test: later")
+
+
+def test_fields_of_the_job_are_keys_of_a_json_line(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.set_up(settings("json"))
+    log = logging.getLogger("clipengine.test")
+    with bind(engine="inst_1", request_id="hook-secret-0123456"):
+        with bind(attempt=2):
+            log.warning("inner")
+        log.warning("outer")
+    inner, outer = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert list(inner) == ["time", "level", "logger", "message", "engine", "request_id", "attempt"]
+    assert (inner["engine"], inner["request_id"], inner["attempt"]) == ("inst_1", "[hidden]", 2)
+    assert list(outer) == ["time", "level", "logger", "message", "engine", "request_id"]
 
 
 def test_verbose_libraries_log_warnings_only(capsys: pytest.CaptureFixture[str]) -> None:

@@ -70,6 +70,7 @@ class RecordedEngine:
     store: Store
     calls: list[tuple[str, ...]] = field(default_factory=list)
     disk_low: bool = False
+    instance_id: str = "inst_test"
     checks: list[Check] = field(default_factory=lambda: [Check("database", True, "/data/ledger.db is writable")])
 
     def __post_init__(self) -> None:

@@ -19,6 +19,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from clipengine.api.http.problems import internal
+from clipengine.log_fields import bind
 
 _ACCEPTED_ID = re.compile(r"[A-Za-z0-9._-]{8,64}\Z")
 
@@ -56,10 +57,11 @@ _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 log = logging.getLogger(__name__)
 
 
-def layers(cors_origins: Sequence[str], registry: CollectorRegistry) -> list[Middleware]:
+def layers(cors_origins: Sequence[str], registry: CollectorRegistry, *, engine: str) -> list[Middleware]:
     """Return the middleware, outermost first. CORS is enabled only for the given origins, and without credentials.
 
     The metrics of requests are added to `registry`. No label is text of a client: the number of series is bounded.
+    `engine` is the id of the engine in log lines.
     """
     responses = Counter("clipengine_http_requests", "Requests with a response", ("method", "status"), registry=registry)
     durations = Histogram(
@@ -69,7 +71,7 @@ def layers(cors_origins: Sequence[str], registry: CollectorRegistry) -> list[Mid
         buckets=_SECONDS,
         registry=registry,
     )
-    found = [Middleware(Envelope, responses=responses, durations=durations)]
+    found = [Middleware(Envelope, responses=responses, durations=durations, engine=engine)]
     if cors_origins:
         methods = ("GET", "POST", "PUT", "PATCH", "DELETE")
         found.append(
@@ -88,10 +90,11 @@ def layers(cors_origins: Sequence[str], registry: CollectorRegistry) -> list[Mid
 class Envelope:
     """Adds the headers of every response. Keeps the X-Request-Id of the caller if it is safe to log."""
 
-    def __init__(self, app: ASGIApp, responses: Counter, durations: Histogram) -> None:
+    def __init__(self, app: ASGIApp, responses: Counter, durations: Histogram, engine: str) -> None:
         self._app = app
         self._responses = responses
         self._durations = durations
+        self._engine = engine
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -99,6 +102,10 @@ class Envelope:
             return
         given = Headers(scope=scope).get("x-request-id", "")
         scope["request_id"] = given if _ACCEPTED_ID.match(given) else uuid.uuid4().hex
+        with bind(request_id=scope["request_id"], engine=self._engine):
+            await self._respond(scope, receive, send)
+
+    async def _respond(self, scope: Scope, receive: Receive, send: Send) -> None:
         started, began = False, time.monotonic()
 
         async def send_with_headers(message: Message) -> None:
@@ -121,7 +128,7 @@ class Envelope:
             await self._app(scope, receive, send_with_headers)
         except ClientDisconnect as error:
             how = str(error) or "the client disconnected"
-            log.info("%s %s: %s [%s]", scope["method"], scope["path"], how, scope["request_id"])
+            log.info("%s %s: %s", scope["method"], scope["path"], how)
         except Exception as error:
             if started:  # the response is partly sent; closing the connection is the only signal left
                 raise

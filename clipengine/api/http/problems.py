@@ -92,7 +92,7 @@ def _headers(error: ClipEngineError) -> dict[str, str]:
 
 def internal(scope: Scope, error: Exception) -> Response:
     """Log an unexpected error with its traceback and return a 500 response."""
-    log.error("%s %s failed [%s]", scope["method"], scope["path"], scope.get("request_id"), exc_info=error)
+    log.error("%s %s failed", scope["method"], scope["path"], exc_info=error)
     return problem(scope, Internal("The engine failed to answer this request", hint=Internal.default_hint))
 
 

@@ -198,7 +198,7 @@ async def _feed(request: Request, pipe: BodyPipe) -> None:
     except ClientDisconnect:
         pipe.fail(MalformedRequest("The client ended the connection before the upload was whole"))
     except Exception as error:  # otherwise the reader would wait forever
-        log.exception("an upload failed [%s]", request.scope.get("request_id"))
+        log.exception("an upload failed")
         pipe.fail(Internal(f"The upload failed: {type(error).__name__}"))
     else:
         if not received:

@@ -6,6 +6,7 @@ others. The first caller therefore runs the tasks of all, each in a savepoint th
 
 from __future__ import annotations
 
+import contextvars
 import threading
 from collections.abc import Callable
 from typing import Generic, TypeVar, cast
@@ -20,13 +21,14 @@ class _Task(Generic[T]):
 
     def __init__(self, work: Callable[[], T]) -> None:
         self._work = work
+        self._context = contextvars.copy_context()  # of the caller, for the log lines
         self._result: T | None = None
         self.error: BaseException | None = None
         self.done = False
         self.wake = threading.Event()
 
     def run(self) -> None:
-        self._result = self._work()
+        self._result = self._context.run(self._work)
 
     def result(self) -> T:
         if self.error is not None:

@@ -8,6 +8,7 @@ may have taken it over.
 from __future__ import annotations
 
 import contextlib
+import contextvars
 import logging
 import os
 import signal
@@ -169,7 +170,8 @@ class EncoderProcess:
         }
         try:
             if source is None:
-                threading.Thread(target=self._serve_ranges, args=(reader,), name="ranges", daemon=True).start()
+                run = contextvars.copy_context().run  # for the log lines
+                threading.Thread(target=run, args=(self._serve_ranges, reader), name="ranges", daemon=True).start()
             return self._converse(job, message, descriptors, watch)
         except InvalidMessage as error:
             raise self._invalid_message(error) from error
