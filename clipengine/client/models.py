@@ -98,6 +98,7 @@ class ClipData(_Job):
     error: ClipError | None = None
     result: ClipResult | None = None
     expires_at: str | None = None
+    request_id: str | None = None  # of the request that created it, for the server's log
     raw: Object = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod

@@ -56,6 +56,7 @@ class Clip:
     """One clip. Times are in ms since 1970, UTC. `object_key` is fixed for an attempt.
 
     `queued_at` is the time when it was last queued, or became due after that: a claim ends this wait.
+    `request_id` and `traceparent` are those of the request that created it.
     """
 
     clip_id: str
@@ -79,6 +80,8 @@ class Clip:
     webhook_url: str | None = None
     expires_at: int | None = None
     queued_at: int = 0
+    request_id: str | None = None
+    traceparent: str | None = None
 
     @property
     def ended(self) -> bool:
@@ -113,6 +116,7 @@ class Clip:
             "error": self.error,
             "result": vars(self.result) if self.result else None,
             "expires_at": rfc3339(self.expires_at) if self.expires_at is not None else None,
+            "request_id": self.request_id,
         }
 
 

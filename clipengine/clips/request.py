@@ -24,7 +24,8 @@ _BOTH = ("start_seconds", "end_seconds")
 class ClipRequest:
     """A validated request. `start_seconds` and `end_seconds` are the client's, not yet clamped to the recording.
 
-    At `expires_at` (ms since 1970) the clip is deleted; None for the retention time of the settings.
+    At `expires_at` (ms since 1970) the clip is deleted; None for the retention time of the settings. `request_id` and
+    `traceparent` identify the request in logs and traces.
     """
 
     label: str
@@ -36,6 +37,8 @@ class ClipRequest:
     webhook_url: str | None = None
     poster: bool = True
     expires_at: int | None = None
+    request_id: str | None = None
+    traceparent: str | None = None
 
 
 def lone_surrogate(text: str) -> str | None:

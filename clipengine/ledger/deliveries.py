@@ -37,6 +37,7 @@ class Delivery:
     """A delivery. `endpoint_id` is None for a clip's webhook_url, `next_at` is None if no more attempt is due.
 
     `attempt` is the number of attempts that were begun. `owner` and `lease` identify the claim while it is being sent.
+    `request_id` and `traceparent` are those of the request that created the clip.
     """
 
     delivery_id: str
@@ -57,6 +58,8 @@ class Delivery:
     last_error: str | None
     owner: str | None
     lease: int
+    request_id: str | None
+    traceparent: str | None
 
 
 @dataclass(frozen=True)
@@ -277,7 +280,7 @@ class Deliveries:
             return min((at for target, at in self._waiting() if target not in skip), default=None)
 
     def _rows(self) -> Any:
-        return DeliveryRow.select(DeliveryRow, EventRow.payload).join(
+        return DeliveryRow.select(DeliveryRow, EventRow.payload, EventRow.request_id, EventRow.traceparent).join(
             EventRow, peewee.JOIN.LEFT_OUTER, on=(EventRow.event_id == DeliveryRow.event_id)
         )
 

@@ -20,7 +20,8 @@ from clipengine.ledger.endpoints import Endpoint, Endpoints
 from clipengine.timecode import now_ms, rfc3339
 
 _INSERT = insert_statement(EventRow, without=("seq",))
-_PUBLIC = [field for field in EventRow._meta.sorted_fields if field.name != "engine_id"]
+_INTERNAL = ("engine_id", "request_id", "traceparent")
+_PUBLIC = [field for field in EventRow._meta.sorted_fields if field.name not in _INTERNAL]
 _INSERT_DELIVERY = insert_statement(DeliveryRow)
 _AFTER = Statement(
     EventRow.select(*_PUBLIC)
@@ -81,14 +82,13 @@ class Events:
         self._record(
             "clip.ready" if clip.state == "complete" else "clip.failed",
             clip.to_object(),
-            clip_id=clip.clip_id,
-            recording_id=clip.recording_id,
+            clip=clip,
             own_url=clip.webhook_url,
         )
 
     def clip_expired(self, clip: Clip) -> None:
         """Record `clip.expired`. Call it in the transaction that deletes the clip."""
-        self._record("clip.expired", clip.to_object(), clip_id=clip.clip_id, recording_id=clip.recording_id)
+        self._record("clip.expired", clip.to_object(), clip=clip)
 
     def recording_ended(self, recording: Recording) -> None:
         """Record `recording.complete` or `recording.failed`. Call it in the transaction that ends the probe."""
@@ -115,7 +115,7 @@ class Events:
         type: EventType,
         data: dict[str, Any],
         *,
-        clip_id: str | None = None,
+        clip: Clip | None = None,
         recording_id: str | None = None,
         own_url: str | None = None,
         only: Endpoint | None = None,
@@ -123,6 +123,7 @@ class Events:
         """Write an event and its deliveries, to all subscribers or to `only`, and return the ids of the deliveries."""
         now = now_ms()
         event_id = new_id("evt")
+        subject = {"clip_id": clip and clip.clip_id, "recording_id": clip.recording_id if clip else recording_id}
         payload = {
             "event": type,
             "data": data,
@@ -133,11 +134,12 @@ class Events:
         event = {
             "event_id": event_id,
             "type": type,
-            "clip_id": clip_id,
-            "recording_id": recording_id,
+            **subject,
             "payload": compact_json(payload),
             "created_at": now,
             "engine_id": self.engine_id,
+            "request_id": clip and clip.request_id,
+            "traceparent": clip and clip.traceparent,
         }
         self._database.insert(_INSERT, **event)
         endpoints = [only] if only is not None else self._endpoints.subscribed(type)
@@ -151,8 +153,7 @@ class Events:
                 "delivery_id": delivery_id,
                 "event_id": event_id,
                 "event_type": type,
-                "clip_id": clip_id,
-                "recording_id": recording_id,
+                **subject,
                 "endpoint_id": endpoint_id,
                 "url": url,
                 "target": endpoint_id or target_of(url),

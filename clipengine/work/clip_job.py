@@ -10,4 +10,5 @@ from clipengine.log_fields import bind
 
 def clip_job(clip: Clip, *, engine: str) -> AbstractContextManager[None]:
     """Return the context in which the engine cuts or uploads the clip."""
-    return bind(clip_id=clip.clip_id, recording_id=clip.recording_id, attempt=clip.attempt, engine=engine)
+    ids = {"clip_id": clip.clip_id, "recording_id": clip.recording_id, "request_id": clip.request_id}
+    return bind(**ids, attempt=clip.attempt, engine=engine)

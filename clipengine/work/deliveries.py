@@ -162,7 +162,7 @@ class DeliveryWorker:
 
     def _deliver(self, delivery: Delivery) -> None:
         ids = {"delivery_id": delivery.delivery_id, "clip_id": delivery.clip_id, "recording_id": delivery.recording_id}
-        with bind(**ids, attempt=delivery.attempt, engine=self._owner):
+        with bind(**ids, attempt=delivery.attempt, engine=self._owner, request_id=delivery.request_id):
             self._complete(delivery)
 
     def _complete(self, delivery: Delivery) -> None:
@@ -188,6 +188,8 @@ class DeliveryWorker:
 
     def _attempt(self, delivery: Delivery) -> Outcome:
         headers = sign(delivery.body, event_id=delivery.event_id, secrets=delivery.secrets, timestamp=now_ms() // 1000)
+        if delivery.traceparent is not None:
+            headers["traceparent"] = delivery.traceparent
         trusted = delivery.endpoint_id is not None and delivery.url in self._trusted_urls
         return self._sender.send(delivery.url, delivery.body, headers, trusted=trusted)
 

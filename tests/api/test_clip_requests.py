@@ -15,6 +15,8 @@ from clipengine.ids import new_id
 from tests.support.api import RecordedEngine, api_server, recorded_engine
 from tests.support.clip_requests import BODY, FIXED_KEYS, MOMENT, MORE_KEYS, pointers, post, refused
 
+TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
 
 def test_response_has_the_documented_fields(http: httpx.Client, recording: Recording, engine: RecordedEngine) -> None:
     answer = post(http, recording.recording_id)
@@ -42,10 +44,37 @@ def test_response_has_the_documented_fields(http: httpx.Client, recording: Recor
         "error": None,
         "result": None,
         "expires_at": None,
+        "request_id": answer.headers["x-request-id"],
     }
     assert '"start_seconds":120.0,' in answer.text
     assert engine.calls == [("wake_clips",)]
     assert http.get(answer.headers["location"]).json()["clip_id"] == body["clip_id"]
+
+
+def test_request_id_of_the_clip_is_that_of_the_request_that_created_it(
+    http: httpx.Client, recording: Recording, engine: RecordedEngine
+) -> None:
+    given = {"Idempotency-Key": "k-1", "X-Request-Id": "order-4711"}
+    made = post(http, recording.recording_id, **given)
+    clip_id = made.json()["clip_id"]
+    assert made.json()["request_id"] == "order-4711"
+    replayed = post(http, recording.recording_id, **given | {"X-Request-Id": "order-4712"})
+    assert (replayed.json()["request_id"], replayed.headers["x-request-id"]) == ("order-4711", "order-4712")
+    engine.fail(engine.ledger.clips.get(clip_id))
+    assert http.post(f"/v1/clips/{clip_id}/retry").json()["request_id"] == "order-4711"
+
+
+@pytest.mark.parametrize(
+    ("headers", "kept"),
+    [([TRACEPARENT], TRACEPARENT), ([], None), ([TRACEPARENT, TRACEPARENT], None), (["00-1-2-01"], None)],
+)
+def test_valid_traceparent_is_kept_and_any_other_ignored(
+    http: httpx.Client, recording: Recording, engine: RecordedEngine, headers: list[str], kept: str | None
+) -> None:
+    path, given = f"/v1/recordings/{recording.recording_id}/clips", [("traceparent", each) for each in headers]
+    made = http.post(path, json=BODY, headers=given)
+    assert made.status_code == 202
+    assert engine.ledger.clips.get(made.json()["clip_id"]).traceparent == kept
 
 
 def test_integer_times_are_returned_as_floats(http: httpx.Client, recording: Recording) -> None:

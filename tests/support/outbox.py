@@ -43,7 +43,9 @@ def create_event(ledger: Ledger) -> None:
     assert ledger.recordings.probe_failed(probe, RecordingUnreadable("it is no video"))
 
 
-def create_cancelled_clip(ledger: Ledger, webhook_url: str) -> Clip:
+def create_cancelled_clip(
+    ledger: Ledger, webhook_url: str, request_id: str | None = None, traceparent: str | None = None
+) -> Clip:
     """Create a `clip.failed` event by cancelling a clip that has a webhook URL."""
     recording, _ = ledger.recordings.register(f"r/{time.monotonic_ns()}.mp4", etag="e", size=1)
     probe = ledger.recordings.claim_probe("inst_1")
@@ -51,7 +53,7 @@ def create_cancelled_clip(ledger: Ledger, webhook_url: str) -> Clip:
     facts = SourceFacts(container="mp4", origin=Fraction(0), duration=Fraction(60))
     assert ledger.recordings.probe_complete(probe, facts, etag="e", size=1)
     complete = ledger.recordings.get(recording.recording_id)
-    request = ClipRequest("label", 0, 10, webhook_url=webhook_url)
+    request = ClipRequest("label", 0, 10, webhook_url=webhook_url, request_id=request_id, traceparent=traceparent)
     clip = ledger.clips.create(complete, request, extension="mp4")
     return ledger.clips.cancel(clip.clip_id)
 

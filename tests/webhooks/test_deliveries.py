@@ -19,6 +19,7 @@ from clipengine.ledger.ledger import Ledger
 from clipengine.timecode import now_ms
 from clipengine.webhooks.send import Sender
 from clipengine.work.deliveries import DeliveryWorker
+from tests.support.log_lines import logged_lines
 from tests.support.outbox import EVENT, SECRET, create_cancelled_clip, create_event, deliveries, open_ledger
 from tests.support.receiver import Answer, Receiver
 
@@ -51,6 +52,30 @@ def test_webhook_url_of_a_clip_is_signed_with_the_default_secret(
     (request,) = receiver.requests
     assert Webhook(ledger.default_secret()).verify(request.body, request.headers)["data"]["clip_id"] == clip.clip_id
     assert json.loads(request.body)["data"]["error"]["code"] == Cancelled.code
+
+
+@pytest.mark.parametrize("deleted", [False, True])
+def test_webhook_belongs_to_the_request_that_created_the_clip(
+    ledger: Ledger, make_worker: MakeWorker, receiver: Receiver, deleted: bool
+) -> None:
+    traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    clip = create_cancelled_clip(ledger, receiver.url, request_id="order-4711", traceparent=traceparent)
+    if deleted:
+        ledger.clips.delete(clip.clip_id)
+    with logged_lines() as lines:
+        assert make_worker().run_due() == 1
+    (request,) = receiver.requests
+    assert json.loads(request.body)["data"]["request_id"] == "order-4711"
+    assert request.headers["traceparent"] == traceparent
+    assert [line.fields["request_id"] for line in lines] == ["order-4711"]
+
+
+def test_webhook_without_a_trace_has_no_traceparent(
+    ledger: Ledger, make_worker: MakeWorker, receiver: Receiver
+) -> None:
+    create_cancelled_clip(ledger, receiver.url)
+    assert make_worker().run_due() == 1
+    assert "traceparent" not in receiver.requests[0].headers
 
 
 def test_empty_ledger_has_nothing_due(make_worker: MakeWorker) -> None:

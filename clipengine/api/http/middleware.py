@@ -39,6 +39,8 @@ _CORS_HEADERS = (
     "If-Range",
     "Last-Event-ID",
     "Range",
+    "X-Request-Id",
+    "traceparent",
 )
 _CORS_EXPOSED = (
     "Content-Disposition",

@@ -44,6 +44,7 @@ from clipengine.errors import ClipEngineError, MethodNotAllowed, RequestError
 from clipengine.ledger.idempotency import Answer as StoredAnswer
 from clipengine.ledger.keys import ApiKey
 from clipengine.ledger.ledger import Ledger
+from clipengine.tracing import parse_traceparent
 
 T = TypeVar("T")
 
@@ -66,6 +67,14 @@ class Call(Generic[Q, B]):
     def path(self, name: str) -> str:
         """Return a parameter of the path, an opaque id."""
         return cast(str, self.request.path_params[name])
+
+    @property
+    def request_id(self) -> str:
+        return cast(str, self.request.scope["request_id"])
+
+    @property
+    def traceparent(self) -> str | None:
+        return parse_traceparent(self.request.headers.getlist("traceparent"))
 
     async def in_session(self, work: Callable[[], T]) -> T:
         """Run `work` in the thread pool inside a session of the ledger. For async handlers."""

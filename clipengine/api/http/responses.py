@@ -50,6 +50,9 @@ class ClipObject(_Object):
     error: ErrorObject | None
     result: ClipResult | None
     expires_at: str | None = MaybeTime
+    request_id: str | None = Field(
+        description="`X-Request-Id` of the request that created the clip. Null for clips of version 0.1."
+    )
 
 
 class VideoObject(_Object):

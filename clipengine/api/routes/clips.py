@@ -37,6 +37,7 @@ from clipengine.timecode import now_ms
 
 def create_clip(call: Call[NoQuery, CreateClip]) -> Response:
     body = call.body
+    request = ClipRequest(**body.model_dump(), request_id=call.request_id, traceparent=call.traceparent)
 
     def work() -> StoredAnswer:
         call.engine.admit()
@@ -44,7 +45,7 @@ def create_clip(call: Call[NoQuery, CreateClip]) -> Response:
         if recording.state != "complete":
             raise RecordingNotComplete.of(recording.recording_id, recording.state)
         profile = call.engine.settings.profiles[body.profile]
-        clip = call.ledger.clips.create(recording, ClipRequest(**body.model_dump()), extension=profile.container)
+        clip = call.ledger.clips.create(recording, request, extension=profile.container)
         return StoredAnswer(202, clip.to_object(), {"Location": f"/v1/clips/{clip.clip_id}"})
 
     return once(call, work, call.engine.wake_clips)

@@ -150,6 +150,13 @@ def migration_16(database: Database) -> None:
     database.run("CREATE INDEX deliveries_event ON deliveries (event_id)")
 
 
+def migration_17(database: Database) -> None:
+    """Record the request that created a clip, for logs, traces and webhooks."""
+    for table in ("clips", "events"):
+        for column in ("request_id", "traceparent"):
+            database.run(f"ALTER TABLE {table} ADD COLUMN {column} TEXT")
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     migration_1,
     migration_2,
@@ -167,6 +174,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     migration_14,
     migration_15,
     migration_16,
+    migration_17,
 )
 
 

@@ -106,6 +106,8 @@ class ClipRow(Model):
     outage_ms = BigIntegerField(default=0)  # time spent waiting for an unavailable store
     cut_by = TextField(null=True)  # the engine whose scratch folder holds the finished file
     engine_deaths = IntegerField(default=0)  # consecutive deaths of engines that held it
+    request_id = TextField(null=True)  # of the request that created it
+    traceparent = TextField(null=True)  # the same, in its trace (W3C Trace Context)
 
     class Meta:
         table_name = "clips"
@@ -140,6 +142,8 @@ class EventRow(Model):
     payload = TextField()  # the exact webhook body
     created_at = BigIntegerField()
     engine_id = TextField(null=True)  # the engine that recorded it, and counts it in its metrics
+    request_id = TextField(null=True)  # of the clip, which may be deleted before its webhooks are sent
+    traceparent = TextField(null=True)
 
     class Meta:
         table_name = "events"
