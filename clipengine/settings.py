@@ -51,6 +51,7 @@ class Server(SettingsTable):
     max_body_bytes: Annotated[int, Field(ge=1024)] = 1_048_576
     log_format: Literal["text", "json"] = "text"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    tracing: bool = False
     organisation_id: str = "org_local"
     cors_origins: tuple[str, ...] = ()
     metrics: Literal["key", "open", "off"] = "key"

@@ -2,8 +2,20 @@
 
 from __future__ import annotations
 
-import pytest
+import subprocess
+import sys
+from collections.abc import Iterator
 
+import pytest
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+from clipengine import tracing
+from clipengine.cli import traces
+from clipengine.errors import StartupError
+from clipengine.otel import OpenTelemetry
+from clipengine.settings import Settings
 from clipengine.tracing import parse_traceparent
 
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
@@ -41,3 +53,71 @@ def test_traceparent_of_version_00_is_accepted(flags: str) -> None:
 )
 def test_any_other_traceparent_is_ignored(values: list[str]) -> None:
     assert parse_traceparent(values) is None
+
+
+@pytest.fixture
+def exporter() -> Iterator[InMemorySpanExporter]:
+    """Record spans in memory."""
+    made, provider = InMemorySpanExporter(), TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(made))
+    tracing.use(OpenTelemetry(provider))
+    yield made
+    tracing.shut_down()
+
+
+def test_span_is_a_child_of_its_parent_even_inside_another_span(exporter: InMemorySpanExporter) -> None:
+    with tracing.span("outer", None, "server", {}), tracing.span("job", f"00-{TRACE}-{PARENT}-01", "consumer", {}):
+        inner = tracing.current(otherwise=None)
+    job, outer = exporter.get_finished_spans()
+    assert job.parent is not None
+    assert (f"{job.context.trace_id:032x}", f"{job.parent.span_id:016x}") == (TRACE, PARENT)
+    assert inner == f"00-{TRACE}-{job.context.span_id:016x}-01"
+    assert outer.parent is None
+
+
+def test_failed_span_has_the_error_code_and_no_text_of_the_exception(exporter: InMemorySpanExporter) -> None:
+    def fail() -> None:
+        with tracing.span("job", None, "internal", {"attempt": 2}):
+            tracing.set_error("storage_denied")
+            raise ValueError("secret")
+
+    with pytest.raises(ValueError, match="secret"):
+        fail()
+    (span,) = exporter.get_finished_spans()
+    assert dict(span.attributes or {}) == {"attempt": 2, "error.type": "storage_denied"}
+    assert not span.status.is_ok
+    assert (span.status.description, span.events) == (None, ())
+
+
+def test_span_of_a_caller_that_does_not_sample_is_passed_on_but_not_recorded(exporter: InMemorySpanExporter) -> None:
+    with tracing.span("job", f"00-{TRACE}-{PARENT}-00", "consumer", {}):
+        current = tracing.current(otherwise=None)
+    assert current is not None
+    assert (current[:36], current[-3:]) == (f"00-{TRACE}-", "-00")
+    assert exporter.get_finished_spans() == ()
+
+
+def test_wait_that_begins_in_the_future_has_no_length(exporter: InMemorySpanExporter) -> None:
+    tracing.record_wait("clip.queue", None, {}, since_ms=10**14)
+    (span,) = exporter.get_finished_spans()
+    assert span.start_time == span.end_time
+
+
+def test_without_a_tracer_the_traceparent_of_the_caller_is_passed_on() -> None:
+    with tracing.span("job", None, "server", {}):
+        tracing.set_error("internal")
+        assert tracing.current(otherwise="given") == "given"
+
+
+def test_server_and_worker_do_not_import_opentelemetry() -> None:
+    code = "import sys, clipengine.cli.serve, clipengine.cli.worker; print([m for m in sys.modules if 'opentel' in m])"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout == "[]\n"
+
+
+def test_tracing_without_the_extra_names_the_command_that_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "clipengine.otel", None)
+    with pytest.raises(StartupError, match="not installed") as caught:
+        traces.set_up(Settings.model_validate({"server": {"tracing": True}}))
+    assert "pip install 'clipengine[otel]'" in caught.value.hint
+    assert not tracing.is_on()

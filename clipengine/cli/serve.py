@@ -17,9 +17,9 @@ from pathlib import Path
 
 import click
 
-from clipengine import __version__
+from clipengine import __version__, tracing
 from clipengine.api.app import create_app
-from clipengine.cli import logs, process
+from clipengine.cli import logs, process, traces
 from clipengine.cli.data_folder import locations, make_private
 from clipengine.cli.http_server import Server, listen, url_of
 from clipengine.cli.options import config_option, data_option, drain_option, host_option, port_option
@@ -66,6 +66,7 @@ def serve(
     logs.set_up(settings)
     make_private(settings.data.folder)
     process.prepare()
+    traces.set_up(settings)
     engine = Engine.build(settings)
     try:
         engine.start()
@@ -81,6 +82,7 @@ def serve(
             )
     finally:
         engine.stop(timeout=_ENGINE_STOP_SECONDS)
+        tracing.shut_down()
     log.info("stopped")
 
 

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import click
 
-from clipengine import __version__
+from clipengine import __version__, tracing
 from clipengine.api.app import create_worker_app
-from clipengine.cli import logs, process
+from clipengine.cli import logs, process, traces
 from clipengine.cli.data_folder import in_postgres, locations, make_private
 from clipengine.cli.http_server import Server, listen, url_of
 from clipengine.cli.options import config_option, data_option, drain_option, host_option, port_option
@@ -46,6 +46,7 @@ def worker(config: Path | None, host: str | None, port: int | None, data: Path |
     logs.set_up(settings)
     make_private(settings.data.folder)
     process.prepare()
+    traces.set_up(settings)
     engine = Engine.build(settings)
     try:
         engine.start(leads=False)
@@ -54,6 +55,7 @@ def worker(config: Path | None, host: str | None, port: int | None, data: Path |
             _serve(engine, settings, stop)
     finally:
         engine.stop(timeout=_ENGINE_STOP_SECONDS)
+        tracing.shut_down()
     log.info("stopped")
 
 

@@ -1,14 +1,36 @@
-"""Context of a job on one clip, bound where the job begins: the fields of its log lines."""
+"""Context of a job, bound where the job begins: the fields of its log lines, and its span in the clip's trace."""
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Literal
 
+from clipengine import tracing
 from clipengine.clips.clip import Clip
-from clipengine.log_fields import bind
+from clipengine.ledger.deliveries import Delivery
+from clipengine.log_fields import bind, bound
+
+Name = Literal["clip.cut", "clip.upload"]
 
 
-def clip_job(clip: Clip, *, engine: str) -> AbstractContextManager[None]:
-    """Return the context in which the engine cuts or uploads the clip."""
+@contextmanager
+def clip_job(name: Name, clip: Clip, *, engine: str) -> Iterator[None]:
+    """Bind the context in which the engine cuts or uploads the clip. A cut ends the wait in the queue."""
     ids = {"clip_id": clip.clip_id, "recording_id": clip.recording_id, "request_id": clip.request_id}
-    return bind(**ids, attempt=clip.attempt, engine=engine)
+    with bind(**ids, attempt=clip.attempt, engine=engine):
+        if name == "clip.cut":
+            tracing.record_wait("clip.queue", clip.traceparent, bound(), since_ms=clip.queued_at)
+        with tracing.span(name, clip.traceparent, "consumer", bound()):
+            yield
+
+
+@contextmanager
+def delivery_job(delivery: Delivery, *, engine: str) -> Iterator[None]:
+    """Bind the context of one attempt to deliver a webhook."""
+    ids = {"delivery_id": delivery.delivery_id, "clip_id": delivery.clip_id, "recording_id": delivery.recording_id}
+    with (
+        bind(**ids, attempt=delivery.attempt, engine=engine, request_id=delivery.request_id),
+        tracing.span("webhook.deliver", delivery.traceparent, "client", bound()),
+    ):
+        yield

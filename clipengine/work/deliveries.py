@@ -14,14 +14,15 @@ from collections import deque
 from collections.abc import Callable, Collection
 from typing import Literal
 
+from clipengine import tracing
 from clipengine.errors import ClipEngineError
 from clipengine.ledger.deliveries import Delivery
 from clipengine.ledger.ledger import Ledger
-from clipengine.log_fields import bind
 from clipengine.timecode import now_ms
 from clipengine.webhooks.schedule import next_delay_seconds
 from clipengine.webhooks.send import Outcome, Sender, SenderClosed
 from clipengine.webhooks.sign import sign
+from clipengine.work.clip_job import delivery_job
 
 logger = logging.getLogger(__name__)
 
@@ -161,8 +162,7 @@ class DeliveryWorker:
             run()
 
     def _deliver(self, delivery: Delivery) -> None:
-        ids = {"delivery_id": delivery.delivery_id, "clip_id": delivery.clip_id, "recording_id": delivery.recording_id}
-        with bind(**ids, attempt=delivery.attempt, engine=self._owner, request_id=delivery.request_id):
+        with delivery_job(delivery, engine=self._owner):
             self._complete(delivery)
 
     def _complete(self, delivery: Delivery) -> None:
@@ -174,6 +174,8 @@ class DeliveryWorker:
         except Exception as error:  # a bug must not leave the row claimed forever
             logger.exception("delivery %s could not be attempted", delivery.delivery_id)
             outcome = Outcome(False, None, f"internal: {type(error).__name__}", None, False, 0)
+        if outcome.error is not None:
+            tracing.set_error(outcome.error.partition(":")[0])
         self._on_attempt("delivered" if outcome.ok else "failed")
         with self._changed:
             if outcome.ok:
@@ -188,8 +190,8 @@ class DeliveryWorker:
 
     def _attempt(self, delivery: Delivery) -> Outcome:
         headers = sign(delivery.body, event_id=delivery.event_id, secrets=delivery.secrets, timestamp=now_ms() // 1000)
-        if delivery.traceparent is not None:
-            headers["traceparent"] = delivery.traceparent
+        if (traceparent := tracing.current(otherwise=delivery.traceparent)) is not None:
+            headers["traceparent"] = traceparent
         trusted = delivery.endpoint_id is not None and delivery.url in self._trusted_urls
         return self._sender.send(delivery.url, delivery.body, headers, trusted=trusted)
 

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO, cast
 
+from clipengine import tracing
 from clipengine.clips.clip import Clip, ClipResult
 from clipengine.errors import ClipEngineError, ClipNotFound, Internal, ObjectMissing, VerificationFailed
 from clipengine.ledger.ledger import Ledger
@@ -88,7 +89,7 @@ class Publisher:
         self._stopping.set()
 
     def _publish(self, clip: Clip, finished: Finished) -> None:
-        with clip_job(clip, engine=self._owner):
+        with clip_job("clip.upload", clip, engine=self._owner):
             self._complete(clip, finished)
 
     def _complete(self, clip: Clip, finished: Finished) -> None:
@@ -157,6 +158,7 @@ class Publisher:
 
     def _retry_or_fail(self, clip: Clip, error: ClipEngineError, *, tried_ms: int) -> None:
         """Queue the upload again if a retry may succeed, else fail the clip."""
+        tracing.set_error(error.code)
         id, attempt, ledger = clip.clip_id, clip.attempt, self._ledger
         try:
             delay = next_delay(error, retry_until_written(lambda: ledger.clips.outage_ms(id), self._stopping))

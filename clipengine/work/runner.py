@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from clipengine import tracing
 from clipengine.clips.clip import Clip, Recording, Step
 from clipengine.clips.clip_file import CutReport, FilePlan
 from clipengine.errors import (
@@ -144,7 +145,7 @@ class ClipRunner:
             child.kill()
 
     def _attempt(self, clip: Clip) -> bool:
-        with clip_job(clip, engine=self._owner):
+        with clip_job("clip.cut", clip, engine=self._owner):
             log.info("clip %s: attempt %d", clip.clip_id, clip.attempt)
             return self._finish(clip)
 
@@ -258,6 +259,7 @@ class ClipRunner:
 
     def _retry_or_fail(self, clip: Clip, error: ClipEngineError) -> None:
         """Queue the clip again if a retry may succeed, else fail it."""
+        tracing.set_error(error.code)
         id, attempt, clips = clip.clip_id, clip.attempt, self._ledger.clips
         try:
             delay = next_delay(error, retry_until_written(lambda: clips.outage_ms(id), self._stopping))

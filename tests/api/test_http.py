@@ -12,10 +12,16 @@ from typing import Any
 
 import httpx
 import pytest
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import StatusCode
 
+from clipengine import tracing
 from clipengine.api.http import validation
 from clipengine.clips.clip import Recording
 from clipengine.errors import DiskFull, Internal, StorageUnavailable
+from clipengine.otel import OpenTelemetry
 from tests.support.api import ApiServer, RecordedEngine, api_server, recorded_engine
 from tests.support.log_lines import logged_lines
 
@@ -416,3 +422,21 @@ class TestInternalErrors:
             assert (answer.status_code, answer.json()["code"]) == (status, code)
             assert int(answer.headers["retry-after"]) > 0
             assert len(answer.json()["detail"]) > len("away.")
+
+
+def test_span_of_a_request_has_its_route_and_status(http: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    exporter, provider = InMemorySpanExporter(), TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    monkeypatch.setattr(tracing, "_tracer", OpenTelemetry(provider))
+    http.get("/v1/clips/clip_x", headers={"X-Request-Id": "order-4711"})
+    http.get("/livez")
+    (span,) = exporter.get_finished_spans()
+    assert span.name == "GET /v1/clips/{clip_id}"
+    assert dict(span.attributes or {}) == {
+        "request_id": "order-4711",
+        "engine": "inst_test",
+        "http.request.method": "GET",
+        "http.route": "/v1/clips/{clip_id}",
+        "http.response.status_code": 404,
+    }
+    assert span.status.status_code is StatusCode.UNSET

@@ -26,6 +26,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Send
 from starlette.types import Scope as AsgiScope
 
+from clipengine import tracing
 from clipengine.api.http.auth import Credential, RateLimiter, Scope, authorize, credential
 from clipengine.api.http.change_broadcast import ChangeBroadcast
 from clipengine.api.http.ports import Engine
@@ -40,11 +41,11 @@ from clipengine.api.http.validation import (
     validate_body,
     validate_query,
 )
-from clipengine.errors import ClipEngineError, MethodNotAllowed, RequestError
+from clipengine.errors import ClipEngineError, Internal, MethodNotAllowed, RequestError
 from clipengine.ledger.idempotency import Answer as StoredAnswer
 from clipengine.ledger.keys import ApiKey
 from clipengine.ledger.ledger import Ledger
-from clipengine.tracing import parse_traceparent
+from clipengine.log_fields import bound
 
 T = TypeVar("T")
 
@@ -74,7 +75,8 @@ class Call(Generic[Q, B]):
 
     @property
     def traceparent(self) -> str | None:
-        return parse_traceparent(self.request.headers.getlist("traceparent"))
+        """The traceparent of the span of this request, or of the caller if no spans are recorded."""
+        return tracing.current(otherwise=_caller(self.request))
 
     async def in_session(self, work: Callable[[], T]) -> T:
         """Run `work` in the thread pool inside a session of the ledger. For async handlers."""
@@ -188,6 +190,10 @@ class Public:
         await response(scope, receive, send)
 
 
+def _caller(request: Request) -> str | None:
+    return tracing.parse_traceparent(request.headers.getlist("traceparent"))
+
+
 def _other_method(scope: AsgiScope, allow: str) -> Response:
     if scope["method"] == "OPTIONS":
         return Response(status_code=204, headers={"Allow": allow})
@@ -216,10 +222,27 @@ class Resource:
     async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
         operation = self._methods.get("GET" if scope["method"] == "HEAD" else scope["method"])
         if operation is not None:
-            response = await self._perform(operation, Request(scope, receive))
+            response = await self._traced(operation, Request(scope, receive))
         else:
             response = _other_method(scope, self._allow)
         await response(scope, receive, send)
+
+    async def _traced(self, operation: Operation, request: Request) -> Response:
+        """Answer the request, inside a span if spans are recorded. It ends when the response begins."""
+        if not tracing.is_on():
+            return await self._perform(operation, request)
+        attributes = {**bound(), "http.request.method": request.method, "http.route": self.path}
+        with tracing.span(f"{request.method} {self.path}", _caller(request), "server", attributes):
+            try:
+                response = await self._perform(operation, request)
+            except Exception as error:
+                known = error if isinstance(error, ClipEngineError) else Internal("")
+                tracing.set_attribute("http.response.status_code", known.status)
+                if known.status >= 500:
+                    tracing.set_error(known.code)
+                raise
+            tracing.set_attribute("http.response.status_code", response.status_code)
+            return response
 
     async def _perform(self, operation: Operation, request: Request) -> Response:
         given = credential(request)

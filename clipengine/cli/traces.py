@@ -1,0 +1,21 @@
+"""Export of traces, if the settings ask for it."""
+
+from __future__ import annotations
+
+from clipengine import tracing
+from clipengine.errors import StartupError
+from clipengine.settings import Settings
+
+
+def set_up(settings: Settings) -> None:
+    """Record and export spans if `server.tracing` is set. Raises StartupError if the extra is missing."""
+    if not settings.server.tracing:
+        return
+    try:
+        from clipengine.otel import OpenTelemetry
+    except ImportError as error:
+        raise StartupError(
+            f"server.tracing needs OpenTelemetry, which is not installed ({error})",
+            hint="Install it: pip install 'clipengine[otel]'. Or set server.tracing = false.",
+        ) from error
+    tracing.use(OpenTelemetry.exporting())
