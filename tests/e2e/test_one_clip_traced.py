@@ -93,3 +93,17 @@ def test_request_queue_cut_upload_and_webhook_of_a_clip_are_one_trace(film: Path
     begins = [spans[name].start_time_unix_nano for name in order]
     assert begins == sorted(begins)
     assert all(span.end_time_unix_nano >= span.start_time_unix_nano for span in spans.values())
+
+
+def test_unreachable_collector_delays_neither_clips_nor_the_stop(film: Path, tmp_path: Path) -> None:
+    exporting = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9", "OTEL_BSP_SCHEDULE_DELAY": "50"}
+    with running_server(tmp_path / "data", env={**exporting, "CLIPENGINE_SERVER__TRACING": "true"}) as server:
+        client = server.client()
+        recording = client.recordings.upload(film)
+        client.recordings.wait(recording.recording_id, timeout=60)
+        made = client.clips.create(recording.recording_id, "goal", 1.0, 2.0)
+        assert client.clips.wait(made.clip_id, timeout=60).status == "complete"
+        assert server.stop() == 0
+    log = server.log.read_text()
+    assert "Traceback" not in log
+    assert log.splitlines()[-1].endswith("clipengine.cli.serve: stopped")

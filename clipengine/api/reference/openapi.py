@@ -36,6 +36,8 @@ _DESCRIPTION = """\
 Slices any completed recording into an exact clip. Seconds are numbers on the recording's timeline, times are RFC 3339
 in UTC with milliseconds, errors are `application/problem+json` with a stable `code`. Unknown fields and parameters are
 refused. More keys may appear in answers: ignore those that you do not know.
+Every response has an `X-Request-Id`: that of the request (8 to 64 letters, digits, `.`, `_` or `-`), or a new one. A
+clip keeps the id of the request that created it as `request_id`. A `traceparent` (W3C Trace Context) is continued.
 """
 
 
