@@ -15,10 +15,10 @@ import time
 from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager
 
+from clipengine.ledger.database.compatibility import LEASE_MS, check_supported
 from clipengine.ledger.database.database import Database
 from clipengine.ledger.database.schema import EngineRow
 
-LEASE_MS = 12_000
 BEAT_SECONDS = 3.0
 _KEPT_MS = 24 * 3600 * 1000
 
@@ -66,19 +66,32 @@ class Engines:
         return self._database.session()
 
     def beat(self, engine_id: str) -> None:
-        """Record that the engine lives. Raises StorageUnavailable."""
-        began = time.monotonic()
-        row = {"host": socket.gethostname(), "pid": os.getpid()}
+        """Record that the engine lives. Raises StorageUnavailable, and SchemaTooNew if it cannot use the schema."""
+        began, supported = time.monotonic(), self._database.supported_schema
+        row = {"host": socket.gethostname(), "pid": os.getpid(), "schema_version": supported}
         # Not ordered: a long queue of writers must not make a living engine look dead.
         with self._database.transaction(durable=False, ordered=False):
             now = self._database.clock_ms()
             known = EngineRow.update(beat_at=now).where(EngineRow.engine_id == engine_id)
             if not self._database.change(known):
                 self._database.insert(EngineRow.insert(engine_id=engine_id, beat_at=now, **row))
+            # After the write, which waits for a migration that this engine cannot live with.
+            check_supported(self._database, supported)
         ended = time.monotonic()
         if self._listening_since is None or began - self._last_beat > LEASE_MS / 1000:
             self._listening_since = ended
         self._last_beat = ended
+
+    def check_schema(self) -> str:
+        """Describe the schema version. Raises SchemaTooNew if a newer engine has made it unusable for this one."""
+        supported = self._database.supported_schema
+        if not self.shared:
+            return f"version {supported}"
+        with self._database.session():
+            version = check_supported(self._database, supported)
+        if version <= supported:
+            return f"version {version}"
+        return f"version {version} of a newer engine; this one supports up to {supported} and continues: upgrade it"
 
     def running(self) -> list[str]:
         """Return host and pid of the engines with a recent heartbeat."""

@@ -51,10 +51,12 @@ class Health:
         self._sweep = sweep
         self.draining = False
         self._ledger = _Cached("database", ledger.check_writable, "writable", seconds=_LEDGER_SECONDS)
+        self._schema = _Cached("schema", ledger.engines.check_schema, "", seconds=_LEDGER_SECONDS)
         self._store = _Cached("store", store.check, "reachable", seconds=store_seconds)
 
     def checks(self) -> list[Check]:
-        return [self._ledger.check(), self._workers(), self._store.check(), self._disk(), self._taking_jobs()]
+        in_ledger = [self._ledger.check(), self._schema.check()]
+        return [*in_ledger, self._workers(), self._store.check(), self._disk(), self._taking_jobs()]
 
     def _taking_jobs(self) -> Check:
         detail = "draining: no new jobs are taken" if self.draining else "new jobs are taken"
@@ -81,10 +83,11 @@ class Health:
 class _Cached:
     """A check whose result is reused for `seconds`, and while a thread is running the check again.
 
+    `probe` returns the detail to show, or None for `good`.
     A store that does not respond must not block one thread of the API for each request of `/readyz`.
     """
 
-    def __init__(self, name: str, probe: Callable[[], None], good: str, *, seconds: float) -> None:
+    def __init__(self, name: str, probe: Callable[[], str | None], good: str, *, seconds: float) -> None:
         self._name, self._probe, self._good, self._seconds = name, probe, good, seconds
         self._lock = threading.Lock()
         self._known: tuple[float, Check] | None = None
@@ -105,7 +108,7 @@ class _Cached:
 
     def _run(self) -> Check:
         try:
-            self._probe()
+            detail = self._probe()
         except ClipEngineError as error:
             return Check(self._name, False, f"{error.message}. {error.hint}")
-        return Check(self._name, True, self._good)
+        return Check(self._name, True, detail or self._good)

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from clipengine.errors import SchemaTooNew, StartupError, StorageUnavailable
+from clipengine.ledger.database.compatibility import schema_version
 from clipengine.ledger.database.database import Database
-from clipengine.ledger.database.migrations import MIGRATIONS, create_meta, migrate, schema_version
+from clipengine.ledger.database.migrations import MIGRATIONS, create_meta, migrate
 from clipengine.ledger.database.schema import TABLES, MetaRow
 from clipengine.ledger.ledger import Ledger
 from clipengine.ledger.opening.file import file_database, open_file

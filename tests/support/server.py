@@ -110,10 +110,12 @@ class RunningWorker:
 
 
 @contextmanager
-def running_worker(data: Path, *, env: Mapping[str, str], options: Sequence[str] = ()) -> Iterator[RunningWorker]:
+def running_worker(
+    data: Path, *, env: Mapping[str, str], options: Sequence[str] = (), command: Sequence[str] = (COMMAND,)
+) -> Iterator[RunningWorker]:
     """Yield another engine with its own data folder and a free port, stopped at the end."""
     arguments = ["worker", "--port", "0", "--data", str(data), *options]
-    with _running(arguments, data, env, "working") as (process, _, greeting, log):
+    with _running(arguments, data, env, "working", command) as (process, _, greeting, log):
         address = re.search(r"address +(\S+)", greeting)
         assert address is not None
         yield RunningWorker(address[1], data, process, log)
@@ -121,14 +123,18 @@ def running_worker(data: Path, *, env: Mapping[str, str], options: Sequence[str]
 
 @contextmanager
 def _running(
-    arguments: Sequence[str], data: Path, env: Mapping[str, str] | None, ready: str
+    arguments: Sequence[str],
+    data: Path,
+    env: Mapping[str, str] | None,
+    ready: str,
+    command: Sequence[str] = (COMMAND,),
 ) -> Iterator[tuple[subprocess.Popen[str], re.Match[str], str, Path]]:
     """Yield the process, its ready line, all output before it, and its log."""
     data.parent.mkdir(parents=True, exist_ok=True)
     log = data.with_name(f"{data.name}.log")
     with log.open("a") as errors:
         process = subprocess.Popen(
-            [COMMAND, *arguments],
+            [*command, *arguments],
             stdout=subprocess.PIPE,
             stderr=errors,
             env=clean_environ(env),

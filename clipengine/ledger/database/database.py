@@ -117,6 +117,7 @@ class Database:
         self.name = backend.name
         self.shared = backend.shared
         self.secrets_key = secrets_key
+        self.supported_schema = 0  # newest version that this program knows, set by `migrate`
         self._errors: tuple[type[Exception], ...] = (peewee.PeeweeException, *backend.errors)
         self._busy_seconds = busy_seconds
         self._connections = backend.connections

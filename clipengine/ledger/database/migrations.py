@@ -10,9 +10,8 @@ import base64
 import secrets
 from collections.abc import Callable, Sequence
 
-from clipengine.errors import SchemaTooNew, StartupError
+from clipengine.ledger.database.compatibility import check_no_older_engines, check_supported, record_version
 from clipengine.ledger.database.database import Database, compact_json
-from clipengine.ledger.database.sqlite import RESTORE_HINT
 from clipengine.ledger.vault import Vault
 
 Migration = Callable[[Database], None]
@@ -157,6 +156,11 @@ def migration_17(database: Database) -> None:
             database.run(f"ALTER TABLE {table} ADD COLUMN {column} TEXT")
 
 
+def migration_18(database: Database) -> None:
+    """Record the newest schema version that each engine supports. Engines that do not record it support 17."""
+    database.run("ALTER TABLE engines ADD COLUMN schema_version INTEGER NOT NULL DEFAULT 17")
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     migration_1,
     migration_2,
@@ -175,26 +179,32 @@ MIGRATIONS: tuple[Migration, ...] = (
     migration_15,
     migration_16,
     migration_17,
+    migration_18,
 )
 
 
-def migrate(database: Database, migrations: Sequence[Migration] = MIGRATIONS) -> int:
-    """Migrate the ledger to the newest schema and return its version.
+# Migrations that older engines can live with: see `compatibility`. One that changes or removes what they use is not.
+EXPANDING: frozenset[Migration] = frozenset({migration_15, migration_16, migration_17, migration_18})
 
-    Raises SchemaTooNew if a later version of the engine wrote it, StartupError if the database is not a ledger.
+
+def migrate(database: Database, migrations: Sequence[Migration] = MIGRATIONS) -> int:
+    """Migrate the ledger to the newest schema and return its version, which may be newer than this program.
+
+    Raises SchemaTooNew if a later version of the engine wrote it and this one cannot use it, and StartupError if the
+    database is not a ledger, or if a migration must wait until the engines of an older version have stopped.
     """
+    database.supported_schema = len(migrations)
     while True:
         with database.transaction():
-            version = schema_version(database)
-            if version > len(migrations):
-                raise SchemaTooNew(
-                    f"{database.name} has schema version {version}, this version supports up to {len(migrations)}"
-                )
-            if version == len(migrations):
+            version = check_supported(database, len(migrations))
+            if version >= len(migrations):
                 return version
+            migration = migrations[version]
+            if migration not in EXPANDING:
+                check_no_older_engines(database, version + 1)
             database.backend.lift_statement_timeout(database.run)
-            migrations[version](database)
-            database.run("UPDATE meta SET value = ? WHERE name = 'schema_version'", (str(version + 1),))
+            migration(database)
+            record_version(database, version + 1, expands=migration in EXPANDING)
 
 
 def create_meta(database: Database) -> None:
@@ -204,15 +214,6 @@ def create_meta(database: Database) -> None:
             return
         database.run("CREATE TABLE meta (name TEXT NOT NULL PRIMARY KEY, value TEXT NOT NULL)")
         database.run("INSERT INTO meta (name, value) VALUES ('schema_version', '0')")
-
-
-def schema_version(database: Database) -> int:
-    """Return the number of the last migration. Raises StartupError if the database is not a ledger."""
-    known = database.has_table("meta")
-    row = database.run("SELECT value FROM meta WHERE name = 'schema_version'") if known else []
-    if not row or not str(row[0][0]).isdigit():
-        raise StartupError(f"{database.name} is a database, but not a ledger of clipengine", hint=RESTORE_HINT)
-    return int(row[0][0])
 
 
 def new_secret() -> str:

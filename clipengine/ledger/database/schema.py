@@ -208,6 +208,7 @@ class EngineRow(Model):
     pid = IntegerField()
     beat_at = BigIntegerField()  # by the clock of the database
     stopping = BooleanField(default=False)  # on purpose
+    schema_version = IntegerField(default=17)  # newest that it supports
 
     class Meta:
         table_name = "engines"

@@ -11,8 +11,9 @@ from pathlib import Path
 
 from clipengine.errors import SchemaTooNew, StartupError, StorageError
 from clipengine.ledger.database.backend import BUSY_SECONDS
+from clipengine.ledger.database.compatibility import schema_version
 from clipengine.ledger.database.database import Database
-from clipengine.ledger.database.migrations import MIGRATIONS, create_meta, migrate, schema_version
+from clipengine.ledger.database.migrations import MIGRATIONS, create_meta, migrate
 from clipengine.ledger.database.sqlite import RESTORE_HINT, Sqlite
 from clipengine.ledger.fsync import fsync
 from clipengine.ledger.opening.commit_watermark import META_NAME, check_watermark

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from clipengine.errors import SchemaTooNew, StartupError, StorageError
+from clipengine.errors import StartupError, StorageError
 from clipengine.ledger.database.backend import PostgresLocation
+from clipengine.ledger.database.compatibility import check_supported, schema_version
 from clipengine.ledger.database.database import Database
-from clipengine.ledger.database.migrations import MIGRATIONS, create_meta, migrate, schema_version
+from clipengine.ledger.database.migrations import MIGRATIONS, create_meta, migrate
 from clipengine.ledger.database.postgres import Postgres
 from clipengine.ledger.engines import Engines
 from clipengine.ledger.vault import KEY_CHECK, Vault
@@ -49,11 +50,8 @@ def inspect_postgres(shared: PostgresLocation) -> str:
             about = f"{database.name}, PostgreSQL {server // 10000}.{server % 10000}"
             if not database.has_table("meta"):
                 return f"{about}: it has no ledger yet"
-            version, newest = schema_version(database), len(MIGRATIONS)
-            if version > newest:
-                raise SchemaTooNew(
-                    f"{database.name} has schema version {version}, this version supports up to {newest}"
-                )
+            newest = len(MIGRATIONS)
+            version = check_supported(database, newest)
             key_check = database.run("SELECT value FROM meta WHERE name = ?", (KEY_CHECK,))
             if key_check:
                 hint = database.backend.key_hint
@@ -61,7 +59,7 @@ def inspect_postgres(shared: PostgresLocation) -> str:
             ahead = (database.clock_ms() - now_ms()) / 1000
             if abs(ahead) > _SKEW_SECONDS:
                 about += f", its clock differs from this host's by {ahead:+.0f} s (use NTP on both)"
-            later = "" if version == newest else f", {newest} at the next start"
+            later = "" if version >= newest else f", {newest} at the next start"
             about += f", {len(Engines(database).running()) if version >= _ENGINES_SINCE else 0} engines running"
             return f"{about}, {database.sizes()[0] / 1e6:.1f} MB, schema version {version}{later}"
     except StorageError as error:
@@ -75,7 +73,7 @@ def is_current_postgres(shared: PostgresLocation) -> bool:
     database = postgres_database(shared)
     try:
         with database.session():
-            return database.has_table("meta") and schema_version(database) == len(MIGRATIONS)
+            return database.has_table("meta") and schema_version(database) >= len(MIGRATIONS)
     finally:
         database.close()
 
