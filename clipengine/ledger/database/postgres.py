@@ -76,7 +76,11 @@ Connection = psycopg.Connection[tuple[Any, ...]]
 
 
 class _Connections(peewee.PostgresqlDatabase):
-    """Pool of connections. Idle connections that the server has closed are not reused."""
+    """Pool of connections. Idle connections that the server has closed are not reused.
+
+    Not psycopg_pool: it connects in the background, so that during an outage every caller waits for the whole timeout
+    and gets an error without the cause, and after it callers wait for its next attempt.
+    """
 
     _state: Any  # Peewee's thread-local state
 
