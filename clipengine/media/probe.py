@@ -40,6 +40,7 @@ from clipengine.media.input.container import (
 from clipengine.media.input.header_splice import HeaderSplice, splice_at
 from clipengine.media.input.matroska import cues_span, head_end
 from clipengine.media.input.mp4_fragments import Fragments, read_fragments
+from clipengine.media.input.ogg_vorbis import have_empty_packets
 from clipengine.media.input.seek_check import SeekCheck
 from clipengine.media.input.seek_index_builder import MATROSKA, SeekIndexBuilder
 from clipengine.media.input.source import ByteSource, MediaReader
@@ -124,6 +125,7 @@ def _probe(source: ByteSource) -> ProbeResult:
                 audio=audio_facts,
                 seekable=stats.timeline.discontinuities == 0
                 and name not in UNTIMED
+                and not (name == "ogg" and have_empty_packets(head.packets, reader))
                 and seek_check.passes(container, reader),
                 warnings=(
                     *_warnings(stats, video, _stated_end(container) - head.origin),

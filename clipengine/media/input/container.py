@@ -23,6 +23,7 @@ from clipengine.errors import ClipEngineError, RecordingTruncated, RecordingUnre
 from clipengine.media.input.display_order import stores_decoding_times
 from clipengine.media.input.header_splice import HeaderSplice
 from clipengine.media.input.mp4_boxes import has_index, is_truncated
+from clipengine.media.input.ogg_vorbis import count_samples, sample_counters
 from clipengine.media.input.prefetch import expect_index
 from clipengine.media.input.signatures import HEAD_BYTES, known_format
 from clipengine.media.input.source import MediaReader
@@ -209,6 +210,12 @@ def read_packets(container: InputContainer, streams: Sequence[Stream], reader: M
     dts, because FFmpeg's estimate is wrong. In a format without timestamps each packet
     gets the next one, counted from the container's position, which must be its start.
     """
+    packets = _demux(container, streams, reader)
+    counters = sample_counters(streams) if container.format.name == "ogg" else None
+    return count_samples(packets, counters, reader) if counters else packets
+
+
+def _demux(container: InputContainer, streams: Sequence[Stream], reader: MediaReader) -> Iterator[Packet[Any]]:
     nominal = 0  # the next packet's time in a format without timestamps
     name = container.format.name.split(",")[0]
     videos = [stream for stream in streams if isinstance(stream, VideoStream)]
