@@ -61,7 +61,10 @@ class Client:
     def request(
         self, method: str, path: str, *, params: Mapping[str, Any] | None = None, json: object = None
     ) -> Object:
-        """Call a route that has no method here and return its JSON object. Only GET requests are retried."""
+        """Call a route that has no method here and return its JSON object. Only GET requests are retried.
+
+        `params` are added to the query of `path`, and replace its parameters of the same name.
+        """
         request = Request(method, path, params=params or {}, json=json, idempotent=method == "GET")
         return self._transport.run(self._api.call(request))
 
@@ -125,7 +128,10 @@ class AsyncClient:
     async def request(
         self, method: str, path: str, *, params: Mapping[str, Any] | None = None, json: object = None
     ) -> Object:
-        """Call a route that has no method here and return its JSON object. Only GET requests are retried."""
+        """Call a route that has no method here and return its JSON object. Only GET requests are retried.
+
+        `params` are added to the query of `path`, and replace its parameters of the same name.
+        """
         request = Request(method, path, params=params or {}, json=json, idempotent=method == "GET")
         return await self._transport.run(self._api.call(request))
 

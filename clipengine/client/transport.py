@@ -44,8 +44,8 @@ class _Transport:
             headers["Accept-Encoding"] = "identity"
         return {
             "method": request.method,
-            "url": request.path,
-            "params": dict(request.params),
+            # httpx would replace the query of a path by its `params`.
+            "url": httpx.URL(request.path).copy_merge_params(dict(request.params)),
             "headers": headers,
             "json": request.json,
             "timeout": httpx.Timeout(self.timeout, read=self.timeout + request.extra_time),

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import httpx
 import pytest
@@ -114,6 +115,24 @@ def test_expiry_may_be_a_datetime_or_text(client: Client, recording: LedgerRecor
     assert client.clips.create(recording.recording_id, "x", 1.0, 2.0).expires_at is None
     with pytest.raises(ValueError, match="zone"):
         client.clips.create(recording.recording_id, "x", 1.0, 2.0, expires_at=datetime(2040, 1, 1))
+
+
+def test_query_of_a_path_is_merged_with_params() -> None:
+    async def call(url: str) -> None:
+        async with AsyncClient(url) as client:
+            await client.request("GET", "/v1/x?limit=1&a=b%26c")
+            await client.request("GET", "/v1/x?limit=1&a=b", params={"limit": 2, "on": True})
+
+    with Receiver() as receiver:
+        receiver.answer = lambda request: Answer(200, body=b"{}")
+        url = f"http://{receiver.host}:{receiver.port}"
+        with Client(url) as client:
+            client.request("GET", "/v1/x?limit=1&a=b%26c")
+            client.request("GET", "/v1/x?limit=1&a=b", params={"limit": 2, "on": True})
+        asyncio.run(call(url))
+        queries = [urlsplit(request.path).query for request in receiver.requests]
+    parameters = [{"limit": "1", "a": "b&c"}, {"limit": "2", "a": "b", "on": "true"}]
+    assert [dict(parse_qsl(query)) for query in queries] == parameters * 2
 
 
 def test_wait_for_recording_is_one_long_poll(client: Client, engine: RecordedEngine) -> None:
