@@ -126,6 +126,7 @@ class Engine:
             Sender(webhooks.allow_cidrs, webhooks.timeout_seconds, own_port=settings.server.port or None),
             owner=self.instance_id,
             trusted_urls=[endpoint.url for endpoint in webhooks.endpoints],
+            per_target=webhooks.parallel_deliveries,
             on_attempt=lambda outcome: self._metrics.deliveries.labels(outcome).inc(),
         )
         uploaders = max(_UPLOAD_WORKERS, encoding.workers)
@@ -169,6 +170,7 @@ class Engine:
         )
         metrics.show(self.health, slots=encoding.workers, busy=lambda: len(self._runner.in_flight.ids()))
         self._cleanup = Cleanup(ledger, settings.retention)
+        self._refuses = False
         self._started = False
         self._steady_at = math.inf
 
@@ -284,10 +286,14 @@ class Engine:
     # ---- called by the API
 
     def admit(self) -> None:
-        """Raise DiskLow if new clips and uploads must be refused. The disk is measured each second."""
+        """Raise DiskLow if new clips and uploads must be refused, StorageUnavailable if the data folder was moved.
+
+        Both are looked at each second, and again before anything is refused.
+        """
         if self._faults.active:
             self._faults.reach("accepting")
-        if self._disk.low:
+        if self._refuses:
+            self._lock.check()
             self._disk.check()
 
     def wake_clips(self) -> None:
@@ -346,8 +352,9 @@ class Engine:
 
         Raises StorageUnavailable, before it changes anything, if the data folder was moved.
         """
+        self._refuses = True
         self._lock.check()
-        self._disk.measure()
+        self._refuses = self._disk.is_low()
         self._nudge_queues()
         for queue in (self._clips, self._uploads, self._chores):
             queue.alive()  # restarts dead threads

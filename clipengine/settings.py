@@ -197,6 +197,7 @@ class Webhooks(SettingsTable):
 
     endpoints: tuple[Endpoint, ...] = ()
     timeout_seconds: Annotated[float, Field(gt=0, le=60)] = 10
+    parallel_deliveries: Annotated[int, Field(ge=1, le=16)] = 4  # to one endpoint
     allow_cidrs: tuple[str, ...] = ()
 
     @field_validator("allow_cidrs")

@@ -13,7 +13,7 @@ from pydantic import ConfigDict, Field
 from clipengine.clips.facts import SourceFacts
 from clipengine.timecode import rfc3339
 
-ClipState = Literal["queued", "running", "complete", "failed"]
+ClipState = Literal["queued", "cutting", "uploading", "complete", "failed"]
 Step = Literal["queued", "reading", "encoding", "verifying", "uploading"]
 RecordingState = Literal["processing", "complete", "failed"]
 # Events of webhooks and of the event stream. All but the last concern a clip or a recording.

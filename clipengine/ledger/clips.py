@@ -1,9 +1,8 @@
 """Clips: the queue and the state machine.
 
-queued -> running -> complete | failed, and back to queued if a claim is released or a failed clip is retried. A running
-clip whose file waits for its upload is `finished`, see `uploads`. Every transition is
-`UPDATE … WHERE id AND state AND attempt`: a stale owner changes no row. The transition that ends a clip writes its
-event, deliveries and removals in the same transaction.
+queued -> cutting -> uploading -> complete | failed, and back to queued if a claim is released or a failed clip is
+retried; `uploads` has the claims of uploads. A stale owner changes no row, see `lease`. The transition that ends a clip
+writes its event, deliveries and removals in the same transaction.
 
 If engines share the ledger, a new attempt gets a new object key whenever an older engine may still write to the old
 one: a late upload of a disconnected host then goes to an unused key, and is removed.
@@ -16,7 +15,9 @@ for long ones only. Otherwise long clips have the same priority, and a single wo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+import math
+import time
+from collections.abc import Callable
 from typing import Any
 
 import peewee
@@ -36,8 +37,8 @@ from clipengine.errors import (
 from clipengine.ids import new_id
 from clipengine.ledger.database.database import Database, Row, Statement, insert_statement, param
 from clipengine.ledger.database.schema import ClipRow, RecordingRow
-from clipengine.ledger.engines import ClaimHolders
 from clipengine.ledger.events import Events
+from clipengine.ledger.lease import InFlight, Leases, Living
 from clipengine.ledger.pages import Page, read_page
 from clipengine.ledger.quarantine import MAX_DEATHS, SUSPECT_DEATHS, Quarantine, too_many_deaths
 from clipengine.ledger.removals import Removals
@@ -49,45 +50,22 @@ _NO_ROOM_MS = 5_000
 _NEW = {"owner": None, "crashes": 0, "finished": None, "outage_ms": 0, "cut_by": None, "engine_deaths": 0}
 
 _INSERT = insert_statement(ClipRow, without=("status",))
-_RECORDING_STATE = Statement(
-    RecordingRow.select(RecordingRow.state).where(RecordingRow.recording_id == param(RecordingRow.recording_id))
-)
 _COUNTS = Statement(
     ClipRow.select(ClipRow.state, peewee.fn.COUNT(ClipRow.clip_id).alias("number"))
-    .where(ClipRow.state.in_(("queued", "running")))
+    .where(ClipRow.state.in_(("queued", "cutting", "uploading")))
     .group_by(ClipRow.state)
 )
-_RUNNING_OF = Statement(
+_LONG_OF = Statement(
     ClipRow.select(ClipRow.clip_id).where(
-        ClipRow.state == "running",
-        ClipRow.long == param(ClipRow.long),
-        ClipRow.owner == param(ClipRow.owner),
-        ClipRow.finished.is_null(),
+        ClipRow.state == "cutting", ClipRow.long, ClipRow.owner == param(ClipRow.owner)
     )
 )
-_QUEUED = (
-    ClipRow.select(ClipRow.clip_id, ClipRow.priority, ClipRow.created_at)
-    .where(ClipRow.state == "queued", ClipRow.long == param(ClipRow.long), ClipRow.next_at <= param(ClipRow.next_at))
-    .order_by(ClipRow.priority.desc(), ClipRow.created_at, ClipRow.clip_id)
-    .limit(1)
-)
-_BEST = {
-    "all": Statement(_QUEUED),
-    "suspects": Statement(_QUEUED.where(ClipRow.engine_deaths >= SUSPECT_DEATHS)),
-    "others": Statement(_QUEUED.where(ClipRow.engine_deaths < SUSPECT_DEATHS)),
-}
-_HELD = ClipRow.select(
-    ClipRow.clip_id, ClipRow.attempt, ClipRow.owner, ClipRow.finished, ClipRow.cut_by, ClipRow.engine_deaths
-)
-_CLAIM = Statement(
-    ClipRow.update(
-        state="running", step="reading", progress=0.0, owner=param(ClipRow.owner), attempt=ClipRow.attempt + 1
-    ).where(ClipRow.clip_id == param(ClipRow.clip_id), ClipRow.state == "queued")
-)
+_CLAIMED = {"state": "cutting", "step": "reading", "progress": 0.0}
+_ROOM_SECONDS = 1.0  # for which the number of queued clips is not counted again
 _PROGRESS = Statement(
     ClipRow.update(step=param(ClipRow.step), progress=param(ClipRow.progress)).where(
         ClipRow.clip_id == param(ClipRow.clip_id),
-        ClipRow.state == "running",
+        ClipRow.state == "cutting",
         ClipRow.attempt == param(ClipRow.attempt),
     )
 )
@@ -100,6 +78,8 @@ class Clips:
         self._removals = removals
         self._max_queued = max_queued
         self._quarantine = Quarantine(database)
+        self._leases = Leases(database, "clip", ClipRow.clip_id, ClipRow.attempt, ClipRow.state)
+        self._counted = (0, -math.inf)  # queued clips, and when they were counted
 
     def create(self, recording: Recording, request: ClipRequest, *, extension: str) -> Clip:
         """Queue a clip and choose its object key.
@@ -116,7 +96,7 @@ class Clips:
             queued_at=now,
             **vars(request),
         )
-        with self._database.transaction():
+        with self._database.transaction(ordered=False):
             self._check_recording(recording.recording_id)
             self._check_room()
             self._database.insert(_INSERT, **vars(clip), long=clip.long, **_NEW, next_at=now)
@@ -124,15 +104,23 @@ class Clips:
         return clip
 
     def _check_recording(self, id: str) -> None:
-        row = self._database.row(_RECORDING_STATE, recording_id=id)
+        # With a lock, so that the recording is not deleted before this transaction ends.
+        query = RecordingRow.select(RecordingRow.state).where(RecordingRow.recording_id == id)
+        row = self._database.row(self._database.locked(query, wait=True))
         if row is None:
             raise RecordingNotFound(f"no recording has the id {id}")
         if row["state"] != "complete":
             raise RecordingNotComplete.of(id, row["state"])
 
     def _check_room(self) -> None:
-        if self.counts()["queued"] >= self._max_queued:
+        """Raise QueueFull. The clips are counted once a second, and again before a clip is refused."""
+        number, counted_at = self._counted
+        now = time.monotonic()
+        if now - counted_at > _ROOM_SECONDS or number >= self._max_queued:
+            number, counted_at = self.counts()["queued"], now
+        if number >= self._max_queued:
             raise QueueFull(f"{self._max_queued} clips are queued, which is the limit")
+        self._counted = (number + 1, counted_at)
 
     def get(self, id: str) -> Clip:
         """Return a clip. Raises ClipNotFound."""
@@ -184,62 +172,67 @@ class Clips:
         the same attempt. A clip that `fits` rejects is deferred for a few seconds. Clips that may have killed engines
         are claimed only if `suspects`, and run alone.
         """
-        with self._database.session():
-            if self._next(owner, workers, suspects) is None:  # without the write lock: most calls find nothing
-                return None
-            # Not durable: if a power cut undoes the claim, the clip is still queued.
-            with self._database.transaction(durable=False):
-                id = self._next(owner, workers, suspects)
-                if id is None:
-                    return None
-                if fits is not None and not fits(self.get(id)):
-                    later = ClipRow.update(next_at=now_ms() + _NO_ROOM_MS)
-                    self._database.change(later.where(ClipRow.clip_id == id, ClipRow.state == "queued"))
-                    return None
-                if not self._database.change(_CLAIM, clip_id=id, owner=owner):
-                    return None
-                self._database.record_change("clip", id)
-                return self.get(id)
 
-    def _next(self, owner: str, workers: int, suspects: bool) -> str | None:
+        def accept(row: Row) -> bool:
+            if fits is None or fits(self.get(row["clip_id"])):
+                return True
+            later = ClipRow.update(next_at=now_ms() + _NO_ROOM_MS)
+            self._database.change(later.where(ClipRow.clip_id == row["clip_id"], ClipRow.state == "queued"))
+            return False
+
+        claimed = self._leases.claim(lambda: self._due(owner, workers, suspects), owner, values=_CLAIMED, accept=accept)
+        return _clip(claimed[0]) if claimed else None
+
+    def _due(self, owner: str, workers: int, suspects: bool) -> Any:
+        """Return the query of the next clip that `owner` may start, or None if it may start none."""
         startable = self._quarantine.startable(owner, suspects=suspects)
         if startable == "none":
             return None
-        kinds = [False, True]
-        if workers > 1 and len(self._database.rows(_RUNNING_OF, long=True, owner=owner)) >= workers - 1:
-            kinds = [False]
-        now, query = now_ms(), _BEST[startable]
-        found = [row for long in kinds if (row := self._database.row(query, long=long, next_at=now))]
-        best = min(found, key=lambda row: (-row["priority"], row["created_at"], row["clip_id"]), default=None)
-        return None if best is None else str(best["clip_id"])
+        due = ClipRow.select(ClipRow.clip_id).where(ClipRow.state == "queued", ClipRow.next_at <= now_ms())
+        if startable != "all":
+            suspected = ClipRow.engine_deaths >= SUSPECT_DEATHS
+            due = due.where(suspected if startable == "suspects" else ~suspected)
+        if workers > 1 and len(self._database.rows(_LONG_OF, owner=owner)) >= workers - 1:
+            due = due.where(~ClipRow.long)
+        return due.order_by(ClipRow.priority.desc(), ClipRow.created_at, ClipRow.clip_id).limit(1)
 
     def progress(self, id: str, attempt: int, *, step: Step, progress: float) -> bool:
         """Record the progress of an attempt. Return False if it lost its claim (cancelled, deleted) and must stop.
 
-        Writes no event and does not wait for the disk. Listeners are notified.
+        Writes no event and does not wait for the disk. Only listeners of this process are notified.
         """
         with self._database.transaction(durable=False, ordered=False):
             if not self._database.change(_PROGRESS, clip_id=id, attempt=attempt, step=step, progress=progress):
                 return False
-            self._database.record_change("clip", id)
+            self._database.record_progress("clip", id)
         return True
 
+    def progress_of_active(self, *, limit: int = 1000) -> dict[str, tuple[int, str, float]]:
+        """Return attempt, step and progress of the clips that are being cut or uploaded, by id."""
+        active = ClipRow.select(ClipRow.clip_id, ClipRow.attempt, ClipRow.step, ClipRow.progress).where(
+            ClipRow.state.in_(("cutting", "uploading"))
+        )
+        rows = self._database.rows(active.limit(limit))
+        return {row["clip_id"]: (row["attempt"], row["step"], row["progress"]) for row in rows}
+
     def complete(self, id: str, attempt: int, result: ClipResult) -> bool:
-        """Set a running clip `complete` and write its event.
+        """Set a clip whose file is in the store `complete`, and write its event.
 
         Return False if the claim was lost; the caller must then discard the stored objects.
         """
         values = {"state": "complete", "progress": 1.0, "result": vars(result), "error": None}
-        with self._database.transaction():
-            return self._end(id, "running", attempt, values)
+        with self._database.transaction(ordered=False):
+            state = self._active_state(id, attempt)
+            return state is not None and self._end(id, state, attempt, values)
 
     def fail(self, id: str, attempt: int, error: ClipEngineError) -> bool:
-        """Set a running clip `failed`, write its event and remove its objects. Return False if the claim was lost."""
-        with self._database.transaction():
-            return self._fail(id, "running", attempt, error)
+        """Set a clip `failed`, write its event and remove its objects. Return False if the claim was lost."""
+        with self._database.transaction(ordered=False):
+            state = self._active_state(id, attempt)
+            return state is not None and self._fail(id, state, attempt, error)
 
     def requeue(self, id: str, attempt: int, *, delay_ms: int = 0, outage_ms: int = 0, crashed: bool = False) -> bool:
-        """Queue a running clip again, due after `delay_ms`. Return False if the claim was lost.
+        """Queue a claimed clip again, due after `delay_ms`. Return False if the claim was lost.
 
         `crashed` increments `crashes`; `outage_ms` is added to the time that the clip has waited for the store.
         """
@@ -248,8 +241,19 @@ class Clips:
             values["crashes"] = ClipRow.crashes + 1
         if outage_ms:
             values["outage_ms"] = ClipRow.outage_ms + outage_ms
-        with self._database.transaction():
-            return self.transition(id, "running", attempt, values)
+        with self._database.transaction(ordered=False):
+            state = self._active_state(id, attempt)
+            return state is not None and self.transition(id, state, attempt, values)
+
+    def _active_state(self, id: str, attempt: int) -> str | None:
+        """Return the state of a clip whose attempt is being cut or uploaded, else None."""
+        row = self._locked(id)
+        active = row is not None and row["attempt"] == attempt and row["state"] in ("cutting", "uploading")
+        return str(row["state"]) if row is not None and active else None
+
+    def _locked(self, id: str) -> Row | None:
+        """Return the row, which no other transaction changes until this one ends."""
+        return self._database.row(self._database.locked(ClipRow.select().where(ClipRow.clip_id == id), wait=True))
 
     def crashes(self, id: str) -> int:
         """Return the decoder crashes since the clip was created or retried. Raises ClipNotFound."""
@@ -260,21 +264,22 @@ class Clips:
         return int(self._row(id)["outage_ms"])
 
     def cancel(self, id: str) -> Clip:
-        """Set a queued or running clip `failed` with the code `cancelled`, and write its event.
+        """Set a queued or active clip `failed` with the code `cancelled`, and write its event.
 
         Raises ClipNotFound, and ClipEnded if it is complete or failed.
         """
-        with self._database.transaction():
-            clip = self.get(id)
-            if clip.ended or not self._fail(id, clip.state, clip.attempt, Cancelled("The clip was cancelled.")):
+        with self._database.transaction(ordered=False):
+            clip = self._get_locked(id)
+            if clip.ended:
                 raise ClipEnded(f"the clip {id} is {clip.state}")
+            self._fail(id, clip.state, clip.attempt, Cancelled("The clip was cancelled."))
             return self.get(id)
 
     def retry(self, id: str) -> Clip:
         """Queue a failed clip again under the same id. Raises ClipNotFailed, ClipNotFound or QueueFull."""
         values = {**_FRESH, "error": None, "completed_at": None, "crashes": 0, "outage_ms": 0, "next_at": now_ms()}
-        with self._database.transaction():
-            clip = self.get(id)
+        with self._database.transaction(ordered=False):
+            clip = self._get_locked(id)
             if clip.state != "failed":
                 raise ClipNotFailed(f"the clip {id} is {clip.state if clip.ended else 'processing'}")
             self._check_room()
@@ -288,12 +293,12 @@ class Clips:
             return self.get(id)
 
     def delete(self, id: str) -> Clip:
-        """Delete the clip and queue its objects for removal. A queued or running clip is cancelled first.
+        """Delete the clip and queue its objects for removal. A queued or active clip is cancelled first.
 
         Returns its last state. Raises ClipNotFound.
         """
-        with self._database.transaction():
-            clip = self.get(id)
+        with self._database.transaction(ordered=False):
+            clip = self._get_locked(id)
             if not clip.ended:
                 clip = self.cancel(id)
             self._database.change(ClipRow.delete().where(ClipRow.clip_id == id))
@@ -301,97 +306,95 @@ class Clips:
             self._database.record_change("clip", id)
             return clip
 
-    def requeue_orphans(
-        self,
-        owner: str,
-        *,
-        in_flight: Callable[[], Collection[str]] | None = None,
-        living: Callable[[], Collection[str]] = tuple,
-        died: Callable[[], Collection[str]] = tuple,
-    ) -> int:
-        """Release abandoned running clips and return their number.
+    def find_locked(self, id: str) -> Clip | None:
+        """Return a clip, which no other transaction changes until this one ends, or None."""
+        row = self._locked(id)
+        return None if row is None else _clip(row)
 
-        These are the clips of owners that are not `living` and, if `in_flight` is given, those of `owner` that it does
-        not list. Both are called after the rows were read. A clip that was being cut is queued again, or fails after
-        MAX_DEATHS engines in `died`. A finished clip waits again for its upload. If engines share the ledger and the
-        one whose scratch folder holds the file is dead, it is cut again.
+    def _get_locked(self, id: str) -> Clip:
+        clip = self.find_locked(id)
+        if clip is None:
+            raise ClipNotFound(f"no clip has the id {id}")
+        return clip
+
+    def requeue_orphans(
+        self, owner: str, *, in_flight: InFlight | None = None, living: Living = tuple, died: Living = tuple
+    ) -> int:
+        """Release abandoned clips and return their number, see `Leases.orphans`.
+
+        A clip that was being cut is queued again, or fails after MAX_DEATHS engines in `died`. One that was being
+        uploaded waits again for its upload. If engines share the ledger and the one whose scratch folder holds the file
+        is dead, it is cut again.
         """
-        whose = ClipRow.owner.is_null(False)
-        if self._database.shared:
-            whose |= ClipRow.cut_by.is_null(False)
-        rows = self._database.rows(_HELD.where(ClipRow.state == "running", whose))
-        if not rows:
-            return 0
-        holders = ClaimHolders(owner, in_flight=in_flight, living=living)
         freed = 0
-        for row in rows:
-            file_lost = row["cut_by"] is not None and not holders.is_alive(row["cut_by"])
-            if self._database.shared and row["finished"] is not None and file_lost:
-                freed += self._cut_again(row["clip_id"], row["attempt"])
-            elif row["owner"] is not None and not holders.is_held(row["clip_id"], owner=row["owner"]):
-                blamed = row["owner"] != owner and row["owner"] in died()
-                with self._database.transaction():
-                    freed += self._release(row, blamed=blamed)
+        if self._database.shared:
+            uploads = ClipRow.select().where(ClipRow.state == "uploading")
+            if rows := self._database.rows(uploads):
+                alive = {owner, *living()}
+                lost = [row for row in rows if row["cut_by"] not in alive]
+                freed += sum(self._cut_again(row["clip_id"], row["attempt"]) for row in lost)
+        active = ClipRow.state.in_(("cutting", "uploading"))
+        for row in self._leases.orphans(active, owner, in_flight=in_flight, living=living):
+            blamed = row["owner"] != owner and row["owner"] in died()
+            with self._database.transaction(ordered=False):
+                freed += self._release(row, blamed=blamed)
         return freed
 
     def _release(self, row: Row, *, blamed: bool) -> bool:
         """Release an abandoned clip. If it is `blamed`, its engine died while it held the clip."""
         id, attempt = row["clip_id"], row["attempt"]
         values: dict[str, Any] = {"next_at": now_ms()}
-        if row["finished"] is not None:
+        if row["state"] == "uploading":
             values["owner"] = None
         else:
             values |= _FRESH
             deaths = row["engine_deaths"] + blamed
             if deaths >= MAX_DEATHS:
-                return self._fail(id, "running", attempt, too_many_deaths(id, "it cut this clip"))
+                return self._fail(id, "cutting", attempt, too_many_deaths(id, "it cut this clip"))
             values["engine_deaths"] = deaths
-        return self.transition(id, "running", attempt, values, owner=row["owner"])
+        return self.transition(id, row["state"], attempt, values, owner=row["owner"])
 
     def _cut_again(self, id: str, attempt: int) -> bool:
         """Queue a clip whose file is lost with its engine, under a new object key."""
-        with self._database.transaction():
-            clip = self.get(id)
+        with self._database.transaction(ordered=False):
+            row = self._locked(id)
+            if row is None or row["state"] != "uploading":
+                return False
+            clip = _clip(row)
             values = {**_FRESH, "next_at": now_ms(), "object_key": _next_key(clip)}
-            if not self.transition(id, "running", attempt, values):
+            if not self.transition(id, "uploading", attempt, values):
                 return False
             self._removals.add_clip(clip)
             return True
 
     def counts(self) -> dict[str, int]:
-        """Return the numbers of `queued` and `running` clips."""
-        return {"queued": 0, "running": 0} | {row["state"]: row["number"] for row in self._database.rows(_COUNTS)}
+        """Return the numbers of clips in the states `queued`, `cutting` and `uploading`."""
+        none = {"queued": 0, "cutting": 0, "uploading": 0}
+        return none | {row["state"]: row["number"] for row in self._database.rows(_COUNTS)}
 
     def transition(
         self, id: str, state: str, attempt: int, values: dict[str, Any], *, owner: str | None = None
     ) -> bool:
-        """Update a clip if it still has this state and attempt, and this `owner` if one is given.
-
-        Every claim of a queued clip increments `attempt`, so that no two engines ever hold the same attempt.
-        """
-        if values.get("state") == "queued":
+        """Change a clip if it still has this state and attempt, and this `owner` if one is given."""
+        to = values.get("state")
+        if to == "queued":
             values = {**values, "queued_at": values["next_at"]}
-        held = (ClipRow.clip_id == id) & (ClipRow.state == state) & (ClipRow.attempt == attempt)
-        if owner is not None:
-            held &= ClipRow.owner == owner
-        if not self._database.change(ClipRow.update(values).where(held)):
-            return False
-        self._database.record_change("clip", id)
-        return True
+        notify = to in ("queued", "complete", "failed")
+        return self._leases.transition(id, values, fence=attempt, owner=owner, state=state, notify=notify)
 
     def _end(self, id: str, state: str, attempt: int, values: dict[str, Any]) -> bool:
         ended = {**values, "step": None, "owner": None, "finished": None, "cut_by": None, "completed_at": now_ms()}
         ended["engine_deaths"] = 0
         if not self.transition(id, state, attempt, ended):
             return False
-        self._events.clip_ended(self.get(id))
+        clip = self.get(id)
+        if clip.state == "failed":
+            self._removals.add_clip(clip)
+        self._events.clip_ended(clip)  # last: from here on, other transactions wait for this one
         return True
 
     def _fail(self, id: str, state: str, attempt: int, error: ClipEngineError) -> bool:
-        if not self._end(id, state, attempt, {"state": "failed", "error": error.to_object()}):
-            return False
-        self._removals.add_clip(self.get(id))
-        return True
+        return self._end(id, state, attempt, {"state": "failed", "error": error.to_object()})
 
     def _row(self, id: str) -> Row:
         row = self._database.by_key(ClipRow, id)

@@ -1,14 +1,13 @@
 """Deliveries: one row for each event and receiver, sent until it is accepted or given up.
 
-Deliveries are made at least once: an engine leases a row before it sends and settles it afterwards, so a crash in
-between repeats the request with the same event id. Each claim increments `lease`, and an attempt is recorded only if
-its owner still holds that lease. Each target has at most one request at a time, so that receivers do not delay each
-other.
+Deliveries are made at least once: an engine leases a row before it sends and settles it afterwards (see `lease`), so a
+crash in between repeats the request with the same event id. Each target has a limited number of requests at a time, so
+that receivers do not delay each other, and the deliveries about one clip reach it in the order of their events.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -19,8 +18,8 @@ from clipengine.ids import new_id
 from clipengine.ledger.database.database import Database, Row
 from clipengine.ledger.database.schema import AttemptRow, DeliveryRow, EventRow
 from clipengine.ledger.endpoints import Endpoints
-from clipengine.ledger.engines import ClaimHolders
 from clipengine.ledger.events import Events
+from clipengine.ledger.lease import InFlight, Leases, Living
 from clipengine.ledger.pages import Page, read_page
 from clipengine.timecode import now_ms
 
@@ -80,12 +79,15 @@ class Deliveries:
         self._endpoints = endpoints
         self._events = events
         self._default_secret = default_secret
+        self._leases = Leases(database, "delivery", DeliveryRow.delivery_id, DeliveryRow.lease, DeliveryRow.status)
 
-    def claim_due(self, *, exclude: Iterable[str] = (), limit: int = 1, owner: str = "") -> list[Delivery]:
-        """Claim up to `limit` due deliveries, longest due first, at most one per target. `record` settles them.
+    def claim_due(
+        self, *, exclude: Iterable[str] = (), limit: int = 1, owner: str = "", per_target: int = 1
+    ) -> list[Delivery]:
+        """Claim up to `limit` due deliveries, longest due first, one of each target. `record` settles them.
 
-        Skips targets in `exclude`, targets to which another engine is sending, so that a receiver has one request at a
-        time, and endpoints that are disabled by request.
+        Skips targets in `exclude`, targets to which engines are sending `per_target` deliveries already, and endpoints
+        that are disabled by request.
         """
         skip = set(exclude)
         now = now_ms()
@@ -94,12 +96,12 @@ class Deliveries:
             waiting = [(at, target) for target, at in self._waiting() if at <= now and target not in skip]
             if not waiting:
                 return []
-            # Not durable: if a power cut undoes the claim, the delivery is sent again, as after any crash.
-            with self._database.transaction(durable=False):
-                skip |= self._sent_by_others(owner) | self._endpoints.disabled_by_request()
-                free = [target for _, target in sorted(waiting) if target not in skip]
-                claimed = [self._claim(target, now, owner) for target in free[:limit]]
-        return [delivery for delivery in claimed if delivery is not None]
+            skip |= self._endpoints.disabled_by_request()
+            claimed: list[Delivery] = []
+            for _, target in sorted(waiting):
+                if len(claimed) < limit and target not in skip:
+                    claimed += self._claim(target, now, owner, per_target)
+        return claimed
 
     def _waiting(self) -> list[tuple[str, int]]:
         """Return each target with pending deliveries that is not disabled, and the time of its first delivery."""
@@ -115,25 +117,18 @@ class Deliveries:
             row = self._database.row(pending.where(DeliveryRow.target > row["target"]))
         return found
 
-    def _sent_by_others(self, owner: str) -> set[str]:
-        if not self._database.shared:
-            return set()
-        sending = DeliveryRow.select(DeliveryRow.target).where(
-            DeliveryRow.status == "sending", DeliveryRow.owner != owner
-        )
-        return {row["target"] for row in self._database.rows(sending)}
-
-    def _claim(self, target: str, now: int, owner: str) -> Delivery | None:
-        due = DeliveryRow.select(DeliveryRow.delivery_id).where(
-            DeliveryRow.status == "pending", DeliveryRow.target == target, DeliveryRow.next_at <= now
-        )
-        row = self._database.row(due.order_by(DeliveryRow.next_at, DeliveryRow.delivery_id).limit(1))
-        if row is None:
-            return None
-        marked = DeliveryRow.update(
-            status="sending", owner=owner, attempt=DeliveryRow.attempt + 1, lease=DeliveryRow.lease + 1
-        ).where(DeliveryRow.delivery_id == row["delivery_id"], DeliveryRow.status == "pending")
-        return self.get(row["delivery_id"]) if self._database.change(marked) else None
+    def _claim(self, target: str, now: int, owner: str, per_target: int) -> list[Delivery]:
+        with self._database.transaction(durable=False, ordered=False):
+            self._database.turn(f"target {target}")
+            sending = DeliveryRow.select(DeliveryRow.delivery_id).where(
+                DeliveryRow.status == "sending", DeliveryRow.target == target
+            )
+            if len(self._database.rows(sending.limit(per_target))) >= per_target:
+                return []
+            rows = self._leases.claim(
+                lambda: _due(target, now), owner, values={"status": "sending", "attempt": DeliveryRow.attempt + 1}
+            )
+            return [self.get(row["delivery_id"]) for row in rows]
 
     def record(
         self,
@@ -151,9 +146,10 @@ class Deliveries:
         by request in the meantime, the failure does not count, and a retry waits until it is enabled.
         """
         now = now_ms()
-        held = _held(delivery.delivery_id, owner=delivery.owner, lease=delivery.lease)
-        with self._database.transaction():
-            if self._database.row(DeliveryRow.select(DeliveryRow.delivery_id).where(held)) is None:
+        held = self._leases.held([delivery.delivery_id], fence=delivery.lease, owner=delivery.owner, state="sending")
+        with self._database.transaction(ordered=False):
+            mine = DeliveryRow.select(DeliveryRow.delivery_id).where(held)
+            if self._database.row(self._database.locked(mine, wait=True)) is None:
                 return False
             if delivery.endpoint_id is not None:
                 usable = self._update_endpoint(delivery.endpoint_id, outcome, status_code, now)
@@ -243,34 +239,19 @@ class Deliveries:
             self._database.record_change("delivery", row["delivery_id"])
             return self.get(row["delivery_id"])
 
-    def release_orphans(
-        self,
-        owner: str,
-        *,
-        in_flight: Callable[[], Collection[str]] | None = None,
-        living: Callable[[], Collection[str]] = tuple,
-    ) -> int:
-        """Release abandoned leases and return their number.
+    def release_orphans(self, owner: str, *, in_flight: InFlight | None = None, living: Living = tuple) -> int:
+        """Release abandoned leases and return their number, see `Leases.orphans`.
 
-        These are the leases of owners that are not `living` and, if `in_flight` is given, those of `owner` that it does
-        not list. Both are called after the rows were read.
+        Their attempts were not recorded, so they do not count in the schedule.
         """
-        leased = DeliveryRow.select(
-            DeliveryRow.delivery_id, DeliveryRow.owner, DeliveryRow.lease, DeliveryRow.attempt
-        ).where(DeliveryRow.status == "sending")
-        rows = self._database.rows(leased)
-        if not rows:
-            return 0
-        holders = ClaimHolders(owner, in_flight=in_flight, living=living)
         freed = 0
-        for row in rows:
-            if holders.is_held(row["delivery_id"], owner=row["owner"]):
-                continue
-            # The attempt was not recorded, so it does not count in the schedule.
-            update = DeliveryRow.update(status="pending", owner=None, attempt=row["attempt"] - 1, next_at=now_ms())
-            held = _held(row["delivery_id"], owner=row["owner"], lease=row["lease"])
-            with self._database.transaction():
-                freed += self._database.change(update.where(held))
+        sending = DeliveryRow.status == "sending"
+        for row in self._leases.orphans(sending, owner, in_flight=in_flight, living=living):
+            values = {"status": "pending", "owner": None, "attempt": row["attempt"] - 1, "next_at": now_ms()}
+            with self._database.transaction(ordered=False):
+                freed += self._leases.transition(
+                    row["delivery_id"], values, fence=row["lease"], owner=row["owner"], state="sending"
+                )
         return freed
 
     def next_due(self, *, exclude: Iterable[str] = ()) -> int | None:
@@ -294,7 +275,20 @@ class Deliveries:
         return Delivery(**values)
 
 
-def _held(id: str, *, owner: str | None, lease: int) -> Any:
-    """Return a condition that matches the row while this claim is held."""
-    held = (DeliveryRow.delivery_id == id) & (DeliveryRow.status == "sending")
-    return held & (DeliveryRow.owner == owner) & (DeliveryRow.lease == lease)
+def _due(target: str, now: int) -> Any:
+    """Return the query of the delivery to a target that is longest due and follows no unsettled one of its clip."""
+    earlier = DeliveryRow.alias()
+    unsettled = earlier.select(earlier.delivery_id).where(
+        earlier.status.in_(("pending", "sending")),
+        earlier.target == target,
+        earlier.clip_id == DeliveryRow.clip_id,
+        (earlier.created_at < DeliveryRow.created_at)
+        | ((earlier.created_at == DeliveryRow.created_at) & (earlier.delivery_id < DeliveryRow.delivery_id)),
+    )
+    due = DeliveryRow.select(DeliveryRow.delivery_id).where(
+        DeliveryRow.status == "pending",
+        DeliveryRow.target == target,
+        DeliveryRow.next_at <= now,
+        ~peewee.fn.EXISTS(unsettled),
+    )
+    return due.order_by(DeliveryRow.next_at, DeliveryRow.delivery_id).limit(1)

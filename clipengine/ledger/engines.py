@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from contextlib import AbstractContextManager
 
 from clipengine.ledger.database.compatibility import LEASE_MS, check_supported
@@ -21,33 +21,6 @@ from clipengine.ledger.database.schema import EngineRow
 
 BEAT_SECONDS = 3.0
 _KEPT_MS = 24 * 3600 * 1000
-
-
-class ClaimHolders:
-    """Decides which claims are still held, of rows that were read before: by `owner`, or by a `living` engine.
-
-    If `in_flight` is given, `owner` holds only the claims in it. A claim of `owner` that is not listed is stale: its
-    thread died, or could not record how the work ended.
-    """
-
-    def __init__(
-        self,
-        owner: str,
-        *,
-        in_flight: Callable[[], Collection[str]] | None,
-        living: Callable[[], Collection[str]],
-    ) -> None:
-        self._owner = owner
-        self._in_flight = in_flight() if in_flight else None
-        self._living = {owner, *living()}
-
-    def is_alive(self, engine_id: str) -> bool:
-        return engine_id in self._living
-
-    def is_held(self, ident: str, *, owner: str) -> bool:
-        """Return True if the `owner` in the row still works on it."""
-        stale = owner == self._owner and self._in_flight is not None and ident not in self._in_flight
-        return self.is_alive(owner) and not stale
 
 
 class Engines:

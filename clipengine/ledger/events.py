@@ -141,7 +141,6 @@ class Events:
             "request_id": clip and clip.request_id,
             "traceparent": clip and clip.traceparent,
         }
-        self._database.insert(_INSERT, **event)
         endpoints = [only] if only is not None else self._endpoints.subscribed(type)
         receivers: list[tuple[str | None, str]] = [(endpoint.webhook_id, endpoint.url) for endpoint in endpoints]
         if own_url is not None:
@@ -169,6 +168,9 @@ class Events:
             self._database.insert(_INSERT_DELIVERY, **delivery)
             self._database.record_change("delivery", delivery_id)
             delivery_ids.append(delivery_id)
+        # Events are numbered in the order in which they become visible: from here on, one transaction at a time.
+        self._database.turn("events")
+        self._database.insert(_INSERT, **event)
         return delivery_ids
 
 

@@ -43,17 +43,20 @@ class Expiry:
         One call deletes at most a hundred of either kind, to keep the transaction short. None: they never expire.
         """
         with self._database.session():
-            if not self._due(keep_ms):  # without the writer's lock: most calls find nothing
+            if not self._due(keep_ms):  # without a transaction: most calls find nothing
                 return 0
-            with self._database.transaction():
-                due = self._due(keep_ms)
-                for id in due:
-                    clip = self._clips.get(id)
+            with self._database.transaction(ordered=False):
+                expired = 0
+                for id in self._due(keep_ms):
+                    clip = self._clips.find_locked(id)
+                    if clip is None or not clip.ended:  # another engine was faster, or it was retried
+                        continue
+                    expired += 1
                     self._database.change(ClipRow.delete().where(ClipRow.clip_id == id))
                     self._removals.add_clip(clip)
                     self._events.clip_expired(clip)
                     self._database.record_change("clip", id)
-                return len(due)
+                return expired
 
     def _due(self, keep_ms: int | None) -> list[str]:
         now = now_ms()

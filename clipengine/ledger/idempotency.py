@@ -57,8 +57,8 @@ class Idempotency:
 
         `scope` separates callers and routes, `fingerprint` identifies the request. Raises IdempotencyKeyReused if the
         key was used for a different request. If `work` raises an exception, nothing is stored. Concurrent requests with
-        the same key wait for the first. Without a key, `work` always runs. It may run on another thread, in one
-        transaction with other requests (see `group_commit`).
+        the same key wait for the first. Without a key, `work` always runs. On SQLite it may run on another
+        thread, in one transaction with other requests (see `group_commit`).
         """
 
         def keep() -> tuple[Answer, bool]:
@@ -76,7 +76,12 @@ class Idempotency:
 
         if key is not None and (kept := self._kept(key, scope, fingerprint)) is not None:
             return kept, True
-        return self._group_commit.run(keep)
+        if not self._database.shared:
+            return self._group_commit.run(keep)
+        with self._database.transaction(ordered=False):
+            if key is not None:
+                self._database.turn(f"key {scope} {key}")
+            return keep()
 
     def purge(self, older_than_ms: int = KEPT_MS) -> int:
         """Delete older keys and return their number. Works in small transactions, to let requests run in between."""

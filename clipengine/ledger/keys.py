@@ -86,7 +86,7 @@ class Keys:
             return
         self._touched[key_id] = now
         try:
-            with self._database.transaction(durable=False):
+            with self._database.transaction(durable=False, ordered=False):
                 self._database.change(KeyRow.update(last_used_at=now).where(KeyRow.key_id == key_id))
         except StorageError as error:
             logger.warning("the use of key %s was not recorded: %s", key_id, error.message)

@@ -102,9 +102,9 @@ class Ledger:
     def check_writable(self) -> None:
         """Write a row to check that the ledger is writable. Raises StorageUnavailable or DiskFull."""
         now = str(now_ms())
-        with self._database.transaction(durable=False):
-            self._database.change(MetaRow.delete().where(MetaRow.name == "checked_at"))
-            self._database.insert(MetaRow.insert(name="checked_at", value=now))
+        row = MetaRow.insert(name="checked_at", value=now)
+        with self._database.transaction(durable=False, ordered=False):
+            self._database.insert(row.on_conflict(conflict_target=[MetaRow.name], update={MetaRow.value: now}))
 
     def reset_far_future_due(self) -> int:
         """Make rows due now that are due later than any delay allows, and return their number.

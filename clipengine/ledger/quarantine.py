@@ -33,7 +33,7 @@ _DUE = (
     "LIMIT 1"
 )
 _HELD = (
-    "SELECT 1 FROM clips WHERE state = 'running' AND finished IS NULL AND owner = ? AND engine_deaths >= ? UNION ALL "
+    "SELECT 1 FROM clips WHERE state = 'cutting' AND owner = ? AND engine_deaths >= ? UNION ALL "
     "SELECT 1 FROM recordings WHERE state = 'processing' AND owner = ? AND engine_deaths >= ? LIMIT 1"
 )
 

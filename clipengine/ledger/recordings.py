@@ -1,13 +1,11 @@
 """Recordings and their probes: `processing`, then `complete` or `failed`.
 
-One engine at a time holds the lease of a probe. Each claim increments `lease`, and every write that settles a probe is
-conditional on state, owner and lease: a stale owner changes no row. A probe whose engines died is retried alone, see
+One engine at a time holds the lease of a probe, see `lease`. A probe whose engines died is retried alone, see
 `quarantine`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,8 +16,8 @@ from clipengine.errors import ClipEngineError, RecordingBusy, RecordingNotFound
 from clipengine.ids import new_id
 from clipengine.ledger.database.database import Database, Row
 from clipengine.ledger.database.schema import ClipRow, LandmarksRow, RecordingRow
-from clipengine.ledger.engines import ClaimHolders
 from clipengine.ledger.events import Events
+from clipengine.ledger.lease import InFlight, Leases, Living
 from clipengine.ledger.pages import Page, read_page
 from clipengine.ledger.quarantine import MAX_DEATHS, SUSPECT_DEATHS, Quarantine, too_many_deaths
 from clipengine.timecode import now_ms
@@ -39,6 +37,7 @@ class Recordings:
         self._database = database
         self._events = events
         self._quarantine = Quarantine(database)
+        self._leases = Leases(database, "recording", RecordingRow.recording_id, RecordingRow.lease, RecordingRow.state)
 
     def register(
         self,
@@ -56,7 +55,8 @@ class Recordings:
         ignored.
         """
         now = now_ms()
-        with self._database.transaction():
+        with self._database.transaction(ordered=False):
+            self._database.turn(f"object {bucket_path}")
             known = RecordingRow.select().where(
                 RecordingRow.bucket_path == bucket_path, RecordingRow.etag == etag, RecordingRow.state != "failed"
             )
@@ -115,35 +115,23 @@ class Recordings:
 
         Recordings that may have killed engines are claimed only if `suspects`, and alone.
         """
-        with self._database.session():
-            if self._next_probe(owner, suspects) is None:  # without the write lock: most calls find nothing
-                return None
-            with self._database.transaction():
-                row = self._next_probe(owner, suspects)
-                if row is None:
-                    return None
-                claimed = RecordingRow.update(
-                    owner=owner, attempts=RecordingRow.attempts + 1, lease=RecordingRow.lease + 1
-                ).where(
-                    RecordingRow.recording_id == row["recording_id"],
-                    RecordingRow.state == "processing",
-                    RecordingRow.owner.is_null(),
-                )
-                if not self._database.change(claimed):
-                    return None
-                return Probe(_recording(row), owner, row["lease"] + 1)
+        claimed = self._leases.claim(
+            lambda: self._due(owner, suspects), owner, values={"attempts": RecordingRow.attempts + 1}
+        )
+        return Probe(_recording(claimed[0]), owner, claimed[0]["lease"]) if claimed else None
 
-    def _next_probe(self, owner: str, suspects: bool) -> Row | None:
+    def _due(self, owner: str, suspects: bool) -> Any:
+        """Return the query of the next probe that `owner` may start, or None if it may start none."""
         startable = self._quarantine.startable(owner, suspects=suspects)
         if startable == "none":
             return None
-        due = RecordingRow.select().where(
+        due = RecordingRow.select(RecordingRow.recording_id).where(
             RecordingRow.state == "processing", RecordingRow.owner.is_null(), RecordingRow.next_at <= now_ms()
         )
         if startable != "all":
             suspected = RecordingRow.engine_deaths >= SUSPECT_DEATHS
             due = due.where(suspected if startable == "suspects" else ~suspected)
-        return self._database.row(due.order_by(RecordingRow.next_at, RecordingRow.recording_id).limit(1))
+        return due.order_by(RecordingRow.next_at, RecordingRow.recording_id).limit(1)
 
     def waiting(self, *, limit: int) -> int:
         """Return the number of recordings that are being processed, at most `limit`."""
@@ -155,13 +143,11 @@ class Recordings:
     ) -> bool:
         """Set the recording `complete` and write its event. Return False if the lease was lost."""
         found = {"state": "complete", "facts": facts.model_dump(mode="json"), "etag": etag, "file_size_bytes": size}
-        with self._database.transaction():
-            if not self._end(probe, found):
-                return False
-            if seek_index is not None:
+        with self._database.transaction(ordered=False):
+            if seek_index is not None and self._is_held(probe):
                 columns = seek_index.model_dump(mode="json")
                 self._database.insert(LandmarksRow.insert(recording_id=probe.recording.recording_id, landmarks=columns))
-        return True
+            return self._end(probe, found)
 
     def seek_index(self, id: str) -> SeekIndex | None:
         """Return the seek index that the probe has stored, or None."""
@@ -173,11 +159,18 @@ class Recordings:
         return self._end(probe, {"state": "failed", "error": error.to_object()})
 
     def _end(self, probe: Probe, values: dict[str, Any]) -> bool:
-        with self._database.transaction():
+        with self._database.transaction(ordered=False):
             if not self._settle(probe, {**values, "completed_at": now_ms(), "engine_deaths": 0}):
                 return False
             self._events.recording_ended(self.get(probe.recording.recording_id))
         return True
+
+    def _is_held(self, probe: Probe) -> bool:
+        held = self._leases.held(
+            [probe.recording.recording_id], fence=probe.lease, owner=probe.owner, state="processing"
+        )
+        query = RecordingRow.select(RecordingRow.recording_id).where(held)
+        return self._database.row(self._database.locked(query, wait=True)) is not None
 
     def probe_later(self, probe: Probe, *, delay_ms: int, crashed: bool = False) -> bool:
         """Release the lease; the probe is due again after `delay_ms`. The attempt counts only if it `crashed`.
@@ -187,18 +180,18 @@ class Recordings:
         values: dict[str, Any] = {"next_at": now_ms() + delay_ms}
         if not crashed:
             values["attempts"] = RecordingRow.attempts - 1
-        with self._database.transaction():
+        with self._database.transaction(ordered=False):
             return self._settle(probe, values)
 
     def _settle(self, probe: Probe, values: dict[str, Any]) -> bool:
         """Release the lease and write `values`. Return False if the lease was lost."""
-        id = probe.recording.recording_id
-        held = (RecordingRow.recording_id == id) & (RecordingRow.state == "processing")
-        held &= (RecordingRow.owner == probe.owner) & (RecordingRow.lease == probe.lease)
-        if not self._database.change(RecordingRow.update({**values, "owner": None}).where(held)):
-            return False
-        self._database.record_change("recording", id)
-        return True
+        return self._leases.transition(
+            probe.recording.recording_id,
+            {**values, "owner": None},
+            fence=probe.lease,
+            owner=probe.owner,
+            state="processing",
+        )
 
     def probe_attempts(self, id: str) -> int:
         """Return the number of crashed probes, including the one that is claimed now. Raises RecordingNotFound.
@@ -212,7 +205,9 @@ class Recordings:
 
         Raises RecordingNotFound, and RecordingBusy while a clip of it is queued or running.
         """
-        with self._database.transaction():
+        with self._database.transaction(ordered=False):
+            locked = RecordingRow.select(RecordingRow.recording_id).where(RecordingRow.recording_id == id)
+            self._database.row(self._database.locked(locked, wait=True))  # no clip of it is created meanwhile
             recording = self.get(id)
             clips = ClipRow.recording_id == id
             active = ClipRow.select(ClipRow.clip_id).where(clips, ClipRow.status == "processing").limit(1)
@@ -224,34 +219,22 @@ class Recordings:
         return recording
 
     def release_orphans(
-        self,
-        owner: str,
-        *,
-        in_flight: Callable[[], Collection[str]] | None = None,
-        living: Callable[[], Collection[str]] = tuple,
-        died: Callable[[], Collection[str]] = tuple,
+        self, owner: str, *, in_flight: InFlight | None = None, living: Living = tuple, died: Living = tuple
     ) -> int:
-        """Release abandoned probes and return their number.
+        """Release abandoned probes and return their number, see `Leases.orphans`.
 
-        These are the probes of owners that are not `living` and, if `in_flight` is given, those of `owner` that it does
-        not list. Both are called after the rows were read. A recording fails after MAX_DEATHS engines in `died`.
+        A recording fails after MAX_DEATHS engines in `died`.
         """
-        rows = self._database.rows(
-            RecordingRow.select().where(RecordingRow.state == "processing", RecordingRow.owner.is_null(False))
-        )
-        if not rows:
-            return 0
-        holders = ClaimHolders(owner, in_flight=in_flight, living=living)
         freed = 0
-        for row in rows:
-            if not holders.is_held(row["recording_id"], owner=row["owner"]):
-                lost = Probe(_recording(row), row["owner"], row["lease"])
-                deaths = row["engine_deaths"] + (row["owner"] != owner and row["owner"] in died())
-                if deaths >= MAX_DEATHS:
-                    freed += self.probe_failed(lost, too_many_deaths(row["recording_id"], "it read this recording"))
-                    continue
-                with self._database.transaction():
-                    freed += self._settle(lost, {"attempts": RecordingRow.attempts - 1, "engine_deaths": deaths})
+        processing = RecordingRow.state == "processing"
+        for row in self._leases.orphans(processing, owner, in_flight=in_flight, living=living):
+            lost = Probe(_recording(row), row["owner"], row["lease"])
+            deaths = row["engine_deaths"] + (row["owner"] != owner and row["owner"] in died())
+            if deaths >= MAX_DEATHS:
+                freed += self.probe_failed(lost, too_many_deaths(row["recording_id"], "it read this recording"))
+                continue
+            with self._database.transaction(ordered=False):
+                freed += self._settle(lost, {"attempts": RecordingRow.attempts - 1, "engine_deaths": deaths})
         return freed
 
     def _row(self, id: str) -> Row:

@@ -27,7 +27,7 @@ class QueueStats:
     wal_bytes: int
 
 
-_CLIPS = "SELECT state, COUNT(*) FROM clips WHERE state IN ('queued', 'running') GROUP BY state"
+_CLIPS = "SELECT state, COUNT(*) FROM clips WHERE state IN ('queued', 'cutting', 'uploading') GROUP BY state"
 _OLDEST_CLIP = "SELECT MIN(created_at) FROM clips WHERE status = 'processing'"
 _QUEUED_SINCE = "SELECT MIN(queued_at) FROM clips WHERE state = 'queued'"
 _RECORDINGS = "SELECT COUNT(*) FROM recordings WHERE state = 'processing'"
@@ -52,7 +52,7 @@ class Stats:
             file_bytes, wal_bytes = database.sizes()
             return QueueStats(
                 clips_queued=clips.get("queued", 0),
-                clips_running=clips.get("running", 0),
+                clips_running=clips.get("cutting", 0) + clips.get("uploading", 0),
                 oldest_clip=database.run(_OLDEST_CLIP)[0][0],
                 queued_since=database.run(_QUEUED_SINCE)[0][0],
                 recordings_processing=database.run(_RECORDINGS)[0][0],

@@ -1,7 +1,7 @@
-"""Finished clips that wait for their upload: still `running`, with the file in scratch and the result in the row.
+"""Uploads of clips: state `uploading`, with the file in scratch and the result in the row.
 
 No encoder owns them; an uploader owns the row while it uploads. They keep their attempt, so that a clip is cut once
-even if its upload needs several tries. Every transition out of `running` clears `finished`.
+even if its upload needs several tries. Every transition out of `uploading` clears `finished`.
 """
 
 from __future__ import annotations
@@ -14,6 +14,9 @@ from clipengine.ledger.clips import Clips
 from clipengine.ledger.database.database import Database
 from clipengine.ledger.database.schema import ClipRow
 from clipengine.timecode import now_ms
+
+# The state `uploading`, by a CHECK of the table, in the form that uses the partial index.
+_UPLOADING = ClipRow.finished.is_null(False)
 
 
 @dataclass(frozen=True)
@@ -34,64 +37,65 @@ class Uploads:
 
         Not durable: a power cut may lose the file as well, and the clip is then cut again.
         """
-        values = {"finished": asdict(finished), "step": "uploading", "progress": progress, "cut_by": owner}
+        values = {"state": "uploading", "finished": asdict(finished), "step": "uploading", "progress": progress}
+        values |= {"cut_by": owner, "owner": None, "next_at": now_ms()}
         values["engine_deaths"] = 0  # the attempt was finished, so the clip kills no engine
-        with self._database.transaction(durable=False):
-            return self._clips.transition(id, "running", attempt, {**values, "owner": None, "next_at": now_ms()})
+        with self._database.transaction(durable=False, ordered=False):
+            return self._clips.transition(id, "cutting", attempt, values)
 
     def claim(self, owner: str) -> tuple[Clip, Finished] | None:
         """Claim the clip that has waited longest for its upload, or return None.
 
         Engines that share a ledger upload only the files of their own scratch folder.
         """
-        waiting = self._waiting_for(owner)
-        due = ClipRow.select(ClipRow.clip_id, ClipRow.attempt, ClipRow.finished)
-        due = due.where(*waiting, ClipRow.next_at <= now_ms()).order_by(ClipRow.next_at, ClipRow.clip_id).limit(1)
+        due = self._due(owner).order_by(ClipRow.next_at, ClipRow.clip_id).limit(1)
         with self._database.session():
-            if self._database.row(due) is None:  # without the writer's lock: most calls find nothing
+            if self._database.row(due) is None:  # without a transaction: most calls find nothing
                 return None
-            with self._database.transaction(durable=False):
-                row = self._database.row(due)
+            with self._database.transaction(durable=False, ordered=False):
+                row = self._database.row(self._database.locked(due))
                 if row is None:
                     return None
                 id, attempt = row["clip_id"], row["attempt"]
-                if not self._clips.transition(id, "running", attempt, {"owner": owner}):
+                if not self._clips.transition(id, "uploading", attempt, {"owner": owner}):
                     return None
                 return self._clips.get(id), _finished(row["finished"])
 
     def later(self, id: str, attempt: int, *, delay_ms: int, outage_ms: int) -> bool:
         """Release the clip; it is due again after `delay_ms`. Add `outage_ms` to its time of waiting for the store."""
         values = {"owner": None, "next_at": now_ms() + delay_ms, "outage_ms": ClipRow.outage_ms + outage_ms}
-        with self._database.transaction():
-            return self._clips.transition(id, "running", attempt, values)
+        with self._database.transaction(ordered=False):
+            return self._clips.transition(id, "uploading", attempt, values)
 
     def retry_now(self) -> None:
         """Make all waiting uploads due now, because the store is available again."""
-        waiting = (ClipRow.finished.is_null(False), ClipRow.owner.is_null(), ClipRow.next_at > now_ms())
+        waiting = (_UPLOADING, ClipRow.owner.is_null(), ClipRow.next_at > now_ms())
         with self._database.session():
             if self._database.row(ClipRow.select(ClipRow.clip_id).where(*waiting).limit(1)) is not None:
-                self._database.change(ClipRow.update(next_at=now_ms()).where(*waiting))
+                with self._database.transaction(ordered=False):
+                    self._database.change(ClipRow.update(next_at=now_ms()).where(*waiting))
 
     def due(self, owner: str) -> bool:
         """Return True if an upload is due that `owner` may claim."""
-        waiting = (*self._waiting_for(owner), ClipRow.next_at <= now_ms())
-        return self._database.row(ClipRow.select(ClipRow.clip_id).where(*waiting).limit(1)) is not None
+        return self._database.row(self._due(owner).limit(1)) is not None
 
     def has_waiting(self, owner: str) -> bool:
         """Return True if uploads wait, due or not, that `owner` may claim."""
-        query = ClipRow.select(ClipRow.clip_id).where(*self._waiting_for(owner))
-        return self._database.row(query.limit(1)) is not None
+        return self._database.row(self._waiting_for(owner).limit(1)) is not None
 
-    def _waiting_for(self, owner: str) -> tuple[Any, ...]:
-        waiting = (ClipRow.finished.is_null(False), ClipRow.owner.is_null())
-        return (*waiting, ClipRow.cut_by == owner) if self._database.shared else waiting
+    def _due(self, owner: str) -> Any:
+        return self._waiting_for(owner).where(ClipRow.next_at <= now_ms())
+
+    def _waiting_for(self, owner: str) -> Any:
+        waiting = ClipRow.select(ClipRow.clip_id, ClipRow.attempt, ClipRow.finished).where(
+            _UPLOADING, ClipRow.owner.is_null()
+        )
+        return waiting.where(ClipRow.cut_by == owner) if self._database.shared else waiting
 
     def waiting(self) -> dict[str, int]:
         """Return the attempts of all finished clips that are not yet in the store, by clip id."""
-        rows = self._database.rows(
-            ClipRow.select(ClipRow.clip_id, ClipRow.attempt).where(ClipRow.finished.is_null(False))
-        )
-        return {row["clip_id"]: row["attempt"] for row in rows}
+        query = ClipRow.select(ClipRow.clip_id, ClipRow.attempt).where(ClipRow.state == "uploading")
+        return {row["clip_id"]: row["attempt"] for row in self._database.rows(query)}
 
 
 def _finished(stored: dict[str, Any]) -> Finished:

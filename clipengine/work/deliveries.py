@@ -1,8 +1,8 @@
 """Webhook delivery from the ledger's outbox, at least once.
 
 A row is claimed before it is sent and its outcome recorded afterwards; a crash in between repeats the delivery with
-the same `webhook-id`. Each target gets one delivery at a time, in order. Targets do not wait for each other: each
-delivery has a thread, and targets whose last attempt failed use at most half of the threads.
+the same `webhook-id`. Each target gets a few deliveries at a time. Targets do not wait for each other: each delivery
+has a thread, and targets whose last attempt failed use at most half of the threads.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import random as randomness
 import threading
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Collection
 from typing import Literal
 
@@ -37,7 +37,8 @@ class DeliveryWorker:
 
     `owner` identifies this run of the engine; after a crash, `recover` of the next run frees its claims. `trusted_urls`
     are those of the settings: unlike addresses from the API, they may be private. `max_parallel` limits the deliveries
-    that are sent at the same time. `on_attempt` is called with "delivered" or "failed" after each attempt.
+    that are sent at the same time, `per_target` those that all engines send to one target. `on_attempt` is called with
+    "delivered" or "failed" after each attempt.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class DeliveryWorker:
         owner: str,
         trusted_urls: Collection[str] = (),
         max_parallel: int = 16,
+        per_target: int = 1,
         random: Callable[[], float] = randomness.random,
         on_attempt: Callable[[str], None] = lambda outcome: None,
     ) -> None:
@@ -56,12 +58,13 @@ class DeliveryWorker:
         self._owner = owner
         self._trusted_urls = frozenset(trusted_urls)
         self._max_parallel = max_parallel
+        self._per_target = per_target
         self._random = random
         self._on_attempt = on_attempt
         self._claim_lock = threading.Lock()
         self._changed = threading.Condition()
-        self._busy_targets: set[str] = set()
-        self._in_flight: set[str] = set()  # delivery ids, one for each busy target
+        self._busy: Counter[str] = Counter()  # deliveries that are being sent, by target
+        self._in_flight: set[str] = set()  # their ids
         self._failing: set[str] = set()  # targets whose last attempt failed
         self._finished = 0
         self._stopping = False
@@ -121,27 +124,32 @@ class DeliveryWorker:
         with self._changed:
             self._stopping = True
         self._sender.close()
-        return self._wait(lambda: not self._busy_targets, timeout)
+        return self._wait(lambda: not self._busy, timeout)
 
     def _claim(self) -> Delivery | None:
-        # Serialised, so that two calls cannot claim deliveries for the same target.
+        # Serialised, so that two calls do not exceed the limits.
         with self._claim_lock:
             with self._changed:
-                if self._stopping or len(self._busy_targets) >= self._max_parallel:
+                if self._stopping or self._busy.total() >= self._max_parallel:
                     return None
                 excluded = self._excluded_targets()
-            claimed = self._ledger.deliveries.claim_due(exclude=excluded, limit=1, owner=self._owner)
+            claimed = self._ledger.deliveries.claim_due(
+                exclude=excluded, limit=1, owner=self._owner, per_target=self._per_target
+            )
             for delivery in claimed:
                 with self._changed:
-                    self._busy_targets.add(delivery.target)
+                    self._busy[delivery.target] += 1
                     self._in_flight.add(delivery.delivery_id)
                 return delivery
         return None
 
     def _excluded_targets(self) -> set[str]:
         """Return the targets that get no delivery now. The caller holds the lock."""
-        crowded = len(self._busy_targets & self._failing) >= max(1, self._max_parallel // 2)
-        return self._busy_targets | self._failing if crowded else set(self._busy_targets)
+        failing = sum(number for target, number in self._busy.items() if target in self._failing)
+        full = {target for target, number in self._busy.items() if number >= self._per_target}
+        # A target that fails gets one delivery at a time: its timeouts must not fill the threads.
+        full |= self._busy.keys() & self._failing
+        return full | self._failing if failing >= max(1, self._max_parallel // 2) else full
 
     def _start(self, delivery: Delivery, mine: set[str]) -> None:
         def run() -> None:
@@ -150,7 +158,8 @@ class DeliveryWorker:
             finally:
                 with self._changed:
                     mine.discard(delivery.delivery_id)
-                    self._busy_targets.discard(delivery.target)
+                    self._busy[delivery.target] -= 1
+                    self._busy += Counter()  # without those that have none left
                     self._in_flight.discard(delivery.delivery_id)
                     self._finished += 1
                     self._changed.notify_all()

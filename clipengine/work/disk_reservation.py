@@ -32,7 +32,6 @@ class DiskReservation:
         self._floor = floor
         self._lock = threading.Lock()
         self._reserved: dict[str, int] = {}
-        self.low = False  # when `measure` or `check` was called last
 
     def free(self) -> int:
         """Return the number of bytes that are free now."""
@@ -45,15 +44,10 @@ class DiskReservation:
         except FileNotFoundError:
             return True
 
-    def measure(self) -> None:
-        """Note in `low` whether less than the floor is free."""
-        self.low = self.is_low()
-
     def check(self) -> None:
         """Raise DiskLow if less than the floor is free."""
         free = self.free()
-        self.low = free < self._floor
-        if self.low:
+        if free < self._floor:
             raise DiskLow(
                 f"only {free // 1_000_000} MB are free on the disk of the data folder, and"
                 f" {self._floor // 1_000_000} MB are kept free (limits.min_free_bytes)",

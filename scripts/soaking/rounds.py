@@ -69,7 +69,7 @@ def _left(place: Place) -> tuple[int, int, int] | None:
     """Return unfinished clips, objects not yet removed and scratch folders, or None."""
     connection = sqlite3.connect(place.data / "ledger.db", timeout=20)
     try:
-        (clips,) = connection.execute("SELECT COUNT(*) FROM clips WHERE state IN ('queued', 'running')").fetchone()
+        (clips,) = connection.execute("SELECT COUNT(*) FROM clips WHERE status = 'processing'").fetchone()
         (removals,) = connection.execute("SELECT COUNT(*) FROM removals").fetchone()
     finally:
         connection.close()

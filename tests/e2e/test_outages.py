@@ -37,7 +37,7 @@ def test_clips_are_cut_once_and_uploaded_after_the_outage(outage: Outage, film: 
         until(lambda: "its upload is tried again" in server.log.read_text())
         kill(server)
     assert len(outage.scratch()) == 4
-    assert {clip.state for clip in outage.check(settled=False).values()} == {"running"}
+    assert {clip.state for clip in outage.check(settled=False).values()} == {"uploading"}
     (outage.data / "scratch" / f"{clips['kept']}-7").mkdir()
 
     with running_server(outage.data, env=outage.env()) as server, server.client() as api:

@@ -50,7 +50,7 @@ def test_clip_is_rejected_if_the_queue_is_full(open_ledger: Callable[..., Ledger
         ledger.clips.create(recording, request, extension="mp4")
     ledger.clips.claim("me")
     ledger.clips.create(recording, request, extension="mp4")
-    assert ledger.clips.counts() == {"queued": 2, "running": 1}
+    assert ledger.clips.counts() == {"queued": 2, "cutting": 1, "uploading": 0}
     ledger.clips.cancel(first.clip_id)
     with pytest.raises(QueueFull):
         ledger.clips.retry(first.clip_id)
@@ -64,7 +64,7 @@ def test_claims_prefer_priority_then_age(ledger: Ledger, queue: Queue) -> None:
         None,
     ]
     assert claimed[0]
-    assert (claimed[0].state, claimed[0].step, claimed[0].attempt) == ("running", "reading", 1)
+    assert (claimed[0].state, claimed[0].step, claimed[0].attempt) == ("cutting", "reading", 1)
 
 
 def _claims(ledger: Ledger, *, workers: int, owner: str = "me") -> list[str]:
@@ -247,7 +247,7 @@ def test_running_clips_of_a_dead_engine_are_queued_again(ledger: Ledger, queue: 
     assert ledger.clips.requeue_orphans("me") == 1
     assert heard == [("clip", lost.clip_id)]
     assert ledger.clips.get(lost.clip_id).state == "queued"
-    assert ledger.clips.get(mine.clip_id).state == "running"
+    assert ledger.clips.get(mine.clip_id).state == "cutting"
     assert ledger.clips.crashes(lost.clip_id) == 0
     assert not ledger.clips.fail(lost.clip_id, 1, EncoderFailed("too late"))
     again = ledger.clips.claim("me")

@@ -12,6 +12,8 @@ from clipengine.ledger import deliveries as deliveries_module
 from clipengine.ledger.deliveries import DISABLE_AFTER_MS, Delivery
 from clipengine.ledger.endpoints import Endpoint
 from clipengine.ledger.ledger import Ledger
+from clipengine.timecode import now_ms
+from tests.support.waiting import until
 
 Queue = Callable[..., Clip]
 
@@ -53,10 +55,30 @@ def test_claim_returns_one_delivery_per_target_that_is_not_excluded(
     first = ledger.deliveries.claim_due(exclude=set(), limit=9)
     assert sorted(delivery.target for delivery in first) == sorted(["https://own.test", endpoint.webhook_id])
     assert {(delivery.status, delivery.attempt) for delivery in first} == {("sending", 1)}
-    second = ledger.deliveries.claim_due(exclude={endpoint.webhook_id}, limit=9)
+    assert ledger.deliveries.claim_due(limit=9) == []  # one delivery at a time is the default
+    second = ledger.deliveries.claim_due(exclude={endpoint.webhook_id}, limit=9, per_target=2)
     assert [delivery.url for delivery in second] == ["https://own.test/2"]
-    assert ledger.deliveries.claim_due(exclude={endpoint.webhook_id}) == []
-    assert len(ledger.deliveries.claim_due(limit=1)) == 1
+    assert ledger.deliveries.claim_due(exclude={endpoint.webhook_id}, per_target=9) == []
+    assert len(ledger.deliveries.claim_due(limit=1, per_target=2)) == 1
+    assert ledger.deliveries.claim_due(per_target=2) == []
+
+
+def test_deliveries_of_one_clip_are_claimed_in_the_order_of_their_events(
+    ledger: Ledger, queue: Queue, clock: Clock
+) -> None:
+    clip_id = queue(webhook_url="https://own.test/1").clip_id
+    ledger.clips.cancel(clip_id)
+    ledger.clips.retry(clip_id)
+    until(lambda: now_ms() > ledger.clips.get(clip_id).created_at + 1)  # the second event is later
+    ledger.clips.cancel(clip_id)
+    [first] = ledger.deliveries.claim_due(limit=9, per_target=9)
+    assert ledger.deliveries.claim_due(limit=9, per_target=9) == []  # the second one follows an unsettled one
+    assert ledger.deliveries.record(first, outcome="retry", status_code=500, error="no", duration_ms=1, next_at=None)
+    [again] = ledger.deliveries.claim_due(limit=9, per_target=9)
+    assert again.delivery_id == first.delivery_id
+    assert ledger.deliveries.record(again, outcome="delivered", status_code=200, error=None, duration_ms=1)
+    [second] = ledger.deliveries.claim_due(limit=9, per_target=9)
+    assert second.event_id > first.event_id
 
 
 def test_delivery_that_is_longest_due_is_claimed_first(ledger: Ledger, queue: Queue, clock: Clock) -> None:

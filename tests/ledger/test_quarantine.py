@@ -71,7 +71,7 @@ def test_clip_that_only_shared_engines_with_another_survives(ledger: Ledger, que
     poison, innocent, later = queue(priority=9), queue(), queue(priority=-1)
     _die_holding(ledger, 2, clips=2)
     _die_holding(ledger, 1)
-    assert ledger.clips.get(poison.clip_id).state == "running"
+    assert ledger.clips.get(poison.clip_id).state == "cutting"
     engine = _engine(ledger)
     assert ledger.clips.get(poison.clip_id).state == "failed"
     assert _claim(ledger, engine) == innocent.clip_id
@@ -155,7 +155,7 @@ def test_clip_that_is_cut_is_not_blamed_for_the_death_of_its_engine(
             assert ledger.uploads.add(clip_id, attempt, Finished(result, None), progress=0.9, owner=engine)
         assert ledger.uploads.claim(engine)
     _engine(ledger)
-    assert ledger.clips.get(clip_id).state in ("queued", "running")
+    assert not ledger.clips.get(clip_id).ended
 
 
 def test_probe_that_is_held_during_three_deaths_fails_its_recording(ledger: Ledger, unread: Recording) -> None:

@@ -58,7 +58,7 @@ def test_concurrent_threads_claim_each_delivery_once(ledger: Ledger, queue: Queu
 
     def work() -> list[str]:
         mine = []
-        while taken := ledger.deliveries.claim_due(limit=2):
+        while taken := ledger.deliveries.claim_due(limit=2, per_target=6):
             mine += [delivery.delivery_id for delivery in taken]
         return mine
 

@@ -75,7 +75,7 @@ def test_upload_that_is_not_in_flight_is_released(ledger: Ledger, finish: Queue,
     assert ledger.clips.requeue_orphans("me") == 0
     assert ledger.clips.requeue_orphans("me", in_flight=lambda: {running.clip_id}) == 1
     assert ledger.uploads.due("me")
-    assert ledger.clips.get(running.clip_id).state == "running"
+    assert ledger.clips.get(running.clip_id).state == "cutting"
 
 
 @pytest.mark.usefixtures("path")
@@ -91,7 +91,7 @@ def test_upload_that_was_taken_over_is_not_released_by_a_second_sweep(ledger: Le
 
     assert ledger.clips.requeue_orphans("other", living=lambda: (*meanwhile(), "me")) == 0
     assert not ledger.uploads.due("me")
-    assert ledger.clips.get(clip.clip_id).state == "running"
+    assert ledger.clips.get(clip.clip_id).state == "uploading"
 
 
 @pytest.mark.parametrize("way", ["cancel", "delete", "fail", "requeue"])

@@ -46,7 +46,7 @@ def check_invariants(
     finally:
         ledger.close()
     for clip in clips:
-        assert clip.ended or clip.state in ("queued", "running"), clip
+        assert clip.ended or clip.state in ("queued", "cutting", "uploading"), clip
         assert not settled or clip.ended, clip
         if clip.ended:
             kind = "clip.ready" if clip.state == "complete" else "clip.failed"

@@ -36,6 +36,7 @@ from clipengine.ledger.events import Event
 
 MAX_STREAMS = 1000
 BATCH_SECONDS = 0.25
+PROGRESS_SECONDS = 0.5  # between two reads of the progress of clips that other engines cut
 KEYS_SECONDS = 5  # a stream whose key was revoked ends within this time
 SEND_SECONDS = 10  # a client that reads nothing for this long is disconnected
 _BACKLOG = 500
@@ -112,6 +113,9 @@ class Feed:
         self._changed: dict[tuple[str, str], None] = {}
         self._stirred = asyncio.Event()
         self._seq = 0
+        # Other engines of a shared ledger notify no progress; it is read while there are streams.
+        self._polls = engine.ledger.engines.shared
+        self._progress: dict[str, tuple[Any, ...]] = {}
         self._starting = asyncio.Lock()
         self._reader: asyncio.Task[None] | None = None
 
@@ -164,7 +168,7 @@ class Feed:
         with self._changes.watched_by(self._note):
             while self._streams and not self._changes.closed:
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(KEYS_SECONDS):
+                    async with asyncio.timeout(PROGRESS_SECONDS if self._polls else KEYS_SECONDS):
                         await self._stirred.wait()
                 self._stirred.clear()
                 changed, self._changed = list(self._changed), {}
@@ -190,9 +194,17 @@ class Feed:
                 self._seq = events[-1].seq
                 messages += filter(None, map(_of_event, events))
             # After the ended ones: a clip in progress was started again, and a deleted one ended before.
+            changed = list(dict.fromkeys([*changed, *self._progressed()]))
             messages += filter(None, [self._now(kind, ident) for kind, ident in changed])
             revoked = {key.key_id for key in ledger.keys.list() if key.revoked_at is not None} if check_keys else set()
         return messages, revoked
+
+    def _progressed(self) -> list[tuple[str, str]]:
+        """Return the clips whose progress has changed since the last call, if other engines may cut clips."""
+        if not self._polls:
+            return []
+        before, self._progress = self._progress, self._engine.ledger.clips.progress_of_active()
+        return [("clip", clip_id) for clip_id, now in self._progress.items() if before.get(clip_id) != now]
 
     def _now(self, kind: str, identifier: str) -> Message | None:
         """Return the current state of an object in progress, or None if it has ended and has an event."""

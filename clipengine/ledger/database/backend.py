@@ -54,6 +54,9 @@ class Backend(Protocol):
     def begin_writing(self, run: Run, *, durable: bool, ordered: bool, waited: float) -> AbstractContextManager[str]:
         """Enclose a write transaction that has `waited` for some seconds, and yield the argument for `atomic`."""
 
+    def take_turn(self, run: Run, name: str) -> None:
+        """Wait until no other transaction has this turn, and take it until this one ends."""
+
     def lift_statement_timeout(self, run: Run) -> None:
         """Let the statements of this transaction take as long as they need, as a migration of large tables does."""
 

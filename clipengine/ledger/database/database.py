@@ -103,7 +103,7 @@ class _PendingChanges(threading.local):
     """Changes of this thread's open transaction, in order."""
 
     def __init__(self) -> None:
-        self.changes: dict[tuple[str, str], None] = {}
+        self.changes: dict[tuple[str, str], bool] = {}  # True: other engines are notified too
 
 
 class Database:
@@ -167,10 +167,11 @@ class Database:
     def transaction(self, *, durable: bool = True, ordered: bool = True) -> Iterator[None]:
         """Run the block as a write transaction, or as a savepoint if this thread is already in one.
 
-        Write transactions of all engines are serialised: rows that the block reads do not change until it ends, and
-        events are numbered in the order in which they become visible. `ordered=False` skips the lock of a shared
-        ledger, for a change of one row that depends on nothing else. `durable=False` commits without waiting for the
-        disk: a power cut may undo this transaction, but no durable one. Neither has an effect in a savepoint.
+        On SQLite, write transactions are serialised: rows that the block reads do not change until it ends. Engines
+        that share a ledger serialise only `ordered` ones, which are rare; the others lock the rows that they read
+        (`locked`), change rows on conditions, and take a `turn` where that does not suffice. `durable=False` commits
+        without waiting for the disk: a power cut may undo this transaction, but no durable one. Neither has an effect
+        in a savepoint.
         """
         with self.session():
             if self._connections.in_transaction():
@@ -189,8 +190,8 @@ class Database:
                         if exclusive:
                             self._observe("lock", time.monotonic() - began)
                         yield
-                        if self._pending.changes:
-                            self.backend.notify_engines(self.run, list(self._pending.changes))
+                        if shared := [change for change, remote in self._pending.changes.items() if remote]:
+                            self.backend.notify_engines(self.run, shared)
             finally:
                 if exclusive:
                     self._writer.release()
@@ -234,7 +235,29 @@ class Database:
 
     def record_change(self, kind: Kind, ident: str) -> None:
         """Notify the listeners of a change once, after the commit. Call it inside a transaction."""
-        self._pending.changes[kind, ident] = None
+        self._pending.changes[kind, ident] = True
+
+    def record_progress(self, kind: Kind, ident: str) -> None:
+        """Notify only the listeners of this process of a change, after the commit.
+
+        A notification of other engines costs the database more than the change itself, and is sent one at a time.
+        """
+        self._pending.changes.setdefault((kind, ident), False)
+
+    def turn(self, name: str) -> None:
+        """Wait until no other transaction has the turn of this name, and take it until this transaction ends."""
+        began = time.monotonic()
+        self.backend.take_turn(self.run, name)
+        self._observe("lock", time.monotonic() - began)
+
+    def locked(self, query: Any, *, wait: bool = False) -> Any:
+        """Return the SELECT with locks on its rows until the transaction ends.
+
+        Rows that another transaction has locked are skipped, or waited for if `wait`.
+        """
+        if not self.shared:
+            return query
+        return query.for_update("FOR UPDATE" if wait else "FOR UPDATE SKIP LOCKED")
 
     def _notify(self, changes: list[tuple[str, str]]) -> None:
         for kind, ident in changes:

@@ -161,6 +161,21 @@ def migration_18(database: Database) -> None:
     database.run("ALTER TABLE engines ADD COLUMN schema_version INTEGER NOT NULL DEFAULT 17")
 
 
+def migration_19(database: Database) -> None:
+    """Name the states of clips: `running` becomes `cutting`, or `uploading` if the file is finished.
+
+    The table is made anew, because SQLite cannot change a CHECK.
+    """
+    database.run(_CLIPS_19)
+    names = ", ".join(_CLIP_COLUMNS_19)
+    state = "CASE WHEN state <> 'running' THEN state WHEN finished IS NULL THEN 'cutting' ELSE 'uploading' END"
+    database.run(f"INSERT INTO clips_19 (state, {names}) SELECT {state}, {names} FROM clips")
+    database.run("DROP TABLE clips")
+    database.run("ALTER TABLE clips_19 RENAME TO clips")
+    for index in _CLIP_INDEXES_19:
+        database.run(index)
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     migration_1,
     migration_2,
@@ -180,6 +195,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     migration_16,
     migration_17,
     migration_18,
+    migration_19,
 )
 
 
@@ -375,4 +391,64 @@ _STEPS_5 = (
     "ALTER TABLE clips ADD COLUMN finished TEXT",
     "ALTER TABLE clips ADD COLUMN outage_ms BIGINT NOT NULL DEFAULT 0",
     "CREATE INDEX clips_finished ON clips (next_at, clip_id) WHERE finished IS NOT NULL",
+)
+
+_CLIP_COLUMNS_19 = (
+    *("clip_id", "recording_id", "label", "start_seconds", "end_seconds", "object_key", "created_at", "completed_at"),
+    *("progress", "step", "profile", "priority", "metadata", "attempt", "error", "result", "poster", "webhook_url"),
+    *("owner", "crashes", "next_at", "long", "finished", "outage_ms", "expires_at", "cut_by", "engine_deaths"),
+    *("queued_at", "request_id", "traceparent"),
+)
+
+_CLIPS_19 = """CREATE TABLE clips_19 (
+    clip_id TEXT NOT NULL PRIMARY KEY,
+    recording_id TEXT NOT NULL REFERENCES recordings (recording_id),
+    label TEXT NOT NULL,
+    start_seconds DOUBLE PRECISION NOT NULL,
+    end_seconds DOUBLE PRECISION NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('queued', 'cutting', 'uploading', 'complete', 'failed')),
+    status TEXT GENERATED ALWAYS AS
+        (CASE WHEN state IN ('complete', 'failed') THEN state ELSE 'processing' END) STORED,
+    object_key TEXT NOT NULL,
+    created_at BIGINT NOT NULL,
+    completed_at BIGINT,
+    progress DOUBLE PRECISION NOT NULL,
+    step TEXT,
+    profile TEXT NOT NULL,
+    priority INTEGER NOT NULL,
+    metadata TEXT NOT NULL,
+    attempt INTEGER NOT NULL,
+    error TEXT,
+    result TEXT,
+    poster BOOLEAN NOT NULL,
+    webhook_url TEXT,
+    owner TEXT,
+    crashes INTEGER NOT NULL,
+    next_at BIGINT NOT NULL,
+    long BOOLEAN NOT NULL DEFAULT FALSE,
+    finished TEXT,
+    outage_ms BIGINT NOT NULL DEFAULT 0,
+    expires_at BIGINT,
+    cut_by TEXT,
+    engine_deaths INTEGER NOT NULL DEFAULT 0,
+    queued_at BIGINT NOT NULL DEFAULT 0,
+    request_id TEXT,
+    traceparent TEXT,
+    CHECK ((state = 'uploading') = (finished IS NOT NULL))
+)"""
+
+_CLIP_INDEXES_19 = (
+    # Covers the query of the claim, so that skipping clips that are not yet due or too long is cheap.
+    "CREATE INDEX clips_claim ON clips (state, priority DESC, created_at, clip_id, long, next_at)",
+    "CREATE INDEX clips_uploads ON clips (next_at, clip_id) WHERE finished IS NOT NULL",
+    "CREATE INDEX clips_created ON clips (created_at, clip_id)",
+    "CREATE INDEX clips_recording ON clips (recording_id, created_at, clip_id)",
+    "CREATE INDEX clips_recording_status ON clips (recording_id, status, created_at, clip_id)",
+    "CREATE INDEX clips_status ON clips (status, created_at, clip_id)",
+    "CREATE INDEX clips_label ON clips (label, created_at, clip_id)",
+    "CREATE INDEX clips_label_status ON clips (label, status, created_at, clip_id)",
+    "CREATE INDEX clips_expires ON clips (expires_at) WHERE expires_at IS NOT NULL",
+    "CREATE INDEX clips_completed ON clips (completed_at) WHERE completed_at IS NOT NULL AND expires_at IS NULL",
+    "CREATE INDEX clips_queued ON clips (queued_at) WHERE state = 'queued'",
+    "CREATE INDEX clips_suspects ON clips (engine_deaths) WHERE engine_deaths >= 2",
 )

@@ -1,8 +1,9 @@
 """The PostgreSQL backend: a database that any number of engines on any number of hosts share.
 
-Ordered write transactions hold an advisory lock until their commit is visible, like SQLite's writers hold the lock of
-the file. Races, the order of events and idempotency therefore behave the same on both. If a host disappears, the
-database releases its locks within `BUSY_SECONDS`.
+Claims, progress and the ends of jobs run side by side: rows are locked, and changes depend on conditions. Transactions
+that are rare hold one advisory lock until their commit is visible, like SQLite's writers hold the lock of the file, and
+so do those that number an event or use one idempotency key. If a host disappears, the database releases its locks
+within `BUSY_SECONDS`.
 """
 
 from __future__ import annotations
@@ -54,6 +55,7 @@ _SESSION = "; ".join(
 )
 # One lock and one channel per schema, so that a database can hold several ledgers.
 _WRITE_LOCK = "SELECT pg_advisory_xact_lock(1129072976, hashtext(current_schema()))"
+_TURN = "SELECT pg_advisory_xact_lock(1129072977, hashtext(current_schema() || ' ' || ?))"
 _CHANNEL = "'clipengine_' || current_schema()"
 _HINT = "Check that PostgreSQL runs and accepts this host (database.url), then send the same request again."
 _BUSY_HINT = "Another engine holds the ledger's write lock; send the same request again."
@@ -222,6 +224,9 @@ class Postgres:
         if waited >= 0.1:  # the lock of this process and the database's lock share one timeout
             statements.append(f"SET LOCAL lock_timeout = {max(1, round((BUSY_SECONDS - waited) * 1000))}")
         yield "; ".join([*statements, *([_WRITE_LOCK] if ordered else [])])
+
+    def take_turn(self, run: Run, name: str) -> None:
+        run(_TURN, (name,))
 
     def lift_statement_timeout(self, run: Run) -> None:
         run("SET LOCAL statement_timeout = 0")

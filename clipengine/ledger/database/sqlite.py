@@ -141,6 +141,9 @@ class Sqlite:
             if shortened:
                 run(f"PRAGMA busy_timeout = {round(self._busy_seconds * 1000)}")
 
+    def take_turn(self, run: Run, name: str) -> None:
+        """Do nothing: write transactions are serialised."""
+
     def lift_statement_timeout(self, run: Run) -> None:
         """Do nothing: SQLite has no statement timeout."""
 

@@ -1,0 +1,128 @@
+"""Leases: the claims of engines on clips, probes, deliveries and removals.
+
+A claim sets the owner of a row and increments its fence: `attempt` of a clip, `lease` of the others. Every change by
+the owner is conditional on id, state, owner and fence, so that a stale owner changes no row, and no two engines ever
+hold the same fence of a row. Engines renew all their leases at once, with their heartbeat (see `engines`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from typing import Any
+
+import peewee
+
+from clipengine.ledger.database.database import Database, Kind, Row
+
+_IDS_PER_STATEMENT = 500
+
+InFlight = Callable[[], Collection[str]]
+Living = Callable[[], Collection[str]]
+
+
+class Leases:
+    """The leases on the rows of one table, with the columns `key`, `fence`, `owner` and, if it has one, `state`."""
+
+    def __init__(
+        self, database: Database, kind: Kind, key: peewee.Field, fence: peewee.Field, state: peewee.Field | None = None
+    ) -> None:
+        self._database = database
+        self._kind: Kind = kind
+        self._key = key
+        self._fence = fence
+        self._state = state
+        self._model: Any = key.model
+        self._owner: peewee.Field = self._model.owner
+
+    def claim(
+        self,
+        due: Callable[[], Any],
+        owner: str,
+        *,
+        values: Mapping[str, Any] | None = None,
+        accept: Callable[[Row], bool] = lambda row: True,
+    ) -> list[Row]:
+        """Claim the rows that the query of `due` selects and `accept` takes, and return them in its order.
+
+        A row that another engine is claiming at this moment is skipped. Not durable: a power cut that undoes the claim
+        leaves the row to be claimed again, as after any crash.
+        """
+        with self._database.session():
+            query = due()
+            if query is None or self._database.row(query) is None:  # without a transaction: most calls find nothing
+                return []
+            with self._database.transaction(durable=False, ordered=False):
+                rows = [] if (query := due()) is None else self._database.rows(self._database.locked(query))
+                ids = [row[self._key.name] for row in rows if accept(row)]
+                claimed: dict[Any, Row] = {}
+                for chunk in _chunks(ids):
+                    changes: dict[str, Any] = {"owner": owner, self._fence.name: self._fence + 1, **(values or {})}
+                    update = self._model.update(changes)
+                    for row in self._database.rows(update.where(self._key.in_(chunk)).returning(self._model)):
+                        claimed[row[self._key.name]] = row
+                        self._database.record_progress(self._kind, str(row[self._key.name]))
+                return [claimed[each] for each in ids]
+
+    def held(self, ids: Collection[Any], *, fence: int, owner: str | None = None, state: str | None = None) -> Any:
+        """Return the condition that these rows still have this fence, and this owner and state if they are given."""
+        condition: Any = self._key.in_(list(ids)) if len(ids) > 1 else self._key == next(iter(ids))
+        condition &= self._fence == fence
+        if owner is not None:
+            condition &= self._owner == owner
+        if state is not None:
+            condition &= self._state == state
+        return condition
+
+    def transition(
+        self,
+        id: str,
+        values: Mapping[str, Any],
+        *,
+        fence: int,
+        owner: str | None = None,
+        state: str | None = None,
+        notify: bool = True,
+    ) -> bool:
+        """Change a row that is still held. Return False if it is not. Only local listeners learn it if not `notify`."""
+        held = self.held([id], fence=fence, owner=owner, state=state)
+        if not self._database.change(self._model.update(dict(values)).where(held)):
+            return False
+        (self._database.record_change if notify else self._database.record_progress)(self._kind, id)
+        return True
+
+    def release_all(self, claims: Iterable[tuple[Any, str, int]], values: Mapping[str, Any]) -> int:
+        """Release claims, each an id, an owner and a fence, with `values`, and return how many were still held."""
+        update = self._model.update({"owner": None, **values})
+        return sum(self._database.change(update.where(held)) for held in self.each_held(claims))
+
+    def each_held(self, claims: Iterable[tuple[Any, str, int]]) -> Iterator[Any]:
+        """Yield conditions that match the rows of these claims while they are held, some hundred rows each."""
+        groups: dict[tuple[str, int], list[Any]] = {}
+        for id, owner, fence in claims:
+            groups.setdefault((owner, fence), []).append(id)
+        for (owner, fence), ids in groups.items():
+            for chunk in _chunks(ids):
+                yield self.held(chunk, fence=fence, owner=owner)
+
+    def orphans(self, where: Any, owner: str, *, in_flight: InFlight | None, living: Living) -> list[Row]:
+        """Return the owned rows matching `where` that are not held any more.
+
+        These are the rows of owners that are not `living` and, if `in_flight` is given, those of `owner` that it does
+        not list: their thread died, or could not record how the work ended. Both are called after the rows were read.
+        """
+        rows = self._database.rows(self._model.select().where(where, self._owner.is_null(False)))
+        if not rows:
+            return []
+        working = None if in_flight is None else in_flight()
+        alive = {owner, *living()}
+        return [
+            row
+            for row in rows
+            if row["owner"] not in alive
+            or (row["owner"] == owner and working is not None and str(row[self._key.name]) not in working)
+        ]
+
+
+def _chunks(ids: list[Any]) -> Iterator[list[Any]]:
+    for first in range(0, len(ids), _IDS_PER_STATEMENT):
+        yield ids[first : first + _IDS_PER_STATEMENT]
