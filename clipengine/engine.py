@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import math
+import shutil
 import time
 
 from clipengine.errors import StorageError
@@ -170,7 +171,6 @@ class Engine:
         )
         metrics.show(self.health, slots=encoding.workers, busy=lambda: len(self._runner.in_flight.ids()))
         self._cleanup = Cleanup(ledger, settings.retention)
-        self._refuses = False
         self._started = False
         self._steady_at = math.inf
 
@@ -286,15 +286,21 @@ class Engine:
     # ---- called by the API
 
     def admit(self) -> None:
-        """Raise DiskLow if new clips and uploads must be refused, StorageUnavailable if the data folder was moved.
-
-        Both are looked at each second, and again before anything is refused.
-        """
+        """Raise DiskLow if new clips must be refused, and StorageUnavailable if the data folder was moved away."""
         if self._faults.active:
             self._faults.reach("accepting")
-        if self._refuses:
+        try:
+            free = shutil.disk_usage(self.settings.data.folder).free
+        except FileNotFoundError:
+            free = 0
+        if free < self.settings.limits.min_free_bytes:
             self._lock.check()
             self._disk.check()
+
+    def admit_upload(self) -> None:
+        """Raise the errors of `admit`, and StorageUnavailable if the data folder was replaced by another one."""
+        self._lock.check()
+        self.admit()
 
     def wake_clips(self) -> None:
         if self._faults.active:
@@ -352,9 +358,7 @@ class Engine:
 
         Raises StorageUnavailable, before it changes anything, if the data folder was moved.
         """
-        self._refuses = True
         self._lock.check()
-        self._refuses = self._disk.is_low()
         self._nudge_queues()
         for queue in (self._clips, self._uploads, self._chores):
             queue.alive()  # restarts dead threads

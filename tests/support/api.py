@@ -82,6 +82,9 @@ class RecordedEngine:
         if self.disk_low:
             raise DiskLow("the disk is full")
 
+    def admit_upload(self) -> None:
+        self.admit()
+
     def wake_clips(self) -> None:
         self.calls.append(("wake_clips",))
 
