@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 import math
-import shutil
 import time
 
 from clipengine.errors import StorageError
@@ -286,25 +285,13 @@ class Engine:
     # ---- called by the API
 
     def admit(self) -> None:
-        """Raise DiskLow if new clips must be refused, and StorageUnavailable if the data folder was moved away."""
-        if self._faults.active:
-            self._faults.reach("accepting")
-        try:
-            free = shutil.disk_usage(self.settings.data.folder).free
-        except FileNotFoundError:
-            free = 0
-        if free < self.settings.limits.min_free_bytes:
-            self._lock.check()
-            self._disk.check()
-
-    def admit_upload(self) -> None:
-        """Raise the errors of `admit`, and StorageUnavailable if the data folder was replaced by another one."""
+        """Raise DiskLow if new clips and uploads must be refused, StorageUnavailable if the data folder was moved."""
+        self._faults.reach("accepting")
         self._lock.check()
-        self.admit()
+        self._disk.check()
 
     def wake_clips(self) -> None:
-        if self._faults.active:
-            self._faults.reach("accepted")
+        self._faults.reach("accepted")
         # Each worker continues until the queue is empty, so that one nudge for each is enough.
         if self._clips.pending() < self.settings.encoding.workers:
             self._clips.nudge("")

@@ -105,8 +105,7 @@ class Clips:
 
     def _check_recording(self, id: str) -> None:
         # With a lock, so that the recording is not deleted before this transaction ends.
-        query = RecordingRow.select(RecordingRow.state).where(RecordingRow.recording_id == id)
-        row = self._database.row(self._database.locked(query, wait=True))
+        row = self._database.by_key(RecordingRow, id, lock=True)
         if row is None:
             raise RecordingNotFound(f"no recording has the id {id}")
         if row["state"] != "complete":
@@ -180,7 +179,9 @@ class Clips:
             self._database.change(later.where(ClipRow.clip_id == row["clip_id"], ClipRow.state == "queued"))
             return False
 
-        claimed = self._leases.claim(lambda: self._due(owner, workers, suspects), owner, values=_CLAIMED, accept=accept)
+        claimed = self._leases.claim(
+            lambda: self._due(owner, workers, suspects), owner, values=_CLAIMED, accept=accept, notify=True
+        )
         return _clip(claimed[0]) if claimed else None
 
     def _due(self, owner: str, workers: int, suspects: bool) -> Any:
@@ -247,13 +248,9 @@ class Clips:
 
     def _active_state(self, id: str, attempt: int) -> str | None:
         """Return the state of a clip whose attempt is being cut or uploaded, else None."""
-        row = self._locked(id)
+        row = self._database.by_key(ClipRow, id, lock=True)
         active = row is not None and row["attempt"] == attempt and row["state"] in ("cutting", "uploading")
         return str(row["state"]) if row is not None and active else None
-
-    def _locked(self, id: str) -> Row | None:
-        """Return the row, which no other transaction changes until this one ends."""
-        return self._database.row(self._database.locked(ClipRow.select().where(ClipRow.clip_id == id), wait=True))
 
     def crashes(self, id: str) -> int:
         """Return the decoder crashes since the clip was created or retried. Raises ClipNotFound."""
@@ -269,7 +266,7 @@ class Clips:
         Raises ClipNotFound, and ClipEnded if it is complete or failed.
         """
         with self._database.transaction(ordered=False):
-            clip = self._get_locked(id)
+            clip = _clip(self._row(id, lock=True))
             if clip.ended:
                 raise ClipEnded(f"the clip {id} is {clip.state}")
             self._fail(id, clip.state, clip.attempt, Cancelled("The clip was cancelled."))
@@ -279,7 +276,7 @@ class Clips:
         """Queue a failed clip again under the same id. Raises ClipNotFailed, ClipNotFound or QueueFull."""
         values = {**_FRESH, "error": None, "completed_at": None, "crashes": 0, "outage_ms": 0, "next_at": now_ms()}
         with self._database.transaction(ordered=False):
-            clip = self._get_locked(id)
+            clip = _clip(self._row(id, lock=True))
             if clip.state != "failed":
                 raise ClipNotFailed(f"the clip {id} is {clip.state if clip.ended else 'processing'}")
             self._check_room()
@@ -298,7 +295,7 @@ class Clips:
         Returns its last state. Raises ClipNotFound.
         """
         with self._database.transaction(ordered=False):
-            clip = self._get_locked(id)
+            clip = _clip(self._row(id, lock=True))
             if not clip.ended:
                 clip = self.cancel(id)
             self._database.change(ClipRow.delete().where(ClipRow.clip_id == id))
@@ -308,14 +305,8 @@ class Clips:
 
     def find_locked(self, id: str) -> Clip | None:
         """Return a clip, which no other transaction changes until this one ends, or None."""
-        row = self._locked(id)
+        row = self._database.by_key(ClipRow, id, lock=True)
         return None if row is None else _clip(row)
-
-    def _get_locked(self, id: str) -> Clip:
-        clip = self.find_locked(id)
-        if clip is None:
-            raise ClipNotFound(f"no clip has the id {id}")
-        return clip
 
     def requeue_orphans(
         self, owner: str, *, in_flight: InFlight | None = None, living: Living = tuple, died: Living = tuple
@@ -357,7 +348,7 @@ class Clips:
     def _cut_again(self, id: str, attempt: int) -> bool:
         """Queue a clip whose file is lost with its engine, under a new object key."""
         with self._database.transaction(ordered=False):
-            row = self._locked(id)
+            row = self._database.by_key(ClipRow, id, lock=True)
             if row is None or row["state"] != "uploading":
                 return False
             clip = _clip(row)
@@ -396,8 +387,8 @@ class Clips:
     def _fail(self, id: str, state: str, attempt: int, error: ClipEngineError) -> bool:
         return self._end(id, state, attempt, {"state": "failed", "error": error.to_object()})
 
-    def _row(self, id: str) -> Row:
-        row = self._database.by_key(ClipRow, id)
+    def _row(self, id: str, *, lock: bool = False) -> Row:
+        row = self._database.by_key(ClipRow, id, lock=lock)
         if row is None:
             raise ClipNotFound(f"no clip has the id {id}")
         return row

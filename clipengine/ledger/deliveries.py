@@ -146,10 +146,10 @@ class Deliveries:
         by request in the meantime, the failure does not count, and a retry waits until it is enabled.
         """
         now = now_ms()
-        held = self._leases.held([delivery.delivery_id], fence=delivery.lease, owner=delivery.owner, state="sending")
         with self._database.transaction(ordered=False):
-            mine = DeliveryRow.select(DeliveryRow.delivery_id).where(held)
-            if self._database.row(self._database.locked(mine, wait=True)) is None:
+            row = self._database.by_key(DeliveryRow, delivery.delivery_id, lock=True)
+            held = (delivery.lease, delivery.owner, "sending")
+            if row is None or (row["lease"], row["owner"], row["status"]) != held:
                 return False
             if delivery.endpoint_id is not None:
                 usable = self._update_endpoint(delivery.endpoint_id, outcome, status_code, now)
@@ -161,7 +161,7 @@ class Deliveries:
                 "last_status_code": status_code,
                 "last_error": error,
             }
-            self._database.change(DeliveryRow.update(values).where(held))
+            self._database.change(DeliveryRow.update(values).where(DeliveryRow.delivery_id == delivery.delivery_id))
             attempt = Attempt(delivery.attempt, now, outcome, status_code, error, duration_ms)
             self._database.insert(AttemptRow.insert({"delivery_id": delivery.delivery_id, **vars(attempt)}))
             self._database.record_change("delivery", delivery.delivery_id)

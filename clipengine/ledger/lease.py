@@ -41,18 +41,19 @@ class Leases:
         *,
         values: Mapping[str, Any] | None = None,
         accept: Callable[[Row], bool] = lambda row: True,
+        notify: bool = False,
     ) -> list[Row]:
         """Claim the rows that the query of `due` selects and `accept` takes, and return them in its order.
 
         A row that another engine is claiming at this moment is skipped. Not durable: a power cut that undoes the claim
-        leaves the row to be claimed again, as after any crash.
+        leaves the row to be claimed again, as after any crash. With `notify`, listeners of this process learn of it.
         """
         with self._database.session():
             query = due()
             if query is None or self._database.row(query) is None:  # without a transaction: most calls find nothing
                 return []
             with self._database.transaction(durable=False, ordered=False):
-                rows = [] if (query := due()) is None else self._database.rows(self._database.locked(query))
+                rows = [] if (query := due()) is None else self._database.rows(self._database.unlocked(query))
                 ids = [row[self._key.name] for row in rows if accept(row)]
                 claimed: dict[Any, Row] = {}
                 for chunk in _chunks(ids):
@@ -60,7 +61,8 @@ class Leases:
                     update = self._model.update(changes)
                     for row in self._database.rows(update.where(self._key.in_(chunk)).returning(self._model)):
                         claimed[row[self._key.name]] = row
-                        self._database.record_progress(self._kind, str(row[self._key.name]))
+                        if notify:
+                            self._database.record_progress(self._kind, str(row[self._key.name]))
                 return [claimed[each] for each in ids]
 
     def held(self, ids: Collection[Any], *, fence: int, owner: str | None = None, state: str | None = None) -> Any:

@@ -166,11 +166,9 @@ class Recordings:
         return True
 
     def _is_held(self, probe: Probe) -> bool:
-        held = self._leases.held(
-            [probe.recording.recording_id], fence=probe.lease, owner=probe.owner, state="processing"
-        )
-        query = RecordingRow.select(RecordingRow.recording_id).where(held)
-        return self._database.row(self._database.locked(query, wait=True)) is not None
+        row = self._database.by_key(RecordingRow, probe.recording.recording_id, lock=True)
+        held = (probe.lease, probe.owner, "processing")
+        return row is not None and (row["lease"], row["owner"], row["state"]) == held
 
     def probe_later(self, probe: Probe, *, delay_ms: int, crashed: bool = False) -> bool:
         """Release the lease; the probe is due again after `delay_ms`. The attempt counts only if it `crashed`.
@@ -206,9 +204,7 @@ class Recordings:
         Raises RecordingNotFound, and RecordingBusy while a clip of it is queued or running.
         """
         with self._database.transaction(ordered=False):
-            locked = RecordingRow.select(RecordingRow.recording_id).where(RecordingRow.recording_id == id)
-            self._database.row(self._database.locked(locked, wait=True))  # no clip of it is created meanwhile
-            recording = self.get(id)
+            recording = _recording(self._row(id, lock=True))  # no clip of it is created meanwhile
             clips = ClipRow.recording_id == id
             active = ClipRow.select(ClipRow.clip_id).where(clips, ClipRow.status == "processing").limit(1)
             if self._database.row(active) is not None:
@@ -237,8 +233,8 @@ class Recordings:
                 freed += self._settle(lost, {"attempts": RecordingRow.attempts - 1, "engine_deaths": deaths})
         return freed
 
-    def _row(self, id: str) -> Row:
-        row = self._database.by_key(RecordingRow, id)
+    def _row(self, id: str, *, lock: bool = False) -> Row:
+        row = self._database.by_key(RecordingRow, id, lock=lock)
         if row is None:
             raise RecordingNotFound(f"no recording has the id {id}")
         return row

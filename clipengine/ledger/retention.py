@@ -19,9 +19,9 @@ class Retention:
         self._database = database
 
     def run(self, *, keep_ms: int | None) -> int:
-        """Delete one batch of what is older than `keep_ms`, and return the number of deliveries and events.
+        """Delete one batch of deliveries and events that are older than `keep_ms`, and return their number.
 
-        0 means that nothing is left to delete. None keeps everything.
+        Returns 0 when all of them are deleted. None keeps everything.
         """
         if keep_ms is None:
             return 0

@@ -53,7 +53,7 @@ class Uploads:
             if self._database.row(due) is None:  # without a transaction: most calls find nothing
                 return None
             with self._database.transaction(durable=False, ordered=False):
-                row = self._database.row(self._database.locked(due))
+                row = self._database.row(self._database.unlocked(due))
                 if row is None:
                     return None
                 id, attempt = row["clip_id"], row["attempt"]

@@ -1,4 +1,4 @@
-"""Deletion of what has reached the end of its retention: expired clips, old events and old deliveries."""
+"""Deletion of expired clips, old events and old deliveries."""
 
 from __future__ import annotations
 

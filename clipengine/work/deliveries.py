@@ -22,7 +22,7 @@ from clipengine.timecode import now_ms
 from clipengine.webhooks.schedule import next_delay_seconds
 from clipengine.webhooks.send import Outcome, Sender, SenderClosed
 from clipengine.webhooks.sign import sign
-from clipengine.work.clip_job import delivery_job
+from clipengine.work.job_context import delivery_job
 
 logger = logging.getLogger(__name__)
 
@@ -158,8 +158,7 @@ class DeliveryWorker:
             finally:
                 with self._changed:
                     mine.discard(delivery.delivery_id)
-                    self._busy[delivery.target] -= 1
-                    self._busy += Counter()  # without those that have none left
+                    self._busy -= Counter([delivery.target])  # keeps positive counts only
                     self._in_flight.discard(delivery.delivery_id)
                     self._finished += 1
                     self._changed.notify_all()

@@ -38,7 +38,6 @@ class FaultInjection:
     """The faults to inject, parsed from `text`. Raises SettingsError for unknown points and actions."""
 
     def __init__(self, text: str) -> None:
-        self.active = bool(text)  # lets the path of each request skip `reach`
         self._lock = threading.Lock()
         self._actions: dict[str, str] = {}
         self._speed_up = 1.0

@@ -22,9 +22,9 @@ from clipengine.ledger.ledger import Ledger
 from clipengine.ledger.uploads import Finished
 from clipengine.settings import Settings
 from clipengine.stores.base import Store
-from clipengine.work.clip_job import clip_job
 from clipengine.work.fault_injection import FaultInjection
 from clipengine.work.in_flight import InFlight
+from clipengine.work.job_context import clip_job
 from clipengine.work.retry import Stopping, next_delay, retry_until_written
 from clipengine.work.scratch import Scratch
 

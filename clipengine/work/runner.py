@@ -33,7 +33,6 @@ from clipengine.settings import Settings
 from clipengine.stores.base import Store
 from clipengine.stores.object_errors import as_recording_errors
 from clipengine.timecode import exact
-from clipengine.work.clip_job import clip_job
 from clipengine.work.disk_reservation import DiskReservation, estimate_bytes
 from clipengine.work.encoder.exit_status import LOST_CHILD, retry_delay_ms
 from clipengine.work.encoder.jobs import Message, clip_result, cut_job
@@ -41,6 +40,7 @@ from clipengine.work.encoder.pool import EncoderPool
 from clipengine.work.encoder.process import EncoderProcess, Program
 from clipengine.work.fault_injection import FaultInjection
 from clipengine.work.in_flight import InFlight
+from clipengine.work.job_context import clip_job
 from clipengine.work.publisher import clip_file, save_finished
 from clipengine.work.retry import Stopping, next_delay, retry_until_written
 from clipengine.work.scratch import Scratch

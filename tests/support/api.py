@@ -82,9 +82,6 @@ class RecordedEngine:
         if self.disk_low:
             raise DiskLow("the disk is full")
 
-    def admit_upload(self) -> None:
-        self.admit()
-
     def wake_clips(self) -> None:
         self.calls.append(("wake_clips",))
 

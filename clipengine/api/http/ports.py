@@ -37,10 +37,7 @@ class Engine(Protocol):
     def previews(self) -> Previews: ...
 
     def admit(self) -> None:
-        """Raise DiskLow if no new clip can be accepted."""
-
-    def admit_upload(self) -> None:
-        """Raise DiskLow or StorageUnavailable if no upload can be accepted."""
+        """Raise DiskLow or StorageUnavailable if no new work can be accepted."""
 
     def wake_clips(self) -> None: ...
     def wake_chores(self) -> None: ...

@@ -134,7 +134,7 @@ async def upload_recording(slots: anyio.CapacityLimiter, call: Call[UploadRecord
         raise PayloadTooLarge(f"The upload is larger than {limit} bytes", hint=f"Send at most {limit} bytes.")
     if slots.available_tokens < 1:
         raise Busy(f"{MAX_UPLOADS} uploads are under way", retry_after=10)
-    call.engine.admit_upload()
+    call.engine.admit()
     recording_id = new_id("rec")
     key = upload_key(recording_id, call.query.name)
     # A declared length lets the store cut the upload into parts of the right size.

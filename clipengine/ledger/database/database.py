@@ -122,7 +122,7 @@ class Database:
         self._busy_seconds = busy_seconds
         self._connections = backend.connections
         self._pending = _PendingChanges()
-        self._by_key: dict[type[peewee.Model], Statement] = {}
+        self._by_key: dict[tuple[type[peewee.Model], bool], Statement] = {}
         self._listeners: list[Listener] = []
         self._observe: WaitObserver = _ignore_wait
         self._pid = os.getpid()
@@ -169,7 +169,7 @@ class Database:
 
         On SQLite, write transactions are serialised: rows that the block reads do not change until it ends. Engines
         that share a ledger serialise only `ordered` ones, which are rare; the others lock the rows that they read
-        (`locked`), change rows on conditions, and take a `turn` where that does not suffice. `durable=False` commits
+        (`by_key`), change rows on conditions, and take a `turn` where that does not suffice. `durable=False` commits
         without waiting for the disk: a power cut may undo this transaction, but no durable one. Neither has an effect
         in a savepoint.
         """
@@ -248,16 +248,12 @@ class Database:
         """Wait until no other transaction has the turn of this name, and take it until this transaction ends."""
         began = time.monotonic()
         self.backend.take_turn(self.run, name)
-        self._observe("lock", time.monotonic() - began)
+        if self.shared:
+            self._observe("lock", time.monotonic() - began)
 
-    def locked(self, query: Any, *, wait: bool = False) -> Any:
-        """Return the SELECT with locks on its rows until the transaction ends.
-
-        Rows that another transaction has locked are skipped, or waited for if `wait`.
-        """
-        if not self.shared:
-            return query
-        return query.for_update("FOR UPDATE" if wait else "FOR UPDATE SKIP LOCKED")
+    def unlocked(self, query: Any) -> Any:
+        """Return the SELECT without the rows that another transaction has locked. It locks those that it returns."""
+        return query.for_update("FOR UPDATE SKIP LOCKED") if self.shared else query
 
     def _notify(self, changes: list[tuple[str, str]]) -> None:
         for kind, ident in changes:
@@ -279,12 +275,18 @@ class Database:
         found = self.rows(query, **values)
         return found[0] if found else None
 
-    def by_key(self, model: type[peewee.Model], value: str) -> Row | None:
-        """Return the row with this primary key, or None. Prepared, because every request needs it."""
-        statement = self._by_key.get(model)
+    def by_key(self, model: type[peewee.Model], value: Any, *, lock: bool = False) -> Row | None:
+        """Return the row with this primary key, or None. Prepared, because every request needs it.
+
+        With `lock`, no other transaction changes the row until this one ends.
+        """
+        statement = self._by_key.get((model, lock))
         if statement is None:
             key = cast("peewee.Field[Any]", model._meta.primary_key)
-            statement = self._by_key[model] = Statement(model.select().where(key == param(key, "key")))
+            statement = Statement(model.select().where(key == param(key, "key")))
+            if lock and self.shared:
+                statement.sql += " FOR UPDATE"
+            self._by_key[model, lock] = statement
         return self.row(statement, key=value)
 
     def change(self, query: peewee.BaseQuery | Statement, **values: Any) -> int:
