@@ -7,10 +7,14 @@ from __future__ import annotations
 
 import logging
 import math
+import threading
 import time
+from functools import partial
+from typing import Any, get_args
 
 from clipengine.errors import StorageError
 from clipengine.ids import new_id
+from clipengine.ledger.database.database import Queue
 from clipengine.ledger.ledger import Ledger
 from clipengine.ledger.opening.location import location_of
 from clipengine.settings import Settings, injected_faults
@@ -20,7 +24,7 @@ from clipengine.timecode import now_ms
 from clipengine.webhooks.configured_endpoints import configured_endpoints
 from clipengine.webhooks.send import Sender
 from clipengine.work.cleanup import Cleanup
-from clipengine.work.deliveries import DeliveryWorker
+from clipengine.work.deliveries import PARALLEL, Courier
 from clipengine.work.disk_reservation import DiskReservation
 from clipengine.work.encoder.header_cache import HeaderCache
 from clipengine.work.encoder.pool import EncoderPool
@@ -39,13 +43,12 @@ from clipengine.work.runner import ClipRunner
 from clipengine.work.scratch import Scratch
 from clipengine.work.sweep import Sweep
 from clipengine.work.watch import Watch
+from clipengine.work.worker import Worker
 
 log = logging.getLogger(__name__)
 
-_CHORE_WORKERS = 4
-_UPLOAD_WORKERS = 2
+_UPLOAD_WORKERS, _PROBE_WORKERS, _CHORE_WORKERS = 2, 2, 2
 _MAX_WARM_ENCODERS = 4  # each uses memory for its libraries
-_CHORES = ("probe", "remove", "deliver")
 _PREVIEW_NICE, _MAX_NICE = 5, 19  # added to the nice value of clips
 _FOLDER_SECONDS, _S3_SECONDS = 1, 30  # between two health checks of the store
 # Engines that restart in a loop do not live this long, so their clips are not blamed for it.
@@ -88,15 +91,7 @@ class Engine:
         )
         self._disk = DiskReservation(settings.data.folder, settings.limits.min_free_bytes)
         self._faults = FaultInjection(injected_faults())
-        self._publisher = Publisher(
-            settings,
-            ledger,
-            store,
-            self._scratch,
-            self._faults,
-            owner=self.instance_id,
-            on_uploaded=metrics.uploads.observe,
-        )
+        self._stopping = threading.Event()
         self._runner = ClipRunner(
             settings,
             ledger,
@@ -105,36 +100,52 @@ class Engine:
             self._scratch,
             self._disk,
             self._faults,
+            self._stopping,
             owner=self.instance_id,
             suspects_allowed=self._is_steady,
-            on_finished=lambda: self._uploads.nudge(""),
             on_claimed=lambda clip: metrics.queue_wait.observe(max(0, now_ms() - clip.queued_at) / 1000),
+            on_finished=lambda: self._queues["uploads"].put(""),
         )
-        self._prober = Prober(
+        self._publisher = Publisher(
+            settings,
+            ledger,
+            store,
+            self._scratch,
+            self._faults,
+            self._stopping,
+            owner=self.instance_id,
+            on_uploaded=metrics.uploads.observe,
+        )
+        prober = Prober(
             ledger,
             store,
             self._encoders,
+            self._stopping,
             owner=self.instance_id,
             suspects_allowed=self._is_steady,
-            max_parallel=min(encoding.workers, _CHORE_WORKERS - 2),
             encoding=encoding,
         )
-        self._remover = Remover(ledger, store, self._faults, owner=self.instance_id)
-        self._own_endpoints = configured_endpoints(webhooks)
-        self._deliveries = DeliveryWorker(
+        courier = Courier(
             ledger,
             Sender(webhooks.allow_cidrs, webhooks.timeout_seconds, own_port=settings.server.port or None),
+            self._stopping,
             owner=self.instance_id,
             trusted_urls=[endpoint.url for endpoint in webhooks.endpoints],
             per_target=webhooks.parallel_deliveries,
             on_attempt=lambda outcome: self._metrics.deliveries.labels(outcome).inc(),
         )
-        uploaders = max(_UPLOAD_WORKERS, encoding.workers)
-        self._clips = WorkQueue("clips", encoding.workers, lambda id: self._run_clips(), self._count_restart)
-        self._uploads = WorkQueue("uploads", uploaders, lambda id: self._publisher.run_due(), self._count_restart)
-        self._chores = WorkQueue("chores", _CHORE_WORKERS, self._do_chore, self._count_restart)
-        self._sweep = Sweep(self._run_maintenance, lambda: self._chores.nudge("tidy"))
-        queues = (self._clips, self._uploads, self._chores)
+        self._workers: dict[str, Worker[Any]] = {
+            "clips": Worker(self._runner, self._stopping),
+            "uploads": Worker(self._publisher, self._stopping),
+            "probes": Worker(prober, self._stopping),
+            "removals": Worker(
+                Remover(ledger, store, self._faults, self._stopping, owner=self.instance_id), self._stopping
+            ),
+            "deliveries": Worker(courier, self._stopping),
+        }
+        self._own_endpoints = configured_endpoints(webhooks)
+        self._queues = self._build_queues()
+        self._sweep = Sweep(self._run_maintenance, lambda: self._queues["chores"].put("tidy"))
         in_folder = settings.storage.kind == "folder"
         self._health = Health(
             ledger,
@@ -143,7 +154,7 @@ class Engine:
             check_folder=lock.check,
             store_seconds=_FOLDER_SECONDS if in_folder else _S3_SECONDS,
             floor=settings.limits.min_free_bytes,
-            queues=queues,
+            queues=list(self._queues.values()),
             sweep=self._sweep,
         )
         self._watch = Watch(
@@ -154,24 +165,40 @@ class Engine:
             seconds=settings.watch.seconds,
             settle_seconds=settings.watch.settle_seconds if in_folder else 0,
             folder=settings.store_folder / settings.storage.prefix if in_folder else None,
-            on_found=self.wake_chores,
         )
-        self._maintenance = Maintenance(
-            ledger,
-            store,
-            self._scratch,
-            self._metrics,
-            owner=self.instance_id,
-            runner=self._runner,
-            publisher=self._publisher,
-            prober=self._prober,
-            remover=self._remover,
-            deliveries=self._deliveries,
-        )
-        metrics.show(self.health, slots=encoding.workers, busy=lambda: len(self._runner.in_flight.ids()))
+        self._maintenance = Maintenance(ledger, store, self._scratch, metrics, self._workers, owner=self.instance_id)
+        metrics.show(self.health, slots=encoding.workers, busy=lambda: len(self._workers["clips"].in_flight()))
         self._cleanup = Cleanup(ledger, settings.retention)
         self._started = False
         self._steady_at = math.inf
+
+    def _build_queues(self) -> dict[str, WorkQueue]:
+        """Return the queues of the workers, and that of maintenance.
+
+        Engines that share the ledger share the queues of jobs that any of them may run.
+        """
+        encoders = self.settings.encoding.workers
+        threads = {
+            "clips": encoders,
+            "uploads": max(_UPLOAD_WORKERS, encoders),
+            "probes": min(encoders, _PROBE_WORKERS),
+            "removals": 1,
+            "deliveries": PARALLEL,
+            "chores": _CHORE_WORKERS,
+        }
+        database = self.ledger.database if self.ledger.engines.shared else None
+        for name in threads:
+            self._metrics.restarts.labels(name)  # now: an alert does not notice the first increase of a new series
+        return {
+            name: WorkQueue(
+                name,
+                number,
+                partial(self._work, name),
+                lambda queue: self._metrics.restarts.labels(queue).inc(),
+                database=database if name in get_args(Queue) else None,
+            )
+            for name, number in threads.items()
+        }
 
     @classmethod
     def build(cls, settings: Settings) -> Engine:
@@ -219,16 +246,15 @@ class Engine:
         orphans = self._maintenance.release_orphans()
         self._scratch.prepare()
         self._maintenance.tidy_scratch()
-        self._deliveries.recover()
         if orphans:
             self._metrics.rescues.inc(orphans)
             log.info("%d jobs of a killed engine are queued again", orphans)
         self.ledger.on_change(self._on_commit)
-        self.ledger.follow()
+        self.ledger.on_message(lambda queue, id: self._queues[queue].put(id))
+        self.ledger.follow({queue.channel: queue.wake for queue in self._queues.values() if queue.shared})
         self._encoders.warm_up()
-        self._clips.start()
-        self._uploads.start()
-        self._chores.start()
+        for queue in self._queues.values():
+            queue.start()
         self._sweep.start()
         if leads:
             self._watch.start()
@@ -240,8 +266,8 @@ class Engine:
         Return False if that takes longer than `seconds`. `/readyz` fails meanwhile; everything else continues.
         """
         self._health.draining = True
-        self._runner.in_flight.close()
-        self._prober.in_flight.close()
+        self._workers["clips"].close()
+        self._workers["probes"].close()
         deadline = time.monotonic() + seconds
         while self._has_unfinished():
             if time.monotonic() >= deadline:
@@ -258,25 +284,21 @@ class Engine:
             return True
 
     def _is_busy(self) -> bool:
-        return any(each.in_flight.ids() for each in (self._runner, self._prober, self._publisher))
+        return any(self._workers[name].in_flight() for name in ("clips", "probes", "uploads"))
 
     def stop(self, timeout: float) -> None:
         """Stop within about `timeout` seconds. Running clips return to the queue."""
         deadline = time.monotonic() + timeout
         self._heartbeat.announce_stop()
-        self._runner.stop()
-        self._publisher.stop()
-        self._prober.stop()
-        self._remover.stop()
+        for worker in self._workers.values():
+            worker.stop()
         self._cleanup.stop()
         self.previews.stop()
         if self._started:
             self._watch.stop(1.0)
             self._sweep.stop(0.5)
-            self._deliveries.stop(max(0.1, min(1.0, deadline - time.monotonic())))
-            self._clips.stop(max(0.1, deadline - time.monotonic()))
-            self._uploads.stop(max(0.1, deadline - time.monotonic()))
-            self._chores.stop(max(0.1, deadline - time.monotonic()))
+            for queue in self._queues.values():
+                queue.stop(max(0.1, deadline - time.monotonic()))
             self._heartbeat.stop(0.5)
         self._encoders.close()
         self.ledger.close()
@@ -289,16 +311,6 @@ class Engine:
         self._faults.reach("accepting")
         self._lock.check()
         self._disk.check()
-
-    def wake_clips(self) -> None:
-        self._faults.reach("accepted")
-        # Each worker continues until the queue is empty, so that one nudge for each is enough.
-        if self._clips.pending() < self.settings.encoding.workers:
-            self._clips.nudge("")
-
-    def wake_chores(self) -> None:
-        for chore in _CHORES:
-            self._chores.nudge(chore)
 
     def abandon(self, clip_id: str) -> None:
         """Stop the work on a clip that was cancelled or deleted."""
@@ -313,60 +325,42 @@ class Engine:
 
     # ---- called by the queues
 
-    def _run_clips(self) -> None:
-        while self._runner.run_next():
-            self._metrics.attempts.inc()
-
-    def _do_chore(self, name: str) -> None:
-        if name == "probe":
-            self._prober.run_due()
-        elif name == "remove":
-            self._remover.run_due()
-        elif name == "deliver":
-            self._deliveries.run_due()
-        elif name == "tidy":
+    def _work(self, queue: str, id: str) -> None:
+        """Run the due jobs of a queue, or the chore `id`."""
+        if queue == "clips":
+            self._faults.reach("nudged")
+            while self._workers["clips"].run_next():
+                self._metrics.attempts.inc()
+        elif queue != "chores":
+            self._workers[queue].run_due()
+        elif id == "tidy":
             self._maintenance.run_hourly()
-        elif name == "clean":
+        else:
             self._cleanup.run()
 
-    def _count_restart(self, queue: str) -> None:
-        self._metrics.restarts.labels(queue).inc()
-
     def _on_commit(self, kind: str, id: str) -> None:
-        """Nudge the queue that has new work after a commit."""
         self._maintenance.has_commits = True
-        if kind == "delivery":
-            self._chores.nudge("deliver")
-        elif kind == "removal":
-            self._chores.nudge("remove")
+        if kind == "clip":
+            self._faults.reach("accepted")
 
     def _run_maintenance(self) -> None:
-        """Nudge the queues, restart dead workers and run maintenance.
+        """Replace lost messages, restart dead threads and run maintenance.
 
         Raises StorageUnavailable, before it changes anything, if the data folder was moved.
         """
         self._lock.check()
-        self._nudge_queues()
-        for queue in (self._clips, self._uploads, self._chores):
+        self._replace_messages()
+        for queue in self._queues.values():
             queue.alive()  # restarts dead threads
         if self._cleanup.is_due():
-            self._chores.nudge("clean")
+            self._queues["chores"].put("clean")
         self._maintenance.run()
 
-    def _nudge_queues(self) -> None:
-        """Nudge each queue that has due work in the ledger but no nudge."""
-        if not self._clips.pending() and self.ledger.clips.counts()["queued"]:
-            for _ in range(self.settings.encoding.workers):
-                self._clips.nudge("")
-        if not self._uploads.pending() and self.ledger.uploads.due(self.instance_id):
-            self._uploads.nudge("")
-        if not self._chores.pending():
-            self._chores.nudge("probe")
-            if self.ledger.removals.due(limit=1):
-                self._chores.nudge("remove")
-            due = self._deliveries.next_due()
-            if due is not None and due <= now_ms():
-                self._chores.nudge("deliver")
+    def _replace_messages(self) -> None:
+        """Send messages to each queue that is empty although jobs are due. Retries become due without a message."""
+        for name, worker in self._workers.items():
+            if worker.is_due():
+                self._queues[name].replace_messages()
 
     def _is_steady(self) -> bool:
         """Return True if this engine is up long enough to try clips that may have killed an engine."""

@@ -78,7 +78,7 @@ class Clips:
         self._removals = removals
         self._max_queued = max_queued
         self._quarantine = Quarantine(database)
-        self._leases = Leases(database, "clip", ClipRow.clip_id, ClipRow.attempt, ClipRow.state)
+        self.leases = Leases(database, ClipRow.clip_id, ClipRow.attempt, ClipRow.state, kind="clip")
         self._counted = (0, -math.inf)  # queued clips, and when they were counted
 
     def create(self, recording: Recording, request: ClipRequest, *, extension: str) -> Clip:
@@ -101,6 +101,7 @@ class Clips:
             self._check_room()
             self._database.insert(_INSERT, **vars(clip), long=clip.long, **_NEW, next_at=now)
             self._database.record_change("clip", clip_id)
+            self._database.enqueue("clips", clip_id)
         return clip
 
     def _check_recording(self, id: str) -> None:
@@ -179,7 +180,7 @@ class Clips:
             self._database.change(later.where(ClipRow.clip_id == row["clip_id"], ClipRow.state == "queued"))
             return False
 
-        claimed = self._leases.claim(
+        claimed = self.leases.claim(
             lambda: self._due(owner, workers, suspects), owner, values=_CLAIMED, accept=accept, notify=True
         )
         return _clip(claimed[0]) if claimed else None
@@ -325,7 +326,7 @@ class Clips:
                 lost = [row for row in rows if row["cut_by"] not in alive]
                 freed += sum(self._cut_again(row["clip_id"], row["attempt"]) for row in lost)
         active = ClipRow.state.in_(("cutting", "uploading"))
-        for row in self._leases.orphans(active, owner, in_flight=in_flight, living=living):
+        for row in self.leases.orphans(active, owner, in_flight=in_flight, living=living):
             blamed = row["owner"] != owner and row["owner"] in died()
             with self._database.transaction(ordered=False):
                 freed += self._release(row, blamed=blamed)
@@ -358,6 +359,11 @@ class Clips:
             self._removals.add_clip(clip)
             return True
 
+    def is_due(self) -> bool:
+        """Return True if a queued clip is due."""
+        due = ClipRow.select(ClipRow.clip_id).where(ClipRow.state == "queued", ClipRow.next_at <= now_ms())
+        return self._database.row(due.limit(1)) is not None
+
     def counts(self) -> dict[str, int]:
         """Return the numbers of clips in the states `queued`, `cutting` and `uploading`."""
         none = {"queued": 0, "cutting": 0, "uploading": 0}
@@ -370,8 +376,10 @@ class Clips:
         to = values.get("state")
         if to == "queued":
             values = {**values, "queued_at": values["next_at"]}
+            if values["next_at"] <= now_ms():
+                self._database.enqueue("clips", id)
         notify = to in ("queued", "complete", "failed")
-        return self._leases.transition(id, values, fence=attempt, owner=owner, state=state, notify=notify)
+        return self.leases.transition(id, values, fence=attempt, owner=owner, state=state, notify=notify)
 
     def _end(self, id: str, state: str, attempt: int, values: dict[str, Any]) -> bool:
         ended = {**values, "step": None, "owner": None, "finished": None, "cut_by": None, "completed_at": now_ms()}

@@ -79,7 +79,7 @@ class Deliveries:
         self._endpoints = endpoints
         self._events = events
         self._default_secret = default_secret
-        self._leases = Leases(database, "delivery", DeliveryRow.delivery_id, DeliveryRow.lease, DeliveryRow.status)
+        self._leases = Leases(database, DeliveryRow.delivery_id, DeliveryRow.lease, DeliveryRow.status)
 
     def claim_due(
         self, *, exclude: Iterable[str] = (), limit: int = 1, owner: str = "", per_target: int = 1
@@ -164,7 +164,7 @@ class Deliveries:
             self._database.change(DeliveryRow.update(values).where(DeliveryRow.delivery_id == delivery.delivery_id))
             attempt = Attempt(delivery.attempt, now, outcome, status_code, error, duration_ms)
             self._database.insert(AttemptRow.insert({"delivery_id": delivery.delivery_id, **vars(attempt)}))
-            self._database.record_change("delivery", delivery.delivery_id)
+            self._database.record_progress("delivery", delivery.delivery_id)
         return True
 
     def _update_endpoint(self, endpoint_id: str, outcome: Outcome, status_code: int | None, now: int) -> bool:
@@ -236,7 +236,7 @@ class Deliveries:
             row: dict[str, Any] = {name: getattr(old, name) for name in copied}
             row |= {"delivery_id": new_id("dlv"), "status": "pending", "attempt": 0, "created_at": now, "next_at": now}
             self._database.insert(DeliveryRow.insert(row))
-            self._database.record_change("delivery", row["delivery_id"])
+            self._database.enqueue("deliveries", row["delivery_id"])
             return self.get(row["delivery_id"])
 
     def release_orphans(self, owner: str, *, in_flight: InFlight | None = None, living: Living = tuple) -> int:

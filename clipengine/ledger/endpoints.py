@@ -203,8 +203,6 @@ class Endpoints:
 
     def _give_up(self, id: str, reason: str) -> None:
         pending = (DeliveryRow.target == id) & (DeliveryRow.status == "pending")
-        for row in self._database.rows(DeliveryRow.select(DeliveryRow.delivery_id).where(pending)):
-            self._database.record_change("delivery", row["delivery_id"])
         self._database.change(DeliveryRow.update(status="failed", next_at=None, last_error=reason).where(pending))
 
     def _endpoint(self, row: Row) -> Endpoint:

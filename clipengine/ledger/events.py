@@ -166,7 +166,7 @@ class Events:
                 "lease": 0,
             }
             self._database.insert(_INSERT_DELIVERY, **delivery)
-            self._database.record_change("delivery", delivery_id)
+            self._database.enqueue("deliveries", delivery_id)
             delivery_ids.append(delivery_id)
         # Events are numbered in the order in which they become visible: from here on, one transaction at a time.
         self._database.turn("events")

@@ -24,10 +24,17 @@ class Leases:
     """The leases on the rows of one table, with the columns `key`, `fence`, `owner` and, if it has one, `state`."""
 
     def __init__(
-        self, database: Database, kind: Kind, key: peewee.Field, fence: peewee.Field, state: peewee.Field | None = None
+        self,
+        database: Database,
+        key: peewee.Field,
+        fence: peewee.Field,
+        state: peewee.Field | None = None,
+        *,
+        kind: Kind | None = None,
     ) -> None:
+        """Notify listeners of changes of this `kind`, if it is given."""
         self._database = database
-        self._kind: Kind = kind
+        self._kind: Kind | None = kind
         self._key = key
         self._fence = fence
         self._state = state
@@ -40,13 +47,15 @@ class Leases:
         owner: str,
         *,
         values: Mapping[str, Any] | None = None,
+        new_fence: bool = True,
         accept: Callable[[Row], bool] = lambda row: True,
         notify: bool = False,
     ) -> list[Row]:
         """Claim the rows that the query of `due` selects and `accept` takes, and return them in its order.
 
-        A row that another engine is claiming at this moment is skipped. Not durable: a power cut that undoes the claim
-        leaves the row to be claimed again, as after any crash. With `notify`, listeners of this process learn of it.
+        A row that another engine is claiming at this moment is skipped. Without `new_fence` the fence stays. With
+        `notify`, listeners of this process learn of the claim. Not durable: a power cut that undoes the claim leaves
+        the row to be claimed again, as after any crash.
         """
         with self._database.session():
             query = due()
@@ -57,11 +66,13 @@ class Leases:
                 ids = [row[self._key.name] for row in rows if accept(row)]
                 claimed: dict[Any, Row] = {}
                 for chunk in _chunks(ids):
-                    changes: dict[str, Any] = {"owner": owner, self._fence.name: self._fence + 1, **(values or {})}
+                    changes: dict[str, Any] = {"owner": owner, **(values or {})}
+                    if new_fence:
+                        changes[self._fence.name] = self._fence + 1
                     update = self._model.update(changes)
                     for row in self._database.rows(update.where(self._key.in_(chunk)).returning(self._model)):
                         claimed[row[self._key.name]] = row
-                        if notify:
+                        if notify and self._kind is not None:
                             self._database.record_progress(self._kind, str(row[self._key.name]))
                 return [claimed[each] for each in ids]
 
@@ -89,7 +100,8 @@ class Leases:
         held = self.held([id], fence=fence, owner=owner, state=state)
         if not self._database.change(self._model.update(dict(values)).where(held)):
             return False
-        (self._database.record_change if notify else self._database.record_progress)(self._kind, id)
+        if self._kind is not None:
+            (self._database.record_change if notify else self._database.record_progress)(self._kind, id)
         return True
 
     def release_all(self, claims: Iterable[tuple[Any, str, int]], values: Mapping[str, Any]) -> int:

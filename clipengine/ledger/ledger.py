@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from clipengine.ledger.clips import Clips
-from clipengine.ledger.database.backend import Location
+from clipengine.ledger.database.backend import Location, Wakers
 from clipengine.ledger.database.database import Database
 from clipengine.ledger.database.schema import ClipRow, DeliveryRow, MetaRow, RecordingRow, RemovalRow
 from clipengine.ledger.deliveries import Deliveries
@@ -45,9 +45,10 @@ class Ledger:
     """
 
     def __init__(self, database: Database, *, key_prefix: str, organisation_id: str, max_queued: int) -> None:
-        self._database = database
+        self.database = database
         self.session = database.session
         self.on_wait = database.on_wait
+        self.on_message = database.on_message
         with database.session():
             self._vault = Vault.of(
                 database.secrets_key, _meta(database, KEY_CHECK), ledger=database.name, hint=database.backend.key_hint
@@ -90,21 +91,21 @@ class Ledger:
 
     def close(self) -> None:
         """Close all idle connections. Open sessions of other threads close theirs when they end."""
-        self._database.close()
+        self.database.close()
 
     def transaction(self) -> AbstractContextManager[None]:
         """Make the calls of this thread inside the block atomic. Nested, it is a savepoint that can fail alone.
 
         The block holds the write lock: keep it short and do no I/O inside.
         """
-        return self._database.transaction()
+        return self.database.transaction()
 
     def check_writable(self) -> None:
         """Write a row to check that the ledger is writable. Raises StorageUnavailable or DiskFull."""
         now = str(now_ms())
         row = MetaRow.insert(name="checked_at", value=now)
-        with self._database.transaction(durable=False, ordered=False):
-            self._database.insert(row.on_conflict(conflict_target=[MetaRow.name], update={MetaRow.value: now}))
+        with self.database.transaction(durable=False, ordered=False):
+            self.database.insert(row.on_conflict(conflict_target=[MetaRow.name], update={MetaRow.value: now}))
 
     def reset_far_future_due(self) -> int:
         """Make rows due now that are due later than any delay allows, and return their number.
@@ -121,23 +122,24 @@ class Ledger:
         reset = 0
         for table, max_delay, is_waiting in waiting:
             far = (is_waiting, table.next_at > now + max_delay)
-            if self._database.row(table.select(table.next_at).where(*far).limit(1)) is not None:
-                reset += self._database.change(table.update(next_at=now).where(*far))
+            if self.database.row(table.select(table.next_at).where(*far).limit(1)) is not None:
+                reset += self.database.change(table.update(next_at=now).where(*far))
         return reset
 
     def on_change(self, listener: Callable[[str, str], None]) -> None:
         """Call `listener(kind, id)` for every change after its commit, on the thread that committed.
 
-        `kind` is "clip", "recording", "delivery" or "removal". A listener must be fast; its exceptions are logged.
+        `kind` is "clip", "recording" or "delivery". A listener must be fast; its exceptions are logged.
         """
-        self._database.on_change(listener)
+        self.database.on_change(listener)
 
-    def follow(self) -> None:
+    def follow(self, wakers: Wakers) -> None:
         """Notify the listeners of changes by other engines as well, until `close`.
 
-        They are called with `("", "")` if notifications may have been lost, and must then read the rows again.
+        They are called with `("", "")` if notifications may have been lost, and must then read the rows again. Each of
+        `wakers` is called when an engine notifies its channel.
         """
-        self._database.follow()
+        self.database.follow(wakers)
 
     def default_secret(self) -> str:
         """Return the secret that signs deliveries to a clip's webhook_url. It is created with the ledger."""

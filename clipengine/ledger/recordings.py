@@ -37,7 +37,9 @@ class Recordings:
         self._database = database
         self._events = events
         self._quarantine = Quarantine(database)
-        self._leases = Leases(database, "recording", RecordingRow.recording_id, RecordingRow.lease, RecordingRow.state)
+        self._leases = Leases(
+            database, RecordingRow.recording_id, RecordingRow.lease, RecordingRow.state, kind="recording"
+        )
 
     def register(
         self,
@@ -75,6 +77,7 @@ class Recordings:
             )
             self._database.insert(RecordingRow.insert({**vars(recording), "attempts": 0, "next_at": now}))
             self._database.record_change("recording", recording.recording_id)
+            self._database.enqueue("probes", recording.recording_id)
         return recording, True
 
     def get(self, id: str) -> Recording:
@@ -125,13 +128,15 @@ class Recordings:
         startable = self._quarantine.startable(owner, suspects=suspects)
         if startable == "none":
             return None
-        due = RecordingRow.select(RecordingRow.recording_id).where(
-            RecordingRow.state == "processing", RecordingRow.owner.is_null(), RecordingRow.next_at <= now_ms()
-        )
+        due = _due_probes()
         if startable != "all":
             suspected = RecordingRow.engine_deaths >= SUSPECT_DEATHS
             due = due.where(suspected if startable == "suspects" else ~suspected)
         return due.order_by(RecordingRow.next_at, RecordingRow.recording_id).limit(1)
+
+    def is_probe_due(self) -> bool:
+        """Return True if a probe is due."""
+        return self._database.row(_due_probes().limit(1)) is not None
 
     def waiting(self, *, limit: int) -> int:
         """Return the number of recordings that are being processed, at most `limit`."""
@@ -238,6 +243,12 @@ class Recordings:
         if row is None:
             raise RecordingNotFound(f"no recording has the id {id}")
         return row
+
+
+def _due_probes() -> Any:
+    return RecordingRow.select(RecordingRow.recording_id).where(
+        RecordingRow.state == "processing", RecordingRow.owner.is_null(), RecordingRow.next_at <= now_ms()
+    )
 
 
 def _recording(row: Row) -> Recording:

@@ -36,7 +36,7 @@ class Removals:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._leases = Leases(database, "removal", RemovalRow.id, RemovalRow.lease)
+        self._leases = Leases(database, RemovalRow.id, RemovalRow.lease)
 
     def add(self, key: str, *, looks: int = 1) -> None:
         """Queue an object for deletion. Use more than one look only for keys that no other program writes."""
@@ -46,7 +46,7 @@ class Removals:
             again = {**values, "lease": RemovalRow.lease + 1}
             insert = RemovalRow.insert(key=key, **values).on_conflict(conflict_target=[RemovalRow.key], update=again)
             self._database.insert(insert)
-            self._database.record_change("removal", "due")
+            self._database.enqueue("removals", "due")
 
     def add_clip(self, clip: Clip) -> None:
         """Queue the clip's object and poster for deletion."""

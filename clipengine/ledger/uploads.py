@@ -1,6 +1,6 @@
 """Uploads of clips: state `uploading`, with the file in scratch and the result in the row.
 
-No encoder owns them; an uploader owns the row while it uploads. They keep their attempt, so that a clip is cut once
+No encoder owns them; an uploader owns the row while it uploads. Its claim keeps the attempt, so that a clip is cut once
 even if its upload needs several tries. Every transition out of `uploading` clears `finished`.
 """
 
@@ -49,17 +49,9 @@ class Uploads:
         Engines that share a ledger upload only the files of their own scratch folder.
         """
         due = self._due(owner).order_by(ClipRow.next_at, ClipRow.clip_id).limit(1)
-        with self._database.session():
-            if self._database.row(due) is None:  # without a transaction: most calls find nothing
-                return None
-            with self._database.transaction(durable=False, ordered=False):
-                row = self._database.row(self._database.unlocked(due))
-                if row is None:
-                    return None
-                id, attempt = row["clip_id"], row["attempt"]
-                if not self._clips.transition(id, "uploading", attempt, {"owner": owner}):
-                    return None
-                return self._clips.get(id), _finished(row["finished"])
+        for row in self._clips.leases.claim(lambda: due, owner, new_fence=False, notify=True):
+            return self._clips.get(row["clip_id"]), _finished(row["finished"])
+        return None
 
     def later(self, id: str, attempt: int, *, delay_ms: int, outage_ms: int) -> bool:
         """Release the clip; it is due again after `delay_ms`. Add `outage_ms` to its time of waiting for the store."""
@@ -75,7 +67,7 @@ class Uploads:
                 with self._database.transaction(ordered=False):
                     self._database.change(ClipRow.update(next_at=now_ms()).where(*waiting))
 
-    def due(self, owner: str) -> bool:
+    def is_due(self, owner: str) -> bool:
         """Return True if an upload is due that `owner` may claim."""
         return self._database.row(self._due(owner).limit(1)) is not None
 

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Mapping
+from typing import Any
 
 from clipengine.errors import StorageError
 from clipengine.ledger.ledger import Ledger
 from clipengine.stores.base import Store
-from clipengine.work.deliveries import DeliveryWorker
 from clipengine.work.metrics import Metrics
-from clipengine.work.prober import Prober
-from clipengine.work.publisher import Publisher
-from clipengine.work.remover import Remover
-from clipengine.work.runner import ClipRunner
 from clipengine.work.scratch import Scratch
+from clipengine.work.worker import Worker
 
 log = logging.getLogger(__name__)
 
@@ -31,24 +29,16 @@ class Maintenance:
         store: Store,
         scratch: Scratch,
         metrics: Metrics,
+        workers: Mapping[str, Worker[Any]],
         *,
         owner: str,
-        runner: ClipRunner,
-        publisher: Publisher,
-        prober: Prober,
-        remover: Remover,
-        deliveries: DeliveryWorker,
     ) -> None:
         self._ledger = ledger
         self._store = store
         self._scratch = scratch
         self._metrics = metrics
+        self._workers = workers
         self._owner = owner
-        self._runner = runner
-        self._publisher = publisher
-        self._prober = prober
-        self._remover = remover
-        self._deliveries = deliveries
         self.has_commits = False  # since the latest advance of the commit watermark
         self._watermark_at = self._due_check_at = 0.0
 
@@ -81,15 +71,12 @@ class Maintenance:
 
     def release_orphans(self) -> int:
         """Release the jobs of dead engines and dead threads, and return how many there were."""
-        ledger, living = self._ledger, self._ledger.engines.living
-        died = ledger.engines.died
-        released = ledger.clips.requeue_orphans(self._owner, in_flight=self._clips_in_flight, living=living, died=died)
-        released += ledger.recordings.release_orphans(
-            self._owner, in_flight=self._prober.in_flight.ids, living=living, died=died
-        )
-        ledger.removals.release_orphans(self._owner, in_flight=self._remover.in_flight.ids, living=living)
-        if ledger.engines.shared:
-            released += self._deliveries.recover()
+        ledger, owner, living, died = self._ledger, self._owner, self._ledger.engines.living, self._ledger.engines.died
+        released = ledger.clips.requeue_orphans(owner, in_flight=self._clips_in_flight, living=living, died=died)
+        probes, removals, deliveries = (self._workers[name].in_flight for name in ("probes", "removals", "deliveries"))
+        released += ledger.recordings.release_orphans(owner, in_flight=probes, living=living, died=died)
+        ledger.removals.release_orphans(owner, in_flight=removals, living=living)
+        ledger.deliveries.release_orphans(owner, in_flight=deliveries, living=living)
         return released
 
     def tidy_scratch(self) -> None:
@@ -97,4 +84,4 @@ class Maintenance:
         self._scratch.tidy(self._clips_in_flight, self._ledger.uploads.waiting)
 
     def _clips_in_flight(self) -> set[str]:
-        return self._runner.in_flight.ids() | self._publisher.in_flight.ids()
+        return self._workers["clips"].in_flight() | self._workers["uploads"].in_flight()

@@ -89,8 +89,6 @@ class Metrics:
             self.children.labels(cause)
         for outcome in ("delivered", "failed"):
             self.deliveries.labels(outcome)
-        for queue in ("clips", "uploads", "chores"):
-            self.restarts.labels(queue)
 
     def show(self, health: Callable[[], Sequence[Check]], *, slots: int, busy: Callable[[], int]) -> None:
         """Export the results of the health checks, and how many of the encoder `slots` are `busy`."""

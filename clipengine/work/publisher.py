@@ -12,21 +12,22 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from clipengine import tracing
 from clipengine.clips.clip import Clip, ClipResult
-from clipengine.errors import ClipEngineError, ClipNotFound, Internal, ObjectMissing, VerificationFailed
+from clipengine.errors import ClipEngineError, ObjectMissing, VerificationFailed
 from clipengine.ledger.ledger import Ledger
 from clipengine.ledger.uploads import Finished
 from clipengine.settings import Settings
 from clipengine.stores.base import Store
 from clipengine.work.fault_injection import FaultInjection
-from clipengine.work.in_flight import InFlight
 from clipengine.work.job_context import clip_job
 from clipengine.work.retry import Stopping, next_delay, retry_until_written
 from clipengine.work.scratch import Scratch
+from clipengine.work.worker import ClaimLost, Jobs, Retry
 
 log = logging.getLogger(__name__)
 
@@ -34,16 +35,23 @@ POSTER = "poster.jpg"
 _POSTER_TYPE = "image/jpeg"
 
 
-class _Abandoned(Exception):
-    """The clip was cancelled or deleted: stop the upload and delete the files."""
-
-
 class _Damaged(Exception):
     """The file in scratch is missing or damaged: the clip must be cut again."""
 
 
-class Publisher:
-    """Uploads finished clips. Thread-safe; each call of `run_due` uploads one clip at a time."""
+@dataclass(frozen=True)
+class Upload:
+    """A claimed upload, and the monotonic time of the claim."""
+
+    clip: Clip
+    finished: Finished
+    claimed_at: float
+
+
+class Publisher(Jobs[Upload]):
+    """The uploads of finished clips."""
+
+    activity = "the clip was uploaded"
 
     def __init__(
         self,
@@ -52,6 +60,7 @@ class Publisher:
         store: Store,
         scratch: Scratch,
         faults: FaultInjection,
+        stopping: threading.Event,
         *,
         owner: str,
         on_uploaded: Callable[[float], None],
@@ -62,68 +71,74 @@ class Publisher:
         self._store = store
         self._scratch = scratch
         self._faults = faults
+        self._stopping = stopping
         self._owner = owner
         self._on_uploaded = on_uploaded
-        self._stopping = threading.Event()
-        self._abandoned: set[str] = set()
-        self.in_flight = InFlight()
+        self._running: dict[str, _Body] = {}  # by clip id
 
-    def run_due(self) -> None:
-        """Upload clips until none is due."""
-        while not self._stopping.is_set():
-            with self.in_flight.track(self._claim, lambda due: due[0].clip_id) as due:
-                if due is None:
-                    return
-                self._publish(*due)
+    def claim(self) -> Upload | None:
+        claimed = self._ledger.uploads.claim(self._owner)
+        return None if claimed is None else Upload(*claimed, time.monotonic())
 
-    def _claim(self) -> tuple[Clip, Finished] | None:
-        return self._ledger.uploads.claim(self._owner)
+    def is_due(self) -> bool:
+        return self._ledger.uploads.is_due(self._owner)
 
-    def abandon(self, clip_id: str) -> None:
-        """Cancel the upload of this clip, if it is running. Call it after the ledger has been updated."""
-        if clip_id in self.in_flight.ids():
-            self._abandoned.add(clip_id)
+    def ids(self, item: Upload) -> list[str]:
+        return [item.clip.clip_id]
 
-    def stop(self) -> None:
-        """Cancel all uploads. They are repeated after the next start."""
-        self._stopping.set()
+    def label(self, item: Upload) -> str:
+        return f"upload of clip {item.clip.clip_id}"
 
-    def _publish(self, clip: Clip, finished: Finished) -> None:
-        with clip_job("clip.upload", clip, engine=self._owner):
-            self._complete(clip, finished)
+    def context(self, item: Upload) -> AbstractContextManager[None]:
+        return clip_job("clip.upload", item.clip, engine=self._owner)
 
-    def _complete(self, clip: Clip, finished: Finished) -> None:
-        """Upload the clip and record the outcome."""
-        began = time.monotonic()
+    def run(self, item: Upload) -> None:
+        """Upload the clip and its poster, and complete the clip."""
+        clip, result = item.clip, item.finished.result
         try:
-            self._upload(clip, finished)
-            self._on_uploaded(time.monotonic() - began)
-            self._faults.reach("uploaded")
-            if not retry_until_written(
-                lambda: self._ledger.clips.complete(clip.clip_id, clip.attempt, finished.result), self._stopping
-            ):
-                raise _Abandoned
-            self._scratch.remove(clip.clip_id, clip.attempt)
-            self._faults.reach("committed")
-            result = finished.result
-            log.info("clip %s: complete, %d frames, %d bytes", clip.clip_id, result.frames, result.size_bytes)
-            self._ledger.uploads.retry_now()
-        except _Abandoned:
-            log.info("clip %s: the claim was lost, the upload stops", clip.clip_id)
-            self._discard(clip)
-        except Stopping:
-            pass  # the next start releases it as an orphan
+            self._upload(clip, item.finished)
         except _Damaged as error:
             log.warning("clip %s: %s; the clip is cut again", clip.clip_id, error)
             retry_until_written(lambda: self._ledger.clips.requeue(clip.clip_id, clip.attempt), self._stopping)
             self._scratch.remove(clip.clip_id, clip.attempt)
-        except ClipEngineError as error:
-            self._retry_or_fail(clip, error, tried_ms=round(1000 * (time.monotonic() - began)))
-        except Exception as error:  # a bug must not end the worker thread
-            log.exception("clip %s: the upload failed", clip.clip_id)
-            self._retry_or_fail(clip, Internal(f"{type(error).__name__} while the clip was uploaded"), tried_ms=0)
-        finally:
-            self._abandoned.discard(clip.clip_id)
+            return
+        self._on_uploaded(time.monotonic() - item.claimed_at)
+        self._faults.reach("uploaded")
+        if not retry_until_written(
+            lambda: self._ledger.clips.complete(clip.clip_id, clip.attempt, result), self._stopping
+        ):
+            raise ClaimLost
+        self._scratch.remove(clip.clip_id, clip.attempt)
+        self._faults.reach("committed")
+        log.info("clip %s: complete, %d frames, %d bytes", clip.clip_id, result.frames, result.size_bytes)
+        self._ledger.uploads.retry_now()
+
+    def retry(self, item: Upload, error: ClipEngineError) -> Retry | None:
+        delay = next_delay(error, self._ledger.clips.outage_ms(item.clip.clip_id))
+        return None if delay is None else Retry(delay)
+
+    def later(self, item: Upload, error: ClipEngineError, retry: Retry) -> bool:
+        tried_ms = round(1000 * (time.monotonic() - item.claimed_at))
+        delay = self._faults.scale_delay(retry.delay_ms)
+        return self._ledger.uploads.later(
+            item.clip.clip_id, item.clip.attempt, delay_ms=delay, outage_ms=retry.delay_ms + tried_ms
+        )
+
+    def fail(self, item: Upload, error: ClipEngineError) -> bool:
+        failed = self._ledger.clips.fail(item.clip.clip_id, item.clip.attempt, error)
+        self._scratch.remove(item.clip.clip_id, item.clip.attempt)
+        return failed
+
+    def lost(self, item: Upload) -> None:
+        """Delete the clip's files in scratch, and queue the deletion of its objects."""
+        self._scratch.remove(item.clip.clip_id, item.clip.attempt)
+        self._ledger.removals.discard(item.clip)
+
+    def abandon(self, clip_id: str) -> None:
+        """Cancel the upload of this clip, if it is running. Call it after the ledger has been updated."""
+        body = self._running.get(clip_id)
+        if body is not None:
+            body.abandoned = True
 
     def _upload(self, clip: Clip, finished: Finished) -> None:
         self._faults.reach("uploading")
@@ -142,12 +157,14 @@ class Publisher:
             if path.stat().st_size != size:
                 raise VerificationFailed(f"{path.name} is not {size} bytes long")
             with path.open("rb") as file:
-                body = cast(BinaryIO, _Body(self, clip, file))
-                self._store.put(key, body, size=size, content_type=content_type, sha256=sha256)
+                body = self._running[clip.clip_id] = _Body(file, self._stopping)
+                self._store.put(key, cast(BinaryIO, body), size=size, content_type=content_type, sha256=sha256)
         except (VerificationFailed, OSError) as error:
             self._scratch.check()
             if not self._is_stored(key, sha256):
                 raise _Damaged(f"the file in scratch is missing or damaged ({error})") from error
+        finally:
+            self._running.pop(clip.clip_id, None)
 
     def _is_stored(self, key: str, sha256: str) -> bool:
         """Return True if an earlier attempt, whose response or engine was lost, has stored the object."""
@@ -156,48 +173,20 @@ class Publisher:
         except ObjectMissing:
             return False
 
-    def _retry_or_fail(self, clip: Clip, error: ClipEngineError, *, tried_ms: int) -> None:
-        """Queue the upload again if a retry may succeed, else fail the clip."""
-        tracing.set_error(error.code)
-        id, attempt, ledger = clip.clip_id, clip.attempt, self._ledger
-        try:
-            delay = next_delay(error, retry_until_written(lambda: ledger.clips.outage_ms(id), self._stopping))
-            if delay is not None:
-                log.warning("clip %s: %s; its upload is tried again in %.1f s", id, error.message, delay / 1000)
-                waited_ms, delay = delay + tried_ms, self._faults.scale_delay(delay)
-                is_current = retry_until_written(
-                    lambda: ledger.uploads.later(id, attempt, delay_ms=delay, outage_ms=waited_ms), self._stopping
-                )
-            else:
-                log.warning("clip %s: failed with %s: %s", id, error.code, error.message)
-                is_current = retry_until_written(lambda: ledger.clips.fail(id, attempt, error), self._stopping)
-                self._scratch.remove(id, attempt)
-        except ClipNotFound:
-            is_current = False
-        except Stopping:
-            return
-        if not is_current:
-            self._discard(clip)
-
-    def _discard(self, clip: Clip) -> None:
-        """Delete the clip's files in scratch, and queue the deletion of its objects."""
-        self._scratch.remove(clip.clip_id, clip.attempt)
-        self._ledger.removals.discard(clip)
-
 
 class _Body:
     """The file being uploaded. Reading fails as soon as the upload is cancelled."""
 
-    def __init__(self, publisher: Publisher, clip: Clip, file: BinaryIO) -> None:
-        self._publisher = publisher
-        self._clip_id = clip.clip_id
+    def __init__(self, file: BinaryIO, stopping: threading.Event) -> None:
         self._file = file
+        self._stopping = stopping
+        self.abandoned = False
 
     def read(self, length: int = -1) -> bytes:
-        if self._publisher._stopping.is_set():
+        if self._stopping.is_set():
             raise Stopping
-        if self._clip_id in self._publisher._abandoned:
-            raise _Abandoned
+        if self.abandoned:
+            raise ClaimLost
         return self._file.read(length)
 
 

@@ -12,23 +12,21 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 
-from clipengine import tracing
 from clipengine.clips.clip import Clip, Recording, Step
 from clipengine.clips.clip_file import CutReport, FilePlan
 from clipengine.errors import (
     ClipEngineError,
-    ClipNotFound,
     DiskFull,
-    Internal,
     RecordingMissing,
     RecordingNotFound,
     StorageError,
     UnknownProfile,
 )
 from clipengine.ledger.ledger import Ledger
+from clipengine.ledger.uploads import Finished
 from clipengine.settings import Settings
 from clipengine.stores.base import Store
 from clipengine.stores.object_errors import as_recording_errors
@@ -39,12 +37,12 @@ from clipengine.work.encoder.jobs import Message, clip_result, cut_job
 from clipengine.work.encoder.pool import EncoderPool
 from clipengine.work.encoder.process import EncoderProcess, Program
 from clipengine.work.fault_injection import FaultInjection
-from clipengine.work.in_flight import InFlight
 from clipengine.work.job_context import clip_job
 from clipengine.work.publisher import clip_file, save_finished
 from clipengine.work.retry import Stopping, next_delay, retry_until_written
 from clipengine.work.scratch import Scratch
 from clipengine.work.verification import verify_clip
+from clipengine.work.worker import ClaimLost, Jobs, Retry
 
 log = logging.getLogger(__name__)
 
@@ -55,16 +53,14 @@ _ENCODED, _VERIFIED = 0.95, 0.97
 _FIRST_STEP: dict[Program, tuple[Step, float]] = {"encoder": ("reading", 0.0), "inspector": ("verifying", _ENCODED)}
 
 
-class _ClaimLost(Exception):
-    """The clip was cancelled or deleted: stop, and delete its files."""
+class ClipRunner(Jobs[Clip]):
+    """The jobs that cut and verify clips.
 
-
-class ClipRunner:
-    """Cuts and verifies clips. Thread-safe; each call of `run_next` handles one clip.
-
-    `suspects_allowed` returns True if clips that may have killed an engine may be claimed. `on_finished` is called
-    after each clip that is ready for the publisher, `on_claimed` for each attempt that begins.
+    `suspects_allowed` returns True if clips that may have killed an engine may be claimed. `on_claimed` is called for
+    each attempt that begins, `on_finished` after each clip that is ready for the publisher.
     """
+
+    activity = "the clip was cut"
 
     def __init__(
         self,
@@ -75,11 +71,12 @@ class ClipRunner:
         scratch: Scratch,
         disk: DiskReservation,
         faults: FaultInjection,
+        stopping: threading.Event,
         *,
         owner: str,
         suspects_allowed: Callable[[], bool],
-        on_finished: Callable[[], None],
         on_claimed: Callable[[Clip], None],
+        on_finished: Callable[[], None],
     ) -> None:
         self._settings = settings
         self._ledger = ledger
@@ -88,36 +85,26 @@ class ClipRunner:
         self._scratch = scratch
         self._disk = disk
         self.faults = faults
+        self._stopping = stopping
         self._owner = owner
         self._suspects_allowed = suspects_allowed
-        self._on_finished = on_finished
         self._on_claimed = on_claimed
+        self._on_finished = on_finished
         self._lock = threading.Lock()
         self._running: dict[str, EncoderProcess] = {}
-        self._stopping = threading.Event()
-        self.in_flight = InFlight()
 
-    def run_next(self) -> bool:
-        """Cut the next clip. Return False if none is queued, or if the disk is low."""
-        self.faults.reach("nudged")
-        if self._stopping.is_set() or self._disk.is_low():
-            return False
-        with self.in_flight.track(self._claim, lambda clip: clip.clip_id) as clip:
-            if clip is None:
-                return False
-            self._on_claimed(clip)
-            finished = False
-            try:
-                finished = self._attempt(clip)
-            finally:
-                if not finished:
-                    self._scratch.remove(clip.clip_id, clip.attempt)
-                self._disk.release(clip.clip_id)
-        return True
-
-    def _claim(self) -> Clip | None:
+    def claim(self) -> Clip | None:
+        """Claim the next clip, unless the disk is low."""
+        if self._disk.is_low():
+            return None
         workers, suspects = self._settings.encoding.workers, self._suspects_allowed()
-        return self._ledger.clips.claim(self._owner, workers=workers, fits=self._fits, suspects=suspects)
+        clip = self._ledger.clips.claim(self._owner, workers=workers, fits=self._fits, suspects=suspects)
+        if clip is not None:
+            self._on_claimed(clip)
+        return clip
+
+    def is_due(self) -> bool:
+        return self._ledger.clips.is_due()
 
     def _fits(self, clip: Clip) -> bool:
         try:
@@ -129,6 +116,61 @@ class ClipRunner:
         log.warning("clip %s waits for disk space: it may need %d MB", clip.clip_id, size // 1_000_000)
         return False
 
+    def ids(self, item: Clip) -> list[str]:
+        return [item.clip_id]
+
+    def label(self, item: Clip) -> str:
+        return f"clip {item.clip_id}"
+
+    def context(self, item: Clip) -> AbstractContextManager[None]:
+        return clip_job("clip.cut", item, engine=self._owner)
+
+    def run(self, item: Clip) -> None:
+        """Cut and verify the clip, and queue it for upload."""
+        log.info("clip %s: attempt %d", item.clip_id, item.attempt)
+        try:
+            self.faults.reach("claimed")
+            finished = self._make(item)
+            id, attempt, owner = item.clip_id, item.attempt, self._owner
+            if not retry_until_written(
+                lambda: self._ledger.uploads.add(id, attempt, finished, progress=_VERIFIED, owner=owner), self._stopping
+            ):
+                raise ClaimLost
+        except BaseException:
+            self._scratch.remove(item.clip_id, item.attempt)
+            raise
+        finally:
+            self._disk.release(item.clip_id)
+        self.faults.reach("finished")
+        self._on_finished()
+
+    def retry(self, item: Clip, error: ClipEngineError) -> Retry | None:
+        clips = self._ledger.clips
+        if (delay := next_delay(error, clips.outage_ms(item.clip_id))) is not None:
+            return Retry(delay)
+        delay = retry_delay_ms(error, clips.crashes(item.clip_id))
+        return None if delay is None else Retry(delay, crashed=True)
+
+    def later(self, item: Clip, error: ClipEngineError, retry: Retry) -> bool:
+        id, attempt, clips = item.clip_id, item.attempt, self._ledger.clips
+        if retry.crashed:
+            return clips.requeue(id, attempt, delay_ms=retry.delay_ms, crashed=True)
+        delay = self.faults.scale_delay(retry.delay_ms)
+        return clips.requeue(id, attempt, delay_ms=delay, outage_ms=retry.delay_ms)
+
+    def fail(self, item: Clip, error: ClipEngineError) -> bool:
+        return self._ledger.clips.fail(item.clip_id, item.attempt, error)
+
+    def release(self, item: Clip) -> None:
+        self._ledger.clips.requeue(item.clip_id, item.attempt)
+
+    def interrupt(self) -> None:
+        """Kill the running children. Their clips return to the queue."""
+        with self._lock:
+            children = list(self._running.values())
+        for child in children:
+            child.kill()
+
     def abandon(self, clip_id: str) -> None:
         """Kill the child of this clip, if it has one. Call it after the ledger has been updated."""
         with self._lock:
@@ -136,39 +178,8 @@ class ClipRunner:
         if child is not None:
             child.kill()
 
-    def stop(self) -> None:
-        """Kill the running children. Their clips return to the queue."""
-        self._stopping.set()
-        with self._lock:
-            children = list(self._running.values())
-        for child in children:
-            child.kill()
-
-    def _attempt(self, clip: Clip) -> bool:
-        with clip_job("clip.cut", clip, engine=self._owner):
-            log.info("clip %s: attempt %d", clip.clip_id, clip.attempt)
-            return self._finish(clip)
-
-    def _finish(self, clip: Clip) -> bool:
-        """Return True if the clip is finished, else record the outcome and return False."""
-        try:
-            self.faults.reach("claimed")
-            self._run(clip)
-            self.faults.reach("finished")
-            self._on_finished()
-            return True
-        except _ClaimLost:
-            log.info("clip %s: the claim was lost, attempt %d stops", clip.clip_id, clip.attempt)
-        except Stopping:
-            self._ledger.clips.requeue(clip.clip_id, clip.attempt)
-        except ClipEngineError as error:
-            self._retry_or_fail(clip, error)
-        except Exception as error:  # a bug must not end the worker thread
-            log.exception("clip %s: attempt %d failed", clip.clip_id, clip.attempt)
-            self._retry_or_fail(clip, Internal(f"{type(error).__name__} while the clip was cut"))
-        return False
-
-    def _run(self, clip: Clip) -> None:
+    def _make(self, clip: Clip) -> Finished:
+        """Make the file of the clip in scratch."""
         try:
             recording = self._ledger.recordings.get(clip.recording_id)
         except RecordingNotFound as error:
@@ -183,12 +194,7 @@ class ClipRunner:
             with path.open("rb") as body:
                 sha256 = hashlib.file_digest(body, "sha256").hexdigest()
             result = clip_result(cut, sha256=sha256, poster_path=clip.poster_key if poster else None)
-            finished = save_finished(folder, result, poster)
-        id, attempt, uploads, owner = clip.clip_id, clip.attempt, self._ledger.uploads, self._owner
-        if not retry_until_written(
-            lambda: uploads.add(id, attempt, finished, progress=_VERIFIED, owner=owner), self._stopping
-        ):
-            raise _ClaimLost
+            return save_finished(folder, result, poster)
 
     @contextmanager
     def _disk_full_errors(self) -> Iterator[None]:
@@ -233,14 +239,14 @@ class ClipRunner:
 
     @contextmanager
     def _child(self, clip: Clip, program: Program) -> Iterator[tuple[EncoderProcess, _Watch]]:
-        """Yield a child for the clip and its watch. `abandon` and `stop` kill the child."""
+        """Yield a child for the clip and its watch. `abandon` and `interrupt` kill the child."""
         child, watch = self._encoders.take(program), _Watch(self, clip, *_FIRST_STEP[program])
         with self._lock:
             self._running[clip.clip_id] = child
         try:
             yield child, watch
         except LOST_CHILD:
-            watch.report()  # raises if the child was killed by `abandon` or `stop`
+            watch.report()  # raises if the child was killed by `abandon` or `interrupt`
             raise
         finally:
             with self._lock:
@@ -248,35 +254,14 @@ class ClipRunner:
             child.close()
 
     def report(self, clip: Clip, step: Step, progress: float) -> None:
-        """Record the progress. Raises _ClaimLost if the attempt is no longer current, Stopping if the engine stops."""
+        """Record the progress. Raises ClaimLost if the attempt is no longer current, Stopping if the engine stops."""
         if self._stopping.is_set():
             raise Stopping
         try:
             if not self._ledger.clips.progress(clip.clip_id, clip.attempt, step=step, progress=progress):
-                raise _ClaimLost
+                raise ClaimLost
         except StorageError as error:  # progress is not essential
             log.warning("clip %s: the progress cannot be recorded: %s", clip.clip_id, error.message)
-
-    def _retry_or_fail(self, clip: Clip, error: ClipEngineError) -> None:
-        """Queue the clip again if a retry may succeed, else fail it."""
-        tracing.set_error(error.code)
-        id, attempt, clips = clip.clip_id, clip.attempt, self._ledger.clips
-        try:
-            delay = next_delay(error, retry_until_written(lambda: clips.outage_ms(id), self._stopping))
-            if delay is not None:
-                log.warning("clip %s: %s; retrying in %.1f s", id, error.message, delay / 1000)
-                scaled = self.faults.scale_delay(delay)
-                retry_until_written(
-                    lambda: clips.requeue(id, attempt, delay_ms=scaled, outage_ms=delay), self._stopping
-                )
-            elif (retry_ms := retry_delay_ms(error, clips.crashes(id))) is not None:
-                log.warning("clip %s: %s; retrying in %.1f s", id, error.message, retry_ms / 1000)
-                retry_until_written(lambda: clips.requeue(id, attempt, crashed=True, delay_ms=retry_ms), self._stopping)
-            else:
-                log.warning("clip %s: failed with %s: %s", id, error.code, error.message)
-                retry_until_written(lambda: clips.fail(id, attempt, error), self._stopping)
-        except (ClipNotFound, Stopping):
-            pass  # deleted, or released as an orphan after the next start
 
 
 class _Watch:

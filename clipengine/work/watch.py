@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,7 +45,7 @@ def _is_relevant(change: watchfiles.Change, path: str) -> bool:
 
 
 class Watch:
-    """Scans the `prefixes` of the store until `stop`, and calls `on_found` after each registration.
+    """Scans the `prefixes` of the store until `stop`.
 
     An object must not have changed for `settle_seconds`: 0 for S3, where objects appear complete. `folder` is the root
     of a folder store, whose events cause scans, or None.
@@ -61,7 +61,6 @@ class Watch:
         seconds: float,
         settle_seconds: float,
         folder: Path | None,
-        on_found: Callable[[], None],
     ) -> None:
         self._ledger = ledger
         self._store = store
@@ -70,7 +69,6 @@ class Watch:
         self._seconds = seconds
         self._settle_seconds = settle_seconds
         self._folder = folder
-        self._on_found = on_found
         self._known: dict[str, str] | None = None
         self._unsettled: dict[str, _Unsettled] = {}
         self._stopped = threading.Event()
@@ -173,7 +171,6 @@ class Watch:
         if new:
             change = "was replaced" if replaced else "appeared"
             log.info("recording %s: %s %s", recording.recording_id, found.key, change)
-            self._on_found()
 
     def _listen(self) -> None:
         """Start a scan after each relevant event. If events are unavailable, only the periodic scans remain."""

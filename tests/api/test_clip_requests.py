@@ -47,7 +47,7 @@ def test_response_has_the_documented_fields(http: httpx.Client, recording: Recor
         "request_id": answer.headers["x-request-id"],
     }
     assert '"start_seconds":120.0,' in answer.text
-    assert engine.calls == [("wake_clips",)]
+    assert engine.calls == [("clips", body["clip_id"])]
     assert http.get(answer.headers["location"]).json()["clip_id"] == body["clip_id"]
 
 

@@ -120,7 +120,7 @@ class TestChange:
         answer = http.post(f"/v1/clips/{clip.clip_id}/cancel")
         assert answer.status_code == 200
         assert (answer.json()["status"], answer.json()["error"]["code"]) == ("failed", "cancelled")
-        assert engine.calls == [("abandon", clip.clip_id), ("wake_chores",)]
+        assert engine.calls == [("removals", "due"), ("abandon", clip.clip_id)]
         refused(http.post(f"/v1/clips/{clip.clip_id}/cancel"), 409, "clip_ended")
 
     def test_repeated_cancel_does_not_stop_the_next_attempt(
@@ -148,13 +148,13 @@ class TestChange:
             "queued",
             None,
         )
-        assert engine.calls == [("wake_clips",)]
+        assert engine.calls == [("clips", clip.clip_id)]
 
     def test_running_clip_is_deleted(self, http: httpx.Client, clip: Clip, engine: RecordedEngine) -> None:
         engine.run(clip)
         answer = http.delete(f"/v1/clips/{clip.clip_id}")
         assert (answer.status_code, answer.content) == (204, b"")
-        assert engine.calls == [("abandon", clip.clip_id), ("wake_chores",)]
+        assert engine.calls == [("removals", "due"), ("abandon", clip.clip_id)]
         assert set(engine.ledger.removals.due()) == {clip.object_key, clip.poster_key}
         refused(http.get(f"/v1/clips/{clip.clip_id}"), 404, "clip_not_found")
         refused(http.delete(f"/v1/clips/{clip.clip_id}"), 404, "clip_not_found")

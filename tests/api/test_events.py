@@ -153,7 +153,7 @@ def test_stream_that_resumes_after_a_deleted_event_continues_with_the_oldest_lef
 ) -> None:
     clips = [engine.finish(engine.make_clip(recording, f"clip {number}")).clip_id for number in range(4)]
     with engine.ledger.transaction():  # as by retention.events_days
-        engine.ledger._database.run("DELETE FROM events WHERE seq <= 3")
+        engine.ledger.database.run("DELETE FROM events WHERE seq <= 3")
     for after in ("0", "2", "3"):
         with following(server, after=after) as reader:
             told = [reader.next() for _ in range(2)]

@@ -32,7 +32,7 @@ def test_repeated_request_gets_the_same_response(http: httpx.Client, path: str, 
     assert second.headers["location"] == first.headers["location"]
     assert "idempotent-replayed" not in first.headers
     assert second.headers["idempotent-replayed"] == "true"
-    assert engine.calls == [("wake_clips",)]
+    assert engine.calls == [("clips", first.json()["clip_id"])]
     assert len(http.get("/v1/clips").json()["data"]) == 1
 
 
@@ -77,7 +77,7 @@ def test_parallel_requests_create_one_clip(server: ApiServer, path: str, engine:
     assert {answer.status_code for answer in answers} == {202}
     assert len({answer.content for answer in answers}) == 1
     assert sum("idempotent-replayed" in answer.headers for answer in answers) == 99
-    assert engine.calls == [("wake_clips",)]
+    assert engine.calls == [("clips", answers[0].json()["clip_id"])]
     assert engine.ledger.clips.counts()["queued"] == 1
 
 

@@ -60,7 +60,7 @@ class TestRegister:
             "name": "meeting",
             "metadata": {"team": "a"},
         }
-        assert engine.calls == [("wake_chores",)]
+        assert engine.calls == [("probes", first.json()["recording_id"])]
         again = http.post("/v1/recordings", json=body)
         assert (again.status_code, again.json()) == (200, first.json())
 
@@ -142,7 +142,7 @@ class TestListAndDelete:
         assert code(http.delete(f"{path}?object=yes")) == (422, "invalid_request")
         assert http.delete(f"{path}?object=true").status_code == 204
         assert engine.ledger.removals.due() == [recording.bucket_path]
-        assert engine.calls == [("wake_chores",)]
+        assert engine.calls == [("removals", "due")]
 
 
 class TestUpload:
@@ -158,7 +158,7 @@ class TestUpload:
         reader = engine.store.open(body["bucket_path"])
         assert reader.read_at(0, 9_000_000) == b"".join(pieces)
         reader.close()
-        assert engine.calls == [("wake_chores",)]
+        assert engine.calls == [("probes", body["recording_id"])]
 
     @pytest.mark.parametrize(
         "name",

@@ -168,7 +168,7 @@ class TestDeliveries:
         assert answer.status_code == 202
         assert list(answer.json()) == DELIVERY_KEYS
         assert (answer.json()["status"], answer.json()["webhook_id"]) == ("pending", webhook)
-        assert engine.calls == [("wake_chores",)]
+        assert engine.calls == [("deliveries", answer.json()["delivery_id"])]
         assert http.get(f"/v1/webhooks/{other}/deliveries").json()["data"] == []
         body = json.loads(engine.ledger.deliveries.get(answer.json()["delivery_id"]).body)
         assert list(body) == ["event", "data", "organisation_id", "timestamp", "id"]

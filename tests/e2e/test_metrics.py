@@ -108,7 +108,7 @@ def test_dead_worker_thread_is_restarted_with_backoff(monkeypatch: pytest.Monkey
         assert work.alive()
         for wait in (1, 2, 4):
             thread = work._consumer.worker_threads[0][1]
-            work.nudge("die")
+            work.put("die")
             thread.join(10)
             assert not thread.is_alive()
             assert not work.alive()  # noticed, but not restarted yet
@@ -119,7 +119,7 @@ def test_dead_worker_thread_is_restarted_with_backoff(monkeypatch: pytest.Monkey
             assert not work.alive()  # restarted
             assert work.alive()
         assert restarted == ["clips"] * 3
-        work.nudge("work")
+        work.put("work")
         assert worked.wait(10)
         now[0] += 100
         assert work.alive()

@@ -42,7 +42,7 @@ def test_rows_due_in_the_far_future_are_reset(
     ledger.recordings.probe_later(probe, delay_ms=5000)
     ledger.removals.add("gone.mp4")
     step(0)
-    assert (ledger.clips.claim("me"), ledger.uploads.due("me"), ledger.recordings.claim_probe("me")) == (
+    assert (ledger.clips.claim("me"), ledger.uploads.is_due("me"), ledger.recordings.claim_probe("me")) == (
         None,
         False,
         None,
@@ -50,7 +50,7 @@ def test_rows_due_in_the_far_future_are_reset(
     assert ledger.removals.due() == []
     assert ledger.reset_far_future_due() == 4
     assert ledger.clips.claim("me") is not None
-    assert ledger.uploads.due("me")
+    assert ledger.uploads.is_due("me")
     assert ledger.recordings.claim_probe("me") is not None
     assert len(ledger.removals.due()) == 1
     assert ledger.reset_far_future_due() == 0

@@ -29,7 +29,7 @@ def killed(path: Path, folder: Path) -> Path:
 def crashed(ledger: Ledger, path: Path, tmp_path: Path) -> Path:
     """A copy whose WAL contains a key."""
     ledger.commit_watermark.advance()
-    ledger._database.run("PRAGMA wal_checkpoint(TRUNCATE)")
+    ledger.database.run("PRAGMA wal_checkpoint(TRUNCATE)")
     ledger.keys.create("laptop")
     ledger.commit_watermark.advance()
     return killed(path, tmp_path / "crashed")

@@ -37,8 +37,8 @@ def test_engines_continue_and_may_start_after_a_migration_that_expands(
 ) -> None:
     ledger.engines.beat("old")
     assert ledger.engines.check_schema() == f"version {NOW}"
-    assert migrate(ledger._database, (*MIGRATIONS, expand)) == NEXT
-    ledger._database.supported_schema = NOW  # it is still the old engine
+    assert migrate(ledger.database, (*MIGRATIONS, expand)) == NEXT
+    ledger.database.supported_schema = NOW  # it is still the old engine
     ledger.engines.beat("old")
     assert ledger.clips.get(queue().clip_id).state == "queued"
     assert ledger.engines.check_schema().startswith(f"version {NEXT} of a newer engine; this one supports up to {NOW}")
@@ -51,23 +51,23 @@ def test_engines_continue_and_may_start_after_a_migration_that_expands(
 def test_migration_that_contracts_waits_for_older_engines(ledger: Ledger, place: PostgresLocation) -> None:
     ledger.engines.beat("old")
     with pytest.raises(StartupError, match=rf"schema version {NEXT}.* pid \d+") as refused:
-        migrate(ledger._database, (*MIGRATIONS, contract))
+        migrate(ledger.database, (*MIGRATIONS, contract))
     assert "Stop these engines" in refused.value.hint
-    assert schema_version(ledger._database) == NOW
+    assert schema_version(ledger.database) == NOW
     ledger.engines.remove("old")
-    assert migrate(ledger._database, (*MIGRATIONS, contract)) == NEXT
+    assert migrate(ledger.database, (*MIGRATIONS, contract)) == NEXT
     with pytest.raises(SchemaTooNew, match=str(NEXT)):
         inspect(place)
     with pytest.raises(SchemaTooNew):
-        migrate(ledger._database)
+        migrate(ledger.database)
 
 
 def test_engine_that_missed_a_contraction_may_not_go_on(ledger: Ledger) -> None:
     """It was frozen or disconnected for longer than its lease while a newer engine migrated."""
     ledger.engines.beat("frozen")
-    ledger._database.run("UPDATE engines SET beat_at = beat_at - ?", (LEASE_MS + 1000,))
-    migrate(ledger._database, (*MIGRATIONS, contract))
-    ledger._database.supported_schema = NOW
+    ledger.database.run("UPDATE engines SET beat_at = beat_at - ?", (LEASE_MS + 1000,))
+    migrate(ledger.database, (*MIGRATIONS, contract))
+    ledger.database.supported_schema = NOW
     with pytest.raises(SchemaTooNew):
         ledger.engines.beat("frozen")
     with pytest.raises(SchemaTooNew):
@@ -83,7 +83,7 @@ def test_engine_that_starts_during_a_contraction_finds_that_it_is_too_old(ledger
         go_on.wait(10)
 
     late = open_ledger()
-    newer = threading.Thread(target=migrate, args=(ledger._database, (*MIGRATIONS, slow_contract)))
+    newer = threading.Thread(target=migrate, args=(ledger.database, (*MIGRATIONS, slow_contract)))
     newer.start()
     assert migrating.wait(10)
     failed: list[Exception] = []
@@ -102,7 +102,7 @@ def test_engine_that_starts_during_a_contraction_finds_that_it_is_too_old(ledger
     newer.join()
     starting.join()
     assert [type(error) for error in failed] == [SchemaTooNew]
-    assert ledger._database.run("SELECT engine_id FROM engines") == []
+    assert ledger.database.run("SELECT engine_id FROM engines") == []
 
 
 def test_ledger_of_the_previous_schema_is_migrated_while_its_engines_live(

@@ -34,7 +34,7 @@ def filled(path: Path, ledger: Ledger, queue: Callable[..., Clip]) -> Path:
     ledger.sessions.begin(key)
     ledger.engines.beat("inst_dead")
     ledger.removals.add("left.mp4")
-    ledger._database.run("DELETE FROM events WHERE seq = (SELECT MAX(seq) FROM events)")
+    ledger.database.run("DELETE FROM events WHERE seq = (SELECT MAX(seq) FROM events)")
     assert ledger.endpoints.get(endpoint.webhook_id).enabled
     ledger.close()
     return path
@@ -42,7 +42,7 @@ def filled(path: Path, ledger: Ledger, queue: Callable[..., Clip]) -> Path:
 
 def _rows(ledger: Ledger) -> dict[str, list[Any]]:
     return {
-        model._meta.table_name: sorted(ledger._database.rows(model.select()), key=repr)
+        model._meta.table_name: sorted(ledger.database.rows(model.select()), key=repr)
         for model in TABLES
         if model._meta.table_name != "meta"
     }
@@ -112,7 +112,7 @@ def test_row_that_postgres_rejects_is_reported_and_undoes_the_copy(
     filled: Path, open_ledger: Open, database_url: str
 ) -> None:
     ledger = open_ledger(at=filled)
-    ledger._database.run("UPDATE clips SET label = 'nul' || char(0)")
+    ledger.database.run("UPDATE clips SET label = 'nul' || char(0)")
     ledger.close()
     with pytest.raises(StartupError, match=r"the table clips cannot be copied to .*NUL"):
         copy_to_postgres(filled, PostgresLocation(database_url, filled.with_name("secrets.key")))

@@ -53,7 +53,7 @@ def test_failed_transaction_changes_nothing(ledger: Ledger) -> None:
 
 def _add_and_fail(ledger: Ledger, key: str) -> None:
     with ledger.transaction():
-        ledger._database.record_change("clip", key)
+        ledger.database.record_change("clip", key)
         ledger.removals.add(key)
         raise RuntimeError
 
@@ -61,17 +61,17 @@ def _add_and_fail(ledger: Ledger, key: str) -> None:
 def test_nested_transaction_fails_alone(ledger: Ledger) -> None:
     heard: list[tuple[str, str]] = []
     ledger.on_change(lambda kind, ident: heard.append((kind, ident)))
+    ledger.on_message(lambda queue, ident: heard.append((queue, ident)))
     with ledger.transaction():
-        ledger._database.record_change("clip", "clip_1")
-        ledger.removals.add("a")
+        ledger.database.record_change("clip", "clip_1")
         with pytest.raises(RuntimeError):
             _add_and_fail(ledger, "b")
-    assert ledger.removals.due() == ["a"]
-    assert heard == [("clip", "clip_1"), ("removal", "due")]
+    assert ledger.removals.due() == []
+    assert heard == [("clip", "clip_1")]
 
 
 def test_nested_sessions_share_one_connection(ledger: Ledger) -> None:
-    database = ledger._database
+    database = ledger.database
     with ledger.session():
         outer = database._connections.connection()
         with ledger.session(), ledger.transaction():
@@ -81,7 +81,7 @@ def test_nested_sessions_share_one_connection(ledger: Ledger) -> None:
 
 
 def test_threads_do_not_share_a_connection(ledger: Ledger) -> None:
-    database, seen = ledger._database, []
+    database, seen = ledger.database, []
     together = threading.Barrier(4)
 
     def look() -> None:
@@ -115,25 +115,36 @@ def test_listeners_are_notified_once_after_the_commit(ledger: Ledger) -> None:
     heard: list[tuple[str, str, int, bool]] = []
 
     def listen(kind: str, ident: str) -> None:
-        in_transaction = ledger._database._connections.in_transaction()
+        in_transaction = ledger.database._connections.in_transaction()
         heard.append((kind, ident, len(ledger.removals.due()), in_transaction))
 
     ledger.on_change(listen)
     with ledger.session(), ledger.transaction():
-        ledger._database.record_change("clip", "clip_1")
+        ledger.database.record_change("clip", "clip_1")
         ledger.removals.add("a")
-        ledger._database.record_change("clip", "clip_1")
+        ledger.database.record_change("clip", "clip_1")
         assert heard == []
-    assert heard == [("clip", "clip_1", 1, False), ("removal", "due", 1, False)]
+    assert heard == [("clip", "clip_1", 1, False)]
 
 
-def test_listeners_are_not_notified_of_a_rollback(ledger: Ledger) -> None:
+def test_message_is_sent_once_in_a_shared_transaction_and_otherwise_after_it(ledger: Ledger) -> None:
+    sent: list[tuple[str, str, bool]] = []
+    ledger.on_message(lambda queue, ident: sent.append((queue, ident, ledger.database.in_transaction)))
+    with ledger.transaction():
+        ledger.removals.add("a")
+        ledger.removals.add("b")
+        assert sent == []
+    assert sent == [("removals", "due", ledger.database.shared)]
+
+
+def test_rollback_discards_notifications_and_messages(ledger: Ledger) -> None:
     heard: list[str] = []
     ledger.on_change(lambda kind, ident: heard.append(ident))
+    ledger.on_message(lambda queue, ident: heard.append(ident))
     with pytest.raises(RuntimeError):
         _add_and_fail(ledger, "a")
     ledger.removals.add("b")
-    assert len(heard) == 1
+    assert heard == ["due"]
 
 
 def test_exception_of_a_listener_is_logged(ledger: Ledger, caplog: pytest.LogCaptureFixture) -> None:
@@ -144,8 +155,9 @@ def test_exception_of_a_listener_is_logged(ledger: Ledger, caplog: pytest.LogCap
 
     ledger.on_change(fail)
     ledger.on_change(lambda kind, ident: heard.append(kind))
-    ledger.removals.add("a")
-    assert heard == ["removal"]
+    with ledger.transaction():
+        ledger.database.record_change("clip", "clip_1")
+    assert heard == ["clip"]
     assert "a listener failed" in caplog.text
 
 
@@ -204,7 +216,7 @@ def test_single_statement_waits_for_the_write_lock(ledger: Ledger) -> None:
     holder = threading.Thread(target=hold)
     holder.start()
     entered.wait(10)
-    ledger._database._busy_seconds = 0.1
+    ledger.database._busy_seconds = 0.1
     with pytest.raises(StorageUnavailable):
         ledger.removals.drop("a")
     leave.set()
@@ -215,7 +227,7 @@ def test_single_statement_waits_for_the_write_lock(ledger: Ledger) -> None:
 
 @pytest.mark.usefixtures("path")
 def test_write_on_a_full_disk_is_undone_and_succeeds_later(ledger: Ledger, queue: Queue) -> None:
-    database = ledger._database
+    database = ledger.database
     queue()
 
     def fill() -> None:
@@ -245,7 +257,7 @@ def test_commit_on_a_full_disk_raises_disk_full(tmp_path: Path, caplog: pytest.L
     def write_until_full(ledger: Ledger) -> None:
         for number in range(10_000):  # the last block of the WAL has space for some commits
             with ledger.transaction():
-                ledger._database.run("INSERT INTO meta (name, value) VALUES (?, ?)", (f"n{number}", "x" * 2000))
+                ledger.database.run("INSERT INTO meta (name, value) VALUES (?, ?)", (f"n{number}", "x" * 2000))
 
     folder = tmp_path / "disk"
     with disk(folder, 8):
@@ -257,7 +269,7 @@ def test_commit_on_a_full_disk_raises_disk_full(tmp_path: Path, caplog: pytest.L
             assert "cannot rollback" not in caplog.text
             free(folder)
             with ledger.transaction():
-                ledger._database.run("INSERT INTO meta (name, value) VALUES ('after', '')")
+                ledger.database.run("INSERT INTO meta (name, value) VALUES ('after', '')")
         finally:
             ledger.close()
 
@@ -267,18 +279,18 @@ def test_check_writable_raises_if_the_ledger_is_read_only(ledger: Ledger) -> Non
     ledger.check_writable()
     ledger.check_writable()
     with ledger.session():
-        ledger._database.run("PRAGMA query_only = 1")
+        ledger.database.run("PRAGMA query_only = 1")
         with pytest.raises(StorageUnavailable):
             ledger.check_writable()
-        ledger._database.run("PRAGMA query_only = 0")
+        ledger.database.run("PRAGMA query_only = 0")
 
 
 @pytest.mark.usefixtures("path")
 def test_commit_is_durable_after_one_that_was_not(ledger: Ledger) -> None:
     with ledger.session():
-        with ledger._database.transaction(durable=False):
-            assert ledger._database.run("PRAGMA synchronous") == [(1,)]
-        assert ledger._database.run("PRAGMA synchronous") == [(2,)]
+        with ledger.database.transaction(durable=False):
+            assert ledger.database.run("PRAGMA synchronous") == [(1,)]
+        assert ledger.database.run("PRAGMA synchronous") == [(2,)]
 
 
 def test_own_errors_pass_through_a_transaction(ledger: Ledger) -> None:
@@ -289,4 +301,4 @@ def test_own_errors_pass_through_a_transaction(ledger: Ledger) -> None:
 def test_violated_constraint_is_an_internal_error(ledger: Ledger) -> None:
     insert = "INSERT INTO meta (name, value) VALUES ('default_secret', '')"
     with pytest.raises(Internal, match=r"(?i)unique"):
-        ledger._database.run(insert)
+        ledger.database.run(insert)

@@ -84,7 +84,7 @@ def test_deliveries_of_one_clip_are_claimed_in_the_order_of_their_events(
 def test_delivery_that_is_longest_due_is_claimed_first(ledger: Ledger, queue: Queue, clock: Clock) -> None:
     for host in ("b", "a"):
         ledger.clips.cancel(queue(webhook_url=f"https://{host}.test/").clip_id)
-    ledger._database.run("UPDATE deliveries SET next_at = 5 WHERE target = 'https://b.test'")
+    ledger.database.run("UPDATE deliveries SET next_at = 5 WHERE target = 'https://b.test'")
     assert ledger.deliveries.next_due() == 5
     assert [delivery.target for delivery in ledger.deliveries.claim_due(limit=1)] == ["https://b.test"]
 

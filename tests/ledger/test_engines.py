@@ -38,7 +38,7 @@ def host_b(open_ledger: Callable[..., Ledger], host_a: Ledger, monkeypatch: pyte
 
 def _fall_silent(ledger: Ledger, engine_id: str, *, ms: int = LEASE_MS + 1000) -> None:
     update = EngineRow.update(beat_at=EngineRow.beat_at - ms).where(EngineRow.engine_id == engine_id)
-    assert ledger._database.change(update)
+    assert ledger.database.change(update)
 
 
 def _free(ledger: Ledger, owner: str) -> int:

@@ -62,7 +62,7 @@ def test_concurrent_first_opens_create_one_file(open_ledger: Open, path: Path) -
 
 @pytest.mark.usefixtures("path")
 def test_connections_have_the_expected_pragmas(ledger: Ledger) -> None:
-    database = ledger._database
+    database = ledger.database
     with ledger.session():
         values = {
             name: database.run(f"PRAGMA {name}")[0][0] for name in ("journal_mode", "synchronous", "foreign_keys")
@@ -150,7 +150,7 @@ def test_database_of_another_program_is_rejected(open_ledger: Open, path: Path) 
 
 
 def test_newer_schema_is_rejected(ledger: Ledger, open_ledger: Open, path: Path) -> None:
-    ledger._database.run("UPDATE meta SET value = '99' WHERE name = 'schema_version'")
+    ledger.database.run("UPDATE meta SET value = '99' WHERE name = 'schema_version'")
     ledger.close()
     with pytest.raises(SchemaTooNew, match="99"):
         open_ledger()
@@ -205,7 +205,7 @@ def _clip_of_version_1(database: Database, clip_id: str, *, seconds: float) -> N
 
 @pytest.mark.usefixtures("path")
 def test_models_match_the_migrated_tables(ledger: Ledger) -> None:
-    database = ledger._database
+    database = ledger.database
     made = {
         row[0]
         for row in database.run("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")

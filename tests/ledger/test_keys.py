@@ -48,7 +48,7 @@ def test_only_the_hash_of_a_key_is_stored(ledger: Ledger, path: Path) -> None:
 
 def test_malformed_or_unknown_key_is_rejected(ledger: Ledger) -> None:
     _, text = ledger.keys.create("laptop")
-    other = Keys(ledger._database, "relay_live")
+    other = Keys(ledger.database, "relay_live")
     forged_start = text.rpartition("_")[0][:-1] + ("A" if text.rpartition("_")[0][-1] != "A" else "B")
     forged = f"{forged_start}_{keys_module._checksum(forged_start)}"  # the right id and checksum, another secret
     unknown_start = f"relay_live_{'0' * 26}_{'x' * 43}"
@@ -101,9 +101,9 @@ def test_key_is_verified_while_the_ledger_is_not_writable(
     ledger: Ledger, open_ledger: Callable[..., Ledger], caplog: pytest.LogCaptureFixture, path: Path
 ) -> None:
     _, text = ledger.keys.create("laptop")
-    ledger._database._busy_seconds = 0.1
+    ledger.database._busy_seconds = 0.1
     with ledger.session():
-        ledger._database.run("PRAGMA busy_timeout = 100")
+        ledger.database.run("PRAGMA busy_timeout = 100")
         writer = sqlite3.connect(path, isolation_level=None)
         writer.execute("BEGIN IMMEDIATE")
         assert ledger.keys.verify(text)

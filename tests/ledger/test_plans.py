@@ -30,7 +30,7 @@ _SMALL = {"endpoints"}
 @pytest.fixture
 def plans(path: Path, ledger: Ledger, queue: Queue) -> Iterator[Plans]:
     """Recorder of statements. Calling it returns their query plans and clears it."""
-    connections = ledger._database._connections
+    connections = ledger.database._connections
     passed: list[tuple[str, Any]] = []
     queue()  # the statements that create recording and clip are not checked
     connections.query_hooks.append(lambda query: passed.append((query.sql, query.params)))
@@ -39,7 +39,7 @@ def plans(path: Path, ledger: Ledger, queue: Queue) -> Iterator[Plans]:
         seen = [entry for entry in passed if entry[0].split()[0] in ("SELECT", "UPDATE", "DELETE")]
         found = {}
         for sql, params in seen:
-            rows = ledger._database.run(f"EXPLAIN QUERY PLAN {sql}", tuple(params or ()))
+            rows = ledger.database.run(f"EXPLAIN QUERY PLAN {sql}", tuple(params or ()))
             found[sql] = [row[3] for row in rows]
         passed.clear()
         return found
@@ -118,7 +118,7 @@ def test_queries_of_a_clip_use_indexes(
     ledger.clips.retry(clip.clip_id)
     ledger.clips.claim("me")
     ledger.uploads.add(clip.clip_id, 3, Finished(result, None), progress=0.9, owner="me")
-    assert ledger.uploads.due("me")
+    assert ledger.uploads.is_due("me")
     ledger.uploads.claim("me")
     ledger.uploads.later(clip.clip_id, 3, delay_ms=5000, outage_ms=5000)
     ledger.uploads.retry_now()

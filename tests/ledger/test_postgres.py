@@ -28,7 +28,7 @@ KINDS = ("postgres",)
 def test_models_match_the_migrated_tables(ledger: Ledger) -> None:
     columns: dict[str, dict[str, tuple[str, bool]]] = {}
     about = "SELECT table_name, column_name, data_type, is_nullable, is_generated FROM information_schema.columns"
-    for table, name, data_type, nullable, generated in ledger._database.run(
+    for table, name, data_type, nullable, generated in ledger.database.run(
         f"{about} WHERE table_schema = current_schema()"
     ):
         columns.setdefault(table, {})[name] = (data_type, nullable == "NO" or generated == "ALWAYS")
@@ -160,7 +160,7 @@ def test_listeners_are_notified_of_changes_by_other_engines(
 
     other = open_ledger()
     other.on_change(listen)
-    other._database.follow()
+    other.database.follow({})
     assert ready.wait(10)
     clip = queue()
     assert told.wait(10)
@@ -226,7 +226,7 @@ def test_more_callers_than_connections_are_all_served(ledger: Ledger, queue: Cal
     for thread in threads:
         thread.join()
     assert len(made) == len(threads)
-    (open_now,) = ledger._database.run("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()")[0]
+    (open_now,) = ledger.database.run("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()")[0]
     assert open_now <= postgres_module._MAX_CONNECTIONS
 
 

@@ -17,7 +17,7 @@ def _claim(ledger: Ledger, owner: str = "me", limit: int = 1000) -> list[Removal
 
 
 def _looks(ledger: Ledger) -> list[int]:
-    return [looks for (looks,) in ledger._database.run("SELECT looks FROM removals ORDER BY id")]
+    return [looks for (looks,) in ledger.database.run("SELECT looks FROM removals ORDER BY id")]
 
 
 @pytest.fixture
@@ -118,7 +118,7 @@ def test_claim_that_no_thread_works_on_is_released(ledger: Ledger) -> None:
 
 
 def test_migration_raises_counts_below_one(ledger: Ledger) -> None:
-    database = ledger._database
+    database = ledger.database
     database.run("DROP INDEX removals_owner")
     for column in ("owner", "lease"):
         database.run(f"ALTER TABLE removals DROP COLUMN {column}")

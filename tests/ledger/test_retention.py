@@ -36,7 +36,7 @@ def _deliver(ledger: Ledger, outcome: str) -> str:
 
 def _counts(ledger: Ledger) -> tuple[int, ...]:
     tables = ("events", "deliveries", "delivery_attempts")
-    return tuple(ledger._database.run(f"SELECT COUNT(*) FROM {table}")[0][0] for table in tables)
+    return tuple(ledger.database.run(f"SELECT COUNT(*) FROM {table}")[0][0] for table in tables)
 
 
 def test_old_history_is_deleted_and_numbers_continue(ledger: Ledger, queue: Queue) -> None:

@@ -36,7 +36,7 @@ def test_finished_clip_is_claimed_once_and_completes(ledger: Ledger, finish: Que
     assert ledger.uploads.claim("me") is None
     assert ledger.clips.complete(clip.clip_id, 1, result)
     assert ledger.uploads.waiting() == {}
-    assert not ledger.uploads.due("me")
+    assert not ledger.uploads.is_due("me")
 
 
 def test_upload_waits_for_its_delay_or_until_the_store_is_back(ledger: Ledger, finish: Queue) -> None:
@@ -46,7 +46,7 @@ def test_upload_waits_for_its_delay_or_until_the_store_is_back(ledger: Ledger, f
     assert ledger.clips.outage_ms(clip.clip_id) == 61_000
     assert ledger.uploads.claim("me") is None
     ledger.uploads.retry_now()
-    assert ledger.uploads.due("me")
+    assert ledger.uploads.is_due("me")
     assert ledger.uploads.claim("me") is not None
 
 
@@ -74,7 +74,7 @@ def test_upload_that_is_not_in_flight_is_released(ledger: Ledger, finish: Queue,
     assert running is not None
     assert ledger.clips.requeue_orphans("me") == 0
     assert ledger.clips.requeue_orphans("me", in_flight=lambda: {running.clip_id}) == 1
-    assert ledger.uploads.due("me")
+    assert ledger.uploads.is_due("me")
     assert ledger.clips.get(running.clip_id).state == "cutting"
 
 
@@ -90,7 +90,7 @@ def test_upload_that_was_taken_over_is_not_released_by_a_second_sweep(ledger: Le
         return ()
 
     assert ledger.clips.requeue_orphans("other", living=lambda: (*meanwhile(), "me")) == 0
-    assert not ledger.uploads.due("me")
+    assert not ledger.uploads.is_due("me")
     assert ledger.clips.get(clip.clip_id).state == "uploading"
 
 

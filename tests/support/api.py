@@ -1,7 +1,7 @@
 """The API over a real ledger and a real folder store, served by uvicorn in a thread.
 
-Only the engine is a double: `calls` records the calls of the API to it, and tests act as its workers by updating rows
-of the ledger.
+Only the engine is a double: `calls` records the calls of the API to it and the messages to its workers, and tests act
+as its workers by updating rows of the ledger.
 """
 
 from __future__ import annotations
@@ -76,17 +76,12 @@ class RecordedEngine:
     def __post_init__(self) -> None:
         settings = self.settings
         folder, max_bytes = settings.data.folder / "previews", settings.previews.max_bytes
+        self.ledger.on_message(lambda queue, id: self.calls.append((queue, id)))
         self.previews = Previews(settings.encoding, self.store, EncoderPool(), folder, max_bytes=max_bytes)
 
     def admit(self) -> None:
         if self.disk_low:
             raise DiskLow("the disk is full")
-
-    def wake_clips(self) -> None:
-        self.calls.append(("wake_clips",))
-
-    def wake_chores(self) -> None:
-        self.calls.append(("wake_chores",))
 
     def abandon(self, clip_id: str) -> None:
         self.calls.append(("abandon", clip_id))
@@ -99,18 +94,27 @@ class RecordedEngine:
 
     # ---- acting as the workers
 
+    @contextmanager
+    def unrecorded(self) -> Iterator[None]:
+        """Do not record the calls of the block, by which a test acts as a worker."""
+        before = list(self.calls)
+        yield
+        self.calls[:] = before
+
     def make_recording(self, key: str = "relay/recordings/h_01/recording.mp4", body: bytes = b"media") -> Recording:
         """Store an object and return its complete recording."""
         self.put(key, body)
         stored = self.store.head(key)
-        made, _ = self.ledger.recordings.register(key, etag=stored.etag, size=stored.size, name="meeting")
+        with self.unrecorded():
+            made, _ = self.ledger.recordings.register(key, etag=stored.etag, size=stored.size, name="meeting")
         claims = iter(lambda: self.ledger.recordings.claim_probe("test"), None)
         probe = next(claim for claim in claims if claim.recording.recording_id == made.recording_id)
         assert self.ledger.recordings.probe_complete(probe, FACTS, etag=stored.etag, size=stored.size)
         return self.ledger.recordings.get(made.recording_id)
 
     def make_clip(self, recording: Recording, label: str = "key-moment", **values: Any) -> Clip:
-        return self.ledger.clips.create(recording, ClipRequest(label, 120.0, 150.0, **values), extension="mp4")
+        with self.unrecorded():
+            return self.ledger.clips.create(recording, ClipRequest(label, 120.0, 150.0, **values), extension="mp4")
 
     def run(self, clip: Clip) -> Clip:
         """Claim the clip for a worker and return it."""
@@ -146,7 +150,8 @@ class RecordedEngine:
 
     def fail(self, clip: Clip) -> Clip:
         running = self.run(clip)
-        assert self.ledger.clips.fail(clip.clip_id, running.attempt, EncoderFailed("the encoder stopped"))
+        with self.unrecorded():
+            assert self.ledger.clips.fail(clip.clip_id, running.attempt, EncoderFailed("the encoder stopped"))
         return self.ledger.clips.get(clip.clip_id)
 
     def put(self, key: str, body: bytes) -> None:

@@ -15,7 +15,7 @@ from cryptography.x509.oid import NameOID
 
 from clipengine.ledger.ledger import Ledger
 from clipengine.webhooks.send import Sender
-from clipengine.work.deliveries import DeliveryWorker
+from tests.support.delivery_worker import DeliveryWorker
 from tests.support.outbox import Clock, open_ledger
 from tests.support.receiver import Receiver
 
@@ -78,9 +78,8 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
 def make_worker(ledger: Ledger) -> Iterator[Callable[..., DeliveryWorker]]:
     made: list[DeliveryWorker] = []
 
-    def make(*, timeout: float = 5, owner: str = "inst_1", **arguments: object) -> DeliveryWorker:
-        sender = Sender(["127.0.0.0/8"], timeout)
-        made.append(DeliveryWorker(ledger, sender, owner=owner, random=lambda: 0.5, **arguments))  # type: ignore[arg-type]
+    def make(*, timeout: float = 5, **arguments: object) -> DeliveryWorker:
+        made.append(DeliveryWorker(ledger, Sender(["127.0.0.0/8"], timeout), **arguments))  # type: ignore[arg-type]
         return made[-1]
 
     yield make

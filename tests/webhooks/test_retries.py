@@ -11,7 +11,7 @@ from collections.abc import Callable
 import pytest
 
 from clipengine.ledger.ledger import Ledger
-from clipengine.work.deliveries import DeliveryWorker
+from tests.support.delivery_worker import DeliveryWorker
 from tests.support.outbox import EVENT, SECRET, Clock, create_event, deliveries
 from tests.support.receiver import Answer, Receiver
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -15,6 +16,7 @@ from clipengine.stores.folder import FolderStore
 from clipengine.work.cleanup import Cleanup
 from clipengine.work.fault_injection import FaultInjection
 from clipengine.work.remover import Remover
+from clipengine.work.worker import Worker
 
 CLIPS = 350
 
@@ -30,7 +32,7 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
         with made.transaction():
             for number in range(CLIPS):
                 values = (f"clip_{uuid4().hex}", recording.recording_id, f"clips/{number}.mp4")
-                made._database.run(f"INSERT INTO clips ({names}) VALUES ({row})", values)
+                made.database.run(f"INSERT INTO clips ({names}) VALUES ({row})", values)
         yield made
 
 
@@ -66,6 +68,7 @@ def test_one_run_of_the_remover_deletes_all_full_batches(
     for number in range(CLIPS):
         (clips / f"{number}.mp4").write_bytes(b"x")
     Cleanup(ledger, Retention()).run()
-    Remover(ledger, store, FaultInjection(""), owner="me").run_due()
+    stopping = threading.Event()
+    Worker(Remover(ledger, store, FaultInjection(""), stopping, owner="me"), stopping).run_due()
     assert not list(clips.glob("*.mp4"))
     assert ledger.removals.due() == []

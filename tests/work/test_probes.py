@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -15,6 +16,7 @@ from clipengine.ledger.ledger import Ledger
 from clipengine.settings import Encoding
 from clipengine.stores.folder import FolderStore
 from clipengine.work.prober import Prober
+from clipengine.work.worker import Worker
 from tests.support.hostile_child import HostilePool
 
 FACTS = {"container": "mp4", "origin": "0", "duration": "60", "video": None, "audio": [], "warnings": []}
@@ -46,13 +48,15 @@ def test_report_that_cannot_be_stored_is_retried_twice_and_fails_its_recording(
 ) -> None:
     with closing(HostilePool({"type": "result", "facts": facts, "seek_index": None})) as pool:
         store = FolderStore(tmp_path / "store")
-        prober = Prober(ledger, store, pool, owner="me", suspects_allowed=bool, max_parallel=1, encoding=Encoding())
+        stopping = threading.Event()
+        jobs = Prober(ledger, store, pool, stopping, owner="me", suspects_allowed=bool, encoding=Encoding())
+        prober = Worker(jobs, stopping)
         deadline = time.monotonic() + 60
         attempts = set()
         while not ledger.recordings.get(recording.recording_id).ended:
             assert time.monotonic() < deadline
             prober.run_due()
-            ledger.recordings.release_orphans("me", in_flight=prober.in_flight.ids)
+            ledger.recordings.release_orphans("me", in_flight=prober.in_flight)
             attempts.add(ledger.recordings.probe_attempts(recording.recording_id))
             time.sleep(0.05)
     ended = ledger.recordings.get(recording.recording_id)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -12,9 +13,11 @@ from pathlib import Path
 import pytest
 
 from clipengine.ledger.ledger import Ledger
+from clipengine.ledger.removals import Removal
 from clipengine.stores.s3 import S3Store
 from clipengine.work.fault_injection import FaultInjection
 from clipengine.work.remover import Remover
+from clipengine.work.worker import Worker
 from tests.support.s3 import QUICK, S3Server, bucket, deletions, faulty_s3, s3
 from tests.support.s3_faults import FaultyS3, refuse
 
@@ -31,27 +34,30 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
 
 
 @pytest.fixture
-def remover(ledger: Ledger, s3: S3Server, bucket: str, faulty_s3: FaultyS3, tmp_path: Path) -> Remover:
+def remover(
+    ledger: Ledger, s3: S3Server, bucket: str, faulty_s3: FaultyS3, tmp_path: Path
+) -> Worker[Sequence[Removal]]:
     store = S3Store(s3.location(bucket, endpoint=faulty_s3.endpoint), journal=tmp_path / "journal", retries=QUICK)
-    return Remover(ledger, store, FaultInjection("outage:pace=600"), owner="me")
+    stopping = threading.Event()
+    return Worker(Remover(ledger, store, FaultInjection("outage:pace=600"), stopping, owner="me"), stopping)
 
 
-def _run(remover: Remover, ledger: Ledger) -> list[int]:
+def _run(remover: Worker[Sequence[Removal]], ledger: Ledger) -> list[int]:
     """Delete with four threads, and release orphans, until no row is left. Return all values of `looks` seen."""
     seen = []
     with ThreadPoolExecutor(4) as pool:
         deadline = time.monotonic() + 60
-        while left := [looks for (looks,) in ledger._database.run("SELECT looks FROM removals")]:
+        while left := [looks for (looks,) in ledger.database.run("SELECT looks FROM removals")]:
             assert time.monotonic() < deadline
             seen += left
             for done in [pool.submit(remover.run_due) for _ in range(4)]:
                 done.result()
-            ledger.removals.release_orphans("me", in_flight=remover.in_flight.ids)
+            ledger.removals.release_orphans("me", in_flight=remover.in_flight)
             time.sleep(0.01)
     return seen
 
 
-def test_each_object_is_deleted_twice(ledger: Ledger, remover: Remover, faulty_s3: FaultyS3) -> None:
+def test_each_object_is_deleted_twice(ledger: Ledger, remover: Worker[Sequence[Removal]], faulty_s3: FaultyS3) -> None:
     with ledger.transaction():
         for key in KEYS:
             ledger.removals.add(key, looks=2)
@@ -60,7 +66,9 @@ def test_each_object_is_deleted_twice(ledger: Ledger, remover: Remover, faulty_s
     assert len(faulty_s3.seen) == 2
 
 
-def test_only_failed_objects_are_retried(ledger: Ledger, remover: Remover, faulty_s3: FaultyS3) -> None:
+def test_only_failed_objects_are_retried(
+    ledger: Ledger, remover: Worker[Sequence[Removal]], faulty_s3: FaultyS3
+) -> None:
     body = b"<DeleteResult><Error><Key>%s</Key><Code>InternalError</Code></Error></DeleteResult>" % KEYS[3].encode()
     faulty_s3.fail(lambda exchange: exchange.answer(200, body), method="POST", query="delete")
     for key in KEYS:
@@ -69,10 +77,12 @@ def test_only_failed_objects_are_retried(ledger: Ledger, remover: Remover, fault
     assert deletions(faulty_s3) == Counter({**dict.fromkeys(KEYS, 1), KEYS[3]: 2})
 
 
-def test_unavailable_store_keeps_all_removals_due(ledger: Ledger, remover: Remover, faulty_s3: FaultyS3) -> None:
+def test_unavailable_store_keeps_all_removals_due(
+    ledger: Ledger, remover: Worker[Sequence[Removal]], faulty_s3: FaultyS3
+) -> None:
     for key in KEYS:
         ledger.removals.add(key)
     faulty_s3.fail(refuse(503, "SlowDown"), method="POST", query="delete", times=QUICK.attempts)
     remover.run_due()
-    assert ledger._database.run("SELECT COUNT(*) FROM removals WHERE owner IS NULL") == [(len(KEYS),)]
+    assert ledger.database.run("SELECT COUNT(*) FROM removals WHERE owner IS NULL") == [(len(KEYS),)]
     _run(remover, ledger)

@@ -50,7 +50,6 @@ class Running:
         clips = self.engine.ledger.clips
         recording = self.engine.ledger.recordings.list(limit=1).data[0]
         made = clips.create(recording, ClipRequest("cut", 1, 3), extension="mp4")
-        self.engine.wake_clips()
         until(lambda: clips.get(made.clip_id).ended)
         return clips.get(made.clip_id)
 
@@ -118,7 +117,6 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
                 running = Running(engine, receiver, store, mode)
                 head = engine.store.head(KEY)
                 recording, _ = engine.ledger.recordings.register(KEY, etag=head.etag, size=head.size)
-                engine.wake_chores()
                 until(lambda: engine.ledger.recordings.get(recording.recording_id).ended)
                 yield running
             finally:

@@ -39,7 +39,6 @@ def watching(
         seconds=seconds,
         settle_seconds=settle,
         folder=store_of(engine) if events else None,
-        on_found=engine.wake_chores,
     )
     watch.start()
     try:
@@ -82,7 +81,7 @@ def test_new_object_is_registered_once_also_after_a_restart(engine: RecordedEngi
         drop(engine, "in/h_02/talk.MKV", b"longer")
         eventually(lambda: len(registered(engine)) == 2)
     assert registered(engine) == [("in/h_01/talk.mp4", "h_01: talk", 4), ("in/h_02/talk.MKV", "h_02: talk", 6)]
-    assert ("wake_chores",) in engine.calls
+    assert {queue for queue, _ in engine.calls} == {"probes"}
     read(engine)  # one has failed, the other is deleted: neither is registered again
     engine.ledger.recordings.delete(engine.ledger.recordings.list(limit=1).data[0].recording_id)
     with watching(engine):

@@ -39,7 +39,6 @@ class Found:
             seconds=seconds,
             settle_seconds=0,
             folder=None,
-            on_found=lambda: None,
         )
         watch.start()
         try:

@@ -142,7 +142,7 @@ def page_response(call: Call[Any, Any], data: Sequence[Mapping[str, Any]], next_
     return json_response({"data": data, "has_more": next_cursor is not None, "next_cursor": next_cursor}, 200, headers)
 
 
-def once(call: Call[Q, B], work: Callable[[], StoredAnswer], then: Callable[[], None]) -> Response:
+def once(call: Call[Q, B], work: Callable[[], StoredAnswer], then: Callable[[], None] | None = None) -> Response:
     """Return the response of `work`, or the stored response of the same request, marked `Idempotent-Replayed`.
 
     Idempotency-Key (draft-ietf-httpapi-idempotency-key-header): a POST that is sent twice takes effect once. A key is
@@ -162,7 +162,8 @@ def once(call: Call[Q, B], work: Callable[[], StoredAnswer], then: Callable[[], 
     )
     if replayed:
         return json_response(answer.body, answer.status, {**answer.headers, "Idempotent-Replayed": "true"})
-    then()
+    if then is not None:
+        then()
     return json_response(answer.body, answer.status, answer.headers)
 
 

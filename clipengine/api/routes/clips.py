@@ -48,7 +48,7 @@ def create_clip(call: Call[NoQuery, CreateClip]) -> Response:
         clip = call.ledger.clips.create(recording, request, extension=profile.container)
         return StoredAnswer(202, clip.to_object(), {"Location": f"/v1/clips/{clip.clip_id}"})
 
-    return once(call, work, call.engine.wake_clips)
+    return once(call, work)
 
 
 def _validate(call: Call[NoQuery, CreateClip]) -> Recording:
@@ -100,11 +100,7 @@ def cancel_clip(call: Call[NoQuery, NoBody]) -> Response:
     def work() -> StoredAnswer:
         return StoredAnswer(200, call.ledger.clips.cancel(clip_id).to_object(), {})
 
-    def then() -> None:
-        call.engine.abandon(clip_id)
-        call.engine.wake_chores()
-
-    return once(call, work, then)
+    return once(call, work, lambda: call.engine.abandon(clip_id))
 
 
 def retry_clip(call: Call[NoQuery, NoBody]) -> Response:
@@ -114,13 +110,12 @@ def retry_clip(call: Call[NoQuery, NoBody]) -> Response:
         clip = call.ledger.clips.retry(clip_id)
         return StoredAnswer(202, clip.to_object(), {"Location": f"/v1/clips/{clip_id}"})
 
-    return once(call, work, call.engine.wake_clips)
+    return once(call, work)
 
 
 def delete_clip(call: Call[NoQuery, NoBody]) -> Response:
     clip = call.ledger.clips.delete(find_clip(call).clip_id)
     call.engine.abandon(clip.clip_id)
-    call.engine.wake_chores()
     return Response(status_code=204)
 
 

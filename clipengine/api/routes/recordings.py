@@ -36,7 +36,7 @@ def register_recording(call: Call[NoQuery, RegisterRecording]) -> Response:
         headers = {"Location": f"/v1/recordings/{recording.recording_id}"}
         return StoredAnswer(202 if created else 200, recording.to_object(), headers)
 
-    return once(call, work, call.engine.wake_chores)
+    return once(call, work)
 
 
 def _look_up(call: Call[Any, Any], bucket_path: str) -> StoredObject:
@@ -63,7 +63,6 @@ def delete_recording(call: Call[DeleteRecording, NoBody]) -> Response:
         recording = call.ledger.recordings.delete(call.path("recording_id"))
         if call.query.object == "true":
             call.ledger.removals.add(recording.bucket_path)
-    call.engine.wake_chores()
     return Response(status_code=204)
 
 

@@ -151,7 +151,6 @@ async def upload_recording(slots: anyio.CapacityLimiter, call: Call[UploadRecord
         return recording
 
     recording = await call.in_session(register)
-    call.engine.wake_chores()
     location = {"Location": f"/v1/recordings/{recording.recording_id}"}
     return json_response(recording.to_object(), 202, location)
 

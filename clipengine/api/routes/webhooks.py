@@ -65,7 +65,7 @@ def create_webhook(call: Call[NoQuery, CreateWebhook]) -> Response:
         shown = {**endpoint.to_object(), "secret": endpoint.secret}
         return StoredAnswer(201, shown, {"Location": f"/v1/webhooks/{endpoint.webhook_id}"}, private=True)
 
-    return once(call, work, call.engine.wake_chores)
+    return once(call, work)
 
 
 def get_webhook(call: Call[NoQuery, NoBody]) -> Response:
@@ -100,7 +100,6 @@ def update_webhook(call: Call[NoQuery, UpdateWebhook]) -> Response:
         if (body.url, body.events, body.secret) != (None, None, None):
             _check_own(endpoint)
         endpoint = call.ledger.endpoints.update(endpoint.webhook_id, **body.model_dump())
-    call.engine.wake_chores()
     return json_response(endpoint.to_object())
 
 
@@ -129,7 +128,7 @@ def test_webhook(call: Call[NoQuery, NoBody]) -> Response:
         delivery = call.ledger.deliveries.get(call.ledger.events.sample(_find(call), sample_clip().to_object()))
         return StoredAnswer(202, delivery_object(delivery, call.ledger.deliveries))
 
-    return once(call, work, call.engine.wake_chores)
+    return once(call, work)
 
 
 def list_deliveries(call: Call[PageQuery, NoBody]) -> Response:
@@ -150,7 +149,7 @@ def redeliver(call: Call[NoQuery, NoBody]) -> Response:
         delivery = call.ledger.deliveries.redeliver(call.path("delivery_id"))
         return StoredAnswer(202, delivery_object(delivery, call.ledger.deliveries))
 
-    return once(call, work, call.engine.wake_chores)
+    return once(call, work)
 
 
 _ONE = "/v1/webhooks/{webhook_id}"

@@ -6,7 +6,7 @@ SQLite's dialect, and `Backend.dialect` translates it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +20,7 @@ BUSY_SECONDS = 10
 Rows = list[tuple[Any, ...]]
 Run = Callable[..., Rows]  # `Database.run`
 Listener = Callable[[str, str], None]
+Wakers = Mapping[str, Callable[[], None]]  # by channel
 
 
 @dataclass(frozen=True)
@@ -66,8 +67,11 @@ class Backend(Protocol):
     def notify_engines(self, run: Run, changes: Sequence[tuple[str, str]]) -> None:
         """Notify the other engines when this transaction commits."""
 
-    def follow(self, listener: Listener) -> None:
-        """Call `listener` with the changes of other engines until `close_all`, and `("", "")` if some may be lost."""
+    def follow(self, listener: Listener, wakers: Wakers) -> None:
+        """Call `listener` with the changes of other engines until `close_all`, and `("", "")` if some may be lost.
+
+        Call each of `wakers` when any engine notifies its channel, and if a notification may be lost.
+        """
 
     def translate(self, error: Exception) -> ClipEngineError:
         """Return the ClipEngineError for an error of the driver. A violated constraint is a defect: `Internal`."""

@@ -21,14 +21,16 @@ from typing import Any, Literal, cast
 import peewee
 
 from clipengine.errors import Internal, StorageUnavailable
-from clipengine.ledger.database.backend import BUSY_SECONDS, Backend, Listener
+from clipengine.ledger.database.backend import BUSY_SECONDS, Backend, Listener, Wakers
 
 logger = logging.getLogger(__name__)
 
-Kind = Literal["clip", "recording", "delivery", "removal"]
+Kind = Literal["clip", "recording", "delivery"]
+Queue = Literal["clips", "probes", "removals", "deliveries"]
 
 Row = dict[str, Any]
 WaitObserver = Callable[[Literal["connection", "lock"], float], None]
+SendMessage = Callable[[Queue, str], None]
 
 _DIALECT = peewee.SqliteDatabase(None)
 # Fields whose values need no conversion.
@@ -95,15 +97,16 @@ def insert_statement(model: type[peewee.Model], *, without: tuple[str, ...] = ()
     return Statement(model.insert({field: param(field) for field in fields}))
 
 
-def _ignore_wait(what: str, seconds: float) -> None:
+def _ignore(*_: object) -> None:
     pass
 
 
-class _PendingChanges(threading.local):
-    """Changes of this thread's open transaction, in order."""
+class _Pending(threading.local):
+    """Changes and messages of this thread's open transaction, in order."""
 
     def __init__(self) -> None:
         self.changes: dict[tuple[str, str], bool] = {}  # True: other engines are notified too
+        self.messages: dict[tuple[Queue, str], None] = {}
 
 
 class Database:
@@ -121,10 +124,11 @@ class Database:
         self._errors: tuple[type[Exception], ...] = (peewee.PeeweeException, *backend.errors)
         self._busy_seconds = busy_seconds
         self._connections = backend.connections
-        self._pending = _PendingChanges()
+        self._pending = _Pending()
         self._by_key: dict[tuple[type[peewee.Model], bool], Statement] = {}
         self._listeners: list[Listener] = []
-        self._observe: WaitObserver = _ignore_wait
+        self._observe: WaitObserver = _ignore
+        self._send: SendMessage = _ignore
         self._pid = os.getpid()
         # Writers of this process wait here: SQLite would let them poll, PostgreSQL would need a connection for each.
         self._writer = threading.Lock()
@@ -142,9 +146,13 @@ class Database:
         """
         self._observe = observe
 
-    def follow(self) -> None:
-        """Notify the listeners of changes by other engines as well, until `close`."""
-        self.backend.follow(lambda kind, ident: self._notify([(kind, ident)]))
+    def on_message(self, send: SendMessage) -> None:
+        """Send messages with `send(queue, id)`: in the transaction if engines share the ledger, else after it."""
+        self._send = send
+
+    def follow(self, wakers: Wakers) -> None:
+        """Notify the listeners of changes by other engines as well, until `close`. `wakers`: see `Backend.follow`."""
+        self.backend.follow(lambda kind, ident: self._notify([(kind, ident)]), wakers)
 
     @contextmanager
     def session(self) -> Iterator[None]:
@@ -185,18 +193,24 @@ class Database:
             try:
                 waited = time.monotonic() - began
                 with self.backend.begin_writing(self.run, durable=durable, ordered=ordered, waited=waited) as mode:
-                    self._pending.changes = {}
+                    self._pending.changes, self._pending.messages = {}, {}
                     with self._atomic(mode):
                         if exclusive:
                             self._observe("lock", time.monotonic() - began)
                         yield
                         if shared := [change for change, remote in self._pending.changes.items() if remote]:
                             self.backend.notify_engines(self.run, shared)
+                        if self.shared:
+                            self._send_all(list(self._pending.messages))
             finally:
                 if exclusive:
                     self._writer.release()
                 changes, self._pending.changes = list(self._pending.changes), {}
-        self._notify(changes)  # reached only after a commit
+                messages, self._pending.messages = list(self._pending.messages), {}
+        # Reached only after a commit.
+        self._notify(changes)
+        if not self.shared:
+            self._send_all(messages)
 
     @property
     def in_transaction(self) -> bool:
@@ -208,12 +222,12 @@ class Database:
 
     @contextmanager
     def _savepoint(self) -> Iterator[None]:
-        before = dict(self._pending.changes)
+        changes, messages = dict(self._pending.changes), dict(self._pending.messages)
         try:
             with self._atomic(""):
                 yield
         except BaseException:
-            self._pending.changes = before
+            self._pending.changes, self._pending.messages = changes, messages
             raise
 
     @contextmanager
@@ -244,6 +258,14 @@ class Database:
         """
         self._pending.changes.setdefault((kind, ident), False)
 
+    def enqueue(self, queue: Queue, id: str) -> None:
+        """Send a message with this id to the workers of a queue, with the commit. Call it inside a transaction."""
+        self._pending.messages[queue, id] = None
+
+    def _send_all(self, messages: list[tuple[Queue, str]]) -> None:
+        for queue, id in messages:
+            self._send(queue, id)
+
     def turn(self, name: str) -> None:
         """Wait until no other transaction has the turn of this name, and take it until this transaction ends."""
         began = time.monotonic()
@@ -254,6 +276,16 @@ class Database:
     def unlocked(self, query: Any) -> Any:
         """Return the SELECT without the rows that another transaction has locked. It locks those that it returns."""
         return query.for_update("FOR UPDATE SKIP LOCKED") if self.shared else query
+
+    @contextmanager
+    def cursor(self) -> Iterator[Any]:
+        """Yield a cursor of the driver in this thread's session, and in its transaction if one is open."""
+        with self.session(), self._translated():
+            cursor = self._connections.connection().cursor()  # type: ignore[no-untyped-call]
+            try:
+                yield cursor
+            finally:
+                cursor.close()
 
     def _notify(self, changes: list[tuple[str, str]]) -> None:
         for kind, ident in changes:

@@ -26,7 +26,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.pq import TransactionStatus
 
 from clipengine.errors import ClipEngineError, DiskFull, Internal, InvalidRequest, SettingsError, StorageUnavailable
-from clipengine.ledger.database.backend import BUSY_SECONDS, Listener, Run
+from clipengine.ledger.database.backend import BUSY_SECONDS, Listener, Run, Wakers
 
 log = logging.getLogger(__name__)
 
@@ -239,20 +239,27 @@ class Postgres:
             chunk = changes[first : first + _CHANGES_AT_ONCE]
             run(f"SELECT pg_notify({_CHANNEL}, ?)", (json.dumps([self._sender, chunk]),))
 
-    def follow(self, listener: Listener) -> None:
-        threading.Thread(target=self._follow, args=[listener], name="ledger-follow", daemon=True).start()
+    def follow(self, listener: Listener, wakers: Wakers) -> None:
+        threading.Thread(target=self._follow, args=[listener, wakers], name="ledger-follow", daemon=True).start()
 
-    def _follow(self, listener: Listener) -> None:
+    def _follow(self, listener: Listener, wakers: Wakers) -> None:
         logged = False
         while not self._stopped.is_set():
             try:
                 with connect(self._url) as connection:
-                    (channel,) = cast(tuple[str], connection.execute(f"SELECT {_CHANNEL}").fetchone())
-                    connection.execute(f"LISTEN {_quoted(channel)}")
-                    listener("", "")  # earlier notifications are lost
+                    (own,) = cast(tuple[str], connection.execute(f"SELECT {_CHANNEL}").fetchone())
+                    for channel in (own, *wakers):
+                        connection.execute(f"LISTEN {_quoted(channel)}")
+                    # Earlier notifications are lost.
+                    listener("", "")
+                    for wake in wakers.values():
+                        wake()
                     logged = False
                     while not self._stopped.is_set():
                         for notice in connection.notifies(timeout=_FOLLOW_SECONDS):
+                            if notice.channel in wakers:
+                                wakers[notice.channel]()
+                                continue
                             sender, changes = json.loads(notice.payload)
                             for kind, ident in changes if sender != self._sender else ():
                                 listener(kind, ident)

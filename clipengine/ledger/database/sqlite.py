@@ -13,7 +13,7 @@ from typing import Any, cast
 import peewee
 
 from clipengine.errors import ClipEngineError, DiskFull, Internal, StorageUnavailable
-from clipengine.ledger.database.backend import BUSY_SECONDS, Listener, Run
+from clipengine.ledger.database.backend import BUSY_SECONDS, Listener, Run, Wakers
 from clipengine.timecode import now_ms
 
 RESTORE_HINT = "Restore the file from a backup, or choose another data folder with --data; it is never recreated."
@@ -153,7 +153,7 @@ class Sqlite:
     def notify_engines(self, run: Run, changes: Sequence[tuple[str, str]]) -> None:
         """Do nothing: no other engine uses the file."""
 
-    def follow(self, listener: Listener) -> None:
+    def follow(self, listener: Listener, wakers: Wakers) -> None:
         """Do nothing: no other engine uses the file."""
 
     def translate(self, error: Exception) -> ClipEngineError:
