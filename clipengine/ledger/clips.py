@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import peewee
@@ -300,14 +300,24 @@ class Clips:
             if not clip.ended:
                 clip = self.cancel(id)
             self._database.change(ClipRow.delete().where(ClipRow.clip_id == id))
-            self._removals.add_clip(clip)
+            self._removals.add_clips([clip])
             self._database.record_change("clip", id)
             return clip
 
-    def find_locked(self, id: str) -> Clip | None:
-        """Return a clip, which no other transaction changes until this one ends, or None."""
-        row = self._database.by_key(ClipRow, id, lock=True)
-        return None if row is None else _clip(row)
+    def delete_ended(self, query: Any) -> Sequence[Clip]:
+        """Delete the ended clips that the query selects, as one batch, and return their last states.
+
+        Clips that another transaction has locked are skipped. Queues the objects for removal; the caller writes events.
+        """
+        with self._database.transaction(ordered=False):
+            clips = [_clip(row) for row in self._database.rows(self._database.unlocked(query))]
+            if not clips:
+                return []
+            self._database.change(ClipRow.delete().where(ClipRow.clip_id.in_([clip.clip_id for clip in clips])))
+            self._removals.add_clips(clips)
+            for clip in clips:
+                self._database.record_change("clip", clip.clip_id)
+            return clips
 
     def requeue_orphans(
         self, owner: str, *, in_flight: InFlight | None = None, living: Living = tuple, died: Living = tuple
@@ -356,7 +366,7 @@ class Clips:
             values = {**_FRESH, "next_at": now_ms(), "object_key": _next_key(clip)}
             if not self.transition(id, "uploading", attempt, values):
                 return False
-            self._removals.add_clip(clip)
+            self._removals.add_clips([clip])
             return True
 
     def is_due(self) -> bool:
@@ -388,7 +398,7 @@ class Clips:
             return False
         clip = self.get(id)
         if clip.state == "failed":
-            self._removals.add_clip(clip)
+            self._removals.add_clips([clip])
         self._events.clip_ended(clip)  # last: from here on, other transactions wait for this one
         return True
 

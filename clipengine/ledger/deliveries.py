@@ -228,7 +228,9 @@ class Deliveries:
         Raises DeliveryNotFound, and WebhookNotFound if the endpoint was deleted.
         """
         now = now_ms()
-        with self._database.transaction():
+        with self._database.transaction(ordered=False):
+            # With a lock: retention deletes an event after its last delivery.
+            self._database.by_key(DeliveryRow, id, lock=True)
             old = self.get(id)
             if old.endpoint_id is not None and self._endpoints.find(old.endpoint_id) is None:
                 raise WebhookNotFound(f"the webhook {old.endpoint_id} of this delivery was deleted")

@@ -6,6 +6,7 @@ An event and its deliveries are written in the transaction of the change (outbox
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -20,6 +21,7 @@ from clipengine.ledger.endpoints import Endpoint, Endpoints
 from clipengine.timecode import now_ms, rfc3339
 
 _INSERT = insert_statement(EventRow, without=("seq",))
+_Receiver = tuple[str | None, str]  # the id of its endpoint, and the URL
 _INTERNAL = ("engine_id", "request_id", "traceparent")
 _PUBLIC = [field for field in EventRow._meta.sorted_fields if field.name not in _INTERNAL]
 _INSERT_DELIVERY = insert_statement(DeliveryRow)
@@ -86,9 +88,11 @@ class Events:
             own_url=clip.webhook_url,
         )
 
-    def clip_expired(self, clip: Clip) -> None:
-        """Record `clip.expired`. Call it in the transaction that deletes the clip."""
-        self._record("clip.expired", clip.to_object(), clip=clip)
+    def clips_expired(self, clips: Sequence[Clip]) -> None:
+        """Record `clip.expired` of each clip. Call it in the transaction that deletes the clips."""
+        if clips:
+            events = [self._event("clip.expired", clip.to_object(), clip=clip) for clip in clips]
+            self._write(events, self._subscribers("clip.expired"))
 
     def recording_ended(self, recording: Recording) -> None:
         """Record `recording.complete` or `recording.failed`. Call it in the transaction that ends the probe."""
@@ -121,9 +125,20 @@ class Events:
         only: Endpoint | None = None,
     ) -> list[str]:
         """Write an event and its deliveries, to all subscribers or to `only`, and return the ids of the deliveries."""
+        receivers = [_receiver(only)] if only is not None else self._subscribers(type)
+        if own_url is not None:
+            receivers.append((None, own_url))
+        return self._write([self._event(type, data, clip=clip, recording_id=recording_id)], receivers)
+
+    def _subscribers(self, type: EventType) -> list[_Receiver]:
+        return [_receiver(endpoint) for endpoint in self._endpoints.subscribed(type)]
+
+    def _event(
+        self, type: EventType, data: dict[str, Any], *, clip: Clip | None = None, recording_id: str | None = None
+    ) -> Row:
+        """Return the row of a new event."""
         now = now_ms()
         event_id = new_id("evt")
-        subject = {"clip_id": clip and clip.clip_id, "recording_id": clip.recording_id if clip else recording_id}
         payload = {
             "event": type,
             "data": data,
@@ -131,47 +146,55 @@ class Events:
             "timestamp": rfc3339(now),
             "id": event_id,
         }
-        event = {
+        return {
             "event_id": event_id,
             "type": type,
-            **subject,
+            "clip_id": clip and clip.clip_id,
+            "recording_id": clip.recording_id if clip else recording_id,
             "payload": compact_json(payload),
             "created_at": now,
             "engine_id": self.engine_id,
             "request_id": clip and clip.request_id,
             "traceparent": clip and clip.traceparent,
         }
-        endpoints = [only] if only is not None else self._endpoints.subscribed(type)
-        receivers: list[tuple[str | None, str]] = [(endpoint.webhook_id, endpoint.url) for endpoint in endpoints]
-        if own_url is not None:
-            receivers.append((None, own_url))
-        delivery_ids: list[str] = []
-        for endpoint_id, url in receivers:
-            delivery_id = new_id("dlv")
-            delivery = {
-                "delivery_id": delivery_id,
-                "event_id": event_id,
-                "event_type": type,
-                **subject,
-                "endpoint_id": endpoint_id,
-                "url": url,
-                "target": endpoint_id or target_of(url),
-                "status": "pending",
-                "attempt": 0,
-                "created_at": now,
-                "next_at": now,
-                "owner": None,
-                "last_status_code": None,
-                "last_error": None,
-                "lease": 0,
-            }
-            self._database.insert(_INSERT_DELIVERY, **delivery)
-            self._database.enqueue("deliveries", delivery_id)
-            delivery_ids.append(delivery_id)
+
+    def _write(self, events: Sequence[Row], receivers: Sequence[_Receiver]) -> list[str]:
+        """Write events and a delivery of each to each receiver, and return the ids of the deliveries."""
+        deliveries = [_delivery(event, *receiver) for event in events for receiver in receivers]
+        self._database.insert_many(_INSERT_DELIVERY, deliveries)
+        ids = [delivery["delivery_id"] for delivery in deliveries]
+        for id in ids:
+            self._database.enqueue("deliveries", id)
         # Events are numbered in the order in which they become visible: from here on, one transaction at a time.
         self._database.turn("events")
-        self._database.insert(_INSERT, **event)
-        return delivery_ids
+        self._database.insert_many(_INSERT, events)
+        return ids
+
+
+def _receiver(endpoint: Endpoint) -> _Receiver:
+    return endpoint.webhook_id, endpoint.url
+
+
+def _delivery(event: Row, endpoint_id: str | None, url: str) -> Row:
+    """Return the row of a new delivery, due now."""
+    return {
+        "delivery_id": new_id("dlv"),
+        "event_id": event["event_id"],
+        "event_type": event["type"],
+        "clip_id": event["clip_id"],
+        "recording_id": event["recording_id"],
+        "endpoint_id": endpoint_id,
+        "url": url,
+        "target": endpoint_id or target_of(url),
+        "status": "pending",
+        "attempt": 0,
+        "created_at": event["created_at"],
+        "next_at": event["created_at"],
+        "owner": None,
+        "last_status_code": None,
+        "last_error": None,
+        "lease": 0,
+    }
 
 
 def target_of(url: str) -> str:

@@ -64,7 +64,7 @@ class Ledger:
         self.clips = Clips(database, self.events, self.removals, max_queued)
         self.uploads = Uploads(database, self.clips)
         self.watched = WatchedObjects(database)
-        self.expiry = Expiry(database, self.clips, self.events, self.removals)
+        self.expiry = Expiry(database, self.clips, self.events)
         self.retention = Retention(database)
         self.idempotency = Idempotency(database, self._vault)
         self.stats = Stats(database)

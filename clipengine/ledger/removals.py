@@ -40,18 +40,23 @@ class Removals:
 
     def add(self, key: str, *, looks: int = 1) -> None:
         """Queue an object for deletion. Use more than one look only for keys that no other program writes."""
+        self._add([key], looks)
+
+    def add_clips(self, clips: Iterable[Clip]) -> None:
+        """Queue the objects and posters of clips for deletion, with one statement for all of them."""
+        self._add([key for clip in clips for key in (clip.object_key, clip.poster_key)], looks=2)
+
+    def _add(self, keys: Iterable[str], looks: int) -> None:
         values = {"next_at": now_ms(), "looks": looks, "owner": None}
+        rows = [{"key": key, **values} for key in dict.fromkeys(keys)]
+        if not rows:
+            return
+        # An older removal of a key is fenced off: its owner cannot settle the row.
+        again = {**values, "lease": RemovalRow.lease + 1}
+        insert = RemovalRow.insert_many(rows).on_conflict(conflict_target=[RemovalRow.key], update=again)
         with self._database.transaction(ordered=False):
-            # An older removal of this key is fenced off: its owner cannot settle the row.
-            again = {**values, "lease": RemovalRow.lease + 1}
-            insert = RemovalRow.insert(key=key, **values).on_conflict(conflict_target=[RemovalRow.key], update=again)
             self._database.insert(insert)
             self._database.enqueue("removals", "due")
-
-    def add_clip(self, clip: Clip) -> None:
-        """Queue the clip's object and poster for deletion."""
-        self.add(clip.object_key, looks=2)
-        self.add(clip.poster_key, looks=2)
 
     def discard(self, clip: Clip) -> None:
         """Queue the objects of an attempt that lost its claim (`complete` returned False) for deletion.
@@ -64,7 +69,7 @@ class Removals:
         )
         with self._database.transaction(ordered=False):
             if self._database.row(in_use) is None:
-                self.add_clip(clip)
+                self.add_clips([clip])
 
     def drop(self, key: str) -> None:
         """Cancel the removal of an object. If it is claimed, the object may be deleted nevertheless."""

@@ -5,6 +5,9 @@ A delivery that is pending or being sent is never deleted, and neither is the ev
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import peewee
 
 from clipengine.ledger.database.database import Database
@@ -32,18 +35,28 @@ class Retention:
     def _delete_deliveries(self, before: int) -> int:
         ended = DeliveryRow.status.not_in(["pending", "sending"])  # not in_, for which SQLite would sort all ended ones
         old = DeliveryRow.select(DeliveryRow.delivery_id).where(DeliveryRow.created_at < before, ended)
-        rows = self._database.rows(old.order_by(DeliveryRow.created_at).limit(_BATCH))
-        if not rows:
-            return 0
-        ids = [row["delivery_id"] for row in rows]
-        with self._database.transaction():
+        old = old.order_by(DeliveryRow.created_at)
+
+        def delete(ids: list[str]) -> int:
             self._database.change(AttemptRow.delete().where(AttemptRow.delivery_id.in_(ids)))
-            return self._database.change(DeliveryRow.delete().where(DeliveryRow.delivery_id.in_(ids), ended))
+            return self._database.change(DeliveryRow.delete().where(DeliveryRow.delivery_id.in_(ids)))
+
+        return self._delete(old, delete)
 
     def _delete_events(self, before: int) -> int:
-        sent = DeliveryRow.select(DeliveryRow.delivery_id).where(DeliveryRow.event_id == EventRow.event_id)
-        old = EventRow.select(EventRow.seq).where(EventRow.created_at < before, ~peewee.fn.EXISTS(sent))
-        rows = self._database.rows(old.order_by(EventRow.created_at).limit(_BATCH))
-        if not rows:
+        # Also a condition of the DELETE, so that an event with a delivery is never deleted.
+        unsent = ~peewee.fn.EXISTS(
+            DeliveryRow.select(DeliveryRow.delivery_id).where(DeliveryRow.event_id == EventRow.event_id)
+        )
+        old = EventRow.select(EventRow.seq).where(EventRow.created_at < before, unsent).order_by(EventRow.created_at)
+        return self._delete(
+            old, lambda ids: self._database.change(EventRow.delete().where(EventRow.seq.in_(ids), unsent))
+        )
+
+    def _delete(self, old: Any, delete: Callable[[list[Any]], int]) -> int:
+        """Lock one batch of the rows of the query, and call `delete` with their ids in the same transaction."""
+        if self._database.row(old.limit(1)) is None:  # without a transaction: most calls find nothing
             return 0
-        return self._database.change(EventRow.delete().where(EventRow.seq.in_([row["seq"] for row in rows])))
+        with self._database.transaction(ordered=False):
+            rows = self._database.rows(self._database.unlocked(old.limit(_BATCH)))
+            return delete([id for row in rows for id in row.values()]) if rows else 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from collections import Counter
 from collections.abc import Callable
 
 import pytest
@@ -65,3 +67,47 @@ def test_clip_without_its_own_time_expires_after_the_retention_time(
     left = {clip.clip_id: clip.state for clip in ledger.clips.list(limit=9).data}
     assert sorted(left.values()) == ["complete", "queued"]
     assert longer.clip_id in left
+
+
+def _complete_many(ledger: Ledger, queue: Queue, result: ClipResult, count: int) -> list[Clip]:
+    with ledger.transaction():
+        return [complete(ledger, queue(expires_at=now_ms()), result) for _ in range(count)]
+
+
+def test_batch_of_many_clips_takes_as_many_statements_as_one_clip(
+    ledger: Ledger, queue: Queue, result: ClipResult
+) -> None:
+    ledger.endpoints.create("https://a.test", ["clip.expired"], "s" * 16)
+    statements: list[str] = []
+    ledger.database._connections.query_hooks.append(lambda query: statements.append(query.sql))
+    counts = []
+    for number in (1, 40):
+        clips = _complete_many(ledger, queue, result, number)
+        statements.clear()
+        assert ledger.expiry.run(keep_ms=None) == number
+        counts.append(len(statements))
+        told = [each for each in ledger.events.after(0, limit=1000) if each.type == "clip.expired"][-number:]
+        assert {each.clip_id for each in told} == {clip.clip_id for clip in clips}
+        assert {key for clip in clips for key in (clip.object_key, clip.poster_key)} <= set(ledger.removals.due(1000))
+    assert counts[0] == counts[1]
+    assert len([each for each in ledger.deliveries.list(limit=100).data if each.event_type == "clip.expired"]) == 41
+
+
+def test_engines_that_expire_clips_at_the_same_time_delete_each_clip_once(
+    ledger: Ledger, open_ledger: Callable[..., Ledger], queue: Queue, result: ClipResult
+) -> None:
+    clips = _complete_many(ledger, queue, result, 250)
+    barrier = threading.Barrier(3)
+
+    def expire(of: Ledger) -> None:
+        barrier.wait(30)
+        while of.clips.list(status="complete", limit=1).data:
+            of.expiry.run(keep_ms=None)
+
+    threads = [threading.Thread(target=expire, args=[of]) for of in (ledger, open_ledger(), open_ledger())]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    told = Counter(each.clip_id for each in ledger.events.after(0, limit=1000) if each.type == "clip.expired")
+    assert told == {clip.clip_id: 1 for clip in clips}

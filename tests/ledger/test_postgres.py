@@ -16,8 +16,10 @@ from clipengine.errors import InvalidRequest, SecretsKeyLost, StartupError, Stor
 from clipengine.ledger.database import postgres as postgres_module
 from clipengine.ledger.database.backend import PostgresLocation
 from clipengine.ledger.database.schema import TABLES
+from clipengine.ledger.idempotency import Answer
 from clipengine.ledger.ledger import Ledger
 from clipengine.ledger.opening.location import inspect, is_current
+from clipengine.timecode import now_ms
 from tests.support.postgres import PostgresServer, running_postgres, skip_without_postgres
 
 skip_without_postgres()
@@ -232,3 +234,40 @@ def test_more_callers_than_connections_are_all_served(ledger: Ledger, queue: Cal
 
 def _open(place: PostgresLocation) -> Ledger:
     return Ledger.open(place, key_prefix="relay_live", organisation_id="org_local", max_queued=10_000)
+
+
+def test_clip_that_is_retried_at_the_same_moment_does_not_expire(
+    ledger: Ledger, open_ledger: Open, queue: Callable[..., Clip]
+) -> None:
+    clip, other = queue(expires_at=1), queue(expires_at=1)
+    for each in (clip, other):
+        ledger.clips.cancel(each.clip_id)
+    second = open_ledger()
+    with ledger.transaction():
+        ledger.clips.retry(clip.clip_id)
+        assert second.expiry.run(keep_ms=None) == 1  # does not wait for the row
+    assert second.expiry.run(keep_ms=None) == 0
+    assert [each.clip_id for each in ledger.clips.list(limit=9).data] == [clip.clip_id]
+
+
+def test_event_that_is_redelivered_at_the_same_moment_is_kept(
+    ledger: Ledger, open_ledger: Open, queue: Callable[..., Clip], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger.endpoints.create("https://a.test", ["clip.failed"], "s" * 16)
+    ledger.clips.cancel(queue().clip_id)
+    [sent] = ledger.deliveries.claim_due()
+    ledger.deliveries.record(sent, outcome="delivered", status_code=200, error=None, duration_ms=1)
+    monkeypatch.setattr("clipengine.ledger.retention.now_ms", lambda: now_ms() + 86_400_000)
+    second = open_ledger()
+
+    def redeliver() -> Answer:
+        again = ledger.deliveries.redeliver(sent.delivery_id)
+        while second.retention.run(keep_ms=1):  # by another engine, before the commit
+            pass
+        return Answer(202, {"id": again.delivery_id})
+
+    answer, _ = ledger.idempotency.once(None, scope="s", fingerprint="f", work=redeliver)
+    while second.retention.run(keep_ms=1):
+        pass
+    [waiting] = ledger.deliveries.claim_due()
+    assert (waiting.delivery_id, waiting.body) == (answer.body["id"], sent.body)
