@@ -209,6 +209,11 @@ class DeliveryNotFound(NotFound):
     title = "Delivery not found"
 
 
+class ShareNotFound(NotFound):
+    code = "share_not_found"
+    title = "Share not found"
+
+
 class ObjectNotFound(NotFound):
     """The request names an object that the store does not have."""
 

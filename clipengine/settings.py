@@ -150,6 +150,22 @@ class Retention(SettingsTable):
     events_days: Annotated[float, Field(ge=0, le=36_500)] = 30  # 0: keep events and deliveries forever
 
 
+class Shares(SettingsTable):
+    enabled: bool = True
+    expires_days: Annotated[float, Field(ge=0, le=36_500)] = 0  # 0: never, unless a share says when
+    frame_ancestors: tuple[str, ...] = ("*",)
+    requests_per_minute: Annotated[int, Field(ge=0)] = 1200  # for each link; 0: no limit
+
+    @field_validator("frame_ancestors")
+    @classmethod
+    def _are_sources(cls, sources: tuple[str, ...]) -> tuple[str, ...]:
+        for source in sources:
+            if not re.fullmatch(r"\*|https?://(\*\.)?[a-z0-9.:\[\]-]+", source):
+                shown = repr(source)[:_SHOWN_CHARACTERS]
+                raise ValueError(f'{shown} is not "*" or an origin such as "https://app.example.org"')
+        return sources
+
+
 class Encoding(SettingsTable):
     workers: Annotated[int, Field(ge=1, le=64)] = 2
     threads_per_clip: Annotated[int, Field(ge=0, le=64)] = 0  # 0: the available cores
@@ -222,6 +238,7 @@ class Settings(SettingsTable):
     auth: Auth = Auth()
     limits: Limits = Limits()
     retention: Retention = Retention()
+    shares: Shares = Shares()
     encoding: Encoding = Encoding()
     previews: Previews = Previews()
     watch: Watch = Watch()

@@ -27,6 +27,8 @@ from clipengine.api.routes import (
     profiles,
     recordings,
     sessions,
+    share_links,
+    shares,
     uploads,
     webhooks,
 )
@@ -49,6 +51,7 @@ def create_app(engine: Engine) -> Starlette:
         *profiles.OPERATIONS,
         *clips.OPERATIONS,
         *downloads.OPERATIONS,
+        *shares.OPERATIONS,
         *webhooks.OPERATIONS,
         *events.operations(events.Feed(engine, changes)),
     ]
@@ -70,6 +73,7 @@ def create_app(engine: Engine) -> Starlette:
             *documents.routes(described),
             *routes(operations, engine, changes),
             sessions.route(engine, codes),
+            *share_links.routes(engine),
             *page.routes(engine.settings),
         ],
         middleware=layers(engine.settings.server.cors_origins, registry, engine=engine.instance_id),

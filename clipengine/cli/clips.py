@@ -30,6 +30,14 @@ _COLUMNS: dict[str, output.Column] = {
     "created": "created_at",
 }
 
+_SHARE_COLUMNS: dict[str, output.Column] = {
+    "share": "share_id",
+    "views": "views",
+    "last viewed": "last_viewed_at",
+    "expires": "expires_at",
+    "created": "created_at",
+}
+
 
 @click.group(no_args_is_help=False)
 def clips() -> None:
@@ -166,6 +174,49 @@ def download(client: Client, clip_id: str, target: Path) -> None:
     """Download a complete clip to the file or folder OUTPUT, by default the current folder."""
     _check_folder(target, "'OUTPUT'")
     click.echo(_download(client, client.clips.get(clip_id), target))
+
+
+@clips.command()
+@click.argument("clip_id")
+@click.option("--expires-at", metavar="TIME", help="The link works until this time, such as 2030-01-31T12:00:00Z.")
+@click.option("--no-download", is_flag=True, help="Do not offer the file for download.")
+@click.option("--no-embed", is_flag=True, help="Do not let other sites embed the player.")
+@json_option
+@needs_server
+def share(
+    client: Client, clip_id: str, expires_at: str | None, no_download: bool, no_embed: bool, as_json: bool
+) -> None:
+    """Create a link that opens a clip without a key, and print it. It is not shown again."""
+    made = client.clips.share(
+        clip_id,
+        expires_at=expires_at,
+        download=False if no_download else None,
+        embed=False if no_embed else None,
+    )
+    if as_json:
+        output.show_object(made.raw, as_json=True)
+    else:
+        click.echo(made.url)
+
+
+@clips.command()
+@click.argument("clip_id")
+@limit_option
+@json_option
+@needs_server
+def shares(client: Client, clip_id: str, limit: int, as_json: bool) -> None:
+    """List the shares of a clip, newest first."""
+    page = client.clips.shares(clip_id, limit=min(100, limit))
+    output.show_list([each.raw for each in page.data], _SHARE_COLUMNS, as_json=as_json)
+
+
+@clips.command()
+@click.argument("clip_id")
+@click.argument("share_id")
+@needs_server
+def unshare(client: Client, clip_id: str, share_id: str) -> None:
+    """Revoke a share. Its link no longer works."""
+    client.clips.unshare(clip_id, share_id)
 
 
 def _check_folder(target: Path, hint: str) -> None:

@@ -37,6 +37,12 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "clips retry": ("clipengine clips retry clip_01j9xz…",),
     "clips rm": ("clipengine clips rm clip_01j9xz…",),
     "clips download": ("clipengine clips download clip_01j9xz… key-moment.mp4",),
+    "clips share": (
+        "clipengine clips share clip_01j9xz…",
+        "clipengine clips share clip_01j9xz… --expires-at 2030-01-31T12:00:00Z --no-download",
+    ),
+    "clips shares": ("clipengine clips shares clip_01j9xz…",),
+    "clips unshare": ("clipengine clips unshare clip_01j9xz… shr_01ja2b…",),
     "keys create": (
         'export CLIPENGINE_API_KEY="$(clipengine keys create laptop)"',
         "clipengine keys create dashboard --scope read",

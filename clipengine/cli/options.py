@@ -18,6 +18,7 @@ _HINTS = {
     "unauthorized": "Set CLIPENGINE_API_KEY to a key; `clipengine keys create NAME` creates one.",
     "recording_not_found": "`clipengine recordings list` shows the recordings.",
     "clip_not_found": "`clipengine clips list` shows the clips.",
+    "share_not_found": "`clipengine clips shares CLIP_ID` shows the shares.",
     "webhook_not_found": "`clipengine webhooks list` shows the endpoints.",
 }
 

@@ -23,7 +23,7 @@ from clipengine.client.errors import (
     WaitTimeout,
 )
 from clipengine.client.events import Event
-from clipengine.client.models import ClipError, Delivery, Frames, Page, Profile, Waveform, Webhook
+from clipengine.client.models import ClipError, Delivery, Frames, Page, Profile, Share, Waveform, Webhook
 from clipengine.client.recordings import AsyncRecording, Recording
 from clipengine.clips.clip import ClipResult
 
@@ -46,6 +46,7 @@ __all__ = [
     "Profile",
     "Recording",
     "ServerUnreachable",
+    "Share",
     "SignatureInvalid",
     "WaitTimeout",
     "Waveform",

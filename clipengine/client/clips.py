@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from clipengine.client.errors import ClientError
-from clipengine.client.exchange import Api, Steps, route
+from clipengine.client.exchange import Api, Steps, route, without_none
 from clipengine.client.files import Progress, save
 from clipengine.client.long_poll import wait_until_ended
 from clipengine.client.methods import AsyncResource, Resource, aiterating, awaiting, blocking, iterating
-from clipengine.client.models import ClipData, Delivery, Object, Page, format_time
+from clipengine.client.models import ClipData, Delivery, Object, Page, Share, format_time
 from clipengine.client.transport import AsyncTransport, Transport
 
 C = TypeVar("C", bound=ClipData)
@@ -118,6 +118,33 @@ class ClipCalls(Generic[C]):
         answer = yield from self._api.get(route("clips", clip_id, "deliveries"), {"limit": limit, "cursor": cursor})
         return Page.of(answer, Delivery.from_object)
 
+    def share(
+        self,
+        clip_id: str,
+        *,
+        expires_at: str | datetime | None = None,
+        download: bool | None = None,
+        embed: bool | None = None,
+        idempotency_key: str | None = None,
+    ) -> Steps[Share]:
+        """Create a link that opens the clip without a key. Only this response contains it, as `url`.
+
+        `download` offers the file beside the player, `embed` allows other sites to show the player; both are on unless
+        turned off.
+        """
+        body = without_none({"expires_at": format_time(expires_at), "download": download, "embed": embed})
+        path = route("clips", clip_id, "shares")
+        return Share.from_object((yield from self._api.create(path, body, idempotency_key=idempotency_key)))
+
+    def shares(self, clip_id: str, *, limit: int | None = None, cursor: str | None = None) -> Steps[Page[Share]]:
+        """Return one page of the clip's shares, newest first."""
+        answer = yield from self._api.get(route("clips", clip_id, "shares"), {"limit": limit, "cursor": cursor})
+        return Page.of(answer, Share.from_object)
+
+    def unshare(self, clip_id: str, share_id: str) -> Steps[None]:
+        """Revoke a share: its link no longer works."""
+        yield from self._api.send("DELETE", route("clips", clip_id, "shares", share_id))
+
 
 @dataclass(frozen=True)
 class Clip(ClipData):
@@ -154,6 +181,9 @@ class Clips(Resource[ClipCalls[Clip]]):
     download = blocking(ClipCalls[Clip].download)
     poster = blocking(ClipCalls[Clip].poster)
     deliveries = blocking(ClipCalls[Clip].deliveries)
+    share = blocking(ClipCalls[Clip].share)
+    shares = blocking(ClipCalls[Clip].shares)
+    unshare = blocking(ClipCalls[Clip].unshare)
 
 
 @dataclass(frozen=True)
@@ -193,3 +223,6 @@ class AsyncClips(AsyncResource[ClipCalls[AsyncClip]]):
     download = awaiting(ClipCalls[AsyncClip].download)
     poster = awaiting(ClipCalls[AsyncClip].poster)
     deliveries = awaiting(ClipCalls[AsyncClip].deliveries)
+    share = awaiting(ClipCalls[AsyncClip].share)
+    shares = awaiting(ClipCalls[AsyncClip].shares)
+    unshare = awaiting(ClipCalls[AsyncClip].unshare)

@@ -124,7 +124,7 @@ def without_none(params: Mapping[str, Any] | None) -> Object:
 
 def route(collection: str, identifier: str, *rest: str) -> str:
     """Return the path of a resource: `/v1/clips/clip_1/cancel` for `("clips", "clip_1", "cancel")`."""
-    return "/".join(["/v1", collection, quote(identifier, safe=""), *rest])
+    return "/".join(["/v1", collection, *(quote(part, safe="") for part in (identifier, *rest))])
 
 
 def _retry_after(reply: Reply) -> float | None:

@@ -167,6 +167,24 @@ class Delivery(_Model):
 
 
 @dataclass(frozen=True)
+class Share(_Model):
+    """A link to one clip. `url`, `embed_url` and `video_url` are only in the response to its creation."""
+
+    share_id: str
+    clip_id: str = ""
+    created_at: str = ""
+    expires_at: str | None = None
+    download: bool = True
+    embed: bool = True
+    views: int = 0
+    last_viewed_at: str | None = None
+    url: str | None = field(default=None, repr=False)
+    embed_url: str | None = field(default=None, repr=False)
+    video_url: str | None = field(default=None, repr=False)
+    raw: Object = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(frozen=True)
 class Profile(_Model):
     """An encoding profile, selected with `profile` of a clip."""
 

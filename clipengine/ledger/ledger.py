@@ -26,6 +26,7 @@ from clipengine.ledger.recordings import Recordings
 from clipengine.ledger.removals import Removals
 from clipengine.ledger.retention import Retention
 from clipengine.ledger.sessions import Sessions
+from clipengine.ledger.shares import Shares
 from clipengine.ledger.stats import Stats
 from clipengine.ledger.store_identity import StoreIdentityRecord
 from clipengine.ledger.uploads import Uploads
@@ -63,6 +64,7 @@ class Ledger:
         self.recordings = Recordings(database, self.events)
         self.clips = Clips(database, self.events, self.removals, max_queued)
         self.uploads = Uploads(database, self.clips)
+        self.shares = Shares(database)
         self.watched = WatchedObjects(database)
         self.expiry = Expiry(database, self.clips, self.events)
         self.retention = Retention(database)

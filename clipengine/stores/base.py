@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Literal, Protocol
 
 from clipengine.errors import ClipEngineError
+
+Disposition = Literal["attachment", "inline"]  # of a download: saved as a file, or shown in the browser
 
 MAX_DELETE = 1000  # objects in one S3 request
 
@@ -73,8 +75,19 @@ class Store(Protocol):
     def list(self, prefix: str = "") -> Iterator[StoredObject]:
         """Yield the objects whose keys begin with `prefix`, in key order."""
 
-    def link(self, key: str, *, filename: str, content_type: str) -> str | None:
-        """Return a presigned GET URL that downloads as `filename`, or None if the store has none (folder)."""
+    def link(
+        self,
+        key: str,
+        *,
+        filename: str,
+        content_type: str,
+        kind: Disposition = "attachment",
+        seconds: int | None = None,
+    ) -> str | None:
+        """Return a presigned GET URL, or None if the store has none (folder).
+
+        It is valid for the configured time, or for `seconds` if that is shorter.
+        """
 
     def sweep_uploads(self) -> int:
         """Abort multipart uploads that killed processes of this engine left open, and return their number."""

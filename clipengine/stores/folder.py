@@ -34,7 +34,7 @@ from clipengine.errors import (
     StorageError,
     StorageUnavailable,
 )
-from clipengine.stores.base import ObjectReader, StoredObject, delete_each
+from clipengine.stores.base import Disposition, ObjectReader, StoredObject, delete_each
 from clipengine.stores.body import Body
 from clipengine.stores.folder_reader import FolderReader, etag_of
 from clipengine.stores.fsync import fsync_folder
@@ -188,7 +188,15 @@ class FolderStore:
     def delete_many(self, keys: Sequence[str]) -> dict[str, ClipEngineError]:
         return delete_each(self.delete, keys)
 
-    def link(self, key: str, *, filename: str, content_type: str) -> str | None:
+    def link(
+        self,
+        key: str,
+        *,
+        filename: str,
+        content_type: str,
+        kind: Disposition = "attachment",
+        seconds: int | None = None,
+    ) -> str | None:
         check_key(key)
         return None
 

@@ -12,7 +12,7 @@ from typing import BinaryIO
 from urllib3.response import BaseHTTPResponse
 
 from clipengine.errors import ClipEngineError, ObjectMissing
-from clipengine.stores.base import ObjectReader, StoredObject, delete_each
+from clipengine.stores.base import Disposition, ObjectReader, StoredObject, delete_each
 from clipengine.stores.keys import check_key, check_list_prefix, is_key
 from clipengine.stores.object_errors import check_etag
 from clipengine.stores.os_errors import translate_os_errors
@@ -89,10 +89,17 @@ class S3Store:
                     yield stored
             after = page[-1].object_name if len(page) == PAGE_OBJECTS else None
 
-    def link(self, key: str, *, filename: str, content_type: str) -> str | None:
-        return self._client.link(
-            check_key(key), filename=filename, content_type=content_type, seconds=self._link_seconds
-        )
+    def link(
+        self,
+        key: str,
+        *,
+        filename: str,
+        content_type: str,
+        kind: Disposition = "attachment",
+        seconds: int | None = None,
+    ) -> str | None:
+        valid = self._link_seconds if seconds is None else max(1, min(seconds, self._link_seconds))
+        return self._client.link(check_key(key), filename=filename, content_type=content_type, kind=kind, seconds=valid)
 
     def sweep_uploads(self) -> int:
         with translate_os_errors("the upload journal"):

@@ -32,7 +32,7 @@ from clipengine.errors import (
     StorageError,
     StorageUnavailable,
 )
-from clipengine.stores.base import StoredObject
+from clipengine.stores.base import Disposition, StoredObject
 from clipengine.stores.keys import clean_prefix
 from clipengine.stores.s3_errors import S3_EXCEPTIONS, S3ErrorContext
 from clipengine.stores.s3_http import RequestObserver, Timeouts, connection_pool, ignore_request
@@ -214,9 +214,9 @@ class S3Client:
             sha256=headers.get("x-amz-meta-sha256"),
         )
 
-    def link(self, key: str, *, filename: str, content_type: str, seconds: int) -> str:
+    def link(self, key: str, *, filename: str, content_type: str, kind: Disposition, seconds: int) -> str:
         """Return a presigned GET URL. The file name is percent-encoded (RFC 5987), so that no quoting is needed."""
-        disposition = f"attachment; filename*=UTF-8''{quote(filename, safe='', errors='replace')}"
+        disposition = f"{kind}; filename*=UTF-8''{quote(filename, safe='', errors='replace')}"
         return self._links.presigned_get_object(
             self.bucket,
             self.name(key),

@@ -38,6 +38,7 @@ ARGUMENTS: dict[str, Any] = {
     "clip_id": "x",
     "webhook_id": "x",
     "delivery_id": "x",
+    "share_id": "x",
     "label": "x",
     "start_seconds": 1.0,
     "end_seconds": 2.0,

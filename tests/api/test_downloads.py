@@ -18,7 +18,7 @@ from clipengine.api.http.ranges import requested_range
 from clipengine.api.routes.downloads import content_disposition, file_name
 from clipengine.clips.clip import Clip, Recording
 from clipengine.errors import RangeNotSatisfiable
-from clipengine.stores.base import ObjectReader, StoredObject
+from clipengine.stores.base import Disposition, ObjectReader, StoredObject
 from tests.support.api import ApiServer, RecordedEngine, api_server
 
 BYTES = bytes(range(256)) * 5000  # 1,280,000: several chunks
@@ -266,10 +266,20 @@ class LinkingStore:
     def __init__(self, store: Any) -> None:
         self._store = store
         self.asked: list[tuple[str, str, str]] = []
+        self.kinds: list[tuple[Disposition, int | None]] = []
         self.opened = 0
 
-    def link(self, key: str, *, filename: str, content_type: str) -> str | None:
+    def link(
+        self,
+        key: str,
+        *,
+        filename: str,
+        content_type: str,
+        kind: Disposition = "attachment",
+        seconds: int | None = None,
+    ) -> str | None:
         self.asked.append((key, filename, content_type))
+        self.kinds.append((kind, seconds))
         return f"https://store.example/b/{key}?X-Amz-Signature=a%2Fb"
 
     def head(self, key: str) -> StoredObject:

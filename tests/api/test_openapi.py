@@ -142,6 +142,7 @@ def test_responses_match_their_schemas(
     check("WebhookObject", http.get(f"/v1/webhooks/{webhook['webhook_id']}"))
     engine.finish(clip)
     check("ClipObject", http.get(f"/v1/clips/{clip.clip_id}"))
+    check("NewShareObject", http.post(f"/v1/clips/{clip.clip_id}/shares", json={}))
     check("ClipObject", http.get(f"/v1/clips/{engine.fail(engine.make_clip(recording, 'bad')).clip_id}"))
     check("RecordingObject", http.get(f"/v1/recordings/{recording.recording_id}"))
     delivery = check("DeliveryObject", http.post(f"/v1/webhooks/{webhook['webhook_id']}/test"))

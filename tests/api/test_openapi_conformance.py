@@ -49,11 +49,13 @@ def described(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Described]:
         clip = engine.finish(engine.make_clip(recording))
         engine.fail(engine.make_clip(recording))
         (delivery,) = engine.ledger.deliveries.list(limit=1).data
+        share, _ = engine.ledger.shares.create(clip.clip_id, expires_at=None, download=True, embed=True)
         yield Described(
             server,
             {
                 "recording_id": recording.recording_id,
                 "clip_id": clip.clip_id,
+                "share_id": share.share_id,
                 "webhook_id": webhook.webhook_id,
                 "delivery_id": delivery.delivery_id,
             },

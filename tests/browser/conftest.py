@@ -1,4 +1,4 @@
-"""Fixtures for the browser tests: a headless Chromium, a folder of clips, and a server with a recording."""
+"""Fixtures for the browser tests: Chromium, a folder of clips, a server with a recording, and axe-core."""
 
 from __future__ import annotations
 
@@ -72,3 +72,25 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
 def recording(server: RunningServer, film: Film) -> Recording:
     client = server.client()
     return client.recordings.wait(client.recordings.upload(film.path, name="meeting.mp4").recording_id)
+
+
+class Judge:
+    """Collects the findings of axe-core on a screen, except minor ones."""
+
+    def __init__(self) -> None:
+        self._axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+        self.found: list[str] = []
+
+    def __call__(self, page: Any, where: str) -> None:
+        for fault in self._axe.run(page).response["violations"]:
+            if fault["impact"] != "minor":
+                nodes = [node["html"][:120] for node in fault["nodes"]][:3]
+                self.found.append(f"{where}: {fault['impact']}: {fault['id']}: {nodes}")
+
+
+@pytest.fixture
+def judge() -> Iterator[Judge]:
+    """Fail the test at its end if there are findings."""
+    judge = Judge()
+    yield judge
+    assert judge.found == []

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from clipengine.client import Recording
+from tests.browser.conftest import Judge
 from tests.films.film import Film
 from tests.support.page import PICTURED, opened, row, studio, until
 from tests.support.receiver import Receiver
@@ -22,28 +23,6 @@ _JUMPS = (
     " window.jumps.push(entry.sources.map((source) => source.node?.className || source.node?.nodeName).join()); }))"
     ".observe({type: 'layout-shift', buffered: true});"
 )
-
-
-class Judge:
-    """Collects the findings of axe-core on a screen, except minor ones."""
-
-    def __init__(self) -> None:
-        self._axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
-        self.found: list[str] = []
-
-    def __call__(self, page: Any, where: str) -> None:
-        for fault in self._axe.run(page).response["violations"]:
-            if fault["impact"] != "minor":
-                nodes = [node["html"][:120] for node in fault["nodes"]][:3]
-                self.found.append(f"{where}: {fault['impact']}: {fault['id']}: {nodes}")
-
-
-@pytest.fixture
-def judge() -> Iterator[Judge]:
-    """Fail the test at its end if there are findings."""
-    judge = Judge()
-    yield judge
-    assert judge.found == []
 
 
 @THEMES

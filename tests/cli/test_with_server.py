@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from clipengine.client.webhooks import verify
@@ -73,6 +74,24 @@ def test_clip_can_be_created_listed_downloaded_and_deleted(
     gone = server.command("clips", "show", clip["clip_id"])
     assert gone.returncode == 1
     assert gone.stderr.splitlines()[1] == "`clipengine clips list` shows the clips."
+
+
+def test_clip_can_be_shared_and_unshared(server: RunningServer, recording: dict[str, Any]) -> None:
+    clip_id = create(server, recording, "to share", "--wait")["clip_id"]
+    made = server.command("clips", "share", clip_id)
+    assert (made.returncode, made.stderr) == (0, "")
+    url = made.stdout.strip()
+    assert httpx.get(url, trust_env=False).status_code == 200
+    options = ["--expires-at", "2040-01-31T12:00:00Z", "--no-download", "--no-embed", "--json"]
+    other = shown(server.command("clips", "share", clip_id, *options))
+    assert (other["expires_at"], other["download"], other["embed_url"]) == ("2040-01-31T12:00:00.000Z", False, None)
+    listed = shown(server.command("clips", "shares", clip_id, "--json"))
+    assert [each["views"] for each in listed] == [0, 1]
+    share_id = listed[1]["share_id"]
+    assert share_id in server.command("clips", "shares", clip_id).stdout
+    assert server.command("clips", "unshare", clip_id, share_id).returncode == 0
+    assert httpx.get(url, trust_env=False).status_code == 404
+    assert "clips shares CLIP_ID" in server.command("clips", "unshare", clip_id, share_id).stderr
 
 
 def test_create_can_download_the_clip(server: RunningServer, recording: dict[str, Any], tmp_path: Path) -> None:

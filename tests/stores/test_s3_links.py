@@ -60,6 +60,16 @@ def test_link_supports_range_requests(make_s3: MakeS3) -> None:
     assert answer.headers["content-range"] == f"bytes 10-19/{len(DATA)}"
 
 
+def test_link_may_be_inline_and_valid_for_a_shorter_time(make_s3: MakeS3) -> None:
+    store = make_s3(link_seconds=77)
+    put(store, "k")
+    for seconds, valid in ((9, "9"), (900, "77"), (0, "1")):
+        link = str(store.link("k", filename="k", content_type="video/mp4", kind="inline", seconds=seconds))
+        assert parse_qs(urlsplit(link).query)["X-Amz-Expires"] == [valid]
+    link = str(store.link("k", filename="k", content_type="video/mp4", kind="inline", seconds=60))
+    assert get(link).headers["content-disposition"].startswith("inline;")
+
+
 def test_link_expires_and_is_valid_for_its_object_only(true_s3: S3Server, make_s3: MakeS3) -> None:
     store = make_s3(link_seconds=77)
     put(store, "k")

@@ -74,26 +74,29 @@ def authorize(ledger: Ledger, given: Credential, scope: Scope) -> ApiKey:
 
 
 class RateLimiter:
-    """Requests per minute of each key (GCRA): a steady rate, with bursts of up to one minute's requests.
+    """Requests per minute of each key or link (GCRA): a steady rate, with bursts of up to one minute's requests.
 
-    0 means no limit. Kept in memory, so a restart resets it.
+    0 means no limit. Kept in memory, so a restart resets it. `subject` begins the message of the error.
     """
 
-    def __init__(self, per_minute: int, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, per_minute: int, clock: Callable[[], float] = time.monotonic, *, subject: str = "This key may send"
+    ) -> None:
         self._per_minute = per_minute
+        self._subject = subject
         self._clock = clock
         self._lock = threading.Lock()
-        self._full_at: dict[str, float] = {}  # when the key may send a full burst again
+        self._full_at: dict[str, float] = {}  # when a full burst is allowed again
 
-    def spend(self, key_id: str) -> None:
-        """Count one request of a key. Raise RateLimited with the seconds until the next one is allowed."""
+    def spend(self, ident: str) -> None:
+        """Count one request of an id. Raise RateLimited with the seconds until the next one is allowed."""
         if not self._per_minute:
             return
         now, interval = self._clock(), 60 / self._per_minute
         with self._lock:
-            full_at = max(self._full_at.get(key_id, now), now) + interval
+            full_at = max(self._full_at.get(ident, now), now) + interval
             if full_at - now <= 60 + interval / 1000:
-                self._full_at[key_id] = full_at
+                self._full_at[ident] = full_at
                 return
         wait = math.ceil(full_at - now - 60)
-        raise RateLimited(f"This key may send {self._per_minute} requests a minute", retry_after=max(1, wait))
+        raise RateLimited(f"{self._subject} {self._per_minute} requests a minute", retry_after=max(1, wait))

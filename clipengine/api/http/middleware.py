@@ -18,19 +18,22 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from clipengine.api.http.problems import internal
+from clipengine.api.http.problems import internal, logged_path
 from clipengine.log_fields import bind
 
 _ACCEPTED_ID = re.compile(r"[A-Za-z0-9._-]{8,64}\Z")
 
 _ALWAYS = {
     "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Resource-Policy": "same-origin",
 }
 # Defaults; responses that a browser opens directly (a download, the page) set their own.
-_UNLESS_GIVEN = {"Cache-Control": "no-store", "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'"}
+_UNLESS_GIVEN = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+_FRAMEABLE = re.compile(r"frame-ancestors (?!'none')")
 _CORS_HEADERS = (
     "Authorization",
     "Content-Type",
@@ -124,13 +127,15 @@ class Envelope:
                     headers[name] = value
                 for name, value in _UNLESS_GIVEN.items():
                     headers.setdefault(name, value)
+                if not _FRAMEABLE.search(headers["Content-Security-Policy"]):
+                    headers["X-Frame-Options"] = "DENY"
             await send(message)
 
         try:
             await self._app(scope, receive, send_with_headers)
         except ClientDisconnect as error:
             how = str(error) or "the client disconnected"
-            log.info("%s %s: %s", scope["method"], scope["path"], how)
+            log.info("%s %s: %s", scope["method"], logged_path(scope), how)
         except Exception as error:
             if started:  # the response is partly sent; closing the connection is the only signal left
                 raise

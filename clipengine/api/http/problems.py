@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from typing import Any
 from urllib.parse import quote
 
@@ -37,6 +38,8 @@ TYPE_BASE = "/docs/errors#"
 
 _TEXT_CHARACTERS = 300  # of a path or of one text of a fault; a character takes up to twelve bytes
 _DETAIL_CHARACTERS = 1500
+
+_TOKEN_IN_PATH = re.compile(r"\A(/(?:s|embed)/)[^/]+")
 
 _RETRY_AFTER: dict[type[ClipEngineError], int] = {StorageUnavailable: 5, DiskFull: 30, RequestInProgress: 1}
 _BY_STATUS: dict[int, type[ClipEngineError]] = {404: NotFound, 405: MethodNotAllowed}
@@ -90,9 +93,14 @@ def _headers(error: ClipEngineError) -> dict[str, str]:
     return {}
 
 
+def logged_path(scope: Scope) -> str:
+    """Return the path for a log line, without the token of a share, which would open its clip."""
+    return _TOKEN_IN_PATH.sub(r"\1…", scope["path"])
+
+
 def internal(scope: Scope, error: Exception) -> Response:
     """Log an unexpected error with its traceback and return a 500 response."""
-    log.error("%s %s failed", scope["method"], scope["path"], exc_info=error)
+    log.error("%s %s failed", scope["method"], logged_path(scope), exc_info=error)
     return problem(scope, Internal("The engine failed to answer this request", hint=Internal.default_hint))
 
 
@@ -102,7 +110,7 @@ async def on_error(request: Request, error: Exception) -> Response:
     if error.status == 500:
         return internal(request.scope, error)
     if error.status > 500:
-        log.warning("%s %s: %s", request.method, request.scope["path"], error.message)
+        log.warning("%s %s: %s", request.method, logged_path(request.scope), error.message)
     return problem(request.scope, error)
 
 

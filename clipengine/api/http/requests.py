@@ -142,6 +142,16 @@ class CreateClip(Body):
     )
 
 
+class CreateShare(Body):
+    model_config = _like(expires_at="2030-01-31T12:00:00Z", download=False)
+
+    expires_at: WrittenMoment | None = Field(
+        default=None, description="When the link stops working. Default: `shares.expires_days`."
+    )
+    download: bool = Field(default=True, description="Offer the file for download beside the player.")
+    embed: bool = Field(default=True, description="Allow other sites to embed the player (`shares.frame_ancestors`).")
+
+
 class RegisterRecording(Body):
     max_bytes = None  # as for a clip
     model_config = _like(bucket_path="relay/recordings/h_01/recording.mp4")

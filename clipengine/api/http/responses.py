@@ -55,6 +55,27 @@ class ClipObject(_Object):
     )
 
 
+class ShareObject(_Object):
+    """A link to one clip. `views` counts the times that its page or its player was opened."""
+
+    share_id: str
+    clip_id: str
+    created_at: str = Time
+    expires_at: str | None = MaybeTime
+    download: bool
+    embed: bool
+    views: int
+    last_viewed_at: str | None = MaybeTime
+
+
+class NewShareObject(ShareObject):
+    """The only response that contains the link. `embed_url` is null if the clip may not be embedded."""
+
+    url: str
+    embed_url: str | None
+    video_url: str
+
+
 class VideoObject(_Object):
     codec: str
     width: int

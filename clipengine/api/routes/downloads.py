@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from email.utils import formatdate
 from functools import partial
-from typing import Any
 from urllib.parse import quote
 
 from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
@@ -26,6 +27,7 @@ from clipengine.api.http.ranges import matches, requested_range
 from clipengine.api.http.requests import NoBody, NoQuery
 from clipengine.api.http.send_timeout import with_send_timeout
 from clipengine.api.routes.lookups import find_clip
+from clipengine.clips.clip import Clip
 from clipengine.errors import (
     ClipNotComplete,
     ClipNotFound,
@@ -38,7 +40,7 @@ from clipengine.errors import (
     StorageDenied,
     StorageUnavailable,
 )
-from clipengine.stores.base import ObjectReader
+from clipengine.stores.base import Disposition, ObjectReader, Store
 from clipengine.stores.object_errors import as_recording_errors, check_etag
 
 CHUNK_BYTES = 512 * 1024
@@ -57,7 +59,7 @@ def file_name(title: str, extension: str) -> str:
     return f"{stem}.{extension}" if extension else stem
 
 
-def content_disposition(kind: str, name: str) -> str:
+def content_disposition(kind: Disposition, name: str) -> str:
     plain = re.sub(r"[^A-Za-z0-9._-]+", "_", unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode())
     return f"{kind}; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
 
@@ -87,29 +89,37 @@ class ObjectResponse(StreamingResponse):
 
 
 def serve_object(
-    call: Call[Any, Any], key: str, *, name: str, kind: str = "attachment", etag: str | None = None
+    store: Store,
+    request: Request,
+    key: str,
+    *,
+    name: str,
+    kind: Disposition = "attachment",
+    etag: str | None = None,
+    link_seconds: int | None = None,
 ) -> Response:
     """Respond with the object. Raise ObjectMissing, RangeNotSatisfiable, or ObjectChanged if its ETag differs.
 
     The object is checked before a link is given, because an error behind the link would be the store's own. HEAD is
     answered here, because links are signed for GET only.
     """
-    store = call.engine.store
     content_type = media_type(key)
-    head = call.request.method == "HEAD"
-    link = None if head else store.link(key, filename=name, content_type=content_type)
+    head = request.method == "HEAD"
+    link = None
+    if not head:
+        link = store.link(key, filename=name, content_type=content_type, kind=kind, seconds=link_seconds)
     if link is not None:
         check_etag(store.head(key), etag)
         return RedirectResponse(link, status_code=302)
     reader = store.open(key, etag=etag)
     try:
-        return _answer(call, reader, content_type, content_disposition(kind, name))
+        return _answer(request, reader, content_type, content_disposition(kind, name))
     except BaseException:
         reader.close()
         raise
 
 
-def _answer(call: Call[Any, Any], reader: ObjectReader, content_type: str, disposition: str) -> Response:
+def _answer(request: Request, reader: ObjectReader, content_type: str, disposition: str) -> Response:
     info = reader.info
     etag = f'"{info.etag}"'
     headers = {
@@ -121,18 +131,18 @@ def _answer(call: Call[Any, Any], reader: ObjectReader, content_type: str, dispo
         "Last-Modified": formatdate(info.modified // 1000, usegmt=True),
         "Cache-Control": "private, no-cache",
     }
-    request = call.request.headers
-    if matches(request.get("if-none-match"), etag):
+    given = request.headers
+    if matches(given.get("if-none-match"), etag):
         reader.close()
         return Response(status_code=304, headers={name: headers[name] for name in ("ETag", "Cache-Control")})
-    if_range = request.get("if-range")
+    if_range = given.get("if-range")
     wanted = None
     if if_range is None or if_range.strip() in (etag, headers["Last-Modified"]):
         try:
-            wanted = requested_range(request.get("range"), info.size)
+            wanted = requested_range(given.get("range"), info.size)
         except RangeNotSatisfiable as error:
             reader.close()
-            return problem(call.request.scope, error, {"Content-Range": f"bytes */{info.size}"})
+            return problem(request.scope, error, {"Content-Range": f"bytes */{info.size}"})
     if wanted is None:
         return ObjectResponse(reader, 0, info.size, 200, headers)
     start, end = wanted
@@ -144,22 +154,44 @@ def download_clip(call: Call[NoQuery, NoBody]) -> Response:
     clip = find_clip(call)
     if clip.state != "complete":
         raise ClipNotComplete.of(clip.clip_id, ended=clip.ended)
-    return _serve_made(call, clip.object_key, name=file_name(clip.label, ending(clip.object_key)))
+    return serve_clip(call.engine.store, call.request, clip)
 
 
 def get_poster(call: Call[NoQuery, NoBody]) -> Response:
     clip = find_clip(call)
-    if clip.state != "complete" or clip.result is None:
+    if clip.state != "complete":
         raise ClipNotComplete.of(clip.clip_id, ended=clip.ended)
-    if clip.result.poster_path is None:
+    return serve_poster(call.engine.store, call.request, clip)
+
+
+def serve_clip(
+    store: Store,
+    request: Request,
+    clip: Clip,
+    *,
+    kind: Disposition = "attachment",
+    link_seconds: int | None = None,
+) -> Response:
+    """Respond with the file of a complete clip. Raise ObjectNotFound or RangeNotSatisfiable."""
+    name = file_name(clip.label, ending(clip.object_key))
+    with _made_by_the_engine():
+        return serve_object(store, request, clip.object_key, name=name, kind=kind, link_seconds=link_seconds)
+
+
+def serve_poster(store: Store, request: Request, clip: Clip, *, link_seconds: int | None = None) -> Response:
+    """Respond with the poster of a complete clip. Raise ObjectNotFound."""
+    key = clip.result.poster_path if clip.result else None
+    if key is None:
         raise ObjectNotFound("The clip has no poster", hint="It was not requested, or the clip has no video.")
-    return _serve_made(call, clip.result.poster_path, name=file_name(clip.label, "jpg"), kind="inline")
+    name = file_name(clip.label, "jpg")
+    with _made_by_the_engine():
+        return serve_object(store, request, key, name=name, kind="inline", link_seconds=link_seconds)
 
 
-def _serve_made(call: Call[NoQuery, NoBody], key: str, *, name: str, kind: str = "attachment") -> Response:
-    """Respond with an object that the engine made. Raise ObjectNotFound or RangeNotSatisfiable."""
+@contextmanager
+def _made_by_the_engine() -> Iterator[None]:
     try:
-        return serve_object(call, key, name=name, kind=kind)
+        yield
     except ObjectMissing:
         raise ObjectNotFound("The object is no longer in the store", hint="It was deleted there.") from None
 
@@ -174,7 +206,8 @@ def download_recording(call: Call[NoQuery, NoBody]) -> Response:
     # Until it is probed, the object in the store is the recording.
     etag = recording.etag if recording.ended else None
     with as_recording_errors():
-        return serve_object(call, recording.bucket_path, name=file_name(title, extension), etag=etag)
+        name = file_name(title, extension)
+        return serve_object(call.engine.store, call.request, recording.bucket_path, name=name, etag=etag)
 
 
 def _bytes(media_type: str) -> list[Answer]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from clipengine.api.http.operation import Call
-from clipengine.api.http.requests import NoBody, Q
+from clipengine.api.http.requests import B, Q
 from clipengine.clips.clip import Clip
 from clipengine.errors import ClipNotFound
 
 
-def find_clip(call: Call[Q, NoBody]) -> Clip:
+def find_clip(call: Call[Q, B]) -> Clip:
     """Return the clip of the address; under a recording's address only a clip of that recording."""
     clip_id = call.path("clip_id")
     clip = call.ledger.clips.get(clip_id)

@@ -50,7 +50,7 @@ def routes(settings: Settings) -> list[Route]:
 
 def page_headers(settings: Settings) -> dict[str, str]:
     """Return the headers of every HTML document."""
-    media = " ".join(["'self'", *_store_origins(settings.storage)])
+    media = " ".join(["'self'", *store_origins(settings.storage)])
     policy = {
         "default-src": "'none'",
         "script-src": "'self'",
@@ -70,7 +70,7 @@ def page_headers(settings: Settings) -> dict[str, str]:
     }
 
 
-def _store_origins(storage: Storage) -> list[str]:
+def store_origins(storage: Storage) -> list[str]:
     """Return the origin of the store's own download links."""
     if storage.kind != "s3":
         return []

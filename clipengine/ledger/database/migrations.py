@@ -176,6 +176,24 @@ def migration_19(database: Database) -> None:
         database.run(index)
 
 
+def migration_20(database: Database) -> None:
+    """Add shares: links that open one clip. They are deleted with it."""
+    database.run(
+        """CREATE TABLE shares (
+            share_id TEXT NOT NULL PRIMARY KEY,
+            sha256 TEXT NOT NULL UNIQUE,
+            clip_id TEXT NOT NULL REFERENCES clips (clip_id) ON DELETE CASCADE,
+            created_at BIGINT NOT NULL,
+            expires_at BIGINT,
+            download BOOLEAN NOT NULL,
+            embed BOOLEAN NOT NULL,
+            views INTEGER NOT NULL,
+            last_viewed_at BIGINT
+        )"""
+    )
+    database.run("CREATE INDEX shares_clip ON shares (clip_id, created_at, share_id)")
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     migration_1,
     migration_2,
@@ -196,11 +214,12 @@ MIGRATIONS: tuple[Migration, ...] = (
     migration_17,
     migration_18,
     migration_19,
+    migration_20,
 )
 
 
 # Migrations that older engines can live with: see `compatibility`. One that changes or removes what they use is not.
-EXPANDING: frozenset[Migration] = frozenset({migration_15, migration_16, migration_17, migration_18})
+EXPANDING: frozenset[Migration] = frozenset({migration_15, migration_16, migration_17, migration_18, migration_20})
 
 
 def migrate(database: Database, migrations: Sequence[Migration] = MIGRATIONS) -> int:

@@ -113,6 +113,21 @@ class ClipRow(Model):
         table_name = "clips"
 
 
+class ShareRow(Model):
+    share_id = TextField(primary_key=True)
+    sha256 = TextField()  # of the token in the link
+    clip_id = TextField()
+    created_at = BigIntegerField()
+    expires_at = BigIntegerField(null=True)
+    download = BooleanField()
+    embed = BooleanField()
+    views = IntegerField()
+    last_viewed_at = BigIntegerField(null=True)
+
+    class Meta:
+        table_name = "shares"
+
+
 class RemovalRow(Model):
     id = AutoField()
     key = TextField()
@@ -235,6 +250,7 @@ TABLES: tuple[type[Model], ...] = (
     RecordingRow,
     LandmarksRow,
     ClipRow,
+    ShareRow,
     RemovalRow,
     WatchedRow,
     EventRow,

@@ -6,6 +6,7 @@ const MESSAGES = {
   recording_not_found: `This recording does not exist. ${HINT}`,
   clip_not_found: `This clip does not exist. ${HINT}`,
   webhook_not_found: `This webhook does not exist. ${HINT}`,
+  share_not_found: `This link was revoked already. ${HINT}`,
   delivery_not_found: `This delivery does not exist. ${HINT}`,
   not_found: `Nothing was found here. ${HINT}`,
   recording_not_complete: "The recording is still being processed. Try again in a moment.",

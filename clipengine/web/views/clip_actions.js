@@ -1,9 +1,10 @@
-// Actions of a clip: play, download, copy as a request, cancel, retry, delete.
+// Actions of a clip: play, download, share, copy as a request, cancel, retry, delete.
 
 import {post, remove} from "../lib/api.js";
 import {h, icon} from "../lib/dom.js";
 import {formatBytes, formatTime} from "../lib/format.js";
-import {confirmDialog, copyText, openDialog, toast, toastError} from "../lib/ui.js";
+import {confirmDialog, copyText, openDialog, toast} from "../lib/ui.js";
+import {shareClip} from "./share_dialog.js";
 
 export const clipDownload = (clip) => `/v1/clips/${clip.clip_id}/download`;
 
@@ -21,14 +22,14 @@ export function playClip(clip) {
     result.frames && `${result.frames} ${result.frames === 1 ? "frame" : "frames"}`,
     formatBytes(result.size_bytes),
   ].filter(Boolean);
-  openDialog(clip.label, h("div", {class: "stack"}, player, problem,
+  const dialog = openDialog(clip.label, h("div", {class: "stack"}, player, problem,
     h("p", {class: "muted small"}, facts.join(" · ")),
     h("p", {class: "muted small mono clip", title: clip.bucket_path}, clip.bucket_path),
     result.warnings.map((warning) => h("p", {class: "notice small"}, warning)),
   ), {
     size: "wide",
     footer: [
-      h("button", {type: "button", class: "quiet", onclick: () => copyLink(clip).catch(toastError)}, icon("link"), "Copy link"),
+      h("button", {type: "button", class: "quiet", onclick: () => { dialog.close(); shareClip(clip); }}, icon("link"), "Share"),
       h("a", {class: "button", href: clipDownload(clip)}, icon("down"), "Download"),
     ],
     onclose: () => {
@@ -65,12 +66,10 @@ export function asPython(clip) {
   ].join("\n");
 }
 
-const copyLink = (clip) => copyText(location.origin + clipDownload(clip), "Link");
-
 export function menuItems(clip, ondeleted) {
   const items = [];
   if (clip.status === "complete") {
-    items.push({text: "Copy link", icon: "link", run: () => copyLink(clip)});
+    items.push({text: "Share…", icon: "link", run: () => shareClip(clip)});
   }
   items.push(
     {text: "Copy as curl", icon: "copy", run: () => copyText(asCurl(clip), "curl command")},

@@ -1,0 +1,127 @@
+"""Shares: links that open one clip without a key.
+
+The token of a link has 256 random bits, is shown once, and is stored only as SHA-256. A link works until it expires or
+its share is deleted. Deleting a clip deletes its shares.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import re
+import secrets
+from dataclasses import dataclass
+from typing import Any
+
+from clipengine.errors import ClipNotComplete, ClipNotFound, ShareNotFound, StorageError
+from clipengine.ids import new_id
+from clipengine.ledger.database.database import Database, Row, Statement, param
+from clipengine.ledger.database.schema import ClipRow, ShareRow
+from clipengine.ledger.pages import Page, read_page
+from clipengine.timecode import now_ms, rfc3339
+
+logger = logging.getLogger(__name__)
+
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{43}\Z")  # 32 bytes in base64url
+_FIND = Statement(ShareRow.select().where(ShareRow.sha256 == param(ShareRow.sha256)))
+_COUNT = Statement(
+    ShareRow.update(views=ShareRow.views + 1, last_viewed_at=param(ShareRow.last_viewed_at)).where(
+        ShareRow.share_id == param(ShareRow.share_id)
+    )
+)
+
+
+@dataclass(frozen=True)
+class Share:
+    """A share without its token. Times are in ms since 1970, UTC."""
+
+    share_id: str
+    clip_id: str
+    created_at: int
+    expires_at: int | None
+    download: bool
+    embed: bool
+    views: int = 0
+    last_viewed_at: int | None = None
+
+    @property
+    def expired(self) -> bool:
+        return self.expires_at is not None and self.expires_at <= now_ms()
+
+    def to_object(self) -> dict[str, Any]:
+        return {
+            "share_id": self.share_id,
+            "clip_id": self.clip_id,
+            "created_at": rfc3339(self.created_at),
+            "expires_at": rfc3339(self.expires_at) if self.expires_at is not None else None,
+            "download": self.download,
+            "embed": self.embed,
+            "views": self.views,
+            "last_viewed_at": rfc3339(self.last_viewed_at) if self.last_viewed_at is not None else None,
+        }
+
+
+class Shares:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def create(self, clip_id: str, *, expires_at: int | None, download: bool, embed: bool) -> tuple[Share, str]:
+        """Create a share of a complete clip and return it with its token, which cannot be retrieved later.
+
+        Raises ClipNotFound or ClipNotComplete.
+        """
+        token = secrets.token_urlsafe(32)
+        share = Share(new_id("shr"), clip_id, now_ms(), expires_at, download, embed)
+        with self._database.transaction(ordered=False):
+            # With a lock, so that the clip is not deleted before this transaction ends.
+            clip = self._database.by_key(ClipRow, clip_id, lock=True)
+            if clip is None:
+                raise ClipNotFound(f"no clip has the id {clip_id}")
+            if clip["state"] != "complete":
+                raise ClipNotComplete.of(clip_id, ended=clip["state"] == "failed")
+            self._database.insert(ShareRow.insert({**vars(share), "sha256": _digest(token)}))
+        return share, token
+
+    def list(self, clip_id: str, *, limit: int, cursor: str | None = None) -> Page[Share]:
+        """Return a page of the shares of a clip, newest first, including expired ones."""
+        return read_page(
+            self._database,
+            ShareRow.select().where(ShareRow.clip_id == clip_id),
+            of=f"shares/{clip_id}",
+            created_at=ShareRow.created_at,
+            ident=ShareRow.share_id,
+            limit=limit,
+            cursor=cursor,
+            make=_share,
+        )
+
+    def delete(self, clip_id: str, share_id: str) -> None:
+        """Delete a share of the clip, so that its link no longer works. Raises ShareNotFound."""
+        this = (ShareRow.share_id == share_id, ShareRow.clip_id == clip_id)
+        with self._database.transaction(ordered=False):
+            if not self._database.change(ShareRow.delete().where(*this)):
+                raise ShareNotFound(f"the clip has no share {share_id}")
+
+    def find(self, token: str) -> Share | None:
+        """Return the share of a token, or None if it is unknown, expired or malformed."""
+        if not _TOKEN.match(token):
+            return None
+        row = self._database.row(_FIND, sha256=_digest(token))
+        share = None if row is None else _share(row)
+        return None if share is None or share.expired else share
+
+    def count_view(self, share_id: str) -> None:
+        """Count a view. A failure is logged only, because the viewer can be answered nevertheless."""
+        try:
+            with self._database.transaction(durable=False, ordered=False):
+                self._database.change(_COUNT, share_id=share_id, last_viewed_at=now_ms())
+        except StorageError as error:
+            logger.warning("a view of %s was not counted: %s", share_id, error.message)
+
+
+def _digest(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def _share(row: Row) -> Share:
+    return Share(**{name: row[name] for name in Share.__dataclass_fields__})
