@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from scripts.sample import make_sample
+from tests.support.hosts import hosts  # noqa: F401 - fixture
 from tests.support.outage import Outage
 from tests.support.s3 import S3Server, faulty_s3  # noqa: F401 - fixture
 from tests.support.s3_faults import FaultyS3

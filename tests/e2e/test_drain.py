@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from clipengine.client import Client
-from tests.e2e.test_hosts import NO_CUTS, SECONDS, Hosts, hosts  # noqa: F401 - a fixture
+from tests.support.hosts import NO_CUTS, SECONDS, Hosts
 from tests.support.postgres import database_url, postgres  # noqa: F401 - fixtures
 from tests.support.server import QUICK, RunningServer, running_server
 from tests.support.waiting import until
@@ -62,7 +62,7 @@ def test_draining_ends_early(film: Path, tmp_path: Path, how: str) -> None:
         assert ("draining took longer" in server.log.read_text()) == (how == "timeout")
 
 
-def test_worker_drains_before_it_stops(hosts: Hosts, film: Path) -> None:  # noqa: F811
+def test_worker_drains_before_it_stops(hosts: Hosts, film: Path) -> None:
     server = hosts.server("server", **NO_CUTS)
     leaving = hosts.worker("leaving", options=_DRAIN, **_ONE_SLOW)
     answer: dict[str, Any] = httpx.get(f"{leaving.url}/livez", trust_env=False).json()

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from clipengine.client import Client
-from tests.e2e.test_hosts import SECONDS, Hosts, hosts  # noqa: F401 - a fixture
 from tests.e2e.test_metrics import scrape
+from tests.support.hosts import SECONDS, Hosts
 from tests.support.postgres import database_url, postgres  # noqa: F401 - fixtures
 from tests.support.waiting import until
 
@@ -20,7 +20,7 @@ def _cut(api: Client, recording: str) -> None:
         assert api.clips.wait(clip_id, timeout=SECONDS).status == "complete"
 
 
-def test_counters_of_all_engines_add_up(hosts: Hosts, film: Path) -> None:  # noqa: F811
+def test_counters_of_all_engines_add_up(hosts: Hosts, film: Path) -> None:
     server = hosts.server("server", **_ONE)
     workers = [hosts.worker(f"worker{number}", **_ONE) for number in range(2)]
     urls = [server.url, *(worker.url for worker in workers)]

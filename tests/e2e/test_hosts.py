@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import re
 import shutil
@@ -11,120 +10,26 @@ import signal
 import subprocess
 import threading
 import time
-from collections import Counter
-from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from clipengine.client import Client
-from clipengine.clips.clip import ClipResult
-from clipengine.clips.request import ClipRequest
-from clipengine.ledger.database.backend import PostgresLocation
 from clipengine.ledger.ledger import Ledger
 from clipengine.stores.s3 import S3Store
+from tests.support.hosts import NO_CUTS, SECONDS, Hosts
 from tests.support.postgres import PostgresServer, database_url, postgres, running_postgres, skip_without_postgres  # noqa: F401 - fixtures
 from tests.support.receiver import Receiver
 from tests.support.s3 import S3Server, deletions
 from tests.support.s3_faults import FaultyS3
-from tests.support.server import LOOPBACK_ALLOWED, RunningServer, RunningWorker, run_command, running_server
-from tests.support.server import running_worker as worker_at
+from tests.support.server import RunningServer, RunningWorker, run_command
 from tests.support.waiting import until
 
 skip_without_postgres()
-SECONDS = 120
-NO_CUTS = {"CLIPENGINE_ENCODING__WORKERS": "1", "CLIPENGINE_FAULT": "nudged:sleep=600"}
-
-
-@dataclass
-class Hosts:
-    """The shared resources of all hosts: a database, a bucket, an API key and a webhook receiver."""
-
-    folder: Path
-    url: str
-    s3: S3Server
-    bucket: str
-    receiver: Receiver
-    _running: ExitStack = field(default_factory=ExitStack)
-
-    def env(self, **more: str) -> dict[str, str]:
-        return {
-            **LOOPBACK_ALLOWED,
-            "CLIPENGINE_DATABASE__URL": self.url,
-            "CLIPENGINE_DATABASE__SECRETS_KEY": str(self.folder / "secrets.key"),
-            "CLIPENGINE_ENCODING__NICE": "0",
-            "CLIPENGINE_STORAGE__KIND": "s3",
-            "CLIPENGINE_STORAGE__ENDPOINT": self.s3.endpoint,
-            "CLIPENGINE_STORAGE__BUCKET": self.bucket,
-            "CLIPENGINE_STORAGE__REGION": self.s3.region,
-            "CLIPENGINE_STORAGE__ACCESS_KEY": self.s3.access_key,
-            "CLIPENGINE_STORAGE__SECRET_KEY": self.s3.secret_key,
-            "CLIPENGINE_WEBHOOKS__ENDPOINTS": f'[{{url = "{self.receiver.url}", secret = "a secret of tests"}}]',
-            **more,
-        }
-
-    def server(self, name: str, **more: str) -> RunningServer:
-        return self._running.enter_context(running_server(self.folder / name, env=self.env(**more)))
-
-    def worker(self, name: str, options: Sequence[str] = (), **more: str) -> RunningWorker:
-        return self._running.enter_context(worker_at(self.folder / name, env=self.env(**more), options=options))
-
-    def recording(self, api: Client, film: Path) -> str:
-        self.s3.client.fput_object(self.bucket, "h_01/meeting.mp4", str(film))
-        recording = api.recordings.wait(api.recordings.add("h_01/meeting.mp4").recording_id, timeout=SECONDS)
-        assert recording.status == "complete", recording.error
-        return recording.recording_id
-
-    def ledger(self) -> Ledger:
-        place = PostgresLocation(self.url, self.folder / "secrets.key")
-        return Ledger.open(place, key_prefix="relay_live", organisation_id="org_local", max_queued=100)
-
-    def complete_clips(self, ledger: Ledger, recording_id: str, count: int) -> list[str]:
-        """Mark this number of clips complete without cutting them, and return the keys of their objects."""
-        recording, keys = ledger.recordings.get(recording_id), []
-        for number in range(count):
-            clip = ledger.clips.create(recording, ClipRequest(f"made {number}", 0.0, 1.0), extension="mp4")
-            ledger.engines.beat("test")  # otherwise the others release its claims
-            assert ledger.clips.claim("test")
-            for key in (clip.object_key, clip.poster_key):
-                self.s3.client.put_object(self.bucket, key, io.BytesIO(b"x"), 1)
-                keys.append(key)
-            result = ClipResult(0.0, 1.0, 1.0, 25, 320, 180, "h264", "aac", 1, "0" * 64, clip.poster_key, 1.0, 1, [])
-            assert ledger.clips.complete(clip.clip_id, 1, result)
-        return keys
-
-    def check(self, clip_ids: list[str]) -> None:
-        """Check that every clip is complete, is one whole object, and was announced once."""
-        ledger = self.ledger()
-        try:
-            clips = [ledger.clips.get(clip_id) for clip_id in clip_ids]
-            events = Counter(event.clip_id for event in ledger.events.after(0, limit=1000) if event.clip_id)
-        finally:
-            ledger.close()
-        store = S3Store(self.s3.location(self.bucket), journal=self.folder / "uploads")
-        made = {clip.clip_id: clip for clip in clips}
-        for clip in clips:
-            assert clip.state == "complete", clip.error
-            assert clip.result is not None
-            found = store.head(clip.object_key)
-            assert (found.size, found.sha256) == (clip.result.size_bytes, clip.result.sha256)
-        wanted = {key for clip in clips for key in (clip.object_key, clip.poster_key)}
-        until(lambda: {each.key for each in store.list("h_01/clips/")} == wanted, SECONDS)
-        assert events == dict.fromkeys(made, 1)
-        ready = [
-            body for request in self.receiver.requests if (body := json.loads(request.body))["event"] == "clip.ready"
-        ]
-        assert Counter(body["data"]["clip_id"] for body in ready) == dict.fromkeys(made, 1)
-
-
-@pytest.fixture
-def hosts(database_url: str, s3: S3Server, bucket: str, tmp_path: Path) -> Iterator[Hosts]:  # noqa: F811
-    with Receiver() as receiver, ExitStack() as running:
-        yield Hosts(tmp_path, database_url, s3, bucket, receiver, running)
 
 
 class Listener:
