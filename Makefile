@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 CHECKED := clipengine tests scripts
-LOCK := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock"
+LOCK := $(BIN)/uv pip compile --quiet --upgrade --universal --no-strip-extras --python-version 3.11 --generate-hashes --custom-compile-command "make lock"
 
 # Only what is written on make's own command line: a shell may well have a variable of this name.
 given = $(if $(filter command line,$(origin $(1))),--$(2) '$(subst ','\'',$($(1)))')

@@ -23,7 +23,8 @@ def requirements(extra: str | None = None) -> list[Requirement]:
 def pins(name: str) -> dict[str, list[str]]:
     """Return the pinned versions of each distribution in a lock file; there are several if Pythons differ."""
     found: dict[str, list[str]] = {}
-    for distribution, version in re.findall(r"^([a-z0-9.-]+)==([^\s;\\]+)", (ROOT / name).read_text(), re.MULTILINE):
+    pin = re.compile(r"^([a-z0-9.-]+)(?:\[[^]]+\])?==([^\s;\\]+)", re.MULTILINE)
+    for distribution, version in pin.findall((ROOT / name).read_text()):
         found.setdefault(distribution, []).append(version)
     return found
 
@@ -51,3 +52,10 @@ def test_every_pin_has_a_hash(name: str) -> None:
     entries = re.split(r"^(?=[a-z0-9])", (ROOT / name).read_text(), flags=re.MULTILINE)[1:]
     assert entries
     assert all("--hash=sha256:" in entry for entry in entries)
+
+
+def test_required_extras_are_part_of_the_pins() -> None:
+    """Without them, pip looks for the newest version that has the extra, and finds that it is not pinned."""
+    locks = (ROOT / "requirements.lock").read_text() + (ROOT / "requirements-test.lock").read_text()
+    assert re.search(r"^psycopg\[binary\]==", locks, re.MULTILINE)
+    assert re.search(r"^coverage\[toml\]==", locks, re.MULTILINE)

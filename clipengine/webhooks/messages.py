@@ -1,0 +1,110 @@
+"""Messages of chat services, made from the JSON body of an event.
+
+Labels, names and errors are text of callers and of recordings: they are escaped, so that they cannot mention people,
+pretend to be a link, or change the format. Their length is limited below the limits of the services.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from clipengine.clips.clip import MessageFormat
+
+_MAX_CHARACTERS = 500  # of one text; Slack accepts 3000 in a block, Discord 2000 in a message
+_COLOURS = {"good": 0x1B6E3C, "bad": 0xB3261E, "plain": 0x55626B}  # of the page
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+.!|~@:-])")
+_TITLES = {
+    "clip.ready": ("Clip ready", "good"),
+    "clip.failed": ("Clip failed", "bad"),
+    "clip.expired": ("Clip expired", "plain"),
+    "recording.complete": ("Recording ready", "good"),
+    "recording.failed": ("Recording failed", "bad"),
+    "endpoint.disabled": ("Webhook disabled", "bad"),
+}
+
+
+@dataclass(frozen=True)
+class _Message:
+    """What a message says. `tone` is a key of _COLOURS."""
+
+    title: str
+    tone: str
+    subject: str
+    detail: str
+    link: str | None
+
+
+def with_links(body: bytes, share_url: str | None, download_url: str | None) -> bytes:
+    """Return the body with the links in its data. They are null if the share was revoked or has expired."""
+    event = json.loads(body)
+    event["data"] |= {"share_url": share_url, "download_url": download_url}
+    return _compact(event)
+
+
+def rendered(body: bytes, format: MessageFormat) -> bytes:
+    """Return the body of the request for an endpoint with this format."""
+    if format == "json" or not body:
+        return body
+    message = _message(json.loads(body))
+    return _compact(_slack(message) if format == "slack" else _discord(message))
+
+
+def _message(event: dict[str, Any]) -> _Message:
+    name, data = event["event"], event["data"]
+    title, tone = _TITLES.get(name, (name, "plain"))
+    if name == "endpoint.disabled":
+        # Not the whole URL: that of a chat service contains its secret.
+        subject, detail = urlsplit(data["url"]).hostname or "", data["disabled_reason"] or ""
+    else:
+        subject = data.get("label") or data.get("name") or data["bucket_path"]
+        detail = _detail(data)
+    return _Message(title, tone, subject[:_MAX_CHARACTERS], detail[:_MAX_CHARACTERS], data.get("share_url"))
+
+
+def _detail(data: dict[str, Any]) -> str:
+    if error := data.get("error"):
+        return f"{error['message']} {error['hint']}"
+    seconds = (data.get("result") or data).get("duration_seconds")
+    return "" if seconds is None else f"{seconds:.1f} seconds"
+
+
+def _slack(message: _Message) -> dict[str, Any]:
+    subject = _slack_text(message.subject)
+    if message.link is not None:
+        subject = f"<{message.link}|{subject.replace('|', '¦')}>"
+    text = f"*{message.title}:* {subject}"
+    if message.detail:
+        text += f"\n{_slack_text(message.detail)}"
+    block = {"type": "section", "text": {"type": "mrkdwn", "text": text, "verbatim": True}}
+    # `text` is what notifications show.
+    return {"text": f"{message.title}: {_slack_text(message.subject)}", "blocks": [block], "unfurl_links": True}
+
+
+def _slack_text(text: str) -> str:
+    """Escape as Slack requires: without `<`, a text has no link and mentions nobody."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _discord(message: _Message) -> dict[str, Any]:
+    embed: dict[str, Any] = {
+        "title": _discord_text(message.subject)[:256],
+        "description": _discord_text(message.detail),
+        "color": _COLOURS[message.tone],
+    }
+    content = f"**{message.title}**"
+    if message.link is not None:
+        embed["url"] = message.link
+        content += f" {message.link}"  # Discord shows the player of a link in the text
+    return {"content": content, "embeds": [embed], "allowed_mentions": {"parse": []}}
+
+
+def _discord_text(text: str) -> str:
+    return _MARKDOWN.sub(r"\\\1", text)
+
+
+def _compact(value: Any) -> bytes:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
