@@ -82,19 +82,21 @@ def webhooks(settings: Settings) -> Iterator[Finding]:
         with closing(open_ledger(settings)) as ledger:
             saved = ledger.endpoints.list()
     for endpoint in saved:
-        name, from_settings = f"webhook {endpoint.webhook_id}", endpoint.origin == "settings"
-        if from_settings and endpoint.url not in configured:
-            continue  # the next start deletes it
-        if endpoint.enabled:
-            yield _reach(sender, name, endpoint.url, trusted=from_settings)
-        else:
-            detail = f"{sender.host(endpoint.url)} is disabled: {endpoint.disabled_reason or 'by request'}"
-            yield Finding(name, "warning", detail, "Enable it once its receiver works again, or delete it.")
+        if endpoint.origin != "settings" or endpoint.url in configured:  # the next start deletes others
+            yield _check_endpoint(sender, endpoint)
     # The next start saves the endpoints that are new in the settings.
     known = {each.url for each in saved if each.origin == "settings"}
     new = [url for url in configured if url not in known]
     for number, url in enumerate(new, start=1):
         yield _reach(sender, f"webhook {number} of the settings", url, trusted=True)
+
+
+def _check_endpoint(sender: Sender, endpoint: Endpoint) -> Finding:
+    name = f"webhook {endpoint.webhook_id}"
+    if endpoint.enabled:
+        return _reach(sender, name, endpoint.url, trusted=endpoint.origin == "settings")
+    detail = f"{sender.host(endpoint.url)} is disabled: {endpoint.disabled_reason or 'by request'}"
+    return Finding(name, "warning", detail, "Enable it once its receiver works again, or delete it.")
 
 
 def _reach(sender: Sender, name: str, url: str, *, trusted: bool) -> Finding:

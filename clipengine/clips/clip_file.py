@@ -164,19 +164,24 @@ class FilePlan:
     def _container_faults(self, cut: CutReport, found: FileReport) -> Iterator[str]:
         if found.container != self.profile.container:
             yield f"the file is {found.container}, not {self.profile.container}"
-        kinds = [track.kind for track in found.tracks]
+        yield from self._track_faults(cut, [track.kind for track in found.tracks])
+        yield from self._codec_faults(cut, found.tracks)
+        if abs(found.seconds - float(cut.seconds)) > self._length_tolerance(found):
+            yield f"the clip is {found.seconds:.3f} s long, expected {float(cut.seconds):.3f} s"
+
+    def _track_faults(self, cut: CutReport, kinds: list[str]) -> Iterator[str]:
         expected = ["video"] * bool(cut.frames) + ["audio"] * self._audio_tracks
         if kinds != expected or (cut.frames and not self._has_video) or not kinds:
             yield f"the file has the tracks {', '.join(kinds[:8]) or 'none'}, expected {', '.join(expected)}"
+
+    def _codec_faults(self, cut: CutReport, tracks: list[TrackReport]) -> Iterator[str]:
         codecs = {"video": self.profile.video, "audio": self.profile.audio}
-        for track in found.tracks:
+        for track in tracks:
             if track.codec != codecs[track.kind]:
                 yield f"the {track.kind} track is {track.codec}, not {codecs[track.kind]}"
         allowed = (self.profile.video if cut.frames else None, self.profile.audio if self._audio_tracks else None)
         if (cut.video_codec, cut.audio_codec) != allowed:
             yield "the codecs that the encoder reports are not the profile's"
-        if abs(found.seconds - float(cut.seconds)) > self._length_tolerance(found):
-            yield f"the clip is {found.seconds:.3f} s long, expected {float(cut.seconds):.3f} s"
 
     def _length_tolerance(self, found: FileReport) -> float:
         """Return the allowed deviation of the file's length: some containers count whole packets."""
@@ -197,13 +202,15 @@ class FilePlan:
             return
         if not track.begins_with_keyframe:
             yield "the clip does not begin with a keyframe"
-        seconds = float(cut.seconds)
-        if track.first_seconds < -_TIME_TOLERANCE or track.last_seconds > seconds + _TIME_TOLERANCE:
+        if track.first_seconds < -_TIME_TOLERANCE or track.last_seconds > float(cut.seconds) + _TIME_TOLERANCE:
             yield f"a frame is outside the clip, at {track.first_seconds:.3f} s or {track.last_seconds:.3f} s"
         if track.shortest_step_seconds is not None and track.shortest_step_seconds <= 0:
             yield "two frames of the clip have the same time"
+        yield from self._rate_faults(cut, track, track.first_seconds)
+
+    def _rate_faults(self, cut: CutReport, track: TrackReport, first_seconds: float) -> Iterator[str]:
         if self.profile.fps is not None:
-            yield from self._fps_faults(cut, track.packets, track.first_seconds, Fraction(str(self.profile.fps)))
+            yield from self._fps_faults(cut, track.packets, first_seconds, Fraction(str(self.profile.fps)))
         elif self.facts.video is not None and not self.facts.video.variable_rate:
             yield from self._constant_rate_faults(cut, track, float(self._frame_seconds))
 

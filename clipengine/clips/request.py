@@ -17,6 +17,7 @@ _MIN_SECONDS = 0.000_999_999  # the resolution of containers, a millisecond, aft
 MAX_LABEL_CHARACTERS = 200
 _SLUG_CHARACTERS = 60
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_RangeError = tuple[str, tuple[str, ...]]  # the error, and the invalid fields
 _BOTH = ("start_seconds", "end_seconds")
 
 
@@ -70,26 +71,23 @@ def check_range(start: float | None, end: float | None, *, duration: float, shor
     `duration` is allowed. The error's `errors` point at the invalid field, or at both if only the combination is
     invalid.
     """
-    found: list[tuple[str, tuple[str, ...]]] = []
-    for field_name, value in (("start_seconds", start), ("end_seconds", end)):
-        if value is not None and not math.isfinite(value):
-            found.append((f"{field_name} must be a finite number", (field_name,)))
-    if not found:
-        found = list(_range_errors(start, end, duration))
-    if not found and start is not None and end is not None:
-        length = min(end, duration) - start
-        if length < max(shortest, min(_MIN_SECONDS, duration)):  # a whole recording is always long enough
-            least = max(shortest, 0.001)
-            found.append((f"the clip would be {length:g} s long, but must have at least {least:g} s", _BOTH))
-        if length > longest:
-            found.append((f"the clip would be {length:g} s long, but may have at most {longest:g} s", _BOTH))
+    found = (
+        list(_number_errors(start, end))
+        or list(_position_errors(start, end, duration))
+        or list(_length_errors(start, end, duration, shortest, longest))
+    )
     if found:
         errors = [{"detail": detail, "pointer": f"/{each}"} for detail, fields in found for each in fields]
         raise InvalidTimeRange("; ".join(detail for detail, _ in found), errors=errors)
 
 
-def _range_errors(start: float | None, end: float | None, duration: float) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Yield the errors of two finite times, each with the invalid fields."""
+def _number_errors(start: float | None, end: float | None) -> Iterator[_RangeError]:
+    for field_name, value in (("start_seconds", start), ("end_seconds", end)):
+        if value is not None and not math.isfinite(value):
+            yield f"{field_name} must be a finite number", (field_name,)
+
+
+def _position_errors(start: float | None, end: float | None, duration: float) -> Iterator[_RangeError]:
     if start is not None and start < 0:
         yield f"start_seconds is {start:g}, but must not be negative", ("start_seconds",)
     elif start is not None and start >= duration:
@@ -98,6 +96,18 @@ def _range_errors(start: float | None, end: float | None, duration: float) -> It
         yield f"end_seconds ({end:g}) is past the recording's end at {duration:g} s", ("end_seconds",)
     if start is not None and end is not None and end <= start:
         yield f"end_seconds ({end:g}) must be greater than start_seconds ({start:g})", _BOTH
+
+
+def _length_errors(
+    start: float | None, end: float | None, duration: float, shortest: float, longest: float
+) -> Iterator[_RangeError]:
+    if start is None or end is None:
+        return
+    length = min(end, duration) - start
+    if length < max(shortest, min(_MIN_SECONDS, duration)):  # a whole recording is always long enough
+        yield f"the clip would be {length:g} s long, but must have at least {max(shortest, 0.001):g} s", _BOTH
+    if length > longest:
+        yield f"the clip would be {length:g} s long, but may have at most {longest:g} s", _BOTH
 
 
 def slug(label: str) -> str:

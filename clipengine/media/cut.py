@@ -9,9 +9,9 @@ from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
 from fractions import Fraction
-from typing import Literal
+from typing import Literal, NamedTuple
 
-from clipengine.clips.facts import SourceFacts
+from clipengine.clips.facts import AudioFacts, SourceFacts
 from clipengine.clips.plan import CutRange, kept_tracks
 from clipengine.clips.profiles import Profile
 from clipengine.clips.seek_index import SeekIndex
@@ -30,15 +30,13 @@ from clipengine.media.video.convert import FrameConverter, jpeg
 from clipengine.media.video.deinterlace import deinterlace
 from clipengine.media.video.flatten_alpha import AlphaFlattener
 from clipengine.media.video.frame_durations import with_durations
+from clipengine.media.video.gaps import GapCounter
 
 CutStep = Literal["reading", "encoding", "verifying"]
 # Called with the step and the encoded part of the clip, 0 to 1.
 OnProgress = Callable[[CutStep, float], None]
-# Damaged frames are skipped with a warning, unless they are more than nine tenths of the range.
-_MAX_LOST_PER_DECODED = 9
 _ROUNDED = Fraction(1, 1000)  # seconds by which a rounded end may exceed the recording's
 _TRUNCATION_TOLERANCE = Fraction(1, 2)  # seconds by which a recording may end before its stated duration
-_GAP_FRAMES = Fraction(3, 2)  # a larger distance at a constant rate means that a frame is missing
 
 
 @dataclass(frozen=True)
@@ -81,38 +79,29 @@ def cut_clip(
     faults of the recording, otherwise EncoderFailed, DiskFull or VerificationFailed.
     """
     began = time.monotonic()
-    asked_end, end = end, min(end, facts.duration)
-    if start >= end:
-        raise NoMediaInRange(f"the range starts at {float(start):g} s, the recording ends at {float(end):g} s")
-    want_video = facts.video is not None and profile.video != "none"
-    kept = kept_tracks(profile, facts.audio)
-    if not want_video and not kept:
-        raise NoMediaInRange("the recording has no video or audio that the profile keeps")
-    frame_seconds = facts.video.frame_seconds if want_video and facts.video else Fraction(0)
-    cut = CutRange(start, end, frame_seconds=frame_seconds, tick=facts.video.tick if facts.video else Fraction(0))
     on_progress("reading", 0.0)
+    clip = _plan(facts, profile, start, end)
+    audio = [track.index for track in clip.audio]
     with PacketVerifier(decodes=decodes) if is_verifiable(profile) else nullcontext() as verifier:
         with (
             MediaReader(source) as reader,
             media_errors(reader),
-            Seeker(
-                reader, facts, cut, video=want_video, audio=[track.index for track in kept], seek_index=seek_index
-            ) as seeker,
+            Seeker(reader, facts, clip.cut, video=clip.video, audio=audio, seek_index=seek_index) as seeker,
             open_writer(output, profile, threads=threads, verifier=verifier) as writer,
         ):
-            decoder = ClipDecoder(seeker, cut, threads=threads)
-            builder = _ClipBuilder(writer, profile, facts, cut, poster, on_progress)
+            decoder = ClipDecoder(seeker, clip.cut, threads=threads)
+            builder = _ClipBuilder(writer, profile, facts, clip, poster, on_progress)
             flattener = AlphaFlattener(facts.video.codec if facts.video else "")
             produce = decoder.events if profile.deinterlace == "off" else lambda: deinterlace(decoder.events())
             with closing(produce_in_background(lambda: flattener.events(produce()), EventSizes())) as events:
                 builder.run(events, seeker.resume_times)
-            _refuse_short(decoder, builder, cut, facts)
+            _check_complete(decoder, builder, clip.cut)
             writer.finish()
         encoded = time.monotonic() - began
         verify(output, writer.frames, verifier, lambda: on_progress("verifying", 1.0), threads=threads)
     return Cut(
         actual_start=builder.origin,
-        actual_end=end,
+        actual_end=clip.cut.end,
         frames=writer.frames,
         width=builder.width,
         height=builder.height,
@@ -122,26 +111,43 @@ def cut_clip(
         poster=builder.poster,
         encode_seconds=round(encoded, 3),
         bytes_read=reader.bytes_read,
-        warnings=(*builder.warnings(decoder, asked_end), *flattener.warnings()),
+        warnings=(*builder.warnings(decoder, end), *flattener.warnings()),
     )
 
 
-def _refuse_short(decoder: ClipDecoder, builder: _ClipBuilder, cut: CutRange, facts: SourceFacts) -> None:
+class _Plan(NamedTuple):
+    """The range of a clip and the streams that it contains."""
+
+    cut: CutRange
+    video: bool
+    audio: tuple[AudioFacts, ...]
+
+
+def _plan(facts: SourceFacts, profile: Profile, start: Fraction, end: Fraction) -> _Plan:
+    """Return the plan of a clip. Raises NoMediaInRange if it would be empty."""
+    end = min(end, facts.duration)
+    if start >= end:
+        raise NoMediaInRange(f"the range starts at {float(start):g} s, the recording ends at {float(end):g} s")
+    audio = kept_tracks(profile, facts.audio)
+    if facts.video is None or profile.video == "none":
+        if not audio:
+            raise NoMediaInRange("the recording has no video or audio that the profile keeps")
+        return _Plan(CutRange(start, end, tick=facts.video.tick if facts.video else Fraction(0)), False, audio)
+    return _Plan(CutRange(start, end, facts.video.frame_seconds, facts.video.tick), True, audio)
+
+
+def _check_complete(decoder: ClipDecoder, builder: _ClipBuilder, cut: CutRange) -> None:
     """Raise if the decoder ended before the range because the recording is truncated or damaged."""
-    audio = builder.audio
+    damage, audio = decoder.damage, builder.audio
     if not builder.has_video and not (audio and audio.has_audio):
-        if decoder.damaged_packets:
+        if damage.packets:
             raise RecordingUnreadable("nothing of the range can be decoded: the recording is damaged or encrypted")
         raise NoMediaInRange("the recording has no video or audio in the range")
-    lost, decoded = decoder.damaged_frames, decoder.decoded_frames
-    if lost > _MAX_LOST_PER_DECODED * decoded:
-        raise RecordingUnreadable(f"{lost} frames of the range are damaged or encrypted, {decoded} can be decoded")
-    if decoder.concealed_frames * 2 > decoded:
-        raise RecordingUnreadable(f"{decoder.concealed_frames} of the range's {decoded} frames decode with errors")
+    damage.check()
     audio_end = audio.end if audio else Fraction(0)
     video_end = (decoder.last_time or Fraction(0)) + cut.frame_seconds if builder.has_video else Fraction(0)
     reached = max(builder.origin + audio_end, video_end)
-    if reached < cut.end - _TRUNCATION_TOLERANCE and decoder.damaged_packets:
+    if damage.packets and reached < cut.end - _TRUNCATION_TOLERANCE:
         raise RecordingTruncated(f"the recording can be decoded up to {float(reached):.3f} s only")
 
 
@@ -153,14 +159,15 @@ class _ClipBuilder:
         writer: ClipWriter,
         profile: Profile,
         facts: SourceFacts,
-        cut: CutRange,
+        clip: _Plan,
         poster: bool,
         on_progress: OnProgress,
     ) -> None:
         self._writer = writer
         self._profile = profile
         self._facts = facts
-        self._cut = cut
+        self._clip = clip
+        self._cut = cut = clip.cut
         self._want_poster = poster
         self._on_progress = on_progress
         self._converter: FrameConverter | None = None
@@ -168,8 +175,8 @@ class _ClipBuilder:
         self.has_video = False
         self.poster: bytes | None = None
         self.audio: AudioTracks | None = None
-        self._last_frame_time: Fraction | None = None
-        self._gaps = Fraction(0)  # seconds of missing frames at a constant rate
+        constant_rate = profile.fps is None and facts.video is not None and not facts.video.variable_rate
+        self._gaps = GapCounter(cut.frame_seconds if constant_rate else Fraction(0))
 
     @property
     def length(self) -> Fraction:
@@ -193,7 +200,8 @@ class _ClipBuilder:
             else:
                 frame, duration = event
                 self._write_frame(frame, duration)
-        self._note_last_gap(resume_times)
+        if self._facts.video is not None and self._facts.video.index in resume_times:
+            self._gaps.finish(resume_times[self._facts.video.index] - self.origin, self.length)
         if self.audio is not None:
             self.audio.finish(resume_times)
 
@@ -206,9 +214,8 @@ class _ClipBuilder:
             self._converter = FrameConverter(self._profile, begin.frame, ratio)
             self._writer.add_video(self._converter.format, self._rate(), language=self._facts.video.language)
             self.has_video = True
-        kept = kept_tracks(self._profile, self._facts.audio)
         mix = self._profile.audio_tracks == "mix"
-        self.audio = AudioTracks(self._writer, kept, mix=mix, origin=self.origin, end=self._cut.end)
+        self.audio = AudioTracks(self._writer, self._clip.audio, mix=mix, origin=self.origin, end=self._cut.end)
 
     def _rate(self) -> Fraction:
         if self._profile.fps is not None:
@@ -221,30 +228,9 @@ class _ClipBuilder:
         frame = self._converter.convert(event.frame)
         if self._want_poster and self.poster is None:
             self.poster = jpeg(frame)
-        self._note_gap(event.time)
+        self._gaps.add(event.time)
         self._writer.write_frame(frame, event.time, duration)
         self._on_progress("encoding", min(1.0, float(self._writer.seconds / self.length)))
-
-    def _note_gap(self, time: Fraction) -> None:
-        """Record a gap before this frame: demuxers skip damage silently, so at a constant rate a gap indicates it."""
-        last, self._last_frame_time = self._last_frame_time, time
-        if last is not None:
-            self._add_gap(last, time, time)
-
-    def _note_last_gap(self, resume_times: Mapping[int, Fraction]) -> None:
-        """Record a gap at the end of the range, if more frames follow after it."""
-        video, last = self._facts.video, self._last_frame_time
-        if video is not None and last is not None and video.index in resume_times:
-            following_time = resume_times[video.index] - self.origin
-            self._add_gap(last, following_time, min(following_time, self.length))
-
-    def _add_gap(self, last: Fraction, resume_times: Fraction, until: Fraction) -> None:
-        """Add the gap between frames at `last` and `following`, as far as it lies before `until`."""
-        video = self._facts.video
-        if video is None or video.variable_rate or self._profile.fps is not None:
-            return
-        if resume_times - last > _GAP_FRAMES * video.frame_seconds > 0:
-            self._gaps += max(Fraction(0), until - last - video.frame_seconds)
 
     def _write_audio(self, event: AudioFrameEvent) -> None:
         assert self.audio is not None
@@ -258,7 +244,7 @@ class _ClipBuilder:
         if asked_end > self._cut.end + _ROUNDED:
             text = f"the end was clamped from {float(asked_end):.3f} s to the recording's, {float(self._cut.end):.3f} s"
             yield warning("end_clamped", text)
-        if self._facts.video is not None and self._profile.video != "none" and not self.has_video:
+        if self._clip.video and not self.has_video:
             yield warning("picture_missing", "the recording has no video in the range: the clip has audio only")
         if self._converter is not None and self._converter.keeps_hdr:
             yield warning("hdr_kept", "the video is HDR and was kept as HDR, in 10 bits with its colour tags")
@@ -266,13 +252,7 @@ class _ClipBuilder:
         if isinstance(chosen, int) and chosen >= tracks:
             text = f"the profile keeps audio track {chosen}, the recording has {tracks}: no audio is kept"
             yield warning("audio_track_missing", text)
-        if decoder.damaged_packets:
-            yield warning("packets_damaged", f"{decoder.damaged_packets} damaged packets were skipped")
-        if decoder.concealed_frames:
-            text = f"{decoder.concealed_frames} frames decode with errors, which the decoder concealed"
-            yield warning("errors_concealed", text)
-        if self._gaps >= _ROUNDED:
-            text = f"gaps of {float(self._gaps):.3f} s between frames: the frame before each gap is held"
-            yield warning("video_gap", text)
+        yield from decoder.damage.warnings()
+        yield from self._gaps.warnings()
         if self.audio is not None:
             yield from self.audio.warnings()

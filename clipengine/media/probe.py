@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
 from fractions import Fraction
-from statistics import median
 from typing import Any, NamedTuple, NoReturn
 
 import av
@@ -24,7 +22,7 @@ from pydantic import ValidationError
 from clipengine.clips.facts import AudioFacts, SourceFacts, VideoFacts
 from clipengine.clips.seek_index import SeekIndex
 from clipengine.clips.warnings import warning
-from clipengine.errors import RecordingTruncated, RecordingUnreadable, UnsupportedMedia
+from clipengine.errors import RecordingUnreadable, UnsupportedMedia
 from clipengine.media.input.container import (
     MAX_STREAMS,
     UNTIMED,
@@ -37,7 +35,8 @@ from clipengine.media.input.container import (
     read_packets,
     video_stream,
 )
-from clipengine.media.input.header_splice import HeaderSplice, splice_at
+from clipengine.media.input.frame_rate import frame_rate
+from clipengine.media.input.header_splice import HeaderSplice
 from clipengine.media.input.matroska import cues_span, head_end
 from clipengine.media.input.mp4_fragments import Fragments, read_fragments
 from clipengine.media.input.ogg_vorbis import have_empty_packets
@@ -46,16 +45,16 @@ from clipengine.media.input.seek_index_builder import MATROSKA, SeekIndexBuilder
 from clipengine.media.input.source import ByteSource, MediaReader
 from clipengine.media.input.stream_facts import creation_time, language, other_streams
 from clipengine.media.input.stream_scan import HeadScan, PacketStats
+from clipengine.media.input.tail import check_not_truncated, last_fragments, seek_to_tail
 from clipengine.media.input.timeline import Timeline, as_fraction
 from clipengine.media.video.rotate import rotation_of
 
 _INDEXED = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi")
-_TAIL_SECONDS = 2
 _LACKING_SECONDS = 1  # tolerance of the duration in the header
 _MAX_SECONDS = 366 * 24 * 3600
 # Formats that may have discontinuities (FFmpeg's AVFMT_TS_DISCONT).
 _DISCONTINUOUS = ("mpegts", "mpeg")
-_VARIABLE = Fraction(1, 5)  # minimum part of unusual frame distances of a variable frame rate
+_MAX_INDEXED_FRAMES = 100_000  # whose distances are compared
 
 
 class ProbeResult(NamedTuple):
@@ -78,67 +77,110 @@ def probe(source: ByteSource) -> ProbeResult:
 
 def _probe(source: ByteSource) -> ProbeResult:
     with MediaReader(source) as reader:
-        with media_errors(reader):
-            fragments = read_fragments(reader)
-            has_cues, first_cluster = cues_span(reader) is not None, head_end(reader)
-        indexed = fragments is not None and bool(fragments.times)
-        head_only = HeaderSplice(fragments.head_end, fragments.head_end, b"") if fragments and indexed else None
-        with open_recording(reader, head_only) as container, ExitStack() as stack:
-            video, audio = video_stream(container), audio_streams(container)
-            streams: list[Stream] = [*([video] if video else []), *audio]
-            if not streams:
-                _raise_undecodable(container)
-            _check_not_truncated(streams, source.size)
-            keep_only(container, streams)
-            name = container.format.name
-            head = HeadScan(read_packets(container, streams, reader), video, audio)
-            stats = PacketStats(Timeline(head.origin, joins_discontinuities=name in _DISCONTINUOUS), audio)
-            index_builder = SeekIndexBuilder(name, streams[0], stats.timeline, fragments, first_cluster)
-            seek_check = SeekCheck(streams[0])
-            for packet in head.packets:
-                stats.add(packet)
-                index_builder.add(packet)
-            rest = head.demuxer
-            if fragments and indexed:
-                stats.skip()
-                rest = _last_fragments(stack, reader, fragments, streams)
-            elif name in _INDEXED and container.duration and _seek_to_tail(container, has_cues):
-                stats.skip()
-                rest = read_packets(container, streams, reader)
-            else:
-                reader.expect([(0, source.size)])
-            for packet in rest:
-                stats.add(packet)
-                index_builder.add(packet)
-                seek_check.add(packet)
-            _check_end(stats.timeline.end)
-            seek_index = index_builder.build()
-            audio_facts = tuple(_audio_facts(stream, head, stats) for stream in audio if _opened(stream))
-            video_facts = _video_facts(video, head, stats) if video else None
-            held = {track.index for track in audio_facts} | ({video.index} if video else set())
-            others, others_count = other_streams(container, held)
-            facts = SourceFacts(
-                container=name.split(",")[0],
-                origin=head.origin,
-                duration=stats.timeline.end,
-                video=video_facts,
-                audio=audio_facts,
-                seekable=stats.timeline.discontinuities == 0
-                and name not in UNTIMED
-                and not (name == "ogg" and have_empty_packets(head.packets, reader))
-                and seek_check.passes(container, reader),
-                warnings=(
-                    *_warnings(stats, video, _stated_end(container) - head.origin),
-                    *_rate_warnings(name, video_facts),
-                ),
-                other_streams=others,
-                other_streams_count=others_count,
-                chapters=len(container.chapters()),
-                creation_time=creation_time(container),
-            )
+        index = _StoredIndex.read(reader)
+        with open_recording(reader, index.splice) as container:
+            scan = _Scan(container, reader, index)
+            scan.run()
+            _check_end(scan.stats.timeline.end)
+            seek_index, facts = scan.index_builder.build(), scan.facts()
         if not (facts.video or facts.audio):
             raise RecordingUnreadable("the recording has no media in it")
         return ProbeResult(facts, reader.bytes_read, seek_index)
+
+
+class _StoredIndex(NamedTuple):
+    """The parts of a recording's index that are read before it is opened."""
+
+    fragments: Fragments | None  # of fragmented MP4
+    has_cues: bool  # Matroska
+    first_cluster: int | None
+
+    @classmethod
+    def read(cls, reader: MediaReader) -> _StoredIndex:
+        with media_errors(reader):
+            return cls(read_fragments(reader), cues_span(reader) is not None, head_end(reader))
+
+    @property
+    def timed_fragments(self) -> Fragments | None:
+        """The fragments, if the file has an index of their times: then only its header need be opened."""
+        return self.fragments if self.fragments is not None and self.fragments.times else None
+
+    @property
+    def splice(self) -> HeaderSplice | None:
+        found = self.timed_fragments
+        return None if found is None else HeaderSplice(found.head_end, found.head_end, b"")
+
+
+class _Scan:
+    """Reads the head of a recording and the rest of it, or only its tail if it has an index."""
+
+    def __init__(self, container: InputContainer, reader: MediaReader, index: _StoredIndex) -> None:
+        self._container = container
+        self._reader = reader
+        self._index = index
+        self._name = container.format.name
+        self._video, self._audio = video_stream(container), audio_streams(container)
+        self._streams: list[Stream] = [*([self._video] if self._video else []), *self._audio]
+        if not self._streams:
+            _raise_undecodable(container)
+        check_not_truncated(self._streams, reader.size)
+        keep_only(container, self._streams)
+        self._head = HeadScan(read_packets(container, self._streams, reader), self._video, self._audio)
+        timeline = Timeline(self._head.origin, joins_discontinuities=self._name in _DISCONTINUOUS)
+        self.stats = PacketStats(timeline, self._audio)
+        first = self._streams[0]
+        self.index_builder = SeekIndexBuilder(self._name, first, timeline, index.fragments, index.first_cluster)
+        self._seek_check = SeekCheck(first)
+
+    def run(self) -> None:
+        for packet in self._head.packets:
+            self.stats.add(packet)
+            self.index_builder.add(packet)
+        for packet in self._following():
+            self.stats.add(packet)
+            self.index_builder.add(packet)
+            self._seek_check.add(packet)
+
+    def _following(self) -> Iterator[Packet[Any]]:
+        """Return the packets after the head: of the tail if it can be found, else of the whole rest."""
+        fragments = self._index.timed_fragments
+        if fragments is not None:
+            self.stats.skip()
+            return last_fragments(self._reader, fragments, self._streams)
+        if self._name in _INDEXED and self._container.duration and seek_to_tail(self._container, self._index.has_cues):
+            self.stats.skip()
+            return read_packets(self._container, self._streams, self._reader)
+        self._reader.expect([(0, self._reader.size)])
+        return self._head.demuxer
+
+    def facts(self) -> SourceFacts:
+        """Return the facts of the recording. Call it once, after `run`."""
+        audio = tuple(_audio_facts(stream, self._head, self.stats) for stream in self._audio if _opened(stream))
+        video = _video_facts(self._video, self._head, self.stats) if self._video else None
+        held = {track.index for track in audio} | ({video.index} if video else set())
+        others, others_count = other_streams(self._container, held)
+        stated_end = _stated_end(self._container) - self._head.origin
+        return SourceFacts(
+            container=self._name.split(",")[0],
+            origin=self._head.origin,
+            duration=self.stats.timeline.end,
+            video=video,
+            audio=audio,
+            seekable=self._is_seekable(),
+            warnings=(*_warnings(self.stats, self._video, stated_end), *_rate_warnings(self._name, video)),
+            other_streams=others,
+            other_streams_count=others_count,
+            chapters=len(self._container.chapters()),
+            creation_time=creation_time(self._container),
+        )
+
+    def _is_seekable(self) -> bool:
+        """Return True if packets have the same times after a seek as when they are read from the start."""
+        if self.stats.timeline.discontinuities or self._name in UNTIMED:
+            return False
+        if self._name == "ogg" and have_empty_packets(self._head.packets, self._reader):
+            return False
+        return self._seek_check.passes(self._container, self._reader)
 
 
 def _check_end(end: Fraction) -> None:
@@ -149,17 +191,6 @@ def _check_end(end: Fraction) -> None:
         raise RecordingUnreadable(f"the recording's timestamps are damaged: they reach to {float(end):g} s")
 
 
-def _last_fragments(
-    stack: ExitStack, reader: MediaReader, fragments: Fragments, streams: Sequence[Stream]
-) -> Iterator[Packet[Any]]:
-    """Yield the packets of the last two fragments, because each track may have separate fragments."""
-    offset = fragments.offsets[-2:][0]
-    container = stack.enter_context(open_recording(reader, splice_at("mov", fragments.head_end, offset)))
-    kept = [container.streams[stream.index] for stream in streams]
-    keep_only(container, kept)
-    return read_packets(container, kept, reader)
-
-
 def _raise_undecodable(container: InputContainer) -> NoReturn:
     """Raise UnsupportedMedia if the recording has audio in a codec that is not allowed, else RecordingUnreadable."""
     for stream in container.streams.audio[:MAX_STREAMS]:
@@ -168,64 +199,44 @@ def _raise_undecodable(container: InputContainer) -> NoReturn:
     raise RecordingUnreadable("the recording has no video and no audio that can be decoded")
 
 
-def _check_not_truncated(streams: list[Stream], size: int) -> None:
-    """Raise RecordingTruncated if the index refers to bytes after the end of the recording."""
-    for stream in streams:
-        entries = stream.index_entries
-        if len(entries) == 0:
-            continue
-        last = max((entries[i] for i in range(max(0, len(entries) - 50), len(entries))), key=lambda e: e.pos + e.size)
-        if last.pos + last.size > size:
-            raise RecordingTruncated(
-                f"the recording has {size} bytes, and its index names media up to byte {last.pos + last.size}"
-            )
-
-
-def _seek_to_tail(container: InputContainer, has_cues: bool) -> bool:
-    if container.format.name == MATROSKA and not has_cues:
-        return False  # without Cues the demuxer would read everything before
-    start = container.start_time or 0
-    try:
-        container.seek(max(start + int(container.duration or 0) - _TAIL_SECONDS * av.time_base, start))
-    except MemoryError:
-        raise
-    except av.FFmpegError:
-        return False  # the index is damaged: continue from the head
-    return True
-
-
 def _video_facts(stream: VideoStream, head: HeadScan, stats: PacketStats) -> VideoFacts:
+    context, frame = stream.codec_context, head.frame
     tick = as_fraction(stream.time_base or Fraction(1, 1000))
-    entries = stream.index_entries
-    if stream.frames and stream.frames == len(entries):  # the index has every frame
-        stamps = [entry.timestamp for entry in itertools.islice(entries, 100_000)]
-        distances = [(later - earlier) * tick for earlier, later in itertools.pairwise(stamps) if later > earlier]
-    else:
-        distances = stats.frame_distances.all()
-    rate = stream.average_rate or stream.guessed_rate or stream.base_rate
-    nominal = Fraction(1) / as_fraction(rate) if rate else Fraction(1, 25)
-    usual = median(distances) if distances else nominal
-    fields = head.frame is not None and head.frame.interlaced_frame and usual < nominal * Fraction(3, 4)
-    if fields or abs(usual - nominal) <= tick:
-        usual = nominal  # packets may be fields, and stored times may be rounded
-    odd = sum(abs(distance - usual) > max(tick, usual / 10) for distance in distances)
-    width, height = stream.codec_context.width, stream.codec_context.height
-    if head.frame is not None:
-        width, height = head.frame.width, head.frame.height
+    rate = frame_rate(
+        _frame_distances(stream, stats, tick),
+        _nominal_frame_seconds(stream),
+        tick,
+        interlaced=frame is not None and frame.interlaced_frame,
+    )
+    width, height = (context.width, context.height) if frame is None else (frame.width, frame.height)
     return VideoFacts(
         index=stream.index,
         codec=codec_name(stream),
         width=width,
         height=height,
-        frame_seconds=usual,
+        frame_seconds=rate.frame_seconds,
         tick=tick,
-        sample_aspect_ratio=as_fraction(stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio or 1),
-        variable_rate=not fields and odd > len(distances) * _VARIABLE,
-        rotation=rotation_of(head.frame) if head.frame else 0,
+        sample_aspect_ratio=as_fraction(stream.sample_aspect_ratio or context.sample_aspect_ratio or 1),
+        variable_rate=rate.variable,
+        rotation=rotation_of(frame) if frame else 0,
         frames=stream.frames or None,
         language=language(stream.language),
         first_frame=head.first_frame,
     )
+
+
+def _frame_distances(stream: VideoStream, stats: PacketStats, tick: Fraction) -> Sequence[Fraction]:
+    """Return the distances of all frames from the index if it has every frame, else those of the packets read."""
+    entries = stream.index_entries
+    if not stream.frames or stream.frames != len(entries):
+        return stats.frame_distances.all()
+    stamps = [entry.timestamp for entry in itertools.islice(entries, _MAX_INDEXED_FRAMES)]
+    return [(later - earlier) * tick for earlier, later in itertools.pairwise(stamps) if later > earlier]
+
+
+def _nominal_frame_seconds(stream: VideoStream) -> Fraction:
+    rate = stream.average_rate or stream.guessed_rate or stream.base_rate
+    return Fraction(1) / as_fraction(rate) if rate else Fraction(1, 25)
 
 
 def _opened(stream: AudioStream) -> bool:

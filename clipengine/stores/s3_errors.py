@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import ssl
 from dataclasses import dataclass, field
+from typing import Literal
 from xml.etree import ElementTree
 
 from minio.error import InvalidResponseError, MinioException, S3Error, ServerError
@@ -56,6 +57,7 @@ _TRANSIENT_CODES = {
     "XAmzContentSHA256Mismatch",
 }
 _TRANSIENT_STATUSES = {408, 409, 425, 429}
+_Kind = Literal["full", "missing", "changed", "transient", "redirect", "rejected"]
 _CODE = re.compile(r"<Code>\s*([A-Za-z0-9.]{1,64})\s*</Code>")
 _MAX_CHARACTERS = 300
 
@@ -84,26 +86,31 @@ class S3ErrorContext:
 
     def from_response(self, code: str, status: int, message: str) -> StorageError:
         """Return the storage error for an error response: by its S3 code if it has one, else by its HTTP status."""
-        what = self.key or "its objects"
-        # Some stores repeat the access key's id in their message.
-        message = message.replace(self.access_key, "storage.access_key") if self.access_key else message
-        reason = _one_line(f"{code or f'HTTP {status}'}{': ' if message else ''}{message}")
+        what, bucket, store = self.key or "its objects", f"bucket {self.bucket}", f"the store at {self.endpoint}"
         if code in _DENIED:
             text = _DENIED[code].format(what=what, bucket=self.bucket)
             return StorageDenied(f"{text} ({code})", hint=_HINTS.get(code))
-        if code in _FULL or status == 507:
-            hint = "Raise its quota, or free space in the store."
-            return DiskFull(f"bucket {self.bucket} is full ({reason})", hint=hint)
-        if code in _MISSING or (not code and status == 404):
-            return ObjectMissing(f"{what} is not in bucket {self.bucket} ({reason})")
-        if code in _CHANGED or status in (412, 416):
-            return ObjectChanged(f"{what} is no longer the object that was opened ({reason})")
-        if _is_transient(code, status):
-            return StorageUnavailable(f"the store at {self.endpoint} cannot serve bucket {self.bucket} now ({reason})")
-        if 300 <= status < 400:
-            hint = "Set storage.endpoint and storage.region to those of the bucket."
-            return StorageDenied(f"the store at {self.endpoint} redirects bucket {self.bucket} ({reason})", hint=hint)
-        return StorageDenied(f"the store at {self.endpoint} rejected a request for bucket {self.bucket} ({reason})")
+        reason = self._reason(code, status, message)
+        match _kind(code, status):
+            case "full":
+                hint = "Raise its quota, or free space in the store."
+                return DiskFull(f"{bucket} is full ({reason})", hint=hint)
+            case "missing":
+                return ObjectMissing(f"{what} is not in {bucket} ({reason})")
+            case "changed":
+                return ObjectChanged(f"{what} is no longer the object that was opened ({reason})")
+            case "transient":
+                return StorageUnavailable(f"{store} cannot serve {bucket} now ({reason})")
+            case "redirect":
+                hint = "Set storage.endpoint and storage.region to those of the bucket."
+                return StorageDenied(f"{store} redirects {bucket} ({reason})", hint=hint)
+            case "rejected":
+                return StorageDenied(f"{store} rejected a request for {bucket} ({reason})")
+
+    def _reason(self, code: str, status: int, message: str) -> str:
+        # Some stores repeat the access key's id in their message.
+        message = message.replace(self.access_key, "storage.access_key") if self.access_key else message
+        return _one_line(f"{code or f'HTTP {status}'}{': ' if message else ''}{message}")
 
     def _from_connection(self, error: BaseException) -> StorageError:
         if isinstance(error, MaxRetryError) and error.reason:
@@ -116,8 +123,15 @@ class S3ErrorContext:
         return StorageUnavailable(f"the store at {self.endpoint} cannot be used: {_connection_problem(error)}")
 
 
-def _is_transient(code: str, status: int) -> bool:
-    return status >= 500 or status in _TRANSIENT_STATUSES or code in _TRANSIENT_CODES
+def _kind(code: str, status: int) -> _Kind:
+    kinds: tuple[tuple[_Kind, bool], ...] = (
+        ("full", code in _FULL or status == 507),
+        ("missing", code in _MISSING or (not code and status == 404)),
+        ("changed", code in _CHANGED or status in (412, 416)),
+        ("transient", code in _TRANSIENT_CODES or status in _TRANSIENT_STATUSES or status >= 500),
+        ("redirect", 300 <= status < 400),
+    )
+    return next((kind for kind, applies in kinds if applies), "rejected")
 
 
 def _connection_problem(error: BaseException) -> str:

@@ -120,19 +120,24 @@ def parse(url: str) -> Url:
         raise InvalidWebhookUrl("the webhook URL has an invalid host") from None
     if parts.scheme not in _DEFAULT_PORTS:
         raise InvalidWebhookUrl("the webhook URL must begin with http:// or https://")
-    if "@" in parts.netloc:
-        raise InvalidWebhookUrl("the webhook URL must not contain a user name or a password")
-    authority = _AUTHORITY.match(parts.netloc)
-    if authority is None:
-        raise InvalidWebhookUrl("the webhook URL has an invalid host or port")
-    literal, name, port_text = authority.groups()
-    port = int(port_text) if port_text else _DEFAULT_PORTS[parts.scheme]
-    if not 1 <= port <= 65535 or port in _BLOCKED_PORTS:
-        raise InvalidWebhookUrl(f"webhooks cannot be sent to port {port}")
+    host, port = _parse_authority(parts.netloc, _DEFAULT_PORTS[parts.scheme])
     path = quote(parts.path or "/", safe="/%:@!$&'()*+,;=~")
     if parts.query:
         path += "?" + quote(parts.query, safe="/%:@!$&'()*+,;=~?[]")
-    return Url(parts.scheme, _literal(literal) if literal else _name(name), port, path)
+    return Url(parts.scheme, host, port, path)
+
+
+def _parse_authority(text: str, default_port: int) -> tuple[str, int]:
+    if "@" in text:
+        raise InvalidWebhookUrl("the webhook URL must not contain a user name or a password")
+    authority = _AUTHORITY.match(text)
+    if authority is None:
+        raise InvalidWebhookUrl("the webhook URL has an invalid host or port")
+    literal, name, port_text = authority.groups()
+    port = int(port_text) if port_text else default_port
+    if not 1 <= port <= 65535 or port in _BLOCKED_PORTS:
+        raise InvalidWebhookUrl(f"webhooks cannot be sent to port {port}")
+    return _literal(literal) if literal else _name(name), port
 
 
 def resolve(
@@ -148,20 +153,16 @@ def resolve(
         answers = [str(ip_address(parsed.host))]
     except ValueError:
         answers = _look_up(lookup or system_lookup, parsed.host, parsed.port, timeout)
-    addresses: dict[str, None] = {}
-    denied = ""
-    for answer in answers:
-        try:
-            address = _unmap_ipv4(ip_address(answer.partition("%")[0]))
-        except ValueError:
-            raise InvalidWebhookUrl("the webhook URL's host resolves to an invalid address") from None
-        reason = denial_reason(address, rules=rules, trusted=trusted, port=parsed.port)
-        if reason is None:
-            addresses[str(address)] = None
-        denied = denied or reason or ""
-    if denied and not (addresses and _is_localhost(parsed.host)):
+    try:
+        addresses = dict.fromkeys(_unmap_ipv4(ip_address(answer.partition("%")[0])) for answer in answers)
+    except ValueError:
+        raise InvalidWebhookUrl("the webhook URL's host resolves to an invalid address") from None
+    reasons = {each: denial_reason(each, rules=rules, trusted=trusted, port=parsed.port) for each in addresses}
+    allowed = tuple(str(address) for address, reason in reasons.items() if reason is None)
+    denied = next(filter(None, reasons.values()), None)
+    if denied is not None and not (allowed and _is_localhost(parsed.host)):
         raise InvalidWebhookUrl(f"the webhook URL resolves to {denied}")
-    return Target(parsed, tuple(addresses))
+    return Target(parsed, allowed)
 
 
 def check(url: str, *, rules: Rules, timeout: float = 5, lookup: Lookup | None = None) -> None:

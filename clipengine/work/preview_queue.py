@@ -127,11 +127,8 @@ class PreviewQueue:
             if len(running) < LANES[kind] and not (job.is_long and any(each.is_long for each in running)):
                 self._running.add(job)
                 threading.Thread(target=self._run, args=(job,), name=f"preview-{kind}", daemon=True).start()
-                continue
-            for each in running:
-                if not each.waiters and not each.cancelled:
-                    each.cancelled = True
-                    break
+            else:
+                _cancel_abandoned(running)
 
     def _check(self, job: _Job) -> None:
         with self._changed:
@@ -159,3 +156,11 @@ class PreviewQueue:
             job.future.set_result(result)
         else:
             job.future.set_exception(failure)
+
+
+def _cancel_abandoned(running: list[_Job]) -> None:
+    """Cancel one job without waiters, if there is one."""
+    for job in running:
+        if not job.waiters and not job.cancelled:
+            job.cancelled = True
+            return

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -120,26 +120,36 @@ class Watch:
         if self._known is None:
             self._known = self._ledger.watched.all()
         known = self._known
-        seen: set[str] = set()
-        settled: list[StoredObject] = []
+        listed: dict[str, StoredObject] = {}
         for found in self._store.list(prefix):
             if self._stopped.is_set():
                 return
-            if not is_recording(found.key) or is_upload(found.key):
-                continue
-            seen.add(found.key)
+            if is_recording(found.key) and not is_upload(found.key):
+                listed[found.key] = found
+        self._forget_missing(prefix, listed, known)
+        for found in self._throttled(self._settled(listed.values(), known)):
+            self._register(found, known)
+
+    def _settled(self, listed: Iterable[StoredObject], known: Mapping[str, str]) -> list[StoredObject]:
+        """Return the objects that are new or changed, and no longer growing."""
+        settled = []
+        for found in listed:
             if known.get(found.key) == found.etag:
                 self._unsettled.pop(found.key, None)
             elif self._has_settled(found):
                 settled.append(found)
-        deleted = [key for key in known if key.startswith(prefix) and key not in seen]
+        return settled
+
+    def _forget_missing(self, prefix: str, listed: Container[str], known: dict[str, str]) -> None:
+        def missing(keys: Iterable[str]) -> list[str]:
+            return [key for key in keys if key.startswith(prefix) and key not in listed]
+
+        deleted = missing(known)
         self._ledger.watched.forget(deleted)
         for key in deleted:
             del known[key]
-        for key in [key for key in self._unsettled if key.startswith(prefix) and key not in seen]:
+        for key in missing(self._unsettled):
             del self._unsettled[key]
-        for found in self._throttled(settled):
-            self._register(found, known)
 
     def _has_settled(self, found: StoredObject) -> bool:
         """Return True if the object has not changed for `settle_seconds`, by its mtime or since it was first seen."""

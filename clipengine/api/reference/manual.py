@@ -52,28 +52,45 @@ def render(name: str, text: str) -> Page:
     """Render a page from Markdown that begins with its title. HTML in the text is escaped."""
     markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
     tokens = markdown.parse(text)
-    sections: list[Section] = []
-    taken: set[str] = set()
+    outline = _Outline()
     for index, token in enumerate(tokens):
         if token.type == "inline":
             _follow_links(token)
-            if sections and tokens[index - 1].type != "heading_open":
-                sections[-1].text += _words(token) + " "
-        elif token.type in ("fence", "code_block") and sections:
-            sections[-1].text += token.content + " "
+            if tokens[index - 1].type != "heading_open":
+                outline.add_text(_words(token))
+        elif token.type in ("fence", "code_block"):
+            outline.add_text(token.content)
             token.attrSet("tabindex", "0")  # what scrolls sideways can be reached by keyboard
         elif token.type == "heading_open":
-            title = _words(tokens[index + 1])
-            anchor = _unused(_slug(title), taken) if sections else ""
-            if anchor:
-                token.attrSet("id", anchor)
-            sections.append(Section(anchor, title))
-        elif token.type == "tr_open" and (found := _row_name(tokens[index + 2])) and found not in taken:
-            taken.add(found)
-            token.attrSet("id", found)
-            sections.append(Section(found, found))
+            outline.add_heading(token, _words(tokens[index + 1]))
+        elif token.type == "tr_open":
+            outline.add_row(token, _row_name(tokens[index + 2]))
     html = markdown.renderer.render(tokens, markdown.options, {})
-    return Page(name, sections[0].title if sections else name, html, sections)
+    return Page(name, outline.sections[0].title if outline.sections else name, html, outline.sections)
+
+
+class _Outline:
+    """The sections of a page, with the anchors that it gives to their tokens."""
+
+    def __init__(self) -> None:
+        self.sections: list[Section] = []
+        self._taken: set[str] = set()
+
+    def add_heading(self, token: Token, title: str) -> None:
+        anchor = _unused(_slug(title), self._taken) if self.sections else ""
+        if anchor:
+            token.attrSet("id", anchor)
+        self.sections.append(Section(anchor, title))
+
+    def add_row(self, token: Token, name: str) -> None:
+        if name and name not in self._taken:
+            self._taken.add(name)
+            token.attrSet("id", name)
+            self.sections.append(Section(name, name))
+
+    def add_text(self, text: str) -> None:
+        if self.sections:
+            self.sections[-1].text += text + " "
 
 
 def search(pages: Iterable[Page], query: str) -> list[Hit]:

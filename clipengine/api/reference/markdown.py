@@ -157,18 +157,20 @@ def _curl(entry: _Entry, body: Schema, kind: str) -> str:
         options.append('-H "Authorization: Bearer $KEY"')
     if kind == "application/json":
         options += ["-H 'Content-Type: application/json'", f"-d '{json.dumps(_example(body))}'"]
-    if entry.method not in ("GET", "PUT") and (entry.method != "POST" or not kind):
-        options.append(f"-X {entry.method}")
     if entry.method == "PUT":
         options.append("-T meeting.mp4")
+    elif entry.method not in ("GET", "POST") or (entry.method == "POST" and not kind):
+        options.append(f"-X {entry.method}")
+    return " \\\n  ".join([f"curl {url}", *options, *_curl_output(operation)])
+
+
+def _curl_output(operation: Mapping[str, Any]) -> list[str]:
     kinds = _kinds(operation)
     if "text/event-stream" in kinds:
-        options.append("-N")
-    elif "302" in operation["responses"]:
-        options.append("-fL -o file")
-    elif _bytes(kinds):
-        options.append("-f -o file")
-    return " \\\n  ".join([f"curl {url}", *options])
+        return ["-N"]
+    if "302" in operation["responses"]:
+        return ["-fL -o file"]
+    return ["-f -o file"] if _bytes(kinds) else []
 
 
 def _bytes(kinds: list[str]) -> bool:
@@ -238,6 +240,10 @@ def _type(schema: Schema) -> str:
         return f"list of {_type(schema.get('items', {}))}"
     if "data" in schema.get("properties", {}):
         return f"page of {_type(schema['properties']['data']['items'])}"
+    return _plain_type(schema)
+
+
+def _plain_type(schema: Schema) -> str:
     kind = schema.get("type", "any")
     limits = [f"{word} {schema[key]}" for key, word in (("minimum", "from"), ("maximum", "to")) if key in schema]
     kinds = "string or null" if isinstance(kind, list) else "time" if schema.get("format") == "date-time" else kind

@@ -81,6 +81,14 @@ class Stream:
             self.pending.append(message)
             self.ready.set()
 
+    def pop_after(self, seq: int) -> Message | None:
+        """Remove and return the next message, without those up to `seq`; None if there is none yet."""
+        while self.pending:
+            message = self.pending.popleft()
+            if message.seq is None or message.seq > seq:
+                return message
+        return None
+
     def close(self) -> None:
         self.closed = True
         self.ready.set()
@@ -130,10 +138,7 @@ class Feed:
         """
         self._streams.add(stream)
         try:
-            async with self._starting:
-                if self._reader is None or self._reader.done():
-                    self._seq = await run_in_threadpool(self._engine.ledger.events.last_seq)
-                    self._reader = asyncio.create_task(self._read())
+            await self._start_reader()
             with self._changes.closing(stream.close):
                 seq = self._seq if last_seq is None else last_seq
                 # Sent first, so that a connection that breaks before any event can resume as well.
@@ -143,19 +148,23 @@ class Feed:
                     if not past:
                         break
                     seq = past[-1].seq
-                    for message in filter(None, map(_of_event, past)):
-                        if stream.wants(message):
-                            yield message.wire
+                    for found in filter(None, map(_of_event, past)):
+                        if stream.wants(found):
+                            yield found.wire
                 while not stream.closed:
-                    while stream.pending:
-                        message = stream.pending.popleft()
-                        if message.seq is None or message.seq > seq:
-                            yield message.wire
+                    while (message := stream.pop_after(seq)) is not None:
+                        yield message.wire
                     stream.ready.clear()
                     if not (stream.pending or stream.closed):
                         await stream.ready.wait()
         finally:
             self._streams.discard(stream)
+
+    async def _start_reader(self) -> None:
+        async with self._starting:
+            if self._reader is None or self._reader.done():
+                self._seq = await run_in_threadpool(self._engine.ledger.events.last_seq)
+                self._reader = asyncio.create_task(self._read())
 
     def _note(self, kind: str, identifier: str) -> None:
         if kind in ("clip", "recording"):

@@ -37,18 +37,22 @@ class AudioTracks:
         self.written = 1 if self._mix else len(kept)
         if self._mix is not None:
             writer.add_audio(rate=self._mix.rate, channels=2, language=kept[0].language)
-        for number, facts in enumerate(kept):
-            if self._mix is not None:
-                format, layout = self._mix.format, self._mix.layout
-            else:
-                format, layout = writer.add_audio(
-                    rate=facts.sample_rate, channels=facts.channels, language=facts.language
-                )
-                if layout == "stereo" and facts.channels > 2:
-                    self._downmixed.append((number, facts.channels))
+        for facts in kept:
+            format, layout = self._add_track(facts)
             self._timelines[facts.index] = AudioTimeline(
                 format=format, layout=layout, rate=facts.sample_rate, origin=origin, end=end
             )
+
+    def _add_track(self, facts: AudioFacts) -> tuple[str, str]:
+        """Add the track to the clip unless it is mixed into one, and return its sample format and channel layout."""
+        if self._mix is not None:
+            return self._mix.format, self._mix.layout
+        format, layout = self._writer.add_audio(
+            rate=facts.sample_rate, channels=facts.channels, language=facts.language
+        )
+        if layout == "stereo" and facts.channels > 2:
+            self._downmixed.append((self._numbers[facts.index], facts.channels))
+        return format, layout
 
     @property
     def has_audio(self) -> bool:

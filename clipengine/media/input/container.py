@@ -210,16 +210,13 @@ def read_packets(container: InputContainer, streams: Sequence[Stream], reader: M
     dts, because FFmpeg's estimate is wrong. In a format without timestamps each packet
     gets the next one, counted from the container's position, which must be its start.
     """
-    packets = _demux(container, streams, reader)
+    fix = _MissingTimestamps(container, streams)
+    packets = (fix.apply(packet) for packet in _demux(container, streams, reader))
     counters = sample_counters(streams) if container.format.name == "ogg" else None
     return count_samples(packets, counters, reader) if counters else packets
 
 
 def _demux(container: InputContainer, streams: Sequence[Stream], reader: MediaReader) -> Iterator[Packet[Any]]:
-    nominal = 0  # the next packet's time in a format without timestamps
-    name = container.format.name.split(",")[0]
-    videos = [stream for stream in streams if isinstance(stream, VideoStream)]
-    decoding = {stream.index for stream in videos if stores_decoding_times(name, codec_name(stream))}
     failures = 0
     while failures < _MAX_CONSECUTIVE_ERRORS:
         try:
@@ -227,11 +224,6 @@ def _demux(container: InputContainer, streams: Sequence[Stream], reader: MediaRe
                 if packet.size:
                     failures = 0
                     reader.packet_found()
-                    if name in UNTIMED:
-                        packet.dts = packet.pts = nominal
-                        nominal += packet.duration or round(_NOMINAL_SECONDS / as_fraction(packet.time_base))
-                    if packet.stream_index in decoding and packet.dts is not None:
-                        packet.pts = packet.dts
                     yield packet
             return
         except IndexError:
@@ -242,6 +234,25 @@ def _demux(container: InputContainer, streams: Sequence[Stream], reader: MediaRe
             if reader.error is not None:
                 raise reader.error from None
             failures += 1
+
+
+class _MissingTimestamps:
+    """Sets the timestamps that the container does not store."""
+
+    def __init__(self, container: InputContainer, streams: Sequence[Stream]) -> None:
+        name = container.format.name.split(",")[0]
+        videos = [stream for stream in streams if isinstance(stream, VideoStream)]
+        self._dts_only = {stream.index for stream in videos if stores_decoding_times(name, codec_name(stream))}
+        self._untimed = name in UNTIMED
+        self._next = 0  # timestamp of the next packet in a format without timestamps
+
+    def apply(self, packet: Packet[Any]) -> Packet[Any]:
+        if self._untimed:
+            packet.dts = packet.pts = self._next
+            self._next += packet.duration or round(_NOMINAL_SECONDS / as_fraction(packet.time_base))
+        if packet.stream_index in self._dts_only and packet.dts is not None:
+            packet.pts = packet.dts
+        return packet
 
 
 def packet_time(packet: Packet[Any]) -> Fraction | None:

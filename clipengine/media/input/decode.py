@@ -16,6 +16,7 @@ from av.video.frame import PictureType
 
 from clipengine.clips.plan import CutRange, FrameSelector
 from clipengine.media.input.audio_timestamps import corrected
+from clipengine.media.input.damage import Damage
 from clipengine.media.input.packet_timestamps import TimedPacket
 from clipengine.media.input.seek import Seeker
 from clipengine.media.memory import is_out_of_memory, raise_if_out_of_memory
@@ -71,8 +72,7 @@ class ClipDecoder:
         self._skips = False
         self._begun = False
         self._pending_audio: list[TimedPacket] = []  # read before the clip's origin is known
-        self.damaged_packets = 0
-        self.damaged_frames = self.decoded_frames = self.concealed_frames = 0  # in the range
+        self.damage = Damage()
         self.last_time: Fraction | None = None  # recording time of the last decoded frame
 
     def events(self) -> Generator[Event]:
@@ -90,7 +90,7 @@ class ClipDecoder:
     def _decode(self) -> Iterator[Event]:
         seeker = self._seeker
         selector: FrameSelector[av.VideoFrame] = FrameSelector(self._cut)
-        self.damaged_packets = self.damaged_frames = self.decoded_frames = self.concealed_frames = 0
+        self.damage = Damage()
         self.last_time = None
         self._begun, self._pending_audio = seeker.video is None, []
         self._prepare()
@@ -158,7 +158,7 @@ class ClipDecoder:
             frames = video.codec_context.decode(timed.packet)
         except av.FFmpegError as error:
             self._skip_damaged(error)
-            self.damaged_frames += self._in_range(timed.time)
+            self.damage.lost_frames += self._in_range(timed.time)
             return
         yield from self._select(frames, selector)
 
@@ -180,17 +180,21 @@ class ClipDecoder:
             if time is None:
                 time = Fraction(0) if self.last_time is None else self.last_time + self._cut.frame_seconds
             if self.last_time is None:
-                if self._seeker.trusts_keyframes and not frame.key_frame and frame.pict_type != PictureType.I:
-                    raise _FalseKeyframe
-                if time > self._cut.start:
-                    self._step_back()
+                self._check_first(frame, time)
             elif time <= self.last_time:
                 time = self.last_time + _SMALLEST_STEP  # two frames with the same pts: keep both, in order
             self.last_time = time
             if self._in_range(time):
-                self.decoded_frames += 1
-                self.concealed_frames += frame.is_corrupt
+                self.damage.decoded_frames += 1
+                self.damage.concealed_frames += frame.is_corrupt
             yield from selector.push(time, frame)
+
+    def _check_first(self, frame: av.VideoFrame, time: Fraction) -> None:
+        """Raise if decoding cannot begin with this frame: it is not a keyframe, or after the clip's start."""
+        if self._seeker.trusts_keyframes and not frame.key_frame and frame.pict_type != PictureType.I:
+            raise _FalseKeyframe
+        if time > self._cut.start:
+            self._step_back()
 
     def _in_range(self, time: Fraction) -> bool:
         return self._cut.start - self._cut.half_frame <= time < self._cut.last_moment
@@ -210,7 +214,7 @@ class ClipDecoder:
             raise error
         video = self._seeker.video
         raise_if_out_of_memory(video.codec_context.width * video.codec_context.height if video is not None else 0)
-        self.damaged_packets += 1
+        self.damage.packets += 1
 
     # ---- audio
 

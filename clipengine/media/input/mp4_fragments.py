@@ -14,6 +14,7 @@ from clipengine.media.input.mp4_boxes import boxes
 from clipengine.media.input.source import MediaReader
 
 _FIRST_BOXES = 8
+_MEDIA_BOXES = (b"moof", b"mdat")
 _MAX_BOXES = 1_000_000
 
 
@@ -31,22 +32,17 @@ def read_fragments(reader: MediaReader) -> Fragments | None:
     reader.seek(4)
     if reader.read(4) != b"ftyp":
         return None
-    offset, scales, head_end = 0, None, 0
-    for kind, content, end in islice(boxes(reader), _FIRST_BOXES):
-        if kind == b"moov" and scales is None:
-            scales, head_end = _time_scales(reader, content, end), end
-            if not scales:
-                return None
-        elif kind == b"sidx" and scales is not None and (found := list(_by_sidx(reader, content, end))):
-            return _indexed(head_end, found)
-        elif kind in (b"moof", b"mdat"):
-            break
-        offset = end
+    movie = next((box for box in islice(boxes(reader), _FIRST_BOXES) if box[0] in (b"moov", *_MEDIA_BOXES)), None)
+    if movie is None or movie[0] != b"moov":
+        return None
+    _, content, head_end = movie
+    scales = _time_scales(reader, content, head_end)
     if not scales:
         return None
-    if found := list(_by_mfra(reader, scales)):
-        return _indexed(head_end, found)
-    offsets = tuple(_moof_offsets(reader, offset))
+    if found := _by_first_sidx(reader, head_end) or list(_by_mfra(reader, scales)):
+        offsets, times = zip(*sorted(set(found)), strict=True)
+        return Fragments(head_end, offsets, times)
+    offsets = tuple(_moof_offsets(reader, head_end))
     return Fragments(head_end, offsets, ()) if offsets else None
 
 
@@ -55,11 +51,6 @@ def _moof_offsets(reader: MediaReader, offset: int) -> Iterator[int]:
         if kind == b"moof":
             yield offset
         offset = end
-
-
-def _indexed(head_end: int, found: list[tuple[int, Fraction]]) -> Fragments:
-    offsets, times = zip(*sorted(set(found)), strict=True)
-    return Fragments(head_end, offsets, times)
 
 
 def _time_scales(reader: MediaReader, start: int, end: int) -> dict[int, int]:
@@ -87,6 +78,16 @@ def _field(reader: MediaReader, content: int, short: int, long: int) -> int:
     header = reader.read(long + 4)
     at = long if header[:1] == b"\x01" else short
     return int.from_bytes(header[at : at + 4], "big")
+
+
+def _by_first_sidx(reader: MediaReader, offset: int) -> list[tuple[int, Fraction]]:
+    """Return the entries of the first valid `sidx` before the first fragment."""
+    for kind, content, end in islice(boxes(reader, offset), _FIRST_BOXES):
+        if kind in _MEDIA_BOXES:
+            break
+        if kind == b"sidx" and (found := list(_by_sidx(reader, content, end))):
+            return found
+    return []
 
 
 def _by_sidx(reader: MediaReader, content: int, end: int) -> Iterator[tuple[int, Fraction]]:
@@ -121,16 +122,19 @@ def _by_mfra(reader: MediaReader, scales: dict[int, int]) -> Iterator[tuple[int,
     outer = next(boxes(reader, reader.size - length), None) if 0 < length <= reader.size else None
     if outer is None or outer[0] != b"mfra":
         return
-    for kind, content, end in boxes(reader, outer[1], outer[2]):
-        if kind != b"tfra":
-            continue
+    tables = (box for box in boxes(reader, outer[1], outer[2]) if box[0] == b"tfra")
+    for _, content, end in islice(tables, 1):
         reader.seek(content)
-        data = reader.read(end - content)
-        width = 8 if data[:1] == b"\x01" else 4
-        step = 2 * width + sum((data[11] >> shift & 3) + 1 for shift in (4, 2, 0))
-        scale = scales.get(int.from_bytes(data[4:8], "big"), 0)
-        for at in range(16, len(data) - step + 1, step):
-            time, offset = (int.from_bytes(data[on : on + width], "big") for on in (at, at + width))
-            if scale and offset < reader.size:
+        for offset, time, track in _tfra_entries(reader.read(end - content)):
+            if offset < reader.size and (scale := scales.get(track, 0)):
                 yield offset, Fraction(time, scale)
-        return
+
+
+def _tfra_entries(data: bytes) -> Iterator[tuple[int, int, int]]:
+    """Yield the offset, the time in ticks and the track of each entry."""
+    width = 8 if data[:1] == b"\x01" else 4
+    step = 2 * width + sum((data[11] >> shift & 3) + 1 for shift in (4, 2, 0))
+    track = int.from_bytes(data[4:8], "big")
+    for at in range(16, len(data) - step + 1, step):
+        time, offset = (int.from_bytes(data[on : on + width], "big") for on in (at, at + width))
+        yield offset, time, track

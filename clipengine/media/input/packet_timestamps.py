@@ -1,7 +1,8 @@
-"""Timestamps of packets, with estimates for missing ones."""
+"""Timestamps of packets: estimates for missing ones, and times on the recording's timeline."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from heapq import heappop, heappush
@@ -12,7 +13,7 @@ from av.video.stream import VideoStream
 
 from clipengine.media.input.container import packet_time
 from clipengine.media.input.display_order import REORDERED_FRAMES
-from clipengine.media.input.timeline import as_fraction
+from clipengine.media.input.timeline import Timeline, as_fraction
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,26 @@ class TimedPacket:
     packet: Packet[Any]
     time: Fraction
     dts: Fraction
+
+
+def timed_packets(packets: Iterable[Packet[Any]], timeline: Timeline) -> Iterator[TimedPacket]:
+    """Yield the packets with their times on the timeline.
+
+    If the timeline joins discontinuities, the packets get the joined timestamps, because their frames must have them.
+    """
+    timestamps = PacketTimestamps()
+    for packet in packets:
+        found = timestamps.of(packet)
+        if found is None:
+            continue
+        pts, dts = found
+        tick = as_fraction(packet.time_base)
+        time = timeline.add(packet.stream_index, pts, dts, (packet.duration or 0) * tick)
+        if timeline.joins_discontinuities:
+            shift = round((time - pts) / tick)
+            packet.pts = None if packet.pts is None else packet.pts + shift
+            packet.dts = None if packet.dts is None else packet.dts + shift
+        yield TimedPacket(packet, time, time if dts == pts else dts + time - pts)
 
 
 class PacketTimestamps:

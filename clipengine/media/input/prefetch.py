@@ -5,7 +5,7 @@ A wrong prediction costs bytes or time, but never changes the clip.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,7 @@ from clipengine.media.input.timeline import as_fraction
 if TYPE_CHECKING:  # they import pydantic, which would slow down the start of the inspector
     from clipengine.clips.facts import SourceFacts
     from clipengine.clips.plan import CutRange
+    from clipengine.media.input.packet_timestamps import TimedPacket
 
 # Smaller holes between needed ranges are read, not skipped.
 _HOLE_BYTES = 32 * 1024
@@ -64,8 +65,13 @@ class Prefetcher:
         """Announce the packets from this recording time on, before the demuxer reads them."""
         self._reader.expect(self._look_up(time) if self._has_index else ())
 
-    def advance(self, packet: Packet[Any], time: Fraction) -> None:
-        """Announce the ranges after this packet, which is presented at this recording time."""
+    def follow(self, packets: Iterable[TimedPacket]) -> Iterator[TimedPacket]:
+        """Yield the packets, and announce the ranges after each of them."""
+        for timed in packets:
+            self._advance(timed.packet, timed.time)
+            yield timed
+
+    def _advance(self, packet: Packet[Any], time: Fraction) -> None:
         if self._has_index:
             more = len(self._streams[0].index_entries) != self._entries
             if more or self._known_until - _LOOKED_UP_SECONDS / 2 < time < self._cut.end:

@@ -59,37 +59,51 @@ class SeekIndexBuilder:
             return
         if packet.pos != self._pos:
             self._pos, self._previous_pos = packet.pos, self._pos
-        if not packet.is_keyframe or packet.pts is None or packet.is_corrupt or self._previous_pos is None:
-            return
+        if packet.is_keyframe and packet.pts is not None and not packet.is_corrupt and self._previous_pos is not None:
+            self._add_candidate(self._previous_pos, packet.pts)
+
+    def _add_candidate(self, offset: int, pts: int) -> None:
         if self._timeline.discontinuities != self._discontinuities:  # drop points too close before it
             self._discontinuities = self._timeline.discontinuities
             while self._candidates and self._time(self._candidates[-1]) > self._timeline.part_began - _SETTLED_SECONDS:
                 self._candidates.pop()
         part = self._timeline.settled_part(_SETTLED_SECONDS)
         if part is not None:
-            self._candidates.append((self._previous_pos, packet.pts, part))
+            self._candidates.append((offset, pts, part))
             if len(self._candidates) > 4 * MAX_POINTS:
                 del self._candidates[::2]
 
     def build(self) -> SeekIndex | None:
         """Return the seek index, or None if the recording has no seek points or needs none."""
-        head, candidates, exact = 0, self._candidates, self._stream.type == "video"
-        if self._format == MATROSKA:
-            head = self._first_cluster or 0
-            entries = (entry for entry in self._stream.index_entries if entry.is_keyframe)
-            candidates = [(entry.pos, entry.timestamp, 0) for entry in entries if entry.pos >= head]
-        elif self._format == FRAGMENTS and self._fragments is not None:
-            head, exact = self._fragments.head_end, False
-            candidates = list(self._of_fragments(self._fragments))
-        if not candidates or (self._timeline.discontinuities and self._format not in _BY_PACKETS):
+        candidates, shifts = self._all_candidates(), tuple(self._timeline.offsets)
+        joined = self._timeline.discontinuities > 0
+        if not candidates or len(shifts) > MAX_POINTS or (joined and self._format not in _BY_PACKETS):
             return None
         offsets, stamps, parts = zip(*self._thinned(sorted(candidates, key=self._time)), strict=True)
-        shifts = tuple(self._timeline.offsets)
-        if len(shifts) > MAX_POINTS:
-            return None
         return SeekIndex(
-            tick=self._tick, shifts=shifts, head_bytes=head, exact=exact, offsets=offsets, stamps=stamps, parts=parts
+            tick=self._tick,
+            shifts=shifts,
+            head_bytes=self._head_bytes,
+            exact=self._stream.type == "video" and self._format != FRAGMENTS,
+            offsets=offsets,
+            stamps=stamps,
+            parts=parts,
         )
+
+    @property
+    def _head_bytes(self) -> int:
+        if self._format == MATROSKA:
+            return self._first_cluster or 0
+        return self._fragments.head_end if self._fragments is not None else 0
+
+    def _all_candidates(self) -> list[_Candidate]:
+        """Return the seek points of the packets, or those of the container's index if it has one."""
+        if self._format == MATROSKA:
+            entries = (entry for entry in self._stream.index_entries if entry.is_keyframe)
+            return [(entry.pos, entry.timestamp, 0) for entry in entries if entry.pos >= self._head_bytes]
+        if self._format == FRAGMENTS and self._fragments is not None:
+            return list(self._of_fragments(self._fragments))
+        return self._candidates
 
     def _time(self, candidate: _Candidate) -> Fraction:
         return candidate[1] * self._tick + self._timeline.offsets[candidate[2]]

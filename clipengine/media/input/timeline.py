@@ -26,7 +26,7 @@ class Timeline:
     """Maps the timestamps of packets, added in file order, to the timeline."""
 
     def __init__(self, origin: Fraction, *, joins_discontinuities: bool) -> None:
-        self._joins = joins_discontinuities  # False: container times are kept
+        self.joins_discontinuities = joins_discontinuities  # False: container times are kept
         self.discontinuities = 0
         self._offsets: list[Fraction] = [-origin]  # one per part of the recording, in order
         self.part_began = Fraction(0)  # start of the latest part, on the timeline
@@ -41,7 +41,11 @@ class Timeline:
         A duration of 0 means unknown: the distance of the previous packets is used.
         """
         last = self._last_dts.get(stream)
-        if self._joins and last is not None and not _MAX_BACKWARD_STEP <= dts - last <= _MAX_FORWARD_STEP:
+        if (
+            self.joins_discontinuities
+            and last is not None
+            and not _MAX_BACKWARD_STEP <= dts - last <= _MAX_FORWARD_STEP
+        ):
             self._join(stream, pts)
         elif last is not None and last < dts <= last + 4 * self._distance.get(stream, dts - last):
             self._distance[stream] = dts - last  # ignore gaps

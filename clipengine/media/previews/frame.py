@@ -7,13 +7,17 @@ hundreds.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
+from itertools import repeat
+from typing import Any
 
 import av
 from av.codec.context import ThreadType
 from av.container import InputContainer
 from av.filter import Graph
+from av.packet import Packet
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
@@ -142,22 +146,41 @@ class _SeekingReader:
     def _frames_at(
         self, container: InputContainer, stream: VideoStream, moments: Sequence[Fraction]
     ) -> Iterator[av.VideoFrame]:
-        exact = len(moments) < 2 or moments[1] - moments[0] <= _SEEK_SECONDS
-        frames: Iterator[_TimedFrame] = iter(())
-        following: _TimedFrame | None = None
+        if len(moments) < 2 or moments[1] - moments[0] <= _SEEK_SECONDS:
+            yield from self._exact_frames(container, stream, moments)
+        else:
+            yield from self._keyframes(container, stream, moments)
+
+    def _exact_frames(
+        self, container: InputContainer, stream: VideoStream, moments: Sequence[Fraction]
+    ) -> Iterator[av.VideoFrame]:
+        following, frames = self._seek_before(container, stream, moments[0])
         shown: _TimedFrame | None = None
-        for number, moment in enumerate(moments):
-            if number == 0 or not exact:
-                following, frames = self._seek_before(container, stream, moment)
-                if following is not None and not exact and (shown is None or following[0] > shown[0]):
-                    shown = following
-                    yield shown[1]
-                    continue
-            # Exact tiles, or no later keyframe: decode up to the time.
-            while following is not None and (shown is None or following[0] <= moment + self._slack):
-                shown, following = following, next(frames, None)
+        for moment in moments:
+            shown, following = self._decode_to(moment, shown, following, frames)
             if shown is not None:
                 yield shown[1]
+
+    def _keyframes(
+        self, container: InputContainer, stream: VideoStream, moments: Sequence[Fraction]
+    ) -> Iterator[av.VideoFrame]:
+        shown: _TimedFrame | None = None
+        for moment in moments:
+            found, frames = self._seek_before(container, stream, moment)
+            if found is not None and (shown is None or found[0] > shown[0]):
+                shown = found
+            else:  # no later keyframe
+                shown, _ = self._decode_to(moment, shown, found, frames)
+            if shown is not None:
+                yield shown[1]
+
+    def _decode_to(
+        self, moment: Fraction, shown: _TimedFrame | None, following: _TimedFrame | None, frames: Iterator[_TimedFrame]
+    ) -> tuple[_TimedFrame | None, _TimedFrame | None]:
+        """Decode up to the moment. Return the frame that is shown then, and the one after it."""
+        while following is not None and (shown is None or following[0] <= moment + self._slack):
+            shown, following = following, next(frames, None)
+        return shown, following
 
     def _seek_before(
         self, container: InputContainer, stream: VideoStream, moment: Fraction
@@ -200,9 +223,20 @@ class _SequentialReader:
         self._cut = CutRange(Fraction(0), end, frame_seconds=_video(facts).frame_seconds)
 
     def frames(self, moments: Sequence[Fraction]) -> Iterator[av.VideoFrame]:
-        pending = iter(moments)
-        moment = next(pending, None)
+        pending = deque(moments)
         shown: av.VideoFrame | None = None
+        for time, frame in self._keyframes():
+            while shown is not None and pending and time > pending[0]:
+                yield shown
+                pending.popleft()
+            if not pending:
+                return
+            shown = frame or shown
+        if shown is not None:
+            yield from repeat(shown, len(pending))
+
+    def _keyframes(self) -> Iterator[tuple[Fraction, av.VideoFrame | None]]:
+        """Yield the time of each packet, with its frame if it is a keyframe that decodes."""
         with Seeker(self._reader, self._facts, self._cut, video=True, audio=()) as seeker:
             seeker.seek()
             stream = seeker.video
@@ -210,20 +244,16 @@ class _SequentialReader:
                 return
             stream.codec_context.skip_frame = "NONKEY"
             for timed in seeker.packets():
-                while moment is not None and shown is not None and timed.time > moment:
-                    yield shown
-                    moment = next(pending, None)
-                if moment is None:
-                    return
-                if packet_time(timed.packet) is None or not timed.packet.is_keyframe:
-                    continue
-                try:
-                    shown = next(iter(stream.codec_context.decode(timed.packet)), shown)
-                except av.FFmpegError:
-                    continue
-            while moment is not None and shown is not None:
-                yield shown
-                moment = next(pending, None)
+                yield timed.time, self._decoded(stream, timed.packet)
+
+    @staticmethod
+    def _decoded(stream: VideoStream, packet: Packet[Any]) -> av.VideoFrame | None:
+        if packet_time(packet) is None or not packet.is_keyframe:
+            return None
+        try:
+            return next(iter(stream.codec_context.decode(packet)), None)
+        except av.FFmpegError:
+            return None
 
 
 def _size(video: VideoFacts, width: int) -> tuple[int, int]:

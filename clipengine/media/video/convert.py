@@ -40,33 +40,53 @@ class FrameFormat:
     colorspace: int
 
 
+_BT709_COLORS = {"color_range": _LIMITED, "color_primaries": _BT709, "color_trc": _BT709, "colorspace": _BT709}
+
+
+def _colors(frame: av.VideoFrame) -> dict[str, int]:
+    """Return the colour properties of a frame that is not converted to other colours."""
+    return {
+        "color_range": _FULL if _is_full_range_format(frame) else frame.color_range,
+        "color_primaries": frame.color_primaries,
+        "color_trc": frame.color_trc,
+        "colorspace": frame.colorspace,
+    }
+
+
+def _is_full_range_format(frame: av.VideoFrame) -> bool:
+    """Return True for FFmpeg's deprecated formats that imply full range."""
+    return frame.format.name.startswith("yuvj")
+
+
+def _pixel_format(profile: Profile, frame: av.VideoFrame, keeps_hdr: bool) -> str:
+    if profile.pixel_format == "yuv420p10le" or keeps_hdr:
+        return "yuv420p10le"
+    # x264 and x265 accept the deprecated full-range formats, so no conversion is needed.
+    return "yuvj420p" if _is_full_range_format(frame) and profile.video in ("h264", "hevc") else "yuv420p"
+
+
+def _upright_ratio(sample_aspect_ratio: Fraction | None, rotation: int) -> Fraction:
+    ratio = sample_aspect_ratio or Fraction(1)
+    ratio = ratio if 0 < ratio < 1000 else Fraction(1)
+    return 1 / ratio if rotation % 180 else ratio
+
+
 class FrameConverter:
     """Converts decoded frames to the clip's format, which is derived from the first frame."""
 
     def __init__(self, profile: Profile, first: av.VideoFrame, sample_aspect_ratio: Fraction | None) -> None:
-        rotation = rotation_of(first)
-        ratio = sample_aspect_ratio or Fraction(1)
-        ratio = ratio if 0 < ratio < 1000 else Fraction(1)
         self._tone_mapper = ToneMapper(first) if is_hdr(first) and profile.hdr == "tonemap" else None
         self.keeps_hdr = is_hdr(first) and self._tone_mapper is None
-        ten_bit = profile.pixel_format == "yuv420p10le" or self.keeps_hdr
+        self._rgb = first.format.is_rgb or first.colorspace == _RGB_MATRIX
+        rotation = rotation_of(first)
         width, height = output_size(first.width, first.height, rotation=rotation, max_height=profile.max_height)
-        full = first.color_range == _FULL or first.format.name.startswith("yuvj")
-        rgb = first.format.is_rgb or first.colorspace == _RGB_MATRIX
-        # x264 and x265 accept the deprecated full-range formats, so no conversion is needed.
-        keep_j = first.format.name.startswith("yuvj") and profile.video in ("h264", "hevc")
-        converted = self._tone_mapper is not None or rgb
         self.format = FrameFormat(
             width=width,
             height=height,
-            pixel_format="yuv420p10le" if ten_bit else "yuvj420p" if keep_j else "yuv420p",
-            sample_aspect_ratio=1 / ratio if rotation % 180 else ratio,
-            color_range=_LIMITED if converted else _FULL if full else first.color_range,
-            color_primaries=_BT709 if converted else first.color_primaries,
-            color_trc=_BT709 if converted else first.color_trc,
-            colorspace=_BT709 if converted else first.colorspace,
+            pixel_format=_pixel_format(profile, first, self.keeps_hdr),
+            sample_aspect_ratio=_upright_ratio(sample_aspect_ratio, rotation),
+            **(_BT709_COLORS if self._tone_mapper is not None or self._rgb else _colors(first)),
         )
-        self._rgb = rgb
         self._reformatter = VideoReformatter()
         self._to_rgb = VideoReformatter()  # one per conversion: a reformatter caches the tables of a single one
         self._rotate: _RotateGraph | None = None

@@ -67,12 +67,17 @@ def _inspect(container: InputContainer, head: bytes, header_seconds: Fraction | 
             tracks[packet.stream_index].add(packet)
     for track in tracks:
         track.decode_last()
-    seconds = header_seconds or max((_stream_end(stream) for stream in container.streams), default=Fraction(0))
     return {
         "container": _container_name(container.format.name, head),
-        "seconds": float(seconds or Fraction(container.duration or 0, av.time_base)),
+        "seconds": float(header_seconds or _stated_seconds(container)),
         "tracks": [track.report() for track in tracks],
     }
+
+
+def _stated_seconds(container: InputContainer) -> Fraction:
+    """Return the length that the streams state, or else the container."""
+    end = max((_stream_end(stream) for stream in container.streams), default=Fraction(0))
+    return end or Fraction(container.duration or 0, av.time_base)
 
 
 def _container_name(format_name: str, head: bytes) -> str:
@@ -163,16 +168,22 @@ class _Track:
             raise VerificationFailed("the video track does not decode")
 
     def report(self) -> dict[str, Any]:
+        return {"kind": self._stream.type, "codec": codec_name(self._stream), **self._parameters(), **self._timing()}
+
+    def _parameters(self) -> dict[str, Any]:
+        video = self._context if self._is_video else None
+        audio = self._context if self._stream.type == "audio" else None
+        return {
+            "width": video.width if video else None,
+            "height": video.height if video else None,
+            "sample_rate": audio.sample_rate if audio else None,
+        }
+
+    def _timing(self) -> dict[str, Any]:
         tick = as_fraction(self._stream.time_base or 1)
         times = sorted(self._times)
         steps = [later - earlier for earlier, later in pairwise(times)]
-        context = self._context
         return {
-            "kind": self._stream.type,
-            "codec": codec_name(self._stream),
-            "width": context.width if self._is_video and context else None,
-            "height": context.height if self._is_video and context else None,
-            "sample_rate": context.sample_rate if self._stream.type == "audio" and context else None,
             "packets": len(times),
             "bytes": self._bytes,
             "first_seconds": float(times[0] * tick) if times else None,

@@ -1,0 +1,72 @@
+"""End of a clip in the packets of a recording: which streams still have packets of the clip."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from fractions import Fraction
+
+from av.stream import Discard, Stream
+from av.video.stream import VideoStream
+
+from clipengine.clips.facts import SourceFacts
+from clipengine.clips.plan import CutRange
+from clipengine.media.input.packet_timestamps import TimedPacket
+
+# Maximum distance between interleaved streams.
+SLACK_SECONDS = Fraction(3)
+# Audio is read so far past the clip's end, because its timestamps may be late.
+_LATE_SECONDS = Fraction(1, 20)
+
+
+class ClipEnd:
+    """Ends the packets of a clip when each of its streams has passed the clip's end.
+
+    `resume_times` gets the earliest time after the clip at which each stream continues. Packets are stored at most
+    `reordered` seconds before their presentation in addition to what their dts say.
+    """
+
+    def __init__(
+        self,
+        facts: SourceFacts,
+        cut: CutRange,
+        streams: Sequence[Stream],
+        resume_times: dict[int, Fraction],
+        reordered: Fraction,
+    ) -> None:
+        self._end = cut.end
+        late = {track.index: track.stamps.late for track in facts.audio if track.stamps is not None}
+        # One more frame of video, whose second field may be a separate packet.
+        self._ends = {
+            stream.index: cut.end + cut.frame_seconds + reordered
+            if isinstance(stream, VideoStream)
+            else cut.end + late.get(stream.index, _LATE_SECONDS)
+            for stream in streams
+        }
+        self._far = cut.end + SLACK_SECONDS + reordered
+        self._open = set(self._ends)  # streams that have not passed their end
+        self._resume_times = resume_times
+        resume_times.clear()
+
+    def before(self, packets: Iterable[TimedPacket]) -> Iterator[TimedPacket]:
+        """Yield the packets before the end. Tell the demuxer to skip the streams that have passed it."""
+        for timed in packets:
+            packet = timed.packet
+            self._note_resume_time(timed)
+            reveals_hole = timed.dts >= self._far and packet.stream_index in self._open
+            if min(timed.dts, timed.time) < self._ends[packet.stream_index]:
+                yield timed
+            else:
+                self._open.discard(packet.stream_index)
+                if not packet.is_discard:  # pre-roll of an edit list can have any time
+                    packet.stream.discard = Discard.all
+            if reveals_hole:  # in all streams
+                self._resume_times |= dict.fromkeys(self._open - self._resume_times.keys(), timed.dts)
+            if not self._open or timed.dts >= self._far:
+                return
+
+    def _note_resume_time(self, timed: TimedPacket) -> None:
+        if timed.time < self._end:
+            return
+        index = timed.packet.stream_index
+        resumes = timed.time if timed.dts < self._ends[index] else min(timed.dts, timed.time)
+        self._resume_times[index] = min(resumes, self._resume_times.get(index, resumes))

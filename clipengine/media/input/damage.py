@@ -1,0 +1,37 @@
+"""Damage in the range of a clip: data that did not decode, and how much of it a clip may contain."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from clipengine.clips.warnings import warning
+from clipengine.errors import RecordingUnreadable
+
+# Damaged frames are skipped with a warning, unless they are more than nine tenths of the range.
+_MAX_LOST_PER_DECODED = 9
+
+
+@dataclass
+class Damage:
+    """Number of damaged packets that were read, and of frames in the range."""
+
+    packets: int = 0
+    lost_frames: int = 0
+    decoded_frames: int = 0
+    concealed_frames: int = 0  # decoded with errors
+
+    def check(self) -> None:
+        """Raise RecordingUnreadable if too little of the range was decoded."""
+        lost, decoded, concealed = self.lost_frames, self.decoded_frames, self.concealed_frames
+        if lost > _MAX_LOST_PER_DECODED * decoded:
+            raise RecordingUnreadable(f"{lost} frames of the range are damaged or encrypted, {decoded} can be decoded")
+        if concealed * 2 > decoded:
+            raise RecordingUnreadable(f"{concealed} of the range's {decoded} frames decode with errors")
+
+    def warnings(self) -> Iterator[str]:
+        if self.packets:
+            yield warning("packets_damaged", f"{self.packets} damaged packets were skipped")
+        if self.concealed_frames:
+            text = f"{self.concealed_frames} frames decode with errors, which the decoder concealed"
+            yield warning("errors_concealed", text)

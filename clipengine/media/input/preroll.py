@@ -1,0 +1,156 @@
+"""Pre-roll: the packets before a clip that must be decoded for its first frame and sample to be exact."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from itertools import pairwise
+
+from av.audio.stream import AudioStream
+from av.video.stream import VideoStream
+
+from clipengine.clips.plan import CutRange
+from clipengine.media.input.display_order import REORDERED_FRAMES
+from clipengine.media.input.packet_timestamps import TimedPacket
+
+# Audio decoders need earlier packets to be exact: Opus 80 ms (RFC 7845, section 4.6), MP3 its bit reservoir, AAC and
+# Vorbis the overlap of one frame.
+PREROLL_SECONDS = Fraction(3, 20)
+_MAX_KEPT_BYTES = 64 * 1024 * 1024
+
+_Numbered = tuple[int, TimedPacket]  # with its position in file order
+
+
+class Preroll:
+    """Keeps the packets that decoding from the clip's start needs: the last GOP before it, and some audio.
+
+    `decoding_times`: packets have dts only, so frames are put in display order by one more GOP, unless the first one is
+    that of `first_frame`. `any_packet`: decoding may begin with a packet that is not a keyframe.
+    """
+
+    def __init__(
+        self,
+        cut: CutRange,
+        video: VideoStream | None,
+        audio: Sequence[AudioStream],
+        *,
+        decoding_times: bool,
+        first_frame: Fraction,
+        trusts_keyframes: bool,
+        any_packet: bool,
+    ) -> None:
+        self._cut = cut
+        self._video = video
+        self._decoding_times = decoding_times
+        self._first_frame = first_frame
+        self._trusts_keyframes = trusts_keyframes
+        self._any_packet = any_packet
+        # A keyframe up to here is presented at or before the clip's start.
+        self._latest = cut.start - (REORDERED_FRAMES * cut.frame_seconds if decoding_times else 0)
+        self._gops = _LastGops(2 if decoding_times else 1)
+        self._audio: list[_Numbered] = []
+        self._streams_without = {stream.index for stream in audio}  # audio streams without a packet before the start
+        self._read = 0
+        self._kept_bytes = 0
+        self._reached_start = False
+
+    def add(self, timed: TimedPacket) -> None:
+        """Add the next packet in file order."""
+        self._read += 1
+        if self._video is not None and timed.packet.stream_index == self._video.index:
+            self._add_video(timed)
+        else:
+            self._add_audio(timed)
+
+    def _add_video(self, timed: TimedPacket) -> None:
+        packet = timed.packet
+        # Pre-roll of an edit list is never shown, so a seek must not rely on it.
+        usable = packet.is_keyframe and self._trusts_keyframes and not packet.is_discard
+        if usable and timed.time <= self._latest:
+            self._kept_bytes = self._gops.begin_gop()
+        if self._gops.packets or packet.is_keyframe or self._any_packet:
+            self._gops.packets.append((self._read, timed))
+            self._kept_bytes += packet.size
+        self._reached_start |= timed.dts > self._cut.start
+
+    def _add_audio(self, timed: TimedPacket) -> None:
+        self._audio.append((self._read, timed))
+        self._kept_bytes += timed.packet.size
+        if timed.time <= self._cut.start - PREROLL_SECONDS:
+            self._streams_without.discard(timed.packet.stream_index)
+        self._reached_start |= self._video is None and timed.time > self._cut.start
+
+    @property
+    def complete(self) -> bool:
+        """True if no further packet is needed, or allowed."""
+        return self._reached_start or self._kept_bytes > _MAX_KEPT_BYTES
+
+    @property
+    def gop(self) -> list[TimedPacket]:
+        return [timed for _, timed in self._gops.packets]
+
+    @property
+    def on_screen(self) -> Fraction | None:
+        """Pts of the frame on screen at the clip's start."""
+        start = self._cut.start
+        shown = (timed.time for timed in self.gop if timed.time <= start and not timed.packet.is_discard)
+        return max(shown, default=None)
+
+    @property
+    def has_video(self) -> bool:
+        """True if the frame at the clip's start can be decoded, or there is no video."""
+        return self._video is None or (self.on_screen is not None and self.gop[0].time <= self._cut.start)
+
+    @property
+    def has_audio(self) -> bool:
+        """True if every audio stream has packets from long enough before the start."""
+        return not self._streams_without
+
+    @property
+    def knows_display_order(self) -> bool:
+        """True if a GOP is decoded before the clip's, or decoding starts at the recording's first frame."""
+        if not self._decoding_times or self._video is None:
+            return True
+        return self._gops.complete or self.gop[0].time <= self._first_frame
+
+    @property
+    def has_field_packets(self) -> bool:
+        """True if packets are closer than frames, so that some are second fields."""
+        usual = self._cut.frame_seconds
+        return any(0 < later.time - earlier.time < usual * Fraction(3, 4) for earlier, later in pairwise(self.gop))
+
+    def packets(self) -> list[TimedPacket]:
+        """Return the packets to decode, in file order."""
+        audio = _since(self._audio, self._cut.start - 4 * PREROLL_SECONDS)
+        return [timed for _, timed in sorted([*self._gops.packets, *audio], key=lambda numbered: numbered[0])]
+
+
+class _LastGops:
+    """The video packets of the last GOPs."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._starts: list[int] = []
+        self.packets: list[_Numbered] = []
+
+    @property
+    def complete(self) -> bool:
+        return len(self._starts) >= self._count
+
+    def begin_gop(self) -> int:
+        """Drop packets before the last GOPs; the next packet begins one. Return the size of the rest."""
+        self._starts = [*self._starts, len(self.packets)][-self._count :]
+        if self.complete:
+            dropped = self._starts[0]
+            self.packets = self.packets[dropped:]
+            self._starts = [start - dropped for start in self._starts]
+        return sum(timed.packet.size for _, timed in self.packets)
+
+
+def _since(audio: Sequence[_Numbered], time: Fraction) -> list[_Numbered]:
+    """Return each stream's packets from this time on, and the one before, which may last beyond it."""
+    first: dict[int, int] = {}
+    for number, timed in audio:
+        if timed.time <= time:
+            first[timed.packet.stream_index] = number
+    return [(number, timed) for number, timed in audio if number >= first.get(timed.packet.stream_index, 0)]
