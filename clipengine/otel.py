@@ -17,8 +17,7 @@ from opentelemetry.trace import SpanKind, Status, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from clipengine import __version__
-from clipengine.log_fields import Fields
-from clipengine.tracing import Kind
+from clipengine.tracing import Fields, Kind
 
 _SHUT_DOWN_SECONDS = 1.5  # within the time that a stop may take
 _PROPAGATOR = TraceContextTextMapPropagator()

@@ -1,22 +1,46 @@
-"""Trace context of a clip (W3C Trace Context): from the request that creates it to its webhooks.
+"""Context of a job or a request: the fields of its log lines, and its trace.
 
-Spans are recorded only if a tracer is set (see `otel`, the extra). Without one, the caller's `traceparent`
-is passed on.
+A job or a request binds its ids once, and every line that is logged in it carries them. The fields are a context
+variable: Starlette's thread pool copies them, and a new thread begins without fields. Values are ids and numbers, so
+that a text line needs no quoting.
+
+The trace of a clip (W3C Trace Context) leads from the request that creates it to its webhooks. Spans are recorded only
+if a tracer is set (see `otel`, the extra). Without one, the caller's `traceparent` is passed on.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextvars import ContextVar
+from types import MappingProxyType
 from typing import Literal, Protocol
 
-from clipengine.log_fields import Fields
-
+Fields = Mapping[str, str | int]
 Kind = Literal["server", "client", "consumer", "internal"]
 
 # Version 00, in lower case, with a trace id and a parent id that are not zero: exactly 55 characters.
 _TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+
+
+_fields: ContextVar[Fields] = ContextVar("log_fields", default=MappingProxyType({}))
+
+
+def bound() -> Fields:
+    """Return the fields of the current job or request."""
+    return _fields.get()
+
+
+@contextmanager
+def bind(**fields: str | int | None) -> Iterator[None]:
+    """Add fields to the lines that are logged in the block. Fields that are None are omitted."""
+    known = {name: value for name, value in fields.items() if value is not None}
+    token = _fields.set({**_fields.get(), **known})
+    try:
+        yield
+    finally:
+        _fields.reset(token)
 
 
 class Tracer(Protocol):

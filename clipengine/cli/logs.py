@@ -1,7 +1,7 @@
 """Logging to standard error, as text or JSON lines, without secrets.
 
 Every record, including its traceback, is redacted after formatting, so libraries cannot bypass the redactor. The fields
-of the current job or request (see `log_fields`) end a text line and are keys of a JSON line.
+of the current job or request (see `tracing`) end a text line and are keys of a JSON line.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from urllib.parse import unquote
 
 from pydantic import SecretStr
 
-from clipengine.log_fields import bound
 from clipengine.settings import Settings
 from clipengine.timecode import rfc3339
+from clipengine.tracing import bound
 
 _HIDDEN = "[hidden]"
 _MAX_CHARACTERS = 20_000  # of one record

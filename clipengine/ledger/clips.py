@@ -1,8 +1,7 @@
-"""Clips: the queue and the state machine.
+"""Clips: the queue, and the changes of their state.
 
-queued -> cutting -> uploading -> complete | failed, and back to queued if a claim is released or a failed clip is
-retried; `uploads` has the claims of uploads. A stale owner changes no row, see `lease`. The transition that ends a clip
-writes its event, deliveries and removals in the same transaction.
+`clip_state` has the states and their order, `uploads` the claims of uploads. A stale owner changes no row, see `lease`.
+The transition that ends a clip writes its event, deliveries and removals in the same transaction.
 
 If engines share the ledger, a new attempt gets a new object key whenever an older engine may still write to the old
 one: a late upload of a disconnected host then goes to an unused key, and is removed.
@@ -18,11 +17,11 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import peewee
 
-from clipengine.clips.clip import Clip, ClipResult, Recording, Step
+from clipengine.clips.clip import Clip, ClipResult, ClipState, Recording, Step
 from clipengine.clips.request import ClipRequest, object_key
 from clipengine.errors import (
     Cancelled,
@@ -35,6 +34,7 @@ from clipengine.errors import (
     RecordingNotFound,
 )
 from clipengine.ids import new_id
+from clipengine.ledger.clip_state import ACTIVE, ANNOUNCED, UNFINISHED, entering, may_follow
 from clipengine.ledger.database.database import Database, Row, Statement, insert_statement, param
 from clipengine.ledger.database.schema import ClipRow, RecordingRow
 from clipengine.ledger.events import Events
@@ -44,15 +44,13 @@ from clipengine.ledger.quarantine import MAX_DEATHS, SUSPECT_DEATHS, Quarantine,
 from clipengine.ledger.removals import Removals
 from clipengine.timecode import now_ms
 
-_FRESH = {"state": "queued", "step": "queued", "progress": 0.0, "owner": None, "finished": None, "cut_by": None}
-
 _NO_ROOM_MS = 5_000
 _NEW = {"owner": None, "crashes": 0, "finished": None, "outage_ms": 0, "cut_by": None, "engine_deaths": 0}
 
 _INSERT = insert_statement(ClipRow, without=("status",))
 _COUNTS = Statement(
     ClipRow.select(ClipRow.state, peewee.fn.COUNT(ClipRow.clip_id).alias("number"))
-    .where(ClipRow.state.in_(("queued", "cutting", "uploading")))
+    .where(ClipRow.state.in_(UNFINISHED))
     .group_by(ClipRow.state)
 )
 _LONG_OF = Statement(
@@ -60,7 +58,6 @@ _LONG_OF = Statement(
         ClipRow.state == "cutting", ClipRow.long, ClipRow.owner == param(ClipRow.owner)
     )
 )
-_CLAIMED = {"state": "cutting", "step": "reading", "progress": 0.0}
 _ROOM_SECONDS = 1.0  # for which the number of queued clips is not counted again
 _PROGRESS = Statement(
     ClipRow.update(step=param(ClipRow.step), progress=param(ClipRow.progress)).where(
@@ -181,7 +178,7 @@ class Clips:
             return False
 
         claimed = self.leases.claim(
-            lambda: self._due(owner, workers, suspects), owner, values=_CLAIMED, accept=accept, notify=True
+            lambda: self._due(owner, workers, suspects), owner, values=entering("cutting"), accept=accept, notify=True
         )
         return _clip(claimed[0]) if claimed else None
 
@@ -212,7 +209,7 @@ class Clips:
     def progress_of_active(self, *, limit: int = 1000) -> dict[str, tuple[int, str, float]]:
         """Return attempt, step and progress of the clips that are being cut or uploaded, by id."""
         active = ClipRow.select(ClipRow.clip_id, ClipRow.attempt, ClipRow.step, ClipRow.progress).where(
-            ClipRow.state.in_(("cutting", "uploading"))
+            ClipRow.state.in_(ACTIVE)
         )
         rows = self._database.rows(active.limit(limit))
         return {row["clip_id"]: (row["attempt"], row["step"], row["progress"]) for row in rows}
@@ -222,7 +219,7 @@ class Clips:
 
         Return False if the claim was lost; the caller must then discard the stored objects.
         """
-        values = {"state": "complete", "progress": 1.0, "result": vars(result), "error": None}
+        values = entering("complete", result=vars(result), completed_at=now_ms())
         with self._database.transaction(ordered=False):
             state = self._active_state(id, attempt)
             return state is not None and self._end(id, state, attempt, values)
@@ -238,7 +235,7 @@ class Clips:
 
         `crashed` increments `crashes`; `outage_ms` is added to the time that the clip has waited for the store.
         """
-        values: dict[str, Any] = {**_FRESH, "next_at": now_ms() + delay_ms}
+        values = entering("queued", next_at=now_ms() + delay_ms)
         if crashed:
             values["crashes"] = ClipRow.crashes + 1
         if outage_ms:
@@ -247,11 +244,12 @@ class Clips:
             state = self._active_state(id, attempt)
             return state is not None and self.transition(id, state, attempt, values)
 
-    def _active_state(self, id: str, attempt: int) -> str | None:
+    def _active_state(self, id: str, attempt: int) -> ClipState | None:
         """Return the state of a clip whose attempt is being cut or uploaded, else None."""
         row = self._database.by_key(ClipRow, id, lock=True)
-        active = row is not None and row["attempt"] == attempt and row["state"] in ("cutting", "uploading")
-        return str(row["state"]) if row is not None and active else None
+        if row is None or row["attempt"] != attempt or row["state"] not in ACTIVE:
+            return None
+        return cast(ClipState, row["state"])
 
     def crashes(self, id: str) -> int:
         """Return the decoder crashes since the clip was created or retried. Raises ClipNotFound."""
@@ -275,7 +273,7 @@ class Clips:
 
     def retry(self, id: str) -> Clip:
         """Queue a failed clip again under the same id. Raises ClipNotFailed, ClipNotFound or QueueFull."""
-        values = {**_FRESH, "error": None, "completed_at": None, "crashes": 0, "outage_ms": 0, "next_at": now_ms()}
+        values = entering("queued", error=None, completed_at=None, crashes=0, outage_ms=0, next_at=now_ms())
         with self._database.transaction(ordered=False):
             clip = _clip(self._row(id, lock=True))
             if clip.state != "failed":
@@ -335,7 +333,7 @@ class Clips:
                 alive = {owner, *living()}
                 lost = [row for row in rows if row["cut_by"] not in alive]
                 freed += sum(self._cut_again(row["clip_id"], row["attempt"]) for row in lost)
-        active = ClipRow.state.in_(("cutting", "uploading"))
+        active = ClipRow.state.in_(ACTIVE)
         for row in self.leases.orphans(active, owner, in_flight=in_flight, living=living):
             blamed = row["owner"] != owner and row["owner"] in died()
             with self._database.transaction(ordered=False):
@@ -345,15 +343,12 @@ class Clips:
     def _release(self, row: Row, *, blamed: bool) -> bool:
         """Release an abandoned clip. If it is `blamed`, its engine died while it held the clip."""
         id, attempt = row["clip_id"], row["attempt"]
-        values: dict[str, Any] = {"next_at": now_ms()}
-        if row["state"] == "uploading":
-            values["owner"] = None
-        else:
-            values |= _FRESH
+        values: dict[str, Any] = {"next_at": now_ms(), "owner": None}
+        if row["state"] == "cutting":
             deaths = row["engine_deaths"] + blamed
             if deaths >= MAX_DEATHS:
                 return self._fail(id, "cutting", attempt, too_many_deaths(id, "it cut this clip"))
-            values["engine_deaths"] = deaths
+            values = entering("queued", next_at=now_ms(), engine_deaths=deaths)
         return self.transition(id, row["state"], attempt, values, owner=row["owner"])
 
     def _cut_again(self, id: str, attempt: int) -> bool:
@@ -363,7 +358,7 @@ class Clips:
             if row is None or row["state"] != "uploading":
                 return False
             clip = _clip(row)
-            values = {**_FRESH, "next_at": now_ms(), "object_key": _next_key(clip)}
+            values = entering("queued", next_at=now_ms(), object_key=_next_key(clip))
             if not self.transition(id, "uploading", attempt, values):
                 return False
             self._removals.add_clips([clip])
@@ -376,25 +371,23 @@ class Clips:
 
     def counts(self) -> dict[str, int]:
         """Return the numbers of clips in the states `queued`, `cutting` and `uploading`."""
-        none = {"queued": 0, "cutting": 0, "uploading": 0}
-        return none | {row["state"]: row["number"] for row in self._database.rows(_COUNTS)}
+        return dict.fromkeys(UNFINISHED, 0) | {row["state"]: row["number"] for row in self._database.rows(_COUNTS)}
 
     def transition(
-        self, id: str, state: str, attempt: int, values: dict[str, Any], *, owner: str | None = None
+        self, id: str, state: ClipState, attempt: int, values: dict[str, Any], *, owner: str | None = None
     ) -> bool:
         """Change a clip if it still has this state and attempt, and this `owner` if one is given."""
         to = values.get("state")
+        assert to is None or may_follow(to, state), f"a clip that is {state} cannot become {to}"
         if to == "queued":
             values = {**values, "queued_at": values["next_at"]}
             if values["next_at"] <= now_ms():
                 self._database.enqueue("clips", id)
-        notify = to in ("queued", "complete", "failed")
+        notify = to in ANNOUNCED
         return self.leases.transition(id, values, fence=attempt, owner=owner, state=state, notify=notify)
 
-    def _end(self, id: str, state: str, attempt: int, values: dict[str, Any]) -> bool:
-        ended = {**values, "step": None, "owner": None, "finished": None, "cut_by": None, "completed_at": now_ms()}
-        ended["engine_deaths"] = 0
-        if not self.transition(id, state, attempt, ended):
+    def _end(self, id: str, state: ClipState, attempt: int, values: dict[str, Any]) -> bool:
+        if not self.transition(id, state, attempt, values):
             return False
         clip = self.get(id)
         if clip.state == "failed":
@@ -402,8 +395,8 @@ class Clips:
         self._events.clip_ended(clip)  # last: from here on, other transactions wait for this one
         return True
 
-    def _fail(self, id: str, state: str, attempt: int, error: ClipEngineError) -> bool:
-        return self._end(id, state, attempt, {"state": "failed", "error": error.to_object()})
+    def _fail(self, id: str, state: ClipState, attempt: int, error: ClipEngineError) -> bool:
+        return self._end(id, state, attempt, entering("failed", error=error.to_object(), completed_at=now_ms()))
 
     def _row(self, id: str, *, lock: bool = False) -> Row:
         row = self._database.by_key(ClipRow, id, lock=lock)

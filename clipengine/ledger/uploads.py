@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from clipengine.clips.clip import Clip, ClipResult
+from clipengine.ledger.clip_state import entering
 from clipengine.ledger.clips import Clips
 from clipengine.ledger.database.database import Database
 from clipengine.ledger.database.schema import ClipRow
@@ -37,9 +38,7 @@ class Uploads:
 
         Not durable: a power cut may lose the file as well, and the clip is then cut again.
         """
-        values = {"state": "uploading", "finished": asdict(finished), "step": "uploading", "progress": progress}
-        values |= {"cut_by": owner, "owner": None, "next_at": now_ms()}
-        values["engine_deaths"] = 0  # the attempt was finished, so the clip kills no engine
+        values = entering("uploading", finished=asdict(finished), progress=progress, cut_by=owner, next_at=now_ms())
         with self._database.transaction(durable=False, ordered=False):
             return self._clips.transition(id, "cutting", attempt, values)
 

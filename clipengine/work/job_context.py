@@ -9,7 +9,6 @@ from typing import Literal
 from clipengine import tracing
 from clipengine.clips.clip import Clip
 from clipengine.ledger.deliveries import Delivery
-from clipengine.log_fields import bind, bound
 
 Name = Literal["clip.cut", "clip.upload"]
 
@@ -18,10 +17,10 @@ Name = Literal["clip.cut", "clip.upload"]
 def clip_job(name: Name, clip: Clip, *, engine: str) -> Iterator[None]:
     """Bind the context in which the engine cuts or uploads the clip. A cut ends the wait in the queue."""
     ids = {"clip_id": clip.clip_id, "recording_id": clip.recording_id, "request_id": clip.request_id}
-    with bind(**ids, attempt=clip.attempt, engine=engine):
+    with tracing.bind(**ids, attempt=clip.attempt, engine=engine):
         if name == "clip.cut":
-            tracing.record_wait("clip.queue", clip.traceparent, bound(), since_ms=clip.queued_at)
-        with tracing.span(name, clip.traceparent, "consumer", bound()):
+            tracing.record_wait("clip.queue", clip.traceparent, tracing.bound(), since_ms=clip.queued_at)
+        with tracing.span(name, clip.traceparent, "consumer", tracing.bound()):
             yield
 
 
@@ -30,7 +29,7 @@ def delivery_job(delivery: Delivery, *, engine: str) -> Iterator[None]:
     """Bind the context of one attempt to deliver a webhook."""
     ids = {"delivery_id": delivery.delivery_id, "clip_id": delivery.clip_id, "recording_id": delivery.recording_id}
     with (
-        bind(**ids, attempt=delivery.attempt, engine=engine, request_id=delivery.request_id),
-        tracing.span("webhook.deliver", delivery.traceparent, "client", bound()),
+        tracing.bind(**ids, attempt=delivery.attempt, engine=engine, request_id=delivery.request_id),
+        tracing.span("webhook.deliver", delivery.traceparent, "client", tracing.bound()),
     ):
         yield

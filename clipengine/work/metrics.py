@@ -80,8 +80,7 @@ class Metrics:
             buckets=_REQUEST_SECONDS,
         )
         waits = self._histogram("ledger_wait_seconds", "Waits of threads for the ledger", "kind", buckets=_WAIT_SECONDS)
-        by_kind = {kind: waits.labels(kind) for kind in ("connection", "lock")}
-        ledger.on_wait(lambda kind, seconds: by_kind[kind].observe(seconds))
+        ledger.on_wait(connection=waits.labels("connection").observe, lock=waits.labels("lock").observe)
         # Create the series now: an alert does not notice the first increase of a new series.
         for code in ("none", *_ENGINE_ERRORS):
             self._ended.labels(code)

@@ -19,9 +19,9 @@ from clipengine.errors import (
 )
 from clipengine.ledger.ledger import Ledger
 from clipengine.ledger.recordings import Probe
-from clipengine.log_fields import bind
 from clipengine.settings import Encoding
 from clipengine.stores.base import Store, StoredObject
+from clipengine.tracing import bind
 from clipengine.work.encoder.exit_status import LOST_CHILD, retry_delay_ms
 from clipengine.work.encoder.jobs import Message, probe_job, probe_result
 from clipengine.work.encoder.pool import EncoderPool

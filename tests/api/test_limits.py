@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from clipengine.api.http.auth import RateLimiter
+from clipengine.api.http.rate_limit import RateLimiter
 from clipengine.api.routes import uploads
 from clipengine.cli import http_protocol
 from clipengine.errors import RateLimited

@@ -1,4 +1,4 @@
-"""Authentication, authorisation and rate limits: a Bearer key or the session of the page, one scope per operation.
+"""Authentication and authorisation: a Bearer key or the session of the page, one scope per operation.
 
 A missing, malformed, unknown or revoked key and an expired session all get the same 401, so that a response reveals
 nothing about keys.
@@ -10,17 +10,13 @@ could send only after a CORS preflight, which is never granted.
 
 from __future__ import annotations
 
-import math
 import re
-import threading
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
 from starlette.requests import Request
 
-from clipengine.errors import Forbidden, RateLimited, Unauthorized
+from clipengine.errors import Forbidden, Unauthorized
 from clipengine.ledger.keys import ApiKey
 from clipengine.ledger.ledger import Ledger
 
@@ -71,32 +67,3 @@ def authorize(ledger: Ledger, given: Credential, scope: Scope) -> ApiKey:
     if scope not in key.scopes:
         raise Forbidden(f"This key does not have the scope `{scope}`")
     return key
-
-
-class RateLimiter:
-    """Requests per minute of each key or link (GCRA): a steady rate, with bursts of up to one minute's requests.
-
-    0 means no limit. Kept in memory, so a restart resets it. `subject` begins the message of the error.
-    """
-
-    def __init__(
-        self, per_minute: int, clock: Callable[[], float] = time.monotonic, *, subject: str = "This key may send"
-    ) -> None:
-        self._per_minute = per_minute
-        self._subject = subject
-        self._clock = clock
-        self._lock = threading.Lock()
-        self._full_at: dict[str, float] = {}  # when a full burst is allowed again
-
-    def spend(self, ident: str) -> None:
-        """Count one request of an id. Raise RateLimited with the seconds until the next one is allowed."""
-        if not self._per_minute:
-            return
-        now, interval = self._clock(), 60 / self._per_minute
-        with self._lock:
-            full_at = max(self._full_at.get(ident, now), now) + interval
-            if full_at - now <= 60 + interval / 1000:
-                self._full_at[ident] = full_at
-                return
-        wait = math.ceil(full_at - now - 60)
-        raise RateLimited(f"{self._subject} {self._per_minute} requests a minute", retry_after=max(1, wait))

@@ -27,10 +27,11 @@ from starlette.types import Receive, Send
 from starlette.types import Scope as AsgiScope
 
 from clipengine import tracing
-from clipengine.api.http.auth import Credential, RateLimiter, Scope, authorize, credential
+from clipengine.api.http.auth import Credential, Scope, authorize, credential
 from clipengine.api.http.change_broadcast import ChangeBroadcast
 from clipengine.api.http.ports import Engine
 from clipengine.api.http.problems import problem
+from clipengine.api.http.rate_limit import RateLimiter
 from clipengine.api.http.requests import B, NoBody, NoQuery, Q
 from clipengine.api.http.validation import (
     collected,
@@ -45,7 +46,6 @@ from clipengine.errors import ClipEngineError, Internal, MethodNotAllowed, Reque
 from clipengine.ledger.idempotency import Answer as StoredAnswer
 from clipengine.ledger.keys import ApiKey
 from clipengine.ledger.ledger import Ledger
-from clipengine.log_fields import bound
 
 T = TypeVar("T")
 
@@ -232,7 +232,7 @@ class Resource:
         """Answer the request, inside a span if spans are recorded. It ends when the response begins."""
         if not tracing.is_on():
             return await self._perform(operation, request)
-        attributes = {**bound(), "http.request.method": request.method, "http.route": self.path}
+        attributes = {**tracing.bound(), "http.request.method": request.method, "http.route": self.path}
         with tracing.span(f"{request.method} {self.path}", _caller(request), "server", attributes):
             try:
                 response = await self._perform(operation, request)

@@ -16,9 +16,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from clipengine.api.http.auth import RateLimiter
 from clipengine.api.http.operation import Public, in_session, json_response
 from clipengine.api.http.ports import Engine
+from clipengine.api.http.rate_limit import RateLimiter
 from clipengine.api.routes.downloads import serve_clip, serve_poster
 from clipengine.api.routes.page import store_origins
 from clipengine.api.routes.share_page import Address, missing_page, oembed, player_page, share_page

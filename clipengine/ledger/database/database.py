@@ -30,7 +30,7 @@ Kind = Literal["clip", "recording", "delivery"]
 Queue = Literal["clips", "probes", "removals", "deliveries"]
 
 Row = dict[str, Any]
-WaitObserver = Callable[[Literal["connection", "lock"], float], None]
+WaitObserver = Callable[[float], None]
 SendMessage = Callable[[Queue, str], None]
 
 _ROWS_PER_INSERT = 500  # of up to 20 columns: SQLite accepts 32,766 parameters
@@ -129,7 +129,8 @@ class Database:
         self._pending = _Pending()
         self._by_key: dict[tuple[type[peewee.Model], bool], Statement] = {}
         self._listeners: list[Listener] = []
-        self._observe: WaitObserver = _ignore
+        self._observe_connection: WaitObserver = _ignore
+        self._observe_lock: WaitObserver = _ignore
         self._send: SendMessage = _ignore
         self._pid = os.getpid()
         # Writers of this process wait here: SQLite would let them poll, PostgreSQL would need a connection for each.
@@ -141,12 +142,12 @@ class Database:
     def on_change(self, listener: Listener) -> None:
         self._listeners.append(listener)
 
-    def on_wait(self, observe: WaitObserver) -> None:
-        """Call `observe("connection", seconds)` for each session, and `observe("lock", seconds)` for each write lock.
+    def on_wait(self, *, connection: WaitObserver, lock: WaitObserver) -> None:
+        """Call `connection` with the seconds of each wait for a session, and `lock` with those for a write lock.
 
         The first includes the time to open a connection, the second the time to begin the transaction.
         """
-        self._observe = observe
+        self._observe_connection, self._observe_lock = connection, lock
 
     def on_message(self, send: SendMessage) -> None:
         """Send messages with `send(queue, id)`: in the transaction if engines share the ledger, else after it."""
@@ -168,7 +169,7 @@ class Database:
         with self._translated():
             self._connections.connect()
         try:
-            self._observe("connection", time.monotonic() - began)
+            self._observe_connection(time.monotonic() - began)
             yield
         finally:
             self._connections.close()
@@ -198,7 +199,7 @@ class Database:
                     self._pending.changes, self._pending.messages = {}, {}
                     with self._atomic(mode):
                         if exclusive:
-                            self._observe("lock", time.monotonic() - began)
+                            self._observe_lock(time.monotonic() - began)
                         yield
                         if shared := [change for change, remote in self._pending.changes.items() if remote]:
                             self.backend.notify_engines(self.run, shared)
@@ -273,7 +274,7 @@ class Database:
         began = time.monotonic()
         self.backend.take_turn(self.run, name)
         if self.shared:
-            self._observe("lock", time.monotonic() - began)
+            self._observe_lock(time.monotonic() - began)
 
     def unlocked(self, query: Any) -> Any:
         """Return the SELECT without the rows that another transaction has locked. It locks those that it returns."""
