@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -86,3 +88,45 @@ def test_least_recently_used_recordings_are_evicted_at_the_limit() -> None:
     gone = _Object(key="1.mp4")
     cache.read(gone, 0, 16_384, keep=True)
     assert gone.reads == [(0, 16_384)]
+
+
+def test_clips_that_start_together_read_a_header_once() -> None:
+    began, gate = threading.Event(), threading.Event()
+
+    class Slow(_Object):
+        def read_at(self, offset: int, length: int) -> bytes:
+            began.set()
+            assert gate.wait(30)
+            return super().read_at(offset, length)
+
+    cache, first, second = HeaderCache(), Slow(), _Object()
+    with ThreadPoolExecutor(2) as pool:
+        reading = pool.submit(cache.read, first, 0, 100_000, keep=True)
+        assert began.wait(30)
+        waiting = pool.submit(cache.read, second, 16_384, 50_000, keep=True)
+        other = cache.read(_Object(), 500_000, 10, keep=True)
+        gate.set()
+        assert reading.result(30) == (_DATA[:100_000], 114_688)
+        assert waiting.result(30) == (_DATA[16_384:66_384], 0)
+    assert other[0] == _DATA[500_000:500_010]
+    assert second.reads == []
+
+
+def test_waiting_clip_reads_a_header_itself_after_a_failure() -> None:
+    began, gate = threading.Event(), threading.Event()
+
+    class Failing(_Object):
+        def read_at(self, offset: int, length: int) -> bytes:
+            began.set()
+            assert gate.wait(30)
+            raise ObjectChanged("replaced")
+
+    cache, second = HeaderCache(), _Object()
+    with ThreadPoolExecutor(2) as pool:
+        reading = pool.submit(cache.read, Failing(), 0, 100, keep=True)
+        assert began.wait(30)
+        waiting = pool.submit(cache.read, second, 0, 100, keep=True)
+        gate.set()
+        with pytest.raises(ObjectChanged):
+            reading.result(30)
+        assert waiting.result(30) == (_DATA[:100], 16_384)

@@ -1,6 +1,7 @@
 """Cache of the headers and indexes of recordings in remote stores, which every clip of a recording reads first.
 
-Entries are keyed by object key and ETag, so they are never stale. The least recently used recordings are evicted.
+Entries are keyed by object key and ETag, so they are never stale. The least recently used recordings are evicted. Clips
+that are cut at the same time read a block once: the others wait for it.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ _Key = tuple[str, str]
 @dataclass
 class _Header:
     blocks: dict[int, bytes] = field(default_factory=dict)
+    loading: set[int] = field(default_factory=set)
     size: int = 0
 
 
@@ -30,7 +32,7 @@ class HeaderCache:
     def __init__(self, limit: int = _LIMIT_BYTES, per_object: int = _OBJECT_BYTES) -> None:
         self._limit = limit
         self._per_object = per_object
-        self._lock = threading.Lock()
+        self._changed = threading.Condition()
         self._headers: OrderedDict[_Key, _Header] = OrderedDict()
         self.size = 0
 
@@ -42,44 +44,58 @@ class HeaderCache:
         if not keep:
             data = reader.read_at(offset, length)
             return data, len(data)
-        end = min(offset + length, reader.info.size)
-        cached, read = self._cached(reader, offset, end), 0
-        # One request, from the first missing block to the last one.
-        missing = [number for number in range(offset // _BLOCK_BYTES, -(-end // _BLOCK_BYTES)) if number not in cached]
+        end, first = min(offset + length, reader.info.size), offset // _BLOCK_BYTES
+        wanted, read = range(first, -(-end // _BLOCK_BYTES)), 0
+        key = (reader.info.key, reader.info.etag)
+        cached, missing = self._claim(key, wanted)
         if missing:
-            start = missing[0] * _BLOCK_BYTES
-            wanted = (missing[-1] + 1) * _BLOCK_BYTES - start
-            data = reader.read_at(start, wanted)[:wanted]  # in case the reader returns more
-            parts = range(0, len(data), _BLOCK_BYTES)
-            fresh = {(start + part) // _BLOCK_BYTES: data[part : part + _BLOCK_BYTES] for part in parts}
-            self._keep(reader, fresh)
+            fresh: dict[int, bytes] = {}
+            try:
+                fresh = _read_blocks(reader, missing)
+            finally:
+                self._keep(key, fresh, missing)
             cached |= fresh
-            read = len(data)
-        first = offset // _BLOCK_BYTES
-        joined = b"".join(cached[number] for number in range(first, -(-end // _BLOCK_BYTES)))
+            read = sum(map(len, fresh.values()))
+        joined = b"".join(cached[number] for number in wanted)
         begin = offset - first * _BLOCK_BYTES
         return joined[begin : begin + end - offset], read
 
-    def _cached(self, reader: ObjectReader, offset: int, end: int) -> dict[int, bytes]:
-        key = (reader.info.key, reader.info.etag)
-        with self._lock:
-            header = self._headers.get(key)
-            if header is None:
-                return {}
-            self._headers.move_to_end(key)
-            wanted = range(offset // _BLOCK_BYTES, -(-end // _BLOCK_BYTES))
-            return {number: header.blocks[number] for number in wanted if number in header.blocks}
+    def _claim(self, key: _Key, wanted: range) -> tuple[dict[int, bytes], range]:
+        """Return the cached blocks, and those that the caller must read and `_keep`. Waits for blocks being read."""
+        with self._changed:
+            while True:
+                header = self._headers.setdefault(key, _Header())
+                self._headers.move_to_end(key)
+                cached = {number: header.blocks[number] for number in wanted if number in header.blocks}
+                lacking = [number for number in wanted if number not in cached]
+                # One request, from the first missing block to the last one.
+                missing = range(lacking[0], lacking[-1] + 1) if lacking else range(0)
+                if header.loading.isdisjoint(missing):
+                    header.loading.update(missing)
+                    return cached, missing
+                self._changed.wait()
 
-    def _keep(self, reader: ObjectReader, fresh: dict[int, bytes]) -> None:
-        key = (reader.info.key, reader.info.etag)
-        with self._lock:
+    def _keep(self, key: _Key, fresh: dict[int, bytes], claimed: range) -> None:
+        with self._changed:
             header = self._headers.setdefault(key, _Header())
+            header.loading.difference_update(claimed)
+            self._changed.notify_all()
             for number, block in fresh.items():
                 if number not in header.blocks and header.size + len(block) <= self._per_object:
                     header.blocks[number] = block
                     header.size += len(block)
                     self.size += len(block)
+            if not header.blocks and not header.loading:
+                del self._headers[key]
+                return
             self._headers.move_to_end(key)
             while self.size > self._limit:
                 _, oldest = self._headers.popitem(last=False)
                 self.size -= oldest.size
+
+
+def _read_blocks(reader: ObjectReader, numbers: range) -> dict[int, bytes]:
+    start, length = numbers[0] * _BLOCK_BYTES, len(numbers) * _BLOCK_BYTES
+    data = reader.read_at(start, length)[:length]  # in case the reader returns more
+    parts = range(0, len(data), _BLOCK_BYTES)
+    return {(start + part) // _BLOCK_BYTES: data[part : part + _BLOCK_BYTES] for part in parts}
