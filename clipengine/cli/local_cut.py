@@ -50,11 +50,10 @@ def cut_once(
         with ExitStack() as stack:
             scratch = stack.enter_context(open(descriptor, "r+b"))
             reader = stack.enter_context(closing(store.open(key)))
-            # Start both children at once: the second is ready when the probe ends.
-            prober, cutter = (
-                stack.enter_context(closing(EncoderProcess(sandbox=settings.encoding.sandbox))) for _ in range(2)
-            )
-            probed, _ = prober.run(probe_job(settings.encoding), reader=reader, watch=lambda message: None)
+            # One child for both jobs, because its start costs as much as a second of encoding.
+            encoder = stack.enter_context(closing(EncoderProcess(sandbox=settings.encoding.sandbox)))
+            probe = probe_job(settings.encoding, cut_seconds=float(end - start))
+            probed, _ = encoder.run(probe, reader=reader, watch=lambda message: None, keep=True)
             facts, seek_index = probe_result(probed)
             if start >= facts.duration:
                 raise InvalidTimeRange(
@@ -64,7 +63,7 @@ def cut_once(
             inspector = stack.enter_context(closing(EncoderProcess("inspector", sandbox=settings.encoding.sandbox)))
             check_range(float(start), float(end), duration=float(facts.duration), shortest=0, longest=float("inf"))
             job = cut_job(settings, facts, profile, start=start, end=end, poster=False, seek_index=seek_index)
-            message, _ = cutter.run(job, reader=reader, output=scratch.fileno(), watch=watch)
+            message, _ = encoder.run(job, reader=reader, output=scratch.fileno(), watch=watch)
             cut = CutReport.of(message.get("cut"))
             plan = FilePlan(facts, settings.profiles[profile], start, end)
             verify_clip(inspector, Path(temporary), plan, cut, encoding=settings.encoding, watch=lambda message: None)

@@ -3,10 +3,11 @@
 A frame is two big-endian u32 lengths, the JSON object and the binary part. Both ends use this module, so it imports no
 media library.
 
-Over the control socket the parent sends one job. The child sends `{"type": "ready"}` once, then `{"type": "progress"}`
-and `{"type": "alive"}`, and at the end one `{"type": "result"}` or `{"type": "error"}`. Over the ranges socket the
-child sends `{"offset", "length", "keep"}`. The parent answers with the bytes and `{"read"}`, the number of bytes that
-it read from the store for them, or with `{"error": {…}}`.
+Over the control socket the child sends `{"type": "ready"}` once, then the parent sends a job. The child sends
+`{"type": "progress"}` and `{"type": "alive"}`, and at the end one `{"type": "result"}` or `{"type": "error"}`. Another
+job on the same recording may follow. Over the ranges socket the child sends `{"offset", "length", "keep"}`. The parent
+answers with the bytes and `{"read"}`, the number of bytes that it read from the store for them, or with
+`{"error": {…}}`.
 
 A hostile recording may have taken over the child. Its frames are therefore limited in size and number of values, and
 all values must be storable in JSON and the database. `work.encoder.messages` checks the fields.

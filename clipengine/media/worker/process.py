@@ -1,4 +1,4 @@
-"""Main function of a child process: lock the sandbox, receive one job, do it, report the result and exit.
+"""Main function of a child process: lock the sandbox, receive jobs on one recording, do them and report the results.
 
 A child gets its input as descriptors or requests byte ranges from its parent; it has no path, address or secret. It
 exits immediately if its parent ends. This module imports little to keep the start-up time low.
@@ -14,6 +14,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
+from queue import SimpleQueue
 from typing import Any
 
 # PyAV imports these lazily, which the sandbox would prevent.
@@ -101,7 +102,7 @@ def main(do: DoJob) -> None:
 
 
 def run_child(do: DoJob, control_number: int, ranges_number: int, parent: int, *, sandbox: bool) -> None:
-    """Lock the sandbox, do one job and end the process. All imports must be done before."""
+    """Lock the sandbox and do jobs until the parent closes the socket. All imports must be done before."""
     numbers = (control_number, ranges_number)
     control, ranges = (Channel(socket.socket(fileno=number), takes_descriptors=True) for number in numbers)
     layers = lock_down(parent, numbers, sandbox=sandbox)
@@ -109,28 +110,35 @@ def run_child(do: DoJob, control_number: int, ranges_number: int, parent: int, *
     received = control.receive()
     if received is None:
         return
-    job, _ = received
-    threading.Thread(target=_end_with_parent, args=(control,), daemon=True).start()  # before the memory limit
-    limit_job(JobLimits(**job["limits"]))
     log_library_errors()
+    jobs: SimpleQueue[dict[str, Any]] = SimpleQueue()
+    threading.Thread(target=_receive_jobs, args=(control, jobs), daemon=True).start()  # before the memory limit
+    job, _ = received
+    while True:
+        descriptors, control.descriptors = control.descriptors, []
+        control.send(*_perform(do, job, descriptors, control, ranges))
+        job = jobs.get()
+
+
+def _perform(do: DoJob, job: dict[str, Any], descriptors: list[int], control: Channel, ranges: Channel) -> Result:
+    """Do one job and return its result, or the message of its error."""
+    limit_job(JobLimits(**job["limits"]))
     try:
-        descriptors = list(control.descriptors)
         source: ByteSource = (
             DescriptorSource(descriptors.pop(0)) if job["source"] == "descriptor" else RangeSource(ranges, job["size"])
         )
-        message, blob = do(job, JobSource(source, control), descriptors, control)
+        return do(job, JobSource(source, control), descriptors, control)
     except ClipEngineError as error:
-        message, blob = {"type": "error", "error": error.to_object()}, b""
+        return {"type": "error", "error": error.to_object()}, b""
     except Exception as error:
         if is_out_of_memory(error):
-            message, blob = {"type": "error", "error": UnsupportedMedia.out_of_memory().to_object()}, b""
-        else:
-            fault = Internal(f"{type(error).__name__} in the encoder").to_object()
-            message, blob = {"type": "error", "error": fault, "trace": traceback.format_exc()[-4000:]}, b""
-    control.send(message, blob)
-    os._exit(0)  # skip interpreter shutdown
+            return {"type": "error", "error": UnsupportedMedia.out_of_memory().to_object()}, b""
+        fault = Internal(f"{type(error).__name__} in the encoder").to_object()
+        return {"type": "error", "error": fault, "trace": traceback.format_exc()[-4000:]}, b""
 
 
-def _end_with_parent(control: Channel) -> None:
-    control.receive()
-    os._exit(1)
+def _receive_jobs(control: Channel, jobs: SimpleQueue[dict[str, Any]]) -> None:
+    """Queue the further jobs. End the process, without Python's shutdown, when the parent ends."""
+    while (received := control.receive()) is not None:
+        jobs.put(received[0])
+    os._exit(0)

@@ -56,14 +56,18 @@ class Job:
         }
 
 
-def probe_job(encoding: Encoding) -> Job:
-    """Return the job that reads the facts of a recording."""
+def probe_job(encoding: Encoding, *, cut_seconds: float | None = None) -> Job:
+    """Return the job that reads the facts of a recording.
+
+    If the same child then cuts `cut_seconds` of it, the limits leave room for that: a child can only lower them.
+    """
+    cut_wall_seconds = 0.0 if cut_seconds is None else _cut_wall_seconds(encoding, cut_seconds)
     return Job(
         {"job": "probe"},
-        wall_seconds=encoding.probe_seconds,
+        wall_seconds=encoding.probe_seconds + cut_wall_seconds,
         stall_seconds=encoding.stall_seconds,
         memory_bytes=_memory(encoding),
-        file_bytes=0,
+        file_bytes=0 if cut_seconds is None else _MAX_FILE_BYTES,
         threads=_threads(encoding),
     )
 
@@ -101,7 +105,7 @@ def cut_job(
             "poster": poster,
             "verify": encoding.verify,
         },
-        wall_seconds=_CUT_FLOOR_SECONDS + length * encoding.deadline_factor,
+        wall_seconds=_cut_wall_seconds(encoding, length),
         stall_seconds=encoding.stall_seconds,
         memory_bytes=_memory(encoding),
         file_bytes=_max_bytes(facts, chosen, length),
@@ -168,6 +172,10 @@ def clip_result(cut: CutReport, *, sha256: str, poster_path: str | None) -> Clip
         bytes_read=cut.bytes_read,
         warnings=cut.warnings,
     )
+
+
+def _cut_wall_seconds(encoding: Encoding, length: float) -> float:
+    return _CUT_FLOOR_SECONDS + length * encoding.deadline_factor
 
 
 def _threads(encoding: Encoding) -> int:

@@ -1,4 +1,4 @@
-"""Child process that does one media job in the sandbox.
+"""Child process that does the media jobs of one recording in the sandbox: usually one.
 
 A recording that crashes or hangs its decoder ends only its own child. The child inherits two sockets and no
 environment, and gets the descriptors that it may use with its job. Its messages are not trusted, because the recording
@@ -11,6 +11,7 @@ import contextlib
 import contextvars
 import logging
 import os
+import resource
 import signal
 import socket
 import struct
@@ -84,7 +85,7 @@ def sandbox_layers() -> tuple[Layer, ...]:
 
 
 class EncoderProcess:
-    """A child that can `run` one job. It is killed when the thread that started it ends, see `EncoderPool`."""
+    """A child that can `run` jobs. It is killed when the thread that started it ends, see `EncoderPool`."""
 
     def __init__(
         self,
@@ -113,6 +114,7 @@ class EncoderProcess:
         self._read_error: ClipEngineError | None = None  # the error of the store that the child received
         self._liveness = Liveness(self._process.pid, tick=_TICK_SECONDS)
         self._killed = False
+        self._has_read = False  # a recording, in a former job
         # Called with the cause if the child ends before its job: crashed, killed (by another process), cpu_time,
         # deadline, stalled or stopped (by the engine).
         self.on_loss: Callable[[str], None] = ignore_loss
@@ -153,8 +155,13 @@ class EncoderProcess:
             raise self._invalid_message(error) from error
         return self.layers
 
-    def run(self, job: Job, *, reader: ObjectReader, output: int | None = None, watch: Watch) -> tuple[Message, bytes]:
-        """Do one job and return its result with its binary part. The child has ended when this method returns.
+    def run(
+        self, job: Job, *, reader: ObjectReader, output: int | None = None, watch: Watch, keep: bool = False
+    ) -> tuple[Message, bytes]:
+        """Do one job and return its result with its binary part.
+
+        The child has ended when this method returns, unless it is to `keep` for another job with the same reader, whose
+        limits must not be higher. It has also ended after an exception.
 
         Raises the error that the child reports, DecoderCrashed or DecoderKilled if it ends without a report,
         DecoderCrashed if it sends an invalid message, Timeout if it exceeds its deadline or shows no sign of life for
@@ -168,11 +175,17 @@ class EncoderProcess:
             "size": reader.info.size,
             "limits": job.limits,
         }
+        kept = False
         try:
-            if source is None:
+            if self._has_read:  # the recording may have taken it over, so that it does not limit itself
+                resource.prlimit(self._process.pid, resource.RLIMIT_FSIZE, (job.file_bytes, job.file_bytes))
+            elif source is None:
                 run = contextvars.copy_context().run  # for the log lines
                 threading.Thread(target=run, args=(self._serve_ranges, reader), name="ranges", daemon=True).start()
-            return self._converse(job, message, descriptors, watch)
+            self._has_read = True
+            result = self._converse(job, message, descriptors, watch)
+            kept = keep
+            return result
         except InvalidMessage as error:
             raise self._invalid_message(error) from error
         except OSError as error:
@@ -183,7 +196,8 @@ class EncoderProcess:
             self.on_loss("stopped")
             raise
         finally:
-            self.close()
+            if not kept:
+                self.close()
 
     def kill(self) -> None:
         """Kill the process group of the child. Thread-safe."""
