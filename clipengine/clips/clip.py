@@ -20,6 +20,7 @@ RecordingState = Literal["processing", "complete", "failed"]
 EventType = Literal[
     "clip.ready", "clip.failed", "clip.expired", "recording.complete", "recording.failed", "endpoint.disabled"
 ]
+MessageFormat = Literal["json", "slack", "discord"]  # of the requests to a webhook endpoint
 DISABLED_BY_REQUEST = "disabled by request"  # `disabled_reason` of a webhook that was disabled through the API
 ErrorObject = dict[str, Any]  # {code, message, hint, retryable}
 
