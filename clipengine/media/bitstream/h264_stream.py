@@ -1,0 +1,142 @@
+"""H.264 streams that are copied in part: which packets can be copied, and encoded packets that fit between them.
+
+A clip has the recording's parameter sets, and one more picture parameter set for the encoded frames, which refers to
+the recording's sequence parameter set. So nothing changes for a decoder where copied and encoded frames meet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from clipengine.media.bitstream.bits import BitstreamError
+from clipengine.media.bitstream.h264_parameter_sets import (
+    MAX_PPS_ID,
+    PPS_UNIT,
+    SPS_UNIT,
+    parse_pps,
+    parse_sps,
+    read_parameter_sets,
+    write_avcc,
+)
+from clipengine.media.bitstream.h264_slices import (
+    IDR_UNIT,
+    MAX_IDR_IDS,
+    SLICE_UNIT,
+    NewHeader,
+    read_idr_pic_id,
+    rewrite_slice,
+    unit_type,
+)
+from clipengine.media.bitstream.nal import (
+    LENGTH_BYTES,
+    join_with_lengths,
+    split_at_start_codes,
+    split_by_lengths,
+)
+
+# x264's names of the profiles that it can write.
+ENCODER_PROFILES = {66: "baseline", 77: "main", 100: "high", 110: "high10", 122: "high422", 244: "high444"}
+_SLICES = (SLICE_UNIT, IDR_UNIT)
+_SEI_UNIT = 6
+# Access unit delimiters, ends of sequences and streams, filler data, and types without a meaning.
+_DROPPED = frozenset((0, 9, 10, 11, 12, *range(24, 32)))
+
+
+class H264Stream:
+    """The parameter sets of a recording. Raises BitstreamError if frames cannot be encoded to fit them."""
+
+    def __init__(self, extradata: bytes) -> None:
+        self._length_bytes, self._sps_units, self._pps_units = read_parameter_sets(extradata)
+        if not self._sps_units or not self._pps_units:
+            raise BitstreamError("it has no parameter sets outside its packets")
+        if len(self._sps_units) > 1:
+            raise BitstreamError("it has several sequence parameter sets")
+        self.sps = parse_sps(self._sps_units[0])
+        sets = [parse_pps(unit) for unit in self._pps_units]
+        ids = {each.id for each in sets}
+        if len(ids) < len(sets) or any(each.sps_id != self.sps.id for each in sets):
+            raise BitstreamError("its parameter sets contradict each other")
+        self._check_kind()
+        free = next((number for number in range(MAX_PPS_ID + 1) if number not in ids), None)
+        if free is None:
+            raise BitstreamError("no number is free for a further parameter set")
+        self.free_pps_id = free
+        self._known = frozenset((*self._sps_units, *self._pps_units))
+
+    def _check_kind(self) -> None:
+        sps = self.sps
+        if not sps.picture.frames_only:
+            raise BitstreamError("it is interlaced")
+        if sps.profile not in ENCODER_PROFILES:
+            raise BitstreamError(f"its profile {sps.profile} is not one that is encoded here")
+        if sps.has_scaling_matrix or sps.lossless or sps.picture.separate_planes:
+            raise BitstreamError("it has scaling matrices, lossless frames or separate colour planes")
+        if sps.poc_type == 1 or sps.reference_frames == 0:
+            raise BitstreamError("its frames are counted in a way that is not written here")
+
+    def starts_gop(self, packet: bytes) -> bool:
+        """Return True if the packet is an IDR frame: nothing after it needs anything before it."""
+        return any(unit_type(unit) == IDR_UNIT for unit in self._split(packet))
+
+    def idr_pic_id(self, packet: bytes) -> int:
+        """Return the number that distinguishes an IDR frame from the next one."""
+        for unit in self._split(packet):
+            if unit_type(unit) == IDR_UNIT:
+                return read_idr_pic_id(unit, self.sps)
+        raise BitstreamError("the packet is not an IDR frame")
+
+    def copied(self, packet: bytes) -> bytes:
+        """Return the packet for a file: units with lengths, without parameter sets. Raises BitstreamError."""
+        units = self._split(packet)
+        kept = list(self._kept(units))
+        if not any(unit_type(unit) in _SLICES for unit in kept):
+            raise BitstreamError("a packet has no frame")
+        if self._length_bytes == LENGTH_BYTES and len(kept) == len(units):
+            return packet
+        return join_with_lengths(kept)
+
+    def _kept(self, units: list[bytes]) -> Iterator[bytes]:
+        for unit in units:
+            kind = unit_type(unit)
+            if kind in (SPS_UNIT, PPS_UNIT):
+                if unit not in self._known:
+                    raise BitstreamError("its parameter sets change")
+            elif kind in (*_SLICES, _SEI_UNIT):
+                yield unit
+            elif kind not in _DROPPED:
+                raise BitstreamError("its frames have partitions or layers")
+
+    def _split(self, packet: bytes) -> list[bytes]:
+        if self._length_bytes:
+            return split_by_lengths(packet, self._length_bytes)
+        return split_at_start_codes(packet)
+
+    def extradata(self, *pps_units: bytes) -> bytes:
+        """Return avcC with the recording's parameter sets and further picture parameter sets."""
+        return write_avcc(self.sps, self._sps_units, (*self._pps_units, *pps_units))
+
+
+class H264Rewriter:
+    """Rewrites the packets of an encoder for the stream of a recording.
+
+    Raises BitstreamError if the encoder's frames are of another kind than the recording's.
+    """
+
+    def __init__(self, stream: H264Stream, encoder_extradata: bytes) -> None:
+        _, sps_units, pps_units = read_parameter_sets(encoder_extradata)
+        if len(sps_units) != 1 or len(pps_units) != 1:
+            raise BitstreamError("the encoder has several parameter sets")
+        self._stream = stream
+        self._sps, self._pps = parse_sps(sps_units[0]), parse_pps(pps_units[0])
+        if self._sps.picture != stream.sps.picture or self._sps.reference_frames > stream.sps.reference_frames:
+            raise BitstreamError("the encoder's frames are of another kind than the recording's")
+        self.pps_unit = self._pps.renumbered(stream.free_pps_id, stream.sps.id)
+
+    def rewritten(self, packet: bytes, *, number: int, idr_pic_id: int) -> bytes:
+        """Return the packet, frame `number` since the encoder's IDR frame, with the recording's header fields.
+
+        Units other than slices are dropped. Raises BitstreamError.
+        """
+        header = NewHeader(self._stream.free_pps_id, number, idr_pic_id % MAX_IDR_IDS)
+        slices = (unit for unit in split_at_start_codes(packet) if unit_type(unit) in _SLICES)
+        return join_with_lengths(rewrite_slice(unit, self._sps, self._pps, self._stream.sps, header) for unit in slices)

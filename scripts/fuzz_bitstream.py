@@ -1,0 +1,126 @@
+"""Fuzzing of the H.264 bitstream module: damaged parameter sets and packets must only raise BitstreamError.
+
+    python -m scripts.fuzz_bitstream [--inputs 200000] [--seed 1]
+
+The same seed gives the same inputs. An input that raises anything else, or takes longer than a second, is printed.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from fractions import Fraction
+from random import Random
+
+import av
+import click
+from av.codec.context import Flags
+
+from clipengine.media.bitstream.bits import BitstreamError
+from clipengine.media.bitstream.h264_stream import H264Rewriter, H264Stream
+from clipengine.media.bitstream.nal import join_with_lengths, split_at_start_codes
+
+_SLOW_SECONDS = 1.0
+_FRAMES = 5
+Encoded = tuple[bytes, list[bytes]]  # extradata and packets, with start codes
+
+
+def encode(options: str, *, profile: str = "high", size: tuple[int, int] = (64, 48), frames: int = _FRAMES) -> Encoded:
+    """Encode frames of a moving pattern with x264."""
+    encoder = av.CodecContext.create("libx264", "w")
+    encoder.width, encoder.height = size
+    encoder.pix_fmt = "yuv420p"
+    encoder.time_base, encoder.framerate = Fraction(1, 25), Fraction(25)
+    encoder.flags |= Flags.global_header
+    encoder.options = {"preset": "veryfast", "profile": profile, "x264-params": options}
+    packets: list[bytes] = []
+    for number in range(frames):
+        frame = av.VideoFrame(*size, "yuv420p")
+        for plane in frame.planes:
+            pattern = bytes((x * 7 + number * 31) % 251 for x in range(256))
+            plane.update((pattern * (plane.buffer_size // 256 + 1))[: plane.buffer_size])
+        frame.pts, frame.time_base = number, Fraction(1, 25)
+        packets += [bytes(packet) for packet in encoder.encode(frame)]
+    packets += [bytes(packet) for packet in encoder.encode(None)]
+    return encoder.extradata or b"", packets
+
+
+def seeds() -> list[Encoded]:
+    """Return streams of both entropy coders, profiles and framings."""
+    plain = "bframes=0:ref=1:weightp=0:keyint=infinite:scenecut=0"
+    made = [encode(plain), encode("bframes=2:nal-hrd=vbr:vbv-maxrate=900:vbv-bufsize=900")]
+    made += [encode(plain + ":cabac=0"), encode(plain, profile="baseline"), encode(plain + ":slices=3")]
+    with_lengths = [
+        (H264Stream(extradata).extradata(), [join_with_lengths(split_at_start_codes(each)) for each in packets])
+        for extradata, packets in made
+    ]
+    return made + with_lengths
+
+
+def damaged(data: bytes, random: Random) -> bytes:
+    """Flip bits, overwrite, cut off, repeat or insert parts of the data."""
+    out = bytearray(data)
+    for _ in range(random.choice((1, 1, 2, 4, 16))):
+        if not out:
+            break
+        at = random.randrange(min(len(out), random.choice((16, 64, len(out)))))
+        kind = random.randrange(5)
+        if kind == 0:
+            out[at] ^= 1 << random.randrange(8)
+        elif kind == 1:
+            out[at] = random.choice((0, 1, 3, 0x67, 0x68, 0x65, 0x41, 255))
+        elif kind == 2:
+            del out[at:]
+        elif kind == 3:
+            out[at:at] = random.randbytes(random.randrange(8))
+        else:
+            out[at : at + 2] = bytes(random.randrange(1, 9)) + b"\1"
+    return bytes(out)
+
+
+def run_one(corpus: list[Encoded], random: Random) -> bool:
+    """Run all functions on one damaged stream. Return True if everything was accepted."""
+    extradata, packets = random.choice(corpus)
+    if random.random() < 0.6:
+        extradata = damaged(extradata, random)
+    packet = damaged(random.choice(packets), random)
+    accepted = True
+    try:
+        stream = H264Stream(extradata)
+    except BitstreamError:
+        accepted = False
+        stream = H264Stream(random.choice(corpus)[0])
+    calls: list[Callable[[], object]] = [
+        lambda: stream.starts_gop(packet),
+        lambda: stream.idr_pic_id(packet),
+        lambda: stream.copied(packet),
+        lambda: H264Rewriter(stream, extradata).rewritten(packet, number=random.randrange(9), idr_pic_id=1),
+    ]
+    for call in calls:
+        try:
+            call()
+        except BitstreamError:
+            accepted = False
+    return accepted
+
+
+@click.command(help=__doc__)
+@click.option("--inputs", default=200_000, show_default=True)
+@click.option("--seed", default=1, show_default=True)
+def main(inputs: int, seed: int) -> None:
+    corpus, accepted, wrong = seeds(), 0, []
+    for number in range(inputs):
+        began = time.monotonic()
+        try:
+            accepted += run_one(corpus, Random(f"{seed}:{number}"))
+        except Exception as error:
+            wrong.append(f"{number}: {type(error).__name__}: {error}")
+        if time.monotonic() - began > _SLOW_SECONDS:
+            wrong.append(f"{number}: slow")
+    click.echo(f"{inputs} inputs, {accepted} accepted, wrong: {'; '.join(wrong[:20]) or 'none'}")
+    sys.exit(1 if wrong else 0)
+
+
+if __name__ == "__main__":
+    main()
