@@ -93,7 +93,6 @@ def run_one(corpus: list[Encoded], random: Random) -> bool:
         stream = H264Stream(random.choice(corpus)[0])
     calls: list[Callable[[], object]] = [
         lambda: stream.starts_gop(packet),
-        lambda: stream.idr_pic_id(packet),
         lambda: stream.copied(packet),
         lambda: H264Rewriter(stream, extradata).rewritten(packet, number=random.randrange(9), idr_pic_id=1),
     ]

@@ -16,9 +16,11 @@ from clipengine.cli.options import (
     metadata_of,
     metadata_option,
     needs_server,
+    render_option,
     start_option,
 )
 from clipengine.client import Client, Clip
+from clipengine.clips.profiles import Render
 
 _COLUMNS: dict[str, output.Column] = {
     "clip": "clip_id",
@@ -50,6 +52,7 @@ def clips() -> None:
 @start_option
 @end_option
 @click.option("--profile", help="A profile of the settings.")
+@render_option
 @click.option("--priority", type=click.IntRange(-10, 10), help="Higher values run first. [default: 0]")
 @metadata_option
 @click.option("--webhook-url", help="Send the events of this clip to this URL as well.")
@@ -74,6 +77,7 @@ def create(
     start: Fraction,
     end: Fraction,
     profile: str | None,
+    render: Render | None,
     priority: int | None,
     meta: tuple[str, ...],
     webhook_url: str | None,
@@ -92,6 +96,7 @@ def create(
         float(start),
         float(end),
         profile=profile,
+        render=render,
         priority=priority,
         metadata=metadata_of(meta),
         webhook_url=webhook_url,

@@ -10,8 +10,9 @@ import click
 
 from clipengine.cli import output
 from clipengine.cli.local_cut import cut_once
-from clipengine.cli.options import config_option, end_option, json_option, settings_of, start_option
+from clipengine.cli.options import config_option, end_option, json_option, render_option, settings_of, start_option
 from clipengine.clips.clip import ClipResult
+from clipengine.clips.profiles import Render
 from clipengine.errors import ObjectMissing, RecordingMissing, UnknownProfile
 from clipengine.settings import Settings
 from clipengine.stores.keys import URL_SCHEME
@@ -24,10 +25,18 @@ from clipengine.timecode import format_time
 @start_option
 @end_option
 @click.option("--profile", default="default", show_default=True, help="A profile of the settings.")
+@render_option
 @config_option
 @json_option
 def cut(
-    source: str, target: Path, start: Fraction, end: Fraction, profile: str, config: Path | None, as_json: bool
+    source: str,
+    target: Path,
+    start: Fraction,
+    end: Fraction,
+    profile: str,
+    render: Render | None,
+    config: Path | None,
+    as_json: bool,
 ) -> None:
     """Cut the range --start to --end of SOURCE and write it to the file OUTPUT.
 
@@ -48,7 +57,9 @@ def cut(
     _check_extension(target, profile, settings)
     try:
         with output.progress("cutting") as on_progress:
-            result = cut_once(settings, source, target, start=start, end=end, profile=profile, on_progress=on_progress)
+            result = cut_once(
+                settings, source, target, start=start, end=end, profile=profile, render=render, on_progress=on_progress
+            )
     except ObjectMissing:
         raise RecordingMissing(f"{source} does not exist", hint="Check its name, or the bucket and the key.") from None
     if as_json:
@@ -104,4 +115,6 @@ def _summary(result: ClipResult) -> str:
         parts += [f"{result.frames} frames", f"{result.width}x{result.height} {result.video_codec}"]
     if result.audio_codec:
         parts.append(result.audio_codec)
+    if result.render == "smart":
+        parts.append(f"{result.copied_seconds:.3f} s copied")
     return ", ".join([*parts, output.size(result.size_bytes)])

@@ -60,6 +60,11 @@ drain_option = click.option(
     metavar="SECONDS",
     help="After a signal, take no new jobs and finish the current ones for at most this time, then stop.",
 )
+render_option = click.option(
+    "--render",
+    type=click.Choice(["encode", "smart"]),
+    help="smart copies whole GOPs and encodes only the frames at the cuts. [default: the profile's]",
+)
 data_option = click.option("--data", type=click.Path(path_type=Path, file_okay=False), help="The data folder.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 limit_option = click.option(

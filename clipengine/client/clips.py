@@ -15,6 +15,7 @@ from clipengine.client.long_poll import wait_until_ended
 from clipengine.client.methods import AsyncResource, Resource, aiterating, awaiting, blocking, iterating
 from clipengine.client.models import ClipData, Delivery, Object, Page, Share, format_time
 from clipengine.client.transport import AsyncTransport, Transport
+from clipengine.clips.profiles import Render
 
 C = TypeVar("C", bound=ClipData)
 
@@ -34,6 +35,7 @@ class ClipCalls(Generic[C]):
         end_seconds: float,
         *,
         profile: str | None = None,
+        render: Render | None = None,
         metadata: Mapping[str, str] | None = None,
         priority: int | None = None,
         webhook_url: str | None = None,
@@ -43,11 +45,13 @@ class ClipCalls(Generic[C]):
     ) -> Steps[C]:
         """Create the clip `[start_seconds, end_seconds)`. The server has stored the job when this returns.
 
-        At `expires_at` the clip and its object are deleted.
+        With the `render` "smart" whole GOPs of the recording are copied if that is possible; None is the profile's. At
+        `expires_at` the clip and its object are deleted.
         """
         body: Object = {"label": label, "start_seconds": start_seconds, "end_seconds": end_seconds}
         optional: Object = {
             "profile": profile,
+            "render": render,
             "metadata": dict(metadata) if metadata else None,
             "priority": priority,
             "webhook_url": webhook_url,

@@ -12,6 +12,7 @@ from typing import Any, Generic, Self, TypeVar
 
 from clipengine.client.errors import JobFailed
 from clipengine.clips.clip import ClipResult
+from clipengine.clips.profiles import Render
 
 Object = dict[str, Any]
 T = TypeVar("T")
@@ -99,12 +100,15 @@ class ClipData(_Job):
     result: ClipResult | None = None
     expires_at: str | None = None
     request_id: str | None = None  # of the request that created it, for the server's log
+    render: Render | None = None  # as requested; None for the profile's
     raw: Object = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def from_object(cls, obj: Object, **bound: Any) -> Self:
         result = (
-            ClipResult(**_UNSENT | {"warnings": []} | _known(ClipResult, obj["result"])) if obj.get("result") else None
+            ClipResult.from_object(_UNSENT | {"warnings": []} | _known(ClipResult, obj["result"]))
+            if obj.get("result")
+            else None
         )
         return super().from_object(obj, result=result, **bound)
 

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field
 
 from clipengine.clips.facts import SourceFacts
+from clipengine.clips.profiles import Render
 from clipengine.timecode import rfc3339
 
 ClipState = Literal["queued", "cutting", "uploading", "complete", "failed"]
@@ -49,7 +50,16 @@ class ClipResult:
     poster_path: str | None
     encode_seconds: float
     bytes_read: int
+    render: Annotated[Render, Field(description="`smart` if packets of the recording were copied.")]
+    copied_seconds: Annotated[float, Field(description="Seconds of video that were copied.")]
+    encoded_seconds: Annotated[float, Field(description="Seconds of video that were encoded.")]
     warnings: Annotated[list[str], Field(description="What the clip lacks of the recording, each as `code: text`.")]
+
+    @classmethod
+    def from_object(cls, stored: dict[str, Any]) -> ClipResult:
+        """Return a stored result. One of version 0.1 does not say how it was rendered: all of it was encoded."""
+        encoded = {"render": "encode", "copied_seconds": 0.0, "encoded_seconds": stored["duration_seconds"]}
+        return cls(**encoded | stored)
 
 
 @dataclass(frozen=True)
@@ -57,7 +67,7 @@ class Clip:
     """One clip. Times are in ms since 1970, UTC. `object_key` is fixed for an attempt.
 
     `queued_at` is the time when it was last queued, or became due after that: a claim ends this wait.
-    `request_id` and `traceparent` are those of the request that created it.
+    `request_id` and `traceparent` are those of the request that created it. A `render` of None is the profile's.
     """
 
     clip_id: str
@@ -83,6 +93,7 @@ class Clip:
     queued_at: int = 0
     request_id: str | None = None
     traceparent: str | None = None
+    render: Render | None = None
 
     @property
     def ended(self) -> bool:
@@ -118,6 +129,7 @@ class Clip:
             "result": vars(self.result) if self.result else None,
             "expires_at": rfc3339(self.expires_at) if self.expires_at is not None else None,
             "request_id": self.request_id,
+            "render": self.render,
         }
 
 

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from clipengine.clips.facts import Count, ExactSeconds, Name, SourceFacts, Warning
 from clipengine.clips.plan import kept_tracks
-from clipengine.clips.profiles import Profile
+from clipengine.clips.profiles import Profile, Render
 from clipengine.clips.warnings import GAP_CODES, code_of
 from clipengine.errors import VerificationFailed
 
@@ -57,6 +57,9 @@ class CutReport(BaseModel):
     size_bytes: Count
     encode_seconds: _Seconds
     bytes_read: int = Field(ge=-_MAX_BYTES, le=_MAX_BYTES)
+    render: Render
+    copied_seconds: _Seconds
+    encoded_seconds: _Seconds
     warnings: Annotated[list[Warning], Field(max_length=_MAX_WARNINGS)]
 
     @classmethod
@@ -73,7 +76,10 @@ class CutReport(BaseModel):
 
 
 class TrackReport(BaseModel):
-    """One track of the file. Steps are the differences between packet times in presentation order."""
+    """One track of the file. Its size is that of upright frames.
+
+    Steps are the differences between packet times in presentation order.
+    """
 
     model_config = ConfigDict(frozen=True, strict=True)
 
@@ -139,6 +145,7 @@ class FilePlan:
         for track in found.tracks:
             if track.kind == "audio":
                 yield from self._audio_faults(cut, track)
+        yield from self._render_faults(cut)
         yield from _size_faults(cut, found, size_bytes)
 
     @property
@@ -160,6 +167,16 @@ class FilePlan:
             yield f"the clip begins at {float(cut.actual_start):.3f} s, expected {float(self.start):.3f} s"
         if cut.actual_end != min(self.end, self.facts.duration) or cut.seconds <= 0:
             yield f"the clip ends at {float(cut.actual_end):.3f} s of the recording"
+
+    def _render_faults(self, cut: CutReport) -> Iterator[str]:
+        """Check that packets were copied only if that was asked for, and that all of the clip was rendered."""
+        if cut.render == "smart" and (self.profile.render != "smart" or not cut.frames):
+            yield "packets were copied, which was not asked for"
+        parts = (cut.copied_seconds, cut.encoded_seconds)
+        if min(parts) < 0 or abs(sum(parts) - float(cut.seconds)) > _TIME_TOLERANCE:
+            yield f"{parts[0]:.3f} s were copied and {parts[1]:.3f} s encoded, of {float(cut.seconds):.3f} s"
+        if cut.render == "encode" and cut.copied_seconds:
+            yield f"{cut.copied_seconds:.3f} s were copied, although the clip was encoded"
 
     def _container_faults(self, cut: CutReport, found: FileReport) -> Iterator[str]:
         if found.container != self.profile.container:

@@ -14,6 +14,8 @@ from clipengine.clips.settings_table import SettingsTable
 Container = Literal["mp4", "webm", "mkv", "m4a", "mp3"]  # also the extension of the file
 VideoCodec = Literal["h264", "hevc", "vp9", "av1", "none"]
 AudioCodec = Literal["aac", "opus", "mp3", "none"]
+# Encode all frames, or copy whole GOPs and encode only the frames at the cuts.
+Render = Literal["encode", "smart"]
 
 _VIDEO_IN: dict[str, set[str]] = {
     "mp4": {"h264", "hevc", "av1", "vp9"},
@@ -59,6 +61,7 @@ class Profile(SettingsTable):
     audio: AudioCodec = "aac"
     audio_bitrate: int = Field(default=128_000, ge=8_000, le=1_000_000)  # bits per second and track
     audio_tracks: Literal["all", "mix"] | int = "all"
+    render: Render = "encode"
 
     @model_validator(mode="after")
     def _playable(self) -> Profile:
@@ -92,6 +95,10 @@ class Profile(SettingsTable):
             raise ValueError(f'audio_bitrate of audio "{codec}" must be at most {_MAX_AUDIO_BITRATE[codec]}')
         if isinstance(self.audio_tracks, int) and self.audio_tracks < 0:
             raise ValueError('audio_tracks must be "all", "mix" or the number of a track, counted from 0')
+
+    def rendered(self, render: Render | None) -> Profile:
+        """Return the profile with the `render` of a request, if it has one."""
+        return self if render is None else self.model_copy(update={"render": render})
 
     @property
     def content_type(self) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
+from clipengine.clips.profiles import Render
 from clipengine.errors import InvalidLabel, InvalidTimeRange
 
 # Clients may round durations up: an end this far past the recording's end is clamped, farther is an error.
@@ -25,8 +26,8 @@ _BOTH = ("start_seconds", "end_seconds")
 class ClipRequest:
     """A validated request. `start_seconds` and `end_seconds` are the client's, not yet clamped to the recording.
 
-    At `expires_at` (ms since 1970) the clip is deleted; None for the retention time of the settings. `request_id` and
-    `traceparent` identify the request in logs and traces.
+    A `render` of None is the profile's. At `expires_at` (ms since 1970) the clip is deleted; None for the retention
+    time of the settings. `request_id` and `traceparent` identify the request in logs and traces.
     """
 
     label: str
@@ -37,6 +38,7 @@ class ClipRequest:
     priority: int = 0
     webhook_url: str | None = None
     poster: bool = True
+    render: Render | None = None
     expires_at: int | None = None
     request_id: str | None = None
     traceparent: str | None = None

@@ -19,6 +19,7 @@ WarningCode = Literal[
     "audio_downmixed",
     "audio_gap_filled",
     "audio_track_missing",
+    "encoded_instead",
     "end_clamped",
     "errors_concealed",
     "hdr_kept",

@@ -414,5 +414,5 @@ def _next_key(clip: Clip) -> str:
 def _clip(row: Row) -> Clip:
     values = {name: row[name] for name in Clip.__dataclass_fields__}
     if row["result"] is not None:
-        values["result"] = ClipResult(**row["result"])
+        values["result"] = ClipResult.from_object(row["result"])
     return Clip(**values)

@@ -90,4 +90,4 @@ class Uploads:
 
 
 def _finished(stored: dict[str, Any]) -> Finished:
-    return Finished(ClipResult(**stored["result"]), stored["poster_sha256"])
+    return Finished(ClipResult.from_object(stored["result"]), stored["poster_sha256"])

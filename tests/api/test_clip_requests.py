@@ -45,6 +45,7 @@ def test_response_has_the_documented_fields(http: httpx.Client, recording: Recor
         "result": None,
         "expires_at": None,
         "request_id": answer.headers["x-request-id"],
+        "render": None,
     }
     assert '"start_seconds":120.0,' in answer.text
     assert engine.calls == [("clips", body["clip_id"])]

@@ -25,7 +25,7 @@ def _check(seconds: str, packets: int, *, profile: Profile, **changes: Any) -> N
     cut = {
         "actual_start": str(start), "actual_end": str(start + length), "frames": 0, "width": None, "height": None,
         "video_codec": None, "audio_codec": profile.audio, "size_bytes": size, "encode_seconds": 0.1,
-        "bytes_read": 1, "warnings": [],
+        "bytes_read": 1, "render": "encode", "copied_seconds": 0.0, "encoded_seconds": float(length), "warnings": [],
     }  # fmt: skip
     track = {
         "kind": "audio", "codec": profile.audio, "width": None, "height": None, "sample_rate": 48_000,

@@ -19,6 +19,7 @@ from tests.films.film import Film
 from tests.support.inspection import hold_to_plan
 
 DEFAULT = Profile()
+SMART = Profile(render="smart")
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,9 @@ def cut(film: Film, start: Fraction, end: Fraction, output: Path, profile: Profi
     return cut_file(film.path, start, end, output, profile)
 
 
-def cut_file(path: Path, start: Fraction, end: Fraction, output: Path, profile: Profile = DEFAULT) -> Clip:
+def cut_file(
+    path: Path, start: Fraction, end: Fraction, output: Path, profile: Profile = DEFAULT, *, decodes: bool = True
+) -> Clip:
     """Cut a range of any recording into the file `output`. Raises the errors of the cutter."""
     facts = facts_of(path)
     target = os.open(output, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -61,6 +64,7 @@ def cut_file(path: Path, start: Fraction, end: Fraction, output: Path, profile: 
                 output=target,
                 threads=1,
                 poster=False,
+                decodes=decodes,
                 on_progress=lambda step, progress: None,
             )
         report = {name: value for name, value in vars(made).items() if name != "poster"}

@@ -88,11 +88,13 @@ def judge(
     actual_end: float | None = None,
     *,
     lenient: bool = False,
+    copied: bool = False,
 ) -> list[str]:
     """Return every deviation of the clip; empty if it is exact. Without `actual_*` these are not checked.
 
     `reading` is of a clip made with the default profile. `lenient` is for other cutters: any origin within a frame of
     `start`, a length within a frame, and no checks specific to the default profile (faststart, H.264 High, 4:2:0).
+    `copied` is for clips with packets of the recording, whose H.264 profile they keep.
     """
     answers = []
     for expected in (any_origin if lenient else expectations)(film, start, end):
@@ -100,7 +102,7 @@ def judge(
         if actual_start is not None and actual_end is not None:
             faults += _actual_faults(film, expected, actual_start, actual_end)
         answers.append(faults + _sound_faults(film, expected, reading))
-    own = [] if lenient else _container_faults(reading)
+    own = [] if lenient else _container_faults(reading, copied)
     return min(answers, key=len) + own + picture_faults(film, reading)
 
 
@@ -199,7 +201,7 @@ def _track_faults(track: TrackReading, sound: Sound, expected: Expected) -> list
     return faults
 
 
-def _container_faults(reading: ClipReading) -> list[str]:
+def _container_faults(reading: ClipReading, copied: bool) -> list[str]:
     faults = [f"decoding: {error}" for error in reading.errors[:1]]
     if reading.faststart is not True:
         faults.append("not faststart")
@@ -209,7 +211,8 @@ def _container_faults(reading: ClipReading) -> list[str]:
         faults.append("the first packet is no key frame")
     if (reading.video_codec, reading.codec_tag) != ("h264", "avc1"):
         faults.append(f"video is {reading.video_codec} ({reading.codec_tag})")
-    if not (reading.profile or "").startswith("High") or reading.pix_fmt not in ("yuv420p", "yuvj420p"):
+    high = copied or (reading.profile or "").startswith("High")
+    if not high or reading.pix_fmt not in ("yuv420p", "yuvj420p"):
         faults.append(f"H.264 {reading.profile}, {reading.pix_fmt}")
     if reading.rotation:
         faults.append(f"a display matrix turns the clip by {reading.rotation} degrees")

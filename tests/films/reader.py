@@ -16,6 +16,8 @@ import av
 import numpy as np
 import numpy.typing as npt
 
+from clipengine.media.video.filter_graph import linear_graph, pull_one
+from clipengine.media.video.rotate import upright_filters
 from tests.films.mp4_bytes import lengths
 from tests.films.picture import Seen, see
 from tests.films.sound import Samples
@@ -108,8 +110,11 @@ def _floor(value: Fraction) -> int:
     return value.numerator // value.denominator
 
 
-def read_clip(path: Path, options: dict[str, str] | None = None) -> ClipReading:
-    """Decode the whole file from its start. Decoder errors are collected in `errors`, not raised."""
+def read_clip(path: Path, options: dict[str, str] | None = None, *, upright: bool = False) -> ClipReading:
+    """Decode the whole file from its start. Decoder errors are collected in `errors`, not raised.
+
+    With `upright` frames are turned as a player turns them, by the display matrix of the file.
+    """
     with av.open(str(path), options=options or {}) as container:
         reading = ClipReading(path, container.format.name)
         if container.duration is not None:
@@ -140,6 +145,7 @@ def read_clip(path: Path, options: dict[str, str] | None = None) -> ClipReading:
                     continue
                 length = Fraction(frame.duration or durations.get(frame.pts, 0)) * frame.time_base
                 time = frame.pts * frame.time_base if frame.pts is not None else len(pending) / _stated_rate(video)
+                frame = _upright(frame) if upright else frame
                 pending.append((time, length, see(frame), (frame.width, frame.height)))
                 _note_picture(reading, frame)
         if video is not None:
@@ -147,10 +153,18 @@ def read_clip(path: Path, options: dict[str, str] | None = None) -> ClipReading:
                 # The times are those of decoding; frames come in display order.
                 pending = [(time, *rest) for time, (_, *rest) in zip(sorted(decoding), pending, strict=True)]  # type: ignore[misc]
             _note_video(reading, video, pending)
+            if upright and reading.rotation % 180:
+                reading.sar = 1 / reading.sar
+            reading.rotation = 0 if upright else reading.rotation
         reading.tracks = [joiner.track() for joiner in sounds.values()]
         if "mp4" in reading.container:
             _note_movie(reading, video.index if video is not None else None)
     return reading
+
+
+def _upright(frame: Any) -> Any:
+    filters = upright_filters(frame)
+    return pull_one(linear_graph(frame, filters), frame) if filters else frame
 
 
 def _stated_rate(stream: Any) -> Fraction:

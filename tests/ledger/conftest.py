@@ -109,5 +109,8 @@ def result() -> ClipResult:
         poster_path="relay/h_01/clips/key-moment.jpg",
         encode_seconds=3.5,
         bytes_read=9_000_000,
+        render="encode",
+        copied_seconds=0.0,
+        encoded_seconds=30.0,
         warnings=["one packet skipped"],
     )

@@ -10,7 +10,7 @@ import av
 import pytest
 
 from clipengine.media.input.background_producer import BUFFER_BYTES, produce_in_background
-from clipengine.media.input.decode import EventSizes, VideoFrameEvent
+from clipengine.media.input.events import EventSizes, VideoFrameEvent
 
 
 @pytest.mark.parametrize(("size", "most"), [(100, 8), (1000, 1), (5000, 1)])

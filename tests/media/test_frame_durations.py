@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 
 from clipengine.clips.plan import CutRange
-from clipengine.media.input.decode import BeginEvent, VideoFrameEvent
+from clipengine.media.input.events import BeginEvent, VideoFrameEvent
 from clipengine.media.video.frame_durations import with_durations
 
 F = Fraction

@@ -132,10 +132,10 @@ def test_encoded_frames_before_and_after_copied_ones_decode_as_alone(kind: str, 
     tail = encode(_HEAD + ("" if encoder_cabac else ":cabac=0"), profile=profile, frames=2)
     rewriter = H264Rewriter(stream, head[0])
     assert rewriter.pps_unit == H264Rewriter(stream, tail[0]).pps_unit
-    first_id = stream.idr_pic_id(recording[1][0])
+    first_id = stream.copied(recording[1][0]).idr_pic_id or 0
     joined = [
         *_rewritten(rewriter, head, first_id + 1),
-        *(stream.copied(packet) for packet in recording[1]),
+        *(stream.copied(packet).data for packet in recording[1]),
         *_rewritten(rewriter, tail, first_id + 3),
     ]
     expected = [frame for part in (head, recording, tail) for frame in _decoded(*part)]

@@ -117,6 +117,9 @@ def _verify(
         "size_bytes": len(data),
         "encode_seconds": 1.0,
         "bytes_read": 1,
+        "render": "encode",
+        "copied_seconds": 0.0,
+        "encoded_seconds": float(planned.end - planned.start),
         "warnings": [],
     } | reported
     with path.open("rb") as file:
@@ -247,6 +250,8 @@ def test_distant_frames_need_a_variable_rate_or_a_warning(made: _Made, tmp_path:
         {"size_bytes": 1 << 60},
         {"encode_seconds": float("nan")},
         {"video_codec": "h" * 100},
+        {"render": "copy"},
+        {"copied_seconds": float("inf")},
         {"warnings": ["w" * 10_000]},
         {"warnings": ["w"] * 10_000},
     ],
@@ -254,7 +259,8 @@ def test_distant_frames_need_a_variable_rate_or_a_warning(made: _Made, tmp_path:
 def test_report_outside_its_limits_is_rejected(report: Any) -> None:
     valid: dict[str, Any] = {
         "actual_start": "1/3", "actual_end": "2", "frames": 1, "width": 2, "height": 2, "video_codec": "h264",
-        "audio_codec": None, "size_bytes": 1, "encode_seconds": 1.0, "bytes_read": 1, "warnings": [],
+        "audio_codec": None, "size_bytes": 1, "encode_seconds": 1.0, "bytes_read": 1, "render": "encode",
+        "copied_seconds": 0.0, "encoded_seconds": 1.0, "warnings": [],
     }  # fmt: skip
     assert CutReport.of(valid).actual_start == Fraction(1, 3)
     with pytest.raises(VerificationFailed):

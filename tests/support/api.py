@@ -143,6 +143,9 @@ class RecordedEngine:
             poster_path=clip.poster_key if poster else None,
             encode_seconds=1.5,
             bytes_read=12_345,
+            render="encode",
+            copied_seconds=0.0,
+            encoded_seconds=30.0,
             warnings=[],
         )
         assert self.ledger.clips.complete(clip.clip_id, running.attempt, result)

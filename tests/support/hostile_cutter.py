@@ -204,6 +204,9 @@ def do_job(job: dict[str, Any], source: JobSource, descriptors: list[int], contr
         "audio_codec": "aac",
         "encode_seconds": 0.5,
         "bytes_read": 1000,
+        "render": "encode",
+        "copied_seconds": 0.0,
+        "encoded_seconds": 2.0,
         "warnings": [],
         "size_bytes": -1,
     }

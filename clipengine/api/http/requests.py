@@ -14,6 +14,7 @@ from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
 
 from clipengine.clips.clip import EventType
+from clipengine.clips.profiles import Render
 from clipengine.errors import InvalidRequest, InvalidWebhookUrl
 from clipengine.ledger.pages import decode_cursor
 from clipengine.timecode import parse_rfc3339
@@ -135,6 +136,11 @@ class CreateClip(Body):
     priority: int = Field(default=0, ge=-10, le=10, description="Queued clips with a higher priority are cut first.")
     webhook_url: Address | None = Field(
         default=None, description="Also receives the webhooks of this clip, signed with the engine's secret."
+    )
+    render: Render | None = Field(
+        default=None,
+        description="`smart` copies whole GOPs of the recording and encodes only the frames at the cuts, if that is "
+        "possible. `encode` encodes all. Default: the profile's.",
     )
     poster: bool = Field(default=True, description="Store a JPEG of the first frame beside the clip.")
     expires_at: WrittenMoment | None = Field(

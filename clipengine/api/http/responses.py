@@ -10,6 +10,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from clipengine.clips.clip import ClipResult
+from clipengine.clips.profiles import Render
 
 Status = Literal["processing", "complete", "failed"]
 Time = Field(json_schema_extra={"format": "date-time"}, pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")
@@ -52,6 +53,9 @@ class ClipObject(_Object):
     expires_at: str | None = MaybeTime
     request_id: str | None = Field(
         description="`X-Request-Id` of the request that created the clip. Null for clips of version 0.1."
+    )
+    render: Render | None = Field(
+        description="As requested; null for the profile's. `result.render` says how the clip was made."
     )
 
 

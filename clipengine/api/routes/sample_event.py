@@ -37,6 +37,9 @@ def sample_clip() -> Clip:
             poster_path=None,
             encode_seconds=0.0,
             bytes_read=0,
+            render="encode",
+            copied_seconds=0.0,
+            encoded_seconds=30.0,
             warnings=[],
         ),
     )

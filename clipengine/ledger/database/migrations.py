@@ -194,6 +194,11 @@ def migration_20(database: Database) -> None:
     database.run("CREATE INDEX shares_clip ON shares (clip_id, created_at, share_id)")
 
 
+def migration_21(database: Database) -> None:
+    """Record how the video of a clip is rendered, if its request says so."""
+    database.run("ALTER TABLE clips ADD COLUMN render TEXT")
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     migration_1,
     migration_2,
@@ -215,11 +220,14 @@ MIGRATIONS: tuple[Migration, ...] = (
     migration_18,
     migration_19,
     migration_20,
+    migration_21,
 )
 
 
 # Migrations that older engines can live with: see `compatibility`. One that changes or removes what they use is not.
-EXPANDING: frozenset[Migration] = frozenset({migration_15, migration_16, migration_17, migration_18, migration_20})
+EXPANDING: frozenset[Migration] = frozenset(
+    {migration_15, migration_16, migration_17, migration_18, migration_20, migration_21}
+)
 
 
 def migrate(database: Database, migrations: Sequence[Migration] = MIGRATIONS) -> int:

@@ -108,6 +108,7 @@ class ClipRow(Model):
     engine_deaths = IntegerField(default=0)  # consecutive deaths of engines that held it
     request_id = TextField(null=True)  # of the request that created it
     traceparent = TextField(null=True)  # the same, in its trace (W3C Trace Context)
+    render = TextField(null=True)  # encode or smart; null for the profile's
 
     class Meta:
         table_name = "clips"

@@ -12,7 +12,7 @@ from clipengine.clips.facts import AudioFacts
 from clipengine.clips.warnings import warning
 from clipengine.media.audio.mix import AudioMix
 from clipengine.media.audio.timeline import AudioTimeline
-from clipengine.media.input.decode import AudioFrameEvent
+from clipengine.media.input.events import AudioFrameEvent
 
 
 class AudioWriter(Protocol):

@@ -6,7 +6,9 @@ the recording's sequence parameter set. So nothing changes for a decoder where c
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from clipengine.media.bitstream.bits import BitstreamError
 from clipengine.media.bitstream.h264_parameter_sets import (
@@ -29,6 +31,7 @@ from clipengine.media.bitstream.h264_slices import (
 )
 from clipengine.media.bitstream.nal import (
     LENGTH_BYTES,
+    START_CODE,
     join_with_lengths,
     split_at_start_codes,
     split_by_lengths,
@@ -40,6 +43,14 @@ _SLICES = (SLICE_UNIT, IDR_UNIT)
 _SEI_UNIT = 6
 # Access unit delimiters, ends of sequences and streams, filler data, and types without a meaning.
 _DROPPED = frozenset((0, 9, 10, 11, 12, *range(24, 32)))
+
+
+class CopiedPacket(NamedTuple):
+    """A packet for a file, the checksum of the units it must have, and the number of its IDR frame, if it is one."""
+
+    data: bytes
+    checksum: int
+    idr_pic_id: int | None
 
 
 class H264Stream:
@@ -78,22 +89,20 @@ class H264Stream:
         """Return True if the packet is an IDR frame: nothing after it needs anything before it."""
         return any(unit_type(unit) == IDR_UNIT for unit in self._split(packet))
 
-    def idr_pic_id(self, packet: bytes) -> int:
-        """Return the number that distinguishes an IDR frame from the next one."""
-        for unit in self._split(packet):
-            if unit_type(unit) == IDR_UNIT:
-                return read_idr_pic_id(unit, self.sps)
-        raise BitstreamError("the packet is not an IDR frame")
-
-    def copied(self, packet: bytes) -> bytes:
+    def copied(self, packet: bytes) -> CopiedPacket:
         """Return the packet for a file: units with lengths, without parameter sets. Raises BitstreamError."""
         units = self._split(packet)
         kept = list(self._kept(units))
-        if not any(unit_type(unit) in _SLICES for unit in kept):
+        slices = [unit for unit in kept if unit_type(unit) in _SLICES]
+        if not slices:
             raise BitstreamError("a packet has no frame")
-        if self._length_bytes == LENGTH_BYTES and len(kept) == len(units):
-            return packet
-        return join_with_lengths(kept)
+        is_idr = unit_type(slices[0]) == IDR_UNIT
+        unchanged = self._length_bytes == LENGTH_BYTES and len(kept) == len(units)
+        return CopiedPacket(
+            data=packet if unchanged else join_with_lengths(kept),
+            checksum=zlib.crc32(START_CODE.join(unit.rstrip(b"\0") for unit in kept)),
+            idr_pic_id=read_idr_pic_id(slices[0], self.sps) if is_idr else None,
+        )
 
     def _kept(self, units: list[bytes]) -> Iterator[bytes]:
         for unit in units:

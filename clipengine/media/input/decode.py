@@ -6,52 +6,22 @@ It runs in a background thread, see `media.input.background_producer`.
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass
 from fractions import Fraction
 
 import av
-from av.audio.stream import AudioStream
-from av.codec.context import Flags2, ThreadType
+from av.codec.context import ThreadType
 from av.video.frame import PictureType
 
 from clipengine.clips.plan import CutRange, FrameSelector
-from clipengine.media.input.audio_timestamps import corrected
+from clipengine.media.input.audio_decode import AudioDecoder, raise_if_memory_ran_out
 from clipengine.media.input.damage import Damage
+from clipengine.media.input.events import BeginEvent, Event, VideoFrameEvent
 from clipengine.media.input.packet_timestamps import TimedPacket
 from clipengine.media.input.seek import Seeker
-from clipengine.media.memory import is_out_of_memory, raise_if_out_of_memory
 
 _SMALLEST_STEP = Fraction(1, 90_000)
 # Decoders that apply changes of skip_frame; others (dav1d) read it once when they are opened.
 _SKIPPING_DECODERS = {"h264", "hevc", "mpeg2video", "vp8", "vp9"}
-
-
-@dataclass(frozen=True)
-class BeginEvent:
-    """Start of the clip: its origin in recording time and its first frame, if it has video."""
-
-    origin: Fraction
-    frame: av.VideoFrame | None
-
-
-@dataclass(frozen=True)
-class VideoFrameEvent:
-    """A video frame that is shown from `time` (clip time) until the next one."""
-
-    time: Fraction
-    frame: av.VideoFrame
-
-
-@dataclass(frozen=True)
-class AudioFrameEvent:
-    """An audio frame of the stream `index`, presented at `time` (recording time)."""
-
-    index: int
-    time: Fraction
-    frame: av.AudioFrame
-
-
-Event = BeginEvent | VideoFrameEvent | AudioFrameEvent
 
 
 class _SeekTooLate(Exception):
@@ -71,7 +41,7 @@ class ClipDecoder:
         self._threads = threads
         self._skips = False
         self._begun = False
-        self._pending_audio: list[TimedPacket] = []  # read before the clip's origin is known
+        self._audio = AudioDecoder(seeker)
         self.damage = Damage()
         self.last_time: Fraction | None = None  # recording time of the last decoded frame
 
@@ -92,24 +62,22 @@ class ClipDecoder:
         selector: FrameSelector[av.VideoFrame] = FrameSelector(self._cut)
         self.damage = Damage()
         self.last_time = None
-        self._begun, self._pending_audio = seeker.video is None, []
+        self._begun = seeker.video is None
         self._prepare()
         if seeker.video is None:
             yield BeginEvent(self._cut.start, None)
+            yield from self._audio.begin()
         for timed in seeker.packets():
             if seeker.video is not None and timed.packet.stream_index == seeker.video.index:
                 yield from self._video_events(self._video_frames(timed, selector), selector)
-            elif self._begun:
-                yield from self._audio_events(timed)
             else:
-                self._pending_audio.append(timed)
+                yield from self._audio.events(timed)
         yield from self._video_events(self._last_video_frames(selector), selector)
         if not self._begun:
             self._step_back()
             yield BeginEvent(self._cut.start, None)
-            yield from self._flush_pending_audio()
-        for stream in seeker.audio:
-            yield from self._drain_audio(stream)
+            yield from self._audio.begin()
+        yield from self._audio.drain()
 
     def _video_events(
         self, frames: Iterator[tuple[Fraction, av.VideoFrame]], selector: FrameSelector[av.VideoFrame]
@@ -121,12 +89,7 @@ class ClipDecoder:
             self._begun = True
             yield BeginEvent(selector.origin or Fraction(0), frame)
             yield VideoFrameEvent(time, frame)
-            yield from self._flush_pending_audio()
-
-    def _flush_pending_audio(self) -> Iterator[Event]:
-        pending, self._pending_audio = self._pending_audio, []
-        for timed in pending:
-            yield from self._audio_events(timed)
+            yield from self._audio.begin()
 
     def _prepare(self) -> None:
         seeker = self._seeker
@@ -135,10 +98,7 @@ class ClipDecoder:
             context.thread_type = ThreadType.FRAME | ThreadType.SLICE
             context.thread_count = self._threads
             self._skips = context.name in _SKIPPING_DECODERS
-        for stream in seeker.audio:
-            stream.codec_context.thread_count = 1
-            # Otherwise some versions drop the edit list's pre-roll wherever decoding starts; the timeline trims it.
-            stream.codec_context.flags2 |= Flags2.skip_manual
+        self._audio.prepare(self.damage)
 
     # ---- video
 
@@ -210,59 +170,5 @@ class ClipDecoder:
 
     def _skip_damaged(self, error: av.FFmpegError) -> None:
         """Count a packet that does not decode. Raises MemoryError if memory ran out."""
-        if is_out_of_memory(error):
-            raise error
-        video = self._seeker.video
-        raise_if_out_of_memory(video.codec_context.width * video.codec_context.height if video is not None else 0)
+        raise_if_memory_ran_out(error, self._seeker)
         self.damage.packets += 1
-
-    # ---- audio
-
-    def _audio_events(self, timed: TimedPacket) -> Iterator[AudioFrameEvent]:
-        stream = timed.packet.stream
-        try:
-            frames = stream.codec_context.decode(timed.packet)
-        except av.FFmpegError as error:
-            self._skip_damaged(error)
-            return
-        if timed.packet.is_discard:  # pre-roll
-            return
-        end: Fraction | None = None
-        for frame in frames:
-            time = self._seeker.time_of(frame, stream)
-            time = timed.time if time is None else time
-            time = corrected(self._seeker.stamps.get(stream.index), time, timed.packet, frame)
-            # All frames of a packet (AMR) may have the packet's time: place them one after the other.
-            time = time if end is None else max(time, end)
-            end = time + Fraction(frame.samples, frame.sample_rate)
-            yield AudioFrameEvent(stream.index, time, frame)
-
-    def _drain_audio(self, stream: AudioStream) -> Iterator[AudioFrameEvent]:
-        try:
-            frames = stream.codec_context.decode(None)
-        except MemoryError:
-            raise
-        except av.FFmpegError:
-            return
-        for frame in frames:
-            time = self._seeker.time_of(frame, stream)
-            if time is not None:
-                yield AudioFrameEvent(stream.index, time, frame)
-
-
-class EventSizes:
-    """Computes the memory that an event takes, in bytes, once for each video format."""
-
-    def __init__(self) -> None:
-        self._sizes: dict[tuple[int, int, str], int] = {}
-
-    def __call__(self, event: Event) -> int:
-        if isinstance(event, VideoFrameEvent):
-            frame = event.frame
-            shape = frame.width, frame.height, frame.format.name
-            if shape not in self._sizes:
-                self._sizes[shape] = sum(plane.buffer_size for plane in frame.planes)
-            return self._sizes[shape]
-        if isinstance(event, AudioFrameEvent):
-            return event.frame.samples * event.frame.layout.nb_channels * event.frame.format.bytes
-        return 0  # its frame follows as a VideoFrameEvent

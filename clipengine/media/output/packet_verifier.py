@@ -4,6 +4,9 @@ Every packet is decoded as soon as the encoder returns it, and its checksum is k
 exactly these packets, so it need not be decoded again and the clip is ready soon after its last frame. Files of codecs
 whose packet framing is not known here are decoded instead. With `encoding.verify = "compare"` nothing is decoded, but
 the file is still compared.
+
+Copied packets of a smart render are held to the checksums of the recording's own. Of such a clip, encoded frames, the
+first copied packets after them and all audio are decoded even with `"compare"`.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ import threading
 import zlib
 from array import array
 from collections.abc import Iterator
+from fractions import Fraction
 from typing import Any
 
 import av
@@ -22,6 +26,7 @@ from av.packet import Packet
 from clipengine.clips.profiles import Profile
 from clipengine.errors import VerificationFailed
 from clipengine.media.input.container import codec_name
+from clipengine.media.input.timeline import as_fraction
 from clipengine.media.memory import raise_if_out_of_memory
 
 # Packets of H.264 and HEVC are NAL units: separated by start codes in encoder output, prefixed with their lengths in
@@ -35,25 +40,53 @@ STRICT = {"skip_loop_filter": "all", "err_detect": "explode"}
 
 
 class Track:
-    """Packets of one encoder: the checksum of each, and the number of frames decoded from them."""
+    """Packets of one encoder: the checksum of each, and the number of frames decoded from them.
+
+    `times` are the pts of the packets of a spliced track, which must be those of the file.
+    """
 
     def __init__(self, encoder: CodecContext, name: str, *, decodes: bool) -> None:
         self.name = name
         self.checksums = array("L")
+        self.times: list[Fraction] = []
         self.frames = 0
-        self._decoder: Any = None
-        if decodes:
-            self._decoder = CodecContext.create(name, "r")
-            self._decoder.extradata = encoder.extradata
-            self._decoder.thread_count = 1  # fast enough, and leaves the cores to the encoder
-            self._decoder.options = STRICT
+        self._decodes = decodes
+        self._extradata = encoder.extradata  # keep no encoder: it holds dozens of frames
+        self._decoder: Any = self._open() if decodes else None
+        self._decoding = decodes
 
-    def decode(self, packet: Packet[Any] | None) -> None:
-        """Decode the next packet; None flushes the decoder. Raises VerificationFailed and av.FFmpegError."""
-        if self._decoder is None:
-            self.frames += packet is not None  # in these codecs each packet is a frame
+    def _open(self) -> Any:
+        decoder: Any = CodecContext.create(self.name, "r")
+        decoder.extradata = self._extradata
+        decoder.thread_count = 1  # fast enough, and leaves the cores to the encoder
+        decoder.options = STRICT
+        return decoder
+
+    def decode(self, packet: Packet[Any] | None, *, needed: bool = False) -> None:
+        """Decode the next packet; None flushes the decoder. Raises VerificationFailed and av.FFmpegError.
+
+        If the track is only compared, packets that are not `needed` are counted: in these codecs each is a frame.
+        """
+        if packet is not None and not (self._decodes or needed):
+            self._flush()
+            self.frames += 1
             return
-        for frame in self._decoder.decode(packet):
+        if packet is None:
+            self._flush()
+            return
+        if self._decoder is None:
+            self._decoder = self._open()
+        self._decoding = True
+        self._count(self._decoder.decode(packet))
+
+    def _flush(self) -> None:
+        if self._decoding:
+            self._count(self._decoder.decode(None))
+            self._decoder.flush_buffers()
+            self._decoding = False
+
+    def _count(self, frames: list[Any]) -> None:
+        for frame in frames:
             if frame.is_corrupt:
                 raise VerificationFailed(f"frame {self.frames} of the clip is damaged")
             self.frames += 1
@@ -72,7 +105,7 @@ class PacketVerifier:
     def __init__(self, *, decodes: bool = True) -> None:
         self._decodes = decodes
         self._tracks: dict[int, Track] = {}
-        self._queue: queue.Queue[tuple[Track, Packet[Any]] | None] = queue.Queue(_QUEUED_PACKETS)
+        self._queue: queue.Queue[tuple[Track, Packet[Any], bool] | None] = queue.Queue(_QUEUED_PACKETS)
         self._error: Exception | None = None
         self._ended = False
         self._thread = threading.Thread(target=self._decode, name="packet-verifier", daemon=True)
@@ -89,17 +122,33 @@ class PacketVerifier:
         """Tracks in the order of the file's streams. Their frame counts are complete after `end`."""
         return [self._tracks[index] for index in sorted(self._tracks)]
 
-    def add(self, packet: Packet[Any]) -> None:
-        """Add a packet before it is muxed. Blocks while the decoder is far behind."""
+    def add(self, packet: Packet[Any], *, needed: bool = False) -> None:
+        """Add a packet before it is muxed. Blocks while the decoder is far behind.
+
+        A `needed` packet is decoded even if the verifier only compares.
+        """
+        track, data = self._track(packet), bytes(packet)
+        track.checksums.append(zlib.crc32(_joined(_split_at_start_codes(data)) if track.name in _NAL_CODECS else data))
+        self._put(track, packet, data, needed)
+
+    def add_spliced(self, packet: Packet[Any], *, checksum: int | None, needed: bool) -> None:
+        """Add a packet of a stream of copied and encoded packets; `checksum` is that of the recording's, if copied."""
+        track, data = self._track(packet), bytes(packet)
+        track.checksums.append(zlib.crc32(_joined(_split_by_lengths(data))) if checksum is None else checksum)
+        track.times.append((packet.pts or 0) * as_fraction(packet.time_base))
+        self._put(track, packet, data, needed)
+
+    def _track(self, packet: Packet[Any]) -> Track:
         stream = packet.stream
         track = self._tracks.get(stream.index)
         if track is None:
             track = self._tracks[stream.index] = Track(stream.codec_context, codec_name(stream), decodes=self._decodes)
-        data = bytes(packet)
-        track.checksums.append(zlib.crc32(_joined(_split_at_start_codes(data)) if track.name in _NAL_CODECS else data))
+        return track
+
+    def _put(self, track: Track, packet: Packet[Any], data: bytes, needed: bool) -> None:
         copy: Packet[Any] = Packet(data)
         copy.pts, copy.dts, copy.time_base = packet.pts, packet.dts, packet.time_base
-        self._queue.put((track, copy))
+        self._queue.put((track, copy, needed))
 
     def end(self) -> None:
         """Decode the remaining packets. Raises VerificationFailed if any packet does not decode."""
@@ -130,8 +179,8 @@ class PacketVerifier:
         while (entry := self._queue.get()) is not None:
             if self._error is None:
                 try:
-                    track, packet = entry
-                    track.decode(packet)
+                    track, packet, needed = entry
+                    track.decode(packet, needed=needed)
                 except Exception as error:  # raised by `end`
                     self._error = error
 

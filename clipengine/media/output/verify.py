@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 import av
@@ -18,23 +19,34 @@ from av.video.stream import VideoStream
 from clipengine.errors import ClipEngineError, VerificationFailed
 from clipengine.media.input.container import audio_streams, open_recording, read_packets, video_stream
 from clipengine.media.input.source import DescriptorSource, MediaReader
+from clipengine.media.input.timeline import as_fraction
 from clipengine.media.memory import raise_if_out_of_memory
+from clipengine.media.output.last_gop import LastGop
 from clipengine.media.output.packet_verifier import STRICT, PacketVerifier, checksum
 
+_ROUNDED = Fraction(1, 1000)
 _BLOCK_BYTES = 256 * 1024  # the whole file is read, from the page cache
 
 
 def verify(
-    descriptor: int, frames: int, verifier: PacketVerifier | None, on_packet: Callable[[], None], *, threads: int
+    descriptor: int,
+    frames: int,
+    verifier: PacketVerifier | None,
+    on_packet: Callable[[], None],
+    *,
+    threads: int,
+    spliced: bool = False,
 ) -> None:
     """Raise VerificationFailed unless the file behind the descriptor decodes to exactly `frames` frames.
 
-    If `verifier` received all packets and the file contains exactly these, it is not decoded again. `on_packet` is
-    called for each packet to report progress.
+    If `verifier` received all packets and the file contains exactly these, it is not decoded again. If packets were
+    copied (`spliced`), the file must contain exactly these. `on_packet` is called for each packet to report progress.
     """
     try:
         if verifier is not None and _read(descriptor, lambda file: _compare(file, verifier, frames), on_packet):
             return
+        if spliced:
+            raise VerificationFailed("the clip does not contain the packets that were copied and encoded")
         if not _read(descriptor, lambda file: _decode(file, threads) == frames, on_packet):
             raise VerificationFailed(f"the clip does not decode to the {frames} frames that were written")
     except VerificationFailed:
@@ -104,12 +116,32 @@ def _compare(file: _File, verifier: PacketVerifier, frames: int) -> bool:
         return False
     tracks = {stream.index: track for stream, track in zip(file.streams, verifier.tracks, strict=True)}
     seen = dict.fromkeys(tracks, 0)
+    last_gop = LastGop("h264")
     for packet in file.packets:
         track, number = tracks[packet.stream_index], seen[packet.stream_index]
         if number == len(track.checksums) or track.checksums[number] != checksum(track.name, packet):
             return False
+        if track.times:
+            if not _is_at(packet, track.times[number]):
+                return False
+            last_gop.add(packet)
         seen[packet.stream_index] = number + 1
     if any(seen[index] != len(track.checksums) for index, track in tracks.items()):
         return False
     verifier.end()
+    if last_gop.packets and file.video is not None:
+        _decode_strictly(file.video, last_gop.packets)
     return file.video is None or tracks[file.video.index].frames == frames
+
+
+def _decode_strictly(stream: VideoStream, packets: Sequence[Packet[Any]]) -> None:
+    """Raise VerificationFailed or av.FFmpegError unless the packets decode. They begin with a keyframe."""
+    stream.codec_context.options = STRICT
+    frames = sum(_count_intact(stream.codec_context.decode(packet)) for packet in (*packets, None))
+    if frames != len(packets):
+        raise VerificationFailed("the last frames of the clip do not decode")
+
+
+def _is_at(packet: Packet[Any], time: Fraction) -> bool:
+    """Return True if the file has the packet at its time, which Matroska rounds to milliseconds."""
+    return packet.pts is not None and abs(packet.pts * as_fraction(packet.time_base) - time) <= _ROUNDED

@@ -6,9 +6,8 @@ descriptor.
 
 from __future__ import annotations
 
-import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from fractions import Fraction
@@ -21,10 +20,11 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 from clipengine.clips.profiles import Profile
-from clipengine.errors import ClipEngineError, DiskFull, EncoderFailed, UnsupportedMedia
+from clipengine.media.input.events import CopiedVideo, VideoPacketEvent
 from clipengine.media.input.timeline import as_fraction
-from clipengine.media.memory import is_out_of_memory, raise_if_out_of_memory
 from clipengine.media.output.packet_verifier import PacketVerifier
+from clipengine.media.output.spliced_video import SplicedPacket, SplicedVideo
+from clipengine.media.output.writable_file import WritableFile, writer_errors
 from clipengine.media.video.convert import FrameFormat
 
 # Common frame rates (24, 25, 30, 50, 60 and their 1000/1001 forms) are exact to 11 µs in it.
@@ -55,55 +55,6 @@ _VP9_SPEEDS = {
 }  # fmt: skip
 
 
-class WritableFile:
-    """Seekable file object over a descriptor; the muxer writes to it and reads back from it."""
-
-    name = "clip"
-
-    def __init__(self, descriptor: int, *, writable: bool = True) -> None:
-        self._descriptor = descriptor
-        self._writable = writable
-        self._position = 0
-        self.error: OSError | None = None
-
-    def readable(self) -> bool:
-        return True
-
-    def writable(self) -> bool:
-        return self._writable
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._position
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        if whence == os.SEEK_CUR:
-            offset += self._position
-        elif whence == os.SEEK_END:
-            offset += os.lseek(self._descriptor, 0, os.SEEK_END)
-        self._position = offset
-        return offset
-
-    def read(self, length: int) -> bytes:
-        data = os.pread(self._descriptor, length, self._position)
-        self._position += len(data)
-        return data
-
-    def write(self, data: bytes) -> int:
-        view = memoryview(data)
-        try:
-            while view:
-                written = os.pwrite(self._descriptor, view, self._position)
-                self._position += written
-                view = view[written:]
-        except OSError as error:
-            self.error = error
-            raise
-        return len(data)
-
-
 class ClipWriter:
     """Encodes and muxes one clip. Create it with `open_writer`, add the streams, write frames, then call `finish`."""
 
@@ -116,6 +67,7 @@ class ClipWriter:
         self._profile = profile
         self._threads = threads
         self._video: VideoStream | None = None
+        self._spliced: SplicedVideo | None = None  # instead of `_video` if packets are copied
         self._audio: list[AudioStream] = []
         self._unit = VIDEO_TIME_BASE.denominator // 1000 if profile.container in ("webm", "mkv") else 1
         self._last_pts: int | None = None
@@ -177,6 +129,25 @@ class ClipWriter:
             options["crf"] = crf
         return options
 
+    def add_spliced_video(
+        self,
+        copied: CopiedVideo,
+        rate: Fraction,
+        *,
+        sample_aspect_ratio: Fraction,
+        length: Fraction,
+        language: str | None = None,
+    ) -> None:
+        """Add a video stream of copied packets and of frames that are encoded to fit them, of `length` seconds."""
+        stream = self._container.add_stream_from_template(copied.stream)
+        stream.time_base = stream.codec_context.time_base = VIDEO_TIME_BASE
+        stream.codec_context.sample_aspect_ratio = sample_aspect_ratio
+        if language:
+            stream.metadata["language"] = language
+        self._spliced = SplicedVideo(
+            stream, copied, preset=self._profile.preset, rate=rate, threads=self._threads, length=length
+        )
+
     def add_audio(self, *, rate: int, channels: int, language: str | None) -> tuple[str, str]:
         """Add an audio track and return the sample format and channel layout that its encoder needs."""
         codec = self._profile.audio
@@ -199,7 +170,6 @@ class ClipWriter:
 
     def write_frame(self, frame: av.VideoFrame, time: Fraction, duration: Fraction) -> None:
         """Encode a frame that is shown at `time` (clip time) for `duration` seconds."""
-        assert self._video is not None
         # pts must increase, in the container's time base too.
         earliest = 0 if self._last_pts is None else self._last_pts + self._unit
         frame.pts = self._last_pts = max(round(time * VIDEO_TIME_BASE.denominator), earliest)
@@ -208,14 +178,25 @@ class ClipWriter:
         frame.pict_type = 0
         self._durations[frame.pts] = frame.duration
         with self._errors():
-            self._mux_video(self._video.encode(frame))
+            if self._spliced is not None:
+                self._mux_spliced(self._spliced.encode(frame))
+            elif self._video is not None:
+                self._mux_video(self._video.encode(frame))
         self.frames += 1
         self.seconds = max(self.seconds, time)
+
+    def write_packet(self, event: VideoPacketEvent) -> None:
+        """Copy a packet of the recording."""
+        assert self._spliced is not None
+        with self._errors():
+            self._mux_spliced(self._spliced.copy(event))
+        self.frames += 1
+        self.seconds = max(self.seconds, event.time)
 
     def write_audio(self, track: int, frame: av.AudioFrame) -> None:
         with self._errors():
             self._mux(self._audio[track].encode(frame))
-        if self._video is None and track == 0:
+        if self._video is None and self._spliced is None and track == 0:
             self.seconds = (frame.pts or 0) * as_fraction(frame.time_base or 1)
 
     def finish(self) -> None:
@@ -223,11 +204,17 @@ class ClipWriter:
         with self._errors():
             if self._video is not None:
                 self._mux_video(self._video.encode(None))
+            if self._spliced is not None:
+                self._mux_spliced(self._spliced.finish())
             for stream in self._audio:
                 self._mux(stream.encode(None))
             self._container.close()
             os.fsync(self._file._descriptor)
-        self._video, self._audio = None, []  # encoders hold dozens of frames: free them before verification
+        self._video, self._spliced, self._audio = (
+            None,
+            None,
+            [],
+        )  # encoders hold dozens of frames: free them before verification
 
     def _mux_video(self, packets: list[Packet[VideoStream]]) -> None:
         """Restore packet durations, which SVT-AV1 drops, and mux. Otherwise the last frame gets the usual duration."""
@@ -238,32 +225,19 @@ class ClipWriter:
     def _mux(self, packets: list[Packet[Any]]) -> None:
         for packet in packets:
             if self._verifier is not None:
-                self._verifier.add(packet)
+                self._verifier.add(packet, needed=self._spliced is not None)
+            self._container.mux_one(packet)
+
+    def _mux_spliced(self, packets: Iterable[SplicedPacket]) -> None:
+        for packet, checksum, seam in packets:
+            if self._verifier is not None:
+                self._verifier.add_spliced(packet, checksum=checksum, needed=seam)
             self._container.mux_one(packet)
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
         with writer_errors(self._file):
             yield
-
-
-@contextmanager
-def writer_errors(file: WritableFile) -> Iterator[None]:
-    """Convert errors of encoders and muxer to DiskFull, UnsupportedMedia or EncoderFailed."""
-    try:
-        yield
-    except ClipEngineError:
-        raise
-    except (av.FFmpegError, MemoryError, OSError, ValueError, RuntimeError) as error:
-        if is_out_of_memory(error):
-            raise
-        cause = file.error or error
-        if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise DiskFull("there is no space left for the clip's scratch file") from None
-        if isinstance(cause, OSError) and cause.errno == errno.EFBIG:
-            raise UnsupportedMedia("the clip is larger than its uncompressed frames") from None
-        raise_if_out_of_memory()
-        raise EncoderFailed(f"the encoder failed: {str(error)[:300]}") from error
 
 
 @contextmanager

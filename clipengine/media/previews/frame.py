@@ -34,8 +34,9 @@ from clipengine.media.input.container import (
     read_packets,
     video_stream,
 )
-from clipengine.media.input.decode import ClipDecoder, VideoFrameEvent
+from clipengine.media.input.decode import ClipDecoder
 from clipengine.media.input.display_order import DisplayOrder, stores_decoding_times
+from clipengine.media.input.events import VideoFrameEvent
 from clipengine.media.input.first_packet import DecoderState, needs_first_packet, read_decoder_state
 from clipengine.media.input.seek import STEPS_BACK, Seeker
 from clipengine.media.input.source import ByteSource, MediaReader

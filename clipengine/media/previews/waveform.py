@@ -14,7 +14,8 @@ from clipengine.clips.plan import CutRange
 from clipengine.clips.seek_index import SeekIndex
 from clipengine.errors import NoMediaInRange
 from clipengine.media.input.container import media_errors
-from clipengine.media.input.decode import AudioFrameEvent, ClipDecoder
+from clipengine.media.input.decode import ClipDecoder
+from clipengine.media.input.events import AudioFrameEvent
 from clipengine.media.input.seek import Seeker
 from clipengine.media.input.source import ByteSource, MediaReader
 

@@ -105,6 +105,13 @@ class FrameConverter:
             frame = self._rotate.apply(frame)
         return frame
 
+    def keeps(self, frame: av.VideoFrame) -> bool:
+        """Return True if the conversion changes nothing but the rotation of the frame."""
+        stored = frame.height, frame.width
+        size = stored if rotation_of(frame) % 180 else stored[::-1]
+        same_format = frame.format.name == self.format.pixel_format and not self._rgb and self._tone_mapper is None
+        return same_format and (self.format.width, self.format.height) == size
+
     def _reformat(self, frame: av.VideoFrame, width: int, height: int) -> av.VideoFrame:
         name = frame.format.name
         if self._tone_mapper is not None:

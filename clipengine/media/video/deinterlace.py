@@ -13,7 +13,7 @@ from fractions import Fraction
 import av
 from av.filter import Graph
 
-from clipengine.media.input.decode import Event, VideoFrameEvent
+from clipengine.media.input.events import Event, VideoFrameEvent
 
 _TIME_BASE = Fraction(1, 25)  # the filter only counts frames; their times are kept in `_times`
 

@@ -14,7 +14,7 @@ import av
 from av.filter import Graph
 
 from clipengine.clips.warnings import warning
-from clipengine.media.input.decode import AudioFrameEvent, Event
+from clipengine.media.input.events import AudioFrameEvent, Event, VideoPacketEvent
 from clipengine.media.video.filter_graph import linear_graph, pull_one
 
 _ON_WHITE = frozenset({"gif", "apng"})
@@ -34,7 +34,7 @@ class AlphaFlattener:
     def events(self, events: Generator[Event]) -> Generator[Event]:
         """Yield the events with opaque frames."""
         for event in events:
-            if isinstance(event, AudioFrameEvent) or event.frame is None:
+            if isinstance(event, AudioFrameEvent | VideoPacketEvent) or event.frame is None:
                 yield event
             else:
                 yield replace(event, frame=self.apply(event.frame))

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 
 from clipengine.clips.plan import CutRange
-from clipengine.media.input.decode import AudioFrameEvent, BeginEvent, Event, VideoFrameEvent
+from clipengine.media.input.events import AudioFrameEvent, BeginEvent, Event, VideoFrameEvent, VideoPacketEvent
 
 _TIE = Fraction(1, 1000)
 FrameWithDuration = tuple[VideoFrameEvent, Fraction]  # duration in seconds
@@ -14,8 +14,11 @@ FrameWithDuration = tuple[VideoFrameEvent, Fraction]  # duration in seconds
 
 def with_durations(
     events: Iterator[Event], fps: float | None, cut: CutRange
-) -> Iterator[BeginEvent | AudioFrameEvent | FrameWithDuration]:
-    """Yield the events, each video frame with its duration. The last frame lasts until the clip's end."""
+) -> Iterator[BeginEvent | AudioFrameEvent | VideoPacketEvent | FrameWithDuration]:
+    """Yield the events, each video frame with its duration. The last frame lasts until the clip's end.
+
+    The last frame before packets that are copied lasts until the first of them.
+    """
     rate: _VariableRate | _ConstantRate = (
         _VariableRate() if fps is None else _ConstantRate(Fraction(str(fps)), cut.frame_seconds)
     )
@@ -23,6 +26,8 @@ def with_durations(
         if isinstance(event, VideoFrameEvent):
             yield from rate.push(event)
             continue
+        if isinstance(event, VideoPacketEvent):
+            yield from rate.end_segment(event.time)
         if isinstance(event, BeginEvent):
             rate.length = cut.end - event.origin
         yield event
@@ -41,9 +46,14 @@ class _VariableRate:
             yield self._last, event.time - self._last.time
         self._last = event
 
-    def finish(self) -> Iterator[FrameWithDuration]:
+    def end_segment(self, time: Fraction) -> Iterator[FrameWithDuration]:
+        """Yield the last frame, which lasts until `time`."""
         if self._last is not None:
-            yield self._last, max(Fraction(0), self.length - self._last.time)
+            yield self._last, max(Fraction(0), time - self._last.time)
+            self._last = None
+
+    def finish(self) -> Iterator[FrameWithDuration]:
+        yield from self.end_segment(self.length)
 
 
 class _ConstantRate:
@@ -67,6 +77,9 @@ class _ConstantRate:
         else:
             yield from self._until(event.time - self._tolerance)
         self._last = event
+
+    def end_segment(self, time: Fraction) -> Iterator[FrameWithDuration]:
+        raise AssertionError("packets are not copied at a constant rate")
 
     def finish(self) -> Iterator[FrameWithDuration]:
         yield from self._until(self.length - self._step / 1000)

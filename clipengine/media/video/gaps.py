@@ -18,9 +18,23 @@ class GapCounter:
         self._frame_seconds = frame_seconds
         self._last: Fraction | None = None
         self._seconds = Fraction(0)
+        self._unordered: list[Fraction] = []
 
     def add(self, time: Fraction) -> None:
         """Add the next frame."""
+        self.settle()
+        self._add(time)
+
+    def add_unordered(self, time: Fraction) -> None:
+        """Add a frame in decoding order; all frames are ordered by `settle` and by the next `add`."""
+        self._unordered.append(time)
+
+    def settle(self) -> None:
+        frames, self._unordered = sorted(self._unordered), []
+        for time in frames:
+            self._add(time)
+
+    def _add(self, time: Fraction) -> None:
         self._add_gap(time, time)
         self._last = time
 

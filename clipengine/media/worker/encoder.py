@@ -12,7 +12,8 @@ from typing import Any
 from clipengine.clips.facts import SourceFacts
 from clipengine.clips.profiles import Profile
 from clipengine.clips.seek_index import SeekIndex
-from clipengine.media.cut import CutStep, cut_clip
+from clipengine.media.clip_builder import CutStep
+from clipengine.media.cut import cut_clip
 from clipengine.media.input.source import ByteSource
 from clipengine.media.previews.job import KINDS, make_preview
 from clipengine.media.probe import probe

@@ -25,13 +25,15 @@ from clipengine.media.input.mp4_boxes import movie_seconds
 from clipengine.media.input.source import ByteSource, MediaReader
 from clipengine.media.input.timeline import as_fraction
 from clipengine.media.memory import raise_if_out_of_memory
+from clipengine.media.output.last_gop import DECODED_FRAMES, LastGop
+from clipengine.media.video.rotate import rotation_of
 from clipengine.media.worker.ipc import Channel
 from clipengine.media.worker.process import JobSource, Result, main
 
 _BLOCK_BYTES = 256 * 1024  # the whole file is read, from the page cache
 _MAX_TRACKS = 66  # a video track, the 64 audio tracks of a recording, and one too many
-# Decoded part of the first and last GOP. The whole clip was already decoded while it was encoded.
-_DECODED_FRAMES, _DECODED_AUDIO_PACKETS = 24, 16
+# Decoded part of the audio. The whole clip was already decoded while it was encoded.
+_DECODED_AUDIO_PACKETS = 16
 _DECODED_BYTES = 64 << 20  # limit of the packets kept for decoding
 _MATROSKA, _MOV = "matroska,webm", "mov,mp4,m4a,3gp,3g2,mj2"
 _HEAD_BYTES = 64
@@ -107,8 +109,9 @@ class _Track:
         self._bytes = 0
         self._begins_with_keyframe = False
         self._first: list[Packet[Any]] | None = []  # None after they were decoded
-        self._last: deque[Packet[Any]] = deque(maxlen=None if self._is_video else _DECODED_AUDIO_PACKETS)
-        self._last_bytes = 0
+        self._last_gop = LastGop(codec_name(stream))
+        self._last_audio: deque[Packet[Any]] = deque(maxlen=_DECODED_AUDIO_PACKETS)
+        self._rotation = 0  # of the first frame
         if self._context is not None:
             self._context.thread_count = 1
             # The loop filter only filters decoded pixels and cannot fail.
@@ -124,35 +127,26 @@ class _Track:
         if self._first is not None:
             self._add_first(packet, self._first)
         elif self._is_video:
-            self._add_last_gop(packet)
+            self._last_gop.add(packet)
         else:
-            self._last.append(packet)
+            self._last_audio.append(packet)
 
     def _add_first(self, packet: Packet[Any], first: list[Packet[Any]]) -> None:
         first.append(packet)
-        limit = _DECODED_FRAMES if self._is_video else _DECODED_AUDIO_PACKETS
+        limit = DECODED_FRAMES if self._is_video else _DECODED_AUDIO_PACKETS
         if len(first) >= limit or sum(each.size for each in first) > _DECODED_BYTES:
             self._decode(first)
             self._first = None
-
-    def _add_last_gop(self, packet: Packet[Any]) -> None:
-        """Keep the packets from the last keyframe on, up to the number that will be decoded."""
-        if packet.is_keyframe:
-            self._last.clear()
-            self._last_bytes = 0
-        elif not self._last or len(self._last) >= _DECODED_FRAMES or self._last_bytes > _DECODED_BYTES:
-            return
-        self._last.append(packet)
-        self._last_bytes += packet.size
 
     def decode_last(self) -> None:
         """Decode the packets that were kept, after all were added."""
         if self._first:
             self._decode(self._first)
-        if self._last:
-            self._decode(self._last)
+        if last := [*self._last_gop.packets, *self._last_audio]:
+            self._decode(last)
         self._first = None
-        self._last.clear()
+        self._last_gop.packets.clear()
+        self._last_audio.clear()
 
     def _decode(self, packets: Iterable[Packet[Any]]) -> None:
         if self._context is None:
@@ -162,6 +156,8 @@ class _Track:
             for frame in self._context.decode(packet):
                 if frame.is_corrupt:
                     raise VerificationFailed(f"a frame of the {self._stream.type} track is damaged")
+                if self._is_video and not frames:
+                    self._rotation = rotation_of(frame)
                 frames += 1
         self._context.flush_buffers()
         if self._is_video and not frames:  # a very short Opus track decodes to nothing after its pre-skip
@@ -172,10 +168,12 @@ class _Track:
 
     def _parameters(self) -> dict[str, Any]:
         video = self._context if self._is_video else None
+        size = (video.width, video.height) if video else (None, None)
+        width, height = size[::-1] if self._rotation % 180 else size
         audio = self._context if self._stream.type == "audio" else None
         return {
-            "width": video.width if video else None,
-            "height": video.height if video else None,
+            "width": width,
+            "height": height,
             "sample_rate": audio.sample_rate if audio else None,
         }
 

@@ -14,7 +14,7 @@ from typing import Any, Literal
 from clipengine.clips.clip import ClipResult
 from clipengine.clips.clip_file import CutReport
 from clipengine.clips.facts import SourceFacts
-from clipengine.clips.profiles import Profile
+from clipengine.clips.profiles import Profile, Render
 from clipengine.clips.seek_index import SeekIndex
 from clipengine.settings import Encoding, Settings
 
@@ -87,10 +87,11 @@ def cut_job(
     start: Fraction,
     end: Fraction,
     poster: bool,
+    render: Render | None = None,
     seek_index: SeekIndex | None = None,
 ) -> Job:
-    """Return the job that cuts `[start, end)` of a recording."""
-    encoding, chosen = settings.encoding, settings.profiles[profile]
+    """Return the job that cuts `[start, end)` of a recording. A `render` of None is the profile's."""
+    encoding, chosen = settings.encoding, settings.profiles[profile].rendered(render)
     length = float(end - start)
     threads = _threads(encoding)
     return Job(
@@ -170,6 +171,9 @@ def clip_result(cut: CutReport, *, sha256: str, poster_path: str | None) -> Clip
         poster_path=poster_path,
         encode_seconds=cut.encode_seconds,
         bytes_read=cut.bytes_read,
+        render=cut.render,
+        copied_seconds=cut.copied_seconds,
+        encoded_seconds=cut.encoded_seconds,
         warnings=cut.warnings,
     )
 

@@ -1,0 +1,60 @@
+"""Segments of a clip with smart render: whole GOPs are copied, the frames at the cuts are encoded. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Literal
+
+from clipengine.clips.facts import SourceFacts
+from clipengine.clips.plan import CutRange
+from clipengine.clips.profiles import Profile
+
+COPIED_CODECS = ("h264",)
+COPIED_CONTAINERS = ("mp4", "mkv")
+# Copying less than this is not worth two kinds of segments.
+_LEAST_SECONDS, _LEAST_PART = Fraction(2), Fraction(3, 10)
+
+
+class CannotCopy(Exception):
+    """Nothing of the recording's video can be copied, so all of the clip is encoded. The text is the reason."""
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Part of a clip, on the recording's timeline, whose packets are copied or whose frames are encoded."""
+
+    kind: Literal["copy", "encode"]
+    start: Fraction
+    end: Fraction
+
+
+def check_copyable(facts: SourceFacts, profile: Profile) -> None:
+    """Raise CannotCopy if the facts or the profile rule out that video packets are copied."""
+    video = facts.video
+    if video is None or profile.video == "none":
+        raise CannotCopy("the clip has no video")
+    if video.codec not in COPIED_CODECS or profile.container not in COPIED_CONTAINERS:
+        raise CannotCopy(f"{video.codec} into {profile.container} is always encoded")
+    if video.codec != profile.video:
+        raise CannotCopy(f"the recording is {video.codec}, the profile asks for {profile.video}")
+    if profile.fps is not None:
+        raise CannotCopy("the profile sets a frame rate")
+    if not facts.seekable:
+        raise CannotCopy("the recording's timestamps jump")
+    if video.frame_seconds <= 0:
+        raise CannotCopy("the recording has one frame only")
+
+
+def plan_segments(cut: CutRange, first_copied: Fraction | None) -> tuple[Segment, ...]:
+    """Return the segments of the range if the keyframe at `first_copied` is the first whose packet can be copied.
+
+    Raises CannotCopy if there is none in the range, or if too little would be copied.
+    """
+    if first_copied is None or first_copied >= cut.last_moment:
+        raise CannotCopy("no GOP begins in the range")
+    copied = cut.end - first_copied
+    if copied < min(_LEAST_SECONDS, _LEAST_PART * (cut.end - cut.start)):
+        raise CannotCopy(f"only the last {float(copied):.1f} s could be copied")
+    head = (Segment("encode", cut.start, first_copied),) if first_copied > cut.start + cut.half_frame else ()
+    return (*head, Segment("copy", first_copied, cut.end))

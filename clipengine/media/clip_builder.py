@@ -1,0 +1,176 @@
+"""Building of a clip from the events of its decoder: frames are converted, then everything is written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import timedelta
+from fractions import Fraction
+from typing import Literal, NamedTuple
+
+import av
+
+from clipengine.clips.facts import AudioFacts, SourceFacts
+from clipengine.clips.plan import CutRange
+from clipengine.clips.profiles import Profile
+from clipengine.clips.segments import CannotCopy
+from clipengine.clips.warnings import loss_warnings, warning
+from clipengine.media.audio.tracks import AudioTracks
+from clipengine.media.input.decode import ClipDecoder
+from clipengine.media.input.events import AudioFrameEvent, BeginEvent, Event, VideoFrameEvent, VideoPacketEvent
+from clipengine.media.input.packet_copier import PacketCopier
+from clipengine.media.output.writer import ClipWriter
+from clipengine.media.video.convert import FrameConverter, jpeg
+from clipengine.media.video.frame_durations import with_durations
+from clipengine.media.video.gaps import GapCounter
+
+CutStep = Literal["reading", "encoding", "verifying"]
+# Called with the step and the encoded part of the clip, 0 to 1.
+OnProgress = Callable[[CutStep, float], None]
+_ROUNDED = Fraction(1, 1000)  # seconds by which a rounded end may exceed the recording's
+
+
+class ClipContents(NamedTuple):
+    """The range of a clip and the streams that it contains."""
+
+    cut: CutRange
+    video: bool
+    audio: tuple[AudioFacts, ...]
+
+
+class ClipBuilder:
+    """Converts and writes the decoder's events, and collects the values of the result."""
+
+    def __init__(
+        self,
+        writer: ClipWriter,
+        profile: Profile,
+        facts: SourceFacts,
+        clip: ClipContents,
+        poster: bool,
+        on_progress: OnProgress,
+    ) -> None:
+        self._writer = writer
+        self._profile = profile
+        self._facts = facts
+        self._clip = clip
+        self._cut = cut = clip.cut
+        self._want_poster = poster
+        self._on_progress = on_progress
+        self._converter: FrameConverter | None = None
+        self.origin = cut.start
+        self.has_video = False
+        self._copies = False
+        self.encoded_seconds = Fraction(0)  # of the frames that were encoded
+        self.poster: bytes | None = None
+        self.audio: AudioTracks | None = None
+        constant_rate = profile.fps is None and facts.video is not None and not facts.video.variable_rate
+        self._gaps = GapCounter(cut.frame_seconds if constant_rate else Fraction(0))
+
+    @property
+    def length(self) -> Fraction:
+        return self._cut.end - self.origin
+
+    @property
+    def width(self) -> int | None:
+        return self._converter.format.width if self._converter else None
+
+    @property
+    def height(self) -> int | None:
+        return self._converter.format.height if self._converter else None
+
+    def run(self, events: Iterator[Event], resume_times: Mapping[int, Fraction]) -> None:
+        """Write all events. After the last one, `resume_times` says when each stream continues after the clip."""
+        for event in with_durations(events, self._profile.fps, self._cut):
+            if isinstance(event, BeginEvent):
+                self._begin(event)
+            elif isinstance(event, AudioFrameEvent):
+                self._write_audio(event)
+            elif isinstance(event, VideoPacketEvent):
+                self._write_packet(event)
+            else:
+                frame, duration = event
+                self._write_frame(frame, duration)
+        self._gaps.settle()
+        if self._facts.video is not None and self._facts.video.index in resume_times:
+            self._gaps.finish(resume_times[self._facts.video.index] - self.origin, self.length)
+        if self.audio is not None:
+            self.audio.finish(resume_times)
+
+    def _begin(self, begin: BeginEvent) -> None:
+        self.origin = begin.origin
+        if self._facts.creation_time is not None:
+            self._writer.set_creation_time(self._facts.creation_time + timedelta(seconds=float(self.origin)))
+        if begin.frame is not None and self._facts.video is not None:
+            ratio = self._facts.video.sample_aspect_ratio
+            self._converter = FrameConverter(self._profile, begin.frame, ratio)
+            self._add_video(begin, begin.frame, self._converter, self._facts.video.language)
+            self.has_video = True
+        mix = self._profile.audio_tracks == "mix"
+        self.audio = AudioTracks(self._writer, self._clip.audio, mix=mix, origin=self.origin, end=self._cut.end)
+
+    def _add_video(
+        self, begin: BeginEvent, frame: av.VideoFrame, converter: FrameConverter, language: str | None
+    ) -> None:
+        if begin.copied is None:
+            self._writer.add_video(converter.format, self._rate(), language=language)
+            return
+        if not converter.keeps(frame):
+            raise CannotCopy("the profile changes the size, the format or the colours of its frames")
+        if frame.interlaced_frame:
+            raise CannotCopy("it is interlaced")
+        self._copies = True
+        ratio = self._facts.video.sample_aspect_ratio if self._facts.video is not None else Fraction(1)
+        self._writer.add_spliced_video(
+            begin.copied, self._rate(), sample_aspect_ratio=ratio, length=self.length, language=language
+        )
+        self._make_poster(converter.convert(frame) if self._want_poster else frame)
+
+    def _rate(self) -> Fraction:
+        if self._profile.fps is not None:
+            return Fraction(str(self._profile.fps))
+        distance = self._cut.frame_seconds
+        return min(max(1 / distance, Fraction(1)), Fraction(240)) if distance > 0 else Fraction(25)
+
+    def _write_frame(self, event: VideoFrameEvent, duration: Fraction) -> None:
+        assert self._converter is not None
+        # A stream with copied packets keeps the recording's display matrix: its frames are not rotated.
+        frame = event.frame if self._copies else self._converter.convert(event.frame)
+        self._make_poster(frame)
+        self._gaps.add(event.time)
+        self.encoded_seconds += duration
+        self._writer.write_frame(frame, event.time, duration)
+        self._on_progress("encoding", min(1.0, float(self._writer.seconds / self.length)))
+
+    def _write_packet(self, event: VideoPacketEvent) -> None:
+        self._gaps.add_unordered(event.time)
+        self._writer.write_packet(event)
+        self._on_progress("encoding", min(1.0, float(self._writer.seconds / self.length)))
+
+    def _make_poster(self, frame: av.VideoFrame) -> None:
+        if self._want_poster and self.poster is None:
+            self.poster = jpeg(frame)
+
+    def _write_audio(self, event: AudioFrameEvent) -> None:
+        assert self.audio is not None
+        self.audio.write_audio(event)
+        if not self.has_video:
+            self._on_progress("encoding", min(1.0, float(self._writer.seconds / self.length)))
+
+    def warnings(self, decoder: ClipDecoder | PacketCopier, asked_end: Fraction) -> Iterator[str]:
+        yield from self._facts.warnings
+        yield from loss_warnings(self._facts, self._profile)
+        if asked_end > self._cut.end + _ROUNDED:
+            text = f"the end was clamped from {float(asked_end):.3f} s to the recording's, {float(self._cut.end):.3f} s"
+            yield warning("end_clamped", text)
+        if self._clip.video and not self.has_video:
+            yield warning("picture_missing", "the recording has no video in the range: the clip has audio only")
+        if self._converter is not None and self._converter.keeps_hdr:
+            yield warning("hdr_kept", "the video is HDR and was kept as HDR, in 10 bits with its colour tags")
+        chosen, tracks = self._profile.audio_tracks, len(self._facts.audio)
+        if isinstance(chosen, int) and chosen >= tracks:
+            text = f"the profile keeps audio track {chosen}, the recording has {tracks}: no audio is kept"
+            yield warning("audio_track_missing", text)
+        yield from decoder.damage.warnings()
+        yield from self._gaps.warnings()
+        if self.audio is not None:
+            yield from self.audio.warnings()

@@ -1,0 +1,90 @@
+"""Decoding of the audio of a clip: from packets to frames with their times."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+
+import av
+from av.audio.stream import AudioStream
+from av.codec.context import Flags2
+
+from clipengine.media.input.audio_timestamps import corrected
+from clipengine.media.input.damage import Damage
+from clipengine.media.input.events import AudioFrameEvent
+from clipengine.media.input.packet_timestamps import TimedPacket
+from clipengine.media.input.seek import Seeker
+from clipengine.media.memory import is_out_of_memory, raise_if_out_of_memory
+
+
+def raise_if_memory_ran_out(error: av.FFmpegError, seeker: Seeker) -> None:
+    """Raise MemoryError if a packet did not decode because memory ran out."""
+    if is_out_of_memory(error):
+        raise error
+    video = seeker.video
+    raise_if_out_of_memory(video.codec_context.width * video.codec_context.height if video is not None else 0)
+
+
+class AudioDecoder:
+    """Decodes the seeker's audio streams. Packets that are read before the clip's origin is known are held."""
+
+    def __init__(self, seeker: Seeker) -> None:
+        self._seeker = seeker
+        self._damage = Damage()
+        self._held: list[TimedPacket] | None = []  # None if they were decoded
+
+    def prepare(self, damage: Damage) -> None:
+        """Configure the decoders; call it after each seek. Damaged packets are counted in `damage`."""
+        self._held = []
+        self._damage = damage
+        for stream in self._seeker.audio:
+            stream.codec_context.thread_count = 1
+            # Otherwise some versions drop the edit list's pre-roll wherever decoding starts; the timeline trims it.
+            stream.codec_context.flags2 |= Flags2.skip_manual
+
+    def begin(self) -> Iterator[AudioFrameEvent]:
+        """Decode the packets that were held, after the clip's origin is known."""
+        held, self._held = self._held, None
+        for timed in held or ():
+            yield from self.events(timed)
+
+    def events(self, timed: TimedPacket) -> Iterator[AudioFrameEvent]:
+        """Decode a packet, or hold it until `begin`."""
+        if self._held is not None:
+            self._held.append(timed)
+            return
+        stream = timed.packet.stream
+        try:
+            frames = stream.codec_context.decode(timed.packet)
+        except av.FFmpegError as error:
+            raise_if_memory_ran_out(error, self._seeker)
+            self._damage.packets += 1
+            return
+        if timed.packet.is_discard:  # pre-roll
+            return
+        end: Fraction | None = None
+        for frame in frames:
+            time = self._seeker.time_of(frame, stream)
+            time = timed.time if time is None else time
+            time = corrected(self._seeker.stamps.get(stream.index), time, timed.packet, frame)
+            # All frames of a packet (AMR) may have the packet's time: place them one after the other.
+            time = time if end is None else max(time, end)
+            end = time + Fraction(frame.samples, frame.sample_rate)
+            yield AudioFrameEvent(stream.index, time, frame)
+
+    def drain(self) -> Iterator[AudioFrameEvent]:
+        """Yield the frames that are still inside the decoders."""
+        for stream in self._seeker.audio:
+            yield from self._drain(stream)
+
+    def _drain(self, stream: AudioStream) -> Iterator[AudioFrameEvent]:
+        try:
+            frames = stream.codec_context.decode(None)
+        except MemoryError:
+            raise
+        except av.FFmpegError:
+            return
+        for frame in frames:
+            time = self._seeker.time_of(frame, stream)
+            if time is not None:
+                yield AudioFrameEvent(stream.index, time, frame)

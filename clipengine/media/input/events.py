@@ -1,0 +1,89 @@
+"""Events of a clip, from the decoder to the builder: its begin, frames, copied packets and audio."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+import av
+from av.video.stream import VideoStream
+
+from clipengine.media.bitstream.h264_stream import H264Stream
+
+
+@dataclass(frozen=True)
+class CopiedVideo:
+    """The recording's video stream, if packets of it are copied.
+
+    A copied packet is decoded at most `reordered_frames` frames before it is shown. `idr_pic_id` is that of the first
+    copied packet.
+    """
+
+    stream: VideoStream
+    h264: H264Stream
+    reordered_frames: int
+    idr_pic_id: int
+
+
+@dataclass(frozen=True)
+class BeginEvent:
+    """Start of the clip: its origin in recording time and its first frame, if it has video."""
+
+    origin: Fraction
+    frame: av.VideoFrame | None
+    copied: CopiedVideo | None = None
+
+
+@dataclass(frozen=True)
+class VideoFrameEvent:
+    """A video frame that is shown from `time` (clip time) until the next one."""
+
+    time: Fraction
+    frame: av.VideoFrame
+
+
+@dataclass(frozen=True)
+class VideoPacketEvent:
+    """A packet to copy, in decoding order, whose frame is shown from `time` (clip time).
+
+    `data` is the packet for the clip's file, and `checksum` that of the units of the recording's packet. The duration
+    (seconds) is the recording's, which may be wrong. `idr_pic_id` is None if the frame is not an IDR frame.
+    """
+
+    time: Fraction
+    data: bytes
+    checksum: int
+    duration: Fraction
+    idr_pic_id: int | None
+
+
+@dataclass(frozen=True)
+class AudioFrameEvent:
+    """An audio frame of the stream `index`, presented at `time` (recording time)."""
+
+    index: int
+    time: Fraction
+    frame: av.AudioFrame
+
+
+Event = BeginEvent | VideoFrameEvent | VideoPacketEvent | AudioFrameEvent
+
+
+class EventSizes:
+    """Computes the memory that an event takes, in bytes, once for each video format."""
+
+    def __init__(self) -> None:
+        self._sizes: dict[tuple[int, int, str], int] = {}
+
+    def __call__(self, event: Event) -> int:
+        if isinstance(event, VideoFrameEvent):
+            frame = event.frame
+            shape = frame.width, frame.height, frame.format.name
+            if shape not in self._sizes:
+                self._sizes[shape] = sum(plane.buffer_size for plane in frame.planes)
+            return self._sizes[shape]
+        if isinstance(event, AudioFrameEvent):
+            return event.frame.samples * event.frame.layout.nb_channels * event.frame.format.bytes
+        if isinstance(event, VideoPacketEvent):
+            return len(event.data)
+        return 0  # its frame follows as a VideoFrameEvent

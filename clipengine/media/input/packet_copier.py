@@ -1,0 +1,274 @@
+"""Smart render of a clip's video: packets of whole GOPs to copy, and decoded frames at the cuts to encode.
+
+- The head, up to the first IDR frame in the range, is decoded.
+- From there on packets are copied, up to the first packet with a frame at or after the clip's end. Any first part of a
+  GOP, in decoding order, has all its references.
+- The tail is decoded: B-frames before the clip's end that follow that packet in decoding order.
+
+It raises CannotCopy if the recording does not allow this; whatever can be known is checked before the head is decoded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from fractions import Fraction
+
+import av
+from av.codec.context import ThreadType
+from av.video.frame import PictureType
+
+from clipengine.clips.plan import CutRange, FrameSelector
+from clipengine.clips.segments import CannotCopy, plan_segments
+from clipengine.media.bitstream.bits import BitstreamError
+from clipengine.media.bitstream.h264_stream import CopiedPacket, H264Stream
+from clipengine.media.input.audio_decode import AudioDecoder, raise_if_memory_ran_out
+from clipengine.media.input.copied_tail import MAX_KEPT_BYTES, CopiedTail, reordered_frames
+from clipengine.media.input.damage import Damage
+from clipengine.media.input.events import BeginEvent, CopiedVideo, Event, VideoFrameEvent, VideoPacketEvent
+from clipengine.media.input.packet_timestamps import TimedPacket
+from clipengine.media.input.seek import Seeker
+from clipengine.media.input.timeline import as_fraction
+
+# Packets after the first copied one that are checked before anything is decoded.
+_CHECKED_PACKETS = 64
+_MAX_REORDERED_FRAMES = 16  # of H.264
+
+
+class PacketCopier:
+    """Yields one BeginEvent, then frames to encode, packets to copy and audio frames."""
+
+    def __init__(self, seeker: Seeker, cut: CutRange, *, threads: int) -> None:
+        self._seeker = seeker
+        self._cut = cut
+        self._threads = threads
+        self._audio = AudioDecoder(seeker)
+        self._selector: FrameSelector[av.VideoFrame | TimedPacket] = FrameSelector(cut)
+        self._ahead: list[TimedPacket] = []  # packets that were read before the head is decoded
+        self._begun = False
+        self.damage = Damage()  # of audio; recordings with damaged frames are encoded
+        self.last_time: Fraction | None = None  # recording time of the latest frame
+
+    def events(self) -> Generator[Event]:
+        """Yield the events of the clip. Raises CannotCopy."""
+        self._seeker.seek()
+        self._open()
+        packets = self._seeker.packets()
+        self._read_ahead(packets)
+        plan_segments(self._cut, self._key.time)
+        self._copied = CopiedVideo(
+            self._video, self._h264, self._countreordered_frames(), self._h264_packet(self._key).idr_pic_id or 0
+        )
+        self._audio.prepare(self.damage)
+        yield from self._head()
+        tail = CopiedTail(self._cut, self._copied.reordered_frames)
+        for timed in self._from_key(packets):
+            if timed.packet.stream_index == self._video.index:
+                yield from self._copy(timed, tail)
+            else:
+                yield from self._audio.events(timed)
+        yield from self._encode_tail(tail)
+        yield from self._audio.drain()
+
+    def _open(self) -> None:
+        seeker = self._seeker
+        if seeker.video is None:
+            raise CannotCopy("the recording has no video in the range")
+        if seeker.decoding_times:
+            raise CannotCopy("its packets have no presentation times")
+        self._video = seeker.video
+        try:
+            self._h264 = H264Stream(self._video.codec_context.extradata or b"")
+        except BitstreamError as error:
+            raise CannotCopy(str(error)) from None
+
+    # ---- what is known before anything is decoded
+
+    def _read_ahead(self, packets: Iterator[TimedPacket]) -> None:
+        """Read up to the first packet to copy, and some packets more, and check them."""
+        found: TimedPacket | None = None
+        size = checked = 0
+        for timed in packets:
+            self._ahead.append(timed)
+            size += timed.packet.size
+            if size > MAX_KEPT_BYTES:
+                raise CannotCopy("its keyframes are too far apart")
+            if timed.packet.stream_index != self._video.index:
+                continue
+            if found is None:
+                found = timed if self._starts_copy(timed) else None
+                continue
+            self._h264_packet(timed)
+            checked += 1
+            if checked == _CHECKED_PACKETS:
+                break
+        if found is None:
+            raise CannotCopy("no GOP begins in the range")
+        self._key = found
+
+    def _starts_copy(self, timed: TimedPacket) -> bool:
+        """Return True if the packet is the first that can be copied. Container flags alone are not trusted."""
+        if not timed.packet.is_keyframe or timed.time < self._cut.start - self._cut.half_frame:
+            return False
+        return self._is_idr(timed)
+
+    def _is_idr(self, timed: TimedPacket) -> bool:
+        try:
+            return self._h264.starts_gop(bytes(timed.packet))
+        except BitstreamError:
+            return False
+
+    def _h264_packet(self, timed: TimedPacket) -> CopiedPacket:
+        try:
+            return self._h264.copied(bytes(timed.packet))
+        except BitstreamError as error:
+            raise CannotCopy(str(error)) from None
+
+    def _countreordered_frames(self) -> int:
+        """Return the number of frames by which packets are decoded earlier than they are shown."""
+        times = [timed.time for timed in self._ahead if timed.packet.stream_index == self._video.index]
+        return min(max(self._h264.sps.reordered_frames or 0, reordered_frames(times)), _MAX_REORDERED_FRAMES)
+
+    # ---- head
+
+    def _head(self) -> Iterator[Event]:
+        """Decode the frames before the first copied one, and begin the clip."""
+        context = self._video.codec_context
+        context.thread_type, context.thread_count = ThreadType.FRAME | ThreadType.SLICE, self._threads
+        on_screen, needed = self._seeker.on_screen, self._needs_head()
+        for timed in self._ahead:
+            if timed is self._key:
+                break
+            if timed.packet.stream_index != self._video.index:
+                yield from self._audio.events(timed)
+                continue
+            if not needed:
+                continue
+            skips = on_screen is not None and timed.time < on_screen
+            yield from self._select(self._decode(timed, skips=skips))
+        if self.last_time is not None:
+            yield from self._select(self._flush())
+        chosen = list(self._selector.push(self._key.time, self._key))
+        if self._selector.origin is None:
+            chosen += self._selector.finish()
+        if not chosen or chosen[-1][1] is not self._key:
+            raise CannotCopy("the clip does not reach its first keyframe")
+        yield from self._chosen(chosen)
+
+    def _needs_head(self) -> bool:
+        """Return True unless the clip begins on the first copied frame."""
+        start, distance = self._cut.start, abs(self._key.time - self._cut.start)
+        before = (timed for timed in self._ahead if timed.packet.stream_index == self._video.index)
+        nearer = any(abs(timed.time - start) <= distance for timed in before if timed.time < self._key.time)
+        return nearer or self._key.time > start + self._cut.half_frame
+
+    def _decode(self, timed: TimedPacket, *, skips: bool) -> list[tuple[Fraction, av.VideoFrame]]:
+        context = self._video.codec_context
+        context.skip_frame = "NONREF" if skips else "DEFAULT"
+        try:
+            return self._timed(context.decode(timed.packet))
+        except av.FFmpegError as error:
+            raise_if_memory_ran_out(error, self._seeker)
+            raise CannotCopy("frames at the cut are damaged") from None
+
+    def _flush(self) -> list[tuple[Fraction, av.VideoFrame]]:
+        """Return the frames inside the decoder, and make it ready for another GOP."""
+        context = self._video.codec_context
+        try:
+            return self._timed(context.decode(None))
+        except av.FFmpegError as error:
+            raise_if_memory_ran_out(error, self._seeker)
+            raise CannotCopy("frames at the cut are damaged") from None
+        finally:
+            context.flush_buffers()
+
+    def _timed(self, frames: Sequence[av.VideoFrame]) -> list[tuple[Fraction, av.VideoFrame]]:
+        timed = []
+        for frame in frames:
+            time = self._seeker.time_of(frame, self._video)
+            if time is None or frame.is_corrupt:
+                raise CannotCopy("frames at the cut are damaged")
+            timed.append((time, frame))
+        return timed
+
+    def _select(self, frames: Sequence[tuple[Fraction, av.VideoFrame]]) -> Iterator[Event]:
+        for time, frame in frames:
+            if self.last_time is None and not self._begins_decoding(time, frame):
+                raise CannotCopy("the frame on screen at the start could not be decoded")
+            if (self.last_time is not None and time <= self.last_time) or time >= self._key.time:
+                raise CannotCopy("frames are not shown in the order of their times")
+            self.last_time = time
+            self.damage.decoded_frames += 1
+            yield from self._chosen(self._selector.push(time, frame))
+
+    def _begins_decoding(self, time: Fraction, frame: av.VideoFrame) -> bool:
+        """Return True if decoding may begin with this frame: intact, and before the clip if any frame is.
+
+        Frames of an edit list's pre-roll are decoded but not returned, so the first frame may not be the keyframe.
+        """
+        first = next(timed for timed in self._ahead if timed.packet.stream_index == self._video.index)
+        intact = frame.key_frame or frame.pict_type == PictureType.I or self._is_idr(first)
+        return intact and (self._seeker.on_screen is None or time <= self._cut.start)
+
+    def _chosen(self, chosen: Iterable[tuple[Fraction, av.VideoFrame | TimedPacket]]) -> Iterator[Event]:
+        for time, item in chosen:
+            if not self._begun:
+                self._begun = True
+                frame = item if isinstance(item, av.VideoFrame) else self._first_frame(item)
+                yield BeginEvent(self._selector.origin or Fraction(0), frame, self._copied)
+                yield from self._audio.begin()
+            if isinstance(item, av.VideoFrame):
+                yield VideoFrameEvent(time, item)
+
+    def _first_frame(self, key: TimedPacket) -> av.VideoFrame:
+        """Decode the first frame of a clip that begins with a copied packet, to check its format."""
+        frames = self._decode(key, skips=False) + self._flush()
+        if not frames:
+            raise CannotCopy("its keyframes do not decode")
+        return frames[0][1]
+
+    # ---- copied packets
+
+    def _from_key(self, packets: Iterator[TimedPacket]) -> Iterator[TimedPacket]:
+        yield from self._ahead[self._ahead.index(self._key) :]
+        self._ahead = []
+        yield from packets
+
+    def _copy(self, timed: TimedPacket, tail: CopiedTail) -> Iterator[VideoPacketEvent]:
+        self._check(timed)
+        if tail.takes(timed):
+            return
+        copied = self._h264_packet(timed)
+        tail.add_copied(timed, starts_gop=copied.idr_pic_id is not None)
+        self.damage.decoded_frames += 1
+        self.last_time = max(self.last_time or timed.time, timed.time)
+        packet = timed.packet
+        duration = (packet.duration or 0) * as_fraction(packet.time_base) or self._cut.frame_seconds
+        time = timed.time - (self._selector.origin or Fraction(0))
+        yield VideoPacketEvent(time, copied.data, copied.checksum, duration, copied.idr_pic_id)
+
+    def _check(self, timed: TimedPacket) -> None:
+        start, key = self._cut.start, self._key.time
+        if timed.packet.is_corrupt or timed.packet.is_discard:
+            raise CannotCopy("packets of the range are damaged, or are never shown")
+        if timed.time < key:
+            raise CannotCopy("frames after a keyframe are shown before it")
+        if key < timed.time <= start + self._cut.half_frame and abs(timed.time - start) < abs(key - start):
+            raise CannotCopy("two frames begin near the start")
+
+    # ---- tail
+
+    def _encode_tail(self, tail: CopiedTail) -> Iterator[VideoFrameEvent]:
+        """Decode the frames before the clip's end that no copied packet has."""
+        wanted = tail.wanted(self.last_time)
+        if not wanted:
+            return
+        frames = []
+        for timed, skips in tail.packets():
+            frames += self._decode(timed, skips=skips)
+        frames += self._flush()
+        chosen = [(time, frame) for time, frame in frames if time in wanted]
+        if len(chosen) != len(wanted):
+            raise CannotCopy("the last frames cannot be decoded")
+        for time, frame in chosen:
+            self.last_time = time
+            yield VideoFrameEvent(time - (self._selector.origin or Fraction(0)), frame)

@@ -1,0 +1,180 @@
+"""Video track of a smart render: copied packets and encoded frames in one stream, with one decoder configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from heapq import heappop, heappush
+from typing import Any, NamedTuple
+
+import av
+from av.codec.context import CodecContext, Flags, ThreadType
+from av.packet import Packet
+from av.video.stream import VideoStream
+
+from clipengine.clips.segments import CannotCopy
+from clipengine.media.bitstream.bits import BitstreamError
+from clipengine.media.bitstream.h264_stream import ENCODER_PROFILES, H264Rewriter
+from clipengine.media.input.events import CopiedVideo, VideoPacketEvent
+from clipengine.media.output.last_gop import DECODED_FRAMES
+
+# Near to the recording's own quality: encoded frames are seen beside copied ones.
+_CRF = "18"
+# Every frame is a reference and is shown in the order of decoding, so that slice headers can be rewritten.
+_X264_PARAMS = "bframes=0:keyint=infinite:scenecut=0:ref=1:weightp=0:slices=1"
+
+
+# Copied packets that are decoded after an encoded one. The inspector decodes as many at the begin of a file.
+_SEAM_PACKETS = DECODED_FRAMES
+
+
+class SplicedPacket(NamedTuple):
+    """A packet to mux. `checksum` is that of the recording's units if the packet was copied.
+
+    With `seam` it is decoded even if the clip is not: it was encoded, or is at the begin of a copied segment.
+    """
+
+    packet: Packet[Any]
+    checksum: int | None
+    seam: bool
+
+
+class SplicedVideo:
+    """Turns copied packets and frames into the packets of one stream, in decoding order."""
+
+    def __init__(
+        self, stream: VideoStream, copied: CopiedVideo, *, preset: str, rate: Fraction, threads: int, length: Fraction
+    ) -> None:
+        self.stream = stream
+        self._copied = copied
+        self._preset = preset
+        self._rate = rate
+        self._threads = threads
+        self._tick = Fraction(stream.time_base or 1)
+        self._length = self._ticks(length)
+        self._encoder: Any = None
+        self._encoded = 0  # frames of the current encoder
+        self._idr_pic_id = copied.idr_pic_id  # of the copied IDR frame that is nearest
+        self._seam_packets = _SEAM_PACKETS  # copied packets still to be decoded
+        self._clock = _DecodingTimes(copied.reordered_frames, max(1, self._ticks(1 / rate)))
+        self._held: list[SplicedPacket] = []  # from the one that is shown last on
+        self._latest: int | None = None
+        self._rewriter = self._open()
+        context = stream.codec_context
+        context.extradata = copied.h264.extradata(self._rewriter.pps_unit)
+
+    def encode(self, frame: av.VideoFrame | None) -> Iterator[SplicedPacket]:
+        """Encode a frame with pts and duration, and yield the packets that are ready; None ends the segment."""
+        if self._encoder is None:
+            if frame is None:
+                return
+            if self._open().pps_unit != self._rewriter.pps_unit:
+                raise CannotCopy("the encoder's parameter sets differ between segments")
+        if frame is not None:
+            self._check(frame)
+        encoder, idr_pic_id = self._encoder, self._idr_pic_id + 1
+        for packet in encoder.encode(frame):
+            data = self._rewritten(bytes(packet), idr_pic_id)
+            yield from self._add(data, packet.pts, packet.duration, keyframe=self._encoded == 0, checksum=None)
+            self._encoded += 1
+        if frame is None:
+            self._encoder = None
+
+    def copy(self, event: VideoPacketEvent) -> Iterator[SplicedPacket]:
+        """End an encoded segment, and yield the packets that are ready after the copied one."""
+        if self._encoder is not None:
+            yield from self.encode(None)
+        keyframe = event.idr_pic_id is not None
+        if event.idr_pic_id is not None:
+            self._idr_pic_id = event.idr_pic_id
+        pts, duration = self._ticks(event.time), self._ticks(event.duration)
+        yield from self._add(event.data, pts, duration, keyframe=keyframe, checksum=event.checksum)
+
+    def finish(self) -> Iterator[SplicedPacket]:
+        """Yield the remaining packets. The frame that is shown last lasts until the clip's end."""
+        yield from self.encode(None)
+        if self._held:
+            last = self._held[0].packet
+            last.duration = max(1, self._length - (last.pts or 0))
+        yield from self._held
+        self._held = []
+
+    def _open(self) -> H264Rewriter:
+        """Open an encoder for one segment: its first frame is an IDR frame."""
+        source, sps = self._copied.stream.codec_context, self._copied.h264.sps
+        encoder: Any = CodecContext.create("libx264", "w")
+        encoder.width, encoder.height, encoder.pix_fmt = source.width, source.height, source.pix_fmt
+        encoder.time_base, encoder.framerate = self._tick, self._rate.limit_denominator(100_000)
+        encoder.color_range = source.color_range
+        encoder.thread_count, encoder.thread_type = self._threads, ThreadType.FRAME
+        encoder.flags |= Flags.global_header | Flags.frame_duration
+        profile = ENCODER_PROFILES[sps.profile]
+        encoder.options = {"preset": self._preset, "crf": _CRF, "profile": profile, "x264-params": _X264_PARAMS}
+        encoder.open()
+        self._encoder, self._encoded = encoder, 0
+        try:
+            rewriter = H264Rewriter(self._copied.h264, encoder.extradata or b"")
+        except BitstreamError as error:
+            raise CannotCopy(str(error)) from None
+        return rewriter
+
+    def _check(self, frame: av.VideoFrame) -> None:
+        context = self._encoder
+        if (frame.format.name, frame.width, frame.height) != (context.pix_fmt, context.width, context.height):
+            raise CannotCopy("the size or format of its frames changes")
+
+    def _rewritten(self, data: bytes, idr_pic_id: int) -> bytes:
+        try:
+            return self._rewriter.rewritten(data, number=self._encoded, idr_pic_id=idr_pic_id)
+        except BitstreamError as error:
+            raise CannotCopy(f"its header cannot be written: {error}") from None
+
+    def _add(
+        self, data: bytes, pts: int, duration: int | None, *, keyframe: bool, checksum: int | None
+    ) -> list[SplicedPacket]:
+        """Hold the packet, and return those before it if none of them is shown last."""
+        packet: Packet[Any] = Packet(data)
+        packet.pts, packet.dts, packet.time_base = pts, self._clock.dts(pts), self._tick
+        packet.duration = duration or 0
+        packet.is_keyframe = keyframe
+        packet.stream = self.stream
+        ready: list[SplicedPacket] = []
+        if self._latest is None or pts > self._latest:
+            self._latest = pts
+            ready, self._held = self._held, []
+        self._held.append(SplicedPacket(packet, checksum, self._is_seam(copied=checksum is not None)))
+        return ready
+
+    def _is_seam(self, *, copied: bool) -> bool:
+        if not copied:
+            self._seam_packets = _SEAM_PACKETS
+            return True
+        self._seam_packets -= 1
+        return self._seam_packets >= 0
+
+    def _ticks(self, seconds: Fraction) -> int:
+        return round(seconds / self._tick)
+
+
+class _DecodingTimes:
+    """Decoding times of packets: those of the recording are not trusted.
+
+    The dts of a packet is the pts of the frame that a decoder with a delay of `reordered_frames` shows at that time.
+    """
+
+    def __init__(self, reordered_frames: int, step: int) -> None:
+        self._delay = reordered_frames
+        self._step = step
+        self._count = 0
+        self._times: list[int] = []
+        self._last: int | None = None
+
+    def dts(self, pts: int) -> int:
+        """Return the dts of the next packet. Raises CannotCopy if its frame would be decoded after it is shown."""
+        heappush(self._times, pts)
+        dts = (self._count - self._delay) * self._step if self._count < self._delay else heappop(self._times)
+        if dts > pts or (self._last is not None and dts <= self._last):
+            raise CannotCopy(f"its frames are reordered by more than {self._delay}, or two have the same time")
+        self._count += 1
+        self._last = dts
+        return dts

@@ -1,0 +1,81 @@
+"""The file of a clip behind an inherited descriptor, and the errors of writing it."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import av
+
+from clipengine.errors import ClipEngineError, DiskFull, EncoderFailed, UnsupportedMedia
+from clipengine.media.memory import is_out_of_memory, raise_if_out_of_memory
+
+
+class WritableFile:
+    """Seekable file object over a descriptor; the muxer writes to it and reads back from it."""
+
+    name = "clip"
+
+    def __init__(self, descriptor: int, *, writable: bool = True) -> None:
+        self._descriptor = descriptor
+        self._writable = writable
+        self._position = 0
+        self.error: OSError | None = None
+
+    def readable(self) -> bool:
+        return True
+
+    def writable(self) -> bool:
+        return self._writable
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._position
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        if whence == os.SEEK_CUR:
+            offset += self._position
+        elif whence == os.SEEK_END:
+            offset += os.lseek(self._descriptor, 0, os.SEEK_END)
+        self._position = offset
+        return offset
+
+    def read(self, length: int) -> bytes:
+        data = os.pread(self._descriptor, length, self._position)
+        self._position += len(data)
+        return data
+
+    def write(self, data: bytes) -> int:
+        view = memoryview(data)
+        try:
+            while view:
+                written = os.pwrite(self._descriptor, view, self._position)
+                self._position += written
+                view = view[written:]
+        except OSError as error:
+            self.error = error
+            raise
+        return len(data)
+
+
+@contextmanager
+def writer_errors(file: WritableFile) -> Iterator[None]:
+    """Convert errors of encoders and muxer to DiskFull, UnsupportedMedia or EncoderFailed."""
+    try:
+        yield
+    except ClipEngineError:
+        raise
+    except (av.FFmpegError, MemoryError, OSError, ValueError, RuntimeError) as error:
+        if is_out_of_memory(error):
+            raise
+        cause = file.error or error
+        if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise DiskFull("there is no space left for the clip's scratch file") from None
+        if isinstance(cause, OSError) and cause.errno == errno.EFBIG:
+            raise UnsupportedMedia("the clip is larger than its uncompressed frames") from None
+        raise_if_out_of_memory()
+        raise EncoderFailed(f"the encoder failed: {str(error)[:300]}") from error

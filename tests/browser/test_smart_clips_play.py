@@ -1,0 +1,51 @@
+"""Clips of smart render in a real browser: random seeks paint the right frames, also across the seams."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from random import Random
+
+import pytest
+
+from tests.films.catalogue import Shelf
+from tests.films.cutting import SMART, cut
+from tests.films.judge import expectations
+from tests.support.player import Stage
+
+# Film, start, end. Each begins before a keyframe, so that it has encoded and copied frames.
+CUTS = {
+    "mp4_25": (1.407, 5.3),
+    "mp4_2997": (1.507, 5.9),
+    "mp4_bframes": (1.107, 5.02),
+    "mp4_gop_10s": (8.507, 13.0),
+    "mp4_open_gop": (0.0, 3.3),
+    "mp4_vfr_jitter": (1.407, 5.5),
+    "rotated_90": (1.007, 3.55),
+    "ts_bframes": (1.107, 5.02),
+}
+_SEEKS = 24
+
+
+@pytest.mark.parametrize("name", CUTS)
+def test_random_seeks_paint_the_right_frames(name: str, stage: Stage, shelf: Shelf) -> None:
+    film, player = shelf.get(name), stage.player
+    start, end = (Fraction(str(each)) for each in CUTS[name])
+    clip = cut(film, start, end, stage.folder / "clip.mp4", SMART)
+    assert clip.made.render == "smart", clip.made.warnings
+    frames = expectations(film, start, end)[0].frames
+    loaded = player.load("clip.mp4")
+    assert (loaded.width, loaded.height) == (film.width, film.height)
+    random = Random(name)
+    # The frames around the first seam and at the end, then any.
+    head = sum(begun < Fraction(str(clip.made.encoded_seconds)) for begun, _ in frames)
+    chosen = [max(0, head - 1), head, head + 1, 0, len(frames) - 1]
+    chosen += [random.randrange(len(frames)) for _ in range(_SEEKS)]
+    for place in chosen:
+        begun, number = frames[place]
+        ends = frames[place + 1][0] if place + 1 < len(frames) else clip.made.actual_end - clip.made.actual_start
+        time = float(begun + (ends - begun) * Fraction(random.randrange(30, 70), 100))
+        painted = player.paint(time)
+        assert painted.seen.number == number, f"at {time}: {painted.seen.number}, must be {number}"
+        assert painted.seen.upright
+    assert player.play(0.0, seconds=1.0) >= 1.0
+    assert abs(player.play_to_end() - loaded.duration) < 0.1

@@ -1,0 +1,324 @@
+"""Smart render: clips with copied packets are as exact as encoded ones, and what cannot be copied is encoded."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+
+from clipengine.cli.local_cut import cut_once
+from clipengine.clips.profiles import Profile
+from clipengine.clips.warnings import code_of
+from clipengine.errors import VerificationFailed
+from clipengine.media.output.packet_verifier import PacketVerifier
+from clipengine.media.output.verify import verify
+from clipengine.settings import Settings
+from tests.films.catalogue import FILMS, Shelf
+from tests.films.cuts import Cut, cuts_of
+from tests.films.cutting import SMART, Clip, cut, cut_file, facts_of
+from tests.films.film import Film
+from tests.films.judge import judge
+from tests.films.likeness import faults_of
+from tests.films.mp4_bytes import lengths
+from tests.films.reader import read_clip
+from tests.films.reference import watch
+
+# Films of H.264 of which nothing can be copied, and the reason.
+FALLBACKS = {
+    "avi_h264_bframes": "its packets have no presentation times",
+    "avi_h264_open_gop": "its packets have no presentation times",
+    "edit_two_parts": "packets of the range are damaged, or are never shown",
+    "h264_10bit": "the profile changes the size, the format or the colours of its frames",
+    "h264_422": "the profile changes the size, the format or the colours of its frames",
+    "h264_444": "the profile changes the size, the format or the colours of its frames",
+    "interlaced_h264": "it is interlaced",
+    "odd_size_444": "the profile changes the size, the format or the colours of its frames",
+    "raw_h264": "the recording's timestamps jump",
+    "size_changes_ts": "its parameter sets change",
+    "tagged_bt2020": "the profile changes the size, the format or the colours of its frames",
+    "ts_joined": "the recording's timestamps jump",
+    "ts_jumps_ahead": "the recording's timestamps jump",
+    "ts_jumps_back": "the recording's timestamps jump",
+    "ts_jumps_back_a_little": "the recording's timestamps jump",
+}
+# Recordings of many makers: fragments, edit lists, a variable rate, MPEG-TS, Matroska, rotation.
+RECORDINGS = (
+    "bbb_720p_aac51.mp4",
+    "editlist_positive_shift_av.mp4",
+    "flower_fragmented.mp4",
+    "frag_multiple_sidx_gop250.mp4",
+    "gopro_max_tmcd_gpmd.mp4",
+    "handheld_vfr_h264_videoonly.mp4",
+    "hls_gap_720p60_joined.ts",
+    "lecture_1fps_audio_late.mov",
+    "lecture_slides_vfr_av.mov",
+    "long_persons_139s_10fps.mp4",
+    "mkv_attachment.mkv",
+    "nasa_multitrack_2v2a_subs.mp4",
+    "phone_rot180_vfr_mono.mp4",
+    "ts_no_initial_keyframe.ts",
+)
+_LEAST_DECIBELS = 38.0  # of an encoded frame beside copied ones
+
+
+def reason_of(clip: Clip) -> str | None:
+    """Return why all of the clip was encoded, or None if packets were copied."""
+    found = [each for each in clip.made.warnings if code_of(each) == "encoded_instead"]
+    assert (clip.made.render == "smart") is not bool(found)
+    assert len(found) <= 1
+    return found[0].split("encoded: ", 1)[1] if found else None
+
+
+def faults(film: Film, wanted: Cut, clip: Clip) -> list[str]:
+    """Return everything that is not exact in the clip of this range."""
+    made = clip.made
+    reading = read_clip(clip.path, upright=True)
+    smart = made.render == "smart"
+    actual = float(made.actual_start), float(made.actual_end)
+    found = judge(film, reading, wanted.start, wanted.end, *actual, copied=smart)
+    if made.frames != len(reading.frames):
+        found.append(f"the result says {made.frames} frames, the clip has {len(reading.frames)}")
+    if (made.width or 0, made.height or 0) != (reading.width, reading.height):
+        found.append(f"the result says {made.width}x{made.height}")
+    if abs(made.copied_seconds + made.encoded_seconds - (actual[1] - actual[0])) > 1e-5:
+        found.append(f"{made.copied_seconds} s copied, {made.encoded_seconds} s encoded")
+    return [f"{wanted}: {fault}" for fault in found]
+
+
+def is_h264(film: Film) -> bool:
+    video = facts_of(film.path).video
+    return video is not None and video.codec == "h264"
+
+
+@pytest.mark.parametrize("name", FILMS)
+def test_named_cuts_are_exact(shelf: Shelf, tmp_path: Path, name: str) -> None:
+    film = shelf.get(name)
+    wanted = cuts_of(film) if is_h264(film) else [each for each in cuts_of(film) if each.name == "at_0"]
+    found = []
+    for each in wanted:
+        clip = cut(film, each.start, each.end, tmp_path / "clip.mp4", SMART)
+        found += faults(film, each, clip)
+        reason = reason_of(clip)
+        if not is_h264(film):
+            assert reason is not None
+        elif each.name == "whole":
+            assert reason == FALLBACKS.get(name)
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize("name", ["mp4_bframes", "mp4_vfr_jitter", "ts_bframes", "mkv_live_h264"])
+def test_cuts_into_matroska_are_exact(shelf: Shelf, tmp_path: Path, name: str) -> None:
+    film, copied = shelf.get(name), 0
+    profile = Profile(container="mkv", render="smart")
+    for each in cuts_of(film):
+        clip = cut(film, each.start, each.end, tmp_path / "clip.mkv", profile)
+        copied += clip.made.render == "smart"
+        encoded = cut(film, each.start, each.end, tmp_path / "encoded.mkv", Profile(container="mkv"))
+        # Matroska has no edit lists, and no duration of the last frame where packets were copied.
+        found = {fault for fault in faults(film, each, clip) if "the picture ends" not in fault}
+        assert found <= set(faults(film, each, encoded))
+    assert copied
+
+
+def planes(frame: av.VideoFrame) -> bytes:
+    """Return the samples of a frame without the padding of its lines."""
+    parts = []
+    for plane in frame.planes:
+        lines = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
+        parts.append(lines[:, : plane.width].tobytes())
+    return b"".join(parts)
+
+
+def decode(path: Path) -> Iterator[tuple[Fraction, bytes]]:
+    """Yield time and samples of each frame, decoded from the first byte."""
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        stream.thread_type = "AUTO"
+        for frame in container.decode(stream):
+            if frame.pts is not None:
+                yield frame.pts * Fraction(frame.time_base), planes(frame)
+
+
+def decibels(one: bytes, other: bytes) -> float:
+    if one == other:
+        return math.inf
+    difference = np.frombuffer(one, np.uint8).astype(np.float64) - np.frombuffer(other, np.uint8)
+    return 10 * math.log10(255**2 / float(np.mean(difference**2)))
+
+
+@pytest.mark.parametrize("name", RECORDINGS)
+def test_copied_frames_of_real_recordings_are_equal(recordings: Path, tmp_path: Path, name: str) -> None:
+    path = recordings / name
+    if not path.exists():
+        pytest.skip("this recording is not here")
+    facts = facts_of(path)
+    assert facts.video is not None
+    seen, copied = watch(path, None), 0
+    third = round(facts.duration * 37) / Fraction(100) + Fraction(7, 1000)
+    for start, end in ((Fraction(0), min(facts.duration, Fraction(8))), (third, min(facts.duration, third + 12))):
+        clip = cut_file(path, start, end, tmp_path / "clip.mp4", SMART)
+        assert faults_of(seen, watch(clip.path), start, end) == []
+        if clip.made.render != "smart":
+            continue
+        copied += 1
+        assert_copied_frames_are_equal(path, facts.origin, facts.video.frame_seconds, clip)
+    assert copied
+
+
+def assert_copied_frames_are_equal(path: Path, origin: Fraction, frame_seconds: Fraction, clip: Clip) -> None:
+    made = clip.made
+    source = {
+        round((time - origin) * 1000): samples
+        for time, samples in decode(path)
+        if made.actual_start - 1 < time - origin < made.actual_end + 1
+    }
+    different = 0
+    for time, samples in decode(clip.path):
+        at = round((time + made.actual_start) * 1000)
+        near = [source[each] for each in (at, at - 1, at + 1) if each in source]
+        best = max((decibels(samples, each) for each in near), default=math.nan)
+        if math.isnan(best):  # the frame on screen at the start, which began before it
+            assert time == 0
+            best = _LEAST_DECIBELS
+        assert best >= _LEAST_DECIBELS, f"{float(time):.3f}: {best:.1f} dB"
+        different += best < math.inf
+    assert different <= made.encoded_seconds / float(frame_seconds) + 1.5
+
+
+def test_clip_ends_without_hidden_frames(shelf: Shelf, tmp_path: Path) -> None:
+    """The file has exactly the frames of the range, and its edit list hides none of them at the end."""
+    film = shelf.get("mp4_bframes")
+    start, end = Fraction(7, 10), Fraction(53, 10)
+    clip = cut(film, start, end, tmp_path / "clip.mp4", SMART)
+    assert reason_of(clip) is None
+    with av.open(str(clip.path), options={"ignore_editlist": "1"}) as container:
+        packets = [packet for packet in container.demux(video=0) if packet.size]
+    assert len(packets) == clip.made.frames == sum(clip.made.actual_start <= time < end for time, _ in film.frames)
+    movie, tracks = lengths(clip.path)
+    assert abs((tracks[0] or 0) - (clip.made.actual_end - clip.made.actual_start)) < Fraction(1, 1000)
+    assert movie is not None
+
+
+def test_rotated_recording_keeps_its_display_matrix(shelf: Shelf, tmp_path: Path) -> None:
+    film = shelf.get("rotated_90")
+    clip = cut(film, Fraction(0), Fraction(3), tmp_path / "clip.mp4", SMART)
+    assert reason_of(clip) is None
+    assert (clip.made.width, clip.made.height) == (film.width, film.height)
+    reading = read_clip(clip.path)
+    assert (reading.width, reading.height) == (film.height, film.width)
+    assert reading.rotation % 360 == 270
+
+
+@pytest.mark.parametrize(
+    ("profile", "reason"),
+    [
+        (Profile(render="smart", video="hevc"), "the profile asks for hevc"),
+        (Profile(render="smart", fps=25), "the profile sets a frame rate"),
+        (Profile(render="smart", max_height=48), "the profile changes the size"),
+        (Profile(render="smart", pixel_format="yuv420p10le"), "the profile changes the size, the format"),
+        (Profile(render="smart", container="webm", video="vp9", audio="opus"), "h264 into webm is always encoded"),
+        (Profile(render="smart", container="m4a", video="none"), "the clip has no video"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_profile_that_changes_frames_encodes_all(shelf: Shelf, tmp_path: Path, profile: Profile, reason: str) -> None:
+    clip = cut(shelf.get("mp4_bframes"), Fraction(1), Fraction(5), tmp_path / "clip", profile)
+    assert reason in (reason_of(clip) or "")
+
+
+def test_default_profile_copies_nothing(shelf: Shelf, tmp_path: Path) -> None:
+    made = cut(shelf.get("mp4_bframes"), Fraction(0), Fraction(4), tmp_path / "clip.mp4").made
+    assert (made.render, made.copied_seconds, made.encoded_seconds) == ("encode", 0, 4)
+    assert not made.warnings
+
+
+def test_cut_in_a_child_process_copies_too(shelf: Shelf, tmp_path: Path) -> None:
+    film, output = shelf.get("mp4_bframes"), tmp_path / "clip.mp4"
+    wanted = Cut("child", Fraction(17, 10), Fraction(58, 10))
+    arguments: dict[str, Any] = {"profile": "default", "on_progress": lambda part: None}
+    result = cut_once(
+        Settings(), str(film.path), output, start=wanted.start, end=wanted.end, render="smart", **arguments
+    )
+    assert result.render == "smart"
+    assert result.copied_seconds > 2 > result.encoded_seconds > 0
+    reading = read_clip(output)
+    actual = result.actual_start_seconds, result.actual_end_seconds
+    assert judge(film, reading, wanted.start, wanted.end, *actual, copied=True) == []
+
+
+@pytest.fixture
+def damaged(shelf: Shelf, tmp_path: Path) -> Path:
+    """A film with damaged bytes in the last of its GOPs."""
+    film = shelf.get("mp4_bframes")
+    data = bytearray(film.path.read_bytes())
+    with av.open(str(film.path)) as container:
+        packets = [packet for packet in container.demux(video=0) if packet.size]
+    packet = packets[-8]
+    assert packet.pos is not None
+    data[packet.pos + 5 : packet.pos + 14] = bytes(9)  # its slice header
+    path = tmp_path / "damaged.mp4"
+    path.write_bytes(data)
+    return path
+
+
+@pytest.mark.parametrize("decodes", [True, False], ids=["decode", "compare"])
+def test_damaged_packets_are_not_copied(damaged: Path, tmp_path: Path, decodes: bool) -> None:
+    clip = cut_file(damaged, Fraction(0), Fraction(6), tmp_path / "clip.mp4", SMART, decodes=decodes)
+    assert "decode" in (reason_of(clip) or "")
+
+
+def test_encoded_frames_and_seams_are_decoded_when_all_is_only_compared(
+    shelf: Shelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoded: list[bool] = []
+    add = PacketVerifier.add_spliced
+
+    def count(self: PacketVerifier, packet: Any, *, checksum: int | None, needed: bool) -> None:
+        decoded.append(needed)
+        add(self, packet, checksum=checksum, needed=needed)
+
+    monkeypatch.setattr(PacketVerifier, "add_spliced", count)
+    film = shelf.get("mp4_bframes")
+    clip = cut_file(film.path, Fraction(1), Fraction(6), tmp_path / "clip.mp4", SMART, decodes=False)
+    assert reason_of(clip) is None
+    head = round(clip.made.encoded_seconds * 25)
+    assert decoded[: head + 24] == [True] * (head + 24)
+    assert not any(decoded[head + 24 :])
+
+
+@pytest.mark.parametrize("change", [lambda data: data[:-9], lambda data: b"\0" + data[1:]], ids=["shorter", "other"])
+def test_file_with_other_packets_is_rejected(
+    shelf: Shelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: Callable[[bytes], bytes]
+) -> None:
+    """The verifier of one clip does not accept the file of another one."""
+    verifiers: list[PacketVerifier] = []
+    enter = PacketVerifier.__enter__
+
+    def keep(self: PacketVerifier) -> PacketVerifier:
+        verifiers.append(self)
+        return enter(self)
+
+    monkeypatch.setattr(PacketVerifier, "__enter__", keep)
+    film = shelf.get("mp4_bframes")
+    clip = cut_file(film.path, Fraction(1), Fraction(6), tmp_path / "clip.mp4", SMART)
+    assert reason_of(clip) is None
+    packet = _largest_packet(clip.path)
+    data = bytearray(clip.path.read_bytes())
+    start, end = packet
+    data[start:end] = change(bytes(data[start:end])).ljust(end - start, b"\1")
+    clip.path.write_bytes(data)
+    with clip.path.open("rb") as file, pytest.raises(VerificationFailed):
+        verify(file.fileno(), clip.made.frames, verifiers[0], lambda: None, threads=1, spliced=True)
+
+
+def _largest_packet(path: Path) -> tuple[int, int]:
+    with av.open(str(path)) as container:
+        packet = max((packet for packet in container.demux(video=0) if packet.size), key=lambda packet: packet.size)
+        assert packet.pos is not None
+        return packet.pos + 64, packet.pos + packet.size
