@@ -15,6 +15,7 @@ from typing import Any, get_args
 from clipengine.errors import StorageError
 from clipengine.ids import new_id
 from clipengine.ledger.database.database import Queue
+from clipengine.ledger.endpoints import ConfiguredEndpoint
 from clipengine.ledger.ledger import Ledger
 from clipengine.ledger.opening.location import location_of
 from clipengine.settings import Settings, injected_faults
@@ -125,6 +126,8 @@ class Engine:
             suspects_allowed=self._is_steady,
             encoding=encoding,
         )
+        if webhooks.links:
+            ledger.share_ready_clips(keep_ms=settings.shares.keep_ms)
         courier = Courier(
             ledger,
             Sender(webhooks.allow_cidrs, webhooks.timeout_seconds, own_port=settings.server.port or None),
@@ -132,6 +135,7 @@ class Engine:
             owner=self.instance_id,
             trusted_urls=[endpoint.url for endpoint in webhooks.endpoints],
             per_target=webhooks.parallel_deliveries,
+            link_base=settings.server.public_url.rstrip("/") if webhooks.links else None,
             on_attempt=lambda outcome: self._metrics.deliveries.labels(outcome).inc(),
         )
         self._workers: dict[str, Worker[Any]] = {
@@ -143,7 +147,7 @@ class Engine:
             ),
             "deliveries": Worker(courier, self._stopping),
         }
-        self._own_endpoints = configured_endpoints(webhooks)
+        self._own_endpoints = [ConfiguredEndpoint(*each) for each in configured_endpoints(webhooks)]
         self._queues = self._build_queues()
         self._sweep = Sweep(self._run_maintenance, lambda: self._queues["chores"].put("tidy"))
         in_folder = settings.storage.kind == "folder"

@@ -19,7 +19,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 
-from clipengine.clips.clip import EventType
+from clipengine.clips.clip import EventType, MessageFormat
 from clipengine.clips.discovery import check_name_rule
 from clipengine.clips.profiles import Profile
 from clipengine.clips.settings_table import SettingsTable
@@ -156,6 +156,10 @@ class Shares(SettingsTable):
     frame_ancestors: tuple[str, ...] = ("*",)
     requests_per_minute: Annotated[int, Field(ge=0)] = 1200  # for each link; 0: no limit
 
+    @property
+    def keep_ms(self) -> int | None:
+        return round(self.expires_days * 24 * 3600 * 1000) if self.expires_days else None
+
     @field_validator("frame_ancestors")
     @classmethod
     def _are_sources(cls, sources: tuple[str, ...]) -> tuple[str, ...]:
@@ -203,6 +207,7 @@ class Webhooks(SettingsTable):
         url: str
         secret: SecretStr
         events: tuple[EventType, ...] = ("clip.ready", "clip.failed")
+        format: MessageFormat = "json"
 
         @field_validator("secret")
         @classmethod
@@ -214,6 +219,7 @@ class Webhooks(SettingsTable):
     endpoints: tuple[Endpoint, ...] = ()
     timeout_seconds: Annotated[float, Field(gt=0, le=60)] = 10
     parallel_deliveries: Annotated[int, Field(ge=1, le=16)] = 4  # to one endpoint
+    links: bool = False
     allow_cidrs: tuple[str, ...] = ()
 
     @field_validator("allow_cidrs")
@@ -251,6 +257,12 @@ class Settings(SettingsTable):
         if isinstance(values, dict) and isinstance(named := values.get("profiles", {}), dict):
             values = {**values, "profiles": {"default": {}, **named}}
         return values
+
+    @model_validator(mode="after")
+    def _links_have_an_address(self) -> Settings:
+        if self.webhooks.links and not (self.server.public_url and self.shares.enabled):
+            raise ValueError("webhooks.links needs server.public_url, and shares.enabled = true")
+        return self
 
     @property
     def store_folder(self) -> Path:

@@ -31,12 +31,15 @@ def webhooks() -> None:
 @click.argument("url")
 @click.option("--event", "events", multiple=True, help="Event to send; may be repeated. [default: all events of clips]")
 @click.option("--secret-file", type=click.File("r"), help="File with the signing secret; - is standard input.")
+@click.option("--format", type=click.Choice(["json", "slack", "discord"]), help="Of the requests. [default: json]")
 @json_option
 @needs_server
-def add(client: Client, url: str, events: tuple[str, ...], secret_file: TextIO | None, as_json: bool) -> None:
+def add(
+    client: Client, url: str, events: tuple[str, ...], secret_file: TextIO | None, format: str | None, as_json: bool
+) -> None:
     """Add the endpoint URL. The secret that signs its events is shown only once."""
     secret = secret_file.read().strip() if secret_file else None
-    webhook = client.webhooks.create(url, events=events or None, secret=secret)
+    webhook = client.webhooks.create(url, events=events or None, secret=secret, format=format)
     output.show_object(webhook.raw, as_json=as_json)
 
 

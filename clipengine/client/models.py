@@ -143,6 +143,7 @@ class Webhook(_Model):
     secret: str | None = field(default=None, repr=False)
     created_at: str = ""
     disabled_reason: str | None = None
+    format: str = "json"
     raw: Object = field(default_factory=dict, repr=False, compare=False)
 
 

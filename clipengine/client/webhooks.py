@@ -68,9 +68,13 @@ class WebhookCalls:
         events: Sequence[str] | None = None,
         secret: str | None = None,
         enabled: bool | None = None,
+        format: str | None = None,
         idempotency_key: str | None = None,
     ) -> Steps[Webhook]:
-        """Create an endpoint. Only this response contains its secret, which the server generates unless given."""
+        """Create an endpoint. Only this response contains its secret, which the server generates unless given.
+
+        `format` is `json`, or `slack` or `discord` for an incoming webhook of that service.
+        """
         body: Object = {"url": url}
         if events is not None:
             body["events"] = list(events)
@@ -78,6 +82,8 @@ class WebhookCalls:
             body["secret"] = secret
         if enabled is not None:
             body["enabled"] = enabled
+        if format is not None:
+            body["format"] = format
         answer = yield from self._api.create("/v1/webhooks", body, idempotency_key=idempotency_key)
         return Webhook.from_object(answer)
 
@@ -96,9 +102,12 @@ class WebhookCalls:
         events: Sequence[str] | None = None,
         secret: str | None = None,
         enabled: bool | None = None,
+        format: str | None = None,
     ) -> Steps[Webhook]:
         """Change the given properties of an endpoint."""
-        body = without_none({"url": url, "events": events and list(events), "secret": secret, "enabled": enabled})
+        body = without_none(
+            {"url": url, "events": events and list(events), "secret": secret, "enabled": enabled, "format": format}
+        )
         return Webhook.from_object((yield from self._api.send("PATCH", route("webhooks", webhook_id), json=body)))
 
     def delete(self, webhook_id: str) -> Steps[None]:

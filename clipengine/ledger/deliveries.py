@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import peewee
 
+from clipengine.clips.clip import MessageFormat
 from clipengine.errors import DeliveryNotFound, WebhookNotFound
 from clipengine.ids import new_id
 from clipengine.ledger.database.database import Database, Row
@@ -59,6 +60,7 @@ class Delivery:
     lease: int
     request_id: str | None
     traceparent: str | None
+    format: MessageFormat = "json"
 
 
 @dataclass(frozen=True)
@@ -274,6 +276,7 @@ class Deliveries:
         values["body"] = (row["payload"] or "").encode()
         # If the URL of the endpoint has changed, pending deliveries go to the new one.
         values["url"] = endpoint.url if endpoint else row["url"]
+        values["format"] = endpoint.format if endpoint else "json"
         return Delivery(**values)
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
-from clipengine.clips.clip import DISABLED_BY_REQUEST
+from clipengine.clips.clip import DISABLED_BY_REQUEST, MessageFormat
 from clipengine.errors import WebhookNotFound
 from clipengine.ids import new_id
 from clipengine.ledger.database.database import Database, Row, Statement
@@ -42,6 +42,7 @@ class Endpoint:
     created_at: int
     disabled_reason: str | None = None
     failing_since: int | None = None
+    format: MessageFormat = "json"
 
     @property
     def disabled_by_request(self) -> bool:
@@ -64,7 +65,17 @@ class Endpoint:
             "created_at": rfc3339(self.created_at),
             "disabled_reason": self.disabled_reason,
             "failing_since": rfc3339(self.failing_since) if self.failing_since is not None else None,
+            "format": self.format,
         }
+
+
+class ConfiguredEndpoint(NamedTuple):
+    """One endpoint of the settings."""
+
+    url: str
+    secret: str
+    events: Sequence[str]
+    format: MessageFormat = "json"
 
 
 class Endpoints:
@@ -72,7 +83,15 @@ class Endpoints:
         self._database = database
         self._vault = vault
 
-    def create(self, url: str, events: Sequence[str], secret: str, *, origin: Origin = "api") -> Endpoint:
+    def create(
+        self,
+        url: str,
+        events: Sequence[str],
+        secret: str,
+        *,
+        origin: Origin = "api",
+        format: MessageFormat = "json",
+    ) -> Endpoint:
         endpoint = Endpoint(
             webhook_id=new_id("whk"),
             url=url,
@@ -83,6 +102,7 @@ class Endpoints:
             enabled=True,
             origin=origin,
             created_at=now_ms(),
+            format=format,
         )
         with self._database.transaction():
             self._database.insert(
@@ -104,6 +124,7 @@ class Endpoints:
         events: Sequence[str] | None = None,
         secret: str | None = None,
         enabled: bool | None = None,
+        format: MessageFormat | None = None,
     ) -> Endpoint:
         """Change the values that are not None. Raises WebhookNotFound.
 
@@ -117,6 +138,8 @@ class Endpoints:
                 values["url"] = url
             if events is not None:
                 values["events"] = list(events)
+            if format is not None:
+                values["format"] = format
             if secret is not None and secret != before.secret:
                 values |= {
                     "secret": self._vault.seal(secret, id),
@@ -139,22 +162,22 @@ class Endpoints:
             self._give_up(id, "the webhook was deleted")
             return endpoint
 
-    def sync_settings(self, wanted: Iterable[tuple[str, str, Sequence[str]]]) -> list[Endpoint]:
-        """Make the endpoints of origin `settings` match the settings, given as `(url, secret, events)`; by URL.
+    def sync_settings(self, wanted: Iterable[ConfiguredEndpoint]) -> list[Endpoint]:
+        """Make the endpoints of origin `settings` match the settings, by URL.
 
         Endpoints that the settings no longer list are deleted. A disabled endpoint stays disabled: a restart must not
         enable a receiver that responded with 410 Gone.
         """
         with self._database.transaction():
             # If the settings list a URL twice, the last entry counts.
-            by_url = {url: (secret, events) for url, secret, events in wanted}
+            by_url = {each.url: each for each in wanted}
             present = {endpoint.url: endpoint for endpoint in self.list() if endpoint.origin == "settings"}
-            for url, (secret, events) in by_url.items():
+            for url, secret, events, format in by_url.values():
                 known = present.pop(url, None)
                 if known is None:
-                    self.create(url, events, secret, origin="settings")
+                    self.create(url, events, secret, origin="settings", format=format)
                 else:
-                    self.update(known.webhook_id, events=events, secret=secret)
+                    self.update(known.webhook_id, events=events, secret=secret, format=format)
             for unlisted in present.values():
                 self.delete(unlisted.webhook_id)
             return [endpoint for endpoint in self.list() if endpoint.origin == "settings"]

@@ -6,7 +6,7 @@ An event and its deliveries are written in the transaction of the change (outbox
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -64,6 +64,7 @@ class Events:
         self._endpoints = endpoints
         self._organisation_id = organisation_id
         self.engine_id: str | None = None
+        self.on_ready: Callable[[str, Clip], None] = lambda event_id, clip: None  # in the transaction of clip.ready
 
     def after(self, seq: int, *, limit: int = 100) -> list[Event]:
         """Return the events after `seq`, oldest first."""
@@ -81,12 +82,15 @@ class Events:
 
     def clip_ended(self, clip: Clip) -> None:
         """Record `clip.ready` or `clip.failed`. Call it in the transaction that ends the clip."""
-        self._record(
-            "clip.ready" if clip.state == "complete" else "clip.failed",
-            clip.to_object(),
-            clip=clip,
-            own_url=clip.webhook_url,
-        )
+        ready = clip.state == "complete"
+        type: EventType = "clip.ready" if ready else "clip.failed"
+        event = self._event(type, clip.to_object(), clip=clip)
+        receivers = self._subscribers(type)
+        if clip.webhook_url is not None:
+            receivers.append((None, clip.webhook_url))
+        if ready and receivers:
+            self.on_ready(event["event_id"], clip)
+        self._write([event], receivers)
 
     def clips_expired(self, clips: Sequence[Clip]) -> None:
         """Record `clip.expired` of each clip. Call it in the transaction that deletes the clips."""
@@ -119,16 +123,12 @@ class Events:
         type: EventType,
         data: dict[str, Any],
         *,
-        clip: Clip | None = None,
         recording_id: str | None = None,
-        own_url: str | None = None,
         only: Endpoint | None = None,
     ) -> list[str]:
         """Write an event and its deliveries, to all subscribers or to `only`, and return the ids of the deliveries."""
         receivers = [_receiver(only)] if only is not None else self._subscribers(type)
-        if own_url is not None:
-            receivers.append((None, own_url))
-        return self._write([self._event(type, data, clip=clip, recording_id=recording_id)], receivers)
+        return self._write([self._event(type, data, recording_id=recording_id)], receivers)
 
     def _subscribers(self, type: EventType) -> list[_Receiver]:
         return [_receiver(endpoint) for endpoint in self._endpoints.subscribed(type)]

@@ -64,7 +64,7 @@ class Ledger:
         self.recordings = Recordings(database, self.events)
         self.clips = Clips(database, self.events, self.removals, max_queued)
         self.uploads = Uploads(database, self.clips)
-        self.shares = Shares(database)
+        self.shares = Shares(database, self._vault)
         self.watched = WatchedObjects(database)
         self.expiry = Expiry(database, self.clips, self.events)
         self.retention = Retention(database)
@@ -108,6 +108,12 @@ class Ledger:
         row = MetaRow.insert(name="checked_at", value=now)
         with self.database.transaction(durable=False, ordered=False):
             self.database.insert(row.on_conflict(conflict_target=[MetaRow.name], update={MetaRow.value: now}))
+
+    def share_ready_clips(self, *, keep_ms: int | None) -> None:
+        """From now on, create a share with each `clip.ready`, for its webhooks. It expires after `keep_ms`."""
+        self.events.on_ready = lambda event_id, clip: self.shares.create_for_event(
+            event_id, clip.clip_id, keep_ms=keep_ms
+        )
 
     def reset_far_future_due(self) -> int:
         """Make rows due now that are due later than any delay allows, and return their number.

@@ -6,6 +6,7 @@ its share is deleted. Deleting a clip deletes its shares.
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import logging
 import re
@@ -18,6 +19,7 @@ from clipengine.ids import new_id
 from clipengine.ledger.database.database import Database, Row, Statement, param
 from clipengine.ledger.database.schema import ClipRow, ShareRow
 from clipengine.ledger.pages import Page, read_page
+from clipengine.ledger.vault import Vault
 from clipengine.timecode import now_ms, rfc3339
 
 logger = logging.getLogger(__name__)
@@ -62,8 +64,9 @@ class Share:
 
 
 class Shares:
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, vault: Vault) -> None:
         self._database = database
+        self._vault = vault
 
     def create(self, clip_id: str, *, expires_at: int | None, download: bool, embed: bool) -> tuple[Share, str]:
         """Create a share of a complete clip and return it with its token, which cannot be retrieved later.
@@ -81,6 +84,26 @@ class Shares:
                 raise ClipNotComplete.of(clip_id, ended=clip["state"] == "failed")
             self._database.insert(ShareRow.insert({**vars(share), "sha256": _digest(token)}))
         return share, token
+
+    def create_for_event(self, event_id: str, clip_id: str, *, keep_ms: int | None) -> None:
+        """Create the share whose link the webhooks of an event contain. It expires after `keep_ms`.
+
+        Its token is derived from the key of the secrets, because it is needed for each attempt and must not be stored.
+        Call it in the transaction that completes the clip.
+        """
+        now = now_ms()
+        expires_at = None if keep_ms is None else now + keep_ms
+        share = Share(f"shr{event_id.removeprefix('evt')}", clip_id, now, expires_at, download=True, embed=True)
+        digest = _digest(self._token_of(event_id))
+        self._database.insert(ShareRow.insert({**vars(share), "sha256": digest}))
+
+    def token_of_event(self, event_id: str) -> str | None:
+        """Return the token for the webhooks of an event, or None if its share has expired or was deleted."""
+        token = self._token_of(event_id)
+        return None if self.find(token) is None else token
+
+    def _token_of(self, event_id: str) -> str:
+        return base64.urlsafe_b64encode(self._vault.derive(f"share {event_id}")).rstrip(b"=").decode()
 
     def list(self, clip_id: str, *, limit: int, cursor: str | None = None) -> Page[Share]:
         """Return a page of the shares of a clip, newest first, including expired ones."""

@@ -10,6 +10,8 @@ from __future__ import annotations
 import base64
 import binascii
 import contextlib
+import hashlib
+import hmac
 import os
 import secrets
 import stat
@@ -77,6 +79,10 @@ class Vault:
     def open(self, sealed: str, owner: str) -> str:
         """Decrypt a text. Raises Internal if it was changed, moved, or sealed with another key."""
         return self._opened(sealed, owner)
+
+    def derive(self, purpose: str) -> bytes:
+        """Return 256 bits that only the owner of the key can compute, and always the same for a purpose."""
+        return hmac.new(self._key, f"derived {purpose}".encode(), hashlib.sha256).digest()
 
     def _open(self, sealed: str, owner: str) -> str:
         try:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from clipengine.clips.clip import MessageFormat
 from clipengine.errors import InvalidRequest, SettingsError
 from clipengine.settings import Webhooks
 from clipengine.webhooks.address import parse
 from clipengine.webhooks.sign import check_secret
 
 
-def configured_endpoints(settings: Webhooks) -> list[tuple[str, str, tuple[str, ...]]]:
-    """Return (URL, secret, events) of each endpoint. Raises SettingsError that lists every invalid URL and secret."""
-    found: list[tuple[str, str, tuple[str, ...]]] = []
+def configured_endpoints(settings: Webhooks) -> list[tuple[str, str, tuple[str, ...], MessageFormat]]:
+    """Return (URL, secret, events, format) of each. Raises SettingsError that lists every invalid URL and secret."""
+    found: list[tuple[str, str, tuple[str, ...], MessageFormat]] = []
     errors: list[str] = []
     for number, endpoint in enumerate(settings.endpoints):
         secret = endpoint.secret.get_secret_value()
@@ -19,7 +20,7 @@ def configured_endpoints(settings: Webhooks) -> list[tuple[str, str, tuple[str, 
                 check(text)
             except InvalidRequest as error:
                 errors.append(f"webhooks.endpoints.{number}.{key}: {error.message}")
-        found.append((endpoint.url, secret, tuple(endpoint.events)))
+        found.append((endpoint.url, secret, tuple(endpoint.events), endpoint.format))
     if errors:
         raise SettingsError("; ".join(errors))
     return found

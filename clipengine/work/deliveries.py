@@ -20,6 +20,7 @@ from clipengine.errors import ClipEngineError
 from clipengine.ledger.deliveries import Delivery
 from clipengine.ledger.ledger import Ledger
 from clipengine.timecode import now_ms
+from clipengine.webhooks.messages import rendered, with_links
 from clipengine.webhooks.schedule import next_delay_seconds
 from clipengine.webhooks.send import Outcome, Sender, SenderClosed
 from clipengine.webhooks.sign import sign
@@ -38,6 +39,7 @@ class Courier(Jobs[Delivery]):
 
     `trusted_urls` are those of the settings: unlike addresses from the API, they may be private. `max_parallel` is the
     number of threads, `per_target` the number of deliveries that all engines send to one target at the same time.
+    With `link_base`, the public URL of the server, `clip.ready` contains links to the clip.
     `on_attempt` is called with "delivered" or "failed" after each attempt.
     """
 
@@ -53,6 +55,7 @@ class Courier(Jobs[Delivery]):
         trusted_urls: Collection[str] = (),
         max_parallel: int = PARALLEL,
         per_target: int = 1,
+        link_base: str | None = None,
         random: Callable[[], float] = randomness.random,
         on_attempt: Callable[[str], None] = lambda outcome: None,
     ) -> None:
@@ -63,6 +66,7 @@ class Courier(Jobs[Delivery]):
         self._trusted_urls = frozenset(trusted_urls)
         self._max_parallel = max_parallel
         self._per_target = per_target
+        self._link_base = link_base
         self._random = random
         self._on_attempt = on_attempt
         self._lock = threading.Lock()
@@ -130,11 +134,12 @@ class Courier(Jobs[Delivery]):
         self._sender.close()
 
     def _send(self, delivery: Delivery) -> Outcome:
-        headers = sign(delivery.body, event_id=delivery.event_id, secrets=delivery.secrets, timestamp=now_ms() // 1000)
+        body = self._body(delivery)
+        headers = sign(body, event_id=delivery.event_id, secrets=delivery.secrets, timestamp=now_ms() // 1000)
         if (traceparent := tracing.current(otherwise=delivery.traceparent)) is not None:
             headers["traceparent"] = traceparent
         trusted = delivery.endpoint_id is not None and delivery.url in self._trusted_urls
-        outcome = self._sender.send(delivery.url, delivery.body, headers, trusted=trusted)
+        outcome = self._sender.send(delivery.url, body, headers, trusted=trusted)
         if outcome.error is not None:
             tracing.set_error(outcome.error.partition(":")[0])
         self._on_attempt("delivered" if outcome.ok else "failed")
@@ -144,6 +149,15 @@ class Courier(Jobs[Delivery]):
             elif len(self._failing) < _MAX_FAILING:
                 self._failing.add(delivery.target)
         return outcome
+
+    def _body(self, delivery: Delivery) -> bytes:
+        """Return the body of the request: the event in the format of the endpoint, with links if they are enabled."""
+        body = delivery.body
+        if self._link_base is not None and delivery.event_type == "clip.ready" and delivery.clip_id is not None:
+            token = self._ledger.shares.token_of_event(delivery.event_id)
+            page = None if token is None else f"{self._link_base}/s/{token}"
+            body = with_links(body, page, page and f"{page}/download")
+        return rendered(body, delivery.format)
 
     def _delay_ms(self, delivery: Delivery, outcome: Outcome) -> int | None:
         """Return the delay before the next attempt, or None if there is none."""

@@ -9,10 +9,11 @@ import httpx
 import pytest
 
 from clipengine.clips.clip import Clip
+from clipengine.ledger.endpoints import ConfiguredEndpoint
 from tests.support.api import RecordedEngine
 
 URL = "http://127.0.0.1:9/hook"
-KEYS = ["webhook_id", "url", "events", "enabled", "origin", "created_at", "disabled_reason", "failing_since"]
+KEYS = ["webhook_id", "url", "events", "enabled", "origin", "created_at", "disabled_reason", "failing_since", "format"]
 DELIVERY_KEYS = [
     "delivery_id",
     "event_id",
@@ -148,8 +149,18 @@ class TestEndpoints:
         ):
             assert code(answer) == (404, "webhook_not_found")
 
+    def test_format_is_chosen_and_changed(self, http: httpx.Client, engine: RecordedEngine) -> None:
+        made = http.post("/v1/webhooks", json={"url": URL, "format": "slack"}).json()
+        path = f"/v1/webhooks/{made['webhook_id']}"
+        assert (made["format"], http.get(path).json()["format"]) == ("slack", "slack")
+        assert http.patch(path, json={"format": "discord"}).json()["format"] == "discord"
+        assert http.patch(path, json={"enabled": True}).json()["format"] == "discord"
+        assert code(http.post("/v1/webhooks", json={"url": URL, "format": "teams"})) == (422, "invalid_request")
+
     def test_endpoint_from_the_settings_is_read_only(self, http: httpx.Client, engine: RecordedEngine) -> None:
-        (endpoint,) = engine.ledger.endpoints.sync_settings([(URL, "a-secret-of-settings", ["clip.ready"])])
+        (endpoint,) = engine.ledger.endpoints.sync_settings(
+            [ConfiguredEndpoint(URL, "a-secret-of-settings", ["clip.ready"])]
+        )
         path = f"/v1/webhooks/{endpoint.webhook_id}"
         assert http.get(path).json()["origin"] == "settings"
         for answer in (http.delete(path), http.patch(path, json={"events": ["clip.failed"]})):

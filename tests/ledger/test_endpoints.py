@@ -8,7 +8,7 @@ import pytest
 
 from clipengine.clips.clip import Clip
 from clipengine.errors import WebhookNotFound
-from clipengine.ledger.endpoints import SECRET_OVERLAP_MS
+from clipengine.ledger.endpoints import SECRET_OVERLAP_MS, ConfiguredEndpoint
 from clipengine.ledger.ledger import Ledger
 from clipengine.timecode import now_ms
 
@@ -82,12 +82,14 @@ def test_endpoints_are_synchronised_with_the_settings(ledger: Ledger) -> None:
     own = ledger.endpoints.create("https://api.test", ["clip.ready"], "s" * 16)
     first = ledger.endpoints.sync_settings(
         [
-            ("https://a.test", "secret of a, long", ["clip.ready"]),
-            ("https://b.test", "secret of b, long", ["clip.ready"]),
+            ConfiguredEndpoint("https://a.test", "secret of a, long", ["clip.ready"]),
+            ConfiguredEndpoint("https://b.test", "secret of b, long", ["clip.ready"], "slack"),
         ]
     )
-    assert [endpoint.origin for endpoint in first] == ["settings", "settings"]
-    again = ledger.endpoints.sync_settings([("https://a.test", "another of a, long", ("clip.ready", "clip.failed"))])
+    assert [(endpoint.origin, endpoint.format) for endpoint in first] == [("settings", "json"), ("settings", "slack")]
+    again = ledger.endpoints.sync_settings(
+        [ConfiguredEndpoint("https://a.test", "another of a, long", ("clip.ready", "clip.failed"))]
+    )
     assert len(again) == 1
     assert again[0].webhook_id == first[0].webhook_id
     assert again[0].events == ["clip.ready", "clip.failed"]
@@ -97,7 +99,7 @@ def test_endpoints_are_synchronised_with_the_settings(ledger: Ledger) -> None:
 
 
 def test_disabled_endpoint_of_the_settings_stays_disabled_after_a_restart(ledger: Ledger) -> None:
-    wanted = [("https://a.test", "secret of a, long", ["clip.ready"])]
+    wanted = [ConfiguredEndpoint("https://a.test", "secret of a, long", ["clip.ready"])]
     [made] = ledger.endpoints.sync_settings(wanted)
     ledger.endpoints.disable(made.webhook_id, "it answered 410 Gone")
     [kept] = ledger.endpoints.sync_settings(wanted)
@@ -106,8 +108,8 @@ def test_disabled_endpoint_of_the_settings_stays_disabled_after_a_restart(ledger
 
 def test_url_that_the_settings_list_twice_is_one_endpoint(ledger: Ledger) -> None:
     twice = [
-        ("https://a.test", "first of a, long", ["clip.ready"]),
-        ("https://a.test", "last of a, long", ["clip.ready"]),
+        ConfiguredEndpoint("https://a.test", "first of a, long", ["clip.ready"]),
+        ConfiguredEndpoint("https://a.test", "last of a, long", ["clip.ready"]),
     ]
     for _ in range(2):
         [endpoint] = ledger.endpoints.sync_settings(twice)

@@ -11,6 +11,7 @@ import pytest
 
 from clipengine.errors import Internal, SecretsKeyLost, StartupError
 from clipengine.ledger.database.migrations import MIGRATIONS, create_meta, migrate
+from clipengine.ledger.endpoints import ConfiguredEndpoint
 from clipengine.ledger.idempotency import Answer
 from clipengine.ledger.ledger import Ledger
 from clipengine.ledger.opening import location as place
@@ -131,7 +132,7 @@ def test_unreadable_key_is_a_startup_error(ledger: Ledger, open_ledger: Open, pa
 
 def test_reset_secrets_replaces_a_lost_key(ledger: Ledger, open_ledger: Open, path: Path) -> None:
     own = ledger.endpoints.create("https://a.test", ["clip.ready"], FIRST)
-    ledger.endpoints.sync_settings([("https://b.test", SECOND, ["clip.ready"])])
+    ledger.endpoints.sync_settings([ConfiguredEndpoint("https://b.test", SECOND, ["clip.ready"])])
     default = ledger.default_secret()
     ledger.close()
     path.with_name(KEY_FILE).unlink()
@@ -141,5 +142,5 @@ def test_reset_secrets_replaces_a_lost_key(ledger: Ledger, open_ledger: Open, pa
     assert (lost.enabled, lost.secret == FIRST) == (False, False)
     assert "lost" in (lost.disabled_reason or "")
     assert again.default_secret() not in ("", default)
-    (kept,) = again.endpoints.sync_settings([("https://b.test", SECOND, ["clip.ready"])])
+    (kept,) = again.endpoints.sync_settings([ConfiguredEndpoint("https://b.test", SECOND, ["clip.ready"])])
     assert (kept.enabled, kept.secret) == (True, SECOND)

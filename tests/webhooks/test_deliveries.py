@@ -15,6 +15,7 @@ import pytest
 from standardwebhooks import Webhook
 
 from clipengine.errors import Cancelled
+from clipengine.ledger.endpoints import ConfiguredEndpoint
 from clipengine.ledger.ledger import Ledger
 from clipengine.webhooks.send import Sender
 from tests.support.delivery_worker import DeliveryWorker
@@ -170,7 +171,7 @@ def test_concurrent_runs_send_each_delivery_once(ledger: Ledger, make_worker: Ma
 
 
 def test_only_endpoints_of_the_settings_may_use_private_addresses(ledger: Ledger, receiver: Receiver) -> None:
-    ledger.endpoints.sync_settings([(receiver.url + "/settings", SECRET, [EVENT])])
+    ledger.endpoints.sync_settings([ConfiguredEndpoint(receiver.url + "/settings", SECRET, [EVENT])])
     ledger.endpoints.create(receiver.url + "/api", [EVENT], SECRET)
     create_event(ledger)
     create_cancelled_clip(ledger, receiver.url + "/settings")

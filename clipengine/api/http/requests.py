@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
 
-from clipengine.clips.clip import EventType
+from clipengine.clips.clip import EventType, MessageFormat
 from clipengine.clips.profiles import Render
 from clipengine.errors import InvalidRequest, InvalidWebhookUrl
 from clipengine.ledger.pages import decode_cursor
@@ -176,6 +176,9 @@ class CreateWebhook(Body):
     events: Events = list(DEFAULT_EVENTS)
     secret: Secret | None = Field(default=None, description="Generated if omitted.")
     enabled: bool = True
+    format: MessageFormat = Field(
+        default="json", description="`slack` and `discord`: the message of an incoming webhook of that service."
+    )
 
 
 class UpdateWebhook(Body):
@@ -185,6 +188,7 @@ class UpdateWebhook(Body):
 
     url: Address | None = None
     events: Events | None = None
+    format: MessageFormat | None = None
     secret: Secret | None = Field(
         default=None,
         description="X-Relay-Signature uses the new secret at once; webhook-signature has both signatures for a day.",

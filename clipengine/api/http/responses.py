@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from clipengine.clips.clip import ClipResult
+from clipengine.clips.clip import ClipResult, MessageFormat
 from clipengine.clips.profiles import Render
 
 Status = Literal["processing", "complete", "failed"]
@@ -158,6 +158,7 @@ class WebhookObject(_Object):
     created_at: str = Time
     disabled_reason: str | None
     failing_since: str | None = MaybeTime
+    format: MessageFormat
 
 
 class NewWebhookObject(WebhookObject):

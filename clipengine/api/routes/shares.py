@@ -14,16 +14,14 @@ from clipengine.errors import ClipNotComplete, ClipNotFound, Conflict, InvalidRe
 from clipengine.ledger.idempotency import Answer as StoredAnswer
 from clipengine.timecode import now_ms
 
-_DAY_MS = 24 * 3600 * 1000
-
 
 def create_share(call: Call[NoQuery, CreateShare]) -> Response:
     clip_id, body, settings = find_clip(call).clip_id, call.body, call.engine.settings.shares
     if not settings.enabled:
         raise Conflict("Shares are disabled", hint="The operator can enable them with `shares.enabled`.")
     expires_at = body.expires_at
-    if expires_at is None and settings.expires_days:
-        expires_at = now_ms() + round(settings.expires_days * _DAY_MS)
+    if expires_at is None and settings.keep_ms is not None:
+        expires_at = now_ms() + settings.keep_ms
     if expires_at is not None and expires_at <= now_ms():
         with located(pointer="/expires_at"):
             raise InvalidRequest("expires_at lies in the past", hint="Give a future time, or omit it.")

@@ -59,7 +59,7 @@ def create_webhook(call: Call[NoQuery, CreateWebhook]) -> Response:
 
     def work() -> StoredAnswer:
         endpoints = call.ledger.endpoints
-        endpoint = endpoints.create(body.url, body.events, body.secret or new_secret())
+        endpoint = endpoints.create(body.url, body.events, body.secret or new_secret(), format=body.format)
         if not body.enabled:
             endpoint = endpoints.update(endpoint.webhook_id, enabled=False)
         shown = {**endpoint.to_object(), "secret": endpoint.secret}
@@ -97,7 +97,7 @@ def update_webhook(call: Call[NoQuery, UpdateWebhook]) -> Response:
         check_address(body.url, call.engine.settings, pointer="/url", look_up=True)
     with call.ledger.transaction():
         endpoint = _find(call)
-        if (body.url, body.events, body.secret) != (None, None, None):
+        if (body.url, body.events, body.secret, body.format) != (None, None, None, None):
             _check_own(endpoint)
         endpoint = call.ledger.endpoints.update(endpoint.webhook_id, **body.model_dump())
     return json_response(endpoint.to_object())

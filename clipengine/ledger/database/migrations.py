@@ -199,6 +199,11 @@ def migration_21(database: Database) -> None:
     database.run("ALTER TABLE clips ADD COLUMN render TEXT")
 
 
+def migration_22(database: Database) -> None:
+    """Let endpoints receive the messages of a chat service instead of the JSON body."""
+    database.run("ALTER TABLE endpoints ADD COLUMN format TEXT NOT NULL DEFAULT 'json'")
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     migration_1,
     migration_2,
@@ -221,12 +226,13 @@ MIGRATIONS: tuple[Migration, ...] = (
     migration_19,
     migration_20,
     migration_21,
+    migration_22,
 )
 
 
 # Migrations that older engines can live with: see `compatibility`. One that changes or removes what they use is not.
 EXPANDING: frozenset[Migration] = frozenset(
-    {migration_15, migration_16, migration_17, migration_18, migration_20, migration_21}
+    {migration_15, migration_16, migration_17, migration_18, migration_20, migration_21, migration_22}
 )
 
 

@@ -177,6 +177,7 @@ class EndpointRow(Model):
     created_at = BigIntegerField()
     disabled_reason = TextField(null=True)
     failing_since = BigIntegerField(null=True)
+    format = TextField(default="json")
 
     class Meta:
         table_name = "endpoints"

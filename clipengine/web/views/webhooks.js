@@ -7,6 +7,7 @@ import {asyncHandler, confirmDialog, copyText, errorState, menuButton, openDialo
 
 const EVENTS = ["clip.ready", "clip.failed", "clip.expired", "recording.complete", "recording.failed", "endpoint.disabled"];
 const DEFAULT_EVENTS = ["clip.ready", "clip.failed"];
+const FORMATS = [["json", "JSON, signed"], ["slack", "Slack message"], ["discord", "Discord message"]];
 const STATUS_TEXTS = {delivered: ["Delivered", "good"], failed: ["Failed", "bad"], pending: ["Pending", ""], sending: ["Sending", "busy"]};
 const REFRESH_MS = 2000;
 
@@ -70,16 +71,17 @@ async function sendTest(webhook) {
   if (!location.hash.endsWith(webhook.webhook_id)) location.hash = `#/webhooks/${webhook.webhook_id}`;
 }
 
-// The dialog for a webhook's URL and events. `save({url, events})` resolves with the new secret, if there is one.
-function webhookDialog(title, action, {url: currentUrl = "", events: currentEvents}, save, reload, ...more) {
+// The dialog for a webhook's URL, events and format. `save({url, events, format})` resolves with the new secret, if there is one.
+function webhookDialog(title, action, {url: currentUrl = "", events: currentEvents, format: currentFormat = "json"}, save, reload, ...more) {
   const url = h("input", {type: "url", required: true, value: currentUrl, placeholder: "https://example.org/hooks", "aria-describedby": "webhook-problem"});
   const checkboxes = EVENTS.map((name) => h("input", {type: "checkbox", name, checked: currentEvents.includes(name)}));
+  const format = h("select", {}, FORMATS.map(([value, text]) => h("option", {value, selected: value === currentFormat}, text)));
   const problem = h("p", {id: "webhook-problem", class: "bad small", role: "alert"});
   const submit = async (event) => {
     event.preventDefault();
     problem.textContent = "";
     try {
-      const {secret} = await save({url: url.value.trim(), events: EVENTS.filter((name, at) => checkboxes[at].checked)});
+      const {secret} = await save({url: url.value.trim(), events: EVENTS.filter((name, at) => checkboxes[at].checked), format: format.value});
       dialog.close();
       if (secret) showSecret(secret);
       await reload();
@@ -91,6 +93,7 @@ function webhookDialog(title, action, {url: currentUrl = "", events: currentEven
   const dialog = openDialog(title, h("form", {class: "stack", onsubmit: submit},
     h("label", {class: "field"}, "URL", url), problem,
     h("fieldset", {}, h("legend", {}, "Events"), h("div", {class: "row wrap"}, EVENTS.map((name, at) => h("label", {class: "check mono small"}, checkboxes[at], name)))),
+    h("label", {class: "field"}, "Format", format),
     more,
     h("div", {class: "row end"}, h("button", {class: "primary"}, action)),
   ));
@@ -104,9 +107,9 @@ function addWebhook(reload) {
 // Send only what has changed. A new secret is made here, because the API makes none for a PATCH.
 function editWebhook(webhook, reload) {
   const newSecretBox = h("input", {type: "checkbox"});
-  const save = async ({url, events}) => {
+  const save = async ({url, events, format}) => {
     const secret = newSecretBox.checked ? newSecret() : null;
-    await patch(`/v1/webhooks/${webhook.webhook_id}`, {events, ...(url === webhook.url ? {} : {url}), ...(secret ? {secret} : {})});
+    await patch(`/v1/webhooks/${webhook.webhook_id}`, {events, format, ...(url === webhook.url ? {} : {url}), ...(secret ? {secret} : {})});
     return {secret};
   };
   webhookDialog("Edit webhook", "Save", webhook, save, reload,

@@ -1,0 +1,178 @@
+"""Messages of chat services, and links in webhooks: their form, their escaping, and their revocation."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from standardwebhooks import Webhook
+
+from clipengine.clips.clip import Clip, ClipResult
+from clipengine.clips.request import ClipRequest
+from clipengine.errors import SettingsError
+from clipengine.ledger.ledger import Ledger
+from clipengine.settings import load
+from clipengine.webhooks.messages import rendered
+from tests.support.outbox import SECRET, create_cancelled_clip, create_event
+from tests.support.receiver import Receiver
+from tests.webhooks.test_deliveries import MakeWorker
+
+BASE = "https://clips.example.org"
+HOSTILE = "<!channel> *bold* | <https://evil.example|click> @everyone `x` & [a](https://evil.example)"
+
+
+def _body(event: str, **data: Any) -> bytes:
+    return json.dumps({"event": event, "data": data, "id": "evt_1"}).encode()
+
+
+READY = _body(
+    "clip.ready", label="key-moment", error=None, result={"duration_seconds": 7.5}, share_url=f"{BASE}/s/token"
+)
+
+
+def complete_clip(ledger: Ledger, webhook_url: str | None = None) -> Clip:
+    """Create a `clip.ready` event."""
+    failed = create_cancelled_clip(ledger, "https://unused.test/")
+    recording = ledger.recordings.get(failed.recording_id)
+    clip = ledger.clips.create(recording, ClipRequest("moment", 0, 10, webhook_url=webhook_url), extension="mp4")
+    claimed = ledger.clips.claim("inst_1")
+    assert claimed
+    facts = {"actual_start_seconds": 0.0, "actual_end_seconds": 10.0, "duration_seconds": 10.0, "frames": 250}
+    video = {"width": 640, "height": 360, "video_codec": "h264", "audio_codec": "aac", "size_bytes": 1, "sha256": "0"}
+    rest = {"poster_path": None, "encode_seconds": 1.0, "bytes_read": 1, "warnings": []}
+    rest |= {"render": "encode", "copied_seconds": 0.0, "encoded_seconds": 10.0}
+    assert ledger.clips.complete(clip.clip_id, claimed.attempt, ClipResult(**facts, **video, **rest))  # type: ignore[arg-type]
+    return clip
+
+
+class TestFormats:
+    def test_slack_message_has_text_and_a_block_with_the_link(self) -> None:
+        message = json.loads(rendered(READY, "slack"))
+        assert message["text"] == "Clip ready: key-moment"
+        (block,) = message["blocks"]
+        assert (block["type"], block["text"]["type"]) == ("section", "mrkdwn")
+        assert block["text"]["text"] == f"*Clip ready:* <{BASE}/s/token|key-moment>\n7.5 seconds"
+
+    def test_discord_message_has_the_link_in_text_and_embed(self) -> None:
+        message = json.loads(rendered(READY, "discord"))
+        assert message["content"] == f"**Clip ready** {BASE}/s/token"
+        (embed,) = message["embeds"]
+        assert (embed["title"], embed["url"]) == ("key\\-moment", f"{BASE}/s/token")
+        assert embed["description"] == "7\\.5 seconds"
+        assert message["allowed_mentions"] == {"parse": []}
+
+    def test_failure_has_its_reason_and_hint(self) -> None:
+        body = _body("clip.failed", label="x", error={"message": "It is gone.", "hint": "Upload it."}, result=None)
+        assert json.loads(rendered(body, "slack"))["blocks"][0]["text"]["text"].endswith("\nIt is gone. Upload it.")
+
+    def test_text_of_others_is_escaped(self) -> None:
+        body = _body("clip.ready", label=HOSTILE, error=None, result=None, share_url=f"{BASE}/s/token")
+        slack = json.loads(rendered(body, "slack"))
+        for text in (slack["text"], slack["blocks"][0]["text"]["text"].replace(f"<{BASE}/s/token|", "", 1)[:-1]):
+            assert "<" not in text
+        assert slack["blocks"][0]["text"]["verbatim"] is True
+        title = json.loads(rendered(body, "discord"))["embeds"][0]["title"]
+        for raw in ("*bold*", "[a](", "`x`", "https://"):
+            assert raw not in title
+        assert json.loads(rendered(body, "discord"))["allowed_mentions"] == {"parse": []}
+
+    def test_long_text_is_cut_below_the_limits_of_the_services(self) -> None:
+        error = {"message": "m" * 9000, "hint": "h"}
+        body = _body("clip.failed", label="*" * 9000, error=error, result=None)
+        assert len(json.loads(rendered(body, "slack"))["blocks"][0]["text"]["text"]) < 3000
+        (embed,) = json.loads(rendered(body, "discord"))["embeds"]
+        assert len(embed["title"]) <= 256
+        assert len(embed["description"]) <= 4096
+
+    def test_url_of_a_disabled_endpoint_is_not_shown(self) -> None:
+        data = {"url": "https://hooks.slack.com/services/T0/B0/secret", "disabled_reason": "it answered 410 Gone"}
+        for service in ("slack", "discord"):
+            text = rendered(_body("endpoint.disabled", **data), service).decode()  # type: ignore[arg-type]
+            assert "secret" not in text
+            assert "410" in text
+
+    @pytest.mark.parametrize("format", ["json", "slack", "discord"])
+    def test_every_event_is_sent_in_the_format_of_its_endpoint(
+        self, ledger: Ledger, make_worker: MakeWorker, receiver: Receiver, format: Any
+    ) -> None:
+        ledger.endpoints.create(receiver.url, ["recording.failed", "clip.ready"], SECRET, format=format)
+        create_event(ledger)
+        complete_clip(ledger)
+        make_worker().run_due()
+        requests = [request for request in receiver.requests if request.path == "/hook"]
+        assert len(requests) == 2
+        for request in requests:
+            Webhook(SECRET).verify(request.body, request.headers)
+            keys = set(json.loads(request.body))
+            wanted = {"json": {"event", "data", "id"}, "slack": {"text", "blocks"}, "discord": {"content", "embeds"}}
+            assert wanted[format] <= keys
+
+
+class TestLinks:
+    @pytest.fixture
+    def linked(self, ledger: Ledger) -> Ledger:
+        ledger.share_ready_clips(keep_ms=None)
+        return ledger
+
+    def _sent(self, receiver: Receiver) -> list[dict[str, Any]]:
+        return [json.loads(request.body)["data"] for request in receiver.requests if request.path == "/hook"]
+
+    def test_clip_ready_has_links_that_open_its_clip(
+        self, linked: Ledger, make_worker: MakeWorker, receiver: Receiver
+    ) -> None:
+        linked.endpoints.create(receiver.url, ["clip.ready", "clip.failed"], SECRET)
+        clip = complete_clip(linked, receiver.url)
+        make_worker(link_base=BASE).run_due()
+        failed, first, second = sorted(self._sent(receiver), key=lambda data: str(data.get("share_url", "")))
+        assert "share_url" not in failed
+        assert first == second
+        token = first["share_url"].removeprefix(f"{BASE}/s/")
+        assert first["download_url"] == f"{BASE}/s/{token}/download"
+        share = linked.shares.find(token)
+        assert share is not None
+        assert share.clip_id == clip.clip_id
+        assert len(linked.shares.list(clip.clip_id, limit=9).data) == 1
+
+    def test_links_are_not_stored(
+        self, linked: Ledger, make_worker: MakeWorker, receiver: Receiver, tmp_path: Path
+    ) -> None:
+        linked.endpoints.create(receiver.url, ["clip.ready"], SECRET)
+        complete_clip(linked)
+        make_worker(link_base=BASE).run_due()
+        (data,) = self._sent(receiver)
+        token = data["share_url"].rpartition("/")[2].encode()
+        assert token not in b"".join(path.read_bytes() for path in tmp_path.rglob("ledger.db*"))
+
+    def test_revoked_link_is_null_when_the_webhook_is_sent_again(
+        self, linked: Ledger, make_worker: MakeWorker, receiver: Receiver
+    ) -> None:
+        linked.endpoints.create(receiver.url, ["clip.ready"], SECRET)
+        clip = complete_clip(linked)
+        worker = make_worker(link_base=BASE)
+        worker.run_due()
+        (share,) = linked.shares.list(clip.clip_id, limit=9).data
+        linked.shares.delete(clip.clip_id, share.share_id)
+        (delivery,) = linked.deliveries.list(clip_id=clip.clip_id, limit=9).data
+        linked.deliveries.redeliver(delivery.delivery_id)
+        worker.run_due()
+        assert [bool(data["share_url"]) for data in self._sent(receiver)] == [True, False]
+        assert self._sent(receiver)[1]["download_url"] is None
+
+    def test_bodies_have_no_links_by_default(self, ledger: Ledger, make_worker: MakeWorker, receiver: Receiver) -> None:
+        ledger.endpoints.create(receiver.url, ["clip.ready"], SECRET)
+        clip = complete_clip(ledger)
+        make_worker().run_due()
+        (data,) = self._sent(receiver)
+        assert not {"share_url", "download_url"} & set(data)
+        assert ledger.shares.list(clip.clip_id, limit=9).data == []
+
+    def test_links_need_a_public_url_and_shares(self) -> None:
+        environ = {"CLIPENGINE_WEBHOOKS__LINKS": "true"}
+        with pytest.raises(SettingsError, match=r"server\.public_url"):
+            load(environ=environ)
+        environ["CLIPENGINE_SERVER__PUBLIC_URL"] = BASE
+        assert load(environ=environ).webhooks.links
+        with pytest.raises(SettingsError, match=r"shares\.enabled"):
+            load(environ=environ | {"CLIPENGINE_SHARES__ENABLED": "false"})
