@@ -119,6 +119,9 @@ class Photographer:
             page.get_by_role("button", name="Play The reveal").click()
             until(page, "document.querySelector('dialog video').readyState > 2")
             self._take(page, "clip")
+            page.get_by_role("button", name="Share").click()
+            page.get_by_role("button", name="Create link").click()
+            link = page.get_by_label("Link", exact=True).input_value()
             page.keyboard.press("Escape")
             self._show(page, "/clips", ".clip-row img")
             self._take(page, "clips")
@@ -128,6 +131,10 @@ class Photographer:
             page.locator(".delivery summary").last.click()
             page.get_by_text('"clip.ready"').first.wait_for()
             self._take(page, "deliveries")
+        with self._page(PHONE, signed_in=False) as page:
+            page.goto(link)
+            until(page, "document.querySelector('video').readyState > 2")
+            self._take(page, "phone-shared")
         with self._page(PHONE) as page:
             self._show(page, "/recordings", ".poster img")
             self._take(page, "phone-recordings")

@@ -12,9 +12,11 @@ import pytest
 
 from clipengine.client import Clip, Recording
 from tests.browser.conftest import Judge
+from tests.films.film import Film
 from tests.support.file_server import serve_folder
 from tests.support.page import opened, row, until
-from tests.support.server import RunningServer
+from tests.support.s3 import S3Server
+from tests.support.server import QUICK, RunningServer, running_server
 
 PHONE = {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 2, "is_mobile": True, "has_touch": True}
 PLAYED = "document.querySelector('video').currentTime > 0.2"
@@ -109,7 +111,37 @@ def test_other_site_shows_the_player(browser: Any, server: RunningServer, clip: 
         assert page.frame_locator("iframe").locator("video").count() == 0  # only the player may be framed
 
 
-def test_clip_is_shared_and_revoked_on_the_page(browser: Any, server: RunningServer, clip: Clip) -> None:
+def test_shared_clip_plays_from_a_store_with_links(
+    browser: Any, s3: S3Server, bucket: str, film: Film, tmp_path: Path
+) -> None:
+    """The policy of the page allows the origin of the store, and a revoked link leads nowhere."""
+    environ = {
+        "CLIPENGINE_STORAGE__KIND": "s3",
+        "CLIPENGINE_STORAGE__ENDPOINT": s3.endpoint,
+        "CLIPENGINE_STORAGE__BUCKET": bucket,
+        "CLIPENGINE_STORAGE__REGION": s3.region,
+        "CLIPENGINE_STORAGE__ACCESS_KEY": s3.access_key,
+        "CLIPENGINE_STORAGE__SECRET_KEY": s3.secret_key,
+    }
+    with running_server(tmp_path / "data", env=environ | QUICK) as server:
+        client = server.client()
+        meeting = client.recordings.wait(client.recordings.upload(film.path, name="meeting.mp4").recording_id)
+        clip = client.clips.create(meeting.recording_id, "stored elsewhere", 0.2, 1.7).wait().raise_for_error()
+        share = client.clips.share(clip.clip_id)
+        with anonymous(browser, server, expected="404") as page:
+            hosts: list[str] = []
+            page.on("response", lambda response: hosts.append(f"{response.status} {response.url}"))
+            page.goto(share.url)
+            page.evaluate("(video => { video.muted = true; video.play(); })(document.querySelector('video'))")
+            until(page, PLAYED)
+            served = [host for host in hosts if host[4:].startswith(s3.endpoint)]
+            assert any("poster" not in each and each[:3] in ("200", "206") for each in served), hosts
+            assert page.evaluate("document.querySelector('video').currentSrc").startswith(server.url)
+            client.clips.unshare(clip.clip_id, share.share_id)
+            assert page.goto(share.video_url).status == 404
+
+
+def test_clip_is_shared_and_revoked_on_the_page(browser: Any, server: RunningServer, clip: Clip, judge: Judge) -> None:
     with opened(browser, server, permissions=["clipboard-read", "clipboard-write"]) as page:
         page.goto(f"{server.url}/#/clips")
         row(page, clip.label).get_by_role("button", name="Play").click()
@@ -118,6 +150,7 @@ def test_clip_is_shared_and_revoked_on_the_page(browser: Any, server: RunningSer
         before = len(server.client().clips.shares(clip.clip_id).data)
         dialog.get_by_label("Offer the file for download").uncheck()
         dialog.get_by_role("button", name="Create link").click()
+        judge(page, "the dialog")
         dialog.get_by_role("button", name="Copy").click()
         page.get_by_text("Link copied").wait_for()
         link = page.evaluate("navigator.clipboard.readText()")
