@@ -16,6 +16,7 @@ from clipengine.api.http.ports import Engine
 from clipengine.api.http.problems import on_error, on_http_exception
 from clipengine.api.reference import openapi
 from clipengine.api.routes import (
+    clip_plans,
     clips,
     documents,
     downloads,
@@ -49,6 +50,7 @@ def create_app(engine: Engine) -> Starlette:
         *uploads.operations(),
         *previews.OPERATIONS,
         *profiles.OPERATIONS,
+        *clip_plans.OPERATIONS,
         *clips.OPERATIONS,
         *downloads.OPERATIONS,
         *shares.OPERATIONS,

@@ -23,7 +23,7 @@ from clipengine.client.errors import (
     WaitTimeout,
 )
 from clipengine.client.events import Event
-from clipengine.client.models import ClipError, Delivery, Frames, Page, Profile, Share, Waveform, Webhook
+from clipengine.client.models import ClipError, ClipPlan, Delivery, Frames, Page, Profile, Share, Waveform, Webhook
 from clipengine.client.recordings import AsyncRecording, Recording
 from clipengine.clips.clip import ClipResult
 
@@ -36,6 +36,7 @@ __all__ = [
     "ClientError",
     "Clip",
     "ClipError",
+    "ClipPlan",
     "ClipResult",
     "Delivery",
     "Event",

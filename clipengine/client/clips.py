@@ -13,7 +13,7 @@ from clipengine.client.exchange import Api, Steps, route, without_none
 from clipengine.client.files import Progress, save
 from clipengine.client.long_poll import wait_until_ended
 from clipengine.client.methods import AsyncResource, Resource, aiterating, awaiting, blocking, iterating
-from clipengine.client.models import ClipData, Delivery, Object, Page, Share, format_time
+from clipengine.client.models import ClipData, ClipPlan, Delivery, Object, Page, Share, format_time
 from clipengine.client.transport import AsyncTransport, Transport
 from clipengine.clips.profiles import Render
 
@@ -61,6 +61,21 @@ class ClipCalls(Generic[C]):
         body |= {key: value for key, value in optional.items() if value is not None}
         path = route("recordings", recording_id, "clips")
         return self._make((yield from self._api.create(path, body, idempotency_key=idempotency_key)))
+
+    def plan(
+        self,
+        recording_id: str,
+        start_seconds: float,
+        end_seconds: float,
+        *,
+        profile: str | None = None,
+        render: Render | None = None,
+    ) -> Steps[ClipPlan]:
+        """Return what the clip `[start_seconds, end_seconds)` would be, without making it."""
+        body = {"label": "plan", "start_seconds": start_seconds, "end_seconds": end_seconds}
+        body |= without_none({"profile": profile, "render": render})
+        path = route("recordings", recording_id, "clips", "plan")
+        return ClipPlan.from_object((yield from self._api.send("POST", path, json=body)))
 
     def get(self, clip_id: str) -> Steps[C]:
         return self._make((yield from self._api.get(route("clips", clip_id))))
@@ -175,6 +190,7 @@ class Clips(Resource[ClipCalls[Clip]]):
         super().__init__(transport, ClipCalls(api, lambda obj: Clip.from_object(obj, _clips=self)))
 
     create = blocking(ClipCalls[Clip].create)
+    plan = blocking(ClipCalls[Clip].plan)
     get = blocking(ClipCalls[Clip].get)
     list = blocking(ClipCalls[Clip].list)
     each = iterating(ClipCalls[Clip].list)
@@ -217,6 +233,7 @@ class AsyncClips(AsyncResource[ClipCalls[AsyncClip]]):
         super().__init__(transport, ClipCalls(api, lambda obj: AsyncClip.from_object(obj, _clips=self)))
 
     create = awaiting(ClipCalls[AsyncClip].create)
+    plan = awaiting(ClipCalls[AsyncClip].plan)
     get = awaiting(ClipCalls[AsyncClip].get)
     list = awaiting(ClipCalls[AsyncClip].list)
     each = aiterating(ClipCalls[AsyncClip].list)

@@ -199,6 +199,7 @@ class Profile(_Model):
     audio: str = ""
     max_height: int | None = None
     fps: float | None = None
+    render: str = "encode"
     raw: Object = field(default_factory=dict, repr=False, compare=False)
 
 
@@ -219,6 +220,20 @@ class Waveform(_Model):
     end_seconds: float
     points: int
     peaks: list[float] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class ClipPlan(_Model):
+    """What a request for a clip would make. Each segment has `kind` (copy or encode), its times and a `reason`."""
+
+    actual_start_seconds: float
+    actual_end_seconds: float
+    frames: int
+    segments: list[Object]
+    estimated_bytes: int
+    estimated_seconds: float
+    bytes_to_read: int
+    warnings: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

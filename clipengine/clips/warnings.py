@@ -52,6 +52,11 @@ def code_of(text: str) -> str:
     return code if code in WARNING_CODES else ""
 
 
+def encoded_instead(reason: str) -> str:
+    """Return the warning that smart render was asked for and nothing can be copied."""
+    return warning("encoded_instead", f"nothing was copied, all of the clip was encoded: {reason}")
+
+
 def loss_warnings(facts: SourceFacts, profile: Profile) -> list[str]:
     """Return a warning for each stream that a clip of this profile cannot contain, and for the recording's chapters.
 

@@ -12,7 +12,6 @@ import av
 from clipengine.clips.facts import AudioFacts, SourceFacts
 from clipengine.clips.plan import CutRange
 from clipengine.clips.profiles import Profile
-from clipengine.clips.segments import CannotCopy
 from clipengine.clips.warnings import loss_warnings, warning
 from clipengine.media.audio.tracks import AudioTracks
 from clipengine.media.input.decode import ClipDecoder
@@ -114,10 +113,7 @@ class ClipBuilder:
         if begin.copied is None:
             self._writer.add_video(converter.format, self._rate(), language=language)
             return
-        if not converter.keeps(frame):
-            raise CannotCopy("the profile changes the size, the format or the colours of its frames")
-        if frame.interlaced_frame:
-            raise CannotCopy("it is interlaced")
+        converter.check_kept(frame)
         self._copies = True
         ratio = self._facts.video.sample_aspect_ratio if self._facts.video is not None else Fraction(1)
         self._writer.add_spliced_video(

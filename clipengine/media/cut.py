@@ -15,7 +15,7 @@ from clipengine.clips.plan import CutRange, kept_tracks
 from clipengine.clips.profiles import Profile, Render
 from clipengine.clips.seek_index import SeekIndex
 from clipengine.clips.segments import CannotCopy, check_copyable
-from clipengine.clips.warnings import warning
+from clipengine.clips.warnings import encoded_instead
 from clipengine.errors import NoMediaInRange, RecordingTruncated, RecordingUnreadable, VerificationFailed
 from clipengine.media.clip_builder import ClipBuilder, ClipContents, OnProgress
 from clipengine.media.input.background_producer import produce_in_background
@@ -91,8 +91,7 @@ def cut_clip(
         reason = refusal.message if isinstance(refusal, VerificationFailed) else str(refusal)
     os.ftruncate(output, 0)
     made = cutter.cut(copies=False)
-    fallback = warning("encoded_instead", f"nothing was copied, all of the clip was encoded: {reason}")
-    return replace(made, warnings=(*made.warnings, fallback))
+    return replace(made, warnings=(*made.warnings, encoded_instead(reason)))
 
 
 @dataclass

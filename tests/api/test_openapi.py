@@ -46,7 +46,7 @@ def test_api_document_lists_every_route_with_its_scope(document: dict[str, Any])
         (method.upper(), path, described.get("x-scope", "none"))
         for path, methods in document["paths"].items()
         for method, described in methods.items()
-        if not path.startswith("/v1/recordings/{recording_id}/clips/")
+        if not path.startswith("/v1/recordings/{recording_id}/clips/{clip_id}")
     }
 
 

@@ -129,6 +129,28 @@ class FramesObject(_Object):
     frames: list[float]
 
 
+class SegmentObject(_Object):
+    """A part of a clip, on the recording's timeline. `reason` says why all of a clip is encoded."""
+
+    kind: Literal["copy", "encode"]
+    start_seconds: float
+    end_seconds: float
+    reason: str | None
+
+
+class ClipPlanObject(_Object):
+    """What a request for a clip would make. The frames at a variable rate, sizes and times are estimates."""
+
+    actual_start_seconds: float
+    actual_end_seconds: float
+    frames: int
+    segments: list[SegmentObject]
+    estimated_bytes: int = Field(description="Size of the clip's file.")
+    estimated_seconds: float = Field(description="Time that the clip takes once it is started, on an idle engine.")
+    bytes_to_read: int = Field(description="Bytes of the recording that are read, without its index.")
+    warnings: list[str]
+
+
 class WaveformObject(_Object):
     """`peaks` has the loudest sample over all tracks, 0 to 1, for each of `points` equal parts."""
 
@@ -147,6 +169,7 @@ class ProfileObject(_Object):
     audio: str
     max_height: int | None
     fps: float | None
+    render: Render
 
 
 class WebhookObject(_Object):

@@ -41,9 +41,7 @@ def create_clip(call: Call[NoQuery, CreateClip]) -> Response:
 
     def work() -> StoredAnswer:
         call.engine.admit()
-        recording = _validate(call)
-        if recording.state != "complete":
-            raise RecordingNotComplete.of(recording.recording_id, recording.state)
+        recording = complete_recording(call)
         profile = call.engine.settings.profiles[body.profile]
         clip = call.ledger.clips.create(recording, request, extension=profile.container)
         return StoredAnswer(202, clip.to_object(), {"Location": f"/v1/clips/{clip.clip_id}"})
@@ -51,7 +49,15 @@ def create_clip(call: Call[NoQuery, CreateClip]) -> Response:
     return once(call, work)
 
 
-def _validate(call: Call[NoQuery, CreateClip]) -> Recording:
+def complete_recording(call: Call[NoQuery, CreateClip]) -> Recording:
+    """Return the recording of a valid request. Raises RecordingNotComplete, and the first fault of the values."""
+    recording = _validated_recording(call)
+    if recording.state != "complete":
+        raise RecordingNotComplete.of(recording.recording_id, recording.state)
+    return recording
+
+
+def _validated_recording(call: Call[NoQuery, CreateClip]) -> Recording:
     """Return the recording. Raise the first fault of the values, which the ledger and the settings decide."""
     body, settings = call.body, call.engine.settings
     recording = call.ledger.recordings.get(call.path("recording_id"))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from fractions import Fraction
 from functools import partial
+from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
@@ -108,13 +109,17 @@ async def _answer(call: Call[Q, NoBody], preview: Preview, media_type: str) -> R
     headers = {"ETag": f'"{preview.name}"', "Cache-Control": "private, max-age=31536000, immutable"}
     if matches(call.request.headers.get("if-none-match"), headers["ETag"]):
         return Response(status_code=304, headers=headers)
-    body = await run_in_threadpool(call.engine.previews.find, preview)
-    if body is None:
-        body = await _made(call, preview)
+    body = await preview_bytes(call, preview)
     return Response(body, headers=headers, media_type=media_type)
 
 
-async def _made(call: Call[Q, NoBody], preview: Preview) -> bytes:
+async def preview_bytes(call: Call[Any, Any], preview: Preview) -> bytes:
+    """Return a preview from the cache, or make it."""
+    found = await run_in_threadpool(call.engine.previews.find, preview)
+    return await _made(call, preview) if found is None else found
+
+
+async def _made(call: Call[Any, Any], preview: Preview) -> bytes:
     """Wait until the preview is made, the client disconnects or the server stops."""
     stopping = asyncio.Event()
     with call.changes.closing(stopping.set), call.engine.previews.requested(preview) as shared:
@@ -138,7 +143,7 @@ async def _disconnected(request: Request) -> None:
         pass
 
 
-_ERRORS = (
+PREVIEW_ERRORS = (
     RecordingNotFound,
     RecordingNotComplete,
     InvalidTimeRange,
@@ -153,7 +158,7 @@ _ERRORS = (
     Busy,
 )
 _KNOWN = Answer(304, "The client has these bytes already.")
-_operation = partial(Operation, "GET", scope="read", errors=_ERRORS)
+_operation = partial(Operation, "GET", scope="read", errors=PREVIEW_ERRORS)
 
 OPERATIONS = [
     _operation(

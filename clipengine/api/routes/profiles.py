@@ -11,7 +11,7 @@ from clipengine.api.http.responses import ProfileObject
 
 def list_profiles(call: Call[NoQuery, NoBody]) -> Response:
     shown = [
-        {"name": name, **profile.model_dump(include={"container", "video", "audio", "max_height", "fps"})}
+        {"name": name, **profile.model_dump(include={"container", "video", "audio", "max_height", "fps", "render"})}
         for name, profile in sorted(call.engine.settings.profiles.items(), key=lambda item: item[0] != "default")
     ]
     return page_response(call, shown, None)

@@ -18,7 +18,7 @@ from av.codec.context import ThreadType
 from av.video.frame import PictureType
 
 from clipengine.clips.plan import CutRange, FrameSelector
-from clipengine.clips.segments import CannotCopy, plan_segments
+from clipengine.clips.segments import CannotCopy, Segment, plan_segments
 from clipengine.media.bitstream.bits import BitstreamError
 from clipengine.media.bitstream.h264_stream import CopiedPacket, H264Stream
 from clipengine.media.input.audio_decode import AudioDecoder, raise_if_memory_ran_out
@@ -48,20 +48,24 @@ class PacketCopier:
         self.damage = Damage()  # of audio; recordings with damaged frames are encoded
         self.last_time: Fraction | None = None  # recording time of the latest frame
 
-    def events(self) -> Generator[Event]:
-        """Yield the events of the clip. Raises CannotCopy."""
+    def plan(self) -> tuple[Segment, ...]:
+        """Read the recording up to the first packets to copy, and return the segments. Raises CannotCopy."""
         self._seeker.seek()
         self._open()
-        packets = self._seeker.packets()
-        self._read_ahead(packets)
-        plan_segments(self._cut, self._key.time)
+        self._packets = self._seeker.packets()
+        self._read_ahead(self._packets)
+        return plan_segments(self._cut, self._key.time)
+
+    def events(self) -> Generator[Event]:
+        """Yield the events of the clip. Raises CannotCopy."""
+        self.plan()
         self._copied = CopiedVideo(
             self._video, self._h264, self._countreordered_frames(), self._h264_packet(self._key).idr_pic_id or 0
         )
         self._audio.prepare(self.damage)
         yield from self._head()
         tail = CopiedTail(self._cut, self._copied.reordered_frames)
-        for timed in self._from_key(packets):
+        for timed in self._from_key():
             if timed.packet.stream_index == self._video.index:
                 yield from self._copy(timed, tail)
             else:
@@ -213,25 +217,25 @@ class PacketCopier:
         for time, item in chosen:
             if not self._begun:
                 self._begun = True
-                frame = item if isinstance(item, av.VideoFrame) else self._first_frame(item)
+                frame = item if isinstance(item, av.VideoFrame) else self.first_copied_frame()
                 yield BeginEvent(self._selector.origin or Fraction(0), frame, self._copied)
                 yield from self._audio.begin()
             if isinstance(item, av.VideoFrame):
                 yield VideoFrameEvent(time, item)
 
-    def _first_frame(self, key: TimedPacket) -> av.VideoFrame:
-        """Decode the first frame of a clip that begins with a copied packet, to check its format."""
-        frames = self._decode(key, skips=False) + self._flush()
+    def first_copied_frame(self) -> av.VideoFrame:
+        """Decode the first frame whose packet is copied. Call it after `plan`, before or instead of `events`."""
+        frames = self._decode(self._key, skips=False) + self._flush()
         if not frames:
             raise CannotCopy("its keyframes do not decode")
         return frames[0][1]
 
     # ---- copied packets
 
-    def _from_key(self, packets: Iterator[TimedPacket]) -> Iterator[TimedPacket]:
+    def _from_key(self) -> Iterator[TimedPacket]:
         yield from self._ahead[self._ahead.index(self._key) :]
         self._ahead = []
-        yield from packets
+        yield from self._packets
 
     def _copy(self, timed: TimedPacket, tail: CopiedTail) -> Iterator[VideoPacketEvent]:
         self._check(timed)

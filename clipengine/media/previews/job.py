@@ -7,13 +7,15 @@ from fractions import Fraction
 from typing import Any
 
 from clipengine.clips.facts import SourceFacts
+from clipengine.clips.profiles import Profile
 from clipengine.clips.seek_index import SeekIndex
 from clipengine.media.input.source import ByteSource
+from clipengine.media.previews.clip_plan import clip_plan
 from clipengine.media.previews.frame import filmstrip, frame_at
 from clipengine.media.previews.frame_times import frame_times
 from clipengine.media.previews.waveform import peaks
 
-KINDS = ("frame", "times", "filmstrip", "waveform")
+KINDS = ("frame", "times", "filmstrip", "waveform", "plan")
 
 
 def make_preview(job: dict[str, Any], source: ByteSource) -> bytes:
@@ -30,6 +32,10 @@ def make_preview(job: dict[str, Any], source: ByteSource) -> bytes:
             seek_index=seek_index,
         )
     start, end = Fraction(job["start"]), Fraction(job["end"])
+    if job["job"] == "plan":
+        profile, threads = Profile.model_validate_json(job["profile"]), job["threads"]
+        plan = clip_plan(source, facts, profile, start=start, end=end, threads=threads, seek_index=seek_index)
+        return json.dumps(plan, separators=(",", ":")).encode()
     if job["job"] == "times":
         times = frame_times(source, facts, start=start, end=end, seek_index=seek_index)
         return _json(start, end, frames=[round(float(time), 6) for time in times])

@@ -13,6 +13,7 @@ from av.video.reformatter import VideoReformatter
 
 from clipengine.clips.plan import output_size
 from clipengine.clips.profiles import Profile
+from clipengine.clips.segments import CannotCopy
 from clipengine.media.video.filter_graph import linear_graph, pull_one
 from clipengine.media.video.rotate import rotation_of, upright_filters
 from clipengine.media.video.tonemap_lut import PIXEL_FORMAT as TONE_FORMAT
@@ -105,8 +106,14 @@ class FrameConverter:
             frame = self._rotate.apply(frame)
         return frame
 
-    def keeps(self, frame: av.VideoFrame) -> bool:
-        """Return True if the conversion changes nothing but the rotation of the frame."""
+    def check_kept(self, frame: av.VideoFrame) -> None:
+        """Raise CannotCopy if the clip would not contain such a frame as it is stored, apart from its rotation."""
+        if not self._keeps(frame):
+            raise CannotCopy("the profile changes the size, the format or the colours of its frames")
+        if frame.interlaced_frame:
+            raise CannotCopy("it is interlaced")
+
+    def _keeps(self, frame: av.VideoFrame) -> bool:
         stored = frame.height, frame.width
         size = stored if rotation_of(frame) % 180 else stored[::-1]
         same_format = frame.format.name == self.format.pixel_format and not self._rgb and self._tone_mapper is None

@@ -4,6 +4,7 @@ import {get, post} from "../lib/api.js";
 import {announce, h, iconButton, setText} from "../lib/dom.js";
 import {formatTime} from "../lib/format.js";
 import {toastError} from "../lib/ui.js";
+import {smartSwitch} from "./smart_switch.js";
 import {timeFields} from "./time_fields.js";
 
 // `made(clip)` is called when the server has accepted the clip. `nextLabel(pending)` returns the default label, where
@@ -14,6 +15,7 @@ export function clipForm({recording, selection, player, oncreated, nextLabel, si
   const label = h("input", {id: "label", maxlength: "200", autocomplete: "off", placeholder: nextLabel([])});
   const profile = h("select", {"aria-label": "Profile", disabled: true}, h("option", {value: "default"}, "default"));
   const profileField = h("label", {class: "field", hidden: true}, "Profile", profile);
+  const smart = smartSwitch({recording, selection, signal});
   const make = h("button", {class: "primary make", disabled: true}, "Make clip", h("kbd", {"aria-hidden": "true"}, "⏎"));
   const clear = iconButton("x", "Clear the selection (X)", () => selection.clear(), {disabled: true});
   const problem = h("p", {class: "bad small", role: "alert"});
@@ -23,6 +25,9 @@ export function clipForm({recording, selection, player, oncreated, nextLabel, si
     profile.replaceChildren(...data.map((each) => h("option", {value: each.name}, describe(each))));
     profile.disabled = false;
     profileField.hidden = data.length < 2;
+    const choose = () => smart.show(data.find((each) => each.name === profile.value));
+    profile.addEventListener("change", choose);
+    choose();
   }).catch(toastError);
 
   const pending = new Set(); // labels of requests without a response
@@ -56,6 +61,7 @@ export function clipForm({recording, selection, player, oncreated, nextLabel, si
       start_seconds: Number(selection.start.toFixed(6)),
       end_seconds: Number(selection.end.toFixed(6)),
       profile: profile.value,
+      ...smart.render(),
     };
     // Clear the form before the response, so that the next clip can be selected at once.
     const before = [selection.start, selection.end, label.value];
@@ -84,6 +90,7 @@ export function clipForm({recording, selection, player, oncreated, nextLabel, si
     h("div", {class: "field"}, h("span", {class: "caption"}, "Length"), length),
     h("label", {class: "field grow label-field"}, "Label", label),
     profileField,
+    smart.node,
     h("div", {class: "row buttons"}, clear, make),
     times.problems, problem, hint,
   );

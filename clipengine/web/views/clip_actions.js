@@ -45,6 +45,7 @@ const asked = (clip) => ({
   start_seconds: clip.start_seconds,
   end_seconds: clip.end_seconds,
   ...(clip.profile === "default" ? {} : {profile: clip.profile}),
+  ...(clip.render ? {render: clip.render} : {}),
 });
 
 export function asCurl(clip) {
@@ -53,8 +54,8 @@ export function asCurl(clip) {
 }
 
 export function asPython(clip) {
-  const {label, start_seconds: start, end_seconds: end, profile} = asked(clip);
-  const extra = profile ? `, profile=${JSON.stringify(profile)}` : "";
+  const {label, start_seconds: start, end_seconds: end, ...options} = asked(clip);
+  const extra = Object.entries(options).map(([name, value]) => `, ${name}=${JSON.stringify(value)}`).join("");
   return [
     "import os",
     "from clipengine.client import Client",

@@ -126,7 +126,7 @@ def inspect_job(encoding: Encoding, seconds: float) -> Job:
     )
 
 
-PreviewKind = Literal["frame", "times", "filmstrip", "waveform"]
+PreviewKind = Literal["frame", "times", "filmstrip", "waveform", "plan"]
 
 
 def preview_job(

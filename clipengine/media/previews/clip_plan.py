@@ -1,0 +1,115 @@
+"""Plan of a clip: its first frame, and what would be copied. Only packets around the start are read."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+from typing import Any
+
+from clipengine.clips.estimate import estimate
+from clipengine.clips.facts import SourceFacts
+from clipengine.clips.plan import CutRange, FrameSelector, kept_tracks
+from clipengine.clips.profiles import Profile
+from clipengine.clips.seek_index import SeekIndex
+from clipengine.clips.segments import CannotCopy, Segment, check_copyable
+from clipengine.clips.warnings import encoded_instead, loss_warnings
+from clipengine.media.input.container import media_errors
+from clipengine.media.input.packet_copier import PacketCopier
+from clipengine.media.input.seek import Seeker
+from clipengine.media.input.source import ByteSource, MediaReader
+from clipengine.media.previews.frame_times import frame_times
+from clipengine.media.video.convert import FrameConverter
+
+
+def clip_plan(
+    source: ByteSource,
+    facts: SourceFacts,
+    profile: Profile,
+    *,
+    start: Fraction,
+    end: Fraction,
+    threads: int,
+    seek_index: SeekIndex | None = None,
+) -> dict[str, Any]:
+    """Return the plan of the clip `[start, end)` with the keys of the API. Raises RecordingError."""
+    end = min(end, facts.duration)
+    warnings = [*facts.warnings, *loss_warnings(facts, profile)]
+    has_video = facts.video is not None and profile.video != "none"
+    cut = CutRange(start, end)
+    if has_video and facts.video is not None:
+        cut = CutRange(start, end, facts.video.frame_seconds, facts.video.tick)
+    origin = _origin(source, facts, cut, seek_index) if has_video else start
+    segments: tuple[Segment, ...] = (Segment("encode", origin, end),)
+    reason = None
+    if profile.render == "smart":
+        try:
+            check_copyable(facts, profile)
+            found = _segments(source, facts, profile, cut, threads=threads, seek_index=seek_index)
+            segments = (replace(found[0], start=origin), *found[1:])
+        except CannotCopy as refusal:
+            reason = str(refusal)
+            warnings.append(encoded_instead(reason))
+    reached = seek_index.before(start) if seek_index is not None else None
+    head = start - reached.time if reached is not None else Fraction(1)
+    cost = estimate(facts, profile, segments, file_bytes=source.size, head_seconds=max(Fraction(0), head))
+    return {
+        "actual_start_seconds": _seconds(origin),
+        "actual_end_seconds": _seconds(end),
+        "frames": _frames(facts, profile, end - origin) if has_video else 0,
+        "segments": [_object(each, reason) for each in segments],
+        "estimated_bytes": cost.bytes,
+        "estimated_seconds": round(cost.seconds / threads, 3),
+        "bytes_to_read": cost.bytes_to_read,
+        "warnings": warnings,
+    }
+
+
+def _object(segment: Segment, reason: str | None) -> dict[str, Any]:
+    times = {"start_seconds": _seconds(segment.start), "end_seconds": _seconds(segment.end)}
+    return {"kind": segment.kind, **times, "reason": reason}
+
+
+def _origin(source: ByteSource, facts: SourceFacts, cut: CutRange, seek_index: SeekIndex | None) -> Fraction:
+    """Return the time at which the clip begins: on the nearest frame, or at the start of the range."""
+    low, high = max(Fraction(0), cut.start - cut.half_frame), cut.start + 2 * cut.frame_seconds + cut.tick
+    selector: FrameSelector[None] = FrameSelector(cut)
+    times = frame_times(source, facts, start=low, end=max(high, low + cut.tick), seek_index=seek_index)
+    for time in times:
+        for _ in selector.push(time, None):
+            pass
+    for _ in selector.finish():
+        pass
+    return cut.start if selector.origin is None else selector.origin
+
+
+def _segments(
+    source: ByteSource,
+    facts: SourceFacts,
+    profile: Profile,
+    cut: CutRange,
+    *,
+    threads: int,
+    seek_index: SeekIndex | None,
+) -> tuple[Segment, ...]:
+    audio = [track.index for track in kept_tracks(profile, facts.audio)]
+    with (
+        MediaReader(source) as reader,
+        media_errors(reader),
+        Seeker(reader, facts, cut, video=True, audio=audio, seek_index=seek_index) as seeker,
+    ):
+        copier = PacketCopier(seeker, cut, threads=threads)
+        segments = copier.plan()
+        frame = copier.first_copied_frame()
+        FrameConverter(profile, frame, None).check_kept(frame)
+        return segments
+
+
+def _frames(facts: SourceFacts, profile: Profile, length: Fraction) -> int:
+    """Return the number of frames at the recording's usual rate, or at the profile's."""
+    assert facts.video is not None
+    rate = Fraction(str(profile.fps)) if profile.fps is not None else 1 / (facts.video.frame_seconds or Fraction(1, 25))
+    return max(1, round(length * rate))
+
+
+def _seconds(time: Fraction) -> float:
+    return round(float(time), 6)

@@ -1,0 +1,66 @@
+// The switch for smart render beside the profile, with what it saves for the selection.
+
+import {post} from "../lib/api.js";
+import {h} from "../lib/dom.js";
+
+const PAUSE_MS = 400; // after the last change of the selection
+
+// `show(profile)` adapts the switch to a profile of the API. `render()` returns the value for a request.
+export function smartSwitch({recording, selection, signal}) {
+  const box = h("input", {type: "checkbox"});
+  const saving = h("span", {class: "muted small", role: "status"});
+  const node = h("div", {class: "field smart", hidden: true},
+    h("label", {class: "check", title: "Copies whole groups of pictures of the recording, and encodes only the frames at the cuts"}, box, "Smart render"),
+    saving);
+  let profile = null;
+  let timer = 0;
+  let running = null;
+
+  const possible = () => recording.media?.video?.codec === "h264" && profile?.video === "h264" && ["mp4", "mkv"].includes(profile.container);
+
+  function show(chosen) {
+    profile = chosen;
+    node.hidden = !possible();
+    box.checked = profile.render === "smart";
+    plan();
+  }
+
+  function plan() {
+    clearTimeout(timer);
+    running?.abort();
+    saving.textContent = "";
+    if (node.hidden || !box.checked || selection.empty) return;
+    timer = setTimeout(ask, PAUSE_MS);
+  }
+
+  async function ask() {
+    running = new AbortController();
+    const stop = AbortSignal.any([running.signal, signal]);
+    const body = {label: "plan", start_seconds: Number(selection.start.toFixed(6)), end_seconds: Number(selection.end.toFixed(6)), profile: profile.name};
+    const path = `/v1/recordings/${recording.recording_id}/clips/plan`;
+    try {
+      const smart = await post(path, {...body, render: "smart"}, {signal: stop});
+      const whole = await post(path, {...body, render: "encode"}, {signal: stop});
+      if (!stop.aborted) saving.textContent = describe(smart, whole);
+    } catch {
+      // The plan is a hint: the clip itself reports what is wrong.
+    }
+  }
+
+  box.addEventListener("change", plan);
+  selection.addEventListener("change", plan);
+  signal.addEventListener("abort", () => clearTimeout(timer));
+  return {
+    node,
+    show,
+    render: () => (possible() ? {render: box.checked ? "smart" : "encode"} : {}),
+  };
+}
+
+function describe(smart, whole) {
+  const copied = smart.segments.filter((each) => each.kind === "copy").reduce((sum, each) => sum + each.end_seconds - each.start_seconds, 0);
+  if (!copied) return `Everything is encoded: ${smart.segments[0].reason}.`;
+  const length = smart.actual_end_seconds - smart.actual_start_seconds;
+  const percent = Math.round(100 * (1 - smart.estimated_seconds / whole.estimated_seconds));
+  return `Copies ${copied.toFixed(1)} of ${length.toFixed(1)} s, and saves about ${Math.max(0, percent)} % of the time.`;
+}
