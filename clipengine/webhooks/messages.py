@@ -29,7 +29,7 @@ _TITLES = {
 
 @dataclass(frozen=True)
 class _Message:
-    """What a message says. `tone` is a key of _COLOURS."""
+    """The content of a message. `tone` is a key of _COLOURS."""
 
     title: str
     tone: str
@@ -80,7 +80,7 @@ def _slack(message: _Message) -> dict[str, Any]:
     if message.detail:
         text += f"\n{_slack_text(message.detail)}"
     block = {"type": "section", "text": {"type": "mrkdwn", "text": text, "verbatim": True}}
-    # `text` is what notifications show.
+    # Notifications show `text`.
     return {"text": f"{message.title}: {_slack_text(message.subject)}", "blocks": [block], "unfurl_links": True}
 
 

@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from html import unescape
 from http.client import HTTPConnection
 from pathlib import Path
@@ -16,8 +17,11 @@ from urllib.parse import quote, urlsplit
 import httpx
 import pytest
 
+from clipengine.api.routes.sample_event import sample_clip
+from clipengine.api.routes.share_page import Address, oembed, share_page
 from clipengine.clips.clip import Clip
 from clipengine.errors import StorageUnavailable
+from clipengine.ledger.shares import Share
 from clipengine.timecode import now_ms, rfc3339
 from tests.api.test_downloads import BYTES, LinkingStore
 from tests.support.api import ApiServer, RecordedEngine, api_server, recorded_engine
@@ -534,3 +538,20 @@ def test_store_with_links_serves_the_bytes(
         seconds = linking.kinds[-1][1]
         assert seconds is not None
         assert seconds <= 60
+
+
+def test_clip_of_audio_has_an_audio_player_and_tags() -> None:
+    sample = sample_clip()
+    assert sample.result is not None
+    sound = replace(sample.result, width=None, height=None, video_codec=None)
+    clip = replace(sample, object_key="a/clips/x.m4a", result=sound)
+    share = Share("shr_x", clip.clip_id, 0, None, download=True, embed=True)
+    address = Address("https://clips.example.org", "x" * 43)
+    page = share_page(share, clip, address)
+    assert "<audio" in page
+    assert "<video" not in page
+    assert f'property="og:audio" content="{address.video}"' in page
+    assert 'content="audio/mp4"' in page
+    assert "og:image" not in page
+    described = oembed(clip, address, 200, None)
+    assert (described["type"], described["width"], "thumbnail_url" in described) == ("rich", 200, False)

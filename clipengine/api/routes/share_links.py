@@ -41,7 +41,7 @@ _OBJECT_HEADERS = {"Cross-Origin-Resource-Policy": "cross-origin", "X-Robots-Tag
 
 @dataclass(frozen=True)
 class _Found:
-    """What a token opens."""
+    """The share and the clip of a token."""
 
     share: Share
     clip: Clip
@@ -120,7 +120,7 @@ class _Links:
         return self._engine.store
 
     def _find(self, request: Request, token: str) -> _Found:
-        """Return what the token opens, and count the request. Raise NotFound or RateLimited."""
+        """Return the share and the clip of the token, and count the request. Raise NotFound or RateLimited."""
         ledger = self._engine.ledger
         share = ledger.shares.find(token) if self._settings.shares.enabled else None
         self._rates.spend(share.share_id if share else _UNKNOWN)
