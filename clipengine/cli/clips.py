@@ -32,6 +32,8 @@ _COLUMNS: dict[str, output.Column] = {
     "created": "created_at",
 }
 
+_DELETED_AT_ONCE = 100
+
 _SHARE_COLUMNS: dict[str, output.Column] = {
     "share": "share_id",
     "views": "views",
@@ -165,10 +167,36 @@ def retry(client: Client, clip_id: str, as_json: bool) -> None:
 
 @clips.command()
 @click.argument("clip_id")
+@click.option("--label", help="The new label. The name of the object stays.")
+@metadata_option
+@click.option("--expires-at", metavar="TIME", help="Delete the clip at this time, such as 2030-01-31T12:00:00Z.")
+@json_option
 @needs_server
-def rm(client: Client, clip_id: str) -> None:
-    """Delete a clip and its object. A running clip is cancelled first."""
-    client.clips.delete(clip_id)
+def update(
+    client: Client, clip_id: str, label: str | None, meta: tuple[str, ...], expires_at: str | None, as_json: bool
+) -> None:
+    """Change the label, the metadata or the expiry of a clip."""
+    if label is None and not meta and expires_at is None:
+        raise click.UsageError("nothing to change: give --label, --meta or --expires-at")
+    changed = client.clips.update(clip_id, label=label, metadata=metadata_of(meta), expires_at=expires_at)
+    output.show_object(changed.raw, as_json=as_json)
+
+
+@clips.command()
+@click.argument("clip_ids", metavar="CLIP_ID...", nargs=-1, required=True)
+@needs_server
+def rm(client: Client, clip_ids: tuple[str, ...]) -> int:
+    """Delete clips and their objects. Running clips are cancelled first. Exit code 1 if one does not exist."""
+    if len(clip_ids) == 1:
+        client.clips.delete(clip_ids[0])
+        return 0
+    deleted: set[str] = set()
+    for first in range(0, len(clip_ids), _DELETED_AT_ONCE):
+        deleted.update(client.clips.delete_many(clip_ids[first : first + _DELETED_AT_ONCE]))
+    missing = sorted(set(clip_ids) - deleted)
+    for clip_id in missing:
+        output.fail(f"No clip has the id {clip_id}", "clip_not_found", "The other clips were deleted.")
+    return 1 if missing else 0
 
 
 @clips.command()

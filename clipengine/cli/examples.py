@@ -35,7 +35,8 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "clips wait": ("clipengine clips wait clip_01j9xz… --timeout 60",),
     "clips cancel": ("clipengine clips cancel clip_01j9xz…",),
     "clips retry": ("clipengine clips retry clip_01j9xz…",),
-    "clips rm": ("clipengine clips rm clip_01j9xz…",),
+    "clips update": ("clipengine clips update clip_01j9xz… --label 'winning goal' --meta team=blue",),
+    "clips rm": ("clipengine clips rm clip_01j9xz…", "clipengine clips rm clip_01j9xz… clip_01j9y3…"),
     "clips download": ("clipengine clips download clip_01j9xz… key-moment.mp4",),
     "clips share": (
         "clipengine clips share clip_01j9xz…",

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from clipengine.client.errors import ClientError
 from clipengine.client.exchange import Api, Steps, route, without_none
@@ -77,6 +77,29 @@ class ClipCalls(Generic[C]):
         path = route("recordings", recording_id, "clips", "plan")
         return ClipPlan.from_object((yield from self._api.send("POST", path, json=body)))
 
+    def create_many(
+        self, clips: Sequence[Mapping[str, Any]], *, idempotency_key: str | None = None
+    ) -> Steps[Sequence[C]]:
+        """Create 1 to 100 clips, or none if one of them is invalid, and return them in the same order.
+
+        Each is a JSON object with `recording_id` and the fields of a request for one clip.
+        """
+        body: Object = {"clips": [dict(clip) for clip in clips]}
+        answer = yield from self._api.create("/v1/clips/batch", body, idempotency_key=idempotency_key)
+        return [self._make(clip) for clip in answer["data"]]
+
+    def update(
+        self,
+        clip_id: str,
+        *,
+        label: str | None = None,
+        metadata: Mapping[str, str | None] | None = None,
+        expires_at: str | datetime | None = None,
+    ) -> Steps[C]:
+        """Change the values that are not None. `metadata` is merged; None removes a key."""
+        body = without_none({"label": label, "metadata": metadata, "expires_at": format_time(expires_at)})
+        return self._make((yield from self._api.send("PATCH", route("clips", clip_id), json=body)))
+
     def get(self, clip_id: str) -> Steps[C]:
         return self._make((yield from self._api.get(route("clips", clip_id))))
 
@@ -123,6 +146,12 @@ class ClipCalls(Generic[C]):
     def delete(self, clip_id: str) -> Steps[None]:
         """Delete the clip and its object."""
         yield from self._api.send("DELETE", route("clips", clip_id))
+
+    def delete_many(self, clip_ids: Sequence[str], *, idempotency_key: str | None = None) -> Steps[Sequence[str]]:
+        """Delete 1 to 100 clips and their objects, and return the ids of those that existed."""
+        body: Object = {"clip_ids": [*clip_ids]}
+        answer = yield from self._api.create("/v1/clips/delete", body, idempotency_key=idempotency_key)
+        return [str(clip_id) for clip_id in answer["deleted"]]
 
     def download(self, clip_id: str, path: str | Path, *, on_progress: Progress | None = None) -> Steps[int]:
         """Write the clip atomically to the file `path` and return its size."""
@@ -191,6 +220,8 @@ class Clips(Resource[ClipCalls[Clip]]):
 
     create = blocking(ClipCalls[Clip].create)
     plan = blocking(ClipCalls[Clip].plan)
+    create_many = blocking(ClipCalls[Clip].create_many)
+    update = blocking(ClipCalls[Clip].update)
     get = blocking(ClipCalls[Clip].get)
     list = blocking(ClipCalls[Clip].list)
     each = iterating(ClipCalls[Clip].list)
@@ -198,6 +229,7 @@ class Clips(Resource[ClipCalls[Clip]]):
     cancel = blocking(ClipCalls[Clip].cancel)
     retry = blocking(ClipCalls[Clip].retry)
     delete = blocking(ClipCalls[Clip].delete)
+    delete_many = blocking(ClipCalls[Clip].delete_many)
     download = blocking(ClipCalls[Clip].download)
     poster = blocking(ClipCalls[Clip].poster)
     deliveries = blocking(ClipCalls[Clip].deliveries)
@@ -234,6 +266,8 @@ class AsyncClips(AsyncResource[ClipCalls[AsyncClip]]):
 
     create = awaiting(ClipCalls[AsyncClip].create)
     plan = awaiting(ClipCalls[AsyncClip].plan)
+    create_many = awaiting(ClipCalls[AsyncClip].create_many)
+    update = awaiting(ClipCalls[AsyncClip].update)
     get = awaiting(ClipCalls[AsyncClip].get)
     list = awaiting(ClipCalls[AsyncClip].list)
     each = aiterating(ClipCalls[AsyncClip].list)
@@ -241,6 +275,7 @@ class AsyncClips(AsyncResource[ClipCalls[AsyncClip]]):
     cancel = awaiting(ClipCalls[AsyncClip].cancel)
     retry = awaiting(ClipCalls[AsyncClip].retry)
     delete = awaiting(ClipCalls[AsyncClip].delete)
+    delete_many = awaiting(ClipCalls[AsyncClip].delete_many)
     download = awaiting(ClipCalls[AsyncClip].download)
     poster = awaiting(ClipCalls[AsyncClip].poster)
     deliveries = awaiting(ClipCalls[AsyncClip].deliveries)

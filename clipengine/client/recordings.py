@@ -57,6 +57,13 @@ class RecordingCalls(Generic[R]):
         )
         return self._make(answer)
 
+    def update(
+        self, recording_id: str, *, name: str | None = None, metadata: Mapping[str, str | None] | None = None
+    ) -> Steps[R]:
+        """Change the values that are not None. `metadata` is merged; None removes a key."""
+        body = without_none({"name": name, "metadata": metadata})
+        return self._make((yield from self._api.send("PATCH", route("recordings", recording_id), json=body)))
+
     def get(self, recording_id: str) -> Steps[R]:
         return self._make((yield from self._api.get(route("recordings", recording_id))))
 
@@ -147,6 +154,7 @@ class Recordings(Resource[RecordingCalls[Recording]]):
     add = blocking(RecordingCalls[Recording].add)
     upload = blocking(RecordingCalls[Recording].upload)
     get = blocking(RecordingCalls[Recording].get)
+    update = blocking(RecordingCalls[Recording].update)
     list = blocking(RecordingCalls[Recording].list)
     each = iterating(RecordingCalls[Recording].list)
     wait = blocking(RecordingCalls[Recording].wait)
@@ -178,6 +186,7 @@ class AsyncRecordings(AsyncResource[RecordingCalls[AsyncRecording]]):
     add = awaiting(RecordingCalls[AsyncRecording].add)
     upload = awaiting(RecordingCalls[AsyncRecording].upload)
     get = awaiting(RecordingCalls[AsyncRecording].get)
+    update = awaiting(RecordingCalls[AsyncRecording].update)
     list = awaiting(RecordingCalls[AsyncRecording].list)
     each = aiterating(RecordingCalls[AsyncRecording].list)
     wait = awaiting(RecordingCalls[AsyncRecording].wait)

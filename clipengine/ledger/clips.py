@@ -16,12 +16,13 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 import peewee
 
 from clipengine.clips.clip import Clip, ClipResult, ClipState, Recording, Step
+from clipengine.clips.metadata import merged
 from clipengine.clips.request import ClipRequest, object_key
 from clipengine.errors import (
     Cancelled,
@@ -316,6 +317,15 @@ class Clips:
             for clip in clips:
                 self._database.record_change("clip", clip.clip_id)
             return clips
+
+    def update(self, id: str, values: Mapping[str, Any], metadata: Mapping[str, str | None]) -> Clip:
+        """Change the columns `values`, merge `metadata`, and return the clip. Raises ClipNotFound or InvalidRequest."""
+        with self._database.transaction(ordered=False):
+            row = self._row(id, lock=True)
+            changed = {**values, "metadata": merged(row["metadata"], metadata)}
+            self._database.change(ClipRow.update(changed).where(ClipRow.clip_id == id))
+            self._database.record_change("clip", id)
+            return self.get(id)
 
     def requeue_orphans(
         self, owner: str, *, in_flight: InFlight | None = None, living: Living = tuple, died: Living = tuple

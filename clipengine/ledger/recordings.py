@@ -6,11 +6,13 @@ One engine at a time holds the lease of a probe, see `lease`. A probe whose engi
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from clipengine.clips.clip import Recording
 from clipengine.clips.facts import SourceFacts
+from clipengine.clips.metadata import merged
 from clipengine.clips.seek_index import SeekIndex
 from clipengine.errors import ClipEngineError, RecordingBusy, RecordingNotFound
 from clipengine.ids import new_id
@@ -202,6 +204,18 @@ class Recordings:
         Probes that ended because of a store outage or of the engine do not count.
         """
         return int(self._row(id)["attempts"])
+
+    def update(self, id: str, values: Mapping[str, Any], metadata: Mapping[str, str | None]) -> Recording:
+        """Change the columns `values`, merge `metadata`, and return the recording.
+
+        Raises RecordingNotFound or InvalidRequest.
+        """
+        with self._database.transaction(ordered=False):
+            row = self._row(id, lock=True)
+            changed = {**values, "metadata": merged(row["metadata"], metadata)}
+            self._database.change(RecordingRow.update(changed).where(RecordingRow.recording_id == id))
+            self._database.record_change("recording", id)
+            return self.get(id)
 
     def delete(self, id: str) -> Recording:
         """Delete the recording and its ended clips; the objects stay in the store.

@@ -77,6 +77,20 @@ def test_creating_a_clip_sends_the_documented_request(server: Receiver, client: 
     assert clip.raw == CLIP
 
 
+def test_batches_and_changes_send_the_documented_requests(server: Receiver, client: Client) -> None:
+    server.script(answer({"data": [CLIP]}, 202), answer(CLIP), answer({"deleted": ["clip_1"], "not_found": ["clip_2"]}))
+    item = {"recording_id": "rec_1", "label": "x", "start_seconds": 1, "end_seconds": 2}
+    assert [clip.clip_id for clip in client.clips.create_many([item])] == ["clip_1"]
+    assert client.clips.update("clip_1", label="y", metadata={"a": None}).clip_id == "clip_1"
+    assert client.clips.delete_many(["clip_1", "clip_2"]) == ["clip_1"]
+    batch, change, deletion = server.wait_for(3)
+    assert (batch.method, batch.path, json.loads(batch.body)) == ("POST", "/v1/clips/batch", {"clips": [item]})
+    assert (change.method, change.path) == ("PATCH", "/v1/clips/clip_1")
+    assert json.loads(change.body) == {"label": "y", "metadata": {"a": None}}
+    assert (deletion.path, json.loads(deletion.body)) == ("/v1/clips/delete", {"clip_ids": ["clip_1", "clip_2"]})
+    assert batch.headers["idempotency-key"] != deletion.headers["idempotency-key"]
+
+
 def test_unknown_keys_are_ignored(server: Receiver, client: Client) -> None:
     server.script(answer(DONE))
     clip = client.clips.get("clip_1")

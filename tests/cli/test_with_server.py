@@ -70,7 +70,11 @@ def test_clip_can_be_created_listed_downloaded_and_deleted(
     assert server.command("clips", "download", clip["clip_id"], str(target)).returncode == 0
     assert hashlib.sha256(target.read_bytes()).hexdigest() == clip["result"]["sha256"]
 
-    assert server.command("clips", "rm", clip["clip_id"]).returncode == 0
+    changed = server.command("clips", "update", clip["clip_id"], "--label", "renamed", "--meta", "a=b", "--json")
+    assert (shown(changed)["label"], shown(changed)["metadata"]) == ("renamed", {"by": "me", "a": "b"})
+    assert server.command("clips", "update", clip["clip_id"]).returncode == 2
+    removed = server.command("clips", "rm", clip["clip_id"], "clip_none")
+    assert (removed.returncode, "clip_none" in removed.stderr) == (1, True)
     gone = server.command("clips", "show", clip["clip_id"])
     assert gone.returncode == 1
     assert gone.stderr.splitlines()[1] == "`clipengine clips list` shows the clips."

@@ -80,7 +80,9 @@ class Hosts:
             for key in (clip.object_key, clip.poster_key):
                 self.s3.client.put_object(self.bucket, key, io.BytesIO(b"x"), 1)
                 keys.append(key)
-            result = ClipResult(0.0, 1.0, 1.0, 25, 320, 180, "h264", "aac", 1, "0" * 64, clip.poster_key, 1.0, 1, [])
+            result = ClipResult(
+                0.0, 1.0, 1.0, 25, 320, 180, "h264", "aac", 1, "0" * 64, clip.poster_key, 1.0, 1, "encode", 0.0, 1.0, []
+            )
             assert ledger.clips.complete(clip.clip_id, 1, result)
         return keys
 

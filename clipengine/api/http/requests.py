@@ -14,6 +14,7 @@ from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
 
 from clipengine.clips.clip import EventType, MessageFormat
+from clipengine.clips.metadata import MAX_METADATA
 from clipengine.clips.profiles import Render
 from clipengine.errors import InvalidRequest, InvalidWebhookUrl
 from clipengine.ledger.pages import decode_cursor
@@ -21,6 +22,7 @@ from clipengine.timecode import parse_rfc3339
 from clipengine.webhooks.address import MAX_URL_CHARACTERS, parse
 from clipengine.webhooks.sign import check_secret
 
+MAX_BATCH = 100
 DEFAULT_EVENTS: tuple[EventType, ...] = ("clip.ready", "clip.failed")
 
 
@@ -95,7 +97,11 @@ Secret = Annotated[str, Field(min_length=16, max_length=200), AfterValidator(_se
 Events = Annotated[list[EventType], Field(min_length=1), AfterValidator(_distinct)]
 Metadata = Annotated[
     dict[Annotated[str, Field(min_length=1, max_length=100)], Annotated[str, Field(max_length=2000)]],
-    Field(max_length=100, description="A flat map of strings, returned unchanged."),
+    Field(max_length=MAX_METADATA, description="A flat map of strings, returned unchanged."),
+]
+MetadataPatch = Annotated[
+    dict[Annotated[str, Field(min_length=1, max_length=100)], Annotated[str, Field(max_length=2000)] | None],
+    Field(max_length=MAX_METADATA, description="Is merged (RFC 7396): null removes a key, other keys stay."),
 ]
 _MOMENT_SCHEMA: JsonDict = {"type": "string", "format": "date-time"}
 Moment = Annotated[int, BeforeValidator(_moment), Field(json_schema_extra=_MOMENT_SCHEMA)]
@@ -146,6 +152,51 @@ class CreateClip(Body):
     expires_at: WrittenMoment | None = Field(
         default=None, description="When the clip and its object are deleted. Default: `retention.clips_days`."
     )
+
+
+class BatchedClip(CreateClip):
+    """One clip of a batch."""
+
+    model_config = _like(recording_id="rec_01j9x2", label="key-moment", start_seconds=5.0, end_seconds=12.5)
+
+    recording_id: str = Field(min_length=1, max_length=200)
+
+
+class CreateClips(Body):
+    """A batch of clips, of one recording or of several."""
+
+    max_bytes = None  # as for a clip
+
+    clips: list[BatchedClip] = Field(min_length=1, max_length=MAX_BATCH)
+
+
+class DeleteClips(Body):
+    clip_ids: list[Annotated[str, Field(min_length=1, max_length=200)]] = Field(min_length=1, max_length=MAX_BATCH)
+
+
+class UpdateClip(Body):
+    """Changes of a clip. Omitted fields are not changed."""
+
+    max_bytes = None  # as for a clip
+    model_config = _like(label="winning goal", metadata={"team": "blue", "draft": None})
+
+    label: str | None = Field(
+        default=None, description="1 to 200 characters, no control characters. The name of the object stays."
+    )
+    metadata: MetadataPatch | None = None
+    expires_at: WrittenMoment | None = Field(
+        default=None, description="When the clip and its object are deleted; null for `retention.clips_days`."
+    )
+
+
+class UpdateRecording(Body):
+    """Changes of a recording. Omitted fields are not changed."""
+
+    max_bytes = None  # as for a clip
+    model_config = _like(name="Board meeting")
+
+    name: Line | None = Field(default=None, description="Null removes the name.")
+    metadata: MetadataPatch | None = None
 
 
 class CreateShare(Body):

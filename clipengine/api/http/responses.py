@@ -59,6 +59,15 @@ class ClipObject(_Object):
     )
 
 
+class ClipsObject(_Object):
+    data: list[ClipObject]
+
+
+class DeletedClipsObject(_Object):
+    deleted: list[str]
+    not_found: list[str] = Field(description="Ids that no clip has, for example because it was deleted before.")
+
+
 class ShareObject(_Object):
     """A link to one clip. `views` counts the times that its page or its player was opened."""
 

@@ -258,6 +258,17 @@ def located(**place: str) -> Iterator[None]:
         raise
 
 
+@contextmanager
+def located_below(prefix: str) -> Iterator[None]:
+    """Prefix the pointers of a RequestError: its value is part of a larger body."""
+    try:
+        yield
+    except RequestError as error:
+        found = error.errors or [{"detail": error.message, "pointer": ""}]
+        error.errors = [each | {"pointer": prefix + each.get("pointer", "")} for each in found]
+        raise
+
+
 def raise_all(found: Sequence[RequestError]) -> None:
     """Raise the first error with the faults of all of them, if there are any."""
     if not found:

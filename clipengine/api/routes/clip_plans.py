@@ -22,7 +22,7 @@ async def plan_clip(call: Call[NoQuery, CreateClip]) -> Response:
     body = call.body
 
     def look_up() -> tuple[Recording, SeekIndex | None]:
-        recording = complete_recording(call)
+        recording = complete_recording(call, call.body, call.path("recording_id"))
         return recording, call.ledger.recordings.seek_index(recording.recording_id)
 
     recording, seek_index = await call.in_session(look_up)

@@ -1,21 +1,34 @@
-"""Clips: create, read, wait, list, cancel, retry, delete. Each clip is also under its recording's address."""
+"""Clips: create, read, wait, list, change, cancel, retry, delete. Each clip is also under its recording's address."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable
 from dataclasses import replace
+from functools import partial
+from typing import Any
 
 from starlette.responses import Response
 
 from clipengine.api.http.long_poll import answer_when_ended
-from clipengine.api.http.operation import NOTHING, Answer, Call, Operation, once, page_response
-from clipengine.api.http.requests import CreateClip, ListClips, NoBody, NoQuery, PageQuery, WaitQuery
-from clipengine.api.http.responses import ClipObject, DeliveryObject
-from clipengine.api.http.validation import located
+from clipengine.api.http.operation import NOTHING, Answer, Call, Operation, json_response, once, page_response
+from clipengine.api.http.requests import (
+    BatchedClip,
+    CreateClip,
+    CreateClips,
+    DeleteClips,
+    ListClips,
+    NoBody,
+    NoQuery,
+    PageQuery,
+    UpdateClip,
+    WaitQuery,
+)
+from clipengine.api.http.responses import ClipObject, ClipsObject, DeletedClipsObject, DeliveryObject
+from clipengine.api.http.validation import collected, located, located_below, raise_all
 from clipengine.api.routes.lookups import find_clip
 from clipengine.api.routes.webhook_addresses import check_address
 from clipengine.api.routes.webhooks import delivery_object
-from clipengine.clips.clip import Recording
+from clipengine.clips.clip import Clip, Recording
 from clipengine.clips.request import ClipRequest, check_label, check_range
 from clipengine.errors import (
     ClipEnded,
@@ -29,6 +42,7 @@ from clipengine.errors import (
     QueueFull,
     RecordingNotComplete,
     RecordingNotFound,
+    RequestError,
     UnknownProfile,
 )
 from clipengine.ledger.idempotency import Answer as StoredAnswer
@@ -36,31 +50,52 @@ from clipengine.timecode import now_ms
 
 
 def create_clip(call: Call[NoQuery, CreateClip]) -> Response:
-    body = call.body
-    request = ClipRequest(**body.model_dump(), request_id=call.request_id, traceparent=call.traceparent)
-
     def work() -> StoredAnswer:
         call.engine.admit()
-        recording = complete_recording(call)
-        profile = call.engine.settings.profiles[body.profile]
-        clip = call.ledger.clips.create(recording, request, extension=profile.container)
+        clip = _create(call, complete_recording(call, call.body, call.path("recording_id")), call.body)
         return StoredAnswer(202, clip.to_object(), {"Location": f"/v1/clips/{clip.clip_id}"})
 
     return once(call, work)
 
 
-def complete_recording(call: Call[NoQuery, CreateClip]) -> Recording:
-    """Return the recording of a valid request. Raises RecordingNotComplete, and the first fault of the values."""
-    recording = _validated_recording(call)
-    if recording.state != "complete":
-        raise RecordingNotComplete.of(recording.recording_id, recording.state)
-    return recording
+def create_clips(call: Call[NoQuery, CreateClips]) -> Response:
+    """Create all clips of the batch or none. The faults of all clips are reported together."""
+
+    def work() -> StoredAnswer:
+        call.engine.admit()
+        faults: list[RequestError] = []
+        recordings = [
+            collected(faults, partial(_validate_batched, call, clip, f"/clips/{number}"))
+            for number, clip in enumerate(call.body.clips)
+        ]
+        raise_all(faults)
+        made = [_create(call, each, clip) for each, clip in zip(recordings, call.body.clips, strict=True) if each]
+        return StoredAnswer(202, {"data": [clip.to_object() for clip in made]}, {})
+
+    return once(call, work)
 
 
-def _validated_recording(call: Call[NoQuery, CreateClip]) -> Recording:
-    """Return the recording. Raise the first fault of the values, which the ledger and the settings decide."""
-    body, settings = call.body, call.engine.settings
-    recording = call.ledger.recordings.get(call.path("recording_id"))
+def _validate_batched(call: Call[Any, Any], body: BatchedClip, prefix: str) -> Recording:
+    with located_below(prefix):
+        with located(pointer="/recording_id"):
+            call.ledger.recordings.get(body.recording_id)
+        return complete_recording(call, body, body.recording_id)
+
+
+def _create(call: Call[Any, Any], recording: Recording, body: CreateClip) -> Clip:
+    values = body.model_dump(exclude={"recording_id"})
+    request = ClipRequest(**values, request_id=call.request_id, traceparent=call.traceparent)
+    profile = call.engine.settings.profiles[body.profile]
+    return call.ledger.clips.create(recording, request, extension=profile.container)
+
+
+def complete_recording(call: Call[Any, Any], body: CreateClip, recording_id: str) -> Recording:
+    """Return the recording of a valid request.
+
+    Raises the first fault of the values, which the ledger and the settings decide, and RecordingNotComplete.
+    """
+    settings = call.engine.settings
+    recording = call.ledger.recordings.get(recording_id)
     if body.profile not in settings.profiles:
         with located(pointer="/profile"):
             raise UnknownProfile(f"There is no profile {body.profile[:60]!r}")
@@ -76,10 +111,16 @@ def _validated_recording(call: Call[NoQuery, CreateClip]) -> Recording:
         check_label(body.label)
     if body.webhook_url is not None:
         check_address(body.webhook_url, settings, pointer="/webhook_url", look_up=False)
-    if body.expires_at is not None and body.expires_at <= now_ms():
+    _check_expiry(body.expires_at)
+    if recording.state != "complete":
+        raise RecordingNotComplete.of(recording.recording_id, recording.state)
+    return recording
+
+
+def _check_expiry(expires_at: int | None) -> None:
+    if expires_at is not None and expires_at <= now_ms():
         with located(pointer="/expires_at"):
             raise InvalidRequest("expires_at lies in the past", hint="Give a future time, or omit it.")
-    return recording
 
 
 def get_clip(call: Call[WaitQuery, NoBody]) -> Response | Awaitable[Response]:
@@ -98,6 +139,38 @@ def list_deliveries(call: Call[PageQuery, NoBody]) -> Response:
     deliveries = call.ledger.deliveries
     page = deliveries.list(clip_id=find_clip(call).clip_id, limit=call.query.limit, cursor=call.query.cursor)
     return page_response(call, [delivery_object(each, deliveries) for each in page.data], page.next_cursor)
+
+
+def update_clip(call: Call[NoQuery, UpdateClip]) -> Response:
+    body, clip_id = call.body, find_clip(call).clip_id
+    values = body.model_dump(include=body.model_fields_set - {"metadata"})
+    if "label" in values:
+        with located(pointer="/label"):
+            check_label(values["label"] or "")
+    _check_expiry(body.expires_at)
+    return json_response(call.ledger.clips.update(clip_id, values, body.metadata or {}).to_object())
+
+
+def delete_clips(call: Call[NoQuery, DeleteClips]) -> Response:
+    """Delete several clips. Those that do not exist are listed in the response."""
+    deleted: list[str] = []
+
+    def work() -> StoredAnswer:
+        missing: list[str] = []
+        for clip_id in sorted(set(call.body.clip_ids)):  # in one order: two requests must not wait for each other
+            try:
+                call.ledger.clips.delete(clip_id)
+            except ClipNotFound:
+                missing.append(clip_id)
+            else:
+                deleted.append(clip_id)
+        return StoredAnswer(200, {"deleted": deleted, "not_found": missing}, {})
+
+    def then() -> None:
+        for clip_id in deleted:
+            call.engine.abandon(clip_id)
+
+    return once(call, work, then)
 
 
 def cancel_clip(call: Call[NoQuery, NoBody]) -> Response:
@@ -137,6 +210,16 @@ def _of_one_clip(prefix: str) -> list[Operation]:
         Operation("GET", prefix, "read", get_clip, "Get a clip", [_CLIP], missing, query=WaitQuery),
         Operation("DELETE", prefix, "write", delete_clip, "Delete a clip and its object", [NOTHING], missing),
         Operation(
+            "PATCH",
+            prefix,
+            "write",
+            update_clip,
+            "Change the label, the metadata or the expiry of a clip",
+            [_CLIP],
+            (*missing, InvalidLabel),
+            body=UpdateClip,
+        ),
+        Operation(
             "POST",
             f"{prefix}/cancel",
             "write",
@@ -169,6 +252,17 @@ def _of_one_clip(prefix: str) -> list[Operation]:
     ]
 
 
+_CREATE_ERRORS = (
+    RecordingNotFound,
+    RecordingNotComplete,
+    UnknownProfile,
+    InvalidTimeRange,
+    InvalidLabel,
+    InvalidWebhookUrl,
+    QueueFull,
+    DiskLow,
+)
+
 OPERATIONS = [
     Operation(
         "POST",
@@ -177,17 +271,29 @@ OPERATIONS = [
         create_clip,
         "Create a clip",
         [Answer(202, "The clip is queued; it survives any crash from here on.", ClipObject)],
-        (
-            RecordingNotFound,
-            RecordingNotComplete,
-            UnknownProfile,
-            InvalidTimeRange,
-            InvalidLabel,
-            InvalidWebhookUrl,
-            QueueFull,
-            DiskLow,
-        ),
+        _CREATE_ERRORS,
         body=CreateClip,
+        creates=True,
+    ),
+    Operation(
+        "POST",
+        "/v1/clips/batch",
+        "write",
+        create_clips,
+        "Create several clips, or none",
+        [Answer(202, "All clips are queued, in the order of the request.", ClipsObject)],
+        _CREATE_ERRORS,
+        body=CreateClips,
+        creates=True,
+    ),
+    Operation(
+        "POST",
+        "/v1/clips/delete",
+        "write",
+        delete_clips,
+        "Delete several clips and their objects",
+        [Answer(200, "The clips are deleted.", DeletedClipsObject)],
+        body=DeleteClips,
         creates=True,
     ),
     Operation(

@@ -1,4 +1,4 @@
-"""Recordings: register an object of the store, read, list, forget. Uploads have their own file."""
+"""Recordings: register an object of the store, read, list, change, forget. Uploads have their own file."""
 
 from __future__ import annotations
 
@@ -8,8 +8,16 @@ from typing import Any
 from starlette.responses import Response
 
 from clipengine.api.http.long_poll import answer_when_ended
-from clipengine.api.http.operation import NOTHING, Answer, Call, Operation, once, page_response
-from clipengine.api.http.requests import DeleteRecording, ListRecordings, NoBody, NoQuery, RegisterRecording, WaitQuery
+from clipengine.api.http.operation import NOTHING, Answer, Call, Operation, json_response, once, page_response
+from clipengine.api.http.requests import (
+    DeleteRecording,
+    ListRecordings,
+    NoBody,
+    NoQuery,
+    RegisterRecording,
+    UpdateRecording,
+    WaitQuery,
+)
 from clipengine.api.http.responses import RecordingObject
 from clipengine.api.http.validation import located
 from clipengine.errors import (
@@ -58,6 +66,12 @@ def list_recordings(call: Call[ListRecordings, NoBody]) -> Response:
     return page_response(call, [recording.to_object() for recording in page.data], page.next_cursor)
 
 
+def update_recording(call: Call[NoQuery, UpdateRecording]) -> Response:
+    body, recording_id = call.body, call.path("recording_id")
+    values = body.model_dump(include=body.model_fields_set - {"metadata"})
+    return json_response(call.ledger.recordings.update(recording_id, values, body.metadata or {}).to_object())
+
+
 def delete_recording(call: Call[DeleteRecording, NoBody]) -> Response:
     with call.ledger.transaction():
         recording = call.ledger.recordings.delete(call.path("recording_id"))
@@ -101,6 +115,16 @@ OPERATIONS = [
         [_RECORDING],
         (RecordingNotFound,),
         query=WaitQuery,
+    ),
+    Operation(
+        "PATCH",
+        "/v1/recordings/{recording_id}",
+        "write",
+        update_recording,
+        "Change the name or the metadata of a recording",
+        [_RECORDING],
+        (RecordingNotFound,),
+        body=UpdateRecording,
     ),
     Operation(
         "DELETE",
