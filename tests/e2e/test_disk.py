@@ -93,7 +93,7 @@ def test_engine_survives_a_full_disk_under_the_ledger(film: Path, tmp_path: Path
     env = {
         "CLIPENGINE_LIMITS__MIN_FREE_BYTES": "0",
         "CLIPENGINE_STORAGE__FOLDER": str(tmp_path / "store"),
-        "CLIPENGINE_FAULT": "verifying:sleep=3",
+        "CLIPENGINE_FAULT": "verifying:sleep=10",  # longer than it takes to fill the WAL
     }
     with disk(tmp_path / "disk", 30):
         data.mkdir()
