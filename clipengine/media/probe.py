@@ -7,7 +7,8 @@ index, raw streams) are read once from start to end.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any, NamedTuple, NoReturn
 
@@ -225,13 +226,14 @@ def _video_facts(stream: VideoStream, head: HeadScan, stats: PacketStats) -> Vid
     )
 
 
-def _frame_distances(stream: VideoStream, stats: PacketStats, tick: Fraction) -> Sequence[Fraction]:
-    """Return the distances of all frames from the index if it has every frame, else those of the packets read."""
+def _frame_distances(stream: VideoStream, stats: PacketStats, tick: Fraction) -> Counter[Fraction]:
+    """Count the distances of all frames from the index if it has every frame, else those of the packets read."""
     entries = stream.index_entries
     if not stream.frames or stream.frames != len(entries):
-        return stats.frame_distances.all()
+        return Counter(stats.frame_distances.all())
     stamps = [entry.timestamp for entry in itertools.islice(entries, _MAX_INDEXED_FRAMES)]
-    return [(later - earlier) * tick for earlier, later in itertools.pairwise(stamps) if later > earlier]
+    ticks = Counter(later - earlier for earlier, later in itertools.pairwise(stamps) if later > earlier)
+    return Counter({distance * tick: count for distance, count in ticks.items()})
 
 
 def _nominal_frame_seconds(stream: VideoStream) -> Fraction:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import subprocess
+import sys
 from contextlib import closing, nullcontext
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -265,3 +267,8 @@ def test_report_outside_its_limits_is_rejected(report: Any) -> None:
     assert CutReport.of(valid).actual_start == Fraction(1, 3)
     with pytest.raises(VerificationFailed):
         CutReport.of(valid | report if report else report)
+
+
+def test_inspector_starts_without_pydantic() -> None:
+    code = "import sys, clipengine.media.worker.inspector; sys.exit('pydantic' in sys.modules)"
+    assert subprocess.run([sys.executable, "-I", "-c", code], check=False).returncode == 0

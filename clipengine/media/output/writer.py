@@ -95,7 +95,8 @@ class ClipWriter:
         context.color_primaries = format.color_primaries
         context.color_trc = format.color_trc
         context.colorspace = format.colorspace
-        context.thread_count = self._threads
+        # x264 needs more threads than cores to keep them busy, as its frame threads wait for each other.
+        context.thread_count = self._threads * 3 // 2 if profile.video == "h264" else self._threads
         # PyAV defaults to slice threading, which slows x264 down by a fifth on two cores.
         context.thread_type = ThreadType.FRAME
         context.flags |= Flags.frame_duration

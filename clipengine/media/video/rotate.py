@@ -6,11 +6,13 @@ The matrix is 3x3 in 16.16 fixed point, its last column in 2.30.
 from __future__ import annotations
 
 import struct
+from typing import TYPE_CHECKING
 
 import av
 from av.sidedata.sidedata import SideDataContainer
 
-from clipengine.clips.facts import Rotation
+if TYPE_CHECKING:  # it imports pydantic, which would slow down the start of the inspector
+    from clipengine.clips.facts import Rotation
 
 # signs (a, b, c, d) of the matrix -> filters that make the frame upright
 _FILTERS: dict[tuple[int, int, int, int], tuple[str, ...]] = {
