@@ -18,7 +18,8 @@ from clipengine.ledger.database.database import Queue
 from clipengine.ledger.endpoints import ConfiguredEndpoint
 from clipengine.ledger.ledger import Ledger
 from clipengine.ledger.opening.location import location_of
-from clipengine.settings import Settings, injected_faults
+from clipengine.settings import Settings
+from clipengine.settings_sources import injected_faults
 from clipengine.stores.base import Store
 from clipengine.stores.build import build_store
 from clipengine.timecode import now_ms

@@ -14,7 +14,8 @@ from pydantic import BaseModel
 from clipengine.cli.options import port_value
 from clipengine.clips.profiles import Profile
 from clipengine.errors import SettingsError
-from clipengine.settings import Settings, Webhooks, load
+from clipengine.settings import Settings, Webhooks
+from clipengine.settings_sources import load
 
 ROOT = Path(__file__).parent.parent
 SHIPPED = ROOT / "clipengine.toml"

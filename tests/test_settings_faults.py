@@ -17,7 +17,8 @@ from pydantic import BaseModel
 
 from clipengine.clips.profiles import Profile
 from clipengine.errors import SettingsError
-from clipengine.settings import Settings, Webhooks, load
+from clipengine.settings import Settings, Webhooks
+from clipengine.settings_sources import load
 from clipengine.webhooks.configured_endpoints import configured_endpoints
 
 TABLES: dict[str, type[BaseModel]] = {

@@ -13,7 +13,8 @@ import click
 from clipengine.cli import doctor_machine, doctor_remote, output
 from clipengine.cli.doctor_finding import Check, Finding, ok, run_check
 from clipengine.cli.options import config_option, data_option, json_option, settings_of
-from clipengine.settings import Settings, sources
+from clipengine.settings import Settings
+from clipengine.settings_sources import sources
 
 _CHECKS: dict[str, Check] = {
     "versions": doctor_machine.versions,

@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 
 import click
 
-from clipengine.settings import Settings, load, port_number
+from clipengine.settings import Settings, port_number
+from clipengine.settings_sources import load
 from clipengine.timecode import parse_time
 
 # Hints for users of the command line, in place of those of the API.

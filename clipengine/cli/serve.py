@@ -25,7 +25,8 @@ from clipengine.cli.http_server import Server, listen, url_of
 from clipengine.cli.options import config_option, data_option, drain_option, host_option, port_option
 from clipengine.cli.shutdown import StopRequest
 from clipengine.engine import Engine
-from clipengine.settings import Settings, load
+from clipengine.settings import Settings
+from clipengine.settings_sources import load
 
 log = logging.getLogger(__name__)
 

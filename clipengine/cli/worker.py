@@ -22,7 +22,8 @@ from clipengine.cli.options import config_option, data_option, drain_option, hos
 from clipengine.cli.shutdown import StopRequest
 from clipengine.engine import Engine
 from clipengine.errors import StartupError
-from clipengine.settings import Settings, load
+from clipengine.settings import Settings
+from clipengine.settings_sources import load
 
 log = logging.getLogger(__name__)
 

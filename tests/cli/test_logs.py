@@ -11,7 +11,8 @@ from collections.abc import Iterator
 import pytest
 
 from clipengine.cli import logs
-from clipengine.settings import Settings, load
+from clipengine.settings import Settings
+from clipengine.settings_sources import load
 from clipengine.tracing import bind
 
 KEY = "relay_live_01m886xhz2erp9djh57vgmdagd_MY51MxhMwpCBRwDgbqwcMeDwvdif7ObWtKtP2DARSCb_3iqlom"

@@ -8,7 +8,6 @@ may have taken it over.
 from __future__ import annotations
 
 import contextlib
-import contextvars
 import logging
 import os
 import resource
@@ -17,7 +16,6 @@ import socket
 import struct
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -27,7 +25,6 @@ from clipengine.errors import (
     ClipEngineError,
     DecoderCrashed,
     EncoderFailed,
-    Internal,
     SandboxIncomplete,
     Timeout,
     UnsupportedMedia,
@@ -45,13 +42,12 @@ from clipengine.work.encoder.messages import (
     MESSAGES_PER_SECOND,
     Failure,
     Progress,
-    RangeRequest,
     Ready,
     Result,
     parse_message,
-    parse_range_request,
 )
 from clipengine.work.encoder.priority import lower_priority, prefer_as_oom_victim
+from clipengine.work.encoder.range_server import RangeServer
 from clipengine.work.encoder.stderr_tail import StderrTail
 
 log = logging.getLogger(__name__)
@@ -60,9 +56,6 @@ _TICK_SECONDS = 0.25
 _KILL_SECONDS = 5.0
 _START_SECONDS = 60.0
 _SEND_SECONDS = 10  # for a job, to a child that is ready
-# The bytes of a recording that one child may read. A valid child stops at half of it (`media.worker.process`).
-_MAX_READS, _READ_FLOOR_BYTES = 40, 512 << 20
-_LEAST_READ_BYTES = 16 << 10  # a smaller request counts as much
 
 # The programs of children. An encoder probes, cuts and makes previews; an inspector reads a finished clip.
 Program = Literal["encoder", "inspector"]
@@ -100,7 +93,6 @@ class EncoderProcess:
         self._stderr = StderrTail()
         self._program = program
         self._sandbox = sandbox
-        self._header_cache = header_cache or HeaderCache()
         self._process = self._launch(child_control.fileno(), child_ranges.fileno(), self._stderr.descriptor)
         child_control.close()
         child_ranges.close()
@@ -109,10 +101,13 @@ class EncoderProcess:
         prefer_as_oom_victim(self._process.pid)
         control.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", _SEND_SECONDS, 0))
         self._control = Channel(control, limits=FROM_CHILD)
-        self._ranges = Channel(ranges, limits=RANGE_REQUESTS)
-        self._invalid = ""  # the invalid range request that ended the child
-        self._read_error: ClipEngineError | None = None  # the error of the store that the child received
         self._liveness = Liveness(self._process.pid, tick=_TICK_SECONDS)
+        self._ranges = RangeServer(
+            Channel(ranges, limits=RANGE_REQUESTS),
+            header_cache or HeaderCache(),
+            on_read=self._liveness.touch,
+            on_invalid=self.kill,
+        )
         self._killed = False
         self._has_read = False  # a recording, in a former job
         # Called with the cause if the child ends before its job: crashed, killed (by another process), cpu_time,
@@ -180,8 +175,7 @@ class EncoderProcess:
             if self._has_read:  # the recording may have taken it over, so that it does not limit itself
                 resource.prlimit(self._process.pid, resource.RLIMIT_FSIZE, (job.file_bytes, job.file_bytes))
             elif source is None:
-                run = contextvars.copy_context().run  # for the log lines
-                threading.Thread(target=run, args=(self._serve_ranges, reader), name="ranges", daemon=True).start()
+                self._ranges.start(reader)
             self._has_read = True
             result = self._converse(job, message, descriptors, watch)
             kept = keep
@@ -273,8 +267,8 @@ class EncoderProcess:
         """Return the error that the child reports, or a more exact one from its stderr. Raises InvalidMessage."""
         if failure.trace:
             log.error("the encoder child failed: %s", failure.trace)
-        if self._read_error is not None and self._read_error.code == failure.error.code:
-            return self._read_error
+        if self._ranges.error is not None and self._ranges.error.code == failure.error.code:
+            return self._ranges.error
         if not failure.is_allowed:
             raise InvalidMessage(f"a child may not report {failure.error.code}")
         error = error_from(failure.error.model_dump())
@@ -282,36 +276,6 @@ class EncoderProcess:
             return error
         log.error("an encoder failed: %s", self._stderr.text() or error.message)
         return UnsupportedMedia.out_of_memory() if self._stderr.ran_out_of_memory() else error
-
-    def _serve_ranges(self, reader: ObjectReader) -> None:
-        """Send the ranges that the child requests, until it ends. An invalid request ends it."""
-        budget = _READ_FLOOR_BYTES + _MAX_READS * reader.info.size
-        try:
-            while (received := self._ranges.receive()) is not None:
-                request = parse_range_request(received[0], reader.info.size)
-                budget -= max(request.length, _LEAST_READ_BYTES)
-                if budget < 0:
-                    raise InvalidMessage(f"the recording was read {_MAX_READS} times over")
-                self._serve_range(reader, request)
-        except InvalidMessage as error:
-            self._invalid = f"a range request: {error}"
-            self.kill()
-        except (OSError, ValueError):
-            return  # the child has exited
-        except Exception:
-            log.exception("reading a recording for an encoder child failed")
-            with contextlib.suppress(OSError):
-                self._ranges.send({"error": Internal("the recording could not be read").to_object()})
-
-    def _serve_range(self, reader: ObjectReader, request: RangeRequest) -> None:
-        try:
-            data, read = self._header_cache.read(reader, request.offset, request.length, keep=request.keep)
-        except ClipEngineError as error:
-            self._read_error = error
-            self._ranges.send({"error": error.to_object()})
-            return
-        self._liveness.touch()
-        self._ranges.send({"read": read}, data)
 
     def _invalid_message(self, reason: object) -> DecoderCrashed:
         """Return the error of a child that sent an invalid message: it has a bug, or was taken over."""
@@ -321,8 +285,8 @@ class EncoderProcess:
 
     def _exit_error(self) -> ClipEngineError:
         """Return the error of a child that ended without a result."""
-        if self._invalid:
-            return self._invalid_message(self._invalid)
+        if self._ranges.invalid:
+            return self._invalid_message(self._ranges.invalid)
         code = None
         deadline = time.monotonic() + _KILL_SECONDS
         while code is None and time.monotonic() < deadline:
