@@ -41,19 +41,20 @@ class Timeline:
         A duration of 0 means unknown: the distance of the previous packets is used.
         """
         last = self._last_dts.get(stream)
-        if (
-            self.joins_discontinuities
-            and last is not None
-            and not _MAX_BACKWARD_STEP <= dts - last <= _MAX_FORWARD_STEP
-        ):
-            self._join(stream, pts)
-        elif last is not None and last < dts <= last + 4 * self._distance.get(stream, dts - last):
-            self._distance[stream] = dts - last  # ignore gaps
+        step = None if last is None else dts - last
+        if step is not None and step != self._distance.get(stream):  # it is the same for most packets
+            self._add_step(stream, pts, step)
         self._last_dts[stream] = dts
         time = pts + self._offsets[self._part.setdefault(stream, 0)]
         duration = duration if duration > 0 else self._distance.get(stream, Fraction(0))
         self._ends[stream] = max(self._ends.get(stream, time), time + duration)
         return time
+
+    def _add_step(self, stream: int, pts: Fraction, step: Fraction) -> None:
+        if self.joins_discontinuities and not _MAX_BACKWARD_STEP <= step <= _MAX_FORWARD_STEP:
+            self._join(stream, pts)
+        elif 0 < step <= 4 * self._distance.get(stream, step):
+            self._distance[stream] = step  # ignore gaps
 
     @property
     def offsets(self) -> list[Fraction]:
