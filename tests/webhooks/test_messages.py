@@ -13,7 +13,7 @@ from clipengine.clips.clip import Clip, ClipResult
 from clipengine.clips.request import ClipRequest
 from clipengine.errors import SettingsError
 from clipengine.ledger.ledger import Ledger
-from clipengine.settings import load
+from clipengine.settings_sources import load
 from clipengine.webhooks.messages import rendered
 from tests.support.outbox import SECRET, create_cancelled_clip, create_event
 from tests.support.receiver import Receiver
