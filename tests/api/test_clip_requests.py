@@ -18,6 +18,16 @@ from tests.support.clip_requests import BODY, FIXED_KEYS, MOMENT, MORE_KEYS, poi
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
+@pytest.mark.parametrize("render", ["smart", "encode", None])
+def test_render_of_a_request_is_kept_with_the_clip(
+    http: httpx.Client, recording: Recording, engine: RecordedEngine, render: str | None
+) -> None:
+    clip = post(http, recording.recording_id, BODY | {"render": render}).json()
+    assert clip["render"] == http.get(f"/v1/clips/{clip['clip_id']}").json()["render"] == render
+    assert engine.ledger.clips.get(clip["clip_id"]).render == render
+    refused(post(http, recording.recording_id, BODY | {"render": "copy"}), 422, "invalid_request")
+
+
 def test_response_has_the_documented_fields(http: httpx.Client, recording: Recording, engine: RecordedEngine) -> None:
     answer = post(http, recording.recording_id)
     assert answer.status_code == 202
