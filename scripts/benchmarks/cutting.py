@@ -4,7 +4,8 @@ All use the same preset, CRF and audio, and read and write a file. The PSNR of l
 for both, so that no time is gained by lower quality.
 
 The engine decodes each clip before it marks it complete, ffmpeg does not. So two comparisons are made: the default
-with ffmpeg alone and with ffmpeg plus a decode of its clip; and `encoding.verify = "compare"`.
+with ffmpeg alone and with ffmpeg plus a decode of its clip; and `encoding.verify = "compare"`. Smart render of H.264
+is compared with ffmpeg's encoding of the same range.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import av
 import numpy as np
 
 from clipengine.clips.facts import SourceFacts
+from clipengine.clips.profiles import Render
 from clipengine.clips.seek_index import SeekIndex
 from clipengine.settings import Encoding, Settings
 from clipengine.stores.folder import FolderStore
@@ -36,6 +38,7 @@ _RECORDING_SECONDS = 90
 _START = Fraction(1380, 30)  # the start of a frame in the middle of a GOP
 _COMMAND = str(Path(sys.executable).with_name("clipengine"))
 _COMPARED_EVERY = 5  # frames
+_SMART = ("--render", "smart")
 _DECODE = "ffmpeg -nostdin -v error -xerror -i {} -f null -"  # the check that a clip decodes
 
 
@@ -63,11 +66,15 @@ def _compared(
         "warm child": lambda: _in_warm_child(Settings(), recording, facts, landmarks, start, end),
         "warm child, compare": lambda: _in_warm_child(comparing, recording, facts, landmarks, start, end),
     }
+    if facts.video is not None and facts.video.codec == "h264":
+        things["smart"] = lambda: run([*clipengine_command(recording, folder / "smart.mp4", start, end), *_SMART])
+        smart = comparing, recording, facts, landmarks, start, end
+        things["smart, compare"] = lambda: _in_warm_child(*smart, render="smart")
     for warm_up in (ffmpeg_command, clipengine_command):  # one second of each, to fill the page cache
         run(warm_up(recording, ours, start, start + 1))
     runs = in_turn(things, rounds=rounds)
     theirs_cost = runs.middle("ffmpeg")
-    for way in ("command", "warm child", "warm child, compare"):
+    for way in (way for way in things if not way.startswith("ffmpeg")):
         cost, ratio = runs.middle(way), runs.ratio(way, "ffmpeg")
         yield Figure(f"{name}, {way}: wall", cost.wall, "s", theirs_cost.wall, ratio.wall, at_most=1.0)
         yield Figure(f"{name}, {way}: CPU", cost.cpu, "s", theirs_cost.cpu, ratio.cpu, at_most=1.0)
@@ -111,9 +118,10 @@ def _in_warm_child(
     landmarks: SeekIndex | None,
     start: Fraction,
     end: Fraction,
+    render: Render | None = None,
 ) -> Usage:
     """Cut in a child started before; the work of the parent is negligible."""
-    job = cut_job(settings, facts, "default", start=start, end=end, poster=False, seek_index=landmarks)
+    job = cut_job(settings, facts, "default", start=start, end=end, poster=False, render=render, seek_index=landmarks)
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     child = EncoderProcess()
     pid = child._process.pid
