@@ -185,7 +185,7 @@ ATTEMPTS: dict[str, Callable[[], object]] = {
     "lock by flock": lambda: fcntl.flock(given, fcntl.LOCK_EX | fcntl.LOCK_NB),
     "seal a file": lambda: fcntl.fcntl(given, 1033, 1),
     "grow a pipe": lambda: fcntl.fcntl(1, 1031, 1 << 20),  # F_SETPIPE_SZ
-    "shorten what was given": lambda: os.ftruncate(given, 0),
+    "lengthen what was given": lambda: os.ftruncate(given, 1 << 20),
     "make a pipe": lambda: os.pipe(),
     # processes
     "fork": fork,

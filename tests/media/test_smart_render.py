@@ -252,6 +252,19 @@ def test_cut_in_a_child_process_copies_too(shelf: Shelf, tmp_path: Path) -> None
     assert judge(film, reading, wanted.start, wanted.end, *actual, copied=True) == []
 
 
+@pytest.mark.parametrize("name", ["interlaced_h264", "size_changes_ts"], ids=["before", "while it is cut"])
+def test_sandboxed_child_encodes_what_it_cannot_copy(shelf: Shelf, tmp_path: Path, name: str) -> None:
+    film, output = shelf.get(name), tmp_path / "clip.mp4"
+    arguments: dict[str, Any] = {"profile": "default", "on_progress": lambda part: None}
+    start, end = Fraction(1, 2), film.duration - Fraction(1, 2)
+    settings = Settings.model_validate({"encoding": {"sandbox": "required"}})
+    result = cut_once(settings, str(film.path), output, start=start, end=end, render="smart", **arguments)
+    assert (result.render, result.copied_seconds) == ("encode", 0)
+    assert FALLBACKS[name] in next(each for each in result.warnings if code_of(each) == "encoded_instead")
+    actual = result.actual_start_seconds, result.actual_end_seconds
+    assert judge(film, read_clip(output), start, end, *actual) == []
+
+
 @pytest.fixture
 def damaged(shelf: Shelf, tmp_path: Path) -> Path:
     """A film with damaged bytes in the last of its GOPs."""
