@@ -98,18 +98,24 @@ class Vault:
 
 
 def _write(path: Path) -> None:
-    """Create a key file atomically. If another process is faster, its key is kept."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    """Create a key file atomically. If another process is faster, its key is kept. Raises StartupError."""
     draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}.new")
     try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with open(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, _MODE), "wb") as file:
             file.write(base64.b64encode(secrets.token_bytes(_KEY_BYTES)) + b"\n")
             file.flush()
             os.fsync(file.fileno())
         with contextlib.suppress(FileExistsError):
             os.link(draft, path)
+    except OSError as error:
+        raise StartupError(
+            f"the key of the ledger's secrets cannot be created at {path}: {error.strerror}",
+            hint="The first start creates it: let this user write to the folder, or copy another host's key there.",
+        ) from error
     finally:
-        draft.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            draft.unlink(missing_ok=True)
     fsync(path.parent)
 
 

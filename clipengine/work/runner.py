@@ -92,6 +92,7 @@ class ClipRunner(Jobs[Clip]):
         self._on_finished = on_finished
         self._lock = threading.Lock()
         self._running: dict[str, EncoderProcess] = {}
+        self._unrecorded: set[str] = set()  # clips whose latest progress the ledger could not record
 
     def claim(self) -> Clip | None:
         """Claim the next clip, unless the disk is low."""
@@ -141,6 +142,7 @@ class ClipRunner(Jobs[Clip]):
             raise
         finally:
             self._disk.release(item.clip_id)
+            self._unrecorded.discard(item.clip_id)
         self.faults.reach("finished")
         self._on_finished()
 
@@ -262,7 +264,11 @@ class ClipRunner(Jobs[Clip]):
             if not self._ledger.clips.progress(clip.clip_id, clip.attempt, step=step, progress=progress):
                 raise ClaimLost
         except StorageError as error:  # progress is not essential
-            log.warning("clip %s: the progress cannot be recorded: %s", clip.clip_id, error.message)
+            if clip.clip_id not in self._unrecorded:  # once for each outage
+                log.warning("clip %s: the progress cannot be recorded: %s", clip.clip_id, error.message)
+            self._unrecorded.add(clip.clip_id)
+        else:
+            self._unrecorded.discard(clip.clip_id)
 
 
 class _Watch:

@@ -26,6 +26,7 @@ class Sweep:
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="sweep", daemon=True)
         self.last_run = time.monotonic()
+        self._is_interrupted = False  # by a failure of the ledger
 
     def start(self) -> None:
         self._thread.start()
@@ -50,7 +51,10 @@ class Sweep:
     def _call(self, job: Callable[[], None]) -> None:
         try:
             job()
+            self._is_interrupted = False
         except StorageError as error:
-            log.warning("the sweep could not use the ledger and is repeated: %s", error.message)
+            if not self._is_interrupted:  # once for each outage
+                log.warning("the sweep cannot use the ledger and is repeated until it can: %s", error.message)
+            self._is_interrupted = True
         except Exception:
             log.exception("the sweep failed and is repeated")

@@ -84,7 +84,7 @@ def test_server_recovers_after_the_folder_is_put_back(tmp_path: Path, film: Path
             assert (answer.status_code, answer.json()["code"]) == (503, "storage_unavailable"), answer.text
             assert "Move the data folder back" in answer.json()["hint"]
         assert read(server, "/metrics").status_code == 200
-        until(lambda: "the sweep could not use the ledger" in server.log.read_text(), SECONDS)
+        until(lambda: "the sweep cannot use the ledger" in server.log.read_text(), SECONDS)
         assert tree(data) == before, tree(data) ^ before
         assert "Traceback" not in server.log.read_text()
         shutil.rmtree(data, ignore_errors=True)

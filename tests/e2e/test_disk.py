@@ -89,14 +89,13 @@ def test_full_scratch_disk_fails_only_the_affected_clip(film: Path, tmp_path: Pa
 
 def test_engine_survives_a_full_disk_under_the_ledger(film: Path, tmp_path: Path) -> None:
     """Running clips retry writing their outcome, requests are rejected, and work resumes by itself."""
-    data, elsewhere = tmp_path / "disk" / "data", tmp_path / "scratch"
+    data, elsewhere = tmp_path / "data", tmp_path / "scratch"  # the log is beside the data, on another disk
     env = {
         "CLIPENGINE_LIMITS__MIN_FREE_BYTES": "0",
         "CLIPENGINE_STORAGE__FOLDER": str(tmp_path / "store"),
         "CLIPENGINE_FAULT": "verifying:sleep=10",  # longer than it takes to fill the WAL
     }
-    with disk(tmp_path / "disk", 30):
-        data.mkdir()
+    with disk(data, 30):
         elsewhere.mkdir()
         (data / "scratch").symlink_to(elsewhere)
         (tmp_path / "store" / "h_01").mkdir(parents=True)
@@ -106,7 +105,7 @@ def test_engine_survives_a_full_disk_under_the_ledger(film: Path, tmp_path: Path
             recording = api.recordings.wait(made, timeout=60).recording_id
             clip_id = api.clips.create(recording, label="a", start_seconds=0.0, end_seconds=2.0).clip_id
             until(lambda: api.clips.get(clip_id).step in ("encoding", "verifying"))
-            fill(tmp_path / "disk", leave=0)
+            fill(data, leave=0)
             # The WAL file has free space for a while.
             refused: list[httpx.Response] = []
 
@@ -124,7 +123,7 @@ def test_engine_survives_a_full_disk_under_the_ledger(film: Path, tmp_path: Path
             until(lambda: "cannot be recorded yet" in server.log.read_text())
             assert api.clips.get(clip_id).status == "processing"
             assert not checks(server)["database"]
-            free(tmp_path / "disk")
+            free(data)
             assert post(server, recording).status_code == 202
             clip = api.clips.wait(clip_id, timeout=60)
             assert (clip.status, clip.attempt) == ("complete", 1), clip.error

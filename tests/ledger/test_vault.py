@@ -130,6 +130,14 @@ def test_unreadable_key_is_a_startup_error(ledger: Ledger, open_ledger: Open, pa
         open_ledger()
 
 
+def test_key_that_cannot_be_created_is_a_startup_error(tmp_path: Path) -> None:
+    folder = tmp_path / "file"
+    folder.write_text("not a folder")
+    with pytest.raises(StartupError, match="cannot be created at .*secrets.key: ") as refused:
+        Vault.make(folder / "secrets.key")
+    assert "copy another host's key" in refused.value.hint
+
+
 def test_reset_secrets_replaces_a_lost_key(ledger: Ledger, open_ledger: Open, path: Path) -> None:
     own = ledger.endpoints.create("https://a.test", ["clip.ready"], FIRST)
     ledger.endpoints.sync_settings([ConfiguredEndpoint("https://b.test", SECOND, ["clip.ready"])])
