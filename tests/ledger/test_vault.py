@@ -133,7 +133,7 @@ def test_unreadable_key_is_a_startup_error(ledger: Ledger, open_ledger: Open, pa
 def test_key_that_cannot_be_created_is_a_startup_error(tmp_path: Path) -> None:
     folder = tmp_path / "file"
     folder.write_text("not a folder")
-    with pytest.raises(StartupError, match="cannot be created at .*secrets.key: ") as refused:
+    with pytest.raises(StartupError, match=r"cannot be created at .*secrets\.key: ") as refused:
         Vault.make(folder / "secrets.key")
     assert "copy another host's key" in refused.value.hint
 
