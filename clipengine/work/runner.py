@@ -12,7 +12,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from clipengine.clips.clip import Clip, Recording, Step
@@ -92,6 +92,7 @@ class ClipRunner(Jobs[Clip]):
         self._on_finished = on_finished
         self._lock = threading.Lock()
         self._running: dict[str, EncoderProcess] = {}
+        self._finished: set[str] = set()  # clips whose files are kept for their upload
         self._unrecorded: set[str] = set()  # clips whose latest progress the ledger could not record
 
     def claim(self) -> Clip | None:
@@ -123,26 +124,30 @@ class ClipRunner(Jobs[Clip]):
     def label(self, item: Clip) -> str:
         return f"clip {item.clip_id}"
 
-    def context(self, item: Clip) -> AbstractContextManager[None]:
-        return clip_job("clip.cut", item, engine=self._owner)
+    @contextmanager
+    def context(self, item: Clip) -> Iterator[None]:
+        try:
+            with clip_job("clip.cut", item, engine=self._owner):
+                yield
+        finally:
+            # Once the end is recorded: until then the data folder may have been moved, and its files with it.
+            if item.clip_id not in self._finished:
+                self._scratch.remove(item.clip_id, item.attempt)
+            self._finished.discard(item.clip_id)
+            self._unrecorded.discard(item.clip_id)
+            self._disk.release(item.clip_id)
 
     def run(self, item: Clip) -> None:
         """Cut and verify the clip, and queue it for upload."""
         log.info("clip %s: attempt %d", item.clip_id, item.attempt)
-        try:
-            self.faults.reach("claimed")
-            finished = self._make(item)
-            id, attempt, owner = item.clip_id, item.attempt, self._owner
-            if not retry_until_written(
-                lambda: self._ledger.uploads.add(id, attempt, finished, progress=_VERIFIED, owner=owner), self._stopping
-            ):
-                raise ClaimLost
-        except BaseException:
-            self._scratch.remove(item.clip_id, item.attempt)
-            raise
-        finally:
-            self._disk.release(item.clip_id)
-            self._unrecorded.discard(item.clip_id)
+        self.faults.reach("claimed")
+        finished = self._make(item)
+        id, attempt, owner = item.clip_id, item.attempt, self._owner
+        if not retry_until_written(
+            lambda: self._ledger.uploads.add(id, attempt, finished, progress=_VERIFIED, owner=owner), self._stopping
+        ):
+            raise ClaimLost
+        self._finished.add(item.clip_id)
         self.faults.reach("finished")
         self._on_finished()
 
