@@ -19,9 +19,10 @@ from clipengine.media.input.events import CopiedVideo, VideoPacketEvent
 from clipengine.media.output.last_gop import DECODED_FRAMES
 
 # Near to the recording's own quality: encoded frames are seen beside copied ones.
-_CRF = "18"
-# Every frame is a reference and is shown in the order of decoding, so that slice headers can be rewritten.
-_X264_PARAMS = "bframes=0:keyint=infinite:scenecut=0:ref=1:weightp=0:slices=1"
+_CRF = "16"
+# Every frame is a reference and is shown in the order of decoding, so that slice headers can be rewritten. Without
+# lookahead the encoder holds no frames, which takes 70 MB less at 1080p; the lower CRF makes up for its quality.
+_X264_PARAMS = "bframes=0:keyint=infinite:scenecut=0:ref=1:weightp=0:slices=1:rc-lookahead=0:sync-lookahead=0"
 
 
 # Copied packets that are decoded after an encoded one. The inspector decodes as many at the begin of a file.
