@@ -14,7 +14,7 @@ from clipengine.clips.plan import kept_tracks
 from clipengine.clips.profiles import Profile
 from clipengine.clips.segments import Segment
 
-# Measured with x264 "veryfast" at 1080p on one core: encoding, and decoding with its verification.
+# Of one core with x264 "veryfast". Rough, as the time also depends on the content.
 _ENCODED_PIXELS_PER_SECOND, _DECODED_PIXELS_PER_SECOND = 40e6, 250e6
 _CODEC_COSTS = {"h264": 1.0, "hevc": 3.0, "vp9": 3.0, "av1": 3.0, "none": 0.0}
 _COPIED_BYTES_PER_SECOND = 100e6

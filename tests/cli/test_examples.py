@@ -60,6 +60,7 @@ def ids(server: RunningServer, clip: Clip) -> dict[str, str]:
         "recording_id": clip.recording_id,
         "webhook_id": webhook.webhook_id,
         "delivery_id": delivery.delivery_id,
+        "share_id": server.client().clips.share(clip.clip_id).share_id,
     }
 
 
@@ -67,7 +68,8 @@ def ids(server: RunningServer, clip: Clip) -> dict[str, str]:
 def routes(server: RunningServer) -> list[Route]:
     """Return all routes, deletions last."""
     document = httpx.get(f"{server.url}/v1/openapi.json").json()
-    found = sorted(_routes(reference(document)), key=lambda route: route.address.startswith("DELETE"))
+    deletes = re.compile(r"DELETE|POST .*/delete$")
+    found = sorted(_routes(reference(document)), key=lambda route: bool(deletes.match(route.address)))
     assert len(found) > 25
     return found
 

@@ -25,10 +25,12 @@ from variables such as `CLIP_ID`; in Python `client` is `Client("{_SHELL_URL}", 
 things hang together is in [The API](api.md), every code in [Errors](errors.md).
 """
 
+_SHOWN = ("Object", "Result", "BatchedClip")  # ends of the names of schemas that have a section
 _PYTHON = {
     "post_recordings": 'client.recordings.add("relay/recordings/h_01/recording.mp4")',
     "get_recordings": 'for recording in client.recordings.each(status="complete"):\n    print(recording.name)',
     "get_recordings_recording_id": "client.recordings.get(recording_id)",
+    "patch_recordings_recording_id": 'client.recordings.update(recording_id, name="Board meeting")',
     "delete_recordings_recording_id": "client.recordings.delete(recording_id)",
     "put_recordings_upload": 'client.recordings.upload("meeting.mp4").wait()',
     "get_recordings_recording_id_download": 'client.recordings.download(recording_id, "meeting.mp4")',
@@ -37,9 +39,14 @@ _PYTHON = {
     "get_recordings_recording_id_filmstrip": 'client.recordings.filmstrip(recording_id, "strip.jpg")',
     "get_recordings_recording_id_waveform": "client.recordings.waveform(recording_id).peaks",
     "post_recordings_recording_id_clips": 'client.clips.create(recording_id, "key-moment", 5.0, 12.5).wait()',
+    "post_recordings_recording_id_clips_plan": "client.clips.plan(recording_id, 5.0, 12.5).segments",
     "get_recordings_recording_id_clips": "list(client.clips.each(recording_id=recording_id))",
     "get_clips": 'for clip in client.clips.each(status="failed"):\n    print(clip.clip_id, clip.error.code)',
+    "post_clips_batch": 'client.clips.create_many(\n    [{"recording_id": recording_id, "label": "key-moment", '
+    '"start_seconds": 5.0, "end_seconds": 12.5}]\n)',
+    "post_clips_delete": "client.clips.delete_many([clip_id])",
     "get_clips_clip_id": "client.clips.wait(clip_id, timeout=60)  # or get(clip_id), which answers at once",
+    "patch_clips_clip_id": 'client.clips.update(clip_id, label="winning goal", metadata={"team": "blue"})',
     "delete_clips_clip_id": "client.clips.delete(clip_id)",
     "post_clips_clip_id_cancel": "client.clips.cancel(clip_id)",
     "post_clips_clip_id_retry": "client.clips.retry(clip_id)",
@@ -75,7 +82,7 @@ def reference(openapi: Mapping[str, Any]) -> str:
             section = title
         parts.append(_route(entry, schemas))
     parts.append("## Objects\n")
-    shown = {name: schema for name, schema in schemas.items() if name.endswith(("Object", "Result"))}
+    shown = {name: schema for name, schema in schemas.items() if name.endswith(_SHOWN)}
     parts += [f"### {name}\n\n{_fields(schema)}" for name, schema in sorted(shown.items())]
     return "\n".join(parts)
 
