@@ -34,6 +34,8 @@ LEFT_OUT = {
     r"\w+ /v1/recordings/\{recording_id\}/clips/\{clip_id\}.*": "the same clip, under a second address",
 }
 ARGUMENTS: dict[str, Any] = {
+    "clips": [{"recording_id": "x", "label": "x", "start_seconds": 1.0, "end_seconds": 2.0}],
+    "clip_ids": ["x"],
     "recording_id": "x",
     "clip_id": "x",
     "webhook_id": "x",

@@ -351,7 +351,7 @@ class TestResponses:
         ("method", "path", "allow"),
         [
             ("PUT", "/v1/clips", "GET, HEAD, OPTIONS"),
-            ("POST", "/v1/clips/clip_x", "DELETE, GET, HEAD, OPTIONS"),
+            ("POST", "/v1/clips/clip_x", "DELETE, GET, HEAD, OPTIONS, PATCH"),
             ("GET", "/v1/clips/clip_x/cancel", "OPTIONS, POST"),
             ("GET", "/v1/recordings/upload", "OPTIONS, PUT"),
             ("TRACE", "/v1/webhooks/whk_x", "DELETE, GET, HEAD, OPTIONS, PATCH"),

@@ -34,7 +34,7 @@ def test_clips_are_cut_once_and_uploaded_after_the_outage(outage: Outage, film: 
         # All are cut although none is uploaded: waiting uploads occupy no encoder.
         until(lambda: {api.clips.get(each).step for each in clips.values()} == {"uploading"})
         assert {api.clips.get(each).status for each in clips.values()} == {"processing"}
-        until(lambda: "its upload is tried again" in server.log.read_text())
+        until(lambda: "upload of clip" in server.log.read_text())
         kill(server)
     assert len(outage.scratch()) == 4
     assert {clip.state for clip in outage.check(settled=False).values()} == {"uploading"}
@@ -111,7 +111,7 @@ def test_upload_is_repeated_until_the_store_has_the_object(outage: Outage, film:
         recording = outage.recording(api, film)
         outage.proxy.fail(swallow, method="PUT", times=2)
         clip_id = api.clips.create(recording, label="a", start_seconds=1.0, end_seconds=2.0, poster=False).clip_id
-        until(lambda: "its upload is tried again" in server.log.read_text())
+        until(lambda: "upload of clip" in server.log.read_text())
         assert api.clips.get(clip_id).status == "processing"
         clip = api.clips.wait(clip_id, timeout=SECONDS)
         assert (clip.status, clip.attempt) == ("complete", 1), clip.error
@@ -160,7 +160,7 @@ def test_permanent_store_error_fails_soon_and_is_named(outage: Outage, film: Pat
             assert (clip.status, clip.error.code, clip.error.retryable) == ("failed", "storage_denied", False)
             assert words in clip.error.message
             outage.proxy.clear()
-        tries = len(re.findall(r"its upload is tried again", server.log.read_text()))
+        tries = len(re.findall(r"upload of clip \S+: .*retrying in", server.log.read_text()))
         assert tries >= 6  # allows for rotation of the access key: half a minute, here compressed to 0.3 s
         retried = api.clips.retry(clip_id)
         assert api.clips.wait(retried.clip_id, timeout=SECONDS).status == "complete"
@@ -174,7 +174,7 @@ def test_clip_fails_after_a_day_of_outage(outage: Outage, film: Path) -> None:
         recording = outage.recording(api, film)
         outage.break_off(refuse(503, "SlowDown"))
         clip_id = api.clips.create(recording, label="a", start_seconds=1.0, end_seconds=2.0).clip_id
-        until(lambda: "its upload is tried again" in server.log.read_text())
+        until(lambda: "upload of clip" in server.log.read_text())
         kill(server)
     with sqlite3.connect(outage.data / "ledger.db") as connection:
         connection.execute("UPDATE clips SET outage_ms = 86399000")
