@@ -14,7 +14,7 @@ def merged(metadata: Mapping[str, str], patch: Mapping[str, str | None]) -> dict
 
     Raises InvalidRequest if it has more than MAX_METADATA keys then.
     """
-    result = {key: value for key, value in ({**metadata, **patch}).items() if value is not None}
+    result = {key: value for key, value in {**metadata, **patch}.items() if value is not None}
     if len(result) > MAX_METADATA:
         raise InvalidRequest(
             f"metadata would have {len(result)} keys, at most {MAX_METADATA} are allowed",

@@ -49,7 +49,7 @@ def check_copyable(facts: SourceFacts, profile: Profile) -> None:
 def plan_segments(cut: CutRange, first_copied: Fraction | None) -> tuple[Segment, ...]:
     """Return the segments of the range if the keyframe at `first_copied` is the first whose packet can be copied.
 
-    Raises CannotCopy if there is none in the range, or if too little would be copied.
+    Raises CannotCopy if no such keyframe lies in the range, or if too little would be copied.
     """
     if first_copied is None or first_copied >= cut.last_moment:
         raise CannotCopy("no GOP begins in the range")

@@ -34,6 +34,7 @@ from clipengine.errors import (
     RequestError,
     UnsupportedContentType,
 )
+from clipengine.timecode import now_ms
 
 MAX_DEPTH = 32
 MAX_MEMBERS = 200  # of one object or array; the largest valid one is a `metadata` of 100 keys
@@ -256,6 +257,13 @@ def located(**place: str) -> Iterator[None]:
     except RequestError as error:
         error.errors = error.errors or [{"detail": error.message, **place}]
         raise
+
+
+def check_expiry(expires_at: int | None) -> None:
+    """Raise InvalidRequest if `expires_at` of a body, in ms since 1970, is not in the future."""
+    if expires_at is not None and expires_at <= now_ms():
+        with located(pointer="/expires_at"):
+            raise InvalidRequest("expires_at lies in the past", hint="Give a future time, or omit it.")
 
 
 @contextmanager

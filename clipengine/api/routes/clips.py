@@ -24,7 +24,7 @@ from clipengine.api.http.requests import (
     WaitQuery,
 )
 from clipengine.api.http.responses import ClipObject, ClipsObject, DeletedClipsObject, DeliveryObject
-from clipengine.api.http.validation import collected, located, located_below, raise_all
+from clipengine.api.http.validation import check_expiry, collected, located, located_below, raise_all
 from clipengine.api.routes.lookups import find_clip
 from clipengine.api.routes.webhook_addresses import check_address
 from clipengine.api.routes.webhooks import delivery_object
@@ -36,7 +36,6 @@ from clipengine.errors import (
     ClipNotFound,
     DiskLow,
     InvalidLabel,
-    InvalidRequest,
     InvalidTimeRange,
     InvalidWebhookUrl,
     QueueFull,
@@ -46,7 +45,6 @@ from clipengine.errors import (
     UnknownProfile,
 )
 from clipengine.ledger.idempotency import Answer as StoredAnswer
-from clipengine.timecode import now_ms
 
 
 def create_clip(call: Call[NoQuery, CreateClip]) -> Response:
@@ -76,9 +74,7 @@ def create_clips(call: Call[NoQuery, CreateClips]) -> Response:
 
 
 def _validate_batched(call: Call[Any, Any], body: BatchedClip, prefix: str) -> Recording:
-    with located_below(prefix):
-        with located(pointer="/recording_id"):
-            call.ledger.recordings.get(body.recording_id)
+    with located_below(prefix), located(pointer="/recording_id"):
         return complete_recording(call, body, body.recording_id)
 
 
@@ -111,16 +107,10 @@ def complete_recording(call: Call[Any, Any], body: CreateClip, recording_id: str
         check_label(body.label)
     if body.webhook_url is not None:
         check_address(body.webhook_url, settings, pointer="/webhook_url", look_up=False)
-    _check_expiry(body.expires_at)
+    check_expiry(body.expires_at)
     if recording.state != "complete":
         raise RecordingNotComplete.of(recording.recording_id, recording.state)
     return recording
-
-
-def _check_expiry(expires_at: int | None) -> None:
-    if expires_at is not None and expires_at <= now_ms():
-        with located(pointer="/expires_at"):
-            raise InvalidRequest("expires_at lies in the past", hint="Give a future time, or omit it.")
 
 
 def get_clip(call: Call[WaitQuery, NoBody]) -> Response | Awaitable[Response]:
@@ -147,7 +137,7 @@ def update_clip(call: Call[NoQuery, UpdateClip]) -> Response:
     if "label" in values:
         with located(pointer="/label"):
             check_label(values["label"] or "")
-    _check_expiry(body.expires_at)
+    check_expiry(body.expires_at)
     return json_response(call.ledger.clips.update(clip_id, values, body.metadata or {}).to_object())
 
 

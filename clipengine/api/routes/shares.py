@@ -7,10 +7,10 @@ from starlette.responses import Response
 from clipengine.api.http.operation import NOTHING, Answer, Call, Operation, once, page_response
 from clipengine.api.http.requests import CreateShare, NoBody, NoQuery, PageQuery
 from clipengine.api.http.responses import NewShareObject, ShareObject
-from clipengine.api.http.validation import located
+from clipengine.api.http.validation import check_expiry
 from clipengine.api.routes.lookups import find_clip
 from clipengine.api.routes.share_page import Address
-from clipengine.errors import ClipNotComplete, ClipNotFound, Conflict, InvalidRequest, ShareNotFound
+from clipengine.errors import ClipNotComplete, ClipNotFound, Conflict, ShareNotFound
 from clipengine.ledger.idempotency import Answer as StoredAnswer
 from clipengine.timecode import now_ms
 
@@ -22,9 +22,7 @@ def create_share(call: Call[NoQuery, CreateShare]) -> Response:
     expires_at = body.expires_at
     if expires_at is None and settings.keep_ms is not None:
         expires_at = now_ms() + settings.keep_ms
-    if expires_at is not None and expires_at <= now_ms():
-        with located(pointer="/expires_at"):
-            raise InvalidRequest("expires_at lies in the past", hint="Give a future time, or omit it.")
+    check_expiry(expires_at)
     base = Address.base_of(call.request, call.engine.settings)
 
     def work() -> StoredAnswer:
@@ -38,7 +36,7 @@ def create_share(call: Call[NoQuery, CreateShare]) -> Response:
         }
         return StoredAnswer(201, {**share.to_object(), **links}, {}, private=True)
 
-    return once(call, work, lambda: None)
+    return once(call, work)
 
 
 def list_shares(call: Call[PageQuery, NoBody]) -> Response:

@@ -211,11 +211,9 @@ class ClipWriter:
                 self._mux(stream.encode(None))
             self._container.close()
             os.fsync(self._file._descriptor)
-        self._video, self._spliced, self._audio = (
-            None,
-            None,
-            [],
-        )  # encoders hold dozens of frames: free them before verification
+        # Encoders hold dozens of frames: free them before verification.
+        self._video = self._spliced = None
+        self._audio = []
 
     def _mux_video(self, packets: list[Packet[VideoStream]]) -> None:
         """Restore packet durations, which SVT-AV1 drops, and mux. Otherwise the last frame gets the usual duration."""
