@@ -88,7 +88,7 @@ class HeadScan:
             if isinstance(frame, av.VideoFrame):
                 self.frame = self.frame or frame
             elif frame.pts is not None:
-                start = frame.pts * Fraction(frame.time_base or 1)
+                start = frame.pts * as_fraction(frame.time_base or 1)
                 if packet.stream.start_time is not None:
                     start = max(start, packet.stream.start_time * as_fraction(packet.time_base))
                 self._starts.setdefault(packet.stream_index, start)

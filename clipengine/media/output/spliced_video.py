@@ -16,6 +16,7 @@ from clipengine.clips.segments import CannotCopy
 from clipengine.media.bitstream.bits import BitstreamError
 from clipengine.media.bitstream.h264_stream import ENCODER_PROFILES, H264Rewriter
 from clipengine.media.input.events import CopiedVideo, VideoPacketEvent
+from clipengine.media.input.timeline import as_fraction
 from clipengine.media.output.last_gop import DECODED_FRAMES
 
 # Near to the recording's own quality: encoded frames are seen beside copied ones.
@@ -51,7 +52,7 @@ class SplicedVideo:
         self._preset = preset
         self._rate = rate
         self._threads = threads
-        self._tick = Fraction(stream.time_base or 1)
+        self._tick = as_fraction(stream.time_base or 1)
         self._length = self._ticks(length)
         self._encoder: Any = None
         self._encoded = 0  # frames of the current encoder
