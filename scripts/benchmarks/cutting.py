@@ -4,8 +4,7 @@ All use the same preset, CRF and audio, and read and write a file. The PSNR of l
 for both, so that no time is gained by lower quality.
 
 The engine decodes each clip before it marks it complete, ffmpeg does not. So two comparisons are made: the default
-with ffmpeg alone and with ffmpeg plus a decode of its clip; and `encoding.verify = "compare"`. Smart render of H.264
-is compared with ffmpeg's encoding of the same range.
+with ffmpeg alone and with ffmpeg plus a decode of its clip; and `encoding.verify = "compare"`.
 """
 
 from __future__ import annotations
@@ -38,7 +37,6 @@ _RECORDING_SECONDS = 90
 _START = Fraction(1380, 30)  # the start of a frame in the middle of a GOP
 _COMMAND = str(Path(sys.executable).with_name("clipengine"))
 _COMPARED_EVERY = 5  # frames
-_SMART = ("--render", "smart")
 _DECODE = "ffmpeg -nostdin -v error -xerror -i {} -f null -"  # the check that a clip decodes
 
 
@@ -57,19 +55,15 @@ def _compared(
     name: str, recording: Path, folder: Path, start: Fraction, end: Fraction, rounds: int
 ) -> Iterator[Figure]:
     ours, theirs = folder / "ours.mp4", folder / "theirs.mp4"
-    facts, landmarks = _probed(recording)
+    facts, landmarks = probed(recording)
     comparing = Settings(encoding=Encoding(verify="compare"))
     things = {
         "ffmpeg": lambda: run(ffmpeg_command(recording, theirs, start, end)),
         "ffmpeg's clip decoded": lambda: run(_DECODE.format(theirs).split()),
         "command": lambda: run(clipengine_command(recording, ours, start, end)),
-        "warm child": lambda: _in_warm_child(Settings(), recording, facts, landmarks, start, end),
-        "warm child, compare": lambda: _in_warm_child(comparing, recording, facts, landmarks, start, end),
+        "warm child": lambda: in_warm_child(Settings(), recording, facts, landmarks, start, end),
+        "warm child, compare": lambda: in_warm_child(comparing, recording, facts, landmarks, start, end),
     }
-    if facts.video is not None and facts.video.codec == "h264":
-        things["smart"] = lambda: run([*clipengine_command(recording, folder / "smart.mp4", start, end), *_SMART])
-        smart = comparing, recording, facts, landmarks, start, end
-        things["smart, compare"] = lambda: _in_warm_child(*smart, render="smart")
     for warm_up in (ffmpeg_command, clipengine_command):  # one second of each, to fill the page cache
         run(warm_up(recording, ours, start, start + 1))
     runs = in_turn(things, rounds=rounds)
@@ -105,13 +99,13 @@ def clipengine_command(recording: Path, clip: Path, start: Fraction, end: Fracti
     return [_COMMAND, "cut", str(recording), str(clip), "--start", f"{float(start):.6f}", "--end", f"{float(end):.6f}"]
 
 
-def _probed(recording: Path) -> tuple[SourceFacts, SeekIndex | None]:
+def probed(recording: Path) -> tuple[SourceFacts, SeekIndex | None]:
     with closing(FolderStore(recording.parent, "").open(recording.name)) as reader:
         message, _ = EncoderProcess().run(probe_job(Settings().encoding), reader=reader, watch=lambda message: None)
     return probe_result(message)
 
 
-def _in_warm_child(
+def in_warm_child(
     settings: Settings,
     recording: Path,
     facts: SourceFacts,

@@ -51,10 +51,12 @@ def _middle(usages: Sequence[Usage]) -> Usage:
     return Usage(wall, cpu, memory)
 
 
-def run(command: Sequence[str], *, stdout: IO[bytes] | int = subprocess.DEVNULL) -> Usage:
-    """Run a command to its end. Raises CalledProcessError with its stderr if it fails."""
+def run(command: Sequence[str], *, stdout: IO[bytes] | int = subprocess.DEVNULL, **environment: str) -> Usage:
+    """Run a command to its end, with further environment variables. Raises CalledProcessError if it fails."""
     began = time.perf_counter()
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=stdout, stderr=subprocess.PIPE)
+    process = subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=stdout, stderr=subprocess.PIPE, env=os.environ | environment
+    )
     said: list[bytes] = []
     assert process.stderr is not None
     listening = threading.Thread(target=lambda stream: said.append(stream.read()), args=(process.stderr,))
