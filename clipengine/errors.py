@@ -6,8 +6,9 @@ ClipEngineError
 │   │   RangeNotSatisfiable, HeadersTooLarge
 │   ├── InvalidRequest      422 with its problems in `errors`
 │   │   └── InvalidTimeRange, InvalidLabel, InvalidBucketPath, InvalidWebhookUrl, UnknownProfile,
-│   │       IdempotencyKeyReused
-│   ├── NotFound            RecordingNotFound, ClipNotFound, WebhookNotFound, DeliveryNotFound, ObjectNotFound
+│   │       InvalidTranscript, IdempotencyKeyReused
+│   ├── NotFound            RecordingNotFound, ClipNotFound, WebhookNotFound, DeliveryNotFound, ShareNotFound,
+│   │                       TranscriptNotFound, ObjectNotFound
 │   ├── Conflict            RecordingNotComplete, RecordingBusy, ClipEnded, ClipNotFailed, ClipNotComplete,
 │   │                       RequestInProgress
 │   └── Busy                QueueFull, DiskLow, RateLimited: the same request may succeed later
@@ -176,6 +177,12 @@ class UnknownProfile(InvalidRequest):
     default_hint = "Use a profile of the settings; `default` always exists."
 
 
+class InvalidTranscript(InvalidRequest):
+    code = "invalid_transcript"
+    title = "Invalid transcript"
+    default_hint = "Correct the cues; each needs 0 <= start < end and a text of at most 2,000 characters."
+
+
 class IdempotencyKeyReused(InvalidRequest):
     code = "idempotency_key_reused"
     title = "Idempotency key reused"
@@ -212,6 +219,12 @@ class DeliveryNotFound(NotFound):
 class ShareNotFound(NotFound):
     code = "share_not_found"
     title = "Share not found"
+
+
+class TranscriptNotFound(NotFound):
+    code = "transcript_not_found"
+    title = "Transcript not found"
+    default_hint = "GET the recording's transcripts to list their languages."
 
 
 class ObjectNotFound(NotFound):

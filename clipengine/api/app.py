@@ -30,6 +30,7 @@ from clipengine.api.routes import (
     sessions,
     share_links,
     shares,
+    transcripts,
     uploads,
     webhooks,
 )
@@ -48,6 +49,7 @@ def create_app(engine: Engine) -> Starlette:
     operations: list[Operation] = [
         *recordings.OPERATIONS,
         *uploads.operations(),
+        *transcripts.OPERATIONS,
         *previews.OPERATIONS,
         *profiles.OPERATIONS,
         *clip_plans.OPERATIONS,

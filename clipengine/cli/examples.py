@@ -26,6 +26,17 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     ),
     "recordings show": ("clipengine recordings show rec_01j9x2…",),
     "recordings rm": ("clipengine recordings rm rec_01j9x2… --object",),
+    "transcripts put": (
+        "clipengine transcripts put rec_01j9x2… en meeting.vtt",
+        "clipengine transcripts put rec_01j9x2… pt-BR reuniao.srt",
+    ),
+    "transcripts get": ("clipengine transcripts get rec_01j9x2… en meeting.srt",),
+    "transcripts list": ("clipengine transcripts list rec_01j9x2…",),
+    "transcripts search": (
+        "clipengine transcripts search 'annual budget'",
+        "clipengine transcripts search budg* --recording rec_01j9x2… --language en",
+    ),
+    "transcripts rm": ("clipengine transcripts rm rec_01j9x2… en",),
     "clips create": (
         "clipengine clips create rec_01j9x2… key-moment --start 1:02.5 --end 1:10",
         "clipengine clips create rec_01j9x2… key-moment --start 60 --end 90 --wait --download key-moment.mp4",

@@ -26,6 +26,7 @@ _COMMANDS = {
     "cut": "clipengine.cli.cut:cut",
     "recordings": "clipengine.cli.recordings:recordings",
     "clips": "clipengine.cli.clips:clips",
+    "transcripts": "clipengine.cli.transcripts:transcripts",
     "keys": "clipengine.cli.keys:keys",
     "webhooks": "clipengine.cli.webhooks:webhooks",
     "config": "clipengine.cli.config:config",

@@ -20,6 +20,7 @@ _HINTS = {
     "recording_not_found": "`clipengine recordings list` shows the recordings.",
     "clip_not_found": "`clipengine clips list` shows the clips.",
     "share_not_found": "`clipengine clips shares CLIP_ID` shows the shares.",
+    "transcript_not_found": "`clipengine transcripts list RECORDING_ID` shows the transcripts.",
     "webhook_not_found": "`clipengine webhooks list` shows the endpoints.",
 }
 

@@ -23,7 +23,20 @@ from clipengine.client.errors import (
     WaitTimeout,
 )
 from clipengine.client.events import Event
-from clipengine.client.models import ClipError, ClipPlan, Delivery, Frames, Page, Profile, Share, Waveform, Webhook
+from clipengine.client.models import (
+    ClipError,
+    ClipPlan,
+    Cue,
+    Delivery,
+    Frames,
+    Page,
+    Profile,
+    SearchHit,
+    Share,
+    Transcript,
+    Waveform,
+    Webhook,
+)
 from clipengine.client.recordings import AsyncRecording, Recording
 from clipengine.clips.clip import ClipResult
 
@@ -38,6 +51,7 @@ __all__ = [
     "ClipError",
     "ClipPlan",
     "ClipResult",
+    "Cue",
     "Delivery",
     "Event",
     "Frames",
@@ -46,9 +60,11 @@ __all__ = [
     "Page",
     "Profile",
     "Recording",
+    "SearchHit",
     "ServerUnreachable",
     "Share",
     "SignatureInvalid",
+    "Transcript",
     "WaitTimeout",
     "Waveform",
     "Webhook",

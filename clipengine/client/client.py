@@ -14,6 +14,7 @@ from clipengine.client.files import Progress, save
 from clipengine.client.models import Object
 from clipengine.client.profiles import AsyncProfiles, Profiles
 from clipengine.client.recordings import AsyncRecording, AsyncRecordings, Recording, Recordings
+from clipengine.client.transcripts import AsyncTranscripts, Transcripts
 from clipengine.client.transport import AsyncTransport, Transport
 from clipengine.client.webhooks import AsyncWebhooks, Webhooks
 
@@ -32,6 +33,7 @@ class Client:
         self._api = Api(retries=retries)
         self.recordings = Recordings(self._transport, self._api)
         self.clips = Clips(self._transport, self._api)
+        self.transcripts = Transcripts(self._transport, self._api)
         self.profiles = Profiles(self._transport, self._api)
         self.webhooks = Webhooks(self._transport, self._api)
 
@@ -99,6 +101,7 @@ class AsyncClient:
         self._api = Api(retries=retries)
         self.recordings = AsyncRecordings(self._transport, self._api)
         self.clips = AsyncClips(self._transport, self._api)
+        self.transcripts = AsyncTranscripts(self._transport, self._api)
         self.profiles = AsyncProfiles(self._transport, self._api)
         self.webhooks = AsyncWebhooks(self._transport, self._api)
 

@@ -87,6 +87,11 @@ class Api:
     def get(self, path: str, params: Mapping[str, Any] | None = None, *, extra_time: float = 0) -> Steps[Object]:
         return self.call(Request("GET", path, params=without_none(params), extra_time=extra_time, idempotent=True))
 
+    def fetch(self, path: str, params: Mapping[str, Any]) -> Steps[bytes]:
+        """Return the body of the response to a GET request."""
+        reply = yield from exchange(Request("GET", path, params=params, idempotent=True), self._attempts)
+        return reply.body
+
     def create(self, path: str, body: Object | None = None, *, idempotency_key: str | None = None) -> Steps[Object]:
         """Send a POST request with an Idempotency-Key: the caller's, or a random one."""
         headers = {"Idempotency-Key": idempotency_key or str(uuid.uuid4())}

@@ -190,6 +190,42 @@ class Share(_Model):
 
 
 @dataclass(frozen=True)
+class Transcript(_Model):
+    """The text of a recording in one language, without its cues. `source` is upload, sidecar or embedded."""
+
+    recording_id: str
+    language: str
+    source: str = "upload"
+    cues: int = 0
+    created_at: str = ""
+    raw: Object = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(frozen=True)
+class Cue(_Model):
+    """A text of a transcript and its time."""
+
+    start_seconds: float
+    end_seconds: float
+    text: str
+    speaker: str | None = None
+
+
+@dataclass(frozen=True)
+class SearchHit(_Model):
+    """A cue that a search has found. `highlights` has start and end of each match in `text`."""
+
+    recording_id: str
+    language: str
+    start_seconds: float
+    end_seconds: float
+    text: str
+    speaker: str | None = None
+    highlights: list[list[int]] = field(default_factory=list)
+    raw: Object = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(frozen=True)
 class Profile(_Model):
     """An encoding profile, selected with `profile` of a clip."""
 

@@ -29,6 +29,7 @@ from clipengine.ledger.sessions import Sessions
 from clipengine.ledger.shares import Shares
 from clipengine.ledger.stats import Stats
 from clipengine.ledger.store_identity import StoreIdentityRecord
+from clipengine.ledger.transcripts import Transcripts
 from clipengine.ledger.uploads import Uploads
 from clipengine.ledger.vault import KEY_CHECK, Vault
 from clipengine.ledger.watched import WatchedObjects
@@ -65,6 +66,7 @@ class Ledger:
         self.clips = Clips(database, self.events, self.removals, max_queued)
         self.uploads = Uploads(database, self.clips)
         self.shares = Shares(database, self._vault)
+        self.transcripts = Transcripts(database)
         self.watched = WatchedObjects(database)
         self.expiry = Expiry(database, self.clips, self.events)
         self.retention = Retention(database)

@@ -22,6 +22,7 @@ from clipengine.client.exchange import Request as Outgoing
 from clipengine.client.models import RecordingData
 from clipengine.client.profiles import AsyncProfiles
 from clipengine.client.recordings import AsyncRecordings, RecordingCalls
+from clipengine.client.transcripts import AsyncTranscripts
 from clipengine.client.webhooks import AsyncWebhooks
 from clipengine.clips.clip import Recording as LedgerRecording
 from clipengine.work.previews import _DEADLINE_SECONDS
@@ -41,6 +42,9 @@ ARGUMENTS: dict[str, Any] = {
     "webhook_id": "x",
     "delivery_id": "x",
     "share_id": "x",
+    "language": "en",
+    "source": [],
+    "query": "x",
     "label": "x",
     "start_seconds": 1.0,
     "end_seconds": 2.0,
@@ -73,6 +77,7 @@ def test_both_clients_have_the_same_methods() -> None:
         "recordings": AsyncRecordings,
         "webhooks": AsyncWebhooks,
         "profiles": AsyncProfiles,
+        "transcripts": AsyncTranscripts,
     }
     assert set(resources) == set(awaiting)
     for name, each in resources.items():
@@ -84,9 +89,10 @@ def _calls_of_every_method(file: Path) -> list[Request]:
     """Call every method with its required arguments only and return the requests."""
     with Receiver() as receiver, Client(f"http://{receiver.host}:{receiver.port}", retries=0) as client:
         receiver.answer = lambda request: Answer(404, body=b"{}")
-        arguments = ARGUMENTS | {"path": file}
+        arguments = ARGUMENTS | {"path": file.with_suffix(".vtt")}
+        file = arguments["path"]
         methods: list[Callable[..., Any]] = [lambda: next(client.events())]
-        for resource in (client.recordings, client.clips, client.webhooks, client.profiles):
+        for resource in (client.recordings, client.transcripts, client.clips, client.webhooks, client.profiles):
             methods += [method for name, method in inspect.getmembers(resource, callable) if name[0] != "_"]
         for method in methods:
             file.write_bytes(b"x")
@@ -94,9 +100,11 @@ def _calls_of_every_method(file: Path) -> list[Request]:
             given = {each.name: arguments[each.name] for each in needed if each.default is each.empty}
             with pytest.raises(ApiError):
                 next(method(**given))  # Only iterators get here; all other calls have raised.
-        # One method has two routes: all clips, and the clips of one recording.
+        # Two methods have two routes: all clips or transcripts, and those of one recording.
         with pytest.raises(ApiError):
             client.clips.list(recording_id="x")
+        with pytest.raises(ApiError):
+            client.transcripts.search("x", recording_id="x", language="en")
         return list(receiver.requests)
 
 

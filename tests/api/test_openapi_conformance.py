@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis.errors import Unsatisfiable
 from schemathesis import GenerationMode, checks
 
+from clipengine.clips.cues import Cue
 from tests.support.api import ApiServer, api_server, recorded_engine
 
 CHECKS = [
@@ -49,6 +50,7 @@ def described(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Described]:
         clip = engine.finish(engine.make_clip(recording))
         engine.fail(engine.make_clip(recording))
         (delivery,) = engine.ledger.deliveries.list(limit=1).data
+        engine.ledger.transcripts.put(recording.recording_id, "en", [Cue(0, 1000, "budget")])
         share, _ = engine.ledger.shares.create(clip.clip_id, expires_at=None, download=True, embed=True)
         yield Described(
             server,
@@ -56,6 +58,7 @@ def described(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Described]:
                 "recording_id": recording.recording_id,
                 "clip_id": clip.clip_id,
                 "share_id": share.share_id,
+                "language": "en",
                 "webhook_id": webhook.webhook_id,
                 "delivery_id": delivery.delivery_id,
             },
@@ -88,6 +91,8 @@ def test_every_operation_conforms_to_the_document(described: Described, mode: Ge
 
         def attempt(case: schemathesis.Case) -> None:
             nonlocal tried
+            if any(value in ([], {}) for value in (case.query or {}).values()):
+                return  # nothing of such a parameter is sent, so the request is valid
             tried += 1
             if "wait" in (case.query or {}) and mode is GenerationMode.POSITIVE:
                 case.query["wait"] = 0

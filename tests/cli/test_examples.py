@@ -47,6 +47,7 @@ def clip(server: RunningServer, film: Path) -> Clip:
 def example_folder(film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working directory with the recording of the examples."""
     (tmp_path / "meeting.mp4").symlink_to(film)
+    (tmp_path / "meeting.vtt").write_text("WEBVTT\n\n00:01.000 --> 00:02.000\nThe budget\n")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -60,6 +61,7 @@ def ids(server: RunningServer, clip: Clip) -> dict[str, str]:
         "recording_id": clip.recording_id,
         "webhook_id": webhook.webhook_id,
         "delivery_id": delivery.delivery_id,
+        "language": "en",
         "share_id": server.client().clips.share(clip.clip_id).share_id,
     }
 

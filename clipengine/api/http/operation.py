@@ -115,7 +115,7 @@ class Operation:
     query: type[Any] = NoQuery
     body: type[Any] = NoBody
     creates: bool = False  # takes an Idempotency-Key
-    uploads: bool = False  # takes bytes
+    uploads: Sequence[str] = ()  # media types of the bytes that it takes
 
     @property
     def takes_json(self) -> bool:

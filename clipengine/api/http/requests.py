@@ -9,13 +9,15 @@ from __future__ import annotations
 import unicodedata
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, RootModel
 from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
 
 from clipengine.clips.clip import EventType, MessageFormat
+from clipengine.clips.cues import MAX_CUE_CHARACTERS, MAX_CUE_SECONDS, MAX_SPEAKER_CHARACTERS, TextFormat
 from clipengine.clips.metadata import MAX_METADATA
 from clipengine.clips.profiles import Render
+from clipengine.clips.words import MAX_QUERY_CHARACTERS
 from clipengine.errors import InvalidRequest, InvalidWebhookUrl
 from clipengine.ledger.pages import decode_cursor
 from clipengine.timecode import parse_rfc3339
@@ -220,6 +222,31 @@ class RegisterRecording(Body):
     metadata: Metadata = {}
 
 
+def _milliseconds(value: object) -> int:
+    seconds = _seconds(value)
+    if not 0 <= seconds <= MAX_CUE_SECONDS:
+        raise PydanticCustomError("seconds", f"must be from 0 to {MAX_CUE_SECONDS} seconds")
+    return round(seconds * 1000)
+
+
+Millis = Annotated[
+    int, BeforeValidator(_milliseconds), Field(json_schema_extra={"type": "number", "maximum": MAX_CUE_SECONDS})
+]
+
+
+class TranscriptCue(Body):
+    """A cue of a transcript in JSON. Times are rounded to milliseconds."""
+
+    start_ms: Millis = Field(alias="start_seconds", ge=0)
+    end_ms: Millis = Field(alias="end_seconds", ge=0)
+    text: str = Field(max_length=MAX_CUE_CHARACTERS)
+    speaker: str | None = Field(default=None, max_length=MAX_SPEAKER_CHARACTERS)
+
+
+class TranscriptCues(RootModel[list[TranscriptCue]]):
+    pass
+
+
 class CreateWebhook(Body):
     model_config = _like(url="https://example.org/hooks", events=list(DEFAULT_EVENTS))
 
@@ -322,6 +349,20 @@ class DeleteRecording(Query):
 class StreamEvents(Query):
     clip_id: Filter | None = None
     recording_id: Filter | None = None
+
+
+class GetTranscript(Query):
+    format: TextFormat = "vtt"
+
+
+class SearchText(PageQuery):
+    q: str = Field(
+        min_length=1,
+        max_length=MAX_QUERY_CHARACTERS,
+        examples=["budget"],
+        description='A cue must contain all words, in any case. `"two words"` must follow each other; `bud*` is the '
+        "beginning of a word.",
+    )
 
 
 class GetFrame(Query):

@@ -130,6 +130,28 @@ class RecordingObject(_Object):
     media: MediaObject | None
 
 
+class TranscriptObject(_Object):
+    """The text of a recording in one language. `source` says where it comes from."""
+
+    recording_id: str
+    language: str = Field(description="BCP 47 tag, in its canonical form.")
+    source: Literal["upload", "sidecar", "embedded"]
+    cues: int
+    created_at: str = Time
+
+
+class SearchHitObject(_Object):
+    """A cue that contains the words. `highlights` has start and end of each match in `text`, in code points."""
+
+    recording_id: str
+    language: str
+    start_seconds: float
+    end_seconds: float
+    text: str
+    speaker: str | None
+    highlights: list[list[int]]
+
+
 class FramesObject(_Object):
     """`frames` lists the times of the frame on screen at the start and of each later frame before the end."""
 

@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from typing import Any, Literal, TypeVar
 from urllib.parse import parse_qsl
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, RootModel, ValidationError
 from pydantic_core import ErrorDetails
 from starlette.requests import Request
 
@@ -63,14 +63,27 @@ M = TypeVar("M", bound=BaseModel)
 
 
 async def read_body(request: Request, *, limit: int) -> bytearray:
-    """Return the whole body.
+    """Return the whole body, which is JSON.
 
-    Raise UnsupportedContentType, PayloadTooLarge if it has more than `limit` bytes, and MalformedRequest if it is not
-    complete after READ_SECONDS.
+    Raise UnsupportedContentType, and the errors of `read_bytes`.
     """
     content_type = request.headers.get("content-type")
     if content_type is None or not _JSON_TYPE.match(content_type.strip()):
         raise UnsupportedContentType(f"Content-Type is {(content_type or 'missing')[:100]}")
+    return await read_bytes(request, limit=limit)
+
+
+def content_type(request: Request) -> str:
+    """Return the media type of the body without its parameters, in lower case."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()[:100]
+
+
+async def read_bytes(request: Request, *, limit: int) -> bytearray:
+    """Return the whole body.
+
+    Raise PayloadTooLarge if it has more than `limit` bytes, MalformedRequest if it is not complete after READ_SECONDS,
+    and UnsupportedContentType if it is compressed.
+    """
     if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
         raise UnsupportedContentType(
             "Content-Encoding is not supported", hint="Send the body as it is, not compressed."
@@ -99,13 +112,16 @@ def declared_length(request: Request) -> int:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else 0
 
 
-def parse_json(body: bytes | bytearray) -> Any:
-    """Return the value of a JSON text. Raise MalformedRequest with the reason if it is invalid or exceeds a limit."""
+def parse_json(body: bytes | bytearray, *, members: int = MAX_MEMBERS, tokens: int = MAX_TOKENS) -> Any:
+    """Return the value of a JSON text. Raise MalformedRequest with the reason if it is invalid or exceeds a limit.
+
+    `members` limits one object or array, `tokens` the strings, brackets and commas of the whole text.
+    """
     try:
         text = body.decode("utf-8")
     except UnicodeDecodeError as error:
         raise MalformedRequest(f"The body is not UTF-8: byte {error.start} is wrong") from None
-    _check_limits(text)
+    _check_limits(text, members, tokens)
     try:
         return json.loads(text, object_pairs_hook=_unique)
     except json.JSONDecodeError as error:
@@ -116,12 +132,12 @@ def parse_json(body: bytes | bytearray) -> Any:
         raise MalformedRequest("The body has a number with too many digits") from None
 
 
-def _check_limits(text: str) -> None:
+def _check_limits(text: str, members: int, tokens: int) -> None:
     """Raise MalformedRequest as soon as the text is deeper, wider or longer than allowed."""
     commas: list[int] = []  # of each object or array that is open
     for count, match in enumerate(_TOKENS.finditer(text)):
-        if count == MAX_TOKENS:
-            raise MalformedRequest(f"The body has more than {MAX_TOKENS} strings, brackets and commas")
+        if count == tokens:
+            raise MalformedRequest(f"The body has more than {tokens} strings, brackets and commas")
         token = text[match.start()]
         if token in "[{":
             commas.append(0)
@@ -131,8 +147,8 @@ def _check_limits(text: str) -> None:
             commas.pop()
         elif token == "," and commas:
             commas[-1] += 1
-            if commas[-1] == MAX_MEMBERS:
-                raise MalformedRequest(f"An object or array of the body has more than {MAX_MEMBERS} members")
+            if commas[-1] == members:
+                raise MalformedRequest(f"An object or array of the body has more than {members} members")
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -152,6 +168,13 @@ def validate_body(model: type[B], value: Any) -> B:
     if not isinstance(value, dict):
         raise MalformedRequest("The body is not a JSON object")
     return _validated(model, value, "pointer")
+
+
+def validate_list(model: type[RootModel[list[B]]], value: Any) -> list[B]:
+    """Return the items of an array. Raise MalformedRequest if it is not one, InvalidRequest with each pointer."""
+    if not isinstance(value, list):
+        raise MalformedRequest("The body is not a JSON array", hint="Send one JSON array, UTF-8.")
+    return _validated(model, value, "pointer").root
 
 
 def validate_query(model: type[Q], query: str) -> Q:
@@ -183,7 +206,7 @@ def _excerpt(name: str) -> str:
     return name if len(name) <= _NAME_CHARACTERS else f"{name[:_NAME_CHARACTERS]}…"
 
 
-def _validated(model: type[M], values: dict[str, Any], place: _Place, found: Sequence[_Fault] = ()) -> M:
+def _validated(model: type[M], values: Any, place: _Place, found: Sequence[_Fault] = ()) -> M:
     """Return the value. Raise InvalidRequest with the faults in `found` and those of the values, MAX_LISTED at most."""
     listed, total = [*found], len(found)
     value: M | None = None

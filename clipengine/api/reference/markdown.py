@@ -38,6 +38,14 @@ _PYTHON = {
     "get_recordings_recording_id_frames": "client.recordings.frames(recording_id, start=5.0, end=12.5).frames",
     "get_recordings_recording_id_filmstrip": 'client.recordings.filmstrip(recording_id, "strip.jpg")',
     "get_recordings_recording_id_waveform": "client.recordings.waveform(recording_id).peaks",
+    "get_recordings_recording_id_transcripts": "client.transcripts.list(recording_id).data",
+    "put_recordings_recording_id_transcripts_language": 'client.transcripts.put(recording_id, "en", "meeting.vtt")',
+    "get_recordings_recording_id_transcripts_language": 'client.transcripts.get(recording_id, "en")',
+    "delete_recordings_recording_id_transcripts_language": 'client.transcripts.delete(recording_id, "en")',
+    "get_recordings_recording_id_transcripts_language_search": 'client.transcripts.search(\n    "budget", '
+    'recording_id=recording_id, language="en"\n).data',
+    "get_search": 'for hit in client.transcripts.each_hit("budget"):\n    print(hit.recording_id, hit.start_seconds, '
+    "hit.text)",
     "post_recordings_recording_id_clips": 'client.clips.create(recording_id, "key-moment", 5.0, 12.5).wait()',
     "post_recordings_recording_id_clips_plan": "client.clips.plan(recording_id, 5.0, 12.5).segments",
     "get_recordings_recording_id_clips": "list(client.clips.each(recording_id=recording_id))",
@@ -165,7 +173,7 @@ def _curl(entry: _Entry, body: Schema, kind: str) -> str:
     if kind == "application/json":
         options += ["-H 'Content-Type: application/json'", f"-d '{json.dumps(_example(body))}'"]
     if entry.method == "PUT":
-        options.append("-T meeting.mp4")
+        options.append("-H 'Content-Type: text/vtt' -T meeting.vtt" if kind == "text/vtt" else "-T meeting.mp4")
     elif entry.method not in ("GET", "POST") or (entry.method == "POST" and not kind):
         options.append(f"-X {entry.method}")
     return " \\\n  ".join([f"curl {url}", *options, *_curl_output(operation)])

@@ -99,7 +99,7 @@ def _operation(operation: Operation) -> dict[str, Any]:
         schema = {"$ref": _REF.format(model=operation.body.__name__)}
         described["requestBody"] = {"required": True, "content": {_JSON: {"schema": schema}}}
     if operation.uploads:
-        described["requestBody"] = {"required": True, "content": {"application/octet-stream": {}}}
+        described["requestBody"] = {"required": True, "content": {each: {} for each in operation.uploads}}
     for answer in operation.answers:
         described["responses"][str(answer.status)] = _answer(answer)
     for status, codes in _errors(operation).items():

@@ -123,7 +123,7 @@ def operations() -> list[Operation]:
             [Answer(202, "The object is in the store; the recording is being read.", RecordingObject)],
             (PayloadTooLarge, StorageUnavailable, DiskFull, Busy),
             query=UploadRecording,
-            uploads=True,
+            uploads=["application/octet-stream"],
         )
     ]
 

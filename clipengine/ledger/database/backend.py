@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 import peewee
 
+from clipengine.clips.words import Phrase
 from clipengine.errors import ClipEngineError
 
 BUSY_SECONDS = 10
@@ -34,6 +35,18 @@ class PostgresLocation:
 Location = Path | PostgresLocation  # an SQLite file, or a PostgreSQL database
 
 
+class WordIndex(Protocol):
+    """Full-text index over the words of cues. The tables contain the cues as `c`."""
+
+    tables: str
+    cue_id: str
+    match: str  # with the result of `query` as its parameter
+
+    def create(self, run: Run) -> None: ...
+
+    def query(self, phrases: Sequence[Phrase]) -> str: ...
+
+
 class Backend(Protocol):
     """One kind of database.
 
@@ -48,6 +61,7 @@ class Backend(Protocol):
     errors: tuple[type[Exception], ...]  # of the driver
     busy_hint: str
     key_hint: str | None  # for an error about a missing secrets key
+    word_index: WordIndex
 
     def dialect(self, sql: str) -> str:
         """Translate SQLite's SQL, with `?` for each parameter."""

@@ -204,6 +204,34 @@ def migration_22(database: Database) -> None:
     database.run("ALTER TABLE endpoints ADD COLUMN format TEXT NOT NULL DEFAULT 'json'")
 
 
+def migration_23(database: Database) -> None:
+    """Add transcripts of recordings and an index over their words. They are deleted with the recording."""
+    database.run(
+        """CREATE TABLE transcripts (
+            transcript_id TEXT NOT NULL PRIMARY KEY,
+            recording_id TEXT NOT NULL REFERENCES recordings (recording_id) ON DELETE CASCADE,
+            language TEXT NOT NULL,
+            source TEXT NOT NULL,
+            cues INTEGER NOT NULL,
+            created_at BIGINT NOT NULL,
+            UNIQUE (recording_id, language)
+        )"""
+    )
+    database.run(
+        """CREATE TABLE cues (
+            cue_id INTEGER PRIMARY KEY AUTOINCREMENT,
+            transcript_id TEXT NOT NULL REFERENCES transcripts (transcript_id) ON DELETE CASCADE,
+            start_ms BIGINT NOT NULL,
+            end_ms BIGINT NOT NULL,
+            text TEXT NOT NULL,
+            speaker TEXT,
+            words TEXT NOT NULL
+        )"""
+    )
+    database.run("CREATE INDEX cues_transcript ON cues (transcript_id, cue_id)")
+    database.backend.word_index.create(database.run)
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     migration_1,
     migration_2,
@@ -227,12 +255,22 @@ MIGRATIONS: tuple[Migration, ...] = (
     migration_20,
     migration_21,
     migration_22,
+    migration_23,
 )
 
 
 # Migrations that older engines can live with: see `compatibility`. One that changes or removes what they use is not.
 EXPANDING: frozenset[Migration] = frozenset(
-    {migration_15, migration_16, migration_17, migration_18, migration_20, migration_21, migration_22}
+    {
+        migration_15,
+        migration_16,
+        migration_17,
+        migration_18,
+        migration_20,
+        migration_21,
+        migration_22,
+        migration_23,
+    }
 )
 
 

@@ -26,7 +26,8 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.pq import TransactionStatus
 
 from clipengine.errors import ClipEngineError, DiskFull, Internal, InvalidRequest, SettingsError, StorageUnavailable
-from clipengine.ledger.database.backend import BUSY_SECONDS, Listener, Run, Wakers
+from clipengine.ledger.database.backend import BUSY_SECONDS, Listener, Run, Wakers, WordIndex
+from clipengine.ledger.database.word_index import Tsvector
 
 log = logging.getLogger(__name__)
 
@@ -200,6 +201,7 @@ class Postgres:
     errors: tuple[type[Exception], ...] = (psycopg.Error,)
     busy_hint = _BUSY_HINT
     key_hint: str | None = _KEY_HINT
+    word_index: WordIndex = Tsvector()
 
     def __init__(self, url: str) -> None:
         self._url = url

@@ -75,6 +75,31 @@ class LandmarksRow(Model):
         table_name = "landmarks"
 
 
+class TranscriptRow(Model):
+    transcript_id = TextField(primary_key=True)
+    recording_id = TextField()
+    language = TextField()  # BCP 47, in canonical form
+    source = TextField()  # upload, sidecar or embedded
+    cues = IntegerField()
+    created_at = BigIntegerField()
+
+    class Meta:
+        table_name = "transcripts"
+
+
+class CueRow(Model):
+    cue_id = AutoField()  # the last cue of a transcript has its lowest id: a search lists the highest ids first
+    transcript_id = TextField()
+    start_ms = BigIntegerField()
+    end_ms = BigIntegerField()
+    text = TextField()
+    speaker = TextField(null=True)
+    words = TextField()  # of the text, for the index
+
+    class Meta:
+        table_name = "cues"
+
+
 class ClipRow(Model):
     clip_id = TextField(primary_key=True)
     recording_id = TextField()
@@ -251,6 +276,8 @@ TABLES: tuple[type[Model], ...] = (
     SessionRow,
     RecordingRow,
     LandmarksRow,
+    TranscriptRow,
+    CueRow,
     ClipRow,
     ShareRow,
     RemovalRow,

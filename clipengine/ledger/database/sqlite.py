@@ -13,7 +13,8 @@ from typing import Any, cast
 import peewee
 
 from clipengine.errors import ClipEngineError, DiskFull, Internal, StorageUnavailable
-from clipengine.ledger.database.backend import BUSY_SECONDS, Listener, Run, Wakers
+from clipengine.ledger.database.backend import BUSY_SECONDS, Listener, Run, Wakers, WordIndex
+from clipengine.ledger.database.word_index import Fts5
 from clipengine.timecode import now_ms
 
 RESTORE_HINT = "Restore the file from a backup, or choose another data folder with --data; it is never recreated."
@@ -112,6 +113,7 @@ class Sqlite:
     errors: tuple[type[Exception], ...] = (sqlite3.Error,)
     busy_hint = "Another program locks the database in the data folder; send the same request again."
     key_hint: str | None = None
+    word_index: WordIndex = Fts5()
 
     def __init__(self, path: Path, *, busy_seconds: float = BUSY_SECONDS) -> None:
         self.file: Path | None = path

@@ -1,0 +1,178 @@
+"""Transcripts of a recording, one per language, and the search in them."""
+
+from __future__ import annotations
+
+from starlette.responses import Response
+
+from clipengine.api.http.operation import NOTHING, Answer, Call, Operation, json_response, page_response
+from clipengine.api.http.requests import GetTranscript, NoBody, NoQuery, PageQuery, SearchText, TranscriptCues
+from clipengine.api.http.responses import SearchHitObject, TranscriptObject
+from clipengine.api.http.validation import content_type, parse_json, read_bytes, validate_list
+from clipengine.clips.cues import (
+    MAX_CUES,
+    MEDIA_TYPES,
+    Cue,
+    TextFormat,
+    check_cues,
+    clean_line,
+    clean_text,
+    format_cues,
+)
+from clipengine.clips.transcript_file import MAX_TRANSCRIPT_BYTES, parse_language, parse_transcript
+from clipengine.errors import (
+    InvalidRequest,
+    InvalidTranscript,
+    MalformedRequest,
+    PayloadTooLarge,
+    RecordingNotFound,
+    TranscriptNotFound,
+    UnsupportedContentType,
+)
+from clipengine.ledger.pages import Page
+from clipengine.ledger.transcripts import SearchHit, Transcript
+
+_FORMATS: dict[str, TextFormat] = {media_type: kind for kind, media_type in MEDIA_TYPES.items()}
+_TOKENS_PER_CUE = 20  # four keys and values with their quotes, brackets and commas
+
+
+async def put_transcript(call: Call[NoQuery, NoBody]) -> Response:
+    kind = _FORMATS.get(content_type(call.request))
+    if kind is None:
+        raise UnsupportedContentType(
+            f"Content-Type is {content_type(call.request) or 'missing'}", hint=f"Send {', '.join(_FORMATS)}."
+        )
+    body = bytes(await read_bytes(call.request, limit=MAX_TRANSCRIPT_BYTES))
+
+    def work() -> Response:
+        language = parse_language(call.path("language"))
+        cues = _json_cues(body) if kind == "json" else parse_transcript(body, kind)
+        made, created = call.ledger.transcripts.put(call.path("recording_id"), language, cues)
+        location = {"Location": f"/v1/recordings/{made.recording_id}/transcripts/{language}"}
+        return json_response(made.to_object(), 201 if created else 200, location)
+
+    return await call.in_session(work)
+
+
+def _json_cues(body: bytes) -> list[Cue]:
+    value = parse_json(body, members=MAX_CUES, tokens=MAX_CUES * _TOKENS_PER_CUE)
+    return check_cues(
+        [
+            Cue(each.start_ms, each.end_ms, clean_text(each.text), clean_line(each.speaker or "") or None)
+            for each in validate_list(TranscriptCues, value)
+        ]
+    )
+
+
+def get_transcript(call: Call[GetTranscript, NoBody]) -> Response:
+    body = format_cues(call.ledger.transcripts.cues(_find(call)), call.query.format)
+    return Response(body, media_type=MEDIA_TYPES[call.query.format])
+
+
+def list_transcripts(call: Call[PageQuery, NoBody]) -> Response:
+    recording_id, query = call.path("recording_id"), call.query
+    page = call.ledger.transcripts.list(recording_id, limit=query.limit, cursor=query.cursor)
+    return page_response(call, [transcript.to_object() for transcript in page.data], page.next_cursor)
+
+
+def delete_transcript(call: Call[NoQuery, NoBody]) -> Response:
+    found = _find(call)
+    call.ledger.transcripts.delete(found.recording_id, found.language)
+    return Response(status_code=204)
+
+
+def search_transcript(call: Call[SearchText, NoBody]) -> Response:
+    return _search(call, _find(call))
+
+
+def search_transcripts(call: Call[SearchText, NoBody]) -> Response:
+    return _search(call, None)
+
+
+def _search(call: Call[SearchText, NoBody], within: Transcript | None) -> Response:
+    query = call.query
+    page: Page[SearchHit] = call.ledger.transcripts.search(
+        query.q, within=within, limit=query.limit, cursor=query.cursor
+    )
+    return page_response(call, [hit.to_object() for hit in page.data], page.next_cursor)
+
+
+def _find(call: Call[GetTranscript, NoBody] | Call[NoQuery, NoBody] | Call[SearchText, NoBody]) -> Transcript:
+    return call.ledger.transcripts.get(call.path("recording_id"), parse_language(call.path("language")))
+
+
+_PATH = "/v1/recordings/{recording_id}/transcripts"
+_HIT = Answer(
+    200, "One page of cues: those of the newest transcript first, in order of time.", SearchHitObject, page=True
+)
+_MISSING = (RecordingNotFound, TranscriptNotFound, InvalidTranscript)
+
+OPERATIONS = [
+    Operation(
+        "GET",
+        _PATH,
+        "read",
+        list_transcripts,
+        "List the transcripts of a recording",
+        [Answer(200, "One page of transcripts, newest first.", TranscriptObject, page=True)],
+        (RecordingNotFound,),
+        query=PageQuery,
+    ),
+    Operation(
+        "PUT",
+        f"{_PATH}/{{language}}",
+        "write",
+        put_transcript,
+        "Create or replace the transcript in a language",
+        [
+            Answer(201, "The transcript.", TranscriptObject),
+            Answer(200, "The transcript, which replaces an earlier one.", TranscriptObject),
+        ],
+        (
+            RecordingNotFound,
+            InvalidTranscript,
+            MalformedRequest,
+            PayloadTooLarge,
+            UnsupportedContentType,
+            InvalidRequest,
+        ),
+        uploads=tuple(_FORMATS),
+    ),
+    Operation(
+        "GET",
+        f"{_PATH}/{{language}}",
+        "read",
+        get_transcript,
+        "Get a transcript as WebVTT, SubRip or JSON",
+        [Answer(200, "The cues, sorted by time.", media_type=", ".join(_FORMATS))],
+        _MISSING,
+        query=GetTranscript,
+    ),
+    Operation(
+        "DELETE",
+        f"{_PATH}/{{language}}",
+        "write",
+        delete_transcript,
+        "Delete a transcript",
+        [NOTHING],
+        _MISSING,
+    ),
+    Operation(
+        "GET",
+        f"{_PATH}/{{language}}/search",
+        "read",
+        search_transcript,
+        "Search a transcript",
+        [_HIT],
+        _MISSING,
+        query=SearchText,
+    ),
+    Operation(
+        "GET",
+        "/v1/search",
+        "read",
+        search_transcripts,
+        "Search the transcripts of all recordings",
+        [_HIT],
+        query=SearchText,
+    ),
+]

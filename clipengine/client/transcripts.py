@@ -1,0 +1,117 @@
+"""Transcripts of recordings, and the search in them."""
+
+from __future__ import annotations
+
+import json as codec
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from clipengine.client.exchange import Api, Steps, route
+from clipengine.client.files import read_chunks, save
+from clipengine.client.methods import AsyncResource, Resource, aiterating, awaiting, blocking, iterating
+from clipengine.client.models import Cue, Page, SearchHit, Transcript
+from clipengine.client.transport import AsyncTransport, Transport
+from clipengine.clips.cues import MEDIA_TYPES, TextFormat
+
+
+class TranscriptCalls:
+    """The calls about transcripts. `language` is a BCP 47 tag, such as `en` or `pt-BR`."""
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+
+    def put(
+        self, recording_id: str, language: str, source: str | Path | Sequence[Mapping[str, Any]]
+    ) -> Steps[Transcript]:
+        """Create or replace a transcript from a `.vtt`, `.srt` or `.json` file, or from a list of cues.
+
+        A cue has `start_seconds`, `end_seconds`, `text` and, if known, `speaker`.
+        """
+        path = _route(recording_id, language)
+        if not isinstance(source, str | Path):
+            return Transcript.from_object((yield from self._api.send("PUT", path, json=[dict(cue) for cue in source])))
+        source = Path(source)
+        headers = {"Content-Type": MEDIA_TYPES[format_of(source)], "Content-Length": str(source.stat().st_size)}
+        answer = yield from self._api.send("PUT", path, headers=headers, content=read_chunks(source, None))
+        return Transcript.from_object(answer)
+
+    def get(self, recording_id: str, language: str) -> Steps[list[Cue]]:
+        """Return the cues of a transcript, sorted by time."""
+        body = yield from self._api.fetch(_route(recording_id, language), {"format": "json"})
+        return [Cue.from_object(each) for each in codec.loads(body)]
+
+    def save(
+        self, recording_id: str, language: str, path: str | Path, *, format: TextFormat | None = None
+    ) -> Steps[int]:
+        """Write a transcript atomically to a file and return its size. `format` defaults to the file's suffix."""
+        return save(_route(recording_id, language), path, None, {"format": format or format_of(Path(path))})
+
+    def list(
+        self, recording_id: str, *, limit: int | None = None, cursor: str | None = None
+    ) -> Steps[Page[Transcript]]:
+        """Return one page of the transcripts of a recording, newest first, without their cues."""
+        answer = yield from self._api.get(_route(recording_id), {"limit": limit, "cursor": cursor})
+        return Page.of(answer, Transcript.from_object)
+
+    def delete(self, recording_id: str, language: str) -> Steps[None]:
+        yield from self._api.send("DELETE", _route(recording_id, language))
+
+    def search(
+        self,
+        query: str,
+        *,
+        recording_id: str | None = None,
+        language: str | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> Steps[Page[SearchHit]]:
+        """Return one page of the cues that contain all words of the query, in one transcript or in all.
+
+        `"two words"` must follow each other; `bud*` is the beginning of a word.
+        """
+        if (recording_id is None) != (language is None):
+            raise ValueError("give recording_id and language, or neither")
+        path = "/v1/search" if recording_id is None else _route(recording_id, language or "", "search")
+        answer = yield from self._api.get(path, {"q": query, "limit": limit, "cursor": cursor})
+        return Page.of(answer, SearchHit.from_object)
+
+
+def _route(recording_id: str, *rest: str) -> str:
+    return route("recordings", recording_id, "transcripts", *rest)
+
+
+def format_of(path: Path) -> TextFormat:
+    """Return the format of a file by its suffix. Raises ValueError."""
+    for kind in MEDIA_TYPES:
+        if path.suffix.lower() == f".{kind}":
+            return kind
+    raise ValueError(f"the name of a transcript must end with .vtt, .srt or .json, not {path.suffix or 'nothing'}")
+
+
+class Transcripts(Resource[TranscriptCalls]):
+    def __init__(self, transport: Transport, api: Api) -> None:
+        super().__init__(transport, TranscriptCalls(api))
+
+    put = blocking(TranscriptCalls.put)
+    get = blocking(TranscriptCalls.get)
+    save = blocking(TranscriptCalls.save)
+    list = blocking(TranscriptCalls.list)
+    each = iterating(TranscriptCalls.list)
+    delete = blocking(TranscriptCalls.delete)
+    search = blocking(TranscriptCalls.search)
+    each_hit = iterating(TranscriptCalls.search)
+
+
+class AsyncTranscripts(AsyncResource[TranscriptCalls]):
+    def __init__(self, transport: AsyncTransport, api: Api) -> None:
+        super().__init__(transport, TranscriptCalls(api))
+
+    put = awaiting(TranscriptCalls.put)
+    get = awaiting(TranscriptCalls.get)
+    save = awaiting(TranscriptCalls.save)
+    list = awaiting(TranscriptCalls.list)
+    each = aiterating(TranscriptCalls.list)
+    delete = awaiting(TranscriptCalls.delete)
+    search = awaiting(TranscriptCalls.search)
+    each_hit = aiterating(TranscriptCalls.search)

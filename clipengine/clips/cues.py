@@ -1,0 +1,133 @@
+"""Cues, the timed texts of transcripts and subtitles: their limits, their cut to a clip and their formats. Pure."""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, Literal
+
+from clipengine.errors import InvalidTranscript
+
+TextFormat = Literal["vtt", "srt", "json"]
+MEDIA_TYPES: dict[TextFormat, str] = {
+    "vtt": "text/vtt",
+    "srt": "application/x-subrip",
+    "json": "application/json",
+}
+
+MAX_CUES = 20_000
+MAX_CUE_CHARACTERS = 2000
+MAX_SPEAKER_CHARACTERS = 200
+MAX_CUE_SECONDS = 10_000_000
+_MAX_LISTED = 20  # faults in one error
+_VTT_ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
+
+
+@dataclass(frozen=True)
+class Cue:
+    """A text and its time. `text` has no control characters and no empty lines, but may have several lines."""
+
+    start_ms: int
+    end_ms: int
+    text: str
+    speaker: str | None = None
+
+    def to_object(self) -> dict[str, Any]:
+        found = {"start_seconds": self.start_ms / 1000, "end_seconds": self.end_ms / 1000, "text": self.text}
+        return found if self.speaker is None else {**found, "speaker": self.speaker}
+
+
+def clean_text(text: str) -> str:
+    """Return the lines of the text that are not empty, without control characters."""
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").replace("\u2028", "\n").replace("\u2029", "\n").split("\n")
+    return "\n".join(line for each in lines if (line := clean_line(each)))
+
+
+def clean_line(text: str) -> str:
+    """Return the text without control characters and surrounding spaces."""
+    if text.isprintable():
+        return text.strip()
+    return "".join(" " if unicodedata.category(each) in {"Cc", "Zl", "Zp"} else each for each in text).strip()
+
+
+def check_cues(cues: Sequence[Cue]) -> list[Cue]:
+    """Return the cues with a text, sorted by time.
+
+    Raises InvalidTranscript with a pointer to each fault, in which cues are counted from 0 as they were given.
+    """
+    if len(cues) > MAX_CUES:
+        raise InvalidTranscript(f"the transcript has {len(cues)} cues, at most {MAX_CUES} are allowed")
+    found = [fault for index, cue in enumerate(cues) for fault in _faults(index, cue)]
+    if found:
+        more = f", and {len(found) - 1} more faults" if len(found) > 1 else ""
+        first = f"cue {found[0]['pointer'].split('/')[1]}: {found[0]['detail']}{more}"
+        raise InvalidTranscript(first, errors=found[:_MAX_LISTED], omitted=max(0, len(found) - _MAX_LISTED))
+    return sorted((cue for cue in cues if cue.text), key=lambda cue: (cue.start_ms, cue.end_ms))
+
+
+def _faults(index: int, cue: Cue) -> Iterator[dict[str, str]]:
+    def fault(key: str, detail: str) -> dict[str, str]:
+        return {"detail": detail, "pointer": f"/{index}/{key}"}
+
+    for key, value in (("start_seconds", cue.start_ms), ("end_seconds", cue.end_ms)):
+        if not 0 <= value <= MAX_CUE_SECONDS * 1000:
+            yield fault(key, f"{key} must be from 0 to {MAX_CUE_SECONDS}")
+    if cue.end_ms <= cue.start_ms:
+        said = f"end_seconds ({cue.end_ms / 1000:g}) must be greater than start_seconds ({cue.start_ms / 1000:g})"
+        yield fault("end_seconds", said)
+    if len(cue.text) > MAX_CUE_CHARACTERS:
+        yield fault("text", f"text has {len(cue.text)} characters, at most {MAX_CUE_CHARACTERS} are allowed")
+    if len(cue.speaker or "") > MAX_SPEAKER_CHARACTERS:
+        yield fault("speaker", f"speaker must have at most {MAX_SPEAKER_CHARACTERS} characters")
+
+
+def cut_cues(cues: Iterable[Cue], start: Fraction, end: Fraction) -> list[Cue]:
+    """Return the cues of `[start, end)` in clip time. One that overlaps a cut is shortened, not dropped."""
+    length = max(1, round((end - start) * 1000))
+    return [
+        Cue(first, min(length, max(last, first + 1)), cue.text, cue.speaker)
+        for cue in cues
+        if cue.start_ms < end * 1000 and cue.end_ms > start * 1000
+        for first in [min(max(0, round(cue.start_ms - start * 1000)), length - 1)]
+        for last in [round(cue.end_ms - start * 1000)]
+    ]
+
+
+def format_cues(cues: Iterable[Cue], kind: TextFormat) -> bytes:
+    """Return the cues as a file. The text is escaped, so that it cannot end a cue or begin another."""
+    if kind == "json":
+        text = json.dumps([cue.to_object() for cue in cues], ensure_ascii=False, separators=(",", ":"))
+    elif kind == "vtt":
+        text = "WEBVTT\n" + "".join(f"\n{_times(cue, '.')}\n{vtt_payload(cue)}\n" for cue in cues)
+    else:
+        blocks = (f"{number}\n{_times(cue, ',')}\n{_srt_payload(cue)}\n" for number, cue in enumerate(cues, 1))
+        text = "\n".join(blocks)
+    return text.encode()
+
+
+def vtt_payload(cue: Cue) -> str:
+    """Return the text of the cue for WebVTT, in a voice span if its speaker is known."""
+    text = cue.text.translate(_VTT_ESCAPES)
+    return text if cue.speaker is None else f"<v {cue.speaker.translate(_VTT_ESCAPES)}>{text}"
+
+
+def plain_payload(cue: Cue) -> str:
+    """Return the text of the cue, after the name of its speaker if that is known."""
+    return cue.text if cue.speaker is None else f"{cue.speaker}: {cue.text}"
+
+
+def _srt_payload(cue: Cue) -> str:
+    return plain_payload(cue).replace("-->", "--\u200b>")  # SubRip has no escape; a zero-width space breaks the arrow
+
+
+def _times(cue: Cue, point: str) -> str:
+    return f"{_clock(cue.start_ms, point)} --> {_clock(cue.end_ms, point)}"
+
+
+def _clock(millis: int, point: str) -> str:
+    seconds, millis = divmod(millis, 1000)
+    minutes, seconds = divmod(seconds, 60)
+    return f"{minutes // 60:02d}:{minutes % 60:02d}:{seconds:02d}{point}{millis:03d}"

@@ -1,0 +1,178 @@
+"""Transcripts of recordings, one per language: cues with their times, and the search in their words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from clipengine.clips.cues import Cue
+from clipengine.clips.words import highlights, indexed_words, parse_query
+from clipengine.errors import InvalidRequest, RecordingNotFound, TranscriptNotFound
+from clipengine.ids import new_id
+from clipengine.ledger.database.database import Database, Row, insert_statement
+from clipengine.ledger.database.schema import CueRow, RecordingRow, TranscriptRow
+from clipengine.ledger.pages import Page, decode_cursor, encode_cursor, read_page
+from clipengine.timecode import now_ms, rfc3339
+
+Source = Literal["upload", "sidecar", "embedded"]
+
+MAX_TRANSCRIPTS = 50  # of one recording
+_INSERT_CUES = insert_statement(CueRow, without=("cue_id",))
+_FOUND = "t.recording_id, t.language, c.start_ms, c.end_ms, c.text, c.speaker"
+
+
+@dataclass(frozen=True)
+class Transcript:
+    """A transcript without its cues. A replaced one gets a new id."""
+
+    transcript_id: str
+    recording_id: str
+    language: str
+    source: Source
+    cues: int
+    created_at: int
+
+    def to_object(self) -> dict[str, Any]:
+        return {
+            "recording_id": self.recording_id,
+            "language": self.language,
+            "source": self.source,
+            "cues": self.cues,
+            "created_at": rfc3339(self.created_at),
+        }
+
+
+@dataclass(frozen=True)
+class SearchHit:
+    """A cue that a search has found. `highlights` has start and end of each match in the text, in characters."""
+
+    recording_id: str
+    language: str
+    cue: Cue
+    highlights: list[list[int]]
+
+    def to_object(self) -> dict[str, Any]:
+        return {
+            "recording_id": self.recording_id,
+            "language": self.language,
+            "start_seconds": self.cue.start_ms / 1000,
+            "end_seconds": self.cue.end_ms / 1000,
+            "text": self.cue.text,
+            "speaker": self.cue.speaker,
+            "highlights": self.highlights,
+        }
+
+
+class Transcripts:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def put(
+        self, recording_id: str, language: str, cues: Sequence[Cue], *, source: Source = "upload"
+    ) -> tuple[Transcript, bool]:
+        """Create or replace the transcript in this language, and return it with True if it is new.
+
+        Raises RecordingNotFound, and InvalidRequest if the recording has too many transcripts.
+        """
+        made = Transcript(new_id("trn"), recording_id, language, source, len(cues), now_ms())
+        rows = [
+            {**vars(cue), "transcript_id": made.transcript_id, "words": indexed_words(cue.text)}
+            for cue in reversed(cues)
+        ]
+        with self._database.transaction(ordered=False):
+            if self._database.by_key(RecordingRow, recording_id, lock=True) is None:
+                raise RecordingNotFound(f"no recording has the id {recording_id}")
+            others = self._database.rows(_of(recording_id))
+            replaced = self._database.change(
+                TranscriptRow.delete().where(
+                    TranscriptRow.recording_id == recording_id, TranscriptRow.language == language
+                )
+            )
+            if len(others) - replaced >= MAX_TRANSCRIPTS:
+                raise InvalidRequest(
+                    f"the recording has {len(others)} transcripts", hint="Delete one of another language first."
+                )
+            self._database.insert(TranscriptRow.insert(vars(made)))
+            self._database.insert_many(_INSERT_CUES, rows)
+        return made, not replaced
+
+    def get(self, recording_id: str, language: str) -> Transcript:
+        """Return a transcript. Raises RecordingNotFound or TranscriptNotFound."""
+        row = self._database.row(_of(recording_id).where(TranscriptRow.language == language))
+        if row is None:
+            self._check_recording(recording_id)
+            raise TranscriptNotFound(f"the recording has no transcript in the language {language}")
+        return _transcript(row)
+
+    def cues(self, transcript: Transcript) -> list[Cue]:
+        """Return the cues of a transcript, sorted by time."""
+        rows = self._database.rows(
+            CueRow.select(CueRow.start_ms, CueRow.end_ms, CueRow.text, CueRow.speaker)
+            .where(CueRow.transcript_id == transcript.transcript_id)
+            .order_by(CueRow.cue_id.desc())
+        )
+        return [Cue(**row) for row in rows]
+
+    def list(self, recording_id: str, *, limit: int, cursor: str | None = None) -> Page[Transcript]:
+        """Return a page of the transcripts of a recording, newest first. Raises RecordingNotFound."""
+        self._check_recording(recording_id)
+        return read_page(
+            self._database,
+            _of(recording_id),
+            of=f"transcripts/{recording_id}",
+            created_at=TranscriptRow.created_at,
+            ident=TranscriptRow.transcript_id,
+            limit=limit,
+            cursor=cursor,
+            make=_transcript,
+        )
+
+    def delete(self, recording_id: str, language: str) -> None:
+        """Delete a transcript. Raises RecordingNotFound or TranscriptNotFound."""
+        with self._database.transaction(ordered=False):
+            found = self.get(recording_id, language)
+            self._database.change(TranscriptRow.delete().where(TranscriptRow.transcript_id == found.transcript_id))
+
+    def search(
+        self, query: str, *, within: Transcript | None = None, limit: int, cursor: str | None = None
+    ) -> Page[SearchHit]:
+        """Return a page of the cues that contain all words of the query: newest transcript first, then by time.
+
+        `within` limits the search to one transcript. Raises InvalidRequest.
+        """
+        phrases = parse_query(query)
+        index = self._database.backend.word_index
+        of = f"search/{within.recording_id}/{within.language}" if within else "search"
+        values: list[Any] = [index.query(phrases)]
+        conditions = [index.match]
+        if within is not None:
+            conditions.append("c.transcript_id = ?")
+            values.append(within.transcript_id)
+        if cursor is not None:
+            conditions.append(f"{index.cue_id} < ?")
+            values.append(decode_cursor(cursor, of)[0])
+        rows = self._database.run(
+            f"SELECT {index.cue_id}, {_FOUND} FROM {index.tables}"
+            " JOIN transcripts t ON t.transcript_id = c.transcript_id"
+            f" WHERE {' AND '.join(conditions)} ORDER BY {index.cue_id} DESC LIMIT ?",
+            (*values, limit + 1),
+        )
+        shown = rows[:limit]
+        hits = [
+            SearchHit(recording_id, language, Cue(*cue), highlights(cue[2], phrases))
+            for _, recording_id, language, *cue in shown
+        ]
+        return Page(hits, encode_cursor(of, shown[-1][0], "cue") if len(rows) > limit else None)
+
+    def _check_recording(self, recording_id: str) -> None:
+        if self._database.by_key(RecordingRow, recording_id) is None:
+            raise RecordingNotFound(f"no recording has the id {recording_id}")
+
+
+def _of(recording_id: str) -> Any:
+    return TranscriptRow.select().where(TranscriptRow.recording_id == recording_id)
+
+
+def _transcript(row: Row) -> Transcript:
+    return Transcript(**{name: row[name] for name in Transcript.__dataclass_fields__})

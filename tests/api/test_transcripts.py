@@ -1,0 +1,158 @@
+"""Transcripts over HTTP: three formats in and out, faults with their place, and the search."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import pytest
+
+from clipengine.api.http.responses import SearchHitObject, TranscriptObject
+from clipengine.clips.clip import Recording
+from clipengine.clips.cues import MAX_CUES
+from clipengine.clips.transcript_file import MAX_TRANSCRIPT_BYTES
+from tests.support.api import RecordedEngine
+
+CUES = [
+    {"start_seconds": 5.0, "end_seconds": 7.5, "text": "The annual budget & more"},
+    {"start_seconds": 1.0, "end_seconds": 2.5, "text": "Good morning", "speaker": "Ana"},
+]
+VTT = """WEBVTT
+
+00:00:01.000 --> 00:00:02.500
+<v Ana>Good morning
+
+00:00:05.000 --> 00:00:07.500
+The annual budget &amp; more
+"""
+SRT = """1
+00:00:01,000 --> 00:00:02,500
+Ana: Good morning
+
+2
+00:00:05,000 --> 00:00:07,500
+The annual budget & more
+"""
+
+
+@pytest.fixture
+def url(recording: Recording) -> str:
+    return f"/v1/recordings/{recording.recording_id}/transcripts"
+
+
+def put(http: httpx.Client, address: str, body: str | bytes, content_type: str = "text/vtt") -> httpx.Response:
+    return http.put(address, content=body, headers={"Content-Type": content_type})
+
+
+def test_transcript_is_put_in_any_format_and_read_in_any(http: httpx.Client, url: str) -> None:
+    made = http.put(f"{url}/ENG", json=CUES)
+    assert (made.status_code, made.headers["location"]) == (201, f"{url}/en")
+    assert TranscriptObject.model_validate(made.json()).cues == 2
+    first = http.get(f"{url}/en")
+    assert (first.headers["content-type"], first.text) == ("text/vtt; charset=utf-8", VTT)
+    for body, content_type in ((VTT, "text/vtt; charset=utf-8"), (SRT, "application/x-subrip")):
+        assert put(http, f"{url}/en", body, content_type).status_code == 200
+    assert http.get(f"{url}/en?format=json").json() == [
+        {"start_seconds": 1.0, "end_seconds": 2.5, "text": "Ana: Good morning"},
+        CUES[0],
+    ]
+    assert http.get(f"{url}/en?format=srt").text == SRT
+    assert [each["language"] for each in http.get(url).json()["data"]] == ["en"]
+    assert http.delete(f"{url}/en").status_code == 204
+    assert http.get(f"{url}/en").json()["code"] == "transcript_not_found"
+    assert http.get(url).json()["data"] == []
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "status", "code", "pointer"),
+    [
+        ("hello", "text/vtt", 422, "invalid_transcript", None),
+        ("WEBVTT\n\n00:03.000 --> 00:02.000\nx", "text/vtt", 422, "invalid_transcript", "/0/end_seconds"),
+        ("x" * (MAX_TRANSCRIPT_BYTES + 1), "text/vtt", 413, "payload_too_large", None),
+        ("WEBVTT", "text/plain", 415, "unsupported_content_type", None),
+        ("{}", "application/json", 400, "malformed_request", None),
+        ("[" + "[]," * 30_000 + "[]]", "application/json", 400, "malformed_request", None),
+        ("[" + "{}," * MAX_CUES + "{}]", "application/json", 400, "malformed_request", None),
+        ('[{"start_seconds": 1}]', "application/json", 422, "invalid_request", "/0/end_seconds"),
+        (
+            '[{"start_seconds": "1", "end_seconds": 2, "text": "x"}]',
+            "application/json",
+            422,
+            "invalid_request",
+            "/0/start_seconds",
+        ),
+        (
+            '[{"start_seconds": -1, "end_seconds": 2, "text": "x"}]',
+            "application/json",
+            422,
+            "invalid_request",
+            "/0/start_seconds",
+        ),
+        (
+            '[{"start_seconds": 0, "end_seconds": NaN, "text": "x"}]',
+            "application/json",
+            422,
+            "invalid_request",
+            "/0/end_seconds",
+        ),
+        (
+            '[{"start_seconds": 2, "end_seconds": 2, "text": "x"}]',
+            "application/json",
+            422,
+            "invalid_transcript",
+            "/0/end_seconds",
+        ),
+        (
+            '[{"start_seconds": 1, "end_seconds": 2, "text": "\\ud800"}]',
+            "application/json",
+            422,
+            "invalid_request",
+            "/0/text",
+        ),
+        (
+            '[{"start_seconds": 1, "end_seconds": 2, "text": "x", "colour": "red"}]',
+            "application/json",
+            422,
+            "invalid_request",
+            "/0/colour",
+        ),
+    ],
+)
+def test_invalid_transcript_is_rejected_with_its_place(
+    http: httpx.Client, url: str, body: str, content_type: str, status: int, code: str, pointer: str | None
+) -> None:
+    answer = put(http, f"{url}/en", body, content_type)
+    assert (answer.status_code, answer.json()["code"]) == (status, code), answer.text
+    assert answer.json()["hint"]
+    if pointer is not None:
+        assert answer.json()["errors"][0]["pointer"] == pointer
+    assert http.get(url).json()["data"] == []
+
+
+def test_invalid_languages_and_unknown_recordings_are_rejected(http: httpx.Client, url: str) -> None:
+    assert put(http, f"{url}/german", VTT).json()["code"] == "invalid_transcript"
+    assert put(http, "/v1/recordings/rec_x/transcripts/en", VTT).json()["code"] == "recording_not_found"
+    assert http.get("/v1/recordings/rec_x/transcripts").json()["code"] == "recording_not_found"
+
+
+def test_search_finds_cues_with_times_and_highlights(http: httpx.Client, engine: RecordedEngine, url: str) -> None:
+    other = engine.make_recording("other.mp4", b"other")
+    for address in (f"{url}/en", f"/v1/recordings/{other.recording_id}/transcripts/en"):
+        assert http.put(address, json=CUES).status_code == 201
+    found: list[Any] = []
+    address = "/v1/search?q=BUDGET&limit=1"
+    while address:
+        page = http.get(address)
+        found += page.json()["data"]
+        address = page.links.get("next", {}).get("url", "")
+    assert [SearchHitObject.model_validate(each).recording_id for each in found] == [
+        other.recording_id,
+        url.split("/")[3],
+    ]
+    assert (found[0]["start_seconds"], found[0]["end_seconds"], found[0]["highlights"]) == (5.0, 7.5, [[11, 17]])
+    within = http.get(f"{url}/en/search", params={"q": '"good morning"'}).json()["data"]
+    assert [(hit["speaker"], hit["text"]) for hit in within] == [("Ana", "Good morning")]
+    for query in ("", "!!", "x" * 201):
+        answer = http.get("/v1/search", params={"q": query})
+        assert (answer.status_code, answer.json()["errors"][0]["parameter"]) == (422, "q")
+    assert http.get(f"{url}/de/search?q=x").json()["code"] == "transcript_not_found"
