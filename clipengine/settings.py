@@ -14,6 +14,7 @@ from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_v
 
 from clipengine.clips.clip import EventType, MessageFormat
 from clipengine.clips.discovery import check_name_rule
+from clipengine.clips.output import OutputLimits
 from clipengine.clips.profiles import Profile
 from clipengine.clips.settings_table import SettingsTable
 
@@ -127,6 +128,7 @@ class Limits(SettingsTable):
     max_upload_bytes: Annotated[int, Field(ge=1)] = 1_099_511_627_776
     min_free_bytes: Annotated[int, Field(ge=0)] = 536_870_912
     requests_per_minute: Annotated[int, Field(ge=0)] = 0  # for each key; 0: no limit
+    output: OutputLimits = OutputLimits()
 
 
 class Previews(SettingsTable):

@@ -18,6 +18,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from clipengine.clips.profiles import Profile
+from clipengine.clips.settings_table import SettingsTable
 from clipengine.errors import SettingsError
 from clipengine.settings import Settings, Webhooks
 
@@ -111,7 +112,10 @@ def _known(path: list[str]) -> Iterable[str]:
         return Profile.model_fields
     if path[:2] == ["webhooks", "endpoints"]:
         return Webhooks.Endpoint.model_fields
-    return type(getattr(Settings(), path[0]) if path else Settings()).model_fields
+    table: SettingsTable = Settings()
+    for part in path:
+        table = getattr(table, part)
+    return type(table).model_fields
 
 
 def injected_faults(environ: Mapping[str, str] | None = None) -> str:

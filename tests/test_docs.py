@@ -70,6 +70,7 @@ def documented_settings() -> dict[str, str]:
 def test_documented_settings_are_the_settings_with_their_defaults() -> None:
     defaults = Settings().model_dump(mode="json")
     sections = {section: defaults[section] for section in defaults if section != "profiles"}
+    sections["limits.output"] = sections["limits"].pop("output")
     wanted = {f"{section}.{key}": toml(value) for section, keys in sections.items() for key, value in keys.items()}
     wanted |= {f"profiles.default.{key}": toml(value) for key, value in Profile().model_dump(mode="json").items()}
     for key, field in Webhooks.Endpoint.model_fields.items():

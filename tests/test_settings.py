@@ -12,6 +12,7 @@ import pytest
 from pydantic import BaseModel
 
 from clipengine.cli.options import port_value
+from clipengine.clips.output import OutputLimits
 from clipengine.clips.profiles import Profile
 from clipengine.errors import SettingsError
 from clipengine.settings import Settings, Webhooks
@@ -28,7 +29,8 @@ def field_names() -> list[tuple[str, str]]:
     for section, field in Settings.model_fields.items():
         kind: Any = field.annotation
         if isinstance(kind, type) and issubclass(kind, BaseModel):
-            names += [(section, key) for key in kind.model_fields]
+            names += [(section, key) for key in kind.model_fields if (section, key) != ("limits", "output")]
+    names += [("limits.output", key) for key in OutputLimits.model_fields]
     names += [("profiles.default", key) for key in Profile.model_fields]
     return names + [("webhooks.endpoints", key) for key in Webhooks.Endpoint.model_fields]
 

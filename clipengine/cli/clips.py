@@ -19,7 +19,9 @@ from clipengine.cli.options import (
     render_option,
     start_option,
 )
+from clipengine.cli.output_options import output_options
 from clipengine.client import Client, Clip
+from clipengine.clips.output import Output
 from clipengine.clips.profiles import Render
 
 _COLUMNS: dict[str, output.Column] = {
@@ -55,6 +57,7 @@ def clips() -> None:
 @end_option
 @click.option("--profile", help="A profile of the settings.")
 @render_option
+@output_options
 @click.option("--priority", type=click.IntRange(-10, 10), help="Higher values run first. [default: 0]")
 @metadata_option
 @click.option("--webhook-url", help="Send the events of this clip to this URL as well.")
@@ -80,6 +83,7 @@ def create(
     end: Fraction,
     profile: str | None,
     render: Render | None,
+    options: Output | None,
     priority: int | None,
     meta: tuple[str, ...],
     webhook_url: str | None,
@@ -99,6 +103,7 @@ def create(
         float(end),
         profile=profile,
         render=render,
+        output=options.to_object() if options else None,
         priority=priority,
         metadata=metadata_of(meta),
         webhook_url=webhook_url,

@@ -11,7 +11,9 @@ import click
 from clipengine.cli import output
 from clipengine.cli.local_cut import cut_once
 from clipengine.cli.options import config_option, end_option, json_option, render_option, settings_of, start_option
+from clipengine.cli.output_options import output_options
 from clipengine.clips.clip import ClipResult
+from clipengine.clips.output import Output
 from clipengine.clips.profiles import Render
 from clipengine.errors import ObjectMissing, RecordingMissing, UnknownProfile
 from clipengine.settings import Settings
@@ -26,6 +28,7 @@ from clipengine.timecode import format_time
 @end_option
 @click.option("--profile", default="default", show_default=True, help="A profile of the settings.")
 @render_option
+@output_options
 @config_option
 @json_option
 def cut(
@@ -35,6 +38,7 @@ def cut(
     end: Fraction,
     profile: str,
     render: Render | None,
+    options: Output | None,
     config: Path | None,
     as_json: bool,
 ) -> None:
@@ -55,10 +59,20 @@ def cut(
         known = ", ".join(sorted(settings.profiles))
         raise UnknownProfile(f"profile {profile!r} does not exist; the settings have {known}")
     _check_extension(target, profile, settings)
+    for fault in settings.profiles[profile].output_faults(options) if options else ():
+        raise click.BadParameter(fault, param_hint="'--profile'")
     try:
         with output.progress("cutting") as on_progress:
             result = cut_once(
-                settings, source, target, start=start, end=end, profile=profile, render=render, on_progress=on_progress
+                settings,
+                source,
+                target,
+                start=start,
+                end=end,
+                profile=profile,
+                render=render,
+                options=options,
+                on_progress=on_progress,
             )
     except ObjectMissing:
         raise RecordingMissing(f"{source} does not exist", hint="Check its name, or the bucket and the key.") from None

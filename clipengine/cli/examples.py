@@ -10,6 +10,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "worker": ("clipengine worker --config /etc/clipengine.toml --data /var/lib/clipengine",),
     "cut": (
         "clipengine cut meeting.mp4 clip.mp4 --start 1:02.5 --end 1:10",
+        "clipengine cut meeting.mp4 clip.mp4 --start 1:02.5 --end 1:10 --aspect 9:16 --fit blur --max-height 1280",
         "clipengine cut s3://recordings/h_01/recording.mp4 clip.webm --start 60 --end 90 --profile web",
     ),
     "recordings add": (

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from clipengine.clips.clip import ClipResult
 from clipengine.clips.clip_file import CutReport, FilePlan
+from clipengine.clips.output import Output
 from clipengine.clips.profiles import Render
 from clipengine.clips.request import check_range
 from clipengine.errors import InvalidTimeRange, SettingsError, UnknownProfile
@@ -33,6 +34,7 @@ def cut_once(
     end: Fraction,
     profile: str,
     render: Render | None = None,
+    options: Output | None = None,
     on_progress: Callable[[float], None],
 ) -> ClipResult:
     """Cut a clip from a file or an object (`s3://bucket/key`) and write it atomically to `output`.
@@ -65,11 +67,19 @@ def cut_once(
             inspector = stack.enter_context(closing(EncoderProcess("inspector", sandbox=settings.encoding.sandbox)))
             check_range(float(start), float(end), duration=float(facts.duration), shortest=0, longest=float("inf"))
             job = cut_job(
-                settings, facts, profile, start=start, end=end, poster=False, render=render, seek_index=seek_index
+                settings,
+                facts,
+                profile,
+                start=start,
+                end=end,
+                poster=False,
+                render=render,
+                output=options,
+                seek_index=seek_index,
             )
             message, _ = encoder.run(job, reader=reader, output=scratch.fileno(), watch=watch)
             cut = CutReport.of(message.get("cut"))
-            plan = FilePlan(facts, settings.profiles[profile].rendered(render), start, end)
+            plan = FilePlan(facts, settings.profiles[profile].rendered(render, options), start, end)
             verify_clip(inspector, Path(temporary), plan, cut, encoding=settings.encoding, watch=lambda message: None)
             scratch.seek(0)
             sha256 = hashlib.file_digest(scratch, "sha256").hexdigest()

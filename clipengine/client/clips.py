@@ -36,6 +36,7 @@ class ClipCalls(Generic[C]):
         *,
         profile: str | None = None,
         render: Render | None = None,
+        output: Mapping[str, Any] | None = None,
         metadata: Mapping[str, str] | None = None,
         priority: int | None = None,
         webhook_url: str | None = None,
@@ -45,13 +46,15 @@ class ClipCalls(Generic[C]):
     ) -> Steps[C]:
         """Create the clip `[start_seconds, end_seconds)`. The server has stored the job when this returns.
 
-        With the `render` "smart" whole GOPs of the recording are copied if that is possible; None is the profile's. At
-        `expires_at` the clip and its object are deleted.
+        With the `render` "smart" whole GOPs of the recording are copied if that is possible; None is the profile's.
+        `output` has the options of the API that change the picture and the audio. At `expires_at` the clip and its
+        object are deleted.
         """
         body: Object = {"label": label, "start_seconds": start_seconds, "end_seconds": end_seconds}
         optional: Object = {
             "profile": profile,
             "render": render,
+            "output": dict(output) if output else None,
             "metadata": dict(metadata) if metadata else None,
             "priority": priority,
             "webhook_url": webhook_url,
@@ -70,10 +73,11 @@ class ClipCalls(Generic[C]):
         *,
         profile: str | None = None,
         render: Render | None = None,
+        output: Mapping[str, Any] | None = None,
     ) -> Steps[ClipPlan]:
         """Return what the clip `[start_seconds, end_seconds)` would be, without making it."""
         body = {"label": "plan", "start_seconds": start_seconds, "end_seconds": end_seconds}
-        body |= without_none({"profile": profile, "render": render})
+        body |= without_none({"profile": profile, "render": render, "output": output and dict(output)})
         path = route("recordings", recording_id, "clips", "plan")
         return ClipPlan.from_object((yield from self._api.send("POST", path, json=body)))
 

@@ -101,6 +101,7 @@ class ClipData(_Job):
     expires_at: str | None = None
     request_id: str | None = None  # of the request that created it, for the server's log
     render: Render | None = None  # as requested; None for the profile's
+    output: Object | None = None  # as requested; None for the profile's
     raw: Object = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
@@ -269,6 +270,8 @@ class ClipPlan(_Model):
     estimated_bytes: int
     estimated_seconds: float
     bytes_to_read: int
+    width: int | None = None
+    height: int | None = None
     warnings: list[str] = field(default_factory=list)
 
 

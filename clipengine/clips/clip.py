@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field
 
 from clipengine.clips.facts import SourceFacts
+from clipengine.clips.output import Output
 from clipengine.clips.profiles import Render
 from clipengine.timecode import rfc3339
 
@@ -67,7 +68,8 @@ class Clip:
     """One clip. Times are in ms since 1970, UTC. `object_key` is fixed for an attempt.
 
     `queued_at` is the time when it was last queued, or became due after that: a claim ends this wait.
-    `request_id` and `traceparent` are those of the request that created it. A `render` of None is the profile's.
+    `request_id` and `traceparent` are those of the request that created it. A `render` or `output` of None is
+    the profile's.
     """
 
     clip_id: str
@@ -94,6 +96,7 @@ class Clip:
     request_id: str | None = None
     traceparent: str | None = None
     render: Render | None = None
+    output: Output | None = None
 
     @property
     def ended(self) -> bool:
@@ -130,6 +133,7 @@ class Clip:
             "expires_at": rfc3339(self.expires_at) if self.expires_at is not None else None,
             "request_id": self.request_id,
             "render": self.render,
+            "output": self.output and self.output.to_object(),
         }
 
 

@@ -207,9 +207,13 @@ class FilePlan:
         return max(audio, float(self._frame_seconds) / 2)
 
     def _frame_size_faults(self, cut: CutReport, track: TrackReport) -> Iterator[str]:
-        if (track.width, track.height) != (cut.width, cut.height) or track.height is None:
+        if (track.width, track.height) != (cut.width, cut.height) or track.width is None or track.height is None:
             yield f"the video is {track.width}x{track.height}, the encoder reported {cut.width}x{cut.height}"
-        elif self.profile.max_height is not None and track.height > self.profile.max_height + 1:
+            return
+        aspect = self.profile.output.aspect_ratio
+        if aspect is not None and abs(track.width - track.height * aspect) > 2 * (1 + aspect):  # rounded to even sizes
+            yield f"the video is {track.width}x{track.height}, not {self.profile.output.aspect}"
+        if self.profile.max_height is not None and track.height > self.profile.max_height + 1:
             yield f"the video is {track.height} pixels high, more than the profile's {self.profile.max_height}"
 
     def _frame_faults(self, cut: CutReport, track: TrackReport) -> Iterator[str]:

@@ -10,6 +10,7 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from clipengine.clips.facts import SourceFacts
+from clipengine.clips.framing import clip_size
 from clipengine.clips.plan import kept_tracks
 from clipengine.clips.profiles import Profile
 from clipengine.clips.segments import Segment
@@ -59,8 +60,8 @@ def _pixels_per_second(facts: SourceFacts, profile: Profile) -> float:
     video = facts.video
     if video is None or profile.video == "none":
         return 0.0
-    height = min(video.height, profile.max_height or video.height)
-    return video.width * video.height * (height / max(video.height, 1)) ** 2 * (profile.fps or video.fps or 25)
+    width, height = clip_size(video, profile)
+    return width * height * (profile.fps or video.fps or 25)
 
 
 def _encoded_bytes_per_second(profile: Profile, pixels: float) -> float:

@@ -5,10 +5,12 @@ Combinations that no player supports are rejected when the settings are read.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Literal
 
 from pydantic import Field, model_validator
 
+from clipengine.clips.output import Output
 from clipengine.clips.settings_table import SettingsTable
 
 Container = Literal["mp4", "webm", "mkv", "m4a", "mp3"]  # also the extension of the file
@@ -62,6 +64,7 @@ class Profile(SettingsTable):
     audio_bitrate: int = Field(default=128_000, ge=8_000, le=1_000_000)  # bits per second and track
     audio_tracks: Literal["all", "mix"] | int = "all"
     render: Render = "encode"
+    output: Output = Output()
 
     @model_validator(mode="after")
     def _playable(self) -> Profile:
@@ -71,7 +74,14 @@ class Profile(SettingsTable):
             self._check_video(self.video)
         if self.audio != "none":
             self._check_audio(self.audio)
+        for fault in self.output_faults(self.output):
+            raise ValueError(f"output: {fault}")
         return self
+
+    def output_faults(self, output: Output) -> Iterator[str]:
+        """Yield the reasons why clips of this profile cannot have these options."""
+        if self.video == "none" and output.video_options:
+            yield f"{', '.join(output.video_options)} would have no effect, as the profile makes clips without video"
 
     def _check_video(self, codec: str) -> None:
         if codec not in _VIDEO_IN[self.container]:
@@ -96,9 +106,15 @@ class Profile(SettingsTable):
         if isinstance(self.audio_tracks, int) and self.audio_tracks < 0:
             raise ValueError('audio_tracks must be "all", "mix" or the number of a track, counted from 0')
 
-    def rendered(self, render: Render | None) -> Profile:
-        """Return the profile with the `render` of a request, if it has one."""
-        return self if render is None else self.model_copy(update={"render": render})
+    def rendered(self, render: Render | None, output: Output | None = None) -> Profile:
+        """Return the profile with the `render` and the `output` of a request, if it has them.
+
+        `max_height` and `fps` of the output options replace those of the profile.
+        """
+        chosen = self.output if output is None else output
+        changes: dict[str, object] = {"output": chosen} if render is None else {"output": chosen, "render": render}
+        given = {"max_height": chosen.max_height, "fps": chosen.fps}
+        return self.model_copy(update=changes | {name: value for name, value in given.items() if value is not None})
 
     @property
     def content_type(self) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
+from clipengine.clips.output import Output
 from clipengine.clips.profiles import Render
 from clipengine.errors import InvalidLabel, InvalidTimeRange
 
@@ -26,8 +27,8 @@ _BOTH = ("start_seconds", "end_seconds")
 class ClipRequest:
     """A validated request. `start_seconds` and `end_seconds` are the client's, not yet clamped to the recording.
 
-    A `render` of None is the profile's. At `expires_at` (ms since 1970) the clip is deleted; None for the retention
-    time of the settings. `request_id` and `traceparent` identify the request in logs and traces.
+    A `render` or `output` of None is the profile's. At `expires_at` (ms since 1970) the clip is deleted; None for the
+    retention time of the settings. `request_id` and `traceparent` identify the request in logs and traces.
     """
 
     label: str
@@ -39,6 +40,7 @@ class ClipRequest:
     webhook_url: str | None = None
     poster: bool = True
     render: Render | None = None
+    output: Output | None = None
     expires_at: int | None = None
     request_id: str | None = None
     traceparent: str | None = None

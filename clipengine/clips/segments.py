@@ -7,6 +7,7 @@ from fractions import Fraction
 from typing import Literal
 
 from clipengine.clips.facts import SourceFacts
+from clipengine.clips.framing import keeps_picture
 from clipengine.clips.plan import CutRange
 from clipengine.clips.profiles import Profile
 
@@ -39,7 +40,9 @@ def check_copyable(facts: SourceFacts, profile: Profile) -> None:
     if video.codec != profile.video:
         raise CannotCopy(f"the recording is {video.codec}, the profile asks for {profile.video}")
     if profile.fps is not None:
-        raise CannotCopy("the profile sets a frame rate")
+        raise CannotCopy("a frame rate is set")
+    if not keeps_picture(video, profile):
+        raise CannotCopy(f"{', '.join(profile.output.picture_options)} of the output changes the picture")
     if not facts.seekable:
         raise CannotCopy("the recording's timestamps jump")
     if video.frame_seconds <= 0:

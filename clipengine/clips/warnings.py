@@ -24,6 +24,7 @@ WarningCode = Literal[
     "errors_concealed",
     "hdr_kept",
     "nominal_rate",
+    "output_ignored",
     "packets_damaged",
     "picture_missing",
     "recording_cut_off",
@@ -60,7 +61,7 @@ def encoded_instead(reason: str) -> str:
 def loss_warnings(facts: SourceFacts, profile: Profile) -> list[str]:
     """Return a warning for each stream that a clip of this profile cannot contain, and for the recording's chapters.
 
-    Streams that the profile excludes do not count as lost.
+    Also warns of output options that have no effect. Streams that the profile excludes do not count as lost.
     """
     found = [_dropped(stream) for stream in facts.other_streams]
     if profile.audio_tracks == "all" and profile.audio != "none":
@@ -70,6 +71,9 @@ def loss_warnings(facts: SourceFacts, profile: Profile) -> list[str]:
     more = facts.other_streams_count - len(facts.other_streams)
     if more > 0:
         found.append(warning("stream_dropped", f"{more} more streams are not carried over"))
+    if facts.video is None and profile.output.video_options:
+        ignored = ", ".join(profile.output.video_options)
+        found.append(warning("output_ignored", f"the recording has no video: {ignored} of the output had no effect"))
     if facts.chapters:
         found.append(warning("chapters_dropped", f"the recording's {facts.chapters} chapters are not carried over"))
     return found

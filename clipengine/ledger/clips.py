@@ -23,6 +23,7 @@ import peewee
 
 from clipengine.clips.clip import Clip, ClipResult, ClipState, Recording, Step
 from clipengine.clips.metadata import merged
+from clipengine.clips.output import Output
 from clipengine.clips.request import ClipRequest, object_key
 from clipengine.errors import (
     Cancelled,
@@ -97,7 +98,7 @@ class Clips:
         with self._database.transaction(ordered=False):
             self._check_recording(recording.recording_id)
             self._check_room()
-            self._database.insert(_INSERT, **vars(clip), long=clip.long, **_NEW, next_at=now)
+            self._database.insert(_INSERT, **_values(clip), long=clip.long, **_NEW, next_at=now)
             self._database.record_change("clip", clip_id)
             self._database.enqueue("clips", clip_id)
         return clip
@@ -421,8 +422,14 @@ def _next_key(clip: Clip) -> str:
     return f"{folder}{clip.clip_id}-{clip.attempt + 1}.{name.rpartition('.')[2]}"
 
 
+def _values(clip: Clip) -> dict[str, Any]:
+    return vars(clip) | {"output": clip.output and clip.output.to_object()}
+
+
 def _clip(row: Row) -> Clip:
     values = {name: row[name] for name in Clip.__dataclass_fields__}
+    if row["output"] is not None:
+        values["output"] = Output.model_validate(row["output"])
     if row["result"] is not None:
         values["result"] = ClipResult.from_object(row["result"])
     return Clip(**values)

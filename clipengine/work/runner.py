@@ -224,6 +224,7 @@ class ClipRunner(Jobs[Clip]):
             end=exact(clip.end_seconds),
             poster=clip.poster,
             render=clip.render,
+            output=clip.output,
             seek_index=self._ledger.recordings.seek_index(recording.recording_id),
         )
         with (
@@ -238,7 +239,7 @@ class ClipRunner(Jobs[Clip]):
     def _verify(self, clip: Clip, recording: Recording, path: Path, cut: CutReport, poster: bytes) -> None:
         """Have a second child inspect the file. Raises VerificationFailed if it is not the clip that was planned."""
         assert recording.facts is not None
-        profile = self._settings.profiles[clip.profile].rendered(clip.render)
+        profile = self._settings.profiles[clip.profile].rendered(clip.render, clip.output)
         plan = FilePlan(recording.facts, profile, exact(clip.start_seconds), exact(clip.end_seconds))
         if poster:
             plan.check_poster(cut, poster)

@@ -56,6 +56,7 @@ def test_response_has_the_documented_fields(http: httpx.Client, recording: Recor
         "expires_at": None,
         "request_id": answer.headers["x-request-id"],
         "render": None,
+        "output": None,
     }
     assert '"start_seconds":120.0,' in answer.text
     assert engine.calls == [("clips", body["clip_id"])]

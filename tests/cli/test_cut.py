@@ -171,3 +171,31 @@ def test_pipe_as_source_is_rejected(source: str, name: str, tmp_path: Path) -> N
     assert "write it to a file first" in done.stderr
     assert "(bad_arguments)" in done.stderr
     assert not (tmp_path / "clip.mp4").exists()
+
+
+def test_output_options_change_the_picture(film: Path, tmp_path: Path) -> None:
+    target = tmp_path / "clip.mp4"
+    options = ["--start", "1", "--end", "2", "--crop", "0.5,0,0.5,1", "--aspect", "1:1", "--fit", "pad", "--fps", "10"]
+    done = run_command("cut", str(film), str(target), *options, "--max-height", "160", "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert (result["width"], result["height"], result["frames"]) == (160, 160, 10)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--crop", "0.5,0,0.6,1"], "'--crop': width must end inside the picture"),
+        (["--crop", "0.5,0,1"], "'--crop': '0.5,0,1' must be 4 numbers: x,y,width,height"),
+        (["--aspect", "square"], "'--aspect': "),
+        (["--fit", "pad"], "'--fit': needs an aspect"),
+        (["--aspect", "1:1", "--focus", "2,0"], "'--focus': x must be less than or equal to 1"),
+        (["--aspect", "1:1", "--profile", "sound"], "'--profile': aspect would have no effect"),
+    ],
+)
+def test_invalid_output_options_are_rejected(tmp_path: Path, options: list[str], message: str) -> None:
+    (tmp_path / "clipengine.toml").write_text('[profiles.sound]\ncontainer = "m4a"\nvideo = "none"\n')
+    name = "clip.m4a" if "sound" in options else "clip.mp4"
+    done = run_command("cut", "any.mp4", name, "--start", "1", "--end", "2", *options, cwd=tmp_path)
+    assert done.returncode == 2
+    assert message in done.stderr

@@ -110,6 +110,12 @@ def test_create_can_download_the_clip(server: RunningServer, recording: dict[str
     assert shown(server.command("clips", "list", "--label", "never", "--json")) == []
 
 
+def test_create_can_change_the_picture(server: RunningServer, recording: dict[str, Any]) -> None:
+    square = create(server, recording, "square", "--aspect", "1:1", "--fit", "blur", "--max-height", "90", "--wait")
+    assert square["output"] == {"aspect": "1:1", "fit": "blur", "max_height": 90}
+    assert (square["result"]["width"], square["result"]["height"]) == (90, 90)
+
+
 def test_clip_can_be_cancelled_and_retried(server: RunningServer, recording: dict[str, Any]) -> None:
     client = server.client()
     ahead = [client.clips.create(recording["recording_id"], "ahead", 0, 8, profile="slow") for _ in range(2)]

@@ -219,7 +219,7 @@ def test_rotated_recording_keeps_its_display_matrix(shelf: Shelf, tmp_path: Path
     ("profile", "reason"),
     [
         (Profile(render="smart", video="hevc"), "the profile asks for hevc"),
-        (Profile(render="smart", fps=25), "the profile sets a frame rate"),
+        (Profile(render="smart", fps=25), "a frame rate is set"),
         (Profile(render="smart", max_height=48), "the profile changes the size"),
         (Profile(render="smart", pixel_format="yuv420p10le"), "the profile changes the size, the format"),
         (Profile(render="smart", container="webm", video="vp9", audio="opus"), "h264 into webm is always encoded"),

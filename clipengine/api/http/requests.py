@@ -16,6 +16,7 @@ from pydantic_core import PydanticCustomError
 from clipengine.clips.clip import EventType, MessageFormat
 from clipengine.clips.cues import MAX_CUE_CHARACTERS, MAX_CUE_SECONDS, MAX_SPEAKER_CHARACTERS, TextFormat
 from clipengine.clips.metadata import MAX_METADATA
+from clipengine.clips.output import Output
 from clipengine.clips.profiles import Render
 from clipengine.clips.words import MAX_QUERY_CHARACTERS
 from clipengine.errors import InvalidRequest, InvalidWebhookUrl
@@ -149,6 +150,9 @@ class CreateClip(Body):
         default=None,
         description="`smart` copies whole GOPs of the recording and encodes only the frames at the cuts, if that is "
         "possible. `encode` encodes all. Default: the profile's.",
+    )
+    output: Output | None = Field(
+        default=None, description="Changes of the picture and the audio. Default: the profile's."
     )
     poster: bool = Field(default=True, description="Store a JPEG of the first frame beside the clip.")
     expires_at: WrittenMoment | None = Field(

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from clipengine.clips.clip import ClipResult, MessageFormat
+from clipengine.clips.output import Output
 from clipengine.clips.profiles import Render
 
 Status = Literal["processing", "complete", "failed"]
@@ -57,6 +58,7 @@ class ClipObject(_Object):
     render: Render | None = Field(
         description="As requested; null for the profile's. `result.render` says how the clip was made."
     )
+    output: Output | None = Field(description="As requested, only with the given options; null for the profile's.")
 
 
 class ClipsObject(_Object):
@@ -175,6 +177,8 @@ class ClipPlanObject(_Object):
     actual_start_seconds: float
     actual_end_seconds: float
     frames: int
+    width: int | None
+    height: int | None
     segments: list[SegmentObject]
     estimated_bytes: int = Field(description="Size of the clip's file.")
     estimated_seconds: float = Field(description="Time that the clip takes once it is started, on an idle engine.")

@@ -242,6 +242,8 @@ def _fault(model: type[BaseModel], fault: ErrorDetails, place: _Place) -> _Fault
     detail = re.sub(r" after validation, not \d+$|, unable to parse string as an? \w+$", "", detail)
     if kind == "webhook_url":
         return {"detail": detail, **where, "code": InvalidWebhookUrl.code, "hint": InvalidWebhookUrl.default_hint}
+    if kind == "model_type":
+        return {"detail": "must be an object", **where, "code": InvalidRequest.code, "hint": _CORRECT}
     if kind == "string_unicode":
         half = lone_surrogate(str(fault["input"]))
         detail = f"has {half}" if half else "must be valid Unicode"

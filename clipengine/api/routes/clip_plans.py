@@ -29,7 +29,7 @@ async def plan_clip(call: Call[NoQuery, CreateClip]) -> Response:
     if recording.facts is None:
         raise RecordingNotComplete.of(recording.recording_id, recording.state)
     start, end = exact(body.start_seconds), min(exact(body.end_seconds), recording.facts.duration)
-    profile = call.engine.settings.profiles[body.profile].rendered(body.render)
+    profile = call.engine.settings.profiles[body.profile].rendered(body.render, body.output)
     values: dict[str, str | int] = {"start": str(start), "end": str(end), "profile": profile.model_dump_json()}
     preview = Preview("plan", recording, values, seek_index and seek_index.near(Fraction(start)))
     return Response(await preview_bytes(call, preview), media_type="application/json")

@@ -36,6 +36,7 @@ from clipengine.errors import (
     ClipNotFound,
     DiskLow,
     InvalidLabel,
+    InvalidRequest,
     InvalidTimeRange,
     InvalidWebhookUrl,
     QueueFull,
@@ -79,8 +80,8 @@ def _validate_batched(call: Call[Any, Any], body: BatchedClip, prefix: str) -> R
 
 
 def _create(call: Call[Any, Any], recording: Recording, body: CreateClip) -> Clip:
-    values = body.model_dump(exclude={"recording_id"})
-    request = ClipRequest(**values, request_id=call.request_id, traceparent=call.traceparent)
+    values = body.model_dump(exclude={"recording_id", "output"})
+    request = ClipRequest(**values, output=body.output, request_id=call.request_id, traceparent=call.traceparent)
     profile = call.engine.settings.profiles[body.profile]
     return call.ledger.clips.create(recording, request, extension=profile.container)
 
@@ -95,6 +96,11 @@ def complete_recording(call: Call[Any, Any], body: CreateClip, recording_id: str
     if body.profile not in settings.profiles:
         with located(pointer="/profile"):
             raise UnknownProfile(f"There is no profile {body.profile[:60]!r}")
+    if body.output is not None:
+        settings.limits.output.check(body.output)
+        for fault in settings.profiles[body.profile].output_faults(body.output):
+            with located(pointer="/output"):
+                raise InvalidRequest(f"output: {fault}")
     known = recording.duration_seconds
     check_range(
         body.start_seconds,

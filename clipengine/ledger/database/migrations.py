@@ -232,6 +232,11 @@ def migration_23(database: Database) -> None:
     database.backend.word_index.create(database.run)
 
 
+def migration_24(database: Database) -> None:
+    """Store the output options of a clip. Older engines would cut it without them."""
+    database.run("ALTER TABLE clips ADD COLUMN output TEXT")
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     migration_1,
     migration_2,
@@ -256,6 +261,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     migration_21,
     migration_22,
     migration_23,
+    migration_24,
 )
 
 

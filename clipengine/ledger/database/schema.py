@@ -134,6 +134,7 @@ class ClipRow(Model):
     request_id = TextField(null=True)  # of the request that created it
     traceparent = TextField(null=True)  # the same, in its trace (W3C Trace Context)
     render = TextField(null=True)  # encode or smart; null for the profile's
+    output = JsonText(null=True)  # the output options that are given; null for the profile's
 
     class Meta:
         table_name = "clips"

@@ -8,6 +8,7 @@ from typing import Any
 
 from clipengine.clips.estimate import estimate
 from clipengine.clips.facts import SourceFacts
+from clipengine.clips.framing import clip_size
 from clipengine.clips.plan import CutRange, FrameSelector, kept_tracks
 from clipengine.clips.profiles import Profile
 from clipengine.clips.seek_index import SeekIndex
@@ -49,6 +50,7 @@ def clip_plan(
         except CannotCopy as refusal:
             reason = str(refusal)
             warnings.append(encoded_instead(reason))
+    size = clip_size(facts.video, profile) if has_video and facts.video is not None else (None, None)
     reached = seek_index.before(start) if seek_index is not None else None
     head = start - reached.time if reached is not None else Fraction(1)
     cost = estimate(facts, profile, segments, file_bytes=source.size, head_seconds=max(Fraction(0), head))
@@ -56,6 +58,8 @@ def clip_plan(
         "actual_start_seconds": _seconds(origin),
         "actual_end_seconds": _seconds(end),
         "frames": _frames(facts, profile, end - origin) if has_video else 0,
+        "width": size[0],
+        "height": size[1],
         "segments": [_object(each, reason) for each in segments],
         "estimated_bytes": cost.bytes,
         "estimated_seconds": round(cost.seconds / threads, 3),

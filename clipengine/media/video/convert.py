@@ -11,10 +11,12 @@ from fractions import Fraction
 import av
 from av.video.reformatter import VideoReformatter
 
+from clipengine.clips.framing import framing, upright_ratio
 from clipengine.clips.plan import output_size
 from clipengine.clips.profiles import Profile
 from clipengine.clips.segments import CannotCopy
-from clipengine.media.video.filter_graph import linear_graph, pull_one
+from clipengine.media.video.filter_graph import Step, linear_graph, pull_one
+from clipengine.media.video.reframe import reframing_filters
 from clipengine.media.video.rotate import rotation_of, upright_filters
 from clipengine.media.video.tonemap_lut import PIXEL_FORMAT as TONE_FORMAT
 from clipengine.media.video.tonemap_lut import ToneMapper, is_hdr
@@ -66,12 +68,6 @@ def _pixel_format(profile: Profile, frame: av.VideoFrame, keeps_hdr: bool) -> st
     return "yuvj420p" if _is_full_range_format(frame) and profile.video in ("h264", "hevc") else "yuv420p"
 
 
-def _upright_ratio(sample_aspect_ratio: Fraction | None, rotation: int) -> Fraction:
-    ratio = sample_aspect_ratio or Fraction(1)
-    ratio = ratio if 0 < ratio < 1000 else Fraction(1)
-    return 1 / ratio if rotation % 180 else ratio
-
-
 class FrameConverter:
     """Converts decoded frames to the clip's format, which is derived from the first frame."""
 
@@ -80,30 +76,36 @@ class FrameConverter:
         self.keeps_hdr = is_hdr(first) and self._tone_mapper is None
         self._rgb = first.format.is_rgb or first.colorspace == _RGB_MATRIX
         rotation = rotation_of(first)
-        width, height = output_size(first.width, first.height, rotation=rotation, max_height=profile.max_height)
+        options, ratio = profile.output, upright_ratio(sample_aspect_ratio, rotation)
+        max_height = None if options.reframes else profile.max_height  # filters scale the picture after it is cropped
+        width, height = output_size(first.width, first.height, rotation=rotation, max_height=max_height)
+        self._upright = width, height
+        self._reframing: tuple[Step, ...] = ()
+        if options.reframes:
+            framed = framing(options, width, height, ratio, max_height=profile.max_height)
+            self._reframing = reframing_filters(framed, width, height, options.fit)
+            (width, height), ratio = framed.canvas, framed.sample_aspect_ratio
         self.format = FrameFormat(
             width=width,
             height=height,
             pixel_format=_pixel_format(profile, first, self.keeps_hdr),
-            sample_aspect_ratio=_upright_ratio(sample_aspect_ratio, rotation),
+            sample_aspect_ratio=ratio,
             **(_BT709_COLORS if self._tone_mapper is not None or self._rgb else _colors(first)),
         )
         self._reformatter = VideoReformatter()
         self._to_rgb = VideoReformatter()  # one per conversion: a reformatter caches the tables of a single one
-        self._rotate: _RotateGraph | None = None
+        self._graph: _FrameGraph | None = None
 
     def convert(self, frame: av.VideoFrame) -> av.VideoFrame:
         """Return the frame in the clip's format. The caller sets its timestamps."""
-        filters = upright_filters(frame)
+        steps = (*upright_filters(frame), *self._reframing)
         transposed = rotation_of(frame) % 180 != 0
-        width, height = (
-            (self.format.height, self.format.width) if transposed else (self.format.width, self.format.height)
-        )
+        width, height = self._upright[::-1] if transposed else self._upright
         frame = self._reformat(frame, width, height)
-        if filters:
-            if self._rotate is None or not self._rotate.fits(frame, filters):
-                self._rotate = _RotateGraph(frame, filters)
-            frame = self._rotate.apply(frame)
+        if steps:
+            if self._graph is None or not self._graph.fits(frame, steps):
+                self._graph = _FrameGraph(frame, steps)
+            frame = self._graph.apply(frame)
         return frame
 
     def check_kept(self, frame: av.VideoFrame) -> None:
@@ -151,15 +153,15 @@ class FrameConverter:
         )
 
 
-class _RotateGraph:
-    """Filter graph that rotates and mirrors frames of one size and format."""
+class _FrameGraph:
+    """Filter graph that makes frames of one size and format upright and reframes them."""
 
-    def __init__(self, frame: av.VideoFrame, filters: tuple[str, ...]) -> None:
-        self._shape = (frame.width, frame.height, frame.format.name, filters)
-        self._graph = linear_graph(frame, filters)
+    def __init__(self, frame: av.VideoFrame, steps: tuple[Step, ...]) -> None:
+        self._shape = (frame.width, frame.height, frame.format.name, steps)
+        self._graph = linear_graph(frame, steps)
 
-    def fits(self, frame: av.VideoFrame, filters: tuple[str, ...]) -> bool:
-        return self._shape == (frame.width, frame.height, frame.format.name, filters)
+    def fits(self, frame: av.VideoFrame, steps: tuple[Step, ...]) -> bool:
+        return self._shape == (frame.width, frame.height, frame.format.name, steps)
 
     def apply(self, frame: av.VideoFrame) -> av.VideoFrame:
         return pull_one(self._graph, frame)

@@ -1,26 +1,57 @@
-"""Filter graphs of one input, one output and no branches."""
+"""Filter graphs of one input and one output."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
+from typing import Any, NamedTuple
 
 import av
 from av.filter import Graph
 
+TIME_BASE = Fraction(1, 90_000)
 
-def linear_graph(frame: av.VideoFrame, filters: Sequence[str]) -> Graph:
-    """Return a graph that applies the filters (`name=options`) to frames of this size and format, in order."""
+
+class Layers(NamedTuple):
+    """A step with two branches of filters: the picture `above` is drawn over that `below`."""
+
+    below: tuple[str, ...]
+    above: tuple[str, ...]
+    overlay: str  # options of the filter
+
+
+Step = str | Layers  # a filter is `name=options`
+
+
+def linear_graph(frame: av.VideoFrame, steps: Sequence[Step]) -> Graph:
+    """Return a graph that applies the steps to frames of this size and format, in order."""
     graph = Graph()
-    last = graph.add_buffer(width=frame.width, height=frame.height, format=frame.format, time_base=Fraction(1, 90_000))
-    for text in filters:
-        name, _, options = text.partition("=")
-        step = graph.add(name, options or None)
-        last.link_to(step)
-        last = step
+    last = graph.add_buffer(width=frame.width, height=frame.height, format=frame.format, time_base=TIME_BASE)
+    for step in steps:
+        last = _layers(graph, last, step) if isinstance(step, Layers) else _filter(graph, last, step)
     last.link_to(graph.add("buffersink"))
     graph.configure()
     return graph
+
+
+def _filter(graph: Graph, last: Any, text: str) -> Any:
+    name, _, options = text.partition("=")
+    step = graph.add(name, options or None)
+    last.link_to(step)
+    return step
+
+
+def _layers(graph: Graph, last: Any, layers: Layers) -> Any:
+    split, overlay = _filter(graph, last, "split"), graph.add("overlay", layers.overlay)
+    for number, filters in enumerate((layers.below, layers.above)):
+        branch, output = split, number
+        for text in filters:
+            name, _, options = text.partition("=")
+            step = graph.add(name, options or None)
+            branch.link_to(step, output)
+            branch, output = step, 0
+        branch.link_to(overlay, output, number)
+    return overlay
 
 
 def pull_one(graph: Graph, frame: av.VideoFrame) -> av.VideoFrame:

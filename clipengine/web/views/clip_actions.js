@@ -46,6 +46,7 @@ const asked = (clip) => ({
   end_seconds: clip.end_seconds,
   ...(clip.profile === "default" ? {} : {profile: clip.profile}),
   ...(clip.render ? {render: clip.render} : {}),
+  ...(clip.output ? {output: clip.output} : {}),
 });
 
 export function asCurl(clip) {

@@ -14,6 +14,8 @@ from typing import Any, Literal
 from clipengine.clips.clip import ClipResult
 from clipengine.clips.clip_file import CutReport
 from clipengine.clips.facts import SourceFacts
+from clipengine.clips.framing import clip_size
+from clipengine.clips.output import Output
 from clipengine.clips.profiles import Profile, Render
 from clipengine.clips.seek_index import SeekIndex
 from clipengine.settings import Encoding, Settings
@@ -88,10 +90,11 @@ def cut_job(
     end: Fraction,
     poster: bool,
     render: Render | None = None,
+    output: Output | None = None,
     seek_index: SeekIndex | None = None,
 ) -> Job:
-    """Return the job that cuts `[start, end)` of a recording. A `render` of None is the profile's."""
-    encoding, chosen = settings.encoding, settings.profiles[profile].rendered(render)
+    """Return the job that cuts `[start, end)` of a recording. A `render` or `output` of None is the profile's."""
+    encoding, chosen = settings.encoding, settings.profiles[profile].rendered(render, output)
     length = float(end - start)
     threads = _threads(encoding)
     return Job(
@@ -195,5 +198,7 @@ def _max_bytes(facts: SourceFacts, profile: Profile, seconds: float) -> int:
     size = _FILE_FLOOR_BYTES + 2 * round(profile.audio_bitrate / 8 * seconds) * max(1, len(facts.audio))
     if facts.video is not None and profile.video != "none":
         rate = max(2 * facts.video.fps, profile.fps or 0, _MIN_FPS)
-        size += round(facts.video.width * facts.video.height * _RAW_BYTES_PER_PIXEL * rate * (seconds + 1))
+        width, height = clip_size(facts.video, profile)
+        pixels = max(width * height, facts.video.width * facts.video.height)  # the size may change in the recording
+        size += round(pixels * _RAW_BYTES_PER_PIXEL * rate * (seconds + 1))
     return min(size, _MAX_FILE_BYTES)

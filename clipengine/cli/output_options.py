@@ -1,0 +1,81 @@
+"""Options of the commands that create clips, for their picture and their audio."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+from pydantic import ValidationError
+
+from clipengine.clips.output import Output
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class _Numbers(click.ParamType[dict[str, float]]):
+    """Numbers separated by commas, as an object with these keys."""
+
+    name = "numbers"
+
+    def __init__(self, *keys: str) -> None:
+        self._keys = keys
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        parts = str(value).split(",")
+        try:
+            numbers = [float(part) for part in parts]
+        except ValueError:
+            numbers = []
+        if len(numbers) != len(self._keys):
+            self.fail(f"{value!r} must be {len(self._keys)} numbers: {','.join(self._keys)}", param, ctx)
+        return dict(zip(self._keys, numbers, strict=True))
+
+
+_OPTIONS = (
+    click.option("--max-height", type=int, metavar="PIXELS", help="Scale larger pictures down."),
+    click.option("--fps", type=float, metavar="NUMBER", help="Frames per second."),
+    click.option(
+        "--crop",
+        type=_Numbers("x", "y", "width", "height"),
+        metavar="X,Y,WIDTH,HEIGHT",
+        help="Part of the picture to keep, as fractions of it, such as 0.25,0,0.5,1.",
+    ),
+    click.option("--aspect", metavar="W:H", help="Aspect ratio of the clip, such as 9:16."),
+    click.option(
+        "--fit",
+        type=click.Choice(["crop", "pad", "blur"]),
+        help="How the picture gets its --aspect: cut off, with black bars or with blurred ones. [default: crop]",
+    ),
+    click.option(
+        "--focus", type=_Numbers("x", "y"), metavar="X,Y", help="The point that --fit crop keeps in the middle."
+    ),
+)
+
+
+def output_options(function: F) -> F:
+    """Add the options to a command, which receives them as `options`, an Output or None."""
+
+    @functools.wraps(function)
+    def command(*args: Any, **values: Any) -> Any:
+        given = {name: values.pop(name) for name in _NAMES}
+        given = {name: value for name, value in given.items() if value is not None}
+        return function(*args, options=_parsed(given) if given else None, **values)
+
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command  # type: ignore[return-value]
+
+
+_NAMES = ("max_height", "fps", "crop", "aspect", "fit", "focus")
+
+
+def _parsed(given: dict[str, Any]) -> Output:
+    try:
+        return Output.model_validate(given)
+    except ValidationError as error:
+        fault = error.errors(include_url=False)[0]
+        name, *inside = map(str, fault["loc"])
+        message = fault["msg"].replace("Input should", "must")
+        raise click.BadParameter(" ".join([*inside, message]), param_hint=f"'--{name.replace('_', '-')}'") from None

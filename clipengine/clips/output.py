@@ -1,0 +1,173 @@
+"""Output options of a clip: the changes of its picture and its audio that a request asks for. Pure.
+
+Positions in the picture are fractions of the recording's upright picture, from its upper left corner.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationInfo,
+    field_validator,
+    model_serializer,
+)
+from pydantic_core import PydanticCustomError
+
+from clipengine.clips.settings_table import SettingsTable
+from clipengine.errors import InvalidRequest
+
+Fit = Literal["crop", "pad", "blur"]
+OutputOption = Literal["max_height", "fps", "crop", "aspect"]
+_MAX_ASPECT = 10
+_ROUNDED = 1e-9  # of sums of fractions
+
+_Position = Annotated[float, Field(ge=0, le=1)]
+_Length = Annotated[float, Field(gt=0, le=1)]
+
+
+class _Options(BaseModel):
+    """Options that reject unknown keys, NaN and infinity, and values of another type."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        strict=True,
+        frozen=True,
+        allow_inf_nan=False,
+        json_schema_extra={"additionalProperties": False},
+    )
+
+
+class Region(_Options):
+    """A part of the picture."""
+
+    x: _Position
+    y: _Position
+    width: _Length
+    height: _Length
+
+    @field_validator("width", "height")
+    @classmethod
+    def _inside(cls, length: float, info: ValidationInfo) -> float:
+        start = info.data.get("x" if info.field_name == "width" else "y")
+        if start is not None and start + length > 1 + _ROUNDED:
+            raise PydanticCustomError("region", "must end inside the picture, at 1 at most")
+        return length
+
+    @property
+    def is_whole(self) -> bool:
+        return self.width > 1 - _ROUNDED and self.height > 1 - _ROUNDED
+
+
+class Focus(_Options):
+    """A point in the picture."""
+
+    x: _Position
+    y: _Position
+
+
+def _ratio(text: str) -> str:
+    if not Fraction(1, _MAX_ASPECT) <= Fraction(*map(int, text.split(":"))) <= _MAX_ASPECT:
+        raise PydanticCustomError("aspect", f"must be a ratio between 1:{_MAX_ASPECT} and {_MAX_ASPECT}:1")
+    return text
+
+
+class Output(_Options):
+    """Changes of the picture and the audio. Without a key, nothing is changed."""
+
+    max_height: int | None = Field(
+        default=None, ge=16, le=8640, description="Larger pictures are scaled down. Default: the profile's."
+    )
+    fps: float | None = Field(default=None, gt=0, le=240, description="Frames per second. Default: the profile's.")
+    crop: Region | None = Field(
+        default=None, description="Part of the picture to keep, as fractions of the recording's upright picture."
+    )
+    aspect: Annotated[str, Field(pattern=r"^[1-9]\d{0,3}:[1-9]\d{0,3}$"), AfterValidator(_ratio)] | None = Field(
+        default=None, description="Aspect ratio of the clip, such as `9:16`, with square pixels.", examples=["9:16"]
+    )
+    fit: Fit | None = Field(
+        default=None,
+        description="How the picture gets its `aspect`: `crop` cuts off the sides, `pad` adds black bars, `blur` fills "
+        "the bars with the blurred picture. Default: `crop`.",
+    )
+    focus: Focus | None = Field(
+        default=None, description="With `fit` `crop`: the point that stays nearest to the middle. Default: the middle."
+    )
+
+    @field_validator("fit")
+    @classmethod
+    def _fits_an_aspect(cls, fit: Fit | None, info: ValidationInfo) -> Fit | None:
+        if fit is not None and "aspect" in info.data and info.data["aspect"] is None:
+            raise PydanticCustomError("fit", "needs an aspect")
+        return fit
+
+    @field_validator("focus")
+    @classmethod
+    def _focuses_a_crop(cls, focus: Focus | None, info: ValidationInfo) -> Focus | None:
+        if focus is None or "aspect" not in info.data or "fit" not in info.data:
+            return focus
+        if info.data["aspect"] is None or info.data["fit"] in ("pad", "blur"):
+            raise PydanticCustomError("focus", 'needs an aspect with the fit "crop"')
+        return focus
+
+    @property
+    def aspect_ratio(self) -> Fraction | None:
+        """Width divided by height of the clip's picture, if `aspect` is set."""
+        return None if self.aspect is None else Fraction(*map(int, self.aspect.split(":")))
+
+    @property
+    def reframes(self) -> bool:
+        """True if another part of the picture may be shown, or in another aspect ratio."""
+        return self.aspect is not None or (self.crop is not None and not self.crop.is_whole)
+
+    @property
+    def picture_options(self) -> tuple[str, ...]:
+        """Names of the given options that may change the picture, apart from its size and its frame rate."""
+        return tuple(name for name in ("crop", "aspect") if getattr(self, name) is not None)
+
+    @property
+    def video_options(self) -> tuple[str, ...]:
+        """Names of the given options that need video."""
+        sizes = (name for name in ("max_height", "fps") if getattr(self, name) is not None)
+        return (*sizes, *self.picture_options)
+
+    @model_serializer(mode="wrap")
+    def _only_given(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {name: value for name, value in serialize(self).items() if value is not None}
+
+    def to_object(self) -> dict[str, Any]:
+        """Return the options that are given."""
+        return self.model_dump(mode="json")
+
+
+class OutputLimits(SettingsTable):
+    """The table `[limits.output]` of the settings: the output options that requests may use."""
+
+    allowed: tuple[OutputOption, ...] = ("max_height", "fps", "crop", "aspect")
+    max_height: Annotated[int, Field(ge=16, le=8640)] = 4320
+    max_fps: Annotated[float, Field(gt=0, le=240)] = 120
+
+    def check(self, output: Output) -> None:
+        """Raise InvalidRequest with each option that is not allowed."""
+        errors = []
+        for name in OUTPUT_OPTIONS:
+            if getattr(output, name) is not None and name not in self.allowed:
+                errors.append((name, "is not allowed by the operator of this engine (limits.output.allowed)"))
+        for name, value, most in (
+            ("max_height", output.max_height, self.max_height),
+            ("fps", output.fps, self.max_fps),
+        ):
+            if value is not None and value > most:
+                errors.append((name, f"is {value:g}, but the operator of this engine allows at most {most:g}"))
+        if errors:
+            faults = [{"detail": detail, "pointer": f"/output/{name}"} for name, detail in errors]
+            raise InvalidRequest("; ".join(f"output/{name} {detail}" for name, detail in errors), errors=faults)
+
+
+OUTPUT_OPTIONS: tuple[str, ...] = OutputLimits().allowed

@@ -1,0 +1,58 @@
+"""Filters that show a part of the picture in another aspect ratio, with or without bars."""
+
+from __future__ import annotations
+
+from clipengine.clips.framing import Framing, Size
+from clipengine.clips.output import Fit
+from clipengine.media.video.filter_graph import Layers, Step
+
+_FLAGS = "flags=bicubic+accurate_rnd"
+# The background is blurred in a small copy, which takes little time and looks the same at every size.
+_SHORT_SIDE, _SIGMA = 48, 2
+
+
+def reframing_filters(framing: Framing, width: int, height: int, fit: Fit | None) -> tuple[Step, ...]:
+    """Return the filters for an upright picture of this size; none if the framing keeps it."""
+    if framing.keeps(width, height):
+        return ()
+    steps: list[Step] = []
+    x, y, part_width, part_height = framing.region
+    if framing.region != (0, 0, width, height):
+        steps.append(f"crop={part_width}:{part_height}:{x}:{y}")
+    inner, canvas = framing.inner, framing.canvas
+    if fit == "blur" and inner != canvas:
+        return (*steps, _over_blurred(inner, canvas))
+    if inner != (part_width, part_height):
+        steps.append(_scale(inner))
+    if inner != canvas:
+        x, y = _offset(inner, canvas)
+        steps.append(f"pad={canvas.width}:{canvas.height}:{x}:{y}:color=black")
+    return tuple(steps)
+
+
+def _over_blurred(inner: Size, canvas: Size) -> Layers:
+    """Draw the picture over a blurred copy that fills the canvas."""
+    small = _scaled(canvas, min(1, _SHORT_SIDE / min(canvas)), Size(2, 2))
+    cover = max(small.width / inner.width, small.height / inner.height)
+    filling = _scaled(inner, cover, small)
+    below = (
+        _scale(filling, "flags=area"),
+        f"crop={small.width}:{small.height}",
+        f"gblur=sigma={_SIGMA}",
+        _scale(canvas),
+    )
+    x, y = _offset(inner, canvas)
+    return Layers(below, (_scale(inner),), f"x={x}:y={y}:format=auto")
+
+
+def _scaled(size: Size, scale: float, least: Size) -> Size:
+    return Size(*(max(2 * round(side * scale / 2), low) for side, low in zip(size, least, strict=True)))
+
+
+def _scale(size: Size, flags: str = _FLAGS) -> str:
+    return f"scale={size.width}:{size.height}:{flags}"
+
+
+def _offset(inner: Size, canvas: Size) -> tuple[int, int]:
+    """Return the even position that centres the picture."""
+    return (canvas.width - inner.width) // 4 * 2, (canvas.height - inner.height) // 4 * 2

@@ -1,0 +1,109 @@
+"""Output options of clip requests: what is stored, what is rejected, and what the operator allows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import pytest
+
+from clipengine.client import Client
+from clipengine.clips.clip import Recording
+from clipengine.clips.output import Output, OutputLimits
+from clipengine.clips.profiles import Profile
+from tests.api.test_previews import registered, shelf
+from tests.films.catalogue import Shelf
+from tests.support.api import ApiServer, RecordedEngine
+from tests.support.clip_requests import BODY, pointers, post, refused
+
+__all__ = ["shelf"]  # a fixture
+
+_CROP = {"x": 0.5, "y": 0, "width": 0.5, "height": 1}
+OUTPUT = {"max_height": 720, "fps": 25, "crop": _CROP, "aspect": "9:16", "fit": "blur"}
+
+
+def test_output_of_a_request_is_kept_with_the_clip(
+    http: httpx.Client, recording: Recording, engine: RecordedEngine
+) -> None:
+    clip = post(http, recording.recording_id, BODY | {"output": OUTPUT}).json()
+    assert clip["output"] == http.get(f"/v1/clips/{clip['clip_id']}").json()["output"] == OUTPUT
+    assert engine.ledger.clips.get(clip["clip_id"]).output == Output.model_validate(OUTPUT)
+    assert http.get("/v1/clips").json()["data"][0]["output"] == OUTPUT
+
+
+def test_client_sends_and_returns_the_output(server: ApiServer, recording: Recording) -> None:
+    with Client(server.url, server.key) as client:
+        clip = client.clips.create(recording.recording_id, "a", 1.0, 2.0, output=OUTPUT)
+        assert clip.output == OUTPUT
+        assert client.clips.create(recording.recording_id, "a", 1.0, 2.0).output is None
+
+
+@pytest.mark.parametrize(
+    ("output", "pointer"),
+    [
+        ({"crop": _CROP | {"width": 0.6}}, "/output/crop/width"),
+        ({"crop": _CROP | {"x": -0.1}}, "/output/crop/x"),
+        ({"crop": {"x": 0, "y": 0, "width": 1}}, "/output/crop/height"),
+        ({"crop": [0, 0, 1, 1]}, "/output/crop"),
+        ({"aspect": "9/16"}, "/output/aspect"),
+        ({"aspect": "11:1"}, "/output/aspect"),
+        ({"aspect": "99999:99999"}, "/output/aspect"),
+        ({"fit": "pad"}, "/output/fit"),
+        ({"aspect": "1:1", "fit": "stretch"}, "/output/fit"),
+        ({"focus": {"x": 0.5, "y": 0.5}}, "/output/focus"),
+        ({"aspect": "1:1", "fit": "pad", "focus": {"x": 0.5, "y": 0.5}}, "/output/focus"),
+        ({"fps": 241}, "/output/fps"),
+        ({"fps": "25"}, "/output/fps"),
+        ({"fps": True}, "/output/fps"),
+        ({"max_height": 8}, "/output/max_height"),
+        ({"max_height": 9000}, "/output/max_height"),
+        ({"height": 90}, "/output/height"),
+        ("9:16", "/output"),
+    ],
+)
+def test_invalid_output_is_rejected(http: httpx.Client, recording: Recording, output: Any, pointer: str) -> None:
+    problem = refused(post(http, recording.recording_id, BODY | {"output": output}), 422, "invalid_request")
+    assert pointers(problem) == [pointer]
+
+
+def test_faults_of_a_batch_point_at_their_clip(http: httpx.Client, recording: Recording) -> None:
+    clip = BODY | {"recording_id": recording.recording_id}
+    body = {"clips": [clip, clip | {"output": {"max_height": 5000}}]}
+    problem = refused(http.post("/v1/clips/batch", json=body), 422, "invalid_request")
+    assert pointers(problem) == ["/clips/1/output/max_height"]
+
+
+def test_operator_limits_the_options(http: httpx.Client, recording: Recording, engine: RecordedEngine) -> None:
+    limits = OutputLimits(allowed=("max_height", "fps"), max_height=720, max_fps=30)
+    engine.settings = engine.settings.model_copy(
+        update={"limits": engine.settings.limits.model_copy(update={"output": limits})}
+    )
+    output = {"max_height": 721, "fps": 30.5, "aspect": "1:1"}
+    problem = refused(post(http, recording.recording_id, BODY | {"output": output}), 422, "invalid_request")
+    assert pointers(problem) == ["/output/aspect", "/output/max_height", "/output/fps"]
+    assert "limits.output.allowed" in problem["errors"][0]["detail"]
+    assert "at most 720" in problem["errors"][1]["detail"]
+    assert post(http, recording.recording_id, BODY | {"output": {"max_height": 720, "fps": 30}}).status_code == 202
+
+
+def test_profile_without_video_has_no_picture_options(
+    http: httpx.Client, recording: Recording, engine: RecordedEngine
+) -> None:
+    profiles = engine.settings.profiles | {"sound": Profile(container="m4a", video="none")}
+    engine.settings = engine.settings.model_copy(update={"profiles": profiles})
+    body = BODY | {"profile": "sound", "output": {"aspect": "9:16"}}
+    problem = refused(post(http, recording.recording_id, body), 422, "invalid_request")
+    assert pointers(problem) == ["/output"]
+    assert "without video" in problem["detail"]
+
+
+def test_plan_has_the_size_of_the_clip(http: httpx.Client, engine: RecordedEngine, shelf: Shelf) -> None:
+    recording = registered(engine, shelf.get("rotated_90").path)
+    path = f"/v1/recordings/{recording.recording_id}/clips/plan"
+    body = {"label": "plan", "start_seconds": 1.0, "end_seconds": 3.0}
+    plain = http.post(path, json=body).json()
+    assert (plain["width"], plain["height"]) == (180, 320)
+    wide = http.post(path, json=body | {"output": {"aspect": "16:9", "fit": "pad", "max_height": 90}}).json()
+    assert (wide["width"], wide["height"]) == (160, 90)
+    assert wide["estimated_bytes"] < plain["estimated_bytes"]
+    refused(http.post(path, json=body | {"output": {"fit": "pad"}}), 422, "invalid_request")

@@ -1,0 +1,239 @@
+"""Output options that change the picture, read back from clips of recordings that show where each pixel is from."""
+
+from __future__ import annotations
+
+import io
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import pytest
+
+from clipengine.clips.framing import clip_size
+from clipengine.clips.output import Output
+from clipengine.clips.profiles import Profile
+from clipengine.clips.warnings import code_of
+from clipengine.errors import VerificationFailed
+from clipengine.media.input.source import DescriptorSource
+from clipengine.media.previews.clip_plan import clip_plan
+from clipengine.media.video.convert import FrameConverter
+from tests.films.catalogue import Shelf
+from tests.films.cutting import Clip, cut, cut_file, facts_of
+from tests.support.ramp import Picture, read_pictures, write_ramp
+
+_START, _END = Fraction(1, 5), Fraction(3, 5)
+_PIXEL = 0.018  # of the picture: a pixel of chroma and the errors of the encoders
+_RIGHT_HALF = {"x": 0.5, "y": 0.0, "width": 0.5, "height": 1.0}
+_QUARTER = {"x": 0.25, "y": 0.5, "width": 0.5, "height": 0.25}
+
+
+def _profile(options: dict[str, Any], **profile: Any) -> Profile:
+    return Profile(audio="none", **profile).rendered(None, Output.model_validate(options))
+
+
+def _cut(recording: Path, tmp_path: Path, options: dict[str, Any], **profile: Any) -> tuple[Clip, Picture]:
+    chosen = _profile(options, **profile)
+    clip = cut_file(recording, _START, _END, tmp_path / f"clip.{chosen.container}", chosen)
+    pictures = read_pictures(clip.path)
+    assert len(pictures) == clip.made.frames == 10
+    picture = pictures[-1][1]
+    assert (picture.width, picture.height) == (clip.made.width, clip.made.height)
+    video = facts_of(recording).video
+    assert video is not None
+    assert clip_size(video, chosen) == (picture.width, picture.height)
+    return clip, picture
+
+
+def _assert_shows(picture: Picture, x: float, y: float, width: float, height: float) -> None:
+    """Check that the picture shows this part of the recording's."""
+    for across in (0.05, 0.3, 0.5, 0.95):
+        for down in (0.05, 0.5, 0.7, 0.95):
+            assert picture.source(across, down) == pytest.approx((x + across * width, y + down * height), abs=_PIXEL)
+
+
+@pytest.mark.parametrize("rotation", [0, 90, 180, 270])
+def test_crop_is_a_part_of_the_upright_picture(rotation: int, tmp_path: Path) -> None:
+    write_ramp(tmp_path / "ramp.mp4", 320, 180, rotation=rotation)
+    _, picture = _cut(tmp_path / "ramp.mp4", tmp_path, {"crop": _QUARTER})
+    assert (picture.width, picture.height) == (160, 46)
+    _assert_shows(picture, 0.25, 0.5, 0.5, 0.25)
+
+
+@pytest.mark.parametrize(
+    ("ratio", "rotation", "size", "shown"),
+    [
+        (Fraction(4, 3), 0, (240, 240), (0.21875, 0.0, 0.5625, 1.0)),  # the upright picture is shown as 426x240
+        (Fraction(3, 4), 0, (240, 240), (0.0, 0.0, 1.0, 1.0)),
+        (Fraction(4, 3), 90, (240, 240), (0.0, 0.0, 1.0, 1.0)),  # its pixels are 3:4 when it is upright
+    ],
+)
+def test_aspect_has_square_pixels(ratio: Fraction, rotation: int, size: Any, shown: Any, tmp_path: Path) -> None:
+    write_ramp(tmp_path / "ramp.mp4", 320, 240, sample_aspect_ratio=ratio, rotation=rotation)
+    clip, picture = _cut(tmp_path / "ramp.mp4", tmp_path, {"aspect": "1:1"})
+    assert (picture.width, picture.height) == size
+    _assert_shows(picture, *shown)
+    with av.open(str(clip.path)) as container:
+        assert container.streams.video[0].sample_aspect_ratio in (None, 1)
+
+
+def test_crop_keeps_the_pixel_aspect_ratio(tmp_path: Path) -> None:
+    write_ramp(tmp_path / "ramp.mp4", 320, 240, sample_aspect_ratio=Fraction(4, 3))
+    clip, picture = _cut(tmp_path / "ramp.mp4", tmp_path, {"crop": _RIGHT_HALF})
+    assert (picture.width, picture.height) == (160, 240)
+    with av.open(str(clip.path)) as container:
+        assert container.streams.video[0].sample_aspect_ratio == Fraction(4, 3)
+
+
+@pytest.mark.parametrize(
+    ("focus", "left"), [(None, 110 / 320), ({"x": 0.0, "y": 0.5}, 0.0), ({"x": 1.0, "y": 0.5}, 220 / 320)]
+)
+def test_focus_stays_in_the_picture(focus: Any, left: float, tmp_path: Path) -> None:
+    write_ramp(tmp_path / "ramp.mp4", 320, 180)
+    options = {"aspect": "9:16"} | ({"focus": focus} if focus else {})
+    _, picture = _cut(tmp_path / "ramp.mp4", tmp_path, options)
+    assert (picture.width, picture.height) == (102, 180)
+    _assert_shows(picture, left, 0.0, 102 / 320, 1.0)
+
+
+@pytest.mark.parametrize("rotation", [0, 90])
+@pytest.mark.parametrize(
+    ("pixel_format", "codec"), [("yuv420p", "h264"), ("yuvj420p", "h264"), ("yuv420p10le", "hevc")]
+)
+def test_pad_shows_all_between_black_bars(pixel_format: str, codec: Any, rotation: int, tmp_path: Path) -> None:
+    write_ramp(tmp_path / "ramp.mp4", 320, 180, pixel_format=pixel_format, rotation=rotation)
+    deep = {"pixel_format": "yuv420p10le"} if "10" in pixel_format else {}
+    _, picture = _cut(tmp_path / "ramp.mp4", tmp_path, {"aspect": "1:1", "fit": "pad"}, video=codec, **deep)
+    assert (picture.width, picture.height) == (180, 180)
+    black = 0 if pixel_format == "yuvj420p" else 16
+    for down in (0.02, 0.15, 0.85, 0.98):
+        assert picture.levels(0.5, down) == pytest.approx((black, 128, 128), abs=3)
+    for across in (0.05, 0.5, 0.95):
+        for down in (0.1, 0.5, 0.9):
+            shown = picture.source(across, (180 - 102) / 360 + down * 102 / 180)
+            assert shown == pytest.approx((across, down), abs=2 * _PIXEL)
+
+
+@pytest.mark.parametrize(
+    ("pixel_format", "codec"), [("yuv420p", "h264"), ("yuvj420p", "h264"), ("yuv420p10le", "hevc")]
+)
+def test_blur_fills_the_bars_with_the_enlarged_picture(pixel_format: str, codec: Any, tmp_path: Path) -> None:
+    write_ramp(tmp_path / "ramp.mp4", 320, 180, pixel_format=pixel_format)
+    deep = {"pixel_format": "yuv420p10le"} if "10" in pixel_format else {}
+    _, picture = _cut(tmp_path / "ramp.mp4", tmp_path, {"aspect": "9:16", "fit": "blur"}, video=codec, **deep)
+    assert (picture.width, picture.height) == (180, 320)
+    bar = (320 - 102) / 640
+    for across in (0.05, 0.5, 0.95):
+        assert picture.source(across, 0.5) == pytest.approx((across, 0.5), abs=2 * _PIXEL)
+        for down in (0.1, 0.9):
+            assert picture.source(across, bar + down * 102 / 320) == pytest.approx((across, down), abs=2 * _PIXEL)
+    background = 180 / 320 * 180 / 320  # the part of the picture's width that fills the frame
+    for down in (0.05, 0.25, 0.75, 0.95):
+        x, y = picture.source(0.5, down)
+        assert (x, y) == pytest.approx((0.5, down), abs=0.06)
+    left, right = picture.source(0.2, 0.1)[0], picture.source(0.8, 0.1)[0]
+    assert right - left == pytest.approx(0.6 * background, abs=0.04)
+
+
+def test_options_are_applied_in_order(tmp_path: Path) -> None:
+    write_ramp(tmp_path / "ramp.mp4", 320, 240)
+    options = {"crop": _RIGHT_HALF, "aspect": "1:1", "focus": {"x": 0.9, "y": 0.0}, "max_height": 80, "fps": 50}
+    chosen = _profile(options)
+    clip = cut_file(tmp_path / "ramp.mp4", _START, _END, tmp_path / "clip.mp4", chosen)
+    pictures = read_pictures(clip.path)
+    assert [time for time, _ in pictures] == pytest.approx([Fraction(number, 50) for number in range(20)], abs=0.001)
+    picture = pictures[0][1]
+    assert (picture.width, picture.height) == (80, 80)
+    _assert_shows(picture, 0.5, 0.0, 0.5, 160 / 240)
+
+
+def test_poster_shows_the_result(tmp_path: Path) -> None:
+    write_ramp(tmp_path / "ramp.mp4", 320, 180)
+    path, profile = tmp_path / "ramp.mp4", _profile({"crop": _RIGHT_HALF})
+    poster = _poster(path, tmp_path / "clip.mp4", profile)
+    with av.open(io.BytesIO(poster)) as container:
+        picture = Picture(next(container.decode(video=0)))
+    assert (picture.width, picture.height) == (160, 180)
+    left, right = picture.levels(0.05, 0.5)[0], picture.levels(0.95, 0.5)[0]
+    assert 120 < left < right
+
+
+def _poster(path: Path, output: Path, profile: Profile) -> bytes:
+    from clipengine.media.cut import cut_clip
+
+    with path.open("rb") as source, output.open("w+b") as target:
+        made = cut_clip(
+            DescriptorSource(source.fileno()),
+            facts_of(path),
+            profile,
+            start=_START,
+            end=_END,
+            output=target.fileno(),
+            threads=1,
+            poster=True,
+            on_progress=lambda step, part: None,
+        )
+    assert made.poster is not None
+    return made.poster
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"aspect": "1:1"}, "aspect of the output changes the picture"),
+        ({"crop": _QUARTER, "aspect": "16:9"}, "crop, aspect of the output changes the picture"),
+        ({"fps": 30}, "a frame rate is set"),
+        ({"max_height": 48}, "the profile changes the size"),
+    ],
+)
+def test_changed_picture_is_encoded_instead_of_copied(
+    options: dict[str, Any], reason: str, shelf: Shelf, tmp_path: Path
+) -> None:
+    film, profile = shelf.get("mp4_bframes"), Profile().rendered("smart", Output.model_validate(options))
+    clip = cut(film, Fraction(1), Fraction(5), tmp_path / "clip.mp4", profile)
+    assert clip.made.render == "encode"
+    (warning,) = [each for each in clip.made.warnings if code_of(each) == "encoded_instead"]
+    assert reason in warning
+    with film.path.open("rb") as file:
+        plan = clip_plan(
+            DescriptorSource(file.fileno()), facts_of(film.path), profile, start=Fraction(1), end=Fraction(5), threads=1
+        )
+    assert (plan["width"], plan["height"]) == (clip.made.width, clip.made.height)
+    assert plan["segments"][0]["kind"] == "encode"
+    assert reason in plan["segments"][0]["reason"]
+
+
+@pytest.mark.parametrize("options", [{"aspect": "16:9"}, {"aspect": "16:9", "fit": "pad"}, {"max_height": 2160}])
+def test_options_without_effect_keep_smart_render(options: dict[str, Any], shelf: Shelf, tmp_path: Path) -> None:
+    profile = Profile().rendered("smart", Output.model_validate(options))
+    clip = cut(shelf.get("mp4_bframes"), Fraction(1), Fraction(5), tmp_path / "clip.mp4", profile)
+    assert clip.made.render == "smart"
+
+
+@pytest.mark.parametrize("options", [{"crop": {"x": 0.0, "y": 0.0, "width": 1.0, "height": 1.0}}, {"aspect": "16:9"}])
+def test_options_without_effect_leave_the_frames_as_they_are(options: dict[str, Any], tmp_path: Path) -> None:
+    write_ramp(tmp_path / "ramp.mp4", 320, 180)
+    with av.open(str(tmp_path / "ramp.mp4")) as container:
+        frame = next(container.decode(video=0))
+    assert FrameConverter(_profile(options), frame, Fraction(1)).convert(frame) is frame
+
+
+def test_recording_without_video_gets_a_warning(shelf: Shelf, tmp_path: Path) -> None:
+    profile = Profile().rendered(None, Output.model_validate({"aspect": "9:16", "max_height": 720}))
+    clip = cut(shelf.get("audio_only_m4a"), Fraction(1), Fraction(2), tmp_path / "clip.mp4", profile)
+    assert [each for each in clip.made.warnings if code_of(each) == "output_ignored"] == [
+        "output_ignored: the recording has no video: max_height, aspect of the output had no effect"
+    ]
+
+
+def test_clip_of_another_aspect_does_not_match_its_plan(tmp_path: Path) -> None:
+    from clipengine.clips.clip_file import FilePlan
+    from tests.support.inspection import hold_to_plan
+
+    write_ramp(tmp_path / "ramp.mp4", 320, 180)
+    clip, _ = _cut(tmp_path / "ramp.mp4", tmp_path, {"aspect": "1:1"})
+    report = {name: value for name, value in vars(clip.made).items() if name != "poster"}
+    report |= {"actual_start": str(clip.made.actual_start), "actual_end": str(clip.made.actual_end)}
+    plan = FilePlan(facts_of(tmp_path / "ramp.mp4"), _profile({"aspect": "9:16"}), _START, _END)
+    with clip.path.open("rb") as file, pytest.raises(VerificationFailed, match="180x180, not 9:16"):
+        hold_to_plan(file.fileno(), plan, report)
