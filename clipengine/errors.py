@@ -2,8 +2,8 @@
 
 ClipEngineError
 ├── RequestError            the request is invalid or comes too early (fault "request")
-│   ├── MalformedRequest, Unauthorized, Forbidden, MethodNotAllowed, PayloadTooLarge, UnsupportedContentType,
-│   │   RangeNotSatisfiable, HeadersTooLarge
+│   ├── MalformedRequest, Unauthorized, InvalidSignature, Forbidden, MethodNotAllowed, PayloadTooLarge,
+│   │   UnsupportedContentType, RangeNotSatisfiable, HeadersTooLarge
 │   ├── InvalidRequest      422 with its problems in `errors`
 │   │   └── InvalidTimeRange, InvalidLabel, InvalidBucketPath, InvalidWebhookUrl, UnknownProfile,
 │   │       InvalidTranscript, IdempotencyKeyReused
@@ -93,6 +93,15 @@ class Unauthorized(RequestError):
 
     def __init__(self) -> None:
         super().__init__("Invalid or missing API key")
+
+
+class InvalidSignature(RequestError):
+    """401 for an event whose sender has not proved that it knows the secret of its source."""
+
+    code = "invalid_signature"
+    status = 401
+    title = "Invalid signature"
+    default_hint = "Set the same secret in the sender and in `[ingest]` of the settings, and check both clocks."
 
 
 class Forbidden(RequestError):

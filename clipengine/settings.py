@@ -17,6 +17,7 @@ from clipengine.clips.discovery import check_name_rule
 from clipengine.clips.output import OutputLimits
 from clipengine.clips.profiles import Profile
 from clipengine.clips.settings_table import SettingsTable
+from clipengine.settings_ingest import Ingest
 
 _ADDRESS = re.compile(r"https?://[^\s/?#@]+(?:/[^\s?#]*)?")
 _YEAR_SECONDS = 31_536_000  # below the longest timeout of the system calls
@@ -238,6 +239,7 @@ class Settings(SettingsTable):
     encoding: Encoding = Encoding()
     previews: Previews = Previews()
     watch: Watch = Watch()
+    ingest: Ingest = Ingest()
     webhooks: Webhooks = Webhooks()
     profiles: dict[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")], Profile] = Field(default_factory=dict)
 

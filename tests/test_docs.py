@@ -67,11 +67,19 @@ def documented_settings() -> dict[str, str]:
     return dict(re.findall(r"^\| `([a-z_0-9.]+)` \| (.+?) \| .+ \|$", doc("configuration.md"), re.MULTILINE))
 
 
+def flattened(table: dict[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the name and the value of every setting in a table and in the tables inside it."""
+    for name, value in table.items():
+        if isinstance(value, dict):
+            yield from flattened(value, f"{path}{name}.")
+        else:
+            yield path + name, value
+
+
 def test_documented_settings_are_the_settings_with_their_defaults() -> None:
     defaults = Settings().model_dump(mode="json")
     sections = {section: defaults[section] for section in defaults if section != "profiles"}
-    sections["limits.output"] = sections["limits"].pop("output")
-    wanted = {f"{section}.{key}": toml(value) for section, keys in sections.items() for key, value in keys.items()}
+    wanted = {name: toml(value) for name, value in flattened(sections)}
     wanted |= {f"profiles.default.{key}": toml(value) for key, value in Profile().model_dump(mode="json").items()}
     for key, field in Webhooks.Endpoint.model_fields.items():
         wanted[f"webhooks.endpoints.{key}"] = "required" if field.is_required() else toml(field.default)

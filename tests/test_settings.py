@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,6 @@ import pytest
 from pydantic import BaseModel
 
 from clipengine.cli.options import port_value
-from clipengine.clips.output import OutputLimits
 from clipengine.clips.profiles import Profile
 from clipengine.errors import SettingsError
 from clipengine.settings import Settings, Webhooks
@@ -25,21 +25,26 @@ S3_SECRETS = {"CLIPENGINE_STORAGE__ACCESS_KEY": "access", "CLIPENGINE_STORAGE__S
 
 def field_names() -> list[tuple[str, str]]:
     """Return the (table, key) of every setting, as written in the file."""
-    names = []
-    for section, field in Settings.model_fields.items():
-        kind: Any = field.annotation
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
-            names += [(section, key) for key in kind.model_fields if (section, key) != ("limits", "output")]
-    names += [("limits.output", key) for key in OutputLimits.model_fields]
+    names = [(".".join(tables), key) for *tables, key in table_keys(Settings)]
     names += [("profiles.default", key) for key in Profile.model_fields]
     return names + [("webhooks.endpoints", key) for key in Webhooks.Endpoint.model_fields]
+
+
+def table_keys(table: type[BaseModel]) -> Iterator[list[str]]:
+    """Yield the path of every key in a table and in the tables inside it, but not in lists and maps of tables."""
+    for name, field in table.model_fields.items():
+        kind: Any = field.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            yield from ([name, *path] for path in table_keys(kind))
+        elif table is not Settings:
+            yield [name]
 
 
 def shipped_keys() -> set[tuple[str, str]]:
     """Return the (table, key) of every line of the file, including those that are commented out."""
     keys, table = set(), ""
     for line in SHIPPED.read_text("utf-8").splitlines():
-        if match := re.match(r"(?:# )?\[+([a-z.]+)\]+$", line):
+        if match := re.match(r"(?:# )?\[+([a-z0-9.]+)\]+$", line):
             table = match[1]
         elif match := re.match(r"(?:# )?([a-z_0-9]+) = \S", line):
             keys.add((table, match[1]))

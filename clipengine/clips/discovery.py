@@ -50,7 +50,10 @@ def recording_name(key: str, rule: str) -> str | None:
     """Return the name of a recording, or None. `$folder` of `a/h_01/talk.mp4` is `h_01`, `$stem` is `talk`."""
     path = PurePosixPath(key)
     parts = {"path": key, "folder": path.parent.name, "file": path.name, "stem": path.stem}
-    name = string.Template(rule).substitute(parts)
-    # The API accepts only names of one line.
+    return clean_name(string.Template(rule).substitute(parts))
+
+
+def clean_name(name: str) -> str | None:
+    """Return the name as the API accepts it, on one line of at most 200 characters, or None if nothing is left."""
     line = "".join(" " if unicodedata.category(each) in {"Cc", "Cs", "Zl", "Zp"} else each for each in name)
     return line.strip()[:_MAX_NAME_CHARACTERS].strip() or None

@@ -52,19 +52,21 @@ class Recordings:
         name: str | None = None,
         metadata: dict[str, str] | None = None,
         recording_id: str | None = None,
+        retry_failed: bool = True,
     ) -> tuple[Recording, bool]:
         """Return the recording of this object, and True if it is new. A new one gets `recording_id` or a new id.
 
-        An existing recording of the same path and ETag is returned unless it has failed; `name` and `metadata` are then
-        ignored.
+        An existing recording of the same path and ETag is returned, but one that has failed only without
+        `retry_failed`; `name` and `metadata` are then ignored.
         """
         now = now_ms()
         with self._database.transaction(ordered=False):
             self._database.turn(f"object {bucket_path}")
-            known = RecordingRow.select().where(
-                RecordingRow.bucket_path == bucket_path, RecordingRow.etag == etag, RecordingRow.state != "failed"
-            )
-            row = self._database.row(known.order_by(RecordingRow.created_at).limit(1))
+            known = RecordingRow.select().where(RecordingRow.bucket_path == bucket_path, RecordingRow.etag == etag)
+            has_failed = RecordingRow.state == "failed"
+            if retry_failed:
+                known = known.where(~has_failed)
+            row = self._database.row(known.order_by(has_failed, RecordingRow.created_at).limit(1))
             if row is not None:
                 return _recording(row), False
             recording = Recording(

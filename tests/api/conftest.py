@@ -10,6 +10,7 @@ import pytest
 
 from clipengine.clips.clip import Clip, Recording
 from tests.support.api import ApiServer, RecordedEngine, api_server, recorded_engine
+from tests.support.s3 import true_s3  # noqa: F401 - fixture
 
 
 @pytest.fixture

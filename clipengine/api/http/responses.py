@@ -207,6 +207,20 @@ class ProfileObject(_Object):
     render: Render
 
 
+class IgnoredObject(_Object):
+    """An object that an event announced and that is not registered."""
+
+    key: str
+    reason: Literal["other_bucket", "own_object", "not_media", "missing", "failed", "other_event"]
+
+
+class IngestObject(_Object):
+    """The recordings of an event, new ones and those that it had already, and what is ignored of it."""
+
+    recording_ids: list[str]
+    ignored: list[IgnoredObject]
+
+
 class WebhookObject(_Object):
     webhook_id: str
     url: str

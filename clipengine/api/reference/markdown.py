@@ -32,6 +32,7 @@ _PYTHON = {
     "get_recordings_recording_id": "client.recordings.get(recording_id)",
     "patch_recordings_recording_id": 'client.recordings.update(recording_id, name="Board meeting")',
     "delete_recordings_recording_id": "client.recordings.delete(recording_id)",
+    "post_ingest_source": 'client.request("POST", "/v1/ingest/generic", json={"key": "recordings/meeting.mp4"})',
     "put_recordings_upload": 'client.recordings.upload("meeting.mp4").wait()',
     "get_recordings_recording_id_download": 'client.recordings.download(recording_id, "meeting.mp4")',
     "get_recordings_recording_id_frame": 'client.recordings.frame(recording_id, "frame.jpg", 12.5)',

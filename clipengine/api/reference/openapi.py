@@ -16,22 +16,27 @@ import clipengine
 from clipengine.api.http.operation import Answer, Operation, Public, json_response
 from clipengine.api.http.problems import PROBLEM_TYPE
 from clipengine.api.http.requests import NoQuery
-from clipengine.api.http.responses import HealthObject, ProblemObject
+from clipengine.api.http.responses import HealthObject, IngestObject, ProblemObject
 from clipengine.errors import (
     ClipEngineError,
     Forbidden,
     IdempotencyKeyReused,
     InvalidRequest,
+    InvalidSignature,
     MalformedRequest,
+    NotFound,
     PayloadTooLarge,
     RateLimited,
+    StorageDenied,
     StorageUnavailable,
     Unauthorized,
     UnsupportedContentType,
 )
+from clipengine.ingest.sources import NAMES
 
 _REF = "#/components/schemas/{model}"
 _JSON = "application/json"
+_STORE = (StorageDenied, StorageUnavailable)
 _DESCRIPTION = """\
 Slices any completed recording into an exact clip. Seconds are numbers on the recording's timeline, times are RFC 3339
 in UTC with milliseconds, errors are `application/problem+json` with a stable `code`. Unknown fields and parameters are
@@ -52,6 +57,7 @@ def describe(operations: Sequence[Operation]) -> dict[str, Any]:
     paths: dict[str, dict[str, Any]] = {}
     for operation in operations:
         paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation)
+    paths["/v1/ingest/{source}"] = {"post": _ingest()}
     paths["/livez"] = {"get": _health("Whether the process answers", "livez", (200,))}
     paths["/readyz"] = {"get": _health("Whether the engine can work", "readyz", (200, 503))}
     return {
@@ -77,7 +83,7 @@ def describe(operations: Sequence[Operation]) -> dict[str, Any]:
 def _schemas(operations: Sequence[Operation]) -> dict[str, Any]:
     bodies = [operation.body for operation in operations if operation.takes_json]
     answers = [answer.model for operation in operations for answer in operation.answers if answer.model]
-    models: dict[type[BaseModel], None] = dict.fromkeys([*bodies, *answers, ProblemObject, HealthObject])
+    models: dict[type[BaseModel], None] = dict.fromkeys([*bodies, *answers, IngestObject, ProblemObject, HealthObject])
     _, document = models_json_schema([(model, "validation") for model in models], ref_template=_REF)
     schemas: dict[str, Any] = document["$defs"]
     return schemas
@@ -102,12 +108,17 @@ def _operation(operation: Operation) -> dict[str, Any]:
         described["requestBody"] = {"required": True, "content": {each: {} for each in operation.uploads}}
     for answer in operation.answers:
         described["responses"][str(answer.status)] = _answer(answer)
-    for status, codes in _errors(operation).items():
-        described["responses"][str(status)] = {
-            "description": " or ".join(f"`{code}`" for code in codes),
-            "content": {PROBLEM_TYPE: {"schema": {"$ref": _REF.format(model="ProblemObject")}}},
-        }
+    described["responses"] |= _problems(_errors(operation))
     return described
+
+
+def _problems(codes_by_status: Mapping[int, Sequence[str]]) -> dict[str, Any]:
+    """Return the error responses."""
+    content = {PROBLEM_TYPE: {"schema": {"$ref": _REF.format(model="ProblemObject")}}}
+    return {
+        str(status): {"description": " or ".join(f"`{code}`" for code in codes), "content": content}
+        for status, codes in codes_by_status.items()
+    }
 
 
 def _operation_id(operation: Operation) -> str:
@@ -160,12 +171,37 @@ def _errors(operation: Operation) -> dict[int, list[str]]:
         kinds.append(InvalidRequest)
     if operation.creates:
         kinds += [InvalidRequest, IdempotencyKeyReused]
+    return _by_status(kinds)
+
+
+def _by_status(kinds: Sequence[type[ClipEngineError]]) -> dict[int, list[str]]:
     found: dict[int, list[str]] = {}
     for kind in kinds:
         codes = found.setdefault(kind.status, [])
         if kind.code not in codes:
             codes.append(kind.code)
     return dict(sorted(found.items()))
+
+
+def _ingest() -> dict[str, Any]:
+    """Describe the route for events of other systems. Each has its own body and its own scheme instead of a key."""
+    statuses = _by_status([NotFound, InvalidSignature, MalformedRequest, PayloadTooLarge, InvalidRequest, *_STORE])
+    answered = "The answer to a question of the sender, such as a test of this URL."
+    responses: dict[str, Any] = {"200": {"description": answered}}
+    schema = {"$ref": _REF.format(model=IngestObject.__name__)}
+    responses["202"] = {"description": "The event was handled.", "content": {_JSON: {"schema": schema}}}
+    return {
+        "operationId": "post_ingest_source",
+        "summary": "Receive an event about a finished recording",
+        "description": "Sent by the service `source`, and verified by the scheme of that service.",
+        "tags": ["ingest"],
+        "security": [],
+        "parameters": [
+            {"name": "source", "in": "path", "required": True, "schema": {"type": "string", "enum": [*NAMES]}}
+        ],
+        "requestBody": {"required": True, "content": {_JSON: {"schema": {"type": "object"}}}},
+        "responses": {**responses, **_problems(statuses)},
+    }
 
 
 def _health(summary: str, name: str, statuses: Sequence[int]) -> dict[str, Any]:

@@ -32,6 +32,7 @@ ORDER = (
     "errors",
     "webhooks",
     "recordings",
+    "ingest",
     "cli",
     "python",
     "configuration",

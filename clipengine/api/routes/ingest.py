@@ -1,0 +1,121 @@
+"""`/v1/ingest/{source}`: events of other systems about finished recordings, which are registered as by hand.
+
+No API key is needed: each source verifies its sender (see `clipengine.ingest`). A response of 2xx ends the event for
+its sender, so that a store that cannot be reached gets 502 or 503, and the sender tries again.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from prometheus_client import CollectorRegistry, Counter
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from clipengine.api.http.operation import in_session, json_response
+from clipengine.api.http.ports import Engine
+from clipengine.api.http.validation import parse_json, read_bytes
+from clipengine.clips.discovery import clean_name, is_recording, is_upload, recording_name
+from clipengine.errors import InvalidBucketPath, NotFound, ObjectMissing, RequestError
+from clipengine.ingest import event
+from clipengine.ingest.event import Arrival, Ignored
+from clipengine.ingest.sources import NAMES, enabled_sources
+from clipengine.stores.base import StoredObject
+
+log = logging.getLogger(__name__)
+
+_WARNED = ("missing", "failed")  # the sender should have sent something else
+
+
+def route(engine: Engine, registry: CollectorRegistry) -> Route:
+    counter = Counter(
+        "clipengine_ingest_events",
+        "Recordings that events have announced, and rejected events",
+        ("source", "outcome"),
+        registry=registry,
+    )
+    return Route("/v1/ingest/{source}", _Ingest(engine, counter).answer, methods=["POST"])
+
+
+class _Ingest:
+    def __init__(self, engine: Engine, counter: Counter) -> None:
+        self._engine = engine
+        self._sources = enabled_sources(engine.settings)
+        self._counter = counter
+        for name in self._sources:
+            self._counter.labels(name, "rejected")  # an alert does not notice the first increase of a new series
+
+    async def answer(self, request: Request) -> Response:
+        name = request.path_params["source"]
+        source = self._sources.get(name)
+        if source is None:
+            hint = f"The operator can enable it with `[ingest.{name}]` in the settings."
+            known = name in NAMES
+            what = "is disabled" if known else "does not exist"
+            raise NotFound(f"This source of events {what}", hint=hint if known else f"Use one of {', '.join(NAMES)}.")
+        try:
+            body = await read_bytes(request, limit=source.max_bytes)
+            return await run_in_threadpool(self._handle, name, source, request, bytes(body))
+        except RequestError as error:
+            self._counter.labels(name, "rejected").inc()
+            log.warning("an event of %s was rejected: %s", name, error.message)
+            raise
+
+    def _handle(self, name: str, source: event.Source, request: Request, body: bytes) -> Response:
+        received = event.Request(request.headers, body, parse_json(body), time.time())
+        source.verify(received)
+        reading = source.read(received)
+        if reading.reply is not None:
+            return json_response(reading.reply)
+        return in_session(self._engine.ledger, lambda: self._register(name, reading))
+
+    def _register(self, source: str, reading: event.Reading) -> Response:
+        recording_ids: list[str] = []
+        ignored: list[Ignored] = []
+        for each in reading.found:
+            stored = self._look_up(each) if isinstance(each, Arrival) else each
+            if isinstance(stored, Ignored):
+                ignored.append(stored)
+                outcome: str = stored.reason
+                level = logging.WARNING if outcome in _WARNED else logging.INFO
+                log.log(level, "an event of %s is ignored (%s): %s", source, outcome, stored.key)
+            else:
+                assert isinstance(each, Arrival)
+                recording_id, new = self._register_object(each, stored)
+                recording_ids.append(recording_id)
+                outcome = "registered" if new else "known"
+            self._counter.labels(source, outcome).inc()
+        answer = {"recording_ids": list(dict.fromkeys(recording_ids)), "ignored": [vars(each) for each in ignored]}
+        return json_response(answer, 202)
+
+    def _look_up(self, arrival: Arrival) -> StoredObject | Ignored:
+        """Return the store's entry of the object."""
+        for key in arrival.keys:
+            if not is_recording(key, everything=True) or is_upload(key):
+                return Ignored(key, "own_object")
+            if not is_recording(key, everything=arrival.any_suffix):
+                return Ignored(key, "not_media")
+            try:
+                return self._engine.store.head(key)
+            except (ObjectMissing, InvalidBucketPath):
+                continue
+        return Ignored(arrival.keys[0], "missing")
+
+    def _register_object(self, arrival: Arrival, stored: StoredObject) -> tuple[str, bool]:
+        """Return the id of the recording of an object, and True if it is new.
+
+        A repeated event does not probe a recording again that has failed.
+        """
+        name = clean_name(arrival.name or "") or recording_name(stored.key, self._engine.settings.watch.name)
+        recording, new = self._engine.ledger.recordings.register(
+            stored.key,
+            etag=stored.etag,
+            size=stored.size,
+            name=name,
+            metadata=dict(arrival.metadata),
+            retry_failed=False,
+        )
+        return recording.recording_id, new

@@ -1,0 +1,120 @@
+"""Values that all sources share: a request, the recordings it announces, and the store that these must be in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol, TypeVar
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic.alias_generators import to_camel
+
+from clipengine.errors import InvalidRequest
+
+# Why an announced object is not registered. `other_bucket` includes objects outside of the store's prefix.
+Reason = Literal["other_bucket", "own_object", "not_media", "missing", "failed", "other_event"]
+
+M = TypeVar("M", bound=BaseModel)
+
+
+@dataclass(frozen=True)
+class Request:
+    """A request as it was received. `now` is in seconds since 1970; `value` is the parsed JSON of `body`."""
+
+    headers: Mapping[str, str]  # with lower-case names
+    body: bytes
+    value: Any
+    now: float
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """A finished recording. `keys` has every spelling that its key may have in the store, the likeliest first."""
+
+    keys: tuple[str, ...]
+    name: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    any_suffix: bool = False  # register it even if its name is not that of a media file
+
+
+@dataclass(frozen=True)
+class Ignored:
+    """An announced object that is not registered, and why."""
+
+    key: str
+    reason: Reason
+
+
+@dataclass(frozen=True)
+class Reading:
+    """The content of an event. With `reply`, it is a question of the sender, and `reply` is the answer."""
+
+    found: Sequence[Arrival | Ignored] = ()
+    reply: Mapping[str, str] | None = None
+
+
+class Source(Protocol):
+    """A kind of sender. `max_bytes` limits its bodies."""
+
+    max_bytes: int
+
+    def verify(self, request: Request) -> None:
+        """Raise InvalidSignature unless the sender has signed the request, or has sent the secret with it."""
+
+    def read(self, request: Request) -> Reading:
+        """Return the recordings that a verified request announces. Raises InvalidRequest."""
+
+
+class Body(BaseModel):
+    """Base of the parts of bodies. Unknown keys are ignored: services add some."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class CamelBody(Body):
+    """Base of parts whose keys are written in camel case."""
+
+    model_config = ConfigDict(alias_generator=to_camel)
+
+
+def validated(model: type[M], value: Any) -> M:
+    """Return the body. Raises InvalidRequest that names the first invalid part."""
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = "".join(f"/{part}" for part in first["loc"])[:200]
+        raise InvalidRequest(
+            f"The body is not an event of this source: {where or 'it'}: {first['msg']}",
+            hint="Check that the sender is the service of this URL.",
+        ) from None
+
+
+@dataclass(frozen=True)
+class Place:
+    """The bucket, prefix and folder of the store. An empty `bucket` accepts events of every bucket."""
+
+    bucket: str
+    prefix: str  # "" or "folder/"
+    folder: Path | None = None  # of a folder store
+
+    def key(self, bucket: str | None, name: str) -> str | None:
+        """Return the key of the object `name` of `bucket`, or None if it is not in the store."""
+        if bucket is not None and self.bucket and bucket != self.bucket:
+            return None
+        return name.removeprefix(self.prefix) if name.startswith(self.prefix) else None
+
+    def key_at(self, location: str, name: str) -> str | None:
+        """Return the key of the object `name` that was written to `location`, a URL or a path of the sender."""
+        try:
+            url = urlsplit(location)
+        except ValueError:
+            return None
+        if url.netloc:  # bucket.host/key, host/bucket/key or s3://bucket/key
+            named = f"{url.netloc}.".startswith(f"{self.bucket}.") or f"{url.path}/".startswith(f"/{self.bucket}/")
+            return self.key(None, name) if named or not self.bucket else None
+        if self.folder is not None and Path(name).is_relative_to(self.folder):
+            name = Path(name).relative_to(self.folder).as_posix()
+        return self.key(None, name)

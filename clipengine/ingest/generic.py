@@ -1,0 +1,60 @@
+"""Events of any other program: `{"key": …, "name"?, "started_at"?, "metadata"?}`.
+
+The sender shows the secret as a Bearer token, or signs the body as Standard Webhooks say.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import AwareDatetime, ConfigDict, Field
+from standardwebhooks import Webhook, WebhookVerificationError
+
+from clipengine.clips.metadata import MAX_METADATA
+from clipengine.errors import InvalidSignature
+from clipengine.ingest.event import Arrival, Body, Reading, Request, validated
+from clipengine.ingest.signatures import is_sent
+from clipengine.timecode import rfc3339
+
+_Metadata = dict[Annotated[str, Field(min_length=1, max_length=100)], Annotated[str, Field(max_length=2000)]]
+
+
+class _Event(Body):
+    model_config = ConfigDict(frozen=True, extra="forbid")  # here, an unknown key is a mistake of the caller
+
+    key: Annotated[str, Field(min_length=1, max_length=1024)]
+    name: Annotated[str, Field(max_length=200)] | None = None
+    started_at: AwareDatetime | None = None
+    metadata: _Metadata = Field(default={}, max_length=MAX_METADATA - 1)  # and `started_at`
+
+
+class GenericEvents:
+    max_bytes = 256 * 1024
+
+    def __init__(self, secret: str) -> None:
+        self._secret = secret
+
+    def verify(self, request: Request) -> None:
+        if "webhook-signature" not in request.headers:
+            if is_sent(request, self._secret):
+                return
+            raise InvalidSignature("The request has no secret, or a wrong one")
+        try:
+            Webhook(_key(self._secret)).verify(request.body, dict(request.headers))
+        except (WebhookVerificationError, ValueError):
+            raise InvalidSignature("webhook-signature is not that of this body, or is too old") from None
+
+    def read(self, request: Request) -> Reading:
+        event = validated(_Event, request.value)
+        started = {} if event.started_at is None else {"started_at": _time(event.started_at)}
+        return Reading((Arrival((event.key,), event.name, {**event.metadata, **started}, any_suffix=True),))
+
+
+def _key(secret: str) -> str | bytes:
+    """Return the key of Standard Webhooks: base64 after `whsec_`, or the bytes of the text."""
+    return secret if secret.startswith("whsec_") else secret.encode()
+
+
+def _time(moment: datetime) -> str:
+    return rfc3339(round(moment.timestamp() * 1000))

@@ -1,0 +1,400 @@
+"""Events of other systems over HTTP: what they register, and what forged, replayed and oversized ones do."""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from clipengine.errors import DecoderCrashed, StorageUnavailable
+from tests.support import events
+from tests.support.api import ApiServer, RecordedEngine, api_server, recorded_engine
+from tests.support.events import bearer, changed, recorded
+
+Sign = Callable[..., dict[str, str]]
+KEY = "calls/böard meeting+1.mp4"
+SIGNED: list[tuple[str, str, Sign]] = [
+    ("livekit", "livekit-egress-ended", events.livekit),
+    ("daily", "daily-recording-ready", events.daily),
+]
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[RecordedEngine]:
+    with recorded_engine(tmp_path / "data", ingest=events.SETTINGS) as engine:
+        engine.put(KEY, b"media")
+        engine.put("calls/board.mp4", b"media")
+        yield engine
+
+
+@pytest.fixture
+def sender(server: ApiServer) -> Iterator[httpx.Client]:
+    """Yield a client without an API key."""
+    with server.client("") as client:
+        yield client
+
+
+def send(sender: httpx.Client, source: str, body: bytes, headers: dict[str, str]) -> httpx.Response:
+    return sender.post(f"/v1/ingest/{source}", content=body, headers={"content-type": "application/json", **headers})
+
+
+def registered(engine: RecordedEngine, answer: httpx.Response) -> Any:
+    """Return the one recording that an event has registered."""
+    assert answer.status_code == 202, answer.text
+    assert answer.json()["ignored"] == []
+    (recording_id,) = answer.json()["recording_ids"]
+    return engine.ledger.recordings.get(recording_id)
+
+
+def ignored(answer: httpx.Response) -> list[str]:
+    assert answer.status_code == 202, answer.text
+    assert answer.json()["recording_ids"] == []
+    return [each["reason"] for each in answer.json()["ignored"]]
+
+
+def rejected(answer: httpx.Response) -> tuple[int, str]:
+    assert answer.headers["content-type"] == "application/problem+json"
+    return answer.status_code, answer.json()["code"]
+
+
+def count(engine: RecordedEngine) -> int:
+    return len(engine.ledger.recordings.list(limit=100).data)
+
+
+class TestBuckets:
+    @pytest.mark.parametrize(
+        ("name", "headers"),
+        [
+            ("s3-minio", bearer(events.S3_SECRET)),
+            ("s3-ceph", {}),  # its secret is in the body
+            ("s3-aws", bearer(events.S3_SECRET)),
+            ("s3-eventbridge", {"authorization": "Basic " + base64.b64encode(b"x:secret-of-the-s3-source").decode()}),
+        ],
+    )
+    def test_new_object_is_registered(
+        self, engine: RecordedEngine, sender: httpx.Client, name: str, headers: dict[str, str]
+    ) -> None:
+        recording = registered(engine, send(sender, "s3", recorded(name), headers))
+        assert (recording.bucket_path, recording.name, recording.state) == (KEY, "böard meeting+1", "processing")
+        assert engine.calls == [("probes", recording.recording_id)]
+
+    def test_repeated_event_registers_nothing(self, engine: RecordedEngine, sender: httpx.Client) -> None:
+        first, again = (send(sender, "s3", recorded("s3-ceph"), {}).json() for _ in range(2))
+        assert first == again
+        assert count(engine) == 1
+        claimed = engine.ledger.recordings.claim_probe("test")
+        assert claimed is not None
+        engine.ledger.recordings.probe_failed(claimed, DecoderCrashed("it crashed"))
+        assert send(sender, "s3", recorded("s3-ceph"), {}).json() == first
+        assert count(engine) == 1
+
+    def test_replaced_object_is_a_new_recording(self, engine: RecordedEngine, sender: httpx.Client) -> None:
+        send(sender, "s3", recorded("s3-ceph"), {})
+        engine.put(KEY, b"other media")
+        send(sender, "s3", recorded("s3-ceph"), {})
+        assert count(engine) == 2
+
+    @pytest.mark.parametrize(
+        ("key", "reason"),
+        [
+            ("calls/clips/goal-clip_01j9xz.mp4", "own_object"),
+            ("recordings/rec_01j9x2aaaaaaaaaaaaaaaaaaaa/talk.mp4", "own_object"),
+            ("calls/notes.txt", "not_media"),
+            ("calls/gone.mp4", "missing"),
+            ("../../etc/passwd.mp4", "missing"),
+            ("calls//a.mp4", "missing"),
+        ],
+    )
+    def test_other_objects_are_ignored(
+        self, engine: RecordedEngine, sender: httpx.Client, key: str, reason: str
+    ) -> None:
+        event = {"detail-type": "Object Created", "detail": {"bucket": {"name": "recordings"}, "object": {"key": key}}}
+        answer = send(sender, "s3", json.dumps(event).encode(), bearer(events.S3_SECRET))
+        assert ignored(answer) == [reason]
+        assert count(engine) == 0
+
+    def test_other_buckets_and_events_are_ignored_and_counted(
+        self, server: ApiServer, engine: RecordedEngine, sender: httpx.Client
+    ) -> None:
+        foreign = recorded("s3-minio").replace(b'"name": "recordings"', b'"name": "backups"')
+        removed = recorded("s3-aws").replace(b"ObjectCreated:CompleteMultipartUpload", b"ObjectRemoved:Delete")
+        secret = bearer(events.S3_SECRET)
+        assert ignored(send(sender, "s3", foreign, secret)) == ["other_bucket"]
+        assert ignored(send(sender, "s3", removed, secret)) == ["other_event"]
+        assert ignored(send(sender, "s3", recorded("s3-aws-test"), secret)) == []
+        assert count(engine) == 0
+        with server.client() as http:
+            metrics = http.get("/metrics").text
+        assert 'clipengine_ingest_events_total{outcome="other_bucket",source="s3"} 1.0' in metrics
+        assert 'clipengine_ingest_events_total{outcome="rejected",source="s3"} 0.0' in metrics
+
+    @pytest.mark.parametrize(
+        "headers",
+        [
+            {},
+            bearer("secret-of-the-s3-sourc"),
+            bearer("sécret"),
+            {"authorization": "Basic !!!"},
+            {"authorization": "Basic " + base64.b64encode(b"secret-of-the-s3-source").decode()},
+        ],
+    )
+    def test_wrong_secret_is_rejected(
+        self, engine: RecordedEngine, sender: httpx.Client, headers: dict[str, str]
+    ) -> None:
+        encoded = {name: value.encode() for name, value in headers.items()}
+        answer = send(sender, "s3", recorded("s3-minio"), encoded)  # type: ignore[arg-type]
+        assert rejected(answer) == (401, "invalid_signature")
+        assert count(engine) == 0
+
+    def test_every_record_must_have_the_secret(self, engine: RecordedEngine, sender: httpx.Client) -> None:
+        (record,) = json.loads(recorded("s3-ceph"))["Records"]
+        forged = {**record, "opaqueData": "guessed"}
+        assert rejected(send(sender, "s3", json.dumps({"Records": [record, forged]}).encode(), {}))[0] == 401
+        assert rejected(send(sender, "s3", b'{"Records": []}', {}))[0] == 401
+        assert count(engine) == 0
+
+
+class TestLiveKit:
+    def test_file_of_an_ended_egress_is_registered(self, engine: RecordedEngine, sender: httpx.Client) -> None:
+        body = recorded("livekit-egress-ended")
+        recording = registered(engine, send(sender, "livekit", body, events.livekit(body)))
+        assert (recording.bucket_path, recording.name) == ("calls/board.mp4", "Board meeting")
+        assert recording.metadata == {
+            "source": "livekit",
+            "livekit_egress_id": "EG_k8PmyqXcyZ3D",
+            "livekit_room_id": "RM_8MyCZhuJvTyq",
+            "started_at": "2026-01-31T09:00:01.123Z",
+        }
+
+    def test_local_path_of_the_egress_is_found_in_the_store_folder(
+        self, engine: RecordedEngine, sender: httpx.Client
+    ) -> None:
+        event = json.loads(recorded("livekit-egress-ended"))
+        path = str(engine.settings.store_folder.absolute() / "calls" / "board.mp4")
+        event["egressInfo"]["fileResults"] = [{"filename": path, "location": path}]
+        body = json.dumps(event).encode()
+        assert registered(engine, send(sender, "livekit", body, events.livekit(body))).bucket_path == "calls/board.mp4"
+
+    @pytest.mark.parametrize(
+        ("old", "new", "reason"),
+        [
+            (b"egress_ended", b"room_finished", "other_event"),
+            (b"EGRESS_COMPLETE", b"EGRESS_FAILED", "failed"),
+            (b"https://recordings.s3.", b"https://others.s3.", "other_bucket"),
+            (b"https://recordings.s3.", b"http://[::", "other_bucket"),
+            (b'"filename": "calls/board.mp4"', b'"filename": "calls/other.mp4"', "missing"),
+        ],
+    )
+    def test_other_events_are_ignored(
+        self, engine: RecordedEngine, sender: httpx.Client, old: bytes, new: bytes, reason: str
+    ) -> None:
+        body = recorded("livekit-egress-ended").replace(old, new)
+        assert ignored(send(sender, "livekit", body, events.livekit(body))) == [reason]
+        assert count(engine) == 0
+
+    @pytest.mark.parametrize(
+        ("changes", "secret", "algorithm"),
+        [
+            ({}, "another-secret-of-livekit", "HS256"),
+            ({}, events.LIVEKIT_SECRET, "none"),
+            ({"iss": "APIother"}, events.LIVEKIT_SECRET, "HS256"),
+            ({"exp": None}, events.LIVEKIT_SECRET, "HS256"),
+            ({"exp": True}, events.LIVEKIT_SECRET, "HS256"),
+            ({"exp": 1}, events.LIVEKIT_SECRET, "HS256"),
+            ({"nbf": 10**12}, events.LIVEKIT_SECRET, "HS256"),
+            ({"sha256": "ü"}, events.LIVEKIT_SECRET, "HS256"),
+            ({"sha256": None}, events.LIVEKIT_SECRET, "HS256"),
+        ],
+    )
+    def test_forged_token_is_rejected(
+        self, engine: RecordedEngine, sender: httpx.Client, changes: dict[str, Any], secret: str, algorithm: str
+    ) -> None:
+        body = recorded("livekit-egress-ended")
+        token = events.jwt({**events.livekit_claims(body), **changes}, secret, algorithm)
+        assert rejected(send(sender, "livekit", body, {"authorization": token})) == (401, "invalid_signature")
+        assert count(engine) == 0
+
+    @pytest.mark.parametrize("token", ["", "a.b.c", "a.b", "x" * 5000, "Basic a.b.c", "W10.W10.W10", "e30.e30.e30"])
+    def test_malformed_token_is_rejected(self, sender: httpx.Client, token: str) -> None:
+        answer = send(sender, "livekit", recorded("livekit-egress-ended"), {"authorization": token})
+        assert rejected(answer) == (401, "invalid_signature")
+
+
+class TestDaily:
+    def test_recording_in_the_bucket_is_registered(self, engine: RecordedEngine, sender: httpx.Client) -> None:
+        body = recorded("daily-recording-ready")
+        recording = registered(engine, send(sender, "daily", body, events.daily(body)))
+        assert (recording.bucket_path, recording.name) == ("calls/board.mp4", "board-meeting")
+        assert recording.metadata == {
+            "source": "daily",
+            "daily_recording_id": "08fa0b24-9220-44c5-846c-3f116cf8e738",
+            "started_at": "2026-01-31T09:00:01.000Z",
+        }
+
+    def test_test_of_a_new_webhook_is_answered(self, engine: RecordedEngine, sender: httpx.Client) -> None:
+        assert send(sender, "daily", b'{"test": "test"}', {}).status_code == 200
+        assert rejected(send(sender, "daily", b'{"test": "test", "type": "x"}', {}))[0] == 401
+        assert count(engine) == 0
+
+    @pytest.mark.parametrize(
+        ("old", "new", "reason"),
+        [
+            (b"recording.ready-to-download", b"recording.started", "other_event"),
+            (b'"finished"', b'"canceled"', "failed"),
+            (b'"calls/board.mp4"', b'""', "other_bucket"),
+        ],
+    )
+    def test_other_events_are_ignored(self, sender: httpx.Client, old: bytes, new: bytes, reason: str) -> None:
+        body = recorded("daily-recording-ready").replace(old, new)
+        assert ignored(send(sender, "daily", body, events.daily(body))) == [reason]
+
+
+class TestGeneric:
+    BODY = json.dumps(
+        {
+            "key": "calls/board.mp4",
+            "name": "Board\nmeeting",
+            "started_at": "2026-01-31T10:00:00.5+01:00",
+            "metadata": {"team": "blue"},
+        }
+    ).encode()
+
+    @pytest.mark.parametrize("signed", [False, True])
+    def test_recording_is_registered(self, engine: RecordedEngine, sender: httpx.Client, signed: bool) -> None:
+        headers = events.standard(self.BODY) if signed else bearer(events.GENERIC_SECRET)
+        recording = registered(engine, send(sender, "generic", self.BODY, headers))
+        assert (recording.bucket_path, recording.name) == ("calls/board.mp4", "Board meeting")
+        assert recording.metadata == {"team": "blue", "started_at": "2026-01-31T09:00:00.500Z"}
+
+    @pytest.mark.parametrize(
+        "body",
+        [
+            {},
+            {"key": ""},
+            {"key": "k" * 1025},
+            {"key": "a", "title": "x"},
+            {"key": "a", "name": "x" * 201},
+            {"key": "a", "started_at": "2026-01-31T10:00:00"},
+            {"key": "a", "metadata": {"a": 1}},
+            {"key": "a", "metadata": {str(each): "" for each in range(100)}},
+            {"key": "a", "metadata": {"a": "x" * 2001}},
+        ],
+    )
+    def test_invalid_body_is_rejected(self, sender: httpx.Client, body: dict[str, Any]) -> None:
+        answer = send(sender, "generic", json.dumps(body).encode(), bearer(events.GENERIC_SECRET))
+        assert rejected(answer) == (422, "invalid_request")
+
+    @pytest.mark.parametrize("signature", ["", "v1", "v1,!!!", "v1,AAAA", "v2,AAAA", "v1,ü"])
+    def test_forged_signature_is_rejected_although_the_secret_is_sent(
+        self, sender: httpx.Client, signature: str
+    ) -> None:
+        headers: Any = {**events.standard(self.BODY), "webhook-signature": signature, **bearer(events.GENERIC_SECRET)}
+        answer = send(sender, "generic", self.BODY, {name: value.encode() for name, value in headers.items()})
+        assert rejected(answer) == (401, "invalid_signature")
+
+
+class TestSignedRequests:
+    @pytest.mark.parametrize(("source", "name", "sign"), SIGNED)
+    def test_replay_after_the_window_is_rejected(
+        self, engine: RecordedEngine, sender: httpx.Client, source: str, name: str, sign: Sign
+    ) -> None:
+        body = recorded(name)
+        for at in (time.time() - 310, time.time() + 310):
+            assert rejected(send(sender, source, body, sign(body, at))) == (401, "invalid_signature")
+        assert count(engine) == 0
+
+    @pytest.mark.parametrize(("source", "name", "sign"), SIGNED)
+    def test_replay_within_the_window_registers_nothing(
+        self, engine: RecordedEngine, sender: httpx.Client, source: str, name: str, sign: Sign
+    ) -> None:
+        body = recorded(name)
+        headers = sign(body)
+        answers = [send(sender, source, body, headers).json() for _ in range(2)]
+        assert answers[0] == answers[1]
+        assert count(engine) == 1
+
+    @pytest.mark.parametrize(("source", "name", "sign"), SIGNED)
+    def test_signature_of_another_body_is_rejected(
+        self, engine: RecordedEngine, sender: httpx.Client, source: str, name: str, sign: Sign
+    ) -> None:
+        headers = sign(recorded(name))
+        assert rejected(send(sender, source, changed(name, surprise=1), headers)) == (401, "invalid_signature")
+        assert rejected(send(sender, source, recorded(name), {})) == (401, "invalid_signature")
+        assert count(engine) == 0
+
+    @pytest.mark.parametrize("timestamp", ["", "soon", "-1", "1e3", "9" * 13, "nan", "١٢٣"])
+    def test_malformed_timestamp_is_rejected(self, sender: httpx.Client, timestamp: str) -> None:
+        body = recorded("daily-recording-ready")
+        headers: Any = {**events.daily(body), "x-webhook-timestamp": timestamp.encode()}
+        assert rejected(send(sender, "daily", body, headers)) == (401, "invalid_signature")
+
+
+class TestLimits:
+    @pytest.mark.parametrize("source", list(events.SETTINGS))
+    def test_oversized_body_is_rejected(self, engine: RecordedEngine, sender: httpx.Client, source: str) -> None:
+        assert rejected(send(sender, source, b" " * 262_145, {})) == (413, "payload_too_large")
+        chunks = (b" " * 65_536 for _ in range(5))
+        answer = sender.post(f"/v1/ingest/{source}", content=chunks)
+        assert rejected(answer) == (413, "payload_too_large")
+
+    @pytest.mark.parametrize(
+        ("body", "status"),
+        [
+            (b"", 400),
+            (b"\xff", 400),
+            (b"[" * 50_000, 400),
+            (b'{"Records": [' + b"{}," * 300 + b"{}]}", 400),
+            (b'{"Records": {}}', 422),
+            (b'{"detail-type": "Object Created"}', 422),
+            (b"[]", 422),
+            (b"null", 422),
+        ],
+    )
+    def test_malformed_body_is_rejected(self, sender: httpx.Client, body: bytes, status: int) -> None:
+        answer = send(sender, "s3", body, bearer(events.S3_SECRET))
+        assert answer.status_code == status, answer.text
+        assert answer.headers["content-type"] == "application/problem+json"
+
+    def test_compressed_body_is_rejected(self, sender: httpx.Client) -> None:
+        assert rejected(send(sender, "s3", b"x", {"content-encoding": "gzip"})) == (415, "unsupported_content_type")
+
+
+def test_sources_are_off_by_default(tmp_path: Path) -> None:
+    with recorded_engine(tmp_path / "data") as engine, api_server(engine) as server, server.client("") as sender:
+        for source in events.SETTINGS:
+            answer = send(sender, source, b"{}", {})
+            assert rejected(answer) == (404, "not_found")
+            assert f"[ingest.{source}]" in answer.json()["hint"]
+        unknown = send(sender, "dropbox", b"{}", {})
+        assert rejected(unknown) == (404, "not_found")
+        assert "livekit" in unknown.json()["hint"]
+        assert sender.get("/v1/ingest/s3").status_code == 405
+
+
+def test_unavailable_store_is_reported_so_that_the_sender_tries_again(
+    engine: RecordedEngine, sender: httpx.Client, tmp_path: Path
+) -> None:
+    class Unavailable:
+        def head(self, key: str) -> None:
+            raise StorageUnavailable("the store is restarting")
+
+    engine.store = Unavailable()  # type: ignore[assignment]
+    assert rejected(send(sender, "s3", recorded("s3-ceph"), {})) == (503, "storage_unavailable")
+    assert count(engine) == 0
+
+
+def test_prefix_of_the_store_is_removed_from_keys(tmp_path: Path) -> None:
+    storage = {"prefix": "calls"}
+    with recorded_engine(tmp_path / "data", ingest=events.SETTINGS, storage=storage) as engine:
+        engine.put("böard meeting+1.mp4", b"media")
+        with api_server(engine) as server, server.client("") as sender:
+            recording = registered(engine, send(sender, "s3", recorded("s3-ceph"), {}))
+            assert recording.bucket_path == "böard meeting+1.mp4"
+            outside = recorded("s3-ceph").replace(b"calls/", b"other/")
+            assert ignored(send(sender, "s3", outside, {})) == ["other_bucket"]
