@@ -1,4 +1,4 @@
-"""Fuzzing of the H.264 bitstream module: damaged parameter sets and packets must only raise BitstreamError.
+"""Fuzzing of the bitstream modules: damaged parameter sets and packets must only raise BitstreamError.
 
     python -m scripts.fuzz_bitstream [--inputs 200000] [--seed 1]
 
@@ -20,20 +20,39 @@ from av.codec.context import Flags
 from clipengine.media.bitstream.bits import BitstreamError
 from clipengine.media.bitstream.h264_stream import H264Rewriter, H264Stream
 from clipengine.media.bitstream.nal import join_with_lengths, split_at_start_codes
+from clipengine.media.bitstream.vp8_frames import read_vp8_packet
+from clipengine.media.bitstream.vp9_frames import read_vp9_packet
+from clipengine.media.bitstream.vpx_stream import VpxPacket, VpxStream
 
 _SLOW_SECONDS = 1.0
 _FRAMES = 5
+_H264_PART = 0.6
 Encoded = tuple[bytes, list[bytes]]  # extradata and packets, with start codes
+EncodedVpx = tuple[Callable[[bytes], VpxPacket], list[bytes]]
 
 
 def encode(options: str, *, profile: str = "high", size: tuple[int, int] = (64, 48), frames: int = _FRAMES) -> Encoded:
     """Encode frames of a moving pattern with x264."""
-    encoder = av.CodecContext.create("libx264", "w")
+    return encode_with("libx264", {"preset": "veryfast", "profile": profile, "x264-params": options}, size, frames)
+
+
+def encode_with(
+    name: str,
+    options: dict[str, str],
+    size: tuple[int, int] = (64, 48),
+    frames: int = _FRAMES,
+    *,
+    bit_rate: int = 0,
+) -> Encoded:
+    """Encode frames of a moving pattern."""
+    encoder = av.CodecContext.create(name, "w")
     encoder.width, encoder.height = size
     encoder.pix_fmt = "yuv420p"
     encoder.time_base, encoder.framerate = Fraction(1, 25), Fraction(25)
     encoder.flags |= Flags.global_header
-    encoder.options = {"preset": "veryfast", "profile": profile, "x264-params": options}
+    encoder.options = options
+    if bit_rate:
+        encoder.bit_rate = bit_rate
     packets: list[bytes] = []
     for number in range(frames):
         frame = av.VideoFrame(*size, "yuv420p")
@@ -56,6 +75,46 @@ def seeds() -> list[Encoded]:
         for extradata, packets in made
     ]
     return made + with_lengths
+
+
+def vpx_seeds() -> list[EncodedVpx]:
+    """Return streams of VP8 and VP9, and superframes of VP9."""
+    plain = {"deadline": "realtime", "cpu-used": "8", "g": "5"}
+    made: list[EncodedVpx] = []
+    for options in (plain, {**plain, "error-resilient": "1"}):
+        made.append((read_vp8_packet, encode_with("libvpx", options, frames=12, bit_rate=400_000)[1]))
+        packets = encode_with("libvpx-vp9", options, frames=12, bit_rate=100_000)[1]
+        made += [(read_vp9_packet, packets), (read_vp9_packet, [superframe(each, each) for each in packets])]
+    return made
+
+
+def superframe(hidden: bytes, shown: bytes) -> bytes:
+    """Return two frames of VP9 in one packet; the first one is marked as hidden."""
+    sizes = len(hidden).to_bytes(2, "little") + len(shown).to_bytes(2, "little")
+    return bytes([hidden[0] & ~2]) + hidden[1:] + shown + b"\xc9" + sizes + b"\xc9"
+
+
+def run_vpx(corpus: list[EncodedVpx], random: Random) -> bool:
+    """Parse one damaged packet of VP8 or VP9. Return True if everything was accepted."""
+    read, packets = random.choice(corpus)
+    packet = damaged(random.choice(packets), random)
+    stream = VpxStream(read, 64, 48)
+    calls: list[Callable[[], object]] = [
+        lambda: stream.starts_gop(packet),
+        lambda: stream.copied(packet),
+        lambda: stream.rewriter(b"").rewritten(packet, number=random.randrange(2), keyframe_id=1),
+    ]
+    return _all_accepted(calls)
+
+
+def _all_accepted(calls: list[Callable[[], object]]) -> bool:
+    accepted = True
+    for call in calls:
+        try:
+            call()
+        except BitstreamError:
+            accepted = False
+    return accepted
 
 
 def damaged(data: bytes, random: Random) -> bytes:
@@ -94,25 +153,21 @@ def run_one(corpus: list[Encoded], random: Random) -> bool:
     calls: list[Callable[[], object]] = [
         lambda: stream.starts_gop(packet),
         lambda: stream.copied(packet),
-        lambda: H264Rewriter(stream, extradata).rewritten(packet, number=random.randrange(9), idr_pic_id=1),
+        lambda: H264Rewriter(stream, extradata).rewritten(packet, number=random.randrange(9), keyframe_id=1),
     ]
-    for call in calls:
-        try:
-            call()
-        except BitstreamError:
-            accepted = False
-    return accepted
+    return _all_accepted(calls) and accepted
 
 
 @click.command(help=__doc__)
 @click.option("--inputs", default=200_000, show_default=True)
 @click.option("--seed", default=1, show_default=True)
 def main(inputs: int, seed: int) -> None:
-    corpus, accepted, wrong = seeds(), 0, []
+    corpus, vpx_corpus, accepted, wrong = seeds(), vpx_seeds(), 0, []
     for number in range(inputs):
         began = time.monotonic()
         try:
-            accepted += run_one(corpus, Random(f"{seed}:{number}"))
+            random = Random(f"{seed}:{number}")
+            accepted += run_one(corpus, random) if random.random() < _H264_PART else run_vpx(vpx_corpus, random)
         except Exception as error:
             wrong.append(f"{number}: {type(error).__name__}: {error}")
         if time.monotonic() - began > _SLOW_SECONDS:

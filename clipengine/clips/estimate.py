@@ -17,7 +17,7 @@ from clipengine.clips.segments import Segment
 
 # Of one core with x264 "veryfast". Rough, as the time also depends on the content.
 _ENCODED_PIXELS_PER_SECOND, _DECODED_PIXELS_PER_SECOND = 40e6, 250e6
-_CODEC_COSTS = {"h264": 1.0, "hevc": 3.0, "vp9": 3.0, "av1": 3.0, "none": 0.0}
+_CODEC_COSTS = {"h264": 1.0, "hevc": 3.0, "vp8": 2.0, "vp9": 3.0, "av1": 3.0, "none": 0.0}
 _COPIED_BYTES_PER_SECOND = 100e6
 _AUDIO_SECONDS_PER_SECOND = 50.0  # of one track, decoded and encoded
 _STARTUP_SECONDS = 0.4  # of the child processes

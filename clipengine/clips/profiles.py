@@ -14,15 +14,15 @@ from clipengine.clips.output import Output
 from clipengine.clips.settings_table import SettingsTable
 
 Container = Literal["mp4", "webm", "mkv", "m4a", "mp3"]  # also the extension of the file
-VideoCodec = Literal["h264", "hevc", "vp9", "av1", "none"]
+VideoCodec = Literal["h264", "hevc", "vp8", "vp9", "av1", "none"]
 AudioCodec = Literal["aac", "opus", "mp3", "none"]
 # Encode all frames, or copy whole GOPs and encode only the frames at the cuts.
 Render = Literal["encode", "smart"]
 
 _VIDEO_IN: dict[str, set[str]] = {
     "mp4": {"h264", "hevc", "av1", "vp9"},
-    "webm": {"vp9", "av1"},
-    "mkv": {"h264", "hevc", "vp9", "av1"},
+    "webm": {"vp8", "vp9", "av1"},
+    "mkv": {"h264", "hevc", "vp8", "vp9", "av1"},
     "m4a": set(),
     "mp3": set(),
 }
@@ -36,7 +36,7 @@ _AUDIO_IN: dict[str, set[str]] = {
 _PRESETS = (
     "ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow", "placebo",
 )  # fmt: skip
-_CRF = {"h264": (0, 51), "hevc": (0, 51), "vp9": (0, 63), "av1": (1, 63)}  # ranges of the encoders
+_CRF = {"h264": (0, 51), "hevc": (0, 51), "vp8": (4, 63), "vp9": (0, 63), "av1": (1, 63)}  # ranges of the encoders
 _MAX_AUDIO_BITRATE = {"aac": 1_000_000, "opus": 510_000, "mp3": 320_000}
 _CONTENT_TYPES = {
     "mp4": "video/mp4",
@@ -92,8 +92,8 @@ class Profile(SettingsTable):
         least, most = _CRF[codec]
         if self.video_bitrate is None and self.crf is not None and not least <= self.crf <= most:
             raise ValueError(f'crf of video "{codec}" must be between {least} and {most}, not {self.crf:g}')
-        if codec == "vp9" and (self.pixel_format != "yuv420p" or self.hdr == "keep"):
-            raise ValueError('video "vp9" is encoded with 8 bits: use pixel_format "yuv420p" and hdr "tonemap"')
+        if codec in ("vp8", "vp9") and (self.pixel_format != "yuv420p" or self.hdr == "keep"):
+            raise ValueError(f'video "{codec}" is encoded with 8 bits: use pixel_format "yuv420p" and hdr "tonemap"')
         if self.preset not in _PRESETS:
             raise ValueError(f'preset "{self.preset}" must be one of {", ".join(_PRESETS)}')
 

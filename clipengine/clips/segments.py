@@ -11,8 +11,8 @@ from clipengine.clips.framing import keeps_picture
 from clipengine.clips.plan import CutRange
 from clipengine.clips.profiles import Profile
 
-COPIED_CODECS = ("h264",)
-COPIED_CONTAINERS = ("mp4", "mkv")
+# Codecs of which packets are copied, and the containers into which they are.
+COPIED = {"h264": ("mp4", "mkv"), "vp8": ("webm", "mkv"), "vp9": ("webm", "mkv")}
 # Copying less than this is not worth two kinds of segments.
 _LEAST_SECONDS, _LEAST_PART = Fraction(2), Fraction(3, 10)
 
@@ -35,7 +35,7 @@ def check_copyable(facts: SourceFacts, profile: Profile) -> None:
     video = facts.video
     if video is None or profile.video == "none":
         raise CannotCopy("the clip has no video")
-    if video.codec not in COPIED_CODECS or profile.container not in COPIED_CONTAINERS:
+    if profile.container not in COPIED.get(video.codec, ()):
         raise CannotCopy(f"{video.codec} into {profile.container} is always encoded")
     if video.codec != profile.video:
         raise CannotCopy(f"the recording is {video.codec}, the profile asks for {profile.video}")

@@ -7,6 +7,7 @@ from random import Random
 
 import pytest
 
+from clipengine.clips.profiles import Profile
 from tests.films.catalogue import Shelf
 from tests.films.cutting import SMART, cut
 from tests.films.judge import expectations
@@ -22,6 +23,12 @@ CUTS = {
     "mp4_vfr_jitter": (1.407, 5.5),
     "rotated_90": (1.007, 3.55),
     "ts_bframes": (1.107, 5.02),
+    "webm_live_vp8_keyframes": (1.007, 5.2),
+    "webm_vp9": (1.107, 5.02),
+}
+PROFILES = {
+    "webm_live_vp8_keyframes": Profile(container="webm", video="vp8", audio="opus", render="smart"),
+    "webm_vp9": Profile(container="webm", video="vp9", audio="opus", render="smart"),
 }
 _SEEKS = 24
 
@@ -30,10 +37,12 @@ _SEEKS = 24
 def test_random_seeks_paint_the_right_frames(name: str, stage: Stage, shelf: Shelf) -> None:
     film, player = shelf.get(name), stage.player
     start, end = (Fraction(str(each)) for each in CUTS[name])
-    clip = cut(film, start, end, stage.folder / "clip.mp4", SMART)
+    profile = PROFILES.get(name, SMART)
+    file = f"clip.{profile.container}"
+    clip = cut(film, start, end, stage.folder / file, profile)
     assert clip.made.render == "smart", clip.made.warnings
     frames = expectations(film, start, end)[0].frames
-    loaded = player.load("clip.mp4")
+    loaded = player.load(file)
     assert (loaded.width, loaded.height) == (film.width, film.height)
     random = Random(name)
     # The frames around the first seam and at the end, then any.

@@ -47,7 +47,14 @@ def cut(film: Film, start: Fraction, end: Fraction, output: Path, profile: Profi
 
 
 def cut_file(
-    path: Path, start: Fraction, end: Fraction, output: Path, profile: Profile = DEFAULT, *, decodes: bool = True
+    path: Path,
+    start: Fraction,
+    end: Fraction,
+    output: Path,
+    profile: Profile = DEFAULT,
+    *,
+    decodes: bool = True,
+    threads: int = 1,
 ) -> Clip:
     """Cut a range of any recording into the file `output`. Raises the errors of the cutter."""
     facts = facts_of(path)
@@ -62,7 +69,7 @@ def cut_file(
                 start=start,
                 end=end,
                 output=target,
-                threads=1,
+                threads=threads,
                 poster=False,
                 decodes=decodes,
                 on_progress=lambda step, progress: None,

@@ -86,7 +86,12 @@ def _difference(luma: Luma, other: Luma, *, hdr: bool) -> float:
 
 
 def _length_faults(reference: Reference, clip: Reference, wanted: Wanted) -> list[str]:
-    """Check the length of movie and video; with reordering, only the index has the duration of the last frame."""
+    """Check the length of movie and video; with reordering, only the index has the duration of the last frame.
+
+    Matroska has no such index.
+    """
+    if clip.path.suffix in (".webm", ".mkv"):
+        return []
     movie, tracks = lengths(clip.path)
     slack = max(reference.frame_seconds / 2, _MS * 2) if clip.frames else reference.packet_seconds + _MS
     faults = []

@@ -41,6 +41,14 @@ def webm_live_vp8(path: Path) -> Film:
 
 
 @makes("webm")
+def webm_live_vp8_keyframes(path: Path) -> Film:
+    """A browser recording with a keyframe every 40 frames: VP8 + Opus, variable rate, no duration, no cues."""
+    times = tuple(i * Fraction(100, 3) * _MS + (i * 5 % 11) * _MS for i in range(170))
+    video = VideoPart(times, Fraction(30), "libvpx", gop=40, time_base=_MS)
+    return _live(path, video, replace(_OPUS, bit_rate=64_000, seconds=Fraction(28, 5)))
+
+
+@makes("webm")
 def webm_live_pauses(path: Path) -> Film:
     """A browser recording of a static page: few frames, pauses up to 1.5 s."""
     times, now = [Fraction(0)], Fraction(0)

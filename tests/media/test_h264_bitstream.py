@@ -93,7 +93,7 @@ def test_avcc_is_read_as_it_was_written() -> None:
     extradata, _ = encode(_HEAD)
     stream = H264Stream(extradata)
     rewriter = H264Rewriter(stream, extradata)
-    again = read_parameter_sets(stream.extradata(rewriter.pps_unit))
+    again = read_parameter_sets(rewriter.extradata)
     assert again.length_bytes == 4
     assert again.sps == read_parameter_sets(extradata).sps
     assert len(again.pps) == 2
@@ -131,20 +131,20 @@ def test_encoded_frames_before_and_after_copied_ones_decode_as_alone(kind: str, 
     head = encode(_HEAD + ("" if encoder_cabac else ":cabac=0"), profile=profile, frames=4)
     tail = encode(_HEAD + ("" if encoder_cabac else ":cabac=0"), profile=profile, frames=2)
     rewriter = H264Rewriter(stream, head[0])
-    assert rewriter.pps_unit == H264Rewriter(stream, tail[0]).pps_unit
-    first_id = stream.copied(recording[1][0]).idr_pic_id or 0
+    assert rewriter.extradata == H264Rewriter(stream, tail[0]).extradata
+    first_id = stream.copied(recording[1][0]).keyframe_id or 0
     joined = [
         *_rewritten(rewriter, head, first_id + 1),
         *(stream.copied(packet).data for packet in recording[1]),
         *_rewritten(rewriter, tail, first_id + 3),
     ]
     expected = [frame for part in (head, recording, tail) for frame in _decoded(*part)]
-    assert _decoded(stream.extradata(rewriter.pps_unit), joined) == expected
+    assert _decoded(rewriter.extradata, joined) == expected
 
 
-def _rewritten(rewriter: H264Rewriter, encoded: Encoded, idr_pic_id: int) -> list[bytes]:
+def _rewritten(rewriter: H264Rewriter, encoded: Encoded, keyframe_id: int) -> list[bytes]:
     packets = enumerate(encoded[1])
-    return [rewriter.rewritten(packet, number=number, idr_pic_id=idr_pic_id) for number, packet in packets]
+    return [rewriter.rewritten(packet, number=number, keyframe_id=keyframe_id) for number, packet in packets]
 
 
 def test_only_idr_frames_start_a_copy() -> None:
@@ -181,7 +181,7 @@ def test_b_frames_of_an_encoder_are_rejected() -> None:
     extradata, packets = encode("bframes=2:weightp=0:ref=1:keyint=infinite")
     rewriter = H264Rewriter(H264Stream(extradata), extradata)
     with pytest.raises(BitstreamError):
-        [rewriter.rewritten(packet, number=number, idr_pic_id=1) for number, packet in enumerate(packets)]
+        [rewriter.rewritten(packet, number=number, keyframe_id=1) for number, packet in enumerate(packets)]
 
 
 def test_damaged_streams_raise_only_bitstream_errors() -> None:

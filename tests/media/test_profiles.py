@@ -55,6 +55,9 @@ CASES = {
     "webm_vp9": Case(
         Profile(container="webm", video="vp9", audio="opus"), ("vp9", "", "yuv420p"), "opus", (48000,) * 3
     ),
+    "webm_vp8": Case(
+        Profile(container="webm", video="vp8", audio="opus"), ("vp8", "", "yuv420p"), "opus", (48000,) * 3
+    ),
     "webm_av1": Case(
         Profile(container="webm", video="av1", audio="opus"), ("av1", "", "yuv420p"), "opus", (48000,) * 3
     ),
@@ -177,10 +180,10 @@ def test_max_height_keeps_the_aspect_ratio(name: str, size: tuple[int, int], she
     assert [seen.number for _, seen in reading.frames] == list(range(25, 50))
 
 
-@pytest.mark.parametrize("codec", ["h264", "hevc", "vp9", "av1"])
+@pytest.mark.parametrize("codec", ["h264", "hevc", "vp8", "vp9", "av1"])
 def test_crf_and_bitrate_are_applied(codec: Any, shelf: Shelf, tmp_path: Path) -> None:
     def bits_per_second(**settings: Any) -> float:
-        profile = Profile(video=codec, audio="none", **settings)
+        profile = Profile(video=codec, audio="none", container="webm" if codec == "vp8" else "mp4", **settings)
         made = cut(recording, Fraction(0), Fraction(5), tmp_path / "clip.mp4", profile).made
         return made.size_bytes * 8 / 5
 
@@ -287,7 +290,7 @@ def _edges(path: Path) -> list[Any]:
 @pytest.mark.parametrize(
     ("settings", "named"),
     [
-        ({"container": "webm"}, 'container "webm" cannot hold video "h264"; it holds av1, vp9'),
+        ({"container": "webm"}, 'container "webm" cannot hold video "h264"; it holds av1, vp8, vp9'),
         ({"container": "webm", "video": "vp9"}, 'container "webm" cannot hold audio "aac"; it holds opus'),
         ({"container": "m4a"}, 'container "m4a" cannot hold video "h264"; it holds "none"'),
         ({"container": "m4a", "video": "none", "audio": "opus"}, 'container "m4a" cannot hold audio "opus"'),
@@ -298,6 +301,9 @@ def _edges(path: Path) -> list[Any]:
         ({"video": "av1", "crf": 0}, 'crf of video "av1" must be between 1 and 63'),
         ({"video": "vp9", "pixel_format": "yuv420p10le"}, "pixel_format"),
         ({"video": "vp9", "hdr": "keep"}, 'hdr "tonemap"'),
+        ({"video": "vp8"}, 'container "mp4" cannot hold video "vp8"'),
+        ({"container": "webm", "video": "vp8", "audio": "opus", "crf": 3}, "must be between 4 and 63"),
+        ({"container": "webm", "video": "vp8", "audio": "opus", "hdr": "keep"}, 'video "vp8" is encoded with 8 bits'),
         ({"preset": "sofast"}, 'preset "sofast"'),
         ({"audio": "mp3", "audio_bitrate": 400_000}, "audio_bitrate"),
         ({"container": "webm", "video": "vp9", "audio": "opus", "audio_bitrate": 600_000}, "audio_bitrate"),

@@ -1,1 +1,1 @@
-"""Bitstreams of video codecs: parameter sets and slice headers, read and written bit by bit. Pure."""
+"""Bitstreams of video codecs: parameter sets and frame headers, read and written bit by bit. Pure."""

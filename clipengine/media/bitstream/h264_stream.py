@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from clipengine.media.bitstream.bits import BitstreamError
 from clipengine.media.bitstream.h264_parameter_sets import (
@@ -36,25 +35,21 @@ from clipengine.media.bitstream.nal import (
     split_at_start_codes,
     split_by_lengths,
 )
+from clipengine.media.bitstream.packets import CopiedPacket
 
 # x264's names of the profiles that it can write.
 ENCODER_PROFILES = {66: "baseline", 77: "main", 100: "high", 110: "high10", 122: "high422", 244: "high444"}
 _SLICES = (SLICE_UNIT, IDR_UNIT)
 _SEI_UNIT = 6
+_MAX_REORDERED_FRAMES = 16
 # Access unit delimiters, ends of sequences and streams, filler data, and types without a meaning.
 _DROPPED = frozenset((0, 9, 10, 11, 12, *range(24, 32)))
 
 
-class CopiedPacket(NamedTuple):
-    """A packet for a file, the checksum of the units it must have, and the number of its IDR frame, if it is one."""
-
-    data: bytes
-    checksum: int
-    idr_pic_id: int | None
-
-
 class H264Stream:
     """The parameter sets of a recording. Raises BitstreamError if frames cannot be encoded to fit them."""
+
+    most_reordering = _MAX_REORDERED_FRAMES
 
     def __init__(self, extradata: bytes) -> None:
         self._length_bytes, self._sps_units, self._pps_units = read_parameter_sets(extradata)
@@ -101,7 +96,7 @@ class H264Stream:
         return CopiedPacket(
             data=packet if unchanged else join_with_lengths(kept),
             checksum=zlib.crc32(START_CODE.join(unit.rstrip(b"\0") for unit in kept)),
-            idr_pic_id=read_idr_pic_id(slices[0], self.sps) if is_idr else None,
+            keyframe_id=read_idr_pic_id(slices[0], self.sps) if is_idr else None,
         )
 
     def _kept(self, units: list[bytes]) -> Iterator[bytes]:
@@ -119,6 +114,13 @@ class H264Stream:
         if self._length_bytes:
             return split_by_lengths(packet, self._length_bytes)
         return split_at_start_codes(packet)
+
+    @property
+    def stated_reordering(self) -> int:
+        return self.sps.reordered_frames or 0
+
+    def rewriter(self, encoder_extradata: bytes) -> H264Rewriter:
+        return H264Rewriter(self, encoder_extradata)
 
     def extradata(self, *pps_units: bytes) -> bytes:
         """Return avcC with the recording's parameter sets and further picture parameter sets."""
@@ -139,13 +141,13 @@ class H264Rewriter:
         self._sps, self._pps = parse_sps(sps_units[0]), parse_pps(pps_units[0])
         if self._sps.picture != stream.sps.picture or self._sps.reference_frames > stream.sps.reference_frames:
             raise BitstreamError("the encoder's frames are of another kind than the recording's")
-        self.pps_unit = self._pps.renumbered(stream.free_pps_id, stream.sps.id)
+        self.extradata = stream.extradata(self._pps.renumbered(stream.free_pps_id, stream.sps.id))
 
-    def rewritten(self, packet: bytes, *, number: int, idr_pic_id: int) -> bytes:
+    def rewritten(self, packet: bytes, *, number: int, keyframe_id: int) -> bytes:
         """Return the packet, frame `number` since the encoder's IDR frame, with the recording's header fields.
 
         Units other than slices are dropped. Raises BitstreamError.
         """
-        header = NewHeader(self._stream.free_pps_id, number, idr_pic_id % MAX_IDR_IDS)
+        header = NewHeader(self._stream.free_pps_id, number, keyframe_id % MAX_IDR_IDS)
         slices = (unit for unit in split_at_start_codes(packet) if unit_type(unit) in _SLICES)
         return join_with_lengths(rewrite_slice(unit, self._sps, self._pps, self._stream.sps, header) for unit in slices)

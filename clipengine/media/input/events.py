@@ -8,21 +8,21 @@ from fractions import Fraction
 import av
 from av.video.stream import VideoStream
 
-from clipengine.media.bitstream.h264_stream import H264Stream
+from clipengine.media.bitstream.copied_stream import CopiedStream
 
 
 @dataclass(frozen=True)
 class CopiedVideo:
     """The recording's video stream, if packets of it are copied.
 
-    A copied packet is decoded at most `reordered_frames` frames before it is shown. `idr_pic_id` is that of the first
+    A copied packet is decoded at most `reordered_frames` frames before it is shown. `keyframe_id` is that of the first
     copied packet.
     """
 
     stream: VideoStream
-    h264: H264Stream
+    bitstream: CopiedStream
     reordered_frames: int
-    idr_pic_id: int
+    keyframe_id: int
 
 
 @dataclass(frozen=True)
@@ -46,15 +46,15 @@ class VideoFrameEvent:
 class VideoPacketEvent:
     """A packet to copy, in decoding order, whose frame is shown from `time` (clip time).
 
-    `data` is the packet for the clip's file, and `checksum` that of the units of the recording's packet. The duration
-    (seconds) is the recording's, which may be wrong. `idr_pic_id` is None if the frame is not an IDR frame.
+    `data` is the packet for the clip's file, and `checksum` that of the recording's packet. The duration (seconds) is
+    the recording's, which may be wrong. `keyframe_id` is None if the packet does not start a GOP.
     """
 
     time: Fraction
     data: bytes
     checksum: int
     duration: Fraction
-    idr_pic_id: int | None
+    keyframe_id: int | None
 
 
 @dataclass(frozen=True)

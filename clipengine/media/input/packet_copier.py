@@ -1,6 +1,7 @@
 """Smart render of a clip's video: packets of whole GOPs to copy, and decoded frames at the cuts to encode.
 
-- The head, up to the first IDR frame in the range, is decoded.
+- The head, up to the first frame in the range that starts a GOP (an IDR frame, or a keyframe of VP8 or VP9), is
+  decoded.
 - From there on packets are copied, up to the first packet with a frame at or after the clip's end. Any first part of a
   GOP, in decoding order, has all its references.
 - The tail is decoded: B-frames before the clip's end that follow that packet in decoding order.
@@ -20,8 +21,10 @@ from av.video.frame import PictureType
 from clipengine.clips.plan import CutRange, FrameSelector
 from clipengine.clips.segments import CannotCopy, Segment, plan_segments
 from clipengine.media.bitstream.bits import BitstreamError
-from clipengine.media.bitstream.h264_stream import CopiedPacket, H264Stream
+from clipengine.media.bitstream.copied_stream import StreamParameters, copied_stream
+from clipengine.media.bitstream.packets import CopiedPacket
 from clipengine.media.input.audio_decode import AudioDecoder, raise_if_memory_ran_out
+from clipengine.media.input.container import codec_name
 from clipengine.media.input.copied_tail import MAX_KEPT_BYTES, CopiedTail, reordered_frames
 from clipengine.media.input.damage import Damage
 from clipengine.media.input.events import BeginEvent, CopiedVideo, Event, VideoFrameEvent, VideoPacketEvent
@@ -31,7 +34,6 @@ from clipengine.media.input.timeline import as_fraction
 
 # Packets after the first copied one that are checked before anything is decoded.
 _CHECKED_PACKETS = 64
-_MAX_REORDERED_FRAMES = 16  # of H.264
 
 
 class PacketCopier:
@@ -59,9 +61,8 @@ class PacketCopier:
     def events(self) -> Generator[Event]:
         """Yield the events of the clip. Raises CannotCopy."""
         self.plan()
-        self._copied = CopiedVideo(
-            self._video, self._h264, self._countreordered_frames(), self._h264_packet(self._key).idr_pic_id or 0
-        )
+        keyframe_id = self._copied_packet(self._key).keyframe_id or 0
+        self._copied = CopiedVideo(self._video, self._bitstream, self._count_reordered_frames(), keyframe_id)
         self._audio.prepare(self.damage)
         yield from self._head()
         tail = CopiedTail(self._cut, self._copied.reordered_frames)
@@ -81,7 +82,9 @@ class PacketCopier:
             raise CannotCopy("its packets have no presentation times")
         self._video = seeker.video
         try:
-            self._h264 = H264Stream(self._video.codec_context.extradata or b"")
+            context = self._video.codec_context
+            given = StreamParameters(context.extradata or b"", context.width, context.height)
+            self._bitstream = copied_stream(codec_name(self._video), given)
         except BitstreamError as error:
             raise CannotCopy(str(error)) from None
 
@@ -99,11 +102,12 @@ class PacketCopier:
             if timed.packet.stream_index != self._video.index:
                 continue
             if found is None:
-                found = timed if self._starts_copy(timed) else None
-                continue
-            self._h264_packet(timed)
+                if not self._starts_copy(timed):
+                    continue
+                found = timed
+            self._copied_packet(timed)
             checked += 1
-            if checked == _CHECKED_PACKETS:
+            if checked > _CHECKED_PACKETS:
                 break
         if found is None:
             raise CannotCopy("no GOP begins in the range")
@@ -113,24 +117,25 @@ class PacketCopier:
         """Return True if the packet is the first that can be copied. Container flags alone are not trusted."""
         if not timed.packet.is_keyframe or timed.time < self._cut.start - self._cut.half_frame:
             return False
-        return self._is_idr(timed)
+        return self._starts_gop(timed)
 
-    def _is_idr(self, timed: TimedPacket) -> bool:
+    def _starts_gop(self, timed: TimedPacket) -> bool:
         try:
-            return self._h264.starts_gop(bytes(timed.packet))
+            return self._bitstream.starts_gop(bytes(timed.packet))
         except BitstreamError:
             return False
 
-    def _h264_packet(self, timed: TimedPacket) -> CopiedPacket:
+    def _copied_packet(self, timed: TimedPacket) -> CopiedPacket:
         try:
-            return self._h264.copied(bytes(timed.packet))
+            return self._bitstream.copied(bytes(timed.packet))
         except BitstreamError as error:
             raise CannotCopy(str(error)) from None
 
-    def _countreordered_frames(self) -> int:
+    def _count_reordered_frames(self) -> int:
         """Return the number of frames by which packets are decoded earlier than they are shown."""
         times = [timed.time for timed in self._ahead if timed.packet.stream_index == self._video.index]
-        return min(max(self._h264.sps.reordered_frames or 0, reordered_frames(times)), _MAX_REORDERED_FRAMES)
+        known = max(self._bitstream.stated_reordering, reordered_frames(times))
+        return min(known, self._bitstream.most_reordering)
 
     # ---- head
 
@@ -149,7 +154,7 @@ class PacketCopier:
                 continue
             skips = on_screen is not None and timed.time < on_screen
             yield from self._select(self._decode(timed, skips=skips))
-        if self.last_time is not None:
+        if needed:
             yield from self._select(self._flush())
         chosen = list(self._selector.push(self._key.time, self._key))
         if self._selector.origin is None:
@@ -210,7 +215,7 @@ class PacketCopier:
         Frames of an edit list's pre-roll are decoded but not returned, so the first frame may not be the keyframe.
         """
         first = next(timed for timed in self._ahead if timed.packet.stream_index == self._video.index)
-        intact = frame.key_frame or frame.pict_type == PictureType.I or self._is_idr(first)
+        intact = frame.key_frame or frame.pict_type == PictureType.I or self._starts_gop(first)
         return intact and (self._seeker.on_screen is None or time <= self._cut.start)
 
     def _chosen(self, chosen: Iterable[tuple[Fraction, av.VideoFrame | TimedPacket]]) -> Iterator[Event]:
@@ -241,14 +246,14 @@ class PacketCopier:
         self._check(timed)
         if tail.takes(timed):
             return
-        copied = self._h264_packet(timed)
-        tail.add_copied(timed, starts_gop=copied.idr_pic_id is not None)
+        copied = self._copied_packet(timed)
+        tail.add_copied(timed, starts_gop=copied.keyframe_id is not None)
         self.damage.decoded_frames += 1
         self.last_time = max(self.last_time or timed.time, timed.time)
         packet = timed.packet
         duration = (packet.duration or 0) * as_fraction(packet.time_base) or self._cut.frame_seconds
         time = timed.time - (self._selector.origin or Fraction(0))
-        yield VideoPacketEvent(time, copied.data, copied.checksum, duration, copied.idr_pic_id)
+        yield VideoPacketEvent(time, copied.data, copied.checksum, duration, copied.keyframe_id)
 
     def _check(self, timed: TimedPacket) -> None:
         start, key = self._cut.start, self._key.time

@@ -30,8 +30,9 @@ from clipengine.media.input.timeline import as_fraction
 from clipengine.media.memory import raise_if_out_of_memory
 
 # Packets of H.264 and HEVC are NAL units: separated by start codes in encoder output, prefixed with their lengths in
-# files (ISO/IEC 14496-15). Audio packets are the same in both.
+# files (ISO/IEC 14496-15). Packets of VP8, VP9 and audio are the same in both.
 _NAL_CODECS = ("h264", "hevc")
+_VPX_CODECS = ("vp8", "vp9")
 _START_CODE = b"\0\0\1"
 _LENGTH_BYTES = 4
 _QUEUED_PACKETS = 64
@@ -134,7 +135,7 @@ class PacketVerifier:
     def add_spliced(self, packet: Packet[Any], *, checksum: int | None, needed: bool) -> None:
         """Add a packet of a stream of copied and encoded packets; `checksum` is that of the recording's, if copied."""
         track, data = self._track(packet), bytes(packet)
-        track.checksums.append(zlib.crc32(_joined(_split_by_lengths(data))) if checksum is None else checksum)
+        track.checksums.append(_checksum(track.name, data) if checksum is None else checksum)
         track.times.append((packet.pts or 0) * as_fraction(packet.time_base))
         self._put(track, packet, data, needed)
 
@@ -187,12 +188,15 @@ class PacketVerifier:
 
 def is_verifiable(profile: Profile) -> bool:
     """Return True if files of this profile contain the encoders' packets in a known framing."""
-    return profile.video in (*_NAL_CODECS, "none")
+    return profile.video in (*_NAL_CODECS, *_VPX_CODECS, "none")
 
 
 def checksum(name: str, packet: Packet[Any]) -> int:
     """Return the checksum of a packet in a file; it equals the track's if only the framing differs."""
-    data = bytes(packet)
+    return _checksum(name, bytes(packet))
+
+
+def _checksum(name: str, data: bytes) -> int:
     return zlib.crc32(_joined(_split_by_lengths(data)) if name in _NAL_CODECS else data)
 
 

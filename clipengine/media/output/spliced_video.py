@@ -8,23 +8,17 @@ from heapq import heappop, heappush
 from typing import Any, NamedTuple
 
 import av
-from av.codec.context import CodecContext, Flags, ThreadType
+from av.codec.context import Flags, ThreadType
 from av.packet import Packet
 from av.video.stream import VideoStream
 
 from clipengine.clips.segments import CannotCopy
 from clipengine.media.bitstream.bits import BitstreamError
-from clipengine.media.bitstream.h264_stream import ENCODER_PROFILES, H264Rewriter
+from clipengine.media.bitstream.copied_stream import Rewriter
 from clipengine.media.input.events import CopiedVideo, VideoPacketEvent
 from clipengine.media.input.timeline import as_fraction
 from clipengine.media.output.last_gop import DECODED_FRAMES
-
-# Near to the recording's own quality: encoded frames are seen beside copied ones.
-_CRF = "16"
-# Every frame is a reference and is shown in the order of decoding, so that slice headers can be rewritten. Without
-# lookahead the encoder holds no frames, which takes 70 MB less at 1080p; the lower CRF makes up for its quality.
-_X264_PARAMS = "bframes=0:keyint=infinite:scenecut=0:ref=1:weightp=0:slices=1:rc-lookahead=0:sync-lookahead=0"
-
+from clipengine.media.output.segment_encoder import segment_encoder
 
 # Copied packets that are decoded after an encoded one. The inspector decodes as many at the begin of a file.
 _SEAM_PACKETS = DECODED_FRAMES
@@ -45,7 +39,15 @@ class SplicedVideo:
     """Turns copied packets and frames into the packets of one stream, in decoding order."""
 
     def __init__(
-        self, stream: VideoStream, copied: CopiedVideo, *, preset: str, rate: Fraction, threads: int, length: Fraction
+        self,
+        stream: VideoStream,
+        copied: CopiedVideo,
+        *,
+        preset: str,
+        rate: Fraction,
+        threads: int,
+        length: Fraction,
+        unit: int,
     ) -> None:
         self.stream = stream
         self._copied = copied
@@ -56,27 +58,27 @@ class SplicedVideo:
         self._length = self._ticks(length)
         self._encoder: Any = None
         self._encoded = 0  # frames of the current encoder
-        self._idr_pic_id = copied.idr_pic_id  # of the copied IDR frame that is nearest
+        self._keyframe_id = copied.keyframe_id  # of the copied keyframe that is nearest
         self._seam_packets = _SEAM_PACKETS  # copied packets still to be decoded
-        self._clock = _DecodingTimes(copied.reordered_frames, max(1, self._ticks(1 / rate)))
+        self._clock = _DecodingTimes(copied.reordered_frames, max(unit, self._ticks(1 / rate)), unit)
         self._held: list[SplicedPacket] = []  # from the one that is shown last on
         self._latest: int | None = None
         self._rewriter = self._open()
-        context = stream.codec_context
-        context.extradata = copied.h264.extradata(self._rewriter.pps_unit)
+        if self._rewriter.extradata:
+            stream.codec_context.extradata = self._rewriter.extradata
 
     def encode(self, frame: av.VideoFrame | None) -> Iterator[SplicedPacket]:
         """Encode a frame with pts and duration, and yield the packets that are ready; None ends the segment."""
         if self._encoder is None:
             if frame is None:
                 return
-            if self._open().pps_unit != self._rewriter.pps_unit:
+            if self._open().extradata != self._rewriter.extradata:
                 raise CannotCopy("the encoder's parameter sets differ between segments")
         if frame is not None:
             self._check(frame)
-        encoder, idr_pic_id = self._encoder, self._idr_pic_id + 1
+        encoder, keyframe_id = self._encoder, self._keyframe_id + 1
         for packet in encoder.encode(frame):
-            data = self._rewritten(bytes(packet), idr_pic_id)
+            data = self._rewritten(bytes(packet), keyframe_id)
             yield from self._add(data, packet.pts, packet.duration, keyframe=self._encoded == 0, checksum=None)
             self._encoded += 1
         if frame is None:
@@ -86,9 +88,9 @@ class SplicedVideo:
         """End an encoded segment, and yield the packets that are ready after the copied one."""
         if self._encoder is not None:
             yield from self.encode(None)
-        keyframe = event.idr_pic_id is not None
-        if event.idr_pic_id is not None:
-            self._idr_pic_id = event.idr_pic_id
+        keyframe = event.keyframe_id is not None
+        if event.keyframe_id is not None:
+            self._keyframe_id = event.keyframe_id
         pts, duration = self._ticks(event.time), self._ticks(event.duration)
         yield from self._add(event.data, pts, duration, keyframe=keyframe, checksum=event.checksum)
 
@@ -101,33 +103,33 @@ class SplicedVideo:
         yield from self._held
         self._held = []
 
-    def _open(self) -> H264Rewriter:
-        """Open an encoder for one segment: its first frame is an IDR frame."""
-        source, sps = self._copied.stream.codec_context, self._copied.h264.sps
-        encoder: Any = CodecContext.create("libx264", "w")
+    def _open(self) -> Rewriter:
+        """Open an encoder for one segment: its first frame is a keyframe."""
+        self._encoder, self._encoded = self._open_encoder(), 0
+        try:
+            return self._copied.bitstream.rewriter(self._encoder.extradata or b"")
+        except BitstreamError as error:
+            raise CannotCopy(str(error)) from None
+
+    def _open_encoder(self) -> Any:
+        source = self._copied.stream.codec_context
+        encoder: Any = segment_encoder(self._copied, self._preset)
         encoder.width, encoder.height, encoder.pix_fmt = source.width, source.height, source.pix_fmt
         encoder.time_base, encoder.framerate = self._tick, self._rate.limit_denominator(100_000)
         encoder.color_range = source.color_range
         encoder.thread_count, encoder.thread_type = self._threads, ThreadType.FRAME
         encoder.flags |= Flags.global_header | Flags.frame_duration
-        profile = ENCODER_PROFILES[sps.profile]
-        encoder.options = {"preset": self._preset, "crf": _CRF, "profile": profile, "x264-params": _X264_PARAMS}
         encoder.open()
-        self._encoder, self._encoded = encoder, 0
-        try:
-            rewriter = H264Rewriter(self._copied.h264, encoder.extradata or b"")
-        except BitstreamError as error:
-            raise CannotCopy(str(error)) from None
-        return rewriter
+        return encoder
 
     def _check(self, frame: av.VideoFrame) -> None:
         context = self._encoder
         if (frame.format.name, frame.width, frame.height) != (context.pix_fmt, context.width, context.height):
             raise CannotCopy("the size or format of its frames changes")
 
-    def _rewritten(self, data: bytes, idr_pic_id: int) -> bytes:
+    def _rewritten(self, data: bytes, keyframe_id: int) -> bytes:
         try:
-            return self._rewriter.rewritten(data, number=self._encoded, idr_pic_id=idr_pic_id)
+            return self._rewriter.rewritten(data, number=self._encoded, keyframe_id=keyframe_id)
         except BitstreamError as error:
             raise CannotCopy(f"its header cannot be written: {error}") from None
 
@@ -162,11 +164,13 @@ class _DecodingTimes:
     """Decoding times of packets: those of the recording are not trusted.
 
     The dts of a packet is the pts of the frame that a decoder with a delay of `reordered_frames` shows at that time.
+    The container counts in units of `unit` ticks.
     """
 
-    def __init__(self, reordered_frames: int, step: int) -> None:
+    def __init__(self, reordered_frames: int, step: int, unit: int) -> None:
         self._delay = reordered_frames
         self._step = step
+        self._unit = unit
         self._count = 0
         self._times: list[int] = []
         self._last: int | None = None
@@ -175,7 +179,7 @@ class _DecodingTimes:
         """Return the dts of the next packet. Raises CannotCopy if its frame would be decoded after it is shown."""
         heappush(self._times, pts)
         dts = (self._count - self._delay) * self._step if self._count < self._delay else heappop(self._times)
-        if dts > pts or (self._last is not None and dts <= self._last):
+        if dts > pts or (self._last is not None and dts < self._last + self._unit):
             raise CannotCopy(f"its frames are reordered by more than {self._delay}, or two have the same time")
         self._count += 1
         self._last = dts

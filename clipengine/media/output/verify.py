@@ -17,7 +17,7 @@ from av.stream import Stream
 from av.video.stream import VideoStream
 
 from clipengine.errors import ClipEngineError, VerificationFailed
-from clipengine.media.input.container import audio_streams, open_recording, read_packets, video_stream
+from clipengine.media.input.container import audio_streams, codec_name, open_recording, read_packets, video_stream
 from clipengine.media.input.source import DescriptorSource, MediaReader
 from clipengine.media.input.timeline import as_fraction
 from clipengine.media.memory import raise_if_out_of_memory
@@ -116,7 +116,7 @@ def _compare(file: _File, verifier: PacketVerifier, frames: int) -> bool:
         return False
     tracks = {stream.index: track for stream, track in zip(file.streams, verifier.tracks, strict=True)}
     seen = dict.fromkeys(tracks, 0)
-    last_gop = LastGop("h264")
+    last_gop = LastGop(codec_name(file.video) if file.video is not None else "")
     for packet in file.packets:
         track, number = tracks[packet.stream_index], seen[packet.stream_index]
         if number == len(track.checksums) or track.checksums[number] != checksum(track.name, packet):

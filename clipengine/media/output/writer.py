@@ -22,6 +22,7 @@ from av.video.stream import VideoStream
 from clipengine.clips.profiles import Profile
 from clipengine.media.input.events import CopiedVideo, VideoPacketEvent
 from clipengine.media.input.timeline import as_fraction
+from clipengine.media.output.encoder_presets import AV1_PRESETS, VPX_SPEEDS
 from clipengine.media.output.packet_verifier import PacketVerifier
 from clipengine.media.output.spliced_video import SplicedPacket, SplicedVideo
 from clipengine.media.output.writable_file import WritableFile, writer_errors
@@ -32,7 +33,7 @@ VIDEO_TIME_BASE = Fraction(1, 90_000)
 _UNSPECIFIED = 2  # of colour primaries, transfer and matrix (ITU-T H.273)
 _MUXERS = {"mp4": "mp4", "webm": "webm", "mkv": "matroska", "m4a": "ipod", "mp3": "mp3"}
 _MOV_FAMILY = ("mp4", "m4a")
-_VIDEO_ENCODERS = {"h264": "libx264", "hevc": "libx265", "vp9": "libvpx-vp9", "av1": "libsvtav1"}
+_VIDEO_ENCODERS = {"h264": "libx264", "hevc": "libx265", "vp8": "libvpx", "vp9": "libvpx-vp9", "av1": "libsvtav1"}
 _AUDIO_ENCODERS = {"aac": "aac", "opus": "libopus", "mp3": "libmp3lame"}
 _SAMPLE_FORMATS = {"aac": "fltp", "opus": "flt", "mp3": "fltp"}
 _MAX_CHANNELS = {"aac": 6, "opus": 6, "mp3": 2}
@@ -42,17 +43,8 @@ _RATES = {
     "opus": (48000,),
     "mp3": (48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000),
 }
-# SVT-AV1 presets (0 slow to 13 fast) for x264's names. From 10 on, blocks of the previous frame remain after a scene
-# cut; 9 takes a sixth longer than 10.
-_AV1_PRESETS = {
-    "ultrafast": 12, "superfast": 10, "veryfast": 9, "faster": 8, "fast": 7, "medium": 6, "slow": 5, "slower": 4,
-    "veryslow": 3, "placebo": 2,
-}  # fmt: skip
 _NARROW_PIXELS = 64
-_VP9_SPEEDS = {
-    "ultrafast": 8, "superfast": 8, "veryfast": 7, "faster": 6, "fast": 5, "medium": 4, "slow": 2, "slower": 1,
-    "veryslow": 0, "placebo": 0,
-}  # fmt: skip
+_VP8_BITRATE = 500_000_000  # its limit besides crf
 
 
 class ClipWriter:
@@ -103,6 +95,8 @@ class ClipWriter:
         context.options = self._video_options(format.width)
         if profile.video_bitrate is not None:
             context.bit_rate = profile.video_bitrate
+        elif profile.video == "vp8":
+            context.bit_rate = _VP8_BITRATE
         if profile.video == "hevc" and profile.container in _MOV_FAMILY:
             context.codec_tag = "hvc1"  # Apple's players require it
         tags = {format.color_primaries, format.color_trc, format.colorspace}
@@ -120,9 +114,10 @@ class ClipWriter:
         if profile.video in ("h264", "hevc"):
             options["preset"] = profile.preset
         elif profile.video == "av1":
-            options["preset"] = str(_AV1_PRESETS[profile.preset])
+            options["preset"] = str(AV1_PRESETS[profile.preset])
         else:
-            options |= {"deadline": "good", "cpu-used": str(_VP9_SPEEDS[profile.preset]), "row-mt": "1"}
+            options |= {"deadline": "good", "cpu-used": str(VPX_SPEEDS[profile.preset])}
+            options |= {"row-mt": "1"} if profile.video == "vp9" else {}
         if profile.video == "hevc":
             # Its cutree writes behind the end of its tables if a frame is narrow, and the process aborts.
             options["x265-params"] = "log-level=error" + (":cutree=0" if width < _NARROW_PIXELS else "")
@@ -146,7 +141,13 @@ class ClipWriter:
         if language:
             stream.metadata["language"] = language
         self._spliced = SplicedVideo(
-            stream, copied, preset=self._profile.preset, rate=rate, threads=self._threads, length=length
+            stream,
+            copied,
+            preset=self._profile.preset,
+            rate=rate,
+            threads=self._threads,
+            length=length,
+            unit=self._unit,
         )
 
     def add_audio(self, *, rate: int, channels: int, language: str | None) -> tuple[str, str]:

@@ -3,6 +3,8 @@
 import {post} from "../lib/api.js";
 import {h} from "../lib/dom.js";
 
+// Codecs of which packets are copied, and the containers into which they are.
+const COPIED = {h264: ["mp4", "mkv"], vp8: ["webm", "mkv"], vp9: ["webm", "mkv"]};
 const PAUSE_MS = 400; // after the last change of the selection
 
 // `show(profile)` adapts the switch to a profile of the API. `render()` returns the value for a request.
@@ -16,7 +18,10 @@ export function smartSwitch({recording, selection, signal}) {
   let timer = 0;
   let running = null;
 
-  const possible = () => recording.media?.video?.codec === "h264" && profile?.video === "h264" && ["mp4", "mkv"].includes(profile.container);
+  const possible = () => {
+    const codec = recording.media?.video?.codec;
+    return profile?.video === codec && (COPIED[codec] ?? []).includes(profile.container);
+  };
 
   function show(chosen) {
     profile = chosen;

@@ -1,0 +1,66 @@
+"""Streams that are copied in part: what smart render needs to know of a codec."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
+
+from clipengine.media.bitstream.h264_stream import H264Stream
+from clipengine.media.bitstream.packets import CopiedPacket
+from clipengine.media.bitstream.vp8_frames import read_vp8_packet
+from clipengine.media.bitstream.vp9_frames import read_vp9_packet
+from clipengine.media.bitstream.vpx_stream import VpxStream
+
+
+class Rewriter(Protocol):
+    """Rewrites the packets of an encoder for the stream of a recording.
+
+    `extradata` is the decoder configuration of the clip. It is the same for all encoders of one clip.
+    """
+
+    extradata: bytes
+
+    def rewritten(self, packet: bytes, *, number: int, keyframe_id: int) -> bytes:
+        """Return the packet, frame `number` since the encoder's keyframe. Raises BitstreamError."""
+
+
+class CopiedStream(Protocol):
+    """The stream of a recording. All methods raise BitstreamError.
+
+    `stated_reordering` is the number of frames by which packets are decoded earlier than they are shown, if it is
+    stated, and `most_reordering` its limit.
+    """
+
+    @property
+    def stated_reordering(self) -> int: ...
+    @property
+    def most_reordering(self) -> int: ...
+
+    def starts_gop(self, packet: bytes) -> bool:
+        """Return True if nothing after the packet needs anything before it."""
+
+    def copied(self, packet: bytes) -> CopiedPacket:
+        """Return the packet for a file."""
+
+    def rewriter(self, encoder_extradata: bytes) -> Rewriter:
+        """Return the rewriter for an encoder with this extradata."""
+
+
+class StreamParameters(NamedTuple):
+    """What the recording's container says about its video."""
+
+    extradata: bytes
+    width: int
+    height: int
+
+
+_STREAMS: dict[str, Callable[[StreamParameters], CopiedStream]] = {
+    "h264": lambda given: H264Stream(given.extradata),
+    "vp8": lambda given: VpxStream(read_vp8_packet, given.width, given.height),
+    "vp9": lambda given: VpxStream(read_vp9_packet, given.width, given.height),
+}
+
+
+def copied_stream(codec: str, given: StreamParameters) -> CopiedStream:
+    """Return the stream. Raises BitstreamError if frames cannot be encoded to fit it."""
+    return _STREAMS[codec](given)

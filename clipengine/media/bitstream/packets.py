@@ -1,0 +1,16 @@
+"""Packets that are copied."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class CopiedPacket(NamedTuple):
+    """A packet for a file, and the checksum that it must have there.
+
+    `keyframe_id` is None if the packet does not start a GOP. Adjacent keyframes of H.264 have different ids.
+    """
+
+    data: bytes
+    checksum: int
+    keyframe_id: int | None

@@ -1,0 +1,67 @@
+"""VP8 and VP9 streams that are copied in part.
+
+They have no parameter sets and no reordering, and a keyframe replaces all that a decoder keeps. So packets of an
+encoder fit as they are if their frames have the size and format of the recording's.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+from typing import NamedTuple
+
+from clipengine.media.bitstream.bits import BitstreamError
+from clipengine.media.bitstream.packets import CopiedPacket
+
+
+class FrameFormat(NamedTuple):
+    """Size and format of frames. VP8 has only the first values of the others."""
+
+    width: int
+    height: int
+    profile: int = 0
+    bit_depth: int = 8
+    color_space: int = 0
+    full_range: bool = False
+    subsampling: tuple[bool, bool] = (True, True)
+
+
+class VpxPacket(NamedTuple):
+    """A packet that shows one frame: the format if it begins with a keyframe, and all sizes that its headers state."""
+
+    keyframe: FrameFormat | None
+    sizes: frozenset[tuple[int, int]]
+
+
+class VpxStream:
+    """The frames of a recording. `read` parses a packet, or raises BitstreamError if it does not show one frame."""
+
+    stated_reordering = most_reordering = 0
+    extradata = b""
+
+    def __init__(self, read: Callable[[bytes], VpxPacket], width: int, height: int) -> None:
+        self._read = read
+        self._size = width, height
+        self._format: FrameFormat | None = None  # of the first copied keyframe
+
+    def starts_gop(self, packet: bytes) -> bool:
+        """Return True if the packet begins with a keyframe: nothing after it needs anything before it."""
+        return self._read(packet).keyframe is not None
+
+    def copied(self, packet: bytes) -> CopiedPacket:
+        """Return the packet as it is. Raises BitstreamError if its size or format is not that of those before."""
+        found = self._read(packet)
+        if found.keyframe is not None:
+            self._format = self._format or found.keyframe
+        if (found.keyframe or self._format) != self._format or found.sizes - {self._size}:
+            raise BitstreamError("the size or format of its frames changes")
+        return CopiedPacket(packet, zlib.crc32(packet), None if found.keyframe is None else 0)
+
+    def rewriter(self, encoder_extradata: bytes) -> VpxStream:
+        return self
+
+    def rewritten(self, packet: bytes, *, number: int, keyframe_id: int) -> bytes:
+        """Return an encoder's packet as it is. Raises BitstreamError if its frames are of another kind."""
+        if (self.copied(packet).keyframe_id is not None) != (number == 0):
+            raise BitstreamError("the encoder's first frame must be its only keyframe")
+        return packet
