@@ -66,6 +66,8 @@ def cut_once(
             # It starts while the clip is cut, and is ready when the clip is.
             inspector = stack.enter_context(closing(EncoderProcess("inspector", sandbox=settings.encoding.sandbox)))
             check_range(float(start), float(end), duration=float(facts.duration), shortest=0, longest=float("inf"))
+            if options is not None:
+                options.check_length(float(min(end, facts.duration) - start))
             job = cut_job(
                 settings,
                 facts,

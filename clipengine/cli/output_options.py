@@ -51,6 +51,17 @@ _OPTIONS = (
     click.option(
         "--focus", type=_Numbers("x", "y"), metavar="X,Y", help="The point that --fit crop keeps in the middle."
     ),
+    click.option("--fade", "fade_seconds", type=float, metavar="SECONDS", help="Fade picture and audio in and out."),
+    click.option(
+        "--mute",
+        type=_Numbers("from", "to"),
+        multiple=True,
+        metavar="FROM,TO",
+        help="No sound in this range of the clip, in seconds; may be repeated.",
+    ),
+    click.option(
+        "--loudness", "loudness_lufs", type=float, metavar="LUFS", help="Loudness of each track, such as -16."
+    ),
 )
 
 
@@ -60,7 +71,8 @@ def output_options(function: F) -> F:
     @functools.wraps(function)
     def command(*args: Any, **values: Any) -> Any:
         given = {name: values.pop(name) for name in _NAMES}
-        given = {name: value for name, value in given.items() if value is not None}
+        given["mute"] = [[span["from"], span["to"]] for span in given["mute"]]
+        given = {name: value for name, value in given.items() if value not in (None, [])}
         return function(*args, options=_parsed(given) if given else None, **values)
 
     for option in reversed(_OPTIONS):
@@ -68,7 +80,8 @@ def output_options(function: F) -> F:
     return command  # type: ignore[return-value]
 
 
-_NAMES = ("max_height", "fps", "crop", "aspect", "fit", "focus")
+_NAMES = tuple(Output.model_fields)
+_FLAGS = {"fade_seconds": "fade", "loudness_lufs": "loudness"}
 
 
 def _parsed(given: dict[str, Any]) -> Output:
@@ -78,4 +91,5 @@ def _parsed(given: dict[str, Any]) -> Output:
         fault = error.errors(include_url=False)[0]
         name, *inside = map(str, fault["loc"])
         message = fault["msg"].replace("Input should", "must")
-        raise click.BadParameter(" ".join([*inside, message]), param_hint=f"'--{name.replace('_', '-')}'") from None
+        flag = _FLAGS.get(name, name).replace("_", "-")
+        raise click.BadParameter(" ".join([*inside, message]), param_hint=f"'--{flag}'") from None

@@ -5,8 +5,9 @@ Positions in the picture are fractions of the recording's upright picture, from 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
     AfterValidator,
@@ -24,12 +25,23 @@ from clipengine.clips.settings_table import SettingsTable
 from clipengine.errors import InvalidRequest
 
 Fit = Literal["crop", "pad", "blur"]
-OutputOption = Literal["max_height", "fps", "crop", "aspect"]
+OutputOption = Literal["max_height", "fps", "crop", "aspect", "fade_seconds", "mute", "loudness_lufs"]
+_MAX_RANGES = 100
 _MAX_ASPECT = 10
 _ROUNDED = 1e-9  # of sums of fractions
 
 _Position = Annotated[float, Field(ge=0, le=1)]
 _Length = Annotated[float, Field(gt=0, le=1)]
+_Seconds = Annotated[float, Field(ge=0, le=1_000_000)]
+
+
+def _in_order(span: tuple[float, float]) -> tuple[float, float]:
+    if span[0] >= span[1]:
+        raise PydanticCustomError("span", "must end after it begins")
+    return span
+
+
+_Span = Annotated[tuple[_Seconds, _Seconds], Field(strict=False), AfterValidator(_in_order)]
 
 
 class _Options(BaseModel):
@@ -100,6 +112,19 @@ class Output(_Options):
         default=None, description="With `fit` `crop`: the point that stays nearest to the middle. Default: the middle."
     )
 
+    fade_seconds: float | None = Field(
+        default=None, gt=0, le=60, description="Fade picture and audio in and out, for so many seconds each."
+    )
+    mute: Annotated[tuple[_Span, ...], Field(strict=False, max_length=_MAX_RANGES)] | None = Field(
+        default=None, description="Ranges without sound, `[[from, to], …]` in seconds of the clip."
+    )
+    loudness_lufs: float | None = Field(
+        default=None,
+        ge=-50,
+        le=-5,
+        description="Loudness of each track (EBU R 128), reached by one gain. The true peak stays below -1 dBTP.",
+    )
+
     @field_validator("fit")
     @classmethod
     def _fits_an_aspect(cls, fit: Fit | None, info: ValidationInfo) -> Fit | None:
@@ -127,15 +152,50 @@ class Output(_Options):
         return self.aspect is not None or (self.crop is not None and not self.crop.is_whole)
 
     @property
+    def changes_frames(self) -> bool:
+        """True if frames are changed whatever their size is."""
+        return self.fade_seconds is not None
+
+    @property
     def picture_options(self) -> tuple[str, ...]:
         """Names of the given options that may change the picture, apart from its size and its frame rate."""
-        return tuple(name for name in ("crop", "aspect") if getattr(self, name) is not None)
+        return self._given("crop", "aspect", "fade_seconds")
 
     @property
     def video_options(self) -> tuple[str, ...]:
         """Names of the given options that need video."""
-        sizes = (name for name in ("max_height", "fps") if getattr(self, name) is not None)
-        return (*sizes, *self.picture_options)
+        return self._given("max_height", "fps", "crop", "aspect")
+
+    @property
+    def audio_options(self) -> tuple[str, ...]:
+        """Names of the given options that need audio."""
+        return self._given("mute", "loudness_lufs")
+
+    def _given(self, *names: str) -> tuple[str, ...]:
+        return tuple(name for name in names if getattr(self, name))
+
+    @property
+    def changes_audio(self) -> bool:
+        return self.fade_seconds is not None or bool(self.audio_options)
+
+    @property
+    def muted(self) -> list[tuple[float, float]]:
+        """The ranges of `mute` in order."""
+        return sorted(self.mute or ())
+
+    def fade_within(self, length: Fraction) -> Fraction:
+        """Return the seconds of each fade of a clip of this length; at most half of it."""
+        return min(Fraction(str(self.fade_seconds or 0)), length / 2)
+
+    def check_length(self, length: float) -> None:
+        """Raise InvalidRequest if an option lies outside a clip of this length in seconds."""
+        errors = []
+        if self.fade_seconds is not None and 2 * self.fade_seconds > length + _ROUNDED:
+            errors.append(("fade_seconds", f"is {self.fade_seconds:g}, more than half of the clip's {length:g} s"))
+        for number, (start, _) in enumerate(self.mute or ()):
+            if start >= length:
+                errors.append((f"mute/{number}", f"begins at {start:g} s, after the end of the clip at {length:g} s"))
+        _raise_faults(errors)
 
     @model_serializer(mode="wrap")
     def _only_given(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -149,7 +209,7 @@ class Output(_Options):
 class OutputLimits(SettingsTable):
     """The table `[limits.output]` of the settings: the output options that requests may use."""
 
-    allowed: tuple[OutputOption, ...] = ("max_height", "fps", "crop", "aspect")
+    allowed: tuple[OutputOption, ...] = get_args(OutputOption)
     max_height: Annotated[int, Field(ge=16, le=8640)] = 4320
     max_fps: Annotated[float, Field(gt=0, le=240)] = 120
 
@@ -165,9 +225,14 @@ class OutputLimits(SettingsTable):
         ):
             if value is not None and value > most:
                 errors.append((name, f"is {value:g}, but the operator of this engine allows at most {most:g}"))
-        if errors:
-            faults = [{"detail": detail, "pointer": f"/output/{name}"} for name, detail in errors]
-            raise InvalidRequest("; ".join(f"output/{name} {detail}" for name, detail in errors), errors=faults)
+        _raise_faults(errors)
 
 
-OUTPUT_OPTIONS: tuple[str, ...] = OutputLimits().allowed
+def _raise_faults(errors: Sequence[tuple[str, str]]) -> None:
+    """Raise InvalidRequest if there are errors: pairs of the option and its fault."""
+    if errors:
+        faults = [{"detail": detail, "pointer": f"/output/{name}"} for name, detail in errors]
+        raise InvalidRequest("; ".join(f"output/{name} {detail}" for name, detail in errors), errors=faults)
+
+
+OUTPUT_OPTIONS: tuple[str, ...] = get_args(OutputOption)

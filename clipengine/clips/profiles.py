@@ -82,6 +82,8 @@ class Profile(SettingsTable):
         """Yield the reasons why clips of this profile cannot have these options."""
         if self.video == "none" and output.video_options:
             yield f"{', '.join(output.video_options)} would have no effect, as the profile makes clips without video"
+        if self.audio == "none" and output.audio_options:
+            yield f"{', '.join(output.audio_options)} would have no effect, as the profile makes clips without audio"
 
     def _check_video(self, codec: str) -> None:
         if codec not in _VIDEO_IN[self.container]:

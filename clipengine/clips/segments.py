@@ -41,7 +41,7 @@ def check_copyable(facts: SourceFacts, profile: Profile) -> None:
         raise CannotCopy(f"the recording is {video.codec}, the profile asks for {profile.video}")
     if profile.fps is not None:
         raise CannotCopy("a frame rate is set")
-    if not keeps_picture(video, profile):
+    if profile.output.changes_frames or not keeps_picture(video, profile):
         raise CannotCopy(f"{', '.join(profile.output.picture_options)} of the output changes the picture")
     if not facts.seekable:
         raise CannotCopy("the recording's timestamps jump")

@@ -23,6 +23,7 @@ WarningCode = Literal[
     "end_clamped",
     "errors_concealed",
     "hdr_kept",
+    "loudness_missed",
     "nominal_rate",
     "output_ignored",
     "packets_damaged",
@@ -71,9 +72,11 @@ def loss_warnings(facts: SourceFacts, profile: Profile) -> list[str]:
     more = facts.other_streams_count - len(facts.other_streams)
     if more > 0:
         found.append(warning("stream_dropped", f"{more} more streams are not carried over"))
-    if facts.video is None and profile.output.video_options:
-        ignored = ", ".join(profile.output.video_options)
-        found.append(warning("output_ignored", f"the recording has no video: {ignored} of the output had no effect"))
+    kinds = (("video", facts.video, profile.output.video_options), ("audio", facts.audio, profile.output.audio_options))
+    for kind, present, options in kinds:
+        if not present and options:
+            text = f"the recording has no {kind}: {', '.join(options)} of the output had no effect"
+            found.append(warning("output_ignored", text))
     if facts.chapters:
         found.append(warning("chapters_dropped", f"the recording's {facts.chapters} chapters are not carried over"))
     return found

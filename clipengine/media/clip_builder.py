@@ -13,12 +13,14 @@ from clipengine.clips.facts import AudioFacts, SourceFacts
 from clipengine.clips.plan import CutRange
 from clipengine.clips.profiles import Profile
 from clipengine.clips.warnings import loss_warnings, warning
+from clipengine.media.audio.loudness import Gains
 from clipengine.media.audio.tracks import AudioTracks
 from clipengine.media.input.decode import ClipDecoder
 from clipengine.media.input.events import AudioFrameEvent, BeginEvent, Event, VideoFrameEvent, VideoPacketEvent
 from clipengine.media.input.packet_copier import PacketCopier
 from clipengine.media.output.writer import ClipWriter
 from clipengine.media.video.convert import FrameConverter, jpeg
+from clipengine.media.video.fade import faded_steps
 from clipengine.media.video.frame_durations import with_durations
 from clipengine.media.video.gaps import GapCounter
 
@@ -47,6 +49,7 @@ class ClipBuilder:
         clip: ClipContents,
         poster: bool,
         on_progress: OnProgress,
+        gains: Gains,
     ) -> None:
         self._writer = writer
         self._profile = profile
@@ -55,6 +58,8 @@ class ClipBuilder:
         self._cut = cut = clip.cut
         self._want_poster = poster
         self._on_progress = on_progress
+        self._gains = gains
+        self._fade = Fraction(0)  # seconds
         self._converter: FrameConverter | None = None
         self.origin = cut.start
         self.has_video = False
@@ -101,11 +106,19 @@ class ClipBuilder:
             self._writer.set_creation_time(self._facts.creation_time + timedelta(seconds=float(self.origin)))
         if begin.frame is not None and self._facts.video is not None:
             ratio = self._facts.video.sample_aspect_ratio
-            self._converter = FrameConverter(self._profile, begin.frame, ratio)
+            self._fade = self._profile.output.fade_within(self.length)
+            self._converter = FrameConverter(self._profile, begin.frame, ratio, length=self.length)
             self._add_video(begin, begin.frame, self._converter, self._facts.video.language)
             self.has_video = True
-        mix = self._profile.audio_tracks == "mix"
-        self.audio = AudioTracks(self._writer, self._clip.audio, mix=mix, origin=self.origin, end=self._cut.end)
+        self.audio = AudioTracks(
+            self._writer,
+            self._clip.audio,
+            self._profile.output,
+            mix=self._profile.audio_tracks == "mix",
+            origin=self.origin,
+            end=self._cut.end,
+            gains=self._gains.decibels,
+        )
 
     def _add_video(
         self, begin: BeginEvent, frame: av.VideoFrame, converter: FrameConverter, language: str | None
@@ -129,12 +142,14 @@ class ClipBuilder:
 
     def _write_frame(self, event: VideoFrameEvent, duration: Fraction) -> None:
         assert self._converter is not None
-        # A stream with copied packets keeps the recording's display matrix: its frames are not rotated.
-        frame = event.frame if self._copies else self._converter.convert(event.frame)
-        self._make_poster(frame)
         self._gaps.add(event.time)
         self.encoded_seconds += duration
-        self._writer.write_frame(frame, event.time, duration)
+        step = self._cut.frame_seconds if self._profile.fps is None else 1 / self._rate()
+        for time, shown in faded_steps(event.time, duration, fade=self._fade, length=self.length, step=step):
+            # A stream with copied packets keeps the recording's display matrix: its frames are not rotated.
+            frame = event.frame if self._copies else self._converter.convert(event.frame, time)
+            self._make_poster(frame)
+            self._writer.write_frame(frame, time, shown)
         self._on_progress("encoding", min(1.0, float(self._writer.seconds / self.length)))
 
     def _write_packet(self, event: VideoPacketEvent) -> None:
@@ -168,5 +183,6 @@ class ClipBuilder:
             yield warning("audio_track_missing", text)
         yield from decoder.damage.warnings()
         yield from self._gaps.warnings()
+        yield from self._gains.warnings
         if self.audio is not None:
             yield from self.audio.warnings()

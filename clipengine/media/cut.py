@@ -17,6 +17,7 @@ from clipengine.clips.seek_index import SeekIndex
 from clipengine.clips.segments import CannotCopy, check_copyable
 from clipengine.clips.warnings import encoded_instead
 from clipengine.errors import NoMediaInRange, RecordingTruncated, RecordingUnreadable, VerificationFailed
+from clipengine.media.audio.loudness import Gains, measured_gains
 from clipengine.media.clip_builder import ClipBuilder, ClipContents, OnProgress
 from clipengine.media.input.background_producer import produce_in_background
 from clipengine.media.input.container import media_errors
@@ -110,6 +111,7 @@ class _Cutter:
     decodes: bool
     on_progress: OnProgress
     bytes_read: int = 0
+    gains: Gains | None = None
 
     def cut(self, *, copies: bool) -> Cut:
         """Write and verify the clip; with `copies`, whole GOPs are copied. Raises CannotCopy only with `copies`."""
@@ -125,7 +127,7 @@ class _Cutter:
             ):
                 make_decoder = PacketCopier if copies else ClipDecoder
                 decoder = make_decoder(seeker, clip.cut, threads=self.threads)
-                builder = ClipBuilder(writer, profile, facts, clip, self.poster, self.on_progress)
+                builder = ClipBuilder(writer, profile, facts, clip, self.poster, self.on_progress, self._measured())
                 flattener = AlphaFlattener(facts.video.codec if facts.video else "")
                 produce = decoder.events
                 if not copies and profile.deinterlace != "off":
@@ -155,6 +157,15 @@ class _Cutter:
             encoded_seconds=round(float(encoded_seconds), 6),
             warnings=(*builder.warnings(decoder, self.asked_end), *flattener.warnings()),
         )
+
+    def _measured(self) -> Gains:
+        """Return the gains of the audio tracks, which are measured once."""
+        if self.gains is None:
+            with self._reader() as reader, media_errors(reader):
+                self.gains = measured_gains(
+                    reader, self.facts, self.profile, self.clip.cut, self.clip.audio, seek_index=self.seek_index
+                )
+        return self.gains
 
     @contextmanager
     def _reader(self) -> Iterator[MediaReader]:

@@ -20,6 +20,7 @@ __all__ = ["shelf"]  # a fixture
 
 _CROP = {"x": 0.5, "y": 0, "width": 0.5, "height": 1}
 OUTPUT = {"max_height": 720, "fps": 25, "crop": _CROP, "aspect": "9:16", "fit": "blur"}
+OUTPUT |= {"mute": [[0, 0.5]], "loudness_lufs": -16, "fade_seconds": 0.25}
 
 
 def test_output_of_a_request_is_kept_with_the_clip(
@@ -59,6 +60,17 @@ def test_client_sends_and_returns_the_output(server: ApiServer, recording: Recor
         ({"max_height": 9000}, "/output/max_height"),
         ({"height": 90}, "/output/height"),
         ("9:16", "/output"),
+        ({"fade_seconds": 0}, "/output/fade_seconds"),
+        ({"fade_seconds": 61}, "/output/fade_seconds"),
+        ({"fade_seconds": 15.5}, "/output/fade_seconds"),  # the clip has 30 seconds
+        ({"mute": [[0, 1]] * 101}, "/output/mute"),
+        ({"mute": [[0, 1], [2, 2]]}, "/output/mute/1"),
+        ({"mute": [[0, 1, 2]]}, "/output/mute/0"),
+        ({"mute": [[-1, 1]]}, "/output/mute/0/0"),
+        ({"mute": [["0", 1]]}, "/output/mute/0/0"),
+        ({"mute": [[0, 1], [30, 31]]}, "/output/mute/1"),
+        ({"loudness_lufs": -4}, "/output/loudness_lufs"),
+        ({"loudness_lufs": -51}, "/output/loudness_lufs"),
     ],
 )
 def test_invalid_output_is_rejected(http: httpx.Client, recording: Recording, output: Any, pointer: str) -> None:

@@ -176,7 +176,8 @@ def test_pipe_as_source_is_rejected(source: str, name: str, tmp_path: Path) -> N
 def test_output_options_change_the_picture(film: Path, tmp_path: Path) -> None:
     target = tmp_path / "clip.mp4"
     options = ["--start", "1", "--end", "2", "--crop", "0.5,0,0.5,1", "--aspect", "1:1", "--fit", "pad", "--fps", "10"]
-    done = run_command("cut", str(film), str(target), *options, "--max-height", "160", "--json", cwd=tmp_path)
+    options += ["--max-height", "160", "--fade", "0.2", "--mute", "0,0.5", "--mute", "0.7,1", "--loudness", "-20"]
+    done = run_command("cut", str(film), str(target), *options, "--json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
     assert (result["width"], result["height"], result["frames"]) == (160, 160, 10)
@@ -189,6 +190,8 @@ def test_output_options_change_the_picture(film: Path, tmp_path: Path) -> None:
         (["--crop", "0.5,0,1"], "'--crop': '0.5,0,1' must be 4 numbers: x,y,width,height"),
         (["--aspect", "square"], "'--aspect': "),
         (["--fit", "pad"], "'--fit': needs an aspect"),
+        (["--mute", "2,1"], "'--mute': 0 must end after it begins"),
+        (["--loudness", "-1"], "'--loudness': must be less than or equal to -5"),
         (["--aspect", "1:1", "--focus", "2,0"], "'--focus': x must be less than or equal to 1"),
         (["--aspect", "1:1", "--profile", "sound"], "'--profile': aspect would have no effect"),
     ],

@@ -109,6 +109,8 @@ def complete_recording(call: Call[Any, Any], body: CreateClip, recording_id: str
         shortest=settings.limits.min_clip_seconds,
         longest=settings.limits.max_clip_seconds,
     )
+    if body.output is not None:
+        body.output.check_length(min(body.end_seconds, known or body.end_seconds) - body.start_seconds)
     with located(pointer="/label"):
         check_label(body.label)
     if body.webhook_url is not None:

@@ -17,6 +17,7 @@ import av
 from av.audio.resampler import AudioResampler
 
 from clipengine.errors import UnsupportedMedia
+from clipengine.media.audio.samples import silent_frame, slice_of
 
 _JUMP_SECONDS = Fraction(1, 100)  # a larger difference is jitter, a gap or an overlap; a smaller one is drift
 _START_SECONDS = Fraction(1, 2)  # the first frame's position is derived from this much audio, or from _JITTER_FRAMES
@@ -214,18 +215,14 @@ class AudioTimeline:
         yield from self._silence(min(gap, self.total - self._written))
         count = min(piece.samples - skip, self.total - self._written)
         if count > 0:
-            yield self._stamp(piece if (skip, count) == (0, piece.samples) else _slice(piece, skip, count))
+            yield self._stamp(piece if (skip, count) == (0, piece.samples) else slice_of(piece, skip, count))
             self.decoded_samples += count
         self._next += piece.samples - skip
 
     def _silence(self, samples: int) -> Iterator[av.AudioFrame]:
         while samples > 0:
             count = min(samples, _SILENCE_SAMPLES)
-            frame = av.AudioFrame(format=self.format, layout=self.layout, samples=count)
-            for plane in frame.planes:
-                plane.update(bytes(plane.buffer_size))
-            frame.sample_rate = self.rate
-            yield self._stamp(frame)
+            yield self._stamp(silent_frame(self.format, self.layout, self.rate, count))
             samples -= count
 
     def _stamp(self, frame: av.AudioFrame) -> av.AudioFrame:
@@ -240,14 +237,3 @@ def _middle(differences: Collection[int]) -> int:
     quarter = len(differences) // 4
     inner = sorted(differences)[quarter : len(differences) - quarter]
     return round(sum(inner) / len(inner))
-
-
-def _slice(frame: av.AudioFrame, start: int, count: int) -> av.AudioFrame:
-    """Return a new frame with `count` samples from sample `start` on."""
-    part = av.AudioFrame(format=frame.format.name, layout=frame.layout.name, samples=count)
-    width = frame.format.bytes * (1 if frame.format.is_planar else frame.layout.nb_channels)
-    for source, target in zip(frame.planes, part.planes, strict=True):
-        data = bytes(source)[start * width : (start + count) * width]
-        target.update(data.ljust(target.buffer_size, b"\0"))
-    part.sample_rate = frame.sample_rate
-    return part

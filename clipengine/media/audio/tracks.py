@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from fractions import Fraction
 from typing import Protocol
 
 import av
 
 from clipengine.clips.facts import AudioFacts
+from clipengine.clips.output import Output
 from clipengine.clips.warnings import warning
+from clipengine.media.audio.effects import AudioEffects
 from clipengine.media.audio.mix import AudioMix
 from clipengine.media.audio.timeline import AudioTimeline
 from clipengine.media.input.events import AudioFrameEvent
@@ -24,10 +26,21 @@ class AudioWriter(Protocol):
 
 
 class AudioTracks:
-    """Aligns, mixes (if requested) and writes the tracks. `written` is the number of tracks in the clip."""
+    """Aligns, mixes (if requested), changes and writes the tracks. `written` is the number of tracks in the clip.
+
+    `gains` are those of the written tracks in decibels, if they have any.
+    """
 
     def __init__(
-        self, writer: AudioWriter, kept: tuple[AudioFacts, ...], *, mix: bool, origin: Fraction, end: Fraction
+        self,
+        writer: AudioWriter,
+        kept: tuple[AudioFacts, ...],
+        options: Output = Output(),
+        *,
+        mix: bool,
+        origin: Fraction,
+        end: Fraction,
+        gains: Sequence[float] = (),
     ) -> None:
         self._writer = writer
         self._mix = AudioMix([facts.sample_rate for facts in kept]) if mix and len(kept) > 1 else None
@@ -42,6 +55,20 @@ class AudioTracks:
             self._timelines[facts.index] = AudioTimeline(
                 format=format, layout=layout, rate=facts.sample_rate, origin=origin, end=end
             )
+        self._effects: list[AudioEffects] = []  # of each written track
+        if options.changes_audio:
+            shapes: Sequence[AudioMix | AudioTimeline] = [self._mix] if self._mix else [*self._timelines.values()]
+            self._effects = [
+                AudioEffects(
+                    options,
+                    format=shape.format,
+                    layout=shape.layout,
+                    rate=shape.rate,
+                    length=end - origin,
+                    gain=gains[number] if gains else 0.0,
+                )
+                for number, shape in enumerate(shapes)
+            ]
 
     def _add_track(self, facts: AudioFacts) -> tuple[str, str]:
         """Add the track to the clip unless it is mixed into one, and return its sample format and channel layout."""
@@ -75,7 +102,7 @@ class AudioTracks:
             self._write(self._numbers[index], timeline.finish(resumes=index in resume_times))
         if self._mix is not None:
             for frame in self._mix.finish():
-                self._writer.write_audio(0, frame)
+                self._write_track(0, frame)
 
     def warnings(self) -> Iterator[str]:
         for number, channels in self._downmixed:
@@ -88,7 +115,11 @@ class AudioTracks:
     def _write(self, number: int, frames: Iterator[av.AudioFrame]) -> None:
         for frame in frames:
             if self._mix is None:
-                self._writer.write_audio(number, frame)
+                self._write_track(number, frame)
                 continue
             for mixed in self._mix.feed(number, frame):
-                self._writer.write_audio(0, mixed)
+                self._write_track(0, mixed)
+
+    def _write_track(self, track: int, frame: av.AudioFrame) -> None:
+        for changed in self._effects[track].apply(frame) if self._effects else (frame,):
+            self._writer.write_audio(track, changed)

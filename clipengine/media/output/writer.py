@@ -20,6 +20,7 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 from clipengine.clips.profiles import Profile
+from clipengine.media.audio.encoder_format import encoder_format
 from clipengine.media.input.events import CopiedVideo, VideoPacketEvent
 from clipengine.media.input.timeline import as_fraction
 from clipengine.media.output.encoder_presets import AV1_PRESETS, VPX_SPEEDS
@@ -35,9 +36,6 @@ _MUXERS = {"mp4": "mp4", "webm": "webm", "mkv": "matroska", "m4a": "ipod", "mp3"
 _MOV_FAMILY = ("mp4", "m4a")
 _VIDEO_ENCODERS = {"h264": "libx264", "hevc": "libx265", "vp8": "libvpx", "vp9": "libvpx-vp9", "av1": "libsvtav1"}
 _AUDIO_ENCODERS = {"aac": "aac", "opus": "libopus", "mp3": "libmp3lame"}
-_SAMPLE_FORMATS = {"aac": "fltp", "opus": "flt", "mp3": "fltp"}
-_MAX_CHANNELS = {"aac": 6, "opus": 6, "mp3": 2}
-_LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "4.0", 5: "5.0", 6: "5.1"}
 _RATES = {
     "aac": (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350),
     "opus": (48000,),
@@ -156,10 +154,10 @@ class ClipWriter:
         rates = _RATES[codec]
         chosen = rate if rate in rates else min((r for r in rates if r >= rate), default=max(rates))
         stream = self._container.add_stream(_AUDIO_ENCODERS[codec], rate=chosen)
-        layout = _LAYOUTS[channels] if channels <= _MAX_CHANNELS[codec] else "stereo"
+        format, layout = encoder_format(codec, channels)
         context = stream.codec_context
         context.layout = layout
-        context.format = _SAMPLE_FORMATS[codec]
+        context.format = format
         context.bit_rate = self._profile.audio_bitrate
         context.time_base = Fraction(1, chosen)
         if codec == "aac":
@@ -168,7 +166,7 @@ class ClipWriter:
         if language:
             stream.metadata["language"] = language
         self._audio.append(stream)
-        return _SAMPLE_FORMATS[codec], layout
+        return format, layout
 
     def write_frame(self, frame: av.VideoFrame, time: Fraction, duration: Fraction) -> None:
         """Encode a frame that is shown at `time` (clip time) for `duration` seconds."""

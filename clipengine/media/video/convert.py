@@ -15,7 +15,8 @@ from clipengine.clips.framing import framing, upright_ratio
 from clipengine.clips.plan import output_size
 from clipengine.clips.profiles import Profile
 from clipengine.clips.segments import CannotCopy
-from clipengine.media.video.filter_graph import Step, linear_graph, pull_one
+from clipengine.media.video.fade import fade_filters
+from clipengine.media.video.filter_graph import TIME_BASE, Step, linear_graph, pull_one
 from clipengine.media.video.reframe import reframing_filters
 from clipengine.media.video.rotate import rotation_of, upright_filters
 from clipengine.media.video.tonemap_lut import PIXEL_FORMAT as TONE_FORMAT
@@ -71,7 +72,15 @@ def _pixel_format(profile: Profile, frame: av.VideoFrame, keeps_hdr: bool) -> st
 class FrameConverter:
     """Converts decoded frames to the clip's format, which is derived from the first frame."""
 
-    def __init__(self, profile: Profile, first: av.VideoFrame, sample_aspect_ratio: Fraction | None) -> None:
+    def __init__(
+        self,
+        profile: Profile,
+        first: av.VideoFrame,
+        sample_aspect_ratio: Fraction | None,
+        *,
+        length: Fraction = Fraction(0),
+    ) -> None:
+        """`length` is that of the clip in seconds, for fades."""
         self._tone_mapper = ToneMapper(first) if is_hdr(first) and profile.hdr == "tonemap" else None
         self.keeps_hdr = is_hdr(first) and self._tone_mapper is None
         self._rgb = first.format.is_rgb or first.colorspace == _RGB_MATRIX
@@ -80,11 +89,12 @@ class FrameConverter:
         max_height = None if options.reframes else profile.max_height  # filters scale the picture after it is cropped
         width, height = output_size(first.width, first.height, rotation=rotation, max_height=max_height)
         self._upright = width, height
-        self._reframing: tuple[Step, ...] = ()
+        self._changes: tuple[Step, ...] = ()  # of the upright picture
         if options.reframes:
             framed = framing(options, width, height, ratio, max_height=profile.max_height)
-            self._reframing = reframing_filters(framed, width, height, options.fit)
+            self._changes = reframing_filters(framed, width, height, options.fit)
             (width, height), ratio = framed.canvas, framed.sample_aspect_ratio
+        self._changes += fade_filters(options.fade_within(length), length)
         self.format = FrameFormat(
             width=width,
             height=height,
@@ -96,16 +106,16 @@ class FrameConverter:
         self._to_rgb = VideoReformatter()  # one per conversion: a reformatter caches the tables of a single one
         self._graph: _FrameGraph | None = None
 
-    def convert(self, frame: av.VideoFrame) -> av.VideoFrame:
-        """Return the frame in the clip's format. The caller sets its timestamps."""
-        steps = (*upright_filters(frame), *self._reframing)
+    def convert(self, frame: av.VideoFrame, time: Fraction = Fraction(0)) -> av.VideoFrame:
+        """Return the frame in the clip's format, as it is shown at `time` (clip time). The caller sets its times."""
+        steps = (*upright_filters(frame), *self._changes)
         transposed = rotation_of(frame) % 180 != 0
         width, height = self._upright[::-1] if transposed else self._upright
         frame = self._reformat(frame, width, height)
         if steps:
             if self._graph is None or not self._graph.fits(frame, steps):
                 self._graph = _FrameGraph(frame, steps)
-            frame = self._graph.apply(frame)
+            frame = self._graph.apply(frame, time)
         return frame
 
     def check_kept(self, frame: av.VideoFrame) -> None:
@@ -154,7 +164,7 @@ class FrameConverter:
 
 
 class _FrameGraph:
-    """Filter graph that makes frames of one size and format upright and reframes them."""
+    """Filter graph that makes frames of one size and format upright and changes them."""
 
     def __init__(self, frame: av.VideoFrame, steps: tuple[Step, ...]) -> None:
         self._shape = (frame.width, frame.height, frame.format.name, steps)
@@ -163,7 +173,8 @@ class _FrameGraph:
     def fits(self, frame: av.VideoFrame, steps: tuple[Step, ...]) -> bool:
         return self._shape == (frame.width, frame.height, frame.format.name, steps)
 
-    def apply(self, frame: av.VideoFrame) -> av.VideoFrame:
+    def apply(self, frame: av.VideoFrame, time: Fraction) -> av.VideoFrame:
+        frame.pts, frame.time_base = round(time / TIME_BASE), TIME_BASE
         return pull_one(self._graph, frame)
 
 

@@ -1,0 +1,153 @@
+"""Loudness of a clip's audio tracks (EBU R 128), measured before the clip is encoded.
+
+The audio of the range is read and decoded once more, without the video. All tracks get the effects that the clip will
+have, so that one gain brings each of them to the target.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from fractions import Fraction
+from typing import NamedTuple
+
+import av
+from av.filter import Graph
+
+from clipengine.clips.facts import AudioFacts, SourceFacts
+from clipengine.clips.plan import CutRange
+from clipengine.clips.profiles import Profile
+from clipengine.clips.seek_index import SeekIndex
+from clipengine.clips.warnings import warning
+from clipengine.media.audio.encoder_format import encoder_format
+from clipengine.media.audio.tracks import AudioTracks
+from clipengine.media.input.decode import ClipDecoder
+from clipengine.media.input.events import AudioFrameEvent
+from clipengine.media.input.seek import Seeker
+from clipengine.media.input.source import MediaReader
+
+_SILENT = -69.0  # LUFS; the gate of the measurement is at -70
+# Encoders change peaks by some tenths of a decibel: with this margin the true peak stays below -1 dBTP.
+_HIGHEST_PEAK = -1.5
+_TOLERANCE = 0.05  # decibels
+# The filter reports peaks with three decimals: it measures those of amplified audio, so that quiet ones are exact.
+_PEAK_DECIBELS, _LEAST_PEAK = 40, 0.001
+
+
+class Loudness(NamedTuple):
+    """Integrated loudness (LUFS) and true peak (dBTP) of a track."""
+
+    integrated: float
+    true_peak: float
+
+    @property
+    def silent(self) -> bool:
+        return not self.integrated > _SILENT
+
+    def gain(self, target: float) -> float:
+        """Return the gain in decibels that brings the track to the target, or as near as its peaks allow."""
+        return 0.0 if self.silent else min(target - self.integrated, _HIGHEST_PEAK - self.true_peak)
+
+
+class Gains(NamedTuple):
+    """The gain of each track in decibels, and warnings of tracks that miss the target."""
+
+    decibels: tuple[float, ...]
+    warnings: tuple[str, ...]
+
+
+def measured_gains(
+    reader: MediaReader,
+    facts: SourceFacts,
+    profile: Profile,
+    cut: CutRange,
+    tracks: Sequence[AudioFacts],
+    *,
+    seek_index: SeekIndex | None,
+) -> Gains:
+    """Return the gains that bring the tracks of a clip to the loudness of the profile's output options."""
+    target = profile.output.loudness_lufs
+    if target is None or not tracks:
+        return Gains((), ())
+    meter = _Meter(profile.audio)
+    mix = profile.audio_tracks == "mix"
+    audio = AudioTracks(meter, tuple(tracks), profile.output, mix=mix, origin=cut.start, end=cut.end)
+    with Seeker(
+        reader, facts, cut, video=False, audio=[track.index for track in tracks], seek_index=seek_index
+    ) as seeker:
+        with closing(ClipDecoder(seeker, cut, threads=1).events()) as events:
+            for event in events:
+                if isinstance(event, AudioFrameEvent):
+                    audio.write_audio(event)
+        audio.finish(seeker.resume_times)
+    found = meter.finish()
+    warnings = [text for number, each in enumerate(found) for text in _warnings(number, each, target)]
+    return Gains(tuple(each.gain(target) for each in found), tuple(warnings))
+
+
+def _warnings(number: int, loudness: Loudness, target: float) -> Iterator[str]:
+    if loudness.silent:
+        yield warning("loudness_missed", f"audio track {number} is silent, or too short to be measured")
+        return
+    reached = loudness.integrated + loudness.gain(target)
+    if reached < target - _TOLERANCE:
+        text = f"audio track {number} has {reached:.1f} LUFS instead of {target:g}, as its peaks would clip"
+        yield warning("loudness_missed", text)
+
+
+class _Meter:
+    """Measures tracks instead of writing them."""
+
+    def __init__(self, codec: str) -> None:
+        self._codec = codec
+        self._tracks: list[_TrackMeter] = []
+
+    def add_audio(self, *, rate: int, channels: int, language: str | None) -> tuple[str, str]:
+        format, layout = encoder_format(self._codec, channels)
+        self._tracks.append(_TrackMeter(format, layout, rate))
+        return format, layout
+
+    def write_audio(self, track: int, frame: av.AudioFrame) -> None:
+        self._tracks[track].add(frame)
+
+    def finish(self) -> list[Loudness]:
+        return [track.finish() for track in self._tracks]
+
+
+class _TrackMeter:
+    def __init__(self, format: str, layout: str, rate: int) -> None:
+        self._graph = Graph()
+        source = self._graph.add_abuffer(sample_rate=rate, format=format, layout=layout, time_base=Fraction(1, rate))
+        last = source
+        for name, options in (
+            ("volume", f"volume={_PEAK_DECIBELS}dB:precision=double"),
+            ("ebur128", "metadata=1:peak=true:framelog=quiet"),
+            ("volume", f"volume=-{_PEAK_DECIBELS}dB:precision=double"),
+            ("ebur128", "metadata=1:framelog=quiet"),
+            ("abuffersink", None),
+        ):
+            step = self._graph.add(name, options)
+            last.link_to(step)
+            last = step
+        self._graph.configure()
+        self._integrated, self._true_peak = -70.0, 0.0  # LUFS; linear
+
+    def add(self, frame: av.AudioFrame) -> None:
+        self._graph.push(frame)
+        self._pull()
+
+    def finish(self) -> Loudness:
+        self._graph.push(None)
+        self._pull()
+        return Loudness(self._integrated, 20 * math.log10(max(self._true_peak, _LEAST_PEAK)) - _PEAK_DECIBELS)
+
+    def _pull(self) -> None:
+        while True:
+            try:
+                measured = self._graph.pull()
+            except (av.BlockingIOError, av.EOFError):
+                return
+            values = measured.metadata
+            self._integrated = float(values.get("lavfi.r128.I", self._integrated))
+            self._true_peak = float(values.get("lavfi.r128.true_peak", self._true_peak))

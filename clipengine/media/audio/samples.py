@@ -1,0 +1,27 @@
+"""Pieces of audio frames, and silence."""
+
+from __future__ import annotations
+
+import av
+
+
+def slice_of(frame: av.AudioFrame, start: int, count: int) -> av.AudioFrame:
+    """Return a new frame with `count` samples from sample `start` on, with their time if the frame has one."""
+    part = av.AudioFrame(format=frame.format.name, layout=frame.layout.name, samples=count)
+    width = frame.format.bytes * (1 if frame.format.is_planar else frame.layout.nb_channels)
+    for source, target in zip(frame.planes, part.planes, strict=True):
+        data = bytes(source)[start * width : (start + count) * width]
+        target.update(data.ljust(target.buffer_size, b"\0"))
+    part.sample_rate = frame.sample_rate
+    if frame.pts is not None and frame.time_base is not None:
+        part.pts, part.time_base = frame.pts + start, frame.time_base
+    return part
+
+
+def silent_frame(format: str, layout: str, rate: int, samples: int) -> av.AudioFrame:
+    """Return a frame of silence, in a format whose zero is silence."""
+    frame = av.AudioFrame(format=format, layout=layout, samples=samples)
+    for plane in frame.planes:
+        plane.update(bytes(plane.buffer_size))
+    frame.sample_rate = rate
+    return frame

@@ -1,0 +1,190 @@
+"""Output options that change the audio, and fades of the picture, read back from clips."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+from av.filter import Graph
+
+from clipengine.clips.output import Output
+from clipengine.clips.profiles import Profile
+from clipengine.clips.warnings import code_of
+from tests.films.catalogue import Shelf
+from tests.films.cutting import Clip, cut, cut_file
+from tests.films.reader import TrackReading, read_clip
+from tests.support.ramp import read_pictures, write_ramp
+
+_RATE = 48_000
+_START, _END = Fraction(1), Fraction(7)
+_MS = 0.001
+
+
+def _profile(options: dict[str, Any], **profile: Any) -> Profile:
+    return Profile(**profile).rendered(profile.get("render"), Output.model_validate(options))
+
+
+@pytest.fixture(scope="module")
+def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a recording with a quiet, a dynamic and a silent track."""
+    path = tmp_path_factory.mktemp("sound") / "sound.mka"
+    time = np.arange(9 * _RATE) / _RATE
+    noise = np.random.default_rng(1).normal(0, 1, time.size)
+    tone = np.sin(2 * np.pi * 440 * time)
+    quiet = 0.02 * tone * (1 + 0.5 * np.sin(2 * np.pi * 0.7 * time)) + 0.002 * noise
+    peaks = 0.01 * tone + 0.9 * (time % 1 < 0.002) * tone
+    _write(path, [quiet, peaks, 0 * tone])
+    return path
+
+
+def _write(path: Path, tracks: list[Any]) -> None:
+    with av.open(str(path), "w", format="matroska") as container:
+        streams = [container.add_stream("pcm_s16le", rate=_RATE, layout="stereo") for _ in tracks]
+        for stream, samples in zip(streams, tracks, strict=True):
+            for first in range(0, samples.size, 4800):
+                block = np.rint(samples[first : first + 4800] * 32767).astype(np.int16)
+                frame = av.AudioFrame.from_ndarray(np.repeat(block, 2)[None, :], format="s16", layout="stereo")
+                frame.sample_rate, frame.pts, frame.time_base = _RATE, first, Fraction(1, _RATE)
+                container.mux(stream.encode(frame))
+            container.mux(stream.encode(None))
+
+
+def _cut(recording: Path, tmp_path: Path, options: dict[str, Any], **profile: Any) -> tuple[Clip, list[TrackReading]]:
+    values: dict[str, Any] = {"video": "none", "audio_bitrate": 256_000, **profile}
+    clip = cut_file(recording, _START, _END, tmp_path / "clip.mp4", _profile(options, **values))
+    return clip, read_clip(clip.path).tracks
+
+
+def _level(track: TrackReading, start: float, end: float) -> float:
+    """Return the root mean square of the track between two times of the clip."""
+    return float(np.sqrt(np.mean(track.between(Fraction(start), Fraction(end)) ** 2)))
+
+
+def test_muted_ranges_are_silent_and_nothing_else_is(recording: Path, tmp_path: Path) -> None:
+    options = {"mute": [[3.5, 4.0], [1.0, 2.0], [1.5, 2.25], [5.9, 99.0]]}
+    clip, tracks = _cut(recording, tmp_path, options, audio_tracks=0)
+    (plain,) = _cut(recording, tmp_path, {}, audio_tracks=0)[1]
+    (track,) = tracks
+    for start, end in ((1.0, 2.25), (3.5, 4.0), (5.9, 6.0)):
+        assert _level(track, start + 25 * _MS, end - 25 * _MS) < 0.0002
+        assert _level(track, start - 60 * _MS, start - 5 * _MS) > 0.3 * _level(plain, start - 60 * _MS, start - 5 * _MS)
+    for start, end in ((0.0, 0.95), (2.3, 3.45), (4.05, 5.85)):
+        assert _level(track, start, end) == pytest.approx(_level(plain, start, end), rel=0.02)
+    assert track.end == pytest.approx(6, abs=0.03)
+    assert clip.made.warnings == ()
+
+
+@pytest.mark.parametrize("profile", [{}, {"audio": "opus", "container": "mkv"}, {"audio_tracks": "mix"}])
+def test_audio_fades_linearly_at_both_ends(profile: dict[str, Any], recording: Path, tmp_path: Path) -> None:
+    _, tracks = _cut(recording, tmp_path, {"fade_seconds": 2.0}, **profile)
+    _, plain = _cut(recording, tmp_path, {}, **profile)
+    for start, factor in ((0.15, 0.1), (0.95, 0.5), (1.85, 0.95), (3.0, 1.0), (4.05, 0.95), (4.95, 0.5), (5.75, 0.1)):
+        wanted = factor * _level(plain[0], start, start + 0.1)
+        assert _level(tracks[0], start, start + 0.1) == pytest.approx(wanted, rel=0.06)
+
+
+def test_fade_is_at_most_half_of_the_clip(recording: Path, tmp_path: Path) -> None:
+    _, (track,) = _cut(recording, tmp_path, {"fade_seconds": 50.0}, audio_tracks=0)
+    assert _level(track, 0, 0.1) < 0.05 * _level(track, 2.95, 3.05)
+    assert _level(track, 5.9, 6) < 0.05 * _level(track, 2.95, 3.05)
+
+
+def _loudness(path: Path, number: int) -> tuple[float, float]:
+    """Return integrated loudness (LUFS) and true peak (dBTP) of a track."""
+    graph, found = Graph(), {}
+    with av.open(str(path)) as container:
+        stream = container.streams.audio[number]
+        graph_input = graph.add_abuffer(template=stream)
+        meter = graph.add("ebur128", "metadata=1:peak=true:framelog=quiet")
+        graph_input.link_to(meter)
+        meter.link_to(graph.add("abuffersink"))
+        graph.configure()
+        for frame in (*container.decode(stream), None):
+            graph.push(frame)
+            while True:
+                try:
+                    found |= graph.pull().metadata
+                except (av.BlockingIOError, av.EOFError):
+                    break
+    return float(found["lavfi.r128.I"]), 20 * float(np.log10(float(found["lavfi.r128.true_peak"])))
+
+
+@pytest.mark.parametrize("target", [-16.0, -23.0, -45.0])
+@pytest.mark.parametrize("options", [{}, {"fade_seconds": 1.0, "mute": [[2.0, 4.0]]}])
+def test_loudness_is_within_half_a_unit(
+    target: float, options: dict[str, Any], recording: Path, tmp_path: Path
+) -> None:
+    clip, _ = _cut(recording, tmp_path, options | {"loudness_lufs": target}, audio_tracks=0)
+    integrated, peak = _loudness(clip.path, 0)
+    assert integrated == pytest.approx(target, abs=0.5)
+    assert peak <= -1
+    assert clip.made.warnings == ()
+
+
+def test_true_peak_limits_the_gain_and_silence_is_left_alone(recording: Path, tmp_path: Path) -> None:
+    clip, tracks = _cut(recording, tmp_path, {"loudness_lufs": -16.0})
+    quiet, dynamic = _loudness(clip.path, 0), _loudness(clip.path, 1)
+    assert quiet[0] == pytest.approx(-16, abs=0.5)
+    assert dynamic[0] < -20
+    assert -3 < dynamic[1] <= -1
+    assert _level(tracks[2], 0, 6) == 0
+    missed = [each for each in clip.made.warnings if code_of(each) == "loudness_missed"]
+    assert missed == list(clip.made.warnings)
+    assert "track 1 has -" in missed[0]
+    assert missed[1] == "loudness_missed: audio track 2 is silent, or too short to be measured"
+
+
+def test_mixed_tracks_are_measured_together(recording: Path, tmp_path: Path) -> None:
+    clip, _ = _cut(recording, tmp_path, {"loudness_lufs": -40.0}, audio_tracks="mix")
+    assert _loudness(clip.path, 0)[0] == pytest.approx(-40, abs=0.5)
+
+
+def test_audio_options_keep_smart_render(shelf: Shelf, tmp_path: Path) -> None:
+    film, options = shelf.get("mp4_bframes"), {"loudness_lufs": -30.0, "mute": [[0.5, 1.0]]}
+    clip = cut(film, Fraction(1), Fraction(5), tmp_path / "clip.mp4", _profile(options, render="smart"))
+    assert clip.made.render == "smart"
+    assert _loudness(clip.path, 0)[0] == pytest.approx(-30, abs=0.5)
+    assert _level(read_clip(clip.path).tracks[0], 0.55, 0.95) < 0.0005
+    faded = cut(film, Fraction(1), Fraction(5), tmp_path / "c.mp4", _profile({"fade_seconds": 1.0}, render="smart"))
+    assert "fade_seconds of the output changes the picture" in faded.made.warnings[0]
+
+
+@pytest.mark.parametrize(("pixel_format", "black"), [("yuv420p", 16), ("yuvj420p", 0)])
+def test_picture_fades_linearly_at_both_ends(pixel_format: str, black: int, tmp_path: Path) -> None:
+    write_ramp(tmp_path / "ramp.mp4", 160, 90, seconds=3, pixel_format=pixel_format)
+    profile = _profile({"fade_seconds": 0.5, "crop": {"x": 0.0, "y": 0.0, "width": 0.5, "height": 1.0}}, audio="none")
+    clip = cut_file(tmp_path / "ramp.mp4", Fraction(12, 25), Fraction(62, 25), tmp_path / "clip.mp4", profile)
+    pictures = read_pictures(clip.path)
+    assert len(pictures) == clip.made.frames == 50
+    luma = {round(float(time), 2): picture.levels(0.8, 0.5) for time, picture in pictures}
+    full = luma[1.0]
+    for time, levels in luma.items():
+        factor = min(1.0, time / 0.5, (2.0 - time) / 0.5)
+        assert levels[0] == pytest.approx(black + factor * (full[0] - black), abs=2.5), time
+        assert levels[1] == pytest.approx(128 + factor * (full[1] - 128), abs=2.5), time
+
+
+def test_held_frame_fades_too(tmp_path: Path) -> None:
+    path = tmp_path / "slide.mp4"
+    with av.open(str(path), "w") as container:
+        stream: Any = container.add_stream("libx264", rate=25, options={"preset": "ultrafast"})
+        stream.width, stream.height, stream.pix_fmt = 160, 90, "yuv420p"
+        stream.codec_context.time_base = Fraction(1, 1000)
+        for pts in (0, 40, 80, 4000, 4040):
+            frame = av.VideoFrame(160, 90, "yuv420p")
+            for plane, level in zip(frame.planes, (200, 128, 128), strict=True):
+                plane.update(bytes([level]) * plane.buffer_size)
+            frame.pts, frame.time_base = pts, Fraction(1, 1000)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    clip = cut_file(path, Fraction(1), Fraction(3), tmp_path / "clip.mp4", _profile({"fade_seconds": 0.5}))
+    pictures = read_pictures(clip.path)
+    assert [float(time) for time, _ in pictures] == sorted({float(time) for time, _ in pictures})
+    for time, picture in pictures:
+        factor = min(1.0, float(time) / 0.5, (2.0 - float(time)) / 0.5)
+        assert picture.levels(0.5, 0.5)[0] == pytest.approx(16 + factor * 184, abs=3), time
+    assert len(pictures) > 20
