@@ -18,6 +18,7 @@ from clipengine.cli.options import (
     needs_server,
     render_option,
     start_option,
+    subtitles_value,
 )
 from clipengine.cli.output_options import output_options
 from clipengine.client import Client, Clip
@@ -58,6 +59,12 @@ def clips() -> None:
 @click.option("--profile", help="A profile of the settings.")
 @render_option
 @output_options
+@click.option(
+    "--subtitles",
+    metavar="none|keep[:LANGUAGE]",
+    callback=subtitles_value,
+    help="keep:en keeps only the transcript in that language. [default: keep]",
+)
 @click.option("--priority", type=click.IntRange(-10, 10), help="Higher values run first. [default: 0]")
 @metadata_option
 @click.option("--webhook-url", help="Send the events of this clip to this URL as well.")
@@ -84,6 +91,7 @@ def create(
     profile: str | None,
     render: Render | None,
     options: Output | None,
+    subtitles: dict[str, str] | None,
     priority: int | None,
     meta: tuple[str, ...],
     webhook_url: str | None,
@@ -104,6 +112,7 @@ def create(
         profile=profile,
         render=render,
         output=options.to_object() if options else None,
+        subtitles=subtitles,
         priority=priority,
         metadata=metadata_of(meta),
         webhook_url=webhook_url,

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from clipengine.cli import output
-from clipengine.cli.local_cut import cut_once
+from clipengine.cli.local_cut import cut_once, read_texts
 from clipengine.cli.options import config_option, end_option, json_option, render_option, settings_of, start_option
 from clipengine.cli.output_options import output_options
 from clipengine.clips.clip import ClipResult
@@ -29,6 +29,12 @@ from clipengine.timecode import format_time
 @click.option("--profile", default="default", show_default=True, help="A profile of the settings.")
 @render_option
 @output_options
+@click.option(
+    "--subtitles",
+    multiple=True,
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="A .vtt or .srt file of SOURCE whose cues become a text track; may be repeated. talk.en.vtt is in English.",
+)
 @config_option
 @json_option
 def cut(
@@ -39,6 +45,7 @@ def cut(
     profile: str,
     render: Render | None,
     options: Output | None,
+    subtitles: tuple[Path, ...],
     config: Path | None,
     as_json: bool,
 ) -> None:
@@ -61,6 +68,7 @@ def cut(
     _check_extension(target, profile, settings)
     for fault in settings.profiles[profile].output_faults(options) if options else ():
         raise click.BadParameter(fault, param_hint="'--profile'")
+    texts = read_texts(subtitles)
     try:
         with output.progress("cutting") as on_progress:
             result = cut_once(
@@ -72,12 +80,13 @@ def cut(
                 profile=profile,
                 render=render,
                 options=options,
+                texts=texts,
                 on_progress=on_progress,
             )
     except ObjectMissing:
         raise RecordingMissing(f"{source} does not exist", hint="Check its name, or the bucket and the key.") from None
     if as_json:
-        output.show_json({"output": str(target), **vars(result)})
+        output.show_json({"output": str(target), **result.to_object()})
     else:
         click.echo(f"{target}: {_summary(result)}")
         for warning in result.warnings:

@@ -11,6 +11,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "cut": (
         "clipengine cut meeting.mp4 clip.mp4 --start 1:02.5 --end 1:10",
         "clipengine cut meeting.mp4 clip.mp4 --start 1:02.5 --end 1:10 --aspect 9:16 --fit blur --max-height 1280",
+        "clipengine cut talk.mp4 clip.mp4 --start 60 --end 90 --subtitles talk.en.vtt",
         "clipengine cut s3://recordings/h_01/recording.mp4 clip.webm --start 60 --end 90 --profile web",
     ),
     "recordings add": (

@@ -5,17 +5,20 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from fractions import Fraction
 from pathlib import Path
 
 from clipengine.clips.clip import ClipResult
 from clipengine.clips.clip_file import CutReport, FilePlan
+from clipengine.clips.cues import TextFormat
 from clipengine.clips.output import Output
 from clipengine.clips.profiles import Render
 from clipengine.clips.request import check_range
-from clipengine.errors import InvalidTimeRange, SettingsError, UnknownProfile
+from clipengine.clips.subtitles import MAX_TEXT_TRACKS, TextTrack
+from clipengine.clips.transcript_file import MAX_TRANSCRIPT_BYTES, alpha3_of, language_in_name, parse_transcript
+from clipengine.errors import InvalidTimeRange, InvalidTranscript, SettingsError, UnknownProfile
 from clipengine.settings import Settings
 from clipengine.stores.base import Store
 from clipengine.stores.build import build_store
@@ -35,11 +38,13 @@ def cut_once(
     profile: str,
     render: Render | None = None,
     options: Output | None = None,
+    texts: tuple[TextTrack, ...] = (),
     on_progress: Callable[[float], None],
 ) -> ClipResult:
     """Cut a clip from a file or an object (`s3://bucket/key`) and write it atomically to `output`.
 
-    `on_progress` receives the encoded fraction, 0 to 1. Raises the errors that a clip of the API fails with.
+    `texts` become text tracks of the clip. `on_progress` receives the encoded fraction, 0 to 1. Raises the errors that
+    a clip of the API fails with.
     """
     if profile not in settings.profiles:
         raise UnknownProfile(f"profile {profile!r} does not exist in the settings")
@@ -78,10 +83,11 @@ def cut_once(
                 render=render,
                 output=options,
                 seek_index=seek_index,
+                texts=texts,
             )
             message, _ = encoder.run(job, reader=reader, output=scratch.fileno(), watch=watch)
             cut = CutReport.of(message.get("cut"))
-            plan = FilePlan(facts, settings.profiles[profile].rendered(render, options), start, end)
+            plan = FilePlan(facts, settings.profiles[profile].rendered(render, options), start, end, texts)
             verify_clip(inspector, Path(temporary), plan, cut, encoding=settings.encoding, watch=lambda message: None)
             scratch.seek(0)
             sha256 = hashlib.file_digest(scratch, "sha256").hexdigest()
@@ -92,6 +98,23 @@ def cut_once(
         return clip_result(cut, sha256=sha256, poster_path=None)
     finally:
         Path(temporary).unlink(missing_ok=True)
+
+
+def read_texts(paths: Sequence[Path]) -> tuple[TextTrack, ...]:
+    """Return the cues of WebVTT and SubRip files. Raises InvalidTranscript with the name of the file."""
+    if len(paths) > MAX_TEXT_TRACKS:
+        raise InvalidTranscript(f"a clip has at most {MAX_TEXT_TRACKS} text tracks, not {len(paths)}")
+    tracks = []
+    for path in paths:
+        kind: TextFormat = "srt" if path.suffix.lower() == ".srt" else "vtt"
+        try:
+            with path.open("rb") as file:
+                cues = parse_transcript(file.read(MAX_TRANSCRIPT_BYTES + 1), kind)
+        except InvalidTranscript as error:
+            raise InvalidTranscript(f"{path}: {error.message}", errors=error.errors, hint=error.hint) from None
+        language = language_in_name(path.name)
+        tracks.append(TextTrack(language, alpha3_of(language), tuple(cues)))
+    return tuple(tracks)
 
 
 def _locate(settings: Settings, source: str) -> tuple[Store, str]:

@@ -67,6 +67,18 @@ render_option = click.option(
     type=click.Choice(["encode", "smart"]),
     help="smart copies whole GOPs and encodes only the frames at the cuts. [default: the profile's]",
 )
+
+
+def subtitles_value(ctx: click.Context, parameter: click.Parameter, text: str | None) -> dict[str, str] | None:
+    """Parse an option for the subtitles of a clip: `none`, `keep` or `keep:en`."""
+    if text is None:
+        return None
+    mode, _, language = text.partition(":")
+    if mode not in ("keep", "none") or (mode == "none" and language):
+        raise click.BadParameter(f"{text!r} is not none, keep or keep:LANGUAGE")
+    return {"mode": mode, "language": language} if language else {"mode": mode}
+
+
 data_option = click.option("--data", type=click.Path(path_type=Path, file_okay=False), help="The data folder.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 limit_option = click.option(

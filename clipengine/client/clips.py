@@ -37,6 +37,7 @@ class ClipCalls(Generic[C]):
         profile: str | None = None,
         render: Render | None = None,
         output: Mapping[str, Any] | None = None,
+        subtitles: Mapping[str, str] | None = None,
         metadata: Mapping[str, str] | None = None,
         priority: int | None = None,
         webhook_url: str | None = None,
@@ -47,14 +48,16 @@ class ClipCalls(Generic[C]):
         """Create the clip `[start_seconds, end_seconds)`. The server has stored the job when this returns.
 
         With the `render` "smart" whole GOPs of the recording are copied if that is possible; None is the profile's.
-        `output` has the options of the API that change the picture and the audio. At `expires_at` the clip and its
-        object are deleted.
+        `output` has the options of the API that change the picture and the audio. `subtitles` are
+        `{"mode": "keep", "language": "en"}` or `{"mode": "none"}`; by default all transcripts are kept. At `expires_at`
+        the clip and its object are deleted.
         """
         body: Object = {"label": label, "start_seconds": start_seconds, "end_seconds": end_seconds}
         optional: Object = {
             "profile": profile,
             "render": render,
             "output": dict(output) if output else None,
+            "subtitles": dict(subtitles) if subtitles else None,
             "metadata": dict(metadata) if metadata else None,
             "priority": priority,
             "webhook_url": webhook_url,

@@ -5,7 +5,7 @@ The first nine keys of the clip object are a contract of the hosted API: their o
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field
@@ -13,6 +13,7 @@ from pydantic import ConfigDict, Field
 from clipengine.clips.facts import SourceFacts
 from clipengine.clips.output import Output
 from clipengine.clips.profiles import Render
+from clipengine.clips.subtitles import SubtitleMode
 from clipengine.timecode import rfc3339
 
 ClipState = Literal["queued", "cutting", "uploading", "complete", "failed"]
@@ -27,6 +28,16 @@ DISABLED_BY_REQUEST = "disabled by request"  # `disabled_reason` of a webhook th
 ErrorObject = dict[str, Any]  # {code, message, hint, retryable}
 
 LONG_SECONDS = 600  # longer clips are `long`: they must not delay the others
+
+
+@dataclass(frozen=True)
+class ClipSubtitles:
+    """A WebVTT file with the subtitles of a clip in one language, beside it in the store."""
+
+    __pydantic_config__ = ConfigDict(extra="forbid", json_schema_extra={"additionalProperties": True})
+
+    language: str
+    path: str
 
 
 @dataclass(frozen=True)
@@ -55,12 +66,19 @@ class ClipResult:
     copied_seconds: Annotated[float, Field(description="Seconds of video that were copied.")]
     encoded_seconds: Annotated[float, Field(description="Seconds of video that were encoded.")]
     warnings: Annotated[list[str], Field(description="What the clip lacks of the recording, each as `code: text`.")]
+    subtitles: Annotated[
+        list[ClipSubtitles], Field(description="A WebVTT file for each transcript with a cue in its range.")
+    ] = field(default_factory=list)
 
     @classmethod
     def from_object(cls, stored: dict[str, Any]) -> ClipResult:
-        """Return a stored result. One of version 0.1 does not say how it was rendered: all of it was encoded."""
-        encoded = {"render": "encode", "copied_seconds": 0.0, "encoded_seconds": stored["duration_seconds"]}
-        return cls(**encoded | stored)
+        """Return a stored result. One of an earlier version does not say how it was rendered: all of it was encoded."""
+        earlier = {"render": "encode", "copied_seconds": 0.0, "encoded_seconds": stored["duration_seconds"]}
+        files = [ClipSubtitles(**each) for each in stored.get("subtitles", ())]
+        return cls(**earlier | stored | {"subtitles": files})
+
+    def to_object(self) -> dict[str, Any]:
+        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -69,7 +87,8 @@ class Clip:
 
     `queued_at` is the time when it was last queued, or became due after that: a claim ends this wait.
     `request_id` and `traceparent` are those of the request that created it. A `render` or `output` of None is
-    the profile's.
+    the profile's. `subtitles` of None is "keep", without a `subtitle_language` for all; `subtitle_keys` are those of
+    the attempt.
     """
 
     clip_id: str
@@ -97,6 +116,9 @@ class Clip:
     traceparent: str | None = None
     render: Render | None = None
     output: Output | None = None
+    subtitles: SubtitleMode | None = None
+    subtitle_language: str | None = None
+    subtitle_keys: list[str] | None = None
 
     @property
     def ended(self) -> bool:
@@ -110,6 +132,15 @@ class Clip:
     def poster_key(self) -> str:
         """The key of the poster: the clip's key with the suffix `.jpg`."""
         return self.object_key.rsplit(".", 1)[0] + ".jpg"
+
+    def subtitle_key(self, language: str) -> str:
+        """Return the key of the subtitles in a language: the clip's key with the suffix `.en.vtt`."""
+        return f"{self.object_key.rsplit('.', 1)[0]}.{language}.vtt"
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The keys of all objects of the clip."""
+        return (self.object_key, self.poster_key, *(self.subtitle_keys or ()))
 
     def to_object(self) -> dict[str, Any]:
         return {
@@ -129,7 +160,7 @@ class Clip:
             "metadata": self.metadata,
             "attempt": self.attempt,
             "error": self.error,
-            "result": vars(self.result) if self.result else None,
+            "result": self.result.to_object() if self.result else None,
             "expires_at": rfc3339(self.expires_at) if self.expires_at is not None else None,
             "request_id": self.request_id,
             "render": self.render,

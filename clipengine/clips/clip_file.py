@@ -16,11 +16,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from clipengine.clips.facts import Count, ExactSeconds, Name, SourceFacts, Warning
 from clipengine.clips.plan import kept_tracks
 from clipengine.clips.profiles import Profile, Render
+from clipengine.clips.subtitles import MAX_TEXT_TRACKS, TEXT_CODECS, TextDigest, TextTrack, cut_tracks, track_samples
 from clipengine.clips.warnings import GAP_CODES, code_of
 from clipengine.errors import VerificationFailed
 
 _MAX_WARNINGS = 1000
-_MAX_TRACKS = 66
+_MAX_TRACKS = 66 + MAX_TEXT_TRACKS
 _MAX_BYTES = 1 << 48  # no recording has as many
 _SIDE = 65_535  # pixels, of the largest frame that a codec can have
 _TIME_SECONDS = 1e9
@@ -95,6 +96,7 @@ class TrackReport(BaseModel):
     shortest_step_seconds: _Seconds | None
     longest_step_seconds: _Seconds | None
     begins_with_keyframe: bool
+    text_sha256: Name | None = None  # of the cues of a text track
 
 
 class FileReport(BaseModel):
@@ -117,12 +119,16 @@ class FileReport(BaseModel):
 
 @dataclass(frozen=True)
 class FilePlan:
-    """The plan of a clip of `[start, end)` of a recording with these facts, clamped to its end."""
+    """The plan of a clip of `[start, end)` of a recording with these facts, clamped to its end.
+
+    `texts` are the transcripts, on the recording's timeline.
+    """
 
     facts: SourceFacts
     profile: Profile
     start: Fraction
     end: Fraction
+    texts: tuple[TextTrack, ...] = ()
 
     def check(self, cut: CutReport, found: FileReport, size_bytes: int) -> None:
         """Raise VerificationFailed unless the reports of the file, of `size_bytes`, match this plan."""
@@ -181,18 +187,23 @@ class FilePlan:
     def _container_faults(self, cut: CutReport, found: FileReport) -> Iterator[str]:
         if found.container != self.profile.container:
             yield f"the file is {found.container}, not {self.profile.container}"
-        yield from self._track_faults(cut, [track.kind for track in found.tracks])
+        texts, _ = track_samples(cut_tracks(self.texts, cut.actual_start, cut.actual_end), self.profile.container)
+        yield from self._track_faults(cut, [track.kind for track in found.tracks], len(texts))
         yield from self._codec_faults(cut, found.tracks)
+        digests = [track.text_sha256 for track in found.tracks if track.kind == "subtitle"]
+        if digests != [str(TextDigest(samples)) for _, samples in texts]:
+            yield "the text tracks do not have the cues of the transcripts"
         if abs(found.seconds - float(cut.seconds)) > self._length_tolerance(found):
             yield f"the clip is {found.seconds:.3f} s long, expected {float(cut.seconds):.3f} s"
 
-    def _track_faults(self, cut: CutReport, kinds: list[str]) -> Iterator[str]:
-        expected = ["video"] * bool(cut.frames) + ["audio"] * self._audio_tracks
+    def _track_faults(self, cut: CutReport, kinds: list[str], texts: int) -> Iterator[str]:
+        expected = ["video"] * bool(cut.frames) + ["audio"] * self._audio_tracks + ["subtitle"] * texts
         if kinds != expected or (cut.frames and not self._has_video) or not kinds:
             yield f"the file has the tracks {', '.join(kinds[:8]) or 'none'}, expected {', '.join(expected)}"
 
     def _codec_faults(self, cut: CutReport, tracks: list[TrackReport]) -> Iterator[str]:
-        codecs = {"video": self.profile.video, "audio": self.profile.audio}
+        text = TEXT_CODECS.get(self.profile.container)
+        codecs = {"video": self.profile.video, "audio": self.profile.audio, "subtitle": text}
         for track in tracks:
             if track.codec != codecs[track.kind]:
                 yield f"the {track.kind} track is {track.codec}, not {codecs[track.kind]}"

@@ -11,6 +11,7 @@ from pathlib import PurePosixPath
 
 from clipengine.clips.output import Output
 from clipengine.clips.profiles import Render
+from clipengine.clips.subtitles import SubtitleMode
 from clipengine.errors import InvalidLabel, InvalidTimeRange
 
 # Clients may round durations up: an end this far past the recording's end is clamped, farther is an error.
@@ -27,8 +28,9 @@ _BOTH = ("start_seconds", "end_seconds")
 class ClipRequest:
     """A validated request. `start_seconds` and `end_seconds` are the client's, not yet clamped to the recording.
 
-    A `render` or `output` of None is the profile's. At `expires_at` (ms since 1970) the clip is deleted; None for the
-    retention time of the settings. `request_id` and `traceparent` identify the request in logs and traces.
+    A `render` or `output` of None is the profile's. `subtitles` of None are kept, without a `subtitle_language` all of
+    them. At `expires_at` (ms since 1970) the clip is deleted; None for the retention time of the settings. `request_id`
+    and `traceparent` identify the request in logs and traces.
     """
 
     label: str
@@ -41,6 +43,8 @@ class ClipRequest:
     poster: bool = True
     render: Render | None = None
     output: Output | None = None
+    subtitles: SubtitleMode | None = None
+    subtitle_language: str | None = None
     expires_at: int | None = None
     request_id: str | None = None
     traceparent: str | None = None

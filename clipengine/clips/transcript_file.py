@@ -36,6 +36,23 @@ def parse_language(tag: str) -> str:
     raise InvalidTranscript(f"{tag[:_SHOWN]!r} is not a language tag", hint=hint)
 
 
+def language_in_name(name: str) -> str:
+    """Return the language in the name of a file, `talk.en.vtt`, or `und`."""
+    parts = name.rsplit(".", 2)
+    try:
+        return parse_language(parts[1]) if len(parts) == 3 else "und"
+    except InvalidTranscript:
+        return "und"
+
+
+def alpha3_of(language: str) -> str:
+    """Return the code of ISO 639-2 for a language tag, or `und`."""
+    try:
+        return langcodes.Language.get(language).to_alpha3()
+    except LookupError:
+        return "und"
+
+
 def parse_transcript(body: bytes, kind: TextFormat) -> list[Cue]:
     """Return the cues of a WebVTT or SubRip file, sorted by time. Tags and styles are removed from their text.
 

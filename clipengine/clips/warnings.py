@@ -13,6 +13,7 @@ from clipengine.clips.profiles import Profile
 
 WarningCode = Literal[
     "stream_dropped",
+    "subtitles_dropped",
     "chapters_dropped",
     "alpha_dropped",
     "alpha_flattened",
@@ -57,6 +58,11 @@ def code_of(text: str) -> str:
 def encoded_instead(reason: str) -> str:
     """Return the warning that smart render was asked for and nothing can be copied."""
     return warning("encoded_instead", f"nothing was copied, all of the clip was encoded: {reason}")
+
+
+def subtitles_dropped(language: str, reason: str) -> str:
+    """Return the warning that the clip has no text track in this language."""
+    return warning("subtitles_dropped", f"the transcript in {language} has no track in the clip: {reason}")
 
 
 def loss_warnings(facts: SourceFacts, profile: Profile) -> list[str]:

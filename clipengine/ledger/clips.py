@@ -221,7 +221,7 @@ class Clips:
 
         Return False if the claim was lost; the caller must then discard the stored objects.
         """
-        values = entering("complete", result=vars(result), completed_at=now_ms())
+        values = entering("complete", result=result.to_object(), completed_at=now_ms())
         with self._database.transaction(ordered=False):
             state = self._active_state(id, attempt)
             return state is not None and self._end(id, state, attempt, values)
@@ -281,7 +281,7 @@ class Clips:
             if clip.state != "failed":
                 raise ClipNotFailed(f"the clip {id} is {clip.state if clip.ended else 'processing'}")
             self._check_room()
-            keys = (clip.object_key, clip.poster_key)
+            keys = clip.keys
             if self._database.shared or self._removals.claimed(keys):
                 values["object_key"] = _next_key(clip)  # the old objects may be deleted at any time
             else:

@@ -43,8 +43,8 @@ class Removals:
         self._add([key], looks)
 
     def add_clips(self, clips: Iterable[Clip]) -> None:
-        """Queue the objects and posters of clips for deletion, with one statement for all of them."""
-        self._add([key for clip in clips for key in (clip.object_key, clip.poster_key)], looks=2)
+        """Queue all objects of clips for deletion, with one statement for all of them."""
+        self._add([key for clip in clips for key in clip.keys], looks=2)
 
     def _add(self, keys: Iterable[str], looks: int) -> None:
         values = {"next_at": now_ms(), "looks": looks, "owner": None}

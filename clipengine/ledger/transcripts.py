@@ -105,14 +105,14 @@ class Transcripts:
             raise TranscriptNotFound(f"the recording has no transcript in the language {language}")
         return _transcript(row)
 
-    def cues(self, transcript: Transcript) -> list[Cue]:
-        """Return the cues of a transcript, sorted by time."""
-        rows = self._database.rows(
-            CueRow.select(CueRow.start_ms, CueRow.end_ms, CueRow.text, CueRow.speaker)
-            .where(CueRow.transcript_id == transcript.transcript_id)
-            .order_by(CueRow.cue_id.desc())
+    def cues(self, transcript: Transcript, *, start_ms: int = 0, end_ms: int | None = None) -> list[Cue]:
+        """Return the cues of a transcript that overlap the range, sorted by time."""
+        query = CueRow.select(CueRow.start_ms, CueRow.end_ms, CueRow.text, CueRow.speaker).where(
+            CueRow.transcript_id == transcript.transcript_id, CueRow.end_ms > start_ms
         )
-        return [Cue(**row) for row in rows]
+        if end_ms is not None:
+            query = query.where(CueRow.start_ms < end_ms)
+        return [Cue(**row) for row in self._database.rows(query.order_by(CueRow.cue_id.desc()))]
 
     def list(self, recording_id: str, *, limit: int, cursor: str | None = None) -> Page[Transcript]:
         """Return a page of the transcripts of a recording, newest first. Raises RecordingNotFound."""

@@ -6,7 +6,7 @@ even if its upload needs several tries. Every transition out of `uploading` clea
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from clipengine.clips.clip import Clip, ClipResult
@@ -26,6 +26,7 @@ class Finished:
 
     result: ClipResult
     poster_sha256: str | None
+    subtitles_sha256: dict[str, str] = field(default_factory=dict)  # by language
 
 
 class Uploads:
@@ -39,7 +40,11 @@ class Uploads:
         Not durable: a power cut may lose the file as well, and the clip is then cut again.
         """
         values = entering("uploading", finished=asdict(finished), progress=progress, cut_by=owner, next_at=now_ms())
+        keys = [each.path for each in finished.result.subtitles]
         with self._database.transaction(durable=False, ordered=False):
+            if keys:  # an earlier attempt may have stored other ones under the same key of the clip
+                row = self._database.by_key(ClipRow, id, lock=True)
+                values["subtitle_keys"] = [*dict.fromkeys([*((row and row["subtitle_keys"]) or ()), *keys])]
             return self._clips.transition(id, "cutting", attempt, values)
 
     def claim(self, owner: str) -> tuple[Clip, Finished] | None:
@@ -90,4 +95,5 @@ class Uploads:
 
 
 def _finished(stored: dict[str, Any]) -> Finished:
-    return Finished(ClipResult.from_object(stored["result"]), stored["poster_sha256"])
+    result = ClipResult.from_object(stored["result"])
+    return Finished(result, stored["poster_sha256"], stored.get("subtitles_sha256", {}))

@@ -12,7 +12,8 @@ import av
 from clipengine.clips.facts import AudioFacts, SourceFacts
 from clipengine.clips.plan import CutRange
 from clipengine.clips.profiles import Profile
-from clipengine.clips.warnings import loss_warnings, warning
+from clipengine.clips.subtitles import TEXT_CODECS, TextTrack, cut_tracks, track_samples
+from clipengine.clips.warnings import loss_warnings, subtitles_dropped, warning
 from clipengine.media.audio.loudness import Gains
 from clipengine.media.audio.tracks import AudioTracks
 from clipengine.media.input.decode import ClipDecoder
@@ -36,6 +37,7 @@ class ClipContents(NamedTuple):
     cut: CutRange
     video: bool
     audio: tuple[AudioFacts, ...]
+    texts: tuple[TextTrack, ...] = ()
 
 
 class ClipBuilder:
@@ -67,6 +69,7 @@ class ClipBuilder:
         self.encoded_seconds = Fraction(0)  # of the frames that were encoded
         self.poster: bytes | None = None
         self.audio: AudioTracks | None = None
+        self._lost_texts: list[TextTrack] = []
         constant_rate = profile.fps is None and facts.video is not None and not facts.video.variable_rate
         self._gaps = GapCounter(cut.frame_seconds if constant_rate else Fraction(0))
 
@@ -119,6 +122,13 @@ class ClipBuilder:
             end=self._cut.end,
             gains=self._gains.decibels,
         )
+        if self._clip.texts:
+            self._write_texts(cut_tracks(self._clip.texts, self.origin, self._cut.end))
+
+    def _write_texts(self, tracks: list[TextTrack]) -> None:
+        written, self._lost_texts = track_samples(tracks, self._profile.container)
+        if written:
+            self._writer.write_texts(TEXT_CODECS[self._profile.container], written)
 
     def _add_video(
         self, begin: BeginEvent, frame: av.VideoFrame, converter: FrameConverter, language: str | None
@@ -181,6 +191,9 @@ class ClipBuilder:
         if isinstance(chosen, int) and chosen >= tracks:
             text = f"the profile keeps audio track {chosen}, the recording has {tracks}: no audio is kept"
             yield warning("audio_track_missing", text)
+        container = self._profile.container
+        reason = "too many cues overlap" if container in TEXT_CODECS else f"{container} holds no text"
+        yield from (subtitles_dropped(track.language, reason) for track in self._lost_texts)
         yield from decoder.damage.warnings()
         yield from self._gaps.warnings()
         yield from self._gains.warnings

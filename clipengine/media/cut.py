@@ -15,6 +15,7 @@ from clipengine.clips.plan import CutRange, kept_tracks
 from clipengine.clips.profiles import Profile, Render
 from clipengine.clips.seek_index import SeekIndex
 from clipengine.clips.segments import CannotCopy, check_copyable
+from clipengine.clips.subtitles import TextTrack
 from clipengine.clips.warnings import encoded_instead
 from clipengine.errors import NoMediaInRange, RecordingTruncated, RecordingUnreadable, VerificationFailed
 from clipengine.media.audio.loudness import Gains, measured_gains
@@ -68,12 +69,14 @@ def cut_clip(
     threads: int,
     poster: bool,
     decodes: bool = True,
+    texts: tuple[TextTrack, ...] = (),
     on_progress: OnProgress,
 ) -> Cut:
     """Cut `[start, end)` (recording time; the end is clamped) into the empty file behind the descriptor `output`.
 
     `seek_index` reduces the bytes read before the start; the clip is the same without it. If the profile's `render` is
-    "smart", whole GOPs are copied if that is possible; otherwise all of the clip is encoded, with a warning.
+    "smart", whole GOPs are copied if that is possible; otherwise all of the clip is encoded, with a warning. `texts`
+    (recording time) become text tracks.
 
     The finished file is read again and decodes to its end. With `decodes` false it is only compared with the encoders'
     packets and the copied ones, if its codecs allow that. The inspector checks that the file matches the plan. Raises
@@ -81,7 +84,7 @@ def cut_clip(
     VerificationFailed.
     """
     on_progress("reading", 0.0)
-    clip = _contents(facts, profile, start, end)
+    clip = _contents(facts, profile, start, end)._replace(texts=texts)
     cutter = _Cutter(source, facts, profile, clip, end, seek_index, output, threads, poster, decodes, on_progress)
     if profile.render == "encode":
         return cutter.cut(copies=False)

@@ -11,13 +11,15 @@ import hashlib
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
 
 from clipengine.clips.clip import Clip, ClipResult
+from clipengine.clips.cues import MEDIA_TYPES
+from clipengine.clips.subtitles import TextTrack
 from clipengine.errors import ClipEngineError, ObjectMissing, VerificationFailed
 from clipengine.ledger.ledger import Ledger
 from clipengine.ledger.uploads import Finished
@@ -93,7 +95,7 @@ class Publisher(Jobs[Upload]):
         return clip_job("clip.upload", item.clip, engine=self._owner)
 
     def run(self, item: Upload) -> None:
-        """Upload the clip and its poster, and complete the clip."""
+        """Upload the clip, its poster and its subtitles, and complete the clip."""
         clip, result = item.clip, item.finished.result
         try:
             self._upload(clip, item.finished)
@@ -151,6 +153,10 @@ class Publisher(Jobs[Upload]):
             poster = folder / POSTER
             size = poster.stat().st_size if poster.exists() else 0
             self._put(clip, clip.poster_key, poster, size, _POSTER_TYPE, finished.poster_sha256)
+        for each in result.subtitles:
+            path = subtitle_file(folder, each.language)
+            size = path.stat().st_size if path.exists() else 0
+            self._put(clip, each.path, path, size, MEDIA_TYPES["vtt"], finished.subtitles_sha256[each.language])
 
     def _put(self, clip: Clip, key: str, path: Path, size: int, content_type: str, sha256: str) -> None:
         try:
@@ -195,9 +201,19 @@ def clip_file(folder: Path, clip: Clip) -> Path:
     return folder / f"clip.{clip.object_key.rpartition('.')[2]}"
 
 
-def save_finished(folder: Path, result: ClipResult, poster: bytes) -> Finished:
-    """Write the poster next to the clip, and return the record of the finished clip for the ledger."""
+def subtitle_file(folder: Path, language: str) -> Path:
+    """Return the path of the subtitles in the scratch folder of a clip."""
+    return folder / f"{language}.vtt"
+
+
+def save_finished(folder: Path, result: ClipResult, poster: bytes, texts: Iterable[TextTrack]) -> Finished:
+    """Write poster and subtitles next to the clip, and return the record of the finished clip for the ledger."""
+    digests = {}
+    for track in texts:
+        body = track.vtt()
+        subtitle_file(folder, track.language).write_bytes(body)
+        digests[track.language] = hashlib.sha256(body).hexdigest()
     if not poster:
-        return Finished(result, None)
+        return Finished(result, None, digests)
     (folder / POSTER).write_bytes(poster)
-    return Finished(result, hashlib.sha256(poster).hexdigest())
+    return Finished(result, hashlib.sha256(poster).hexdigest(), digests)

@@ -11,12 +11,13 @@ import hashlib
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from clipengine.clips.clip import Clip, Recording, Step
+from clipengine.clips.clip import Clip, ClipSubtitles, Recording, Step
 from clipengine.clips.clip_file import CutReport, FilePlan
+from clipengine.clips.subtitles import TextTrack, cut_tracks
 from clipengine.errors import (
     ClipEngineError,
     DiskFull,
@@ -31,6 +32,7 @@ from clipengine.settings import Settings
 from clipengine.stores.base import Store
 from clipengine.stores.object_errors import as_recording_errors
 from clipengine.timecode import exact
+from clipengine.work.clip_texts import clip_texts
 from clipengine.work.disk_reservation import DiskReservation, estimate_bytes
 from clipengine.work.encoder.exit_status import LOST_CHILD, retry_delay_ms
 from clipengine.work.encoder.jobs import Message, clip_result, cut_job
@@ -196,12 +198,20 @@ class ClipRunner(Jobs[Clip]):
         with self._disk_full_errors():
             folder = self._scratch.make(clip.clip_id, clip.attempt)
             path = clip_file(folder, clip)
-            cut, poster = self._cut(clip, recording, path)
-            self._verify(clip, recording, path, cut, poster)
+            texts = clip_texts(self._ledger.transcripts, clip, recording)
+            cut, poster = self._cut(clip, recording, path, texts.tracks)
+            self._verify(clip, recording, path, cut, poster, texts.tracks)
             with path.open("rb") as body:
                 sha256 = hashlib.file_digest(body, "sha256").hexdigest()
-            result = clip_result(cut, sha256=sha256, poster_path=clip.poster_key if poster else None)
-            return save_finished(folder, result, poster)
+            shown = cut_tracks(texts.tracks, cut.actual_start, cut.actual_end)
+            result = clip_result(
+                cut,
+                sha256=sha256,
+                poster_path=clip.poster_key if poster else None,
+                warnings=texts.warnings,
+                subtitles=[ClipSubtitles(track.language, clip.subtitle_key(track.language)) for track in shown],
+            )
+            return save_finished(folder, result, poster, shown)
 
     @contextmanager
     def _disk_full_errors(self) -> Iterator[None]:
@@ -214,7 +224,7 @@ class ClipRunner(Jobs[Clip]):
                 raise
             raise DiskFull(f"the disk of the scratch folder is full ({error.strerror})") from error
 
-    def _cut(self, clip: Clip, recording: Recording, path: Path) -> tuple[CutReport, bytes]:
+    def _cut(self, clip: Clip, recording: Recording, path: Path, texts: Sequence[TextTrack]) -> tuple[CutReport, bytes]:
         assert recording.facts is not None
         job = cut_job(
             self._settings,
@@ -226,6 +236,7 @@ class ClipRunner(Jobs[Clip]):
             render=clip.render,
             output=clip.output,
             seek_index=self._ledger.recordings.seek_index(recording.recording_id),
+            texts=texts,
         )
         with (
             as_recording_errors(),
@@ -236,11 +247,19 @@ class ClipRunner(Jobs[Clip]):
             message, poster = child.run(job, reader=reader, output=output.fileno(), watch=watch)
         return CutReport.of(message.get("cut")), poster if clip.poster else b""
 
-    def _verify(self, clip: Clip, recording: Recording, path: Path, cut: CutReport, poster: bytes) -> None:
+    def _verify(
+        self,
+        clip: Clip,
+        recording: Recording,
+        path: Path,
+        cut: CutReport,
+        poster: bytes,
+        texts: tuple[TextTrack, ...],
+    ) -> None:
         """Have a second child inspect the file. Raises VerificationFailed if it is not the clip that was planned."""
         assert recording.facts is not None
         profile = self._settings.profiles[clip.profile].rendered(clip.render, clip.output)
-        plan = FilePlan(recording.facts, profile, exact(clip.start_seconds), exact(clip.end_seconds))
+        plan = FilePlan(recording.facts, profile, exact(clip.start_seconds), exact(clip.end_seconds), texts)
         if poster:
             plan.check_poster(cut, poster)
         with self._child(clip, "inspector") as (inspector, watch):

@@ -15,6 +15,7 @@ import pytest
 from clipengine.client.webhooks import verify
 from tests.support.receiver import Answer, Receiver
 from tests.support.server import RunningServer
+from tests.support.waiting import until
 
 
 def shown(done: subprocess.CompletedProcess[str]) -> Any:
@@ -78,6 +79,46 @@ def test_clip_can_be_created_listed_downloaded_and_deleted(
     gone = server.command("clips", "show", clip["clip_id"])
     assert gone.returncode == 1
     assert gone.stderr.splitlines()[1] == "`clipengine clips list` shows the clips."
+
+
+def test_clip_carries_the_transcripts_of_its_recording(
+    server: RunningServer, recording: dict[str, Any], tmp_path: Path
+) -> None:
+    recording_id = recording["recording_id"]
+    file = tmp_path / "talk.srt"
+    file.write_text("1\n00:00:01,000 --> 00:00:03,500\nThe budget\n\n2\n00:00:06,000 --> 00:00:07,000\nLater\n")
+    made = shown(server.command("transcripts", "put", recording_id, "EN", str(file), "--json"))
+    assert (made["language"], made["cues"]) == ("en", 2)
+    assert server.command("transcripts", "put", recording_id, "de", str(file)).returncode == 0
+    assert "de" in server.command("transcripts", "list", recording_id).stdout
+    (hit,) = shown(server.command("transcripts", "search", "budg*", "--limit", "1", "--json"))
+    assert (hit["text"], hit["start_seconds"]) == ("The budget", 1.0)
+    target = tmp_path / "got.vtt"
+    assert server.command("transcripts", "get", recording_id, "en", str(target)).returncode == 0
+    assert target.read_text().startswith("WEBVTT\n\n00:00:01.000 --> 00:00:03.500\nThe budget\n")
+
+    clip = create(server, recording, "with subtitles", "--wait")
+    stem = clip["bucket_path"].removesuffix(".mp4")
+    assert clip["result"]["subtitles"] == [
+        {"language": "de", "path": f"{stem}.de.vtt"},
+        {"language": "en", "path": f"{stem}.en.vtt"},
+    ]
+    stored = server.data / "store" / f"{stem}.en.vtt"
+    assert stored.read_text() == "WEBVTT\n\n00:00:00.000 --> 00:00:01.500\nThe budget\n"
+    one = create(server, recording, "in one language", "--wait", "--subtitles", "keep:de")
+    assert [each["language"] for each in one["result"]["subtitles"]] == ["de"]
+    none = create(server, recording, "without", "--wait", "--subtitles", "none")
+    assert none["result"]["subtitles"] == []
+    unknown = server.command(
+        "clips", "create", recording_id, "x", "--start", "0", "--end", "1", "--subtitles", "keep:fr"
+    )
+    assert "transcripts list RECORDING_ID" in unknown.stderr
+    for each in (clip, one, none):
+        assert server.command("clips", "rm", each["clip_id"]).returncode == 0
+    until(lambda: not stored.exists())
+    until(lambda: not [*(server.data / "store").rglob("*.vtt")])
+    for language in ("en", "de"):
+        assert server.command("transcripts", "rm", recording_id, language).returncode == 0
 
 
 def test_clip_can_be_shared_and_unshared(server: RunningServer, recording: dict[str, Any]) -> None:

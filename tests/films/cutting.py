@@ -11,6 +11,7 @@ from pathlib import Path
 from clipengine.clips.clip_file import FilePlan
 from clipengine.clips.facts import SourceFacts
 from clipengine.clips.profiles import Profile
+from clipengine.clips.subtitles import TextTrack
 from clipengine.media.cut import Cut as Made
 from clipengine.media.cut import cut_clip
 from clipengine.media.input.source import DescriptorSource
@@ -55,6 +56,7 @@ def cut_file(
     *,
     decodes: bool = True,
     threads: int = 1,
+    texts: tuple[TextTrack, ...] = (),
 ) -> Clip:
     """Cut a range of any recording into the file `output`. Raises the errors of the cutter."""
     facts = facts_of(path)
@@ -72,11 +74,12 @@ def cut_file(
                 threads=threads,
                 poster=False,
                 decodes=decodes,
+                texts=texts,
                 on_progress=lambda step, progress: None,
             )
         report = {name: value for name, value in vars(made).items() if name != "poster"}
         report |= {"actual_start": str(made.actual_start), "actual_end": str(made.actual_end)}
-        hold_to_plan(target, FilePlan(facts, profile, start, end), report)
+        hold_to_plan(target, FilePlan(facts, profile, start, end, texts), report)
     finally:
         os.close(target)
     return Clip(output, made)

@@ -18,8 +18,10 @@ from clipengine.clips.cues import MAX_CUE_CHARACTERS, MAX_CUE_SECONDS, MAX_SPEAK
 from clipengine.clips.metadata import MAX_METADATA
 from clipengine.clips.output import Output
 from clipengine.clips.profiles import Render
+from clipengine.clips.subtitles import SubtitleMode
+from clipengine.clips.transcript_file import MAX_LANGUAGE_CHARACTERS, parse_language
 from clipengine.clips.words import MAX_QUERY_CHARACTERS
-from clipengine.errors import InvalidRequest, InvalidWebhookUrl
+from clipengine.errors import InvalidRequest, InvalidTranscript, InvalidWebhookUrl
 from clipengine.ledger.pages import decode_cursor
 from clipengine.timecode import parse_rfc3339
 from clipengine.webhooks.address import MAX_URL_CHARACTERS, parse
@@ -133,6 +135,24 @@ def _like(**example: Any) -> ConfigDict:
     return ConfigDict(json_schema_extra={"additionalProperties": False, "examples": [example]})
 
 
+def _language(tag: str) -> str:
+    try:
+        return parse_language(tag)
+    except InvalidTranscript as error:
+        raise PydanticCustomError("language", "{reason}", {"reason": error.message, "hint": error.hint}) from None
+
+
+class SubtitlesOfClip(Body):
+    mode: SubtitleMode = Field(
+        default="keep",
+        description="`keep`: a text track for each transcript of the recording, if the container has text tracks, and "
+        "a WebVTT file beside the clip. `none`: no subtitles.",
+    )
+    language: Annotated[str, Field(max_length=MAX_LANGUAGE_CHARACTERS), AfterValidator(_language)] | None = Field(
+        default=None, description="Only the transcript in this language. Default: all."
+    )
+
+
 class CreateClip(Body):
     max_bytes = None  # metadata alone may be 100 x 2,100 characters
     model_config = _like(label="key-moment", start_seconds=5.0, end_seconds=12.5)
@@ -153,6 +173,9 @@ class CreateClip(Body):
     )
     output: Output | None = Field(
         default=None, description="Changes of the picture and the audio. Default: the profile's."
+    )
+    subtitles: SubtitlesOfClip = Field(
+        default=SubtitlesOfClip(), description="What becomes of the recording's transcripts. Default: they are kept."
     )
     poster: bool = Field(default=True, description="Store a JPEG of the first frame beside the clip.")
     expires_at: WrittenMoment | None = Field(

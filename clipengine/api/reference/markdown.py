@@ -25,7 +25,13 @@ from variables such as `CLIP_ID`; in Python `client` is `Client("{_SHELL_URL}", 
 things hang together is in [The API](api.md), every code in [Errors](errors.md).
 """
 
-_SHOWN = ("Object", "Result", "BatchedClip")  # ends of the names of schemas that have a section
+_SHOWN = (
+    "Object",
+    "Result",
+    "BatchedClip",
+    "ClipSubtitles",
+    "SubtitlesOfClip",
+)  # ends of the names of schemas that have a section
 _PYTHON = {
     "post_recordings": 'client.recordings.add("relay/recordings/h_01/recording.mp4")',
     "get_recordings": 'for recording in client.recordings.each(status="complete"):\n    print(recording.name)',

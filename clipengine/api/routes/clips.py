@@ -80,7 +80,8 @@ def _validate_batched(call: Call[Any, Any], body: BatchedClip, prefix: str) -> R
 
 
 def _create(call: Call[Any, Any], recording: Recording, body: CreateClip) -> Clip:
-    values = body.model_dump(exclude={"recording_id", "output"})
+    values = body.model_dump(exclude={"recording_id", "output", "subtitles"})
+    values |= {"subtitles": body.subtitles.mode, "subtitle_language": body.subtitles.language}
     request = ClipRequest(**values, output=body.output, request_id=call.request_id, traceparent=call.traceparent)
     profile = call.engine.settings.profiles[body.profile]
     return call.ledger.clips.create(recording, request, extension=profile.container)
@@ -116,6 +117,9 @@ def complete_recording(call: Call[Any, Any], body: CreateClip, recording_id: str
     if body.webhook_url is not None:
         check_address(body.webhook_url, settings, pointer="/webhook_url", look_up=False)
     check_expiry(body.expires_at)
+    if body.subtitles.language is not None:
+        with located(pointer="/subtitles/language"):
+            call.ledger.transcripts.get(recording.recording_id, body.subtitles.language)
     if recording.state != "complete":
         raise RecordingNotComplete.of(recording.recording_id, recording.state)
     return recording

@@ -237,6 +237,12 @@ def migration_24(database: Database) -> None:
     database.run("ALTER TABLE clips ADD COLUMN output TEXT")
 
 
+def migration_25(database: Database) -> None:
+    """Record what becomes of a clip's subtitles, and the keys of their objects, which older engines would leave."""
+    for column in ("subtitles", "subtitle_language", "subtitle_keys"):
+        database.run(f"ALTER TABLE clips ADD COLUMN {column} TEXT")
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     migration_1,
     migration_2,
@@ -262,6 +268,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     migration_22,
     migration_23,
     migration_24,
+    migration_25,
 )
 
 

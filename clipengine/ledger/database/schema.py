@@ -135,6 +135,9 @@ class ClipRow(Model):
     traceparent = TextField(null=True)  # the same, in its trace (W3C Trace Context)
     render = TextField(null=True)  # encode or smart; null for the profile's
     output = JsonText(null=True)  # the output options that are given; null for the profile's
+    subtitles = TextField(null=True)  # keep or none; null for keep
+    subtitle_language = TextField(null=True)  # null for all
+    subtitle_keys = JsonText(null=True)  # of the objects of the attempt
 
     class Meta:
         table_name = "clips"

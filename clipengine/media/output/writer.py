@@ -7,7 +7,7 @@ descriptor.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from fractions import Fraction
@@ -20,6 +20,7 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 from clipengine.clips.profiles import Profile
+from clipengine.clips.subtitles import Sample, TextCodec, TextTrack
 from clipengine.media.audio.encoder_format import encoder_format
 from clipengine.media.input.events import CopiedVideo, VideoPacketEvent
 from clipengine.media.input.timeline import as_fraction
@@ -31,6 +32,7 @@ from clipengine.media.video.convert import FrameFormat
 
 # Common frame rates (24, 25, 30, 50, 60 and their 1000/1001 forms) are exact to 11 µs in it.
 VIDEO_TIME_BASE = Fraction(1, 90_000)
+_MILLISECOND = Fraction(1, 1000)
 _UNSPECIFIED = 2  # of colour primaries, transfer and matrix (ITU-T H.273)
 _MUXERS = {"mp4": "mp4", "webm": "webm", "mkv": "matroska", "m4a": "ipod", "mp3": "mp3"}
 _MOV_FAMILY = ("mp4", "m4a")
@@ -43,6 +45,20 @@ _RATES = {
 }
 _NARROW_PIXELS = 64
 _VP8_BITRATE = 500_000_000  # its limit besides crf
+
+
+# MP4 stores the style of its texts; its encoder takes it from a header of SubStation Alpha.
+_TEXT_STYLE = b"""[Script Info]
+ScriptType: v4.00+
+
+[V4+ Styles]
+Format: Name, Fontname, Fontsize, PrimaryColour, SecondaryColour, OutlineColour, BackColour, Bold, Italic, Underline, \
+StrikeOut, ScaleX, ScaleY, Spacing, Angle, BorderStyle, Outline, Shadow, Alignment, MarginL, MarginR, MarginV, Encoding
+Style: Default,Arial,16,&Hffffff,&Hffffff,&H0,&H0,0,0,0,0,100,100,0,0,1,1,0,2,10,10,10,1
+
+[Events]
+Format: Layer, Start, End, Style, Name, MarginL, MarginR, MarginV, Effect, Text
+"""
 
 
 class ClipWriter:
@@ -167,6 +183,28 @@ class ClipWriter:
             stream.metadata["language"] = language
         self._audio.append(stream)
         return format, layout
+
+    def write_texts(self, codec: TextCodec, tracks: Sequence[tuple[TextTrack, Sequence[Sample]]]) -> None:
+        """Add a text track for each of the tracks and write their packets. Call it after all other streams were added.
+
+        The muxer puts the packets where they belong between those of video and audio.
+        """
+        with self._errors():
+            streams = []
+            for track, _ in tracks:
+                stream = self._container.add_stream(codec)
+                stream.codec_context.subtitle_header = _TEXT_STYLE
+                stream.codec_context.time_base = stream.time_base = _MILLISECOND
+                stream.metadata["language"] = track.alpha3
+                streams.append(stream)
+            for stream, (_, samples) in zip(streams, tracks, strict=True):
+                for start, end, data in samples:
+                    packet = Packet(data)
+                    packet.stream, packet.time_base = stream, _MILLISECOND
+                    packet.pts = packet.dts = start
+                    packet.duration = end - start
+                    packet.is_keyframe = True
+                    self._container.mux_one(packet)
 
     def write_frame(self, frame: av.VideoFrame, time: Fraction, duration: Fraction) -> None:
         """Encode a frame that is shown at `time` (clip time) for `duration` seconds."""

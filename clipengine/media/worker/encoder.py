@@ -12,6 +12,7 @@ from typing import Any
 from clipengine.clips.facts import SourceFacts
 from clipengine.clips.profiles import Profile
 from clipengine.clips.seek_index import SeekIndex
+from clipengine.clips.subtitles import unpack
 from clipengine.media.clip_builder import CutStep
 from clipengine.media.cut import cut_clip
 from clipengine.media.input.source import ByteSource
@@ -57,6 +58,7 @@ def _cut(job: dict[str, Any], source: JobSource, output: int, progress: _Progres
         threads=job["threads"],
         poster=job["poster"],
         decodes=job["verify"] == "decode",
+        texts=unpack(job["texts"]),
         on_progress=progress,
     )
     fields = {name: value for name, value in vars(cut).items() if name != "poster"}

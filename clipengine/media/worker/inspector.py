@@ -19,6 +19,7 @@ from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Stream
 
+from clipengine.clips.subtitles import MAX_TEXT_TRACKS, TextDigest
 from clipengine.errors import ClipEngineError, VerificationFailed
 from clipengine.media.input.container import codec_name, open_recording
 from clipengine.media.input.mp4_boxes import movie_seconds
@@ -31,7 +32,8 @@ from clipengine.media.worker.ipc import Channel
 from clipengine.media.worker.process import JobSource, Result, main
 
 _BLOCK_BYTES = 256 * 1024  # the whole file is read, from the page cache
-_MAX_TRACKS = 66  # a video track, the 64 audio tracks of a recording, and one too many
+# A video track, the 64 audio tracks of a recording, its transcripts, and one too many.
+_MAX_TRACKS = 66 + MAX_TEXT_TRACKS
 # Decoded part of the audio. The whole clip was already decoded while it was encoded.
 _DECODED_AUDIO_PACKETS = 16
 _DECODED_BYTES = 64 << 20  # limit of the packets kept for decoding
@@ -112,6 +114,7 @@ class _Track:
         self._last_gop = LastGop(codec_name(stream))
         self._last_audio: deque[Packet[Any]] = deque(maxlen=_DECODED_AUDIO_PACKETS)
         self._rotation = 0  # of the first frame
+        self._text = TextDigest() if stream.type == "subtitle" else None
         if self._context is not None:
             self._context.thread_count = 1
             # The loop filter only filters decoded pixels and cannot fail.
@@ -124,7 +127,11 @@ class _Track:
             self._begins_with_keyframe = packet.is_keyframe
         self._times.append(packet.pts)
         self._bytes += packet.size
-        if self._first is not None:
+        if self._text is not None:
+            tick = 1000 * as_fraction(packet.time_base)
+            start, end = (round(time * tick) for time in (packet.pts, packet.pts + (packet.duration or 0)))
+            self._text.add((start, end, bytes(packet)))
+        elif self._first is not None:
             self._add_first(packet, self._first)
         elif self._is_video:
             self._last_gop.add(packet)
@@ -175,6 +182,7 @@ class _Track:
             "width": width,
             "height": height,
             "sample_rate": audio.sample_rate if audio else None,
+            "text_sha256": None if self._text is None else str(self._text),
         }
 
     def _timing(self) -> dict[str, Any]:

@@ -6,18 +6,19 @@ The limits stop hostile recordings. Valid recordings stay far below them.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Literal
 
-from clipengine.clips.clip import ClipResult
+from clipengine.clips.clip import ClipResult, ClipSubtitles
 from clipengine.clips.clip_file import CutReport
 from clipengine.clips.facts import SourceFacts
 from clipengine.clips.framing import clip_size
 from clipengine.clips.output import Output
 from clipengine.clips.profiles import Profile, Render
 from clipengine.clips.seek_index import SeekIndex
+from clipengine.clips.subtitles import TextTrack, pack
 from clipengine.settings import Encoding, Settings
 
 Message = dict[str, Any]
@@ -92,6 +93,7 @@ def cut_job(
     render: Render | None = None,
     output: Output | None = None,
     seek_index: SeekIndex | None = None,
+    texts: Sequence[TextTrack] = (),
 ) -> Job:
     """Return the job that cuts `[start, end)` of a recording. A `render` or `output` of None is the profile's."""
     encoding, chosen = settings.encoding, settings.profiles[profile].rendered(render, output)
@@ -108,6 +110,7 @@ def cut_job(
             "threads": threads,
             "poster": poster,
             "verify": encoding.verify,
+            "texts": pack(texts),
         },
         wall_seconds=_cut_wall_seconds(encoding, length),
         stall_seconds=encoding.stall_seconds,
@@ -158,7 +161,14 @@ def preview_job(
     )
 
 
-def clip_result(cut: CutReport, *, sha256: str, poster_path: str | None) -> ClipResult:
+def clip_result(
+    cut: CutReport,
+    *,
+    sha256: str,
+    poster_path: str | None,
+    warnings: Sequence[str] = (),
+    subtitles: Sequence[ClipSubtitles] = (),
+) -> ClipResult:
     """Return the result of a clip for the API, from the report of the child."""
     return ClipResult(
         actual_start_seconds=round(float(cut.actual_start), 6),
@@ -177,7 +187,8 @@ def clip_result(cut: CutReport, *, sha256: str, poster_path: str | None) -> Clip
         render=cut.render,
         copied_seconds=cut.copied_seconds,
         encoded_seconds=cut.encoded_seconds,
-        warnings=cut.warnings,
+        warnings=[*cut.warnings, *warnings],
+        subtitles=[*subtitles],
     )
 
 

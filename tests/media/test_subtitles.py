@@ -1,0 +1,149 @@
+"""Text tracks of clips: read back by FFmpeg's own programs, and held to the transcripts by the inspector."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from clipengine.clips.cues import Cue
+from clipengine.clips.profiles import Profile
+from clipengine.clips.subtitles import TextDigest, TextTrack, pack, track_samples, unpack
+from clipengine.clips.warnings import code_of
+from clipengine.errors import VerificationFailed
+from clipengine.media.output.writer import ClipWriter
+from clipengine.timecode import parse_time
+from tests.films.catalogue import Shelf
+from tests.films.cutting import cut_file
+
+CUES = (
+    Cue(0, 900, "before the clip"),
+    Cue(500, 1500, "Hello & <wörld>", "Ana"),
+    Cue(1900, 2600, "two\nlines"),
+    Cue(2000, 3000, "overlapping"),
+    Cue(3900, 5000, "今日 مرحبا"),
+    Cue(9000, 9500, "after the clip"),
+)
+TRACKS = (TextTrack("en", "eng", CUES), TextTrack("pt-BR", "por", CUES[2:3]), TextTrack("xx", "und", CUES[:1]))
+SEPARATE = [
+    (0.0, 0.5, "Ana: Hello & <wörld>"),
+    (0.9, 1.0, "two\nlines"),
+    (1.0, 1.6, "two\nlines\noverlapping"),
+    (1.6, 2.0, "overlapping"),
+    (2.9, 3.0, "今日 مرحبا"),
+]
+OVERLAPPING = [
+    (0.0, 0.5, "Ana: Hello & <wörld>"),
+    (0.9, 1.6, "two\nlines"),
+    (1.0, 2.0, "overlapping"),
+    (2.9, 3.0, "今日 مرحبا"),
+]
+PROFILES = {
+    "mp4": Profile(preset="ultrafast"),
+    "smart": Profile(render="smart"),
+    "mkv": Profile(container="mkv", preset="ultrafast"),
+    "webm": Profile(container="webm", video="vp9", audio="opus", preset="ultrafast"),
+    "m4a": Profile(container="m4a", video="none"),
+}
+
+
+@pytest.fixture
+def recording(shelf: Shelf) -> Path:
+    """A film of H.264 and AAC at 25 frames a second."""
+    return shelf.get("mp4_25").path
+
+
+def probed(path: Path, *entries: str) -> Any:
+    command = ["ffprobe", "-v", "error", "-of", "json", *entries, path]
+    return json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+
+
+def read_texts(path: Path, track: int) -> list[tuple[float, float, str]]:
+    """Return the texts of a track as ffmpeg reads them, on the timeline of the clip."""
+    command = ["ffmpeg", "-v", "error", "-i", path, "-map", f"0:s:{track}", "-f", "srt", "-"]
+    text = subprocess.run(command, check=True, capture_output=True).stdout.decode().replace("\r\n", "\n")
+    # ffmpeg moves everything by the priming samples of the audio, which precede 0.
+    moved = max(0.0, -float(probed(path, "-show_entries", "format=start_time")["format"]["start_time"]))
+    found = []
+    for block in text.strip().split("\n\n"):
+        _, times, *lines = block.split("\n")
+        start, end = (float(parse_time(each.replace(",", "."))) - moved for each in times.split(" --> "))
+        found.append((round(start, 3), round(end, 3), "\n".join(lines)))
+    return found
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_every_transcript_with_a_cue_in_the_range_becomes_a_text_track(
+    recording: Path, tmp_path: Path, name: str
+) -> None:
+    profile = PROFILES[name]
+    path = tmp_path / f"clip.{profile.container}"
+    clip = cut_file(recording, Fraction(1), Fraction(4), path, profile, texts=TRACKS)
+    assert clip.made.render == profile.render
+    streams = probed(path, "-show_entries", "stream=codec_type,codec_name:stream_tags=language")["streams"]
+    texts = [each for each in streams if each["codec_type"] == "subtitle"]
+    assert [each["tags"]["language"] for each in texts] == ["eng", "por"]
+    codecs = {"mp4": "mov_text", "m4a": "mov_text", "mkv": "subrip", "webm": "webvtt"}
+    assert {each["codec_name"] for each in texts} == {codecs[profile.container]}
+    wanted = SEPARATE if codecs[profile.container] == "mov_text" else OVERLAPPING
+    if profile.container == "webm":  # ffmpeg drops the voice of WebVTT
+        wanted = [(start, end, text.removeprefix("Ana: ")) for start, end, text in wanted]
+    assert read_texts(path, 0) == wanted
+    assert read_texts(path, 1) == [(0.9, 1.6, "two\nlines")]
+
+
+def test_container_without_text_tracks_gets_a_warning(recording: Path, tmp_path: Path) -> None:
+    profile = Profile(container="mp3", video="none", audio="mp3")
+    clip = cut_file(recording, Fraction(1), Fraction(4), tmp_path / "clip.mp3", profile, texts=TRACKS)
+    assert [each for each in clip.made.warnings if code_of(each) == "subtitles_dropped"] == [
+        f"subtitles_dropped: the transcript in {language} has no track in the clip: mp3 holds no text"
+        for language in ("en", "pt-BR")
+    ]
+
+
+def test_too_many_overlapping_cues_are_left_out_of_mp4_only(recording: Path, tmp_path: Path) -> None:
+    crowded = TextTrack("en", "eng", tuple(Cue(1000, 3000 + number, "x" * 2000) for number in range(7)))
+    clip = cut_file(recording, Fraction(1), Fraction(4), tmp_path / "clip.mp4", PROFILES["mp4"], texts=(crowded,))
+    assert "too many cues overlap" in clip.made.warnings[0]
+    assert len(track_samples([crowded], "mkv")[0]) == 1
+    flood = [Cue(0, 9_000_000, "x" * 2000)] * 5 + [Cue(number, number + 1, "y") for number in range(9000)]
+    assert track_samples([TextTrack("en", "eng", tuple(flood))], "mp4") == ([], [TextTrack("en", "eng", tuple(flood))])
+
+
+def test_range_without_a_cue_has_no_text_track(recording: Path, tmp_path: Path) -> None:
+    path = tmp_path / "clip.mp4"
+    cut_file(recording, Fraction(3), Fraction(7, 2), path, PROFILES["mp4"], texts=TRACKS)
+    assert [each["codec_type"] for each in probed(path, "-show_streams")["streams"]] == ["video", "audio"]
+
+
+@pytest.mark.parametrize("change", ["text", "time", "missing", "added"])
+def test_text_track_that_differs_from_the_transcripts_is_rejected(
+    recording: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    write = ClipWriter.write_texts
+
+    def forge(self: ClipWriter, codec: Any, tracks: Any) -> None:
+        (track, samples), *others = tracks
+        (start, end, data), *rest = samples
+        forged = {
+            "text": [(start, end, data[:-1] + b"!"), *rest],
+            "time": [(start, end + 50, data), *rest],
+            "missing": rest,
+            "added": [*samples, (2950, 3000, b"more")],
+        }
+        write(self, codec, [(track, forged[change]), *others])
+
+    monkeypatch.setattr(ClipWriter, "write_texts", forge)
+    with pytest.raises(VerificationFailed, match="do not have the cues"):
+        cut_file(recording, Fraction(1), Fraction(4), tmp_path / "clip.mkv", PROFILES["mkv"], texts=TRACKS)
+
+
+def test_messages_to_the_child_keep_the_cues() -> None:
+    assert unpack(pack(TRACKS)) == TRACKS
+    assert unpack(pack(())) == ()
+    assert str(TextDigest([(0, 5, b"a"), (5, 9, b"\0\0")])) == str(TextDigest([(0, 5, b"a")]))
+    assert str(TextDigest([(0, 5, b"a")])) != str(TextDigest([(0, 6, b"a")]))
