@@ -10,12 +10,15 @@ import click
 
 from clipengine.cli import output
 from clipengine.cli.options import (
+    PartValue,
+    check_ranges,
     end_option,
     json_option,
     limit_option,
     metadata_of,
     metadata_option,
     needs_server,
+    part_option,
     render_option,
     start_option,
     subtitles_value,
@@ -46,6 +49,11 @@ _SHARE_COLUMNS: dict[str, output.Column] = {
 }
 
 
+def _part(part: PartValue) -> dict[str, str | float]:
+    times: dict[str, str | float] = {"start_seconds": float(part.start), "end_seconds": float(part.end)}
+    return times if part.recording_id is None else {"recording_id": part.recording_id, **times}
+
+
 @click.group(no_args_is_help=False)
 def clips() -> None:
     """Create, list, wait for and download clips."""
@@ -56,6 +64,7 @@ def clips() -> None:
 @click.argument("label")
 @start_option
 @end_option
+@part_option
 @click.option("--profile", help="A profile of the settings.")
 @render_option
 @output_options
@@ -86,8 +95,9 @@ def create(
     client: Client,
     recording_id: str,
     label: str,
-    start: Fraction,
-    end: Fraction,
+    start: Fraction | None,
+    end: Fraction | None,
+    parts: tuple[PartValue, ...],
     profile: str | None,
     render: Render | None,
     options: Output | None,
@@ -101,14 +111,16 @@ def create(
     target: Path | None,
     as_json: bool,
 ) -> int:
-    """Create the clip LABEL from the range --start to --end of a recording."""
+    """Create the clip LABEL from the range --start to --end of a recording, or from several parts."""
+    check_ranges(start, end, parts)
     if target is not None:
         _check_folder(target, "'--download'")
     clip = client.clips.create(
         recording_id,
         label,
-        float(start),
-        float(end),
+        None if start is None else float(start),
+        None if end is None else float(end),
+        parts=[_part(part) for part in parts] or None,
         profile=profile,
         render=render,
         output=options.to_object() if options else None,

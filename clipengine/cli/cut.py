@@ -10,7 +10,17 @@ import click
 
 from clipengine.cli import output
 from clipengine.cli.local_cut import cut_once, read_texts
-from clipengine.cli.options import config_option, end_option, json_option, render_option, settings_of, start_option
+from clipengine.cli.options import (
+    PartValue,
+    check_ranges,
+    config_option,
+    end_option,
+    json_option,
+    part_option,
+    render_option,
+    settings_of,
+    start_option,
+)
 from clipengine.cli.output_options import output_options
 from clipengine.clips.clip import ClipResult
 from clipengine.clips.output import Output
@@ -26,6 +36,7 @@ from clipengine.timecode import format_time
 @click.argument("target", metavar="OUTPUT", type=click.Path(path_type=Path, dir_okay=False))
 @start_option
 @end_option
+@part_option
 @click.option("--profile", default="default", show_default=True, help="A profile of the settings.")
 @render_option
 @output_options
@@ -40,8 +51,9 @@ from clipengine.timecode import format_time
 def cut(
     source: str,
     target: Path,
-    start: Fraction,
-    end: Fraction,
+    start: Fraction | None,
+    end: Fraction | None,
+    parts: tuple[PartValue, ...],
     profile: str,
     render: Render | None,
     options: Output | None,
@@ -49,13 +61,17 @@ def cut(
     config: Path | None,
     as_json: bool,
 ) -> None:
-    """Cut the range --start to --end of SOURCE and write it to the file OUTPUT.
+    """Cut the range --start to --end of SOURCE, or several parts of it, and write it to the file OUTPUT.
 
     SOURCE is a file, or s3://bucket/key in the store of the settings. OUTPUT is created or replaced only when the clip
     is complete and verified.
     """
-    if end <= start:
+    check_ranges(start, end, parts)
+    if start is not None and end is not None and end <= start:
         raise click.BadParameter(f"{format_time(end)} is not after --start {format_time(start)}", param_hint="'--end'")
+    if any(part.recording_id for part in parts):
+        raise click.BadParameter("a part of `cut` is of SOURCE: give START-END", param_hint="'--part'")
+    ranges = [(part.start, part.end) for part in parts] or [(start or Fraction(0), end or Fraction(0))]
     _check_source(source)
     if not target.parent.is_dir():
         raise click.BadParameter(f"the folder {target.parent} does not exist", param_hint="'OUTPUT'")
@@ -75,8 +91,7 @@ def cut(
                 settings,
                 source,
                 target,
-                start=start,
-                end=end,
+                ranges,
                 profile=profile,
                 render=render,
                 options=options,
@@ -133,7 +148,8 @@ def _check_extension(target: Path, profile: str, settings: Settings) -> None:
 
 def _summary(result: ClipResult) -> str:
     start, end = format_time(result.actual_start_seconds), format_time(result.actual_end_seconds)
-    parts = [f"{start} to {end}", f"{result.duration_seconds:.3f} s"]
+    ranges = f"{len(result.parts)} parts" if result.parts else f"{start} to {end}"
+    parts = [ranges, f"{result.duration_seconds:.3f} s"]
     if result.video_codec:
         parts += [f"{result.frames} frames", f"{result.width}x{result.height} {result.video_codec}"]
     if result.audio_codec:

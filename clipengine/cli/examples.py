@@ -13,6 +13,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "clipengine cut meeting.mp4 clip.mp4 --start 1:02.5 --end 1:10 --aspect 9:16 --fit blur --max-height 1280",
         "clipengine cut talk.mp4 clip.mp4 --start 60 --end 90 --subtitles talk.en.vtt",
         "clipengine cut s3://recordings/h_01/recording.mp4 clip.webm --start 60 --end 90 --profile web",
+        "clipengine cut match.mp4 goals.mp4 --part 12:05-12:20 --part 47:30-47:52",
     ),
     "recordings add": (
         "clipengine recordings add relay/recordings/h_01/recording.mp4 --wait",
@@ -42,6 +43,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "clips create": (
         "clipengine clips create rec_01j9x2… key-moment --start 1:02.5 --end 1:10",
         "clipengine clips create rec_01j9x2… key-moment --start 60 --end 90 --wait --download key-moment.mp4",
+        "clipengine clips create rec_01j9x2… highlights --part 12-20.5 --part 61.2-70@rec_01j9y7…",
     ),
     "clips list": ("clipengine clips list --recording rec_01j9x2… --status complete",),
     "clips show": ("clipengine clips show clip_01j9xz… --json",),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import tempfile
 from collections.abc import Callable, Sequence
@@ -13,6 +14,7 @@ from pathlib import Path
 from clipengine.clips.clip import ClipResult
 from clipengine.clips.clip_file import CutReport, FilePlan
 from clipengine.clips.cues import TextFormat
+from clipengine.clips.edit import Part, PlannedPart
 from clipengine.clips.output import Output
 from clipengine.clips.profiles import Render
 from clipengine.clips.request import check_range
@@ -32,16 +34,15 @@ def cut_once(
     settings: Settings,
     source: str,
     output: Path,
+    ranges: Sequence[tuple[Fraction, Fraction]],
     *,
-    start: Fraction,
-    end: Fraction,
     profile: str,
     render: Render | None = None,
     options: Output | None = None,
     texts: tuple[TextTrack, ...] = (),
     on_progress: Callable[[float], None],
 ) -> ClipResult:
-    """Cut a clip from a file or an object (`s3://bucket/key`) and write it atomically to `output`.
+    """Cut ranges of a file or an object (`s3://bucket/key`) and write them atomically to `output`, as one clip.
 
     `texts` become text tracks of the clip. `on_progress` receives the encoded fraction, 0 to 1. Raises the errors that
     a clip of the API fails with.
@@ -61,33 +62,28 @@ def cut_once(
             reader = stack.enter_context(closing(store.open(key)))
             # One child for both jobs, because its start costs as much as a second of encoding.
             encoder = stack.enter_context(closing(EncoderProcess(sandbox=settings.encoding.sandbox)))
-            probe = probe_job(settings.encoding, cut_seconds=float(end - start))
-            probed, _ = encoder.run(probe, reader=reader, watch=lambda message: None, keep=True)
+            length = float(sum(end - start for start, end in ranges))
+            probe = probe_job(settings.encoding, cut_seconds=length)
+            probed, _ = encoder.run(probe, reader, watch=lambda message: None, keep=True)
             facts, seek_index = probe_result(probed)
-            if start >= facts.duration:
+            late = [start for start, _ in ranges if start >= facts.duration]
+            if late:
                 raise InvalidTimeRange(
-                    f"--start {float(start):g} is after the end of the recording at {float(facts.duration):g} s"
+                    f"--start {float(late[0]):g} is after the end of the recording at {float(facts.duration):g} s"
                 )
             # It starts while the clip is cut, and is ready when the clip is.
             inspector = stack.enter_context(closing(EncoderProcess("inspector", sandbox=settings.encoding.sandbox)))
-            check_range(float(start), float(end), duration=float(facts.duration), shortest=0, longest=float("inf"))
-            if options is not None:
-                options.check_length(float(min(end, facts.duration) - start))
-            job = cut_job(
-                settings,
-                facts,
-                profile,
-                start=start,
-                end=end,
-                poster=False,
-                render=render,
-                output=options,
-                seek_index=seek_index,
-                texts=texts,
-            )
-            message, _ = encoder.run(job, reader=reader, output=scratch.fileno(), watch=watch)
+            for start, end in ranges:
+                check_range(float(start), float(end), duration=float(facts.duration), shortest=0, longest=math.inf)
+                if options is not None:
+                    options.check_length(float(min(end, facts.duration) - start))
+            if options is not None and len(ranges) > 1:
+                options.check_joinable()
+            parts = [PlannedPart(facts, start, end, seek_index=seek_index) for start, end in ranges]
+            job = cut_job(settings, profile, parts, poster=False, render=render, output=options, texts=texts)
+            message, _ = encoder.run(job, reader, output=scratch.fileno(), watch=watch)
             cut = CutReport.of(message.get("cut"))
-            plan = FilePlan(facts, settings.profiles[profile].rendered(render, options), start, end, texts)
+            plan = FilePlan(parts, settings.profiles[profile].rendered(render, options), texts)
             verify_clip(inspector, Path(temporary), plan, cut, encoding=settings.encoding, watch=lambda message: None)
             scratch.seek(0)
             sha256 = hashlib.file_digest(scratch, "sha256").hexdigest()
@@ -95,7 +91,8 @@ def cut_once(
         os.umask(umask)
         os.chmod(temporary, 0o666 & ~umask)
         os.replace(temporary, output)
-        return clip_result(cut, sha256=sha256, poster_path=None)
+        asked = [Part(source, float(start), float(end)) for start, end in ranges] if len(ranges) > 1 else []
+        return clip_result(cut, asked, sha256=sha256, poster_path=None)
     finally:
         Path(temporary).unlink(missing_ok=True)
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import click
 
@@ -35,6 +35,35 @@ def time_value(text: str) -> Fraction:
         raise click.BadParameter(str(error)) from None
 
 
+class PartValue(NamedTuple):
+    """A value of `--part`. Without a recording it is of the clip's."""
+
+    start: Fraction
+    end: Fraction
+    recording_id: str | None
+
+
+def part_value(text: str) -> PartValue:
+    """Parse a part, `12-20.5` or `1:02-1:10@rec_01j9x2…`."""
+    times, _, recording_id = text.partition("@")
+    start, separator, end = times.partition("-")
+    if not separator:
+        raise click.BadParameter(f"{text!r} is not START-END, such as 12-20.5")
+    part = PartValue(time_value(start), time_value(end), recording_id or None)
+    if part.end <= part.start:
+        raise click.BadParameter(f"the end of {text!r} is not after its start")
+    return part
+
+
+def check_ranges(start: Fraction | None, end: Fraction | None, parts: Sequence[PartValue]) -> None:
+    """Raise UsageError unless either --start and --end or parts are given."""
+    if parts and not (start is None and end is None):
+        raise click.UsageError("give either --start and --end, or --part")
+    if not parts and (start is None or end is None):
+        missing = "--start" if start is None else "--end"
+        raise click.UsageError(f"Missing option '{missing}' (or '--part' for a clip of several ranges).")
+
+
 def port_value(text: str) -> int:
     """Parse a port option with the rules of the setting."""
     try:
@@ -44,9 +73,17 @@ def port_value(text: str) -> int:
 
 
 start_option = click.option(
-    "--start", type=time_value, metavar="TIME", required=True, help="Start of the clip: seconds, or 1:02:03.5."
+    "--start", type=time_value, metavar="TIME", help="Start of the clip: seconds, or 1:02:03.5."
 )
-end_option = click.option("--end", type=time_value, metavar="TIME", required=True, help="End of the clip, exclusive.")
+end_option = click.option("--end", type=time_value, metavar="TIME", help="End of the clip, exclusive.")
+part_option = click.option(
+    "--part",
+    "parts",
+    type=part_value,
+    multiple=True,
+    metavar="START-END[@RECORDING_ID]",
+    help="A range to play after the parts before it, instead of --start and --end; may be repeated.",
+)
 config_option = click.option(
     "--config", type=click.Path(path_type=Path), help="The settings file. [default: ./clipengine.toml if it exists]"
 )

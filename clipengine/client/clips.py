@@ -31,9 +31,10 @@ class ClipCalls(Generic[C]):
         self,
         recording_id: str,
         label: str,
-        start_seconds: float,
-        end_seconds: float,
+        start_seconds: float | None = None,
+        end_seconds: float | None = None,
         *,
+        parts: Sequence[Mapping[str, Any]] | None = None,
         profile: str | None = None,
         render: Render | None = None,
         output: Mapping[str, Any] | None = None,
@@ -47,13 +48,15 @@ class ClipCalls(Generic[C]):
     ) -> Steps[C]:
         """Create the clip `[start_seconds, end_seconds)`. The server has stored the job when this returns.
 
+        `parts` replaces the range: each has `start_seconds`, `end_seconds` and, for another recording, `recording_id`.
         With the `render` "smart" whole GOPs of the recording are copied if that is possible; None is the profile's.
         `output` has the options of the API that change the picture and the audio. `subtitles` are
         `{"mode": "keep", "language": "en"}` or `{"mode": "none"}`; by default all transcripts are kept. At `expires_at`
         the clip and its object are deleted.
         """
-        body: Object = {"label": label, "start_seconds": start_seconds, "end_seconds": end_seconds}
+        body: Object = {"label": label}
         optional: Object = {
+            **_ranges(start_seconds, end_seconds, parts),
             "profile": profile,
             "render": render,
             "output": dict(output) if output else None,
@@ -71,16 +74,17 @@ class ClipCalls(Generic[C]):
     def plan(
         self,
         recording_id: str,
-        start_seconds: float,
-        end_seconds: float,
+        start_seconds: float | None = None,
+        end_seconds: float | None = None,
         *,
+        parts: Sequence[Mapping[str, Any]] | None = None,
         profile: str | None = None,
         render: Render | None = None,
         output: Mapping[str, Any] | None = None,
     ) -> Steps[ClipPlan]:
-        """Return what the clip `[start_seconds, end_seconds)` would be, without making it."""
-        body = {"label": "plan", "start_seconds": start_seconds, "end_seconds": end_seconds}
-        body |= without_none({"profile": profile, "render": render, "output": output and dict(output)})
+        """Return what the clip `[start_seconds, end_seconds)`, or that of the `parts`, would be, without making it."""
+        ranges = _ranges(start_seconds, end_seconds, parts)
+        body = {"label": "plan", **without_none({**ranges, "profile": profile, "render": render, "output": output})}
         path = route("recordings", recording_id, "clips", "plan")
         return ClipPlan.from_object((yield from self._api.send("POST", path, json=body)))
 
@@ -289,3 +293,7 @@ class AsyncClips(AsyncResource[ClipCalls[AsyncClip]]):
     share = awaiting(ClipCalls[AsyncClip].share)
     shares = awaiting(ClipCalls[AsyncClip].shares)
     unshare = awaiting(ClipCalls[AsyncClip].unshare)
+
+
+def _ranges(start: float | None, end: float | None, parts: Sequence[Mapping[str, Any]] | None) -> Object:
+    return {"start_seconds": start, "end_seconds": end, "parts": None if parts is None else [dict(p) for p in parts]}

@@ -102,6 +102,7 @@ class ClipData(_Job):
     request_id: str | None = None  # of the request that created it, for the server's log
     render: Render | None = None  # as requested; None for the profile's
     output: Object | None = None  # as requested; None for the profile's
+    parts: list[Object] | None = None  # as requested; None for a clip of one range
     raw: Object = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field
 
+from clipengine.clips.edit import Part
 from clipengine.clips.facts import SourceFacts
 from clipengine.clips.output import Output
 from clipengine.clips.profiles import Render
@@ -41,6 +42,18 @@ class ClipSubtitles:
 
 
 @dataclass(frozen=True)
+class ResultPart:
+    """A part of a complete clip: as requested, where it begins in the clip, and the range of it that was cut."""
+
+    recording_id: str
+    start_seconds: float
+    end_seconds: float
+    offset_seconds: float
+    actual_start_seconds: float
+    actual_end_seconds: float
+
+
+@dataclass(frozen=True)
 class ClipResult:
     """Properties of a complete clip's file.
 
@@ -69,13 +82,15 @@ class ClipResult:
     subtitles: Annotated[
         list[ClipSubtitles], Field(description="A WebVTT file for each transcript with a cue in its range.")
     ] = field(default_factory=list)
+    parts: Annotated[list[ResultPart] | None, Field(description="Null for a clip of one range.")] = None
 
     @classmethod
     def from_object(cls, stored: dict[str, Any]) -> ClipResult:
         """Return a stored result. One of an earlier version does not say how it was rendered: all of it was encoded."""
         earlier = {"render": "encode", "copied_seconds": 0.0, "encoded_seconds": stored["duration_seconds"]}
         files = [ClipSubtitles(**each) for each in stored.get("subtitles", ())]
-        return cls(**earlier | stored | {"subtitles": files})
+        parts = [ResultPart(**part) for part in stored.get("parts") or ()] or None
+        return cls(**earlier | stored | {"subtitles": files, "parts": parts})
 
     def to_object(self) -> dict[str, Any]:
         return asdict(self)
@@ -88,7 +103,8 @@ class Clip:
     `queued_at` is the time when it was last queued, or became due after that: a claim ends this wait.
     `request_id` and `traceparent` are those of the request that created it. A `render` or `output` of None is
     the profile's. `subtitles` of None is "keep", without a `subtitle_language` for all; `subtitle_keys` are those of
-    the attempt.
+    the attempt. A clip of one range has no `parts`; otherwise `start_seconds` and `end_seconds` are the bounds of the
+    parts of its recording.
     """
 
     clip_id: str
@@ -119,6 +135,16 @@ class Clip:
     subtitles: SubtitleMode | None = None
     subtitle_language: str | None = None
     subtitle_keys: list[str] | None = None
+    parts: tuple[Part, ...] = ()
+
+    @property
+    def ranges(self) -> tuple[Part, ...]:
+        """The parts, or the one range of a clip without parts."""
+        return self.parts or (Part(self.recording_id, self.start_seconds, self.end_seconds),)
+
+    @property
+    def requested_seconds(self) -> float:
+        return sum(part.end_seconds - part.start_seconds for part in self.ranges)
 
     @property
     def ended(self) -> bool:
@@ -126,7 +152,7 @@ class Clip:
 
     @property
     def long(self) -> bool:
-        return self.end_seconds - self.start_seconds > LONG_SECONDS
+        return self.requested_seconds > LONG_SECONDS
 
     @property
     def poster_key(self) -> str:
@@ -165,6 +191,7 @@ class Clip:
             "request_id": self.request_id,
             "render": self.render,
             "output": self.output and self.output.to_object(),
+            "parts": [asdict(part) for part in self.parts] or None,
         }
 
 

@@ -6,13 +6,14 @@ request, the profile and the recording's facts allow it, and if a second process
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from clipengine.clips.edit import MAX_PARTS, PlannedPart
 from clipengine.clips.facts import Count, ExactSeconds, Name, SourceFacts, Warning
 from clipengine.clips.plan import kept_tracks
 from clipengine.clips.profiles import Profile, Render
@@ -43,13 +44,25 @@ _Seconds = Annotated[float, Field(ge=-_TIME_SECONDS, le=_TIME_SECONDS, allow_inf
 _Pixels = Annotated[int, Field(ge=1, le=_SIDE)]
 
 
-class CutReport(BaseModel):
-    """The encoder child's report of its clip. Times are on the recording's timeline."""
+class PartReport(BaseModel):
+    """The range of a part that the clip contains, on the recording's timeline."""
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True, strict=True)
 
     actual_start: ExactSeconds
     actual_end: ExactSeconds
+
+    @property
+    def seconds(self) -> Fraction:
+        return self.actual_end - self.actual_start
+
+
+class CutReport(BaseModel):
+    """The encoder child's report of its clip."""
+
+    model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True, strict=True)
+
+    parts: Annotated[list[PartReport], Field(min_length=1, max_length=MAX_PARTS)]
     frames: Count
     width: _Pixels | None
     height: _Pixels | None
@@ -73,7 +86,7 @@ class CutReport(BaseModel):
 
     @property
     def seconds(self) -> Fraction:
-        return self.actual_end - self.actual_start
+        return sum((part.seconds for part in self.parts), Fraction(0))
 
 
 class TrackReport(BaseModel):
@@ -119,16 +132,18 @@ class FileReport(BaseModel):
 
 @dataclass(frozen=True)
 class FilePlan:
-    """The plan of a clip of `[start, end)` of a recording with these facts, clamped to its end.
+    """The plan of a clip: its parts, of which the first decides the tracks, and its profile.
 
-    `texts` are the transcripts, on the recording's timeline.
+    `texts` are the transcripts of a clip of one part, on its recording's timeline.
     """
 
-    facts: SourceFacts
+    parts: Sequence[PlannedPart]
     profile: Profile
-    start: Fraction
-    end: Fraction
     texts: tuple[TextTrack, ...] = ()
+
+    @property
+    def facts(self) -> SourceFacts:
+        return self.parts[0].facts
 
     def check(self, cut: CutReport, found: FileReport, size_bytes: int) -> None:
         """Raise VerificationFailed unless the reports of the file, of `size_bytes`, match this plan."""
@@ -156,7 +171,8 @@ class FilePlan:
 
     @property
     def _frame_seconds(self) -> Fraction:
-        return self.facts.video.frame_seconds if self._has_video and self.facts.video else Fraction(0)
+        """The longest usual frame distance of the parts, 0 without video."""
+        return max(part.frame_seconds for part in self.parts) if self._has_video else Fraction(0)
 
     @property
     def _has_video(self) -> bool:
@@ -168,11 +184,15 @@ class FilePlan:
         return min(kept, 1) if self.profile.audio_tracks == "mix" else kept
 
     def _range_faults(self, cut: CutReport) -> Iterator[str]:
-        """Check that the clip begins within half a frame of the start, and ends at the end."""
-        if abs(cut.actual_start - self.start) > (self._frame_seconds / 2 if cut.frames else 0):
-            yield f"the clip begins at {float(cut.actual_start):.3f} s, expected {float(self.start):.3f} s"
-        if cut.actual_end != min(self.end, self.facts.duration) or cut.seconds <= 0:
-            yield f"the clip ends at {float(cut.actual_end):.3f} s of the recording"
+        """Check that each part begins within half a frame of its start, and ends at its end."""
+        if len(cut.parts) != len(self.parts):
+            yield f"the clip has {len(cut.parts)} parts, expected {len(self.parts)}"
+            return
+        for part, made in zip(self.parts, cut.parts, strict=True):
+            if abs(made.actual_start - part.start) > (part.frame_seconds / 2 if cut.frames else 0):
+                yield f"the clip begins at {float(made.actual_start):.3f} s, expected {float(part.start):.3f} s"
+            if made.actual_end != min(part.end, part.facts.duration) or made.seconds <= 0:
+                yield f"the clip ends at {float(made.actual_end):.3f} s of the recording"
 
     def _render_faults(self, cut: CutReport) -> Iterator[str]:
         """Check that packets were copied only if that was asked for, and that all of the clip was rendered."""
@@ -187,7 +207,9 @@ class FilePlan:
     def _container_faults(self, cut: CutReport, found: FileReport) -> Iterator[str]:
         if found.container != self.profile.container:
             yield f"the file is {found.container}, not {self.profile.container}"
-        texts, _ = track_samples(cut_tracks(self.texts, cut.actual_start, cut.actual_end), self.profile.container)
+        texts, _ = track_samples(
+            cut_tracks(self.texts, cut.parts[0].actual_start, cut.parts[0].actual_end), self.profile.container
+        )
         yield from self._track_faults(cut, [track.kind for track in found.tracks], len(texts))
         yield from self._codec_faults(cut, found.tracks)
         digests = [track.text_sha256 for track in found.tracks if track.kind == "subtitle"]
@@ -243,23 +265,25 @@ class FilePlan:
     def _rate_faults(self, cut: CutReport, track: TrackReport, first_seconds: float) -> Iterator[str]:
         if self.profile.fps is not None:
             yield from self._fps_faults(cut, track.packets, first_seconds, Fraction(str(self.profile.fps)))
-        elif self.facts.video is not None and not self.facts.video.variable_rate:
-            yield from self._constant_rate_faults(cut, track, float(self._frame_seconds))
+        elif all(part.facts.video is not None and not part.facts.video.variable_rate for part in self.parts):
+            yield from self._constant_rate_faults(cut, track)
 
     def _fps_faults(self, cut: CutReport, frames: int, first: float, fps: Fraction) -> Iterator[str]:
         """Check the number of frames, from the first frame to the end, at the profile's `fps`."""
         expected = (float(cut.seconds) - first) * float(fps)
-        if not expected - 1 <= frames <= expected + 2:
+        if not expected - len(self.parts) <= frames <= expected + 2 * len(self.parts):
             yield f"the clip has {frames} frames, expected {expected:.1f} at {float(fps):g} fps"
 
-    def _constant_rate_faults(self, cut: CutReport, track: TrackReport, step: float) -> Iterator[str]:
-        if not step:
+    def _constant_rate_faults(self, cut: CutReport, track: TrackReport) -> Iterator[str]:
+        steps = [float(part.frame_seconds) for part in self.parts]
+        if not all(steps):
             return
-        if track.packets > _STEADY_FRAMES * float(cut.seconds) / step + _SPARE_FRAMES:
+        expected = sum(float(made.seconds) / step for made, step in zip(cut.parts, steps, strict=True))
+        if track.packets > _STEADY_FRAMES * expected + _SPARE_FRAMES:
             yield f"the clip has {track.packets} frames, more than its {float(cut.seconds):.3f} s can have"
         longest = track.longest_step_seconds or 0
         silent = GAP_CODES.isdisjoint(code_of(each) for each in set(cut.warnings) - set(self.facts.warnings))
-        if silent and longest > _STEADY_STEP * step + _TIME_TOLERANCE:
+        if silent and longest > _STEADY_STEP * max(steps) + _TIME_TOLERANCE:
             yield f"the clip has no frame for {longest:.3f} s, but no warning"
 
     def _audio_faults(self, cut: CutReport, track: TrackReport) -> Iterator[str]:

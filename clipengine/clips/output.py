@@ -90,6 +90,10 @@ def _ratio(text: str) -> str:
     return text
 
 
+# Options that depend on times of the clip, or are measured over the clip.
+_NOT_JOINED = ("fade_seconds", "mute", "loudness_lufs")
+
+
 class Output(_Options):
     """Changes of the picture and the audio. Without a key, nothing is changed."""
 
@@ -186,6 +190,10 @@ class Output(_Options):
     def fade_within(self, length: Fraction) -> Fraction:
         """Return the seconds of each fade of a clip of this length; at most half of it."""
         return min(Fraction(str(self.fade_seconds or 0)), length / 2)
+
+    def check_joinable(self) -> None:
+        """Raise InvalidRequest if an option is given that a clip of several parts cannot have."""
+        _raise_faults([(name, "is not possible for several parts") for name in self._given(*_NOT_JOINED)])
 
     def check_length(self, length: float) -> None:
         """Raise InvalidRequest if an option lies outside a clip of this length in seconds."""

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
+from clipengine.clips.edit import Part
 from clipengine.clips.output import Output
 from clipengine.clips.profiles import Render
 from clipengine.clips.subtitles import SubtitleMode
@@ -28,9 +29,10 @@ _BOTH = ("start_seconds", "end_seconds")
 class ClipRequest:
     """A validated request. `start_seconds` and `end_seconds` are the client's, not yet clamped to the recording.
 
-    A `render` or `output` of None is the profile's. `subtitles` of None are kept, without a `subtitle_language` all of
-    them. At `expires_at` (ms since 1970) the clip is deleted; None for the retention time of the settings. `request_id`
-    and `traceparent` identify the request in logs and traces.
+    With `parts`, these are the bounds of the parts of the clip's recording. A `render` or `output` of None is the
+    profile's. `subtitles` of None are kept, without a `subtitle_language` all of them. At `expires_at` (ms since 1970)
+    the clip is deleted; None for the retention time of the settings. `request_id` and `traceparent` identify the
+    request in logs and traces.
     """
 
     label: str
@@ -48,6 +50,7 @@ class ClipRequest:
     expires_at: int | None = None
     request_id: str | None = None
     traceparent: str | None = None
+    parts: tuple[Part, ...] = ()
 
 
 def lone_surrogate(text: str) -> str | None:

@@ -5,6 +5,7 @@ A warning is a string, `code: text`. The codes are stable; the text is for peopl
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal, get_args
 
 from clipengine.clips.facts import AudioFacts, SourceFacts, StreamFacts
@@ -53,6 +54,11 @@ def code_of(text: str) -> str:
     """Return the code of a warning, or an empty string if it has none."""
     code, _, _ = text.partition(":")
     return code if code in WARNING_CODES else ""
+
+
+def of_part(number: int, warnings: Iterable[str]) -> list[str]:
+    """Return the warnings with the number of the part, counted from 1 in their text."""
+    return [f"{code}: part {number + 1}:{text}" for code, _, text in (each.partition(":") for each in warnings)]
 
 
 def encoded_instead(reason: str) -> str:

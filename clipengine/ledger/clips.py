@@ -17,11 +17,13 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any, cast
 
 import peewee
 
 from clipengine.clips.clip import Clip, ClipResult, ClipState, Recording, Step
+from clipengine.clips.edit import Part
 from clipengine.clips.metadata import merged
 from clipengine.clips.output import Output
 from clipengine.clips.request import ClipRequest, object_key
@@ -86,6 +88,7 @@ class Clips:
         Raises QueueFull, RecordingNotComplete, and RecordingNotFound if the recording was deleted in the meantime.
         """
         clip_id, now = new_id("clip"), now_ms()
+        recordings = {recording.recording_id, *(part.recording_id for part in request.parts)}
         clip = Clip(
             clip_id=clip_id,
             recording_id=recording.recording_id,
@@ -96,7 +99,8 @@ class Clips:
             **vars(request),
         )
         with self._database.transaction(ordered=False):
-            self._check_recording(recording.recording_id)
+            for recording_id in sorted(recordings):  # in one order: two requests must not wait for each other
+                self._check_recording(recording_id)
             self._check_room()
             self._database.insert(_INSERT, **_values(clip), long=clip.long, **_NEW, next_at=now)
             self._database.record_change("clip", clip_id)
@@ -423,13 +427,15 @@ def _next_key(clip: Clip) -> str:
 
 
 def _values(clip: Clip) -> dict[str, Any]:
-    return vars(clip) | {"output": clip.output and clip.output.to_object()}
+    parts = [asdict(part) for part in clip.parts] or None
+    return vars(clip) | {"output": clip.output and clip.output.to_object(), "parts": parts}
 
 
 def _clip(row: Row) -> Clip:
     values = {name: row[name] for name in Clip.__dataclass_fields__}
     if row["output"] is not None:
         values["output"] = Output.model_validate(row["output"])
+    values["parts"] = tuple(Part(**part) for part in row["parts"] or ())
     if row["result"] is not None:
         values["result"] = ClipResult.from_object(row["result"])
     return Clip(**values)

@@ -10,6 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import peewee
+from peewee import OP
+
 from clipengine.clips.clip import Recording
 from clipengine.clips.facts import SourceFacts
 from clipengine.clips.metadata import merged
@@ -227,7 +230,9 @@ class Recordings:
         with self._database.transaction(ordered=False):
             recording = _recording(self._row(id, lock=True))  # no clip of it is created meanwhile
             clips = ClipRow.recording_id == id
-            active = ClipRow.select(ClipRow.clip_id).where(clips, ClipRow.status == "processing").limit(1)
+            # Peewee's name of LIKE: its own LIKE is GLOB in SQLite.
+            of_part = peewee.Expression(ClipRow.parts, OP.ILIKE, peewee.Value(f'%"{id}"%', converter=False))
+            active = ClipRow.select(ClipRow.clip_id).where(clips | of_part, ClipRow.status == "processing").limit(1)
             if self._database.row(active) is not None:
                 raise RecordingBusy(f"clips of {id} are queued or running")
             self._database.change(ClipRow.delete().where(clips))

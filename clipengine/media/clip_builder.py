@@ -19,6 +19,7 @@ from clipengine.media.audio.tracks import AudioTracks
 from clipengine.media.input.decode import ClipDecoder
 from clipengine.media.input.events import AudioFrameEvent, BeginEvent, Event, VideoFrameEvent, VideoPacketEvent
 from clipengine.media.input.packet_copier import PacketCopier
+from clipengine.media.output.joined_writer import JoinedWriter
 from clipengine.media.output.writer import ClipWriter
 from clipengine.media.video.convert import FrameConverter, jpeg
 from clipengine.media.video.fade import faded_steps
@@ -41,11 +42,11 @@ class ClipContents(NamedTuple):
 
 
 class ClipBuilder:
-    """Converts and writes the decoder's events, and collects the values of the result."""
+    """Converts and writes the decoder's events of a clip or a part, and collects the values of the result."""
 
     def __init__(
         self,
-        writer: ClipWriter,
+        writer: ClipWriter | JoinedWriter,
         profile: Profile,
         facts: SourceFacts,
         clip: ClipContents,
@@ -110,7 +111,8 @@ class ClipBuilder:
         if begin.frame is not None and self._facts.video is not None:
             ratio = self._facts.video.sample_aspect_ratio
             self._fade = self._profile.output.fade_within(self.length)
-            self._converter = FrameConverter(self._profile, begin.frame, ratio, length=self.length)
+            target = self._writer.format if isinstance(self._writer, JoinedWriter) else None
+            self._converter = FrameConverter(self._profile, begin.frame, ratio, length=self.length, target=target)
             self._add_video(begin, begin.frame, self._converter, self._facts.video.language)
             self.has_video = True
         self.audio = AudioTracks(
@@ -122,13 +124,13 @@ class ClipBuilder:
             end=self._cut.end,
             gains=self._gains.decibels,
         )
-        if self._clip.texts:
-            self._write_texts(cut_tracks(self._clip.texts, self.origin, self._cut.end))
+        if self._clip.texts and isinstance(self._writer, ClipWriter):
+            self._write_texts(self._writer, cut_tracks(self._clip.texts, self.origin, self._cut.end))
 
-    def _write_texts(self, tracks: list[TextTrack]) -> None:
+    def _write_texts(self, writer: ClipWriter, tracks: list[TextTrack]) -> None:
         written, self._lost_texts = track_samples(tracks, self._profile.container)
         if written:
-            self._writer.write_texts(TEXT_CODECS[self._profile.container], written)
+            writer.write_texts(TEXT_CODECS[self._profile.container], written)
 
     def _add_video(
         self, begin: BeginEvent, frame: av.VideoFrame, converter: FrameConverter, language: str | None
@@ -137,6 +139,7 @@ class ClipBuilder:
             self._writer.add_video(converter.format, self._rate(), language=language)
             return
         converter.check_kept(frame)
+        assert isinstance(self._writer, ClipWriter)
         self._copies = True
         ratio = self._facts.video.sample_aspect_ratio if self._facts.video is not None else Fraction(1)
         self._writer.add_spliced_video(
@@ -163,6 +166,7 @@ class ClipBuilder:
         self._on_progress("encoding", min(1.0, float(self._writer.seconds / self.length)))
 
     def _write_packet(self, event: VideoPacketEvent) -> None:
+        assert isinstance(self._writer, ClipWriter)
         self._gaps.add_unordered(event.time)
         self._writer.write_packet(event)
         self._on_progress("encoding", min(1.0, float(self._writer.seconds / self.length)))

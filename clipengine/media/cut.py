@@ -1,10 +1,10 @@
-"""Cutting: write one range of a recording to a file as a verified clip."""
+"""Cutting: write ranges of recordings to a file as a verified clip."""
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -14,22 +14,23 @@ from clipengine.clips.facts import SourceFacts
 from clipengine.clips.plan import CutRange, kept_tracks
 from clipengine.clips.profiles import Profile, Render
 from clipengine.clips.seek_index import SeekIndex
-from clipengine.clips.segments import CannotCopy, check_copyable
+from clipengine.clips.segments import JOINED, CannotCopy, check_copyable
 from clipengine.clips.subtitles import TextTrack
-from clipengine.clips.warnings import encoded_instead
+from clipengine.clips.warnings import encoded_instead, of_part
 from clipengine.errors import NoMediaInRange, RecordingTruncated, RecordingUnreadable, VerificationFailed
 from clipengine.media.audio.loudness import Gains, measured_gains
 from clipengine.media.clip_builder import ClipBuilder, ClipContents, OnProgress
 from clipengine.media.input.background_producer import produce_in_background
 from clipengine.media.input.container import media_errors
 from clipengine.media.input.decode import ClipDecoder
-from clipengine.media.input.events import EventSizes
+from clipengine.media.input.events import BeginEvent, Event, EventSizes
 from clipengine.media.input.packet_copier import PacketCopier
 from clipengine.media.input.seek import Seeker
 from clipengine.media.input.source import ByteSource, MediaReader
+from clipengine.media.output.joined_writer import JoinedWriter
 from clipengine.media.output.packet_verifier import PacketVerifier, is_verifiable
 from clipengine.media.output.verify import verify
-from clipengine.media.output.writer import open_writer
+from clipengine.media.output.writer import ClipWriter, open_writer
 from clipengine.media.video.deinterlace import deinterlace
 from clipengine.media.video.flatten_alpha import AlphaFlattener
 
@@ -37,11 +38,32 @@ _TRUNCATION_TOLERANCE = Fraction(1, 2)  # seconds by which a recording may end b
 
 
 @dataclass(frozen=True)
-class Cut:
-    """Result of a cut. Times are exact seconds of the recording's timeline."""
+class SourcePart:
+    """The range `[start, end)` of a recording (recording time; the end is clamped), and where its bytes are.
+
+    `seek_index` reduces the bytes read before the start; the clip is the same without it.
+    """
+
+    source: ByteSource
+    facts: SourceFacts
+    start: Fraction
+    end: Fraction
+    seek_index: SeekIndex | None = None
+
+
+@dataclass(frozen=True)
+class CutPart:
+    """The range of a part that the clip contains, in exact seconds of the recording's timeline."""
 
     actual_start: Fraction
     actual_end: Fraction
+
+
+@dataclass(frozen=True)
+class Cut:
+    """Result of a cut, with the range of each part in the order of the clip."""
+
+    parts: tuple[CutPart, ...]
     frames: int
     width: int | None
     height: int | None
@@ -56,15 +78,21 @@ class Cut:
     encoded_seconds: float
     warnings: tuple[str, ...]
 
+    @property
+    def actual_start(self) -> Fraction:
+        """The start of the first part."""
+        return self.parts[0].actual_start
+
+    @property
+    def actual_end(self) -> Fraction:
+        """The end of the last part."""
+        return self.parts[-1].actual_end
+
 
 def cut_clip(
-    source: ByteSource,
-    facts: SourceFacts,
+    parts: Sequence[SourcePart],
     profile: Profile,
     *,
-    seek_index: SeekIndex | None = None,
-    start: Fraction,
-    end: Fraction,
     output: int,
     threads: int,
     poster: bool,
@@ -72,24 +100,24 @@ def cut_clip(
     texts: tuple[TextTrack, ...] = (),
     on_progress: OnProgress,
 ) -> Cut:
-    """Cut `[start, end)` (recording time; the end is clamped) into the empty file behind the descriptor `output`.
+    """Cut the parts, one after the other, into the empty file behind the descriptor `output`.
 
-    `seek_index` reduces the bytes read before the start; the clip is the same without it. If the profile's `render` is
-    "smart", whole GOPs are copied if that is possible; otherwise all of the clip is encoded, with a warning. `texts`
-    (recording time) become text tracks.
+    If the profile's `render` is "smart", whole GOPs of a single part are copied if that is possible; otherwise all of
+    the clip is encoded, with a warning. `texts` (recording time) become text tracks of a clip of one part.
 
     The finished file is read again and decodes to its end. With `decodes` false it is only compared with the encoders'
     packets and the copied ones, if its codecs allow that. The inspector checks that the file matches the plan. Raises
-    RecordingError and its subclasses for faults of the recording, otherwise EncoderFailed, DiskFull or
+    RecordingError and its subclasses for faults of a recording, otherwise EncoderFailed, DiskFull or
     VerificationFailed.
     """
     on_progress("reading", 0.0)
-    clip = _contents(facts, profile, start, end)._replace(texts=texts)
-    cutter = _Cutter(source, facts, profile, clip, end, seek_index, output, threads, poster, decodes, on_progress)
+    cutter = _Cutter(_planned(parts, profile, texts), profile, output, threads, poster, decodes, on_progress)
     if profile.render == "encode":
         return cutter.cut(copies=False)
     try:
-        check_copyable(facts, profile)
+        if len(parts) > 1:
+            raise CannotCopy(JOINED)
+        check_copyable(parts[0].facts, profile)
         return cutter.cut(copies=True)
     except (CannotCopy, VerificationFailed) as refusal:
         reason = refusal.message if isinstance(refusal, VerificationFailed) else str(refusal)
@@ -100,14 +128,10 @@ def cut_clip(
 
 @dataclass
 class _Cutter:
-    """Cuts one range. If a first attempt cannot copy packets, a second one encodes all of it."""
+    """Cuts a clip. If a first attempt cannot copy packets, a second one encodes all of it."""
 
-    source: ByteSource
-    facts: SourceFacts
+    parts: Sequence[tuple[SourcePart, ClipContents]]
     profile: Profile
-    clip: ClipContents
-    asked_end: Fraction
-    seek_index: SeekIndex | None
     output: int
     threads: int
     poster: bool
@@ -119,65 +143,114 @@ class _Cutter:
     def cut(self, *, copies: bool) -> Cut:
         """Write and verify the clip; with `copies`, whole GOPs are copied. Raises CannotCopy only with `copies`."""
         began = time.monotonic()
-        facts, profile, clip = self.facts, self.profile, self.clip
-        audio = [track.index for track in clip.audio]
+        profile, warnings = self.profile, []
         with PacketVerifier(decodes=self.decodes) if is_verifiable(profile) else nullcontext() as verifier:
-            with (
-                self._reader() as reader,
-                media_errors(reader),
-                Seeker(reader, facts, clip.cut, video=clip.video, audio=audio, seek_index=self.seek_index) as seeker,
-                open_writer(self.output, profile, threads=self.threads, verifier=verifier) as writer,
-            ):
-                make_decoder = PacketCopier if copies else ClipDecoder
-                decoder = make_decoder(seeker, clip.cut, threads=self.threads)
-                builder = ClipBuilder(writer, profile, facts, clip, self.poster, self.on_progress, self._measured())
-                flattener = AlphaFlattener(facts.video.codec if facts.video else "")
-                produce = decoder.events
-                if not copies and profile.deinterlace != "off":
-                    produce = lambda: deinterlace(decoder.events())  # noqa: E731
-                with closing(produce_in_background(lambda: flattener.events(produce()), EventSizes())) as events:
-                    builder.run(events, seeker.resume_times)
-                _check_complete(decoder, builder, clip.cut)
+            with open_writer(self.output, profile, threads=self.threads, verifier=verifier) as writer:
+                joined = JoinedWriter(writer, len(self.parts)) if len(self.parts) > 1 else None
+                builders = []
+                for number in range(len(self.parts)):
+                    builder, found = self._write(number, joined or writer, copies=copies)
+                    builders.append(builder)
+                    warnings += found if joined is None else of_part(number, found)
                 writer.finish()
             encoded = time.monotonic() - began
             on_packet = partial(self.on_progress, "verifying", 1.0)
             verify(self.output, writer.frames, verifier, on_packet, threads=self.threads, spliced=copies)
-        encoded_seconds = builder.encoded_seconds if copies else builder.length
+        first = builders[0]
+        length = sum((each.length for each in builders), Fraction(0))
+        encoded_seconds = first.encoded_seconds if copies else length
         return Cut(
-            actual_start=builder.origin,
-            actual_end=clip.cut.end,
+            parts=tuple(
+                CutPart(each.origin, clip.cut.end) for each, (_, clip) in zip(builders, self.parts, strict=True)
+            ),
             frames=writer.frames,
-            width=builder.width,
-            height=builder.height,
+            width=first.width,
+            height=first.height,
             video_codec=profile.video if writer.frames else None,
-            audio_codec=profile.audio if builder.audio and builder.audio.written else None,
+            audio_codec=profile.audio if first.audio and first.audio.written else None,
             size_bytes=os.lseek(self.output, 0, os.SEEK_END),
-            poster=builder.poster,
+            poster=first.poster,
             encode_seconds=round(encoded, 3),
             bytes_read=self.bytes_read,
             render="smart" if copies else "encode",
-            copied_seconds=round(float(builder.length - encoded_seconds), 6),
+            copied_seconds=round(float(length - encoded_seconds), 6),
             encoded_seconds=round(float(encoded_seconds), 6),
-            warnings=(*builder.warnings(decoder, self.asked_end), *flattener.warnings()),
+            warnings=tuple(warnings),
         )
 
     def _measured(self) -> Gains:
-        """Return the gains of the audio tracks, which are measured once."""
+        """Return the gains of the audio tracks of a clip of one part, which are measured once."""
         if self.gains is None:
-            with self._reader() as reader, media_errors(reader):
+            part, clip = self.parts[0]
+            with self._reader(part.source) as reader, media_errors(reader):
                 self.gains = measured_gains(
-                    reader, self.facts, self.profile, self.clip.cut, self.clip.audio, seek_index=self.seek_index
+                    reader, part.facts, self.profile, clip.cut, clip.audio, seek_index=part.seek_index
                 )
         return self.gains
 
+    def _write(self, number: int, writer: ClipWriter | JoinedWriter, *, copies: bool) -> tuple[ClipBuilder, list[str]]:
+        """Write one part, and return its builder and its warnings."""
+        part, clip = self.parts[number]
+        facts, profile = part.facts, self.profile
+        audio = [track.index for track in clip.audio]
+        with (
+            self._reader(part.source) as reader,
+            media_errors(reader),
+            Seeker(reader, facts, clip.cut, video=clip.video, audio=audio, seek_index=part.seek_index) as seeker,
+        ):
+            make_decoder = PacketCopier if copies else ClipDecoder
+            decoder = make_decoder(seeker, clip.cut, threads=self.threads)
+            poster = self.poster and number == 0
+            builder = ClipBuilder(writer, profile, facts, clip, poster, self._progress_of(number), self._measured())
+            flattener = AlphaFlattener(facts.video.codec if facts.video else "")
+            produce = decoder.events
+            if not copies and profile.deinterlace != "off":
+                produce = lambda: deinterlace(decoder.events())  # noqa: E731
+            with closing(produce_in_background(lambda: flattener.events(produce()), EventSizes())) as events:
+                joined = _joined(events, writer, clip.cut) if isinstance(writer, JoinedWriter) else events
+                builder.run(joined, seeker.resume_times)
+            _check_complete(decoder, builder, clip.cut)
+        warnings = [*builder.warnings(decoder, part.end), *flattener.warnings()]
+        if isinstance(writer, JoinedWriter):
+            warnings += writer.end_part()
+        return builder, warnings
+
+    def _progress_of(self, number: int) -> OnProgress:
+        """Return the function that reports the progress of a part, weighted by its length."""
+        if len(self.parts) == 1:
+            return self.on_progress
+        lengths = [float(clip.cut.end - clip.cut.start) for _, clip in self.parts]
+        total, before = sum(lengths), sum(lengths[:number])
+        return lambda step, done: self.on_progress(step, (before + done * lengths[number]) / total)
+
     @contextmanager
-    def _reader(self) -> Iterator[MediaReader]:
+    def _reader(self, source: ByteSource) -> Iterator[MediaReader]:
         """Open a reader, and count the bytes that it reads."""
-        with MediaReader(self.source) as reader:
+        with MediaReader(source) as reader:
             try:
                 yield reader
             finally:
                 self.bytes_read += reader.bytes_read
+
+
+def _joined(events: Iterator[Event], writer: JoinedWriter, cut: CutRange) -> Iterator[Event]:
+    """Yield the events, and begin the part when its origin is known."""
+    for event in events:
+        if isinstance(event, BeginEvent):
+            writer.begin_part(cut.end - event.origin)
+        yield event
+
+
+def _planned(
+    parts: Sequence[SourcePart], profile: Profile, texts: tuple[TextTrack, ...]
+) -> list[tuple[SourcePart, ClipContents]]:
+    """Return the parts with their contents. Without video in the first part, the others contain none."""
+    planned = [(part, _contents(part.facts, profile, part.start, part.end)) for part in parts]
+    if len(planned) == 1:
+        return [(parts[0], planned[0][1]._replace(texts=texts))]
+    if planned[0][1].video:
+        return planned
+    return [(part, clip._replace(video=False)) for part, clip in planned]
 
 
 def _contents(facts: SourceFacts, profile: Profile, start: Fraction, end: Fraction) -> ClipContents:

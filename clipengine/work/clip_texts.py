@@ -22,6 +22,10 @@ def clip_texts(transcripts: Transcripts, clip: Clip, recording: Recording) -> Cl
     """Return the cues near the range of the clip. It begins on a frame, up to half a frame before its start."""
     if clip.subtitles == "none":
         return ClipTexts()
+    if clip.parts:
+        languages = [each.language for each in transcripts.list(recording.recording_id, limit=MAX_TRANSCRIPTS).data]
+        reason = "a clip of several parts carries no text"
+        return ClipTexts((), tuple(subtitles_dropped(each, reason) for each in sorted(languages)))
     video = recording.facts.video if recording.facts else None
     margin = float(video.frame_seconds) if video else 0.0
     start_ms, end_ms = (

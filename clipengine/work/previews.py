@@ -126,7 +126,7 @@ class Previews:
         check()
         try:
             with as_recording_errors(), closing(self._store.open(recording.bucket_path, etag=recording.etag)) as reader:
-                _, made = self._encoders.take().run(job, reader=reader, watch=lambda message: check())
+                _, made = self._encoders.take().run(job, reader, watch=lambda message: check())
         except Timeout as error:
             raise Busy(f"This {preview.kind} takes too long to make now", retry_after=60) from error
         except DecoderKilled as error:

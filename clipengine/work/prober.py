@@ -130,7 +130,7 @@ class Prober(Jobs[Probe]):
             with self._lock:
                 self._children.add(child)
             try:
-                result, _ = child.run(probe_job(self._encoding), reader=reader, watch=self._watch)
+                result, _ = child.run(probe_job(self._encoding), reader, watch=self._watch)
             except LOST_CHILD:
                 self._watch(None)
                 raise

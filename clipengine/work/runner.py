@@ -12,11 +12,12 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 from clipengine.clips.clip import Clip, ClipSubtitles, Recording, Step
 from clipengine.clips.clip_file import CutReport, FilePlan
+from clipengine.clips.edit import PlannedPart
 from clipengine.clips.subtitles import TextTrack, cut_tracks
 from clipengine.errors import (
     ClipEngineError,
@@ -189,29 +190,48 @@ class ClipRunner(Jobs[Clip]):
 
     def _make(self, clip: Clip) -> Finished:
         """Make the file of the clip in scratch."""
-        try:
-            recording = self._ledger.recordings.get(clip.recording_id)
-        except RecordingNotFound as error:
-            raise RecordingMissing("the recording was deleted") from error
+        recordings = self._recordings(clip)
         if clip.profile not in self._settings.profiles:
             raise UnknownProfile(f"the profile {clip.profile!r} is no longer in the settings")
         with self._disk_full_errors():
             folder = self._scratch.make(clip.clip_id, clip.attempt)
             path = clip_file(folder, clip)
-            texts = clip_texts(self._ledger.transcripts, clip, recording)
-            cut, poster = self._cut(clip, recording, path, texts.tracks)
-            self._verify(clip, recording, path, cut, poster, texts.tracks)
+            parts = self._parts(clip, recordings)
+            texts = clip_texts(self._ledger.transcripts, clip, recordings[0])
+            cut, poster = self._cut(clip, recordings, parts, texts.tracks, path)
+            self._verify(clip, parts, texts.tracks, path, cut, poster)
             with path.open("rb") as body:
                 sha256 = hashlib.file_digest(body, "sha256").hexdigest()
-            shown = cut_tracks(texts.tracks, cut.actual_start, cut.actual_end)
+            shown = cut_tracks(texts.tracks, cut.parts[0].actual_start, cut.parts[0].actual_end)
             result = clip_result(
                 cut,
+                clip.parts,
                 sha256=sha256,
                 poster_path=clip.poster_key if poster else None,
+                recording_id=clip.recording_id,
                 warnings=texts.warnings,
                 subtitles=[ClipSubtitles(track.language, clip.subtitle_key(track.language)) for track in shown],
             )
             return save_finished(folder, result, poster, shown)
+
+    def _recordings(self, clip: Clip) -> list[Recording]:
+        """Return the recordings of the clip's parts, each once."""
+        try:
+            return [self._ledger.recordings.get(id) for id in dict.fromkeys(each.recording_id for each in clip.ranges)]
+        except RecordingNotFound as error:
+            raise RecordingMissing("the recording was deleted") from error
+
+    def _parts(self, clip: Clip, recordings: Sequence[Recording]) -> list[PlannedPart]:
+        numbers = {recording.recording_id: number for number, recording in enumerate(recordings)}
+        indexes = [self._ledger.recordings.seek_index(recording.recording_id) for recording in recordings]
+        planned = []
+        for part in clip.ranges:
+            number = numbers[part.recording_id]
+            facts = recordings[number].facts
+            assert facts is not None
+            start, end = exact(part.start_seconds), exact(part.end_seconds)
+            planned.append(PlannedPart(facts, start, end, number, indexes[number]))
+        return planned
 
     @contextmanager
     def _disk_full_errors(self) -> Iterator[None]:
@@ -224,42 +244,44 @@ class ClipRunner(Jobs[Clip]):
                 raise
             raise DiskFull(f"the disk of the scratch folder is full ({error.strerror})") from error
 
-    def _cut(self, clip: Clip, recording: Recording, path: Path, texts: Sequence[TextTrack]) -> tuple[CutReport, bytes]:
-        assert recording.facts is not None
+    def _cut(
+        self,
+        clip: Clip,
+        recordings: Sequence[Recording],
+        parts: Sequence[PlannedPart],
+        texts: tuple[TextTrack, ...],
+        path: Path,
+    ) -> tuple[CutReport, bytes]:
         job = cut_job(
             self._settings,
-            recording.facts,
             clip.profile,
-            start=exact(clip.start_seconds),
-            end=exact(clip.end_seconds),
+            parts,
             poster=clip.poster,
             render=clip.render,
             output=clip.output,
-            seek_index=self._ledger.recordings.seek_index(recording.recording_id),
             texts=texts,
         )
-        with (
-            as_recording_errors(),
-            closing(self._store.open(recording.bucket_path, etag=recording.etag)) as reader,
-            open(path, "x+b") as output,
-            self._child(clip, "encoder") as (child, watch),
-        ):
-            message, poster = child.run(job, reader=reader, output=output.fileno(), watch=watch)
+        with ExitStack() as stack:
+            stack.enter_context(as_recording_errors())
+            readers = [
+                stack.enter_context(closing(self._store.open(each.bucket_path, etag=each.etag))) for each in recordings
+            ]
+            output = stack.enter_context(open(path, "x+b"))
+            child, watch = stack.enter_context(self._child(clip, "encoder"))
+            message, poster = child.run(job, *readers, output=output.fileno(), watch=watch)
         return CutReport.of(message.get("cut")), poster if clip.poster else b""
 
     def _verify(
         self,
         clip: Clip,
-        recording: Recording,
+        parts: Sequence[PlannedPart],
+        texts: tuple[TextTrack, ...],
         path: Path,
         cut: CutReport,
         poster: bytes,
-        texts: tuple[TextTrack, ...],
     ) -> None:
         """Have a second child inspect the file. Raises VerificationFailed if it is not the clip that was planned."""
-        assert recording.facts is not None
-        profile = self._settings.profiles[clip.profile].rendered(clip.render, clip.output)
-        plan = FilePlan(recording.facts, profile, exact(clip.start_seconds), exact(clip.end_seconds), texts)
+        plan = FilePlan(parts, self._settings.profiles[clip.profile].rendered(clip.render, clip.output), texts)
         if poster:
             plan.check_poster(cut, poster)
         with self._child(clip, "inspector") as (inspector, watch):

@@ -31,8 +31,8 @@ def verify_clip(
     try:
         with closing(_ClipFile(path)) as file:
             _check_written(file.fileno(), file.info.size)
-            job = inspect_job(encoding, float(plan.end - plan.start))
-            message, _ = inspector.run(job, reader=file, watch=watch)
+            job = inspect_job(encoding, float(cut.seconds))
+            message, _ = inspector.run(job, file, watch=watch)
             plan.check(cut, FileReport.of(message.get("file")), file.info.size)
     except _PASSED_ON:
         raise

@@ -21,6 +21,7 @@ from pathlib import Path
 import av
 import numpy as np
 
+from clipengine.clips.edit import PlannedPart
 from clipengine.clips.facts import SourceFacts
 from clipengine.clips.profiles import Render
 from clipengine.clips.seek_index import SeekIndex
@@ -101,7 +102,7 @@ def clipengine_command(recording: Path, clip: Path, start: Fraction, end: Fracti
 
 def probed(recording: Path) -> tuple[SourceFacts, SeekIndex | None]:
     with closing(FolderStore(recording.parent, "").open(recording.name)) as reader:
-        message, _ = EncoderProcess().run(probe_job(Settings().encoding), reader=reader, watch=lambda message: None)
+        message, _ = EncoderProcess().run(probe_job(Settings().encoding), reader, watch=lambda message: None)
     return probe_result(message)
 
 
@@ -115,7 +116,8 @@ def in_warm_child(
     render: Render | None = None,
 ) -> Usage:
     """Cut in a child started before; the work of the parent is negligible."""
-    job = cut_job(settings, facts, "default", start=start, end=end, poster=False, render=render, seek_index=landmarks)
+    parts = [PlannedPart(facts, start, end, seek_index=landmarks)]
+    job = cut_job(settings, "default", parts, poster=False, render=render)
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     child = EncoderProcess()
     pid = child._process.pid
@@ -128,7 +130,7 @@ def in_warm_child(
         MemorySampler(pid) as memory,
     ):
         began = time.perf_counter()
-        child.run(job, reader=reader, output=output.fileno(), watch=lambda message: None)
+        child.run(job, reader, output=output.fileno(), watch=lambda message: None)
         wall = time.perf_counter() - began
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime

@@ -16,6 +16,7 @@ from fractions import Fraction
 from pathlib import Path
 from statistics import median
 
+from clipengine.clips.edit import PlannedPart
 from clipengine.clips.facts import SourceFacts
 from clipengine.clips.seek_index import SeekIndex
 from clipengine.settings import Settings
@@ -97,12 +98,12 @@ class _Engine:
     def cut(self, start: Fraction, end: Fraction) -> _Cost:
         assert self._known is not None
         facts, landmarks = self._known
-        job = cut_job(self._settings, facts, "default", start=start, end=end, poster=False, seek_index=landmarks)
+        job = cut_job(self._settings, "default", [PlannedPart(facts, start, end, seek_index=landmarks)], poster=False)
         child = self._pool.take()
         child.wait_until_ready()
         began = time.perf_counter()
         with self._store_reader() as reader, tempfile.TemporaryFile(dir=self._folder) as output:
-            child.run(job, reader=reader, output=output.fileno(), watch=lambda message: None)
+            child.run(job, reader, output=output.fileno(), watch=lambda message: None)
         return _Cost(*self._endpoint.taken(), time.perf_counter() - began)
 
     def link(self) -> str:

@@ -20,6 +20,7 @@ from random import Random
 from typing import IO
 
 from clipengine.clips.clip_file import CutReport, FilePlan
+from clipengine.clips.edit import PlannedPart
 from clipengine.clips.facts import SourceFacts
 from clipengine.errors import ClipEngineError
 from clipengine.media.worker import encoder as child
@@ -122,9 +123,10 @@ def run(path: Path, random: Random) -> Iterator[Outcome]:
         closing(store.open(path.name)) as reader,
         tempfile.NamedTemporaryFile() as output,
     ):
-        job = cut_job(_SETTINGS, facts, profile, start=start, end=end, poster=random.random() < 0.2)
+        parts = [PlannedPart(facts, start, end)]
+        job = cut_job(_SETTINGS, profile, parts, poster=random.random() < 0.2)
         made = _do(replace(job, wall_seconds=WALL_SECONDS), reader, output)
-        _verify(Path(output.name), FilePlan(facts, _SETTINGS.profiles[profile], start, end), made)
+        _verify(Path(output.name), FilePlan(parts, _SETTINGS.profiles[profile]), made)
     yield ended[0]
 
 
@@ -132,7 +134,7 @@ def _do(job: Job, reader: object, output: IO[bytes] | None) -> Message:
     encoder = ForkedEncoder(sandbox="required")
     message, _ = encoder.run(
         job,
-        reader=reader,  # type: ignore[arg-type]
+        reader,  # type: ignore[arg-type]
         output=output.fileno() if output is not None else None,
         watch=lambda message: None,
     )

@@ -33,8 +33,8 @@ def test_plan_says_what_would_be_copied(http: httpx.Client, path: str, engine: R
     plan = _plan(http, path, 1.01, 5.3, render="smart")
     assert (plan["actual_start_seconds"], plan["actual_end_seconds"], plan["frames"]) == (1.0, 5.3, 108)
     assert plan["segments"] == [  # keyframes are 1.6 s apart
-        {"kind": "encode", "start_seconds": 1.0, "end_seconds": 1.6, "reason": None},
-        {"kind": "copy", "start_seconds": 1.6, "end_seconds": 5.3, "reason": None},
+        {"part": 0, "kind": "encode", "start_seconds": 1.0, "end_seconds": 1.6, "reason": None},
+        {"part": 0, "kind": "copy", "start_seconds": 1.6, "end_seconds": 5.3, "reason": None},
     ]
     assert plan["warnings"] == []
     whole = _plan(http, path, 1.01, 5.3)
@@ -48,14 +48,14 @@ def test_plan_says_what_would_be_copied(http: httpx.Client, path: str, engine: R
 
 def test_plan_of_a_clip_that_begins_with_a_keyframe_is_one_copy(http: httpx.Client, path: str) -> None:
     assert _plan(http, path, 3.2, 5.0, render="smart")["segments"] == [
-        {"kind": "copy", "start_seconds": 3.2, "end_seconds": 5.0, "reason": None}
+        {"part": 0, "kind": "copy", "start_seconds": 3.2, "end_seconds": 5.0, "reason": None}
     ]
 
 
 def test_plan_says_why_nothing_can_be_copied(http: httpx.Client, path: str) -> None:
     plan = _plan(http, path, 1.7, 3.1, render="smart")
     assert plan["segments"] == [
-        {"kind": "encode", "start_seconds": 1.68, "end_seconds": 3.1, "reason": "no GOP begins in the range"}
+        {"part": 0, "kind": "encode", "start_seconds": 1.68, "end_seconds": 3.1, "reason": "no GOP begins in the range"}
     ]
     assert plan["warnings"] == [
         "encoded_instead: nothing was copied, all of the clip was encoded: no GOP begins in the range"

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from clipengine.clips.clip_file import CutReport, FilePlan, FileReport
+from clipengine.clips.edit import PlannedPart
 from clipengine.clips.facts import AudioFacts, SourceFacts
 from clipengine.clips.profiles import Profile
 from clipengine.errors import VerificationFailed
@@ -23,7 +24,8 @@ def _check(seconds: str, packets: int, *, profile: Profile, **changes: Any) -> N
     frame = {"opus": 960, "mp3": 1152, "aac": 1024}[profile.audio] / 48_000
     size = 1000 + packets * PACKET_BYTES
     cut = {
-        "actual_start": str(start), "actual_end": str(start + length), "frames": 0, "width": None, "height": None,
+        "parts": [{"actual_start": str(start), "actual_end": str(start + length)}],
+        "frames": 0, "width": None, "height": None,
         "video_codec": None, "audio_codec": profile.audio, "size_bytes": size, "encode_seconds": 0.1,
         "bytes_read": 1, "render": "encode", "copied_seconds": 0.0, "encoded_seconds": float(length), "warnings": [],
     }  # fmt: skip
@@ -35,7 +37,7 @@ def _check(seconds: str, packets: int, *, profile: Profile, **changes: Any) -> N
         "longest_step_seconds": frame if packets > 1 else None, "begins_with_keyframe": bool(packets),
     }  # fmt: skip
     found = {"container": profile.container, "seconds": float(length), "tracks": [track | changes]}
-    plan = FilePlan(facts, profile, start, start + length)
+    plan = FilePlan([PlannedPart(facts, start, start + length)], profile)
     plan.check(CutReport.of(cut), FileReport.of(found), size)
 
 

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
 
 from clipengine.clips.clip_file import FilePlan
+from clipengine.clips.edit import PlannedPart
 from clipengine.clips.facts import SourceFacts
 from clipengine.clips.profiles import Profile
 from clipengine.clips.subtitles import TextTrack
 from clipengine.media.cut import Cut as Made
-from clipengine.media.cut import cut_clip
+from clipengine.media.cut import SourcePart, cut_clip
 from clipengine.media.input.source import DescriptorSource
 from clipengine.media.probe import ProbeResult, probe
 from tests.films.film import Film
@@ -59,17 +62,29 @@ def cut_file(
     texts: tuple[TextTrack, ...] = (),
 ) -> Clip:
     """Cut a range of any recording into the file `output`. Raises the errors of the cutter."""
-    facts = facts_of(path)
+    return cut_parts([(path, start, end)], output, profile, decodes=decodes, threads=threads, texts=texts)
+
+
+def cut_parts(
+    parts: Sequence[tuple[Path, Fraction, Fraction]],
+    output: Path,
+    profile: Profile = DEFAULT,
+    *,
+    decodes: bool = True,
+    threads: int = 1,
+    texts: tuple[TextTrack, ...] = (),
+) -> Clip:
+    """Cut ranges of recordings into the file `output`. Raises the errors of the cutter."""
     target = os.open(output, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
-        with path.open("rb") as file:
+        with ExitStack() as stack:
+            files = [stack.enter_context(path.open("rb")) for path, _, _ in parts]
             made = cut_clip(
-                DescriptorSource(file.fileno()),
-                facts,
+                [
+                    SourcePart(DescriptorSource(file.fileno()), facts_of(path), start, end, probed(path).seek_index)
+                    for file, (path, start, end) in zip(files, parts, strict=True)
+                ],
                 profile,
-                seek_index=probed(path).seek_index,
-                start=start,
-                end=end,
                 output=target,
                 threads=threads,
                 poster=False,
@@ -78,8 +93,9 @@ def cut_file(
                 on_progress=lambda step, progress: None,
             )
         report = {name: value for name, value in vars(made).items() if name != "poster"}
-        report |= {"actual_start": str(made.actual_start), "actual_end": str(made.actual_end)}
-        hold_to_plan(target, FilePlan(facts, profile, start, end, texts), report)
+        report["parts"] = [{name: str(value) for name, value in vars(part).items()} for part in made.parts]
+        planned = [PlannedPart(facts_of(path), start, end) for path, start, end in parts]
+        hold_to_plan(target, FilePlan(planned, profile, texts), report)
     finally:
         os.close(target)
     return Clip(output, made)

@@ -7,7 +7,7 @@ is within 3 ms; further rules are given at each check.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import numpy as np
@@ -104,6 +104,26 @@ def judge(
         answers.append(faults + _sound_faults(film, expected, reading))
     own = [] if lenient else _container_faults(reading, copied)
     return min(answers, key=len) + own + picture_faults(film, reading)
+
+
+def judge_part(film: Film, reading: ClipReading, start: Fraction, end: Fraction, offset: Fraction) -> list[str]:
+    """Return every deviation of the frames and the audio of one part, which begins at `offset` in the clip."""
+    answers = []
+    for expected in expectations(film, start, end):
+        part = _part(reading, offset, expected.length)
+        answers.append(_frame_faults(expected, part) + _sound_faults(film, expected, part))
+    return min(answers, key=len)
+
+
+def _part(reading: ClipReading, offset: Fraction, length: Fraction) -> ClipReading:
+    """Return the frames that begin in the part, and the audio, with times from the begin of the part."""
+    low, high = offset - _MS / 2, offset + length - _MS / 2
+    tracks = [
+        replace(track, chunks=[replace(chunk, start=chunk.start - offset) for chunk in track.chunks])
+        for track in reading.tracks
+    ]
+    frames = [(time - offset, sight) for time, sight in reading.frames if low <= time < high]
+    return replace(reading, frames=frames, tracks=tracks)
 
 
 def _frame_faults(expected: Expected, reading: ClipReading) -> list[str]:

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from clipengine.clips.edit import PlannedPart
 from clipengine.errors import ClipEngineError, RecordingTruncated, Timeout, UnsupportedMedia
 from clipengine.media.input.source import MediaReader
 from clipengine.settings import Sandbox, Settings
@@ -46,7 +47,7 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _cut(sample: Path, profile: str = "h264", seconds: int = 12, **limits: Any) -> Job:
     facts = find_facts(SETTINGS, sample)
-    job = cut_job(SETTINGS, facts, profile, start=Fraction(0), end=Fraction(seconds), poster=False)
+    job = cut_job(SETTINGS, profile, [PlannedPart(facts, Fraction(0), Fraction(seconds))], poster=False)
     return replace(job, **limits)
 
 
@@ -264,7 +265,7 @@ def test_endless_object_reaches_a_deadline() -> None:
     job = replace(probe_job(SETTINGS.encoding), wall_seconds=1.0, stall_seconds=0.9)
     began = time.monotonic()
     with pytest.raises(ClipEngineError) as failed:
-        EncoderProcess().run(job, reader=Drip(), watch=lambda message: None)
+        EncoderProcess().run(job, Drip(), watch=lambda message: None)
     assert failed.value.code in ("timeout", "recording_unreadable")
     assert time.monotonic() - began < 30
 

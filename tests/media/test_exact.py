@@ -92,8 +92,7 @@ def test_cut_in_a_child_process_is_identical(shelf: Shelf, tmp_path: Path, name:
         Settings(),
         str(film.path),
         output,
-        start=start,
-        end=end,
+        [(start, end)],
         profile="default",
         on_progress=lambda part: None,
     )

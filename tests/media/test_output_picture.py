@@ -159,15 +159,12 @@ def test_poster_shows_the_result(tmp_path: Path) -> None:
 
 
 def _poster(path: Path, output: Path, profile: Profile) -> bytes:
-    from clipengine.media.cut import cut_clip
+    from clipengine.media.cut import SourcePart, cut_clip
 
     with path.open("rb") as source, output.open("w+b") as target:
         made = cut_clip(
-            DescriptorSource(source.fileno()),
-            facts_of(path),
+            [SourcePart(DescriptorSource(source.fileno()), facts_of(path), _START, _END)],
             profile,
-            start=_START,
-            end=_END,
             output=target.fileno(),
             threads=1,
             poster=True,
@@ -228,12 +225,13 @@ def test_recording_without_video_gets_a_warning(shelf: Shelf, tmp_path: Path) ->
 
 def test_clip_of_another_aspect_does_not_match_its_plan(tmp_path: Path) -> None:
     from clipengine.clips.clip_file import FilePlan
+    from clipengine.clips.edit import PlannedPart
     from tests.support.inspection import hold_to_plan
 
     write_ramp(tmp_path / "ramp.mp4", 320, 180)
     clip, _ = _cut(tmp_path / "ramp.mp4", tmp_path, {"aspect": "1:1"})
     report = {name: value for name, value in vars(clip.made).items() if name != "poster"}
-    report |= {"actual_start": str(clip.made.actual_start), "actual_end": str(clip.made.actual_end)}
-    plan = FilePlan(facts_of(tmp_path / "ramp.mp4"), _profile({"aspect": "9:16"}), _START, _END)
+    report["parts"] = [{name: str(value) for name, value in vars(part).items()} for part in clip.made.parts]
+    plan = FilePlan([PlannedPart(facts_of(tmp_path / "ramp.mp4"), _START, _END)], _profile({"aspect": "9:16"}))
     with clip.path.open("rb") as file, pytest.raises(VerificationFailed, match="180x180, not 9:16"):
         hold_to_plan(file.fileno(), plan, report)

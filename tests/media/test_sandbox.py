@@ -21,6 +21,7 @@ from pathlib import Path
 import av
 import pytest
 
+from clipengine.clips.edit import PlannedPart
 from clipengine.errors import SandboxIncomplete
 from clipengine.media.sandbox import seccomp
 from clipengine.media.sandbox.layers import Layer
@@ -315,7 +316,7 @@ def test_every_codec_works_in_the_sandbox(codec: str, tmp_path: Path) -> None:
     film = _film(tmp_path / f"film.{'mov' if codec in ('prores', 'mjpeg') else 'mkv'}", codec)
     facts = find_facts(SETTINGS, film)
     for name in PROFILES:
-        job = cut_job(SETTINGS, facts, name, start=Fraction(2, 25), end=Fraction(10, 25), poster=True)
+        job = cut_job(SETTINGS, name, [PlannedPart(facts, Fraction(2, 25), Fraction(10, 25))], poster=True)
         with tempfile.TemporaryFile() as output:
             made = do_job(job, film, output=output.fileno())["cut"]
         assert (made["frames"], made["video_codec"]) == (8, name), (codec, name, made)

@@ -243,9 +243,7 @@ def test_cut_in_a_child_process_copies_too(shelf: Shelf, tmp_path: Path) -> None
     film, output = shelf.get("mp4_bframes"), tmp_path / "clip.mp4"
     wanted = Cut("child", Fraction(17, 10), Fraction(58, 10))
     arguments: dict[str, Any] = {"profile": "default", "on_progress": lambda part: None}
-    result = cut_once(
-        Settings(), str(film.path), output, start=wanted.start, end=wanted.end, render="smart", **arguments
-    )
+    result = cut_once(Settings(), str(film.path), output, [(wanted.start, wanted.end)], render="smart", **arguments)
     assert result.render == "smart"
     assert result.copied_seconds > 2 > result.encoded_seconds > 0
     reading = read_clip(output)
@@ -259,7 +257,7 @@ def test_sandboxed_child_encodes_what_it_cannot_copy(shelf: Shelf, tmp_path: Pat
     arguments: dict[str, Any] = {"profile": "default", "on_progress": lambda part: None}
     start, end = Fraction(1, 2), film.duration - Fraction(1, 2)
     settings = Settings.model_validate({"encoding": {"sandbox": "required"}})
-    result = cut_once(settings, str(film.path), output, start=start, end=end, render="smart", **arguments)
+    result = cut_once(settings, str(film.path), output, [(start, end)], render="smart", **arguments)
     assert (result.render, result.copied_seconds) == ("encode", 0)
     assert FALLBACKS[name] in next(each for each in result.warnings if code_of(each) == "encoded_instead")
     actual = result.actual_start_seconds, result.actual_end_seconds

@@ -191,7 +191,7 @@ def test_sandboxed_child_copies(shelf: Shelf, tmp_path: Path) -> None:
     film, output = shelf.get("webm_live_vp8_keyframes"), tmp_path / "clip.webm"
     settings = Settings.model_validate({"encoding": {"sandbox": "required"}, "profiles": {"vp8": VP8}})
     arguments: dict[str, Any] = {"profile": "vp8", "on_progress": lambda part: None}
-    result = cut_once(settings, str(film.path), output, start=Fraction(1), end=Fraction(5), render="smart", **arguments)
+    result = cut_once(settings, str(film.path), output, [(Fraction(1), Fraction(5))], render="smart", **arguments)
     assert (result.render, result.video_codec) == ("smart", "vp8")
     assert result.copied_seconds > 2 > result.encoded_seconds > 0
 

@@ -15,6 +15,7 @@ import av
 import pytest
 
 from clipengine.clips.clip_file import CutReport, FilePlan
+from clipengine.clips.edit import PlannedPart
 from clipengine.clips.facts import AudioFacts, SourceFacts, VideoFacts
 from clipengine.clips.profiles import Profile
 from clipengine.errors import VerificationFailed
@@ -50,7 +51,14 @@ _FACTS = SourceFacts(
 _video = _FACTS.video
 assert _video is not None
 _AUDIO = AudioFacts(index=1, codec="aac", channels=1, sample_rate=48_000)
-_PLANNED = FilePlan(_FACTS, Profile(), Fraction(1), Fraction(1) + _FRAMES * _STEP)
+_END = 1 + _FRAMES * _STEP
+
+
+def _planned(facts: SourceFacts = _FACTS, start: Fraction = Fraction(1), end: Fraction = _END) -> FilePlan:
+    return FilePlan([PlannedPart(facts, start, end)], Profile())
+
+
+_PLANNED = _planned()
 
 
 @dataclass(frozen=True)
@@ -109,8 +117,7 @@ def _verify(
     """Verify the file as the child that made it does, and then as the inspector and its parent do."""
     path.write_bytes(data)
     report = {
-        "actual_start": str(planned.start),
-        "actual_end": str(planned.end),
+        "parts": [{"actual_start": str(part.start), "actual_end": str(part.end)} for part in planned.parts],
         "frames": _FRAMES,
         "width": 160,
         "height": 96,
@@ -121,7 +128,7 @@ def _verify(
         "bytes_read": 1,
         "render": "encode",
         "copied_seconds": 0.0,
-        "encoded_seconds": float(planned.end - planned.start),
+        "encoded_seconds": float(planned.parts[0].end - planned.parts[0].start),
         "warnings": [],
     } | reported
     with path.open("rb") as file:
@@ -191,10 +198,10 @@ def test_both_ways_of_verification_give_the_same_clip(tmp_path: Path) -> None:
             closing(FolderStore(tmp_path).open("sample.mp4")) as reader,
             (tmp_path / f"{way}.mp4").open("w+b") as output,
         ):
-            found, _ = EncoderProcess().run(probe_job(settings.encoding), reader=reader, watch=lambda message: None)
+            found, _ = EncoderProcess().run(probe_job(settings.encoding), reader, watch=lambda message: None)
             facts, _ = probe_result(found)
-            job = cut_job(settings, facts, "default", start=Fraction(1), end=Fraction(2), poster=False)
-            made, _ = EncoderProcess().run(job, reader=reader, output=output.fileno(), watch=lambda message: None)
+            job = cut_job(settings, "default", [PlannedPart(facts, Fraction(1), Fraction(2))], poster=False)
+            made, _ = EncoderProcess().run(job, reader, output=output.fileno(), watch=lambda message: None)
             assert made["cut"]["frames"] > 0
             output.seek(0)
             clips.append(output.read())
@@ -209,15 +216,16 @@ def test_both_ways_of_verification_give_the_same_clip(tmp_path: Path) -> None:
         (_PLANNED, {"width": 162}),
         (_PLANNED, {"size_bytes": 1}),
         (_PLANNED, {"audio_codec": "aac"}),
-        (_PLANNED, {"actual_end": "10"}),
-        (_PLANNED, {"actual_start": str(_PLANNED.start + _STEP)}),
-        (replace(_PLANNED, end=_PLANNED.end + 2 * _STEP), {}),
-        (replace(_PLANNED, start=_PLANNED.start - 2 * _STEP), {}),
+        (_PLANNED, {"parts": [{"actual_start": "1", "actual_end": "10"}]}),
+        (_PLANNED, {"parts": [{"actual_start": str(1 + _STEP), "actual_end": str(_END)}]}),
+        (_PLANNED, {"parts": [{"actual_start": "1", "actual_end": str(_END)}] * 2}),
+        (_planned(end=_END + 2 * _STEP), {}),
+        (_planned(start=1 - 2 * _STEP), {}),
         (replace(_PLANNED, profile=Profile(video="hevc")), {"video_codec": "hevc"}),
         (replace(_PLANNED, profile=Profile(container="mkv")), {}),
         (replace(_PLANNED, profile=Profile(fps=10)), {}),
         (replace(_PLANNED, profile=Profile(max_height=64)), {}),
-        (replace(_PLANNED, facts=_FACTS.model_copy(update={"audio": (_AUDIO,)})), {"audio_codec": "aac"}),
+        (_planned(facts=_FACTS.model_copy(update={"audio": (_AUDIO,)})), {"audio_codec": "aac"}),
     ],
 )
 def test_clip_that_differs_from_the_plan_is_rejected(
@@ -233,9 +241,9 @@ def test_distant_frames_need_a_variable_rate_or_a_warning(made: _Made, tmp_path:
     varied = _FACTS.model_copy(update={"video": _video.model_copy(update={"variable_rate": True})})
     path = tmp_path / "clip.mp4"
     with pytest.raises(VerificationFailed, match="no frame for 0"):
-        _verify(made.data, path, None, replace(_PLANNED, facts=steady))
-    _verify(made.data, path, None, replace(_PLANNED, facts=steady), warnings=["packets_damaged: 3"])
-    _verify(made.data, path, None, replace(_PLANNED, facts=varied))
+        _verify(made.data, path, None, _planned(facts=steady))
+    _verify(made.data, path, None, _planned(facts=steady), warnings=["packets_damaged: 3"])
+    _verify(made.data, path, None, _planned(facts=varied))
 
 
 @pytest.mark.parametrize(
@@ -244,9 +252,11 @@ def test_distant_frames_need_a_variable_rate_or_a_warning(made: _Made, tmp_path:
         None,
         {},
         [],
-        {"actual_start": "1e999999999"},
-        {"actual_start": "1/0"},
-        {"actual_start": "1" * 100},
+        {"parts": []},
+        {"parts": [{"actual_start": "1e999999999", "actual_end": "2"}]},
+        {"parts": [{"actual_start": "1/0", "actual_end": "2"}]},
+        {"parts": [{"actual_start": "1" * 100, "actual_end": "2"}]},
+        {"parts": [{"actual_start": "1", "actual_end": "2"}] * 101},
         {"frames": -1},
         {"frames": 1e300},
         {"size_bytes": 1 << 60},
@@ -260,11 +270,12 @@ def test_distant_frames_need_a_variable_rate_or_a_warning(made: _Made, tmp_path:
 )
 def test_report_outside_its_limits_is_rejected(report: Any) -> None:
     valid: dict[str, Any] = {
-        "actual_start": "1/3", "actual_end": "2", "frames": 1, "width": 2, "height": 2, "video_codec": "h264",
+        "parts": [{"actual_start": "1/3", "actual_end": "2"}],
+        "frames": 1, "width": 2, "height": 2, "video_codec": "h264",
         "audio_codec": None, "size_bytes": 1, "encode_seconds": 1.0, "bytes_read": 1, "render": "encode",
         "copied_seconds": 0.0, "encoded_seconds": 1.0, "warnings": [],
     }  # fmt: skip
-    assert CutReport.of(valid).actual_start == Fraction(1, 3)
+    assert CutReport.of(valid).parts[0].actual_start == Fraction(1, 3)
     with pytest.raises(VerificationFailed):
         CutReport.of(valid | report if report else report)
 

@@ -32,7 +32,7 @@ def do_job(
             return do_job(job, reader, output=output, watching=watching, sandbox=sandbox)
     child = EncoderProcess(sandbox=sandbox)
     watch: Any = watching(child) if watching else lambda message: None
-    message, _ = child.run(job, reader=recording, output=output, watch=watch)
+    message, _ = child.run(job, recording, output=output, watch=watch)
     return message
 
 

@@ -138,7 +138,7 @@ def _longer(output: int, report: Report) -> None:
 @mode("another range")
 def _other_range(output: int, report: Report) -> None:
     black(output)
-    report |= {"actual_start": "2", "actual_end": "4"}
+    report["parts"] = [{"actual_start": "2", "actual_end": "4"}]
 
 
 @mode("one more track")
@@ -182,7 +182,7 @@ def _page(output: int, report: Report) -> None:
 @mode("an exact number that fills the memory")
 def _huge_number(output: int, report: Report) -> None:
     black(output)
-    report["actual_end"] = "1e999999999"
+    report["parts"][0]["actual_end"] = "1e999999999"
 
 
 @mode("no report")
@@ -191,12 +191,11 @@ def _no_report(output: int, report: Report) -> None:
     report.clear()
 
 
-def do_job(job: dict[str, Any], source: JobSource, descriptors: list[int], control: Channel) -> Result:
+def do_job(job: dict[str, Any], sources: list[JobSource], descriptors: list[int], control: Channel) -> Result:
     if job["job"] != "cut":
-        return child.do_job(job, source, descriptors, control)
+        return child.do_job(job, sources, descriptors, control)
     report = {
-        "actual_start": "1",
-        "actual_end": "3",
+        "parts": [{"actual_start": "1", "actual_end": "3"}],
         "frames": FRAMES,
         "width": FORMAT.width,
         "height": FORMAT.height,

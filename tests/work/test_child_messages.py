@@ -54,7 +54,7 @@ def _run(script: str, *, job: Job | None = None, remote: _Remote | None = None) 
     """Run the script as a child with a job. Return the error code or "complete", and the child."""
     child = HostileChild(script)
     try:
-        child.run(job or _job(), reader=remote or _Remote(), watch=lambda message: None)
+        child.run(job or _job(), remote or _Remote(), watch=lambda message: None)
     except ClipEngineError as error:
         return error.code, child
     return "complete", child
@@ -98,14 +98,14 @@ INVALID = {
     "an error with a trace of 60 kB": """send({"type": "error", "trace": "x" * 60_000, "error": {"code": "internal",
         "message": "", "hint": None, "retryable": False}})""",
     "messages without end": """while True: send({"type": "alive"})""",
-    "a range of 64 MiB": """ask({"offset": 0, "length": 64 << 20, "keep": False})""",
-    "an empty range": """ask({"offset": 0, "length": 0, "keep": False})""",
-    "a negative range": """ask({"offset": -1, "length": 100, "keep": False})""",
-    "a range beyond the end": """ask({"offset": 1 << 40, "length": 100, "keep": False})""",
+    "a range of 64 MiB": """ask({"source": 0, "offset": 0, "length": 64 << 20, "keep": False})""",
+    "an empty range": """ask({"source": 0, "offset": 0, "length": 0, "keep": False})""",
+    "a negative range": """ask({"source": 0, "offset": -1, "length": 100, "keep": False})""",
+    "a range beyond the end": """ask({"source": 0, "offset": 1 << 40, "length": 100, "keep": False})""",
     "a range without a length": """ask({"offset": 0})""",
-    "a range of another type": """ask({"offset": "0", "length": "100", "keep": "no"})""",
-    "a range request of 60 kB": """ask(b'{"offset": 0, "length": 100, "keep": false' + b" " * 60_000 + b"}")""",
-    "a range request with data": """ask({"offset": 0, "length": 100, "keep": False}, b"data")""",
+    "a range of another type": """ask({"source": 0, "offset": "0", "length": "100", "keep": "no"})""",
+    "a range request of 60 kB": """ask(b'{"source": 0, "offset": 0, "length": 9' + b" " * 60_000 + b"}")""",
+    "a range request with data": """ask({"source": 0, "offset": 0, "length": 100, "keep": False}, b"data")""",
 }
 
 
@@ -117,7 +117,7 @@ def test_invalid_message_ends_the_child_and_uses_no_memory_of_the_engine(script:
     child = HostileChild(script)
     child.on_loss = lost.append
     with pytest.raises(DecoderCrashed, match="invalid message"):
-        child.run(_job(), reader=_Remote(), watch=lambda message: None)
+        child.run(_job(), _Remote(), watch=lambda message: None)
     assert not child.alive
     assert lost == ["crashed"]
     assert _memory("VmHWM") - before < _MOST_GROWTH
@@ -128,7 +128,7 @@ def test_valid_messages_are_still_accepted() -> None:
     script = """
 send({"type": "alive"})
 send({"type": "progress", "step": "reading", "part": 0.0})
-ask({"offset": 0, "length": 1 << 20, "keep": False})
+ask({"source": 0, "offset": 0, "length": 1 << 20, "keep": False})
 send(b'{"type": "result", %s}' + b" " * 1_000_000, b"x" * (17 << 20))
 """.replace("%s", _FACTS)
     assert _run(script)[0] == "complete"
@@ -158,7 +158,7 @@ def take(size):
     while size:
         size -= len(ranges.recv(min(size, 1 << 20)))
 while True:
-    ask({"offset": 0, "length": 32 << 20, "keep": False})
+    ask({"source": 0, "offset": 0, "length": 32 << 20, "keep": False})
     text, data = struct.unpack(">II", ranges.recv(8, socket.MSG_WAITALL))
     take(text + data)
 """
@@ -169,7 +169,7 @@ while True:
 
 def test_error_of_the_store_during_a_range_request_fails_the_job() -> None:
     script = """
-ask({"offset": 0, "length": 100, "keep": False})
+ask({"source": 0, "offset": 0, "length": 100, "keep": False})
 ranges.recv(1 << 20)
 send({"type": "error", "error": {"code": "storage_unavailable", "message": "", "hint": None, "retryable": True}})
 """
@@ -179,7 +179,7 @@ send({"type": "error", "error": {"code": "storage_unavailable", "message": "", "
 
 def test_silent_child_times_out_at_the_deadline() -> None:
     with pytest.raises(Timeout):
-        HostileChild("").run(_job(wall_seconds=0.5), reader=_Remote(), watch=lambda message: None)
+        HostileChild("").run(_job(wall_seconds=0.5), _Remote(), watch=lambda message: None)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from clipengine.clips.edit import PlannedPart
 from clipengine.errors import ObjectChanged
 from clipengine.settings import Settings
 from clipengine.stores.s3 import S3Store
@@ -45,16 +46,16 @@ class _Bench:
     def cut(self, pool: EncoderPool, probed: Message, start: int) -> tuple[Message, list[tuple[int, int]]]:
         """Cut one second. Return the report of the child and the requested ranges."""
         facts, landmarks = probe_result(probed)
-        span = {"start": Fraction(start), "end": Fraction(start + 1)}
-        job = cut_job(_SETTINGS, facts, "default", **span, poster=False, seek_index=landmarks)
+        part = PlannedPart(facts, Fraction(start), Fraction(start + 1), seek_index=landmarks)
+        job = cut_job(_SETTINGS, "default", [part], poster=False)
         since = len(self.proxy.seen)
         with closing(self.store.open("r")) as reader, (self._folder / f"{start}.mp4").open("x+b") as output:
-            made, _ = pool.take().run(job, reader=reader, output=output.fileno(), watch=lambda message: None)
+            made, _ = pool.take().run(job, reader, output=output.fileno(), watch=lambda message: None)
         return made["cut"], self.ranges(since)
 
     def probe(self, pool: EncoderPool) -> Message:
         with closing(self.store.open("r")) as reader:
-            return pool.take().run(probe_job(_SETTINGS.encoding), reader=reader, watch=lambda message: None)[0]
+            return pool.take().run(probe_job(_SETTINGS.encoding), reader, watch=lambda message: None)[0]
 
 
 @pytest.mark.parametrize("form", ["mp4", "mkv_live", "ts"])
@@ -87,12 +88,12 @@ def test_recording_replaced_during_the_cut_is_reported_as_changed(
     bench = _Bench(s3, bucket, faulty_s3, tmp_path, "mp4")
     with closing(EncoderPool()) as pool:
         facts, _ = probe_result(bench.probe(pool))
-        job = cut_job(_SETTINGS, facts, "default", start=Fraction(12), end=Fraction(14), poster=False)
+        job = cut_job(_SETTINGS, "default", [PlannedPart(facts, Fraction(12), Fraction(14))], poster=False)
         with closing(bench.store.open("r")) as reader, (tmp_path / "clip.mp4").open("x+b") as output:
             make(bench.path, "mp4_index_first", _SECONDS)
             bench.put()
             with pytest.raises(ObjectChanged):
-                pool.take().run(job, reader=reader, output=output.fileno(), watch=lambda message: None)
+                pool.take().run(job, reader, output=output.fileno(), watch=lambda message: None)
 
 
 def test_child_killed_during_a_range_request_leaves_no_thread(
@@ -113,5 +114,5 @@ def test_child_killed_during_a_range_request_leaves_no_thread(
                 raise Stopped
 
         with pytest.raises(Stopped):
-            pool.take().run(probe_job(_SETTINGS.encoding), reader=reader, watch=watch)
+            pool.take().run(probe_job(_SETTINGS.encoding), reader, watch=watch)
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("read-ahead")]

@@ -153,8 +153,7 @@ def test_cut_command_deletes_a_file_that_differs_from_the_plan(
             Settings(),
             str(tmp_path / "sample.mp4"),
             tmp_path / "clip.mp4",
-            start=Fraction(1),
-            end=Fraction(3),
+            [(Fraction(1), Fraction(3))],
             profile="default",
             on_progress=lambda part: None,
         )

@@ -9,12 +9,13 @@ from __future__ import annotations
 import unicodedata
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, RootModel
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, RootModel, ValidationInfo
 from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
 
 from clipengine.clips.clip import EventType, MessageFormat
 from clipengine.clips.cues import MAX_CUE_CHARACTERS, MAX_CUE_SECONDS, MAX_SPEAKER_CHARACTERS, TextFormat
+from clipengine.clips.edit import MAX_PARTS, MAX_RECORDINGS
 from clipengine.clips.metadata import MAX_METADATA
 from clipengine.clips.output import Output
 from clipengine.clips.profiles import Render
@@ -153,13 +154,46 @@ class SubtitlesOfClip(Body):
     )
 
 
+class ClipPart(Body):
+    """A range of a recording."""
+
+    recording_id: str | None = Field(
+        default=None, min_length=1, max_length=200, description="Default: the recording of the clip."
+    )
+    start_seconds: Seconds = Field(description="On the recording's timeline. The part begins on the nearest frame.")
+    end_seconds: Seconds = Field(description="End of the part, exclusive.")
+
+
+def _range_or_parts(value: float | None, info: ValidationInfo) -> float | None:
+    """Require a value without `parts`, and none with them."""
+    if "parts" in info.data and (value is None) == (info.data["parts"] is None):
+        if value is None:
+            raise PydanticCustomError("missing", "is required")
+        raise PydanticCustomError("exclusive", "must not be given together with parts")
+    return value
+
+
+RangeSeconds = Annotated[Annotated[float, BeforeValidator(_seconds)] | None, AfterValidator(_range_or_parts)]
+
+
 class CreateClip(Body):
     max_bytes = None  # metadata alone may be 100 x 2,100 characters
     model_config = _like(label="key-moment", start_seconds=5.0, end_seconds=12.5)
 
     label: str = Field(description="1 to 200 characters, no control characters. Part of the name of the object.")
-    start_seconds: Seconds = Field(description="On the recording's timeline. The clip begins on the nearest frame.")
-    end_seconds: Seconds = Field(description="End of the clip, exclusive.")
+    parts: list[ClipPart] | None = Field(
+        default=None,
+        min_length=1,
+        max_length=MAX_PARTS,
+        description=f"Ranges that are played one after the other, of at most {MAX_RECORDINGS} recordings. Replaces "
+        "`start_seconds` and `end_seconds`. The first part decides the size and the audio tracks.",
+    )
+    start_seconds: RangeSeconds = Field(
+        default=None,
+        validate_default=True,
+        description="On the recording's timeline. The clip begins on the nearest frame.",
+    )
+    end_seconds: RangeSeconds = Field(default=None, validate_default=True, description="End of the clip, exclusive.")
     profile: str = Field(default="default", description="Name of a profile in the settings.")
     metadata: Metadata = {}
     priority: int = Field(default=0, ge=-10, le=10, description="Queued clips with a higher priority are cut first.")

@@ -31,6 +31,12 @@ class ErrorObject(_Object):
     retryable: bool
 
 
+class PartObject(_Object):
+    recording_id: str
+    start_seconds: float
+    end_seconds: float
+
+
 class ClipObject(_Object):
     clip_id: str
     recording_id: str
@@ -59,6 +65,7 @@ class ClipObject(_Object):
         description="As requested; null for the profile's. `result.render` says how the clip was made."
     )
     output: Output | None = Field(description="As requested, only with the given options; null for the profile's.")
+    parts: list[PartObject] | None = Field(description="As requested; null for a clip of one range.")
 
 
 class ClipsObject(_Object):
@@ -163,8 +170,9 @@ class FramesObject(_Object):
 
 
 class SegmentObject(_Object):
-    """A part of a clip, on the recording's timeline. `reason` says why all of a clip is encoded."""
+    """A segment of a part, counted from 0, on its recording's timeline. `reason` says why all is encoded."""
 
+    part: int
     kind: Literal["copy", "encode"]
     start_seconds: float
     end_seconds: float

@@ -28,6 +28,8 @@ things hang together is in [The API](api.md), every code in [Errors](errors.md).
 _SHOWN = (
     "Object",
     "Result",
+    "ResultPart",
+    "ClipPart",
     "BatchedClip",
     "ClipSubtitles",
     "SubtitlesOfClip",

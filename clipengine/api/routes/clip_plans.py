@@ -2,37 +2,72 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from fractions import Fraction
+from typing import Any
 
 from starlette.responses import Response
 
-from clipengine.api.http.operation import Answer, Call, Operation
+from clipengine.api.http.operation import Answer, Call, Operation, json_response
 from clipengine.api.http.requests import CreateClip, NoQuery
 from clipengine.api.http.responses import ClipPlanObject
+from clipengine.api.routes.clip_parts import parts_of
 from clipengine.api.routes.clips import complete_recording
 from clipengine.api.routes.previews import PREVIEW_ERRORS, preview_bytes
 from clipengine.clips.clip import Recording
+from clipengine.clips.edit import Part
 from clipengine.clips.seek_index import SeekIndex
+from clipengine.clips.segments import JOINED
+from clipengine.clips.warnings import encoded_instead
 from clipengine.errors import InvalidLabel, InvalidWebhookUrl, RecordingNotComplete, UnknownProfile
 from clipengine.timecode import exact
 from clipengine.work.previews import Preview
 
 
 async def plan_clip(call: Call[NoQuery, CreateClip]) -> Response:
+    body, recording_id = call.body, call.path("recording_id")
+
+    def look_up() -> list[tuple[Part, Recording, SeekIndex | None]]:
+        complete_recording(call, body, recording_id)
+        single = Part(recording_id, body.start_seconds or 0.0, body.end_seconds or 0.0)
+        parts = parts_of(body, recording_id) or (single,)
+        recordings = call.ledger.recordings
+        return [(part, recordings.get(part.recording_id), recordings.seek_index(part.recording_id)) for part in parts]
+
+    parts = await call.in_session(look_up)
+    plans = [await _plan_part(call, *part, joined=len(parts) > 1) for part in parts]
+    return json_response(_joined(plans))
+
+
+async def _plan_part(
+    call: Call[NoQuery, CreateClip], part: Part, recording: Recording, seek_index: SeekIndex | None, *, joined: bool
+) -> dict[str, Any]:
     body = call.body
-
-    def look_up() -> tuple[Recording, SeekIndex | None]:
-        recording = complete_recording(call, call.body, call.path("recording_id"))
-        return recording, call.ledger.recordings.seek_index(recording.recording_id)
-
-    recording, seek_index = await call.in_session(look_up)
     if recording.facts is None:
         raise RecordingNotComplete.of(recording.recording_id, recording.state)
-    start, end = exact(body.start_seconds), min(exact(body.end_seconds), recording.facts.duration)
+    start, end = exact(part.start_seconds), min(exact(part.end_seconds), recording.facts.duration)
     profile = call.engine.settings.profiles[body.profile].rendered(body.render, body.output)
+    warnings = []
+    if joined and profile.render == "smart":
+        profile, warnings = profile.rendered("encode", body.output), [encoded_instead(JOINED)]
     values: dict[str, str | int] = {"start": str(start), "end": str(end), "profile": profile.model_dump_json()}
     preview = Preview("plan", recording, values, seek_index and seek_index.near(Fraction(start)))
-    return Response(await preview_bytes(call, preview), media_type="application/json")
+    plan: dict[str, Any] = json.loads(await preview_bytes(call, preview))
+    plan["warnings"] += warnings
+    return plan
+
+
+def _joined(plans: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return the plan of the clip from those of its parts."""
+    sums = ("frames", "estimated_bytes", "estimated_seconds", "bytes_to_read")
+    return {
+        "actual_start_seconds": min(plan["actual_start_seconds"] for plan in plans),
+        "actual_end_seconds": max(plan["actual_end_seconds"] for plan in plans),
+        "segments": [{"part": part, **each} for part, plan in enumerate(plans) for each in plan["segments"]],
+        **{name: round(sum(plan[name] for plan in plans), 3) for name in sums},
+        "warnings": list(dict.fromkeys(text for plan in plans for text in plan["warnings"])),
+    }
 
 
 OPERATIONS = [

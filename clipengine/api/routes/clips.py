@@ -25,10 +25,12 @@ from clipengine.api.http.requests import (
 )
 from clipengine.api.http.responses import ClipObject, ClipsObject, DeletedClipsObject, DeliveryObject
 from clipengine.api.http.validation import check_expiry, collected, located, located_below, raise_all
+from clipengine.api.routes.clip_parts import check_parts, parts_of
 from clipengine.api.routes.lookups import find_clip
 from clipengine.api.routes.webhook_addresses import check_address
 from clipengine.api.routes.webhooks import delivery_object
 from clipengine.clips.clip import Clip, Recording
+from clipengine.clips.edit import bounds
 from clipengine.clips.request import ClipRequest, check_label, check_range
 from clipengine.errors import (
     ClipEnded,
@@ -80,8 +82,11 @@ def _validate_batched(call: Call[Any, Any], body: BatchedClip, prefix: str) -> R
 
 
 def _create(call: Call[Any, Any], recording: Recording, body: CreateClip) -> Clip:
-    values = body.model_dump(exclude={"recording_id", "output", "subtitles"})
+    values = body.model_dump(exclude={"recording_id", "parts", "output", "subtitles"})
     values |= {"subtitles": body.subtitles.mode, "subtitle_language": body.subtitles.language}
+    if body.parts is not None:
+        values["parts"] = parts_of(body, recording.recording_id)
+        values["start_seconds"], values["end_seconds"] = bounds(values["parts"], recording.recording_id)
     request = ClipRequest(**values, output=body.output, request_id=call.request_id, traceparent=call.traceparent)
     profile = call.engine.settings.profiles[body.profile]
     return call.ledger.clips.create(recording, request, extension=profile.container)
@@ -102,16 +107,21 @@ def complete_recording(call: Call[Any, Any], body: CreateClip, recording_id: str
         for fault in settings.profiles[body.profile].output_faults(body.output):
             with located(pointer="/output"):
                 raise InvalidRequest(f"output: {fault}")
-    known = recording.duration_seconds
-    check_range(
-        body.start_seconds,
-        body.end_seconds,
-        duration=float("inf") if known is None else known,
-        shortest=settings.limits.min_clip_seconds,
-        longest=settings.limits.max_clip_seconds,
-    )
-    if body.output is not None:
-        body.output.check_length(min(body.end_seconds, known or body.end_seconds) - body.start_seconds)
+    if body.parts is not None:
+        check_parts(call, parts_of(body, recording_id))
+        if body.output is not None:
+            body.output.check_joinable()
+    else:
+        known = recording.duration_seconds
+        check_range(
+            body.start_seconds,
+            body.end_seconds,
+            duration=float("inf") if known is None else known,
+            shortest=settings.limits.min_clip_seconds,
+            longest=settings.limits.max_clip_seconds,
+        )
+        if body.output is not None and body.start_seconds is not None and body.end_seconds is not None:
+            body.output.check_length(min(body.end_seconds, known or body.end_seconds) - body.start_seconds)
     with located(pointer="/label"):
         check_label(body.label)
     if body.webhook_url is not None:

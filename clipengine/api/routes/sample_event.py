@@ -38,6 +38,7 @@ def sample_clip() -> Clip:
             encode_seconds=0.0,
             bytes_read=0,
             render="encode",
+            parts=None,
             copied_seconds=0.0,
             encoded_seconds=30.0,
             warnings=[],

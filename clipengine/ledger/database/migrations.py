@@ -243,6 +243,11 @@ def migration_25(database: Database) -> None:
         database.run(f"ALTER TABLE clips ADD COLUMN {column} TEXT")
 
 
+def migration_26(database: Database) -> None:
+    """Store the parts of a clip. Older engines would cut it as one range."""
+    database.run("ALTER TABLE clips ADD COLUMN parts TEXT")
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     migration_1,
     migration_2,
@@ -269,6 +274,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     migration_23,
     migration_24,
     migration_25,
+    migration_26,
 )
 
 

@@ -138,6 +138,7 @@ class ClipRow(Model):
     subtitles = TextField(null=True)  # keep or none; null for keep
     subtitle_language = TextField(null=True)  # null for all
     subtitle_keys = JsonText(null=True)  # of the objects of the attempt
+    parts = JsonText(null=True)  # ranges of recordings; null for a clip of one range
 
     class Meta:
         table_name = "clips"

@@ -11,16 +11,17 @@ from fractions import Fraction
 import av
 from av.video.reformatter import VideoReformatter
 
-from clipengine.clips.framing import framing, upright_ratio
+from clipengine.clips.framing import Box, Framing, Size, framing, upright_ratio
 from clipengine.clips.plan import output_size
 from clipengine.clips.profiles import Profile
 from clipengine.clips.segments import CannotCopy
+from clipengine.errors import UnsupportedMedia
 from clipengine.media.video.fade import fade_filters
 from clipengine.media.video.filter_graph import TIME_BASE, Step, linear_graph, pull_one
 from clipengine.media.video.reframe import reframing_filters
 from clipengine.media.video.rotate import rotation_of, upright_filters
+from clipengine.media.video.tonemap_lut import HLG, PQ, ToneMapper, is_hdr
 from clipengine.media.video.tonemap_lut import PIXEL_FORMAT as TONE_FORMAT
-from clipengine.media.video.tonemap_lut import ToneMapper, is_hdr
 
 # ITU-T H.273 / ISO/IEC 23091-2 code points, as FFmpeg numbers them.
 _BT709, _UNSPECIFIED = 1, 2
@@ -28,6 +29,7 @@ _RGB_MATRIX = 0
 _LIMITED, _FULL = 1, 2
 _SWS_BICUBIC_ACCURATE = 4 | 0x40000  # SWS_BICUBIC | SWS_ACCURATE_RND
 _SWS_ITU709, _SWS_ITU601 = 1, 5
+_ROUNDED_PIXELS = 2
 
 
 @dataclass(frozen=True)
@@ -69,8 +71,22 @@ def _pixel_format(profile: Profile, frame: av.VideoFrame, keeps_hdr: bool) -> st
     return "yuvj420p" if _is_full_range_format(frame) and profile.video in ("h264", "hevc") else "yuv420p"
 
 
+def _fitted(width: int, height: int, ratio: Fraction, target: FrameFormat) -> Framing:
+    """Return the framing that fits a picture into the target's size, with bars if more than a pixel is missing."""
+    aspect = width * ratio / height / target.sample_aspect_ratio
+    sides = (target.width, round(target.height * aspect)), (target.height, round(target.width / aspect))
+    inner = Size(
+        *(whole if whole - fitted <= _ROUNDED_PIXELS else max(2, fitted - fitted % 2) for whole, fitted in sides)
+    )
+    return Framing(Box(0, 0, width, height), inner, Size(target.width, target.height), target.sample_aspect_ratio)
+
+
 class FrameConverter:
-    """Converts decoded frames to the clip's format, which is derived from the first frame."""
+    """Converts decoded frames to the clip's format, which is derived from the first frame.
+
+    With `target`, the format of an earlier part, frames are scaled into its size, with black bars if their aspect ratio
+    differs. `length` is that of the clip in seconds, for fades. Raises UnsupportedMedia if only one of the two is HDR.
+    """
 
     def __init__(
         self,
@@ -78,9 +94,9 @@ class FrameConverter:
         first: av.VideoFrame,
         sample_aspect_ratio: Fraction | None,
         *,
+        target: FrameFormat | None = None,
         length: Fraction = Fraction(0),
     ) -> None:
-        """`length` is that of the clip in seconds, for fades."""
         self._tone_mapper = ToneMapper(first) if is_hdr(first) and profile.hdr == "tonemap" else None
         self.keeps_hdr = is_hdr(first) and self._tone_mapper is None
         self._rgb = first.format.is_rgb or first.colorspace == _RGB_MATRIX
@@ -95,13 +111,22 @@ class FrameConverter:
             self._changes = reframing_filters(framed, width, height, options.fit)
             (width, height), ratio = framed.canvas, framed.sample_aspect_ratio
         self._changes += fade_filters(options.fade_within(length), length)
-        self.format = FrameFormat(
+        colors = _BT709_COLORS if self._tone_mapper is not None or self._rgb else _colors(first)
+        self.format = target or FrameFormat(
             width=width,
             height=height,
             pixel_format=_pixel_format(profile, first, self.keeps_hdr),
             sample_aspect_ratio=ratio,
-            **(_BT709_COLORS if self._tone_mapper is not None or self._rgb else _colors(first)),
+            **colors,
         )
+        self._color_range = colors["color_range"] or None  # of the frames before their conversion
+        self._colorspace: int | None = None  # to convert to
+        if target is not None:
+            if (target.color_trc in (PQ, HLG)) != self.keeps_hdr:
+                raise UnsupportedMedia('HDR and SDR parts cannot be joined in HDR: use a profile with hdr = "tonemap"')
+            known = _UNSPECIFIED not in (colors["colorspace"], target.colorspace)
+            self._colorspace = target.colorspace if known and colors["colorspace"] != target.colorspace else None
+            self._changes += reframing_filters(_fitted(width, height, ratio, target), width, height, None)
         self._reformatter = VideoReformatter()
         self._to_rgb = VideoReformatter()  # one per conversion: a reformatter caches the tables of a single one
         self._graph: _FrameGraph | None = None
@@ -135,18 +160,18 @@ class FrameConverter:
         name = frame.format.name
         if self._tone_mapper is not None:
             return self._tone_map(frame, width, height, self._tone_mapper)
-        if name == self.format.pixel_format and (frame.width, frame.height) == (width, height):
+        same_colors = self._colorspace is None and self._color_range == (self.format.color_range or None)
+        if name == self.format.pixel_format and (frame.width, frame.height) == (width, height) and same_colors:
             return frame
-        color_range = self.format.color_range or None
         return self._reformatter.reformat(
             frame,
             width,
             height,
             self.format.pixel_format,
             interpolation=_SWS_BICUBIC_ACCURATE,
-            src_color_range=_FULL if self._rgb else color_range,
-            dst_colorspace=_SWS_ITU709 if self._rgb else None,
-            dst_color_range=color_range,
+            src_color_range=_FULL if self._rgb else self._color_range,
+            dst_colorspace=self._colorspace or (_SWS_ITU709 if self._rgb else None),
+            dst_color_range=self.format.color_range or None,
         )
 
     def _tone_map(self, frame: av.VideoFrame, width: int, height: int, mapper: ToneMapper) -> av.VideoFrame:
@@ -158,8 +183,8 @@ class FrameConverter:
             format=self.format.pixel_format,
             interpolation=_SWS_BICUBIC_ACCURATE,
             src_color_range=_FULL,
-            dst_colorspace=_SWS_ITU709,
-            dst_color_range=_LIMITED,
+            dst_colorspace=self._colorspace or _SWS_ITU709,
+            dst_color_range=self.format.color_range or _LIMITED,
         )
 
 

@@ -1,4 +1,4 @@
-"""Encoder child: probes a recording, makes a preview of it or cuts a clip from it.
+"""Encoder child: probes a recording, makes a preview of it or cuts a clip from one or several.
 
 Started as `python -I -m clipengine.media.worker.encoder CONTROL RANGES PARENT cell`; see `media.worker.process`.
 """
@@ -6,6 +6,7 @@ Started as `python -I -m clipengine.media.worker.encoder CONTROL RANGES PARENT c
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -14,7 +15,7 @@ from clipengine.clips.profiles import Profile
 from clipengine.clips.seek_index import SeekIndex
 from clipengine.clips.subtitles import unpack
 from clipengine.media.clip_builder import CutStep
-from clipengine.media.cut import cut_clip
+from clipengine.media.cut import SourcePart, cut_clip
 from clipengine.media.input.source import ByteSource
 from clipengine.media.previews.job import KINDS, make_preview
 from clipengine.media.probe import probe
@@ -46,14 +47,20 @@ def _probe(source: ByteSource) -> Result:
     return {"type": "result", "facts": facts, "seek_index": seek_index, "bytes_read": found.bytes_read}, b""
 
 
-def _cut(job: dict[str, Any], source: JobSource, output: int, progress: _Progress) -> Result:
+def _cut(job: dict[str, Any], sources: Sequence[JobSource], output: int, progress: _Progress) -> Result:
+    facts = [SourceFacts.model_validate(each) for each in job["facts"]]
     cut = cut_clip(
-        source,
-        SourceFacts.model_validate(job["facts"]),
+        [
+            SourcePart(
+                sources[part["source"]],
+                facts[part["source"]],
+                Fraction(part["start"]),
+                Fraction(part["end"]),
+                None if part["seek_index"] is None else SeekIndex.model_validate(part["seek_index"]),
+            )
+            for part in job["parts"]
+        ],
         Profile.model_validate(job["profile"]),
-        seek_index=None if job["seek_index"] is None else SeekIndex.model_validate(job["seek_index"]),
-        start=Fraction(job["start"]),
-        end=Fraction(job["end"]),
         output=output,
         threads=job["threads"],
         poster=job["poster"],
@@ -62,18 +69,18 @@ def _cut(job: dict[str, Any], source: JobSource, output: int, progress: _Progres
         on_progress=progress,
     )
     fields = {name: value for name, value in vars(cut).items() if name != "poster"}
-    fields |= {"actual_start": str(cut.actual_start), "actual_end": str(cut.actual_end)}
-    fields["bytes_read"] -= source.bytes_known
+    fields["parts"] = [{name: str(value) for name, value in vars(part).items()} for part in cut.parts]
+    fields["bytes_read"] -= sum(source.bytes_known for source in sources)
     return {"type": "result", "cut": fields}, cut.poster or b""
 
 
-def do_job(job: dict[str, Any], source: JobSource, descriptors: list[int], control: Channel) -> Result:
+def do_job(job: dict[str, Any], sources: list[JobSource], descriptors: list[int], control: Channel) -> Result:
     """Do the job that the parent's message asks for and return the result message with its binary part."""
     if job["job"] == "probe":
-        return _probe(source)
+        return _probe(sources[0])
     if job["job"] in KINDS:
-        return {"type": "result"}, make_preview(job, source)
-    return _cut(job, source, descriptors[0], _Progress(control))
+        return {"type": "result"}, make_preview(job, sources[0])
+    return _cut(job, sources, descriptors[0], _Progress(control))
 
 
 if __name__ == "__main__":

@@ -200,9 +200,9 @@ class _Track:
         }
 
 
-def do_job(job: dict[str, Any], source: JobSource, descriptors: list[int], control: Channel) -> Result:
+def do_job(job: dict[str, Any], sources: list[JobSource], descriptors: list[int], control: Channel) -> Result:
     """Inspect the clip file that the parent handed over and return the report as the result message."""
-    return {"type": "result", "file": inspect(source)}, b""
+    return {"type": "result", "file": inspect(sources[0])}, b""
 
 
 if __name__ == "__main__":

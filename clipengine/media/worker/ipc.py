@@ -5,8 +5,8 @@ media library.
 
 Over the control socket the child sends `{"type": "ready"}` once, then the parent sends a job. The child sends
 `{"type": "progress"}` and `{"type": "alive"}`, and at the end one `{"type": "result"}` or `{"type": "error"}`. Another
-job on the same recording may follow. Over the ranges socket the child sends `{"offset", "length", "keep"}`. The parent
-answers with the bytes and `{"read"}`, the number of bytes that it read from the store for them, or with
+job on the same recording may follow. Over the ranges socket the child sends `{"source", "offset", "length", "keep"}`.
+The parent answers with the bytes and `{"read"}`, the number of bytes that it read from the store for them, or with
 `{"error": {…}}`.
 
 A hostile recording may have taken over the child. Its frames are therefore limited in size and number of values, and
@@ -31,7 +31,7 @@ from clipengine.errors import ClipEngineError, by_code
 MAX_RANGE_BYTES = 32 << 20  # limit of one request
 
 _LENGTHS = struct.Struct(">II")
-_MAX_DESCRIPTORS = 4
+_MAX_DESCRIPTORS = 16  # MAX_RECORDINGS and the output
 _MAX_ERROR_CHARACTERS = 500
 _FILL_BYTES = 64 * 1024  # read size while the length of the frame is unknown
 # Limit for one JSON object; 4,096 seek points have four values each. An empty list takes 3 bytes sent and 80 parsed.
@@ -51,8 +51,9 @@ class Limits(NamedTuple):
 # A result is at most 4,096 seek points and the facts. Its blob is a preview (16 MiB) and a tone table (1 MiB).
 FROM_CHILD = Limits(64 << 10, 2 << 20, 17 << 20)
 RANGE_REQUESTS = Limits(4 << 10, 4 << 10, 0)
-# The parent is trusted. A job has a tone table (1.4 MB as Base64), facts and seek points; an answer has whole blocks.
-FROM_PARENT = Limits(8 << 20, 8 << 20, MAX_RANGE_BYTES + (1 << 20))
+# The parent is trusted. A job has a tone table (1.4 MB as Base64), facts and seek points of up to MAX_RECORDINGS; an
+# answer has whole blocks.
+FROM_PARENT = Limits(24 << 20, 24 << 20, MAX_RANGE_BYTES + (1 << 20))
 
 
 class InvalidMessage(Exception):

@@ -1,4 +1,4 @@
-"""Main function of a child process: lock the sandbox, receive jobs on one recording, do them and report the results.
+"""Main function of a child process: lock the sandbox, receive jobs, do them and report the results.
 
 A child gets its input as descriptors or requests byte ranges from its parent; it has no path, address or secret. It
 exits immediately if its parent ends. This module imports little to keep the start-up time low.
@@ -39,15 +39,16 @@ class RangeSource:
 
     remote = True
 
-    def __init__(self, channel: Channel, size: int) -> None:
+    def __init__(self, channel: Channel, lock: threading.Lock, number: int, size: int) -> None:
         self._channel = channel
-        self._lock = threading.Lock()
+        self._lock = lock  # of the channel
+        self._number = number
         self.size = size
         self.bytes_known = 0  # bytes received that the parent had cached
 
     def read_at(self, offset: int, length: int, *, keep: bool = False) -> bytes:
         with self._lock:
-            self._channel.send({"offset": offset, "length": length, "keep": keep})
+            self._channel.send({"source": self._number, "offset": offset, "length": length, "keep": keep})
             answer = self._channel.receive()
         if answer is None:
             os._exit(1)
@@ -90,8 +91,8 @@ class JobSource:
         return data
 
 
-# Arguments: the job message, its input, the remaining descriptors and the channel for progress messages.
-DoJob = Callable[[dict[str, Any], JobSource, list[int], Channel], Result]
+# Arguments: the job message, its recordings, the remaining descriptors and the channel for progress messages.
+DoJob = Callable[[dict[str, Any], list[JobSource], list[int], Channel], Result]
 
 
 def main(do: DoJob) -> None:
@@ -124,10 +125,14 @@ def _perform(do: DoJob, job: dict[str, Any], descriptors: list[int], control: Ch
     """Do one job and return its result, or the message of its error."""
     limit_job(JobLimits(**job["limits"]))
     try:
-        source: ByteSource = (
-            DescriptorSource(descriptors.pop(0)) if job["source"] == "descriptor" else RangeSource(ranges, job["size"])
-        )
-        return do(job, JobSource(source, control), descriptors, control)
+        lock = threading.Lock()
+        sources: list[ByteSource] = [
+            DescriptorSource(descriptors.pop(0))
+            if source["kind"] == "descriptor"
+            else RangeSource(ranges, lock, number, source["size"])
+            for number, source in enumerate(job["sources"])
+        ]
+        return do(job, [JobSource(source, control) for source in sources], descriptors, control)
     except ClipEngineError as error:
         return {"type": "error", "error": error.to_object()}, b""
     except Exception as error:

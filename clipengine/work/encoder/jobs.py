@@ -5,14 +5,16 @@ The limits stop hostile recordings. Valid recordings stay far below them.
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Literal
 
-from clipengine.clips.clip import ClipResult, ClipSubtitles
+from clipengine.clips.clip import ClipResult, ClipSubtitles, ResultPart
 from clipengine.clips.clip_file import CutReport
+from clipengine.clips.edit import Part, PlannedPart
 from clipengine.clips.facts import SourceFacts
 from clipengine.clips.framing import clip_size
 from clipengine.clips.output import Output
@@ -84,29 +86,33 @@ def probe_result(result: Message) -> tuple[SourceFacts, SeekIndex | None]:
 
 def cut_job(
     settings: Settings,
-    facts: SourceFacts,
     profile: str,
+    parts: Sequence[PlannedPart],
     *,
-    start: Fraction,
-    end: Fraction,
     poster: bool,
     render: Render | None = None,
     output: Output | None = None,
-    seek_index: SeekIndex | None = None,
     texts: Sequence[TextTrack] = (),
 ) -> Job:
-    """Return the job that cuts `[start, end)` of a recording. A `render` or `output` of None is the profile's."""
+    """Return the job that cuts the parts. A `render` or `output` of None is the profile's."""
     encoding, chosen = settings.encoding, settings.profiles[profile].rendered(render, output)
-    length = float(end - start)
+    length = float(sum(part.end - part.start for part in parts))
     threads = _threads(encoding)
+    facts = {part.source: part.facts for part in parts}
     return Job(
         {
             "job": "cut",
-            "facts": facts.model_dump(mode="json"),
-            "seek_index": seek_index and seek_index.near(start).model_dump(mode="json"),
+            "facts": [facts[source].model_dump(mode="json") for source in sorted(facts)],
+            "parts": [
+                {
+                    "source": part.source,
+                    "start": str(part.start),
+                    "end": str(part.end),
+                    "seek_index": part.seek_index and part.seek_index.near(part.start).model_dump(mode="json"),
+                }
+                for part in parts
+            ],
             "profile": chosen.model_dump(mode="json"),
-            "start": str(start),
-            "end": str(end),
             "threads": threads,
             "poster": poster,
             "verify": encoding.verify,
@@ -115,7 +121,7 @@ def cut_job(
         wall_seconds=_cut_wall_seconds(encoding, length),
         stall_seconds=encoding.stall_seconds,
         memory_bytes=_memory(encoding),
-        file_bytes=_max_bytes(facts, chosen, length),
+        file_bytes=_max_bytes(list(facts.values()), chosen, length),
         threads=threads,
     )
 
@@ -163,16 +169,24 @@ def preview_job(
 
 def clip_result(
     cut: CutReport,
+    parts: Sequence[Part] = (),
     *,
     sha256: str,
     poster_path: str | None,
+    recording_id: str | None = None,
     warnings: Sequence[str] = (),
     subtitles: Sequence[ClipSubtitles] = (),
 ) -> ClipResult:
-    """Return the result of a clip for the API, from the report of the child."""
+    """Return the result of a clip for the API, from the report of the child.
+
+    The `parts` are those of the request, empty for a clip of one range. The actual start and end are those of the
+    parts of the clip's recording.
+    """
+    made = [(part.actual_start, part.actual_end) for part in cut.parts]
+    own = [each for each, part in zip(made, parts, strict=False) if part.recording_id == recording_id] or made
     return ClipResult(
-        actual_start_seconds=round(float(cut.actual_start), 6),
-        actual_end_seconds=round(float(cut.actual_end), 6),
+        actual_start_seconds=round(float(min(start for start, _ in own)), 6),
+        actual_end_seconds=round(float(max(end for _, end in own)), 6),
         duration_seconds=round(float(cut.seconds), 6),
         frames=cut.frames,
         width=cut.width,
@@ -189,7 +203,22 @@ def clip_result(
         encoded_seconds=cut.encoded_seconds,
         warnings=[*cut.warnings, *warnings],
         subtitles=[*subtitles],
+        parts=list(_result_parts(cut, parts)) or None,
     )
+
+
+def _result_parts(cut: CutReport, parts: Sequence[Part]) -> Iterator[ResultPart]:
+    offset = Fraction(0)
+    for part, made in zip(parts, cut.parts, strict=bool(parts)):
+        yield ResultPart(
+            recording_id=part.recording_id,
+            start_seconds=part.start_seconds,
+            end_seconds=part.end_seconds,
+            offset_seconds=round(float(offset), 6),
+            actual_start_seconds=round(float(made.actual_start), 6),
+            actual_end_seconds=round(float(made.actual_end), 6),
+        )
+        offset += made.seconds
 
 
 def _cut_wall_seconds(encoding: Encoding, length: float) -> float:
@@ -204,12 +233,16 @@ def _memory(encoding: Encoding) -> int:
     return encoding.memory_mb * _MiB or _MEMORY_BYTES + _threads(encoding) * _MEMORY_BYTES_PER_THREAD
 
 
-def _max_bytes(facts: SourceFacts, profile: Profile, seconds: float) -> int:
+def _max_bytes(facts: Sequence[SourceFacts], profile: Profile, seconds: float) -> int:
     """Return an upper bound for the size of a clip: uncompressed video, and twice the audio bit rate."""
-    size = _FILE_FLOOR_BYTES + 2 * round(profile.audio_bitrate / 8 * seconds) * max(1, len(facts.audio))
-    if facts.video is not None and profile.video != "none":
-        rate = max(2 * facts.video.fps, profile.fps or 0, _MIN_FPS)
-        width, height = clip_size(facts.video, profile)
-        pixels = max(width * height, facts.video.width * facts.video.height)  # the size may change in the recording
+    tracks = max(1, *(len(each.audio) for each in facts))
+    size = _FILE_FLOOR_BYTES + 2 * round(profile.audio_bitrate / 8 * seconds) * tracks
+    videos = [each.video for each in facts if each.video is not None]
+    if videos and profile.video != "none":
+        rate = max(2 * max(video.fps for video in videos), profile.fps or 0, _MIN_FPS)
+        # The size may change in a recording.
+        pixels = max(
+            *(math.prod(clip_size(each, profile)) for each in videos), *(each.width * each.height for each in videos)
+        )
         size += round(pixels * _RAW_BYTES_PER_PIXEL * rate * (seconds + 1))
     return min(size, _MAX_FILE_BYTES)

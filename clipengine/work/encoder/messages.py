@@ -6,6 +6,7 @@ their contents. An invalid message ends the child.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
@@ -83,8 +84,9 @@ class Result(_Message):
 
 
 class RangeRequest(_Message):
-    """A request for a range of bytes of the recording. `keep`: other jobs will need it too."""
+    """A request for a range of bytes of the recording number `source`. `keep`: other jobs will need it too."""
 
+    source: Annotated[int, Field(ge=0)]
     offset: Annotated[int, Field(ge=0)]
     length: Annotated[int, Field(gt=0, le=MAX_RANGE_BYTES)]
     keep: bool
@@ -103,10 +105,12 @@ def parse_message(message: dict[str, Any], blob: bytes) -> ChildMessage:
     return parsed
 
 
-def parse_range_request(message: dict[str, Any], size: int) -> RangeRequest:
-    """Validate a range request for a recording of `size` bytes. Raises InvalidMessage."""
+def parse_range_request(message: dict[str, Any], sizes: Sequence[int]) -> RangeRequest:
+    """Validate a range request for one of the recordings with these `sizes` in bytes. Raises InvalidMessage."""
     request = _parse(_RANGE_REQUESTS, message)
-    if request.offset >= size:
+    if request.source >= len(sizes):
+        raise InvalidMessage(f"the range is of recording {request.source}, the job has {len(sizes)}")
+    if request.offset >= sizes[request.source]:
         raise InvalidMessage("the range begins after the end of the recording")
     return request
 

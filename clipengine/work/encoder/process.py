@@ -151,9 +151,14 @@ class EncoderProcess:
         return self.layers
 
     def run(
-        self, job: Job, *, reader: ObjectReader, output: int | None = None, watch: Watch, keep: bool = False
+        self,
+        job: Job,
+        *readers: ObjectReader,
+        output: int | None = None,
+        watch: Watch,
+        keep: bool = False,
     ) -> tuple[Message, bytes]:
-        """Do one job and return its result with its binary part.
+        """Do one job on the recordings of the readers, and return its result with its binary part.
 
         The child has ended when this method returns, unless it is to `keep` for another job with the same reader, whose
         limits must not be higher. It has also ended after an exception.
@@ -162,20 +167,19 @@ class EncoderProcess:
         DecoderCrashed if it sends an invalid message, Timeout if it exceeds its deadline or shows no sign of life for
         `job.stall_seconds`, and the exceptions of `watch`. The caller validates the fields of the result.
         """
-        source = reader.fileno()
-        descriptors = [number for number in (source, output) if number is not None]
-        message = {
-            **job.message,
-            "source": "ranges" if source is None else "descriptor",
-            "size": reader.info.size,
-            "limits": job.limits,
-        }
+        files = [reader.fileno() for reader in readers]
+        descriptors = [number for number in (*files, output) if number is not None]
+        sources = [
+            {"kind": "ranges" if file is None else "descriptor", "size": reader.info.size}
+            for file, reader in zip(files, readers, strict=True)
+        ]
+        message = {**job.message, "sources": sources, "limits": job.limits}
         kept = False
         try:
             if self._has_read:  # the recording may have taken it over, so that it does not limit itself
                 resource.prlimit(self._process.pid, resource.RLIMIT_FSIZE, (job.file_bytes, job.file_bytes))
-            elif source is None:
-                self._ranges.start(reader)
+            elif None in files:
+                self._ranges.start(readers)
             self._has_read = True
             result = self._converse(job, message, descriptors, watch)
             kept = keep

@@ -1,4 +1,4 @@
-"""Byte ranges of a recording for a child that has no descriptor of it."""
+"""Byte ranges of recordings for a child that has no descriptors of them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import contextlib
 import contextvars
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from clipengine.errors import ClipEngineError, Internal
 from clipengine.media.worker.ipc import Channel, InvalidMessage
@@ -16,7 +16,7 @@ from clipengine.work.encoder.messages import RangeRequest, parse_range_request
 
 log = logging.getLogger(__name__)
 
-# The bytes of a recording that one child may read. A valid child stops at half of it (`media.worker.process`).
+# The bytes of its recordings that one child may read. A valid child stops at half of it (`media.worker.process`).
 _MAX_READS, _READ_FLOOR_BYTES = 40, 512 << 20
 _LEAST_READ_BYTES = 16 << 10  # a smaller request counts as much
 
@@ -43,22 +43,22 @@ class RangeServer:
         self.error: ClipEngineError | None = None
         self.invalid = ""
 
-    def start(self, reader: ObjectReader) -> None:
+    def start(self, readers: Sequence[ObjectReader]) -> None:
         run = contextvars.copy_context().run  # for the log lines
-        threading.Thread(target=run, args=(self._serve, reader), name="ranges", daemon=True).start()
+        threading.Thread(target=run, args=(self._serve, readers), name="ranges", daemon=True).start()
 
     def close(self) -> None:
         self._channel.close()
 
-    def _serve(self, reader: ObjectReader) -> None:
-        budget = _READ_FLOOR_BYTES + _MAX_READS * reader.info.size
+    def _serve(self, readers: Sequence[ObjectReader]) -> None:
+        budget = sum(_READ_FLOOR_BYTES + _MAX_READS * reader.info.size for reader in readers)
         try:
             while (received := self._channel.receive()) is not None:
-                request = parse_range_request(received[0], reader.info.size)
+                request = parse_range_request(received[0], [reader.info.size for reader in readers])
                 budget -= max(request.length, _LEAST_READ_BYTES)
                 if budget < 0:
-                    raise InvalidMessage(f"the recording was read {_MAX_READS} times over")
-                self._answer(reader, request)
+                    raise InvalidMessage(f"the recordings were read {_MAX_READS} times over")
+                self._answer(readers[request.source], request)
         except InvalidMessage as error:
             self.invalid = f"a range request: {error}"
             self._on_invalid()

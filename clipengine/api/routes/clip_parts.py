@@ -1,0 +1,50 @@
+"""Validation of the parts of a clip request against their recordings and the settings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from clipengine.api.http.operation import Call
+from clipengine.api.http.requests import CreateClip
+from clipengine.api.http.validation import located, located_below
+from clipengine.clips.edit import MAX_RECORDINGS, Part, total_seconds
+from clipengine.clips.request import check_range
+from clipengine.errors import InvalidRequest, InvalidTimeRange, RecordingNotComplete
+
+
+def parts_of(body: CreateClip, recording_id: str) -> tuple[Part, ...]:
+    """Return the parts of a request. A part without a recording is of the clip's."""
+    return tuple(
+        Part(part.recording_id or recording_id, part.start_seconds, part.end_seconds) for part in body.parts or ()
+    )
+
+
+def check_parts(call: Call[Any, Any], parts: Sequence[Part]) -> None:
+    """Check each part against its recording, and all of them against the limits of the settings.
+
+    Raises InvalidTimeRange, InvalidRequest, RecordingNotFound or RecordingNotComplete with the pointer to the part.
+    """
+    limits = call.engine.settings.limits
+    durations: dict[str, float] = {}
+    for number, part in enumerate(parts):
+        with located_below(f"/parts/{number}"):
+            if part.recording_id not in durations:
+                if len(durations) == MAX_RECORDINGS:
+                    raise InvalidRequest(f"the parts are of more than {MAX_RECORDINGS} recordings")
+                durations[part.recording_id] = _duration(call, part.recording_id)
+            duration = durations[part.recording_id]
+            check_range(part.start_seconds, part.end_seconds, duration=duration, shortest=0, longest=float("inf"))
+    total = total_seconds(parts, durations)
+    if not limits.min_clip_seconds <= total <= limits.max_clip_seconds:
+        allowed = f"{limits.min_clip_seconds:g} to {limits.max_clip_seconds:g} s are allowed"
+        with located(pointer="/parts"):
+            raise InvalidTimeRange(f"the clip would be {total:g} s long; {allowed}")
+
+
+def _duration(call: Call[Any, Any], recording_id: str) -> float:
+    with located(pointer="/recording_id"):
+        recording = call.ledger.recordings.get(recording_id)
+        if recording.state != "complete" or recording.duration_seconds is None:
+            raise RecordingNotComplete.of(recording_id, recording.state)
+        return recording.duration_seconds

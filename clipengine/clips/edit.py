@@ -1,0 +1,52 @@
+"""Parts of a clip: ranges of recordings that are played one after the other. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from clipengine.clips.facts import SourceFacts
+from clipengine.clips.seek_index import SeekIndex
+
+MAX_PARTS = 100
+MAX_RECORDINGS = 10  # of one clip: each is opened, and its facts are sent to the encoder
+
+
+@dataclass(frozen=True)
+class Part:
+    """A range of a recording as requested, not yet clamped to the recording's end."""
+
+    recording_id: str
+    start_seconds: float
+    end_seconds: float
+
+
+@dataclass(frozen=True)
+class PlannedPart:
+    """The range `[start, end)` of a recording with these facts, clamped to its end.
+
+    `source` is the number of the recording among those of the clip. `seek_index` reduces the bytes read before the
+    start; the clip is the same without it.
+    """
+
+    facts: SourceFacts
+    start: Fraction
+    end: Fraction
+    source: int = 0
+    seek_index: SeekIndex | None = None
+
+    @property
+    def frame_seconds(self) -> Fraction:
+        return self.facts.video.frame_seconds if self.facts.video else Fraction(0)
+
+
+def bounds(parts: Sequence[Part], recording_id: str) -> tuple[float, float]:
+    """Return the smallest start and the largest end of the parts of a recording, or of all if it has none."""
+    own = [part for part in parts if part.recording_id == recording_id] or parts
+    return min(part.start_seconds for part in own), max(part.end_seconds for part in own)
+
+
+def total_seconds(parts: Sequence[Part], durations: Mapping[str, float]) -> float:
+    """Return the length of the clip, with each part clamped to the duration of its recording."""
+    return sum(min(part.end_seconds, durations[part.recording_id]) - part.start_seconds for part in parts)
