@@ -13,15 +13,19 @@ from clipengine.cli.options import (
     PartValue,
     check_ranges,
     end_option,
+    filter_options,
     json_option,
     limit_option,
     metadata_of,
     metadata_option,
     needs_server,
+    new_tags,
     part_option,
     render_option,
+    replace_tags_option,
     start_option,
     subtitles_value,
+    tag_option,
 )
 from clipengine.cli.output_options import output_options
 from clipengine.client import Client, Clip
@@ -76,6 +80,7 @@ def clips() -> None:
 )
 @click.option("--priority", type=click.IntRange(-10, 10), help="Higher values run first. [default: 0]")
 @metadata_option
+@tag_option
 @click.option("--webhook-url", help="Send the events of this clip to this URL as well.")
 @click.option("--no-poster", is_flag=True, help="Do not store a poster image.")
 @click.option("--expires-at", metavar="TIME", help="Delete the clip at this time, such as 2030-01-31T12:00:00Z.")
@@ -104,6 +109,7 @@ def create(
     subtitles: dict[str, str] | None,
     priority: int | None,
     meta: tuple[str, ...],
+    tags: tuple[str, ...],
     webhook_url: str | None,
     no_poster: bool,
     expires_at: str | None,
@@ -127,6 +133,7 @@ def create(
         subtitles=subtitles,
         priority=priority,
         metadata=metadata_of(meta),
+        tags=tags,
         webhook_url=webhook_url,
         poster=False if no_poster else None,
         expires_at=expires_at,
@@ -143,14 +150,33 @@ def create(
 @click.option("--recording", help="Only clips of this recording.")
 @click.option("--status", type=click.Choice(["processing", "complete", "failed"]), help="Only clips with this status.")
 @click.option("--label", help="Only clips with this label.")
+@filter_options("created_at", "label", "duration", "size")
 @limit_option
 @json_option
 @needs_server
 def list_(
-    client: Client, recording: str | None, status: str | None, label: str | None, limit: int, as_json: bool
+    client: Client,
+    recording: str | None,
+    status: str | None,
+    label: str | None,
+    search: str | None,
+    tags: tuple[str, ...],
+    meta: tuple[str, ...],
+    sort: str | None,
+    limit: int,
+    as_json: bool,
 ) -> None:
-    """List clips, newest first."""
-    found = client.clips.each(recording_id=recording, status=status, label=label, limit=min(100, limit))
+    """List clips, newest first unless --sort is given."""
+    found = client.clips.each(
+        recording_id=recording,
+        status=status,
+        label=label,
+        q=search,
+        tags=tags,
+        metadata=metadata_of(meta),
+        sort=sort,
+        limit=min(100, limit),
+    )
     output.show_list([clip.raw for clip in islice(found, limit)], _COLUMNS, as_json=as_json)
 
 
@@ -195,16 +221,25 @@ def retry(client: Client, clip_id: str, as_json: bool) -> None:
 @click.argument("clip_id")
 @click.option("--label", help="The new label. The name of the object stays.")
 @metadata_option
+@replace_tags_option
 @click.option("--expires-at", metavar="TIME", help="Delete the clip at this time, such as 2030-01-31T12:00:00Z.")
 @json_option
 @needs_server
 def update(
-    client: Client, clip_id: str, label: str | None, meta: tuple[str, ...], expires_at: str | None, as_json: bool
+    client: Client,
+    clip_id: str,
+    label: str | None,
+    meta: tuple[str, ...],
+    tags: tuple[str, ...],
+    expires_at: str | None,
+    as_json: bool,
 ) -> None:
-    """Change the label, the metadata or the expiry of a clip."""
-    if label is None and not meta and expires_at is None:
-        raise click.UsageError("nothing to change: give --label, --meta or --expires-at")
-    changed = client.clips.update(clip_id, label=label, metadata=metadata_of(meta), expires_at=expires_at)
+    """Change the label, the metadata, the tags or the expiry of a clip."""
+    if label is None and not meta and not tags and expires_at is None:
+        raise click.UsageError("nothing to change: give --label, --meta, --tag or --expires-at")
+    changed = client.clips.update(
+        clip_id, label=label, metadata=metadata_of(meta), tags=new_tags(tags), expires_at=expires_at
+    )
     output.show_object(changed.raw, as_json=as_json)
 
 

@@ -28,6 +28,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "clipengine recordings list --json | jq '.[].name'",
     ),
     "recordings show": ("clipengine recordings show rec_01j9x2…",),
+    "recordings update": (
+        "clipengine recordings update rec_01j9x2… --name 'Board meeting' --tag board --tag 2025",
+        "clipengine recordings update rec_01j9x2… --tag ''",
+    ),
     "recordings rm": ("clipengine recordings rm rec_01j9x2… --object",),
     "transcripts put": (
         "clipengine transcripts put rec_01j9x2… en meeting.vtt",
@@ -45,7 +49,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "clipengine clips create rec_01j9x2… key-moment --start 60 --end 90 --wait --download key-moment.mp4",
         "clipengine clips create rec_01j9x2… highlights --part 12-20.5 --part 61.2-70@rec_01j9y7…",
     ),
-    "clips list": ("clipengine clips list --recording rec_01j9x2… --status complete",),
+    "clips list": (
+        "clipengine clips list --recording rec_01j9x2… --status complete",
+        "clipengine clips list --search 'goal smith' --tag league --meta team=blue --sort -duration",
+    ),
     "clips show": ("clipengine clips show clip_01j9xz… --json",),
     "clips wait": ("clipengine clips wait clip_01j9xz… --timeout 60",),
     "clips cancel": ("clipengine clips cancel clip_01j9xz…",),

@@ -123,6 +123,35 @@ limit_option = click.option(
 )
 metadata_option = click.option("--meta", multiple=True, metavar="KEY=VALUE", help="Metadata to store; may be repeated.")
 
+tag_option = click.option("--tag", "tags", multiple=True, metavar="TAG", help="A tag; may be repeated.")
+replace_tags_option = click.option(
+    "--tag", "tags", multiple=True, metavar="TAG", help='The new tags; may be repeated. "" removes all tags.'
+)
+
+
+def new_tags(tags: tuple[str, ...]) -> list[str] | None:
+    """Return the tags that replace the current ones, or None to keep those."""
+    return [tag for tag in tags if tag] if tags else None
+
+
+def filter_options(*sorts: str) -> Callable[[F], F]:
+    """Add the options by which a list of clips or recordings is filtered and sorted."""
+    choices = [f"{sign}{name}" for name in sorts for sign in ("", "-")]
+
+    def add(function: F) -> F:
+        for option in (
+            click.option("--sort", type=click.Choice(choices), help="Order, descending with -. [default: -created_at]"),
+            click.option(
+                "--meta", multiple=True, metavar="KEY=VALUE", help="Only with this metadata; may be repeated."
+            ),
+            click.option("--tag", "tags", multiple=True, metavar="TAG", help="Only with this tag; may be repeated."),
+            click.option("--search", metavar="WORDS", help="Only with these words; bud* is a beginning."),
+        ):
+            function = option(function)
+        return function
+
+    return add
+
 
 def settings_of(config: Path | None, data: Path | None = None) -> Settings:
     return load(config, overrides={"data": {"folder": data}})

@@ -12,12 +12,16 @@ from clipengine.cli.data_folder import store_identity
 from clipengine.cli.options import (
     config_option,
     data_option,
+    filter_options,
     json_option,
     limit_option,
     metadata_of,
     metadata_option,
     needs_server,
+    new_tags,
+    replace_tags_option,
     settings_of,
+    tag_option,
 )
 from clipengine.client import Client, Recording
 from clipengine.clips.discovery import is_recording
@@ -45,6 +49,7 @@ def recordings() -> None:
 )
 @click.option("--name", help="Display name.")
 @metadata_option
+@tag_option
 @click.option("--wait", is_flag=True, help="Wait until the recording has been probed.")
 @json_option
 @needs_server
@@ -54,19 +59,20 @@ def add(
     upload: Path | None,
     name: str | None,
     meta: tuple[str, ...],
+    tags: tuple[str, ...],
     wait: bool,
     as_json: bool,
 ) -> int:
     """Register the object BUCKET_PATH of the store, or upload a file."""
     if (bucket_path is None) == (upload is None):
         raise click.UsageError("give either BUCKET_PATH or --upload FILE")
-    if upload is not None and meta:
-        raise click.UsageError("--meta cannot be used with --upload")
+    if upload is not None and (meta or tags):
+        raise click.UsageError("--meta and --tag cannot be used with --upload")
     if upload is not None:
         with output.transfer("uploading") as moved:
             recording = client.recordings.upload(upload, name=name, on_progress=moved)
     else:
-        recording = client.recordings.add(bucket_path or "", name=name, metadata=metadata_of(meta))
+        recording = client.recordings.add(bucket_path or "", name=name, metadata=metadata_of(meta), tags=tags)
     if wait:
         recording = client.recordings.wait(recording.recording_id)
     output.show_object(recording.raw, as_json=as_json)
@@ -121,12 +127,31 @@ def import_(
     "--status", type=click.Choice(["processing", "complete", "failed"]), help="Only recordings with this status."
 )
 @click.option("--name", help="Only recordings with this name.")
+@filter_options("created_at", "name", "duration", "size")
 @limit_option
 @json_option
 @needs_server
-def list_(client: Client, status: str | None, name: str | None, limit: int, as_json: bool) -> None:
-    """List recordings, newest first."""
-    found = client.recordings.each(status=status, name=name, limit=min(100, limit))
+def list_(
+    client: Client,
+    status: str | None,
+    name: str | None,
+    search: str | None,
+    tags: tuple[str, ...],
+    meta: tuple[str, ...],
+    sort: str | None,
+    limit: int,
+    as_json: bool,
+) -> None:
+    """List recordings, newest first unless --sort is given."""
+    found = client.recordings.each(
+        status=status,
+        name=name,
+        q=search,
+        tags=tags,
+        metadata=metadata_of(meta),
+        sort=sort,
+        limit=min(100, limit),
+    )
     output.show_list([recording.raw for recording in islice(found, limit)], _COLUMNS, as_json=as_json)
 
 
@@ -137,6 +162,28 @@ def list_(client: Client, status: str | None, name: str | None, limit: int, as_j
 def show(client: Client, recording_id: str, as_json: bool) -> None:
     """Show one recording."""
     output.show_object(client.recordings.get(recording_id).raw, as_json=as_json)
+
+
+@recordings.command()
+@click.argument("recording_id")
+@click.option("--name", help="The new name.")
+@metadata_option
+@replace_tags_option
+@json_option
+@needs_server
+def update(
+    client: Client,
+    recording_id: str,
+    name: str | None,
+    meta: tuple[str, ...],
+    tags: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Change the name, the metadata or the tags of a recording."""
+    if name is None and not meta and not tags:
+        raise click.UsageError("nothing to change: give --name, --meta or --tag")
+    changed = client.recordings.update(recording_id, name=name, metadata=metadata_of(meta), tags=new_tags(tags))
+    output.show_object(changed.raw, as_json=as_json)
 
 
 @recordings.command()

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from clipengine.client.errors import ClientError
-from clipengine.client.exchange import Api, Steps, route, without_none
+from clipengine.client.exchange import Api, Steps, filters, route, without_none
 from clipengine.client.files import Progress, save
 from clipengine.client.long_poll import wait_until_ended
 from clipengine.client.methods import AsyncResource, Resource, aiterating, awaiting, blocking, iterating
@@ -40,6 +40,7 @@ class ClipCalls(Generic[C]):
         output: Mapping[str, Any] | None = None,
         subtitles: Mapping[str, str] | None = None,
         metadata: Mapping[str, str] | None = None,
+        tags: Sequence[str] | None = None,
         priority: int | None = None,
         webhook_url: str | None = None,
         poster: bool | None = None,
@@ -62,6 +63,7 @@ class ClipCalls(Generic[C]):
             "output": dict(output) if output else None,
             "subtitles": dict(subtitles) if subtitles else None,
             "metadata": dict(metadata) if metadata else None,
+            "tags": [*tags] if tags else None,
             "priority": priority,
             "webhook_url": webhook_url,
             "poster": poster,
@@ -105,10 +107,12 @@ class ClipCalls(Generic[C]):
         *,
         label: str | None = None,
         metadata: Mapping[str, str | None] | None = None,
+        tags: Sequence[str] | None = None,
         expires_at: str | datetime | None = None,
     ) -> Steps[C]:
-        """Change the values that are not None. `metadata` is merged; None removes a key."""
+        """Change the values that are not None. `metadata` is merged; None removes a key. `tags` replaces all tags."""
         body = without_none({"label": label, "metadata": metadata, "expires_at": format_time(expires_at)})
+        body |= {} if tags is None else {"tags": [*tags]}
         return self._make((yield from self._api.send("PATCH", route("clips", clip_id), json=body)))
 
     def get(self, clip_id: str) -> Steps[C]:
@@ -124,8 +128,16 @@ class ClipCalls(Generic[C]):
         created_before: str | datetime | None = None,
         limit: int | None = None,
         cursor: str | None = None,
+        q: str | None = None,
+        tags: Sequence[str] | None = None,
+        metadata: Mapping[str, str] | None = None,
+        sort: str | None = None,
     ) -> Steps[Page[C]]:
-        """Return one page of clips, newest first, of one recording or of all."""
+        """Return one page of clips of one recording or of all, newest first unless `sort` is given.
+
+        They have the words of `q`, all `tags` and all pairs of `metadata`. `sort` is `created_at`,
+        `label`, `duration` or `size`, after a `-` if descending.
+        """
         params = {
             "status": status,
             "label": label,
@@ -133,6 +145,7 @@ class ClipCalls(Generic[C]):
             "created_before": format_time(created_before),
             "limit": limit,
             "cursor": cursor,
+            **filters(q, tags, metadata, sort),
         }
         path = route("recordings", recording_id, "clips") if recording_id else "/v1/clips"
         return Page.of((yield from self._api.get(path, params)), self._make)

@@ -127,6 +127,12 @@ def without_none(params: Mapping[str, Any] | None) -> Object:
     return {key: value for key, value in (params or {}).items() if value is not None}
 
 
+def filters(q: str | None, tags: Sequence[str] | None, metadata: Mapping[str, str] | None, sort: str | None) -> Object:
+    """Return the parameters of a list by which clips and recordings are filtered and sorted."""
+    pairs = {f"metadata.{key}": value for key, value in (metadata or {}).items()}
+    return {"q": q, "tag": [*tags] if tags else None, "sort": sort, **pairs}
+
+
 def route(collection: str, identifier: str, *rest: str) -> str:
     """Return the path of a resource: `/v1/clips/clip_1/cancel` for `("clips", "clip_1", "cancel")`."""
     return "/".join(["/v1", collection, *(quote(part, safe="") for part in (identifier, *rest))])

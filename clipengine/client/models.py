@@ -103,6 +103,7 @@ class ClipData(_Job):
     render: Render | None = None  # as requested; None for the profile's
     output: Object | None = None  # as requested; None for the profile's
     parts: list[Object] | None = None  # as requested; None for a clip of one range
+    tags: list[str] = field(default_factory=list)
     raw: Object = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
@@ -131,6 +132,7 @@ class RecordingData(_Job):
     etag: str = ""
     error: ClipError | None = None
     media: Object | None = None
+    tags: list[str] = field(default_factory=list)
     raw: Object = field(default_factory=dict, repr=False, compare=False)
 
 
@@ -278,7 +280,7 @@ class ClipPlan(_Model):
 
 @dataclass(frozen=True)
 class Page(Generic[T]):
-    """One page of a list, newest first. Pass `next_cursor` as `cursor` for the next page; it is None at the end."""
+    """One page of a list. Pass `next_cursor` as `cursor` for the next page; it is None at the end."""
 
     data: list[T]
     next_cursor: str | None = None

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Generic, TypeVar
 
 from clipengine.client.errors import ClientError
-from clipengine.client.exchange import Api, Steps, route, without_none
+from clipengine.client.exchange import Api, Steps, filters, route, without_none
 from clipengine.client.files import Progress, read_chunks, save
 from clipengine.client.long_poll import wait_until_ended
 from clipengine.client.methods import AsyncResource, Resource, aiterating, awaiting, blocking, iterating
@@ -34,6 +34,7 @@ class RecordingCalls(Generic[R]):
         *,
         name: str | None = None,
         metadata: Mapping[str, str] | None = None,
+        tags: Sequence[str] | None = None,
         idempotency_key: str | None = None,
     ) -> Steps[R]:
         """Register an object of the store. Registering an unchanged object again returns the same recording."""
@@ -42,6 +43,8 @@ class RecordingCalls(Generic[R]):
             body["name"] = name
         if metadata:
             body["metadata"] = dict(metadata)
+        if tags:
+            body["tags"] = [*tags]
         return self._make((yield from self._api.create("/v1/recordings", body, idempotency_key=idempotency_key)))
 
     def upload(self, path: str | Path, *, name: str | None = None, on_progress: Progress | None = None) -> Steps[R]:
@@ -58,10 +61,16 @@ class RecordingCalls(Generic[R]):
         return self._make(answer)
 
     def update(
-        self, recording_id: str, *, name: str | None = None, metadata: Mapping[str, str | None] | None = None
+        self,
+        recording_id: str,
+        *,
+        name: str | None = None,
+        metadata: Mapping[str, str | None] | None = None,
+        tags: Sequence[str] | None = None,
     ) -> Steps[R]:
-        """Change the values that are not None. `metadata` is merged; None removes a key."""
+        """Change the values that are not None. `metadata` is merged; None removes a key. `tags` replaces all tags."""
         body = without_none({"name": name, "metadata": metadata})
+        body |= {} if tags is None else {"tags": [*tags]}
         return self._make((yield from self._api.send("PATCH", route("recordings", recording_id), json=body)))
 
     def get(self, recording_id: str) -> Steps[R]:
@@ -76,8 +85,16 @@ class RecordingCalls(Generic[R]):
         created_before: str | datetime | None = None,
         limit: int | None = None,
         cursor: str | None = None,
+        q: str | None = None,
+        tags: Sequence[str] | None = None,
+        metadata: Mapping[str, str] | None = None,
+        sort: str | None = None,
     ) -> Steps[Page[R]]:
-        """Return one page of recordings, newest first."""
+        """Return one page of recordings, newest first unless `sort` is given.
+
+        They have the words of `q`, all `tags` and all pairs of `metadata`. `sort` is `created_at`,
+        `name`, `duration` or `size`, after a `-` if descending.
+        """
         params = {
             "status": status,
             "name": name,
@@ -85,6 +102,7 @@ class RecordingCalls(Generic[R]):
             "created_before": format_time(created_before),
             "limit": limit,
             "cursor": cursor,
+            **filters(q, tags, metadata, sort),
         }
         return Page.of((yield from self._api.get("/v1/recordings", params)), self._make)
 

@@ -146,6 +146,8 @@ class Clip:
     def requested_seconds(self) -> float:
         return sum(part.end_seconds - part.start_seconds for part in self.ranges)
 
+    tags: list[str] = field(default_factory=list)
+
     @property
     def ended(self) -> bool:
         return self.state in ("complete", "failed")
@@ -192,6 +194,7 @@ class Clip:
             "render": self.render,
             "output": self.output and self.output.to_object(),
             "parts": [asdict(part) for part in self.parts] or None,
+            "tags": self.tags,
         }
 
 
@@ -210,6 +213,7 @@ class Recording:
     metadata: dict[str, str] = field(default_factory=dict)
     facts: SourceFacts | None = None
     error: ErrorObject | None = None
+    tags: list[str] = field(default_factory=list)
 
     @property
     def ended(self) -> bool:
@@ -233,4 +237,5 @@ class Recording:
             "etag": self.etag,
             "error": self.error,
             "media": self.facts.to_object() if self.facts else None,
+            "tags": self.tags,
         }

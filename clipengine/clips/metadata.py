@@ -1,4 +1,4 @@
-"""Metadata of clips and recordings: flat maps of strings that clients attach."""
+"""Metadata and tags of clips and recordings: flat maps of strings, and words, that clients attach."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from clipengine.errors import InvalidRequest
 
 MAX_METADATA = 100  # keys
+MAX_TAGS = 20
+MAX_TAG_CHARACTERS = 50
 
 
 def merged(metadata: Mapping[str, str], patch: Mapping[str, str | None]) -> dict[str, str]:

@@ -40,6 +40,7 @@ class ClipRequest:
     end_seconds: float
     profile: str = "default"
     metadata: dict[str, str] = field(default_factory=dict)
+    tags: list[str] = field(default_factory=list)
     priority: int = 0
     webhook_url: str | None = None
     poster: bool = True

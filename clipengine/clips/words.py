@@ -16,6 +16,7 @@ from typing import NamedTuple
 from clipengine.errors import InvalidRequest
 
 MAX_QUERY_CHARACTERS = 200
+_MAX_WORD_CHARACTERS = 400  # PostgreSQL accepts words of at most 2,046 bytes
 _NO_SPACES = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff"
 _NO_SPACES += "\U00020000-\U0003ffff"
 # Marks that belong to the letter before them: Latin, Cyrillic, Hebrew, Arabic. Indic letters and marks share blocks.
@@ -59,7 +60,7 @@ def words_of(text: str) -> Iterator[Word]:
     for match in _WORD.finditer(text):
         # A mark or a compatibility form may fold to several words, or to none.
         for folded in _fold(match[0]).split():
-            yield Word(folded, match.start(), match.end())
+            yield Word(folded[:_MAX_WORD_CHARACTERS], match.start(), match.end())
 
 
 def indexed_words(text: str) -> str:

@@ -40,16 +40,32 @@ from clipengine.errors import (
 from clipengine.ids import new_id
 from clipengine.ledger.clip_state import ACTIVE, ANNOUNCED, UNFINISHED, entering, may_follow
 from clipengine.ledger.database.database import Database, Row, Statement, insert_statement, param
-from clipengine.ledger.database.schema import ClipRow, RecordingRow
+from clipengine.ledger.database.schema import ClipDocumentRow, ClipRow, RecordingRow
+from clipengine.ledger.documents import Documents
 from clipengine.ledger.events import Events
 from clipengine.ledger.lease import InFlight, Leases, Living
-from clipengine.ledger.pages import Page, read_page
+from clipengine.ledger.pages import Page, beginning, read_page, sort_by
 from clipengine.ledger.quarantine import MAX_DEATHS, SUSPECT_DEATHS, Quarantine, too_many_deaths
 from clipengine.ledger.removals import Removals
 from clipengine.timecode import now_ms
 
+CLIP_SORTS = {
+    "created_at": (ClipRow.created_at, int),
+    "label": (beginning(ClipRow.label), str),
+    "duration": (ClipRow.end_seconds - ClipRow.start_seconds, float),
+    "size": (ClipRow.size_bytes, int),
+}
+_NOTHING: Mapping[str, str] = {}
 _NO_ROOM_MS = 5_000
-_NEW = {"owner": None, "crashes": 0, "finished": None, "outage_ms": 0, "cut_by": None, "engine_deaths": 0}
+_NEW = {
+    "size_bytes": 0,
+    "owner": None,
+    "crashes": 0,
+    "finished": None,
+    "outage_ms": 0,
+    "cut_by": None,
+    "engine_deaths": 0,
+}
 
 _INSERT = insert_statement(ClipRow, without=("status",))
 _COUNTS = Statement(
@@ -80,6 +96,7 @@ class Clips:
         self._max_queued = max_queued
         self._quarantine = Quarantine(database)
         self.leases = Leases(database, ClipRow.clip_id, ClipRow.attempt, ClipRow.state, kind="clip")
+        self.documents = Documents(database, ClipDocumentRow, ClipRow.clip_id, ClipRow.label)
         self._counted = (0, -math.inf)  # queued clips, and when they were counted
 
     def create(self, recording: Recording, request: ClipRequest, *, extension: str) -> Clip:
@@ -103,6 +120,7 @@ class Clips:
                 self._check_recording(recording_id)
             self._check_room()
             self._database.insert(_INSERT, **_values(clip), long=clip.long, **_NEW, next_at=now)
+            self.documents.add(vars(clip))
             self._database.record_change("clip", clip_id)
             self._database.enqueue("clips", clip_id)
         return clip
@@ -139,12 +157,17 @@ class Clips:
         label: str | None = None,
         created_after: int | None = None,
         created_before: int | None = None,
+        tag: Sequence[str] = (),
+        metadata: Mapping[str, str] = _NOTHING,
+        q: str | None = None,
+        sort: str = "-created_at",
     ) -> Page[Clip]:
         """Return a page of clips, newest first. `status` is the API's: processing, complete or failed.
 
-        `created_after` is inclusive, `created_before` is not (ms).
+        `created_after` is inclusive, `created_before` is not (ms). A clip has every `tag`, every pair of `metadata` and
+        the words of `q`. `sort` is a name of CLIP_SORTS, after a `-` if descending.
         """
-        query: Any = ClipRow.select()
+        query = self.documents.filter(ClipRow.select(), q=q, tags=tag, metadata=metadata)
         if recording_id is not None:
             query = query.where(ClipRow.recording_id == recording_id)
         if status is not None:
@@ -163,6 +186,7 @@ class Clips:
             cursor=cursor,
             after=created_after,
             before=created_before,
+            sort=sort_by(CLIP_SORTS, sort),
             make=_clip,
         )
 
@@ -225,7 +249,7 @@ class Clips:
 
         Return False if the claim was lost; the caller must then discard the stored objects.
         """
-        values = entering("complete", result=result.to_object(), completed_at=now_ms())
+        values = entering("complete", result=result.to_object(), size_bytes=result.size_bytes, completed_at=now_ms())
         with self._database.transaction(ordered=False):
             state = self._active_state(id, attempt)
             return state is not None and self._end(id, state, attempt, values)
@@ -329,6 +353,7 @@ class Clips:
             row = self._row(id, lock=True)
             changed = {**values, "metadata": merged(row["metadata"], metadata)}
             self._database.change(ClipRow.update(changed).where(ClipRow.clip_id == id))
+            self.documents.replace(row | changed)
             self._database.record_change("clip", id)
             return self.get(id)
 

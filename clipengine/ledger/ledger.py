@@ -88,6 +88,8 @@ class Ledger:
             ledger = cls(database, key_prefix=key_prefix, organisation_id=organisation_id, max_queued=max_queued)
             with database.session():
                 ledger.commit_watermark.check()
+                for documents in (ledger.clips.documents, ledger.recordings.documents):
+                    documents.add_missing()
             return ledger
         except BaseException:
             database.close()

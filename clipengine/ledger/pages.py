@@ -1,4 +1,4 @@
-"""Keyset pagination of lists, newest first, so that all pages cost the same.
+"""Keyset pagination of lists, newest first by default, so that all pages cost the same.
 
 A cursor is opaque to clients. It contains the list and the last row of the previous page, and remains valid while rows
 are added and deleted.
@@ -7,7 +7,7 @@ are added and deleted.
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -27,27 +27,57 @@ class Page(Generic[T]):
     next_cursor: str | None
 
 
-def encode_cursor(of: str, created_at: int, ident: str) -> str:
-    """Return the cursor of a row in the list `of`, whose name has no dot."""
-    return base64.urlsafe_b64encode(f"{of}.{created_at}.{ident}".encode()).decode().rstrip("=")
+@dataclass(frozen=True)
+class Sort:
+    """An order of a list: by `value`, an indexed expression that is never NULL, of the type `kind`, then by id."""
+
+    name: str
+    value: Any
+    kind: Callable[[str], Any]
+    descending: bool = True
 
 
-def decode_cursor(cursor: str, of: str | None = None) -> tuple[int, str]:
-    """Return `created_at` and the id that the cursor holds.
+def sort_by(sorts: Mapping[str, tuple[Any, Callable[[str], Any]]], name: str) -> Sort | None:
+    """Return the order of a name such as `-size`, or None for the default, `-created_at`."""
+    if name == "-created_at":
+        return None
+    value, kind = sorts[name.removeprefix("-")]
+    return Sort(name, value, kind, descending=name.startswith("-"))
+
+
+def beginning(text: Any) -> peewee.Function:
+    """Return the first 60 characters of a text, without case, for a Sort: a cursor holds at most 500 characters."""
+    return peewee.fn.SUBSTR(peewee.fn.LOWER(text), peewee.SQL("1"), peewee.SQL("60"))
+
+
+def encode_cursor(of: str, value: Any, ident: str) -> str:
+    """Return the cursor of a row in the list `of`. Neither `of` nor the id has a dot."""
+    return base64.urlsafe_b64encode(f"{of}.{value}.{ident}".encode()).decode().rstrip("=")
+
+
+def decode_cursor(cursor: str, of: str | None = None, kind: Callable[[str], Any] = int) -> tuple[Any, str]:
+    """Return the value of the row by which the list is sorted, and the id that the cursor holds.
 
     Raises InvalidRequest if it is not a cursor of the list `of`, or, for None, of any list.
     """
     try:
         padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
-        name, created_at, ident = base64.b64decode(padded, altchars=b"-_", validate=True).decode().split(".", 2)
-        moment = int(created_at)
+        text = base64.b64decode(padded, altchars=b"-_", validate=True).decode()
+        name, _, rest = text.partition(".")
+        stored, _, ident = rest.rpartition(".")
+        value = kind(stored)
     except ValueError:
-        name, moment, ident = "", 0, ""
-    if not name or not ident or not 0 <= moment < 2**63:
-        raise _refused("cursor is not a valid cursor")
+        raise _invalid() from None
+    out_of_range = not isinstance(value, str) and not 0 <= value < 2**63
+    if not name or not ident or "\0" in text or out_of_range:
+        raise _invalid()
     if of is not None and name != of:
         raise _refused("cursor belongs to another list")
-    return moment, ident
+    return value, ident
+
+
+def _invalid() -> InvalidRequest:
+    return _refused("cursor is not a valid cursor")
 
 
 def _refused(detail: str) -> InvalidRequest:
@@ -58,7 +88,7 @@ def _refused(detail: str) -> InvalidRequest:
 
 def read_page(
     database: Database,
-    query: peewee.Query,
+    query: Any,
     *,
     of: str,
     created_at: Any,
@@ -68,20 +98,33 @@ def read_page(
     make: Callable[[Row], T],
     after: int | None = None,
     before: int | None = None,
+    sort: Sort | None = None,
 ) -> Page[T]:
-    """Return the page of `query` after `cursor`, at most `limit` rows, newest first.
+    """Return the page of `query` after `cursor`, at most `limit` rows, newest first unless `sort` is given.
 
     `of` names the list: a cursor of another one is refused. `after` is inclusive, `before` is not (ms).
     """
-    # A single upper bound, so that the other conditions decide which index is used.
-    bounds = [*([] if before is None else [(before, "")]), *([] if cursor is None else [decode_cursor(cursor, of)])]
-    if bounds:
-        query = query.where(peewee.Tuple(created_at, ident) < min(bounds))
+    if sort is None:
+        order, of = Sort("", created_at, int), of
+    else:
+        order, of = sort, f"{of}+{sort.name}"
+        query = query.select_extend(sort.value.alias("sorted_by"))
+    last = None if cursor is None else decode_cursor(cursor, of, order.kind)
+    if before is not None and sort is None:
+        # A single upper bound, so that the other conditions decide which index is used.
+        last = min([(before, ""), *([] if last is None else [last])])
+    elif before is not None:
+        query = query.where(created_at < before)
+    if last is not None:
+        position = peewee.Tuple(order.value, ident)
+        query = query.where(position < last if order.descending else position > last)
     if after is not None:
         query = query.where(created_at >= after)
+    keys = [key.desc() if order.descending else key.asc() for key in (order.value, ident)]
     # One more row than requested shows if there is another page.
-    rows = database.rows(query.order_by(created_at.desc(), ident.desc()).limit(limit + 1))
+    rows = database.rows(query.order_by(*keys).limit(limit + 1))
     more = len(rows) > limit
     rows = rows[:limit]
-    last = encode_cursor(of, rows[-1][created_at.name], rows[-1][ident.name]) if more else None
-    return Page([make(row) for row in rows], last)
+    column = created_at.name if sort is None else "sorted_by"
+    next_cursor = encode_cursor(of, rows[-1][column], rows[-1][ident.name]) if more else None
+    return Page([make(row) for row in rows], next_cursor)

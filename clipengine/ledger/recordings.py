@@ -6,7 +6,7 @@ One engine at a time holds the lease of a probe, see `lease`. A probe whose engi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,12 +20,21 @@ from clipengine.clips.seek_index import SeekIndex
 from clipengine.errors import ClipEngineError, RecordingBusy, RecordingNotFound
 from clipengine.ids import new_id
 from clipengine.ledger.database.database import Database, Row
-from clipengine.ledger.database.schema import ClipRow, LandmarksRow, RecordingRow
+from clipengine.ledger.database.schema import ClipRow, LandmarksRow, RecordingDocumentRow, RecordingRow
+from clipengine.ledger.documents import Documents
 from clipengine.ledger.events import Events
 from clipengine.ledger.lease import InFlight, Leases, Living
-from clipengine.ledger.pages import Page, read_page
+from clipengine.ledger.pages import Page, beginning, read_page, sort_by
 from clipengine.ledger.quarantine import MAX_DEATHS, SUSPECT_DEATHS, Quarantine, too_many_deaths
 from clipengine.timecode import now_ms
+
+RECORDING_SORTS = {
+    "created_at": (RecordingRow.created_at, int),
+    "name": (beginning(peewee.fn.COALESCE(RecordingRow.name, peewee.SQL("''"))), str),
+    "duration": (RecordingRow.duration_seconds, float),
+    "size": (RecordingRow.file_size_bytes, int),
+}
+_NOTHING: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True)
@@ -42,6 +51,7 @@ class Recordings:
         self._database = database
         self._events = events
         self._quarantine = Quarantine(database)
+        self.documents = Documents(database, RecordingDocumentRow, RecordingRow.recording_id, RecordingRow.name)
         self._leases = Leases(
             database, RecordingRow.recording_id, RecordingRow.lease, RecordingRow.state, kind="recording"
         )
@@ -54,13 +64,14 @@ class Recordings:
         size: int,
         name: str | None = None,
         metadata: dict[str, str] | None = None,
+        tags: Sequence[str] = (),
         recording_id: str | None = None,
         retry_failed: bool = True,
     ) -> tuple[Recording, bool]:
         """Return the recording of this object, and True if it is new. A new one gets `recording_id` or a new id.
 
         An existing recording of the same path and ETag is returned, but one that has failed only without
-        `retry_failed`; `name` and `metadata` are then ignored.
+        `retry_failed`; `name`, `metadata` and `tags` are then ignored.
         """
         now = now_ms()
         with self._database.transaction(ordered=False):
@@ -81,8 +92,10 @@ class Recordings:
                 created_at=now,
                 name=name,
                 metadata=metadata or {},
+                tags=[*tags],
             )
             self._database.insert(RecordingRow.insert({**vars(recording), "attempts": 0, "next_at": now}))
+            self.documents.add(vars(recording))
             self._database.record_change("recording", recording.recording_id)
             self._database.enqueue("probes", recording.recording_id)
         return recording, True
@@ -100,9 +113,13 @@ class Recordings:
         name: str | None = None,
         created_after: int | None = None,
         created_before: int | None = None,
+        tag: Sequence[str] = (),
+        metadata: Mapping[str, str] = _NOTHING,
+        q: str | None = None,
+        sort: str = "-created_at",
     ) -> Page[Recording]:
-        """Return a page of recordings, newest first. `created_after` is inclusive, `created_before` is not (ms)."""
-        query: Any = RecordingRow.select()
+        """Return a page of recordings, newest first. The filters and `sort` are those of clips, see `Clips.list`."""
+        query = self.documents.filter(RecordingRow.select(), q=q, tags=tag, metadata=metadata)
         if status is not None:
             query = query.where(RecordingRow.state == status)
         if name is not None:
@@ -117,6 +134,7 @@ class Recordings:
             cursor=cursor,
             after=created_after,
             before=created_before,
+            sort=sort_by(RECORDING_SORTS, sort),
             make=_recording,
         )
 
@@ -154,7 +172,13 @@ class Recordings:
         self, probe: Probe, facts: SourceFacts, *, etag: str, size: int, seek_index: SeekIndex | None = None
     ) -> bool:
         """Set the recording `complete` and write its event. Return False if the lease was lost."""
-        found = {"state": "complete", "facts": facts.model_dump(mode="json"), "etag": etag, "file_size_bytes": size}
+        found = {
+            "state": "complete",
+            "facts": facts.model_dump(mode="json"),
+            "duration_seconds": float(facts.duration),
+            "etag": etag,
+            "file_size_bytes": size,
+        }
         with self._database.transaction(ordered=False):
             if seek_index is not None and self._is_held(probe):
                 columns = seek_index.model_dump(mode="json")
@@ -219,6 +243,7 @@ class Recordings:
             row = self._row(id, lock=True)
             changed = {**values, "metadata": merged(row["metadata"], metadata)}
             self._database.change(RecordingRow.update(changed).where(RecordingRow.recording_id == id))
+            self.documents.replace(row | changed)
             self._database.record_change("recording", id)
             return self.get(id)
 

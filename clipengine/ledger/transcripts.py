@@ -142,7 +142,7 @@ class Transcripts:
         `within` limits the search to one transcript. Raises InvalidRequest.
         """
         phrases = parse_query(query)
-        index = self._database.backend.word_index
+        index = self._database.backend.word_index("cues", "cue_id")
         of = f"search/{within.recording_id}/{within.language}" if within else "search"
         values: list[Any] = [index.query(phrases)]
         conditions = [index.match]
@@ -150,12 +150,12 @@ class Transcripts:
             conditions.append("c.transcript_id = ?")
             values.append(within.transcript_id)
         if cursor is not None:
-            conditions.append(f"{index.cue_id} < ?")
+            conditions.append(f"{index.key} < ?")
             values.append(decode_cursor(cursor, of)[0])
         rows = self._database.run(
-            f"SELECT {index.cue_id}, {_FOUND} FROM {index.tables}"
+            f"SELECT {index.key}, {_FOUND} FROM {index.tables}"
             " JOIN transcripts t ON t.transcript_id = c.transcript_id"
-            f" WHERE {' AND '.join(conditions)} ORDER BY {index.cue_id} DESC LIMIT ?",
+            f" WHERE {' AND '.join(conditions)} ORDER BY {index.key} DESC LIMIT ?",
             (*values, limit + 1),
         )
         shown = rows[:limit]

@@ -113,9 +113,13 @@ def test_request_schemas_match_the_validation(document: dict[str, Any]) -> None:
         "limit",
         "cursor",
         "status",
-        "label",
         "created_after",
         "created_before",
+        "q",
+        "tag",
+        "metadata",
+        "label",
+        "sort",
     ]
     limit = listing[0]["schema"]
     assert (limit["minimum"], limit["maximum"], limit["default"]) == (1, 100, 50)

@@ -29,6 +29,7 @@ KEYS = [
     "etag",
     "error",
     "media",
+    "tags",
 ]
 
 

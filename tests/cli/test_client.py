@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -89,6 +90,15 @@ def test_batches_and_changes_send_the_documented_requests(server: Receiver, clie
     assert json.loads(change.body) == {"label": "y", "metadata": {"a": None}}
     assert (deletion.path, json.loads(deletion.body)) == ("/v1/clips/delete", {"clip_ids": ["clip_1", "clip_2"]})
     assert batch.headers["idempotency-key"] != deletion.headers["idempotency-key"]
+
+
+def test_filters_of_lists_are_sent_as_parameters(server: Receiver, client: Client) -> None:
+    server.script(answer({"data": [], "next_cursor": None}), answer({"data": [], "next_cursor": None}))
+    options: dict[str, Any] = {"q": "a b", "tags": ["x", "y"], "metadata": {"k.1": "v"}, "sort": "-size"}
+    client.clips.list(**options)
+    client.recordings.list(**options)
+    for request, path in zip(server.wait_for(2), ("clips", "recordings"), strict=True):
+        assert request.path == f"/v1/{path}?q=a+b&tag=x&tag=y&sort=-size&metadata.k.1=v"
 
 
 def test_unknown_keys_are_ignored(server: Receiver, client: Client) -> None:

@@ -52,6 +52,17 @@ def test_recordings_can_be_listed_and_shown(server: RunningServer, recording: di
     assert "media.video.width  640" in [" ".join(line.split(maxsplit=1)).replace(" ", "  ", 1) for line in lines]
 
 
+def test_recording_can_be_changed_and_found(server: RunningServer, recording: dict[str, Any]) -> None:
+    recording_id = recording["recording_id"]
+    changed = server.command("recordings", "update", recording_id, "--name", "Final", "--tag", "league", "--json")
+    assert (shown(changed)["name"], shown(changed)["tags"]) == ("Final", ["league"])
+    found = server.command("recordings", "list", "--search", "fin*", "--tag", "league", "--sort", "name", "--json")
+    assert [each["recording_id"] for each in shown(found)] == [recording_id]
+    restored = ["recordings", "update", recording_id, "--name", recording["name"], "--tag", "", "--json"]
+    assert shown(server.command(*restored)) == recording
+    assert server.command("recordings", "update", recording_id).returncode == 2
+
+
 def test_clip_can_be_created_listed_downloaded_and_deleted(
     server: RunningServer, recording: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -74,6 +85,12 @@ def test_clip_can_be_created_listed_downloaded_and_deleted(
     changed = server.command("clips", "update", clip["clip_id"], "--label", "renamed", "--meta", "a=b", "--json")
     assert (shown(changed)["label"], shown(changed)["metadata"]) == ("renamed", {"by": "me", "a": "b"})
     assert server.command("clips", "update", clip["clip_id"]).returncode == 2
+    tagged = server.command("clips", "update", clip["clip_id"], "--tag", "red", "--tag", "a b", "--json")
+    assert shown(tagged)["tags"] == ["red", "a b"]
+    filters = ["--search", "renam*", "--tag", "red", "--meta", "a=b", "--sort", "-size"]
+    assert [each["clip_id"] for each in shown(server.command("clips", "list", *filters, "--json"))] == [clip["clip_id"]]
+    assert shown(server.command("clips", "list", "--tag", "blue", "--json")) == []
+    assert shown(server.command("clips", "update", clip["clip_id"], "--tag", "", "--json"))["tags"] == []
     removed = server.command("clips", "rm", clip["clip_id"], "clip_none")
     assert (removed.returncode, "clip_none" in removed.stderr) == (1, True)
     gone = server.command("clips", "show", clip["clip_id"])

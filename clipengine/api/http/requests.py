@@ -16,17 +16,19 @@ from pydantic_core import PydanticCustomError
 from clipengine.clips.clip import EventType, MessageFormat
 from clipengine.clips.cues import MAX_CUE_CHARACTERS, MAX_CUE_SECONDS, MAX_SPEAKER_CHARACTERS, TextFormat
 from clipengine.clips.edit import MAX_PARTS, MAX_RECORDINGS
-from clipengine.clips.metadata import MAX_METADATA
+from clipengine.clips.metadata import MAX_METADATA, MAX_TAG_CHARACTERS, MAX_TAGS
 from clipengine.clips.output import Output
 from clipengine.clips.profiles import Render
 from clipengine.clips.subtitles import SubtitleMode
 from clipengine.clips.transcript_file import MAX_LANGUAGE_CHARACTERS, parse_language
-from clipengine.clips.words import MAX_QUERY_CHARACTERS
+from clipengine.clips.words import MAX_QUERY_CHARACTERS, indexed_words
 from clipengine.errors import InvalidRequest, InvalidTranscript, InvalidWebhookUrl
 from clipengine.ledger.pages import decode_cursor
 from clipengine.timecode import parse_rfc3339
 from clipengine.webhooks.address import MAX_URL_CHARACTERS, parse
 from clipengine.webhooks.sign import check_secret
+
+N = TypeVar("N")
 
 MAX_BATCH = 100
 DEFAULT_EVENTS: tuple[EventType, ...] = ("clip.ready", "clip.failed")
@@ -82,16 +84,28 @@ def _written_moment(value: object) -> object:
 
 def _cursor(text: str) -> str:
     try:
-        decode_cursor(text)
+        decode_cursor(text, kind=str)
     except InvalidRequest as error:
         raise PydanticCustomError("cursor", "is not a valid cursor", {"hint": error.hint}) from None
     return text
 
 
-def _distinct(events: list[EventType]) -> list[EventType]:
-    if len(set(events)) != len(events):
-        raise PydanticCustomError("distinct", "must not name an event twice")
-    return events
+def _distinct(names: list[N]) -> list[N]:
+    if len(set(names)) != len(names):
+        raise PydanticCustomError("distinct", "must not contain a value twice")
+    return names
+
+
+def _tag(text: str) -> str:
+    if "," in text or text != text.strip():
+        raise PydanticCustomError("tag", "must not contain commas, nor spaces at its ends")
+    return _line(text)
+
+
+def _has_word(text: str) -> str:
+    if not indexed_words(text):
+        raise PydanticCustomError("word", "must contain a letter or a digit")
+    return text
 
 
 Seconds = Annotated[float, BeforeValidator(_seconds)]
@@ -101,6 +115,12 @@ Address = Annotated[
 ]
 Secret = Annotated[str, Field(min_length=16, max_length=200), AfterValidator(_secret)]
 Events = Annotated[list[EventType], Field(min_length=1), AfterValidator(_distinct)]
+Tag = Annotated[str, Field(min_length=1, max_length=MAX_TAG_CHARACTERS), AfterValidator(_tag)]
+Tags = Annotated[
+    list[Tag],
+    Field(max_length=MAX_TAGS, description="Words to find it by, without commas."),
+    AfterValidator(_distinct),
+]
 Metadata = Annotated[
     dict[Annotated[str, Field(min_length=1, max_length=100)], Annotated[str, Field(max_length=2000)]],
     Field(max_length=MAX_METADATA, description="A flat map of strings, returned unchanged."),
@@ -196,6 +216,7 @@ class CreateClip(Body):
     end_seconds: RangeSeconds = Field(default=None, validate_default=True, description="End of the clip, exclusive.")
     profile: str = Field(default="default", description="Name of a profile in the settings.")
     metadata: Metadata = {}
+    tags: Tags = []
     priority: int = Field(default=0, ge=-10, le=10, description="Queued clips with a higher priority are cut first.")
     webhook_url: Address | None = Field(
         default=None, description="Also receives the webhooks of this clip, signed with the engine's secret."
@@ -237,29 +258,39 @@ class DeleteClips(Body):
     clip_ids: list[Annotated[str, Field(min_length=1, max_length=200)]] = Field(min_length=1, max_length=MAX_BATCH)
 
 
-class UpdateClip(Body):
-    """Changes of a clip. Omitted fields are not changed."""
+class Changes(Body):
+    """Changes of a clip or a recording. Omitted fields are not changed."""
 
     max_bytes = None  # as for a clip
+
+    metadata: MetadataPatch | None = None
+    tags: Tags | None = Field(default=None, description="Replaces all tags; null removes them.")
+
+    def columns(self) -> dict[str, Any]:
+        """Return the new values by column. Metadata is merged by the ledger."""
+        values = self.model_dump(include=self.model_fields_set - {"metadata"})
+        return {name: [] if name == "tags" and value is None else value for name, value in values.items()}
+
+
+class UpdateClip(Changes):
+    """Changes of a clip. Omitted fields are not changed."""
+
     model_config = _like(label="winning goal", metadata={"team": "blue", "draft": None})
 
     label: str | None = Field(
         default=None, description="1 to 200 characters, no control characters. The name of the object stays."
     )
-    metadata: MetadataPatch | None = None
     expires_at: WrittenMoment | None = Field(
         default=None, description="When the clip and its object are deleted; null for `retention.clips_days`."
     )
 
 
-class UpdateRecording(Body):
+class UpdateRecording(Changes):
     """Changes of a recording. Omitted fields are not changed."""
 
-    max_bytes = None  # as for a clip
     model_config = _like(name="Board meeting")
 
     name: Line | None = Field(default=None, description="Null removes the name.")
-    metadata: MetadataPatch | None = None
 
 
 class CreateShare(Body):
@@ -281,6 +312,7 @@ class RegisterRecording(Body):
     )
     name: Line | None = None
     metadata: Metadata = {}
+    tags: Tags = []
 
 
 def _milliseconds(value: object) -> int:
@@ -355,6 +387,13 @@ class Query(BaseModel):
 
 
 Filter = Annotated[str, Field(max_length=200)]
+MetadataName = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_has_word)]
+ClipSort = Literal["created_at", "-created_at", "label", "-label", "duration", "-duration", "size", "-size"]
+RecordingSort = Literal["created_at", "-created_at", "name", "-name", "duration", "-duration", "size", "-size"]
+_SORT = (
+    "Ascending, or descending with `-`. Labels and names are compared by their first 60 characters, without case. An "
+    "unknown duration or size counts as 0."
+)
 
 
 class NoBody(Body):
@@ -372,18 +411,33 @@ class PageQuery(Query):
     )
 
 
-class ListRecordings(PageQuery):
+class ListQuery(PageQuery):
+    """Filters of clips and recordings. An item meets all of them."""
+
     status: Literal["processing", "complete", "failed"] | None = None
+    created_after: Moment | None = None
+    created_before: Moment | None = None
+    q: Annotated[str, Field(min_length=1, max_length=MAX_QUERY_CHARACTERS), AfterValidator(_has_word)] | None = Field(
+        default=None,
+        description="All words, in any case, are in its label or name, its tags or its metadata. "
+        '`"two words"` must follow each other; `bud*` is the beginning of a word.',
+    )
+    tag: list[Tag] = Field(default=[], max_length=MAX_TAGS, description="A tag. May be repeated.")
+    metadata: dict[MetadataName, Filter] = Field(
+        default={},
+        max_length=MAX_TAGS,
+        description="`metadata.KEY=VALUE` or `metadata[KEY]=VALUE`: this value of this key. May be repeated.",
+    )
+
+
+class ListRecordings(ListQuery):
     name: Filter | None = None
-    created_after: Moment | None = None
-    created_before: Moment | None = None
+    sort: RecordingSort = Field(default="-created_at", description=_SORT)
 
 
-class ListClips(PageQuery):
-    status: Literal["processing", "complete", "failed"] | None = None
+class ListClips(ListQuery):
     label: Filter | None = None
-    created_after: Moment | None = None
-    created_before: Moment | None = None
+    sort: ClipSort = Field(default="-created_at", description=_SORT)
 
 
 class WaitQuery(Query):

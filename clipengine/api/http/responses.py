@@ -66,6 +66,7 @@ class ClipObject(_Object):
     )
     output: Output | None = Field(description="As requested, only with the given options; null for the profile's.")
     parts: list[PartObject] | None = Field(description="As requested; null for a clip of one range.")
+    tags: list[str]
 
 
 class ClipsObject(_Object):
@@ -137,6 +138,7 @@ class RecordingObject(_Object):
     etag: str
     error: ErrorObject | None
     media: MediaObject | None
+    tags: list[str]
 
 
 class TranscriptObject(_Object):

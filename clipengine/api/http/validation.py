@@ -50,6 +50,7 @@ _SHOWN_CHARACTERS = 200
 _VISIBLE = re.compile(r"[\x21-\x7e]{1,255}\Z")
 _QUOTED = re.compile(r'"((?:[^"\\]|\\["\\])*)"\Z')
 MAX_PARAMETERS = 50  # of a query
+_MEMBER = re.compile(r"(\w+)(?:\.(.+)|\[(.+)\])\Z", re.DOTALL)  # of a parameter that is a map
 _NAME_CHARACTERS = 100  # of a name that a client chose, in an answer
 
 _WHOLE = "Send whole characters: in JSON one beyond U+FFFF is itself, or both of its halves (\\ud83d\\ude00)."
@@ -184,12 +185,21 @@ def validate_query(model: type[Q], query: str) -> Q:
     except ValueError:
         hint = f"Send at most {MAX_PARAMETERS}."
         raise InvalidRequest(f"The query has more than {MAX_PARAMETERS} parameters", hint=hint) from None
-    values: dict[str, str] = {}
+    values: dict[str, Any] = {}
     repeated: list[_Fault] = []
+    lists = {name: field.default for name, field in model.model_fields.items()}
     for name, value in pairs:
-        if name in values:
+        member = _MEMBER.match(name)
+        if member and isinstance(lists.get(member[1]), dict):
+            holder, key = values.setdefault(member[1], {}), member[2] or member[3]
+        elif isinstance(lists.get(name), list):
+            values.setdefault(name, []).append(value)
+            continue
+        else:
+            holder, key = values, name
+        if key in holder:
             repeated.append({"detail": "is given twice", "parameter": _excerpt(name), "hint": "Give it once."})
-        values[name] = value
+        holder[key] = value
     return _validated(model, values, "parameter", repeated)
 
 
@@ -200,6 +210,12 @@ def pointer(*path: str | int) -> str:
     """
     parts = [_excerpt(str(part)).replace("~", "~0").replace("/", "~1") for part in path if part != "[key]"]
     return "".join(f"/{part}" for part in parts)
+
+
+def _parameter(name: str | int, *path: str | int) -> str:
+    """Return the name of a parameter, with the key if it is a map."""
+    key = [part for part in path if isinstance(part, str) and part != "[key]"]
+    return _excerpt(".".join([str(name), *key[:1]]))
 
 
 def _excerpt(name: str) -> str:
@@ -228,7 +244,7 @@ def _validated(model: type[M], values: Any, place: _Place, found: Sequence[_Faul
 
 def _fault(model: type[BaseModel], fault: ErrorDetails, place: _Place) -> _Fault:
     """Return one fault of a value: its description, location, code and hint."""
-    where: _Fault = {place: pointer(*fault["loc"]) if place == "pointer" else _excerpt(str(fault["loc"][0]))}
+    where: _Fault = {place: pointer(*fault["loc"]) if place == "pointer" else _parameter(*fault["loc"])}
     kind = fault["type"]
     if kind == "missing":
         return {"detail": "is required", **where, "code": InvalidRequest.code, "hint": "Add it."}

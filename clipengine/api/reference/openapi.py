@@ -135,7 +135,8 @@ def _parameters(operation: Operation) -> list[dict[str, Any]]:
     for name, schema in query.get("properties", {}).items():
         schema = {key: value for key, value in schema.items() if key != "title"}
         required = name in query.get("required", ())
-        found.append({"name": name, "in": "query", "required": required, "schema": schema})
+        style = {"style": "deepObject", "explode": True} if schema.get("type") == "object" else {}
+        found.append({"name": name, "in": "query", "required": required, **style, "schema": schema})
     if operation.creates:
         schema = {"type": "string", "minLength": 1, "maxLength": 255}
         found.append({"name": "Idempotency-Key", "in": "header", "required": False, "schema": schema})

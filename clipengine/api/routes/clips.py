@@ -155,7 +155,7 @@ def list_deliveries(call: Call[PageQuery, NoBody]) -> Response:
 
 def update_clip(call: Call[NoQuery, UpdateClip]) -> Response:
     body, clip_id = call.body, find_clip(call).clip_id
-    values = body.model_dump(include=body.model_fields_set - {"metadata"})
+    values = body.columns()
     if "label" in values:
         with located(pointer="/label"):
             check_label(values["label"] or "")
@@ -211,7 +211,7 @@ def delete_clip(call: Call[NoQuery, NoBody]) -> Response:
 
 
 _CLIP = Answer(200, "The clip.", ClipObject)
-_CLIPS = Answer(200, "One page of clips, newest first.", ClipObject, page=True)
+_CLIPS = Answer(200, "One page of clips.", ClipObject, page=True)
 
 
 def _of_one_clip(prefix: str) -> list[Operation]:
@@ -226,7 +226,7 @@ def _of_one_clip(prefix: str) -> list[Operation]:
             prefix,
             "write",
             update_clip,
-            "Change the label, the metadata or the expiry of a clip",
+            "Change the label, the metadata, the tags or the expiry of a clip",
             [_CLIP],
             (*missing, InvalidLabel),
             body=UpdateClip,

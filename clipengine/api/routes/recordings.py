@@ -39,7 +39,12 @@ def register_recording(call: Call[NoQuery, RegisterRecording]) -> Response:
 
     def work() -> StoredAnswer:
         recording, created = call.ledger.recordings.register(
-            body.bucket_path, etag=stored.etag, size=stored.size, name=body.name, metadata=body.metadata
+            body.bucket_path,
+            etag=stored.etag,
+            size=stored.size,
+            name=body.name,
+            metadata=body.metadata,
+            tags=body.tags,
         )
         headers = {"Location": f"/v1/recordings/{recording.recording_id}"}
         return StoredAnswer(202 if created else 200, recording.to_object(), headers)
@@ -67,9 +72,9 @@ def list_recordings(call: Call[ListRecordings, NoBody]) -> Response:
 
 
 def update_recording(call: Call[NoQuery, UpdateRecording]) -> Response:
-    body, recording_id = call.body, call.path("recording_id")
-    values = body.model_dump(include=body.model_fields_set - {"metadata"})
-    return json_response(call.ledger.recordings.update(recording_id, values, body.metadata or {}).to_object())
+    recordings, body = call.ledger.recordings, call.body
+    changed = recordings.update(call.path("recording_id"), body.columns(), body.metadata or {})
+    return json_response(changed.to_object())
 
 
 def delete_recording(call: Call[DeleteRecording, NoBody]) -> Response:
@@ -103,7 +108,7 @@ OPERATIONS = [
         "read",
         list_recordings,
         "List recordings",
-        [Answer(200, "One page of recordings, newest first.", RecordingObject, page=True)],
+        [Answer(200, "One page of recordings.", RecordingObject, page=True)],
         query=ListRecordings,
     ),
     Operation(
@@ -121,7 +126,7 @@ OPERATIONS = [
         "/v1/recordings/{recording_id}",
         "write",
         update_recording,
-        "Change the name or the metadata of a recording",
+        "Change the name, the metadata or the tags of a recording",
         [_RECORDING],
         (RecordingNotFound,),
         body=UpdateRecording,

@@ -36,10 +36,10 @@ Location = Path | PostgresLocation  # an SQLite file, or a PostgreSQL database
 
 
 class WordIndex(Protocol):
-    """Full-text index over the words of cues. The tables contain the cues as `c`."""
+    """Full-text index over the column `words` of a table with an integer key. `tables` contains that table as `c`."""
 
     tables: str
-    cue_id: str
+    key: str
     match: str  # with the result of `query` as its parameter
 
     def create(self, run: Run) -> None: ...
@@ -61,7 +61,9 @@ class Backend(Protocol):
     errors: tuple[type[Exception], ...]  # of the driver
     busy_hint: str
     key_hint: str | None  # for an error about a missing secrets key
-    word_index: WordIndex
+
+    def word_index(self, table: str, key: str) -> WordIndex:
+        """Return the index of the column `words` of a table with this integer key."""
 
     def dialect(self, sql: str) -> str:
         """Translate SQLite's SQL, with `?` for each parameter."""

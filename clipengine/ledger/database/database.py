@@ -305,6 +305,10 @@ class Database:
         with self.session(), self._translated():
             return list(query.dicts().execute(self._connections))
 
+    def any_of(self, expression: Any, select: str, *params: Any) -> peewee.Expression:
+        """Return the condition that a SELECT with `?` for each parameter has the value of `expression`."""
+        return peewee.Expression(expression, "IN", peewee.SQL(f"({self.backend.dialect(select)})", params))
+
     def row(self, query: peewee.BaseQuery | Statement, **values: Any) -> Row | None:
         """Return the first row of a SELECT, or None."""
         found = self.rows(query, **values)

@@ -7,8 +7,10 @@ changes of the models in `schema` do not affect them. The backend translates the
 from __future__ import annotations
 
 import base64
+import json
 import secrets
 from collections.abc import Callable, Sequence
+from fractions import Fraction
 
 from clipengine.ledger.database.compatibility import check_no_older_engines, check_supported, record_version
 from clipengine.ledger.database.database import Database, compact_json
@@ -229,7 +231,7 @@ def migration_23(database: Database) -> None:
         )"""
     )
     database.run("CREATE INDEX cues_transcript ON cues (transcript_id, cue_id)")
-    database.backend.word_index.create(database.run)
+    database.backend.word_index("cues", "cue_id").create(database.run)
 
 
 def migration_24(database: Database) -> None:
@@ -246,6 +248,34 @@ def migration_25(database: Database) -> None:
 def migration_26(database: Database) -> None:
     """Store the parts of a clip. Older engines would cut it as one range."""
     database.run("ALTER TABLE clips ADD COLUMN parts TEXT")
+
+
+def migration_27(database: Database) -> None:
+    """Add tags, words, and what lists are sorted by. A size or duration of 0 is not known yet.
+
+    The words of existing rows are added when the ledger is opened.
+    """
+    for table in ("clips", "recordings"):
+        database.run(f"ALTER TABLE {table} ADD COLUMN tags TEXT NOT NULL DEFAULT '[]'")
+    database.run("ALTER TABLE clips ADD COLUMN size_bytes BIGINT NOT NULL DEFAULT 0")
+    database.run("ALTER TABLE recordings ADD COLUMN duration_seconds DOUBLE PRECISION NOT NULL DEFAULT 0")
+    size = """CAST(substring(result FROM '"size_bytes": *([0-9]+)') AS BIGINT)"""
+    size = size if database.shared else "json_extract(result, '$.size_bytes')"
+    database.run(f"UPDATE clips SET size_bytes = COALESCE({size}, 0) WHERE result IS NOT NULL")
+    for recording_id, facts in database.run("SELECT recording_id, facts FROM recordings WHERE facts IS NOT NULL"):
+        duration = float(Fraction(json.loads(facts)["duration"]))
+        database.run("UPDATE recordings SET duration_seconds = ? WHERE recording_id = ?", (duration, recording_id))
+    for table, key in (("clip", "clip_id"), ("recording", "recording_id")):
+        database.run(
+            f"""CREATE TABLE {table}_documents (
+                document_id INTEGER PRIMARY KEY AUTOINCREMENT,
+                {key} TEXT NOT NULL UNIQUE REFERENCES {table}s ({key}) ON DELETE CASCADE,
+                words TEXT NOT NULL
+            )"""
+        )
+        database.backend.word_index(f"{table}_documents", "document_id").create(database.run)
+    for statement in _INDEXES_27:
+        database.run(statement)
 
 
 MIGRATIONS: tuple[Migration, ...] = (
@@ -275,6 +305,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     migration_24,
     migration_25,
     migration_26,
+    migration_27,
 )
 
 
@@ -289,6 +320,7 @@ EXPANDING: frozenset[Migration] = frozenset(
         migration_21,
         migration_22,
         migration_23,
+        migration_27,
     }
 )
 
@@ -541,4 +573,13 @@ _CLIP_INDEXES_19 = (
     "CREATE INDEX clips_completed ON clips (completed_at) WHERE completed_at IS NOT NULL AND expires_at IS NULL",
     "CREATE INDEX clips_queued ON clips (queued_at) WHERE state = 'queued'",
     "CREATE INDEX clips_suspects ON clips (engine_deaths) WHERE engine_deaths >= 2",
+)
+
+_INDEXES_27 = (
+    "CREATE INDEX clips_by_label ON clips (SUBSTR(LOWER(label), 1, 60), clip_id)",
+    "CREATE INDEX clips_by_duration ON clips ((end_seconds - start_seconds), clip_id)",
+    "CREATE INDEX clips_by_size ON clips (size_bytes, clip_id)",
+    "CREATE INDEX recordings_by_name ON recordings (SUBSTR(LOWER(COALESCE(name, '')), 1, 60), recording_id)",
+    "CREATE INDEX recordings_by_duration ON recordings (duration_seconds, recording_id)",
+    "CREATE INDEX recordings_by_size ON recordings (file_size_bytes, recording_id)",
 )

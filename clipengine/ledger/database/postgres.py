@@ -201,7 +201,6 @@ class Postgres:
     errors: tuple[type[Exception], ...] = (psycopg.Error,)
     busy_hint = _BUSY_HINT
     key_hint: str | None = _KEY_HINT
-    word_index: WordIndex = Tsvector()
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -214,6 +213,9 @@ class Postgres:
         self.connections: peewee.Database = self._connections
         self._sender = f"{time.time_ns():x}{threading.get_ident():x}"
         self._stopped = threading.Event()
+
+    def word_index(self, table: str, key: str) -> WordIndex:
+        return Tsvector(table, key)
 
     def dialect(self, sql: str) -> str:
         return _to_postgres(sql)

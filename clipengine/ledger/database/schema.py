@@ -62,6 +62,8 @@ class RecordingRow(Model):
     next_at = BigIntegerField()  # earliest time of the next probe
     lease = IntegerField(default=0)  # incremented by each claim, never decremented
     engine_deaths = IntegerField(default=0)  # consecutive deaths of engines that held it
+    tags = JsonText(default=list)
+    duration_seconds = DoubleField(default=0)  # 0 until it is probed
 
     class Meta:
         table_name = "recordings"
@@ -139,9 +141,29 @@ class ClipRow(Model):
     subtitle_language = TextField(null=True)  # null for all
     subtitle_keys = JsonText(null=True)  # of the objects of the attempt
     parts = JsonText(null=True)  # ranges of recordings; null for a clip of one range
+    tags = JsonText(default=list)
+    size_bytes = BigIntegerField(default=0)  # 0 until it is complete
 
     class Meta:
         table_name = "clips"
+
+
+class ClipDocumentRow(Model):
+    document_id = AutoField()
+    clip_id = TextField()
+    words = TextField()
+
+    class Meta:
+        table_name = "clip_documents"
+
+
+class RecordingDocumentRow(Model):
+    document_id = AutoField()
+    recording_id = TextField()
+    words = TextField()
+
+    class Meta:
+        table_name = "recording_documents"
 
 
 class ShareRow(Model):
@@ -284,6 +306,8 @@ TABLES: tuple[type[Model], ...] = (
     TranscriptRow,
     CueRow,
     ClipRow,
+    ClipDocumentRow,
+    RecordingDocumentRow,
     ShareRow,
     RemovalRow,
     WatchedRow,

@@ -113,7 +113,6 @@ class Sqlite:
     errors: tuple[type[Exception], ...] = (sqlite3.Error,)
     busy_hint = "Another program locks the database in the data folder; send the same request again."
     key_hint: str | None = None
-    word_index: WordIndex = Fts5()
 
     def __init__(self, path: Path, *, busy_seconds: float = BUSY_SECONDS) -> None:
         self.file: Path | None = path
@@ -122,6 +121,9 @@ class Sqlite:
         self._busy_seconds = busy_seconds
         self._connections = _Connections(path, busy_seconds)
         self.connections: peewee.Database = self._connections
+
+    def word_index(self, table: str, key: str) -> WordIndex:
+        return Fts5(table, key)
 
     def dialect(self, sql: str) -> str:
         return sql

@@ -1,6 +1,6 @@
-"""Full-text index over the words of cues: FTS5 in SQLite, a GIN index of a `tsvector` in PostgreSQL.
+"""Full-text index over the column `words` of a table: FTS5 in SQLite, a GIN index of a `tsvector` in PostgreSQL.
 
-`clips.words` splits and folds the words, so both find the same.
+`clips.words` splits and folds the words, so both find the same. Rows are added and deleted, never updated.
 """
 
 from __future__ import annotations
@@ -12,20 +12,24 @@ from clipengine.ledger.database.backend import Run
 
 
 class Fts5:
-    tables = "cue_words CROSS JOIN cues c ON c.cue_id = cue_words.rowid"
-    cue_id = "cue_words.rowid"
-    match = "cue_words MATCH ?"
+    def __init__(self, table: str, key: str) -> None:
+        self._table, self._key = table, key
+        self._name = f"{table.removesuffix('s')}_words"
+        self.tables = f"{self._name} CROSS JOIN {table} c ON c.{key} = {self._name}.rowid"
+        self.key = f"{self._name}.rowid"
+        self.match = f"{self._name} MATCH ?"
 
     def create(self, run: Run) -> None:
-        run("CREATE VIRTUAL TABLE cue_words USING fts5 (words, content='cues', content_rowid='cue_id')")
+        table, key, name = self._table, self._key, self._name
+        run(f"CREATE VIRTUAL TABLE {name} USING fts5 (words, content='{table}', content_rowid='{key}')")
         run(
-            """CREATE TRIGGER cues_inserted AFTER INSERT ON cues BEGIN
-                INSERT INTO cue_words (rowid, words) VALUES (new.cue_id, new.words);
+            f"""CREATE TRIGGER {table}_inserted AFTER INSERT ON {table} BEGIN
+                INSERT INTO {name} (rowid, words) VALUES (new.{key}, new.words);
             END"""
         )
         run(
-            """CREATE TRIGGER cues_deleted AFTER DELETE ON cues BEGIN
-                INSERT INTO cue_words (cue_words, rowid, words) VALUES ('delete', old.cue_id, old.words);
+            f"""CREATE TRIGGER {table}_deleted AFTER DELETE ON {table} BEGIN
+                INSERT INTO {name} ({name}, rowid, words) VALUES ('delete', old.{key}, old.words);
             END"""
         )
 
@@ -34,12 +38,14 @@ class Fts5:
 
 
 class Tsvector:
-    tables = "cues c"
-    cue_id = "c.cue_id"
-    match = "to_tsvector('simple', c.words) @@ to_tsquery('simple', ?)"
+    def __init__(self, table: str, key: str) -> None:
+        self._table = table
+        self.tables = f"{table} c"
+        self.key = f"c.{key}"
+        self.match = "to_tsvector('simple', c.words) @@ to_tsquery('simple', ?)"
 
     def create(self, run: Run) -> None:
-        run("CREATE INDEX cues_words ON cues USING gin (to_tsvector('simple', words))")
+        run(f"CREATE INDEX {self._table}_words ON {self._table} USING gin (to_tsvector('simple', words))")
 
     def query(self, phrases: Sequence[Phrase]) -> str:
         # Words have letters and digits only, so the quotes need no escapes.

@@ -1,0 +1,106 @@
+"""Words of clips and recordings, and the filters of their lists by words, tags and metadata.
+
+The index of words finds the candidates of each filter, so that it does not read all rows. Tags and metadata are then
+compared exactly, in their JSON text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import peewee
+
+from clipengine.clips.words import Phrase, indexed_words, parse_query
+from clipengine.ledger.database.database import Database, Row, compact_json, insert_statement
+
+# More than a valid row has. It fits into a tsvector, whose limit is a megabyte.
+_MAX_CHARACTERS = 250_000
+_MAX_WORDS = 20  # of tags and metadata that are looked up in the index
+_FEW = 1000
+_BATCH = 500
+
+
+class Documents:
+    """The documents of one table: `model` has the words, and `key` is the key of the rows that it describes."""
+
+    def __init__(
+        self, database: Database, model: type[peewee.Model], key: peewee.Field[Any], title: peewee.Field[Any]
+    ) -> None:
+        self._database = database
+        self._table = model._meta.table_name
+        self._model, self._key, self._title = model, key, title
+        self._insert = insert_statement(model, without=("document_id",))
+
+    def add(self, row: Mapping[str, Any]) -> None:
+        """Index the words of a new row. Call it in the transaction that inserts the row."""
+        self._database.insert(self._insert, **self._document(row))
+
+    def replace(self, row: Mapping[str, Any]) -> None:
+        """Index the words of a changed row. Call it in the transaction that changes the row."""
+        column = self._model._meta.fields[self._key.name]
+        self._database.change(self._model.delete().where(column == row[self._key.name]))
+        self.add(row)
+
+    def add_missing(self) -> int:
+        """Index the rows that an older version wrote, and return their number."""
+        rows, last = self._key.model, ""
+        if self._count(rows) == self._count(self._model):
+            return 0
+        column, added = self._model._meta.fields[self._key.name], 0
+        indexed = peewee.fn.EXISTS(self._model.select(peewee.SQL("1")).where(column == self._key))
+        while True:
+            missing = rows.select().where(self._key > last, ~indexed).order_by(self._key).limit(_BATCH)
+            with self._database.transaction(ordered=False):
+                found = self._database.rows(self._database.unlocked(missing))
+                for row in found:
+                    self.add(row)
+            added += len(found)
+            if len(found) < _BATCH:
+                return added
+            last = found[-1][self._key.name]
+
+    def _count(self, model: type[peewee.Model]) -> int:
+        return int(self._database.run(f"SELECT count(*) FROM {model._meta.table_name}")[0][0])
+
+    def _document(self, row: Mapping[str, Any]) -> Row:
+        pairs = [text for pair in row["metadata"].items() for text in pair]
+        text = "\n".join([row[self._title.name] or "", *row["tags"], *pairs])
+        return {self._key.name: row[self._key.name], "words": indexed_words(text[:_MAX_CHARACTERS])}
+
+    def filter(self, query: Any, *, q: str | None, tags: Sequence[str], metadata: Mapping[str, str]) -> Any:
+        """Return the query of the rows that have the words of `q`, all `tags` and all pairs of `metadata`.
+
+        Raises InvalidRequest if `q` has no words.
+        """
+        phrases = [] if q is None else [*parse_query(q)]
+        exact = [*tags, *(text for pair in metadata.items() for text in pair)]
+        phrases += [Phrase((word,)) for text in exact for word in indexed_words(text).split()][:_MAX_WORDS]
+        if phrases:
+            query = query.where(self._with_words(phrases))
+        for tag in tags:
+            query = query.where(self._contains("tags", compact_json(tag)))
+        for name, value in metadata.items():
+            query = query.where(self._contains("metadata", f"{compact_json(name)}:{compact_json(value)}"))
+        return query
+
+    def _with_words(self, phrases: Sequence[Phrase]) -> Any:
+        database, column = self._database, f"c.{self._key.name}"
+        index = database.backend.word_index(self._table, "document_id")
+        query = index.query(phrases)
+        few = f"SELECT {column} FROM {index.tables} WHERE {index.match} LIMIT {_FEW + 1}"
+        found = [ident for (ident,) in database.run(few, (query,))]
+        if len(found) <= _FEW:
+            return self._key.in_(found)
+        # The database would look up and sort all rows. If many match, the first ones are found sooner in the order of
+        # the list: an expression prevents that the rows are looked up by their key.
+        return database.any_of(self._key.concat(""), f"SELECT {column} FROM {index.tables} WHERE {index.match}", query)
+
+    def _contains(self, column: str, part: str) -> Any:
+        """Return the condition that the JSON text of the column has this part.
+
+        It matches whole strings only: quotes inside of strings are escaped, and the API accepts no tag that is a comma
+        and no key without letters and digits, which could match what is between two strings.
+        """
+        position = peewee.fn.strpos if self._database.shared else peewee.fn.instr
+        return position(self._key.model._meta.fields[column], part) > 0
