@@ -11,6 +11,7 @@ _VIDEO_SUFFIXES = {".3gp", ".asf", ".avi", ".flv", ".gxf", ".ivf", ".m2ts", ".m4
 _VIDEO_SUFFIXES |= {".mpg", ".mts", ".mxf", ".ogv", ".ts", ".webm", ".wmv"}
 _AUDIO_SUFFIXES = {".aac", ".ac3", ".aiff", ".amr", ".caf", ".eac3", ".flac", ".m4a", ".m4b", ".mka", ".mp3", ".oga"}
 _AUDIO_SUFFIXES |= {".ogg", ".opus", ".w64", ".wav", ".wma"}
+_TEXT_SUFFIXES = {".srt", ".vtt"}
 _SUFFIXES = _VIDEO_SUFFIXES | _AUDIO_SUFFIXES
 
 NAME_FIELDS = ("path", "folder", "file", "stem")
@@ -25,10 +26,32 @@ def is_recording(key: str, *, everything: bool = False) -> bool:
     Names that begin with a dot are hidden or temporary, such as those of rsync.
     """
     path = PurePosixPath(key)
-    is_clip = path.parent.name == "clips" and "-clip_" in path.stem
-    if is_clip or path.name.startswith("."):
+    if _is_of_clip(path) or path.name.startswith(".") or is_sidecar(key):
         return False
     return everything or path.suffix.lower() in _SUFFIXES
+
+
+def _is_of_clip(path: PurePosixPath) -> bool:
+    return path.parent.name == "clips" and "-clip_" in path.stem
+
+
+def is_sidecar(key: str) -> bool:
+    """Return True if the object may be a transcript beside a recording."""
+    path = PurePosixPath(key)
+    return path.suffix.lower() in _TEXT_SUFFIXES and not _is_of_clip(path) and not path.name.startswith(".")
+
+
+def sidecar_prefix(recording_key: str) -> str:
+    """Return what the keys of all sidecars of a recording begin with: `a/talk.` for `a/talk.mp4`."""
+    path = PurePosixPath(recording_key)
+    return recording_key[: len(recording_key) - len(path.suffix)] + "."
+
+
+def belongs_to(sidecar_key: str, recording_key: str) -> bool:
+    """Return True if the sidecar is one of the recording: `talk.vtt` and `talk.en.srt` are those of `talk.mp4`."""
+    prefix = sidecar_prefix(recording_key)
+    rest = sidecar_key.removeprefix(prefix)
+    return is_sidecar(sidecar_key) and rest != sidecar_key and "/" not in rest and rest.count(".") <= 1
 
 
 def is_upload(key: str) -> bool:

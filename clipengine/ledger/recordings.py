@@ -104,6 +104,14 @@ class Recordings:
         """Return a recording. Raises RecordingNotFound."""
         return _recording(self._row(id))
 
+    def find(self, bucket_path: str, etag: str) -> Recording | None:
+        """Return the complete recording of this object, or None."""
+        query = RecordingRow.select().where(
+            RecordingRow.bucket_path == bucket_path, RecordingRow.etag == etag, RecordingRow.state == "complete"
+        )
+        row = self._database.row(query.order_by(RecordingRow.created_at.desc()).limit(1))
+        return None if row is None else _recording(row)
+
     def list(
         self,
         *,

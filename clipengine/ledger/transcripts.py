@@ -32,6 +32,7 @@ class Transcript:
     source: Source
     cues: int
     created_at: int
+    etag: str | None = None  # of the sidecar
 
     def to_object(self) -> dict[str, Any]:
         return {
@@ -69,13 +70,20 @@ class Transcripts:
         self._database = database
 
     def put(
-        self, recording_id: str, language: str, cues: Sequence[Cue], *, source: Source = "upload"
+        self,
+        recording_id: str,
+        language: str,
+        cues: Sequence[Cue],
+        *,
+        source: Source = "upload",
+        etag: str | None = None,
     ) -> tuple[Transcript, bool]:
         """Create or replace the transcript in this language, and return it with True if it is new.
 
-        Raises RecordingNotFound, and InvalidRequest if the recording has too many transcripts.
+        An uploaded one is replaced only by another, and is returned otherwise. Raises RecordingNotFound, and
+        InvalidRequest if the recording has too many transcripts.
         """
-        made = Transcript(new_id("trn"), recording_id, language, source, len(cues), now_ms())
+        made = Transcript(new_id("trn"), recording_id, language, source, len(cues), now_ms(), etag)
         rows = [
             {**vars(cue), "transcript_id": made.transcript_id, "words": indexed_words(cue.text)}
             for cue in reversed(cues)
@@ -84,6 +92,9 @@ class Transcripts:
             if self._database.by_key(RecordingRow, recording_id, lock=True) is None:
                 raise RecordingNotFound(f"no recording has the id {recording_id}")
             others = self._database.rows(_of(recording_id))
+            for row in others:
+                if row["language"] == language and row["source"] == "upload" and source != "upload":
+                    return _transcript(row), False
             replaced = self._database.change(
                 TranscriptRow.delete().where(
                     TranscriptRow.recording_id == recording_id, TranscriptRow.language == language
@@ -97,13 +108,17 @@ class Transcripts:
             self._database.insert_many(_INSERT_CUES, rows)
         return made, not replaced
 
+    def find(self, recording_id: str, language: str) -> Transcript | None:
+        row = self._database.row(_of(recording_id).where(TranscriptRow.language == language))
+        return None if row is None else _transcript(row)
+
     def get(self, recording_id: str, language: str) -> Transcript:
         """Return a transcript. Raises RecordingNotFound or TranscriptNotFound."""
-        row = self._database.row(_of(recording_id).where(TranscriptRow.language == language))
-        if row is None:
+        found = self.find(recording_id, language)
+        if found is None:
             self._check_recording(recording_id)
             raise TranscriptNotFound(f"the recording has no transcript in the language {language}")
-        return _transcript(row)
+        return found
 
     def cues(self, transcript: Transcript, *, start_ms: int = 0, end_ms: int | None = None) -> list[Cue]:
         """Return the cues of a transcript that overlap the range, sorted by time."""

@@ -27,6 +27,7 @@ from clipengine.work.encoder.jobs import Message, probe_job, probe_result
 from clipengine.work.encoder.pool import EncoderPool
 from clipengine.work.encoder.process import EncoderProcess
 from clipengine.work.retry import Stopping, retry_until_written
+from clipengine.work.sidecars import Sidecars
 from clipengine.work.worker import Jobs, Retry
 
 log = logging.getLogger(__name__)
@@ -61,6 +62,7 @@ class Prober(Jobs[Probe]):
         self._owner = owner
         self._suspects_allowed = suspects_allowed
         self._encoding = encoding
+        self._sidecars = Sidecars(ledger, store)
         self._lock = threading.Lock()
         self._children: set[EncoderProcess] = set()
 
@@ -80,8 +82,10 @@ class Prober(Jobs[Probe]):
         return bind(recording_id=item.recording.recording_id, attempt=item.lease, engine=self._owner)
 
     def run(self, item: Probe) -> None:
-        """Probe the recording and store its facts."""
-        self._store_facts(item, *self._find_facts(item.recording))
+        """Probe the recording, read its sidecars, and store its facts."""
+        result, info = self._find_facts(item.recording)
+        self._sidecars.attach_all(item.recording)  # before it is complete, so that its first clip carries them
+        self._store_facts(item, result, info)
 
     def retry(self, item: Probe, error: ClipEngineError) -> Retry | None:
         attempts = self._ledger.recordings.probe_attempts(item.recording.recording_id)

@@ -16,11 +16,12 @@ from pathlib import Path
 
 import watchfiles
 
-from clipengine.clips.discovery import is_recording, is_upload, recording_name
+from clipengine.clips.discovery import belongs_to, is_recording, is_sidecar, is_upload, recording_name, sidecar_prefix
 from clipengine.errors import ClipEngineError
 from clipengine.ledger.ledger import Ledger
 from clipengine.stores.base import Store, StoredObject
 from clipengine.timecode import now_ms
+from clipengine.work.sidecars import Sidecars
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +42,7 @@ class _Unsettled:
 
 def _is_relevant(change: watchfiles.Change, path: str) -> bool:
     """Return True if an event requires a scan. The files that a new folder already contains cause no events."""
-    return is_recording(path) or (change == watchfiles.Change.added and Path(path).is_dir())
+    return is_recording(path) or is_sidecar(path) or (change == watchfiles.Change.added and Path(path).is_dir())
 
 
 class Watch:
@@ -71,6 +72,8 @@ class Watch:
         self._folder = folder
         self._known: dict[str, str] | None = None
         self._unsettled: dict[str, _Unsettled] = {}
+        self._sidecars = Sidecars(ledger, store)
+        self._attached: dict[str, tuple[str, str]] = {}  # ETag of a sidecar and id of its recording, by key
         self._stopped = threading.Event()
         self._wake = threading.Event()
         self._threads = [threading.Thread(target=self._run, name="watch", daemon=True)] if prefixes else []
@@ -121,14 +124,37 @@ class Watch:
             self._known = self._ledger.watched.all()
         known = self._known
         listed: dict[str, StoredObject] = {}
+        sidecars: list[StoredObject] = []
         for found in self._store.list(prefix):
             if self._stopped.is_set():
                 return
             if is_recording(found.key) and not is_upload(found.key):
                 listed[found.key] = found
-        self._forget_missing(prefix, listed, known)
+            elif is_sidecar(found.key):
+                sidecars.append(found)
+        self._forget_missing(prefix, {*listed, *(each.key for each in sidecars)}, known)
         for found in self._throttled(self._settled(listed.values(), known)):
             self._register(found, known)
+        self._attach(prefix, sidecars, listed)
+
+    def _attach(self, prefix: str, sidecars: Iterable[StoredObject], listed: Mapping[str, StoredObject]) -> None:
+        """Read the sidecars that appeared or changed after the probe of their recording, which reads those it finds."""
+        by_stem = {sidecar_prefix(key): key for key in listed}
+        attached = {key: each for key, each in self._attached.items() if not key.startswith(prefix)}
+        for found in sidecars:
+            stem = found.key.rpartition(".")[0]
+            key = by_stem.get(f"{stem}.") or by_stem.get(f"{stem.rpartition('.')[0]}.")
+            recording = None if key is None else self._ledger.recordings.find(key, listed[key].etag)
+            if recording is None or not belongs_to(found.key, recording.bucket_path):
+                continue
+            this = (found.etag, recording.recording_id)
+            if self._attached.get(found.key) != this:
+                if not self._has_settled(found):
+                    continue
+                self._sidecars.attach(found, recording)
+                self._unsettled.pop(found.key, None)
+            attached[found.key] = this
+        self._attached = attached
 
     def _settled(self, listed: Iterable[StoredObject], known: Mapping[str, str]) -> list[StoredObject]:
         """Return the objects that are new or changed, and no longer growing."""

@@ -278,6 +278,11 @@ def migration_27(database: Database) -> None:
         database.run(statement)
 
 
+def migration_28(database: Database) -> None:
+    """Record which version of a sidecar a transcript was read from."""
+    database.run("ALTER TABLE transcripts ADD COLUMN etag TEXT")
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     migration_1,
     migration_2,
@@ -306,6 +311,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     migration_25,
     migration_26,
     migration_27,
+    migration_28,
 )
 
 
@@ -321,6 +327,7 @@ EXPANDING: frozenset[Migration] = frozenset(
         migration_22,
         migration_23,
         migration_27,
+        migration_28,
     }
 )
 

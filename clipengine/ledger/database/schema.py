@@ -84,6 +84,7 @@ class TranscriptRow(Model):
     source = TextField()  # upload, sidecar or embedded
     cues = IntegerField()
     created_at = BigIntegerField()
+    etag = TextField(null=True)  # of a sidecar
 
     class Meta:
         table_name = "transcripts"

@@ -1,0 +1,102 @@
+"""Sidecars: transcripts beside a recording in the store, read with its probe and by the watch."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from clipengine.clips.clip import Recording
+from clipengine.clips.cues import Cue
+from clipengine.clips.discovery import belongs_to, is_recording, is_sidecar
+from clipengine.clips.transcript_file import MAX_TRANSCRIPT_BYTES
+from clipengine.work.sidecars import Sidecars
+from tests.support.api import RecordedEngine, recorded_engine
+from tests.work.test_watch import drop, eventually, watching
+
+VTT = b"WEBVTT\n\n00:01.000 --> 00:02.000\n%s\n"
+SRT = b"1\n00:00:01,000 --> 00:00:02,000\n%s\n"
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[RecordedEngine]:
+    with recorded_engine(tmp_path / "data") as engine:
+        yield engine
+
+
+def found(engine: RecordedEngine, recording: Recording) -> dict[str, tuple[str, str]]:
+    """Return source and first text of each transcript, by language."""
+    transcripts = engine.ledger.transcripts
+    listed = transcripts.list(recording.recording_id, limit=99).data
+    return {each.language: (each.source, transcripts.cues(each)[0].text) for each in listed}
+
+
+def test_files_beside_a_recording_are_its_transcripts_in_the_language_of_their_name(engine: RecordedEngine) -> None:
+    for key, body in {
+        "in/talk.vtt": VTT % b"vtt",
+        "in/talk.srt": SRT % b"srt",
+        "in/talk.en.srt": SRT % b"english",
+        "in/talk.pt-br.VTT": VTT % b"portuguese",
+        "in/talk.part2.en.vtt": VTT % b"of another recording",
+        "in/talkative.vtt": VTT % b"of another recording",
+        "in/talk.txt": b"notes",
+    }.items():
+        drop(engine, key, body)
+    recording = engine.make_recording("in/talk.mp4")
+    Sidecars(engine.ledger, engine.store).attach_all(recording)
+    assert found(engine, recording) == {
+        "und": ("sidecar", "vtt"),
+        "en": ("sidecar", "english"),
+        "pt-BR": ("sidecar", "portuguese"),
+    }
+
+
+def test_unusable_sidecars_are_logged_and_the_others_are_used(
+    engine: RecordedEngine, caplog: pytest.LogCaptureFixture
+) -> None:
+    drop(engine, "in/talk.de.vtt", b"no transcript")
+    drop(engine, "in/talk.fr.vtt", b"WEBVTT\n\n" + b"x" * MAX_TRANSCRIPT_BYTES)
+    drop(engine, "in/talk.en.vtt", VTT % b"good")
+    recording = engine.make_recording("in/talk.mp4")
+    with caplog.at_level(logging.WARNING):
+        Sidecars(engine.ledger, engine.store).attach_all(recording)
+    assert found(engine, recording) == {"en": ("sidecar", "good")}
+    assert "talk.de.vtt is not used: the file does not begin with the line WEBVTT" in caplog.text
+    assert "talk.fr.vtt is not used: it has more than 2097152 bytes" in caplog.text
+
+
+def test_uploaded_transcript_is_not_replaced_by_a_sidecar(engine: RecordedEngine) -> None:
+    recording = engine.make_recording("in/talk.mp4")
+    engine.ledger.transcripts.put(recording.recording_id, "en", [Cue(0, 1000, "uploaded")])
+    drop(engine, "in/talk.en.vtt", VTT % b"sidecar")
+    Sidecars(engine.ledger, engine.store).attach_all(recording)
+    assert found(engine, recording) == {"en": ("upload", "uploaded")}
+    kept, created = engine.ledger.transcripts.put(recording.recording_id, "en", [], source="sidecar")
+    assert (kept.source, created) == ("upload", False)
+
+
+def test_watch_reads_sidecars_that_appear_or_change_after_the_probe(engine: RecordedEngine) -> None:
+    recording = engine.make_recording("in/h_01/talk.mp4")
+    drop(engine, "in/h_01/other.en.vtt", VTT % b"of no recording")
+    with watching(engine):
+        drop(engine, "in/h_01/talk.en.vtt", VTT % b"first")
+        eventually(lambda: found(engine, recording) == {"en": ("sidecar", "first")})
+        drop(engine, "in/h_01/talk.en.vtt", VTT % b"second version")
+        eventually(lambda: found(engine, recording) == {"en": ("sidecar", "second version")})
+    before = engine.ledger.transcripts.get(recording.recording_id, "en")
+    with watching(engine):  # after a restart it is not read again
+        drop(engine, "in/h_01/talk.de.srt", SRT % b"german")
+        eventually(lambda: "de" in found(engine, recording))
+    assert engine.ledger.transcripts.get(recording.recording_id, "en") == before
+    assert len(engine.ledger.recordings.list(limit=9).data) == 1
+
+
+def test_sidecars_are_told_from_recordings_and_from_subtitles_of_clips() -> None:
+    assert is_sidecar("a/talk.en.vtt")
+    assert not is_recording("a/talk.en.vtt", everything=True)
+    assert not is_sidecar("a/clips/goal-clip_01j9xz.en.vtt")
+    assert not is_sidecar("a/.talk.vtt")
+    assert not belongs_to("a/talk/x.vtt", "a/talk.mp4")
+    assert belongs_to("a/talk.mp4.vtt", "a/talk.mp4")
