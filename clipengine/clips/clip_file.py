@@ -13,6 +13,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from clipengine.clips.chapters import Chapter, chapters_digest, cut_chapters
 from clipengine.clips.edit import MAX_PARTS, PlannedPart
 from clipengine.clips.facts import Count, ExactSeconds, Name, SourceFacts, Warning
 from clipengine.clips.plan import kept_tracks
@@ -120,6 +121,7 @@ class FileReport(BaseModel):
     container: Name
     seconds: _Seconds
     tracks: list[TrackReport] = Field(max_length=_MAX_TRACKS)
+    chapters_sha256: Name | None = None
 
     @classmethod
     def of(cls, message: object) -> FileReport:
@@ -215,17 +217,26 @@ class FilePlan:
         digests = [track.text_sha256 for track in found.tracks if track.kind == "subtitle"]
         if digests != [str(TextDigest(samples)) for _, samples in texts]:
             yield "the text tracks do not have the cues of the transcripts"
+        if found.chapters_sha256 != chapters_digest((start, title) for start, _, title in self._chapters(cut)):
+            yield "the chapters are not those of the recording"
         if abs(found.seconds - float(cut.seconds)) > self._length_tolerance(found):
             yield f"the clip is {found.seconds:.3f} s long, expected {float(cut.seconds):.3f} s"
 
+    def _chapters(self, cut: CutReport) -> list[Chapter]:
+        """Return the chapters of a clip of one part; others have none."""
+        made = cut.parts[0]
+        return cut_chapters(self.facts.chapter_list if len(self.parts) == 1 else (), made.actual_start, made.actual_end)
+
     def _track_faults(self, cut: CutReport, kinds: list[str], texts: int) -> Iterator[str]:
         expected = ["video"] * bool(cut.frames) + ["audio"] * self._audio_tracks + ["subtitle"] * texts
+        if self.profile.container in ("mp4", "m4a") and self._chapters(cut):
+            expected.append("data")  # the titles of the chapters
         if kinds != expected or (cut.frames and not self._has_video) or not kinds:
             yield f"the file has the tracks {', '.join(kinds[:8]) or 'none'}, expected {', '.join(expected)}"
 
     def _codec_faults(self, cut: CutReport, tracks: list[TrackReport]) -> Iterator[str]:
         text = TEXT_CODECS.get(self.profile.container)
-        codecs = {"video": self.profile.video, "audio": self.profile.audio, "subtitle": text}
+        codecs = {"video": self.profile.video, "audio": self.profile.audio, "subtitle": text, "data": "unknown"}
         for track in tracks:
             if track.codec != codecs[track.kind]:
                 yield f"the {track.kind} track is {track.codec}, not {codecs[track.kind]}"

@@ -18,6 +18,8 @@ from clipengine.timecode import MAX_DIGITS, bounded
 
 MAX_NAME = 80
 MAX_LANGUAGE = 40  # the longest registered tag has 35 characters (RFC 5646)
+MAX_CHAPTERS = 500
+MAX_CHAPTER_TITLE = 240  # bytes of UTF-8 in MP4 have a length of 8 bits
 MAX_OTHER_STREAMS = 32  # each of which is named in the warnings of a clip
 
 
@@ -116,6 +118,16 @@ class StreamFacts(BaseModel):
     language: Language | None = None
 
 
+class ChapterFacts(BaseModel):
+    """A chapter on the recording's timeline."""
+
+    model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
+
+    start: ExactSeconds
+    end: ExactSeconds
+    title: Annotated[str, Field(max_length=MAX_CHAPTER_TITLE)] = ""
+
+
 class SourceFacts(BaseModel):
     """All facts of a recording. `duration` is the latest presentation end of all packets, minus `origin`."""
 
@@ -131,6 +143,7 @@ class SourceFacts(BaseModel):
     other_streams: Annotated[tuple[StreamFacts, ...], Field(max_length=MAX_OTHER_STREAMS)] = ()
     other_streams_count: Count = 0  # with those for which `other_streams` has no room
     chapters: Count = 0
+    chapter_list: Annotated[tuple[ChapterFacts, ...], Field(max_length=MAX_CHAPTERS)] = ()  # empty from older probes
     creation_time: CreationTime | None = None
 
     def to_object(self) -> dict[str, Any]:

@@ -89,8 +89,11 @@ def loss_warnings(facts: SourceFacts, profile: Profile) -> list[str]:
         if not present and options:
             text = f"the recording has no {kind}: {', '.join(options)} of the output had no effect"
             found.append(warning("output_ignored", text))
-    if facts.chapters:
-        found.append(warning("chapters_dropped", f"the recording's {facts.chapters} chapters are not carried over"))
+    unlisted = facts.chapters - len(facts.chapter_list)
+    if unlisted > 0:
+        found.append(
+            warning("chapters_dropped", f"{unlisted} of the recording's {facts.chapters} chapters are not carried over")
+        )
     return found
 
 

@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple
 
 import av
 
+from clipengine.clips.chapters import cut_chapters
 from clipengine.clips.facts import AudioFacts, SourceFacts
 from clipengine.clips.plan import CutRange
 from clipengine.clips.profiles import Profile
@@ -108,6 +109,8 @@ class ClipBuilder:
         self.origin = begin.origin
         if self._facts.creation_time is not None:
             self._writer.set_creation_time(self._facts.creation_time + timedelta(seconds=float(self.origin)))
+        if isinstance(self._writer, ClipWriter):
+            self._writer.set_chapters(cut_chapters(self._facts.chapter_list, self.origin, self._cut.end))
         if begin.frame is not None and self._facts.video is not None:
             ratio = self._facts.video.sample_aspect_ratio
             self._fade = self._profile.output.fade_within(self.length)
@@ -184,6 +187,8 @@ class ClipBuilder:
     def warnings(self, decoder: ClipDecoder | PacketCopier, asked_end: Fraction) -> Iterator[str]:
         yield from self._facts.warnings
         yield from loss_warnings(self._facts, self._profile)
+        if self._facts.chapter_list and isinstance(self._writer, JoinedWriter):
+            yield warning("chapters_dropped", "a clip of several parts carries no chapters")
         if asked_end > self._cut.end + _ROUNDED:
             text = f"the end was clamped from {float(asked_end):.3f} s to the recording's, {float(self._cut.end):.3f} s"
             yield warning("end_clamped", text)

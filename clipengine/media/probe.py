@@ -44,7 +44,7 @@ from clipengine.media.input.ogg_vorbis import have_empty_packets
 from clipengine.media.input.seek_check import SeekCheck
 from clipengine.media.input.seek_index_builder import MATROSKA, SeekIndexBuilder
 from clipengine.media.input.source import ByteSource, MediaReader
-from clipengine.media.input.stream_facts import creation_time, language, other_streams
+from clipengine.media.input.stream_facts import chapters, creation_time, language, other_streams
 from clipengine.media.input.stream_scan import HeadScan, PacketStats
 from clipengine.media.input.tail import check_not_truncated, last_fragments, seek_to_tail
 from clipengine.media.input.timeline import Timeline, as_fraction
@@ -172,6 +172,7 @@ class _Scan:
             other_streams=others,
             other_streams_count=others_count,
             chapters=len(self._container.chapters()),
+            chapter_list=chapters(self._container, self._head.origin),
             creation_time=creation_time(self._container),
         )
 

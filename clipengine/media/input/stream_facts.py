@@ -4,15 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import UTC, datetime
+from fractions import Fraction
 from typing import cast, get_args
 
 from av.container import InputContainer
 from av.stream import Disposition, Stream
 from pydantic import TypeAdapter
 
-from clipengine.clips.facts import MAX_LANGUAGE, MAX_NAME, MAX_OTHER_STREAMS, CreationTime, StreamFacts, StreamKind
+from clipengine.clips.cues import clean_line
+from clipengine.clips.facts import (
+    MAX_CHAPTER_TITLE,
+    MAX_CHAPTERS,
+    MAX_LANGUAGE,
+    MAX_NAME,
+    MAX_OTHER_STREAMS,
+    ChapterFacts,
+    CreationTime,
+    StreamFacts,
+    StreamKind,
+)
 from clipengine.media.input.container import codec_name
+from clipengine.media.input.timeline import as_fraction
 
+MAX_CHAPTER_SECONDS = 366 * 24 * 3600
 _COVERS = Disposition.attached_pic | Disposition.timed_thumbnails
 _CREATION_TIME: TypeAdapter[datetime] = TypeAdapter(CreationTime)
 
@@ -29,6 +43,19 @@ def creation_time(container: InputContainer) -> datetime | None:
         return _CREATION_TIME.validate_strings(container.metadata.get("creation_time", "")[:MAX_NAME]).astimezone(UTC)
     except ValueError:
         return None
+
+
+def chapters(container: InputContainer, origin: Fraction) -> tuple[ChapterFacts, ...]:
+    """Return the chapters on the recording's timeline, up to the limit, without those that are empty."""
+    found = []
+    for chapter in container.chapters()[:MAX_CHAPTERS]:
+        tick = as_fraction(chapter["time_base"] or 0)
+        start, end = (max(Fraction(0), chapter[edge] * tick - origin) for edge in ("start", "end"))
+        if start < end < MAX_CHAPTER_SECONDS:
+            title = clean_line(chapter["metadata"].get("title", "").encode("utf-8", "replace").decode())
+            title = title.encode()[:MAX_CHAPTER_TITLE].decode(errors="ignore")
+            found.append(ChapterFacts(start=start, end=end, title=title))
+    return tuple(found)
 
 
 def language(tag: str | None) -> str | None:

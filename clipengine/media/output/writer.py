@@ -19,6 +19,7 @@ from av.codec.context import Flags, ThreadType
 from av.packet import Packet
 from av.video.stream import VideoStream
 
+from clipengine.clips.chapters import Chapter
 from clipengine.clips.profiles import Profile
 from clipengine.clips.subtitles import Sample, TextCodec, TextTrack
 from clipengine.media.audio.encoder_format import encoder_format
@@ -84,6 +85,15 @@ class ClipWriter:
     def set_creation_time(self, time: datetime) -> None:
         """Set the clip's creation time, in UTC. Call before the first frame is written."""
         self._container.metadata["creation_time"] = time.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+    def set_chapters(self, chapters: Sequence[Chapter]) -> None:
+        """Set the clip's chapters. Call before the first frame is written."""
+        entries = [
+            {"id": number, "start": start, "end": end, "time_base": _MILLISECOND, "metadata": {"title": title}}
+            for number, (start, end, title) in enumerate(chapters, 1)
+        ]
+        if entries:
+            self._container.set_chapters(entries)
 
     def add_video(self, format: FrameFormat, rate: Fraction, *, language: str | None = None) -> None:
         """Add the video stream.

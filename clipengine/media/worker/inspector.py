@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from array import array
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from itertools import pairwise
 from typing import Any
@@ -19,6 +19,7 @@ from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Stream
 
+from clipengine.clips.chapters import chapters_digest
 from clipengine.clips.subtitles import MAX_TEXT_TRACKS, TextDigest
 from clipengine.errors import ClipEngineError, VerificationFailed
 from clipengine.media.input.container import codec_name, open_recording
@@ -75,7 +76,14 @@ def _inspect(container: InputContainer, head: bytes, header_seconds: Fraction | 
         "container": _container_name(container.format.name, head),
         "seconds": float(header_seconds or _stated_seconds(container)),
         "tracks": [track.report() for track in tracks],
+        "chapters_sha256": chapters_digest(_chapters(container)),
     }
+
+
+def _chapters(container: InputContainer) -> Iterator[tuple[int, str]]:
+    for chapter in container.chapters():
+        tick = 1000 * as_fraction(chapter["time_base"] or 0)
+        yield round(chapter["start"] * tick), chapter["metadata"].get("title", "")
 
 
 def _stated_seconds(container: InputContainer) -> Fraction:
@@ -131,6 +139,8 @@ class _Track:
             tick = 1000 * as_fraction(packet.time_base)
             start, end = (round(time * tick) for time in (packet.pts, packet.pts + (packet.duration or 0)))
             self._text.add((start, end, bytes(packet)))
+        elif self._stream.type not in ("video", "audio"):
+            pass  # the chapters of MP4 are also a data track
         elif self._first is not None:
             self._add_first(packet, self._first)
         elif self._is_video:

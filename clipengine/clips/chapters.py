@@ -1,0 +1,42 @@
+"""Chapters of a clip: those of the recording, cut to its range. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from fractions import Fraction
+from itertools import pairwise
+from typing import TYPE_CHECKING, NamedTuple
+
+from clipengine.clips.subtitles import TextDigest
+
+if TYPE_CHECKING:  # the inspector starts without Pydantic
+    from clipengine.clips.facts import ChapterFacts
+
+
+class Chapter(NamedTuple):
+    """A chapter in clip time."""
+
+    start_ms: int
+    end_ms: int
+    title: str
+
+
+def cut_chapters(chapters: Sequence[ChapterFacts], start: Fraction, end: Fraction) -> list[Chapter]:
+    """Return the chapters of `[start, end)`, shortened and shifted.
+
+    They follow each other from 0 to the end, as MP4 cannot hold gaps, and each has a title, which it needs there.
+    """
+    length = round((end - start) * 1000)
+    titles: dict[int, str] = {}
+    for number, chapter in enumerate(sorted(chapters, key=lambda each: each.start), 1):
+        begin = max(0, round((chapter.start - start) * 1000))
+        if chapter.start < end and chapter.end > start and begin < length:
+            titles.setdefault(begin if titles else 0, chapter.title or f"Chapter {number}")
+    starts = [*titles, length]
+    return [Chapter(begin, last, titles[begin]) for begin, last in pairwise(starts)]
+
+
+def chapters_digest(chapters: Iterable[tuple[int, str]]) -> str | None:
+    """Return a checksum of the starts, in ms, and the titles, or None without chapters."""
+    samples = [(start_ms, 0, title.encode("utf-8", "replace")) for start_ms, title in chapters]
+    return str(TextDigest(samples)) if samples else None
