@@ -38,6 +38,38 @@ def test_json_output_describes_the_file(film: Path, tmp_path: Path) -> None:
     assert result["sha256"] == hashlib.sha256(target.read_bytes()).hexdigest()
 
 
+def test_parts_follow_each_other_in_the_clip(film: Path, tmp_path: Path) -> None:
+    target = tmp_path / "clip.mp4"
+    parts = ["--part", "5-6", "--part", "0:01-2.5"]
+    done = run_command("cut", str(film), str(target), *parts, "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert (result["duration_seconds"], result["frames"]) == (2.5, 63)
+    assert [(each["offset_seconds"], each["actual_start_seconds"]) for each in result["parts"]] == [
+        (0.0, 5.0),
+        (1.0, 1.0),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ([], "--start"),
+        (["--start", "1"], "--end"),
+        (["--part", "1-2", "--start", "1"], "either --start and --end, or --part"),
+        (["--part", "2-1"], "not after its start"),
+        (["--part", "1"], "not START-END"),
+        (["--part", "1-2@rec_1"], "part of `cut` is of SOURCE"),
+        (["--part", "1-2", "--part", "2-3", "--fade", "0.2"], "not possible for several parts"),
+    ],
+)
+def test_invalid_ranges_are_rejected(film: Path, tmp_path: Path, options: list[str], message: str) -> None:
+    done = run_command("cut", str(film), str(tmp_path / "clip.mp4"), *options, cwd=tmp_path)
+    assert done.returncode in (1, 2)
+    assert message in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_profile_of_the_settings_is_used(film: Path, tmp_path: Path) -> None:
     (tmp_path / "clipengine.toml").write_text('[profiles.sound]\ncontainer = "m4a"\nvideo = "none"\n')
     target = tmp_path / "clip.m4a"

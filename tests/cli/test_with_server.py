@@ -63,6 +63,13 @@ def test_recording_can_be_changed_and_found(server: RunningServer, recording: di
     assert server.command("recordings", "update", recording_id).returncode == 2
 
 
+def test_clip_of_several_parts_is_created(server: RunningServer, recording: dict[str, Any]) -> None:
+    parts = ["--part", "5-6", "--part", f"1-1.5@{recording['recording_id']}", "--wait", "--json"]
+    clip = shown(server.command("clips", "create", recording["recording_id"], "parts", *parts))
+    assert (clip["start_seconds"], clip["end_seconds"], clip["result"]["duration_seconds"]) == (1.0, 6.0, 1.5)
+    assert [each["offset_seconds"] for each in clip["result"]["parts"]] == [0.0, 1.0]
+
+
 def test_clip_can_be_created_listed_downloaded_and_deleted(
     server: RunningServer, recording: dict[str, Any], tmp_path: Path
 ) -> None:

@@ -54,8 +54,12 @@ class _Bench:
         return made["cut"], self.ranges(since)
 
     def probe(self, pool: EncoderPool) -> Message:
-        with closing(self.store.open("r")) as reader:
-            return pool.take().run(probe_job(_SETTINGS.encoding), reader, watch=lambda message: None)[0]
+        return _probed(self.store, "r", pool)
+
+
+def _probed(store: S3Store, key: str, pool: EncoderPool) -> Message:
+    with closing(store.open(key)) as reader:
+        return pool.take().run(probe_job(_SETTINGS.encoding), reader, watch=lambda message: None)[0]
 
 
 @pytest.mark.parametrize("form", ["mp4", "mkv_live", "ts"])
@@ -77,6 +81,36 @@ def test_second_clip_reads_neither_header_nor_index_again(
         assert min(first for first, _ in ranges) > 0.9 * part  # the index of this MP4 is at its end
         assert max(last for _, last in ranges) < part + 1.1 * _GOP_BYTES
         assert len(ranges) < 20
+
+
+def test_parts_of_two_recordings_are_read_by_their_ranges(
+    s3: S3Server,
+    bucket: str,
+    faulty_s3: FaultyS3,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    first = _Bench(s3, bucket, faulty_s3, tmp_path, "mp4")
+    s3.client.fput_object(bucket, "first", str(first.path))
+    second = _Bench(s3, bucket, faulty_s3, tmp_path, "mkv_live")
+    with closing(EncoderPool()) as pool:
+        facts = [probe_result(each)[0] for each in (_probed(first.store, "first", pool), second.probe(pool))]
+        parts = [
+            PlannedPart(facts[source], Fraction(start), Fraction(start + 1), source)
+            for start, source in ((12, 0), (33, 1), (3, 0))
+        ]
+        job = cut_job(_SETTINGS, "default", parts, poster=False)
+        with (
+            (tmp_path / "clip.mp4").open("x+b") as output,
+            closing(first.store.open("first")) as mp4,
+            closing(second.store.open("r")) as mkv,
+        ):
+            made, _ = pool.take().run(job, mp4, mkv, output=output.fileno(), watch=lambda message: None)
+    assert [(each["actual_start"], each["actual_end"]) for each in made["cut"]["parts"]] == [
+        ("12", "13"),
+        ("33", "34"),
+        ("3", "4"),
+    ]
+    assert made["cut"]["frames"] == 75
 
 
 def test_recording_replaced_during_the_cut_is_reported_as_changed(
