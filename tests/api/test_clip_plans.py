@@ -52,6 +52,19 @@ def test_plan_of_a_clip_that_begins_with_a_keyframe_is_one_copy(http: httpx.Clie
     ]
 
 
+def test_plan_of_several_parts_adds_them_up(http: httpx.Client, path: str) -> None:
+    ranges = [(3.2, 5.0), (1.0, 2.0)]
+    parts = [{"start_seconds": start, "end_seconds": end} for start, end in ranges]
+    single = [_plan(http, path, start, end) for start, end in ranges]
+    answer = http.post(path, json={"label": "plan", "parts": parts, "render": "smart"})
+    assert answer.status_code == 200, answer.text
+    plan = answer.json()
+    assert (plan["actual_start_seconds"], plan["actual_end_seconds"]) == (1.0, 5.0)
+    assert plan["frames"] == sum(each["frames"] for each in single)
+    assert [(each["part"], each["kind"]) for each in plan["segments"]] == [(0, "encode"), (1, "encode")]
+    assert [text for text in plan["warnings"] if text.startswith("encoded_instead:")]
+
+
 def test_plan_says_why_nothing_can_be_copied(http: httpx.Client, path: str) -> None:
     plan = _plan(http, path, 1.7, 3.1, render="smart")
     assert plan["segments"] == [

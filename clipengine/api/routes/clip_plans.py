@@ -37,7 +37,8 @@ async def plan_clip(call: Call[NoQuery, CreateClip]) -> Response:
 
     parts = await call.in_session(look_up)
     plans = [await _plan_part(call, *part, joined=len(parts) > 1) for part in parts]
-    return json_response(_joined(plans))
+    own = [plan for plan, (part, *_) in zip(plans, parts, strict=True) if part.recording_id == recording_id]
+    return json_response(_joined(plans, own or plans))
 
 
 async def _plan_part(
@@ -58,12 +59,13 @@ async def _plan_part(
     return plan
 
 
-def _joined(plans: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Return the plan of the clip from those of its parts."""
+def _joined(plans: Sequence[dict[str, Any]], own: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return the plan of the clip from those of its parts. Its start and end are those of its `own` recording."""
     sums = ("frames", "estimated_bytes", "estimated_seconds", "bytes_to_read")
     return {
-        "actual_start_seconds": min(plan["actual_start_seconds"] for plan in plans),
-        "actual_end_seconds": max(plan["actual_end_seconds"] for plan in plans),
+        **plans[0],  # the first part decides the size of the picture
+        "actual_start_seconds": min(plan["actual_start_seconds"] for plan in own),
+        "actual_end_seconds": max(plan["actual_end_seconds"] for plan in own),
         "segments": [{"part": part, **each} for part, plan in enumerate(plans) for each in plan["segments"]],
         **{name: round(sum(plan[name] for plan in plans), 3) for name in sums},
         "warnings": list(dict.fromkeys(text for plan in plans for text in plan["warnings"])),
