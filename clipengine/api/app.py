@@ -16,6 +16,7 @@ from clipengine.api.http.ports import Engine
 from clipengine.api.http.problems import on_error, on_http_exception
 from clipengine.api.reference import openapi
 from clipengine.api.routes import (
+    archives,
     clip_plans,
     clips,
     documents,
@@ -56,6 +57,7 @@ def create_app(engine: Engine) -> Starlette:
         *clip_plans.OPERATIONS,
         *clips.OPERATIONS,
         *downloads.OPERATIONS,
+        *archives.OPERATIONS,
         *shares.OPERATIONS,
         *webhooks.OPERATIONS,
         *events.operations(events.Feed(engine, changes)),

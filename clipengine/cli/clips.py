@@ -271,6 +271,26 @@ def download(client: Client, clip_id: str, target: Path) -> None:
 
 
 @clips.command()
+@click.argument("clip_ids", metavar="CLIP_ID...", nargs=-1, required=True)
+@click.option(
+    "--output",
+    "target",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=Path("clips.zip"),
+    show_default=True,
+    help="The archive.",
+)
+@needs_server
+def archive(client: Client, clip_ids: tuple[str, ...], target: Path) -> None:
+    """Download up to 100 complete clips as a ZIP archive."""
+    _check_folder(target, "'--output'")
+    with output.transfer("downloading") as moved:
+        size = client.clips.archive(list(dict.fromkeys(clip_ids)), target, on_progress=moved)
+    click.echo(f"{target}: {output.size(size)}")
+
+
+@clips.command()
 @click.argument("clip_id")
 @click.option("--expires-at", metavar="TIME", help="The link works until this time, such as 2030-01-31T12:00:00Z.")
 @click.option("--no-download", is_flag=True, help="Do not offer the file for download.")

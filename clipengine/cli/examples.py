@@ -60,6 +60,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "clips update": ("clipengine clips update clip_01j9xz… --label 'winning goal' --meta team=blue",),
     "clips rm": ("clipengine clips rm clip_01j9xz…", "clipengine clips rm clip_01j9xz… clip_01j9y3…"),
     "clips download": ("clipengine clips download clip_01j9xz… key-moment.mp4",),
+    "clips archive": ("clipengine clips archive clip_01j9xz… clip_01j9y3… --output match.zip",),
     "clips share": (
         "clipengine clips share clip_01j9xz…",
         "clipengine clips share clip_01j9xz… --expires-at 2030-01-31T12:00:00Z --no-download",

@@ -181,6 +181,11 @@ class ClipCalls(Generic[C]):
         """Write the clip atomically to the file `path` and return its size."""
         return save(route("clips", clip_id, "download"), path, on_progress)
 
+    def archive(self, clip_ids: Sequence[str], path: str | Path, *, on_progress: Progress | None = None) -> Steps[int]:
+        """Write 1 to 100 complete clips as a ZIP archive, atomically, to the file `path` and return its size."""
+        body: Object = {"clip_ids": [*clip_ids]}
+        return save("/v1/clips/archive", path, on_progress, method="POST", json=body)
+
     def poster(self, clip_id: str, path: str | Path) -> Steps[int]:
         """Write the clip's first frame as a JPEG to the file `path` and return its size."""
         return save(route("clips", clip_id, "poster"), path, None)
@@ -255,6 +260,7 @@ class Clips(Resource[ClipCalls[Clip]]):
     delete = blocking(ClipCalls[Clip].delete)
     delete_many = blocking(ClipCalls[Clip].delete_many)
     download = blocking(ClipCalls[Clip].download)
+    archive = blocking(ClipCalls[Clip].archive)
     poster = blocking(ClipCalls[Clip].poster)
     deliveries = blocking(ClipCalls[Clip].deliveries)
     share = blocking(ClipCalls[Clip].share)
@@ -301,6 +307,7 @@ class AsyncClips(AsyncResource[ClipCalls[AsyncClip]]):
     delete = awaiting(ClipCalls[AsyncClip].delete)
     delete_many = awaiting(ClipCalls[AsyncClip].delete_many)
     download = awaiting(ClipCalls[AsyncClip].download)
+    archive = awaiting(ClipCalls[AsyncClip].archive)
     poster = awaiting(ClipCalls[AsyncClip].poster)
     deliveries = awaiting(ClipCalls[AsyncClip].deliveries)
     share = awaiting(ClipCalls[AsyncClip].share)

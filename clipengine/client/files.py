@@ -35,9 +35,15 @@ def _create(part: Path, target: Path) -> BinaryIO:
 
 
 def save(
-    path: str, target: str | Path, on_progress: Progress | None, params: Mapping[str, Any] | None = None
+    path: str,
+    target: str | Path,
+    on_progress: Progress | None,
+    params: Mapping[str, Any] | None = None,
+    *,
+    method: str = "GET",
+    json: object = None,
 ) -> Steps[int]:
-    """Write the response of a GET request atomically to the file `target` and return its size."""
+    """Write the response of a request atomically to the file `target` and return its size."""
     target = Path(target)
     part = target.with_name(f".{target.name[:60]}.{uuid.uuid4().hex}.part")
     try:
@@ -48,7 +54,7 @@ def save(
                 if on_progress:
                     on_progress(file.tell(), total)
 
-            reply = yield from exchange(Request("GET", path, params=params or {}, sink=write), 1)
+            reply = yield from exchange(Request(method, path, params=params or {}, json=json, sink=write), 1)
             size = file.tell()
         if size != int(reply.headers.get("content-length", size)):
             raise ClientError(f"the download of {path} ended early")

@@ -6,6 +6,7 @@ import hashlib
 import json
 import subprocess
 import time
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +89,11 @@ def test_clip_can_be_created_listed_downloaded_and_deleted(
     target = tmp_path / "clip.mp4"
     assert server.command("clips", "download", clip["clip_id"], str(target)).returncode == 0
     assert hashlib.sha256(target.read_bytes()).hexdigest() == clip["result"]["sha256"]
+
+    packed = tmp_path / "clips.zip"
+    assert server.command("clips", "archive", clip["clip_id"], "--output", str(packed)).returncode == 0
+    with zipfile.ZipFile(packed) as opened:
+        assert opened.read("Schlüssel_moment.mp4") == target.read_bytes()
 
     changed = server.command("clips", "update", clip["clip_id"], "--label", "renamed", "--meta", "a=b", "--json")
     assert (shown(changed)["label"], shown(changed)["metadata"]) == ("renamed", {"by": "me", "a": "b"})

@@ -254,8 +254,17 @@ class CreateClips(Body):
     clips: list[BatchedClip] = Field(min_length=1, max_length=MAX_BATCH)
 
 
+ClipIds = Annotated[
+    list[Annotated[str, Field(min_length=1, max_length=200)]], Field(min_length=1, max_length=MAX_BATCH)
+]
+
+
 class DeleteClips(Body):
-    clip_ids: list[Annotated[str, Field(min_length=1, max_length=200)]] = Field(min_length=1, max_length=MAX_BATCH)
+    clip_ids: ClipIds
+
+
+class ArchiveClips(Body):
+    clip_ids: Annotated[ClipIds, AfterValidator(_distinct)]
 
 
 class Changes(Body):

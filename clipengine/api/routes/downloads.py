@@ -40,7 +40,7 @@ from clipengine.errors import (
     StorageDenied,
     StorageUnavailable,
 )
-from clipengine.stores.base import Disposition, ObjectReader, Store
+from clipengine.stores.base import Disposition, ObjectReader, Store, StoredObject
 from clipengine.stores.object_errors import as_recording_errors, check_etag
 
 CHUNK_BYTES = 512 * 1024
@@ -186,6 +186,12 @@ def serve_poster(store: Store, request: Request, clip: Clip, *, link_seconds: in
     name = file_name(clip.label, "jpg")
     with _made_by_the_engine():
         return serve_object(store, request, key, name=name, kind="inline", link_seconds=link_seconds)
+
+
+def stored_clip(store: Store, clip: Clip) -> StoredObject:
+    """Return the store's entry of the file of a complete clip. Raise ObjectNotFound."""
+    with _made_by_the_engine():
+        return store.head(clip.object_key)
 
 
 @contextmanager
