@@ -10,9 +10,10 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, field_validator, model_validator
 
 from clipengine.clips.clip import EventType, MessageFormat
+from clipengine.clips.clip_key import CLIP_KEY, check_clip_key
 from clipengine.clips.discovery import check_name_rule
 from clipengine.clips.output import OutputLimits
 from clipengine.clips.profiles import Profile
@@ -104,6 +105,7 @@ class Storage(SettingsTable):
     tls_verify: bool = True
     ca_file: NonEmptyPath | None = None
     public_endpoint: str = ""
+    clip_key: Annotated[str, AfterValidator(check_clip_key)] = CLIP_KEY
     link_seconds: Annotated[int, Field(ge=1, le=604_800)] = 3600
     connect_timeout_seconds: Annotated[float, Field(gt=0, le=60)] = 5
     read_timeout_seconds: Annotated[float, Field(gt=0, le=600)] = 60

@@ -136,6 +136,7 @@ class Clip:
     subtitle_language: str | None = None
     subtitle_keys: list[str] | None = None
     parts: tuple[Part, ...] = ()
+    tags: list[str] = field(default_factory=list)
 
     @property
     def ranges(self) -> tuple[Part, ...]:
@@ -145,8 +146,6 @@ class Clip:
     @property
     def requested_seconds(self) -> float:
         return sum(part.end_seconds - part.start_seconds for part in self.ranges)
-
-    tags: list[str] = field(default_factory=list)
 
     @property
     def ended(self) -> bool:

@@ -18,6 +18,8 @@ NAME_FIELDS = ("path", "folder", "file", "stem")
 _MAX_NAME_CHARACTERS = 200
 # The upload request registers its recording itself, under the id in the key.
 _UPLOAD_KEY = re.compile(r"(?:\A|/)recordings/rec_[0-9a-z]{26}/[^/]+\Z")
+# Wherever `storage.clip_key` puts it.
+_CLIP_ID = re.compile(r"(?<![0-9a-z])clip_[0-9a-z]{26}(?![0-9a-z])")
 
 
 def is_recording(key: str, *, everything: bool = False) -> bool:
@@ -32,7 +34,7 @@ def is_recording(key: str, *, everything: bool = False) -> bool:
 
 
 def _is_of_clip(path: PurePosixPath) -> bool:
-    return path.parent.name == "clips" and "-clip_" in path.stem
+    return _CLIP_ID.search(str(path)) is not None or (path.parent.name == "clips" and "-clip_" in path.stem)
 
 
 def is_sidecar(key: str) -> bool:

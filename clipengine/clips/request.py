@@ -7,7 +7,6 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
 
 from clipengine.clips.edit import Part
 from clipengine.clips.output import Output
@@ -133,9 +132,3 @@ def slug(label: str) -> str:
     while len(short.encode()) > 3 * _SLUG_CHARACTERS:  # keys are limited in bytes, not in characters
         short = short[:-1]
     return short or "clip"
-
-
-def object_key(recording_key: str, label: str, clip_id: str, extension: str) -> str:
-    """Return the key of a clip: `<the recording's folder>/clips/<slug of the label>-<clip id>.<extension>`."""
-    folder = PurePosixPath(recording_key).parent
-    return str(folder / "clips" / f"{slug(label)}-{clip_id}.{extension}")

@@ -23,10 +23,11 @@ from typing import Any, cast
 import peewee
 
 from clipengine.clips.clip import Clip, ClipResult, ClipState, Recording, Step
+from clipengine.clips.clip_key import CLIP_KEY, clip_key, next_clip_key
 from clipengine.clips.edit import Part
 from clipengine.clips.metadata import merged
 from clipengine.clips.output import Output
-from clipengine.clips.request import ClipRequest, object_key
+from clipengine.clips.request import ClipRequest
 from clipengine.errors import (
     Cancelled,
     ClipEnded,
@@ -99,8 +100,8 @@ class Clips:
         self.documents = Documents(database, ClipDocumentRow, ClipRow.clip_id, ClipRow.label)
         self._counted = (0, -math.inf)  # queued clips, and when they were counted
 
-    def create(self, recording: Recording, request: ClipRequest, *, extension: str) -> Clip:
-        """Queue a clip and choose its object key.
+    def create(self, recording: Recording, request: ClipRequest, *, extension: str, template: str = CLIP_KEY) -> Clip:
+        """Queue a clip and choose its object key by the `template`.
 
         Raises QueueFull, RecordingNotComplete, and RecordingNotFound if the recording was deleted in the meantime.
         """
@@ -110,7 +111,7 @@ class Clips:
             clip_id=clip_id,
             recording_id=recording.recording_id,
             state="queued",
-            object_key=object_key(recording.bucket_path, request.label, clip_id, extension),
+            object_key=clip_key(template, recording, request, clip_id, now, extension),
             created_at=now,
             queued_at=now,
             **vars(request),
@@ -311,7 +312,9 @@ class Clips:
             self._check_room()
             keys = clip.keys
             if self._database.shared or self._removals.claimed(keys):
-                values["object_key"] = _next_key(clip)  # the old objects may be deleted at any time
+                values["object_key"] = next_clip_key(
+                    clip.object_key, clip.clip_id, clip.attempt + 1
+                )  # the old objects may be deleted at any time
             else:
                 for key in keys:
                     self._removals.drop(key)
@@ -398,7 +401,9 @@ class Clips:
             if row is None or row["state"] != "uploading":
                 return False
             clip = _clip(row)
-            values = entering("queued", next_at=now_ms(), object_key=_next_key(clip))
+            values = entering(
+                "queued", next_at=now_ms(), object_key=next_clip_key(clip.object_key, clip.clip_id, clip.attempt + 1)
+            )
             if not self.transition(id, "uploading", attempt, values):
                 return False
             self._removals.add_clips([clip])
@@ -443,12 +448,6 @@ class Clips:
         if row is None:
             raise ClipNotFound(f"no clip has the id {id}")
         return row
-
-
-def _next_key(clip: Clip) -> str:
-    """Return the object key of the next attempt: `goal-clip_….mp4` becomes `goal-clip_…-2.mp4`."""
-    folder, _, name = clip.object_key.rpartition(clip.clip_id)
-    return f"{folder}{clip.clip_id}-{clip.attempt + 1}.{name.rpartition('.')[2]}"
 
 
 def _values(clip: Clip) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from clipengine.clips.request import check_label, check_range, object_key, slug
+from clipengine.clips.request import check_label, check_range, slug
 from clipengine.errors import InvalidLabel, InvalidTimeRange
 
 
@@ -78,8 +78,3 @@ def test_slug_keeps_letters_of_any_script_and_no_separator(label: str, expected:
 
 def test_slug_is_limited_in_bytes() -> None:
     assert len(slug("\U00020000" * 60).encode()) <= 180
-
-
-def test_clip_is_stored_in_the_folder_of_its_recording() -> None:
-    assert object_key("a/b/rec.mp4", "One", "clip_1", "mp4") == "a/b/clips/one-clip_1.mp4"
-    assert object_key("rec.mp4", "One", "clip_1", "mp4") == "clips/one-clip_1.mp4"

@@ -88,8 +88,9 @@ def _create(call: Call[Any, Any], recording: Recording, body: CreateClip) -> Cli
         values["parts"] = parts_of(body, recording.recording_id)
         values["start_seconds"], values["end_seconds"] = bounds(values["parts"], recording.recording_id)
     request = ClipRequest(**values, output=body.output, request_id=call.request_id, traceparent=call.traceparent)
-    profile = call.engine.settings.profiles[body.profile]
-    return call.ledger.clips.create(recording, request, extension=profile.container)
+    settings = call.engine.settings
+    profile = settings.profiles[body.profile]
+    return call.ledger.clips.create(recording, request, extension=profile.container, template=settings.storage.clip_key)
 
 
 def complete_recording(call: Call[Any, Any], body: CreateClip, recording_id: str) -> Recording:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from clipengine.clips.clip import Clip, ClipResult
-from clipengine.clips.request import object_key
 from clipengine.timecode import now_ms
 
 
@@ -16,7 +15,7 @@ def sample_clip() -> Clip:
         start_seconds=120.0,
         end_seconds=150.0,
         state="complete",
-        object_key=object_key("samples/recording.mp4", "sample", "clip_sample", "mp4"),
+        object_key="samples/clips/sample-clip_sample.mp4",
         created_at=now,
         completed_at=now,
         progress=1.0,
