@@ -169,6 +169,7 @@ def show(client: Client, recording_id: str, as_json: bool) -> None:
 @click.option("--name", help="The new name.")
 @metadata_option
 @replace_tags_option
+@click.option("--expires-at", metavar="TIME", help="Remove the recording at this time, such as 2030-01-31T12:00:00Z.")
 @json_option
 @needs_server
 def update(
@@ -177,12 +178,15 @@ def update(
     name: str | None,
     meta: tuple[str, ...],
     tags: tuple[str, ...],
+    expires_at: str | None,
     as_json: bool,
 ) -> None:
-    """Change the name, the metadata or the tags of a recording."""
-    if name is None and not meta and not tags:
-        raise click.UsageError("nothing to change: give --name, --meta or --tag")
-    changed = client.recordings.update(recording_id, name=name, metadata=metadata_of(meta), tags=new_tags(tags))
+    """Change the name, the metadata, the tags or the expiry of a recording."""
+    if name is None and not meta and not tags and expires_at is None:
+        raise click.UsageError("nothing to change: give --name, --meta, --tag or --expires-at")
+    changed = client.recordings.update(
+        recording_id, name=name, metadata=metadata_of(meta), tags=new_tags(tags), expires_at=expires_at
+    )
     output.show_object(changed.raw, as_json=as_json)
 
 

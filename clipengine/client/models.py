@@ -133,6 +133,7 @@ class RecordingData(_Job):
     error: ClipError | None = None
     media: Object | None = None
     tags: list[str] = field(default_factory=list)
+    expires_at: str | None = None
     raw: Object = field(default_factory=dict, repr=False, compare=False)
 
 

@@ -67,9 +67,10 @@ class RecordingCalls(Generic[R]):
         name: str | None = None,
         metadata: Mapping[str, str | None] | None = None,
         tags: Sequence[str] | None = None,
+        expires_at: str | datetime | None = None,
     ) -> Steps[R]:
         """Change the values that are not None. `metadata` is merged; None removes a key. `tags` replaces all tags."""
-        body = without_none({"name": name, "metadata": metadata})
+        body = without_none({"name": name, "metadata": metadata, "expires_at": format_time(expires_at)})
         body |= {} if tags is None else {"tags": [*tags]}
         return self._make((yield from self._api.send("PATCH", route("recordings", recording_id), json=body)))
 

@@ -213,6 +213,7 @@ class Recording:
     facts: SourceFacts | None = None
     error: ErrorObject | None = None
     tags: list[str] = field(default_factory=list)
+    expires_at: int | None = None
 
     @property
     def ended(self) -> bool:
@@ -237,4 +238,5 @@ class Recording:
             "error": self.error,
             "media": self.facts.to_object() if self.facts else None,
             "tags": self.tags,
+            "expires_at": rfc3339(self.expires_at) if self.expires_at is not None else None,
         }

@@ -1,27 +1,39 @@
-"""Expiry of clips: the row and its objects are deleted, with the event `clip.expired`.
+"""Expiry of clips and recordings. Of a clip, the row and its objects are deleted, with the event `clip.expired`.
 
 A clip expires at its `expires_at`, or, if it has none, after the retention time of the settings. Only complete and
-failed clips expire; a clip that is due while it is being cut is cut first.
+failed clips expire; a clip that is due while it is being cut is cut first. A recording expires only at its
+`expires_at`, when it has no queued or running clips.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
+import peewee
+
+from clipengine.clips.discovery import is_upload
+from clipengine.errors import RecordingBusy, RecordingNotFound
 from clipengine.ledger.clips import Clips
 from clipengine.ledger.database.database import Database
-from clipengine.ledger.database.schema import ClipRow
+from clipengine.ledger.database.schema import ClipRow, RecordingRow
 from clipengine.ledger.events import Events
+from clipengine.ledger.recordings import Recordings
+from clipengine.ledger.removals import Removals
 from clipengine.timecode import now_ms
 
 _BATCH = 100
 
 
 class Expiry:
-    def __init__(self, database: Database, clips: Clips, events: Events) -> None:
+    def __init__(
+        self, database: Database, clips: Clips, recordings: Recordings, removals: Removals, events: Events
+    ) -> None:
         self._database = database
         self._clips = clips
+        self._recordings = recordings
+        self._removals = removals
         self._events = events
 
     def run(self, *, keep_ms: int | None) -> int:
@@ -39,6 +51,34 @@ class Expiry:
                     self._events.clips_expired(clips)
                 expired += len(clips)
         return expired
+
+    def run_recordings(self) -> int:
+        """Delete expired recordings with their ended clips, and return their number.
+
+        The object is deleted if it was uploaded through the API; otherwise it belongs to the program that stored it.
+        """
+        now, expired = now_ms(), 0
+        with self._database.session():
+            for row in self._database.rows(_due_recordings(now)):
+                with suppress(RecordingBusy, RecordingNotFound), self._database.transaction(ordered=False):
+                    recording = self._recordings.delete(row["recording_id"])
+                    if recording.expires_at is None or recording.expires_at > now:
+                        raise RecordingBusy("its expiry was changed meanwhile")
+                    if is_upload(recording.bucket_path):
+                        self._removals.add(recording.bucket_path)
+                    expired += 1
+        return expired
+
+
+def _due_recordings(now: int) -> Any:
+    """Return the query of a batch of expired recordings, longest due first."""
+    active = ClipRow.select(ClipRow.clip_id).where(
+        ClipRow.recording_id == RecordingRow.recording_id, ClipRow.status == "processing"
+    )
+    due = RecordingRow.select(RecordingRow.recording_id).where(
+        RecordingRow.expires_at <= now, ~peewee.fn.EXISTS(active)
+    )
+    return due.order_by(RecordingRow.expires_at).limit(_BATCH)
 
 
 def _due(keep_ms: int | None) -> Iterator[Any]:

@@ -68,7 +68,7 @@ class Ledger:
         self.shares = Shares(database, self._vault)
         self.transcripts = Transcripts(database)
         self.watched = WatchedObjects(database)
-        self.expiry = Expiry(database, self.clips, self.events)
+        self.expiry = Expiry(database, self.clips, self.recordings, self.removals, self.events)
         self.retention = Retention(database)
         self.idempotency = Idempotency(database, self._vault)
         self.stats = Stats(database)

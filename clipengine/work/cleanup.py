@@ -40,6 +40,8 @@ class Cleanup:
         try:
             if clips := self._drain(lambda: self._ledger.expiry.run(keep_ms=self._keep_clips_ms)):
                 log.info("%d clips have expired", clips)
+            if recordings := self._drain(self._ledger.expiry.run_recordings):
+                log.info("%d recordings have expired", recordings)
             if rows := self._drain(lambda: self._ledger.retention.run(keep_ms=self._keep_events_ms)):
                 log.info("%d old events and deliveries were deleted", rows)
         finally:

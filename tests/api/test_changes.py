@@ -68,6 +68,16 @@ def test_invalid_change_is_rejected(http: httpx.Client, clip: Clip, body: dict[s
     assert fault["pointer"].startswith(f"/{next(iter(body))}")
 
 
+def test_expiry_of_a_recording_is_changed(http: httpx.Client, recording: Recording) -> None:
+    path = f"/v1/recordings/{recording.recording_id}"
+    assert (
+        http.patch(path, json={"expires_at": "2100-01-01T00:00:00Z"}).json()["expires_at"] == "2100-01-01T00:00:00.000Z"
+    )
+    assert http.patch(path, json={"expires_at": None}).json()["expires_at"] is None
+    past = http.patch(path, json={"expires_at": "2001-01-01T00:00:00Z"})
+    assert (past.status_code, past.json()["errors"][0]["pointer"]) == (422, "/expires_at")
+
+
 def test_unknown_clip_and_recording_are_not_found(http: httpx.Client) -> None:
     for path in ("/v1/clips/clip_none", "/v1/recordings/rec_none"):
         assert http.patch(path, json={"metadata": {}}).status_code == 404

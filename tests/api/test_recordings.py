@@ -30,6 +30,7 @@ KEYS = [
     "error",
     "media",
     "tags",
+    "expires_at",
 ]
 
 

@@ -8,8 +8,10 @@ from collections.abc import Callable
 
 import pytest
 
-from clipengine.clips.clip import Clip, ClipResult
+from clipengine.api.routes.uploads import upload_key
+from clipengine.clips.clip import Clip, ClipResult, Recording
 from clipengine.errors import ClipNotFound, EncoderFailed
+from clipengine.ids import new_id
 from clipengine.ledger.ledger import Ledger
 from clipengine.timecode import now_ms
 
@@ -111,3 +113,29 @@ def test_engines_that_expire_clips_at_the_same_time_delete_each_clip_once(
         thread.join()
     told = Counter(each.clip_id for each in ledger.events.after(0, limit=1000) if each.type == "clip.expired")
     assert told == {clip.clip_id: 1 for clip in clips}
+
+
+def test_recording_expires_when_its_clips_have_ended(
+    ledger: Ledger, queue: Queue, recording: Recording, result: ClipResult, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clip = queue()
+    kept, _ = ledger.recordings.register("kept.mp4", etag="e", size=1)
+    ledger.recordings.update(recording.recording_id, {"expires_at": now_ms() + DAY}, {})
+    assert ledger.expiry.run_recordings() == 0
+    monkeypatch.setattr("clipengine.ledger.expiry.now_ms", lambda: now_ms() + DAY + 1)
+    assert ledger.expiry.run_recordings() == 0
+    complete(ledger, clip, result)
+    assert ledger.expiry.run_recordings() == 1
+    assert [each.recording_id for each in ledger.recordings.list(limit=9).data] == [kept.recording_id]
+    with pytest.raises(ClipNotFound):
+        ledger.clips.get(clip.clip_id)
+    assert ledger.removals.due() == []  # another program stored it
+
+
+def test_object_of_an_uploaded_recording_is_deleted_on_expiry(ledger: Ledger) -> None:
+    recording_id = new_id("rec")
+    key = upload_key(recording_id, "talk.mp4")
+    ledger.recordings.register(key, etag="e", size=1, recording_id=recording_id)
+    ledger.recordings.update(recording_id, {"expires_at": 1}, {})
+    assert ledger.expiry.run_recordings() == 1
+    assert ledger.removals.due() == [key]

@@ -300,6 +300,11 @@ class UpdateRecording(Changes):
     model_config = _like(name="Board meeting")
 
     name: Line | None = Field(default=None, description="Null removes the name.")
+    expires_at: WrittenMoment | None = Field(
+        default=None,
+        description="When the recording and its finished clips are removed from the ledger, and its object from the "
+        "store if it was uploaded; null for never.",
+    )
 
 
 class CreateShare(Body):

@@ -139,6 +139,7 @@ class RecordingObject(_Object):
     error: ErrorObject | None
     media: MediaObject | None
     tags: list[str]
+    expires_at: str | None = MaybeTime
 
 
 class TranscriptObject(_Object):

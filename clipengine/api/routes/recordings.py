@@ -19,7 +19,7 @@ from clipengine.api.http.requests import (
     WaitQuery,
 )
 from clipengine.api.http.responses import RecordingObject
-from clipengine.api.http.validation import located
+from clipengine.api.http.validation import check_expiry, located
 from clipengine.errors import (
     InvalidBucketPath,
     ObjectMissing,
@@ -73,6 +73,7 @@ def list_recordings(call: Call[ListRecordings, NoBody]) -> Response:
 
 def update_recording(call: Call[NoQuery, UpdateRecording]) -> Response:
     recordings, body = call.ledger.recordings, call.body
+    check_expiry(body.expires_at)
     changed = recordings.update(call.path("recording_id"), body.columns(), body.metadata or {})
     return json_response(changed.to_object())
 
@@ -126,7 +127,7 @@ OPERATIONS = [
         "/v1/recordings/{recording_id}",
         "write",
         update_recording,
-        "Change the name, the metadata or the tags of a recording",
+        "Change the name, the metadata, the tags or the expiry of a recording",
         [_RECORDING],
         (RecordingNotFound,),
         body=UpdateRecording,

@@ -283,6 +283,12 @@ def migration_28(database: Database) -> None:
     database.run("ALTER TABLE transcripts ADD COLUMN etag TEXT")
 
 
+def migration_29(database: Database) -> None:
+    """Let recordings expire. An older engine keeps those that have expired; a newer one deletes them later."""
+    database.run("ALTER TABLE recordings ADD COLUMN expires_at BIGINT")
+    database.run("CREATE INDEX recordings_expires ON recordings (expires_at) WHERE expires_at IS NOT NULL")
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     migration_1,
     migration_2,
@@ -312,6 +318,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     migration_26,
     migration_27,
     migration_28,
+    migration_29,
 )
 
 
@@ -328,6 +335,7 @@ EXPANDING: frozenset[Migration] = frozenset(
         migration_23,
         migration_27,
         migration_28,
+        migration_29,
     }
 )
 

@@ -64,6 +64,7 @@ class RecordingRow(Model):
     engine_deaths = IntegerField(default=0)  # consecutive deaths of engines that held it
     tags = JsonText(default=list)
     duration_seconds = DoubleField(default=0)  # 0 until it is probed
+    expires_at = BigIntegerField(null=True)
 
     class Meta:
         table_name = "recordings"
