@@ -24,6 +24,7 @@ from clipengine.stores.base import Store
 from clipengine.stores.build import build_store
 from clipengine.timecode import now_ms
 from clipengine.webhooks.configured_endpoints import configured_endpoints
+from clipengine.webhooks.download import Downloader
 from clipengine.webhooks.send import Sender
 from clipengine.work.cleanup import Cleanup
 from clipengine.work.deliveries import PARALLEL, Courier
@@ -31,11 +32,13 @@ from clipengine.work.disk_reservation import DiskReservation
 from clipengine.work.encoder.header_cache import HeaderCache
 from clipengine.work.encoder.pool import EncoderPool
 from clipengine.work.fault_injection import FaultInjection
+from clipengine.work.fetcher import Fetcher
 from clipengine.work.health import Check, Health
 from clipengine.work.heartbeat import Heartbeat
 from clipengine.work.lock import FolderLock
 from clipengine.work.maintenance import Maintenance
 from clipengine.work.metrics import Metrics
+from clipengine.work.partial_file import delete_parts
 from clipengine.work.previews import Previews
 from clipengine.work.prober import Prober
 from clipengine.work.publisher import Publisher
@@ -92,6 +95,7 @@ class Engine:
             max_bytes=settings.previews.max_bytes,
         )
         self._disk = DiskReservation(settings.data.folder, settings.limits.min_free_bytes)
+        self._fetches_folder = settings.data.folder / "fetches"
         self._faults = FaultInjection(injected_faults())
         self._stopping = threading.Event()
         self._runner = ClipRunner(
@@ -127,11 +131,22 @@ class Engine:
             suspects_allowed=self._is_steady,
             encoding=encoding,
         )
+        own_port = settings.server.port or None
+        fetcher = Fetcher(
+            ledger,
+            store,
+            Downloader(webhooks.allow_cidrs, own_port=own_port),
+            self._fetches_folder,
+            self._stopping,
+            owner=self.instance_id,
+            settings=settings.fetch,
+            check_disk=self._check_disk,
+        )
         if webhooks.links:
             ledger.share_ready_clips(keep_ms=settings.shares.keep_ms)
         courier = Courier(
             ledger,
-            Sender(webhooks.allow_cidrs, webhooks.timeout_seconds, own_port=settings.server.port or None),
+            Sender(webhooks.allow_cidrs, webhooks.timeout_seconds, own_port=own_port),
             self._stopping,
             owner=self.instance_id,
             trusted_urls=[endpoint.url for endpoint in webhooks.endpoints],
@@ -142,6 +157,7 @@ class Engine:
         self._workers: dict[str, Worker[Any]] = {
             "clips": Worker(self._runner, self._stopping),
             "uploads": Worker(self._publisher, self._stopping),
+            "fetches": Worker(fetcher, self._stopping),
             "probes": Worker(prober, self._stopping),
             "removals": Worker(
                 Remover(ledger, store, self._faults, self._stopping, owner=self.instance_id), self._stopping
@@ -186,6 +202,7 @@ class Engine:
         threads = {
             "clips": encoders,
             "uploads": max(_UPLOAD_WORKERS, encoders),
+            "fetches": self.settings.fetch.parallel,
             "probes": min(encoders, _PROBE_WORKERS),
             "removals": 1,
             "deliveries": PARALLEL,
@@ -251,6 +268,7 @@ class Engine:
         orphans = self._maintenance.release_orphans()
         self._scratch.prepare()
         self._maintenance.tidy_scratch()
+        delete_parts(self._fetches_folder, keep=self.ledger.fetches.ids())
         if orphans:
             self._metrics.rescues.inc(orphans)
             log.info("%d jobs of a killed engine are queued again", orphans)
@@ -314,6 +332,9 @@ class Engine:
     def admit(self) -> None:
         """Raise DiskLow if new clips and uploads must be refused, StorageUnavailable if the data folder was moved."""
         self._faults.reach("accepting")
+        self._check_disk()
+
+    def _check_disk(self) -> None:
         self._lock.check()
         self._disk.check()
 

@@ -13,8 +13,8 @@ ClipEngineError
 │   │                       RequestInProgress
 │   └── Busy                QueueFull, DiskLow, RateLimited: the same request may succeed later
 ├── RecordingError          the recording causes the error (fault "recording")
-│   └── RecordingMissing, RecordingChanged, RecordingUnreadable, RecordingTruncated, NoMediaInRange,
-│       UnsupportedMedia, DecoderCrashed
+│   └── RecordingMissing, FetchFailed, FetchInterrupted, RecordingChanged, RecordingUnreadable, RecordingTruncated,
+│       NoMediaInRange, UnsupportedMedia, DecoderCrashed
 ├── StorageError            the store or the disk causes the error (fault "storage")
 │   └── StorageDenied, StorageUnavailable, DiskFull, ObjectMissing, ObjectChanged
 ├── EngineError             this engine causes the error (fault "engine")
@@ -349,6 +349,23 @@ class RecordingMissing(RecordingError):
     code = "recording_missing"
     title = "Recording missing"
     default_hint = "The object is no longer in the store: put it back, then try again."
+
+
+class FetchFailed(RecordingError):
+    """The URL of a recording cannot be fetched, and another attempt would not help."""
+
+    code = "fetch_failed"
+    title = "Recording cannot be fetched"
+    default_hint = "Open the URL without signing in: it must return the media file itself, from a public address."
+
+
+class FetchInterrupted(RecordingError):
+    """The URL of a recording cannot be fetched now. It is retried until fetch.seconds have passed."""
+
+    code = "fetch_interrupted"
+    retryable = True
+    title = "Fetch interrupted"
+    default_hint = "Check that the host of the URL is up and reachable from this machine, then register the URL again."
 
 
 class RecordingChanged(RecordingError):

@@ -134,6 +134,12 @@ class Limits(SettingsTable):
     output: OutputLimits = OutputLimits()
 
 
+class Fetching(SettingsTable):
+    max_bytes: Annotated[int, Field(ge=1)] = 107_374_182_400
+    seconds: Annotated[float, Field(ge=1, le=_YEAR_SECONDS)] = 21_600  # for all attempts together
+    parallel: Annotated[int, Field(ge=1, le=16)] = 2
+
+
 class Previews(SettingsTable):
     max_bytes: Annotated[int, Field(ge=0)] = 1_073_741_824
 
@@ -241,6 +247,7 @@ class Settings(SettingsTable):
     encoding: Encoding = Encoding()
     previews: Previews = Previews()
     watch: Watch = Watch()
+    fetch: Fetching = Fetching()
     ingest: Ingest = Ingest()
     webhooks: Webhooks = Webhooks()
     profiles: dict[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")], Profile] = Field(default_factory=dict)

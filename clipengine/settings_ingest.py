@@ -43,6 +43,8 @@ class Ingest(SettingsTable):
 
     class Daily(SettingsTable):
         secret: SourceSecret = SecretStr("")
+        api_key: SecretStr = SecretStr("")  # empty: Daily writes to the bucket of the store
+        api_url: str = "https://api.daily.co/v1"
 
         @field_validator("secret")
         @classmethod
@@ -51,10 +53,14 @@ class Ingest(SettingsTable):
                 raise ValueError("must be the `hmac` of Daily's webhook, which is base64")
             return secret
 
+    class Zoom(SettingsTable):
+        secret: SourceSecret = SecretStr("")
+
     class Generic(SettingsTable):
         secret: SourceSecret = SecretStr("")
 
     s3: S3 = S3()
     livekit: LiveKit = LiveKit()
     daily: Daily = Daily()
+    zoom: Zoom = Zoom()
     generic: Generic = Generic()

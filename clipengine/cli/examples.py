@@ -18,6 +18,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "recordings add": (
         "clipengine recordings add relay/recordings/h_01/recording.mp4 --wait",
         "clipengine recordings add --upload meeting.mp4 --name 'Monday' --wait",
+        "clipengine recordings add https://media.example.org/meeting.mp4",
     ),
     "recordings import": (
         "clipengine recordings import relay/recordings/ --dry-run",

@@ -63,7 +63,7 @@ def add(
     wait: bool,
     as_json: bool,
 ) -> int:
-    """Register the object BUCKET_PATH of the store, or upload a file."""
+    """Register the object BUCKET_PATH of the store, fetch it from a URL, or upload a file."""
     if (bucket_path is None) == (upload is None):
         raise click.UsageError("give either BUCKET_PATH or --upload FILE")
     if upload is not None and (meta or tags):
@@ -71,6 +71,8 @@ def add(
     if upload is not None:
         with output.transfer("uploading") as moved:
             recording = client.recordings.upload(upload, name=name, on_progress=moved)
+    elif bucket_path is not None and bucket_path.startswith(("http://", "https://")):
+        recording = client.recordings.fetch(bucket_path, name=name, metadata=metadata_of(meta), tags=tags)
     else:
         recording = client.recordings.add(bucket_path or "", name=name, metadata=metadata_of(meta), tags=tags)
     if wait:

@@ -134,6 +134,7 @@ class RecordingData(_Job):
     media: Object | None = None
     tags: list[str] = field(default_factory=list)
     expires_at: str | None = None
+    fetched_bytes: int | None = None  # of its URL, so far
     raw: Object = field(default_factory=dict, repr=False, compare=False)
 
 

@@ -47,6 +47,20 @@ class RecordingCalls(Generic[R]):
             body["tags"] = [*tags]
         return self._make((yield from self._api.create("/v1/recordings", body, idempotency_key=idempotency_key)))
 
+    def fetch(
+        self,
+        url: str,
+        *,
+        name: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+        tags: Sequence[str] | None = None,
+        idempotency_key: str | None = None,
+    ) -> Steps[R]:
+        """Register a recording that the server fetches from a URL into its store. `wait` waits for that as well."""
+        body = without_none({"url": url, "name": name, "metadata": dict(metadata) if metadata else None})
+        body |= {"tags": [*tags]} if tags else {}
+        return self._make((yield from self._api.create("/v1/recordings", body, idempotency_key=idempotency_key)))
+
     def upload(self, path: str | Path, *, name: str | None = None, on_progress: Progress | None = None) -> Steps[R]:
         """Upload a file to the store and register it. `name` defaults to the file's name."""
         path = Path(path)
@@ -171,6 +185,7 @@ class Recordings(Resource[RecordingCalls[Recording]]):
         super().__init__(transport, RecordingCalls(api, lambda obj: Recording.from_object(obj, _recordings=self)))
 
     add = blocking(RecordingCalls[Recording].add)
+    fetch = blocking(RecordingCalls[Recording].fetch)
     upload = blocking(RecordingCalls[Recording].upload)
     get = blocking(RecordingCalls[Recording].get)
     update = blocking(RecordingCalls[Recording].update)
@@ -203,6 +218,7 @@ class AsyncRecordings(AsyncResource[RecordingCalls[AsyncRecording]]):
         super().__init__(transport, RecordingCalls(api, lambda obj: AsyncRecording.from_object(obj, _recordings=self)))
 
     add = awaiting(RecordingCalls[AsyncRecording].add)
+    fetch = awaiting(RecordingCalls[AsyncRecording].fetch)
     upload = awaiting(RecordingCalls[AsyncRecording].upload)
     get = awaiting(RecordingCalls[AsyncRecording].get)
     update = awaiting(RecordingCalls[AsyncRecording].update)

@@ -214,6 +214,7 @@ class Recording:
     error: ErrorObject | None = None
     tags: list[str] = field(default_factory=list)
     expires_at: int | None = None
+    fetched_bytes: int | None = None  # from a URL; None if it was in the store already
 
     @property
     def ended(self) -> bool:
@@ -239,4 +240,5 @@ class Recording:
             "media": self.facts.to_object() if self.facts else None,
             "tags": self.tags,
             "expires_at": rfc3339(self.expires_at) if self.expires_at is not None else None,
+            "fetched_bytes": self.fetched_bytes,
         }

@@ -6,6 +6,10 @@ import re
 import string
 import unicodedata
 from pathlib import PurePosixPath
+from urllib.parse import unquote, urlsplit
+
+from clipengine.clips.media_types import ending, without_ending
+from clipengine.clips.request import slug
 
 _VIDEO_SUFFIXES = {".3gp", ".asf", ".avi", ".flv", ".gxf", ".ivf", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg"}
 _VIDEO_SUFFIXES |= {".mpg", ".mts", ".mxf", ".ogv", ".ts", ".webm", ".wmv"}
@@ -56,8 +60,19 @@ def belongs_to(sidecar_key: str, recording_key: str) -> bool:
     return is_sidecar(sidecar_key) and rest != sidecar_key and "/" not in rest and rest.count(".") <= 1
 
 
+def upload_key(recording_id: str, name: str) -> str:
+    """Return the key of an upload: `recordings/<the recording's id>/<a safe name>`, with a plain extension."""
+    extension = ending(name)
+    return f"recordings/{recording_id}/{slug(without_ending(name))}" + (f".{extension}" if extension else "")
+
+
+def file_name(url: str) -> str:
+    """Return the file name in the path of a URL, or `recording`."""
+    return unquote(PurePosixPath(urlsplit(url).path).name, errors="replace").rpartition("/")[2] or "recording"
+
+
 def is_upload(key: str) -> bool:
-    """Return True if the object was uploaded through the API."""
+    """Return True if the object was uploaded through the API, or fetched from a URL."""
     return _UPLOAD_KEY.search(key) is not None
 
 

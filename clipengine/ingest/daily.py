@@ -1,4 +1,4 @@
-"""Webhooks of Daily: `recording.ready-to-download`, in a bucket that Daily writes to.
+"""Webhooks of Daily: `recording.ready-to-download`, in a bucket that Daily writes to or in Daily's own storage.
 
 https://docs.daily.co/reference/rest-api/webhooks. The signature is the HMAC-SHA256 of `<timestamp>.<body>` in base64,
 keyed with the bytes of the base64 secret.
@@ -9,12 +9,14 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+from collections.abc import Mapping
 from typing import Annotated
+from urllib.parse import quote
 
 from pydantic import Field
 
 from clipengine.errors import InvalidSignature
-from clipengine.ingest.event import Arrival, Body, Ignored, Place, Reading, Request, validated
+from clipengine.ingest.event import Arrival, Body, Download, Ignored, Place, Reading, Request, validated
 from clipengine.ingest.signatures import check_age, header, same
 from clipengine.timecode import rfc3339
 
@@ -27,7 +29,7 @@ _Id = Annotated[str, Field(max_length=200)]
 
 
 class _Recording(Body):
-    recording_id: _Id = ""
+    recording_id: Annotated[str, Field(min_length=1, max_length=200)]
     room_name: _Text = ""
     s3_key: _Text = ""
     start_ts: Annotated[int, Field(ge=0, le=_MAX_SECONDS)] = 0
@@ -45,9 +47,11 @@ class _Kind(Body):
 class DailyEvents:
     max_bytes = 64 * 1024
 
-    def __init__(self, secret: str, place: Place) -> None:
+    def __init__(self, secret: str, place: Place, *, api_key: str, api_url: str) -> None:
         self._key = base64.b64decode(secret)
         self._place = place
+        self._api_key = api_key
+        self._api_url = api_url.rstrip("/")
 
     def verify(self, request: Request) -> None:
         if request.value == _PROBE:
@@ -67,10 +71,25 @@ class DailyEvents:
         found = validated(_Event, request.value).payload
         if found.status != "finished":
             return Reading((Ignored(found.recording_id, "failed"),))
-        key = self._place.key(None, found.s3_key) if found.s3_key else None
-        if not key:
-            return Reading((Ignored(found.s3_key or found.recording_id, "other_bucket"),))
         about = {"source": "daily", "daily_recording_id": found.recording_id}
         if found.start_ts:
             about["started_at"] = rfc3339(found.start_ts * 1000)
-        return Reading((Arrival((key,), found.room_name or None, about, any_suffix=True),))
+        name = found.room_name or None
+        if self._api_key:
+            return Reading((self._download(found.recording_id, name, about),))
+        key = self._place.key(None, found.s3_key) if found.s3_key else None
+        if not key:
+            return Reading((Ignored(found.s3_key or found.recording_id, "other_bucket"),))
+        return Reading((Arrival((key,), name, about, any_suffix=True),))
+
+    def _download(self, recording_id: str, name: str | None, about: Mapping[str, str]) -> Download:
+        """Return the download of a recording, by a link that Daily gives to its API key."""
+        return Download(
+            url=f"{self._api_url}/recordings/{quote(recording_id, safe='')}/access-link",
+            source_id=f"daily {recording_id}",
+            file=f"{name or 'recording'}.mp4",
+            token=self._api_key,
+            link_field="download_link",
+            name=name,
+            metadata=about,
+        )

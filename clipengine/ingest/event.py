@@ -40,6 +40,22 @@ class Arrival:
 
 
 @dataclass(frozen=True)
+class Download:
+    """A finished recording that is fetched from a URL, once for each `source_id`, into the object `file`.
+
+    `token` and `link_field` are explained at `Origin` of the ledger.
+    """
+
+    url: str
+    source_id: str
+    file: str
+    token: str | None = None
+    link_field: str | None = None
+    name: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Ignored:
     """An announced object that is not registered, and why."""
 
@@ -51,7 +67,7 @@ class Ignored:
 class Reading:
     """The content of an event. With `reply`, it is a question of the sender, and `reply` is the answer."""
 
-    found: Sequence[Arrival | Ignored] = ()
+    found: Sequence[Arrival | Download | Ignored] = ()
     reply: Mapping[str, str] | None = None
 
 

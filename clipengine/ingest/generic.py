@@ -1,10 +1,11 @@
-"""Events of any other program: `{"key": …, "name"?, "started_at"?, "metadata"?}`.
+"""Events of any other program: `{"key" or "url": …, "name"?, "started_at"?, "metadata"?}`.
 
 The sender shows the secret as a Bearer token, or signs the body as Standard Webhooks say.
 """
 
 from __future__ import annotations
 
+import hashlib
 from datetime import datetime
 from typing import Annotated
 
@@ -12,10 +13,11 @@ from pydantic import AwareDatetime, ConfigDict, Field
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from clipengine.clips.metadata import MAX_METADATA
-from clipengine.errors import InvalidSignature
-from clipengine.ingest.event import Arrival, Body, Reading, Request, validated
+from clipengine.errors import InvalidRequest, InvalidSignature
+from clipengine.ingest.event import Arrival, Body, Download, Reading, Request, validated
 from clipengine.ingest.signatures import is_sent
 from clipengine.timecode import rfc3339
+from clipengine.webhooks.download import MAX_URL_CHARACTERS
 
 _Metadata = dict[Annotated[str, Field(min_length=1, max_length=100)], Annotated[str, Field(max_length=2000)]]
 
@@ -23,7 +25,8 @@ _Metadata = dict[Annotated[str, Field(min_length=1, max_length=100)], Annotated[
 class _Event(Body):
     model_config = ConfigDict(frozen=True, extra="forbid")  # here, an unknown key is a mistake of the caller
 
-    key: Annotated[str, Field(min_length=1, max_length=1024)]
+    key: Annotated[str, Field(min_length=1, max_length=1024)] | None = None
+    url: Annotated[str, Field(min_length=1, max_length=MAX_URL_CHARACTERS)] | None = None
     name: Annotated[str, Field(max_length=200)] | None = None
     started_at: AwareDatetime | None = None
     metadata: _Metadata = Field(default={}, max_length=MAX_METADATA - 1)  # and `started_at`
@@ -47,8 +50,15 @@ class GenericEvents:
 
     def read(self, request: Request) -> Reading:
         event = validated(_Event, request.value)
+        if (event.key is None) == (event.url is None):
+            raise InvalidRequest("The body must have either key or url")
         started = {} if event.started_at is None else {"started_at": _time(event.started_at)}
-        return Reading((Arrival((event.key,), event.name, {**event.metadata, **started}, any_suffix=True),))
+        about = {**event.metadata, **started}
+        if event.key is not None:
+            return Reading((Arrival((event.key,), event.name, about, any_suffix=True),))
+        assert event.url is not None
+        digest = hashlib.sha256(event.url.encode(errors="replace")).hexdigest()
+        return Reading((Download(event.url, f"generic {digest}", "", name=event.name, metadata=about),))
 
 
 def _key(secret: str) -> str | bytes:

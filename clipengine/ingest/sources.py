@@ -9,6 +9,7 @@ from clipengine.ingest.event import Place, Source
 from clipengine.ingest.generic import GenericEvents
 from clipengine.ingest.livekit import LiveKitEvents
 from clipengine.ingest.s3 import S3Events
+from clipengine.ingest.zoom import ZoomEvents
 from clipengine.settings import Settings
 from clipengine.settings_ingest import Ingest
 from clipengine.stores.keys import clean_prefix
@@ -26,7 +27,10 @@ def enabled_sources(settings: Settings) -> dict[str, Source]:
         place = _place(settings, ingest.livekit.bucket)
         found["livekit"] = LiveKitEvents(ingest.livekit.api_key, secret, place)
     if secret := ingest.daily.secret.get_secret_value():
-        found["daily"] = DailyEvents(secret, _place(settings, ""))
+        api_key = ingest.daily.api_key.get_secret_value()
+        found["daily"] = DailyEvents(secret, _place(settings, ""), api_key=api_key, api_url=ingest.daily.api_url)
+    if secret := ingest.zoom.secret.get_secret_value():
+        found["zoom"] = ZoomEvents(secret)
     if secret := ingest.generic.secret.get_secret_value():
         found["generic"] = GenericEvents(secret)
     return found

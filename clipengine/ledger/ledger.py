@@ -12,12 +12,13 @@ from typing import Any
 from clipengine.ledger.clips import Clips
 from clipengine.ledger.database.backend import Location, Wakers
 from clipengine.ledger.database.database import Database
-from clipengine.ledger.database.schema import ClipRow, DeliveryRow, MetaRow, RecordingRow, RemovalRow
+from clipengine.ledger.database.schema import ClipRow, DeliveryRow, FetchRow, MetaRow, RecordingRow, RemovalRow
 from clipengine.ledger.deliveries import Deliveries
 from clipengine.ledger.endpoints import Endpoints
 from clipengine.ledger.engines import Engines
 from clipengine.ledger.events import Events
 from clipengine.ledger.expiry import Expiry
+from clipengine.ledger.fetches import Fetches
 from clipengine.ledger.idempotency import Idempotency
 from clipengine.ledger.keys import Keys
 from clipengine.ledger.opening.commit_watermark import CommitWatermark
@@ -63,6 +64,7 @@ class Ledger:
         self.deliveries = Deliveries(database, self.endpoints, self.events, self._default_secret)
         self.removals = Removals(database)
         self.recordings = Recordings(database, self.events)
+        self.fetches = Fetches(database, self.recordings, self._vault)
         self.clips = Clips(database, self.events, self.removals, max_queued)
         self.uploads = Uploads(database, self.clips)
         self.shares = Shares(database, self._vault)
@@ -128,6 +130,7 @@ class Ledger:
         waiting: list[tuple[type[Any], int, Any]] = [
             (ClipRow, _MAX_DELAY_MS, ClipRow.status == "processing"),
             (RecordingRow, _MAX_DELAY_MS, RecordingRow.state == "processing"),
+            (FetchRow, _MAX_DELAY_MS, FetchRow.next_at > 0),
             (RemovalRow, _MAX_DELAY_MS, RemovalRow.next_at > 0),
             (DeliveryRow, _MAX_DELIVERY_DELAY_MS, DeliveryRow.status == "pending"),
         ]

@@ -20,7 +20,7 @@ from clipengine.clips.seek_index import SeekIndex
 from clipengine.errors import ClipEngineError, RecordingBusy, RecordingNotFound
 from clipengine.ids import new_id
 from clipengine.ledger.database.database import Database, Row
-from clipengine.ledger.database.schema import ClipRow, LandmarksRow, RecordingDocumentRow, RecordingRow
+from clipengine.ledger.database.schema import ClipRow, FetchRow, LandmarksRow, RecordingDocumentRow, RecordingRow
 from clipengine.ledger.documents import Documents
 from clipengine.ledger.events import Events
 from clipengine.ledger.lease import InFlight, Leases, Living
@@ -82,7 +82,7 @@ class Recordings:
                 known = known.where(~has_failed)
             row = self._database.row(known.order_by(has_failed, RecordingRow.created_at).limit(1))
             if row is not None:
-                return _recording(row), False
+                return as_recording(row), False
             recording = Recording(
                 recording_id=recording_id or new_id("rec"),
                 state="processing",
@@ -94,15 +94,20 @@ class Recordings:
                 metadata=metadata or {},
                 tags=[*tags],
             )
-            self._database.insert(RecordingRow.insert({**vars(recording), "attempts": 0, "next_at": now}))
-            self.documents.add(vars(recording))
-            self._database.record_change("recording", recording.recording_id)
+            self.insert(recording)
             self._database.enqueue("probes", recording.recording_id)
         return recording, True
 
+    def insert(self, recording: Recording, *, source_id: str | None = None) -> None:
+        """Insert a new recording. Call it in a transaction, which also queues its probe or its fetch."""
+        values = {**vars(recording), "attempts": 0, "next_at": recording.created_at, "source_id": source_id}
+        self._database.insert(RecordingRow.insert(values))
+        self.documents.add(vars(recording))
+        self._database.record_change("recording", recording.recording_id)
+
     def get(self, id: str) -> Recording:
         """Return a recording. Raises RecordingNotFound."""
-        return _recording(self._row(id))
+        return as_recording(self._row(id))
 
     def find(self, bucket_path: str, etag: str) -> Recording | None:
         """Return the complete recording of this object, or None."""
@@ -110,7 +115,7 @@ class Recordings:
             RecordingRow.bucket_path == bucket_path, RecordingRow.etag == etag, RecordingRow.state == "complete"
         )
         row = self._database.row(query.order_by(RecordingRow.created_at.desc()).limit(1))
-        return None if row is None else _recording(row)
+        return None if row is None else as_recording(row)
 
     def list(
         self,
@@ -143,7 +148,7 @@ class Recordings:
             after=created_after,
             before=created_before,
             sort=sort_by(RECORDING_SORTS, sort),
-            make=_recording,
+            make=as_recording,
         )
 
     def claim_probe(self, owner: str, *, suspects: bool = True) -> Probe | None:
@@ -154,7 +159,7 @@ class Recordings:
         claimed = self._leases.claim(
             lambda: self._due(owner, suspects), owner, values={"attempts": RecordingRow.attempts + 1}
         )
-        return Probe(_recording(claimed[0]), owner, claimed[0]["lease"]) if claimed else None
+        return Probe(as_recording(claimed[0]), owner, claimed[0]["lease"]) if claimed else None
 
     def _due(self, owner: str, suspects: bool) -> Any:
         """Return the query of the next probe that `owner` may start, or None if it may start none."""
@@ -172,8 +177,8 @@ class Recordings:
         return self._database.row(_due_probes().limit(1)) is not None
 
     def waiting(self, *, limit: int) -> int:
-        """Return the number of recordings that are being processed, at most `limit`."""
-        query = RecordingRow.select(RecordingRow.recording_id).where(RecordingRow.state == "processing")
+        """Return the number of recordings that are being probed or wait for that, at most `limit`."""
+        query = RecordingRow.select(RecordingRow.recording_id).where(RecordingRow.state == "processing", _in_store())
         return len(self._database.rows(query.limit(limit)))
 
     def probe_complete(
@@ -201,6 +206,13 @@ class Recordings:
     def probe_failed(self, probe: Probe, error: ClipEngineError) -> bool:
         """Set the recording `failed` and write its event. Return False if the lease was lost."""
         return self._end(probe, {"state": "failed", "error": error.to_object()})
+
+    def fail_unread(self, id: str, error: ClipEngineError) -> None:
+        """Set a recording that never was in the store `failed`, and write its event. Call it in a transaction."""
+        values = {"state": "failed", "error": error.to_object(), "completed_at": now_ms()}
+        self._database.change(RecordingRow.update(values).where(RecordingRow.recording_id == id))
+        self._database.record_change("recording", id)
+        self._events.recording_ended(self.get(id))
 
     def _end(self, probe: Probe, values: dict[str, Any]) -> bool:
         with self._database.transaction(ordered=False):
@@ -261,7 +273,7 @@ class Recordings:
         Raises RecordingNotFound, and RecordingBusy while a clip of it is queued or running.
         """
         with self._database.transaction(ordered=False):
-            recording = _recording(self._row(id, lock=True))  # no clip of it is created meanwhile
+            recording = as_recording(self._row(id, lock=True))  # no clip of it is created meanwhile
             clips = ClipRow.recording_id == id
             # Peewee's name of LIKE: its own LIKE is GLOB in SQLite.
             of_part = peewee.Expression(ClipRow.parts, OP.ILIKE, peewee.Value(f'%"{id}"%', converter=False))
@@ -283,7 +295,7 @@ class Recordings:
         freed = 0
         processing = RecordingRow.state == "processing"
         for row in self._leases.orphans(processing, owner, in_flight=in_flight, living=living):
-            lost = Probe(_recording(row), row["owner"], row["lease"])
+            lost = Probe(as_recording(row), row["owner"], row["lease"])
             deaths = row["engine_deaths"] + (row["owner"] != owner and row["owner"] in died())
             if deaths >= MAX_DEATHS:
                 freed += self.probe_failed(lost, too_many_deaths(row["recording_id"], "it read this recording"))
@@ -301,11 +313,17 @@ class Recordings:
 
 def _due_probes() -> Any:
     return RecordingRow.select(RecordingRow.recording_id).where(
-        RecordingRow.state == "processing", RecordingRow.owner.is_null(), RecordingRow.next_at <= now_ms()
+        RecordingRow.state == "processing", RecordingRow.owner.is_null(), RecordingRow.next_at <= now_ms(), _in_store()
     )
 
 
-def _recording(row: Row) -> Recording:
+def _in_store() -> Any:
+    """Return the condition that a recording is not, or no longer, being fetched from a URL."""
+    return RecordingRow.recording_id.not_in(FetchRow.select(FetchRow.recording_id))
+
+
+def as_recording(row: Row) -> Recording:
+    """Return the recording of a row."""
     values = {name: row[name] for name in Recording.__dataclass_fields__}
     if row["facts"] is not None:
         values["facts"] = SourceFacts.model_validate(row["facts"])

@@ -105,13 +105,13 @@ class Rules:
         return cls(tuple(ip_network(text, strict=False) for text in allow_cidrs), own_port)
 
 
-def parse(url: str) -> Url:
+def parse(url: str, *, max_characters: int = MAX_URL_CHARACTERS) -> Url:
     """Parse a webhook URL. Raises InvalidWebhookUrl unless it is http or https with a valid host and port.
 
     Rejects forms that parsers interpret differently: user information, backslashes, 0x7f.1, white space.
     """
-    if not url or len(url) > MAX_URL_CHARACTERS:
-        raise InvalidWebhookUrl(f"a webhook URL must have 1 to {MAX_URL_CHARACTERS} characters")
+    if not url or len(url) > max_characters:
+        raise InvalidWebhookUrl(f"a webhook URL must have 1 to {max_characters} characters")
     if any(c == "\\" or c.isspace() or not c.isprintable() for c in url):
         raise InvalidWebhookUrl("the webhook URL contains a backslash, white space or a control character")
     try:
@@ -165,7 +165,7 @@ def resolve(
     return Target(parsed, allowed)
 
 
-def check(url: str, *, rules: Rules, timeout: float = 5, lookup: Lookup | None = None) -> None:
+def check(url: str | Url, *, rules: Rules, timeout: float = 5, lookup: Lookup | None = None) -> None:
     """Check the URL in a request. Raises InvalidWebhookUrl.
 
     A name without an address is accepted, because it may get one later; each attempt checks again.

@@ -7,29 +7,33 @@ receiver that sends one byte a second is disconnected in time, without a watchdo
 from __future__ import annotations
 
 import contextlib
+import math
 import socket
 import ssl
+import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+import certifi
 import httpcore
 
 _MIN_CONNECT_SECONDS = 1.0
 
 
 class Deadline:
-    """A point on the monotonic clock."""
+    """A point on the monotonic clock. No single wait may take longer than `stall_seconds`."""
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, *, stall_seconds: float = math.inf) -> None:
         self._end = time.monotonic() + seconds
+        self._stall_seconds = stall_seconds
 
     def left(self) -> float:
-        """Return the seconds left, more than 0. Raises TimeoutError if the deadline has passed."""
+        """Return the seconds that a wait may take, more than 0. Raises TimeoutError if the deadline has passed."""
         left = self._end - time.monotonic()
         if left <= 0:
             raise TimeoutError("the deadline has passed")
-        return left
+        return min(left, self._stall_seconds)
 
     def shorten(self, seconds: float) -> None:
         """Move the deadline to at most `seconds` from now."""
@@ -93,6 +97,59 @@ class CheckedNetwork(httpcore.NetworkBackend):
     def close(self) -> None:
         for handle in self._handles:
             handle.close()
+
+
+class SenderClosed(Exception):
+    """The engine stops and has ended the request, so the outcome is unknown."""
+
+
+class OpenNetworks:
+    """The networks of the current requests of one sender, so that they can be ended together. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._open: set[CheckedNetwork] = set()
+        self.closed = False
+
+    @contextlib.contextmanager
+    def open(self, addresses: Sequence[str], deadline: Deadline) -> Iterator[CheckedNetwork]:
+        """Yield the network of one request. Raises SenderClosed after `close`."""
+        network = CheckedNetwork(addresses, deadline)
+        with self._lock:
+            if self.closed:
+                raise SenderClosed
+            self._open.add(network)
+        try:
+            yield network
+        finally:
+            with self._lock:
+                self._open.discard(network)
+            network.close()
+
+    def close(self) -> None:
+        """End all requests."""
+        with self._lock:
+            self.closed = True
+            for network in self._open:
+                network.abort()
+
+
+def trust_store() -> ssl.SSLContext:
+    """Trust the system's certificates, to which operators add their own, and those of certifi."""
+    context = ssl.create_default_context()
+    context.load_verify_locations(certifi.where())
+    return context
+
+
+def described(error: Exception) -> str | None:
+    """Return one short line for an expected error of an exchange, or None for any other error."""
+    if isinstance(error, ssl.SSLError):
+        return f"tls: {getattr(error, 'verify_message', '') or error.reason or 'handshake failed'}"
+    if isinstance(error, OSError):
+        return f"connection: {error.strerror or type(error).__name__}"
+    if isinstance(error, httpcore.ProtocolError | httpcore.NetworkError):
+        return "protocol: the response is not HTTP or is incomplete"
+    return None
 
 
 class _Stream(httpcore.NetworkStream):

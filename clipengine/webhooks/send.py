@@ -8,31 +8,24 @@ secrets, or the URL's path and query.
 from __future__ import annotations
 
 import ssl
-import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-import certifi
 import httpcore
 
 from clipengine import __version__
 from clipengine.errors import InvalidWebhookUrl
 from clipengine.webhooks.address import Lookup, NameUnresolved, Rules, Target, parse, resolve
-from clipengine.webhooks.network import CheckedNetwork, Deadline
+from clipengine.webhooks.network import Deadline, OpenNetworks, SenderClosed, described, trust_store
 from clipengine.webhooks.schedule import MAX_RETRY_AFTER_SECONDS
 
 MAX_RESPONSE_BYTES = 4096
 # The body is ignored, but reading it for a short time lets the receiver finish writing.
 _DRAIN_SECONDS = 1.0
 _MAX_ERROR_CHARACTERS = 200
-
-
-class SenderClosed(Exception):
-    """The sender was closed during the request, so the outcome is unknown."""
 
 
 @dataclass(frozen=True)
@@ -69,10 +62,8 @@ class Sender:
         self.rules = Rules.of(allow_cidrs, own_port=own_port)
         self._timeout = timeout_seconds
         self._lookup = lookup
-        self._tls = tls or _trust_store()
-        self._lock = threading.Lock()
-        self._networks: set[CheckedNetwork] = set()
-        self._closed = False
+        self._tls = tls or trust_store()
+        self._networks = OpenNetworks()
 
     def send(self, url: str, body: bytes, headers: Mapping[str, str], *, trusted: bool = False) -> Outcome:
         """Send one POST request. Every failure becomes an Outcome; raises only SenderClosed.
@@ -92,7 +83,7 @@ class Sender:
                 retry_after = _retry_after(retry_after_text)
         except Exception as raised:
             error = self._describe(raised)
-        if self._closed and status is None:
+        if self._networks.closed and status is None:
             raise SenderClosed
         return Outcome(
             ok=error is None,
@@ -115,7 +106,7 @@ class Sender:
         deadline = Deadline(self._timeout)
         try:
             target = resolve(url, rules=self.rules, trusted=trusted, timeout=deadline.left(), lookup=self._lookup)
-            with self._network(target, deadline) as network:
+            with self._networks.open(target.addresses, deadline) as network:
                 stream = network.connect_tcp(target.url.host, target.url.port)
                 try:
                     if target.url.scheme == "https":
@@ -134,20 +125,14 @@ class Sender:
             return f"dns: {error}"
         if isinstance(error, TimeoutError | httpcore.TimeoutException):
             return f"timeout: no complete response within {self._timeout:g} s"
-        if isinstance(error, ssl.SSLError):
-            return f"tls: {getattr(error, 'verify_message', '') or error.reason or 'handshake failed'}"
-        if isinstance(error, OSError):
-            return f"connection: {error.strerror or type(error).__name__}"
-        if isinstance(error, httpcore.ProtocolError | httpcore.NetworkError):
-            return "protocol: the response is not HTTP or is incomplete"
+        line = described(error)
+        if line is not None:
+            return line
         raise error
 
     def close(self) -> None:
         """Abort all requests; their `send` calls raise SenderClosed."""
-        with self._lock:
-            self._closed = True
-            for network in self._networks:
-                network.abort()
+        self._networks.close()
 
     def _exchange(
         self, target: Target, body: bytes, headers: Mapping[str, str], deadline: Deadline
@@ -170,7 +155,7 @@ class Sender:
             headers=[(name.encode(), value.encode()) for name, value in fields.items()],
             content=body,
         )
-        with self._network(target, deadline) as network:
+        with self._networks.open(target.addresses, deadline) as network:
             origin = httpcore.Origin(url.scheme.encode(), url.host.encode(), url.port)
             connection = httpcore.HTTPConnection(origin, ssl_context=self._tls, network_backend=network)
             try:
@@ -181,20 +166,6 @@ class Sender:
                 connection.close()
         waits = [value.decode("latin-1") for name, value in response.headers if name.lower() == b"retry-after"]
         return response.status, waits[0] if waits else None
-
-    @contextmanager
-    def _network(self, target: Target, deadline: Deadline) -> Iterator[CheckedNetwork]:
-        network = CheckedNetwork(target.addresses, deadline)
-        with self._lock:
-            if self._closed:
-                raise SenderClosed
-            self._networks.add(network)
-        try:
-            yield network
-        finally:
-            with self._lock:
-                self._networks.discard(network)
-            network.close()
 
 
 def _drain(response: httpcore.Response) -> None:
@@ -227,10 +198,3 @@ def _retry_after(text: str | None) -> float | None:
             return None
         seconds = (moment.replace(tzinfo=moment.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
     return min(max(seconds, 0.0), MAX_RETRY_AFTER_SECONDS)
-
-
-def _trust_store() -> ssl.SSLContext:
-    """Trust the system's certificates, to which operators add their own, and those of certifi."""
-    context = ssl.create_default_context()
-    context.load_verify_locations(certifi.where())
-    return context

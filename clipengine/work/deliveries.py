@@ -21,8 +21,9 @@ from clipengine.ledger.deliveries import Delivery
 from clipengine.ledger.ledger import Ledger
 from clipengine.timecode import now_ms
 from clipengine.webhooks.messages import rendered, with_links
+from clipengine.webhooks.network import SenderClosed
 from clipengine.webhooks.schedule import next_delay_seconds
-from clipengine.webhooks.send import Outcome, Sender, SenderClosed
+from clipengine.webhooks.send import Outcome, Sender
 from clipengine.webhooks.sign import sign
 from clipengine.work.job_context import delivery_job
 from clipengine.work.retry import Stopping, retry_until_written

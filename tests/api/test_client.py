@@ -32,6 +32,7 @@ from tests.support.receiver import Answer, Receiver, Request
 # Routes without a client method, each with the reason.
 LEFT_OUT = {
     r"GET /(livez|readyz)": "probes, for whatever watches the process",
+    r"POST /v1/ingest/\{source\}": "events, which other systems sign and send",
     r"\w+ /v1/recordings/\{recording_id\}/clips/\{clip_id\}.*": "the same clip, under a second address",
 }
 ARGUMENTS: dict[str, Any] = {

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import hashlib
+import hmac
 import json
 import time
 from collections.abc import Callable, Iterator
@@ -12,7 +14,9 @@ from typing import Any
 import httpx
 import pytest
 
+from clipengine.api.routes import webhook_addresses
 from clipengine.errors import DecoderCrashed, StorageUnavailable
+from clipengine.ledger.fetches import Origin
 from tests.support import events
 from tests.support.api import ApiServer, RecordedEngine, api_server, recorded_engine
 from tests.support.events import bearer, changed, recorded
@@ -22,12 +26,14 @@ KEY = "calls/böard meeting+1.mp4"
 SIGNED: list[tuple[str, str, Sign]] = [
     ("livekit", "livekit-egress-ended", events.livekit),
     ("daily", "daily-recording-ready", events.daily),
+    ("zoom", "zoom-recording-completed", events.zoom),
 ]
 
 
 @pytest.fixture
 def engine(tmp_path: Path) -> Iterator[RecordedEngine]:
-    with recorded_engine(tmp_path / "data", ingest=events.SETTINGS) as engine:
+    webhooks = {"allow_cidrs": ["127.0.0.0/8"]}
+    with recorded_engine(tmp_path / "data", ingest=events.SETTINGS, webhooks=webhooks) as engine:
         engine.put(KEY, b"media")
         engine.put("calls/board.mp4", b"media")
         yield engine
@@ -255,6 +261,74 @@ class TestDaily:
         assert ignored(send(sender, "daily", body, events.daily(body))) == [reason]
 
 
+class TestDailyDownloads:
+    def test_recording_in_the_storage_of_daily_is_fetched_by_its_link(self, tmp_path: Path) -> None:
+        body = recorded("daily-recording-ready")
+        settings = {
+            "daily": {"secret": events.DAILY_SECRET, "api_key": "daily-api-key", "api_url": "https://1.1.1.1/v1/"}
+        }
+        with recorded_engine(tmp_path / "data", ingest=settings) as engine, api_server(engine) as server:
+            with server.client("") as sender:
+                recording = registered(engine, send(sender, "daily", body, events.daily(body)))
+            assert recording.name == "board-meeting"
+            fetch = engine.ledger.fetches.claim("test")
+            assert fetch is not None
+            assert engine.ledger.fetches.origin(fetch) == Origin(
+                "https://1.1.1.1/v1/recordings/08fa0b24-9220-44c5-846c-3f116cf8e738/access-link",
+                "daily-api-key",
+                "download_link",
+            )
+
+
+class TestZoom:
+    @pytest.fixture(autouse=True)
+    def _zoom_is_public(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Resolve Zoom's host without the network."""
+        monkeypatch.setattr(webhook_addresses, "system_lookup", lambda name, port: ["170.114.52.2"])
+
+    def test_video_of_a_meeting_is_fetched_with_the_token_of_the_event(
+        self, engine: RecordedEngine, sender: httpx.Client
+    ) -> None:
+        body = recorded("zoom-recording-completed")
+        answer = send(sender, "zoom", body, events.zoom(body))
+        assert [each["reason"] for each in answer.json()["ignored"]] == ["not_media", "not_media"]
+        (recording_id,) = answer.json()["recording_ids"]
+        recording = engine.ledger.recordings.get(recording_id)
+        assert recording.bucket_path == f"recordings/{recording_id}/board-meeting.mp4"
+        assert (recording.name, recording.metadata) == (
+            "Board meeting",
+            {
+                "source": "zoom",
+                "zoom_meeting_id": "87565330005",
+                "zoom_recording_type": "shared_screen_with_speaker_view",
+                "started_at": "2026-01-31T09:00:01.000Z",
+            },
+        )
+        fetch = engine.ledger.fetches.claim("test")
+        assert fetch is not None
+        assert engine.ledger.fetches.origin(fetch) == Origin(
+            "https://us02web.zoom.us/rec/webhook_download/x", "abJhbGciOiJIUzUxMiJ9.eyJhdWQiOiJSZWNvcmRpbmcifQ.SkBj0tZ"
+        )
+
+    def test_audio_is_fetched_if_there_is_no_video(self, engine: RecordedEngine, sender: httpx.Client) -> None:
+        body = recorded("zoom-recording-completed").replace(b'"file_type": "MP4"', b'"file_type": "TIMELINE"')
+        (recording_id,) = send(sender, "zoom", body, events.zoom(body)).json()["recording_ids"]
+        assert engine.ledger.recordings.get(recording_id).bucket_path.endswith("/board-meeting.m4a")
+
+    def test_question_of_zoom_is_answered(self, sender: httpx.Client) -> None:
+        body = recorded("zoom-url-validation")
+        answer = send(sender, "zoom", body, events.zoom(body))
+        token = "qgg8vlvZRS6UYooatFL8Aw"
+        signed = hmac.new(events.ZOOM_SECRET.encode(), token.encode(), hashlib.sha256).hexdigest()
+        assert (answer.status_code, answer.json()) == (200, {"plainToken": token, "encryptedToken": signed})
+
+    def test_question_cannot_be_used_to_sign_an_event(self, sender: httpx.Client) -> None:
+        forged = f"v0:{round(time.time())}:" + recorded("zoom-recording-completed").decode()
+        body = changed("zoom-url-validation", payload={"plainToken": forged})
+        assert rejected(send(sender, "zoom", body, {})) == (401, "invalid_signature")
+        assert rejected(send(sender, "zoom", body, events.zoom(body))) == (422, "invalid_request")
+
+
 class TestGeneric:
     BODY = json.dumps(
         {
@@ -278,6 +352,8 @@ class TestGeneric:
             {},
             {"key": ""},
             {"key": "k" * 1025},
+            {"key": "a", "url": "https://media.example/a.mp4"},
+            {"url": "https://media.example/" + "a" * 8192},
             {"key": "a", "title": "x"},
             {"key": "a", "name": "x" * 201},
             {"key": "a", "started_at": "2026-01-31T10:00:00"},
@@ -290,6 +366,20 @@ class TestGeneric:
         answer = send(sender, "generic", json.dumps(body).encode(), bearer(events.GENERIC_SECRET))
         assert rejected(answer) == (422, "invalid_request")
 
+    def test_url_is_fetched_once(self, engine: RecordedEngine, sender: httpx.Client) -> None:
+        body = json.dumps({"url": "http://127.0.0.1:9000/b%C3%B6ard%20meeting.MP4?signature=x"}).encode()
+        recording = registered(engine, send(sender, "generic", body, bearer(events.GENERIC_SECRET)))
+        assert recording.bucket_path == f"recordings/{recording.recording_id}/böard-meeting.mp4"
+        assert (recording.name, recording.fetched_bytes) == ("böard meeting", 0)
+        assert engine.calls == [("fetches", recording.recording_id)]
+        assert registered(engine, send(sender, "generic", body, bearer(events.GENERIC_SECRET))) == recording
+
+    def test_private_address_is_refused(self, engine: RecordedEngine, sender: httpx.Client) -> None:
+        for url in ("http://169.254.169.254/a.mp4", "http://10.0.0.1/a.mp4", "file:///etc/passwd", "x"):
+            answer = send(sender, "generic", json.dumps({"url": url}).encode(), bearer(events.GENERIC_SECRET))
+            assert rejected(answer) == (422, "invalid_webhook_url")
+        assert count(engine) == 0
+
     @pytest.mark.parametrize("signature", ["", "v1", "v1,!!!", "v1,AAAA", "v2,AAAA", "v1,ü"])
     def test_forged_signature_is_rejected_although_the_secret_is_sent(
         self, sender: httpx.Client, signature: str
@@ -299,7 +389,12 @@ class TestGeneric:
         assert rejected(answer) == (401, "invalid_signature")
 
 
+@pytest.mark.usefixtures("_known_names")
 class TestSignedRequests:
+    @pytest.fixture
+    def _known_names(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(webhook_addresses, "system_lookup", lambda name, port: ["170.114.52.2"])
+
     @pytest.mark.parametrize(("source", "name", "sign"), SIGNED)
     def test_replay_after_the_window_is_rejected(
         self, engine: RecordedEngine, sender: httpx.Client, source: str, name: str, sign: Sign

@@ -31,6 +31,7 @@ KEYS = [
     "media",
     "tags",
     "expires_at",
+    "fetched_bytes",
 ]
 
 
@@ -65,6 +66,47 @@ class TestRegister:
         assert engine.calls == [("probes", first.json()["recording_id"])]
         again = http.post("/v1/recordings", json=body)
         assert (again.status_code, again.json()) == (200, first.json())
+
+    def test_url_is_fetched_later(self, http: httpx.Client, engine: RecordedEngine) -> None:
+        body = {"url": "http://127.0.0.1:9/a/talk%2Fone.webm?signature=x", "metadata": {"team": "a"}}
+        headers = {"Idempotency-Key": "one"}
+        first = http.post("/v1/recordings", json=body, headers=headers)
+        assert first.status_code == 202
+        made = first.json()
+        assert list(made) == KEYS
+        assert made["bucket_path"] == f"recordings/{made['recording_id']}/one.webm"
+        assert (made["status"], made["name"], made["fetched_bytes"], made["file_size_bytes"]) == (
+            "processing",
+            "one",
+            0,
+            0,
+        )
+        assert engine.calls == [("fetches", made["recording_id"])]
+        assert http.post("/v1/recordings", json=body, headers=headers).json() == made
+        assert "signature" not in http.get("/v1/recordings").text
+        assert http.delete(f"/v1/recordings/{made['recording_id']}").status_code == 204
+        assert engine.ledger.fetches.ids() == set()
+        assert engine.ledger.removals.due() == [made["bucket_path"]]
+
+    @pytest.mark.parametrize(
+        ("body", "status", "detail"),
+        [
+            ({"url": "http://169.254.169.254/a"}, 422, "the URL resolves to a metadata address"),
+            ({"url": "http://10.0.0.1/a"}, 422, "the URL resolves to a private address"),
+            ({"url": "ftp://example.org/a"}, 422, "the URL must begin with http"),
+            ({"url": "http://example.org:25/a"}, 422, "nothing is fetched from port 25"),
+            ({"url": "http://example.org/" + "a" * 8192}, 422, "1 to 8192 characters"),
+            ({"url": "http://1.1.1.1/a", "bucket_path": "a"}, 422, "either bucket_path or url"),
+            ({}, 422, "either bucket_path or url"),
+        ],
+    )
+    def test_invalid_url_is_refused(
+        self, http: httpx.Client, engine: RecordedEngine, body: dict[str, str], status: int, detail: str
+    ) -> None:
+        answer = http.post("/v1/recordings", json=body)
+        assert answer.status_code == status
+        assert detail in answer.json()["detail"]
+        assert engine.ledger.recordings.list(limit=1).data == []
 
     def test_complete_recording_has_its_facts(self, http: httpx.Client, recording: Recording) -> None:
         body = http.get(f"/v1/recordings/{recording.recording_id}").json()

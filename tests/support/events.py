@@ -16,11 +16,13 @@ EVENTS = Path(__file__).parent.parent / "ingest" / "events"
 S3_SECRET = "secret-of-the-s3-source"
 LIVEKIT_KEY, LIVEKIT_SECRET = "APIboard", "secret-of-the-livekit-source"
 DAILY_SECRET = base64.b64encode(b"secret of the daily source").decode()
+ZOOM_SECRET = "secret-of-the-zoom-source"
 GENERIC_SECRET = "secret-of-the-generic-source"
 SETTINGS: dict[str, Any] = {
     "s3": {"secret": S3_SECRET, "bucket": "recordings"},
     "livekit": {"api_key": LIVEKIT_KEY, "secret": LIVEKIT_SECRET, "bucket": "recordings"},
     "daily": {"secret": DAILY_SECRET},
+    "zoom": {"secret": ZOOM_SECRET},
     "generic": {"secret": GENERIC_SECRET},
 }
 
@@ -60,6 +62,12 @@ def daily(body: bytes, now: float | None = None, secret: str = DAILY_SECRET) -> 
     timestamp = str(round(time.time() if now is None else now))
     signed = hmac.new(base64.b64decode(secret), f"{timestamp}.".encode() + body, hashlib.sha256).digest()
     return {"x-webhook-timestamp": timestamp, "x-webhook-signature": base64.b64encode(signed).decode()}
+
+
+def zoom(body: bytes, now: float | None = None, secret: str = ZOOM_SECRET) -> dict[str, str]:
+    timestamp = str(round(time.time() if now is None else now))
+    signed = hmac.new(secret.encode(), f"v0:{timestamp}:".encode() + body, hashlib.sha256).hexdigest()
+    return {"x-zm-request-timestamp": timestamp, "x-zm-signature": f"v0={signed}"}
 
 
 def standard(body: bytes, now: float | None = None, secret: str = GENERIC_SECRET) -> dict[str, str]:

@@ -13,7 +13,8 @@ import tracemalloc
 import pytest
 
 from clipengine import __version__
-from clipengine.webhooks.send import Outcome, Sender, SenderClosed
+from clipengine.webhooks.network import SenderClosed
+from clipengine.webhooks.send import Outcome, Sender
 from tests.support.receiver import Answer, Receiver, gzip_bomb, redirect
 
 LOOPBACK = ["127.0.0.0/8"]

@@ -9,7 +9,16 @@ from __future__ import annotations
 import unicodedata
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, RootModel, ValidationInfo
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    RootModel,
+    ValidationInfo,
+    model_validator,
+)
 from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
 
@@ -26,6 +35,8 @@ from clipengine.errors import InvalidRequest, InvalidTranscript, InvalidWebhookU
 from clipengine.ledger.pages import decode_cursor
 from clipengine.timecode import parse_rfc3339
 from clipengine.webhooks.address import MAX_URL_CHARACTERS, parse
+from clipengine.webhooks.download import MAX_URL_CHARACTERS as MAX_SOURCE_CHARACTERS
+from clipengine.webhooks.download import parse_source, worded
 from clipengine.webhooks.sign import check_secret
 
 N = TypeVar("N")
@@ -54,6 +65,14 @@ def _address(text: str) -> str:
         parse(text)
     except InvalidWebhookUrl as error:
         raise PydanticCustomError("webhook_url", "{reason}", {"reason": error.message}) from None
+    return text
+
+
+def _source_address(text: str) -> str:
+    try:
+        parse_source(text)
+    except InvalidWebhookUrl as error:
+        raise PydanticCustomError("webhook_url", "{reason}", {"reason": worded(error)}) from None
     return text
 
 
@@ -112,6 +131,9 @@ Seconds = Annotated[float, BeforeValidator(_seconds)]
 Line = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_line)]
 Address = Annotated[
     str, Field(json_schema_extra={"format": "uri", "maxLength": MAX_URL_CHARACTERS}), AfterValidator(_address)
+]
+SourceAddress = Annotated[
+    str, Field(json_schema_extra={"format": "uri", "maxLength": MAX_SOURCE_CHARACTERS}), AfterValidator(_source_address)
 ]
 Secret = Annotated[str, Field(min_length=16, max_length=200), AfterValidator(_secret)]
 Events = Annotated[list[EventType], Field(min_length=1), AfterValidator(_distinct)]
@@ -321,12 +343,21 @@ class RegisterRecording(Body):
     max_bytes = None  # as for a clip
     model_config = _like(bucket_path="relay/recordings/h_01/recording.mp4")
 
-    bucket_path: str = Field(
-        min_length=1, max_length=1024, description="The object's key, relative to the store's prefix."
+    bucket_path: str | None = Field(
+        default=None, min_length=1, max_length=1024, description="The object's key, relative to the store's prefix."
+    )
+    url: SourceAddress | None = Field(
+        default=None, description="Instead of `bucket_path`: fetched into the store, under the rules of webhook URLs."
     )
     name: Line | None = None
     metadata: Metadata = {}
     tags: Tags = []
+
+    @model_validator(mode="after")
+    def _has_one_place(self) -> RegisterRecording:
+        if (self.bucket_path is None) == (self.url is None):
+            raise PydanticCustomError("place", "must have either bucket_path or url")
+        return self
 
 
 def _milliseconds(value: object) -> int:

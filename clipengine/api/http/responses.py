@@ -140,6 +140,10 @@ class RecordingObject(_Object):
     media: MediaObject | None
     tags: list[str]
     expires_at: str | None = MaybeTime
+    fetched_bytes: int | None = Field(
+        description="Bytes fetched from its URL so far, of `file_size_bytes`, which is 0 while it is unknown. "
+        "Null for an object that was in the store already."
+    )
 
 
 class TranscriptObject(_Object):

@@ -20,7 +20,6 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from clipengine.api.http.media_types import ending, media_type, without_ending
 from clipengine.api.http.operation import Answer, Call, Operation
 from clipengine.api.http.problems import problem
 from clipengine.api.http.ranges import matches, requested_range
@@ -28,6 +27,7 @@ from clipengine.api.http.requests import NoBody, NoQuery
 from clipengine.api.http.send_timeout import with_send_timeout
 from clipengine.api.routes.lookups import find_clip
 from clipengine.clips.clip import Clip
+from clipengine.clips.media_types import ending, media_type, without_ending
 from clipengine.errors import (
     ClipNotComplete,
     ClipNotFound,

@@ -18,11 +18,14 @@ from starlette.routing import Route
 from clipengine.api.http.operation import in_session, json_response
 from clipengine.api.http.ports import Engine
 from clipengine.api.http.validation import parse_json, read_bytes
+from clipengine.api.routes.recordings import fetch_recording
+from clipengine.clips.clip import Recording
 from clipengine.clips.discovery import clean_name, is_recording, is_upload, recording_name
 from clipengine.errors import InvalidBucketPath, NotFound, ObjectMissing, RequestError
 from clipengine.ingest import event
-from clipengine.ingest.event import Arrival, Ignored
+from clipengine.ingest.event import Arrival, Download, Ignored
 from clipengine.ingest.sources import NAMES, enabled_sources
+from clipengine.ledger.fetches import Origin
 from clipengine.stores.base import StoredObject
 
 log = logging.getLogger(__name__)
@@ -76,20 +79,35 @@ class _Ingest:
         recording_ids: list[str] = []
         ignored: list[Ignored] = []
         for each in reading.found:
-            stored = self._look_up(each) if isinstance(each, Arrival) else each
-            if isinstance(stored, Ignored):
-                ignored.append(stored)
-                outcome: str = stored.reason
+            result = self._handle_one(each)
+            if isinstance(result, Ignored):
+                ignored.append(result)
+                outcome: str = result.reason
                 level = logging.WARNING if outcome in _WARNED else logging.INFO
-                log.log(level, "an event of %s is ignored (%s): %s", source, outcome, stored.key)
+                log.log(level, "an event of %s is ignored (%s): %s", source, outcome, result.key)
             else:
-                assert isinstance(each, Arrival)
-                recording_id, new = self._register_object(each, stored)
-                recording_ids.append(recording_id)
+                recording, new = result
+                recording_ids.append(recording.recording_id)
                 outcome = "registered" if new else "known"
             self._counter.labels(source, outcome).inc()
         answer = {"recording_ids": list(dict.fromkeys(recording_ids)), "ignored": [vars(each) for each in ignored]}
         return json_response(answer, 202)
+
+    def _handle_one(self, found: Arrival | Download | Ignored) -> tuple[Recording, bool] | Ignored:
+        """Return the recording, and True if it is new, or why it is ignored."""
+        if isinstance(found, Ignored):
+            return found
+        if isinstance(found, Download):
+            return fetch_recording(
+                self._engine,
+                Origin(found.url, found.token, found.link_field),
+                file=found.file,
+                name=clean_name(found.name or ""),
+                metadata=found.metadata,
+                source_id=found.source_id,
+            )
+        stored = self._look_up(found)
+        return stored if isinstance(stored, Ignored) else self._register_object(found, stored)
 
     def _look_up(self, arrival: Arrival) -> StoredObject | Ignored:
         """Return the store's entry of the object."""
@@ -104,13 +122,13 @@ class _Ingest:
                 continue
         return Ignored(arrival.keys[0], "missing")
 
-    def _register_object(self, arrival: Arrival, stored: StoredObject) -> tuple[str, bool]:
-        """Return the id of the recording of an object, and True if it is new.
+    def _register_object(self, arrival: Arrival, stored: StoredObject) -> tuple[Recording, bool]:
+        """Return the recording of an object, and True if it is new.
 
         A repeated event does not probe a recording again that has failed.
         """
         name = clean_name(arrival.name or "") or recording_name(stored.key, self._engine.settings.watch.name)
-        recording, new = self._engine.ledger.recordings.register(
+        return self._engine.ledger.recordings.register(
             stored.key,
             etag=stored.etag,
             size=stored.size,
@@ -118,4 +136,3 @@ class _Ingest:
             metadata=dict(arrival.metadata),
             retry_failed=False,
         )
-        return recording.recording_id, new

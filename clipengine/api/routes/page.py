@@ -15,9 +15,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 import clipengine
-from clipengine.api.http.media_types import ending
 from clipengine.api.http.operation import Public
 from clipengine.api.http.ranges import matches
+from clipengine.clips.media_types import ending
 from clipengine.errors import NotFound
 from clipengine.settings import Settings, Storage
 

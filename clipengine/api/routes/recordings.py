@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping, Sequence
 from typing import Any
 
 from starlette.responses import Response
 
 from clipengine.api.http.long_poll import answer_when_ended
 from clipengine.api.http.operation import NOTHING, Answer, Call, Operation, json_response, once, page_response
+from clipengine.api.http.ports import Engine
 from clipengine.api.http.requests import (
     DeleteRecording,
     ListRecordings,
@@ -20,8 +21,14 @@ from clipengine.api.http.requests import (
 )
 from clipengine.api.http.responses import RecordingObject
 from clipengine.api.http.validation import check_expiry, located
+from clipengine.api.routes.webhook_addresses import check_address
+from clipengine.clips.clip import Recording
+from clipengine.clips.discovery import clean_name, file_name
+from clipengine.clips.media_types import without_ending
 from clipengine.errors import (
+    DiskLow,
     InvalidBucketPath,
+    InvalidWebhookUrl,
     ObjectMissing,
     ObjectNotFound,
     RecordingBusy,
@@ -29,17 +36,23 @@ from clipengine.errors import (
     StorageDenied,
     StorageUnavailable,
 )
+from clipengine.ledger.fetches import Origin
 from clipengine.ledger.idempotency import Answer as StoredAnswer
+from clipengine.settings import Settings
 from clipengine.stores.base import StoredObject
+from clipengine.webhooks.download import parse_source, worded
 
 
 def register_recording(call: Call[NoQuery, RegisterRecording]) -> Response:
     body = call.body
+    if body.url is not None:
+        return _fetch(call, body.url)
+    assert body.bucket_path is not None
     stored = _look_up(call, body.bucket_path)  # before the transaction: the store may be slow
 
     def work() -> StoredAnswer:
         recording, created = call.ledger.recordings.register(
-            body.bucket_path,
+            stored.key,
             etag=stored.etag,
             size=stored.size,
             name=body.name,
@@ -50,6 +63,53 @@ def register_recording(call: Call[NoQuery, RegisterRecording]) -> Response:
         return StoredAnswer(202 if created else 200, recording.to_object(), headers)
 
     return once(call, work)
+
+
+def _fetch(call: Call[NoQuery, RegisterRecording], url: str) -> Response:
+    """Register a recording that is fetched from a URL."""
+    body = call.body
+    check_source(call.engine.settings, url)  # before the transaction: name servers may be slow
+
+    def work() -> StoredAnswer:
+        recording, _ = fetch_recording(
+            call.engine, Origin(url), name=body.name, metadata=body.metadata, tags=body.tags, checked=True
+        )
+        headers = {"Location": f"/v1/recordings/{recording.recording_id}"}
+        return StoredAnswer(202, recording.to_object(), headers)
+
+    return once(call, work)
+
+
+def check_source(settings: Settings, url: str) -> None:
+    """Raise InvalidWebhookUrl if the address rules refuse the URL of a recording. Each request checks again."""
+    try:
+        check_address(parse_source(url), settings, pointer="/url", look_up=True)
+    except InvalidWebhookUrl as error:
+        message = worded(error)
+        raise InvalidWebhookUrl(message, errors=[{"detail": message, "pointer": "/url"}]) from None
+
+
+def fetch_recording(
+    engine: Engine,
+    origin: Origin,
+    *,
+    file: str = "",
+    name: str | None,
+    metadata: Mapping[str, str],
+    tags: Sequence[str] = (),
+    source_id: str | None = None,
+    checked: bool = False,
+) -> tuple[Recording, bool]:
+    """Create a recording that is fetched from a URL. Return it, and True if it is new, see `Fetches.add`.
+
+    Raises InvalidWebhookUrl, unless the URL was `checked`, and DiskLow.
+    """
+    if not checked:
+        check_source(engine.settings, origin.url)
+    engine.admit()
+    file = file or file_name(origin.url)
+    name = name or clean_name(without_ending(file))
+    return engine.ledger.fetches.add(origin, file, name=name, metadata=dict(metadata), tags=tags, source_id=source_id)
 
 
 def _look_up(call: Call[Any, Any], bucket_path: str) -> StoredObject:
@@ -81,7 +141,9 @@ def update_recording(call: Call[NoQuery, UpdateRecording]) -> Response:
 def delete_recording(call: Call[DeleteRecording, NoBody]) -> Response:
     with call.ledger.transaction():
         recording = call.ledger.recordings.delete(call.path("recording_id"))
-        if call.query.object == "true":
+        if not recording.etag:  # it is being fetched; its object may be stored at this moment
+            call.ledger.removals.add(recording.bucket_path, looks=2)
+        elif call.query.object == "true":
             call.ledger.removals.add(recording.bucket_path)
     return Response(status_code=204)
 
@@ -94,12 +156,12 @@ OPERATIONS = [
         "/v1/recordings",
         "write",
         register_recording,
-        "Register an object of the store as a recording",
+        "Register an object of the store, or a URL, as a recording",
         [
-            Answer(202, "The recording is being read.", RecordingObject),
+            Answer(202, "The recording is being fetched or read.", RecordingObject),
             Answer(200, "This object, unchanged, is a recording already.", RecordingObject),
         ],
-        (ObjectNotFound, InvalidBucketPath, StorageDenied, StorageUnavailable),
+        (ObjectNotFound, InvalidBucketPath, InvalidWebhookUrl, StorageDenied, StorageUnavailable, DiskLow),
         body=RegisterRecording,
         creates=True,
     ),

@@ -13,8 +13,8 @@ from typing import Any
 
 from starlette.requests import Request
 
-from clipengine.api.http.media_types import media_type
 from clipengine.clips.clip import Clip
+from clipengine.clips.media_types import media_type
 from clipengine.ledger.shares import Share
 from clipengine.settings import Settings
 

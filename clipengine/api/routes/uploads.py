@@ -18,13 +18,13 @@ import anyio.to_thread
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from clipengine.api.http.media_types import ending, media_type, without_ending
 from clipengine.api.http.operation import Answer, Call, Operation, json_response
 from clipengine.api.http.requests import NoBody, UploadRecording
 from clipengine.api.http.responses import RecordingObject
 from clipengine.api.http.validation import declared_length
 from clipengine.clips.clip import Recording
-from clipengine.clips.request import slug
+from clipengine.clips.discovery import upload_key
+from clipengine.clips.media_types import media_type
 from clipengine.errors import (
     Busy,
     ClipEngineError,
@@ -102,13 +102,6 @@ class BodyPipe(io.RawIOBase):
             self._held -= count
         self._loop.call_soon_threadsafe(self._room.set)
         return count
-
-
-def upload_key(recording_id: str, name: str) -> str:
-    """`recordings/<the recording's id>/<a safe name>`; the name keeps its letters and a plain ending."""
-    extension = ending(name)
-    safe = slug(without_ending(name)) + (f".{extension}" if extension else "")
-    return f"recordings/{recording_id}/{safe}"
 
 
 def operations() -> list[Operation]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from clipengine.api.http.validation import located
 from clipengine.settings import Settings
-from clipengine.webhooks.address import Rules, check, localhost_lookup, system_lookup
+from clipengine.webhooks.address import Rules, Url, check, localhost_lookup, system_lookup
 
 
-def check_address(url: str, settings: Settings, *, pointer: str, look_up: bool) -> None:
+def check_address(url: str | Url, settings: Settings, *, pointer: str, look_up: bool) -> None:
     """Raise InvalidWebhookUrl with the field's pointer if the rules refuse the URL. Each delivery checks again.
 
     Without `look_up` only the URL itself is checked: a slow name server must not slow the caller.

@@ -289,6 +289,25 @@ def migration_29(database: Database) -> None:
     database.run("CREATE INDEX recordings_expires ON recordings (expires_at) WHERE expires_at IS NOT NULL")
 
 
+def migration_30(database: Database) -> None:
+    """Add recordings that are fetched from a URL. Older engines must not run: they would probe these too early."""
+    database.run("ALTER TABLE recordings ADD COLUMN fetched_bytes BIGINT")
+    database.run("ALTER TABLE recordings ADD COLUMN source_id TEXT")
+    database.run("CREATE INDEX recordings_source ON recordings (source_id) WHERE source_id IS NOT NULL")
+    database.run(
+        """CREATE TABLE fetches (
+            recording_id TEXT NOT NULL PRIMARY KEY REFERENCES recordings (recording_id) ON DELETE CASCADE,
+            origin TEXT NOT NULL,
+            created_at BIGINT NOT NULL,
+            next_at BIGINT NOT NULL,
+            attempts INTEGER NOT NULL,
+            owner TEXT,
+            lease INTEGER NOT NULL
+        )"""
+    )
+    database.run("CREATE INDEX fetches_due ON fetches (next_at)")
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     migration_1,
     migration_2,
@@ -319,6 +338,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     migration_27,
     migration_28,
     migration_29,
+    migration_30,
 )
 
 

@@ -65,9 +65,26 @@ class RecordingRow(Model):
     tags = JsonText(default=list)
     duration_seconds = DoubleField(default=0)  # 0 until it is probed
     expires_at = BigIntegerField(null=True)
+    fetched_bytes = BigIntegerField(null=True)  # so far, from a URL; null if it was in the store already
+    source_id = TextField(null=True)  # of the event that announced its URL, so that a repeated one is known
 
     class Meta:
         table_name = "recordings"
+
+
+class FetchRow(Model):
+    """Recordings that are not in the store yet. Deleted when they are, and with the recording."""
+
+    recording_id = TextField(primary_key=True)
+    origin = TextField()  # sealed JSON
+    created_at = BigIntegerField()
+    next_at = BigIntegerField()  # earliest time of the next claim
+    attempts = IntegerField()
+    owner = TextField(null=True)  # the engine that fetches it
+    lease = IntegerField()  # incremented by each claim, never decremented
+
+    class Meta:
+        table_name = "fetches"
 
 
 class LandmarksRow(Model):
@@ -304,6 +321,7 @@ TABLES: tuple[type[Model], ...] = (
     KeyRow,
     SessionRow,
     RecordingRow,
+    FetchRow,
     LandmarksRow,
     TranscriptRow,
     CueRow,

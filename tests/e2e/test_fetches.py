@@ -1,0 +1,38 @@
+"""A recording is fetched from a URL although its engine is killed: it continues, and is probed and cut."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.support.invariants import check_invariants
+from tests.support.origin_server import origin_server
+from tests.support.server import LOOPBACK_ALLOWED, running_server
+from tests.support.waiting import until
+
+
+def test_fetch_survives_the_death_of_its_engine(tmp_path: Path, film: Path) -> None:
+    data = tmp_path / "data"
+    body = film.read_bytes()
+    with origin_server(body, pause_after=131_072) as origin:
+        with running_server(data, env=LOOPBACK_ALLOWED) as server:
+            api = server.client()
+            recording = api.recordings.fetch(f"{origin.url}/Board%20meeting.mp4")
+            assert origin.paused.wait(60)
+            state = data / "fetches" / f"{recording.recording_id}.json"
+            until(state.exists)
+            server.process.kill()
+            server.process.wait()
+        origin.go.set()
+        origin.pause_after = None
+        with running_server(data, env=LOOPBACK_ALLOWED) as server:
+            api = server.client()
+            ended = api.recordings.wait(recording.recording_id, timeout=60)
+            assert ended.status == "complete", ended.error
+            assert (ended.name, ended.fetched_bytes) == ("Board meeting", len(body))
+            clip = api.clips.create(ended.recording_id, "key-moment", 1.0, 2.0).wait().raise_for_error()
+            assert clip.bucket_path is not None
+            assert clip.bucket_path.startswith(f"recordings/{ended.recording_id}/clips/")
+            server.stop()
+    assert (data / "store" / ended.bucket_path).read_bytes() == body
+    assert list((data / "fetches").iterdir()) == []
+    check_invariants(data)
