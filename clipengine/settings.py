@@ -101,6 +101,7 @@ class Storage(SettingsTable):
     access_key: SecretStr = SecretStr("")
     secret_key: SecretStr = SecretStr("")
     session_token: SecretStr = SecretStr("")
+    credentials: Literal["keys", "chain"] = "keys"
     path_style: bool = True
     tls_verify: bool = True
     ca_file: NonEmptyPath | None = None
@@ -114,9 +115,15 @@ class Storage(SettingsTable):
     def _complete(self) -> Storage:
         if self.kind == "s3":
             missing = [name for name in ("endpoint", "bucket") if not getattr(self, name)]
-            missing += [n for n in ("access_key", "secret_key") if not getattr(self, n).get_secret_value()]
+            keys = [name for name in ("access_key", "secret_key") if getattr(self, name).get_secret_value()]
+            if self.credentials == "chain" and keys:
+                raise ValueError(f'storage.credentials is "chain", so remove storage.{keys[0]}, or set it to "keys"')
+            if self.credentials == "keys":
+                missing += [name for name in ("access_key", "secret_key") if name not in keys]
             if missing:
-                raise ValueError(f"storage.kind is s3, so set {', '.join('storage.' + name for name in missing)}")
+                chain = ', or storage.credentials = "chain"' if "secret_key" in missing else ""
+                names = ", ".join(f"storage.{each}" for each in missing)
+                raise ValueError(f"storage.kind is s3, so set {names}{chain}")
         return self
 
 

@@ -47,6 +47,7 @@ def _s3_store(storage: Storage, journal: Path, on_request: Callable[[str, str, f
         session_token=storage.session_token.get_secret_value(),
         region=storage.region,
         prefix=storage.prefix,
+        chain=storage.credentials == "chain",
         path_style=storage.path_style,
         tls_verify=storage.tls_verify,
         ca_file=storage.ca_file,

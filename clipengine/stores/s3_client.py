@@ -34,6 +34,7 @@ from clipengine.errors import (
 )
 from clipengine.stores.base import Disposition, StoredObject
 from clipengine.stores.keys import clean_prefix
+from clipengine.stores.s3_credentials import CredentialChain
 from clipengine.stores.s3_errors import S3_EXCEPTIONS, S3ErrorContext
 from clipengine.stores.s3_http import RequestObserver, Timeouts, connection_pool, ignore_request
 
@@ -52,6 +53,7 @@ class S3Location:
     access_key: str
     secret_key: str = field(repr=False)
     session_token: str = field(default="", repr=False)
+    chain: bool = False  # take the credentials from the environment instead
     region: str = "us-east-1"
     prefix: str = ""
     path_style: bool = True
@@ -88,10 +90,13 @@ class S3Client:
         self.timeouts = location.timeouts
         self.errors = S3ErrorContext(location.endpoint, location.bucket, location.access_key)
         self._prefix = clean_prefix(location.prefix)
-        self._minio = _connect(location, location.endpoint, "storage.endpoint", on_request)
-        public = location.public_endpoint
+        credentials = CredentialChain() if location.chain else None
+        self._chain = credentials
+        self._minio = _connect(location, location.endpoint, "storage.endpoint", on_request, credentials)
         # A presigned URL is signed for the host that its user connects to.
-        self._links = _connect(location, public, "storage.public_endpoint", on_request) if public else self._minio
+        self._links = self._minio
+        if public := location.public_endpoint:
+            self._links = _connect(location, public, "storage.public_endpoint", on_request, credentials)
 
     def name(self, key: str) -> str:
         return self._prefix + key
@@ -110,7 +115,8 @@ class S3Client:
             try:
                 return operation(self._minio)
             except (StorageError, *S3_EXCEPTIONS) as error:
-                translated = replace(self.errors, key=key).translate(error)
+                access_key = self._chain.access_key if self._chain else self.errors.access_key
+                translated = replace(self.errors, key=key, access_key=access_key).translate(error)
                 failures += 1
                 if not isinstance(translated, StorageUnavailable) or not retries.wait(failures, started):
                     raise translated from error
@@ -228,7 +234,13 @@ class S3Client:
         )
 
 
-def _connect(location: S3Location, endpoint: str, setting: str, on_request: RequestObserver) -> Minio:
+def _connect(
+    location: S3Location,
+    endpoint: str,
+    setting: str,
+    on_request: RequestObserver,
+    credentials: CredentialChain | None,
+) -> Minio:
     url = urlsplit(endpoint)
     if url.scheme not in ("http", "https") or not url.netloc:
         raise SettingsError(f"{setting} must be http://host[:port] or https://host[:port]")
@@ -236,9 +248,10 @@ def _connect(location: S3Location, endpoint: str, setting: str, on_request: Requ
         check_bucket_name(location.bucket)
         minio = Minio(
             endpoint=endpoint.removeprefix(f"{url.scheme}://").rstrip("/"),
-            access_key=location.access_key,
-            secret_key=location.secret_key,
+            access_key=None if credentials else location.access_key,
+            secret_key=None if credentials else location.secret_key,
             session_token=location.session_token or None,
+            credentials=credentials,
             secure=url.scheme == "https",
             region=location.region or "us-east-1",  # an empty region makes minio-py request it first
             http_client=connection_pool(

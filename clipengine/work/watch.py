@@ -18,6 +18,7 @@ import watchfiles
 
 from clipengine.clips.discovery import belongs_to, is_recording, is_sidecar, is_upload, recording_name, sidecar_prefix
 from clipengine.errors import ClipEngineError
+from clipengine.ingest.jibri import described
 from clipengine.ledger.ledger import Ledger
 from clipengine.stores.base import Store, StoredObject
 from clipengine.timecode import now_ms
@@ -196,9 +197,11 @@ class Watch:
             yield found
 
     def _register(self, found: StoredObject, known: dict[str, str]) -> None:
+        name, metadata = described(self._store, found.key, None, {})
+        name = name or recording_name(found.key, self._rule)
         with self._ledger.transaction():
             recording, new = self._ledger.recordings.register(
-                found.key, etag=found.etag, size=found.size, name=recording_name(found.key, self._rule)
+                found.key, etag=found.etag, size=found.size, name=name, metadata=metadata
             )
             self._ledger.watched.mark(found.key, found.etag)
         replaced = found.key in known

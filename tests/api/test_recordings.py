@@ -15,6 +15,7 @@ import pytest
 from clipengine.api.routes import uploads
 from clipengine.clips.clip import Recording
 from tests.support.api import ApiServer, RecordedEngine, api_server, recorded_engine
+from tests.support.events import recorded
 
 KEYS = [
     "recording_id",
@@ -66,6 +67,13 @@ class TestRegister:
         assert engine.calls == [("probes", first.json()["recording_id"])]
         again = http.post("/v1/recordings", json=body)
         assert (again.status_code, again.json()) == (200, first.json())
+
+    def test_metadata_of_jibri_is_read(self, http: httpx.Client, engine: RecordedEngine) -> None:
+        key = "recordings/qxkwapdbrtjmbsnz/board_2026-01-31-09-00-00.mp4"
+        engine.put(key, b"media")
+        engine.put("recordings/qxkwapdbrtjmbsnz/metadata.json", recorded("jibri-metadata"))
+        made = http.post("/v1/recordings", json={"bucket_path": key}).json()
+        assert (made["name"], made["metadata"]["participants"]) == ("Board meeting", "Anna, Ben, u3")
 
     def test_url_is_fetched_later(self, http: httpx.Client, engine: RecordedEngine) -> None:
         body = {"url": "http://127.0.0.1:9/a/talk%2Fone.webm?signature=x", "metadata": {"team": "a"}}

@@ -24,6 +24,7 @@ from clipengine.clips.discovery import clean_name, is_recording, is_upload, reco
 from clipengine.errors import InvalidBucketPath, NotFound, ObjectMissing, RequestError
 from clipengine.ingest import event
 from clipengine.ingest.event import Arrival, Download, Ignored
+from clipengine.ingest.jibri import described
 from clipengine.ingest.sources import NAMES, enabled_sources
 from clipengine.ledger.fetches import Origin
 from clipengine.stores.base import StoredObject
@@ -127,12 +128,13 @@ class _Ingest:
 
         A repeated event does not probe a recording again that has failed.
         """
-        name = clean_name(arrival.name or "") or recording_name(stored.key, self._engine.settings.watch.name)
-        return self._engine.ledger.recordings.register(
+        engine = self._engine
+        name, metadata = described(engine.store, stored.key, clean_name(arrival.name or ""), arrival.metadata)
+        return engine.ledger.recordings.register(
             stored.key,
             etag=stored.etag,
             size=stored.size,
-            name=name,
-            metadata=dict(arrival.metadata),
+            name=name or recording_name(stored.key, engine.settings.watch.name),
+            metadata=metadata,
             retry_failed=False,
         )

@@ -36,6 +36,7 @@ from clipengine.errors import (
     StorageDenied,
     StorageUnavailable,
 )
+from clipengine.ingest.jibri import described
 from clipengine.ledger.fetches import Origin
 from clipengine.ledger.idempotency import Answer as StoredAnswer
 from clipengine.settings import Settings
@@ -49,14 +50,15 @@ def register_recording(call: Call[NoQuery, RegisterRecording]) -> Response:
         return _fetch(call, body.url)
     assert body.bucket_path is not None
     stored = _look_up(call, body.bucket_path)  # before the transaction: the store may be slow
+    name, metadata = described(call.engine.store, stored.key, body.name, body.metadata)
 
     def work() -> StoredAnswer:
         recording, created = call.ledger.recordings.register(
             stored.key,
             etag=stored.etag,
             size=stored.size,
-            name=body.name,
-            metadata=body.metadata,
+            name=name,
+            metadata=metadata,
             tags=body.tags,
         )
         headers = {"Location": f"/v1/recordings/{recording.recording_id}"}
