@@ -15,6 +15,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "clipengine cut s3://recordings/h_01/recording.mp4 clip.webm --start 60 --end 90 --profile web",
         "clipengine cut match.mp4 goals.mp4 --part 12:05-12:20 --part 47:30-47:52",
     ),
+    "mcp": ("clipengine mcp", "clipengine mcp --read-only"),
     "recordings add": (
         "clipengine recordings add relay/recordings/h_01/recording.mp4 --wait",
         "clipengine recordings add --upload meeting.mp4 --name 'Monday' --wait",

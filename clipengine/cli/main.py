@@ -27,6 +27,7 @@ _COMMANDS = {
     "recordings": "clipengine.cli.recordings:recordings",
     "clips": "clipengine.cli.clips:clips",
     "transcripts": "clipengine.cli.transcripts:transcripts",
+    "mcp": "clipengine.cli.mcp:mcp",
     "keys": "clipengine.cli.keys:keys",
     "webhooks": "clipengine.cli.webhooks:webhooks",
     "config": "clipengine.cli.config:config",
