@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import httpx
 import pytest
@@ -14,7 +14,7 @@ from openapi_spec_validator import validate
 
 import clipengine
 from clipengine.api.app import create_app
-from clipengine.clips.clip import Clip, Recording
+from clipengine.clips.clip import Clip, EventType, Recording
 from clipengine.errors import ClipEngineError, by_code
 from tests.support.api import ApiServer, Check, RecordedEngine
 
@@ -95,18 +95,52 @@ def test_unknown_parameter_is_rejected_everywhere(http: httpx.Client, document: 
 
 
 def test_every_documented_error_code_exists(document: dict[str, Any]) -> None:
+    shared = document["components"]["responses"]
     for _, _, described in operations(document):
         for status, answer in described["responses"].items():
-            for code in re.findall(r"`(\w+)`", answer["description"]) if int(status) >= 400 else []:
+            text = shared[answer["$ref"].rpartition("/")[2]]["description"] if int(status) >= 400 else ""
+            for code in re.findall(r"`(\w+)`", text):
                 kind: type[ClipEngineError] = by_code(code)
                 assert (kind.code, str(kind.status)) == (code, status)
 
 
+def test_operations_have_the_names_of_their_handlers(document: dict[str, Any]) -> None:
+    paths = document["paths"]
+    assert paths["/v1/clips/{clip_id}"]["get"]["operationId"] == "get_clip"
+    assert paths["/v1/recordings/{recording_id}/clips"]["get"]["operationId"] == "list_clips_of_recording"
+    assert paths["/v1/webhooks/{webhook_id}/deliveries"]["get"]["operationId"] == "list_deliveries_of_webhook"
+
+
+def test_generated_clients_need_no_field_that_has_a_default(document: dict[str, Any]) -> None:
+    for name, schema in document["components"]["schemas"].items():
+        for field, described in schema.get("properties", {}).items():
+            assert "default" not in described, f"{name}.{field}"
+            assert not ("x-default" in described and field in schema.get("required", ())), f"{name}.{field}"
+    assert document["components"]["schemas"]["CreateClip"]["properties"]["profile"]["x-default"] == "default"
+
+
+def test_every_event_is_described_with_its_data(document: dict[str, Any], engine: RecordedEngine) -> None:
+    assert set(document["webhooks"]) == set(get_args(EventType))
+    made = engine.make_recording()
+    (event,) = engine.ledger.events.after(0)
+    body = document["webhooks"][event.type]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    Draft202012Validator({**body, "components": document["components"]}).validate(event.payload)
+    assert event.recording_id == made.recording_id
+    wrong = {**event.payload, "event": "clip.ready"}
+    assert not Draft202012Validator({**body, "components": document["components"]}).is_valid(wrong)
+
+
+def test_every_parameter_of_a_path_is_described(document: dict[str, Any]) -> None:
+    for _, path, described in operations(document):
+        found = [each for each in described.get("parameters", ()) if each["in"] in ("path", "header")]
+        assert all(each["description"] for each in found), path
+
+
 def test_request_schemas_match_the_validation(document: dict[str, Any]) -> None:
     clip = document["components"]["schemas"]["CreateClip"]
-    assert clip["required"] == ["label", "start_seconds", "end_seconds"]
+    assert clip["required"] == ["label"]
     assert clip["additionalProperties"] is False
-    assert clip["properties"]["start_seconds"]["type"] == "number"
+    assert clip["properties"]["start_seconds"]["anyOf"] == [{"type": "number"}, {"type": "null"}]
     assert (clip["properties"]["priority"]["minimum"], clip["properties"]["priority"]["maximum"]) == (-10, 10)
     listing = document["paths"]["/v1/clips"]["get"]["parameters"]
     assert [each["name"] for each in listing] == [

@@ -90,7 +90,7 @@ _PYTHON = {
 
 def reference(openapi: Mapping[str, Any]) -> str:
     """Return the Markdown of the whole page."""
-    schemas = openapi["components"]["schemas"]
+    schemas, shared = openapi["components"]["schemas"], openapi["components"]["responses"]
     parts = [_INTRODUCTION]
     section = ""
     for entry in _entries(openapi["paths"]):
@@ -98,7 +98,7 @@ def reference(openapi: Mapping[str, Any]) -> str:
         if title != section:
             parts.append(f"## {title}\n")
             section = title
-        parts.append(_route(entry, schemas))
+        parts.append(_route(entry, schemas, shared))
     parts.append("## Objects\n")
     shown = {name: schema for name, schema in schemas.items() if name.endswith(_SHOWN)}
     parts += [f"### {name}\n\n{_fields(schema)}" for name, schema in sorted(shown.items())]
@@ -129,8 +129,8 @@ def _entries(paths: Mapping[str, Any]) -> list[_Entry]:
     return sorted(entries.values(), key=lambda each: (tags.index(each.tag), order[each.path]))
 
 
-def _route(entry: _Entry, schemas: Mapping[str, Schema]) -> str:
-    operation = entry.operation
+def _route(entry: _Entry, schemas: Mapping[str, Schema], shared: Mapping[str, Schema]) -> str:
+    operation = entry.operation = _resolved(entry.operation, shared)
     scope = operation.get("x-scope")
     address = f"`{entry.method} {entry.path}`" + "".join(f", also `{each}`" for each in entry.also)
     parts = [f"### {entry.summary}\n", f"{address}. " + (f"Scope `{scope}`." if scope else "No key is needed.") + "\n"]
@@ -145,6 +145,15 @@ def _route(entry: _Entry, schemas: Mapping[str, Schema]) -> str:
     parts.append(f"```python\n{_python(entry, body)}\n```\n")
     parts.append("\n".join(_answers(operation)) + "\n")
     return "\n".join(parts)
+
+
+def _resolved(operation: Mapping[str, Any], shared: Mapping[str, Schema]) -> Mapping[str, Any]:
+    """Return the operation with the responses that it refers to."""
+    responses = {
+        status: shared[answer["$ref"].rpartition("/")[2]] if "$ref" in answer else answer
+        for status, answer in operation["responses"].items()
+    }
+    return {**operation, "responses": responses}
 
 
 def _body(operation: Mapping[str, Any], schemas: Mapping[str, Schema]) -> tuple[Schema, str]:
@@ -203,9 +212,9 @@ def _bytes(kinds: list[str]) -> bool:
 
 
 def _python(entry: _Entry, body: Schema) -> str:
-    name = entry.operation["operationId"]
-    if name in _PYTHON:
-        return _PYTHON[name]
+    parts = [part for part in re.split(r"[/{}]+", entry.path.removeprefix("/v1")) if part]
+    if example := _PYTHON.get("_".join([entry.method.lower(), *parts])):
+        return example
     path = f'f"{entry.path}"' if "{" in entry.path else f'"{entry.path}"'
     kinds = _kinds(entry.operation)
     query = _query(entry.operation)
@@ -245,8 +254,8 @@ def _fields(schema: Schema) -> str:
 
 
 def _row(name: str, schema: Schema, required: bool, where: str) -> str:
-    default = "required" if required else f"`{json.dumps(schema['default'])}`" if "default" in schema else ""
-    default = "" if default == "`null`" else default
+    value = schema.get("x-default", schema.get("default"))
+    default = "required" if required else "" if value is None else f"`{json.dumps(value)}`"
     return f"| {name} | {where} | {_type(schema)} | {default} | {_cell(schema.get('description', ''))} |"
 
 
@@ -254,6 +263,10 @@ def _type(schema: Schema) -> str:
     """Return a type in words, with a link if it is an object of the reference."""
     if "$ref" in schema:
         name = schema["$ref"].rpartition("/")[2]
+        if name.endswith("Page"):
+            return f"page of {_type({'$ref': name.removesuffix('Page') + 'Object'})}"
+        if name == "ErrorCode":
+            return "[error code](errors.md)"
         return f"[{name}](#{name.lower()})"
     if "anyOf" in schema:
         return " or ".join(_type(each) for each in schema["anyOf"])
@@ -263,8 +276,6 @@ def _type(schema: Schema) -> str:
         return f"`{schema['const']}`"
     if schema.get("type") == "array":
         return f"list of {_type(schema.get('items', {}))}"
-    if "data" in schema.get("properties", {}):
-        return f"page of {_type(schema['properties']['data']['items'])}"
     return _plain_type(schema)
 
 

@@ -6,8 +6,6 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pydantic import BaseModel
-from pydantic.json_schema import models_json_schema
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -16,7 +14,8 @@ import clipengine
 from clipengine.api.http.operation import Answer, Operation, Public, json_response
 from clipengine.api.http.problems import PROBLEM_TYPE
 from clipengine.api.http.requests import NoQuery
-from clipengine.api.http.responses import HealthObject, IngestObject, ProblemObject
+from clipengine.api.http.responses import IngestObject
+from clipengine.api.reference.schemas import REF, component_schemas, page_name, reference_to, webhooks
 from clipengine.errors import (
     ClipEngineError,
     Forbidden,
@@ -34,7 +33,6 @@ from clipengine.errors import (
 )
 from clipengine.ingest.sources import NAMES
 
-_REF = "#/components/schemas/{model}"
 _JSON = "application/json"
 _STORE = (StorageDenied, StorageUnavailable)
 _DESCRIPTION = """\
@@ -55,11 +53,14 @@ def route(document: Mapping[str, Any]) -> Route:
 
 def describe(operations: Sequence[Operation]) -> dict[str, Any]:
     paths: dict[str, dict[str, Any]] = {}
+    names = _operation_ids(operations)
     for operation in operations:
-        paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation)
+        described = {"operationId": names[operation.method, operation.path], **_operation(operation)}
+        paths.setdefault(operation.path, {})[operation.method.lower()] = described
     paths["/v1/ingest/{source}"] = {"post": _ingest()}
     paths["/livez"] = {"get": _health("Whether the process answers", "livez", (200,))}
     paths["/readyz"] = {"get": _health("Whether the engine can work", "readyz", (200, 503))}
+    shared = _share_responses(paths)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -71,27 +72,19 @@ def describe(operations: Sequence[Operation]) -> dict[str, Any]:
         "servers": [{"url": "/"}],
         "security": [{"key": []}],
         "paths": paths,
+        "webhooks": webhooks(),
         "components": {
             "securitySchemes": {
                 "key": {"type": "http", "scheme": "bearer", "description": "An API key of the engine."}
             },
-            "schemas": _schemas(operations),
+            "schemas": component_schemas(operations),
+            "responses": shared,
         },
     }
 
 
-def _schemas(operations: Sequence[Operation]) -> dict[str, Any]:
-    bodies = [operation.body for operation in operations if operation.takes_json]
-    answers = [answer.model for operation in operations for answer in operation.answers if answer.model]
-    models: dict[type[BaseModel], None] = dict.fromkeys([*bodies, *answers, IngestObject, ProblemObject, HealthObject])
-    _, document = models_json_schema([(model, "validation") for model in models], ref_template=_REF)
-    schemas: dict[str, Any] = document["$defs"]
-    return schemas
-
-
 def _operation(operation: Operation) -> dict[str, Any]:
     described: dict[str, Any] = {
-        "operationId": _operation_id(operation),
         "summary": operation.summary,
         "description": f"Needs the scope `{operation.scope}`.",
         "tags": [operation.path.split("/")[2]],
@@ -102,7 +95,7 @@ def _operation(operation: Operation) -> dict[str, Any]:
     if parameters := _parameters(operation):
         described["parameters"] = parameters
     if operation.takes_json:
-        schema = {"$ref": _REF.format(model=operation.body.__name__)}
+        schema = reference_to(operation.body.__name__)
         described["requestBody"] = {"required": True, "content": {_JSON: {"schema": schema}}}
     if operation.uploads:
         described["requestBody"] = {"required": True, "content": {each: {} for each in operation.uploads}}
@@ -114,49 +107,69 @@ def _operation(operation: Operation) -> dict[str, Any]:
 
 def _problems(codes_by_status: Mapping[int, Sequence[str]]) -> dict[str, Any]:
     """Return the error responses."""
-    content = {PROBLEM_TYPE: {"schema": {"$ref": _REF.format(model="ProblemObject")}}}
+    content = {PROBLEM_TYPE: {"schema": reference_to("ProblemObject")}}
     return {
         str(status): {"description": " or ".join(f"`{code}`" for code in codes), "content": content}
         for status, codes in codes_by_status.items()
     }
 
 
-def _operation_id(operation: Operation) -> str:
-    parts = [part for part in re.split(r"[/{}]+", operation.path.removeprefix("/v1")) if part]
-    return "_".join([operation.method.lower(), *parts])
+def _operation_ids(operations: Sequence[Operation]) -> dict[tuple[str, str], str]:
+    """Return the ids by method and path: the names of the handlers, for the shortest path of each.
+
+    A longer path has the name of its parent in addition, such as `list_clips_of_recording`.
+    """
+    found: dict[tuple[str, str], str] = {}
+    for each in sorted(operations, key=lambda each: (each.path.count("/"), each.path)):
+        name: str = getattr(each.handler, "func", each.handler).__name__
+        if name in found.values():
+            name = f"{name}_of_{each.path.split('/')[2].removesuffix('s')}"
+        found[each.method, each.path] = name
+    return found
+
+
+def _share_responses(paths: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Move the error responses of all operations into a map of their own, and refer to it. Return the map."""
+    shared: dict[str, Any] = {}
+    for operation in (each for methods in paths.values() for each in methods.values()):
+        for status, response in operation["responses"].items():
+            if PROBLEM_TYPE in response.get("content", {}):
+                name = "_or_".join(re.findall(r"`(\w+)`", response["description"]))
+                shared[name] = response
+                operation["responses"][status] = {"$ref": f"#/components/responses/{name}"}
+    return dict(sorted(shared.items()))
 
 
 def _parameters(operation: Operation) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = [
-        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        {"name": name, "in": "path", "required": True, "description": _path_text(name), "schema": {"type": "string"}}
         for name in re.findall(r"\{(\w+)\}", operation.path)
     ]
-    query = operation.query.model_json_schema(ref_template=_REF)
+    query = operation.query.model_json_schema(ref_template=REF)
     for name, schema in query.get("properties", {}).items():
         schema = {key: value for key, value in schema.items() if key != "title"}
         required = name in query.get("required", ())
-        style = {"style": "deepObject", "explode": True} if schema.get("type") == "object" else {}
-        found.append({"name": name, "in": "query", "required": required, **style, "schema": schema})
+        more: dict[str, Any] = {"description": schema["description"]} if "description" in schema else {}
+        if schema.get("type") == "object":
+            more |= {"style": "deepObject", "explode": True}
+        found.append({"name": name, "in": "query", "required": required, **more, "schema": schema})
     if operation.creates:
         schema = {"type": "string", "minLength": 1, "maxLength": 255}
-        found.append({"name": "Idempotency-Key", "in": "header", "required": False, "schema": schema})
+        text = "A request that is repeated with the same key takes effect once, and has the same response."
+        found.append(
+            {"name": "Idempotency-Key", "in": "header", "required": False, "description": text, "schema": schema}
+        )
     return found
+
+
+def _path_text(name: str) -> str:
+    return f"Id of the {name.removesuffix('_id')}." if name.endswith("_id") else f"The {name}."
 
 
 def _answer(answer: Answer) -> dict[str, Any]:
     described: dict[str, Any] = {"description": answer.description}
     if answer.model is not None:
-        schema: dict[str, Any] = {"$ref": _REF.format(model=answer.model.__name__)}
-        if answer.page:
-            schema = {
-                "type": "object",
-                "required": ["data", "has_more", "next_cursor"],
-                "properties": {
-                    "data": {"type": "array", "items": schema},
-                    "has_more": {"type": "boolean"},
-                    "next_cursor": {"type": ["string", "null"]},
-                },
-            }
+        schema = reference_to(page_name(answer.model) if answer.page else answer.model.__name__)
         described["content"] = {answer.media_type or _JSON: {"schema": schema}}
     elif answer.media_type is not None:
         described["content"] = {each: {} for each in answer.media_type.split(", ")}
@@ -189,10 +202,10 @@ def _ingest() -> dict[str, Any]:
     statuses = _by_status([NotFound, InvalidSignature, MalformedRequest, PayloadTooLarge, InvalidRequest, *_STORE])
     answered = "The answer to a question of the sender, such as a test of this URL."
     responses: dict[str, Any] = {"200": {"description": answered}}
-    schema = {"$ref": _REF.format(model=IngestObject.__name__)}
+    schema = reference_to(IngestObject.__name__)
     responses["202"] = {"description": "The event was handled.", "content": {_JSON: {"schema": schema}}}
     return {
-        "operationId": "post_ingest_source",
+        "operationId": "receive_event",
         "summary": "Receive an event about a finished recording",
         "description": "Sent by the service `source`, and verified by the scheme of that service.",
         "tags": ["ingest"],
@@ -206,7 +219,7 @@ def _ingest() -> dict[str, Any]:
 
 
 def _health(summary: str, name: str, statuses: Sequence[int]) -> dict[str, Any]:
-    schema = {"$ref": _REF.format(model="HealthObject")}
+    schema = reference_to("HealthObject")
     responses = {
         str(status): {"description": "ok" if status == 200 else "failing", "content": {_JSON: {"schema": schema}}}
         for status in statuses

@@ -1,0 +1,116 @@
+"""The schemas of the OpenAPI document: those of the types, of lists, error codes and webhooks.
+
+They are written as generators of clients understand them: a field of a request that has a default is optional only
+without the keyword `default` (openapi-typescript requires it otherwise), so that the default is `x-default`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, get_args
+
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from clipengine.api.http.operation import Operation
+from clipengine.api.http.responses import (
+    ClipObject,
+    HealthObject,
+    IngestObject,
+    ProblemObject,
+    RecordingObject,
+    WebhookObject,
+)
+from clipengine.clips.clip import EventType
+from clipengine.errors import ClipEngineError
+
+Schema = dict[str, Any]
+
+REF = "#/components/schemas/{model}"
+_ERROR_CODE = "ErrorCode"
+_WITH_CODES = ("ErrorObject", "FaultObject", "ProblemObject")
+_SUBJECTS: dict[str, type[BaseModel]] = {"clip": ClipObject, "recording": RecordingObject, "endpoint": WebhookObject}
+_LINKS = ("share_url", "download_url")
+
+
+def reference_to(name: str) -> Schema:
+    return {"$ref": REF.format(model=name)}
+
+
+def page_name(model: type[BaseModel]) -> str:
+    """Return the name of the schema of a page of a list."""
+    return f"{model.__name__.removesuffix('Object')}Page"
+
+
+def component_schemas(operations: Sequence[Operation]) -> dict[str, Schema]:
+    bodies = [operation.body for operation in operations if operation.takes_json]
+    answers = [answer for operation in operations for answer in operation.answers if answer.model]
+    models: dict[type[BaseModel], None] = dict.fromkeys(bodies)
+    models |= dict.fromkeys([each.model for each in answers if each.model])
+    models |= dict.fromkeys([IngestObject, ProblemObject, HealthObject, *_SUBJECTS.values()])
+    _, document = models_json_schema([(model, "validation") for model in models], ref_template=REF)
+    schemas: dict[str, Schema] = document["$defs"]
+    for schema in schemas.values():
+        for field in schema.get("properties", {}).values():
+            if "default" in field:
+                field["x-default"] = field.pop("default")
+    for name in _WITH_CODES:
+        schemas[name]["properties"]["code"] = reference_to(_ERROR_CODE)
+    schemas[_ERROR_CODE] = {"type": "string", "enum": _codes(), "description": "Stable. New codes may be added."}
+    schemas |= {page_name(each.model): _page(each.model) for each in answers if each.model and each.page}
+    return schemas | {_event_name(event): _event(event) for event in get_args(EventType)}
+
+
+def webhooks() -> dict[str, Any]:
+    """Return the requests that the engine sends to webhook endpoints."""
+    return {
+        event: {
+            "post": {
+                "operationId": f"on_{event.replace('.', '_')}",
+                "summary": f"`{event}`",
+                "tags": ["webhooks"],
+                "security": [],
+                "requestBody": {
+                    "required": True,
+                    "content": {"application/json": {"schema": reference_to(_event_name(event))}},
+                },
+                "responses": {"2XX": {"description": "Received. Anything else is tried again."}},
+            }
+        }
+        for event in get_args(EventType)
+    }
+
+
+def _page(model: type[BaseModel]) -> Schema:
+    return {
+        "type": "object",
+        "required": ["data", "has_more", "next_cursor"],
+        "properties": {
+            "data": {"type": "array", "items": reference_to(model.__name__)},
+            "has_more": {"type": "boolean"},
+            "next_cursor": {"type": ["string", "null"], "description": "For `cursor` of the next request."},
+        },
+    }
+
+
+def _event_name(event: str) -> str:
+    return "".join(part.capitalize() for part in event.split(".")) + "Event"
+
+
+def _event(event: str) -> Schema:
+    """Return the schema of the body of a webhook."""
+    data = reference_to(_SUBJECTS[event.partition(".")[0]].__name__)
+    if event == "clip.ready":
+        links = {name: {"type": ["string", "null"], "description": "With `webhooks.links`."} for name in _LINKS}
+        data = {"allOf": [data, {"type": "object", "properties": links}]}
+    moment = {"type": "string", "format": "date-time"}
+    fields = {"event": {"const": event}, "data": data, "organisation_id": {"type": "string"}, "timestamp": moment}
+    properties = {**fields, "id": {"type": "string", "description": "The same for each attempt."}}
+    return {"type": "object", "required": [*properties], "properties": properties}
+
+
+def _codes() -> list[str]:
+    kinds: list[type[ClipEngineError]] = [ClipEngineError]
+    for kind in kinds:
+        kinds += kind.__subclasses__()
+    return sorted({kind.code for kind in kinds})
