@@ -22,7 +22,13 @@ Step = Literal["queued", "reading", "encoding", "verifying", "uploading"]
 RecordingState = Literal["processing", "complete", "failed"]
 # Events of webhooks and of the event stream. All but the last concern a clip or a recording.
 EventType = Literal[
-    "clip.ready", "clip.failed", "clip.expired", "recording.complete", "recording.failed", "endpoint.disabled"
+    "clip.ready",
+    "clip.failed",
+    "clip.progress",
+    "clip.expired",
+    "recording.complete",
+    "recording.failed",
+    "endpoint.disabled",
 ]
 MessageFormat = Literal["json", "slack", "discord"]  # of the requests to a webhook endpoint
 DISABLED_BY_REQUEST = "disabled by request"  # `disabled_reason` of a webhook that was disabled through the API

@@ -237,6 +237,12 @@ class Clips:
             self._database.record_progress("clip", id)
         return True
 
+    def announce_progress(self, id: str, attempt: int) -> None:
+        """Record the event `clip.progress` for the endpoints that subscribe to it, unless the claim was lost."""
+        with self._database.transaction(durable=False, ordered=False):
+            if self._active_state(id, attempt) is not None:
+                self._events.clip_progressed(self.get(id))
+
     def progress_of_active(self, *, limit: int = 1000) -> dict[str, tuple[int, str, float]]:
         """Return attempt, step and progress of the clips that are being cut or uploaded, by id."""
         active = ClipRow.select(ClipRow.clip_id, ClipRow.attempt, ClipRow.step, ClipRow.progress).where(

@@ -92,6 +92,11 @@ class Events:
             self.on_ready(event["event_id"], clip)
         self._write([event], receivers)
 
+    def clip_progressed(self, clip: Clip) -> None:
+        """Record `clip.progress` if an endpoint subscribes to it. Call it in a transaction."""
+        if receivers := self._subscribers("clip.progress"):
+            self._write([self._event("clip.progress", clip.to_object(), clip=clip)], receivers)
+
     def clips_expired(self, clips: Sequence[Clip]) -> None:
         """Record `clip.expired` of each clip. Call it in the transaction that deletes the clips."""
         if clips:

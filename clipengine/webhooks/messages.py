@@ -20,6 +20,7 @@ _MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+.!|~@:-])")
 _TITLES = {
     "clip.ready": ("Clip ready", "good"),
     "clip.failed": ("Clip failed", "bad"),
+    "clip.progress": ("Clip in progress", "plain"),
     "clip.expired": ("Clip expired", "plain"),
     "recording.complete": ("Recording ready", "good"),
     "recording.failed": ("Recording failed", "bad"),

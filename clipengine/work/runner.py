@@ -12,7 +12,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 
 from clipengine.clips.clip import Clip, ClipSubtitles, Recording, Step
@@ -317,6 +317,11 @@ class ClipRunner(Jobs[Clip]):
         else:
             self._unrecorded.discard(clip.clip_id)
 
+    def announce(self, clip: Clip) -> None:
+        """Tell webhook endpoints that another quarter of the clip is done."""
+        with suppress(StorageError):  # progress is not essential
+            self._ledger.clips.announce_progress(clip.clip_id, clip.attempt)
+
 
 class _Watch:
     """Watches one child: records its progress, and stops it if the claim is lost or the engine stops."""
@@ -327,6 +332,7 @@ class _Watch:
         self._reported = time.monotonic()
         self._step = step
         self._progress = progress
+        self._quarters = int(4 * progress)
 
     def __call__(self, message: Message | None) -> None:
         now = time.monotonic()
@@ -344,3 +350,6 @@ class _Watch:
         """Record the progress now. Raises the errors of `ClipRunner.report`."""
         self._reported = time.monotonic()
         self._runner.report(self._clip, self._step, round(self._progress, 4))
+        if (quarters := int(4 * self._progress)) > self._quarters:
+            self._quarters = quarters
+            self._runner.announce(self._clip)

@@ -5,7 +5,7 @@ import {h, icon, iconButton} from "../lib/dom.js";
 import {formatAge} from "../lib/format.js";
 import {asyncHandler, confirmDialog, copyText, errorState, menuButton, openDialog, toast, toastError} from "../lib/ui.js";
 
-const EVENTS = ["clip.ready", "clip.failed", "clip.expired", "recording.complete", "recording.failed", "endpoint.disabled"];
+const EVENTS = ["clip.ready", "clip.failed", "clip.progress", "clip.expired", "recording.complete", "recording.failed", "endpoint.disabled"];
 const DEFAULT_EVENTS = ["clip.ready", "clip.failed"];
 const FORMATS = [["json", "JSON, signed"], ["slack", "Slack message"], ["discord", "Discord message"]];
 const STATUS_TEXTS = {delivered: ["Delivered", "good"], failed: ["Failed", "bad"], pending: ["Pending", ""], sending: ["Sending", "busy"]};
