@@ -77,10 +77,10 @@ class Recordings:
         with self._database.transaction(ordered=False):
             self._database.turn(f"object {bucket_path}")
             known = RecordingRow.select().where(RecordingRow.bucket_path == bucket_path, RecordingRow.etag == etag)
-            has_failed = RecordingRow.state == "failed"
-            if retry_failed:
-                known = known.where(~has_failed)
-            row = self._database.row(known.order_by(has_failed, RecordingRow.created_at).limit(1))
+            first = known.order_by(RecordingRow.created_at).limit(1)
+            row = self._database.row(first.where(RecordingRow.state != "failed"))
+            if row is None and not retry_failed:
+                row = self._database.row(first)
             if row is not None:
                 return as_recording(row), False
             recording = Recording(
