@@ -16,13 +16,13 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 from zipstream import ZipStream
 
-from clipengine.api.http.media_types import ending
 from clipengine.api.http.operation import Answer, Call, Operation
 from clipengine.api.http.requests import ArchiveClips, NoQuery
 from clipengine.api.http.send_timeout import with_send_timeout
 from clipengine.api.http.validation import located, raise_all
 from clipengine.api.routes.downloads import CHUNK_BYTES, SEND_SECONDS, content_disposition, file_name, stored_clip
 from clipengine.clips.clip import Clip
+from clipengine.clips.media_types import ending
 from clipengine.errors import (
     ClipNotComplete,
     ClipNotFound,
