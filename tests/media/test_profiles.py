@@ -195,6 +195,20 @@ def test_crf_and_bitrate_are_applied(codec: Any, shelf: Shelf, tmp_path: Path) -
         assert 0.6 < bits_per_second(video_bitrate=wanted) / wanted < 1.5
 
 
+@pytest.mark.parametrize("frames", [1, 2, 3])
+def test_short_encoded_clips_have_decoding_times(shelf: Shelf, tmp_path: Path, frames: int) -> None:
+    """An encoder that delays more frames than it gets leaves their decoding times undefined."""
+    start = Fraction(1)
+    for _ in range(3):
+        made = cut(
+            shelf.get("mp4_25"), start, start + Fraction(frames, 25), tmp_path / "clip.mp4", Profile(video="hevc")
+        )
+        assert made.made.frames == frames
+        with av.open(str(made.path)) as container:
+            packets = [packet for packet in container.demux(video=0) if packet.size]
+        assert all(packet.dts is not None and packet.dts <= (packet.pts or 0) for packet in packets)
+
+
 # ---- sound
 
 

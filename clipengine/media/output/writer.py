@@ -37,6 +37,7 @@ _MILLISECOND = Fraction(1, 1000)
 _UNSPECIFIED = 2  # of colour primaries, transfer and matrix (ITU-T H.273)
 _MUXERS = {"mp4": "mp4", "webm": "webm", "mkv": "matroska", "m4a": "ipod", "mp3": "mp3"}
 _MOV_FAMILY = ("mp4", "m4a")
+_HEVC_TAG = "hvc1"  # Apple's players require it
 _VIDEO_ENCODERS = {"h264": "libx264", "hevc": "libx265", "vp8": "libvpx", "vp9": "libvpx-vp9", "av1": "libsvtav1"}
 _AUDIO_ENCODERS = {"aac": "aac", "opus": "libopus", "mp3": "libmp3lame"}
 _RATES = {
@@ -122,7 +123,7 @@ class ClipWriter:
         elif profile.video == "vp8":
             context.bit_rate = _VP8_BITRATE
         if profile.video == "hevc" and profile.container in _MOV_FAMILY:
-            context.codec_tag = "hvc1"  # Apple's players require it
+            context.codec_tag = _HEVC_TAG
         tags = {format.color_primaries, format.color_trc, format.colorspace}
         if profile.container == "mp4" and format.color_range and tags == {_UNSPECIFIED}:
             # x264 does not write the colour range if no other colour tag is set; the container can.
@@ -162,6 +163,8 @@ class ClipWriter:
         stream = self._container.add_stream_from_template(copied.stream)
         stream.time_base = stream.codec_context.time_base = VIDEO_TIME_BASE
         stream.codec_context.sample_aspect_ratio = sample_aspect_ratio
+        if self._profile.video == "hevc" and self._profile.container in _MOV_FAMILY:
+            stream.codec_context.codec_tag = _HEVC_TAG
         if language:
             stream.metadata["language"] = language
         self._spliced = SplicedVideo(
@@ -251,7 +254,10 @@ class ClipWriter:
         """Flush the encoders, write the index, sync the file to disk and free the encoders."""
         with self._errors():
             if self._video is not None:
-                self._mux_video(self._video.encode(None))
+                packets = self._video.encode(None)
+                if len(packets) == self.frames:
+                    _set_decoding_times(packets)
+                self._mux_video(packets)
             if self._spliced is not None:
                 self._mux_spliced(self._spliced.finish())
             for stream in self._audio:
@@ -284,6 +290,17 @@ class ClipWriter:
     def _errors(self) -> Iterator[None]:
         with writer_errors(self._file):
             yield
+
+
+def _set_decoding_times(packets: Sequence[Packet[VideoStream]]) -> None:
+    """Set the decoding times of all packets of a clip.
+
+    x265 leaves them undefined if it gets fewer frames than it delays.
+    """
+    times = sorted(packet.pts or 0 for packet in packets)
+    delay = max((time - (packet.pts or 0) for time, packet in zip(times, packets, strict=True)), default=0)
+    for time, packet in zip(times, packets, strict=True):
+        packet.dts = time - delay
 
 
 @contextmanager
