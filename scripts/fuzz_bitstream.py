@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 from fractions import Fraction
+from functools import partial
 from random import Random
 
 import av
@@ -19,6 +20,7 @@ from av.codec.context import Flags
 
 from clipengine.media.bitstream.bits import BitstreamError
 from clipengine.media.bitstream.h264_stream import H264Rewriter, H264Stream
+from clipengine.media.bitstream.hevc_stream import HevcRewriter, HevcStream
 from clipengine.media.bitstream.nal import join_with_lengths, split_at_start_codes
 from clipengine.media.bitstream.vp8_frames import read_vp8_packet
 from clipengine.media.bitstream.vp9_frames import read_vp9_packet
@@ -26,7 +28,7 @@ from clipengine.media.bitstream.vpx_stream import VpxPacket, VpxStream
 
 _SLOW_SECONDS = 1.0
 _FRAMES = 5
-_H264_PART = 0.6
+_DAMAGED_SETS = 0.6  # part of the inputs whose parameter sets are damaged too
 Encoded = tuple[bytes, list[bytes]]  # extradata and packets, with start codes
 EncodedVpx = tuple[Callable[[bytes], VpxPacket], list[bytes]]
 
@@ -107,6 +109,41 @@ def run_vpx(corpus: list[EncodedVpx], random: Random) -> bool:
     return _all_accepted(calls)
 
 
+def hevc_seeds() -> list[Encoded]:
+    """Return streams of HEVC of both framings, with open GOPs and with the options of the frames at cuts."""
+    plain = "log-level=none:pools=none:frame-threads=1:wpp=0:"
+    options = (
+        "bframes=0:keyint=-1:ref=1:weightp=0:temporal-mvp=0:info=0:rc-lookahead=0",
+        "open-gop=1:bframes=3:b-adapt=0:keyint=8:min-keyint=1:multi-pass-opt-rps=1",
+        "bframes=0:ref=3:amp=1:rect=1:scaling-list=default",
+    )
+    made = [encode_with("libx265", {"preset": "ultrafast", "x265-params": plain + each}, frames=12) for each in options]
+    with_lengths = [
+        (HevcStream(extradata).extradata(), [join_with_lengths(split_at_start_codes(each)) for each in packets])
+        for extradata, packets in made
+    ]
+    return made + with_lengths
+
+
+def run_hevc(corpus: list[Encoded], random: Random) -> bool:
+    """Run all functions on one damaged stream of HEVC. Return True if everything was accepted."""
+    extradata, packets = random.choice(corpus)
+    if random.random() < _DAMAGED_SETS:
+        extradata = damaged(extradata, random)
+    packet = damaged(random.choice(packets), random)
+    try:
+        stream, accepted = HevcStream(extradata), True
+    except BitstreamError:
+        stream, accepted = HevcStream(random.choice(corpus)[0]), False
+    calls: list[Callable[[], object]] = [
+        lambda: stream.starts_gop(packet),
+        lambda: stream.is_leading(packet),
+        lambda: stream.copied(packet, first=random.random() < 1 / 2),
+        lambda: HevcRewriter(stream, extradata).rewritten(packet, number=random.randrange(9), keyframe_id=1),
+    ]
+    return _all_accepted(calls) and accepted
+
+
 def _all_accepted(calls: list[Callable[[], object]]) -> bool:
     accepted = True
     for call in calls:
@@ -141,7 +178,7 @@ def damaged(data: bytes, random: Random) -> bytes:
 def run_one(corpus: list[Encoded], random: Random) -> bool:
     """Run all functions on one damaged stream. Return True if everything was accepted."""
     extradata, packets = random.choice(corpus)
-    if random.random() < 0.6:
+    if random.random() < _DAMAGED_SETS:
         extradata = damaged(extradata, random)
     packet = damaged(random.choice(packets), random)
     accepted = True
@@ -162,12 +199,13 @@ def run_one(corpus: list[Encoded], random: Random) -> bool:
 @click.option("--inputs", default=200_000, show_default=True)
 @click.option("--seed", default=1, show_default=True)
 def main(inputs: int, seed: int) -> None:
-    corpus, vpx_corpus, accepted, wrong = seeds(), vpx_seeds(), 0, []
+    accepted, wrong = 0, []
+    runs = [partial(run_one, seeds()), partial(run_hevc, hevc_seeds()), partial(run_vpx, vpx_seeds())]
     for number in range(inputs):
         began = time.monotonic()
         try:
             random = Random(f"{seed}:{number}")
-            accepted += run_one(corpus, random) if random.random() < _H264_PART else run_vpx(vpx_corpus, random)
+            accepted += random.choice(runs)(random)
         except Exception as error:
             wrong.append(f"{number}: {type(error).__name__}: {error}")
         if time.monotonic() - began > _SLOW_SECONDS:

@@ -128,10 +128,10 @@ def test_cuts_into_matroska_are_exact(shelf: Shelf, tmp_path: Path, name: str) -
 
 def planes(frame: av.VideoFrame) -> bytes:
     """Return the samples of a frame without the padding of its lines."""
-    parts = []
+    parts, sample_bytes = [], (frame.format.components[0].bits + 7) // 8
     for plane in frame.planes:
         lines = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
-        parts.append(lines[:, : plane.width].tobytes())
+        parts.append(lines[:, : plane.width * sample_bytes].tobytes())
     return b"".join(parts)
 
 
@@ -145,11 +145,12 @@ def decode(path: Path) -> Iterator[tuple[Fraction, bytes]]:
                 yield frame.pts * Fraction(frame.time_base), planes(frame)
 
 
-def decibels(one: bytes, other: bytes) -> float:
+def decibels(one: bytes, other: bytes, bits: int = 8) -> float:
     if one == other:
         return math.inf
-    difference = np.frombuffer(one, np.uint8).astype(np.float64) - np.frombuffer(other, np.uint8)
-    return 10 * math.log10(255**2 / float(np.mean(difference**2)))
+    kind = np.dtype(np.uint8 if bits == 8 else "<u2")
+    difference = np.frombuffer(one, kind).astype(np.float64) - np.frombuffer(other, kind)
+    return 10 * math.log10((2**bits - 1) ** 2 / float(np.mean(difference**2)))
 
 
 @pytest.mark.parametrize("name", RECORDINGS)
@@ -171,7 +172,9 @@ def test_copied_frames_of_real_recordings_are_equal(recordings: Path, tmp_path: 
     assert copied
 
 
-def assert_copied_frames_are_equal(path: Path, origin: Fraction, frame_seconds: Fraction, clip: Clip) -> None:
+def assert_copied_frames_are_equal(
+    path: Path, origin: Fraction, frame_seconds: Fraction, clip: Clip, *, bits: int = 8
+) -> None:
     made = clip.made
     source = {
         round((time - origin) * 1000): samples
@@ -182,7 +185,7 @@ def assert_copied_frames_are_equal(path: Path, origin: Fraction, frame_seconds: 
     for time, samples in decode(clip.path):
         at = round((time + made.actual_start) * 1000)
         near = [source[each] for each in (at, at - 1, at + 1) if each in source]
-        best = max((decibels(samples, each) for each in near), default=math.nan)
+        best = max((decibels(samples, each, bits) for each in near), default=math.nan)
         if math.isnan(best):  # the frame on screen at the start, which began before it
             assert time == 0
             best = _LEAST_DECIBELS

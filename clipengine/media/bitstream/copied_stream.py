@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 from clipengine.media.bitstream.h264_stream import H264Stream
+from clipengine.media.bitstream.hevc_stream import HevcStream
 from clipengine.media.bitstream.packets import CopiedPacket
 from clipengine.media.bitstream.vp8_frames import read_vp8_packet
 from clipengine.media.bitstream.vp9_frames import read_vp9_packet
@@ -28,19 +29,25 @@ class CopiedStream(Protocol):
     """The stream of a recording. All methods raise BitstreamError.
 
     `stated_reordering` is the number of frames by which packets are decoded earlier than they are shown, if it is
-    stated, and `most_reordering` its limit.
+    stated, and `most_reordering` its limit. `coded_size` is that of the frames to encode, unless it is the shown one:
+    players cut off what is larger.
     """
 
     @property
     def stated_reordering(self) -> int: ...
     @property
     def most_reordering(self) -> int: ...
+    @property
+    def coded_size(self) -> tuple[int, int] | None: ...
 
     def starts_gop(self, packet: bytes) -> bool:
-        """Return True if nothing after the packet needs anything before it."""
+        """Return True if nothing after the packet and its leading ones needs anything before it."""
 
-    def copied(self, packet: bytes) -> CopiedPacket:
-        """Return the packet for a file."""
+    def is_leading(self, packet: bytes) -> bool:
+        """Return True if the packet may need what is before the keyframe that it follows, and is shown before it."""
+
+    def copied(self, packet: bytes, *, first: bool = False) -> CopiedPacket:
+        """Return the packet for a file. Leading packets after the `first` one are not copied."""
 
     def rewriter(self, encoder_extradata: bytes) -> Rewriter:
         """Return the rewriter for an encoder with this extradata."""
@@ -56,6 +63,7 @@ class StreamParameters(NamedTuple):
 
 _STREAMS: dict[str, Callable[[StreamParameters], CopiedStream]] = {
     "h264": lambda given: H264Stream(given.extradata),
+    "hevc": lambda given: HevcStream(given.extradata),
     "vp8": lambda given: VpxStream(read_vp8_packet, given.width, given.height),
     "vp9": lambda given: VpxStream(read_vp9_packet, given.width, given.height),
 }

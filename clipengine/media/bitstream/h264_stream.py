@@ -50,6 +50,7 @@ class H264Stream:
     """The parameter sets of a recording. Raises BitstreamError if frames cannot be encoded to fit them."""
 
     most_reordering = _MAX_REORDERED_FRAMES
+    coded_size = None
 
     def __init__(self, extradata: bytes) -> None:
         self._length_bytes, self._sps_units, self._pps_units = read_parameter_sets(extradata)
@@ -84,7 +85,10 @@ class H264Stream:
         """Return True if the packet is an IDR frame: nothing after it needs anything before it."""
         return any(unit_type(unit) == IDR_UNIT for unit in self._split(packet))
 
-    def copied(self, packet: bytes) -> CopiedPacket:
+    def is_leading(self, packet: bytes) -> bool:
+        return False
+
+    def copied(self, packet: bytes, *, first: bool = False) -> CopiedPacket:
         """Return the packet for a file: units with lengths, without parameter sets. Raises BitstreamError."""
         units = self._split(packet)
         kept = list(self._kept(units))

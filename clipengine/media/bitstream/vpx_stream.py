@@ -37,6 +37,7 @@ class VpxStream:
     """The frames of a recording. `read` parses a packet, or raises BitstreamError if it does not show one frame."""
 
     stated_reordering = most_reordering = 0
+    coded_size = None
     extradata = b""
 
     def __init__(self, read: Callable[[bytes], VpxPacket], width: int, height: int) -> None:
@@ -48,7 +49,10 @@ class VpxStream:
         """Return True if the packet begins with a keyframe: nothing after it needs anything before it."""
         return self._read(packet).keyframe is not None
 
-    def copied(self, packet: bytes) -> CopiedPacket:
+    def is_leading(self, packet: bytes) -> bool:
+        return False
+
+    def copied(self, packet: bytes, *, first: bool = False) -> CopiedPacket:
         """Return the packet as it is. Raises BitstreamError if its size or format is not that of those before."""
         found = self._read(packet)
         if found.keyframe is not None:

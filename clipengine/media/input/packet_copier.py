@@ -1,7 +1,7 @@
 """Smart render of a clip's video: packets of whole GOPs to copy, and decoded frames at the cuts to encode.
 
-- The head, up to the first frame in the range that starts a GOP (an IDR frame, or a keyframe of VP8 or VP9), is
-  decoded.
+- The head, up to the first frame in the range that starts a GOP (an IDR frame, a random access picture of HEVC, or a
+  keyframe of VP8 or VP9), is decoded. So are leading pictures of HEVC, which follow that frame but are shown before it.
 - From there on packets are copied, up to the first packet with a frame at or after the clip's end. Any first part of a
   GOP, in decoding order, has all its references.
 - The tail is decoded: B-frames before the clip's end that follow that packet in decoding order.
@@ -46,6 +46,7 @@ class PacketCopier:
         self._audio = AudioDecoder(seeker)
         self._selector: FrameSelector[av.VideoFrame | TimedPacket] = FrameSelector(cut)
         self._ahead: list[TimedPacket] = []  # packets that were read before the head is decoded
+        self._leading: list[TimedPacket] = []  # those after the first copied one that are decoded for the head
         self._begun = False
         self.damage = Damage()  # of audio; recordings with damaged frames are encoded
         self.last_time: Fraction | None = None  # recording time of the latest frame
@@ -104,14 +105,16 @@ class PacketCopier:
             if found is None:
                 if not self._starts_copy(timed):
                     continue
-                found = timed
+                found = self._key = timed
+            elif self._is_leading(timed):
+                self._leading.append(timed)
+                continue
             self._copied_packet(timed)
             checked += 1
             if checked > _CHECKED_PACKETS:
                 break
         if found is None:
             raise CannotCopy("no GOP begins in the range")
-        self._key = found
 
     def _starts_copy(self, timed: TimedPacket) -> bool:
         """Return True if the packet is the first that can be copied. Container flags alone are not trusted."""
@@ -125,9 +128,15 @@ class PacketCopier:
         except BitstreamError:
             return False
 
+    def _is_leading(self, timed: TimedPacket) -> bool:
+        try:
+            return timed.time < self._key.time and self._bitstream.is_leading(bytes(timed.packet))
+        except BitstreamError:
+            return False
+
     def _copied_packet(self, timed: TimedPacket) -> CopiedPacket:
         try:
-            return self._bitstream.copied(bytes(timed.packet))
+            return self._bitstream.copied(bytes(timed.packet), first=timed is self._key)
         except BitstreamError as error:
             raise CannotCopy(str(error)) from None
 
@@ -143,25 +152,40 @@ class PacketCopier:
         """Decode the frames before the first copied one, and begin the clip."""
         context = self._video.codec_context
         context.thread_type, context.thread_count = ThreadType.FRAME | ThreadType.SLICE, self._threads
-        on_screen, needed = self._seeker.on_screen, self._needs_head()
+        needed = self._needs_head()
         for timed in self._ahead:
             if timed is self._key:
                 break
             if timed.packet.stream_index != self._video.index:
                 yield from self._audio.events(timed)
-                continue
-            if not needed:
-                continue
-            skips = on_screen is not None and timed.time < on_screen
-            yield from self._select(self._decode(timed, skips=skips))
+            elif needed:
+                yield from self._select(self._decode(timed, skips=self._is_before_clip(timed)))
+        if needed and self._leading:
+            for timed in (self._key, *self._leading):
+                yield from self._select(self._before_key(self._decode(timed, skips=False)))
         if needed:
-            yield from self._select(self._flush())
+            yield from self._select(self._before_key(self._flush()))
+            self._check_leading()
         chosen = list(self._selector.push(self._key.time, self._key))
         if self._selector.origin is None:
             chosen += self._selector.finish()
         if not chosen or chosen[-1][1] is not self._key:
             raise CannotCopy("the clip does not reach its first keyframe")
         yield from self._chosen(chosen)
+
+    def _check_leading(self) -> None:
+        """Raise unless the last leading picture was decoded. A decoder skips them if what they refer to is missing."""
+        shown = [timed.time for timed in self._leading if not self._is_before_clip(timed)]
+        if shown and (self.last_time is None or self.last_time < max(shown)):
+            raise CannotCopy("frames at the cut are damaged")
+
+    def _is_before_clip(self, timed: TimedPacket) -> bool:
+        on_screen = self._seeker.on_screen
+        return on_screen is not None and timed.time < on_screen
+
+    def _before_key(self, frames: Sequence[tuple[Fraction, av.VideoFrame]]) -> list[tuple[Fraction, av.VideoFrame]]:
+        """Return the frames without the first copied one, which is decoded for its leading pictures."""
+        return [(time, frame) for time, frame in frames if not self._leading or time < self._key.time]
 
     def _needs_head(self) -> bool:
         """Return True unless the clip begins on the first copied frame."""
@@ -243,6 +267,8 @@ class PacketCopier:
         yield from self._packets
 
     def _copy(self, timed: TimedPacket, tail: CopiedTail) -> Iterator[VideoPacketEvent]:
+        if any(timed is each for each in self._leading):
+            return
         self._check(timed)
         if tail.takes(timed):
             return
@@ -257,7 +283,8 @@ class PacketCopier:
 
     def _check(self, timed: TimedPacket) -> None:
         start, key = self._cut.start, self._key.time
-        if timed.packet.is_corrupt or timed.packet.is_discard:
+        never_shown = timed.packet.is_discard and timed.time < self._cut.last_moment
+        if timed.packet.is_corrupt or never_shown:
             raise CannotCopy("packets of the range are damaged, or are never shown")
         if timed.time < key:
             raise CannotCopy("frames after a keyframe are shown before it")

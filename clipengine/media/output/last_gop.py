@@ -6,7 +6,9 @@ from typing import Any
 
 from av.packet import Packet
 
+from clipengine.media.bitstream import hevc_parameter_sets as hevc
 from clipengine.media.bitstream.h264_slices import IDR_UNIT, unit_type
+from clipengine.media.bitstream.hevc_slices import SKIPPED_UNITS
 from clipengine.media.bitstream.nal import split_by_lengths
 
 DECODED_FRAMES = 24  # of a GOP
@@ -26,7 +28,7 @@ class LastGop:
         if packet.is_keyframe and self._starts_gop(packet):
             self.packets.clear()
             self._bytes = 0
-        elif not self.packets or self.is_complete:
+        elif not self.packets or self.is_complete or self._is_skipped(packet):
             return
         self.packets.append(packet)
         self._bytes += packet.size
@@ -38,3 +40,9 @@ class LastGop:
     def _starts_gop(self, packet: Packet[Any]) -> bool:
         """Return True if decoding can begin here. Demuxers also flag recovery points, which need earlier frames."""
         return self._codec != "h264" or any(unit_type(unit) == IDR_UNIT for unit in split_by_lengths(bytes(packet)))
+
+    def _is_skipped(self, packet: Packet[Any]) -> bool:
+        """Return True if a decoder that begins with the GOP skips the packet."""
+        if self._codec != "hevc":
+            return False
+        return any(hevc.unit_type(unit) in SKIPPED_UNITS for unit in split_by_lengths(bytes(packet)))

@@ -11,6 +11,8 @@ from typing import Any
 from av.codec.context import CodecContext
 
 from clipengine.media.bitstream.h264_stream import ENCODER_PROFILES, H264Stream
+from clipengine.media.bitstream.hevc_stream import ENCODER_PROFILES as HEVC_PROFILES
+from clipengine.media.bitstream.hevc_stream import HevcStream
 from clipengine.media.input.container import codec_name
 from clipengine.media.input.events import CopiedVideo
 from clipengine.media.output.encoder_presets import VPX_SPEEDS
@@ -19,6 +21,11 @@ from clipengine.media.output.encoder_presets import VPX_SPEEDS
 # lookahead the encoder holds no frames, which takes 70 MB less at 1080p; the lower CRF makes up for its quality.
 _X264_PARAMS = "bframes=0:keyint=infinite:scenecut=0:ref=1:weightp=0:slices=1:rc-lookahead=0:sync-lookahead=0"
 _X264_CRF = "16"
+_X265_PARAMS = (
+    "log-level=error:bframes=0:keyint=-1:scenecut=0:ref=1:weightp=0:slices=1:rc-lookahead=0:cutree=0:lookahead-slices=0"
+    ":wpp=0:frame-threads=1:temporal-mvp=0:open-gop=0:info=0:repeat-headers=0:rect=1"
+)
+_X265_CRF = "16"
 # Without lookahead there are no hidden frames.
 _VPX = {"lag-in-frames": "0", "auto-alt-ref": "0", "deadline": "good", "g": "999999"}
 _VP8_QUANTIZER, _VP9_CRF = "10", "20"
@@ -36,6 +43,27 @@ def _h264(copied: CopiedVideo, preset: str) -> Any:
     return _create("libx264", {"preset": preset, "crf": _X264_CRF, "profile": profile, "x264-params": _X264_PARAMS})
 
 
+def _hevc(copied: CopiedVideo, preset: str) -> Any:
+    """Return an encoder that divides frames into blocks as the recording's does."""
+    assert isinstance(copied.bitstream, HevcStream)
+    coding, sps = copied.bitstream.coding, copied.bitstream.sps
+    largest = coding.smallest_block + 3 + coding.larger_blocks
+    blocks = {
+        "ctu": 1 << largest,
+        "min-cu-size": 1 << coding.smallest_block + 3,
+        "max-tu-size": 1 << coding.larger_transforms + 2,
+        "tu-inter-depth": coding.inter_depth + 1,
+        "tu-intra-depth": coding.intra_depth + 1,
+        "scaling-list": "default" if coding.scaling else "off",
+        "amp": int(coding.asymmetric),
+        "sao": int(coding.sample_adaptive),
+        "strong-intra-smoothing": int(coding.strong_smoothing),
+    }
+    params = ":".join([_X265_PARAMS, *(f"{name}={value}" for name, value in blocks.items())])
+    options = {"preset": preset, "crf": _X265_CRF, "profile": HEVC_PROFILES[sps.profile], "x265-params": params}
+    return _create("libx265", options)
+
+
 def _vp8(copied: CopiedVideo, preset: str) -> Any:
     quantizer = {"qmin": _VP8_QUANTIZER, "qmax": _VP8_QUANTIZER}
     encoder = _create("libvpx", {**_VPX, **quantizer, "cpu-used": str(VPX_SPEEDS[preset])})
@@ -50,7 +78,7 @@ def _vp9(copied: CopiedVideo, preset: str) -> Any:
     return encoder
 
 
-_ENCODERS: dict[str, Callable[[CopiedVideo, str], Any]] = {"h264": _h264, "vp8": _vp8, "vp9": _vp9}
+_ENCODERS: dict[str, Callable[[CopiedVideo, str], Any]] = {"h264": _h264, "hevc": _hevc, "vp8": _vp8, "vp9": _vp9}
 
 
 def _create(name: str, options: dict[str, str]) -> Any:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import av
 from av.codec.context import Flags, ThreadType
+from av.filter import Graph
 from av.packet import Packet
 from av.video.stream import VideoStream
 
@@ -19,6 +20,7 @@ from clipengine.media.input.events import CopiedVideo, VideoPacketEvent
 from clipengine.media.input.timeline import as_fraction
 from clipengine.media.output.last_gop import DECODED_FRAMES
 from clipengine.media.output.segment_encoder import segment_encoder
+from clipengine.media.video.filter_graph import linear_graph, pull_one
 
 # Copied packets that are decoded after an encoded one. The inspector decodes as many at the begin of a file.
 _SEAM_PACKETS = DECODED_FRAMES
@@ -63,6 +65,7 @@ class SplicedVideo:
         self._clock = _DecodingTimes(copied.reordered_frames, max(unit, self._ticks(1 / rate)), unit)
         self._held: list[SplicedPacket] = []  # from the one that is shown last on
         self._latest: int | None = None
+        self._enlarger: Graph | None = None
         self._rewriter = self._open()
         if self._rewriter.extradata:
             stream.codec_context.extradata = self._rewriter.extradata
@@ -76,6 +79,7 @@ class SplicedVideo:
                 raise CannotCopy("the encoder's parameter sets differ between segments")
         if frame is not None:
             self._check(frame)
+            frame = self._enlarge(frame)
         encoder, keyframe_id = self._encoder, self._keyframe_id + 1
         for packet in encoder.encode(frame):
             data = self._rewritten(bytes(packet), keyframe_id)
@@ -114,7 +118,8 @@ class SplicedVideo:
     def _open_encoder(self) -> Any:
         source = self._copied.stream.codec_context
         encoder: Any = segment_encoder(self._copied, self._preset)
-        encoder.width, encoder.height, encoder.pix_fmt = source.width, source.height, source.pix_fmt
+        encoder.width, encoder.height = self._copied.bitstream.coded_size or (source.width, source.height)
+        encoder.pix_fmt = source.pix_fmt
         encoder.time_base, encoder.framerate = self._tick, self._rate.limit_denominator(100_000)
         encoder.color_range = source.color_range
         encoder.thread_count, encoder.thread_type = self._threads, ThreadType.FRAME
@@ -123,9 +128,22 @@ class SplicedVideo:
         return encoder
 
     def _check(self, frame: av.VideoFrame) -> None:
-        context = self._encoder
-        if (frame.format.name, frame.width, frame.height) != (context.pix_fmt, context.width, context.height):
+        source = self._copied.stream.codec_context
+        if (frame.format.name, frame.width, frame.height) != (self._encoder.pix_fmt, source.width, source.height):
             raise CannotCopy("the size or format of its frames changes")
+
+    def _enlarge(self, frame: av.VideoFrame) -> av.VideoFrame:
+        """Return the frame in the coded size, with its last lines and columns repeated."""
+        width, height = self._encoder.width, self._encoder.height
+        right, bottom = width - frame.width, height - frame.height
+        if not right and not bottom:
+            return frame
+        if self._enlarger is None:
+            smeared = f"fillborders=right={right}:bottom={bottom}:mode=smear"
+            self._enlarger = linear_graph(frame, (f"pad={width}:{height}", smeared))
+        large = pull_one(self._enlarger, frame)
+        large.pts, large.time_base, large.duration = frame.pts, frame.time_base, frame.duration
+        return large
 
     def _rewritten(self, data: bytes, keyframe_id: int) -> bytes:
         try:

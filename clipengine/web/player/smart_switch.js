@@ -4,7 +4,7 @@ import {post} from "../lib/api.js";
 import {h} from "../lib/dom.js";
 
 // Codecs of which packets are copied, and the containers into which they are.
-const COPIED = {h264: ["mp4", "mkv"], vp8: ["webm", "mkv"], vp9: ["webm", "mkv"]};
+const COPIED = {h264: ["mp4", "mkv"], hevc: ["mp4", "mkv"], vp8: ["webm", "mkv"], vp9: ["webm", "mkv"]};
 const PAUSE_MS = 400; // after the last change of the selection
 
 // `show(profile)` adapts the switch to a profile of the API. `render()` returns the value for a request.
