@@ -82,6 +82,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "webhooks list": ("clipengine webhooks list",),
     "webhooks rm": ("clipengine webhooks rm whk_01j9x2…",),
     "webhooks test": ("clipengine webhooks test whk_01j9x2…",),
+    "verify": (
+        "clipengine verify goal-clip_01j9xz….mp4 goal-clip_01j9xz….json",
+        "clipengine verify --public-key",
+    ),
     "config": ("clipengine config", "clipengine config --json | jq .storage"),
     "completion": (
         'eval "$(clipengine completion bash)"     # in ~/.bashrc',

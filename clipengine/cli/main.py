@@ -24,6 +24,7 @@ _COMMANDS = {
     "serve": "clipengine.cli.serve:serve",
     "worker": "clipengine.cli.worker:worker",
     "cut": "clipengine.cli.cut:cut",
+    "verify": "clipengine.cli.verify:verify",
     "recordings": "clipengine.cli.recordings:recordings",
     "clips": "clipengine.cli.clips:clips",
     "transcripts": "clipengine.cli.transcripts:transcripts",

@@ -89,6 +89,7 @@ class ClipResult:
         list[ClipSubtitles], Field(description="A WebVTT file for each transcript with a cue in its range.")
     ] = field(default_factory=list)
     parts: Annotated[list[ResultPart] | None, Field(description="Null for a clip of one range.")] = None
+    manifest_path: Annotated[str | None, Field(description="Key of the signed manifest.")] = None
 
     @classmethod
     def from_object(cls, stored: dict[str, Any]) -> ClipResult:
@@ -165,6 +166,11 @@ class Clip:
     def poster_key(self) -> str:
         """The key of the poster: the clip's key with the suffix `.jpg`."""
         return self.object_key.rsplit(".", 1)[0] + ".jpg"
+
+    @property
+    def manifest_key(self) -> str:
+        """The key of the manifest: the clip's key with the suffix `.json`."""
+        return self.object_key.rsplit(".", 1)[0] + ".json"
 
     def subtitle_key(self, language: str) -> str:
         """Return the key of the subtitles in a language: the clip's key with the suffix `.en.vtt`."""

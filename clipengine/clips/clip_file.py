@@ -76,6 +76,7 @@ class CutReport(BaseModel):
     copied_seconds: _Seconds
     encoded_seconds: _Seconds
     warnings: Annotated[list[Warning], Field(max_length=_MAX_WARNINGS)]
+    ffmpeg: Annotated[str, Field(max_length=200)] = ""  # version
 
     @classmethod
     def of(cls, message: object) -> CutReport:

@@ -115,6 +115,11 @@ class Ledger:
         with self.database.transaction(durable=False, ordered=False):
             self.database.insert(row.on_conflict(conflict_target=[MetaRow.name], update={MetaRow.value: now}))
 
+    @property
+    def manifest_key(self) -> bytes:
+        """The seed of the key that signs the manifests of clips. It changes with the key of the secrets."""
+        return self._vault.derive("manifests of clips")
+
     def share_ready_clips(self, *, keep_ms: int | None) -> None:
         """From now on, create a share with each `clip.ready`, for its webhooks. It expires after `keep_ms`."""
         self.events.on_ready = lambda event_id, clip: self.shares.create_for_event(

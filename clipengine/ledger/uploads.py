@@ -27,6 +27,7 @@ class Finished:
     result: ClipResult
     poster_sha256: str | None
     subtitles_sha256: dict[str, str] = field(default_factory=dict)  # by language
+    manifest_sha256: str | None = None
 
 
 class Uploads:
@@ -41,6 +42,8 @@ class Uploads:
         """
         values = entering("uploading", finished=asdict(finished), progress=progress, cut_by=owner, next_at=now_ms())
         keys = [each.path for each in finished.result.subtitles]
+        if finished.result.manifest_path is not None:
+            keys.append(finished.result.manifest_path)
         with self._database.transaction(durable=False, ordered=False):
             if keys:  # an earlier attempt may have stored other ones under the same key of the clip
                 row = self._database.by_key(ClipRow, id, lock=True)
@@ -96,4 +99,4 @@ class Uploads:
 
 def _finished(stored: dict[str, Any]) -> Finished:
     result = ClipResult.from_object(stored["result"])
-    return Finished(result, stored["poster_sha256"], stored.get("subtitles_sha256", {}))
+    return Finished(result, stored["poster_sha256"], stored.get("subtitles_sha256", {}), stored.get("manifest_sha256"))

@@ -34,7 +34,9 @@ from clipengine.work.worker import ClaimLost, Jobs, Retry
 log = logging.getLogger(__name__)
 
 POSTER = "poster.jpg"
+MANIFEST = "manifest.json"
 _POSTER_TYPE = "image/jpeg"
+_MANIFEST_TYPE = "application/json"
 
 
 class _Damaged(Exception):
@@ -95,7 +97,7 @@ class Publisher(Jobs[Upload]):
         return clip_job("clip.upload", item.clip, engine=self._owner)
 
     def run(self, item: Upload) -> None:
-        """Upload the clip, its poster and its subtitles, and complete the clip."""
+        """Upload the clip, its poster, its subtitles and its manifest, and complete the clip."""
         clip, result = item.clip, item.finished.result
         try:
             self._upload(clip, item.finished)
@@ -157,6 +159,10 @@ class Publisher(Jobs[Upload]):
             path = subtitle_file(folder, each.language)
             size = path.stat().st_size if path.exists() else 0
             self._put(clip, each.path, path, size, MEDIA_TYPES["vtt"], finished.subtitles_sha256[each.language])
+        if result.manifest_path is not None and finished.manifest_sha256 is not None:
+            path = folder / MANIFEST
+            size = path.stat().st_size if path.exists() else 0
+            self._put(clip, result.manifest_path, path, size, _MANIFEST_TYPE, finished.manifest_sha256)
 
     def _put(self, clip: Clip, key: str, path: Path, size: int, content_type: str, sha256: str) -> None:
         try:
@@ -206,14 +212,23 @@ def subtitle_file(folder: Path, language: str) -> Path:
     return folder / f"{language}.vtt"
 
 
-def save_finished(folder: Path, result: ClipResult, poster: bytes, texts: Iterable[TextTrack]) -> Finished:
-    """Write poster and subtitles next to the clip, and return the record of the finished clip for the ledger."""
+def save_finished(
+    folder: Path, result: ClipResult, poster: bytes, texts: Iterable[TextTrack], manifest: bytes | None
+) -> Finished:
+    """Write the other objects next to the clip, and return the record of the finished clip for the ledger."""
     digests = {}
     for track in texts:
         body = track.vtt()
-        subtitle_file(folder, track.language).write_bytes(body)
-        digests[track.language] = hashlib.sha256(body).hexdigest()
-    if not poster:
-        return Finished(result, None, digests)
-    (folder / POSTER).write_bytes(poster)
-    return Finished(result, hashlib.sha256(poster).hexdigest(), digests)
+        digests[track.language] = _save(subtitle_file(folder, track.language), body)
+    return Finished(
+        result,
+        _save(folder / POSTER, poster) if poster else None,
+        digests,
+        None if manifest is None else _save(folder / MANIFEST, manifest),
+    )
+
+
+def _save(path: Path, body: bytes) -> str:
+    """Write a file and return its SHA-256."""
+    path.write_bytes(body)
+    return hashlib.sha256(body).hexdigest()

@@ -13,11 +13,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 from clipengine.clips.clip import Clip, ClipSubtitles, Recording, Step
 from clipengine.clips.clip_file import CutReport, FilePlan
 from clipengine.clips.edit import PlannedPart
+from clipengine.clips.manifest import make_manifest
 from clipengine.clips.subtitles import TextTrack, cut_tracks
 from clipengine.errors import (
     ClipEngineError,
@@ -198,7 +200,7 @@ class ClipRunner(Jobs[Clip]):
             path = clip_file(folder, clip)
             parts = self._parts(clip, recordings)
             texts = clip_texts(self._ledger.transcripts, clip, recordings[0])
-            cut, poster = self._cut(clip, recordings, parts, texts.tracks, path)
+            cut, poster, digests = self._cut(clip, recordings, parts, texts.tracks, path)
             self._verify(clip, parts, texts.tracks, path, cut, poster)
             with path.open("rb") as body:
                 sha256 = hashlib.file_digest(body, "sha256").hexdigest()
@@ -212,7 +214,12 @@ class ClipRunner(Jobs[Clip]):
                 warnings=texts.warnings,
                 subtitles=[ClipSubtitles(track.language, clip.subtitle_key(track.language)) for track in shown],
             )
-            return save_finished(folder, result, poster, shown)
+            manifest = None
+            if self._settings.storage.manifests:
+                result = replace(result, manifest_path=clip.manifest_key)
+                sources = list(zip(recordings, digests, strict=True))
+                manifest = make_manifest(clip, sources, result, ffmpeg=cut.ffmpeg, key=self._ledger.manifest_key)
+            return save_finished(folder, result, poster, shown, manifest)
 
     def _recordings(self, clip: Clip) -> list[Recording]:
         """Return the recordings of the clip's parts, each once."""
@@ -251,7 +258,8 @@ class ClipRunner(Jobs[Clip]):
         parts: Sequence[PlannedPart],
         texts: tuple[TextTrack, ...],
         path: Path,
-    ) -> tuple[CutReport, bytes]:
+    ) -> tuple[CutReport, bytes, list[str | None]]:
+        """Return the report, the poster, and the SHA-256 of each recording if the store knows it."""
         job = cut_job(
             self._settings,
             clip.profile,
@@ -269,7 +277,8 @@ class ClipRunner(Jobs[Clip]):
             output = stack.enter_context(open(path, "x+b"))
             child, watch = stack.enter_context(self._child(clip, "encoder"))
             message, poster = child.run(job, *readers, output=output.fileno(), watch=watch)
-        return CutReport.of(message.get("cut")), poster if clip.poster else b""
+            digests = [reader.info.sha256 for reader in readers]
+        return CutReport.of(message.get("cut")), poster if clip.poster else b"", digests
 
     def _verify(
         self,

@@ -90,6 +90,18 @@ def test_clip_can_be_created_listed_downloaded_and_deleted(
     assert server.command("clips", "download", clip["clip_id"], str(target)).returncode == 0
     assert hashlib.sha256(target.read_bytes()).hexdigest() == clip["result"]["sha256"]
 
+    kept = server.data / "store" / clip["result"]["manifest_path"]
+    manifest = tmp_path / "clip.json"
+    manifest.write_bytes(kept.read_bytes())
+    verified = server.command("verify", str(target), str(manifest), "--data", str(server.data))
+    assert (verified.returncode, clip["clip_id"] in verified.stdout) == (0, True), verified.stderr
+    key = server.command("verify", "--public-key", "--data", str(server.data)).stdout.strip()
+    assert server.command("verify", str(target), str(manifest), "--key", key).returncode == 0
+    changed_clip = tmp_path / "changed.mp4"
+    changed_clip.write_bytes(target.read_bytes() + b"x")
+    refused = server.command("verify", str(changed_clip), str(manifest), "--key", key)
+    assert (refused.returncode, "SHA-256" in refused.stderr) == (1, True)
+
     packed = tmp_path / "clips.zip"
     assert server.command("clips", "archive", clip["clip_id"], "--output", str(packed)).returncode == 0
     with zipfile.ZipFile(packed) as opened:
@@ -105,6 +117,7 @@ def test_clip_can_be_created_listed_downloaded_and_deleted(
     assert shown(server.command("clips", "list", "--tag", "blue", "--json")) == []
     assert shown(server.command("clips", "update", clip["clip_id"], "--tag", "", "--json"))["tags"] == []
     removed = server.command("clips", "rm", clip["clip_id"], "clip_none")
+    until(lambda: not kept.exists())
     assert (removed.returncode, "clip_none" in removed.stderr) == (1, True)
     gone = server.command("clips", "show", clip["clip_id"])
     assert gone.returncode == 1

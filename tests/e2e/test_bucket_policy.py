@@ -91,7 +91,7 @@ def test_policy_allows_every_operation_of_the_engine(
         imported = run_command("recordings", "import", "h_02", "--json", "--data", str(data), env={**env, **client})
         assert imported.returncode == 0, imported.stderr
         assert "h_02/meeting.mp4" in imported.stdout
-        until(lambda: len(list(s3.client.list_objects(bucket, recursive=True))) == 4)
+        until(lambda: len(list(s3.client.list_objects(bucket, recursive=True))) == 5)
         server.stop()
     store = S3Store(engine_user.location(bucket, prefix="relay"), journal=tmp_path / "journal", retries=QUICK)
     check_invariants(data, store=store, open_uploads=open_uploads(s3, bucket))

@@ -119,7 +119,7 @@ def test_interrupted_multipart_upload_is_completed(outage: Outage, noise: Path, 
     assert set(seen) <= {size}
     assert sent == ([PART_BYTES] * (size // PART_BYTES) + [size % PART_BYTES] if when == "parts" else [])
     listed = [each.object_name for each in outage.s3.client.list_objects(outage.bucket, recursive=True)]
-    assert sorted(str(name) for name in listed) == sorted([key, "h_01/meeting.mp4"])
+    assert sorted(str(name) for name in listed) == sorted([key, f"{key.removesuffix('.mp4')}.json", "h_01/meeting.mp4"])
     outage.check()
 
 

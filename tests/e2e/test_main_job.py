@@ -80,7 +80,7 @@ def test_clip_is_cut_uploaded_and_announced(s3: S3Server, bucket: str, film: Pat
         api.clips.delete(clip.clip_id)
         server.stop()
     left = [each.object_name for each in client.list_objects(bucket, recursive=True)]
-    assert left in ([key], sorted([key, clip.bucket_path, clip.result.poster_path]))
+    assert left in ([key], sorted([key, clip.bucket_path, clip.result.poster_path, clip.result.manifest_path]))
 
 
 def test_only_the_needed_bytes_are_read(s3: S3Server, bucket: str, recordings: Path, tmp_path: Path) -> None:

@@ -99,6 +99,8 @@ def _check_objects(store: Store, clips: list[Clip], *, settled: bool) -> None:
             if clip.result.poster_path:
                 assert clip.result.poster_path in stored
                 expected.add(clip.result.poster_path)
+            if clip.result.manifest_path:
+                expected.add(clip.result.manifest_path)
     if settled:
         assert set(stored) == expected, set(stored) ^ expected
 

@@ -158,7 +158,7 @@ class ClipRow(Model):
     output = JsonText(null=True)  # the output options that are given; null for the profile's
     subtitles = TextField(null=True)  # keep or none; null for keep
     subtitle_language = TextField(null=True)  # null for all
-    subtitle_keys = JsonText(null=True)  # of the objects of the attempt
+    subtitle_keys = JsonText(null=True)  # of the objects of the attempt besides clip and poster, also the manifest
     parts = JsonText(null=True)  # ranges of recordings; null for a clip of one range
     tags = JsonText(default=list)
     size_bytes = BigIntegerField(default=0)  # 0 until it is complete

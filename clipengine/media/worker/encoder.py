@@ -19,6 +19,7 @@ from clipengine.media.cut import SourcePart, cut_clip
 from clipengine.media.input.source import ByteSource
 from clipengine.media.previews.job import KINDS, make_preview
 from clipengine.media.probe import probe
+from clipengine.media.versions import ffmpeg_version
 from clipengine.media.worker.ipc import Channel
 from clipengine.media.worker.process import JobSource, Result, main
 
@@ -71,7 +72,7 @@ def _cut(job: dict[str, Any], sources: Sequence[JobSource], output: int, progres
     fields = {name: value for name, value in vars(cut).items() if name != "poster"}
     fields["parts"] = [{name: str(value) for name, value in vars(part).items()} for part in cut.parts]
     fields["bytes_read"] -= sum(source.bytes_known for source in sources)
-    return {"type": "result", "cut": fields}, cut.poster or b""
+    return {"type": "result", "cut": fields | {"ffmpeg": ffmpeg_version()}}, cut.poster or b""
 
 
 def do_job(job: dict[str, Any], sources: list[JobSource], descriptors: list[int], control: Channel) -> Result:

@@ -1,0 +1,129 @@
+"""Signed manifests of clips: where a clip comes from and how it was made.
+
+A manifest is a JSON object. `signature` has an Ed25519 signature over the canonical JSON of all other members: sorted
+keys, no spaces, UTF-8. Anyone who has the public key of the installation can check it, without its secrets.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from Crypto.PublicKey import ECC
+from Crypto.Signature import eddsa
+
+import clipengine
+from clipengine.clips.clip import Clip, ClipResult, Recording, ResultPart
+from clipengine.errors import InvalidRequest, VerificationFailed
+from clipengine.timecode import now_ms, rfc3339
+
+MAX_MANIFEST_BYTES = 1 << 20
+_ALGORITHM = "Ed25519"
+_HINT = "The file was changed, damaged, or belongs to another clip: get clip and manifest from the store again."
+
+
+def make_manifest(
+    clip: Clip, recordings: Sequence[tuple[Recording, str | None]], result: ClipResult, *, ffmpeg: str, key: bytes
+) -> bytes:
+    """Return the signed manifest of a finished clip.
+
+    `recordings` are those of its parts, each with its SHA-256 if that is known. `key` is the seed of the installation's
+    key, 32 bytes.
+    """
+    whole = ResultPart(
+        recording_id=clip.recording_id,
+        start_seconds=clip.start_seconds,
+        end_seconds=clip.end_seconds,
+        offset_seconds=0.0,
+        actual_start_seconds=result.actual_start_seconds,
+        actual_end_seconds=result.actual_end_seconds,
+    )
+    content = {
+        "version": 1,
+        "clip": {
+            "clip_id": clip.clip_id,
+            "label": clip.label,
+            "path": clip.object_key,
+            "size_bytes": result.size_bytes,
+            "sha256": result.sha256,
+            "duration_seconds": result.duration_seconds,
+        },
+        "recordings": [
+            {"recording_id": each.recording_id, "path": each.bucket_path, "etag": each.etag, "sha256": sha256}
+            for each, sha256 in recordings
+        ],
+        "parts": [vars(part) for part in result.parts or [whole]],
+        "profile": clip.profile,
+        "render": result.render,
+        "output": clip.output and clip.output.to_object(),
+        "made_at": rfc3339(now_ms()),
+        "made_with": {"clipengine": clipengine.__version__, "ffmpeg": ffmpeg},
+    }
+    secret = _secret_key(key)
+    value = eddsa.new(secret, "rfc8032").sign(_canonical(content))
+    signature = {"algorithm": _ALGORITHM, "public_key": public_key(key), "value": base64.b64encode(value).decode()}
+    return json.dumps(content | {"signature": signature}, ensure_ascii=False, indent=2).encode() + b"\n"
+
+
+def public_key(key: bytes) -> str:
+    """Return the public key, in hexadecimal digits, that belongs to the seed `key`."""
+    return _secret_key(key).public_key().export_key(format="raw").hex()
+
+
+def check_manifest(text: bytes, *, trusted: str) -> dict[str, Any]:
+    """Return the content of a manifest that was signed with the trusted public key.
+
+    Raises InvalidRequest if it is not a manifest or `trusted` is not a key, and VerificationFailed if the signature is
+    wrong or by another key.
+    """
+    content = _parsed(text)
+    signature = content.pop("signature", None)
+    if not isinstance(signature, dict) or signature.get("algorithm") != _ALGORITHM:
+        raise InvalidRequest("the manifest has no Ed25519 signature", hint="Give the manifest that the engine stored.")
+    try:
+        verifier = eddsa.new(eddsa.import_public_key(bytes.fromhex(trusted)), "rfc8032")
+    except ValueError:
+        raise InvalidRequest(
+            "the key is not a public Ed25519 key", hint="`clipengine verify --public-key` prints it: 64 hex digits."
+        ) from None
+    try:
+        verifier.verify(_canonical(content), base64.b64decode(str(signature.get("value")), validate=True))
+    except (ValueError, binascii.Error):
+        other = str(signature.get("public_key"))[:64] != trusted.lower()
+        said = "the manifest was signed by another installation" if other else "the signature of the manifest is wrong"
+        raise VerificationFailed(said, hint=_HINT) from None
+    return content
+
+
+def check_file(content: Mapping[str, Any], *, sha256: str, size: int) -> None:
+    """Raise VerificationFailed unless a file of this hash and size is the clip of the manifest."""
+    clip = content.get("clip")
+    expected = (clip.get("sha256"), clip.get("size_bytes")) if isinstance(clip, dict) else (None, None)
+    if expected != (sha256, size):
+        said = f"the file has {size} bytes and the SHA-256 {sha256}, the manifest says {expected[1]} and {expected[0]}"
+        raise VerificationFailed(said, hint=_HINT)
+
+
+def _parsed(text: bytes) -> dict[str, Any]:
+    if len(text) > MAX_MANIFEST_BYTES:
+        raise InvalidRequest(f"the manifest is larger than {MAX_MANIFEST_BYTES} bytes")
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError):
+        content = None
+    if not isinstance(content, dict):
+        raise InvalidRequest("the manifest is not a JSON object", hint="Give the manifest that the engine stored.")
+    return content
+
+
+def _canonical(content: Mapping[str, Any]) -> bytes:
+    return json.dumps(content, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode(
+        "utf-8", "surrogatepass"
+    )
+
+
+def _secret_key(key: bytes) -> ECC.EccKey:
+    return ECC.construct(curve=_ALGORITHM, seed=key)
