@@ -83,7 +83,7 @@ def test_recordings_of_other_encoders_are_copied_and_decode_alike_elsewhere(tmp_
     assert facts.video is not None
     profile = SMART.model_copy(update={"audio": "none"})
     for start, end in ((SEAMS.start, Fraction(39, 10)), (Fraction(3, 10), Fraction(217, 100))):
-        clip = cut_file(path, start, end, tmp_path / "clip.mp4", profile)
+        clip = cut_file(path, start, end, tmp_path / "clip.mp4", profile, threads=3)
         assert reason_of(clip) is None
         assert faults_beside_mp4(recording, Cut(kind, start, end), clip) == []
         assert_copied_frames_are_equal(path, facts.origin, facts.video.frame_seconds, clip)

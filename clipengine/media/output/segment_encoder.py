@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from av.codec.context import CodecContext
+from av.codec.context import CodecContext, ThreadType
 
 from clipengine.media.bitstream.h264_stream import ENCODER_PROFILES, H264Stream
 from clipengine.media.bitstream.hevc_stream import ENCODER_PROFILES as HEVC_PROFILES
@@ -23,62 +23,67 @@ _X264_PARAMS = "bframes=0:keyint=infinite:scenecut=0:ref=1:weightp=0:slices=1:rc
 _X264_CRF = "16"
 _X265_PARAMS = (
     "log-level=error:bframes=0:keyint=-1:scenecut=0:ref=1:weightp=0:slices=1:rc-lookahead=0:cutree=0:lookahead-slices=0"
-    ":wpp=0:frame-threads=1:temporal-mvp=0:open-gop=0:info=0:repeat-headers=0:rect=1"
+    ":wpp=0:pools=none:temporal-mvp=0:open-gop=0:info=0:repeat-headers=0"
 )
 _X265_CRF = "16"
+_MAX_X265_THREADS = 8  # each of which codes one frame
 # Without lookahead there are no hidden frames.
 _VPX = {"lag-in-frames": "0", "auto-alt-ref": "0", "deadline": "good", "g": "999999"}
 _VP8_QUANTIZER, _VP9_CRF = "10", "20"
 _VP8_BITRATE = 1_000_000_000  # never reached, so that the quantizer is constant
 
 
-def segment_encoder(copied: CopiedVideo, preset: str) -> Any:
+def segment_encoder(copied: CopiedVideo, preset: str, threads: int) -> Any:
     """Return an encoder for the recording's codec. The caller sets size and format, and opens it."""
-    return _ENCODERS[codec_name(copied.stream)](copied, preset)
+    encoder = _ENCODERS[codec_name(copied.stream)](copied, preset, threads)
+    encoder.thread_count, encoder.thread_type = threads, ThreadType.FRAME
+    return encoder
 
 
-def _h264(copied: CopiedVideo, preset: str) -> Any:
+def _h264(copied: CopiedVideo, preset: str, threads: int) -> Any:
     assert isinstance(copied.bitstream, H264Stream)
     profile = ENCODER_PROFILES[copied.bitstream.sps.profile]
     return _create("libx264", {"preset": preset, "crf": _X264_CRF, "profile": profile, "x264-params": _X264_PARAMS})
 
 
-def _hevc(copied: CopiedVideo, preset: str) -> Any:
+def _hevc(copied: CopiedVideo, preset: str, threads: int) -> Any:
     """Return an encoder that divides frames into blocks as the recording's does."""
     assert isinstance(copied.bitstream, HevcStream)
     coding, sps = copied.bitstream.coding, copied.bitstream.sps
     largest = coding.smallest_block + 3 + coding.larger_blocks
-    blocks = {
+    settings = {
+        "frame-threads": min(threads, _MAX_X265_THREADS),
         "ctu": 1 << largest,
         "min-cu-size": 1 << coding.smallest_block + 3,
         "max-tu-size": 1 << coding.larger_transforms + 2,
         "tu-inter-depth": coding.inter_depth + 1,
         "tu-intra-depth": coding.intra_depth + 1,
         "scaling-list": "default" if coding.scaling else "off",
+        "rect": int(coding.asymmetric),
         "amp": int(coding.asymmetric),
         "sao": int(coding.sample_adaptive),
         "strong-intra-smoothing": int(coding.strong_smoothing),
     }
-    params = ":".join([_X265_PARAMS, *(f"{name}={value}" for name, value in blocks.items())])
+    params = ":".join([_X265_PARAMS, *(f"{name}={value}" for name, value in settings.items())])
     options = {"preset": preset, "crf": _X265_CRF, "profile": HEVC_PROFILES[sps.profile], "x265-params": params}
     return _create("libx265", options)
 
 
-def _vp8(copied: CopiedVideo, preset: str) -> Any:
+def _vp8(copied: CopiedVideo, preset: str, threads: int) -> Any:
     quantizer = {"qmin": _VP8_QUANTIZER, "qmax": _VP8_QUANTIZER}
     encoder = _create("libvpx", {**_VPX, **quantizer, "cpu-used": str(VPX_SPEEDS[preset])})
     encoder.bit_rate = _VP8_BITRATE
     return encoder
 
 
-def _vp9(copied: CopiedVideo, preset: str) -> Any:
+def _vp9(copied: CopiedVideo, preset: str, threads: int) -> Any:
     encoder = _create("libvpx-vp9", {**_VPX, "crf": _VP9_CRF, "row-mt": "1", "cpu-used": str(VPX_SPEEDS[preset])})
     encoder.bit_rate = 0
     encoder.colorspace = copied.stream.codec_context.colorspace
     return encoder
 
 
-_ENCODERS: dict[str, Callable[[CopiedVideo, str], Any]] = {"h264": _h264, "hevc": _hevc, "vp8": _vp8, "vp9": _vp9}
+_ENCODERS: dict[str, Callable[[CopiedVideo, str, int], Any]] = {"h264": _h264, "hevc": _hevc, "vp8": _vp8, "vp9": _vp9}
 
 
 def _create(name: str, options: dict[str, str]) -> Any:

@@ -8,7 +8,7 @@ from heapq import heappop, heappush
 from typing import Any, NamedTuple
 
 import av
-from av.codec.context import Flags, ThreadType
+from av.codec.context import Flags
 from av.filter import Graph
 from av.packet import Packet
 from av.video.stream import VideoStream
@@ -117,12 +117,11 @@ class SplicedVideo:
 
     def _open_encoder(self) -> Any:
         source = self._copied.stream.codec_context
-        encoder: Any = segment_encoder(self._copied, self._preset)
+        encoder: Any = segment_encoder(self._copied, self._preset, self._threads)
         encoder.width, encoder.height = self._copied.bitstream.coded_size or (source.width, source.height)
         encoder.pix_fmt = source.pix_fmt
         encoder.time_base, encoder.framerate = self._tick, self._rate.limit_denominator(100_000)
         encoder.color_range = source.color_range
-        encoder.thread_count, encoder.thread_type = self._threads, ThreadType.FRAME
         encoder.flags |= Flags.global_header | Flags.frame_duration
         encoder.open()
         return encoder
