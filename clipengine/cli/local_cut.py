@@ -20,12 +20,13 @@ from clipengine.clips.profiles import Render
 from clipengine.clips.request import check_range
 from clipengine.clips.subtitles import MAX_TEXT_TRACKS, TextTrack
 from clipengine.clips.transcript_file import MAX_TRANSCRIPT_BYTES, alpha3_of, language_in_name, parse_transcript
+from clipengine.clips.warnings import JOINED_TEXTS, subtitles_dropped
 from clipengine.errors import InvalidTimeRange, InvalidTranscript, SettingsError, UnknownProfile
 from clipengine.settings import Settings
 from clipengine.stores.base import Store
 from clipengine.stores.build import build_store
 from clipengine.stores.folder import FolderStore
-from clipengine.work.encoder.jobs import Message, clip_result, cut_job, probe_job, probe_result
+from clipengine.work.encoder.jobs import Message, clip_result, cut_job, probe_job, probe_result, probe_texts
 from clipengine.work.encoder.process import EncoderProcess
 from clipengine.work.verification import verify_clip
 
@@ -64,8 +65,11 @@ def cut_once(
             encoder = stack.enter_context(closing(EncoderProcess(sandbox=settings.encoding.sandbox)))
             length = float(sum(end - start for start, end in ranges))
             probe = probe_job(settings.encoding, cut_seconds=length)
-            probed, _ = encoder.run(probe, reader, watch=lambda message: None, keep=True)
+            probed, embedded = encoder.run(probe, reader, watch=lambda message: None, keep=True)
             facts, seek_index = probe_result(probed)
+            carried = texts or tuple(probe_texts(embedded))
+            lost = [] if len(ranges) == 1 else [subtitles_dropped(each.language, JOINED_TEXTS) for each in carried]
+            texts = carried if len(ranges) == 1 else ()
             late = [start for start, _ in ranges if start >= facts.duration]
             if late:
                 raise InvalidTimeRange(
@@ -92,7 +96,7 @@ def cut_once(
         os.chmod(temporary, 0o666 & ~umask)
         os.replace(temporary, output)
         asked = [Part(source, float(start), float(end)) for start, end in ranges] if len(ranges) > 1 else []
-        return clip_result(cut, asked, sha256=sha256, poster_path=None)
+        return clip_result(cut, asked, sha256=sha256, poster_path=None, warnings=lost)
     finally:
         Path(temporary).unlink(missing_ok=True)
 

@@ -36,13 +36,18 @@ def parse_language(tag: str) -> str:
     raise InvalidTranscript(f"{tag[:_SHOWN]!r} is not a language tag", hint=hint)
 
 
+def canonical_language(tag: str) -> str:
+    """Return the tag in its canonical form, or `und` if it is not one."""
+    try:
+        return parse_language(tag)
+    except InvalidTranscript:
+        return "und"
+
+
 def language_in_name(name: str) -> str:
     """Return the language in the name of a file, `talk.en.vtt`, or `und`."""
     parts = name.rsplit(".", 2)
-    try:
-        return parse_language(parts[1]) if len(parts) == 3 else "und"
-    except InvalidTranscript:
-        return "und"
+    return canonical_language(parts[1]) if len(parts) == 3 else "und"
 
 
 def alpha3_of(language: str) -> str:

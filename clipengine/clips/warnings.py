@@ -46,6 +46,9 @@ _REASONS = {
 }
 
 
+JOINED_TEXTS = "a clip of several parts carries no text"
+
+
 def warning(code: WarningCode, text: str) -> str:
     return f"{code}: {text}"
 

@@ -17,6 +17,7 @@ from clipengine.timecode import now_ms, rfc3339
 
 Source = Literal["upload", "sidecar", "embedded"]
 
+_RANK: dict[str, int] = {"embedded": 0, "sidecar": 1, "upload": 2}
 MAX_TRANSCRIPTS = 50  # of one recording
 _INSERT_CUES = insert_statement(CueRow, without=("cue_id",))
 _FOUND = "t.recording_id, t.language, c.start_ms, c.end_ms, c.text, c.speaker"
@@ -80,7 +81,7 @@ class Transcripts:
     ) -> tuple[Transcript, bool]:
         """Create or replace the transcript in this language, and return it with True if it is new.
 
-        An uploaded one is replaced only by another, and is returned otherwise. Raises RecordingNotFound, and
+        One of a better source, such as an upload, is not replaced, but returned. Raises RecordingNotFound, and
         InvalidRequest if the recording has too many transcripts.
         """
         made = Transcript(new_id("trn"), recording_id, language, source, len(cues), now_ms(), etag)
@@ -93,7 +94,7 @@ class Transcripts:
                 raise RecordingNotFound(f"no recording has the id {recording_id}")
             others = self._database.rows(_of(recording_id))
             for row in others:
-                if row["language"] == language and row["source"] == "upload" and source != "upload":
+                if row["language"] == language and _RANK[row["source"]] > _RANK[source]:
                     return _transcript(row), False
             replaced = self._database.change(
                 TranscriptRow.delete().where(

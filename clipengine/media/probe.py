@@ -22,6 +22,7 @@ from pydantic import ValidationError
 
 from clipengine.clips.facts import AudioFacts, SourceFacts, VideoFacts
 from clipengine.clips.seek_index import SeekIndex
+from clipengine.clips.subtitles import TextTrack
 from clipengine.clips.warnings import warning
 from clipengine.errors import RecordingUnreadable, UnsupportedMedia
 from clipengine.media.input.container import (
@@ -36,6 +37,7 @@ from clipengine.media.input.container import (
     read_packets,
     video_stream,
 )
+from clipengine.media.input.embedded_texts import read_texts
 from clipengine.media.input.frame_rate import frame_rate
 from clipengine.media.input.header_splice import HeaderSplice
 from clipengine.media.input.matroska import cues_span, head_end
@@ -59,11 +61,12 @@ _MAX_INDEXED_FRAMES = 100_000  # whose distances are compared
 
 
 class ProbeResult(NamedTuple):
-    """Facts of a recording, the number of bytes read, and its seek index if it has one."""
+    """Facts of a recording, the number of bytes read, its seek index if it has one, and its text tracks."""
 
     facts: SourceFacts
     bytes_read: int
     seek_index: SeekIndex | None
+    texts: tuple[TextTrack, ...] = ()
 
 
 def probe(source: ByteSource) -> ProbeResult:
@@ -86,7 +89,12 @@ def _probe(source: ByteSource) -> ProbeResult:
             seek_index, facts = scan.index_builder.build(), scan.facts()
         if not (facts.video or facts.audio):
             raise RecordingUnreadable("the recording has no media in it")
-        return ProbeResult(facts, reader.bytes_read, seek_index)
+    texts = read_texts(source, facts)
+    if texts:
+        lost = tuple(stream for stream in facts.other_streams if stream.index not in texts)
+        count = facts.other_streams_count - len(texts)
+        facts = facts.model_copy(update={"other_streams": lost, "other_streams_count": count})
+    return ProbeResult(facts, reader.bytes_read, seek_index, tuple(texts.values()))
 
 
 class _StoredIndex(NamedTuple):

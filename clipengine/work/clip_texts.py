@@ -7,7 +7,7 @@ from typing import NamedTuple
 from clipengine.clips.clip import Clip, Recording
 from clipengine.clips.subtitles import MAX_TEXT_BYTES, MAX_TEXT_TRACKS, TextTrack
 from clipengine.clips.transcript_file import alpha3_of
-from clipengine.clips.warnings import subtitles_dropped
+from clipengine.clips.warnings import JOINED_TEXTS, subtitles_dropped
 from clipengine.ledger.transcripts import MAX_TRANSCRIPTS, Transcripts
 
 
@@ -24,8 +24,7 @@ def clip_texts(transcripts: Transcripts, clip: Clip, recording: Recording) -> Cl
         return ClipTexts()
     if clip.parts:
         languages = [each.language for each in transcripts.list(recording.recording_id, limit=MAX_TRANSCRIPTS).data]
-        reason = "a clip of several parts carries no text"
-        return ClipTexts((), tuple(subtitles_dropped(each, reason) for each in sorted(languages)))
+        return ClipTexts((), tuple(subtitles_dropped(each, JOINED_TEXTS) for each in sorted(languages)))
     video = recording.facts.video if recording.facts else None
     margin = float(video.frame_seconds) if video else 0.0
     start_ms, end_ms = (

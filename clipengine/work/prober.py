@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, closing
 
 from clipengine.clips.clip import Recording
+from clipengine.clips.subtitles import TextTrack
 from clipengine.errors import (
     ClipEngineError,
     DecoderCrashed,
+    InvalidRequest,
     ObjectChanged,
     ObjectMissing,
     RecordingMissing,
+    RecordingNotFound,
     StorageError,
     StorageUnavailable,
 )
@@ -23,7 +26,7 @@ from clipengine.settings import Encoding
 from clipengine.stores.base import Store, StoredObject
 from clipengine.tracing import bind
 from clipengine.work.encoder.exit_status import LOST_CHILD, retry_delay_ms
-from clipengine.work.encoder.jobs import Message, probe_job, probe_result
+from clipengine.work.encoder.jobs import Message, probe_job, probe_result, probe_texts
 from clipengine.work.encoder.pool import EncoderPool
 from clipengine.work.encoder.process import EncoderProcess
 from clipengine.work.retry import Stopping, retry_until_written
@@ -83,9 +86,9 @@ class Prober(Jobs[Probe]):
 
     def run(self, item: Probe) -> None:
         """Probe the recording, read its sidecars, and store its facts."""
-        result, info = self._find_facts(item.recording)
+        result, texts, info = self._find_facts(item.recording)
         self._sidecars.attach_all(item.recording)  # before it is complete, so that its first clip carries them
-        self._store_facts(item, result, info)
+        self._store_facts(item, result, texts, info)
 
     def retry(self, item: Probe, error: ClipEngineError) -> Retry | None:
         attempts = self._ledger.recordings.probe_attempts(item.recording.recording_id)
@@ -111,11 +114,12 @@ class Prober(Jobs[Probe]):
             for child in self._children:
                 child.kill()
 
-    def _store_facts(self, probe: Probe, result: Message, info: StoredObject) -> None:
+    def _store_facts(self, probe: Probe, result: Message, texts: bytes, info: StoredObject) -> None:
         """Validate and store the report of the child. Raises DecoderCrashed if it cannot be stored."""
         id, recordings = probe.recording.recording_id, self._ledger.recordings
         try:
             facts, seek_index = probe_result(result)
+            self._store_texts(id, probe_texts(texts))
             retry_until_written(
                 lambda: recordings.probe_complete(probe, facts, etag=info.etag, size=info.size, seek_index=seek_index),
                 self._stopping,
@@ -127,21 +131,28 @@ class Prober(Jobs[Probe]):
             log.warning("recording %s: its facts cannot be stored: %s", id, error)
             raise DecoderCrashed("the decoder process reported facts that cannot be stored") from error
 
-    def _find_facts(self, recording: Recording) -> tuple[Message, StoredObject]:
-        """Return the report of the child and the object that it read."""
+    def _store_texts(self, recording_id: str, tracks: Sequence[TextTrack]) -> None:
+        for track in tracks:
+            try:
+                self._ledger.transcripts.put(recording_id, track.language, track.cues, source="embedded")
+            except (InvalidRequest, RecordingNotFound) as error:
+                log.warning("recording %s: its text in %s is not used: %s", recording_id, track.language, error.message)
+
+    def _find_facts(self, recording: Recording) -> tuple[Message, bytes, StoredObject]:
+        """Return the report of the child with the texts that it found, and the object that it read."""
         with closing(self._store.open(recording.bucket_path)) as reader:
             child = self._encoders.take()
             with self._lock:
                 self._children.add(child)
             try:
-                result, _ = child.run(probe_job(self._encoding), reader, watch=self._watch)
+                result, texts = child.run(probe_job(self._encoding), reader, watch=self._watch)
             except LOST_CHILD:
                 self._watch(None)
                 raise
             finally:
                 with self._lock:
                     self._children.discard(child)
-            return result, reader.info
+            return result, texts, reader.info
 
     def _watch(self, message: Message | None) -> None:
         if self._stopping.is_set():

@@ -10,6 +10,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import av
 import httpx
 import pytest
 
@@ -162,6 +163,24 @@ def test_clip_carries_the_transcripts_of_its_recording(
     until(lambda: not [*(server.data / "store").rglob("*.vtt")])
     for language in ("en", "de"):
         assert server.command("transcripts", "rm", recording_id, language).returncode == 0
+
+
+def test_text_tracks_of_a_recording_are_its_transcripts(server: RunningServer, film: Path, tmp_path: Path) -> None:
+    (tmp_path / "talk.pt-BR.vtt").write_text("WEBVTT\n\n00:01.000 --> 00:03.500\nO orçamento\n")
+    options = ["--start", "0", "--end", "5", "--subtitles", str(tmp_path / "talk.pt-BR.vtt")]
+    subtitled = tmp_path / "subtitled.mp4"
+    assert server.command("cut", str(film), str(subtitled), *options).returncode == 0
+    added = shown(server.command("recordings", "add", "--upload", str(subtitled), "--wait", "--json"))
+    listed = shown(server.command("transcripts", "list", added["recording_id"], "--json"))
+    assert [(each["language"], each["source"], each["cues"]) for each in listed] == [("pt", "embedded", 1)]
+    clip = create(server, added, "embedded", "--wait")
+    assert [each["language"] for each in clip["result"]["subtitles"]] == ["pt"]
+    assert clip["result"]["warnings"] == []
+    again = tmp_path / "again.mp4"
+    done = shown(server.command("cut", str(subtitled), str(again), "--start", "2", "--end", "4", "--json"))
+    assert done["warnings"] == []
+    with av.open(str(again)) as container:
+        assert [stream.type for stream in container.streams] == ["video", "audio", "subtitle"]
 
 
 def test_clip_can_be_shared_and_unshared(server: RunningServer, recording: dict[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import subprocess
 from fractions import Fraction
@@ -12,11 +13,15 @@ import pytest
 
 from clipengine.clips.cues import Cue
 from clipengine.clips.profiles import Profile
-from clipengine.clips.subtitles import TextDigest, TextTrack, pack, track_samples, unpack
+from clipengine.clips.subtitles import MAX_TEXT_BYTES, TextDigest, TextTrack, pack, track_samples, unpack
 from clipengine.clips.warnings import code_of
-from clipengine.errors import VerificationFailed
+from clipengine.errors import InvalidTranscript, VerificationFailed
+from clipengine.media.input import embedded_texts
+from clipengine.media.input.source import DescriptorSource
 from clipengine.media.output.writer import ClipWriter
+from clipengine.media.probe import probe
 from clipengine.timecode import parse_time
+from clipengine.work.encoder.jobs import probe_texts
 from tests.films.catalogue import Shelf
 from tests.films.cutting import cut_file
 
@@ -140,6 +145,69 @@ def test_text_track_that_differs_from_the_transcripts_is_rejected(
     monkeypatch.setattr(ClipWriter, "write_texts", forge)
     with pytest.raises(VerificationFailed, match="do not have the cues"):
         cut_file(recording, Fraction(1), Fraction(4), tmp_path / "clip.mkv", PROFILES["mkv"], texts=TRACKS)
+
+
+@pytest.mark.parametrize("name", ["mp4", "mkv", "webm"])
+def test_probe_reads_the_text_tracks_of_a_recording(recording: Path, tmp_path: Path, name: str) -> None:
+    path = tmp_path / f"clip.{PROFILES[name].container}"
+    cut_file(recording, Fraction(1), Fraction(4), path, PROFILES[name], texts=TRACKS)
+    with path.open("rb") as file:
+        found = probe(DescriptorSource(file.fileno()))
+    wanted = SEPARATE if name == "mp4" else OVERLAPPING
+    if name == "webm":
+        wanted = [(start, end, text.removeprefix("Ana: ")) for start, end, text in wanted]
+    assert [track.language for track in found.texts] == ["eng", "por"]
+    moved = 1000 * found.facts.origin  # audio may begin before 0
+    shown = [(round(cue.start_ms + moved), round(cue.end_ms + moved), cue.text) for cue in found.texts[0].cues]
+    assert shown == [(round(1000 * start), round(1000 * end), text) for start, end, text in wanted]
+    assert found.facts.other_streams_count == len(found.facts.other_streams) == 0
+    packed = pack(found.texts).encode()
+    assert [(track.language, track.alpha3) for track in probe_texts(packed)] == [("en", "eng"), ("pt", "por")]
+
+
+@pytest.mark.parametrize(
+    ("codec", "data", "text"),
+    [
+        ("mov_text", b"\0\5hello styl-box", "hello"),
+        ("mov_text", b"\xff\xffshort", "short"),
+        ("subrip", b"<i>a</i> <so> {\\an8}b", "a <so> b"),
+        ("webvtt", b"<v Ana>a &lt;b&gt;", "a <b>"),
+        ("ass", b"3,0,Default,Ana,0,0,0,,{\\i1}one, two{\\i0}\\Nthree\\hfour", "one, two\nthree four"),
+        ("ass", b"no fields", "no fields"),
+        ("subrip", b"\xff", "\ufffd"),
+        ("subrip", b"<b" * 500_000, "<b" * 500_000),
+    ],
+)
+def test_packets_are_read_without_their_formatting(codec: str, data: bytes, text: str) -> None:
+    assert embedded_texts._plain(data, codec) == text
+
+
+def test_texts_that_are_too_far_apart_are_not_read(
+    recording: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "clip.mkv"
+    cut_file(recording, Fraction(1), Fraction(4), path, PROFILES["mkv"], texts=TRACKS)
+    monkeypatch.setattr(embedded_texts, "_MAX_READ_BYTES", 1000)
+    with path.open("rb") as file:
+        found = probe(DescriptorSource(file.fileno()))
+    assert found.texts == ()
+    assert [stream.codec for stream in found.facts.other_streams] == ["subrip", "subrip"]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [["en", "eng", [[2000, 1000, "x", None]]]],
+        [["en", "eng", [["1", 1000, "x", None]]]],
+        [["en", "eng", [[0, 1000, "x" * 3000, None]]]],
+        {"en": []},
+    ],
+)
+def test_texts_of_a_hostile_child_are_rejected(values: Any) -> None:
+    with pytest.raises((ValueError, InvalidTranscript)):
+        probe_texts(base64.b64encode(json.dumps(values).encode()))
+    with pytest.raises(ValueError, match="too long"):
+        probe_texts(b"A" * (8 * MAX_TEXT_BYTES + 4))
 
 
 def test_messages_to_the_child_keep_the_cues() -> None:

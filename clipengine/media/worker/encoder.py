@@ -13,7 +13,7 @@ from typing import Any
 from clipengine.clips.facts import SourceFacts
 from clipengine.clips.profiles import Profile
 from clipengine.clips.seek_index import SeekIndex
-from clipengine.clips.subtitles import unpack
+from clipengine.clips.subtitles import pack, unpack
 from clipengine.media.clip_builder import CutStep
 from clipengine.media.cut import SourcePart, cut_clip
 from clipengine.media.input.source import ByteSource
@@ -45,7 +45,8 @@ def _probe(source: ByteSource) -> Result:
     found = probe(source)
     seek_index = found.seek_index and found.seek_index.model_dump(mode="json")
     facts = found.facts.model_dump(mode="json")
-    return {"type": "result", "facts": facts, "seek_index": seek_index, "bytes_read": found.bytes_read}, b""
+    result = {"type": "result", "facts": facts, "seek_index": seek_index, "bytes_read": found.bytes_read}
+    return result, pack(found.texts).encode() if found.texts else b""
 
 
 def _cut(job: dict[str, Any], sources: Sequence[JobSource], output: int, progress: _Progress) -> Result:

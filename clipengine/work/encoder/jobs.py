@@ -5,6 +5,7 @@ The limits stop hostile recordings. Valid recordings stay far below them.
 
 from __future__ import annotations
 
+import base64
 import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,15 +13,19 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Literal
 
+from pydantic import ConfigDict, TypeAdapter
+
 from clipengine.clips.clip import ClipResult, ClipSubtitles, ResultPart
 from clipengine.clips.clip_file import CutReport
+from clipengine.clips.cues import Cue, check_cues, clean_text
 from clipengine.clips.edit import Part, PlannedPart
 from clipengine.clips.facts import SourceFacts
 from clipengine.clips.framing import clip_size
 from clipengine.clips.output import Output
 from clipengine.clips.profiles import Profile, Render
 from clipengine.clips.seek_index import SeekIndex
-from clipengine.clips.subtitles import TextTrack, pack
+from clipengine.clips.subtitles import MAX_TEXT_BYTES, TextTrack, pack
+from clipengine.clips.transcript_file import alpha3_of, canonical_language
 from clipengine.settings import Encoding, Settings
 
 Message = dict[str, Any]
@@ -33,6 +38,10 @@ _FILE_FLOOR_BYTES = 64 * _MiB
 _MAX_FILE_BYTES = 1 << 62  # the maximum of setrlimit(2)
 _RAW_BYTES_PER_PIXEL = 3  # of 4:2:0 with 10 bits, which is about the size of encoded noise
 _PREVIEW_THREADS = 2  # leaves cores to clips
+# Of a probe: the texts with the names of their speakers, escaped as JSON, as Base64.
+_MAX_TEXTS_BYTES = 8 * MAX_TEXT_BYTES
+_Packed = tuple[str, str, list[tuple[int, int, str, str | None]]]
+_TEXTS: TypeAdapter[list[_Packed]] = TypeAdapter(list[_Packed], config=ConfigDict(strict=True))
 _MIN_FPS = 60  # assumed at least, for recordings with a variable frame rate
 
 
@@ -82,6 +91,18 @@ def probe_result(result: Message) -> tuple[SourceFacts, SeekIndex | None]:
     points = result["seek_index"]
     seek_index = None if points is None else SeekIndex.model_validate(points)
     return SourceFacts.model_validate(result["facts"]), seek_index
+
+
+def probe_texts(blob: bytes) -> list[TextTrack]:
+    """Return the text tracks of a probe result, one for each language. Raises ValueError or InvalidTranscript."""
+    if len(blob) > _MAX_TEXTS_BYTES:
+        raise ValueError("the texts of the recording are too long")
+    found: dict[str, TextTrack] = {}
+    for tag, _, cues in _TEXTS.validate_json(base64.b64decode(blob, validate=True)) if blob else ():
+        language = canonical_language(tag)
+        checked = check_cues([Cue(start, end, clean_text(text)) for start, end, text, _ in cues])
+        found.setdefault(language, TextTrack(language, alpha3_of(language), tuple(checked)))
+    return list(found.values())
 
 
 def cut_job(
