@@ -61,6 +61,7 @@ def described(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Described]:
                 "language": "en",
                 "webhook_id": webhook.webhook_id,
                 "delivery_id": delivery.delivery_id,
+                "source": "generic",
             },
         )
 
