@@ -80,7 +80,7 @@ def cut_once(
             for start, end in ranges:
                 check_range(float(start), float(end), duration=float(facts.duration), shortest=0, longest=math.inf)
                 if options is not None:
-                    options.check_length(float(min(end, facts.duration) - start))
+                    options.check_length(float(min(end, facts.duration) - start), longest=math.inf)
             if options is not None and len(ranges) > 1:
                 options.check_joinable()
             parts = [PlannedPart(facts, start, end, seek_index=seek_index) for start, end in ranges]
@@ -96,7 +96,7 @@ def cut_once(
         os.chmod(temporary, 0o666 & ~umask)
         os.replace(temporary, output)
         asked = [Part(source, float(start), float(end)) for start, end in ranges] if len(ranges) > 1 else []
-        return clip_result(cut, asked, sha256=sha256, poster_path=None, warnings=lost)
+        return clip_result(cut, plan.profile, asked, sha256=sha256, poster_path=None, warnings=lost)
     finally:
         Path(temporary).unlink(missing_ok=True)
 

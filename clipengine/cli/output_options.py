@@ -15,12 +15,13 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class _Numbers(click.ParamType[dict[str, float]]):
-    """Numbers separated by commas, as an object with these keys."""
+    """Numbers separated by commas, as an object with these keys. The `optional` ones may be omitted at the end."""
 
     name = "numbers"
 
-    def __init__(self, *keys: str) -> None:
-        self._keys = keys
+    def __init__(self, *keys: str, optional: tuple[str, ...] = ()) -> None:
+        self._keys = keys + optional
+        self._counts = range(len(keys), len(self._keys) + 1)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         parts = str(value).split(",")
@@ -28,9 +29,9 @@ class _Numbers(click.ParamType[dict[str, float]]):
             numbers = [float(part) for part in parts]
         except ValueError:
             numbers = []
-        if len(numbers) != len(self._keys):
-            self.fail(f"{value!r} must be {len(self._keys)} numbers: {','.join(self._keys)}", param, ctx)
-        return dict(zip(self._keys, numbers, strict=True))
+        if len(numbers) not in self._counts:
+            self.fail(f"{value!r} must be {self._counts[0]} numbers: {','.join(self._keys)}", param, ctx)
+        return dict(zip(self._keys, numbers, strict=False))
 
 
 _OPTIONS = (
@@ -62,6 +63,14 @@ _OPTIONS = (
     click.option(
         "--loudness", "loudness_lufs", type=float, metavar="LUFS", help="Loudness of each track, such as -16."
     ),
+    click.option(
+        "--blur",
+        type=_Numbers("x", "y", "width", "height", optional=("from_seconds", "to_seconds")),
+        multiple=True,
+        metavar="X,Y,WIDTH,HEIGHT[,FROM[,TO]]",
+        help="Blur this box, as fractions of the picture, in a range of the clip; may be repeated.",
+    ),
+    click.option("--speed", type=float, metavar="FACTOR", help="Playback speed, 0.25 to 16."),
 )
 
 
@@ -72,7 +81,7 @@ def output_options(function: F) -> F:
     def command(*args: Any, **values: Any) -> Any:
         given = {name: values.pop(name) for name in _NAMES}
         given["mute"] = [[span["from"], span["to"]] for span in given["mute"]]
-        given = {name: value for name, value in given.items() if value not in (None, [])}
+        given = {name: value for name, value in given.items() if value not in (None, [], ())}
         return function(*args, options=_parsed(given) if given else None, **values)
 
     for option in reversed(_OPTIONS):

@@ -275,6 +275,7 @@ class ClipPlan(_Model):
     estimated_bytes: int
     estimated_seconds: float
     bytes_to_read: int
+    duration_seconds: float | None = None
     width: int | None = None
     height: int | None = None
     warnings: list[str] = field(default_factory=list)

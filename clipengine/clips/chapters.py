@@ -21,15 +21,17 @@ class Chapter(NamedTuple):
     title: str
 
 
-def cut_chapters(chapters: Sequence[ChapterFacts], start: Fraction, end: Fraction) -> list[Chapter]:
-    """Return the chapters of `[start, end)`, shortened and shifted.
+def cut_chapters(
+    chapters: Sequence[ChapterFacts], start: Fraction, end: Fraction, *, speed: Fraction = Fraction(1)
+) -> list[Chapter]:
+    """Return the chapters of `[start, end)`, shortened and shifted, of a clip with this speed.
 
     They follow each other from 0 to the end, as MP4 cannot hold gaps, and each has a title, which it needs there.
     """
-    length = round((end - start) * 1000)
+    length = round((end - start) * 1000 / speed)
     titles: dict[int, str] = {}
     for number, chapter in enumerate(sorted(chapters, key=lambda each: each.start), 1):
-        begin = max(0, round((chapter.start - start) * 1000))
+        begin = max(0, round((chapter.start - start) * 1000 / speed))
         if chapter.start < end and chapter.end > start and begin < length:
             titles.setdefault(begin if titles else 0, chapter.title or f"Chapter {number}")
     starts = [*titles, length]

@@ -172,6 +172,10 @@ class FilePlan:
         yield from self._render_faults(cut)
         yield from _size_faults(cut, found, size_bytes)
 
+    def _length(self, cut: CutReport) -> Fraction:
+        """Return the length of the clip in seconds, which depends on its speed."""
+        return cut.seconds / self.profile.output.tempo
+
     @property
     def _frame_seconds(self) -> Fraction:
         """The longest usual frame distance of the parts, 0 without video."""
@@ -202,17 +206,17 @@ class FilePlan:
         if cut.render == "smart" and (self.profile.render != "smart" or not cut.frames):
             yield "packets were copied, which was not asked for"
         parts = (cut.copied_seconds, cut.encoded_seconds)
-        if min(parts) < 0 or abs(sum(parts) - float(cut.seconds)) > _TIME_TOLERANCE:
-            yield f"{parts[0]:.3f} s were copied and {parts[1]:.3f} s encoded, of {float(cut.seconds):.3f} s"
+        if min(parts) < 0 or abs(sum(parts) - float(self._length(cut))) > _TIME_TOLERANCE:
+            yield f"{parts[0]:.3f} s were copied and {parts[1]:.3f} s encoded, of {float(self._length(cut)):.3f} s"
         if cut.render == "encode" and cut.copied_seconds:
             yield f"{cut.copied_seconds:.3f} s were copied, although the clip was encoded"
 
     def _container_faults(self, cut: CutReport, found: FileReport) -> Iterator[str]:
         if found.container != self.profile.container:
             yield f"the file is {found.container}, not {self.profile.container}"
-        texts, _ = track_samples(
-            cut_tracks(self.texts, cut.parts[0].actual_start, cut.parts[0].actual_end), self.profile.container
-        )
+        first, speed = cut.parts[0], self.profile.output.tempo
+        tracks = cut_tracks(self.texts, first.actual_start, first.actual_end, speed=speed)
+        texts, _ = track_samples(tracks, self.profile.container)
         yield from self._track_faults(cut, [track.kind for track in found.tracks], len(texts))
         yield from self._codec_faults(cut, found.tracks)
         digests = [track.text_sha256 for track in found.tracks if track.kind == "subtitle"]
@@ -220,13 +224,13 @@ class FilePlan:
             yield "the text tracks do not have the cues of the transcripts"
         if found.chapters_sha256 != chapters_digest((start, title) for start, _, title in self._chapters(cut)):
             yield "the chapters are not those of the recording"
-        if abs(found.seconds - float(cut.seconds)) > self._length_tolerance(found):
-            yield f"the clip is {found.seconds:.3f} s long, expected {float(cut.seconds):.3f} s"
+        if abs(found.seconds - float(self._length(cut))) > self._length_tolerance(found):
+            yield f"the clip is {found.seconds:.3f} s long, expected {float(self._length(cut)):.3f} s"
 
     def _chapters(self, cut: CutReport) -> list[Chapter]:
         """Return the chapters of a clip of one part; others have none."""
-        made = cut.parts[0]
-        return cut_chapters(self.facts.chapter_list if len(self.parts) == 1 else (), made.actual_start, made.actual_end)
+        made, chapters = cut.parts[0], self.facts.chapter_list if len(self.parts) == 1 else ()
+        return cut_chapters(chapters, made.actual_start, made.actual_end, speed=self.profile.output.tempo)
 
     def _track_faults(self, cut: CutReport, kinds: list[str], texts: int) -> Iterator[str]:
         expected = ["video"] * bool(cut.frames) + ["audio"] * self._audio_tracks + ["subtitle"] * texts
@@ -268,7 +272,7 @@ class FilePlan:
             return
         if not track.begins_with_keyframe:
             yield "the clip does not begin with a keyframe"
-        if track.first_seconds < -_TIME_TOLERANCE or track.last_seconds > float(cut.seconds) + _TIME_TOLERANCE:
+        if track.first_seconds < -_TIME_TOLERANCE or track.last_seconds > float(self._length(cut)) + _TIME_TOLERANCE:
             yield f"a frame is outside the clip, at {track.first_seconds:.3f} s or {track.last_seconds:.3f} s"
         if track.shortest_step_seconds is not None and track.shortest_step_seconds <= 0:
             yield "two frames of the clip have the same time"
@@ -282,17 +286,19 @@ class FilePlan:
 
     def _fps_faults(self, cut: CutReport, frames: int, first: float, fps: Fraction) -> Iterator[str]:
         """Check the number of frames, from the first frame to the end, at the profile's `fps`."""
-        expected = (float(cut.seconds) - first) * float(fps)
+        expected = (float(self._length(cut)) - first) * float(fps)
         if not expected - len(self.parts) <= frames <= expected + 2 * len(self.parts):
             yield f"the clip has {frames} frames, expected {expected:.1f} at {float(fps):g} fps"
 
     def _constant_rate_faults(self, cut: CutReport, track: TrackReport) -> Iterator[str]:
-        steps = [float(part.frame_seconds) for part in self.parts]
+        steps = [float(part.frame_seconds / self.profile.output.tempo) for part in self.parts]
         if not all(steps):
             return
-        expected = sum(float(made.seconds) / step for made, step in zip(cut.parts, steps, strict=True))
+        expected = sum(
+            float(made.seconds / self.profile.output.tempo) / step for made, step in zip(cut.parts, steps, strict=True)
+        )
         if track.packets > _STEADY_FRAMES * expected + _SPARE_FRAMES:
-            yield f"the clip has {track.packets} frames, more than its {float(cut.seconds):.3f} s can have"
+            yield f"the clip has {track.packets} frames, more than its {float(self._length(cut)):.3f} s can have"
         longest = track.longest_step_seconds or 0
         silent = GAP_CODES.isdisjoint(code_of(each) for each in set(cut.warnings) - set(self.facts.warnings))
         if silent and longest > _STEADY_STEP * max(steps) + _TIME_TOLERANCE:
@@ -304,9 +310,10 @@ class FilePlan:
         if not frame:
             yield "an audio track has no sample rate"
             return
-        expected = float(cut.seconds) / frame
+        seconds = float(self._length(cut))
+        expected = seconds / frame
         if not expected - 1 <= track.packets <= expected + _PRIMING_PACKETS:
-            yield f"an audio track has {track.packets} packets, expected {expected:.1f} for {float(cut.seconds):.3f} s"
+            yield f"an audio track has {track.packets} packets, expected {expected:.1f} for {seconds:.3f} s"
         if abs(track.first_seconds or 0) > _AUDIO_TOLERANCE + frame:
             yield f"an audio track begins at {track.first_seconds:.3f} s"
         if not -_TIME_TOLERANCE < (track.longest_step_seconds or frame) - frame < _TIME_TOLERANCE:

@@ -84,15 +84,18 @@ def _faults(index: int, cue: Cue) -> Iterator[dict[str, str]]:
         yield fault("speaker", f"speaker must have at most {MAX_SPEAKER_CHARACTERS} characters")
 
 
-def cut_cues(cues: Iterable[Cue], start: Fraction, end: Fraction) -> list[Cue]:
-    """Return the cues of `[start, end)` in clip time. One that overlaps a cut is shortened, not dropped."""
-    length = max(1, round((end - start) * 1000))
+def cut_cues(cues: Iterable[Cue], start: Fraction, end: Fraction, *, speed: Fraction = Fraction(1)) -> list[Cue]:
+    """Return the cues of `[start, end)` in the time of a clip with this speed.
+
+    One that overlaps a cut is shortened, not dropped.
+    """
+    length = max(1, round((end - start) * 1000 / speed))
     return [
         Cue(first, min(length, max(last, first + 1)), cue.text, cue.speaker)
         for cue in cues
         if cue.start_ms < end * 1000 and cue.end_ms > start * 1000
-        for first in [min(max(0, round(cue.start_ms - start * 1000)), length - 1)]
-        for last in [round(cue.end_ms - start * 1000)]
+        for first in [min(max(0, round((cue.start_ms - start * 1000) / speed)), length - 1)]
+        for last in [round((cue.end_ms - start * 1000) / speed)]
     ]
 
 

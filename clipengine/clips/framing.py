@@ -97,7 +97,7 @@ def upright_ratio(sample_aspect_ratio: Fraction | None, rotation: int) -> Fracti
     return 1 / ratio if rotation % 180 else ratio
 
 
-def pixels(region: Region, width: int, height: int) -> Box:
+def pixels_of(region: Region, width: int, height: int) -> Box:
     """Return the pixels of a region of a picture of this size."""
     x, shown_width = _span(region.x, region.width, width)
     y, shown_height = _span(region.y, region.height, height)
@@ -105,7 +105,7 @@ def pixels(region: Region, width: int, height: int) -> Box:
 
 
 def _part(crop: Region | None, width: int, height: int) -> Box:
-    return Box(0, 0, width, height) if crop is None else pixels(crop, width, height)
+    return Box(0, 0, width, height) if crop is None else pixels_of(crop, width, height)
 
 
 def _span(start: float, length: float, whole: int) -> tuple[int, int]:

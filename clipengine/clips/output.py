@@ -25,8 +25,9 @@ from clipengine.clips.settings_table import SettingsTable
 from clipengine.errors import InvalidRequest
 
 Fit = Literal["crop", "pad", "blur"]
-OutputOption = Literal["max_height", "fps", "crop", "aspect", "fade_seconds", "mute", "loudness_lufs"]
+OutputOption = Literal["max_height", "fps", "crop", "aspect", "fade_seconds", "mute", "loudness_lufs", "blur", "speed"]
 _MAX_RANGES = 100
+_MAX_BOXES = 50
 _MAX_ASPECT = 10
 _ROUNDED = 1e-9  # of sums of fractions
 
@@ -77,6 +78,20 @@ class Region(_Options):
         return self.width > 1 - _ROUNDED and self.height > 1 - _ROUNDED
 
 
+class BlurBox(Region):
+    """A part of the picture that is blurred, from `from_seconds` on until `to_seconds` of the clip."""
+
+    from_seconds: _Seconds = 0.0
+    to_seconds: _Seconds | None = Field(default=None, description="Default: the end of the clip.")
+
+    @field_validator("to_seconds")
+    @classmethod
+    def _after_the_start(cls, end: float | None, info: ValidationInfo) -> float | None:
+        if end is not None and end <= info.data.get("from_seconds", end - 1):
+            raise PydanticCustomError("span", "must be after from_seconds")
+        return end
+
+
 class Focus(_Options):
     """A point in the picture."""
 
@@ -91,7 +106,7 @@ def _ratio(text: str) -> str:
 
 
 # Options that depend on times of the clip, or are measured over the clip.
-_NOT_JOINED = ("fade_seconds", "mute", "loudness_lufs")
+_NOT_JOINED = ("fade_seconds", "mute", "loudness_lufs", "blur", "speed")
 
 
 class Output(_Options):
@@ -129,6 +144,14 @@ class Output(_Options):
         description="Loudness of each track (EBU R 128), reached by one gain. The true peak stays below -1 dBTP.",
     )
 
+    blur: Annotated[tuple[BlurBox, ...], Field(strict=False, max_length=_MAX_BOXES)] | None = Field(
+        default=None,
+        description="Boxes that are blurred beyond recognition, as fractions of the recording's upright picture.",
+    )
+    speed: float | None = Field(
+        default=None, ge=0.25, le=16, description="Playback speed of picture and audio; the pitch stays the same."
+    )
+
     @field_validator("fit")
     @classmethod
     def _fits_an_aspect(cls, fit: Fit | None, info: ValidationInfo) -> Fit | None:
@@ -158,17 +181,17 @@ class Output(_Options):
     @property
     def changes_frames(self) -> bool:
         """True if frames are changed whatever their size is."""
-        return self.fade_seconds is not None
+        return bool(self.fade_seconds or self.blur) or self.tempo != 1
 
     @property
     def picture_options(self) -> tuple[str, ...]:
         """Names of the given options that may change the picture, apart from its size and its frame rate."""
-        return self._given("crop", "aspect", "fade_seconds")
+        return self._given("crop", "aspect", "fade_seconds", "blur", "speed")
 
     @property
     def video_options(self) -> tuple[str, ...]:
         """Names of the given options that need video."""
-        return self._given("max_height", "fps", "crop", "aspect")
+        return self._given("max_height", "fps", "crop", "aspect", "blur")
 
     @property
     def audio_options(self) -> tuple[str, ...]:
@@ -180,7 +203,12 @@ class Output(_Options):
 
     @property
     def changes_audio(self) -> bool:
-        return self.fade_seconds is not None or bool(self.audio_options)
+        return bool(self.fade_seconds or self.audio_options) or self.tempo != 1
+
+    @property
+    def tempo(self) -> Fraction:
+        """The exact speed."""
+        return Fraction(str(self.speed or 1))
 
     @property
     def muted(self) -> list[tuple[float, float]]:
@@ -195,14 +223,21 @@ class Output(_Options):
         """Raise InvalidRequest if an option is given that a clip of several parts cannot have."""
         _raise_faults([(name, "is not possible for several parts") for name in self._given(*_NOT_JOINED)])
 
-    def check_length(self, length: float) -> None:
-        """Raise InvalidRequest if an option lies outside a clip of this length in seconds."""
+    def check_length(self, range_seconds: float, *, longest: float) -> None:
+        """Raise InvalidRequest if an option lies outside a clip of a range of this length, or makes it too long."""
         errors = []
+        length = range_seconds / float(self.tempo)
+        if self.tempo != 1 and length > longest:
+            errors.append(("speed", f"makes the clip {length:g} s long, but it may have at most {longest:g} s"))
         if self.fade_seconds is not None and 2 * self.fade_seconds > length + _ROUNDED:
             errors.append(("fade_seconds", f"is {self.fade_seconds:g}, more than half of the clip's {length:g} s"))
         for number, (start, _) in enumerate(self.mute or ()):
             if start >= length:
                 errors.append((f"mute/{number}", f"begins at {start:g} s, after the end of the clip at {length:g} s"))
+        for number, box in enumerate(self.blur or ()):
+            if box.from_seconds >= length:
+                text = f"is {box.from_seconds:g}, after the end of the clip at {length:g} s"
+                errors.append((f"blur/{number}/from_seconds", text))
         _raise_faults(errors)
 
     @model_serializer(mode="wrap")

@@ -41,9 +41,9 @@ class TextTrack:
     alpha3: str
     cues: tuple[Cue, ...]
 
-    def cut(self, start: Fraction, end: Fraction) -> TextTrack:
-        """Return the cues of `[start, end)` in clip time."""
-        return replace(self, cues=tuple(cut_cues(self.cues, start, end)))
+    def cut(self, start: Fraction, end: Fraction, *, speed: Fraction = Fraction(1)) -> TextTrack:
+        """Return the cues of `[start, end)` in the time of a clip with this speed."""
+        return replace(self, cues=tuple(cut_cues(self.cues, start, end, speed=speed)))
 
     def samples(self, codec: TextCodec) -> list[Sample] | None:
         """Return the packets of the track, or None if too many cues overlap.
@@ -59,9 +59,11 @@ class TextTrack:
         return format_cues(self.cues, "vtt")
 
 
-def cut_tracks(tracks: Iterable[TextTrack], start: Fraction, end: Fraction) -> list[TextTrack]:
-    """Return the tracks that have a cue in `[start, end)`, in clip time."""
-    return [cut for track in tracks if (cut := track.cut(start, end)).cues]
+def cut_tracks(
+    tracks: Iterable[TextTrack], start: Fraction, end: Fraction, *, speed: Fraction = Fraction(1)
+) -> list[TextTrack]:
+    """Return the tracks that have a cue in `[start, end)`, in the time of a clip with this speed."""
+    return [cut for track in tracks if (cut := track.cut(start, end, speed=speed)).cues]
 
 
 def track_samples(

@@ -63,6 +63,7 @@ class ClipBuilder:
         self._want_poster = poster
         self._on_progress = on_progress
         self._gains = gains
+        self._speed = profile.output.tempo
         self._fade = Fraction(0)  # seconds
         self._converter: FrameConverter | None = None
         self.origin = cut.start
@@ -73,11 +74,13 @@ class ClipBuilder:
         self.audio: AudioTracks | None = None
         self._lost_texts: list[TextTrack] = []
         constant_rate = profile.fps is None and facts.video is not None and not facts.video.variable_rate
-        self._gaps = GapCounter(cut.frame_seconds if constant_rate else Fraction(0))
+        self._frame_seconds = cut.frame_seconds / self._speed
+        self._gaps = GapCounter(self._frame_seconds if constant_rate else Fraction(0))
 
     @property
     def length(self) -> Fraction:
-        return self._cut.end - self.origin
+        """Length of the clip in seconds."""
+        return (self._cut.end - self.origin) / self._speed
 
     @property
     def width(self) -> int | None:
@@ -89,7 +92,7 @@ class ClipBuilder:
 
     def run(self, events: Iterator[Event], resume_times: Mapping[int, Fraction]) -> None:
         """Write all events. After the last one, `resume_times` says when each stream continues after the clip."""
-        for event in with_durations(events, self._profile.fps, self._cut):
+        for event in with_durations(events, self._profile.fps, self._cut, speed=self._speed):
             if isinstance(event, BeginEvent):
                 self._begin(event)
             elif isinstance(event, AudioFrameEvent):
@@ -101,7 +104,8 @@ class ClipBuilder:
                 self._write_frame(frame, duration)
         self._gaps.settle()
         if self._facts.video is not None and self._facts.video.index in resume_times:
-            self._gaps.finish(resume_times[self._facts.video.index] - self.origin, self.length)
+            following = (resume_times[self._facts.video.index] - self.origin) / self._speed
+            self._gaps.finish(following, self.length)
         if self.audio is not None:
             self.audio.finish(resume_times)
 
@@ -110,7 +114,8 @@ class ClipBuilder:
         if self._facts.creation_time is not None:
             self._writer.set_creation_time(self._facts.creation_time + timedelta(seconds=float(self.origin)))
         if isinstance(self._writer, ClipWriter):
-            self._writer.set_chapters(cut_chapters(self._facts.chapter_list, self.origin, self._cut.end))
+            chapters = cut_chapters(self._facts.chapter_list, self.origin, self._cut.end, speed=self._speed)
+            self._writer.set_chapters(chapters)
         if begin.frame is not None and self._facts.video is not None:
             ratio = self._facts.video.sample_aspect_ratio
             self._fade = self._profile.output.fade_within(self.length)
@@ -128,7 +133,7 @@ class ClipBuilder:
             gains=self._gains.decibels,
         )
         if self._clip.texts and isinstance(self._writer, ClipWriter):
-            self._write_texts(self._writer, cut_tracks(self._clip.texts, self.origin, self._cut.end))
+            self._write_texts(self._writer, cut_tracks(self._clip.texts, self.origin, self._cut.end, speed=self._speed))
 
     def _write_texts(self, writer: ClipWriter, tracks: list[TextTrack]) -> None:
         written, self._lost_texts = track_samples(tracks, self._profile.container)
@@ -153,14 +158,14 @@ class ClipBuilder:
     def _rate(self) -> Fraction:
         if self._profile.fps is not None:
             return Fraction(str(self._profile.fps))
-        distance = self._cut.frame_seconds
+        distance = self._frame_seconds
         return min(max(1 / distance, Fraction(1)), Fraction(240)) if distance > 0 else Fraction(25)
 
     def _write_frame(self, event: VideoFrameEvent, duration: Fraction) -> None:
         assert self._converter is not None
         self._gaps.add(event.time)
         self.encoded_seconds += duration
-        step = self._cut.frame_seconds if self._profile.fps is None else 1 / self._rate()
+        step = self._frame_seconds if self._profile.fps is None else 1 / self._rate()
         for time, shown in faded_steps(event.time, duration, fade=self._fade, length=self.length, step=step):
             # A stream with copied packets keeps the recording's display matrix: its frames are not rotated.
             frame = event.frame if self._copies else self._converter.convert(event.frame, time)

@@ -204,9 +204,12 @@ class ClipRunner(Jobs[Clip]):
             self._verify(clip, parts, texts.tracks, path, cut, poster)
             with path.open("rb") as body:
                 sha256 = hashlib.file_digest(body, "sha256").hexdigest()
-            shown = cut_tracks(texts.tracks, cut.parts[0].actual_start, cut.parts[0].actual_end)
+            profile = self._settings.profiles[clip.profile].rendered(clip.render, clip.output)
+            first, speed = cut.parts[0], profile.output.tempo
+            shown = cut_tracks(texts.tracks, first.actual_start, first.actual_end, speed=speed)
             result = clip_result(
                 cut,
+                profile,
                 clip.parts,
                 sha256=sha256,
                 poster_path=clip.poster_key if poster else None,

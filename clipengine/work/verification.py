@@ -31,7 +31,7 @@ def verify_clip(
     try:
         with closing(_ClipFile(path)) as file:
             _check_written(file.fileno(), file.info.size)
-            job = inspect_job(encoding, float(cut.seconds))
+            job = inspect_job(encoding, float(cut.seconds / plan.profile.output.tempo))
             message, _ = inspector.run(job, file, watch=watch)
             plan.check(cut, FileReport.of(message.get("file")), file.info.size)
     except _PASSED_ON:

@@ -20,6 +20,7 @@ __all__ = ["shelf"]  # a fixture
 
 _CROP = {"x": 0.5, "y": 0, "width": 0.5, "height": 1}
 OUTPUT = {"max_height": 720, "fps": 25, "crop": _CROP, "aspect": "9:16", "fit": "blur"}
+OUTPUT |= {"blur": [_CROP | {"from_seconds": 1, "to_seconds": 2}], "speed": 0.5}
 OUTPUT |= {"mute": [[0, 0.5]], "loudness_lufs": -16, "fade_seconds": 0.25}
 
 
@@ -69,6 +70,14 @@ def test_client_sends_and_returns_the_output(server: ApiServer, recording: Recor
         ({"mute": [[-1, 1]]}, "/output/mute/0/0"),
         ({"mute": [["0", 1]]}, "/output/mute/0/0"),
         ({"mute": [[0, 1], [30, 31]]}, "/output/mute/1"),
+        ({"blur": [_CROP | {"to_seconds": 0}]}, "/output/blur/0/to_seconds"),
+        ({"blur": [_CROP, _CROP | {"from_seconds": 2, "to_seconds": 1.5}]}, "/output/blur/1/to_seconds"),
+        ({"blur": [_CROP | {"from_seconds": 30}]}, "/output/blur/0/from_seconds"),
+        ({"blur": [_CROP | {"from_seconds": 15}], "speed": 2}, "/output/blur/0/from_seconds"),
+        ({"blur": [_CROP | {"width": 0.7}]}, "/output/blur/0/width"),
+        ({"blur": [_CROP] * 51}, "/output/blur"),
+        ({"speed": 0.2}, "/output/speed"),
+        ({"speed": 17}, "/output/speed"),
         ({"loudness_lufs": -4}, "/output/loudness_lufs"),
         ({"loudness_lufs": -51}, "/output/loudness_lufs"),
     ],
@@ -98,6 +107,14 @@ def test_operator_limits_the_options(http: httpx.Client, recording: Recording, e
     assert post(http, recording.recording_id, BODY | {"output": {"max_height": 720, "fps": 30}}).status_code == 202
 
 
+def test_slow_clip_must_not_be_too_long(http: httpx.Client, recording: Recording, engine: RecordedEngine) -> None:
+    limits = engine.settings.limits.model_copy(update={"max_clip_seconds": 60})
+    engine.settings = engine.settings.model_copy(update={"limits": limits})
+    assert post(http, recording.recording_id, BODY | {"output": {"speed": 0.5}}).status_code == 202
+    problem = refused(post(http, recording.recording_id, BODY | {"output": {"speed": 0.49}}), 422, "invalid_request")
+    assert pointers(problem) == ["/output/speed"]
+
+
 def test_profile_without_video_has_no_picture_options(
     http: httpx.Client, recording: Recording, engine: RecordedEngine
 ) -> None:
@@ -118,4 +135,6 @@ def test_plan_has_the_size_of_the_clip(http: httpx.Client, engine: RecordedEngin
     wide = http.post(path, json=body | {"output": {"aspect": "16:9", "fit": "pad", "max_height": 90}}).json()
     assert (wide["width"], wide["height"]) == (160, 90)
     assert wide["estimated_bytes"] < plain["estimated_bytes"]
+    fast = http.post(path, json=body | {"output": {"speed": 4, "fps": 20}}).json()
+    assert (plain["duration_seconds"], fast["duration_seconds"], fast["frames"]) == (2.0, 0.5, 10)
     refused(http.post(path, json=body | {"output": {"fit": "pad"}}), 422, "invalid_request")

@@ -209,10 +209,11 @@ def test_output_options_change_the_picture(film: Path, tmp_path: Path) -> None:
     target = tmp_path / "clip.mp4"
     options = ["--start", "1", "--end", "2", "--crop", "0.5,0,0.5,1", "--aspect", "1:1", "--fit", "pad", "--fps", "10"]
     options += ["--max-height", "160", "--fade", "0.2", "--mute", "0,0.5", "--mute", "0.7,1", "--loudness", "-20"]
+    options += ["--blur", "0,0,0.2,0.2", "--blur", "0.5,0.5,0.2,0.2,0.1,0.4", "--speed", "0.5"]
     done = run_command("cut", str(film), str(target), *options, "--json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
-    assert (result["width"], result["height"], result["frames"]) == (160, 160, 10)
+    assert (result["width"], result["height"], result["frames"]) == (160, 160, 20)
 
 
 @pytest.mark.parametrize(

@@ -114,3 +114,12 @@ def test_overlapping_chapters_follow_each_other() -> None:
     ]
     assert cut_chapters(chapters, Fraction(3), Fraction(6)) == [Chapter(0, 1000, "a"), Chapter(1000, 3000, "c")]
     assert cut_chapters(chapters[:1], Fraction(3), Fraction(6)) == [Chapter(0, 3000, "c")]
+
+
+def test_chapters_follow_the_speed_of_the_clip() -> None:
+    chapters = [
+        ChapterFacts(start=Fraction(0), end=Fraction(2), title="a"),
+        ChapterFacts(start=Fraction(2), end=Fraction(9), title="b"),
+    ]
+    cut = cut_chapters(chapters, Fraction(1), Fraction(4), speed=Fraction(1, 2))
+    assert cut == [Chapter(0, 2000, "a"), Chapter(2000, 6000, "b")]

@@ -188,3 +188,32 @@ def test_held_frame_fades_too(tmp_path: Path) -> None:
         factor = min(1.0, float(time) / 0.5, (2.0 - float(time)) / 0.5)
         assert picture.levels(0.5, 0.5)[0] == pytest.approx(16 + factor * 184, abs=3), time
     assert len(pictures) > 20
+
+
+@pytest.mark.parametrize("speed", [0.5, 0.8, 3.0])
+def test_speed_keeps_pitch_and_sync(speed: float, tmp_path: Path) -> None:
+    time = np.arange(9 * _RATE) / _RATE
+    low, high = np.sin(2 * np.pi * 440 * time), np.sin(2 * np.pi * 1760 * time)
+    _write(tmp_path / "steps.mka", [0.3 * np.where(time % 2 < 1, low, high)])  # a step every second
+    options = {"speed": speed, "mute": [[0.1, 0.2]], "loudness_lufs": -20.0}
+    clip, (track,) = _cut(tmp_path / "steps.mka", tmp_path, options)
+    length = 6 / speed
+    assert float(track.end) == pytest.approx(length, abs=0.03)
+    assert _level(track, 0.11, 0.19) < 0.001
+    for second in range(6):
+        middle = (second + 0.5) / speed
+        samples = track.between(Fraction(middle) - Fraction(1, 20), Fraction(middle) + Fraction(1, 20))
+        spectrum = np.abs(np.fft.rfft(samples * np.hanning(samples.size)))
+        pitch = float(np.argmax(spectrum)) * track.rate / samples.size
+        assert pitch == pytest.approx(1760 if second % 2 == 0 else 440, abs=25)  # the clip begins with the second 1
+    for second in range(1, 6):  # the step is where it belongs, up to the window of the filter
+        at = Fraction(second / speed)
+        before, after = (
+            track.between(at + low, at + low + Fraction(1, 50)) for low in (-Fraction(1, 20), Fraction(3, 100))
+        )
+        assert (_crossings(before) > _crossings(after)) is (second % 2 == 1)
+    assert _loudness(clip.path, 0)[0] == pytest.approx(-20, abs=0.5)
+
+
+def _crossings(samples: Any) -> int:
+    return int(np.count_nonzero(np.diff(np.signbit(samples))))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import av
+import numpy as np
 import pytest
 
 from clipengine.clips.framing import clip_size
@@ -20,6 +21,7 @@ from clipengine.media.previews.clip_plan import clip_plan
 from clipengine.media.video.convert import FrameConverter
 from tests.films.catalogue import Shelf
 from tests.films.cutting import Clip, cut, cut_file, facts_of
+from tests.films.reader import read_clip
 from tests.support.ramp import Picture, read_pictures, write_ramp
 
 _START, _END = Fraction(1, 5), Fraction(3, 5)
@@ -235,3 +237,74 @@ def test_clip_of_another_aspect_does_not_match_its_plan(tmp_path: Path) -> None:
     plan = FilePlan([PlannedPart(facts_of(tmp_path / "ramp.mp4"), _START, _END)], _profile({"aspect": "9:16"}))
     with clip.path.open("rb") as file, pytest.raises(VerificationFailed, match="180x180, not 9:16"):
         hold_to_plan(file.fileno(), plan, report)
+
+
+@pytest.mark.parametrize("rotation", [0, 90])
+@pytest.mark.parametrize(("pixel_format", "codec"), [("yuv420p", "h264"), ("yuv420p10le", "hevc")])
+def test_boxes_are_blurred_in_their_time_and_nothing_else_is(
+    pixel_format: str, codec: Any, rotation: int, tmp_path: Path
+) -> None:
+    _write_stripes(tmp_path / "stripes.mp4", rotation, pixel_format)
+    box = {"x": 0.5, "y": 0.25, "width": 0.25, "height": 0.5}
+    options = {"blur": [box | {"from_seconds": 0.12, "to_seconds": 0.28}, box | {"x": 0.0}]}
+    deep = {"pixel_format": "yuv420p10le"} if "10" in pixel_format else {}
+    profile = _profile(options, video=codec, crf=10, **deep)
+    clip = cut_file(tmp_path / "stripes.mp4", _START, _END, tmp_path / "clip.mp4", profile)
+    pictures = read_pictures(clip.path)
+    assert len(pictures) == 10
+    for number, (_, picture) in enumerate(pictures):
+        contrast = {place: _contrast(picture, *place) for place in ((0.5, 0.25), (0.0, 0.25), (0.25, 0.25), (0.5, 0.0))}
+        assert (contrast[0.5, 0.25] < 25) is (3 <= number < 7), number  # frames at 0.12 to 0.24 s
+        assert contrast[0.0, 0.25] < 25
+        assert min(contrast[0.25, 0.25], contrast[0.5, 0.0]) > 100
+
+
+def _write_stripes(path: Path, rotation: int, pixel_format: str) -> None:
+    """Write a recording of vertical stripes, 4 pixels wide."""
+
+    def stripes(levels: Any, plane: int) -> Any:
+        return levels if plane else 60 + 120 * (np.arange(levels.shape[1]) // 4 % 2)[None, :] + 0 * levels
+
+    write_ramp(path, 320, 180, rotation=rotation, pixel_format=pixel_format, change=stripes)
+
+
+def _contrast(picture: Picture, x: float, y: float) -> float:
+    """Return the range of luma in the middle of the quarter of the width and half of the height from a position on."""
+    found = [picture.levels(x + 0.05 + step / 320, y + 0.12)[0] for step in range(48)]
+    return max(found) - min(found)
+
+
+def test_boxes_are_fractions_of_the_picture_before_it_is_cropped(tmp_path: Path) -> None:
+    _write_stripes(tmp_path / "stripes.mp4", 0, "yuv420p")
+    options = {"blur": [{"x": 0.5, "y": 0.0, "width": 0.25, "height": 1.0}], "crop": _RIGHT_HALF}
+    clip = cut_file(tmp_path / "stripes.mp4", _START, _END, tmp_path / "clip.mp4", _profile(options, crf=10))
+    _, picture = read_pictures(clip.path)[0]
+    left = [picture.levels(0.1 + step / 160, 0.5)[0] for step in range(48)]
+    right = [picture.levels(0.6 + step / 160, 0.5)[0] for step in range(48)]
+    assert max(left) - min(left) < 25
+    assert max(right) - min(right) > 100
+
+
+@pytest.mark.parametrize("speed", [0.25, 0.7, 1.5, 16])
+def test_speed_divides_the_times_of_frames_exactly(speed: float, shelf: Shelf, tmp_path: Path) -> None:
+    film, start, end = shelf.get("mp4_25"), Fraction(1), Fraction(5)
+    plain = read_clip(cut(film, start, end, tmp_path / "plain.mp4", Profile()).path)
+    clip = cut(film, start, end, tmp_path / "clip.mp4", Profile().rendered(None, Output(speed=speed)))
+    reading = read_clip(clip.path)
+    exact = Fraction(str(speed))
+    assert [sight.number for _, sight in reading.frames] == [sight.number for _, sight in plain.frames]
+    for (time, _), (before, _) in zip(reading.frames, plain.frames, strict=True):
+        assert abs(time - before / exact) <= Fraction(1, 90_000)
+    assert abs(reading.video_end - 4 / exact) <= Fraction(1, 1000)
+    for track in reading.tracks:
+        assert abs(track.end - 4 / exact) < Fraction(1, 40)
+    assert (clip.made.actual_start, clip.made.actual_end) == (1, 5)
+    assert clip.made.encoded_seconds == pytest.approx(float(4 / exact), abs=0.001)
+
+
+def test_speed_with_a_frame_rate_drops_frames(shelf: Shelf, tmp_path: Path) -> None:
+    profile = Profile().rendered(None, Output(speed=4.0, fps=25.0))
+    reading = read_clip(cut(shelf.get("mp4_25"), Fraction(1), Fraction(5), tmp_path / "clip.mp4", profile).path)
+    numbers = [sight.number for _, sight in reading.frames]
+    assert [number - (numbers[0] or 0) for number in numbers if number is not None] == list(range(0, 100, 4))
+    assert [time for time, _ in reading.frames] == pytest.approx([Fraction(n, 25) for n in range(25)], abs=0.001)

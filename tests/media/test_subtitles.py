@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from clipengine.clips.cues import Cue
+from clipengine.clips.output import Output
 from clipengine.clips.profiles import Profile
 from clipengine.clips.subtitles import MAX_TEXT_BYTES, TextDigest, TextTrack, pack, track_samples, unpack
 from clipengine.clips.warnings import code_of
@@ -99,6 +100,12 @@ def test_every_transcript_with_a_cue_in_the_range_becomes_a_text_track(
         wanted = [(start, end, text.removeprefix("Ana: ")) for start, end, text in wanted]
     assert read_texts(path, 0) == wanted
     assert read_texts(path, 1) == [(0.9, 1.6, "two\nlines")]
+
+
+def test_cues_follow_the_speed_of_the_clip(recording: Path, tmp_path: Path) -> None:
+    profile, path = PROFILES["mp4"].rendered(None, Output(speed=0.5)), tmp_path / "clip.mp4"
+    cut_file(recording, Fraction(1), Fraction(4), path, profile, texts=TRACKS)
+    assert read_texts(path, 0) == [(2 * start, 2 * end, text) for start, end, text in SEPARATE]
 
 
 def test_container_without_text_tracks_gets_a_warning(recording: Path, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ In the upright picture, luma rises from left to right and the first chroma plane
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ from typing import Any
 import av
 import numpy as np
 import numpy.typing as npt
+
+Levels = npt.NDArray[np.float64]
 
 _LOW, _SPAN = 40, 160
 FPS = Fraction(25)
@@ -30,10 +33,11 @@ def write_ramp(
     pixel_format: str = "yuv420p",
     codec: str = "libx264",
     gop: int = 25,
+    change: Callable[[Levels, int], Levels] = lambda levels, plane: levels,
 ) -> None:
     """Write a recording of an upright size of `width` x `height` pixels, coded so that a player rotates it.
 
-    `sample_aspect_ratio` is that of the coded picture.
+    `sample_aspect_ratio` is that of the coded picture. `change` returns other levels for a plane of the upright one.
     """
     with av.open(str(path), "w") as container:
         stream: Any = container.add_stream(codec, rate=FPS, options={"preset": "ultrafast", "crf": "4"})
@@ -45,14 +49,16 @@ def write_ramp(
         if rotation:
             a, b, c, d = (value << 16 for value in _MATRICES[rotation])
             stream.set_display_matrix((a, b, 0, c, d, 0, 0, 0, 1 << 30))
-        frame = _frame(width, height, rotation, pixel_format)
+        frame = _frame(width, height, rotation, pixel_format, change)
         for number in range(int(seconds * FPS)):
             frame.pts, frame.time_base = number, 1 / FPS
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
 
 
-def _frame(width: int, height: int, rotation: int, pixel_format: str) -> av.VideoFrame:
+def _frame(
+    width: int, height: int, rotation: int, pixel_format: str, change: Callable[[Levels, int], Levels]
+) -> av.VideoFrame:
     shift = 2 if "10" in pixel_format else 0
     frame = av.VideoFrame(*((height, width) if rotation % 180 else (width, height)), pixel_format)
     for index, plane in enumerate(frame.planes):
@@ -62,7 +68,7 @@ def _frame(width: int, height: int, rotation: int, pixel_format: str) -> av.Vide
             levels[:] = _LOW + _SPAN * (np.arange(wide) + 0.5)[None, :] / wide
         elif index == 1:
             levels[:] = _LOW + _SPAN * (np.arange(high) + 0.5)[:, None] / high
-        coded = np.rot90(levels, rotation // 90)
+        coded = np.rot90(change(levels, index), rotation // 90)
         kind: Any = np.uint16 if shift else np.uint8
         rows = np.frombuffer(plane, kind).reshape(plane.height, -1)
         rows[:, : plane.width] = np.rint(coded * (1 << shift))

@@ -191,6 +191,7 @@ class ClipPlanObject(_Object):
 
     actual_start_seconds: float
     actual_end_seconds: float
+    duration_seconds: float = Field(description="Length of the clip, which depends on the speed of its output.")
     frames: int
     width: int | None
     height: int | None

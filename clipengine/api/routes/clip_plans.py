@@ -61,7 +61,7 @@ async def _plan_part(
 
 def _joined(plans: Sequence[dict[str, Any]], own: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Return the plan of the clip from those of its parts. Its start and end are those of its `own` recording."""
-    sums = ("frames", "estimated_bytes", "estimated_seconds", "bytes_to_read")
+    sums = ("duration_seconds", "frames", "estimated_bytes", "estimated_seconds", "bytes_to_read")
     return {
         **plans[0],  # the first part decides the size of the picture
         "actual_start_seconds": min(plan["actual_start_seconds"] for plan in own),

@@ -110,8 +110,7 @@ def complete_recording(call: Call[Any, Any], body: CreateClip, recording_id: str
                 raise InvalidRequest(f"output: {fault}")
     if body.parts is not None:
         check_parts(call, parts_of(body, recording_id))
-        if body.output is not None:
-            body.output.check_joinable()
+        settings.profiles[body.profile].rendered(None, body.output).output.check_joinable()
     else:
         known = recording.duration_seconds
         check_range(
@@ -122,7 +121,8 @@ def complete_recording(call: Call[Any, Any], body: CreateClip, recording_id: str
             longest=settings.limits.max_clip_seconds,
         )
         if body.output is not None and body.start_seconds is not None and body.end_seconds is not None:
-            body.output.check_length(min(body.end_seconds, known or body.end_seconds) - body.start_seconds)
+            length = min(body.end_seconds, known or body.end_seconds) - body.start_seconds
+            body.output.check_length(length, longest=settings.limits.max_clip_seconds)
     with located(pointer="/label"):
         check_label(body.label)
     if body.webhook_url is not None:

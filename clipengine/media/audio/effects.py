@@ -1,7 +1,8 @@
-"""Effects on one audio track of a clip: muted ranges, gain and fades, exact to the sample."""
+"""Effects on one audio track of a clip: speed, muted ranges, gain and fades, exact to the sample."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from fractions import Fraction
 
@@ -11,11 +12,13 @@ from av.filter import Graph
 from clipengine.clips.output import Output
 from clipengine.media.audio.samples import silent_frame, slice_of
 
+_SILENCE_SAMPLES = 8192
+
 
 class AudioEffects:
-    """Applies the output options to contiguous frames that begin at 0. Their number of samples stays the same.
+    """Applies the output options to contiguous frames that begin at 0.
 
-    `length` is that of the clip in seconds, `gain` in decibels.
+    `length` is that of the clip in seconds, `gain` in decibels. Without a speed, the number of samples stays the same.
     """
 
     def __init__(
@@ -23,6 +26,7 @@ class AudioEffects:
     ) -> None:
         self._muted = [(round(Fraction(start) * rate), round(Fraction(end) * rate)) for start, end in output.muted]
         self._format, self._layout, self._rate = format, layout, rate
+        self._tempo = _Tempo(output.tempo, format, layout, rate, length) if output.tempo != 1 else None
         self._graph: Graph | None = None
         filters = []
         if gain:
@@ -36,6 +40,16 @@ class AudioEffects:
 
     def apply(self, frame: av.AudioFrame) -> Iterator[av.AudioFrame]:
         """Yield the samples of the frame with the effects, maybe in several frames."""
+        for each in (frame,) if self._tempo is None else self._tempo.push(frame):
+            yield from self._changed(each)
+
+    def finish(self) -> Iterator[av.AudioFrame]:
+        """Yield the samples that are left after the last frame."""
+        if self._tempo is not None:
+            for each in self._tempo.finish():
+                yield from self._changed(each)
+
+    def _changed(self, frame: av.AudioFrame) -> Iterator[av.AudioFrame]:
         for piece in self._mute(frame):
             if self._graph is None:
                 yield piece
@@ -64,6 +78,44 @@ class AudioEffects:
             yield frame
         elif at < end:
             yield slice_of(frame, at - first, end - at)
+
+
+class _Tempo:
+    """Changes the speed without changing the pitch. All of its frames together have exactly the clip's length."""
+
+    def __init__(self, speed: Fraction, format: str, layout: str, rate: int, length: Fraction) -> None:
+        self._format, self._layout, self._rate = format, layout, rate
+        self._total = round(length * rate)
+        self._made = 0
+        # Above 2, the filter would skip samples instead of blending them.
+        count = max(1, math.ceil(abs(math.log2(speed)) - 1e-9))
+        self._graph = _graph([("atempo", f"{float(speed) ** (1 / count):.12f}")] * count, format, layout, rate)
+
+    def push(self, frame: av.AudioFrame) -> Iterator[av.AudioFrame]:
+        self._graph.push(frame)
+        yield from self._pull()
+
+    def finish(self) -> Iterator[av.AudioFrame]:
+        self._graph.push(None)
+        yield from self._pull()
+        while (missing := self._total - self._made) > 0:
+            yield self._stamp(silent_frame(self._format, self._layout, self._rate, min(missing, _SILENCE_SAMPLES)))
+
+    def _pull(self) -> Iterator[av.AudioFrame]:
+        while True:
+            try:
+                frame = self._graph.pull()
+            except (av.BlockingIOError, av.EOFError):
+                return
+            assert isinstance(frame, av.AudioFrame)
+            left = self._total - self._made
+            if left > 0:
+                yield self._stamp(frame if frame.samples <= left else slice_of(frame, 0, left))
+
+    def _stamp(self, frame: av.AudioFrame) -> av.AudioFrame:
+        frame.pts, frame.time_base = self._made, Fraction(1, self._rate)
+        self._made += frame.samples
+        return frame
 
 
 def _graph(filters: list[tuple[str, str]], format: str, layout: str, rate: int) -> Graph:

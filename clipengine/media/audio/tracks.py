@@ -64,7 +64,7 @@ class AudioTracks:
                     format=shape.format,
                     layout=shape.layout,
                     rate=shape.rate,
-                    length=end - origin,
+                    length=(end - origin) / options.tempo,
                     gain=gains[number] if gains else 0.0,
                 )
                 for number, shape in enumerate(shapes)
@@ -103,6 +103,9 @@ class AudioTracks:
         if self._mix is not None:
             for frame in self._mix.finish():
                 self._write_track(0, frame)
+        for track, effects in enumerate(self._effects):
+            for frame in effects.finish():
+                self._writer.write_audio(track, frame)
 
     def warnings(self) -> Iterator[str]:
         for number, channels in self._downmixed:

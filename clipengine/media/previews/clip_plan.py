@@ -57,6 +57,7 @@ def clip_plan(
     return {
         "actual_start_seconds": _seconds(origin),
         "actual_end_seconds": _seconds(end),
+        "duration_seconds": _seconds((end - origin) / profile.output.tempo),
         "frames": _frames(facts, profile, end - origin) if has_video else 0,
         "width": size[0],
         "height": size[1],
@@ -112,7 +113,7 @@ def _frames(facts: SourceFacts, profile: Profile, length: Fraction) -> int:
     """Return the number of frames at the recording's usual rate, or at the profile's."""
     assert facts.video is not None
     rate = Fraction(str(profile.fps)) if profile.fps is not None else 1 / (facts.video.frame_seconds or Fraction(1, 25))
-    return max(1, round(length * rate))
+    return max(1, round(length * (rate if profile.fps is None else rate / profile.output.tempo)))
 
 
 def _seconds(time: Fraction) -> float:

@@ -16,6 +16,7 @@ from clipengine.clips.plan import output_size
 from clipengine.clips.profiles import Profile
 from clipengine.clips.segments import CannotCopy
 from clipengine.errors import UnsupportedMedia
+from clipengine.media.video.blur_boxes import blur_layers
 from clipengine.media.video.fade import fade_filters
 from clipengine.media.video.filter_graph import TIME_BASE, Step, linear_graph, pull_one
 from clipengine.media.video.reframe import reframing_filters
@@ -105,10 +106,10 @@ class FrameConverter:
         max_height = None if options.reframes else profile.max_height  # filters scale the picture after it is cropped
         width, height = output_size(first.width, first.height, rotation=rotation, max_height=max_height)
         self._upright = width, height
-        self._changes: tuple[Step, ...] = ()  # of the upright picture
+        self._changes: tuple[Step, ...] = blur_layers(options.blur or (), width, height)  # of the upright picture
         if options.reframes:
             framed = framing(options, width, height, ratio, max_height=profile.max_height)
-            self._changes = reframing_filters(framed, width, height, options.fit)
+            self._changes += reframing_filters(framed, width, height, options.fit)
             (width, height), ratio = framed.canvas, framed.sample_aspect_ratio
         self._changes += fade_filters(options.fade_within(length), length)
         colors = _BT709_COLORS if self._tone_mapper is not None or self._rgb else _colors(first)

@@ -13,23 +13,23 @@ FrameWithDuration = tuple[VideoFrameEvent, Fraction]  # duration in seconds
 
 
 def with_durations(
-    events: Iterator[Event], fps: float | None, cut: CutRange
+    events: Iterator[Event], fps: float | None, cut: CutRange, *, speed: Fraction = Fraction(1)
 ) -> Iterator[BeginEvent | AudioFrameEvent | VideoPacketEvent | FrameWithDuration]:
     """Yield the events, each video frame with its duration. The last frame lasts until the clip's end.
 
-    The last frame before packets that are copied lasts until the first of them.
+    The last frame before packets that are copied lasts until the first of them. Times of frames are divided by `speed`.
     """
     rate: _VariableRate | _ConstantRate = (
-        _VariableRate() if fps is None else _ConstantRate(Fraction(str(fps)), cut.frame_seconds)
+        _VariableRate() if fps is None else _ConstantRate(Fraction(str(fps)), cut.frame_seconds / speed)
     )
     for event in events:
         if isinstance(event, VideoFrameEvent):
-            yield from rate.push(event)
+            yield from rate.push(event if speed == 1 else VideoFrameEvent(event.time / speed, event.frame))
             continue
         if isinstance(event, VideoPacketEvent):
             yield from rate.end_segment(event.time)
         if isinstance(event, BeginEvent):
-            rate.length = cut.end - event.origin
+            rate.length = (cut.end - event.origin) / speed
         yield event
     yield from rate.finish()
 

@@ -117,7 +117,7 @@ def cut_job(
 ) -> Job:
     """Return the job that cuts the parts. A `render` or `output` of None is the profile's."""
     encoding, chosen = settings.encoding, settings.profiles[profile].rendered(render, output)
-    length = float(sum(part.end - part.start for part in parts))
+    length = float(sum((part.end - part.start for part in parts), Fraction(0)) / chosen.output.tempo)
     threads = _threads(encoding)
     facts = {part.source: part.facts for part in parts}
     return Job(
@@ -190,6 +190,7 @@ def preview_job(
 
 def clip_result(
     cut: CutReport,
+    profile: Profile,
     parts: Sequence[Part] = (),
     *,
     sha256: str,
@@ -208,7 +209,7 @@ def clip_result(
     return ClipResult(
         actual_start_seconds=round(float(min(start for start, _ in own)), 6),
         actual_end_seconds=round(float(max(end for _, end in own)), 6),
-        duration_seconds=round(float(cut.seconds), 6),
+        duration_seconds=round(float(cut.seconds / profile.output.tempo), 6),
         frames=cut.frames,
         width=cut.width,
         height=cut.height,

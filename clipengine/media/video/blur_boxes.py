@@ -1,0 +1,33 @@
+"""Filters that blur boxes of the picture beyond recognition."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from clipengine.clips.framing import pixels_of
+from clipengine.clips.output import BlurBox
+from clipengine.media.video.filter_graph import Layers
+
+# A box keeps only the mean colours of so many cells along its longer side, from which nothing can be restored.
+_CELLS = 6
+_TIE = 0.0005  # seconds; times of frames are rounded
+
+
+def blur_layers(boxes: Sequence[BlurBox], width: int, height: int) -> tuple[Layers, ...]:
+    """Return a step for each box of an upright picture of this size."""
+    return tuple(_layers(box, width, height) for box in boxes)
+
+
+def _layers(box: BlurBox, width: int, height: int) -> Layers:
+    x, y, wide, high = pixels_of(box, width, height)
+    longer = max(wide, high)
+    cells = (max(2, 2 * round(side * _CELLS / longer / 2)) for side in (wide, high))
+    above = (
+        f"crop={wide}:{high}:{x}:{y}",
+        "scale={}:{}:flags=area".format(*cells),
+        f"scale={wide}:{high}:flags=bilinear",
+    )
+    shown = f"gte(t,{box.from_seconds - _TIE:.6f})"
+    if box.to_seconds is not None:
+        shown += f"*lt(t,{box.to_seconds - _TIE:.6f})"
+    return Layers((), above, f"x={x}:y={y}:format=auto:enable='{shown}'")
