@@ -79,10 +79,9 @@ def cut_once(
             inspector = stack.enter_context(closing(EncoderProcess("inspector", sandbox=settings.encoding.sandbox)))
             for start, end in ranges:
                 check_range(float(start), float(end), duration=float(facts.duration), shortest=0, longest=math.inf)
-                if options is not None:
-                    options.check_length(float(min(end, facts.duration) - start), longest=math.inf)
-            if options is not None and len(ranges) > 1:
-                options.check_joinable()
+            if options is not None:
+                total = sum((min(end, facts.duration) - start for start, end in ranges), Fraction(0))
+                options.check_length(float(total), longest=math.inf)
             parts = [PlannedPart(facts, start, end, seek_index=seek_index) for start, end in ranges]
             job = cut_job(settings, profile, parts, poster=False, render=render, output=options, texts=texts)
             message, _ = encoder.run(job, reader, output=scratch.fileno(), watch=watch)

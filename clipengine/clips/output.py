@@ -105,10 +105,6 @@ def _ratio(text: str) -> str:
     return text
 
 
-# Options that depend on times of the clip, or are measured over the clip.
-_NOT_JOINED = ("fade_seconds", "mute", "loudness_lufs", "blur", "speed")
-
-
 class Output(_Options):
     """Changes of the picture and the audio. Without a key, nothing is changed."""
 
@@ -214,14 +210,6 @@ class Output(_Options):
     def muted(self) -> list[tuple[float, float]]:
         """The ranges of `mute` in order."""
         return sorted(self.mute or ())
-
-    def fade_within(self, length: Fraction) -> Fraction:
-        """Return the seconds of each fade of a clip of this length; at most half of it."""
-        return min(Fraction(str(self.fade_seconds or 0)), length / 2)
-
-    def check_joinable(self) -> None:
-        """Raise InvalidRequest if an option is given that a clip of several parts cannot have."""
-        _raise_faults([(name, "is not possible for several parts") for name in self._given(*_NOT_JOINED)])
 
     def check_length(self, range_seconds: float, *, longest: float) -> None:
         """Raise InvalidRequest if an option lies outside a clip of a range of this length, or makes it too long."""

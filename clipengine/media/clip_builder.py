@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple
 import av
 
 from clipengine.clips.chapters import cut_chapters
+from clipengine.clips.effects import Effects, effects_of
 from clipengine.clips.facts import AudioFacts, SourceFacts
 from clipengine.clips.plan import CutRange
 from clipengine.clips.profiles import Profile
@@ -64,7 +65,7 @@ class ClipBuilder:
         self._on_progress = on_progress
         self._gains = gains
         self._speed = profile.output.tempo
-        self._fade = Fraction(0)  # seconds
+        self._effects = Effects()
         self._converter: FrameConverter | None = None
         self.origin = cut.start
         self.has_video = False
@@ -111,6 +112,7 @@ class ClipBuilder:
 
     def _begin(self, begin: BeginEvent) -> None:
         self.origin = begin.origin
+        self._effects = self._part_effects()
         if self._facts.creation_time is not None:
             self._writer.set_creation_time(self._facts.creation_time + timedelta(seconds=float(self.origin)))
         if isinstance(self._writer, ClipWriter):
@@ -118,15 +120,14 @@ class ClipBuilder:
             self._writer.set_chapters(chapters)
         if begin.frame is not None and self._facts.video is not None:
             ratio = self._facts.video.sample_aspect_ratio
-            self._fade = self._profile.output.fade_within(self.length)
             target = self._writer.format if isinstance(self._writer, JoinedWriter) else None
-            self._converter = FrameConverter(self._profile, begin.frame, ratio, length=self.length, target=target)
+            self._converter = FrameConverter(self._profile, begin.frame, ratio, effects=self._effects, target=target)
             self._add_video(begin, begin.frame, self._converter, self._facts.video.language)
             self.has_video = True
         self.audio = AudioTracks(
             self._writer,
             self._clip.audio,
-            self._profile.output,
+            self._effects,
             mix=self._profile.audio_tracks == "mix",
             origin=self.origin,
             end=self._cut.end,
@@ -134,6 +135,12 @@ class ClipBuilder:
         )
         if self._clip.texts and isinstance(self._writer, ClipWriter):
             self._write_texts(self._writer, cut_tracks(self._clip.texts, self.origin, self._cut.end, speed=self._speed))
+
+    def _part_effects(self) -> Effects:
+        writer, output = self._writer, self._profile.output
+        if isinstance(writer, ClipWriter):
+            return effects_of(output, self.length)
+        return effects_of(output, self.length, start=writer.start, first=writer.is_first, last=writer.is_last)
 
     def _write_texts(self, writer: ClipWriter, tracks: list[TextTrack]) -> None:
         written, self._lost_texts = track_samples(tracks, self._profile.container)
@@ -166,7 +173,7 @@ class ClipBuilder:
         self._gaps.add(event.time)
         self.encoded_seconds += duration
         step = self._frame_seconds if self._profile.fps is None else 1 / self._rate()
-        for time, shown in faded_steps(event.time, duration, fade=self._fade, length=self.length, step=step):
+        for time, shown in faded_steps(event.time, duration, self._effects, step=step):
             # A stream with copied packets keeps the recording's display matrix: its frames are not rotated.
             frame = event.frame if self._copies else self._converter.convert(event.frame, time)
             self._make_poster(frame)
@@ -210,6 +217,5 @@ class ClipBuilder:
         yield from (subtitles_dropped(track.language, reason) for track in self._lost_texts)
         yield from decoder.damage.warnings()
         yield from self._gaps.warnings()
-        yield from self._gains.warnings
         if self.audio is not None:
             yield from self.audio.warnings()

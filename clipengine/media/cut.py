@@ -18,7 +18,7 @@ from clipengine.clips.segments import JOINED, CannotCopy, check_copyable
 from clipengine.clips.subtitles import TextTrack
 from clipengine.clips.warnings import encoded_instead, of_part
 from clipengine.errors import NoMediaInRange, RecordingTruncated, RecordingUnreadable, VerificationFailed
-from clipengine.media.audio.loudness import Gains, measured_gains
+from clipengine.media.audio.loudness import Gains, LoudnessMeter
 from clipengine.media.clip_builder import ClipBuilder, ClipContents, OnProgress
 from clipengine.media.input.background_producer import produce_in_background
 from clipengine.media.input.container import media_errors
@@ -153,6 +153,7 @@ class _Cutter:
                     builders.append(builder)
                     warnings += found if joined is None else of_part(number, found)
                 writer.finish()
+            warnings += self._measured().warnings
             encoded = time.monotonic() - began
             on_packet = partial(self.on_progress, "verifying", 1.0)
             verify(self.output, writer.frames, verifier, on_packet, threads=self.threads, spliced=copies)
@@ -179,14 +180,15 @@ class _Cutter:
         )
 
     def _measured(self) -> Gains:
-        """Return the gains of the audio tracks of a clip of one part, which are measured once."""
-        if self.gains is None:
-            part, clip = self.parts[0]
-            with self._reader(part.source) as reader, media_errors(reader):
-                self.gains = measured_gains(
-                    reader, part.facts, self.profile, clip.cut, clip.audio, seek_index=part.seek_index
-                )
-        return self.gains
+        """Return the gains of the audio tracks, which are measured once."""
+        target = self.profile.output.loudness_lufs
+        if self.gains is None and target is not None and any(clip.audio for _, clip in self.parts):
+            meter = LoudnessMeter(self.profile, len(self.parts))
+            for part, clip in self.parts:
+                with self._reader(part.source) as reader, media_errors(reader):
+                    meter.add_part(reader, part.facts, clip.cut, clip.audio, seek_index=part.seek_index)
+            self.gains = meter.finish(target)
+        return self.gains or Gains((), ())
 
     def _write(self, number: int, writer: ClipWriter | JoinedWriter, *, copies: bool) -> tuple[ClipBuilder, list[str]]:
         """Write one part, and return its builder and its warnings."""
@@ -207,7 +209,11 @@ class _Cutter:
             if not copies and profile.deinterlace != "off":
                 produce = lambda: deinterlace(decoder.events())  # noqa: E731
             with closing(produce_in_background(lambda: flattener.events(produce()), EventSizes())) as events:
-                joined = _joined(events, writer, clip.cut) if isinstance(writer, JoinedWriter) else events
+                joined = (
+                    _joined(events, writer, clip.cut, profile.output.tempo)
+                    if isinstance(writer, JoinedWriter)
+                    else events
+                )
                 builder.run(joined, seeker.resume_times)
             _check_complete(decoder, builder, clip.cut)
         warnings = [*builder.warnings(decoder, part.end), *flattener.warnings()]
@@ -233,11 +239,11 @@ class _Cutter:
                 self.bytes_read += reader.bytes_read
 
 
-def _joined(events: Iterator[Event], writer: JoinedWriter, cut: CutRange) -> Iterator[Event]:
+def _joined(events: Iterator[Event], writer: JoinedWriter, cut: CutRange, tempo: Fraction) -> Iterator[Event]:
     """Yield the events, and begin the part when its origin is known."""
     for event in events:
         if isinstance(event, BeginEvent):
-            writer.begin_part(cut.end - event.origin)
+            writer.begin_part((cut.end - event.origin) / tempo)
         yield event
 
 

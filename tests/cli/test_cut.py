@@ -60,7 +60,7 @@ def test_parts_follow_each_other_in_the_clip(film: Path, tmp_path: Path) -> None
         (["--part", "2-1"], "not after its start"),
         (["--part", "1"], "not START-END"),
         (["--part", "1-2@rec_1"], "part of `cut` is of SOURCE"),
-        (["--part", "1-2", "--part", "2-3", "--fade", "0.2"], "not possible for several parts"),
+        (["--part", "1-2", "--part", "2-3", "--fade", "1.2"], "more than half of the clip"),
     ],
 )
 def test_invalid_ranges_are_rejected(film: Path, tmp_path: Path, options: list[str], message: str) -> None:

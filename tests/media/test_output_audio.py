@@ -9,7 +9,6 @@ from typing import Any
 import av
 import numpy as np
 import pytest
-from av.filter import Graph
 
 from clipengine.clips.output import Output
 from clipengine.clips.profiles import Profile
@@ -17,6 +16,7 @@ from clipengine.clips.warnings import code_of
 from tests.films.catalogue import Shelf
 from tests.films.cutting import Clip, cut, cut_file
 from tests.films.reader import TrackReading, read_clip
+from tests.support.loudness import measured_loudness
 from tests.support.ramp import read_pictures, write_ramp
 
 _RATE = 48_000
@@ -93,33 +93,13 @@ def test_fade_is_at_most_half_of_the_clip(recording: Path, tmp_path: Path) -> No
     assert _level(track, 5.9, 6) < 0.05 * _level(track, 2.95, 3.05)
 
 
-def _loudness(path: Path, number: int) -> tuple[float, float]:
-    """Return integrated loudness (LUFS) and true peak (dBTP) of a track."""
-    graph, found = Graph(), {}
-    with av.open(str(path)) as container:
-        stream = container.streams.audio[number]
-        graph_input = graph.add_abuffer(template=stream)
-        meter = graph.add("ebur128", "metadata=1:peak=true:framelog=quiet")
-        graph_input.link_to(meter)
-        meter.link_to(graph.add("abuffersink"))
-        graph.configure()
-        for frame in (*container.decode(stream), None):
-            graph.push(frame)
-            while True:
-                try:
-                    found |= graph.pull().metadata
-                except (av.BlockingIOError, av.EOFError):
-                    break
-    return float(found["lavfi.r128.I"]), 20 * float(np.log10(float(found["lavfi.r128.true_peak"])))
-
-
 @pytest.mark.parametrize("target", [-16.0, -23.0, -45.0])
 @pytest.mark.parametrize("options", [{}, {"fade_seconds": 1.0, "mute": [[2.0, 4.0]]}])
 def test_loudness_is_within_half_a_unit(
     target: float, options: dict[str, Any], recording: Path, tmp_path: Path
 ) -> None:
     clip, _ = _cut(recording, tmp_path, options | {"loudness_lufs": target}, audio_tracks=0)
-    integrated, peak = _loudness(clip.path, 0)
+    integrated, peak = measured_loudness(clip.path, 0)
     assert integrated == pytest.approx(target, abs=0.5)
     assert peak <= -1
     assert clip.made.warnings == ()
@@ -127,7 +107,7 @@ def test_loudness_is_within_half_a_unit(
 
 def test_true_peak_limits_the_gain_and_silence_is_left_alone(recording: Path, tmp_path: Path) -> None:
     clip, tracks = _cut(recording, tmp_path, {"loudness_lufs": -16.0})
-    quiet, dynamic = _loudness(clip.path, 0), _loudness(clip.path, 1)
+    quiet, dynamic = measured_loudness(clip.path, 0), measured_loudness(clip.path, 1)
     assert quiet[0] == pytest.approx(-16, abs=0.5)
     assert dynamic[0] < -20
     assert -3 < dynamic[1] <= -1
@@ -140,14 +120,14 @@ def test_true_peak_limits_the_gain_and_silence_is_left_alone(recording: Path, tm
 
 def test_mixed_tracks_are_measured_together(recording: Path, tmp_path: Path) -> None:
     clip, _ = _cut(recording, tmp_path, {"loudness_lufs": -40.0}, audio_tracks="mix")
-    assert _loudness(clip.path, 0)[0] == pytest.approx(-40, abs=0.5)
+    assert measured_loudness(clip.path, 0)[0] == pytest.approx(-40, abs=0.5)
 
 
 def test_audio_options_keep_smart_render(shelf: Shelf, tmp_path: Path) -> None:
     film, options = shelf.get("mp4_bframes"), {"loudness_lufs": -30.0, "mute": [[0.5, 1.0]]}
     clip = cut(film, Fraction(1), Fraction(5), tmp_path / "clip.mp4", _profile(options, render="smart"))
     assert clip.made.render == "smart"
-    assert _loudness(clip.path, 0)[0] == pytest.approx(-30, abs=0.5)
+    assert measured_loudness(clip.path, 0)[0] == pytest.approx(-30, abs=0.5)
     assert _level(read_clip(clip.path).tracks[0], 0.55, 0.95) < 0.0005
     faded = cut(film, Fraction(1), Fraction(5), tmp_path / "c.mp4", _profile({"fade_seconds": 1.0}, render="smart"))
     assert "fade_seconds of the output changes the picture" in faded.made.warnings[0]
@@ -212,7 +192,7 @@ def test_speed_keeps_pitch_and_sync(speed: float, tmp_path: Path) -> None:
             track.between(at + low, at + low + Fraction(1, 50)) for low in (-Fraction(1, 20), Fraction(3, 100))
         )
         assert (_crossings(before) > _crossings(after)) is (second % 2 == 1)
-    assert _loudness(clip.path, 0)[0] == pytest.approx(-20, abs=0.5)
+    assert measured_loudness(clip.path, 0)[0] == pytest.approx(-20, abs=0.5)
 
 
 def _crossings(samples: Any) -> int:

@@ -8,13 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from clipengine.clips.output import Output
 from clipengine.clips.profiles import Profile
 from clipengine.errors import NoMediaInRange
 from tests.films.catalogue import Shelf
 from tests.films.cutting import cut_parts
 from tests.films.judge import judge_part
-from tests.films.reader import read_clip
+from tests.films.reader import TrackReading, read_clip
 from tests.films.sound import LEVEL
+from tests.support.loudness import measured_loudness
 
 _RANGES = (("21/10", "27/10"), ("1/2", "53/50"), ("3", "157/50"))
 
@@ -88,3 +90,47 @@ def test_first_part_without_video_in_its_range_is_rejected(shelf: Shelf, tmp_pat
     parts = [(late.path, Fraction(0), late.frames[0][0] / 2), (film.path, Fraction(0), Fraction(1))]
     with pytest.raises(NoMediaInRange, match="begin with that one"):
         cut_parts(parts, tmp_path / "clip.mp4")
+
+
+def test_fades_are_at_the_ends_of_the_clip_only(shelf: Shelf, tmp_path: Path) -> None:
+    film = shelf.get("mp4_25")
+    parts = [(film.path, Fraction(start), Fraction(start) + 1) for start in (1, 4)]
+    profile = Profile().rendered(None, Output.model_validate({"fade_seconds": 0.4}))
+    (track,) = read_clip(cut_parts(parts, tmp_path / "clip.mp4", profile).path).tracks
+    plain = read_clip(cut_parts(parts, tmp_path / "plain.mp4").path).tracks[0]
+    for place, expected in (("1/10", 0.25), ("2/5", 1.0), ("9/10", 1.0), ("21/20", 1.0), ("19/10", 0.25)):
+        assert _level(track, Fraction(place)) / _level(plain, Fraction(place)) == pytest.approx(expected, abs=0.12)
+
+
+def test_muted_range_crosses_a_join(shelf: Shelf, tmp_path: Path) -> None:
+    film = shelf.get("mp4_25")
+    parts = [(film.path, Fraction(start), Fraction(start) + 1) for start in (1, 4)]
+    profile = Profile().rendered(None, Output.model_validate({"mute": [[0.8, 1.3]]}))
+    (track,) = read_clip(cut_parts(parts, tmp_path / "clip.mp4", profile).path).tracks
+    assert _level(track, Fraction(7, 10)) > LEVEL / 3
+    assert max(_level(track, Fraction(tenths, 10)) for tenths in (9, 10, 11, 12)) < LEVEL / 50
+    assert _level(track, Fraction(14, 10)) > LEVEL / 3
+
+
+def test_loudness_is_that_of_all_parts_together(shelf: Shelf, tmp_path: Path) -> None:
+    films = [shelf.get(name) for name in ("mp4_25", "audio_44100_mono")]
+    parts = [(film.path, Fraction(1), Fraction(3)) for film in films]
+    profile = Profile().rendered(None, Output.model_validate({"loudness_lufs": -27.0}))
+    clip = cut_parts(parts, tmp_path / "clip.mp4", profile)
+    assert measured_loudness(clip.path, 0)[0] == pytest.approx(-27, abs=0.5)
+
+
+def test_speed_applies_to_every_part(shelf: Shelf, tmp_path: Path) -> None:
+    film = shelf.get("mp4_25")
+    parts = [(film.path, Fraction(start), Fraction(start) + 1) for start in (1, 4)]
+    profile = Profile().rendered(None, Output.model_validate({"speed": 2}))
+    reading = read_clip(cut_parts(parts, tmp_path / "clip.mp4", profile).path)
+    times = [time for time, _ in reading.frames]
+    assert len(times) == 50
+    assert max(abs(time - Fraction(number, 50)) for number, time in enumerate(times)) <= Fraction(1, 1000)
+    assert abs(reading.video_end - 1) <= Fraction(1, 1000)
+
+
+def _level(track: TrackReading, middle: Fraction) -> float:
+    heard = track.between(middle - Fraction(1, 50), middle + Fraction(1, 50))
+    return float(np.sqrt(np.mean(heard**2)))

@@ -20,8 +20,8 @@ def parts_of(body: CreateClip, recording_id: str) -> tuple[Part, ...]:
     )
 
 
-def check_parts(call: Call[Any, Any], parts: Sequence[Part]) -> None:
-    """Check each part against its recording, and all of them against the limits of the settings.
+def check_parts(call: Call[Any, Any], parts: Sequence[Part]) -> float:
+    """Check each part against its recording and the limits of the settings, and return the seconds of all parts.
 
     Raises InvalidTimeRange, InvalidRequest, RecordingNotFound or RecordingNotComplete with the pointer to the part.
     """
@@ -40,6 +40,7 @@ def check_parts(call: Call[Any, Any], parts: Sequence[Part]) -> None:
         allowed = f"{limits.min_clip_seconds:g} to {limits.max_clip_seconds:g} s are allowed"
         with located(pointer="/parts"):
             raise InvalidTimeRange(f"the clip would be {total:g} s long; {allowed}")
+    return total
 
 
 def _duration(call: Call[Any, Any], recording_id: str) -> float:

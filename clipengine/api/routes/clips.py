@@ -109,8 +109,7 @@ def complete_recording(call: Call[Any, Any], body: CreateClip, recording_id: str
             with located(pointer="/output"):
                 raise InvalidRequest(f"output: {fault}")
     if body.parts is not None:
-        check_parts(call, parts_of(body, recording_id))
-        settings.profiles[body.profile].rendered(None, body.output).output.check_joinable()
+        length = check_parts(call, parts_of(body, recording_id))
     else:
         known = recording.duration_seconds
         check_range(
@@ -120,9 +119,10 @@ def complete_recording(call: Call[Any, Any], body: CreateClip, recording_id: str
             shortest=settings.limits.min_clip_seconds,
             longest=settings.limits.max_clip_seconds,
         )
-        if body.output is not None and body.start_seconds is not None and body.end_seconds is not None:
-            length = min(body.end_seconds, known or body.end_seconds) - body.start_seconds
-            body.output.check_length(length, longest=settings.limits.max_clip_seconds)
+        end = body.end_seconds or 0.0
+        length = min(end, known or end) - (body.start_seconds or 0.0)
+    if body.output is not None:
+        body.output.check_length(length, longest=settings.limits.max_clip_seconds)
     with located(pointer="/label"):
         check_label(body.label)
     if body.webhook_url is not None:

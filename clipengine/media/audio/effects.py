@@ -9,32 +9,31 @@ from fractions import Fraction
 import av
 from av.filter import Graph
 
-from clipengine.clips.output import Output
+from clipengine.clips.effects import Effects
 from clipengine.media.audio.samples import silent_frame, slice_of
 
 _SILENCE_SAMPLES = 8192
 
 
 class AudioEffects:
-    """Applies the output options to contiguous frames that begin at 0.
+    """Applies the effects to contiguous frames that begin at 0, with a `gain` in decibels.
 
-    `length` is that of the clip in seconds, `gain` in decibels. Without a speed, the number of samples stays the same.
+    Without a speed, the number of samples stays the same.
     """
 
-    def __init__(
-        self, output: Output, *, format: str, layout: str, rate: int, length: Fraction, gain: float = 0.0
-    ) -> None:
-        self._muted = [(round(Fraction(start) * rate), round(Fraction(end) * rate)) for start, end in output.muted]
+    def __init__(self, effects: Effects, *, format: str, layout: str, rate: int, gain: float = 0.0) -> None:
+        length = effects.length
+        self._muted = [(round(start * rate), round(end * rate)) for start, end in effects.muted]
         self._format, self._layout, self._rate = format, layout, rate
-        self._tempo = _Tempo(output.tempo, format, layout, rate, length) if output.tempo != 1 else None
+        self._tempo = _Tempo(effects.tempo, format, layout, rate, length) if effects.tempo != 1 else None
         self._graph: Graph | None = None
         filters = []
         if gain:
             filters.append(("volume", f"volume={gain:.4f}dB:precision=float"))
-        if fade := round(output.fade_within(length) * rate):
-            total = round(length * rate)
+        if fade := round(effects.fade_in * rate):
             filters.append(("afade", f"t=in:ss=0:ns={fade}"))
-            filters.append(("afade", f"t=out:ss={total - fade}:ns={fade}"))
+        if fade := round(effects.fade_out * rate):
+            filters.append(("afade", f"t=out:ss={round(length * rate) - fade}:ns={fade}"))
         if filters:
             self._graph = _graph(filters, format, layout, rate)
 

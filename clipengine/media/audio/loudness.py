@@ -15,12 +15,14 @@ from typing import NamedTuple
 import av
 from av.filter import Graph
 
+from clipengine.clips.effects import effects_of
 from clipengine.clips.facts import AudioFacts, SourceFacts
 from clipengine.clips.plan import CutRange
 from clipengine.clips.profiles import Profile
 from clipengine.clips.seek_index import SeekIndex
 from clipengine.clips.warnings import warning
 from clipengine.media.audio.encoder_format import encoder_format
+from clipengine.media.audio.joined import JoinedAudio
 from clipengine.media.audio.tracks import AudioTracks
 from clipengine.media.input.decode import ClipDecoder
 from clipengine.media.input.events import AudioFrameEvent
@@ -57,33 +59,45 @@ class Gains(NamedTuple):
     warnings: tuple[str, ...]
 
 
-def measured_gains(
-    reader: MediaReader,
-    facts: SourceFacts,
-    profile: Profile,
-    cut: CutRange,
-    tracks: Sequence[AudioFacts],
-    *,
-    seek_index: SeekIndex | None,
-) -> Gains:
-    """Return the gains that bring the tracks of a clip to the loudness of the profile's output options."""
-    target = profile.output.loudness_lufs
-    if target is None or not tracks:
-        return Gains((), ())
-    meter = _Meter(profile.audio)
-    mix = profile.audio_tracks == "mix"
-    audio = AudioTracks(meter, tuple(tracks), profile.output, mix=mix, origin=cut.start, end=cut.end)
-    with Seeker(
-        reader, facts, cut, video=False, audio=[track.index for track in tracks], seek_index=seek_index
-    ) as seeker:
-        with closing(ClipDecoder(seeker, cut, threads=1).events()) as events:
-            for event in events:
-                if isinstance(event, AudioFrameEvent):
-                    audio.write_audio(event)
-        audio.finish(seeker.resume_times)
-    found = meter.finish()
-    warnings = [text for number, each in enumerate(found) for text in _warnings(number, each, target)]
-    return Gains(tuple(each.gain(target) for each in found), tuple(warnings))
+class LoudnessMeter:
+    """Measures the tracks of a clip, part by part, as they will be written."""
+
+    def __init__(self, profile: Profile, parts: int) -> None:
+        self._profile = profile
+        self._meter = _Meter(profile.audio)
+        self._joined = JoinedAudio(self._meter, parts)
+
+    def add_part(
+        self,
+        reader: MediaReader,
+        facts: SourceFacts,
+        cut: CutRange,
+        tracks: Sequence[AudioFacts],
+        *,
+        seek_index: SeekIndex | None,
+    ) -> None:
+        """Read and measure the audio of the next part."""
+        joined, output = self._joined, self._profile.output
+        length = (cut.end - cut.start) / output.tempo
+        joined.begin_part(length)
+        effects = effects_of(output, length, start=joined.start, first=joined.is_first, last=joined.is_last)
+        mix = self._profile.audio_tracks == "mix"
+        audio = AudioTracks(joined, tuple(tracks), effects, mix=mix, origin=cut.start, end=cut.end)
+        indexes = [track.index for track in tracks]
+        with Seeker(reader, facts, cut, video=False, audio=indexes, seek_index=seek_index) as seeker:
+            with closing(ClipDecoder(seeker, cut, threads=1).events()) as events:
+                for event in events:
+                    if isinstance(event, AudioFrameEvent):
+                        audio.write_audio(event)
+            audio.finish(seeker.resume_times)
+        for _ in joined.end_part():
+            pass  # the cut has the warnings
+
+    def finish(self, target: float) -> Gains:
+        """Return the gains that bring the tracks to the loudness `target`."""
+        found = self._meter.finish()
+        warnings = [text for number, each in enumerate(found) for text in _warnings(number, each, target)]
+        return Gains(tuple(each.gain(target) for each in found), tuple(warnings))
 
 
 def _warnings(number: int, loudness: Loudness, target: float) -> Iterator[str]:

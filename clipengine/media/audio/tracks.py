@@ -8,8 +8,8 @@ from typing import Protocol
 
 import av
 
+from clipengine.clips.effects import Effects
 from clipengine.clips.facts import AudioFacts
-from clipengine.clips.output import Output
 from clipengine.clips.warnings import warning
 from clipengine.media.audio.effects import AudioEffects
 from clipengine.media.audio.mix import AudioMix
@@ -35,7 +35,7 @@ class AudioTracks:
         self,
         writer: AudioWriter,
         kept: tuple[AudioFacts, ...],
-        options: Output = Output(),
+        effects: Effects = Effects(),
         *,
         mix: bool,
         origin: Fraction,
@@ -56,16 +56,15 @@ class AudioTracks:
                 format=format, layout=layout, rate=facts.sample_rate, origin=origin, end=end
             )
         self._effects: list[AudioEffects] = []  # of each written track
-        if options.changes_audio:
+        if effects.changes_audio or any(gains):
             shapes: Sequence[AudioMix | AudioTimeline] = [self._mix] if self._mix else [*self._timelines.values()]
             self._effects = [
                 AudioEffects(
-                    options,
+                    effects,
                     format=shape.format,
                     layout=shape.layout,
                     rate=shape.rate,
-                    length=(end - origin) / options.tempo,
-                    gain=gains[number] if gains else 0.0,
+                    gain=gains[number] if number < len(gains) else 0.0,
                 )
                 for number, shape in enumerate(shapes)
             ]

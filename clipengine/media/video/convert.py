@@ -11,6 +11,7 @@ from fractions import Fraction
 import av
 from av.video.reformatter import VideoReformatter
 
+from clipengine.clips.effects import Effects
 from clipengine.clips.framing import Box, Framing, Size, framing, upright_ratio
 from clipengine.clips.plan import output_size
 from clipengine.clips.profiles import Profile
@@ -86,7 +87,7 @@ class FrameConverter:
     """Converts decoded frames to the clip's format, which is derived from the first frame.
 
     With `target`, the format of an earlier part, frames are scaled into its size, with black bars if their aspect ratio
-    differs. `length` is that of the clip in seconds, for fades. Raises UnsupportedMedia if only one of the two is HDR.
+    differs. Raises UnsupportedMedia if only one of the two is HDR.
     """
 
     def __init__(
@@ -96,7 +97,7 @@ class FrameConverter:
         sample_aspect_ratio: Fraction | None,
         *,
         target: FrameFormat | None = None,
-        length: Fraction = Fraction(0),
+        effects: Effects = Effects(),
     ) -> None:
         self._tone_mapper = ToneMapper(first) if is_hdr(first) and profile.hdr == "tonemap" else None
         self.keeps_hdr = is_hdr(first) and self._tone_mapper is None
@@ -106,12 +107,12 @@ class FrameConverter:
         max_height = None if options.reframes else profile.max_height  # filters scale the picture after it is cropped
         width, height = output_size(first.width, first.height, rotation=rotation, max_height=max_height)
         self._upright = width, height
-        self._changes: tuple[Step, ...] = blur_layers(options.blur or (), width, height)  # of the upright picture
+        self._changes: tuple[Step, ...] = blur_layers(effects.blurred, width, height)  # of the upright picture
         if options.reframes:
             framed = framing(options, width, height, ratio, max_height=profile.max_height)
             self._changes += reframing_filters(framed, width, height, options.fit)
             (width, height), ratio = framed.canvas, framed.sample_aspect_ratio
-        self._changes += fade_filters(options.fade_within(length), length)
+        self._changes += fade_filters(effects)
         colors = _BT709_COLORS if self._tone_mapper is not None or self._rgb else _colors(first)
         self.format = target or FrameFormat(
             width=width,

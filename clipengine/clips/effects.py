@@ -1,0 +1,59 @@
+"""Effects that depend on the times of a clip: fades, muted ranges, blurred boxes and speed. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+from clipengine.clips.output import BlurBox, Output
+
+_Span = tuple[Fraction, Fraction]
+
+
+@dataclass(frozen=True)
+class Effects:
+    """Effects on one part of a clip. Times are seconds from the begin of the part, at the speed of the clip."""
+
+    length: Fraction = Fraction(0)
+    fade_in: Fraction = Fraction(0)
+    fade_out: Fraction = Fraction(0)
+    muted: tuple[_Span, ...] = ()  # in order
+    blurred: tuple[BlurBox, ...] = ()
+    tempo: Fraction = Fraction(1)
+
+    @property
+    def changes_audio(self) -> bool:
+        return bool(self.fade_in or self.fade_out or self.muted) or self.tempo != 1
+
+
+def effects_of(
+    output: Output, length: Fraction, *, start: Fraction = Fraction(0), first: bool = True, last: bool = True
+) -> Effects:
+    """Return the effects on the part of this `length` that begins at `start` of the clip.
+
+    Only the `first` part fades in and only the `last` one fades out, each for at most its length.
+    """
+    fade = min(Fraction(str(output.fade_seconds or 0)), length / 2 if first and last else length)
+    spans = (_within(Fraction(low), Fraction(high), start, length) for low, high in output.muted)
+    return Effects(
+        length=length,
+        fade_in=fade if first else Fraction(0),
+        fade_out=fade if last else Fraction(0),
+        muted=tuple(span for span in spans if span is not None),
+        blurred=tuple(_moved(box, start) for box in output.blur or () if _is_shown(box, start, length)),
+        tempo=output.tempo,
+    )
+
+
+def _within(low: Fraction, high: Fraction, start: Fraction, length: Fraction) -> _Span | None:
+    low, high = max(low - start, Fraction(0)), min(high - start, length)
+    return (low, high) if low < high else None
+
+
+def _is_shown(box: BlurBox, start: Fraction, length: Fraction) -> bool:
+    return box.from_seconds < start + length and (box.to_seconds is None or box.to_seconds > start)
+
+
+def _moved(box: BlurBox, start: Fraction) -> BlurBox:
+    end = None if box.to_seconds is None else box.to_seconds - float(start)
+    return box.model_copy(update={"from_seconds": box.from_seconds - float(start), "to_seconds": end})
