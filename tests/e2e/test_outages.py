@@ -17,6 +17,8 @@ from tests.support.s3_faults import cut_after_commit, hold, refuse, swallow
 from tests.support.server import RunningServer, running_server
 from tests.support.waiting import until
 
+CLIP_ALONE = {"CLIPENGINE_STORAGE__MANIFESTS": "false"}  # one object for each clip
+
 
 def cuts(server: RunningServer) -> int:
     """Return how often cutting of a clip was started, over all starts of the engine."""
@@ -62,7 +64,7 @@ def test_clips_are_cut_once_and_uploaded_after_the_outage(outage: Outage, film: 
 @pytest.mark.parametrize("fault", ["uploaded:kill9", ""], ids=["killed", "answer lost"])
 def test_existing_object_is_not_uploaded_again(outage: Outage, film: Path, fault: str) -> None:
     """Also if the engine died before it recorded the upload, or got no response and then lost its file."""
-    with running_server(outage.data, env=outage.env(fault)) as server, server.client() as api:
+    with running_server(outage.data, env={**outage.env(fault), **CLIP_ALONE}) as server, server.client() as api:
         recording = outage.recording(api, film)
         if not fault:
             outage.break_off(cut_after_commit)
@@ -75,7 +77,7 @@ def test_existing_object_is_not_uploaded_again(outage: Outage, film: Path, fault
             outage.scratch()[0].unlink()
     outage.proxy.clear()
     sent = outage.proxy.count("PUT")
-    with running_server(outage.data, env=outage.env()) as server, server.client() as api:
+    with running_server(outage.data, env={**outage.env(), **CLIP_ALONE}) as server, server.client() as api:
         clip = api.clips.wait(clip_id, timeout=SECONDS)
         assert (clip.status, clip.attempt) == ("complete", 1), clip.error
         assert outage.proxy.count("PUT") == sent
@@ -107,7 +109,7 @@ def test_late_upload_of_a_cancelled_clip_is_removed(outage: Outage, film: Path) 
 
 def test_upload_is_repeated_until_the_store_has_the_object(outage: Outage, film: Path) -> None:
     """The store reports success twice without storing; the clip completes only after its object was checked."""
-    with running_server(outage.data, env=outage.env()) as server, server.client() as api:
+    with running_server(outage.data, env={**outage.env(), **CLIP_ALONE}) as server, server.client() as api:
         recording = outage.recording(api, film)
         outage.proxy.fail(swallow, method="PUT", times=2)
         clip_id = api.clips.create(recording, label="a", start_seconds=1.0, end_seconds=2.0, poster=False).clip_id
