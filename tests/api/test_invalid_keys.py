@@ -41,7 +41,7 @@ def routes(http: httpx.Client) -> list[tuple[str, str]]:
     found = [
         (method.upper(), re.sub(r"\{(\w+)_id\}", r"\1_x", path))
         for path, methods in paths.items()
-        if path.startswith("/v1/")
+        if path.startswith("/v1/") and not path.startswith("/v1/ingest/")  # verified by the scheme of each source
         for method in methods
     ]
     return [*found, ("GET", "/metrics"), ("HEAD", "/v1/events"), ("HEAD", "/v1/clips")]

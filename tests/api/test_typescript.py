@@ -14,7 +14,7 @@ SOURCES = Path(__file__).parent.parent / "typescript"
 MODULES = SOURCES / "node_modules"
 
 
-@pytest.mark.skipif(not MODULES.is_dir(), reason="run `npm install` in tests/typescript")
+@pytest.mark.skipif(not MODULES.is_dir(), reason="run `npm ci` in tests/typescript")
 def test_first_program_compiles_under_strict(http: httpx.Client, tmp_path: Path) -> None:
     for name in ("first.ts", "package.json"):
         shutil.copy(SOURCES / name, tmp_path)
