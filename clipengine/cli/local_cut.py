@@ -19,7 +19,6 @@ from clipengine.clips.output import Output
 from clipengine.clips.profiles import Render
 from clipengine.clips.request import check_range
 from clipengine.clips.subtitles import MAX_TEXT_TRACKS, TextTrack
-from clipengine.clips.transcript_file import MAX_TRANSCRIPT_BYTES, alpha3_of, language_in_name, parse_transcript
 from clipengine.clips.warnings import JOINED_TEXTS, subtitles_dropped
 from clipengine.errors import InvalidTimeRange, InvalidTranscript, SettingsError, UnknownProfile
 from clipengine.settings import Settings
@@ -104,6 +103,11 @@ def read_texts(paths: Sequence[Path]) -> tuple[TextTrack, ...]:
     """Return the cues of WebVTT and SubRip files. Raises InvalidTranscript with the name of the file."""
     if len(paths) > MAX_TEXT_TRACKS:
         raise InvalidTranscript(f"a clip has at most {MAX_TEXT_TRACKS} text tracks, not {len(paths)}")
+    if not paths:
+        return ()
+    # Imported here, because most clips have no subtitles, and it imports slow modules.
+    from clipengine.clips.transcript_file import MAX_TRANSCRIPT_BYTES, alpha3_of, language_in_name, parse_transcript
+
     tracks = []
     for path in paths:
         kind: TextFormat = "srt" if path.suffix.lower() == ".srt" else "vtt"

@@ -53,9 +53,11 @@ def _middle(usages: Sequence[Usage]) -> Usage:
 
 def run(command: Sequence[str], *, stdout: IO[bytes] | int = subprocess.DEVNULL, **environment: str) -> Usage:
     """Run a command to its end, with further environment variables. Raises CalledProcessError if it fails."""
+    # As installed packages, whose bytecode is compiled: otherwise each run compiles the modules of the command.
+    inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     began = time.perf_counter()
     process = subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=stdout, stderr=subprocess.PIPE, env=os.environ | environment
+        command, stdin=subprocess.DEVNULL, stdout=stdout, stderr=subprocess.PIPE, env=inherited | environment
     )
     said: list[bytes] = []
     assert process.stderr is not None
