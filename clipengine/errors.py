@@ -479,6 +479,13 @@ class EncoderFailed(EngineError):
     default_hint = "Check the profile's settings; the log has the encoder's message."
 
 
+class SizeUnreachable(EngineError):
+    code = "size_unreachable"
+    status = 422
+    title = "Size unreachable"
+    default_hint = "Give a larger max_bytes, a lower max_height or fps, or a shorter range."
+
+
 class VerificationFailed(EngineError):
     code = "verification_failed"
     title = "Verification failed"

@@ -170,6 +170,8 @@ class FilePlan:
             if track.kind == "audio":
                 yield from self._audio_faults(cut, track)
         yield from self._render_faults(cut)
+        if self.profile.output.max_bytes is not None and size_bytes > self.profile.output.max_bytes:
+            yield f"the file has {size_bytes} bytes, more than {self.profile.output.max_bytes}"
         yield from _size_faults(cut, found, size_bytes)
 
     def _length(self, cut: CutReport) -> Fraction:

@@ -25,7 +25,10 @@ from clipengine.clips.settings_table import SettingsTable
 from clipengine.errors import InvalidRequest
 
 Fit = Literal["crop", "pad", "blur"]
-OutputOption = Literal["max_height", "fps", "crop", "aspect", "fade_seconds", "mute", "loudness_lufs", "blur", "speed"]
+OutputOption = Literal[
+    "max_height", "fps", "crop", "aspect", "fade_seconds", "mute",
+    "loudness_lufs", "blur", "speed", "max_bytes",
+]  # fmt: skip
 _MAX_RANGES = 100
 _MAX_BOXES = 50
 _MAX_ASPECT = 10
@@ -148,6 +151,13 @@ class Output(_Options):
         default=None, ge=0.25, le=16, description="Playback speed of picture and audio; the pitch stays the same."
     )
 
+    max_bytes: int | None = Field(
+        default=None,
+        ge=10_000,
+        le=1 << 40,
+        description="Largest size of the file. It is encoded again with lower bit rates until it is small enough.",
+    )
+
     @field_validator("fit")
     @classmethod
     def _fits_an_aspect(cls, fit: Fit | None, info: ValidationInfo) -> Fit | None:
@@ -187,7 +197,7 @@ class Output(_Options):
     @property
     def video_options(self) -> tuple[str, ...]:
         """Names of the given options that need video."""
-        return self._given("max_height", "fps", "crop", "aspect", "blur")
+        return self._given("max_height", "fps", "crop", "aspect", "blur", "max_bytes")
 
     @property
     def audio_options(self) -> tuple[str, ...]:

@@ -15,9 +15,16 @@ from clipengine.clips.plan import CutRange, kept_tracks
 from clipengine.clips.profiles import Profile, Render
 from clipengine.clips.seek_index import SeekIndex
 from clipengine.clips.segments import JOINED, CannotCopy, check_copyable
+from clipengine.clips.size_limit import BitrateSearch, other_bytes
 from clipengine.clips.subtitles import TextTrack
 from clipengine.clips.warnings import encoded_instead, of_part
-from clipengine.errors import NoMediaInRange, RecordingTruncated, RecordingUnreadable, VerificationFailed
+from clipengine.errors import (
+    NoMediaInRange,
+    RecordingTruncated,
+    RecordingUnreadable,
+    SizeUnreachable,
+    VerificationFailed,
+)
 from clipengine.media.audio.loudness import Gains, LoudnessMeter
 from clipengine.media.clip_builder import ClipBuilder, ClipContents, OnProgress
 from clipengine.media.input.background_producer import produce_in_background
@@ -112,18 +119,40 @@ def cut_clip(
     """
     on_progress("reading", 0.0)
     cutter = _Cutter(_planned(parts, profile, texts), profile, output, threads, poster, decodes, on_progress)
-    if profile.render == "encode":
+    made = _first_cut(cutter)
+    limit = profile.output.max_bytes
+    return made if limit is None or made.size_bytes <= limit else _within(limit, cutter, made)
+
+
+def _first_cut(cutter: _Cutter) -> Cut:
+    """Cut the clip; all of it is encoded if nothing can be copied."""
+    if cutter.profile.render == "encode":
         return cutter.cut(copies=False)
     try:
-        if len(parts) > 1:
+        if len(cutter.parts) > 1:
             raise CannotCopy(JOINED)
-        check_copyable(parts[0].facts, profile)
+        check_copyable(cutter.parts[0][0].facts, cutter.profile)
         return cutter.cut(copies=True)
     except (CannotCopy, VerificationFailed) as refusal:
         reason = refusal.message if isinstance(refusal, VerificationFailed) else str(refusal)
-    os.ftruncate(output, 0)
-    made = cutter.cut(copies=False)
-    return replace(made, warnings=(*made.warnings, encoded_instead(reason)))
+    return cutter.cut_again(reason)
+
+
+def _within(limit: int, cutter: _Cutter, made: Cut) -> Cut:
+    """Encode the clip with lower bit rates until it has at most `limit` bytes. Raises SizeUnreachable."""
+    profile, seconds = cutter.profile, Fraction(made.copied_seconds + made.encoded_seconds)
+    tracks = 1 if profile.audio_tracks == "mix" else len(cutter.parts[0][1].audio)
+    search = BitrateSearch(limit, seconds, other_bytes(profile.audio_bitrate, tracks, seconds, made.frames))
+    reason = "it has too many bytes" if made.render == "smart" else None
+    encode_seconds = made.encode_seconds
+    while made.frames and search.bitrate is not None:
+        cutter.profile = profile.model_copy(update={"video_bitrate": search.bitrate})
+        made = cutter.cut_again(reason)
+        encode_seconds += made.encode_seconds
+        search.add(made.size_bytes)
+    if not search.reached:
+        raise SizeUnreachable(f"the clip has {made.size_bytes} bytes, and could not be made smaller than {limit}")
+    return replace(made, encode_seconds=round(encode_seconds, 3))
 
 
 @dataclass
@@ -178,6 +207,12 @@ class _Cutter:
             encoded_seconds=round(float(encoded_seconds), 6),
             warnings=tuple(warnings),
         )
+
+    def cut_again(self, reason: str | None) -> Cut:
+        """Encode all of the clip in place of an earlier file. The `reason` says why nothing is copied."""
+        os.ftruncate(self.output, 0)
+        made = self.cut(copies=False)
+        return made if reason is None else replace(made, warnings=(*made.warnings, encoded_instead(reason)))
 
     def _measured(self) -> Gains:
         """Return the gains of the audio tracks, which are measured once."""

@@ -20,7 +20,7 @@ __all__ = ["shelf"]  # a fixture
 
 _CROP = {"x": 0.5, "y": 0, "width": 0.5, "height": 1}
 OUTPUT = {"max_height": 720, "fps": 25, "crop": _CROP, "aspect": "9:16", "fit": "blur"}
-OUTPUT |= {"blur": [_CROP | {"from_seconds": 1, "to_seconds": 2}], "speed": 0.5}
+OUTPUT |= {"blur": [_CROP | {"from_seconds": 1, "to_seconds": 2}], "speed": 0.5, "max_bytes": 8_000_000}
 OUTPUT |= {"mute": [[0, 0.5]], "loudness_lufs": -16, "fade_seconds": 0.25}
 
 
@@ -78,6 +78,8 @@ def test_client_sends_and_returns_the_output(server: ApiServer, recording: Recor
         ({"blur": [_CROP] * 51}, "/output/blur"),
         ({"speed": 0.2}, "/output/speed"),
         ({"speed": 17}, "/output/speed"),
+        ({"max_bytes": 9_999}, "/output/max_bytes"),
+        ({"max_bytes": 1e6}, "/output/max_bytes"),
         ({"loudness_lufs": -4}, "/output/loudness_lufs"),
         ({"loudness_lufs": -51}, "/output/loudness_lufs"),
     ],

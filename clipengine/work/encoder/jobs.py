@@ -24,6 +24,7 @@ from clipengine.clips.framing import clip_size
 from clipengine.clips.output import Output
 from clipengine.clips.profiles import Profile, Render
 from clipengine.clips.seek_index import SeekIndex
+from clipengine.clips.size_limit import MAX_ATTEMPTS
 from clipengine.clips.subtitles import MAX_TEXT_BYTES, TextTrack, pack
 from clipengine.clips.transcript_file import alpha3_of, canonical_language
 from clipengine.settings import Encoding, Settings
@@ -42,6 +43,7 @@ _PREVIEW_THREADS = 2  # leaves cores to clips
 _MAX_TEXTS_BYTES = 8 * MAX_TEXT_BYTES
 _Packed = tuple[str, str, list[tuple[int, int, str, str | None]]]
 _TEXTS: TypeAdapter[list[_Packed]] = TypeAdapter(list[_Packed], config=ConfigDict(strict=True))
+_SIZE_PASSES = 2 + MAX_ATTEMPTS  # of a clip with `max_bytes`
 _MIN_FPS = 60  # assumed at least, for recordings with a variable frame rate
 
 
@@ -139,7 +141,7 @@ def cut_job(
             "verify": encoding.verify,
             "texts": pack(texts),
         },
-        wall_seconds=_cut_wall_seconds(encoding, length),
+        wall_seconds=_cut_wall_seconds(encoding, length) * (1 if chosen.output.max_bytes is None else _SIZE_PASSES),
         stall_seconds=encoding.stall_seconds,
         memory_bytes=_memory(encoding),
         file_bytes=_max_bytes(list(facts.values()), chosen, length),
