@@ -58,11 +58,11 @@ def _profile(limit: int, **profile: Any) -> Profile:
 @pytest.mark.parametrize(
     ("limit", "profile"),
     [
-        (200_000, {}),
-        (400_000, {}),
+        (100_000, {}),
+        (160_000, {}),
         (250_000, {"container": "webm", "video": "vp9", "audio": "opus"}),
-        (250_000, {"video": "hevc"}),
-        (250_000, {"video": "av1", "preset": "ultrafast"}),
+        (150_000, {"video": "hevc"}),
+        (150_000, {"video": "av1", "preset": "ultrafast"}),
     ],
 )
 def test_clip_fills_the_limit_and_is_never_larger(
