@@ -176,7 +176,8 @@ class ClipBuilder:
         for time, shown in faded_steps(event.time, duration, self._effects, step=step):
             # A stream with copied packets keeps the recording's display matrix: its frames are not rotated.
             frame = event.frame if self._copies else self._converter.convert(event.frame, time)
-            self._make_poster(frame)
+            if time >= min(self._effects.fade_in, self.length / 2):  # frames before it are darker
+                self._make_poster(frame)
             self._writer.write_frame(frame, time, shown)
         self._on_progress("encoding", min(1.0, float(self._writer.seconds / self.length)))
 

@@ -160,6 +160,16 @@ def test_poster_shows_the_result(tmp_path: Path) -> None:
     assert 120 < left < right
 
 
+def test_poster_of_a_clip_that_fades_in_is_not_dark(tmp_path: Path) -> None:
+    write_ramp(tmp_path / "ramp.mp4", 320, 180)
+    levels = []
+    for options in ({}, {"fade_seconds": 0.2}):
+        poster = _poster(tmp_path / "ramp.mp4", tmp_path / "clip.mp4", _profile(options))
+        with av.open(io.BytesIO(poster)) as container:
+            levels.append(Picture(next(container.decode(video=0))).levels(0.95, 0.5)[0])
+    assert levels[1] == pytest.approx(levels[0], abs=6)
+
+
 def _poster(path: Path, output: Path, profile: Profile) -> bytes:
     from clipengine.media.cut import SourcePart, cut_clip
 
