@@ -271,6 +271,7 @@ class _Cutter:
             try:
                 yield reader
             finally:
+                reader.release()  # counts a request in progress
                 self.bytes_read += reader.bytes_read
 
 
