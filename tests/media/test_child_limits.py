@@ -109,7 +109,7 @@ def test_memory_is_limited(sample: Path) -> None:
         return watch
 
     with tempfile.TemporaryFile() as output, pytest.raises(UnsupportedMedia, match="more memory"):
-        do_job(_cut(sample, memory_bytes=90 << 20), sample, output=output.fileno(), watching=weigh)
+        do_job(_cut(sample, memory_bytes=110 << 20), sample, output=output.fileno(), watching=weigh)
     assert most[0] < 200 << 20
 
 
