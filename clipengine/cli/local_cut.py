@@ -19,7 +19,6 @@ from clipengine.clips.output import Output
 from clipengine.clips.profiles import Render
 from clipengine.clips.request import check_range
 from clipengine.clips.subtitles import MAX_TEXT_TRACKS, TextTrack
-from clipengine.clips.warnings import JOINED_TEXTS, subtitles_dropped
 from clipengine.errors import InvalidTimeRange, InvalidTranscript, SettingsError, UnknownProfile
 from clipengine.settings import Settings
 from clipengine.stores.base import Store
@@ -67,8 +66,6 @@ def cut_once(
             probed, embedded = encoder.run(probe, reader, watch=lambda message: None, keep=True)
             facts, seek_index = probe_result(probed)
             carried = texts or tuple(probe_texts(embedded))
-            lost = [] if len(ranges) == 1 else [subtitles_dropped(each.language, JOINED_TEXTS) for each in carried]
-            texts = carried if len(ranges) == 1 else ()
             late = [start for start, _ in ranges if start >= facts.duration]
             if late:
                 raise InvalidTimeRange(
@@ -81,11 +78,14 @@ def cut_once(
             if options is not None:
                 total = sum((min(end, facts.duration) - start for start, end in ranges), Fraction(0))
                 options.check_length(float(total), longest=math.inf)
-            parts = [PlannedPart(facts, start, end, seek_index=seek_index) for start, end in ranges]
-            job = cut_job(settings, profile, parts, poster=False, render=render, output=options, texts=texts)
+            parts = [
+                PlannedPart(facts, start, end, 0, seek_index, tuple(each.near(start, end) for each in carried))
+                for start, end in ranges
+            ]
+            job = cut_job(settings, profile, parts, poster=False, render=render, output=options)
             message, _ = encoder.run(job, reader, output=scratch.fileno(), watch=watch)
             cut = CutReport.of(message.get("cut"))
-            plan = FilePlan(parts, settings.profiles[profile].rendered(render, options), texts)
+            plan = FilePlan(parts, settings.profiles[profile].rendered(render, options))
             verify_clip(inspector, Path(temporary), plan, cut, encoding=settings.encoding, watch=lambda message: None)
             scratch.seek(0)
             sha256 = hashlib.file_digest(scratch, "sha256").hexdigest()
@@ -94,7 +94,7 @@ def cut_once(
         os.chmod(temporary, 0o666 & ~umask)
         os.replace(temporary, output)
         asked = [Part(source, float(start), float(end)) for start, end in ranges] if len(ranges) > 1 else []
-        return clip_result(cut, plan.profile, asked, sha256=sha256, poster_path=None, warnings=lost)
+        return clip_result(cut, plan.profile, asked, sha256=sha256, poster_path=None)
     finally:
         Path(temporary).unlink(missing_ok=True)
 

@@ -18,7 +18,17 @@ from clipengine.clips.edit import MAX_PARTS, PlannedPart
 from clipengine.clips.facts import Count, ExactSeconds, Name, SourceFacts, Warning
 from clipengine.clips.plan import kept_tracks
 from clipengine.clips.profiles import Profile, Render
-from clipengine.clips.subtitles import MAX_TEXT_TRACKS, TEXT_CODECS, TextDigest, TextTrack, cut_tracks, track_samples
+from clipengine.clips.subtitles import (
+    MAX_TEXT_TRACKS,
+    TEXT_CODECS,
+    Sample,
+    TextDigest,
+    TextRange,
+    cut_tracks,
+    joined_languages,
+    joined_tracks,
+    track_samples,
+)
 from clipengine.clips.warnings import GAP_CODES, code_of
 from clipengine.errors import VerificationFailed
 
@@ -135,14 +145,10 @@ class FileReport(BaseModel):
 
 @dataclass(frozen=True)
 class FilePlan:
-    """The plan of a clip: its parts, of which the first decides the tracks, and its profile.
-
-    `texts` are the transcripts of a clip of one part, on its recording's timeline.
-    """
+    """The plan of a clip: its parts, of which the first decides the tracks, and its profile."""
 
     parts: Sequence[PlannedPart]
     profile: Profile
-    texts: tuple[TextTrack, ...] = ()
 
     @property
     def facts(self) -> SourceFacts:
@@ -216,18 +222,33 @@ class FilePlan:
     def _container_faults(self, cut: CutReport, found: FileReport) -> Iterator[str]:
         if found.container != self.profile.container:
             yield f"the file is {found.container}, not {self.profile.container}"
-        first, speed = cut.parts[0], self.profile.output.tempo
-        tracks = cut_tracks(self.texts, first.actual_start, first.actual_end, speed=speed)
-        texts, _ = track_samples(tracks, self.profile.container)
+        texts = self._texts(cut)
         yield from self._track_faults(cut, [track.kind for track in found.tracks], len(texts))
         yield from self._codec_faults(cut, found.tracks)
         digests = [track.text_sha256 for track in found.tracks if track.kind == "subtitle"]
-        if digests != [str(TextDigest(samples)) for _, samples in texts]:
+        if digests != [str(TextDigest(samples)) for samples in texts]:
             yield "the text tracks do not have the cues of the transcripts"
         if found.chapters_sha256 != chapters_digest((start, title) for start, _, title in self._chapters(cut)):
             yield "the chapters are not those of the recording"
         if abs(found.seconds - float(self._length(cut))) > self._length_tolerance(found):
             yield f"the clip is {found.seconds:.3f} s long, expected {float(self._length(cut)):.3f} s"
+
+    def _texts(self, cut: CutReport) -> list[list[Sample]]:
+        """Return the samples of each text track."""
+        container, speed = self.profile.container, self.profile.output.tempo
+        made = [
+            TextRange(part.texts, each.actual_start, each.actual_end)
+            for part, each in zip(self.parts, cut.parts, strict=True)
+        ]
+        if len(made) == 1:
+            return [samples for _, samples in track_samples(cut_tracks(*made[0], speed=speed), container)[0]]
+        codec = TEXT_CODECS.get(container)
+        languages = [] if codec is None else joined_languages(part.inner_text for part in self.parts)
+        found: list[list[Sample]] = [[] for _ in languages]
+        for tracks in joined_tracks(languages, made, speed=speed):
+            for samples, track in zip(found, tracks, strict=True):
+                samples += track.samples(codec) or () if codec else ()
+        return found
 
     def _chapters(self, cut: CutReport) -> list[Chapter]:
         """Return the chapters of a clip of one part; others have none."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from clipengine.clips.facts import SourceFacts
 from clipengine.clips.seek_index import SeekIndex
+from clipengine.clips.subtitles import TextRange, TextTrack, cut_tracks, joined_languages, joined_tracks
 
 MAX_PARTS = 100
 MAX_RECORDINGS = 10  # of one clip: each is opened, and its facts are sent to the encoder
@@ -27,7 +28,7 @@ class PlannedPart:
     """The range `[start, end)` of a recording with these facts, clamped to its end.
 
     `source` is the number of the recording among those of the clip. `seek_index` reduces the bytes read before the
-    start; the clip is the same without it.
+    start; the clip is the same without it. `texts` are the transcripts of the recording.
     """
 
     facts: SourceFacts
@@ -35,6 +36,13 @@ class PlannedPart:
     end: Fraction
     source: int = 0
     seek_index: SeekIndex | None = None
+    texts: tuple[TextTrack, ...] = ()
+
+    @property
+    def inner_text(self) -> TextRange:
+        """The range that the part has in any case: it begins up to half a frame after its start."""
+        start = self.start + self.frame_seconds / 2
+        return TextRange(self.texts, start, max(start, min(self.end, self.facts.duration)))
 
     @property
     def frame_seconds(self) -> Fraction:
@@ -50,3 +58,18 @@ def bounds(parts: Sequence[Part], recording_id: str) -> tuple[float, float]:
 def total_seconds(parts: Sequence[Part], durations: Mapping[str, float]) -> float:
     """Return the length of the clip, with each part clamped to the duration of its recording."""
     return sum(min(part.end_seconds, durations[part.recording_id]) - part.start_seconds for part in parts)
+
+
+def clip_tracks(
+    parts: Sequence[PlannedPart], made: Sequence[tuple[Fraction, Fraction]], *, speed: Fraction
+) -> list[TextTrack]:
+    """Return the transcripts of a clip in clip time. `made` has the actual start and end of each part."""
+    ranges = [TextRange(part.texts, start, end) for part, (start, end) in zip(parts, made, strict=True)]
+    if len(ranges) == 1:
+        return cut_tracks(*ranges[0], speed=speed)
+    languages = joined_languages(part.inner_text for part in parts)
+    joined = joined_tracks(languages, ranges, speed=speed)
+    return [
+        replace(language, cues=tuple(cue for tracks in joined for cue in tracks[number].cues))
+        for number, language in enumerate(languages)
+    ]

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from clipengine.clips.cues import Cue, cut_cues, format_cues, plain_payload, vtt_payload
 
@@ -45,6 +45,17 @@ class TextTrack:
         """Return the cues of `[start, end)` in the time of a clip with this speed."""
         return replace(self, cues=tuple(cut_cues(self.cues, start, end, speed=speed)))
 
+    def near(self, start: Fraction, end: Fraction) -> TextTrack:
+        """Return the cues within a second of `[start, end)`."""
+        first, last = (start - 1) * 1000, (end + 1) * 1000
+        return replace(self, cues=tuple(cue for cue in self.cues if cue.end_ms > first and cue.start_ms < last))
+
+    def moved(self, milliseconds: int) -> TextTrack:
+        moved = (
+            replace(cue, start_ms=cue.start_ms + milliseconds, end_ms=cue.end_ms + milliseconds) for cue in self.cues
+        )
+        return replace(self, cues=tuple(moved))
+
     def samples(self, codec: TextCodec) -> list[Sample] | None:
         """Return the packets of the track, or None if too many cues overlap.
 
@@ -64,6 +75,42 @@ def cut_tracks(
 ) -> list[TextTrack]:
     """Return the tracks that have a cue in `[start, end)`, in the time of a clip with this speed."""
     return [cut for track in tracks if (cut := track.cut(start, end, speed=speed)).cues]
+
+
+class TextRange(NamedTuple):
+    """The transcripts of a part's recording, and the range of the part, on the recording's timeline."""
+
+    tracks: Sequence[TextTrack]
+    start: Fraction
+    end: Fraction
+
+
+def joined_languages(ranges: Iterable[TextRange]) -> list[TextTrack]:
+    """Return a track without cues for each language that has a cue in one of the ranges, at most MAX_TEXT_TRACKS."""
+    found: dict[str, TextTrack] = {}
+    for tracks, start, end in ranges:
+        for track in cut_tracks(tracks, start, end):
+            found.setdefault(track.language, replace(track, cues=()))
+    return list(found.values())[:MAX_TEXT_TRACKS]
+
+
+def part_tracks(
+    languages: Iterable[TextTrack], part: TextRange, offset: Fraction, *, speed: Fraction
+) -> list[TextTrack]:
+    """Return the cues of a part that begins at `offset` of the clip, in clip time, for each of the languages."""
+    own = {track.language: track.cut(part.start, part.end, speed=speed) for track in part.tracks}
+    return [own.get(each.language, each).moved(round(offset * 1000)) for each in languages]
+
+
+def joined_tracks(
+    languages: Sequence[TextTrack], parts: Sequence[TextRange], *, speed: Fraction
+) -> list[list[TextTrack]]:
+    """Return the cues of every part, in clip time, for each of the languages."""
+    found, offset = [], Fraction(0)
+    for part in parts:
+        found.append(part_tracks(languages, part, offset, speed=speed))
+        offset += (part.end - part.start) / speed
+    return found
 
 
 def track_samples(

@@ -46,9 +46,6 @@ _REASONS = {
 }
 
 
-JOINED_TEXTS = "a clip of several parts carries no text"
-
-
 def warning(code: WarningCode, text: str) -> str:
     return f"{code}: {text}"
 

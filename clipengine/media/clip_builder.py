@@ -14,7 +14,7 @@ from clipengine.clips.effects import Effects, effects_of
 from clipengine.clips.facts import AudioFacts, SourceFacts
 from clipengine.clips.plan import CutRange
 from clipengine.clips.profiles import Profile
-from clipengine.clips.subtitles import TEXT_CODECS, TextTrack, cut_tracks, track_samples
+from clipengine.clips.subtitles import TEXT_CODECS, TextRange, TextTrack, cut_tracks, part_tracks, track_samples
 from clipengine.clips.warnings import loss_warnings, subtitles_dropped, warning
 from clipengine.media.audio.loudness import Gains
 from clipengine.media.audio.tracks import AudioTracks
@@ -133,7 +133,9 @@ class ClipBuilder:
             end=self._cut.end,
             gains=self._gains.decibels,
         )
-        if self._clip.texts and isinstance(self._writer, ClipWriter):
+        if isinstance(self._writer, JoinedWriter):
+            self._write_joined_texts(self._writer)
+        elif self._clip.texts:
             self._write_texts(self._writer, cut_tracks(self._clip.texts, self.origin, self._cut.end, speed=self._speed))
 
     def _part_effects(self) -> Effects:
@@ -145,7 +147,21 @@ class ClipBuilder:
     def _write_texts(self, writer: ClipWriter, tracks: list[TextTrack]) -> None:
         written, self._lost_texts = track_samples(tracks, self._profile.container)
         if written:
-            writer.write_texts(TEXT_CODECS[self._profile.container], written)
+            writer.add_texts(TEXT_CODECS[self._profile.container], [track for track, _ in written])
+            writer.write_texts([samples for _, samples in written])
+
+    def _write_joined_texts(self, writer: JoinedWriter) -> None:
+        codec, languages = TEXT_CODECS.get(self._profile.container), writer.languages
+        if codec is None:
+            self._lost_texts = list(languages) if writer.is_first else []
+            return
+        if writer.is_first:
+            writer.add_texts(codec)
+        part = TextRange(self._clip.texts, self.origin, self._cut.end)
+        tracks = part_tracks(languages, part, writer.start, speed=self._speed)
+        samples = [track.samples(codec) for track in tracks]
+        self._lost_texts = [track for track, each in zip(tracks, samples, strict=True) if each is None]
+        writer.write_texts([each or [] for each in samples])
 
     def _add_video(
         self, begin: BeginEvent, frame: av.VideoFrame, converter: FrameConverter, language: str | None

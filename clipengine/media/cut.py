@@ -10,13 +10,14 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import partial
 
+from clipengine.clips.edit import PlannedPart
 from clipengine.clips.facts import SourceFacts
 from clipengine.clips.plan import CutRange, kept_tracks
 from clipengine.clips.profiles import Profile, Render
 from clipengine.clips.seek_index import SeekIndex
 from clipengine.clips.segments import JOINED, CannotCopy, check_copyable
 from clipengine.clips.size_limit import BitrateSearch, other_bytes
-from clipengine.clips.subtitles import TextTrack
+from clipengine.clips.subtitles import TextTrack, joined_languages
 from clipengine.clips.warnings import encoded_instead, of_part
 from clipengine.errors import (
     NoMediaInRange,
@@ -56,6 +57,7 @@ class SourcePart:
     start: Fraction
     end: Fraction
     seek_index: SeekIndex | None = None
+    texts: tuple[TextTrack, ...] = ()  # of the recording, in recording time
 
 
 @dataclass(frozen=True)
@@ -104,13 +106,12 @@ def cut_clip(
     threads: int,
     poster: bool,
     decodes: bool = True,
-    texts: tuple[TextTrack, ...] = (),
     on_progress: OnProgress,
 ) -> Cut:
     """Cut the parts, one after the other, into the empty file behind the descriptor `output`.
 
     If the profile's `render` is "smart", whole GOPs of a single part are copied if that is possible; otherwise all of
-    the clip is encoded, with a warning. `texts` (recording time) become text tracks of a clip of one part.
+    the clip is encoded, with a warning.
 
     The finished file is read again and decodes to its end. With `decodes` false it is only compared with the encoders'
     packets and the copied ones, if its codecs allow that. The inspector checks that the file matches the plan. Raises
@@ -118,7 +119,7 @@ def cut_clip(
     VerificationFailed.
     """
     on_progress("reading", 0.0)
-    cutter = _Cutter(_planned(parts, profile, texts), profile, output, threads, poster, decodes, on_progress)
+    cutter = _Cutter(_planned(parts, profile), profile, output, threads, poster, decodes, on_progress)
     made = _first_cut(cutter)
     limit = profile.output.max_bytes
     return made if limit is None or made.size_bytes <= limit else _within(limit, cutter, made)
@@ -175,7 +176,7 @@ class _Cutter:
         profile, warnings = self.profile, []
         with PacketVerifier(decodes=self.decodes) if is_verifiable(profile) else nullcontext() as verifier:
             with open_writer(self.output, profile, threads=self.threads, verifier=verifier) as writer:
-                joined = JoinedWriter(writer, len(self.parts)) if len(self.parts) > 1 else None
+                joined = JoinedWriter(writer, len(self.parts), self._languages()) if len(self.parts) > 1 else None
                 builders = []
                 for number in range(len(self.parts)):
                     builder, found = self._write(number, joined or writer, copies=copies)
@@ -213,6 +214,10 @@ class _Cutter:
         os.ftruncate(self.output, 0)
         made = self.cut(copies=False)
         return made if reason is None else replace(made, warnings=(*made.warnings, encoded_instead(reason)))
+
+    def _languages(self) -> list[TextTrack]:
+        parts = (PlannedPart(part.facts, part.start, part.end, texts=part.texts) for part, _ in self.parts)
+        return joined_languages(part.inner_text for part in parts)
 
     def _measured(self) -> Gains:
         """Return the gains of the audio tracks, which are measured once."""
@@ -283,13 +288,11 @@ def _joined(events: Iterator[Event], writer: JoinedWriter, cut: CutRange, tempo:
         yield event
 
 
-def _planned(
-    parts: Sequence[SourcePart], profile: Profile, texts: tuple[TextTrack, ...]
-) -> list[tuple[SourcePart, ClipContents]]:
+def _planned(parts: Sequence[SourcePart], profile: Profile) -> list[tuple[SourcePart, ClipContents]]:
     """Return the parts with their contents. Without video in the first part, the others contain none."""
-    planned = [(part, _contents(part.facts, profile, part.start, part.end)) for part in parts]
-    if len(planned) == 1:
-        return [(parts[0], planned[0][1]._replace(texts=texts))]
+    planned = [
+        (part, _contents(part.facts, profile, part.start, part.end)._replace(texts=part.texts)) for part in parts
+    ]
     if planned[0][1].video:
         return planned
     return [(part, clip._replace(video=False)) for part, clip in planned]

@@ -1,50 +1,63 @@
-"""The transcripts that a clip carries: those of its recording, as its request says."""
+"""The transcripts that a clip carries: those of its recordings, as its request says."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from clipengine.clips.clip import Clip, Recording
+from clipengine.clips.edit import PlannedPart
 from clipengine.clips.subtitles import MAX_TEXT_BYTES, MAX_TEXT_TRACKS, TextTrack
 from clipengine.clips.transcript_file import alpha3_of
-from clipengine.clips.warnings import JOINED_TEXTS, subtitles_dropped
-from clipengine.ledger.transcripts import MAX_TRANSCRIPTS, Transcripts
+from clipengine.clips.warnings import subtitles_dropped
+from clipengine.ledger.transcripts import MAX_TRANSCRIPTS, Transcript, Transcripts
 
 
-class ClipTexts(NamedTuple):
-    """The tracks on the recording's timeline, and a warning for each transcript for which there is no room."""
-
-    tracks: tuple[TextTrack, ...] = ()
-    warnings: tuple[str, ...] = ()
-
-
-def clip_texts(transcripts: Transcripts, clip: Clip, recording: Recording) -> ClipTexts:
-    """Return the cues near the range of the clip. It begins on a frame, up to half a frame before its start."""
+def add_texts(
+    transcripts: Transcripts, clip: Clip, parts: Sequence[PlannedPart], recordings: Sequence[Recording]
+) -> tuple[list[PlannedPart], list[str]]:
+    """Return the parts with the transcripts near their ranges, and a warning for each for which there is no room."""
     if clip.subtitles == "none":
-        return ClipTexts()
-    if clip.parts:
-        languages = [each.language for each in transcripts.list(recording.recording_id, limit=MAX_TRANSCRIPTS).data]
-        return ClipTexts((), tuple(subtitles_dropped(each, JOINED_TEXTS) for each in sorted(languages)))
-    video = recording.facts.video if recording.facts else None
-    margin = float(video.frame_seconds) if video else 0.0
-    start_ms, end_ms = (
-        round(1000 * seconds) for seconds in (clip.start_seconds - margin - 1, clip.end_seconds + margin + 1)
-    )
-    found = transcripts.list(recording.recording_id, limit=MAX_TRANSCRIPTS).data
-    tracks: list[TextTrack] = []
-    warnings = []
-    size = 0
-    for each in sorted(found, key=lambda transcript: transcript.language):
-        if clip.subtitle_language not in (None, each.language):
-            continue
-        cues = tuple(transcripts.cues(each, start_ms=start_ms, end_ms=end_ms))
-        added = sum(len(cue.text.encode()) for cue in cues)
-        if len(tracks) == MAX_TEXT_TRACKS or size + added > MAX_TEXT_BYTES:
-            reason = f"a clip holds {MAX_TEXT_TRACKS} text tracks and {MAX_TEXT_BYTES >> 20} MiB of text"
-            warnings.append(subtitles_dropped(each.language, reason))
-        elif cues:
-            size += added
-            tracks.append(TextTrack(each.language, alpha3_of(each.language), cues))
-    if clip.subtitle_language is not None and not any(each.language == clip.subtitle_language for each in found):
-        warnings.append(subtitles_dropped(clip.subtitle_language, "it was deleted"))
-    return ClipTexts(tuple(tracks), tuple(warnings))
+        return list(parts), []
+    chosen = _ChosenTexts(transcripts, clip, [recording.recording_id for recording in recordings])
+    found = [replace(part, texts=tuple(chosen.tracks(part))) for part in parts]
+    return found, chosen.warnings()
+
+
+class _ChosenTexts:
+    """Chooses transcripts within the limits of a clip."""
+
+    def __init__(self, transcripts: Transcripts, clip: Clip, recording_ids: Sequence[str]) -> None:
+        self._transcripts = transcripts
+        self._language = clip.subtitle_language
+        self._found = [transcripts.list(each, limit=MAX_TRANSCRIPTS).data for each in recording_ids]
+        self._languages: set[str] = set()
+        self._lost: set[str] = set()
+        self._bytes = 0
+
+    def tracks(self, part: PlannedPart) -> Iterator[TextTrack]:
+        """Yield the cues near the part, which begins on a frame, up to half a frame before its start."""
+        margin = part.frame_seconds + 1
+        start_ms, end_ms = round(1000 * (part.start - margin)), round(1000 * (part.end + margin))
+        for each in sorted(self._found[part.source], key=lambda transcript: transcript.language):
+            if self._language not in (None, each.language):
+                continue
+            cues = tuple(self._transcripts.cues(each, start_ms=start_ms, end_ms=end_ms))
+            if cues and self._has_room(each, sum(len(cue.text.encode()) for cue in cues)):
+                yield TextTrack(each.language, alpha3_of(each.language), cues)
+
+    def _has_room(self, transcript: Transcript, added: int) -> bool:
+        languages = self._languages | {transcript.language}
+        if len(languages) > MAX_TEXT_TRACKS or self._bytes + added > MAX_TEXT_BYTES:
+            self._lost.add(transcript.language)
+            return False
+        self._languages, self._bytes = languages, self._bytes + added
+        return True
+
+    def warnings(self) -> list[str]:
+        reason = f"a clip holds {MAX_TEXT_TRACKS} text tracks and {MAX_TEXT_BYTES >> 20} MiB of text"
+        found = [subtitles_dropped(language, reason) for language in sorted(self._lost)]
+        known = {each.language for transcripts in self._found for each in transcripts}
+        if self._language is not None and self._language not in known:
+            found.append(subtitles_dropped(self._language, "it was deleted"))
+        return found

@@ -18,9 +18,8 @@ from pathlib import Path
 
 from clipengine.clips.clip import Clip, ClipSubtitles, Recording, Step
 from clipengine.clips.clip_file import CutReport, FilePlan
-from clipengine.clips.edit import PlannedPart
+from clipengine.clips.edit import PlannedPart, clip_tracks
 from clipengine.clips.manifest import make_manifest
-from clipengine.clips.subtitles import TextTrack, cut_tracks
 from clipengine.errors import (
     ClipEngineError,
     DiskFull,
@@ -35,7 +34,7 @@ from clipengine.settings import Settings
 from clipengine.stores.base import Store
 from clipengine.stores.object_errors import as_recording_errors
 from clipengine.timecode import exact
-from clipengine.work.clip_texts import clip_texts
+from clipengine.work.clip_texts import add_texts
 from clipengine.work.disk_reservation import DiskReservation, estimate_bytes
 from clipengine.work.encoder.exit_status import LOST_CHILD, retry_delay_ms
 from clipengine.work.encoder.jobs import Message, clip_result, cut_job
@@ -198,15 +197,14 @@ class ClipRunner(Jobs[Clip]):
         with self._disk_full_errors():
             folder = self._scratch.make(clip.clip_id, clip.attempt)
             path = clip_file(folder, clip)
-            parts = self._parts(clip, recordings)
-            texts = clip_texts(self._ledger.transcripts, clip, recordings[0])
-            cut, poster, digests = self._cut(clip, recordings, parts, texts.tracks, path)
-            self._verify(clip, parts, texts.tracks, path, cut, poster)
+            parts, lost = add_texts(self._ledger.transcripts, clip, self._parts(clip, recordings), recordings)
+            cut, poster, digests = self._cut(clip, recordings, parts, path)
+            self._verify(clip, parts, path, cut, poster)
             with path.open("rb") as body:
                 sha256 = hashlib.file_digest(body, "sha256").hexdigest()
             profile = self._settings.profiles[clip.profile].rendered(clip.render, clip.output)
-            first, speed = cut.parts[0], profile.output.tempo
-            shown = cut_tracks(texts.tracks, first.actual_start, first.actual_end, speed=speed)
+            made = [(each.actual_start, each.actual_end) for each in cut.parts]
+            shown = clip_tracks(parts, made, speed=profile.output.tempo)
             result = clip_result(
                 cut,
                 profile,
@@ -214,7 +212,7 @@ class ClipRunner(Jobs[Clip]):
                 sha256=sha256,
                 poster_path=clip.poster_key if poster else None,
                 recording_id=clip.recording_id,
-                warnings=texts.warnings,
+                warnings=lost,
                 subtitles=[ClipSubtitles(track.language, clip.subtitle_key(track.language)) for track in shown],
             )
             manifest = None
@@ -259,7 +257,6 @@ class ClipRunner(Jobs[Clip]):
         clip: Clip,
         recordings: Sequence[Recording],
         parts: Sequence[PlannedPart],
-        texts: tuple[TextTrack, ...],
         path: Path,
     ) -> tuple[CutReport, bytes, list[str | None]]:
         """Return the report, the poster, and the SHA-256 of each recording if the store knows it."""
@@ -270,7 +267,6 @@ class ClipRunner(Jobs[Clip]):
             poster=clip.poster,
             render=clip.render,
             output=clip.output,
-            texts=texts,
         )
         with ExitStack() as stack:
             stack.enter_context(as_recording_errors())
@@ -287,13 +283,12 @@ class ClipRunner(Jobs[Clip]):
         self,
         clip: Clip,
         parts: Sequence[PlannedPart],
-        texts: tuple[TextTrack, ...],
         path: Path,
         cut: CutReport,
         poster: bytes,
     ) -> None:
         """Have a second child inspect the file. Raises VerificationFailed if it is not the clip that was planned."""
-        plan = FilePlan(parts, self._settings.profiles[clip.profile].rendered(clip.render, clip.output), texts)
+        plan = FilePlan(parts, self._settings.profiles[clip.profile].rendered(clip.render, clip.output))
         if poster:
             plan.check_poster(cut, poster)
         with self._child(clip, "inspector") as (inspector, watch):

@@ -153,11 +153,16 @@ def test_clip_carries_the_transcripts_of_its_recording(
     assert [each["language"] for each in one["result"]["subtitles"]] == ["de"]
     none = create(server, recording, "without", "--wait", "--subtitles", "none")
     assert none["result"]["subtitles"] == []
+    options = ["--part", "6-7.5", "--part", "1-2", "--subtitles", "keep:en", "--wait", "--json"]
+    joined = shown(server.command("clips", "create", recording_id, "joined", *options))
+    (file_of_joined,) = joined["result"]["subtitles"]
+    cues = "00:00:00.000 --> 00:00:01.000\nLater\n\n00:00:01.500 --> 00:00:02.500\nThe budget\n"
+    assert (server.data / "store" / file_of_joined["path"]).read_text() == f"WEBVTT\n\n{cues}"
     unknown = server.command(
         "clips", "create", recording_id, "x", "--start", "0", "--end", "1", "--subtitles", "keep:fr"
     )
     assert "transcripts list RECORDING_ID" in unknown.stderr
-    for each in (clip, one, none):
+    for each in (clip, one, none, joined):
         assert server.command("clips", "rm", each["clip_id"]).returncode == 0
     until(lambda: not stored.exists())
     until(lambda: not [*(server.data / "store").rglob("*.vtt")])

@@ -81,7 +81,9 @@ def cut_parts(
             files = [stack.enter_context(path.open("rb")) for path, _, _ in parts]
             made = cut_clip(
                 [
-                    SourcePart(DescriptorSource(file.fileno()), facts_of(path), start, end, probed(path).seek_index)
+                    SourcePart(
+                        DescriptorSource(file.fileno()), facts_of(path), start, end, probed(path).seek_index, texts
+                    )
                     for file, (path, start, end) in zip(files, parts, strict=True)
                 ],
                 profile,
@@ -89,13 +91,12 @@ def cut_parts(
                 threads=threads,
                 poster=False,
                 decodes=decodes,
-                texts=texts,
                 on_progress=lambda step, progress: None,
             )
         report = {name: value for name, value in vars(made).items() if name != "poster"}
         report["parts"] = [{name: str(value) for name, value in vars(part).items()} for part in made.parts]
-        planned = [PlannedPart(facts_of(path), start, end) for path, start, end in parts]
-        hold_to_plan(target, FilePlan(planned, profile, texts), report)
+        planned = [PlannedPart(facts_of(path), start, end, texts=texts) for path, start, end in parts]
+        hold_to_plan(target, FilePlan(planned, profile), report)
     finally:
         os.close(target)
     return Clip(output, made)

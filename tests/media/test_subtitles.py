@@ -24,7 +24,7 @@ from clipengine.media.probe import probe
 from clipengine.timecode import parse_time
 from clipengine.work.encoder.jobs import probe_texts
 from tests.films.catalogue import Shelf
-from tests.films.cutting import cut_file
+from tests.films.cutting import cut_file, cut_parts
 
 CUES = (
     Cue(0, 900, "before the clip"),
@@ -132,14 +132,41 @@ def test_range_without_a_cue_has_no_text_track(recording: Path, tmp_path: Path) 
     assert [each["codec_type"] for each in probed(path, "-show_streams")["streams"]] == ["video", "audio"]
 
 
+@pytest.mark.parametrize("name", ["mp4", "mkv", "webm", "m4a"])
+def test_texts_of_several_parts_follow_each_other(recording: Path, tmp_path: Path, name: str) -> None:
+    """Each part has its cues at its offset. A language of one part only has no cue in the others."""
+    path = tmp_path / f"clip.{PROFILES[name].container}"
+    ranges = [(Fraction(19, 5), Fraction(24, 5)), (Fraction(1), Fraction(2)), (Fraction(16, 5), Fraction(37, 10))]
+    clip = cut_parts([(recording, start, end) for start, end in ranges], path, PROFILES[name], texts=TRACKS)
+    assert not [each for each in clip.made.warnings if code_of(each) == "subtitles_dropped"]
+    streams = probed(path, "-show_streams", "-select_streams", "s")["streams"]
+    assert [stream["tags"]["language"] for stream in streams] == ["eng", "por"]
+    expected = [
+        (0.1, 1.0, "今日 مرحبا"),
+        (1.0, 1.5, "Ana: Hello & <wörld>"),
+        (1.9, 2.0, "two\nlines"),
+    ]
+    if name == "webm":  # ffmpeg drops the voice of WebVTT
+        expected = [(start, end, text.removeprefix("Ana: ")) for start, end, text in expected]
+    assert read_texts(path, 0) == expected
+    assert read_texts(path, 1) == [(1.9, 2.0, "two\nlines")]
+
+
+def test_texts_of_several_parts_in_mp3_are_dropped_with_one_warning_each(recording: Path, tmp_path: Path) -> None:
+    profile = Profile(container="mp3", video="none", audio="mp3")
+    parts = [(recording, Fraction(1), Fraction(2)), (recording, Fraction(2), Fraction(3))]
+    made = cut_parts(parts, tmp_path / "clip.mp3", profile, texts=TRACKS).made
+    assert len([each for each in made.warnings if code_of(each) == "subtitles_dropped"]) == 2
+
+
 @pytest.mark.parametrize("change", ["text", "time", "missing", "added"])
 def test_text_track_that_differs_from_the_transcripts_is_rejected(
     recording: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str
 ) -> None:
     write = ClipWriter.write_texts
 
-    def forge(self: ClipWriter, codec: Any, tracks: Any) -> None:
-        (track, samples), *others = tracks
+    def forge(self: ClipWriter, tracks: Any) -> None:
+        samples, *others = tracks
         (start, end, data), *rest = samples
         forged = {
             "text": [(start, end, data[:-1] + b"!"), *rest],
@@ -147,7 +174,7 @@ def test_text_track_that_differs_from_the_transcripts_is_rejected(
             "missing": rest,
             "added": [*samples, (2950, 3000, b"more")],
         }
-        write(self, codec, [(track, forged[change]), *others])
+        write(self, [forged[change], *others])
 
     monkeypatch.setattr(ClipWriter, "write_texts", forge)
     with pytest.raises(VerificationFailed, match="do not have the cues"):

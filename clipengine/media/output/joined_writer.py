@@ -6,12 +6,13 @@ rounded once to the video's time base.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from fractions import Fraction
 
 import av
 
+from clipengine.clips.subtitles import Sample, TextCodec, TextTrack
 from clipengine.clips.warnings import warning
 from clipengine.errors import NoMediaInRange
 from clipengine.media.audio.joined import JoinedAudio
@@ -22,8 +23,9 @@ from clipengine.media.video.convert import FrameFormat
 class JoinedWriter(JoinedAudio):
     """Offers the methods of ClipWriter to the builder of each part, in the time of that part."""
 
-    def __init__(self, writer: ClipWriter, parts: int) -> None:
+    def __init__(self, writer: ClipWriter, parts: int, languages: Sequence[TextTrack] = ()) -> None:
         super().__init__(writer, parts)
+        self.languages = languages  # of the text tracks
         self._writer = writer
         self.format: FrameFormat | None = None  # of the video
         self._has_video = False
@@ -54,6 +56,14 @@ class JoinedWriter(JoinedAudio):
             self._writer.add_video(format, rate, language=language)
         elif self.format is None:
             raise NoMediaInRange("the first part has no video in its range, a later part has: begin with that one")
+
+    def add_texts(self, codec: TextCodec) -> None:
+        """Add the text tracks of the clip. Call it in the first part, after all other streams were added."""
+        self._writer.add_texts(codec, self.languages)
+
+    def write_texts(self, tracks: Iterable[Sequence[Sample]]) -> None:
+        """Write the samples of the part, in clip time, for each of the languages."""
+        self._writer.write_texts(tracks)
 
     def write_frame(self, frame: av.VideoFrame, time: Fraction, duration: Fraction) -> None:
         self._writer.write_frame(frame, self.start + time, duration)

@@ -77,6 +77,7 @@ class ClipWriter:
         self._video: VideoStream | None = None
         self._spliced: SplicedVideo | None = None  # instead of `_video` if packets are copied
         self._audio: list[AudioStream] = []
+        self._texts: list[Any] = []
         self._unit = VIDEO_TIME_BASE.denominator // 1000 if profile.container in ("webm", "mkv") else 1
         self._last_pts: int | None = None
         self._durations: dict[int, int] = {}  # pts -> duration, of frames inside the encoder
@@ -197,20 +198,22 @@ class ClipWriter:
         self._audio.append(stream)
         return format, layout
 
-    def write_texts(self, codec: TextCodec, tracks: Sequence[tuple[TextTrack, Sequence[Sample]]]) -> None:
-        """Add a text track for each of the tracks and write their packets. Call it after all other streams were added.
+    def add_texts(self, codec: TextCodec, tracks: Iterable[TextTrack]) -> None:
+        """Add a text track for each of the tracks. Call it after all other streams were added."""
+        for track in tracks:
+            stream = self._container.add_stream(codec)
+            stream.codec_context.subtitle_header = _TEXT_STYLE
+            stream.codec_context.time_base = stream.time_base = _MILLISECOND
+            stream.metadata["language"] = track.alpha3
+            self._texts.append(stream)
+
+    def write_texts(self, tracks: Iterable[Sequence[Sample]]) -> None:
+        """Write samples of each text track.
 
         The muxer puts the packets where they belong between those of video and audio.
         """
         with self._errors():
-            streams = []
-            for track, _ in tracks:
-                stream = self._container.add_stream(codec)
-                stream.codec_context.subtitle_header = _TEXT_STYLE
-                stream.codec_context.time_base = stream.time_base = _MILLISECOND
-                stream.metadata["language"] = track.alpha3
-                streams.append(stream)
-            for stream, (_, samples) in zip(streams, tracks, strict=True):
+            for stream, samples in zip(self._texts, tracks, strict=True):
                 for start, end, data in samples:
                     packet = Packet(data)
                     packet.stream, packet.time_base = stream, _MILLISECOND

@@ -59,6 +59,7 @@ def _cut(job: dict[str, Any], sources: Sequence[JobSource], output: int, progres
                 Fraction(part["start"]),
                 Fraction(part["end"]),
                 None if part["seek_index"] is None else SeekIndex.model_validate(part["seek_index"]),
+                unpack(part["texts"]),
             )
             for part in job["parts"]
         ],
@@ -67,7 +68,6 @@ def _cut(job: dict[str, Any], sources: Sequence[JobSource], output: int, progres
         threads=job["threads"],
         poster=job["poster"],
         decodes=job["verify"] == "decode",
-        texts=unpack(job["texts"]),
         on_progress=progress,
     )
     fields = {name: value for name, value in vars(cut).items() if name != "poster"}

@@ -115,7 +115,6 @@ def cut_job(
     poster: bool,
     render: Render | None = None,
     output: Output | None = None,
-    texts: Sequence[TextTrack] = (),
 ) -> Job:
     """Return the job that cuts the parts. A `render` or `output` of None is the profile's."""
     encoding, chosen = settings.encoding, settings.profiles[profile].rendered(render, output)
@@ -132,6 +131,7 @@ def cut_job(
                     "start": str(part.start),
                     "end": str(part.end),
                     "seek_index": part.seek_index and part.seek_index.near(part.start).model_dump(mode="json"),
+                    "texts": pack(part.texts),
                 }
                 for part in parts
             ],
@@ -139,7 +139,6 @@ def cut_job(
             "threads": threads,
             "poster": poster,
             "verify": encoding.verify,
-            "texts": pack(texts),
         },
         wall_seconds=_cut_wall_seconds(encoding, length) * (1 if chosen.output.max_bytes is None else _SIZE_PASSES),
         stall_seconds=encoding.stall_seconds,
