@@ -189,7 +189,8 @@ def test_crf_and_bitrate_are_applied(codec: Any, shelf: Shelf, tmp_path: Path) -
 
     recording = shelf.get("mp4_25")
     fine, usual, coarse = (bits_per_second(crf=crf) for crf in (15, 28, 45))
-    assert fine > 1.4 * usual > 1.4 * 1.4 * coarse
+    least = 1.1 if codec == "vp8" else 1.4  # VP8's crf is a limit of the quality, not its goal
+    assert fine > least * usual > least * least * coarse
     for wanted in (100_000, 300_000):
         # crf is there too, at its default: the bit rate wins.
         assert 0.6 < bits_per_second(video_bitrate=wanted) / wanted < 1.5

@@ -101,7 +101,7 @@ class Hosts:
             assert clip.result is not None
             found = store.head(clip.object_key)
             assert (found.size, found.sha256) == (clip.result.size_bytes, clip.result.sha256)
-        wanted = {key for clip in clips for key in (clip.object_key, clip.poster_key)}
+        wanted = {key for clip in clips for key in (clip.object_key, clip.poster_key, clip.manifest_key)}
         until(lambda: {each.key for each in store.list("h_01/clips/")} == wanted, SECONDS)
         assert events == dict.fromkeys(made, 1)
         # A request may be repeated, because deliveries are made at least once, but with the same id.
