@@ -56,6 +56,7 @@ def test_profile_of_the_credentials_file_is_used(
     store_of(s3, bucket, tmp_path).check()
 
 
+@pytest.mark.filterwarnings("ignore:datetime.datetime.utcnow:DeprecationWarning")  # of minio
 def test_role_is_used_and_renewed_before_it_expires(
     s3: S3Server, bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
