@@ -10,9 +10,8 @@ import av
 from av.filter import Graph
 
 from clipengine.clips.effects import Effects
-from clipengine.media.audio.samples import silent_frame, slice_of
-
-_SILENCE_SAMPLES = 8192
+from clipengine.media.audio.filter_graph import keeping_format, linear_graph, pull_all
+from clipengine.media.audio.samples import silence, silent_frame, slice_of
 
 
 class AudioEffects:
@@ -35,7 +34,8 @@ class AudioEffects:
         if fade := round(effects.fade_out * rate):
             filters.append(("afade", f"t=out:ss={round(length * rate) - fade}:ns={fade}"))
         if filters:
-            self._graph = _graph(filters, format, layout, rate)
+            filters.append(keeping_format(format, layout))
+            self._graph = linear_graph(filters, format=format, layout=layout, rate=rate)
 
     def apply(self, frame: av.AudioFrame) -> Iterator[av.AudioFrame]:
         """Yield the samples of the frame with the effects, maybe in several frames."""
@@ -88,7 +88,8 @@ class _Tempo:
         self._made = 0
         # Above 2, the filter would skip samples instead of blending them.
         count = max(1, math.ceil(abs(math.log2(speed)) - 1e-9))
-        self._graph = _graph([("atempo", f"{float(speed) ** (1 / count):.12f}")] * count, format, layout, rate)
+        filters = [("atempo", f"{float(speed) ** (1 / count):.12f}")] * count + [keeping_format(format, layout)]
+        self._graph = linear_graph(filters, format=format, layout=layout, rate=rate)
 
     def push(self, frame: av.AudioFrame) -> Iterator[av.AudioFrame]:
         self._graph.push(frame)
@@ -97,16 +98,11 @@ class _Tempo:
     def finish(self) -> Iterator[av.AudioFrame]:
         self._graph.push(None)
         yield from self._pull()
-        while (missing := self._total - self._made) > 0:
-            yield self._stamp(silent_frame(self._format, self._layout, self._rate, min(missing, _SILENCE_SAMPLES)))
+        for frame in silence(self._format, self._layout, self._rate, self._total - self._made):
+            yield self._stamp(frame)
 
     def _pull(self) -> Iterator[av.AudioFrame]:
-        while True:
-            try:
-                frame = self._graph.pull()
-            except (av.BlockingIOError, av.EOFError):
-                return
-            assert isinstance(frame, av.AudioFrame)
+        for frame in pull_all(self._graph):
             left = self._total - self._made
             if left > 0:
                 yield self._stamp(frame if frame.samples <= left else slice_of(frame, 0, left))
@@ -115,16 +111,3 @@ class _Tempo:
         frame.pts, frame.time_base = self._made, Fraction(1, self._rate)
         self._made += frame.samples
         return frame
-
-
-def _graph(filters: list[tuple[str, str]], format: str, layout: str, rate: int) -> Graph:
-    graph = Graph()
-    last = graph.add_abuffer(sample_rate=rate, format=format, layout=layout, time_base=Fraction(1, rate))
-    # The filters must not change the format that the encoder takes.
-    for name, options in (*filters, ("aformat", f"sample_fmts={format}:channel_layouts={layout}")):
-        step = graph.add(name, options)
-        last.link_to(step)
-        last = step
-    last.link_to(graph.add("abuffersink"))
-    graph.configure()
-    return graph

@@ -13,12 +13,11 @@ import av
 from av.audio.resampler import AudioResampler
 
 from clipengine.clips.warnings import warning
-from clipengine.media.audio.samples import silent_frame, slice_of
+from clipengine.media.audio.samples import silence, slice_of
 from clipengine.media.audio.tracks import AudioWriter
 
 # Audio fades out before a boundary and fades in after it, so that no step of the waveform is heard as a click.
 _FADE_SECONDS = Fraction(1, 400)
-_SILENCE_SAMPLES = 8192
 
 
 class JoinedAudio:
@@ -113,8 +112,8 @@ class _JoinedTrack:
         if self._resampler is not None:
             for converted in self._resampler.resample(None):
                 yield from self._place(converted)
-        while (missing := self._total - self._written) > 0:
-            yield from self._place(silent_frame(self.format, self.layout, self.rate, min(missing, _SILENCE_SAMPLES)))
+        for frame in silence(self.format, self.layout, self.rate, self._total - self._written):
+            yield from self._place(frame)
 
     def _place(self, frame: av.AudioFrame) -> Iterator[av.AudioFrame]:
         count = min(frame.samples, self._total - self._written)

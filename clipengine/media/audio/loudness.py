@@ -9,11 +9,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from fractions import Fraction
 from typing import NamedTuple
 
 import av
-from av.filter import Graph
 
 from clipengine.clips.effects import effects_of
 from clipengine.clips.facts import AudioFacts, SourceFacts
@@ -22,6 +20,7 @@ from clipengine.clips.profiles import Profile
 from clipengine.clips.seek_index import SeekIndex
 from clipengine.clips.warnings import warning
 from clipengine.media.audio.encoder_format import encoder_format
+from clipengine.media.audio.filter_graph import linear_graph, pull_all
 from clipengine.media.audio.joined import JoinedAudio
 from clipengine.media.audio.tracks import AudioTracks
 from clipengine.media.input.decode import ClipDecoder
@@ -131,20 +130,13 @@ class _Meter:
 
 class _TrackMeter:
     def __init__(self, format: str, layout: str, rate: int) -> None:
-        self._graph = Graph()
-        source = self._graph.add_abuffer(sample_rate=rate, format=format, layout=layout, time_base=Fraction(1, rate))
-        last = source
-        for name, options in (
+        filters = (
             ("volume", f"volume={_PEAK_DECIBELS}dB:precision=double"),
             ("ebur128", "metadata=1:peak=true:framelog=quiet"),
             ("volume", f"volume=-{_PEAK_DECIBELS}dB:precision=double"),
             ("ebur128", "metadata=1:framelog=quiet"),
-            ("abuffersink", None),
-        ):
-            step = self._graph.add(name, options)
-            last.link_to(step)
-            last = step
-        self._graph.configure()
+        )
+        self._graph = linear_graph(filters, format=format, layout=layout, rate=rate)
         self._integrated, self._true_peak = -70.0, 0.0  # LUFS; linear
 
     def add(self, frame: av.AudioFrame) -> None:
@@ -157,11 +149,7 @@ class _TrackMeter:
         return Loudness(self._integrated, 20 * math.log10(max(self._true_peak, _LEAST_PEAK)) - _PEAK_DECIBELS)
 
     def _pull(self) -> None:
-        while True:
-            try:
-                measured = self._graph.pull()
-            except (av.BlockingIOError, av.EOFError):
-                return
+        for measured in pull_all(self._graph):
             values = measured.metadata
             self._integrated = float(values.get("lavfi.r128.I", self._integrated))
             self._true_peak = float(values.get("lavfi.r128.true_peak", self._true_peak))

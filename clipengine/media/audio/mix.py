@@ -11,6 +11,8 @@ from fractions import Fraction
 import av
 from av.filter import Graph
 
+from clipengine.media.audio.filter_graph import keeping_format, pull_all
+
 _FORMAT, _LAYOUT = "fltp", "stereo"
 
 
@@ -32,27 +34,15 @@ class AudioMix:
             source.link_to(resample)
             resample.link_to(mix, 0, number)
         limiter = self._graph.add("alimiter", "level=0:limit=0.95:latency=1")
-        mix.link_to(limiter)
-        last = self._graph.add("aformat", f"sample_fmts={_FORMAT}:channel_layouts={_LAYOUT}")
-        limiter.link_to(last)
-        last.link_to(self._graph.add("abuffersink"))
-        self._graph.configure()
+        last = self._graph.add(*keeping_format(_FORMAT, _LAYOUT))
+        self._graph.link_nodes(mix, limiter, last, self._graph.add("abuffersink")).configure()
 
     def feed(self, track: int, frame: av.AudioFrame) -> Iterator[av.AudioFrame]:
         self._graph.push(frame, at=track)
-        yield from self._pull()
+        yield from pull_all(self._graph)
 
     def finish(self) -> Iterator[av.AudioFrame]:
         """End all tracks and yield the rest of the mix."""
         for track in range(self._tracks):
             self._graph.push(None, at=track)
-        yield from self._pull()
-
-    def _pull(self) -> Iterator[av.AudioFrame]:
-        while True:
-            try:
-                frame = self._graph.pull()
-            except (av.BlockingIOError, av.EOFError):
-                return
-            if isinstance(frame, av.AudioFrame):
-                yield frame
+        yield from pull_all(self._graph)

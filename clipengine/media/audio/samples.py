@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import av
+
+_SILENCE_SAMPLES = 8192
 
 
 def slice_of(frame: av.AudioFrame, start: int, count: int) -> av.AudioFrame:
@@ -25,3 +29,9 @@ def silent_frame(format: str, layout: str, rate: int, samples: int) -> av.AudioF
         plane.update(bytes(plane.buffer_size))
     frame.sample_rate = rate
     return frame
+
+
+def silence(format: str, layout: str, rate: int, samples: int) -> Iterator[av.AudioFrame]:
+    """Yield frames with so many samples of silence together, none if the number is not positive."""
+    for first in range(0, samples, _SILENCE_SAMPLES):
+        yield silent_frame(format, layout, rate, min(samples - first, _SILENCE_SAMPLES))

@@ -17,7 +17,7 @@ import av
 from av.audio.resampler import AudioResampler
 
 from clipengine.errors import UnsupportedMedia
-from clipengine.media.audio.samples import silent_frame, slice_of
+from clipengine.media.audio.samples import silence, slice_of
 
 _JUMP_SECONDS = Fraction(1, 100)  # a larger difference is jitter, a gap or an overlap; a smaller one is drift
 _START_SECONDS = Fraction(1, 2)  # the first frame's position is derived from this much audio, or from _JITTER_FRAMES
@@ -33,7 +33,6 @@ _STEADY_SECONDS = Fraction(1, 200)  # timestamps that scatter by more than this 
 _JITTER_PART = Fraction(1, 5)  # of the jitter is no drift
 _JITTER_FRAMES = 24  # frames to average when timestamps scatter to both sides of the true time
 _LARGE_JITTER_FRAMES = 96  # the same where jumps turned out to be jitter
-_SILENCE_SAMPLES = 8192
 
 
 class _Pending(NamedTuple):
@@ -220,10 +219,8 @@ class AudioTimeline:
         self._next += piece.samples - skip
 
     def _silence(self, samples: int) -> Iterator[av.AudioFrame]:
-        while samples > 0:
-            count = min(samples, _SILENCE_SAMPLES)
-            yield self._stamp(silent_frame(self.format, self.layout, self.rate, count))
-            samples -= count
+        for frame in silence(self.format, self.layout, self.rate, samples):
+            yield self._stamp(frame)
 
     def _stamp(self, frame: av.AudioFrame) -> av.AudioFrame:
         frame.pts = self._written

@@ -34,10 +34,10 @@ def linear_graph(frame: av.VideoFrame, steps: Sequence[Step]) -> Graph:
     return graph
 
 
-def _filter(graph: Graph, last: Any, text: str) -> Any:
+def _filter(graph: Graph, last: Any, text: str, output: int = 0) -> Any:
     name, _, options = text.partition("=")
     step = graph.add(name, options or None)
-    last.link_to(step)
+    last.link_to(step, output)
     return step
 
 
@@ -46,10 +46,7 @@ def _layers(graph: Graph, last: Any, layers: Layers) -> Any:
     for number, filters in enumerate((layers.below, layers.above)):
         branch, output = split, number
         for text in filters:
-            name, _, options = text.partition("=")
-            step = graph.add(name, options or None)
-            branch.link_to(step, output)
-            branch, output = step, 0
+            branch, output = _filter(graph, branch, text, output), 0
         branch.link_to(overlay, output, number)
     return overlay
 
