@@ -14,21 +14,11 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from clipengine.clips.chapters import Chapter, chapters_digest, cut_chapters
-from clipengine.clips.edit import MAX_PARTS, PlannedPart
+from clipengine.clips.edit import MAX_PARTS, PlannedPart, tracks_of_parts
 from clipengine.clips.facts import Count, ExactSeconds, Name, SourceFacts, Warning
 from clipengine.clips.plan import kept_tracks
 from clipengine.clips.profiles import Profile, Render
-from clipengine.clips.subtitles import (
-    MAX_TEXT_TRACKS,
-    TEXT_CODECS,
-    Sample,
-    TextDigest,
-    TextRange,
-    cut_tracks,
-    joined_languages,
-    joined_tracks,
-    track_samples,
-)
+from clipengine.clips.subtitles import MAX_TEXT_TRACKS, TEXT_CODECS, Sample, TextDigest
 from clipengine.clips.warnings import GAP_CODES, code_of
 from clipengine.errors import VerificationFailed
 
@@ -99,6 +89,11 @@ class CutReport(BaseModel):
     @property
     def seconds(self) -> Fraction:
         return sum((part.seconds for part in self.parts), Fraction(0))
+
+    @property
+    def ranges(self) -> list[tuple[Fraction, Fraction]]:
+        """The actual start and end of each part."""
+        return [(part.actual_start, part.actual_end) for part in self.parts]
 
 
 class TrackReport(BaseModel):
@@ -234,21 +229,17 @@ class FilePlan:
             yield f"the clip is {found.seconds:.3f} s long, expected {float(self._length(cut)):.3f} s"
 
     def _texts(self, cut: CutReport) -> list[list[Sample]]:
-        """Return the samples of each text track."""
-        container, speed = self.profile.container, self.profile.output.tempo
-        made = [
-            TextRange(part.texts, each.actual_start, each.actual_end)
-            for part, each in zip(self.parts, cut.parts, strict=True)
+        """Return the samples of each text track. A single part has no track for samples that it cannot have."""
+        codec = TEXT_CODECS.get(self.profile.container)
+        if codec is None:
+            return []
+        tracks = tracks_of_parts(self.parts, cut.ranges, speed=self.profile.output.tempo)
+        found = [[track.samples(codec) for track in each] for each in tracks]
+        return [
+            [sample for samples in each for sample in samples or ()]
+            for each in found
+            if len(self.parts) > 1 or each[0] is not None
         ]
-        if len(made) == 1:
-            return [samples for _, samples in track_samples(cut_tracks(*made[0], speed=speed), container)[0]]
-        codec = TEXT_CODECS.get(container)
-        languages = [] if codec is None else joined_languages(part.inner_text for part in self.parts)
-        found: list[list[Sample]] = [[] for _ in languages]
-        for tracks in joined_tracks(languages, made, speed=speed):
-            for samples, track in zip(found, tracks, strict=True):
-                samples += track.samples(codec) or () if codec else ()
-        return found
 
     def _chapters(self, cut: CutReport) -> list[Chapter]:
         """Return the chapters of a clip of one part; others have none."""

@@ -60,16 +60,25 @@ def total_seconds(parts: Sequence[Part], durations: Mapping[str, float]) -> floa
     return sum(min(part.end_seconds, durations[part.recording_id]) - part.start_seconds for part in parts)
 
 
+def tracks_of_parts(
+    parts: Sequence[PlannedPart], made: Sequence[tuple[Fraction, Fraction]], *, speed: Fraction
+) -> list[list[TextTrack]]:
+    """Return the transcripts of a clip in clip time: for each language, the track of every part.
+
+    `made` has the actual start and end of each part.
+    """
+    ranges = [TextRange(part.texts, start, end) for part, (start, end) in zip(parts, made, strict=True)]
+    if len(ranges) == 1:
+        return [[track] for track in cut_tracks(*ranges[0], speed=speed)]
+    languages = joined_languages(part.inner_text for part in parts)
+    return [list(tracks) for tracks in zip(*joined_tracks(languages, ranges, speed=speed), strict=True)]
+
+
 def clip_tracks(
     parts: Sequence[PlannedPart], made: Sequence[tuple[Fraction, Fraction]], *, speed: Fraction
 ) -> list[TextTrack]:
-    """Return the transcripts of a clip in clip time. `made` has the actual start and end of each part."""
-    ranges = [TextRange(part.texts, start, end) for part, (start, end) in zip(parts, made, strict=True)]
-    if len(ranges) == 1:
-        return cut_tracks(*ranges[0], speed=speed)
-    languages = joined_languages(part.inner_text for part in parts)
-    joined = joined_tracks(languages, ranges, speed=speed)
+    """Return the transcripts of a clip in clip time, each as one track."""
     return [
-        replace(language, cues=tuple(cue for tracks in joined for cue in tracks[number].cues))
-        for number, language in enumerate(languages)
+        replace(tracks[0], cues=tuple(cue for track in tracks for cue in track.cues))
+        for tracks in tracks_of_parts(parts, made, speed=speed)
     ]

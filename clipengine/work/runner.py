@@ -198,16 +198,15 @@ class ClipRunner(Jobs[Clip]):
             folder = self._scratch.make(clip.clip_id, clip.attempt)
             path = clip_file(folder, clip)
             parts, lost = add_texts(self._ledger.transcripts, clip, self._parts(clip, recordings), recordings)
+            plan = FilePlan(parts, self._settings.profiles[clip.profile].rendered(clip.render, clip.output))
             cut, poster, digests = self._cut(clip, recordings, parts, path)
-            self._verify(clip, parts, path, cut, poster)
+            self._verify(clip, plan, path, cut, poster)
             with path.open("rb") as body:
                 sha256 = hashlib.file_digest(body, "sha256").hexdigest()
-            profile = self._settings.profiles[clip.profile].rendered(clip.render, clip.output)
-            made = [(each.actual_start, each.actual_end) for each in cut.parts]
-            shown = clip_tracks(parts, made, speed=profile.output.tempo)
+            shown = clip_tracks(parts, cut.ranges, speed=plan.profile.output.tempo)
             result = clip_result(
                 cut,
-                profile,
+                plan.profile,
                 clip.parts,
                 sha256=sha256,
                 poster_path=clip.poster_key if poster else None,
@@ -279,16 +278,8 @@ class ClipRunner(Jobs[Clip]):
             digests = [reader.info.sha256 for reader in readers]
         return CutReport.of(message.get("cut")), poster if clip.poster else b"", digests
 
-    def _verify(
-        self,
-        clip: Clip,
-        parts: Sequence[PlannedPart],
-        path: Path,
-        cut: CutReport,
-        poster: bytes,
-    ) -> None:
+    def _verify(self, clip: Clip, plan: FilePlan, path: Path, cut: CutReport, poster: bytes) -> None:
         """Have a second child inspect the file. Raises VerificationFailed if it is not the clip that was planned."""
-        plan = FilePlan(parts, self._settings.profiles[clip.profile].rendered(clip.render, clip.output))
         if poster:
             plan.check_poster(cut, poster)
         with self._child(clip, "inspector") as (inspector, watch):

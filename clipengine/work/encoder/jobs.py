@@ -205,7 +205,7 @@ def clip_result(
     The `parts` are those of the request, empty for a clip of one range. The actual start and end are those of the
     parts of the clip's recording.
     """
-    made = [(part.actual_start, part.actual_end) for part in cut.parts]
+    made = cut.ranges
     own = [each for each, part in zip(made, parts, strict=False) if part.recording_id == recording_id] or made
     return ClipResult(
         actual_start_seconds=round(float(min(start for start, _ in own)), 6),
