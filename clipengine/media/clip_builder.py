@@ -74,6 +74,7 @@ class ClipBuilder:
         self.poster: bytes | None = None
         self.audio: AudioTracks | None = None
         self._lost_texts: list[TextTrack] = []
+        self._part_warnings: list[str] = []
         constant_rate = profile.fps is None and facts.video is not None and not facts.video.variable_rate
         self._frame_seconds = cut.frame_seconds / self._speed
         self._gaps = GapCounter(self._frame_seconds if constant_rate else Fraction(0))
@@ -109,9 +110,13 @@ class ClipBuilder:
             self._gaps.finish(following, self.length)
         if self.audio is not None:
             self.audio.finish(resume_times)
+        if isinstance(self._writer, JoinedWriter):
+            self._part_warnings = list(self._writer.end_part())
 
     def _begin(self, begin: BeginEvent) -> None:
         self.origin = begin.origin
+        if isinstance(self._writer, JoinedWriter):
+            self._writer.begin_part(self.length)
         self._effects = self._part_effects()
         if self._facts.creation_time is not None:
             self._writer.set_creation_time(self._facts.creation_time + timedelta(seconds=float(self.origin)))
@@ -232,6 +237,7 @@ class ClipBuilder:
         container = self._profile.container
         reason = "too many cues overlap" if container in TEXT_CODECS else f"{container} holds no text"
         yield from (subtitles_dropped(track.language, reason) for track in self._lost_texts)
+        yield from self._part_warnings
         yield from decoder.damage.warnings()
         yield from self._gaps.warnings()
         if self.audio is not None:

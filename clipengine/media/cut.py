@@ -31,7 +31,7 @@ from clipengine.media.clip_builder import ClipBuilder, ClipContents, OnProgress
 from clipengine.media.input.background_producer import produce_in_background
 from clipengine.media.input.container import media_errors
 from clipengine.media.input.decode import ClipDecoder
-from clipengine.media.input.events import BeginEvent, Event, EventSizes
+from clipengine.media.input.events import EventSizes
 from clipengine.media.input.packet_copier import PacketCopier
 from clipengine.media.input.seek import Seeker
 from clipengine.media.input.source import ByteSource, MediaReader
@@ -249,17 +249,9 @@ class _Cutter:
             if not copies and profile.deinterlace != "off":
                 produce = lambda: deinterlace(decoder.events())  # noqa: E731
             with closing(produce_in_background(lambda: flattener.events(produce()), EventSizes())) as events:
-                joined = (
-                    _joined(events, writer, clip.cut, profile.output.tempo)
-                    if isinstance(writer, JoinedWriter)
-                    else events
-                )
-                builder.run(joined, seeker.resume_times)
+                builder.run(events, seeker.resume_times)
             _check_complete(decoder, builder, clip.cut)
-        warnings = [*builder.warnings(decoder, part.end), *flattener.warnings()]
-        if isinstance(writer, JoinedWriter):
-            warnings += writer.end_part()
-        return builder, warnings
+        return builder, [*builder.warnings(decoder, part.end), *flattener.warnings()]
 
     def _progress_of(self, number: int) -> OnProgress:
         """Return the function that reports the progress of a part, weighted by its length."""
@@ -278,14 +270,6 @@ class _Cutter:
             finally:
                 reader.release()  # counts a request in progress
                 self.bytes_read += reader.bytes_read
-
-
-def _joined(events: Iterator[Event], writer: JoinedWriter, cut: CutRange, tempo: Fraction) -> Iterator[Event]:
-    """Yield the events, and begin the part when its origin is known."""
-    for event in events:
-        if isinstance(event, BeginEvent):
-            writer.begin_part((cut.end - event.origin) / tempo)
-        yield event
 
 
 def _planned(parts: Sequence[SourcePart], profile: Profile) -> list[tuple[SourcePart, ClipContents]]:

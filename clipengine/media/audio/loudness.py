@@ -89,8 +89,7 @@ class LoudnessMeter:
                     if isinstance(event, AudioFrameEvent):
                         audio.write_audio(event)
             audio.finish(seeker.resume_times)
-        for _ in joined.end_part():
-            pass  # the cut has the warnings
+        list(joined.end_part())  # the cut has the warnings
 
     def finish(self, target: float) -> Gains:
         """Return the gains that bring the tracks to the loudness `target`."""
