@@ -65,6 +65,13 @@ def test_plan_of_several_parts_adds_them_up(http: httpx.Client, path: str) -> No
     assert [text for text in plan["warnings"] if text.startswith("encoded_instead:")]
 
 
+@pytest.mark.parametrize("count", [1, 3])
+def test_estimate_is_within_max_bytes(http: httpx.Client, path: str, count: int) -> None:
+    parts = [{"start_seconds": 1.0, "end_seconds": 3.0}] * count
+    answer = http.post(path, json={"label": "plan", "parts": parts, "output": {"max_bytes": 10_000}})
+    assert answer.json()["estimated_bytes"] == 10_000
+
+
 def test_plan_says_why_nothing_can_be_copied(http: httpx.Client, path: str) -> None:
     plan = _plan(http, path, 1.7, 3.1, render="smart")
     assert plan["segments"] == [

@@ -17,6 +17,7 @@ from clipengine.api.routes.clips import complete_recording
 from clipengine.api.routes.previews import PREVIEW_ERRORS, preview_bytes
 from clipengine.clips.clip import Recording
 from clipengine.clips.edit import Part
+from clipengine.clips.profiles import Profile
 from clipengine.clips.seek_index import SeekIndex
 from clipengine.clips.segments import JOINED
 from clipengine.clips.warnings import encoded_instead
@@ -36,27 +37,29 @@ async def plan_clip(call: Call[NoQuery, CreateClip]) -> Response:
         return [(part, recordings.get(part.recording_id), recordings.seek_index(part.recording_id)) for part in parts]
 
     parts = await call.in_session(look_up)
-    plans = [await _plan_part(call, *part, joined=len(parts) > 1) for part in parts]
+    profile = call.engine.settings.profiles[body.profile].rendered(body.render, body.output)
+    warnings = []
+    if len(parts) > 1 and profile.render == "smart":
+        profile, warnings = profile.rendered("encode", body.output), [encoded_instead(JOINED)]
+    plans = [await _plan_part(call, profile, *part) for part in parts]
     own = [plan for plan, (part, *_) in zip(plans, parts, strict=True) if part.recording_id == recording_id]
-    return json_response(_joined(plans, own or plans))
+    plan = _joined(plans, own or plans)
+    plan["warnings"] += warnings
+    if profile.output.max_bytes is not None:
+        plan["estimated_bytes"] = min(plan["estimated_bytes"], profile.output.max_bytes)
+    return json_response(plan)
 
 
 async def _plan_part(
-    call: Call[NoQuery, CreateClip], part: Part, recording: Recording, seek_index: SeekIndex | None, *, joined: bool
+    call: Call[NoQuery, CreateClip], profile: Profile, part: Part, recording: Recording, seek_index: SeekIndex | None
 ) -> dict[str, Any]:
-    body = call.body
     if recording.facts is None:
         raise RecordingNotComplete.of(recording.recording_id, recording.state)
     start, end = exact(part.start_seconds), min(exact(part.end_seconds), recording.facts.duration)
-    profile = call.engine.settings.profiles[body.profile].rendered(body.render, body.output)
-    warnings = []
-    if joined and profile.render == "smart":
-        profile, warnings = profile.rendered("encode", body.output), [encoded_instead(JOINED)]
     values: dict[str, str | int] = {"start": str(start), "end": str(end), "profile": profile.model_dump_json()}
     preview = Preview("plan", recording, values, seek_index and seek_index.near(Fraction(start)))
-    plan: dict[str, Any] = json.loads(await preview_bytes(call, preview))
-    plan["warnings"] += warnings
-    return plan
+    made: dict[str, Any] = json.loads(await preview_bytes(call, preview))
+    return made
 
 
 def _joined(plans: Sequence[dict[str, Any]], own: Sequence[dict[str, Any]]) -> dict[str, Any]:

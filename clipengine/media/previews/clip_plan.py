@@ -62,7 +62,7 @@ def clip_plan(
         "width": size[0],
         "height": size[1],
         "segments": [_object(each, reason) for each in segments],
-        "estimated_bytes": min(cost.bytes, profile.output.max_bytes or cost.bytes),
+        "estimated_bytes": cost.bytes,
         "estimated_seconds": round(cost.seconds / threads, 3),
         "bytes_to_read": cost.bytes_to_read,
         "warnings": warnings,
