@@ -25,5 +25,6 @@ _INSTRUCTIONS = (
 def mcp(client: Client, read_only: bool) -> None:
     """Serve tools for agents over stdio (Model Context Protocol)."""
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(message)s")
-    server = McpServer("clipengine", __version__, _INSTRUCTIONS, Tools(client, read_only=read_only).available)
+    tools = Tools(client, read_only=read_only)
+    server = McpServer("clipengine", __version__, _INSTRUCTIONS, tools.all, tools.may_write)
     server.serve(sys.stdin.buffer, sys.stdout.buffer)

@@ -53,12 +53,19 @@ class RpcError(Exception):
 
 
 class McpServer:
-    """A server of tools. `tools` is called for each list, because the rights of the key may change."""
+    """A server of tools.
 
-    def __init__(self, name: str, version: str, instructions: str, tools: Callable[[], Sequence[Tool]]) -> None:
+    Those that write are available only while `may_write` returns True. It is called when they are needed, because the
+    rights of the key may change.
+    """
+
+    def __init__(
+        self, name: str, version: str, instructions: str, tools: Sequence[Tool], may_write: Callable[[], bool]
+    ) -> None:
         self._info = {"name": name, "version": version}
         self._instructions = instructions
         self._tools = tools
+        self._may_write = may_write
         self._writing = threading.Lock()
         self._calls = threading.BoundedSemaphore(_MAX_CALLS)
 
@@ -122,14 +129,15 @@ class McpServer:
         if method == "ping":
             return {}
         if method == "tools/list":
-            return {"tools": [tool.describe() for tool in self._tools()]}
+            writes = self._may_write()
+            return {"tools": [tool.describe() for tool in self._tools if writes or not tool.writes]}
         if method == "tools/call":
             return self._call(params)
         raise RpcError(_NO_METHOD, f"there is no method {method[:100]}")
 
     def _call(self, params: Mapping[str, Any]) -> dict[str, Any]:
-        tool = next((each for each in self._tools() if each.name == params.get("name")), None)
-        if tool is None:
+        tool = next((each for each in self._tools if each.name == params.get("name")), None)
+        if tool is None or (tool.writes and not self._may_write()):
             raise RpcError(_INVALID_PARAMS, "there is no tool of this name, or the API key may not use it")
         try:
             arguments = tool.arguments.model_validate(params.get("arguments") or {})

@@ -88,13 +88,13 @@ class ShareClip(_Arguments):
 
 
 class Tools:
-    """The tools on one server. Those that write are left out with `read_only`, or if the key lacks the scope."""
+    """The tools on one server. Those that write are not allowed with `read_only`, or if the key lacks the scope."""
 
     def __init__(self, client: Client, *, read_only: bool) -> None:
         self._client = client
         self._read_only = read_only
-        recordings, clips = client.recordings, client.clips
-        self._all = [
+        clips = client.clips
+        self.all: Sequence[Tool] = [
             _tool("list_recordings", "List recordings, newest first.", ListRecordings, self._list_recordings),
             _tool("get_recording", "Get a recording: length, tracks, status.", GetRecording, self._get_recording),
             _tool("search_transcripts", "Find what was said, with its times.", SearchTranscripts, self._search),
@@ -117,12 +117,8 @@ class Tools:
                 writes=True,
             ),
         ]
-        self._recordings = recordings
 
-    def available(self) -> Sequence[Tool]:
-        return self._all if self._may_write() else [tool for tool in self._all if not tool.writes]
-
-    def _may_write(self) -> bool:
+    def may_write(self) -> bool:
         """Return True if the key has the scope `write`: an empty request is refused for its scope first."""
         if self._read_only:
             return False
@@ -135,11 +131,11 @@ class Tools:
         return False
 
     def _list_recordings(self, given: ListRecordings) -> Any:
-        page = self._recordings.list(**given.model_dump())
+        page = self._client.recordings.list(**given.model_dump())
         return {"data": [each.raw for each in page.data], "next_cursor": page.next_cursor}
 
     def _get_recording(self, given: GetRecording) -> Any:
-        return self._recordings.get(given.recording_id).raw
+        return self._client.recordings.get(given.recording_id).raw
 
     def _list_clips(self, given: ListClips) -> Any:
         page = self._client.clips.list(**given.model_dump(exclude={"name"}))
@@ -166,7 +162,7 @@ class Tools:
     def _frame(self, given: GetFrame) -> Sequence[Content]:
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "frame.jpg"
-            self._recordings.frame(given.recording_id, file, given.at_seconds, width=given.width)
+            self._client.recordings.frame(given.recording_id, file, given.at_seconds, width=given.width)
             return [{"type": "image", "data": base64.b64encode(file.read_bytes()).decode(), "mimeType": "image/jpeg"}]
 
     def _create(self, given: CreateClip) -> Any:

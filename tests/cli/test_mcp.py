@@ -128,7 +128,7 @@ def exchange(*lines: bytes) -> list[Any]:
         Tool("bad", "", _Nothing, _fail),
         Tool("broken", "", _Nothing, _crash),
     ]
-    server, output = McpServer("test", "1", "", lambda: tools), io.BytesIO()
+    server, output = McpServer("test", "1", "", tools, lambda: True), io.BytesIO()
     server.serve(io.BytesIO(b"\n".join(lines) + b"\n"), output)
     for _ in range(8):  # every call has ended when all of its places are free
         assert server._calls.acquire(timeout=20)
