@@ -69,7 +69,7 @@ def cut_once(
             late = [start for start, _ in ranges if start >= facts.duration]
             if late:
                 raise InvalidTimeRange(
-                    f"--start {float(late[0]):g} is after the end of the recording at {float(facts.duration):g} s"
+                    f"the start {float(late[0]):g} s is after the end of the recording at {float(facts.duration):g} s"
                 )
             # It starts while the clip is cut, and is ready when the clip is.
             inspector = stack.enter_context(closing(EncoderProcess("inspector", sandbox=settings.encoding.sandbox)))
