@@ -318,9 +318,7 @@ class Clips:
             self._check_room()
             keys = clip.keys
             if self._database.shared or self._removals.claimed(keys):
-                values["object_key"] = next_clip_key(
-                    clip.object_key, clip.clip_id, clip.attempt + 1
-                )  # the old objects may be deleted at any time
+                values["object_key"] = _next_key(clip)  # the old objects may be deleted at any time
             else:
                 for key in keys:
                     self._removals.drop(key)
@@ -407,9 +405,7 @@ class Clips:
             if row is None or row["state"] != "uploading":
                 return False
             clip = _clip(row)
-            values = entering(
-                "queued", next_at=now_ms(), object_key=next_clip_key(clip.object_key, clip.clip_id, clip.attempt + 1)
-            )
+            values = entering("queued", next_at=now_ms(), object_key=_next_key(clip))
             if not self.transition(id, "uploading", attempt, values):
                 return False
             self._removals.add_clips([clip])
@@ -459,6 +455,11 @@ class Clips:
 def _values(clip: Clip) -> dict[str, Any]:
     parts = [asdict(part) for part in clip.parts] or None
     return vars(clip) | {"output": clip.output and clip.output.to_object(), "parts": parts}
+
+
+def _next_key(clip: Clip) -> str:
+    """Return the object key of the clip's next attempt."""
+    return next_clip_key(clip.object_key, clip.clip_id, clip.attempt + 1)
 
 
 def _clip(row: Row) -> Clip:

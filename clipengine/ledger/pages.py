@@ -104,10 +104,9 @@ def read_page(
 
     `of` names the list: a cursor of another one is refused. `after` is inclusive, `before` is not (ms).
     """
-    if sort is None:
-        order, of = Sort("", created_at, int), of
-    else:
-        order, of = sort, f"{of}+{sort.name}"
+    order = sort or Sort("", created_at, int)
+    if sort is not None:
+        of = f"{of}+{sort.name}"
         query = query.select_extend(sort.value.alias("sorted_by"))
     last = None if cursor is None else decode_cursor(cursor, of, order.kind)
     if before is not None and sort is None:
