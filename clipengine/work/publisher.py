@@ -150,27 +150,27 @@ class Publisher(Jobs[Upload]):
         folder = self._scratch.folder(clip.clip_id, clip.attempt)
         profile = self._settings.profiles.get(clip.profile)
         content_type = profile.content_type if profile else "application/octet-stream"
-        self._put(clip, clip.object_key, clip_file(folder, clip), result.size_bytes, content_type, result.sha256)
+        file = clip_file(folder, clip)
+        self._put(clip, clip.object_key, file, content_type, result.sha256, size=result.size_bytes)
         if finished.poster_sha256 is not None:
-            poster = folder / POSTER
-            size = poster.stat().st_size if poster.exists() else 0
-            self._put(clip, clip.poster_key, poster, size, _POSTER_TYPE, finished.poster_sha256)
+            self._put(clip, clip.poster_key, folder / POSTER, _POSTER_TYPE, finished.poster_sha256)
         for each in result.subtitles:
             path = subtitle_file(folder, each.language)
-            size = path.stat().st_size if path.exists() else 0
-            self._put(clip, each.path, path, size, MEDIA_TYPES["vtt"], finished.subtitles_sha256[each.language])
+            self._put(clip, each.path, path, MEDIA_TYPES["vtt"], finished.subtitles_sha256[each.language])
         if result.manifest_path is not None and finished.manifest_sha256 is not None:
-            path = folder / MANIFEST
-            size = path.stat().st_size if path.exists() else 0
-            self._put(clip, result.manifest_path, path, size, _MANIFEST_TYPE, finished.manifest_sha256)
+            self._put(clip, result.manifest_path, folder / MANIFEST, _MANIFEST_TYPE, finished.manifest_sha256)
 
-    def _put(self, clip: Clip, key: str, path: Path, size: int, content_type: str, sha256: str) -> None:
+    def _put(
+        self, clip: Clip, key: str, path: Path, content_type: str, sha256: str, *, size: int | None = None
+    ) -> None:
+        """Upload a file. A `size` of None is that of the file. Raises _Damaged if its size or its SHA-256 is wrong."""
         try:
-            if path.stat().st_size != size:
+            found = path.stat().st_size
+            if size is not None and found != size:
                 raise VerificationFailed(f"{path.name} is not {size} bytes long")
             with path.open("rb") as file:
                 body = self._running[clip.clip_id] = _Body(file, self._stopping)
-                self._store.put(key, cast(BinaryIO, body), size=size, content_type=content_type, sha256=sha256)
+                self._store.put(key, cast(BinaryIO, body), size=found, content_type=content_type, sha256=sha256)
         except (VerificationFailed, OSError) as error:
             self._scratch.check()
             if not self._is_stored(key, sha256):
