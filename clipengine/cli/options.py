@@ -64,6 +64,16 @@ def check_ranges(start: Fraction | None, end: Fraction | None, parts: Sequence[P
         raise click.UsageError(f"Missing option '{missing}' (or '--part' for a clip of several ranges).")
 
 
+def subtitles_value(ctx: click.Context, parameter: click.Parameter, text: str | None) -> dict[str, str] | None:
+    """Parse an option for the subtitles of a clip: `none`, `keep` or `keep:en`."""
+    if text is None:
+        return None
+    mode, _, language = text.partition(":")
+    if mode not in ("keep", "none") or (mode == "none" and language):
+        raise click.BadParameter(f"{text!r} is not none, keep or keep:LANGUAGE")
+    return {"mode": mode, "language": language} if language else {"mode": mode}
+
+
 def port_value(text: str) -> int:
     """Parse a port option with the rules of the setting."""
     try:
@@ -104,25 +114,12 @@ render_option = click.option(
     type=click.Choice(["encode", "smart"]),
     help="smart copies whole GOPs and encodes only the frames at the cuts. [default: the profile's]",
 )
-
-
-def subtitles_value(ctx: click.Context, parameter: click.Parameter, text: str | None) -> dict[str, str] | None:
-    """Parse an option for the subtitles of a clip: `none`, `keep` or `keep:en`."""
-    if text is None:
-        return None
-    mode, _, language = text.partition(":")
-    if mode not in ("keep", "none") or (mode == "none" and language):
-        raise click.BadParameter(f"{text!r} is not none, keep or keep:LANGUAGE")
-    return {"mode": mode, "language": language} if language else {"mode": mode}
-
-
 data_option = click.option("--data", type=click.Path(path_type=Path, file_okay=False), help="The data folder.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 limit_option = click.option(
     "--limit", type=click.IntRange(1), default=50, show_default=True, help="Maximum number of results."
 )
 metadata_option = click.option("--meta", multiple=True, metavar="KEY=VALUE", help="Metadata to store; may be repeated.")
-
 tag_option = click.option("--tag", "tags", multiple=True, metavar="TAG", help="A tag; may be repeated.")
 replace_tags_option = click.option(
     "--tag", "tags", multiple=True, metavar="TAG", help='The new tags; may be repeated. "" removes all tags.'

@@ -208,10 +208,6 @@ class Output(_Options):
         return tuple(name for name in names if getattr(self, name))
 
     @property
-    def changes_audio(self) -> bool:
-        return bool(self.fade_seconds or self.audio_options) or self.tempo != 1
-
-    @property
     def tempo(self) -> Fraction:
         """The exact speed."""
         return Fraction(str(self.speed or 1))
