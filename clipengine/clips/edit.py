@@ -40,7 +40,7 @@ class PlannedPart:
 
     @property
     def inner_text(self) -> TextRange:
-        """The range that the part has in any case: it begins up to half a frame after its start."""
+        """The range that the clip contains wherever the part begins, up to half a frame after its start."""
         start = self.start + self.frame_seconds / 2
         return TextRange(self.texts, start, max(start, min(self.end, self.facts.duration)))
 

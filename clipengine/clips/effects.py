@@ -12,7 +12,7 @@ _Span = tuple[Fraction, Fraction]
 
 @dataclass(frozen=True)
 class Effects:
-    """Effects on one part of a clip. Times are seconds from the begin of the part, at the speed of the clip."""
+    """Effects on one part of a clip. Times are seconds from the start of the part, at the speed of the clip."""
 
     length: Fraction = Fraction(0)
     fade_in: Fraction = Fraction(0)

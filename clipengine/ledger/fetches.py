@@ -25,7 +25,7 @@ from clipengine.timecode import now_ms
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a recording is fetched from. `token` is sent as a Bearer token to the host of the URL.
+    """The source of a fetched recording. `token` is sent as a Bearer token to the host of the URL.
 
     If `link_field` is set, the URL returns a JSON object whose field of this name is the URL of the recording.
     """

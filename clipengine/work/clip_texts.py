@@ -16,7 +16,7 @@ from clipengine.ledger.transcripts import MAX_TRANSCRIPTS, Transcript, Transcrip
 def add_texts(
     transcripts: Transcripts, clip: Clip, parts: Sequence[PlannedPart], recordings: Sequence[Recording]
 ) -> tuple[list[PlannedPart], list[str]]:
-    """Return the parts with the transcripts near their ranges, and a warning for each for which there is no room."""
+    """Return the parts with the transcripts near their ranges, and a warning for each that exceeds the limits."""
     if clip.subtitles == "none":
         return list(parts), []
     chosen = _ChosenTexts(transcripts, clip, [recording.recording_id for recording in recordings])

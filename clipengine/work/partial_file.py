@@ -85,7 +85,7 @@ class PartialFile:
             self._file.close()
 
     def _read_state(self) -> _State:
-        """Return the state of the part, or that of an empty part if there is none or it is damaged."""
+        """Return the state of the part. A missing or damaged state is that of an empty part."""
         try:
             return TypeAdapter(_State).validate_json(self._state_file.read_bytes(), strict=True)
         except (FileNotFoundError, ValidationError):

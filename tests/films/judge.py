@@ -116,7 +116,7 @@ def judge_part(film: Film, reading: ClipReading, start: Fraction, end: Fraction,
 
 
 def _part(reading: ClipReading, offset: Fraction, length: Fraction) -> ClipReading:
-    """Return the frames that begin in the part, and the audio, with times from the begin of the part."""
+    """Return the frames that begin in the part, and the audio, with times from the start of the part."""
     low, high = offset - _MS / 2, offset + length - _MS / 2
     tracks = [
         replace(track, chunks=[replace(chunk, start=chunk.start - offset) for chunk in track.chunks])

@@ -54,7 +54,7 @@ class CopiedStream(Protocol):
 
 
 class StreamParameters(NamedTuple):
-    """What the recording's container says about its video."""
+    """Parameters of the video stream from the recording's container."""
 
     extradata: bytes
     width: int

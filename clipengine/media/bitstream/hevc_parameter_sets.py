@@ -25,7 +25,7 @@ def unit_type(unit: bytes) -> int:
 
 
 class Coding(NamedTuple):
-    """What coded blocks depend on. Frames of two sequence parameter sets with the same value are coded alike."""
+    """Parameters of coded blocks. Frames of two sequence parameter sets with the same value are coded alike."""
 
     width: int
     height: int

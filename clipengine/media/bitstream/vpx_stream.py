@@ -53,7 +53,7 @@ class VpxStream:
         return False
 
     def copied(self, packet: bytes, *, first: bool = False) -> CopiedPacket:
-        """Return the packet as it is. Raises BitstreamError if its size or format is not that of those before."""
+        """Return the packet unchanged. Raises BitstreamError if its size or format differs from earlier packets."""
         found = self._read(packet)
         if found.keyframe is not None:
             self._format = self._format or found.keyframe
@@ -65,7 +65,7 @@ class VpxStream:
         return self
 
     def rewritten(self, packet: bytes, *, number: int, keyframe_id: int) -> bytes:
-        """Return an encoder's packet as it is. Raises BitstreamError if its frames are of another kind."""
+        """Return an encoder's packet unchanged. Raises BitstreamError if its frames are of another kind."""
         if (self.copied(packet).keyframe_id is not None) != (number == 0):
             raise BitstreamError("the encoder's first frame must be its only keyframe")
         return packet

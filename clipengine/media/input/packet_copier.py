@@ -174,7 +174,7 @@ class PacketCopier:
         yield from self._chosen(chosen)
 
     def _check_leading(self) -> None:
-        """Raise unless the last leading picture was decoded. A decoder skips them if what they refer to is missing."""
+        """Raise unless the last leading picture was decoded. A decoder skips them if their references are missing."""
         shown = [timed.time for timed in self._leading if not self._is_before_clip(timed)]
         if shown and (self.last_time is None or self.last_time < max(shown)):
             raise CannotCopy("frames at the cut are damaged")

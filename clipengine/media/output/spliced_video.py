@@ -22,14 +22,14 @@ from clipengine.media.output.last_gop import DECODED_FRAMES
 from clipengine.media.output.segment_encoder import segment_encoder
 from clipengine.media.video.filter_graph import linear_graph, pull_one
 
-# Copied packets that are decoded after an encoded one. The inspector decodes as many at the begin of a file.
+# Copied packets that are decoded after an encoded one. The inspector decodes as many at the start of a file.
 _SEAM_PACKETS = DECODED_FRAMES
 
 
 class SplicedPacket(NamedTuple):
     """A packet to mux. `checksum` is that of the recording's units if the packet was copied.
 
-    With `seam` it is decoded even if the clip is not: it was encoded, or is at the begin of a copied segment.
+    With `seam` it is decoded even if the clip is not: it was encoded, or is at the start of a copied segment.
     """
 
     packet: Packet[Any]

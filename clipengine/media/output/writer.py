@@ -210,7 +210,7 @@ class ClipWriter:
     def write_texts(self, tracks: Iterable[Sequence[Sample]]) -> None:
         """Write samples of each text track.
 
-        The muxer puts the packets where they belong between those of video and audio.
+        The muxer interleaves the packets with those of video and audio.
         """
         with self._errors():
             for stream, samples in zip(self._texts, tracks, strict=True):
