@@ -60,6 +60,7 @@ _Place = Literal["pointer", "parameter"]
 _Fault = dict[str, str]
 
 T = TypeVar("T")
+U = TypeVar("U")
 M = TypeVar("M", bound=BaseModel)
 
 
@@ -316,6 +317,20 @@ def located_below(prefix: str) -> Iterator[None]:
         found = error.errors or [{"detail": error.message, "pointer": ""}]
         error.errors = [each | {"pointer": prefix + each.get("pointer", "")} for each in found]
         raise
+
+
+def check_each(items: Sequence[T], check: Callable[[T], U], *, pointer: str) -> list[U]:
+    """Return the result of `check` for each item of the list at `pointer`. Raise the RequestErrors of all together."""
+    faults: list[RequestError] = []
+    results: list[U] = []
+    for number, item in enumerate(items):
+        try:
+            with located_below(f"{pointer}/{number}"):
+                results.append(check(item))
+        except RequestError as error:
+            faults.append(error)
+    raise_all(faults)
+    return results
 
 
 def raise_all(found: Sequence[RequestError]) -> None:

@@ -7,9 +7,8 @@ before the first byte is sent, so that a client notices an archive that ended ea
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from functools import partial
-from typing import TypeVar
 
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response, StreamingResponse
@@ -19,7 +18,7 @@ from zipstream import ZipStream
 from clipengine.api.http.operation import Answer, Call, Operation
 from clipengine.api.http.requests import ArchiveClips, NoQuery
 from clipengine.api.http.send_timeout import with_send_timeout
-from clipengine.api.http.validation import located, raise_all
+from clipengine.api.http.validation import check_each
 from clipengine.api.routes.downloads import CHUNK_BYTES, SEND_SECONDS, content_disposition, file_name, stored_clip
 from clipengine.clips.clip import Clip
 from clipengine.clips.media_types import ending
@@ -27,17 +26,12 @@ from clipengine.errors import (
     ClipNotComplete,
     ClipNotFound,
     ObjectNotFound,
-    RequestError,
     StorageDenied,
     StorageUnavailable,
 )
 from clipengine.stores.base import ObjectReader, Store, StoredObject
 
 _ZIP = "application/zip"
-
-
-T = TypeVar("T")
-U = TypeVar("U")
 
 
 class ArchiveResponse(StreamingResponse):
@@ -96,25 +90,11 @@ def unique_names(clips: Sequence[Clip]) -> Iterator[str]:
 
 async def archive_clips(call: Call[NoQuery, ArchiveClips]) -> Response:
     """Respond with the archive. The faults of all clips are reported together, before it begins."""
-    clip_ids = call.body.clip_ids
-    clips = await call.in_session(lambda: _each(clip_ids, partial(_complete_clip, call)))
+    check = partial(check_each, pointer="/clip_ids")
+    clips = await call.in_session(lambda: check(call.body.clip_ids, partial(_complete_clip, call)))
     store = call.engine.store
-    stored = await run_in_threadpool(_each, clips, lambda clip: stored_clip(store, clip))
+    stored = await run_in_threadpool(check, clips, partial(stored_clip, store))
     return ArchiveResponse(store, list(zip(clips, stored, strict=True)))
-
-
-def _each(items: Sequence[T], find: Callable[[T], U]) -> list[U]:
-    """Return what is found for each item of the request. Raise the RequestErrors of all items together."""
-    faults: list[RequestError] = []
-    found: list[U] = []
-    for number, item in enumerate(items):
-        try:
-            with located(pointer=f"/clip_ids/{number}"):
-                found.append(find(item))
-        except RequestError as error:
-            faults.append(error)
-    raise_all(faults)
-    return found
 
 
 def _complete_clip(call: Call[NoQuery, ArchiveClips], clip_id: str) -> Clip:

@@ -24,7 +24,7 @@ from clipengine.api.http.requests import (
     WaitQuery,
 )
 from clipengine.api.http.responses import ClipObject, ClipsObject, DeletedClipsObject, DeliveryObject
-from clipengine.api.http.validation import check_expiry, collected, located, located_below, raise_all
+from clipengine.api.http.validation import check_each, check_expiry, located
 from clipengine.api.routes.clip_parts import check_parts, parts_of
 from clipengine.api.routes.lookups import find_clip
 from clipengine.api.routes.webhook_addresses import check_address
@@ -44,7 +44,6 @@ from clipengine.errors import (
     QueueFull,
     RecordingNotComplete,
     RecordingNotFound,
-    RequestError,
     UnknownProfile,
 )
 from clipengine.ledger.idempotency import Answer as StoredAnswer
@@ -64,20 +63,15 @@ def create_clips(call: Call[NoQuery, CreateClips]) -> Response:
 
     def work() -> StoredAnswer:
         call.engine.admit()
-        faults: list[RequestError] = []
-        recordings = [
-            collected(faults, partial(_validate_batched, call, clip, f"/clips/{number}"))
-            for number, clip in enumerate(call.body.clips)
-        ]
-        raise_all(faults)
-        made = [_create(call, each, clip) for each, clip in zip(recordings, call.body.clips, strict=True) if each]
+        recordings = check_each(call.body.clips, partial(_validate_batched, call), pointer="/clips")
+        made = [_create(call, each, clip) for each, clip in zip(recordings, call.body.clips, strict=True)]
         return StoredAnswer(202, {"data": [clip.to_object() for clip in made]}, {})
 
     return once(call, work)
 
 
-def _validate_batched(call: Call[Any, Any], body: BatchedClip, prefix: str) -> Recording:
-    with located_below(prefix), located(pointer="/recording_id"):
+def _validate_batched(call: Call[Any, Any], body: BatchedClip) -> Recording:
+    with located(pointer="/recording_id"):
         return complete_recording(call, body, body.recording_id)
 
 
