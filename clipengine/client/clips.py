@@ -69,7 +69,7 @@ class ClipCalls(Generic[C]):
             "poster": poster,
             "expires_at": format_time(expires_at),
         }
-        body |= {key: value for key, value in optional.items() if value is not None}
+        body |= without_none(optional)
         path = route("recordings", recording_id, "clips")
         return self._make((yield from self._api.create(path, body, idempotency_key=idempotency_key)))
 
@@ -111,8 +111,9 @@ class ClipCalls(Generic[C]):
         expires_at: str | datetime | None = None,
     ) -> Steps[C]:
         """Change the values that are not None. `metadata` is merged; None removes a key. `tags` replaces all tags."""
-        body = without_none({"label": label, "metadata": metadata, "expires_at": format_time(expires_at)})
-        body |= {} if tags is None else {"tags": [*tags]}
+        new_tags = None if tags is None else [*tags]
+        values = {"label": label, "metadata": metadata, "tags": new_tags, "expires_at": format_time(expires_at)}
+        body = without_none(values)
         return self._make((yield from self._api.send("PATCH", route("clips", clip_id), json=body)))
 
     def get(self, clip_id: str) -> Steps[C]:

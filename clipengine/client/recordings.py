@@ -38,14 +38,7 @@ class RecordingCalls(Generic[R]):
         idempotency_key: str | None = None,
     ) -> Steps[R]:
         """Register an object of the store. Registering an unchanged object again returns the same recording."""
-        body: Object = {"bucket_path": bucket_path}
-        if name is not None:
-            body["name"] = name
-        if metadata:
-            body["metadata"] = dict(metadata)
-        if tags:
-            body["tags"] = [*tags]
-        return self._make((yield from self._api.create("/v1/recordings", body, idempotency_key=idempotency_key)))
+        return self._register({"bucket_path": bucket_path}, name, metadata, tags, idempotency_key)
 
     def fetch(
         self,
@@ -57,8 +50,18 @@ class RecordingCalls(Generic[R]):
         idempotency_key: str | None = None,
     ) -> Steps[R]:
         """Register a recording that the server fetches from a URL into its store. `wait` waits for that as well."""
-        body = without_none({"url": url, "name": name, "metadata": dict(metadata) if metadata else None})
-        body |= {"tags": [*tags]} if tags else {}
+        return self._register({"url": url}, name, metadata, tags, idempotency_key)
+
+    def _register(
+        self,
+        source: Object,
+        name: str | None,
+        metadata: Mapping[str, str] | None,
+        tags: Sequence[str] | None,
+        idempotency_key: str | None,
+    ) -> Steps[R]:
+        optional = {"name": name, "metadata": dict(metadata) if metadata else None, "tags": [*tags] if tags else None}
+        body = {**source, **without_none(optional)}
         return self._make((yield from self._api.create("/v1/recordings", body, idempotency_key=idempotency_key)))
 
     def upload(self, path: str | Path, *, name: str | None = None, on_progress: Progress | None = None) -> Steps[R]:
@@ -84,8 +87,9 @@ class RecordingCalls(Generic[R]):
         expires_at: str | datetime | None = None,
     ) -> Steps[R]:
         """Change the values that are not None. `metadata` is merged; None removes a key. `tags` replaces all tags."""
-        body = without_none({"name": name, "metadata": metadata, "expires_at": format_time(expires_at)})
-        body |= {} if tags is None else {"tags": [*tags]}
+        new_tags = None if tags is None else [*tags]
+        values = {"name": name, "metadata": metadata, "tags": new_tags, "expires_at": format_time(expires_at)}
+        body = without_none(values)
         return self._make((yield from self._api.send("PATCH", route("recordings", recording_id), json=body)))
 
     def get(self, recording_id: str) -> Steps[R]:
