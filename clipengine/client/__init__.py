@@ -1,4 +1,4 @@
-"""Typed Python client for the HTTP API. It needs httpx and no other part of the engine.
+"""Typed Python client for the HTTP API. Of the engine's dependencies it needs httpx and pydantic only.
 
     from clipengine.client import Client
 
