@@ -26,7 +26,6 @@ from clipengine.clips.profiles import Profile, Render
 from clipengine.clips.seek_index import SeekIndex
 from clipengine.clips.size_limit import MAX_ATTEMPTS
 from clipengine.clips.subtitles import MAX_TEXT_BYTES, TextTrack, pack
-from clipengine.clips.transcript_file import alpha3_of, canonical_language
 from clipengine.settings import Encoding, Settings
 
 Message = dict[str, Any]
@@ -97,10 +96,15 @@ def probe_result(result: Message) -> tuple[SourceFacts, SeekIndex | None]:
 
 def probe_texts(blob: bytes) -> list[TextTrack]:
     """Return the text tracks of a probe result, one for each language. Raises ValueError or InvalidTranscript."""
+    if not blob:
+        return []
     if len(blob) > _MAX_TEXTS_BYTES:
         raise ValueError("the texts of the recording are too long")
+    # Imported here, because most recordings have no texts, and it imports slow modules.
+    from clipengine.clips.transcript_file import alpha3_of, canonical_language
+
     found: dict[str, TextTrack] = {}
-    for tag, _, cues in _TEXTS.validate_json(base64.b64decode(blob, validate=True)) if blob else ():
+    for tag, _, cues in _TEXTS.validate_json(base64.b64decode(blob, validate=True)):
         language = canonical_language(tag)
         checked = check_cues([Cue(start, end, clean_text(text)) for start, end, text, _ in cues])
         found.setdefault(language, TextTrack(language, alpha3_of(language), tuple(checked)))
