@@ -37,7 +37,7 @@ check: $(VENV)/.test-installed  ## check lint, format, spelling, types and impor
 
 lock: $(VENV)/.installed  ## update the hashed lock files to the newest versions that setup.cfg allows
 	@$(PIP) install uv
-	@$(LOCK) --extra postgres --output-file requirements.lock setup.cfg
+	@$(LOCK) --extra mcp --extra postgres --output-file requirements.lock setup.cfg
 	@$(LOCK) --extra test --constraint requirements.lock --output-file requirements-test.lock setup.cfg
 
 films: $(VENV)/.test-installed  ## cut every test film at every cut and write the results to FILMS.md

@@ -142,6 +142,10 @@ class Limits(SettingsTable):
     output: OutputLimits = OutputLimits()
 
 
+class Mcp(SettingsTable):
+    enabled: bool = False
+
+
 class Fetching(SettingsTable):
     max_bytes: Annotated[int, Field(ge=1)] = 107_374_182_400
     seconds: Annotated[float, Field(ge=1, le=_YEAR_SECONDS)] = 21_600  # for all attempts together
@@ -252,6 +256,7 @@ class Settings(SettingsTable):
     limits: Limits = Limits()
     retention: Retention = Retention()
     shares: Shares = Shares()
+    mcp: Mcp = Mcp()
     encoding: Encoding = Encoding()
     previews: Previews = Previews()
     watch: Watch = Watch()

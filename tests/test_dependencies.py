@@ -30,7 +30,8 @@ def pins(name: str) -> dict[str, list[str]]:
 
 
 @pytest.mark.parametrize(
-    ("name", "extras"), [("requirements.lock", ["postgres"]), ("requirements-test.lock", ["postgres", "test"])]
+    ("name", "extras"),
+    [("requirements.lock", ["mcp", "postgres"]), ("requirements-test.lock", ["mcp", "postgres", "test"])],
 )
 def test_every_requirement_is_pinned_at_an_allowed_version(name: str, extras: list[str]) -> None:
     pinned = pins(name)

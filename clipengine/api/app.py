@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 
 from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.routing import Route
 
 from clipengine.api.http.change_broadcast import ChangeBroadcast
 from clipengine.api.http.middleware import layers
 from clipengine.api.http.operation import Operation, routes
-from clipengine.api.http.ports import Engine
+from clipengine.api.http.ports import Endpoint, Engine
 from clipengine.api.http.problems import on_error, on_http_exception
 from clipengine.api.reference import openapi
 from clipengine.api.routes import (
@@ -39,8 +40,8 @@ from clipengine.api.routes import (
 from clipengine.errors import ClipEngineError
 
 
-def create_app(engine: Engine) -> Starlette:
-    """Return the ASGI application.
+def create_app(engine: Engine, endpoints: Sequence[Endpoint] = ()) -> Starlette:
+    """Return the ASGI application of the API and of further endpoints.
 
     Call `app.state.changes.close()`, from any thread, when the server begins to stop: it ends all long polls, streams
     and uploads, for which the server would otherwise wait. `app.state.codes.issue()` creates a one-time code for a
@@ -68,8 +69,11 @@ def create_app(engine: Engine) -> Starlette:
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        yield
-        changes.close()
+        async with AsyncExitStack() as stack:
+            for endpoint in endpoints:
+                await stack.enter_async_context(endpoint.running(app))
+            yield
+            changes.close()
 
     described = openapi.describe(operations)
     app = Starlette(
@@ -83,6 +87,7 @@ def create_app(engine: Engine) -> Starlette:
             sessions.route(engine, codes),
             *share_links.routes(engine),
             *page.routes(engine.settings),
+            *(Route(endpoint.path, endpoint) for endpoint in endpoints),
         ],
         middleware=layers(engine.settings.server.cors_origins, registry, engine=engine.instance_id),
         exception_handlers={ClipEngineError: on_error, HTTPException: on_http_exception},

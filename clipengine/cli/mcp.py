@@ -3,28 +3,29 @@
 from __future__ import annotations
 
 import logging
+import signal
 import sys
 
 import click
 
-from clipengine import __version__
-from clipengine.cli.mcp_protocol import McpServer
-from clipengine.cli.mcp_tools import Tools
-from clipengine.cli.options import needs_server
-from clipengine.client import Client
-
-_INSTRUCTIONS = (
-    "Cuts exact clips out of recordings. Find a recording and the moment with search_transcripts, get_transcript and "
-    "get_frame, then create_clip with start and end in seconds on the recording's timeline, and share_clip for a link."
-)
+from clipengine.cli.extras import missing_extra
+from clipengine.cli.options import server_options
 
 
 @click.command()
 @click.option("--read-only", is_flag=True, help="Offer no tools that create clips or links.")
-@needs_server
-def mcp(client: Client, read_only: bool) -> None:
-    """Serve tools for agents over stdio (Model Context Protocol)."""
+@server_options
+def mcp(server: str, api_key: str, read_only: bool) -> None:
+    """Serve tools for agents over stdio (Model Context Protocol).
+
+    With `enabled = true` in [mcp] of its settings, the server offers the same tools over HTTP at /mcp.
+    """
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(message)s")
-    tools = Tools(client, read_only=read_only)
-    server = McpServer("clipengine", __version__, _INSTRUCTIONS, tools.all, tools.may_write)
-    server.serve(sys.stdin.buffer, sys.stdout.buffer)
+    try:
+        import anyio
+
+        from clipengine.mcp.server import serve_stdio
+    except ImportError as error:
+        raise missing_extra("clipengine mcp", "mcp", error) from error
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # a thread that reads stdin cannot be interrupted
+    anyio.run(lambda: serve_stdio(server, api_key, read_only=read_only))

@@ -169,13 +169,11 @@ def _check_url(ctx: click.Context, parameter: click.Parameter, url: str) -> str:
     return url
 
 
-def needs_server(function: F) -> F:
-    """Pass a `client` to the command. The key comes from the environment, because all users can see arguments."""
-    # Imported here, because not all commands need the HTTP client.
-    from clipengine.client import ApiError, Client
+def server_options(function: F) -> F:
+    """Pass `server`, its URL, and `api_key`, which comes from the environment, because all users can see arguments."""
     from clipengine.client.client import DEFAULT_URL
 
-    @click.option(
+    url = click.option(
         "--url",
         "server",
         envvar="CLIPENGINE_URL",
@@ -184,7 +182,16 @@ def needs_server(function: F) -> F:
         callback=_check_url,
         help="URL of the server.",
     )
-    @click.option("--api-key", "api_key", envvar="CLIPENGINE_API_KEY", default="", hidden=True)
+    key = click.option("--api-key", "api_key", envvar="CLIPENGINE_API_KEY", default="", hidden=True)
+    return url(key(function))
+
+
+def needs_server(function: F) -> F:
+    """Pass a `client` to the command."""
+    # Imported here, because not all commands need the HTTP client.
+    from clipengine.client import ApiError, Client
+
+    @server_options
     @functools.wraps(function)
     def command(*args: Any, server: str, api_key: str, **options: Any) -> Any:
         with Client(server, api_key) as client:

@@ -13,14 +13,17 @@ import shlex
 import shutil
 import sys
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
 from clipengine import __version__, tracing
 from clipengine.api.app import create_app
+from clipengine.api.http.ports import Endpoint
 from clipengine.cli import logs, process, traces
 from clipengine.cli.data_folder import locations, make_private
+from clipengine.cli.extras import missing_extra
 from clipengine.cli.http_server import Server, listen, url_of
 from clipengine.cli.options import config_option, data_option, drain_option, host_option, port_option
 from clipengine.cli.shutdown import StopRequest
@@ -70,6 +73,7 @@ def serve(
     traces.set_up(settings)
     engine = Engine.build(settings)
     try:
+        endpoints = _endpoints(engine)
         engine.start()
         stop.drain = engine.drain
         if not stop.should_exit:
@@ -78,6 +82,7 @@ def serve(
                 engine,
                 settings,
                 stop,
+                endpoints,
                 first_key=terminal if first_key is None else first_key,
                 link=terminal if link is None else link,
             )
@@ -87,9 +92,28 @@ def serve(
     log.info("stopped")
 
 
-def _serve(engine: Engine, settings: Settings, stop: StopRequest, *, first_key: bool, link: bool) -> None:
+def _endpoints(engine: Engine) -> list[Endpoint]:
+    """Return the endpoints beside the API that the settings ask for. Raises StartupError if an extra is missing."""
+    if not engine.settings.mcp.enabled:
+        return []
+    try:
+        from clipengine.mcp.http import McpEndpoint
+    except ImportError as error:
+        raise missing_extra("mcp.enabled", "mcp", error) from error
+    return [McpEndpoint(engine)]
+
+
+def _serve(
+    engine: Engine,
+    settings: Settings,
+    stop: StopRequest,
+    endpoints: Sequence[Endpoint],
+    *,
+    first_key: bool,
+    link: bool,
+) -> None:
     """Serve requests until a signal arrives."""
-    app = create_app(engine)
+    app = create_app(engine, endpoints)
     with listen(settings.server.host, settings.server.port) as listener:
         url = url_of(listener)
         key = _first_key(engine) if first_key else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from clipengine import tracing
-from clipengine.errors import StartupError
+from clipengine.cli.extras import missing_extra
 from clipengine.settings import Settings
 
 
@@ -14,8 +14,5 @@ def set_up(settings: Settings) -> None:
     try:
         from clipengine.otel import OpenTelemetry
     except ImportError as error:
-        raise StartupError(
-            f"server.tracing needs OpenTelemetry, which is not installed ({error})",
-            hint="Install it: pip install 'clipengine[otel]'. Or set server.tracing = false.",
-        ) from error
+        raise missing_extra("server.tracing", "otel", error) from error
     tracing.use(OpenTelemetry.exporting())

@@ -7,6 +7,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import httpx
+
 from clipengine.client.clips import AsyncClip, AsyncClips, Clip, Clips
 from clipengine.client.events import Event, EventStream, afollow, follow
 from clipengine.client.exchange import Api, Request
@@ -94,10 +96,21 @@ class Client:
 
 
 class AsyncClient:
-    """Asynchronous client for one event loop. Use it as an async context manager, or call `close`."""
+    """Asynchronous client for one event loop. Use it as an async context manager, or call `close`.
 
-    def __init__(self, url: str = DEFAULT_URL, api_key: str = "", *, timeout: float = 30, retries: int = 2) -> None:
-        self._transport = AsyncTransport(url, api_key, timeout=timeout)
+    `transport` replaces the connections, for example with `httpx.ASGITransport`.
+    """
+
+    def __init__(
+        self,
+        url: str = DEFAULT_URL,
+        api_key: str = "",
+        *,
+        timeout: float = 30,
+        retries: int = 2,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        self._transport = AsyncTransport(url, api_key, timeout=timeout, transport=transport)
         self._api = Api(retries=retries)
         self.recordings = AsyncRecordings(self._transport, self._api)
         self.clips = AsyncClips(self._transport, self._api)

@@ -138,10 +138,12 @@ class Transport(_Transport):
 class AsyncTransport(_Transport):
     """Asynchronous transport. Files are read and written in a thread."""
 
-    def __init__(self, url: str, api_key: str, *, timeout: float) -> None:
+    def __init__(
+        self, url: str, api_key: str, *, timeout: float, transport: httpx.AsyncBaseTransport | None = None
+    ) -> None:
         super().__init__(url, api_key, timeout=timeout)
         try:
-            self._http = httpx.AsyncClient(**self._options())
+            self._http = httpx.AsyncClient(**self._options(), transport=transport)
         except (httpx.InvalidURL, ValueError, TypeError) as error:
             raise ServerUnreachable(self.url, str(error)) from None
 

@@ -1,177 +1,304 @@
-"""`clipengine mcp`: a session of an agent from search to shared clip, and messages that are not allowed."""
+"""The tools for agents over stdio and over HTTP, called by the client of the official package."""
 
 from __future__ import annotations
 
 import base64
-import io
 import json
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+import anyio
 import httpx
+import httpx2
 import pytest
-from pydantic import BaseModel
+from mcp import Client as Agent
+from mcp import StdioServerParameters
+from mcp.client.streamable_http import streamable_http_client
+from mcp.shared.exceptions import MCPError
+from mcp_types import ImageContent, TextContent
 
-from clipengine.cli.mcp_protocol import MAX_LINE_BYTES, McpServer, Tool, ToolError, text
-from tests.support.server import COMMAND, RunningServer, clean_environ
+from clipengine.mcp.server import MAX_LINE_BYTES, Caller, tool_server
+from tests.support.server import COMMAND, LOOPBACK_ALLOWED, RunningServer, clean_environ, running_server
 
-
-class Session:
-    """A client that speaks the protocol to the command."""
-
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
-        self._process = process
-        self._count = 0
-
-    def request(self, method: str, **params: Any) -> Any:
-        self._count += 1
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        message = {"jsonrpc": "2.0", "id": self._count, "method": method, "params": params}
-        self._process.stdin.write(json.dumps(message).encode() + b"\n")
-        self._process.stdin.flush()
-        answer = json.loads(self._process.stdout.readline())
-        assert (answer["jsonrpc"], answer["id"]) == ("2.0", self._count)
-        return answer["result"]
-
-    def call(self, tool: str, /, **arguments: Any) -> Any:
-        result = self.request("tools/call", name=tool, arguments=arguments)
-        assert not result["isError"], result
-        (content,) = result["content"]
-        return json.loads(content["text"]) if content["type"] == "text" else content
-
-    def fails(self, tool: str, /, **arguments: Any) -> str:
-        result = self.request("tools/call", name=tool, arguments=arguments)
-        assert result["isError"], result
-        return str(result["content"][0]["text"])
+Transport = Literal["stdio", "http"]
+both = pytest.mark.parametrize("transport", ["stdio", "http"])
+SLOW = {"CLIPENGINE_PROFILES__SLOW__PRESET": "veryslow", "CLIPENGINE_PROFILES__SLOW__FPS": "240"}
+ENABLED = LOOPBACK_ALLOWED | SLOW | {"CLIPENGINE_MCP__ENABLED": "true"}
+JSON_TYPES = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
 
 
-@contextmanager
-def session(server: RunningServer, key: str, *options: str) -> Iterator[Session]:
-    env = clean_environ({"CLIPENGINE_URL": server.url, "CLIPENGINE_API_KEY": key})
-    pipe = subprocess.PIPE
-    with subprocess.Popen([COMMAND, "mcp", *options], env=env, stdin=pipe, stdout=pipe) as process:
-        running = Session(process)
-        found = running.request(
-            "initialize", protocolVersion="2025-03-26", capabilities={}, clientInfo={"name": "test"}
-        )
-        assert (found["protocolVersion"], found["serverInfo"]["name"]) == ("2025-03-26", "clipengine")
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    with running_server(tmp_path_factory.mktemp("mcp") / "data", env=ENABLED) as running:
         yield running
-        assert process.stdin is not None
-        process.stdin.close()
-        assert process.wait(20) == 0
 
 
-def test_agent_finds_a_moment_and_shares_its_clip(server: RunningServer, film: Path) -> None:
+@dataclass(frozen=True)
+class Session:
+    agent: Agent
+
+    async def tools(self) -> set[str]:
+        tools = (await self.agent.list_tools()).tools
+        assert all(tool.annotations is not None for tool in tools)
+        return {tool.name for tool in tools}
+
+    async def call(self, tool: str, /, **arguments: Any) -> Any:
+        result = await self.agent.call_tool(tool, arguments)
+        assert not result.is_error, result
+        (content,) = result.content
+        return json.loads(content.text) if isinstance(content, TextContent) else content
+
+    async def fails(self, tool: str, /, **arguments: Any) -> str:
+        result = await self.agent.call_tool(tool, arguments)
+        assert result.is_error, result
+        (content,) = result.content
+        assert isinstance(content, TextContent)
+        return content.text
+
+
+@asynccontextmanager
+async def session(
+    server: RunningServer, key: str, transport: Transport, *options: str, mode: str = "auto"
+) -> AsyncIterator[Session]:
+    """Connect an agent with a key: to the command, or to `/mcp` of the server."""
+    if transport == "stdio":
+        env = {"CLIPENGINE_URL": server.url, "CLIPENGINE_API_KEY": key}
+        async with Agent(StdioServerParameters(command=COMMAND, args=["mcp", *options], env=env), mode=mode) as agent:
+            yield Session(agent)
+        return
+    headers = {"Authorization": f"Bearer {key}"}
+    async with (
+        httpx2.AsyncClient(headers=headers, timeout=60, trust_env=False) as http,
+        Agent(streamable_http_client(f"{server.url}/mcp", http_client=http), mode=mode) as agent,
+    ):
+        yield Session(agent)
+
+
+def run(work: Callable[[], Awaitable[None]]) -> None:
+    async def limited() -> None:
+        with anyio.fail_after(120):
+            await work()
+
+    anyio.run(limited)
+
+
+@pytest.fixture(scope="module")
+def recording_id(server: RunningServer, film: Path) -> str:
+    """Return a recording with a transcript."""
     api = server.client()
     recording = api.recordings.upload(film, name="Board meeting").wait()
     cue = {"start_seconds": 2.0, "end_seconds": 4.0, "text": "The budget is approved."}
     api.transcripts.put(recording.recording_id, "en", [cue])
-    with session(server, server.key) as agent:
-        assert len(agent.request("tools/list")["tools"]) == 10
-        (listed,) = (
-            agent.call("list_recordings", name="Board meeting.mp4")["data"] or agent.call("list_recordings")["data"]
-        )
-        (hit,) = agent.call("search_transcripts", query="budget")
-        assert hit["recording_id"] == listed["recording_id"] == recording.recording_id
-        frame = agent.call("get_frame", recording_id=hit["recording_id"], at_seconds=hit["start_seconds"], width=160)
-        assert frame["mimeType"] == "image/jpeg"
-        assert base64.b64decode(frame["data"])[:2] == b"\xff\xd8"
-        part = {"start_seconds": hit["start_seconds"], "end_seconds": hit["end_seconds"]}
-        assert agent.call("plan_clip", recording_id=hit["recording_id"], **part)["frames"] > 0
-        clip = agent.call("create_clip", recording_id=hit["recording_id"], label="budget", **part)
-        assert clip["status"] == "complete"
-        assert agent.call("list_clips", label="budget")["data"][0]["clip_id"] == clip["clip_id"]
-        link = agent.call("share_clip", clip_id=clip["clip_id"])["url"]
-    assert httpx.get(link, trust_env=False).status_code == 200
+    return recording.recording_id
 
 
-def test_key_without_the_scope_write_gets_reading_tools_only(server: RunningServer) -> None:
+def reading_key(server: RunningServer) -> str:
     made = server.command("keys", "create", "reader", "--scope", "read", "--data", str(server.data))
     assert made.returncode == 0, made.stderr
-    with session(server, made.stdout.strip()) as agent, session(server, server.key, "--read-only") as careful:
-        for each in (agent, careful):
-            tools = each.request("tools/list")["tools"]
-            assert all(tool["annotations"]["readOnlyHint"] for tool in tools)
-            assert "create_clip" not in {tool["name"] for tool in tools}
-            assert each.call("list_recordings", limit=1)["data"] is not None
+    return made.stdout.strip()
 
 
-def test_errors_reach_the_agent_with_their_hint(server: RunningServer) -> None:
-    with session(server, server.key) as agent:
-        assert "recording_not_found" in agent.fails("get_recording", recording_id="rec_x")
-        assert "start_seconds: Field required" in agent.fails("plan_clip", recording_id="rec_x", end_seconds=1)
-        assert "surprise: Extra inputs" in agent.fails("get_recording", recording_id="rec_x", surprise=1)
-        assert "together" in agent.fails("search_transcripts", query="a", recording_id="rec_x")
-        assert "less than or equal to 600" in agent.fails("wait_for_clip", clip_id="clip_x", wait_seconds=601)
+@both
+def test_agent_finds_a_moment_and_shares_its_clip(
+    server: RunningServer, recording_id: str, transport: Transport
+) -> None:
+    async def work() -> None:
+        async with session(server, server.key, transport) as agent:
+            assert agent.agent.server_info is not None
+            assert agent.agent.server_info.name == "clipengine"
+            assert len(await agent.tools()) == 10
+            (listed,) = (await agent.call("list_recordings"))["data"]
+            (hit,) = await agent.call("search_transcripts", query="budget")
+            assert hit["recording_id"] == listed["recording_id"] == recording_id
+            frame = await agent.call("get_frame", recording_id=recording_id, at_seconds=2, width=160)
+            assert isinstance(frame, ImageContent)
+            assert frame.mime_type == "image/jpeg"
+            assert base64.b64decode(frame.data)[:2] == b"\xff\xd8"
+            part = {key: hit[key] for key in ("recording_id", "start_seconds", "end_seconds")}
+            assert (await agent.call("plan_clip", **part))["frames"] > 0
+            clip = await agent.call("create_clip", label=f"budget-{transport}", **part)
+            assert clip["status"] == "complete"
+            (found,) = (await agent.call("list_clips", label=f"budget-{transport}"))["data"]
+            assert found["clip_id"] == clip["clip_id"]
+            link = (await agent.call("share_clip", clip_id=clip["clip_id"]))["url"]
+            assert httpx.get(link, trust_env=False).status_code == 200
+
+    run(work)
 
 
-class _Nothing(BaseModel):
-    pass
+@both
+def test_key_without_the_scope_write_gets_reading_tools_only(server: RunningServer, transport: Transport) -> None:
+    key = reading_key(server)
+
+    async def work() -> None:
+        async with session(server, key, transport) as agent:
+            assert await agent.tools() == READING
+            assert (await agent.call("list_recordings", limit=1))["data"] is not None
+            with pytest.raises(MCPError, match="may not use it"):
+                await agent.call("share_clip", clip_id="clip_x")
+        async with session(server, server.key, "stdio", "--read-only") as careful:
+            assert await careful.tools() == READING
+
+    run(work)
 
 
-def _fail(given: Any) -> Any:
-    raise ToolError("it failed")
+READING = {
+    "list_recordings",
+    "get_recording",
+    "search_transcripts",
+    "get_transcript",
+    "get_frame",
+    "plan_clip",
+    "list_clips",
+    "wait_for_clip",
+}
 
 
-def _crash(given: Any) -> Any:
-    raise KeyError("secret")
+@both
+def test_errors_reach_the_agent_with_their_hint(server: RunningServer, transport: Transport) -> None:
+    async def work() -> None:
+        async with session(server, server.key, transport) as agent:
+            assert "recording_not_found" in await agent.fails("get_recording", recording_id="rec_x")
+            assert "start_seconds: Field required" in await agent.fails(
+                "plan_clip", recording_id="rec_x", end_seconds=1
+            )
+            assert "surprise: Extra inputs" in await agent.fails("get_recording", recording_id="rec_x", surprise=1)
+            assert "together" in await agent.fails("search_transcripts", query="a", recording_id="rec_x")
+            assert "less than or equal to 600" in await agent.fails("wait_for_clip", clip_id="c", wait_seconds=601)
+            with pytest.raises(MCPError, match="no tool of this name"):
+                await agent.call("delete_everything")
+
+    run(work)
 
 
-def exchange(*lines: bytes) -> list[Any]:
-    """Return the answers of a server to these lines, calls of tools included."""
-    tools = [
-        Tool("good", "", _Nothing, lambda given: [text("done")]),
-        Tool("bad", "", _Nothing, _fail),
-        Tool("broken", "", _Nothing, _crash),
+@both
+def test_clients_of_the_former_protocol_are_served(server: RunningServer, transport: Transport) -> None:
+    async def work() -> None:
+        async with session(server, server.key, transport, mode="legacy") as agent:
+            assert agent.agent.protocol_version.startswith("2025-")
+            assert "create_clip" in await agent.tools()
+            assert "clip_not_found" in await agent.fails("wait_for_clip", clip_id="clip_x")
+
+    run(work)
+
+
+def test_internal_errors_reveal_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    async def may_write() -> bool:
+        return True
+
+    class Broken:
+        @property
+        def recordings(self) -> None:
+            raise KeyError("secret")
+
+    async def work() -> None:
+        server = tool_server(lambda request: Caller(Broken(), may_write))  # type: ignore[arg-type]
+        async with Agent(server) as agent:
+            with pytest.raises(MCPError, match="KeyError: see the log") as failed:
+                await agent.call_tool("get_recording", {"recording_id": "rec_x"})
+            assert "secret" not in str(failed.value)
+
+    run(work)
+    assert "the tool get_recording failed" in caplog.text
+
+
+def test_message_over_stdin_that_is_too_long_is_rejected_and_the_session_continues(server: RunningServer) -> None:
+    hello = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
+    lines = [
+        {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": hello},
+        {"jsonrpc": "2.0", "id": 2, "method": "tools/list", "params": {"cursor": "x" * MAX_LINE_BYTES}},
+        {"jsonrpc": "2.0", "id": 3, "method": "ping"},
     ]
-    server, output = McpServer("test", "1", "", tools, lambda: True), io.BytesIO()
-    server.serve(io.BytesIO(b"\n".join(lines) + b"\n"), output)
-    for _ in range(8):  # every call has ended when all of its places are free
-        assert server._calls.acquire(timeout=20)
-    return [json.loads(line) for line in output.getvalue().splitlines()]
+    env = clean_environ({"CLIPENGINE_URL": server.url, "CLIPENGINE_API_KEY": server.key})
+    pipe = subprocess.PIPE
+    with subprocess.Popen([COMMAND, "mcp"], env=env, stdin=pipe, stdout=pipe, text=True) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        answers = []
+        for line in lines:
+            process.stdin.write(json.dumps(line) + "\n")
+            process.stdin.flush()
+            answers.append(json.loads(process.stdout.readline()))
+        process.stdin.close()
+        assert process.wait(20) == 0
+    assert [each["id"] for each in answers] == [1, None, 3]
+    assert f"over {MAX_LINE_BYTES} bytes" in answers[1]["error"]["message"]
 
 
-def call(name: str, arguments: object = None) -> bytes:
-    params = {"name": name, "arguments": arguments}
-    return json.dumps({"jsonrpc": "2.0", "id": name, "method": "tools/call", "params": params}).encode()
+def post(server: RunningServer, content: bytes = b"{}", **headers: str) -> httpx.Response:
+    given = JSON_TYPES | {"Authorization": f"Bearer {server.key}"} | headers
+    return httpx.post(f"{server.url}/mcp", content=content, headers=given, trust_env=False)
 
 
-@pytest.mark.parametrize(
-    ("line", "code"),
-    [
-        (b"{", -32700),
-        (b"\xff", -32700),
-        (b"[" * 100_000, -32700),
-        (b"[]", -32600),
-        (b'{"id": {}, "method": "ping"}', -32600),
-        (b'{"id": 1, "method": "resources/list"}', -32601),
-        (b'{"id": 1, "method": "ping", "params": []}', -32602),
-        (call("unknown"), -32602),
-        (call("broken"), -32603),
-        (b'{"id": 1, "x": "' + b"x" * MAX_LINE_BYTES + b'"}', -32600),
-    ],
-)
-def test_invalid_message_has_an_error_and_the_session_goes_on(line: bytes, code: int) -> None:
-    first, ping = exchange(line, b'{"jsonrpc": "2.0", "id": 7, "method": "ping"}')
-    if "error" not in first:
-        first, ping = ping, first
-    assert first["error"]["code"] == code
-    assert "secret" not in first["error"]["message"]
-    assert ping == {"jsonrpc": "2.0", "id": 7, "result": {}}
+def test_requests_without_a_valid_key_are_rejected(server: RunningServer) -> None:
+    for response in (post(server, Authorization=""), post(server, Authorization="Bearer relay_live_x")):
+        assert (response.status_code, response.json()["code"]) == (401, "unauthorized")
+        assert response.headers["www-authenticate"] == "Bearer"
+    signed_in = {"Cookie": "clipengine_session=x", "X-Clipengine-Page": "1"}
+    assert httpx.post(f"{server.url}/mcp", headers=JSON_TYPES | signed_in, trust_env=False).status_code == 401
 
 
-def test_results_and_failures_of_tools() -> None:
-    answers = {each["id"]: each["result"] for each in exchange(call("good"), call("bad"), b"", b'{"method": "x"}')}
-    assert answers == {
-        "good": {"content": [{"type": "text", "text": "done"}], "isError": False},
-        "bad": {"content": [{"type": "text", "text": "it failed"}], "isError": True},
-    }
+def test_requests_of_foreign_pages_are_rejected(server: RunningServer) -> None:
+    foreign = post(server, Origin="https://evil.example")
+    assert (foreign.status_code, foreign.json()["code"]) == (403, "forbidden")
+    assert "server.cors_origins" in foreign.json()["hint"]
+    rebound = post(server, Host="evil.example")
+    assert (rebound.status_code, rebound.json()["code"]) == (403, "forbidden")
+    assert "server.public_url" in rebound.json()["hint"]
+    assert post(server, Host="localhost:1").status_code == 400  # the body is no message
 
 
-def test_unknown_version_is_answered_with_the_newest() -> None:
-    (answer,) = exchange(b'{"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {"protocolVersion": "1"}}')
-    assert answer["result"]["protocolVersion"] == "2025-06-18"
+def test_bodies_and_methods_that_are_not_allowed(server: RunningServer) -> None:
+    large = post(server, b"x" * (1024 * 1024 + 1))
+    assert (large.status_code, large.json()["code"]) == (413, "payload_too_large")
+    assert post(server, b"{").status_code == 400
+    for method in ("GET", "DELETE"):
+        response = httpx.request(method, f"{server.url}/mcp", trust_env=False)
+        assert (response.status_code, response.headers["allow"]) == (405, "OPTIONS, POST")
+
+
+def test_waiting_agents_do_not_delay_the_stop(tmp_path: Path, film: Path) -> None:
+    with running_server(tmp_path / "data", env=ENABLED) as server:
+        recording = server.client().recordings.upload(film).wait()
+        clip = server.client().clips.create(recording.recording_id, "slow", 0, 8, profile="slow")
+
+        async def work() -> None:
+            async with session(server, server.key, "http") as agent, anyio.create_task_group() as tasks:
+
+                async def wait() -> None:
+                    said.append(await agent.fails("wait_for_clip", clip_id=clip.clip_id, wait_seconds=600))
+
+                tasks.start_soon(wait)
+                await anyio.sleep(1)
+                assert await anyio.to_thread.run_sync(server.stop) == 0
+
+        said: list[str] = []
+        run(work)
+        assert "the engine stops" in said[0]
+        assert "Traceback" not in server.log.read_text()
+
+
+def test_endpoint_is_disabled_by_default(tmp_path: Path) -> None:
+    with running_server(tmp_path / "data") as server:
+        assert post(server).status_code == 404
+
+
+@pytest.mark.parametrize("command", [["mcp"], ["serve", "--port", "0"]])
+def test_missing_extra_is_reported_with_its_installation(tmp_path: Path, command: list[str]) -> None:
+    program = "import sys; sys.modules['mcp'] = None; from clipengine.cli.main import run; sys.exit(run(sys.argv[1:]))"
+    done = subprocess.run(
+        [sys.executable, "-c", program, *command],
+        cwd=tmp_path,
+        env=clean_environ(ENABLED),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "pip install 'clipengine[mcp]'" in done.stderr

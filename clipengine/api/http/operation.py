@@ -187,7 +187,7 @@ class Public:
         if scope["method"] in ("GET", "HEAD"):
             response = await self._handler(Request(scope, receive))
         else:
-            response = _other_method(scope, "GET, HEAD, OPTIONS")
+            response = other_method(scope, "GET, HEAD, OPTIONS")
         await response(scope, receive, send)
 
 
@@ -195,7 +195,8 @@ def _caller(request: Request) -> str | None:
     return tracing.parse_traceparent(request.headers.getlist("traceparent"))
 
 
-def _other_method(scope: AsgiScope, allow: str) -> Response:
+def other_method(scope: AsgiScope, allow: str) -> Response:
+    """Return the response to a method that a path does not have; `allow` lists those that it has."""
     if scope["method"] == "OPTIONS":
         return Response(status_code=204, headers={"Allow": allow})
     return problem(scope, MethodNotAllowed(f"{scope['method']} is not allowed here"), {"Allow": allow})
@@ -225,7 +226,7 @@ class Resource:
         if operation is not None:
             response = await self._traced(operation, Request(scope, receive))
         else:
-            response = _other_method(scope, self._allow)
+            response = other_method(scope, self._allow)
         await response(scope, receive, send)
 
     async def _traced(self, operation: Operation, request: Request) -> Response:

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Protocol
+
+from starlette.applications import Starlette
+from starlette.types import Receive, Scope, Send
 
 from clipengine.ledger.ledger import Ledger
 from clipengine.settings import Settings
@@ -42,3 +46,12 @@ class Engine(Protocol):
     def abandon(self, clip_id: str) -> None: ...
     def health(self) -> Sequence[Check]: ...
     def metrics(self) -> bytes: ...
+
+
+class Endpoint(Protocol):
+    """ASGI application of one path that is not a resource of the API, with tasks that run as long as the server."""
+
+    @property
+    def path(self) -> str: ...
+    def running(self, app: Starlette) -> AbstractAsyncContextManager[None]: ...
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None: ...

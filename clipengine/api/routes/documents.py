@@ -35,6 +35,7 @@ ORDER = (
     "ingest",
     "cli",
     "python",
+    "agents",
     "configuration",
     "operations",
     "moving",

@@ -1,0 +1,128 @@
+"""`/mcp` of `clipengine serve`: the tools over streamable HTTP, with the keys and scopes of the API.
+
+No session is kept: each request carries its key, and any engine behind a load balancer can answer it. A tool calls the
+API of the same process with that key, so that rate limits, validation and error messages are those of the API.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, MutableMapping
+from contextlib import asynccontextmanager
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.types import Message, Receive, Scope, Send
+
+from clipengine.api.http.auth import Credential, authorize, credential
+from clipengine.api.http.operation import in_session, other_method
+from clipengine.api.http.ports import Engine
+from clipengine.api.http.validation import read_bytes
+from clipengine.client import AsyncClient
+from clipengine.errors import Forbidden, Unauthorized
+from clipengine.ledger.keys import ApiKey
+from clipengine.mcp.server import Caller, tool_server
+from clipengine.settings import Server
+
+_CALLER = "clipengine.mcp.caller"
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+class McpEndpoint:
+    """ASGI application of `/mcp`. It answers while `running`."""
+
+    path = "/mcp"
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._max_bytes = engine.settings.server.max_body_bytes
+        self._app: Starlette | None = None
+        self._sessions = StreamableHTTPSessionManager(
+            tool_server(lambda request: request.scope[_CALLER]),
+            stateless=True,
+            max_request_body_size=self._max_bytes,
+        )
+
+    @asynccontextmanager
+    async def running(self, app: Starlette) -> AsyncIterator[None]:
+        """Answer requests with the API of `app` in the block."""
+        self._app = app
+        async with self._sessions.run():
+            yield
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] != "POST":
+            await other_method(scope, "OPTIONS, POST")(scope, receive, send)
+            return
+        request = Request(scope, receive)
+        check_origin(request, self._engine.settings.server)
+        given = credential(request)
+        if given.is_session:
+            raise Unauthorized
+        key = await run_in_threadpool(
+            in_session, self._engine.ledger, lambda: authorize(self._engine.ledger, given, "read")
+        )
+        body = await read_bytes(request, limit=self._max_bytes)
+        async with self._client(request, given) as client:
+            scope[_CALLER] = _caller(client, key)
+            await self._sessions.handle_request(scope, _replay(bytes(body), receive), send)
+
+    def _client(self, request: Request, given: Credential) -> AsyncClient:
+        """Return a client of this process's own API."""
+        assert self._app is not None
+        headers = {name: request.headers[name] for name in ("host", "traceparent") if name in request.headers}
+        headers["x-request-id"] = request.scope["request_id"]
+        return AsyncClient("http://127.0.0.1", given.text, retries=0, transport=_InProcess(self._app, headers))
+
+
+def _caller(client: AsyncClient, key: ApiKey) -> Caller:
+    async def may_write() -> bool:
+        return "write" in key.scopes
+
+    return Caller(client, may_write)
+
+
+class _InProcess(httpx.AsyncBaseTransport):
+    """Calls of the API without a connection, with headers of the agent's request.
+
+    They fail once the server stops, because its long polls return at once then.
+    """
+
+    def __init__(self, app: Starlette, headers: Mapping[str, str]) -> None:
+        self._app = app
+        self._headers = headers
+        self._transport = httpx.ASGITransport(app)
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if self._app.state.changes.closed:
+            raise httpx.ConnectError("the engine stops")
+        request.headers.update(self._headers)
+        return await self._transport.handle_async_request(request)
+
+
+def _replay(body: bytes, receive: Receive) -> Receive:
+    """Return a `receive` that begins with the body, which has been read."""
+    first: list[MutableMapping[str, Any]] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def replayed() -> Message:
+        return first.pop() if first else await receive()
+
+    return replayed
+
+
+def check_origin(request: Request, settings: Server) -> None:
+    """Raise Forbidden for the pages of other sites, also if they reach a loopback address by DNS rebinding."""
+    public = urlsplit(settings.public_url)
+    origin = request.headers.get("origin")
+    allowed = {f"{public.scheme}://{public.netloc}", *settings.cors_origins}
+    if origin is not None and not allowed & {origin, "*"}:
+        raise Forbidden("Pages of this origin may not call /mcp", hint="Add the origin to server.cors_origins.")
+    host = urlsplit(f"//{request.headers.get('host', '')}").hostname
+    if settings.host in _LOOPBACK and host not in (*_LOOPBACK, public.hostname):
+        raise Forbidden(
+            "The Host header does not name this server", hint="Set server.public_url to the address that agents use."
+        )

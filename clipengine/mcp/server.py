@@ -1,0 +1,151 @@
+"""The tools as a server of the Model Context Protocol, and its transport over stdin and stdout."""
+
+from __future__ import annotations
+
+import base64
+import logging
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, cast
+
+import anyio
+import anyio.to_thread
+from mcp.server import Server, ServerRequestContext
+from mcp.server.stdio import stdio_server
+from mcp.shared.exceptions import MCPError
+from mcp.shared.message import SessionMessage
+from mcp_types import (
+    INTERNAL_ERROR,
+    INVALID_PARAMS,
+    INVALID_REQUEST,
+    CallToolRequestParams,
+    CallToolResult,
+    ContentBlock,
+    ErrorData,
+    ImageContent,
+    JSONRPCError,
+    ListToolsResult,
+    PaginatedRequestParams,
+    TextContent,
+    ToolAnnotations,
+)
+from mcp_types import Tool as ToolObject
+from pydantic import ValidationError
+
+from clipengine import __version__
+from clipengine.client import ApiError, AsyncClient, ClientError
+from clipengine.mcp.tools import TOOLS, Tool
+
+log = logging.getLogger(__name__)
+
+MAX_LINE_BYTES = 1024 * 1024  # of a message over stdin
+_INSTRUCTIONS = (
+    "Cuts exact clips out of recordings. Find a recording and the moment with search_transcripts, get_transcript and "
+    "get_frame, then create_clip with start and end in seconds on the recording's timeline, and share_clip for a link."
+)
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Client and rights of an agent. `may_write` is called for each request, because the rights of a key may change."""
+
+    client: AsyncClient
+    may_write: Callable[[], Awaitable[bool]]
+
+
+def tool_server(caller_of: Callable[[Any], Caller]) -> Server[Any]:
+    """Return the server of the tools. `caller_of` gets the HTTP request of a message, None over stdin."""
+
+    async def list_tools(
+        context: ServerRequestContext[Any, Any], params: PaginatedRequestParams | None
+    ) -> ListToolsResult:
+        writes = await caller_of(context.request).may_write()
+        return ListToolsResult(tools=[_describe(tool) for tool in TOOLS if writes or not tool.writes])
+
+    async def call_tool(context: ServerRequestContext[Any, Any], params: CallToolRequestParams) -> CallToolResult:
+        caller = caller_of(context.request)
+        tool = next((each for each in TOOLS if each.name == params.name), None)
+        if tool is None or (tool.writes and not await caller.may_write()):
+            raise MCPError(INVALID_PARAMS, "there is no tool of this name, or the API key may not use it")
+        return await _call(tool, caller.client, params.arguments or {})
+
+    return Server(
+        "clipengine",
+        version=__version__,
+        instructions=_INSTRUCTIONS,
+        on_list_tools=list_tools,
+        on_call_tool=call_tool,
+        get_tool_input_schema=lambda name: None,  # no argument is repeated in a header
+    )
+
+
+def _describe(tool: Tool) -> ToolObject:
+    schema = tool.arguments.model_json_schema()
+    schema.pop("title", None)
+    hints = ToolAnnotations(read_only_hint=not tool.writes, destructive_hint=False, open_world_hint=False)
+    return ToolObject(name=tool.name, description=tool.description, input_schema=schema, annotations=hints)
+
+
+async def _call(tool: Tool, client: AsyncClient, arguments: dict[str, Any]) -> CallToolResult:
+    """Return the result of a tool. Errors of the API are results, with the hint by which a model can correct them."""
+    try:
+        result = await tool.run(client, tool.arguments.model_validate(arguments))
+    except ValidationError as error:
+        faults = [f"{'.'.join(map(str, each['loc'])) or 'arguments'}: {each['msg']}" for each in error.errors()]
+        return CallToolResult(content=[TextContent(text="; ".join(faults))], is_error=True)
+    except ClientError as error:
+        said = str(error)
+        said = said if error.hint in said else f"{said}. {error.hint}"
+        return CallToolResult(content=[TextContent(text=said)], is_error=True)
+    except Exception as error:
+        log.exception("the tool %s failed", tool.name)
+        raise MCPError(INTERNAL_ERROR, f"{type(error).__name__}: see the log of the server") from None
+    return CallToolResult(content=[_content(result)])
+
+
+def _content(result: str | bytes) -> ContentBlock:
+    if isinstance(result, bytes):
+        return ImageContent(data=base64.b64encode(result).decode(), mime_type="image/jpeg")
+    return TextContent(text=result)
+
+
+async def serve_stdio(url: str, api_key: str, *, read_only: bool) -> None:
+    """Serve the tools of the engine at `url` over stdin and stdout until the end of the input."""
+    async with AsyncClient(url, api_key) as client:
+
+        async def may_write() -> bool:
+            return not read_only and await _has_write_scope(client)
+
+        caller = Caller(client, may_write)
+        server = tool_server(lambda request: caller)
+
+        async def reject() -> None:
+            error = ErrorData(code=INVALID_REQUEST, message=f"a message has over {MAX_LINE_BYTES} bytes")
+            await sent.send(SessionMessage(JSONRPCError(jsonrpc="2.0", id=None, error=error)))
+
+        async with stdio_server(stdin=cast("anyio.AsyncFile[str]", _lines(reject))) as (received, sent):
+            await server.run(received, sent, server.create_initialization_options())
+
+
+async def _has_write_scope(client: AsyncClient) -> bool:
+    """Return True if the key has the scope `write`. The server checks the scope before the empty body."""
+    try:
+        await client.request("POST", "/v1/clips/delete", json={})
+    except ApiError as error:
+        return error.status == 422
+    except ClientError:
+        return False
+    return False
+
+
+async def _lines(reject: Callable[[], Awaitable[None]]) -> AsyncIterator[str]:
+    """Yield the lines of stdin. One that is too long is discarded, and `reject` is called."""
+    read = sys.stdin.buffer.readline
+    while line := await anyio.to_thread.run_sync(read, MAX_LINE_BYTES + 1, abandon_on_cancel=True):
+        if len(line) <= MAX_LINE_BYTES:
+            yield line.decode("utf-8", errors="replace")
+            continue
+        await reject()
+        while line and not line.endswith(b"\n"):
+            line = await anyio.to_thread.run_sync(read, MAX_LINE_BYTES, abandon_on_cancel=True)

@@ -1,0 +1,192 @@
+"""The tools for agents: calls of the Python client, with arguments that a model can fill in."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from clipengine.client import AsyncClient, ClientError
+
+_MAX_WAIT = 600
+_MAX_CUES = 500
+
+Id = Annotated[str, Field(min_length=1, max_length=200)]
+Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Status = Literal["processing", "complete", "failed"]
+
+
+class _Arguments(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class ListRecordings(_Arguments):
+    status: Status | None = None
+    name: str | None = Field(default=None, max_length=200, description="Exact name.")
+    limit: int = Field(default=20, ge=1, le=100)
+    cursor: str | None = Field(default=None, description="`next_cursor` of the previous page.")
+
+
+class ListClips(ListRecordings):
+    recording_id: Id | None = None
+    name: None = None
+    label: str | None = Field(default=None, max_length=200, description="Exact label.")
+
+
+class GetRecording(_Arguments):
+    recording_id: Id
+
+
+class SearchTranscripts(_Arguments):
+    query: str = Field(min_length=1, max_length=200, description='Words; "two words" as a phrase, bud* as a beginning.')
+    recording_id: Id | None = Field(default=None, description="Only this recording; needs language.")
+    language: str | None = Field(default=None, description="BCP 47 tag of the transcript, such as en.")
+    limit: int = Field(default=20, ge=1, le=100)
+
+
+class GetTranscript(_Arguments):
+    recording_id: Id
+    language: str | None = Field(default=None, description="Omit to list the languages.")
+    start_seconds: Seconds = 0
+    end_seconds: Seconds | None = None
+
+
+class GetFrame(_Arguments):
+    recording_id: Id
+    at_seconds: Seconds
+    width: int = Field(default=640, ge=16, le=1920)
+
+
+class PlanClip(_Arguments):
+    recording_id: Id
+    start_seconds: Seconds
+    end_seconds: Seconds = Field(description="End of the clip, exclusive.")
+    profile: str | None = Field(default=None, description="Name of a profile; `default` always exists.")
+
+
+class CreateClip(PlanClip):
+    label: str = Field(min_length=1, max_length=200, description="Title of the clip.")
+    wait_seconds: int = Field(default=120, ge=0, le=_MAX_WAIT, description="Return after this time at the latest.")
+
+
+class WaitForClip(_Arguments):
+    clip_id: Id
+    wait_seconds: int = Field(default=120, ge=0, le=_MAX_WAIT)
+
+
+class ShareClip(_Arguments):
+    clip_id: Id
+    expires_at: str | None = Field(default=None, description="RFC 3339 time, such as 2030-01-31T12:00:00Z.")
+
+
+@dataclass(frozen=True)
+class Tool:
+    """A tool. `run` calls the engine with validated `arguments` and returns a JSON value, or a JPEG as bytes."""
+
+    name: str
+    description: str
+    arguments: type[BaseModel]
+    run: Callable[[AsyncClient, Any], Awaitable[str | bytes]]
+    writes: bool = False
+
+
+async def _list_recordings(client: AsyncClient, given: ListRecordings) -> Any:
+    page = await client.recordings.list(**given.model_dump())
+    return {"data": [each.raw for each in page.data], "next_cursor": page.next_cursor}
+
+
+async def _get_recording(client: AsyncClient, given: GetRecording) -> Any:
+    return (await client.recordings.get(given.recording_id)).raw
+
+
+async def _list_clips(client: AsyncClient, given: ListClips) -> Any:
+    page = await client.clips.list(**given.model_dump(exclude={"name"}))
+    return {"data": [each.raw for each in page.data], "next_cursor": page.next_cursor}
+
+
+async def _search(client: AsyncClient, given: SearchTranscripts) -> Any:
+    if (given.recording_id is None) != (given.language is None):
+        raise ClientError("give recording_id and language together, or neither")
+    return [asdict(each) for each in (await client.transcripts.search(**given.model_dump())).data]
+
+
+async def _transcript(client: AsyncClient, given: GetTranscript) -> Any:
+    transcripts = client.transcripts
+    if given.language is None:
+        return [each.raw for each in (await transcripts.list(given.recording_id)).data]
+    cues = [
+        asdict(each)
+        for each in await transcripts.get(given.recording_id, given.language)
+        if each.end_seconds > given.start_seconds
+        and (given.end_seconds is None or each.start_seconds < given.end_seconds)
+    ]
+    more = f"{len(cues) - _MAX_CUES} later cues are left out: set start_seconds" if len(cues) > _MAX_CUES else None
+    return {"cues": cues[:_MAX_CUES], "more": more}
+
+
+async def _frame(client: AsyncClient, given: GetFrame) -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "frame.jpg"
+        await client.recordings.frame(given.recording_id, file, given.at_seconds, width=given.width)
+        return file.read_bytes()
+
+
+async def _plan(client: AsyncClient, given: PlanClip) -> Any:
+    return asdict(await client.clips.plan(**given.model_dump()))
+
+
+async def _create(client: AsyncClient, given: CreateClip) -> Any:
+    clip = await client.clips.create(**given.model_dump(exclude={"wait_seconds"}))
+    return await _wait(client, WaitForClip(clip_id=clip.clip_id, wait_seconds=given.wait_seconds))
+
+
+async def _wait(client: AsyncClient, given: WaitForClip) -> Any:
+    try:
+        return (await client.clips.wait(given.clip_id, timeout=given.wait_seconds)).raw
+    except ClientError as error:
+        if error.code != "wait_timeout":
+            raise
+        return (await client.clips.get(given.clip_id)).raw
+
+
+async def _share(client: AsyncClient, given: ShareClip) -> Any:
+    return (await client.clips.share(given.clip_id, expires_at=given.expires_at)).raw
+
+
+def _json(call: Callable[[AsyncClient, Any], Awaitable[Any]]) -> Callable[[AsyncClient, Any], Awaitable[str]]:
+    """Return a call whose result is written as JSON."""
+
+    async def run(client: AsyncClient, given: Any) -> str:
+        return json.dumps(await call(client, given), ensure_ascii=False)
+
+    return run
+
+
+TOOLS = (
+    Tool("list_recordings", "List recordings, newest first.", ListRecordings, _json(_list_recordings)),
+    Tool("get_recording", "Get a recording: length, tracks, status.", GetRecording, _json(_get_recording)),
+    Tool("search_transcripts", "Find what was said, with its times.", SearchTranscripts, _json(_search)),
+    Tool("get_transcript", "Get the text of a recording with times.", GetTranscript, _json(_transcript)),
+    Tool("get_frame", "See the picture of a recording at a time.", GetFrame, _frame),
+    Tool(
+        "plan_clip",
+        "Say what a clip would be, without making it: its exact range, size and time.",
+        PlanClip,
+        _json(_plan),
+    ),
+    Tool("list_clips", "List clips, newest first.", ListClips, _json(_list_clips)),
+    Tool("wait_for_clip", "Get a clip, when it is ready or after a time.", WaitForClip, _json(_wait)),
+    Tool("create_clip", "Cut an exact clip out of a recording.", CreateClip, _json(_create), writes=True),
+    Tool(
+        "share_clip",
+        "Create a link that shows a finished clip to anyone who has it.",
+        ShareClip,
+        _json(_share),
+        writes=True,
+    ),
+)
