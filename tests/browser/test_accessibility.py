@@ -39,7 +39,12 @@ def test_every_screen_is_accessible(
     with studio(browser, server, recording, color_scheme=theme, reduced_motion="reduce") as page:
         page.keyboard.press("i")
         page.get_by_text("In: the clip’s first frame").wait_for()
+        page.get_by_text("Options").click()
         judge(page, "recording")
+        page.keyboard.press("Escape")
+        page.keyboard.press("a")
+        page.get_by_role("button", name="Create 1 clip").wait_for()
+        judge(page, "segments")
         page.keyboard.press("?")
         judge(page, "keys")
         page.keyboard.press("Escape")
@@ -164,7 +169,7 @@ def test_layout_does_not_shift(
     jumped: dict[str, Any] = {}
     screens = {
         "recordings": ".poster img",
-        f"recordings/{recording.recording_id}": ".clip-row img",
+        f"recordings/{recording.recording_id}": ".clip-row .name",
         "clips": ".clip-row img",
         "webhooks": ".list > li",
     }

@@ -12,6 +12,7 @@ export const SHORTCUTS = [
   ["O", "set the out point: the clip ends before the frame on screen"],
   ["Shift+I Shift+O", "go to the in or the out point"],
   ["Enter", "make the clip"],
+  ["A", "add the selection to the segments, or update the selected segment"],
   ["R", "loop the selection"],
   ["N", "edit the label of the clip"],
   ["C", "go to the clips; ↑ ↓ move, Enter plays"],
@@ -28,15 +29,15 @@ export function bindShortcuts(actions, signal) {
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
     const {target} = event;
-    if (event.key === "Escape" && !event.isComposing && target.matches("input, select, textarea, button, a") && !target.closest("dialog, [role=menu]")) {
+    if (event.key === "Escape" && !event.isComposing && target.matches("input, select, textarea, button, a, summary") && !target.closest("dialog, [role=menu]")) {
       event.preventDefault();
       target.blur();
       return;
     }
-    if (target.closest("input, select, textarea, dialog, [role=menu], summary")) return;
+    if (target.closest("input, select, textarea, dialog, [role=menu]")) return;
     const pressed = event.key.length === 1 ? event.key.toLowerCase() : event.key;
     // Space and Enter activate the focused control.
-    if ((pressed === " " || pressed === "Enter") && target.closest("button, a")) return;
+    if ((pressed === " " || pressed === "Enter") && target.closest("button, a, summary")) return;
     const action = actions[event.shiftKey ? `Shift+${pressed}` : pressed] || actions[pressed];
     if (!action) return;
     event.preventDefault();

@@ -83,12 +83,14 @@ export function menuButton(label, name, items) {
     menu = null;
     button.setAttribute("aria-expanded", "false");
     removeEventListener("pointerdown", outside, true);
-    removeEventListener("scroll", close, true);
+    removeEventListener("scroll", onscroll, true);
     removeEventListener("hashchange", close);
   };
   const outside = (event) => {
     if (!menu.contains(event.target) && !button.contains(event.target)) close();
   };
+  let top = 0; // of the button, when the menu was opened
+  const onscroll = () => button.getBoundingClientRect().top === top || close();
   const onkeydown = (event) => {
     const entries = [...menu.children];
     const at = entries.indexOf(document.activeElement);
@@ -103,6 +105,7 @@ export function menuButton(label, name, items) {
   };
   const open = () => {
     const box = button.getBoundingClientRect();
+    top = box.top;
     menu = h("div", {class: "menu", role: "menu", "aria-label": label, onkeydown},
       items().map(({text, icon: image, run, danger}) => h("button", {
         type: "button", role: "menuitem", class: danger ? "quiet danger" : "quiet",
@@ -115,7 +118,7 @@ export function menuButton(label, name, items) {
     button.setAttribute("aria-expanded", "true");
     menu.firstElementChild.focus();
     addEventListener("pointerdown", outside, true);
-    addEventListener("scroll", close, true);
+    addEventListener("scroll", onscroll, true);
     addEventListener("hashchange", close);
   };
   return button;
@@ -133,6 +136,13 @@ export async function copyText(text, what) {
     area.remove();
   }
   toast(`${what} copied`);
+}
+
+// Save text or a blob as a file of the user.
+export function saveFile(name, content) {
+  const address = URL.createObjectURL(content instanceof Blob ? content : new Blob([content], {type: "text/plain"}));
+  h("a", {href: address, download: name}).click();
+  setTimeout(() => URL.revokeObjectURL(address), 60_000);
 }
 
 // Return the engine's message and hint as paragraphs.

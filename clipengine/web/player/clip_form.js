@@ -4,12 +4,14 @@ import {get, post} from "../lib/api.js";
 import {announce, h, iconButton, setText} from "../lib/dom.js";
 import {formatTime} from "../lib/format.js";
 import {toastError} from "../lib/ui.js";
+import {outputOptions} from "./output_options.js";
+import {MAX_SEGMENTS} from "./segments.js";
 import {smartSwitch} from "./smart_switch.js";
 import {timeFields} from "./time_fields.js";
 
-// `made(clip)` is called when the server has accepted the clip. `nextLabel(pending)` returns the default label, where
+// `oncreated(clip)` is called when the server has accepted the clip. `nextLabel(pending)` returns the default label, where
 // `pending` are labels of requests without a response.
-export function clipForm({recording, selection, player, oncreated, nextLabel, signal}) {
+export function clipForm({recording, selection, segments, player, oncreated, nextLabel, signal}) {
   const times = timeFields({selection, player, onvalidated: () => draw()});
   const length = h("output", {class: "time length"}, "–");
   const label = h("input", {id: "label", maxlength: "200", autocomplete: "off", placeholder: nextLabel([])});
@@ -17,6 +19,9 @@ export function clipForm({recording, selection, player, oncreated, nextLabel, si
   const profileField = h("label", {class: "field", hidden: true}, "Profile", profile);
   const smart = smartSwitch({recording, selection, signal});
   const make = h("button", {class: "primary make", disabled: true}, "Make clip", h("kbd", {"aria-hidden": "true"}, "⏎"));
+  const addText = h("span", {}, "Add to list");
+  const add = h("button", {type: "button", class: "add", title: "Add the selection to the segments (A)", disabled: true, onclick: () => addSegment()}, addText, h("kbd", {"aria-hidden": "true"}, "A"));
+  const options = outputOptions(recording);
   const clear = iconButton("x", "Clear the selection (X)", () => selection.clear(), {disabled: true});
   const problem = h("p", {class: "bad small", role: "alert"});
   const hint = h("p", {class: "muted small hint"}, "Drag across the timeline, or press ", h("kbd", {}, "I"), " on the first frame of the clip and ", h("kbd", {}, "O"), " on the first frame after it. ", h("kbd", {}, "?"), " lists all shortcuts.");
@@ -36,6 +41,8 @@ export function clipForm({recording, selection, player, oncreated, nextLabel, si
     const invalid = Boolean(times.firstInvalid());
     setText(length, selection.empty || invalid ? "–" : formatTime(selection.length));
     make.disabled = selection.empty || invalid;
+    add.disabled = make.disabled;
+    setText(addText, segments.current ? `Update segment ${segments.items.indexOf(segments.current) + 1}` : "Add to list");
     clear.disabled = selection.empty && !invalid;
     rename();
     problem.textContent = "";
@@ -44,24 +51,49 @@ export function clipForm({recording, selection, player, oncreated, nextLabel, si
     label.placeholder = nextLabel(pending);
   };
   selection.addEventListener("change", draw);
+  segments.addEventListener("change", draw);
 
-  async function submit() {
+  // Return true if a range is selected and both times are valid. Otherwise tell what is missing.
+  function usable() {
     const invalid = times.firstInvalid();
     if (invalid) {
       invalid.focus();
       announce(invalid.problem.textContent);
+    } else if (selection.empty) announce("Nothing is selected");
+    return !invalid && !selection.empty;
+  }
+
+  function addSegment() {
+    if (!usable()) return;
+    const known = segments.items.includes(segments.current);
+    if (!known && !segments.room) {
+      problem.textContent = `The list is full: it has ${MAX_SEGMENTS} segments.`;
       return;
     }
-    if (selection.empty) {
-      announce("Nothing is selected");
+    const item = segments.put(label.value.trim());
+    const number = segments.items.indexOf(item) + 1;
+    announce(known ? `Segment ${number} was updated` : `Segment ${number} was added`);
+    label.value = "";
+    label.blur(); // make shortcuts work again
+  }
+
+  // Return the settings of a request for a clip of so many seconds. Throws an Error if an option cannot be used.
+  const settings = (seconds) => ({profile: profile.value, ...smart.render(), ...options.values(seconds)});
+
+  async function submit() {
+    if (!usable()) return;
+    let chosen;
+    try {
+      chosen = settings(selection.length);
+    } catch (error) {
+      problem.textContent = error.message;
       return;
     }
     const body = {
       label: label.value.trim() || nextLabel(pending),
       start_seconds: Number(selection.start.toFixed(6)),
       end_seconds: Number(selection.end.toFixed(6)),
-      profile: profile.value,
-      ...smart.render(),
+      ...chosen,
     };
     // Clear the form before the response, so that the next clip can be selected at once.
     const before = [selection.start, selection.end, label.value];
@@ -85,18 +117,26 @@ export function clipForm({recording, selection, player, oncreated, nextLabel, si
     rename();
   }
 
-  const node = h("form", {class: "picker panel", "aria-label": "Clip", onsubmit: (event) => { event.preventDefault(); submit(); }},
+  const node = h("form", {class: "picker panel", "aria-label": "Clip", novalidate: true, onsubmit: (event) => { event.preventDefault(); submit(); }},
     times.fields,
     h("div", {class: "field"}, h("span", {class: "caption"}, "Length"), length),
     h("label", {class: "field grow label-field"}, "Label", label),
     profileField,
     smart.node,
-    h("div", {class: "row buttons"}, clear, make),
-    times.problems, problem, hint,
+    h("div", {class: "row buttons"}, clear, add, make),
+    options.node, times.problems, problem, hint,
   );
   return {
     node,
     submit,
+    addSegment,
+    settings,
+    get label() {
+      return label.value.trim() || nextLabel(pending);
+    },
+    clearLabel() {
+      label.value = "";
+    },
     rename,
     focusLabel: () => label.focus(),
   };

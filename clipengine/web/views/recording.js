@@ -10,6 +10,8 @@ import {asyncHandler, errorDetails, errorState} from "../lib/ui.js";
 import {clipForm} from "../player/clip_form.js";
 import {FrameTimes} from "../player/frame_times.js";
 import {Player} from "../player/player.js";
+import {segmentPanel} from "../player/segment_panel.js";
+import {Segments} from "../player/segments.js";
 import {Selection} from "../player/selection.js";
 import {Timeline} from "../player/timeline.js";
 import {transport} from "../player/transport.js";
@@ -37,7 +39,7 @@ export async function showRecording(main, {id}, signal) {
 const skeleton = () => h("div", {"aria-hidden": "true"},
   h("div", {class: "head skeleton"}),
   h("div", {class: "studio"},
-    h("div", {class: "work"}, h("div", {class: "stage skeleton"}), h("div", {class: "timeline skeleton"}), h("div", {class: "picker panel skeleton"})),
+    h("div", {class: "work"}, h("div", {class: "stage skeleton"}), h("div", {class: "timeline skeleton"}), h("div", {class: "picker panel skeleton"}), h("div", {class: "segments-panel panel skeleton"})),
     h("div", {class: "panel beside"})),
 );
 
@@ -122,14 +124,17 @@ function showStudio(main, recording, signal) {
     signal,
   });
   const count = h("span", {class: "muted"});
-  const form = clipForm({
-    recording, selection, player, signal,
-    oncreated: (clip) => clips.put(clip, {fresh: true}),
-    nextLabel: (pending) => {
-      const labels = [...clips.clips.values()].map((clip) => clip.label).concat([...pending]);
-      const numbers = labels.map((label) => Number((/^Clip (\d{1,6})$/.exec(label) || [0, 0])[1]));
-      return `Clip ${Math.max(0, ...numbers) + 1}`;
-    },
+  const segments = new Segments(recording, selection);
+  const oncreated = (clip) => clips.put(clip, {fresh: true});
+  const nextLabel = (pending) => {
+    const labels = [...clips.clips.values()].map((clip) => clip.label).concat([...pending]);
+    const numbers = labels.map((label) => Number((/^Clip (\d{1,6})$/.exec(label) || [0, 0])[1]));
+    return `Clip ${Math.max(0, ...numbers) + 1}`;
+  };
+  const form = clipForm({recording, selection, segments, player, signal, oncreated, nextLabel});
+  const panel = segmentPanel({
+    recording, segments, selection, form, oncreated, nextLabel,
+    onopen: (item) => showRange(item.start, item.end, () => segments.open(item)),
   });
   const loop = iconButton("loop", "Loop the selection (R)", toggleLoop, {"aria-pressed": "false"});
 
@@ -143,10 +148,15 @@ function showStudio(main, recording, signal) {
   }
 
   function locate(clip) {
-    selection.set(clip.start_seconds, clip.end_seconds);
+    showRange(clip.start_seconds, clip.end_seconds, () => segments.setCurrent(null));
+  }
+
+  function showRange(start, end, then) {
+    selection.set(start, end);
     timeline.showSelection();
     player.pause();
-    player.seek(clip.start_seconds);
+    player.seek(start);
+    then();
   }
 
   main.replaceChildren(
@@ -155,7 +165,7 @@ function showStudio(main, recording, signal) {
       h("button", {type: "button", class: "quiet keys", title: "Keyboard shortcuts (?)", "aria-label": "Keyboard shortcuts", onclick: showShortcuts}, icon("keys"), h("span", {class: "words"}, "Shortcuts")),
     ),
     h("div", {class: "studio"},
-      h("section", {class: "work", "aria-label": "Player"}, player.node, transport({player, timeline, recording, loop, signal}), timeline.node, form.node),
+      h("section", {class: "work", "aria-label": "Player"}, player.node, transport({player, timeline, recording, loop, signal}), timeline.node, form.node, panel.node),
       h("section", {class: "panel beside", "aria-label": "Clips of this recording"}, h("header", {}, h("h2", {}, "Clips"), count), clips.node),
     ),
   );
@@ -186,6 +196,7 @@ function bindStudioShortcuts({selection, player, timeline, form, clips, toggleLo
     "Shift+i": () => selection.empty || seekTo(selection.start),
     "Shift+o": () => selection.empty || seekTo(selection.end),
     Enter: () => form.submit(),
+    a: () => form.addSegment(),
     r: toggleLoop,
     m: () => player.mute(),
     n: () => form.focusLabel(),

@@ -1,0 +1,188 @@
+// The panel of the segments: their rows, the buttons that create one clip or several, and import and export.
+
+import {post} from "../lib/api.js";
+import {addArrowNavigation, announce, focusNeighbour, h, iconButton, setChildren, setText} from "../lib/dom.js";
+import {formatTime, titleOf} from "../lib/format.js";
+import {asyncHandler, menuButton, saveFile, toast} from "../lib/ui.js";
+import {formatCsv, formatEdl, formatLosslessCut, MAX_FILE_BYTES, parseSegments} from "./segment_files.js";
+import {MAX_SEGMENTS} from "./segments.js";
+
+const seconds = (time) => Number(time.toFixed(6));
+
+// `form` gives the settings and the label of new clips; `nextLabel(taken)` returns the next default label, and
+// `oncreated(clip)` is called for each clip that the server has accepted.
+export function segmentPanel({recording, segments, selection, form, onopen, oncreated, nextLabel}) {
+  const rows = new Map(); // item -> row
+  const list = h("ol", {class: "segment-list", "aria-label": "Segments"});
+  const total = h("span", {class: "muted small time grow"});
+  const problem = h("p", {class: "bad small", role: "alert"});
+  const one = h("button", {type: "button", onclick: asyncHandler(createOne)}, "Create one clip");
+  const many = h("button", {type: "button", onclick: asyncHandler(createMany)}, "");
+  const picker = h("input", {type: "file", hidden: true, accept: ".csv,.edl,.txt,text/csv,text/plain"});
+  const empty = h("p", {class: "muted small hint"}, "Select a range and press ", h("kbd", {}, "A"), " to collect it here. The list becomes one clip of all segments, or one clip of each.");
+  const footer = h("div", {class: "row wrap foot"}, total, many, one);
+  const hasVideo = Boolean(recording.media.video);
+  addArrowNavigation(list);
+
+  picker.addEventListener("change", async () => {
+    const [file] = picker.files;
+    picker.value = "";
+    if (file) await importFile(file);
+  });
+
+  async function importFile(file) {
+    problem.textContent = "";
+    try {
+      if (file.size > MAX_FILE_BYTES) throw new Error("The file is larger than 1 MB.");
+      const found = parseSegments(await file.text(), {duration: recording.duration_seconds, rate: selection.rate});
+      if (found.length > segments.room) throw new Error(`The file has ${found.length} segments, and the list has room for ${segments.room} of ${MAX_SEGMENTS}.`);
+      segments.addAll(found.map((each) => snapped(each, selection)));
+      toast(`${found.length} ${found.length === 1 ? "segment" : "segments"} imported`, file.name);
+    } catch (error) {
+      problem.textContent = `${file.name} was not imported. ${error.message}`;
+    }
+  }
+
+  const save = (name, text) => () => saveFile(`${titleOf(recording).replace(/[\\/:*?"<>|]+/g, "-")}${name}`, text);
+  const menu = menuButton("Import and export segments", "more", () => [
+    {text: "Import…", icon: "up", run: () => picker.click()},
+    ...(segments.items.length ? [
+      {text: "Export CSV", icon: "down", run: save(".csv", formatCsv(segments.items))},
+      {text: "Export CSV for LosslessCut", icon: "down", run: save("-llc.csv", formatLosslessCut(segments.items))},
+      ...(hasVideo ? [{text: "Export EDL", icon: "down", run: save(".edl", formatEdl(segments.items, titleOf(recording), selection.rate))}] : []),
+      {text: "Remove all", icon: "trash", danger: true, run: () => offerUndo(segments.replace([]), "Segments removed")},
+    ] : []),
+  ]);
+
+  function offerUndo(before, title) {
+    toast(title, "", {action: {text: "Undo", run: () => segments.replace(before)}});
+  }
+
+  async function createOne() {
+    const parts = segments.items.map(({start, end}) => ({start_seconds: seconds(start), end_seconds: seconds(end)}));
+    const made = await create(() => {
+      const {render, ...settings} = form.settings(segments.seconds); // several parts are always encoded
+      return post(`/v1/recordings/${recording.recording_id}/clips`, {label: form.label, parts, ...settings});
+    });
+    if (made) form.clearLabel();
+  }
+
+  async function createMany() {
+    const taken = [];
+    const clip = ({label, start, end}) => {
+      const name = label || nextLabel(taken);
+      taken.push(name);
+      return {recording_id: recording.recording_id, label: name, start_seconds: seconds(start), end_seconds: seconds(end), ...form.settings(end - start)};
+    };
+    await create(() => post("/v1/clips/batch", {clips: segments.items.map(clip)}));
+  }
+
+  // Send the request, add its clips to the list of clips, and clear the segments. Returns false if it was rejected.
+  async function create(send) {
+    problem.textContent = "";
+    try {
+      const made = await send();
+      const clips = made.data || [made];
+      clips.forEach(oncreated);
+      const title = clips.length === 1 ? `${clips[0].label} is queued` : `${clips.length} clips are queued`;
+      announce(title);
+      offerUndo(segments.replace([]), title);
+      return true;
+    } catch (error) {
+      problem.textContent = located(error);
+      return false;
+    }
+  }
+
+  function draw() {
+    const {items, current} = segments;
+    for (const item of items) if (!rows.has(item)) rows.set(item, segmentRow(item, {segments, onopen}));
+    for (const item of [...rows.keys()]) if (!items.includes(item)) rows.delete(item);
+    items.forEach((item, index) => rows.get(item).update(index, item === current));
+    setChildren(list, items.map((item) => rows.get(item).node));
+    list.hidden = !items.length;
+    footer.hidden = !items.length;
+    empty.hidden = items.length > 0;
+    setText(total, formatTime(segments.seconds));
+    total.title = "Total length";
+    setText(many, items.length === 1 ? "Create 1 clip" : `Create ${items.length} clips`);
+    one.hidden = items.length < 2;
+    problem.textContent = "";
+  }
+  segments.addEventListener("change", draw);
+
+  const node = h("section", {class: "segments-panel panel", "aria-label": "Segments"},
+    h("header", {class: "row"}, h("h2", {class: "grow"}, "Segments"), picker, menu), list, problem, empty, footer);
+  draw();
+  return {node};
+}
+
+// Return the message of an error, with the number of the segment that it is about.
+function located(error) {
+  const faults = (error.errors || []).map(({pointer, detail}) => {
+    const match = /^\/(?:clips|parts)\/(\d+)\//.exec(pointer || "");
+    return match && `Segment ${Number(match[1]) + 1}: ${detail}.`;
+  });
+  return faults.length && faults.every(Boolean) ? [...new Set(faults)].join(" ") : error.message;
+}
+
+const snapped = ({label, start, end}, selection) => {
+  const first = Math.min(selection.snap(start), selection.snap(selection.duration - selection.minLength));
+  return {label, start: first, end: Math.max(selection.snap(end), selection.snap(first + selection.minLength))};
+};
+
+function segmentRow(item, {segments, onopen}) {
+  const number = h("span", {class: "number muted small", title: "Drag to move"});
+  const range = h("button", {type: "button", class: "link time", onclick: () => onopen(item)});
+  const name = h("input", {maxlength: "200", autocomplete: "off"});
+  const length = h("span", {class: "time muted small length"});
+  const position = () => segments.items.indexOf(item);
+  const move = (by) => () => {
+    segments.move(item, position() + by);
+    announce(`Segment moved to ${position() + 1}`);
+    (by < 0 ? up : down).focus();
+  };
+  const up = iconButton("raise", "", move(-1));
+  const down = iconButton("lower", "", move(1));
+  const gone = iconButton("x", "", () => {
+    const focusNext = focusNeighbour(node);
+    segments.remove(item);
+    focusNext();
+  });
+  const node = h("li", {class: "segment", draggable: "true"}, number, range, name, length, h("span", {class: "tools"}, up, down, gone));
+  name.addEventListener("input", () => segments.rename(item, name.value.trim()));
+  name.addEventListener("keydown", (event) => event.key === "Enter" && name.blur());
+  node.addEventListener("dragstart", (event) => {
+    if (document.activeElement === name) event.preventDefault(); // select the text instead
+    else event.dataTransfer.setData("text/x-segment", String(position()));
+  });
+  node.addEventListener("dragover", (event) => event.dataTransfer.types.includes("text/x-segment") && event.preventDefault());
+  node.addEventListener("drop", (event) => {
+    const from = event.dataTransfer.getData("text/x-segment");
+    if (from === "") return;
+    event.preventDefault();
+    segments.move(segments.items[Number(from)], position());
+  });
+
+  function update(index, current) {
+    const title = `segment ${index + 1}`;
+    setText(number, String(index + 1));
+    setText(range, `${formatTime(item.start)} – ${formatTime(item.end)}`);
+    setText(length, formatTime(item.end - item.start, 1));
+    range.title = "Select this range";
+    range.setAttribute("aria-label", `Select ${title}, ${range.textContent}`);
+    if (current) range.setAttribute("aria-current", "true");
+    else range.removeAttribute("aria-current");
+    node.classList.toggle("current", current);
+    if (document.activeElement !== name) name.value = item.label;
+    name.placeholder = `Segment ${index + 1}`;
+    name.setAttribute("aria-label", `Name of ${title}`);
+    for (const [button, text] of [[up, `Move ${title} up`], [down, `Move ${title} down`], [gone, `Remove ${title}`]]) {
+      button.title = text;
+      button.setAttribute("aria-label", text);
+    }
+    up.disabled = index === 0;
+    down.disabled = index === segments.items.length - 1;
+  }
+  return {node, update};
+}

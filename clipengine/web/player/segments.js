@@ -1,0 +1,97 @@
+// The list of segments of a recording: marked ranges that become one clip or several. It is kept until the tab is closed.
+
+export const MAX_SEGMENTS = 100; // of a clip and of a batch, in the API
+
+export class Segments extends EventTarget {
+  // Each item is {label, start, end}; an empty label gets a default when the clips are created.
+  constructor(recording, selection) {
+    super();
+    this.selection = selection;
+    this.storageKey = `segments ${recording.recording_id}`;
+    this.items = load(this.storageKey);
+    this.current = null; // the item whose range is selected, to be updated
+    selection.addEventListener("change", () => {
+      if (selection.empty && this.current) this.setCurrent(null);
+    });
+  }
+
+  get seconds() {
+    return this.items.reduce((sum, {start, end}) => sum + end - start, 0);
+  }
+
+  get room() {
+    return MAX_SEGMENTS - this.items.length;
+  }
+
+  // Add the selection as an item, or give its range to the current one. Returns the item.
+  put(label) {
+    const {start, end} = this.selection;
+    const item = this.current || {label, start, end};
+    Object.assign(item, {start, end}, label && {label});
+    if (!this.current) this.items.push(item);
+    this.changed();
+    this.selection.clear();
+    return item;
+  }
+
+  addAll(items) {
+    this.items.push(...items);
+    this.changed();
+  }
+
+  // Select the range of an item.
+  open(item) {
+    this.current = null;
+    this.selection.set(item.start, item.end);
+    this.setCurrent(item);
+  }
+
+  setCurrent(item) {
+    this.current = item;
+    this.dispatchEvent(new Event("change"));
+  }
+
+  rename(item, label) {
+    item.label = label;
+    this.changed();
+  }
+
+  move(item, to) {
+    const at = this.items.indexOf(item);
+    const there = Math.min(Math.max(0, to), this.items.length - 1);
+    if (there === at) return;
+    this.items.splice(at, 1);
+    this.items.splice(there, 0, item);
+    this.changed();
+  }
+
+  remove(item) {
+    this.replace(this.items.filter((each) => each !== item));
+  }
+
+  // Set all items. Returns those before.
+  replace(items) {
+    const before = this.items;
+    this.items = items;
+    if (!items.includes(this.current)) this.current = null;
+    this.changed();
+    return before;
+  }
+
+  changed() {
+    try {
+      sessionStorage.setItem(this.storageKey, JSON.stringify(this.items));
+    } catch {
+      // storage may be blocked or full: the list is then kept until the view is left
+    }
+    this.dispatchEvent(new Event("change"));
+  }
+}
+
+function load(key) {
+  try {
+    return JSON.parse(sessionStorage.getItem(key)) || [];
+  } catch {
+    return [];
+  }
+}
