@@ -5,16 +5,18 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 CHECKED := clipengine tests scripts
+NPM_MODULES := scripts/typescript/node_modules/.package-lock.json
+NPM_PACKAGES := clipengine-client
 LOCK := $(BIN)/uv pip compile --quiet --upgrade --universal --no-strip-extras --python-version 3.11 --generate-hashes --custom-compile-command "make lock"
 
 # Only variables of make's command line: the environment may contain others of the same name.
 given = $(if $(filter command line,$(origin $(1))),--$(2) '$(subst ','\'',$($(1)))')
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo test check lock films screens compare bench fuzz soak clean
+.PHONY: help install run demo test check client-ts node lock films screens compare bench fuzz soak clean
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(VENV)/.installed  ## install clipengine into .venv
 	@echo "installed: $(BIN)/clipengine"
@@ -34,6 +36,16 @@ check: $(VENV)/.test-installed  ## check lint, format, spelling, types and impor
 	@$(BIN)/codespell $(CHECKED) config clipengine.toml README.md CHANGELOG.md .github
 	@$(BIN)/mypy --no-error-summary
 	@$(BIN)/lint-imports --no-logo >$(VENV)/imports.log || { cat $(VENV)/imports.log; exit 1; }
+
+client-ts: node $(VENV)/.installed $(NPM_MODULES)  ## build the npm package of the TypeScript client into dist/
+	@mkdir -p dist
+	@$(BIN)/python -m scripts.openapi dist/openapi.json
+	@node scripts/typescript/build.mjs dist/openapi.json dist
+	@cd dist && npm pack --silent --offline $(addprefix ./,$(NPM_PACKAGES)) | sed 's,^,built: dist/,'
+
+node:
+	@command -v node >/dev/null && command -v npm >/dev/null && node -e 'process.exit(+(parseInt(process.versions.node) < 18))' \
+		|| { echo "missing: Node 18 or newer, with npm. On Debian: apt install nodejs npm" >&2; exit 1; }
 
 lock: $(VENV)/.installed  ## update the hashed lock files to the newest versions that setup.cfg allows
 	@$(PIP) install uv
@@ -59,7 +71,7 @@ soak: $(VENV)/.test-installed  ## load, kill -9 and failing stores for a long ti
 	@$(BIN)/python -m scripts.soak $(ARGS)
 
 clean:  ## delete everything that make created, but no data
-	rm -rf .bench .fuzz .venv .venv-* build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .bench .fuzz .venv .venv-* build dist scripts/typescript/node_modules *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
 # Installed from the lock files, so that a checkout gets the versions that CI tested. Recreated if they change.
 $(VENV)/.installed: setup.cfg pyproject.toml requirements.lock
@@ -74,4 +86,8 @@ $(VENV)/.installed: setup.cfg pyproject.toml requirements.lock
 $(VENV)/.test-installed: $(VENV)/.installed requirements-test.lock
 	@echo "installing the test dependencies"
 	@$(PIP) install --require-hashes --requirement requirements-test.lock
+	@touch $@
+
+$(NPM_MODULES): scripts/typescript/package-lock.json | node
+	@npm ci --prefix scripts/typescript --ignore-scripts --no-audit --no-fund --loglevel error >/dev/null
 	@touch $@

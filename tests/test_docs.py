@@ -162,7 +162,7 @@ def test_demo_posts_the_body_of_the_readme() -> None:
 
 def test_every_make_target_of_the_readme_exists() -> None:
     makefile = (ROOT / "Makefile").read_text("utf-8")
-    for goal in set(re.findall(r"(?m)(?:^|`)make ([a-z]+)", (ROOT / "README.md").read_text("utf-8"))):
+    for goal in set(re.findall(r"(?m)(?:^|`)make ([a-z-]+)", (ROOT / "README.md").read_text("utf-8"))):
         assert re.search(rf"^{goal}:", makefile, re.MULTILINE), goal
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import Any, get_args
@@ -162,11 +161,10 @@ def test_request_schemas_match_the_validation(document: dict[str, Any]) -> None:
 def test_responses_match_their_schemas(
     http: httpx.Client, document: dict[str, Any], engine: RecordedEngine, recording: Recording, clip: Clip
 ) -> None:
-    schemas = json.loads(
-        json.dumps(document["components"]["schemas"]).replace(
-            '"additionalProperties": true', '"additionalProperties": false'
-        )
-    )
+    schemas = document["components"]["schemas"]
+    for schema in schemas.values():
+        if "properties" in schema:
+            schema["additionalProperties"] = False
 
     def check(model: str, answer: httpx.Response) -> Any:
         schema = {"$ref": f"#/components/schemas/{model}", "components": {"schemas": schemas}}

@@ -1,7 +1,9 @@
 """The schemas of the OpenAPI document: those of the types, of lists, error codes and webhooks.
 
 They are written as generators of clients understand them: a field of a request that has a default is optional only
-without the keyword `default` (openapi-typescript requires it otherwise), so that the default is `x-default`.
+without the keyword `default` (openapi-typescript requires it otherwise), so that the default is `x-default`. Objects
+may have further keys, as in every schema that does not say otherwise: with `additionalProperties`, openapi-typescript
+would accept a misspelt key.
 """
 
 from __future__ import annotations
@@ -51,6 +53,8 @@ def component_schemas(operations: Sequence[Operation]) -> dict[str, Schema]:
     _, document = models_json_schema([(model, "validation") for model in models], ref_template=REF)
     schemas: dict[str, Schema] = document["$defs"]
     for schema in schemas.values():
+        if schema.get("additionalProperties") is True:
+            del schema["additionalProperties"]
         for field in schema.get("properties", {}).values():
             if "default" in field:
                 field["x-default"] = field.pop("default")

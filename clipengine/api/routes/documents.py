@@ -35,6 +35,7 @@ ORDER = (
     "ingest",
     "cli",
     "python",
+    "typescript",
     "agents",
     "configuration",
     "operations",

@@ -1,0 +1,215 @@
+// Uses the built package against a real server, compiled with `tsc --strict` and run by Node.
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { openAsBlob } from "node:fs";
+import { createServer, type IncomingHttpHeaders, type RequestListener } from "node:http";
+import type { AddressInfo } from "node:net";
+import {
+  ApiError,
+  Client,
+  type Clip,
+  NotClipengine,
+  raiseForError,
+  ServerUnreachable,
+  SignatureInvalid,
+  verifyWebhook,
+  type WebhookEvent,
+  WaitTimeout,
+} from "clipengine-client";
+
+const [baseUrl, film] = process.argv.slice(2) as [string, string];
+const apiKey = process.env.CLIPENGINE_API_KEY!;
+const client = new Client({ baseUrl, apiKey });
+
+async function serve(listener: RequestListener): Promise<{ url: string; close: () => void }> {
+  const server = createServer(listener);
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as AddressInfo;
+  return { url: `http://127.0.0.1:${port}`, close: () => (server.closeAllConnections(), server.close()) };
+}
+
+/** A proxy that forwards each request, and breaks the connection instead of the first answers to each method. */
+async function lossyProxy(losses: number) {
+  const requests: Record<string, number> = {};
+  const proxy = await serve(async (incoming, outgoing) => {
+    const chunks = [];
+    for await (const chunk of incoming) chunks.push(chunk);
+    const method = incoming.method!;
+    const body = method === "GET" ? null : Buffer.concat(chunks);
+    const answer = await fetch(`${baseUrl}${incoming.url}`, {
+      method,
+      body,
+      headers: new Headers(incoming.headers as {}),
+    });
+    requests[method] = (requests[method] ?? 0) + 1;
+    if (requests[method] <= losses) return incoming.socket.destroy();
+    outgoing.writeHead(answer.status, { "Content-Type": answer.headers.get("content-type") ?? "" });
+    outgoing.end(await answer.text());
+  });
+  return { ...proxy, requests };
+}
+
+async function receiver() {
+  type Received = { body: Buffer; headers: IncomingHttpHeaders };
+  let receive: (received: Received) => void;
+  const first = new Promise<Received>((resolve) => (receive = resolve));
+  const server = await serve(async (request, response) => {
+    const chunks = [];
+    for await (const chunk of request) chunks.push(chunk);
+    response.writeHead(204).end();
+    receive({ body: Buffer.concat(chunks), headers: request.headers });
+  });
+  return { ...server, first };
+}
+
+async function rejected<E extends Error>(call: Promise<unknown>, type: new (...given: never[]) => E): Promise<E> {
+  try {
+    await call;
+  } catch (error) {
+    assert.ok(error instanceof type, String(error));
+    return error;
+  }
+  throw new Error(`${type.name} was not thrown`);
+}
+
+function subject(event: WebhookEvent): string {
+  switch (event.event) {
+    case "clip.ready":
+      return event.data.share_url ?? event.data.clip_id;
+    case "clip.failed":
+      return event.data.error?.message ?? "";
+    case "recording.complete":
+      return event.data.recording_id;
+    default:
+      return event.id;
+  }
+}
+
+async function signedWebhooks(clip: Clip, secret: string, received: { body: Buffer; headers: IncomingHttpHeaders }) {
+  const { body, headers } = received;
+  const event = await verifyWebhook(body, headers, secret);
+  assert.equal(subject(event), clip.clip_id);
+  assert.equal(event.id, headers["webhook-id"]);
+  const relay = { "X-Relay-Signature": headers["x-relay-signature"] as string };
+  const standard = Object.fromEntries(Object.entries(headers).filter(([name]) => name.startsWith("webhook-")));
+  assert.deepEqual(await verifyWebhook(body.toString(), relay, secret), event);
+  assert.deepEqual(await verifyWebhook(new Uint8Array(body), new Headers(relay), secret), event);
+  assert.deepEqual(await verifyWebhook(body, standard, secret), event);
+  const old = { ...standard, "webhook-timestamp": String(Number(standard["webhook-timestamp"]) - 301) };
+  const rotated = { ...standard, "webhook-signature": `v1,${"A".repeat(43)}= ${standard["webhook-signature"]}` };
+  assert.deepEqual(await verifyWebhook(body, rotated, secret), event);
+  const many = { ...standard, "webhook-signature": `${"v1,x ".repeat(10)}${standard["webhook-signature"]}` };
+  for (const [given, having, by] of [
+    [body.toString() + " ", relay, secret],
+    [body.toString() + " ", standard, secret],
+    [body, old, secret],
+    [body, many, secret],
+    [body, { ...standard, "webhook-timestamp": "soon" }, secret],
+    [body, { ...standard, "webhook-id": "evt_other" }, secret],
+    [body, { ...relay, "webhook-signature": "v1,x" }, secret],
+    [body, { "X-Relay-Signature": relay["X-Relay-Signature"].toUpperCase() + "00" }, secret],
+    [body, {}, secret],
+    [body, headers, "whsec_MDEyMzQ1Njc4OWFiY2RlZg=="],
+    [body, headers, "whsec_*"],
+    [new Uint8Array(2 * 1024 * 1024 + 1), headers, secret],
+  ] as const) {
+    await rejected(verifyWebhook(given, having, by), SignatureInvalid);
+  }
+}
+
+async function errors(recordingId: string) {
+  const late = { label: "late", start_seconds: 3600, end_seconds: 3610, priority: 11 };
+  const error = await rejected(client.createClip(recordingId, late), ApiError);
+  assert.equal(error.status, 422);
+  assert.equal(error.code, "invalid_request");
+  assert.ok(error.hint && error.requestId);
+  assert.deepEqual(
+    error.errors.map(({ pointer }) => pointer),
+    ["/priority"],
+  );
+  const missing = await rejected(client.waitForClip("clip_x"), ApiError);
+  assert.equal(missing.code, "clip_not_found");
+  assert.equal((await rejected(new Client({ baseUrl }).GET("/v1/clips"), ApiError)).status, 401);
+  const closed = await serve(() => {});
+  closed.close();
+  const nowhere = new Client({ baseUrl: closed.url, retries: 0 });
+  assert.match((await rejected(nowhere.GET("/v1/clips"), ServerUnreachable)).message, /ECONNREFUSED/);
+  await rejected(nowhere.waitForClip("clip_x", { patienceSeconds: 0 }), ServerUnreachable);
+  assert.throws(() => new Client({ baseUrl: "127.0.0.1:8377" }), /must begin with http/);
+  const slow = await serve(() => {});
+  const timed = await rejected(
+    new Client({ baseUrl: slow.url, retries: 0, timeoutSeconds: 0.2 }).GET("/v1/clips"),
+    ServerUnreachable,
+  );
+  assert.match(timed.message, /no response within 0.2 s/);
+  slow.close();
+  const page = await serve((_, response) => response.writeHead(200, { "Content-Type": "text/html" }).end("<html>"));
+  await rejected(new Client({ baseUrl: page.url }).GET("/v1/clips"), NotClipengine);
+  page.close();
+}
+
+async function brokenConnections(recordingId: string) {
+  const proxy = await lossyProxy(2);
+  const lossy = new Client({ baseUrl: proxy.url, apiKey });
+  const created = await lossy.createClip(recordingId, { label: "once", start_seconds: 0, end_seconds: 1 });
+  assert.equal(proxy.requests.POST, 3);
+  const impatient = new Client({ baseUrl: proxy.url, apiKey, retries: 0 });
+  const states: string[] = [];
+  const clip = await impatient.waitForClip(created.clip_id, { onProgress: ({ status }) => states.push(status) });
+  assert.equal(clip.status, "complete");
+  assert.equal(states.at(-1), "complete");
+  proxy.close();
+  const labels = [];
+  const query = { status: "complete", limit: 1, metadata: { case: "4711" } } as const;
+  for await (const { label } of client.each("/v1/clips", { params: { query: { ...query, metadata: {} } } }))
+    labels.push(label);
+  assert.deepEqual(labels, ["once", "key-moment"]); // one request per page, and the first request took effect once
+  const tagged = [];
+  for await (const { label } of client.each("/v1/clips", { params: { query } })) tagged.push(label);
+  assert.deepEqual(tagged, ["key-moment"]);
+}
+
+async function endOfWaiting(recordingId: string) {
+  const later = { label: "slow", start_seconds: 0, end_seconds: 8, profile: "slow" };
+  const clip = await client.createClip(recordingId, later, { idempotencyKey: "slow-1" });
+  assert.equal((await client.createClip(recordingId, later, { idempotencyKey: "slow-1" })).clip_id, clip.clip_id);
+  await rejected(client.waitForClip(clip.clip_id, { timeoutSeconds: 0.1 }), WaitTimeout);
+  const stop = new AbortController();
+  setTimeout(() => stop.abort(new Error("enough")), 100);
+  assert.equal((await rejected(client.waitForClip(clip.clip_id, { signal: stop.signal }), Error)).message, "enough");
+  const cancelled = await client.POST("/v1/clips/{clip_id}/cancel", { params: { path: { clip_id: clip.clip_id } } });
+  const failed = await client.waitForClip(cancelled.clip_id);
+  assert.throws(() => raiseForError(failed), { name: "JobFailed", code: "cancelled", retryable: true });
+}
+
+const hook = await receiver();
+const webhook = await client.POST("/v1/webhooks", { body: { url: `${hook.url}/hook` } });
+const file = await openAsBlob(film);
+const uploaded = await client.upload(file, { name: "meeting.mp4" });
+const recording = raiseForError(await client.waitForRecording(uploaded.recording_id));
+assert.equal(recording.file_size_bytes, file.size);
+const streamed = await client.upload(file.stream() as ReadableStream<Uint8Array>, { name: "stream.mp4" });
+assert.equal(streamed.file_size_bytes, file.size);
+const whole = await client.downloadRecording(streamed.recording_id);
+assert.deepEqual(await whole.arrayBuffer(), await file.arrayBuffer());
+
+const request = { label: "key-moment", start_seconds: 1, end_seconds: 2.5, metadata: { case: "4711" } };
+const created = await client.createClip(recording.recording_id, request);
+const clip = raiseForError(await client.waitForClip(created.clip_id, { timeoutSeconds: 120 }));
+const content = new Uint8Array(await (await client.downloadClip(clip.clip_id)).arrayBuffer());
+assert.equal(createHash("sha256").update(content).digest("hex"), clip.result?.sha256);
+const part = await client.downloadClip(clip.clip_id, { range: "bytes=0-99" });
+assert.deepEqual([part.status, (await part.arrayBuffer()).byteLength], [206, 100]);
+const params = { path: { clip_id: clip.clip_id } };
+const poster: Blob = await client.GET("/v1/clips/{clip_id}/poster", { params, parseAs: "blob" });
+assert.equal(poster.type, "image/jpeg");
+// @ts-expect-error - the keys of an object are known
+assert.equal(clip.clip_idd, undefined);
+
+await signedWebhooks(clip, webhook.secret, await hook.first);
+assert.equal(await client.DELETE("/v1/webhooks/{webhook_id}", { params: { path: webhook } }), undefined);
+hook.close();
+await errors(recording.recording_id);
+await brokenConnections(recording.recording_id);
+await endOfWaiting(recording.recording_id);
+console.log("done");
