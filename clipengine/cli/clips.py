@@ -23,6 +23,7 @@ from clipengine.cli.options import (
     part_option,
     render_option,
     replace_tags_option,
+    snap_options,
     start_option,
     subtitles_value,
     tag_option,
@@ -31,6 +32,7 @@ from clipengine.cli.output_options import output_options
 from clipengine.client import Client, Clip
 from clipengine.clips.output import Output
 from clipengine.clips.profiles import Render
+from clipengine.clips.snap import Snap
 
 _COLUMNS: dict[str, output.Column] = {
     "clip": "clip_id",
@@ -71,6 +73,7 @@ def clips() -> None:
 @part_option
 @click.option("--profile", help="A profile of the settings.")
 @render_option
+@snap_options
 @output_options
 @click.option(
     "--subtitles",
@@ -105,6 +108,7 @@ def create(
     parts: tuple[PartValue, ...],
     profile: str | None,
     render: Render | None,
+    snap: Snap | None,
     options: Output | None,
     subtitles: dict[str, str] | None,
     priority: int | None,
@@ -131,6 +135,7 @@ def create(
         render=render,
         output=options.to_object() if options else None,
         subtitles=subtitles,
+        snap=snap.model_dump() if snap else None,
         priority=priority,
         metadata=metadata_of(meta),
         tags=tags,

@@ -19,12 +19,14 @@ from clipengine.cli.options import (
     part_option,
     render_option,
     settings_of,
+    snap_options,
     start_option,
 )
 from clipengine.cli.output_options import output_options
 from clipengine.clips.clip import ClipResult
 from clipengine.clips.output import Output
 from clipengine.clips.profiles import Render
+from clipengine.clips.snap import Snap
 from clipengine.errors import ObjectMissing, RecordingMissing, UnknownProfile
 from clipengine.settings import Settings
 from clipengine.stores.keys import URL_SCHEME
@@ -39,6 +41,7 @@ from clipengine.timecode import format_time
 @part_option
 @click.option("--profile", default="default", show_default=True, help="A profile of the settings.")
 @render_option
+@snap_options
 @output_options
 @click.option(
     "--subtitles",
@@ -56,6 +59,7 @@ def cut(
     parts: tuple[PartValue, ...],
     profile: str,
     render: Render | None,
+    snap: Snap | None,
     options: Output | None,
     subtitles: tuple[Path, ...],
     config: Path | None,
@@ -96,6 +100,7 @@ def cut(
                 render=render,
                 options=options,
                 texts=texts,
+                snap=snap,
                 on_progress=on_progress,
             )
     except ObjectMissing:

@@ -8,6 +8,7 @@ import os
 import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -18,14 +19,25 @@ from clipengine.clips.edit import Part, PlannedPart
 from clipengine.clips.output import Output
 from clipengine.clips.profiles import Render
 from clipengine.clips.request import check_range
+from clipengine.clips.snap import Snap
+from clipengine.clips.snapped import check_possible
 from clipengine.clips.subtitles import MAX_TEXT_TRACKS, TextTrack
 from clipengine.errors import InvalidTimeRange, InvalidTranscript, SettingsError, UnknownProfile
 from clipengine.settings import Settings
 from clipengine.stores.base import Store
 from clipengine.stores.build import build_store
 from clipengine.stores.folder import FolderStore
-from clipengine.work.encoder.jobs import Message, clip_result, cut_job, probe_job, probe_result, probe_texts
+from clipengine.work.encoder.jobs import (
+    Message,
+    clip_result,
+    cut_job,
+    probe_job,
+    probe_result,
+    probe_texts,
+    searched_seconds,
+)
 from clipengine.work.encoder.process import EncoderProcess
+from clipengine.work.snapping import snap_parts
 from clipengine.work.verification import verify_clip
 
 
@@ -39,12 +51,13 @@ def cut_once(
     render: Render | None = None,
     options: Output | None = None,
     texts: tuple[TextTrack, ...] = (),
+    snap: Snap | None = None,
     on_progress: Callable[[float], None],
 ) -> ClipResult:
     """Cut ranges of a file or an object (`s3://bucket/key`) and write them atomically to `output`, as one clip.
 
-    `texts` become text tracks of the clip. `on_progress` receives the encoded fraction, 0 to 1. Raises the errors that
-    a clip of the API fails with.
+    `texts` become text tracks of the clip; `snap` moves its cuts. `on_progress` receives the encoded fraction, 0 to 1.
+    Raises the errors that a clip of the API fails with.
     """
     if profile not in settings.profiles:
         raise UnknownProfile(f"profile {profile!r} does not exist in the settings")
@@ -59,9 +72,9 @@ def cut_once(
         with ExitStack() as stack:
             scratch = stack.enter_context(open(descriptor, "r+b"))
             reader = stack.enter_context(closing(store.open(key)))
-            # One child for both jobs, because its start costs as much as a second of encoding.
+            # One child for all jobs, because its start costs as much as a second of encoding.
             encoder = stack.enter_context(closing(EncoderProcess(sandbox=settings.encoding.sandbox)))
-            length = float(sum(end - start for start, end in ranges))
+            length = float(sum(end - start for start, end in ranges)) + 2 * searched_seconds(snap, len(ranges))
             probe = probe_job(settings.encoding, cut_seconds=length)
             probed, embedded = encoder.run(probe, reader, watch=lambda message: None, keep=True)
             facts, seek_index = probe_result(probed)
@@ -78,14 +91,27 @@ def cut_once(
             if options is not None:
                 total = sum((min(end, facts.duration) - start for start, end in ranges), Fraction(0))
                 options.check_length(float(total), longest=math.inf)
+            chosen = settings.profiles[profile].rendered(render, options)
+            if snap is not None:
+                check_possible(snap, facts, has_transcript=bool(carried))
+            snapped = snap_parts(
+                snap,
+                [PlannedPart(facts, start, end, 0, seek_index) for start, end in ranges],
+                chosen,
+                encoding=settings.encoding,
+                cues=lambda part, low, high: carried[0].near(low, high).cues,
+                run=lambda job: encoder.run(job, reader, watch=lambda message: None, keep=True)[0],
+            )
+            snapped.check(shortest=0, longest=math.inf, output=options)
             parts = [
-                PlannedPart(facts, start, end, 0, seek_index, tuple(each.near(start, end) for each in carried))
-                for start, end in ranges
+                replace(part, texts=tuple(each.near(part.start, part.end) for each in carried))
+                for part in snapped.parts
             ]
-            job = cut_job(settings, profile, parts, poster=False, render=render, output=options)
+            searched = searched_seconds(snap, len(parts))
+            job = cut_job(settings, profile, parts, poster=False, render=render, output=options, searched=searched)
             message, _ = encoder.run(job, reader, output=scratch.fileno(), watch=watch)
             cut = CutReport.of(message.get("cut"))
-            plan = FilePlan(parts, settings.profiles[profile].rendered(render, options))
+            plan = FilePlan(parts, chosen)
             verify_clip(inspector, Path(temporary), plan, cut, encoding=settings.encoding, watch=lambda message: None)
             scratch.seek(0)
             sha256 = hashlib.file_digest(scratch, "sha256").hexdigest()
@@ -94,7 +120,16 @@ def cut_once(
         os.chmod(temporary, 0o666 & ~umask)
         os.replace(temporary, output)
         asked = [Part(source, float(start), float(end)) for start, end in ranges] if len(ranges) > 1 else []
-        return clip_result(cut, plan.profile, asked, sha256=sha256, poster_path=None)
+        return clip_result(
+            cut,
+            chosen,
+            asked,
+            sha256=sha256,
+            poster_path=None,
+            warnings=snapped.warnings,
+            snapped=snapped.cuts,
+            bytes_before=snapped.bytes_read,
+        )
     finally:
         Path(temporary).unlink(missing_ok=True)
 

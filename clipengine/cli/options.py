@@ -6,10 +6,11 @@ import functools
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar, get_args
 
 import click
 
+from clipengine.clips.snap import MAX_WITHIN_SECONDS, Snap, SnapTarget
 from clipengine.settings import Settings, port_number
 from clipengine.settings_sources import load
 from clipengine.timecode import parse_time
@@ -114,6 +115,20 @@ render_option = click.option(
     type=click.Choice(["encode", "smart"]),
     help="smart copies whole GOPs and encodes only the frames at the cuts. [default: the profile's]",
 )
+_SNAP_OPTIONS = (
+    click.option(
+        "--snap",
+        "snap_to",
+        type=click.Choice(get_args(SnapTarget)),
+        help="Move each cut to the nearest such moment; one without it nearby stays, with a warning.",
+    ),
+    click.option(
+        "--snap-within",
+        type=click.FloatRange(min=0, min_open=True, max=MAX_WITHIN_SECONDS),
+        metavar="SECONDS",
+        help="The largest distance for --snap. [default: 2]",
+    ),
+)
 data_option = click.option("--data", type=click.Path(path_type=Path, file_okay=False), help="The data folder.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 limit_option = click.option(
@@ -148,6 +163,21 @@ def filter_options(*sorts: str) -> Callable[[F], F]:
         return function
 
     return add
+
+
+def snap_options(function: F) -> F:
+    """Add the options that move the cuts of a clip to a command, which receives them as `snap`, a Snap or None."""
+
+    @functools.wraps(function)
+    def command(*args: Any, snap_to: SnapTarget | None, snap_within: float | None, **values: Any) -> Any:
+        if snap_to is None and snap_within is not None:
+            raise click.UsageError("--snap-within needs --snap")
+        within = {} if snap_within is None else {"within_seconds": snap_within}
+        return function(*args, snap=None if snap_to is None else Snap(to=snap_to, **within), **values)
+
+    for option in reversed(_SNAP_OPTIONS):
+        command = option(command)
+    return command  # type: ignore[return-value]
 
 
 def settings_of(config: Path | None, data: Path | None = None) -> Settings:

@@ -39,6 +39,7 @@ class ClipCalls(Generic[C]):
         render: Render | None = None,
         output: Mapping[str, Any] | None = None,
         subtitles: Mapping[str, str] | None = None,
+        snap: Mapping[str, Any] | None = None,
         metadata: Mapping[str, str] | None = None,
         tags: Sequence[str] | None = None,
         priority: int | None = None,
@@ -52,8 +53,8 @@ class ClipCalls(Generic[C]):
         `parts` replaces the range: each has `start_seconds`, `end_seconds` and, for another recording, `recording_id`.
         With the `render` "smart" whole GOPs of the recording are copied if that is possible; None is the profile's.
         `output` has the options of the API that change the picture and the audio. `subtitles` are
-        `{"mode": "keep", "language": "en"}` or `{"mode": "none"}`; by default all transcripts are kept. At `expires_at`
-        the clip and its object are deleted.
+        `{"mode": "keep", "language": "en"}` or `{"mode": "none"}`; by default all transcripts are kept. `snap`, such as
+        `{"to": "keyframe", "within_seconds": 2}`, moves the cuts. At `expires_at` the clip and its object are deleted.
         """
         body: Object = {"label": label}
         optional: Object = {
@@ -62,6 +63,7 @@ class ClipCalls(Generic[C]):
             "render": render,
             "output": dict(output) if output else None,
             "subtitles": dict(subtitles) if subtitles else None,
+            "snap": dict(snap) if snap else None,
             "metadata": dict(metadata) if metadata else None,
             "tags": [*tags] if tags else None,
             "priority": priority,
@@ -83,10 +85,13 @@ class ClipCalls(Generic[C]):
         profile: str | None = None,
         render: Render | None = None,
         output: Mapping[str, Any] | None = None,
+        subtitles: Mapping[str, str] | None = None,
+        snap: Mapping[str, Any] | None = None,
     ) -> Steps[ClipPlan]:
         """Return what the clip `[start_seconds, end_seconds)`, or that of the `parts`, would be, without making it."""
         ranges = _ranges(start_seconds, end_seconds, parts)
-        body = {"label": "plan", **without_none({**ranges, "profile": profile, "render": render, "output": output})}
+        optional = {"profile": profile, "render": render, "output": output, "subtitles": subtitles, "snap": snap}
+        body = {"label": "plan", **without_none({**ranges, **optional})}
         path = route("recordings", recording_id, "clips", "plan")
         return ClipPlan.from_object((yield from self._api.send("POST", path, json=body)))
 

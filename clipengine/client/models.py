@@ -104,6 +104,7 @@ class ClipData(_Job):
     output: Object | None = None  # as requested; None for the profile's
     parts: list[Object] | None = None  # as requested; None for a clip of one range
     tags: list[str] = field(default_factory=list)
+    snap: Object | None = None  # as requested; `result.snapped` says what each cut became
     raw: Object = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
@@ -279,6 +280,7 @@ class ClipPlan(_Model):
     width: int | None = None
     height: int | None = None
     warnings: list[str] = field(default_factory=list)
+    snapped: list[Object] = field(default_factory=list)  # the cuts of all parts, if `snap` was requested
 
 
 @dataclass(frozen=True)

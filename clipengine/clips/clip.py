@@ -14,6 +14,7 @@ from clipengine.clips.edit import Part
 from clipengine.clips.facts import SourceFacts
 from clipengine.clips.output import Output
 from clipengine.clips.profiles import Render
+from clipengine.clips.snap import Snap, SnappedCut
 from clipengine.clips.subtitles import SubtitleMode
 from clipengine.timecode import rfc3339
 
@@ -90,6 +91,9 @@ class ClipResult:
     ] = field(default_factory=list)
     parts: Annotated[list[ResultPart] | None, Field(description="Null for a clip of one range.")] = None
     manifest_path: Annotated[str | None, Field(description="Key of the signed manifest.")] = None
+    snapped: Annotated[list[SnappedCut], Field(description="The cuts of all parts, if `snap` was requested.")] = field(
+        default_factory=list
+    )
 
     @classmethod
     def from_object(cls, stored: dict[str, Any]) -> ClipResult:
@@ -97,7 +101,8 @@ class ClipResult:
         earlier = {"render": "encode", "copied_seconds": 0.0, "encoded_seconds": stored["duration_seconds"]}
         files = [ClipSubtitles(**each) for each in stored.get("subtitles", ())]
         parts = [ResultPart(**part) for part in stored.get("parts") or ()] or None
-        return cls(**earlier | stored | {"subtitles": files, "parts": parts})
+        snapped = [SnappedCut(**cut) for cut in stored.get("snapped", ())]
+        return cls(**earlier | stored | {"subtitles": files, "parts": parts, "snapped": snapped})
 
     def to_object(self) -> dict[str, Any]:
         return asdict(self)
@@ -144,6 +149,7 @@ class Clip:
     subtitle_keys: list[str] | None = None
     parts: tuple[Part, ...] = ()
     tags: list[str] = field(default_factory=list)
+    snap: Snap | None = None
 
     @property
     def ranges(self) -> tuple[Part, ...]:
@@ -206,6 +212,7 @@ class Clip:
             "output": self.output and self.output.to_object(),
             "parts": [asdict(part) for part in self.parts] or None,
             "tags": self.tags,
+            "snap": self.snap and self.snap.model_dump(),
         }
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from clipengine.clips.edit import Part
 from clipengine.clips.output import Output
 from clipengine.clips.profiles import Render
+from clipengine.clips.snap import Snap
 from clipengine.clips.subtitles import SubtitleMode
 from clipengine.errors import InvalidLabel, InvalidTimeRange
 
@@ -51,6 +52,7 @@ class ClipRequest:
     request_id: str | None = None
     traceparent: str | None = None
     parts: tuple[Part, ...] = ()
+    snap: Snap | None = None
 
 
 def lone_surrogate(text: str) -> str | None:

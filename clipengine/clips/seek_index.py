@@ -61,10 +61,13 @@ class SeekIndex(BaseModel):
         index = bisect_right(self._times, time) - 1
         return self._point(index) if index >= 0 else None
 
-    def near(self, time: Fraction) -> SeekIndex:
-        """Return the part of the index that a clip with the start `time` may need, small enough to send with a job."""
+    def near(self, time: Fraction, until: Fraction | None = None) -> SeekIndex:
+        """Return the part of the index that reading from `time` on may need, small enough to send with a job.
+
+        Seeks go to `time`, or up to `until` if it is given.
+        """
         first = max(0, bisect_right(self._times, time - _REACH) - 1)
-        last = bisect_right(self._times, time)
+        last = bisect_right(self._times, time if until is None else until)
         columns = {name: getattr(self, name)[first:last] for name in ("offsets", "stamps", "parts")}
         kept = {name: getattr(self, name) for name in type(self).model_fields}
         return self.model_construct(**kept | columns)  # not model_copy, which would copy the cached times as well

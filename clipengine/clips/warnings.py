@@ -27,6 +27,7 @@ WarningCode = Literal[
     "hdr_kept",
     "loudness_missed",
     "nominal_rate",
+    "not_snapped",
     "output_ignored",
     "packets_damaged",
     "picture_missing",

@@ -28,6 +28,7 @@ from clipengine.clips.edit import Part
 from clipengine.clips.metadata import merged
 from clipengine.clips.output import Output
 from clipengine.clips.request import ClipRequest
+from clipengine.clips.snap import Snap
 from clipengine.errors import (
     Cancelled,
     ClipEnded,
@@ -454,7 +455,8 @@ class Clips:
 
 def _values(clip: Clip) -> dict[str, Any]:
     parts = [asdict(part) for part in clip.parts] or None
-    return vars(clip) | {"output": clip.output and clip.output.to_object(), "parts": parts}
+    output, snap = clip.output and clip.output.to_object(), clip.snap and clip.snap.model_dump()
+    return vars(clip) | {"output": output, "parts": parts, "snap": snap}
 
 
 def _next_key(clip: Clip) -> str:
@@ -466,6 +468,8 @@ def _clip(row: Row) -> Clip:
     values = {name: row[name] for name in Clip.__dataclass_fields__}
     if row["output"] is not None:
         values["output"] = Output.model_validate(row["output"])
+    if row["snap"] is not None:
+        values["snap"] = Snap.model_validate(row["snap"])
     values["parts"] = tuple(Part(**part) for part in row["parts"] or ())
     if row["result"] is not None:
         values["result"] = ClipResult.from_object(row["result"])

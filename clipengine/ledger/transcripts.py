@@ -121,6 +121,12 @@ class Transcripts:
             raise TranscriptNotFound(f"the recording has no transcript in the language {language}")
         return found
 
+    def preferred(self, recording_id: str, language: str | None) -> Transcript | None:
+        """Return the transcript in this language, or else the recording's first one, or None if it has none."""
+        rows = self._database.rows(_of(recording_id).order_by(TranscriptRow.created_at, TranscriptRow.language))
+        rows.sort(key=lambda row: row["language"] != language)
+        return _transcript(rows[0]) if rows else None
+
     def cues(self, transcript: Transcript, *, start_ms: int = 0, end_ms: int | None = None) -> list[Cue]:
         """Return the cues of a transcript that overlap the range, sorted by time."""
         query = CueRow.select(CueRow.start_ms, CueRow.end_ms, CueRow.text, CueRow.speaker).where(

@@ -1,16 +1,19 @@
-"""The transcripts that a clip carries: those of its recordings, as its request says."""
+"""The transcripts that a clip carries, or whose sentences its cuts are snapped to."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from fractions import Fraction
 
 from clipengine.clips.clip import Clip, Recording
+from clipengine.clips.cues import Cue
 from clipengine.clips.edit import PlannedPart
 from clipengine.clips.subtitles import MAX_TEXT_BYTES, MAX_TEXT_TRACKS, TextTrack
 from clipengine.clips.transcript_file import alpha3_of
 from clipengine.clips.warnings import subtitles_dropped
 from clipengine.ledger.transcripts import MAX_TRANSCRIPTS, Transcript, Transcripts
+from clipengine.work.snapping import CuesOf
 
 
 def add_texts(
@@ -22,6 +25,21 @@ def add_texts(
     chosen = _ChosenTexts(transcripts, clip, [recording.recording_id for recording in recordings])
     found = [replace(part, texts=tuple(chosen.tracks(part))) for part in parts]
     return found, chosen.warnings()
+
+
+def transcript_cues(transcripts: Transcripts, recording_ids: Sequence[str], language: str | None) -> CuesOf:
+    """Return the function that reads the cues of recordings, by their numbers.
+
+    They are those in this language, if the recording has it, otherwise those of its first transcript.
+    """
+
+    def cues(part: PlannedPart, start: Fraction, end: Fraction) -> Sequence[Cue]:
+        transcript = transcripts.preferred(recording_ids[part.source], language)
+        if transcript is None:
+            return ()
+        return transcripts.cues(transcript, start_ms=round(start * 1000), end_ms=round(end * 1000))
+
+    return cues
 
 
 class _ChosenTexts:

@@ -13,13 +13,15 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from clipengine.clips.clip import Clip, ClipSubtitles, Recording, Step
 from clipengine.clips.clip_file import CutReport, FilePlan
 from clipengine.clips.edit import PlannedPart, clip_tracks
 from clipengine.clips.manifest import make_manifest
+from clipengine.clips.profiles import Profile
+from clipengine.clips.snapped import Snapped
 from clipengine.errors import (
     ClipEngineError,
     DiskFull,
@@ -31,13 +33,13 @@ from clipengine.errors import (
 from clipengine.ledger.ledger import Ledger
 from clipengine.ledger.uploads import Finished
 from clipengine.settings import Settings
-from clipengine.stores.base import Store
+from clipengine.stores.base import ObjectReader, Store
 from clipengine.stores.object_errors import as_recording_errors
 from clipengine.timecode import exact
-from clipengine.work.clip_texts import add_texts
+from clipengine.work.clip_texts import add_texts, transcript_cues
 from clipengine.work.disk_reservation import DiskReservation, estimate_bytes
 from clipengine.work.encoder.exit_status import LOST_CHILD, retry_delay_ms
-from clipengine.work.encoder.jobs import Message, clip_result, cut_job
+from clipengine.work.encoder.jobs import Job, Message, clip_result, cut_job, searched_seconds
 from clipengine.work.encoder.pool import EncoderPool
 from clipengine.work.encoder.process import EncoderProcess, Program
 from clipengine.work.fault_injection import FaultInjection
@@ -45,6 +47,7 @@ from clipengine.work.job_context import clip_job
 from clipengine.work.publisher import clip_file, save_finished
 from clipengine.work.retry import Stopping, next_delay, retry_until_written
 from clipengine.work.scratch import Scratch
+from clipengine.work.snapping import snap_parts
 from clipengine.work.verification import verify_clip
 from clipengine.work.worker import ClaimLost, Jobs, Retry
 
@@ -197,9 +200,13 @@ class ClipRunner(Jobs[Clip]):
         with self._disk_full_errors():
             folder = self._scratch.make(clip.clip_id, clip.attempt)
             path = clip_file(folder, clip)
-            parts, lost = add_texts(self._ledger.transcripts, clip, self._parts(clip, recordings), recordings)
-            plan = FilePlan(parts, self._settings.profiles[clip.profile].rendered(clip.render, clip.output))
-            cut, poster, digests = self._cut(clip, recordings, parts, path)
+            profile = self._settings.profiles[clip.profile].rendered(clip.render, clip.output)
+            with self._encoder(clip, recordings) as encoder:
+                snapped = self._snap(clip, recordings, profile, encoder)
+                parts, lost = add_texts(self._ledger.transcripts, clip, snapped.parts, recordings)
+                cut, poster = self._cut(clip, parts, encoder, path)
+                digests = [reader.info.sha256 for reader in encoder.readers]
+            plan = FilePlan(parts, profile)
             self._verify(clip, plan, path, cut, poster)
             with path.open("rb") as body:
                 sha256 = hashlib.file_digest(body, "sha256").hexdigest()
@@ -211,8 +218,10 @@ class ClipRunner(Jobs[Clip]):
                 sha256=sha256,
                 poster_path=clip.poster_key if poster else None,
                 recording_id=clip.recording_id,
-                warnings=lost,
+                warnings=[*snapped.warnings, *lost],
                 subtitles=[ClipSubtitles(track.language, clip.subtitle_key(track.language)) for track in shown],
+                snapped=snapped.cuts,
+                bytes_before=snapped.bytes_read,
             )
             manifest = None
             if self._settings.storage.manifests:
@@ -251,14 +260,35 @@ class ClipRunner(Jobs[Clip]):
                 raise
             raise DiskFull(f"the disk of the scratch folder is full ({error.strerror})") from error
 
-    def _cut(
-        self,
-        clip: Clip,
-        recordings: Sequence[Recording],
-        parts: Sequence[PlannedPart],
-        path: Path,
-    ) -> tuple[CutReport, bytes, list[str | None]]:
-        """Return the report, the poster, and the SHA-256 of each recording if the store knows it."""
+    @contextmanager
+    def _encoder(self, clip: Clip, recordings: Sequence[Recording]) -> Iterator[_Encoder]:
+        """Open the recordings, and yield a child for them."""
+        with ExitStack() as stack:
+            stack.enter_context(as_recording_errors())
+            readers = [
+                stack.enter_context(closing(self._store.open(each.bucket_path, etag=each.etag))) for each in recordings
+            ]
+            child, watch = stack.enter_context(self._child(clip, "encoder"))
+            yield _Encoder(child, watch, readers)
+
+    def _snap(self, clip: Clip, recordings: Sequence[Recording], profile: Profile, encoder: _Encoder) -> Snapped:
+        """Return the parts of the clip, with their cuts snapped if it was requested."""
+        snapped = snap_parts(
+            clip.snap,
+            self._parts(clip, recordings),
+            profile,
+            encoding=self._settings.encoding,
+            cues=transcript_cues(
+                self._ledger.transcripts, [each.recording_id for each in recordings], clip.subtitle_language
+            ),
+            run=lambda job: encoder.run(job, keep=True)[0],
+        )
+        limits = self._settings.limits
+        snapped.check(shortest=limits.min_clip_seconds, longest=limits.max_clip_seconds, output=clip.output)
+        return snapped
+
+    def _cut(self, clip: Clip, parts: Sequence[PlannedPart], encoder: _Encoder, path: Path) -> tuple[CutReport, bytes]:
+        """Return the report and the poster."""
         job = cut_job(
             self._settings,
             clip.profile,
@@ -266,17 +296,11 @@ class ClipRunner(Jobs[Clip]):
             poster=clip.poster,
             render=clip.render,
             output=clip.output,
+            searched=searched_seconds(clip.snap, len(parts)),
         )
-        with ExitStack() as stack:
-            stack.enter_context(as_recording_errors())
-            readers = [
-                stack.enter_context(closing(self._store.open(each.bucket_path, etag=each.etag))) for each in recordings
-            ]
-            output = stack.enter_context(open(path, "x+b"))
-            child, watch = stack.enter_context(self._child(clip, "encoder"))
-            message, poster = child.run(job, *readers, output=output.fileno(), watch=watch)
-            digests = [reader.info.sha256 for reader in readers]
-        return CutReport.of(message.get("cut")), poster if clip.poster else b"", digests
+        with open(path, "x+b") as output:
+            message, poster = encoder.run(job, output=output.fileno())
+        return CutReport.of(message.get("cut")), poster if clip.poster else b""
 
     def _verify(self, clip: Clip, plan: FilePlan, path: Path, cut: CutReport, poster: bytes) -> None:
         """Have a second child inspect the file. Raises VerificationFailed if it is not the clip that was planned."""
@@ -319,6 +343,18 @@ class ClipRunner(Jobs[Clip]):
         """Tell webhook endpoints that another quarter of the clip is done."""
         with suppress(StorageError):  # progress is not essential
             self._ledger.clips.announce_progress(clip.clip_id, clip.attempt)
+
+
+@dataclass(frozen=True)
+class _Encoder:
+    """A child for a clip, with its watch and the readers of the clip's recordings."""
+
+    child: EncoderProcess
+    watch: _Watch
+    readers: Sequence[ObjectReader]
+
+    def run(self, job: Job, *, output: int | None = None, keep: bool = False) -> tuple[Message, bytes]:
+        return self.child.run(job, *self.readers, output=output, watch=self.watch, keep=keep)
 
 
 class _Watch:

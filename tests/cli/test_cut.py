@@ -235,3 +235,37 @@ def test_invalid_output_options_are_rejected(tmp_path: Path, options: list[str],
     done = run_command("cut", "any.mp4", name, "--start", "1", "--end", "2", *options, cwd=tmp_path)
     assert done.returncode == 2
     assert message in done.stderr
+
+
+def test_cuts_are_snapped_to_keyframes(film: Path, tmp_path: Path) -> None:
+    target = tmp_path / "clip.mp4"
+    options = ["--start", "2.2", "--end", "5", "--snap", "keyframe", "--snap-within", "0.5", "--json"]
+    done = run_command("cut", str(film), str(target), *options, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    asked = [(each["cut"], each["asked_seconds"]) for each in result["snapped"]]
+    assert asked == [("start", 2.2), ("end", 5.0)]
+    moved = [each["snapped_seconds"] for each in result["snapped"]]
+    assert [result["actual_start_seconds"], result["actual_end_seconds"]] == [
+        each["asked_seconds"] if moment is None else moment
+        for each, moment in zip(result["snapped"], moved, strict=True)
+    ]
+    assert len([text for text in result["warnings"] if text.startswith("not_snapped:")]) == moved.count(None)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--snap-within", "1"], "--snap-within needs --snap"),
+        (["--snap", "scene", "--snap-within", "0"], "0<x<=30"),
+        (["--snap", "scene", "--snap-within", "31"], "0<x<=30"),
+        (["--snap", "sentence"], "needs a transcript"),
+    ],
+)
+def test_invalid_snap_is_refused(film: Path, tmp_path: Path, options: list[str], message: str) -> None:
+    done = run_command(
+        "cut", str(film), str(tmp_path / "clip.mp4"), "--start", "1", "--end", "2", *options, cwd=tmp_path
+    )
+    assert done.returncode in (1, 2)
+    assert message in done.stderr
+    assert list(tmp_path.iterdir()) == []

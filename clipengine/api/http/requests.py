@@ -28,6 +28,7 @@ from clipengine.clips.edit import MAX_PARTS, MAX_RECORDINGS
 from clipengine.clips.metadata import MAX_METADATA, MAX_TAG_CHARACTERS, MAX_TAGS
 from clipengine.clips.output import Output
 from clipengine.clips.profiles import Render
+from clipengine.clips.snap import Snap
 from clipengine.clips.subtitles import SubtitleMode
 from clipengine.clips.transcript_file import MAX_LANGUAGE_CHARACTERS, parse_language
 from clipengine.clips.words import MAX_QUERY_CHARACTERS, indexed_words
@@ -253,6 +254,11 @@ class CreateClip(Body):
     )
     subtitles: SubtitlesOfClip = Field(
         default=SubtitlesOfClip(), description="What becomes of the recording's transcripts. Default: they are kept."
+    )
+    snap: Snap | None = Field(
+        default=None,
+        description="Move each cut, the start and the end of each part, to the nearest such moment. A cut without one "
+        "within the distance stays, with the warning `not_snapped`.",
     )
     poster: bool = Field(default=True, description="Store a JPEG of the first frame beside the clip.")
     expires_at: WrittenMoment | None = Field(

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from clipengine.clips.clip import ClipResult, MessageFormat
 from clipengine.clips.output import Output
 from clipengine.clips.profiles import Render
+from clipengine.clips.snap import Snap, SnappedCut
 
 Status = Literal["processing", "complete", "failed"]
 Time = Field(json_schema_extra={"format": "date-time"}, pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")
@@ -67,6 +68,7 @@ class ClipObject(_Object):
     output: Output | None = Field(description="As requested, only with the given options; null for the profile's.")
     parts: list[PartObject] | None = Field(description="As requested; null for a clip of one range.")
     tags: list[str]
+    snap: Snap | None = Field(description="As requested. `result.snapped` says what each cut became.")
 
 
 class ClipsObject(_Object):
@@ -200,6 +202,7 @@ class ClipPlanObject(_Object):
     estimated_seconds: float = Field(description="Time that the clip takes once it is started, on an idle engine.")
     bytes_to_read: int = Field(description="Bytes of the recording that are read, without its index.")
     warnings: list[str]
+    snapped: list[SnappedCut] = Field(description="The cuts of all parts, if `snap` was requested.")
 
 
 class WaveformObject(_Object):

@@ -10,6 +10,8 @@ from clipengine.api.http.requests import CreateClip
 from clipengine.api.http.validation import located, located_below
 from clipengine.clips.edit import MAX_RECORDINGS, Part, total_seconds
 from clipengine.clips.request import check_range
+from clipengine.clips.snap import Snap
+from clipengine.clips.snapped import check_possible
 from clipengine.errors import InvalidRequest, InvalidTimeRange, RecordingNotComplete
 
 
@@ -18,6 +20,11 @@ def parts_of(body: CreateClip, recording_id: str) -> tuple[Part, ...]:
     return tuple(
         Part(part.recording_id or recording_id, part.start_seconds, part.end_seconds) for part in body.parts or ()
     )
+
+
+def single_part(body: CreateClip, recording_id: str) -> Part:
+    """Return the range of a request without parts."""
+    return Part(recording_id, body.start_seconds or 0.0, body.end_seconds or 0.0)
 
 
 def check_parts(call: Call[Any, Any], parts: Sequence[Part]) -> float:
@@ -41,6 +48,17 @@ def check_parts(call: Call[Any, Any], parts: Sequence[Part]) -> float:
         with located(pointer="/parts"):
             raise InvalidTimeRange(f"the clip would be {total:g} s long; {allowed}")
     return total
+
+
+def check_snap(call: Call[Any, Any], snap: Snap, parts: Sequence[Part]) -> None:
+    """Raise InvalidRequest if a recording of the parts cannot have the moments to which the cuts would move."""
+    ledger = call.ledger
+    for recording_id in dict.fromkeys(part.recording_id for part in parts):
+        facts = ledger.recordings.get(recording_id).facts
+        assert facts is not None
+        has_transcript = ledger.transcripts.preferred(recording_id, None) is not None
+        with located(pointer="/snap/to"):
+            check_possible(snap, facts, has_transcript=has_transcript)
 
 
 def _duration(call: Call[Any, Any], recording_id: str) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from fractions import Fraction
+from dataclasses import asdict
 from typing import Any
 
 from starlette.responses import Response
@@ -12,52 +12,99 @@ from starlette.responses import Response
 from clipengine.api.http.operation import Answer, Call, Operation, json_response
 from clipengine.api.http.requests import CreateClip, NoQuery
 from clipengine.api.http.responses import ClipPlanObject
-from clipengine.api.routes.clip_parts import parts_of
+from clipengine.api.http.validation import located
+from clipengine.api.routes.clip_parts import parts_of, single_part
 from clipengine.api.routes.clips import complete_recording
 from clipengine.api.routes.previews import PREVIEW_ERRORS, preview_bytes
 from clipengine.clips.clip import Recording
-from clipengine.clips.edit import Part
+from clipengine.clips.edit import PlannedPart
 from clipengine.clips.profiles import Profile
-from clipengine.clips.seek_index import SeekIndex
 from clipengine.clips.segments import JOINED
+from clipengine.clips.snap import Snap
+from clipengine.clips.snap_moments import Found
+from clipengine.clips.snapped import Snapped, SnapReport, move_cuts
 from clipengine.clips.warnings import encoded_instead
 from clipengine.errors import InvalidLabel, InvalidWebhookUrl, RecordingNotComplete, UnknownProfile
 from clipengine.timecode import exact
+from clipengine.work.clip_texts import transcript_cues
+from clipengine.work.encoder.jobs import snap_values
 from clipengine.work.previews import Preview
+from clipengine.work.snapping import sentences
 
 
 async def plan_clip(call: Call[NoQuery, CreateClip]) -> Response:
     body, recording_id = call.body, call.path("recording_id")
-
-    def look_up() -> list[tuple[Part, Recording, SeekIndex | None]]:
-        complete_recording(call, body, recording_id)
-        single = Part(recording_id, body.start_seconds or 0.0, body.end_seconds or 0.0)
-        parts = parts_of(body, recording_id) or (single,)
-        recordings = call.ledger.recordings
-        return [(part, recordings.get(part.recording_id), recordings.seek_index(part.recording_id)) for part in parts]
-
-    parts = await call.in_session(look_up)
+    recordings, asked = await call.in_session(lambda: _look_up(call, recording_id))
     profile = call.engine.settings.profiles[body.profile].rendered(body.render, body.output)
-    warnings = []
-    if len(parts) > 1 and profile.render == "smart":
-        profile, warnings = profile.rendered("encode", body.output), [encoded_instead(JOINED)]
-    plans = [await _plan_part(call, profile, *part) for part in parts]
-    own = [plan for plan, (part, *_) in zip(plans, parts, strict=True) if part.recording_id == recording_id]
+    snapped = await _snap(call, profile, recordings, asked)
+    warnings = [*snapped.warnings]
+    if len(asked) > 1 and profile.render == "smart":
+        profile = profile.rendered("encode", body.output)
+        warnings.append(encoded_instead(JOINED))
+    plans = [await _plan_part(call, profile, part, recordings[part.source]) for part in snapped.parts]
+    ids = [recordings[part.source].recording_id for part in asked]
+    own = [plan for plan, id in zip(plans, ids, strict=True) if id == recording_id]
     plan = _joined(plans, own or plans)
     plan["warnings"] += warnings
+    plan["snapped"] = [asdict(cut) for cut in snapped.cuts]
     if profile.output.max_bytes is not None:
         plan["estimated_bytes"] = min(plan["estimated_bytes"], profile.output.max_bytes)
     return json_response(plan)
 
 
+def _look_up(call: Call[NoQuery, CreateClip], recording_id: str) -> tuple[list[Recording], list[PlannedPart]]:
+    """Return the recordings of a valid request, and its parts."""
+    body = call.body
+    complete_recording(call, body, recording_id)
+    parts = parts_of(body, recording_id) or (single_part(body, recording_id),)
+    ids = list(dict.fromkeys(part.recording_id for part in parts))
+    recordings = [call.ledger.recordings.get(each) for each in ids]
+    indexes = [call.ledger.recordings.seek_index(each) for each in ids]
+    planned = []
+    for part in parts:
+        number = ids.index(part.recording_id)
+        facts = recordings[number].facts
+        if facts is None:
+            raise RecordingNotComplete.of(part.recording_id, recordings[number].state)
+        start, end = exact(part.start_seconds), exact(part.end_seconds)
+        planned.append(PlannedPart(facts, start, end, number, indexes[number]))
+    return recordings, planned
+
+
+async def _snap(
+    call: Call[NoQuery, CreateClip], profile: Profile, recordings: Sequence[Recording], parts: Sequence[PlannedPart]
+) -> Snapped:
+    """Return the parts with their cuts snapped if that is requested. Raises InvalidTimeRange."""
+    snap, limits = call.body.snap, call.engine.settings.limits
+    if snap is None:
+        return Snapped(tuple(parts))
+    if snap.to == "sentence":
+        ids = [recording.recording_id for recording in recordings]
+        cues = transcript_cues(call.ledger.transcripts, ids, call.body.subtitles.language)
+        found = await call.in_session(lambda: [sentences(snap, part, cues) for part in parts])
+    else:
+        found = [await _moments(call, snap, profile, part, recordings[part.source]) for part in parts]
+    snapped = move_cuts(snap, parts, found)
+    with located(pointer="/snap"):
+        snapped.check(shortest=limits.min_clip_seconds, longest=limits.max_clip_seconds, output=call.body.output)
+    return snapped
+
+
+async def _moments(
+    call: Call[NoQuery, CreateClip], snap: Snap, profile: Profile, part: PlannedPart, recording: Recording
+) -> Found:
+    seek_index = part.seek_index and part.seek_index.near(part.start, part.end)
+    preview = Preview("moments", recording, snap_values(snap, part, profile), seek_index)
+    cuts = json.loads(await preview_bytes(call, preview))
+    return SnapReport.of({"cuts": [cuts], "bytes_read": 0}).found[0]
+
+
 async def _plan_part(
-    call: Call[NoQuery, CreateClip], profile: Profile, part: Part, recording: Recording, seek_index: SeekIndex | None
+    call: Call[NoQuery, CreateClip], profile: Profile, part: PlannedPart, recording: Recording
 ) -> dict[str, Any]:
-    if recording.facts is None:
-        raise RecordingNotComplete.of(recording.recording_id, recording.state)
-    start, end = exact(part.start_seconds), min(exact(part.end_seconds), recording.facts.duration)
-    values: dict[str, str | int] = {"start": str(start), "end": str(end), "profile": profile.model_dump_json()}
-    preview = Preview("plan", recording, values, seek_index and seek_index.near(Fraction(start)))
+    end = min(part.end, part.facts.duration)
+    values: dict[str, str | int] = {"start": str(part.start), "end": str(end), "profile": profile.model_dump_json()}
+    preview = Preview("plan", recording, values, part.seek_index and part.seek_index.near(part.start))
     made: dict[str, Any] = json.loads(await preview_bytes(call, preview))
     return made
 

@@ -25,7 +25,7 @@ from clipengine.api.http.requests import (
 )
 from clipengine.api.http.responses import ClipObject, ClipsObject, DeletedClipsObject, DeliveryObject
 from clipengine.api.http.validation import check_each, check_expiry, located
-from clipengine.api.routes.clip_parts import check_parts, parts_of
+from clipengine.api.routes.clip_parts import check_parts, check_snap, parts_of, single_part
 from clipengine.api.routes.lookups import find_clip
 from clipengine.api.routes.webhook_addresses import check_address
 from clipengine.api.routes.webhooks import delivery_object
@@ -76,12 +76,13 @@ def _validate_batched(call: Call[Any, Any], body: BatchedClip) -> Recording:
 
 
 def _create(call: Call[Any, Any], recording: Recording, body: CreateClip) -> Clip:
-    values = body.model_dump(exclude={"recording_id", "parts", "output", "subtitles"})
+    values = body.model_dump(exclude={"recording_id", "parts", "output", "subtitles", "snap"})
     values |= {"subtitles": body.subtitles.mode, "subtitle_language": body.subtitles.language}
     if body.parts is not None:
         values["parts"] = parts_of(body, recording.recording_id)
         values["start_seconds"], values["end_seconds"] = bounds(values["parts"], recording.recording_id)
-    request = ClipRequest(**values, output=body.output, request_id=call.request_id, traceparent=call.traceparent)
+    values |= {"output": body.output, "snap": body.snap}
+    request = ClipRequest(**values, request_id=call.request_id, traceparent=call.traceparent)
     settings = call.engine.settings
     profile = settings.profiles[body.profile]
     return call.ledger.clips.create(recording, request, extension=profile.container, template=settings.storage.clip_key)
@@ -127,6 +128,8 @@ def complete_recording(call: Call[Any, Any], body: CreateClip, recording_id: str
             call.ledger.transcripts.get(recording.recording_id, body.subtitles.language)
     if recording.state != "complete":
         raise RecordingNotComplete.of(recording.recording_id, recording.state)
+    if body.snap is not None:
+        check_snap(call, body.snap, parts_of(body, recording_id) or (single_part(body, recording_id),))
     return recording
 
 

@@ -308,6 +308,11 @@ def migration_30(database: Database) -> None:
     database.run("CREATE INDEX fetches_due ON fetches (next_at)")
 
 
+def migration_31(database: Database) -> None:
+    """Store to which moments the cuts of a clip are snapped. Older engines would cut it without that."""
+    database.run("ALTER TABLE clips ADD COLUMN snap TEXT")
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     migration_1,
     migration_2,
@@ -339,6 +344,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     migration_28,
     migration_29,
     migration_30,
+    migration_31,
 )
 
 

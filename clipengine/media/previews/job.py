@@ -14,8 +14,9 @@ from clipengine.media.previews.clip_plan import clip_plan
 from clipengine.media.previews.frame import filmstrip, frame_at
 from clipengine.media.previews.frame_times import frame_times
 from clipengine.media.previews.waveform import peaks
+from clipengine.media.snap import snap_part
 
-KINDS = ("frame", "times", "filmstrip", "waveform", "plan")
+KINDS = ("frame", "times", "filmstrip", "waveform", "plan", "moments")
 
 
 def make_preview(job: dict[str, Any], source: ByteSource) -> bytes:
@@ -31,6 +32,9 @@ def make_preview(job: dict[str, Any], source: ByteSource) -> bytes:
             threads=job["threads"],
             seek_index=seek_index,
         )
+    if job["job"] == "moments":
+        moments, _ = snap_part(source, facts, job, threads=job["threads"])
+        return json.dumps([None if moment is None else str(moment) for moment in moments]).encode()
     start, end = Fraction(job["start"]), Fraction(job["end"])
     if job["job"] == "plan":
         profile, threads = Profile.model_validate_json(job["profile"]), job["threads"]

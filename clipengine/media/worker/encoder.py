@@ -19,6 +19,7 @@ from clipengine.media.cut import SourcePart, cut_clip
 from clipengine.media.input.source import ByteSource
 from clipengine.media.previews.job import KINDS, make_preview
 from clipengine.media.probe import probe
+from clipengine.media.snap import snap_part
 from clipengine.media.versions import ffmpeg_version
 from clipengine.media.worker.ipc import Channel
 from clipengine.media.worker.process import JobSource, Result, main
@@ -76,12 +77,26 @@ def _cut(job: dict[str, Any], sources: Sequence[JobSource], output: int, progres
     return {"type": "result", "cut": fields | {"ffmpeg": ffmpeg_version()}}, cut.poster or b""
 
 
+def _snap(job: dict[str, Any], sources: Sequence[JobSource]) -> Result:
+    facts = [SourceFacts.model_validate(each) for each in job["facts"]]
+    cuts, bytes_read = [], 0
+    for part in job["parts"]:
+        number = part["source"]
+        found, read = snap_part(sources[number], facts[number], part, threads=job["threads"])
+        cuts.append([None if moment is None else str(moment) for moment in found])
+        bytes_read += read
+    bytes_read -= sum(source.bytes_known for source in sources)
+    return {"type": "result", "snap": {"cuts": cuts, "bytes_read": max(0, bytes_read)}}, b""
+
+
 def do_job(job: dict[str, Any], sources: list[JobSource], descriptors: list[int], control: Channel) -> Result:
     """Do the job that the parent's message asks for and return the result message with its binary part."""
     if job["job"] == "probe":
         return _probe(sources[0])
     if job["job"] in KINDS:
         return {"type": "result"}, make_preview(job, sources[0])
+    if job["job"] == "snap":
+        return _snap(job, sources)
     return _cut(job, sources, descriptors[0], _Progress(control))
 
 

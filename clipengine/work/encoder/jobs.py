@@ -22,9 +22,11 @@ from clipengine.clips.edit import Part, PlannedPart
 from clipengine.clips.facts import SourceFacts
 from clipengine.clips.framing import clip_size
 from clipengine.clips.output import Output
+from clipengine.clips.plan import kept_tracks
 from clipengine.clips.profiles import Profile, Render
 from clipengine.clips.seek_index import SeekIndex
 from clipengine.clips.size_limit import MAX_ATTEMPTS
+from clipengine.clips.snap import Snap, SnappedCut
 from clipengine.clips.subtitles import MAX_TEXT_BYTES, TextTrack, pack
 from clipengine.settings import Encoding, Settings
 
@@ -34,6 +36,7 @@ _MiB = 1 << 20
 # Measured at 3840x2160: at most 2.7 GiB with 4 threads (AV1), 3.5 GiB with 16 (HEVC); each thread holds frames.
 _MEMORY_BYTES, _MEMORY_BYTES_PER_THREAD = 3072 * _MiB, 192 * _MiB
 _CUT_FLOOR_SECONDS, _INSPECT_FLOOR_SECONDS = 300.0, 60.0
+_SNAP_FLOOR_SECONDS = 10.0  # for each cut
 _FILE_FLOOR_BYTES = 64 * _MiB
 _MAX_FILE_BYTES = 1 << 62  # the maximum of setrlimit(2)
 _RAW_BYTES_PER_PIXEL = 3  # of 4:2:0 with 10 bits, which is about the size of encoded noise
@@ -76,7 +79,7 @@ def probe_job(encoding: Encoding, *, cut_seconds: float | None = None) -> Job:
 
     If the same child then cuts `cut_seconds` of it, the limits leave room for that: a child can only lower them.
     """
-    cut_wall_seconds = 0.0 if cut_seconds is None else _cut_wall_seconds(encoding, cut_seconds)
+    cut_wall_seconds = 0.0 if cut_seconds is None else _CUT_FLOOR_SECONDS + cut_seconds * encoding.deadline_factor
     return Job(
         {"job": "probe"},
         wall_seconds=encoding.probe_seconds + cut_wall_seconds,
@@ -111,6 +114,56 @@ def probe_texts(blob: bytes) -> list[TextTrack]:
     return list(found.values())
 
 
+def snap_job(encoding: Encoding, profile: Profile, snap: Snap, parts: Sequence[PlannedPart]) -> Job:
+    """Return the job that finds the moments to which the cuts of the parts move.
+
+    The same child then cuts the clip: the limits leave room for that, because a child can only lower them.
+    """
+    longest = float(_length(parts) + 2 * snap.within * len(parts)) / float(profile.output.tempo)
+    return Job(
+        {
+            "job": "snap",
+            "facts": _facts(parts),
+            "parts": [
+                {
+                    "source": part.source,
+                    "seek_index": part.seek_index
+                    and part.seek_index.near(part.start, part.end).model_dump(mode="json"),
+                    **snap_values(snap, part, profile),
+                }
+                for part in parts
+            ],
+            "threads": _threads(encoding),
+        },
+        wall_seconds=searched_seconds(snap, len(parts)) * encoding.deadline_factor
+        + _cut_wall_seconds(encoding, longest, profile),
+        stall_seconds=encoding.stall_seconds,
+        memory_bytes=_memory(encoding),
+        file_bytes=_MAX_FILE_BYTES,
+        threads=_threads(encoding),
+    )
+
+
+def searched_seconds(snap: Snap | None, parts: int) -> float:
+    """Return how much of the recordings is searched near the cuts of so many parts, and some seconds for each cut."""
+    return 0.0 if snap is None else parts * 2 * (2 * snap.within_seconds + _SNAP_FLOOR_SECONDS)
+
+
+def snap_values(snap: Snap, part: PlannedPart, profile: Profile) -> dict[str, str | int]:
+    """Return the values with which a child finds the moments near the cuts of a part.
+
+    Silence is that of the audio tracks that the clip keeps, or of all if it keeps none.
+    """
+    tracks = kept_tracks(profile, part.facts.audio) or part.facts.audio
+    return {
+        "to": snap.to,
+        "within": str(snap.within),
+        "start": str(part.start),
+        "end": str(part.end),
+        "tracks": ",".join(str(track.index) for track in tracks),
+    }
+
+
 def cut_job(
     settings: Settings,
     profile: str,
@@ -119,16 +172,19 @@ def cut_job(
     poster: bool,
     render: Render | None = None,
     output: Output | None = None,
+    searched: float = 0.0,
 ) -> Job:
-    """Return the job that cuts the parts. A `render` or `output` of None is the profile's."""
+    """Return the job that cuts the parts. A `render` or `output` of None is the profile's.
+
+    The child may have searched as many seconds before (`snap_job`).
+    """
     encoding, chosen = settings.encoding, settings.profiles[profile].rendered(render, output)
-    length = float(sum((part.end - part.start for part in parts), Fraction(0)) / chosen.output.tempo)
+    length = float(_length(parts) / chosen.output.tempo)
     threads = _threads(encoding)
-    facts = {part.source: part.facts for part in parts}
     return Job(
         {
             "job": "cut",
-            "facts": [facts[source].model_dump(mode="json") for source in sorted(facts)],
+            "facts": _facts(parts),
             "parts": [
                 {
                     "source": part.source,
@@ -144,10 +200,10 @@ def cut_job(
             "poster": poster,
             "verify": encoding.verify,
         },
-        wall_seconds=_cut_wall_seconds(encoding, length) * (1 if chosen.output.max_bytes is None else _SIZE_PASSES),
+        wall_seconds=searched * encoding.deadline_factor + _cut_wall_seconds(encoding, length, chosen),
         stall_seconds=encoding.stall_seconds,
         memory_bytes=_memory(encoding),
-        file_bytes=_max_bytes(list(facts.values()), chosen, length),
+        file_bytes=_max_bytes([part.facts for part in parts], chosen, length),
         threads=threads,
     )
 
@@ -164,7 +220,7 @@ def inspect_job(encoding: Encoding, seconds: float) -> Job:
     )
 
 
-PreviewKind = Literal["frame", "times", "filmstrip", "waveform", "plan"]
+PreviewKind = Literal["frame", "times", "filmstrip", "waveform", "plan", "moments"]
 
 
 def preview_job(
@@ -203,11 +259,13 @@ def clip_result(
     recording_id: str | None = None,
     warnings: Sequence[str] = (),
     subtitles: Sequence[ClipSubtitles] = (),
+    snapped: Sequence[SnappedCut] = (),
+    bytes_before: int = 0,
 ) -> ClipResult:
     """Return the result of a clip for the API, from the report of the child.
 
-    The `parts` are those of the request, empty for a clip of one range. The actual start and end are those of the
-    parts of the clip's recording.
+    `bytes_before` were read to snap its cuts. The `parts` are those of the request, empty for a clip of one range. The
+    actual start and end are those of the parts of the clip's recording.
     """
     made = cut.ranges
     own = [each for each, part in zip(made, parts, strict=False) if part.recording_id == recording_id] or made
@@ -224,13 +282,14 @@ def clip_result(
         sha256=sha256,
         poster_path=poster_path,
         encode_seconds=cut.encode_seconds,
-        bytes_read=cut.bytes_read,
+        bytes_read=cut.bytes_read + bytes_before,
         render=cut.render,
         copied_seconds=cut.copied_seconds,
         encoded_seconds=cut.encoded_seconds,
         warnings=[*cut.warnings, *warnings],
         subtitles=[*subtitles],
         parts=list(_result_parts(cut, parts)) or None,
+        snapped=[*snapped],
     )
 
 
@@ -248,8 +307,19 @@ def _result_parts(cut: CutReport, parts: Sequence[Part]) -> Iterator[ResultPart]
         offset += made.seconds
 
 
-def _cut_wall_seconds(encoding: Encoding, length: float) -> float:
-    return _CUT_FLOOR_SECONDS + length * encoding.deadline_factor
+def _length(parts: Sequence[PlannedPart]) -> Fraction:
+    return sum((part.end - part.start for part in parts), Fraction(0))
+
+
+def _facts(parts: Sequence[PlannedPart]) -> list[Message]:
+    """Return the facts of each recording of the parts, in the order of their numbers."""
+    facts = {part.source: part.facts for part in parts}
+    return [facts[source].model_dump(mode="json") for source in sorted(facts)]
+
+
+def _cut_wall_seconds(encoding: Encoding, length: float, profile: Profile) -> float:
+    passes = 1 if profile.output.max_bytes is None else _SIZE_PASSES
+    return (_CUT_FLOOR_SECONDS + length * encoding.deadline_factor) * passes
 
 
 def _threads(encoding: Encoding) -> int:

@@ -1,0 +1,82 @@
+"""Moments to which cuts are snapped, and the choice among those near a cut. Pure.
+
+A child process finds keyframes, silences and changes of scene (`media.snap`). Sentences are found in transcripts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from fractions import Fraction
+from itertools import pairwise
+from typing import NamedTuple
+
+from clipengine.clips.cues import Cue
+from clipengine.clips.edit import PlannedPart
+from clipengine.clips.snap import Edge, Snap
+
+Span = tuple[Fraction, Fraction]
+CUE_MARGIN_SECONDS = 60  # of the cues around a cut, so that the ones before and after a sentence are known
+_LEAD_SECONDS = Fraction(1, 10)  # of silence that is kept beside the sound
+_PAUSE_MS = 1000  # between two cues, after which a sentence begins
+# The full stops of scripts, and what may follow them: quotation marks and brackets.
+_STOPS = tuple(".!?…‼⁇⁈⁉。．！？｡؟۔।॥។៕၊။։")
+_CLOSING = "\"'”’»›“‘«‹)]}）］｝」』】〉》"
+
+
+class Found(NamedTuple):
+    """The moments to which the cuts of a part move, or None."""
+
+    start: Fraction | None
+    end: Fraction | None
+
+
+def nearest(moments: Iterable[Fraction], at: Fraction, within: Fraction, duration: Fraction) -> Fraction | None:
+    """Return the moment nearest to `at` in a recording of this duration, the earlier of two, or None."""
+    near = (moment for moment in moments if abs(moment - at) <= within and 0 <= moment <= duration)
+    return min(near, key=lambda moment: (abs(moment - at), moment), default=None)
+
+
+def silence_moments(
+    silences: Iterable[Span], edge: Edge, at: Fraction, within: Fraction, duration: Fraction
+) -> Iterator[Fraction]:
+    """Yield the moment for a cut in each silence: shortly before the next sound, or shortly after the previous one.
+
+    A cut inside a silence whose sound is too far away may stay.
+    """
+    for start, end in silences:
+        if edge == "start":
+            moment = max(start, end - _LEAD_SECONDS) if end < duration else None
+        else:
+            moment = min(end, start + _LEAD_SECONDS) if start > 0 else None
+        if moment is not None and abs(moment - at) <= within:
+            yield moment
+        elif start <= at <= end:
+            yield at
+
+
+def sentence_moments(cues: Sequence[Cue], edge: Edge, duration: Fraction) -> Iterator[Fraction]:
+    """Yield the times at which sentences start or end. A sentence begins and ends with a cue, and may have several."""
+    for before, after in pairwise((None, *cues, None)):
+        if not _separates(before, after):
+            continue
+        if edge == "start" and after is not None:
+            yield Fraction(after.start_ms, 1000)
+        if edge == "end" and before is not None:
+            yield min(duration, Fraction(before.end_ms, 1000))
+
+
+def _separates(before: Cue | None, after: Cue | None) -> bool:
+    """Return True if a sentence ends with one cue and another one starts with the next."""
+    if before is None or after is None or before.speaker != after.speaker:
+        return True
+    return after.start_ms - before.end_ms >= _PAUSE_MS or before.text.rstrip().rstrip(_CLOSING).endswith(_STOPS)
+
+
+def find_sentences(snap: Snap, part: PlannedPart, start_cues: Sequence[Cue], end_cues: Sequence[Cue]) -> Found:
+    """Return the sentences near the cuts of a part, from the cues around its start and around its end."""
+    duration = part.facts.duration
+
+    def found(edge: Edge, asked: Fraction, cues: Sequence[Cue]) -> Fraction | None:
+        return nearest(sentence_moments(cues, edge, duration), min(asked, duration), snap.within, duration)
+
+    return Found(found("start", part.start, start_cues), found("end", part.end, end_cues))

@@ -1,0 +1,120 @@
+"""Snapping: the keyframes, silences and scene changes near the cuts of a clip. Only what is near is read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing
+from fractions import Fraction
+from typing import Any
+
+from clipengine.clips.facts import SourceFacts
+from clipengine.clips.plan import CutRange
+from clipengine.clips.seek_index import SeekIndex
+from clipengine.clips.snap import Edge
+from clipengine.clips.snap_moments import Found, Span, nearest, silence_moments
+from clipengine.media.audio.silence import LEAST_SECONDS, SilenceDetector
+from clipengine.media.audio.tracks import AudioTracks
+from clipengine.media.input.container import media_errors
+from clipengine.media.input.decode import ClipDecoder
+from clipengine.media.input.events import AudioFrameEvent, BeginEvent, VideoFrameEvent
+from clipengine.media.input.seek import Seeker
+from clipengine.media.input.source import ByteSource, MediaReader
+from clipengine.media.video.scene_changes import FRAMES_BEFORE, SceneDetector
+
+
+def snap_part(source: ByteSource, facts: SourceFacts, part: Mapping[str, Any], *, threads: int) -> tuple[Found, int]:
+    """Return the moments to which the cuts of a part move, and the number of bytes that were read.
+
+    `part` has the values of `work.encoder.jobs.snap_values` and the `seek_index`. Raises RecordingError.
+    """
+    seek_index = None if part["seek_index"] is None else SeekIndex.model_validate(part["seek_index"])
+    within, tracks = Fraction(part["within"]), [int(each) for each in str(part["tracks"]).split(",") if each]
+    with MediaReader(source) as reader:
+        finder = _Finder(reader, facts, seek_index, threads, tracks)
+        with media_errors(reader):
+            found = Found(*(finder.find(part["to"], edge, Fraction(part[edge]), within) for edge in ("start", "end")))
+        reader.release()
+        return found, reader.bytes_read
+
+
+class _Finder:
+    """Finds moments in one recording."""
+
+    def __init__(
+        self, reader: MediaReader, facts: SourceFacts, seek_index: SeekIndex | None, threads: int, tracks: list[int]
+    ) -> None:
+        self._reader = reader
+        self._facts = facts
+        self._seek_index = seek_index
+        self._threads = threads
+        self._tracks = tuple(track for track in facts.audio if track.index in tracks)
+
+    def find(self, to: str, edge: Edge, at: Fraction, within: Fraction) -> Fraction | None:
+        duration = self._facts.duration
+        at = min(at, duration)
+        return nearest(self._moments(to, edge, at, within), at, within, duration)
+
+    def _moments(self, to: str, edge: Edge, at: Fraction, within: Fraction) -> Iterable[Fraction]:
+        """Return the moments within the distance, and maybe some more."""
+        low, high = at - within, at + within
+        if to == "silence":
+            silences = self._silences(low - 2 * LEAST_SECONDS, high + 2 * LEAST_SECONDS)
+            return silence_moments(silences, edge, at, within, self._facts.duration)
+        if to == "keyframe":
+            found = self._keyframes(low, high)
+        else:
+            found = self._scenes(low, high)
+            if edge == "start":  # the first scene begins with the recording
+                found.add(Fraction(0))
+        if edge == "end":  # the last scene, and the last GOP, end with it
+            found.add(self._facts.duration)
+        return found
+
+    def _range(self, low: Fraction, high: Fraction) -> CutRange:
+        low, high = max(Fraction(0), low), min(self._facts.duration, high)
+        video = self._facts.video
+        return CutRange(low, high) if video is None else CutRange(low, high, video.frame_seconds, video.tick)
+
+    def _keyframes(self, low: Fraction, high: Fraction) -> set[Fraction]:
+        if self._facts.video is None:
+            return set()
+        with self._seeker(self._range(low, high), video=True) as seeker:
+            seeker.seek()
+            packets = (timed for timed in seeker.packets() if timed.packet.is_keyframe and not timed.packet.is_discard)
+            return {timed.time for timed in packets}
+
+    def _scenes(self, low: Fraction, high: Fraction) -> set[Fraction]:
+        if self._facts.video is None:
+            return set()
+        usual = self._facts.video.frame_seconds
+        cut = self._range(low - FRAMES_BEFORE * usual, high + usual)
+        detector, origin = SceneDetector(), cut.start
+        found = set()
+        for event in self._events(cut, video=True):
+            if isinstance(event, BeginEvent):
+                origin = event.origin
+            elif isinstance(event, VideoFrameEvent) and detector.begins_scene(event.frame):
+                found.add(origin + event.time)
+        return found
+
+    def _silences(self, low: Fraction, high: Fraction) -> list[Span]:
+        if not self._tracks:
+            return []
+        cut, detector = self._range(low, high), SilenceDetector()
+        audio = AudioTracks(detector, self._tracks, mix=False, origin=cut.start, end=cut.end)
+        for event in self._events(cut, video=False):
+            if isinstance(event, AudioFrameEvent):
+                audio.write_audio(event)
+        audio.finish(())
+        return [(start + cut.start, end + cut.start) for start, end in detector.finish()]
+
+    def _events(self, cut: CutRange, *, video: bool) -> Iterator[Any]:
+        with (
+            self._seeker(cut, video=video) as seeker,
+            closing(ClipDecoder(seeker, cut, threads=self._threads if video else 1).events()) as events,
+        ):
+            yield from events
+
+    def _seeker(self, cut: CutRange, *, video: bool) -> Seeker:
+        audio = [] if video else [track.index for track in self._tracks]
+        return Seeker(self._reader, self._facts, cut, video=video, audio=audio, seek_index=self._seek_index)
