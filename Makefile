@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 CHECKED := clipengine tests scripts
 NPM_MODULES := scripts/typescript/node_modules/.package-lock.json
-NPM_PACKAGES := clipengine-client
+NPM_PACKAGES := clipengine-client n8n-nodes-clipengine
 LOCK := $(BIN)/uv pip compile --quiet --upgrade --universal --no-strip-extras --python-version 3.11 --generate-hashes --custom-compile-command "make lock"
 
 # Only variables of make's command line: the environment may contain others of the same name.
@@ -37,7 +37,7 @@ check: $(VENV)/.test-installed  ## check lint, format, spelling, types and impor
 	@$(BIN)/mypy --no-error-summary
 	@$(BIN)/lint-imports --no-logo >$(VENV)/imports.log || { cat $(VENV)/imports.log; exit 1; }
 
-client-ts: node $(VENV)/.installed $(NPM_MODULES)  ## build the npm package of the TypeScript client into dist/
+client-ts: node $(VENV)/.installed $(NPM_MODULES)  ## build the npm packages, a TypeScript client and nodes for n8n, into dist/
 	@mkdir -p dist
 	@$(BIN)/python -m scripts.openapi dist/openapi.json
 	@node scripts/typescript/build.mjs dist/openapi.json dist

@@ -8,11 +8,14 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import openapiTypes, { astToString } from "openapi-typescript";
+import { fieldsModule } from "./n8n/fields.mjs";
 import { routesModule } from "./routes.mjs";
 
 const SOURCES = dirname(fileURLToPath(import.meta.url));
+// Where each package has its sources, its compiled files and its icon.
 const PACKAGES = {
   "clipengine-client": { sources: "client", compiled: "." },
+  "n8n-nodes-clipengine": { sources: "n8n", compiled: "dist", icon: "dist/n8n/clipengine.svg" },
 };
 
 async function build(document, out, names) {
@@ -25,6 +28,7 @@ async function build(document, out, names) {
     const generated = {
       "api.ts": astToString(await openapiTypes(document)),
       "routes.ts": routesModule(document),
+      "fields.ts": fieldsModule(document),
     };
     for (const [name, text] of Object.entries(generated)) writeFileSync(join(stage, "generated", name), text);
     for (const name of names) pack(name, stage, join(out, name), document.info);
@@ -35,13 +39,14 @@ async function build(document, out, names) {
 
 /** Compile a package and write it to a folder. */
 function pack(name, stage, folder, { version }) {
-  const { sources, compiled } = PACKAGES[name];
+  const { sources, compiled, icon } = PACKAGES[name];
   rmSync(folder, { recursive: true, force: true });
   run("tsc", "--project", join(stage, sources), "--outDir", join(folder, compiled));
   const described = JSON.parse(readFileSync(join(stage, sources, "package.json"), "utf8"));
   writeFileSync(join(folder, "package.json"), JSON.stringify({ ...described, version }, null, 2) + "\n");
   cpSync(join(stage, sources, "README.md"), join(folder, "README.md"));
   cpSync(join(SOURCES, "../../LICENSE"), join(folder, "LICENSE"));
+  if (icon) cpSync(join(SOURCES, "../../clipengine/web/mark.svg"), join(folder, icon));
 }
 
 function run(program, ...options) {

@@ -21,7 +21,7 @@ SOURCES = ROOT / "scripts" / "typescript"
 PROGRAMS = ROOT / "tests" / "typescript"
 DOCUMENT = ROOT / "clipengine" / "docs" / "typescript.md"
 MODULES = SOURCES / "node_modules"
-CLIENT = "clipengine-client"
+CLIENT, N8N = "clipengine-client", "n8n-nodes-clipengine"
 
 pytestmark = pytest.mark.skipif(
     not MODULES.is_dir() or shutil.which("node") is None, reason="run `make client-ts` first; it needs node and npm"
@@ -34,8 +34,8 @@ def run(*command: str | Path, cwd: Path, env: Mapping[str, str] | None = None) -
     return done.stdout
 
 
-def install(package: str, folder: Path) -> Path:
-    """Build a package and install it in `folder` as npm would, with the compiler beside it. Return its folder."""
+def install(package: str, folder: Path, *needed: str) -> Path:
+    """Build a package and install it in `folder` as npm would, with the packages that it needs. Return its folder."""
     (folder / "openapi.json").write_bytes(document())
     run("node", SOURCES / "build.mjs", "openapi.json", "built", package, cwd=folder)
     run("npm", "pack", "--silent", "--offline", "--pack-destination", folder, f"./built/{package}", cwd=folder)
@@ -43,7 +43,7 @@ def install(package: str, folder: Path) -> Path:
     installed.mkdir(parents=True)
     archive = folder / f"{package}-{clipengine.__version__}.tgz"
     run("tar", "--extract", "--strip-components=1", "--file", archive, cwd=installed)
-    for name in ("@types", "openapi-fetch", "undici-types"):
+    for name in needed:
         (folder / "node_modules" / name).symlink_to(MODULES / name)
     (folder / "package.json").write_text('{"type": "module"}')
     return installed
@@ -59,7 +59,7 @@ def compile_and_run(folder: Path, *arguments: str, key: str) -> dict[str, str]:
 
 
 def test_client_works_against_a_real_server(server: RunningServer, film: Path, tmp_path: Path) -> None:
-    installed = install(CLIENT, tmp_path)
+    installed = install(CLIENT, tmp_path, "openapi-fetch", "@types", "undici-types")
     described = json.loads((installed / "package.json").read_text())
     assert (described["name"], described["version"]) == (CLIENT, clipengine.__version__)
     assert list(described["dependencies"]) == ["openapi-fetch"]
@@ -78,3 +78,14 @@ def test_client_works_against_a_real_server(server: RunningServer, film: Path, t
     assert {"206 1024", "key-moment 2.5", "true"} <= set(lines)
     assert any(re.match(r"422 invalid_time_range \S", line) for line in lines)
     assert (tmp_path / "key-moment.mp4").stat().st_size > 1000
+
+
+def test_n8n_nodes_work_against_a_real_server(server: RunningServer, film: Path, tmp_path: Path) -> None:
+    installed = install(N8N, tmp_path, "n8n-workflow")
+    described = json.loads((installed / "package.json").read_text())
+    assert (described["name"], described["version"]) == (N8N, clipengine.__version__)
+    assert "dependencies" not in described  # n8n's own modules are there
+    assert (installed / "dist" / "n8n" / "clipengine.svg").is_file()
+    shutil.copy(PROGRAMS / "n8n.mjs", tmp_path)
+    env = os.environ | {"CLIPENGINE_API_KEY": server.key}
+    assert run("node", "n8n.mjs", server.url, str(film), cwd=tmp_path, env=env) == "done\n"

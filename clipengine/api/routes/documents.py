@@ -36,6 +36,7 @@ ORDER = (
     "cli",
     "python",
     "typescript",
+    "n8n",
     "agents",
     "configuration",
     "operations",

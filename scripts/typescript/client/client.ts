@@ -1,4 +1,4 @@
-/** `Client`: every route of the API with types from the OpenAPI document, and what a single request cannot do. */
+/** `Client`: every route of the API with types from the OpenAPI document, uploads, waiting, lists and downloads. */
 import createFetchClient, {
   type Client as FetchClient,
   type ClientPathsWithMethod,
