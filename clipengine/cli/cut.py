@@ -25,7 +25,7 @@ from clipengine.cli.options import (
 from clipengine.cli.output_options import output_options
 from clipengine.clips.clip import ClipResult
 from clipengine.clips.output import Output
-from clipengine.clips.profiles import Render
+from clipengine.clips.profiles import ANIMATION_TICKS, Profile, Render
 from clipengine.clips.snap import Snap
 from clipengine.errors import ObjectMissing, RecordingMissing, UnknownProfile
 from clipengine.settings import Settings
@@ -39,7 +39,10 @@ from clipengine.timecode import format_time
 @start_option
 @end_option
 @part_option
-@click.option("--profile", default="default", show_default=True, help="A profile of the settings.")
+@click.option(
+    "--profile",
+    help="A profile of the settings; `default` if it is not given, or for .gif and .webp one that makes such files.",
+)
 @render_option
 @snap_options
 @output_options
@@ -57,7 +60,7 @@ def cut(
     start: Fraction | None,
     end: Fraction | None,
     parts: tuple[PartValue, ...],
-    profile: str,
+    profile: str | None,
     render: Render | None,
     snap: Snap | None,
     options: Output | None,
@@ -82,6 +85,7 @@ def cut(
     if target.exists() and Path(source).exists() and target.samefile(source):
         raise click.BadParameter("OUTPUT is the same file as SOURCE", param_hint="'OUTPUT'")
     settings = settings_of(config)
+    profile, settings = _chosen(target, profile, settings)
     if profile not in settings.profiles:
         known = ", ".join(sorted(settings.profiles))
         raise UnknownProfile(f"profile {profile!r} does not exist; the settings have {known}")
@@ -136,6 +140,18 @@ def _check_source(source: str) -> None:
     raise click.BadParameter(
         f"{source} is a URL, but SOURCE must be a file or s3://bucket/key: {advice}", param_hint="'SOURCE'"
     )
+
+
+def _chosen(target: Path, profile: str | None, settings: Settings) -> tuple[str, Settings]:
+    """Return the name of the profile, and the settings with it: an animation needs none in the settings."""
+    extension = target.suffix[1:].lower()
+    if profile is not None or extension not in ANIMATION_TICKS:
+        return profile or "default", settings
+    for name, each in settings.profiles.items():
+        if each.container == extension:
+            return name, settings
+    animation = Profile.model_validate({"container": extension})
+    return extension, settings.model_copy(update={"profiles": {**settings.profiles, extension: animation}})
 
 
 def _check_extension(target: Path, profile: str, settings: Settings) -> None:

@@ -13,6 +13,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "clipengine cut meeting.mp4 clip.mp4 --start 1:02.5 --end 1:10 --aspect 9:16 --fit blur --max-height 1280",
         "clipengine cut talk.mp4 clip.mp4 --start 60 --end 90 --subtitles talk.en.vtt",
         "clipengine cut s3://recordings/h_01/recording.mp4 clip.webm --start 60 --end 90 --profile web",
+        "clipengine cut match.mp4 goal.gif --start 12:05 --end 12:09 --max-height 240",
         "clipengine cut match.mp4 goals.mp4 --part 12:05-12:20 --part 47:30-47:52",
     ),
     "mcp": ("clipengine mcp", "clipengine mcp --read-only"),

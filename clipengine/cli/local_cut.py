@@ -88,10 +88,13 @@ def cut_once(
             inspector = stack.enter_context(closing(EncoderProcess("inspector", sandbox=settings.encoding.sandbox)))
             for start, end in ranges:
                 check_range(float(start), float(end), duration=float(facts.duration), shortest=0, longest=math.inf)
+            total = float(sum(min(end, facts.duration) - start for start, end in ranges))
             if options is not None:
-                total = sum((min(end, facts.duration) - start for start, end in ranges), Fraction(0))
-                options.check_length(float(total), longest=math.inf)
+                options.check_length(total, longest=math.inf)
             chosen = settings.profiles[profile].rendered(render, options)
+            longest = chosen.longest_range(math.inf)
+            if total > longest:
+                raise InvalidTimeRange(f"the clip would be {total:g} s long, but may have at most {longest:g} s")
             if snap is not None:
                 check_possible(snap, facts, has_transcript=bool(carried))
             snapped = snap_parts(
@@ -102,7 +105,7 @@ def cut_once(
                 cues=lambda part, low, high: carried[0].near(low, high).cues,
                 run=lambda job: encoder.run(job, reader, watch=lambda message: None, keep=True)[0],
             )
-            snapped.check(shortest=0, longest=math.inf, output=options)
+            snapped.check(shortest=0, longest=longest, output=options)
             parts = [
                 replace(part, texts=tuple(each.near(part.start, part.end) for each in carried))
                 for part in snapped.parts

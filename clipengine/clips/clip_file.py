@@ -17,7 +17,7 @@ from clipengine.clips.chapters import Chapter, chapters_digest, cut_chapters
 from clipengine.clips.edit import MAX_PARTS, PlannedPart, tracks_of_parts
 from clipengine.clips.facts import Count, ExactSeconds, Name, SourceFacts, Warning
 from clipengine.clips.plan import kept_tracks
-from clipengine.clips.profiles import Profile, Render
+from clipengine.clips.profiles import ANIMATION_TICKS, Profile, Render
 from clipengine.clips.subtitles import MAX_TEXT_TRACKS, TEXT_CODECS, Sample, TextDigest
 from clipengine.clips.warnings import GAP_CODES, code_of
 from clipengine.errors import VerificationFailed
@@ -242,8 +242,9 @@ class FilePlan:
         ]
 
     def _chapters(self, cut: CutReport) -> list[Chapter]:
-        """Return the chapters of a clip of one part; others have none."""
-        made, chapters = cut.parts[0], self.facts.chapter_list if len(self.parts) == 1 else ()
+        """Return the chapters of a clip of one part; others, and animations, have none."""
+        has_chapters = len(self.parts) == 1 and not self.profile.is_animation
+        made, chapters = cut.parts[0], self.facts.chapter_list if has_chapters else ()
         return cut_chapters(chapters, made.actual_start, made.actual_end, speed=self.profile.output.tempo)
 
     def _track_faults(self, cut: CutReport, kinds: list[str], texts: int) -> Iterator[str]:
@@ -267,7 +268,8 @@ class FilePlan:
         """Return the allowed deviation of the file's length: some containers count whole packets."""
         packets = [_packet_seconds(track) for track in found.tracks if track.kind == "audio"]
         audio = _AUDIO_TOLERANCE + _ROUNDED_PACKETS * max(packets) if packets else _TIME_TOLERANCE
-        return max(audio, float(self._frame_seconds) / 2)
+        tick = float(ANIMATION_TICKS.get(self.profile.container, 0))
+        return max(audio, float(self._frame_seconds) / 2, tick)
 
     def _frame_size_faults(self, cut: CutReport, track: TrackReport) -> Iterator[str]:
         if (track.width, track.height) != (cut.width, cut.height) or track.width is None or track.height is None:
@@ -299,9 +301,13 @@ class FilePlan:
             yield from self._constant_rate_faults(cut, track)
 
     def _fps_faults(self, cut: CutReport, frames: int, first: float, fps: Fraction) -> Iterator[str]:
-        """Check the number of frames, from the first frame to the end, at the profile's `fps`."""
+        """Check the number of frames, from the first frame to the end, at the profile's `fps`.
+
+        In animations, frames are held instead of repeated.
+        """
         expected = (float(self._length(cut)) - first) * float(fps)
-        if not expected - len(self.parts) <= frames <= expected + 2 * len(self.parts):
+        least = 1 if self.profile.is_animation else expected - len(self.parts)
+        if not least <= frames <= expected + 2 * len(self.parts):
             yield f"the clip has {frames} frames, expected {expected:.1f} at {float(fps):g} fps"
 
     def _constant_rate_faults(self, cut: CutReport, track: TrackReport) -> Iterator[str]:
@@ -351,7 +357,7 @@ def _size_faults(cut: CutReport, found: FileReport, size_bytes: int) -> Iterator
         yield f"the file has {size_bytes} bytes, the encoder reported {cut.size_bytes}"
     payload = sum(track.bytes for track in found.tracks)
     packets = sum(track.packets for track in found.tracks)
-    if not payload < size_bytes < payload + _HEADER_BYTES + _INDEX_BYTES * packets:
+    if not payload <= size_bytes < payload + _HEADER_BYTES + _INDEX_BYTES * packets:
         yield f"the file has {size_bytes} bytes, its packets have {payload}"
     for track in found.tracks:
         pixels = (track.width or 0) * (track.height or 0)

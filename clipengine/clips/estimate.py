@@ -17,11 +17,13 @@ from clipengine.clips.segments import Segment
 
 # Of one core with x264 "veryfast". Rough, as the time also depends on the content.
 _ENCODED_PIXELS_PER_SECOND, _DECODED_PIXELS_PER_SECOND = 40e6, 250e6
-_CODEC_COSTS = {"h264": 1.0, "hevc": 3.0, "vp8": 2.0, "vp9": 3.0, "av1": 3.0, "none": 0.0}
+_CODEC_COSTS = {"h264": 1.0, "hevc": 3.0, "vp8": 2.0, "vp9": 3.0, "av1": 3.0, "gif": 1.0, "webp": 2.0, "none": 0.0}
 _COPIED_BYTES_PER_SECOND = 100e6
 _AUDIO_SECONDS_PER_SECOND = 50.0  # of one track, decoded and encoded
 _STARTUP_SECONDS = 0.4  # of the child processes
-_BITS_PER_PIXEL, _REFERENCE_CRF, _CRF_STEP = 0.06, 23, 6  # the size doubles with each step
+_REFERENCE_CRF, _CRF_STEP = 23, 6  # the size doubles with each step
+_BITS_PER_PIXEL = {"gif": 3.0, "webp": 0.5}
+_USUAL_BITS_PER_PIXEL = 0.06
 
 
 class Estimate(NamedTuple):
@@ -68,4 +70,4 @@ def _encoded_bytes_per_second(profile: Profile, pixels: float) -> float:
     if profile.video_bitrate is not None:
         return profile.video_bitrate / 8 if pixels else 0.0
     quality = 2 ** ((_REFERENCE_CRF - (profile.crf or _REFERENCE_CRF)) / _CRF_STEP)
-    return pixels * _BITS_PER_PIXEL * quality / 8
+    return pixels * _BITS_PER_PIXEL.get(profile.video, _USUAL_BITS_PER_PIXEL) * quality / 8

@@ -43,17 +43,22 @@ class Framing(NamedTuple):
         return self.region == (0, 0, width, height) and self.inner == self.canvas == (width, height)
 
 
-def framing(output: Output, width: int, height: int, ratio: Fraction, *, max_height: int | None) -> Framing:
-    """Return the framing of an upright picture of an even size with the sample aspect ratio `ratio`."""
+def framing(
+    output: Output, width: int, height: int, ratio: Fraction, *, max_height: int | None, square: bool = False
+) -> Framing:
+    """Return the framing of an upright picture of an even size with the sample aspect ratio `ratio`.
+
+    With `square`, the clip has square pixels even if no `aspect` is set.
+    """
     region = _part(output.crop, width, height)
     aspect = output.aspect_ratio
     if aspect is not None and output.fit in (None, "crop"):
         region = _narrowed(region, aspect / ratio, _point(output.focus, region, width, height))
-    if aspect is None:
-        size = _limited(Fraction(region.width), Fraction(region.height), max_height)
-        return Framing(region, size, size, ratio)
     shown_width, shown_height = region.width * ratio, Fraction(region.height)
-    if output.fit in (None, "crop"):
+    if aspect is None and not square:
+        size = _limited(Fraction(region.width), shown_height, max_height)
+        return Framing(region, size, size, ratio)
+    if aspect is None or output.fit in (None, "crop"):
         size = _limited(shown_width, shown_height, max_height)
         return Framing(region, size, size, Fraction(1))
     short = min(shown_width, shown_height)
@@ -68,9 +73,14 @@ def framing(output: Output, width: int, height: int, ratio: Fraction, *, max_hei
 
 def clip_size(video: VideoFacts, profile: Profile) -> Size:
     """Return the size of a clip's upright picture, if the recording's picture always has the size of the facts."""
-    if profile.output.reframes:
+    if reframes(profile, upright_ratio(video.sample_aspect_ratio, video.rotation)):
         return _framing_of(video, profile).canvas
     return Size(*output_size(video.width, video.height, rotation=video.rotation, max_height=profile.max_height))
+
+
+def reframes(profile: Profile, ratio: Fraction) -> bool:
+    """Return True if frames with this sample aspect ratio are reframed. Animations have square pixels."""
+    return profile.output.reframes or (profile.is_animation and ratio != 1)
 
 
 def keeps_picture(video: VideoFacts, profile: Profile) -> bool:
@@ -83,7 +93,8 @@ def keeps_picture(video: VideoFacts, profile: Profile) -> bool:
 
 def _framing_of(video: VideoFacts, profile: Profile) -> Framing:
     ratio = upright_ratio(video.sample_aspect_ratio, video.rotation)
-    return framing(profile.output, *_upright_size(video), ratio, max_height=profile.max_height)
+    square = profile.is_animation
+    return framing(profile.output, *_upright_size(video), ratio, max_height=profile.max_height, square=square)
 
 
 def _upright_size(video: VideoFacts) -> tuple[int, int]:

@@ -26,6 +26,8 @@ _TYPES = {
     "flac": "audio/flac",
     "wav": "audio/wav",
     "jpg": "image/jpeg",
+    "gif": "image/gif",
+    "webp": "image/webp",
 }
 
 

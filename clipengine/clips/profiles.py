@@ -6,18 +6,25 @@ Combinations that no player supports are rejected when the settings are read.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal
+from fractions import Fraction
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
 from clipengine.clips.output import Output
 from clipengine.clips.settings_table import SettingsTable
 
-Container = Literal["mp4", "webm", "mkv", "m4a", "mp3"]  # also the extension of the file
-VideoCodec = Literal["h264", "hevc", "vp8", "vp9", "av1", "none"]
+Container = Literal["mp4", "webm", "mkv", "m4a", "mp3", "gif", "webp"]  # also the extension of the file
+VideoCodec = Literal["h264", "hevc", "vp8", "vp9", "av1", "gif", "webp", "none"]
 AudioCodec = Literal["aac", "opus", "mp3", "none"]
 # Encode all frames, or copy whole GOPs and encode only the frames at the cuts.
 Render = Literal["encode", "smart"]
+
+# Silent animations, with the resolution of their frame durations. Their codecs have the same names.
+ANIMATION_TICKS = {"gif": Fraction(1, 100), "webp": Fraction(1, 1000)}
+MAX_ANIMATION_SECONDS, MAX_ANIMATION_HEIGHT = 30, 1080
+MAX_ANIMATION_FPS = 50  # browsers show frames of less than 20 ms for 100 ms
+_ANIMATION_DEFAULTS = {"audio": "none", "fps": 12.0, "max_height": 360}
 
 _VIDEO_IN: dict[str, set[str]] = {
     "mp4": {"h264", "hevc", "av1", "vp9"},
@@ -25,6 +32,8 @@ _VIDEO_IN: dict[str, set[str]] = {
     "mkv": {"h264", "hevc", "vp8", "vp9", "av1"},
     "m4a": set(),
     "mp3": set(),
+    "gif": {"gif"},
+    "webp": {"webp"},
 }
 _AUDIO_IN: dict[str, set[str]] = {
     "mp4": {"aac", "opus", "mp3"},
@@ -32,11 +41,17 @@ _AUDIO_IN: dict[str, set[str]] = {
     "mkv": {"aac", "opus", "mp3"},
     "m4a": {"aac"},
     "mp3": {"mp3"},
+    "gif": set(),
+    "webp": set(),
 }
 _PRESETS = (
     "ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow", "placebo",
 )  # fmt: skip
-_CRF = {"h264": (0, 51), "hevc": (0, 51), "vp8": (4, 63), "vp9": (0, 63), "av1": (1, 63)}  # ranges of the encoders
+# Ranges of the encoders. GIF has no quality; that of WebP is derived.
+_CRF = {
+    "h264": (0, 51), "hevc": (0, 51), "vp8": (4, 63), "vp9": (0, 63), "av1": (1, 63), "gif": (0, 63), "webp": (0, 63),
+}  # fmt: skip
+_EIGHT_BITS = ("vp8", "vp9", "gif", "webp")
 _MAX_AUDIO_BITRATE = {"aac": 1_000_000, "opus": 510_000, "mp3": 320_000}
 _CONTENT_TYPES = {
     "mp4": "video/mp4",
@@ -44,6 +59,8 @@ _CONTENT_TYPES = {
     "mkv": "video/x-matroska",
     "m4a": "audio/mp4",
     "mp3": "audio/mpeg",
+    "gif": "image/gif",
+    "webp": "image/webp",
 }
 
 
@@ -66,6 +83,14 @@ class Profile(SettingsTable):
     render: Render = "encode"
     output: Output = Output()
 
+    @model_validator(mode="before")
+    @classmethod
+    def _with_defaults(cls, values: Any) -> Any:
+        """Add the defaults of animations, which differ from those of other clips."""
+        if isinstance(values, dict) and values.get("container") in tuple(ANIMATION_TICKS):
+            return _ANIMATION_DEFAULTS | {"video": values["container"]} | values
+        return values
+
     @model_validator(mode="after")
     def _playable(self) -> Profile:
         if self.video == "none" and self.audio == "none":
@@ -84,6 +109,17 @@ class Profile(SettingsTable):
             yield f"{', '.join(output.video_options)} would have no effect, as the profile makes clips without video"
         if self.audio == "none" and output.audio_options:
             yield f"{', '.join(output.audio_options)} would have no effect, as the profile makes clips without audio"
+        if self.is_animation:
+            yield from self._animation_faults(output)
+
+    def _animation_faults(self, output: Output) -> Iterator[str]:
+        if output.max_bytes is not None:
+            yield f"max_bytes is not possible in {self.container}: use a smaller max_height or fps, or a shorter range"
+        limits = (("max_height", MAX_ANIMATION_HEIGHT), ("fps", MAX_ANIMATION_FPS))
+        for name, most in limits:
+            value = getattr(output, name) or getattr(self, name)
+            if value > most:
+                yield f"{name} is {value:g}, but {self.container} allows at most {most}"
 
     def _check_video(self, codec: str) -> None:
         if codec not in _VIDEO_IN[self.container]:
@@ -94,14 +130,16 @@ class Profile(SettingsTable):
         least, most = _CRF[codec]
         if self.video_bitrate is None and self.crf is not None and not least <= self.crf <= most:
             raise ValueError(f'crf of video "{codec}" must be between {least} and {most}, not {self.crf:g}')
-        if codec in ("vp8", "vp9") and (self.pixel_format != "yuv420p" or self.hdr == "keep"):
+        if codec in _EIGHT_BITS and (self.pixel_format != "yuv420p" or self.hdr == "keep"):
             raise ValueError(f'video "{codec}" is encoded with 8 bits: use pixel_format "yuv420p" and hdr "tonemap"')
+        if self.is_animation and self.video_bitrate is not None:
+            raise ValueError(f'container "{self.container}" has no bit rate: remove video_bitrate')
         if self.preset not in _PRESETS:
             raise ValueError(f'preset "{self.preset}" must be one of {", ".join(_PRESETS)}')
 
     def _check_audio(self, codec: str) -> None:
         if codec not in _AUDIO_IN[self.container]:
-            allowed = ", ".join(sorted(_AUDIO_IN[self.container]))
+            allowed = ", ".join(sorted(_AUDIO_IN[self.container])) or '"none"'
             raise ValueError(f'container "{self.container}" cannot hold audio "{codec}"; it holds {allowed}')
         if self.audio_bitrate > _MAX_AUDIO_BITRATE[codec]:
             raise ValueError(f'audio_bitrate of audio "{codec}" must be at most {_MAX_AUDIO_BITRATE[codec]}')
@@ -117,6 +155,14 @@ class Profile(SettingsTable):
         changes: dict[str, object] = {"output": chosen} if render is None else {"output": chosen, "render": render}
         given = {"max_height": chosen.max_height, "fps": chosen.fps}
         return self.model_copy(update=changes | {name: value for name, value in given.items() if value is not None})
+
+    def longest_range(self, limit: float) -> float:
+        """Return how many seconds of recordings a clip may contain, if `limit` applies to clips of any profile."""
+        return min(limit, MAX_ANIMATION_SECONDS * float(self.output.tempo)) if self.is_animation else limit
+
+    @property
+    def is_animation(self) -> bool:
+        return self.container in ANIMATION_TICKS
 
     @property
     def content_type(self) -> str:

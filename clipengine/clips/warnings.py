@@ -91,7 +91,9 @@ def loss_warnings(facts: SourceFacts, profile: Profile) -> list[str]:
             text = f"the recording has no {kind}: {', '.join(options)} of the output had no effect"
             found.append(warning("output_ignored", text))
     unlisted = facts.chapters - len(facts.chapter_list)
-    if unlisted > 0:
+    if profile.is_animation and facts.chapters:
+        found.append(warning("chapters_dropped", f"{profile.container} holds no chapters"))
+    elif unlisted > 0:
         found.append(
             warning("chapters_dropped", f"{unlisted} of the recording's {facts.chapters} chapters are not carried over")
         )

@@ -173,15 +173,13 @@ class _Cutter:
     def cut(self, *, copies: bool) -> Cut:
         """Write and verify the clip; with `copies`, whole GOPs are copied. Raises CannotCopy only with `copies`."""
         began = time.monotonic()
-        profile, warnings = self.profile, []
+        profile = self.profile
         with PacketVerifier(decodes=self.decodes) if is_verifiable(profile) else nullcontext() as verifier:
             with open_writer(self.output, profile, threads=self.threads, verifier=verifier) as writer:
-                joined = JoinedWriter(writer, len(self.parts), self._languages()) if len(self.parts) > 1 else None
-                builders = []
-                for number in range(len(self.parts)):
-                    builder, found = self._write(number, joined or writer, copies=copies)
-                    builders.append(builder)
-                    warnings += found if joined is None else of_part(number, found)
+                if profile.container == "gif":  # its palette depends on all of the clip
+                    self._write_parts(writer, copies=False, sampled=True)
+                    writer.end_sampling()
+                builders, warnings = self._write_parts(writer, copies=copies)
                 writer.finish()
             warnings += self._measured().warnings
             encoded = time.monotonic() - began
@@ -230,7 +228,23 @@ class _Cutter:
             self.gains = meter.finish(target)
         return self.gains or Gains((), ())
 
-    def _write(self, number: int, writer: ClipWriter | JoinedWriter, *, copies: bool) -> tuple[ClipBuilder, list[str]]:
+    def _write_parts(
+        self, writer: ClipWriter, *, copies: bool, sampled: bool = False
+    ) -> tuple[list[ClipBuilder], list[str]]:
+        """Write all parts, and return their builders and their warnings."""
+        joined = JoinedWriter(writer, len(self.parts), self._languages()) if len(self.parts) > 1 else None
+        builders: list[ClipBuilder] = []
+        warnings: list[str] = []
+        for number in range(len(self.parts)):
+            progress = self._progress_of(number) if not sampled else lambda step, done: self.on_progress("reading", 0.0)
+            builder, found = self._write(number, joined or writer, progress, copies=copies)
+            builders.append(builder)
+            warnings += found if joined is None else of_part(number, found)
+        return builders, warnings
+
+    def _write(
+        self, number: int, writer: ClipWriter | JoinedWriter, on_progress: OnProgress, *, copies: bool
+    ) -> tuple[ClipBuilder, list[str]]:
         """Write one part, and return its builder and its warnings."""
         part, clip = self.parts[number]
         facts, profile = part.facts, self.profile
@@ -243,7 +257,7 @@ class _Cutter:
             make_decoder = PacketCopier if copies else ClipDecoder
             decoder = make_decoder(seeker, clip.cut, threads=self.threads)
             poster = self.poster and number == 0
-            builder = ClipBuilder(writer, profile, facts, clip, poster, self._progress_of(number), self._measured())
+            builder = ClipBuilder(writer, profile, facts, clip, poster, on_progress, self._measured())
             flattener = AlphaFlattener(facts.video.codec if facts.video else "")
             produce = decoder.events
             if not copies and profile.deinterlace != "off":

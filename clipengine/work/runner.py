@@ -284,7 +284,8 @@ class ClipRunner(Jobs[Clip]):
             run=lambda job: encoder.run(job, keep=True)[0],
         )
         limits = self._settings.limits
-        snapped.check(shortest=limits.min_clip_seconds, longest=limits.max_clip_seconds, output=clip.output)
+        longest = profile.longest_range(limits.max_clip_seconds)
+        snapped.check(shortest=limits.min_clip_seconds, longest=longest, output=clip.output)
         return snapped
 
     def _cut(self, clip: Clip, parts: Sequence[PlannedPart], encoder: _Encoder, path: Path) -> tuple[CutReport, bytes]:

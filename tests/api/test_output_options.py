@@ -10,7 +10,7 @@ import pytest
 from clipengine.client import Client
 from clipengine.clips.clip import Recording
 from clipengine.clips.output import Output, OutputLimits
-from clipengine.clips.profiles import Profile
+from clipengine.clips.profiles import Container, Profile
 from tests.api.test_previews import registered, shelf
 from tests.films.catalogue import Shelf
 from tests.support.api import ApiServer, RecordedEngine
@@ -126,6 +126,28 @@ def test_profile_without_video_has_no_picture_options(
     problem = refused(post(http, recording.recording_id, body), 422, "invalid_request")
     assert pointers(problem) == ["/output"]
     assert "without video" in problem["detail"]
+
+
+@pytest.mark.parametrize("container", ["gif", "webp"])
+def test_animation_has_limits(
+    container: Container, http: httpx.Client, recording: Recording, engine: RecordedEngine
+) -> None:
+    profiles = engine.settings.profiles | {"animation": Profile(container=container)}
+    engine.settings = engine.settings.model_copy(update={"profiles": profiles})
+    body = BODY | {"profile": "animation", "start_seconds": 0}
+    for output, said in (
+        ({"max_bytes": 100_000}, "max_bytes is not possible"),
+        ({"fps": 60}, "fps is 60, but"),
+        ({"max_height": 2000}, "max_height is 2000, but"),
+        ({"mute": [[0, 1]]}, "clips without audio"),
+    ):
+        problem = refused(post(http, recording.recording_id, body | {"output": output}), 422, "invalid_request")
+        assert said in problem["detail"]
+    long = body | {"end_seconds": 30.5}
+    problem = refused(post(http, recording.recording_id, long), 422, "invalid_time_range")
+    assert "30.5 s long" in problem["detail"]
+    clip = post(http, recording.recording_id, long | {"output": {"speed": 2, "fps": 50, "max_height": 1080}}).json()
+    assert engine.ledger.clips.get(clip["clip_id"]).object_key.endswith(f".{container}")
 
 
 def test_plan_has_the_size_of_the_clip(http: httpx.Client, engine: RecordedEngine, shelf: Shelf) -> None:

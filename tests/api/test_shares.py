@@ -555,3 +555,16 @@ def test_clip_of_audio_has_an_audio_player_and_tags() -> None:
     assert "og:image" not in page
     described = oembed(clip, address, 200, None)
     assert (described["type"], described["width"], "thumbnail_url" in described) == ("rich", 200, False)
+
+
+def test_animation_is_an_image_of_the_page_and_of_its_preview() -> None:
+    clip = replace(sample_clip(), object_key="a/clips/x.gif")
+    share = Share("shr_x", clip.clip_id, 0, None, download=True, embed=True)
+    address = Address("https://clips.example.org", "x" * 43)
+    page = share_page(share, clip, address)
+    assert '<img src="' in page
+    assert "<video" not in page
+    assert f'property="og:image" content="{address.video}"' in page
+    assert 'property="og:image:type" content="image/gif"' in page
+    assert "og:video" not in page
+    assert oembed(clip, address, None, None)["type"] == "rich"

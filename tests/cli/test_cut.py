@@ -121,6 +121,29 @@ def test_extension_that_contradicts_the_profile_is_rejected(
     assert not (tmp_path / name).exists()
 
 
+@pytest.mark.parametrize("name", ["out.gif", "OUT.WEBP"])
+def test_extension_of_an_animation_chooses_its_container(film: Path, tmp_path: Path, name: str) -> None:
+    options = ["--start", "1", "--end", "2.5", "--max-height", "120", "--json"]
+    done = run_command("cut", str(film), str(tmp_path / name), *options, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    result = json.loads(done.stdout)
+    codec = name[-4:].lower().lstrip(".")
+    assert (result["video_codec"], result["audio_codec"], result["frames"], result["height"]) == (codec, None, 18, 120)
+    config = tmp_path / "own.toml"
+    config.write_text(f'[profiles.tiny]\ncontainer = "{codec}"\nmax_height = 60\n')
+    options = ["--start", "1", "--end", "2", "--config", str(config), "--json"]
+    done = run_command("cut", str(film), str(tmp_path / name), *options, cwd=tmp_path)
+    assert json.loads(done.stdout)["height"] == 60
+
+
+def test_long_animation_is_rejected(film: Path, tmp_path: Path) -> None:
+    options = ["--start", "0", "--end", "8", "--speed", "0.25"]
+    done = run_command("cut", str(film), str(tmp_path / "out.gif"), *options, cwd=tmp_path)
+    assert done.returncode == 2
+    assert "the clip would be 8 s long, but may have at most 7.5 s" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_missing_output_folder_is_rejected(film: Path, tmp_path: Path) -> None:
     done = run_command("cut", str(film), str(tmp_path / "no" / "clip.mp4"), "--start", "1", "--end", "2")
     assert done.returncode == 2

@@ -99,6 +99,21 @@ async function sound(url, rate) {
   const numbers = Array.from({length: buffer.numberOfChannels}, (_, number) => number);
   return numbers.map((number) => bytes(buffer.getChannelData(number).slice().buffer));
 }
+async function animation(url, type) {
+  const decoder = new ImageDecoder({data: (await fetch(url)).body, type});
+  await decoder.completed;
+  const frames = [], {frameCount, repetitionCount} = decoder.tracks.selectedTrack;
+  for (let frameIndex = 0; frameIndex < frameCount; frameIndex += 1) {
+    const {image} = await decoder.decode({frameIndex});
+    const canvas = new OffscreenCanvas(image.displayWidth, image.displayHeight);
+    const context = canvas.getContext("2d");
+    context.drawImage(image, 0, 0);
+    const {data, width, height} = context.getImageData(0, 0, canvas.width, canvas.height);
+    frames.push([image.timestamp, image.duration, height, width, bytes(data.buffer)]);
+    image.close();
+  }
+  return [repetitionCount === Infinity, frames];
+}
 </script>"""
 
 
@@ -118,6 +133,15 @@ class Painted:
     time: float
     seen: Seen
     pixels: Any
+
+
+@dataclass(frozen=True)
+class AnimationFrame:
+    """A frame of an image, with its start and duration in microseconds."""
+
+    start: int
+    duration: int
+    seen: Seen
 
 
 class Player:
@@ -140,9 +164,17 @@ class Player:
         """Seek to `time` and read back the frame."""
         painted = self._page.evaluate("time => paint(time)", time)
         size = self._page.evaluate("[media.videoHeight, media.videoWidth, 4]")
-        rgb = np.frombuffer(base64.b64decode(painted["data"]), np.uint8).reshape(size)[:, :, :3]
-        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb), "rgb24")
-        return Painted(painted["time"], see(frame), rgb)
+        rgb, seen = _seen(painted["data"], size)
+        return Painted(painted["time"], seen, rgb)
+
+    def animation(self, name: str, kind: str) -> tuple[bool, list[AnimationFrame]]:
+        """Return True if the animated image repeats forever, and its frames as the browser decodes them."""
+        url = f"{self._address}/{name}"
+        forever, frames = self._page.evaluate("([url, type]) => animation(url, type)", [url, kind])
+        return forever, [
+            AnimationFrame(start, duration, _seen(data, [height, width, 4])[1])
+            for start, duration, height, width, data in frames
+        ]
 
     def play(self, time: float, *, seconds: float = 0.3) -> float:
         """Play from `time` on for a moment and return the time reached."""
@@ -156,6 +188,12 @@ class Player:
         """Return the channels of the first track, as decoded by the browser, at `rate` samples per second."""
         heard = self._page.evaluate("([url, rate]) => sound(url, rate)", [f"{self._address}/{name}", rate])
         return [np.frombuffer(base64.b64decode(channel), "<f4") for channel in heard]
+
+
+def _seen(data: str, size: list[int]) -> tuple[Any, Seen]:
+    """Return the pixels (RGB) of a canvas, and the frame that they show."""
+    rgb = np.frombuffer(base64.b64decode(data), np.uint8).reshape(size)[:, :, :3]
+    return rgb, see(av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb), "rgb24"))
 
 
 @dataclass(frozen=True)

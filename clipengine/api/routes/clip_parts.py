@@ -27,12 +27,12 @@ def single_part(body: CreateClip, recording_id: str) -> Part:
     return Part(recording_id, body.start_seconds or 0.0, body.end_seconds or 0.0)
 
 
-def check_parts(call: Call[Any, Any], parts: Sequence[Part]) -> float:
-    """Check each part against its recording and the limits of the settings, and return the seconds of all parts.
+def check_parts(call: Call[Any, Any], parts: Sequence[Part], *, longest: float) -> float:
+    """Check each part against its recording and the limits of the clip, and return the seconds of all parts.
 
     Raises InvalidTimeRange, InvalidRequest, RecordingNotFound or RecordingNotComplete with the pointer to the part.
     """
-    limits = call.engine.settings.limits
+    shortest = call.engine.settings.limits.min_clip_seconds
     durations: dict[str, float] = {}
     for number, part in enumerate(parts):
         with located_below(f"/parts/{number}"):
@@ -43,8 +43,8 @@ def check_parts(call: Call[Any, Any], parts: Sequence[Part]) -> float:
             duration = durations[part.recording_id]
             check_range(part.start_seconds, part.end_seconds, duration=duration, shortest=0, longest=float("inf"))
     total = total_seconds(parts, durations)
-    if not limits.min_clip_seconds <= total <= limits.max_clip_seconds:
-        allowed = f"{limits.min_clip_seconds:g} to {limits.max_clip_seconds:g} s are allowed"
+    if not shortest <= total <= longest:
+        allowed = f"{shortest:g} to {longest:g} s are allowed"
         with located(pointer="/parts"):
             raise InvalidTimeRange(f"the clip would be {total:g} s long; {allowed}")
     return total

@@ -86,7 +86,8 @@ async def _snap(
         found = [await _moments(call, snap, profile, part, recordings[part.source]) for part in parts]
     snapped = move_cuts(snap, parts, found)
     with located(pointer="/snap"):
-        snapped.check(shortest=limits.min_clip_seconds, longest=limits.max_clip_seconds, output=call.body.output)
+        longest = profile.longest_range(limits.max_clip_seconds)
+        snapped.check(shortest=limits.min_clip_seconds, longest=longest, output=call.body.output)
     return snapped
 
 

@@ -103,8 +103,10 @@ def complete_recording(call: Call[Any, Any], body: CreateClip, recording_id: str
         for fault in settings.profiles[body.profile].output_faults(body.output):
             with located(pointer="/output"):
                 raise InvalidRequest(f"output: {fault}")
+    profile = settings.profiles[body.profile].rendered(body.render, body.output)
+    longest = profile.longest_range(settings.limits.max_clip_seconds)
     if body.parts is not None:
-        length = check_parts(call, parts_of(body, recording_id))
+        length = check_parts(call, parts_of(body, recording_id), longest=longest)
     else:
         known = recording.duration_seconds
         check_range(
@@ -112,7 +114,7 @@ def complete_recording(call: Call[Any, Any], body: CreateClip, recording_id: str
             body.end_seconds,
             duration=float("inf") if known is None else known,
             shortest=settings.limits.min_clip_seconds,
-            longest=settings.limits.max_clip_seconds,
+            longest=longest,
         )
         end = body.end_seconds or 0.0
         length = min(end, known or end) - (body.start_seconds or 0.0)

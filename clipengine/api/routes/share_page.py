@@ -109,7 +109,7 @@ def oembed(clip: Clip, address: Address, max_width: int | None, max_height: int 
     )
     return {
         "version": "1.0",
-        "type": "video" if _is_video(clip) else "rich",
+        "type": "video" if _is_video(clip) and not _is_image(clip) else "rich",
         "title": clip.label,
         "provider_name": _SITE,
         "provider_url": address.base,
@@ -126,6 +126,8 @@ def _player(clip: Clip, folder: str) -> str:
     if not _is_video(clip):
         return f'<audio src="{source}" controls preload="metadata" aria-label="{label}"></audio>'
     width, height = _size(clip)
+    if _is_image(clip):
+        return f'<img src="{source}" width="{width}" height="{height}" alt="{label}">'
     poster = f' poster="{folder}poster"' if _has_poster(clip) else ""
     return (
         f'<video src="{source}"{poster} width="{width}" height="{height}" controls playsinline preload="metadata" '
@@ -135,10 +137,10 @@ def _player(clip: Clip, folder: str) -> str:
 
 def _tags(share: Share, clip: Clip, address: Address) -> str:
     """Return the tags from which chat services build a preview: Open Graph, Twitter cards and oEmbed discovery."""
-    kind = "video" if _is_video(clip) else "audio"
+    kind = "image" if _is_image(clip) else "video" if _is_video(clip) else "audio"
     width, height = _size(clip)
     properties = {
-        "og:type": "video.other" if kind == "video" else "music.song",
+        "og:type": {"image": "website", "video": "video.other", "audio": "music.song"}[kind],
         "og:site_name": _SITE,
         "og:title": clip.label,
         "og:description": f"Clip, {_length(clip)}",
@@ -148,9 +150,11 @@ def _tags(share: Share, clip: Clip, address: Address) -> str:
     }
     if address.base.startswith("https:"):
         properties[f"og:{kind}:secure_url"] = address.video
-    if kind == "video":
-        properties |= {"og:video:width": str(width), "og:video:height": str(height)}
-    if _has_poster(clip):
+    if kind != "audio":
+        properties |= {f"og:{kind}:width": str(width), f"og:{kind}:height": str(height)}
+    if kind == "image":
+        properties["og:image:alt"] = clip.label
+    elif _has_poster(clip):
         properties |= {"og:image": address.poster, "og:image:type": "image/jpeg", "og:image:alt": clip.label}
         properties |= {"og:image:width": str(width), "og:image:height": str(height)}
     names = {"twitter:card": "player" if share.embed else "summary_large_image", "twitter:title": clip.label}
@@ -190,6 +194,11 @@ def _document(title: str, head: str, body: str) -> str:
 
 def _is_video(clip: Clip) -> bool:
     return clip.result is not None and clip.result.width is not None
+
+
+def _is_image(clip: Clip) -> bool:
+    """Return True if the clip is an animation, which browsers show as an image."""
+    return media_type(clip.object_key).startswith("image/")
 
 
 def _has_poster(clip: Clip) -> bool:

@@ -28,6 +28,7 @@ from clipengine.media.input.prefetch import expect_index
 from clipengine.media.input.signatures import HEAD_BYTES, known_format
 from clipengine.media.input.source import MediaReader
 from clipengine.media.input.timeline import as_fraction
+from clipengine.media.input.webp_animation import WebpStream
 from clipengine.media.memory import is_out_of_memory
 
 # fmt: off
@@ -183,7 +184,7 @@ def is_audio_codec(name: str) -> bool:
     return name in AUDIO_CODECS or name.startswith("pcm_")
 
 
-def codec_name(stream: Stream) -> str:
+def codec_name(stream: Stream | WebpStream) -> str:
     """Return the name of FFmpeg's codec descriptor (`av1`, not `libdav1d`)."""
     context: CodecContext | None = stream.codec_context
     if context is None:  # FFmpeg has no decoder for it

@@ -13,3 +13,8 @@ VPX_SPEEDS = {
     "ultrafast": 8, "superfast": 8, "veryfast": 7, "faster": 6, "fast": 5, "medium": 4, "slow": 2, "slower": 1,
     "veryslow": 0, "placebo": 0,
 }  # fmt: skip
+# `compression_level` of libwebp.
+WEBP_METHODS = {
+    "ultrafast": "0", "superfast": "1", "veryfast": "2", "faster": "3", "fast": "4", "medium": "4", "slow": "5",
+    "slower": "6", "veryslow": "6", "placebo": "6",
+}  # fmt: skip

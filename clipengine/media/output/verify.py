@@ -6,6 +6,7 @@ A second process (`media.worker.inspector`) checks that the file matches the pla
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -17,9 +18,13 @@ from av.stream import Stream
 from av.video.stream import VideoStream
 
 from clipengine.errors import ClipEngineError, VerificationFailed
+from clipengine.media.bitstream.bits import BitstreamError
+from clipengine.media.bitstream.webp_file import HEAD_BYTES as WEBP_HEAD_BYTES
+from clipengine.media.bitstream.webp_file import is_webp
 from clipengine.media.input.container import audio_streams, codec_name, open_recording, read_packets, video_stream
 from clipengine.media.input.source import DescriptorSource, MediaReader
 from clipengine.media.input.timeline import as_fraction
+from clipengine.media.input.webp_animation import WebpStream
 from clipengine.media.memory import raise_if_out_of_memory
 from clipengine.media.output.last_gop import LastGop
 from clipengine.media.output.packet_verifier import STRICT, PacketVerifier, checksum
@@ -59,8 +64,8 @@ def verify(
 class _File:
     """The finished file: its video stream, all streams, and an iterator over its packets."""
 
-    video: VideoStream | None
-    streams: Sequence[Stream]
+    video: VideoStream | WebpStream | None
+    streams: Sequence[Stream | WebpStream]
     packets: Iterator[Packet[Any]]
 
 
@@ -68,18 +73,28 @@ def _read(descriptor: int, check: Callable[[_File], bool], on_packet: Callable[[
     """Open the file and return the result of `check`."""
     with (
         MediaReader(DescriptorSource(descriptor), block_bytes=_BLOCK_BYTES) as reader,
-        open_recording(reader) as container,
+        _opened(reader) as (video, streams, packets),
     ):
-        video = video_stream(container)
-        streams = [*([video] if video else []), *audio_streams(container)]
-        packets = _with_callback(read_packets(container, streams, reader), on_packet)
         try:
-            return check(_File(video, streams, packets))
+            return check(_File(video, streams, _with_callback(packets, on_packet)))
         except MemoryError:
             raise
-        except av.FFmpegError as error:
+        except (av.FFmpegError, BitstreamError) as error:
             raise_if_out_of_memory()
             raise VerificationFailed(f"the finished clip does not decode to its end: {error}") from error
+
+
+@contextmanager
+def _opened(reader: MediaReader) -> Iterator[tuple[Any, Sequence[Any], Iterator[Packet[Any]]]]:
+    """Open the file, and yield its video stream, all streams, and its packets."""
+    if is_webp(reader.read(WEBP_HEAD_BYTES)):
+        animation = WebpStream(reader)
+        yield animation, [animation], animation.packets()
+        return
+    with open_recording(reader) as container:
+        video = video_stream(container)
+        streams = [*([video] if video else []), *audio_streams(container)]
+        yield video, streams, read_packets(container, streams, reader)
 
 
 def _with_callback(packets: Iterator[Packet[Any]], on_packet: Callable[[], None]) -> Iterator[Packet[Any]]:
@@ -96,9 +111,10 @@ def _decode(file: _File, threads: int) -> int:
         video.codec_context.thread_count = threads
         video.codec_context.options = STRICT
     frames = 0
+    decoders: dict[int, Any] = {stream.index: stream.codec_context for stream in file.streams}
     for packet in file.packets:
-        decoded = packet.decode()
-        if packet.stream is video:
+        decoded = decoders[packet.stream_index].decode(packet)
+        if video is not None and packet.stream_index == video.index:
             frames += _count_intact(decoded)
     return frames if video is None else frames + _count_intact(video.codec_context.decode(None))
 
@@ -134,7 +150,7 @@ def _compare(file: _File, verifier: PacketVerifier, frames: int) -> bool:
     return file.video is None or tracks[file.video.index].frames == frames
 
 
-def _decode_strictly(stream: VideoStream, packets: Sequence[Packet[Any]]) -> None:
+def _decode_strictly(stream: VideoStream | WebpStream, packets: Sequence[Packet[Any]]) -> None:
     """Raise VerificationFailed or av.FFmpegError unless the packets decode. They begin with a keyframe."""
     stream.codec_context.options = STRICT
     frames = sum(_count_intact(stream.codec_context.decode(packet)) for packet in (*packets, None))

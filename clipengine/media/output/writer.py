@@ -25,9 +25,12 @@ from clipengine.clips.subtitles import Sample, TextCodec, TextTrack
 from clipengine.media.audio.encoder_format import encoder_format
 from clipengine.media.input.events import CopiedVideo, VideoPacketEvent
 from clipengine.media.input.timeline import as_fraction
+from clipengine.media.output.animation import Animation
 from clipengine.media.output.encoder_presets import AV1_PRESETS, VPX_SPEEDS
+from clipengine.media.output.gif import GifAnimation
 from clipengine.media.output.packet_verifier import PacketVerifier
 from clipengine.media.output.spliced_video import SplicedPacket, SplicedVideo
+from clipengine.media.output.webp import WebpAnimation
 from clipengine.media.output.writable_file import WritableFile, writer_errors
 from clipengine.media.video.convert import FrameFormat
 
@@ -35,7 +38,9 @@ from clipengine.media.video.convert import FrameFormat
 VIDEO_TIME_BASE = Fraction(1, 90_000)
 _MILLISECOND = Fraction(1, 1000)
 _UNSPECIFIED = 2  # of colour primaries, transfer and matrix (ITU-T H.273)
-_MUXERS = {"mp4": "mp4", "webm": "webm", "mkv": "matroska", "m4a": "ipod", "mp3": "mp3"}
+_MUXERS = {
+    "mp4": "mp4", "webm": "webm", "mkv": "matroska", "m4a": "ipod", "mp3": "mp3", "gif": "gif", "webp": "webp",
+}  # fmt: skip
 _MOV_FAMILY = ("mp4", "m4a")
 _HEVC_TAG = "hvc1"  # Apple's players require it
 _VIDEO_ENCODERS = {"h264": "libx264", "hevc": "libx265", "vp8": "libvpx", "vp9": "libvpx-vp9", "av1": "libsvtav1"}
@@ -76,6 +81,7 @@ class ClipWriter:
         self._threads = threads
         self._video: VideoStream | None = None
         self._spliced: SplicedVideo | None = None  # instead of `_video` if packets are copied
+        self._animation: Animation | None = None  # instead of `_video` in a GIF or a WebP
         self._audio: list[AudioStream] = []
         self._texts: list[Any] = []
         self._unit = VIDEO_TIME_BASE.denominator // 1000 if profile.container in ("webm", "mkv") else 1
@@ -103,6 +109,10 @@ class ClipWriter:
         `rate` is the nominal frame rate for rate control and players; it does not change the frames' times.
         """
         profile = self._profile
+        if profile.is_animation:
+            make = GifAnimation if profile.container == "gif" else WebpAnimation
+            self._animation = self._animation or make(self._container, self._file, profile, format)
+            return
         stream = self._container.add_stream(_VIDEO_ENCODERS[profile.video], rate=rate.limit_denominator(100_000))
         context = stream.codec_context
         context.width, context.height = format.width, format.height
@@ -224,6 +234,12 @@ class ClipWriter:
 
     def write_frame(self, frame: av.VideoFrame, time: Fraction, duration: Fraction) -> None:
         """Encode a frame that is shown at `time` (clip time) for `duration` seconds."""
+        self.frames += 1
+        self.seconds = max(self.seconds, time)
+        if self._animation is not None:
+            with self._errors():
+                self._mux(self._animation.encode(frame, time, duration))
+            return
         # pts must increase, in the container's time base too.
         earliest = 0 if self._last_pts is None else self._last_pts + self._unit
         frame.pts = self._last_pts = max(round(time * VIDEO_TIME_BASE.denominator), earliest)
@@ -236,8 +252,6 @@ class ClipWriter:
                 self._mux_spliced(self._spliced.encode(frame))
             elif self._video is not None:
                 self._mux_video(self._video.encode(frame))
-        self.frames += 1
-        self.seconds = max(self.seconds, time)
 
     def write_packet(self, event: VideoPacketEvent) -> None:
         """Copy a packet of the recording."""
@@ -253,9 +267,18 @@ class ClipWriter:
         if self._video is None and self._spliced is None and track == 0:
             self.seconds = (frame.pts or 0) * as_fraction(frame.time_base or 1)
 
+    def end_sampling(self) -> None:
+        """End the first of two passes over the clip. All frames are to be written again."""
+        if self._animation is not None:
+            self._animation.end_sampling()
+        self.frames, self.seconds = 0, Fraction(0)
+
     def finish(self) -> None:
         """Flush the encoders, write the index, sync the file to disk and free the encoders."""
         with self._errors():
+            if self._animation is not None:
+                self._mux(self._animation.flush())
+                self.frames = self._animation.frames
             if self._video is not None:
                 packets = self._video.encode(None)
                 if len(packets) == self.frames:
@@ -266,9 +289,11 @@ class ClipWriter:
             for stream in self._audio:
                 self._mux(stream.encode(None))
             self._container.close()
+            if self._animation is not None:
+                self._animation.end_file()
             os.fsync(self._file._descriptor)
         # Encoders hold dozens of frames: free them before verification.
-        self._video = self._spliced = None
+        self._video = self._spliced = self._animation = None
         self._audio = []
 
     def _mux_video(self, packets: list[Packet[VideoStream]]) -> None:
@@ -277,7 +302,7 @@ class ClipWriter:
             packet.duration = self._durations.pop(packet.pts or 0, packet.duration or 0)
         self._mux(packets)
 
-    def _mux(self, packets: list[Packet[Any]]) -> None:
+    def _mux(self, packets: Iterable[Packet[Any]]) -> None:
         for packet in packets:
             if self._verifier is not None:
                 self._verifier.add(packet, needed=self._spliced is not None)

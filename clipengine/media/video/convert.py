@@ -12,7 +12,7 @@ import av
 from av.video.reformatter import VideoReformatter
 
 from clipengine.clips.effects import Effects
-from clipengine.clips.framing import Box, Framing, Size, framing, upright_ratio
+from clipengine.clips.framing import Box, Framing, Size, framing, reframes, upright_ratio
 from clipengine.clips.plan import output_size
 from clipengine.clips.profiles import Profile
 from clipengine.clips.segments import CannotCopy
@@ -104,12 +104,14 @@ class FrameConverter:
         self._rgb = first.format.is_rgb or first.colorspace == _RGB_MATRIX
         rotation = rotation_of(first)
         options, ratio = profile.output, upright_ratio(sample_aspect_ratio, rotation)
-        max_height = None if options.reframes else profile.max_height  # filters scale the picture after it is cropped
+        reframed = reframes(profile, ratio)
+        max_height = None if reframed else profile.max_height  # filters scale the picture after it is cropped
         width, height = output_size(first.width, first.height, rotation=rotation, max_height=max_height)
         self._upright = width, height
         self._changes: tuple[Step, ...] = blur_layers(effects.blurred, width, height)  # of the upright picture
-        if options.reframes:
-            framed = framing(options, width, height, ratio, max_height=profile.max_height)
+        if reframed:
+            square = profile.is_animation
+            framed = framing(options, width, height, ratio, max_height=profile.max_height, square=square)
             self._changes += reframing_filters(framed, width, height, options.fit)
             (width, height), ratio = framed.canvas, framed.sample_aspect_ratio
         self._changes += fade_filters(effects)

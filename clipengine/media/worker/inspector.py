@@ -22,10 +22,12 @@ from av.stream import Stream
 from clipengine.clips.chapters import chapters_digest
 from clipengine.clips.subtitles import MAX_TEXT_TRACKS, TextDigest
 from clipengine.errors import ClipEngineError, VerificationFailed
+from clipengine.media.bitstream.webp_file import is_webp
 from clipengine.media.input.container import codec_name, open_recording
 from clipengine.media.input.mp4_boxes import movie_seconds
 from clipengine.media.input.source import ByteSource, MediaReader
 from clipengine.media.input.timeline import as_fraction
+from clipengine.media.input.webp_animation import WebpStream
 from clipengine.media.memory import raise_if_out_of_memory
 from clipengine.media.output.last_gop import DECODED_FRAMES, LastGop
 from clipengine.media.video.rotate import rotation_of
@@ -52,6 +54,8 @@ def inspect(source: ByteSource) -> dict[str, Any]:
             header_seconds = movie_seconds(reader)
             reader.seek(0)
             head = reader.read(_HEAD_BYTES)
+            if is_webp(head):
+                return _inspect_webp(WebpStream(reader))
             with open_recording(reader) as container:
                 return _inspect(container, head, header_seconds)
     except (av.FFmpegError, IndexError, ValueError) as error:  # IndexError: a stream that appears after the header
@@ -77,6 +81,21 @@ def _inspect(container: InputContainer, head: bytes, header_seconds: Fraction | 
         "seconds": float(header_seconds or _stated_seconds(container)),
         "tracks": [track.report() for track in tracks],
         "chapters_sha256": chapters_digest(_chapters(container)),
+    }
+
+
+def _inspect_webp(animation: WebpStream) -> dict[str, Any]:
+    track = _Track(animation)
+    for packet in animation.packets():
+        track.add(packet)
+    track.decode_last()
+    # Most frames are smaller than the picture, and are decoded as files of their own.
+    whole = {"width": animation.width, "height": animation.height, "bytes": animation.bytes}
+    return {
+        "container": "webp",
+        "seconds": animation.duration / 1000,
+        "tracks": [track.report() | whole],
+        "chapters_sha256": None,
     }
 
 
@@ -111,8 +130,8 @@ def _stream_end(stream: Stream) -> Fraction:
 class _Track:
     """Counts the packets of one track and decodes the first and last of them."""
 
-    def __init__(self, stream: Stream) -> None:
-        self._stream = stream
+    def __init__(self, stream: Stream | WebpStream) -> None:
+        self._stream: Any = stream
         self._context: Any = stream.codec_context  # None if there is no decoder
         self._is_video = stream.type == "video"
         self._times = array("q")

@@ -8,9 +8,18 @@ import {shareClip} from "./share_dialog.js";
 
 export const clipDownload = (clip) => `/v1/clips/${clip.clip_id}/download`;
 
+const ANIMATIONS = ["gif", "webp"];
+
+// Return the element that plays the clip. Animations are images.
+function playerOf(clip) {
+  const {result} = clip;
+  if (ANIMATIONS.includes(result.video_codec)) return h("img", {src: clipDownload(clip), alt: clip.label, class: "animation", tabindex: "-1"});
+  return h(result.width ? "video" : "audio", {src: clipDownload(clip), controls: true, autoplay: true, loop: true, "aria-label": clip.label});
+}
+
 export function playClip(clip) {
   const {result} = clip;
-  const player = h(result.width ? "video" : "audio", {src: clipDownload(clip), controls: true, autoplay: true, loop: true, "aria-label": clip.label});
+  const player = playerOf(clip);
   const problem = h("p", {class: "notice bad", hidden: true}, "This browser cannot play this clip's codec. Download it, or make it with another profile.");
   player.addEventListener("error", () => {
     problem.hidden = false;
@@ -34,7 +43,7 @@ export function playClip(clip) {
     ],
     onclose: () => {
       player.removeAttribute("src");
-      player.load(); // stops playback and download
+      player.load?.(); // stops playback and download
     },
   });
   player.focus();

@@ -1,0 +1,62 @@
+"""Palette of a GIF: 256 colors for all of its frames.
+
+So a part of the picture that does not change has the same colors in each frame, and is stored once.
+"""
+
+from __future__ import annotations
+
+import av
+from av.filter import Graph
+
+from clipengine.media.video.filter_graph import TIME_BASE, linear_graph
+
+RGB_FORMAT = "bgra"
+_BITS_6 = "round(round(val*63/255)*255/63)"  # bounds the colors to count, and with them the memory, to 2**18
+_PALETTE_SIDE = 16
+# Ordered dither: unlike error diffusion, it does not change where the picture does not.
+_DITHER = "dither=bayer:bayer_scale=4:diff_mode=rectangle"
+
+
+class PaletteCounter:
+    """Counts the colors of frames in RGB_FORMAT, all of the same size, and keeps none of the frames."""
+
+    def __init__(self) -> None:
+        self._graph: Graph | None = None
+
+    def add(self, frame: av.VideoFrame) -> None:
+        if self._graph is None:
+            rounded = f"lutrgb=r='{_BITS_6}':g='{_BITS_6}':b='{_BITS_6}'"
+            self._graph = linear_graph(frame, (rounded, "palettegen=stats_mode=full"))
+        self._graph.push(frame)
+
+    def palette(self) -> av.VideoFrame:
+        """Return the palette after all frames were added, as a frame of its colors."""
+        assert self._graph is not None
+        self._graph.push(None)
+        palette = self._graph.pull()
+        assert isinstance(palette, av.VideoFrame)
+        return palette
+
+
+class PaletteConverter:
+    """Converts frames in RGB_FORMAT to the colors of a palette."""
+
+    def __init__(self, palette: av.VideoFrame, width: int, height: int) -> None:
+        self._graph = graph = Graph()
+        use = graph.add("paletteuse", _DITHER)
+        format = av.VideoFormat(RGB_FORMAT)
+        for number, (side, other) in enumerate(((width, height), (_PALETTE_SIDE, _PALETTE_SIDE))):
+            name = f"in{number}"
+            source = graph.add_buffer(width=side, height=other, format=format, name=name, time_base=TIME_BASE)
+            source.link_to(use, 0, number)
+        use.link_to(graph.add("buffersink"))
+        graph.configure()
+        palette.pts, palette.time_base = 0, TIME_BASE
+        graph.push(palette, at=1)
+        graph.push(None, at=1)
+
+    def convert(self, frame: av.VideoFrame) -> av.VideoFrame:
+        self._graph.push(frame, at=0)
+        converted = self._graph.pull()
+        assert isinstance(converted, av.VideoFrame)
+        return converted
