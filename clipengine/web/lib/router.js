@@ -1,5 +1,5 @@
-// Hash routes such as `#/recordings/rec_…`. A view gets the main element, its parameters and a signal that aborts when
-// the view is left.
+// Hash routes such as `#/recordings/rec_…?t=90.5`. A view gets the main element, its parameters with those of the query,
+// and a signal that aborts when the view is left.
 
 import {cancelPosters} from "./posters.js";
 
@@ -14,6 +14,13 @@ export function navigate(address) {
   location.hash = address;
 }
 
+// Set the query of the address without leaving the view, so that the way back leads to the same state.
+export function setQuery(values) {
+  const params = new URLSearchParams(Object.entries(values).filter(([, value]) => value));
+  const [path] = (location.hash || "#/recordings").split("?");
+  history.replaceState(history.state, "", params.size ? `${path}?${params}` : path);
+}
+
 // Leave the current view and close its dialogs.
 export function leaveView() {
   if (current) current.abort();
@@ -25,7 +32,7 @@ export function leaveView() {
 export function showCurrent() {
   leaveView();
   const main = document.getElementById("main");
-  const address = location.hash || "#/recordings";
+  const [address, search = ""] = (location.hash || "#/recordings").split("?");
   for (const {pattern, view} of routes) {
     const match = pattern.exec(address);
     if (!match) continue;
@@ -33,7 +40,7 @@ export function showCurrent() {
     main.replaceChildren();
     main.className = "";
     main.focus({preventScroll: true}); // tells screen readers that the view has changed
-    view(main, match.groups || {}, current.signal);
+    view(main, {...Object.fromEntries(new URLSearchParams(search)), ...match.groups}, current.signal);
     dispatchEvent(new CustomEvent("routed", {detail: address}));
     scrollTo(0, 0);
     return;

@@ -16,6 +16,8 @@ export const SHORTCUTS = [
   ["R", "loop the selection"],
   ["N", "edit the label of the clip"],
   ["C", "go to the clips; ↑ ↓ move, Enter plays"],
+  ["T", "go to the transcript; ↑ ↓ move, Enter goes there, Shift+Enter selects up to there"],
+  ["/", "search the transcript"],
   ["G", "type a time to seek to"],
   ["M", "mute"],
   ["+ − 0", "zoom in, zoom out, show all"],

@@ -6,6 +6,7 @@ import {listen} from "../lib/events.js";
 import {mediaSummary, stripBidi, titleOf} from "../lib/format.js";
 import {navigate} from "../lib/router.js";
 import {bindShortcuts, showShortcuts} from "../lib/shortcuts.js";
+import {tabList} from "../lib/tabs.js";
 import {asyncHandler, errorDetails, errorState} from "../lib/ui.js";
 import {clipForm} from "../player/clip_form.js";
 import {FrameTimes} from "../player/frame_times.js";
@@ -14,6 +15,7 @@ import {segmentPanel} from "../player/segment_panel.js";
 import {Segments} from "../player/segments.js";
 import {Selection} from "../player/selection.js";
 import {Timeline} from "../player/timeline.js";
+import {Transcript} from "../player/transcript.js";
 import {transport} from "../player/transport.js";
 import {ClipList} from "./clip_list.js";
 import {recordingDownload, registerAgain, removeRecording} from "./recording_actions.js";
@@ -21,15 +23,18 @@ import {addUploads, filePicker} from "./uploads.js";
 
 const DAMAGED = ["recording_unreadable", "recording_truncated", "unsupported_media", "decoder_crashed"];
 
-export async function showRecording(main, {id}, signal) {
+// `t` is the time to show.
+export async function showRecording(main, {id, t}, signal) {
   main.className = "wide";
   document.title = "Recording · clipengine";
   main.append(skeleton());
   try {
     const recording = await get(`/v1/recordings/${id}`, {signal});
     document.title = `${stripBidi(titleOf(recording))} · clipengine`;
-    if (recording.status === "complete") showStudio(main, recording, signal);
-    else showPending(main, recording, signal);
+    if (recording.status === "complete") {
+      const transcripts = await get(`/v1/recordings/${id}/transcripts?limit=100`, {signal});
+      showStudio(main, recording, transcripts.data, signal, Number(t) || 0);
+    } else showPending(main, recording, signal);
   } catch (error) {
     if (error.name !== "AbortError") main.replaceChildren(head("Recording"), errorState(error, () => location.reload()));
   }
@@ -54,7 +59,7 @@ function showPending(main, recording, signal) {
     const news = name.startsWith("recording.") && data && data.recording_id === recording.recording_id && data.status !== "processing";
     if (news || name === "resync") {
       get(`/v1/recordings/${recording.recording_id}`, {signal}).then((now) => {
-        if (now.status === "complete") showStudio(main, now, signal);
+        if (now.status === "complete") showRecording(main, {id: now.recording_id}, signal);
         else if (now.status === "failed" && !failed) showPending(main, now, signal);
       }).catch(() => {});
     }
@@ -100,7 +105,7 @@ function head(title, line = null, ...tools) {
   );
 }
 
-function showStudio(main, recording, signal) {
+function showStudio(main, recording, transcripts, signal, time) {
   const {video} = recording.media;
   const frameTimes = video && video.variable_rate ? new FrameTimes(recording, signal, () => selection.resnap()) : null;
   const selection = new Selection(recording.duration_seconds, video, frameTimes);
@@ -159,6 +164,22 @@ function showStudio(main, recording, signal) {
     then();
   }
 
+  const transcript = transcripts.length && new Transcript({
+    recording, transcripts, player, selection, signal,
+    onseek: (at) => {
+      player.pause();
+      player.seek(at);
+      timeline.reveal(player.time);
+    },
+    onloaded: () => {},
+  });
+  const beside = transcript
+    ? tabList("Clips and transcript", [
+      {id: "clips", text: ["Clips ", count], node: clips.node},
+      {id: "transcript", text: "Transcript", node: transcript.node, onshow: () => transcript.reveal()},
+    ])
+    : {node: h("h2", {}, "Clips ", count), select: () => {}};
+
   main.replaceChildren(
     heading(recording,
       h("a", {class: "button quiet", "aria-label": "Download the recording", href: recordingDownload(recording)}, icon("down"), h("span", {class: "words"}, "Download")),
@@ -166,15 +187,19 @@ function showStudio(main, recording, signal) {
     ),
     h("div", {class: "studio"},
       h("section", {class: "work", "aria-label": "Player"}, player.node, transport({player, timeline, recording, loop, signal}), timeline.node, form.node, panel.node),
-      h("section", {class: "panel beside", "aria-label": "Clips of this recording"}, h("header", {}, h("h2", {}, "Clips"), count), clips.node),
+      h("section", {class: "panel beside", "aria-label": "Clips of this recording"}, h("header", {}, beside.node), clips.node, transcript && transcript.node),
     ),
   );
-  bindStudioShortcuts({selection, player, timeline, form, clips, toggleLoop}, signal);
+  bindStudioShortcuts({selection, player, timeline, form, clips, transcript, beside, toggleLoop}, signal);
   clips.load();
   timeline.draw();
+  if (!time) return;
+  player.seek(time);
+  timeline.reveal(player.time);
+  beside.select("transcript");
 }
 
-function bindStudioShortcuts({selection, player, timeline, form, clips, toggleLoop}, signal) {
+function bindStudioShortcuts({selection, player, timeline, form, clips, transcript, beside, toggleLoop}, signal) {
   const seekTo = (time) => {
     player.pause();
     player.seek(time);
@@ -201,7 +226,20 @@ function bindStudioShortcuts({selection, player, timeline, form, clips, toggleLo
     m: () => player.mute(),
     n: () => form.focusLabel(),
     g: () => document.querySelector(".now").focus(),
-    c: () => clips.focus(),
+    c: () => {
+      beside.select("clips");
+      clips.focus();
+    },
+    t: () => {
+      if (!transcript) return;
+      beside.select("transcript");
+      transcript.focus();
+    },
+    "/": () => {
+      if (!transcript) return;
+      beside.select("transcript");
+      transcript.search.focus();
+    },
     "+": () => timeline.zoom(0.5),
     "=": () => timeline.zoom(0.5),
     "-": () => timeline.zoom(2),

@@ -1,0 +1,64 @@
+// Editing of a name or of tags where they are shown.
+
+import {h} from "./dom.js";
+import {toastError} from "./ui.js";
+
+export const MAX_TAGS = 20;
+
+// Show a text field in place of `node` until its value is saved, by Enter or by leaving it, or dropped, by Escape.
+// `save(text)` may reject: the field then stays. `restore` gets the focus afterwards.
+export function editInPlace(node, {value, label, placeholder = "", maxlength = 200, restore, save}) {
+  const field = h("input", {class: "editing", value, "aria-label": label, placeholder, maxlength: String(maxlength), autocomplete: "off"});
+  let ended = false;
+  const end = (focus) => {
+    ended = true;
+    field.replaceWith(node);
+    if (focus) restore.focus();
+  };
+  const keep = async (focus) => {
+    if (ended || field.readOnly) return;
+    if (field.value.trim() === value.trim()) {
+      end(focus);
+      return;
+    }
+    field.readOnly = true;
+    try {
+      await save(field.value.trim());
+      end(focus);
+    } catch (error) {
+      field.readOnly = false;
+      field.setAttribute("aria-invalid", "true");
+      toastError(error);
+    }
+  };
+  field.addEventListener("keydown", (event) => {
+    if (event.isComposing || !["Enter", "Escape"].includes(event.key)) return;
+    event.preventDefault();
+    event.stopPropagation();
+    if (event.key === "Enter") keep(true);
+    else end(true);
+  });
+  field.addEventListener("blur", () => keep(false));
+  node.replaceWith(field);
+  field.focus();
+  field.select();
+}
+
+// Return the tags in a text, separated by commas.
+export const splitTags = (text) => [...new Set(text.split(",").map((tag) => tag.trim()).filter(Boolean))];
+
+// A row of tags; a click on one calls `onchoose(tag)`.
+export function tagList(onchoose) {
+  const node = h("span", {class: "tags"});
+  let drawn = "";
+  return {
+    node,
+    update(tags) {
+      if (drawn === tags.join()) return;
+      drawn = tags.join();
+      node.replaceChildren(...tags.map((tag) => (onchoose
+        ? h("button", {type: "button", class: "tag", title: `Show what is tagged ${tag}`, onclick: () => onchoose(tag)}, h("bdi", {}, tag))
+        : h("span", {class: "tag"}, h("bdi", {}, tag)))));
+    },
+  };
+}

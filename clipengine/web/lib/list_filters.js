@@ -1,0 +1,82 @@
+// The filters of a list: search, status, tag, dates and order. They are kept in the address, and the server applies them.
+
+import {debounce, h, icon, setText} from "./dom.js";
+import {setQuery} from "./router.js";
+import {searchField} from "./search_field.js";
+import {typedQuery} from "./search_query.js";
+
+const TYPING_MS = 250;
+const NEWEST = "-created_at";
+
+// `statuses` and `sorts` are [value, text]; `params` are those of the address; `opens` selects what Enter in the search
+// clicks. `onchange()` is called when the list must be loaded again.
+export function listFilters({statuses, sorts, params, placeholder, label, opens, onchange}) {
+  let status = statuses.some(([value]) => value === params.status) ? params.status : "";
+  const changed = () => {
+    setQuery(state());
+    draw();
+    onchange();
+  };
+  const typed = debounce(TYPING_MS, changed);
+  const field = searchField({placeholder, label, opens, onsearch: typed});
+  field.input.value = params.q || "";
+  const tag = h("input", {maxlength: "50", autocomplete: "off", placeholder: "Any", value: params.tag || "", oninput: typed});
+  const [from, to] = [params.from, params.to].map((value) => h("input", {type: "date", value: value || "", onchange: changed}));
+  const sort = h("select", {"aria-label": "Order", onchange: changed}, sorts.map(([value, text]) => h("option", {value, selected: value === (params.sort || NEWEST)}, text)));
+  const segments = statuses.map(([value, text]) => h("button", {type: "button", onclick: () => { status = value; changed(); }}, text));
+  const count = h("span", {});
+  const reset = h("button", {type: "button", class: "quiet", onclick: () => {
+    for (const input of [tag, from, to]) input.value = "";
+    changed();
+    tag.focus();
+  }}, "Reset");
+  const details = h("div", {class: "filters panel row wrap", hidden: !(params.tag || params.from || params.to)},
+    h("label", {class: "field"}, "Tag", tag), h("label", {class: "field"}, "Created from", from), h("label", {class: "field"}, "until", to), reset);
+  const toggle = h("button", {type: "button", "aria-expanded": String(!details.hidden), onclick: () => {
+    details.hidden = !details.hidden;
+    toggle.setAttribute("aria-expanded", String(!details.hidden));
+    if (!details.hidden) tag.focus();
+  }}, icon("filter"), "Filters", count);
+
+  const state = () => ({q: field.input.value.trim(), status, tag: tag.value.trim(), from: from.value, to: to.value, sort: sort.value === NEWEST ? "" : sort.value});
+
+  function draw() {
+    segments.forEach((button, at) => button.setAttribute("aria-pressed", String(statuses[at][0] === status)));
+    const set = [tag.value.trim(), from.value, to.value].filter(Boolean).length;
+    setText(count, set ? `(${set})` : "");
+    reset.hidden = !set;
+  }
+  draw();
+
+  // Return the start of a day, here, some days after a date.
+  const day = (date, after) => {
+    if (!date) return "";
+    const start = new Date(`${date}T00:00`);
+    start.setDate(start.getDate() + after);
+    return start.toISOString();
+  };
+
+  return {
+    field, details,
+    nodes: [h("div", {class: "search"}, icon("search"), field.input), h("div", {class: "segments", role: "group", "aria-label": "Status"}, segments), toggle],
+    sort,
+    get q() {
+      return typedQuery(field.input.value);
+    },
+    // True if the filters apply to items of events without the server.
+    get plain() {
+      const {q, tag: tagged, from: after, to: until, sort: order} = state();
+      return ![q, tagged, after, until, order].some(Boolean);
+    },
+    get empty() {
+      return this.plain && !status;
+    },
+    accepts: (item) => !status || item.status === status,
+    values: () => ({q: typedQuery(field.input.value), status, tag: tag.value.trim(), created_after: day(from.value, 0), created_before: day(to.value, 1), sort: sort.value}),
+    setTag(text) {
+      details.hidden = false;
+      tag.value = text;
+      changed();
+    },
+  };
+}

@@ -1,0 +1,24 @@
+// Queries of the API's search, and the marking of its results.
+
+import {h} from "./dom.js";
+
+const MAX_QUERY = 200; // characters, in the API
+
+// Return the query for what is typed: each word outside quotation marks may be the beginning of a word. Empty without a word.
+export function typedQuery(text) {
+  if (!/[\p{L}\p{N}]/u.test(text)) return "";
+  const terms = text.match(/"[^"]*"?|[^\s"]+/g).filter((term) => /[\p{L}\p{N}]/u.test(term));
+  return terms.map((term) => (/^"|\*$/.test(term) ? term : `${term}*`)).join(" ").slice(0, MAX_QUERY);
+}
+
+// Return the text of a hit as nodes, its matches marked. `highlights` are ranges of code points.
+export function markedText({text, highlights}) {
+  const characters = [...text];
+  const nodes = [];
+  let done = 0;
+  for (const [start, end] of highlights) {
+    nodes.push(characters.slice(done, start).join(""), h("mark", {}, characters.slice(start, end).join("")));
+    done = end;
+  }
+  return [...nodes, characters.slice(done).join("")].filter((node) => node !== "");
+}

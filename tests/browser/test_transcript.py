@@ -1,0 +1,87 @@
+"""The transcript on the screen of a recording: it follows playback, is searched, and its text selects a range."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from clipengine.client import Recording
+from tests.browser.conftest import Judge
+from tests.films.film import Film
+from tests.support.page import point, studio, until
+from tests.support.server import RunningServer
+
+SAID = ["Good morning.", "We raise the 𝓫udget", "for the café.", "Any questions?"]
+CURRENT = "document.querySelector('.cues [aria-current] p')?.textContent"
+SELECT = """([first, from, last, to]) => {
+  const texts = [...document.querySelectorAll(".cues p")].map((each) => each.firstChild);
+  getSelection().setBaseAndExtent(texts[first], from, texts[last], to);
+}"""
+
+
+@pytest.fixture(scope="module")
+def spoken(server: RunningServer, film: Film) -> Recording:
+    client = server.client()
+    recording = client.recordings.wait(client.recordings.upload(film.path, name="spoken.mp4").recording_id)
+    cues = [
+        {"start_seconds": 0.4 + at, "end_seconds": 1.2 + at, "text": text, "speaker": "Ana" if at < 2 else "Ben"}
+        for at, text in enumerate(SAID)
+    ]
+    client.transcripts.put(recording.recording_id, "en", cues)
+    client.transcripts.put(
+        recording.recording_id, "de", [{"start_seconds": 1, "end_seconds": 2, "text": "Guten Morgen"}]
+    )
+    return recording
+
+
+def test_transcript_follows_playback_and_selects_by_text(
+    browser: Any, server: RunningServer, spoken: Recording, judge: Judge
+) -> None:
+    with studio(browser, server, spoken) as page:
+        page.keyboard.press("t")
+        page.get_by_label("Language").select_option("en")
+        page.get_by_text(SAID[0]).wait_for()
+        assert page.locator(".cues strong").all_inner_texts() == ["Ana", "Ben"]
+        for _ in range(2):
+            page.keyboard.press("Escape")
+            page.keyboard.press("Shift+ArrowRight")
+        until(page, f"{CURRENT} === {json.dumps(SAID[1])}")
+        page.evaluate(SELECT, [1, 3, 2, 5])
+        until(page, "document.querySelector('input[aria-label=\"In point\"]').value === '0:01.400'")
+        assert point(page, "Out").input_value() == "0:03.200"
+        page.evaluate(SELECT, [2, 2, 3, 0])  # the edge of the next cue does not count
+        until(page, "document.querySelector('input[aria-label=\"In point\"]').value === '0:02.400'")
+        assert point(page, "Out").input_value() == "0:03.200"
+        assert page.locator(".cues .in p").all_inner_texts() == [SAID[2]]
+        judge(page, "transcript")
+        page.keyboard.press("t")
+        page.keyboard.press("ArrowDown")
+        page.keyboard.press("Shift+Enter")
+        assert (point(page, "In").input_value(), point(page, "Out").input_value()) == ("0:02.400", "0:04.200")
+        page.get_by_label("Language").select_option("de")
+        page.get_by_text("Guten Morgen").wait_for()
+
+
+def test_transcript_is_searched(browser: Any, server: RunningServer, spoken: Recording, judge: Judge) -> None:
+    with studio(browser, server, spoken) as page:
+        page.keyboard.press("/")
+        page.get_by_label("Language").select_option("en")
+        search = page.get_by_label("Search the transcript")
+        search.fill("bud rais")
+        page.get_by_text("1 match", exact=True).wait_for()
+        assert page.locator("mark").all_inner_texts() == ["raise", "𝓫udget"]
+        judge(page, "matches")
+        search.press("Enter")
+        until(page, "document.querySelector('.now').value === '0:01.400'")
+        search.fill("CAFE")
+        page.locator("mark", has_text="café").wait_for()
+        search.fill("nothing")
+        page.get_by_text("No matches").wait_for()
+        search.press("Escape")
+        page.get_by_text(SAID[3], exact=True).wait_for()
+        page.goto("about:blank")
+        page.goto(f"{server.url}/#/recordings/{spoken.recording_id}?t=3.4")
+        until(page, "document.querySelector('.now')?.value === '0:03.400'")
+        assert page.get_by_role("tab", name="Transcript").get_attribute("aria-selected") == "true"
