@@ -70,8 +70,8 @@ class Engine:
         self.store = store
         self.instance_id = new_id("inst")
         self._lock = lock
-        self._heartbeat = Heartbeat(ledger.engines, self.instance_id)
         encoding, webhooks = settings.encoding, settings.webhooks
+        self._heartbeat = Heartbeat(ledger.engines, self.instance_id, encoders=encoding.workers)
         self._scratch = Scratch(settings.data.folder / "scratch", lock.check)
         ledger.events.engine_id = self.instance_id
         self._metrics = metrics

@@ -230,6 +230,12 @@ class ShareNotFound(NotFound):
     title = "Share not found"
 
 
+class KeyNotFound(NotFound):
+    code = "key_not_found"
+    title = "Key not found"
+    default_hint = "`clipengine keys list` and GET /v1/keys list the keys and their ids."
+
+
 class TranscriptNotFound(NotFound):
     code = "transcript_not_found"
     title = "Transcript not found"

@@ -65,6 +65,11 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
+def age_seconds(since: int | None) -> float:
+    """Return the seconds since a time in milliseconds since 1970, or 0 for None or the future."""
+    return 0.0 if since is None else max(0.0, (now_ms() - since) / 1000)
+
+
 def rfc3339(millis: int) -> str:
     """Format milliseconds since 1970 as RFC 3339 in UTC with three decimals and `Z`."""
     stamp = datetime.fromtimestamp(millis // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S")

@@ -25,6 +25,7 @@ from clipengine.api.routes import (
     events,
     health,
     ingest,
+    keys,
     metrics,
     page,
     previews,
@@ -33,6 +34,7 @@ from clipengine.api.routes import (
     sessions,
     share_links,
     shares,
+    status,
     transcripts,
     uploads,
     webhooks,
@@ -61,6 +63,8 @@ def create_app(engine: Engine, endpoints: Sequence[Endpoint] = ()) -> Starlette:
         *archives.OPERATIONS,
         *shares.OPERATIONS,
         *webhooks.OPERATIONS,
+        *keys.OPERATIONS,
+        *status.OPERATIONS,
         *events.operations(events.Feed(engine, changes)),
     ]
 

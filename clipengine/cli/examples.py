@@ -52,6 +52,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "clipengine clips create rec_01j9x2… key-moment --start 60 --end 90 --wait --download key-moment.mp4",
         "clipengine clips create rec_01j9x2… highlights --part 12-20.5 --part 61.2-70@rec_01j9y7…",
     ),
+    "status": ("clipengine status", "clipengine status --json | jq .queue"),
     "clips list": (
         "clipengine clips list --recording rec_01j9x2… --status complete",
         "clipengine clips list --search 'goal smith' --tag league --meta team=blue --sort -duration",

@@ -11,12 +11,9 @@ import click
 from clipengine.cli import output
 from clipengine.cli.data_folder import has_ledger, no_ledger, open_ledger
 from clipengine.cli.options import config_option, data_option, json_option, settings_of
-from clipengine.errors import RequestError
-from clipengine.ledger.keys import SCOPES
+from clipengine.ledger.keys import MAX_KEY_NAME, SCOPES, Scope
 from clipengine.ledger.ledger import Ledger
-from clipengine.timecode import rfc3339
 
-_MAX_NAME_CHARACTERS = 100
 _COLUMNS: dict[str, output.Column] = {
     "key": "key_id",
     "name": "name",
@@ -37,10 +34,10 @@ def keys() -> None:
 @click.option("--scope", "scopes", multiple=True, type=click.Choice(SCOPES), help="May be repeated. [default: all]")
 @config_option
 @data_option
-def create(name: str, scopes: tuple[str, ...], config: Path | None, data: Path | None) -> None:
+def create(name: str, scopes: tuple[Scope, ...], config: Path | None, data: Path | None) -> None:
     """Create the key NAME and print it to standard output. It is not shown again."""
-    if not name.strip() or len(name) > _MAX_NAME_CHARACTERS or not name.isprintable():
-        raise click.BadParameter(f"must have 1 to {_MAX_NAME_CHARACTERS} printable characters", param_hint="'NAME'")
+    if not name.strip() or len(name) > MAX_KEY_NAME or not name.isprintable():
+        raise click.BadParameter(f"must have 1 to {MAX_KEY_NAME} printable characters", param_hint="'NAME'")
     with _ledger(config, data, create=True) as ledger:
         _, text = ledger.keys.create(name, scopes=scopes or SCOPES)
     output.say(f"key {name!r}, shown only once:")
@@ -54,18 +51,7 @@ def create(name: str, scopes: tuple[str, ...], config: Path | None, data: Path |
 def list_(config: Path | None, data: Path | None, as_json: bool) -> None:
     """List the keys by name. The keys themselves are not stored."""
     with _ledger(config, data) as ledger:
-        found = ledger.keys.list()
-    rows = [
-        {
-            "key_id": key.key_id,
-            "name": key.name,
-            "scopes": list(key.scopes),
-            "created_at": rfc3339(key.created_at),
-            "last_used_at": _format_time(key.last_used_at),
-            "revoked_at": _format_time(key.revoked_at),
-        }
-        for key in found
-    ]
+        rows = [key.to_object() for key in ledger.keys.list()]
     output.show_list(rows, _COLUMNS, as_json=as_json)
 
 
@@ -76,11 +62,7 @@ def list_(config: Path | None, data: Path | None, as_json: bool) -> None:
 def revoke(key: str, config: Path | None, data: Path | None) -> None:
     """Revoke a key. It becomes invalid at once."""
     with _ledger(config, data) as ledger:
-        try:
-            revoked = ledger.keys.revoke(key)
-        except RequestError as error:
-            error.hint = "`clipengine keys list` shows the keys and their ids."
-            raise
+        revoked = ledger.keys.revoke_named(key)
     output.say(f"key {revoked.name!r} ({revoked.key_id}) is revoked")
 
 
@@ -98,7 +80,3 @@ def _ledger(config: Path | None, data: Path | None, *, create: bool = False) -> 
         yield ledger
     finally:
         ledger.close()
-
-
-def _format_time(millis: int | None) -> str | None:
-    return None if millis is None else rfc3339(millis)

@@ -32,6 +32,7 @@ _COMMANDS = {
     "keys": "clipengine.cli.keys:keys",
     "webhooks": "clipengine.cli.webhooks:webhooks",
     "config": "clipengine.cli.config:config",
+    "status": "clipengine.cli.status:status",
     "doctor": "clipengine.cli.doctor:doctor",
     "backup": "clipengine.cli.backup:backup",
     "restore": "clipengine.cli.backup:restore",

@@ -24,6 +24,7 @@ from clipengine.client.errors import (
 )
 from clipengine.client.events import Event
 from clipengine.client.models import (
+    ApiKey,
     ClipError,
     ClipPlan,
     Cue,
@@ -42,6 +43,7 @@ from clipengine.clips.clip import ClipResult
 
 __all__ = [
     "ApiError",
+    "ApiKey",
     "AsyncClient",
     "AsyncClip",
     "AsyncRecording",

@@ -13,6 +13,7 @@ from clipengine.client.clips import AsyncClip, AsyncClips, Clip, Clips
 from clipengine.client.events import Event, EventStream, afollow, follow
 from clipengine.client.exchange import Api, Request
 from clipengine.client.files import Progress, save
+from clipengine.client.installation import AsyncInstallation, Installation
 from clipengine.client.models import Object
 from clipengine.client.profiles import AsyncProfiles, Profiles
 from clipengine.client.recordings import AsyncRecording, AsyncRecordings, Recording, Recordings
@@ -38,6 +39,7 @@ class Client:
         self.transcripts = Transcripts(self._transport, self._api)
         self.profiles = Profiles(self._transport, self._api)
         self.webhooks = Webhooks(self._transport, self._api)
+        self.installation = Installation(self._transport, self._api)
 
     def events(
         self,
@@ -117,6 +119,7 @@ class AsyncClient:
         self.transcripts = AsyncTranscripts(self._transport, self._api)
         self.profiles = AsyncProfiles(self._transport, self._api)
         self.webhooks = AsyncWebhooks(self._transport, self._api)
+        self.installation = AsyncInstallation(self._transport, self._api)
 
     def events(
         self,

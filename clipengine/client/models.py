@@ -197,6 +197,20 @@ class Share(_Model):
 
 
 @dataclass(frozen=True)
+class ApiKey(_Model):
+    """An API key. `key`, its text, is only in the response to its creation."""
+
+    key_id: str
+    name: str = ""
+    scopes: list[str] = field(default_factory=list)
+    created_at: str = ""
+    last_used_at: str | None = None
+    revoked_at: str | None = None
+    key: str | None = field(default=None, repr=False)
+    raw: Object = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(frozen=True)
 class Transcript(_Model):
     """The text of a recording in one language, without its cues. `source` is upload, sidecar or embedded."""
 

@@ -14,13 +14,29 @@ import socket
 import time
 from collections.abc import Collection
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 
+import peewee
+
+from clipengine import __version__
 from clipengine.ledger.database.compatibility import LEASE_MS, check_supported
-from clipengine.ledger.database.database import Database
+from clipengine.ledger.database.database import Database, Row
 from clipengine.ledger.database.schema import EngineRow
 
 BEAT_SECONDS = 3.0
 _KEPT_MS = 24 * 3600 * 1000
+
+
+@dataclass(frozen=True)
+class RunningEngine:
+    """An engine with a recent heartbeat. `version` and `encoders` are None if it is of an older version."""
+
+    engine_id: str
+    host: str
+    pid: int
+    version: str | None
+    encoders: int | None
+    stopping: bool
 
 
 class Engines:
@@ -38,10 +54,14 @@ class Engines:
         """Hold one connection for the heartbeats of this thread."""
         return self._database.session()
 
-    def beat(self, engine_id: str) -> None:
-        """Record that the engine lives. Raises StorageUnavailable, and SchemaTooNew if it cannot use the schema."""
+    def beat(self, engine_id: str, *, encoders: int = 0) -> None:
+        """Record that the engine lives, and at first its number of `encoders`.
+
+        Raises StorageUnavailable, and SchemaTooNew if it cannot use the schema.
+        """
         began, supported = time.monotonic(), self._database.supported_schema
         row = {"host": socket.gethostname(), "pid": os.getpid(), "schema_version": supported}
+        row |= {"version": __version__, "encoders": encoders}
         # Not ordered: a long queue of writers must not make a living engine look dead.
         with self._database.transaction(durable=False, ordered=False):
             now = self._database.clock_ms()
@@ -67,12 +87,21 @@ class Engines:
         return f"version {version} of a newer engine; this one supports up to {supported} and continues: upgrade it"
 
     def running(self) -> list[str]:
-        """Return host and pid of the engines with a recent heartbeat."""
+        """Return host and pid of the engines with a recent heartbeat, of a ledger with any schema."""
         if not self.shared:
             return []
-        since = self._database.clock_ms() - LEASE_MS
-        rows = self._database.rows(EngineRow.select().where(EngineRow.beat_at > since).order_by(EngineRow.host))
-        return [f"{row['host']} pid {row['pid']}" for row in rows]
+        return [f"{row['host']} pid {row['pid']}" for row in self._alive_rows(EngineRow.host, EngineRow.pid)]
+
+    def alive(self) -> list[RunningEngine]:
+        """Return the engines that are alive, by host. A ledger that is not shared has one."""
+        names = RunningEngine.__dataclass_fields__
+        return [RunningEngine(**row) for row in self._alive_rows(*(getattr(EngineRow, name) for name in names))]
+
+    def _alive_rows(self, *columns: peewee.Field) -> list[Row]:
+        found = EngineRow.select(*columns).order_by(EngineRow.host, EngineRow.pid)
+        if self.shared:
+            found = found.where(EngineRow.beat_at > self._database.clock_ms() - LEASE_MS)
+        return self._database.rows(found)
 
     def count(self) -> int:
         """Return the number of engines that are alive."""

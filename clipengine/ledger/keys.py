@@ -15,16 +15,19 @@ import string
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, Literal, get_args
 
-from clipengine.errors import Conflict, NotFound, StorageError
+from clipengine.errors import Conflict, KeyNotFound, StorageError
 from clipengine.ids import new_id
 from clipengine.ledger.database.database import Database, Row
 from clipengine.ledger.database.schema import KeyRow
-from clipengine.timecode import now_ms
+from clipengine.timecode import now_ms, rfc3339
 
 logger = logging.getLogger(__name__)
 
-SCOPES = ("read", "write", "admin")
+Scope = Literal["read", "write", "admin"]
+SCOPES: tuple[Scope, ...] = get_args(Scope)
+MAX_KEY_NAME = 100  # characters
 
 _ALPHABET = string.digits + string.ascii_uppercase + string.ascii_lowercase
 _SECRET_CHARACTERS = 43  # of 62: 256 bits
@@ -45,6 +48,12 @@ class ApiKey:
     last_used_at: int | None = None
     revoked_at: int | None = None
 
+    def to_object(self) -> dict[str, Any]:
+        """Return the key as the API and the command line show it."""
+        times = {name: getattr(self, name) for name in ("created_at", "last_used_at", "revoked_at")}
+        shown = {name: None if at is None else rfc3339(at) for name, at in times.items()}
+        return {"key_id": self.key_id, "name": self.name, "scopes": list(self.scopes), **shown}
+
 
 class Keys:
     def __init__(self, database: Database, prefix: str) -> None:
@@ -52,7 +61,7 @@ class Keys:
         self._prefix = prefix
         self._touched: dict[str, int] = {}
 
-    def create(self, name: str, scopes: Sequence[str] = SCOPES) -> tuple[ApiKey, str]:
+    def create(self, name: str, scopes: Sequence[Scope] = SCOPES) -> tuple[ApiKey, str]:
         """Create a key and return it with its text, which cannot be retrieved later."""
         key = ApiKey(new_id("key"), name, tuple(scopes), now_ms())
         secret = "".join(secrets.choice(_ALPHABET) for _ in range(_SECRET_CHARACTERS))
@@ -100,24 +109,32 @@ class Keys:
         """Return all keys, including revoked ones, oldest first."""
         return [_key(row) for row in self._database.rows(KeyRow.select().order_by(KeyRow.created_at, KeyRow.key_id))]
 
-    def revoke(self, id_or_name: str) -> ApiKey:
-        """Revoke a key. Raises NotFound, and Conflict if several active keys have the name."""
+    def revoke(self, key_id: str) -> ApiKey:
+        """Revoke the key with this id. It becomes invalid at once. Raises KeyNotFound."""
         with self._database.transaction():
-            row = self._database.row(KeyRow.select().where(KeyRow.key_id == id_or_name))
-            if row is None:
-                named = self._database.rows(KeyRow.select().where(KeyRow.name == id_or_name))
-                active = [found for found in named if found["revoked_at"] is None]
-                if len(active) > 1:
-                    ids = ", ".join(found["key_id"] for found in active)
-                    raise Conflict(f"several keys are named {id_or_name}: {ids}", hint="Revoke by id.")
-                row = next(iter(active or named), None)
-            if row is None:
-                raise NotFound(f"no key has the id or the name {id_or_name}")
-            self._database.change(
-                KeyRow.update(revoked_at=now_ms()).where(KeyRow.key_id == row["key_id"], KeyRow.revoked_at.is_null())
-            )
-            revoked = self._database.row(KeyRow.select().where(KeyRow.key_id == row["key_id"]))
-        return _key(revoked or row)
+            unrevoked = KeyRow.key_id == key_id, KeyRow.revoked_at.is_null()
+            self._database.change(KeyRow.update(revoked_at=now_ms()).where(*unrevoked))
+            row = self._database.by_key(KeyRow, key_id)
+        if row is None:
+            raise KeyNotFound(f"no key has the id {key_id}")
+        return _key(row)
+
+    def revoke_named(self, id_or_name: str) -> ApiKey:
+        """Revoke the key with this id or name. Raises KeyNotFound, and Conflict if several active keys have the name.
+
+        The name of a key that is revoked already returns that key.
+        """
+        with self._database.transaction():
+            if self._database.by_key(KeyRow, id_or_name) is not None:
+                return self.revoke(id_or_name)
+            named = self._database.rows(KeyRow.select().where(KeyRow.name == id_or_name))
+            active = [found for found in named if found["revoked_at"] is None]
+            if len(active) > 1:
+                ids = ", ".join(found["key_id"] for found in active)
+                raise Conflict(f"several keys are named {id_or_name}: {ids}", hint="Revoke by id.")
+            if not named:
+                raise KeyNotFound(f"no key has the id or the name {id_or_name}")
+            return self.revoke((active or named)[0]["key_id"])
 
 
 def _parse(text: str) -> str | None:

@@ -1,4 +1,4 @@
-"""Queue statistics for metrics and health checks."""
+"""Statistics of the queues and of the clips that have ended, for metrics, health checks and the status."""
 
 from __future__ import annotations
 
@@ -27,6 +27,16 @@ class QueueStats:
     wal_bytes: int
 
 
+@dataclass(frozen=True)
+class Failures:
+    """The clips that have failed with one code, and the last of them, which may be deleted since."""
+
+    code: str
+    clips: int
+    last_clip_id: str
+
+
+_HOUR_MS = 3_600_000
 _CLIPS = "SELECT state, COUNT(*) FROM clips WHERE state IN ('queued', 'cutting', 'uploading') GROUP BY state"
 _OLDEST_CLIP = "SELECT MIN(created_at) FROM clips WHERE status = 'processing'"
 _QUEUED_SINCE = "SELECT MIN(queued_at) FROM clips WHERE state = 'queued'"
@@ -37,6 +47,11 @@ _DELIVERIES = (
     f"(SELECT webhook_id FROM endpoints WHERE disabled_reason = '{DISABLED_BY_REQUEST}')"
 )
 _REMOVALS = "SELECT COUNT(*) FROM removals"  # includes those that are deleted a second time
+_CUTTING = "SELECT owner, COUNT(*) FROM clips WHERE state = 'cutting' GROUP BY owner"
+_ENDED = (
+    "SELECT created_at / 3600000, SUM(CASE WHEN type = 'clip.ready' THEN 1 ELSE 0 END), COUNT(*) FROM events "
+    "WHERE created_at >= ? AND type IN ('clip.ready', 'clip.failed') GROUP BY 1 ORDER BY 1"
+)
 
 
 class Stats:
@@ -62,3 +77,23 @@ class Stats:
                 file_bytes=file_bytes,
                 wal_bytes=wal_bytes,
             )
+
+    def cutting(self) -> dict[str, int]:
+        """Return the number of clips that each engine is cutting, by its id."""
+        return dict(self._database.run(_CUTTING))
+
+    def ended(self, since: int) -> list[tuple[int, int, int]]:
+        """Return the start of each hour since a time in which clips ended, and how many were ready and failed."""
+        rows = self._database.run(_ENDED, (since,))
+        return [(hour * _HOUR_MS, int(ready), ended - int(ready)) for hour, ready, ended in rows]
+
+    def failures(self, since: int) -> list[Failures]:
+        """Return the failures of clips since a time, by code, most frequent first."""
+        code = self._database.backend.json_text("payload", "data", "error", "code")
+        last = "SELECT clip_id FROM events WHERE seq = grouped.last"
+        grouped = (
+            f"SELECT {code} AS code, COUNT(*) AS clips, MAX(seq) AS last FROM events "
+            "WHERE created_at >= ? AND type = 'clip.failed' GROUP BY 1"
+        )
+        rows = self._database.run(f"SELECT code, clips, ({last}) FROM ({grouped}) grouped ORDER BY 2 DESC, 1", (since,))
+        return [Failures(*row) for row in rows]

@@ -16,16 +16,17 @@ _RETRY_SECONDS = 0.5  # after a failed beat: short, so that other engines do not
 class Heartbeat:
     """Registration of the engine until `stop`, renewed every few seconds if the ledger is shared."""
 
-    def __init__(self, engines: Engines, engine_id: str) -> None:
+    def __init__(self, engines: Engines, engine_id: str, *, encoders: int) -> None:
         self._engines = engines
         self._engine_id = engine_id
+        self._encoders = encoders
         self._registered = False
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
 
     def start(self) -> None:
         """Register the engine; call it before anything is claimed. Raises StorageUnavailable."""
-        self._engines.beat(self._engine_id)
+        self._beat()
         self._registered = True
         if self._engines.shared:
             self._thread.start()
@@ -49,6 +50,9 @@ class Heartbeat:
                 "the stop cannot be recorded; other engines notice it by the missing heartbeat: %s", error.message
             )
 
+    def _beat(self) -> None:
+        self._engines.beat(self._engine_id, encoders=self._encoders)
+
     def _record_stopping(self) -> None:
         try:
             self._engines.record_stopping(self._engine_id)
@@ -62,7 +66,7 @@ class Heartbeat:
                 # A connection reserved for the beats: an exhausted pool must not make this engine look dead.
                 with self._engines.session():
                     while True:
-                        self._engines.beat(self._engine_id)
+                        self._beat()
                         wait = BEAT_SECONDS
                         if self._stopped.wait(wait):
                             return

@@ -28,7 +28,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from clipengine import __version__
 from clipengine.errors import ClipEngineError
 from clipengine.ledger.ledger import Ledger
-from clipengine.timecode import now_ms
+from clipengine.timecode import age_seconds
 from clipengine.work.health import Check
 
 # Error codes of clips that are not caused by the recording.
@@ -168,13 +168,14 @@ class _Gauges:
         except ClipEngineError:
             return  # check_ok shows it
         clips = {"queued": stats.clips_queued, "running": stats.clips_running}
+        oldest, waiting = age_seconds(stats.oldest_clip), age_seconds(stats.queued_since)
         yield _gauge("clips", "Clips that have not ended", clips, "state")
-        yield _gauge("oldest_clip_seconds", "Age of the oldest clip that has not ended", _age(stats.oldest_clip))
-        yield _gauge("oldest_queued_seconds", "Longest wait of a queued clip that is due", _age(stats.queued_since))
+        yield _gauge("oldest_clip_seconds", "Age of the oldest clip that has not ended", oldest)
+        yield _gauge("oldest_queued_seconds", "Longest wait of a queued clip that is due", waiting)
         yield _gauge("engines", "Engines of the ledger that are alive", engines)
         yield _gauge("recordings_processing", "Recordings that are not probed yet", stats.recordings_processing)
         yield _gauge("outbox", "Webhook deliveries that are pending", stats.deliveries_pending)
-        yield _gauge("outbox_oldest_seconds", "Age of the oldest pending delivery", _age(stats.oldest_delivery))
+        yield _gauge("outbox_oldest_seconds", "Age of the oldest pending delivery", age_seconds(stats.oldest_delivery))
         yield _gauge("removals_pending", "Objects that must still be deleted", stats.removals_pending)
         yield _gauge("ledger_bytes", "Size of the ledger file", stats.file_bytes)
         yield _gauge("ledger_wal_bytes", "Size of the write-ahead log of the ledger", stats.wal_bytes)
@@ -185,7 +186,3 @@ def _gauge(name: str, help: str, values: Mapping[str, float] | float, *labels: s
     for label, value in values.items() if isinstance(values, Mapping) else [(None, values)]:
         family.add_metric([] if label is None else [label], value)
     return family
-
-
-def _age(since: int | None) -> float:
-    return 0.0 if since is None else max(0.0, (now_ms() - since) / 1000)

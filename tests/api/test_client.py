@@ -19,6 +19,7 @@ from clipengine.client import ApiError, AsyncClient, Client, Event, NotClipengin
 from clipengine.client.clips import AsyncClips
 from clipengine.client.exchange import Api
 from clipengine.client.exchange import Request as Outgoing
+from clipengine.client.installation import AsyncInstallation
 from clipengine.client.models import RecordingData
 from clipengine.client.profiles import AsyncProfiles
 from clipengine.client.recordings import AsyncRecordings, RecordingCalls
@@ -43,6 +44,8 @@ ARGUMENTS: dict[str, Any] = {
     "webhook_id": "x",
     "delivery_id": "x",
     "share_id": "x",
+    "key_id": "x",
+    "name": "x",
     "language": "en",
     "source": [],
     "query": "x",
@@ -79,6 +82,7 @@ def test_both_clients_have_the_same_methods() -> None:
         "webhooks": AsyncWebhooks,
         "profiles": AsyncProfiles,
         "transcripts": AsyncTranscripts,
+        "installation": AsyncInstallation,
     }
     assert set(resources) == set(awaiting)
     for name, each in resources.items():
@@ -93,7 +97,8 @@ def _calls_of_every_method(file: Path) -> list[Request]:
         arguments = ARGUMENTS | {"path": file.with_suffix(".vtt")}
         file = arguments["path"]
         methods: list[Callable[..., Any]] = [lambda: next(client.events())]
-        for resource in (client.recordings, client.transcripts, client.clips, client.webhooks, client.profiles):
+        resources = [each for name, each in vars(client).items() if name[0] != "_"]
+        for resource in resources:
             methods += [method for name, method in inspect.getmembers(resource, callable) if name[0] != "_"]
         for method in methods:
             file.write_bytes(b"x")

@@ -59,6 +59,7 @@ def described(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Described]:
                 "clip_id": clip.clip_id,
                 "share_id": share.share_id,
                 "language": "en",
+                "key_id": engine.ledger.keys.create("described")[0].key_id,
                 "webhook_id": webhook.webhook_id,
                 "delivery_id": delivery.delivery_id,
                 "source": "generic",

@@ -114,7 +114,7 @@ class TestSessions:
             assert page.post("/session", json={"code": code}).status_code == 401
             with sign_in(server, code=server.app.state.codes.issue()):
                 assert [key.name for key in engine.ledger.keys.list()] == ["all", "page"]
-            engine.ledger.keys.revoke("page")
+            engine.ledger.keys.revoke_named("page")
             assert page.get("/v1/clips").status_code == 401
 
     def test_expired_link_is_rejected(self, server: ApiServer, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -54,6 +54,17 @@ def test_recordings_can_be_listed_and_shown(server: RunningServer, recording: di
     assert "media.video.width  640" in [" ".join(line.split(maxsplit=1)).replace(" ", "  ", 1) for line in lines]
 
 
+def test_status_shows_engine_and_ended_clips(server: RunningServer, recording: dict[str, Any]) -> None:
+    ready = shown(server.command("status", "--json"))["last_day"]["clips_ready"]
+    create(server, recording, "counted", "--wait")
+    found = shown(server.command("status", "--json"))
+    assert (found["status"], found["last_day"]["clips_ready"]) == ("ok", ready + 1)
+    (engine,) = found["engines"]
+    text = server.command("status").stdout
+    assert engine["host"] in text
+    assert f"0 of {engine['encoders']} busy" in text
+
+
 def test_recording_can_be_changed_and_found(server: RunningServer, recording: dict[str, Any]) -> None:
     recording_id = recording["recording_id"]
     changed = server.command("recordings", "update", recording_id, "--name", "Final", "--tag", "league", "--json")

@@ -70,11 +70,11 @@ def test_key_is_revoked_by_name_if_only_one_active_key_has_it(ledger: Ledger) ->
     first, _ = ledger.keys.create("laptop")
     second, _ = ledger.keys.create("laptop")
     with pytest.raises(Conflict, match=first.key_id):
-        ledger.keys.revoke("laptop")
+        ledger.keys.revoke_named("laptop")
     ledger.keys.revoke(first.key_id)
-    assert ledger.keys.revoke("laptop").key_id == second.key_id
+    assert ledger.keys.revoke_named("laptop").key_id == second.key_id
     with pytest.raises(NotFound):
-        ledger.keys.revoke("desktop")
+        ledger.keys.revoke_named("desktop")
     assert [key.revoked_at is None for key in ledger.keys.list()] == [False, False]
 
 

@@ -12,15 +12,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Literal
 
 from starlette.requests import Request
 
 from clipengine.errors import Forbidden, Unauthorized
-from clipengine.ledger.keys import ApiKey
+from clipengine.ledger.keys import ApiKey, Scope
 from clipengine.ledger.ledger import Ledger
-
-Scope = Literal["read", "write", "admin"]
 
 SESSION_COOKIE = "clipengine_session"
 PAGE_HEADER = "X-Clipengine-Page"

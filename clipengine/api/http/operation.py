@@ -27,7 +27,7 @@ from starlette.types import Receive, Send
 from starlette.types import Scope as AsgiScope
 
 from clipengine import tracing
-from clipengine.api.http.auth import Credential, Scope, authorize, credential
+from clipengine.api.http.auth import Credential, authorize, credential
 from clipengine.api.http.change_broadcast import ChangeBroadcast
 from clipengine.api.http.ports import Engine
 from clipengine.api.http.problems import problem
@@ -44,7 +44,7 @@ from clipengine.api.http.validation import (
 )
 from clipengine.errors import ClipEngineError, Internal, MethodNotAllowed, RequestError
 from clipengine.ledger.idempotency import Answer as StoredAnswer
-from clipengine.ledger.keys import ApiKey
+from clipengine.ledger.keys import ApiKey, Scope
 from clipengine.ledger.ledger import Ledger
 
 T = TypeVar("T")

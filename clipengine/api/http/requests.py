@@ -33,6 +33,7 @@ from clipengine.clips.subtitles import SubtitleMode
 from clipengine.clips.transcript_file import MAX_LANGUAGE_CHARACTERS, parse_language
 from clipengine.clips.words import MAX_QUERY_CHARACTERS, indexed_words
 from clipengine.errors import InvalidRequest, InvalidTranscript, InvalidWebhookUrl
+from clipengine.ledger.keys import MAX_KEY_NAME, SCOPES, Scope
 from clipengine.ledger.pages import decode_cursor
 from clipengine.timecode import parse_rfc3339
 from clipengine.webhooks.address import MAX_URL_CHARACTERS, parse
@@ -343,6 +344,13 @@ class CreateShare(Body):
     )
     download: bool = Field(default=True, description="Offer the file for download beside the player.")
     embed: bool = Field(default=True, description="Allow other sites to embed the player (`shares.frame_ancestors`).")
+
+
+class CreateKey(Body):
+    model_config = _like(name="laptop", scopes=["read", "write"])
+
+    name: Annotated[str, Field(min_length=1, max_length=MAX_KEY_NAME), AfterValidator(_line)]
+    scopes: Annotated[list[Scope], Field(min_length=1, max_length=len(SCOPES))] = list(SCOPES)
 
 
 class RegisterRecording(Body):

@@ -13,6 +13,7 @@ from clipengine.clips.clip import ClipResult, MessageFormat
 from clipengine.clips.output import Output
 from clipengine.clips.profiles import Render
 from clipengine.clips.snap import Snap, SnappedCut
+from clipengine.ledger.keys import Scope
 
 Status = Literal["processing", "complete", "failed"]
 Time = Field(json_schema_extra={"format": "date-time"}, pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")
@@ -240,6 +241,109 @@ class IngestObject(_Object):
     ignored: list[IgnoredObject]
 
 
+class CheckObject(_Object):
+    """One check of `/readyz`. `detail` is only shown to callers with a key."""
+
+    name: str
+    ok: bool
+    detail: str | None = None
+
+
+class KeyObject(_Object):
+    """An API key without its text, which is not stored."""
+
+    key_id: str
+    name: str
+    scopes: list[Scope]
+    created_at: str = Time
+    last_used_at: str | None = MaybeTime
+    revoked_at: str | None = MaybeTime
+
+
+class NewKeyObject(KeyObject):
+    """The only response that contains the key."""
+
+    key: str
+
+
+class QueueObject(_Object):
+    """Work that has not ended, at all engines."""
+
+    clips_queued: int
+    clips_running: int
+    oldest_queued_seconds: float = Field(description="Longest wait of a queued clip that is due.")
+    recordings_processing: int
+    removals_pending: int = Field(description="Objects that must still be deleted.")
+
+
+class EngineObject(_Object):
+    """An engine that is alive. `version` and `encoders` are null for engines of version 0.1."""
+
+    engine_id: str
+    host: str
+    version: str | None
+    encoders: int | None = Field(description="Clips that it cuts at the same time.")
+    encoders_busy: int
+    stopping: bool
+
+
+class DiskObject(_Object):
+    """Disk of the data folder of this engine. New work is refused below `min_free_bytes`."""
+
+    free_bytes: int | None
+    min_free_bytes: int
+
+
+class OutboxObject(_Object):
+    """Webhook deliveries that have not ended."""
+
+    deliveries_pending: int
+    oldest_delivery_seconds: float
+
+
+class HourObject(_Object):
+    at: str = Time
+    clips_ready: int
+    clips_failed: int
+
+
+class FailuresObject(_Object):
+    """Clips that failed with one code. The last of them may have been deleted or retried since."""
+
+    code: str
+    clips: int
+    last_clip_id: str
+
+
+class LastDayObject(_Object):
+    """Clips that ended in the last 24 hours. `hours` has no entry for an hour without any."""
+
+    clips_ready: int
+    clips_failed: int
+    hours: list[HourObject]
+    failures: list[FailuresObject] = Field(description="Most frequent first.")
+
+
+class StatusObject(_Object):
+    """State of the installation. `checks`, `version` and `disk` are those of the engine that answers."""
+
+    status: Literal["ok", "failing"]
+    version: str
+    engine_id: str
+    checks: list[CheckObject]
+    queue: QueueObject
+    engines: list[EngineObject]
+    disk: DiskObject
+    webhooks: OutboxObject
+    last_day: LastDayObject
+
+
+class SettingsObject(_Object):
+    """The tables of the settings, as in `clipengine.toml`."""
+
+    model_config = ConfigDict(extra="allow")
+
+
 class WebhookObject(_Object):
     webhook_id: str
     url: str
@@ -328,14 +432,6 @@ class ProblemObject(_Object):
     errors: list[FaultObject] | None = None
     errors_omitted: int | None = None
     request_id: str | None = None
-
-
-class CheckObject(_Object):
-    """One check of `/readyz`. `detail` is only shown to callers with a key."""
-
-    name: str
-    ok: bool
-    detail: str | None = None
 
 
 class HealthObject(_Object):

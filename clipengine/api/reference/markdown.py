@@ -53,6 +53,11 @@ _PYTHON = {
     "delete_recordings_recording_id_transcripts_language": 'client.transcripts.delete(recording_id, "en")',
     "get_recordings_recording_id_transcripts_language_search": 'client.transcripts.search(\n    "budget", '
     'recording_id=recording_id, language="en"\n).data',
+    "get_status": 'client.installation.status()["queue"]',
+    "get_settings": 'client.installation.settings()["limits"]',
+    "get_keys": "client.installation.keys().data",
+    "post_keys": 'client.installation.create_key("laptop", scopes=["read"]).key',
+    "delete_keys_key_id": "client.installation.revoke_key(key_id)",
     "get_search": 'for hit in client.transcripts.each_hit("budget"):\n    print(hit.recording_id, hit.start_seconds, '
     "hit.text)",
     "post_recordings_recording_id_clips": 'client.clips.create(recording_id, "key-moment", 5.0, 12.5).wait()',

@@ -313,6 +313,12 @@ def migration_31(database: Database) -> None:
     database.run("ALTER TABLE clips ADD COLUMN snap TEXT")
 
 
+def migration_32(database: Database) -> None:
+    """Record the version and the number of encoders of each engine. Those of an older engine are unknown."""
+    database.run("ALTER TABLE engines ADD COLUMN version TEXT")
+    database.run("ALTER TABLE engines ADD COLUMN encoders INTEGER")
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     migration_1,
     migration_2,
@@ -345,6 +351,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     migration_29,
     migration_30,
     migration_31,
+    migration_32,
 )
 
 
@@ -362,6 +369,7 @@ EXPANDING: frozenset[Migration] = frozenset(
         migration_27,
         migration_28,
         migration_29,
+        migration_32,
     }
 )
 

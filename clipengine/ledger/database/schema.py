@@ -298,6 +298,8 @@ class EngineRow(Model):
     beat_at = BigIntegerField()  # by the clock of the database
     stopping = BooleanField(default=False)  # on purpose
     schema_version = IntegerField(default=17)  # newest that it supports
+    version = TextField(null=True)  # of the program
+    encoders = IntegerField(null=True)  # clips that it cuts at the same time
 
     class Meta:
         table_name = "engines"

@@ -1,0 +1,59 @@
+"""API keys: create, list and revoke them."""
+
+from __future__ import annotations
+
+from starlette.responses import Response
+
+from clipengine.api.http.operation import NOTHING, Answer, Call, Operation, once, page_response
+from clipengine.api.http.requests import CreateKey, NoBody, NoQuery
+from clipengine.api.http.responses import KeyObject, NewKeyObject
+from clipengine.errors import KeyNotFound
+from clipengine.ledger.idempotency import Answer as StoredAnswer
+
+
+def create_key(call: Call[NoQuery, CreateKey]) -> Response:
+    def work() -> StoredAnswer:
+        key, text = call.ledger.keys.create(call.body.name, scopes=call.body.scopes)
+        return StoredAnswer(201, {**key.to_object(), "key": text}, {}, private=True)
+
+    return once(call, work)
+
+
+def list_keys(call: Call[NoQuery, NoBody]) -> Response:
+    return page_response(call, [key.to_object() for key in call.ledger.keys.list()], None)
+
+
+def revoke_key(call: Call[NoQuery, NoBody]) -> Response:
+    call.ledger.keys.revoke(call.path("key_id"))
+    return Response(status_code=204)
+
+
+OPERATIONS = [
+    Operation(
+        "POST",
+        "/v1/keys",
+        "admin",
+        create_key,
+        "Create an API key",
+        [Answer(201, "The key, which is not shown again.", NewKeyObject)],
+        body=CreateKey,
+        creates=True,
+    ),
+    Operation(
+        "GET",
+        "/v1/keys",
+        "admin",
+        list_keys,
+        "List API keys",
+        [Answer(200, "All keys, also revoked ones, oldest first.", KeyObject, page=True)],
+    ),
+    Operation(
+        "DELETE",
+        "/v1/keys/{key_id}",
+        "admin",
+        revoke_key,
+        "Revoke an API key",
+        [NOTHING],
+        (KeyNotFound,),
+    ),
+]

@@ -1,0 +1,97 @@
+"""State of the installation for operators: queues, engines, disk, webhooks, and how clips ended; and its settings."""
+
+from __future__ import annotations
+
+import shutil
+from contextlib import suppress
+from typing import Any
+
+from starlette.responses import Response
+
+from clipengine import __version__
+from clipengine.api.http.operation import Answer, Call, Operation, json_response
+from clipengine.api.http.requests import NoBody, NoQuery
+from clipengine.api.http.responses import SettingsObject, StatusObject
+from clipengine.timecode import age_seconds, now_ms, rfc3339
+
+_DAY_MS = 24 * 3_600_000
+
+
+def get_status(call: Call[NoQuery, NoBody]) -> Response:
+    stats, settings = call.ledger.stats.read(), call.engine.settings
+    free = None
+    with suppress(OSError):  # the check of the disk says that the folder is missing
+        free = shutil.disk_usage(settings.data.folder).free
+    checks = call.engine.health()
+    return json_response(
+        {
+            "status": "ok" if all(check.ok for check in checks) else "failing",
+            "version": __version__,
+            "engine_id": call.engine.instance_id,
+            "checks": [{"name": each.name, "ok": each.ok, "detail": each.detail} for each in checks],
+            "queue": {
+                "clips_queued": stats.clips_queued,
+                "clips_running": stats.clips_running,
+                "oldest_queued_seconds": age_seconds(stats.queued_since),
+                "recordings_processing": stats.recordings_processing,
+                "removals_pending": stats.removals_pending,
+            },
+            "engines": _engines(call),
+            "disk": {"free_bytes": free, "min_free_bytes": settings.limits.min_free_bytes},
+            "webhooks": {
+                "deliveries_pending": stats.deliveries_pending,
+                "oldest_delivery_seconds": age_seconds(stats.oldest_delivery),
+            },
+            "last_day": _last_day(call),
+        }
+    )
+
+
+def _engines(call: Call[NoQuery, NoBody]) -> list[dict[str, Any]]:
+    busy = call.ledger.stats.cutting()
+    return [
+        {
+            "engine_id": each.engine_id,
+            "host": each.host,
+            "version": each.version,
+            "encoders": each.encoders,
+            "encoders_busy": busy.get(each.engine_id, 0),
+            "stopping": each.stopping,
+        }
+        for each in call.ledger.engines.alive()
+    ]
+
+
+def _last_day(call: Call[NoQuery, NoBody]) -> dict[str, Any]:
+    since = now_ms() - _DAY_MS
+    hours = call.ledger.stats.ended(since)
+    return {
+        "clips_ready": sum(ready for _, ready, _ in hours),
+        "clips_failed": sum(failed for _, _, failed in hours),
+        "hours": [{"at": rfc3339(at), "clips_ready": ready, "clips_failed": failed} for at, ready, failed in hours],
+        "failures": [vars(each) for each in call.ledger.stats.failures(since)],
+    }
+
+
+def get_settings(call: Call[NoQuery, NoBody]) -> Response:
+    return json_response(call.engine.settings.masked())
+
+
+OPERATIONS = [
+    Operation(
+        "GET",
+        "/v1/status",
+        "read",
+        get_status,
+        "Get the status of the installation",
+        [Answer(200, "The status.", StatusObject)],
+    ),
+    Operation(
+        "GET",
+        "/v1/settings",
+        "admin",
+        get_settings,
+        "Get the settings",
+        [Answer(200, "The settings of this engine with all defaults. Secrets are masked.", SettingsObject)],
+    ),
+]

@@ -1,0 +1,62 @@
+"""The installation: its status, its settings and its API keys."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from clipengine.client.exchange import Api, Steps, route, without_none
+from clipengine.client.methods import AsyncResource, Resource, awaiting, blocking
+from clipengine.client.models import ApiKey, Object, Page
+from clipengine.client.transport import AsyncTransport, Transport
+
+
+class InstallationCalls:
+    """The calls about the installation."""
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+
+    def status(self) -> Steps[Object]:
+        """Return queues, engines, disk, checks, and how the clips of the last 24 hours ended."""
+        return self._api.get("/v1/status")
+
+    def settings(self) -> Steps[Object]:
+        """Return the settings of the engine, with secrets masked."""
+        return self._api.get("/v1/settings")
+
+    def create_key(
+        self, name: str, *, scopes: Sequence[str] | None = None, idempotency_key: str | None = None
+    ) -> Steps[ApiKey]:
+        """Create an API key, with all scopes by default. Its `key` is not shown again."""
+        body = without_none({"name": name, "scopes": scopes and [*scopes]})
+        return ApiKey.from_object((yield from self._api.create("/v1/keys", body, idempotency_key=idempotency_key)))
+
+    def keys(self) -> Steps[Page[ApiKey]]:
+        """Return all keys, also revoked ones, oldest first."""
+        return Page.of((yield from self._api.get("/v1/keys")), ApiKey.from_object)
+
+    def revoke_key(self, key_id: str) -> Steps[None]:
+        """Revoke a key: it becomes invalid at once."""
+        yield from self._api.send("DELETE", route("keys", key_id))
+
+
+class Installation(Resource[InstallationCalls]):
+    def __init__(self, transport: Transport, api: Api) -> None:
+        super().__init__(transport, InstallationCalls(api))
+
+    status = blocking(InstallationCalls.status)
+    settings = blocking(InstallationCalls.settings)
+    create_key = blocking(InstallationCalls.create_key)
+    keys = blocking(InstallationCalls.keys)
+    revoke_key = blocking(InstallationCalls.revoke_key)
+
+
+class AsyncInstallation(AsyncResource[InstallationCalls]):
+    def __init__(self, transport: AsyncTransport, api: Api) -> None:
+        super().__init__(transport, InstallationCalls(api))
+
+    status = awaiting(InstallationCalls.status)
+    settings = awaiting(InstallationCalls.settings)
+    create_key = awaiting(InstallationCalls.create_key)
+    keys = awaiting(InstallationCalls.keys)
+    revoke_key = awaiting(InstallationCalls.revoke_key)
