@@ -9,12 +9,14 @@ import {showClips} from "./views/clips.js";
 import {showRecording} from "./views/recording.js";
 import {showRecordings} from "./views/recordings.js";
 import {showSignIn, signInWithCode, takeCode} from "./views/sign_in.js";
+import {showSystem} from "./views/system.js";
 import {showWebhook, showWebhooks} from "./views/webhooks.js";
 
 const NAV_LINKS = [
   {address: "#/recordings", text: "Recordings"},
   {address: "#/clips", text: "Clips"},
   {address: "#/webhooks", text: "Webhooks", scope: "admin"},
+  {address: "#/system", text: "System"},
 ];
 
 const bar = document.getElementById("bar");
@@ -25,6 +27,7 @@ route("/recordings/:id", showRecording);
 route("/clips", showClips);
 route("/webhooks", showWebhooks);
 route("/webhooks/:id", showWebhook);
+route("/system", showSystem);
 
 const tabs = new BroadcastChannel("session"); // tabs of this browser share the session
 

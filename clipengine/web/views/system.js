@@ -1,0 +1,190 @@
+// State of the installation for operators: checks, queues, engines, the clips of the last day, keys and settings.
+
+import {get, post, remove} from "../lib/api.js";
+import {h, icon, iconButton, setText} from "../lib/dom.js";
+import {formatAge, formatBytes, formatTime} from "../lib/format.js";
+import {asyncHandler, confirmDialog, copyText, errorState, openDialog, toastError} from "../lib/ui.js";
+
+const REFRESH_MS = 3000;
+const HOUR_MS = 3600000;
+const HOURS = 24;
+const SCOPES = ["read", "write", "admin"];
+
+export async function showSystem(main, params, signal) {
+  document.title = "System · clipengine";
+  const state = h("span", {class: "pill"}, "…");
+  const places = Object.fromEntries(["figures", "hours", "failures", "engines", "checks"].map((name) => [name, h("div", {})]));
+  const view = h("div", {class: "system"}, Object.values(places));
+  const admin = h("div", {class: "system"});
+  const problem = h("div", {});
+  main.append(h("div", {class: "head"}, h("h1", {}, "System"), state), problem, view, admin);
+
+  async function load() {
+    const found = await get("/v1/status", {signal});
+    const failing = found.checks.filter((check) => !check.ok);
+    state.className = failing.length ? "pill bad" : "pill good";
+    setText(state, failing.length ? "Failing" : "Ready");
+    problem.replaceChildren(...failing.map((check) => h("div", {class: "notice bad", role: "alert"}, h("div", {}, h("strong", {}, check.name), h("p", {}, check.detail)))));
+    for (const [place, draw, value] of [
+      ["figures", figures, found], ["hours", hours, found.last_day], ["failures", failures, found.last_day],
+      ["engines", engines, found.engines], ["checks", checks, found.checks],
+    ]) redraw(places[place], draw, value);
+  }
+
+  try {
+    await load();
+    const {scopes} = await get("/session");
+    if (scopes.includes("admin")) await showAdmin(admin, signal);
+  } catch (error) {
+    if (error.name !== "AbortError") view.replaceChildren(errorState(error, () => location.reload()));
+    return;
+  }
+  const timer = setInterval(() => {
+    if (!document.hidden) load().catch(() => {}); // the bar says when the server is unreachable
+  }, REFRESH_MS);
+  signal.addEventListener("abort", () => clearInterval(timer));
+}
+
+// Draw only what has changed, so that a control keeps the focus.
+function redraw(place, draw, value) {
+  const text = JSON.stringify(value);
+  if (place.drawn === text) return;
+  place.drawn = text;
+  place.replaceChildren(...[draw(value)].flat());
+}
+
+function figures({queue, engines, disk, webhooks, version}) {
+  const busy = engines.reduce((sum, engine) => sum + engine.encoders_busy, 0);
+  const encoders = engines.reduce((sum, engine) => sum + (engine.encoders || 0), 0);
+  const wait = queue.oldest_queued_seconds ? `longest wait ${formatTime(queue.oldest_queued_seconds, 0)}` : "none is waiting";
+  const pending = webhooks.deliveries_pending ? `oldest ${formatTime(webhooks.oldest_delivery_seconds, 0)}` : "none is waiting";
+  const shown = [
+    ["Clips queued", queue.clips_queued, wait],
+    ["Encoders busy", `${busy} of ${encoders}`, engines.length === 1 ? "1 engine" : `${engines.length} engines`],
+    ["Recordings to probe", queue.recordings_processing, queue.removals_pending ? `${queue.removals_pending} objects to delete` : "no objects to delete"],
+    ["Webhooks pending", webhooks.deliveries_pending, pending],
+    ["Disk free", disk.free_bytes === null ? "unknown" : formatBytes(disk.free_bytes), `${formatBytes(disk.min_free_bytes)} are kept free`],
+    ["Version", version, ""],
+  ];
+  return h("dl", {class: "figures panel"}, shown.map(([name, value, detail]) =>
+    h("div", {}, h("dt", {class: "muted small"}, name), h("dd", {}, h("strong", {}, String(value)), h("span", {class: "muted small"}, detail)))));
+}
+
+// Bars of the last 24 hours, with the same figures as a text for screen readers.
+function hours({hours: found, clips_ready: ready, clips_failed: failed}) {
+  const now = Math.floor(Date.now() / HOUR_MS) * HOUR_MS;
+  const byHour = new Map(found.map((hour) => [Date.parse(hour.at), hour]));
+  const most = Math.max(1, ...found.map((hour) => hour.clips_ready + hour.clips_failed));
+  const bars = [...Array(HOURS).keys()].map((back) => {
+    const at = now - (HOURS - 1 - back) * HOUR_MS;
+    const {clips_ready: good = 0, clips_failed: bad = 0} = byHour.get(at) || {};
+    const time = new Date(at).toLocaleTimeString("en", {hour: "2-digit", minute: "2-digit", hour12: false});
+    const bar = (count, kind) => {
+      const node = h("i", {class: kind});
+      node.style.height = `${100 * count / most}%`;
+      return node;
+    };
+    return h("div", {class: "hour", title: `${time}: ${good} ready, ${bad} failed`}, bar(bad, "bad"), bar(good, "good"));
+  });
+  return h("section", {}, h("h2", {class: "sub"}, "Last 24 hours"),
+    h("div", {class: "panel chart"},
+      h("p", {}, h("strong", {}, String(ready)), " clips ready, ", h("strong", {class: failed ? "bad" : ""}, String(failed)), " failed"),
+      h("div", {class: "hours", "aria-hidden": "true"}, bars),
+      h("p", {class: "row muted small", "aria-hidden": "true"}, h("span", {class: "grow"}, "24 hours ago"), "now")));
+}
+
+function failures({failures: found}) {
+  if (!found.length) return [];
+  return h("section", {}, h("h2", {class: "sub"}, "Failures"), h("div", {class: "panel scroll"}, h("table", {},
+    h("thead", {}, h("tr", {}, ["Code", "Clips", ""].map((text) => h("th", {scope: "col"}, text)))),
+    h("tbody", {}, found.map((each) => h("tr", {},
+      h("td", {}, h("a", {class: "mono", href: `/docs/errors#${each.code}`}, each.code)), h("td", {}, String(each.clips)),
+      h("td", {}, h("button", {type: "button", class: "quiet", onclick: asyncHandler(() => openClip(each.last_clip_id))}, "Show the last clip"))))))));
+}
+
+async function openClip(id) {
+  const clip = await get(`/v1/clips/${id}`);
+  location.hash = `#/recordings/${clip.recording_id}`;
+}
+
+function engines(found) {
+  return h("section", {}, h("h2", {class: "sub"}, "Engines"), h("div", {class: "panel scroll"}, h("table", {},
+    h("thead", {}, h("tr", {}, ["Host", "Version", "Encoders", "State"].map((text) => h("th", {scope: "col"}, text)))),
+    h("tbody", {}, found.map((engine) => h("tr", {},
+      h("td", {title: engine.engine_id}, engine.host), h("td", {}, engine.version || "unknown"),
+      h("td", {}, `${engine.encoders_busy} of ${engine.encoders ?? "?"} busy`), h("td", {}, engine.stopping ? "Stopping" : "Running")))))));
+}
+
+function checks(found) {
+  return h("section", {}, h("h2", {class: "sub"}, "Checks"), h("div", {class: "panel scroll"}, h("table", {},
+    h("thead", {}, h("tr", {}, ["Check", "State", "Detail"].map((text) => h("th", {scope: "col"}, text)))),
+    h("tbody", {}, found.map((check) => h("tr", {},
+      h("td", {}, check.name), h("td", {}, h("span", {class: check.ok ? "pill good" : "pill bad"}, check.ok ? "Good" : "Failing")), h("td", {class: "muted"}, check.detail)))))));
+}
+
+// ---- keys and settings, for keys of scope admin
+
+async function showAdmin(node, signal) {
+  const rows = h("tbody", {});
+  const settings = h("pre", {class: "json", tabindex: "0", "aria-label": "Settings"}, "…");
+  const details = h("details", {class: "panel"}, h("summary", {}, "Show the effective settings"), settings);
+  details.addEventListener("toggle", async () => {
+    if (details.open) settings.textContent = JSON.stringify(await get("/v1/settings", {signal}).catch((error) => error.message), null, 2);
+  });
+
+  async function load() {
+    const {data} = await get("/v1/keys", {signal});
+    rows.replaceChildren(...data.filter((key) => !key.revoked_at).map((key) => keyRow(key, load)));
+  }
+
+  node.append(
+    h("section", {},
+      h("div", {class: "row sub"}, h("h2", {class: "grow"}, "API keys"), h("button", {type: "button", onclick: () => addKey(load)}, icon("plus"), "Create key")),
+      h("div", {class: "panel scroll"}, h("table", {},
+        h("thead", {}, h("tr", {}, ["Name", "Scopes", "Created", "Last used", ""].map((text) => h("th", {scope: "col"}, text)))), rows))),
+    h("section", {}, h("h2", {class: "sub"}, "Settings"), details),
+  );
+  await load();
+}
+
+function keyRow(key, reload) {
+  const revoke = async () => {
+    if (!(await confirmDialog(`Revoke the key ${key.name}?`, "Programs and sessions that use it get 401 from now on.", "Revoke"))) return;
+    await remove(`/v1/keys/${key.key_id}`);
+    await reload();
+  };
+  return h("tr", {},
+    h("td", {title: key.key_id}, h("bdi", {}, key.name)), h("td", {}, key.scopes.join(", ")), h("td", {title: key.created_at}, formatAge(key.created_at)),
+    h("td", {title: key.last_used_at}, key.last_used_at ? formatAge(key.last_used_at) : "never"),
+    h("td", {}, iconButton("trash", `Revoke ${key.name}`, asyncHandler(revoke))));
+}
+
+function addKey(reload) {
+  const name = h("input", {required: true, maxlength: "100", placeholder: "laptop", "aria-describedby": "key-problem"});
+  const boxes = SCOPES.map((scope) => h("input", {type: "checkbox", name: scope, checked: scope !== "admin"}));
+  const problem = h("p", {id: "key-problem", class: "bad small", role: "alert"});
+  const submit = async (event) => {
+    event.preventDefault();
+    problem.textContent = "";
+    try {
+      const made = await post("/v1/keys", {name: name.value.trim(), scopes: SCOPES.filter((scope, at) => boxes[at].checked)});
+      dialog.close();
+      showKey(made.key);
+      await reload();
+    } catch (error) {
+      problem.textContent = error.message;
+    }
+  };
+  const dialog = openDialog("Create key", h("form", {class: "stack", onsubmit: submit},
+    h("label", {class: "field"}, "Name", name),
+    h("fieldset", {}, h("legend", {}, "Scopes"), h("div", {class: "row wrap"}, SCOPES.map((scope, at) => h("label", {class: "check mono small"}, boxes[at], scope)))),
+    problem,
+    h("div", {class: "row end"}, h("button", {class: "primary"}, "Create")),
+  ), {size: "narrow"});
+  name.focus();
+}
+
+function showKey(key) {
+  openDialog("API key", h("div", {class: "stack"}, h("p", {}, "It is shown only once."), h("pre", {class: "json"}, key)),
+    {footer: [h("button", {type: "button", class: "primary", onclick: () => copyText(key, "Key").catch(toastError)}, icon("copy"), "Copy")]});
+}

@@ -1,0 +1,50 @@
+"""The System view: what operators see of the installation, and API keys."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+
+from clipengine.client import Recording
+from tests.support.page import opened
+from tests.support.server import RunningServer
+
+
+def test_operator_sees_the_installation(browser: Any, server: RunningServer, recording: Recording) -> None:
+    client = server.client()
+    client.clips.create(recording.recording_id, "counted", 0.2, 0.8).wait()
+    silent = client.clips.create(recording.recording_id, "failing", 0.2, 0.8)
+    client.clips.cancel(silent.clip_id)
+    with opened(browser, server) as page:
+        page.goto(f"{server.url}/#/system")
+        page.get_by_text("Ready", exact=True).wait_for()
+        page.locator(".figures").get_by_text("Encoders busy").wait_for()
+        ready = page.locator(".chart p").first
+        assert int(ready.locator("strong").first.inner_text()) >= 1
+        checks = page.get_by_role("row").filter(has_text="database")
+        assert "Good" in checks.inner_text()
+        page.get_by_role("button", name="Show the last clip").first.click()
+        page.get_by_role("heading", name=recording.name).wait_for()
+
+
+def test_key_is_created_shown_once_and_revoked(browser: Any, server: RunningServer) -> None:
+    with opened(browser, server) as page:
+        page.goto(f"{server.url}/#/system")
+        page.get_by_role("button", name="Create key").click()
+        page.get_by_label("Name").fill("kitchen <b>")
+        page.get_by_role("button", name="Create", exact=True).click()
+        key = page.locator("dialog pre").inner_text()
+        headers = {"Authorization": f"Bearer {key}"}
+        assert httpx.get(f"{server.url}/v1/clips", headers=headers).status_code == 200
+        assert httpx.get(f"{server.url}/v1/settings", headers=headers).status_code == 403
+        page.keyboard.press("Escape")
+        row = page.get_by_role("row").filter(has_text="kitchen <b>")
+        assert "read, write" in row.inner_text()
+        row.get_by_role("button", name="Revoke").click()
+        page.get_by_role("dialog").get_by_role("button", name="Revoke").click()
+        row.wait_for(state="detached")
+        assert httpx.get(f"{server.url}/v1/clips", headers=headers).status_code == 401
+        page.get_by_text("Show the effective settings").click()
+        page.get_by_label("Settings").get_by_text("max_queued_clips").wait_for()
+        page.locator("pre.json").filter(has_text="max_queued_clips").wait_for()
