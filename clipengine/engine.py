@@ -31,6 +31,7 @@ from clipengine.work.deliveries import PARALLEL, Courier
 from clipengine.work.disk_reservation import DiskReservation
 from clipengine.work.encoder.header_cache import HeaderCache
 from clipengine.work.encoder.pool import EncoderPool
+from clipengine.work.encoder.watermarks import read_watermarks
 from clipengine.work.fault_injection import FaultInjection
 from clipengine.work.fetcher import Fetcher
 from clipengine.work.health import Check, Health
@@ -107,6 +108,7 @@ class Engine:
             self._disk,
             self._faults,
             self._stopping,
+            watermarks=read_watermarks(settings.watermarks),
             owner=self.instance_id,
             suspects_allowed=self._is_steady,
             on_claimed=lambda clip: metrics.queue_wait.observe(max(0, now_ms() - clip.queued_at) / 1000),

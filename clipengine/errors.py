@@ -6,7 +6,7 @@ ClipEngineError
 │   │   UnsupportedContentType, RangeNotSatisfiable, HeadersTooLarge
 │   ├── InvalidRequest      422 with its problems in `errors`
 │   │   └── InvalidTimeRange, InvalidLabel, InvalidBucketPath, InvalidWebhookUrl, UnknownProfile,
-│   │       InvalidTranscript, IdempotencyKeyReused
+│   │       UnknownWatermark, InvalidTranscript, IdempotencyKeyReused
 │   ├── NotFound            RecordingNotFound, ClipNotFound, WebhookNotFound, DeliveryNotFound, ShareNotFound,
 │   │                       TranscriptNotFound, ObjectNotFound
 │   ├── Conflict            RecordingNotComplete, RecordingBusy, ClipEnded, ClipNotFailed, ClipNotComplete,
@@ -18,7 +18,7 @@ ClipEngineError
 ├── StorageError            the store or the disk causes the error (fault "storage")
 │   └── StorageDenied, StorageUnavailable, DiskFull, ObjectMissing, ObjectChanged
 ├── EngineError             this engine causes the error (fault "engine")
-│   └── EncoderFailed, VerificationFailed, DecoderKilled, Timeout, Cancelled, Internal
+│   └── EncoderFailed, SizeUnreachable, FontsMissing, VerificationFailed, DecoderKilled, Timeout, Cancelled, Internal
 └── StartupError            `serve` or a command cannot start: SettingsError, DataFolderInUse, SchemaTooNew,
                             SecretsKeyLost, BackupUnusable, SandboxIncomplete
 
@@ -184,6 +184,12 @@ class UnknownProfile(InvalidRequest):
     code = "unknown_profile"
     title = "Unknown profile"
     default_hint = "Use a profile of the settings; `default` always exists."
+
+
+class UnknownWatermark(InvalidRequest):
+    code = "unknown_watermark"
+    title = "Unknown watermark"
+    default_hint = "Use a watermark of the settings, a table `[watermarks.NAME]`, or none."
 
 
 class InvalidTranscript(InvalidRequest):
@@ -490,6 +496,16 @@ class SizeUnreachable(EngineError):
     status = 422
     title = "Size unreachable"
     default_hint = "Give a larger max_bytes, a lower max_height or fps, or a shorter range."
+
+
+class FontsMissing(EngineError):
+    code = "fonts_missing"
+    status = 422
+    title = "Fonts missing"
+    default_hint = (
+        "Install fonts for the script of the subtitles on the machines of the engine, such as Debian's fonts-noto-core "
+        "and fonts-noto-cjk, or name their folder in encoding.font_folders; then retry the clip."
+    )
 
 
 class VerificationFailed(EngineError):

@@ -15,9 +15,11 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, field_va
 from clipengine.clips.clip import EventType, MessageFormat
 from clipengine.clips.clip_key import CLIP_KEY, check_clip_key
 from clipengine.clips.discovery import check_name_rule
-from clipengine.clips.output import OutputLimits
+from clipengine.clips.output import WATERMARK_NAME, OutputLimits
 from clipengine.clips.profiles import Profile
 from clipengine.clips.settings_table import SettingsTable
+from clipengine.clips.watermarks import Watermark, check_watermark
+from clipengine.errors import UnknownWatermark
 from clipengine.settings_ingest import Ingest
 
 _ADDRESS = re.compile(r"https?://[^\s/?#@]+(?:/[^\s?#]*)?")
@@ -191,6 +193,7 @@ class Encoding(SettingsTable):
     memory_mb: Annotated[int, Field(ge=0)] = 0  # 0: computed from the threads
     verify: Literal["decode", "compare"] = "decode"
     sandbox: Sandbox = "auto"
+    font_folders: tuple[Path, ...] = ()
 
 
 class Watch(SettingsTable):
@@ -263,6 +266,7 @@ class Settings(SettingsTable):
     fetch: Fetching = Fetching()
     ingest: Ingest = Ingest()
     webhooks: Webhooks = Webhooks()
+    watermarks: dict[Annotated[str, Field(pattern=WATERMARK_NAME)], Watermark] = Field(default_factory=dict)
     profiles: dict[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")], Profile] = Field(default_factory=dict)
 
     @model_validator(mode="before")
@@ -276,6 +280,15 @@ class Settings(SettingsTable):
     def _links_have_an_address(self) -> Settings:
         if self.webhooks.links and not (self.server.public_url and self.shares.enabled):
             raise ValueError("webhooks.links needs server.public_url, and shares.enabled = true")
+        return self
+
+    @model_validator(mode="after")
+    def _profiles_name_watermarks(self) -> Settings:
+        for name, profile in self.profiles.items():
+            try:
+                check_watermark(profile.output, self.watermarks)
+            except UnknownWatermark as error:
+                raise ValueError(f"profiles.{name}.output.watermark: {error.message}") from None
         return self
 
     @property

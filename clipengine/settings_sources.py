@@ -19,6 +19,7 @@ from pydantic_core import ErrorDetails
 
 from clipengine.clips.profiles import Profile
 from clipengine.clips.settings_table import SettingsTable
+from clipengine.clips.watermarks import Watermark
 from clipengine.errors import SettingsError
 from clipengine.settings import Settings, Webhooks
 
@@ -101,7 +102,7 @@ def _kind(value: Any) -> str:
 
 def _example(path: list[str]) -> str:
     """Return the name of a setting in the table at `path`."""
-    inside = {("profiles",): "default.crf", ("webhooks", "endpoints"): "url"}
+    inside = {("profiles",): "default.crf", ("watermarks",): "logo.path", ("webhooks", "endpoints"): "url"}
     key = inside.get(tuple(path)) or next(iter(_known([each for each in path if not each.isdigit()])), "")
     return f"`{'.'.join([*path, key])}`"[:_SHOWN_CHARACTERS]
 
@@ -110,6 +111,8 @@ def _known(path: list[str]) -> Iterable[str]:
     """Return the names of the settings in the table at `path`."""
     if path[:1] == ["profiles"]:
         return Profile.model_fields
+    if path[:1] == ["watermarks"]:
+        return Watermark.model_fields
     if path[:2] == ["webhooks", "endpoints"]:
         return Webhooks.Endpoint.model_fields
     table: SettingsTable = Settings()

@@ -21,6 +21,7 @@ from clipengine.cli.main import cli
 from clipengine.clips.clip import EventType
 from clipengine.clips.profiles import Profile
 from clipengine.clips.warnings import WARNING_CODES
+from clipengine.clips.watermarks import Watermark
 from clipengine.errors import ClipEngineError, StartupError, by_code
 from clipengine.media.input.container import AUDIO_CODECS, FORMATS, VIDEO_CODECS
 from clipengine.settings import Settings, Webhooks
@@ -81,8 +82,9 @@ def test_documented_settings_are_the_settings_with_their_defaults() -> None:
     sections = {section: defaults[section] for section in defaults if section != "profiles"}
     wanted = {name: toml(value) for name, value in flattened(sections)}
     wanted |= {f"profiles.default.{key}": toml(value) for key, value in Profile().model_dump(mode="json").items()}
-    for key, field in Webhooks.Endpoint.model_fields.items():
-        wanted[f"webhooks.endpoints.{key}"] = "required" if field.is_required() else toml(field.default)
+    for table, fields in (("webhooks.endpoints", Webhooks.Endpoint), ("watermarks.logo", Watermark)):
+        for key, field in fields.model_fields.items():
+            wanted[f"{table}.{key}"] = "required" if field.is_required() else toml(field.default)
     assert documented_settings() == wanted
 
 

@@ -14,6 +14,7 @@ from pydantic import BaseModel
 
 from clipengine.cli.options import port_value
 from clipengine.clips.profiles import Profile
+from clipengine.clips.watermarks import Watermark
 from clipengine.errors import SettingsError
 from clipengine.settings import Settings, Webhooks
 from clipengine.settings_sources import load
@@ -27,6 +28,7 @@ def field_names() -> list[tuple[str, str]]:
     """Return the (table, key) of every setting, as written in the file."""
     names = [(".".join(tables), key) for *tables, key in table_keys(Settings)]
     names += [("profiles.default", key) for key in Profile.model_fields]
+    names += [("watermarks.logo", key) for key in Watermark.model_fields]
     return names + [("webhooks.endpoints", key) for key in Webhooks.Endpoint.model_fields]
 
 

@@ -77,9 +77,9 @@ def clips() -> None:
 @output_options
 @click.option(
     "--subtitles",
-    metavar="none|keep[:LANGUAGE]",
+    metavar="none|keep[:LANGUAGE]|burn[:LANGUAGE]",
     callback=subtitles_value,
-    help="keep:en keeps only the transcript in that language. [default: keep]",
+    help="keep:en keeps only the transcript in that language, burn:en draws it into the picture. [default: keep]",
 )
 @click.option("--priority", type=click.IntRange(-10, 10), help="Higher values run first. [default: 0]")
 @metadata_option

@@ -9,7 +9,8 @@ from pathlib import Path
 import click
 
 from clipengine.cli import output
-from clipengine.cli.local_cut import cut_once, read_texts
+from clipengine.cli.local_cut import cut_once
+from clipengine.cli.local_subtitles import LocalSubtitles, local_subtitles
 from clipengine.cli.options import (
     PartValue,
     check_ranges,
@@ -49,8 +50,10 @@ from clipengine.timecode import format_time
 @click.option(
     "--subtitles",
     multiple=True,
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="A .vtt or .srt file of SOURCE whose cues become a text track; may be repeated. talk.en.vtt is in English.",
+    metavar="FILE|none|keep[:LANGUAGE]|burn[:LANGUAGE|:FILE]",
+    callback=local_subtitles,
+    help="A .vtt or .srt file of SOURCE whose cues become a text track; may be repeated. talk.en.vtt is in English. "
+    "burn:en or burn:FILE draws them into the picture. [default: keep]",
 )
 @config_option
 @json_option
@@ -64,7 +67,7 @@ def cut(
     render: Render | None,
     snap: Snap | None,
     options: Output | None,
-    subtitles: tuple[Path, ...],
+    subtitles: LocalSubtitles,
     config: Path | None,
     as_json: bool,
 ) -> None:
@@ -86,13 +89,8 @@ def cut(
         raise click.BadParameter("OUTPUT is the same file as SOURCE", param_hint="'OUTPUT'")
     settings = settings_of(config)
     profile, settings = _chosen(target, profile, settings)
-    if profile not in settings.profiles:
-        known = ", ".join(sorted(settings.profiles))
-        raise UnknownProfile(f"profile {profile!r} does not exist; the settings have {known}")
+    _check_profile(profile, settings, options, burns=subtitles.burns)
     _check_extension(target, profile, settings)
-    for fault in settings.profiles[profile].output_faults(options) if options else ():
-        raise click.BadParameter(fault, param_hint="'--profile'")
-    texts = read_texts(subtitles)
     try:
         with output.progress("cutting") as on_progress:
             result = cut_once(
@@ -103,7 +101,7 @@ def cut(
                 profile=profile,
                 render=render,
                 options=options,
-                texts=texts,
+                subtitles=subtitles,
                 snap=snap,
                 on_progress=on_progress,
             )
@@ -152,6 +150,18 @@ def _chosen(target: Path, profile: str | None, settings: Settings) -> tuple[str,
             return name, settings
     animation = Profile.model_validate({"container": extension})
     return extension, settings.model_copy(update={"profiles": {**settings.profiles, extension: animation}})
+
+
+def _check_profile(profile: str, settings: Settings, options: Output | None, *, burns: bool) -> None:
+    """Raise UnknownProfile, or BadParameter for options that would have no effect with the profile."""
+    if profile not in settings.profiles:
+        known = ", ".join(sorted(settings.profiles))
+        raise UnknownProfile(f"profile {profile!r} does not exist; the settings have {known}")
+    for fault in settings.profiles[profile].output_faults(options) if options else ():
+        raise click.BadParameter(fault, param_hint="'--profile'")
+    if burns and settings.profiles[profile].video == "none":
+        fault = "burn would have no effect, as the profile makes clips without video"
+        raise click.BadParameter(fault, param_hint="'--subtitles'")
 
 
 def _check_extension(target: Path, profile: str, settings: Settings) -> None:

@@ -8,27 +8,28 @@ import os
 import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
+from clipengine.cli.local_subtitles import LocalSubtitles
 from clipengine.clips.clip import ClipResult
 from clipengine.clips.clip_file import CutReport, FilePlan
-from clipengine.clips.cues import TextFormat
 from clipengine.clips.edit import Part, PlannedPart
 from clipengine.clips.output import Output
 from clipengine.clips.profiles import Render
 from clipengine.clips.request import check_range
 from clipengine.clips.snap import Snap
 from clipengine.clips.snapped import check_possible
-from clipengine.clips.subtitles import MAX_TEXT_TRACKS, TextTrack
-from clipengine.errors import InvalidTimeRange, InvalidTranscript, SettingsError, UnknownProfile
+from clipengine.clips.watermarks import check_watermark
+from clipengine.errors import InvalidTimeRange, SettingsError, UnknownProfile
 from clipengine.settings import Settings
 from clipengine.stores.base import Store
 from clipengine.stores.build import build_store
 from clipengine.stores.folder import FolderStore
+from clipengine.work.encoder.fonts import choose_fonts
 from clipengine.work.encoder.jobs import (
     Message,
+    Program,
     clip_result,
     cut_job,
     probe_job,
@@ -37,6 +38,7 @@ from clipengine.work.encoder.jobs import (
     searched_seconds,
 )
 from clipengine.work.encoder.process import EncoderProcess
+from clipengine.work.encoder.watermarks import read_watermark
 from clipengine.work.snapping import snap_parts
 from clipengine.work.verification import verify_clip
 
@@ -50,17 +52,21 @@ def cut_once(
     profile: str,
     render: Render | None = None,
     options: Output | None = None,
-    texts: tuple[TextTrack, ...] = (),
+    subtitles: LocalSubtitles = LocalSubtitles(),
     snap: Snap | None = None,
     on_progress: Callable[[float], None],
 ) -> ClipResult:
     """Cut ranges of a file or an object (`s3://bucket/key`) and write them atomically to `output`, as one clip.
 
-    `texts` become text tracks of the clip; `snap` moves its cuts. `on_progress` receives the encoded fraction, 0 to 1.
-    Raises the errors that a clip of the API fails with.
+    `subtitles` become text tracks of the clip, or are drawn into its picture; `snap` moves its cuts. `on_progress`
+    receives the encoded fraction, 0 to 1. Raises the errors that a clip of the API fails with.
     """
     if profile not in settings.profiles:
         raise UnknownProfile(f"profile {profile!r} does not exist in the settings")
+    chosen = settings.profiles[profile].rendered(render, options)
+    check_watermark(chosen.output, settings.watermarks)
+    name = chosen.output.watermark
+    watermark = None if name is None else read_watermark(name, settings.watermarks[name])
     store, key = _locate(settings, source)
 
     def watch(message: Message | None) -> None:
@@ -73,12 +79,14 @@ def cut_once(
             scratch = stack.enter_context(open(descriptor, "r+b"))
             reader = stack.enter_context(closing(store.open(key)))
             # One child for all jobs, because its start costs as much as a second of encoding.
-            encoder = stack.enter_context(closing(EncoderProcess(sandbox=settings.encoding.sandbox)))
+            program: Program = "burner" if subtitles.burns else "encoder"
+            encoder = stack.enter_context(closing(EncoderProcess(program, sandbox=settings.encoding.sandbox)))
             length = float(sum(end - start for start, end in ranges)) + 2 * searched_seconds(snap, len(ranges))
             probe = probe_job(settings.encoding, cut_seconds=length)
             probed, embedded = encoder.run(probe, reader, watch=lambda message: None, keep=True)
             facts, seek_index = probe_result(probed)
-            carried = texts or tuple(probe_texts(embedded))
+            found = probe_texts(embedded)
+            texts = subtitles.choose(found)
             late = [start for start, _ in ranges if start >= facts.duration]
             if late:
                 raise InvalidTimeRange(
@@ -91,27 +99,37 @@ def cut_once(
             total = float(sum(min(end, facts.duration) - start for start, end in ranges))
             if options is not None:
                 options.check_length(total, longest=math.inf)
-            chosen = settings.profiles[profile].rendered(render, options)
             longest = chosen.longest_range(math.inf)
             if total > longest:
                 raise InvalidTimeRange(f"the clip would be {total:g} s long, but may have at most {longest:g} s")
+            sentences = texts or found
             if snap is not None:
-                check_possible(snap, facts, has_transcript=bool(carried))
+                check_possible(snap, facts, has_transcript=bool(sentences))
             snapped = snap_parts(
                 snap,
                 [PlannedPart(facts, start, end, 0, seek_index) for start, end in ranges],
                 chosen,
                 encoding=settings.encoding,
-                cues=lambda part, low, high: carried[0].near(low, high).cues,
+                cues=lambda part, low, high: sentences[0].near(low, high).cues,
                 run=lambda job: encoder.run(job, reader, watch=lambda message: None, keep=True)[0],
             )
             snapped.check(shortest=0, longest=longest, output=options)
             parts = [
-                replace(part, texts=tuple(each.near(part.start, part.end) for each in carried))
+                part.with_texts(tuple(each.near(part.start, part.end) for each in texts), burns=subtitles.burns)
                 for part in snapped.parts
             ]
-            searched = searched_seconds(snap, len(parts))
-            job = cut_job(settings, profile, parts, poster=False, render=render, output=options, searched=searched)
+            fonts = choose_fonts((part.burnt for part in parts), settings.encoding.font_folders)
+            job = cut_job(
+                settings,
+                profile,
+                parts,
+                poster=False,
+                render=render,
+                output=options,
+                searched=searched_seconds(snap, len(parts)),
+                watermark=watermark,
+                fonts=fonts.fonts,
+            )
             message, _ = encoder.run(job, reader, output=scratch.fileno(), watch=watch)
             cut = CutReport.of(message.get("cut"))
             plan = FilePlan(parts, chosen)
@@ -129,34 +147,12 @@ def cut_once(
             asked,
             sha256=sha256,
             poster_path=None,
-            warnings=snapped.warnings,
+            warnings=[*snapped.warnings, *fonts.warnings()],
             snapped=snapped.cuts,
             bytes_before=snapped.bytes_read,
         )
     finally:
         Path(temporary).unlink(missing_ok=True)
-
-
-def read_texts(paths: Sequence[Path]) -> tuple[TextTrack, ...]:
-    """Return the cues of WebVTT and SubRip files. Raises InvalidTranscript with the name of the file."""
-    if len(paths) > MAX_TEXT_TRACKS:
-        raise InvalidTranscript(f"a clip has at most {MAX_TEXT_TRACKS} text tracks, not {len(paths)}")
-    if not paths:
-        return ()
-    # Imported here, because most clips have no subtitles, and it imports slow modules.
-    from clipengine.clips.transcript_file import MAX_TRANSCRIPT_BYTES, alpha3_of, language_in_name, parse_transcript
-
-    tracks = []
-    for path in paths:
-        kind: TextFormat = "srt" if path.suffix.lower() == ".srt" else "vtt"
-        try:
-            with path.open("rb") as file:
-                cues = parse_transcript(file.read(MAX_TRANSCRIPT_BYTES + 1), kind)
-        except InvalidTranscript as error:
-            raise InvalidTranscript(f"{path}: {error.message}", errors=error.errors, hint=error.hint) from None
-        language = language_in_name(path.name)
-        tracks.append(TextTrack(language, alpha3_of(language), tuple(cues)))
-    return tuple(tracks)
 
 
 def _locate(settings: Settings, source: str) -> tuple[Store, str]:

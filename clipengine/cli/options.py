@@ -66,12 +66,12 @@ def check_ranges(start: Fraction | None, end: Fraction | None, parts: Sequence[P
 
 
 def subtitles_value(ctx: click.Context, parameter: click.Parameter, text: str | None) -> dict[str, str] | None:
-    """Parse an option for the subtitles of a clip: `none`, `keep` or `keep:en`."""
+    """Parse an option for the subtitles of a clip: `none`, `keep`, `keep:en`, `burn` or `burn:en`."""
     if text is None:
         return None
     mode, _, language = text.partition(":")
-    if mode not in ("keep", "none") or (mode == "none" and language):
-        raise click.BadParameter(f"{text!r} is not none, keep or keep:LANGUAGE")
+    if mode not in ("keep", "burn", "none") or (mode == "none" and language):
+        raise click.BadParameter(f"{text!r} is not none, keep, keep:LANGUAGE or burn:LANGUAGE")
     return {"mode": mode, "language": language} if language else {"mode": mode}
 
 

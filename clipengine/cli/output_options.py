@@ -70,6 +70,7 @@ _OPTIONS = (
         metavar="X,Y,WIDTH,HEIGHT[,FROM[,TO]]",
         help="Blur this box, as fractions of the picture, in a range of the clip; may be repeated.",
     ),
+    click.option("--watermark", metavar="NAME", help="Draw this watermark of the settings over the picture."),
     click.option("--max-bytes", type=int, metavar="N", help="Largest size of the file in bytes."),
     click.option("--speed", type=float, metavar="FACTOR", help="Playback speed, 0.25 to 16."),
 )

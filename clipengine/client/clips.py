@@ -53,7 +53,8 @@ class ClipCalls(Generic[C]):
         `parts` replaces the range: each has `start_seconds`, `end_seconds` and, for another recording, `recording_id`.
         With the `render` "smart" whole GOPs of the recording are copied if that is possible; None is the profile's.
         `output` has the options of the API that change the picture and the audio. `subtitles` are
-        `{"mode": "keep", "language": "en"}` or `{"mode": "none"}`; by default all transcripts are kept. `snap`, such as
+        `{"mode": "keep", "language": "en"}`, `{"mode": "burn", "language": "en"}` to draw them into the picture, or
+        `{"mode": "none"}`; by default all transcripts are kept. `snap`, such as
         `{"to": "keyframe", "within_seconds": 2}`, moves the cuts. At `expires_at` the clip and its object are deleted.
         """
         body: Object = {"label": label}

@@ -28,7 +28,8 @@ class PlannedPart:
     """The range `[start, end)` of a recording with these facts, clamped to its end.
 
     `source` is the number of the recording among those of the clip. `seek_index` reduces the bytes read before the
-    start; the clip is the same without it. `texts` are the transcripts of the recording.
+    start; the clip is the same without it. `texts` are the transcripts of the recording that the clip carries, and
+    `burnt` is the one that is drawn into its picture.
     """
 
     facts: SourceFacts
@@ -37,6 +38,11 @@ class PlannedPart:
     source: int = 0
     seek_index: SeekIndex | None = None
     texts: tuple[TextTrack, ...] = ()
+    burnt: TextTrack | None = None
+
+    def with_texts(self, tracks: tuple[TextTrack, ...], *, burns: bool) -> PlannedPart:
+        """Return the part with these tracks, or with the first of them drawn into its picture."""
+        return replace(self, burnt=next(iter(tracks), None)) if burns else replace(self, texts=tracks)
 
     @property
     def inner_text(self) -> TextRange:

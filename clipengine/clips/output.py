@@ -27,8 +27,9 @@ from clipengine.errors import InvalidRequest
 Fit = Literal["crop", "pad", "blur"]
 OutputOption = Literal[
     "max_height", "fps", "crop", "aspect", "fade_seconds", "mute",
-    "loudness_lufs", "blur", "speed", "max_bytes",
+    "loudness_lufs", "blur", "speed", "watermark", "max_bytes",
 ]  # fmt: skip
+WATERMARK_NAME = r"^[a-z0-9][a-z0-9_-]{0,39}$"
 _MAX_RANGES = 100
 _MAX_BOXES = 50
 _MAX_ASPECT = 10
@@ -151,6 +152,10 @@ class Output(_Options):
         default=None, ge=0.25, le=16, description="Playback speed of picture and audio; the pitch stays the same."
     )
 
+    watermark: Annotated[str, Field(pattern=WATERMARK_NAME)] | None = Field(
+        default=None, description="Name of a watermark in the settings, which is drawn over the finished picture."
+    )
+
     max_bytes: int | None = Field(
         default=None,
         ge=10_000,
@@ -187,17 +192,17 @@ class Output(_Options):
     @property
     def changes_frames(self) -> bool:
         """True if frames are changed whatever their size is."""
-        return bool(self.fade_seconds or self.blur) or self.tempo != 1
+        return bool(self.fade_seconds or self.blur or self.watermark) or self.tempo != 1
 
     @property
     def picture_options(self) -> tuple[str, ...]:
         """Names of the given options that may change the picture, apart from its size and its frame rate."""
-        return self._given("crop", "aspect", "fade_seconds", "blur", "speed")
+        return self._given("crop", "aspect", "fade_seconds", "blur", "speed", "watermark")
 
     @property
     def video_options(self) -> tuple[str, ...]:
         """Names of the given options that need video."""
-        return self._given("max_height", "fps", "crop", "aspect", "blur", "max_bytes")
+        return self._given("max_height", "fps", "crop", "aspect", "blur", "watermark", "max_bytes")
 
     @property
     def audio_options(self) -> tuple[str, ...]:

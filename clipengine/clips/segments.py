@@ -12,6 +12,7 @@ from clipengine.clips.plan import CutRange
 from clipengine.clips.profiles import Profile
 
 JOINED = "a clip of several parts is always encoded"  # a reason not to copy
+BURNT = "subtitles are drawn into the picture"
 # Codecs of which packets are copied, and the containers into which they are.
 COPIED = {"h264": ("mp4", "mkv"), "hevc": ("mp4", "mkv"), "vp8": ("webm", "mkv"), "vp9": ("webm", "mkv")}
 # Copying less than this is not worth two kinds of segments.

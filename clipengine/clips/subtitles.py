@@ -17,7 +17,7 @@ from typing import Any, Literal, NamedTuple
 
 from clipengine.clips.cues import Cue, cut_cues, format_cues, plain_payload, vtt_payload
 
-SubtitleMode = Literal["keep", "none"]
+SubtitleMode = Literal["keep", "burn", "none"]
 TextCodec = Literal["mov_text", "subrip", "webvtt"]
 # What the muxers of FFmpeg hold. Other containers have no text tracks.
 TEXT_CODECS: dict[str, TextCodec] = {"mp4": "mov_text", "m4a": "mov_text", "mkv": "subrip", "webm": "webvtt"}

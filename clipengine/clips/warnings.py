@@ -24,6 +24,7 @@ WarningCode = Literal[
     "encoded_instead",
     "end_clamped",
     "errors_concealed",
+    "glyphs_missing",
     "hdr_kept",
     "loudness_missed",
     "nominal_rate",
@@ -39,6 +40,7 @@ WARNING_CODES: tuple[str, ...] = get_args(WarningCode)
 # Warnings of missing frames.
 GAP_CODES = frozenset({"video_gap", "packets_damaged", "errors_concealed"})
 
+_SHOWN_SYMBOLS = 20
 _KINDS = {"picture": "attached picture", "attachment": "attachment"}
 _REASONS = {
     "video": "a clip has one video stream, the first",
@@ -70,6 +72,21 @@ def encoded_instead(reason: str) -> str:
 def subtitles_dropped(language: str, reason: str) -> str:
     """Return the warning that the clip has no text track in this language."""
     return warning("subtitles_dropped", f"the transcript in {language} has no track in the clip: {reason}")
+
+
+def glyphs_missing(symbols: str) -> str:
+    """Return the warning that no font has these symbols, so that the captions lack them."""
+    shown = symbols if len(symbols) <= _SHOWN_SYMBOLS else f"{symbols[:_SHOWN_SYMBOLS]} …"
+    return warning("glyphs_missing", f"no font has these symbols of the subtitles, which were left out: {shown}")
+
+
+def subtitles_cut(language: str, count: int) -> str:
+    """Return the warning that so many cues have no room in the picture into which they are drawn."""
+    return warning("subtitles_dropped", f"{count} cues in {language} were not drawn as a whole: they have no room")
+
+
+def subtitles_not_drawn(language: str) -> str:
+    return warning("subtitles_dropped", f"the transcript in {language} was not drawn: the clip has no video")
 
 
 def loss_warnings(facts: SourceFacts, profile: Profile) -> list[str]:

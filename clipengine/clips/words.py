@@ -17,15 +17,15 @@ from clipengine.errors import InvalidRequest
 
 MAX_QUERY_CHARACTERS = 200
 _MAX_WORD_CHARACTERS = 400  # PostgreSQL accepts words of at most 2,046 bytes
-_NO_SPACES = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff"
-_NO_SPACES += "\U00020000-\U0003ffff"
+NO_SPACES = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff"
+NO_SPACES += "\U00020000-\U0003ffff"
 # Marks that belong to the letter before them: Latin, Cyrillic, Hebrew, Arabic. Indic letters and marks share blocks.
 _MARKS = (
     "\u0300-\u036f\u0483-\u0487\u0591-\u05bd\u05bf-\u05c2\u05c4-\u05c7\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06ed"
 )
 _ACCENT = re.compile(f"[{_MARKS}]")
 _INDIC = "\u0900-\u0963\u0966-\u0dff"
-_WORD = re.compile(f"[{_NO_SPACES}]|(?:(?![{_NO_SPACES}])[^\\W_]|[{_MARKS}{_INDIC}])+")
+_WORD = re.compile(f"[{NO_SPACES}]|(?:(?![{NO_SPACES}])[^\\W_]|[{_MARKS}{_INDIC}])+")
 _TERM = re.compile(r'"([^"]*)"?|([^\s"]+)')
 
 

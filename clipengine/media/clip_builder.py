@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from fractions import Fraction
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import av
 
@@ -15,7 +15,7 @@ from clipengine.clips.facts import AudioFacts, SourceFacts
 from clipengine.clips.plan import CutRange
 from clipengine.clips.profiles import Profile
 from clipengine.clips.subtitles import TEXT_CODECS, TextRange, TextTrack, cut_tracks, part_tracks, track_samples
-from clipengine.clips.warnings import loss_warnings, subtitles_dropped, warning
+from clipengine.clips.warnings import loss_warnings, subtitles_dropped, subtitles_not_drawn, warning
 from clipengine.media.audio.loudness import Gains
 from clipengine.media.audio.tracks import AudioTracks
 from clipengine.media.input.decode import ClipDecoder
@@ -23,10 +23,15 @@ from clipengine.media.input.events import AudioFrameEvent, BeginEvent, Event, Vi
 from clipengine.media.input.packet_copier import PacketCopier
 from clipengine.media.output.joined_writer import JoinedWriter
 from clipengine.media.output.writer import ClipWriter
+from clipengine.media.video.captions import Captions
 from clipengine.media.video.convert import FrameConverter, jpeg
 from clipengine.media.video.fade import faded_steps
 from clipengine.media.video.frame_durations import with_durations
 from clipengine.media.video.gaps import GapCounter
+from clipengine.media.video.overlay import WatermarkImage
+
+if TYPE_CHECKING:  # it imports Pillow
+    from clipengine.media.video.caption_painter import Font
 
 CutStep = Literal["reading", "encoding", "verifying"]
 # Called with the step and the encoded part of the clip, 0 to 1.
@@ -41,6 +46,14 @@ class ClipContents(NamedTuple):
     video: bool
     audio: tuple[AudioFacts, ...]
     texts: tuple[TextTrack, ...] = ()
+    burnt: TextTrack | None = None
+
+
+class Drawing(NamedTuple):
+    """Watermark that is drawn over the frames of a clip, and the fonts of its captions."""
+
+    watermark: WatermarkImage | None = None
+    fonts: tuple[Font, ...] = ()
 
 
 class ClipBuilder:
@@ -55,6 +68,7 @@ class ClipBuilder:
         poster: bool,
         on_progress: OnProgress,
         gains: Gains,
+        drawing: Drawing,
     ) -> None:
         self._writer = writer
         self._profile = profile
@@ -64,6 +78,8 @@ class ClipBuilder:
         self._want_poster = poster
         self._on_progress = on_progress
         self._gains = gains
+        self._drawing = drawing
+        self._captions: Captions | None = None
         self._speed = profile.output.tempo
         self._effects = Effects()
         self._converter: FrameConverter | None = None
@@ -126,7 +142,17 @@ class ClipBuilder:
         if begin.frame is not None and self._facts.video is not None:
             ratio = self._facts.video.sample_aspect_ratio
             target = self._writer.format if isinstance(self._writer, JoinedWriter) else None
-            self._converter = FrameConverter(self._profile, begin.frame, ratio, effects=self._effects, target=target)
+            if self._clip.burnt is not None:
+                self._captions = Captions(self._clip.burnt, self._drawing.fonts, self.origin, self._speed)
+            self._converter = FrameConverter(
+                self._profile,
+                begin.frame,
+                ratio,
+                target=target,
+                effects=self._effects,
+                watermark=self._drawing.watermark,
+                captions=self._captions,
+            )
             self._add_video(begin, begin.frame, self._converter, self._facts.video.language)
             self.has_video = True
         self.audio = AudioTracks(
@@ -194,13 +220,21 @@ class ClipBuilder:
         self._gaps.add(event.time)
         self.encoded_seconds += duration
         step = self._frame_seconds if self._profile.fps is None else 1 / self._rate()
-        for time, shown in faded_steps(event.time, duration, self._effects, step=step):
+        for time, shown in self._steps(event.time, duration, step):
             # A stream with copied packets keeps the recording's display matrix: its frames are not rotated.
             frame = event.frame if self._copies else self._converter.convert(event.frame, time)
             if time >= min(self._effects.fade_in, self.length / 2):  # frames before it are darker
                 self._make_poster(frame)
             self._writer.write_frame(frame, time, shown)
         self._on_progress("encoding", min(1.0, float(self._writer.seconds / self.length)))
+
+    def _steps(self, time: Fraction, duration: Fraction, step: Fraction) -> Iterator[tuple[Fraction, Fraction]]:
+        """Yield time and duration of each frame to write for one that may be held while its picture changes."""
+        for start, shown in faded_steps(time, duration, self._effects, step=step):
+            if self._captions is None:
+                yield start, shown
+            else:
+                yield from self._captions.steps(start, shown, step=step)
 
     def _write_packet(self, event: VideoPacketEvent) -> None:
         assert isinstance(self._writer, ClipWriter)
@@ -237,6 +271,10 @@ class ClipBuilder:
         container = self._profile.container
         reason = "too many cues overlap" if container in TEXT_CODECS else f"{container} holds no text"
         yield from (subtitles_dropped(track.language, reason) for track in self._lost_texts)
+        if self._captions is not None:
+            yield from self._captions.warnings()
+        elif self._clip.burnt is not None:
+            yield subtitles_not_drawn(self._clip.burnt.language)
         yield from self._part_warnings
         yield from decoder.damage.warnings()
         yield from self._gaps.warnings()

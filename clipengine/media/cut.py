@@ -15,7 +15,7 @@ from clipengine.clips.facts import SourceFacts
 from clipengine.clips.plan import CutRange, kept_tracks
 from clipengine.clips.profiles import Profile, Render
 from clipengine.clips.seek_index import SeekIndex
-from clipengine.clips.segments import JOINED, CannotCopy, check_copyable
+from clipengine.clips.segments import BURNT, JOINED, CannotCopy, check_copyable
 from clipengine.clips.size_limit import BitrateSearch, other_bytes
 from clipengine.clips.subtitles import TextTrack, joined_languages
 from clipengine.clips.warnings import encoded_instead, of_part
@@ -27,7 +27,7 @@ from clipengine.errors import (
     VerificationFailed,
 )
 from clipengine.media.audio.loudness import Gains, LoudnessMeter
-from clipengine.media.clip_builder import ClipBuilder, ClipContents, OnProgress
+from clipengine.media.clip_builder import ClipBuilder, ClipContents, Drawing, OnProgress
 from clipengine.media.input.background_producer import produce_in_background
 from clipengine.media.input.container import media_errors
 from clipengine.media.input.decode import ClipDecoder
@@ -58,6 +58,7 @@ class SourcePart:
     end: Fraction
     seek_index: SeekIndex | None = None
     texts: tuple[TextTrack, ...] = ()  # of the recording, in recording time
+    burnt: TextTrack | None = None  # is drawn into the picture
 
 
 @dataclass(frozen=True)
@@ -106,6 +107,7 @@ def cut_clip(
     threads: int,
     poster: bool,
     decodes: bool = True,
+    drawing: Drawing = Drawing(),
     on_progress: OnProgress,
 ) -> Cut:
     """Cut the parts, one after the other, into the empty file behind the descriptor `output`.
@@ -119,7 +121,7 @@ def cut_clip(
     VerificationFailed.
     """
     on_progress("reading", 0.0)
-    cutter = _Cutter(_planned(parts, profile), profile, output, threads, poster, decodes, on_progress)
+    cutter = _Cutter(_planned(parts, profile), profile, output, threads, poster, decodes, drawing, on_progress)
     made = _first_cut(cutter)
     limit = profile.output.max_bytes
     return made if limit is None or made.size_bytes <= limit else _within(limit, cutter, made)
@@ -132,6 +134,8 @@ def _first_cut(cutter: _Cutter) -> Cut:
     try:
         if len(cutter.parts) > 1:
             raise CannotCopy(JOINED)
+        if cutter.parts[0][0].burnt is not None:
+            raise CannotCopy(BURNT)
         check_copyable(cutter.parts[0][0].facts, cutter.profile)
         return cutter.cut(copies=True)
     except (CannotCopy, VerificationFailed) as refusal:
@@ -166,6 +170,7 @@ class _Cutter:
     threads: int
     poster: bool
     decodes: bool
+    drawing: Drawing
     on_progress: OnProgress
     bytes_read: int = 0
     gains: Gains | None = None
@@ -257,7 +262,7 @@ class _Cutter:
             make_decoder = PacketCopier if copies else ClipDecoder
             decoder = make_decoder(seeker, clip.cut, threads=self.threads)
             poster = self.poster and number == 0
-            builder = ClipBuilder(writer, profile, facts, clip, poster, on_progress, self._measured())
+            builder = ClipBuilder(writer, profile, facts, clip, poster, on_progress, self._measured(), self.drawing)
             flattener = AlphaFlattener(facts.video.codec if facts.video else "")
             produce = decoder.events
             if not copies and profile.deinterlace != "off":
@@ -289,7 +294,8 @@ class _Cutter:
 def _planned(parts: Sequence[SourcePart], profile: Profile) -> list[tuple[SourcePart, ClipContents]]:
     """Return the parts with their contents. Without video in the first part, the others contain none."""
     planned = [
-        (part, _contents(part.facts, profile, part.start, part.end)._replace(texts=part.texts)) for part in parts
+        (part, _contents(part.facts, profile, part.start, part.end)._replace(texts=part.texts, burnt=part.burnt))
+        for part in parts
     ]
     if planned[0][1].video:
         return planned

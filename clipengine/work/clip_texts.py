@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from fractions import Fraction
 
 from clipengine.clips.clip import Clip, Recording
@@ -19,11 +18,14 @@ from clipengine.work.snapping import CuesOf
 def add_texts(
     transcripts: Transcripts, clip: Clip, parts: Sequence[PlannedPart], recordings: Sequence[Recording]
 ) -> tuple[list[PlannedPart], list[str]]:
-    """Return the parts with the transcripts near their ranges, and a warning for each that exceeds the limits."""
+    """Return the parts with the transcripts near their ranges, and a warning for each that exceeds the limits.
+
+    Those that are burnt in become no tracks.
+    """
     if clip.subtitles == "none":
         return list(parts), []
     chosen = _ChosenTexts(transcripts, clip, [recording.recording_id for recording in recordings])
-    found = [replace(part, texts=tuple(chosen.tracks(part))) for part in parts]
+    found = [part.with_texts(tuple(chosen.tracks(part)), burns=clip.subtitles == "burn") for part in parts]
     return found, chosen.warnings()
 
 

@@ -11,7 +11,7 @@ import hashlib
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,6 +22,7 @@ from clipengine.clips.edit import PlannedPart, clip_tracks
 from clipengine.clips.manifest import make_manifest
 from clipengine.clips.profiles import Profile
 from clipengine.clips.snapped import Snapped
+from clipengine.clips.watermarks import check_watermark
 from clipengine.errors import (
     ClipEngineError,
     DiskFull,
@@ -39,9 +40,11 @@ from clipengine.timecode import exact
 from clipengine.work.clip_texts import add_texts, transcript_cues
 from clipengine.work.disk_reservation import DiskReservation, estimate_bytes
 from clipengine.work.encoder.exit_status import LOST_CHILD, retry_delay_ms
-from clipengine.work.encoder.jobs import Job, Message, clip_result, cut_job, searched_seconds
+from clipengine.work.encoder.fonts import ChosenFonts, choose_fonts
+from clipengine.work.encoder.jobs import Job, Message, Program, clip_result, cut_job, searched_seconds
 from clipengine.work.encoder.pool import EncoderPool
-from clipengine.work.encoder.process import EncoderProcess, Program
+from clipengine.work.encoder.process import EncoderProcess
+from clipengine.work.encoder.watermarks import WatermarkFile
 from clipengine.work.fault_injection import FaultInjection
 from clipengine.work.job_context import clip_job
 from clipengine.work.publisher import clip_file, save_finished
@@ -57,7 +60,11 @@ _REPORT_SECONDS = 0.4  # between two writes of the progress
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 # The progress at the end of encoding and of the verification.
 _ENCODED, _VERIFIED = 0.95, 0.97
-_FIRST_STEP: dict[Program, tuple[Step, float]] = {"encoder": ("reading", 0.0), "inspector": ("verifying", _ENCODED)}
+_FIRST_STEP: dict[Program, tuple[Step, float]] = {
+    "encoder": ("reading", 0.0),
+    "burner": ("reading", 0.0),
+    "inspector": ("verifying", _ENCODED),
+}
 
 
 class ClipRunner(Jobs[Clip]):
@@ -80,6 +87,7 @@ class ClipRunner(Jobs[Clip]):
         faults: FaultInjection,
         stopping: threading.Event,
         *,
+        watermarks: Mapping[str, WatermarkFile],
         owner: str,
         suspects_allowed: Callable[[], bool],
         on_claimed: Callable[[Clip], None],
@@ -93,6 +101,7 @@ class ClipRunner(Jobs[Clip]):
         self._disk = disk
         self.faults = faults
         self._stopping = stopping
+        self._watermarks = watermarks
         self._owner = owner
         self._suspects_allowed = suspects_allowed
         self._on_claimed = on_claimed
@@ -201,10 +210,12 @@ class ClipRunner(Jobs[Clip]):
             folder = self._scratch.make(clip.clip_id, clip.attempt)
             path = clip_file(folder, clip)
             profile = self._settings.profiles[clip.profile].rendered(clip.render, clip.output)
+            watermark = self._watermark(profile)
             with self._encoder(clip, recordings) as encoder:
                 snapped = self._snap(clip, recordings, profile, encoder)
                 parts, lost = add_texts(self._ledger.transcripts, clip, snapped.parts, recordings)
-                cut, poster = self._cut(clip, parts, encoder, path)
+                fonts = choose_fonts((part.burnt for part in parts), self._settings.encoding.font_folders)
+                cut, poster = self._cut(clip, parts, fonts, watermark, encoder, path)
                 digests = [reader.info.sha256 for reader in encoder.readers]
             plan = FilePlan(parts, profile)
             self._verify(clip, plan, path, cut, poster)
@@ -218,7 +229,7 @@ class ClipRunner(Jobs[Clip]):
                 sha256=sha256,
                 poster_path=clip.poster_key if poster else None,
                 recording_id=clip.recording_id,
-                warnings=[*snapped.warnings, *lost],
+                warnings=[*snapped.warnings, *lost, *fonts.warnings()],
                 subtitles=[ClipSubtitles(track.language, clip.subtitle_key(track.language)) for track in shown],
                 snapped=snapped.cuts,
                 bytes_before=snapped.bytes_read,
@@ -229,6 +240,11 @@ class ClipRunner(Jobs[Clip]):
                 sources = list(zip(recordings, digests, strict=True))
                 manifest = make_manifest(clip, sources, result, ffmpeg=cut.ffmpeg, key=self._ledger.manifest_key)
             return save_finished(folder, result, poster, shown, manifest)
+
+    def _watermark(self, profile: Profile) -> WatermarkFile | None:
+        check_watermark(profile.output, self._watermarks)  # it may have been removed from the settings
+        name = profile.output.watermark
+        return None if name is None else self._watermarks[name]
 
     def _recordings(self, clip: Clip) -> list[Recording]:
         """Return the recordings of the clip's parts, each once."""
@@ -268,7 +284,8 @@ class ClipRunner(Jobs[Clip]):
             readers = [
                 stack.enter_context(closing(self._store.open(each.bucket_path, etag=each.etag))) for each in recordings
             ]
-            child, watch = stack.enter_context(self._child(clip, "encoder"))
+            program: Program = "burner" if clip.subtitles == "burn" else "encoder"
+            child, watch = stack.enter_context(self._child(clip, program))
             yield _Encoder(child, watch, readers)
 
     def _snap(self, clip: Clip, recordings: Sequence[Recording], profile: Profile, encoder: _Encoder) -> Snapped:
@@ -288,7 +305,15 @@ class ClipRunner(Jobs[Clip]):
         snapped.check(shortest=limits.min_clip_seconds, longest=longest, output=clip.output)
         return snapped
 
-    def _cut(self, clip: Clip, parts: Sequence[PlannedPart], encoder: _Encoder, path: Path) -> tuple[CutReport, bytes]:
+    def _cut(
+        self,
+        clip: Clip,
+        parts: Sequence[PlannedPart],
+        fonts: ChosenFonts,
+        watermark: WatermarkFile | None,
+        encoder: _Encoder,
+        path: Path,
+    ) -> tuple[CutReport, bytes]:
         """Return the report and the poster."""
         job = cut_job(
             self._settings,
@@ -298,6 +323,8 @@ class ClipRunner(Jobs[Clip]):
             render=clip.render,
             output=clip.output,
             searched=searched_seconds(clip.snap, len(parts)),
+            watermark=watermark,
+            fonts=fonts.fonts,
         )
         with open(path, "x+b") as output:
             message, poster = encoder.run(job, output=output.fileno())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -11,6 +12,7 @@ from clipengine.client import Client
 from clipengine.clips.clip import Recording
 from clipengine.clips.output import Output, OutputLimits
 from clipengine.clips.profiles import Container, Profile
+from clipengine.clips.watermarks import Watermark
 from tests.api.test_previews import registered, shelf
 from tests.films.catalogue import Shelf
 from tests.support.api import ApiServer, RecordedEngine
@@ -148,6 +150,69 @@ def test_animation_has_limits(
     assert "30.5 s long" in problem["detail"]
     clip = post(http, recording.recording_id, long | {"output": {"speed": 2, "fps": 50, "max_height": 1080}}).json()
     assert engine.ledger.clips.get(clip["clip_id"]).object_key.endswith(f".{container}")
+
+
+def test_unknown_watermark_is_rejected_with_the_names_that_exist(
+    http: httpx.Client, recording: Recording, engine: RecordedEngine, tmp_path: Path
+) -> None:
+    body = BODY | {"output": {"watermark": "nothing"}}
+    problem = refused(post(http, recording.recording_id, body), 422, "unknown_watermark")
+    assert pointers(problem) == ["/output/watermark"]
+    assert "the settings have none" in problem["detail"]
+    known = {name: Watermark(path=tmp_path / "logo.png") for name in ("logo", "brand")}
+    engine.settings = engine.settings.model_copy(update={"watermarks": known})
+    assert "the settings have brand, logo" in post(http, recording.recording_id, body).json()["detail"]
+    assert post(http, recording.recording_id, BODY | {"output": {"watermark": "logo"}}).status_code == 202
+    problem = refused(
+        post(http, recording.recording_id, BODY | {"output": {"watermark": "../x"}}), 422, "invalid_request"
+    )
+    assert pointers(problem) == ["/output/watermark"]
+    limits = engine.settings.limits.model_copy(update={"output": OutputLimits(allowed=("fps",))})
+    engine.settings = engine.settings.model_copy(update={"limits": limits})
+    problem = refused(
+        post(http, recording.recording_id, BODY | {"output": {"watermark": "logo"}}), 422, "invalid_request"
+    )
+    assert "limits.output.allowed" in problem["errors"][0]["detail"]
+
+
+def test_burnt_subtitles_have_one_language(http: httpx.Client, recording: Recording, engine: RecordedEngine) -> None:
+    def create(**subtitles: str) -> httpx.Response:
+        return post(http, recording.recording_id, BODY | {"subtitles": {"mode": "burn", **subtitles}})
+
+    problem = refused(create(), 422, "invalid_request")
+    assert pointers(problem) == ["/subtitles/language"]
+    assert "no transcript" in problem["detail"]
+    address = f"/v1/recordings/{recording.recording_id}/transcripts"
+    cues = [{"start_seconds": 0, "end_seconds": 1, "text": "x"}]
+    assert http.put(f"{address}/en", json=cues).status_code == 201
+    made = create()
+    assert made.status_code == 202
+    stored = engine.ledger.clips.get(made.json()["clip_id"])
+    assert (stored.subtitles, stored.subtitle_language) == ("burn", "en")
+    assert http.put(f"{address}/pt-BR", json=cues).status_code == 201
+    problem = refused(create(), 422, "invalid_request")
+    assert "en, pt-BR" in problem["detail"]
+    assert create(language="pt-br").status_code == 202
+    assert create(language="fr").json()["code"] == "transcript_not_found"
+    profiles = engine.settings.profiles | {"sound": Profile(container="m4a", video="none")}
+    engine.settings = engine.settings.model_copy(update={"profiles": profiles})
+    body = BODY | {"profile": "sound", "subtitles": {"mode": "burn", "language": "en"}}
+    problem = refused(post(http, recording.recording_id, body), 422, "invalid_request")
+    assert pointers(problem) == ["/subtitles/mode"]
+
+
+def test_plan_says_why_a_clip_with_drawn_subtitles_is_encoded(
+    http: httpx.Client, engine: RecordedEngine, shelf: Shelf
+) -> None:
+    recording = registered(engine, shelf.get("mp4_bframes").path)
+    path = f"/v1/recordings/{recording.recording_id}"
+    cues = [{"start_seconds": 0, "end_seconds": 1, "text": "x"}]
+    http.put(f"{path}/transcripts/en", json=cues)
+    body = {"label": "plan", "start_seconds": 1.0, "end_seconds": 5.0, "render": "smart"}
+    assert [each["kind"] for each in http.post(f"{path}/clips/plan", json=body).json()["segments"]] != ["encode"]
+    plan = http.post(f"{path}/clips/plan", json=body | {"subtitles": {"mode": "burn"}}).json()
+    assert [each["kind"] for each in plan["segments"]] == ["encode"]
+    assert any("subtitles are drawn into the picture" in each for each in plan["warnings"])
 
 
 def test_plan_has_the_size_of_the_clip(http: httpx.Client, engine: RecordedEngine, shelf: Shelf) -> None:

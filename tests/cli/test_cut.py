@@ -9,9 +9,13 @@ import pty
 import re
 import subprocess
 from pathlib import Path
+from typing import Any
 
+import av
+import numpy as np
 import pytest
 
+from tests.support.png import png
 from tests.support.server import COMMAND, clean_environ, run_command
 
 
@@ -49,6 +53,68 @@ def test_parts_follow_each_other_in_the_clip(film: Path, tmp_path: Path) -> None
         (0.0, 5.0),
         (1.0, 1.0),
     ]
+
+
+def _levels(path: Path) -> Any:
+    """Return the luma of the first frame."""
+    with av.open(str(path)) as container:
+        plane: Any = next(container.decode(video=0)).planes[0]
+        return np.frombuffer(plane, np.uint8).reshape(plane.height, -1)[:, : plane.width].astype(int)
+
+
+def test_subtitles_and_watermark_are_drawn_in_the_sandbox(film: Path, tmp_path: Path) -> None:
+    cues = "WEBVTT\n\n00:01.000 --> 00:03.500\nThe BUDGET\n"
+    for language in ("en", "de"):
+        (tmp_path / f"talk.{language}.vtt").write_text(cues)
+    (tmp_path / "logo.png").write_bytes(png(2, 1, bytes((255, 255, 255, 255) * 2)))
+    (tmp_path / "clipengine.toml").write_text(
+        '[watermarks]\nlogo = {path = "logo.png", position = "top-left", margin = 0}'
+    )
+    ranges = ["--start", "2", "--end", "3", "--json"]
+
+    def made(name: str, *options: str) -> dict[str, Any]:
+        done = run_command("cut", str(film), str(tmp_path / name), *ranges, *options, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        found: dict[str, Any] = json.loads(done.stdout)
+        return found
+
+    made("plain.mp4")
+    burnt = made("burnt.mp4", "--subtitles", "burn:talk.en.vtt", "--watermark", "logo")
+    assert burnt["warnings"] == []
+    changed = np.abs(_levels(tmp_path / "burnt.mp4") - _levels(tmp_path / "plain.mp4")) > 60
+    assert changed[310:350, 200:440].sum() > 200  # the text
+    assert changed[:48, :96].mean() > 0.5  # the watermark
+    assert changed[60:300].sum() == 0
+    made("chosen.mp4", "--subtitles", "talk.en.vtt", "--subtitles", "talk.de.vtt", "--subtitles", "burn:de")
+    assert (np.abs(_levels(tmp_path / "chosen.mp4") - _levels(tmp_path / "plain.mp4")) > 60)[310:350].sum() > 200
+    with av.open(str(tmp_path / "chosen.mp4")) as container:
+        assert not container.streams.subtitles
+    kept = made("kept.mp4", "--subtitles", "talk.en.vtt", "--subtitles", "talk.de.vtt", "--subtitles", "keep:de")
+    assert kept["warnings"] == []
+    with av.open(str(tmp_path / "kept.mp4")) as container:
+        assert [stream.language for stream in container.streams.subtitles] == ["deu"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--subtitles", "burn:en"], "There are no subtitles in en; the known languages are: none"),
+        (["--subtitles", "burn"], "There are no subtitles; the known languages are: none"),
+        (["--subtitles", "keep:nonsense-tag"], "is not a language tag, and there is no such file"),
+        (["--subtitles", "missing.vtt"], "'missing.vtt' is not a file, none, keep[:LANGUAGE]"),
+        (["--subtitles", "none", "--subtitles", "keep"], "none and keep exclude each other"),
+        (["--subtitles", "none:en"], "none excludes files and languages"),
+        (["--subtitles", "burn:en", "--profile", "sound"], "burn would have no effect"),
+        (["--watermark", "logo"], "There is no watermark 'logo': the settings have none"),
+    ],
+)
+def test_invalid_drawing_is_rejected(options: list[str], message: str, film: Path, tmp_path: Path) -> None:
+    (tmp_path / "clipengine.toml").write_text('[profiles.sound]\ncontainer = "mp4"\nvideo = "none"\n')
+    target = str(tmp_path / "clip.mp4")
+    done = run_command("cut", str(film), target, "--start", "1", "--end", "2", *options, cwd=tmp_path)
+    assert done.returncode != 0
+    assert message in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["clipengine.toml"]
 
 
 @pytest.mark.parametrize(

@@ -164,6 +164,8 @@ def test_clip_carries_the_transcripts_of_its_recording(
     assert [each["language"] for each in one["result"]["subtitles"]] == ["de"]
     none = create(server, recording, "without", "--wait", "--subtitles", "none")
     assert none["result"]["subtitles"] == []
+    burnt = create(server, recording, "burnt", "--wait", "--subtitles", "burn:de")
+    assert (burnt["status"], burnt["result"]["subtitles"], burnt["result"]["warnings"]) == ("complete", [], [])
     options = ["--part", "6-7.5", "--part", "1-2", "--subtitles", "keep:en", "--wait", "--json"]
     joined = shown(server.command("clips", "create", recording_id, "joined", *options))
     (file_of_joined,) = joined["result"]["subtitles"]
@@ -173,7 +175,7 @@ def test_clip_carries_the_transcripts_of_its_recording(
         "clips", "create", recording_id, "x", "--start", "0", "--end", "1", "--subtitles", "keep:fr"
     )
     assert "transcripts list RECORDING_ID" in unknown.stderr
-    for each in (clip, one, none, joined):
+    for each in (clip, one, none, burnt, joined):
         assert server.command("clips", "rm", each["clip_id"]).returncode == 0
     until(lambda: not stored.exists())
     until(lambda: not [*(server.data / "store").rglob("*.vtt")])

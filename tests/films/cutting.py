@@ -15,6 +15,7 @@ from clipengine.clips.edit import PlannedPart
 from clipengine.clips.facts import SourceFacts
 from clipengine.clips.profiles import Profile
 from clipengine.clips.subtitles import TextTrack
+from clipengine.media.clip_builder import Drawing
 from clipengine.media.cut import Cut as Made
 from clipengine.media.cut import SourcePart, cut_clip
 from clipengine.media.input.source import DescriptorSource
@@ -60,9 +61,20 @@ def cut_file(
     decodes: bool = True,
     threads: int = 1,
     texts: tuple[TextTrack, ...] = (),
+    burnt: TextTrack | None = None,
+    drawing: Drawing = Drawing(),
 ) -> Clip:
     """Cut a range of any recording into the file `output`. Raises the errors of the cutter."""
-    return cut_parts([(path, start, end)], output, profile, decodes=decodes, threads=threads, texts=texts)
+    return cut_parts(
+        [(path, start, end)],
+        output,
+        profile,
+        decodes=decodes,
+        threads=threads,
+        texts=texts,
+        burnt=burnt,
+        drawing=drawing,
+    )
 
 
 def cut_parts(
@@ -73,6 +85,8 @@ def cut_parts(
     decodes: bool = True,
     threads: int = 1,
     texts: tuple[TextTrack, ...] = (),
+    burnt: TextTrack | None = None,
+    drawing: Drawing = Drawing(),
 ) -> Clip:
     """Cut ranges of recordings into the file `output`. Raises the errors of the cutter."""
     target = os.open(output, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -82,7 +96,13 @@ def cut_parts(
             made = cut_clip(
                 [
                     SourcePart(
-                        DescriptorSource(file.fileno()), facts_of(path), start, end, probed(path).seek_index, texts
+                        DescriptorSource(file.fileno()),
+                        facts_of(path),
+                        start,
+                        end,
+                        probed(path).seek_index,
+                        texts,
+                        burnt,
                     )
                     for file, (path, start, end) in zip(files, parts, strict=True)
                 ],
@@ -91,6 +111,7 @@ def cut_parts(
                 threads=threads,
                 poster=False,
                 decodes=decodes,
+                drawing=drawing,
                 on_progress=lambda step, progress: None,
             )
         report = {name: value for name, value in vars(made).items() if name != "poster"}

@@ -346,7 +346,7 @@ from fractions import Fraction
 import av
 from clipengine.clips.profiles import Profile
 from clipengine.media.output.writer import open_writer
-from clipengine.media.video.convert import FrameFormat
+from clipengine.media.video.frame_format import FrameFormat
 
 width, height = int(sys.argv[1]), int(sys.argv[2])
 with open(sys.argv[3], "w+b") as file:

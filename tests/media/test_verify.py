@@ -22,7 +22,7 @@ from clipengine.errors import VerificationFailed
 from clipengine.media.output.packet_verifier import PacketVerifier, checksum
 from clipengine.media.output.verify import verify
 from clipengine.media.output.writer import open_writer
-from clipengine.media.video.convert import FrameFormat
+from clipengine.media.video.frame_format import FrameFormat
 from clipengine.settings import Settings
 from clipengine.stores.folder import FolderStore
 from clipengine.work.encoder.jobs import cut_job, probe_job, probe_result

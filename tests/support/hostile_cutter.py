@@ -16,7 +16,7 @@ import av
 
 from clipengine.clips.profiles import Profile
 from clipengine.media.output.writer import open_writer
-from clipengine.media.video.convert import FrameFormat
+from clipengine.media.video.frame_format import FrameFormat
 from clipengine.media.worker import encoder as child
 from clipengine.media.worker.ipc import Channel
 from clipengine.media.worker.process import JobSource, Result, main

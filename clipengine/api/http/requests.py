@@ -191,10 +191,12 @@ class SubtitlesOfClip(Body):
     mode: SubtitleMode = Field(
         default="keep",
         description="`keep`: a text track for each transcript of the recording, if the container has text tracks, and "
-        "a WebVTT file beside the clip. `none`: no subtitles.",
+        "a WebVTT file beside the clip. `burn`: the transcript in one language is drawn into the picture, and nothing "
+        "else is kept. `none`: no subtitles.",
     )
     language: Annotated[str, Field(max_length=MAX_LANGUAGE_CHARACTERS), AfterValidator(_language)] | None = Field(
-        default=None, description="Only the transcript in this language. Default: all."
+        default=None,
+        description="Only the transcript in this language. Default: all; `burn` needs a language if there are several.",
     )
 
 

@@ -19,12 +19,12 @@ from clipengine.api.routes.previews import PREVIEW_ERRORS, preview_bytes
 from clipengine.clips.clip import Recording
 from clipengine.clips.edit import PlannedPart
 from clipengine.clips.profiles import Profile
-from clipengine.clips.segments import JOINED
+from clipengine.clips.segments import BURNT, JOINED
 from clipengine.clips.snap import Snap
 from clipengine.clips.snap_moments import Found
 from clipengine.clips.snapped import Snapped, SnapReport, move_cuts
 from clipengine.clips.warnings import encoded_instead
-from clipengine.errors import InvalidLabel, InvalidWebhookUrl, RecordingNotComplete, UnknownProfile
+from clipengine.errors import InvalidLabel, InvalidWebhookUrl, RecordingNotComplete, UnknownProfile, UnknownWatermark
 from clipengine.timecode import exact
 from clipengine.work.clip_texts import transcript_cues
 from clipengine.work.encoder.jobs import snap_values
@@ -38,9 +38,9 @@ async def plan_clip(call: Call[NoQuery, CreateClip]) -> Response:
     profile = call.engine.settings.profiles[body.profile].rendered(body.render, body.output)
     snapped = await _snap(call, profile, recordings, asked)
     warnings = [*snapped.warnings]
-    if len(asked) > 1 and profile.render == "smart":
+    if profile.render == "smart" and (len(asked) > 1 or body.subtitles.mode == "burn"):
         profile = profile.rendered("encode", body.output)
-        warnings.append(encoded_instead(JOINED))
+        warnings.append(encoded_instead(JOINED if len(asked) > 1 else BURNT))
     plans = [await _plan_part(call, profile, part, recordings[part.source]) for part in snapped.parts]
     ids = [recordings[part.source].recording_id for part in asked]
     own = [plan for plan, id in zip(plans, ids, strict=True) if id == recording_id]
@@ -131,7 +131,7 @@ OPERATIONS = [
         plan_clip,
         "Get what a clip would be, without making it",
         [Answer(200, "What would be copied and encoded, with estimates of size and time.", ClipPlanObject)],
-        (*PREVIEW_ERRORS, UnknownProfile, InvalidLabel, InvalidWebhookUrl),
+        (*PREVIEW_ERRORS, UnknownProfile, UnknownWatermark, InvalidLabel, InvalidWebhookUrl),
         body=CreateClip,
     )
 ]

@@ -20,6 +20,7 @@ from clipengine.api.http.requests import (
     NoBody,
     NoQuery,
     PageQuery,
+    SubtitlesOfClip,
     UpdateClip,
     WaitQuery,
 )
@@ -32,6 +33,7 @@ from clipengine.api.routes.webhooks import delivery_object
 from clipengine.clips.clip import Clip, Recording
 from clipengine.clips.edit import bounds
 from clipengine.clips.request import ClipRequest, check_label, check_range
+from clipengine.clips.watermarks import check_watermark
 from clipengine.errors import (
     ClipEnded,
     ClipNotFailed,
@@ -45,8 +47,10 @@ from clipengine.errors import (
     RecordingNotComplete,
     RecordingNotFound,
     UnknownProfile,
+    UnknownWatermark,
 )
 from clipengine.ledger.idempotency import Answer as StoredAnswer
+from clipengine.ledger.transcripts import MAX_TRANSCRIPTS
 
 
 def create_clip(call: Call[NoQuery, CreateClip]) -> Response:
@@ -77,7 +81,8 @@ def _validate_batched(call: Call[Any, Any], body: BatchedClip) -> Recording:
 
 def _create(call: Call[Any, Any], recording: Recording, body: CreateClip) -> Clip:
     values = body.model_dump(exclude={"recording_id", "parts", "output", "subtitles", "snap"})
-    values |= {"subtitles": body.subtitles.mode, "subtitle_language": body.subtitles.language}
+    language = _subtitle_language(call, recording, body.subtitles)
+    values |= {"subtitles": body.subtitles.mode, "subtitle_language": language}
     if body.parts is not None:
         values["parts"] = parts_of(body, recording.recording_id)
         values["start_seconds"], values["end_seconds"] = bounds(values["parts"], recording.recording_id)
@@ -100,6 +105,8 @@ def complete_recording(call: Call[Any, Any], body: CreateClip, recording_id: str
             raise UnknownProfile(f"There is no profile {body.profile[:60]!r}")
     if body.output is not None:
         settings.limits.output.check(body.output)
+        with located(pointer="/output/watermark"):
+            check_watermark(body.output, settings.watermarks)
         for fault in settings.profiles[body.profile].output_faults(body.output):
             with located(pointer="/output"):
                 raise InvalidRequest(f"output: {fault}")
@@ -125,14 +132,36 @@ def complete_recording(call: Call[Any, Any], body: CreateClip, recording_id: str
     if body.webhook_url is not None:
         check_address(body.webhook_url, settings, pointer="/webhook_url", look_up=False)
     check_expiry(body.expires_at)
-    if body.subtitles.language is not None:
-        with located(pointer="/subtitles/language"):
-            call.ledger.transcripts.get(recording.recording_id, body.subtitles.language)
+    if body.subtitles.mode == "burn" and settings.profiles[body.profile].video == "none":
+        with located(pointer="/subtitles/mode"):
+            raise InvalidRequest("burn would have no effect, as the profile makes clips without video")
+    _subtitle_language(call, recording, body.subtitles)
     if recording.state != "complete":
         raise RecordingNotComplete.of(recording.recording_id, recording.state)
     if body.snap is not None:
         check_snap(call, body.snap, parts_of(body, recording_id) or (single_part(body, recording_id),))
     return recording
+
+
+def _subtitle_language(call: Call[Any, Any], recording: Recording, subtitles: SubtitlesOfClip) -> str | None:
+    """Return the language of the subtitles, None for all. The only transcript is burnt in without its language.
+
+    Raises TranscriptNotFound, or InvalidRequest if the language is needed.
+    """
+    with located(pointer="/subtitles/language"):
+        if subtitles.language is not None:
+            return call.ledger.transcripts.get(recording.recording_id, subtitles.language).language
+        if subtitles.mode != "burn":
+            return None
+        found = call.ledger.transcripts.list(recording.recording_id, limit=MAX_TRANSCRIPTS).data
+        if len(found) == 1:
+            return found[0].language
+        known = ", ".join(sorted(each.language for each in found))
+        raise InvalidRequest(
+            f"is required for burn: the recording has transcripts in {known}"
+            if found
+            else "The recording has no transcript to burn in"
+        )
 
 
 def get_clip(call: Call[WaitQuery, NoBody]) -> Response | Awaitable[Response]:
@@ -268,6 +297,7 @@ _CREATE_ERRORS = (
     RecordingNotFound,
     RecordingNotComplete,
     UnknownProfile,
+    UnknownWatermark,
     InvalidTimeRange,
     InvalidLabel,
     InvalidWebhookUrl,

@@ -12,7 +12,7 @@ from av.video.reformatter import VideoReformatter
 
 from clipengine.clips.profiles import ANIMATION_TICKS, MAX_ANIMATION_FPS, Profile
 from clipengine.media.output.writable_file import WritableFile
-from clipengine.media.video.convert import FrameFormat
+from clipengine.media.video.frame_format import FrameFormat
 from clipengine.media.video.palette import RGB_FORMAT
 
 _SWS_BICUBIC_ACCURATE = 4 | 0x40000

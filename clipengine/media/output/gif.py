@@ -13,7 +13,7 @@ from av.packet import Packet
 from clipengine.clips.profiles import Profile
 from clipengine.media.output.animation import Animation
 from clipengine.media.output.writable_file import WritableFile
-from clipengine.media.video.convert import FrameFormat
+from clipengine.media.video.frame_format import FrameFormat
 from clipengine.media.video.palette import PaletteConverter, PaletteCounter
 
 _CONTROL = b"\x21\xf9\x04"  # before the flags and the duration of a frame

@@ -17,7 +17,7 @@ from clipengine.clips.warnings import warning
 from clipengine.errors import NoMediaInRange
 from clipengine.media.audio.joined import JoinedAudio
 from clipengine.media.output.writer import ClipWriter
-from clipengine.media.video.convert import FrameFormat
+from clipengine.media.video.frame_format import FrameFormat
 
 
 class JoinedWriter(JoinedAudio):

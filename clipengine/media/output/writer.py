@@ -32,7 +32,7 @@ from clipengine.media.output.packet_verifier import PacketVerifier
 from clipengine.media.output.spliced_video import SplicedPacket, SplicedVideo
 from clipengine.media.output.webp import WebpAnimation
 from clipengine.media.output.writable_file import WritableFile, writer_errors
-from clipengine.media.video.convert import FrameFormat
+from clipengine.media.video.frame_format import FrameFormat
 
 # Common frame rates (24, 25, 30, 50, 60 and their 1000/1001 forms) are exact to 11 µs in it.
 VIDEO_TIME_BASE = Fraction(1, 90_000)

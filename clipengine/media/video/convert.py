@@ -5,10 +5,10 @@ A frame that already has the right format goes to the encoder unchanged.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from fractions import Fraction
 
 import av
+from av.filter import Graph
 from av.video.reformatter import VideoReformatter
 
 from clipengine.clips.effects import Effects
@@ -18,8 +18,11 @@ from clipengine.clips.profiles import Profile
 from clipengine.clips.segments import CannotCopy
 from clipengine.errors import UnsupportedMedia
 from clipengine.media.video.blur_boxes import blur_layers
+from clipengine.media.video.captions import Captions
 from clipengine.media.video.fade import fade_filters
 from clipengine.media.video.filter_graph import TIME_BASE, Step, linear_graph, pull_one
+from clipengine.media.video.frame_format import FrameFormat
+from clipengine.media.video.overlay import Overlay, WatermarkImage
 from clipengine.media.video.reframe import reframing_filters
 from clipengine.media.video.rotate import rotation_of, upright_filters
 from clipengine.media.video.tonemap_lut import HLG, PQ, ToneMapper, is_hdr
@@ -32,22 +35,6 @@ _LIMITED, _FULL = 1, 2
 _SWS_BICUBIC_ACCURATE = 4 | 0x40000  # SWS_BICUBIC | SWS_ACCURATE_RND
 _SWS_ITU709, _SWS_ITU601 = 1, 5
 _ROUNDED_PIXELS = 2
-
-
-@dataclass(frozen=True)
-class FrameFormat:
-    """Properties shared by all frames of the clip; the encoder is opened with them."""
-
-    width: int
-    height: int
-    pixel_format: str
-    sample_aspect_ratio: Fraction
-    color_range: int
-    color_primaries: int
-    color_trc: int
-    colorspace: int
-
-
 _BT709_COLORS = {"color_range": _LIMITED, "color_primaries": _BT709, "color_trc": _BT709, "colorspace": _BT709}
 
 
@@ -87,7 +74,8 @@ class FrameConverter:
     """Converts decoded frames to the clip's format, which is derived from the first frame.
 
     With `target`, the format of an earlier part, frames are scaled into its size, with black bars if their aspect ratio
-    differs. Raises UnsupportedMedia if only one of the two is HDR.
+    differs. The watermark and the captions are drawn over the result, and fade with it. Raises UnsupportedMedia if only
+    one of the two is HDR.
     """
 
     def __init__(
@@ -98,6 +86,8 @@ class FrameConverter:
         *,
         target: FrameFormat | None = None,
         effects: Effects = Effects(),
+        watermark: WatermarkImage | None = None,
+        captions: Captions | None = None,
     ) -> None:
         self._tone_mapper = ToneMapper(first) if is_hdr(first) and profile.hdr == "tonemap" else None
         self.keeps_hdr = is_hdr(first) and self._tone_mapper is None
@@ -114,7 +104,6 @@ class FrameConverter:
             framed = framing(options, width, height, ratio, max_height=profile.max_height, square=square)
             self._changes += reframing_filters(framed, width, height, options.fit)
             (width, height), ratio = framed.canvas, framed.sample_aspect_ratio
-        self._changes += fade_filters(effects)
         colors = _BT709_COLORS if self._tone_mapper is not None or self._rgb else _colors(first)
         self.format = target or FrameFormat(
             width=width,
@@ -131,21 +120,24 @@ class FrameConverter:
             known = _UNSPECIFIED not in (colors["colorspace"], target.colorspace)
             self._colorspace = target.colorspace if known and colors["colorspace"] != target.colorspace else None
             self._changes += reframing_filters(_fitted(width, height, ratio, target), width, height, None)
+        self._overlay = Overlay(self.format, watermark, captions) if watermark or captions else None
+        self._fades = fade_filters(effects)
         self._reformatter = VideoReformatter()
         self._to_rgb = VideoReformatter()  # one per conversion: a reformatter caches the tables of a single one
-        self._graph: _FrameGraph | None = None
+        self._graph, self._fade_graph = _FrameGraph(), _FrameGraph()
 
     def convert(self, frame: av.VideoFrame, time: Fraction = Fraction(0)) -> av.VideoFrame:
         """Return the frame in the clip's format, as it is shown at `time` (clip time). The caller sets its times."""
         steps = (*upright_filters(frame), *self._changes)
+        if self._overlay is None:
+            steps += self._fades
         transposed = rotation_of(frame) % 180 != 0
         width, height = self._upright[::-1] if transposed else self._upright
-        frame = self._reformat(frame, width, height)
-        if steps:
-            if self._graph is None or not self._graph.fits(frame, steps):
-                self._graph = _FrameGraph(frame, steps)
-            frame = self._graph.apply(frame, time)
-        return frame
+        frame = self._graph.apply(self._reformat(frame, width, height), steps, time)
+        if self._overlay is None:
+            return frame
+        # Fades have a graph to themselves: one that is made again for each caption would begin the fade again.
+        return self._fade_graph.apply(self._overlay.apply(frame, time), self._fades, time)
 
     def check_kept(self, frame: av.VideoFrame) -> None:
         """Raise CannotCopy if the clip would not contain such a frame as it is stored, apart from its rotation."""
@@ -193,16 +185,19 @@ class FrameConverter:
 
 
 class _FrameGraph:
-    """Filter graph that makes frames of one size and format upright and changes them."""
+    """Filter graph that is made again if the size, the format or the steps change."""
 
-    def __init__(self, frame: av.VideoFrame, steps: tuple[Step, ...]) -> None:
-        self._shape = (frame.width, frame.height, frame.format.name, steps)
-        self._graph = linear_graph(frame, steps)
+    def __init__(self) -> None:
+        self._shape: tuple[int, int, str, tuple[Step, ...]] | None = None
+        self._graph: Graph | None = None
 
-    def fits(self, frame: av.VideoFrame, steps: tuple[Step, ...]) -> bool:
-        return self._shape == (frame.width, frame.height, frame.format.name, steps)
-
-    def apply(self, frame: av.VideoFrame, time: Fraction) -> av.VideoFrame:
+    def apply(self, frame: av.VideoFrame, steps: tuple[Step, ...], time: Fraction) -> av.VideoFrame:
+        """Return the frame that is shown at `time` after these steps; the same one if there are none."""
+        if not steps:
+            return frame
+        shape = (frame.width, frame.height, frame.format.name, steps)
+        if self._graph is None or self._shape != shape:
+            self._shape, self._graph = shape, linear_graph(frame, steps)
         frame.pts, frame.time_base = round(time / TIME_BASE), TIME_BASE
         return pull_one(self._graph, frame)
 

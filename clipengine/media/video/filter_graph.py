@@ -1,4 +1,4 @@
-"""Filter graphs of one input and one output."""
+"""Filter graphs that return one frame for each frame."""
 
 from __future__ import annotations
 
@@ -49,6 +49,50 @@ def _layers(graph: Graph, last: Any, layers: Layers) -> Any:
             branch, output = _filter(graph, branch, text, output), 0
         branch.link_to(overlay, output, number)
     return overlay
+
+
+class Still(NamedTuple):
+    """A still picture in the format of `still_format`, and its place on the frames."""
+
+    frame: av.VideoFrame
+    x: int
+    y: int
+
+
+def still_format(pixel_format: str) -> str:
+    """Return the pixel format of stills for frames of 4:2:0: with an alpha channel, and as deep."""
+    return "yuva420p10le" if "10" in pixel_format else "yuva420p"
+
+
+class OverlayGraph:
+    """Graph that draws stills over frames of the size and format of `frame`. Nothing is converted."""
+
+    def __init__(self, frame: av.VideoFrame, stills: Sequence[Still]) -> None:
+        self._graph = Graph()
+        self._source = last = self._buffer(frame)
+        format = "yuv420p10" if "10" in frame.format.name else "yuv420"
+        sources = []
+        for still, x, y in stills:
+            overlay, source = self._graph.add("overlay", f"x={x}:y={y}:format={format}"), self._buffer(still)
+            last.link_to(overlay, 0, 0)
+            source.link_to(overlay, 0, 1)
+            sources.append(source)
+            last = overlay
+        last.link_to(self._graph.add("buffersink"))
+        self._graph.configure()
+        for source, (still, _, _) in zip(sources, stills, strict=True):
+            still.pts, still.time_base = 0, TIME_BASE
+            source.push(still)
+            source.push(None)  # the last frame of an input stays
+
+    def _buffer(self, frame: av.VideoFrame) -> Any:
+        return self._graph.add_buffer(width=frame.width, height=frame.height, format=frame.format, time_base=TIME_BASE)
+
+    def apply(self, frame: av.VideoFrame) -> av.VideoFrame:
+        self._source.push(frame)
+        drawn = self._graph.pull()
+        assert isinstance(drawn, av.VideoFrame)
+        return drawn
 
 
 def pull_one(graph: Graph, frame: av.VideoFrame) -> av.VideoFrame:

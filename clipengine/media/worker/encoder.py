@@ -5,22 +5,26 @@ Started as `python -I -m clipengine.media.worker.encoder CONTROL RANGES PARENT c
 
 from __future__ import annotations
 
+import base64
 import time
 from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
+from clipengine.clips.captions import MAX_FONT_BYTES
 from clipengine.clips.facts import SourceFacts
 from clipengine.clips.profiles import Profile
 from clipengine.clips.seek_index import SeekIndex
 from clipengine.clips.subtitles import pack, unpack
-from clipengine.media.clip_builder import CutStep
+from clipengine.clips.watermarks import WatermarkStyle
+from clipengine.media.clip_builder import CutStep, Drawing
 from clipengine.media.cut import SourcePart, cut_clip
 from clipengine.media.input.source import ByteSource
 from clipengine.media.previews.job import KINDS, make_preview
 from clipengine.media.probe import probe
 from clipengine.media.snap import snap_part
 from clipengine.media.versions import ffmpeg_version
+from clipengine.media.video.overlay import decode_watermark
 from clipengine.media.worker.ipc import Channel
 from clipengine.media.worker.process import JobSource, Result, main
 
@@ -50,7 +54,26 @@ def _probe(source: ByteSource) -> Result:
     return result, pack(found.texts).encode() if found.texts else b""
 
 
-def _cut(job: dict[str, Any], sources: Sequence[JobSource], output: int, progress: _Progress) -> Result:
+def _drawing(job: dict[str, Any], fonts: Sequence[int]) -> Drawing:
+    """Return the watermark and the fonts of a job. The font files are behind the descriptors `fonts`."""
+    watermark = None
+    if job["watermark"] is not None:
+        png, style = base64.b64decode(job["watermark"]["png"]), job["watermark"]["style"]
+        watermark = decode_watermark(png, WatermarkStyle.model_validate(style))
+    if not fonts:
+        return Drawing(watermark)
+    # Only the program `media.worker.burner` can import this: the sandbox denies all files.
+    from clipengine.media.video.caption_painter import Font
+
+    read = []
+    for font, descriptor in zip(job["fonts"], fonts, strict=True):
+        with open(descriptor, "rb") as file:
+            read.append(Font(file.read(MAX_FONT_BYTES), font["index"], frozenset(font["characters"])))
+    return Drawing(watermark, tuple(read))
+
+
+def _cut(job: dict[str, Any], sources: Sequence[JobSource], descriptors: list[int], progress: _Progress) -> Result:
+    output, *fonts = descriptors
     facts = [SourceFacts.model_validate(each) for each in job["facts"]]
     cut = cut_clip(
         [
@@ -61,6 +84,7 @@ def _cut(job: dict[str, Any], sources: Sequence[JobSource], output: int, progres
                 Fraction(part["end"]),
                 None if part["seek_index"] is None else SeekIndex.model_validate(part["seek_index"]),
                 unpack(part["texts"]),
+                next(iter(unpack(part["burnt"])), None),
             )
             for part in job["parts"]
         ],
@@ -69,6 +93,7 @@ def _cut(job: dict[str, Any], sources: Sequence[JobSource], output: int, progres
         threads=job["threads"],
         poster=job["poster"],
         decodes=job["verify"] == "decode",
+        drawing=_drawing(job, fonts),
         on_progress=progress,
     )
     fields = {name: value for name, value in vars(cut).items() if name != "poster"}
@@ -97,7 +122,7 @@ def do_job(job: dict[str, Any], sources: list[JobSource], descriptors: list[int]
         return {"type": "result"}, make_preview(job, sources[0])
     if job["job"] == "snap":
         return _snap(job, sources)
-    return _cut(job, sources, descriptors[0], _Progress(control))
+    return _cut(job, sources, descriptors, _Progress(control))
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ from clipengine.errors import ClipEngineError, by_code
 MAX_RANGE_BYTES = 32 << 20  # limit of one request
 
 _LENGTHS = struct.Struct(">II")
-_MAX_DESCRIPTORS = 16  # MAX_RECORDINGS and the output
+_MAX_DESCRIPTORS = 19  # MAX_RECORDINGS, the output and MAX_FONTS
 _MAX_ERROR_CHARACTERS = 500
 _FILL_BYTES = 64 * 1024  # read size while the length of the frame is unknown
 # Limit for one JSON object; 4,096 seek points have four values each. An empty list takes 3 bytes sent and 80 parsed.
@@ -51,8 +51,8 @@ class Limits(NamedTuple):
 # A result is at most 4,096 seek points and the facts. Its blob is a preview (16 MiB) and a tone table (1 MiB).
 FROM_CHILD = Limits(64 << 10, 2 << 20, 17 << 20)
 RANGE_REQUESTS = Limits(4 << 10, 4 << 10, 0)
-# The parent is trusted. A job has a tone table (1.4 MB as Base64), facts and seek points of up to MAX_RECORDINGS; an
-# answer has whole blocks.
+# The parent is trusted. A job has a tone table (1.4 MB as Base64), facts and seek points of up to MAX_RECORDINGS, and a
+# watermark (2.8 MB as Base64); an answer has whole blocks.
 FROM_PARENT = Limits(24 << 20, 24 << 20, MAX_RANGE_BYTES + (1 << 20))
 
 

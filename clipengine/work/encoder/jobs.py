@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import ConfigDict, TypeAdapter
@@ -29,8 +30,13 @@ from clipengine.clips.size_limit import MAX_ATTEMPTS
 from clipengine.clips.snap import Snap, SnappedCut
 from clipengine.clips.subtitles import MAX_TEXT_BYTES, TextTrack, pack
 from clipengine.settings import Encoding, Settings
+from clipengine.work.encoder.fonts import ChosenFont
+from clipengine.work.encoder.watermarks import WatermarkFile
 
 Message = dict[str, Any]
+# The programs of children. An encoder probes, cuts and makes previews, a burner also draws subtitles into the picture,
+# and an inspector reads a finished clip.
+Program = Literal["encoder", "burner", "inspector"]
 
 _MiB = 1 << 20
 # Measured at 3840x2160: at most 2.7 GiB with 4 threads (AV1), 3.5 GiB with 16 (HEVC); each thread holds frames.
@@ -62,6 +68,7 @@ class Job:
     memory_bytes: int
     file_bytes: int
     threads: int
+    fonts: tuple[Path, ...] = ()  # the child gets their descriptors, after that of the output
 
     @property
     def limits(self) -> Message:
@@ -173,10 +180,13 @@ def cut_job(
     render: Render | None = None,
     output: Output | None = None,
     searched: float = 0.0,
+    watermark: WatermarkFile | None = None,
+    fonts: Sequence[ChosenFont] = (),
 ) -> Job:
     """Return the job that cuts the parts. A `render` or `output` of None is the profile's.
 
-    The child may have searched as many seconds before (`snap_job`).
+    The child may have searched as many seconds before (`snap_job`). The `watermark` is that of the output options, and
+    `fonts` are those of the subtitles to burn in, which need the program "burner".
     """
     encoding, chosen = settings.encoding, settings.profiles[profile].rendered(render, output)
     length = float(_length(parts) / chosen.output.tempo)
@@ -192,6 +202,7 @@ def cut_job(
                     "end": str(part.end),
                     "seek_index": part.seek_index and part.seek_index.near(part.start).model_dump(mode="json"),
                     "texts": pack(part.texts),
+                    "burnt": pack(() if part.burnt is None else (part.burnt,)),
                 }
                 for part in parts
             ],
@@ -199,7 +210,10 @@ def cut_job(
             "threads": threads,
             "poster": poster,
             "verify": encoding.verify,
+            "watermark": watermark and watermark.to_message(),
+            "fonts": [{"index": font.index, "characters": font.characters} for font in fonts],
         },
+        fonts=tuple(font.path for font in fonts),
         wall_seconds=searched * encoding.deadline_factor + _cut_wall_seconds(encoding, length, chosen),
         stall_seconds=encoding.stall_seconds,
         memory_bytes=_memory(encoding),

@@ -15,6 +15,7 @@ from clipengine.clips.clip import Step
 from clipengine.errors import (
     DiskFull,
     EncoderFailed,
+    FontsMissing,
     Internal,
     RecordingError,
     SizeUnreachable,
@@ -25,7 +26,7 @@ from clipengine.media.worker.ipc import MAX_RANGE_BYTES, InvalidMessage
 
 _MAX_LAYERS = 16
 # The errors that a child may report. Others, such as `storage_unavailable`, would make the engine retry for a day.
-_REPORTED = (RecordingError, EncoderFailed, SizeUnreachable, VerificationFailed, DiskFull, Internal)
+_REPORTED = (RecordingError, EncoderFailed, FontsMissing, SizeUnreachable, VerificationFailed, DiskFull, Internal)
 # A valid child sends at most five reports and one sign of life per second, and one report for each step.
 MESSAGES_AT_ONCE, MESSAGES_PER_SECOND = 100, 20
 

@@ -10,7 +10,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 from clipengine.settings import Sandbox
 from clipengine.work.encoder.header_cache import HeaderCache
-from clipengine.work.encoder.process import EncoderProcess, Program, ignore_loss
+from clipengine.work.encoder.jobs import Program
+from clipengine.work.encoder.process import EncoderProcess, ignore_loss
 
 
 class EncoderPool:
@@ -34,11 +35,11 @@ class EncoderPool:
         self._header_cache = header_cache or HeaderCache()
         self._nice = nice
         self._sandbox: Sandbox = sandbox
-        self._ahead: dict[Program, int] = {"encoder": ahead, "inspector": inspectors_ahead}
+        self._ahead: dict[Program, int] = {"encoder": ahead, "inspector": inspectors_ahead, "burner": 0}
         self._on_loss = on_loss
         self._starter = ThreadPoolExecutor(1, thread_name_prefix="encoders")
         self._lock = threading.Lock()
-        self._started: dict[Program, deque[Future[EncoderProcess]]] = {"encoder": deque(), "inspector": deque()}
+        self._started: dict[Program, deque[Future[EncoderProcess]]] = {program: deque() for program in self._ahead}
         self._closed = False
 
     def warm_up(self) -> None:

@@ -19,12 +19,12 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from functools import cache
-from typing import Literal
 
 from clipengine.errors import (
     ClipEngineError,
     DecoderCrashed,
     EncoderFailed,
+    FontsMissing,
     SandboxIncomplete,
     Timeout,
     UnsupportedMedia,
@@ -35,7 +35,7 @@ from clipengine.settings import Sandbox
 from clipengine.stores.base import ObjectReader
 from clipengine.work.encoder.exit_status import exit_cause, exit_error
 from clipengine.work.encoder.header_cache import HeaderCache
-from clipengine.work.encoder.jobs import Job, Message
+from clipengine.work.encoder.jobs import Job, Message, Program
 from clipengine.work.encoder.liveness import Liveness
 from clipengine.work.encoder.messages import (
     MESSAGES_AT_ONCE,
@@ -57,8 +57,6 @@ _KILL_SECONDS = 5.0
 _START_SECONDS = 60.0
 _SEND_SECONDS = 10  # for a job, to a child that is ready
 
-# The programs of children. An encoder probes, cuts and makes previews; an inspector reads a finished clip.
-Program = Literal["encoder", "inspector"]
 # Called with each progress message of the child, and with None several times a second. An exception stops the child.
 Watch = Callable[[Message | None], None]
 
@@ -168,14 +166,16 @@ class EncoderProcess:
         `job.stall_seconds`, and the exceptions of `watch`. The caller validates the fields of the result.
         """
         files = [reader.fileno() for reader in readers]
-        descriptors = [number for number in (*files, output) if number is not None]
         sources = [
             {"kind": "ranges" if file is None else "descriptor", "size": reader.info.size}
             for file, reader in zip(files, readers, strict=True)
         ]
         message = {**job.message, "sources": sources, "limits": job.limits}
         kept = False
+        fonts = contextlib.ExitStack()
         try:
+            drawn = _open_fonts(job, fonts)
+            descriptors = [number for number in (*files, output, *drawn) if number is not None]
             if self._has_read:  # the recording may have taken it over, so that it does not limit itself
                 resource.prlimit(self._process.pid, resource.RLIMIT_FSIZE, (job.file_bytes, job.file_bytes))
             elif None in files:
@@ -194,6 +194,7 @@ class EncoderProcess:
             self.on_loss("stopped")
             raise
         finally:
+            fonts.close()
             if not kept:
                 self.close()
 
@@ -302,6 +303,14 @@ class EncoderProcess:
         log.log(level, "an encoder child ended with %s%s", code, f": {tail}" if tail else "")
         self.on_loss(cause)
         return exit_error(cause, code, no_memory=self._stderr.ran_out_of_memory())
+
+
+def _open_fonts(job: Job, stack: contextlib.ExitStack) -> list[int]:
+    """Return the descriptors of a job's fonts, which the stack closes. Raises FontsMissing if one was deleted."""
+    try:
+        return [stack.enter_context(path.open("rb")).fileno() for path in job.fonts]
+    except OSError as error:
+        raise FontsMissing(f"the font {error.filename} cannot be opened: {error.strerror}") from error
 
 
 def ignore_loss(cause: str) -> None:

@@ -1,0 +1,93 @@
+"""Captions: when each cue is shown, and where its text breaks."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import pytest
+
+from clipengine.clips.captions import CaptionTimes, is_right_to_left, needs_shaping, wrap
+from clipengine.clips.cues import Cue
+
+_CUES = (Cue(1000, 2000, "one"), Cue(1500, 1501, "short"), Cue(1500, 3000, "two"))
+
+
+def _at(time: Fraction, origin: Fraction, speed: Fraction) -> list[str]:
+    return [cue.text for cue in CaptionTimes(_CUES, origin, speed).shown(time)]
+
+
+@pytest.mark.parametrize("speed", [Fraction(1), Fraction(2), Fraction(1, 3)])
+@pytest.mark.parametrize("origin", [Fraction(0), Fraction(1001, 30_000)])
+def test_cue_is_shown_from_its_start_until_just_before_its_end(origin: Fraction, speed: Fraction) -> None:
+    tick = Fraction(1, 10**9)
+    expected = {
+        Fraction(1) - tick: [],
+        Fraction(1): ["one"],
+        Fraction(3, 2) - tick: ["one"],
+        Fraction(3, 2): ["one", "short", "two"],
+        Fraction(1501, 1000): ["one", "two"],
+        Fraction(2) - tick: ["one", "two"],
+        Fraction(2): ["two"],
+        Fraction(3): [],
+    }
+    for moment, texts in expected.items():
+        assert _at((moment - origin) / speed, origin, speed) == texts, moment
+
+
+def test_held_frame_is_repeated_when_the_captions_change() -> None:
+    times = CaptionTimes(_CUES, Fraction(1, 2), Fraction(2))
+    step = Fraction(1, 25)
+    changes = [Fraction(1, 4), Fraction(1, 2), Fraction(3, 4), Fraction(5, 4)]  # that after 0.5 ms is left out
+    found = list(times.steps(Fraction(0), Fraction(2), step=step))
+    assert found == [
+        (start, end - start) for start, end in zip([Fraction(0), *changes], [*changes, Fraction(2)], strict=True)
+    ]
+    assert list(times.steps(changes[0] - step / 2, step, step=step)) == [(changes[0] - step / 2, step)]
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    return list(wrap(text, lambda line: len(line) <= width))
+
+
+@pytest.mark.parametrize(
+    ("text", "width", "lines"),
+    [
+        ("one two three", 7, ["one two", "three"]),
+        ("one two three", 13, ["one two three"]),
+        ("one\ntwo three", 20, ["one", "two three"]),
+        ("  spaces   between  ", 8, ["  spaces", "between"]),
+        ("abcdefghij", 4, ["abcd", "efgh", "ij"]),
+        ("a abcdefghij b", 4, ["a", "abcd", "efgh", "ij b"]),
+        ("今日はいい天気。明日も", 5, ["今日はいい", "天気。明日", "も"]),
+        ("今日はいい天気。明日も", 7, ["今日はいい天", "気。明日も"]),  # no line begins with the full stop
+        ("漢字 and words", 5, ["漢字", "and", "words"]),
+        ("e\u0301e\u0301e\u0301", 3, ["e\u0301", "e\u0301", "e\u0301"]),  # marks stay with their letters
+        ("e\u0301e\u0301", 1, ["e\u0301", "e\u0301"]),
+        ("", 5, []),
+        (" \n ", 5, []),
+    ],
+)
+def test_lines_break_at_spaces_and_between_ideographs(text: str, width: int, lines: list[str]) -> None:
+    assert _wrapped(text, width) == lines
+
+
+def test_lines_of_hostile_texts_lose_nothing() -> None:
+    for text in ("x" * 2000, "\u0301" * 2000, "。" * 2000, "\u200d" * 2000, " " * 2000 + "x"):
+        assert "".join(_wrapped(text, 20)).replace(" ", "") == text.replace(" ", "")
+
+
+def test_direction_and_shaping_depend_on_the_script() -> None:
+    assert [is_right_to_left(text) for text in ("abc", "12 שלום", "مرحبا abc", "abc שלום", "12")] == [
+        False,
+        True,
+        True,
+        False,
+        False,
+    ]
+    assert [needs_shaping(text) for text in ("Ünï Привет Γειά 今日", "שלום", "مرحبا", "नमस्ते", "สวัสดี")] == [
+        False,
+        True,
+        True,
+        True,
+        True,
+    ]
