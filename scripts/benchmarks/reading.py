@@ -83,9 +83,7 @@ class _Engine:
     def probe(self) -> _Cost:
         with self._store_reader() as reader:
             began = time.perf_counter()
-            result, _ = self._pool.take().run(
-                probe_job(self._settings.encoding), reader=reader, watch=lambda message: None
-            )
+            result, _ = self._pool.take().run(probe_job(self._settings.encoding), reader, watch=lambda message: None)
         self._known = probe_result(result)
         return _Cost(*self._endpoint.taken(), time.perf_counter() - began)
 
