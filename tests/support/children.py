@@ -16,11 +16,15 @@ def working(engine: int) -> list[int]:
 
 
 def holding(engine: int, path: Path) -> list[int]:
-    """Return the children of the process that have this recording open."""
+    """Return the children of the process that have this recording open.
+
+    A child that is being started has the descriptors of the engine until its program runs.
+    """
     found = []
     for pid, _ in _children(engine):
         with suppress(OSError):
-            if any(os.readlink(each) == str(path.resolve()) for each in Path(f"/proc/{pid}/fd").iterdir()):
+            begun = b"clipengine.media.worker" in Path(f"/proc/{pid}/cmdline").read_bytes()
+            if begun and any(os.readlink(each) == str(path.resolve()) for each in Path(f"/proc/{pid}/fd").iterdir()):
                 found.append(pid)
     return found
 
