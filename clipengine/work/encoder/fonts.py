@@ -73,7 +73,7 @@ def choose_fonts(tracks: Iterable[TextTrack | None], folders: Sequence[Path]) ->
             covered = "".join(sorted(wanted & known))
             chosen.append(ChosenFont(path, _index(path, drawn[0].language), covered))
             missing -= known
-    letters = sorted(each for each in missing if unicodedata.category(each)[0] not in "SZ")
+    letters = sorted(each for each in missing if unicodedata.category(each)[0] in "LMN")
     if letters:
         raise _missing(letters)
     return ChosenFonts(tuple(chosen), "".join(sorted(missing)))
