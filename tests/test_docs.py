@@ -151,7 +151,7 @@ def test_every_event_is_documented() -> None:
 
 
 def test_every_link_resolves() -> None:
-    for page in [ROOT / "README.md", *DOCS.glob("*.md")]:
+    for page in [ROOT / "README.md", *DOCS.rglob("*.md")]:
         for target in re.findall(r"\]\(([^)#]+)\)", page.read_text("utf-8")):
             assert target.startswith("https://") or (page.parent / target).exists(), f"{page.name}: {target}"
 
@@ -169,8 +169,8 @@ def test_every_make_target_of_the_readme_exists() -> None:
 
 
 def test_python_examples_compile() -> None:
-    for page in [ROOT / "README.md", *DOCS.glob("*.md")]:
-        for block in re.findall(r"```python\n(.+?)```", page.read_text("utf-8"), re.DOTALL):
+    for page in [ROOT / "README.md", *DOCS.rglob("*.md")]:
+        for block in re.findall(r"```python[^\n]*\n(.+?)```", page.read_text("utf-8"), re.DOTALL):
             compile(block, page.name, "exec")
 
 

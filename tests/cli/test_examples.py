@@ -80,7 +80,9 @@ def routes(server: RunningServer) -> list[Route]:
 def _routes(text: str) -> Iterator[Route]:
     for section in text.split("\n### ")[1:]:
         if shown := re.search(r"^`([A-Z]+ /\S+)`", section, re.MULTILINE):
-            (curl,), (python,) = (re.findall(rf"```{kind}\n(.+?)```", section, re.DOTALL) for kind in ("sh", "python"))
+            (curl,), (python,) = (
+                re.findall(rf"```{kind} \w+\n(.+?)```", section, re.DOTALL) for kind in ("sh", "python")
+            )
             statuses = {
                 int(each)
                 for each in re.findall(r"^- \*\*(\d+)\*\*|(?<=[ :])(\d{3}) \[`", section, re.M)

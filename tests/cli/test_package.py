@@ -100,7 +100,15 @@ def client_python(wheel: Path, tmp_path: Path) -> Path:
 
 def test_wheel_contains_exactly_the_package(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
-    for part in ("py.typed", "docs/start.md", "docs/style.css", "docs/way.svg", "web/index.html"):
+    for part in (
+        "py.typed",
+        "docs/start.md",
+        "docs/manual.js",
+        "docs/recipes/obs.md",
+        "docs/style.css",
+        "docs/way.svg",
+        "web/index.html",
+    ):
         assert f"clipengine/{part}" in names
     assert {name.split("/")[0].split("-")[0] for name in names} == {"clipengine"}
     docs = {path.name for path in (ROOT / "clipengine" / "docs").iterdir() if path.is_file()}

@@ -20,6 +20,7 @@ ROOT = Path(__file__).parent.parent.parent
 SOURCES = ROOT / "scripts" / "typescript"
 PROGRAMS = ROOT / "tests" / "typescript"
 DOCUMENT = ROOT / "clipengine" / "docs" / "typescript.md"
+START = DOCUMENT.with_name("start.md")
 MODULES = SOURCES / "node_modules"
 CLIENT, N8N = "clipengine-client", "n8n-nodes-clipengine"
 
@@ -71,6 +72,8 @@ def test_client_works_against_a_real_server(server: RunningServer, film: Path, t
     shutil.copy(PROGRAMS / "client.ts", tmp_path)
     examples = re.findall(r"```ts\n(.+?)```", DOCUMENT.read_text("utf-8"), re.DOTALL)
     (tmp_path / "document.ts").write_text("\n".join(examples).replace("http://127.0.0.1:8377", server.url))
+    (start,) = re.findall(r"```ts TypeScript\n(.+?)```", START.read_text("utf-8"), re.DOTALL)
+    (tmp_path / "start.ts").write_text(start.replace("http://127.0.0.1:8377", server.url).replace("12.5", "7.5"))
     (tmp_path / "meeting.mp4").symlink_to(film)
     printed = compile_and_run(tmp_path, server.url, str(film), key=server.key)
     assert printed["client.ts"] == "done\n"

@@ -1,31 +1,31 @@
-"""The manual's pages: Markdown to HTML with an anchor for whatever can be linked to, and the search over them.
+"""The manual's pages: Markdown to HTML with anchors for headings and table rows, and with tabs.
 
-A heading is an anchor by its words; a table's row that begins with one name in code (an error's code, a setting) is
-one by that name, so that `errors#queue_full` leads to its row.
+The anchor of a heading is made of its words. A table row that begins with one name in code (an error code, a setting)
+has that name as its anchor, so that `errors#queue_full` links to its row. Code blocks that follow each other become
+tabs if their info strings have titles: `sh curl`, `python Python`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from html import escape
+from itertools import count, groupby
 
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-_MOST_WORDS = 10  # of a query; further ones are ignored
-_MOST_HITS = 40
-_EXCERPT = 160  # characters
 _NAME = re.compile(r"[A-Za-z_][\w.-]*\Z")
 
 
 @dataclass
 class Section:
-    """The text under one anchor. The page itself has no anchor."""
+    """The text under one anchor. The page itself has no anchor. `level` is that of the heading, 0 for a table row."""
 
     anchor: str
     title: str
+    level: int = 0
     text: str = ""
 
 
@@ -35,17 +35,6 @@ class Page:
     title: str
     html: str
     sections: list[Section] = field(repr=False)
-
-
-@dataclass(frozen=True)
-class Hit:
-    """`excerpt` is HTML, the rest is text."""
-
-    page: str
-    page_title: str
-    anchor: str
-    title: str
-    excerpt: str
 
 
 def render(name: str, text: str) -> Page:
@@ -61,11 +50,13 @@ def render(name: str, text: str) -> Page:
         elif token.type in ("fence", "code_block"):
             outline.add_text(token.content)
             token.attrSet("tabindex", "0")  # what scrolls sideways can be reached by keyboard
+        elif token.type == "table_open":
+            token.attrSet("tabindex", "0")
         elif token.type == "heading_open":
             outline.add_heading(token, _words(tokens[index + 1]))
         elif token.type == "tr_open":
             outline.add_row(token, _row_name(tokens[index + 2]))
-    html = markdown.renderer.render(tokens, markdown.options, {})
+    html = markdown.renderer.render([*_with_tabs(tokens)], markdown.options, {})
     return Page(name, outline.sections[0].title if outline.sections else name, html, outline.sections)
 
 
@@ -80,7 +71,7 @@ class _Outline:
         anchor = _unused(_slug(title), self._taken) if self.sections else ""
         if anchor:
             token.attrSet("id", anchor)
-        self.sections.append(Section(anchor, title))
+        self.sections.append(Section(anchor, title, int(token.tag[1:])))
 
     def add_row(self, token: Token, name: str) -> None:
         if name and name not in self._taken:
@@ -93,21 +84,29 @@ class _Outline:
             self.sections[-1].text += text + " "
 
 
-def search(pages: Iterable[Page], query: str) -> list[Hit]:
-    """Return the sections that have words of the query, best first: by how many they have, then by their titles."""
-    words = list(dict.fromkeys(query.casefold().split()))[:_MOST_WORDS]
-    found: list[tuple[tuple[int, int], Page, Section]] = []
-    for page in pages if words else ():
-        for section in page.sections:
-            title, text = section.title.casefold(), section.text.casefold()
-            if told := sum(word in title or word in text for word in words):
-                named = sum(word in title for word in words) + 2 * (query.casefold() == title)
-                found.append(((told, named), page, section))
-    found.sort(key=lambda item: item[0], reverse=True)  # stable: otherwise in the order of reading
-    return [
-        Hit(page.name, page.title, section.anchor, section.title, _excerpt(section.text, words))
-        for _, page, section in found[:_MOST_HITS]
-    ]
+def _with_tabs(tokens: Iterable[Token]) -> Iterator[Token]:
+    """Wrap code blocks that follow each other and have titles. Radio buttons choose one, without a script."""
+    groups = count(1)
+    for titled, group in groupby(tokens, lambda token: token.type == "fence" and bool(_tab_title(token))):
+        blocks = list(group)
+        if titled and len(blocks) > 1:
+            number = next(groups)
+            yield _html('<fieldset class="tabs"><legend>Language</legend>')
+            for index, block in enumerate(blocks):
+                title, checked = escape(_tab_title(block)), "" if index else " checked"
+                yield _html(f'<label><input type="radio" name="tabs-{number}" value="{title}"{checked}>{title}</label>')
+            yield from blocks
+            yield _html("</fieldset>\n")
+        else:
+            yield from blocks
+
+
+def _tab_title(token: Token) -> str:
+    return token.info.partition(" ")[2].strip()
+
+
+def _html(text: str) -> Token:
+    return Token("html_block", "", 0, content=text)
 
 
 def _follow_links(token: Token) -> None:
@@ -149,18 +148,3 @@ def _unused(anchor: str, taken: set[str]) -> str:
         count += 1
     taken.add(found)
     return found
-
-
-def _excerpt(text: str, words: list[str]) -> str:
-    """Return the text around the first match with all matches marked."""
-    text = " ".join(text.split())
-    pattern = re.compile("|".join(map(re.escape, words)), re.IGNORECASE)
-    match = pattern.search(text)
-    begin = max(0, (match.start() if match else 0) - _EXCERPT // 3)
-    shown = text[begin : begin + _EXCERPT]
-    parts, last = [], 0
-    for match in pattern.finditer(shown):
-        parts += [escape(shown[last : match.start()]), f"<mark>{escape(match[0])}</mark>"]
-        last = match.end()
-    parts.append(escape(shown[last:]))
-    return ("…" if begin else "") + "".join(parts) + ("…" if begin + _EXCERPT < len(text) else "")

@@ -32,6 +32,7 @@ _SHOWN = (
     "ClipPart",
     "BatchedClip",
     "ClipSubtitles",
+    "SnappedCut",
     "SubtitlesOfClip",
 )  # ends of the names of schemas that have a section
 _PYTHON = {
@@ -146,8 +147,8 @@ def _route(entry: _Entry, schemas: Mapping[str, Schema], shared: Mapping[str, Sc
         required = body.get("required", ())
         rows += [_row(name, each, name in required, "body") for name, each in body.get("properties", {}).items()]
         parts.append("| name | in | type | default | what it is |\n|---|---|---|---|---|\n" + "\n".join(rows) + "\n")
-    parts.append(f"```sh\n{_curl(entry, body, kind)}\n```\n")
-    parts.append(f"```python\n{_python(entry, body)}\n```\n")
+    parts.append(f"```sh curl\n{_curl(entry, body, kind)}\n```\n")
+    parts.append(f"```python Python\n{_python(entry, body)}\n```\n")
     parts.append("\n".join(_answers(operation)) + "\n")
     return "\n".join(parts)
 

@@ -1,18 +1,18 @@
-"""The manual at `/docs`, rendered from Markdown. It needs no key, no script and no other host.
+"""The manual at `/docs`, rendered from Markdown. It needs no key and no other host, and works without scripts.
 
-The pages are the Markdown files of `clipengine/docs` and the reference made from the OpenAPI document. All links are
-relative, so that they also work behind a proxy with a path prefix. Requests are looked up among the known files; text
-from a client never becomes a path.
+The pages are the Markdown files of `clipengine/docs` and the reference made from the OpenAPI document. Requests are
+looked up among the known files; text from a client never becomes a path.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
 from html import escape
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Any
+from urllib.parse import quote
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -20,36 +20,62 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from clipengine.api.http.operation import Public
-from clipengine.api.reference.manual import Hit, Page, render, search
+from clipengine.api.reference.manual import Page, render
+from clipengine.api.reference.manual_layout import Group, document
+from clipengine.api.reference.manual_search import Hit, search, suggest
 from clipengine.api.reference.markdown import reference
 
-# The order of reading; a page that is not named here comes last.
-ORDER = (
-    "start",
-    "page",
-    "api",
-    "reference",
-    "errors",
-    "webhooks",
-    "recordings",
-    "ingest",
-    "cli",
-    "python",
-    "typescript",
-    "n8n",
-    "agents",
-    "configuration",
-    "operations",
-    "moving",
-    "architecture",
-    "contributing",
-    "glossary",
-    "licenses",
+_GROUPS = (
+    Group("Begin", ("start", "page", "recipes")),
+    Group(
+        "Use",
+        (
+            "api",
+            "reference",
+            "errors",
+            "webhooks",
+            "recordings",
+            "ingest",
+            "cli",
+            "python",
+            "typescript",
+            "n8n",
+            "agents",
+        ),
+    ),
+    Group("Operate", ("configuration", "operations", "moving")),
+    Group(
+        "Recipes",
+        (
+            "recipes/livekit",
+            "recipes/jitsi",
+            "recipes/bigbluebutton",
+            "recipes/zoom",
+            "recipes/obs",
+            "recipes/frigate",
+            "recipes/minio",
+            "recipes/whisper",
+            "recipes/n8n",
+            "recipes/home-assistant",
+            "recipes/typescript",
+            "recipes/go",
+            "recipes/proxy",
+            "recipes/kubernetes",
+        ),
+    ),
+    Group("About", ("architecture", "contributing", "glossary", "licenses")),
 )
+ORDER = tuple(name for group in _GROUPS for name in group.names)  # of reading
 
-_ASSET_TYPES = {".css": "text/css; charset=utf-8", ".svg": "image/svg+xml", ".png": "image/png"}
+_ASSET_TYPES = {
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+    ".png": "image/png",
+}
 _POLICY = (
-    "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; "
+    "frame-ancestors 'none'; require-trusted-types-for 'script'"
 )
 _PAGE_HEADERS = {"Content-Security-Policy": _POLICY, "Referrer-Policy": "no-referrer", "Cache-Control": "max-age=60"}
 # An SVG may be opened by itself; its own colours for light and dark stand in it.
@@ -57,6 +83,15 @@ _ASSET_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
     "Cache-Control": "max-age=60",
 }
+
+
+_NEXT = (
+    ("start", "Quick start: from nothing to a clip"),
+    ("reference", "Every route, with curl and Python"),
+    ("recipes", "Recipes: the engine with other systems"),
+    ("operations#troubleshooting", "Troubleshooting"),
+    ("glossary", "Glossary: the words of these documents"),
+)
 
 
 def routes(openapi: Mapping[str, Any]) -> list[Route]:
@@ -73,7 +108,7 @@ def routes(openapi: Mapping[str, Any]) -> list[Route]:
     async def first(request: Request) -> Response:
         return RedirectResponse(f"docs/{ORDER[0]}", 307)
 
-    async def document(request: Request) -> Response:
+    async def entry(request: Request) -> Response:
         name = request.path_params["name"]
         if name in assets():
             body, kind = assets()[name]
@@ -85,39 +120,39 @@ def routes(openapi: Mapping[str, Any]) -> list[Route]:
             return await run_in_threadpool(lambda: _found(pages(), query))  # other requests go on meanwhile
         page = pages().get(name)
         if page is None:
-            return _answer(pages(), "Not found", _MISSING, status=404)
-        return _answer(pages(), page.title, page.html, current=name)
+            return _missing(pages(), name)
+        return _answer(document(_GROUPS, pages(), page.title, page.html, current=name, sections=page.sections))
 
-    return [Route("/docs", Public(first)), Route("/docs/{name:path}", Public(document))]
+    return [Route("/docs", Public(first)), Route("/docs/{name:path}", Public(entry))]
 
 
 def _texts(openapi: Mapping[str, Any]) -> dict[str, str]:
     """Return the Markdown of each page by name, in reading order."""
-    written = {
-        each.name.removesuffix(".md"): each.read_text("utf-8")
-        for each in _folder().iterdir()
-        if each.name[-3:] == ".md"
-    }
+    written = {name.removesuffix(".md"): file.read_text("utf-8") for name, file in _files() if name.endswith(".md")}
     written["reference"] = reference(openapi)
-    return {name: written[name] for name in [*ORDER, *sorted(written.keys() - {*ORDER})]}
+    return {name: written[name] for name in ORDER}
 
 
 def _folder() -> Traversable:
     return files("clipengine") / "docs"
 
 
-def _assets() -> dict[str, tuple[Traversable, str]]:
-    found = {}
-    screens = _folder() / "screens"
-    for prefix, folder in (("", _folder()), ("screens/", screens)):
+def _files() -> Iterator[tuple[str, Traversable]]:
+    """Yield the files of the manual, those of its folders with the folder's name."""
+    for prefix in ("", "recipes/", "screens/"):
+        folder = _folder() / prefix
         for each in folder.iterdir() if folder.is_dir() else ():
-            kind = _ASSET_TYPES.get(each.name[each.name.rfind(".") :])
-            if kind is not None:
-                found[prefix + each.name] = (each, kind)
-    return found
+            yield prefix + each.name, each
 
 
-_MISSING = "<h1>There is no such page</h1>\n<p>Choose one from the list, or search for what it was about.</p>"
+def _assets() -> dict[str, tuple[Traversable, str]]:
+    kinds = ((name, file, _ASSET_TYPES.get(name[name.rfind(".") :])) for name, file in _files())
+    return {name: (file, kind) for name, file, kind in kinds if kind is not None}
+
+
+def _missing(pages: Mapping[str, Page], name: str) -> Response:
+    text = "<h1>There is no such page</h1>\n<p>Choose one from the list, or search for what it was about.</p>"
+    return _answer(document(_GROUPS, pages, "Not found", text, current="/" * name.count("/")), status=404)
 
 
 def _found(pages: Mapping[str, Page], query: str) -> Response:
@@ -125,10 +160,20 @@ def _found(pages: Mapping[str, Page], query: str) -> Response:
     if not query:
         told = "<p>Type a word: an error code, a setting, a command, an address.</p>"
     elif not hits:
-        told = "<p>Nothing has any of these words.</p>"
+        told = _nothing(pages, query)
     else:
         told = "\n".join(map(_hit, hits))
-    return _answer(pages, "Search", f"<h1>Search</h1>\n{told}", query=query)
+    return _answer(document(_GROUPS, pages, "Search", f"<h1>Search</h1>\n{told}", query=query))
+
+
+def _nothing(pages: Mapping[str, Page], query: str) -> str:
+    """Return similar words of the documents, and the pages on which a search may go on."""
+    similar = ", ".join(
+        f'<a href="search?q={quote(word)}">{escape(word)}</a>' for word in suggest(pages.values(), query)
+    )
+    asked = f"<p>Did you mean {similar}?</p>\n" if similar else ""
+    entries = "".join(f'<li><a href="{address}">{escape(text)}</a></li>\n' for address, text in _NEXT)
+    return f"<p>Nothing has any of these words.</p>\n{asked}<p>Go on with:</p>\n<ul>\n{entries}</ul>"
 
 
 def _hit(hit: Hit) -> str:
@@ -139,47 +184,5 @@ def _hit(hit: Hit) -> str:
     )
 
 
-def _answer(
-    pages: Mapping[str, Page], title: str, body: str, *, current: str = "", query: str = "", status: int = 200
-) -> Response:
-    mark: Callable[[str], str] = lambda name: ' aria-current="page"' if name == current else ""  # noqa: E731
-    entries = "\n".join(
-        f'<li><a href="{name}"{mark(name)}>{escape(page.title)}</a></li>' for name, page in pages.items()
-    )
-    html = f"""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>{escape(title)} · clipengine</title>
-<link rel="icon" href="../assets/mark.svg" type="image/svg+xml">
-<link rel="stylesheet" href="style.css">
-</head>
-<body>
-<a class="skip" href="#main">To the text</a>
-<header>
-<a class="home" href="../"><img src="../assets/mark.svg" alt="" width="22" height="22">clipengine</a>
-<form action="search" role="search">
-<label for="q">Search the documents</label>
-<input id="q" type="search" name="q" value="{escape(query)}" placeholder="webhook signature" maxlength="200">
-<button>Search</button>
-</form>
-</header>
-<details class="menu"><summary>All documents</summary>
-<nav aria-label="Documents"><ul>
-{entries}
-</ul></nav>
-</details>
-<div class="columns">
-<nav aria-label="Documents"><ul>
-{entries}
-</ul></nav>
-<main id="main">
-{body}
-</main>
-</div>
-</body>
-</html>
-"""
+def _answer(html: str, *, status: int = 200) -> Response:
     return Response(html, status_code=status, media_type="text/html", headers=_PAGE_HEADERS)

@@ -1,0 +1,182 @@
+"""The recipes of the documents: their settings load, and every `sh` block runs as written against a real server.
+
+Commands for other machines and programs that tests do not have are in `bash` blocks.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import tomllib
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+
+from clipengine.api.routes.documents import ORDER
+from clipengine.settings_sources import load
+from tests.support.server import COMMAND, RunningServer, clean_environ, running_server
+
+DOCS = Path(__file__).parents[2] / "clipengine" / "docs"
+RECIPES = sorted((DOCS / "recipes").glob("*.md"))
+VTT = "WEBVTT\n\n00:02.000 --> 00:04.000\nThe budget is approved.\n"
+STORE_KEYS = {"CLIPENGINE_STORAGE__ACCESS_KEY": "a", "CLIPENGINE_STORAGE__SECRET_KEY": "b"}
+
+every_recipe = pytest.mark.parametrize("page", RECIPES, ids=lambda page: page.stem)
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.+?)```", page.read_text("utf-8"), re.DOTALL)
+
+
+def settings(page: Path) -> dict[str, Any]:
+    """Return the settings of all TOML blocks of a page."""
+    found: dict[str, Any] = {}
+    for block in blocks(page, "toml"):
+        merge(found, tomllib.loads(block))
+    return found
+
+
+def merge(table: dict[str, Any], other: dict[str, Any]) -> None:
+    for name, value in other.items():
+        if isinstance(value, dict):
+            merge(table.setdefault(name, {}), value)
+        elif isinstance(value, list):
+            table[name] = [*table.get(name, []), *value]
+        else:
+            table[name] = value
+
+
+def variables(table: dict[str, Any], prefix: str = "CLIPENGINE") -> dict[str, str]:
+    """Return settings as environment variables."""
+    found: dict[str, str] = {}
+    for name, value in table.items():
+        path = f"{prefix}__{name.upper()}" if prefix != "CLIPENGINE" else f"CLIPENGINE_{name.upper()}"
+        found |= variables(value, path) if isinstance(value, dict) else {path: _text(value)}
+    return found
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    """A server with the settings of all recipes, except their stores and receivers."""
+    together: dict[str, Any] = {}
+    for page in RECIPES:
+        merge(together, settings(page))
+    del together["storage"], together["webhooks"]["endpoints"]
+    with running_server(tmp_path_factory.mktemp("recipes") / "data", env=variables(together)) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def recording_id(server: RunningServer, film: Path) -> str:
+    return server.client().recordings.upload(film).wait().recording_id
+
+
+@pytest.fixture
+def environ(server: RunningServer, recording_id: str, tmp_path: Path) -> dict[str, str]:
+    """Return the environment of a reader of the recipes. curl fails if the response is an error."""
+    (tmp_path / ".curlrc").write_text("fail\nsilent\nshow-error\n")
+    (tmp_path / "meeting.vtt").write_text(VTT)
+    return clean_environ(
+        {
+            "PATH": f"{Path(COMMAND).parent}:{os.environ['PATH']}",
+            "CURL_HOME": str(tmp_path),
+            "KEY": server.key,
+            "RECORDING_ID": recording_id,
+            "SECRET": "at-least-16-characters",
+            "CLIPENGINE_URL": server.url,
+            "CLIPENGINE_API_KEY": server.key,
+            "CLIPENGINE_DATA__FOLDER": str(server.data),
+        }
+    )
+
+
+def run(command: list[str], environ: dict[str, str], folder: Path) -> str:
+    done = subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, timeout=180, check=False)
+    assert done.returncode == 0, f"{command[-1]}\n{done.stdout}{done.stderr}"
+    return done.stdout
+
+
+def test_every_recipe_is_in_the_navigation_and_in_the_overview() -> None:
+    names = [f"recipes/{page.stem}" for page in RECIPES]
+    assert sorted(name for name in ORDER if name.startswith("recipes/")) == names
+    overview = (DOCS / "recipes.md").read_text("utf-8")
+    assert sorted(re.findall(r"\]\((recipes/[a-z0-9-]+)\.md\)", overview)) == names
+
+
+@every_recipe
+def test_recipe_says_what_goes_wrong(page: Path) -> None:
+    text = page.read_text("utf-8")
+    assert text.startswith("# ")
+    assert "\n## What goes wrong\n\n| sign | cause |\n" in text
+    assert len(text.splitlines()) < 110
+
+
+@every_recipe
+def test_settings_of_the_recipe_are_valid(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith("CLIPENGINE_")]:
+        monkeypatch.delenv(name)
+    given = settings(page)
+    if given.get("storage", {}).get("kind") == "s3":
+        for name, value in STORE_KEYS.items():
+            monkeypatch.setenv(name, value)
+    file = tmp_path / "clipengine.toml"
+    file.write_text("\n".join(blocks(page, "toml")))
+    loaded = load(file)
+    assert loaded.model_fields_set >= given.keys()
+
+
+@pytest.mark.skipif(not all(map(shutil.which, ("curl", "jq", "ffmpeg"))), reason="curl, jq or ffmpeg is not installed")
+@every_recipe
+def test_commands_of_the_recipe_run(page: Path, server: RunningServer, environ: dict[str, str], tmp_path: Path) -> None:
+    for block in blocks(page, "sh"):
+        run(["bash", "-euo", "pipefail", "-c", block.replace("http://127.0.0.1:8377", server.url)], environ, tmp_path)
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
+def test_typescript_recipe_makes_a_clip(environ: dict[str, str], tmp_path: Path) -> None:
+    (block,) = blocks(DOCS / "recipes" / "typescript.md", "ts")
+    (tmp_path / "clip.mjs").write_text(block)
+    assert run(["node", "clip.mjs"], environ, tmp_path).rstrip().endswith(".mp4 3")
+
+
+@pytest.mark.skipif(shutil.which("go") is None, reason="go is not installed")
+def test_go_recipe_makes_a_clip(environ: dict[str, str], tmp_path: Path) -> None:
+    (block,) = blocks(DOCS / "recipes" / "go.md", "go")
+    (tmp_path / "main.go").write_text(block)
+    offline = {"GO111MODULE": "off", "GOTOOLCHAIN": "local", "CGO_ENABLED": "0", "GOFLAGS": ""}
+    assert run(["go", "run", "main.go"], environ | offline, tmp_path).rstrip().endswith(".mp4")
+
+
+@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is not installed")
+def test_whisper_recipe_stores_the_transcript_of_a_recording(server: RunningServer, recording_id: str) -> None:
+    sent: list[bytes] = []
+
+    class Whisper(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            sent.append(self.rfile.read(int(self.headers["Content-Length"])))
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(VTT.encode())
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    names: dict[str, Any] = {}
+    exec(blocks(DOCS / "recipes" / "whisper.md", "python")[0], names)
+    with HTTPServer(("127.0.0.1", 0), Whisper) as whisper:
+        Thread(target=whisper.handle_request).start()
+        names["transcribe"](server.client(), recording_id, f"http://127.0.0.1:{whisper.server_port}/")
+    assert b"OggS" in sent[0]
+    (cue,) = server.client().transcripts.get(recording_id, "und")
+    assert cue.text == "The budget is approved."
