@@ -62,7 +62,7 @@ function buildBar(who) {
     h("nav", {"aria-label": "Main"}, links),
     h("span", {class: "grow"}),
     connection,
-    h("a", {class: "button quiet docs", href: "/docs", title: "Documentation", "aria-label": "Documentation"}, icon("book"), h("span", {class: "words"}, "Documentation")),
+    h("a", {class: "button quiet docs", href: "/docs", title: "Docs", "aria-label": "Docs"}, icon("book"), h("span", {class: "words"}, "Docs")),
     themeButton(),
     iconButton("leave", `Sign out (${who.name})`, signOut),
   );

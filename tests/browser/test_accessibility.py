@@ -134,7 +134,7 @@ def test_page_without_a_server_is_accessible(
             page.get_by_role("progressbar", name="Upload of meeting.mp4").wait_for()
             server.stop()
             page.get_by_text("Server unreachable").wait_for()
-            page.get_by_role("button", name="Try again").wait_for()
+            page.get_by_role("button", name="Retry").wait_for()
             judge(page, "broken off")
             page.get_by_role("link", name="Clips").click()
             page.get_by_role("heading", name="The server cannot be reached").wait_for()
@@ -142,7 +142,7 @@ def test_page_without_a_server_is_accessible(
         with running_server(tmp_path / "data", options=["--port", server.url.rpartition(":")[2]]):
             page.get_by_role("heading", name="No clips yet").wait_for()
             page.get_by_role("link", name="Recordings").first.click()
-            page.get_by_role("button", name="Try again").click()
+            page.get_by_role("button", name="Retry").click()
             page.locator(".recording").filter(has_text="meeting.mp4").get_by_text("Ready").wait_for()
             assert page.get_by_text("Server unreachable").count() == 0
 

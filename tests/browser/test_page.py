@@ -96,7 +96,10 @@ def test_failed_recording_causes_no_failing_requests(browser: Any, tmp_path: Pat
             page.keyboard.press("Enter")
             row = page.locator(".recording").filter(has_text="broken.mp4")
             row.get_by_text("Failed").wait_for()
-            assert row.locator(".problem p").all_text_contents() == [failed.error.message, failed.error.hint]
+            assert row.locator(".problem :is(summary, p)").all_text_contents() == [
+                failed.error.message,
+                failed.error.hint,
+            ]
             until(page, "document.querySelector('.poster img')?.naturalWidth > 0")
             for _ in range(2):
                 row.get_by_role("link").click()
@@ -109,7 +112,7 @@ def test_failed_recording_causes_no_failing_requests(browser: Any, tmp_path: Pat
             [again] = [each for each in client.recordings.list().data if each.name == "broken.mp4"]
             assert again.status == "failed"
             row.get_by_role("button", name="More").click()
-            page.get_by_role("menuitem", name="Remove from list").click()
+            page.get_by_role("menuitem", name="Remove").click()
             page.get_by_role("button", name="Remove", exact=True).click()
             row.wait_for(state="detached")
             assert not [url for url in asked if again.recording_id in url and "/frame" in url]

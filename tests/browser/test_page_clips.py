@@ -53,8 +53,12 @@ class TestClips:
             doomed = client.clips.create(victim.recording_id, "doomed", 0.2, 1.2).wait()
             assert doomed.error is not None
             failed = row(page, "doomed")
+            failed.locator("summary").click()
             failed.get_by_text("register it again").wait_for()
-            assert failed.locator(".why p").all_text_contents() == [doomed.error.message, doomed.error.hint]
+            assert failed.locator(".why :is(summary, p)").all_text_contents() == [
+                doomed.error.message,
+                doomed.error.hint,
+            ]
             stored.unlink()
             stored.write_bytes(whole)
             page.get_by_role("button", name="Failed", exact=True).click()

@@ -49,7 +49,7 @@ def test_empty_file_is_not_uploaded(browser: Any, server: RunningServer) -> None
         page.locator("input[type=file]").set_input_files({"name": "empty.mp4", "mimeType": "video/mp4", "buffer": b""})
         failed = page.locator(".recording").filter(has_text="empty.mp4")
         failed.get_by_text("This file is empty").wait_for()
-        assert not failed.get_by_role("button", name="Try again").is_visible()
+        assert not failed.get_by_role("button", name="Retry").is_visible()
         failed.get_by_role("button", name="Cancel the upload of empty.mp4").click()
         failed.wait_for(state="detached")
 
@@ -81,15 +81,15 @@ def test_webhook_is_edited(browser: Any, server: RunningServer) -> None:
     assert client.webhooks.get(made.webhook_id).events == ["clip.ready", "clip.expired"]
 
 
-def test_documentation_link_is_visible_on_a_phone(browser: Any, server: RunningServer, recording: Recording) -> None:
+def test_docs_link_is_visible_on_a_phone(browser: Any, server: RunningServer, recording: Recording) -> None:
     wider = "document.documentElement.scrollWidth > innerWidth"
     with opened(browser, server, viewport=PHONE, has_touch=True, is_mobile=True) as page:
         for screen in ("recordings", f"recordings/{recording.recording_id}", "clips", "webhooks"):
             page.goto(f"{server.url}/#/{screen}")
-            page.get_by_role("link", name="Documentation").wait_for()
+            page.get_by_role("link", name="Docs").wait_for()
             assert page.evaluate("document.querySelector('.bar').scrollWidth") <= PHONE["width"]
             assert not page.evaluate(wider)
-        page.get_by_role("link", name="Documentation").click()
+        page.get_by_role("link", name="Docs").click()
         page.get_by_role("heading", level=1).wait_for()
         assert page.get_by_role("heading", level=1).bounding_box()["y"] < 260
         assert not page.get_by_role("link", name=re.compile("^Errors")).first.is_visible()

@@ -37,7 +37,7 @@ def test_failed_track_says_why_and_is_loaded_again(browser: Any, server: Running
         goto(page, server, recording)
         for kind in ("waveform", "filmstrip"):
             alert = page.get_by_role("alert").filter(has_text=f"The {kind} could not be loaded: 64 previews")
-            alert.get_by_role("button", name="Try again").click()
+            alert.get_by_role("button", name="Retry").click()
             alert.wait_for(state="hidden")
         until(page, STILL)
         assert page.evaluate(COLUMNS, [0, 1]) > 0.3

@@ -11,6 +11,7 @@ const ICONS = {
   copy: "M6 6h7v7H6zM3 10V3h7",
   down: "M8 2.5v8M4.5 7.5 8 11l3.5-3.5M3 13.5h10",
   film: "M2.5 3.5h11v9h-11zM5.5 3.5v9M10.5 3.5v9M2.5 8h3M10.5 8h3",
+  filter: "M2.5 4h11M4.5 8h7M6.5 12h3",
   keys: "M1.5 4.5h13v7h-13zM4 7h.1M6.7 7h.1M9.3 7h.1M12 7h.1M5 9.3h6",
   leave: "M9.5 3h-6v10h6M7 8h7M11.5 5.5 14 8l-2.5 2.5",
   link: "M6.5 9.5a3 3 0 0 0 4.2 0l2-2a3 3 0 0 0-4.2-4.2l-.8.8M9.5 6.5a3 3 0 0 0-4.2 0l-2 2a3 3 0 0 0 4.2 4.2l.8-.8",
@@ -28,6 +29,7 @@ const ICONS = {
   muted: "M2.5 6v4H5l3.5 3V3L5 6zM11 6.2l3.5 3.6M14.5 6.2 11 9.8",
   speaker: "M2.5 6v4H5l3.5 3V3L5 6zM11 5.8a3 3 0 0 1 0 4.4",
   sun: "M8 5.2a2.8 2.8 0 1 1 0 5.6 2.8 2.8 0 0 1 0-5.6zM8 1.5v1M8 13.5v1M1.5 8h1M13.5 8h1M3.4 3.4l.7.7M11.9 11.9l.7.7M12.6 3.4l-.7.7M4.1 11.9l-.7.7",
+  tag: "M2.5 2.5h5.3l5.7 5.7-5.3 5.3-5.7-5.7zM5.3 5.3h.1",
   trash: "M3 4.5h10M6.5 4.5v-2h3v2M4.5 4.5l.6 9h5.8l.6-9M6.7 7v4M9.3 7v4",
   up: "M8 11V3M4.5 6 8 2.5 11.5 6M3 13.5h10",
   x: "m4 4 8 8M12 4l-8 8",
@@ -84,7 +86,7 @@ export function addArrowNavigation(list, {across = false} = {}) {
     const aside = across ? {ArrowRight: 1, ArrowLeft: -1}[event.key] : undefined;
     const row = event.target.closest("li");
     if (!(step || aside) || !row || event.target.matches("input, select, textarea")) return;
-    const controls = (one) => [...one.querySelectorAll("a, button:enabled")];
+    const controls = (one) => [...one.querySelectorAll("a, button:enabled, summary")];
     const at = controls(row).indexOf(event.target);
     if (aside) {
       event.preventDefault();

@@ -1,6 +1,6 @@
 // The filters of a list: search, status, tag, dates and order. They are kept in the address, and the server applies them.
 
-import {debounce, h, icon, setText} from "./dom.js";
+import {h, icon, setText} from "./dom.js";
 import {setQuery} from "./router.js";
 import {searchField} from "./search_field.js";
 import {typedQuery} from "./search_query.js";
@@ -9,16 +9,24 @@ const TYPING_MS = 250;
 const NEWEST = "-created_at";
 
 // `statuses` and `sorts` are [value, text]; `params` are those of the address; `opens` selects what Enter in the search
-// clicks. `onchange()` is called when the list must be loaded again.
+// clicks. `onchange()` loads the list again and resolves when it is shown.
 export function listFilters({statuses, sorts, params, placeholder, label, opens, onchange}) {
   let status = statuses.some(([value]) => value === params.status) ? params.status : "";
+  let timer = 0; // until typed text is searched
+  let loading = null;
   const changed = () => {
+    clearTimeout(timer);
+    timer = 0;
     setQuery(state());
     draw();
-    onchange();
+    loading = onchange();
+    return loading;
   };
-  const typed = debounce(TYPING_MS, changed);
-  const field = searchField({placeholder, label, opens, onsearch: typed});
+  const typed = () => {
+    clearTimeout(timer);
+    timer = setTimeout(changed, TYPING_MS);
+  };
+  const field = searchField({placeholder, label, opens, onsearch: typed, settled: () => (timer ? changed() : loading)});
   field.input.value = params.q || "";
   const tag = h("input", {maxlength: "50", autocomplete: "off", placeholder: "Any", value: params.tag || "", oninput: typed});
   const [from, to] = [params.from, params.to].map((value) => h("input", {type: "date", value: value || "", onchange: changed}));
@@ -31,7 +39,7 @@ export function listFilters({statuses, sorts, params, placeholder, label, opens,
     tag.focus();
   }}, "Reset");
   const details = h("div", {class: "filters panel row wrap", hidden: !(params.tag || params.from || params.to)},
-    h("label", {class: "field"}, "Tag", tag), h("label", {class: "field"}, "Created from", from), h("label", {class: "field"}, "until", to), reset);
+    h("label", {class: "field"}, "Tag", tag), h("label", {class: "field"}, "Created from", from), h("label", {class: "field"}, "Created until", to), reset);
   const toggle = h("button", {type: "button", "aria-expanded": String(!details.hidden), onclick: () => {
     details.hidden = !details.hidden;
     toggle.setAttribute("aria-expanded", String(!details.hidden));

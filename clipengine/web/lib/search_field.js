@@ -3,9 +3,10 @@
 import {h} from "./dom.js";
 import {bindShortcuts} from "./shortcuts.js";
 
-// `onsearch()` runs when the text changes; `opens` selects what Enter clicks, the first match. `bind(list, signal)` binds
-// the keys: / focuses the field, ↓ goes to the first row, Escape clears the search.
-export function searchField({placeholder, label, opens, onsearch}) {
+// `onsearch()` runs when the text changes, and `settled()` resolves when its results are shown; `opens` selects what Enter
+// clicks, the first match. `bind(list, signal)` binds the keys: / focuses the field, ↓ goes to the first row, Escape clears
+// the search.
+export function searchField({placeholder, label, opens, onsearch, settled}) {
   const input = h("input", {type: "search", placeholder, title: "Search (/)", "aria-label": label});
   input.addEventListener("input", onsearch);
   return {
@@ -17,8 +18,12 @@ export function searchField({placeholder, label, opens, onsearch}) {
         return Boolean(first);
       };
       const keys = {
-        ArrowDown: enter,
-        Enter: () => {
+        ArrowDown: async () => {
+          await settled();
+          enter();
+        },
+        Enter: async () => {
+          await settled();
           const found = list.querySelector(opens);
           if (found) found.click();
           else enter();

@@ -48,7 +48,7 @@ export function bindShortcuts(actions, signal) {
 }
 
 export function showShortcuts() {
-  openDialog("Keyboard shortcuts", h("dl", {class: "shortcuts"}, SHORTCUTS.flatMap(([keys, text]) => [
+  openDialog("Shortcuts", h("dl", {class: "shortcuts"}, SHORTCUTS.flatMap(([keys, text]) => [
     h("dt", {}, keys.split(" ").flatMap((key) => [h("kbd", {}, key), " "])),
     h("dd", {}, text),
   ])));

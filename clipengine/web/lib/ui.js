@@ -150,6 +150,11 @@ export function errorDetails({message, hint}) {
   return [h("p", {class: "bad"}, message), h("p", {class: "muted"}, hint)];
 }
 
+// Return the engine's message on one line; it opens to show all of it and the hint.
+export function errorSummary({message, hint}) {
+  return h("details", {class: "fault"}, h("summary", {class: "bad"}, h("span", {class: "clip"}, message)), h("p", {class: "muted"}, hint));
+}
+
 // Return an error state that replaces a list or a view. `retry()` is offered if the error may pass, and is called when an
 // unreachable server is back.
 export function errorState(error, retry) {
@@ -157,7 +162,7 @@ export function errorState(error, retry) {
   const node = h("div", {class: "empty", role: "alert"},
     h("h2", {}, error.title || "Something went wrong"),
     h("p", {}, error.message),
-    again && h("button", {type: "button", onclick: again}, icon("retry"), "Try again"),
+    again && h("button", {type: "button", onclick: again}, icon("retry"), "Retry"),
   );
   const back = ({detail}) => {
     if (!detail) return;

@@ -8,7 +8,7 @@ const NARROW = 0.15; // of the track: a smaller gap has no room for text
 export function lane(what, canvas, strip) {
   const loading = h("p", {class: "lane-state loading", role: "status", hidden: true}, h("span", {class: "clip"}, `Loading ${what}…`));
   const message = h("span", {class: "message"});
-  const again = h("button", {type: "button", onclick: () => strip.retry()}, icon("retry"), "Try again");
+  const again = h("button", {type: "button", onclick: () => strip.retry()}, icon("retry"), "Retry");
   again.addEventListener("pointerdown", (event) => event.stopPropagation()); // neither seek nor select
   const failed = h("div", {class: "lane-state failed", role: "alert", hidden: true}, icon("alert"), message, again);
   const node = h("div", {class: "lane", hidden: !strip}, canvas, loading, failed);

@@ -1,9 +1,9 @@
 // Actions of a clip: play, download, share, copy as a request, cancel, retry, delete.
 
 import {post, remove} from "../lib/api.js";
-import {h, icon} from "../lib/dom.js";
+import {announce, h, icon} from "../lib/dom.js";
 import {formatBytes, formatTime} from "../lib/format.js";
-import {confirmDialog, copyText, openDialog, toast} from "../lib/ui.js";
+import {confirmDialog, copyText, openDialog, saveFile, toast} from "../lib/ui.js";
 import {shareClip} from "./share_dialog.js";
 
 export const clipDownload = (clip) => `/v1/clips/${clip.clip_id}/download`;
@@ -77,12 +77,15 @@ export function asPython(clip) {
   ].join("\n");
 }
 
-export function menuItems(clip, ondeleted) {
+// `rename()` and `retag()` edit the row of the clip.
+export function menuItems(clip, {ondeleted, rename, retag}) {
   const items = [];
   if (clip.status === "complete") {
     items.push({text: "Share…", icon: "link", run: () => shareClip(clip)});
   }
   items.push(
+    {text: "Rename", icon: "pen", run: rename},
+    {text: "Edit tags", icon: "tag", run: retag},
     {text: "Copy as curl", icon: "copy", run: () => copyText(asCurl(clip), "curl command")},
     {text: "Copy as Python", icon: "copy", run: () => copyText(asPython(clip), "Python")},
     {text: "Delete…", icon: "trash", danger: true, run: () => deleteClip(clip, ondeleted)},
@@ -99,4 +102,32 @@ async function deleteClip(clip, ondeleted) {
   await remove(`/v1/clips/${clip.clip_id}`);
   ondeleted(clip);
   toast("Deleted", clip.label);
+}
+
+const BATCH = 100; // of a request
+
+// Download the complete ones of the clips as ZIP archives of at most 100 clips.
+export async function downloadArchive(clips) {
+  const ready = clips.filter((clip) => clip.status === "complete");
+  if (!ready.length) {
+    toast("Nothing to download", "None of the selected clips is ready.", {bad: true});
+    return;
+  }
+  const left = clips.length - ready.length;
+  toast("Preparing the archive", `${ready.length} ${ready.length === 1 ? "clip" : "clips"}, ${formatBytes(ready.reduce((sum, clip) => sum + clip.result.size_bytes, 0))}${left ? `; ${left} not ready` : ""}`);
+  for (let at = 0; at < ready.length; at += BATCH) {
+    const ids = ready.slice(at, at + BATCH).map((clip) => clip.clip_id);
+    saveFile(ready.length > BATCH ? `clips-${at / BATCH + 1}.zip` : "clips.zip", await post("/v1/clips/archive", {clip_ids: ids}, {as: "blob"}));
+  }
+  announce("The archive is downloaded");
+}
+
+// Ask for confirmation, then delete the clips. Returns their ids.
+export async function deleteClips(clips) {
+  const what = clips.length === 1 ? "1 clip" : `${clips.length} clips`;
+  if (!(await confirmDialog(`Delete ${what}?`, "The clips and their files in the store are deleted.", "Delete"))) return [];
+  const ids = clips.map((clip) => clip.clip_id);
+  for (let at = 0; at < ids.length; at += BATCH) await post("/v1/clips/delete", {clip_ids: ids.slice(at, at + BATCH)});
+  toast("Deleted", what);
+  return ids;
 }

@@ -1,13 +1,16 @@
 // A row of a list of clips: poster, label, range, progress or error, and actions.
 
+import {patch} from "../lib/api.js";
 import {h, icon, iconButton, setChildren, setText} from "../lib/dom.js";
+import {editInPlace, splitTags, tagList} from "../lib/edit_in_place.js";
 import {clipState, formatAge, formatBytes, formatTime, stripBidi} from "../lib/format.js";
 import {posterImage} from "../lib/posters.js";
-import {asyncHandler, errorDetails, menuButton} from "../lib/ui.js";
+import {asyncHandler, errorSummary, menuButton} from "../lib/ui.js";
 import {cancel, clipDownload, menuItems, playClip, retry} from "./clip_actions.js";
 
-// `linkToRecording(id)` returns a link to the recording; `onchange(clip)` and `ondeleted(clip)` update the list.
-export function clipRow({linkToRecording = null, onchange, ondeleted, onlocate = null}) {
+// `linkToRecording(id)` returns a link to the recording; `onchange(clip)` and `ondeleted(clip)` update the list. `ontag(tag)`
+// filters it.
+export function clipRow({linkToRecording = null, onchange, ondeleted, onlocate = null, ontag = null}) {
   let clip = null;
   const poster = h("button", {type: "button", class: "poster", disabled: true, onclick: () => playClip(clip)});
   const name = h("span", {class: "name clip"});
@@ -16,9 +19,10 @@ export function clipRow({linkToRecording = null, onchange, ondeleted, onlocate =
   const bar = h("progress", {max: "1", hidden: true});
   const problem = h("div", {class: "why", hidden: true});
   const actions = h("div", {class: "actions"});
-  const more = menuButton("More actions for this clip", "more", () => menuItems(clip, ondeleted));
+  const more = menuButton("More actions for this clip", "more", () => menuItems(clip, {ondeleted, rename, retag}));
+  const tags = tagList(ontag);
   const node = h("li", {class: "clip-row"}, poster,
-    h("div", {class: "grow"}, h("div", {class: "row title"}, name, pill), facts, bar, problem), actions);
+    h("div", {class: "grow"}, h("div", {class: "row title"}, name, pill), facts, tags.node, bar, problem), actions);
 
   // A pressed button disappears when the clip's status changes: focus the first of its successors.
   let pressed = false;
@@ -27,12 +31,17 @@ export function clipRow({linkToRecording = null, onchange, ondeleted, onlocate =
     onchange(await work(clip));
   });
 
+  const change = async (values) => onchange(await patch(`/v1/clips/${clip.clip_id}`, values));
+  const rename = () => editInPlace(name, {value: clip.label, label: "Label", restore: more, save: (text) => change({label: text})});
+  const retag = () => editInPlace(tags.node, {value: clip.tags.join(", "), label: "Tags", placeholder: "Tags, separated by commas", maxlength: 1100, restore: more, save: (text) => change({tags: splitTags(text)})});
+
   function update(next) {
     const statusChanged = !clip || clip.status !== next.status;
     const unchanged = !statusChanged && clip.attempt === next.attempt;
     clip = next;
     setText(name, next.label);
     name.title = stripBidi(next.label);
+    tags.update(next.tags);
     const state = clipState(next);
     pill.className = `pill ${state.kind}`;
     const percent = next.status === "processing" && next.step !== "queued" ? ` ${Math.round(next.progress * 100)} %` : "";
@@ -44,7 +53,7 @@ export function clipRow({linkToRecording = null, onchange, ondeleted, onlocate =
     drawFacts();
     drawPoster();
     problem.hidden = !next.error || next.error.code === "cancelled"; // the user did it
-    if (!problem.hidden) problem.replaceChildren(...errorDetails(next.error));
+    if (!problem.hidden) problem.replaceChildren(errorSummary(next.error));
     if (!statusChanged) return;
     setChildren(actions, [...buttons(), more]);
     if (pressed && document.activeElement === document.body) actions.firstElementChild.focus();

@@ -85,7 +85,7 @@ function failedState(recording) {
     h("div", {}, errorDetails(error)),
     h("div", {class: "row wrap"},
       remedies,
-      h("button", {type: "button", onclick: asyncHandler(async () => (await removeRecording(recording)) && navigate("#/recordings"))}, icon("trash"), "Remove from list…"),
+      h("button", {type: "button", onclick: asyncHandler(async () => (await removeRecording(recording)) && navigate("#/recordings"))}, icon("trash"), "Remove…"),
       files,
     ),
     h("p", {class: "small"},
@@ -118,9 +118,10 @@ function showStudio(main, recording, transcripts, signal, time) {
   const timeline = new Timeline(recording, selection, player, signal);
   const clips = new ClipList({
     path: `/v1/recordings/${recording.recording_id}/clips`,
+    limit: 100,
     wants: (clip) => clip.recording_id === recording.recording_id,
     empty: () => h("div", {class: "empty"}, h("h2", {}, "No clips yet"), h("p", {}, "Select a range on the timeline, then make the clip. It appears here at once, and you can select the next one.")),
-    row: {onlocate: locate},
+    clips: {onlocate: locate},
     onchange: (shown) => {
       setText(count, shown.length ? String(shown.length) : "");
       timeline.setClips(shown);
@@ -132,7 +133,7 @@ function showStudio(main, recording, transcripts, signal, time) {
   const segments = new Segments(recording, selection);
   const oncreated = (clip) => clips.put(clip, {fresh: true});
   const nextLabel = (pending) => {
-    const labels = [...clips.clips.values()].map((clip) => clip.label).concat([...pending]);
+    const labels = [...clips.items.values()].map((clip) => clip.label).concat([...pending]);
     const numbers = labels.map((label) => Number((/^Clip (\d{1,6})$/.exec(label) || [0, 0])[1]));
     return `Clip ${Math.max(0, ...numbers) + 1}`;
   };
@@ -183,7 +184,7 @@ function showStudio(main, recording, transcripts, signal, time) {
   main.replaceChildren(
     heading(recording,
       h("a", {class: "button quiet", "aria-label": "Download the recording", href: recordingDownload(recording)}, icon("down"), h("span", {class: "words"}, "Download")),
-      h("button", {type: "button", class: "quiet keys", title: "Keyboard shortcuts (?)", "aria-label": "Keyboard shortcuts", onclick: showShortcuts}, icon("keys"), h("span", {class: "words"}, "Shortcuts")),
+      h("button", {type: "button", class: "quiet keys", title: "Shortcuts (?)", "aria-label": "Shortcuts", onclick: showShortcuts}, icon("keys"), h("span", {class: "words"}, "Shortcuts")),
     ),
     h("div", {class: "studio"},
       h("section", {class: "work", "aria-label": "Player"}, player.node, transport({player, timeline, recording, loop, signal}), timeline.node, form.node, panel.node),

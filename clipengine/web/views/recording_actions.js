@@ -26,6 +26,26 @@ export async function removeRecording(recording) {
   return true;
 }
 
+// Ask for confirmation, then remove the recordings. Returns the ids of those that were removed.
+export async function removeRecordings(recordings) {
+  const what = recordings.length === 1 ? "1 recording" : `${recordings.length} recordings`;
+  if (!(await confirmDialog(`Remove ${what} from the list?`, "They and their clips are removed from the list. Their files stay in the store.", "Remove"))) return [];
+  const removed = [];
+  const failed = [];
+  for (const recording of recordings) {
+    try {
+      await remove(`/v1/recordings/${recording.recording_id}`);
+      removed.push(recording.recording_id);
+    } catch (error) {
+      if (error.code === "recording_not_found") removed.push(recording.recording_id);
+      else failed.push([recording, error]);
+    }
+  }
+  if (failed.length) toast(`${failed.length} of ${what} could not be removed`, `${titleOf(failed[0][0])}: ${failed[0][1].message}`, {bad: true});
+  else toast("Removed from the list", what);
+  return removed;
+}
+
 export function registerFromStore() {
   const key = h("input", {required: true, autocomplete: "off", spellcheck: "false", placeholder: "recordings/meeting.mp4", "aria-describedby": "register-problem"});
   const problem = h("p", {id: "register-problem", class: "bad small", role: "alert"});

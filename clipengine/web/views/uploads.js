@@ -69,7 +69,7 @@ class Row {
     this.bar = h("progress", {max: "1", value: 0, "aria-label": `Upload of ${file.name}`});
     this.details = h("p", {class: "muted small"}, `Queued · ${formatBytes(file.size)}`);
     this.pill = h("span", {class: "pill"}, "Queued");
-    this.retryButton = h("button", {type: "button", hidden: true, onclick: () => this.retry()}, icon("retry"), "Try again");
+    this.retryButton = h("button", {type: "button", hidden: true, onclick: () => this.retry()}, icon("retry"), "Retry");
     this.cancelButton = iconButton("x", `Cancel the upload of ${file.name}`, () => this.cancel());
     this.abortController = new AbortController();
     this.node = h("li", {class: "recording uploading"},

@@ -1,0 +1,46 @@
+// What the search of the list of recordings finds in their transcripts.
+
+import {get, query} from "../lib/api.js";
+import {addArrowNavigation, h, setText} from "../lib/dom.js";
+import {formatTime} from "../lib/format.js";
+import {recordingLinks} from "../lib/recording_link.js";
+import {markedText} from "../lib/search_query.js";
+import {toastError} from "../lib/ui.js";
+
+const FIRST = 5; // hits above the recordings
+const MORE = 20;
+
+// `find(q)` shows the hits for a query of the API, or hides the section if it is empty.
+export function transcriptHits(signal) {
+  const link = recordingLinks(signal);
+  const list = h("ul", {class: "list", "aria-label": "Matches in transcripts"});
+  const count = h("span", {class: "muted"});
+  const footer = h("div", {class: "more"});
+  const node = h("section", {class: "panel hits", "aria-label": "In transcripts", hidden: true}, h("header", {}, h("h2", {}, "In transcripts ", count)), list, footer);
+  let asked = "";
+  addArrowNavigation(list, {across: true});
+
+  async function find(q, cursor = null) {
+    asked = q;
+    if (!q) {
+      node.hidden = true;
+      return;
+    }
+    try {
+      const page = await get(query("/v1/search", {q, limit: cursor ? MORE : FIRST, cursor}), {signal});
+      if (asked !== q) return;
+      if (!cursor) list.replaceChildren();
+      list.append(...page.data.map(hitRow));
+      node.hidden = !list.children.length;
+      setText(count, `${list.children.length}${page.next_cursor ? " or more" : ""}`);
+      footer.replaceChildren(...(page.next_cursor ? [h("button", {type: "button", onclick: () => find(q, page.next_cursor)}, "Show more")] : []));
+    } catch (error) {
+      if (asked === q) toastError(error);
+    }
+  }
+
+  const hitRow = (hit) => h("li", {class: "hit"},
+    h("a", {class: "time", href: `#/recordings/${hit.recording_id}?t=${hit.start_seconds}`, "aria-label": `Open at ${formatTime(hit.start_seconds, 0)}`}, formatTime(hit.start_seconds, 0)),
+    h("div", {class: "grow"}, h("p", {dir: "auto"}, hit.speaker ? h("strong", {}, hit.speaker, " ") : null, markedText(hit)), h("p", {class: "small"}, link(hit.recording_id, hit.start_seconds))));
+  return {node, find};
+}
