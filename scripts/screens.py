@@ -138,7 +138,7 @@ class Photographer:
         with self._page(PHONE) as page:
             self._show(page, "/recordings", ".poster img")
             self._take(page, "phone-recordings")
-            self._show(page, f"/recordings/{recording_id}", ".clip-row img")
+            self._show(page, f"/recordings/{recording_id}", ".clip-row .name")
             pick(page)
             self._take(page, "phone-recording")
 

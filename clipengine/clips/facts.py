@@ -127,6 +127,13 @@ class ChapterFacts(BaseModel):
     end: ExactSeconds
     title: Annotated[str, Field(max_length=MAX_CHAPTER_TITLE)] = ""
 
+    def to_object(self) -> dict[str, Any]:
+        return {
+            "start_seconds": round(float(self.start), 6),
+            "end_seconds": round(float(self.end), 6),
+            "title": self.title,
+        }
+
 
 class SourceFacts(BaseModel):
     """All facts of a recording. `duration` is the latest presentation end of all packets, minus `origin`."""
@@ -159,4 +166,5 @@ class SourceFacts(BaseModel):
             "rotation": self.video.rotation,
         }
         audio = [track.model_dump(include={"codec", "channels", "sample_rate", "language"}) for track in self.audio]
-        return {"container": self.container, "video": video, "audio": audio}
+        chapters = [each.to_object() for each in self.chapter_list]
+        return {"container": self.container, "video": video, "audio": audio, "chapters": chapters}

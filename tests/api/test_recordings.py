@@ -133,6 +133,7 @@ class TestRegister:
                 "rotation": 0,
             },
             "audio": [{"codec": "aac", "channels": 2, "sample_rate": 48000, "language": "eng"}],
+            "chapters": [],
         }
 
     @pytest.mark.parametrize(

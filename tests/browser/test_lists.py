@@ -48,7 +48,7 @@ def test_server_searches_filters_sorts_and_pages(browser: Any, stocked: RunningS
     with opened(browser, stocked) as page:
         page.goto(stocked.url)
         page.get_by_role("button", name="Next").click()
-        page.get_by_text("Page 2").wait_for()
+        page.get_by_role("navigation", name="Pages").get_by_text("Page 2").wait_for()
         assert len(names(page)) == COUNT - 50
         assert names(page)[0] == "Talk 009"
         assert page.get_by_role("button", name="Next").is_disabled()
@@ -58,6 +58,7 @@ def test_server_searches_filters_sorts_and_pages(browser: Any, stocked: RunningS
         page.get_by_label("Tag").fill("odd")
         until(page, "document.querySelector('.recording a.name')?.textContent === 'Talk 001'")
         page.get_by_label("Created from").fill("2000-01-01")
+        page.keyboard.press("Escape")
         page.keyboard.press("/")
         page.keyboard.type("talk 05")
         until(page, "document.querySelectorAll('.recording').length === 5")

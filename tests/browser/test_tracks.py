@@ -13,8 +13,8 @@ from tests.support.page import STILL, opened, studio, until
 from tests.support.server import QUICK, RunningServer, running_server
 
 # Fraction of the columns of the waveform that are drawn, in this part of the track.
-COLUMNS = """([from, to]) => {
-  const canvas = document.querySelector(".wave");
+COLUMNS = """([from, to, track]) => {
+  const canvas = document.querySelector(`${track || ".tracks"} .wave`);
   const {data, width, height} = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
   let drawn = 0;
   for (let x = Math.round(width * from); x < Math.round(width * to); x += 1) {
@@ -72,15 +72,15 @@ def test_long_waveform_appears_part_by_part(browser: Any, server: RunningServer,
         page.route("**/waveform?end=*", lambda route: (asked.append(route.request.url), route.continue_()))
         page.route("**/waveform?start=*", lambda route: held.append(route))
         goto(page, server, long)
-        until(page, "document.querySelector('.lane-state.loading:not([hidden])')?.style.left === '50%'")
-        page.get_by_text("Loading waveform…").wait_for()
+        until(page, f"({COLUMNS})([0, 0.48, '.overview']) > 0.3")
+        page.get_by_text("Loading waveform…").wait_for(state="hidden")  # the visible part has arrived first
+        assert [url.partition("?")[2].partition("&")[0] for url in asked] == ["end=120", "end=500"]
+        assert page.evaluate(COLUMNS, [0, 1]) > 0.3
+        assert (len(held), page.evaluate(COLUMNS, [0.52, 1, ".overview"])) == (1, 0)
         assert page.locator(".timeline").get_attribute("aria-busy") == "true"
-        assert (len(asked), len(held)) == (1, 1)
-        assert (page.evaluate(COLUMNS, [0, 0.48]) > 0.3, page.evaluate(COLUMNS, [0.52, 1])) == (True, 0)
         held[0].continue_()
         until(page, STILL)
-        page.get_by_text("Loading waveform…").wait_for(state="hidden")
-        assert page.evaluate(COLUMNS, [0.52, 1]) > 0.3
+        assert page.evaluate(COLUMNS, [0.52, 1, ".overview"]) > 0.3
 
 
 def test_visible_part_is_loaded_first_and_hidden_requests_are_cancelled(

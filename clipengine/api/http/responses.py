@@ -122,10 +122,17 @@ class AudioObject(_Object):
     language: str | None
 
 
+class ChapterObject(_Object):
+    start_seconds: float
+    end_seconds: float
+    title: str
+
+
 class MediaObject(_Object):
     container: str
     video: VideoObject | None
     audio: list[AudioObject]
+    chapters: list[ChapterObject] = Field(description="At most 500, on the recording's timeline.")
 
 
 class RecordingObject(_Object):

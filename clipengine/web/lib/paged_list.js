@@ -88,9 +88,9 @@ export class PagedList {
   }
 
   remove(id) {
+    this.picks?.forget(id);
     if (!this.items.delete(id)) return;
     const row = this.rows.get(id);
-    this.picks?.forget(id);
     const focusNext = row ? focusNeighbour(row.node) : () => {};
     this.draw();
     focusNext();

@@ -9,6 +9,7 @@ export class Picks {
     this.chosen = new Map(); // id -> item
     this.boxes = new Map(); // id -> checkbox
     this.last = null; // id of the last box that was clicked
+    this.drawn = ""; // ids for which the buttons are
   }
 
   // Return the bar of the list.
@@ -54,8 +55,8 @@ export class Picks {
   }
 
   forget(id) {
-    this.chosen.delete(id);
     this.boxes.delete(id);
+    if (this.chosen.delete(id)) this.draw();
   }
 
   clear() {
@@ -69,11 +70,12 @@ export class Picks {
     this.all.checked = shown.length > 0 && here === shown.length;
     this.all.indeterminate = here > 0 && here < shown.length;
     this.all.disabled = !shown.length;
-    for (const id of shown) this.boxes.get(id).checked = this.chosen.has(id);
+    for (const id of shown) if (this.boxes.has(id)) this.boxes.get(id).checked = this.chosen.has(id);
     setText(this.count, this.chosen.size ? `${this.chosen.size} selected` : "");
     const key = [...this.chosen.keys()].join();
     if (this.drawn === key) return;
     this.drawn = key;
     this.buttons.replaceChildren(...(this.chosen.size ? this.actions(this.items) : []));
+    if (!this.chosen.size && document.activeElement === document.body) this.all.focus({preventScroll: true}); // the buttons had it
   }
 }

@@ -122,9 +122,8 @@ export function clipForm({recording, selection, segments, player, oncreated, nex
     h("div", {class: "field"}, h("span", {class: "caption"}, "Length"), length),
     h("label", {class: "field grow label-field"}, "Label", label),
     profileField,
-    smart.node,
     h("div", {class: "row buttons"}, clear, add, make),
-    options.node, times.problems, problem, hint,
+    options.node, smart.node, times.problems, problem, hint,
   );
   return {
     node,

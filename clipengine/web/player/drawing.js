@@ -1,6 +1,11 @@
-// Drawing of a filmstrip and of a waveform on a canvas.
+// Drawing of the lanes of the timeline on canvases: ruler, filmstrip, waveform, cues.
+
+import {formatTime} from "../lib/format.js";
 
 const BAR_PIXELS = 2; // from one bar of the waveform to the next
+const TICK_STEPS = [0.04, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600];
+const TICK_PIXELS = 84;
+const CUE_PIXELS = 24; // narrower cues have no room for text
 
 // Each strip is an image of `count` tiles for the range from `from` to `to`. Later strips are drawn over earlier ones.
 export function drawFilm(canvas, strips, view) {
@@ -48,6 +53,54 @@ export function drawWave(canvas, waves, view) {
     const peak = Math.max(...wave.peaks.slice(first, after));
     const high = Math.max(1, Math.sqrt(peak) * (height - 4));
     context.fillRect(x, (height - high) / 2, 1.3, high);
+  }
+}
+
+// Each cue is {start_seconds, end_seconds, text}.
+export function drawCues(canvas, cues, view) {
+  const context = prepare(canvas);
+  const {width, height} = canvas.getBoundingClientRect();
+  const style = getComputedStyle(canvas);
+  const scale = width / (view.end - view.start);
+  context.font = `11.5px ${style.fontFamily}`;
+  context.textBaseline = "middle";
+  for (const {start_seconds: start, end_seconds: end, text} of cues) {
+    if (end <= view.start || start >= view.end) continue;
+    const left = Math.max(0, (start - view.start) * scale);
+    const wide = Math.max(1, (end - view.start) * scale - left - 1);
+    context.fillStyle = style.getPropertyValue("--sunken");
+    context.fillRect(left, 1, wide, height - 2);
+    if (wide < CUE_PIXELS) continue;
+    context.save();
+    context.beginPath();
+    context.rect(left, 0, wide - 3, height);
+    context.clip();
+    context.fillStyle = style.color;
+    context.fillText(text.replaceAll("\n", " "), left + 4, height / 2 + 0.5);
+    context.restore();
+  }
+}
+
+export function drawRuler(canvas, view) {
+  const context = prepare(canvas);
+  const {width, height} = canvas.getBoundingClientRect();
+  const style = getComputedStyle(canvas);
+  const span = view.end - view.start;
+  const step = TICK_STEPS.find((each) => (each / span) * width >= TICK_PIXELS) || 7200;
+  const digits = step >= 1 ? 0 : step >= 0.1 ? 1 : 2;
+  context.font = `11px ${style.fontFamily}`;
+  context.fillStyle = style.color;
+  context.textBaseline = "top";
+  for (let number = Math.floor(view.start / step); number * step <= view.end; number += 1) {
+    for (let part = 0; part < 5; part += 1) {
+      const x = Math.round(((number + part / 5) * step - view.start) / span * width);
+      context.globalAlpha = part ? 0.35 : 0.8;
+      context.fillRect(x, height - (part ? 4 : 8), 1, part ? 4 : 8);
+    }
+    context.globalAlpha = 1;
+    const left = ((number * step - view.start) / span) * width + 4;
+    const text = formatTime(number * step, digits);
+    if (left + context.measureText(text).width <= width) context.fillText(text, left, 2);
   }
 }
 

@@ -2,6 +2,7 @@
 
 import {h} from "../lib/dom.js";
 import {formatTime} from "../lib/format.js";
+import {startDrag} from "./drag.js";
 
 export function handle(kind, selection, timeline, onmove) {
   const label = kind === "start" ? "In point" : "Out point";
@@ -28,14 +29,8 @@ export function handle(kind, selection, timeline, onmove) {
   });
 
   node.addEventListener("pointerdown", (event) => {
-    if (event.button) return;
-    event.preventDefault();
     event.stopPropagation();
-    node.focus();
-    node.setPointerCapture(event.pointerId);
-    const drag = (moved) => move(timeline.timeAt(moved.clientX));
-    node.addEventListener("pointermove", drag);
-    node.addEventListener("lostpointercapture", () => node.removeEventListener("pointermove", drag), {once: true});
+    if (startDrag(event, (moved) => move(timeline.timeAt(moved.clientX)))) node.focus();
   });
 
   const show = () => {

@@ -19,7 +19,7 @@ export function segmentPanel({recording, segments, selection, form, onopen, oncr
   const one = h("button", {type: "button", onclick: asyncHandler(createOne)}, "Create one clip");
   const many = h("button", {type: "button", onclick: asyncHandler(createMany)}, "");
   const picker = h("input", {type: "file", hidden: true, accept: ".csv,.edl,.txt,text/csv,text/plain"});
-  const empty = h("p", {class: "muted small hint"}, "Select a range and press ", h("kbd", {}, "A"), " to collect it here. The list becomes one clip of all segments, or one clip of each.");
+  const empty = h("p", {class: "muted small hint"}, "Ranges that are added to the list become one clip of all of them, or one clip of each.");
   const footer = h("div", {class: "row wrap foot"}, total, many, one);
   const hasVideo = Boolean(recording.media.video);
   addArrowNavigation(list);

@@ -1,29 +1,46 @@
-// The timeline: ruler, filmstrip, waveform, clips, the selection with its handles, and the playhead.
-// A click seeks, a drag selects, the ruler scrubs, and Ctrl with the wheel zooms at the pointer.
+// The timeline: the lane of the whole recording, and a zoomed part of it with ruler, filmstrip, waveform, cues, clips, the
+// selection with its handles, and the playhead. A click seeks, a drag selects, the ruler scrubs, and Ctrl with the wheel
+// zooms at the pointer.
 
 import {debounce, h} from "../lib/dom.js";
-import {formatTime} from "../lib/format.js";
-import {drawFilm, drawWave, prepare} from "./drawing.js";
+import {Bands} from "./bands.js";
+import {DRAG_PIXELS, startDrag} from "./drag.js";
+import {drawCues, drawFilm, drawRuler, drawWave} from "./drawing.js";
 import {handle} from "./handles.js";
+import {hoverPreview} from "./hover.js";
+import {Overview} from "./overview.js";
 import {strips} from "./previews.js";
 import {lane} from "./track.js";
 
-const DRAG_PIXELS = 4;
-const TICK_STEPS = [0.04, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600];
-const TICK_PIXELS = 84;
 const MIN_FRAMES = 12; // minimum length of the view
+const LONG_SECONDS = 180; // recordings that are longer are not shown whole at first
+const FIRST_SECONDS = 120; // length of the first view of a long recording
 
 export class Timeline {
-  constructor(recording, selection, player, signal) {
-    Object.assign(this, {selection, player});
+  // `onopen(item)` is called for a chosen clip or segment; `hasCues` reserves the lane of the cues.
+  constructor({recording, selection, player, hasCues, onopen, signal}) {
+    Object.assign(this, {selection, player, clips: [], segments: []});
     this.duration = recording.duration_seconds;
-    this.view = {start: 0, end: this.duration};
+    this.view = {start: 0, end: this.duration > LONG_SECONDS ? FIRST_SECONDS : this.duration};
     this.ruler = h("canvas", {class: "ruler", "aria-hidden": "true"});
     this.strips = strips(recording, signal, () => this.draw());
     this.film = h("canvas", {class: "film", "aria-hidden": "true"});
     this.wave = h("canvas", {class: "wave", "aria-hidden": "true"});
     this.lanes = {film: lane("filmstrip", this.film, this.strips.film), wave: lane("waveform", this.wave, this.strips.wave)};
-    this.clipBars = h("div", {class: "bands", "aria-hidden": "true"});
+    this.cues = [];
+    this.cueLane = h("canvas", {class: "cue-lane", "aria-hidden": "true", hidden: !hasCues});
+    const reveal = ({start, end}) => this.revealRange(start, end);
+    this.bands = new Bands({name: "Clips and segments on the timeline", className: "clip-bands", onopen, reveal});
+    const chapters = recording.media.chapters || [];
+    this.chapters = new Bands({name: "Chapters", className: "chapter-bands", lanes: 1, reveal, onopen: (chapter) => {
+      player.pause();
+      player.seek(chapter.start_seconds);
+    }});
+    this.chapters.node.hidden = !chapters.length;
+    this.chapters.set(chapters.map((chapter, index) => {
+      const title = chapter.title || `Chapter ${index + 1}`;
+      return {key: index, start: chapter.start_seconds, end: chapter.end_seconds, text: title, label: `Chapter: ${title}`, kind: "chapter", item: chapter};
+    }));
     this.range = h("div", {class: "chosen", hidden: true});
     this.shades = [h("div", {class: "shade"}), h("div", {class: "shade"})];
     this.playhead = h("div", {class: "playhead", "aria-hidden": "true"});
@@ -32,10 +49,17 @@ export class Timeline {
       player.pause();
       player.seek(time); // for the out point this is the first frame after the clip
     }));
-    this.tracks = h("div", {class: "tracks"}, this.lanes.film.node, this.lanes.wave.node, this.clipBars, this.shades, this.range, this.handles.map((end) => end.node), this.playhead);
-    this.thumb = h("div", {class: "thumb"});
-    this.overview = h("div", {class: "overview", "aria-hidden": "true"}, this.thumb);
-    this.node = h("div", {class: "timeline", role: "group", "aria-label": "Timeline", "aria-busy": "true"}, this.ruler, this.tracks, this.overview);
+    this.tracks = h("div", {class: "tracks"}, this.lanes.film.node, this.lanes.wave.node, this.cueLane, this.shades, this.range, this.handles.map((end) => end.node), this.playhead);
+    this.overview = new Overview(this.duration, {
+      onview: (start, span) => this.show(start, span),
+      onseek: (time) => player.seek(time),
+    });
+    this.overview.node.classList.toggle("thin", this.duration <= LONG_SECONDS);
+    this.node = h("div", {class: "timeline", role: "group", "aria-label": "Timeline", "aria-busy": "true"}, this.overview.node, this.chapters.node, this.ruler, this.tracks, this.bands.node);
+    this.node.append(hoverPreview({
+      recording, signal, strip: this.strips.film, container: this.node,
+      areas: [[this.tracks, (x) => this.timeAt(x)], [this.ruler, (x) => this.timeAt(x)], [this.overview.node, (x) => this.overview.timeAt(x)]],
+    }));
     this.requested = false;
     this.loadPreviews = debounce(200, () => {
       this.requested = true;
@@ -56,7 +80,6 @@ export class Timeline {
     this.ruler.addEventListener("pointerdown", (event) => this.scrub(event));
     this.tracks.addEventListener("pointerdown", (event) => this.select(event));
     this.range.addEventListener("pointerdown", (event) => this.moveSelection(event));
-    this.overview.addEventListener("pointerdown", (event) => this.pan(event));
     this.node.addEventListener("wheel", (event) => {
       if (event.ctrlKey || event.metaKey) this.zoom(Math.exp(event.deltaY * 0.004), this.timeAt(event.clientX));
       else if (this.zoomed) this.show(this.view.start + ((event.deltaX || event.deltaY) / this.tracks.clientWidth) * this.span);
@@ -103,6 +126,12 @@ export class Timeline {
     if (!this.selection.empty) this.show(this.selection.start - this.selection.length * 0.25, this.selection.length * 1.5);
   }
 
+  // Show a range, and keep the zoom if it fits.
+  revealRange(start, end) {
+    if (end > this.view.start && start < this.view.end) return;
+    this.show(start - Math.max(0, this.span - (end - start)) / 2);
+  }
+
   reveal(time) {
     if (time < this.view.start || time > this.view.end) this.show(time - this.span / 2);
   }
@@ -115,31 +144,20 @@ export class Timeline {
 
   // ---- pointer
 
-  drag(event, move, done = () => {}) {
-    if (event.button) return;
-    event.preventDefault();
-    const target = event.currentTarget;
-    target.setPointerCapture(event.pointerId);
-    target.addEventListener("pointermove", move);
-    target.addEventListener("lostpointercapture", () => {
-      target.removeEventListener("pointermove", move);
-      done();
-    }, {once: true});
-  }
-
   scrub(event) {
     const seek = (moved) => this.player.seek(this.timeAt(moved.clientX));
     this.player.pause();
-    this.drag(event, seek);
+    startDrag(event, seek);
     seek(event);
   }
 
   select(event) {
     const from = this.timeAt(event.clientX);
     let dragged = false;
-    this.drag(event, (moved) => {
-      dragged = dragged || Math.abs(moved.clientX - event.clientX) >= DRAG_PIXELS;
-      if (!dragged) return;
+    startDrag(event, (moved) => {
+      if (!dragged && Math.abs(moved.clientX - event.clientX) < DRAG_PIXELS) return;
+      if (!dragged) this.selection.clear(); // a new range, not a change of the current segment
+      dragged = true;
       this.player.pause();
       this.selection.set(from, this.timeAt(moved.clientX));
       this.player.seek(this.selection.start);
@@ -152,7 +170,7 @@ export class Timeline {
     event.stopPropagation();
     let last = this.timeAt(event.clientX);
     let dragged = false;
-    this.drag(event, (moved) => {
+    startDrag(event, (moved) => {
       dragged = dragged || Math.abs(moved.clientX - event.clientX) >= DRAG_PIXELS;
       const now = this.timeAt(moved.clientX);
       const by = this.selection.snap(Math.abs(now - last)) * Math.sign(now - last);
@@ -164,21 +182,31 @@ export class Timeline {
     });
   }
 
-  pan(event) {
-    const {left, width} = this.overview.getBoundingClientRect();
-    const to = (moved) => this.show(((moved.clientX - left) / width) * this.duration - this.span / 2);
-    this.drag(event, to);
-    to(event);
-  }
-
   // ---- drawing
 
   setClips(clips) {
-    this.clipBars.replaceChildren(...clips.filter((clip) => clip.status !== "failed").map((clip) => {
-      const band = h("div", {class: `band ${clip.status}`, title: clip.label});
-      band.clip = clip;
-      return band;
+    this.clips = clips.filter((clip) => clip.status !== "failed").map((clip) => ({
+      key: clip.clip_id, start: clip.start_seconds, end: clip.end_seconds, text: clip.label, kind: clip.status, item: clip,
+      label: `Clip: ${clip.label}${clip.status === "processing" ? ", in progress" : ""}`,
     }));
+    this.setBands();
+  }
+
+  setSegments(items) {
+    this.segments = items.map((item, index) => {
+      const text = item.label || `Segment ${index + 1}`;
+      return {key: item, start: item.start, end: item.end, text, kind: "draft", item, label: `Segment ${index + 1}${item.label ? `: ${item.label}` : ""}`};
+    });
+    this.setBands();
+  }
+
+  setCues(cues) {
+    this.cues = cues;
+    this.drawStrips();
+  }
+
+  setBands() {
+    this.bands.set([...this.clips, ...this.segments]);
     this.place();
   }
 
@@ -210,7 +238,13 @@ export class Timeline {
         end.show();
       });
     }
-    for (const band of this.clipBars.children) this.setRange(band, band.clip.start_seconds, band.clip.end_seconds);
+    this.bands.place(view);
+    this.chapters.place(view);
+    this.overview.mark([
+      ...this.clips.map(({start, end}) => ({start, end, kind: "clip"})),
+      ...this.segments.map(({start, end}) => ({start, end, kind: "segment"})),
+      ...(selection.empty ? [] : [{start: selection.start, end: selection.end, kind: "selection"}]),
+    ]);
     this.placePlayhead();
   }
 
@@ -218,15 +252,14 @@ export class Timeline {
     const {time} = this.player;
     this.playhead.hidden = time < this.view.start || time > this.view.end;
     this.playhead.style.left = this.percent(time);
+    this.overview.setTime(time);
   }
 
   draw() {
     if (!this.tracks.clientWidth) return;
-    this.drawRuler();
+    drawRuler(this.ruler, this.view);
+    this.overview.node.classList.toggle("whole", !this.zoomed);
     this.drawStrips();
-    this.thumb.style.left = `${(this.view.start / this.duration) * 100}%`;
-    this.thumb.style.width = `${(this.span / this.duration) * 100}%`;
-    this.overview.classList.toggle("whole", !this.zoomed);
     this.place();
     this.loadPreviews();
   }
@@ -237,28 +270,8 @@ export class Timeline {
     if (wave) drawWave(this.wave, wave.pieces, this.view);
     if (film) this.lanes.film.show(this.view);
     if (wave) this.lanes.wave.show(this.view);
+    if (!this.cueLane.hidden) drawCues(this.cueLane, this.cues, this.view);
+    this.overview.show(this.view, this.overview.node.classList.contains("thin") ? {} : this.strips);
     this.node.setAttribute("aria-busy", String(!this.requested || [film, wave].some((strip) => strip && strip.busy)));
-  }
-
-  drawRuler() {
-    const context = prepare(this.ruler);
-    const {width, height} = this.ruler.getBoundingClientRect();
-    const style = getComputedStyle(this.ruler);
-    const step = TICK_STEPS.find((each) => (each / this.span) * width >= TICK_PIXELS) || 7200;
-    const digits = step >= 1 ? 0 : step >= 0.1 ? 1 : 2;
-    context.font = `11px ${style.fontFamily}`;
-    context.fillStyle = style.color;
-    context.textBaseline = "top";
-    for (let number = Math.floor(this.view.start / step); number * step <= this.view.end; number += 1) {
-      for (let part = 0; part < 5; part += 1) {
-        const x = Math.round(((number + part / 5) * step - this.view.start) / this.span * width);
-        context.globalAlpha = part ? 0.35 : 0.8;
-        context.fillRect(x, height - (part ? 4 : 8), 1, part ? 4 : 8);
-      }
-      context.globalAlpha = 1;
-      const left = ((number * step - this.view.start) / this.span) * width + 4;
-      const text = formatTime(number * step, digits);
-      if (left + context.measureText(text).width <= width) context.fillText(text, left, 2);
-    }
   }
 }

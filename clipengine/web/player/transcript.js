@@ -160,6 +160,7 @@ export class Transcript {
     const end = Math.max(...cues.map((cue) => cue.end_seconds));
     const {selection} = this;
     if (selection.start === selection.snap(cues[0].start_seconds) && selection.end === selection.snap(end)) return;
+    selection.clear(); // a new range, not a change of the current segment
     selection.set(cues[0].start_seconds, end);
     if (!this.player.playing) this.onseek(selection.start);
   }

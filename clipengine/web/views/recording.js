@@ -115,7 +115,11 @@ function showStudio(main, recording, transcripts, signal, time) {
     player.addEventListener("time", () => player.playing || frameTimes.load(player.time), {signal});
     selection.addEventListener("change", () => selection.empty || [selection.start, selection.end].forEach((time) => frameTimes.load(time)), {signal});
   }
-  const timeline = new Timeline(recording, selection, player, signal);
+  const timeline = new Timeline({
+    recording, selection, player, signal,
+    hasCues: transcripts.length > 0,
+    onopen: (item) => (item.clip_id ? locate(item) : openSegment(item)),
+  });
   const clips = new ClipList({
     path: `/v1/recordings/${recording.recording_id}/clips`,
     limit: 100,
@@ -140,8 +144,10 @@ function showStudio(main, recording, transcripts, signal, time) {
   const form = clipForm({recording, selection, segments, player, signal, oncreated, nextLabel});
   const panel = segmentPanel({
     recording, segments, selection, form, oncreated, nextLabel,
-    onopen: (item) => showRange(item.start, item.end, () => segments.open(item)),
+    onopen: openSegment,
   });
+  const showSegments = () => timeline.setSegments(segments.items);
+  segments.addEventListener("change", showSegments);
   const loop = iconButton("loop", "Loop the selection (R)", toggleLoop, {"aria-pressed": "false"});
 
   function toggleLoop() {
@@ -155,6 +161,10 @@ function showStudio(main, recording, transcripts, signal, time) {
 
   function locate(clip) {
     showRange(clip.start_seconds, clip.end_seconds, () => segments.setCurrent(null));
+  }
+
+  function openSegment(item) {
+    showRange(item.start, item.end, () => segments.open(item));
   }
 
   function showRange(start, end, then) {
@@ -172,7 +182,7 @@ function showStudio(main, recording, transcripts, signal, time) {
       player.seek(at);
       timeline.reveal(player.time);
     },
-    onloaded: () => {},
+    onloaded: (cues) => timeline.setCues(cues),
   });
   const beside = transcript
     ? tabList("Clips and transcript", [
@@ -193,6 +203,7 @@ function showStudio(main, recording, transcripts, signal, time) {
   );
   bindStudioShortcuts({selection, player, timeline, form, clips, transcript, beside, toggleLoop}, signal);
   clips.load();
+  showSegments();
   timeline.draw();
   if (!time) return;
   player.seek(time);

@@ -38,7 +38,7 @@ export function showRecordings(main, params, signal) {
     async retry(recording) {
       const fresh = await registerAgain(recording);
       recordings.remove(recording.recording_id);
-      recordings.put(fresh, {fresh: true});
+      recordings.put(recordings.items.get(fresh.recording_id) || fresh, {fresh: true}); // events may be faster
     },
   };
   const picks = new Picks({

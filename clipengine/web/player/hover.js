@@ -1,0 +1,65 @@
+// The frame and the time under the mouse, above the timeline.
+
+import {debounce, h, setText} from "../lib/dom.js";
+import {formatTime} from "../lib/format.js";
+
+const WIDTH = 160;
+const REST_MS = 250; // of the mouse, before the exact frame is loaded
+
+// `timeAt(event)` returns the time of a pointer event over one of the `areas`. `strip` is the filmstrip, or null.
+export function hoverPreview({recording, strip, areas, container, signal}) {
+  const canvas = h("canvas", {width: WIDTH, height: 90});
+  const image = h("img", {alt: "", hidden: true});
+  const text = h("span", {class: "time"});
+  const node = h("div", {class: "hover", hidden: true, "aria-hidden": "true"}, h("div", {class: "frame", hidden: !strip}, canvas, image), text);
+  let time = null;
+
+  const loadFrame = debounce(REST_MS, (at) => {
+    if (at === time && strip && !signal.aborted) image.src = `/v1/recordings/${recording.recording_id}/frame?at=${at.toFixed(3)}&width=${WIDTH}`;
+  });
+  image.addEventListener("load", () => { image.hidden = false; });
+  image.addEventListener("error", () => { image.hidden = true; });
+
+  // Draw the tile of the filmstrip that is nearest, until the frame has arrived.
+  function drawTile() {
+    const piece = strip.pieces.findLast(({from, to}) => from <= time && time <= to);
+    const context = canvas.getContext("2d");
+    context.clearRect(0, 0, canvas.width, canvas.height);
+    if (!piece) return;
+    const tile = piece.image.width / piece.count;
+    const number = Math.min(piece.count - 1, Math.floor(((time - piece.from) / (piece.to - piece.from)) * piece.count));
+    const scale = Math.min(canvas.width / tile, canvas.height / piece.image.height);
+    const [wide, high] = [tile * scale, piece.image.height * scale];
+    context.drawImage(piece.image, number * tile, 0, tile, piece.image.height, (canvas.width - wide) / 2, (canvas.height - high) / 2, wide, high);
+  }
+
+  function move(event, timeAt) {
+    if (event.pointerType !== "mouse" || event.buttons) {
+      hide();
+      return;
+    }
+    time = timeAt(event.clientX);
+    node.hidden = false;
+    image.hidden = true;
+    setText(text, formatTime(time));
+    if (strip) drawTile();
+    const box = container.getBoundingClientRect();
+    const half = node.offsetWidth / 2;
+    node.style.left = `${Math.min(Math.max(event.clientX - box.left, half), box.width - half)}px`;
+    loadFrame(time);
+  }
+
+  function hide() {
+    time = null;
+    node.hidden = true;
+    image.removeAttribute("src");
+  }
+
+  for (const [area, timeAt] of areas) {
+    area.addEventListener("pointermove", (event) => move(event, timeAt));
+    area.addEventListener("pointerleave", hide);
+    area.addEventListener("pointerdown", hide);
+  }
+  signal.addEventListener("abort", hide);
+  return node;
+}

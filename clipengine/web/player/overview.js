@@ -1,0 +1,112 @@
+// The lane of the whole recording above the timeline: filmstrip, waveform, clips, and a window for the visible part.
+
+import {h} from "../lib/dom.js";
+import {formatTime} from "../lib/format.js";
+import {DRAG_PIXELS, startDrag} from "./drag.js";
+import {drawFilm, drawWave, prepare} from "./drawing.js";
+
+const KEY_STEP = 0.25; // of the window
+
+export class Overview {
+  // `onview(start, span)` shows a part of the recording, `onseek(time)` goes to a time.
+  constructor(duration, {onview, onseek}) {
+    Object.assign(this, {duration, onview, onseek, view: {start: 0, end: duration}});
+    this.film = h("canvas", {class: "film"});
+    this.wave = h("canvas", {class: "wave"});
+    this.marks = h("canvas", {class: "marks"});
+    this.edges = ["start", "end"].map((side) => h("div", {class: `edge ${side}`, title: "Drag to change the visible part"}));
+    this.window = h("div", {class: "window", role: "slider", tabindex: "0", "aria-label": "Visible part", "aria-orientation": "horizontal", "aria-valuemin": "0", "aria-valuemax": duration.toFixed(3)}, this.edges);
+    this.playhead = h("div", {class: "playhead"});
+    this.node = h("div", {class: "overview"}, this.film, this.wave, this.marks, this.window, this.playhead);
+    this.node.addEventListener("pointerdown", (event) => this.pan(event));
+    this.edges.forEach((edge, at) => edge.addEventListener("pointerdown", (event) => this.resize(event, at)));
+    this.window.addEventListener("keydown", (event) => this.key(event));
+  }
+
+  get span() {
+    return this.view.end - this.view.start;
+  }
+
+  timeAt(clientX) {
+    const {left, width} = this.node.getBoundingClientRect();
+    return Math.min(Math.max(0, (clientX - left) / width), 1) * this.duration;
+  }
+
+  // Drag the window, or move it to the pointer. A click also goes to the time.
+  pan(event) {
+    const at = this.timeAt(event.clientX);
+    const inside = at >= this.view.start && at <= this.view.end;
+    const grip = inside ? at - this.view.start : this.span / 2;
+    let dragged = false;
+    startDrag(event, (moved) => {
+      dragged = dragged || Math.abs(moved.clientX - event.clientX) >= DRAG_PIXELS;
+      if (dragged) this.onview(this.timeAt(moved.clientX) - grip, this.span);
+    }, () => {
+      if (dragged) return;
+      if (!inside) this.onview(at - grip, this.span);
+      this.onseek(at);
+    });
+  }
+
+  resize(event, at) {
+    event.stopPropagation();
+    const {start: first, end: last} = this.view;
+    const fixed = at ? first : last;
+    const grip = this.timeAt(event.clientX) - (at ? last : first);
+    startDrag(event, (moved) => {
+      const time = Math.min(Math.max(0, this.timeAt(moved.clientX) - grip), this.duration);
+      const start = Math.min(time, fixed);
+      this.onview(start, Math.max(time, fixed) - start);
+    });
+  }
+
+  key(event) {
+    const {start} = this.view;
+    const step = this.span * (event.shiftKey ? 1 : KEY_STEP);
+    const target = {ArrowLeft: start - step, ArrowRight: start + step, ArrowDown: start - step, ArrowUp: start + step, PageDown: start - this.span, PageUp: start + this.span, Home: 0, End: this.duration}[event.key];
+    if (target === undefined || event.ctrlKey || event.metaKey || event.altKey) return;
+    event.preventDefault();
+    event.stopPropagation();
+    this.onview(target, this.span);
+  }
+
+  show(view, {film, wave}) {
+    this.view = view;
+    const whole = {start: 0, end: this.duration};
+    if (film) drawFilm(this.film, film.pieces, whole);
+    if (wave) drawWave(this.wave, wave.pieces, whole);
+    this.film.hidden = !film;
+    this.wave.hidden = !wave;
+    this.window.style.left = this.percent(view.start);
+    this.window.style.width = this.percent(this.span);
+    this.window.setAttribute("aria-valuenow", view.start.toFixed(3));
+    this.window.setAttribute("aria-valuetext", `${formatTime(view.start, 0)} to ${formatTime(view.end, 0)}`);
+  }
+
+  // Draw the ranges of clips, segments and the selection, each {start, end, kind}.
+  mark(ranges) {
+    const context = prepare(this.marks);
+    const {width, height} = this.marks.getBoundingClientRect();
+    const style = getComputedStyle(this.marks);
+    const colours = {clip: style.getPropertyValue("--good"), segment: style.getPropertyValue("--text"), selection: style.getPropertyValue("--accent")};
+    for (const {start, end, kind} of ranges) {
+      const left = (start / this.duration) * width;
+      const wide = Math.max(2, ((end - start) / this.duration) * width);
+      context.fillStyle = colours[kind];
+      if (kind === "selection") {
+        context.globalAlpha = 0.35;
+        context.fillRect(left, 0, wide, height);
+        context.globalAlpha = 1;
+        context.fillRect(left, 0, wide, 3);
+      } else context.fillRect(left, kind === "clip" ? height - 4 : height - 8, wide, 3);
+    }
+  }
+
+  setTime(time) {
+    this.playhead.style.left = this.percent(time);
+  }
+
+  percent(time) {
+    return `${(time / this.duration) * 100}%`;
+  }
+}

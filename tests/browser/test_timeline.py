@@ -1,0 +1,127 @@
+"""The timeline of a long recording: the lane of the whole, the zoomed part, clips, chapters, cues, and the mouse."""
+
+from __future__ import annotations
+
+import random
+import re
+import wave
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from clipengine.client import Recording
+from tests.browser.conftest import Judge
+from tests.films.catalogue import Shelf
+from tests.support.page import studio, until
+from tests.support.server import RunningServer
+
+SECONDS = 1000
+NOW = "document.querySelector('.now').value"
+VIEW = "document.querySelector('.overview .window').getAttribute('aria-valuetext')"
+
+
+@pytest.fixture(scope="module")
+def talk(server: RunningServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Recording]:
+    path = tmp_path_factory.mktemp("talk") / "long talk.wav"
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, 1, 8000, 0, "NONE", ""))
+        file.writeframes(bytes(random.Random(1).choices(range(64, 192), k=8000)) * SECONDS)
+    client = server.client()
+    recording = client.recordings.wait(client.recordings.upload(path).recording_id)
+    for label, start, end in (("opening", 10, 40), ("joke", 30, 35), ("ending", 800, 805)):
+        client.clips.create(recording.recording_id, label, start, end).wait()
+    client.transcripts.put(recording.recording_id, "en", [{"start_seconds": 5, "end_seconds": 25, "text": "Welcome"}])
+    yield recording
+    client.recordings.delete(recording.recording_id)
+
+
+def drag(page: Any, node: Any, pixels: float) -> None:
+    box = node.bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + pixels, y, steps=4)
+    page.mouse.up()
+
+
+def test_window_of_the_whole_recording_moves_the_view(browser: Any, server: RunningServer, talk: Recording) -> None:
+    with studio(browser, server, talk) as page:
+        assert page.evaluate(VIEW) == "0:00 to 2:00"
+        whole = page.locator(".overview").bounding_box()
+        second = whole["width"] / SECONDS
+        window = page.get_by_role("slider", name="Visible part")
+        drag(page, window, 100 * second)
+        until(page, f"{VIEW} === '1:40 to 3:40'")
+        drag(page, window.locator(".edge.end"), -60 * second)
+        until(page, f"/^1:40 to 2:(39|40|41)$/.test({VIEW})")
+        window.press("End")
+        until(page, f"/ to 16:40$/.test({VIEW})")
+        page.mouse.click(whole["x"] + 500 * second, whole["y"] + 20)  # goes there
+        until(page, f"/^8:(19|20|21)/.test({NOW})")
+        until(page, f"/^7:(49|50|51) to 8:(49|50|51)$/.test({VIEW})")
+        for width, edges in ((1280, 14), (390, 20)):  # the handles of the shortest selection do not overlap
+            page.set_viewport_size({"width": width, "height": 820})
+            for at in (0, SECONDS):
+                page.get_by_role("textbox", name="Current time").fill(str(at))
+                page.keyboard.press("Enter")
+                page.keyboard.press("i" if at == 0 else "o")
+                page.get_by_role("textbox", name="Out point").fill("+0.001")
+                page.keyboard.press("Tab")
+                start, end = (page.locator(f".handle.{side}").bounding_box() for side in ("start", "end"))
+                assert start["x"] + start["width"] <= end["x"] + 1
+                assert min(start["x"], width - end["x"] - edges) >= 0
+                page.locator("h1").click()
+                page.keyboard.press("x")
+
+
+def test_clips_are_named_bands(browser: Any, server: RunningServer, talk: Recording, judge: Judge) -> None:
+    with studio(browser, server, talk, reduced_motion="reduce") as page:
+        bands = page.get_by_role("group", name="Clips and segments on the timeline")
+        first, second = (bands.get_by_role("button", name=f"Clip: {name}") for name in ("opening", "joke"))
+        boxes = [first.bounding_box(), second.bounding_box()]
+        assert boxes[0]["y"] + boxes[0]["height"] <= boxes[1]["y"]  # they overlap in time
+        second.click()
+        assert page.get_by_role("textbox", name="In point").input_value() == "0:30.000"
+        page.keyboard.press("a")
+        page.get_by_role("button", name="Fit").click()
+        bands.get_by_role("button", name="Segment 1").wait_for()
+        judge(page, "timeline")
+        page.get_by_role("button", name="Zoom in").click()
+        page.get_by_role("button", name="Zoom in").click()
+        bands.get_by_role("button").first.focus()
+        page.keyboard.press("End")  # brings the clip into view
+        until(page, "document.activeElement.title === 'Clip: ending'")
+        page.keyboard.press("Enter")
+        until(page, f"{NOW} === '13:20.000'")
+
+
+def test_mouse_shows_frame_and_time(browser: Any, server: RunningServer, recording: Recording) -> None:
+    with studio(browser, server, recording) as page:
+        box = page.locator(".tracks").bounding_box()
+        page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 20)
+        shown = page.locator(".hover")
+        shown.wait_for()
+        time = float(shown.locator(".time").inner_text().removeprefix("0:"))
+        assert abs(time - (recording.duration_seconds or 0) / 2) < 0.1
+        until(page, "document.querySelector('.hover img').naturalWidth > 0")
+        assert re.search(rf"/frame\?at={time:.1f}", shown.locator("img").get_attribute("src"))
+        page.mouse.move(0, 0)
+        shown.wait_for(state="hidden")
+
+
+def test_chapters_are_on_the_timeline(browser: Any, server: RunningServer, shelf: Shelf, judge: Judge) -> None:
+    client = server.client()
+    path: Path = shelf.get("two_pictures").path
+    book = client.recordings.wait(client.recordings.upload(path, name="book.mp4").recording_id)
+    with studio(browser, server, book) as page:
+        chapters = page.get_by_role("group", name="Chapters").get_by_role("button")
+        assert chapters.count() > 1
+        judge(page, "chapters")
+        start = (book.media or {})["chapters"][1]["start_seconds"]
+        chapters.first.focus()
+        page.keyboard.press("ArrowRight")
+        page.keyboard.press("Enter")
+        until(page, f"Math.abs(Number({NOW}.split(':')[1]) - {start}) < 0.05")
+    client.recordings.delete(book.recording_id)
