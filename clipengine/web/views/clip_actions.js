@@ -51,8 +51,7 @@ export function playClip(clip) {
 
 const asked = (clip) => ({
   label: clip.label,
-  start_seconds: clip.start_seconds,
-  end_seconds: clip.end_seconds,
+  ...(clip.parts ? {parts: clip.parts} : {start_seconds: clip.start_seconds, end_seconds: clip.end_seconds}),
   ...(clip.profile === "default" ? {} : {profile: clip.profile}),
   ...(clip.render ? {render: clip.render} : {}),
   ...(clip.output ? {output: clip.output} : {}),
@@ -65,13 +64,14 @@ export function asCurl(clip) {
 
 export function asPython(clip) {
   const {label, start_seconds: start, end_seconds: end, ...options} = asked(clip);
+  const range = clip.parts ? "" : `, ${start}, ${end}`;
   const extra = Object.entries(options).map(([name, value]) => `, ${name}=${JSON.stringify(value)}`).join("");
   return [
     "import os",
     "from clipengine.client import Client",
     "",
     `with Client(${JSON.stringify(location.origin)}, os.environ["KEY"]) as client:`,
-    `    clip = client.clips.create(${JSON.stringify(clip.recording_id)}, ${JSON.stringify(label)}, ${start}, ${end}${extra}).wait()`,
+    `    clip = client.clips.create(${JSON.stringify(clip.recording_id)}, ${JSON.stringify(label)}${range}${extra}).wait()`,
     "    clip.raise_for_error()",
     '    clip.download("clip.mp4")',
   ].join("\n");
