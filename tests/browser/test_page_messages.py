@@ -91,7 +91,7 @@ def test_docs_link_is_visible_on_a_phone(browser: Any, server: RunningServer, re
             assert not page.evaluate(wider)
         page.get_by_role("link", name="Docs").click()
         page.get_by_role("heading", level=1).wait_for()
-        assert page.get_by_role("heading", level=1).bounding_box()["y"] < 260
+        assert page.get_by_role("heading", level=1).bounding_box()["y"] < 280
         assert not page.get_by_role("link", name=re.compile("^Errors")).first.is_visible()
         page.get_by_text("All documents").click()
         page.locator(".menu").get_by_role("link").last.wait_for()

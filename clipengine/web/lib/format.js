@@ -57,6 +57,14 @@ export function titleParts(recording) {
   return [title.slice(0, slash), title.slice(slash)];
 }
 
+export function languageName(tag) {
+  try {
+    return new Intl.DisplayNames("en", {type: "language"}).of(tag);
+  } catch {
+    return tag; // valid in BCP 47, but not for the browser
+  }
+}
+
 // Return text without bidirectional control characters, for places where it cannot be isolated by markup.
 export function stripBidi(text) {
   return text.replace(/[\u202a-\u202e\u2066-\u2069]/g, "");

@@ -11,7 +11,7 @@ import {timeFields} from "./time_fields.js";
 
 // `oncreated(clip)` is called when the server has accepted the clip. `nextLabel(pending)` returns the default label, where
 // `pending` are labels of requests without a response.
-export function clipForm({recording, selection, segments, player, oncreated, nextLabel, signal}) {
+export function clipForm({recording, transcripts, selection, segments, player, oncreated, nextLabel, signal}) {
   const times = timeFields({selection, player, onvalidated: () => draw()});
   const length = h("output", {class: "time length"}, "–");
   const label = h("input", {id: "label", maxlength: "200", autocomplete: "off", placeholder: nextLabel([])});
@@ -21,7 +21,7 @@ export function clipForm({recording, selection, segments, player, oncreated, nex
   const make = h("button", {class: "primary make", disabled: true}, "Make clip", h("kbd", {"aria-hidden": "true"}, "⏎"));
   const addText = h("span", {}, "Add to list");
   const add = h("button", {type: "button", class: "add", title: "Add the selection to the segments (A)", disabled: true, onclick: () => addSegment()}, addText, h("kbd", {"aria-hidden": "true"}, "A"));
-  const options = outputOptions(recording);
+  const options = outputOptions(recording, transcripts);
   const clear = iconButton("x", "Clear the selection (X)", () => selection.clear(), {disabled: true});
   const problem = h("p", {class: "bad small", role: "alert"});
   const hint = h("p", {class: "muted small hint"}, "Drag across the timeline, or press ", h("kbd", {}, "I"), " on the first frame of the clip and ", h("kbd", {}, "O"), " on the first frame after it. ", h("kbd", {}, "?"), " lists all shortcuts.");

@@ -2,7 +2,7 @@
 
 import {get, query} from "../lib/api.js";
 import {addArrowNavigation, announce, debounce, h, icon, setText} from "../lib/dom.js";
-import {formatTime} from "../lib/format.js";
+import {formatTime, languageName} from "../lib/format.js";
 import {markedText, typedQuery} from "../lib/search_query.js";
 import {errorState} from "../lib/ui.js";
 
@@ -218,12 +218,4 @@ function hasSelectedText(node, range) {
   if (part.compareBoundaryPoints(Range.START_TO_START, range) < 0) part.setStart(range.startContainer, range.startOffset);
   if (part.compareBoundaryPoints(Range.END_TO_END, range) > 0) part.setEnd(range.endContainer, range.endOffset);
   return part.toString().trim() !== "";
-}
-
-function languageName(tag) {
-  try {
-    return new Intl.DisplayNames("en", {type: "language"}).of(tag);
-  } catch {
-    return tag;
-  }
 }
