@@ -22,6 +22,7 @@ _CHECKS: dict[str, Check] = {
     "ledger": doctor_machine.ledger,
     "store": doctor_remote.store,
     "sandbox": doctor_machine.sandbox,
+    "drawing": doctor_machine.drawing,
     "port": doctor_machine.port,
     "open files": doctor_machine.open_files,
     "webhooks": doctor_remote.webhooks,

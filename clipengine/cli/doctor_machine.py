@@ -1,4 +1,4 @@
-"""Checks of this machine: versions, data folder, ledger, disk, sandbox, port and limits."""
+"""Checks of this machine: versions, data folder, ledger, disk, sandbox, port, limits, watermarks and fonts."""
 
 from __future__ import annotations
 
@@ -9,17 +9,21 @@ import resource
 import shlex
 import sqlite3
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from http.client import HTTPConnection, HTTPException
 from importlib.metadata import version
 from pathlib import Path
+
+from PIL import features
 
 from clipengine import __version__
 from clipengine.cli.data_folder import in_postgres
 from clipengine.cli.doctor_finding import Finding, ok
 from clipengine.cli.http_server import REACHABLE_HOST, listen
 from clipengine.cli.process import OPEN_FILES
-from clipengine.errors import DataFolderInUse, StartupError
+from clipengine.clips.cues import Cue
+from clipengine.clips.subtitles import TextTrack
+from clipengine.errors import DataFolderInUse, FontsMissing, SettingsError, StartupError
 from clipengine.ledger.database.sqlite import RESTORE_HINT
 from clipengine.ledger.opening.backup import last_backup
 from clipengine.ledger.opening.commit_watermark import SUFFIX as WATERMARK_SUFFIX
@@ -28,7 +32,9 @@ from clipengine.ledger.opening.location import inspect, location_of
 from clipengine.media.versions import ffmpeg_version
 from clipengine.settings import Settings
 from clipengine.work.disk_reservation import DiskReservation
+from clipengine.work.encoder.fonts import choose_fonts
 from clipengine.work.encoder.process import sandbox_layers
+from clipengine.work.encoder.watermarks import read_watermarks
 from clipengine.work.lock import FolderLock
 
 # The oldest suitable version of each package, and the defect of older ones.
@@ -43,6 +49,18 @@ _MIN_VERSIONS = {
 _MIN_SQLITE = (3, 51, 3)
 _MIN_OPEN_FILES = 4096
 _TIMEOUT_SECONDS = 2
+# A letter of each script, for which a font is looked up.
+_SCRIPTS = {
+    "Latin": "A",
+    "Cyrillic": "Я",
+    "Greek": "Ω",
+    "Arabic": "ع",
+    "Hebrew": "ש",
+    "Devanagari": "न",
+    "Chinese": "今",
+    "Japanese": "あ",
+    "Korean": "안",
+}
 
 
 def versions(settings: Settings) -> Iterator[Finding]:
@@ -194,3 +212,27 @@ def sandbox(settings: Settings) -> Iterator[Finding]:
             remedy = "Use a kernel and a container profile that support it. The other layers remain active."
             status = "problem" if mode == "required" else "warning"
             yield Finding(f"sandbox: {layer.name}", status, layer.detail, remedy)  # type: ignore[arg-type]
+
+
+def drawing(settings: Settings) -> Iterator[Finding]:
+    """Check the watermarks, and report for which scripts subtitles can be drawn into the picture."""
+    try:
+        files = read_watermarks(settings.watermarks)
+    except SettingsError as error:
+        yield Finding("watermarks", "problem", error.message, error.hint)
+    else:
+        if files:
+            yield ok("watermarks", ", ".join(sorted(files)))
+    missing = [script for script, letter in _SCRIPTS.items() if not _has_font(letter, settings.encoding.font_folders)]
+    detail = f"none for {', '.join(missing)}" if missing else f"for {', '.join(_SCRIPTS)}"
+    if not features.check("fribidi"):
+        detail += "; FriBidi is missing, which Arabic, Hebrew and Indic scripts need"
+    yield ok("fonts", f"{detail} (only subtitles that are drawn into the picture need them)")
+
+
+def _has_font(letter: str, folders: Sequence[Path]) -> bool:
+    try:
+        choose_fonts([TextTrack("und", "und", (Cue(0, 1, letter),))], folders)
+    except FontsMissing:
+        return False
+    return True

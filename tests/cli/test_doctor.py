@@ -49,6 +49,15 @@ def test_ready_machine_has_no_problems(tmp_path: Path) -> None:
     assert shown.stdout.splitlines()[1].startswith("ok      clipengine: ")
 
 
+def test_unusable_watermark_is_a_problem(tmp_path: Path) -> None:
+    env = {"CLIPENGINE_SERVER__PORT": "0", "CLIPENGINE_WATERMARKS__LOGO": '{path = "/nowhere/logo.png"}'}
+    code, found = findings(tmp_path / "data", env)
+    assert code == 1
+    assert found["watermarks"]["status"] == "problem"
+    assert "/nowhere/logo.png cannot be used: No such file" in found["watermarks"]["detail"]
+    assert found["fonts"]["status"] == "ok"
+
+
 def test_source_of_the_settings_is_shown(tmp_path: Path) -> None:
     env = {"CLIPENGINE_SERVER__PORT": "0", "CLIPENGINE_API_KEY": "a client's"}
     first = run_command("doctor", "--data", "data", env=env, cwd=tmp_path).stdout.splitlines()[0]
