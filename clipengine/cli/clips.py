@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
 from itertools import islice
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import click
 
-from clipengine.cli import output
+from clipengine.cli import clip_output, output
+from clipengine.cli.clip_create import create, export
 from clipengine.cli.options import (
-    PartValue,
-    check_ranges,
-    end_option,
     filter_options,
     json_option,
     limit_option,
@@ -20,29 +17,9 @@ from clipengine.cli.options import (
     metadata_option,
     needs_server,
     new_tags,
-    part_option,
-    render_option,
     replace_tags_option,
-    snap_options,
-    start_option,
-    subtitles_value,
-    tag_option,
 )
-from clipengine.cli.output_options import output_options
-from clipengine.client import Client, Clip
-from clipengine.clips.output import Output
-from clipengine.clips.profiles import Render
-from clipengine.clips.snap import Snap
-
-_COLUMNS: dict[str, output.Column] = {
-    "clip": "clip_id",
-    "status": lambda row: row.get("step") or row.get("status"),
-    "done": lambda row: f"{row.get('progress') or 0:.0%}",
-    "start": output.seconds("start_seconds"),
-    "end": output.seconds("end_seconds"),
-    "label": "label",
-    "created": "created_at",
-}
+from clipengine.client import Client
 
 _DELETED_AT_ONCE = 100
 
@@ -55,100 +32,9 @@ _SHARE_COLUMNS: dict[str, output.Column] = {
 }
 
 
-def _part(part: PartValue) -> dict[str, str | float]:
-    times: dict[str, str | float] = {"start_seconds": float(part.start), "end_seconds": float(part.end)}
-    return times if part.recording_id is None else {"recording_id": part.recording_id, **times}
-
-
 @click.group(no_args_is_help=False)
 def clips() -> None:
     """Create, list, wait for and download clips."""
-
-
-@clips.command()
-@click.argument("recording_id")
-@click.argument("label")
-@start_option
-@end_option
-@part_option
-@click.option("--profile", help="A profile of the settings.")
-@render_option
-@snap_options
-@output_options
-@click.option(
-    "--subtitles",
-    metavar="none|keep[:LANGUAGE]|burn[:LANGUAGE]",
-    callback=subtitles_value,
-    help="keep:en keeps only the transcript in that language, burn:en draws it into the picture. [default: keep]",
-)
-@click.option("--priority", type=click.IntRange(-10, 10), help="Higher values run first. [default: 0]")
-@metadata_option
-@tag_option
-@click.option("--webhook-url", help="Send the events of this clip to this URL as well.")
-@click.option("--no-poster", is_flag=True, help="Do not store a poster image.")
-@click.option("--expires-at", metavar="TIME", help="Delete the clip at this time, such as 2030-01-31T12:00:00Z.")
-@click.option("--wait", is_flag=True, help="Wait until the clip has ended.")
-@click.option(
-    "--download",
-    "target",
-    metavar="[PATH]",
-    type=click.Path(path_type=Path),
-    is_flag=False,
-    flag_value=Path("."),
-    help="Wait, then download the clip to this file or folder. [default: .]",
-)
-@json_option
-@needs_server
-def create(
-    client: Client,
-    recording_id: str,
-    label: str,
-    start: Fraction | None,
-    end: Fraction | None,
-    parts: tuple[PartValue, ...],
-    profile: str | None,
-    render: Render | None,
-    snap: Snap | None,
-    options: Output | None,
-    subtitles: dict[str, str] | None,
-    priority: int | None,
-    meta: tuple[str, ...],
-    tags: tuple[str, ...],
-    webhook_url: str | None,
-    no_poster: bool,
-    expires_at: str | None,
-    wait: bool,
-    target: Path | None,
-    as_json: bool,
-) -> int:
-    """Create the clip LABEL from the range --start to --end of a recording, or from several parts."""
-    check_ranges(start, end, parts)
-    if target is not None:
-        _check_folder(target, "'--download'")
-    clip = client.clips.create(
-        recording_id,
-        label,
-        None if start is None else float(start),
-        None if end is None else float(end),
-        parts=[_part(part) for part in parts] or None,
-        profile=profile,
-        render=render,
-        output=options.to_object() if options else None,
-        subtitles=subtitles,
-        snap=snap.model_dump() if snap else None,
-        priority=priority,
-        metadata=metadata_of(meta),
-        tags=tags,
-        webhook_url=webhook_url,
-        poster=False if no_poster else None,
-        expires_at=expires_at,
-    )
-    if wait or target is not None:
-        clip = _wait(client, clip.clip_id, None)
-    code = _show(clip, as_json=as_json)
-    if target is not None and code == 0:
-        output.say(_download(client, clip, target))
-    return code
 
 
 @clips.command("list")
@@ -182,7 +68,7 @@ def list_(
         sort=sort,
         limit=min(100, limit),
     )
-    output.show_list([clip.raw for clip in islice(found, limit)], _COLUMNS, as_json=as_json)
+    output.show_list([clip.raw for clip in islice(found, limit)], clip_output.COLUMNS, as_json=as_json)
 
 
 @clips.command()
@@ -201,7 +87,7 @@ def show(client: Client, clip_id: str, as_json: bool) -> None:
 @needs_server
 def wait(client: Client, clip_id: str, timeout: float | None, as_json: bool) -> int:
     """Wait until a clip has ended. Exit code 1 if it failed."""
-    return _show(_wait(client, clip_id, timeout), as_json=as_json)
+    return clip_output.show(clip_output.wait(client, clip_id, timeout), as_json=as_json)
 
 
 @clips.command()
@@ -271,8 +157,8 @@ def rm(client: Client, clip_ids: tuple[str, ...]) -> int:
 @needs_server
 def download(client: Client, clip_id: str, target: Path) -> None:
     """Download a complete clip to the file or folder OUTPUT, by default the current folder."""
-    _check_folder(target, "'OUTPUT'")
-    click.echo(_download(client, client.clips.get(clip_id), target))
+    clip_output.check_folder(target, "'OUTPUT'")
+    click.echo(clip_output.download(client, client.clips.get(clip_id), target))
 
 
 @clips.command()
@@ -289,7 +175,7 @@ def download(client: Client, clip_id: str, target: Path) -> None:
 @needs_server
 def archive(client: Client, clip_ids: tuple[str, ...], target: Path) -> None:
     """Download up to 100 complete clips as a ZIP archive."""
-    _check_folder(target, "'--output'")
+    clip_output.check_folder(target, "'--output'")
     with output.transfer("downloading") as moved:
         size = client.clips.archive(list(dict.fromkeys(clip_ids)), target, on_progress=moved)
     click.echo(f"{target}: {output.size(size)}")
@@ -338,29 +224,5 @@ def unshare(client: Client, clip_id: str, share_id: str) -> None:
     client.clips.unshare(clip_id, share_id)
 
 
-def _check_folder(target: Path, hint: str) -> None:
-    """Raise BadParameter if the target's folder does not exist, before the server does any work."""
-    if not target.parent.is_dir():
-        raise click.BadParameter(f"the folder {target.parent} does not exist", param_hint=hint)
-
-
-def _download(client: Client, clip: Clip, target: Path) -> str:
-    """Download the clip to a file or into a folder, and return its path and size as text."""
-    if target.is_dir():
-        target /= PurePosixPath(clip.bucket_path or f"{clip.clip_id}.mp4").name
-    with output.transfer("downloading") as moved:
-        size = client.clips.download(clip.clip_id, target, on_progress=moved)
-    return f"{target}: {output.size(size)}"
-
-
-def _wait(client: Client, clip_id: str, timeout: float | None) -> Clip:
-    with output.progress("cutting") as move:
-        return client.clips.wait(clip_id, timeout=timeout, on_progress=lambda clip: move(clip.progress))
-
-
-def _show(clip: Clip, *, as_json: bool) -> int:
-    output.show_object(clip.raw, as_json=as_json)
-    if clip.status != "failed" or clip.error is None:
-        return 0
-    output.fail(clip.error.message, clip.error.code, clip.error.hint)
-    return 1
+for _command in (create, export):
+    clips.add_command(_command)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Callable, Sequence
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 import click
 
 from clipengine.cli import output
-from clipengine.cli.local_cut import cut_once
+from clipengine.cli.local_cut import cut_once, read_facts
 from clipengine.cli.local_subtitles import LocalSubtitles, local_subtitles
 from clipengine.cli.options import (
     PartValue,
@@ -24,22 +26,27 @@ from clipengine.cli.options import (
     start_option,
 )
 from clipengine.cli.output_options import output_options
+from clipengine.cli.range_files import FromFile, from_options, parts_of
 from clipengine.clips.clip import ClipResult
 from clipengine.clips.output import Output
 from clipengine.clips.profiles import ANIMATION_TICKS, Profile, Render
+from clipengine.clips.request import slug
 from clipengine.clips.snap import Snap
 from clipengine.errors import ObjectMissing, RecordingMissing, UnknownProfile
 from clipengine.settings import Settings
 from clipengine.stores.keys import URL_SCHEME
 from clipengine.timecode import format_time
 
+_Ranges = Sequence[tuple[Fraction, Fraction]]
+
 
 @click.command()
 @click.argument("source")
-@click.argument("target", metavar="OUTPUT", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("target", metavar="OUTPUT", type=click.Path(path_type=Path))
 @start_option
 @end_option
 @part_option
+@from_options
 @click.option(
     "--profile",
     help="A profile of the settings; `default` if it is not given, or for .gif and .webp one that makes such files.",
@@ -63,6 +70,7 @@ def cut(
     start: Fraction | None,
     end: Fraction | None,
     parts: tuple[PartValue, ...],
+    listed: FromFile | None,
     profile: str | None,
     render: Render | None,
     snap: Snap | None,
@@ -74,45 +82,94 @@ def cut(
     """Cut the range --start to --end of SOURCE, or several parts of it, and write it to the file OUTPUT.
 
     SOURCE is a file, or s3://bucket/key in the store of the settings. OUTPUT is created or replaced only when the clip
-    is complete and verified.
+    is complete and verified. With --from, OUTPUT is a folder that gets a file for each range of a list.
     """
-    check_ranges(start, end, parts)
+    if listed is None:
+        check_ranges(start, end, parts)
     if start is not None and end is not None and end <= start:
         raise click.BadParameter(f"{format_time(end)} is not after --start {format_time(start)}", param_hint="'--end'")
     if any(part.recording_id for part in parts):
         raise click.BadParameter("a part of `cut` is of SOURCE: give START-END", param_hint="'--part'")
     ranges = [(part.start, part.end) for part in parts] or [(start or Fraction(0), end or Fraction(0))]
     _check_source(source)
-    if not target.parent.is_dir():
-        raise click.BadParameter(f"the folder {target.parent} does not exist", param_hint="'OUTPUT'")
-    if target.exists() and Path(source).exists() and target.samefile(source):
-        raise click.BadParameter("OUTPUT is the same file as SOURCE", param_hint="'OUTPUT'")
+    _check_target(source, target, several=listed is not None and not listed.as_parts)
     settings = settings_of(config)
     profile, settings = _chosen(target, profile, settings)
     _check_profile(profile, settings, options, burns=subtitles.burns)
-    _check_extension(target, profile, settings)
+    if not target.is_dir():
+        _check_extension(target, profile, settings)
+    jobs = [(target, ranges)] if listed is None else _listed(settings, source, target, listed, profile)
+    make = partial(
+        cut_once,
+        settings,
+        source,
+        profile=profile,
+        render=render,
+        options=options,
+        subtitles=subtitles,
+        snap=snap,
+    )
+    made = []
+    for path, wanted in jobs:
+        made.append((path, _cut(make, source, path, wanted)))
+        if not as_json:
+            _show(*made[-1])
+    if as_json:
+        objects = [{"output": str(path), **result.to_object()} for path, result in made]
+        output.show_json(objects if target.is_dir() else objects[0])
+
+
+def _cut(make: Callable[..., ClipResult], source: str, target: Path, ranges: _Ranges) -> ClipResult:
     try:
         with output.progress("cutting") as on_progress:
-            result = cut_once(
-                settings,
-                source,
-                target,
-                ranges,
-                profile=profile,
-                render=render,
-                options=options,
-                subtitles=subtitles,
-                snap=snap,
-                on_progress=on_progress,
-            )
+            return make(target, ranges, on_progress=on_progress)
     except ObjectMissing:
-        raise RecordingMissing(f"{source} does not exist", hint="Check its name, or the bucket and the key.") from None
-    if as_json:
-        output.show_json({"output": str(target), **result.to_object()})
-    else:
-        click.echo(f"{target}: {_summary(result)}")
-        for warning in result.warnings:
-            output.say(f"warning: {warning}")
+        raise _missing(source) from None
+
+
+def _show(target: Path, result: ClipResult) -> None:
+    click.echo(f"{target}: {_summary(result)}")
+    for warning in result.warnings:
+        output.say(f"warning: {warning}")
+
+
+def _listed(
+    settings: Settings, source: str, target: Path, listed: FromFile, profile: str
+) -> list[tuple[Path, _Ranges]]:
+    """Return the file and the ranges of each clip of a list."""
+    try:
+        facts = read_facts(settings, source)
+    except ObjectMissing:
+        raise _missing(source) from None
+    video = facts.video
+    rate = 1 / video.frame_seconds if video is not None and video.frame_seconds else None
+    found = listed.read(duration=facts.duration, rate=rate, label=None)
+    if listed.as_parts:
+        return [(target, [(part.start, part.end) for part in parts_of(found)])]
+    extension, digits = settings.profiles[profile].container, max(2, len(str(len(found))))
+    return [
+        (target / f"{number:0{digits}d}-{slug(each.label)}.{extension}", [(each.start, each.end)])
+        for number, each in enumerate(found, 1)
+    ]
+
+
+def _missing(source: str) -> RecordingMissing:
+    return RecordingMissing(f"{source} does not exist", hint="Check its name, or the bucket and the key.")
+
+
+def _check_target(source: str, target: Path, *, several: bool) -> None:
+    """Raise BadParameter unless the target is a folder for several clips, or otherwise a file that can be written."""
+    fault = None
+    if several and not target.is_dir():
+        fault = f"{target} is not a folder, which --from needs for its clips (or give --as-parts)"
+    elif not several and target.is_dir():
+        fault = f"{target} is a folder: give the name of a file"
+    elif not target.parent.is_dir():
+        fault = f"the folder {target.parent} does not exist"
+    elif not several and target.exists() and Path(source).exists() and target.samefile(source):
+        fault = "OUTPUT is the same file as SOURCE"
+    if fault is not None:
+        raise click.BadParameter(fault, param_hint="'OUTPUT'")
 
 
 def _check_source(source: str) -> None:

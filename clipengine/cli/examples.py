@@ -15,6 +15,8 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "clipengine cut s3://recordings/h_01/recording.mp4 clip.webm --start 60 --end 90 --profile web",
         "clipengine cut match.mp4 goal.gif --start 12:05 --end 12:09 --max-height 240",
         "clipengine cut match.mp4 goals.mp4 --part 12:05-12:20 --part 47:30-47:52",
+        "clipengine cut match.mp4 goals.mp4 --start 12:05 --end 12:20 --snap keyframe --render smart",
+        "clipengine cut match.mp4 clips/ --from goals.csv",
     ),
     "mcp": ("clipengine mcp", "clipengine mcp --read-only"),
     "recordings add": (
@@ -51,6 +53,11 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "clipengine clips create rec_01j9x2… key-moment --start 1:02.5 --end 1:10",
         "clipengine clips create rec_01j9x2… key-moment --start 60 --end 90 --wait --download key-moment.mp4",
         "clipengine clips create rec_01j9x2… highlights --part 12-20.5 --part 61.2-70@rec_01j9y7…",
+        "clipengine clips create rec_01j9x2… goal --from goals.edl --snap silence --snap-within 1",
+    ),
+    "clips export": (
+        "clipengine clips export rec_01j9x2… > ranges.csv",
+        "clipengine clips export rec_01j9x2… --format edl --output match.edl",
     ),
     "status": ("clipengine status", "clipengine status --json | jq .queue"),
     "clips list": (

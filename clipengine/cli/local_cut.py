@@ -15,6 +15,7 @@ from clipengine.cli.local_subtitles import LocalSubtitles
 from clipengine.clips.clip import ClipResult
 from clipengine.clips.clip_file import CutReport, FilePlan
 from clipengine.clips.edit import Part, PlannedPart
+from clipengine.clips.facts import SourceFacts
 from clipengine.clips.output import Output
 from clipengine.clips.profiles import Render
 from clipengine.clips.request import check_range
@@ -153,6 +154,14 @@ def cut_once(
         )
     finally:
         Path(temporary).unlink(missing_ok=True)
+
+
+def read_facts(settings: Settings, source: str) -> SourceFacts:
+    """Return the facts of a file or an object. Raises RecordingError."""
+    store, key = _locate(settings, source)
+    with closing(store.open(key)) as reader, closing(EncoderProcess(sandbox=settings.encoding.sandbox)) as encoder:
+        probed, _ = encoder.run(probe_job(settings.encoding), reader, watch=lambda message: None)
+    return probe_result(probed)[0]
 
 
 def _locate(settings: Settings, source: str) -> tuple[Store, str]:

@@ -1,0 +1,203 @@
+"""Files with lists of ranges: CSV with a header, the CSV of LosslessCut, and edit decision lists (`edl`). Pure.
+
+A file comes from outside: its size, its rows and its lines are limited, and each error names the line.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import Literal, NamedTuple
+
+from clipengine.clips.request import END_TOLERANCE_SECONDS, check_label
+from clipengine.errors import InvalidLabel, InvalidRequest
+from clipengine.timecode import parse_time
+
+RangeFormat = Literal["csv", "losslesscut", "edl"]
+MAX_FILE_BYTES = 1_000_000
+MAX_ROWS = 5000
+MAX_LINE_CHARACTERS = 10_000
+_MAX_TIME_CHARACTERS = 40
+_HINT = "Correct the file; docs/cli describes the formats."
+_TIME = re.compile(r"\s*[\d:]+(\.\d*)?\s*\Z", re.ASCII)
+_LABELS, _STARTS, _ENDS = ("label", "name", "title"), ("start", "start_seconds"), ("end", "end_seconds")
+
+
+@dataclass(frozen=True)
+class ListedRange:
+    """A range in a file, or for one."""
+
+    line: int
+    start: Fraction
+    end: Fraction
+    label: str = ""
+
+
+@dataclass(frozen=True)
+class RangeFile:
+    """The ranges of a file, in its order, and notes about what was left out."""
+
+    ranges: tuple[ListedRange, ...]
+    notes: tuple[str, ...] = ()
+
+
+class Row(NamedTuple):
+    """The cells of a line of a CSV file."""
+
+    line: int
+    cells: list[str]
+
+
+def fault(line: int, text: str) -> InvalidRequest:
+    """Return the error about a line of the file."""
+    return InvalidRequest(f"line {line}: {text}", hint=_HINT)
+
+
+def text_lines(data: bytes) -> list[str]:
+    """Return the lines of a file without their ends. Raises InvalidRequest if it is too large or not UTF-8."""
+    if len(data) > MAX_FILE_BYTES:
+        raise InvalidRequest(f"the file is larger than {MAX_FILE_BYTES} bytes", hint="Split it.")
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise InvalidRequest(f"line {line}: it is not UTF-8", hint="Save the file as UTF-8.") from None
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    for number, each in enumerate(lines, 1):
+        if len(each) > MAX_LINE_CHARACTERS:
+            raise fault(number, f"it has {len(each)} characters, at most {MAX_LINE_CHARACTERS} are allowed")
+    return lines
+
+
+def checked(found: RangeFile, duration: Fraction) -> RangeFile:
+    """Return the ranges of a recording of this duration with cleaned labels.
+
+    Raises InvalidRequest if there are none or too many, or for a range that is invalid.
+    """
+    if not found.ranges:
+        raise InvalidRequest("the file has no ranges", hint=_HINT)
+    if len(found.ranges) > MAX_ROWS:
+        raise InvalidRequest(
+            f"the file has {len(found.ranges)} ranges, at most {MAX_ROWS} are allowed", hint="Split it."
+        )
+    return replace(found, ranges=tuple(_checked(each, duration) for each in found.ranges))
+
+
+def _checked(each: ListedRange, duration: Fraction) -> ListedRange:
+    start, end = float(each.start), float(each.end)
+    if each.end <= each.start:
+        raise fault(each.line, f"the end ({end:g} s) is not after the start ({start:g} s)")
+    if each.start >= duration or each.end > duration + Fraction(END_TOLERANCE_SECONDS):
+        raise fault(each.line, f"{start:g} to {end:g} s is past the recording's end at {float(duration):g} s")
+    label = " ".join(each.label.split())
+    try:
+        return replace(each, label=check_label(label) if label else "")
+    except InvalidLabel as error:
+        raise fault(each.line, error.message) from None
+
+
+def parse_csv(lines: Sequence[str], duration: Fraction) -> RangeFile:
+    """Return the ranges of a CSV file: columns by the names in its header, or label,start,end, or start,end,label.
+
+    An empty start is the beginning of the recording, an empty end its end. Raises InvalidRequest.
+    """
+    rows = list(_rows(lines))
+    if not rows:
+        return RangeFile(())
+    names = [cell.strip().lower() for cell in rows[0].cells]
+    if set(names) & set(_STARTS) and set(names) & set(_ENDS):
+        return _with_header(names, rows, duration)
+    label, start, end = _columns(rows)
+    return RangeFile(tuple(_range(row, label, start, end, duration) for row in rows))
+
+
+def _rows(lines: Sequence[str]) -> Iterator[Row]:
+    """Yield the rows that are not empty."""
+    first = next((line for line in lines if line.strip()), "")
+    delimiter = ";" if ";" in first and "," not in first else ","
+    reader = csv.reader((f"{line}\n" for line in lines), delimiter=delimiter, strict=True)
+    line = 1
+    while True:
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            raise fault(line, f"it is not CSV: {error}") from None
+        if any(cell.strip() for cell in cells):
+            yield Row(line, cells)
+        line = reader.line_num + 1
+
+
+def _with_header(names: Sequence[str], rows: Sequence[Row], duration: Fraction) -> RangeFile:
+    found = [next((names.index(name) for name in known if name in names), None) for known in (_LABELS, _STARTS, _ENDS)]
+    label, start, end = found
+    assert start is not None
+    assert end is not None
+    unused = [name for number, name in enumerate(names) if number not in found and name]
+    notes = [f"the columns {', '.join(unused)[:200]} are not used"] if unused else []
+    return RangeFile(tuple(_range(row, label, start, end, duration) for row in rows[1:]), tuple(notes))
+
+
+def _columns(rows: Sequence[Row]) -> tuple[int, int, int]:
+    """Return the columns of label, start and end of a file without a header."""
+    last = all(_is_time(row, 0, empty=True) and _is_time(row, 1, empty=True) for row in rows)
+    first = all(_is_time(row, 1) and _is_time(row, 2) for row in rows)
+    if first and last:
+        raise fault(rows[0].line, "start,end,label or label,start,end? Add a header line that says which it is")
+    if first:
+        return 0, 1, 2
+    if last:
+        return 2, 0, 1
+    for row in rows:
+        if not (_is_time(row, 0, empty=True) and _is_time(row, 1, empty=True)) and not _is_time(row, 1):
+            raise fault(row.line, "it must be start,end,label or label,start,end, with times such as 90.5 or 1:02.5")
+    raise InvalidRequest("some lines are start,end,label and others label,start,end", hint=_HINT)
+
+
+def _is_time(row: Row, column: int, *, empty: bool = False) -> bool:
+    cell = row.cells[column] if column < len(row.cells) else ""
+    return empty and column < len(row.cells) if not cell.strip() else _TIME.match(cell) is not None
+
+
+def _range(row: Row, label: int | None, start: int, end: int, duration: Fraction) -> ListedRange:
+    if len(row.cells) <= max(start, end):
+        raise fault(row.line, "it has no start and end")
+    name = row.cells[label] if label is not None and label < len(row.cells) else ""
+    first, last = (row.cells[column].strip() for column in (start, end))
+    times = seconds(row.line, first) if first else Fraction(0), seconds(row.line, last) if last else duration
+    return ListedRange(row.line, *times, name)
+
+
+def seconds(line: int, text: str) -> Fraction:
+    """Return the time in a cell in seconds. Raises InvalidRequest."""
+    if len(text) > _MAX_TIME_CHARACTERS:
+        raise fault(line, f"{text[:20]!r}… is not a time")
+    try:
+        return parse_time(text)
+    except ValueError as error:
+        raise fault(line, str(error)) from None
+
+
+def format_csv(ranges: Iterable[ListedRange]) -> str:
+    """Return the ranges as CSV with a header."""
+    return _written([("label", "start", "end"), *((each.label, *_times(each)) for each in ranges)])
+
+
+def format_losslesscut(ranges: Iterable[ListedRange]) -> str:
+    """Return the ranges as the CSV of LosslessCut."""
+    return _written([(*_times(each), each.label) for each in ranges])
+
+
+def _times(each: ListedRange) -> tuple[str, str]:
+    return f"{round(float(each.start), 6)}", f"{round(float(each.end), 6)}"
+
+
+def _written(rows: Iterable[Sequence[str]]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()
