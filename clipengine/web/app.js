@@ -19,6 +19,8 @@ const NAV_LINKS = [
   {address: "#/system", text: "System"},
 ];
 
+const HEALTH_MS = 15000;
+
 const bar = document.getElementById("bar");
 const main = document.getElementById("main");
 
@@ -32,6 +34,7 @@ route("/system", showSystem);
 const tabs = new BroadcastChannel("session"); // tabs of this browser share the session
 
 let started = false;
+let healthTimer = 0;
 
 function signedIn(who) {
   buildBar(who);
@@ -44,6 +47,7 @@ function signedOut(message = "") {
   started = false;
   leaveView();
   disconnect();
+  clearInterval(healthTimer);
   bar.hidden = true;
   showSignIn(main, () => location.reload(), message);
 }
@@ -57,10 +61,13 @@ function buildBar(who) {
     connection.textContent = detail ? "" : "Server unreachable";
     connection.title = detail ? "" : "The page may be out of date. It reconnects by itself.";
   });
+  const failing = h("a", {class: "connection lost", href: "#/system", role: "status", hidden: true});
+  watchHealth(failing);
   bar.replaceChildren(
     h("a", {class: "brand", href: "#/recordings"}, h("img", {src: "/assets/mark.svg", width: "22", height: "22", alt: ""}), "clipengine"),
     h("nav", {"aria-label": "Main"}, links),
     h("span", {class: "grow"}),
+    failing,
     connection,
     h("a", {class: "button quiet docs", href: "/docs", title: "Docs", "aria-label": "Docs"}, icon("book"), h("span", {class: "words"}, "Docs")),
     themeButton(),
@@ -74,6 +81,21 @@ function buildBar(who) {
       else link.removeAttribute("aria-current");
     }
   });
+}
+
+// Show the names of the failing checks of the engine in the bar.
+function watchHealth(link) {
+  const look = async () => {
+    if (document.hidden) return;
+    const {checks} = await get("/v1/status", {quiet: true});
+    const names = checks.filter((check) => !check.ok).map((check) => check.name);
+    link.hidden = !names.length;
+    link.textContent = names.length ? `Failing: ${names.join(", ")}` : "";
+  };
+  const lookQuietly = () => look().catch(() => {}); // the bar says when the server is unreachable
+  clearInterval(healthTimer);
+  healthTimer = setInterval(lookQuietly, HEALTH_MS);
+  lookQuietly();
 }
 
 function themeButton() {

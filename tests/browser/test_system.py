@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import httpx
 
 from clipengine.client import Recording
 from tests.support.page import opened
-from tests.support.server import RunningServer
+from tests.support.server import QUICK, RunningServer, running_server
 
 
 def test_operator_sees_the_installation(browser: Any, server: RunningServer, recording: Recording) -> None:
@@ -48,3 +49,15 @@ def test_key_is_created_shown_once_and_revoked(browser: Any, server: RunningServ
         page.get_by_text("Show the effective settings").click()
         page.get_by_label("Settings").get_by_text("max_queued_clips").wait_for()
         page.locator("pre.json").filter(has_text="max_queued_clips").wait_for()
+
+
+def test_failing_check_is_shown_in_every_view(browser: Any, tmp_path: Path) -> None:
+    with running_server(tmp_path / "data", env=QUICK) as server:
+        store = server.data / "store"
+        store.rename(tmp_path / "unmounted")
+        with opened(browser, server) as page:
+            page.goto(f"{server.url}/#/clips")
+            page.get_by_role("status").filter(has_text="Failing: store").click()
+            page.get_by_role("alert").filter(has_text="store").wait_for()
+            (tmp_path / "unmounted").rename(store)
+            page.get_by_text("Ready", exact=True).wait_for()

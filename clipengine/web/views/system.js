@@ -5,7 +5,7 @@ import {h, icon, iconButton, setText} from "../lib/dom.js";
 import {formatAge, formatBytes, formatTime} from "../lib/format.js";
 import {asyncHandler, confirmDialog, copyText, errorState, openDialog, toastError} from "../lib/ui.js";
 
-const REFRESH_MS = 3000;
+const REFRESH_MS = 5000;
 const HOUR_MS = 3600000;
 const HOURS = 24;
 const SCOPES = ["read", "write", "admin"];
