@@ -38,6 +38,24 @@ def cut_chapters(
     return [Chapter(begin, last, titles[begin]) for begin, last in pairwise(starts)]
 
 
+def joined_chapters(parts: Sequence[tuple[Sequence[Chapter], Fraction]]) -> list[Chapter]:
+    """Return the chapters of all parts in the time of the clip, from those of each part and its length in seconds.
+
+    A part without chapters becomes one if another part has some, because they follow each other.
+    """
+    if not any(chapters for chapters, _ in parts):
+        return []
+    starts: dict[int, str] = {}
+    offset = Fraction(0)
+    for number, (chapters, length) in enumerate(parts, 1):
+        first = round(offset * 1000)
+        for start_ms, _, title in chapters or [Chapter(0, 0, f"Part {number}")]:
+            starts.setdefault(first + start_ms, title)
+        offset += length
+    edges = [*starts, round(offset * 1000)]
+    return [Chapter(begin, end, starts[begin]) for begin, end in pairwise(edges) if begin < end]
+
+
 def chapters_digest(chapters: Iterable[tuple[int, str]]) -> str | None:
     """Return a checksum of the starts, in ms, and the titles, or None without chapters."""
     samples = [(start_ms, 0, title.encode("utf-8", "replace")) for start_ms, title in chapters]

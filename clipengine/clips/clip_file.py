@@ -13,7 +13,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from clipengine.clips.chapters import Chapter, chapters_digest, cut_chapters
+from clipengine.clips.chapters import Chapter, chapters_digest, cut_chapters, joined_chapters
 from clipengine.clips.edit import MAX_PARTS, PlannedPart, tracks_of_parts
 from clipengine.clips.facts import Count, ExactSeconds, Name, SourceFacts, Warning
 from clipengine.clips.plan import kept_tracks
@@ -242,10 +242,18 @@ class FilePlan:
         ]
 
     def _chapters(self, cut: CutReport) -> list[Chapter]:
-        """Return the chapters of a clip of one part; others, and animations, have none."""
-        has_chapters = len(self.parts) == 1 and not self.profile.is_animation
-        made, chapters = cut.parts[0], self.facts.chapter_list if has_chapters else ()
-        return cut_chapters(chapters, made.actual_start, made.actual_end, speed=self.profile.output.tempo)
+        """Return the chapters of the clip. Animations have none, and neither have MP3 files of several parts."""
+        if self.profile.is_animation or (self.profile.container == "mp3" and len(self.parts) > 1):
+            return []
+        speed = self.profile.output.tempo
+        found = [
+            (
+                cut_chapters(part.facts.chapter_list, made.actual_start, made.actual_end, speed=speed),
+                made.seconds / speed,
+            )
+            for part, made in zip(self.parts, cut.parts, strict=True)
+        ]
+        return found[0][0] if len(found) == 1 else joined_chapters(found)
 
     def _track_faults(self, cut: CutReport, kinds: list[str], texts: int) -> Iterator[str]:
         expected = ["video"] * bool(cut.frames) + ["audio"] * self._audio_tracks + ["subtitle"] * texts

@@ -136,9 +136,8 @@ class ClipBuilder:
         self._effects = self._part_effects()
         if self._facts.creation_time is not None:
             self._writer.set_creation_time(self._facts.creation_time + timedelta(seconds=float(self.origin)))
-        if isinstance(self._writer, ClipWriter):
-            chapters = cut_chapters(self._facts.chapter_list, self.origin, self._cut.end, speed=self._speed)
-            self._writer.set_chapters(chapters)
+        chapters = cut_chapters(self._facts.chapter_list, self.origin, self._cut.end, speed=self._speed)
+        self._writer.set_chapters(chapters)
         if begin.frame is not None and self._facts.video is not None:
             ratio = self._facts.video.sample_aspect_ratio
             target = self._writer.format if isinstance(self._writer, JoinedWriter) else None
@@ -255,8 +254,8 @@ class ClipBuilder:
     def warnings(self, decoder: ClipDecoder | PacketCopier, asked_end: Fraction) -> Iterator[str]:
         yield from self._facts.warnings
         yield from loss_warnings(self._facts, self._profile)
-        if self._facts.chapter_list and isinstance(self._writer, JoinedWriter):
-            yield warning("chapters_dropped", "a clip of several parts carries no chapters")
+        if self._facts.chapter_list and isinstance(self._writer, JoinedWriter) and self._profile.container == "mp3":
+            yield warning("chapters_dropped", "an MP3 of several parts carries no chapters")
         if asked_end > self._cut.end + _ROUNDED:
             text = f"the end was clamped from {float(asked_end):.3f} s to the recording's, {float(self._cut.end):.3f} s"
             yield warning("end_clamped", text)

@@ -17,7 +17,7 @@ from clipengine.clips.warnings import code_of
 from clipengine.errors import VerificationFailed
 from clipengine.media.output.writer import ClipWriter
 from tests.films.catalogue import Shelf
-from tests.films.cutting import cut_file, facts_of
+from tests.films.cutting import cut_file, cut_parts, facts_of
 
 PROFILES = {
     "mp4": Profile(preset="ultrafast"),
@@ -123,3 +123,22 @@ def test_chapters_follow_the_speed_of_the_clip() -> None:
     ]
     cut = cut_chapters(chapters, Fraction(1), Fraction(4), speed=Fraction(1, 2))
     assert cut == [Chapter(0, 2000, "a"), Chapter(2000, 6000, "b")]
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_chapters_of_several_parts_follow_each_other(recording: Path, shelf: Shelf, tmp_path: Path, name: str) -> None:
+    profile = PROFILES[name]
+    path = tmp_path / f"clip.{profile.container}"
+    other = shelf.get("mp4_2997").path  # it has no chapters
+    spans = ((recording, "1", "2"), (other, "1", "3/2"), (recording, "14/5", "16/5"))
+    clip = cut_parts([(film, Fraction(start), Fraction(end)) for film, start, end in spans], path, profile)
+    lengths = [part.actual_end - part.actual_start for part in clip.made.parts]
+    starts = [0, Fraction("1.5") - clip.made.parts[0].actual_start, lengths[0], lengths[0] + lengths[1]]
+    cuts = [round(float(each), 3) for each in (*starts, sum(lengths))]
+    titles = ["Überblick", "Chapter 2", "Part 2", "終わり"]
+    dropped = "chapters_dropped" in [code_of(each) for each in clip.made.warnings]
+    if profile.container == "mp3":
+        assert (shown(path), dropped) == ([], True)
+    else:
+        assert not dropped
+        assert shown(path) == list(zip(cuts, cuts[1:], titles, strict=False))

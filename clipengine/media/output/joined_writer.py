@@ -12,6 +12,7 @@ from fractions import Fraction
 
 import av
 
+from clipengine.clips.chapters import Chapter, joined_chapters
 from clipengine.clips.subtitles import Sample, TextCodec, TextTrack
 from clipengine.clips.warnings import warning
 from clipengine.errors import NoMediaInRange
@@ -29,6 +30,7 @@ class JoinedWriter(JoinedAudio):
         self._writer = writer
         self.format: FrameFormat | None = None  # of the video
         self._has_video = False
+        self._chapters: list[tuple[Sequence[Chapter], Fraction]] = []  # of each part, and its length
 
     @property
     def seconds(self) -> Fraction:
@@ -44,6 +46,12 @@ class JoinedWriter(JoinedAudio):
         if self.format is not None and not self._has_video:
             yield warning("picture_missing", "it has no video: the frame before it is held")
         yield from super().end_part()
+
+    def set_chapters(self, chapters: Sequence[Chapter]) -> None:
+        """Set the chapters of the current part, in its own time."""
+        self._chapters.append((chapters, self._end - self.start))
+        if self.is_last:
+            self._writer.set_chapters(joined_chapters(self._chapters))
 
     def set_creation_time(self, time: datetime) -> None:
         if self.is_first:

@@ -95,7 +95,7 @@ class ClipWriter:
         self._container.metadata["creation_time"] = time.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
     def set_chapters(self, chapters: Sequence[Chapter]) -> None:
-        """Set the clip's chapters. Call before the first frame is written."""
+        """Set the clip's chapters. Call before the first frame is written for MP3, or else before `finish`."""
         entries = [
             {"id": number, "start": start, "end": end, "time_base": _MILLISECOND, "metadata": {"title": title}}
             for number, (start, end, title) in enumerate(chapters, 1)
