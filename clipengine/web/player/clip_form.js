@@ -123,7 +123,7 @@ export function clipForm({recording, transcripts, selection, segments, player, o
     h("label", {class: "field grow label-field"}, "Label", label),
     profileField,
     h("div", {class: "row buttons"}, clear, add, make),
-    options.node, smart.node, times.problems, problem, hint,
+    h("div", {class: "row wrap extras"}, options.node, smart.node), times.problems, problem, hint,
   );
   return {
     node,

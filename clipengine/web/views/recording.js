@@ -175,7 +175,7 @@ function showStudio(main, recording, transcripts, signal, time) {
     then();
   }
 
-  const transcript = transcripts.length && new Transcript({
+  const transcript = !transcripts.length ? null : new Transcript({
     recording, transcripts, player, selection, signal,
     onseek: (at) => {
       player.pause();
