@@ -142,6 +142,8 @@ async function errors(recordingId: string) {
     ServerUnreachable,
   );
   assert.match(timed.message, /no response within 0.2 s/);
+  const patient = new Client({ baseUrl: slow.url, retries: 0 });
+  await rejected(patient.GET("/v1/clips", { timeoutSeconds: 0.2 }), ServerUnreachable);
   slow.close();
   const page = await serve((_, response) => response.writeHead(200, { "Content-Type": "text/html" }).end("<html>"));
   await rejected(new Client({ baseUrl: page.url }).GET("/v1/clips"), NotClipengine);
@@ -206,6 +208,16 @@ const poster: Blob = await client.GET("/v1/clips/{clip_id}/poster", { params, pa
 assert.equal(poster.type, "image/jpeg");
 // @ts-expect-error - the keys of an object are known
 assert.equal(clip.clip_idd, undefined);
+if (clip.clip_id === "") {
+  // @ts-expect-error - a path that does not exist
+  await client.GET("/v1/clip");
+  // @ts-expect-error - a parameter of the path is missing
+  await client.GET("/v1/clips/{clip_id}");
+  // @ts-expect-error - an unknown parameter of the query
+  await client.GET("/v1/clips", { params: { query: { state: "complete" } } });
+  // @ts-expect-error - an unknown value
+  await client.createClip("", { label: "", render: "fast" });
+}
 
 await signedWebhooks(clip, webhook.secret, await hook.first);
 assert.equal(await client.DELETE("/v1/webhooks/{webhook_id}", { params: { path: webhook } }), undefined);

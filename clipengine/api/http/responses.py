@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from clipengine.clips.clip import ClipResult, MessageFormat
+from clipengine.clips.clip import ClipResult, EventType, MessageFormat
 from clipengine.clips.output import Output
 from clipengine.clips.profiles import Render
 from clipengine.clips.snap import Snap, SnappedCut
@@ -354,7 +354,7 @@ class SettingsObject(_Object):
 class WebhookObject(_Object):
     webhook_id: str
     url: str
-    events: list[str]
+    events: list[EventType]
     enabled: bool
     origin: Literal["api", "settings"]
     created_at: str = Time
@@ -387,7 +387,7 @@ class DeliveryObject(_Object):
 
     delivery_id: str
     event_id: str
-    event: str
+    event: EventType
     webhook_id: str | None
     clip_id: str | None
     recording_id: str | None

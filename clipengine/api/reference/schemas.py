@@ -52,6 +52,7 @@ def component_schemas(operations: Sequence[Operation]) -> dict[str, Schema]:
     models |= dict.fromkeys([IngestObject, ProblemObject, HealthObject, *_SUBJECTS.values()])
     _, document = models_json_schema([(model, "validation") for model in models], ref_template=REF)
     schemas: dict[str, Schema] = document["$defs"]
+    _require_all(schemas["ClipResult"])
     for schema in schemas.values():
         if schema.get("additionalProperties") is True:
             del schema["additionalProperties"]
@@ -63,6 +64,13 @@ def component_schemas(operations: Sequence[Operation]) -> dict[str, Schema]:
     schemas[_ERROR_CODE] = {"type": "string", "enum": _codes(), "description": "Stable. New codes may be added."}
     schemas |= {page_name(each.model): _page(each.model) for each in answers if each.model and each.page}
     return schemas | {_event_name(event): _event(event) for event in get_args(EventType)}
+
+
+def _require_all(schema: Schema) -> None:
+    """Make all members of an object required. Its defaults are for stored objects; a response has all of them."""
+    schema["required"] = [*schema["properties"]]
+    for field in schema["properties"].values():
+        field.pop("default", None)
 
 
 def webhooks() -> dict[str, Any]:

@@ -38,10 +38,14 @@ type Responses<P extends Path<M>, M extends Method> = paths[P][M] extends { resp
 type Content<R> = R extends { content: infer Types } ? Types[keyof Types] : undefined;
 type Data<P extends Path<M>, M extends Method, Init = {}> = ParseAsResponse<Content<Responses<P, M>>, Init>;
 
-/** A function for one method of HTTP: it returns the data of the response, and throws `ApiError` for an error. */
+/**
+ * A function for one method of HTTP: it returns the data of the response, and throws `ApiError` for an error.
+ *
+ * `init` has the parameters and the body, those of `fetch` such as `signal`, and the `timeoutSeconds` of this call.
+ */
 export type Call<M extends Method> = <P extends Path<M>, Init extends MaybeOptionalInit<paths[P], M>>(
   path: P,
-  ...init: undefined extends Init ? [Init?] : [Init]
+  ...init: undefined extends Init ? [(Init & CallOptions)?] : [Init & CallOptions]
 ) => Promise<Data<P, M, Init>>;
 
 /** The routes that return a page of a list. */
@@ -52,6 +56,10 @@ export type Item<P extends ListPath> = Data<P, "get"> extends { data: (infer T)[
 
 /** Content of an upload. A `Blob`, such as a `File`, is read from the disk as it is sent. */
 export type Source = Blob | ReadableStream<Uint8Array> | Uint8Array | ArrayBuffer;
+
+interface CallOptions {
+  timeoutSeconds?: number;
+}
 
 type Result = { data?: unknown; error?: unknown; response: Response };
 

@@ -20,12 +20,13 @@ export function retryDelay(count: number): number {
 /** Return a `fetch` that sends a request up to `retries + 1` times. Throws `ServerUnreachable`. */
 export function retrying(fetch: Fetch, retries: number, timeoutSeconds: number): Fetch {
   return async (request) => {
+    const seconds = (request as { timeoutSeconds?: number }).timeoutSeconds ?? timeoutSeconds; // of this call
     const repeatable = request.method === "GET" || request.headers.has("Idempotency-Key");
     for (let count = 0; ; count++) {
       const last = !repeatable || count >= retries;
       let delay = retryDelay(count);
       try {
-        const response = await attempt(fetch, last ? request : request.clone(), timeoutSeconds);
+        const response = await attempt(fetch, last ? request : request.clone(), seconds);
         const retryAfter = secondsOf(response);
         if (response.ok || last || retryAfter === null) return response;
         await response.body?.cancel();
