@@ -161,6 +161,11 @@ class Clip:
         return sum(part.end_seconds - part.start_seconds for part in self.ranges)
 
     @property
+    def expected_seconds(self) -> float:
+        """The length of the file as requested."""
+        return self.requested_seconds / float(self.output.tempo if self.output is not None else 1)
+
+    @property
     def ended(self) -> bool:
         return self.state in ("complete", "failed")
 

@@ -54,7 +54,7 @@ from clipengine.timecode import now_ms
 CLIP_SORTS = {
     "created_at": (ClipRow.created_at, int),
     "label": (beginning(ClipRow.label), str),
-    "duration": (ClipRow.end_seconds - ClipRow.start_seconds, float),
+    "duration": (ClipRow.duration_seconds, float),
     "size": (ClipRow.size_bytes, int),
 }
 _NOTHING: Mapping[str, str] = {}
@@ -121,7 +121,9 @@ class Clips:
             for recording_id in sorted(recordings):  # in one order: two requests must not wait for each other
                 self._check_recording(recording_id)
             self._check_room()
-            self._database.insert(_INSERT, **_values(clip), long=clip.long, **_NEW, next_at=now)
+            self._database.insert(
+                _INSERT, **_values(clip), long=clip.long, duration_seconds=clip.expected_seconds, **_NEW, next_at=now
+            )
             self.documents.add(vars(clip))
             self._database.record_change("clip", clip_id)
             self._database.enqueue("clips", clip_id)
@@ -257,7 +259,8 @@ class Clips:
 
         Return False if the claim was lost; the caller must then discard the stored objects.
         """
-        values = entering("complete", result=result.to_object(), size_bytes=result.size_bytes, completed_at=now_ms())
+        known = {"size_bytes": result.size_bytes, "duration_seconds": result.duration_seconds}
+        values = entering("complete", result=result.to_object(), completed_at=now_ms(), **known)
         with self._database.transaction(ordered=False):
             state = self._active_state(id, attempt)
             return state is not None and self._end(id, state, attempt, values)

@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 
 from clipengine.clips.clip import Clip, ClipResult, Recording
+from clipengine.clips.edit import Part
 from clipengine.clips.facts import SourceFacts
 from clipengine.clips.metadata import MAX_METADATA
+from clipengine.clips.output import Output
 from clipengine.ledger import documents
 from clipengine.ledger.clips import CLIP_SORTS
 from clipengine.ledger.database.backend import Location, PostgresLocation
@@ -149,12 +151,18 @@ def test_pages_of_every_order_are_complete(
                 seconds=(7 * number) % 5 + 1 / 3,
                 tags=["even"] if number % 2 == 0 else [],
                 metadata={"rest": str(number % 3)},
+                output=Output(speed=2.0) if number % 3 == 0 else None,
+                parts=(Part(recording.recording_id, 0, 1), Part(recording.recording_id, 100, 101))
+                if number == 4
+                else (),
             )
             if number % 2:
                 claimed = ledger.clips.claim("me")
                 assert claimed
                 size = 1000 - number % 4
-                ledger.clips.complete(claimed.clip_id, claimed.attempt, replace(result, size_bytes=size))
+                ledger.clips.complete(
+                    claimed.clip_id, claimed.attempt, replace(result, size_bytes=size, duration_seconds=number)
+                )
     everything = ledger.clips.list(limit=100, sort=sort, **filters).data
     assert {each.clip_id for each in everything} == {
         each.clip_id for each in ledger.clips.list(limit=100, **filters).data
@@ -162,7 +170,7 @@ def test_pages_of_every_order_are_complete(
     key = {
         "created_at": lambda each: each.created_at,
         "label": lambda each: 0,  # the order of letters is that of the database
-        "duration": lambda each: each.end_seconds - each.start_seconds,
+        "duration": lambda each: each.result.duration_seconds if each.result else each.expected_seconds,
         "size": lambda each: each.result.size_bytes if each.result else 0,
     }[sort.removeprefix("-")]
     keys = [key(each) for each in everything]
@@ -209,7 +217,8 @@ def test_recordings_are_sorted_and_filtered(ledger: Ledger, facts: SourceFacts, 
     assert [each.bucket_path for each in ledger.recordings.list(limit=9, metadata={"n": "2"}).data] == ["2.mp4"]
 
 
-def test_rows_of_an_older_version_are_found_and_sorted(place: Location, open_ledger: Open, result: ClipResult) -> None:
+def _older(place: Location, version: int) -> Database:
+    """Return a new database of an older schema version."""
     if isinstance(place, PostgresLocation):
         database = postgres_database(place)
     else:
@@ -217,7 +226,28 @@ def test_rows_of_an_older_version_are_found_and_sorted(place: Location, open_led
         place.touch()
         database = file_database(place)
     create_meta(database)
-    migrate(database, MIGRATIONS[:26])
+    migrate(database, MIGRATIONS[:version])
+    return database
+
+
+def test_length_of_older_clips_is_that_of_the_file_or_of_all_parts(
+    place: Location, open_ledger: Open, result: ClipResult
+) -> None:
+    database = _older(place, 32)
+    insert_old_rows(database, "1", json.dumps(vars(replace(result, duration_seconds=1.5))))
+    insert_old_rows(database, "2", None)
+    insert_old_rows(database, "3", None)
+    parts = [{"recording_id": "rec_3", "start_seconds": start, "end_seconds": start + 2} for start in (1, 50, 90)]
+    values = json.dumps(parts), json.dumps({"speed": 0.5})
+    database.run("UPDATE clips SET parts = ?, output = ? WHERE clip_id = 'clip_3'", values)
+    whole = database.run("SELECT end_seconds - start_seconds FROM clips WHERE clip_id = 'clip_2'")
+    database.close()
+    found = open_ledger().database.run("SELECT duration_seconds FROM clips ORDER BY clip_id")
+    assert found == [(1.5,), *whole, (12.0,)]
+
+
+def test_rows_of_an_older_version_are_found_and_sorted(place: Location, open_ledger: Open, result: ClipResult) -> None:
+    database = _older(place, 26)
     insert_old_rows(database, "1", json.dumps(vars(result)))
     database.close()
     ledger = open_ledger()

@@ -319,6 +319,22 @@ def migration_32(database: Database) -> None:
     database.run("ALTER TABLE engines ADD COLUMN encoders INTEGER")
 
 
+def migration_33(database: Database) -> None:
+    """Store the length of a clip: that of its file, or of all its parts at their speed. Older engines would not."""
+    database.run("ALTER TABLE clips ADD COLUMN duration_seconds DOUBLE PRECISION NOT NULL DEFAULT 0")
+    duration = """CAST(substring(result FROM '"duration_seconds": *([0-9.eE+-]+)') AS DOUBLE PRECISION)"""
+    duration = duration if database.shared else "json_extract(result, '$.duration_seconds')"
+    database.run(f"UPDATE clips SET duration_seconds = COALESCE({duration}, end_seconds - start_seconds)")
+    unfinished = "SELECT clip_id, end_seconds - start_seconds, parts, output FROM clips WHERE result IS NULL"
+    for clip_id, seconds, parts, output in database.run(f"{unfinished} AND (parts IS NOT NULL OR output IS NOT NULL)"):
+        ranges = json.loads(parts) if parts else []
+        total = sum(part["end_seconds"] - part["start_seconds"] for part in ranges) or seconds
+        speed = (json.loads(output) or {}).get("speed") if output else None
+        database.run("UPDATE clips SET duration_seconds = ? WHERE clip_id = ?", (total / (speed or 1), clip_id))
+    database.run("DROP INDEX clips_by_duration")
+    database.run("CREATE INDEX clips_by_duration ON clips (duration_seconds, clip_id)")
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     migration_1,
     migration_2,
@@ -352,6 +368,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     migration_30,
     migration_31,
     migration_32,
+    migration_33,
 )
 
 

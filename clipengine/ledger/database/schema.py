@@ -162,6 +162,7 @@ class ClipRow(Model):
     parts = JsonText(null=True)  # ranges of recordings; null for a clip of one range
     tags = JsonText(default=list)
     size_bytes = BigIntegerField(default=0)  # 0 until it is complete
+    duration_seconds = DoubleField(default=0)  # of the file; as requested until it is complete
     snap = JsonText(null=True)  # moments to which the cuts move; null if they stay
 
     class Meta:
