@@ -51,7 +51,7 @@ function pack(name, stage, folder, { version }) {
 
 function run(program, ...options) {
   const { status } = spawnSync(join(SOURCES, "node_modules/.bin", program), options, { stdio: "inherit" });
-  if (status !== 0) process.exit(1);
+  if (status !== 0) throw new Error(`${program} failed`); // not exit, which would leave the copy of the sources
 }
 
 const [documentFile, out, ...names] = process.argv.slice(2);
