@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from fractions import Fraction
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
 
@@ -20,6 +20,7 @@ MAX_NAME = 80
 MAX_LANGUAGE = 40  # the longest registered tag has 35 characters (RFC 5646)
 MAX_CHAPTERS = 500
 MAX_CHAPTER_TITLE = 240  # bytes of UTF-8 in MP4 have a length of 8 bits
+MAX_TAG_TEXT = 1000
 MAX_OTHER_STREAMS = 32  # each of which is named in the warnings of a clip
 
 
@@ -40,6 +41,20 @@ Warning = Annotated[str, Field(max_length=500)]
 CreationTime = Annotated[AwareDatetime, Field(ge=datetime(1970, 1, 2, tzinfo=UTC), lt=datetime(2200, 1, 1, tzinfo=UTC))]
 
 
+# Descriptions of a recording that are carried into clips: those that every container has a place for.
+TagName = Literal[
+    "title", "artist", "album_artist", "album", "composer", "comment", "description", "copyright", "genre", "date",
+]  # fmt: skip
+TagText = Annotated[str, Field(max_length=MAX_TAG_TEXT)]
+
+
+class TrackNames(NamedTuple):
+    """Language and title of a track, as far as the recording states them."""
+
+    language: str | None = None
+    title: str | None = None
+
+
 class VideoFacts(BaseModel):
     """The first video stream. `frame_seconds` is the usual distance of two frames (the median over the packets)."""
 
@@ -56,7 +71,12 @@ class VideoFacts(BaseModel):
     rotation: Rotation  # degrees clockwise by which a player rotates the frame
     frames: Count | None = None  # None if they were not counted
     language: Language | None = None
+    title: Name | None = None
     first_frame: ExactSeconds | None = None  # its recording time; None from older probes
+
+    @property
+    def names(self) -> TrackNames:
+        return TrackNames(self.language, self.title)
 
     @property
     def fps(self) -> float:
@@ -101,7 +121,12 @@ class AudioFacts(BaseModel):
     channels: Annotated[int, Field(ge=0, le=4096)]
     sample_rate: Annotated[int, Field(ge=0, le=100_000_000)]
     language: Language | None = None
+    title: Name | None = None
     stamps: AudioStamps | None = None  # the meaning of timestamps that do not mark a packet's first sample
+
+    @property
+    def names(self) -> TrackNames:
+        return TrackNames(self.language, self.title)
 
 
 StreamKind = Literal["video", "audio", "subtitle", "data", "attachment", "picture", "unknown"]
@@ -152,6 +177,7 @@ class SourceFacts(BaseModel):
     chapters: Count = 0
     chapter_list: Annotated[tuple[ChapterFacts, ...], Field(max_length=MAX_CHAPTERS)] = ()  # empty from older probes
     creation_time: CreationTime | None = None
+    tags: dict[TagName, TagText] = Field(default_factory=dict)
 
     def to_object(self) -> dict[str, Any]:
         """Return the `media` object of the API."""

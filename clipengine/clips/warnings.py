@@ -33,6 +33,7 @@ WarningCode = Literal[
     "packets_damaged",
     "picture_missing",
     "recording_cut_off",
+    "tags_dropped",
     "timestamps_joined",
     "video_gap",
 ]
@@ -107,6 +108,8 @@ def loss_warnings(facts: SourceFacts, profile: Profile) -> list[str]:
         if not present and options:
             text = f"the recording has no {kind}: {', '.join(options)} of the output had no effect"
             found.append(warning("output_ignored", text))
+    if profile.is_animation and facts.tags:
+        found.append(warning("tags_dropped", f"{profile.container} holds no tags: {', '.join(facts.tags)}"))
     unlisted = facts.chapters - len(facts.chapter_list)
     if profile.is_animation and facts.chapters:
         found.append(warning("chapters_dropped", f"{profile.container} holds no chapters"))

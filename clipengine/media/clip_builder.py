@@ -11,7 +11,7 @@ import av
 
 from clipengine.clips.chapters import cut_chapters
 from clipengine.clips.effects import Effects, effects_of
-from clipengine.clips.facts import AudioFacts, SourceFacts
+from clipengine.clips.facts import AudioFacts, SourceFacts, TrackNames
 from clipengine.clips.plan import CutRange
 from clipengine.clips.profiles import Profile
 from clipengine.clips.subtitles import TEXT_CODECS, TextRange, TextTrack, cut_tracks, part_tracks, track_samples
@@ -84,7 +84,7 @@ class ClipBuilder:
         self._effects = Effects()
         self._converter: FrameConverter | None = None
         self.origin = cut.start
-        self.has_video = False
+        self.has_video = self._begins_clip = False
         self._copies = False
         self.encoded_seconds = Fraction(0)  # of the frames that were encoded
         self.poster: bytes | None = None
@@ -133,9 +133,11 @@ class ClipBuilder:
         self.origin = begin.origin
         if isinstance(self._writer, JoinedWriter):
             self._writer.begin_part(self.length)
+            self._begins_clip = self._writer.is_first
         self._effects = self._part_effects()
         if self._facts.creation_time is not None:
             self._writer.set_creation_time(self._facts.creation_time + timedelta(seconds=float(self.origin)))
+        self._writer.set_tags(self._facts.tags)
         chapters = cut_chapters(self._facts.chapter_list, self.origin, self._cut.end, speed=self._speed)
         self._writer.set_chapters(chapters)
         if begin.frame is not None and self._facts.video is not None:
@@ -152,7 +154,7 @@ class ClipBuilder:
                 watermark=self._drawing.watermark,
                 captions=self._captions,
             )
-            self._add_video(begin, begin.frame, self._converter, self._facts.video.language)
+            self._add_video(begin, begin.frame, self._converter, self._facts.video.names)
             self.has_video = True
         self.audio = AudioTracks(
             self._writer,
@@ -193,18 +195,16 @@ class ClipBuilder:
         self._lost_texts = [track for track, each in zip(tracks, samples, strict=True) if each is None]
         writer.write_texts([each or [] for each in samples])
 
-    def _add_video(
-        self, begin: BeginEvent, frame: av.VideoFrame, converter: FrameConverter, language: str | None
-    ) -> None:
+    def _add_video(self, begin: BeginEvent, frame: av.VideoFrame, converter: FrameConverter, names: TrackNames) -> None:
         if begin.copied is None:
-            self._writer.add_video(converter.format, self._rate(), language=language)
+            self._writer.add_video(converter.format, self._rate(), names=names)
             return
         converter.check_kept(frame)
         assert isinstance(self._writer, ClipWriter)
         self._copies = True
         ratio = self._facts.video.sample_aspect_ratio if self._facts.video is not None else Fraction(1)
         self._writer.add_spliced_video(
-            begin.copied, self._rate(), sample_aspect_ratio=ratio, length=self.length, language=language
+            begin.copied, self._rate(), sample_aspect_ratio=ratio, length=self.length, names=names
         )
         self._make_poster(converter.convert(frame) if self._want_poster else frame)
 
@@ -256,6 +256,8 @@ class ClipBuilder:
         yield from loss_warnings(self._facts, self._profile)
         if self._facts.chapter_list and isinstance(self._writer, JoinedWriter) and self._profile.container == "mp3":
             yield warning("chapters_dropped", "an MP3 of several parts carries no chapters")
+        if self._facts.tags and isinstance(self._writer, JoinedWriter) and not self._begins_clip:
+            yield warning("tags_dropped", f"the tags of the first part apply: {', '.join(self._facts.tags)}")
         if asked_end > self._cut.end + _ROUNDED:
             text = f"the end was clamped from {float(asked_end):.3f} s to the recording's, {float(self._cut.end):.3f} s"
             yield warning("end_clamped", text)

@@ -46,7 +46,15 @@ from clipengine.media.input.ogg_vorbis import have_empty_packets
 from clipengine.media.input.seek_check import SeekCheck
 from clipengine.media.input.seek_index_builder import MATROSKA, SeekIndexBuilder
 from clipengine.media.input.source import ByteSource, MediaReader
-from clipengine.media.input.stream_facts import chapters, creation_time, language, other_streams
+from clipengine.media.input.stream_facts import (
+    chapters,
+    creation_time,
+    dropped_tags,
+    language,
+    other_streams,
+    tags,
+    title,
+)
 from clipengine.media.input.stream_scan import HeadScan, PacketStats
 from clipengine.media.input.tail import check_not_truncated, last_fragments, seek_to_tail
 from clipengine.media.input.timeline import Timeline, as_fraction
@@ -57,6 +65,7 @@ _LACKING_SECONDS = 1  # tolerance of the duration in the header
 _MAX_SECONDS = 366 * 24 * 3600
 # Formats that may have discontinuities (FFmpeg's AVFMT_TS_DISCONT).
 _DISCONTINUOUS = ("mpegts", "mpeg")
+_NAMED_TAGS, _TAG_CHARACTERS = 10, 30
 _MAX_INDEXED_FRAMES = 100_000  # whose distances are compared
 
 
@@ -176,12 +185,17 @@ class _Scan:
             video=video,
             audio=audio,
             seekable=self._is_seekable(),
-            warnings=(*_warnings(self.stats, self._video, stated_end), *_rate_warnings(self._name, video)),
+            warnings=(
+                *_warnings(self.stats, self._video, stated_end),
+                *_rate_warnings(self._name, video),
+                *_tag_warnings(dropped_tags(self._container, self._video)),
+            ),
             other_streams=others,
             other_streams_count=others_count,
             chapters=len(self._container.chapters()),
             chapter_list=chapters(self._container, self._head.origin),
             creation_time=creation_time(self._container),
+            tags=tags(self._container),
         )
 
     def _is_seekable(self) -> bool:
@@ -231,6 +245,7 @@ def _video_facts(stream: VideoStream, head: HeadScan, stats: PacketStats) -> Vid
         rotation=rotation_of(frame) if frame else 0,
         frames=stream.frames or None,
         language=language(stream.language),
+        title=title(stream),
         first_frame=head.first_frame,
     )
 
@@ -263,6 +278,7 @@ def _audio_facts(stream: AudioStream, head: HeadScan, stats: PacketStats) -> Aud
         channels=stream.codec_context.layout.nb_channels,
         sample_rate=stream.codec_context.sample_rate,
         language=language(stream.language),
+        title=title(stream),
         stamps=None if analyzer is None else analyzer.stamps(head.origin),
     )
 
@@ -278,6 +294,13 @@ def _stated_end(container: InputContainer) -> Fraction:
 def _rate_warnings(format_name: str, video: VideoFacts | None) -> Iterator[str]:
     if format_name in UNTIMED and video is not None:
         yield warning("nominal_rate", f"the recording has no timestamps; {video.fps:g} frames a second are assumed")
+
+
+def _tag_warnings(names: list[str]) -> Iterator[str]:
+    if names:
+        more = f" and {len(names) - _NAMED_TAGS} more" if len(names) > _NAMED_TAGS else ""
+        listed = ", ".join(each[:_TAG_CHARACTERS] for each in names[:_NAMED_TAGS])
+        yield warning("tags_dropped", f"tags of the recording are not carried over: {listed}{more}")
 
 
 def _warnings(stats: PacketStats, video: VideoStream | None, stated_end: Fraction) -> list[str]:

@@ -166,7 +166,7 @@ def test_color_range_of_an_f4v_is_carried_over(defects: Path, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("name", "codes"),
     [
-        ("mp3_cover_chapters.mp3", ["stream_dropped"]),
+        ("mp3_cover_chapters.mp3", ["tags_dropped", "stream_dropped"]),
         ("nasa_multitrack_2v2a_subs.mp4", ["stream_dropped"] * 2),
         ("ts_scte35.ts", ["stream_dropped"]),
         ("vp9_alpha.webm", ["alpha_dropped"]),

@@ -14,6 +14,7 @@ from typing import Any
 
 import av
 
+from clipengine.clips.facts import TrackNames
 from clipengine.clips.profiles import Profile
 from clipengine.media.output.writer import open_writer
 from clipengine.media.video.frame_format import FrameFormat
@@ -49,7 +50,7 @@ def black(
     with open_writer(output, Profile(preset="ultrafast", **profile), threads=1) as writer:
         writer.add_video(format, Fraction(FPS))
         for _ in range(tracks):
-            writer.add_audio(rate=RATE, channels=1, language=None)
+            writer.add_audio(rate=RATE, channels=1, names=TrackNames())
         for number in range(frames):
             frame = av.VideoFrame(format.width, format.height, "yuv420p")
             for plane in frame.planes:

@@ -12,6 +12,7 @@ from fractions import Fraction
 import av
 from av.audio.resampler import AudioResampler
 
+from clipengine.clips.facts import TrackNames
 from clipengine.clips.warnings import warning
 from clipengine.media.audio.samples import silence, slice_of
 from clipengine.media.audio.tracks import AudioWriter
@@ -64,10 +65,10 @@ class JoinedAudio:
             text = f"it has {self._added} audio tracks, the first part has {len(self._tracks)}: the others are silent"
             yield warning("audio_track_missing", text)
 
-    def add_audio(self, *, rate: int, channels: int, language: str | None) -> tuple[str, str]:
+    def add_audio(self, *, rate: int, channels: int, names: TrackNames) -> tuple[str, str]:
         self._added += 1
         if self.is_first:
-            format, layout = self._audio.add_audio(rate=rate, channels=channels, language=language)
+            format, layout = self._audio.add_audio(rate=rate, channels=channels, names=names)
             self._tracks.append(_JoinedTrack(format, layout, rate))
             self._begin_track(self._tracks[-1])
         if not self._tracks:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import av
 
 from clipengine.clips.effects import effects_of
-from clipengine.clips.facts import AudioFacts, SourceFacts
+from clipengine.clips.facts import AudioFacts, SourceFacts, TrackNames
 from clipengine.clips.plan import CutRange
 from clipengine.clips.profiles import Profile
 from clipengine.clips.seek_index import SeekIndex
@@ -115,7 +115,7 @@ class _Meter:
         self._codec = codec
         self._tracks: list[_TrackMeter] = []
 
-    def add_audio(self, *, rate: int, channels: int, language: str | None) -> tuple[str, str]:
+    def add_audio(self, *, rate: int, channels: int, names: TrackNames) -> tuple[str, str]:
         format, layout = encoder_format(self._codec, channels)
         self._tracks.append(_TrackMeter(format, layout, rate))
         return format, layout

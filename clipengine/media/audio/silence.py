@@ -7,6 +7,7 @@ from fractions import Fraction
 
 import av
 
+from clipengine.clips.facts import TrackNames
 from clipengine.clips.snap_moments import Span
 from clipengine.media.audio.encoder_format import encoder_format
 from clipengine.media.audio.filter_graph import linear_graph, pull_all
@@ -23,7 +24,7 @@ class SilenceDetector:
     def __init__(self) -> None:
         self._tracks: list[_TrackSilences] = []
 
-    def add_audio(self, *, rate: int, channels: int, language: str | None) -> tuple[str, str]:
+    def add_audio(self, *, rate: int, channels: int, names: TrackNames) -> tuple[str, str]:
         format, layout = encoder_format("aac", channels)
         self._tracks.append(_TrackSilences(format, layout, rate))
         return format, layout

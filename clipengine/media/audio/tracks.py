@@ -9,7 +9,7 @@ from typing import Protocol
 import av
 
 from clipengine.clips.effects import Effects
-from clipengine.clips.facts import AudioFacts
+from clipengine.clips.facts import AudioFacts, TrackNames
 from clipengine.clips.warnings import warning
 from clipengine.media.audio.effects import AudioEffects
 from clipengine.media.audio.mix import AudioMix
@@ -20,7 +20,7 @@ from clipengine.media.input.events import AudioFrameEvent
 class AudioWriter(Protocol):
     """Encoder and muxer of the audio tracks (`media.output.writer`)."""
 
-    def add_audio(self, *, rate: int, channels: int, language: str | None) -> tuple[str, str]: ...
+    def add_audio(self, *, rate: int, channels: int, names: TrackNames) -> tuple[str, str]: ...
 
     def write_audio(self, track: int, frame: av.AudioFrame) -> None: ...
 
@@ -49,7 +49,7 @@ class AudioTracks:
         self._downmixed: list[tuple[int, int]] = []  # track, channels
         self.written = 1 if self._mix else len(kept)
         if self._mix is not None:
-            writer.add_audio(rate=self._mix.rate, channels=2, language=kept[0].language)
+            writer.add_audio(rate=self._mix.rate, channels=2, names=TrackNames(kept[0].language))
         for facts in kept:
             format, layout = self._add_track(facts)
             self._timelines[facts.index] = AudioTimeline(
@@ -73,9 +73,7 @@ class AudioTracks:
         """Add the track to the clip unless it is mixed into one, and return its sample format and channel layout."""
         if self._mix is not None:
             return self._mix.format, self._mix.layout
-        format, layout = self._writer.add_audio(
-            rate=facts.sample_rate, channels=facts.channels, language=facts.language
-        )
+        format, layout = self._writer.add_audio(rate=facts.sample_rate, channels=facts.channels, names=facts.names)
         if layout == "stereo" and facts.channels > 2:
             self._downmixed.append((self._numbers[facts.index], facts.channels))
         return format, layout

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from datetime import UTC, datetime
 from fractions import Fraction
@@ -18,23 +19,42 @@ from clipengine.clips.facts import (
     MAX_LANGUAGE,
     MAX_NAME,
     MAX_OTHER_STREAMS,
+    MAX_TAG_TEXT,
     ChapterFacts,
     CreationTime,
     StreamFacts,
     StreamKind,
+    TagName,
 )
 from clipengine.media.input.container import codec_name
 from clipengine.media.input.timeline import as_fraction
 
 MAX_CHAPTER_SECONDS = 366 * 24 * 3600
+# Names that writers give to every track of MP4.
+_HANDLERS = re.compile(r"handle|^core media|^iso media|^mainconcept|^gpac|^\W*$", re.IGNORECASE)
+_LANGUAGE_SUFFIX = re.compile(r"-[a-z]{3}$")  # of MP4, where a tag may be there with and without
+_QUICKTIME = "com.apple.quicktime."
+# Tags of the file and its writer, not of the recording.
+_TAG_OF_FILE = re.compile(
+    r"^(major_brand|minor_version|compatible_brands|encod|creation_?(time|date)|modification_date|duration|vendor_id"
+    r"|software|version|firmware|player|isft|service_|media_type|company_|product_|generation_|com\.android\.|uid$"
+    r"|material_package|toolkit_|wmfsdk|isvbr|deviceconformance|audiodelay|canseek|lasttime|lastkey|metadatac|has[a-z]+s?$)"
+    r"|_(uid|umid|ul)$|datarate$|filesize$"
+)
 _COVERS = Disposition.attached_pic | Disposition.timed_thumbnails
 _CREATION_TIME: TypeAdapter[datetime] = TypeAdapter(CreationTime)
 
 
 def other_streams(container: InputContainer, held: Collection[int]) -> tuple[tuple[StreamFacts, ...], int]:
     """Return the streams whose indices are not in `held`, up to the limit, and their total number."""
-    others = [stream for stream in container.streams if stream.index not in held]
+    others = [each for each in container.streams if each.index not in held and not _has_chapters(container, each)]
     return tuple(_facts(stream) for stream in others[:MAX_OTHER_STREAMS]), len(others)
+
+
+def _has_chapters(container: InputContainer, stream: Stream) -> bool:
+    """Return True for the track of MP4 that has the titles of the chapters, which are carried over."""
+    is_text = stream.type == "data" and getattr(stream, "name", None) == "bin_data"
+    return is_text and container.format.name.startswith("mov") and bool(container.chapters())
 
 
 def creation_time(container: InputContainer) -> datetime | None:
@@ -43,6 +63,37 @@ def creation_time(container: InputContainer) -> datetime | None:
         return _CREATION_TIME.validate_strings(container.metadata.get("creation_time", "")[:MAX_NAME]).astimezone(UTC)
     except ValueError:
         return None
+
+
+def tags(container: InputContainer) -> dict[TagName, str]:
+    """Return the descriptions that a clip carries, without those that are empty."""
+    stated = {name.lower(): text for name, text in container.metadata.items()}  # Matroska has capital letters
+    found = {name: clean_line(_valid(stated.get(name, "")))[:MAX_TAG_TEXT] for name in get_args(TagName)}
+    return {name: text for name, text in found.items() if text}
+
+
+def dropped_tags(container: InputContainer, video: Stream | None) -> list[str]:
+    """Return the names of the tags that no clip carries, such as the place, except those of the file itself."""
+    stated = (_LANGUAGE_SUFFIX.sub("", _valid(name).lower()) for name in container.metadata)
+    # QuickTime repeats other tags, such as `com.apple.quicktime.location.ISO6709`.
+    names = {
+        (name.removeprefix(_QUICKTIME).partition(".")[0] if name.startswith(_QUICKTIME) else name)[:MAX_NAME]
+        for name in stated
+    }
+    if video is not None and "timecode" in map(str.lower, video.metadata):
+        names.add("timecode")
+    return sorted(name for name in names - {*get_args(TagName)} if not _TAG_OF_FILE.search(name))
+
+
+def title(stream: Stream) -> str | None:
+    """Return the name of a track, or None if it has none but that of its writer."""
+    stated = stream.metadata.get("title") or stream.metadata.get("handler_name", "")
+    text = clean_line(_valid(stated))[:MAX_NAME]
+    return None if not text or _HANDLERS.search(text) else text
+
+
+def _valid(text: str) -> str:
+    return text.encode("utf-8", "replace").decode()
 
 
 def chapters(container: InputContainer, origin: Fraction) -> tuple[ChapterFacts, ...]:
@@ -74,7 +125,8 @@ def _facts(stream: Stream) -> StreamFacts:
     cover = stream.type == "video" and stream.disposition & _COVERS
     # Data streams have no decoder; `name` is their format, or the file name of an attachment.
     name = codec_name(stream) if stream.codec_context is not None else getattr(stream, "name", None)
-    codec = (name or "unknown").encode("utf-8", "replace").decode()[:MAX_NAME]
+    name = name or ("timecode" if "timecode" in stream.metadata else "unknown")
+    codec = _valid(name)[:MAX_NAME]
     return StreamFacts(
         index=stream.index, kind="picture" if cover else _kind(stream), codec=codec, language=language(stream.language)
     )

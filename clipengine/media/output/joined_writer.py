@@ -6,13 +6,14 @@ rounded once to the video's time base.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from fractions import Fraction
 
 import av
 
 from clipengine.clips.chapters import Chapter, joined_chapters
+from clipengine.clips.facts import TagName, TrackNames
 from clipengine.clips.subtitles import Sample, TextCodec, TextTrack
 from clipengine.clips.warnings import warning
 from clipengine.errors import NoMediaInRange
@@ -53,15 +54,20 @@ class JoinedWriter(JoinedAudio):
         if self.is_last:
             self._writer.set_chapters(joined_chapters(self._chapters))
 
+    def set_tags(self, tags: Mapping[TagName, str]) -> None:
+        """Set the descriptions of the clip, which are those of the first part."""
+        if self.is_first:
+            self._writer.set_tags(tags)
+
     def set_creation_time(self, time: datetime) -> None:
         if self.is_first:
             self._writer.set_creation_time(time)
 
-    def add_video(self, format: FrameFormat, rate: Fraction, *, language: str | None = None) -> None:
+    def add_video(self, format: FrameFormat, rate: Fraction, *, names: TrackNames = TrackNames()) -> None:
         self._has_video = True
         if self.is_first:
             self.format = format
-            self._writer.add_video(format, rate, language=language)
+            self._writer.add_video(format, rate, names=names)
         elif self.format is None:
             raise NoMediaInRange("the first part has no video in its range, a later part has: begin with that one")
 

@@ -7,7 +7,7 @@ descriptor.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from fractions import Fraction
@@ -20,6 +20,7 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 from clipengine.clips.chapters import Chapter
+from clipengine.clips.facts import TagName, TrackNames
 from clipengine.clips.profiles import Profile
 from clipengine.clips.subtitles import Sample, TextCodec, TextTrack
 from clipengine.media.audio.encoder_format import encoder_format
@@ -94,6 +95,10 @@ class ClipWriter:
         """Set the clip's creation time, in UTC. Call before the first frame is written."""
         self._container.metadata["creation_time"] = time.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
+    def set_tags(self, tags: Mapping[TagName, str]) -> None:
+        """Set the descriptions of the clip. Call before the first frame is written."""
+        self._container.metadata.update(tags)
+
     def set_chapters(self, chapters: Sequence[Chapter]) -> None:
         """Set the clip's chapters. Call before the first frame is written for MP3, or else before `finish`."""
         entries = [
@@ -103,7 +108,7 @@ class ClipWriter:
         if entries:
             self._container.set_chapters(entries)
 
-    def add_video(self, format: FrameFormat, rate: Fraction, *, language: str | None = None) -> None:
+    def add_video(self, format: FrameFormat, rate: Fraction, *, names: TrackNames = TrackNames()) -> None:
         """Add the video stream.
 
         `rate` is the nominal frame rate for rate control and players; it does not change the frames' times.
@@ -139,8 +144,7 @@ class ClipWriter:
         if profile.container == "mp4" and format.color_range and tags == {_UNSPECIFIED}:
             # x264 does not write the colour range if no other colour tag is set; the container can.
             self._container.container_options["movflags"] += "+write_colr"
-        if language:
-            stream.metadata["language"] = language
+        self._name(stream, names)
         self._video = stream
 
     def _video_options(self, width: int) -> dict[str, str]:
@@ -168,7 +172,7 @@ class ClipWriter:
         *,
         sample_aspect_ratio: Fraction,
         length: Fraction,
-        language: str | None = None,
+        names: TrackNames = TrackNames(),
     ) -> None:
         """Add a video stream of copied packets and of frames that are encoded to fit them, of `length` seconds."""
         stream = self._container.add_stream_from_template(copied.stream)
@@ -176,8 +180,7 @@ class ClipWriter:
         stream.codec_context.sample_aspect_ratio = sample_aspect_ratio
         if self._profile.video == "hevc" and self._profile.container in _MOV_FAMILY:
             stream.codec_context.codec_tag = _HEVC_TAG
-        if language:
-            stream.metadata["language"] = language
+        self._name(stream, names)
         self._spliced = SplicedVideo(
             stream,
             copied,
@@ -188,7 +191,7 @@ class ClipWriter:
             unit=self._unit,
         )
 
-    def add_audio(self, *, rate: int, channels: int, language: str | None) -> tuple[str, str]:
+    def add_audio(self, *, rate: int, channels: int, names: TrackNames) -> tuple[str, str]:
         """Add an audio track and return the sample format and channel layout that its encoder needs."""
         codec = self._profile.audio
         rates = _RATES[codec]
@@ -203,10 +206,15 @@ class ClipWriter:
         if codec == "aac":
             # Perceptual noise substitution would replace the recording's noise with generated noise.
             context.options = {"aac_pns": "0"}
-        if language:
-            stream.metadata["language"] = language
+        self._name(stream, names)
         self._audio.append(stream)
         return format, layout
+
+    def _name(self, stream: Any, names: TrackNames) -> None:
+        if names.language:
+            stream.metadata["language"] = names.language
+        if names.title:
+            stream.metadata["handler_name" if self._profile.container in _MOV_FAMILY else "title"] = names.title
 
     def add_texts(self, codec: TextCodec, tracks: Iterable[TextTrack]) -> None:
         """Add a text track for each of the tracks. Call it after all other streams were added."""
