@@ -85,6 +85,17 @@ def test_smart_render_of_several_parts_encodes_with_a_warning(shelf: Shelf, tmp_
     assert [warning for warning in made.warnings if warning.startswith("encoded_instead:")]
 
 
+@pytest.mark.parametrize("fps", [None, 10])
+def test_frame_is_held_over_a_part_without_video(fps: float | None, shelf: Shelf, tmp_path: Path) -> None:
+    film, sound = shelf.get("mp4_25"), shelf.get("audio_only_with_cover")
+    parts = [(film.path, Fraction(1), Fraction(2)), (sound.path, Fraction(1), Fraction(3))]
+    clip = cut_parts(parts, tmp_path / "clip.mp4", Profile(preset="ultrafast", fps=fps))
+    assert [each for each in clip.made.warnings if each.startswith("picture_missing: part 2:")]
+    reading = read_clip(clip.path)
+    assert len(reading.frames) == clip.made.frames == (fps or 25)
+    assert abs(reading.tracks[0].end - 3) <= Fraction(1, 40)
+
+
 def test_first_part_without_video_in_its_range_is_rejected(shelf: Shelf, tmp_path: Path) -> None:
     late, film = shelf.get("live_video_late"), shelf.get("mp4_25")
     parts = [(late.path, Fraction(0), late.frames[0][0] / 2), (film.path, Fraction(0), Fraction(1))]
