@@ -12,6 +12,10 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from clipengine.client import AsyncClient, ClientError
+from clipengine.clips.edit import MAX_PARTS
+from clipengine.clips.output import Output
+from clipengine.clips.profiles import Render
+from clipengine.clips.snap import Snap
 
 _MAX_WAIT = 600
 _MAX_CUES = 500
@@ -62,11 +66,36 @@ class GetFrame(_Arguments):
     width: int = Field(default=640, ge=16, le=1920)
 
 
+class Part(_Arguments):
+    start_seconds: Seconds
+    end_seconds: Seconds
+    recording_id: Id | None = Field(default=None, description="Default: the recording of the clip.")
+
+
+class Subtitles(_Arguments):
+    mode: Literal["keep", "burn", "none"] = "keep"
+    language: str | None = Field(default=None, description="BCP 47 tag of one transcript.")
+
+
 class PlanClip(_Arguments):
     recording_id: Id
-    start_seconds: Seconds
-    end_seconds: Seconds = Field(description="End of the clip, exclusive.")
+    start_seconds: Seconds | None = None
+    end_seconds: Seconds | None = Field(default=None, description="End of the clip, exclusive.")
+    parts: list[Part] | None = Field(
+        default=None,
+        min_length=1,
+        max_length=MAX_PARTS,
+        description="Ranges that are played one after the other, instead of start_seconds and end_seconds.",
+    )
+    snap: Snap | None = Field(default=None, description="Move the cuts to moments near them.")
+    output: Output | None = Field(default=None, description="Changes of the picture and the audio.")
+    subtitles: Subtitles | None = Field(default=None, description="Default: all transcripts as text tracks.")
+    render: Render | None = Field(default=None, description="`smart` copies what it can, which is faster.")
     profile: str | None = Field(default=None, description="Name of a profile; `default` always exists.")
+
+    def values(self) -> dict[str, Any]:
+        """Return the arguments of the client's call, without those that are not given."""
+        return self.model_dump(exclude={"wait_seconds"}, exclude_none=True)
 
 
 class CreateClip(PlanClip):
@@ -137,11 +166,11 @@ async def _frame(client: AsyncClient, given: GetFrame) -> bytes:
 
 
 async def _plan(client: AsyncClient, given: PlanClip) -> Any:
-    return asdict(await client.clips.plan(**given.model_dump()))
+    return asdict(await client.clips.plan(**given.values()))
 
 
 async def _create(client: AsyncClient, given: CreateClip) -> Any:
-    clip = await client.clips.create(**given.model_dump(exclude={"wait_seconds"}))
+    clip = await client.clips.create(**given.values())
     return await _wait(client, WaitForClip(clip_id=clip.clip_id, wait_seconds=given.wait_seconds))
 
 

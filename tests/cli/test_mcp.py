@@ -123,6 +123,11 @@ def test_agent_finds_a_moment_and_shares_its_clip(
             assert (await agent.call("plan_clip", **part))["frames"] > 0
             clip = await agent.call("create_clip", label=f"budget-{transport}", **part)
             assert clip["status"] == "complete"
+            ranges = [{"start_seconds": 0.0, "end_seconds": 0.4}, {"start_seconds": 1.0, "end_seconds": 1.4}]
+            request = {"recording_id": recording_id, "parts": ranges, "output": {"speed": 2.0, "max_height": 90}}
+            assert (await agent.call("plan_clip", **request))["duration_seconds"] == pytest.approx(0.4)
+            fast = await agent.call("create_clip", label="fast", **request)
+            assert (fast["result"]["height"], len(fast["result"]["parts"])) == (90, 2)
             (found,) = (await agent.call("list_clips", label=f"budget-{transport}"))["data"]
             assert found["clip_id"] == clip["clip_id"]
             link = (await agent.call("share_clip", clip_id=clip["clip_id"]))["url"]
@@ -164,9 +169,8 @@ def test_errors_reach_the_agent_with_their_hint(server: RunningServer, transport
     async def work() -> None:
         async with session(server, server.key, transport) as agent:
             assert "recording_not_found" in await agent.fails("get_recording", recording_id="rec_x")
-            assert "start_seconds: Field required" in await agent.fails(
-                "plan_clip", recording_id="rec_x", end_seconds=1
-            )
+            assert "is required" in await agent.fails("plan_clip", recording_id="rec_x", end_seconds=1)
+            assert "output.speed" in await agent.fails("plan_clip", recording_id="rec_x", output={"speed": 99.0})
             assert "surprise: Extra inputs" in await agent.fails("get_recording", recording_id="rec_x", surprise=1)
             assert "together" in await agent.fails("search_transcripts", query="a", recording_id="rec_x")
             assert "less than or equal to 600" in await agent.fails("wait_for_clip", clip_id="c", wait_seconds=601)
