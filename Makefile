@@ -7,13 +7,15 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 CHECKED := clipengine tests scripts
 NPM_MODULES := scripts/typescript/node_modules/.package-lock.json
 NPM_PACKAGES := clipengine-client n8n-nodes-clipengine
+HAS_NODE := command -v node >/dev/null && command -v npm >/dev/null && node -e 'process.exit(+(parseInt(process.versions.node) < 18))' \
+	|| { echo "missing: Node 18 or newer, with npm. On Debian: apt install nodejs npm" >&2; exit 1; }
 LOCK := $(BIN)/uv pip compile --quiet --upgrade --universal --no-strip-extras --python-version 3.11 --generate-hashes --custom-compile-command "make lock"
 
 # Only variables of make's command line: the environment may contain others of the same name.
 given = $(if $(filter command line,$(origin $(1))),--$(2) '$(subst ','\'',$($(1)))')
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo test check client-ts node lock films screens compare bench fuzz soak clean
+.PHONY: help install run demo test check client-ts lock films screens compare bench fuzz soak clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,15 +39,12 @@ check: $(VENV)/.test-installed  ## check lint, format, spelling, types and impor
 	@$(BIN)/mypy --no-error-summary
 	@$(BIN)/lint-imports --no-logo >$(VENV)/imports.log || { cat $(VENV)/imports.log; exit 1; }
 
-client-ts: node $(VENV)/.installed $(NPM_MODULES)  ## build the npm packages, a TypeScript client and nodes for n8n, into dist/
+client-ts: $(VENV)/.installed $(NPM_MODULES)  ## build the npm packages, a TypeScript client and nodes for n8n, into dist/
+	@$(HAS_NODE)
 	@mkdir -p dist
 	@$(BIN)/python -m scripts.openapi dist/openapi.json
 	@node scripts/typescript/build.mjs dist/openapi.json dist
 	@cd dist && npm pack --silent --offline $(addprefix ./,$(NPM_PACKAGES)) | sed 's,^,built: dist/,'
-
-node:
-	@command -v node >/dev/null && command -v npm >/dev/null && node -e 'process.exit(+(parseInt(process.versions.node) < 18))' \
-		|| { echo "missing: Node 18 or newer, with npm. On Debian: apt install nodejs npm" >&2; exit 1; }
 
 lock: $(VENV)/.installed  ## update the hashed lock files to the newest versions that setup.cfg allows
 	@$(PIP) install uv
@@ -88,6 +87,7 @@ $(VENV)/.test-installed: $(VENV)/.installed requirements-test.lock
 	@$(PIP) install --require-hashes --requirement requirements-test.lock
 	@touch $@
 
-$(NPM_MODULES): scripts/typescript/package-lock.json | node
+$(NPM_MODULES): scripts/typescript/package-lock.json
+	@$(HAS_NODE)
 	@npm ci --prefix scripts/typescript --ignore-scripts --no-audit --no-fund --loglevel error >/dev/null
 	@touch $@
