@@ -11,8 +11,6 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
-    ConfigDict,
     Field,
     SerializerFunctionWrapHandler,
     ValidationInfo,
@@ -21,7 +19,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from clipengine.clips.settings_table import SettingsTable
+from clipengine.clips.settings_table import Options, SettingsTable
 from clipengine.errors import InvalidRequest
 
 Fit = Literal["crop", "pad", "blur"]
@@ -49,19 +47,7 @@ def _in_order(span: tuple[float, float]) -> tuple[float, float]:
 _Span = Annotated[tuple[_Seconds, _Seconds], Field(strict=False), AfterValidator(_in_order)]
 
 
-class _Options(BaseModel):
-    """Options that reject unknown keys, NaN and infinity, and values of another type."""
-
-    model_config = ConfigDict(
-        extra="forbid",
-        strict=True,
-        frozen=True,
-        allow_inf_nan=False,
-        json_schema_extra={"additionalProperties": False},
-    )
-
-
-class Region(_Options):
+class Region(Options):
     """A part of the picture."""
 
     x: _Position
@@ -96,7 +82,7 @@ class BlurBox(Region):
         return end
 
 
-class Focus(_Options):
+class Focus(Options):
     """A point in the picture."""
 
     x: _Position
@@ -109,7 +95,7 @@ def _ratio(text: str) -> str:
     return text
 
 
-class Output(_Options):
+class Output(Options):
     """Changes of the picture and the audio. Without a key, nothing is changed."""
 
     max_height: int | None = Field(

@@ -1,4 +1,4 @@
-"""Base class of the tables of the settings file."""
+"""Base classes: of the tables of the settings file, and of the options of requests."""
 
 from __future__ import annotations
 
@@ -19,3 +19,15 @@ class SettingsTable(BaseModel):
         if isinstance(value, bool) and cls.model_fields[info.field_name or ""].annotation is not bool:
             raise ValueError(f"{str(value).lower()} is not possible here")
         return value
+
+
+class Options(BaseModel):
+    """Frozen options of a request that reject unknown keys, NaN and infinity, and values of another type."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        strict=True,
+        frozen=True,
+        allow_inf_nan=False,
+        json_schema_extra={"additionalProperties": False},
+    )

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
+from clipengine.clips.settings_table import Options
 from clipengine.timecode import exact
 
 SnapTarget = Literal["keyframe", "silence", "scene", "sentence"]
@@ -15,16 +16,8 @@ Edge = Literal["start", "end"]
 MAX_WITHIN_SECONDS = 30
 
 
-class Snap(BaseModel):
+class Snap(Options):
     """A request to move the cuts of a clip."""
-
-    model_config = ConfigDict(
-        extra="forbid",
-        strict=True,
-        frozen=True,
-        allow_inf_nan=False,
-        json_schema_extra={"additionalProperties": False},
-    )
 
     to: SnapTarget = Field(
         description="`keyframe`: a keyframe of the video. `silence`: 0.1 s before a sound that follows a silence, or "
