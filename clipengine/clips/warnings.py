@@ -39,7 +39,7 @@ WarningCode = Literal[
 ]
 WARNING_CODES: tuple[str, ...] = get_args(WarningCode)
 # Warnings of missing frames.
-GAP_CODES = frozenset({"video_gap", "packets_damaged", "errors_concealed"})
+GAP_CODES = frozenset({"video_gap", "packets_damaged", "errors_concealed", "picture_missing"})
 
 _SHOWN_SYMBOLS = 20
 _KINDS = {"picture": "attached picture", "attachment": "attachment"}

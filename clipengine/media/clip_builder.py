@@ -261,7 +261,8 @@ class ClipBuilder:
         if asked_end > self._cut.end + _ROUNDED:
             text = f"the end was clamped from {float(asked_end):.3f} s to the recording's, {float(self._cut.end):.3f} s"
             yield warning("end_clamped", text)
-        if self._clip.video and not self.has_video:
+        held = isinstance(self._writer, JoinedWriter) and self._writer.format is not None
+        if self._clip.video and not self.has_video and not held:
             yield warning("picture_missing", "the recording has no video in the range: the clip has audio only")
         if self._converter is not None and self._converter.keeps_hdr:
             yield warning("hdr_kept", "the video is HDR and was kept as HDR, in 10 bits with its colour tags")

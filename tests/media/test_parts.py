@@ -96,6 +96,18 @@ def test_frame_is_held_over_a_part_without_video(fps: float | None, shelf: Shelf
     assert abs(reading.tracks[0].end - 3) <= Fraction(1, 40)
 
 
+@pytest.mark.parametrize("fps", [None, 10])
+def test_frame_is_held_until_the_video_of_a_part_begins(fps: float | None, shelf: Shelf, tmp_path: Path) -> None:
+    film, late = shelf.get("mp4_25"), shelf.get("live_video_late")
+    first = late.frames[0][0]
+    parts = [(film.path, Fraction(1), Fraction(2)), (late.path, Fraction(0), first + Fraction(1, 2))]
+    clip = cut_parts(parts, tmp_path / "clip.mp4", Profile(preset="ultrafast", fps=fps))
+    assert [each for each in clip.made.warnings if each.startswith("picture_missing: part 2: its video begins after")]
+    times = [time for time, _ in read_clip(clip.path).frames]
+    assert min(abs(time - 1 - first) for time in times) <= Fraction(1, 1000)
+    assert not [time for time in times if 1 <= time < 1 + first - Fraction(1, 1000)]
+
+
 def test_first_part_without_video_in_its_range_is_rejected(shelf: Shelf, tmp_path: Path) -> None:
     late, film = shelf.get("live_video_late"), shelf.get("mp4_25")
     parts = [(late.path, Fraction(0), late.frames[0][0] / 2), (film.path, Fraction(0), Fraction(1))]

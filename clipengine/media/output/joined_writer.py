@@ -22,6 +22,9 @@ from clipengine.media.output.writer import ClipWriter
 from clipengine.media.video.frame_format import FrameFormat
 
 
+_NOTED_SECONDS = Fraction(1, 1000)
+
+
 class JoinedWriter(JoinedAudio):
     """Offers the methods of ClipWriter to the builder of each part, in the time of that part."""
 
@@ -31,6 +34,7 @@ class JoinedWriter(JoinedAudio):
         self._writer = writer
         self.format: FrameFormat | None = None  # of the video
         self._has_video = False
+        self._first_frame: Fraction | None = None  # time in the current part
         self._chapters: list[tuple[Sequence[Chapter], Fraction]] = []  # of each part, and its length
 
     @property
@@ -40,12 +44,15 @@ class JoinedWriter(JoinedAudio):
 
     def begin_part(self, length: Fraction) -> None:
         super().begin_part(length)
-        self._has_video = False
+        self._has_video, self._first_frame = False, None
 
     def end_part(self) -> Iterator[str]:
         """End the audio tracks of the part, and yield the part's warnings."""
         if self.format is not None and not self._has_video:
             yield warning("picture_missing", "it has no video: the frame before it is held")
+        elif not self.is_first and self._first_frame is not None and self._first_frame > _NOTED_SECONDS:
+            late = f"its video begins after {float(self._first_frame):.3f} s: the frame before it is held"
+            yield warning("picture_missing", late)
         yield from super().end_part()
 
     def set_chapters(self, chapters: Sequence[Chapter]) -> None:
@@ -80,4 +87,6 @@ class JoinedWriter(JoinedAudio):
         self._writer.write_texts(tracks)
 
     def write_frame(self, frame: av.VideoFrame, time: Fraction, duration: Fraction) -> None:
+        if self._first_frame is None:
+            self._first_frame = time
         self._writer.write_frame(frame, self.start + time, duration)
