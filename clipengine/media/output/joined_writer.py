@@ -21,7 +21,6 @@ from clipengine.media.audio.joined import JoinedAudio
 from clipengine.media.output.writer import ClipWriter
 from clipengine.media.video.frame_format import FrameFormat
 
-
 _NOTED_SECONDS = Fraction(1, 1000)
 
 
