@@ -311,11 +311,10 @@ class FilePlan:
     def _fps_faults(self, cut: CutReport, frames: int, first: float, fps: Fraction) -> Iterator[str]:
         """Check the number of frames, from the first frame to the end, at the profile's `fps`.
 
-        In animations, and over parts without video, frames are held instead of repeated.
+        In animations, frames are held instead of repeated.
         """
         expected = (float(self._length(cut)) - first) * float(fps)
-        holds = self.profile.is_animation or "picture_missing" in map(code_of, cut.warnings)
-        least = 1 if holds else expected - len(self.parts)
+        least = 1 if self.profile.is_animation else expected - len(self.parts)
         if not least <= frames <= expected + 2 * len(self.parts):
             yield f"the clip has {frames} frames, expected {expected:.1f} at {float(fps):g} fps"
 

@@ -24,7 +24,7 @@ from clipengine.media.input.packet_copier import PacketCopier
 from clipengine.media.output.joined_writer import JoinedWriter
 from clipengine.media.output.writer import ClipWriter
 from clipengine.media.video.captions import Captions
-from clipengine.media.video.convert import FrameConverter, jpeg
+from clipengine.media.video.convert import FrameConverter, FrameFader, jpeg
 from clipengine.media.video.fade import faded_steps
 from clipengine.media.video.frame_durations import with_durations
 from clipengine.media.video.gaps import GapCounter
@@ -36,6 +36,7 @@ if TYPE_CHECKING:  # it imports Pillow
 CutStep = Literal["reading", "encoding", "verifying"]
 # Called with the step and the encoded part of the clip, 0 to 1.
 OnProgress = Callable[[CutStep, float], None]
+_NOTED_SECONDS = Fraction(1, 1000)
 _ROUNDED = Fraction(1, 1000)  # seconds by which a rounded end may exceed the recording's
 
 
@@ -90,6 +91,7 @@ class ClipBuilder:
         self.poster: bytes | None = None
         self.audio: AudioTracks | None = None
         self._lost_texts: list[TextTrack] = []
+        self._held = Fraction(0)  # seconds at the start of the part without a frame of its recording
         self._part_warnings: list[str] = []
         constant_rate = profile.fps is None and facts.video is not None and not facts.video.variable_rate
         self._frame_seconds = cut.frame_seconds / self._speed
@@ -156,6 +158,8 @@ class ClipBuilder:
             )
             self._add_video(begin, begin.frame, self._converter, self._facts.video.names)
             self.has_video = True
+        else:
+            self._hold(self.length)
         self.audio = AudioTracks(
             self._writer,
             self._clip.audio,
@@ -216,6 +220,8 @@ class ClipBuilder:
 
     def _write_frame(self, event: VideoFrameEvent, duration: Fraction) -> None:
         assert self._converter is not None
+        if self.encoded_seconds == 0 and event.time > _NOTED_SECONDS:
+            self._hold(event.time)
         self._gaps.add(event.time)
         self.encoded_seconds += duration
         step = self._frame_seconds if self._profile.fps is None else 1 / self._rate()
@@ -226,6 +232,20 @@ class ClipBuilder:
                 self._make_poster(frame)
             self._writer.write_frame(frame, time, shown)
         self._on_progress("encoding", min(1.0, float(self._writer.seconds / self.length)))
+
+    def _hold(self, until: Fraction) -> None:
+        """Show the last frame of the parts before this one until its own video begins."""
+        if not isinstance(self._writer, JoinedWriter) or self._writer.last_frame is None or self._writer.is_first:
+            return
+        self._held = until
+        frame, fades = self._writer.last_frame, FrameFader(self._effects)
+        start, step = Fraction(0), until if self._profile.fps is None else 1 / self._rate()
+        while start < until:
+            shown = min(step, until - start)
+            for time, duration in faded_steps(start, shown, self._effects, step=self._frame_seconds):
+                self._writer.write_frame(fades.apply(frame, time), time, duration)
+            start += shown
+        self._writer.last_frame = frame
 
     def _steps(self, time: Fraction, duration: Fraction, step: Fraction) -> Iterator[tuple[Fraction, Fraction]]:
         """Yield time and duration of each frame to write for one that may be held while its picture changes."""
@@ -261,11 +281,7 @@ class ClipBuilder:
         if asked_end > self._cut.end + _ROUNDED:
             text = f"the end was clamped from {float(asked_end):.3f} s to the recording's, {float(self._cut.end):.3f} s"
             yield warning("end_clamped", text)
-        held = isinstance(self._writer, JoinedWriter) and self._writer.format is not None
-        if self._clip.video and not self.has_video and not held:
-            yield warning("picture_missing", "the recording has no video in the range: the clip has audio only")
-        if self._converter is not None and self._converter.keeps_hdr:
-            yield warning("hdr_kept", "the video is HDR and was kept as HDR, in 10 bits with its colour tags")
+        yield from self._picture_warnings()
         chosen, tracks = self._profile.audio_tracks, len(self._facts.audio)
         if isinstance(chosen, int) and chosen >= tracks:
             text = f"the profile keeps audio track {chosen}, the recording has {tracks}: no audio is kept"
@@ -282,3 +298,15 @@ class ClipBuilder:
         yield from self._gaps.warnings()
         if self.audio is not None:
             yield from self.audio.warnings()
+
+    def _picture_warnings(self) -> Iterator[str]:
+        if self._held:
+            text = f"it has no video for {float(self._held):.3f} s at its start: the frame before it is held"
+            yield warning("picture_missing", text)
+        elif self._clip.video and not self.has_video:
+            yield warning("picture_missing", "the recording has no video in the range: the clip has audio only")
+        if self._facts.video is not None and self._profile.video != "none" and not self._clip.video:
+            text = f"video stream {self._facts.video.index} is not carried over: the first part has no video"
+            yield warning("stream_dropped", text)
+        if self._converter is not None and self._converter.keeps_hdr:
+            yield warning("hdr_kept", "the video is HDR and was kept as HDR, in 10 bits with its colour tags")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
@@ -92,7 +94,8 @@ def test_frame_is_held_over_a_part_without_video(fps: float | None, shelf: Shelf
     clip = cut_parts(parts, tmp_path / "clip.mp4", Profile(preset="ultrafast", fps=fps))
     assert [each for each in clip.made.warnings if each.startswith("picture_missing: part 2:")]
     reading = read_clip(clip.path)
-    assert len(reading.frames) == clip.made.frames == (fps or 25)
+    assert len(reading.frames) == clip.made.frames == (30 if fps else 26)
+    assert abs(reading.video_end - 3) <= Fraction(1, 1000)
     assert abs(reading.tracks[0].end - 3) <= Fraction(1, 40)
 
 
@@ -102,10 +105,40 @@ def test_frame_is_held_until_the_video_of_a_part_begins(fps: float | None, shelf
     first = late.frames[0][0]
     parts = [(film.path, Fraction(1), Fraction(2)), (late.path, Fraction(0), first + Fraction(1, 2))]
     clip = cut_parts(parts, tmp_path / "clip.mp4", Profile(preset="ultrafast", fps=fps))
-    assert [each for each in clip.made.warnings if each.startswith("picture_missing: part 2: its video begins after")]
+    assert [each for each in clip.made.warnings if each.startswith("picture_missing: part 2: it has no video for")]
     times = [time for time, _ in read_clip(clip.path).frames]
     assert min(abs(time - 1 - first) for time in times) <= Fraction(1, 1000)
-    assert not [time for time in times if 1 <= time < 1 + first - Fraction(1, 1000)]
+    between = [time for time in times if 1 - Fraction(1, 1000) <= time < 1 + first - Fraction(1, 1000)]
+    assert len(between) == (1 if fps is None else math.ceil(first * 10))
+
+
+def test_held_frame_fades_out_at_the_end_of_the_clip(shelf: Shelf, tmp_path: Path) -> None:
+    film, sound = shelf.get("mp4_25"), shelf.get("audio_only_with_cover")
+    parts = [(film.path, Fraction(1), Fraction(2)), (sound.path, Fraction(1), Fraction(3))]
+    profile = Profile(preset="ultrafast").rendered(None, Output.model_validate({"fade_seconds": 0.5}))
+    clip = cut_parts(parts, tmp_path / "clip.mp4", profile)
+    with av.open(clip.path) as container:
+        frames = {float(frame.time or 0): frame.to_ndarray(format="gray") for frame in container.decode(video=0)}
+    last = max(frames)
+    assert last >= 2.9
+    assert frames[last].mean() < frames[min(time for time in frames if time >= 1.0)].mean() / 2
+
+
+def test_video_after_a_first_part_without_video_is_named(shelf: Shelf, tmp_path: Path) -> None:
+    film, sound = shelf.get("mp4_25"), shelf.get("audio_only_with_cover")
+    parts = [(sound.path, Fraction(1), Fraction(2)), (film.path, Fraction(1), Fraction(2))]
+    made = cut_parts(parts, tmp_path / "clip.mp4", Profile(preset="ultrafast")).made
+    assert [each for each in made.warnings if each.startswith("stream_dropped: part 2: video stream")]
+    assert made.frames == 0
+
+
+def test_loudness_is_measured_over_parts_without_audio(shelf: Shelf, tmp_path: Path) -> None:
+    film, silent = shelf.get("mp4_25"), shelf.get("video_only_mp4")
+    profile = Profile(preset="ultrafast").rendered(None, Output.model_validate({"loudness_lufs": -16.0}))
+    for order in ((film, silent), (film, silent, film), (silent, film)):
+        parts = [(each.path, Fraction(1), Fraction(2)) for each in order]
+        clip = cut_parts(parts, tmp_path / "clip.mp4", profile)
+        assert clip.made.frames == 25 * len(order)
 
 
 def test_first_part_without_video_in_its_range_is_rejected(shelf: Shelf, tmp_path: Path) -> None:

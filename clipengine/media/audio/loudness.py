@@ -83,12 +83,13 @@ class LoudnessMeter:
         mix = self._profile.audio_tracks == "mix"
         audio = AudioTracks(joined, tuple(tracks), effects, mix=mix, origin=cut.start, end=cut.end)
         indexes = [track.index for track in tracks]
-        with Seeker(reader, facts, cut, video=False, audio=indexes, seek_index=seek_index) as seeker:
-            with closing(ClipDecoder(seeker, cut, threads=1).events()) as events:
-                for event in events:
-                    if isinstance(event, AudioFrameEvent):
-                        audio.write_audio(event)
-            audio.finish(seeker.resume_times)
+        if tracks:
+            with Seeker(reader, facts, cut, video=False, audio=indexes, seek_index=seek_index) as seeker:
+                with closing(ClipDecoder(seeker, cut, threads=1).events()) as events:
+                    for event in events:
+                        if isinstance(event, AudioFrameEvent):
+                            audio.write_audio(event)
+                audio.finish(seeker.resume_times)
         list(joined.end_part())  # the cut has the warnings
 
     def finish(self, target: float) -> Gains:

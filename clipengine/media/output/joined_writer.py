@@ -6,7 +6,7 @@ rounded once to the video's time base.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from fractions import Fraction
 
@@ -15,13 +15,10 @@ import av
 from clipengine.clips.chapters import Chapter, joined_chapters
 from clipengine.clips.facts import TagName, TrackNames
 from clipengine.clips.subtitles import Sample, TextCodec, TextTrack
-from clipengine.clips.warnings import warning
 from clipengine.errors import NoMediaInRange
 from clipengine.media.audio.joined import JoinedAudio
 from clipengine.media.output.writer import ClipWriter
 from clipengine.media.video.frame_format import FrameFormat
-
-_NOTED_SECONDS = Fraction(1, 1000)
 
 
 class JoinedWriter(JoinedAudio):
@@ -32,27 +29,13 @@ class JoinedWriter(JoinedAudio):
         self.languages = languages  # of the text tracks
         self._writer = writer
         self.format: FrameFormat | None = None  # of the video
-        self._has_video = False
-        self._first_frame: Fraction | None = None  # time in the current part
+        self.last_frame: av.VideoFrame | None = None  # in the format of the video
         self._chapters: list[tuple[Sequence[Chapter], Fraction]] = []  # of each part, and its length
 
     @property
     def seconds(self) -> Fraction:
         """Encoded seconds of the current part."""
         return self._writer.seconds - self.start
-
-    def begin_part(self, length: Fraction) -> None:
-        super().begin_part(length)
-        self._has_video, self._first_frame = False, None
-
-    def end_part(self) -> Iterator[str]:
-        """End the audio tracks of the part, and yield the part's warnings."""
-        if self.format is not None and not self._has_video:
-            yield warning("picture_missing", "it has no video: the frame before it is held")
-        elif not self.is_first and self._first_frame is not None and self._first_frame > _NOTED_SECONDS:
-            late = f"its video begins after {float(self._first_frame):.3f} s: the frame before it is held"
-            yield warning("picture_missing", late)
-        yield from super().end_part()
 
     def set_chapters(self, chapters: Sequence[Chapter]) -> None:
         """Set the chapters of the current part, in its own time."""
@@ -70,7 +53,6 @@ class JoinedWriter(JoinedAudio):
             self._writer.set_creation_time(time)
 
     def add_video(self, format: FrameFormat, rate: Fraction, *, names: TrackNames = TrackNames()) -> None:
-        self._has_video = True
         if self.is_first:
             self.format = format
             self._writer.add_video(format, rate, names=names)
@@ -86,6 +68,5 @@ class JoinedWriter(JoinedAudio):
         self._writer.write_texts(tracks)
 
     def write_frame(self, frame: av.VideoFrame, time: Fraction, duration: Fraction) -> None:
-        if self._first_frame is None:
-            self._first_frame = time
+        self.last_frame = frame
         self._writer.write_frame(frame, self.start + time, duration)

@@ -184,6 +184,18 @@ class FrameConverter:
         )
 
 
+class FrameFader:
+    """Fades frames that are in the clip's format already."""
+
+    def __init__(self, effects: Effects) -> None:
+        self._fades = fade_filters(effects)
+        self._graph = _FrameGraph()
+
+    def apply(self, frame: av.VideoFrame, time: Fraction) -> av.VideoFrame:
+        """Return the frame as it is shown at `time` (clip time)."""
+        return self._graph.apply(frame, self._fades, time)
+
+
 class _FrameGraph:
     """Filter graph that is made again if the size, the format or the steps change."""
 
