@@ -12,7 +12,7 @@ from fractions import Fraction
 from functools import cached_property
 from typing import Generic, TypeVar
 
-from clipengine.clips.facts import AudioFacts
+from clipengine.clips.facts import AudioFacts, SourceFacts
 from clipengine.clips.profiles import Profile
 
 Item = TypeVar("Item")
@@ -109,6 +109,15 @@ class FrameSelector(Generic[Item]):
 
     def _distance(self, time: Fraction) -> Fraction:
         return abs(time - self.cut.start)
+
+
+def lacking_media(profile: Profile, facts: SourceFacts) -> str | None:
+    """Return what a recording lacks for a clip of the profile, or None if the profile keeps a stream of it."""
+    if (facts.video is not None and profile.video != "none") or kept_tracks(profile, facts.audio):
+        return None
+    if profile.video == "none":
+        return "the profile makes clips of audio, and the recording has no such audio"
+    return "the recording has no video" if profile.audio == "none" else "the recording has no video and no such audio"
 
 
 def kept_tracks(profile: Profile, audio: Sequence[AudioFacts]) -> tuple[AudioFacts, ...]:

@@ -12,7 +12,7 @@ from functools import partial
 
 from clipengine.clips.edit import PlannedPart
 from clipengine.clips.facts import SourceFacts
-from clipengine.clips.plan import CutRange, kept_tracks
+from clipengine.clips.plan import CutRange, kept_tracks, lacking_media
 from clipengine.clips.profiles import Profile, Render
 from clipengine.clips.seek_index import SeekIndex
 from clipengine.clips.segments import BURNT, JOINED, CannotCopy, check_copyable
@@ -308,9 +308,9 @@ def _contents(facts: SourceFacts, profile: Profile, start: Fraction, end: Fracti
     if start >= end:
         raise NoMediaInRange(f"the range starts at {float(start):g} s, the recording ends at {float(end):g} s")
     audio = kept_tracks(profile, facts.audio)
+    if (lacking := lacking_media(profile, facts)) is not None:
+        raise NoMediaInRange(f"nothing of it is kept: {lacking}", hint="Use a profile that keeps what it has.")
     if facts.video is None or profile.video == "none":
-        if not audio:
-            raise NoMediaInRange("the recording has no video or audio that the profile keeps")
         return ClipContents(CutRange(start, end, tick=facts.video.tick if facts.video else Fraction(0)), False, audio)
     return ClipContents(CutRange(start, end, facts.video.frame_seconds, facts.video.tick), True, audio)
 

@@ -324,3 +324,15 @@ def test_label_cannot_escape_the_clip_folder(
     assert answer.json()["label"] == label
     key = engine.ledger.clips.get(answer.json()["clip_id"]).object_key
     assert re.fullmatch(r"relay/recordings/h_01/clips/[\w-]+-clip_[0-9a-z]{26}\.mp4", key)
+
+
+def test_profile_that_keeps_nothing_of_the_recording_is_rejected(tmp_path: Path) -> None:
+    profiles = {"fourth": {"container": "m4a", "video": "none", "audio_tracks": 3}}
+    with recorded_engine(tmp_path / "data", profiles=profiles) as engine, api_server(engine) as server:
+        recording = engine.make_recording()
+        body = {"label": "x", "start_seconds": 1, "end_seconds": 2, "profile": "fourth"}
+        with server.client() as http:
+            for path in ("clips", "clips/plan"):
+                answer = http.post(f"/v1/recordings/{recording.recording_id}/{path}", json=body)
+                assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/profile")
+                assert "no such audio" in answer.json()["detail"]

@@ -9,6 +9,8 @@ from clipengine.api.http.operation import Call
 from clipengine.api.http.requests import CreateClip
 from clipengine.api.http.validation import located, located_below
 from clipengine.clips.edit import MAX_RECORDINGS, Part, total_seconds
+from clipengine.clips.plan import lacking_media
+from clipengine.clips.profiles import Profile
 from clipengine.clips.request import check_range
 from clipengine.clips.snap import Snap
 from clipengine.clips.snapped import check_possible
@@ -59,6 +61,17 @@ def check_snap(call: Call[Any, Any], snap: Snap, parts: Sequence[Part]) -> None:
         has_transcript = ledger.transcripts.preferred(recording_id, None) is not None
         with located(pointer="/snap/to"):
             check_possible(snap, facts, has_transcript=has_transcript)
+
+
+def check_kept(call: Call[Any, Any], profile: Profile, parts: Sequence[Part]) -> None:
+    """Raise InvalidRequest if the profile keeps no stream of a recording of the parts."""
+    for recording_id in dict.fromkeys(part.recording_id for part in parts):
+        facts = call.ledger.recordings.get(recording_id).facts
+        lacking = None if facts is None else lacking_media(profile, facts)
+        if lacking is not None:
+            with located(pointer="/profile"):
+                hint = "Use a profile that keeps what the recording has."
+                raise InvalidRequest(f"nothing of the recording {recording_id} is kept: {lacking}", hint=hint)
 
 
 def _duration(call: Call[Any, Any], recording_id: str) -> float:

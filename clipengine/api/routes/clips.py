@@ -26,7 +26,7 @@ from clipengine.api.http.requests import (
 )
 from clipengine.api.http.responses import ClipObject, ClipsObject, DeletedClipsObject, DeliveryObject
 from clipengine.api.http.validation import check_each, check_expiry, located
-from clipengine.api.routes.clip_parts import check_parts, check_snap, parts_of, single_part
+from clipengine.api.routes.clip_parts import check_kept, check_parts, check_snap, parts_of, single_part
 from clipengine.api.routes.lookups import find_clip
 from clipengine.api.routes.webhook_addresses import check_address
 from clipengine.api.routes.webhooks import delivery_object
@@ -138,8 +138,10 @@ def complete_recording(call: Call[Any, Any], body: CreateClip, recording_id: str
     _subtitle_language(call, recording, body.subtitles)
     if recording.state != "complete":
         raise RecordingNotComplete.of(recording.recording_id, recording.state)
+    parts = parts_of(body, recording_id) or (single_part(body, recording_id),)
+    check_kept(call, profile, parts)
     if body.snap is not None:
-        check_snap(call, body.snap, parts_of(body, recording_id) or (single_part(body, recording_id),))
+        check_snap(call, body.snap, parts)
     return recording
 
 
