@@ -56,7 +56,8 @@ def clean_line(text: str) -> str:
 def check_cues(cues: Sequence[Cue]) -> list[Cue]:
     """Return the cues with a text, sorted by time.
 
-    Raises InvalidTranscript with a pointer to each fault, in which cues are counted from 0 as they were given.
+    Raises InvalidTranscript if there is none, and with a pointer to each fault, in which cues are counted from 0 as
+    they were given.
     """
     if len(cues) > MAX_CUES:
         raise InvalidTranscript(f"the transcript has {len(cues)} cues, at most {MAX_CUES} are allowed")
@@ -65,7 +66,12 @@ def check_cues(cues: Sequence[Cue]) -> list[Cue]:
         more = f", and {len(found) - 1} more faults" if len(found) > 1 else ""
         first = f"cue {found[0]['pointer'].split('/')[1]}: {found[0]['detail']}{more}"
         raise InvalidTranscript(first, errors=found[:_MAX_LISTED], omitted=max(0, len(found) - _MAX_LISTED))
-    return sorted((cue for cue in cues if cue.text), key=lambda cue: (cue.start_ms, cue.end_ms))
+    kept = sorted((cue for cue in cues if cue.text), key=lambda cue: (cue.start_ms, cue.end_ms))
+    if not kept:
+        raise InvalidTranscript(
+            "the transcript has no cue with a text", hint="Give at least one; DELETE removes a transcript."
+        )
+    return kept
 
 
 def _faults(index: int, cue: Cue) -> Iterator[dict[str, str]]:

@@ -23,7 +23,7 @@ MAX_ROWS = 5000
 MAX_LINE_CHARACTERS = 10_000
 _MAX_TIME_CHARACTERS = 40
 _HINT = "Correct the file; docs/cli describes the formats."
-_TIME = re.compile(r"\s*[\d:]+(\.\d*)?\s*\Z", re.ASCII)
+_TIME = re.compile(r"[\d:]+(\.\d*)?\Z", re.ASCII)
 _LABELS, _STARTS, _ENDS = ("label", "name", "title"), ("start", "start_seconds"), ("end", "end_seconds")
 
 
@@ -50,6 +50,12 @@ class Row(NamedTuple):
 
     line: int
     cells: list[str]
+    decimal_comma: bool = False
+
+    def time(self, column: int) -> str:
+        """Return the text of a time, or an empty string if the line has no such column."""
+        text = self.cells[column].strip() if column < len(self.cells) else ""
+        return text.replace(",", ".") if self.decimal_comma else text
 
 
 def fault(line: int, text: str) -> InvalidRequest:
@@ -118,7 +124,7 @@ def parse_csv(lines: Sequence[str], duration: Fraction) -> RangeFile:
 def _rows(lines: Sequence[str]) -> Iterator[Row]:
     """Yield the rows that are not empty."""
     first = next((line for line in lines if line.strip()), "")
-    delimiter = ";" if ";" in first and "," not in first else ","
+    delimiter = _delimiter(first)
     reader = csv.reader((f"{line}\n" for line in lines), delimiter=delimiter, strict=True)
     line = 1
     while True:
@@ -129,8 +135,15 @@ def _rows(lines: Sequence[str]) -> Iterator[Row]:
         except csv.Error as error:
             raise fault(line, f"it is not CSV: {error}") from None
         if any(cell.strip() for cell in cells):
-            yield Row(line, cells)
+            yield Row(line, cells, decimal_comma=delimiter == ";")
         line = reader.line_num + 1
+
+
+def _delimiter(first: str) -> str:
+    """Return a semicolon if the first line has no comma, or only commas in its times: `1,5;2,5;Goal`."""
+    row = Row(1, first.split(";"), decimal_comma=True)
+    times = sum(_is_time(row, column, empty=True) for column in range(len(row.cells)))
+    return ";" if len(row.cells) > 1 and ("," not in first or times > 1) else ","
 
 
 def _with_header(names: Sequence[str], rows: Sequence[Row], duration: Fraction) -> RangeFile:
@@ -160,15 +173,15 @@ def _columns(rows: Sequence[Row]) -> tuple[int, int, int]:
 
 
 def _is_time(row: Row, column: int, *, empty: bool = False) -> bool:
-    cell = row.cells[column] if column < len(row.cells) else ""
-    return empty and column < len(row.cells) if not cell.strip() else _TIME.match(cell) is not None
+    text = row.time(column)
+    return _TIME.match(text) is not None if text else empty and column < len(row.cells)
 
 
 def _range(row: Row, label: int | None, start: int, end: int, duration: Fraction) -> ListedRange:
     if len(row.cells) <= max(start, end):
         raise fault(row.line, "it has no start and end")
     name = row.cells[label] if label is not None and label < len(row.cells) else ""
-    first, last = (row.cells[column].strip() for column in (start, end))
+    first, last = row.time(start), row.time(end)
     times = seconds(row.line, first) if first else Fraction(0), seconds(row.line, last) if last else duration
     return ListedRange(row.line, *times, name)
 

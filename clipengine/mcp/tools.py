@@ -141,7 +141,7 @@ async def _list_clips(client: AsyncClient, given: ListClips) -> Any:
 async def _search(client: AsyncClient, given: SearchTranscripts) -> Any:
     if (given.recording_id is None) != (given.language is None):
         raise ClientError("give recording_id and language together, or neither")
-    return [asdict(each) for each in (await client.transcripts.search(**given.model_dump())).data]
+    return [each.raw for each in (await client.transcripts.search(**given.model_dump())).data]
 
 
 async def _transcript(client: AsyncClient, given: GetTranscript) -> Any:

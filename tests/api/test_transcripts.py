@@ -68,6 +68,8 @@ def test_transcript_is_put_in_any_format_and_read_in_any(http: httpx.Client, url
     [
         ("hello", "text/vtt", 422, "invalid_transcript", None),
         ("WEBVTT\n\n00:03.000 --> 00:02.000\nx", "text/vtt", 422, "invalid_transcript", "/0/end_seconds"),
+        ("WEBVTT\n\n00:01.000 --> 00:02.000\n", "text/vtt", 422, "invalid_transcript", None),
+        ("[]", "application/json", 422, "invalid_transcript", None),
         ("x" * (MAX_TRANSCRIPT_BYTES + 1), "text/vtt", 413, "payload_too_large", None),
         ("WEBVTT", "text/plain", 415, "unsupported_content_type", None),
         ("{}", "application/json", 400, "malformed_request", None),

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from clipengine.client import Recording
+from clipengine.clips.edl import parse_ranges
+from clipengine.errors import InvalidRequest
 from tests.films.film import Film
 from tests.support.page import opened, row, studio
 from tests.support.server import RunningServer
@@ -83,7 +86,8 @@ def test_segments_become_one_clip_or_several(browser: Any, server: RunningServer
 def test_rejected_segment_is_named_and_the_list_kept(browser: Any, server: RunningServer, recording: Recording) -> None:
     with studio(browser, server, recording, expected="422.*/clips/batch") as page:
         files = page.locator(".segments-panel input[type=file]")
-        files.set_input_files({"name": "a.csv", "mimeType": "text/csv", "buffer": b"0,1,ok\n1,2,bad\x01label\n"})
+        files.set_input_files({"name": "a.csv", "mimeType": "text/csv", "buffer": b"0,1,ok\n1,2\n"})
+        page.get_by_role("textbox", name="Name of segment 2").fill("bad\x01label")
         page.get_by_role("button", name="Create 2 clips").click()
         page.get_by_role("alert").filter(has_text="Segment 2: label contains control characters").wait_for()
         assert len(listed(page)) == 2
@@ -115,38 +119,76 @@ def test_exported_files_are_imported_again(
 
 
 PARSE = (
-    "async ([text, rate]) => { const {parseSegments} = await import('/assets/player/segment_files.js');"
-    " try { return parseSegments(text, {duration: 7200, rate}).map(({label, start, end}) => [label, start, end]); }"
-    " catch (error) { return error.message; } }"
+    "async ([cases, duration, rate]) => {"
+    " const {parseSegments} = await import('/assets/player/segment_files.js');"
+    " return cases.map((bytes) => {"
+    "  try { return parseSegments(new Uint8Array(bytes), {duration, rate}); } catch (error) { return error.message; }"
+    " }); }"
+)
+EVENT = "001  AX  V  C  00:00:01:00 00:00:03:00 00:00:00:00 00:00:02:00\n"
+FILES = (
+    "\ufeffEnd,Start,Label,End,tag\r\n1,2,a,3,x\r\n",
+    'label,start,end\n"two\nlines, and ""more""",0:01.5,1:02:03\nb,1,2\n',
+    ",10,from the start\n90,,\n",
+    "Goal,1,2\nSave,3,4\n",
+    "Name;Start;End\n3,14;1:02,5;70,25\n",
+    "1,5;2,5;Goal, 1\n;0,5\n",
+    EVENT + "* FROM CLIP NAME: Goal\nM2   AX       050.0                00:00:01:00\n",
+    EVENT + EVENT.replace(" V ", " A ") + EVENT.replace("AX", "BL"),
+    "001 AX V C 00:01:00:00 00:01:00:00\n001 AX V D 024 00:01:00:00 00:01:05:00\n* TO CLIP NAME: second\n",
+    "FCM: DROP FRAME\n" + EVENT.replace("00:00:03:00", "00:10:00:00"),
+    "## skipped\n5.3 7.1 0\n15 16.7 3\n#250 #500\n20 21 1\n",
+    "1,2,3\n",
+    "start,end\n1,soon\n",
+    'start,end\n"1,5",2\n',
+    "a,start,end\n\nx,5,4\n",
+    "0,9000\n",
+    "0,1\nsix\n",
+    "Goal,1,2\n3,4,Save\n",
+    EVENT.replace("03:00 ", "03:25 "),
+    EVENT + "002  AX  V  C  00:02:00\n",
+    "5 4 0\n",
+    f"0,1,{'x' * 201}\n",
+    "0,1,a\x01b\n",
+    f"{'x' * 10_001}\n",
+    "",
 )
 
 
-def test_files_of_segments_are_read(browser: Any, server: RunningServer) -> None:
-    edl = "TITLE: a\nFCM: DROP FRAME\n\n{}\n* FROM CLIP NAME: Goal\n"
-    event = "001  AX  AA/V  C  00:01:00;02 01:00:00;00 00:00:00;00 00:00:01;00"
-    cases: list[tuple[str, float, Any]] = [
-        ("\ufeffEnd;,Start,Label,End\r\n1,2,a,3\r\n", 25, [["a", 2, 3]]),
-        ('label,start,end\n"two\nlines, and ""more""",0:01.5,1:02:03\n', 25, [['two\nlines, and "more"', 1.5, 3723]]),
-        (",10,from the start\n90,,\n", 25, [["from the start", 0, 10], ["", 90, 7200]]),
-        (edl.format(event), 30000 / 1001, [["Goal", 1800 * 1001 / 30000, 107892 * 1001 / 30000]]),
-        ("1 AX V C 00:00:01:24 00:00:03:00 0:0:0:0 0:0:0:0\n", 25, [["", 1.96, 3]]),
-        ("1 AX V C 00:00:01:24 00:00:03:00 0:0:0:0 0:0:0:0\n1 AX A C 00:00:01:24 00:00:03:00", 25, [["", 1.96, 3]]),
-        ("1 AX V C 00:00:01:25 00:00:03:00 x\n", 25, "Line 1: 00:00:01:25 is not a timecode at 25 frames per second."),
-        ("a,start,end\n\nx,5,4\n", 25, "Line 3: the end must be after the start."),
-        ("1,soon\n", 25, "Line 1: “soon” is not a time; write 90.5 or 1:02.500."),
-        ("0,9000\n", 25, "Line 1: the recording ends at 2:00:00.000."),
-        ('0,1,"open\n', 25, "Line 1: a quotation mark is not closed, or text follows it."),
-        ("0,1\nsix\n", 25, "Line 2: it must have a start and an end."),
-        (f"0,1,{'x' * 201}\n", 25, "Line 1: the label has more than 200 characters."),
-        ("", 25, "The file has no segments."),
-    ]
+def test_files_of_segments_mean_the_same_as_on_the_command_line(browser: Any, server: RunningServer) -> None:
+    cases = [text.encode() for text in FILES]
     with opened(browser, server) as page:
         page.goto(server.url)
-        for text, rate, wanted in cases:
-            found = page.evaluate(PARSE, [text, rate])
-            if isinstance(wanted, str):
-                assert found == wanted, text
-            else:
-                flat = [value for each in found for value in each]
-                expected = [pytest.approx(value) if value != str(value) else value for each in wanted for value in each]
-                assert flat == expected, text
+        results = page.evaluate(PARSE, [[list(case) for case in cases], 7200, 25])
+        for case, found in zip(cases, results, strict=True):
+            try:
+                wanted = parse_ranges(case, duration=Fraction(7200), rate=Fraction(25))
+            except InvalidRequest as error:
+                assert _plain(str(found)) == _plain(error.message), case
+                continue
+            assert [(each["label"], each["start"], each["end"]) for each in found["segments"]] == [
+                (each.label, pytest.approx(float(each.start)), pytest.approx(float(each.end)))
+                for each in wanted.ranges
+            ], case
+            assert found["notes"] == list(wanted.notes), case
+        drop, utf16, unclosed = (EVENT.replace("01:00 ", "01;00 "), "0,1".encode("utf-16"), b'0,1,"open\n')
+        (segment,) = page.evaluate(PARSE, [[list(drop.encode())], 7200, 30000 / 1001])[0]["segments"]
+        assert segment["start"] == pytest.approx(1.001)
+        assert page.evaluate(PARSE, [[list(EVENT.encode()), list(utf16), list(unclosed)], 7200, None]) == [
+            "The times of an EDL count frames, and the recording has no frame rate.",
+            "It is not UTF-8. Save the file as UTF-8.",
+            "Line 1: it is not CSV: a quotation mark is not closed, or text follows it.",
+        ]
+
+
+def _plain(message: str) -> str:
+    return message.lower().rstrip(".").replace("“", "'").replace("”", "'")
+
+
+def test_what_an_imported_file_leaves_out_is_shown(browser: Any, server: RunningServer, recording: Recording) -> None:
+    with studio(browser, server, recording) as page:
+        data = EVENT.replace("01:00 00:00:03:00", "00:00 00:00:01:00") + EVENT.replace("AX", "BL")
+        files = page.locator(".segments-panel input[type=file]")
+        files.set_input_files({"name": "cut.edl", "mimeType": "text/plain", "buffer": data.encode()})
+        page.get_by_role("status").filter(has_text="cut.edl: line 2: black is left out").wait_for()
+        assert len(listed(page)) == 1

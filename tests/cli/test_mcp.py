@@ -115,6 +115,7 @@ def test_agent_finds_a_moment_and_shares_its_clip(
             (listed,) = (await agent.call("list_recordings"))["data"]
             (hit,) = await agent.call("search_transcripts", query="budget")
             assert hit["recording_id"] == listed["recording_id"] == recording_id
+            assert "raw" not in hit
             frame = await agent.call("get_frame", recording_id=recording_id, at_seconds=2, width=160)
             assert isinstance(frame, ImageContent)
             assert frame.mime_type == "image/jpeg"

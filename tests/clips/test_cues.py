@@ -66,6 +66,8 @@ class TestFiles:
             ("WEBVTT\n\n00:01,000 --> 00:02,000\nx", "vtt", "line 3 has no valid times"),
             ("1\n00:00:01,000 --> later\nx", "srt", "line 2 has no valid times"),
             ("1\n00:00:01,000 --> 00:00:02,000\nx\n\n00:00:03,000 --> 00:00:04,000\ny", "srt", "1 of 2 cues"),
+            ("WEBVTT", "vtt", "no cue with a text"),
+            ("WEBVTT\n\n00:01.000 --> 00:02.000\n<b> </b>\n", "vtt", "no cue with a text"),
             ("WEBVTT\n\n00:03.000 --> 00:02.000\nx", "vtt", r"end_seconds \(2\) must be greater"),
         ],
     )

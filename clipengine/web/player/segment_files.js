@@ -1,69 +1,127 @@
-// Files of segments: CSV with a header (label,start,end), the CSV of LosslessCut (start,end,label without a header), and
-// EDL (CMX 3600). Pure.
+// Files of segments, with the rules of the command line (clipengine/clips/range_file.py): CSV with a header
+// (label,start,end) or without, the CSV of LosslessCut (start,end,label), and edit decision lists (edl.js). Pure.
 
-import {formatTime, parseTime} from "../lib/format.js";
+import {parseTime} from "../lib/format.js";
+import {isEdl, isSkipList, parseEdl, parseSkipList} from "./edl.js";
+import {endFault, fault, pastFault, timeFault} from "./segment_faults.js";
 
 export const MAX_FILE_BYTES = 1_000_000;
+const MAX_LINE = 10_000;
+const MAX_TIME = 40;
 const MAX_LABEL = 200;
-const LABEL_NAMES = ["label", "name", "title"];
+const [LABELS, STARTS, ENDS] = [["label", "name", "title"], ["start", "start_seconds"], ["end", "end_seconds"]];
 const END_TOLERANCE_SECONDS = 1; // as in the API
-const EDL_EVENT = /^\s*\d+\s+\S+\s+(\S+)\s+(?:C|D|W\d+|K\S*)\s+(?:\d+\s+)?(\d\d?:\d\d:\d\d[:;.,]\d+)\s+(\d\d?:\d\d:\d\d[:;.,]\d+)(?:\s|$)/i;
-const EDL_NAME = /^\s*\*\s*FROM CLIP NAME:\s*(.+)$/i;
+const TIME = /^[\d:]+(\.\d*)?$/;
 
-// Return the segments of a file as [{label, start, end}]. `recording` is {duration, rate}: seconds, and frames per second.
-// Throws an Error that names the line of the first fault.
-export function parseSegments(text, recording) {
-  if (text.length > MAX_FILE_BYTES) throw new Error("The file is larger than 1 MB.");
-  const lines = text.replace(/^\ufeff/, "").split(/\r\n|\r|\n/);
-  const found = lines.some((line) => EDL_EVENT.test(line)) ? parseEdl(lines, recording.rate) : parseCsv(lines.join("\n"));
-  if (!found.length) throw new Error("The file has no segments.");
-  return found.map((each) => checked(each, recording.duration));
+// Return {segments: [{label, start, end}], notes} of the bytes of a file; the notes say what was left out. `recording`
+// is {duration, rate}: seconds, and frames per second or null. Throws an Error that names the line of the first fault.
+export function parseSegments(bytes, recording) {
+  const lines = textLines(bytes);
+  const parse = isEdl(lines) ? parseEdl : isSkipList(lines) ? parseSkipList : parseCsv;
+  const {found, notes} = parse(lines, recording);
+  if (!found.length) throw new Error("The file has no ranges.");
+  return {segments: found.map((each) => checked(each, recording.duration)), notes};
+}
+
+function textLines(bytes) {
+  if (bytes.byteLength > MAX_FILE_BYTES) throw new Error("The file is larger than 1 MB.");
+  let text;
+  try {
+    text = new TextDecoder("utf-8", {fatal: true}).decode(bytes);
+  } catch {
+    throw new Error("It is not UTF-8. Save the file as UTF-8.");
+  }
+  const lines = text.split(/\r\n|\r|\n/);
+  const long = lines.findIndex((line) => line.length > MAX_LINE);
+  if (long >= 0) throw fault(long + 1, `it has ${lines[long].length} characters, at most ${MAX_LINE} are allowed`);
+  return lines;
 }
 
 function checked({line, label, start, end}, duration) {
-  const fault = (text) => new Error(`Line ${line}: ${text}.`);
-  const times = {start: start === "" ? 0 : start, end: end === "" ? duration : end};
-  for (const [name, value] of Object.entries(times)) {
-    times[name] = typeof value === "number" ? value : parseTime(value);
-    if (times[name] === null) throw fault(`“${value}” is not a time; write 90.5 or 1:02.500`);
-  }
-  if (times.end > duration + END_TOLERANCE_SECONDS || times.start >= duration) throw fault(`the recording ends at ${formatTime(duration)}`);
-  if (times.end <= times.start) throw fault("the end must be after the start");
-  if (label.length > MAX_LABEL) throw fault(`the label has more than ${MAX_LABEL} characters`);
-  return {label: label.trim(), start: times.start, end: Math.min(times.end, duration)};
+  if (end <= start) throw endFault(line, start, end);
+  if (start >= duration || end > duration + END_TOLERANCE_SECONDS) throw pastFault(line, start, end, duration);
+  const name = label.trim().replace(/\s+/g, " ");
+  if ([...name].length > MAX_LABEL) throw fault(line, `label has ${[...name].length} characters, at most ${MAX_LABEL} are allowed`);
+  if (/\p{Cc}/u.test(name)) throw fault(line, "label contains control characters");
+  return {label: name, start, end: Math.min(end, duration)};
 }
 
 // ---- CSV
 
-function parseCsv(text) {
-  const [first, ...rest] = csvRows(text);
-  if (!first) return [];
-  const names = first.cells.map((cell) => cell.trim().toLowerCase());
-  const header = names.includes("start") && names.includes("end");
-  const columns = header
-    ? {label: names.findIndex((name) => LABEL_NAMES.includes(name)), start: names.indexOf("start"), end: names.indexOf("end")}
-    : {label: 2, start: 0, end: 1};
-  return (header ? rest : [first, ...rest]).map(({line, cells}) => {
-    if (cells.length < 2) throw new Error(`Line ${line}: it must have a start and an end.`);
-    const cell = (name) => (cells[columns[name]] || "").trim();
-    return {line, label: cell("label"), start: cell("start"), end: cell("end")};
-  });
+function parseCsv(lines, {duration}) {
+  const rows = csvRows(lines.join("\n"));
+  if (!rows.length) return {found: [], notes: []};
+  const names = rows[0].cells.map((cell) => cell.trim().toLowerCase());
+  const [label, start, end] = [LABELS, STARTS, ENDS].map((known) => names.indexOf(known.find((name) => names.includes(name))));
+  if (start < 0 || end < 0) {
+    const columns = columnsOf(rows);
+    return {found: rows.map((row) => rangeOf(row, columns, duration)), notes: []};
+  }
+  const unused = names.filter((name, at) => name && ![label, start, end].includes(at));
+  return {
+    found: rows.slice(1).map((row) => rangeOf(row, [label, start, end], duration)),
+    notes: unused.length ? [`the columns ${unused.join(", ").slice(0, 200)} are not used`] : [],
+  };
+}
+
+// Return the columns of label, start and end of a file without a header.
+function columnsOf(rows) {
+  const isLast = (row) => isTime(row, 0, true) && isTime(row, 1, true);
+  const [last, first] = [rows.every(isLast), rows.every((row) => isTime(row, 1) && isTime(row, 2))];
+  if (first && last) throw fault(rows[0].line, "start,end,label or label,start,end? Add a header line that says which it is");
+  if (first) return [0, 1, 2];
+  if (last) return [2, 0, 1];
+  const wrong = rows.find((row) => !isLast(row) && !isTime(row, 1));
+  if (wrong) throw fault(wrong.line, "it must be start,end,label or label,start,end, with times such as 90.5 or 1:02.5");
+  throw new Error("Some lines are start,end,label and others label,start,end.");
+}
+
+// Return the text of a time in a row. Files with semicolons have decimal commas.
+function timeText({cells, delimiter}, column) {
+  const text = (cells[column] || "").trim();
+  return delimiter === ";" ? text.replaceAll(",", ".") : text;
+}
+
+function isTime(row, column, empty = false) {
+  const text = timeText(row, column);
+  return text ? TIME.test(text) : empty && column < row.cells.length;
+}
+
+function rangeOf(row, [label, start, end], duration) {
+  const {line, cells} = row;
+  if (cells.length <= Math.max(start, end)) throw fault(line, "it has no start and end");
+  const time = (column, otherwise) => {
+    const text = timeText(row, column);
+    if (!text) return otherwise;
+    const value = text.length <= MAX_TIME && TIME.test(text) ? parseTime(text) : null;
+    if (value === null) throw timeFault(line, text);
+    return value;
+  };
+  return {line, label: cells[label] || "", start: time(start, 0), end: time(end, duration)};
+}
+
+// Return a semicolon if the first line has no comma, or only commas in its times: 1,5;2,5;Goal.
+function delimiterOf(first) {
+  const row = {cells: first.split(";"), delimiter: ";"};
+  const times = row.cells.filter((_, column) => isTime(row, column, true)).length;
+  return row.cells.length > 1 && (!first.includes(",") || times > 1) ? ";" : ",";
 }
 
 // Return the rows that are not empty, with the numbers of their lines.
 function csvRows(text) {
+  const delimiter = delimiterOf(text.split("\n").find((line) => line.trim()) || "");
   const rows = [];
-  let [row, line] = [{line: 1, cells: []}, 1];
-  const cells = /(?:"((?:[^"]|"")*)"|([^",\n][^,\n]*)?)(,|\n|$)/y;
+  let [row, line] = [{line: 1, cells: [], delimiter}, 1];
+  const cells = new RegExp(`(?:"((?:[^"]|"")*)"|([^"${delimiter}\\n][^${delimiter}\\n]*)?)(${delimiter}|\\n|$)`, "y");
   while (cells.lastIndex <= text.length) {
     const at = cells.lastIndex;
     const match = cells.exec(text);
-    if (!match) throw new Error(`Line ${line}: a quotation mark is not closed, or text follows it.`);
+    if (!match) throw fault(line, "it is not CSV: a quotation mark is not closed, or text follows it");
     row.cells.push(match[1] === undefined ? match[2] || "" : match[1].replaceAll('""', '"'));
     line += match[0].split("\n").length - 1;
-    if (match[3] === ",") continue;
+    if (match[3] === delimiter) continue;
     if (row.cells.some((cell) => cell.trim())) rows.push(row);
-    row = {line, cells: []};
+    row = {line, cells: [], delimiter};
     if (match[3] === "" || at === text.length) break;
   }
   return rows;
@@ -78,50 +136,4 @@ export function formatCsv(segments) {
 
 export function formatLosslessCut(segments) {
   return segments.map(({label, start, end}) => `${csvTime(start)},${csvTime(end)},${csvCell(label)}\n`).join("");
-}
-
-// ---- EDL
-
-function parseEdl(lines, rate) {
-  const events = [];
-  let drop = false;
-  lines.forEach((text, index) => {
-    const line = index + 1;
-    const [event, name] = [EDL_EVENT.exec(text), EDL_NAME.exec(text)];
-    if (/^\s*FCM:/i.test(text)) drop = !/NON/i.test(text);
-    if (name && events.length && !events.at(-1).label) events.at(-1).label = name[1].trim();
-    if (event) events.push({line, label: "", track: event[1].toUpperCase(), start: timecodeSeconds(event[2], rate, drop, line), end: timecodeSeconds(event[3], rate, drop, line)});
-  });
-  // An audio event beside a video event of the same range is the same segment.
-  const same = (one, other) => one.start === other.start && one.end === other.end;
-  return events.filter((event, at) => !/^A/.test(event.track) || !events.some((other, there) => there !== at && same(event, other) && (!/^A/.test(other.track) || there < at)));
-}
-
-function timecodeSeconds(code, rate, drop, line) {
-  const [hours, minutes, seconds, frames] = code.split(/[:;.,]/).map(Number);
-  const nominal = Math.round(rate);
-  if (minutes > 59 || seconds > 59 || frames >= nominal) throw new Error(`Line ${line}: ${code} is not a timecode at ${nominal} frames per second.`);
-  const dropped = (drop || code.includes(";")) && nominal % 30 === 0 ? nominal / 15 : 0; // frame numbers that each minute skips, but every tenth
-  const passed = hours * 60 + minutes;
-  const count = (passed * 60 + seconds) * nominal + frames - dropped * (passed - Math.floor(passed / 10));
-  return count / rate;
-}
-
-function timecode(seconds, rate) {
-  const nominal = Math.round(rate);
-  const count = Math.round(seconds * rate);
-  const whole = Math.floor(count / nominal);
-  return [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60, count % nominal].map((part) => String(part).padStart(2, "0")).join(":");
-}
-
-// Times are rounded to frames. The segments follow each other on the record side.
-export function formatEdl(segments, title, rate) {
-  let recorded = 0;
-  const events = segments.map(({label, start, end}, index) => {
-    const from = recorded;
-    recorded += end - start;
-    const times = [start, end, from, recorded].map((each) => timecode(each, rate)).join(" ");
-    return `${String(index + 1).padStart(3, "0")}  AX       AA/V  C        ${times}\n${label ? `* FROM CLIP NAME: ${label}\n` : ""}`;
-  });
-  return `TITLE: ${title.replace(/\s+/g, " ")}\nFCM: NON-DROP FRAME\n\n${events.join("\n")}`;
 }

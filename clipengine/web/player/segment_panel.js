@@ -4,7 +4,8 @@ import {post} from "../lib/api.js";
 import {addArrowNavigation, announce, focusNeighbour, h, iconButton, setChildren, setText} from "../lib/dom.js";
 import {formatTime, titleOf} from "../lib/format.js";
 import {asyncHandler, menuButton, saveFile, toast} from "../lib/ui.js";
-import {formatCsv, formatEdl, formatLosslessCut, MAX_FILE_BYTES, parseSegments} from "./segment_files.js";
+import {formatEdl} from "./edl.js";
+import {formatCsv, formatLosslessCut, MAX_FILE_BYTES, parseSegments} from "./segment_files.js";
 import {MAX_SEGMENTS} from "./segments.js";
 
 const seconds = (time) => Number(time.toFixed(6));
@@ -16,6 +17,7 @@ export function segmentPanel({recording, segments, selection, form, onopen, oncr
   const list = h("ol", {class: "segment-list", "aria-label": "Segments"});
   const total = h("span", {class: "muted small time grow"});
   const problem = h("p", {class: "bad small", role: "alert"});
+  const warnings = h("div", {class: "muted small hint", role: "status"}); // what the imported file has and the list has not
   const one = h("button", {type: "button", onclick: asyncHandler(createOne)}, "Create one clip");
   const many = h("button", {type: "button", onclick: asyncHandler(createMany)}, "");
   const picker = h("input", {type: "file", hidden: true, accept: ".csv,.edl,.txt,text/csv,text/plain"});
@@ -32,12 +34,14 @@ export function segmentPanel({recording, segments, selection, form, onopen, oncr
 
   async function importFile(file) {
     problem.textContent = "";
+    warnings.replaceChildren();
     try {
       if (file.size > MAX_FILE_BYTES) throw new Error("The file is larger than 1 MB.");
-      const found = parseSegments(await file.text(), {duration: recording.duration_seconds, rate: selection.rate});
+      const {segments: found, notes} = parseSegments(await file.arrayBuffer(), {duration: recording.duration_seconds, rate: hasVideo ? selection.rate : null});
       if (found.length > segments.room) throw new Error(`The file has ${found.length} segments, and the list has room for ${segments.room} of ${MAX_SEGMENTS}.`);
       segments.addAll(found.map((each) => snapped(each, selection)));
       toast(`${found.length} ${found.length === 1 ? "segment" : "segments"} imported`, file.name);
+      warnings.replaceChildren(...notes.map((note) => h("p", {}, `${file.name}: ${note}`)));
     } catch (error) {
       problem.textContent = `${file.name} was not imported. ${error.message}`;
     }
@@ -103,6 +107,7 @@ export function segmentPanel({recording, segments, selection, form, onopen, oncr
     list.hidden = !items.length;
     footer.hidden = !items.length;
     empty.hidden = items.length > 0;
+    if (!items.length) warnings.replaceChildren();
     setText(total, formatTime(segments.seconds));
     total.title = "Total length";
     setText(many, items.length === 1 ? "Create 1 clip" : `Create ${items.length} clips`);
@@ -112,7 +117,7 @@ export function segmentPanel({recording, segments, selection, form, onopen, oncr
   segments.addEventListener("change", draw);
 
   const node = h("section", {class: "segments-panel panel", "aria-label": "Segments"},
-    h("header", {class: "row"}, h("h2", {class: "grow"}, "Segments"), picker, menu), list, problem, empty, footer);
+    h("header", {class: "row"}, h("h2", {class: "grow"}, "Segments"), picker, menu), list, problem, warnings, empty, footer);
   draw();
   return {node};
 }

@@ -20,12 +20,12 @@ export class Transcript {
     this.rows = []; // elements of the cues
     this.current = -1;
     this.readUntil = 0;
-    this.language = transcripts[0].language;
+    this.language = (transcripts.find(({cues}) => cues) || transcripts[0]).language;
     this.list = h("ol", {class: "cues", "aria-label": "Transcript", "aria-busy": "true"});
     this.hits = h("ol", {class: "cues", "aria-label": "Matches", hidden: true});
     this.status = h("p", {class: "muted small", role: "status"});
     this.search = h("input", {type: "search", placeholder: "Search the transcript", title: "Search (/)", "aria-label": "Search the transcript"});
-    const languages = h("select", {"aria-label": "Language", hidden: transcripts.length < 2}, transcripts.map(({language}) => h("option", {value: language}, languageName(language))));
+    const languages = h("select", {"aria-label": "Language", hidden: transcripts.length < 2}, transcripts.map(({language}) => h("option", {value: language, selected: language === this.language}, languageName(language))));
     languages.addEventListener("change", () => {
       this.language = languages.value;
       this.load();
@@ -82,7 +82,7 @@ export class Transcript {
     this.cues = cues;
     this.current = -1;
     this.rows = cues.map((cue, at) => cueRow(cue, at && cues[at - 1].speaker === cue.speaker ? null : cue.speaker, [cue.text]));
-    this.list.replaceChildren(...this.rows);
+    this.list.replaceChildren(...(cues.length ? this.rows : [h("li", {class: "muted"}, "This transcript has no text.")]));
     if (this.rows.length) this.rows[0].querySelector("button").tabIndex = 0;
     this.onloaded(cues);
     this.markSelected();

@@ -116,7 +116,10 @@ def probe_texts(blob: bytes) -> list[TextTrack]:
     found: dict[str, TextTrack] = {}
     for tag, _, cues in _TEXTS.validate_json(base64.b64decode(blob, validate=True)):
         language = canonical_language(tag)
-        checked = check_cues([Cue(start, end, clean_text(text)) for start, end, text, _ in cues])
+        read = [Cue(start, end, clean_text(text)) for start, end, text, _ in cues]
+        if not any(cue.text for cue in read):
+            continue
+        checked = check_cues(read)
         found.setdefault(language, TextTrack(language, alpha3_of(language), tuple(checked)))
     return list(found.values())
 
