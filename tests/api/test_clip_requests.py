@@ -58,6 +58,7 @@ def test_response_has_the_documented_fields(http: httpx.Client, recording: Recor
         "render": None,
         "output": None,
         "parts": None,
+        "snap": None,
         "tags": [],
     }
     assert '"start_seconds":120.0,' in answer.text
