@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from clipengine.clips.chapters import Chapter, chapters_digest, cut_chapters, joined_chapters
 from clipengine.clips.edit import MAX_PARTS, PlannedPart, tracks_of_parts
+from clipengine.clips.effects import FADE_STEP
 from clipengine.clips.facts import Count, ExactSeconds, Name, SourceFacts, Warning
 from clipengine.clips.plan import kept_tracks
 from clipengine.clips.profiles import ANIMATION_TICKS, Profile, Render
@@ -325,7 +326,8 @@ class FilePlan:
         expected = sum(
             float(made.seconds / self.profile.output.tempo) / step for made, step in zip(cut.parts, steps, strict=True)
         )
-        if track.packets > _STEADY_FRAMES * expected + _SPARE_FRAMES:
+        repeated = 2 * (self.profile.output.fade_seconds or 0) / float(FADE_STEP)
+        if track.packets > _STEADY_FRAMES * expected + repeated + _SPARE_FRAMES:
             yield f"the clip has {track.packets} frames, more than its {float(self._length(cut)):.3f} s can have"
         longest = track.longest_step_seconds or 0
         silent = GAP_CODES.isdisjoint(code_of(each) for each in set(cut.warnings) - set(self.facts.warnings))

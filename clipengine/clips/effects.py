@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
 from clipengine.clips.output import BlurBox, Output
 
 _Span = tuple[Fraction, Fraction]
+# Seconds for which a faded picture is shown at most, apart from the part that is left of a frame.
+FADE_STEP = Fraction(1, 25)
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,26 @@ def effects_of(
         blurred=tuple(_moved(box, start) for box in output.blur or () if _is_shown(box, start, length)),
         tempo=output.tempo,
     )
+
+
+def faded_steps(
+    time: Fraction, duration: Fraction, effects: Effects, *, step: Fraction
+) -> Iterator[tuple[Fraction, Fraction]]:
+    """Yield time and duration of each frame to write for one that is shown at `time`.
+
+    A frame that is held during a fade is repeated, so that it fades too: every `step` seconds, the usual distance of
+    frames, or more often if they are farther apart than FADE_STEP.
+    """
+    step, end = min(step or FADE_STEP, FADE_STEP), time + duration
+    for low, high in ((Fraction(0), effects.fade_in), (effects.length - effects.fade_out, effects.length)):
+        if low < high and end - time > step * 3 / 2:
+            if time < low < end - step / 2:
+                yield time, low - time
+                time = low
+            while low <= time < high and end - time > step * 3 / 2:
+                yield time, step
+                time += step
+    yield time, end - time
 
 
 def _within(low: Fraction, high: Fraction, start: Fraction, length: Fraction) -> _Span | None:

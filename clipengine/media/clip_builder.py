@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import av
 
 from clipengine.clips.chapters import cut_chapters
-from clipengine.clips.effects import Effects, effects_of
+from clipengine.clips.effects import Effects, effects_of, faded_steps
 from clipengine.clips.facts import AudioFacts, SourceFacts, TrackNames
 from clipengine.clips.plan import CutRange
 from clipengine.clips.profiles import Profile
@@ -25,7 +25,6 @@ from clipengine.media.output.joined_writer import JoinedWriter
 from clipengine.media.output.writer import ClipWriter
 from clipengine.media.video.captions import Captions
 from clipengine.media.video.convert import FrameConverter, FrameFader, jpeg
-from clipengine.media.video.fade import faded_steps
 from clipengine.media.video.frame_durations import with_durations
 from clipengine.media.video.gaps import GapCounter
 from clipengine.media.video.overlay import WatermarkImage
@@ -242,18 +241,22 @@ class ClipBuilder:
         start, step = Fraction(0), until if self._profile.fps is None else 1 / self._rate()
         while start < until:
             shown = min(step, until - start)
-            for time, duration in faded_steps(start, shown, self._effects, step=self._frame_seconds):
+            for time, duration in self._fade_steps(start, shown):
                 self._writer.write_frame(fades.apply(frame, time), time, duration)
             start += shown
         self._writer.last_frame = frame
 
     def _steps(self, time: Fraction, duration: Fraction, step: Fraction) -> Iterator[tuple[Fraction, Fraction]]:
         """Yield time and duration of each frame to write for one that may be held while its picture changes."""
-        for start, shown in faded_steps(time, duration, self._effects, step=step):
+        for start, shown in self._fade_steps(time, duration):
             if self._captions is None:
                 yield start, shown
             else:
                 yield from self._captions.steps(start, shown, step=step)
+
+    def _fade_steps(self, time: Fraction, duration: Fraction) -> Iterator[tuple[Fraction, Fraction]]:
+        effects = self._effects if self._profile.fps is None else Effects()  # at a set rate no frame is repeated more
+        return faded_steps(time, duration, effects, step=self._frame_seconds)
 
     def _write_packet(self, event: VideoPacketEvent) -> None:
         assert isinstance(self._writer, ClipWriter)

@@ -42,16 +42,17 @@ def test_json_output_describes_the_file(film: Path, tmp_path: Path) -> None:
     assert result["sha256"] == hashlib.sha256(target.read_bytes()).hexdigest()
 
 
-def test_parts_follow_each_other_in_the_clip(film: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("speed", [1, 2])
+def test_parts_follow_each_other_in_the_clip(film: Path, tmp_path: Path, speed: int) -> None:
     target = tmp_path / "clip.mp4"
-    parts = ["--part", "5-6", "--part", "0:01-2.5"]
+    parts = ["--part", "5-6", "--part", "0:01-2.5", "--speed", str(speed)]
     done = run_command("cut", str(film), str(target), *parts, "--json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
-    assert (result["duration_seconds"], result["frames"]) == (2.5, 63)
+    assert (result["duration_seconds"], result["frames"]) == (2.5 / speed, 63)
     assert [(each["offset_seconds"], each["actual_start_seconds"]) for each in result["parts"]] == [
         (0.0, 5.0),
-        (1.0, 1.0),
+        (1.0 / speed, 1.0),
     ]
 
 

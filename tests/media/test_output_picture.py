@@ -20,7 +20,7 @@ from clipengine.media.input.source import DescriptorSource
 from clipengine.media.previews.clip_plan import clip_plan
 from clipengine.media.video.convert import FrameConverter
 from tests.films.catalogue import Shelf
-from tests.films.cutting import Clip, cut, cut_file, facts_of
+from tests.films.cutting import Clip, cut, cut_file, cut_parts, facts_of
 from tests.films.reader import read_clip
 from tests.support.ramp import Picture, read_pictures, write_ramp
 
@@ -318,3 +318,37 @@ def test_speed_with_a_frame_rate_drops_frames(shelf: Shelf, tmp_path: Path) -> N
     numbers = [sight.number for _, sight in reading.frames]
     assert [number - (numbers[0] or 0) for number in numbers if number is not None] == list(range(0, 100, 4))
     assert [time for time, _ in reading.frames] == pytest.approx([Fraction(n, 25) for n in range(25)], abs=0.001)
+
+
+@pytest.mark.parametrize(
+    ("ranges", "options", "frames"),
+    [
+        (["2.1-2.9"], {"fade_seconds": 0.3}, 16),  # of one picture, from 2.0 s on
+        (["2-8"], {"fade_seconds": 1}, 54),
+        (["2-4", "8-10"], {"fade_seconds": 0.5, "speed": 2}, 26),
+        (["2-4"], {"fade_seconds": 0.5, "fps": 10}, 20),
+    ],
+)
+def test_held_pictures_fade(
+    shelf: Shelf, tmp_path: Path, ranges: list[str], options: dict[str, Any], frames: int
+) -> None:
+    path = shelf.get("one_frame_a_second").path
+    parts = [(path, *map(Fraction, each.split("-"))) for each in ranges]
+    plain = cut_parts(parts, tmp_path / "plain.mp4", _profile({**options, "fade_seconds": None}))
+    faded = cut_parts(parts, tmp_path / "faded.mp4", _profile(options))
+    assert faded.made.frames == frames
+    full, shown = ([(time, _brightness(each)) for time, each in read_pictures(clip.path)] for clip in (plain, faded))
+    length = sum((part.actual_end - part.actual_start for part in faded.made.parts), Fraction(0))
+    length, fade = length / Fraction(options.get("speed", 1)), Fraction(str(options["fade_seconds"]))
+    for time, brightness in shown:
+        held = next(level for start, level in reversed(full) if start <= time)
+        assert brightness / held == pytest.approx(float(min(1, time / fade, (length - time) / fade)), abs=0.03)
+    ends = [time for time, _ in shown[1:]] + [length]
+    longest = Fraction(1, 10) if "fps" in options else Fraction(3, 50)
+    for (time, _), end in zip(shown, ends, strict=True):
+        if time < fade or end > length - fade:
+            assert end - time <= longest + Fraction(1, 10_000)
+
+
+def _brightness(picture: Picture) -> float:
+    return float(np.mean([picture.levels(x / 10, y / 10)[0] for x in range(1, 10) for y in range(1, 10)])) - 16

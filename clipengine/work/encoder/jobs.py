@@ -305,12 +305,12 @@ def clip_result(
         encoded_seconds=cut.encoded_seconds,
         warnings=[*cut.warnings, *warnings],
         subtitles=[*subtitles],
-        parts=list(_result_parts(cut, parts)) or None,
+        parts=list(_result_parts(cut, parts, profile.output.tempo)) or None,
         snapped=[*snapped],
     )
 
 
-def _result_parts(cut: CutReport, parts: Sequence[Part]) -> Iterator[ResultPart]:
+def _result_parts(cut: CutReport, parts: Sequence[Part], speed: Fraction) -> Iterator[ResultPart]:
     offset = Fraction(0)
     for part, made in zip(parts, cut.parts, strict=bool(parts)):
         yield ResultPart(
@@ -321,7 +321,7 @@ def _result_parts(cut: CutReport, parts: Sequence[Part]) -> Iterator[ResultPart]
             actual_start_seconds=round(float(made.actual_start), 6),
             actual_end_seconds=round(float(made.actual_end), 6),
         )
-        offset += made.seconds
+        offset += made.seconds / speed
 
 
 def _length(parts: Sequence[PlannedPart]) -> Fraction:
