@@ -41,8 +41,11 @@ class PlannedPart:
     burnt: TextTrack | None = None
 
     def with_texts(self, tracks: tuple[TextTrack, ...], *, burns: bool) -> PlannedPart:
-        """Return the part with these tracks, or with the first of them drawn into its picture."""
-        return replace(self, burnt=next(iter(tracks), None)) if burns else replace(self, texts=tracks)
+        """Return the part with these tracks, or with the cues of the first one in its range drawn into its picture."""
+        if not burns:
+            return replace(self, texts=tracks)
+        drawn = (track.shown(self.start, min(self.end, self.facts.duration)) for track in tracks[:1])
+        return replace(self, burnt=next((track for track in drawn if track.cues), None))
 
     @property
     def inner_text(self) -> TextRange:

@@ -45,10 +45,14 @@ class TextTrack:
         """Return the cues of `[start, end)` in the time of a clip with this speed."""
         return replace(self, cues=tuple(cut_cues(self.cues, start, end, speed=speed)))
 
+    def shown(self, start: Fraction, end: Fraction) -> TextTrack:
+        """Return the cues of `[start, end)`, with their own times."""
+        first, last = start * 1000, end * 1000
+        return replace(self, cues=tuple(cue for cue in self.cues if cue.end_ms > first and cue.start_ms < last))
+
     def near(self, start: Fraction, end: Fraction) -> TextTrack:
         """Return the cues within a second of `[start, end)`."""
-        first, last = (start - 1) * 1000, (end + 1) * 1000
-        return replace(self, cues=tuple(cue for cue in self.cues if cue.end_ms > first and cue.start_ms < last))
+        return self.shown(start - 1, end + 1)
 
     def moved(self, milliseconds: int) -> TextTrack:
         moved = (

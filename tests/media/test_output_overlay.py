@@ -15,6 +15,7 @@ import pytest
 
 from clipengine.clips.captions import MAX_FONTS
 from clipengine.clips.cues import MAX_CUE_CHARACTERS, Cue
+from clipengine.clips.edit import PlannedPart
 from clipengine.clips.framing import Size
 from clipengine.clips.output import Output
 from clipengine.clips.profiles import Profile
@@ -30,7 +31,7 @@ from clipengine.media.video.overlay import Overlay, WatermarkImage, decode_water
 from clipengine.work.encoder import fonts as fonts_module
 from clipengine.work.encoder.fonts import choose_fonts
 from tests.films.catalogue import Shelf
-from tests.films.cutting import cut, cut_file, cut_parts
+from tests.films.cutting import cut, cut_file, cut_parts, facts_of
 from tests.support.png import png
 from tests.support.ramp import write_ramp
 
@@ -406,6 +407,23 @@ def test_letter_without_a_glyph_is_an_error(monkeypatch: pytest.MonkeyPatch, tmp
     with pytest.raises(FontsMissing, match="नमस") as caught:
         choose_fonts([_track((0, 1, "नमस्ते"))], ())
     assert "fonts-noto-core" in caught.value.hint
+
+
+def test_only_cues_of_the_range_need_glyphs(ramp: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    _only(monkeypatch, tmp_path, "DejaVuSans.ttf")
+    track = _track((0, 1000, "今日"), (1000, 2000, "shown"), (2000, 3000, "later 🫠"))
+
+    def drawn(start: str, end: str) -> TextTrack | None:
+        part = PlannedPart(facts_of(ramp), Fraction(start), Fraction(end))
+        return part.with_texts((track,), burns=True).burnt
+
+    chosen = choose_fonts([drawn("1", "2")], ())
+    assert "".join(font.characters for font in chosen.fonts) == "hnosw"
+    assert chosen.warnings() == []
+    assert len(choose_fonts([drawn("1", "2"), drawn("5/2", "3")], ()).warnings()) == 1
+    assert drawn("3", "4") is None
+    with pytest.raises(FontsMissing):
+        choose_fonts([drawn("1/2", "2")], ())
 
 
 def test_symbol_without_a_glyph_is_left_out(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
