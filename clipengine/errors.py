@@ -495,7 +495,10 @@ class SizeUnreachable(EngineError):
     code = "size_unreachable"
     status = 422
     title = "Size unreachable"
-    default_hint = "Give a larger max_bytes, a lower max_height or fps, or a shorter range."
+    default_hint = (
+        "Give a larger max_bytes, a lower max_height or fps, a shorter range, "
+        "or a profile with a lower audio_bitrate, one audio track or no audio."
+    )
 
 
 class FontsMissing(EngineError):

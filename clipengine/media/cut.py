@@ -147,7 +147,8 @@ def _within(limit: int, cutter: _Cutter, made: Cut) -> Cut:
     """Encode the clip with lower bit rates until it has at most `limit` bytes. Raises SizeUnreachable."""
     profile, seconds = cutter.profile, Fraction(made.copied_seconds + made.encoded_seconds)
     tracks = 1 if profile.audio_tracks == "mix" else len(cutter.parts[0][1].audio)
-    search = BitrateSearch(limit, seconds, other_bytes(profile.audio_bitrate, tracks, seconds, made.frames))
+    other = other_bytes(profile.audio_bitrate, tracks, seconds, made.frames)
+    search, least = BitrateSearch(limit, seconds, other), made.size_bytes
     reason = "it has too many bytes" if made.render == "smart" else None
     encode_seconds = made.encode_seconds
     while made.frames and search.bitrate is not None:
@@ -155,8 +156,12 @@ def _within(limit: int, cutter: _Cutter, made: Cut) -> Cut:
         made = cutter.cut_again(reason)
         encode_seconds += made.encode_seconds
         search.add(made.size_bytes)
+        least = min(least, made.size_bytes)
     if not search.reached:
-        raise SizeUnreachable(f"the clip has {made.size_bytes} bytes, and could not be made smaller than {limit}")
+        raise SizeUnreachable(
+            f"the clip could not be made smaller than {limit} bytes: the smallest attempt has {least}, "
+            f"and audio and container alone need about {other}"
+        )
     return replace(made, encode_seconds=round(encode_seconds, 3))
 
 

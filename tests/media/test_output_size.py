@@ -82,7 +82,7 @@ def test_small_clip_is_encoded_once_with_the_quality_of_its_profile(noisy: Path,
 
 
 def test_unreachable_size_fails(noisy: Path, tmp_path: Path) -> None:
-    with pytest.raises(SizeUnreachable, match="could not be made smaller than 10000"):
+    with pytest.raises(SizeUnreachable, match="could not be made smaller than 10000 bytes: the smallest attempt has"):
         cut_file(noisy, _START, _END, tmp_path / "clip.mp4", _profile(10_000))
     with pytest.raises(SizeUnreachable):  # less than the frames need with the worst quality
         cut_file(noisy, _START, _END, tmp_path / "clip.mp4", _profile(60_000, audio_bitrate=32_000))
