@@ -48,7 +48,7 @@ class ServerUnreachable(ClientError):
 
 class NotClipengine(ClientError):
     code = "server_unreachable"
-    hint = "Set CLIPENGINE_URL to the address of `clipengine serve`."
+    hint = "Set CLIPENGINE_URL to the address of `clipengine serve`, without a path such as /docs."
 
 
 class JobFailed(ClientError):

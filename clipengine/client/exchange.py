@@ -23,6 +23,7 @@ from clipengine.client.models import Object
 T = TypeVar("T")
 
 _RETRY_DELAYS = (0.2, 0.6, 1.8)  # seconds; the last one repeats
+_WRONG_PLACE = (404, 405)  # to which the API adds a problem document
 _MAX_RETRY_AFTER = 30  # seconds; a longer Retry-After is not waited for
 
 
@@ -72,7 +73,7 @@ def exchange(request: Request, attempts: int) -> Steps[Reply]:
                 return reply
             retry_after = _retry_after(reply)
             if last or retry_after is None:
-                raise api_error(reply)
+                raise api_error(reply, from_store=request.sink is not None)
             delay = max(delay, retry_after)
         yield Pause(delay)
     raise AssertionError("the last attempt returns or raises")
@@ -145,14 +146,17 @@ def _retry_after(reply: Reply) -> float | None:
     return float(text)
 
 
-def api_error(reply: Reply) -> ApiError:
-    """Return the error for an error response."""
+def api_error(reply: Reply, *, from_store: bool = False) -> ApiError | NotClipengine:
+    """Return the error for an error response. That to a download may come from the store, after a redirect."""
     try:
         problem = codec.loads(reply.body)
     except ValueError:
         problem = None
     if not isinstance(problem, dict):
         problem = {}
+    if "code" not in problem and reply.status in _WRONG_PLACE and not from_store:
+        said = f"{reply.status} {reply.reason}".strip()
+        return NotClipengine(f"the URL is not the root of a clipengine server: it answers {said}")
     errors: Sequence[Object] = problem.get("errors") or ()
     return ApiError(
         reply.status,

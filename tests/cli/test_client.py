@@ -17,6 +17,7 @@ from clipengine.client import (
     ClientError,
     Clip,
     JobFailed,
+    NotClipengine,
     ServerUnreachable,
     WaitTimeout,
 )
@@ -179,6 +180,13 @@ def test_error_without_a_problem_document_has_a_code(server: Receiver, client: C
     with pytest.raises(ApiError) as caught:
         client.clips.get("clip_1")
     assert (caught.value.status, caught.value.code) == (502, "http_502")
+
+
+def test_address_with_another_path_is_no_server(server: Receiver, client: Client) -> None:
+    server.script(Answer(404, body=b"Not Found"))
+    with pytest.raises(NotClipengine, match="not the root of a clipengine server: it answers 404") as caught:
+        client.installation.status()
+    assert "without a path" in caught.value.hint
 
 
 def test_redirect_of_an_api_call_is_an_error(server: Receiver, client: Client) -> None:
