@@ -27,7 +27,7 @@ class InstallationCalls:
     def create_key(
         self, name: str, *, scopes: Sequence[str] | None = None, idempotency_key: str | None = None
     ) -> Steps[ApiKey]:
-        """Create an API key, with all scopes by default. Its `key` is not shown again."""
+        """Create an API key, with the scopes `read` and `write` by default. Its `key` is not shown again."""
         body = without_none({"name": name, "scopes": scopes and [*scopes]})
         return ApiKey.from_object((yield from self._api.create("/v1/keys", body, idempotency_key=idempotency_key)))
 

@@ -80,6 +80,10 @@ def test_key_is_created_used_and_revoked(http: httpx.Client, server: ApiServer) 
     assert "key" not in revoked
 
 
+def test_key_has_no_admin_scope_by_default(http: httpx.Client) -> None:
+    assert http.post("/v1/keys", json={"name": "tool"}).json()["scopes"] == ["read", "write"]
+
+
 @pytest.mark.parametrize(
     ("body", "pointer"),
     [

@@ -352,7 +352,9 @@ class CreateKey(Body):
     model_config = _like(name="laptop", scopes=["read", "write"])
 
     name: Annotated[str, Field(min_length=1, max_length=MAX_KEY_NAME), AfterValidator(_line)]
-    scopes: Annotated[list[Scope], Field(min_length=1, max_length=len(SCOPES))] = list(SCOPES)
+    scopes: Annotated[list[Scope], Field(min_length=1, max_length=len(SCOPES))] = Field(
+        default=["read", "write"], description="What the key may do. `admin` must be named."
+    )
 
 
 class RegisterRecording(Body):
