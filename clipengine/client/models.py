@@ -105,6 +105,7 @@ class ClipData(_Job):
     parts: list[Object] | None = None  # as requested; None for a clip of one range
     tags: list[str] = field(default_factory=list)
     snap: Object | None = None  # as requested; `result.snapped` says what each cut became
+    subtitles: Object | None = None  # as requested: `mode` and `language`; `result.subtitles` lists the files
     raw: Object = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod

@@ -113,10 +113,10 @@ class Clip:
     """One clip. Times are in ms since 1970, UTC. `object_key` is fixed for an attempt.
 
     `queued_at` is the time when it was last queued, or became due after that: a claim ends this wait.
-    `request_id` and `traceparent` are those of the request that created it. A `render` or `output` of None is
-    the profile's. `subtitles` of None is "keep", without a `subtitle_language` for all; `subtitle_keys` are those of
-    the attempt. A clip of one range has no `parts`; otherwise `start_seconds` and `end_seconds` are the bounds of the
-    parts of its recording.
+    `request_id` and `traceparent` are those of the request that created it. A `render` or `output` of None is the
+    profile's. `subtitles` of None, if the request has none, is "keep", without a `subtitle_language` for all;
+    `subtitle_keys` are those of the attempt. A clip of one range has no `parts`; otherwise `start_seconds` and
+    `end_seconds` are the bounds of the parts of its recording.
     """
 
     clip_id: str
@@ -218,6 +218,7 @@ class Clip:
             "parts": [asdict(part) for part in self.parts] or None,
             "tags": self.tags,
             "snap": self.snap and self.snap.model_dump(),
+            "subtitles": self.subtitles and {"mode": self.subtitles, "language": self.subtitle_language},
         }
 
 

@@ -188,7 +188,8 @@ def test_burnt_subtitles_have_one_language(http: httpx.Client, recording: Record
     made = create()
     assert made.status_code == 202
     stored = engine.ledger.clips.get(made.json()["clip_id"])
-    assert (stored.subtitles, stored.subtitle_language) == ("burn", "en")
+    assert stored.to_object()["subtitles"] == {"mode": "burn", "language": "en"}
+    assert post(http, recording.recording_id, BODY).json()["subtitles"] is None
     assert http.put(f"{address}/pt-BR", json=cues).status_code == 201
     problem = refused(create(), 422, "invalid_request")
     assert "en, pt-BR" in problem["detail"]

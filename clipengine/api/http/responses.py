@@ -13,6 +13,7 @@ from clipengine.clips.clip import ClipResult, EventType, MessageFormat
 from clipengine.clips.output import Output
 from clipengine.clips.profiles import Render
 from clipengine.clips.snap import Snap, SnappedCut
+from clipengine.clips.subtitles import SubtitleMode
 from clipengine.ledger.keys import Scope
 
 Status = Literal["processing", "complete", "failed"]
@@ -37,6 +38,13 @@ class PartObject(_Object):
     recording_id: str
     start_seconds: float
     end_seconds: float
+
+
+class SubtitlesObject(_Object):
+    """What becomes of the transcripts of the recording. `language` is null for all of them."""
+
+    mode: SubtitleMode
+    language: str | None
 
 
 class ClipObject(_Object):
@@ -70,6 +78,9 @@ class ClipObject(_Object):
     parts: list[PartObject] | None = Field(description="As requested; null for a clip of one range.")
     tags: list[str]
     snap: Snap | None = Field(description="As requested. `result.snapped` says what each cut became.")
+    subtitles: SubtitlesObject | None = Field(
+        description="As requested; null if not given, which keeps all transcripts. `result.subtitles` lists the files."
+    )
 
 
 class ClipsObject(_Object):

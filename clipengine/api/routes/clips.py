@@ -82,7 +82,8 @@ def _validate_batched(call: Call[Any, Any], body: BatchedClip) -> Recording:
 def _create(call: Call[Any, Any], recording: Recording, body: CreateClip) -> Clip:
     values = body.model_dump(exclude={"recording_id", "parts", "output", "subtitles", "snap"})
     language = _subtitle_language(call, recording, body.subtitles)
-    values |= {"subtitles": body.subtitles.mode, "subtitle_language": language}
+    mode = body.subtitles.mode if "subtitles" in body.model_fields_set else None
+    values |= {"subtitles": mode, "subtitle_language": language}
     if body.parts is not None:
         values["parts"] = parts_of(body, recording.recording_id)
         values["start_seconds"], values["end_seconds"] = bounds(values["parts"], recording.recording_id)
