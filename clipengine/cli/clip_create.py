@@ -27,7 +27,7 @@ from clipengine.cli.options import (
     tag_option,
 )
 from clipengine.cli.output_options import output_options
-from clipengine.cli.range_files import FromFile, NamedRange, from_options, parts_of, rate_option
+from clipengine.cli.range_files import FromFile, NamedRange, can_be_folder, from_options, parts_of, rate_option
 from clipengine.client import ApiError, Client, ClientError, Clip, Recording
 from clipengine.clips.edl import format_edl
 from clipengine.clips.output import Output
@@ -126,7 +126,7 @@ def create(
     if listed is not None:
         ranges = _read(client, recording_id, listed, label)
         if not listed.as_parts:
-            if target is not None and not target.is_dir():
+            if target is not None and not can_be_folder(target):
                 raise click.BadParameter("it must be a folder for several clips", param_hint="'--download'")
             made = _create_each(client, recording_id, listed, ranges, fields, as_json=as_json)
             return _finish_each(client, made, target, waits=waits, as_json=as_json)
@@ -215,6 +215,7 @@ def _finish_each(client: Client, made: Sequence[Clip], target: Path | None, *, w
     """Wait for the clips if requested, download them to the folder `target`, and show them. Return the exit code."""
     ended = [clip_output.wait(client, clip.clip_id, None) for clip in made] if waits else made
     if target is not None:
+        target.mkdir(exist_ok=True)
         for clip in ended:
             if clip.status == "complete":
                 output.say(clip_output.download(client, clip, target))

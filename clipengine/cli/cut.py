@@ -25,8 +25,8 @@ from clipengine.cli.options import (
     snap_options,
     start_option,
 )
-from clipengine.cli.output_options import output_options
-from clipengine.cli.range_files import FromFile, from_options, parts_of
+from clipengine.cli.output_options import named_options, output_options
+from clipengine.cli.range_files import FromFile, can_be_folder, from_options, parts_of
 from clipengine.clips.clip import ClipResult
 from clipengine.clips.output import Output
 from clipengine.clips.profiles import ANIMATION_TICKS, Profile, Render
@@ -92,13 +92,16 @@ def cut(
         raise click.BadParameter("a part of `cut` is of SOURCE: give START-END", param_hint="'--part'")
     ranges = [(part.start, part.end) for part in parts] or [(start or Fraction(0), end or Fraction(0))]
     _check_source(source)
-    _check_target(source, target, several=listed is not None and not listed.as_parts)
+    several = listed is not None and not listed.as_parts
+    _check_target(source, target, several=several)
     settings = settings_of(config)
     profile, settings = _chosen(target, profile, settings)
     _check_profile(profile, settings, options, burns=subtitles.burns)
-    if not target.is_dir():
+    if not several:
         _check_extension(target, profile, settings)
     jobs = [(target, ranges)] if listed is None else _listed(settings, source, target, listed, profile)
+    if several:
+        target.mkdir(exist_ok=True)
     make = partial(
         cut_once,
         settings,
@@ -116,12 +119,12 @@ def cut(
             _show(*made[-1])
     if as_json:
         objects = [{"output": str(path), **result.to_object()} for path, result in made]
-        output.show_json(objects if target.is_dir() else objects[0])
+        output.show_json(objects if several else objects[0])
 
 
 def _cut(make: Callable[..., ClipResult], source: str, target: Path, ranges: _Ranges) -> ClipResult:
     try:
-        with output.progress("cutting") as on_progress:
+        with output.progress("cutting") as on_progress, named_options():
             return make(target, ranges, on_progress=on_progress)
     except ObjectMissing:
         raise _missing(source) from None
@@ -160,7 +163,7 @@ def _missing(source: str) -> RecordingMissing:
 def _check_target(source: str, target: Path, *, several: bool) -> None:
     """Raise BadParameter unless the target is a folder for several clips, or otherwise a file that can be written."""
     fault = None
-    if several and not target.is_dir():
+    if several and not can_be_folder(target):
         fault = f"{target} is not a folder, which --from needs for its clips (or give --as-parts)"
     elif not several and target.is_dir():
         fault = f"{target} is a folder: give the name of a file"
@@ -214,8 +217,9 @@ def _check_profile(profile: str, settings: Settings, options: Output | None, *, 
     if profile not in settings.profiles:
         known = ", ".join(sorted(settings.profiles))
         raise UnknownProfile(f"profile {profile!r} does not exist; the settings have {known}")
-    for fault in settings.profiles[profile].output_faults(options) if options else ():
-        raise click.BadParameter(fault, param_hint="'--profile'")
+    if options is not None:
+        with named_options():
+            settings.profiles[profile].check_output(options)
     if burns and settings.profiles[profile].video == "none":
         fault = "burn would have no effect, as the profile makes clips without video"
         raise click.BadParameter(fault, param_hint="'--subtitles'")

@@ -18,7 +18,7 @@ from clipengine.clips.edit import Part, PlannedPart
 from clipengine.clips.facts import SourceFacts
 from clipengine.clips.output import Output
 from clipengine.clips.profiles import Render
-from clipengine.clips.request import check_range
+from clipengine.clips.request import LENGTH_HINT, check_range
 from clipengine.clips.snap import Snap
 from clipengine.clips.snapped import check_possible
 from clipengine.clips.watermarks import check_watermark
@@ -90,9 +90,8 @@ def cut_once(
             texts = subtitles.choose(found)
             late = [start for start, _ in ranges if start >= facts.duration]
             if late:
-                raise InvalidTimeRange(
-                    f"the start {float(late[0]):g} s is after the end of the recording at {float(facts.duration):g} s"
-                )
+                begins, ends = f"{float(late[0]):g} s", f"{float(facts.duration):g} s"
+                raise InvalidTimeRange(f"the start {begins} is not before the end of the recording at {ends}")
             # It starts while the clip is cut, and is ready when the clip is.
             inspector = stack.enter_context(closing(EncoderProcess("inspector", sandbox=settings.encoding.sandbox)))
             for start, end in ranges:
@@ -102,7 +101,8 @@ def cut_once(
                 options.check_length(total, longest=math.inf)
             longest = chosen.longest_range(math.inf)
             if total > longest:
-                raise InvalidTimeRange(f"the clip would be {total:g} s long, but may have at most {longest:g} s")
+                fault = f"the clip would be {total:g} s long, but may have at most {longest:g} s"
+                raise InvalidTimeRange(fault, hint=LENGTH_HINT)
             sentences = texts or found
             if snap is not None:
                 check_possible(snap, facts, has_transcript=bool(sentences))

@@ -98,7 +98,8 @@ def run(arguments: Sequence[str]) -> int:
         output.fail(error.format_message(), "bad_arguments", f"`{path} --help` shows the arguments.")
         return 2
     except ClipEngineError as error:
-        output.fail(error.message, error.code, error.hint)
+        general = error.hint == RequestError.default_hint
+        output.fail(error.message, error.code, "Correct the arguments and run it again." if general else error.hint)
         return 2 if isinstance(error, RequestError) else 1
     except Exception as error:
         if (code := _report_client_error(error)) is not None:

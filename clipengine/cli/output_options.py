@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import click
 from pydantic import ValidationError
 
 from clipengine.clips.output import Output
+from clipengine.errors import InvalidRequest
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -102,5 +104,21 @@ def _parsed(given: dict[str, Any]) -> Output:
         fault = error.errors(include_url=False)[0]
         name, *inside = map(str, fault["loc"])
         message = fault["msg"].replace("Input should", "must")
-        flag = _FLAGS.get(name, name).replace("_", "-")
-        raise click.BadParameter(" ".join([*inside, message]), param_hint=f"'--{flag}'") from None
+        raise click.BadParameter(" ".join([*inside, message]), param_hint=_flag(name)) from None
+
+
+def _flag(name: str) -> str:
+    return f"'--{_FLAGS.get(name, name).replace('_', '-')}'"
+
+
+@contextmanager
+def named_options() -> Iterator[None]:
+    """Raise BadParameter with the name of the option in place of an InvalidRequest about an output option."""
+    try:
+        yield
+    except InvalidRequest as error:
+        fault = error.errors[0] if error.errors else {}
+        _, parent, name, *_ = [*fault.get("pointer", "").split("/"), "", "", ""]
+        if parent != "output":
+            raise
+        raise click.BadParameter(fault["detail"], param_hint=_flag(name)) from None

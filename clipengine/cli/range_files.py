@@ -107,6 +107,11 @@ def from_options(function: F) -> F:
     return command  # type: ignore[return-value]
 
 
+def can_be_folder(path: Path) -> bool:
+    """Return True for a folder, and for a path without an extension that does not exist yet."""
+    return path.is_dir() or not (path.suffix or path.exists())
+
+
 def parts_of(ranges: Sequence[NamedRange]) -> tuple[PartValue, ...]:
     """Return the ranges as parts of one clip. Raises InvalidRequest if there are too many."""
     from clipengine.clips.edit import MAX_PARTS

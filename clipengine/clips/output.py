@@ -5,6 +5,7 @@ Positions in the picture are fractions of the recording's upright picture, from 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from fractions import Fraction
 from typing import Annotated, Any, Literal, get_args
@@ -30,9 +31,11 @@ OutputOption = Literal[
 WATERMARK_NAME = r"^[a-z0-9][a-z0-9_-]{0,39}$"
 _MAX_RANGES = 100
 _MAX_BOXES = 50
+_ASPECT = r"^[1-9][0-9]{0,3}:[1-9][0-9]{0,3}$"
 _MAX_ASPECT = 10
 _ROUNDED = 1e-9  # of sums of fractions
 
+OutputFault = tuple[str, str]  # the option and what is wrong with it
 _Position = Annotated[float, Field(ge=0, le=1)]
 _Length = Annotated[float, Field(gt=0, le=1)]
 _Seconds = Annotated[float, Field(ge=0, le=1_000_000)]
@@ -90,6 +93,8 @@ class Focus(Options):
 
 
 def _ratio(text: str) -> str:
+    if re.match(_ASPECT, text) is None:
+        raise PydanticCustomError("aspect", "must be W:H, such as 9:16")
     if not Fraction(1, _MAX_ASPECT) <= Fraction(*map(int, text.split(":"))) <= _MAX_ASPECT:
         raise PydanticCustomError("aspect", f"must be a ratio between 1:{_MAX_ASPECT} and {_MAX_ASPECT}:1")
     return text
@@ -105,7 +110,7 @@ class Output(Options):
     crop: Region | None = Field(
         default=None, description="Part of the picture to keep, as fractions of the recording's upright picture."
     )
-    aspect: Annotated[str, Field(pattern=r"^[1-9]\d{0,3}:[1-9]\d{0,3}$"), AfterValidator(_ratio)] | None = Field(
+    aspect: Annotated[str, AfterValidator(_ratio), Field(json_schema_extra={"pattern": _ASPECT})] | None = Field(
         default=None, description="Aspect ratio of the clip, such as `9:16`, with square pixels.", examples=["9:16"]
     )
     fit: Fit | None = Field(
@@ -210,7 +215,7 @@ class Output(Options):
 
     def check_length(self, range_seconds: float, *, longest: float) -> None:
         """Raise InvalidRequest if an option lies outside a clip of a range of this length, or makes it too long."""
-        errors = []
+        errors: list[OutputFault] = []
         length = range_seconds / float(self.tempo)
         if self.tempo != 1 and length > longest:
             errors.append(("speed", f"makes the clip {length:g} s long, but it may have at most {longest:g} s"))
@@ -223,7 +228,7 @@ class Output(Options):
             if box.from_seconds >= length:
                 text = f"is {box.from_seconds:g}, after the end of the clip at {length:g} s"
                 errors.append((f"blur/{number}/from_seconds", text))
-        _raise_faults(errors)
+        raise_faults(errors)
 
     @model_serializer(mode="wrap")
     def _only_given(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -253,11 +258,11 @@ class OutputLimits(SettingsTable):
         ):
             if value is not None and value > most:
                 errors.append((name, f"is {value:g}, but the operator of this engine allows at most {most:g}"))
-        _raise_faults(errors)
+        raise_faults(errors)
 
 
-def _raise_faults(errors: Sequence[tuple[str, str]]) -> None:
-    """Raise InvalidRequest if there are errors: pairs of the option and its fault."""
+def raise_faults(errors: Sequence[OutputFault]) -> None:
+    """Raise InvalidRequest if there are errors."""
     if errors:
         faults = [{"detail": detail, "pointer": f"/output/{name}"} for name, detail in errors]
         raise InvalidRequest("; ".join(f"output/{name} {detail}" for name, detail in errors), errors=faults)

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from clipengine.clips.output import Output
+from clipengine.clips.output import Output, OutputFault, raise_faults
 from clipengine.clips.settings_table import SettingsTable
 
 Container = Literal["mp4", "webm", "mkv", "m4a", "mp3", "gif", "webp"]  # also the extension of the file
@@ -99,27 +99,34 @@ class Profile(SettingsTable):
             self._check_video(self.video)
         if self.audio != "none":
             self._check_audio(self.audio)
-        for fault in self.output_faults(self.output):
-            raise ValueError(f"output: {fault}")
+        for name, fault in self._output_faults(self.output):
+            raise ValueError(f"output: {name} {fault}")
         return self
 
-    def output_faults(self, output: Output) -> Iterator[str]:
-        """Yield the reasons why clips of this profile cannot have these options."""
-        if self.video == "none" and output.video_options:
-            yield f"{', '.join(output.video_options)} would have no effect, as the profile makes clips without video"
-        if self.audio == "none" and output.audio_options:
-            yield f"{', '.join(output.audio_options)} would have no effect, as the profile makes clips without audio"
+    def check_output(self, output: Output) -> None:
+        """Raise InvalidRequest with each option that clips of this profile cannot have."""
+        raise_faults(list(self._output_faults(output)))
+
+    def _output_faults(self, output: Output) -> Iterator[OutputFault]:
+        for kind, codec, names in (
+            ("video", self.video, output.video_options),
+            ("audio", self.audio, output.audio_options),
+        ):
+            if codec == "none":
+                for name in names:
+                    yield name, f"would have no effect, as the profile makes clips without {kind}"
         if self.is_animation:
             yield from self._animation_faults(output)
 
-    def _animation_faults(self, output: Output) -> Iterator[str]:
+    def _animation_faults(self, output: Output) -> Iterator[OutputFault]:
         if output.max_bytes is not None:
-            yield f"max_bytes is not possible in {self.container}: use a smaller max_height or fps, or a shorter range"
+            hint = "use a smaller max_height or fps, or a shorter range"
+            yield "max_bytes", f"is not possible in {self.container}: {hint}"
         limits = (("max_height", MAX_ANIMATION_HEIGHT), ("fps", MAX_ANIMATION_FPS))
         for name, most in limits:
             value = getattr(output, name) or getattr(self, name)
             if value > most:
-                yield f"{name} is {value:g}, but {self.container} allows at most {most}"
+                yield name, f"is {value:g}, but {self.container} allows at most {most}"
 
     def _check_video(self, codec: str) -> None:
         if codec not in _VIDEO_IN[self.container]:

@@ -19,6 +19,7 @@ from clipengine.errors import InvalidLabel, InvalidTimeRange
 END_TOLERANCE_SECONDS = 1.0
 _MIN_SECONDS = 0.000_999_999  # the resolution of containers, a millisecond, after rounding errors of floats
 MAX_LABEL_CHARACTERS = 200
+LENGTH_HINT = "Change the length of the range; some profiles have a lower limit than others (GIF and WebP: 30 s)."
 _SLUG_CHARACTERS = 60
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _RangeError = tuple[str, tuple[str, ...]]  # the error, and the invalid fields
@@ -84,14 +85,12 @@ def check_range(start: float | None, end: float | None, *, duration: float, shor
     `duration` is allowed. The error's `errors` point at the invalid field, or at both if only the combination is
     invalid.
     """
-    found = (
-        list(_number_errors(start, end))
-        or list(_position_errors(start, end, duration))
-        or list(_length_errors(start, end, duration, shortest, longest))
-    )
+    found, hint = list(_number_errors(start, end)) or list(_position_errors(start, end, duration)), None
+    if not found:
+        found, hint = list(_length_errors(start, end, duration, shortest, longest)), LENGTH_HINT
     if found:
         errors = [{"detail": detail, "pointer": f"/{each}"} for detail, fields in found for each in fields]
-        raise InvalidTimeRange("; ".join(detail for detail, _ in found), errors=errors)
+        raise InvalidTimeRange("; ".join(detail for detail, _ in found), errors=errors, hint=hint)
 
 
 def _number_errors(start: float | None, end: float | None) -> Iterator[_RangeError]:

@@ -126,7 +126,7 @@ def test_profile_without_video_has_no_picture_options(
     engine.settings = engine.settings.model_copy(update={"profiles": profiles})
     body = BODY | {"profile": "sound", "output": {"aspect": "9:16"}}
     problem = refused(post(http, recording.recording_id, body), 422, "invalid_request")
-    assert pointers(problem) == ["/output"]
+    assert pointers(problem) == ["/output/aspect"]
     assert "without video" in problem["detail"]
 
 

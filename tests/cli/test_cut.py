@@ -127,7 +127,8 @@ def test_invalid_drawing_is_rejected(options: list[str], message: str, film: Pat
         (["--part", "2-1"], "not after its start"),
         (["--part", "1"], "not START-END"),
         (["--part", "1-2@rec_1"], "part of `cut` is of SOURCE"),
-        (["--part", "1-2", "--part", "2-3", "--fade", "1.2"], "more than half of the clip"),
+        (["--part", "1-2", "--part", "2-3", "--fade", "1.2"], "'--fade': is 1.2, more than half of the clip"),
+        (["--start", "9", "--end", "10"], "the start 9 s is not before the end of the recording at 8"),
     ],
 )
 def test_invalid_ranges_are_rejected(film: Path, tmp_path: Path, options: list[str], message: str) -> None:
@@ -208,6 +209,7 @@ def test_long_animation_is_rejected(film: Path, tmp_path: Path) -> None:
     done = run_command("cut", str(film), str(tmp_path / "out.gif"), *options, cwd=tmp_path)
     assert done.returncode == 2
     assert "the clip would be 8 s long, but may have at most 7.5 s" in done.stderr
+    assert "Change the length of the range" in done.stderr
     assert list(tmp_path.iterdir()) == []
 
 
@@ -311,18 +313,33 @@ def test_output_options_change_the_picture(film: Path, tmp_path: Path) -> None:
     [
         (["--crop", "0.5,0,0.6,1"], "'--crop': width must end inside the picture"),
         (["--crop", "0.5,0,1"], "'--crop': '0.5,0,1' must be 4 numbers: x,y,width,height"),
-        (["--aspect", "square"], "'--aspect': "),
+        (["--aspect", "9x16"], "'--aspect': must be W:H, such as 9:16"),
+        (["--aspect", "9:0"], "'--aspect': must be W:H, such as 9:16"),
         (["--fit", "pad"], "'--fit': needs an aspect"),
         (["--mute", "2,1"], "'--mute': 0 must end after it begins"),
         (["--loudness", "-1"], "'--loudness': must be less than or equal to -5"),
         (["--aspect", "1:1", "--focus", "2,0"], "'--focus': x must be less than or equal to 1"),
-        (["--aspect", "1:1", "--profile", "sound"], "'--profile': aspect would have no effect"),
+        (["--aspect", "1:1", "--profile", "sound"], "'--aspect': would have no effect"),
     ],
 )
 def test_invalid_output_options_are_rejected(tmp_path: Path, options: list[str], message: str) -> None:
     (tmp_path / "clipengine.toml").write_text('[profiles.sound]\ncontainer = "m4a"\nvideo = "none"\n')
     name = "clip.m4a" if "sound" in options else "clip.mp4"
     done = run_command("cut", "any.mp4", name, "--start", "1", "--end", "2", *options, cwd=tmp_path)
+    assert done.returncode == 2
+    assert message in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--max-bytes", "20000"], "'--max-bytes': is not possible in gif"),
+        (["--fps", "100"], "'--fps': is 100, but gif allows at most 50"),
+        (["--mute", "0,1"], "'--mute': would have no effect"),
+    ],
+)
+def test_option_that_an_animation_cannot_have_is_named(tmp_path: Path, options: list[str], message: str) -> None:
+    done = run_command("cut", "any.mp4", "clip.gif", "--start", "1", "--end", "2", *options, cwd=tmp_path)
     assert done.returncode == 2
     assert message in done.stderr
 

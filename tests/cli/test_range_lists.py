@@ -35,12 +35,12 @@ def _ranges(clips: list[dict[str, Any]]) -> list[tuple[str, float, float]]:
 def test_every_range_becomes_a_clip(server: RunningServer, recording_id: str, tmp_path: Path) -> None:
     file = tmp_path / "ranges.csv"
     file.write_text("0:01,2,Goal\n,0.5,\n7.5,,\n")
-    options = ["--from", str(file), "--meta", "by=me", "--download", str(tmp_path), "--json"]
+    options = ["--from", str(file), "--meta", "by=me", "--download", str(tmp_path / "new"), "--json"]
     clips = _shown(server.command("clips", "create", recording_id, "moment", *options))
     assert _ranges(clips) == [("Goal", 1.0, 2.0), ("moment 2", 0.0, 0.5), ("moment 3", 7.5, clips[2]["end_seconds"])]
     assert clips[2]["end_seconds"] == pytest.approx(8, abs=0.05)
     assert {(clip["status"], clip["metadata"]["by"]) for clip in clips} == {("complete", "me")}
-    assert sorted(path.suffix for path in tmp_path.iterdir()) == [".csv", ".mp4", ".mp4", ".mp4"]
+    assert [path.suffix for path in (tmp_path / "new").iterdir()] == [".mp4", ".mp4", ".mp4"]
     exported = server.command("clips", "export", recording_id)
     assert exported.stdout.splitlines()[:3] == ["label,start,end", "moment 2,0.0,0.5", "Goal,1.0,2.0"]
     edl = tmp_path / "list.edl"
@@ -98,7 +98,6 @@ def test_label_is_required_without_a_list(server: RunningServer, recording_id: s
 
 def test_cut_writes_a_file_for_each_range_or_one_of_all(film: Path, tmp_path: Path) -> None:
     file, folder = tmp_path / "match.edl", tmp_path / "clips"
-    folder.mkdir()
     file.write_text("1 2 0\n2.5 7 0\n")
     done = run_command("cut", str(film), str(folder), "--from", str(file), "--json", cwd=tmp_path)
     made = _shown(done)

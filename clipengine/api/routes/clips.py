@@ -108,9 +108,7 @@ def complete_recording(call: Call[Any, Any], body: CreateClip, recording_id: str
         settings.limits.output.check(body.output)
         with located(pointer="/output/watermark"):
             check_watermark(body.output, settings.watermarks)
-        for fault in settings.profiles[body.profile].output_faults(body.output):
-            with located(pointer="/output"):
-                raise InvalidRequest(f"output: {fault}")
+        settings.profiles[body.profile].check_output(body.output)
     profile = settings.profiles[body.profile].rendered(body.render, body.output)
     longest = profile.longest_range(settings.limits.max_clip_seconds)
     if body.parts is not None:
