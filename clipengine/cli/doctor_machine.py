@@ -100,9 +100,9 @@ def data_folder(settings: Settings) -> Iterator[Finding]:
     if not in_postgres(settings):
         yield from _on_local_disk(folder)
     disk = DiskReservation(folder, settings.limits.min_free_bytes)
-    free = f"{disk.free() // 1_000_000} MB free"
+    free = f"{disk.free() / 1_000_000:.0f} MB free"
     if disk.is_low():
-        shortage = f"less than limits.min_free_bytes ({settings.limits.min_free_bytes // 1_000_000} MB)"
+        shortage = f"less than limits.min_free_bytes ({settings.limits.min_free_bytes / 1_000_000:.0f} MB)"
         yield Finding("disk", "problem", f"{free}, {shortage}", "Free space on the disk of the data folder.")
     else:
         yield ok("disk", free)

@@ -51,8 +51,8 @@ class DiskReservation:
         free = self.free()
         if free < self._floor:
             raise DiskLow(
-                f"only {free // 1_000_000} MB are free on the disk of the data folder, and"
-                f" {self._floor // 1_000_000} MB are kept free (limits.min_free_bytes)",
+                f"only {free / 1_000_000:.0f} MB are free on the disk of the data folder, and"
+                f" {self._floor / 1_000_000:.0f} MB are kept free (limits.min_free_bytes)",
                 retry_after=30,
             )
 

@@ -77,7 +77,7 @@ class Health:
         except ClipEngineError as error:
             return Check("disk", False, f"{error.message}. {error.hint}")
         free, floor = self._reservation.free(), self._floor
-        return Check("disk", free >= floor, f"{free // 1_000_000} MB free, {floor // 1_000_000} MB are kept free")
+        return Check("disk", free >= floor, f"{free / 1_000_000:.0f} MB free, {floor / 1_000_000:.0f} MB are kept free")
 
 
 class _Cached:

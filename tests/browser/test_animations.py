@@ -60,6 +60,8 @@ def test_page_and_share_show_the_animation(
         page.goto(f"{animating.url}/#/clips")
         row(page, f"as {container}").get_by_role("button", name="Play").click()
         until(page, "document.querySelector('dialog img.animation')?.naturalWidth > 0")
+        page.goto(f"{animating.url}/#/recordings/{recording.recording_id}")
+        page.get_by_label("Profile").get_by_text(f"{container} · 360p", exact=True).wait_for(state="attached")
     share = client.clips.share(clip.clip_id)
     with opened(browser, animating, signed_in=False) as page:
         answers: dict[str, str] = {}

@@ -122,6 +122,10 @@ def test_invalid_input_is_kept_and_reported(browser: Any, server: RunningServer,
         typed(page, "Out", "5")
         assert (state(page, "In"), state(page, "Out")) == (("0:04.000", ""), ("0:05.000", ""))
         assert make.is_enabled()
+        typed(page, "Out", "3")
+        assert state(page, "Out")[1] == "Out: must be after the in point, 0:04.000."
+        typed(page, "In", "")  # an emptied in point is no longer that of the selection
+        assert (state(page, "In"), state(page, "Out")) == (("0:00.000", ""), ("0:03.000", ""))
 
 
 def test_variable_rate_uses_the_real_frame_times(browser: Any, server: RunningServer, shelf: Shelf) -> None:

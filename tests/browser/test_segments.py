@@ -63,10 +63,15 @@ def test_segments_become_one_clip_or_several(browser: Any, server: RunningServer
         page.get_by_label("Largest size (MB)").fill("big")
         page.get_by_role("button", name="Create one clip").click()
         page.get_by_role("alert").filter(has_text="“big” is not a number").wait_for()
+        page.get_by_label("Largest size (MB)").fill("-1")
+        page.get_by_role("button", name="Create one clip").click()
+        page.get_by_role("alert").filter(has_text="Largest size: it must be between 0.01 and 1000000 MB").wait_for()
         page.get_by_label("Largest size (MB)").fill("2.5")
         page.get_by_label("Label").fill("both")
         page.get_by_role("button", name="Create one clip").click()
         row(page, "both").get_by_role("button", name="Play both").wait_for()
+        sent = client.clips.list(recording_id=meeting.recording_id).data[0].raw
+        assert page.evaluate(LENGTH, sent | {"status": "processing", "result": None}) == "0:00.8"
         page.get_by_role("button", name="Undo").click()
         assert listed(page) == kept
         page.get_by_role("button", name="Reset").click()
@@ -118,6 +123,15 @@ def test_exported_files_are_imported_again(
             assert listed(page) == before, saved.read_text()
 
 
+# The length in the row of a clip.
+LENGTH = (
+    "async (clip) => {"
+    " const {clipRow} = await import('/assets/views/clip_row.js');"
+    " const made = clipRow({onchange() {}, ondeleted() {}});"
+    " made.update(clip);"
+    " return made.node.querySelector('.poster .time').textContent;"
+    "}"
+)
 PARSE = (
     "async ([cases, duration, rate]) => {"
     " const {parseSegments} = await import('/assets/player/segment_files.js');"

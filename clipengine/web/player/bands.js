@@ -2,7 +2,9 @@
 
 import {h, setChildren, setText} from "../lib/dom.js";
 
-const LANES = 2; // ranges that overlap are stacked
+const LANES = 5; // for ranges that overlap; more than that cover each other
+const SHOWN_LANES = 2; // the height of the node without more overlaps
+const LANE_PIXELS = 22;
 
 // `onopen(item)` is called for a chosen range.
 export class Bands {
@@ -22,18 +24,20 @@ export class Bands {
     const kept = new Set();
     for (const range of this.ranges) {
       const free = ends.findIndex((end) => end <= range.start + 1e-6);
-      range.lane = free < 0 ? this.lanes - 1 : free;
+      range.lane = free < 0 ? ends.indexOf(Math.min(...ends)) : free;
       ends[range.lane] = Math.max(ends[range.lane], range.end);
       kept.add(range.key);
       const button = this.buttons.get(range.key) || this.makeButton(range.key);
       range.button = button;
       button.range = range;
       button.className = `band ${range.kind}`;
-      button.dataset.lane = range.lane;
+      button.style.top = `${range.lane * LANE_PIXELS}px`;
       button.title = range.label;
       button.setAttribute("aria-label", range.label);
       setText(button.firstChild, range.text);
     }
+    const used = Math.max(SHOWN_LANES, ...this.ranges.map(({lane}) => lane + 1));
+    if (this.lanes > 1) this.node.style.height = `${used * LANE_PIXELS - 2}px`;
     for (const key of [...this.buttons.keys()]) if (!kept.has(key)) this.buttons.delete(key);
     setChildren(this.node, this.ranges.map(({button}) => button));
     if (this.ranges.length && !this.node.querySelector("[tabindex='0']")) this.ranges[0].button.tabIndex = 0;

@@ -142,9 +142,9 @@ export function clipForm({recording, transcripts, selection, segments, player, o
 }
 
 function describe(profile) {
-  const parts = [];
+  const parts = [profile.name];
   if (profile.container !== "mp4") parts.push(profile.container);
   if (profile.video !== "h264" && profile.video !== "none") parts.push(profile.video);
   if (profile.max_height) parts.push(`${profile.max_height}p`);
-  return [profile.name, ...parts].join(" · ");
+  return [...new Set(parts)].join(" · ");
 }

@@ -9,6 +9,7 @@ const SPEEDS = [0.25, 0.5, 0.75, 1, 1.25, 1.5, 2, 4, 8, 16];
 const AUDIO = [["", "As recorded"], ["-14", "−14 LUFS, online video"], ["-16", "−16 LUFS, podcast"], ["-23", "−23 LUFS, broadcast"], ["mute", "Muted"]];
 const SUBTITLES = [["keep", "Keep"], ["none", "None"]]; // and "burn" with a language
 const MB = 1e6;
+const [LEAST_MB, MOST_MB] = [0.01, 1e6];
 
 const select = (options, chosen) => h("select", {}, options.map(([value, text]) => h("option", {value, selected: value === chosen}, text)));
 const field = (text, control, shown = true) => h("label", {class: "field", hidden: !shown}, text, control);
@@ -35,17 +36,20 @@ export function outputOptions({media}, transcripts) {
 
   function values(seconds) {
     const tempo = Number(speed.value);
-    const megabytes = Number(size.value.trim().replace(",", "."));
-    if (Number.isNaN(megabytes)) {
+    const limit = size.value.trim();
+    const megabytes = Number(limit.replace(",", "."));
+    const wrong = Number.isNaN(megabytes) ? `“${limit}” is not a number`
+      : limit && !(megabytes >= LEAST_MB && megabytes <= MOST_MB) ? `it must be between ${LEAST_MB} and ${MOST_MB} MB` : "";
+    if (wrong) {
       node.open = true;
       size.focus();
-      throw new Error(`Largest size: “${size.value}” is not a number.`);
+      throw new Error(`Largest size: ${wrong}.`);
     }
     const output = {
       ...(aspect.value ? {aspect: aspect.value, fit: fit.value} : {}),
       ...(tempo === 1 ? {} : {speed: tempo}),
       ...(sound.value === "mute" ? {mute: [[0, Math.ceil(seconds / tempo) + 1]]} : sound.value ? {loudness_lufs: Number(sound.value)} : {}),
-      ...(megabytes ? {max_bytes: Math.round(megabytes * MB)} : {}),
+      ...(limit ? {max_bytes: Math.round(megabytes * MB)} : {}),
     };
     const [mode, language] = subtitles.value.split(" ");
     return {

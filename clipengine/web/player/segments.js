@@ -1,4 +1,5 @@
-// The list of segments of a recording: marked ranges that become one clip or several. It is kept until the tab is closed.
+// The list of segments of a recording: marked ranges that become one clip or several. It is kept until they are
+// created or the tab is closed.
 
 export const MAX_SEGMENTS = 100; // of a clip and of a batch, in the API
 

@@ -32,10 +32,11 @@ export function timeFields({selection, player, onvalidated}) {
     onvalidated();
   }
 
-  // Return the time in a field, or null if it is empty or invalid.
+  // Return the time in a field, or null if it was emptied or is invalid.
   function read(field, current, from) {
     const {text} = field;
-    if (text === "" || !field.typed) return current;
+    if (!field.typed) return current;
+    if (text === "") return null;
     const relative = field === end && text.startsWith("+");
     const time = parseTime(relative ? text.slice(1) : text);
     if (time === null) field.setProblem(`“${text}” is not a time: write 90.5 or 1:02.500${field === end ? ", or +10 for ten seconds after the in point" : ""}`);

@@ -77,7 +77,7 @@ export function clipRow({linkToRecording = null, onchange, ondeleted, onlocate =
     const ready = clip.status === "complete";
     poster.disabled = !ready;
     poster.setAttribute("aria-label", ready ? `Play ${clip.label}` : `${clip.label} is not ready`);
-    const seconds = clip.result ? clip.result.duration_seconds : clip.end_seconds - clip.start_seconds;
+    const seconds = clip.result ? clip.result.duration_seconds : requestedSeconds(clip);
     const image = ready && clip.result.poster_path && posterImage(`/v1/clips/${clip.clip_id}/poster`);
     poster.replaceChildren(...[image, icon(ready ? "play" : "film"), h("span", {class: "time"}, formatTime(seconds, 1))].filter(Boolean));
   }
@@ -91,4 +91,10 @@ export function clipRow({linkToRecording = null, onchange, ondeleted, onlocate =
   }
 
   return {node, update};
+}
+
+// Return the length of the clip as requested.
+function requestedSeconds({parts, output, ...whole}) {
+  const seconds = (parts || [whole]).reduce((sum, part) => sum + part.end_seconds - part.start_seconds, 0);
+  return seconds / (output?.speed || 1);
 }
