@@ -69,7 +69,7 @@ def check_cues(cues: Sequence[Cue]) -> list[Cue]:
     kept = sorted((cue for cue in cues if cue.text), key=lambda cue: (cue.start_ms, cue.end_ms))
     if not kept:
         raise InvalidTranscript(
-            "the transcript has no cue with a text", hint="Give at least one; DELETE removes a transcript."
+            "the transcript has no cue with a text", hint="Give at least one; to remove a transcript, delete it."
         )
     return kept
 

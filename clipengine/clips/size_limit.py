@@ -31,13 +31,17 @@ class BitrateSearch:
         self._above: _Sample | None = None
         self._attempts = 0
         self.reached = False
-        self.bitrate = self._possible(8 * (_TARGET * limit - other_bytes) / float(seconds))
+        self._seconds = float(seconds)
+        # If the estimate leaves nothing for the video, the least bit rate shows whether it is right.
+        self.bitrate: int | None = self._possible(8 * (_TARGET * limit - other_bytes) / self._seconds) or _LEAST_BITRATE
 
     def add(self, size: int) -> None:
         """Add the size that the clip has with `bitrate`, and choose the next bit rate."""
         assert self.bitrate is not None
         sample = _Sample(self.bitrate, size)
         self._attempts += 1
+        if self._other_bytes >= _TARGET * self._limit:
+            self._other_bytes = max(0, size - round(self.bitrate * self._seconds / 8))
         self.reached = size <= self._limit
         stuck = not self.reached and self._is_stuck(sample)
         if self.reached and (self._below is None or size > self._below.size):

@@ -160,7 +160,7 @@ def _within(limit: int, cutter: _Cutter, made: Cut) -> Cut:
     if not search.reached:
         raise SizeUnreachable(
             f"the clip could not be made smaller than {limit} bytes: the smallest attempt has {least}, "
-            f"and audio and container alone need about {other}"
+            f"of which about {min(other, least)} are audio and container"
         )
     return replace(made, encode_seconds=round(encode_seconds, 3))
 

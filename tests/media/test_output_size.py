@@ -112,3 +112,13 @@ def test_search_ends_with_a_size_below_the_limit_or_without_any(size_of: Any) ->
     assert search.reached is (tried[-1] <= 500_000)
     assert search.reached is (size_of(1) < 900_000)
     assert not search.reached or tried[-1] >= 460_000
+
+
+def test_search_does_not_trust_an_estimate_that_leaves_nothing_for_the_video() -> None:
+    search, tried = BitrateSearch(500_000, Fraction(10), 2_000_000), []
+    while search.bitrate is not None:
+        tried.append(20_000 + 1.3 * search.bitrate)
+        search.add(round(tried[-1]))
+    assert search.reached
+    assert 460_000 <= tried[-1] <= 500_000
+    assert len(tried) <= MAX_ATTEMPTS + 1
