@@ -101,8 +101,12 @@ def environ(server: RunningServer, recording_id: str, tmp_path: Path) -> dict[st
     )
 
 
+def start(command: list[str], environ: dict[str, str], folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, timeout=180, check=False)
+
+
 def run(command: list[str], environ: dict[str, str], folder: Path) -> str:
-    done = subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, timeout=180, check=False)
+    done = start(command, environ, folder)
     assert done.returncode == 0, f"{command[-1]}\n{done.stdout}{done.stderr}"
     return done.stdout
 
@@ -155,11 +159,23 @@ def test_go_recipe_makes_a_clip(environ: dict[str, str], tmp_path: Path) -> None
     (block,) = blocks(DOCS / "recipes" / "go.md", "go")
     (tmp_path / "main.go").write_text(block)
     offline = {"GO111MODULE": "off", "GOTOOLCHAIN": "local", "CGO_ENABLED": "0", "GOFLAGS": ""}
-    assert run(["go", "run", "main.go"], environ | offline, tmp_path).rstrip().endswith(".mp4")
+    environ |= offline
+    run(["go", "build", "-o", "clip", "main.go"], environ, tmp_path)
+    assert run(["./clip"], environ, tmp_path).rstrip().endswith(".mp4")
+    for wrong, said in (
+        ({"CLIPENGINE_API_KEY": ""}, "unauthorized: "),
+        ({"RECORDING_ID": "rec_x"}, "recording_not_found: "),
+        ({"CLIPENGINE_URL": environ["CLIPENGINE_URL"] + "/elsewhere"}, "not_found: "),
+    ):
+        failed = start(["./clip"], environ | wrong, tmp_path)
+        assert (failed.returncode, failed.stdout) == (1, "")
+        assert failed.stderr.startswith(said)
 
 
 @pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is not installed")
-def test_whisper_recipe_stores_the_transcript_of_a_recording(server: RunningServer, recording_id: str) -> None:
+def test_whisper_recipe_stores_the_transcript_of_each_complete_recording(
+    server: RunningServer, recording_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     sent: list[bytes] = []
 
     class Whisper(BaseHTTPRequestHandler):
@@ -172,11 +188,22 @@ def test_whisper_recipe_stores_the_transcript_of_a_recording(server: RunningServ
         def log_message(self, format: str, *args: object) -> None:
             pass
 
+    client = server.client()
+    follow = client.events
+
+    def until_complete() -> Iterator[Any]:
+        """Yield the past events of the recording up to its completion."""
+        for event in follow(recording_id=recording_id, last_event_id="0"):
+            yield event
+            if event.event == "recording.complete":
+                return
+
+    monkeypatch.setattr(client, "events", until_complete)
     names: dict[str, Any] = {}
     exec(blocks(DOCS / "recipes" / "whisper.md", "python")[0], names)
     with HTTPServer(("127.0.0.1", 0), Whisper) as whisper:
         Thread(target=whisper.handle_request).start()
-        names["transcribe"](server.client(), recording_id, f"http://127.0.0.1:{whisper.server_port}/")
+        names["run"](client, f"http://127.0.0.1:{whisper.server_port}/")
     assert b"OggS" in sent[0]
     (cue,) = server.client().transcripts.get(recording_id, "und")
     assert cue.text == "The budget is approved."
