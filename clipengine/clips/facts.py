@@ -73,6 +73,7 @@ class VideoFacts(BaseModel):
     language: Language | None = None
     title: Name | None = None
     first_frame: ExactSeconds | None = None  # its recording time; None from older probes
+    last_frame: ExactSeconds | None = None  # the same
 
     @property
     def names(self) -> TrackNames:

@@ -18,6 +18,7 @@ from clipengine.clips.profiles import Profile
 Item = TypeVar("Item")
 # A frame that begins this close before the end is not part of the clip, because stored times are rounded.
 _EDGE = Fraction(1, 2000)
+MAX_CHANNELS = {"aac": 6, "opus": 6, "mp3": 2}  # of an audio track, by its codec
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,12 @@ A warning is a string, `code: text`. The codes are stable; the text is for peopl
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from fractions import Fraction
 from typing import Literal, get_args
 
 from clipengine.clips.facts import AudioFacts, SourceFacts, StreamFacts
-from clipengine.clips.plan import kept_tracks
+from clipengine.clips.plan import MAX_CHANNELS, kept_tracks
 from clipengine.clips.profiles import Profile
 
 WarningCode = Literal[
@@ -41,6 +42,7 @@ WARNING_CODES: tuple[str, ...] = get_args(WarningCode)
 # Warnings of missing frames.
 GAP_CODES = frozenset({"video_gap", "packets_damaged", "errors_concealed", "picture_missing"})
 
+_ROUNDED = Fraction(1, 1000)  # seconds by which a rounded end may exceed the recording's
 _SHOWN_SYMBOLS = 20
 _KINDS = {"picture": "attached picture", "attachment": "attachment"}
 _REASONS = {
@@ -88,6 +90,60 @@ def subtitles_cut(language: str, count: int) -> str:
 
 def subtitles_not_drawn(language: str) -> str:
     return warning("subtitles_dropped", f"the transcript in {language} was not drawn: the clip has no video")
+
+
+def known_warnings(
+    facts: SourceFacts, profile: Profile, end: Fraction, *, first: SourceFacts | None = None
+) -> Iterator[str]:
+    """Yield the warnings of a clip, or of one of its parts, that are known before anything is decoded.
+
+    `end` is the requested one, not yet clamped. `first` are the facts of the first of several parts.
+    """
+    yield from facts.warnings
+    yield from loss_warnings(facts, profile)
+    if end > facts.duration + _ROUNDED:
+        text = f"the end was clamped from {float(end):.3f} s to the recording's, {float(facts.duration):.3f} s"
+        yield warning("end_clamped", text)
+    chosen, tracks = profile.audio_tracks, len(facts.audio)
+    if isinstance(chosen, int) and chosen >= tracks:
+        text = f"the profile keeps audio track {chosen}, the recording has {tracks}: no audio is kept"
+        yield warning("audio_track_missing", text)
+    if first is not None:
+        yield from _joining_warnings(facts, profile, first)
+    yield from _downmixing_warnings(facts, profile, first or facts)
+
+
+def _joining_warnings(facts: SourceFacts, profile: Profile, first: SourceFacts) -> Iterator[str]:
+    """Yield the warnings of a part whose streams differ from those of the first part, which decides the tracks."""
+    if facts.chapter_list and profile.container == "mp3":
+        yield warning("chapters_dropped", "an MP3 of several parts carries no chapters")
+    if facts.tags and facts.tags != first.tags:
+        yield warning("tags_dropped", f"the tags of the first part apply: {', '.join(facts.tags)}")
+    if facts.video is not None and first.video is None and profile.video != "none":
+        text = f"video stream {facts.video.index} is not carried over: the first part has no video"
+        yield warning("stream_dropped", text)
+    if profile.audio_tracks == "mix":
+        added, expected = (min(1, len(kept_tracks(profile, each.audio))) for each in (facts, first))
+    else:
+        added, expected = (len(kept_tracks(profile, each.audio)) for each in (facts, first))
+    if added > expected:
+        text = f"it has {added} audio tracks, the first part has {expected}: the others are dropped"
+        yield warning("stream_dropped", text)
+    elif added < expected:
+        text = f"it has {added} audio tracks, the first part has {expected}: the others are silent"
+        yield warning("audio_track_missing", text)
+
+
+def _downmixing_warnings(facts: SourceFacts, profile: Profile, first: SourceFacts) -> Iterator[str]:
+    """Yield a warning for each audio track that is mixed to stereo, by the tracks of the first part."""
+    kept, targets = (kept_tracks(profile, each.audio) for each in (facts, first))
+    if profile.audio_tracks == "mix" and len(kept) > 1:
+        return
+    most = MAX_CHANNELS[profile.audio] if profile.audio != "none" else 0
+    for number, (track, target) in enumerate(zip(kept, targets, strict=False)):
+        if track.channels > 2 and (target.channels == 2 or target.channels > most):
+            text = f"audio track {number}: its {track.channels} channels were mixed to stereo"
+            yield warning("audio_downmixed", text)
 
 
 def loss_warnings(facts: SourceFacts, profile: Profile) -> list[str]:

@@ -15,7 +15,7 @@ from clipengine.clips.facts import AudioFacts, SourceFacts, TrackNames
 from clipengine.clips.plan import CutRange
 from clipengine.clips.profiles import Profile
 from clipengine.clips.subtitles import TEXT_CODECS, TextRange, TextTrack, cut_tracks, part_tracks, track_samples
-from clipengine.clips.warnings import loss_warnings, subtitles_dropped, subtitles_not_drawn, warning
+from clipengine.clips.warnings import subtitles_dropped, subtitles_not_drawn, warning
 from clipengine.media.audio.loudness import Gains
 from clipengine.media.audio.tracks import AudioTracks
 from clipengine.media.input.decode import ClipDecoder
@@ -36,7 +36,6 @@ CutStep = Literal["reading", "encoding", "verifying"]
 # Called with the step and the encoded part of the clip, 0 to 1.
 OnProgress = Callable[[CutStep, float], None]
 _NOTED_SECONDS = Fraction(1, 1000)
-_ROUNDED = Fraction(1, 1000)  # seconds by which a rounded end may exceed the recording's
 
 
 class ClipContents(NamedTuple):
@@ -91,7 +90,6 @@ class ClipBuilder:
         self.audio: AudioTracks | None = None
         self._lost_texts: list[TextTrack] = []
         self._held = Fraction(0)  # seconds at the start of the part without a frame of its recording
-        self._part_warnings: list[str] = []
         constant_rate = profile.fps is None and facts.video is not None and not facts.video.variable_rate
         self._frame_seconds = cut.frame_seconds / self._speed
         self._gaps = GapCounter(self._frame_seconds if constant_rate else Fraction(0))
@@ -128,7 +126,7 @@ class ClipBuilder:
         if self.audio is not None:
             self.audio.finish(resume_times)
         if isinstance(self._writer, JoinedWriter):
-            self._part_warnings = list(self._writer.end_part())
+            self._writer.end_part()
 
     def _begin(self, begin: BeginEvent) -> None:
         self.origin = begin.origin
@@ -274,21 +272,9 @@ class ClipBuilder:
         if not self.has_video:
             self._on_progress("encoding", min(1.0, float(self._writer.seconds / self.length)))
 
-    def warnings(self, decoder: ClipDecoder | PacketCopier, asked_end: Fraction) -> Iterator[str]:
-        yield from self._facts.warnings
-        yield from loss_warnings(self._facts, self._profile)
-        if self._facts.chapter_list and isinstance(self._writer, JoinedWriter) and self._profile.container == "mp3":
-            yield warning("chapters_dropped", "an MP3 of several parts carries no chapters")
-        if self._facts.tags and isinstance(self._writer, JoinedWriter) and not self._begins_clip:
-            yield warning("tags_dropped", f"the tags of the first part apply: {', '.join(self._facts.tags)}")
-        if asked_end > self._cut.end + _ROUNDED:
-            text = f"the end was clamped from {float(asked_end):.3f} s to the recording's, {float(self._cut.end):.3f} s"
-            yield warning("end_clamped", text)
+    def warnings(self, decoder: ClipDecoder | PacketCopier) -> Iterator[str]:
+        """Yield what was found while the clip was made, besides the `known_warnings`."""
         yield from self._picture_warnings()
-        chosen, tracks = self._profile.audio_tracks, len(self._facts.audio)
-        if isinstance(chosen, int) and chosen >= tracks:
-            text = f"the profile keeps audio track {chosen}, the recording has {tracks}: no audio is kept"
-            yield warning("audio_track_missing", text)
         container = self._profile.container
         reason = "too many cues overlap" if container in TEXT_CODECS else f"{container} holds no text"
         yield from (subtitles_dropped(track.language, reason) for track in self._lost_texts)
@@ -296,7 +282,6 @@ class ClipBuilder:
             yield from self._captions.warnings()
         elif self._clip.burnt is not None:
             yield subtitles_not_drawn(self._clip.burnt.language)
-        yield from self._part_warnings
         yield from decoder.damage.warnings()
         yield from self._gaps.warnings()
         if self.audio is not None:
@@ -308,8 +293,5 @@ class ClipBuilder:
             yield warning("picture_missing", text)
         elif self._clip.video and not self.has_video:
             yield warning("picture_missing", "the recording has no video in the range: the clip has audio only")
-        if self._facts.video is not None and self._profile.video != "none" and not self._clip.video:
-            text = f"video stream {self._facts.video.index} is not carried over: the first part has no video"
-            yield warning("stream_dropped", text)
         if self._converter is not None and self._converter.keeps_hdr:
             yield warning("hdr_kept", "the video is HDR and was kept as HDR, in 10 bits with its colour tags")

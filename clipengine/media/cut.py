@@ -18,7 +18,7 @@ from clipengine.clips.seek_index import SeekIndex
 from clipengine.clips.segments import BURNT, JOINED, CannotCopy, check_copyable
 from clipengine.clips.size_limit import BitrateSearch, other_bytes
 from clipengine.clips.subtitles import TextTrack, joined_languages
-from clipengine.clips.warnings import encoded_instead, of_part
+from clipengine.clips.warnings import encoded_instead, known_warnings, of_part
 from clipengine.errors import (
     NoMediaInRange,
     RecordingTruncated,
@@ -275,7 +275,9 @@ class _Cutter:
             with closing(produce_in_background(lambda: flattener.events(produce()), EventSizes())) as events:
                 builder.run(events, seeker.resume_times)
             _check_complete(decoder, builder, clip.cut)
-        return builder, [*builder.warnings(decoder, part.end), *flattener.warnings()]
+        first = self.parts[0][0].facts if len(self.parts) > 1 else None
+        known = known_warnings(facts, profile, part.end, first=first)
+        return builder, [*known, *builder.warnings(decoder), *flattener.warnings()]
 
     def _progress_of(self, number: int) -> OnProgress:
         """Return the function that reports the progress of a part, weighted by its length."""

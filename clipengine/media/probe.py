@@ -247,6 +247,7 @@ def _video_facts(stream: VideoStream, head: HeadScan, stats: PacketStats) -> Vid
         language=language(stream.language),
         title=title(stream),
         first_frame=head.first_frame,
+        last_frame=stats.last_frame,
     )
 
 

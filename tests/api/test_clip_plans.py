@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from clipengine.clips.output import Output
+from clipengine.clips.profiles import Profile
 from tests.api.test_previews import registered, shelf
 from tests.films.catalogue import Shelf
+from tests.films.cutting import cut_parts, facts_of
 from tests.support.api import RecordedEngine
 from tests.support.clip_requests import refused
 
@@ -80,6 +85,63 @@ def test_plan_says_why_nothing_can_be_copied(http: httpx.Client, path: str) -> N
     assert plan["warnings"] == [
         "encoded_instead: nothing was copied, all of the clip was encoded: no GOP begins in the range"
     ]
+
+
+@pytest.mark.parametrize(
+    "names", [("mp4_bframes",), ("mp4_25", "video_only_mp4", "mp4_25"), ("video_only_mp4", "mp4_25")]
+)
+def test_plan_has_the_warnings_of_the_clip(
+    http: httpx.Client, engine: RecordedEngine, shelf: Shelf, tmp_path: Path, names: tuple[str, ...]
+) -> None:
+    films = {name: shelf.get(name) for name in names}
+    ids = {name: registered(engine, film.path, key=f"{name}.mp4").recording_id for name, film in films.items()}
+    output = Output(fade_seconds=0.2, mute=((0.1, 0.2),))
+    ends = [round(float(facts_of(film.path).duration) + 0.5, 3) for film in films.values()]
+    ranges = [(name, 2.0, ends[0] if number == 0 else 3.0) for number, name in enumerate(names)]
+    parts = [{"recording_id": ids[name], "start_seconds": start, "end_seconds": end} for name, start, end in ranges]
+    body = {"label": "plan", "parts": parts, "output": output.model_dump(exclude_none=True)}
+    answer = http.post(f"/v1/recordings/{ids[names[0]]}/clips/plan", json=body)
+    assert answer.status_code == 200, answer.text
+    plan = answer.json()
+    spans = [(films[name].path, Fraction(start), Fraction(end)) for name, start, end in ranges]
+    made = cut_parts(spans, tmp_path / "clip.mp4", Profile().rendered(None, output)).made
+    assert sorted(plan["warnings"]) == sorted(made.warnings)
+    assert [text for text in plan["warnings"] if text.startswith("end_clamped:")]
+    assert plan["frames"] == made.frames
+
+
+@pytest.mark.parametrize(
+    ("name", "ranges", "options", "frames"),
+    [
+        ("mp4_25", [(1, 1.5)], {}, 13),  # 12.5 frames
+        ("mp4_25", [(1, 1.5), (3.01, 3.51)], {"speed": 0.5}, 26),
+        ("mp4_25", [(1, 1.5), (3, 3.5)], {"fps": 30, "speed": 2}, 16),
+        ("mp4_25", [(0.98, 5.99)], {"fade_seconds": 0.4}, 126),
+        ("mp4_2997", [(0.7, 4.7), (1.13, 2.4)], {}, 158),
+        ("webm_live_vp8", [(1, 3.5)], {"fps": 12.5}, 32),
+        ("one_frame_a_second", [(2, 4), (5, 8)], {"fade_seconds": 0.5}, 30),
+        ("one_frame_a_second", [(2, 11.8)], {"fps": 5}, 49),
+    ],
+)
+def test_plan_has_the_frames_of_the_clip(
+    http: httpx.Client,
+    engine: RecordedEngine,
+    shelf: Shelf,
+    tmp_path: Path,
+    name: str,
+    ranges: list[tuple[float, float]],
+    options: dict[str, Any],
+    frames: int,
+) -> None:
+    path = shelf.get(name).path
+    parts = [{"start_seconds": start, "end_seconds": end} for start, end in ranges]
+    id = registered(engine, path).recording_id
+    answer = http.post(f"/v1/recordings/{id}/clips/plan", json={"label": "plan", "parts": parts, "output": options})
+    assert answer.status_code == 200, answer.text
+    spans = [(path, *(Fraction(str(each)) for each in span)) for span in ranges]
+    profile = Profile(preset="ultrafast").rendered(None, Output(**options))
+    made = cut_parts(spans, tmp_path / "clip.mp4", profile).made
+    assert (answer.json()["frames"], made.frames) == (frames, frames)
 
 
 def test_request_of_a_plan_is_checked_like_that_of_a_clip(http: httpx.Client, path: str) -> None:

@@ -23,7 +23,7 @@ from clipengine.clips.segments import BURNT, JOINED
 from clipengine.clips.snap import Snap
 from clipengine.clips.snap_moments import Found
 from clipengine.clips.snapped import Snapped, SnapReport, move_cuts
-from clipengine.clips.warnings import encoded_instead
+from clipengine.clips.warnings import encoded_instead, known_warnings, of_part
 from clipengine.errors import InvalidLabel, InvalidWebhookUrl, RecordingNotComplete, UnknownProfile, UnknownWatermark
 from clipengine.timecode import exact
 from clipengine.work.clip_texts import transcript_cues
@@ -41,7 +41,8 @@ async def plan_clip(call: Call[NoQuery, CreateClip]) -> Response:
     if profile.render == "smart" and (len(asked) > 1 or body.subtitles.mode == "burn"):
         profile = profile.rendered("encode", body.output)
         warnings.append(encoded_instead(JOINED if len(asked) > 1 else BURNT))
-    plans = [await _plan_part(call, profile, part, recordings[part.source]) for part in snapped.parts]
+    plans = [await _plan_part(call, profile, snapped.parts, number, recordings) for number in range(len(asked))]
+    _add_known_warnings(plans, profile, snapped.parts)
     ids = [recordings[part.source].recording_id for part in asked]
     own = [plan for plan, id in zip(plans, ids, strict=True) if id == recording_id]
     plan = _joined(plans, own or plans)
@@ -101,13 +102,31 @@ async def _moments(
 
 
 async def _plan_part(
-    call: Call[NoQuery, CreateClip], profile: Profile, part: PlannedPart, recording: Recording
+    call: Call[NoQuery, CreateClip],
+    profile: Profile,
+    parts: Sequence[PlannedPart],
+    number: int,
+    recordings: Sequence[Recording],
 ) -> dict[str, Any]:
-    end = min(part.end, part.facts.duration)
-    values: dict[str, str | int] = {"start": str(part.start), "end": str(end), "profile": profile.model_dump_json()}
-    preview = Preview("plan", recording, values, part.seek_index and part.seek_index.near(part.start))
+    part = parts[number]
+    values: dict[str, str | int] = {
+        "start": str(part.start),
+        "end": str(min(part.end, part.facts.duration)),
+        "profile": profile.model_dump_json(),
+        "is_first": int(number == 0),
+        "is_last": int(number == len(parts) - 1),
+    }
+    preview = Preview("plan", recordings[part.source], values, part.seek_index and part.seek_index.near(part.start))
     made: dict[str, Any] = json.loads(await preview_bytes(call, preview))
     return made
+
+
+def _add_known_warnings(plans: Sequence[dict[str, Any]], profile: Profile, parts: Sequence[PlannedPart]) -> None:
+    """Add the warnings that follow from the facts, in the form in which the clip would have them."""
+    first = parts[0].facts if len(parts) > 1 else None
+    for number, (plan, part) in enumerate(zip(plans, parts, strict=True)):
+        found = [*known_warnings(part.facts, profile, part.end, first=first), *plan["warnings"]]
+        plan["warnings"] = found if first is None else of_part(number, found)
 
 
 def _joined(plans: Sequence[dict[str, Any]], own: Sequence[dict[str, Any]]) -> dict[str, Any]:

@@ -13,7 +13,6 @@ import av
 from av.audio.resampler import AudioResampler
 
 from clipengine.clips.facts import TrackNames
-from clipengine.clips.warnings import warning
 from clipengine.media.audio.samples import silence, slice_of
 from clipengine.media.audio.tracks import AudioWriter
 
@@ -53,17 +52,11 @@ class JoinedAudio:
     def _begin_track(self, track: _JoinedTrack) -> None:
         track.begin_part(self.start, self._end, fades_in=not self.is_first, fades_out=not self.is_last)
 
-    def end_part(self) -> Iterator[str]:
-        """Fill the tracks up to the end of the part, and yield the part's warnings."""
+    def end_part(self) -> None:
+        """Fill the tracks up to the end of the part."""
         for number, track in enumerate(self._tracks):
             for frame in track.finish_part():
                 self._audio.write_audio(number, frame)
-        if self._added > len(self._tracks):
-            text = f"it has {self._added} audio tracks, the first part has {len(self._tracks)}: the others are dropped"
-            yield warning("stream_dropped", text)
-        elif self._added < len(self._tracks):
-            text = f"it has {self._added} audio tracks, the first part has {len(self._tracks)}: the others are silent"
-            yield warning("audio_track_missing", text)
 
     def add_audio(self, *, rate: int, channels: int, names: TrackNames) -> tuple[str, str]:
         self._added += 1

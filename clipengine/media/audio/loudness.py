@@ -90,7 +90,7 @@ class LoudnessMeter:
                         if isinstance(event, AudioFrameEvent):
                             audio.write_audio(event)
                 audio.finish(seeker.resume_times)
-        list(joined.end_part())  # the cut has the warnings
+        joined.end_part()
 
     def finish(self, target: float) -> Gains:
         """Return the gains that bring the tracks to the loudness `target`."""

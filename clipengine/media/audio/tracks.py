@@ -46,7 +46,6 @@ class AudioTracks:
         self._mix = AudioMix([facts.sample_rate for facts in kept]) if mix and len(kept) > 1 else None
         self._timelines: dict[int, AudioTimeline] = {}  # by the recording's stream index, in the clip's order
         self._numbers = {facts.index: number for number, facts in enumerate(kept)}
-        self._downmixed: list[tuple[int, int]] = []  # track, channels
         self.written = 1 if self._mix else len(kept)
         if self._mix is not None:
             writer.add_audio(rate=self._mix.rate, channels=2, names=TrackNames(kept[0].language))
@@ -74,8 +73,6 @@ class AudioTracks:
         if self._mix is not None:
             return self._mix.format, self._mix.layout
         format, layout = self._writer.add_audio(rate=facts.sample_rate, channels=facts.channels, names=facts.names)
-        if layout == "stereo" and facts.channels > 2:
-            self._downmixed.append((self._numbers[facts.index], facts.channels))
         return format, layout
 
     @property
@@ -105,8 +102,6 @@ class AudioTracks:
                 self._writer.write_audio(track, frame)
 
     def warnings(self) -> Iterator[str]:
-        for number, channels in self._downmixed:
-            yield warning("audio_downmixed", f"audio track {number}: its {channels} channels were mixed to stereo")
         for number, timeline in enumerate(self._timelines.values()):
             if timeline.filled_samples:
                 seconds = timeline.filled_samples / timeline.rate

@@ -134,6 +134,7 @@ class PacketStats:
             index: each for index, each in analyzers.items() if each is not None
         }
         self.frame_distances = _FrameDistances()
+        self.last_frame: Fraction | None = None  # of those read since packets were left out
         self._durations: dict[int, Fraction] = {}  # stream index -> packet duration
         self.damaged = 0
 
@@ -152,12 +153,14 @@ class PacketStats:
         self.damaged += packet.is_corrupt
         if packet.stream.type == "video":
             self.frame_distances.add(time_on_timeline)
+            self.last_frame = max(time_on_timeline, self.last_frame or time_on_timeline)
         elif packet.stream_index in self.stamps:
             self.stamps[packet.stream_index].add(packet)
 
     def skip(self) -> None:
         """Note that packets are left out between the last one and the next one."""
         self.frame_distances.split()
+        self.last_frame = None
         for analyzer in self.stamps.values():
             analyzer.skip()
 

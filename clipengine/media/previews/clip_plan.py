@@ -6,14 +6,16 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
+from clipengine.clips.effects import effects_of
 from clipengine.clips.estimate import estimate
 from clipengine.clips.facts import SourceFacts
+from clipengine.clips.frame_count import frame_count
 from clipengine.clips.framing import clip_size
 from clipengine.clips.plan import CutRange, FrameSelector, kept_tracks
 from clipengine.clips.profiles import Profile
 from clipengine.clips.seek_index import SeekIndex
 from clipengine.clips.segments import CannotCopy, Segment, check_copyable
-from clipengine.clips.warnings import encoded_instead, loss_warnings
+from clipengine.clips.warnings import encoded_instead
 from clipengine.media.input.container import media_errors
 from clipengine.media.input.packet_copier import PacketCopier
 from clipengine.media.input.seek import Seeker
@@ -31,10 +33,15 @@ def clip_plan(
     end: Fraction,
     threads: int,
     seek_index: SeekIndex | None = None,
+    is_first: bool = True,
+    is_last: bool = True,
 ) -> dict[str, Any]:
-    """Return the plan of the clip `[start, end)` with the keys of the API. Raises RecordingError."""
+    """Return the plan of the clip or part `[start, end)` with the keys of the API. Raises RecordingError.
+
+    `is_first` and `is_last` are the place of the part in its clip. Its warnings are those that the facts do not tell.
+    """
     end = min(end, facts.duration)
-    warnings = [*facts.warnings, *loss_warnings(facts, profile)]
+    warnings = []
     has_video = facts.video is not None and profile.video != "none"
     cut = CutRange(start, end)
     if has_video and facts.video is not None:
@@ -50,6 +57,7 @@ def clip_plan(
         except CannotCopy as refusal:
             reason = str(refusal)
             warnings.append(encoded_instead(reason))
+    effects = effects_of(profile.output, (end - origin) / profile.output.tempo, first=is_first, last=is_last)
     size = clip_size(facts.video, profile) if has_video and facts.video is not None else (None, None)
     reached = seek_index.before(start) if seek_index is not None else None
     head = start - reached.time if reached is not None else Fraction(1)
@@ -57,8 +65,8 @@ def clip_plan(
     return {
         "actual_start_seconds": _seconds(origin),
         "actual_end_seconds": _seconds(end),
-        "duration_seconds": _seconds((end - origin) / profile.output.tempo),
-        "frames": _frames(facts, profile, end - origin) if has_video else 0,
+        "duration_seconds": _seconds(effects.length),
+        "frames": frame_count(facts, profile, cut, origin, effects) if has_video else 0,
         "width": size[0],
         "height": size[1],
         "segments": [_object(each, reason) for each in segments],
@@ -107,13 +115,6 @@ def _segments(
         frame = copier.first_copied_frame()
         FrameConverter(profile, frame, None).check_kept(frame)
         return segments
-
-
-def _frames(facts: SourceFacts, profile: Profile, length: Fraction) -> int:
-    """Return the number of frames at the recording's usual rate, or at the profile's."""
-    assert facts.video is not None
-    rate = Fraction(str(profile.fps)) if profile.fps is not None else 1 / (facts.video.frame_seconds or Fraction(1, 25))
-    return max(1, round(length * (rate if profile.fps is None else rate / profile.output.tempo)))
 
 
 def _seconds(time: Fraction) -> float:

@@ -38,7 +38,17 @@ def make_preview(job: dict[str, Any], source: ByteSource) -> bytes:
     start, end = Fraction(job["start"]), Fraction(job["end"])
     if job["job"] == "plan":
         profile, threads = Profile.model_validate_json(job["profile"]), job["threads"]
-        plan = clip_plan(source, facts, profile, start=start, end=end, threads=threads, seek_index=seek_index)
+        plan = clip_plan(
+            source,
+            facts,
+            profile,
+            start=start,
+            end=end,
+            threads=threads,
+            seek_index=seek_index,
+            is_first=bool(job["is_first"]),
+            is_last=bool(job["is_last"]),
+        )
         return json.dumps(plan, separators=(",", ":")).encode()
     if job["job"] == "times":
         times = frame_times(source, facts, start=start, end=end, seek_index=seek_index)
