@@ -1,4 +1,4 @@
-// Adds what the documents can do without: buttons that copy code, and one language for all tabs.
+// Adds what the documents can do without: buttons that copy code, one language for all tabs, and `/` for the search.
 "use strict";
 
 const LANGUAGE = "clipengine-docs-language";
@@ -63,6 +63,12 @@ document.addEventListener("change", ({ target }) => {
   scrollBy(0, target.getBoundingClientRect().top - before); // tabs above may have another height now
 });
 choose(remembered());
+
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input:not([type='radio'])")) return;
+  event.preventDefault();
+  document.getElementById("q").select(); // also focuses it
+});
 
 const list = document.querySelector(".columns > nav");
 const current = list.querySelector("[aria-current]");

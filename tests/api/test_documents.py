@@ -109,9 +109,28 @@ def test_search_links_to_the_table_row(reader: httpx.Client) -> None:
     ],
 )
 def test_search_knows_synonyms(reader: httpx.Client, query: str, page: str) -> None:
+    hits = _hits(reader, query)
+    assert any(hit.startswith(page) for hit in hits[:8]), hits[:8]
+
+
+@pytest.mark.parametrize(
+    ("query", "first"),
+    [
+        ("pagination", "api#lists"),
+        ("how do I delete a clip?", "reference#delete-a-clip-and-its-object"),
+        ("delete key", "reference#revoke-an-api-key"),
+        ("docker", "operations#in-a-container"),
+    ],
+)
+def test_best_fitting_title_is_first(reader: httpx.Client, query: str, first: str) -> None:
+    assert _hits(reader, query)[0] == first
+
+
+def _hits(reader: httpx.Client, query: str) -> list[str]:
     found = reader.get("/docs/search", params={"q": query}).text
     hits = re.findall(r'class="hit"><a href="([^"]+)"', found)
-    assert any(hit.startswith(page) for hit in hits[:8]), hits[:8]
+    assert f'<p role="status">{"The best 40" if len(hits) == 40 else len(hits)} results</p>' in found
+    return hits
 
 
 def test_search_without_hits_leads_on(reader: httpx.Client) -> None:
@@ -149,6 +168,15 @@ def test_html_is_escaped_and_headings_become_sections() -> None:
     assert "&lt;b&gt;" in page.html
     assert [section.anchor for section in page.sections] == ["", "two-words", "a_b.c", "two-words-1"]
     assert [hit.anchor for hit in search([page], "MORE")] == ["two-words-1"]
+
+
+def test_options_stay_whole_and_cells_name_their_columns() -> None:
+    tables = "| one | `two` |\n|---|---|\n| a | b |\n\n| three |\n|---|\n| c |\n"
+    html = render("x", f"# T\n\n`cut [--data FOLDER] -snap <a-b> --x=<y>`\n\n{tables}").html
+    whole = ("[--data FOLDER]", "-snap", "--x")
+    code = "cut {} {} &lt;a-b&gt; {}=&lt;y&gt;".format(*(f'<span class="whole">{each}</span>' for each in whole))
+    assert f"<code>{code}</code>" in html
+    assert re.findall(r'data-column="(\w+)">(\w)', html) == [("one", "a"), ("two", "b"), ("three", "c")]
 
 
 def test_titled_code_blocks_that_follow_each_other_are_tabs() -> None:

@@ -10,6 +10,10 @@ from tests.browser.conftest import Judge
 from tests.support.server import RunningServer
 
 PAGES = ("start", "reference", "recipes/livekit", "search?q=thumbnails", "search?q=webhok")
+COVERED = """[...document.querySelectorAll(".copy")].filter((button) => {
+  const [copy, code] = [button, button.parentElement.querySelector("code")].map((each) => each.getBoundingClientRect());
+  return copy.left < code.right && copy.top < code.bottom && copy.bottom > code.top;
+}).map((button) => button.parentElement.textContent)"""
 WIDE, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
 
 
@@ -25,6 +29,7 @@ def test_documents_are_accessible_and_fit(
     for name in PAGES:
         page.goto(f"{server.url}/docs/{name}")
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), name
+        assert page.evaluate(COVERED) == [], name
         judge(page, name)
     assert errors == []
     context.close()
@@ -34,6 +39,8 @@ def test_choice_of_a_tab_applies_to_all_tabs_and_is_remembered(browser: Any, ser
     context = browser.new_context(viewport=WIDE)
     page = context.new_page()
     page.goto(f"{server.url}/docs/reference")
+    page.keyboard.press("/")
+    assert page.evaluate("document.activeElement.id") == "q"
     shown = (
         "[...document.querySelectorAll('.tabs')].map((each) =>"
         " [...each.querySelectorAll('pre')].map((pre) => pre.checkVisibility()).join())"
@@ -63,7 +70,9 @@ def test_code_is_copied_as_shown(browser: Any, server: RunningServer) -> None:
 def test_documents_work_without_scripts(browser: Any, server: RunningServer) -> None:
     context = browser.new_context(viewport=PHONE, java_script_enabled=False)
     page = context.new_page()
-    page.goto(f"{server.url}/docs/start")
+    page.goto(server.url)
+    page.get_by_role("link", name="documents").click()
+    page.wait_for_url("**/docs/start")
     assert page.get_by_role("button", name="Copy").count() == 0
     page.get_by_role("radio", name="TypeScript").check()
     assert page.get_by_text('from "clipengine-client"').is_visible()

@@ -8,15 +8,19 @@ tabs if their info strings have titles: `sh curl`, `python Python`.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from html import escape
-from itertools import count, groupby
+from itertools import count, groupby, pairwise, takewhile
 
 from markdown_it import MarkdownIt
+from markdown_it.renderer import RendererHTML
 from markdown_it.token import Token
+from markdown_it.utils import EnvType, OptionsDict
 
 _NAME = re.compile(r"[A-Za-z_][\w.-]*\Z")
+# An option of a command, in brackets (short enough for the line of a phone) or with its value.
+_OPTION = re.compile(r"\[-[^\[\]]{1,32}\]|[\[(]?(?<![\w-])--?\w[\w-]*(?: [A-Z]+\b)?")
 
 
 @dataclass
@@ -40,8 +44,10 @@ class Page:
 def render(name: str, text: str) -> Page:
     """Render a page from Markdown that begins with its title. HTML in the text is escaped."""
     markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
+    markdown.add_render_rule("code_inline", _code)
     tokens = markdown.parse(text)
     outline = _Outline()
+    columns: list[str] = []
     for index, token in enumerate(tokens):
         if token.type == "inline":
             _follow_links(token)
@@ -52,10 +58,14 @@ def render(name: str, text: str) -> Page:
             token.attrSet("tabindex", "0")  # what scrolls sideways can be reached by keyboard
         elif token.type == "table_open":
             token.attrSet("tabindex", "0")
+            columns = _columns(tokens[index:])
         elif token.type == "heading_open":
             outline.add_heading(token, _words(tokens[index + 1]))
         elif token.type == "tr_open":
             outline.add_row(token, _row_name(tokens[index + 2]))
+            column = iter(columns)
+        elif token.type == "td_open":
+            token.attrSet("data-column", next(column))  # phones show it with the cell
     html = markdown.renderer.render([*_with_tabs(tokens)], markdown.options, {})
     return Page(name, outline.sections[0].title if outline.sections else name, html, outline.sections)
 
@@ -107,6 +117,22 @@ def _tab_title(token: Token) -> str:
 
 def _html(text: str) -> Token:
     return Token("html_block", "", 0, content=text)
+
+
+def _code(renderer: RendererHTML, tokens: Sequence[Token], index: int, options: OptionsDict, env: EnvType) -> str:
+    """Return inline code whose options are not divided at the end of a line."""
+    parts, last = [], 0
+    text = tokens[index].content
+    for match in _OPTION.finditer(text):
+        parts += [escape(text[last : match.start()]), f'<span class="whole">{escape(match[0])}</span>']
+        last = match.end()
+    return f"<code>{''.join(parts)}{escape(text[last:])}</code>"
+
+
+def _columns(tokens: Sequence[Token]) -> list[str]:
+    """Return the names of the columns of the table with which the tokens begin."""
+    head = takewhile(lambda pair: pair[0].type != "thead_close", pairwise(tokens))
+    return [_words(inside) for token, inside in head if token.type == "th_open"]
 
 
 def _follow_links(token: Token) -> None:

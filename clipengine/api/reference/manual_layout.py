@@ -56,7 +56,8 @@ def document(
 <a class="home" href="{root}../"><img src="{root}../assets/mark.svg" alt="" width="22" height="22">clipengine</a>
 <form action="{root}search" role="search">
 <label for="q">Search the documents</label>
-<input id="q" type="search" name="q" value="{escape(query)}" placeholder="webhook signature" maxlength="200">
+<input id="q" type="search" name="q" value="{escape(query)}" placeholder="webhook signature" maxlength="200"
+title="Search (/)">
 <button>Search</button>
 </form>
 </header>

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
 from clipengine.api.reference.manual import Page, Section
 
 _MOST_WORDS = 10  # of a query; further ones are ignored
-_MOST_HITS = 40
+MOST_HITS = 40
 _MOST_SUGGESTED = 3
 _EXCERPT = 160  # characters
+_PUNCTUATION = "?!.,;:()[]{}<>'\"`…“”„‘’"
 _WORD = re.compile(r"[a-z_][a-z_.-]{2,40}")
+_STOP_WORD = re.compile(
+    "a|an|and|are|as|at|be|by|can|could|do|does|for|from|get|has|have|how|i|if|in|is|it|me|my|of|on|or|our|should|so|"
+    "that|the|there|this|to|use|want|was|we|what|when|where|which|who|why|will|with|you|your"
+)
 
 # Words of queries, with those that the documents use.
 _SYNONYMS = {
@@ -61,7 +66,9 @@ _SYNONYMS = {
     "bucket": ("s3", "bucket"),
     "k8s": ("kubernetes",),
     "helm": ("kubernetes", "helm"),
-    "container": ("docker", "image", "container"),
+    "container": ("docker", "image"),
+    "docker": ("container",),
+    "podman": ("container",),
     "proxy": ("nginx", "caddy", "proxy"),
     "https": ("tls", "certificate"),
     "ssl": ("tls", "certificate"),
@@ -71,6 +78,11 @@ _SYNONYMS = {
     "scale": ("workers", "sizing"),
     "cleanup": ("retention",),
     "remove": ("delete",),
+    "delete": ("revoke",),
+    "erase": ("delete",),
+    "pagination": ("next_cursor", "cursor", "lists"),
+    "paginate": ("next_cursor", "cursor", "lists"),
+    "paging": ("next_cursor", "cursor", "lists"),
     "import": ("register", "watch"),
     "upload": ("upload", "fetch"),
     "agent": ("mcp", "agents"),
@@ -102,24 +114,30 @@ def search(pages: Iterable[Page], query: str) -> list[Hit]:
     words = _words(query)
     forms = {word: _forms(word) for word in words}
     patterns = [_pattern(each) for each in forms.values()]
-    names = {query.casefold(), *(form for each in forms.values() for form in each)}
-    found: list[tuple[tuple[int, int], Page, Section]] = []
+    found: list[tuple[tuple[int, float], Page, Section]] = []
     for page in pages if words else ():
         for section in page.sections:
             title, text = section.title.casefold(), section.text.casefold()
             own = sum(bool(pattern.search(title) or pattern.search(text)) for pattern in patterns)
             if own:
                 matched = sum(bool(pattern.search(f"{page.title} {title} {text}")) for pattern in patterns)
-                named = sum(bool(pattern.search(title)) for pattern in patterns)
                 literal = sum(word in title or word in text for word in words)
-                exact = 2 * (title in names or _singular(title) in names)
-                found.append(((matched, literal + named + exact), page, section))
+                related = sum(form in text for each in forms.values() for form in each[1:]) / 4
+                found.append(((matched, literal + related + _fit(title, forms)), page, section))
     found.sort(key=lambda item: item[0], reverse=True)  # stable: otherwise in the order of reading
     shown = _pattern([form for word in words for form in forms[word]])
     return [
         Hit(page.name, page.title, section.anchor, section.title, _excerpt(section.text, shown))
-        for _, page, section in found[:_MOST_HITS]
+        for _, page, section in found[:MOST_HITS]
     ]
+
+
+def _fit(title: str, forms: Mapping[str, Sequence[str]]) -> float:
+    """Return how well the title fits: the words of the query that it has, and the share of its words that they are."""
+    parts = {_singular(part) for part in _words(title)}
+    named = sum(any(_singular(form) in parts for form in each) for each in forms.values())
+    used = len(parts.intersection(_singular(form) for each in forms.values() for form in each))
+    return 2 * named + 2 * used / max(1, len(parts))
 
 
 def suggest(pages: Iterable[Page], query: str) -> list[str]:
@@ -131,7 +149,12 @@ def suggest(pages: Iterable[Page], query: str) -> list[str]:
 
 
 def _words(query: str) -> list[str]:
-    return list(dict.fromkeys(query.casefold().split()))[:_MOST_WORDS]
+    """Return the different words without punctuation around them, and without words that every text has.
+
+    A query of nothing but such words keeps them.
+    """
+    words = dict.fromkeys(word for each in query.casefold().split() if (word := each.strip(_PUNCTUATION)))
+    return ([word for word in words if not _STOP_WORD.fullmatch(word)] or list(words))[:_MOST_WORDS]
 
 
 def _singular(word: str) -> str:

@@ -22,7 +22,7 @@ from starlette.routing import Route
 from clipengine.api.http.operation import Public
 from clipengine.api.reference.manual import Page, render
 from clipengine.api.reference.manual_layout import Group, document
-from clipengine.api.reference.manual_search import Hit, search, suggest
+from clipengine.api.reference.manual_search import MOST_HITS, Hit, search, suggest
 from clipengine.api.reference.markdown import reference
 
 _GROUPS = (
@@ -162,8 +162,13 @@ def _found(pages: Mapping[str, Page], query: str) -> Response:
     elif not hits:
         told = _nothing(pages, query)
     else:
-        told = "\n".join(map(_hit, hits))
+        told = "\n".join([_count(len(hits)), *map(_hit, hits)])
     return _answer(document(_GROUPS, pages, "Search", f"<h1>Search</h1>\n{told}", query=query))
+
+
+def _count(hits: int) -> str:
+    best = f"The best {MOST_HITS} results" if hits == MOST_HITS else "1 result" if hits == 1 else f"{hits} results"
+    return f'<p role="status">{best}</p>'
 
 
 def _nothing(pages: Mapping[str, Page], query: str) -> str:
