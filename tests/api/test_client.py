@@ -93,7 +93,7 @@ def test_both_clients_have_the_same_methods() -> None:
 def _calls_of_every_method(file: Path) -> list[Request]:
     """Call every method with its required arguments only and return the requests."""
     with Receiver() as receiver, Client(f"http://{receiver.host}:{receiver.port}", retries=0) as client:
-        receiver.answer = lambda request: Answer(404, body=b"{}")
+        receiver.answer = lambda request: Answer(404, body=b'{"code": "not_found"}')
         arguments = ARGUMENTS | {"path": file.with_suffix(".vtt")}
         file = arguments["path"]
         methods: list[Callable[..., Any]] = [lambda: next(client.events())]

@@ -59,6 +59,7 @@ def test_response_has_the_documented_fields(http: httpx.Client, recording: Recor
         "output": None,
         "parts": None,
         "snap": None,
+        "subtitles": None,
         "tags": [],
     }
     assert '"start_seconds":120.0,' in answer.text

@@ -53,7 +53,7 @@ def test_revoking_an_unknown_key_is_an_error(tmp_path: Path) -> None:
     run_command("keys", "create", "one", *at)
     done = run_command("keys", "revoke", "two", *at)
     assert done.returncode == 2
-    assert "(not_found)" in done.stderr
+    assert "(key_not_found)" in done.stderr
     assert "`clipengine keys list`" in done.stderr
 
 

@@ -353,7 +353,7 @@ class CreateKey(Body):
 
     name: Annotated[str, Field(min_length=1, max_length=MAX_KEY_NAME), AfterValidator(_line)]
     scopes: Annotated[list[Scope], Field(min_length=1, max_length=len(SCOPES))] = Field(
-        default=["read", "write"], description="What the key may do. `admin` must be named."
+        default=["read", "write"], description="Scopes of the key. `admin` is only given if it is listed."
     )
 
 

@@ -41,7 +41,7 @@ class PartObject(_Object):
 
 
 class SubtitlesObject(_Object):
-    """What becomes of the transcripts of the recording. `language` is null for all of them."""
+    """Subtitles that the clip was asked to have. `language` is null for all transcripts of the recording."""
 
     mode: SubtitleMode
     language: str | None

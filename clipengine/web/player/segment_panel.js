@@ -17,7 +17,7 @@ export function segmentPanel({recording, segments, selection, form, onopen, oncr
   const list = h("ol", {class: "segment-list", "aria-label": "Segments"});
   const total = h("span", {class: "muted small time grow"});
   const problem = h("p", {class: "bad small", role: "alert"});
-  const warnings = h("div", {class: "muted small hint", role: "status"}); // what the imported file has and the list has not
+  const warnings = h("div", {class: "muted small hint", role: "status"}); // parts of the imported file that were left out
   const one = h("button", {type: "button", onclick: asyncHandler(createOne)}, "Create one clip");
   const many = h("button", {type: "button", onclick: asyncHandler(createMany)}, "");
   const picker = h("input", {type: "file", hidden: true, accept: ".csv,.edl,.txt,text/csv,text/plain"});
