@@ -8,7 +8,15 @@ from fractions import Fraction
 
 from clipengine.clips.facts import SourceFacts
 from clipengine.clips.seek_index import SeekIndex
-from clipengine.clips.subtitles import TextRange, TextTrack, cut_tracks, joined_languages, joined_tracks
+from clipengine.clips.subtitles import (
+    TEXT_CODECS,
+    TextRange,
+    TextTrack,
+    cut_tracks,
+    joined_languages,
+    joined_tracks,
+    track_samples,
+)
 
 MAX_PARTS = 100
 MAX_RECORDINGS = 10  # of one clip: each is opened, and its facts are sent to the encoder
@@ -81,6 +89,27 @@ def tracks_of_parts(
         return [[track] for track in cut_tracks(*ranges[0], speed=speed)]
     languages = joined_languages(part.inner_text for part in parts)
     return [list(tracks) for tracks in zip(*joined_tracks(languages, ranges, speed=speed), strict=True)]
+
+
+def lost_texts(
+    parts: Sequence[PlannedPart], made: Sequence[tuple[Fraction, Fraction]], container: str, *, speed: Fraction
+) -> list[tuple[int, str]]:
+    """Return the languages whose cues a clip in this container cannot hold, each with the number of the part.
+
+    `made` has the actual start and end of each part.
+    """
+    if len(parts) == 1:
+        _, lost = track_samples(cut_tracks(parts[0].texts, *made[0], speed=speed), container)
+        return [(0, track.language) for track in lost]
+    codec = TEXT_CODECS.get(container)
+    if codec is None:
+        return [(0, track.language) for track in joined_languages(part.inner_text for part in parts)]
+    return [
+        (number, track.language)
+        for tracks in tracks_of_parts(parts, made, speed=speed)
+        for number, track in enumerate(tracks)
+        if track.samples(codec) is None
+    ]
 
 
 def clip_tracks(

@@ -12,6 +12,7 @@ from typing import Literal, get_args
 from clipengine.clips.facts import AudioFacts, SourceFacts, StreamFacts
 from clipengine.clips.plan import MAX_CHANNELS, kept_tracks
 from clipengine.clips.profiles import Profile
+from clipengine.clips.subtitles import TEXT_CODECS
 
 WarningCode = Literal[
     "stream_dropped",
@@ -75,6 +76,12 @@ def encoded_instead(reason: str) -> str:
 def subtitles_dropped(language: str, reason: str) -> str:
     """Return the warning that the clip has no text track in this language."""
     return warning("subtitles_dropped", f"the transcript in {language} has no track in the clip: {reason}")
+
+
+def text_lost(language: str, container: str) -> str:
+    """Return the warning that the container cannot hold the cues in this language."""
+    reason = "too many cues overlap" if container in TEXT_CODECS else f"{container} holds no text"
+    return subtitles_dropped(language, reason)
 
 
 def glyphs_missing(symbols: str) -> str:

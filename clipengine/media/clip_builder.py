@@ -15,7 +15,7 @@ from clipengine.clips.facts import AudioFacts, SourceFacts, TrackNames
 from clipengine.clips.plan import CutRange
 from clipengine.clips.profiles import Profile
 from clipengine.clips.subtitles import TEXT_CODECS, TextRange, TextTrack, cut_tracks, part_tracks, track_samples
-from clipengine.clips.warnings import subtitles_dropped, subtitles_not_drawn, warning
+from clipengine.clips.warnings import subtitles_not_drawn, text_lost, warning
 from clipengine.media.audio.loudness import Gains
 from clipengine.media.audio.tracks import AudioTracks
 from clipengine.media.input.decode import ClipDecoder
@@ -275,9 +275,7 @@ class ClipBuilder:
     def warnings(self, decoder: ClipDecoder | PacketCopier) -> Iterator[str]:
         """Yield what was found while the clip was made, besides the `known_warnings`."""
         yield from self._picture_warnings()
-        container = self._profile.container
-        reason = "too many cues overlap" if container in TEXT_CODECS else f"{container} holds no text"
-        yield from (subtitles_dropped(track.language, reason) for track in self._lost_texts)
+        yield from (text_lost(track.language, self._profile.container) for track in self._lost_texts)
         if self._captions is not None:
             yield from self._captions.warnings()
         elif self._clip.burnt is not None:

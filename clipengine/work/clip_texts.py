@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
-from clipengine.clips.clip import Clip, Recording
+from clipengine.clips.clip import Recording
 from clipengine.clips.cues import Cue
 from clipengine.clips.edit import PlannedPart
-from clipengine.clips.subtitles import MAX_TEXT_BYTES, MAX_TEXT_TRACKS, TextTrack
+from clipengine.clips.subtitles import MAX_TEXT_BYTES, MAX_TEXT_TRACKS, SubtitleMode, TextTrack
 from clipengine.clips.transcript_file import alpha3_of
 from clipengine.clips.warnings import subtitles_dropped
 from clipengine.ledger.transcripts import MAX_TRANSCRIPTS, Transcript, Transcripts
@@ -16,16 +16,21 @@ from clipengine.work.snapping import CuesOf
 
 
 def add_texts(
-    transcripts: Transcripts, clip: Clip, parts: Sequence[PlannedPart], recordings: Sequence[Recording]
+    transcripts: Transcripts,
+    parts: Sequence[PlannedPart],
+    recordings: Sequence[Recording],
+    *,
+    mode: SubtitleMode | None,
+    language: str | None,
 ) -> tuple[list[PlannedPart], list[str]]:
     """Return the parts with the transcripts near their ranges, and a warning for each that exceeds the limits.
 
-    Those that are burnt in become no tracks.
+    They are those in the `language`, or all. Those that are burnt in become no tracks.
     """
-    if clip.subtitles == "none":
+    if mode == "none":
         return list(parts), []
-    chosen = _ChosenTexts(transcripts, clip, [recording.recording_id for recording in recordings])
-    found = [part.with_texts(tuple(chosen.tracks(part)), burns=clip.subtitles == "burn") for part in parts]
+    chosen = _ChosenTexts(transcripts, language, [recording.recording_id for recording in recordings])
+    found = [part.with_texts(tuple(chosen.tracks(part)), burns=mode == "burn") for part in parts]
     return found, chosen.warnings()
 
 
@@ -47,9 +52,9 @@ def transcript_cues(transcripts: Transcripts, recording_ids: Sequence[str], lang
 class _ChosenTexts:
     """Chooses transcripts within the limits of a clip."""
 
-    def __init__(self, transcripts: Transcripts, clip: Clip, recording_ids: Sequence[str]) -> None:
+    def __init__(self, transcripts: Transcripts, language: str | None, recording_ids: Sequence[str]) -> None:
         self._transcripts = transcripts
-        self._language = clip.subtitle_language
+        self._language = language
         self._found = [transcripts.list(each, limit=MAX_TRANSCRIPTS).data for each in recording_ids]
         self._languages: set[str] = set()
         self._lost: set[str] = set()

@@ -213,7 +213,13 @@ class ClipRunner(Jobs[Clip]):
             watermark = self._watermark(profile)
             with self._encoder(clip, recordings) as encoder:
                 snapped = self._snap(clip, recordings, profile, encoder)
-                parts, lost = add_texts(self._ledger.transcripts, clip, snapped.parts, recordings)
+                parts, lost = add_texts(
+                    self._ledger.transcripts,
+                    snapped.parts,
+                    recordings,
+                    mode=clip.subtitles,
+                    language=clip.subtitle_language,
+                )
                 fonts = choose_fonts((part.burnt for part in parts), self._settings.encoding.font_folders)
                 cut, poster = self._cut(clip, parts, fonts, watermark, encoder, path)
                 digests = [reader.info.sha256 for reader in encoder.readers]

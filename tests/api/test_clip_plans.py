@@ -11,6 +11,7 @@ import pytest
 
 from clipengine.clips.output import Output
 from clipengine.clips.profiles import Profile
+from clipengine.work.encoder import fonts
 from tests.api.test_previews import registered, shelf
 from tests.films.catalogue import Shelf
 from tests.films.cutting import cut_parts, facts_of
@@ -142,6 +143,29 @@ def test_plan_has_the_frames_of_the_clip(
     profile = Profile(preset="ultrafast").rendered(None, Output(**options))
     made = cut_parts(spans, tmp_path / "clip.mp4", profile).made
     assert (answer.json()["frames"], made.frames) == (frames, frames)
+
+
+def test_plan_knows_the_subtitles_of_the_clip(
+    http: httpx.Client, path: str, engine: RecordedEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fonts, "_SYSTEM_FOLDERS", ())
+    monkeypatch.setitem(engine.settings.profiles, "gif", Profile(container="gif"))
+    cues = [
+        {"start_seconds": 1.0, "end_seconds": 2.0, "text": "🫠"},
+        {"start_seconds": 2, "end_seconds": 3, "text": "a"},
+    ]
+    answer = http.put(path.replace("clips/plan", "transcripts/en"), json=cues)
+    assert answer.status_code in (200, 201), answer.text
+    burning = {"subtitles": {"mode": "burn"}, "render": "smart"}
+    codes = [text.partition(": ")[0] for text in _plan(http, path, 1.0, 2.0, **burning)["warnings"]]
+    assert sorted(codes) == ["encoded_instead", "glyphs_missing"]
+    body = {"label": "plan", "start_seconds": 1.5, "end_seconds": 2.5, **burning}
+    refused(http.post(path, json=body), 422, "fonts_missing")
+    assert _plan(http, path, 3.2, 5.0, **burning)["warnings"] == []  # no cue is shown
+    assert _plan(http, path, 1.0, 2.0)["warnings"] == []
+    lost = ["subtitles_dropped: the transcript in en has no track in the clip: gif holds no text"]
+    assert _plan(http, path, 1.0, 2.0, profile="gif")["warnings"] == lost
+    assert _plan(http, path, 3.2, 5.0, profile="gif")["warnings"] == []
 
 
 def test_request_of_a_plan_is_checked_like_that_of_a_clip(http: httpx.Client, path: str) -> None:

@@ -14,19 +14,27 @@ from clipengine.api.http.requests import CreateClip, NoQuery
 from clipengine.api.http.responses import ClipPlanObject
 from clipengine.api.http.validation import located
 from clipengine.api.routes.clip_parts import parts_of, single_part
-from clipengine.api.routes.clips import complete_recording
+from clipengine.api.routes.clips import complete_recording, subtitle_language
 from clipengine.api.routes.previews import PREVIEW_ERRORS, preview_bytes
 from clipengine.clips.clip import Recording
-from clipengine.clips.edit import PlannedPart
+from clipengine.clips.edit import PlannedPart, lost_texts
 from clipengine.clips.profiles import Profile
 from clipengine.clips.segments import BURNT, JOINED
 from clipengine.clips.snap import Snap
 from clipengine.clips.snap_moments import Found
 from clipengine.clips.snapped import Snapped, SnapReport, move_cuts
-from clipengine.clips.warnings import encoded_instead, known_warnings, of_part
-from clipengine.errors import InvalidLabel, InvalidWebhookUrl, RecordingNotComplete, UnknownProfile, UnknownWatermark
+from clipengine.clips.warnings import encoded_instead, known_warnings, of_part, subtitles_not_drawn, text_lost
+from clipengine.errors import (
+    FontsMissing,
+    InvalidLabel,
+    InvalidWebhookUrl,
+    RecordingNotComplete,
+    UnknownProfile,
+    UnknownWatermark,
+)
 from clipengine.timecode import exact
-from clipengine.work.clip_texts import transcript_cues
+from clipengine.work.clip_texts import add_texts, transcript_cues
+from clipengine.work.encoder.fonts import choose_fonts
 from clipengine.work.encoder.jobs import snap_values
 from clipengine.work.previews import Preview
 from clipengine.work.snapping import sentences
@@ -37,12 +45,13 @@ async def plan_clip(call: Call[NoQuery, CreateClip]) -> Response:
     recordings, asked = await call.in_session(lambda: _look_up(call, recording_id))
     profile = call.engine.settings.profiles[body.profile].rendered(body.render, body.output)
     snapped = await _snap(call, profile, recordings, asked)
-    warnings = [*snapped.warnings]
-    if profile.render == "smart" and (len(asked) > 1 or body.subtitles.mode == "burn"):
+    parts, lost = await call.in_session(lambda: _add_texts(call, recordings, snapped.parts))
+    warnings = [*snapped.warnings, *lost]
+    if profile.render == "smart" and (len(asked) > 1 or parts[0].burnt is not None):
         profile = profile.rendered("encode", body.output)
         warnings.append(encoded_instead(JOINED if len(asked) > 1 else BURNT))
-    plans = [await _plan_part(call, profile, snapped.parts, number, recordings) for number in range(len(asked))]
-    _add_known_warnings(plans, profile, snapped.parts)
+    plans = [await _plan_part(call, profile, parts, number, recordings) for number in range(len(asked))]
+    _add_known_warnings(plans, profile, parts)
     ids = [recordings[part.source].recording_id for part in asked]
     own = [plan for plan, id in zip(plans, ids, strict=True) if id == recording_id]
     plan = _joined(plans, own or plans)
@@ -92,6 +101,17 @@ async def _snap(
     return snapped
 
 
+def _add_texts(
+    call: Call[NoQuery, CreateClip], recordings: Sequence[Recording], parts: Sequence[PlannedPart]
+) -> tuple[list[PlannedPart], list[str]]:
+    """Return the parts with their transcripts, and warnings of those that the clip lacks. Raises FontsMissing."""
+    subtitles, recording_id = call.body.subtitles, call.path("recording_id")
+    language = subtitle_language(call, call.ledger.recordings.get(recording_id), subtitles)
+    found, lost = add_texts(call.ledger.transcripts, parts, recordings, mode=subtitles.mode, language=language)
+    fonts = choose_fonts((part.burnt for part in found), call.engine.settings.encoding.font_folders)
+    return found, [*lost, *fonts.warnings()]
+
+
 async def _moments(
     call: Call[NoQuery, CreateClip], snap: Snap, profile: Profile, part: PlannedPart, recording: Recording
 ) -> Found:
@@ -122,10 +142,16 @@ async def _plan_part(
 
 
 def _add_known_warnings(plans: Sequence[dict[str, Any]], profile: Profile, parts: Sequence[PlannedPart]) -> None:
-    """Add the warnings that follow from the facts, in the form in which the clip would have them."""
+    """Add the warnings that follow from facts and transcripts, in the form in which the clip would have them."""
     first = parts[0].facts if len(parts) > 1 else None
+    made = [(exact(plan["actual_start_seconds"]), exact(plan["actual_end_seconds"])) for plan in plans]
+    lost = lost_texts(parts, made, profile.container, speed=profile.output.tempo)
     for number, (plan, part) in enumerate(zip(plans, parts, strict=True)):
-        found = [*known_warnings(part.facts, profile, part.end, first=first), *plan["warnings"]]
+        found = [*known_warnings(part.facts, profile, part.end, first=first)]
+        found += [text_lost(language, profile.container) for of, language in lost if of == number]
+        if part.burnt is not None and not (part.facts.video and parts[0].facts.video):
+            found.append(subtitles_not_drawn(part.burnt.language))
+        found += plan["warnings"]
         plan["warnings"] = found if first is None else of_part(number, found)
 
 
@@ -150,7 +176,7 @@ OPERATIONS = [
         plan_clip,
         "Get what a clip would be, without making it",
         [Answer(200, "What would be copied and encoded, with estimates of size and time.", ClipPlanObject)],
-        (*PREVIEW_ERRORS, UnknownProfile, UnknownWatermark, InvalidLabel, InvalidWebhookUrl),
+        (*PREVIEW_ERRORS, UnknownProfile, UnknownWatermark, InvalidLabel, InvalidWebhookUrl, FontsMissing),
         body=CreateClip,
     )
 ]

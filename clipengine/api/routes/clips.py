@@ -81,7 +81,7 @@ def _validate_batched(call: Call[Any, Any], body: BatchedClip) -> Recording:
 
 def _create(call: Call[Any, Any], recording: Recording, body: CreateClip) -> Clip:
     values = body.model_dump(exclude={"recording_id", "parts", "output", "subtitles", "snap"})
-    language = _subtitle_language(call, recording, body.subtitles)
+    language = subtitle_language(call, recording, body.subtitles)
     mode = body.subtitles.mode if "subtitles" in body.model_fields_set else None
     values |= {"subtitles": mode, "subtitle_language": language}
     if body.parts is not None:
@@ -134,7 +134,7 @@ def complete_recording(call: Call[Any, Any], body: CreateClip, recording_id: str
     if body.subtitles.mode == "burn" and settings.profiles[body.profile].video == "none":
         with located(pointer="/subtitles/mode"):
             raise InvalidRequest("burn would have no effect, as the profile makes clips without video")
-    _subtitle_language(call, recording, body.subtitles)
+    subtitle_language(call, recording, body.subtitles)
     if recording.state != "complete":
         raise RecordingNotComplete.of(recording.recording_id, recording.state)
     parts = parts_of(body, recording_id) or (single_part(body, recording_id),)
@@ -144,7 +144,7 @@ def complete_recording(call: Call[Any, Any], body: CreateClip, recording_id: str
     return recording
 
 
-def _subtitle_language(call: Call[Any, Any], recording: Recording, subtitles: SubtitlesOfClip) -> str | None:
+def subtitle_language(call: Call[Any, Any], recording: Recording, subtitles: SubtitlesOfClip) -> str | None:
     """Return the language of the subtitles, None for all. The only transcript is burnt in without its language.
 
     Raises TranscriptNotFound, or InvalidRequest if the language is needed.
