@@ -183,7 +183,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
 
 def test_health_check_of_the_image_succeeds_for_a_running_engine(server: RunningServer) -> None:
     text = (CONFIG / "docker" / "Dockerfile").read_text("utf-8")
-    assert "'clipengine[postgres]'" in text
+    assert "'clipengine[mcp,postgres]'" in text
     check = re.search(r"HEALTHCHECK .*\\\n +CMD (\[.*\])\n", text)
     assert check is not None
     python, *arguments = json.loads(check[1])

@@ -38,7 +38,7 @@ class TestFiles:
             assert answer.headers["content-type"] == "text/html; charset=utf-8"
             assert http.get("/", headers={"If-None-Match": answer.headers["etag"]}).status_code == 304
             for address in re.findall(r'(?:src|href)="(/[^"]*)"', answer.text):
-                assert http.get(address).status_code == 200, address
+                assert http.get(address, follow_redirects=True).status_code == 200, address
 
     def test_unknown_files_are_not_found(self, server: ApiServer) -> None:
         with server.client("") as http:

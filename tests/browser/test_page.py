@@ -59,7 +59,8 @@ def test_expired_session_asks_for_the_key_and_returns(
         page.get_by_role("heading", name="Recordings", exact=True).wait_for()
         page.keyboard.press("/")
         page.keyboard.type(recording.name)
-        page.locator(".recording .poster").first.click(force=True)  # the whole row is a link
+        found = page.locator(".recording").filter(has_text=recording.name)
+        found.locator(".poster").first.click(force=True)  # the whole row is a link
         page.get_by_role("heading", name=recording.name).wait_for()
 
 

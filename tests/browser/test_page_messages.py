@@ -96,7 +96,7 @@ def test_docs_link_is_visible_on_a_phone(browser: Any, server: RunningServer, re
         page.get_by_text("All documents").click()
         page.locator(".menu").get_by_role("link").last.wait_for()
         page.set_viewport_size({"width": 1280, "height": 820})
-        page.locator(".columns nav").wait_for()
+        page.get_by_role("navigation", name="Documents").wait_for()
         assert not page.locator(".menu").is_visible()
 
 
