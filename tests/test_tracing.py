@@ -119,5 +119,5 @@ def test_tracing_without_the_extra_names_the_command_that_installs_it(monkeypatc
     monkeypatch.setitem(sys.modules, "clipengine.otel", None)
     with pytest.raises(StartupError, match="not installed") as caught:
         traces.set_up(Settings.model_validate({"server": {"tracing": True}}))
-    assert "pip install 'clipengine[otel]'" in caught.value.hint
+    assert ".whl[otel]'" in caught.value.hint
     assert not tracing.is_on()

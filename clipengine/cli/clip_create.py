@@ -73,10 +73,10 @@ def _part(part: PartValue) -> dict[str, str | float]:
     "--download",
     "target",
     metavar="[PATH]",
-    type=click.Path(path_type=Path),
+    type=click.Path(),
     is_flag=False,
-    flag_value=Path("."),
-    help="Wait, then download the clip to this file or folder. [default: .]",
+    flag_value=".",
+    help="Wait, then download the clip to this file or folder (a new one ends with /). [default: .]",
 )
 @json_option
 @needs_server
@@ -100,7 +100,7 @@ def create(
     no_poster: bool,
     expires_at: str | None,
     wait: bool,
-    target: Path | None,
+    target: str | None,
     as_json: bool,
 ) -> int:
     """Create the clip LABEL from the range --start to --end of a recording, or from several parts.
@@ -126,7 +126,7 @@ def create(
     if listed is not None:
         ranges = _read(client, recording_id, listed, label)
         if not listed.as_parts:
-            if target is not None and not can_be_folder(target):
+            if target is not None and not (clip_output.names_folder(target) or can_be_folder(Path(target))):
                 raise click.BadParameter("it must be a folder for several clips", param_hint="'--download'")
             made = _create_each(client, recording_id, listed, ranges, fields, as_json=as_json)
             return _finish_each(client, made, target, waits=waits, as_json=as_json)
@@ -211,11 +211,11 @@ def _line_of(error: ApiError, group: Sequence[NamedRange]) -> str:
     return ""
 
 
-def _finish_each(client: Client, made: Sequence[Clip], target: Path | None, *, waits: bool, as_json: bool) -> int:
+def _finish_each(client: Client, made: Sequence[Clip], target: str | None, *, waits: bool, as_json: bool) -> int:
     """Wait for the clips if requested, download them to the folder `target`, and show them. Return the exit code."""
     ended = [clip_output.wait(client, clip.clip_id, None) for clip in made] if waits else made
     if target is not None:
-        target.mkdir(exist_ok=True)
+        Path(target).mkdir(exist_ok=True)
         for clip in ended:
             if clip.status == "complete":
                 output.say(clip_output.download(client, clip, target))
@@ -233,9 +233,7 @@ def _finish_each(client: Client, made: Sequence[Clip], target: Path | None, *, w
     "--format",
     "kind",
     type=click.Choice(get_args(RangeFormat)),
-    default="csv",
-    show_default=True,
-    help="losslesscut is the CSV of that program, edl is CMX 3600.",
+    help="losslesscut is the CSV of that program, edl is CMX 3600. [default: the suffix of --output, or csv]",
 )
 @click.option(
     "--output", "target", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False), help="Write to this file."
@@ -243,9 +241,12 @@ def _finish_each(client: Client, made: Sequence[Clip], target: Path | None, *, w
 @rate_option
 @needs_server
 def export(
-    client: Client, recording_id: str, kind: RangeFormat, target: Path | None, edl_rate: Fraction | None
+    client: Client, recording_id: str, kind: RangeFormat | None, target: Path | None, edl_rate: Fraction | None
 ) -> None:
     """Print the ranges of a recording's clips as a list that `clips create --from` and other programs read."""
+    kind = kind or _format_of(target)
+    if target is not None:
+        clip_output.check_folder(target, "'--output'")
     recording = client.recordings.get(recording_id)
     rate = edl_rate or _rate_of(recording)
     if kind == "edl" and rate is None:
@@ -259,7 +260,18 @@ def export(
     if target is None:
         click.echo(text, nl=False)
     else:
-        target.write_text(text, encoding="utf-8")
+        try:
+            target.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise click.FileError(str(target), error.strerror) from None
+
+
+def _format_of(target: Path | None) -> RangeFormat:
+    """Return the format by the suffix of a file. Raises UsageError if it has none of the formats."""
+    suffix = ".csv" if target is None else target.suffix.lower()
+    if suffix not in (".csv", ".edl"):
+        raise click.UsageError(f"{target} does not end with .csv or .edl: give --format")
+    return "edl" if suffix == ".edl" else "csv"
 
 
 def _ranges(client: Client, recording_id: str) -> Iterator[ListedRange]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path, PurePosixPath
 
 import click
@@ -20,19 +21,33 @@ COLUMNS: dict[str, output.Column] = {
 }
 
 
-def check_folder(target: Path, hint: str) -> None:
-    """Raise BadParameter if the target's folder does not exist, before the server does any work."""
-    if not target.parent.is_dir():
-        raise click.BadParameter(f"the folder {target.parent} does not exist", param_hint=hint)
+def names_folder(target: str) -> bool:
+    """Return True if the path ends with a slash."""
+    return target.endswith(tuple(filter(None, (os.sep, os.altsep))))
 
 
-def download(client: Client, clip: Clip, target: Path) -> str:
-    """Download the clip to a file or into a folder, and return its path and size as text."""
-    if target.is_dir():
-        target /= PurePosixPath(clip.bucket_path or f"{clip.clip_id}.mp4").name
+def check_folder(target: str | Path, hint: str) -> None:
+    """Raise BadParameter if the target cannot be written to, before the server does any work."""
+    path = Path(target)
+    if not path.parent.is_dir():
+        raise click.BadParameter(f"the folder {path.parent} does not exist", param_hint=hint)
+    if names_folder(str(target)) and path.exists() and not path.is_dir():
+        raise click.BadParameter(f"{path} is a file, not a folder", param_hint=hint)
+
+
+def download(client: Client, clip: Clip, target: str | Path) -> str:
+    """Download the clip and return its path and size as text.
+
+    The target is a file, or a folder, which is created if the path ends with a slash.
+    """
+    path = Path(target)
+    if names_folder(str(target)):
+        path.mkdir(exist_ok=True)
+    if path.is_dir():
+        path /= PurePosixPath(clip.bucket_path or f"{clip.clip_id}.mp4").name
     with output.transfer("downloading") as moved:
-        size = client.clips.download(clip.clip_id, target, on_progress=moved)
-    return f"{target}: {output.size(size)}"
+        size = client.clips.download(clip.clip_id, path, on_progress=moved)
+    return f"{path}: {output.size(size)}"
 
 
 def wait(client: Client, clip_id: str, timeout: float | None) -> Clip:

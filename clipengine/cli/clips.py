@@ -153,9 +153,9 @@ def rm(client: Client, clip_ids: tuple[str, ...]) -> int:
 
 @clips.command()
 @click.argument("clip_id")
-@click.argument("target", metavar="[OUTPUT]", default=Path("."), type=click.Path(path_type=Path))
+@click.argument("target", metavar="[OUTPUT]", default=".", type=click.Path())
 @needs_server
-def download(client: Client, clip_id: str, target: Path) -> None:
+def download(client: Client, clip_id: str, target: str) -> None:
     """Download a complete clip to the file or folder OUTPUT, by default the current folder."""
     clip_output.check_folder(target, "'OUTPUT'")
     click.echo(clip_output.download(client, client.clips.get(clip_id), target))

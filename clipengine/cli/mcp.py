@@ -8,8 +8,9 @@ import sys
 
 import click
 
+from clipengine.cli import output
 from clipengine.cli.extras import missing_extra
-from clipengine.cli.options import server_options
+from clipengine.cli.options import connection, server_options
 
 
 @click.command()
@@ -27,5 +28,17 @@ def mcp(server: str, api_key: str, read_only: bool) -> None:
         from clipengine.mcp.server import serve_stdio
     except ImportError as error:
         raise missing_extra("clipengine mcp", "mcp", error) from error
+    _check_key(server, api_key)
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # a thread that reads stdin cannot be interrupted
     anyio.run(lambda: serve_stdio(server, api_key, read_only=read_only))
+
+
+def _check_key(server: str, api_key: str) -> None:
+    """Raise ApiError if the server rejects the key. Report an unreachable server, which may start later."""
+    from clipengine.client import ServerUnreachable
+
+    try:
+        with connection(server, api_key, retries=0) as client:
+            client.profiles.list()
+    except ServerUnreachable as error:
+        output.fail(str(error), error.code, error.hint)

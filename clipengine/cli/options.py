@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, get_args
 
 import click
 
@@ -14,6 +15,9 @@ from clipengine.clips.snap import MAX_WITHIN_SECONDS, Snap, SnapTarget
 from clipengine.settings import Settings, port_number
 from clipengine.settings_sources import load
 from clipengine.timecode import parse_time
+
+if TYPE_CHECKING:
+    from clipengine.client import Client
 
 # Hints for users of the command line, in place of those of the API.
 _HINTS = {
@@ -57,12 +61,13 @@ def part_value(text: str) -> PartValue:
 
 
 def check_ranges(start: Fraction | None, end: Fraction | None, parts: Sequence[PartValue]) -> None:
-    """Raise UsageError unless either --start and --end or parts are given."""
+    """Raise UsageError unless either --start and --end or parts are given. Ranges of --from are not checked here."""
     if parts and not (start is None and end is None):
         raise click.UsageError("give either --start and --end, or --part")
     if not parts and (start is None or end is None):
         missing = "--start" if start is None else "--end"
-        raise click.UsageError(f"Missing option '{missing}' (or '--part' for a clip of several ranges).")
+        others = "'--part' for a clip of several ranges, '--from' for a list of ranges"
+        raise click.UsageError(f"Missing option '{missing}' (or {others}).")
 
 
 def subtitles_value(ctx: click.Context, parameter: click.Parameter, text: str | None) -> dict[str, str] | None:
@@ -218,18 +223,26 @@ def server_options(function: F) -> F:
 
 def needs_server(function: F) -> F:
     """Pass a `client` to the command."""
-    # Imported here, because not all commands need the HTTP client.
-    from clipengine.client import ApiError, Client
 
     @server_options
     @functools.wraps(function)
     def command(*args: Any, server: str, api_key: str, **options: Any) -> Any:
-        with Client(server, api_key) as client:
-            try:
-                return function(*args, client=client, **options)
-            except ApiError as error:
-                error.detail = error.detail.removesuffix(error.hint).strip()  # the hint is printed on a separate line
-                error.hint = _HINTS.get(error.code, error.hint)
-                raise
+        with connection(server, api_key) as client:
+            return function(*args, client=client, **options)
 
     return command  # type: ignore[return-value]
+
+
+@contextmanager
+def connection(server: str, api_key: str, *, retries: int = 2) -> Iterator[Client]:
+    """Yield a client of the server. The hints of its errors name commands."""
+    # Imported here, because not all commands need the HTTP client.
+    from clipengine.client import ApiError, Client
+
+    with Client(server, api_key, retries=retries) as client:
+        try:
+            yield client
+        except ApiError as error:
+            error.detail = error.detail.removesuffix(error.hint).strip()  # the hint is printed on a separate line
+            error.hint = _HINTS.get(error.code, error.hint)
+            raise

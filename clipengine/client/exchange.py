@@ -23,7 +23,7 @@ from clipengine.client.models import Object
 T = TypeVar("T")
 
 _RETRY_DELAYS = (0.2, 0.6, 1.8)  # seconds; the last one repeats
-_WRONG_PLACE = (404, 405)  # to which the API adds a problem document
+_WRONG_PLACE = (401, 404, 405)  # to which the API adds a problem document
 _MAX_RETRY_AFTER = 30  # seconds; a longer Retry-After is not waited for
 
 

@@ -31,10 +31,11 @@ from mcp_types import (
     ToolAnnotations,
 )
 from mcp_types import Tool as ToolObject
-from pydantic import ValidationError
 
 from clipengine import __version__
+from clipengine.api.http.validation import listing, validate_body
 from clipengine.client import ApiError, AsyncClient, ClientError
+from clipengine.errors import RequestError
 from clipengine.mcp.tools import TOOLS, Tool
 
 log = logging.getLogger(__name__)
@@ -60,15 +61,21 @@ def tool_server(caller_of: Callable[[Any], Caller]) -> Server[Any]:
     async def list_tools(
         context: ServerRequestContext[Any, Any], params: PaginatedRequestParams | None
     ) -> ListToolsResult:
-        writes = await caller_of(context.request).may_write()
+        try:
+            writes = await caller_of(context.request).may_write()
+        except ClientError as error:
+            raise MCPError(INTERNAL_ERROR, _text(error)) from None
         return ListToolsResult(tools=[_describe(tool) for tool in TOOLS if writes or not tool.writes])
 
     async def call_tool(context: ServerRequestContext[Any, Any], params: CallToolRequestParams) -> CallToolResult:
         caller = caller_of(context.request)
         tool = next((each for each in TOOLS if each.name == params.name), None)
-        if tool is None or (tool.writes and not await caller.may_write()):
-            raise MCPError(INVALID_PARAMS, "there is no tool of this name, or the API key may not use it")
-        return await _call(tool, caller.client, params.arguments or {})
+        try:
+            if tool is None or (tool.writes and not await caller.may_write()):
+                raise MCPError(INVALID_PARAMS, "there is no tool of this name, or the API key may not use it")
+            return await _call(tool, caller.client, params.arguments or {})
+        except (ClientError, RequestError) as error:
+            return CallToolResult(content=[TextContent(text=_text(error))], is_error=True)
 
     return Server(
         "clipengine",
@@ -88,20 +95,25 @@ def _describe(tool: Tool) -> ToolObject:
 
 
 async def _call(tool: Tool, client: AsyncClient, arguments: dict[str, Any]) -> CallToolResult:
-    """Return the result of a tool. Errors of the API are results, with the hint by which a model can correct them."""
+    """Return the result of a tool. Raises InvalidRequest for wrong arguments, as the API does, and ClientError."""
     try:
-        result = await tool.run(client, tool.arguments.model_validate(arguments))
-    except ValidationError as error:
-        faults = [f"{'.'.join(map(str, each['loc'])) or 'arguments'}: {each['msg']}" for each in error.errors()]
-        return CallToolResult(content=[TextContent(text="; ".join(faults))], is_error=True)
-    except ClientError as error:
-        said = str(error)
-        said = said if error.hint in said else f"{said}. {error.hint}"
-        return CallToolResult(content=[TextContent(text=said)], is_error=True)
+        result = await tool.run(client, validate_body(tool.arguments, arguments))
+    except (ClientError, RequestError):
+        raise
     except Exception as error:
         log.exception("the tool %s failed", tool.name)
         raise MCPError(INTERNAL_ERROR, f"{type(error).__name__}: see the log of the server") from None
     return CallToolResult(content=[_content(result)])
+
+
+def _text(error: ClientError | RequestError) -> str:
+    """Return the error as a text with its code and the hints by which a model can correct it."""
+    if isinstance(error, RequestError):
+        return " ".join(
+            [f"{error.code}:", *(f"{each['pointer']} {each['detail']}. {each['hint']}" for each in listing(error))]
+        )
+    said = str(error)
+    return said if error.hint in said else f"{said}. {error.hint}"
 
 
 def _content(result: str | bytes) -> ContentBlock:
@@ -129,13 +141,16 @@ async def serve_stdio(url: str, api_key: str, *, read_only: bool) -> None:
 
 
 async def _has_write_scope(client: AsyncClient) -> bool:
-    """Return True if the key has the scope `write`. The server checks the scope before the empty body."""
+    """Return True if the key has the scope `write`. The server checks the scope before the empty body.
+
+    Raises ClientError if the server rejects the key or cannot be reached.
+    """
     try:
         await client.request("POST", "/v1/clips/delete", json={})
     except ApiError as error:
-        return error.status == 422
-    except ClientError:
-        return False
+        if error.status in (403, 422):
+            return error.status == 422
+        raise
     return False
 
 

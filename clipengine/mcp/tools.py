@@ -29,16 +29,18 @@ class _Arguments(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class ListRecordings(_Arguments):
+class _List(_Arguments):
     status: Status | None = None
-    name: str | None = Field(default=None, max_length=200, description="Exact name.")
     limit: int = Field(default=20, ge=1, le=100)
     cursor: str | None = Field(default=None, description="`next_cursor` of the previous page.")
 
 
-class ListClips(ListRecordings):
+class ListRecordings(_List):
+    name: str | None = Field(default=None, max_length=200, description="Exact name.")
+
+
+class ListClips(_List):
     recording_id: Id | None = None
-    name: None = None
     label: str | None = Field(default=None, max_length=200, description="Exact label.")
 
 
@@ -134,7 +136,7 @@ async def _get_recording(client: AsyncClient, given: GetRecording) -> Any:
 
 
 async def _list_clips(client: AsyncClient, given: ListClips) -> Any:
-    page = await client.clips.list(**given.model_dump(exclude={"name"}))
+    page = await client.clips.list(**given.model_dump())
     return {"data": [each.raw for each in page.data], "next_cursor": page.next_cursor}
 
 

@@ -22,6 +22,7 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
 from mcp_types import ImageContent, TextContent
 
+from clipengine import __version__
 from clipengine.mcp.server import MAX_LINE_BYTES, Caller, tool_server
 from tests.support.server import COMMAND, LOOPBACK_ALLOWED, RunningServer, clean_environ, running_server
 
@@ -171,8 +172,11 @@ def test_errors_reach_the_agent_with_their_hint(server: RunningServer, transport
         async with session(server, server.key, transport) as agent:
             assert "recording_not_found" in await agent.fails("get_recording", recording_id="rec_x")
             assert "is required" in await agent.fails("plan_clip", recording_id="rec_x", end_seconds=1)
-            assert "output.speed" in await agent.fails("plan_clip", recording_id="rec_x", output={"speed": 99.0})
-            assert "surprise: Extra inputs" in await agent.fails("get_recording", recording_id="rec_x", surprise=1)
+            said = await agent.fails("plan_clip", recording_id="rec_x", output={"speed": 99.0}, snap="scene")
+            assert said.startswith("invalid_request: /snap must be an object. ")
+            assert "/output/speed must be less than or equal to" in said
+            said = await agent.fails("plan_clip", recording_id="rec_x", output={"aspekt": "1:1"})
+            assert said == "invalid_request: /output/aspekt is not a known field. Did you mean `aspect`?"
             assert "together" in await agent.fails("search_transcripts", query="a", recording_id="rec_x")
             assert "less than or equal to 600" in await agent.fails("wait_for_clip", clip_id="c", wait_seconds=601)
             with pytest.raises(MCPError, match="no tool of this name"):
@@ -213,15 +217,38 @@ def test_internal_errors_reveal_nothing(caplog: pytest.LogCaptureFixture) -> Non
 
 
 def test_message_over_stdin_that_is_too_long_is_rejected_and_the_session_continues(server: RunningServer) -> None:
-    hello = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
     lines = [
-        {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": hello},
+        HELLO,
         {"jsonrpc": "2.0", "id": 2, "method": "tools/list", "params": {"cursor": "x" * MAX_LINE_BYTES}},
         {"jsonrpc": "2.0", "id": 3, "method": "ping"},
     ]
-    env = clean_environ({"CLIPENGINE_URL": server.url, "CLIPENGINE_API_KEY": server.key})
+    answers, code, _ = exchange(server.url, server.key, lines)
+    assert code == 0
+    assert [each["id"] for each in answers] == [1, None, 3]
+    assert f"over {MAX_LINE_BYTES} bytes" in answers[1]["error"]["message"]
+
+
+@pytest.mark.parametrize("key", ["", "relay_live_x"])
+def test_key_that_the_server_rejects_is_reported_at_the_start(server: RunningServer, key: str) -> None:
+    answers, code, stderr = exchange(server.url, key, [])
+    assert (answers, code) == ([], 1)
+    assert "(unauthorized)" in stderr
+    assert "CLIPENGINE_API_KEY" in stderr
+
+
+def test_unreachable_server_is_reported_and_lists_no_tools() -> None:
+    answers, _, stderr = exchange(
+        "http://127.0.0.1:9", "x", [HELLO, {"jsonrpc": "2.0", "id": 2, "method": "tools/list"}]
+    )
+    assert "no answer from http://127.0.0.1:9" in stderr
+    assert "no answer from http://127.0.0.1:9" in answers[1]["error"]["message"]
+
+
+def exchange(url: str, key: str, lines: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], int, str]:
+    """Run the command with messages on stdin. Return its answers, its exit code and stderr."""
+    env = clean_environ({"CLIPENGINE_URL": url, "CLIPENGINE_API_KEY": key})
     pipe = subprocess.PIPE
-    with subprocess.Popen([COMMAND, "mcp"], env=env, stdin=pipe, stdout=pipe, text=True) as process:
+    with subprocess.Popen([COMMAND, "mcp"], env=env, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         answers = []
@@ -229,10 +256,16 @@ def test_message_over_stdin_that_is_too_long_is_rejected_and_the_session_continu
             process.stdin.write(json.dumps(line) + "\n")
             process.stdin.flush()
             answers.append(json.loads(process.stdout.readline()))
-        process.stdin.close()
-        assert process.wait(20) == 0
-    assert [each["id"] for each in answers] == [1, None, 3]
-    assert f"over {MAX_LINE_BYTES} bytes" in answers[1]["error"]["message"]
+        _, stderr = process.communicate(timeout=20)
+        return answers, process.returncode, stderr
+
+
+HELLO = {
+    "jsonrpc": "2.0",
+    "id": 1,
+    "method": "initialize",
+    "params": {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}},
+}
 
 
 def post(server: RunningServer, content: bytes = b"{}", **headers: str) -> httpx.Response:
@@ -306,4 +339,4 @@ def test_missing_extra_is_reported_with_its_installation(tmp_path: Path, command
         check=False,
     )
     assert done.returncode == 1
-    assert "pip install 'clipengine[mcp]'" in done.stderr
+    assert f"pip install './clipengine-{__version__}-py3-none-any.whl[mcp]'" in done.stderr

@@ -25,6 +25,7 @@ from tests.support.server import COMMAND, RunningServer, clean_environ, running_
 
 DOCS = Path(__file__).parents[2] / "clipengine" / "docs"
 RECIPES = sorted((DOCS / "recipes").glob("*.md"))
+MODULES = DOCS.parents[1] / "scripts" / "typescript" / "node_modules"
 VTT = "WEBVTT\n\n00:02.000 --> 00:04.000\nThe budget is approved.\n"
 STORE_KEYS = {"CLIPENGINE_STORAGE__ACCESS_KEY": "a", "CLIPENGINE_STORAGE__SECRET_KEY": "b"}
 
@@ -147,11 +148,19 @@ def test_commands_of_the_recipe_run(page: Path, server: RunningServer, environ: 
         run(["bash", "-euo", "pipefail", "-c", block.replace("http://127.0.0.1:8377", server.url)], environ, tmp_path)
 
 
-@pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
+@pytest.mark.skipif(
+    not MODULES.is_dir() or shutil.which("node") is None, reason="run `make client-ts` first; it needs node and npm"
+)
 def test_typescript_recipe_makes_a_clip(environ: dict[str, str], tmp_path: Path) -> None:
     (block,) = blocks(DOCS / "recipes" / "typescript.md", "ts")
-    (tmp_path / "clip.mjs").write_text(block)
-    assert run(["node", "clip.mjs"], environ, tmp_path).rstrip().endswith(".mp4 3")
+    (tmp_path / "clip.ts").write_text(block)
+    (tmp_path / "package.json").write_text('{"type": "module"}')
+    (tmp_path / "node_modules").symlink_to(MODULES)
+    options = ["--strict", "--target", "es2022", "--module", "nodenext", "--types", "node"]
+    run([str(MODULES / ".bin" / "tsc"), *options, "clip.ts"], environ, tmp_path)
+    assert run(["node", "clip.js"], environ, tmp_path).rstrip().endswith(".mp4 3")
+    failed = start(["node", "clip.js"], environ | {"CLIPENGINE_API_KEY": ""}, tmp_path)
+    assert (failed.returncode, "Error: unauthorized: " in failed.stderr) == (1, True)
 
 
 @pytest.mark.skipif(shutil.which("go") is None, reason="go is not installed")

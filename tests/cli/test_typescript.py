@@ -88,6 +88,16 @@ def test_n8n_nodes_work_against_a_real_server(server: RunningServer, film: Path,
     described = json.loads((installed / "package.json").read_text())
     assert (described["name"], described["version"]) == (N8N, clipengine.__version__)
     assert "dependencies" not in described  # n8n's own modules are there
+    npm = ("npm", "install", "--offline", "--no-audit", "--no-fund", "--silent", "--prefix", ".")
+    empty = tmp_path / "nodes"  # a package to download would fail
+    empty.mkdir()
+    run(
+        *npm,
+        tmp_path / f"{N8N}-{clipengine.__version__}.tgz",
+        cwd=empty,
+        env=os.environ | {"npm_config_cache": str(empty)},
+    )
+    assert [each.name for each in (empty / "node_modules").glob("[!.]*")] == [N8N]
     assert (installed / "dist" / "n8n" / "clipengine.svg").is_file()
     shutil.copy(PROGRAMS / "n8n.mjs", tmp_path)
     env = os.environ | {"CLIPENGINE_API_KEY": server.key}

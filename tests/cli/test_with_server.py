@@ -225,6 +225,9 @@ def test_create_can_download_the_clip(server: RunningServer, recording: dict[str
     assert hashlib.sha256(target.read_bytes()).hexdigest() == named["result"]["sha256"]
     own = create(server, recording, "fetched", "--wait", "--download")
     assert (server.data / Path(own["bucket_path"]).name).stat().st_size == own["result"]["size_bytes"]
+    create(server, recording, "fetched", "--download", f"{tmp_path}/new/")
+    assert [path.suffix for path in (tmp_path / "new").iterdir()] == [".mp4"]
+    assert "is a file" in server.command("clips", "download", own["clip_id"], f"{target}/").stderr
     where = ["--start", "0", "--end", "1", "--download", str(tmp_path / "no" / "clip.mp4")]
     refused = server.command("clips", "create", recording["recording_id"], "never", *where)
     assert refused.returncode == 2

@@ -148,6 +148,17 @@ async function errors(recordingId: string) {
   const page = await serve((_, response) => response.writeHead(200, { "Content-Type": "text/html" }).end("<html>"));
   await rejected(new Client({ baseUrl: page.url }).GET("/v1/clips"), NotClipengine);
   page.close();
+  const other = await serve((_, response) => response.writeHead(401).end("no"));
+  await rejected(new Client({ baseUrl: other.url }).GET("/v1/clips"), NotClipengine);
+  other.close();
+  for (const end of ["/", "/v1", "//v1/"]) {
+    const listed = await new Client({ baseUrl: baseUrl + end, apiKey }).GET("/v1/clips");
+    assert.ok(Array.isArray(listed.data));
+  }
+  assert.match((await rejected(client.waitForClip(""), TypeError)).message, /clip_id is empty/);
+  assert.match((await rejected(client.createClip("", late), TypeError)).message, /recording_id is empty/);
+  for (const secret of ["", "whsec_"])
+    assert.match((await rejected(verifyWebhook("{}", {}, secret), TypeError)).message, /secret is empty/);
 }
 
 async function brokenConnections(recordingId: string) {

@@ -17,7 +17,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, get_args
 from urllib.parse import parse_qsl
 
 from pydantic import BaseModel, RootModel, ValidationError
@@ -165,7 +165,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def validate_body(model: type[B], value: Any) -> B:
+def validate_body(model: type[M], value: Any) -> M:
     """Return the body. Raise MalformedRequest if it is not an object, InvalidRequest with each fault's pointer."""
     if not isinstance(value, dict):
         raise MalformedRequest("The body is not a JSON object")
@@ -250,7 +250,9 @@ def _fault(model: type[BaseModel], fault: ErrorDetails, place: _Place) -> _Fault
     if kind == "missing":
         return {"detail": "is required", **where, "code": InvalidRequest.code, "hint": "Add it."}
     if kind == "extra_forbidden":
-        near = difflib.get_close_matches(str(fault["loc"][-1])[:100].lower(), list(model.model_fields), n=1)
+        near = difflib.get_close_matches(
+            str(fault["loc"][-1])[:100].lower(), _known_fields(model, fault["loc"][:-1]), n=1
+        )
         hint = f"Did you mean `{near[0]}`?" if near else "Leave it out."
         what = "parameter" if place == "parameter" else "field"
         return {"detail": f"is not a known {what}", **where, "code": InvalidRequest.code, "hint": hint}
@@ -267,6 +269,26 @@ def _fault(model: type[BaseModel], fault: ErrorDetails, place: _Place) -> _Fault
         return {"detail": detail, **where, "code": InvalidRequest.code, "hint": _WHOLE}
     hint = fault.get("ctx", {}).get("hint", _CORRECT)
     return {"detail": detail, **where, "code": InvalidRequest.code, "hint": hint}
+
+
+def _known_fields(model: type[BaseModel], path: Sequence[str | int]) -> list[str]:
+    """Return the names of the fields of the object at `path` of a value, or [] if no model describes it."""
+    for name in path:
+        if isinstance(name, str):
+            field = model.model_fields.get(name)
+            holder = next(_models(field.annotation), None) if field else None
+            if holder is None:
+                return []
+            model = holder
+    return list(model.model_fields)
+
+
+def _models(annotation: object) -> Iterator[type[BaseModel]]:
+    """Yield the models in an annotation, such as that of `list[Part] | None`."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for each in get_args(annotation):
+        yield from _models(each)
 
 
 def idempotency_key(header: str | None) -> str | None:

@@ -7,7 +7,7 @@ import createFetchClient, {
 } from "openapi-fetch";
 import type { components, paths } from "../generated/api.js";
 import { CREATING } from "../generated/routes.js";
-import { ApiError, NotClipengine } from "./errors.js";
+import { NotClipengine, responseError } from "./errors.js";
 import { randomKey } from "./platform.js";
 import { retrying } from "./retry.js";
 import { waitUntilEnded, type WaitOptions } from "./wait.js";
@@ -18,7 +18,7 @@ export type Clip = Schemas["ClipObject"];
 export type Recording = Schemas["RecordingObject"];
 
 export interface ClientOptions {
-  /** Address of the engine, such as `https://clips.example.org`. */
+  /** Address of the engine, such as `https://clips.example.org`. A `/v1` or slash at its end is left out. */
   baseUrl: string;
   apiKey?: string;
   /** Seconds until a response, not counting `?wait=`. Uploads have no timeout. Default: 30. */
@@ -82,9 +82,11 @@ export class Client {
     if (!/^https?:\/\//.test(baseUrl))
       throw new TypeError(`baseUrl must begin with http:// or https://, not ${baseUrl}`);
     this.#fetchUpload = retrying(fetch, 0, Infinity);
-    this.#api = createFetchClient<paths>({ baseUrl, fetch: retrying(fetch, retries, timeoutSeconds) });
+    this.#api = createFetchClient<paths>({ baseUrl: baseUrl.replace(/\/+(v1\/*)?$/, ""), fetch: retrying(fetch, retries, timeoutSeconds) });
     this.#api.use({
-      async onRequest({ request, schemaPath }) {
+      async onRequest({ request, schemaPath, params }) {
+        for (const [name, value] of Object.entries(params.path ?? {}))
+          if (schemaPath.includes(`{${name}}`) && (value === "" || value == null)) throw new TypeError(`${name} is empty`);
         if (apiKey) request.headers.set("Authorization", `Bearer ${apiKey}`);
         const creates = CREATING.has(`${request.method} ${schemaPath}`);
         if (creates && !request.headers.has("Idempotency-Key"))
@@ -203,6 +205,6 @@ async function settled(call: Promise<Result>): Promise<Result> {
     if (error instanceof SyntaxError) throw new NotClipengine(error); // HTML of a proxy, for example
     throw error;
   }
-  if (!result.response.ok) throw new ApiError(result.response, result.error);
+  if (!result.response.ok) throw responseError(result.response, result.error);
   return result;
 }

@@ -58,8 +58,20 @@ export class ServerUnreachable extends ClientError {
 
 export class NotClipengine extends ClientError {
   constructor(cause: unknown) {
-    super("the response is not from clipengine", "server_unreachable", "Check the base URL.", { cause });
+    const answer = cause instanceof Response ? `: it is ${cause.status} ${cause.statusText}`.trimEnd() : "";
+    super(`the response is not from clipengine${answer}`, "server_unreachable", "Check the base URL.", { cause });
   }
+}
+
+const WRONG_PLACE = [401, 404, 405]; // to which the API adds a problem document
+
+/** Return the error for an error response. `problem` is its body, parsed if it is JSON. */
+export function responseError(response: Response, problem: unknown): ApiError | NotClipengine {
+  const known = typeof problem === "object" && problem !== null && "code" in problem;
+  const fromStore = response.redirected; // a download is redirected to the store, which has errors of another form
+  return known || fromStore || !WRONG_PLACE.includes(response.status)
+    ? new ApiError(response, problem)
+    : new NotClipengine(response);
 }
 
 export class JobFailed extends ClientError {

@@ -19,7 +19,8 @@ const HMAC = { name: "HMAC", hash: "SHA-256" };
  * Verify the signature of a webhook and return its event. `body` must be the raw request body.
  *
  * Checks the Standard Webhooks signature and its age, or `X-Relay-Signature` alone, which has no age. Throws
- * `SignatureInvalid`. Process each `id` once, because a webhook may arrive more than once.
+ * `SignatureInvalid`, and a `TypeError` if the secret is empty. Process each `id` once, because a webhook may arrive
+ * more than once.
  */
 export async function verifyWebhook(
   body: string | Uint8Array | ArrayBuffer,
@@ -27,6 +28,7 @@ export async function verifyWebhook(
   secret: string,
   { toleranceSeconds = 300 }: { toleranceSeconds?: number } = {},
 ): Promise<WebhookEvent> {
+  if (!secret || secret === "whsec_") throw new TypeError("the secret is empty: pass the secret of the webhook endpoint");
   const raw = bytesOf(body);
   if (raw.length > MAX_BODY_BYTES) throw new SignatureInvalid(`the body is larger than ${MAX_BODY_BYTES} bytes`);
   const get = reader(headers);
