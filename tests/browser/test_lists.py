@@ -78,6 +78,7 @@ def test_search_finds_what_is_said(browser: Any, stocked: RunningServer, judge: 
         page.get_by_role("searchbox").fill("keep talk 040")
         hit = page.locator(".hit")
         hit.locator("mark", has_text="keeper").wait_for()
+        page.get_by_text("No recording has these words in its name").wait_for()
         until(page, "document.querySelector('.hit .file')?.textContent === 'Talk 040'")
         judge(page, "matches in transcripts")
         hit.get_by_role("link", name="Open at 0:01").click()

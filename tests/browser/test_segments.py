@@ -70,6 +70,9 @@ def test_segments_become_one_clip_or_several(browser: Any, server: RunningServer
         page.get_by_label("Label").fill("both")
         page.get_by_role("button", name="Create one clip").click()
         row(page, "both").get_by_role("button", name="Play both").wait_for()
+        row(page, "both").get_by_text("2 parts · 0:00.8").wait_for()
+        bands = page.locator("[aria-label^='Clip: both, part']")  # one of them is outside the view
+        assert bands.all_text_contents() == ["both 2/2", "both 1/2"]
         sent = client.clips.list(recording_id=meeting.recording_id).data[0].raw
         assert page.evaluate(LENGTH, sent | {"status": "processing", "result": None}) == "0:00.8"
         page.get_by_role("button", name="Undo").click()

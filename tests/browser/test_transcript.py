@@ -60,6 +60,12 @@ def test_transcript_follows_playback_and_selects_by_text(
         page.keyboard.press("ArrowDown")
         page.keyboard.press("Shift+Enter")
         assert (point(page, "In").input_value(), point(page, "Out").input_value()) == ("0:02.400", "0:04.200")
+        for key in ("ArrowUp", "ArrowUp", "Enter", "ArrowDown", "Shift+Enter"):  # from the cue that was shown last
+            page.keyboard.press(key)
+        assert (point(page, "In").input_value(), point(page, "Out").input_value()) == ("0:01.400", "0:03.200")
+        page.keyboard.press("ArrowUp")
+        page.keyboard.press("Shift+Enter")  # the same first cue again
+        assert (point(page, "In").input_value(), point(page, "Out").input_value()) == ("0:01.400", "0:02.200")
         page.get_by_label("Language").select_option("de")
         page.get_by_text("Guten Morgen").wait_for()
         page.get_by_text("Options").click()
@@ -73,6 +79,8 @@ def test_transcript_follows_playback_and_selects_by_text(
 
 
 def test_transcript_is_searched(browser: Any, server: RunningServer, spoken: Recording, judge: Judge) -> None:
+    cues = [{"start_seconds": at, "end_seconds": at + 1, "text": f"Hujambo {at}"} for at in range(101)]
+    server.client().transcripts.put(spoken.recording_id, "sw", cues)
     with studio(browser, server, spoken) as page:
         page.keyboard.press("/")
         page.get_by_label("Language").select_option("en")
@@ -87,6 +95,13 @@ def test_transcript_is_searched(browser: Any, server: RunningServer, spoken: Rec
         page.locator("mark", has_text="café").wait_for()
         search.fill("nothing")
         page.get_by_text("No matches").wait_for()
+        page.get_by_label("Language").select_option("sw")
+        search.fill("hujambo")
+        page.get_by_text("100 or more matches").wait_for()
+        page.get_by_role("button", name="Show more").first.click()
+        page.get_by_text("101 matches").wait_for()
+        assert page.get_by_role("button", name="Show more").count() == 0
+        page.get_by_label("Language").select_option("en")
         search.press("Escape")
         page.get_by_text(SAID[3], exact=True).wait_for()
         page.goto("about:blank")

@@ -11,6 +11,18 @@ export function formatTime(seconds, digits = 3) {
   return hours ? `${hours}:${String(minutes).padStart(2, "0")}:${rest}${tail}` : `${minutes}:${rest}${tail}`;
 }
 
+// Return the length of a clip as it was requested, in seconds.
+export function requestedSeconds({parts, output, ...whole}) {
+  const seconds = (parts || [whole]).reduce((sum, part) => sum + part.end_seconds - part.start_seconds, 0);
+  return seconds / (output?.speed || 1);
+}
+
+// Return the range of a clip, or the number of its parts and their length.
+export function rangeOf(clip) {
+  if (clip.parts?.length > 1) return `${clip.parts.length} parts · ${formatTime(clip.result ? clip.result.duration_seconds : requestedSeconds(clip), 1)}`;
+  return `${formatTime(clip.start_seconds)} – ${formatTime(clip.end_seconds)}`;
+}
+
 // Return "90.5", "1:02.5" or "1:02:03.5" as seconds, or null.
 export function parseTime(text) {
   const match = /^(?:(?:(\d+):)?(\d{1,2}):)?(\d+)(\.\d+)?$/.exec(text.trim().replace(",", "."));

@@ -185,11 +185,19 @@ export class Timeline {
   // ---- drawing
 
   setClips(clips) {
-    this.clips = clips.filter((clip) => clip.status !== "failed").map((clip) => ({
-      key: clip.clip_id, start: clip.start_seconds, end: clip.end_seconds, text: clip.label, kind: clip.status, item: clip,
-      label: `Clip: ${clip.label}${clip.status === "processing" ? ", in progress" : ""}`,
-    }));
+    this.clips = clips.filter((clip) => clip.status !== "failed").flatMap((clip) => this.clipBands(clip));
     this.setBands();
+  }
+
+  // Return a band for each part of a clip that is of this recording.
+  clipBands(clip) {
+    const parts = clip.parts || [clip];
+    return parts.flatMap(({recording_id: id, start_seconds: start, end_seconds: end}, at) => {
+      if (id && id !== clip.recording_id) return [];
+      const text = parts.length > 1 ? `${clip.label} ${at + 1}/${parts.length}` : clip.label;
+      const label = `Clip: ${clip.label}${parts.length > 1 ? `, part ${at + 1} of ${parts.length}` : ""}${clip.status === "processing" ? ", in progress" : ""}`;
+      return {key: `${clip.clip_id}/${at}`, start, end, text, label, kind: clip.status, item: {...clip, start_seconds: start, end_seconds: end}};
+    });
   }
 
   setSegments(items) {

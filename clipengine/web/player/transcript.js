@@ -20,10 +20,14 @@ export class Transcript {
     this.rows = []; // elements of the cues
     this.current = -1;
     this.readUntil = 0;
+    this.anchor = null; // the cue that was shown last: the next selection with Shift begins there
+    this.selecting = false; // while this transcript changes the selection
     this.language = (transcripts.find(({cues}) => cues) || transcripts[0]).language;
     this.list = h("ol", {class: "cues", "aria-label": "Transcript", "aria-busy": "true"});
     this.hits = h("ol", {class: "cues", "aria-label": "Matches", hidden: true});
     this.status = h("p", {class: "muted small", role: "status"});
+    this.more = h("button", {type: "button", class: "link small", hidden: true, onclick: () => this.find(this.next)}, "Show more");
+    this.next = null; // cursor of the next page of hits
     this.search = h("input", {type: "search", placeholder: "Search the transcript", title: "Search (/)", "aria-label": "Search the transcript"});
     const languages = h("select", {"aria-label": "Language", hidden: transcripts.length < 2}, transcripts.map(({language}) => h("option", {value: language, selected: language === this.language}, languageName(language))));
     languages.addEventListener("change", () => {
@@ -33,7 +37,7 @@ export class Transcript {
     });
     this.node = h("div", {class: "transcript"},
       h("div", {class: "row tools"}, h("div", {class: "search grow"}, icon("search"), this.search), languages),
-      this.status, this.hits, this.list);
+      h("div", {class: "row found"}, this.status, this.more), this.hits, this.list);
     this.bindEvents(debounce(SEARCH_MS, () => this.find()));
     this.load();
   }
@@ -41,7 +45,10 @@ export class Transcript {
   bindEvents(find) {
     const {signal} = this;
     this.player.addEventListener("time", () => this.follow(), {signal});
-    this.selection.addEventListener("change", () => this.markSelected(), {signal});
+    this.selection.addEventListener("change", () => {
+      if (!this.selecting) this.anchor = null;
+      this.markSelected();
+    }, {signal});
     for (const list of [this.list, this.hits]) {
       addArrowNavigation(list);
       list.addEventListener("click", (event) => this.click(event));
@@ -81,6 +88,7 @@ export class Transcript {
   show(cues) {
     this.cues = cues;
     this.current = -1;
+    this.anchor = null;
     this.rows = cues.map((cue, at) => cueRow(cue, at && cues[at - 1].speaker === cue.speaker ? null : cue.speaker, [cue.text]));
     this.list.replaceChildren(...(cues.length ? this.rows : [h("li", {class: "muted"}, "This transcript has no text.")]));
     if (this.rows.length) this.rows[0].querySelector("button").tabIndex = 0;
@@ -134,17 +142,28 @@ export class Transcript {
 
   // ---- selection
 
-  // A click on a time shows it. With Shift, the selection is extended to the cue.
+  // A click on a time shows it. With Shift, the range from the time that was shown last to the end of the cue is selected;
+  // if the selection has changed since, it is extended to the cue.
   click(event) {
     const button = event.target.closest("button.time");
     if (!button) return;
     event.preventDefault();
     const {cue} = button.closest("li");
-    const {selection} = this;
-    if (event.shiftKey) {
-      selection.set(selection.empty ? cue.start_seconds : Math.min(selection.start, cue.start_seconds), Math.max(cue.end_seconds, selection.empty ? 0 : selection.end));
-      announce(`Selected from ${formatTime(selection.start)} to ${formatTime(selection.end)}`);
-    } else this.onseek(cue.start_seconds);
+    if (event.shiftKey) this.selectTo(cue);
+    else {
+      this.onseek(cue.start_seconds);
+      this.anchor = cue;
+    }
+  }
+
+  selectTo(cue) {
+    const {selection, anchor} = this;
+    this.selecting = true;
+    if (anchor) selection.clear(); // a new range, not a change of the current segment
+    const [start, end] = anchor ? [anchor.start_seconds, anchor.end_seconds] : selection.empty ? [cue.start_seconds, cue.end_seconds] : [selection.start, selection.end];
+    selection.set(Math.min(start, cue.start_seconds), Math.max(end, cue.end_seconds));
+    this.selecting = false;
+    announce(`Selected from ${formatTime(selection.start)} to ${formatTime(selection.end)}`);
   }
 
   // Select the range of the cues in which text is selected.
@@ -182,6 +201,7 @@ export class Transcript {
     this.list.hidden = Boolean(q);
     if (!q) {
       setText(this.status, "");
+      this.more.hidden = true;
       this.hits.replaceChildren();
       this.reveal();
       return;
@@ -195,8 +215,10 @@ export class Transcript {
       for (const row of rows) row.querySelector("button").tabIndex = 0;
       this.hits.append(...rows);
       const shown = this.hits.children.length;
-      if (page.next_cursor) this.hits.append(h("li", {class: "more"}, h("button", {type: "button", onclick: () => this.find(page.next_cursor)}, "Show more")));
-      setText(this.status, shown ? `${shown}${page.next_cursor ? " or more" : ""} ${shown === 1 ? "match" : "matches"}` : "No matches");
+      this.next = page.next_cursor;
+      this.more.hidden = !this.next;
+      if (this.next) this.hits.append(h("li", {class: "more"}, h("button", {type: "button", onclick: () => this.find(this.next)}, "Show more")));
+      setText(this.status, shown ? `${shown}${this.next ? " or more" : ""} ${shown === 1 ? "match" : "matches"}` : "No matches");
     } catch (error) {
       if (error.name !== "AbortError") setText(this.status, error.message);
     }

@@ -2,7 +2,7 @@
 
 import {post, remove} from "../lib/api.js";
 import {announce, h, icon} from "../lib/dom.js";
-import {formatBytes, formatTime} from "../lib/format.js";
+import {formatBytes, formatTime, rangeOf} from "../lib/format.js";
 import {confirmDialog, copyText, openDialog, saveFile, toast} from "../lib/ui.js";
 import {shareClip} from "./share_dialog.js";
 
@@ -25,7 +25,7 @@ export function playClip(clip) {
     problem.hidden = false;
   });
   const facts = [
-    `${formatTime(result.actual_start_seconds)} – ${formatTime(result.actual_end_seconds)}`,
+    clip.parts?.length > 1 ? rangeOf(clip) : `${formatTime(result.actual_start_seconds)} – ${formatTime(result.actual_end_seconds)}`,
     result.width && `${result.width}×${result.height}`,
     [result.video_codec, result.audio_codec].filter(Boolean).join(" + "),
     result.frames && `${result.frames} ${result.frames === 1 ? "frame" : "frames"}`,

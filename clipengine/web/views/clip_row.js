@@ -3,7 +3,7 @@
 import {patch} from "../lib/api.js";
 import {h, icon, iconButton, setChildren, setText} from "../lib/dom.js";
 import {editInPlace, splitTags, tagList} from "../lib/edit_in_place.js";
-import {clipState, formatAge, formatBytes, formatTime, stripBidi} from "../lib/format.js";
+import {clipState, formatAge, formatBytes, formatTime, rangeOf, requestedSeconds, stripBidi} from "../lib/format.js";
 import {posterImage} from "../lib/posters.js";
 import {asyncHandler, errorSummary, menuButton} from "../lib/ui.js";
 import {cancel, clipDownload, menuItems, playClip, retry} from "./clip_actions.js";
@@ -61,7 +61,7 @@ export function clipRow({linkToRecording = null, onchange, ondeleted, onlocate =
   }
 
   function drawFacts() {
-    const range = `${formatTime(clip.start_seconds)} – ${formatTime(clip.end_seconds)}`;
+    const range = rangeOf(clip);
     const where = onlocate
       ? h("button", {type: "button", class: "link time", title: "Show on the timeline", onclick: () => onlocate(clip)}, range)
       : h("span", {class: "time"}, range);
@@ -91,10 +91,4 @@ export function clipRow({linkToRecording = null, onchange, ondeleted, onlocate =
   }
 
   return {node, update};
-}
-
-// Return the length of the clip as requested.
-function requestedSeconds({parts, output, ...whole}) {
-  const seconds = (parts || [whole]).reduce((sum, part) => sum + part.end_seconds - part.start_seconds, 0);
-  return seconds / (output?.speed || 1);
 }

@@ -21,7 +21,7 @@ const STATUS_TEXTS = {complete: ["Ready", "good"], processing: ["Processing", "b
 export function showRecordings(main, params, signal) {
   document.title = "Recordings · clipengine";
   const picker = filePicker(addUploads);
-  const hits = transcriptHits(signal);
+  const hits = transcriptHits(signal, () => recordings.draw());
   const filters = listFilters({
     statuses: STATUSES, sorts: SORTS, params, placeholder: "Search", label: "Search recordings and what is said in them", opens: "a.name[href]",
     onchange: () => {
@@ -55,7 +55,7 @@ export function showRecordings(main, params, signal) {
     titleOf,
     row: () => recordingRow(actions),
     before: uploadRows,
-    empty: () => (filters.empty ? emptyState(() => picker.click()) : h("div", {class: "empty"}, h("h2", {}, "No matches"), h("p", {}, "Try other words or filters."))),
+    empty: () => (filters.empty ? emptyState(() => picker.click()) : noMatches(!hits.node.hidden)),
     across: true,
     filters, picks, signal,
   });
@@ -134,6 +134,11 @@ function fillPoster(poster, recording) {
 }
 
 const skeleton = () => h("li", {class: "recording", "aria-hidden": "true"}, h("span", {}), h("div", {class: "poster skeleton"}), h("div", {class: "stack"}, h("div", {class: "skeleton bone"}), h("div", {class: "skeleton bone short"})));
+
+function noMatches(inTranscripts) {
+  if (inTranscripts) return h("p", {class: "muted small"}, "No recording has these words in its name, tags or metadata.");
+  return h("div", {class: "empty"}, h("h2", {}, "No matches"), h("p", {}, "Try other words or filters."));
+}
 
 function emptyState(choose) {
   return h("div", {class: "empty"},

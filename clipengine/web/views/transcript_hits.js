@@ -10,8 +10,9 @@ import {toastError} from "../lib/ui.js";
 const FIRST = 5; // hits above the recordings
 const MORE = 20;
 
-// `find(q)` shows the hits for a query of the API, or hides the section if it is empty.
-export function transcriptHits(signal) {
+// `find(q)` shows the hits for a query of the API, or hides the section if it is empty. `onchange()` is called when the
+// section was shown or hidden.
+export function transcriptHits(signal, onchange) {
   const link = recordingLinks(signal);
   const list = h("ul", {class: "list", "aria-label": "Matches in transcripts"});
   const count = h("span", {class: "muted"});
@@ -20,10 +21,16 @@ export function transcriptHits(signal) {
   let asked = "";
   addArrowNavigation(list, {across: true});
 
+  function show(shown) {
+    if (node.hidden !== shown) return;
+    node.hidden = !shown;
+    onchange();
+  }
+
   async function find(q, cursor = null) {
     asked = q;
     if (!q) {
-      node.hidden = true;
+      show(false);
       return;
     }
     try {
@@ -31,7 +38,7 @@ export function transcriptHits(signal) {
       if (asked !== q) return;
       if (!cursor) list.replaceChildren();
       list.append(...page.data.map(hitRow));
-      node.hidden = !list.children.length;
+      show(list.children.length > 0);
       setText(count, `${list.children.length}${page.next_cursor ? " or more" : ""}`);
       footer.replaceChildren(...(page.next_cursor ? [h("button", {type: "button", onclick: () => find(q, page.next_cursor)}, "Show more")] : []));
     } catch (error) {
