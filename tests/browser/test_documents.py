@@ -9,11 +9,12 @@ import pytest
 from tests.browser.conftest import Judge
 from tests.support.server import RunningServer
 
-PAGES = ("start", "reference", "recipes/livekit", "search?q=thumbnails", "search?q=webhok")
+PAGES = ("start", "api", "reference", "recipes/livekit", "search?q=thumbnails", "search?q=webhok")
 COVERED = """[...document.querySelectorAll(".copy")].filter((button) => {
   const [copy, code] = [button, button.parentElement.querySelector("code")].map((each) => each.getBoundingClientRect());
   return copy.left < code.right && copy.top < code.bottom && copy.bottom > code.top;
 }).map((button) => button.parentElement.textContent)"""
+CUT = "[...document.querySelectorAll('table')].filter((table) => table.scrollWidth > table.clientWidth).length"
 WIDE, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
 
 
@@ -30,6 +31,7 @@ def test_documents_are_accessible_and_fit(
         page.goto(f"{server.url}/docs/{name}")
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), name
         assert page.evaluate(COVERED) == [], name
+        assert page.evaluate(CUT) == 0, name
         judge(page, name)
     assert errors == []
     context.close()

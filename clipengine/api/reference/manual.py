@@ -65,7 +65,7 @@ def render(name: str, text: str) -> Page:
             outline.add_row(token, _row_name(tokens[index + 2]))
             column = iter(columns)
         elif token.type == "td_open":
-            token.attrSet("data-column", next(column))  # phones show it with the cell
+            token.attrSet("data-column", next(column))  # shown with the cell in narrow windows
     html = markdown.renderer.render([*_with_tabs(tokens)], markdown.options, {})
     return Page(name, outline.sections[0].title if outline.sections else name, html, outline.sections)
 
