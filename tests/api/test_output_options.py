@@ -207,7 +207,7 @@ def test_plan_says_why_a_clip_with_drawn_subtitles_is_encoded(
 ) -> None:
     recording = registered(engine, shelf.get("mp4_bframes").path)
     path = f"/v1/recordings/{recording.recording_id}"
-    cues = [{"start_seconds": 0, "end_seconds": 1, "text": "x"}]
+    cues = [{"start_seconds": 2, "end_seconds": 3, "text": "x"}]
     http.put(f"{path}/transcripts/en", json=cues)
     body = {"label": "plan", "start_seconds": 1.0, "end_seconds": 5.0, "render": "smart"}
     assert [each["kind"] for each in http.post(f"{path}/clips/plan", json=body).json()["segments"]] != ["encode"]
