@@ -1,9 +1,8 @@
 // The form of the selected clip: times, label, profile, and the button that makes it.
 
-import {get, post} from "../lib/api.js";
+import {post} from "../lib/api.js";
 import {announce, h, iconButton, setText} from "../lib/dom.js";
 import {formatTime} from "../lib/format.js";
-import {toastError} from "../lib/ui.js";
 import {outputOptions} from "./output_options.js";
 import {MAX_SEGMENTS} from "./segments.js";
 import {smartSwitch} from "./smart_switch.js";
@@ -11,12 +10,12 @@ import {timeFields} from "./time_fields.js";
 
 // `oncreated(clip)` is called when the server has accepted the clip. `nextLabel(pending)` returns the default label, where
 // `pending` are labels of requests without a response.
-export function clipForm({recording, transcripts, selection, segments, player, oncreated, nextLabel, signal}) {
+export function clipForm({recording, transcripts, profiles, selection, segments, player, oncreated, nextLabel, signal}) {
   const times = timeFields({selection, player, onvalidated: () => draw()});
   const length = h("output", {class: "time length"}, "–");
   const label = h("input", {id: "label", maxlength: "200", autocomplete: "off", placeholder: nextLabel([])});
-  const profile = h("select", {"aria-label": "Profile", disabled: true}, h("option", {value: "default"}, "default"));
-  const profileField = h("label", {class: "field", hidden: true}, "Profile", profile);
+  const profile = h("select", {"aria-label": "Profile"}, profiles.map((each) => h("option", {value: each.name}, describe(each))));
+  const profileField = h("label", {class: "field", hidden: profiles.length < 2}, "Profile", profile);
   const smart = smartSwitch({recording, selection, signal});
   const make = h("button", {class: "primary make", disabled: true}, "Make clip", h("kbd", {"aria-hidden": "true"}, "⏎"));
   const addText = h("span", {}, "Add to list");
@@ -26,14 +25,9 @@ export function clipForm({recording, transcripts, selection, segments, player, o
   const problem = h("p", {class: "bad small", role: "alert"});
   const hint = h("p", {class: "muted small hint"}, "Drag across the timeline, or press ", h("kbd", {}, "I"), " on the first frame of the clip and ", h("kbd", {}, "O"), " on the first frame after it. ", h("kbd", {}, "?"), " lists all shortcuts.");
 
-  get("/v1/profiles", {signal}).then(({data}) => {
-    profile.replaceChildren(...data.map((each) => h("option", {value: each.name}, describe(each))));
-    profile.disabled = false;
-    profileField.hidden = data.length < 2;
-    const choose = () => smart.show(data.find((each) => each.name === profile.value));
-    profile.addEventListener("change", choose);
-    choose();
-  }).catch(toastError);
+  const choose = () => smart.show(profiles.find((each) => each.name === profile.value));
+  profile.addEventListener("change", choose);
+  choose();
 
   const pending = new Set(); // labels of requests without a response
 

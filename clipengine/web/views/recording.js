@@ -32,8 +32,8 @@ export async function showRecording(main, {id, t}, signal) {
     const recording = await get(`/v1/recordings/${id}`, {signal});
     document.title = `${stripBidi(titleOf(recording))} · clipengine`;
     if (recording.status === "complete") {
-      const transcripts = await get(`/v1/recordings/${id}/transcripts?limit=100`, {signal});
-      showStudio(main, recording, transcripts.data, signal, Number(t) || 0);
+      const [transcripts, profiles] = await Promise.all([get(`/v1/recordings/${id}/transcripts?limit=100`, {signal}), get("/v1/profiles", {signal})]);
+      showStudio(main, recording, transcripts.data, profiles.data, signal, Number(t) || 0);
     } else showPending(main, recording, signal);
   } catch (error) {
     if (error.name !== "AbortError") main.replaceChildren(head("Recording"), errorState(error, () => location.reload()));
@@ -105,7 +105,7 @@ function head(title, line = null, ...tools) {
   );
 }
 
-function showStudio(main, recording, transcripts, signal, time) {
+function showStudio(main, recording, transcripts, profiles, signal, time) {
   const {video} = recording.media;
   const frameTimes = video && video.variable_rate ? new FrameTimes(recording, signal, () => selection.resnap()) : null;
   const selection = new Selection(recording.duration_seconds, video, frameTimes);
@@ -141,7 +141,7 @@ function showStudio(main, recording, transcripts, signal, time) {
     const numbers = labels.map((label) => Number((/^Clip (\d{1,6})$/.exec(label) || [0, 0])[1]));
     return `Clip ${Math.max(0, ...numbers) + 1}`;
   };
-  const form = clipForm({recording, transcripts, selection, segments, player, signal, oncreated, nextLabel});
+  const form = clipForm({recording, transcripts, profiles, selection, segments, player, signal, oncreated, nextLabel});
   const panel = segmentPanel({
     recording, segments, selection, form, oncreated, nextLabel,
     onopen: openSegment,
