@@ -8,7 +8,7 @@ ClipEngineError
 │   │   └── InvalidTimeRange, InvalidLabel, InvalidBucketPath, InvalidWebhookUrl, UnknownProfile,
 │   │       UnknownWatermark, InvalidTranscript, IdempotencyKeyReused
 │   ├── NotFound            RecordingNotFound, ClipNotFound, WebhookNotFound, DeliveryNotFound, ShareNotFound,
-│   │                       TranscriptNotFound, ObjectNotFound
+│   │                       TranscriptNotFound, KeyNotFound, ObjectNotFound
 │   ├── Conflict            RecordingNotComplete, RecordingBusy, ClipEnded, ClipNotFailed, ClipNotComplete,
 │   │                       RequestInProgress
 │   └── Busy                QueueFull, DiskLow, RateLimited: the same request may succeed later

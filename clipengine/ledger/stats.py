@@ -49,7 +49,7 @@ _DELIVERIES = (
 _REMOVALS = "SELECT COUNT(*) FROM removals"  # includes those that are deleted a second time
 _CUTTING = "SELECT owner, COUNT(*) FROM clips WHERE state = 'cutting' GROUP BY owner"
 _ENDED = (
-    "SELECT created_at / 3600000, SUM(CASE WHEN type = 'clip.ready' THEN 1 ELSE 0 END), COUNT(*) FROM events "
+    f"SELECT created_at / {_HOUR_MS}, SUM(CASE WHEN type = 'clip.ready' THEN 1 ELSE 0 END), COUNT(*) FROM events "
     "WHERE created_at >= ? AND type IN ('clip.ready', 'clip.failed') GROUP BY 1 ORDER BY 1"
 )
 

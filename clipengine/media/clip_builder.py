@@ -35,7 +35,7 @@ if TYPE_CHECKING:  # it imports Pillow
 CutStep = Literal["reading", "encoding", "verifying"]
 # Called with the step and the encoded part of the clip, 0 to 1.
 OnProgress = Callable[[CutStep, float], None]
-_NOTED_SECONDS = Fraction(1, 1000)
+_NOTED_SECONDS = Fraction(1, 1000)  # of a part without a frame, more than rounding
 
 
 class ClipContents(NamedTuple):

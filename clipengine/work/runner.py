@@ -248,6 +248,7 @@ class ClipRunner(Jobs[Clip]):
             return save_finished(folder, result, poster, shown, manifest)
 
     def _watermark(self, profile: Profile) -> WatermarkFile | None:
+        """Return the watermark of the output options. Raises UnknownWatermark."""
         check_watermark(profile.output, self._watermarks)  # it may have been removed from the settings
         name = profile.output.watermark
         return None if name is None else self._watermarks[name]

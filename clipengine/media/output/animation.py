@@ -12,11 +12,8 @@ from av.video.reformatter import VideoReformatter
 
 from clipengine.clips.profiles import ANIMATION_TICKS, MAX_ANIMATION_FPS, Profile
 from clipengine.media.output.writable_file import WritableFile
-from clipengine.media.video.frame_format import FrameFormat
+from clipengine.media.video.frame_format import FULL, SWS_BICUBIC_ACCURATE, FrameFormat
 from clipengine.media.video.palette import RGB_FORMAT
-
-_SWS_BICUBIC_ACCURATE = 4 | 0x40000
-_FULL = 2
 
 
 class Animation:
@@ -48,10 +45,10 @@ class Animation:
         rgb = self._to_rgb.reformat(
             frame,
             format=RGB_FORMAT,
-            interpolation=_SWS_BICUBIC_ACCURATE,
+            interpolation=SWS_BICUBIC_ACCURATE,
             src_colorspace=self._format.colorspace,
             src_color_range=self._format.color_range or None,
-            dst_color_range=_FULL,
+            dst_color_range=FULL,
         )
         rgb.pts, rgb.time_base = start if self.frames else 0, self._tick
         yield from self._add(rgb)

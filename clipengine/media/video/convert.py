@@ -21,27 +21,23 @@ from clipengine.media.video.blur_boxes import blur_layers
 from clipengine.media.video.captions import Captions
 from clipengine.media.video.fade import fade_filters
 from clipengine.media.video.filter_graph import TIME_BASE, Step, linear_graph, pull_one
-from clipengine.media.video.frame_format import FrameFormat
+from clipengine.media.video.frame_format import BT709, FULL, LIMITED, SWS_BICUBIC_ACCURATE, UNSPECIFIED, FrameFormat
 from clipengine.media.video.overlay import Overlay, WatermarkImage
 from clipengine.media.video.reframe import reframing_filters
 from clipengine.media.video.rotate import rotation_of, upright_filters
 from clipengine.media.video.tonemap_lut import HLG, PQ, ToneMapper, is_hdr
 from clipengine.media.video.tonemap_lut import PIXEL_FORMAT as TONE_FORMAT
 
-# ITU-T H.273 / ISO/IEC 23091-2 code points, as FFmpeg numbers them.
-_BT709, _UNSPECIFIED = 1, 2
 _RGB_MATRIX = 0
-_LIMITED, _FULL = 1, 2
-_SWS_BICUBIC_ACCURATE = 4 | 0x40000  # SWS_BICUBIC | SWS_ACCURATE_RND
 _SWS_ITU709, _SWS_ITU601 = 1, 5
 _ROUNDED_PIXELS = 2
-_BT709_COLORS = {"color_range": _LIMITED, "color_primaries": _BT709, "color_trc": _BT709, "colorspace": _BT709}
+_BT709_COLORS = {"color_range": LIMITED, "color_primaries": BT709, "color_trc": BT709, "colorspace": BT709}
 
 
 def _colors(frame: av.VideoFrame) -> dict[str, int]:
     """Return the colour properties of a frame that is not converted to other colours."""
     return {
-        "color_range": _FULL if _is_full_range_format(frame) else frame.color_range,
+        "color_range": FULL if _is_full_range_format(frame) else frame.color_range,
         "color_primaries": frame.color_primaries,
         "color_trc": frame.color_trc,
         "colorspace": frame.colorspace,
@@ -117,27 +113,25 @@ class FrameConverter:
         if target is not None:
             if (target.color_trc in (PQ, HLG)) != self.keeps_hdr:
                 raise UnsupportedMedia('HDR and SDR parts cannot be joined in HDR: use a profile with hdr = "tonemap"')
-            known = _UNSPECIFIED not in (colors["colorspace"], target.colorspace)
+            known = UNSPECIFIED not in (colors["colorspace"], target.colorspace)
             self._colorspace = target.colorspace if known and colors["colorspace"] != target.colorspace else None
             self._changes += reframing_filters(_fitted(width, height, ratio, target), width, height, None)
         self._overlay = Overlay(self.format, watermark, captions) if watermark or captions else None
-        self._fades = fade_filters(effects)
+        # Captions fade in a second graph: one that is made again for each caption would begin the fade again.
+        self._fader = FrameFader(effects)
+        if self._overlay is None:
+            self._changes += fade_filters(effects)
         self._reformatter = VideoReformatter()
         self._to_rgb = VideoReformatter()  # one per conversion: a reformatter caches the tables of a single one
-        self._graph, self._fade_graph = _FrameGraph(), _FrameGraph()
+        self._graph = _FrameGraph()
 
     def convert(self, frame: av.VideoFrame, time: Fraction = Fraction(0)) -> av.VideoFrame:
         """Return the frame in the clip's format, as it is shown at `time` (clip time). The caller sets its times."""
         steps = (*upright_filters(frame), *self._changes)
-        if self._overlay is None:
-            steps += self._fades
         transposed = rotation_of(frame) % 180 != 0
         width, height = self._upright[::-1] if transposed else self._upright
         frame = self._graph.apply(self._reformat(frame, width, height), steps, time)
-        if self._overlay is None:
-            return frame
-        # Fades have a graph to themselves: one that is made again for each caption would begin the fade again.
-        return self._fade_graph.apply(self._overlay.apply(frame, time), self._fades, time)
+        return frame if self._overlay is None else self._fader.apply(self._overlay.apply(frame, time), time)
 
     def check_kept(self, frame: av.VideoFrame) -> None:
         """Raise CannotCopy if the clip would not contain such a frame as it is stored, apart from its rotation."""
@@ -164,23 +158,23 @@ class FrameConverter:
             width,
             height,
             self.format.pixel_format,
-            interpolation=_SWS_BICUBIC_ACCURATE,
-            src_color_range=_FULL if self._rgb else self._color_range,
+            interpolation=SWS_BICUBIC_ACCURATE,
+            src_color_range=FULL if self._rgb else self._color_range,
             dst_colorspace=self._colorspace or (_SWS_ITU709 if self._rgb else None),
             dst_color_range=self.format.color_range or None,
         )
 
     def _tone_map(self, frame: av.VideoFrame, width: int, height: int, mapper: ToneMapper) -> av.VideoFrame:
         rgb = self._to_rgb.reformat(
-            frame, width, height, TONE_FORMAT, interpolation=_SWS_BICUBIC_ACCURATE, dst_color_range=_FULL
+            frame, width, height, TONE_FORMAT, interpolation=SWS_BICUBIC_ACCURATE, dst_color_range=FULL
         )
         return self._reformatter.reformat(
             mapper.apply(rgb),
             format=self.format.pixel_format,
-            interpolation=_SWS_BICUBIC_ACCURATE,
-            src_color_range=_FULL,
+            interpolation=SWS_BICUBIC_ACCURATE,
+            src_color_range=FULL,
             dst_colorspace=self._colorspace or _SWS_ITU709,
-            dst_color_range=self.format.color_range or _LIMITED,
+            dst_color_range=self.format.color_range or LIMITED,
         )
 
 
@@ -226,14 +220,14 @@ def jpeg(frame: av.VideoFrame, *, max_width: int = 1280, quality: int = 3) -> by
         max(2, width - width % 2),
         height - height % 2,
         "yuvj420p",
-        interpolation=_SWS_BICUBIC_ACCURATE,
+        interpolation=SWS_BICUBIC_ACCURATE,
         dst_colorspace=_SWS_ITU601,  # as JFIF readers assume
-        dst_color_range=_FULL,
+        dst_color_range=FULL,
     )
     encoder = av.CodecContext.create("mjpeg", "w")
     encoder.width, encoder.height = scaled.width, scaled.height
     encoder.pix_fmt = "yuvj420p"
-    encoder.color_range = _FULL
+    encoder.color_range = FULL
     encoder.time_base = Fraction(1, 25)
     encoder.qscale = True
     encoder.global_quality = quality * 118  # FF_QP2LAMBDA

@@ -1,9 +1,14 @@
-"""Format of the frames of a clip."""
+"""Format of the frames of a clip, and the numbers that FFmpeg uses for it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+
+# Code points of ITU-T H.273 (ISO/IEC 23091-2) for primaries, transfer and matrix, and the ranges of AVColorRange.
+BT709, UNSPECIFIED = 1, 2
+LIMITED, FULL = 1, 2
+SWS_BICUBIC_ACCURATE = 4 | 0x40000  # SWS_BICUBIC | SWS_ACCURATE_RND
 
 
 @dataclass(frozen=True)

@@ -15,13 +15,11 @@ from clipengine.clips.watermarks import MAX_PNG_SIDE, WatermarkStyle
 from clipengine.errors import EncoderFailed
 from clipengine.media.video.captions import Captions
 from clipengine.media.video.filter_graph import TIME_BASE, OverlayGraph, Still, linear_graph, pull_one, still_format
-from clipengine.media.video.frame_format import FrameFormat
+from clipengine.media.video.frame_format import BT709, FULL, LIMITED, SWS_BICUBIC_ACCURATE, UNSPECIFIED, FrameFormat
 from clipengine.media.video.tonemap_lut import HLG, PQ
 
-_SWS_BICUBIC_ACCURATE = 4 | 0x40000
-# As FFmpeg numbers them. Players take an unspecified matrix of small pictures for BT.601.
-_UNSPECIFIED, _BT709, _BT601, _BT601_LINES = 2, 1, 5, 576
-_LIMITED, _FULL = 1, 2
+# Players take an unspecified matrix of small pictures for BT.601.
+_BT601, _BT601_LINES = 5, 576
 # White of graphics in HDR, 203 cd/m2 (ITU-R BT.2408), as a part of the full signal.
 _HDR_WHITE = {PQ: 0.58, HLG: 0.75}
 
@@ -94,18 +92,18 @@ class Overlay:
             f"colorchannelmixer=rr={white}:gg={white}:bb={white}:aa={opacity}",
             "format=rgba",
         )
-        rgba = VideoReformatter().reformat(image, format="rgba", dst_color_range=_FULL)
+        rgba = VideoReformatter().reformat(image, format="rgba", dst_color_range=FULL)
         rgba.pts, rgba.time_base = 0, TIME_BASE
         shown = pull_one(linear_graph(rgba, steps), rgba)
         colorspace = self._format.colorspace
-        if colorspace == _UNSPECIFIED:
-            colorspace = _BT709 if self._canvas.height > _BT601_LINES else _BT601
+        if colorspace == UNSPECIFIED:
+            colorspace = BT709 if self._canvas.height > _BT601_LINES else _BT601
         still = VideoReformatter().reformat(
             shown,
             format=still_format(self._format.pixel_format),
-            interpolation=_SWS_BICUBIC_ACCURATE,
-            src_color_range=_FULL,
+            interpolation=SWS_BICUBIC_ACCURATE,
+            src_color_range=FULL,
             dst_colorspace=colorspace,
-            dst_color_range=self._format.color_range or _LIMITED,
+            dst_color_range=self._format.color_range or LIMITED,
         )
         return Still(still, box.x, box.y)
