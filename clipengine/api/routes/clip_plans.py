@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from clipengine.api.http.operation import Answer, Call, Operation, json_response
@@ -46,7 +47,9 @@ async def plan_clip(call: Call[NoQuery, CreateClip]) -> Response:
     profile = call.engine.settings.profiles[body.profile].rendered(body.render, body.output)
     snapped = await _snap(call, profile, recordings, asked)
     parts, lost = await call.in_session(lambda: _add_texts(call, recordings, snapped.parts))
-    warnings = [*snapped.warnings, *lost]
+    folders = call.engine.settings.encoding.font_folders
+    fonts = await run_in_threadpool(choose_fonts, [part.burnt for part in parts], folders)
+    warnings = [*snapped.warnings, *lost, *fonts.warnings()]
     if profile.render == "smart" and (len(asked) > 1 or parts[0].burnt is not None):
         profile = profile.rendered("encode", body.output)
         warnings.append(encoded_instead(JOINED if len(asked) > 1 else BURNT))
@@ -104,12 +107,10 @@ async def _snap(
 def _add_texts(
     call: Call[NoQuery, CreateClip], recordings: Sequence[Recording], parts: Sequence[PlannedPart]
 ) -> tuple[list[PlannedPart], list[str]]:
-    """Return the parts with their transcripts, and warnings of those that the clip lacks. Raises FontsMissing."""
+    """Return the parts with their transcripts, and warnings of those that the clip lacks."""
     subtitles, recording_id = call.body.subtitles, call.path("recording_id")
     language = subtitle_language(call, call.ledger.recordings.get(recording_id), subtitles)
-    found, lost = add_texts(call.ledger.transcripts, parts, recordings, mode=subtitles.mode, language=language)
-    fonts = choose_fonts((part.burnt for part in found), call.engine.settings.encoding.font_folders)
-    return found, [*lost, *fonts.warnings()]
+    return add_texts(call.ledger.transcripts, parts, recordings, mode=subtitles.mode, language=language)
 
 
 async def _moments(
