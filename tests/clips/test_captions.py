@@ -6,7 +6,8 @@ from fractions import Fraction
 
 import pytest
 
-from clipengine.clips.captions import CaptionTimes, is_right_to_left, needs_shaping, wrap
+from clipengine.clips.caption_layout import is_right_to_left, needs_shaping, wrap
+from clipengine.clips.captions import CaptionTimes
 from clipengine.clips.cues import Cue
 
 _CUES = (Cue(1000, 2000, "one"), Cue(1500, 1501, "short"), Cue(1500, 3000, "two"))

@@ -17,7 +17,8 @@ from typing import Any, NamedTuple
 import PIL.ImageFile  # noqa: F401 - Pillow imports it lazily, which the sandbox would prevent
 from PIL import Image, ImageDraw, ImageFont, features
 
-from clipengine.clips.captions import is_ignorable, is_right_to_left, needs_shaping, wrap
+from clipengine.clips.caption_layout import is_right_to_left, needs_shaping, wrap
+from clipengine.clips.captions import is_ignorable
 from clipengine.clips.framing import Size
 from clipengine.errors import FontsMissing
 
