@@ -171,7 +171,8 @@ def test_layout_does_not_shift(
 ) -> None:
     """From the first paint of each screen until it is complete, no element moves."""
     client = server.client()
-    client.clips.create(recording.recording_id, "does not jump", 0.2, 0.8).wait()
+    for label in ("does not jump", "overlaps", "overlaps both"):
+        client.clips.create(recording.recording_id, label, 0.2, 0.8).wait()
     jumped: dict[str, Any] = {}
     screens = {
         "recordings": ".poster img",

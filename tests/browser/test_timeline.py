@@ -101,16 +101,17 @@ LANES = """async (ranges) => {
     const {Bands} = await import('/assets/player/bands.js');
     const bands = new Bands({name: "x", className: "clip-bands", onopen() {}, reveal() {}});
     bands.set(ranges.map(([start, end], key) => ({key, start, end, text: "", label: "", kind: "draft", item: null})));
-    return [bands.ranges.map(({lane}) => lane), bands.node.style.height];
+    document.body.append(bands.node);
+    return [bands.ranges.map(({lane}) => lane), bands.node.clientHeight, bands.node.scrollHeight];
 }"""
 
 
 def test_overlapping_bands_have_up_to_five_lanes(browser: Any, server: RunningServer) -> None:
     with opened(browser, server) as page:
         page.goto(server.url)
-        assert page.evaluate(LANES, [[0, 1], [1, 2]]) == [[0, 0], "42px"]
+        assert page.evaluate(LANES, [[0, 1], [1, 2]]) == [[0, 0], 48, 48]
         ranges = [[0, 90], [1, 50], [2, 90], [3, 90], [4, 90], [5, 90], [6, 90], [95, 99]]
-        assert page.evaluate(LANES, ranges) == [[0, 1, 2, 3, 4, 1, 0, 0], "108px"]
+        assert page.evaluate(LANES, ranges) == [[0, 1, 2, 3, 4, 1, 0, 0], 48, 108]
 
 
 def test_mouse_shows_frame_and_time(browser: Any, server: RunningServer, recording: Recording) -> None:

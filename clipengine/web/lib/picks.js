@@ -15,7 +15,7 @@ export class Picks {
   // Return the bar of the list.
   bind(list) {
     this.list = list;
-    this.all = h("input", {type: "checkbox", "aria-label": "Select all of this page", onchange: () => this.chooseAll(this.all.checked)});
+    this.all = h("input", {type: "checkbox", "aria-label": "Select all of this page", disabled: true, onchange: () => this.chooseAll(this.all.checked)});
     this.count = h("span", {class: "small muted", role: "status"});
     this.buttons = h("div", {class: "row"});
     this.bar = h("div", {class: "picks row"}, h("label", {class: "pick"}, this.all), this.count, this.buttons, h("span", {class: "grow"}), this.tools);

@@ -2,8 +2,7 @@
 
 import {h, setChildren, setText} from "../lib/dom.js";
 
-const LANES = 5; // for ranges that overlap; more than that cover each other
-const SHOWN_LANES = 2; // the height of the node without more overlaps
+const LANES = 5; // for ranges that overlap; more than that cover each other. Two are shown, the others by scrolling
 const LANE_PIXELS = 22;
 
 // `onopen(item)` is called for a chosen range.
@@ -15,6 +14,10 @@ export class Bands {
     this.node = h("div", {class: `bands ${className}`, role: "group", "aria-label": name});
     this.node.addEventListener("pointerdown", (event) => event.target.closest("button") && event.stopPropagation());
     this.node.addEventListener("keydown", (event) => this.key(event));
+    this.node.addEventListener("wheel", (event) => {
+      const scrolls = this.node.scrollHeight > this.node.clientHeight && Math.abs(event.deltaY) > Math.abs(event.deltaX);
+      if (scrolls && !event.ctrlKey && !event.metaKey) event.stopPropagation(); // the timeline would move its view
+    });
   }
 
   // Each range is {key, start, end, text, label, kind, item}; `text` is shown, and `label` is its name for screen readers.
@@ -36,8 +39,6 @@ export class Bands {
       button.setAttribute("aria-label", range.label);
       setText(button.firstChild, range.text);
     }
-    const used = Math.max(SHOWN_LANES, ...this.ranges.map(({lane}) => lane + 1));
-    if (this.lanes > 1) this.node.style.height = `${used * LANE_PIXELS - 2}px`;
     for (const key of [...this.buttons.keys()]) if (!kept.has(key)) this.buttons.delete(key);
     setChildren(this.node, this.ranges.map(({button}) => button));
     if (this.ranges.length && !this.node.querySelector("[tabindex='0']")) this.ranges[0].button.tabIndex = 0;
