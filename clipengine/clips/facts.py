@@ -37,6 +37,7 @@ Count = Annotated[int, Field(ge=0, lt=2**53)]  # JavaScript's numbers are exact 
 Name = Annotated[str, Field(max_length=MAX_NAME)]
 Language = Annotated[str, Field(max_length=MAX_LANGUAGE)]
 Warning = Annotated[str, Field(max_length=500)]
+Roles = Annotated[int, Field(ge=0, lt=2**31)]  # FFmpeg's flags of a track's disposition, such as commentary
 # Of the recording's start. Writers without a clock store 0, which is 1904 in QuickTime.
 CreationTime = Annotated[AwareDatetime, Field(ge=datetime(1970, 1, 2, tzinfo=UTC), lt=datetime(2200, 1, 1, tzinfo=UTC))]
 
@@ -49,10 +50,11 @@ TagText = Annotated[str, Field(max_length=MAX_TAG_TEXT)]
 
 
 class TrackNames(NamedTuple):
-    """Language and title of a track, as far as the recording states them."""
+    """Language, title and roles of a track, as far as the recording states them."""
 
     language: str | None = None
     title: str | None = None
+    roles: int = 0
 
 
 class VideoFacts(BaseModel):
@@ -72,12 +74,13 @@ class VideoFacts(BaseModel):
     frames: Count | None = None  # None if they were not counted
     language: Language | None = None
     title: Name | None = None
+    roles: Roles = 0
     first_frame: ExactSeconds | None = None  # its recording time; None from older probes
     last_frame: ExactSeconds | None = None  # the same
 
     @property
     def names(self) -> TrackNames:
-        return TrackNames(self.language, self.title)
+        return TrackNames(self.language, self.title, self.roles)
 
     @property
     def fps(self) -> float:
@@ -123,11 +126,12 @@ class AudioFacts(BaseModel):
     sample_rate: Annotated[int, Field(ge=0, le=100_000_000)]
     language: Language | None = None
     title: Name | None = None
+    roles: Roles = 0
     stamps: AudioStamps | None = None  # the meaning of timestamps that do not mark a packet's first sample
 
     @property
     def names(self) -> TrackNames:
-        return TrackNames(self.language, self.title)
+        return TrackNames(self.language, self.title, self.roles)
 
 
 StreamKind = Literal["video", "audio", "subtitle", "data", "attachment", "picture", "unknown"]

@@ -52,6 +52,7 @@ from clipengine.media.input.stream_facts import (
     dropped_tags,
     language,
     other_streams,
+    roles,
     tags,
     title,
 )
@@ -246,6 +247,7 @@ def _video_facts(stream: VideoStream, head: HeadScan, stats: PacketStats) -> Vid
         frames=stream.frames or None,
         language=language(stream.language),
         title=title(stream),
+        roles=roles(stream),
         first_frame=head.first_frame,
         last_frame=stats.last_frame,
     )
@@ -280,6 +282,7 @@ def _audio_facts(stream: AudioStream, head: HeadScan, stats: PacketStats) -> Aud
         sample_rate=stream.codec_context.sample_rate,
         language=language(stream.language),
         title=title(stream),
+        roles=roles(stream),
         stamps=None if analyzer is None else analyzer.stamps(head.origin),
     )
 

@@ -50,6 +50,8 @@ def _everything(path: Path, form: str) -> Any:
         key = "title" if form == "matroska" else "handler_name"
         for stream, name in zip(container.streams.audio, _TITLES, strict=True):
             stream.metadata[key] = name
+        container.streams.audio[1].disposition = av.stream.Disposition.comment
+        container.streams.audio[2].disposition = av.stream.Disposition.visual_impaired
         container.streams.video[0].metadata["timecode"] = "10:00:00:00"
         packets = []
         for language, text in _SPOKEN.items():
@@ -108,6 +110,9 @@ def test_clip_carries_what_it_can_and_names_the_rest(form: str, container: Any, 
     sounds = [each["tags"] for each in streams if each["codec_type"] == "audio"]
     assert [each.get("language", "und") for each in sounds] == ["eng", "deu", "und"]
     assert [each["title" if container == "mkv" else "handler_name"] for each in sounds] == list(_TITLES)
+    roles = [each["disposition"] for each in streams if each["codec_type"] == "audio"]
+    assert [each["comment"] for each in roles] == [0, 1, 0]
+    assert [each["visual_impaired"] for each in roles] == [0, 0, 1]
     written = [each["tags"]["language"] for each in streams if each["codec_type"] == "subtitle"]
     assert written == ["eng", "deu"]
     assert [each["tags"]["title"] for each in found["chapters"]] == ["one", "two"]

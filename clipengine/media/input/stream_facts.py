@@ -42,6 +42,14 @@ _TAG_OF_FILE = re.compile(
     r"|_(uid|umid|ul)$|datarate$|filesize$"
 )
 _COVERS = Disposition.attached_pic | Disposition.timed_thumbnails
+_ROLES = (
+    Disposition.dub
+    | Disposition.original
+    | Disposition.comment
+    | Disposition.hearing_impaired
+    | Disposition.visual_impaired
+    | Disposition.descriptions
+)
 _CREATION_TIME: TypeAdapter[datetime] = TypeAdapter(CreationTime)
 
 
@@ -90,6 +98,14 @@ def title(stream: Stream) -> str | None:
     stated = stream.metadata.get("title") or stream.metadata.get("handler_name", "")
     text = clean_line(_valid(stated))[:MAX_NAME]
     return None if not text or _HANDLERS.search(text) else text
+
+
+def roles(stream: Stream) -> int:
+    """Return the roles of a track that a clip carries, such as commentary or a mix for hard of hearing listeners.
+
+    Whether a track is the default is left to the clip's container, because the clip may have fewer tracks.
+    """
+    return int(stream.disposition & _ROLES)
 
 
 def _valid(text: str) -> str:

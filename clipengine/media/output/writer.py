@@ -17,6 +17,7 @@ import av
 from av.audio.stream import AudioStream
 from av.codec.context import Flags, ThreadType
 from av.packet import Packet
+from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from clipengine.clips.chapters import Chapter
@@ -213,6 +214,8 @@ class ClipWriter:
     def _name(self, stream: Any, names: TrackNames) -> None:
         if names.language:
             stream.metadata["language"] = names.language
+        if names.roles:
+            stream.disposition = Disposition(names.roles)
         if names.title:
             stream.metadata["handler_name" if self._profile.container in _MOV_FAMILY else "title"] = names.title
 
