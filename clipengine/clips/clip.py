@@ -218,8 +218,12 @@ class Clip:
             "parts": [asdict(part) for part in self.parts] or None,
             "tags": self.tags,
             "snap": self.snap and self.snap.model_dump(),
-            "subtitles": self.subtitles and {"mode": self.subtitles, "language": self.subtitle_language},
+            "subtitles": self.subtitles_object(),
         }
+
+    def subtitles_object(self) -> dict[str, str | None] | None:
+        """Return the `subtitles` of the request, or None if it has none."""
+        return {"mode": self.subtitles, "language": self.subtitle_language} if self.subtitles else None
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,7 @@ RESULT: dict[str, Any] = {
 @pytest.fixture
 def manifest() -> bytes:
     recording = Recording("rec_1", "complete", "a/été.mp4", "etag", 1, 1)
-    clip = Clip("clip_1", "rec_1", 'Tor "1"', 120.0, 150.0, "uploading", "a/clips/tor-clip_1.mp4", 1)
+    clip = Clip("clip_1", "rec_1", 'Tor "1"', 120.0, 150.0, "uploading", "a/clips/tor-clip_1.mp4", 1, subtitles="none")
     return make_manifest(clip, [(recording, "cd" * 32)], ClipResult(**RESULT), ffmpeg="8.1", key=KEY)
 
 
@@ -48,6 +48,7 @@ def test_manifest_describes_source_ranges_and_file(manifest: bytes) -> None:
     (part,) = content["parts"]
     assert (part["start_seconds"], part["actual_start_seconds"]) == (120.0, 119.96)
     assert (content["render"], content["made_with"]["ffmpeg"]) == ("smart", "8.1")
+    assert content["subtitles"] == {"mode": "none", "language": None}
     check_file(content, sha256="ab" * 32, size=4)
 
 
