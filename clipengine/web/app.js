@@ -3,7 +3,9 @@
 import {get, request} from "./lib/api.js";
 import {h, icon, iconButton} from "./lib/dom.js";
 import {connect, disconnect} from "./lib/events.js";
+import {languageMenu} from "./lib/language_menu.js";
 import {leaveView, route, showCurrent, start} from "./lib/router.js";
+import {t} from "./lib/texts.js";
 import {toastError} from "./lib/ui.js";
 import {showClips} from "./views/clips.js";
 import {showRecording} from "./views/recording.js";
@@ -13,10 +15,10 @@ import {showSystem} from "./views/system.js";
 import {showWebhook, showWebhooks} from "./views/webhooks.js";
 
 const NAV_LINKS = [
-  {address: "#/recordings", text: "Recordings"},
-  {address: "#/clips", text: "Clips"},
-  {address: "#/webhooks", text: "Webhooks", scope: "admin"},
-  {address: "#/system", text: "System"},
+  {address: "#/recordings", text: t("Recordings")},
+  {address: "#/clips", text: t("Clips")},
+  {address: "#/webhooks", text: t("Webhooks"), scope: "admin"},
+  {address: "#/system", text: t("System")},
 ];
 
 const HEALTH_MS = 15000;
@@ -58,20 +60,21 @@ function buildBar(who) {
   const connection = h("span", {class: "connection", role: "status"}, "");
   addEventListener("connection", ({detail}) => {
     connection.classList.toggle("lost", !detail);
-    connection.textContent = detail ? "" : "Server unreachable";
-    connection.title = detail ? "" : "The page may be out of date. It reconnects by itself.";
+    connection.textContent = detail ? "" : t("Server unreachable");
+    connection.title = detail ? "" : t("The page may be out of date. It reconnects by itself.");
   });
   const failing = h("a", {class: "connection lost", href: "#/system", role: "status", hidden: true});
   watchHealth(failing);
   bar.replaceChildren(
     h("a", {class: "brand", href: "#/recordings"}, h("img", {src: "/assets/mark.svg", width: "22", height: "22", alt: ""}), "clipengine"),
-    h("nav", {"aria-label": "Main"}, links),
+    h("nav", {"aria-label": t("Main")}, links),
     h("span", {class: "grow"}),
     failing,
     connection,
-    h("a", {class: "button quiet docs", href: "/docs", title: "Docs", "aria-label": "Docs"}, icon("book"), h("span", {class: "words"}, "Docs")),
+    h("a", {class: "button quiet docs", href: "/docs", title: t("Docs"), "aria-label": t("Docs")}, icon("book"), h("span", {class: "words"}, t("Docs"))),
+    languageMenu(),
     themeButton(),
-    iconButton("leave", `Sign out (${who.name})`, signOut),
+    iconButton("leave", t("Sign out ({name})", {name: who.name}), signOut),
   );
   bar.hidden = false;
   addEventListener("routed", ({detail}) => {
@@ -90,7 +93,7 @@ function watchHealth(link) {
     const {checks} = await get("/v1/status", {quiet: true});
     const names = checks.filter((check) => !check.ok).map((check) => check.name);
     link.hidden = !names.length;
-    link.textContent = names.length ? `Failing: ${names.join(", ")}` : "";
+    link.textContent = names.length ? t("Failing: {checks}", {checks: names.join(", ")}) : "";
   };
   const lookQuietly = () => look().catch(() => {}); // the bar says when the server is unreachable
   clearInterval(healthTimer);
@@ -107,7 +110,7 @@ function themeButton() {
   const draw = () => {
     const dark = document.documentElement.dataset.theme === "dark";
     button.replaceChildren(icon(dark ? "sun" : "moon"));
-    button.title = dark ? "Light theme" : "Dark theme";
+    button.title = dark ? t("Light theme") : t("Dark theme");
     button.setAttribute("aria-label", button.title);
   };
   draw();
@@ -130,13 +133,14 @@ async function signOut() {
 }
 
 function sessionEnded() {
-  if (started) signedOut("The session has ended. Sign in again.");
+  if (started) signedOut(t("The session has ended. Sign in again."));
 }
 
 addEventListener("signed-out", sessionEnded);
 tabs.addEventListener("message", sessionEnded);
 
 async function boot() {
+  document.querySelector(".skip").textContent = t("Skip to content");
   const code = takeCode();
   try {
     const who = code ? await signInWithCode(code) : await get("/session", {quiet: true});
@@ -144,7 +148,7 @@ async function boot() {
     else signedOut();
   } catch (error) {
     if (error.status === undefined) throw error;
-    const spent = "This link was already used, or it is older than 15 minutes. Sign in with a key.";
+    const spent = t("This link was already used, or it is older than 15 minutes. Sign in with a key.");
     signedOut(error.status === 401 ? spent : error.message);
   }
 }

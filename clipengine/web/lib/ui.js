@@ -107,8 +107,8 @@ export function menuButton(label, name, items) {
     const box = button.getBoundingClientRect();
     top = box.top;
     menu = h("div", {class: "menu", role: "menu", "aria-label": label, onkeydown},
-      items().map(({text, icon: image, run, danger}) => h("button", {
-        type: "button", role: "menuitem", class: danger ? "quiet danger" : "quiet",
+      items().map(({text, lang, icon: image, run, danger}) => h("button", {
+        type: "button", role: "menuitem", lang, class: danger ? "quiet danger" : "quiet",
         onclick: () => { close(); button.focus(); Promise.resolve(run()).catch(toastError); },
       }, icon(image), text)),
     );

@@ -4,7 +4,7 @@ import {get} from "../lib/api.js";
 import {h, icon, iconButton, setText} from "../lib/dom.js";
 import {listen} from "../lib/events.js";
 import {mediaSummary, stripBidi, titleOf} from "../lib/format.js";
-import {navigate} from "../lib/router.js";
+import {navigate, setQuery} from "../lib/router.js";
 import {bindShortcuts, showShortcuts} from "../lib/shortcuts.js";
 import {tabList} from "../lib/tabs.js";
 import {asyncHandler, errorDetails, errorState} from "../lib/ui.js";
@@ -23,8 +23,8 @@ import {addUploads, filePicker} from "./uploads.js";
 
 const DAMAGED = ["recording_unreadable", "recording_truncated", "unsupported_media", "decoder_crashed"];
 
-// `t` is the time to show.
-export async function showRecording(main, {id, t}, signal) {
+// The parameter `t` is the time to show; `in` and `out` are the ends of the selection.
+export async function showRecording(main, {id, ...place}, signal) {
   main.className = "wide";
   document.title = "Recording · clipengine";
   main.append(skeleton());
@@ -33,7 +33,7 @@ export async function showRecording(main, {id, t}, signal) {
     document.title = `${stripBidi(titleOf(recording))} · clipengine`;
     if (recording.status === "complete") {
       const [transcripts, profiles] = await Promise.all([get(`/v1/recordings/${id}/transcripts?limit=100`, {signal}), get("/v1/profiles", {signal})]);
-      showStudio(main, recording, transcripts.data, profiles.data, signal, Number(t) || 0);
+      showStudio(main, recording, transcripts.data, profiles.data, signal, place);
     } else showPending(main, recording, signal);
   } catch (error) {
     if (error.name !== "AbortError") main.replaceChildren(head("Recording"), errorState(error, () => location.reload()));
@@ -105,7 +105,7 @@ function head(title, line = null, ...tools) {
   );
 }
 
-function showStudio(main, recording, transcripts, profiles, signal, time) {
+function showStudio(main, recording, transcripts, profiles, signal, place) {
   const {video} = recording.media;
   const frameTimes = video && video.variable_rate ? new FrameTimes(recording, signal, () => selection.resnap()) : null;
   const selection = new Selection(recording.duration_seconds, video, frameTimes);
@@ -205,10 +205,18 @@ function showStudio(main, recording, transcripts, profiles, signal, time) {
   clips.load();
   showSegments();
   timeline.draw();
+  showPlace(place, {selection, player, timeline, beside});
+  addEventListener("language", () => setQuery({t: player.time, in: selection.start ?? "", out: selection.end ?? ""}), {signal});
+}
+
+// Show the time and select the range of the address.
+function showPlace(place, {selection, player, timeline, beside}) {
+  const [time, start, end] = [place.t, place.in, place.out].map(Number);
+  if (end > start) selection.set(start, end);
   if (!time) return;
   player.seek(time);
   timeline.reveal(player.time);
-  beside.select("transcript");
+  if (selection.empty) beside.select("transcript");
 }
 
 function bindStudioShortcuts({selection, player, timeline, form, clips, transcript, beside, toggleLoop}, signal) {

@@ -2,6 +2,8 @@
 
 import {post} from "../lib/api.js";
 import {h} from "../lib/dom.js";
+import {languageMenu} from "../lib/language_menu.js";
+import {rich, t} from "../lib/texts.js";
 
 // Take the code from the URL's fragment and remove it from the history.
 export function takeCode() {
@@ -19,7 +21,7 @@ export function showSignIn(main, done, message = "") {
     "aria-describedby": "sign-in-error",
   });
   const problem = h("p", {id: "sign-in-error", class: "bad small", role: "alert"}, message);
-  const button = h("button", {class: "primary"}, "Sign in");
+  const button = h("button", {class: "primary"}, t("Sign in"));
   const submit = async (event) => {
     event.preventDefault();
     problem.textContent = "";
@@ -27,7 +29,7 @@ export function showSignIn(main, done, message = "") {
     try {
       done(await post("/session", {key: key.value.trim()}, {quiet: true}));
     } catch (error) {
-      problem.textContent = error.status === 401 ? "The server does not know this key, or it was revoked." : error.message;
+      problem.textContent = error.status === 401 ? t("The server does not know this key, or it was revoked.") : error.message;
       key.setAttribute("aria-invalid", "true");
       button.disabled = false;
       key.select();
@@ -37,19 +39,19 @@ export function showSignIn(main, done, message = "") {
   main.replaceChildren(
     h("form", {class: "panel stack", onsubmit: submit},
       h("div", {class: "row"}, h("img", {src: "/assets/mark.svg", width: "28", height: "28", alt: ""}), h("h1", {}, "clipengine")),
-      h("p", {class: "muted"}, "Exact clips from any recording."),
+      h("p", {class: "muted"}, t("Exact clips from any recording.")),
       h("input", {type: "text", autocomplete: "username", value: "clipengine", hidden: true}), // password managers store the key under it
-      h("label", {class: "field"}, "API key", key),
+      h("label", {class: "field"}, t("API key"), key),
       problem,
       button,
       h("div", {class: "small muted help"},
-        h("p", {}, "No key? Open the link that ", h("code", {}, "clipengine serve"), " prints in a terminal; it signs in one browser, once. Or create a key on the server, in the folder in which the engine was started:"),
+        h("p", {}, rich("No key? Open the link that {command} prints in a terminal; it signs in one browser, once. Or create a key on the server, in the folder in which the engine was started:", {command: h("code", {}, "clipengine serve")})),
         h("pre", {}, "clipengine keys create laptop"),
-        h("p", {}, "In a checkout, the command is ", h("code", {}, ".venv/bin/clipengine"), "."),
+        h("p", {}, rich("In a checkout, the command is {command}.", {command: h("code", {}, ".venv/bin/clipengine")})),
       ),
     ),
-    h("p", {class: "small"}, h("a", {href: "/docs"}, "Documentation")),
+    h("p", {class: "row small"}, h("a", {href: "/docs"}, t("Documentation")), languageMenu()),
   );
-  document.title = "Sign in · clipengine";
+  document.title = `${t("Sign in")} · clipengine`;
   key.focus();
 }
