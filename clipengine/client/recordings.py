@@ -100,6 +100,7 @@ class RecordingCalls(Generic[R]):
         *,
         status: str | None = None,
         name: str | None = None,
+        recording_ids: Sequence[str] | None = None,
         created_after: str | datetime | None = None,
         created_before: str | datetime | None = None,
         limit: int | None = None,
@@ -111,12 +112,13 @@ class RecordingCalls(Generic[R]):
     ) -> Steps[Page[R]]:
         """Return one page of recordings, newest first unless `sort` is given.
 
-        They have the words of `q`, all `tags` and all pairs of `metadata`. `sort` is `created_at`,
-        `name`, `duration` or `size`, after a `-` if descending.
+        They are among `recording_ids` (at most 40), and have the words of `q`, all `tags` and all pairs of `metadata`.
+        `sort` is `created_at`, `name`, `duration` or `size`, after a `-` if descending.
         """
         params = {
             "status": status,
             "name": name,
+            "recording_id": recording_ids,
             "created_after": format_time(created_after),
             "created_before": format_time(created_before),
             "limit": limit,

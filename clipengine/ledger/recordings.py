@@ -124,6 +124,7 @@ class Recordings:
         cursor: str | None = None,
         status: str | None = None,
         name: str | None = None,
+        recording_id: Sequence[str] = (),
         created_after: int | None = None,
         created_before: int | None = None,
         tag: Sequence[str] = (),
@@ -131,12 +132,17 @@ class Recordings:
         q: str | None = None,
         sort: str = "-created_at",
     ) -> Page[Recording]:
-        """Return a page of recordings, newest first. The filters and `sort` are those of clips, see `Clips.list`."""
+        """Return a page of recordings, newest first. The filters and `sort` are those of clips, see `Clips.list`.
+
+        With `recording_id`, only these recordings.
+        """
         query = self.documents.filter(RecordingRow.select(), q=q, tags=tag, metadata=metadata)
         if status is not None:
             query = query.where(RecordingRow.state == status)
         if name is not None:
             query = query.where(RecordingRow.name == name)
+        if recording_id:
+            query = query.where(RecordingRow.recording_id.in_(recording_id))
         return read_page(
             self._database,
             query,

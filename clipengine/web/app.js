@@ -6,13 +6,10 @@ import {connect, disconnect} from "./lib/events.js";
 import {languageMenu} from "./lib/language_menu.js";
 import {leaveView, route, showCurrent, start} from "./lib/router.js";
 import {t} from "./lib/texts.js";
-import {toastError} from "./lib/ui.js";
+import {errorState, toastError} from "./lib/ui.js";
 import {showClips} from "./views/clips.js";
-import {showRecording} from "./views/recording.js";
 import {showRecordings} from "./views/recordings.js";
 import {showSignIn, signInWithCode, takeCode} from "./views/sign_in.js";
-import {showSystem} from "./views/system.js";
-import {showWebhook, showWebhooks} from "./views/webhooks.js";
 
 const NAV_LINKS = [
   {address: "#/recordings", text: t("Recordings")},
@@ -22,16 +19,35 @@ const NAV_LINKS = [
 ];
 
 const HEALTH_MS = 15000;
+const LATER_MS = 500; // until what the first view does not need is loaded
 
 const bar = document.getElementById("bar");
 const main = document.getElementById("main");
 
+// The lists are part of the page's first paint; the modules of the other views are loaded after it.
+const LATER = {
+  recording: () => import("./views/recording.js"),
+  system: () => import("./views/system.js"),
+  webhooks: () => import("./views/webhooks.js"),
+};
+
 route("/recordings", showRecordings);
-route("/recordings/:id", showRecording);
+route("/recordings/:id", later(LATER.recording, "showRecording"));
 route("/clips", showClips);
-route("/webhooks", showWebhooks);
-route("/webhooks/:id", showWebhook);
-route("/system", showSystem);
+route("/webhooks", later(LATER.webhooks, "showWebhooks"));
+route("/webhooks/:id", later(LATER.webhooks, "showWebhook"));
+route("/system", later(LATER.system, "showSystem"));
+
+function later(load, name) {
+  return async (main, params, signal) => {
+    try {
+      const view = (await load())[name];
+      if (!signal.aborted) await view(main, params, signal);
+    } catch (error) {
+      if (!signal.aborted) main.replaceChildren(errorState(error, () => location.reload()));
+    }
+  };
+}
 
 const tabs = new BroadcastChannel("session"); // tabs of this browser share the session
 
@@ -43,6 +59,7 @@ function signedIn(who) {
   connect();
   started = true;
   start();
+  setTimeout(() => Object.values(LATER).forEach((load) => load().catch(() => {})), LATER_MS); // a view that needs one reports it
 }
 
 function signedOut(message = "") {
@@ -89,7 +106,7 @@ function buildBar(who) {
 // Show the names of the failing checks of the engine in the bar.
 function watchHealth(link) {
   const look = async () => {
-    if (document.hidden) return;
+    if (document.hidden || bar.hidden) return;
     const {checks} = await get("/v1/status", {quiet: true});
     const names = checks.filter((check) => !check.ok).map((check) => check.name);
     link.hidden = !names.length;
@@ -98,7 +115,7 @@ function watchHealth(link) {
   const lookQuietly = () => look().catch(() => {}); // the bar says when the server is unreachable
   clearInterval(healthTimer);
   healthTimer = setInterval(lookQuietly, HEALTH_MS);
-  lookQuietly();
+  setTimeout(lookQuietly, LATER_MS);
 }
 
 function themeButton() {

@@ -67,6 +67,17 @@ def test_lists_are_filtered_and_sorted(http: httpx.Client, engine: RecordedEngin
     for query in ("tag=league", "metadata.a=b", "q=meet* league", "tag=league&sort=-duration"):
         assert labels(http.get(f"/v1/recordings?{query}")) == ["meeting"]
     assert labels(http.get("/v1/recordings?q=goal")) == []
+    other = engine.make_recording("other.mp4").recording_id
+    chosen = f"recording_id={recording.recording_id}"
+    assert len(labels(http.get(f"/v1/recordings?{chosen}&recording_id={other}&recording_id=rec_1"))) == 2
+    found = http.get(f"/v1/recordings?{chosen}&q=meeting").json()["data"]
+    assert [each["recording_id"] for each in found] == [recording.recording_id]
+
+
+def test_too_many_and_too_long_ids_are_rejected(http: httpx.Client) -> None:
+    for ids in ([f"rec_{number}" for number in range(41)], ["x" * 201]):
+        answer = http.get("/v1/recordings", params={"recording_id": ids})
+        assert [fault["parameter"] for fault in answer.json()["errors"]] == ["recording_id"]
 
 
 @pytest.mark.parametrize("path", LISTS)

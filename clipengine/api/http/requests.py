@@ -44,6 +44,7 @@ from clipengine.webhooks.sign import check_secret
 N = TypeVar("N")
 
 MAX_BATCH = 100
+MAX_IDS = 40  # of a query, which has at most 50 parameters
 DEFAULT_EVENTS: tuple[EventType, ...] = ("clip.ready", "clip.failed")
 
 
@@ -495,6 +496,9 @@ class ListQuery(PageQuery):
 
 class ListRecordings(ListQuery):
     name: Filter | None = None
+    recording_id: list[Filter] = Field(
+        default=[], max_length=MAX_IDS, description="One of these recordings. May be repeated."
+    )
     sort: RecordingSort = Field(default="-created_at", description=_SORT)
 
 

@@ -7,7 +7,11 @@ from the store, if its download links lead to another origin.
 from __future__ import annotations
 
 import hashlib
+import posixpath
+import re
+from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from starlette.requests import Request
@@ -22,6 +26,9 @@ from clipengine.errors import NotFound
 from clipengine.settings import Settings, Storage
 
 _FOLDER = Path(clipengine.__file__).parent / "web"
+_ENTRY = "app.js"
+_SCRIPT = f'<script type="module" src="/assets/{_ENTRY}">'.encode()
+_IMPORT = re.compile(r'^import [^"]*"(\.[^"]+)";$', re.MULTILINE)
 _TYPES = {
     "html": "text/html; charset=utf-8",
     "css": "text/css; charset=utf-8",
@@ -30,20 +37,31 @@ _TYPES = {
 }
 
 
+class _File(NamedTuple):
+    body: bytes
+    headers: dict[str, str]
+    media_type: str
+
+
 def routes(settings: Settings) -> list[Route]:
     """Return the routes of the page. `web/player/player.js` is served as `/assets/player/player.js`."""
     paths = [path for path in sorted(_FOLDER.rglob("*")) if ending(path.name) in _TYPES]
-    files = {path.relative_to(_FOLDER).as_posix(): path.read_bytes() for path in paths}
+    contents = {path.relative_to(_FOLDER).as_posix(): path.read_bytes() for path in paths}
+    links = "".join(f'<link rel="modulepreload" href="/assets/{name}">\n  ' for name in _modules(contents))
+    contents["index.html"] = contents["index.html"].replace(_SCRIPT, links.encode() + _SCRIPT)
     headers = page_headers(settings)
+    files = {
+        name: _File(body, headers | {"ETag": _etag(body)}, _TYPES[ending(name)]) for name, body in contents.items()
+    }
 
     async def index(request: Request) -> Response:
-        return _serve(request, "index.html", files["index.html"], headers)
+        return _serve(request, files["index.html"])
 
     async def asset(request: Request) -> Response:
         name = request.path_params["name"]
         if name not in files:
             raise NotFound(f"There is nothing at {request.scope['path']}")
-        return _serve(request, name, files[name], headers)
+        return _serve(request, files[name])
 
     return [Route("/", Public(index)), Route("/assets/{name:path}", Public(asset))]
 
@@ -79,9 +97,25 @@ def store_origins(storage: Storage) -> list[str]:
     return [f"{address.scheme}://{host}"]
 
 
-def _serve(request: Request, name: str, body: bytes, headers: dict[str, str]) -> Response:
-    etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
-    headers = {**headers, "ETag": etag}
-    if matches(request.headers.get("if-none-match"), etag):
-        return Response(status_code=304, headers=headers)
-    return Response(body, headers={**headers, "Content-Type": _TYPES[ending(name)]})
+def _modules(files: Mapping[str, bytes]) -> list[str]:
+    """Return the modules that the page needs before its first paint, without those that it imports later.
+
+    Links to them let the browser request all at once; otherwise it learns of a module when the one before it is there.
+    """
+    found = [_ENTRY]
+    for name in found:
+        for address in _IMPORT.findall(files[name].decode()):
+            module = posixpath.normpath(posixpath.join(posixpath.dirname(name), address))
+            if module not in found:
+                found.append(module)
+    return found[1:]
+
+
+def _etag(body: bytes) -> str:
+    return f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+
+
+def _serve(request: Request, file: _File) -> Response:
+    if matches(request.headers.get("if-none-match"), file.headers["ETag"]):
+        return Response(status_code=304, headers=file.headers)
+    return Response(file.body, headers={**file.headers, "Content-Type": file.media_type})

@@ -84,6 +84,7 @@ export class PagedList {
       if (this.filters && this.cursors.length === 1) this.reloadSoon();
       return;
     }
+    if (this.next && this.filters && !this.filters.accepts(item)) this.reloadSoon(); // its row goes, and another one moves up
     this.draw(fresh ? id : null);
   }
 
@@ -102,7 +103,7 @@ export class PagedList {
     if (!this.loaded && !this.complete && fresh === null && !shown.length && !this.before().length) return;
     if (!this.loaded) this.list.replaceChildren();
     this.loaded = true;
-    for (const id of this.rows.keys()) if (!this.items.has(id)) this.rows.delete(id);
+    for (const id of this.rows.keys()) if (!this.items.has(id)) this.drop(id);
     for (const item of shown) {
       const id = this.idOf(item);
       if (!this.rows.has(id)) this.rows.set(id, this.makeRow(item));
@@ -115,6 +116,12 @@ export class PagedList {
     this.footer.replaceChildren(...(this.list.children.length ? this.pager() : this.complete ? [this.empty()] : []));
     this.picks?.draw();
     this.onchange(shown);
+  }
+
+  // Release the row of an item that is not on this page. It may stay selected.
+  drop(id) {
+    this.rows.delete(id);
+    this.picks?.boxes.delete(id);
   }
 
   makeRow(item) {

@@ -1,13 +1,37 @@
-// Links to recordings by id. Their titles are loaded once per view.
+// Links to recordings by id. Their titles are loaded once per view, those of all rows that are drawn at once together.
 
 import {get} from "./api.js";
 import {h} from "./dom.js";
 import {stripBidi, titleParts} from "./format.js";
 
+const MOST = 40; // in one request
+
 // Return a function that returns a link for an id, and optionally a time in seconds. If a recording has no name: the last
 // two parts of its key, the folder shortened first.
 export function recordingLinks(signal) {
   const known = new Map(); // id -> recording, or a promise of it
+  let wanted = new Map(); // id -> the function that resolves its promise
+
+  const load = async () => {
+    const asked = wanted;
+    wanted = new Map();
+    if (!asked.size) return;
+    const params = new URLSearchParams({limit: String(MOST)});
+    for (const id of asked.keys()) params.append("recording_id", id);
+    const {data} = await get(`/v1/recordings?${params}`, {signal}).catch(() => ({data: []}));
+    const found = new Map(data.map((recording) => [recording.recording_id, recording]));
+    for (const [id, resolve] of asked) resolve(found.get(id) || {name: "Recording"});
+  };
+
+  const find = (id) => new Promise((resolve) => {
+    if (!wanted.size) queueMicrotask(load);
+    wanted.set(id, resolve);
+    if (wanted.size === MOST) load();
+  }).then((recording) => {
+    known.set(id, recording);
+    return recording;
+  });
+
   return (id, time = null) => {
     const folder = h("span", {class: "folder"});
     const file = h("span", {class: "file"}, "…");
@@ -16,12 +40,7 @@ export function recordingLinks(signal) {
       [folder.textContent, file.textContent] = titleParts(recording);
       if (recording.bucket_path) link.title = stripBidi(recording.bucket_path);
     };
-    if (!known.has(id)) {
-      known.set(id, get(`/v1/recordings/${id}`, {signal}).catch(() => ({name: "Recording"})).then((recording) => {
-        known.set(id, recording);
-        return recording;
-      }));
-    }
+    if (!known.has(id)) known.set(id, find(id));
     const found = known.get(id);
     if (found.then) found.then(show);
     else show(found);
