@@ -12,7 +12,7 @@ from clipengine.client import Recording
 from clipengine.clips.edl import parse_ranges
 from clipengine.errors import InvalidRequest
 from tests.films.film import Film
-from tests.support.page import opened, row, studio
+from tests.support.page import opened, row, studio, until
 from tests.support.server import RunningServer
 
 RANGES = ".segment .link"
@@ -71,7 +71,9 @@ def test_segments_become_one_clip_or_several(browser: Any, server: RunningServer
         page.get_by_role("button", name="Create one clip").click()
         row(page, "both").get_by_role("button", name="Play both").wait_for()
         row(page, "both").get_by_text("2 parts · 0:00.8").wait_for()
-        bands = page.locator("[aria-label^='Clip: both, part']")  # one of them is outside the view
+        page.get_by_role("button", name="Fit").click()
+        bands = page.locator("[aria-label^='Clip: both, part']")
+        until(page, "document.querySelectorAll(`[aria-label^='Clip: both, part']`).length === 2")
         assert bands.all_text_contents() == ["both 2/2", "both 1/2"]
         sent = client.clips.list(recording_id=meeting.recording_id).data[0].raw
         assert page.evaluate(LENGTH, sent | {"status": "processing", "result": None}) == "0:00.8"

@@ -99,9 +99,10 @@ def test_clips_are_named_bands(browser: Any, server: RunningServer, talk: Record
 
 LANES = """async (ranges) => {
     const {Bands} = await import('/assets/player/bands.js');
-    const bands = new Bands({name: "x", className: "clip-bands", onopen() {}, reveal() {}});
+    const bands = new Bands({name: "x", className: "clip-bands"});
     bands.set(ranges.map(([start, end], key) => ({key, start, end, text: "", label: "", kind: "draft", item: null})));
     document.body.append(bands.node);
+    bands.place({start: 0, end: 100});
     return [bands.ranges.map(({lane}) => lane), bands.node.clientHeight, bands.node.scrollHeight];
 }"""
 
@@ -112,6 +113,75 @@ def test_overlapping_bands_have_up_to_five_lanes(browser: Any, server: RunningSe
         assert page.evaluate(LANES, [[0, 1], [1, 2]]) == [[0, 0], 48, 48]
         ranges = [[0, 90], [1, 50], [2, 90], [3, 90], [4, 90], [5, 90], [6, 90], [95, 99]]
         assert page.evaluate(LANES, ranges) == [[0, 1, 2, 3, 4, 1, 0, 0], 48, 108]
+
+
+MANY = """async (count) => {
+    const {Bands} = await import('/assets/player/bands.js');
+    const [opened, zoomed] = [[], []];
+    let view = {start: 0, end: count};
+    const bands = new Bands({
+        name: "x", className: "clip-bands", onopen: (item) => opened.push(item), many: (some) => `${some} clips`,
+        zoom: ({start, end}) => zoomed.push([start, end]),
+        reveal: ({start}) => bands.place(view = {start: Math.max(0, start - 5), end: start + 5}),
+    });
+    document.querySelector("main").replaceChildren(bands.node);
+    const range = (at) => ({
+        key: `k${at}`, start: at, end: at + 0.9, text: `${at}`, label: `Clip: ${at}`, kind: "complete", item: at,
+    });
+    bands.set(Array.from({length: count}, (_, at) => range(at)));
+    const buttons = () => [...bands.node.children];
+    bands.place(view);
+    const whole = buttons();
+    whole[1].click();
+    bands.place({start: 100, end: 110});
+    const close = buttons().map((button) => button.title);
+    buttons()[0].focus();
+    const reached = ["ArrowLeft", "Home", "ArrowLeft", "End", "ArrowRight"].map((key) => {
+        document.activeElement.dispatchEvent(new KeyboardEvent("keydown", {key, bubbles: true}));
+        return document.activeElement.title;
+    });
+    document.activeElement.click();
+    return {
+        drawn: whole.length, zoomed, close, reached, opened, left: buttons().length,
+        counted: whole.reduce((sum, button) => sum + (Number(button.title.split(" ")[0]) || 1), 0),
+        stops: buttons().filter((button) => button.tabIndex === 0).length,
+    };
+}"""
+
+
+def test_thousands_of_bands_share_buttons_and_stay_reachable(browser: Any, server: RunningServer) -> None:
+    with opened(browser, server) as page:
+        page.goto(server.url)
+        page.get_by_role("heading", name="Recordings", exact=True).wait_for()
+        found = page.evaluate(MANY, 5000)
+    assert found["drawn"] <= 200  # no more than fit into the width
+    assert found["counted"] == 5000
+    ((start, end),) = found["zoomed"]
+    assert 0 < start < end < 200
+    assert found["close"] == [f"Clip: {at}" for at in range(100, 110)]
+    assert found["reached"] == ["Clip: 99", "Clip: 0", "Clip: 0", "Clip: 4999", "Clip: 4999"]
+    assert (found["opened"], found["stops"]) == ([4999], 1)
+    assert found["left"] < 10
+
+
+def test_timeline_shows_all_clips_beside_a_page_of_them(browser: Any, server: RunningServer, talk: Recording) -> None:
+    client = server.client()
+    with opened(browser, server) as page:
+        smaller = "**/clips?limit=100*"  # three clips are then two pages
+        page.route(smaller, lambda route: route.continue_(url=route.request.url.replace("limit=100", "limit=2")))
+        page.goto(f"{server.url}/#/recordings/{talk.recording_id}")
+        until(page, "document.querySelector('.beside .muted')?.textContent === '3'")
+        assert page.locator(".beside .clip-row").count() == 2
+        page.get_by_role("button", name="Fit").click()
+        bands = page.get_by_role("group", name="Clips and segments on the timeline")
+        bands.get_by_role("button", name="Clip: opening").wait_for()  # the oldest one
+        page.locator(".beside").get_by_role("button", name="Next").click()
+        until(page, "document.querySelectorAll('.beside .clip-row').length === 1")
+        bands.get_by_role("button", name="Clip: ending").wait_for()
+        made = client.clips.create(talk.recording_id, "replay", 500, 501)
+        bands.get_by_role("button", name="Clip: replay").wait_for()
+        client.clips.delete(made.clip_id)
+        bands.get_by_role("button", name="Clip: replay").wait_for(state="detached")
 
 
 def test_mouse_shows_frame_and_time(browser: Any, server: RunningServer, recording: Recording) -> None:

@@ -3,6 +3,7 @@
 // zooms at the pointer.
 
 import {debounce, h} from "../lib/dom.js";
+import {plural} from "../lib/texts.js";
 import {Bands} from "./bands.js";
 import {DRAG_PIXELS, startDrag} from "./drag.js";
 import {drawCues, drawFilm, drawRuler, drawWave} from "./drawing.js";
@@ -30,9 +31,10 @@ export class Timeline {
     this.cues = [];
     this.cueLane = h("canvas", {class: "cue-lane", "aria-hidden": "true", hidden: !hasCues});
     const reveal = ({start, end}) => this.revealRange(start, end);
-    this.bands = new Bands({name: "Clips and segments on the timeline", className: "clip-bands", onopen, reveal});
+    const zoom = ({start, end}) => this.show(start - (end - start) * 0.1, (end - start) * 1.2);
+    this.bands = new Bands({name: "Clips and segments on the timeline", className: "clip-bands", onopen, reveal, zoom, many: (count) => plural(count, "{count} clip: zoom in", "{count} clips and segments: zoom in")});
     const chapters = recording.media.chapters || [];
-    this.chapters = new Bands({name: "Chapters", className: "chapter-bands", lanes: 1, reveal, onopen: (chapter) => {
+    this.chapters = new Bands({name: "Chapters", className: "chapter-bands", lanes: 1, reveal, zoom, many: (count) => plural(count, "{count} chapter: zoom in", "{count} chapters: zoom in"), onopen: (chapter) => {
       player.pause();
       player.seek(chapter.start_seconds);
     }});

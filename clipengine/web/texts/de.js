@@ -34,4 +34,7 @@ export default {
   "No key? Open the link that {command} prints in a terminal; it signs in one browser, once. Or create a key on the server, in the folder in which the engine was started:": "Kein Schlüssel? Den Link öffnen, den {command} im Terminal ausgibt; er meldet einen Browser einmal an. Oder auf dem Server einen Schlüssel anlegen, in dem Ordner, in dem die Engine gestartet wurde:",
   "In a checkout, the command is {command}.": "In einem Checkout heißt der Befehl {command}.",
   "Documentation": "Dokumentation",
+  // player/timeline.js
+  "{count} clips and segments: zoom in": {"one": "{count} Clip: vergrößern", "other": "{count} Clips und Segmente: vergrößern"},
+  "{count} chapters: zoom in": {"one": "{count} Kapitel: vergrößern", "other": "{count} Kapitel: vergrößern"},
 };

@@ -9,6 +9,7 @@ import {bindShortcuts, showShortcuts} from "../lib/shortcuts.js";
 import {tabList} from "../lib/tabs.js";
 import {asyncHandler, errorDetails, errorState} from "../lib/ui.js";
 import {clipForm} from "../player/clip_form.js";
+import {ClipRanges} from "../player/clip_ranges.js";
 import {FrameTimes} from "../player/frame_times.js";
 import {Player} from "../player/player.js";
 import {segmentPanel} from "../player/segment_panel.js";
@@ -126,18 +127,22 @@ function showStudio(main, recording, transcripts, profiles, signal, place) {
     wants: (clip) => clip.recording_id === recording.recording_id,
     empty: () => h("div", {class: "empty"}, h("h2", {}, "No clips yet"), h("p", {}, "Select a range on the timeline, then make the clip. It appears here at once, and you can select the next one.")),
     clips: {onlocate: locate},
-    onchange: (shown) => {
-      setText(count, shown.length ? String(shown.length) : "");
-      timeline.setClips(shown);
+    onchange: (shown) => ranges.put(shown),
+    signal,
+  });
+  const ranges = new ClipRanges({
+    recording, signal,
+    onchange: (all) => {
+      setText(count, all.length ? String(all.length) : "");
+      timeline.setClips(all);
       form.rename();
     },
-    signal,
   });
   const count = h("span", {class: "muted"});
   const segments = new Segments(recording, selection);
   const oncreated = (clip) => clips.put(clip, {fresh: true});
   const nextLabel = (pending) => {
-    const labels = [...clips.items.values()].map((clip) => clip.label).concat([...pending]);
+    const labels = [...ranges.clips.values()].map((clip) => clip.label).concat([...pending]);
     const numbers = labels.map((label) => Number((/^Clip (\d{1,6})$/.exec(label) || [0, 0])[1]));
     return `Clip ${Math.max(0, ...numbers) + 1}`;
   };
@@ -202,7 +207,7 @@ function showStudio(main, recording, transcripts, profiles, signal, place) {
     ),
   );
   bindStudioShortcuts({selection, player, timeline, form, clips, transcript, beside, toggleLoop}, signal);
-  clips.load();
+  clips.load().then(() => ranges.load(clips.next));
   showSegments();
   timeline.draw();
   showPlace(place, {selection, player, timeline, beside});
