@@ -106,6 +106,7 @@ class ClipData(_Job):
     tags: list[str] = field(default_factory=list)
     snap: Object | None = None  # as requested; `result.snapped` says what each cut became
     subtitles: Object | None = None  # as requested: `mode` and `language`; `result.subtitles` lists the files
+    queue: Object | None = None  # of a queued clip: `position`, `estimated_start_at`, `estimated_end_at`
     raw: Object = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod

@@ -109,6 +109,25 @@ class ClipResult:
 
 
 @dataclass(frozen=True)
+class QueuePlace:
+    """The place of a queued clip, 1 for the next one, and estimates of its start and end in ms since 1970.
+
+    They are None if no engine cuts clips, or if no clip is complete from which the speed is known.
+    """
+
+    position: int
+    start_at: int | None
+    end_at: int | None
+
+    def to_object(self) -> dict[str, Any]:
+        return {
+            "position": self.position,
+            "estimated_start_at": None if self.start_at is None else rfc3339(self.start_at),
+            "estimated_end_at": None if self.end_at is None else rfc3339(self.end_at),
+        }
+
+
+@dataclass(frozen=True)
 class Clip:
     """One clip. Times are in ms since 1970, UTC. `object_key` is fixed for an attempt.
 
@@ -192,7 +211,7 @@ class Clip:
         """The keys of all objects of the clip."""
         return (self.object_key, self.poster_key, *(self.subtitle_keys or ()))
 
-    def to_object(self) -> dict[str, Any]:
+    def to_object(self, queue: QueuePlace | None = None) -> dict[str, Any]:
         return {
             "clip_id": self.clip_id,
             "recording_id": self.recording_id,
@@ -219,6 +238,7 @@ class Clip:
             "tags": self.tags,
             "snap": self.snap and self.snap.model_dump(),
             "subtitles": self.subtitles_object(),
+            "queue": queue and queue.to_object(),
         }
 
     def subtitles_object(self) -> dict[str, str | None] | None:

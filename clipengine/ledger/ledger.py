@@ -23,6 +23,7 @@ from clipengine.ledger.idempotency import Idempotency
 from clipengine.ledger.keys import Keys
 from clipengine.ledger.opening.commit_watermark import CommitWatermark
 from clipengine.ledger.opening.location import open_database
+from clipengine.ledger.queue_order import QueueOrder
 from clipengine.ledger.recordings import Recordings
 from clipengine.ledger.removals import Removals
 from clipengine.ledger.retention import Retention
@@ -75,6 +76,7 @@ class Ledger:
         self.idempotency = Idempotency(database, self._vault)
         self.stats = Stats(database)
         self.engines = Engines(database)
+        self.queue_order = QueueOrder(database, self.engines)
         self.commit_watermark = CommitWatermark(database)
         self.store_identity = StoreIdentityRecord(database)
 

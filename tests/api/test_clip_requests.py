@@ -60,6 +60,7 @@ def test_response_has_the_documented_fields(http: httpx.Client, recording: Recor
         "parts": None,
         "snap": None,
         "subtitles": None,
+        "queue": None,
         "tags": [],
     }
     assert '"start_seconds":120.0,' in answer.text

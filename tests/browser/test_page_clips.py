@@ -77,7 +77,8 @@ class TestClips:
             with studio(browser, slow, meeting) as page:
                 client.clips.create(meeting.recording_id, "in the way", 0.2, 1.2)
                 client.clips.create(meeting.recording_id, "never done", 0.2, 1.2)
-                page.get_by_role("progressbar", name="Progress of never done").wait_for()
+                row(page, "never done").get_by_text("Next in the queue").wait_for()
+                assert not page.get_by_role("progressbar", name="Progress of never done").is_visible()
                 page.get_by_role("button", name="Cancel never done").focus()
                 page.keyboard.press("Enter")
                 row(page, "never done").locator(".pill", has_text="Cancelled").wait_for()

@@ -47,6 +47,17 @@ class SubtitlesObject(_Object):
     language: str | None
 
 
+class QueuePlaceObject(_Object):
+    """The place of a clip in the queue, and rough estimates from the clips that were cut last.
+
+    They are null while no engine cuts clips, and until a first clip is complete.
+    """
+
+    position: int = Field(ge=1, description="1 for the clip that is cut next.")
+    estimated_start_at: str | None = MaybeTime
+    estimated_end_at: str | None = MaybeTime
+
+
 class ClipObject(_Object):
     clip_id: str
     recording_id: str
@@ -80,6 +91,10 @@ class ClipObject(_Object):
     snap: Snap | None = Field(description="As requested. `result.snapped` says what each cut became.")
     subtitles: SubtitlesObject | None = Field(
         description="As requested; null if not given, which keeps all transcripts. `result.subtitles` lists the files."
+    )
+    queue: QueuePlaceObject | None = Field(
+        description="Of a queued clip, in responses of GET. Null in all others, in events and in webhooks, and after "
+        "the first 10,000 clips of the queue."
     )
 
 
@@ -312,6 +327,14 @@ class DiskObject(_Object):
     min_free_bytes: int
 
 
+class StoreObject(_Object):
+    """The store of recordings and clips: a folder with the free bytes of its disk, or a bucket."""
+
+    kind: Literal["folder", "s3"]
+    bucket: str | None
+    free_bytes: int | None
+
+
 class OutboxObject(_Object):
     """Webhook deliveries that have not ended."""
 
@@ -343,7 +366,7 @@ class LastDayObject(_Object):
 
 
 class StatusObject(_Object):
-    """State of the installation. `checks`, `version` and `disk` are those of the engine that answers."""
+    """State of the installation. `checks`, `version`, `disk` and `store` are those of the engine that answers."""
 
     status: Literal["ok", "failing"]
     version: str
@@ -352,6 +375,7 @@ class StatusObject(_Object):
     queue: QueueObject
     engines: list[EngineObject]
     disk: DiskObject
+    store: StoreObject
     webhooks: OutboxObject
     last_day: LastDayObject
 

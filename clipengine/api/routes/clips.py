@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from starlette.responses import Response
 
@@ -30,7 +30,7 @@ from clipengine.api.routes.clip_parts import check_kept, check_parts, check_snap
 from clipengine.api.routes.lookups import find_clip
 from clipengine.api.routes.webhook_addresses import check_address
 from clipengine.api.routes.webhooks import delivery_object
-from clipengine.clips.clip import Clip, Recording
+from clipengine.clips.clip import Clip, QueuePlace, Recording
 from clipengine.clips.edit import bounds
 from clipengine.clips.request import ClipRequest, check_label, check_range
 from clipengine.clips.watermarks import check_watermark
@@ -166,7 +166,25 @@ def subtitle_language(call: Call[Any, Any], recording: Recording, subtitles: Sub
 
 
 def get_clip(call: Call[WaitQuery, NoBody]) -> Response | Awaitable[Response]:
-    return answer_when_ended(call, call.path("clip_id"), lambda: find_clip(call))
+    return answer_when_ended(call, call.path("clip_id"), lambda: _placed(call, find_clip(call)))
+
+
+class _PlacedClip(NamedTuple):
+    """A clip with its place in the queue."""
+
+    clip: Clip
+    place: QueuePlace | None
+
+    @property
+    def ended(self) -> bool:
+        return self.clip.ended
+
+    def to_object(self) -> dict[str, Any]:
+        return self.clip.to_object(self.place)
+
+
+def _placed(call: Call[Any, Any], clip: Clip) -> _PlacedClip:
+    return _PlacedClip(clip, call.ledger.queue_order.place(clip))
 
 
 def list_clips(call: Call[ListClips, NoBody]) -> Response:
@@ -174,7 +192,7 @@ def list_clips(call: Call[ListClips, NoBody]) -> Response:
     if recording_id is not None:
         call.ledger.recordings.get(recording_id)
     page = call.ledger.clips.list(recording_id=recording_id, **call.query.model_dump())
-    return page_response(call, [clip.to_object() for clip in page.data], page.next_cursor)
+    return page_response(call, [_placed(call, clip).to_object() for clip in page.data], page.next_cursor)
 
 
 def list_deliveries(call: Call[PageQuery, NoBody]) -> Response:

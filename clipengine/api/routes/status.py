@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from starlette.responses import Response
@@ -12,6 +13,7 @@ from clipengine import __version__
 from clipengine.api.http.operation import Answer, Call, Operation, json_response
 from clipengine.api.http.requests import NoBody, NoQuery
 from clipengine.api.http.responses import SettingsObject, StatusObject
+from clipengine.settings import Settings
 from clipengine.timecode import age_seconds, now_ms, rfc3339
 
 _DAY_MS = 24 * 3_600_000
@@ -19,9 +21,6 @@ _DAY_MS = 24 * 3_600_000
 
 def get_status(call: Call[NoQuery, NoBody]) -> Response:
     stats, settings = call.ledger.stats.read(), call.engine.settings
-    free = None
-    with suppress(OSError):  # the check of the disk says that the folder is missing
-        free = shutil.disk_usage(settings.data.folder).free
     checks = call.engine.health()
     return json_response(
         {
@@ -37,7 +36,11 @@ def get_status(call: Call[NoQuery, NoBody]) -> Response:
                 "removals_pending": stats.removals_pending,
             },
             "engines": _engines(call),
-            "disk": {"free_bytes": free, "min_free_bytes": settings.limits.min_free_bytes},
+            "disk": {
+                "free_bytes": _free_bytes(settings.data.folder),
+                "min_free_bytes": settings.limits.min_free_bytes,
+            },
+            "store": _store(settings),
             "webhooks": {
                 "deliveries_pending": stats.deliveries_pending,
                 "oldest_delivery_seconds": age_seconds(stats.oldest_delivery),
@@ -45,6 +48,18 @@ def get_status(call: Call[NoQuery, NoBody]) -> Response:
             "last_day": _last_day(call),
         }
     )
+
+
+def _store(settings: Settings) -> dict[str, Any]:
+    if settings.storage.kind == "s3":
+        return {"kind": "s3", "bucket": settings.storage.bucket, "free_bytes": None}
+    return {"kind": "folder", "bucket": None, "free_bytes": _free_bytes(settings.store_folder)}
+
+
+def _free_bytes(folder: Path) -> int | None:
+    with suppress(OSError):  # the checks say that the folder is missing
+        return shutil.disk_usage(folder).free
+    return None
 
 
 def _engines(call: Call[NoQuery, NoBody]) -> list[dict[str, Any]]:

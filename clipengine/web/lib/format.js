@@ -1,5 +1,7 @@
 // Formatting of times, sizes and states. Times look as in the command line: 62.5 is 1:02.500.
 
+import {t} from "./texts.js";
+
 export function formatTime(seconds, digits = 3) {
   const scale = 10 ** digits;
   const ticks = Math.round(Math.max(0, seconds) * scale);
@@ -97,6 +99,14 @@ export function mediaSummary(recording) {
   }
   if (media.audio.length) parts.push(media.audio.length > 1 ? `${media.audio.length} audio tracks` : media.audio[0].codec);
   return parts.join(" · ");
+}
+
+// Return where a queued clip is in the queue, and when it is likely to start and to be ready.
+export function placeInQueue(queue) {
+  if (!queue) return "";
+  const place = queue.position === 1 ? t("Next in the queue") : t("Place {position} in the queue", {position: queue.position});
+  if (!queue.estimated_start_at) return place;
+  return t("{place} · starts {start}, ready {end}", {place, start: formatAge(queue.estimated_start_at), end: formatAge(queue.estimated_end_at)});
 }
 
 const STEP_WORDS = {queued: "Queued", reading: "Reading", encoding: "Encoding", verifying: "Verifying", uploading: "Uploading"};

@@ -37,4 +37,8 @@ export default {
   // player/timeline.js
   "{count} clips and segments: zoom in": {"one": "{count} Clip: vergrößern", "other": "{count} Clips und Segmente: vergrößern"},
   "{count} chapters: zoom in": {"one": "{count} Kapitel: vergrößern", "other": "{count} Kapitel: vergrößern"},
+  // lib/format.js
+  "Next in the queue": "Als nächster an der Reihe",
+  "Place {position} in the queue": "Platz {position} in der Warteschlange",
+  "{place} · starts {start}, ready {end}": "{place} · Start {start}, fertig {end}",
 };

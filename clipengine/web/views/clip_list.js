@@ -1,9 +1,13 @@
 // A list of clips, updated by server-sent events.
 
-import {announce, h} from "../lib/dom.js";
-import {listen} from "../lib/events.js";
+import {get, query} from "../lib/api.js";
+import {announce, debounce, h} from "../lib/dom.js";
+import {isStale, listen} from "../lib/events.js";
 import {PagedList} from "../lib/paged_list.js";
 import {clipRow} from "./clip_row.js";
+
+const PLACES_MS = 5000; // between two requests for the places of queued clips
+const FIRST_PLACE_MS = 300;
 
 const skeleton = () => h("li", {class: "clip-row", "aria-hidden": "true"}, h("div", {class: "poster skeleton"}), h("div", {class: "stack"}, h("div", {class: "skeleton bone"}), h("div", {class: "skeleton bone short"})));
 
@@ -19,6 +23,9 @@ export class ClipList extends PagedList {
       ...options,
     });
     listen((name, data) => this.handleEvent(name, data), this.signal);
+    this.placesSoon = debounce(FIRST_PLACE_MS, () => this.signal.aborted || this.refreshPlaces());
+    const timer = setInterval(() => document.hidden || this.refreshPlaces(), PLACES_MS);
+    this.signal.addEventListener("abort", () => clearInterval(timer));
   }
 
   handleEvent(name, data) {
@@ -32,12 +39,20 @@ export class ClipList extends PagedList {
     }
   }
 
-  // Events that arrive late must not overwrite newer states.
+  // A `fresh` clip is that of the response to an action, which may start the same attempt again.
   put(clip, {fresh = false} = {}) {
     const before = this.items.get(clip.clip_id);
-    if (before && before.attempt > clip.attempt) return;
-    if (before && before.attempt === clip.attempt && before.status !== "processing" && clip.status === "processing" && !fresh) return;
-    super.put(clip, {fresh});
+    if (before && isStale(clip, before) && !(fresh && before.attempt === clip.attempt)) return;
+    super.put(clip.queue ? clip : {...clip, queue: before?.queue}, {fresh}); // events have no places
+    if (clip.step === "queued" && !clip.queue && !before?.queue) this.placesSoon();
+  }
+
+  // Places in the queue change without an event of the clip.
+  async refreshPlaces() {
+    if (!this.complete || !this.shown.some((clip) => clip.step === "queued")) return;
+    const {asked} = this;
+    const page = await get(query(this.path, asked), {signal: this.signal}).catch(() => null); // the bar says why
+    if (page && this.asked === asked) page.data.filter((clip) => clip.queue && this.items.has(clip.clip_id)).forEach((clip) => this.put(clip));
   }
 
   newer(clip) {

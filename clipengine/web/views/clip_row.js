@@ -3,7 +3,7 @@
 import {patch} from "../lib/api.js";
 import {h, icon, iconButton, setChildren, setText} from "../lib/dom.js";
 import {editInPlace, splitTags, tagList} from "../lib/edit_in_place.js";
-import {clipState, formatAge, formatBytes, formatTime, rangeOf, requestedSeconds, stripBidi} from "../lib/format.js";
+import {clipState, formatAge, formatBytes, formatTime, placeInQueue, rangeOf, requestedSeconds, stripBidi} from "../lib/format.js";
 import {posterImage} from "../lib/posters.js";
 import {asyncHandler, errorSummary, menuButton} from "../lib/ui.js";
 import {cancel, clipDownload, menuItems, playClip, retry} from "./clip_actions.js";
@@ -17,12 +17,13 @@ export function clipRow({linkToRecording = null, onchange, ondeleted, onlocate =
   const pill = h("span", {class: "pill"});
   const facts = h("p", {class: "facts"});
   const bar = h("progress", {max: "1", hidden: true});
+  const place = h("p", {class: "muted small", hidden: true});
   const problem = h("div", {class: "why", hidden: true});
   const actions = h("div", {class: "actions"});
   const more = menuButton("More actions for this clip", "more", () => menuItems(clip, {ondeleted, rename, retag}));
   const tags = tagList(ontag);
   const node = h("li", {class: "clip-row"}, poster,
-    h("div", {class: "grow"}, h("div", {class: "row title"}, name, pill), facts, tags.node, bar, problem), actions);
+    h("div", {class: "grow"}, h("div", {class: "row title"}, name, pill), facts, tags.node, bar, place, problem), actions);
 
   // A pressed button disappears when the clip's status changes: focus the first of its successors.
   let pressed = false;
@@ -46,7 +47,10 @@ export function clipRow({linkToRecording = null, onchange, ondeleted, onlocate =
     pill.className = `pill ${state.kind}`;
     const percent = next.status === "processing" && next.step !== "queued" ? ` ${Math.round(next.progress * 100)} %` : "";
     setText(pill, state.text + percent);
-    bar.hidden = next.status !== "processing";
+    const queued = next.status === "processing" && next.step === "queued";
+    setText(place, queued ? placeInQueue(next.queue) : "");
+    place.hidden = !place.textContent;
+    bar.hidden = queued || next.status !== "processing";
     bar.value = next.progress;
     bar.setAttribute("aria-label", `Progress of ${next.label}`);
     if (unchanged && facts.childElementCount) return;
