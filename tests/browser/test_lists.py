@@ -114,6 +114,30 @@ def test_names_and_tags_are_edited_in_place(browser: Any, stocked: RunningServer
     assert (changed.name, changed.tags) == ("Press briefing 003 talk", ["press", "odd"])
 
 
+def test_tags_of_several_rows_are_changed(browser: Any, stocked: RunningServer, judge: Judge) -> None:
+    client = stocked.client()
+    full = client.recordings.list(q="012").data[0]
+    many = [f"t{number:02d}" for number in range(20)]
+    client.recordings.update(full.recording_id, tags=many)
+    with opened(browser, stocked, expected="422.*/v1/recordings") as page:
+        page.goto(f"{stocked.url}/#/recordings?q=talk+01&sort=name")
+        for number in ("010", "011", "012", "013"):
+            page.get_by_role("checkbox", name=f"Select Talk {number}").check()
+        page.get_by_role("button", name="Tags…").click()
+        page.get_by_role("textbox", name="Add").fill("press, late ")
+        page.get_by_role("checkbox", name="odd 2").check()
+        judge(page, "tags of several recordings")
+        page.get_by_role("button", name="Save").click()
+        page.get_by_text("The tags of 1 could not be changed").wait_for()
+        page.get_by_text("Talk 012: ").wait_for()  # it would have more tags than are allowed
+        until(page, "document.querySelectorAll('.recording .tags').length >= 4")
+        page.locator(".recording", has_text="Talk 013").get_by_role("button", name="late").wait_for()
+    found = {each.name: each.tags for each in client.recordings.list(q="talk", sort="name", limit=20).data}
+    assert [found[f"Talk {number}"] for number in ("010", "011", "012", "013")] == [
+        ["press", "late"], ["press", "late"], many, ["press", "late"],
+    ]  # fmt: skip
+
+
 def test_several_rows_are_downloaded_and_deleted(
     browser: Any, stocked: RunningServer, judge: Judge, tmp_path: Path
 ) -> None:

@@ -54,6 +54,13 @@ export class Picks {
     this.draw();
   }
 
+  // Show the changed state of a selected item, which may be on another page.
+  replace(item) {
+    const id = this.list.idOf(item);
+    if (this.chosen.has(id)) this.chosen.set(id, item);
+    if (this.list.items.has(id)) this.list.put(item);
+  }
+
   forget(id) {
     this.boxes.delete(id);
     if (this.chosen.delete(id)) this.draw();

@@ -34,11 +34,25 @@ export default {
   "No key? Open the link that {command} prints in a terminal; it signs in one browser, once. Or create a key on the server, in the folder in which the engine was started:": "Kein Schlüssel? Den Link öffnen, den {command} im Terminal ausgibt; er meldet einen Browser einmal an. Oder auf dem Server einen Schlüssel anlegen, in dem Ordner, in dem die Engine gestartet wurde:",
   "In a checkout, the command is {command}.": "In einem Checkout heißt der Befehl {command}.",
   "Documentation": "Dokumentation",
+
   // player/timeline.js
   "{count} clips and segments: zoom in": {"one": "{count} Clip: vergrößern", "other": "{count} Clips und Segmente: vergrößern"},
   "{count} chapters: zoom in": {"one": "{count} Kapitel: vergrößern", "other": "{count} Kapitel: vergrößern"},
+
   // lib/format.js
   "Next in the queue": "Als nächster an der Reihe",
   "Place {position} in the queue": "Platz {position} in der Warteschlange",
   "{place} · starts {start}, ready {end}": "{place} · Start {start}, fertig {end}",
+
+  // lib/bulk_tags.js
+  "Tags…": "Schlagwörter…",
+  "Tags, separated by commas": "Schlagwörter, durch Kommas getrennt",
+  "Tags of {count} items": {"one": "Schlagwörter von {count} Eintrag", "other": "Schlagwörter von {count} Einträgen"},
+  "Add": "Hinzufügen",
+  "Remove": "Entfernen",
+  "Save": "Speichern",
+  "{done} of {total}": "{done} von {total}",
+  "{count} changed": {"one": "{count} geändert", "other": "{count} geändert"},
+  "Tags saved": "Schlagwörter gespeichert",
+  "The tags of {count} could not be changed": {"one": "Die Schlagwörter von {count} Eintrag konnten nicht geändert werden", "other": "Die Schlagwörter von {count} Einträgen konnten nicht geändert werden"},
 };

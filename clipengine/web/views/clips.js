@@ -1,9 +1,11 @@
 // Clips of all recordings: searched, filtered and sorted by the server, and selected for an archive or to be deleted.
 
+import {editTags} from "../lib/bulk_tags.js";
 import {h, icon} from "../lib/dom.js";
 import {listFilters} from "../lib/list_filters.js";
 import {Picks} from "../lib/picks.js";
 import {recordingLinks} from "../lib/recording_link.js";
+import {t} from "../lib/texts.js";
 import {asyncHandler} from "../lib/ui.js";
 import {downloadArchive, deleteClips} from "./clip_actions.js";
 import {ClipList} from "./clip_list.js";
@@ -21,6 +23,7 @@ export function showClips(main, params, signal) {
     tools: filters.sort,
     actions: (items) => [
       h("button", {type: "button", onclick: asyncHandler(() => downloadArchive(items))}, icon("down"), "Download ZIP"),
+      h("button", {type: "button", onclick: () => editTags(items, {pathOf: (clip) => `/v1/clips/${clip.clip_id}`, titleOf: (clip) => clip.label, onchange: (clip) => picks.replace(clip)})}, icon("tag"), t("Tags…")),
       h("button", {type: "button", class: "danger", onclick: asyncHandler(async () => (await deleteClips(items)).forEach((id) => clips.remove(id)))}, icon("trash"), "Delete…"),
     ],
   });

@@ -1,6 +1,7 @@
 // The list of recordings: searched with their transcripts, filtered and sorted by the server; uploads by drag and drop.
 
 import {patch} from "../lib/api.js";
+import {editTags} from "../lib/bulk_tags.js";
 import {h, icon, setText} from "../lib/dom.js";
 import {editInPlace, splitTags, tagList} from "../lib/edit_in_place.js";
 import {listen} from "../lib/events.js";
@@ -9,6 +10,7 @@ import {listFilters} from "../lib/list_filters.js";
 import {PagedList} from "../lib/paged_list.js";
 import {Picks} from "../lib/picks.js";
 import {posterImage} from "../lib/posters.js";
+import {t} from "../lib/texts.js";
 import {asyncHandler, errorSummary, menuButton} from "../lib/ui.js";
 import {recordingDownload, registerAgain, registerFromStore, removeRecording, removeRecordings} from "./recording_actions.js";
 import {transcriptHits} from "./transcript_hits.js";
@@ -43,9 +45,12 @@ export function showRecordings(main, params, signal) {
   };
   const picks = new Picks({
     tools: filters.sort,
-    actions: (items) => [h("button", {type: "button", class: "danger", onclick: asyncHandler(async () => {
-      for (const id of await removeRecordings(items)) recordings.remove(id);
-    })}, icon("trash"), "Remove…")],
+    actions: (items) => [
+      h("button", {type: "button", onclick: () => editTags(items, {pathOf: (recording) => `/v1/recordings/${recording.recording_id}`, titleOf, onchange: (recording) => picks.replace(recording)})}, icon("tag"), t("Tags…")),
+      h("button", {type: "button", class: "danger", onclick: asyncHandler(async () => {
+        for (const id of await removeRecordings(items)) recordings.remove(id);
+      })}, icon("trash"), "Remove…"),
+    ],
   });
   const recordings = new PagedList({
     path: "/v1/recordings",
