@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from clipengine.cli import output
+from clipengine.cli.local_children import LocalChildren
 from clipengine.cli.local_cut import cut_once, read_facts
 from clipengine.cli.local_subtitles import LocalSubtitles, local_subtitles
 from clipengine.cli.options import (
@@ -94,6 +95,9 @@ def cut(
     _check_source(source)
     several = listed is not None and not listed.as_parts
     _check_target(source, target, several=several)
+    # Before the settings are read, so that no child has a secret in its memory.
+    children = LocalChildren(fork=listed is None and not subtitles.burns)
+    click.get_current_context().call_on_close(children.close)
     settings = settings_of(config)
     profile, settings = _chosen(target, profile, settings)
     _check_profile(profile, settings, options, burns=subtitles.burns)
@@ -111,6 +115,7 @@ def cut(
         options=options,
         subtitles=subtitles,
         snap=snap,
+        start_child=children.start,
     )
     made = []
     for path, wanted in jobs:

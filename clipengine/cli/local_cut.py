@@ -11,6 +11,7 @@ from contextlib import ExitStack, closing
 from fractions import Fraction
 from pathlib import Path
 
+from clipengine.cli.local_children import StartChild
 from clipengine.cli.local_subtitles import LocalSubtitles
 from clipengine.clips.clip import ClipResult
 from clipengine.clips.clip_file import CutReport, FilePlan
@@ -56,6 +57,7 @@ def cut_once(
     subtitles: LocalSubtitles = LocalSubtitles(),
     snap: Snap | None = None,
     on_progress: Callable[[float], None],
+    start_child: StartChild = EncoderProcess,
 ) -> ClipResult:
     """Cut ranges of a file or an object (`s3://bucket/key`) and write them atomically to `output`, as one clip.
 
@@ -81,7 +83,7 @@ def cut_once(
             reader = stack.enter_context(closing(store.open(key)))
             # One child for all jobs, because its start costs as much as a second of encoding.
             program: Program = "burner" if subtitles.burns else "encoder"
-            encoder = stack.enter_context(closing(EncoderProcess(program, sandbox=settings.encoding.sandbox)))
+            encoder = stack.enter_context(closing(start_child(program, sandbox=settings.encoding.sandbox)))
             length = float(sum(end - start for start, end in ranges)) + 2 * searched_seconds(snap, len(ranges))
             probe = probe_job(settings.encoding, cut_seconds=length)
             probed, embedded = encoder.run(probe, reader, watch=lambda message: None, keep=True)
@@ -93,7 +95,7 @@ def cut_once(
                 begins, ends = f"{float(late[0]):g} s", f"{float(facts.duration):g} s"
                 raise InvalidTimeRange(f"the start {begins} is not before the end of the recording at {ends}")
             # It starts while the clip is cut, and is ready when the clip is.
-            inspector = stack.enter_context(closing(EncoderProcess("inspector", sandbox=settings.encoding.sandbox)))
+            inspector = stack.enter_context(closing(start_child("inspector", sandbox=settings.encoding.sandbox)))
             for start, end in ranges:
                 check_range(float(start), float(end), duration=float(facts.duration), shortest=0, longest=math.inf)
             total = float(sum(min(end, facts.duration) - start for start, end in ranges))

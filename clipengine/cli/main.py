@@ -6,7 +6,6 @@ An error is reported on standard error as a line `error: … (code)` and a line 
 
 from __future__ import annotations
 
-import importlib
 import logging
 import sys
 from collections.abc import Sequence
@@ -16,6 +15,7 @@ import click
 from clipengine import __version__
 from clipengine.cli import output
 from clipengine.cli.examples import with_examples
+from clipengine.cli.lasting_imports import import_lasting
 from clipengine.errors import ClipEngineError, RequestError, by_code
 
 # Imported on use, because some commands import slow modules.
@@ -50,7 +50,7 @@ class _Commands(click.Group):
         if cmd_name not in _COMMANDS:
             return None
         module, name = _COMMANDS[cmd_name].split(":")
-        return with_examples(getattr(importlib.import_module(module), name), cmd_name)
+        return with_examples(getattr(import_lasting(module), name), cmd_name)
 
 
 _HELP = """\

@@ -6,9 +6,7 @@ both sides of the socket is that of the engine.
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
@@ -19,13 +17,11 @@ from pathlib import Path
 from random import Random
 from typing import IO
 
+from clipengine.cli.local_children import launch_fork
 from clipengine.clips.clip_file import CutReport, FilePlan
 from clipengine.clips.edit import PlannedPart
 from clipengine.clips.facts import SourceFacts
 from clipengine.errors import ClipEngineError
-from clipengine.media.worker import encoder as child
-from clipengine.media.worker import inspector
-from clipengine.media.worker.process import run_child
 from clipengine.settings import Settings
 from clipengine.stores.folder import FolderStore
 from clipengine.work.encoder.jobs import Job, Message, cut_job, probe_job
@@ -60,50 +56,6 @@ class Outcome:
     late: bool
 
 
-class _Forked(subprocess.Popen[bytes]):
-    """A forked child with the part of Popen's interface that its parent uses."""
-
-    def __init__(self, pid: int) -> None:
-        self.pid = pid
-        self.returncode: int | None = None  # type: ignore[assignment]
-
-    def poll(self) -> int | None:
-        if self.returncode is None:
-            pid, status = os.waitpid(self.pid, os.WNOHANG)
-            if pid:
-                self.returncode = os.waitstatus_to_exitcode(status)
-        return self.returncode
-
-    def wait(self, timeout: float | None = None) -> int:
-        deadline = time.monotonic() + (timeout or 60)
-        while self.poll() is None:
-            if time.monotonic() > deadline:
-                raise subprocess.TimeoutExpired("forked", timeout or 60)
-            time.sleep(0.001)
-        assert self.returncode is not None
-        return self.returncode
-
-    def __del__(self) -> None:
-        pass
-
-
-class ForkedEncoder(EncoderProcess):
-    def _launch(self, control: int, ranges: int, words: int) -> subprocess.Popen[bytes]:
-        parent = os.getpid()
-        pid = os.fork()
-        if pid:
-            return _Forked(pid)
-        try:
-            os.setsid()
-            nothing = os.open(os.devnull, os.O_RDWR)
-            for number, standard in ((nothing, 0), (nothing, 1), (words, 2)):
-                os.dup2(number, standard)
-            do_job = inspector.do_job if self._program == "inspector" else child.do_job
-            run_child(do_job, control, ranges, parent, sandbox=True)
-        finally:
-            os._exit(70)
-
-
 def run(path: Path, random: Random) -> Iterator[Outcome]:
     """Probe the file, and if that gives facts, cut a short range."""
     store = FolderStore(path.parent)
@@ -131,7 +83,7 @@ def run(path: Path, random: Random) -> Iterator[Outcome]:
 
 
 def _do(job: Job, reader: object, output: IO[bytes] | None) -> Message:
-    encoder = ForkedEncoder(sandbox="required")
+    encoder = EncoderProcess(sandbox="required", launch=launch_fork)
     message, _ = encoder.run(
         job,
         reader,  # type: ignore[arg-type]
@@ -144,7 +96,7 @@ def _do(job: Job, reader: object, output: IO[bytes] | None) -> Message:
 def _verify(clip: Path, plan: FilePlan, made: Message) -> None:
     """Verify the clip as the engine does. Raises VerificationFailed, which must not happen for any clip."""
     verify_clip(
-        ForkedEncoder("inspector", sandbox="required"),
+        EncoderProcess("inspector", sandbox="required", launch=launch_fork),
         clip,
         plan,
         CutReport.of(made.get("cut")),

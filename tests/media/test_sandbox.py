@@ -6,6 +6,7 @@ skipped, because the engine goes on without it.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -15,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
@@ -263,10 +265,75 @@ def test_kernel_confirms_the_reported_layers() -> None:
         child.close()
 
 
+# Prints its own pid and those of the children of `clipengine cut`, and whether each is ready with all of the sandbox.
+_FORKING = """
+import json, os, sys
+from clipengine.cli.local_children import LocalChildren
+children = LocalChildren(fork=True)
+started = [children.start(program, sandbox=sys.argv[1]) for program in ("encoder", "inspector")]
+layers = [[layer.name for layer in child.wait_until_ready()] for child in started]
+print(json.dumps([os.getpid(), [child._process.pid for child in started], layers]), flush=True)
+sys.stdin.readline()
+children.close()
+for child in started:
+    child.close()
+"""
+
+
+@pytest.fixture(params=["auto", "off"])
+def local_children(request: pytest.FixtureRequest) -> Iterator[tuple[str, str, int, list[int], list[list[str]]]]:
+    """Yield the setting, a secret of the environment, and what a command with two children prints."""
+    secret = os.urandom(16).hex()
+    command = [sys.executable, "-c", _FORKING, request.param]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={"A_SECRET": secret, secret: "1"}
+    ) as parent:
+        assert parent.stdin is not None
+        assert parent.stdout is not None
+        try:
+            yield request.param, secret, *json.loads(parent.stdout.readline())
+            parent.stdin.write("\n")
+            parent.stdin.flush()
+            assert parent.wait(60) == 0
+        finally:
+            parent.kill()
+
+
+def test_children_of_the_command_are_forked_and_hold_no_environment(
+    local_children: tuple[str, str, int, list[int], list[list[str]]],
+) -> None:
+    sandbox, secret, parent, children, layers = local_children
+    assert secret.encode() in _memory(parent)
+    for pid in children:
+        assert secret.encode() not in _memory(pid)
+        assert not Path(f"/proc/{pid}/environ").read_bytes().strip(b"\0")
+        links = {int(path.name): os.readlink(path) for path in Path(f"/proc/{pid}/fd").iterdir()}
+        assert [links[0], links[1], os.readlink(f"/proc/{pid}/cwd")] == ["/dev/null", "/dev/null", "/"]
+        assert [links[number].partition(":")[0] for number in sorted(links)[2:]] == ["pipe", "socket", "socket"]
+        assert os.getsid(pid) == pid
+        forked = b"local_children" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        assert forked == (sandbox != "off")  # a sandbox that is switched off needs a child without it
+    assert layers == [list(LAYERS if sandbox != "off" else LAYERS[:4])] * 2
+
+
+def _memory(pid: int) -> bytes:
+    """Return all writable memory of a process."""
+    found = b""
+    with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/mem", "rb", buffering=0) as memory:
+        for line in maps:
+            span, rights = line.split()[:2]
+            start, end = (int(each, 16) for each in span.split("-"))
+            if rights.startswith("rw"):
+                memory.seek(start)
+                with contextlib.suppress(OSError):
+                    found += memory.read(end - start)
+    return found
+
+
 def test_required_sandbox_rejects_an_incomplete_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """A child that was started without its sandbox stands for a kernel that has none."""
     child = EncoderProcess(sandbox="off")
-    child._sandbox = "required"
+    child.sandbox = "required"
     lacking = Layer("landlock", False, "Function not implemented").to_object()
     try:
         with pytest.raises(SandboxIncomplete, match="landlock"):

@@ -7,8 +7,10 @@ import subprocess
 import sys
 from typing import Any
 
+from clipengine.work.encoder.jobs import Program
+from clipengine.work.encoder.launch import ChildEnds, Process
 from clipengine.work.encoder.pool import EncoderPool
-from clipengine.work.encoder.process import EncoderProcess, Program
+from clipengine.work.encoder.process import EncoderProcess
 
 # Helpers of the scripts. `send` and `ask` write any bytes to the sockets, bypassing `media.worker.ipc`.
 _PRELUDE = """
@@ -35,19 +37,19 @@ class HostileChild(EncoderProcess):
 
     def __init__(self, script: str) -> None:
         self._script = script
-        super().__init__()
+        super().__init__(launch=self._launch_script)
 
     @classmethod
     def that_reports(cls, message: dict[str, Any]) -> HostileChild:
         return cls(_report(message))
 
-    def _launch(self, control: int, ranges: int, words: int) -> subprocess.Popen[bytes]:
+    def _launch_script(self, program: Program, ends: ChildEnds, sandboxed: bool) -> Process:
         return subprocess.Popen(
-            [sys.executable, "-I", "-c", _PRELUDE + self._script + _WAIT, str(control), str(ranges)],
-            pass_fds=(control, ranges),
+            [sys.executable, "-I", "-c", _PRELUDE + self._script + _WAIT, str(ends.control), str(ends.ranges)],
+            pass_fds=(ends.control, ends.ranges),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
-            stderr=words,
+            stderr=ends.stderr,
             start_new_session=True,
         )
 

@@ -23,7 +23,9 @@ from clipengine.clips.request import ClipRequest
 from clipengine.engine import Engine
 from clipengine.errors import VerificationFailed
 from clipengine.settings import Settings
-from clipengine.work.encoder.process import EncoderProcess
+from clipengine.work.encoder import process
+from clipengine.work.encoder.jobs import Program
+from clipengine.work.encoder.launch import ChildEnds, Process, launch_program
 from scripts.sample import make_sample
 from tests.support.hostile_cutter import MODES
 from tests.support.receiver import Receiver
@@ -67,27 +69,26 @@ class Running:
 @contextmanager
 def taken_over(mode: list[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Start hostile children in place of the encoder children of this process."""
-    launch = EncoderProcess._launch
 
-    def launch_hostile(self: EncoderProcess, control: int, ranges: int, words: int) -> subprocess.Popen[bytes]:
-        if self._program != "encoder" or not mode:
-            return launch(self, control, ranges, words)
-        arguments = [str(control), str(ranges), str(os.getpid()), "sandboxed", mode[0]]
+    def launch_hostile(program: Program, ends: ChildEnds, sandboxed: bool) -> Process:
+        if program != "encoder" or not mode:
+            return launch_program(program, ends, sandboxed)
+        arguments = [str(ends.control), str(ends.ranges), str(os.getpid()), "sandboxed", mode[0]]
         # As `-I` does, but with the tests on the path.
         return subprocess.Popen(
             [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(CHECKOUT)!r}); "
              "import runpy; runpy.run_module('tests.support.hostile_cutter', run_name='__main__')", *arguments],
-            pass_fds=(control, ranges),
+            pass_fds=(ends.control, ends.ranges),
             env={},
             cwd="/",
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
-            stderr=words,
+            stderr=ends.stderr,
             start_new_session=True,
         )  # fmt: skip
 
     with monkeypatch.context() as patched:
-        patched.setattr(EncoderProcess, "_launch", launch_hostile)
+        patched.setattr(process, "launch_program", launch_hostile)
         yield
 
 

@@ -31,6 +31,15 @@ def stack_address() -> int:
     return int(_libc.getauxval(ctypes.c_ulong(_AT_RANDOM)))
 
 
+def environment_strings() -> list[tuple[int, int]]:
+    """Return the address and the length of each variable's text in the C library's environment."""
+    variables = ctypes.POINTER(ctypes.c_void_p).in_dll(_libc, "environ")
+    found: list[tuple[int, int]] = []
+    while variables and (address := variables[len(found)]) is not None:
+        found.append((address, len(ctypes.string_at(address))))
+    return found
+
+
 def _checked(result: int) -> int:
     if result < 0:
         number = ctypes.get_errno()

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Sequence
 
 from clipengine.media.sandbox import landlock, limits, seccomp, syscalls
+from clipengine.media.sandbox.environment import erase_environment
 from clipengine.media.sandbox.kernel import PR_SET_NO_NEW_PRIVS, PR_SET_PDEATHSIG, prctl, syscall
 from clipengine.media.sandbox.layers import Layer
 
@@ -61,7 +62,7 @@ def _layer(name: str, build: Callable[[], str]) -> Layer:
 
 
 def _keep_only(keep: Sequence[int]) -> str:
-    os.environ.clear()
+    erase_environment()
     first = 3  # after stdin, stdout and stderr
     for descriptor in sorted(keep):
         os.closerange(first, descriptor)

@@ -15,7 +15,6 @@ import signal
 import socket
 import struct
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -36,6 +35,7 @@ from clipengine.stores.base import ObjectReader
 from clipengine.work.encoder.exit_status import exit_cause, exit_error
 from clipengine.work.encoder.header_cache import HeaderCache
 from clipengine.work.encoder.jobs import Job, Message, Program
+from clipengine.work.encoder.launch import ChildEnds, Launch, launch_program
 from clipengine.work.encoder.liveness import Liveness
 from clipengine.work.encoder.messages import (
     MESSAGES_AT_ONCE,
@@ -85,13 +85,14 @@ class EncoderProcess:
         nice: int = 0,
         sandbox: Sandbox = "auto",
         header_cache: HeaderCache | None = None,
+        launch: Launch | None = None,
     ) -> None:
         control, child_control = socket.socketpair()
         ranges, child_ranges = socket.socketpair()
         self._stderr = StderrTail()
-        self._program = program
-        self._sandbox = sandbox
-        self._process = self._launch(child_control.fileno(), child_ranges.fileno(), self._stderr.descriptor)
+        self.sandbox = sandbox  # may become stricter until the first job
+        ends = ChildEnds(child_control.fileno(), child_ranges.fileno(), self._stderr.descriptor)
+        self._process = (launch or launch_program)(program, ends, sandbox != "off")
         child_control.close()
         child_ranges.close()
         self._stderr.close_child_end()
@@ -112,21 +113,6 @@ class EncoderProcess:
         # deadline, stalled or stopped (by the engine).
         self.on_loss: Callable[[str], None] = ignore_loss
         self.layers: tuple[Layer, ...] = ()  # set when the child is ready
-
-    def _launch(self, control: int, ranges: int, stderr: int) -> subprocess.Popen[bytes]:
-        """Start the child, with these sockets and `stderr`."""
-        isolation = "unconfined" if self._sandbox == "off" else "sandboxed"
-        module = f"clipengine.media.worker.{self._program}"
-        return subprocess.Popen(
-            [sys.executable, "-I", "-m", module, str(control), str(ranges), str(os.getpid()), isolation],
-            pass_fds=(control, ranges),
-            env={},
-            cwd="/",
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=stderr,
-            start_new_session=True,
-        )
 
     @property
     def alive(self) -> bool:
@@ -263,7 +249,7 @@ class EncoderProcess:
             raise InvalidMessage("the child was ready already")
         self.layers = tuple(Layer(each.name, each.holds, each.detail) for each in message.layers)
         missing = ", ".join(f"{layer.name} ({layer.detail})" for layer in self.layers if not layer.holds)
-        if missing and self._sandbox == "required":
+        if missing and self.sandbox == "required":
             raise SandboxIncomplete(f"the encoders' sandbox lacks {missing}")
         if missing:
             _warn_once(f"the encoders' sandbox lacks {missing}")
