@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
+from weakref import WeakSet
 
 import httpx
 
@@ -34,6 +36,8 @@ class Client:
     def __init__(self, url: str = DEFAULT_URL, api_key: str = "", *, timeout: float = 30, retries: int = 2) -> None:
         self._transport = Transport(url, api_key, timeout=timeout)
         self._api = Api(retries=retries)
+        # Python 3.13 can crash at its end if a stream is still open.
+        self._followed: WeakSet[Any] = WeakSet()
         self.recordings = Recordings(self._transport, self._api)
         self.clips = Clips(self._transport, self._api)
         self.transcripts = Transcripts(self._transport, self._api)
@@ -52,7 +56,8 @@ class Client:
         """Yield new events, or those after `last_event_id`: all, or those of a clip or of a recording and its clips.
 
         A broken connection is opened again and resumes after the last event. Raises ServerUnreachable or ApiError after
-        `patience` seconds without a connection (None: never), and at once if the request is invalid.
+        `patience` seconds without a connection (None: never), and at once if the request is invalid. `close` of the
+        client ends it.
         """
         stream = EventStream(
             lambda obj: Clip.from_object(obj, _clips=self.clips),
@@ -62,7 +67,9 @@ class Client:
             last_event_id=last_event_id,
             patience=patience,
         )
-        return follow(self._transport, stream)
+        events = follow(self._transport, stream)
+        self._followed.add(events)
+        return events
 
     def request(
         self, method: str, path: str, *, params: Mapping[str, Any] | None = None, json: object = None
@@ -86,6 +93,9 @@ class Client:
         return self._transport.run(save(path, target, on_progress, params))
 
     def close(self) -> None:
+        for events in list(self._followed):
+            with suppress(ValueError):  # another thread reads it; its connection is closed below
+                events.close()
         self._transport.close()
 
     def __enter__(self) -> Client:

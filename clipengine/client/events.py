@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -120,7 +120,7 @@ class EventStream(Generic[C, R]):
         )
 
 
-def follow(transport: Transport, stream: EventStream[C, R]) -> Iterator[Event[C, R]]:
+def follow(transport: Transport, stream: EventStream[C, R]) -> Generator[Event[C, R]]:
     """Yield events without end. Raises the errors of `EventStream.retry_delay`."""
     while True:
         failure: ApiError | ServerUnreachable | None = None

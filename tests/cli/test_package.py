@@ -165,6 +165,7 @@ with Client(url, key) as client:
         client.clips.create(recording.recording_id, "late", 3600.0, 3610.0)
     except ApiError as error:
         assert error.code == "invalid_time_range" and error.hint
+assert next(events, None) is None
 
 
 async def again():
