@@ -41,6 +41,7 @@ from clipengine.work.maintenance import Maintenance
 from clipengine.work.metrics import Metrics
 from clipengine.work.partial_file import delete_parts
 from clipengine.work.previews import Previews
+from clipengine.work.previews_ahead import PreviewsAhead
 from clipengine.work.prober import Prober
 from clipengine.work.publisher import Publisher
 from clipengine.work.queue import WorkQueue
@@ -95,6 +96,7 @@ class Engine:
             settings.data.folder / "previews",
             max_bytes=settings.previews.max_bytes,
         )
+        self._previews_ahead = PreviewsAhead(ledger, self.previews, is_busy=self._is_reading)
         self._disk = DiskReservation(settings.data.folder, settings.limits.min_free_bytes)
         self._fetches_folder = settings.data.folder / "fetches"
         self._faults = FaultInjection(injected_faults())
@@ -258,7 +260,8 @@ class Engine:
     def start(self, *, leads: bool = True) -> None:
         """Recover from the crash of an earlier engine, then start all threads. Raises SandboxIncomplete.
 
-        An engine that does not lead (a worker) neither watches the store nor registers the endpoints of the settings.
+        An engine that does not lead (a worker) neither watches the store, nor registers the endpoints of the settings,
+        nor makes previews.
         """
         if self.settings.encoding.sandbox == "required":
             self._encoders.check_sandbox()
@@ -283,6 +286,8 @@ class Engine:
         self._sweep.start()
         if leads:
             self._watch.start()
+            if self.settings.previews.ahead:
+                self._previews_ahead.start()
         self._run_maintenance()
 
     def drain(self, seconds: float) -> bool:
@@ -309,7 +314,10 @@ class Engine:
             return True
 
     def _is_busy(self) -> bool:
-        return any(self._workers[name].in_flight() for name in ("clips", "probes", "uploads"))
+        return self._is_reading() or bool(self._workers["uploads"].in_flight())
+
+    def _is_reading(self) -> bool:
+        return any(self._workers[name].in_flight() for name in ("clips", "probes"))
 
     def stop(self, timeout: float) -> None:
         """Stop within about `timeout` seconds. Running clips return to the queue."""
@@ -318,6 +326,7 @@ class Engine:
         for worker in self._workers.values():
             worker.stop()
         self._cleanup.stop()
+        self._previews_ahead.stop()
         self.previews.stop()
         if self._started:
             self._watch.stop(1.0)

@@ -156,6 +156,7 @@ class Fetching(SettingsTable):
 
 class Previews(SettingsTable):
     max_bytes: Annotated[int, Field(ge=0)] = 1_073_741_824
+    ahead: bool = True
 
 
 class Retention(SettingsTable):

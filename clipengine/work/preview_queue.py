@@ -42,6 +42,7 @@ class _Job:
     queued_at: float = field(default_factory=time.monotonic)
     abandoned_at: float | None = None
     cancelled: bool = False
+    may_run: Callable[[], bool] = lambda: True  # without waiters
 
     @property
     def is_long(self) -> bool:
@@ -77,6 +78,22 @@ class PreviewQueue:
         finally:
             self._leave(job)
 
+    def in_background(
+        self, name: str, kind: PreviewKind, seconds: float, run: Callable[[Check], bytes], may_run: Callable[[], bool]
+    ) -> Future[bytes] | None:
+        """Start a job that no request waits for, and return its future; None if any job is queued or running.
+
+        It is cancelled if another job needs its lane, or if `may_run` returns False. A request of the same name joins
+        it. The future and `run` are those of `requested`.
+        """
+        with self._changed:
+            if self._stopping or self._jobs or self._running:
+                return None
+            job = self._add(name, kind, seconds, run)
+            job.may_run = may_run
+            self._start_ready(kind)
+            return job.future
+
     def stop(self) -> None:
         """Cancel every job, and wait briefly for those that run."""
         with self._changed:
@@ -97,12 +114,16 @@ class PreviewQueue:
                 queued = len(self._queued(kind))
                 if self._stopping or queued >= MAX_QUEUED:
                     raise Busy(f"{queued} previews of this kind are queued", retry_after=2)
-                job = self._jobs[name] = _Job(name, kind, seconds, run)
-                job.future.set_running_or_notify_cancel()  # one of several waiters cannot cancel it for the others
+                job = self._add(name, kind, seconds, run)
             job.waiters += 1
             job.abandoned_at = None
             self._start_ready(kind)
             return job
+
+    def _add(self, name: str, kind: PreviewKind, seconds: float, run: Callable[[Check], bytes]) -> _Job:
+        job = self._jobs[name] = _Job(name, kind, seconds, run)
+        job.future.set_running_or_notify_cancel()  # one of several waiters cannot cancel it for the others
+        return job
 
     def _leave(self, job: _Job) -> None:
         with self._changed:
@@ -133,6 +154,8 @@ class PreviewQueue:
     def _check(self, job: _Job) -> None:
         with self._changed:
             if job.abandoned_at is not None and time.monotonic() - job.abandoned_at > _GRACE_SECONDS:
+                job.cancelled = True
+            if not job.waiters and not job.may_run():
                 job.cancelled = True
             if job.cancelled:
                 raise PreviewCancelled

@@ -12,7 +12,7 @@ import json
 import logging
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -51,6 +51,18 @@ class Preview:
     recording: Recording = field(repr=False)
     values: dict[str, str | int]
     seek_index: SeekIndex | None = field(default=None, repr=False)
+
+    @classmethod
+    def filmstrip(cls, recording: Recording, start: Fraction, end: Fraction, *, count: int, width: int) -> Preview:
+        return cls("filmstrip", recording, {"start": str(start), "end": str(end), "count": count, "width": width})
+
+    @classmethod
+    def waveform(
+        cls, recording: Recording, start: Fraction, end: Fraction, *, points: int, seek_index: SeekIndex | None
+    ) -> Preview:
+        """Return the request of a waveform. `seek_index` is that of the recording."""
+        values: dict[str, str | int] = {"start": str(start), "end": str(end), "points": points}
+        return cls("waveform", recording, values, seek_index and seek_index.near(start))
 
     @property
     def name(self) -> str:
@@ -103,6 +115,16 @@ class Previews:
             preview.name, preview.kind, preview.expected_seconds, lambda check: self._make(preview, check)
         ) as future:
             yield future
+
+    def make_ahead(self, preview: Preview, may_run: Callable[[], bool]) -> Future[bytes] | None:
+        """Make a preview that no request waits for, as long as `may_run` returns True.
+
+        Return None if other previews are queued or running. The future is that of `requested`; it also raises Busy if
+        another preview needed the lane.
+        """
+        return self._queue.in_background(
+            preview.name, preview.kind, preview.expected_seconds, lambda check: self._make(preview, check), may_run
+        )
 
     def stop(self) -> None:
         """End the running children, and reject new requests."""

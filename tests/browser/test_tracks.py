@@ -62,19 +62,19 @@ def test_long_waveform_appears_part_by_part(browser: Any, server: RunningServer,
     talk = tmp_path / "talk.wav"
     with wave.open(str(talk), "wb") as file:
         file.setparams((1, 1, 8000, 0, "NONE", ""))
-        file.writeframes(bytes(random.Random(1).choices(range(64, 192), k=8000)) * 1000)
+        file.writeframes(bytes(random.Random(1).choices(range(64, 192), k=8000)) * 2000)
     client = server.client()
     long = client.recordings.wait(client.recordings.upload(talk).recording_id)
-    assert long.duration_seconds == 1000
+    assert long.duration_seconds == 2000
     held: list[Any] = []
     asked: list[str] = []
     with opened(browser, server) as page:
         page.route("**/waveform?end=*", lambda route: (asked.append(route.request.url), route.continue_()))
         page.route("**/waveform?start=*", lambda route: held.append(route))
         goto(page, server, long)
-        until(page, f"({COLUMNS})([0, 0.48, '.overview']) > 0.3")
+        until(page, f"({COLUMNS})([0, 0.5, '.overview']) > 0.3")
         page.get_by_text("Loading waveform…").wait_for(state="hidden")  # the visible part has arrived first
-        assert [url.partition("?")[2].partition("&")[0] for url in asked] == ["end=120", "end=500"]
+        assert [url.partition("?")[2] for url in asked] == ["end=128&points=1024", "end=1024&points=1024"]
         assert page.evaluate(COLUMNS, [0, 1]) > 0.3
         assert (len(held), page.evaluate(COLUMNS, [0.52, 1, ".overview"])) == (1, 0)
         assert page.locator(".timeline").get_attribute("aria-busy") == "true"

@@ -23,6 +23,8 @@ COMMAND = str(Path(sys.executable).with_name("clipengine"))
 START_SECONDS = 180  # a busy machine starts a server slowly
 STOP_SECONDS = 15
 LOOPBACK_ALLOWED = {"CLIPENGINE_WEBHOOKS__ALLOW_CIDRS": '["127.0.0.0/8"]'}
+# Tests count children and what is read; previews that no test asked for would change both.
+NOTHING_AHEAD = {"CLIPENGINE_PREVIEWS__AHEAD": "false"}
 QUICK = {
     "CLIPENGINE_ENCODING__NICE": "0"
 }  # for tests with short deadlines: encoders and previews compete with other tests
@@ -137,7 +139,7 @@ def _running(
             [*command, *arguments],
             stdout=subprocess.PIPE,
             stderr=errors,
-            env=clean_environ(env),
+            env=clean_environ(NOTHING_AHEAD | dict(env or {})),
             cwd=data.parent,
             start_new_session=True,
             text=True,

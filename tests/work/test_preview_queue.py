@@ -14,6 +14,8 @@ from clipengine.work import preview_queue
 from clipengine.work.preview_queue import LANES, LONG_SECONDS, MAX_QUEUED, PreviewCancelled, PreviewQueue
 from tests.support.waiting import until
 
+LONG = LONG_SECONDS + 1
+
 
 class Work:
     """Jobs that run until the test finishes them; `started` has their names in order."""
@@ -30,6 +32,11 @@ class Work:
             self.queue.requested(name, "waveform", seconds, lambda check: self._run(name, check))
         )
         return lambda: future.result(20)
+
+    def make(self, name: str, may_run: Callable[[], bool] = lambda: True) -> Callable[[], bytes] | None:
+        """Make a waveform that nothing waits for, and return its future."""
+        future = self.queue.in_background(name, "waveform", LONG, lambda check: self._run(name, check), may_run)
+        return future and (lambda: future.result(20))
 
     def finish(self, name: str) -> None:
         self._finish.setdefault(name, threading.Event()).set()
@@ -59,7 +66,6 @@ def waiters() -> Iterator[ExitStack]:
         yield stack
 
 
-LONG = LONG_SECONDS + 1
 LANE_COUNT = LANES["waveform"]
 
 
@@ -143,6 +149,46 @@ def test_abandoned_job_gives_its_lane_to_a_requested_job(work: Work, waiters: Ex
         until(lambda: work.started)
     work.finish("wanted")
     assert work.request(waiters, "wanted", LONG)() == b"wanted"
+    assert work.cancelled == ["unwanted"]
+
+
+def test_background_job_starts_only_if_there_is_no_other(work: Work, waiters: ExitStack) -> None:
+    requested = work.request(waiters, "requested")
+    assert work.make("background") is None
+    work.finish("requested")
+    assert requested() == b"requested"
+    made = work.make("background")
+    assert made is not None
+    assert work.make("another") is None
+    work.finish("background")
+    assert made() == b"background"
+
+
+def test_background_job_gives_its_lane_to_a_requested_job(work: Work, waiters: ExitStack) -> None:
+    made = work.make("background")
+    assert made is not None
+    work.finish("wanted")
+    assert work.request(waiters, "wanted", LONG)() == b"wanted"
+    with pytest.raises(Busy):
+        made()
+
+
+def test_background_job_ends_if_it_may_not_run_unless_it_is_requested(work: Work, waiters: ExitStack) -> None:
+    may_run = threading.Event()
+    may_run.set()
+    made = work.make("requested", may_run.is_set)
+    assert made is not None
+    joined = work.request(waiters, "requested")
+    may_run.clear()
+    time.sleep(0.1)
+    work.finish("requested")
+    assert joined() == made() == b"requested"
+    may_run.set()
+    made = work.make("unwanted", may_run.is_set)
+    assert made is not None
+    may_run.clear()
+    with pytest.raises(Busy):
+        made()
     assert work.cancelled == ["unwanted"]
 
 

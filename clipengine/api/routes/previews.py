@@ -50,26 +50,25 @@ async def get_frame(call: Call[GetFrame, NoBody]) -> Response:
 
 async def get_frames(call: Call[GetFrames, NoBody]) -> Response:
     recording, duration = await _recording(call)
-    part = _part(call.query.start, call.query.end, duration)
-    start = Fraction(part["start"])
-    part["end"] = str(min(Fraction(part["end"]), start + _MOST_TIMES_SECONDS))
+    start, end = _part(call.query.start, call.query.end, duration)
+    values: dict[str, str | int] = {"start": str(start), "end": str(min(end, start + _MOST_TIMES_SECONDS))}
     seek_index = await call.in_session(lambda: call.ledger.recordings.seek_index(recording.recording_id))
-    return await _answer(call, Preview("times", recording, part, seek_index and seek_index.near(start)), _JSON)
+    return await _answer(call, Preview("times", recording, values, seek_index and seek_index.near(start)), _JSON)
 
 
 async def get_filmstrip(call: Call[GetFilmstrip, NoBody]) -> Response:
     recording, duration = await _recording(call)
-    part = _part(call.query.start, call.query.end, duration)
-    values: dict[str, str | int] = {"count": call.query.count, "width": call.query.width}
-    return await _answer(call, Preview("filmstrip", recording, values | part), _JPEG)
+    start, end = _part(call.query.start, call.query.end, duration)
+    preview = Preview.filmstrip(recording, start, end, count=call.query.count, width=call.query.width)
+    return await _answer(call, preview, _JPEG)
 
 
 async def get_waveform(call: Call[GetWaveform, NoBody]) -> Response:
     recording, duration = await _recording(call)
-    part = _part(call.query.start, call.query.end, duration)
+    start, end = _part(call.query.start, call.query.end, duration)
     seek_index = await call.in_session(lambda: call.ledger.recordings.seek_index(recording.recording_id))
-    near = seek_index and seek_index.near(Fraction(part["start"]))
-    return await _answer(call, Preview("waveform", recording, part | {"points": call.query.points}, near), _JSON)
+    preview = Preview.waveform(recording, start, end, points=call.query.points, seek_index=seek_index)
+    return await _answer(call, preview, _JSON)
 
 
 async def _recording(call: Call[Q, NoBody]) -> tuple[Recording, Fraction]:
@@ -87,13 +86,13 @@ def _moment(seconds: float, duration: Fraction) -> Fraction:
     return at
 
 
-def _part(first: float, last: float | None, duration: Fraction) -> dict[str, str | int]:
-    """Return the requested range as strings: the whole recording by default, with the end clamped."""
+def _part(first: float, last: float | None, duration: Fraction) -> tuple[Fraction, Fraction]:
+    """Return the requested range: the whole recording by default, with the end clamped."""
     start = exact(first)
     end = duration if last is None else min(exact(last), duration)
     if start >= end:
         raise _outside("start", duration)
-    return {"start": str(start), "end": str(end)}
+    return start, end
 
 
 def _outside(parameter: str, duration: Fraction) -> InvalidTimeRange:

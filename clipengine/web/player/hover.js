@@ -6,8 +6,9 @@ import {formatTime} from "../lib/format.js";
 const WIDTH = 160;
 const REST_MS = 250; // of the mouse, before the exact frame is loaded
 
-// `timeAt(event)` returns the time of a pointer event over one of the `areas`. `strip` is the filmstrip, or null.
-export function hoverPreview({recording, strip, areas, container, signal}) {
+// `timeAt(clientX)` of each of the `areas` returns the time of a pointer event. `strips` are the previews of the recording.
+export function hoverPreview({recording, strips, areas, container, signal}) {
+  const strip = strips.film;
   const canvas = h("canvas", {width: WIDTH, height: 90});
   const image = h("img", {alt: "", hidden: true});
   const text = h("span", {class: "time"});
@@ -20,9 +21,9 @@ export function hoverPreview({recording, strip, areas, container, signal}) {
   image.addEventListener("load", () => { image.hidden = false; });
   image.addEventListener("error", () => { image.hidden = true; });
 
-  // Draw the tile of the filmstrip that is nearest, until the frame has arrived.
+  // Draw the nearest tile of the finest piece, until a finer one or the frame has arrived.
   function drawTile() {
-    const piece = strip.pieces.findLast(({from, to}) => from <= time && time <= to);
+    const piece = strip.finest(time);
     const context = canvas.getContext("2d");
     context.clearRect(0, 0, canvas.width, canvas.height);
     if (!piece) return;
@@ -42,7 +43,10 @@ export function hoverPreview({recording, strip, areas, container, signal}) {
     node.hidden = false;
     image.hidden = true;
     setText(text, formatTime(time));
-    if (strip) drawTile();
+    if (strip) {
+      drawTile();
+      strips.point(time, () => time !== null && drawTile());
+    }
     const box = container.getBoundingClientRect();
     const half = node.offsetWidth / 2;
     node.style.left = `${Math.min(Math.max(event.clientX - box.left, half), box.width - half)}px`;

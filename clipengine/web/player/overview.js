@@ -73,8 +73,8 @@ export class Overview {
   show(view, {film, wave}) {
     this.view = view;
     const whole = {start: 0, end: this.duration};
-    if (film) drawFilm(this.film, film.pieces, whole);
-    if (wave) drawWave(this.wave, wave.pieces, whole);
+    if (film) drawFilm(this.film, film.overview, whole);
+    if (wave) drawWave(this.wave, wave.overview, whole);
     this.film.hidden = !film;
     this.wave.hidden = !wave;
     this.window.style.left = this.percent(view.start);

@@ -1,33 +1,48 @@
-// The previews on the timeline's tracks: a filmstrip and a waveform, of the whole recording and finer for the view.
+// The previews on the timeline's tracks, a filmstrip and a waveform, as pyramids. A level divides the recording into pieces
+// of 2^n seconds, so that views share pieces, and a piece always has the same address: browser and server cache it. The
+// server makes the coarse levels of new recordings ahead (clips/preview_pyramid.py names the same pieces).
 
 import {get, getImage, query} from "../lib/api.js";
 
-const TILE_PIXELS = 120;
-const MAX_TILES = 60;
-const POINTS = 1200; // of a waveform, over all of its parts
-const MIN_POINTS = 150; // of one part
-const PART_SECONDS = 900; // a long waveform is loaded in parts, so that it appears part by part
+const TILES = 8; // of one piece of a filmstrip
+const TILE_PIXELS = 120; // the width at which a tile is shown, times 0.7 to 1.4
+const TILE_WIDTH = 160; // of the images
+const POINTS = 1024; // of one piece of a waveform
+const SHORTEST_SECONDS = 0.25; // of a piece
+const WAVE_SECONDS = 1024; // longest piece of a waveform, so that it appears part by part
+const MAX_WAVES = 64; // pieces of a whole waveform; of longer recordings they are longer
+const HOVER_SECONDS = 64; // shortest piece that hovering loads
+const HOVER_PIECES = 16; // into which hovering divides a long recording
+const MAX_KEPT = 48; // pieces that are not shown now
 
-// The previews of one track, loaded one after the other: those of the view first. `onchange()` is called after each.
+// The pieces of one track, loaded one after the other: those of the view first. `onchange()` is called after each.
 export class Strip {
   constructor(load, signal, onchange) {
     Object.assign(this, {load, signal, onchange});
-    this.loaded = new Map(); // by key
+    this.loaded = new Map(); // by key, the least recently wanted first
     this.whole = [];
     this.detail = [];
+    this.hint = null; // a range that is loaded when the others are there, and who wants it
     this.error = null; // of the last request; nothing more is loaded until `retry`, or until the view changes
     this.request = null;
     signal.addEventListener("abort", () => this.request && this.request.abort());
     addEventListener("connection", ({detail}) => detail && this.error && this.error.code === "unreachable" && this.retry(), {signal});
   }
 
-  // Load these ranges: those of the whole recording, and those of the view if it shows only a part.
+  // Load these ranges: those of the view, then those of the whole recording.
   setRanges(whole, detail) {
     const key = (ranges) => ranges.map((range) => range.key).join();
     if (key(whole) === key(this.whole) && key(detail) === key(this.detail)) return;
     Object.assign(this, {whole, detail, error: null});
+    for (const {key: name} of this.wanted) this.touch(name);
     const {next, request} = this;
     if (request && (!next || request.range.key !== next.key)) request.abort();
+    this.run();
+  }
+
+  // Load this range when the wanted ones are there, unless a later one replaces it, and call `done`.
+  setHint(range, done) {
+    this.hint = this.loaded.has(range.key) ? null : {range, done};
     this.run();
   }
 
@@ -37,9 +52,28 @@ export class Strip {
     this.onchange();
   }
 
-  // In drawing order: finer previews lie over coarser ones.
+  get wanted() {
+    return [...this.whole, ...this.detail];
+  }
+
+  // What the view shows, in drawing order: finer pieces lie over coarser ones.
   get pieces() {
-    return [...this.loaded.values()].sort((a, b) => b.to - b.from - (a.to - a.from));
+    return this.notFinerThan(this.detail);
+  }
+
+  // The same for the lane of the whole recording.
+  get overview() {
+    return this.notFinerThan(this.whole);
+  }
+
+  notFinerThan(ranges) {
+    const level = ranges.length ? ranges[0].seconds : 0;
+    return [...this.loaded.values()].filter(({seconds}) => seconds >= level).sort((a, b) => b.seconds - a.seconds);
+  }
+
+  // Return the finest piece that has this time.
+  finest(time) {
+    return this.notFinerThan([]).findLast(({from, to}) => from <= time && time <= to);
   }
 
   get next() {
@@ -62,13 +96,15 @@ export class Strip {
   }
 
   async run() {
-    const range = this.next;
+    const range = this.next || (this.hint && this.hint.range);
     if (this.request || this.error || !range || this.signal.aborted) return;
     const request = this.request = Object.assign(new AbortController(), {range});
     try {
-      this.keep(range, await this.load(range, request.signal));
+      const {from, to, seconds} = range;
+      this.keep(range, {from, to, seconds, ...await this.load(range, request.signal)});
     } catch (error) {
-      if (error.name !== "AbortError") this.error = error;
+      if (this.hint && this.hint.range.key === range.key) this.hint = null;
+      if (error.name !== "AbortError" && this.wanted.some(({key}) => key === range.key)) this.error = error;
     }
     this.request = null;
     if (this.signal.aborted) return;
@@ -76,12 +112,21 @@ export class Strip {
     this.onchange();
   }
 
-  // What is not wanted any more stays until the view has what it wants, so that the track is not empty in between.
   keep(range, piece) {
     this.loaded.set(range.key, piece);
-    if (this.detail.some(({key}) => !this.loaded.has(key))) return;
-    const wanted = new Set([...this.whole, ...this.detail].map(({key}) => key));
-    for (const key of [...this.loaded.keys()]) if (!wanted.has(key)) this.loaded.delete(key);
+    const wanted = new Set(this.wanted.map(({key}) => key));
+    const others = [...this.loaded.keys()].filter((key) => !wanted.has(key));
+    for (const key of others.slice(0, Math.max(0, others.length - MAX_KEPT))) this.loaded.delete(key);
+    if (!this.hint || this.hint.range.key !== range.key) return;
+    this.hint.done();
+    this.hint = null;
+  }
+
+  touch(key) {
+    const piece = this.loaded.get(key);
+    if (!piece) return;
+    this.loaded.delete(key);
+    this.loaded.set(key, piece);
   }
 }
 
@@ -89,42 +134,56 @@ export class Strip {
 export function strips(recording, signal, onchange) {
   const base = `/v1/recordings/${recording.recording_id}`;
   const {duration_seconds: duration, media} = recording;
-  const film = !media.video ? null : new Strip(async ({from, to, values}, aborted) => {
+  const film = !media.video ? null : new Strip(async ({values}, aborted) => {
     const image = await getImage(query(`${base}/filmstrip`, values), {signal: aborted});
-    return {from, to, count: values.count, image};
+    return {count: values.count, image};
   }, signal, onchange);
-  const wave = !media.audio.length ? null : new Strip(async ({from, to, values}, aborted) => {
+  const wave = !media.audio.length ? null : new Strip(async ({values}, aborted) => {
     const {peaks} = await get(query(`${base}/waveform`, values), {signal: aborted});
-    return {from, to, peaks};
+    return {peaks};
   }, signal, onchange);
+  const longest = longestPiece(duration);
+  const longestWave = Math.min(longest, Math.max(WAVE_SECONDS, longest / MAX_WAVES));
+  const tiles = (seconds, start, end) => pieces(seconds, start, end, duration, (share) => ({count: Math.ceil(share * TILES), width: TILE_WIDTH}));
+  const peaks = (seconds, start, end) => pieces(Math.min(seconds, longestWave), start, end, duration, (share) => ({points: Math.ceil(share * POINTS)}));
 
   // Load what a view of this range, `width` pixels wide, shows.
   function load(start, end, width) {
-    const whole = [0, duration];
-    const view = end - start > duration * 0.95 ? null : [start, end];
-    if (film) {
-      const count = Math.min(MAX_TILES, Math.max(4, Math.ceil(width / TILE_PIXELS)));
-      const tiles = ([from, to]) => ranges(from, to, 1, duration, {count, width: 160});
-      film.setRanges(tiles(whole), view ? tiles(view) : []);
-    }
-    if (wave) {
-      const peaks = ([from, to]) => {
-        const parts = Math.ceil((to - from) / PART_SECONDS);
-        return ranges(from, to, parts, duration, {points: Math.max(MIN_POINTS, Math.ceil(POINTS / parts))});
-      };
-      wave.setRanges(peaks(whole), view ? peaks(view) : []);
-    }
+    const level = (span) => {
+      const seconds = 2 ** Math.round(Math.log2((span / width) * TILE_PIXELS * TILES));
+      return Math.min(longest, Math.max(SHORTEST_SECONDS, seconds));
+    };
+    const [coarse, fine] = [level(duration), level(end - start)];
+    if (film) film.setRanges(tiles(coarse, 0, duration), tiles(fine, start, end));
+    if (wave) wave.setRanges(peaks(coarse, 0, duration), peaks(fine, start, end));
   }
 
-  return {film, wave, load};
+  // Load the tiles around a time that the mouse points at, if there are only coarser ones, and call `done`.
+  function point(time, done) {
+    const seconds = Math.min(longest, Math.max(HOVER_SECONDS, longest / HOVER_PIECES));
+    const known = film.finest(time);
+    if (!known || known.seconds > seconds) film.setHint(tiles(seconds, time, time)[0], done);
+  }
+
+  return {film, wave, load, point};
 }
 
-// Return `parts` equal ranges with their query. The ends of the recording are not named: the server knows them exactly.
-function ranges(start, end, parts, duration, values) {
-  return Array.from({length: parts}, (_, number) => {
-    const edge = (part) => Number((start + ((end - start) * part) / parts).toFixed(3));
-    const [from, to] = [edge(number), Math.min(duration, edge(number + 1))];
-    const range = {start: from > 0 ? from : undefined, end: to < duration ? to : undefined};
-    return {key: JSON.stringify([from, to, values]), from, to, values: {...range, ...values}};
+// The length of the piece that holds the whole recording.
+function longestPiece(duration) {
+  let seconds = SHORTEST_SECONDS;
+  while (seconds < duration) seconds *= 2;
+  return seconds;
+}
+
+// Return the pieces of this length that overlap a range. `values` gives the parameters of a piece of this share of the
+// length: the last one ends with the recording. That end is not named, because the server knows it exactly.
+function pieces(seconds, start, end, duration, values) {
+  const first = Math.min(Math.floor(start / seconds), Math.ceil(duration / seconds) - 1);
+  const count = Math.max(1, Math.ceil(Math.min(end, duration) / seconds) - first);
+  return Array.from({length: count}, (_, number) => {
+    const from = (first + number) * seconds;
+    const to = Math.min(duration, from + seconds);
+    const all = {start: from || undefined, end: to < duration ? to : undefined, ...values((to - from) / seconds)};
+    return {key: JSON.stringify(all), from, to, seconds, values: all};
   });
 }

@@ -59,7 +59,7 @@ export class Timeline {
     this.overview.node.classList.toggle("thin", this.duration <= LONG_SECONDS);
     this.node = h("div", {class: "timeline", role: "group", "aria-label": "Timeline", "aria-busy": "true"}, this.overview.node, this.chapters.node, this.ruler, this.tracks, this.bands.node);
     this.node.append(hoverPreview({
-      recording, signal, strip: this.strips.film, container: this.node,
+      recording, signal, strips: this.strips, container: this.node,
       areas: [[this.tracks, (x) => this.timeAt(x)], [this.ruler, (x) => this.timeAt(x)], [this.overview.node, (x) => this.overview.timeAt(x)]],
     }));
     this.requested = false;
