@@ -282,6 +282,17 @@ class Waveform(_Model):
 
 
 @dataclass(frozen=True)
+class NextMoment(_Model):
+    """The next or previous keyframe, silence or scene. `seconds` is None if the searched range has none."""
+
+    to: str
+    seconds: float | None
+    searched_from_seconds: float
+    searched_to_seconds: float
+    more: bool  # a search from `searched_to_seconds` may find more
+
+
+@dataclass(frozen=True)
 class ClipPlan(_Model):
     """What a request for a clip would make. Each segment has `kind` (copy or encode), its times and a `reason`."""
 

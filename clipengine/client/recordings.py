@@ -13,10 +13,10 @@ from clipengine.client.exchange import Api, Steps, filters, route, without_none
 from clipengine.client.files import Progress, read_chunks, save
 from clipengine.client.long_poll import wait_until_ended
 from clipengine.client.methods import AsyncResource, Resource, aiterating, awaiting, blocking, iterating
-from clipengine.client.models import Frames, Object, Page, RecordingData, Waveform, format_time
+from clipengine.client.models import Frames, NextMoment, Object, Page, RecordingData, Waveform, format_time
 from clipengine.client.transport import AsyncTransport, Transport
 
-_WAVEFORM_SECONDS = 900  # the server's own deadline for one
+_WAVEFORM_SECONDS, _MOMENT_SECONDS = 900, 300  # the server's own deadline for one
 
 R = TypeVar("R", bound=RecordingData)
 
@@ -167,6 +167,23 @@ class RecordingCalls(Generic[R]):
         path = route("recordings", recording_id, "waveform")
         return Waveform.from_object((yield from self._api.get(path, params, extra_time=_WAVEFORM_SECONDS)))
 
+    def next_moment(
+        self,
+        recording_id: str,
+        to: str,
+        at_seconds: float,
+        *,
+        direction: str | None = None,
+        within_seconds: float | None = None,
+    ) -> Steps[NextMoment]:
+        """Return the next `keyframe`, `silence` or `scene` after a time, or the one before it (`previous`).
+
+        At most `within_seconds` (default 60, at most 300) are searched.
+        """
+        params = {"to": to, "at": at_seconds, "direction": direction, "within": within_seconds}
+        path = route("recordings", recording_id, "moments")
+        return NextMoment.from_object((yield from self._api.get(path, params, extra_time=_MOMENT_SECONDS)))
+
     def delete(self, recording_id: str, *, object: bool = False) -> Steps[None]:
         """Delete the recording from the database and, with `object`, its object from the store."""
         params = {"object": "true"} if object else {}
@@ -203,6 +220,7 @@ class Recordings(Resource[RecordingCalls[Recording]]):
     frames = blocking(RecordingCalls[Recording].frames)
     filmstrip = blocking(RecordingCalls[Recording].filmstrip)
     waveform = blocking(RecordingCalls[Recording].waveform)
+    next_moment = blocking(RecordingCalls[Recording].next_moment)
     delete = blocking(RecordingCalls[Recording].delete)
 
 
@@ -236,4 +254,5 @@ class AsyncRecordings(AsyncResource[RecordingCalls[AsyncRecording]]):
     frames = awaiting(RecordingCalls[AsyncRecording].frames)
     filmstrip = awaiting(RecordingCalls[AsyncRecording].filmstrip)
     waveform = awaiting(RecordingCalls[AsyncRecording].waveform)
+    next_moment = awaiting(RecordingCalls[AsyncRecording].next_moment)
     delete = awaiting(RecordingCalls[AsyncRecording].delete)

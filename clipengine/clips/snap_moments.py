@@ -44,14 +44,19 @@ def silence_moments(
     A cut inside a silence whose sound is too far away may stay.
     """
     for start, end in silences:
-        if edge == "start":
-            moment = max(start, end - _LEAD_SECONDS) if end < duration else None
-        else:
-            moment = min(end, start + _LEAD_SECONDS) if start > 0 else None
+        moment = silence_moment((start, end), edge, duration)
         if moment is not None and abs(moment - at) <= within:
             yield moment
         elif start <= at <= end:
             yield at
+
+
+def silence_moment(silence: Span, edge: Edge, duration: Fraction) -> Fraction | None:
+    """Return the moment in a silence for the start or the end of a clip; None if the recording has no sound there."""
+    start, end = silence
+    if edge == "start":
+        return max(start, end - _LEAD_SECONDS) if end < duration else None
+    return min(end, start + _LEAD_SECONDS) if start > 0 else None
 
 
 def sentence_moments(cues: Sequence[Cue], edge: Edge, duration: Fraction) -> Iterator[Fraction]:

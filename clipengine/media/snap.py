@@ -1,4 +1,4 @@
-"""Snapping: the keyframes, silences and scene changes near the cuts of a clip. Only what is near is read."""
+"""Keyframes, silences and scene changes near the cuts of a clip, or next to a time. Only what is near is read."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from clipengine.clips.facts import SourceFacts
 from clipengine.clips.plan import CutRange
 from clipengine.clips.seek_index import SeekIndex
 from clipengine.clips.snap import Edge
-from clipengine.clips.snap_moments import Found, Span, nearest, silence_moments
+from clipengine.clips.snap_moments import Found, Span, nearest, silence_moment, silence_moments
 from clipengine.media.audio.silence import LEAST_SECONDS, SilenceDetector
 from clipengine.media.audio.tracks import AudioTracks
 from clipengine.media.input.container import media_errors
@@ -20,6 +20,10 @@ from clipengine.media.input.events import AudioFrameEvent, BeginEvent, VideoFram
 from clipengine.media.input.seek import Seeker
 from clipengine.media.input.source import ByteSource, MediaReader
 from clipengine.media.video.scene_changes import FRAMES_BEFORE, SceneDetector
+
+_FIRST_SECONDS = Fraction(4)  # of a search for the next moment; each further part is twice as long
+_SAME_FRAME = Fraction(3, 4)  # of a frame: a cut is at most half a frame away from a moment
+_SAME_SECONDS = Fraction(1, 1000)  # the same without video
 
 
 def snap_part(source: ByteSource, facts: SourceFacts, part: Mapping[str, Any], *, threads: int) -> tuple[Found, int]:
@@ -35,6 +39,17 @@ def snap_part(source: ByteSource, facts: SourceFacts, part: Mapping[str, Any], *
             found = Found(*(finder.find(part["to"], edge, Fraction(part[edge]), within) for edge in ("start", "end")))
         reader.release()
         return found, reader.bytes_read
+
+
+def next_moment(source: ByteSource, facts: SourceFacts, job: Mapping[str, Any], *, threads: int) -> Fraction | None:
+    """Return the moment nearest to the time `at` on the way to the time `until`, or None. Raises RecordingError.
+
+    `until` may be earlier than `at`. A moment of the frame at `at` does not count, so that searches can be repeated.
+    """
+    seek_index = None if job["seek_index"] is None else SeekIndex.model_validate(job["seek_index"])
+    with MediaReader(source) as reader, media_errors(reader):
+        finder = _Finder(reader, facts, seek_index, threads, [track.index for track in facts.audio])
+        return finder.next(job["to"], Fraction(job["at"]), Fraction(job["until"]))
 
 
 class _Finder:
@@ -53,6 +68,34 @@ class _Finder:
         duration = self._facts.duration
         at = min(at, duration)
         return nearest(self._moments(to, edge, at, within), at, within, duration)
+
+    def next(self, to: str, at: Fraction, until: Fraction) -> Fraction | None:
+        """Return the moment nearest to `at` on the way to `until`, searched in parts of increasing length."""
+        same = _SAME_SECONDS if self._facts.video is None else self._facts.video.frame_seconds * _SAME_FRAME
+        direction, step = (1, _FIRST_SECONDS) if until > at else (-1, _FIRST_SECONDS)
+        begin, last = at + direction * same, min(max(Fraction(0), until + direction * same), self._facts.duration)
+        while (last - begin) * direction > 0:
+            end = begin + direction * min(step, abs(last - begin))
+            low, high = min(begin, end), max(begin, end)
+            found = [each for each in self._between(to, low, high) if low <= each <= high]
+            if found:
+                return min(found, key=lambda each: abs(each - at))
+            begin, step = end, 2 * step
+        return None
+
+    def _between(self, to: str, low: Fraction, high: Fraction) -> Iterable[Fraction]:
+        """Return the moments between two times, and maybe some more. A silence has one at each of its ends."""
+        duration = self._facts.duration
+        if to == "silence":
+            silences = self._silences(low - 2 * LEAST_SECONDS, high + 2 * LEAST_SECONDS)
+            edges: tuple[Edge, ...] = ("end", "start")
+            found = (silence_moment(silence, edge, duration) for silence in silences for edge in edges)
+            moments = {moment for moment in found if moment is not None}
+        elif to == "keyframe":
+            moments = self._keyframes(low, high + self._range(low, high).frame_seconds)
+        else:
+            moments = self._scenes(low, high) | {Fraction(0)}
+        return {moment for moment in moments if 0 <= moment < duration}
 
     def _moments(self, to: str, edge: Edge, at: Fraction, within: Fraction) -> Iterable[Fraction]:
         """Return the moments within the distance, and maybe some more."""

@@ -16,9 +16,17 @@ from dataclasses import dataclass, field
 from clipengine.errors import Busy
 from clipengine.work.encoder.jobs import PreviewKind
 
-# Jobs of each kind that run at the same time. Frames, frame times, plans and the moments near cuts do not share lanes
+# Jobs of each kind that run at the same time. Frames, times, plans, moments near cuts and jumps do not share lanes
 # with the other kinds: they are short, and a user who steps through a recording waits for each of them.
-LANES: dict[PreviewKind, int] = {"frame": 2, "times": 1, "filmstrip": 2, "waveform": 2, "plan": 1, "moments": 1}
+LANES: dict[PreviewKind, int] = {
+    "frame": 2,
+    "times": 1,
+    "filmstrip": 2,
+    "waveform": 2,
+    "plan": 1,
+    "moments": 1,
+    "jump": 2,
+}
 LONG_SECONDS = 10.0  # jobs that are expected to take longer run one at a time, so that one lane is left to short ones
 MAX_QUEUED = 64  # of each kind
 _GRACE_SECONDS = 3.0

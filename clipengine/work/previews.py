@@ -32,7 +32,15 @@ from clipengine.work.preview_queue import Check, PreviewQueue
 
 log = logging.getLogger(__name__)
 
-_DEADLINE_SECONDS = {"frame": 60, "times": 120, "filmstrip": 300, "waveform": 900, "plan": 120, "moments": 120}
+_DEADLINE_SECONDS = {
+    "frame": 60,
+    "times": 120,
+    "filmstrip": 300,
+    "waveform": 900,
+    "plan": 120,
+    "moments": 120,
+    "jump": 300,
+}
 _MAX_BYTES = 16 * 1024 * 1024  # of one preview; a hundred large tiles have a quarter of it
 _EVICT_TO = 0.9  # the part of the limit that eviction leaves
 _VERSION = 5  # increase it if the same request gets another response than before

@@ -53,6 +53,7 @@ ARGUMENTS: dict[str, Any] = {
     "start_seconds": 1.0,
     "end_seconds": 2.0,
     "at_seconds": 1.0,
+    "to": "scene",
     "bucket_path": "x",
     "url": "http://example.org/",
 }
@@ -285,7 +286,11 @@ def _read(engine: RecordedEngine, recording_id: str) -> None:
     assert engine.ledger.recordings.probe_complete(probe, FACTS, etag=stored.etag, size=stored.size)
 
 
-def test_waveform_request_waits_for_the_deadline_of_the_server() -> None:
-    request = next(RecordingCalls(Api(retries=0), RecordingData.from_object).waveform("rec_1"))
-    assert isinstance(request, Outgoing)
-    assert request.extra_time == _DEADLINE_SECONDS["waveform"]
+def test_request_of_a_long_job_waits_for_the_deadline_of_the_server() -> None:
+    calls = RecordingCalls(Api(retries=0), RecordingData.from_object)
+    for kind, request in (
+        ("waveform", next(calls.waveform("rec_1"))),
+        ("jump", next(calls.next_moment("rec_1", "scene", 1.5))),
+    ):
+        assert isinstance(request, Outgoing)
+        assert request.extra_time == _DEADLINE_SECONDS[kind]

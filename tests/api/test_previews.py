@@ -87,11 +87,54 @@ def test_preview_is_made_once_and_cached(http: httpx.Client, film: Recording, en
         ("filmstrip?start=2&end=1", "invalid_time_range"),
         ("waveform?start=1e6", "invalid_time_range"),
         ("frames?start=1e6", "invalid_time_range"),
+        ("moments?to=keyframe&at=1e6", "invalid_time_range"),
+        ("moments?to=keyframe&at=1&within=300.5", "invalid_request"),
+        ("moments?to=keyframe&at=1&within=0", "invalid_request"),
+        ("moments?to=sentence&at=1", "invalid_request"),
+        ("moments?to=keyframe&at=1&direction=up", "invalid_request"),
+        ("moments?to=keyframe", "invalid_request"),
     ],
 )
 def test_impossible_preview_is_rejected(http: httpx.Client, film: Recording, path: str, code: str) -> None:
     answer = http.get(f"/v1/recordings/{film.recording_id}/{path}")
     assert (answer.status_code, answer.json()["code"]) == (422, code)
+
+
+def test_next_moment_is_found_or_the_searched_range_is_told(
+    http: httpx.Client, engine: RecordedEngine, shelf: Shelf
+) -> None:
+    film = registered(engine, shelf.get("mp4_bframes").path)  # keyframes are 1.6 s apart
+    path = f"/v1/recordings/{film.recording_id}/moments"
+
+    def found(**query: str | float) -> tuple[float | None, float, float, bool]:
+        answer = http.get(path, params={"to": "keyframe", **query})
+        assert answer.status_code == 200, answer.text
+        body = answer.json()
+        assert body.pop("to") == "keyframe"
+        return body["seconds"], body["searched_from_seconds"], body["searched_to_seconds"], body["more"]
+
+    assert found(at=0) == (1.6, 0, 1.6, True)
+    assert found(at=1.6) == (3.2, 1.6, 3.2, True)
+    assert found(at=1.6, direction="previous") == (0, 1.6, 0, False)
+    assert found(at=0, within=1) == (None, 0, 1, True)
+    assert found(at=0, direction="previous") == (None, 0, 0, False)
+    end = film.duration_seconds
+    assert end is not None
+    assert found(at=5.5) == (None, 5.5, end, False)
+    known = http.get(path, params={"to": "keyframe", "at": 0})
+    again = http.get(path, params={"to": "keyframe", "at": 0}, headers={"If-None-Match": known.headers["etag"]})
+    assert again.status_code == 304
+
+
+@pytest.mark.parametrize(
+    ("name", "to"), [("video_only_mp4", "silence"), ("audio_only_m4a", "keyframe"), ("audio_only_m4a", "scene")]
+)
+def test_moments_that_a_recording_cannot_have_are_rejected(
+    http: httpx.Client, engine: RecordedEngine, shelf: Shelf, name: str, to: str
+) -> None:
+    made = registered(engine, shelf.get(name).path)
+    answer = http.get(f"/v1/recordings/{made.recording_id}/moments", params={"to": to, "at": 0})
+    assert (answer.status_code, answer.json()["code"]) == (422, "no_media_in_range")
 
 
 def test_preview_of_incomplete_or_unknown_recording_is_rejected(http: httpx.Client, engine: RecordedEngine) -> None:

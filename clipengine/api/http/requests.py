@@ -572,5 +572,15 @@ class GetWaveform(PartQuery):
     points: int = Field(default=1000, ge=1, le=4000, description="Number of equal parts, with one peak each.")
 
 
+class GetNextMoment(Query):
+    to: Literal["keyframe", "silence", "scene"] = Field(
+        description="`keyframe`: a keyframe of the video. `silence`: 0.1 s after a silence has begun, and 0.1 s before "
+        "the sound that follows it. `scene`: the first frame of a scene."
+    )
+    at: float = Field(ge=0, allow_inf_nan=False, description="Seconds on the recording's timeline.")
+    direction: Literal["next", "previous"] = Field(default="next", description="Search after or before `at`.")
+    within: float = Field(default=60, gt=0, le=300, description="Seconds to search at most.")
+
+
 B = TypeVar("B", bound=Body)
 Q = TypeVar("Q", bound=Query)

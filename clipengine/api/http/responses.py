@@ -212,6 +212,16 @@ class FramesObject(_Object):
     frames: list[float]
 
 
+class NextMomentObject(_Object):
+    """The next or previous keyframe, silence or scene. `seconds` is null if the searched range has none."""
+
+    to: Literal["keyframe", "silence", "scene"]
+    seconds: float | None
+    searched_from_seconds: float
+    searched_to_seconds: float = Field(description="The moment, or how far was searched.")
+    more: bool = Field(description="The recording goes on there: a search from `searched_to_seconds` may find more.")
+
+
 class SegmentObject(_Object):
     """A segment of a part, counted from 0, on its recording's timeline. `reason` says why all is encoded."""
 

@@ -1,4 +1,4 @@
-"""Previews of a recording: a frame, frame times, a filmstrip, a waveform.
+"""Previews of a recording: a frame, frame times, a filmstrip, a waveform, the next keyframe, silence or scene.
 
 Responses are immutable and cached on both sides. No thread is blocked while one is made.
 """
@@ -16,8 +16,8 @@ from starlette.responses import Response
 
 from clipengine.api.http.operation import Answer, Call, Operation
 from clipengine.api.http.ranges import matches
-from clipengine.api.http.requests import GetFilmstrip, GetFrame, GetFrames, GetWaveform, NoBody, Q
-from clipengine.api.http.responses import FramesObject, WaveformObject
+from clipengine.api.http.requests import GetFilmstrip, GetFrame, GetFrames, GetNextMoment, GetWaveform, NoBody, Q
+from clipengine.api.http.responses import FramesObject, NextMomentObject, WaveformObject
 from clipengine.clips.clip import Recording
 from clipengine.errors import (
     Busy,
@@ -69,6 +69,26 @@ async def get_waveform(call: Call[GetWaveform, NoBody]) -> Response:
     seek_index = await call.in_session(lambda: call.ledger.recordings.seek_index(recording.recording_id))
     preview = Preview.waveform(recording, start, end, points=call.query.points, seek_index=seek_index)
     return await _answer(call, preview, _JSON)
+
+
+async def get_next_moment(call: Call[GetNextMoment, NoBody]) -> Response:
+    recording, duration = await _recording(call)
+    to, backward = call.query.to, call.query.direction == "previous"
+    _check_has(recording, to)
+    at, within = _moment(call.query.at, duration), exact(call.query.within)
+    until = max(Fraction(0), at - within) if backward else min(duration, at + within)
+    seek_index = await call.in_session(lambda: call.ledger.recordings.seek_index(recording.recording_id))
+    near = seek_index and seek_index.near(min(at, until), max(at, until))
+    values: dict[str, str | int] = {"to": to, "at": str(at), "until": str(until)}
+    return await _answer(call, Preview("jump", recording, values, near), _JSON)
+
+
+def _check_has(recording: Recording, to: str) -> None:
+    """Raise NoMediaInRange if the recording has no stream in which there could be such moments."""
+    facts, medium = recording.facts, "audio" if to == "silence" else "video"
+    if facts is not None and not (facts.audio if to == "silence" else facts.video):
+        others = "keyframes or scenes" if to == "silence" else "silences"
+        raise NoMediaInRange(f"the recording has no {medium}", hint=f"Search for {others}, which need none.")
 
 
 async def _recording(call: Call[Q, NoBody]) -> tuple[Recording, Fraction]:
@@ -180,6 +200,13 @@ OPERATIONS = [
         summary="Get small frames for a timeline",
         answers=[Answer(200, "A JPEG: `count` tiles of the same width, side by side.", media_type=_JPEG), _KNOWN],
         query=GetFilmstrip,
+    ),
+    _operation(
+        "/v1/recordings/{recording_id}/moments",
+        handler=get_next_moment,
+        summary="Get the next or previous keyframe, silence or scene",
+        answers=[Answer(200, "The moment, or how far was searched in vain.", NextMomentObject), _KNOWN],
+        query=GetNextMoment,
     ),
     _operation(
         "/v1/recordings/{recording_id}/waveform",

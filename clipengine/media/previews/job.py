@@ -14,9 +14,9 @@ from clipengine.media.previews.clip_plan import clip_plan
 from clipengine.media.previews.frame import filmstrip, frame_at
 from clipengine.media.previews.frame_times import frame_times
 from clipengine.media.previews.waveform import peaks
-from clipengine.media.snap import snap_part
+from clipengine.media.snap import next_moment, snap_part
 
-KINDS = ("frame", "times", "filmstrip", "waveform", "plan", "moments")
+KINDS = ("frame", "times", "filmstrip", "waveform", "plan", "moments", "jump")
 
 
 def make_preview(job: dict[str, Any], source: ByteSource) -> bytes:
@@ -35,6 +35,8 @@ def make_preview(job: dict[str, Any], source: ByteSource) -> bytes:
     if job["job"] == "moments":
         moments, _ = snap_part(source, facts, job, threads=job["threads"])
         return json.dumps([None if moment is None else str(moment) for moment in moments]).encode()
+    if job["job"] == "jump":
+        return _jump(job, facts, next_moment(source, facts, job, threads=job["threads"]))
     start, end = Fraction(job["start"]), Fraction(job["end"])
     if job["job"] == "plan":
         profile, threads = Profile.model_validate_json(job["profile"]), job["threads"]
@@ -65,6 +67,18 @@ def make_preview(job: dict[str, Any], source: ByteSource) -> bytes:
         )
     found = peaks(source, facts, start=start, end=end, points=job["points"], seek_index=seek_index)
     return _json(start, end, points=len(found), peaks=found)
+
+
+def _jump(job: dict[str, Any], facts: SourceFacts, moment: Fraction | None) -> bytes:
+    until = Fraction(job["until"]) if moment is None else moment
+    body = {
+        "to": job["to"],
+        "seconds": None if moment is None else round(float(moment), 6),
+        "searched_from_seconds": round(float(Fraction(job["at"])), 6),
+        "searched_to_seconds": round(float(until), 6),
+        "more": 0 < until < facts.duration,
+    }
+    return json.dumps(body, separators=(",", ":")).encode()
 
 
 def _json(start: Fraction, end: Fraction, **values: Any) -> bytes:

@@ -13,6 +13,7 @@ export const SHORTCUTS = [
   ["Shift+I Shift+O", "go to the in or the out point"],
   ["Enter", "make the clip"],
   ["A", "add the selection to the segments, or update the selected segment"],
+  ["F S D", "go to the next keyframe, silence or scene; with Shift, to the previous one"],
   ["R", "loop the selection"],
   ["N", "edit the label of the clip"],
   ["C", "go to the clips; ↑ ↓ move, Enter plays"],

@@ -1,9 +1,9 @@
-// The row under the player: play, step, current time, mute, loop, zoom.
+// The row under the player: play, step, current time, mute, loop, jump, zoom.
 
 import {h, icon, iconButton, setText} from "../lib/dom.js";
 import {formatTime, parseTime} from "../lib/format.js";
 
-export function transport({player, timeline, recording, loop, signal}) {
+export function transport({player, timeline, recording, loop, jumps, signal}) {
   const play = iconButton("play", "Play (Space)", () => player.toggle(), {class: "square"});
   const rate = h("span", {class: "muted small"});
   const mute = recording.media.audio.length ? iconButton("speaker", "Mute (M)", () => player.mute(), {class: "quiet square mute", "aria-pressed": "false"}) : null;
@@ -23,7 +23,7 @@ export function transport({player, timeline, recording, loop, signal}) {
     iconButton("prev", "Previous frame (←)", () => player.step(-1)), play, iconButton("next", "Next frame (→)", () => player.step(1)),
     timeField(player, timeline, signal), h("span", {class: "time muted whole"}, `/ ${formatTime(recording.duration_seconds)}`), rate,
     h("span", {class: "grow"}),
-    mute, loop,
+    mute, loop, jumps.button,
     iconButton("minus", "Zoom out (−)", () => timeline.zoom(2)), iconButton("plus", "Zoom in (+)", () => timeline.zoom(0.5)),
     h("button", {type: "button", class: "quiet", title: "Show all (0)", onclick: () => timeline.fit()}, "Fit"),
   );

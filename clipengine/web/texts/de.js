@@ -55,4 +55,17 @@ export default {
   "{count} changed": {"one": "{count} geändert", "other": "{count} geändert"},
   "Tags saved": "Schlagwörter gespeichert",
   "The tags of {count} could not be changed": {"one": "Die Schlagwörter von {count} Eintrag konnten nicht geändert werden", "other": "Die Schlagwörter von {count} Einträgen konnten nicht geändert werden"},
+
+  // player/jumps.js
+  "Jump to": "Springen zu",
+  "Next keyframe": "Nächstes Schlüsselbild",
+  "Previous keyframe": "Voriges Schlüsselbild",
+  "No keyframe found": "Kein Schlüsselbild gefunden",
+  "Next silence": "Nächste Stille",
+  "Previous silence": "Vorige Stille",
+  "No silence found": "Keine Stille gefunden",
+  "Next scene": "Nächste Szene",
+  "Previous scene": "Vorige Szene",
+  "No scene found": "Keine Szene gefunden",
+  "Searched from {from} to {to}.": "Durchsucht von {from} bis {to}.",
 };

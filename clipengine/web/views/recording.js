@@ -11,6 +11,7 @@ import {asyncHandler, errorDetails, errorState} from "../lib/ui.js";
 import {clipForm} from "../player/clip_form.js";
 import {ClipRanges} from "../player/clip_ranges.js";
 import {FrameTimes} from "../player/frame_times.js";
+import {Jumps} from "../player/jumps.js";
 import {Player} from "../player/player.js";
 import {segmentPanel} from "../player/segment_panel.js";
 import {Segments} from "../player/segments.js";
@@ -180,6 +181,7 @@ function showStudio(main, recording, transcripts, profiles, signal, place) {
     then();
   }
 
+  const jumps = new Jumps({recording, player, timeline, signal});
   const transcript = !transcripts.length ? null : new Transcript({
     recording, transcripts, player, selection, signal,
     onseek: (at) => {
@@ -202,11 +204,11 @@ function showStudio(main, recording, transcripts, profiles, signal, place) {
       h("button", {type: "button", class: "quiet keys", title: "Shortcuts (?)", "aria-label": "Shortcuts", onclick: showShortcuts}, icon("keys"), h("span", {class: "words"}, "Shortcuts")),
     ),
     h("div", {class: "studio"},
-      h("section", {class: "work", "aria-label": "Player"}, player.node, transport({player, timeline, recording, loop, signal}), timeline.node, form.node, panel.node),
+      h("section", {class: "work", "aria-label": "Player"}, player.node, transport({player, timeline, recording, loop, jumps, signal}), timeline.node, form.node, panel.node),
       h("section", {class: "panel beside", "aria-label": "Clips of this recording"}, h("header", {}, beside.node), clips.node, transcript && transcript.node),
     ),
   );
-  bindStudioShortcuts({selection, player, timeline, form, clips, transcript, beside, toggleLoop}, signal);
+  bindStudioShortcuts({selection, player, timeline, form, clips, transcript, beside, jumps, toggleLoop}, signal);
   clips.load().then(() => ranges.load(clips.next));
   showSegments();
   timeline.draw();
@@ -224,7 +226,7 @@ function showPlace(place, {selection, player, timeline, beside}) {
   if (selection.empty) beside.select("transcript");
 }
 
-function bindStudioShortcuts({selection, player, timeline, form, clips, transcript, beside, toggleLoop}, signal) {
+function bindStudioShortcuts({selection, player, timeline, form, clips, transcript, beside, jumps, toggleLoop}, signal) {
   const seekTo = (time) => {
     player.pause();
     player.seek(time);
@@ -245,6 +247,7 @@ function bindStudioShortcuts({selection, player, timeline, form, clips, transcri
     o: () => selection.setEnd(player.shown),
     "Shift+i": () => selection.empty || seekTo(selection.start),
     "Shift+o": () => selection.empty || seekTo(selection.end),
+    ...jumps.shortcuts,
     Enter: () => form.submit(),
     a: () => form.addSegment(),
     r: toggleLoop,

@@ -237,7 +237,7 @@ def inspect_job(encoding: Encoding, seconds: float) -> Job:
     )
 
 
-PreviewKind = Literal["frame", "times", "filmstrip", "waveform", "plan", "moments"]
+PreviewKind = Literal["frame", "times", "filmstrip", "waveform", "plan", "moments", "jump"]
 
 
 def preview_job(

@@ -1,0 +1,82 @@
+// Jumps to the next and the previous keyframe, silence and scene, which the server finds.
+
+import {get, query} from "../lib/api.js";
+import {formatTime} from "../lib/format.js";
+import {t} from "../lib/texts.js";
+import {menuButton, toast, toastError} from "../lib/ui.js";
+
+const REACH_SECONDS = 600; // of a jump
+// Shortcut, longest search of one request in seconds, and texts of each kind.
+const KINDS = {
+  keyframe: {key: "f", step: 300, texts: {next: t("Next keyframe"), previous: t("Previous keyframe"), none: t("No keyframe found")}},
+  silence: {key: "s", step: 300, texts: {next: t("Next silence"), previous: t("Previous silence"), none: t("No silence found")}},
+  scene: {key: "d", step: 60, texts: {next: t("Next scene"), previous: t("Previous scene"), none: t("No scene found")}},
+};
+
+export class Jumps {
+  constructor({recording, player, timeline, signal}) {
+    Object.assign(this, {player, timeline, signal, search: null});
+    this.path = `/v1/recordings/${recording.recording_id}/moments`;
+    const {video, audio} = recording.media;
+    this.kinds = Object.keys(KINDS).filter((kind) => (kind === "silence" ? audio.length : video));
+    this.button = menuButton(t("Jump to"), "jump", () => this.items());
+    signal.addEventListener("abort", () => this.search && this.search.abort());
+  }
+
+  items() {
+    return this.kinds.flatMap((kind) => ["next", "previous"].map((direction) => {
+      const {key, texts} = KINDS[kind];
+      const keys = `${direction === "next" ? "" : "Shift+"}${key.toUpperCase()}`;
+      return {text: `${texts[direction]} (${keys})`, icon: direction === "next" ? "next" : "prev", run: () => this.jump(kind, direction)};
+    }));
+  }
+
+  // The actions of the keys, with Shift for the previous moment.
+  get shortcuts() {
+    return Object.fromEntries(this.kinds.flatMap((kind) => [["next", ""], ["previous", "Shift+"]].map(([direction, shift]) => (
+      [`${shift}${KINDS[kind].key}`, () => { this.jump(kind, direction); }]
+    ))));
+  }
+
+  // Search, and go to what was found unless the position has changed meanwhile. Another search ends this one.
+  async jump(kind, direction) {
+    const {player} = this;
+    const name = `${kind} ${direction}`;
+    if (this.search && this.search.name === name) return;
+    if (this.search) this.search.abort();
+    const search = this.search = Object.assign(new AbortController(), {name});
+    player.pause();
+    const from = player.time;
+    this.button.setAttribute("aria-busy", "true");
+    try {
+      const {seconds, reached} = await this.find(kind, direction, from, search.signal);
+      if (player.time !== from || player.playing) return;
+      if (seconds === null) {
+        toast(KINDS[kind].texts.none, t("Searched from {from} to {to}.", {from: formatTime(from), to: formatTime(reached)}));
+        return;
+      }
+      player.seek(seconds);
+      this.timeline.reveal(player.time);
+    } catch (error) {
+      toastError(error);
+    } finally {
+      if (this.search === search) {
+        this.search = null;
+        this.button.removeAttribute("aria-busy");
+      }
+    }
+  }
+
+  // Return the moment, or null, and how far was searched.
+  async find(to, direction, from, signal) {
+    const {step} = KINDS[to];
+    let [at, more] = [from, true];
+    while (more && Math.abs(at - from) < REACH_SECONDS - 1e-3) {
+      const within = Math.min(step, REACH_SECONDS - Math.abs(at - from));
+      const found = await get(query(this.path, {to, at, direction, within}), {signal});
+      if (found.seconds !== null) return {seconds: found.seconds};
+      ({searched_to_seconds: at, more} = found);
+    }
+    return {seconds: null, reached: at};
+  }
+}
