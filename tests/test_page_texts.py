@@ -6,30 +6,37 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-import clipengine
+from clipengine.errors import ClipEngineError, RequestError, StartupError
+from tests.support.page_texts import CATALOGUES, WEB, catalogue
 
-WEB = Path(clipengine.__file__).parent / "web"
-CATALOGUES = sorted((WEB / "texts").glob("*.js"))
 MODULES = [path for path in sorted(WEB.rglob("*.js")) if path not in CATALOGUES]
 
 _STRING = r'"(?:[^"\\]|\\.)*"'
 _TEXT = re.compile(rf"\b(?:t|rich)\(\s*({_STRING})?")
 _PLURAL = re.compile(rf"\bplural\(\s*[^\"`]+?,\s*({_STRING})?\s*,?\s*({_STRING})?")
 
-
-def catalogue(path: Path) -> dict[str, Any]:
-    body = re.sub(r"(?m)^\s*//.*$", "", path.read_text("utf-8").partition("export default ")[2])
-    return dict(json.loads(re.sub(r",\s*\};?\s*$", "}", body), object_pairs_hook=_unique))
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    keys = [key for key, _ in pairs]
-    assert len(keys) == len(set(keys)), {key for key in keys if keys.count(key) > 1}
-    return dict(pairs)
+_LITERAL = rf"({_STRING}|`[^`]*`)"
+_PLACES = [  # of literals that are shown
+    re.compile(rf'(?:\b(?:title|placeholder|label|text|alt)|"aria-(?:label|valuetext|description)"): {_LITERAL}'),
+    re.compile(rf"\b(?:announce|toast|confirmDialog|openDialog|setProblem|showNote|Error)\({_LITERAL}"),
+    re.compile(rf"\b(?:setText|fault|iconButton)\([^,]+, {_LITERAL}"),
+    re.compile(rf"\.(?:textContent|title|placeholder) = {_LITERAL}"),
+    re.compile(rf"[}})\[], {_LITERAL}"),  # children of h()
+    re.compile(rf"[?:\[] {_LITERAL}"),
+    re.compile(r'("[A-Z][a-z]+[ …][^"]*")'),  # sentences
+]
+_NAMES = {
+    "Shift+",
+    "English",
+    "Deutsch",
+    "Python",
+    "clipengine serve",
+    "clipengine keys create laptop",
+    "clipengine recordings import",
+}
 
 
 def code(path: Path) -> str:
@@ -51,6 +58,30 @@ def used_texts() -> dict[str, str | None]:
     return found
 
 
+def server_texts() -> set[str]:
+    """Return the fixed texts of the API that the page shows: titles of errors, and hints of clips and recordings."""
+    shown = [error for error in _with_subclasses(ClipEngineError) if not issubclass(error, StartupError)]
+    hints = {error.default_hint for error in shown if not issubclass(error, RequestError)}
+    return hints | {error.title for error in shown}
+
+
+def _with_subclasses(error: type[ClipEngineError]) -> Iterator[type[ClipEngineError]]:
+    yield error
+    for each in error.__subclasses__():
+        yield from _with_subclasses(each)
+
+
+def unwrapped(path: Path) -> Iterator[str]:
+    """Yield literals that look like words for the reader, and that are not a text of `t`, `rich` or `plural`."""
+    others = rf"\bclass(?:Name)?\"?(?:: | = |, )[^,}};]*|\b(?:t|rich)\({_STRING}|\bplural\([^\"]+, {_STRING}, {_STRING}"
+    for line in code(path).splitlines():
+        rest = re.sub(others, "t(", line)
+        for match in (found for place in _PLACES for found in place.finditer(rest)):
+            words = re.sub(r"\$\{.*?\}+", "", match[1].strip('"`')).strip(" ·")
+            if re.match(r"[A-Z][a-z]|.*[a-z],? [a-z]", words) and words not in _NAMES:
+                yield f"{path.relative_to(WEB)}: {match[1]}"
+
+
 def placeholders(text: str) -> list[str]:
     return sorted(set(re.findall(r"\{(\w+)\}", text)))
 
@@ -63,15 +94,20 @@ def forms(entry: str | dict[str, str]) -> Iterator[str]:
 def test_catalogue_has_every_text_and_no_other(path: Path) -> None:
     texts, used = catalogue(path), used_texts()
     assert sorted(set(used) - set(texts)) == []
-    assert sorted(set(texts) - set(used)) == []
+    assert sorted(server_texts() - set(texts)) == []
+    assert sorted(set(texts) - set(used) - server_texts()) == []
 
 
 @pytest.mark.parametrize("path", CATALOGUES, ids=lambda path: path.stem)
 def test_translations_keep_the_placeholders(path: Path) -> None:
     texts, used = catalogue(path), used_texts()
     for key, entry in texts.items():
-        assert isinstance(entry, dict) == (used[key] is not None), f"{key!r}: only plural() has categories"
+        assert isinstance(entry, dict) == (used.get(key) is not None), f"{key!r}: only plural() has categories"
         assert not isinstance(entry, dict) or "other" in entry, key
         for text in forms(entry):
             assert text.strip(), key
             assert placeholders(text) == placeholders(key), key
+
+
+def test_every_text_of_the_modules_can_be_translated() -> None:
+    assert [found for path in MODULES for found in unwrapped(path)] == []

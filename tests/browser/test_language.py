@@ -5,8 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 from clipengine.client import Recording
-from tests.support.page import opened, point, studio
+from tests.browser.conftest import Judge
+from tests.support.page import opened, point, row, studio, until
+from tests.support.page_texts import WEB, catalogue
 from tests.support.server import RunningServer
+
+GERMAN = catalogue(WEB / "texts" / "de.js")
+WIDTHS = (1280, 390)
+_SHOWN = (  # every text and every name of a control, but none of the server or the user
+    "[...document.querySelectorAll('body *')]"
+    ".filter((node) => node.checkVisibility() && !node.closest('[lang=en], bdi'))"
+    ".flatMap((node) => [...['title', 'aria-label', 'placeholder'].map((name) => node.getAttribute(name)),"
+    " ...[...node.childNodes].filter((child) => child.nodeType === 3).map((child) => child.data.trim())])"
+    ".filter(Boolean)"
+)
 
 
 def test_language_of_the_browser_is_used_before_sign_in(browser: Any, server: RunningServer) -> None:
@@ -34,4 +46,58 @@ def test_chosen_language_persists_and_keeps_the_selection(
         assert page.evaluate("document.documentElement.lang") == "de"
         other = page.context.new_page()
         other.goto(f"{server.url}/#/clips")
-        other.get_by_role("link", name="Aufnahmen").wait_for()
+        other.get_by_role("link", name="Aufnahmen").first.wait_for()
+
+
+def test_every_screen_is_german_and_accessible(
+    browser: Any, server: RunningServer, recording: Recording, judge: Judge
+) -> None:
+    with studio(browser, server, recording, locale="de-DE", reduced_motion="reduce") as page:
+        point_in = page.get_by_role("textbox", name="In-Punkt")
+        point_in.fill("0.2")
+        point_in.press("Enter")
+        page.locator("#label").fill("Begrüßung")
+        page.get_by_role("button", name="Clip erstellen").click()
+        row(page, "Begrüßung").get_by_text("Bereit").wait_for()
+        inspect(page, judge, "recording")
+        page.keyboard.press("?")
+        page.get_by_role("heading", name="Tastenkürzel").wait_for()
+        inspect(page, judge, "shortcuts")
+        page.keyboard.press("Escape")
+        row(page, "Begrüßung").get_by_role("button", name="Weitere Aktionen").click()
+        inspect(page, judge, "menu")
+        page.keyboard.press("Escape")
+        for address, heading in (
+            ("recordings", "Aufnahmen"),
+            ("clips", "Clips"),
+            ("webhooks", "Webhooks"),
+            ("system", "System"),
+        ):
+            page.goto(f"{server.url}/#/{address}")
+            page.get_by_role("heading", name=heading, exact=True).wait_for()
+            page.locator(".skeleton").first.wait_for(state="detached")
+            inspect(page, judge, address)
+
+
+def test_sentences_of_the_server_are_marked_as_english(browser: Any, server: RunningServer) -> None:
+    with opened(browser, server, locale="de-DE", expected="422.*/v1/webhooks$|404.*/rec_nothing$") as page:
+        page.goto(f"{server.url}/#/webhooks")
+        page.get_by_role("button", name="Webhook hinzufügen").click()
+        page.get_by_label("URL").fill("http://169.254.0.1/")
+        page.keyboard.press("Enter")
+        page.locator("[role=alert] [lang=en]").filter(has_text="link-local").wait_for()
+        page.goto(f"{server.url}/#/recordings/rec_nothing")
+        page.get_by_role("alert").filter(has_text="Diese Aufnahme gibt es nicht.").wait_for()
+        page.get_by_role("heading", name="Aufnahme nicht gefunden").wait_for()
+        assert page.locator("[role=alert] [lang=en]").count() == 0
+
+
+def inspect(page: Any, judge: Judge, where: str) -> None:
+    """Check the screen on a desktop and on a phone: it fits, nothing in it is English, and axe finds nothing."""
+    for width in WIDTHS:
+        page.set_viewport_size({"width": width, "height": 844})
+        until(page, f"innerWidth === {width}")
+        assert page.evaluate("document.scrollingElement.scrollWidth") <= width, f"{where} at {width}"
+        english = {text for text in page.evaluate(_SHOWN) if GERMAN.get(text, text) != text}
+        assert english == set(), f"{where} at {width}"
+        judge(page, f"{where} at {width}")

@@ -57,7 +57,7 @@ def test_segments_become_one_clip_or_several(browser: Any, server: RunningServer
         assert listed(page) == kept
         page.get_by_text("Options").click()
         page.get_by_label("Picture").select_option("1:1")
-        page.get_by_label("Fit").select_option("pad")
+        page.get_by_label("Sides").select_option("pad")
         page.get_by_label("Audio").select_option("mute")
         page.get_by_label("Subtitles").select_option("none")
         page.get_by_label("Largest size (MB)").fill("big")
@@ -65,7 +65,7 @@ def test_segments_become_one_clip_or_several(browser: Any, server: RunningServer
         page.get_by_role("alert").filter(has_text="“big” is not a number").wait_for()
         page.get_by_label("Largest size (MB)").fill("-1")
         page.get_by_role("button", name="Create one clip").click()
-        page.get_by_role("alert").filter(has_text="Largest size: it must be between 0.01 and 1000000 MB").wait_for()
+        page.get_by_role("alert").filter(has_text="Largest size: it must be between 0.01 and 1,000,000 MB").wait_for()
         page.get_by_label("Largest size (MB)").fill("2.5")
         page.get_by_label("Label").fill("both")
         page.get_by_role("button", name="Create one clip").click()

@@ -41,7 +41,7 @@ def test_transcript_follows_playback_and_selects_by_text(
 ) -> None:
     with studio(browser, server, spoken) as page:
         page.keyboard.press("t")
-        page.get_by_label("Language").select_option("en")
+        page.get_by_role("combobox", name="Language").select_option("en")
         page.get_by_text(SAID[0]).wait_for()
         assert page.locator(".cues strong").all_inner_texts() == ["Ana", "Ben"]
         for _ in range(2):
@@ -66,7 +66,7 @@ def test_transcript_follows_playback_and_selects_by_text(
         page.keyboard.press("ArrowUp")
         page.keyboard.press("Shift+Enter")  # the same first cue again
         assert (point(page, "In").input_value(), point(page, "Out").input_value()) == ("0:01.400", "0:02.200")
-        page.get_by_label("Language").select_option("de")
+        page.get_by_role("combobox", name="Language").select_option("de")
         page.get_by_text("Guten Morgen").wait_for()
         page.get_by_text("Options").click()
         page.get_by_label("Subtitles").select_option("In the picture, English")
@@ -83,7 +83,7 @@ def test_transcript_is_searched(browser: Any, server: RunningServer, spoken: Rec
     server.client().transcripts.put(spoken.recording_id, "sw", cues)
     with studio(browser, server, spoken) as page:
         page.keyboard.press("/")
-        page.get_by_label("Language").select_option("en")
+        page.get_by_role("combobox", name="Language").select_option("en")
         search = page.get_by_label("Search the transcript")
         search.fill("bud rais")
         page.get_by_text("1 match", exact=True).wait_for()
@@ -95,13 +95,13 @@ def test_transcript_is_searched(browser: Any, server: RunningServer, spoken: Rec
         page.locator("mark", has_text="café").wait_for()
         search.fill("nothing")
         page.get_by_text("No matches").wait_for()
-        page.get_by_label("Language").select_option("sw")
+        page.get_by_role("combobox", name="Language").select_option("sw")
         search.fill("hujambo")
         page.get_by_text("100 or more matches").wait_for()
         page.get_by_role("button", name="Show more").first.click()
         page.get_by_text("101 matches").wait_for()
         assert page.get_by_role("button", name="Show more").count() == 0
-        page.get_by_label("Language").select_option("en")
+        page.get_by_role("combobox", name="Language").select_option("en")
         search.press("Escape")
         page.get_by_text(SAID[3], exact=True).wait_for()
         page.goto("about:blank")

@@ -1,6 +1,7 @@
 // HTTP client of the API. It sends the session cookie and raises problem documents as ApiError.
 
 import {errorMessage} from "./error_messages.js";
+import {fromServer, t} from "./texts.js";
 
 const RETRYABLE = [0, 401, 408, 409, 429]; // besides all of 500 and above
 
@@ -9,7 +10,8 @@ export class ApiError extends Error {
     super(errorMessage(status, problem));
     this.status = status;
     this.code = problem.code || "unknown";
-    this.title = problem.title || "The request failed";
+    this.title = problem.title ? fromServer(problem.title) : t("The request failed");
+    this.english = this.message === problem.detail; // the server wrote it
     this.errors = problem.errors || [];
   }
 
@@ -35,7 +37,7 @@ export async function request(method, path, {body, signal, quiet = false, as = "
     response = await fetch(path, {method, headers, signal, body: body === undefined ? undefined : JSON.stringify(body)});
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new ApiError(0, {title: "The server cannot be reached", code: "unreachable", detail: "Check that the server is running. The page continues when it is back."});
+    throw new ApiError(0, {title: t("The server cannot be reached"), code: "unreachable"});
   }
   if (response.status === 204) return null;
   if (response.ok && as === "blob") return response.blob();
@@ -72,7 +74,7 @@ export function upload(file, {onprogress, signal}) {
       if (sending.status < 300) resolve(sending.response);
       else reject(new ApiError(sending.status, sending.response || {}));
     });
-    sending.addEventListener("error", () => reject(new ApiError(0, {title: "The upload was interrupted", detail: "The connection to the server was lost."})));
+    sending.addEventListener("error", () => reject(new ApiError(0, {title: t("The upload was interrupted"), code: "upload_interrupted"})));
     sending.addEventListener("abort", () => reject(new DOMException("aborted", "AbortError")));
     signal.addEventListener("abort", () => sending.abort());
     sending.send(file);

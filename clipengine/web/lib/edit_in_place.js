@@ -1,6 +1,7 @@
 // Editing of a name or of tags where they are shown.
 
 import {h} from "./dom.js";
+import {t} from "./texts.js";
 import {toastError} from "./ui.js";
 
 export const MAX_TAGS = 20;
@@ -57,7 +58,7 @@ export function tagList(onchoose) {
       if (drawn === tags.join()) return;
       drawn = tags.join();
       node.replaceChildren(...tags.map((tag) => (onchoose
-        ? h("button", {type: "button", class: "tag", title: `Show what is tagged ${tag}`, onclick: () => onchoose(tag)}, h("bdi", {}, tag))
+        ? h("button", {type: "button", class: "tag", title: t("Show what is tagged {tag}", {tag}), onclick: () => onchoose(tag)}, h("bdi", {}, tag))
         : h("span", {class: "tag"}, h("bdi", {}, tag)))));
     },
   };

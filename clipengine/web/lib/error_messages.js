@@ -1,23 +1,26 @@
 // Messages for error codes whose API text addresses programmers. For every other code the API's own sentence is shown.
 
-const HINT = "It may have been deleted, or the address is incomplete.";
+import {t} from "./texts.js";
+
+const missing = (text) => `${text} ${t("It may have been deleted, or the address is incomplete.")}`;
 
 const MESSAGES = {
-  recording_not_found: `This recording does not exist. ${HINT}`,
-  clip_not_found: `This clip does not exist. ${HINT}`,
-  webhook_not_found: `This webhook does not exist. ${HINT}`,
-  share_not_found: `This link was revoked already. ${HINT}`,
-  delivery_not_found: `This delivery does not exist. ${HINT}`,
-  not_found: `Nothing was found here. ${HINT}`,
-  recording_not_complete: "The recording is still being processed. Try again in a moment.",
-  clip_not_complete: "The clip is not ready yet. Try again in a moment.",
-  request_in_progress: "The same request is already running.",
-  unauthorized: "You are signed out. Sign in again.",
-  forbidden: "The key that you signed in with does not allow this. Sign in with one that does.",
+  recording_not_found: missing(t("This recording does not exist.")),
+  clip_not_found: missing(t("This clip does not exist.")),
+  webhook_not_found: missing(t("This webhook does not exist.")),
+  share_not_found: missing(t("This link was revoked already.")),
+  delivery_not_found: missing(t("This delivery does not exist.")),
+  not_found: missing(t("Nothing was found here.")),
+  recording_not_complete: t("The recording is still being processed. Try again in a moment."),
+  clip_not_complete: t("The clip is not ready yet. Try again in a moment."),
+  request_in_progress: t("The same request is already running."),
+  unauthorized: t("You are signed out. Sign in again."),
+  forbidden: t("The key that you signed in with does not allow this. Sign in with one that does."),
+  unreachable: t("Check that the server is running. The page continues when it is back."), // by the page itself, as the next ones
+  upload_interrupted: t("The connection to the server was lost."),
+  empty_file: t("This file is empty, so there is nothing to upload."),
 };
 
-export const EMPTY_FILE = "This file is empty, so there is nothing to upload.";
-
 export function errorMessage(status, {code, detail}) {
-  return MESSAGES[code] || detail || `The server responded with status ${status}.`;
+  return MESSAGES[code] || detail || t("The server responded with status {status}.", {status: String(status)});
 }

@@ -1,6 +1,6 @@
 // Formatting of times, sizes and states. Times look as in the command line: 62.5 is 1:02.500.
 
-import {t} from "./texts.js";
+import {formatNumber, language, locale, plural, t} from "./texts.js";
 
 export function formatTime(seconds, digits = 3) {
   const scale = 10 ** digits;
@@ -21,7 +21,7 @@ export function requestedSeconds({parts, output, ...whole}) {
 
 // Return the range of a clip, or the number of its parts and their length.
 export function rangeOf(clip) {
-  if (clip.parts?.length > 1) return `${clip.parts.length} parts · ${formatTime(clip.result ? clip.result.duration_seconds : requestedSeconds(clip), 1)}`;
+  if (clip.parts?.length > 1) return `${plural(clip.parts.length, "{count} part", "{count} parts")} · ${formatTime(clip.result ? clip.result.duration_seconds : requestedSeconds(clip), 1)}`;
   return `${formatTime(clip.start_seconds)} – ${formatTime(clip.end_seconds)}`;
 }
 
@@ -44,19 +44,19 @@ export function formatBytes(count) {
     value /= 1000;
     unit += 1;
   }
-  return `${value < 10 ? value.toFixed(1) : Math.round(value)} ${units[unit]}`;
+  return `${value < 10 ? formatNumber(value, 1) : Math.round(value)} ${units[unit]}`;
 }
 
-const RELATIVE = new Intl.RelativeTimeFormat("en", {numeric: "auto", style: "short"});
+const RELATIVE = new Intl.RelativeTimeFormat(language, {numeric: "auto", style: "short"});
 const STEPS = [[60, "second", 1], [3600, "minute", 60], [86400, "hour", 3600], [30 * 86400, "day", 86400]];
 
 export function formatAge(stamp) {
   const seconds = (Date.parse(stamp) - Date.now()) / 1000;
-  if (Math.abs(seconds) < 10) return "now";
+  if (Math.abs(seconds) < 10) return t("now");
   for (const [limit, unit, size] of STEPS) {
     if (Math.abs(seconds) < limit) return RELATIVE.format(Math.round(seconds / size), unit);
   }
-  return new Date(stamp).toLocaleDateString("en", {year: "numeric", month: "short", day: "numeric"});
+  return new Date(stamp).toLocaleDateString(locale, {year: "numeric", month: "short", day: "numeric"});
 }
 
 // Return the name, or the last folder and file name of the key: many keys end with the same file name.
@@ -73,7 +73,7 @@ export function titleParts(recording) {
 
 export function languageName(tag) {
   try {
-    return new Intl.DisplayNames("en", {type: "language"}).of(tag);
+    return new Intl.DisplayNames(language, {type: "language"}).of(tag);
   } catch {
     return tag; // valid in BCP 47, but not for the browser
   }
@@ -95,9 +95,9 @@ export function mediaSummary(recording) {
   const parts = [];
   if (media.video) {
     const [width, height] = displaySize(media.video);
-    parts.push(`${width}×${height}`, media.video.codec, media.video.variable_rate ? "variable rate" : `${media.video.fps} fps`);
+    parts.push(`${width}×${height}`, media.video.codec, media.video.variable_rate ? t("variable rate") : t("{rate} fps", {rate: media.video.fps.toLocaleString(locale)}));
   }
-  if (media.audio.length) parts.push(media.audio.length > 1 ? `${media.audio.length} audio tracks` : media.audio[0].codec);
+  if (media.audio.length) parts.push(media.audio.length > 1 ? plural(media.audio.length, "{count} audio track", "{count} audio tracks") : media.audio[0].codec);
   return parts.join(" · ");
 }
 
@@ -109,12 +109,12 @@ export function placeInQueue(queue) {
   return t("{place} · starts {start}, ready {end}", {place, start: formatAge(queue.estimated_start_at), end: formatAge(queue.estimated_end_at)});
 }
 
-const STEP_WORDS = {queued: "Queued", reading: "Reading", encoding: "Encoding", verifying: "Verifying", uploading: "Uploading"};
+const STEP_WORDS = {queued: t("Queued"), reading: t("Reading"), encoding: t("Encoding"), verifying: t("Verifying"), uploading: t("Uploading")};
 
 export function clipState(clip) {
-  if (clip.status === "complete") return {text: "Ready", kind: "good"};
+  if (clip.status === "complete") return {text: t("Ready"), kind: "good"};
   if (clip.status === "failed") {
-    return clip.error && clip.error.code === "cancelled" ? {text: "Cancelled", kind: ""} : {text: "Failed", kind: "bad"};
+    return clip.error && clip.error.code === "cancelled" ? {text: t("Cancelled"), kind: ""} : {text: t("Failed"), kind: "bad"};
   }
-  return {text: STEP_WORDS[clip.step] || "Queued", kind: clip.step === "queued" ? "" : "busy"};
+  return {text: STEP_WORDS[clip.step] || t("Queued"), kind: clip.step === "queued" ? "" : "busy"};
 }

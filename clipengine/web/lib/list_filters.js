@@ -4,6 +4,7 @@ import {h, icon, setText} from "./dom.js";
 import {setQuery} from "./router.js";
 import {searchField} from "./search_field.js";
 import {typedQuery} from "./search_query.js";
+import {t} from "./texts.js";
 
 const TYPING_MS = 250;
 const NEWEST = "-created_at";
@@ -28,23 +29,23 @@ export function listFilters({statuses, sorts, params, placeholder, label, opens,
   };
   const field = searchField({placeholder, label, opens, onsearch: typed, settled: () => (timer ? changed() : loading)});
   field.input.value = params.q || "";
-  const tag = h("input", {maxlength: "50", autocomplete: "off", placeholder: "Any", value: params.tag || "", oninput: typed});
+  const tag = h("input", {maxlength: "50", autocomplete: "off", placeholder: t("Any"), value: params.tag || "", oninput: typed});
   const [from, to] = [params.from, params.to].map((value) => h("input", {type: "date", value: value || "", onchange: changed}));
-  const sort = h("select", {"aria-label": "Order", onchange: changed}, sorts.map(([value, text]) => h("option", {value, selected: value === (params.sort || NEWEST)}, text)));
+  const sort = h("select", {"aria-label": t("Order"), onchange: changed}, sorts.map(([value, text]) => h("option", {value, selected: value === (params.sort || NEWEST)}, text)));
   const segments = statuses.map(([value, text]) => h("button", {type: "button", onclick: () => { status = value; changed(); }}, text));
   const count = h("span", {});
   const reset = h("button", {type: "button", class: "quiet", onclick: () => {
     for (const input of [tag, from, to]) input.value = "";
     changed();
     tag.focus();
-  }}, "Reset");
+  }}, t("Reset"));
   const details = h("div", {class: "filters panel row wrap", hidden: !(params.tag || params.from || params.to)},
-    h("label", {class: "field"}, "Tag", tag), h("label", {class: "field"}, "Created from", from), h("label", {class: "field"}, "Created until", to), reset);
+    h("label", {class: "field"}, t("Tag"), tag), h("label", {class: "field"}, t("Created from"), from), h("label", {class: "field"}, t("Created until"), to), reset);
   const toggle = h("button", {type: "button", "aria-expanded": String(!details.hidden), onclick: () => {
     details.hidden = !details.hidden;
     toggle.setAttribute("aria-expanded", String(!details.hidden));
     if (!details.hidden) tag.focus();
-  }}, icon("filter"), "Filters", count);
+  }}, icon("filter"), t("Filters"), count);
 
   const state = () => ({q: field.input.value.trim(), status, tag: tag.value.trim(), from: from.value, to: to.value, sort: sort.value === NEWEST ? "" : sort.value});
 
@@ -66,7 +67,7 @@ export function listFilters({statuses, sorts, params, placeholder, label, opens,
 
   return {
     field, details,
-    nodes: [h("div", {class: "search"}, icon("search"), field.input), h("div", {class: "segments", role: "group", "aria-label": "Status"}, segments), toggle],
+    nodes: [h("div", {class: "search"}, icon("search"), field.input), h("div", {class: "segments", role: "group", "aria-label": t("Status")}, segments), toggle],
     sort,
     get q() {
       return typedQuery(field.input.value);

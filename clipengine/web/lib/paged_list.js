@@ -2,6 +2,7 @@
 
 import {get, query} from "./api.js";
 import {addArrowNavigation, announce, debounce, focusNeighbour, h, icon, setChildren} from "./dom.js";
+import {t} from "./texts.js";
 import {errorState} from "./ui.js";
 
 const RELOAD_MS = 1000; // after an event about an item that only the server can place
@@ -67,7 +68,7 @@ export class PagedList {
     else this.cursors.pop();
     await this.load();
     this.node.scrollIntoView({block: "nearest"});
-    announce(`Page ${this.cursors.length}`);
+    announce(t("Page {number}", {number: this.cursors.length}));
   }
 
   // Return the item, or the known one if that is newer.
@@ -139,10 +140,10 @@ export class PagedList {
       const [back, , forward] = this.footer.querySelectorAll("nav > *");
       ((direction > 0 ? forward : back)?.matches(":enabled") ? (direction > 0 ? forward : back) : direction > 0 ? back : forward)?.focus();
     };
-    return [h("nav", {class: "row", "aria-label": "Pages"},
-      h("button", {type: "button", disabled: number === 1, onclick: turn(-1)}, icon("back"), "Previous"),
-      h("span", {class: "muted small"}, `Page ${number}`),
-      h("button", {type: "button", disabled: !this.next, onclick: turn(1)}, "Next", icon("chevron")),
+    return [h("nav", {class: "row", "aria-label": t("Pages")},
+      h("button", {type: "button", disabled: number === 1, onclick: turn(-1)}, icon("back"), t("Previous")),
+      h("span", {class: "muted small"}, t("Page {number}", {number})),
+      h("button", {type: "button", disabled: !this.next, onclick: turn(1)}, t("Next"), icon("chevron")),
     )];
   }
 }

@@ -1,6 +1,7 @@
 // The selection of rows of a list, over its pages, and the bar with what can be done with it.
 
 import {h, setText} from "./dom.js";
+import {plural, t} from "./texts.js";
 
 // `actions(items)` returns the buttons for the selected items; `tools` are shown at the right of the bar.
 export class Picks {
@@ -15,7 +16,7 @@ export class Picks {
   // Return the bar of the list.
   bind(list) {
     this.list = list;
-    this.all = h("input", {type: "checkbox", "aria-label": "Select all of this page", disabled: true, onchange: () => this.chooseAll(this.all.checked)});
+    this.all = h("input", {type: "checkbox", "aria-label": t("Select all of this page"), disabled: true, onchange: () => this.chooseAll(this.all.checked)});
     this.count = h("span", {class: "small muted", role: "status"});
     this.buttons = h("div", {class: "row"});
     this.bar = h("div", {class: "picks row"}, h("label", {class: "pick"}, this.all), this.count, this.buttons, h("span", {class: "grow"}), this.tools);
@@ -28,7 +29,7 @@ export class Picks {
 
   // Return the checkbox of a new row.
   box(id, title) {
-    const box = h("input", {type: "checkbox", "aria-label": `Select ${title}`});
+    const box = h("input", {type: "checkbox", "aria-label": t("Select {title}", {title})});
     box.addEventListener("click", (event) => this.choose(id, box.checked, event.shiftKey));
     this.boxes.set(id, box);
     return h("label", {class: "pick"}, box);
@@ -78,7 +79,7 @@ export class Picks {
     this.all.indeterminate = here > 0 && here < shown.length;
     this.all.disabled = !shown.length;
     for (const id of shown) if (this.boxes.has(id)) this.boxes.get(id).checked = this.chosen.has(id);
-    setText(this.count, this.chosen.size ? `${this.chosen.size} selected` : "");
+    setText(this.count, this.chosen.size ? plural(this.chosen.size, "{count} selected", "{count} selected") : "");
     const key = [...this.chosen.keys()].join();
     if (this.drawn === key) return;
     this.drawn = key;

@@ -3,6 +3,7 @@
 import {get} from "./api.js";
 import {h} from "./dom.js";
 import {stripBidi, titleParts} from "./format.js";
+import {t} from "./texts.js";
 
 const MOST = 40; // in one request
 
@@ -20,7 +21,7 @@ export function recordingLinks(signal) {
     for (const id of asked.keys()) params.append("recording_id", id);
     const {data} = await get(`/v1/recordings?${params}`, {signal}).catch(() => ({data: []}));
     const found = new Map(data.map((recording) => [recording.recording_id, recording]));
-    for (const [id, resolve] of asked) resolve(found.get(id) || {name: "Recording"});
+    for (const [id, resolve] of asked) resolve(found.get(id) || {name: t("Recording")});
   };
 
   const find = (id) => new Promise((resolve) => {

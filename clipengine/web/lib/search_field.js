@@ -2,12 +2,13 @@
 
 import {h} from "./dom.js";
 import {bindShortcuts} from "./shortcuts.js";
+import {t} from "./texts.js";
 
 // `onsearch()` runs when the text changes, and `settled()` resolves when its results are shown; `opens` selects what Enter
 // clicks, the first match. `bind(list, signal)` binds the keys: / focuses the field, ↓ goes to the first row, Escape clears
 // the search.
 export function searchField({placeholder, label, opens, onsearch, settled}) {
-  const input = h("input", {type: "search", placeholder, title: "Search (/)", "aria-label": label});
+  const input = h("input", {type: "search", placeholder, title: t("Search (/)"), "aria-label": label});
   input.addEventListener("input", onsearch);
   return {
     input,

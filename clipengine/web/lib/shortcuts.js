@@ -1,31 +1,32 @@
 // Keyboard shortcuts as in video editors. They are inactive while a text field, a dialog or a menu has the focus.
 
 import {h} from "./dom.js";
+import {t} from "./texts.js";
 import {openDialog} from "./ui.js";
 
 export const SHORTCUTS = [
-  ["Space", "play or pause"],
-  ["J K L", "play backward, pause, play forward; press again to go faster"],
-  ["← →", "step one frame; with Shift, one second"],
-  ["Home End", "go to the start or the end"],
-  ["I", "set the in point: the clip starts with the frame on screen"],
-  ["O", "set the out point: the clip ends before the frame on screen"],
-  ["Shift+I Shift+O", "go to the in or the out point"],
-  ["Enter", "make the clip"],
-  ["A", "add the selection to the segments, or update the selected segment"],
-  ["F S D", "go to the next keyframe, silence or scene; with Shift, to the previous one"],
-  ["R", "loop the selection"],
-  ["N", "edit the label of the clip"],
-  ["C", "go to the clips; ↑ ↓ move, Enter plays"],
-  ["T", "go to the transcript; ↑ ↓ move, Enter goes there, Shift+Enter selects up to there"],
-  ["/", "search the transcript"],
-  ["G", "type a time to seek to"],
-  ["M", "mute"],
-  ["+ − 0", "zoom in, zoom out, show all"],
-  ["Z", "zoom to the selection"],
-  ["X", "clear the selection"],
-  ["Esc", "leave the focused control, so that shortcuts work again"],
-  ["?", "this list"],
+  [t("Space"), t("play or pause")],
+  ["J K L", t("play backward, pause, play forward; press again to go faster")],
+  ["← →", t("step one frame; with Shift, one second")],
+  [t("Home End"), t("go to the start or the end")],
+  ["I", t("set the in point: the clip starts with the frame on screen")],
+  ["O", t("set the out point: the clip ends before the frame on screen")],
+  [t("Shift+I Shift+O"), t("go to the in or the out point")],
+  [t("Enter"), t("make the clip")],
+  ["A", t("add the selection to the segments, or update the selected segment")],
+  ["F S D", t("go to the next keyframe, silence or scene; with Shift, to the previous one")],
+  ["R", t("loop the selection")],
+  ["N", t("edit the label of the clip")],
+  ["C", t("go to the clips; ↑ ↓ move, Enter plays")],
+  ["T", t("go to the transcript; ↑ ↓ move, Enter goes there, Shift+Enter selects up to there")],
+  ["/", t("search the transcript")],
+  ["G", t("type a time to seek to")],
+  ["M", t("mute")],
+  ["+ − 0", t("zoom in, zoom out, show all")],
+  ["Z", t("zoom to the selection")],
+  ["X", t("clear the selection")],
+  ["Esc", t("leave the focused control, so that shortcuts work again")],
+  ["?", t("this list")],
 ];
 
 export function bindShortcuts(actions, signal) {
@@ -49,7 +50,7 @@ export function bindShortcuts(actions, signal) {
 }
 
 export function showShortcuts() {
-  openDialog("Shortcuts", h("dl", {class: "shortcuts"}, SHORTCUTS.flatMap(([keys, text]) => [
+  openDialog(t("Shortcuts"), h("dl", {class: "shortcuts", tabindex: "0"}, SHORTCUTS.flatMap(([keys, text]) => [
     h("dt", {}, keys.split(" ").flatMap((key) => [h("kbd", {}, key), " "])),
     h("dd", {}, text),
   ])));

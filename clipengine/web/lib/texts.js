@@ -53,6 +53,9 @@ export function plural(count, one, other, values = {}) {
 // Return children for `h`: the values may be elements. rich("Press {key}", {key: h("kbd", {}, "I")})
 export const rich = (text, values) => fill(texts[text] ?? text, values);
 
+// Return a text of the server, translated if it is a fixed one: the title of an error, or a hint. Others are English.
+export const fromServer = (text) => texts[text] ?? text;
+
 // Keep the language, and show the page in it. Views get the event "language" before, to keep their state in the address.
 export function chooseLanguage(tag) {
   localStorage.setItem(STORAGE_KEY, tag);

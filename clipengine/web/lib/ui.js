@@ -1,6 +1,7 @@
 // Toasts, dialogs, menus and error states.
 
 import {h, icon, iconButton} from "./dom.js";
+import {fromServer, t, texts} from "./texts.js";
 
 const TOAST_MS = 6000;
 
@@ -9,7 +10,7 @@ export function toast(title, detail = "", {bad = false, action = null} = {}) {
   const node = h("div", {class: bad ? "notice toast bad" : "notice toast"},
     h("div", {class: "grow"}, h("strong", {}, title), detail && h("p", {class: "small muted"}, detail)),
     action && h("button", {type: "button", class: "quiet", onclick: () => { close(); action.run(); }}, action.text),
-    iconButton("x", "Close", close),
+    iconButton("x", t("Close"), close),
   );
   document.getElementById("toasts").append(node);
   setTimeout(close, bad ? TOAST_MS * 2 : TOAST_MS);
@@ -18,7 +19,7 @@ export function toast(title, detail = "", {bad = false, action = null} = {}) {
 export function toastError(error) {
   if (error.name === "AbortError" || error.status === 401) return;
   if (error.status === undefined) console.error(error);
-  toast(error.title || "Something went wrong", error.message, {bad: true});
+  toast(error.title || t("Something went wrong"), errorText(error), {bad: true});
 }
 
 // Return an event handler that disables its button while `work` runs and shows errors as a toast.
@@ -38,7 +39,7 @@ export function asyncHandler(work) {
 
 export function openDialog(title, body, {footer = [], size = "", onclose = () => {}} = {}) {
   const dialog = h("dialog", {class: size, "aria-labelledby": "dialog-title"},
-    h("header", {}, h("h2", {id: "dialog-title", class: "grow clip"}, title), iconButton("x", "Close", () => dialog.close())),
+    h("header", {}, h("h2", {id: "dialog-title", class: "grow clip"}, title), iconButton("x", t("Close"), () => dialog.close())),
     h("div", {class: "body"}, body),
     footer.length ? h("footer", {}, footer) : null,
   );
@@ -65,7 +66,7 @@ export function confirmDialog(title, detail, yes) {
     const dialog = openDialog(title, h("p", {}, detail), {
       size: "narrow",
       footer: [
-        h("button", {type: "button", autofocus: true, onclick: () => finish(false)}, "Cancel"),
+        h("button", {type: "button", autofocus: true, onclick: () => finish(false)}, t("Cancel")),
         h("button", {type: "button", class: "primary destructive", onclick: () => finish(true)}, yes),
       ],
       onclose: () => resolve(answer),
@@ -135,7 +136,7 @@ export async function copyText(text, what) {
     document.execCommand("copy");
     area.remove();
   }
-  toast(`${what} copied`);
+  toast(t("{what} copied", {what}));
 }
 
 // Save text or a blob as a file of the user.
@@ -145,14 +146,20 @@ export function saveFile(name, content) {
   setTimeout(() => URL.revokeObjectURL(address), 60_000);
 }
 
+// Return a text of the server for `h`. If there is no translation, it is marked as English.
+export const serverText = (text) => (text in texts ? fromServer(text) : h("span", {lang: "en"}, text));
+
+// Return the message of an error for `h`.
+export const errorText = (error) => (error.english ? serverText(error.message) : error.message);
+
 // Return the engine's message and hint as paragraphs.
 export function errorDetails({message, hint}) {
-  return [h("p", {class: "bad"}, message), h("p", {class: "muted"}, hint)];
+  return [h("p", {class: "bad"}, serverText(message)), h("p", {class: "muted"}, serverText(hint))];
 }
 
 // Return the engine's message on one line; it opens to show all of it and the hint.
 export function errorSummary({message, hint}) {
-  return h("details", {class: "fault"}, h("summary", {class: "bad"}, h("span", {class: "clip"}, message)), h("p", {class: "muted"}, hint));
+  return h("details", {class: "fault"}, h("summary", {class: "bad"}, h("span", {class: "clip"}, serverText(message))), h("p", {class: "muted"}, serverText(hint)));
 }
 
 // Return an error state that replaces a list or a view. `retry()` is offered if the error may pass, and is called when an
@@ -160,9 +167,9 @@ export function errorSummary({message, hint}) {
 export function errorState(error, retry) {
   const again = error.retryable === false ? null : retry;
   const node = h("div", {class: "empty", role: "alert"},
-    h("h2", {}, error.title || "Something went wrong"),
-    h("p", {}, error.message),
-    again && h("button", {type: "button", onclick: again}, icon("retry"), "Retry"),
+    h("h2", {}, error.title || t("Something went wrong")),
+    h("p", {}, errorText(error)),
+    again && h("button", {type: "button", onclick: again}, icon("retry"), t("Retry")),
   );
   const back = ({detail}) => {
     if (!detail) return;

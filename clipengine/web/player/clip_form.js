@@ -3,6 +3,8 @@
 import {post} from "../lib/api.js";
 import {announce, h, iconButton, setText} from "../lib/dom.js";
 import {formatTime} from "../lib/format.js";
+import {rich, t} from "../lib/texts.js";
+import {errorText} from "../lib/ui.js";
 import {outputOptions} from "./output_options.js";
 import {MAX_SEGMENTS} from "./segments.js";
 import {smartSwitch} from "./smart_switch.js";
@@ -14,16 +16,16 @@ export function clipForm({recording, transcripts, profiles, selection, segments,
   const times = timeFields({selection, player, onvalidated: () => draw()});
   const length = h("output", {class: "time length"}, "–");
   const label = h("input", {id: "label", maxlength: "200", autocomplete: "off", placeholder: nextLabel([])});
-  const profile = h("select", {"aria-label": "Profile"}, profiles.map((each) => h("option", {value: each.name}, describe(each))));
-  const profileField = h("label", {class: "field", hidden: profiles.length < 2}, "Profile", profile);
+  const profile = h("select", {"aria-label": t("Profile")}, profiles.map((each) => h("option", {value: each.name}, describe(each))));
+  const profileField = h("label", {class: "field", hidden: profiles.length < 2}, t("Profile"), profile);
   const smart = smartSwitch({recording, selection, signal});
-  const make = h("button", {class: "primary make", disabled: true}, "Make clip", h("kbd", {"aria-hidden": "true"}, "⏎"));
-  const addText = h("span", {}, "Add to list");
-  const add = h("button", {type: "button", class: "add", title: "Add the selection to the segments (A)", disabled: true, onclick: () => addSegment()}, addText, h("kbd", {"aria-hidden": "true"}, "A"));
+  const make = h("button", {class: "primary make", disabled: true}, t("Make clip"), h("kbd", {"aria-hidden": "true"}, "⏎"));
+  const addText = h("span", {}, t("Add to list"));
+  const add = h("button", {type: "button", class: "add", title: t("Add the selection to the segments (A)"), disabled: true, onclick: () => addSegment()}, addText, h("kbd", {"aria-hidden": "true"}, "A"));
   const options = outputOptions(recording, transcripts);
-  const clear = iconButton("x", "Clear the selection (X)", () => selection.clear(), {disabled: true});
+  const clear = iconButton("x", t("Clear the selection (X)"), () => selection.clear(), {disabled: true});
   const problem = h("p", {class: "bad small", role: "alert"});
-  const hint = h("p", {class: "muted small hint"}, "Drag across the timeline, or press ", h("kbd", {}, "I"), " on the first frame of the clip and ", h("kbd", {}, "O"), " on the first frame after it. ", h("kbd", {}, "?"), " lists all shortcuts.");
+  const hint = h("p", {class: "muted small hint"}, rich("Drag across the timeline, or press {in} on the first frame of the clip and {out} on the first frame after it. {help} lists all shortcuts.", {in: h("kbd", {}, "I"), out: h("kbd", {}, "O"), help: h("kbd", {}, "?")}));
 
   const choose = () => smart.show(profiles.find((each) => each.name === profile.value));
   profile.addEventListener("change", choose);
@@ -36,7 +38,7 @@ export function clipForm({recording, transcripts, profiles, selection, segments,
     setText(length, selection.empty || invalid ? "–" : formatTime(selection.length));
     make.disabled = selection.empty || invalid;
     add.disabled = make.disabled;
-    setText(addText, segments.current ? `Update segment ${segments.items.indexOf(segments.current) + 1}` : "Add to list");
+    setText(addText, segments.current ? t("Update segment {number}", {number: segments.items.indexOf(segments.current) + 1}) : t("Add to list"));
     clear.disabled = selection.empty && !invalid;
     rename();
     problem.textContent = "";
@@ -53,7 +55,7 @@ export function clipForm({recording, transcripts, profiles, selection, segments,
     if (invalid) {
       invalid.focus();
       announce(invalid.problem.textContent);
-    } else if (selection.empty) announce("Nothing is selected");
+    } else if (selection.empty) announce(t("Nothing is selected"));
     return !invalid && !selection.empty;
   }
 
@@ -61,12 +63,12 @@ export function clipForm({recording, transcripts, profiles, selection, segments,
     if (!usable()) return;
     const known = segments.items.includes(segments.current);
     if (!known && !segments.room) {
-      problem.textContent = `The list is full: it has ${MAX_SEGMENTS} segments.`;
+      problem.textContent = t("The list is full: it has {count} segments.", {count: MAX_SEGMENTS});
       return;
     }
     const item = segments.put(label.value.trim());
     const number = segments.items.indexOf(item) + 1;
-    announce(known ? `Segment ${number} was updated` : `Segment ${number} was added`);
+    announce(known ? t("Segment {number} was updated", {number}) : t("Segment {number} was added", {number}));
     label.value = "";
     label.blur(); // make shortcuts work again
   }
@@ -98,23 +100,23 @@ export function clipForm({recording, transcripts, profiles, selection, segments,
     rename();
     try {
       oncreated(await post(`/v1/recordings/${recording.recording_id}/clips`, body));
-      announce(`${body.label} is queued`);
+      announce(t("{label} is queued", {label: body.label}));
     } catch (error) {
       if (selection.empty) {
         selection.set(before[0], before[1]);
         [, , label.value] = before;
       }
-      problem.textContent = error.message;
+      problem.replaceChildren(errorText(error));
     } finally {
       pending.delete(body.label);
     }
     rename();
   }
 
-  const node = h("form", {class: "picker panel", "aria-label": "Clip", novalidate: true, onsubmit: (event) => { event.preventDefault(); submit(); }},
+  const node = h("form", {class: "picker panel", "aria-label": t("Clip"), novalidate: true, onsubmit: (event) => { event.preventDefault(); submit(); }},
     times.fields,
-    h("div", {class: "field"}, h("span", {class: "caption"}, "Length"), length),
-    h("label", {class: "field grow label-field"}, "Label", label),
+    h("div", {class: "field"}, h("span", {class: "caption"}, t("Length")), length),
+    h("label", {class: "field grow label-field"}, t("Label"), label),
     profileField,
     h("div", {class: "row buttons"}, clear, add, make),
     h("div", {class: "row wrap extras"}, options.node, smart.node), times.problems, problem, hint,

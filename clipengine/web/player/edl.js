@@ -2,20 +2,21 @@
 // export, and the EDL of MPlayer and Kodi, which lists what a player skips. Pure.
 
 import {parseTime} from "../lib/format.js";
+import {t} from "../lib/texts.js";
 import {endFault, fault, timeFault} from "./segment_faults.js";
 
 const CODE = "(\\d{1,2}:\\d\\d:\\d\\d[:;.,]\\d{2,3})";
 const EVENT = new RegExp(`^\\s*(\\d{1,6})\\s+(\\S+)\\s+(\\S+)\\s+(?:C|D|W\\d*|K\\w*)\\s+(?:[BFO]\\s+|\\d+\\s+)*${CODE}\\s+${CODE}(?:\\s|$)`, "i");
 const NAME = /^\s*\*\s*(FROM|TO) CLIP NAME:\s*(.*)/i;
 const SKIP = /^\s*(#?[\d:.]+)\s+(#?[\d:.]+)(?:\s+([0-3]))?\s*$/;
-const IGNORED = {1: "mute", 2: "scene marker"}; // actions of MPlayer and Kodi that skip nothing
+const IGNORED = {1: t("mute"), 2: t("scene marker")}; // actions of MPlayer and Kodi that skip nothing
 
 export const isEdl = (lines) => lines.some((line) => EVENT.test(line));
 const isWritten = (line) => line.trim() && !line.startsWith("##");
 export const isSkipList = (lines) => lines.some(isWritten) && lines.filter(isWritten).every((line) => SKIP.test(line));
 
 const byFrames = (rate) => {
-  if (!rate) throw new Error("The times of an EDL count frames, and the recording has no frame rate.");
+  if (!rate) throw new Error(t("The times of an EDL count frames, and the recording has no frame rate."));
   return rate;
 };
 
@@ -35,11 +36,11 @@ export function parseEdl(lines, {rate}) {
     } else if (name && events.length) {
       if (!events.at(-1).label || name[1].toUpperCase() === "TO") events.at(-1).label = name[2];
     } else if (/^\s*FCM:/i.test(text)) drop = !/NON/i.test(text);
-    else if (/^\s*\d{3,6}\s/.test(text)) throw fault(line, `“${text.trim().slice(0, 60)}” is not an event: number, reel, track, C and four timecodes`);
-    else if (/^\s*M2\s/.test(text)) notes.push(`line ${line}: the speed of an event is not applied`);
+    else if (/^\s*\d{3,6}\s/.test(text)) throw fault(line, t("“{text}” is not an event: number, reel, track, C and four timecodes", {text: text.trim().slice(0, 60)}));
+    else if (/^\s*M2\s/.test(text)) notes.push(t("line {line}: the speed of an event is not applied", {line: String(line)}));
   });
   const isBlack = ({reel}) => reel.toUpperCase() === "BL";
-  notes.push(...events.filter(isBlack).map(({line}) => `line ${line}: black is left out`));
+  notes.push(...events.filter(isBlack).map(({line}) => t("line {line}: black is left out", {line: String(line)})));
   // The first line of a transition has no length; the second one has the same number.
   const lasting = new Set(events.filter(({start, end}) => start < end).map(({number}) => number));
   const kept = events.filter((event) => !isBlack(event) && (event.start !== event.end || !lasting.has(event.number)));
@@ -62,7 +63,7 @@ function withoutCopies(events) {
 function timecodeSeconds(code, rate, drop, line) {
   const [hours, minutes, seconds, frames] = code.split(/[:;.,]/).map(Number);
   const nominal = Math.round(rate);
-  if (minutes > 59 || seconds > 59 || frames >= nominal) throw fault(line, `${code} is not a timecode at ${nominal} frames per second`);
+  if (minutes > 59 || seconds > 59 || frames >= nominal) throw fault(line, t("{code} is not a timecode at {rate} frames per second", {code, rate: nominal}));
   const skipped = (drop || code.includes(";")) && nominal % 30 === 0 ? nominal / 15 : 0;
   const passed = hours * 60 + minutes;
   const count = (passed * 60 + seconds) * nominal + frames - skipped * (passed - Math.floor(passed / 10));
@@ -97,7 +98,7 @@ export function parseSkipList(lines, {duration, rate}) {
     const line = index + 1;
     const [, first, last, action = "0"] = SKIP.exec(text);
     const [start, end] = [first, last].map((each) => skipTime(line, each, rate));
-    if (IGNORED[action]) notes.push(`line ${line}: action ${action} (${IGNORED[action]}) makes no range`);
+    if (IGNORED[action]) notes.push(t("line {line}: action {action} ({meaning}) makes no range", {line: String(line), action, meaning: IGNORED[action]}));
     else if (end <= start) throw endFault(line, start, end);
     else skipped.push({line, start, end});
   });

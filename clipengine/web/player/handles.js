@@ -2,11 +2,12 @@
 
 import {h} from "../lib/dom.js";
 import {formatTime} from "../lib/format.js";
+import {t} from "../lib/texts.js";
 import {startDrag} from "./drag.js";
 
 export function handle(kind, selection, timeline, onmove) {
-  const label = kind === "start" ? "In point" : "Out point";
-  const meaning = kind === "start" ? "In: the clip starts with this frame" : "Out: the clip ends before this frame";
+  const label = kind === "start" ? t("In point") : t("Out point");
+  const meaning = kind === "start" ? t("In: the clip starts with this frame") : t("Out: the clip ends before this frame");
   const node = h("div", {class: `handle ${kind}`, role: "slider", tabindex: "0", "aria-label": label, "aria-orientation": "horizontal", "aria-valuemin": "0", title: meaning});
 
   const move = (time) => {

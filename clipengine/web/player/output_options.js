@@ -2,12 +2,13 @@
 
 import {h, icon} from "../lib/dom.js";
 import {languageName} from "../lib/format.js";
+import {t} from "../lib/texts.js";
 
-const ASPECTS = [["", "As recorded"], ["16:9", "16:9 wide"], ["9:16", "9:16 upright"], ["1:1", "1:1 square"]];
-const FITS = [["crop", "Crop the sides"], ["pad", "Black bars"], ["blur", "Blurred bars"]];
+const ASPECTS = [["", t("As recorded")], ["16:9", t("16:9 wide")], ["9:16", t("9:16 upright")], ["1:1", t("1:1 square")]];
+const FITS = [["crop", t("Crop the sides")], ["pad", t("Black bars")], ["blur", t("Blurred bars")]];
 const SPEEDS = [0.25, 0.5, 0.75, 1, 1.25, 1.5, 2, 4, 8, 16];
-const AUDIO = [["", "As recorded"], ["-14", "−14 LUFS, online video"], ["-16", "−16 LUFS, podcast"], ["-23", "−23 LUFS, broadcast"], ["mute", "Muted"]];
-const SUBTITLES = [["keep", "Keep"], ["none", "None"]]; // and "burn" with a language
+const AUDIO = [["", t("As recorded")], ["-14", t("−14 LUFS, online video")], ["-16", t("−16 LUFS, podcast")], ["-23", t("−23 LUFS, broadcast")], ["mute", t("Muted")]];
+const SUBTITLES = [["keep", t("Keep")], ["none", t("None")]]; // and "burn" with a language
 const MB = 1e6;
 const [LEAST_MB, MOST_MB] = [0.01, 1e6];
 
@@ -22,28 +23,28 @@ export function outputOptions({media}, transcripts) {
   const fit = select(FITS, "crop");
   const speed = select(SPEEDS.map((each) => [String(each), `${each}×`]), "1");
   const sound = select(AUDIO, "");
-  const size = h("input", {inputmode: "decimal", autocomplete: "off", placeholder: "No limit"});
-  const burnt = video ? transcripts.map(({language}) => [`burn ${language}`, `In the picture, ${languageName(language)}`]) : [];
+  const size = h("input", {inputmode: "decimal", autocomplete: "off", placeholder: t("No limit")});
+  const burnt = video ? transcripts.map(({language}) => [`burn ${language}`, t("In the picture, {language}", {language: languageName(language)})]) : [];
   const subtitles = select([...SUBTITLES, ...burnt], "keep");
   const summary = h("span", {class: "muted clip"});
-  const reset = h("button", {type: "button", class: "quiet", hidden: true, onclick: () => clear()}, "Reset");
+  const reset = h("button", {type: "button", class: "quiet", hidden: true, onclick: () => clear()}, t("Reset"));
   const controls = [aspect, fit, speed, sound, size, subtitles];
   const node = h("details", {class: "options"},
-    h("summary", {}, icon("chevron"), "Options", summary),
+    h("summary", {}, icon("chevron"), t("Options"), summary),
     h("div", {class: "row wrap fields"},
-      field("Picture", aspect, video), field("Fit", fit, video), field("Speed", speed), field("Audio", sound, audio),
-      field("Largest size (MB)", size, video), field("Subtitles", subtitles), reset));
+      field(t("Picture"), aspect, video), field(t("Sides"), fit, video), field(t("Speed"), speed), field(t("Audio"), sound, audio),
+      field(t("Largest size (MB)"), size, video), field(t("Subtitles"), subtitles), reset));
 
   function values(seconds) {
     const tempo = Number(speed.value);
     const limit = size.value.trim();
     const megabytes = Number(limit.replace(",", "."));
-    const wrong = Number.isNaN(megabytes) ? `“${limit}” is not a number`
-      : limit && !(megabytes >= LEAST_MB && megabytes <= MOST_MB) ? `it must be between ${LEAST_MB} and ${MOST_MB} MB` : "";
+    const wrong = Number.isNaN(megabytes) ? t("“{text}” is not a number", {text: limit})
+      : limit && !(megabytes >= LEAST_MB && megabytes <= MOST_MB) ? t("it must be between {least} and {most} MB", {least: LEAST_MB, most: MOST_MB}) : "";
     if (wrong) {
       node.open = true;
       size.focus();
-      throw new Error(`Largest size: ${wrong}.`);
+      throw new Error(t("Largest size: {problem}.", {problem: wrong}));
     }
     const output = {
       ...(aspect.value ? {aspect: aspect.value, fit: fit.value} : {}),
@@ -63,9 +64,9 @@ export function outputOptions({media}, transcripts) {
     const chosen = [
       aspect.value,
       speed.value !== "1" && `${speed.value}×`,
-      sound.value && (sound.value === "mute" ? "muted" : `${sound.value} LUFS`),
-      size.value.trim() && `at most ${size.value.trim()} MB`,
-      subtitles.value === "none" ? "no subtitles" : subtitles.value !== "keep" && "subtitles in the picture",
+      sound.value && (sound.value === "mute" ? t("muted") : `${sound.value} LUFS`),
+      size.value.trim() && t("at most {size} MB", {size: size.value.trim()}),
+      subtitles.value === "none" ? t("no subtitles") : subtitles.value !== "keep" && t("subtitles in the picture"),
     ].filter(Boolean);
     summary.textContent = chosen.join(" · ");
     reset.hidden = !chosen.length;

@@ -2,6 +2,7 @@
 
 import {h} from "../lib/dom.js";
 import {formatTime} from "../lib/format.js";
+import {t} from "../lib/texts.js";
 import {DRAG_PIXELS, startDrag} from "./drag.js";
 import {drawFilm, drawWave, prepare} from "./drawing.js";
 
@@ -14,8 +15,8 @@ export class Overview {
     this.film = h("canvas", {class: "film"});
     this.wave = h("canvas", {class: "wave"});
     this.marks = h("canvas", {class: "marks"});
-    this.edges = ["start", "end"].map((side) => h("div", {class: `edge ${side}`, title: "Drag to change the visible part"}));
-    this.window = h("div", {class: "window", role: "slider", tabindex: "0", "aria-label": "Visible part", "aria-orientation": "horizontal", "aria-valuemin": "0", "aria-valuemax": duration.toFixed(3)}, this.edges);
+    this.edges = ["start", "end"].map((side) => h("div", {class: `edge ${side}`, title: t("Drag to change the visible part")}));
+    this.window = h("div", {class: "window", role: "slider", tabindex: "0", "aria-label": t("Visible part"), "aria-orientation": "horizontal", "aria-valuemin": "0", "aria-valuemax": duration.toFixed(3)}, this.edges);
     this.playhead = h("div", {class: "playhead"});
     this.node = h("div", {class: "overview"}, this.film, this.wave, this.marks, this.window, this.playhead);
     this.node.addEventListener("pointerdown", (event) => this.pan(event));
@@ -80,7 +81,7 @@ export class Overview {
     this.window.style.left = this.percent(view.start);
     this.window.style.width = this.percent(this.span);
     this.window.setAttribute("aria-valuenow", view.start.toFixed(3));
-    this.window.setAttribute("aria-valuetext", `${formatTime(view.start, 0)} to ${formatTime(view.end, 0)}`);
+    this.window.setAttribute("aria-valuetext", t("{start} to {end}", {start: formatTime(view.start, 0), end: formatTime(view.end, 0)}));
   }
 
   // Draw the ranges of clips, segments and the selection, each {start, end, kind}.

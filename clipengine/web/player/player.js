@@ -3,12 +3,13 @@
 
 import {h, setText} from "../lib/dom.js";
 import {displaySize} from "../lib/format.js";
+import {t} from "../lib/texts.js";
 
 const RATES = [1, 2, 4, 8];
 const FRAME_CENTRE = 0.5; // of a frame: seek to its middle, so that rounding does not show a neighbour
 const EPSILON = 0.0005; // seconds, the same for irregular frames: times are rounded to the millisecond
 const MEDIA_ERR_NETWORK = 2; // of MediaError
-const ROLE_TEXTS = {first: "In: the clip’s first frame", last: "The clip’s last frame", after: "Out: the first frame after the clip", end: "Out: the recording’s end"};
+const ROLE_TEXTS = {first: t("In: the clip’s first frame"), last: t("The clip’s last frame"), after: t("Out: the first frame after the clip"), end: t("Out: the recording’s end")};
 
 function stageShape(video) {
   if (!video) return "sound";
@@ -29,7 +30,7 @@ export class Player extends EventTarget {
     this.position = 0; // exact target of the last seek
     this.pendingSeek = null; // target of a seek that waits for the current one to end
     this.presentedTime = null; // mediaTime of the presented frame
-    const shared = {src: `${this.base}/download`, preload: "auto", "aria-label": "Recording"};
+    const shared = {src: `${this.base}/download`, preload: "auto", "aria-label": t("Recording")};
     this.video = this.hasPicture
       ? h("video", {...shared, playsinline: true, disablepictureinpicture: true, tabindex: "-1"})
       : h("audio", shared);
@@ -230,7 +231,7 @@ export class Player extends EventTarget {
   loseConnection() {
     this.connectionLost = true;
     this.rate = 0;
-    this.showNote("The connection was lost. The recording continues when it is back.");
+    this.showNote(t("The connection was lost. The recording continues when it is back."));
     this.emit("state");
   }
 
@@ -255,8 +256,8 @@ export class Player extends EventTarget {
     this.rate = 0;
     this.video.hidden = true;
     this.showNote(this.hasPicture
-      ? "This browser cannot play the recording, so single frames are shown. Clips of it will play."
-      : "This browser cannot play the recording. Clips of it will play.");
+      ? t("This browser cannot play the recording, so single frames are shown. Clips of it will play.")
+      : t("This browser cannot play the recording. Clips of it will play."));
     if (this.hasPicture) {
       this.image.hidden = false;
       this.fetchFrame();

@@ -2,6 +2,7 @@
 // (label,start,end) or without, the CSV of LosslessCut (start,end,label), and edit decision lists (edl.js). Pure.
 
 import {parseTime} from "../lib/format.js";
+import {t} from "../lib/texts.js";
 import {isEdl, isSkipList, parseEdl, parseSkipList} from "./edl.js";
 import {endFault, fault, pastFault, timeFault} from "./segment_faults.js";
 
@@ -19,21 +20,21 @@ export function parseSegments(bytes, recording) {
   const lines = textLines(bytes);
   const parse = isEdl(lines) ? parseEdl : isSkipList(lines) ? parseSkipList : parseCsv;
   const {found, notes} = parse(lines, recording);
-  if (!found.length) throw new Error("The file has no ranges.");
+  if (!found.length) throw new Error(t("The file has no ranges."));
   return {segments: found.map((each) => checked(each, recording.duration)), notes};
 }
 
 function textLines(bytes) {
-  if (bytes.byteLength > MAX_FILE_BYTES) throw new Error("The file is larger than 1 MB.");
+  if (bytes.byteLength > MAX_FILE_BYTES) throw new Error(t("The file is larger than 1 MB."));
   let text;
   try {
     text = new TextDecoder("utf-8", {fatal: true}).decode(bytes);
   } catch {
-    throw new Error("It is not UTF-8. Save the file as UTF-8.");
+    throw new Error(t("It is not UTF-8. Save the file as UTF-8."));
   }
   const lines = text.split(/\r\n|\r|\n/);
   const long = lines.findIndex((line) => line.length > MAX_LINE);
-  if (long >= 0) throw fault(long + 1, `it has ${lines[long].length} characters, at most ${MAX_LINE} are allowed`);
+  if (long >= 0) throw fault(long + 1, t("it has {count} characters, at most {most} are allowed", {count: String(lines[long].length), most: String(MAX_LINE)}));
   return lines;
 }
 
@@ -41,8 +42,8 @@ function checked({line, label, start, end}, duration) {
   if (end <= start) throw endFault(line, start, end);
   if (start >= duration || end > duration + END_TOLERANCE_SECONDS) throw pastFault(line, start, end, duration);
   const name = label.trim().replace(/\s+/g, " ");
-  if ([...name].length > MAX_LABEL) throw fault(line, `label has ${[...name].length} characters, at most ${MAX_LABEL} are allowed`);
-  if (/\p{Cc}/u.test(name)) throw fault(line, "label contains control characters");
+  if ([...name].length > MAX_LABEL) throw fault(line, t("label has {count} characters, at most {most} are allowed", {count: String([...name].length), most: String(MAX_LABEL)}));
+  if (/\p{Cc}/u.test(name)) throw fault(line, t("label contains control characters"));
   return {label: name, start, end: Math.min(end, duration)};
 }
 
@@ -60,7 +61,7 @@ function parseCsv(lines, {duration}) {
   const unused = names.filter((name, at) => name && ![label, start, end].includes(at));
   return {
     found: rows.slice(1).map((row) => rangeOf(row, [label, start, end], duration)),
-    notes: unused.length ? [`the columns ${unused.join(", ").slice(0, 200)} are not used`] : [],
+    notes: unused.length ? [t("the columns {names} are not used", {names: unused.join(", ").slice(0, 200)})] : [],
   };
 }
 
@@ -68,12 +69,12 @@ function parseCsv(lines, {duration}) {
 function columnsOf(rows) {
   const isLast = (row) => isTime(row, 0, true) && isTime(row, 1, true);
   const [last, first] = [rows.every(isLast), rows.every((row) => isTime(row, 1) && isTime(row, 2))];
-  if (first && last) throw fault(rows[0].line, "start,end,label or label,start,end? Add a header line that says which it is");
+  if (first && last) throw fault(rows[0].line, t("start,end,label or label,start,end? Add a header line that says which it is"));
   if (first) return [0, 1, 2];
   if (last) return [2, 0, 1];
   const wrong = rows.find((row) => !isLast(row) && !isTime(row, 1));
-  if (wrong) throw fault(wrong.line, "it must be start,end,label or label,start,end, with times such as 90.5 or 1:02.5");
-  throw new Error("Some lines are start,end,label and others label,start,end.");
+  if (wrong) throw fault(wrong.line, t("it must be start,end,label or label,start,end, with times such as 90.5 or 1:02.5"));
+  throw new Error(t("Some lines are start,end,label and others label,start,end."));
 }
 
 // Return the text of a time in a row. Files with semicolons have decimal commas.
@@ -89,7 +90,7 @@ function isTime(row, column, empty = false) {
 
 function rangeOf(row, [label, start, end], duration) {
   const {line, cells} = row;
-  if (cells.length <= Math.max(start, end)) throw fault(line, "it has no start and end");
+  if (cells.length <= Math.max(start, end)) throw fault(line, t("it has no start and end"));
   const time = (column, otherwise) => {
     const text = timeText(row, column);
     if (!text) return otherwise;
@@ -116,7 +117,7 @@ function csvRows(text) {
   while (cells.lastIndex <= text.length) {
     const at = cells.lastIndex;
     const match = cells.exec(text);
-    if (!match) throw fault(line, "it is not CSV: a quotation mark is not closed, or text follows it");
+    if (!match) throw fault(line, t("it is not CSV: a quotation mark is not closed, or text follows it"));
     row.cells.push(match[1] === undefined ? match[2] || "" : match[1].replaceAll('""', '"'));
     line += match[0].split("\n").length - 1;
     if (match[3] === delimiter) continue;

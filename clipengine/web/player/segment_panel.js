@@ -3,7 +3,8 @@
 import {post} from "../lib/api.js";
 import {addArrowNavigation, announce, focusNeighbour, h, iconButton, setChildren, setText} from "../lib/dom.js";
 import {formatTime, titleOf} from "../lib/format.js";
-import {asyncHandler, menuButton, saveFile, toast} from "../lib/ui.js";
+import {plural, t} from "../lib/texts.js";
+import {asyncHandler, errorText, menuButton, saveFile, serverText, toast} from "../lib/ui.js";
 import {formatEdl} from "./edl.js";
 import {formatCsv, formatLosslessCut, MAX_FILE_BYTES, parseSegments} from "./segment_files.js";
 import {MAX_SEGMENTS} from "./segments.js";
@@ -14,14 +15,14 @@ const seconds = (time) => Number(time.toFixed(6));
 // `oncreated(clip)` is called for each clip that the server has accepted.
 export function segmentPanel({recording, segments, selection, form, onopen, oncreated, nextLabel}) {
   const rows = new Map(); // item -> row
-  const list = h("ol", {class: "segment-list", "aria-label": "Segments"});
+  const list = h("ol", {class: "segment-list", "aria-label": t("Segments")});
   const total = h("span", {class: "muted small time grow"});
   const problem = h("p", {class: "bad small", role: "alert"});
   const warnings = h("div", {class: "muted small hint", role: "status"}); // parts of the imported file that were left out
-  const one = h("button", {type: "button", onclick: asyncHandler(createOne)}, "Create one clip");
+  const one = h("button", {type: "button", onclick: asyncHandler(createOne)}, t("Create one clip"));
   const many = h("button", {type: "button", onclick: asyncHandler(createMany)}, "");
   const picker = h("input", {type: "file", hidden: true, accept: ".csv,.edl,.txt,text/csv,text/plain"});
-  const empty = h("p", {class: "muted small hint"}, "Ranges that are added to the list become one clip of all of them, or one clip of each.");
+  const empty = h("p", {class: "muted small hint"}, t("Ranges that are added to the list become one clip of all of them, or one clip of each."));
   const footer = h("div", {class: "row wrap foot"}, total, many, one);
   const hasVideo = Boolean(recording.media.video);
   addArrowNavigation(list);
@@ -36,30 +37,30 @@ export function segmentPanel({recording, segments, selection, form, onopen, oncr
     problem.textContent = "";
     warnings.replaceChildren();
     try {
-      if (file.size > MAX_FILE_BYTES) throw new Error("The file is larger than 1 MB.");
+      if (file.size > MAX_FILE_BYTES) throw new Error(t("The file is larger than 1 MB."));
       const {segments: found, notes} = parseSegments(await file.arrayBuffer(), {duration: recording.duration_seconds, rate: hasVideo ? selection.rate : null});
-      if (found.length > segments.room) throw new Error(`The file has ${found.length} segments, and the list has room for ${segments.room} of ${MAX_SEGMENTS}.`);
+      if (found.length > segments.room) throw new Error(t("The file has {count} segments, and the list has room for {room} of {most}.", {count: found.length, room: segments.room, most: MAX_SEGMENTS}));
       segments.addAll(found.map((each) => snapped(each, selection)));
-      toast(`${found.length} ${found.length === 1 ? "segment" : "segments"} imported`, file.name);
+      toast(plural(found.length, "{count} segment imported", "{count} segments imported"), file.name);
       warnings.replaceChildren(...notes.map((note) => h("p", {}, `${file.name}: ${note}`)));
     } catch (error) {
-      problem.textContent = `${file.name} was not imported. ${error.message}`;
+      problem.textContent = t("{name} was not imported. {reason}", {name: file.name, reason: error.message});
     }
   }
 
   const save = (name, text) => () => saveFile(`${titleOf(recording).replace(/[\\/:*?"<>|]+/g, "-")}${name}`, text);
-  const menu = menuButton("Import and export segments", "more", () => [
-    {text: "Import…", icon: "up", run: () => picker.click()},
+  const menu = menuButton(t("Import and export segments"), "more", () => [
+    {text: t("Import…"), icon: "up", run: () => picker.click()},
     ...(segments.items.length ? [
-      {text: "Export CSV", icon: "down", run: save(".csv", formatCsv(segments.items))},
-      {text: "Export CSV for LosslessCut", icon: "down", run: save("-llc.csv", formatLosslessCut(segments.items))},
-      ...(hasVideo ? [{text: "Export EDL", icon: "down", run: save(".edl", formatEdl(segments.items, titleOf(recording), selection.rate))}] : []),
-      {text: "Remove all", icon: "trash", danger: true, run: () => offerUndo(segments.replace([]), "Segments removed")},
+      {text: t("Export CSV"), icon: "down", run: save(".csv", formatCsv(segments.items))},
+      {text: t("Export CSV for LosslessCut"), icon: "down", run: save("-llc.csv", formatLosslessCut(segments.items))},
+      ...(hasVideo ? [{text: t("Export EDL"), icon: "down", run: save(".edl", formatEdl(segments.items, titleOf(recording), selection.rate))}] : []),
+      {text: t("Remove all"), icon: "trash", danger: true, run: () => offerUndo(segments.replace([]), t("Segments removed"))},
     ] : []),
   ]);
 
   function offerUndo(before, title) {
-    toast(title, "", {action: {text: "Undo", run: () => segments.replace(before)}});
+    toast(title, "", {action: {text: t("Undo"), run: () => segments.replace(before)}});
   }
 
   async function createOne() {
@@ -88,12 +89,12 @@ export function segmentPanel({recording, segments, selection, form, onopen, oncr
       const made = await send();
       const clips = made.data || [made];
       clips.forEach(oncreated);
-      const title = clips.length === 1 ? `${clips[0].label} is queued` : `${clips.length} clips are queued`;
+      const title = clips.length === 1 ? t("{label} is queued", {label: clips[0].label}) : plural(clips.length, "{count} clip is queued", "{count} clips are queued");
       announce(title);
       offerUndo(segments.replace([]), title);
       return true;
     } catch (error) {
-      problem.textContent = located(error);
+      problem.replaceChildren(...located(error));
       return false;
     }
   }
@@ -109,26 +110,27 @@ export function segmentPanel({recording, segments, selection, form, onopen, oncr
     empty.hidden = items.length > 0;
     if (!items.length) warnings.replaceChildren();
     setText(total, formatTime(segments.seconds));
-    total.title = "Total length";
-    setText(many, items.length === 1 ? "Create 1 clip" : `Create ${items.length} clips`);
+    total.title = t("Total length");
+    setText(many, plural(items.length, "Create {count} clip", "Create {count} clips"));
     one.hidden = items.length < 2;
     problem.textContent = "";
   }
   segments.addEventListener("change", draw);
 
-  const node = h("section", {class: "segments-panel panel", "aria-label": "Segments"},
-    h("header", {class: "row"}, h("h2", {class: "grow"}, "Segments"), picker, menu), list, problem, warnings, empty, footer);
+  const node = h("section", {class: "segments-panel panel", "aria-label": t("Segments")},
+    h("header", {class: "row"}, h("h2", {class: "grow"}, t("Segments")), picker, menu), list, problem, warnings, empty, footer);
   draw();
   return {node};
 }
 
-// Return the message of an error, with the number of the segment that it is about.
+// Return the message of an error for `h`, with the number of the segment that it is about.
 function located(error) {
   const faults = (error.errors || []).map(({pointer, detail}) => {
     const match = /^\/(?:clips|parts)\/(\d+)\//.exec(pointer || "");
-    return match && `Segment ${Number(match[1]) + 1}: ${detail}.`;
+    return match && JSON.stringify([Number(match[1]) + 1, detail]);
   });
-  return faults.length && faults.every(Boolean) ? [...new Set(faults)].join(" ") : error.message;
+  if (!faults.length || !faults.every(Boolean)) return [errorText(error)];
+  return [...new Set(faults)].map(JSON.parse).flatMap(([number, detail], at) => [`${at ? " " : ""}${t("Segment {number}", {number})}: `, serverText(`${detail}.`)]);
 }
 
 const snapped = ({label, start, end}, selection) => {
@@ -137,14 +139,14 @@ const snapped = ({label, start, end}, selection) => {
 };
 
 function segmentRow(item, {segments, onopen}) {
-  const number = h("span", {class: "number muted small", title: "Drag to move"});
+  const number = h("span", {class: "number muted small", title: t("Drag to move")});
   const range = h("button", {type: "button", class: "link time", onclick: () => onopen(item)});
   const name = h("input", {maxlength: "200", autocomplete: "off"});
   const length = h("span", {class: "time muted small length"});
   const position = () => segments.items.indexOf(item);
   const move = (by) => () => {
     segments.move(item, position() + by);
-    announce(`Segment moved to ${position() + 1}`);
+    announce(t("Segment moved to {number}", {number: position() + 1}));
     (by < 0 ? up : down).focus();
   };
   const up = iconButton("raise", "", move(-1));
@@ -170,19 +172,19 @@ function segmentRow(item, {segments, onopen}) {
   });
 
   function update(index, current) {
-    const title = `segment ${index + 1}`;
+    const place = {number: index + 1};
     setText(number, String(index + 1));
     setText(range, `${formatTime(item.start)} – ${formatTime(item.end)}`);
     setText(length, formatTime(item.end - item.start, 1));
-    range.title = "Select this range";
-    range.setAttribute("aria-label", `Select ${title}, ${range.textContent}`);
+    range.title = t("Select this range");
+    range.setAttribute("aria-label", t("Select segment {number}, {range}", {...place, range: range.textContent}));
     if (current) range.setAttribute("aria-current", "true");
     else range.removeAttribute("aria-current");
     node.classList.toggle("current", current);
     if (document.activeElement !== name) name.value = item.label;
-    name.placeholder = `Segment ${index + 1}`;
-    name.setAttribute("aria-label", `Name of ${title}`);
-    for (const [button, text] of [[up, `Move ${title} up`], [down, `Move ${title} down`], [gone, `Remove ${title}`]]) {
+    name.placeholder = t("Segment {number}", place);
+    name.setAttribute("aria-label", t("Name of segment {number}", place));
+    for (const [button, text] of [[up, t("Move segment {number} up", place)], [down, t("Move segment {number} down", place)], [gone, t("Remove segment {number}", place)]]) {
       button.title = text;
       button.setAttribute("aria-label", text);
     }

@@ -2,6 +2,8 @@
 
 import {post} from "../lib/api.js";
 import {h} from "../lib/dom.js";
+import {formatNumber, rich, t} from "../lib/texts.js";
+import {serverText} from "../lib/ui.js";
 
 // Codecs of which packets are copied, and the containers into which they are.
 const COPIED = {h264: ["mp4", "mkv"], hevc: ["mp4", "mkv"], vp8: ["webm", "mkv"], vp9: ["webm", "mkv"]};
@@ -12,7 +14,7 @@ export function smartSwitch({recording, selection, signal}) {
   const box = h("input", {type: "checkbox"});
   const saving = h("span", {class: "muted small", role: "status"});
   const node = h("div", {class: "field smart", hidden: true},
-    h("label", {class: "check", title: "Copies whole groups of pictures of the recording, and encodes only the frames at the cuts"}, box, "Smart render"),
+    h("label", {class: "check", title: t("Copies whole groups of pictures of the recording, and encodes only the frames at the cuts")}, box, t("Smart render")),
     saving);
   let profile = null;
   let timer = 0;
@@ -46,7 +48,7 @@ export function smartSwitch({recording, selection, signal}) {
     try {
       const smart = await post(path, {...body, render: "smart"}, {signal: stop});
       const whole = await post(path, {...body, render: "encode"}, {signal: stop});
-      if (!stop.aborted) saving.textContent = describe(smart, whole);
+      if (!stop.aborted) saving.replaceChildren(...describe(smart, whole));
     } catch {
       // The plan is a hint: the clip itself reports what is wrong.
     }
@@ -64,8 +66,8 @@ export function smartSwitch({recording, selection, signal}) {
 
 function describe(smart, whole) {
   const copied = smart.segments.filter((each) => each.kind === "copy").reduce((sum, each) => sum + each.end_seconds - each.start_seconds, 0);
-  if (!copied) return `Everything is encoded: ${smart.segments[0].reason}.`;
+  if (!copied) return rich("Everything is encoded: {reason}.", {reason: serverText(smart.segments[0].reason)});
   const length = smart.actual_end_seconds - smart.actual_start_seconds;
   const percent = Math.round(100 * (1 - smart.estimated_seconds / whole.estimated_seconds));
-  return `Copies ${copied.toFixed(1)} of ${length.toFixed(1)} s, and saves about ${Math.max(0, percent)} % of the time.`;
+  return rich("Copies {part} of {whole} s, and saves about {percent} % of the time.", {part: formatNumber(copied, 1), whole: formatNumber(length, 1), percent: Math.max(0, percent)});
 }

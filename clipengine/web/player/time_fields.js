@@ -3,13 +3,14 @@
 
 import {h} from "../lib/dom.js";
 import {formatTime, parseTime} from "../lib/format.js";
+import {t} from "../lib/texts.js";
 
 const DISPLAY_ERROR = 0.001; // seconds by which a displayed time may differ from the exact one
 
 // `onjudged()` is called when a field has become valid or invalid.
 export function timeFields({selection, player, onvalidated}) {
-  const start = timeField("In", "I", "the clip starts with this frame", apply, () => selection.setStart(player.shown));
-  const end = timeField("Out", "O", "the clip ends before this frame", apply, () => selection.setEnd(player.shown));
+  const start = timeField({id: "in", key: "I", name: t("In"), label: t("In point"), set: t("Set the in point here"), meaning: t("the clip starts with this frame")}, apply, () => selection.setStart(player.shown));
+  const end = timeField({id: "out", key: "O", name: t("Out"), label: t("Out point"), set: t("Set the out point here"), meaning: t("the clip ends before this frame")}, apply, () => selection.setEnd(player.shown));
 
   let applying = false;
 
@@ -21,7 +22,7 @@ export function timeFields({selection, player, onvalidated}) {
     const to = read(end, selection.end, from);
     const valid = !start.invalid && !end.invalid;
     if (valid && to !== null && to <= (from || 0)) {
-      changed.setProblem(changed === end ? `must be after the in point, ${formatTime(from || 0)}` : `must be before the out point, ${formatTime(to)}`);
+      changed.setProblem(changed === end ? t("must be after the in point, {time}", {time: formatTime(from || 0)}) : t("must be before the out point, {time}", {time: formatTime(to)}));
     } else if (valid) {
       if (from !== null && to !== null) selection.set(from, to);
       else if (from !== null) selection.setStart(from);
@@ -39,12 +40,14 @@ export function timeFields({selection, player, onvalidated}) {
     if (text === "") return null;
     const relative = field === end && text.startsWith("+");
     const time = parseTime(relative ? text.slice(1) : text);
-    if (time === null) field.setProblem(`“${text}” is not a time: write 90.5 or 1:02.500${field === end ? ", or +10 for ten seconds after the in point" : ""}`);
-    else if (relative && from === null) field.setProblem("set the in point first");
+    if (time === null) {
+      field.setProblem(field === end ? t("“{text}” is not a time: write 90.5 or 1:02.500, or +10 for ten seconds after the in point", {text}) : t("“{text}” is not a time: write 90.5 or 1:02.500", {text}));
+    }
+    else if (relative && from === null) field.setProblem(t("set the in point first"));
     else {
       const at = relative ? from + time : time;
       if (field === end ? at <= selection.duration + DISPLAY_ERROR : at < selection.duration) return Math.min(at, selection.duration);
-      field.setProblem(`the recording ends at ${formatTime(selection.duration)}`);
+      field.setProblem(t("the recording ends at {time}", {time: formatTime(selection.duration)}));
     }
     return null;
   }
@@ -72,11 +75,10 @@ export function timeFields({selection, player, onvalidated}) {
 }
 
 // A field for `90.5`, `1:02.500` and, in the out point, `+10` after the in point.
-function timeField(name, key, meaning, onedit, onset) {
-  const id = `${name.toLowerCase()}-problem`;
-  const problem = h("p", {class: "bad small", id, role: "alert"});
-  const input = h("input", {class: "time", inputmode: "decimal", autocomplete: "off", spellcheck: "false", placeholder: "–:––.–––", title: `${name}: ${meaning}`, "aria-label": `${name} point`, "aria-describedby": id});
-  const here = h("button", {type: "button", title: `Set the ${name.toLowerCase()} point here (${key}): ${meaning}`, "aria-label": `Set the ${name.toLowerCase()} point here`, onclick: onset}, h("kbd", {"aria-hidden": "true"}, key), h("span", {class: "touch", "aria-hidden": "true"}, "Set"));
+function timeField({id, key, name, label, set, meaning}, onedit, onset) {
+  const problem = h("p", {class: "bad small", id: `${id}-problem`, role: "alert"});
+  const input = h("input", {class: "time", inputmode: "decimal", autocomplete: "off", spellcheck: "false", placeholder: "–:––.–––", title: `${name}: ${meaning}`, "aria-label": label, "aria-describedby": problem.id});
+  const here = h("button", {type: "button", title: `${set} (${key}): ${meaning}`, "aria-label": set, onclick: onset}, h("kbd", {"aria-hidden": "true"}, key), h("span", {class: "touch", "aria-hidden": "true"}, t("Set")));
   let displayed = ""; // text set by the page, rounded
   const field = {
     node: h("div", {class: "field"}, h("span", {class: "caption", "aria-hidden": "true"}, name), h("div", {class: "joined"}, input, here)),

@@ -3,7 +3,7 @@
 // zooms at the pointer.
 
 import {debounce, h} from "../lib/dom.js";
-import {plural} from "../lib/texts.js";
+import {plural, t} from "../lib/texts.js";
 import {Bands} from "./bands.js";
 import {DRAG_PIXELS, startDrag} from "./drag.js";
 import {drawCues, drawFilm, drawRuler, drawWave} from "./drawing.js";
@@ -27,21 +27,21 @@ export class Timeline {
     this.strips = strips(recording, signal, () => this.draw());
     this.film = h("canvas", {class: "film", "aria-hidden": "true"});
     this.wave = h("canvas", {class: "wave", "aria-hidden": "true"});
-    this.lanes = {film: lane("filmstrip", this.film, this.strips.film), wave: lane("waveform", this.wave, this.strips.wave)};
+    this.lanes = {film: lane({loading: t("Loading filmstrip…"), failed: t("The filmstrip could not be loaded:")}, this.film, this.strips.film), wave: lane({loading: t("Loading waveform…"), failed: t("The waveform could not be loaded:")}, this.wave, this.strips.wave)};
     this.cues = [];
     this.cueLane = h("canvas", {class: "cue-lane", "aria-hidden": "true", hidden: !hasCues});
     const reveal = ({start, end}) => this.revealRange(start, end);
     const zoom = ({start, end}) => this.show(start - (end - start) * 0.1, (end - start) * 1.2);
-    this.bands = new Bands({name: "Clips and segments on the timeline", className: "clip-bands", onopen, reveal, zoom, many: (count) => plural(count, "{count} clip: zoom in", "{count} clips and segments: zoom in")});
+    this.bands = new Bands({name: t("Clips and segments on the timeline"), className: "clip-bands", onopen, reveal, zoom, many: (count) => plural(count, "{count} clip: zoom in", "{count} clips and segments: zoom in")});
     const chapters = recording.media.chapters || [];
-    this.chapters = new Bands({name: "Chapters", className: "chapter-bands", lanes: 1, reveal, zoom, many: (count) => plural(count, "{count} chapter: zoom in", "{count} chapters: zoom in"), onopen: (chapter) => {
+    this.chapters = new Bands({name: t("Chapters"), className: "chapter-bands", lanes: 1, reveal, zoom, many: (count) => plural(count, "{count} chapter: zoom in", "{count} chapters: zoom in"), onopen: (chapter) => {
       player.pause();
       player.seek(chapter.start_seconds);
     }});
     this.chapters.node.hidden = !chapters.length;
     this.chapters.set(chapters.map((chapter, index) => {
-      const title = chapter.title || `Chapter ${index + 1}`;
-      return {key: index, start: chapter.start_seconds, end: chapter.end_seconds, text: title, label: `Chapter: ${title}`, kind: "chapter", item: chapter};
+      const title = chapter.title || t("Chapter {number}", {number: index + 1});
+      return {key: index, start: chapter.start_seconds, end: chapter.end_seconds, text: title, label: t("Chapter: {title}", {title}), kind: "chapter", item: chapter};
     }));
     this.range = h("div", {class: "chosen", hidden: true});
     this.shades = [h("div", {class: "shade"}), h("div", {class: "shade"})];
@@ -57,7 +57,7 @@ export class Timeline {
       onseek: (time) => player.seek(time),
     });
     this.overview.node.classList.toggle("thin", this.duration <= LONG_SECONDS);
-    this.node = h("div", {class: "timeline", role: "group", "aria-label": "Timeline", "aria-busy": "true"}, this.overview.node, this.chapters.node, this.ruler, this.tracks, this.bands.node);
+    this.node = h("div", {class: "timeline", role: "group", "aria-label": t("Timeline"), "aria-busy": "true"}, this.overview.node, this.chapters.node, this.ruler, this.tracks, this.bands.node);
     this.node.append(hoverPreview({
       recording, signal, strips: this.strips, container: this.node,
       areas: [[this.tracks, (x) => this.timeAt(x)], [this.ruler, (x) => this.timeAt(x)], [this.overview.node, (x) => this.overview.timeAt(x)]],
@@ -197,15 +197,16 @@ export class Timeline {
     return parts.flatMap(({recording_id: id, start_seconds: start, end_seconds: end}, at) => {
       if (id && id !== clip.recording_id) return [];
       const text = parts.length > 1 ? `${clip.label} ${at + 1}/${parts.length}` : clip.label;
-      const label = `Clip: ${clip.label}${parts.length > 1 ? `, part ${at + 1} of ${parts.length}` : ""}${clip.status === "processing" ? ", in progress" : ""}`;
+      const label = [t("Clip: {label}", {label: clip.label}), parts.length > 1 && t("part {number} of {count}", {number: at + 1, count: parts.length}), clip.status === "processing" && t("in progress")].filter(Boolean).join(", ");
       return {key: `${clip.clip_id}/${at}`, start, end, text, label, kind: clip.status, item: {...clip, start_seconds: start, end_seconds: end}};
     });
   }
 
   setSegments(items) {
     this.segments = items.map((item, index) => {
-      const text = item.label || `Segment ${index + 1}`;
-      return {key: item, start: item.start, end: item.end, text, kind: "draft", item, label: `Segment ${index + 1}${item.label ? `: ${item.label}` : ""}`};
+      const name = t("Segment {number}", {number: index + 1});
+      const text = item.label || name;
+      return {key: item, start: item.start, end: item.end, text, kind: "draft", item, label: item.label ? `${name}: ${item.label}` : name};
     });
     this.setBands();
   }

@@ -1,14 +1,16 @@
 // A track of the timeline: its canvas, and the states while a preview is loading or could not be loaded.
 
-import {h, icon, setText} from "../lib/dom.js";
+import {h, icon} from "../lib/dom.js";
+import {t} from "../lib/texts.js";
+import {errorText} from "../lib/ui.js";
 
 const NARROW = 0.15; // of the track: a smaller gap has no room for text
 
-// `what` is its name in texts. `strip` is null if the recording has no such track.
-export function lane(what, canvas, strip) {
-  const loading = h("p", {class: "lane-state loading", role: "status", hidden: true}, h("span", {class: "clip"}, `Loading ${what}…`));
+// `words` are the texts of both states. `strip` is null if the recording has no such track.
+export function lane(words, canvas, strip) {
+  const loading = h("p", {class: "lane-state loading", role: "status", hidden: true}, h("span", {class: "clip"}, words.loading));
   const message = h("span", {class: "message"});
-  const again = h("button", {type: "button", onclick: () => strip.retry()}, icon("retry"), "Retry");
+  const again = h("button", {type: "button", onclick: () => strip.retry()}, icon("retry"), t("Retry"));
   again.addEventListener("pointerdown", (event) => event.stopPropagation()); // neither seek nor select
   const failed = h("div", {class: "lane-state failed", role: "alert", hidden: true}, icon("alert"), message, again);
   const node = h("div", {class: "lane", hidden: !strip}, canvas, loading, failed);
@@ -20,8 +22,8 @@ export function lane(what, canvas, strip) {
     loading.style.left = `${at * 100}%`;
     failed.hidden = !strip.error || gap === null;
     if (failed.hidden) return;
-    const text = `The ${what} could not be loaded: ${strip.error.message}`;
-    setText(message, text);
+    const text = `${words.failed} ${strip.error.message}`;
+    if (message.title !== text) message.replaceChildren(words.failed, " ", errorText(strip.error));
     message.title = text;
     again.hidden = strip.error.retryable === false;
   }

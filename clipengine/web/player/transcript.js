@@ -4,7 +4,8 @@ import {get, query} from "../lib/api.js";
 import {addArrowNavigation, announce, debounce, h, icon, setText} from "../lib/dom.js";
 import {formatTime, languageName} from "../lib/format.js";
 import {markedText, typedQuery} from "../lib/search_query.js";
-import {errorState} from "../lib/ui.js";
+import {plural, t} from "../lib/texts.js";
+import {errorState, errorText} from "../lib/ui.js";
 
 const READING_MS = 4000; // after the last scroll by hand, before the text follows playback again
 const SEARCH_MS = 250;
@@ -23,13 +24,13 @@ export class Transcript {
     this.anchor = null; // the cue that was shown last: the next selection with Shift begins there
     this.selecting = false; // while this transcript changes the selection
     this.language = (transcripts.find(({cues}) => cues) || transcripts[0]).language;
-    this.list = h("ol", {class: "cues", "aria-label": "Transcript", "aria-busy": "true"});
-    this.hits = h("ol", {class: "cues", "aria-label": "Matches", hidden: true});
+    this.list = h("ol", {class: "cues", "aria-label": t("Transcript"), "aria-busy": "true"});
+    this.hits = h("ol", {class: "cues", "aria-label": t("Matches"), hidden: true});
     this.status = h("p", {class: "muted small", role: "status"});
-    this.more = h("button", {type: "button", class: "link small", hidden: true, onclick: () => this.find(this.next)}, "Show more");
+    this.more = h("button", {type: "button", class: "link small", hidden: true, onclick: () => this.find(this.next)}, t("Show more"));
     this.next = null; // cursor of the next page of hits
-    this.search = h("input", {type: "search", placeholder: "Search the transcript", title: "Search (/)", "aria-label": "Search the transcript"});
-    const languages = h("select", {"aria-label": "Language", hidden: transcripts.length < 2}, transcripts.map(({language}) => h("option", {value: language, selected: language === this.language}, languageName(language))));
+    this.search = h("input", {type: "search", placeholder: t("Search the transcript"), title: t("Search (/)"), "aria-label": t("Search the transcript")});
+    const languages = h("select", {"aria-label": t("Language"), hidden: transcripts.length < 2}, transcripts.map(({language}) => h("option", {value: language, selected: language === this.language}, languageName(language))));
     languages.addEventListener("change", () => {
       this.language = languages.value;
       this.load();
@@ -90,7 +91,7 @@ export class Transcript {
     this.current = -1;
     this.anchor = null;
     this.rows = cues.map((cue, at) => cueRow(cue, at && cues[at - 1].speaker === cue.speaker ? null : cue.speaker, [cue.text]));
-    this.list.replaceChildren(...(cues.length ? this.rows : [h("li", {class: "muted"}, "This transcript has no text.")]));
+    this.list.replaceChildren(...(cues.length ? this.rows : [h("li", {class: "muted"}, t("This transcript has no text."))]));
     if (this.rows.length) this.rows[0].querySelector("button").tabIndex = 0;
     this.onloaded(cues);
     this.markSelected();
@@ -163,7 +164,7 @@ export class Transcript {
     const [start, end] = anchor ? [anchor.start_seconds, anchor.end_seconds] : selection.empty ? [cue.start_seconds, cue.end_seconds] : [selection.start, selection.end];
     selection.set(Math.min(start, cue.start_seconds), Math.max(end, cue.end_seconds));
     this.selecting = false;
-    announce(`Selected from ${formatTime(selection.start)} to ${formatTime(selection.end)}`);
+    announce(t("Selected from {start} to {end}", {start: formatTime(selection.start), end: formatTime(selection.end)}));
   }
 
   // Select the range of the cues in which text is selected.
@@ -217,17 +218,18 @@ export class Transcript {
       const shown = this.hits.children.length;
       this.next = page.next_cursor;
       this.more.hidden = !this.next;
-      if (this.next) this.hits.append(h("li", {class: "more"}, h("button", {type: "button", onclick: () => this.find(this.next)}, "Show more")));
-      setText(this.status, shown ? `${shown}${this.next ? " or more" : ""} ${shown === 1 ? "match" : "matches"}` : "No matches");
+      if (this.next) this.hits.append(h("li", {class: "more"}, h("button", {type: "button", onclick: () => this.find(this.next)}, t("Show more"))));
+      const found = this.next ? plural(shown, "{count} or more matches", "{count} or more matches") : plural(shown, "{count} match", "{count} matches");
+      setText(this.status, shown ? found : t("No matches"));
     } catch (error) {
-      if (error.name !== "AbortError") setText(this.status, error.message);
+      if (error.name !== "AbortError") this.status.replaceChildren(errorText(error));
     }
   }
 }
 
 function cueRow(cue, speaker, text) {
   const row = h("li", {},
-    h("button", {type: "button", class: "link time", tabindex: "-1", title: "Go here; with Shift, select up to here"}, formatTime(cue.start_seconds, 0)),
+    h("button", {type: "button", class: "link time", tabindex: "-1", title: t("Go here; with Shift, select up to here")}, formatTime(cue.start_seconds, 0)),
     h("div", {}, speaker ? h("strong", {}, speaker) : null, h("p", {dir: "auto"}, text)));
   row.cue = cue;
   return row;

@@ -2,14 +2,15 @@
 
 import {h, icon, iconButton, setText} from "../lib/dom.js";
 import {formatTime, parseTime} from "../lib/format.js";
+import {t} from "../lib/texts.js";
 
 export function transport({player, timeline, recording, loop, jumps, signal}) {
-  const play = iconButton("play", "Play (Space)", () => player.toggle(), {class: "square"});
+  const play = iconButton("play", t("Play (Space)"), () => player.toggle(), {class: "square"});
   const rate = h("span", {class: "muted small"});
-  const mute = recording.media.audio.length ? iconButton("speaker", "Mute (M)", () => player.mute(), {class: "quiet square mute", "aria-pressed": "false"}) : null;
+  const mute = recording.media.audio.length ? iconButton("speaker", t("Mute (M)"), () => player.mute(), {class: "quiet square mute", "aria-pressed": "false"}) : null;
   const draw = () => {
     play.replaceChildren(icon(player.playing ? "pause" : "play"));
-    play.title = player.playing ? "Pause (Space)" : "Play (Space)";
+    play.title = player.playing ? t("Pause (Space)") : t("Play (Space)");
     play.setAttribute("aria-label", play.title);
     play.disabled = player.usesFrames;
     setText(rate, player.playing && player.rate !== 1 ? `${player.rate}×` : "");
@@ -20,12 +21,12 @@ export function transport({player, timeline, recording, loop, jumps, signal}) {
   };
   player.addEventListener("state", draw, {signal});
   return h("div", {class: "transport"},
-    iconButton("prev", "Previous frame (←)", () => player.step(-1)), play, iconButton("next", "Next frame (→)", () => player.step(1)),
+    iconButton("prev", t("Previous frame (←)"), () => player.step(-1)), play, iconButton("next", t("Next frame (→)"), () => player.step(1)),
     timeField(player, timeline, signal), h("span", {class: "time muted whole"}, `/ ${formatTime(recording.duration_seconds)}`), rate,
     h("span", {class: "grow"}),
     mute, loop, jumps.button,
-    iconButton("minus", "Zoom out (−)", () => timeline.zoom(2)), iconButton("plus", "Zoom in (+)", () => timeline.zoom(0.5)),
-    h("button", {type: "button", class: "quiet", title: "Show all (0)", onclick: () => timeline.fit()}, "Fit"),
+    iconButton("minus", t("Zoom out (−)"), () => timeline.zoom(2)), iconButton("plus", t("Zoom in (+)"), () => timeline.zoom(0.5)),
+    h("button", {type: "button", class: "quiet", title: t("Show all (0)"), onclick: () => timeline.fit()}, t("Fit")),
   );
 }
 
@@ -33,7 +34,7 @@ export function transport({player, timeline, recording, loop, jumps, signal}) {
 function timeField(player, timeline, signal) {
   const field = h("input", {
     class: "time now", inputmode: "decimal", autocomplete: "off", spellcheck: "false", value: formatTime(0),
-    "aria-label": "Current time", title: "Type a time to seek to (G)",
+    "aria-label": t("Current time"), title: t("Type a time to seek to (G)"),
   });
   field.style.width = `calc(${formatTime(player.duration).length}ch + 14px)`; // wide enough for the longest time
   const showTime = () => {

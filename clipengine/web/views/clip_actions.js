@@ -3,7 +3,8 @@
 import {post, remove} from "../lib/api.js";
 import {announce, h, icon} from "../lib/dom.js";
 import {formatBytes, formatTime, rangeOf} from "../lib/format.js";
-import {confirmDialog, copyText, openDialog, saveFile, toast} from "../lib/ui.js";
+import {plural, rich, t} from "../lib/texts.js";
+import {confirmDialog, copyText, openDialog, saveFile, serverText, toast} from "../lib/ui.js";
 import {shareClip} from "./share_dialog.js";
 
 export const clipDownload = (clip) => `/v1/clips/${clip.clip_id}/download`;
@@ -20,7 +21,7 @@ function playerOf(clip) {
 export function playClip(clip) {
   const {result} = clip;
   const player = playerOf(clip);
-  const problem = h("p", {class: "notice bad", hidden: true}, "This browser cannot play this clip's codec. Download it, or make it with another profile.");
+  const problem = h("p", {class: "notice bad", hidden: true}, t("This browser cannot play this clip's codec. Download it, or make it with another profile."));
   player.addEventListener("error", () => {
     problem.hidden = false;
   });
@@ -28,18 +29,18 @@ export function playClip(clip) {
     clip.parts?.length > 1 ? rangeOf(clip) : `${formatTime(result.actual_start_seconds)} – ${formatTime(result.actual_end_seconds)}`,
     result.width && `${result.width}×${result.height}`,
     [result.video_codec, result.audio_codec].filter(Boolean).join(" + "),
-    result.frames && `${result.frames} ${result.frames === 1 ? "frame" : "frames"}`,
+    result.frames && plural(result.frames, "{count} frame", "{count} frames"),
     formatBytes(result.size_bytes),
   ].filter(Boolean);
   const dialog = openDialog(clip.label, h("div", {class: "stack"}, player, problem,
     h("p", {class: "muted small"}, facts.join(" · ")),
     h("p", {class: "muted small mono clip", title: clip.bucket_path}, clip.bucket_path),
-    result.warnings.map((warning) => h("p", {class: "notice small"}, warning)),
+    result.warnings.map((warning) => h("p", {class: "notice small"}, serverText(warning))),
   ), {
     size: "wide",
     footer: [
-      h("button", {type: "button", class: "quiet", onclick: () => { dialog.close(); shareClip(clip); }}, icon("link"), "Share"),
-      h("a", {class: "button", href: clipDownload(clip)}, icon("down"), "Download"),
+      h("button", {type: "button", class: "quiet", onclick: () => { dialog.close(); shareClip(clip); }}, icon("link"), t("Share")),
+      h("a", {class: "button", href: clipDownload(clip)}, icon("down"), t("Download")),
     ],
     onclose: () => {
       player.removeAttribute("src");
@@ -81,14 +82,14 @@ export function asPython(clip) {
 export function menuItems(clip, {ondeleted, rename, retag}) {
   const items = [];
   if (clip.status === "complete") {
-    items.push({text: "Share…", icon: "link", run: () => shareClip(clip)});
+    items.push({text: t("Share…"), icon: "link", run: () => shareClip(clip)});
   }
   items.push(
-    {text: "Rename", icon: "pen", run: rename},
-    {text: "Edit tags", icon: "tag", run: retag},
-    {text: "Copy as curl", icon: "copy", run: () => copyText(asCurl(clip), "curl command")},
-    {text: "Copy as Python", icon: "copy", run: () => copyText(asPython(clip), "Python")},
-    {text: "Delete…", icon: "trash", danger: true, run: () => deleteClip(clip, ondeleted)},
+    {text: t("Rename"), icon: "pen", run: rename},
+    {text: t("Edit tags"), icon: "tag", run: retag},
+    {text: t("Copy as curl"), icon: "copy", run: () => copyText(asCurl(clip), t("curl command"))},
+    {text: t("Copy as Python"), icon: "copy", run: () => copyText(asPython(clip), "Python")},
+    {text: t("Delete…"), icon: "trash", danger: true, run: () => deleteClip(clip, ondeleted)},
   );
   return items;
 }
@@ -97,11 +98,11 @@ export const cancel = (clip) => post(`/v1/clips/${clip.clip_id}/cancel`);
 export const retry = (clip) => post(`/v1/clips/${clip.clip_id}/retry`);
 
 async function deleteClip(clip, ondeleted) {
-  const detail = clip.status === "complete" ? "The clip and its file in the store are deleted." : "The clip is removed from the list.";
-  if (!(await confirmDialog(["Delete “", h("bdi", {}, clip.label), "”?"], detail, "Delete"))) return;
+  const detail = clip.status === "complete" ? t("The clip and its file in the store are deleted.") : t("The clip is removed from the list.");
+  if (!(await confirmDialog(rich("Delete “{label}”?", {label: h("bdi", {}, clip.label)}), detail, t("Delete")))) return;
   await remove(`/v1/clips/${clip.clip_id}`);
   ondeleted(clip);
-  toast("Deleted", clip.label);
+  toast(t("Deleted"), clip.label);
 }
 
 const BATCH = 100; // of a request
@@ -110,24 +111,24 @@ const BATCH = 100; // of a request
 export async function downloadArchive(clips) {
   const ready = clips.filter((clip) => clip.status === "complete");
   if (!ready.length) {
-    toast("Nothing to download", "None of the selected clips is ready.", {bad: true});
+    toast(t("Nothing to download"), t("None of the selected clips is ready."), {bad: true});
     return;
   }
   const left = clips.length - ready.length;
-  toast("Preparing the archive", `${ready.length} ${ready.length === 1 ? "clip" : "clips"}, ${formatBytes(ready.reduce((sum, clip) => sum + clip.result.size_bytes, 0))}${left ? `; ${left} not ready` : ""}`);
+  toast(t("Preparing the archive"), `${plural(ready.length, "{count} clip", "{count} clips")}, ${formatBytes(ready.reduce((sum, clip) => sum + clip.result.size_bytes, 0))}${left ? `; ${t("{count} not ready", {count: left})}` : ""}`);
   for (let at = 0; at < ready.length; at += BATCH) {
     const ids = ready.slice(at, at + BATCH).map((clip) => clip.clip_id);
     saveFile(ready.length > BATCH ? `clips-${at / BATCH + 1}.zip` : "clips.zip", await post("/v1/clips/archive", {clip_ids: ids}, {as: "blob"}));
   }
-  announce("The archive is downloaded");
+  announce(t("The archive is downloaded"));
 }
 
 // Ask for confirmation, then delete the clips. Returns their ids.
 export async function deleteClips(clips) {
-  const what = clips.length === 1 ? "1 clip" : `${clips.length} clips`;
-  if (!(await confirmDialog(`Delete ${what}?`, "The clips and their files in the store are deleted.", "Delete"))) return [];
+  const what = plural(clips.length, "{count} clip", "{count} clips");
+  if (!(await confirmDialog(plural(clips.length, "Delete {count} clip?", "Delete {count} clips?"), t("The clips and their files in the store are deleted."), t("Delete")))) return [];
   const ids = clips.map((clip) => clip.clip_id);
   for (let at = 0; at < ids.length; at += BATCH) await post("/v1/clips/delete", {clip_ids: ids.slice(at, at + BATCH)});
-  toast("Deleted", what);
+  toast(t("Deleted"), what);
   return ids;
 }

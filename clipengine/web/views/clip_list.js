@@ -4,6 +4,7 @@ import {get, query} from "../lib/api.js";
 import {announce, debounce, h} from "../lib/dom.js";
 import {isStale, listen} from "../lib/events.js";
 import {PagedList} from "../lib/paged_list.js";
+import {t} from "../lib/texts.js";
 import {clipRow} from "./clip_row.js";
 
 const PLACES_MS = 5000; // between two requests for the places of queued clips
@@ -15,7 +16,7 @@ export class ClipList extends PagedList {
   // `clips` are the options of the rows.
   constructor({clips = {}, ...options}) {
     super({
-      name: "Clips",
+      name: t("Clips"),
       skeleton,
       idOf: (clip) => clip.clip_id,
       titleOf: (clip) => clip.label,
@@ -33,8 +34,8 @@ export class ClipList extends PagedList {
     else if (name === "clip.deleted") this.remove(data.clip_id);
     else if (name.startsWith("clip.") && (this.items.has(data.clip_id) || this.wants(data))) {
       const known = this.items.has(data.clip_id);
-      if (name === "clip.ready") announce(`${data.label} is ready`);
-      if (name === "clip.failed" && known) announce(`${data.label} failed: ${data.error.message}`);
+      if (name === "clip.ready") announce(t("{label} is ready", {label: data.label}));
+      if (name === "clip.failed" && known) announce(t("{label} failed: {reason}", {label: data.label, reason: data.error.message}));
       this.put(data);
     }
   }

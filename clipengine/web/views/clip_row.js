@@ -5,6 +5,7 @@ import {h, icon, iconButton, setChildren, setText} from "../lib/dom.js";
 import {editInPlace, splitTags, tagList} from "../lib/edit_in_place.js";
 import {clipState, formatAge, formatBytes, formatTime, placeInQueue, rangeOf, requestedSeconds, stripBidi} from "../lib/format.js";
 import {posterImage} from "../lib/posters.js";
+import {t} from "../lib/texts.js";
 import {asyncHandler, errorSummary, menuButton} from "../lib/ui.js";
 import {cancel, clipDownload, menuItems, playClip, retry} from "./clip_actions.js";
 
@@ -20,7 +21,7 @@ export function clipRow({linkToRecording = null, onchange, ondeleted, onlocate =
   const place = h("p", {class: "muted small", hidden: true});
   const problem = h("div", {class: "why", hidden: true});
   const actions = h("div", {class: "actions"});
-  const more = menuButton("More actions for this clip", "more", () => menuItems(clip, {ondeleted, rename, retag}));
+  const more = menuButton(t("More actions for this clip"), "more", () => menuItems(clip, {ondeleted, rename, retag}));
   const tags = tagList(ontag);
   const node = h("li", {class: "clip-row"}, poster,
     h("div", {class: "grow"}, h("div", {class: "row title"}, name, pill), facts, tags.node, bar, place, problem), actions);
@@ -33,8 +34,8 @@ export function clipRow({linkToRecording = null, onchange, ondeleted, onlocate =
   });
 
   const change = async (values) => onchange(await patch(`/v1/clips/${clip.clip_id}`, values));
-  const rename = () => editInPlace(name, {value: clip.label, label: "Label", restore: more, save: (text) => change({label: text})});
-  const retag = () => editInPlace(tags.node, {value: clip.tags.join(", "), label: "Tags", placeholder: "Tags, separated by commas", maxlength: 1100, restore: more, save: (text) => change({tags: splitTags(text)})});
+  const rename = () => editInPlace(name, {value: clip.label, label: t("Label"), restore: more, save: (text) => change({label: text})});
+  const retag = () => editInPlace(tags.node, {value: clip.tags.join(", "), label: t("Tags"), placeholder: t("Tags, separated by commas"), maxlength: 1100, restore: more, save: (text) => change({tags: splitTags(text)})});
 
   function update(next) {
     const statusChanged = !clip || clip.status !== next.status;
@@ -52,7 +53,7 @@ export function clipRow({linkToRecording = null, onchange, ondeleted, onlocate =
     place.hidden = !place.textContent;
     bar.hidden = queued || next.status !== "processing";
     bar.value = next.progress;
-    bar.setAttribute("aria-label", `Progress of ${next.label}`);
+    bar.setAttribute("aria-label", t("Progress of {label}", {label: next.label}));
     if (unchanged && facts.childElementCount) return;
     drawFacts();
     drawPoster();
@@ -67,7 +68,7 @@ export function clipRow({linkToRecording = null, onchange, ondeleted, onlocate =
   function drawFacts() {
     const range = rangeOf(clip);
     const where = onlocate
-      ? h("button", {type: "button", class: "link time", title: "Show on the timeline", onclick: () => onlocate(clip)}, range)
+      ? h("button", {type: "button", class: "link time", title: t("Show on the timeline"), onclick: () => onlocate(clip)}, range)
       : h("span", {class: "time"}, range);
     const parts = [where];
     if (linkToRecording) parts.unshift(linkToRecording(clip.recording_id));
@@ -80,7 +81,7 @@ export function clipRow({linkToRecording = null, onchange, ondeleted, onlocate =
   function drawPoster() {
     const ready = clip.status === "complete";
     poster.disabled = !ready;
-    poster.setAttribute("aria-label", ready ? `Play ${clip.label}` : `${clip.label} is not ready`);
+    poster.setAttribute("aria-label", ready ? t("Play {label}", {label: clip.label}) : t("{label} is not ready", {label: clip.label}));
     const seconds = clip.result ? clip.result.duration_seconds : requestedSeconds(clip);
     const image = ready && clip.result.poster_path && posterImage(`/v1/clips/${clip.clip_id}/poster`);
     poster.replaceChildren(...[image, icon(ready ? "play" : "film"), h("span", {class: "time"}, formatTime(seconds, 1))].filter(Boolean));
@@ -88,10 +89,10 @@ export function clipRow({linkToRecording = null, onchange, ondeleted, onlocate =
 
   function buttons() {
     if (clip.status === "complete") {
-      return [h("a", {class: "button quiet square", href: clipDownload(clip), title: "Download", "aria-label": `Download ${clip.label}`}, icon("down"))];
+      return [h("a", {class: "button quiet square", href: clipDownload(clip), title: t("Download"), "aria-label": t("Download {label}", {label: clip.label})}, icon("down"))];
     }
-    if (clip.status === "processing") return [iconButton("x", `Cancel ${clip.label}`, apply(cancel))];
-    return [h("button", {type: "button", class: "quiet", title: "Retry", "aria-label": `Retry ${clip.label}`, onclick: apply(retry)}, icon("retry"), h("span", {class: "words"}, "Retry"))];
+    if (clip.status === "processing") return [iconButton("x", t("Cancel {label}", {label: clip.label}), apply(cancel))];
+    return [h("button", {type: "button", class: "quiet", title: t("Retry"), "aria-label": t("Retry {label}", {label: clip.label}), onclick: apply(retry)}, icon("retry"), h("span", {class: "words"}, t("Retry")))];
   }
 
   return {node, update};

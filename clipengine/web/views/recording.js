@@ -7,6 +7,7 @@ import {mediaSummary, stripBidi, titleOf} from "../lib/format.js";
 import {navigate, setQuery} from "../lib/router.js";
 import {bindShortcuts, showShortcuts} from "../lib/shortcuts.js";
 import {tabList} from "../lib/tabs.js";
+import {t} from "../lib/texts.js";
 import {asyncHandler, errorDetails, errorState} from "../lib/ui.js";
 import {clipForm} from "../player/clip_form.js";
 import {ClipRanges} from "../player/clip_ranges.js";
@@ -28,7 +29,7 @@ const DAMAGED = ["recording_unreadable", "recording_truncated", "unsupported_med
 // The parameter `t` is the time to show; `in` and `out` are the ends of the selection.
 export async function showRecording(main, {id, ...place}, signal) {
   main.className = "wide";
-  document.title = "Recording · clipengine";
+  document.title = `${t("Recording")} · clipengine`;
   main.append(skeleton());
   try {
     const recording = await get(`/v1/recordings/${id}`, {signal});
@@ -38,7 +39,7 @@ export async function showRecording(main, {id, ...place}, signal) {
       showStudio(main, recording, transcripts.data, profiles.data, signal, place);
     } else showPending(main, recording, signal);
   } catch (error) {
-    if (error.name !== "AbortError") main.replaceChildren(head("Recording"), errorState(error, () => location.reload()));
+    if (error.name !== "AbortError") main.replaceChildren(head(t("Recording")), errorState(error, () => location.reload()));
   }
 }
 
@@ -54,8 +55,8 @@ function showPending(main, recording, signal) {
   const failed = recording.status === "failed";
   main.replaceChildren(heading(recording), failed ? failedState(recording) : h("div", {class: "panel empty", role: "status"},
     icon("film"),
-    h("h2", {}, "The recording is being processed…"),
-    h("p", {}, "Its timeline appears here when that is done."),
+    h("h2", {}, t("The recording is being processed…")),
+    h("p", {}, t("Its timeline appears here when that is done.")),
   ));
   listen((name, data) => {
     const news = name.startsWith("recording.") && data && data.recording_id === recording.recording_id && data.status !== "processing";
@@ -76,23 +77,23 @@ function failedState(recording) {
     navigate("#/recordings");
   });
   const remedies = [
-    h("button", {type: "button", onclick: asyncHandler(async () => navigate(`#/recordings/${(await registerAgain(recording)).recording_id}`))}, icon("retry"), "Retry"),
-    h("button", {type: "button", onclick: () => files.click()}, icon("up"), "Upload another file"),
+    h("button", {type: "button", onclick: asyncHandler(async () => navigate(`#/recordings/${(await registerAgain(recording)).recording_id}`))}, icon("retry"), t("Retry")),
+    h("button", {type: "button", onclick: () => files.click()}, icon("up"), t("Upload another file")),
   ];
   if (DAMAGED.includes(error.code)) remedies.reverse();
   remedies[0].className = "primary";
   return h("div", {class: "panel empty"},
     icon("alert"),
-    h("h2", {}, "This recording cannot be used"),
+    h("h2", {}, t("This recording cannot be used")),
     h("div", {}, errorDetails(error)),
     h("div", {class: "row wrap"},
       remedies,
-      h("button", {type: "button", onclick: asyncHandler(async () => (await removeRecording(recording)) && navigate("#/recordings"))}, icon("trash"), "Remove…"),
+      h("button", {type: "button", onclick: asyncHandler(async () => (await removeRecording(recording)) && navigate("#/recordings"))}, icon("trash"), t("Remove…")),
       files,
     ),
     h("p", {class: "small"},
-      error.code !== "recording_missing" && [h("a", {href: recordingDownload(recording)}, "Download"), " · "],
-      h("a", {href: `/docs/errors#${error.code}`}, "About this error"),
+      error.code !== "recording_missing" && [h("a", {href: recordingDownload(recording)}, t("Download")), " · "],
+      h("a", {href: `/docs/errors#${error.code}`}, t("About this error")),
     ),
   );
 }
@@ -101,7 +102,7 @@ const heading = (recording, ...tools) => head(titleOf(recording), h("p", {class:
 
 function head(title, line = null, ...tools) {
   return h("div", {class: "head"},
-    h("a", {class: "button quiet square", href: "#/recordings", title: "All recordings", "aria-label": "All recordings"}, icon("back")),
+    h("a", {class: "button quiet square", href: "#/recordings", title: t("All recordings"), "aria-label": t("All recordings")}, icon("back")),
     h("div", {class: "grow"}, h("h1", {class: "clip", title: stripBidi(title)}, title), line),
     tools,
   );
@@ -126,7 +127,7 @@ function showStudio(main, recording, transcripts, profiles, signal, place) {
     path: `/v1/recordings/${recording.recording_id}/clips`,
     limit: 100,
     wants: (clip) => clip.recording_id === recording.recording_id,
-    empty: () => h("div", {class: "empty"}, h("h2", {}, "No clips yet"), h("p", {}, "Select a range on the timeline, then make the clip. It appears here at once, and you can select the next one.")),
+    empty: () => h("div", {class: "empty"}, h("h2", {}, t("No clips yet")), h("p", {}, t("Select a range on the timeline, then make the clip. It appears here at once, and you can select the next one."))),
     clips: {onlocate: locate},
     onchange: (shown) => ranges.put(shown),
     signal,
@@ -154,7 +155,7 @@ function showStudio(main, recording, transcripts, profiles, signal, place) {
   });
   const showSegments = () => timeline.setSegments(segments.items);
   segments.addEventListener("change", showSegments);
-  const loop = iconButton("loop", "Loop the selection (R)", toggleLoop, {"aria-pressed": "false"});
+  const loop = iconButton("loop", t("Loop the selection (R)"), toggleLoop, {"aria-pressed": "false"});
 
   function toggleLoop() {
     player.looping = !player.looping;
@@ -192,20 +193,20 @@ function showStudio(main, recording, transcripts, profiles, signal, place) {
     onloaded: (cues) => timeline.setCues(cues),
   });
   const beside = transcript
-    ? tabList("Clips and transcript", [
-      {id: "clips", text: ["Clips ", count], node: clips.node},
-      {id: "transcript", text: "Transcript", node: transcript.node, onshow: () => transcript.reveal()},
+    ? tabList(t("Clips and transcript"), [
+      {id: "clips", text: [t("Clips"), " ", count], node: clips.node},
+      {id: "transcript", text: t("Transcript"), node: transcript.node, onshow: () => transcript.reveal()},
     ])
-    : {node: h("h2", {}, "Clips ", count), select: () => {}};
+    : {node: h("h2", {}, t("Clips"), " ", count), select: () => {}};
 
   main.replaceChildren(
     heading(recording,
-      h("a", {class: "button quiet", "aria-label": "Download the recording", href: recordingDownload(recording)}, icon("down"), h("span", {class: "words"}, "Download")),
-      h("button", {type: "button", class: "quiet keys", title: "Shortcuts (?)", "aria-label": "Shortcuts", onclick: showShortcuts}, icon("keys"), h("span", {class: "words"}, "Shortcuts")),
+      h("a", {class: "button quiet", "aria-label": t("Download the recording"), href: recordingDownload(recording)}, icon("down"), h("span", {class: "words"}, t("Download"))),
+      h("button", {type: "button", class: "quiet keys", title: t("Shortcuts (?)"), "aria-label": t("Shortcuts"), onclick: showShortcuts}, icon("keys"), h("span", {class: "words"}, t("Shortcuts"))),
     ),
     h("div", {class: "studio"},
-      h("section", {class: "work", "aria-label": "Player"}, player.node, transport({player, timeline, recording, loop, jumps, signal}), timeline.node, form.node, panel.node),
-      h("section", {class: "panel beside", "aria-label": "Clips of this recording"}, h("header", {}, beside.node), clips.node, transcript && transcript.node),
+      h("section", {class: "work", "aria-label": t("Player")}, player.node, transport({player, timeline, recording, loop, jumps, signal}), timeline.node, form.node, panel.node),
+      h("section", {class: "panel beside", "aria-label": t("Clips of this recording")}, h("header", {}, beside.node), clips.node, transcript && transcript.node),
     ),
   );
   bindStudioShortcuts({selection, player, timeline, form, clips, transcript, beside, jumps, toggleLoop}, signal);

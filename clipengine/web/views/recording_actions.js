@@ -4,7 +4,8 @@ import {post, remove} from "../lib/api.js";
 import {h} from "../lib/dom.js";
 import {titleOf} from "../lib/format.js";
 import {navigate} from "../lib/router.js";
-import {confirmDialog, openDialog, toast} from "../lib/ui.js";
+import {plural, rich, t} from "../lib/texts.js";
+import {confirmDialog, errorText, openDialog, toast} from "../lib/ui.js";
 
 export const recordingDownload = (recording) => `/v1/recordings/${recording.recording_id}/download`;
 
@@ -20,16 +21,16 @@ export async function registerAgain(recording) {
 // Ask for confirmation, then remove the recording. Returns true if it was removed.
 export async function removeRecording(recording) {
   const title = titleOf(recording);
-  if (!(await confirmDialog("Remove this recording from the list?", ["“", h("bdi", {}, title), "” and its clips are removed from the list. Their files stay in the store."], "Remove"))) return false;
+  if (!(await confirmDialog(t("Remove this recording from the list?"), rich("“{name}” and its clips are removed from the list. Their files stay in the store.", {name: h("bdi", {}, title)}), t("Remove")))) return false;
   await remove(`/v1/recordings/${recording.recording_id}`);
-  toast("Removed from the list", title);
+  toast(t("Removed from the list"), title);
   return true;
 }
 
 // Ask for confirmation, then remove the recordings. Returns the ids of those that were removed.
 export async function removeRecordings(recordings) {
-  const what = recordings.length === 1 ? "1 recording" : `${recordings.length} recordings`;
-  if (!(await confirmDialog(`Remove ${what} from the list?`, "They and their clips are removed from the list. Their files stay in the store.", "Remove"))) return [];
+  const what = plural(recordings.length, "{count} recording", "{count} recordings");
+  if (!(await confirmDialog(plural(recordings.length, "Remove {count} recording from the list?", "Remove {count} recordings from the list?"), t("They and their clips are removed from the list. Their files stay in the store."), t("Remove")))) return [];
   const removed = [];
   const failed = [];
   for (const recording of recordings) {
@@ -41,8 +42,8 @@ export async function removeRecordings(recordings) {
       else failed.push([recording, error]);
     }
   }
-  if (failed.length) toast(`${failed.length} of ${what} could not be removed`, `${titleOf(failed[0][0])}: ${failed[0][1].message}`, {bad: true});
-  else toast("Removed from the list", what);
+  if (failed.length) toast(t("{part} of {whole} could not be removed", {part: failed.length, whole: what}), [`${titleOf(failed[0][0])}: `, errorText(failed[0][1])], {bad: true});
+  else toast(t("Removed from the list"), what);
   return removed;
 }
 
@@ -57,14 +58,14 @@ export function registerFromStore() {
       dialog.close();
       navigate(`#/recordings/${recording.recording_id}`);
     } catch (error) {
-      problem.textContent = error.message;
+      problem.replaceChildren(errorText(error));
       key.setAttribute("aria-invalid", "true");
     }
   };
-  const dialog = openDialog("Add a recording from the store", h("form", {class: "stack", onsubmit: submit},
-    h("label", {class: "field"}, "Object key", key), problem,
-    h("p", {class: "small muted"}, "Nothing is copied. To add many at once, use ", h("a", {href: "/docs/cli#clipengine-recordings-import"}, "clipengine recordings import"), "."),
-    h("div", {class: "row end"}, h("button", {class: "primary"}, "Add")),
+  const dialog = openDialog(t("Add a recording from the store"), h("form", {class: "stack", onsubmit: submit},
+    h("label", {class: "field"}, t("Object key"), key), problem,
+    h("p", {class: "small muted"}, rich("Nothing is copied. To add many at once, use {command}.", {command: h("a", {href: "/docs/cli#clipengine-recordings-import"}, "clipengine recordings import")})),
+    h("div", {class: "row end"}, h("button", {class: "primary"}, t("Add"))),
   ));
   key.focus();
 }

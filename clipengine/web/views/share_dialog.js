@@ -3,10 +3,11 @@
 import {get, post, remove} from "../lib/api.js";
 import {h, icon, setChildren} from "../lib/dom.js";
 import {formatAge} from "../lib/format.js";
-import {asyncHandler, copyText, errorDetails, openDialog, toast, toastError} from "../lib/ui.js";
+import {plural, rich, t} from "../lib/texts.js";
+import {asyncHandler, copyText, errorText, openDialog, toast, toastError} from "../lib/ui.js";
 
 const DAY_MS = 24 * 3600 * 1000;
-const LIFETIMES = [["7", "In 7 days"], ["1", "In a day"], ["30", "In 30 days"], ["", "Never"]];
+const LIFETIMES = [["7", t("In 7 days")], ["1", t("In a day")], ["30", t("In 30 days")], ["", t("Never")]];
 
 export function shareClip(clip) {
   const path = `/v1/clips/${clip.clip_id}/shares`;
@@ -14,7 +15,7 @@ export function shareClip(clip) {
   const download = h("input", {type: "checkbox", checked: true});
   const embed = h("input", {type: "checkbox", checked: true});
   const link = h("div", {class: "stack", hidden: true});
-  const shares = h("ul", {class: "shares", "aria-label": "Links to this clip"});
+  const shares = h("ul", {class: "shares", "aria-label": t("Links to this clip")});
 
   const create = asyncHandler(async () => {
     const days = Number(lifetime.value);
@@ -25,28 +26,28 @@ export function shareClip(clip) {
   });
 
   function showLink(url) {
-    const field = h("input", {readonly: true, value: url, "aria-label": "Link", onfocus: () => field.select()});
-    const copy = h("button", {type: "button", class: "primary", onclick: () => copyText(url, "Link").catch(toastError)}, icon("copy"), "Copy");
+    const field = h("input", {readonly: true, value: url, "aria-label": t("Link"), onfocus: () => field.select()});
+    const copy = h("button", {type: "button", class: "primary", onclick: () => copyText(url, t("Link")).catch(toastError)}, icon("copy"), t("Copy"));
     link.hidden = false;
-    link.replaceChildren(h("div", {class: "row"}, field, copy), h("p", {class: "muted small"}, "It is shown only once. Anybody who has it can open the clip."));
+    link.replaceChildren(h("div", {class: "row"}, field, copy), h("p", {class: "muted small"}, t("It is shown only once. Anybody who has it can open the clip.")));
     copy.focus();
   }
 
   function shareRow(share) {
     const revoke = asyncHandler(async () => {
       await remove(`${path}/${share.share_id}`);
-      toast("Link revoked", "It no longer opens the clip.");
+      toast(t("Link revoked"), t("It no longer opens the clip."));
       link.hidden = true;
       await load();
     });
     const gone = share.expires_at && Date.parse(share.expires_at) <= Date.now();
     const facts = [
-      `Created ${formatAge(share.created_at)}`,
-      `${share.views} ${share.views === 1 ? "view" : "views"}`,
-      share.expires_at && (gone ? "expired" : `expires ${formatAge(share.expires_at)}`),
+      t("Created {time}", {time: formatAge(share.created_at)}),
+      plural(share.views, "{count} view", "{count} views"),
+      share.expires_at && (gone ? t("expired") : t("expires {time}", {time: formatAge(share.expires_at)})),
     ].filter(Boolean);
     return h("li", {class: "row"}, h("span", {class: "grow small", title: share.expires_at || ""}, facts.join(" · ")),
-      h("button", {type: "button", class: "quiet danger", onclick: revoke}, "Revoke"));
+      h("button", {type: "button", class: "quiet danger", onclick: revoke}, t("Revoke")));
   }
 
   async function load() {
@@ -54,16 +55,16 @@ export function shareClip(clip) {
       const page = await get(`${path}?limit=100`);
       setChildren(shares, page.data.map(shareRow));
     } catch (error) {
-      shares.replaceChildren(h("li", {}, errorDetails(error)));
+      shares.replaceChildren(h("li", {}, h("p", {class: "bad"}, errorText(error))));
     }
   }
 
-  openDialog(["Share “", h("bdi", {}, clip.label), "”"], h("div", {class: "stack"},
-    h("p", {class: "muted"}, "A link opens this clip in any browser, without a key. It gives access to nothing else."),
-    h("label", {class: "field"}, "Expires", lifetime),
-    h("label", {class: "check"}, download, "Offer the file for download"),
-    h("label", {class: "check"}, embed, "Let other sites show the player"),
-    h("div", {class: "row end"}, h("button", {type: "button", class: "primary", onclick: create}, icon("link"), "Create link")),
+  openDialog(rich("Share “{label}”", {label: h("bdi", {}, clip.label)}), h("div", {class: "stack"},
+    h("p", {class: "muted"}, t("A link opens this clip in any browser, without a key. It gives access to nothing else.")),
+    h("label", {class: "field"}, t("Expires"), lifetime),
+    h("label", {class: "check"}, download, t("Offer the file for download")),
+    h("label", {class: "check"}, embed, t("Let other sites show the player")),
+    h("div", {class: "row end"}, h("button", {type: "button", class: "primary", onclick: create}, icon("link"), t("Create link"))),
     link, shares,
   ), {size: "narrow"});
   lifetime.focus();

@@ -3,7 +3,8 @@
 import {get, post, remove} from "../lib/api.js";
 import {h, icon, iconButton, setText} from "../lib/dom.js";
 import {formatAge, formatBytes, formatTime} from "../lib/format.js";
-import {asyncHandler, confirmDialog, copyText, errorState, openDialog, toastError} from "../lib/ui.js";
+import {formatNumber, locale, plural, rich, t} from "../lib/texts.js";
+import {asyncHandler, confirmDialog, copyText, errorState, errorText, openDialog, serverText, toastError} from "../lib/ui.js";
 
 const REFRESH_MS = 5000;
 const HOUR_MS = 3600000;
@@ -11,20 +12,20 @@ const HOURS = 24;
 const SCOPES = ["read", "write", "admin"];
 
 export async function showSystem(main, params, signal) {
-  document.title = "System · clipengine";
+  document.title = `${t("System")} · clipengine`;
   const state = h("span", {class: "pill"}, "…");
   const places = Object.fromEntries(["figures", "hours", "failures", "engines", "checks"].map((name) => [name, h("div", {})]));
   const view = h("div", {class: "system"}, Object.values(places));
   const admin = h("div", {class: "system"});
   const problem = h("div", {});
-  main.append(h("div", {class: "head"}, h("h1", {}, "System"), state), problem, view, admin);
+  main.append(h("div", {class: "head"}, h("h1", {}, t("System")), state), problem, view, admin);
 
   async function load() {
     const found = await get("/v1/status", {signal});
     const failing = found.checks.filter((check) => !check.ok);
     state.className = failing.length ? "pill bad" : "pill good";
-    setText(state, failing.length ? "Failing" : "Ready");
-    problem.replaceChildren(...failing.map((check) => h("div", {class: "notice bad", role: "alert"}, h("div", {}, h("strong", {}, check.name), h("p", {}, check.detail)))));
+    setText(state, failing.length ? t("Failing") : t("Ready"));
+    problem.replaceChildren(...failing.map((check) => h("div", {class: "notice bad", role: "alert"}, h("div", {}, h("strong", {}, check.name), h("p", {}, serverText(check.detail))))));
     for (const [place, draw, value] of [
       ["figures", figures, found], ["hours", hours, found.last_day], ["failures", failures, found.last_day],
       ["engines", engines, found.engines], ["checks", checks, found.checks],
@@ -56,18 +57,18 @@ function redraw(place, draw, value) {
 function figures({queue, engines, disk, webhooks, version}) {
   const busy = engines.reduce((sum, engine) => sum + engine.encoders_busy, 0);
   const encoders = engines.reduce((sum, engine) => sum + (engine.encoders || 0), 0);
-  const wait = queue.oldest_queued_seconds ? `longest wait ${formatTime(queue.oldest_queued_seconds, 0)}` : "none is waiting";
-  const pending = webhooks.deliveries_pending ? `oldest ${formatTime(webhooks.oldest_delivery_seconds, 0)}` : "none is waiting";
+  const wait = queue.oldest_queued_seconds ? t("longest wait {time}", {time: formatTime(queue.oldest_queued_seconds, 0)}) : t("none is waiting");
+  const pending = webhooks.deliveries_pending ? t("oldest {time}", {time: formatTime(webhooks.oldest_delivery_seconds, 0)}) : t("none is waiting");
   const shown = [
-    ["Clips queued", queue.clips_queued, wait],
-    ["Encoders busy", `${busy} of ${encoders}`, engines.length === 1 ? "1 engine" : `${engines.length} engines`],
-    ["Recordings to probe", queue.recordings_processing, queue.removals_pending ? `${queue.removals_pending} objects to delete` : "no objects to delete"],
-    ["Webhooks pending", webhooks.deliveries_pending, pending],
-    ["Disk free", disk.free_bytes === null ? "unknown" : formatBytes(disk.free_bytes), `${formatBytes(disk.min_free_bytes)} are kept free`],
-    ["Version", version, ""],
+    [t("Clips queued"), queue.clips_queued, wait],
+    [t("Encoders busy"), t("{part} of {whole}", {part: busy, whole: encoders}), plural(engines.length, "{count} engine", "{count} engines")],
+    [t("Recordings to probe"), queue.recordings_processing, queue.removals_pending ? plural(queue.removals_pending, "{count} object to delete", "{count} objects to delete") : t("no objects to delete")],
+    [t("Webhooks pending"), webhooks.deliveries_pending, pending],
+    [t("Disk free"), disk.free_bytes === null ? t("unknown") : formatBytes(disk.free_bytes), t("{size} are kept free", {size: formatBytes(disk.min_free_bytes)})],
+    [t("Version"), version, ""],
   ];
   return h("dl", {class: "figures panel"}, shown.map(([name, value, detail]) =>
-    h("div", {}, h("dt", {class: "muted small"}, name), h("dd", {}, h("strong", {}, String(value)), h("span", {class: "muted small"}, detail)))));
+    h("div", {}, h("dt", {class: "muted small"}, name), h("dd", {}, h("strong", {}, typeof value === "number" ? formatNumber(value) : value), h("span", {class: "muted small"}, detail)))));
 }
 
 // Bars of the last 24 hours, with the same figures as a text for screen readers.
@@ -78,28 +79,28 @@ function hours({hours: found, clips_ready: ready, clips_failed: failed}) {
   const bars = [...Array(HOURS).keys()].map((back) => {
     const at = now - (HOURS - 1 - back) * HOUR_MS;
     const {clips_ready: good = 0, clips_failed: bad = 0} = byHour.get(at) || {};
-    const time = new Date(at).toLocaleTimeString("en", {hour: "2-digit", minute: "2-digit", hour12: false});
+    const time = new Date(at).toLocaleTimeString(locale, {hour: "2-digit", minute: "2-digit", hour12: false});
     const bar = (count, kind) => {
       const node = h("i", {class: kind});
       node.style.height = `${100 * count / most}%`;
       return node;
     };
-    return h("div", {class: "hour", title: `${time}: ${good} ready, ${bad} failed`}, bar(bad, "bad"), bar(good, "good"));
+    return h("div", {class: "hour", title: t("{time}: {good} ready, {bad} failed", {time, good, bad})}, bar(bad, "bad"), bar(good, "good"));
   });
-  return h("section", {}, h("h2", {class: "sub"}, "Last 24 hours"),
+  return h("section", {}, h("h2", {class: "sub"}, t("Last 24 hours")),
     h("div", {class: "panel chart"},
-      h("p", {}, h("strong", {}, String(ready)), " clips ready, ", h("strong", {class: failed ? "bad" : ""}, String(failed)), " failed"),
+      h("p", {}, rich("{ready} clips ready, {failed} failed", {ready: h("strong", {}, formatNumber(ready)), failed: h("strong", {class: failed ? "bad" : ""}, formatNumber(failed))})),
       h("div", {class: "hours", "aria-hidden": "true"}, bars),
-      h("p", {class: "row muted small", "aria-hidden": "true"}, h("span", {class: "grow"}, "24 hours ago"), "now")));
+      h("p", {class: "row muted small", "aria-hidden": "true"}, h("span", {class: "grow"}, t("24 hours ago")), t("now"))));
 }
 
 function failures({failures: found}) {
   if (!found.length) return [];
-  return h("section", {}, h("h2", {class: "sub"}, "Failures"), h("div", {class: "panel scroll"}, h("table", {},
-    h("thead", {}, h("tr", {}, ["Code", "Clips", ""].map((text) => h("th", {scope: "col"}, text)))),
+  return h("section", {}, h("h2", {class: "sub"}, t("Failures")), h("div", {class: "panel scroll"}, h("table", {},
+    h("thead", {}, h("tr", {}, [t("Code"), t("Clips"), ""].map((text) => h("th", {scope: "col"}, text)))),
     h("tbody", {}, found.map((each) => h("tr", {},
       h("td", {}, h("a", {class: "mono", href: `/docs/errors#${each.code}`}, each.code)), h("td", {}, String(each.clips)),
-      h("td", {}, h("button", {type: "button", class: "quiet", onclick: asyncHandler(() => openClip(each.last_clip_id))}, "Show the last clip"))))))));
+      h("td", {}, h("button", {type: "button", class: "quiet", onclick: asyncHandler(() => openClip(each.last_clip_id))}, t("Show the last clip")))))))));
 }
 
 async function openClip(id) {
@@ -108,26 +109,26 @@ async function openClip(id) {
 }
 
 function engines(found) {
-  return h("section", {}, h("h2", {class: "sub"}, "Engines"), h("div", {class: "panel scroll"}, h("table", {},
-    h("thead", {}, h("tr", {}, ["Host", "Version", "Encoders", "State"].map((text) => h("th", {scope: "col"}, text)))),
+  return h("section", {}, h("h2", {class: "sub"}, t("Engines")), h("div", {class: "panel scroll"}, h("table", {},
+    h("thead", {}, h("tr", {}, [t("Host"), t("Version"), t("Encoders"), t("State")].map((text) => h("th", {scope: "col"}, text)))),
     h("tbody", {}, found.map((engine) => h("tr", {},
-      h("td", {title: engine.engine_id}, engine.host), h("td", {}, engine.version || "unknown"),
-      h("td", {}, `${engine.encoders_busy} of ${engine.encoders ?? "?"} busy`), h("td", {}, engine.stopping ? "Stopping" : "Running")))))));
+      h("td", {title: engine.engine_id}, engine.host), h("td", {}, engine.version || t("unknown")),
+      h("td", {}, t("{part} of {whole} busy", {part: engine.encoders_busy, whole: engine.encoders ?? "?"})), h("td", {}, engine.stopping ? t("Stopping") : t("Running"))))))));
 }
 
 function checks(found) {
-  return h("section", {}, h("h2", {class: "sub"}, "Checks"), h("div", {class: "panel scroll"}, h("table", {},
-    h("thead", {}, h("tr", {}, ["Check", "State", "Detail"].map((text) => h("th", {scope: "col"}, text)))),
+  return h("section", {}, h("h2", {class: "sub"}, t("Checks")), h("div", {class: "panel scroll"}, h("table", {},
+    h("thead", {}, h("tr", {}, [t("Check"), t("State"), t("Detail")].map((text) => h("th", {scope: "col"}, text)))),
     h("tbody", {}, found.map((check) => h("tr", {},
-      h("td", {}, check.name), h("td", {}, h("span", {class: check.ok ? "pill good" : "pill bad"}, check.ok ? "Good" : "Failing")), h("td", {class: "muted"}, check.detail)))))));
+      h("td", {}, check.name), h("td", {}, h("span", {class: check.ok ? "pill good" : "pill bad"}, check.ok ? t("Good") : t("Failing"))), h("td", {class: "muted"}, serverText(check.detail))))))));
 }
 
 // ---- keys and settings, for keys of scope admin
 
 async function showAdmin(node, signal) {
   const rows = h("tbody", {});
-  const settings = h("pre", {class: "json", tabindex: "0", "aria-label": "Settings"}, "…");
-  const details = h("details", {class: "panel"}, h("summary", {}, "Show the effective settings"), settings);
+  const settings = h("pre", {class: "json", tabindex: "0", "aria-label": t("Settings")}, "…");
+  const details = h("details", {class: "panel"}, h("summary", {}, t("Show the effective settings")), settings);
   details.addEventListener("toggle", async () => {
     if (details.open) settings.textContent = JSON.stringify(await get("/v1/settings", {signal}).catch((error) => error.message), null, 2);
   });
@@ -139,28 +140,28 @@ async function showAdmin(node, signal) {
 
   node.append(
     h("section", {},
-      h("div", {class: "row sub"}, h("h2", {class: "grow"}, "API keys"), h("button", {type: "button", onclick: () => addKey(load)}, icon("plus"), "Create key")),
+      h("div", {class: "row sub"}, h("h2", {class: "grow"}, t("API keys")), h("button", {type: "button", onclick: () => addKey(load)}, icon("plus"), t("Create key"))),
       h("div", {class: "panel scroll"}, h("table", {},
-        h("thead", {}, h("tr", {}, ["Name", "Scopes", "Created", "Last used", ""].map((text) => h("th", {scope: "col"}, text)))), rows))),
-    h("section", {}, h("h2", {class: "sub"}, "Settings"), details),
+        h("thead", {}, h("tr", {}, [t("Name"), t("Scopes"), t("Created"), t("Last used"), ""].map((text) => h("th", {scope: "col"}, text)))), rows))),
+    h("section", {}, h("h2", {class: "sub"}, t("Settings")), details),
   );
   await load();
 }
 
 function keyRow(key, reload) {
   const revoke = async () => {
-    if (!(await confirmDialog(`Revoke the key ${key.name}?`, "Programs and sessions that use it get 401 from now on.", "Revoke"))) return;
+    if (!(await confirmDialog(t("Revoke the key {name}?", {name: key.name}), t("Programs and sessions that use it get 401 from now on."), t("Revoke")))) return;
     await remove(`/v1/keys/${key.key_id}`);
     await reload();
   };
   return h("tr", {},
     h("td", {title: key.key_id}, h("bdi", {}, key.name)), h("td", {}, key.scopes.join(", ")), h("td", {title: key.created_at}, formatAge(key.created_at)),
-    h("td", {title: key.last_used_at}, key.last_used_at ? formatAge(key.last_used_at) : "never"),
-    h("td", {}, iconButton("trash", `Revoke ${key.name}`, asyncHandler(revoke))));
+    h("td", {title: key.last_used_at}, key.last_used_at ? formatAge(key.last_used_at) : t("never")),
+    h("td", {}, iconButton("trash", t("Revoke {name}", {name: key.name}), asyncHandler(revoke))));
 }
 
 function addKey(reload) {
-  const name = h("input", {required: true, maxlength: "100", placeholder: "laptop", "aria-describedby": "key-problem"});
+  const name = h("input", {required: true, maxlength: "100", placeholder: t("laptop"), "aria-describedby": "key-problem"});
   const boxes = SCOPES.map((scope) => h("input", {type: "checkbox", name: scope, checked: scope !== "admin"}));
   const problem = h("p", {id: "key-problem", class: "bad small", role: "alert"});
   const submit = async (event) => {
@@ -172,19 +173,19 @@ function addKey(reload) {
       showKey(made.key);
       await reload();
     } catch (error) {
-      problem.textContent = error.message;
+      problem.replaceChildren(errorText(error));
     }
   };
-  const dialog = openDialog("Create key", h("form", {class: "stack", onsubmit: submit},
-    h("label", {class: "field"}, "Name", name),
-    h("fieldset", {}, h("legend", {}, "Scopes"), h("div", {class: "row wrap"}, SCOPES.map((scope, at) => h("label", {class: "check mono small"}, boxes[at], scope)))),
+  const dialog = openDialog(t("Create key"), h("form", {class: "stack", onsubmit: submit},
+    h("label", {class: "field"}, t("Name"), name),
+    h("fieldset", {}, h("legend", {}, t("Scopes")), h("div", {class: "row wrap"}, SCOPES.map((scope, at) => h("label", {class: "check mono small"}, boxes[at], scope)))),
     problem,
-    h("div", {class: "row end"}, h("button", {class: "primary"}, "Create")),
+    h("div", {class: "row end"}, h("button", {class: "primary"}, t("Create"))),
   ), {size: "narrow"});
   name.focus();
 }
 
 function showKey(key) {
-  openDialog("API key", h("div", {class: "stack"}, h("p", {}, "It is shown only once."), h("pre", {class: "json"}, key)),
-    {footer: [h("button", {type: "button", class: "primary", onclick: () => copyText(key, "Key").catch(toastError)}, icon("copy"), "Copy")]});
+  openDialog(t("API key"), h("div", {class: "stack"}, h("p", {}, t("It is shown only once.")), h("pre", {class: "json"}, key)),
+    {footer: [h("button", {type: "button", class: "primary", onclick: () => copyText(key, t("Key")).catch(toastError)}, icon("copy"), t("Copy"))]});
 }

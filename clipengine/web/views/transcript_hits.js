@@ -5,6 +5,7 @@ import {addArrowNavigation, h, setText} from "../lib/dom.js";
 import {formatTime} from "../lib/format.js";
 import {recordingLinks} from "../lib/recording_link.js";
 import {markedText} from "../lib/search_query.js";
+import {t} from "../lib/texts.js";
 import {toastError} from "../lib/ui.js";
 
 const FIRST = 5; // hits above the recordings
@@ -14,10 +15,10 @@ const MORE = 20;
 // section was shown or hidden.
 export function transcriptHits(signal, onchange) {
   const link = recordingLinks(signal);
-  const list = h("ul", {class: "list", "aria-label": "Matches in transcripts"});
+  const list = h("ul", {class: "list", "aria-label": t("Matches in transcripts")});
   const count = h("span", {class: "muted"});
   const footer = h("div", {class: "more"});
-  const node = h("section", {class: "panel hits", "aria-label": "In transcripts", hidden: true}, h("header", {}, h("h2", {}, "In transcripts ", count)), list, footer);
+  const node = h("section", {class: "panel hits", "aria-label": t("In transcripts"), hidden: true}, h("header", {}, h("h2", {}, t("In transcripts"), " ", count)), list, footer);
   let asked = "";
   addArrowNavigation(list, {across: true});
 
@@ -39,15 +40,15 @@ export function transcriptHits(signal, onchange) {
       if (!cursor) list.replaceChildren();
       list.append(...page.data.map(hitRow));
       show(list.children.length > 0);
-      setText(count, `${list.children.length}${page.next_cursor ? " or more" : ""}`);
-      footer.replaceChildren(...(page.next_cursor ? [h("button", {type: "button", onclick: () => find(q, page.next_cursor)}, "Show more")] : []));
+      setText(count, page.next_cursor ? t("{count} or more", {count: list.children.length}) : String(list.children.length));
+      footer.replaceChildren(...(page.next_cursor ? [h("button", {type: "button", onclick: () => find(q, page.next_cursor)}, t("Show more"))] : []));
     } catch (error) {
       if (asked === q) toastError(error);
     }
   }
 
   const hitRow = (hit) => h("li", {class: "hit"},
-    h("a", {class: "time", href: `#/recordings/${hit.recording_id}?t=${hit.start_seconds}`, "aria-label": `Open at ${formatTime(hit.start_seconds, 0)}`}, formatTime(hit.start_seconds, 0)),
+    h("a", {class: "time", href: `#/recordings/${hit.recording_id}?t=${hit.start_seconds}`, "aria-label": t("Open at {time}", {time: formatTime(hit.start_seconds, 0)})}, formatTime(hit.start_seconds, 0)),
     h("div", {class: "grow"}, h("p", {dir: "auto"}, hit.speaker ? h("strong", {}, hit.speaker, " ") : null, markedText(hit)), h("p", {class: "small"}, link(hit.recording_id, hit.start_seconds))));
   return {node, find};
 }

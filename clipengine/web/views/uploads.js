@@ -2,8 +2,9 @@
 
 import {ApiError, upload} from "../lib/api.js";
 import {announce, h, icon, iconButton, setText} from "../lib/dom.js";
-import {EMPTY_FILE} from "../lib/error_messages.js";
 import {formatBytes} from "../lib/format.js";
+import {t} from "../lib/texts.js";
+import {errorText} from "../lib/ui.js";
 
 const MAX_PARALLEL = 2;
 
@@ -47,9 +48,9 @@ async function send(row) {
   running += 1;
   row.start();
   try {
-    if (!file.size) throw new ApiError(400, {code: "empty_file", detail: EMPTY_FILE});
+    if (!file.size) throw new ApiError(400, {code: "empty_file"});
     const recording = await upload(file, {onprogress: (loaded, total) => row.show(loaded, total), signal: row.abortController.signal});
-    announce(`${file.name} was uploaded`);
+    announce(t("{name} was uploaded", {name: file.name}));
     rows.delete(file);
     watcher.ondone(recording);
   } catch (error) {
@@ -66,11 +67,11 @@ async function send(row) {
 class Row {
   constructor(file) {
     this.file = file;
-    this.bar = h("progress", {max: "1", value: 0, "aria-label": `Upload of ${file.name}`});
-    this.details = h("p", {class: "muted small"}, `Queued · ${formatBytes(file.size)}`);
-    this.pill = h("span", {class: "pill"}, "Queued");
-    this.retryButton = h("button", {type: "button", hidden: true, onclick: () => this.retry()}, icon("retry"), "Retry");
-    this.cancelButton = iconButton("x", `Cancel the upload of ${file.name}`, () => this.cancel());
+    this.bar = h("progress", {max: "1", value: 0, "aria-label": t("Upload of {name}", {name: file.name})});
+    this.details = h("p", {class: "muted small"}, `${t("Queued")} · ${formatBytes(file.size)}`);
+    this.pill = h("span", {class: "pill"}, t("Queued"));
+    this.retryButton = h("button", {type: "button", hidden: true, onclick: () => this.retry()}, icon("retry"), t("Retry"));
+    this.cancelButton = iconButton("x", t("Cancel the upload of {name}", {name: file.name}), () => this.cancel());
     this.abortController = new AbortController();
     this.node = h("li", {class: "recording uploading"},
       h("div", {class: "poster", "aria-hidden": "true"}, icon("up")),
@@ -82,23 +83,23 @@ class Row {
   start() {
     this.startedAt = performance.now();
     this.pill.className = "pill busy";
-    setText(this.pill, "Uploading");
+    setText(this.pill, t("Uploading"));
   }
 
   show(loaded, total) {
     this.bar.value = total ? loaded / total : 0;
     const speed = loaded / Math.max(0.2, (performance.now() - this.startedAt) / 1000);
-    setText(this.details, loaded < total ? `${formatBytes(loaded)} of ${formatBytes(total)} · ${formatBytes(speed)}/s` : "Saving to the store…");
+    setText(this.details, loaded < total ? `${t("{part} of {whole}", {part: formatBytes(loaded), whole: formatBytes(total)})} · ${formatBytes(speed)}/s` : t("Saving to the store…"));
   }
 
   fail(error) {
     this.bar.hidden = true;
     this.retryButton.hidden = error.retryable === false;
     this.pill.className = "pill bad";
-    setText(this.pill, "Failed");
+    setText(this.pill, t("Failed"));
     this.details.className = "bad small";
-    setText(this.details, error.message);
-    announce(`${this.file.name} was not uploaded: ${error.message}`);
+    this.details.replaceChildren(errorText(error));
+    announce(t("{name} was not uploaded: {reason}", {name: this.file.name, reason: error.message}));
   }
 
   retry() {
@@ -130,7 +131,7 @@ export function filePicker(onfiles) {
 
 // Accept files dropped anywhere on the page, and show a frame while they are dragged over it.
 export function acceptDrops(signal, onfiles) {
-  const frame = h("div", {class: "dropping", hidden: true}, "Drop to upload");
+  const frame = h("div", {class: "dropping", hidden: true}, t("Drop to upload"));
   document.body.append(frame);
   signal.addEventListener("abort", () => frame.remove());
   const hasFiles = (event) => [...event.dataTransfer.types].includes("Files");
