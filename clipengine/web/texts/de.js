@@ -532,7 +532,7 @@ export default {
   "Off": "Aus",
   "On": "An",
   "from the settings": "aus den Einstellungen",
-  "failing since {time}": "gestört seit {time}",
+  "failing since {time}": "erster Fehler {time}",
   "More actions for {name}": "Weitere Aktionen für {name}",
   "Send a test": "Test senden",
   "Disable": "Deaktivieren",
