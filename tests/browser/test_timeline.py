@@ -20,6 +20,7 @@ from tests.support.server import RunningServer
 SECONDS = 1000
 NOW = "document.querySelector('.now').value"
 VIEW = "document.querySelector('.overview .window').getAttribute('aria-valuetext')"
+LONGEST = "document.querySelector('.tracks').clientWidth / 4"  # seconds
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +38,16 @@ def talk(server: RunningServer, tmp_path_factory: pytest.TempPathFactory) -> Ite
     client.recordings.delete(recording.recording_id)
 
 
+def seconds(text: str) -> float:
+    minutes, rest = text.split(":")
+    return int(minutes) * 60 + float(rest)
+
+
+def view(page: Any) -> tuple[float, float]:
+    start, end = page.evaluate(VIEW).split(" to ")
+    return seconds(start), seconds(end)
+
+
 def drag(page: Any, node: Any, pixels: float) -> None:
     box = node.bounding_box()
     x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
@@ -48,32 +59,74 @@ def drag(page: Any, node: Any, pixels: float) -> None:
 
 def test_window_of_the_whole_recording_moves_the_view(browser: Any, server: RunningServer, talk: Recording) -> None:
     with studio(browser, server, talk) as page:
-        assert page.evaluate(VIEW) == "0:00 to 2:00"
+        longest = page.evaluate(LONGEST)
+        assert view(page) == pytest.approx((0, longest), abs=1)
         whole = page.locator(".overview").bounding_box()
         second = whole["width"] / SECONDS
         window = page.get_by_role("slider", name="Visible part")
         drag(page, window, 100 * second)
-        until(page, f"{VIEW} === '1:40 to 3:40'")
-        drag(page, window.locator(".edge.end"), -60 * second)
+        until(page, f"{VIEW}.startsWith('1:40 to ')")
+        drag(page, window.locator(".edge.end"), 60 * second)  # a longer part is not shown
+        assert view(page) == pytest.approx((100, 100 + longest), abs=1)
+        drag(page, window.locator(".edge.end"), (60 - longest) * second)
         until(page, f"/^1:40 to 2:(39|40|41)$/.test({VIEW})")
         window.press("End")
         until(page, f"/ to 16:40$/.test({VIEW})")
         page.mouse.click(whole["x"] + 500 * second, whole["y"] + 20)  # goes there
         until(page, f"/^8:(19|20|21)/.test({NOW})")
         until(page, f"/^7:(49|50|51) to 8:(49|50|51)$/.test({VIEW})")
-        for width, edges in ((1280, 14), (390, 20)):  # the handles of the shortest selection do not overlap
-            page.set_viewport_size({"width": width, "height": 820})
-            for at in (0, SECONDS):
-                page.get_by_role("textbox", name="Current time").fill(str(at))
-                page.keyboard.press("Enter")
-                page.keyboard.press("i" if at == 0 else "o")
-                page.get_by_role("textbox", name="Out point").fill("+0.001")
-                page.keyboard.press("Tab")
-                start, end = (page.locator(f".handle.{side}").bounding_box() for side in ("start", "end"))
-                assert start["x"] + start["width"] <= end["x"] + 1
-                assert min(start["x"], width - end["x"] - edges) >= 0
-                page.locator("h1").click()
-                page.keyboard.press("x")
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_handles_never_overlap(browser: Any, server: RunningServer, talk: Recording, width: int) -> None:
+    """Not even around the shortest selection, at both ends of the recording and in the longest view."""
+    with studio(browser, server, talk, viewport={"width": width, "height": 820}, has_touch=width < 1000) as page:
+        for at in (0, SECONDS // 2, SECONDS):
+            page.get_by_role("textbox", name="Current time").fill(str(at))
+            page.keyboard.press("Enter")
+            page.keyboard.press("i" if at < SECONDS else "o")
+            page.get_by_role("textbox", name="Out point").fill("+0.001")
+            page.keyboard.press("Tab")
+            start, end = (page.locator(f".handle.{side}").bounding_box() for side in ("start", "end"))
+            assert start["x"] + start["width"] <= end["x"] + 1
+            assert min(start["width"], end["width"]) >= 24
+            assert start["x"] >= 0
+            assert end["x"] + end["width"] <= width
+            page.locator("h1").click()
+            page.keyboard.press("x")
+
+
+def test_view_is_always_workable(browser: Any, server: RunningServer, talk: Recording) -> None:
+    """A range of ten seconds is at least 40 pixels wide, and a handle that is dragged beyond an edge scrolls."""
+    with studio(browser, server, talk) as page:
+        for _ in range(3):
+            page.get_by_role("button", name="Zoom out").click()
+        assert view(page) == pytest.approx((0, page.evaluate(LONGEST)), abs=1)
+        page.get_by_role("textbox", name="In point").fill("400")
+        page.get_by_role("textbox", name="Out point").fill("+10")
+        page.keyboard.press("Enter")
+        page.get_by_role("button", name="Fit").click()  # shows the selection
+        assert view(page) == pytest.approx((397.5, 412.5), abs=1)
+        page.keyboard.press("Escape")
+        for _ in range(5):
+            page.keyboard.press("-")
+        assert 40 <= page.locator(".chosen").bounding_box()["width"] < 42
+        before = view(page)
+        tracks = page.locator(".tracks").bounding_box()
+        handle = page.locator(".handle.end").bounding_box()
+        page.mouse.move(handle["x"] + 5, handle["y"] + 20)
+        page.mouse.down()
+        page.mouse.move(tracks["x"] + tracks["width"] + 60, handle["y"] + 20, steps=3)
+        until(page, f"/ to (1[0-6]):/.test({VIEW})")
+        page.mouse.up()
+        start, end = view(page)
+        assert abs((end - start) - (before[1] - before[0])) <= 1
+        out = seconds(page.get_by_role("textbox", name="Out point").input_value())
+        assert end - 2 <= out <= end + 2
+        assert page.get_by_role("textbox", name="In point").input_value() == "6:40.000"
+        page.keyboard.press("z")  # of a selection that is too long, the end that is nearer
+        start, end = view(page)
+        assert start < out < end
 
 
 def test_clips_are_named_bands(browser: Any, server: RunningServer, talk: Recording, judge: Judge) -> None:
@@ -110,9 +163,9 @@ LANES = """async (ranges) => {
 def test_overlapping_bands_have_up_to_five_lanes(browser: Any, server: RunningServer) -> None:
     with opened(browser, server) as page:
         page.goto(server.url)
-        assert page.evaluate(LANES, [[0, 1], [1, 2]]) == [[0, 0], 48, 48]
+        assert page.evaluate(LANES, [[0, 1], [1, 2]]) == [[0, 0], 56, 56]
         ranges = [[0, 90], [1, 50], [2, 90], [3, 90], [4, 90], [5, 90], [6, 90], [95, 99]]
-        assert page.evaluate(LANES, ranges) == [[0, 1, 2, 3, 4, 1, 0, 0], 48, 108]
+        assert page.evaluate(LANES, ranges) == [[0, 1, 2, 3, 4, 1, 0, 0], 56, 128]
 
 
 MANY = """async (count) => {
@@ -172,13 +225,14 @@ def test_timeline_shows_all_clips_beside_a_page_of_them(browser: Any, server: Ru
         page.goto(f"{server.url}/#/recordings/{talk.recording_id}")
         until(page, "document.querySelector('.beside .muted')?.textContent === '3'")
         assert page.locator(".beside .clip-row").count() == 2
-        page.get_by_role("button", name="Fit").click()
         bands = page.get_by_role("group", name="Clips and segments on the timeline")
         bands.get_by_role("button", name="Clip: opening").wait_for()  # the oldest one
         page.locator(".beside").get_by_role("button", name="Next").click()
         until(page, "document.querySelectorAll('.beside .clip-row').length === 1")
+        page.get_by_role("slider", name="Visible part").press("End")
+        page.get_by_role("slider", name="Visible part").press("ArrowLeft")
         bands.get_by_role("button", name="Clip: ending").wait_for()
-        made = client.clips.create(talk.recording_id, "replay", 500, 501)
+        made = client.clips.create(talk.recording_id, "replay", 830, 831)
         bands.get_by_role("button", name="Clip: replay").wait_for()
         client.clips.delete(made.clip_id)
         bands.get_by_role("button", name="Clip: replay").wait_for(state="detached")

@@ -4,17 +4,18 @@ import {h} from "./dom.js";
 import {t} from "./texts.js";
 import {openDialog} from "./ui.js";
 
-export const SHORTCUTS = [
+// `words` are those of player/words.js.
+const shortcuts = (words) => [
   [t("Space"), t("play or pause")],
   ["J K L", t("play backward, pause, play forward; press again to go faster")],
-  ["← →", t("step one frame; with Shift, one second")],
+  ["← →", words.step],
   [t("Home End"), t("go to the start or the end")],
-  ["I", t("set the in point: the clip starts with the frame on screen")],
-  ["O", t("set the out point: the clip ends before the frame on screen")],
+  ["I", words.setStart],
+  ["O", words.setEnd],
   [t("Shift+I Shift+O"), t("go to the in or the out point")],
   [t("Enter"), t("make the clip")],
   ["A", t("add the selection to the segments, or update the selected segment")],
-  ["F S D", t("go to the next keyframe, silence or scene; with Shift, to the previous one")],
+  words.jump,
   ["R", t("loop the selection")],
   ["N", t("edit the label of the clip")],
   ["C", t("go to the clips; ↑ ↓ move, Enter plays")],
@@ -49,8 +50,8 @@ export function bindShortcuts(actions, signal) {
   }, {signal});
 }
 
-export function showShortcuts() {
-  openDialog(t("Shortcuts"), h("dl", {class: "shortcuts", tabindex: "0"}, SHORTCUTS.flatMap(([keys, text]) => [
+export function showShortcuts(words) {
+  openDialog(t("Shortcuts"), h("dl", {class: "shortcuts", tabindex: "0"}, shortcuts(words).flatMap(([keys, text]) => [
     h("dt", {}, keys.split(" ").flatMap((key) => [h("kbd", {}, key), " "])),
     h("dd", {}, text),
   ])));

@@ -4,7 +4,7 @@
 import {h, setChildren, setText} from "../lib/dom.js";
 
 const LANES = 5; // for ranges that overlap; more than that cover each other. Two are shown, the others by scrolling
-const LANE_PIXELS = 22;
+const LANE_PIXELS = 26;
 const MIN_PIXELS = 10; // between the starts of two ranges of a lane that have buttons of their own
 
 // `onopen(item)` is called for a chosen range, `reveal(range)` for one that gets the focus, and `zoom(range)` for several

@@ -9,11 +9,12 @@ import {outputOptions} from "./output_options.js";
 import {MAX_SEGMENTS} from "./segments.js";
 import {smartSwitch} from "./smart_switch.js";
 import {timeFields} from "./time_fields.js";
+import {wordsOf} from "./words.js";
 
 // `oncreated(clip)` is called when the server has accepted the clip. `nextLabel(pending)` returns the default label, where
 // `pending` are labels of requests without a response.
 export function clipForm({recording, transcripts, profiles, selection, segments, player, oncreated, nextLabel, signal}) {
-  const times = timeFields({selection, player, onvalidated: () => draw()});
+  const times = timeFields({words: wordsOf(recording), selection, player, onvalidated: () => draw()});
   const length = h("output", {class: "time length"}, "–");
   const label = h("input", {id: "label", maxlength: "200", autocomplete: "off", placeholder: nextLabel([])});
   const profile = h("select", {"aria-label": t("Profile")}, profiles.map((each) => h("option", {value: each.name}, describe(each))));
@@ -25,7 +26,7 @@ export function clipForm({recording, transcripts, profiles, selection, segments,
   const options = outputOptions(recording, transcripts);
   const clear = iconButton("x", t("Clear the selection (X)"), () => selection.clear(), {disabled: true});
   const problem = h("p", {class: "bad small", role: "alert"});
-  const hint = h("p", {class: "muted small hint"}, rich("Drag across the timeline, or press {in} on the first frame of the clip and {out} on the first frame after it. {help} lists all shortcuts.", {in: h("kbd", {}, "I"), out: h("kbd", {}, "O"), help: h("kbd", {}, "?")}));
+  const hint = h("p", {class: "muted small hint"}, hintText(recording));
 
   const choose = () => smart.show(profiles.find((each) => each.name === profile.value));
   profile.addEventListener("change", choose);
@@ -135,6 +136,13 @@ export function clipForm({recording, transcripts, profiles, selection, segments,
     rename,
     focusLabel: () => label.focus(),
   };
+}
+
+function hintText({media}) {
+  const keys = {in: h("kbd", {}, "I"), out: h("kbd", {}, "O"), help: h("kbd", {}, "?")};
+  return media.video
+    ? rich("Drag across the timeline, or press {in} on the first frame of the clip and {out} on the first frame after it. {help} lists all shortcuts.", keys)
+    : rich("Drag across the waveform, or press {in} where the clip starts and {out} where it ends. {help} lists all shortcuts.", keys);
 }
 
 function describe(profile) {

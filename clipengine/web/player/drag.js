@@ -1,6 +1,9 @@
 // Dragging with the pointer on the timeline.
 
 export const DRAG_PIXELS = 4; // a shorter movement is a click
+const EDGE_PIXELS = 40; // beyond an edge of the tracks: the view scrolls by its length in a second
+const MAX_SPEED = 3; // times that
+const MAX_STEP_SECONDS = 0.1; // of one scroll, after a slow frame
 
 // Call `move(event)` for each movement until the pointer is released, then `done()`. Returns false if no drag begins.
 export function startDrag(event, move, done = () => {}) {
@@ -14,4 +17,34 @@ export function startDrag(event, move, done = () => {}) {
     done();
   }, {once: true});
   return true;
+}
+
+// Drag on the tracks of a timeline: `move(time, x)` gets the time under the pointer. While the pointer is beyond an edge,
+// the view scrolls, faster with the distance. `grip` is the distance in pixels from the dragged point to the pointer.
+export function startTimeDrag(event, timeline, {move, done = () => {}, grip = 0}) {
+  let x = event.clientX - grip;
+  let before = performance.now();
+  let request = 0;
+  const scroll = (now) => {
+    const seconds = Math.min(Math.max(0, now - before) / 1000, MAX_STEP_SECONDS);
+    before = now;
+    if (timeline.scroll(speedAt(x, timeline.tracks) * seconds)) move(timeline.timeAt(x), x);
+    request = requestAnimationFrame(scroll);
+  };
+  const started = startDrag(event, (moved) => {
+    x = moved.clientX - grip;
+    move(timeline.timeAt(x), x);
+  }, () => {
+    cancelAnimationFrame(request);
+    done();
+  });
+  if (started) request = requestAnimationFrame(scroll);
+  return started;
+}
+
+// Return the speed of scrolling in lengths of the view per second, negative to the left.
+function speedAt(x, tracks) {
+  const {left, right} = tracks.getBoundingClientRect();
+  const beyond = Math.min(0, x - left) + Math.max(0, x - right);
+  return Math.min(Math.max(-MAX_SPEED, beyond / EDGE_PIXELS), MAX_SPEED);
 }

@@ -100,7 +100,7 @@ export function drawRuler(canvas, view) {
     context.globalAlpha = 1;
     const left = ((number * step - view.start) / span) * width + 4;
     const text = formatTime(number * step, digits);
-    if (left + context.measureText(text).width <= width) context.fillText(text, left, 2);
+    if (left >= 0 && left + context.measureText(text).width <= width) context.fillText(text, left, 2);
   }
 }
 

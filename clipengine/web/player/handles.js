@@ -3,11 +3,11 @@
 import {h} from "../lib/dom.js";
 import {formatTime} from "../lib/format.js";
 import {t} from "../lib/texts.js";
-import {startDrag} from "./drag.js";
+import {startTimeDrag} from "./drag.js";
 
-export function handle(kind, selection, timeline, onmove) {
+// `meaning` tells what the handle does to the clip.
+export function handle({kind, meaning, selection, timeline, onmove}) {
   const label = kind === "start" ? t("In point") : t("Out point");
-  const meaning = kind === "start" ? t("In: the clip starts with this frame") : t("Out: the clip ends before this frame");
   const node = h("div", {class: `handle ${kind}`, role: "slider", tabindex: "0", "aria-label": label, "aria-orientation": "horizontal", "aria-valuemin": "0", title: meaning});
 
   const move = (time) => {
@@ -31,7 +31,8 @@ export function handle(kind, selection, timeline, onmove) {
 
   node.addEventListener("pointerdown", (event) => {
     event.stopPropagation();
-    if (startDrag(event, (moved) => move(timeline.timeAt(moved.clientX)))) node.focus();
+    const grip = event.clientX - timeline.placeOf(selection[kind]);
+    if (startTimeDrag(event, timeline, {grip, move})) node.focus();
   });
 
   const show = () => {

@@ -33,7 +33,7 @@ export function outputOptions({media}, transcripts) {
     h("summary", {}, icon("chevron"), t("Options"), summary),
     h("div", {class: "row wrap fields"},
       field(t("Picture"), aspect, video), field(t("Sides"), fit, video), field(t("Speed"), speed), field(t("Audio"), sound, audio),
-      field(t("Largest size (MB)"), size, video), field(t("Subtitles"), subtitles), reset));
+      field(t("Largest size (MB)"), size, video), field(t("Subtitles"), subtitles, video || transcripts.length > 0), reset));
 
   function values(seconds) {
     const tempo = Number(speed.value);

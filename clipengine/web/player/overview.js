@@ -7,11 +7,13 @@ import {DRAG_PIXELS, startDrag} from "./drag.js";
 import {drawFilm, drawWave, prepare} from "./drawing.js";
 
 const KEY_STEP = 0.25; // of the window
+const MARK_PIXELS = 3; // the least width of a clip
 
 export class Overview {
   // `onview(start, span)` shows a part of the recording, `onseek(time)` goes to a time.
   constructor(duration, {onview, onseek}) {
     Object.assign(this, {duration, onview, onseek, view: {start: 0, end: duration}});
+    this.longest = duration; // of the visible part
     this.film = h("canvas", {class: "film"});
     this.wave = h("canvas", {class: "wave"});
     this.marks = h("canvas", {class: "marks"});
@@ -36,15 +38,14 @@ export class Overview {
   // Drag the window, or move it to the pointer. A click also goes to the time.
   pan(event) {
     const at = this.timeAt(event.clientX);
-    const inside = at >= this.view.start && at <= this.view.end;
-    const grip = inside ? at - this.view.start : this.span / 2;
+    const grip = this.window.contains(event.target) ? at - this.view.start : this.span / 2;
     let dragged = false;
     startDrag(event, (moved) => {
       dragged = dragged || Math.abs(moved.clientX - event.clientX) >= DRAG_PIXELS;
       if (dragged) this.onview(this.timeAt(moved.clientX) - grip, this.span);
     }, () => {
       if (dragged) return;
-      if (!inside) this.onview(at - grip, this.span);
+      if (at < this.view.start || at > this.view.end) this.onview(at - this.span / 2, this.span);
       this.onseek(at);
     });
   }
@@ -55,7 +56,7 @@ export class Overview {
     const fixed = at ? first : last;
     const grip = this.timeAt(event.clientX) - (at ? last : first);
     startDrag(event, (moved) => {
-      const time = Math.min(Math.max(0, this.timeAt(moved.clientX) - grip), this.duration);
+      const time = Math.min(Math.max(0, fixed - this.longest, this.timeAt(moved.clientX) - grip), this.duration, fixed + this.longest);
       const start = Math.min(time, fixed);
       this.onview(start, Math.max(time, fixed) - start);
     });
@@ -78,8 +79,8 @@ export class Overview {
     if (wave) drawWave(this.wave, wave.overview, whole);
     this.film.hidden = !film;
     this.wave.hidden = !wave;
-    this.window.style.left = this.percent(view.start);
-    this.window.style.width = this.percent(this.span);
+    this.window.style.setProperty("--from", this.percent(view.start));
+    this.window.style.setProperty("--long", this.percent(this.span));
     this.window.setAttribute("aria-valuenow", view.start.toFixed(3));
     this.window.setAttribute("aria-valuetext", t("{start} to {end}", {start: formatTime(view.start, 0), end: formatTime(view.end, 0)}));
   }
@@ -92,14 +93,9 @@ export class Overview {
     const colours = {clip: style.getPropertyValue("--good"), segment: style.getPropertyValue("--text"), selection: style.getPropertyValue("--accent")};
     for (const {start, end, kind} of ranges) {
       const left = (start / this.duration) * width;
-      const wide = Math.max(2, ((end - start) / this.duration) * width);
+      const wide = Math.max(MARK_PIXELS, ((end - start) / this.duration) * width);
       context.fillStyle = colours[kind];
-      if (kind === "selection") {
-        context.globalAlpha = 0.35;
-        context.fillRect(left, 0, wide, height);
-        context.globalAlpha = 1;
-        context.fillRect(left, 0, wide, 3);
-      } else context.fillRect(left, kind === "clip" ? height - 4 : height - 8, wide, 3);
+      context.fillRect(Math.min(left, width - wide), kind === "selection" ? 0 : 2, wide, kind === "selection" ? height : height - 4);
     }
   }
 

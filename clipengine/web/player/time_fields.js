@@ -8,9 +8,9 @@ import {t} from "../lib/texts.js";
 const DISPLAY_ERROR = 0.001; // seconds by which a displayed time may differ from the exact one
 
 // `onjudged()` is called when a field has become valid or invalid.
-export function timeFields({selection, player, onvalidated}) {
-  const start = timeField({id: "in", key: "I", name: t("In"), label: t("In point"), set: t("Set the in point here"), meaning: t("the clip starts with this frame")}, apply, () => selection.setStart(player.shown));
-  const end = timeField({id: "out", key: "O", name: t("Out"), label: t("Out point"), set: t("Set the out point here"), meaning: t("the clip ends before this frame")}, apply, () => selection.setEnd(player.shown));
+export function timeFields({words, selection, player, onvalidated}) {
+  const start = timeField({id: "in", key: "I", name: t("In"), label: t("In point"), set: t("Set the in point here"), meaning: words.start}, apply, () => selection.setStart(player.shown));
+  const end = timeField({id: "out", key: "O", name: t("Out"), label: t("Out point"), set: t("Set the out point here"), meaning: words.end}, apply, () => selection.setEnd(player.shown));
 
   let applying = false;
 
@@ -77,8 +77,8 @@ export function timeFields({selection, player, onvalidated}) {
 // A field for `90.5`, `1:02.500` and, in the out point, `+10` after the in point.
 function timeField({id, key, name, label, set, meaning}, onedit, onset) {
   const problem = h("p", {class: "bad small", id: `${id}-problem`, role: "alert"});
-  const input = h("input", {class: "time", inputmode: "decimal", autocomplete: "off", spellcheck: "false", placeholder: "–:––.–––", title: `${name}: ${meaning}`, "aria-label": label, "aria-describedby": problem.id});
-  const here = h("button", {type: "button", title: `${set} (${key}): ${meaning}`, "aria-label": set, onclick: onset}, h("kbd", {"aria-hidden": "true"}, key), h("span", {class: "touch", "aria-hidden": "true"}, t("Set")));
+  const input = h("input", {class: "time", inputmode: "decimal", autocomplete: "off", spellcheck: "false", placeholder: "–:––.–––", title: meaning, "aria-label": label, "aria-describedby": problem.id});
+  const here = h("button", {type: "button", title: `${set} (${key})`, "aria-label": set, onclick: onset}, h("kbd", {"aria-hidden": "true"}, key), h("span", {class: "touch", "aria-hidden": "true"}, t("Set")));
   let displayed = ""; // text set by the page, rounded
   const field = {
     node: h("div", {class: "field"}, h("span", {class: "caption", "aria-hidden": "true"}, name), h("div", {class: "joined"}, input, here)),

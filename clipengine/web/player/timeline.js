@@ -1,28 +1,28 @@
-// The timeline: the lane of the whole recording, and a zoomed part of it with ruler, filmstrip, waveform, cues, clips, the
-// selection with its handles, and the playhead. A click seeks, a drag selects, the ruler scrubs, and Ctrl with the wheel
-// zooms at the pointer.
+// The timeline: the lane of the whole recording, and a part of it with ruler, filmstrip, waveform, cues, clips, the
+// selection with its handles, and the playhead. The part is never so long that a short range has no width. Ctrl with the
+// wheel zooms at the pointer.
 
 import {debounce, h} from "../lib/dom.js";
 import {plural, t} from "../lib/texts.js";
 import {Bands} from "./bands.js";
-import {DRAG_PIXELS, startDrag} from "./drag.js";
 import {drawCues, drawFilm, drawRuler, drawWave} from "./drawing.js";
 import {handle} from "./handles.js";
 import {hoverPreview} from "./hover.js";
 import {Overview} from "./overview.js";
 import {strips} from "./previews.js";
+import {bindSelecting} from "./selecting.js";
 import {lane} from "./track.js";
+import {wordsOf} from "./words.js";
 
 const MIN_FRAMES = 12; // minimum length of the view
-const LONG_SECONDS = 180; // recordings that are longer are not shown whole at first
-const FIRST_SECONDS = 120; // length of the first view of a long recording
+const SECONDS_PER_PIXEL = 0.25; // at most: a range of ten seconds is 40 pixels wide
 
 export class Timeline {
   // `onopen(item)` is called for a chosen clip or segment; `hasCues` reserves the lane of the cues.
   constructor({recording, selection, player, hasCues, onopen, signal}) {
     Object.assign(this, {selection, player, clips: [], segments: []});
     this.duration = recording.duration_seconds;
-    this.view = {start: 0, end: this.duration > LONG_SECONDS ? FIRST_SECONDS : this.duration};
+    this.view = {start: 0, end: this.duration};
     this.ruler = h("canvas", {class: "ruler", "aria-hidden": "true"});
     this.strips = strips(recording, signal, () => this.draw());
     this.film = h("canvas", {class: "film", "aria-hidden": "true"});
@@ -46,17 +46,17 @@ export class Timeline {
     this.range = h("div", {class: "chosen", hidden: true});
     this.shades = [h("div", {class: "shade"}), h("div", {class: "shade"})];
     this.playhead = h("div", {class: "playhead", "aria-hidden": "true"});
-    this.handles = ["start", "end"].map((kind) => handle(kind, selection, this, (time) => {
+    const onmove = (time) => {
       this.reveal(time);
       player.pause();
       player.seek(time); // for the out point this is the first frame after the clip
-    }));
+    };
+    this.handles = ["start", "end"].map((kind) => handle({kind, meaning: wordsOf(recording)[kind], selection, timeline: this, onmove}));
     this.tracks = h("div", {class: "tracks"}, this.lanes.film.node, this.lanes.wave.node, this.cueLane, this.shades, this.range, this.handles.map((end) => end.node), this.playhead);
     this.overview = new Overview(this.duration, {
       onview: (start, span) => this.show(start, span),
       onseek: (time) => player.seek(time),
     });
-    this.overview.node.classList.toggle("thin", this.duration <= LONG_SECONDS);
     this.node = h("div", {class: "timeline", role: "group", "aria-label": t("Timeline"), "aria-busy": "true"}, this.overview.node, this.chapters.node, this.ruler, this.tracks, this.bands.node);
     this.node.append(hoverPreview({
       recording, signal, strips: this.strips, container: this.node,
@@ -79,9 +79,7 @@ export class Timeline {
     this.selection.addEventListener("change", () => this.place(), {signal});
     this.player.addEventListener("time", () => this.follow(), {signal});
     addEventListener("theme", () => requestAnimationFrame(() => this.draw()), {signal});
-    this.ruler.addEventListener("pointerdown", (event) => this.scrub(event));
-    this.tracks.addEventListener("pointerdown", (event) => this.select(event));
-    this.range.addEventListener("pointerdown", (event) => this.moveSelection(event));
+    bindSelecting({timeline: this, selection: this.selection, player: this.player});
     this.node.addEventListener("wheel", (event) => {
       if (event.ctrlKey || event.metaKey) this.zoom(Math.exp(event.deltaY * 0.004), this.timeAt(event.clientX));
       else if (this.zoomed) this.show(this.view.start + ((event.deltaX || event.deltaY) / this.tracks.clientWidth) * this.span);
@@ -98,16 +96,34 @@ export class Timeline {
     return this.span < this.duration - 1e-6;
   }
 
+  // The length of the longest view.
+  get longest() {
+    return Math.min(this.duration, this.tracks.clientWidth * SECONDS_PER_PIXEL);
+  }
+
+  // Return true if a time is in the view, or nearer to its edge than a pixel.
+  sees(time) {
+    const pixel = this.span / Math.max(1, this.tracks.clientWidth);
+    return time >= this.view.start - pixel && time <= this.view.end + pixel;
+  }
+
+  // Return the time at a point of the page, within the view.
   timeAt(clientX) {
     const {left, width} = this.tracks.getBoundingClientRect();
-    return Math.min(Math.max(0, this.view.start + ((clientX - left) / width) * this.span), this.duration);
+    return Math.min(Math.max(this.view.start, this.view.start + ((clientX - left) / width) * this.span), this.view.end);
+  }
+
+  // Return the place of a time on the page.
+  placeOf(time) {
+    const {left, width} = this.tracks.getBoundingClientRect();
+    return left + ((time - this.view.start) / this.span) * width;
   }
 
   // ---- view
 
   show(start, span = this.span) {
-    const shortest = Math.min(this.duration, this.selection.frame * MIN_FRAMES);
-    const wide = Math.min(this.duration, Math.max(shortest, span));
+    const shortest = Math.min(this.longest, this.selection.frame * MIN_FRAMES);
+    const wide = Math.min(this.longest, Math.max(shortest, span));
     const from = Math.min(Math.max(0, start), this.duration - wide);
     this.view = {start: from, end: from + wide};
     this.draw();
@@ -116,16 +132,34 @@ export class Timeline {
   zoom(factor, around = this.player.time) {
     const anchor = around >= this.view.start && around <= this.view.end ? around : (this.view.start + this.view.end) / 2;
     const part = (anchor - this.view.start) / this.span;
-    const span = Math.min(this.duration, this.span * factor);
+    const span = Math.min(this.longest, this.span * factor);
     this.show(anchor - part * span, span);
   }
 
-  fit() {
-    this.show(0, this.duration);
+  // Scroll by a part of the view's length. Returns false if the view did not move.
+  scroll(part) {
+    const {start} = this.view;
+    if (part) this.show(start + this.span * part);
+    return this.view.start !== start;
   }
 
+  // Show all. Of a long recording: the selection, or as much as can be shown around the playhead.
+  fit() {
+    if (this.longest < this.duration && !this.selection.empty) this.showSelection();
+    else this.showAround(this.player.time, this.longest);
+  }
+
+  // Show the selection with some room on both sides; of a long one, the end that is nearer to the playhead.
   showSelection() {
-    if (!this.selection.empty) this.show(this.selection.start - this.selection.length * 0.25, this.selection.length * 1.5);
+    const {start, end, length, empty, frame} = this.selection;
+    if (empty) return;
+    const {time} = this.player;
+    if (length <= this.longest) this.showAround((start + end) / 2, Math.max(length * 1.5, frame * MIN_FRAMES));
+    else this.showAround(Math.abs(time - start) <= Math.abs(time - end) ? start : end, this.longest);
+  }
+
+  showAround(time, span) {
+    this.show(time - Math.min(span, this.longest) / 2, span);
   }
 
   // Show a range, and keep the zoom if it fits.
@@ -135,53 +169,13 @@ export class Timeline {
   }
 
   reveal(time) {
-    if (time < this.view.start || time > this.view.end) this.show(time - this.span / 2);
+    if (!this.sees(time)) this.show(time - this.span / 2);
   }
 
   follow() {
     const {time, playing} = this.player;
     if (playing && this.zoomed && (time > this.view.end || time < this.view.start)) this.show(time - this.span * 0.05);
     this.placePlayhead();
-  }
-
-  // ---- pointer
-
-  scrub(event) {
-    const seek = (moved) => this.player.seek(this.timeAt(moved.clientX));
-    this.player.pause();
-    startDrag(event, seek);
-    seek(event);
-  }
-
-  select(event) {
-    const from = this.timeAt(event.clientX);
-    let dragged = false;
-    startDrag(event, (moved) => {
-      if (!dragged && Math.abs(moved.clientX - event.clientX) < DRAG_PIXELS) return;
-      if (!dragged) this.selection.clear(); // a new range, not a change of the current segment
-      dragged = true;
-      this.player.pause();
-      this.selection.set(from, this.timeAt(moved.clientX));
-      this.player.seek(this.selection.start);
-    }, () => {
-      if (!dragged) this.player.seek(from);
-    });
-  }
-
-  moveSelection(event) {
-    event.stopPropagation();
-    let last = this.timeAt(event.clientX);
-    let dragged = false;
-    startDrag(event, (moved) => {
-      dragged = dragged || Math.abs(moved.clientX - event.clientX) >= DRAG_PIXELS;
-      const now = this.timeAt(moved.clientX);
-      const by = this.selection.snap(Math.abs(now - last)) * Math.sign(now - last);
-      if (!dragged || !by) return;
-      last += by;
-      this.selection.move(by);
-    }, () => {
-      if (!dragged) this.player.seek(last);
-    });
   }
 
   // ---- drawing
@@ -244,7 +238,7 @@ export class Timeline {
       this.setRange(this.shades[1], selection.end, view.end);
       this.handles.forEach((end, at) => {
         const time = at ? selection.end : selection.start;
-        end.node.hidden = time < view.start - 1e-6 || time > view.end + 1e-6;
+        end.node.hidden = !this.sees(time);
         end.node.style.left = this.percent(time);
         end.show();
       });
@@ -268,8 +262,10 @@ export class Timeline {
 
   draw() {
     if (!this.tracks.clientWidth) return;
+    if (this.span > this.longest) this.view.end = this.view.start + this.longest; // the page has become narrower
     drawRuler(this.ruler, this.view);
-    this.overview.node.classList.toggle("whole", !this.zoomed);
+    this.overview.longest = this.longest;
+    this.overview.node.classList.toggle("low", this.longest === this.duration);
     this.drawStrips();
     this.place();
     this.loadPreviews();
@@ -282,7 +278,7 @@ export class Timeline {
     if (film) this.lanes.film.show(this.view);
     if (wave) this.lanes.wave.show(this.view);
     if (!this.cueLane.hidden) drawCues(this.cueLane, this.cues, this.view);
-    this.overview.show(this.view, this.overview.node.classList.contains("thin") ? {} : this.strips);
+    this.overview.show(this.view, this.strips);
     this.node.setAttribute("aria-busy", String(!this.requested || [film, wave].some((strip) => strip && strip.busy)));
   }
 }

@@ -3,9 +3,11 @@
 import {h, icon, iconButton, setText} from "../lib/dom.js";
 import {formatTime, parseTime} from "../lib/format.js";
 import {t} from "../lib/texts.js";
+import {wordsOf} from "./words.js";
 
 export function transport({player, timeline, recording, loop, jumps, signal}) {
   const play = iconButton("play", t("Play (Space)"), () => player.toggle(), {class: "square"});
+  const words = wordsOf(recording);
   const rate = h("span", {class: "muted small"});
   const mute = recording.media.audio.length ? iconButton("speaker", t("Mute (M)"), () => player.mute(), {class: "quiet square mute", "aria-pressed": "false"}) : null;
   const draw = () => {
@@ -21,7 +23,7 @@ export function transport({player, timeline, recording, loop, jumps, signal}) {
   };
   player.addEventListener("state", draw, {signal});
   return h("div", {class: "transport"},
-    iconButton("prev", t("Previous frame (←)"), () => player.step(-1)), play, iconButton("next", t("Next frame (→)"), () => player.step(1)),
+    iconButton("prev", words.previous, () => player.step(-1)), play, iconButton("next", words.next, () => player.step(1)),
     timeField(player, timeline, signal), h("span", {class: "time muted whole"}, `/ ${formatTime(recording.duration_seconds)}`), rate,
     h("span", {class: "grow"}),
     mute, loop, jumps.button,

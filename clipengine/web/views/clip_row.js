@@ -84,7 +84,9 @@ export function clipRow({linkToRecording = null, onchange, ondeleted, onlocate =
     poster.setAttribute("aria-label", ready ? t("Play {label}", {label: clip.label}) : t("{label} is not ready", {label: clip.label}));
     const seconds = clip.result ? clip.result.duration_seconds : requestedSeconds(clip);
     const image = ready && clip.result.poster_path && posterImage(`/v1/clips/${clip.clip_id}/poster`);
-    poster.replaceChildren(...[image, icon(ready ? "play" : "film"), h("span", {class: "time"}, formatTime(seconds, 1))].filter(Boolean));
+    const sound = Boolean(ready && clip.result.audio_codec && !clip.result.width);
+    poster.classList.toggle("sound", sound);
+    poster.replaceChildren(...[image, icon(sound ? "wave" : ready ? "play" : "film"), h("span", {class: "time"}, formatTime(seconds, 1))].filter(Boolean));
   }
 
   function buttons() {

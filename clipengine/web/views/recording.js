@@ -20,6 +20,7 @@ import {Selection} from "../player/selection.js";
 import {Timeline} from "../player/timeline.js";
 import {Transcript} from "../player/transcript.js";
 import {transport} from "../player/transport.js";
+import {wordsOf} from "../player/words.js";
 import {ClipList} from "./clip_list.js";
 import {recordingDownload, registerAgain, removeRecording} from "./recording_actions.js";
 import {addUploads, filePicker} from "./uploads.js";
@@ -199,13 +200,15 @@ function showStudio(main, recording, transcripts, profiles, signal, place) {
     ])
     : {node: h("h2", {}, t("Clips"), " ", count), select: () => {}};
 
+  const controls = [transport({player, timeline, recording, loop, jumps, signal}), timeline.node];
+  if (!video) controls.reverse(); // the waveform is in place of the picture
   main.replaceChildren(
     heading(recording,
       h("a", {class: "button quiet", "aria-label": t("Download the recording"), href: recordingDownload(recording)}, icon("down"), h("span", {class: "words"}, t("Download"))),
-      h("button", {type: "button", class: "quiet keys", title: t("Shortcuts (?)"), "aria-label": t("Shortcuts"), onclick: showShortcuts}, icon("keys"), h("span", {class: "words"}, t("Shortcuts"))),
+      h("button", {type: "button", class: "quiet keys", title: t("Shortcuts (?)"), "aria-label": t("Shortcuts"), onclick: () => showShortcuts(wordsOf(recording))}, icon("keys"), h("span", {class: "words"}, t("Shortcuts"))),
     ),
     h("div", {class: "studio"},
-      h("section", {class: "work", "aria-label": t("Player")}, player.node, transport({player, timeline, recording, loop, jumps, signal}), timeline.node, form.node, panel.node),
+      h("section", {class: "work", "aria-label": t("Player")}, player.node, controls, form.node, panel.node),
       h("section", {class: "panel beside", "aria-label": t("Clips of this recording")}, h("header", {}, beside.node), clips.node, transcript && transcript.node),
     ),
   );
@@ -275,6 +278,6 @@ function bindStudioShortcuts({selection, player, timeline, form, clips, transcri
     0: () => timeline.fit(),
     z: () => timeline.showSelection(),
     x: () => selection.clear(),
-    "?": showShortcuts,
+    "?": () => showShortcuts(wordsOf(recording)),
   }, signal);
 }

@@ -129,7 +129,8 @@ function recordingRow({ontag, onchange, remove, retry}) {
 function fillPoster(poster, recording) {
   const duration = h("span", {class: "time"}, formatTime(recording.duration_seconds, 0));
   if (!recording.media.video) {
-    poster.replaceChildren(icon("speaker"), duration);
+    poster.classList.add("sound");
+    poster.replaceChildren(icon("wave"), duration);
     return;
   }
   const first = recording.media.video.first_frame_seconds ?? 0;

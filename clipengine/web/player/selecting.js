@@ -1,0 +1,48 @@
+// What the pointer does on the tracks of the timeline: a click seeks, a drag selects, the ruler scrubs, and the selection
+// is moved as a whole.
+
+import {DRAG_PIXELS, startTimeDrag} from "./drag.js";
+
+export function bindSelecting({timeline, selection, player}) {
+  timeline.ruler.addEventListener("pointerdown", scrub);
+  timeline.tracks.addEventListener("pointerdown", select);
+  timeline.range.addEventListener("pointerdown", moveSelection);
+
+  function scrub(event) {
+    player.pause();
+    startTimeDrag(event, timeline, {move: (time) => player.seek(time)});
+    player.seek(timeline.timeAt(event.clientX));
+  }
+
+  function select(event) {
+    const from = timeline.timeAt(event.clientX);
+    let dragged = false;
+    startTimeDrag(event, timeline, {
+      move(time, x) {
+        if (!dragged && Math.abs(x - event.clientX) < DRAG_PIXELS) return;
+        if (!dragged) selection.clear(); // a new range, not a change of the current segment
+        dragged = true;
+        player.pause();
+        selection.set(from, time);
+        player.seek(selection.start);
+      },
+      done: () => dragged || player.seek(from),
+    });
+  }
+
+  function moveSelection(event) {
+    event.stopPropagation();
+    let last = timeline.timeAt(event.clientX);
+    let dragged = false;
+    startTimeDrag(event, timeline, {
+      move(time, x) {
+        dragged = dragged || Math.abs(x - event.clientX) >= DRAG_PIXELS;
+        const by = selection.snap(Math.abs(time - last)) * Math.sign(time - last);
+        if (!dragged || !by) return;
+        last += by;
+        selection.move(by);
+      },
+      done: () => dragged || player.seek(last),
+    });
+  }
+}

@@ -1,0 +1,26 @@
+// Words for places in a recording: frames, or positions if it has no video.
+
+import {t} from "../lib/texts.js";
+
+const FRAMES = {
+  previous: t("Previous frame (←)"),
+  next: t("Next frame (→)"),
+  start: t("In: the clip starts with this frame"),
+  end: t("Out: the clip ends before this frame"),
+  step: t("step one frame; with Shift, one second"),
+  setStart: t("set the in point: the clip starts with the frame on screen"),
+  setEnd: t("set the out point: the clip ends before the frame on screen"),
+  jump: ["F S D", t("go to the next keyframe, silence or scene; with Shift, to the previous one")],
+};
+const POSITIONS = {
+  previous: t("10 ms back (←)"),
+  next: t("10 ms forward (→)"),
+  start: t("In: the clip starts here"),
+  end: t("Out: the clip ends here"),
+  step: t("move by 10 ms; with Shift, by one second"),
+  setStart: t("set the in point: the clip starts at this position"),
+  setEnd: t("set the out point: the clip ends at this position"),
+  jump: ["S", t("go to the next silence; with Shift, to the previous one")],
+};
+
+export const wordsOf = ({media}) => (media.video ? FRAMES : POSITIONS);
