@@ -54,8 +54,8 @@ lock: $(VENV)/.installed  ## update the hashed lock files to the newest versions
 films: $(VENV)/.test-installed  ## cut every test film at every cut and write the results to FILMS.md
 	@$(BIN)/python -m tests.films.table FILMS.md
 
-screens: $(VENV)/.test-installed  ## take the screenshots of the documents (MEDIA=folder of recordings)
-	@$(BIN)/python -m scripts.screens $(MEDIA)
+screens: $(VENV)/.test-installed  ## take the screenshots of the documents (MEDIA=folder of recordings); EVERY=folder takes every view instead
+	@$(BIN)/python -m scripts.screens $(MEDIA) $(call given,EVERY,every)
 
 compare: $(VENV)/.test-installed  ## the same table for the installed ffmpeg command
 	@$(BIN)/python -m scripts.compare COMPARED.md

@@ -1,0 +1,1 @@
+"""The recordings, the camera and the views of `make screens`."""

@@ -1,0 +1,93 @@
+"""A signed-in browser in one theme that takes screenshots."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tests.support.page import sign_in, until
+from tests.support.server import RunningServer
+
+DESK, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
+PREVIEWS_SECONDS = 180
+_PICTURED = (  # every image on the screen has loaded
+    "[...document.images].every((image) => { const {top, bottom} = image.getBoundingClientRect(); "
+    "return !image.checkVisibility() || bottom < 0 || top > innerHeight "
+    "|| (image.complete && !image.matches('.coming')); })"
+)
+_SETTLED = "[null, 'false'].includes(document.querySelector('.timeline')?.getAttribute('aria-busy') ?? null)"
+
+
+class Camera:
+    """Takes screenshots into `folder`, named after the view, the size for phones, and the theme."""
+
+    def __init__(self, browser: Any, server: RunningServer, folder: Path, theme: str) -> None:
+        self.server = server
+        self._browser = browser
+        self._folder = folder
+        self._theme = theme
+
+    @contextmanager
+    def page(self, size: dict[str, int], *, signed_in: bool = True) -> Iterator[Any]:
+        """Yield a page of a new browser context; print its exceptions and errors."""
+        phone = {"has_touch": True, "is_mobile": True} if size is PHONE else {}
+        context = self._browser.new_context(viewport=size, color_scheme=self._theme, reduced_motion="reduce", **phone)
+        page = context.new_page()
+        faults: list[str] = []
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
+        try:
+            if signed_in:
+                sign_in(context, self.server)
+            yield page
+        finally:
+            context.close()
+        for fault in faults:
+            print(f"{self._theme}: {fault}", file=sys.stderr)
+
+    def show(self, page: Any, address: str, selector: str) -> None:
+        page.goto(f"{self.server.url}/#{address}")
+        page.locator(selector).first.wait_for()
+
+    def take(self, page: Any, name: str, *, max_bytes: int | None = None) -> None:
+        page.wait_for_timeout(300)  # until the timeline has requested its previews
+        until(page, f"{_PICTURED} && {_SETTLED}", seconds=PREVIEWS_SECONDS)
+        page.wait_for_timeout(400)
+        path = self._folder / f"{name}-{self._theme}.png"
+        page.screenshot(path=str(path), animations="disabled", caret="hide")
+        width, inner = page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
+        if width > inner:
+            print(f"{path.name}: scrolls sideways, {width} > {inner}", file=sys.stderr)
+        if max_bytes is not None:
+            shrink(path, max_bytes)
+        print(f"{path}: {path.stat().st_size} bytes")
+
+
+def select(page: Any, start: str, end: str, label: str) -> None:
+    """Select a range, move the playhead into it, and type a label."""
+    until(page, "document.querySelector('.stage :is(video, audio)').readyState > 2")
+    for name, time in (("In", start), ("Out", end)):
+        page.get_by_role("textbox", name=f"{name} point").fill(time)
+        page.keyboard.press("Enter")
+    page.locator("#label").fill(label)
+    page.locator("#label").blur()
+    page.locator("h1").click()  # leave the field
+    page.keyboard.press("Shift+I")
+    for _ in range(3):
+        page.keyboard.press("ArrowRight")
+
+
+def shrink(path: Path, max_bytes: int) -> None:
+    """Quantize the colours, with a smaller palette if the file is still too large; documents need no full colour."""
+    small = path.with_suffix(".small.png")
+    for colours in (256, 192):
+        if colours < 256 and path.stat().st_size < max_bytes:
+            return
+        palette = f"[a]palettegen=max_colors={colours}:stats_mode=single[p];[b][p]paletteuse=dither=bayer:bayer_scale=4"
+        command = ["ffmpeg", "-y", "-v", "error", "-i", str(path), "-vf", f"split[a][b];{palette}", str(small)]
+        subprocess.run(command, check=True)
+        small.replace(path)
