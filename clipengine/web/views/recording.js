@@ -212,7 +212,7 @@ function showStudio(main, recording, transcripts, profiles, signal, place) {
       h("section", {class: "panel beside", "aria-label": t("Clips of this recording")}, h("header", {}, beside.node), clips.node, transcript && transcript.node),
     ),
   );
-  bindStudioShortcuts({selection, player, timeline, form, clips, transcript, beside, jumps, toggleLoop}, signal);
+  bindStudioShortcuts({recording, selection, player, timeline, form, clips, transcript, beside, jumps, toggleLoop}, signal);
   clips.load().then(() => ranges.load(clips.next));
   showSegments();
   timeline.draw();
@@ -230,7 +230,7 @@ function showPlace(place, {selection, player, timeline, beside}) {
   if (selection.empty) beside.select("transcript");
 }
 
-function bindStudioShortcuts({selection, player, timeline, form, clips, transcript, beside, jumps, toggleLoop}, signal) {
+function bindStudioShortcuts({recording, selection, player, timeline, form, clips, transcript, beside, jumps, toggleLoop}, signal) {
   const seekTo = (time) => {
     player.pause();
     player.seek(time);
