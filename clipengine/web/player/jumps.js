@@ -26,7 +26,8 @@ export class Jumps {
   items() {
     return this.kinds.flatMap((kind) => ["next", "previous"].map((direction) => {
       const {key, texts} = KINDS[kind];
-      const keys = `${direction === "next" ? "" : "Shift+"}${key.toUpperCase()}`;
+      const letter = key.toUpperCase();
+      const keys = direction === "next" ? letter : t("Shift+{letter}", {letter});
       return {text: `${texts[direction]} (${keys})`, icon: direction === "next" ? "next" : "prev", run: () => this.jump(kind, direction)};
     }));
   }

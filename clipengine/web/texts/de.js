@@ -58,6 +58,7 @@ export default {
 
   // player/jumps.js
   "Jump to": "Springen zu",
+  "Shift+{letter}": "Umschalt+{letter}",
   "Next keyframe": "Nächstes Schlüsselbild",
   "Previous keyframe": "Voriges Schlüsselbild",
   "No keyframe found": "Kein Schlüsselbild gefunden",
