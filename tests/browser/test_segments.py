@@ -93,6 +93,20 @@ def test_segments_become_one_clip_or_several(browser: Any, server: RunningServer
     assert (made["first"].start_seconds, made["first"].end_seconds, made["first"].output) == (0.0, 0.4, None)
 
 
+def test_key_divides_the_segment_at_the_playhead(browser: Any, server: RunningServer, recording: Recording) -> None:
+    with studio(browser, server, recording) as page:
+        mark(page, frames=10, label="whole")
+        page.keyboard.press("Home")
+        for _ in range(4):
+            page.keyboard.press("ArrowRight")
+        page.keyboard.press("b")
+        divided = [("whole", "0:00.000 – 0:00.160"), ("whole", "0:00.160 – 0:00.400")]
+        assert listed(page) == divided
+        page.keyboard.press("b")  # between the two
+        page.get_by_text("There is no segment to divide here").wait_for(state="attached")
+        assert listed(page) == divided
+
+
 def test_rejected_segment_is_named_and_the_list_kept(browser: Any, server: RunningServer, recording: Recording) -> None:
     with studio(browser, server, recording, expected="422.*/clips/batch") as page:
         files = page.locator(".segments-panel input[type=file]")

@@ -15,6 +15,7 @@ const shortcuts = (words) => [
   [t("Shift+I Shift+O"), t("go to the in or the out point")],
   [t("Enter"), t("make the clip")],
   ["A", t("add the selection to the segments, or update the selected segment")],
+  ["B", t("divide the segment at the playhead")],
   words.jump,
   ["R", t("loop the selection")],
   ["N", t("edit the label of the clip")],

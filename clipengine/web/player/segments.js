@@ -52,6 +52,18 @@ export class Segments extends EventTarget {
     this.dispatchEvent(new Event("change"));
   }
 
+  // Divide the segment at a time, first of all the current one. Returns false if no segment is there or the list is full.
+  split(time) {
+    const contains = (item) => item && item.start < time && time < item.end;
+    const item = contains(this.current) ? this.current : this.items.find(contains);
+    if (!item || !this.room) return false;
+    this.items.splice(this.items.indexOf(item) + 1, 0, {...item, start: time});
+    item.end = time;
+    if (item === this.current) this.open(item);
+    this.changed();
+    return true;
+  }
+
   rename(item, label) {
     item.label = label;
     this.changed();

@@ -141,6 +141,7 @@ export default {
   "Enter": "Eingabe",
   "make the clip": "Clip erstellen",
   "add the selection to the segments, or update the selected segment": "Auswahl zu den Segmenten hinzufügen, oder das gewählte Segment ändern",
+  "divide the segment at the playhead": "das Segment an der Abspielposition teilen",
   "loop the selection": "Auswahl in Schleife abspielen",
   "edit the label of the clip": "Bezeichnung des Clips ändern",
   "go to the clips; ↑ ↓ move, Enter plays": "zu den Clips; ↑ ↓ wechseln, Eingabe spielt ab",
@@ -398,6 +399,8 @@ export default {
   "Try other words or filters.": "Andere Wörter oder Filter versuchen.",
 
   // views/recording.js
+  "The segment was divided": "Das Segment wurde geteilt",
+  "There is no segment to divide here, or the list is full": "Hier ist kein Segment zum Teilen, oder die Liste ist voll",
   "The recording is being processed…": "Die Aufnahme wird verarbeitet…",
   "Its timeline appears here when that is done.": "Danach erscheint hier ihre Zeitleiste.",
   "Upload another file": "Andere Datei hochladen",

@@ -1,7 +1,7 @@
 // One recording: player, timeline, clip form, and its clips.
 
 import {get} from "../lib/api.js";
-import {h, icon, iconButton, setText} from "../lib/dom.js";
+import {announce, h, icon, iconButton, setText} from "../lib/dom.js";
 import {listen} from "../lib/events.js";
 import {mediaSummary, stripBidi, titleOf} from "../lib/format.js";
 import {navigate, setQuery} from "../lib/router.js";
@@ -212,7 +212,7 @@ function showStudio(main, recording, transcripts, profiles, signal, place) {
       h("section", {class: "panel beside", "aria-label": t("Clips of this recording")}, h("header", {}, beside.node), clips.node, transcript && transcript.node),
     ),
   );
-  bindStudioShortcuts({recording, selection, player, timeline, form, clips, transcript, beside, jumps, toggleLoop}, signal);
+  bindStudioShortcuts({recording, segments, selection, player, timeline, form, clips, transcript, beside, jumps, toggleLoop}, signal);
   clips.load().then(() => ranges.load(clips.next));
   showSegments();
   timeline.draw();
@@ -230,7 +230,7 @@ function showPlace(place, {selection, player, timeline, beside}) {
   if (selection.empty) beside.select("transcript");
 }
 
-function bindStudioShortcuts({recording, selection, player, timeline, form, clips, transcript, beside, jumps, toggleLoop}, signal) {
+function bindStudioShortcuts({recording, segments, selection, player, timeline, form, clips, transcript, beside, jumps, toggleLoop}, signal) {
   const seekTo = (time) => {
     player.pause();
     player.seek(time);
@@ -254,6 +254,7 @@ function bindStudioShortcuts({recording, selection, player, timeline, form, clip
     ...jumps.shortcuts,
     Enter: () => form.submit(),
     a: () => form.addSegment(),
+    b: () => announce(segments.split(player.shown) ? t("The segment was divided") : t("There is no segment to divide here, or the list is full")),
     r: toggleLoop,
     m: () => player.mute(),
     n: () => form.focusLabel(),
