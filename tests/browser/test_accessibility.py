@@ -78,6 +78,63 @@ def test_every_screen_is_accessible(
 
 
 @THEMES
+def test_every_dialog_is_accessible_by_keyboard(
+    browser: Any, server: RunningServer, recording: Recording, judge: Judge, theme: str
+) -> None:
+    """On a phone: a dialog takes the focus, Tab stays in it, and Escape closes it."""
+    label = f"asked about in {theme}"
+    server.client().clips.create(recording.recording_id, label, 0.2, 0.8).wait()
+    phone = {"width": 390, "height": 844}
+    with opened(browser, server, viewport=phone, color_scheme=theme, reduced_motion="reduce") as page:
+        dialog = page.get_by_role("dialog")
+
+        def check(opener: Any, name: str) -> None:
+            opener.focus()
+            page.keyboard.press("Enter")
+            look(name)
+
+        def look(name: str) -> None:
+            dialog.get_by_role("heading", name=name).wait_for()
+            for _ in range(2):
+                assert page.evaluate("Boolean(document.activeElement.closest('dialog'))"), name
+                page.keyboard.press("Shift+Tab")
+                page.keyboard.press("Tab")
+            judge(page, name)
+            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), name
+            page.keyboard.press("Escape")
+            dialog.wait_for(state="detached")
+
+        def choose_last(menu: Any) -> None:
+            menu.focus()
+            for key in ("Enter", "End", "Enter"):
+                page.keyboard.press(key)
+
+        page.goto(f"{server.url}/#/recordings")
+        choose_last(page.get_by_role("button", name="More actions for this recording").first)
+        look("Remove this recording")
+        page.locator(".recording .pick input").first.focus()
+        page.keyboard.press("Space")
+        check(page.get_by_role("button", name="Tags…"), "Tags of 1 item")
+        check(page.get_by_role("button", name="Remove…"), "Remove 1 recording")
+        page.goto(f"{server.url}/#/clips")
+        clip = row(page, label)
+        choose_last(clip.get_by_role("button", name="More actions for this clip"))
+        look("Delete")
+        clip.get_by_role("button", name="Play").focus()
+        page.keyboard.press("Enter")
+        until(page, "document.querySelector('dialog video').readyState > 2")
+        check(dialog.get_by_role("button", name="Share"), "Share")
+        page.goto(f"{server.url}/#/webhooks")
+        check(page.get_by_role("button", name="Add webhook").first, "webhook")
+        page.goto(f"{server.url}/#/system")
+        check(page.get_by_role("button", name="Create key"), "Create key")
+        page.goto(f"{server.url}/#/recordings/{recording.recording_id}")
+        page.get_by_role("button", name="Play (Space)").wait_for()
+        page.keyboard.press("?")
+        look("Shortcuts")
+
+
+@THEMES
 def test_transient_content_is_accessible(
     browser: Any, server: RunningServer, receiver: Receiver, film: Film, judge: Judge, theme: str
 ) -> None:
