@@ -76,9 +76,14 @@ def test_nothing_is_made_ahead_while_the_engine_is_busy(engine: RecordedEngine, 
 def test_request_joins_the_preview_that_is_made_ahead(server: ApiServer, engine: RecordedEngine, shelf: Shelf) -> None:
     with making_ahead(engine), server.client() as http:
         long = registered(engine, shelf.get("audio_only_mp3").path, key="long.mp3", copies=_LONG)
-        until(lambda: children_at(engine, long))
-        (child,) = children_at(engine, long)
+        children: list[int] = []
+
+        def noticed() -> bool:
+            children[:] = children_at(engine, long)
+            return bool(children)
+
+        until(noticed)
         path = requested(long)[0]
         assert http.get(f"/v1/recordings/{long.recording_id}/{path}").status_code == 200
-        assert child not in children_at(engine, long)  # it has ended, and no other child made the preview
+        assert children[0] not in children_at(engine, long)  # it has ended, and no other child made the preview
         assert len(kept(engine)) <= 2
