@@ -101,11 +101,13 @@ export function mediaSummary(recording) {
   return parts.join(" · ");
 }
 
+const SOON_MS = 10_000; // estimates are rougher than that
+
 // Return where a queued clip is in the queue, and when it is likely to start and to be ready.
 export function placeInQueue(queue) {
   if (!queue) return "";
   const place = queue.position === 1 ? t("Next in the queue") : t("Place {position} in the queue", {position: queue.position});
-  if (!queue.estimated_start_at) return place;
+  if (!queue.estimated_end_at || Date.parse(queue.estimated_end_at) - Date.now() < SOON_MS) return place;
   return t("{place} · starts {start}, ready {end}", {place, start: formatAge(queue.estimated_start_at), end: formatAge(queue.estimated_end_at)});
 }
 

@@ -5,7 +5,7 @@ import {h, setChildren, setText} from "../lib/dom.js";
 
 const LANES = 5; // for ranges that overlap; more than that cover each other. Two are shown, the others by scrolling
 const LANE_PIXELS = 26;
-const MIN_PIXELS = 10; // between the starts of two ranges of a lane that have buttons of their own
+const MIN_PIXELS = 24; // the least size of a target, between the starts of two ranges of a lane that have buttons of their own
 
 // `onopen(item)` is called for a chosen range, `reveal(range)` for one that gets the focus, and `zoom(range)` for several
 // ranges that share a button; `many(count)` is the name of that.
@@ -68,7 +68,7 @@ export class Bands {
     return found.map(({start, end, ranges}) => {
       if (ranges.length === 1) return ranges[0];
       const label = this.many(ranges.length);
-      return {key: `${ranges.length} from ${ranges[0].key}`, start, end, text: String(ranges.length), label, kind: ranges[0].kind, lane: ranges[0].lane, several: true};
+      return {key: `${ranges.length} from ${ranges[0].key}`, start, end, text: String(ranges.length), label, kind: `${ranges[0].kind} several`, lane: ranges[0].lane, several: true};
     });
   }
 
