@@ -8,11 +8,15 @@ from typing import Any
 import httpx
 
 from clipengine.client import Recording
-from tests.support.page import opened
+from tests.browser.conftest import Judge
+from tests.films.film import Film
+from tests.support.page import opened, row
 from tests.support.server import QUICK, RunningServer, running_server
 
 
-def test_operator_sees_the_installation(browser: Any, server: RunningServer, recording: Recording) -> None:
+def test_operator_sees_the_installation(
+    browser: Any, server: RunningServer, recording: Recording, judge: Judge
+) -> None:
     client = server.client()
     client.clips.create(recording.recording_id, "counted", 0.2, 0.8).wait()
     silent = client.clips.create(recording.recording_id, "failing", 0.2, 0.8)
@@ -27,7 +31,30 @@ def test_operator_sees_the_installation(browser: Any, server: RunningServer, rec
         assert "Good" in checks.inner_text()
         cancelled = page.get_by_role("row").filter(has_text="cancelled")
         cancelled.get_by_role("button", name="Show the last clip").click()
-        page.get_by_role("heading", name=recording.name).wait_for()
+        shown = page.get_by_role("dialog").locator(".clip-row")
+        shown.get_by_text("failing", exact=True).wait_for()
+        shown.get_by_role("button", name="Retry failing").click()
+        shown.get_by_role("button", name="Play failing").wait_for()
+        page.keyboard.press("Escape")
+        page.get_by_role("row").filter(has_text="default").get_by_text("mp4").wait_for()
+        page.locator(".figures").get_by_text("Store", exact=True).wait_for()
+        judge(page, "system")
+
+
+def test_operator_sees_what_is_cut_and_what_waits(browser: Any, tmp_path: Path, film: Film) -> None:
+    environ = {"CLIPENGINE_FAULT": "claimed:sleep=10", "CLIPENGINE_ENCODING__WORKERS": "1"}
+    with running_server(tmp_path / "data", env=environ | QUICK) as slow:
+        client = slow.client()
+        meeting = client.recordings.wait(client.recordings.upload(film.path, name="meeting.mp4").recording_id)
+        with opened(browser, slow) as page:
+            page.goto(f"{slow.url}/#/system")
+            page.get_by_text("No clip is in progress.").wait_for()
+            first, second = (client.clips.create(meeting.recording_id, label, 0.2, 1.2) for label in ("one", "two"))
+            page.locator(".figures").get_by_text("1 of 1").wait_for()  # at once, by the events
+            row(page, "two").get_by_text("Next in the queue").wait_for()
+            client.clips.cancel(first.clip_id)
+            client.clips.cancel(second.clip_id)
+            page.get_by_text("No clip is in progress.").wait_for()
 
 
 def test_key_is_created_shown_once_and_revoked(browser: Any, server: RunningServer) -> None:

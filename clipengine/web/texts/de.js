@@ -666,4 +666,19 @@ export default {
   "The machine was probably out of memory; its kernel log shows this (journalctl -k). Lower encoding.workers or encoding.memory_mb, or add memory, then retry.": "Wahrscheinlich fehlte dem Rechner Arbeitsspeicher; das Protokoll des Kernels zeigt es (journalctl -k). encoding.workers oder encoding.memory_mb senken oder Speicher hinzufügen, dann wiederholen.",
   "The deadline expired. Try again when the machine or the store is less busy.": "Die Frist ist abgelaufen. Noch einmal versuchen, wenn Rechner und Speicher weniger beschäftigt sind.",
   "Retry the clip if it is still needed.": "Den Clip wiederholen, wenn er noch gebraucht wird.",
+
+  // views/system_work.js, views/system.js
+  "No clip is in progress.": "Kein Clip ist in Arbeit.",
+  "Clips in progress": "Clips in Arbeit",
+  "none": "keine",
+  "Container": "Container",
+  "Video": "Video",
+  "Largest height": "Größte Höhe",
+  "Frame rate": "Bildrate",
+  "Render": "Rendern",
+  "Profiles": "Encoder-Profile",
+  "Store": "Speicher",
+  "folder": "Ordner",
+  "{size} free": "{size} frei",
+  "All failed clips": "Alle fehlgeschlagenen Clips",
 };

@@ -7,7 +7,7 @@ import {mediaSummary, stripBidi, titleOf} from "../lib/format.js";
 import {navigate, setQuery} from "../lib/router.js";
 import {bindShortcuts, showShortcuts} from "../lib/shortcuts.js";
 import {tabList} from "../lib/tabs.js";
-import {t} from "../lib/texts.js";
+import {formatNumber, t} from "../lib/texts.js";
 import {asyncHandler, errorDetails, errorState} from "../lib/ui.js";
 import {clipForm} from "../player/clip_form.js";
 import {ClipRanges} from "../player/clip_ranges.js";
@@ -136,7 +136,7 @@ function showStudio(main, recording, transcripts, profiles, signal, place) {
   const ranges = new ClipRanges({
     recording, signal,
     onchange: (all) => {
-      setText(count, all.length ? String(all.length) : "");
+      setText(count, all.length ? formatNumber(all.length) : "");
       timeline.setClips(all);
       form.rename();
     },

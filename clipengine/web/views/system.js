@@ -1,12 +1,15 @@
 // State of the installation for operators: checks, queues, engines, the clips of the last day, keys and settings.
 
 import {get, post, remove} from "../lib/api.js";
-import {h, icon, iconButton, setText} from "../lib/dom.js";
+import {debounce, h, icon, iconButton, setText} from "../lib/dom.js";
+import {listen} from "../lib/events.js";
 import {formatAge, formatBytes, formatTime} from "../lib/format.js";
 import {formatNumber, locale, plural, rich, t} from "../lib/texts.js";
 import {asyncHandler, confirmDialog, copyText, errorState, errorText, openDialog, serverText, toastError} from "../lib/ui.js";
+import {clipsInProgress, profileSection, showClip} from "./system_work.js";
 
 const REFRESH_MS = 5000;
+const EVENT_MS = 500; // after an event
 const HOUR_MS = 3600000;
 const HOURS = 24;
 const SCOPES = ["read", "write", "admin"];
@@ -15,7 +18,9 @@ export async function showSystem(main, params, signal) {
   document.title = `${t("System")} · clipengine`;
   const state = h("span", {class: "pill"}, "…");
   const places = Object.fromEntries(["figures", "hours", "failures", "engines", "checks"].map((name) => [name, h("div", {})]));
-  const view = h("div", {class: "system"}, Object.values(places));
+  const {figures: top, ...others} = places;
+  const profiles = h("div", {});
+  const view = h("div", {class: "system"}, top, clipsInProgress(signal), Object.values(others), profiles);
   const admin = h("div", {class: "system"});
   const problem = h("div", {});
   main.append(h("div", {class: "head"}, h("h1", {}, t("System")), state), problem, view, admin);
@@ -27,22 +32,25 @@ export async function showSystem(main, params, signal) {
     setText(state, failing.length ? t("Failing") : t("Ready"));
     problem.replaceChildren(...failing.map((check) => h("div", {class: "notice bad", role: "alert"}, h("div", {}, h("strong", {}, check.name), h("p", {}, serverText(check.detail))))));
     for (const [place, draw, value] of [
-      ["figures", figures, found], ["hours", hours, found.last_day], ["failures", failures, found.last_day],
+      ["figures", figures, found], ["hours", hours, found.last_day], ["failures", (day) => failures(day, signal), found.last_day],
       ["engines", engines, found.engines], ["checks", checks, found.checks],
     ]) redraw(places[place], draw, value);
   }
 
   try {
     await load();
+    profiles.replaceChildren(await profileSection(signal));
     const {scopes} = await get("/session");
     if (scopes.includes("admin")) await showAdmin(admin, signal);
   } catch (error) {
     if (error.name !== "AbortError") view.replaceChildren(errorState(error, () => location.reload()));
     return;
   }
-  const timer = setInterval(() => {
-    if (!document.hidden) load().catch(() => {}); // the bar says when the server is unreachable
-  }, REFRESH_MS);
+  const refresh = () => {
+    if (!document.hidden && !signal.aborted) load().catch(() => {}); // the bar says when the server is unreachable
+  };
+  listen(debounce(EVENT_MS, refresh), signal);
+  const timer = setInterval(refresh, REFRESH_MS);
   signal.addEventListener("abort", () => clearInterval(timer));
 }
 
@@ -54,7 +62,7 @@ function redraw(place, draw, value) {
   place.replaceChildren(...[draw(value)].flat());
 }
 
-function figures({queue, engines, disk, webhooks, version}) {
+function figures({queue, engines, disk, store, webhooks, version}) {
   const busy = engines.reduce((sum, engine) => sum + engine.encoders_busy, 0);
   const encoders = engines.reduce((sum, engine) => sum + (engine.encoders || 0), 0);
   const wait = queue.oldest_queued_seconds ? t("longest wait {time}", {time: formatTime(queue.oldest_queued_seconds, 0)}) : t("none is waiting");
@@ -65,6 +73,7 @@ function figures({queue, engines, disk, webhooks, version}) {
     [t("Recordings to probe"), queue.recordings_processing, queue.removals_pending ? plural(queue.removals_pending, "{count} object to delete", "{count} objects to delete") : t("no objects to delete")],
     [t("Webhooks pending"), webhooks.deliveries_pending, pending],
     [t("Disk free"), disk.free_bytes === null ? t("unknown") : formatBytes(disk.free_bytes), t("{size} are kept free", {size: formatBytes(disk.min_free_bytes)})],
+    [t("Store"), store.bucket || t("folder"), store.free_bytes === null ? "" : t("{size} free", {size: formatBytes(store.free_bytes)})],
     [t("Version"), version, ""],
   ];
   return h("dl", {class: "figures panel"}, shown.map(([name, value, detail]) =>
@@ -94,18 +103,14 @@ function hours({hours: found, clips_ready: ready, clips_failed: failed}) {
       h("p", {class: "row muted small", "aria-hidden": "true"}, h("span", {class: "grow"}, t("24 hours ago")), t("now"))));
 }
 
-function failures({failures: found}) {
+function failures({failures: found}, signal) {
   if (!found.length) return [];
-  return h("section", {}, h("h2", {class: "sub"}, t("Failures")), h("div", {class: "panel scroll"}, h("table", {},
+  const all = h("a", {href: "#/clips?status=failed"}, t("All failed clips"));
+  return h("section", {}, h("div", {class: "row sub"}, h("h2", {class: "grow"}, t("Failures")), all), h("div", {class: "panel scroll"}, h("table", {},
     h("thead", {}, h("tr", {}, [t("Code"), t("Clips"), ""].map((text) => h("th", {scope: "col"}, text)))),
     h("tbody", {}, found.map((each) => h("tr", {},
       h("td", {}, h("a", {class: "mono", href: `/docs/errors#${each.code}`}, each.code)), h("td", {}, String(each.clips)),
-      h("td", {}, h("button", {type: "button", class: "quiet", onclick: asyncHandler(() => openClip(each.last_clip_id))}, t("Show the last clip")))))))));
-}
-
-async function openClip(id) {
-  const clip = await get(`/v1/clips/${id}`);
-  location.hash = `#/recordings/${clip.recording_id}`;
+      h("td", {}, h("button", {type: "button", class: "quiet", onclick: asyncHandler(() => showClip(each.last_clip_id, signal))}, t("Show the last clip")))))))));
 }
 
 function engines(found) {
@@ -113,7 +118,7 @@ function engines(found) {
     h("thead", {}, h("tr", {}, [t("Host"), t("Version"), t("Encoders"), t("State")].map((text) => h("th", {scope: "col"}, text)))),
     h("tbody", {}, found.map((engine) => h("tr", {},
       h("td", {title: engine.engine_id}, engine.host), h("td", {}, engine.version || t("unknown")),
-      h("td", {}, t("{part} of {whole} busy", {part: engine.encoders_busy, whole: engine.encoders ?? "?"})), h("td", {}, engine.stopping ? t("Stopping") : t("Running"))))))));
+      h("td", {}, h("progress", {max: String(engine.encoders || 1), value: engine.encoders_busy, "aria-hidden": "true"}), t("{part} of {whole} busy", {part: engine.encoders_busy, whole: engine.encoders ?? "?"})), h("td", {}, engine.stopping ? t("Stopping") : t("Running"))))))));
 }
 
 function checks(found) {

@@ -1,0 +1,59 @@
+// Parts of the System view: the clips in progress, the last clip of a failure, and the profiles.
+
+import {get} from "../lib/api.js";
+import {h} from "../lib/dom.js";
+import {listen} from "../lib/events.js";
+import {recordingLinks} from "../lib/recording_link.js";
+import {t} from "../lib/texts.js";
+import {openDialog} from "../lib/ui.js";
+import {ClipList} from "./clip_list.js";
+import {clipRow} from "./clip_row.js";
+
+const LIMIT = 10; // clips at once
+
+// The filters of a list that shows clips in progress, the oldest first.
+const IN_PROGRESS = {
+  plain: false,
+  accepts: (clip) => clip.status === "processing",
+  values: () => ({status: "processing", sort: "created_at"}),
+};
+
+// Return the section of the clips that are cut or wait, with their progress or place in the queue.
+export function clipsInProgress(signal) {
+  const clips = new ClipList({
+    path: "/v1/clips",
+    limit: LIMIT,
+    filters: IN_PROGRESS,
+    empty: () => h("p", {class: "muted small"}, t("No clip is in progress.")),
+    clips: {linkToRecording: recordingLinks(signal)},
+    signal,
+  });
+  clips.load();
+  return h("section", {}, h("h2", {class: "sub"}, t("Clips in progress")), h("div", {class: "panel"}, clips.node));
+}
+
+// Show a clip with its error and actions, up to date while the dialog is open.
+export async function showClip(id, signal) {
+  const clip = await get(`/v1/clips/${id}`, {signal});
+  const closed = new AbortController();
+  const row = clipRow({
+    linkToRecording: recordingLinks(signal),
+    onchange: (changed) => row.update(changed),
+    ondeleted: () => dialog.close(),
+  });
+  row.update(clip);
+  row.node.querySelector("details")?.setAttribute("open", "");
+  listen((name, data) => data?.clip_id === id && name !== "clip.deleted" && row.update(data), closed.signal);
+  const dialog = openDialog(t("Clip"), h("ul", {class: "list"}, row.node), {size: "wide", onclose: () => closed.abort()});
+}
+
+export async function profileSection(signal) {
+  const {data} = await get("/v1/profiles", {signal});
+  const codec = (name) => (name === "none" ? t("none") : name);
+  const titles = [t("Name"), t("Container"), t("Video"), t("Audio"), t("Largest height"), t("Frame rate"), t("Render")];
+  return h("section", {}, h("h2", {class: "sub"}, t("Profiles")), h("div", {class: "panel scroll", role: "region", tabindex: "0", "aria-label": t("Profiles")}, h("table", {},
+    h("thead", {}, h("tr", {}, titles.map((text) => h("th", {scope: "col"}, text)))),
+    h("tbody", {}, data.map((each) => h("tr", {},
+      h("td", {class: "mono"}, each.name), h("td", {}, each.container), h("td", {}, codec(each.video)), h("td", {}, codec(each.audio)),
+      h("td", {}, each.max_height ? String(each.max_height) : "–"), h("td", {}, each.fps ? String(each.fps) : "–"), h("td", {}, each.render)))))));
+}
