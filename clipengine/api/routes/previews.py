@@ -205,7 +205,7 @@ OPERATIONS = [
         "/v1/recordings/{recording_id}/moments",
         handler=get_next_moment,
         summary="Get the next or previous keyframe, silence or scene",
-        answers=[Answer(200, "The moment, or how far was searched in vain.", NextMomentObject), _KNOWN],
+        answers=[Answer(200, "The moment, or the end of the search that found none.", NextMomentObject), _KNOWN],
         query=GetNextMoment,
     ),
     _operation(

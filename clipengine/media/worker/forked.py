@@ -1,8 +1,8 @@
 """Children that are forked instead of started as programs, for a command that cuts one recording.
 
-The command imports once what its encoder and its inspector need. They share its address layout, which a program of
-its own would not: an encoder that was taken over knows that of the inspector. They would also share its memory, so
-fork them before the command reads settings, credentials or files; `lock_down` erases the environment.
+The command imports once what its encoder and its inspector need. All three then have the same address layout, unlike
+separate programs: an encoder that was taken over knows that of the inspector. The children also begin with a copy of
+the command's memory: fork them before it reads settings, credentials or files. `lock_down` erases the environment.
 """
 
 from __future__ import annotations
