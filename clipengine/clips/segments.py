@@ -63,3 +63,11 @@ def plan_segments(cut: CutRange, first_copied: Fraction | None) -> tuple[Segment
         raise CannotCopy(f"only the last {float(copied):.1f} s could be copied")
     head = (Segment("encode", cut.start, first_copied),) if first_copied > cut.start + cut.half_frame else ()
     return (*head, Segment("copy", first_copied, cut.end))
+
+
+def seam_threads(threads: int) -> int:
+    """Return the threads of the decoder and of the encoder of frames at the cuts, which work side by side.
+
+    Each thread holds frames, so the memory depends on it.
+    """
+    return max(1, threads // 2)

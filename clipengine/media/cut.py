@@ -28,7 +28,7 @@ from clipengine.errors import (
 )
 from clipengine.media.audio.loudness import Gains, LoudnessMeter
 from clipengine.media.clip_builder import ClipBuilder, ClipContents, Drawing, OnProgress
-from clipengine.media.input.background_producer import produce_in_background
+from clipengine.media.input.background_producer import BUFFER_BYTES, produce_in_background
 from clipengine.media.input.container import media_errors
 from clipengine.media.input.decode import ClipDecoder
 from clipengine.media.input.events import EventSizes
@@ -42,6 +42,7 @@ from clipengine.media.output.writer import ClipWriter, open_writer
 from clipengine.media.video.deinterlace import deinterlace
 from clipengine.media.video.flatten_alpha import AlphaFlattener
 
+_SEAM_BYTES = BUFFER_BYTES // 2  # decoded frames that wait for the encoder: few are encoded if packets are copied
 _TRUNCATION_TOLERANCE = Fraction(1, 2)  # seconds by which a recording may end before its stated duration
 
 
@@ -272,7 +273,10 @@ class _Cutter:
             produce = decoder.events
             if not copies and profile.deinterlace != "off":
                 produce = lambda: deinterlace(decoder.events())  # noqa: E731
-            with closing(produce_in_background(lambda: flattener.events(produce()), EventSizes())) as events:
+            produced = produce_in_background(
+                lambda: flattener.events(produce()), EventSizes(), max_bytes=_SEAM_BYTES if copies else BUFFER_BYTES
+            )
+            with closing(produced) as events:
                 builder.run(events, seeker.resume_times)
             _check_complete(decoder, builder, clip.cut)
         first = self.parts[0][0].facts if len(self.parts) > 1 else None

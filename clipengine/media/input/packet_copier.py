@@ -11,6 +11,7 @@ It raises CannotCopy if the recording does not allow this; whatever can be known
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from fractions import Fraction
 
@@ -19,7 +20,7 @@ from av.codec.context import ThreadType
 from av.video.frame import PictureType
 
 from clipengine.clips.plan import CutRange, FrameSelector
-from clipengine.clips.segments import CannotCopy, Segment, plan_segments
+from clipengine.clips.segments import CannotCopy, Segment, plan_segments, seam_threads
 from clipengine.media.bitstream.bits import BitstreamError
 from clipengine.media.bitstream.copied_stream import StreamParameters, copied_stream
 from clipengine.media.bitstream.packets import CopiedPacket
@@ -45,7 +46,7 @@ class PacketCopier:
         self._threads = threads
         self._audio = AudioDecoder(seeker)
         self._selector: FrameSelector[av.VideoFrame | TimedPacket] = FrameSelector(cut)
-        self._ahead: list[TimedPacket] = []  # packets that were read before the head is decoded
+        self._ahead: deque[TimedPacket] = deque()  # packets that were read before the head is decoded
         self._leading: list[TimedPacket] = []  # those after the first copied one that are decoded for the head
         self._begun = False
         self.damage = Damage()  # of audio; recordings with damaged frames are encoded
@@ -151,11 +152,10 @@ class PacketCopier:
     def _head(self) -> Iterator[Event]:
         """Decode the frames before the first copied one, and begin the clip."""
         context = self._video.codec_context
-        context.thread_type, context.thread_count = ThreadType.FRAME | ThreadType.SLICE, self._threads
+        context.thread_type, context.thread_count = ThreadType.FRAME | ThreadType.SLICE, seam_threads(self._threads)
         needed = self._needs_head()
-        for timed in self._ahead:
-            if timed is self._key:
-                break
+        self._first = next(timed for timed in self._ahead if timed.packet.stream_index == self._video.index)
+        while (timed := self._ahead.popleft()) is not self._key:
             if timed.packet.stream_index != self._video.index:
                 yield from self._audio.events(timed)
             elif needed:
@@ -238,8 +238,7 @@ class PacketCopier:
 
         Frames of an edit list's pre-roll are decoded but not returned, so the first frame may not be the keyframe.
         """
-        first = next(timed for timed in self._ahead if timed.packet.stream_index == self._video.index)
-        intact = frame.key_frame or frame.pict_type == PictureType.I or self._starts_gop(first)
+        intact = frame.key_frame or frame.pict_type == PictureType.I or self._starts_gop(self._first)
         return intact and (self._seeker.on_screen is None or time <= self._cut.start)
 
     def _chosen(self, chosen: Iterable[tuple[Fraction, av.VideoFrame | TimedPacket]]) -> Iterator[Event]:
@@ -262,8 +261,9 @@ class PacketCopier:
     # ---- copied packets
 
     def _from_key(self) -> Iterator[TimedPacket]:
-        yield from self._ahead[self._ahead.index(self._key) :]
-        self._ahead = []
+        yield self._key
+        while self._ahead:
+            yield self._ahead.popleft()
         yield from self._packets
 
     def _copy(self, timed: TimedPacket, tail: CopiedTail) -> Iterator[VideoPacketEvent]:
@@ -300,11 +300,10 @@ class PacketCopier:
             return
         frames = []
         for timed, skips in tail.packets():
-            frames += self._decode(timed, skips=skips)
-        frames += self._flush()
-        chosen = [(time, frame) for time, frame in frames if time in wanted]
-        if len(chosen) != len(wanted):
+            frames += [each for each in self._decode(timed, skips=skips) if each[0] in wanted]
+        frames += [each for each in self._flush() if each[0] in wanted]
+        if len(frames) != len(wanted):
             raise CannotCopy("the last frames cannot be decoded")
-        for time, frame in chosen:
+        for time, frame in frames:
             self.last_time = time
             yield VideoFrameEvent(time - (self._selector.origin or Fraction(0)), frame)

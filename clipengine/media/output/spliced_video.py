@@ -13,7 +13,7 @@ from av.filter import Graph
 from av.packet import Packet
 from av.video.stream import VideoStream
 
-from clipengine.clips.segments import CannotCopy
+from clipengine.clips.segments import CannotCopy, seam_threads
 from clipengine.media.bitstream.bits import BitstreamError
 from clipengine.media.bitstream.copied_stream import Rewriter
 from clipengine.media.input.events import CopiedVideo, VideoPacketEvent
@@ -55,7 +55,7 @@ class SplicedVideo:
         self._copied = copied
         self._preset = preset
         self._rate = rate
-        self._threads = threads
+        self._threads = seam_threads(threads)
         self._tick = as_fraction(stream.time_base or 1)
         self._length = self._ticks(length)
         self._encoder: Any = None
