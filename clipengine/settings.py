@@ -157,6 +157,7 @@ class Fetching(SettingsTable):
 class Previews(SettingsTable):
     max_bytes: Annotated[int, Field(ge=0)] = 1_073_741_824
     ahead: bool = True
+    proxy_lines: Annotated[int, Field(ge=90, le=1080)] = 540
 
 
 class Retention(SettingsTable):

@@ -293,6 +293,18 @@ class NextMoment(_Model):
 
 
 @dataclass(frozen=True)
+class Proxy(_Model):
+    """A recording in H.264 and AAC, in segments that are numbered from 0. Each is made when it is first requested."""
+
+    content_type: str
+    width: int | None
+    height: int | None
+    duration_seconds: float
+    segment_seconds: float
+    segments: int
+
+
+@dataclass(frozen=True)
 class ClipPlan(_Model):
     """What a request for a clip would make. Each segment has `kind` (copy or encode), its times and a `reason`."""
 

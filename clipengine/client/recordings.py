@@ -13,7 +13,7 @@ from clipengine.client.exchange import Api, Steps, filters, route, without_none
 from clipengine.client.files import Progress, read_chunks, save
 from clipengine.client.long_poll import wait_until_ended
 from clipengine.client.methods import AsyncResource, Resource, aiterating, awaiting, blocking, iterating
-from clipengine.client.models import Frames, NextMoment, Object, Page, RecordingData, Waveform, format_time
+from clipengine.client.models import Frames, NextMoment, Object, Page, Proxy, RecordingData, Waveform, format_time
 from clipengine.client.transport import AsyncTransport, Transport
 
 _WAVEFORM_SECONDS, _MOMENT_SECONDS = 900, 300  # the server's own deadline for one
@@ -184,6 +184,18 @@ class RecordingCalls(Generic[R]):
         path = route("recordings", recording_id, "moments")
         return NextMoment.from_object((yield from self._api.get(path, params, extra_time=_MOMENT_SECONDS)))
 
+    def proxy(self, recording_id: str) -> Steps[Proxy]:
+        """Return the number of segments of the recording's proxy, which every browser plays. None of them is made."""
+        return Proxy.from_object((yield from self._api.get(route("recordings", recording_id, "proxy"))))
+
+    def proxy_segment(self, recording_id: str, path: str | Path, number: int | None = None) -> Steps[int]:
+        """Write a segment of the proxy to the file `path`; the initialization segment if `number` is None.
+
+        Segments that are joined behind the initialization segment are an MP4 file.
+        """
+        name = "init.mp4" if number is None else f"{number}.m4s"
+        return save(route("recordings", recording_id, "proxy", name), path, None)
+
     def delete(self, recording_id: str, *, object: bool = False) -> Steps[None]:
         """Delete the recording from the database and, with `object`, its object from the store."""
         params = {"object": "true"} if object else {}
@@ -221,6 +233,8 @@ class Recordings(Resource[RecordingCalls[Recording]]):
     filmstrip = blocking(RecordingCalls[Recording].filmstrip)
     waveform = blocking(RecordingCalls[Recording].waveform)
     next_moment = blocking(RecordingCalls[Recording].next_moment)
+    proxy = blocking(RecordingCalls[Recording].proxy)
+    proxy_segment = blocking(RecordingCalls[Recording].proxy_segment)
     delete = blocking(RecordingCalls[Recording].delete)
 
 
@@ -255,4 +269,6 @@ class AsyncRecordings(AsyncResource[RecordingCalls[AsyncRecording]]):
     filmstrip = awaiting(RecordingCalls[AsyncRecording].filmstrip)
     waveform = awaiting(RecordingCalls[AsyncRecording].waveform)
     next_moment = awaiting(RecordingCalls[AsyncRecording].next_moment)
+    proxy = awaiting(RecordingCalls[AsyncRecording].proxy)
+    proxy_segment = awaiting(RecordingCalls[AsyncRecording].proxy_segment)
     delete = awaiting(RecordingCalls[AsyncRecording].delete)

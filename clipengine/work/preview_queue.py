@@ -26,6 +26,7 @@ LANES: dict[PreviewKind, int] = {
     "plan": 1,
     "moments": 1,
     "jump": 2,
+    "proxy": 2,
 }
 LONG_SECONDS = 10.0  # jobs that are expected to take longer run one at a time, so that one lane is left to short ones
 MAX_QUEUED = 64  # of each kind

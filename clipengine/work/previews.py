@@ -1,4 +1,4 @@
-"""Previews of recordings (frames, frame times, filmstrips, waveforms), made by child processes and cached in a folder.
+"""Previews of recordings (frames, filmstrips, waveforms, proxies …), made by child processes and cached in a folder.
 
 Previews do not share the queue or the children of clips, and run at a lower CPU priority. A cached file that was
 deleted is made again.
@@ -21,6 +21,7 @@ from pathlib import Path
 
 from clipengine.clips.clip import Recording
 from clipengine.clips.facts import SourceFacts
+from clipengine.clips.proxy import proxy_segment
 from clipengine.clips.seek_index import SeekIndex
 from clipengine.errors import Busy, DecoderKilled, Internal, Timeout
 from clipengine.settings import Encoding
@@ -40,6 +41,7 @@ _DEADLINE_SECONDS = {
     "plan": 120,
     "moments": 120,
     "jump": 300,
+    "proxy": 120,
 }
 _MAX_BYTES = 16 * 1024 * 1024  # of one preview; a hundred large tiles have a quarter of it
 _EVICT_TO = 0.9  # the part of the limit that eviction leaves
@@ -90,6 +92,8 @@ class Preview:
         if self.kind == "filmstrip" and facts.video is not None:
             decoding = int(self.values["count"]) * facts.video.width * facts.video.height / _TILE_PIXELS_PER_SECOND
             return decoding + (0 if facts.seekable else self._reading(facts, Fraction(self.values["end"])))
+        if self.kind == "proxy" and self.values["segment"] != "init" and not facts.seekable:
+            return _SHORT_SECONDS + self._reading(facts, proxy_segment(facts.duration, int(self.values["segment"])).end)
         return _SHORT_SECONDS
 
     def _reading(self, facts: SourceFacts, part: Fraction) -> float:

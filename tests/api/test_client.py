@@ -34,6 +34,7 @@ from tests.support.receiver import Answer, Receiver, Request
 LEFT_OUT = {
     r"GET /(livez|readyz)": "probes, for whatever watches the process",
     r"POST /v1/ingest/\{source\}": "events, which other systems sign and send",
+    r"GET /v1/recordings/\{recording_id\}/proxy\.m3u8": "a playlist, for players",
     r"\w+ /v1/recordings/\{recording_id\}/clips/\{clip_id\}.*": "the same clip, under a second address",
 }
 ARGUMENTS: dict[str, Any] = {
@@ -107,7 +108,9 @@ def _calls_of_every_method(file: Path) -> list[Request]:
             given = {each.name: arguments[each.name] for each in needed if each.default is each.empty}
             with pytest.raises(ApiError):
                 next(method(**given))  # Only iterators get here; all other calls have raised.
-        # Two methods have two routes: all clips or transcripts, and those of one recording.
+        # These methods have two routes.
+        with pytest.raises(ApiError):
+            client.recordings.proxy_segment("x", file, 0)
         with pytest.raises(ApiError):
             client.clips.list(recording_id="x")
         with pytest.raises(ApiError):

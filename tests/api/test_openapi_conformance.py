@@ -63,6 +63,7 @@ def described(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Described]:
                 "webhook_id": webhook.webhook_id,
                 "delivery_id": delivery.delivery_id,
                 "source": "generic",
+                "number": "0",
             },
         )
 

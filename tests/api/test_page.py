@@ -67,10 +67,10 @@ class TestFiles:
     def test_policy_allows_media_from_the_store(self) -> None:
         storage = {"kind": "s3", "endpoint": "http://store:9000", "bucket": "b", "access_key": "a", "secret_key": "s"}
         inside = page_headers(Settings.model_validate({"storage": storage}))["Content-Security-Policy"]
-        assert "media-src 'self' http://store:9000;" in inside
+        assert "media-src 'self' http://store:9000 blob:;" in inside
         public = {**storage, "public_endpoint": "https://cdn.example.org", "path_style": False}
         outside = page_headers(Settings.model_validate({"storage": public}))["Content-Security-Policy"]
-        assert "media-src 'self' https://b.cdn.example.org;" in outside
+        assert "media-src 'self' https://b.cdn.example.org blob:;" in outside
 
     def test_no_module_exceeds_400_lines(self) -> None:
         for path in FILES:

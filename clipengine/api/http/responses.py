@@ -258,6 +258,19 @@ class WaveformObject(_Object):
     peaks: list[float]
 
 
+class ProxyObject(_Object):
+    """Proxy of a recording: an initialization segment and numbered ones, which are played one after the other."""
+
+    content_type: str = Field(description="Media type with its codecs, for `MediaSource.isTypeSupported`.")
+    width: int | None
+    height: int | None
+    duration_seconds: float
+    segment_seconds: float = Field(
+        description="Segment `n` begins within a frame of `n` times this. The last one may be half a second longer."
+    )
+    segments: int = Field(description="Segments are numbered from 0.")
+
+
 class ProfileObject(_Object):
     """A profile of the settings, selected by `profile` of a clip."""
 

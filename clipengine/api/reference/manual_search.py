@@ -25,7 +25,7 @@ _STOP_WORD = re.compile(
 _SYNONYMS = {
     "thumbnail": ("poster", "frame", "filmstrip"),
     "screenshot": ("frame", "poster"),
-    "preview": ("frame", "filmstrip", "waveform"),
+    "preview": ("frame", "filmstrip", "waveform", "proxy"),
     "transcode": ("encode", "profile"),
     "convert": ("encode", "profile"),
     "re-encode": ("encode",),

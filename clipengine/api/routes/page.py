@@ -75,7 +75,7 @@ def page_headers(settings: Settings) -> dict[str, str]:
         "style-src": "'self'",
         "connect-src": "'self'",
         "img-src": f"{media} data:",
-        "media-src": media,
+        "media-src": f"{media} blob:",  # a MediaSource has such a URL
         "base-uri": "'none'",
         "form-action": "'none'",
         "frame-ancestors": "'none'",

@@ -37,42 +37,45 @@ from clipengine.timecode import exact
 from clipengine.work.previews import Preview
 
 _JPEG, _JSON = "image/jpeg", "application/json"
+_IMMUTABLE = "private, max-age=31536000, immutable"
 _MOST_TIMES_SECONDS = 600  # per response: every packet of the range is read
 
 
 async def get_frame(call: Call[GetFrame, NoBody]) -> Response:
-    recording, duration = await _recording(call)
+    recording, duration = await complete_recording(call)
     at = _moment(call.query.at, duration)
     seek_index = await call.in_session(lambda: call.ledger.recordings.seek_index(recording.recording_id))
     values: dict[str, str | int] = {"at": str(at), "width": call.query.width}
-    return await _answer(call, Preview("frame", recording, values, seek_index and seek_index.near(at)), _JPEG)
+    return await preview_response(call, Preview("frame", recording, values, seek_index and seek_index.near(at)), _JPEG)
 
 
 async def get_frames(call: Call[GetFrames, NoBody]) -> Response:
-    recording, duration = await _recording(call)
+    recording, duration = await complete_recording(call)
     start, end = _part(call.query.start, call.query.end, duration)
     values: dict[str, str | int] = {"start": str(start), "end": str(min(end, start + _MOST_TIMES_SECONDS))}
     seek_index = await call.in_session(lambda: call.ledger.recordings.seek_index(recording.recording_id))
-    return await _answer(call, Preview("times", recording, values, seek_index and seek_index.near(start)), _JSON)
+    return await preview_response(
+        call, Preview("times", recording, values, seek_index and seek_index.near(start)), _JSON
+    )
 
 
 async def get_filmstrip(call: Call[GetFilmstrip, NoBody]) -> Response:
-    recording, duration = await _recording(call)
+    recording, duration = await complete_recording(call)
     start, end = _part(call.query.start, call.query.end, duration)
     preview = Preview.filmstrip(recording, start, end, count=call.query.count, width=call.query.width)
-    return await _answer(call, preview, _JPEG)
+    return await preview_response(call, preview, _JPEG)
 
 
 async def get_waveform(call: Call[GetWaveform, NoBody]) -> Response:
-    recording, duration = await _recording(call)
+    recording, duration = await complete_recording(call)
     start, end = _part(call.query.start, call.query.end, duration)
     seek_index = await call.in_session(lambda: call.ledger.recordings.seek_index(recording.recording_id))
     preview = Preview.waveform(recording, start, end, points=call.query.points, seek_index=seek_index)
-    return await _answer(call, preview, _JSON)
+    return await preview_response(call, preview, _JSON)
 
 
 async def get_next_moment(call: Call[GetNextMoment, NoBody]) -> Response:
-    recording, duration = await _recording(call)
+    recording, duration = await complete_recording(call)
     to, backward = call.query.to, call.query.direction == "previous"
     _check_has(recording, to)
     at, within = _moment(call.query.at, duration), exact(call.query.within)
@@ -80,7 +83,7 @@ async def get_next_moment(call: Call[GetNextMoment, NoBody]) -> Response:
     seek_index = await call.in_session(lambda: call.ledger.recordings.seek_index(recording.recording_id))
     near = seek_index and seek_index.near(min(at, until), max(at, until))
     values: dict[str, str | int] = {"to": to, "at": str(at), "until": str(until)}
-    return await _answer(call, Preview("jump", recording, values, near), _JSON)
+    return await preview_response(call, Preview("jump", recording, values, near), _JSON)
 
 
 def _check_has(recording: Recording, to: str) -> None:
@@ -91,7 +94,7 @@ def _check_has(recording: Recording, to: str) -> None:
         raise NoMediaInRange(f"the recording has no {medium}", hint=f"Search for {others}, which need none.")
 
 
-async def _recording(call: Call[Q, NoBody]) -> tuple[Recording, Fraction]:
+async def complete_recording(call: Call[Q, NoBody]) -> tuple[Recording, Fraction]:
     """Return the recording and its duration. Raises RecordingNotFound or RecordingNotComplete."""
     recording = await call.in_session(lambda: call.ledger.recordings.get(call.path("recording_id")))
     if recording.facts is None:
@@ -124,8 +127,10 @@ def _outside(parameter: str, duration: Fraction) -> InvalidTimeRange:
     )
 
 
-async def _answer(call: Call[Q, NoBody], preview: Preview, media_type: str) -> Response:
-    headers = {"ETag": f'"{preview.name}"', "Cache-Control": "private, max-age=31536000, immutable"}
+async def preview_response(
+    call: Call[Q, NoBody], preview: Preview, media_type: str, *, cache: str = _IMMUTABLE
+) -> Response:
+    headers = {"ETag": f'"{preview.name}"', "Cache-Control": cache}
     if matches(call.request.headers.get("if-none-match"), headers["ETag"]):
         return Response(status_code=304, headers=headers)
     body = await preview_bytes(call, preview)
@@ -176,7 +181,7 @@ PREVIEW_ERRORS = (
     StorageUnavailable,
     Busy,
 )
-_KNOWN = Answer(304, "The client has these bytes already.")
+KNOWN = Answer(304, "The client has these bytes already.")
 _operation = partial(Operation, "GET", scope="read", errors=PREVIEW_ERRORS)
 
 OPERATIONS = [
@@ -184,35 +189,35 @@ OPERATIONS = [
         "/v1/recordings/{recording_id}/frame",
         handler=get_frame,
         summary="Get the frame that is on screen at a moment",
-        answers=[Answer(200, "A JPEG, upright: what a clip that starts there begins with.", media_type=_JPEG), _KNOWN],
+        answers=[Answer(200, "A JPEG, upright: what a clip that starts there begins with.", media_type=_JPEG), KNOWN],
         query=GetFrame,
     ),
     _operation(
         "/v1/recordings/{recording_id}/frames",
         handler=get_frames,
         summary="Get when the frames of a part begin",
-        answers=[Answer(200, "The times of the frames, at most ten minutes of them.", FramesObject), _KNOWN],
+        answers=[Answer(200, "The times of the frames, at most ten minutes of them.", FramesObject), KNOWN],
         query=GetFrames,
     ),
     _operation(
         "/v1/recordings/{recording_id}/filmstrip",
         handler=get_filmstrip,
         summary="Get small frames for a timeline",
-        answers=[Answer(200, "A JPEG: `count` tiles of the same width, side by side.", media_type=_JPEG), _KNOWN],
+        answers=[Answer(200, "A JPEG: `count` tiles of the same width, side by side.", media_type=_JPEG), KNOWN],
         query=GetFilmstrip,
     ),
     _operation(
         "/v1/recordings/{recording_id}/moments",
         handler=get_next_moment,
         summary="Get the next or previous keyframe, silence or scene",
-        answers=[Answer(200, "The moment, or the end of the search that found none.", NextMomentObject), _KNOWN],
+        answers=[Answer(200, "The moment, or the end of the search that found none.", NextMomentObject), KNOWN],
         query=GetNextMoment,
     ),
     _operation(
         "/v1/recordings/{recording_id}/waveform",
         handler=get_waveform,
         summary="Get the loudness of a recording, part by part",
-        answers=[Answer(200, "The loudest sample of each part.", WaveformObject), _KNOWN],
+        answers=[Answer(200, "The loudest sample of each part.", WaveformObject), KNOWN],
         query=GetWaveform,
     ),
 ]

@@ -1,4 +1,4 @@
-"""Sample formats and channel layouts that the audio encoders take."""
+"""Sample formats, channel layouts and sample rates that the audio encoders take."""
 
 from __future__ import annotations
 
@@ -6,8 +6,21 @@ from clipengine.clips.plan import MAX_CHANNELS
 
 _SAMPLE_FORMATS = {"aac": "fltp", "opus": "flt", "mp3": "fltp"}
 _LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "4.0", 5: "5.0", 6: "5.1"}
+_RATES = {
+    "aac": (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350),
+    "opus": (48000,),
+    "mp3": (48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000),
+}
+# Perceptual noise substitution would replace the recording's noise with generated noise.
+AAC_OPTIONS = {"aac_pns": "0"}
 
 
 def encoder_format(codec: str, channels: int) -> tuple[str, str]:
     """Return the sample format and the layout of a track with so many channels; more than possible become stereo."""
     return _SAMPLE_FORMATS[codec], _LAYOUTS[channels] if channels <= MAX_CHANNELS[codec] else "stereo"
+
+
+def encoder_rate(codec: str, rate: int) -> int:
+    """Return the sample rate of a track that has `rate` samples per second in the recording."""
+    rates = _RATES[codec]
+    return rate if rate in rates else min((each for each in rates if each >= rate), default=max(rates))

@@ -63,7 +63,7 @@ class WritableFile:
 
 
 @contextmanager
-def writer_errors(file: WritableFile) -> Iterator[None]:
+def writer_errors(file: WritableFile | None = None) -> Iterator[None]:
     """Convert errors of encoders and muxer to DiskFull, UnsupportedMedia or EncoderFailed."""
     try:
         yield
@@ -72,7 +72,7 @@ def writer_errors(file: WritableFile) -> Iterator[None]:
     except (av.FFmpegError, MemoryError, OSError, ValueError, RuntimeError) as error:
         if is_out_of_memory(error):
             raise
-        cause = file.error or error
+        cause = (file and file.error) or error
         if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT):
             raise DiskFull("there is no space left for the clip's scratch file") from None
         if isinstance(cause, OSError) and cause.errno == errno.EFBIG:

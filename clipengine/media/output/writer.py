@@ -24,7 +24,7 @@ from clipengine.clips.chapters import Chapter
 from clipengine.clips.facts import TagName, TrackNames
 from clipengine.clips.profiles import Profile
 from clipengine.clips.subtitles import Sample, TextCodec, TextTrack
-from clipengine.media.audio.encoder_format import encoder_format
+from clipengine.media.audio.encoder_format import AAC_OPTIONS, encoder_format, encoder_rate
 from clipengine.media.input.events import CopiedVideo, VideoPacketEvent
 from clipengine.media.input.timeline import as_fraction
 from clipengine.media.output.animation import Animation
@@ -47,11 +47,6 @@ _MOV_FAMILY = ("mp4", "m4a")
 _HEVC_TAG = "hvc1"  # Apple's players require it
 _VIDEO_ENCODERS = {"h264": "libx264", "hevc": "libx265", "vp8": "libvpx", "vp9": "libvpx-vp9", "av1": "libsvtav1"}
 _AUDIO_ENCODERS = {"aac": "aac", "opus": "libopus", "mp3": "libmp3lame"}
-_RATES = {
-    "aac": (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350),
-    "opus": (48000,),
-    "mp3": (48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000),
-}
 _NARROW_PIXELS = 64
 _VP8_BITRATE = 500_000_000  # its limit besides crf
 
@@ -195,8 +190,7 @@ class ClipWriter:
     def add_audio(self, *, rate: int, channels: int, names: TrackNames) -> tuple[str, str]:
         """Add an audio track and return the sample format and channel layout that its encoder needs."""
         codec = self._profile.audio
-        rates = _RATES[codec]
-        chosen = rate if rate in rates else min((r for r in rates if r >= rate), default=max(rates))
+        chosen = encoder_rate(codec, rate)
         stream = self._container.add_stream(_AUDIO_ENCODERS[codec], rate=chosen)
         format, layout = encoder_format(codec, channels)
         context = stream.codec_context
@@ -205,8 +199,7 @@ class ClipWriter:
         context.bit_rate = self._profile.audio_bitrate
         context.time_base = Fraction(1, chosen)
         if codec == "aac":
-            # Perceptual noise substitution would replace the recording's noise with generated noise.
-            context.options = {"aac_pns": "0"}
+            context.options = dict(AAC_OPTIONS)
         self._name(stream, names)
         self._audio.append(stream)
         return format, layout

@@ -13,10 +13,11 @@ from clipengine.media.input.source import ByteSource
 from clipengine.media.previews.clip_plan import clip_plan
 from clipengine.media.previews.frame import filmstrip, frame_at
 from clipengine.media.previews.frame_times import frame_times
+from clipengine.media.previews.proxy import make_init, make_segment
 from clipengine.media.previews.waveform import peaks
 from clipengine.media.snap import next_moment, snap_part
 
-KINDS = ("frame", "times", "filmstrip", "waveform", "plan", "moments", "jump")
+KINDS = ("frame", "times", "filmstrip", "waveform", "plan", "moments", "jump", "proxy")
 
 
 def make_preview(job: dict[str, Any], source: ByteSource) -> bytes:
@@ -37,6 +38,11 @@ def make_preview(job: dict[str, Any], source: ByteSource) -> bytes:
         return json.dumps([None if moment is None else str(moment) for moment in moments]).encode()
     if job["job"] == "jump":
         return _jump(job, facts, next_moment(source, facts, job, threads=job["threads"]))
+    if job["job"] == "proxy":
+        if job["segment"] == "init":
+            return make_init(facts, lines=job["lines"])
+        number, lines, threads = job["segment"], job["lines"], job["threads"]
+        return make_segment(source, facts, number=number, lines=lines, threads=threads, seek_index=seek_index)
     start, end = Fraction(job["start"]), Fraction(job["end"])
     if job["job"] == "plan":
         profile, threads = Profile.model_validate_json(job["profile"]), job["threads"]

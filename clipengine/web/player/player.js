@@ -1,9 +1,12 @@
-// The player: frame by frame, forward and backward. If the browser cannot decode the recording, frames made by the server
-// are shown. Events: "time" when the position changes, "state" when playback starts or stops.
+// The player: frame by frame, forward and backward. If the browser cannot decode the recording, its proxy is played; if it
+// cannot play that either, frames made by the server are shown. Events: "time" when the position changes, "state" when
+// playback starts or stops.
 
 import {h, setText} from "../lib/dom.js";
 import {displaySize} from "../lib/format.js";
 import {t} from "../lib/texts.js";
+import {isUnplayable} from "./playable.js";
+import {ProxySource} from "./proxy_source.js";
 
 const RATES = [1, 2, 4, 8];
 const FRAME_CENTRE = 0.5; // of a frame: seek to its middle, so that rounding does not show a neighbour
@@ -24,13 +27,15 @@ export class Player extends EventTarget {
     this.selection = selection;
     this.duration = recording.duration_seconds;
     this.hasPicture = Boolean(recording.media.video);
+    this.proxy = null; // the ProxySource that is played instead of the recording
     this.usesFrames = false; // true if frames made by the server are shown instead of the video
     this.looping = false;
     this.rate = 0; // negative while playing backward
     this.position = 0; // exact target of the last seek
     this.pendingSeek = null; // target of a seek that waits for the current one to end
     this.presentedTime = null; // mediaTime of the presented frame
-    const shared = {src: `${this.base}/download`, preload: "auto", "aria-label": t("Recording")};
+    this.signal = signal;
+    const shared = {preload: "auto", "aria-label": t("Recording")};
     this.video = this.hasPicture
       ? h("video", {...shared, playsinline: true, disablepictureinpicture: true, tabindex: "-1"})
       : h("audio", shared);
@@ -39,14 +44,16 @@ export class Player extends EventTarget {
     this.roleLabel = h("p", {class: "role", hidden: true});
     this.node = h("div", {class: `stage ${stageShape(recording.media.video)}`}, this.video, this.image, this.roleLabel, this.note);
     this.bindEvents(signal);
+    if (isUnplayable(recording.media, this.video)) this.useProxy();
+    else this.video.src = `${this.base}/download`;
   }
 
   bindEvents(signal) {
     const {video} = this;
     const on = (name, handler) => video.addEventListener(name, handler, {signal});
-    on("error", () => (video.error.code === MEDIA_ERR_NETWORK ? this.loseConnection() : this.useServerFrames()));
+    on("error", () => (video.error.code === MEDIA_ERR_NETWORK ? this.loseConnection() : this.useProxy()));
     on("loadedmetadata", () => {
-      if (this.hasPicture && !video.videoWidth) this.useServerFrames();
+      if (this.hasPicture && !video.videoWidth) this.useProxy();
     });
     on("seeked", () => {
       const next = this.pendingSeek;
@@ -55,6 +62,7 @@ export class Player extends EventTarget {
       this.emit("time");
     });
     on("play", () => this.onPlay());
+    on("playing", () => (this.note.hidden = true)); // it would cover the picture
     on("pause", () => this.rate < 0 || this.stopAtFrame()); // during backward playback the video element is paused
     on("ended", () => {
       this.stopAtFrame();
@@ -116,7 +124,7 @@ export class Player extends EventTarget {
     if (this.usesFrames) this.fetchFrame();
     else {
       const target = this.seekTarget(at);
-      if (this.video.seeking) this.pendingSeek = target;
+      if (this.video.seeking && !this.proxy?.waiting) this.pendingSeek = target;
       else this.video.currentTime = target;
     }
     this.emit("time");
@@ -248,10 +256,35 @@ export class Player extends EventTarget {
     setText(this.note, text);
   }
 
-  // ---- frames instead of video
+  // ---- instead of the recording
 
-  useServerFrames() {
+  async useProxy() {
     if (this.usesFrames) return;
+    if (this.proxy) {
+      this.useServerFrames();
+      return;
+    }
+    const {playing, rate} = this;
+    this.proxy = new ProxySource(this.video, this.base, this.signal, {
+      onbusy: (busy) => this.node.toggleAttribute("aria-busy", busy),
+      onfailed: (error) => this.useServerFrames(error),
+    });
+    try {
+      const {width, height} = await this.proxy.start();
+      this.showNote(this.hasPicture
+        ? t("This browser cannot play the recording itself. A proxy of {lines}p is shown; clips are cut from the recording.", {lines: String(Math.min(width, height))})
+        : t("This browser cannot play the recording itself. A proxy is played; clips are cut from the recording."));
+      this.seek(this.position);
+      if (playing) this.play(rate);
+    } catch (error) {
+      if (!this.signal.aborted) this.useServerFrames(error);
+    }
+  }
+
+  useServerFrames(error) {
+    if (this.usesFrames) return;
+    if (error) console.warn("no proxy:", error.name, error.message);
+    this.proxy?.stop();
     this.usesFrames = true;
     this.rate = 0;
     this.video.hidden = true;

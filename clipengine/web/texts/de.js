@@ -268,6 +268,8 @@ export default {
   "Out: the first frame after the clip": "Out: das erste Bild nach dem Clip",
   "Out: the recording’s end": "Out: das Ende der Aufnahme",
   "The connection was lost. The recording continues when it is back.": "Die Verbindung ging verloren. Die Aufnahme läuft weiter, sobald sie wieder da ist.",
+  "This browser cannot play the recording itself. A proxy of {lines}p is shown; clips are cut from the recording.": "Dieser Browser kann die Aufnahme selbst nicht abspielen. Gezeigt wird eine Vorschaufassung in {lines}p; Clips werden aus der Aufnahme geschnitten.",
+  "This browser cannot play the recording itself. A proxy is played; clips are cut from the recording.": "Dieser Browser kann die Aufnahme selbst nicht abspielen. Abgespielt wird eine Vorschaufassung; Clips werden aus der Aufnahme geschnitten.",
   "This browser cannot play the recording, so single frames are shown. Clips of it will play.": "Dieser Browser kann die Aufnahme nicht abspielen, daher werden einzelne Bilder gezeigt. Clips daraus lassen sich abspielen.",
   "This browser cannot play the recording. Clips of it will play.": "Dieser Browser kann die Aufnahme nicht abspielen. Clips daraus lassen sich abspielen.",
 
@@ -545,7 +547,7 @@ export default {
   "Off": "Aus",
   "On": "An",
   "from the settings": "aus den Einstellungen",
-  "failing since {time}": "erster Fehler {time}",
+  "failing since {time}": "gestört seit {time}",
   "More actions for {name}": "Weitere Aktionen für {name}",
   "Send a test": "Test senden",
   "Disable": "Deaktivieren",

@@ -237,7 +237,7 @@ def inspect_job(encoding: Encoding, seconds: float) -> Job:
     )
 
 
-PreviewKind = Literal["frame", "times", "filmstrip", "waveform", "plan", "moments", "jump"]
+PreviewKind = Literal["frame", "times", "filmstrip", "waveform", "plan", "moments", "jump", "proxy"]
 
 
 def preview_job(

@@ -1,0 +1,119 @@
+"""Proxies of recordings: H.264 and AAC in segments, made on demand, for browsers that cannot decode the recording.
+
+The playlist (HLS) is for players; the page appends segments to a MediaSource.
+"""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+from functools import partial
+
+from starlette.responses import Response
+
+from clipengine.api.http.operation import Answer, Call, Operation, json_response
+from clipengine.api.http.requests import NoBody, NoQuery
+from clipengine.api.http.responses import ProxyObject
+from clipengine.api.routes.previews import KNOWN, PREVIEW_ERRORS, complete_recording, preview_response
+from clipengine.clips.clip import Recording
+from clipengine.clips.proxy import (
+    SEGMENT_SECONDS,
+    content_type,
+    playlist,
+    proxy_segment,
+    proxy_size,
+    segment_count,
+)
+from clipengine.errors import NotFound
+from clipengine.work.previews import Preview
+
+_MP4, _PLAYLIST = "video/mp4", "application/vnd.apple.mpegurl"
+_REVALIDATED = "private, no-cache"  # segments of different sizes of the picture must not be mixed
+_NUMBER = re.compile(r"[0-9]{1,9}", re.ASCII)
+_MARGIN_SECONDS = 2  # decoded before a segment
+
+
+async def get_proxy(call: Call[NoQuery, NoBody]) -> Response:
+    recording, duration = await complete_recording(call)
+    facts = recording.facts
+    assert facts is not None
+    size = (None, None) if facts.video is None else proxy_size(facts.video, call.engine.settings.previews.proxy_lines)
+    return json_response(
+        ProxyObject(
+            content_type=content_type(facts),
+            width=size[0],
+            height=size[1],
+            duration_seconds=round(float(duration), 6),
+            segment_seconds=SEGMENT_SECONDS,
+            segments=segment_count(duration),
+        ).model_dump()
+    )
+
+
+async def get_proxy_playlist(call: Call[NoQuery, NoBody]) -> Response:
+    _, duration = await complete_recording(call)
+    return Response(playlist(duration), headers={"Cache-Control": _REVALIDATED}, media_type=_PLAYLIST)
+
+
+async def get_proxy_init(call: Call[NoQuery, NoBody]) -> Response:
+    recording, duration = await complete_recording(call)
+    segment_count(duration)  # raises an error if the recording has no proxy
+    return await preview_response(call, _preview(call, recording, "init"), _MP4, cache=_REVALIDATED)
+
+
+async def get_proxy_segment(call: Call[NoQuery, NoBody]) -> Response:
+    recording, duration = await complete_recording(call)
+    number = _number(call.path("number"), segment_count(duration))
+    seek_index = await call.in_session(lambda: call.ledger.recordings.seek_index(recording.recording_id))
+    start = max(Fraction(0), proxy_segment(duration, number).start - _MARGIN_SECONDS)
+    preview = _preview(call, recording, number)
+    preview = Preview("proxy", recording, preview.values, seek_index and seek_index.near(start))
+    return await preview_response(call, preview, _MP4, cache=_REVALIDATED)
+
+
+def _preview(call: Call[NoQuery, NoBody], recording: Recording, segment: str | int) -> Preview:
+    return Preview("proxy", recording, {"segment": segment, "lines": call.engine.settings.previews.proxy_lines})
+
+
+def _number(text: str, count: int) -> int:
+    """Return the number of a segment. Raises NotFound if there is no such segment."""
+    if not _NUMBER.fullmatch(text) or int(text) >= count:
+        raise NotFound(
+            f"The proxy has no segment {text[:20]!r}: it has the segments 0 to {count - 1}",
+            hint="GET /v1/recordings/{recording_id}/proxy returns their number.",
+        )
+    return int(text)
+
+
+_operation = partial(Operation, "GET", scope="read")
+
+OPERATIONS = [
+    _operation(
+        "/v1/recordings/{recording_id}/proxy",
+        handler=get_proxy,
+        summary="Get the segments in which a recording can be played by every browser",
+        answers=[Answer(200, "The media type and the number of segments. None is made yet.", ProxyObject)],
+        errors=PREVIEW_ERRORS,
+    ),
+    _operation(
+        "/v1/recordings/{recording_id}/proxy.m3u8",
+        handler=get_proxy_playlist,
+        summary="Get the playlist of a proxy",
+        answers=[Answer(200, "A media playlist (HLS) of all segments.", media_type=_PLAYLIST)],
+        errors=PREVIEW_ERRORS,
+    ),
+    _operation(
+        "/v1/recordings/{recording_id}/proxy/init.mp4",
+        handler=get_proxy_init,
+        summary="Get the initialization segment of a proxy",
+        answers=[Answer(200, "The beginning of a fragmented MP4 file, without media.", media_type=_MP4), KNOWN],
+        errors=PREVIEW_ERRORS,
+    ),
+    _operation(
+        "/v1/recordings/{recording_id}/proxy/{number}.m4s",
+        handler=get_proxy_segment,
+        summary="Get a segment of a proxy",
+        answers=[Answer(200, "A fragment with H.264 and AAC, at the recording's times.", media_type=_MP4), KNOWN],
+        errors=(*PREVIEW_ERRORS, NotFound),
+    ),
+]
