@@ -6,7 +6,8 @@ whose packet framing is not known here are decoded instead. With `encoding.verif
 the file is still compared.
 
 Copied packets of a smart render are held to the checksums of the recording's own. Of such a clip, encoded frames, the
-first copied packets after them and all audio are decoded even with `"compare"`.
+first copied packets after them and all audio are decoded even with `"compare"`. Encoded frames are decoded after their
+segment, so that the decoder does not take memory beside the segment's encoder.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ _VPX_CODECS = ("vp8", "vp9")
 _START_CODE = b"\0\0\1"
 _LENGTH_BYTES = 4
 _QUEUED_PACKETS = 64
+_HELD_BYTES = 16 << 20  # of packets that are decoded after their segment
 # Treat all damage as an error. The loop filter can be skipped: it only filters decoded pixels and cannot fail.
 STRICT = {"skip_loop_filter": "all", "err_detect": "explode"}
 
@@ -51,6 +53,8 @@ class Track:
         self.checksums = array("L")
         self.times: list[Fraction] = []
         self.frames = 0
+        self._held: list[Packet[Any]] = []
+        self._held_bytes = 0
         self._decodes = decodes
         self._extradata = encoder.extradata  # keep no encoder: it holds dozens of frames
         self._decoder: Any = self._open() if decodes else None
@@ -63,11 +67,27 @@ class Track:
         decoder.options = STRICT
         return decoder
 
+    def hold(self, packet: Packet[Any]) -> None:
+        """Decode the next packet later: before one that is not held, or when many are. It is needed."""
+        self._held.append(packet)
+        self._held_bytes += packet.size
+        if self._held_bytes > _HELD_BYTES:
+            self._release()
+
     def decode(self, packet: Packet[Any] | None, *, needed: bool = False) -> None:
         """Decode the next packet; None flushes the decoder. Raises VerificationFailed and av.FFmpegError.
 
         If the track is only compared, packets that are not `needed` are counted: in these codecs each is a frame.
         """
+        self._release()
+        self._decode(packet, needed=needed)
+
+    def _release(self) -> None:
+        held, self._held, self._held_bytes = self._held, [], 0
+        for packet in held:
+            self._decode(packet, needed=True)
+
+    def _decode(self, packet: Packet[Any] | None, *, needed: bool) -> None:
         if packet is not None and not (self._decodes or needed):
             self._flush()
             self.frames += 1
@@ -106,7 +126,7 @@ class PacketVerifier:
     def __init__(self, *, decodes: bool = True) -> None:
         self._decodes = decodes
         self._tracks: dict[int, Track] = {}
-        self._queue: queue.Queue[tuple[Track, Packet[Any], bool] | None] = queue.Queue(_QUEUED_PACKETS)
+        self._queue: queue.Queue[tuple[Track, Packet[Any], bool, bool] | None] = queue.Queue(_QUEUED_PACKETS)
         self._error: Exception | None = None
         self._ended = False
         self._thread = threading.Thread(target=self._decode, name="packet-verifier", daemon=True)
@@ -137,7 +157,7 @@ class PacketVerifier:
         track, data = self._track(packet), bytes(packet)
         track.checksums.append(_checksum(track.name, data) if checksum is None else checksum)
         track.times.append((packet.pts or 0) * as_fraction(packet.time_base))
-        self._put(track, packet, data, needed)
+        self._put(track, packet, data, needed, held=checksum is None)
 
     def _track(self, packet: Packet[Any]) -> Track:
         stream = packet.stream
@@ -146,10 +166,10 @@ class PacketVerifier:
             track = self._tracks[stream.index] = Track(stream.codec_context, codec_name(stream), decodes=self._decodes)
         return track
 
-    def _put(self, track: Track, packet: Packet[Any], data: bytes, needed: bool) -> None:
+    def _put(self, track: Track, packet: Packet[Any], data: bytes, needed: bool, *, held: bool = False) -> None:
         copy: Packet[Any] = Packet(data)
         copy.pts, copy.dts, copy.time_base = packet.pts, packet.dts, packet.time_base
-        self._queue.put((track, copy, needed))
+        self._queue.put((track, copy, needed, held))
 
     def end(self) -> None:
         """Decode the remaining packets. Raises VerificationFailed if any packet does not decode."""
@@ -180,8 +200,11 @@ class PacketVerifier:
         while (entry := self._queue.get()) is not None:
             if self._error is None:
                 try:
-                    track, packet, needed = entry
-                    track.decode(packet, needed=needed)
+                    track, packet, needed, held = entry
+                    if held:
+                        track.hold(packet)
+                    else:
+                        track.decode(packet, needed=needed)
                 except Exception as error:  # raised by `end`
                     self._error = error
 
