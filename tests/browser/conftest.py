@@ -77,11 +77,11 @@ def recording(server: RunningServer, film: Film) -> Recording:
 class Judge:
     """Collects the findings of axe-core on a screen, except minor ones.
 
-    `sizes` adds the only rule for WCAG 2.2 AA that axe-core does not apply by default: targets have 24 pixels.
+    Adds the only rule for WCAG 2.2 AA that axe-core does not apply by default: targets have 24 pixels.
     """
 
-    def __init__(self, *, sizes: bool = False) -> None:
-        self._options = {"resultTypes": ["violations"], "rules": {"target-size": {"enabled": sizes}}}
+    def __init__(self) -> None:
+        self._options = {"resultTypes": ["violations"], "rules": {"target-size": {"enabled": True}}}
         self._axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
         self.found: list[str] = []
 

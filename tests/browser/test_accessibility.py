@@ -25,14 +25,6 @@ _JUMPS = (
 )
 
 
-@pytest.fixture
-def judge() -> Iterator[Judge]:
-    """Fail the test at its end if there are findings, or targets that are too small."""
-    judge = Judge(sizes=True)
-    yield judge
-    assert judge.found == []
-
-
 @THEMES
 def test_every_screen_is_accessible(
     browser: Any, server: RunningServer, recording: Recording, judge: Judge, theme: str

@@ -5,21 +5,30 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from clipengine.client import Recording
-from tests.films.catalogue import Shelf
 from tests.films.film import Film
-from tests.support.page import opened, row, studio, until
+from tests.support.page import held, opened, row, studio, until
 from tests.support.server import QUICK, RunningServer, running_server
 
 
 class TestClips:
-    def test_clip_plays(self, browser: Any, server: RunningServer, recording: Recording) -> None:
+    def test_clip_plays(self, browser: Any, server: RunningServer, recording: Recording, film: Film) -> None:
+        """The dialog has the poster and the final shape before the clip has loaded."""
         server.client().clips.create(recording.recording_id, "to play", 0.2, 1.2).wait()
         with opened(browser, server) as page:
             page.goto(f"{server.url}/#/recordings")
             page.goto(f"{server.url}/#/clips")
-            row(page, "to play").get_by_role("button", name="Play").click()
+            with held(page, "**/download"):
+                row(page, "to play").get_by_role("button", name="Play").click()
+                video = page.locator("dialog video")
+                poster = "async (video) => (await fetch(video.poster)).headers.get('content-type')"
+                assert video.evaluate(poster) == "image/jpeg"
+                box = video.bounding_box()
+                assert box["width"] / box["height"] == pytest.approx(film.width / film.height, rel=0.01)
             until(page, "document.querySelector('dialog video').currentTime > 0.2")
+            assert video.bounding_box() == box
             hidden = "(body => body.scrollHeight - body.clientHeight)(document.querySelector('dialog .body'))"
             for height in (800, 640):
                 page.set_viewport_size({"width": 1280, "height": height})
@@ -94,16 +103,3 @@ class TestClips:
                 page.keyboard.press("Enter")
                 row(page, "never done").wait_for(state="detached")
                 until(page, "document.activeElement.closest('.clip-row')?.textContent.includes('in the way')")
-
-
-def test_unplayable_recording_is_shown_frame_by_frame(browser: Any, server: RunningServer, shelf: Shelf) -> None:
-    client = server.client()
-    film = shelf.get("mov_prores_pcm")
-    master = client.recordings.wait(client.recordings.upload(film.path, name="master.mov").recording_id)
-    with opened(browser, server) as page:
-        page.goto(f"{server.url}/#/recordings/{master.recording_id}")
-        page.get_by_text("single frames are shown").wait_for()
-        until(page, "document.querySelector('.stage img').naturalWidth > 0")
-        first = page.locator(".stage img").get_attribute("src")
-        page.keyboard.press("ArrowRight")
-        until(page, f"document.querySelector('.stage img').getAttribute('src') !== '{first}'")

@@ -139,4 +139,7 @@ def test_single_frames_are_shown_without_a_media_source(browser: Any, server: Ru
         page.goto(f"{server.url}/#/recordings/{hevc.recording_id}")
         page.get_by_text("single frames are shown").wait_for()
         until(page, "document.querySelector('.stage img').naturalWidth > 0")
+        first = page.locator(".stage img").get_attribute("src")
+        page.keyboard.press("ArrowRight")
+        until(page, f"document.querySelector('.stage img').getAttribute('src') !== '{first}'")
         assert page.get_by_role("button", name="Play").first.is_disabled()

@@ -14,7 +14,7 @@ from clipengine.client import Clip, Recording
 from tests.browser.conftest import Judge
 from tests.films.film import Film
 from tests.support.file_server import serve_folder
-from tests.support.page import opened, row, until
+from tests.support.page import held, opened, row, until
 from tests.support.s3 import S3Server
 from tests.support.server import QUICK, RunningServer, running_server
 
@@ -45,10 +45,14 @@ def test_shared_clip_plays_on_a_phone(
     share = server.client().clips.share(clip.clip_id)
     assert share.url
     with anonymous(browser, server, color_scheme=theme, **PHONE) as page:
-        page.goto(share.url)
-        page.get_by_role("heading", name="the decisive moment").wait_for()
+        with held(page, "**/video"):
+            page.goto(share.url, wait_until="domcontentloaded")
+            page.get_by_role("heading", name="the decisive moment").wait_for()
+            until(page, "document.querySelector('video').offsetWidth === 390")
+            coming = page.locator("video").bounding_box()
         until(page, "document.querySelector('video').readyState > 0")
         box = page.locator("video").bounding_box()
+        assert box == coming  # the poster and the attributes of the player shape it
         assert (box["x"], box["width"]) == (0, 390)
         assert page.evaluate("document.documentElement.scrollWidth") == 390
         button = page.get_by_role("link", name="Download").bounding_box()

@@ -58,6 +58,17 @@ def opened(
     assert not unexpected, unexpected
 
 
+@contextmanager
+def held(page: Any, pattern: str) -> Iterator[None]:
+    """Hold back the requests that match the pattern until the block ends."""
+    routes: list[Any] | None = []
+    page.route(pattern, lambda route: route.continue_() if routes is None else routes.append(route))
+    yield
+    coming, routes = routes, None
+    for route in coming:
+        route.continue_()
+
+
 def _told(message: Any) -> str:
     return f"{message.text} {message.location['url']}"
 

@@ -13,8 +13,8 @@ import {wordsOf} from "./words.js";
 
 // `oncreated(clip)` is called when the server has accepted the clip. `nextLabel(pending)` returns the default label, where
 // `pending` are labels of requests without a response.
-export function clipForm({recording, transcripts, profiles, selection, segments, player, oncreated, nextLabel, signal}) {
-  const times = timeFields({words: wordsOf(recording), selection, player, onvalidated: () => draw()});
+export function clipForm({recording, transcripts, profiles, selection, segments, player, timeline, oncreated, nextLabel, signal}) {
+  const times = timeFields({words: wordsOf(recording), selection, player, onvalidated: () => draw(), onapplied: () => timeline.revealSelection()});
   const length = h("output", {class: "time length"}, "–");
   const label = h("input", {id: "label", maxlength: "200", autocomplete: "off", placeholder: nextLabel([])});
   const profile = h("select", {"aria-label": t("Profile")}, profiles.map((each) => h("option", {value: each.name}, describe(each))));

@@ -121,6 +121,7 @@ export class Player extends EventTarget {
   seek(time) {
     const at = this.selection.snap(time);
     this.position = at;
+    if (this.proxy && this.hasPicture && !this.usesFrames) this.note.hidden = true; // it would cover the picture
     if (this.usesFrames) this.fetchFrame();
     else {
       const target = this.seekTarget(at);
@@ -271,10 +272,10 @@ export class Player extends EventTarget {
     });
     try {
       const {width, height} = await this.proxy.start();
+      this.seek(this.position);
       this.showNote(this.hasPicture
         ? t("This browser cannot play the recording itself. A proxy of {lines}p is shown; clips are cut from the recording.", {lines: String(Math.min(width, height))})
         : t("This browser cannot play the recording itself. A proxy is played; clips are cut from the recording."));
-      this.seek(this.position);
       if (playing) this.play(rate);
     } catch (error) {
       if (!this.signal.aborted) this.useServerFrames(error);

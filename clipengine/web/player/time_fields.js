@@ -7,12 +7,17 @@ import {t} from "../lib/texts.js";
 
 const DISPLAY_ERROR = 0.001; // seconds by which a displayed time may differ from the exact one
 
-// `onjudged()` is called when a field has become valid or invalid.
-export function timeFields({words, selection, player, onvalidated}) {
-  const start = timeField({id: "in", key: "I", name: t("In"), label: t("In point"), set: t("Set the in point here"), meaning: words.start}, apply, () => selection.setStart(player.shown));
-  const end = timeField({id: "out", key: "O", name: t("Out"), label: t("Out point"), set: t("Set the out point here"), meaning: words.end}, apply, () => selection.setEnd(player.shown));
+// `onvalidated()` is called when a field has become valid or invalid, and `onapplied()` when a typed range is selected.
+export function timeFields({words, selection, player, onvalidated, onapplied}) {
+  const start = timeField({id: "in", key: "I", name: t("In"), label: t("In point"), set: t("Set the in point here"), meaning: words.start}, edit, () => selection.setStart(player.shown));
+  const end = timeField({id: "out", key: "O", name: t("Out"), label: t("Out point"), set: t("Set the out point here"), meaning: words.end}, edit, () => selection.setEnd(player.shown));
 
   let applying = false;
+
+  function edit(field) {
+    apply(field);
+    if (!field.invalid && !selection.empty) onapplied();
+  }
 
   function apply(changed) {
     applying = true;

@@ -34,6 +34,7 @@ export class Timeline {
     const zoom = ({start, end}) => this.show(start - (end - start) * 0.1, (end - start) * 1.2);
     this.bands = new Bands({name: t("Clips and segments on the timeline"), className: "clip-bands", onopen, reveal, zoom, many: (count) => plural(count, "{count} clip: zoom in", "{count} clips and segments: zoom in")});
     const chapters = recording.media.chapters || [];
+    this.bands.node.dataset.empty = t("No clips in this range");
     this.chapters = new Bands({name: t("Chapters"), className: "chapter-bands", lanes: 1, reveal, zoom, many: (count) => plural(count, "{count} chapter: zoom in", "{count} chapters: zoom in"), onopen: (chapter) => {
       player.pause();
       player.seek(chapter.start_seconds);
@@ -156,6 +157,14 @@ export class Timeline {
     const {time} = this.player;
     if (length <= this.longest) this.showAround((start + end) / 2, Math.max(length * 1.5, frame * MIN_FRAMES));
     else this.showAround(Math.abs(time - start) <= Math.abs(time - end) ? start : end, this.longest);
+  }
+
+  // Show all of the selection, and keep the zoom if it fits.
+  revealSelection() {
+    const {start, end, length} = this.selection;
+    if (this.sees(start) && this.sees(end)) return;
+    if (length < this.span) this.showAround((start + end) / 2, this.span);
+    else this.showSelection();
   }
 
   showAround(time, span) {

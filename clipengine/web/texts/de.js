@@ -253,6 +253,7 @@ export default {
   "The filmstrip could not be loaded:": "Der Filmstreifen konnte nicht geladen werden:",
   "Loading waveform…": "Wellenform wird geladen…",
   "The waveform could not be loaded:": "Die Wellenform konnte nicht geladen werden:",
+  "No clips in this range": "Keine Clips in diesem Bereich",
   "Clips and segments on the timeline": "Clips und Segmente auf der Zeitleiste",
   "Chapters": "Kapitel",
   "Chapter {number}": "Kapitel {number}",

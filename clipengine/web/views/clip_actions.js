@@ -10,12 +10,17 @@ import {shareClip} from "./share_dialog.js";
 export const clipDownload = (clip) => `/v1/clips/${clip.clip_id}/download`;
 
 const ANIMATIONS = ["gif", "webp"];
+const PLAYING = {controls: true, autoplay: true, loop: true};
 
 // Return the element that plays the clip. Animations are images.
 function playerOf(clip) {
   const {result} = clip;
-  if (ANIMATIONS.includes(result.video_codec)) return h("img", {src: clipDownload(clip), alt: clip.label, class: "animation", tabindex: "-1"});
-  return h(result.width ? "video" : "audio", {src: clipDownload(clip), controls: true, autoplay: true, loop: true, "aria-label": clip.label});
+  if (!result.width) return h("audio", {src: clipDownload(clip), ...PLAYING, "aria-label": clip.label});
+  const player = ANIMATIONS.includes(result.video_codec)
+    ? h("img", {src: clipDownload(clip), alt: clip.label, class: "animation", tabindex: "-1"})
+    : h("video", {src: clipDownload(clip), poster: result.poster_path && `/v1/clips/${clip.clip_id}/poster`, ...PLAYING, "aria-label": clip.label});
+  player.style.setProperty("--ratio", result.width / result.height); // so that nothing moves when it loads
+  return player;
 }
 
 export function playClip(clip) {
@@ -34,7 +39,7 @@ export function playClip(clip) {
   ].filter(Boolean);
   const dialog = openDialog(clip.label, h("div", {class: "stack"}, player, problem,
     h("p", {class: "muted small"}, facts.join(" · ")),
-    h("p", {class: "muted small mono clip", title: clip.bucket_path}, clip.bucket_path),
+    h("p", {class: "muted small mono"}, clip.bucket_path),
     result.warnings.map((warning) => h("p", {class: "notice small"}, serverText(warning))),
   ), {
     size: "wide",

@@ -149,7 +149,7 @@ function showStudio(main, recording, transcripts, profiles, signal, place) {
     const numbers = labels.map((label) => Number((/^Clip (\d{1,6})$/.exec(label) || [0, 0])[1]));
     return `Clip ${Math.max(0, ...numbers) + 1}`;
   };
-  const form = clipForm({recording, transcripts, profiles, selection, segments, player, signal, oncreated, nextLabel});
+  const form = clipForm({recording, transcripts, profiles, selection, segments, player, timeline, signal, oncreated, nextLabel});
   const panel = segmentPanel({
     recording, segments, selection, form, oncreated, nextLabel,
     onopen: openSegment,
