@@ -285,4 +285,4 @@ def _ranges(client: Client, recording_id: str) -> Iterator[ListedRange]:
                 continue
             yield ListedRange(0, exact(part["start_seconds"]), exact(part["end_seconds"]), clip.label)
     if others:
-        output.say(f"warning: {others} parts of clips are of other recordings and are left out")
+        output.say(f"warning: parts of clips that are of other recordings are left out: {others}")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -28,6 +30,7 @@ from clipengine.cli.options import (
 )
 from clipengine.cli.output_options import named_options, output_options
 from clipengine.cli.range_files import FromFile, can_be_folder, from_options, parts_of
+from clipengine.cli.termination import end_by_exception
 from clipengine.clips.clip import ClipResult
 from clipengine.clips.output import Output
 from clipengine.clips.profiles import ANIMATION_TICKS, Profile, Render
@@ -83,7 +86,8 @@ def cut(
     """Cut the range --start to --end of SOURCE, or several parts of it, and write it to the file OUTPUT.
 
     SOURCE is a file, or s3://bucket/key in the store of the settings. OUTPUT is created or replaced only when the clip
-    is complete and verified. With --from, OUTPUT is a folder that gets a file for each range of a list.
+    is complete and verified; if it is a symbolic link, the file that it names is. With --from, OUTPUT is a folder that
+    gets a file for each range of a list.
     """
     if listed is None:
         check_ranges(start, end, parts)
@@ -94,10 +98,12 @@ def cut(
     ranges = [(part.start, part.end) for part in parts] or [(start or Fraction(0), end or Fraction(0))]
     _check_source(source)
     several = listed is not None and not listed.as_parts
-    _check_target(source, target, several=several)
+    with _writing(target.parent):
+        _check_target(source, target, several=several)
     # Before the settings are read, so that no child has a secret in its memory.
     children = LocalChildren(fork=listed is None and not subtitles.burns)
     click.get_current_context().call_on_close(children.close)
+    end_by_exception()
     settings = settings_of(config)
     profile, settings = _chosen(target, profile, settings)
     _check_profile(profile, settings, options, burns=subtitles.burns)
@@ -105,7 +111,8 @@ def cut(
         _check_extension(target, profile, settings)
     jobs = [(target, ranges)] if listed is None else _listed(settings, source, target, listed, profile)
     if several:
-        target.mkdir(exist_ok=True)
+        with _writing(target.parent):
+            target.mkdir(exist_ok=True)
     make = partial(
         cut_once,
         settings,
@@ -129,10 +136,22 @@ def cut(
 
 def _cut(make: Callable[..., ClipResult], source: str, target: Path, ranges: _Ranges) -> ClipResult:
     try:
-        with output.progress("cutting") as on_progress, named_options():
+        with output.progress("cutting") as on_progress, named_options(), _writing(target.resolve().parent):
             return make(target, ranges, on_progress=on_progress)
     except ObjectMissing:
         raise _missing(source) from None
+
+
+@contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    """Raise BadParameter for an OSError of a file in the folder."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None or Path(error.filename).parent != folder:
+            raise
+        fault = f"cannot write to the folder {folder}: {error.strerror}"
+        raise click.BadParameter(fault, param_hint="'OUTPUT'") from None
 
 
 def _show(target: Path, result: ClipResult) -> None:
@@ -168,12 +187,18 @@ def _missing(source: str) -> RecordingMissing:
 def _check_target(source: str, target: Path, *, several: bool) -> None:
     """Raise BadParameter unless the target is a folder for several clips, or otherwise a file that can be written."""
     fault = None
-    if several and not can_be_folder(target):
+    if target.name == "-":
+        fault = "the clip cannot be written to standard output: give the name of a file"
+    elif several and not can_be_folder(target):
         fault = f"{target} is not a folder, which --from needs for its clips (or give --as-parts)"
     elif not several and target.is_dir():
         fault = f"{target} is a folder: give the name of a file"
+    elif not several and target.exists() and not target.is_file():
+        fault = f"{target} is not a regular file: give the name of one"
     elif not target.parent.is_dir():
         fault = f"the folder {target.parent} does not exist"
+    elif not os.access(target.parent, os.W_OK | os.X_OK):
+        fault = f"cannot write to the folder {target.parent}: permission denied"
     elif not several and target.exists() and Path(source).exists() and target.samefile(source):
         fault = "OUTPUT is the same file as SOURCE"
     if fault is not None:

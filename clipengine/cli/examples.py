@@ -90,6 +90,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     ),
     "webhooks list": ("clipengine webhooks list",),
     "webhooks rm": ("clipengine webhooks rm whk_01j9x2…",),
+    "webhooks clip-secret": ("clipengine webhooks clip-secret --data /srv/clipengine",),
     "webhooks test": ("clipengine webhooks test whk_01j9x2…",),
     "verify": (
         "clipengine verify goal-clip_01j9xz….mp4 goal-clip_01j9xz….json",

@@ -28,7 +28,9 @@ class LocalChildren:
 
     def start(self, program: Program, *, sandbox: Sandbox) -> EncoderProcess:
         """Return a child that runs this program. The caller closes it."""
-        if sandbox == "off" or program not in self._forked:  # a forked child is locked already
+        if sandbox == "off":  # a forked child is locked already
+            self.close()
+        if program not in self._forked:
             return EncoderProcess(program, sandbox=sandbox)
         child = self._forked.pop(program)
         child.sandbox = sandbox

@@ -76,7 +76,8 @@ def cut_once(
         if message is not None:
             on_progress(message["part"])
 
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{output.name[:100]}.", dir=output.parent)
+    output = output.resolve()  # a symbolic link stays, and the file that it names is replaced
+    descriptor, temporary = tempfile.mkstemp(prefix=f".{output.name[:50]}.", dir=output.parent)
     try:
         with ExitStack() as stack:
             scratch = stack.enter_context(open(descriptor, "r+b"))

@@ -69,7 +69,7 @@ def show_object(obj: Row, *, as_json: bool) -> None:
 @contextmanager
 def progress(label: str) -> Iterator[Callable[[float], None]]:
     """Show a progress bar, updated with 0.0 to 1.0, if standard error is a terminal."""
-    if not sys.stderr.isatty():
+    if sys.stderr is None or not sys.stderr.isatty():  # it is None if the descriptor is closed
         yield lambda fraction: None
         return
     with click.progressbar(length=1000, label=label, file=sys.stderr) as bar:

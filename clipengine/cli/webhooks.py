@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import time
+from contextlib import closing
+from pathlib import Path
 from typing import TextIO
 
 import click
 
 from clipengine.cli import output
-from clipengine.cli.options import json_option, needs_server
+from clipengine.cli.data_folder import has_ledger, no_ledger, open_ledger
+from clipengine.cli.options import config_option, data_option, json_option, needs_server, settings_of
 from clipengine.client import Client, Delivery, Webhook
 from clipengine.clips.clip import DISABLED_BY_REQUEST
 
@@ -49,6 +52,18 @@ def add(
 def list_(client: Client, as_json: bool) -> None:
     """List the endpoints, including those of the settings."""
     output.show_list([webhook.raw for webhook in client.webhooks.each()], _COLUMNS, as_json=as_json)
+
+
+@webhooks.command("clip-secret")
+@config_option
+@data_option
+def clip_secret(config: Path | None, data: Path | None) -> None:
+    """Print the secret that signs deliveries to a clip's own webhook_url, read from the ledger."""
+    settings = settings_of(config, data)
+    if not has_ledger(settings):
+        raise no_ledger(settings)
+    with closing(open_ledger(settings)) as ledger:
+        click.echo(ledger.default_secret())
 
 
 @webhooks.command()

@@ -134,11 +134,15 @@ def _joining_warnings(facts: SourceFacts, profile: Profile, first: SourceFacts) 
     else:
         added, expected = (len(kept_tracks(profile, each.audio)) for each in (facts, first))
     if added > expected:
-        text = f"it has {added} audio tracks, the first part has {expected}: the others are dropped"
+        text = f"the first part has {_tracks(expected)}, this one {_tracks(added)}: the last are dropped"
         yield warning("stream_dropped", text)
     elif added < expected:
-        text = f"it has {added} audio tracks, the first part has {expected}: the others are silent"
+        text = f"the first part has {_tracks(expected)}, this one {_tracks(added)}: the last are silent"
         yield warning("audio_track_missing", text)
+
+
+def _tracks(count: int) -> str:
+    return f"{count} audio track{'' if count == 1 else 's'}"
 
 
 def _downmixing_warnings(facts: SourceFacts, profile: Profile, first: SourceFacts) -> Iterator[str]:

@@ -7,6 +7,7 @@ import json
 import os
 import pty
 import re
+import signal
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ import pytest
 
 from tests.support.png import png
 from tests.support.server import COMMAND, clean_environ, run_command
+from tests.support.waiting import until
 
 
 def test_cut_writes_the_clip_and_prints_a_summary(film: Path, tmp_path: Path) -> None:
@@ -217,6 +219,38 @@ def test_missing_output_folder_is_rejected(film: Path, tmp_path: Path) -> None:
     done = run_command("cut", str(film), str(tmp_path / "no" / "clip.mp4"), "--start", "1", "--end", "2")
     assert done.returncode == 2
     assert "does not exist (bad_arguments)" in done.stderr
+
+
+def test_output_that_is_not_a_regular_file_is_kept(film: Path, tmp_path: Path) -> None:
+    pipe, link, target = tmp_path / "pipe.mp4", tmp_path / "link.mp4", tmp_path / "target.mp4"
+    os.mkfifo(pipe)
+    link.symlink_to(target)
+    refused = {str(pipe): "not a regular file", "-": "standard output", "/dev/null": "not a regular file"}
+    for output, message in refused.items():
+        done = run_command("cut", str(film), output, "--start", "1", "--end", "2", cwd=tmp_path)
+        assert (done.returncode, message in done.stderr) == (2, True), done.stderr
+    assert pipe.is_fifo()
+    done = run_command("cut", str(film), str(link), "--start", "1", "--end", "1.2", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert link.is_symlink()
+    assert target.stat().st_size > 1000
+
+
+def test_folder_that_cannot_be_written_is_named(film: Path) -> None:
+    for output in ("/proc/clip.mp4", f"/tmp/{'x' * 252}.mp4"):
+        done = run_command("cut", str(film), output, "--start", "1", "--end", "1.2")
+        assert done.returncode == 2
+        assert re.search(r"cannot write to the folder /(proc|tmp): .+ \(bad_arguments\)", done.stderr), done.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_signal_removes_the_unfinished_file(number: signal.Signals, film: Path, tmp_path: Path) -> None:
+    command = [COMMAND, "cut", str(film), str(tmp_path / "clip.mp4"), "--start", "0", "--end", "5", "--speed", "0.25"]
+    with subprocess.Popen(command, env=clean_environ(), stderr=subprocess.PIPE) as running:
+        until(lambda: any(tmp_path.iterdir()))
+        running.send_signal(number)
+        assert running.wait(60) == 128 + number
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_missing_recording_is_reported(tmp_path: Path) -> None:

@@ -60,4 +60,4 @@ def _name(code: int | None) -> str:
     if code is not None and code < 0:
         with contextlib.suppress(ValueError):
             return f"signal {signal.Signals(-code).name}"
-    return f"exit code {code}"
+    return "an unknown exit code" if code is None else f"exit code {code}"
