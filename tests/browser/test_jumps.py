@@ -69,3 +69,32 @@ def test_recording_without_video_has_jumps_to_silences_only(
         page.keyboard.press("Enter")
         until(page, f"Math.abs({NOW} - 1.1) < 0.05")
     client.recordings.delete(voice.recording_id)
+
+
+def test_long_search_says_how_far_it_is_and_is_cancelled(
+    browser: Any, server: RunningServer, film: Recording, judge: Judge
+) -> None:
+    requested: list[str] = []
+
+    def respond(route: Any) -> None:
+        requested.append(route.request.url)
+        if len(requested) == 1:  # the next ones stay open
+            route.fulfill(json={"seconds": None, "searched_to_seconds": 3.0, "more": True})
+
+    with studio(browser, server, film) as page:
+        page.route("**/moments?*", respond)
+        page.keyboard.press("d")
+        searching = page.locator(".toast").filter(has_text="Next scene: searching…")
+        searching.get_by_text("Searched to 0:03").wait_for()
+        judge(page, "search")
+        page.keyboard.press("d")  # it is running
+        page.keyboard.press("Escape")
+        searching.wait_for(state="detached")
+        until(page, "!document.querySelector('[aria-busy=true][aria-haspopup]')")
+        assert len(requested) == 2
+        page.keyboard.press("s")
+        page.get_by_role("button", name="Cancel (Esc)").click()
+        page.locator(".toast").wait_for(state="detached")
+        page.unroute_all(behavior="ignoreErrors")
+        page.keyboard.press("f")
+        until(page, f"Math.abs({NOW} - 2) < 0.05")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import wave
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,15 @@ COLUMNS = """([from, to, track]) => {
 def goto(page: Any, server: RunningServer, recording: Recording) -> None:
     page.goto(f"{server.url}/#/recordings/{recording.recording_id}")
     page.locator(".timeline .ruler").wait_for()
+
+
+def wait_for(page: Any, condition: Callable[[], object]) -> None:
+    """Wait for a condition about the requests of the page."""
+    for _ in range(400):
+        if condition():
+            return
+        page.wait_for_timeout(50)
+    raise AssertionError("in vain")
 
 
 def test_failed_track_says_why_and_is_loaded_again(browser: Any, server: RunningServer, recording: Recording) -> None:
@@ -73,14 +83,23 @@ def test_long_waveform_appears_part_by_part(browser: Any, server: RunningServer,
         page.route("**/waveform?start=*", lambda route: held.append(route))
         goto(page, server, long)
         until(page, f"({COLUMNS})([0, 0.5, '.overview']) > 0.3")
-        page.get_by_text("Loading waveform…").wait_for(state="hidden")  # the visible part has arrived first
-        assert [url.partition("?")[2] for url in asked] == ["end=256&points=1024", "end=1024&points=1024"]
+        page.get_by_text("Loading waveform…").wait_for(state="hidden")  # the visible part does not wait for the whole
+        assert sorted(url.partition("?")[2] for url in asked) == ["end=1024&points=1024", "end=256&points=1024"]
         assert page.evaluate(COLUMNS, [0, 1]) > 0.3
         assert (len(held), page.evaluate(COLUMNS, [0.52, 1, ".overview"])) == (1, 0)
         assert page.locator(".timeline").get_attribute("aria-busy") == "true"
         held[0].continue_()
         until(page, STILL)
         assert page.evaluate(COLUMNS, [0.52, 1, ".overview"]) > 0.3
+    with opened(browser, server, expected="503") as page:
+        problem = {"code": "busy", "title": "Busy", "detail": "64 previews of this kind are queued"}
+        page.route("**/waveform?start=*&end=*", lambda route: route.fulfill(status=503, json=problem))  # of the view
+        page.goto(f"{server.url}/#/recordings/{long.recording_id}?t=1500")
+        page.locator(".overview .wave").wait_for()
+        for half in ([0, 0.5], [0.52, 1]):
+            until(page, f"({COLUMNS})([{half[0]}, {half[1]}, '.overview']) > 0.3")
+        until(page, STILL)
+        assert page.evaluate(COLUMNS, [0, 1]) > 0.3  # the coarse pieces
 
 
 def test_visible_part_is_loaded_first_and_hidden_requests_are_cancelled(
@@ -93,16 +112,9 @@ def test_visible_part_is_loaded_first_and_hidden_requests_are_cancelled(
         page.route("**/waveform?*", lambda route: held.append(route))
         page.keyboard.press("+")
         until(page, "document.querySelector('.timeline').getAttribute('aria-busy') === 'true'")
-        for _ in range(400):
-            if held:
-                break
-            page.wait_for_timeout(50)
-        page.unroute("**/waveform?*")
+        wait_for(page, lambda: held)
         page.keyboard.press("+")
+        wait_for(page, lambda: held[0].request.url in cancelled and len(held) > 1)
+        page.unroute("**/waveform?*")
         until(page, STILL)
-        for _ in range(200):  # the browser reports it after the page has gone on
-            if held[0].request.url in cancelled:
-                break
-            page.wait_for_timeout(50)
-        assert held[0].request.url in cancelled
         assert page.evaluate(COLUMNS, [0, 1]) > 0.3

@@ -108,3 +108,21 @@ def test_transcript_is_searched(browser: Any, server: RunningServer, spoken: Rec
         page.goto(f"{server.url}/#/recordings/{spoken.recording_id}?t=3.4")
         until(page, "document.querySelector('.now')?.value === '0:03.400'")
         assert page.get_by_role("tab", name="Transcript").get_attribute("aria-selected") == "true"
+
+
+def test_list_on_a_phone_scrolls_to_the_current_cue(browser: Any, server: RunningServer, spoken: Recording) -> None:
+    cues = [{"start_seconds": at / 20, "end_seconds": (at + 1) / 20, "text": f"Zeile {at}"} for at in range(100)]
+    server.client().transcripts.put(spoken.recording_id, "fr", cues)
+    with studio(browser, server, spoken, viewport={"width": 390, "height": 844}) as page:
+        page.get_by_role("tab", name="Transcript").click()
+        page.get_by_role("combobox", name="Language").select_option("fr")
+        page.get_by_text("Zeile 99").wait_for()
+        page.get_by_role("textbox", name="Current time").fill("2.51")
+        page.keyboard.press("Enter")
+        until(page, f"{CURRENT} === 'Zeile 50'")
+        inside = (
+            "(() => { const list = document.querySelector('ol.cues:not([hidden])').getBoundingClientRect();"
+            " const row = document.querySelector('.cues [aria-current]').getBoundingClientRect();"
+            " return row.top >= list.top && row.bottom <= list.top + list.height / 2; })()"
+        )
+        until(page, inside)

@@ -5,15 +5,18 @@ import {fromServer, t, texts} from "./texts.js";
 
 const TOAST_MS = 6000;
 
-export function toast(title, detail = "", {bad = false, action = null} = {}) {
+// Show a message, for some seconds unless it is `lasting`. Returns functions to change its second line and to close it.
+export function toast(title, detail = "", {bad = false, action = null, lasting = false} = {}) {
   const close = () => node.remove();
+  const line = h("p", {class: "small muted", hidden: !detail}, detail);
   const node = h("div", {class: bad ? "notice toast bad" : "notice toast"},
-    h("div", {class: "grow"}, h("strong", {}, title), detail && h("p", {class: "small muted"}, detail)),
+    h("div", {class: "grow"}, h("strong", {}, title), line),
     action && h("button", {type: "button", class: "quiet", onclick: () => { close(); action.run(); }}, action.text),
     iconButton("x", t("Close"), close),
   );
   document.getElementById("toasts").append(node);
-  setTimeout(close, bad ? TOAST_MS * 2 : TOAST_MS);
+  if (!lasting) setTimeout(close, bad ? TOAST_MS * 2 : TOAST_MS);
+  return {close, setDetail: (text) => line.replaceChildren(text)};
 }
 
 export function toastError(error) {

@@ -6,6 +6,7 @@ import {t} from "../lib/texts.js";
 import {menuButton, toast, toastError} from "../lib/ui.js";
 
 const REACH_SECONDS = 600; // of a jump
+const QUIET_MS = 250; // until a search is shown
 // Shortcut, longest search of one request in seconds, and texts of each kind.
 const KINDS = {
   keyframe: {key: "f", step: 300, texts: {next: t("Next keyframe"), previous: t("Previous keyframe"), none: t("No keyframe found")}},
@@ -20,7 +21,8 @@ export class Jumps {
     const {video, audio} = recording.media;
     this.kinds = Object.keys(KINDS).filter((kind) => (kind === "silence" ? audio.length : video));
     this.button = menuButton(t("Jump to"), "jump", () => this.items());
-    signal.addEventListener("abort", () => this.search && this.search.abort());
+    signal.addEventListener("abort", () => this.cancel());
+    document.addEventListener("keydown", (event) => event.key === "Escape" && this.cancel(), {signal, capture: true});
   }
 
   items() {
@@ -39,18 +41,23 @@ export class Jumps {
     ))));
   }
 
-  // Search, and go to what was found unless the position has changed meanwhile. Another search ends this one.
+  // Search, and go to what was found unless the position has changed meanwhile. Another search ends this one; the same one
+  // again shows that it is running.
   async jump(kind, direction) {
     const {player} = this;
     const name = `${kind} ${direction}`;
-    if (this.search && this.search.name === name) return;
-    if (this.search) this.search.abort();
-    const search = this.search = Object.assign(new AbortController(), {name});
+    if (this.search && this.search.name === name) {
+      this.search.status.show();
+      return;
+    }
+    this.cancel();
     player.pause();
     const from = player.time;
+    const status = searchStatus(KINDS[kind].texts[direction], from, () => this.cancel());
+    const search = this.search = Object.assign(new AbortController(), {name, status});
     this.button.setAttribute("aria-busy", "true");
     try {
-      const {seconds, reached} = await this.find(kind, direction, from, search.signal);
+      const {seconds, reached} = await this.find(kind, direction, from, search);
       if (player.time !== from || player.playing) return;
       if (seconds === null) {
         toast(KINDS[kind].texts.none, t("Searched from {from} to {to}.", {from: formatTime(from), to: formatTime(reached)}));
@@ -61,6 +68,7 @@ export class Jumps {
     } catch (error) {
       toastError(error);
     } finally {
+      status.close();
       if (this.search === search) {
         this.search = null;
         this.button.removeAttribute("aria-busy");
@@ -68,16 +76,45 @@ export class Jumps {
     }
   }
 
-  // Return the moment, or null, and how far was searched.
-  async find(to, direction, from, signal) {
+  cancel() {
+    if (this.search) this.search.abort();
+    this.search = null;
+    this.button.removeAttribute("aria-busy");
+  }
+
+  // Return the moment, or null, and how far was searched. Ends early if the position changes.
+  async find(to, direction, from, {signal, status}) {
     const {step} = KINDS[to];
     let [at, more] = [from, true];
     while (more && Math.abs(at - from) < REACH_SECONDS - 1e-3) {
+      if (this.player.time !== from || this.player.playing) break;
       const within = Math.min(step, REACH_SECONDS - Math.abs(at - from));
       const found = await get(query(this.path, {to, at, direction, within}), {signal});
       if (found.seconds !== null) return {seconds: found.seconds};
       ({searched_to_seconds: at, more} = found);
+      status.setReached(at);
     }
     return {seconds: null, reached: at};
   }
+}
+
+// The message of a search that takes long: what is searched, how far, and a button that cancels it.
+function searchStatus(what, from, cancel) {
+  const close = () => {
+    clearTimeout(timer);
+    if (shown) shown.close();
+  };
+  const show = () => {
+    clearTimeout(timer);
+    shown = shown || toast(t("{what}: searching…", {what}), detail, {lasting: true, action: {text: t("Cancel (Esc)"), run: cancel}});
+  };
+  const setReached = (time) => {
+    detail = t("Searched to {time}", {time: formatTime(time, 0)});
+    if (shown) shown.setDetail(detail);
+  };
+  let shown = null;
+  let detail = "";
+  setReached(from);
+  const timer = setTimeout(show, QUIET_MS);
+  return {show, setReached, close};
 }

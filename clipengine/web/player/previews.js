@@ -15,28 +15,33 @@ const HOVER_SECONDS = 64; // shortest piece that hovering loads
 const HOVER_PIECES = 16; // into which hovering divides a long recording
 const MAX_KEPT = 48; // pieces that are not shown now
 
-// The pieces of one track, loaded one after the other: those of the view first. `onchange()` is called after each.
+// The pieces of one track. Those of the whole recording are loaded first, because they were probably made ahead and lie under
+// the finer ones of the view; with `parallel` 2 both are loaded side by side. An error stops only the lane that has the
+// piece. `onchange()` is called after each piece.
 export class Strip {
-  constructor(load, signal, onchange) {
-    Object.assign(this, {load, signal, onchange});
+  constructor(load, signal, onchange, {parallel = 1} = {}) {
+    Object.assign(this, {load, signal, onchange, parallel});
     this.loaded = new Map(); // by key, the least recently wanted first
-    this.whole = [];
-    this.detail = [];
+    this.lanes = {whole: {ranges: [], request: null}, detail: {ranges: [], request: null}};
     this.hint = null; // a range that is loaded when the others are there, and who wants it
-    this.error = null; // of the last request; nothing more is loaded until `retry`, or until the view changes
-    this.request = null;
-    signal.addEventListener("abort", () => this.request && this.request.abort());
-    addEventListener("connection", ({detail}) => detail && this.error && this.error.code === "unreachable" && this.retry(), {signal});
+    this.errors = new Map(); // by key; its lane loads nothing more until `retry`, or until the view changes
+    signal.addEventListener("abort", () => this.requests.forEach((request) => request.abort()));
+    addEventListener("connection", ({detail}) => detail && [...this.errors.values()].some(({code}) => code === "unreachable") && this.retry(), {signal});
   }
 
-  // Load these ranges: those of the view, then those of the whole recording.
+  // Load these ranges: those of the whole recording, and those of the view.
   setRanges(whole, detail) {
     const key = (ranges) => ranges.map((range) => range.key).join();
-    if (key(whole) === key(this.whole) && key(detail) === key(this.detail)) return;
-    Object.assign(this, {whole, detail, error: null});
+    const {lanes} = this;
+    if (key(whole) === key(lanes.whole.ranges) && key(detail) === key(lanes.detail.ranges)) return;
+    lanes.whole.ranges = whole;
+    lanes.detail.ranges = detail;
+    this.errors.clear();
     for (const {key: name} of this.wanted) this.touch(name);
-    const {next, request} = this;
-    if (request && (!next || request.range.key !== next.key)) request.abort();
+    for (const lane of Object.values(lanes)) {
+      const next = this.next(lane);
+      if (lane.request && lane.request.range.key !== next?.key) lane.request.abort();
+    }
     this.run();
   }
 
@@ -47,23 +52,27 @@ export class Strip {
   }
 
   retry() {
-    this.error = null;
+    this.errors.clear();
     this.run();
     this.onchange();
   }
 
   get wanted() {
-    return [...this.whole, ...this.detail];
+    return [...this.lanes.whole.ranges, ...this.lanes.detail.ranges];
+  }
+
+  get requests() {
+    return Object.values(this.lanes).map(({request}) => request).filter(Boolean);
   }
 
   // What the view shows, in drawing order: finer pieces lie over coarser ones.
   get pieces() {
-    return this.notFinerThan(this.detail);
+    return this.notFinerThan(this.lanes.detail.ranges);
   }
 
   // The same for the lane of the whole recording.
   get overview() {
-    return this.notFinerThan(this.whole);
+    return this.notFinerThan(this.lanes.whole.ranges);
   }
 
   notFinerThan(ranges) {
@@ -76,12 +85,24 @@ export class Strip {
     return this.notFinerThan([]).findLast(({from, to}) => from <= time && time <= to);
   }
 
-  get next() {
-    return [...this.detail, ...this.whole].find((range) => !this.loaded.has(range.key)) || null;
+  // Return the range that a lane loads now or next, or null.
+  next(lane) {
+    const elsewhere = this.requests.filter((request) => request !== lane.request).map(({range}) => range.key);
+    return lane.ranges.find(({key}) => !this.loaded.has(key) && !elsewhere.includes(key)) || null;
+  }
+
+  errorOf(lane) {
+    const failed = lane.ranges.find(({key}) => this.errors.has(key));
+    return failed ? this.errors.get(failed.key) : null;
+  }
+
+  // The error of the pieces of the view.
+  get error() {
+    return this.errorOf(this.lanes.detail);
   }
 
   get busy() {
-    return !this.error && this.next !== null;
+    return Object.values(this.lanes).some((lane) => !this.errorOf(lane) && lane.ranges.some(({key}) => !this.loaded.has(key)));
   }
 
   // Return the first moment of the view that no preview covers, or null.
@@ -95,18 +116,31 @@ export class Strip {
     }
   }
 
-  async run() {
-    const range = this.next || (this.hint && this.hint.range);
-    if (this.request || this.error || !range || this.signal.aborted) return;
-    const request = this.request = Object.assign(new AbortController(), {range});
+  run() {
+    const {whole, detail} = this.lanes;
+    for (const lane of [whole, detail]) {
+      if (this.signal.aborted || lane.request || this.requests.length >= this.parallel || this.errorOf(lane)) continue;
+      const range = this.next(lane) || (lane === detail && this.hinted);
+      if (range) this.request(lane, range);
+    }
+  }
+
+  // The hint, unless it is being loaded.
+  get hinted() {
+    const {hint} = this;
+    return hint && !this.requests.some(({range}) => range.key === hint.range.key) ? hint.range : null;
+  }
+
+  async request(lane, range) {
+    const request = lane.request = Object.assign(new AbortController(), {range});
     try {
       const {from, to, seconds} = range;
       this.keep(range, {from, to, seconds, ...await this.load(range, request.signal)});
     } catch (error) {
       if (this.hint && this.hint.range.key === range.key) this.hint = null;
-      if (error.name !== "AbortError" && this.wanted.some(({key}) => key === range.key)) this.error = error;
+      if (error.name !== "AbortError" && this.wanted.some(({key}) => key === range.key)) this.errors.set(range.key, error);
     }
-    this.request = null;
+    lane.request = null;
     if (this.signal.aborted) return;
     this.run();
     this.onchange();
@@ -141,7 +175,7 @@ export function strips(recording, signal, onchange) {
   const wave = !media.audio.length ? null : new Strip(async ({values}, aborted) => {
     const {peaks} = await get(query(`${base}/waveform`, values), {signal: aborted});
     return {peaks};
-  }, signal, onchange);
+  }, signal, onchange, {parallel: 2}); // the whole takes long unless it was made ahead
   const longest = longestPiece(duration);
   const longestWave = Math.min(longest, Math.max(WAVE_SECONDS, longest / MAX_WAVES));
   const tiles = (seconds, start, end) => pieces(seconds, start, end, duration, (share) => ({count: Math.ceil(share * TILES), width: TILE_WIDTH}));

@@ -18,7 +18,7 @@ export function lane(words, canvas, strip) {
   function show(view) {
     const gap = strip.gap(view);
     const at = gap === null ? 1 : (gap - view.start) / (view.end - view.start);
-    loading.hidden = !strip.busy || at > 1 - NARROW;
+    loading.hidden = !strip.busy || Boolean(strip.error) || at > 1 - NARROW;
     loading.style.left = `${at * 100}%`;
     failed.hidden = !strip.error || gap === null;
     if (failed.hidden) return;

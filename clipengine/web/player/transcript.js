@@ -126,7 +126,7 @@ export class Transcript {
   // Scroll the list, and only the list.
   reveal(row = this.rows[this.current]) {
     if (!row || !this.list.clientHeight) return;
-    this.list.scrollTop = row.offsetTop - this.list.offsetTop - (this.list.clientHeight - row.clientHeight) / 3;
+    this.list.scrollTop = row.offsetTop - (this.list.clientHeight - row.clientHeight) / 3;
   }
 
   // Focus the current cue.

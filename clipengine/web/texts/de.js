@@ -68,6 +68,9 @@ export default {
   "Next scene": "Nächste Szene",
   "Previous scene": "Vorige Szene",
   "No scene found": "Keine Szene gefunden",
+  "{what}: searching…": "{what}: wird gesucht…",
+  "Searched to {time}": "Durchsucht bis {time}",
+  "Cancel (Esc)": "Abbrechen (Esc)",
   "Searched from {from} to {to}.": "Durchsucht von {from} bis {to}.",
   // lib/api.js, lib/error_messages.js
   "The request failed": "Die Anfrage ist fehlgeschlagen",
