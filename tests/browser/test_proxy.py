@@ -66,6 +66,7 @@ def test_proxy_steps_frame_by_frame_over_segments(page: Any) -> None:
     page.get_by_role("textbox", name="Current time").fill("3.92")
     page.keyboard.press("Enter")
     until_shown(page, 98)
+    assert page.locator(".stage .note").is_hidden()  # it would cover the picture
     for number in (99, 100, 101):
         page.keyboard.press("ArrowRight")
         until_shown(page, number)
