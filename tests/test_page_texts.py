@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from clipengine.errors import ClipEngineError, RequestError, StartupError
+from clipengine.work.health import GOOD
 from tests.support.page_texts import CATALOGUES, WEB, catalogue
 
 MODULES = [path for path in sorted(WEB.rglob("*.js")) if path not in CATALOGUES]
@@ -59,10 +60,10 @@ def used_texts() -> dict[str, str | None]:
 
 
 def server_texts() -> set[str]:
-    """Return the fixed texts of the API that the page shows: titles of errors, and hints of clips and recordings."""
+    """Return the fixed texts of the API that the page shows: titles of errors, hints, details of checks."""
     shown = [error for error in _with_subclasses(ClipEngineError) if not issubclass(error, StartupError)]
     hints = {error.default_hint for error in shown if not issubclass(error, RequestError)}
-    return hints | {error.title for error in shown}
+    return hints | {error.title for error in shown} | set(GOOD.values())
 
 
 def _with_subclasses(error: type[ClipEngineError]) -> Iterator[type[ClipEngineError]]:

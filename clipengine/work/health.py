@@ -14,6 +14,8 @@ from clipengine.work.disk_reservation import DiskReservation
 from clipengine.work.queue import WorkQueue
 from clipengine.work.sweep import Sweep
 
+# Details of checks that pass. The page translates them.
+GOOD = {"database": "writable", "store": "reachable", "workers": "alive", "jobs": "new jobs are taken"}
 _LEDGER_SECONDS = 1
 
 
@@ -50,16 +52,16 @@ class Health:
         self._queues = queues
         self._sweep = sweep
         self.draining = False
-        self._ledger = _Cached("database", ledger.check_writable, "writable", seconds=_LEDGER_SECONDS)
+        self._ledger = _Cached("database", ledger.check_writable, GOOD["database"], seconds=_LEDGER_SECONDS)
         self._schema = _Cached("schema", ledger.engines.check_schema, "", seconds=_LEDGER_SECONDS)
-        self._store = _Cached("store", store.check, "reachable", seconds=store_seconds)
+        self._store = _Cached("store", store.check, GOOD["store"], seconds=store_seconds)
 
     def checks(self) -> list[Check]:
         in_ledger = [self._ledger.check(), self._schema.check()]
         return [*in_ledger, self._workers(), self._store.check(), self._disk(), self._taking_jobs()]
 
     def _taking_jobs(self) -> Check:
-        detail = "draining: no new jobs are taken" if self.draining else "new jobs are taken"
+        detail = "draining: no new jobs are taken" if self.draining else GOOD["jobs"]
         return Check("jobs", not self.draining, detail)
 
     def _workers(self) -> Check:
@@ -69,7 +71,7 @@ class Health:
         if not self._sweep.alive():
             return Check("workers", False, "the sweep is not running")
         restarts = sum(queue.restarts for queue in self._queues)
-        return Check("workers", True, f"alive, {restarts} restarted since the start" if restarts else "alive")
+        return Check("workers", True, f"alive, {restarts} restarted since the start" if restarts else GOOD["workers"])
 
     def _disk(self) -> Check:
         try:

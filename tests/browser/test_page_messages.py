@@ -18,17 +18,19 @@ PHONE = {"width": 390, "height": 844}
 TURNED = "from \u202egpj.exe"  # the right-to-left override
 
 
-def test_invalid_address_opens_the_recordings(browser: Any, server: RunningServer) -> None:
+def test_unknown_address_is_reported_with_a_link_to_the_recordings(browser: Any, server: RunningServer) -> None:
     with opened(browser, server) as page:
         for address in ("#/nonsense", "#/recordings/", "#nothing"):
             page.goto("about:blank")
             page.goto(f"{server.url}/{address}")
+            page.get_by_role("heading", name="Not found").wait_for()
+            page.get_by_role("link", name="All recordings").click()
             page.get_by_role("heading", name="Recordings", exact=True).wait_for()
             assert page.url == f"{server.url}/#/recordings"
             page.get_by_role("link", name="Clips").click()
             page.get_by_role("heading", name="Clips", exact=True).wait_for()
             page.evaluate("location.hash = '#/nonsense'")
-            page.get_by_role("heading", name="Recordings", exact=True).wait_for()
+            page.get_by_role("heading", name="Not found").wait_for()
             page.get_by_role("link", name="Webhooks").click()
             page.get_by_role("heading", name="Webhooks", exact=True).wait_for()
 

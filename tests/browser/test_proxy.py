@@ -144,3 +144,20 @@ def test_single_frames_are_shown_without_a_media_source(browser: Any, server: Ru
         page.keyboard.press("ArrowRight")
         until(page, f"document.querySelector('.stage img').getAttribute('src') !== '{first}'")
         assert page.get_by_role("button", name="Play").first.is_disabled()
+
+
+def test_frame_is_shown_until_the_proxy_is_made(browser: Any, server: RunningServer, hevc: Any) -> None:
+    picture = "document.querySelector('.stage img')"
+    with opened(browser, server) as page:
+        page.route("**/proxy/*.m4s", lambda route: None)  # stays open
+        page.goto(f"{server.url}/#/recordings/{hevc.recording_id}?t=1.2")
+        page.get_by_text("A proxy is being prepared").wait_for()
+        until(page, f"!{picture}.hidden && {picture}.naturalWidth > 0")
+        assert "at=1.2" in page.evaluate(f"{picture}.src")
+        page.get_by_role("textbox", name="Current time").fill("2")
+        page.keyboard.press("Enter")
+        until(page, f"!{picture}.hidden && {picture}.src.includes('at=2.0') && {picture}.complete")
+        page.unroute("**/proxy/*.m4s")
+        until_shown(page, 50)
+        until(page, f"{picture}.hidden")
+        page.get_by_text(re.compile(r"A proxy of \d+p is shown")).wait_for()

@@ -77,7 +77,7 @@ def test_segments_become_one_clip_or_several(browser: Any, server: RunningServer
         assert bands.all_text_contents() == ["both 2/2", "both 1/2"]
         sent = client.clips.list(recording_id=meeting.recording_id).data[0].raw
         assert page.evaluate(LENGTH, sent | {"status": "processing", "result": None}) == "0:00.8"
-        page.get_by_role("button", name="Undo").click()
+        page.get_by_role("button", name="Restore list").click()
         assert listed(page) == kept
         page.get_by_role("button", name="Reset").click()
         page.get_by_role("button", name="Create 2 clips").click()

@@ -1,8 +1,9 @@
 // Dragging with the pointer on the timeline.
 
 export const DRAG_PIXELS = 4; // a shorter movement is a click
-const EDGE_PIXELS = 40; // beyond an edge of the tracks: the view scrolls by its length in a second
-const MAX_SPEED = 3; // times that
+const EDGE_SPEED = 0.25; // of scrolling at an edge of the tracks, in lengths of the view per second
+const FASTER_PIXELS = 160; // beyond it, for each length per second more
+const MAX_SPEED = 3;
 const MAX_STEP_SECONDS = 0.1; // of one scroll, after a slow frame
 
 // Call `move(event)` for each movement until the pointer is released, then `done()`. Returns false if no drag begins.
@@ -46,5 +47,5 @@ export function startTimeDrag(event, timeline, {move, done = () => {}, grip = 0}
 function speedAt(x, tracks) {
   const {left, right} = tracks.getBoundingClientRect();
   const beyond = Math.min(0, x - left) + Math.max(0, x - right);
-  return Math.min(Math.max(-MAX_SPEED, beyond / EDGE_PIXELS), MAX_SPEED);
+  return Math.sign(beyond) * Math.min(EDGE_SPEED + Math.abs(beyond) / FASTER_PIXELS, MAX_SPEED);
 }

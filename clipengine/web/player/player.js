@@ -1,10 +1,11 @@
 // The player: frame by frame, forward and backward. If the browser cannot decode the recording, its proxy is played; if it
-// cannot play that either, frames made by the server are shown. Events: "time" when the position changes, "state" when
+// cannot play that either, frames made by the server are shown, as while the proxy is being made. Events: "time" when the position changes, "state" when
 // playback starts or stops.
 
 import {h, setText} from "../lib/dom.js";
 import {displaySize} from "../lib/format.js";
 import {t} from "../lib/texts.js";
+import {FrameImage} from "./frame_image.js";
 import {isUnplayable} from "./playable.js";
 import {ProxySource} from "./proxy_source.js";
 
@@ -12,6 +13,7 @@ const RATES = [1, 2, 4, 8];
 const FRAME_CENTRE = 0.5; // of a frame: seek to its middle, so that rounding does not show a neighbour
 const EPSILON = 0.0005; // seconds, the same for irregular frames: times are rounded to the millisecond
 const MEDIA_ERR_NETWORK = 2; // of MediaError
+const WAIT_MS = 250; // for the proxy, until the frame is shown as a picture
 const ROLE_TEXTS = {first: t("In: the clip’s first frame"), last: t("The clip’s last frame"), after: t("Out: the first frame after the clip"), end: t("Out: the recording’s end")};
 
 function stageShape(video) {
@@ -39,10 +41,10 @@ export class Player extends EventTarget {
     this.video = this.hasPicture
       ? h("video", {...shared, playsinline: true, disablepictureinpicture: true, tabindex: "-1"})
       : h("audio", shared);
-    this.image = h("img", {alt: "", hidden: true});
+    this.frames = new FrameImage(this.base, signal, (busy) => this.usesFrames && this.node.toggleAttribute("aria-busy", busy));
     this.note = h("p", {class: "note", role: "status", hidden: true});
     this.roleLabel = h("p", {class: "role", hidden: true});
-    this.node = h("div", {class: `stage ${stageShape(recording.media.video)}`}, this.video, this.image, this.roleLabel, this.note);
+    this.node = h("div", {class: `stage ${stageShape(recording.media.video)}`}, this.video, this.frames.node, this.roleLabel, this.note);
     this.bindEvents(signal);
     if (isUnplayable(recording.media, this.video)) this.useProxy();
     else this.video.src = `${this.base}/download`;
@@ -62,15 +64,14 @@ export class Player extends EventTarget {
       this.emit("time");
     });
     on("play", () => this.onPlay());
+    for (const name of ["loadeddata", "seeked", "playing"]) on(name, () => this.proxyShown());
     on("playing", () => (this.note.hidden = true)); // it would cover the picture
     on("pause", () => this.rate < 0 || this.stopAtFrame()); // during backward playback the video element is paused
     on("ended", () => {
       this.stopAtFrame();
       this.seek(this.duration);
     });
-    if (this.hasPicture) on("click", () => this.toggle());
-    this.image.addEventListener("load", () => this.frameFetched(), {signal});
-    this.image.addEventListener("error", () => this.frameFetched(), {signal});
+    if (this.hasPicture) for (const node of [video, this.frames.node]) node.addEventListener("click", () => this.toggle(), {signal});
     this.addEventListener("time", () => this.updateRole());
     this.selection.addEventListener("change", () => this.updateRole(), {signal});
     addEventListener("connection", ({detail}) => detail && this.resume(), {signal});
@@ -85,7 +86,6 @@ export class Player extends EventTarget {
       this.rate = 0;
       video.removeAttribute("src");
       video.load();
-      this.image.removeAttribute("src");
     });
   }
 
@@ -121,9 +121,9 @@ export class Player extends EventTarget {
   seek(time) {
     const at = this.selection.snap(time);
     this.position = at;
-    if (this.proxy && this.hasPicture && !this.usesFrames) this.note.hidden = true; // it would cover the picture
-    if (this.usesFrames) this.fetchFrame();
-    else {
+    if (this.proxy && this.hasPicture && !this.usesFrames && !this.preparing) this.note.hidden = true; // it would cover the picture
+    if (this.usesFrames || this.frames.wanted !== null) this.showFrame();
+    if (!this.usesFrames) {
       const target = this.seekTarget(at);
       if (this.video.seeking && !this.proxy?.waiting) this.pendingSeek = target;
       else this.video.currentTime = target;
@@ -266,20 +266,39 @@ export class Player extends EventTarget {
       return;
     }
     const {playing, rate} = this;
+    this.preparing = true; // until the first frame is there
     this.proxy = new ProxySource(this.video, this.base, this.signal, {
-      onbusy: (busy) => this.node.toggleAttribute("aria-busy", busy),
+      onbusy: (busy) => this.awaitProxy(busy),
       onfailed: (error) => this.useServerFrames(error),
     });
+    this.showNote(t("This browser cannot play the recording itself. A proxy is being prepared; clips are cut from the recording."));
+    this.showFrame();
     try {
       const {width, height} = await this.proxy.start();
-      this.seek(this.position);
-      this.showNote(this.hasPicture
+      this.proxyNote = this.hasPicture
         ? t("This browser cannot play the recording itself. A proxy of {lines}p is shown; clips are cut from the recording.", {lines: String(Math.min(width, height))})
-        : t("This browser cannot play the recording itself. A proxy is played; clips are cut from the recording."));
+        : t("This browser cannot play the recording itself. A proxy is played; clips are cut from the recording.");
+      this.seek(this.position);
       if (playing) this.play(rate);
     } catch (error) {
       if (!this.signal.aborted) this.useServerFrames(error);
     }
+  }
+
+  // While the proxy has no frame at the position, show it as a picture. During playback the last one stays.
+  awaitProxy(busy) {
+    this.node.toggleAttribute("aria-busy", busy);
+    clearTimeout(this.waitTimer);
+    if (busy && !this.playing) this.waitTimer = setTimeout(() => this.proxy.waiting && this.showFrame(), WAIT_MS);
+  }
+
+  proxyShown() {
+    if (!this.proxy || this.usesFrames || this.video.seeking || this.video.readyState < HTMLMediaElement.HAVE_CURRENT_DATA) return;
+    clearTimeout(this.waitTimer);
+    this.frames.hide();
+    if (!this.preparing || !this.proxyNote) return;
+    this.preparing = false;
+    this.showNote(this.proxyNote);
   }
 
   useServerFrames(error) {
@@ -292,32 +311,12 @@ export class Player extends EventTarget {
     this.showNote(this.hasPicture
       ? t("This browser cannot play the recording, so single frames are shown. Clips of it will play.")
       : t("This browser cannot play the recording. Clips of it will play."));
-    if (this.hasPicture) {
-      this.image.hidden = false;
-      this.fetchFrame();
-    }
+    this.showFrame();
     this.emit("state");
   }
 
-  // Load one frame at a time; of the requests made meanwhile only the latest counts.
-  fetchFrame() {
-    if (!this.hasPicture) return;
-    if (this.fetching) {
-      this.fetchAgain = true;
-      return;
-    }
-    this.fetching = true;
-    this.node.setAttribute("aria-busy", "true");
-    this.image.src = `${this.base}/frame?at=${this.position.toFixed(6)}&width=1280`;
-  }
-
-  frameFetched() {
-    this.fetching = false;
-    this.node.removeAttribute("aria-busy");
-    if (this.fetchAgain) {
-      this.fetchAgain = false;
-      this.fetchFrame();
-    }
+  showFrame() {
+    if (this.hasPicture && !this.signal.aborted) this.frames.show(this.position);
   }
 
   emit(name) {

@@ -55,12 +55,12 @@ export function segmentPanel({recording, segments, selection, form, onopen, oncr
       {text: t("Export CSV"), icon: "down", run: save(".csv", formatCsv(segments.items))},
       {text: t("Export CSV for LosslessCut"), icon: "down", run: save("-llc.csv", formatLosslessCut(segments.items))},
       ...(hasVideo ? [{text: t("Export EDL"), icon: "down", run: save(".edl", formatEdl(segments.items, titleOf(recording), selection.rate))}] : []),
-      {text: t("Remove all"), icon: "trash", danger: true, run: () => offerUndo(segments.replace([]), t("Segments removed"))},
+      {text: t("Remove all"), icon: "trash", danger: true, run: () => offerList(segments.replace([]), t("Segments removed"), t("Undo"))},
     ] : []),
   ]);
 
-  function offerUndo(before, title) {
-    toast(title, "", {action: {text: t("Undo"), run: () => segments.replace(before)}});
+  function offerList(before, title, text) {
+    toast(title, "", {action: {text, run: () => segments.replace(before)}});
   }
 
   async function createOne() {
@@ -91,7 +91,7 @@ export function segmentPanel({recording, segments, selection, form, onopen, oncr
       clips.forEach(oncreated);
       const title = clips.length === 1 ? t("{label} is queued", {label: clips[0].label}) : plural(clips.length, "{count} clip is queued", "{count} clips are queued");
       announce(title);
-      offerUndo(segments.replace([]), title);
+      offerList(segments.replace([]), title, t("Restore list"));
       return true;
     } catch (error) {
       problem.replaceChildren(...located(error));

@@ -70,7 +70,8 @@ function figures({queue, engines, disk, store, webhooks, version}) {
   const shown = [
     [t("Clips queued"), queue.clips_queued, wait],
     [t("Encoders busy"), t("{part} of {whole}", {part: busy, whole: encoders}), plural(engines.length, "{count} engine", "{count} engines")],
-    [t("Recordings to probe"), queue.recordings_processing, queue.removals_pending ? plural(queue.removals_pending, "{count} object to delete", "{count} objects to delete") : t("no objects to delete")],
+    [t("Recordings to probe"), queue.recordings_processing, ""],
+    [t("Objects to delete"), queue.removals_pending, ""],
     [t("Webhooks pending"), webhooks.deliveries_pending, pending],
     [t("Disk free"), disk.free_bytes === null ? t("unknown") : formatBytes(disk.free_bytes), t("{size} are kept free", {size: formatBytes(disk.min_free_bytes)})],
     [t("Store"), store.bucket || t("folder"), store.free_bytes === null ? "" : t("{size} free", {size: formatBytes(store.free_bytes)})],
