@@ -29,7 +29,9 @@ def test_clips_of_several_recordings_are_created_in_order(
         ("two", other.recording_id, 3),
     ]
     assert engine.calls == [("clips", clip["clip_id"]) for clip in made]
-    assert made[0] == http.get(f"/v1/clips/{made[0]['clip_id']}").json()
+    shown = http.get(f"/v1/clips/{made[0]['clip_id']}").json()
+    assert shown["queue"]["position"] == 2  # after the one of higher priority
+    assert made[0] == shown | {"queue": None}
     assert made[0]["request_id"] == answer.headers["x-request-id"]
 
 

@@ -208,7 +208,7 @@ def update_clip(call: Call[NoQuery, UpdateClip]) -> Response:
         with located(pointer="/label"):
             check_label(values["label"] or "")
     check_expiry(body.expires_at)
-    return json_response(call.ledger.clips.update(clip_id, values, body.metadata or {}).to_object())
+    return json_response(_placed(call, call.ledger.clips.update(clip_id, values, body.metadata or {})).to_object())
 
 
 def delete_clips(call: Call[NoQuery, DeleteClips]) -> Response:
