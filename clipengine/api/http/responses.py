@@ -93,8 +93,8 @@ class ClipObject(_Object):
         description="As requested; null if not given, which keeps all transcripts. `result.subtitles` lists the files."
     )
     queue: QueuePlaceObject | None = Field(
-        description="Of a queued clip, in responses of GET and PATCH. Null in all others, in events and in webhooks, and after "
-        "the first 10,000 clips of the queue."
+        description="Of a queued clip, in responses of GET and PATCH. Null in all others, in events and in webhooks, "
+        "and after the first 10,000 clips of the queue."
     )
 
 
