@@ -263,6 +263,12 @@ def test_chapters_are_on_the_timeline(browser: Any, server: RunningServer, shelf
         chapters = page.get_by_role("group", name="Chapters").get_by_role("button")
         assert chapters.count() > 1
         judge(page, "chapters")
+        offset = chapters.first.evaluate(
+            "(band) => { const text = band.firstChild; text.textContent = 'אב'; const range = new Range();"
+            " range.selectNodeContents(text);"
+            " return range.getBoundingClientRect().left - band.getBoundingClientRect().left; }"
+        )
+        assert 0 <= offset < 16  # a title from right to left stands at its start as well
         start = (book.media or {})["chapters"][1]["start_seconds"]
         chapters.first.focus()
         page.keyboard.press("ArrowRight")
