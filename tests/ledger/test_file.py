@@ -6,6 +6,7 @@ import re
 import shutil
 import sqlite3
 import stat
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -123,6 +124,23 @@ def test_truncated_file_with_a_wal_is_rejected(ledger: Ledger, open_ledger: Open
     (crashed / "ledger.db").write_bytes(content[: len(content) // 2])
     with pytest.raises(StartupError):
         open_ledger(at=crashed / "ledger.db")
+
+
+def test_file_that_grows_while_it_is_opened_is_not_damaged(ledger: Ledger, open_ledger: Open) -> None:
+    ended = threading.Event()
+
+    def grow() -> None:
+        while not ended.is_set():
+            ledger.keys.create("laptop" * 30)
+
+    writer = threading.Thread(target=grow)
+    writer.start()
+    try:
+        for _ in range(30):
+            open_ledger().close()
+    finally:
+        ended.set()
+        writer.join()
 
 
 def test_wal_without_its_file_is_rejected(open_ledger: Open, path: Path) -> None:

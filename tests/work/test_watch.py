@@ -50,8 +50,9 @@ def watching(
 def drop(engine: RecordedEngine, key: str, body: bytes = b"film") -> Path:
     path = store_of(engine) / key
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(body)
-    return path
+    complete = path.with_name(f"{path.name}.part")  # the watch must not see the file while it is empty
+    complete.write_bytes(body)
+    return complete.replace(path)
 
 
 def registered(engine: RecordedEngine) -> list[tuple[str, str | None, int]]:

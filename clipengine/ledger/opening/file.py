@@ -130,11 +130,12 @@ def _check_complete(database: Database, path: Path) -> None:
     """Raise StartupError if the file is shorter than its pages.
 
     After a crash the WAL holds pages that the file lacks, so it is checkpointed first. If another process reads the
-    database, the checkpoint may be incomplete, and the file cannot be checked.
+    database, the checkpoint may be incomplete, and the file cannot be checked. The pages are counted before, because
+    another process may add some to the WAL after it.
     """
+    pages, size = database.run("PRAGMA page_count")[0][0], database.run("PRAGMA page_size")[0][0]
     busy, in_wal, checkpointed = database.run("PRAGMA wal_checkpoint(PASSIVE)")[0]
     if busy or in_wal != checkpointed:
         return
-    pages, size = database.run("PRAGMA page_count")[0][0], database.run("PRAGMA page_size")[0][0]
     if path.stat().st_size < pages * size:
         raise StartupError(f"{path} is damaged: it is truncated", hint=RESTORE_HINT)
