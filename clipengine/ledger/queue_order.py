@@ -48,6 +48,8 @@ class _Snapshot:
 
 
 class QueueOrder:
+    """The clips that are queued, in the order in which they will be cut. Thread-safe."""
+
     def __init__(self, database: Database, engines: Engines) -> None:
         self._database = database
         self._engines = engines

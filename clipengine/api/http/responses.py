@@ -218,7 +218,7 @@ class NextMomentObject(_Object):
     to: Literal["keyframe", "silence", "scene"]
     seconds: float | None
     searched_from_seconds: float
-    searched_to_seconds: float = Field(description="The moment, or how far was searched.")
+    searched_to_seconds: float = Field(description="The moment, or the end of the search.")
     more: bool = Field(description="The recording goes on there: a search from `searched_to_seconds` may find more.")
 
 

@@ -19,6 +19,7 @@ from clipengine.api.http.ranges import matches
 from clipengine.api.http.requests import GetFilmstrip, GetFrame, GetFrames, GetNextMoment, GetWaveform, NoBody, Q
 from clipengine.api.http.responses import FramesObject, NextMomentObject, WaveformObject
 from clipengine.clips.clip import Recording
+from clipengine.clips.seek_index import SeekIndex
 from clipengine.errors import (
     Busy,
     DecoderCrashed,
@@ -44,7 +45,7 @@ _MOST_TIMES_SECONDS = 600  # per response: every packet of the range is read
 async def get_frame(call: Call[GetFrame, NoBody]) -> Response:
     recording, duration = await complete_recording(call)
     at = _moment(call.query.at, duration)
-    seek_index = await call.in_session(lambda: call.ledger.recordings.seek_index(recording.recording_id))
+    seek_index = await seek_index_of(call, recording)
     values: dict[str, str | int] = {"at": str(at), "width": call.query.width}
     return await preview_response(call, Preview("frame", recording, values, seek_index and seek_index.near(at)), _JPEG)
 
@@ -53,7 +54,7 @@ async def get_frames(call: Call[GetFrames, NoBody]) -> Response:
     recording, duration = await complete_recording(call)
     start, end = _part(call.query.start, call.query.end, duration)
     values: dict[str, str | int] = {"start": str(start), "end": str(min(end, start + _MOST_TIMES_SECONDS))}
-    seek_index = await call.in_session(lambda: call.ledger.recordings.seek_index(recording.recording_id))
+    seek_index = await seek_index_of(call, recording)
     return await preview_response(
         call, Preview("times", recording, values, seek_index and seek_index.near(start)), _JSON
     )
@@ -69,7 +70,7 @@ async def get_filmstrip(call: Call[GetFilmstrip, NoBody]) -> Response:
 async def get_waveform(call: Call[GetWaveform, NoBody]) -> Response:
     recording, duration = await complete_recording(call)
     start, end = _part(call.query.start, call.query.end, duration)
-    seek_index = await call.in_session(lambda: call.ledger.recordings.seek_index(recording.recording_id))
+    seek_index = await seek_index_of(call, recording)
     preview = Preview.waveform(recording, start, end, points=call.query.points, seek_index=seek_index)
     return await preview_response(call, preview, _JSON)
 
@@ -80,7 +81,7 @@ async def get_next_moment(call: Call[GetNextMoment, NoBody]) -> Response:
     _check_has(recording, to)
     at, within = _moment(call.query.at, duration), exact(call.query.within)
     until = max(Fraction(0), at - within) if backward else min(duration, at + within)
-    seek_index = await call.in_session(lambda: call.ledger.recordings.seek_index(recording.recording_id))
+    seek_index = await seek_index_of(call, recording)
     near = seek_index and seek_index.near(min(at, until), max(at, until))
     values: dict[str, str | int] = {"to": to, "at": str(at), "until": str(until)}
     return await preview_response(call, Preview("jump", recording, values, near), _JSON)
@@ -92,6 +93,10 @@ def _check_has(recording: Recording, to: str) -> None:
     if facts is not None and not (facts.audio if to == "silence" else facts.video):
         others = "keyframes or scenes" if to == "silence" else "silences"
         raise NoMediaInRange(f"the recording has no {medium}", hint=f"Search for {others}, which need none.")
+
+
+async def seek_index_of(call: Call[Q, NoBody], recording: Recording) -> SeekIndex | None:
+    return await call.in_session(lambda: call.ledger.recordings.seek_index(recording.recording_id))
 
 
 async def complete_recording(call: Call[Q, NoBody]) -> tuple[Recording, Fraction]:

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from clipengine.api.http.operation import Answer, Call, Operation, json_response
 from clipengine.api.http.requests import NoBody, NoQuery
 from clipengine.api.http.responses import ProxyObject
-from clipengine.api.routes.previews import KNOWN, PREVIEW_ERRORS, complete_recording, preview_response
+from clipengine.api.routes.previews import KNOWN, PREVIEW_ERRORS, complete_recording, preview_response, seek_index_of
 from clipengine.clips.clip import Recording
 from clipengine.clips.proxy import (
     SEGMENT_SECONDS,
@@ -24,6 +24,7 @@ from clipengine.clips.proxy import (
     proxy_size,
     segment_count,
 )
+from clipengine.clips.seek_index import SeekIndex
 from clipengine.errors import NotFound
 from clipengine.work.previews import Preview
 
@@ -58,25 +59,27 @@ async def get_proxy_playlist(call: Call[NoQuery, NoBody]) -> Response:
 async def get_proxy_init(call: Call[NoQuery, NoBody]) -> Response:
     recording, duration = await complete_recording(call)
     segment_count(duration)  # raises an error if the recording has no proxy
-    return await preview_response(call, _preview(call, recording, "init"), _MP4, cache=_REVALIDATED)
+    return await _segment(call, recording, "init")
 
 
 async def get_proxy_segment(call: Call[NoQuery, NoBody]) -> Response:
     recording, duration = await complete_recording(call)
     number = _number(call.path("number"), segment_count(duration))
-    seek_index = await call.in_session(lambda: call.ledger.recordings.seek_index(recording.recording_id))
+    seek_index = await seek_index_of(call, recording)
     start = max(Fraction(0), proxy_segment(duration, number).start - _MARGIN_SECONDS)
-    preview = _preview(call, recording, number)
-    preview = Preview("proxy", recording, preview.values, seek_index and seek_index.near(start))
+    return await _segment(call, recording, number, seek_index and seek_index.near(start))
+
+
+async def _segment(
+    call: Call[NoQuery, NoBody], recording: Recording, segment: str | int, seek_index: SeekIndex | None = None
+) -> Response:
+    values: dict[str, str | int] = {"segment": segment, "lines": call.engine.settings.previews.proxy_lines}
+    preview = Preview("proxy", recording, values, seek_index)
     return await preview_response(call, preview, _MP4, cache=_REVALIDATED)
 
 
-def _preview(call: Call[NoQuery, NoBody], recording: Recording, segment: str | int) -> Preview:
-    return Preview("proxy", recording, {"segment": segment, "lines": call.engine.settings.previews.proxy_lines})
-
-
 def _number(text: str, count: int) -> int:
-    """Return the number of a segment. Raises NotFound if there is no such segment."""
+    """Return the number of a segment. Raises NotFound if it is not one of `count`."""
     if not _NUMBER.fullmatch(text) or int(text) >= count:
         raise NotFound(
             f"The proxy has no segment {text[:20]!r}: it has the segments 0 to {count - 1}",
@@ -85,7 +88,7 @@ def _number(text: str, count: int) -> int:
     return int(text)
 
 
-_operation = partial(Operation, "GET", scope="read")
+_operation = partial(Operation, "GET", scope="read", errors=PREVIEW_ERRORS)
 
 OPERATIONS = [
     _operation(
@@ -93,21 +96,18 @@ OPERATIONS = [
         handler=get_proxy,
         summary="Get the segments in which a recording can be played by every browser",
         answers=[Answer(200, "The media type and the number of segments. None is made yet.", ProxyObject)],
-        errors=PREVIEW_ERRORS,
     ),
     _operation(
         "/v1/recordings/{recording_id}/proxy.m3u8",
         handler=get_proxy_playlist,
         summary="Get the playlist of a proxy",
         answers=[Answer(200, "A media playlist (HLS) of all segments.", media_type=_PLAYLIST)],
-        errors=PREVIEW_ERRORS,
     ),
     _operation(
         "/v1/recordings/{recording_id}/proxy/init.mp4",
         handler=get_proxy_init,
         summary="Get the initialization segment of a proxy",
         answers=[Answer(200, "The beginning of a fragmented MP4 file, without media.", media_type=_MP4), KNOWN],
-        errors=PREVIEW_ERRORS,
     ),
     _operation(
         "/v1/recordings/{recording_id}/proxy/{number}.m4s",
