@@ -20,9 +20,9 @@ from av.video.stream import VideoStream
 from clipengine.clips.facts import TrackNames
 from clipengine.clips.profiles import Profile
 from clipengine.clips.proxy import LEVEL
-from clipengine.media.audio.encoder_format import AAC_OPTIONS, encoder_format, encoder_rate
+from clipengine.media.audio.encoder_format import encoder_rate
 from clipengine.media.output.writable_file import writer_errors
-from clipengine.media.output.writer import VIDEO_TIME_BASE
+from clipengine.media.output.writer import VIDEO_TIME_BASE, set_audio_format, set_format
 from clipengine.media.video.frame_format import FrameFormat
 
 AAC_SAMPLES = 1024  # of a packet
@@ -61,13 +61,7 @@ class FragmentWriter:
         """Add the video stream. `rate` is its usual frame rate."""
         stream = self._container.add_stream("libx264", rate=rate.limit_denominator(100_000))
         context = stream.codec_context
-        context.width, context.height = format.width, format.height
-        context.pix_fmt = format.pixel_format
-        context.time_base = VIDEO_TIME_BASE
-        context.color_range = format.color_range
-        context.color_primaries = format.color_primaries
-        context.color_trc = format.color_trc
-        context.colorspace = format.colorspace
+        set_format(context, format)
         context.thread_count = self._threads
         context.flags |= Flags.frame_duration
         context.options = {
@@ -91,15 +85,10 @@ class FragmentWriter:
 
     def add_audio(self, *, rate: int, channels: int, names: TrackNames) -> tuple[str, str]:
         """Add the audio stream and return the sample format and channel layout that its encoder needs."""
-        stream = self._container.add_stream("aac", rate=aac_rate(rate))
-        format, layout = encoder_format("aac", min(channels, _MAX_CHANNELS))
-        context = stream.codec_context
-        context.layout, context.format = layout, format
-        context.bit_rate = self._profile.audio_bitrate
-        context.time_base = Fraction(1, aac_rate(rate))
-        context.options = dict(AAC_OPTIONS)
-        self._audio = stream
-        return format, layout
+        chosen = aac_rate(rate)
+        stream = self._audio = self._container.add_stream("aac", rate=chosen)
+        channels = min(channels, _MAX_CHANNELS)
+        return set_audio_format(stream.codec_context, self._profile, rate=chosen, channels=channels)
 
     def write_frame(self, frame: av.VideoFrame, start: Fraction, end: Fraction) -> None:
         """Encode a frame that is shown from `start` to `end`."""
@@ -125,8 +114,7 @@ class FragmentWriter:
             if self._audio is not None:
                 self._mux_audio(self._audio.encode(None))
             self._container.close()
-        data = self._file.getvalue()
-        return _split(data)
+        return _split(self._file.getvalue())
 
     def _mux_video(self, packets: Sequence[Packet[VideoStream]]) -> None:
         for packet in packets:

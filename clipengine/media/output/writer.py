@@ -65,6 +65,28 @@ Format: Layer, Start, End, Style, Name, MarginL, MarginR, MarginV, Effect, Text
 """
 
 
+def set_format(context: Any, format: FrameFormat) -> None:
+    """Set the frames that a video encoder gets: size, pixel format, colours, and times in `VIDEO_TIME_BASE`."""
+    context.width, context.height = format.width, format.height
+    context.pix_fmt = format.pixel_format
+    context.time_base = VIDEO_TIME_BASE
+    context.color_range = format.color_range
+    context.color_primaries = format.color_primaries
+    context.color_trc = format.color_trc
+    context.colorspace = format.colorspace
+
+
+def set_audio_format(context: Any, profile: Profile, *, rate: int, channels: int) -> tuple[str, str]:
+    """Set up an audio encoder of the profile, and return the sample format and the channel layout that it needs."""
+    format, layout = encoder_format(profile.audio, channels)
+    context.layout, context.format = layout, format
+    context.bit_rate = profile.audio_bitrate
+    context.time_base = Fraction(1, rate)
+    if profile.audio == "aac":
+        context.options = dict(AAC_OPTIONS)
+    return format, layout
+
+
 class ClipWriter:
     """Encodes and muxes one clip. Create it with `open_writer`, add the streams, write frames, then call `finish`."""
 
@@ -116,14 +138,8 @@ class ClipWriter:
             return
         stream = self._container.add_stream(_VIDEO_ENCODERS[profile.video], rate=rate.limit_denominator(100_000))
         context = stream.codec_context
-        context.width, context.height = format.width, format.height
-        context.pix_fmt = format.pixel_format
-        context.time_base = VIDEO_TIME_BASE
+        set_format(context, format)
         context.sample_aspect_ratio = format.sample_aspect_ratio
-        context.color_range = format.color_range
-        context.color_primaries = format.color_primaries
-        context.color_trc = format.color_trc
-        context.colorspace = format.colorspace
         # x264 needs more threads than cores to keep them busy, as its frame threads wait for each other.
         context.thread_count = self._threads * 3 // 2 if profile.video == "h264" else self._threads
         # PyAV defaults to slice threading, which slows x264 down by a fifth on two cores.
@@ -192,17 +208,9 @@ class ClipWriter:
         codec = self._profile.audio
         chosen = encoder_rate(codec, rate)
         stream = self._container.add_stream(_AUDIO_ENCODERS[codec], rate=chosen)
-        format, layout = encoder_format(codec, channels)
-        context = stream.codec_context
-        context.layout = layout
-        context.format = format
-        context.bit_rate = self._profile.audio_bitrate
-        context.time_base = Fraction(1, chosen)
-        if codec == "aac":
-            context.options = dict(AAC_OPTIONS)
         self._name(stream, names)
         self._audio.append(stream)
-        return format, layout
+        return set_audio_format(stream.codec_context, self._profile, rate=chosen, channels=channels)
 
     def _name(self, stream: Any, names: TrackNames) -> None:
         if names.language:
