@@ -4,7 +4,7 @@ import {get, patch} from "./api.js";
 import {h, setText} from "./dom.js";
 import {splitTags} from "./edit_in_place.js";
 import {formatNumber, plural, t} from "./texts.js";
-import {openDialog, toast} from "./ui.js";
+import {errorText, openDialog, toast} from "./ui.js";
 
 const PARALLEL = 4; // requests
 
@@ -34,7 +34,7 @@ export function editTags(items, {pathOf, titleOf, onchange}) {
     dialog.close();
     const changed = plural(items.length - failed.length, "{count} changed", "{count} changed");
     if (!failed.length) toast(t("Tags saved"), changed);
-    else toast(plural(failed.length, "The tags of {count} could not be changed", "The tags of {count} could not be changed"), `${titleOf(failed[0][0])}: ${failed[0][1].message} ${changed}`, {bad: true});
+    else toast(plural(failed.length, "The tags of {count} could not be changed", "The tags of {count} could not be changed"), [`${titleOf(failed[0][0])}: `, errorText(failed[0][1]), ` ${changed}`], {bad: true});
   }
 
   const dialog = openDialog(plural(items.length, "Tags of {count} item", "Tags of {count} items"), h("form", {class: "stack", onsubmit: submit},

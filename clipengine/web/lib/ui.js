@@ -165,6 +165,9 @@ export function errorSummary({message, hint}) {
   return h("details", {class: "fault"}, h("summary", {class: "bad"}, h("span", {class: "clip"}, serverText(message))), h("p", {class: "muted"}, serverText(hint)));
 }
 
+// Return a table; `titles` are those of its columns, and `rows` is its body.
+export const table = (titles, rows) => h("table", {}, h("thead", {}, h("tr", {}, titles.map((text) => h("th", {scope: "col"}, text)))), rows);
+
 // Return an error state that replaces a list or a view. `retry()` is offered if the error may pass, and is called when an
 // unreachable server is back.
 export function errorState(error, retry) {

@@ -1,6 +1,6 @@
-// The player: frame by frame, forward and backward. If the browser cannot decode the recording, its proxy is played; if it
-// cannot play that either, frames made by the server are shown, as while the proxy is being made. Events: "time" when the position changes, "state" when
-// playback starts or stops.
+// The player: frame by frame, forward and backward. If the browser cannot decode the recording, its proxy is played. If it
+// cannot play that either, and while the proxy is being made, frames made by the server are shown. Events: "time" when the
+// position changes, "state" when playback starts or stops.
 
 import {h, setText} from "../lib/dom.js";
 import {displaySize} from "../lib/format.js";

@@ -5,7 +5,7 @@ import {debounce, h, icon, iconButton, setText} from "../lib/dom.js";
 import {listen} from "../lib/events.js";
 import {formatAge, formatBytes, formatTime} from "../lib/format.js";
 import {formatNumber, locale, plural, rich, t} from "../lib/texts.js";
-import {asyncHandler, confirmDialog, copyText, errorState, errorText, openDialog, serverText, toastError} from "../lib/ui.js";
+import {asyncHandler, confirmDialog, copyText, errorState, errorText, openDialog, serverText, table, toastError} from "../lib/ui.js";
 import {clipsInProgress, profileSection, showClip} from "./system_work.js";
 
 const REFRESH_MS = 5000;
@@ -107,24 +107,21 @@ function hours({hours: found, clips_ready: ready, clips_failed: failed}) {
 function failures({failures: found}, signal) {
   if (!found.length) return [];
   const all = h("a", {href: "#/clips?status=failed"}, t("All failed clips"));
-  return h("section", {}, h("div", {class: "row sub"}, h("h2", {class: "grow"}, t("Failures")), all), h("div", {class: "panel scroll"}, h("table", {},
-    h("thead", {}, h("tr", {}, [t("Code"), t("Clips"), ""].map((text) => h("th", {scope: "col"}, text)))),
+  return h("section", {}, h("div", {class: "row sub"}, h("h2", {class: "grow"}, t("Failures")), all), h("div", {class: "panel scroll"}, table([t("Code"), t("Clips"), ""],
     h("tbody", {}, found.map((each) => h("tr", {},
       h("td", {}, h("a", {class: "mono", href: `/docs/errors#${each.code}`}, each.code)), h("td", {}, String(each.clips)),
       h("td", {}, h("button", {type: "button", class: "quiet", onclick: asyncHandler(() => showClip(each.last_clip_id, signal))}, t("Show the last clip")))))))));
 }
 
 function engines(found) {
-  return h("section", {}, h("h2", {class: "sub"}, t("Engines")), h("div", {class: "panel scroll"}, h("table", {},
-    h("thead", {}, h("tr", {}, [t("Host"), t("Version"), t("Encoders"), t("State")].map((text) => h("th", {scope: "col"}, text)))),
+  return h("section", {}, h("h2", {class: "sub"}, t("Engines")), h("div", {class: "panel scroll"}, table([t("Host"), t("Version"), t("Encoders"), t("State")],
     h("tbody", {}, found.map((engine) => h("tr", {},
       h("td", {title: engine.engine_id}, engine.host), h("td", {}, engine.version || t("unknown")),
       h("td", {}, h("progress", {max: String(engine.encoders || 1), value: engine.encoders_busy, "aria-hidden": "true"}), t("{part} of {whole} busy", {part: engine.encoders_busy, whole: engine.encoders ?? "?"})), h("td", {}, engine.stopping ? t("Stopping") : t("Running"))))))));
 }
 
 function checks(found) {
-  return h("section", {}, h("h2", {class: "sub"}, t("Checks")), h("div", {class: "panel scroll"}, h("table", {},
-    h("thead", {}, h("tr", {}, [t("Check"), t("State"), t("Detail")].map((text) => h("th", {scope: "col"}, text)))),
+  return h("section", {}, h("h2", {class: "sub"}, t("Checks")), h("div", {class: "panel scroll"}, table([t("Check"), t("State"), t("Detail")],
     h("tbody", {}, found.map((check) => h("tr", {},
       h("td", {}, check.name), h("td", {}, h("span", {class: check.ok ? "pill good" : "pill bad"}, check.ok ? t("Good") : t("Failing"))), h("td", {class: "muted"}, serverText(check.detail))))))));
 }
@@ -147,8 +144,7 @@ async function showAdmin(node, signal) {
   node.append(
     h("section", {},
       h("div", {class: "row sub"}, h("h2", {class: "grow"}, t("API keys")), h("button", {type: "button", onclick: () => addKey(load)}, icon("plus"), t("Create key"))),
-      h("div", {class: "panel scroll"}, h("table", {},
-        h("thead", {}, h("tr", {}, [t("Name"), t("Scopes"), t("Created"), t("Last used"), ""].map((text) => h("th", {scope: "col"}, text)))), rows))),
+      h("div", {class: "panel scroll"}, table([t("Name"), t("Scopes"), t("Created"), t("Last used"), ""], rows))),
     h("section", {}, h("h2", {class: "sub"}, t("Settings")), details),
   );
   await load();

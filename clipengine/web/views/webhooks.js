@@ -4,7 +4,7 @@ import {get, patch, post, query, remove} from "../lib/api.js";
 import {h, icon, iconButton} from "../lib/dom.js";
 import {formatAge} from "../lib/format.js";
 import {t} from "../lib/texts.js";
-import {asyncHandler, confirmDialog, copyText, errorState, errorText, menuButton, openDialog, serverText, toast, toastError} from "../lib/ui.js";
+import {asyncHandler, confirmDialog, copyText, errorState, errorText, menuButton, openDialog, serverText, table, toast, toastError} from "../lib/ui.js";
 
 const EVENTS = ["clip.ready", "clip.failed", "clip.progress", "clip.expired", "recording.complete", "recording.failed", "endpoint.disabled"];
 const DEFAULT_EVENTS = ["clip.ready", "clip.failed"];
@@ -191,7 +191,7 @@ function deliveryRow(first, reload) {
       toast(t("Delivery queued again"));
       await reload();
     })}, icon("retry"), t("Redeliver"))),
-    h("table", {}, h("thead", {}, h("tr", {}, [t("Time"), t("Response"), t("Duration"), ""].map((text) => h("th", {scope: "col"}, text)))), attempts),
+    table([t("Time"), t("Response"), t("Duration"), ""], attempts),
     h("div", {class: "row"}, h("h3", {class: "grow"}, t("Payload")), iconButton("copy", t("Copy the payload"), () => copyText(payload.textContent, t("Payload")).catch(toastError))),
     payload,
   ));
