@@ -1,4 +1,4 @@
-"""Imports that cost no garbage collection, which takes a tenth of the start-up time and another tenth at the exit."""
+"""Imports without garbage collection, which takes a tenth of the start-up time and another tenth at the exit."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ from clipengine.work.previews import Preview, Previews
 
 log = logging.getLogger(__name__)
 
-MAX_RECORDINGS = 100  # that wait; older ones are dropped
+MAX_RECORDINGS = 100  # in the queue; older ones are dropped
 _NEW_MS = 60_000  # later changes of a recording, such as of its name, make nothing
 _POLL_SECONDS = 1.0
 _MAX_TRIES = 5  # of all pieces of one recording: a piece that always takes too long does not run forever
@@ -89,7 +89,7 @@ class PreviewsAhead:
                     raise
 
     def _make(self, preview: Preview) -> None:
-        """Make a preview when nothing else is to do. Raises Busy if it gave way, and the errors of previews."""
+        """Make a preview while the engine is idle. Raises Busy if another job replaced it, and the errors of previews."""
         while self._is_busy() or (made := self._previews.make_ahead(preview, lambda: not self._is_busy())) is None:
             if self._stopped.wait(_POLL_SECONDS):
                 return

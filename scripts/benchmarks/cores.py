@@ -160,9 +160,8 @@ class _ThreadSampler:
     def spent(self) -> list[tuple[str, float]]:
         """Return name and CPU seconds in the block of the main thread and of the threads that began, in that order."""
         main = self._spent[self._pid] - self._before[self._pid]
-        later = [
-            each for each in self._spent if each not in self._before
-        ]  # not in order of their ids, which wrap around
+        # In order of their start, not of their ids, which wrap around.
+        later = [each for each in self._spent if each not in self._before]
         return [("main", main), *((self._names[each], self._spent[each]) for each in later)]
 
     def _watch(self) -> None:

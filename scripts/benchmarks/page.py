@@ -1,7 +1,7 @@
 """The page with 10,000 recordings and 10,000 clips: first paint, rows, scrolling, memory, and the queries behind it.
 
 Each first paint is that of a new browser process with an empty cache. A stutter is a task of the page's main thread;
-one of more than 50 ms delays a frame that somebody sees.
+one of more than 50 ms delays frames visibly.
 """
 
 from __future__ import annotations

@@ -81,6 +81,36 @@ def select(page: Any, start: str, end: str, label: str) -> None:
         page.keyboard.press("ArrowRight")
 
 
+def show_sign_in(camera: Camera, page: Any) -> None:
+    page.goto(camera.server.url)
+    page.get_by_label("API key").wait_for()
+
+
+def play(page: Any, button: Any) -> None:
+    """Play a clip by its button, until its frames are there."""
+    button.click()
+    until(page, "document.querySelector('dialog video').readyState > 2")
+
+
+def share(page: Any) -> str:
+    """Return a link of the clip that is playing."""
+    page.get_by_role("button", name="Share").click()
+    page.get_by_role("button", name="Create link").click()
+    return str(page.get_by_label("Link", exact=True).input_value())
+
+
+def show_shared(page: Any, link: str) -> None:
+    page.goto(link)
+    until(page, "document.querySelector('video').readyState > 2")
+
+
+def open_delivery(page: Any) -> None:
+    """Open the last delivery of the webhook in the list that is shown."""
+    page.get_by_role("link", name="/hooks/clips").click()
+    page.locator(".delivery summary").last.click()
+    page.get_by_text('"clip.ready"').first.wait_for()
+
+
 def shrink(path: Path, max_bytes: int) -> None:
     """Quantize the colours, with a smaller palette if the file is still too large; documents need no full colour."""
     small = path.with_suffix(".small.png")

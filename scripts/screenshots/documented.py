@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
-from scripts.screenshots.camera import DESK, PHONE, Camera, select
-from tests.support.page import until
+from scripts.screenshots.camera import (
+    DESK,
+    PHONE,
+    Camera,
+    open_delivery,
+    play,
+    select,
+    share,
+    show_shared,
+    show_sign_in,
+)
 
 MAX_BYTES = 220_000
 
@@ -15,8 +24,7 @@ def take_documented(camera: Camera, film: str) -> None:
         camera.take(page, name, max_bytes=MAX_BYTES)
 
     with camera.page(DESK, signed_in=False) as page:
-        page.goto(camera.server.url)
-        page.get_by_label("API key").wait_for()
+        show_sign_in(camera, page)
         take(page, "sign-in")
     with camera.page(DESK) as page:
         camera.show(page, "/recordings", ".poster img")
@@ -27,24 +35,18 @@ def take_documented(camera: Camera, film: str) -> None:
         page.keyboard.press("?")
         take(page, "keys")
         page.keyboard.press("Escape")
-        page.get_by_role("button", name="Play The reveal").click()
-        until(page, "document.querySelector('dialog video').readyState > 2")
+        play(page, page.get_by_role("button", name="Play The reveal"))
         take(page, "clip")
-        page.get_by_role("button", name="Share").click()
-        page.get_by_role("button", name="Create link").click()
-        link = page.get_by_label("Link", exact=True).input_value()
+        link = share(page)
         page.keyboard.press("Escape")
         camera.show(page, "/clips", ".clip-row img")
         take(page, "clips")
         camera.show(page, "/webhooks", ".webhook")
         take(page, "webhooks")
-        page.get_by_role("link", name="/hooks/clips").click()
-        page.locator(".delivery summary").last.click()
-        page.get_by_text('"clip.ready"').first.wait_for()
+        open_delivery(page)
         take(page, "deliveries")
     with camera.page(PHONE, signed_in=False) as page:
-        page.goto(link)
-        until(page, "document.querySelector('video').readyState > 2")
+        show_shared(page, link)
         take(page, "phone-shared")
     with camera.page(PHONE) as page:
         camera.show(page, "/recordings", ".poster img")

@@ -5,9 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from scripts.screenshots.camera import DESK, PHONE, Camera, select
+from scripts.screenshots.camera import (
+    DESK,
+    PHONE,
+    Camera,
+    open_delivery,
+    play,
+    select,
+    share,
+    show_shared,
+    show_sign_in,
+)
 from scripts.screenshots.recordings import Filled
-from tests.support.page import until
 
 Take = Callable[[Any, str], None]
 
@@ -19,8 +28,7 @@ def take_every(camera: Camera, filled: Filled) -> None:
             camera.take(page, f"{prefix}-{name}")
 
         with camera.page(size, signed_in=False) as page:
-            page.goto(camera.server.url)
-            page.get_by_label("API key").wait_for()
+            show_sign_in(camera, page)
             take(page, "sign-in")
         with camera.page(size) as page:
             page.set_default_timeout(60_000)
@@ -30,8 +38,7 @@ def take_every(camera: Camera, filled: Filled) -> None:
             link = _dialogs(camera, page, take, filled.film)
             _operators(camera, page, take)
         with camera.page(size, signed_in=False) as page:
-            page.goto(link)
-            until(page, "document.querySelector('video').readyState > 2")
+            show_shared(page, link)
             take(page, "shared")
 
 
@@ -100,12 +107,9 @@ def _dialogs(camera: Camera, page: Any, take: Take, film: str) -> str:
     page.keyboard.press("Enter")
     take(page, "clip-delete")
     page.keyboard.press("Escape")
-    clip.get_by_role("button", name="Play").click()
-    until(page, "document.querySelector('dialog video').readyState > 2")
+    play(page, clip.get_by_role("button", name="Play"))
     take(page, "clip")
-    page.get_by_role("button", name="Share").click()
-    page.get_by_role("button", name="Create link").click()
-    link = str(page.get_by_label("Link", exact=True).input_value())
+    link = share(page)
     take(page, "share")
     page.keyboard.press("Escape")
     return link
@@ -117,9 +121,7 @@ def _operators(camera: Camera, page: Any, take: Take) -> None:
     page.get_by_role("button", name="Add webhook").click()
     take(page, "webhook-dialog")
     page.keyboard.press("Escape")
-    page.get_by_role("link", name="/hooks/clips").click()
-    page.locator(".delivery summary").last.click()
-    page.get_by_text('"clip.ready"').first.wait_for()
+    open_delivery(page)
     take(page, "deliveries")
     camera.show(page, "/system", ".figures")
     take(page, "system")

@@ -355,3 +355,19 @@ def test_webhook_can_be_added_tested_and_deleted(server: RunningServer, recordin
         assert "the webhook is disabled (it answered 410 Gone)" in gone.stderr
         assert server.command("webhooks", "rm", added["webhook_id"]).returncode == 0
         assert shown(server.command("webhooks", "list", "--json")) == []
+
+
+def test_secret_of_clips_verifies_their_deliveries(server: RunningServer, recording: dict[str, Any]) -> None:
+    printed = server.command("webhooks", "clip-secret", "--data", str(server.data))
+    assert printed.returncode == 0, printed.stderr
+    with Receiver() as receiver:
+        clip = server.client().clips.create(recording["recording_id"], "own", 1.0, 2.0, webhook_url=receiver.url)
+        (request,) = receiver.wait_for(1)
+    event = verify(request.body, request.headers, printed.stdout.strip())
+    assert (event["event"], event["data"]["clip_id"]) == ("clip.ready", clip.clip_id)
+
+
+def test_secret_of_clips_needs_a_ledger(server: RunningServer, tmp_path: Path) -> None:
+    refused = server.command("webhooks", "clip-secret", "--data", str(tmp_path / "none"))
+    assert (refused.returncode, "has no ledger" in refused.stderr) == (1, True), refused.stderr
+    assert not (tmp_path / "none").exists()

@@ -27,7 +27,7 @@ export function editTags(items, {pathOf, titleOf, onchange}) {
     }
     save.disabled = true;
     const failed = await changeEach(items, async (item) => {
-      const {tags} = await get(pathOf(item)); // as they are now: somebody else may have changed them
+      const {tags} = await get(pathOf(item)); // the row may be out of date
       const wanted = [...new Set([...tags.filter((tag) => !remove.includes(tag)), ...add])];
       if (wanted.join() !== tags.join()) onchange(await patch(pathOf(item), {tags: wanted}));
     }, (done) => setText(status, t("{done} of {total}", {done, total: items.length})));
