@@ -89,7 +89,7 @@ class PreviewsAhead:
                     raise
 
     def _make(self, preview: Preview) -> None:
-        """Make a preview while the engine is idle. Raises Busy if another job replaced it, and the errors of previews."""
+        """Make a preview while the engine is idle. Raises Busy if another job replaced it, and errors of previews."""
         while self._is_busy() or (made := self._previews.make_ahead(preview, lambda: not self._is_busy())) is None:
             if self._stopped.wait(_POLL_SECONDS):
                 return
