@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from fractions import Fraction
-from heapq import heappop, heappush
 from typing import Any, NamedTuple
 
 import av
@@ -18,6 +17,7 @@ from clipengine.media.bitstream.bits import BitstreamError
 from clipengine.media.bitstream.copied_stream import Rewriter
 from clipengine.media.input.events import CopiedVideo, VideoPacketEvent
 from clipengine.media.input.timeline import as_fraction
+from clipengine.media.output.decoding_times import DecodedTooLate, DecodingTimes
 from clipengine.media.output.last_gop import DECODED_FRAMES
 from clipengine.media.output.segment_encoder import segment_encoder
 from clipengine.media.video.filter_graph import linear_graph, pull_one
@@ -62,7 +62,7 @@ class SplicedVideo:
         self._encoded = 0  # frames of the current encoder
         self._keyframe_id = copied.keyframe_id  # of the copied keyframe that is nearest
         self._seam_packets = _SEAM_PACKETS  # copied packets still to be decoded
-        self._clock = _DecodingTimes(copied.reordered_frames, max(unit, self._ticks(1 / rate)), unit)
+        self._clock = DecodingTimes(copied.reordered_frames, max(unit, self._ticks(1 / rate)), unit)
         self._held: list[SplicedPacket] = []  # from the one that is shown last on
         self._latest: int | None = None
         self._enlarger: Graph | None = None
@@ -155,7 +155,10 @@ class SplicedVideo:
     ) -> list[SplicedPacket]:
         """Hold the packet, and return those before it if none of them is shown last."""
         packet: Packet[Any] = Packet(data)
-        packet.pts, packet.dts, packet.time_base = pts, self._clock.dts(pts), self._tick
+        try:
+            packet.pts, packet.dts, packet.time_base = pts, self._clock.dts(pts), self._tick
+        except DecodedTooLate as error:
+            raise CannotCopy(str(error)) from None
         packet.duration = duration or 0
         packet.is_keyframe = keyframe
         packet.stream = self.stream
@@ -175,29 +178,3 @@ class SplicedVideo:
 
     def _ticks(self, seconds: Fraction) -> int:
         return round(seconds / self._tick)
-
-
-class _DecodingTimes:
-    """Decoding times of packets: those of the recording are not trusted.
-
-    The dts of a packet is the pts of the frame that a decoder with a delay of `reordered_frames` shows at that time.
-    The container counts in units of `unit` ticks.
-    """
-
-    def __init__(self, reordered_frames: int, step: int, unit: int) -> None:
-        self._delay = reordered_frames
-        self._step = step
-        self._unit = unit
-        self._count = 0
-        self._times: list[int] = []
-        self._last: int | None = None
-
-    def dts(self, pts: int) -> int:
-        """Return the dts of the next packet. Raises CannotCopy if its frame would be decoded after it is shown."""
-        heappush(self._times, pts)
-        dts = (self._count - self._delay) * self._step if self._count < self._delay else heappop(self._times)
-        if dts > pts or (self._last is not None and dts < self._last + self._unit):
-            raise CannotCopy(f"its frames are reordered by more than {self._delay}, or two have the same time")
-        self._count += 1
-        self._last = dts
-        return dts
