@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import partial
@@ -37,6 +37,7 @@ from clipengine.media.input.seek import Seeker
 from clipengine.media.input.source import ByteSource, MediaReader
 from clipengine.media.output.joined_writer import JoinedWriter
 from clipengine.media.output.packet_verifier import PacketVerifier, is_verifiable
+from clipengine.media.output.segmented_video import encoders_side_by_side
 from clipengine.media.output.verify import verify
 from clipengine.media.output.writer import ClipWriter, open_writer
 from clipengine.media.video.deinterlace import deinterlace
@@ -185,13 +186,15 @@ class _Cutter:
         """Write and verify the clip; with `copies`, whole GOPs are copied. Raises CannotCopy only with `copies`."""
         began = time.monotonic()
         profile = self.profile
-        with PacketVerifier(decodes=self.decodes) if is_verifiable(profile) else nullcontext() as verifier:
-            with open_writer(self.output, profile, threads=self.threads, verifier=verifier) as writer:
+        with self._verifier() as verifier:
+            with open_writer(
+                self.output, profile, threads=self.threads, length=self._length(), verifier=verifier
+            ) as writer:
                 if profile.container == "gif":  # its palette depends on all of the clip
                     self._write_parts(writer, copies=False, sampled=True)
                     writer.end_sampling()
                 builders, warnings = self._write_parts(writer, copies=copies)
-                writer.finish()
+                writer.finish(partial(self.on_progress, "encoding", 1.0))
             warnings += self._measured().warnings
             encoded = time.monotonic() - began
             on_packet = partial(self.on_progress, "verifying", 1.0)
@@ -223,6 +226,16 @@ class _Cutter:
         os.ftruncate(self.output, 0)
         made = self.cut(copies=False)
         return made if reason is None else replace(made, warnings=(*made.warnings, encoded_instead(reason)))
+
+    def _verifier(self) -> AbstractContextManager[PacketVerifier | None]:
+        if not is_verifiable(self.profile):
+            return nullcontext()
+        return PacketVerifier(decodes=self.decodes, threads=encoders_side_by_side(self.threads))
+
+    def _length(self) -> Fraction:
+        """Return the length of the clip in seconds; the frames at its cuts may change it a little."""
+        seconds = sum((clip.cut.end - clip.cut.start for _, clip in self.parts), Fraction(0))
+        return seconds / self.profile.output.tempo
 
     def _languages(self) -> list[TextTrack]:
         parts = (PlannedPart(part.facts, part.start, part.end, texts=part.texts) for part, _ in self.parts)

@@ -1,13 +1,12 @@
-"""One clip on 2 to 32 cores, simulated: with x264's own threads, and in segments encoded side by side.
+"""One clip on 4 to 32 cores, simulated: in segments side by side as it is encoded, and with one encoder.
 
 The CPU time of each thread of an encoder child is measured with `threads_per_clip` set to each number of cores, on
 however many this machine has. `scripts.benchmarks.schedule` then computes the least wall time on so many cores.
 
 Assumptions: all frames cost the same, with any number of threads (the median of all runs; the runs are printed); a
 frame of the recording refers to the one before it; each core is as fast as one here, and memory bandwidth is enough for
-all. In favour of segments: their number is the best one, other children are ready and cost nothing to start, half a GOP
-is decoded before each segment, and joining the segments and reading the finished file are free. `beside it` is the same
-clip with x264's own threads.
+all; opening an encoder and reading the finished file are free. `beside it` is the same clip with one encoder and one
+thread of the packet verifier.
 """
 
 from __future__ import annotations
@@ -27,6 +26,8 @@ from types import TracebackType
 import av
 
 from clipengine.clips.edit import PlannedPart
+from clipengine.media.output.segmented_video import encoders_side_by_side, segment_layout
+from clipengine.media.video.frame_format import FrameFormat
 from clipengine.settings import Encoding, Settings
 from clipengine.stores.folder import FolderStore
 from clipengine.work.encoder.jobs import cut_job
@@ -35,17 +36,16 @@ from scripts.benchmarks import sources
 from scripts.benchmarks.cutting import probed
 from scripts.benchmarks.figures import Bench, Figure
 from scripts.benchmarks.measuring import MemorySampler
-from scripts.benchmarks.schedule import Costs, lookahead_threads, wall_seconds, x264_threads
+from scripts.benchmarks.schedule import Costs, Way, lookahead_threads, wall_seconds, x264_threads
 
 _SOURCES = (sources.H264_1080, sources.H264_720)
-_CORES = (2, 4, 6, 8, 12, 16, 24, 32)
+_CORES = (4, 8, 12, 16, 24, 32)
 _RECORDING_SECONDS = 90
 _START = Fraction(1380, 30)
-_SHORT_SECONDS = 3
+_SHORT_SECONDS = 10  # long enough for segments
 _FRAME_RATE = 30
-_GOP = 250  # frames of these recordings
 _SAMPLE_SECONDS = 0.01
-_AS_GOOD = 1.02  # of the least time: fewer segments take less memory
+_MAIN_AND_INPUT = "main and input"
 
 
 @dataclass(frozen=True)
@@ -59,47 +59,46 @@ def figures(bench: Bench) -> Iterator[Figure]:
     if (reason := sources.lacking()) is not None:
         bench.say(f"  {reason}")
         return
-    cores, seconds, length = (_CORES[:4], 5, 30) if bench.quick else (_CORES, 15, 120)
+    cores, seconds, length = (_CORES[1:4:2], 10, 30) if bench.quick else (_CORES, 20, 120)
     for kind in _SOURCES:
         recording = sources.recording(bench, kind, _RECORDING_SECONDS)
         measured = {}
         for number in cores:
-            measured[number] = _measured(recording, kind.height, number, seconds)
+            measured[number] = _measured(recording, kind, number, seconds)
             bench.say(f"  {kind.name}, {number} threads, ms per frame: {_described(measured[number].seconds)}")
-        middle = {part: median(each.seconds[part] for each in measured.values()) for part in measured[2].seconds}
+        middle = {}
+        for part in ("main", "input"):  # with one encoder they are one thread
+            middle[part] = median(each.seconds[part] for each in measured.values() if part in each.seconds)
+        for part in measured[cores[0]].seconds.keys() - middle.keys() - {_MAIN_AND_INPUT}:
+            middle[part] = median(each.seconds[part] for each in measured.values())
         bench.say(f"  {kind.name}, median, ms per frame: {_described(middle)}")
         for number in cores:
-            yield from _compared(kind, measured, middle, number, length)
+            yield from _compared(kind, measured[number], Costs(**middle), number, _FRAME_RATE * length)
 
 
-def _compared(
-    kind: sources.Kind, measured: Mapping[int, _Run], seconds: Mapping[str, float], cores: int, length: int
-) -> Iterator[Figure]:
-    """Yield the times and the memory of a clip of `length` seconds. `seconds` are CPU seconds per frame by part."""
-    frames, walls = _FRAME_RATE * length, {}
-    for threads, run in measured.items():
-        if cores % threads == 0:
-            walls[cores // threads] = wall_seconds(
-                Costs(threads=threads, **seconds),
-                _repeated(run.references, frames),
-                height=kind.height,
-                cores=cores,
-                segments=cores // threads,
-                preroll=_GOP // 2,
-            )
-    costs = Costs(threads=cores, **seconds)
-    limit, busiest = costs.busiest(kind.height)
+def _compared(kind: sources.Kind, run: _Run, costs: Costs, cores: int, frames: int) -> Iterator[Figure]:
+    """Yield the time and the memory of a clip of this number of frames."""
+    references = _repeated(run.references, frames)
+    way = _way(kind, cores, frames)
+    walls = [
+        wall_seconds(costs, references, each, height=kind.height, cores=cores) for each in (way, Way(threads=cores))
+    ]
+    limit, busiest = costs.busiest(way, kind.height)
     if busiest <= costs.total / cores:
-        limit, busiest = "all cores", costs.total / cores
-    name, alone, bound = f"{kind.name}, {cores} cores, {length} s", walls.pop(1), busiest * frames
-    yield Figure(f"{name}: x264's threads, beside the bound of {limit}", alone, "s", bound, alone / bound)
-    if not walls:
-        return
-    best = min(number for number, wall in walls.items() if wall <= _AS_GOOD * min(walls.values()))
-    name = f"{name} in {best} segments"
-    yield Figure(f"{name}: wall", walls[best], "s", alone, walls[best] / alone)
-    memory, own = best * measured[cores // best].memory, measured[cores].memory
-    yield Figure(f"{name}: peak memory", memory / 1e6, "MB", own / 1e6, memory / own)
+        limit = "all cores"
+    name = f"{kind.name}, {cores} cores, {frames // _FRAME_RATE} s, {way.encoders} side by side"
+    yield Figure(f"{name}, limited by {limit}", walls[0], "s", walls[1], walls[0] / walls[1])
+    yield Figure(f"{name}: peak memory", run.memory / 1e6, "MB")
+
+
+def _way(kind: sources.Kind, threads: int, frames: int) -> Way:
+    """Return how the encoder child encodes a clip of this number of frames."""
+    verifiers = encoders_side_by_side(threads)
+    format = FrameFormat(kind.height * 16 // 9, kind.height, "yuv420p", Fraction(1), 0, 0, 0, 0)
+    layout = segment_layout(threads, frames, format)
+    if layout is None:
+        return Way(threads, verifiers=verifiers)
+    return Way(threads, layout.encoders, layout.frames, verifiers)
 
 
 def _described(seconds: Mapping[str, float]) -> str:
@@ -107,16 +106,16 @@ def _described(seconds: Mapping[str, float]) -> str:
     return ", ".join(f"{name.replace('_', ' ')} {1000 * cost:.2f}" for name, cost in parts.items())
 
 
-def _measured(recording: Path, height: int, threads: int, seconds: int) -> _Run:
+def _measured(recording: Path, kind: sources.Kind, threads: int, seconds: int) -> _Run:
     """Return the costs of a frame, from the difference between a long cut and a short one from the same start."""
-    short = _cut(recording, height, threads, _SHORT_SECONDS)
-    long = _cut(recording, height, threads, _SHORT_SECONDS + seconds)
+    short = _cut(recording, kind, threads, _SHORT_SECONDS)
+    long = _cut(recording, kind, threads, _SHORT_SECONDS + seconds)
     frames = len(long.references) - len(short.references)
     per_frame = {name: (spent - short.seconds[name]) / frames for name, spent in long.seconds.items()}
     return replace(long, seconds=per_frame)
 
 
-def _cut(recording: Path, height: int, threads: int, seconds: int) -> _Run:
+def _cut(recording: Path, kind: sources.Kind, threads: int, seconds: int) -> _Run:
     """Cut `seconds` with this many threads in a child."""
     facts, seek_index = probed(recording)
     part = PlannedPart(facts, _START, _START + seconds, seek_index=seek_index)
@@ -132,7 +131,9 @@ def _cut(recording: Path, height: int, threads: int, seconds: int) -> _Run:
     ):
         child.run(job, reader, output=clip.fileno(), watch=lambda message: None)
         references = _references(Path(clip.name))
-    return _Run(_by_part(sampler.spent(), threads, height), int(memory.peak), references)
+    way = _way(kind, threads, _FRAME_RATE * seconds)
+    segments = -(-len(references) // way.frames)
+    return _Run(_by_part(sampler.spent(), way, segments, kind.height), int(memory.peak), references)
 
 
 class _ThreadSampler:
@@ -177,27 +178,38 @@ class _ThreadSampler:
                     self._spent[int(name)] = int((task / "schedstat").read_text().split()[0]) / 1e9
 
 
-def _by_part(spent: Sequence[tuple[str, float]], threads: int, height: int) -> dict[str, float]:
+def _by_part(spent: Sequence[tuple[str, float]], way: Way, segments: int, height: int) -> dict[str, float]:
     """Return the CPU seconds by part of the encoder, from the order in which its threads start.
 
-    Verifier and demuxer start before the decoder, whose threads have names. x264 starts its frame threads, the slices
-    of its lookahead (if there are several) and the lookahead itself.
+    Verifier and demuxer start before the decoder, whose threads have names; those of the verifier's decoder follow. An
+    encoder side by side with others starts after the thread that calls it. x264 starts its frame threads, the slices of
+    its lookahead (if there are several) and the lookahead itself.
     """
     decoders = [number for number, (name, _) in enumerate(spent) if name.startswith("av:h264")]
-    if len(decoders) != threads:
-        raise RuntimeError(f"{len(decoders)} threads of a decoder instead of {threads}: {spent}")
+    verifiers = way.verifiers if way.verifiers > 1 else 0
+    if len(decoders) != way.threads + verifiers:
+        raise RuntimeError(f"{len(decoders)} threads of decoders instead of {way.threads + verifiers}: {spent}")
     seconds = [each for _, each in spent]
-    frame_threads, slices = x264_threads(threads), lookahead_threads(threads, height)
-    x264 = seconds[-1 - frame_threads - (slices if slices > 1 else 0) :]
-    return {
+    frame_threads, slices = x264_threads(way.encoder_threads), lookahead_threads(way.encoder_threads, height)
+    callers = 0 if way.encoders == 1 else 1
+    size = callers + frame_threads + (slices if slices > 1 else 0) + 1
+    rest = [each for number, each in enumerate(seconds) if number > decoders[0] and number not in decoders]
+    first = len(rest) - size * segments  # after the threads of filters
+    if first < 0:
+        raise RuntimeError(f"{len(rest)} threads instead of {segments} times {size}: {spent}")
+    encoders = [rest[begin : begin + size] for begin in range(first, len(rest), size)]
+    x264 = [each[callers:] for each in encoders]
+    parts = {
         "demuxer": seconds[decoders[0] - 1],
-        "decoder": sum(seconds[each] for each in decoders),
-        "main": seconds[0],
-        "lookahead": x264[-1],
-        "lookahead_slices": sum(x264[frame_threads:-1]),
-        "encoder": sum(x264[:frame_threads]),
-        "verifier": seconds[decoders[0] - 2],
+        "decoder": sum(seconds[each] for each in decoders[: way.threads]),
+        "lookahead": sum(each[-1] for each in x264),
+        "lookahead_slices": sum(sum(each[frame_threads:-1]) for each in x264),
+        "encoder": sum(sum(each[:frame_threads]) for each in x264),
+        "verifier": seconds[decoders[0] - 2] + sum(seconds[each] for each in decoders[way.threads :]),
     }
+    if not callers:
+        return parts | {_MAIN_AND_INPUT: seconds[0]}
+    return parts | {"main": seconds[0], "input": sum(each[0] for each in encoders)}
 
 
 def _references(clip: Path) -> list[list[int]]:

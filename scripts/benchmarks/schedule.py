@@ -22,12 +22,12 @@ _DECODED_UNITS = 8  # parts of a frame, of which each waits for two of the frame
 
 @dataclass(frozen=True)
 class Costs:
-    """CPU seconds per frame with this number of threads; `lookahead_slices` run in parallel."""
+    """CPU seconds per frame. `lookahead_slices` run in parallel; `input` is x264's work in the thread that calls it."""
 
-    threads: int
     demuxer: float
     decoder: float
     main: float
+    input: float
     lookahead: float
     lookahead_slices: float
     encoder: float
@@ -35,22 +35,34 @@ class Costs:
 
     @property
     def total(self) -> float:
-        return self.serial + self.decoder + self.encoder
+        return sum(vars(self).values())
 
-    @property
-    def serial(self) -> float:
-        return self.demuxer + self.main + self.lookahead + self.lookahead_slices + self.verifier
-
-    def busiest(self, height: int) -> tuple[str, float]:
-        """Return the serial thread with the most work, and its seconds per frame."""
-        slices = self.lookahead_slices / lookahead_threads(self.threads, height)
+    def busiest(self, way: Way, height: int) -> tuple[str, float]:
+        """Return the thread with the most work, and its seconds per frame of the clip."""
+        slices = self.lookahead_slices / lookahead_threads(way.encoder_threads, height)
+        alone = way.encoders == 1
         threads = {
             "demuxer": self.demuxer,
-            "main thread": self.main,
-            "lookahead": self.lookahead + slices,
-            "packet verifier": self.verifier,
+            "main thread": self.main + (self.input if alone else 0),
+            "input": 0 if alone else self.input / way.encoders,
+            "lookahead": (self.lookahead + slices) / way.encoders,
+            "packet verifier": self.verifier / way.verifiers,
         }
         return max(threads.items(), key=lambda item: item[1])
+
+
+@dataclass(frozen=True)
+class Way:
+    """How a clip is encoded: by `encoders` side by side, each of which gets segments of `frames`."""
+
+    threads: int  # `threads_per_clip`
+    encoders: int = 1
+    frames: int = 1_000_000
+    verifiers: int = 1  # threads of the packet verifier's decoder
+
+    @property
+    def encoder_threads(self) -> int:
+        return self.threads // self.encoders
 
 
 def x264_threads(threads: int) -> int:
@@ -109,94 +121,122 @@ class Schedule:
         return now
 
 
-def wall_seconds(
-    costs: Costs, references: Sequence[Sequence[int]], *, height: int, cores: int, segments: int, preroll: int
-) -> float:
-    """Return the time to encode the frames in this number of equal segments, with `costs.threads` threads each.
+def wall_seconds(costs: Costs, references: Sequence[Sequence[int]], way: Way, *, height: int, cores: int) -> float:
+    """Return the time to encode the frames.
 
-    `references` has the earlier frames, in coding order, that each frame refers to. Before each segment, `preroll`
-    frames are only decoded.
+    `references` has the earlier frames, in coding order, that each frame refers to.
     """
-    schedule = Schedule()
-    for number in range(segments):
-        first, end = (len(references) * each // segments for each in (number, number + 1))
-        inside = [[each - first for each in frame if each >= first] for frame in references[first:end]]
-        _Encoder(schedule, costs, height).add(inside, preroll)
-    return schedule.seconds(cores)
+    child = _Child(costs, way, height)
+    for first in range(0, len(references), way.frames):
+        inside = references[first : first + way.frames]
+        child.add_segment([[each - first for each in frame if each >= first] for frame in inside])
+    return child.schedule.seconds(cores)
 
 
-class _Encoder:
-    """Adds the tasks of one encoder. A task is added after those that it waits for."""
+class _Child:
+    """Adds the tasks of an encoder child. A task is added after those that it waits for."""
 
-    def __init__(self, schedule: Schedule, costs: Costs, height: int) -> None:
-        self._schedule = schedule
+    def __init__(self, costs: Costs, way: Way, height: int) -> None:
+        self.schedule = Schedule()
         self._costs = costs
+        self._way = way
         self._rows = -(-height // _MACROBLOCK)
-        self._behind = rows_behind(costs.threads, height)
-        self._slices = lookahead_threads(costs.threads, height)
+        self._frame_threads = x264_threads(way.encoder_threads)
+        self._behind = rows_behind(way.encoder_threads, height)
+        self._slices = lookahead_threads(way.encoder_threads, height)
+        self._first = 0  # frame of the current segment
         self._last: dict[str, int] = {}  # task of each serial thread
         self._decoded: list[list[int]] = []
-        self._received: list[int] = []
-        self._decided: list[int] = []
-        self._encoded: list[list[int]] = []
+        self._verified: list[list[int]] = []
+        self._given: list[int] = []  # the last task of the input of each segment
 
-    def add(self, references: Sequence[Sequence[int]], preroll: int) -> None:
-        for number in range(preroll):
-            self._decode(number - preroll - _DELAY - x264_threads(self._costs.threads))
+    def add_segment(self, references: Sequence[Sequence[int]]) -> None:
+        segment = _Segment()
         for number in range(len(references) + _DELAY):
             if number < len(references):
-                self._receive(number)
+                self._receive(segment, number)
             if number >= _DELAY:
-                self._encode(number - _DELAY, references[number - _DELAY])
+                self._encode(segment, number - _DELAY, references[number - _DELAY])
+        self._given.append(segment.received[-1])
+        self._first += len(references)
 
     def _serial(self, thread: str, cost: float, rank: int, after: Sequence[int]) -> int:
         before = [self._last[thread]] if thread in self._last else []
-        self._last[thread] = self._schedule.add(cost, rank, [*before, *after])
+        self._last[thread] = self.schedule.add(cost, rank, [*before, *after])
         return self._last[thread]
 
     def _decode(self, rank: int) -> int:
-        """Add the decoding of the next frame, which follows the one before as its reference."""
-        busy = [self._decoded[-self._costs.threads][-1]] if len(self._decoded) >= self._costs.threads else []
+        """Add the decoding of the next frame of the recording."""
+        threads = self._way.threads
+        busy = [self._decoded[-threads][-1]] if len(self._decoded) >= threads else []
         task = self._serial("demuxer", self._costs.demuxer, rank, busy)
-        before = self._decoded[-1] if self._decoded else []
+        return self._decode_units(self._decoded, self._costs.decoder, rank, task)
+
+    def _decode_units(self, decoded: list[list[int]], cost: float, rank: int, task: int) -> int:
+        """Add the decoding of a frame, which follows the one before as its reference."""
+        before = decoded[-1] if decoded else []
         units: list[int] = []
         for unit in range(_DECODED_UNITS):
             needed = before[min(unit + 1, _DECODED_UNITS - 1)] if before else task
-            task = self._schedule.add(self._costs.decoder / _DECODED_UNITS, rank, [task, needed])
+            task = self.schedule.add(cost / _DECODED_UNITS, rank, [task, needed])
             units.append(task)
-        self._decoded.append(units)
+        decoded.append(units)
         return task
 
-    def _receive(self, number: int) -> None:
-        """Add the main thread's work on a frame. It waits in x264 for its lookahead and for a free frame thread."""
-        rank = number - _DELAY - x264_threads(self._costs.threads)
-        after, next_type = [self._decode(rank)], number - _DELAY - 1
+    def _receive(self, segment: _Segment, number: int) -> None:
+        """Add the work on a frame until x264 has it. It waits in x264 for its lookahead and for a free frame thread."""
+        rank = self._first + number - _DELAY - self._frame_threads
+        ready = [self._decode(rank)]
+        after, next_type = [], number - _DELAY - 1
         if next_type >= 0:
-            after.append(self._decided[next_type])
-        oldest = number - _DELAY - x264_threads(self._costs.threads)
+            after.append(segment.decided[next_type])
+        oldest = number - _DELAY - self._frame_threads
         if oldest >= 0:
-            after.append(self._encoded[oldest][-1])
-        self._received.append(self._serial("main", self._costs.main, rank, after))
+            after.append(segment.encoded[oldest][-1])
+        costs, encoders = self._costs, self._way.encoders
+        if encoders == 1:
+            segment.received.append(self._serial("main", costs.main + costs.input, rank, [*ready, *after]))
+            return
+        waiting = self._way.frames * (encoders - 1) // encoders
+        if number == 0 and len(self._given) >= encoders:
+            ready.append(self._given[-encoders])
+        elif number >= waiting:
+            ready.append(segment.received[number - waiting])
+        after += [self._serial("main", costs.main, rank, ready), *segment.received[-1:]]
+        segment.received.append(self.schedule.add(costs.input, rank, after))
 
-    def _encode(self, number: int, references: Sequence[int]) -> None:
-        costs, add = self._costs, self._schedule.add
+    def _encode(self, segment: _Segment, number: int, references: Sequence[int]) -> None:
+        costs, add = self._costs, self.schedule.add
         seen, received = (
-            self._received[min(number + later, len(self._received) - 1)] for later in (_LOOKAHEAD, _DELAY)
+            segment.received[min(number + later, len(segment.received) - 1)] for later in (_LOOKAHEAD, _DELAY)
         )
-        before, rank = self._decided[-1:], number - x264_threads(costs.threads)
+        before, rank = segment.decided[-1:], self._first + number - self._frame_threads
         slices = [add(costs.lookahead_slices / self._slices, rank, [seen, *before]) for _ in range(self._slices)]
-        self._decided.append(self._serial("lookahead", costs.lookahead, rank, slices))
-        after = [received, self._decided[-1]]
-        oldest = number - x264_threads(costs.threads)
+        segment.decided.append(add(costs.lookahead, rank, [*before, *slices]))
+        after = [received, segment.decided[-1]]
+        oldest = number - self._frame_threads
         if oldest >= 0:
-            after.append(self._encoded[oldest][-1])
+            after.append(segment.encoded[oldest][-1])
         rows: list[int] = []
         for row in range(self._rows):
             needed = min(row + self._behind, self._rows) - 1
-            task = add(
-                costs.encoder / self._rows, number, [*after, *(self._encoded[each][needed] for each in references)]
-            )
-            rows.append(task)
-            after = [task]
-        self._encoded.append(rows)
-        self._serial("verifier", costs.verifier, number, after)
+            others = (segment.encoded[each][needed] for each in references)
+            rows.append(add(costs.encoder / self._rows, self._first + number, [*after, *others]))
+            after = [rows[-1]]
+        segment.encoded.append(rows)
+        verifiers = self._way.verifiers
+        if verifiers == 1:
+            self._serial("verifier", costs.verifier, self._first + number, after)
+            return
+        busy = [self._verified[-verifiers][-1]] if len(self._verified) >= verifiers else []
+        begin = self._serial("verifier", 0, self._first + number, [*after, *busy])
+        self._decode_units(self._verified, costs.verifier, self._first + number, begin)
+
+
+class _Segment:
+    """Tasks of the frames of a segment."""
+
+    def __init__(self) -> None:
+        self.received: list[int] = []
+        self.decided: list[int] = []
+        self.encoded: list[list[int]] = []

@@ -1,4 +1,4 @@
-"""Clips of smart render in a real browser: random seeks paint the right frames, also across the seams."""
+"""Clips of smart render and in segments, in a real browser: random seeks paint the right frames, also across seams."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from random import Random
 import pytest
 
 from clipengine.clips.profiles import Profile
+from clipengine.media.output import segmented_video
 from tests.films.catalogue import Shelf
-from tests.films.cutting import SMART, cut
+from tests.films.cutting import SMART, Clip, cut, cut_file
+from tests.films.film import Film
 from tests.films.judge import expectations
 from tests.support.player import Stage
 
@@ -35,21 +37,38 @@ _SEEKS = 24
 
 @pytest.mark.parametrize("name", CUTS)
 def test_random_seeks_paint_the_right_frames(name: str, stage: Stage, shelf: Shelf) -> None:
-    film, player = shelf.get(name), stage.player
+    film = shelf.get(name)
     start, end = (Fraction(str(each)) for each in CUTS[name])
     profile = PROFILES.get(name, SMART)
-    file = f"clip.{profile.container}"
-    clip = cut(film, start, end, stage.folder / file, profile)
+    clip = cut(film, start, end, stage.folder / f"clip.{profile.container}", profile)
     assert clip.made.render == "smart", clip.made.warnings
-    frames = expectations(film, start, end)[0].frames
-    loaded = player.load(file)
-    assert (loaded.width, loaded.height) == (film.width, film.height)
-    random = Random(name)
     # The frames around the first seam and at the end, then any.
-    head = sum(begun < Fraction(str(clip.made.encoded_seconds)) for begun, _ in frames)
-    chosen = [max(0, head - 1), head, head + 1, 0, len(frames) - 1]
-    chosen += [random.randrange(len(frames)) for _ in range(_SEEKS)]
-    for place in chosen:
+    head = sum(
+        begun < Fraction(str(clip.made.encoded_seconds)) for begun, _ in expectations(film, start, end)[0].frames
+    )
+    _seek(stage, film, clip, (start, end), [max(0, head - 1), head, head + 1, 0, -1])
+
+
+@pytest.mark.parametrize("name", ["mp4_25", "mp4_vfr_jitter"])
+def test_random_seeks_in_segments_paint_the_right_frames(
+    name: str, stage: Stage, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(segmented_video, "_MOST_FRAMES", 7)
+    monkeypatch.setattr(segmented_video, "_FEWEST_FRAMES", 2)
+    film = shelf.get(name)
+    start, end = Fraction("1.007"), Fraction("5.02")
+    clip = cut_file(film.path, start, end, stage.folder / "clip.mp4", threads=16)
+    _seek(stage, film, clip, (start, end), [0, 6, 7, 8, 13, 14, -1])
+
+
+def _seek(stage: Stage, film: Film, clip: Clip, span: tuple[Fraction, Fraction], places: list[int]) -> None:
+    """Seek to frames of the clip, then to any, and play its beginning and its end."""
+    player, random = stage.player, Random(clip.path.name + film.path.name)
+    frames = expectations(film, *span)[0].frames
+    loaded = player.load(clip.path.name)
+    assert (loaded.width, loaded.height) == (film.width, film.height)
+    for place in [*places, *(random.randrange(len(frames)) for _ in range(_SEEKS))]:
+        place %= len(frames)
         begun, number = frames[place]
         ends = frames[place + 1][0] if place + 1 < len(frames) else clip.made.actual_end - clip.made.actual_start
         time = float(begun + (ends - begun) * Fraction(random.randrange(30, 70), 100))

@@ -21,8 +21,9 @@ from clipengine.clips.facts import TrackNames
 from clipengine.clips.profiles import Profile
 from clipengine.clips.proxy import LEVEL
 from clipengine.media.audio.encoder_format import encoder_rate
+from clipengine.media.output.video_encoder import VIDEO_TIME_BASE, set_format
 from clipengine.media.output.writable_file import writer_errors
-from clipengine.media.output.writer import VIDEO_TIME_BASE, set_audio_format, set_format
+from clipengine.media.output.writer import set_audio_format
 from clipengine.media.video.frame_format import FrameFormat
 
 AAC_SAMPLES = 1024  # of a packet

@@ -21,7 +21,7 @@ from fractions import Fraction
 from typing import Any
 
 import av
-from av.codec.context import CodecContext
+from av.codec.context import CodecContext, ThreadType
 from av.packet import Packet
 
 from clipengine.clips.profiles import Profile
@@ -48,8 +48,9 @@ class Track:
     `times` are the pts of the packets of a spliced track, which must be those of the file.
     """
 
-    def __init__(self, encoder: CodecContext, name: str, *, decodes: bool) -> None:
+    def __init__(self, encoder: CodecContext, name: str, *, decodes: bool, threads: int) -> None:
         self.name = name
+        self._threads = threads
         self.checksums = array("L")
         self.times: list[Fraction] = []
         self.frames = 0
@@ -63,7 +64,7 @@ class Track:
     def _open(self) -> Any:
         decoder: Any = CodecContext.create(self.name, "r")
         decoder.extradata = self._extradata
-        decoder.thread_count = 1  # fast enough, and leaves the cores to the encoder
+        decoder.thread_count, decoder.thread_type = self._threads, ThreadType.FRAME
         decoder.options = STRICT
         return decoder
 
@@ -120,11 +121,13 @@ class Track:
 class PacketVerifier:
     """Context manager around encoding and verification: call `add` for each packet, then `end`, from one thread.
 
-    With `decodes` false it only keeps checksums and counts.
+    With `decodes` false it only keeps checksums and counts. One thread decodes as fast as eight cores encode, and
+    leaves the cores to the encoder.
     """
 
-    def __init__(self, *, decodes: bool = True) -> None:
+    def __init__(self, *, decodes: bool = True, threads: int = 1) -> None:
         self._decodes = decodes
+        self._threads = threads
         self._tracks: dict[int, Track] = {}
         self._queue: queue.Queue[tuple[Track, Packet[Any], bool, bool] | None] = queue.Queue(_QUEUED_PACKETS)
         self._error: Exception | None = None
@@ -163,7 +166,9 @@ class PacketVerifier:
         stream = packet.stream
         track = self._tracks.get(stream.index)
         if track is None:
-            track = self._tracks[stream.index] = Track(stream.codec_context, codec_name(stream), decodes=self._decodes)
+            track = self._tracks[stream.index] = Track(
+                stream.codec_context, codec_name(stream), decodes=self._decodes, threads=self._threads
+            )
         return track
 
     def _put(self, track: Track, packet: Packet[Any], data: bytes, needed: bool, *, held: bool = False) -> None:

@@ -7,15 +7,15 @@ descriptor.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
 import av
 from av.audio.stream import AudioStream
-from av.codec.context import Flags, ThreadType
 from av.packet import Packet
 from av.stream import Disposition
 from av.video.stream import VideoStream
@@ -28,16 +28,20 @@ from clipengine.media.audio.encoder_format import AAC_OPTIONS, encoder_format, e
 from clipengine.media.input.events import CopiedVideo, VideoPacketEvent
 from clipengine.media.input.timeline import as_fraction
 from clipengine.media.output.animation import Animation
-from clipengine.media.output.encoder_presets import AV1_PRESETS, VPX_SPEEDS
 from clipengine.media.output.gif import GifAnimation
 from clipengine.media.output.packet_verifier import PacketVerifier
+from clipengine.media.output.segmented_video import Layout, SegmentedVideo, segment_layout
 from clipengine.media.output.spliced_video import SplicedPacket, SplicedVideo
+from clipengine.media.output.video_encoder import (
+    VIDEO_ENCODERS,
+    VIDEO_TIME_BASE,
+    open_beside,
+    set_up_encoder,
+)
 from clipengine.media.output.webp import WebpAnimation
 from clipengine.media.output.writable_file import WritableFile, writer_errors
 from clipengine.media.video.frame_format import FrameFormat
 
-# Common frame rates (24, 25, 30, 50, 60 and their 1000/1001 forms) are exact to 11 µs in it.
-VIDEO_TIME_BASE = Fraction(1, 90_000)
 _MILLISECOND = Fraction(1, 1000)
 _UNSPECIFIED = 2  # of colour primaries, transfer and matrix (ITU-T H.273)
 _MUXERS = {
@@ -45,10 +49,7 @@ _MUXERS = {
 }  # fmt: skip
 _MOV_FAMILY = ("mp4", "m4a")
 _HEVC_TAG = "hvc1"  # Apple's players require it
-_VIDEO_ENCODERS = {"h264": "libx264", "hevc": "libx265", "vp8": "libvpx", "vp9": "libvpx-vp9", "av1": "libsvtav1"}
 _AUDIO_ENCODERS = {"aac": "aac", "opus": "libopus", "mp3": "libmp3lame"}
-_NARROW_PIXELS = 64
-_VP8_BITRATE = 500_000_000  # its limit besides crf
 
 
 # MP4 stores the style of its texts; its encoder takes it from a header of SubStation Alpha.
@@ -63,17 +64,6 @@ Style: Default,Arial,16,&Hffffff,&Hffffff,&H0,&H0,0,0,0,0,100,100,0,0,1,1,0,2,10
 [Events]
 Format: Layer, Start, End, Style, Name, MarginL, MarginR, MarginV, Effect, Text
 """
-
-
-def set_format(context: Any, format: FrameFormat) -> None:
-    """Set the frames that a video encoder gets: size, pixel format, colours, and times in `VIDEO_TIME_BASE`."""
-    context.width, context.height = format.width, format.height
-    context.pix_fmt = format.pixel_format
-    context.time_base = VIDEO_TIME_BASE
-    context.color_range = format.color_range
-    context.color_primaries = format.color_primaries
-    context.color_trc = format.color_trc
-    context.colorspace = format.colorspace
 
 
 def set_audio_format(context: Any, profile: Profile, *, rate: int, channels: int) -> tuple[str, str]:
@@ -91,14 +81,21 @@ class ClipWriter:
     """Encodes and muxes one clip. Create it with `open_writer`, add the streams, write frames, then call `finish`."""
 
     def __init__(
-        self, container: Any, file: WritableFile, profile: Profile, threads: int, verifier: PacketVerifier | None
+        self,
+        container: Any,
+        file: WritableFile,
+        profile: Profile,
+        threads: int,
+        length: Fraction,
+        verifier: PacketVerifier | None,
     ) -> None:
         self._container = container
         self._verifier = verifier
         self._file = file
         self._profile = profile
         self._threads = threads
-        self._video: VideoStream | None = None
+        self._length = length
+        self._video: VideoStream | SegmentedVideo | None = None
         self._spliced: SplicedVideo | None = None  # instead of `_video` if packets are copied
         self._animation: Animation | None = None  # instead of `_video` in a GIF or a WebP
         self._audio: list[AudioStream] = []
@@ -136,20 +133,10 @@ class ClipWriter:
             make = GifAnimation if profile.container == "gif" else WebpAnimation
             self._animation = self._animation or make(self._container, self._file, profile, format)
             return
-        stream = self._container.add_stream(_VIDEO_ENCODERS[profile.video], rate=rate.limit_denominator(100_000))
+        stream = self._container.add_stream(VIDEO_ENCODERS[profile.video], rate=rate.limit_denominator(100_000))
         context = stream.codec_context
-        set_format(context, format)
-        context.sample_aspect_ratio = format.sample_aspect_ratio
-        # x264 needs more threads than cores to keep them busy, as its frame threads wait for each other.
-        context.thread_count = self._threads * 3 // 2 if profile.video == "h264" else self._threads
-        # PyAV defaults to slice threading, which slows x264 down by a fifth on two cores.
-        context.thread_type = ThreadType.FRAME
-        context.flags |= Flags.frame_duration
-        context.options = self._video_options(format.width)
-        if profile.video_bitrate is not None:
-            context.bit_rate = profile.video_bitrate
-        elif profile.video == "vp8":
-            context.bit_rate = _VP8_BITRATE
+        layout = self._layout(format, rate)
+        set_up_encoder(context, profile, format, threads=self._threads if layout is None else 1)
         if profile.video == "hevc" and profile.container in _MOV_FAMILY:
             context.codec_tag = _HEVC_TAG
         tags = {format.color_primaries, format.color_trc, format.colorspace}
@@ -158,24 +145,16 @@ class ClipWriter:
             self._container.container_options["movflags"] += "+write_colr"
         self._name(stream, names)
         self._video = stream
+        if layout is not None:
+            threads = self._threads // layout.encoders
+            open_encoder = partial(open_beside, context, profile, format, threads=threads)
+            self._video = SegmentedVideo(stream, open_encoder, layout, unit=self._unit)
 
-    def _video_options(self, width: int) -> dict[str, str]:
-        profile = self._profile
-        options: dict[str, str] = {}
-        crf = None if profile.video_bitrate is not None else f"{profile.crf:g}"
-        if profile.video in ("h264", "hevc"):
-            options["preset"] = profile.preset
-        elif profile.video == "av1":
-            options["preset"] = str(AV1_PRESETS[profile.preset])
-        else:
-            options |= {"deadline": "good", "cpu-used": str(VPX_SPEEDS[profile.preset])}
-            options |= {"row-mt": "1"} if profile.video == "vp9" else {}
-        if profile.video == "hevc":
-            # Its cutree writes behind the end of its tables if a frame is narrow, and the process aborts.
-            options["x265-params"] = "log-level=error" + (":cutree=0" if width < _NARROW_PIXELS else "")
-        if crf is not None:
-            options["crf"] = crf
-        return options
+    def _layout(self, format: FrameFormat, rate: Fraction) -> Layout | None:
+        """Return the segments to encode side by side. With a bit rate, one encoder must see all frames."""
+        if self._profile.video != "h264" or self._profile.video_bitrate is not None:
+            return None
+        return segment_layout(self._threads, int(self._length * rate), format)
 
     def add_spliced_video(
         self,
@@ -285,17 +264,19 @@ class ClipWriter:
             self._animation.end_sampling()
         self.frames, self.seconds = 0, Fraction(0)
 
-    def finish(self) -> None:
-        """Flush the encoders, write the index, sync the file to disk and free the encoders."""
+    def finish(self, on_packet: Callable[[], None] = lambda: None) -> None:
+        """Flush the encoders, write the index, sync the file to disk and free the encoders.
+
+        `on_packet` is called for each packet of video, as encoders may still have many frames.
+        """
         with self._errors():
             if self._animation is not None:
                 self._mux(self._animation.flush())
                 self.frames = self._animation.frames
             if self._video is not None:
-                packets = self._video.encode(None)
-                if len(packets) == self.frames:
-                    _set_decoding_times(packets)
-                self._mux_video(packets)
+                for packet in self._flushed(self._video):
+                    self._mux_video((packet,))
+                    on_packet()
             if self._spliced is not None:
                 self._mux_spliced(self._spliced.finish())
             for stream in self._audio:
@@ -308,11 +289,25 @@ class ClipWriter:
         self._video = self._spliced = self._animation = None
         self._audio = []
 
-    def _mux_video(self, packets: list[Packet[VideoStream]]) -> None:
+    def close(self) -> None:
+        """Stop the encoders of a clip that was not finished."""
+        if isinstance(self._video, SegmentedVideo):
+            self._video.close()
+
+    def _flushed(self, video: VideoStream | SegmentedVideo) -> Iterable[Packet[Any]]:
+        """Return the last packets of the video."""
+        if isinstance(video, SegmentedVideo):
+            return video.finish()
+        packets = video.encode(None)
+        if len(packets) == self.frames:
+            _set_decoding_times(packets)
+        return packets
+
+    def _mux_video(self, packets: Iterable[Packet[Any]]) -> None:
         """Restore packet durations, which SVT-AV1 drops, and mux. Otherwise the last frame gets the usual duration."""
         for packet in packets:
             packet.duration = self._durations.pop(packet.pts or 0, packet.duration or 0)
-        self._mux(packets)
+            self._mux((packet,))
 
     def _mux(self, packets: Iterable[Packet[Any]]) -> None:
         for packet in packets:
@@ -345,10 +340,16 @@ def _set_decoding_times(packets: Sequence[Packet[VideoStream]]) -> None:
 
 @contextmanager
 def open_writer(
-    descriptor: int, profile: Profile, *, threads: int, verifier: PacketVerifier | None = None
+    descriptor: int,
+    profile: Profile,
+    *,
+    threads: int,
+    length: Fraction = Fraction(0),
+    verifier: PacketVerifier | None = None,
 ) -> Iterator[ClipWriter]:
     """Open a writer to the empty, seekable, readable file behind the descriptor.
 
+    `length` is about the clip's length in seconds: with many threads, a long one is encoded in segments side by side.
     Every packet is added to `verifier` before it is muxed.
     """
     file = WritableFile(descriptor)
@@ -367,7 +368,9 @@ def open_writer(
             io_open=lambda url, flags, options: WritableFile(descriptor, writable=False),
             buffer_size=1024 * 1024,
         )
+        writer = ClipWriter(container, file, profile, threads, length, verifier)
         try:
-            yield ClipWriter(container, file, profile, threads, verifier)
+            yield writer
         finally:
+            writer.close()
             container.close()

@@ -1,0 +1,238 @@
+"""Clips that are encoded in segments side by side: as exact as with one encoder, and one stream for every decoder."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+
+from clipengine.clips.output import Output
+from clipengine.clips.profiles import Profile
+from clipengine.errors import EncoderFailed
+from clipengine.media.bitstream.h264_parameter_sets import parse_sps, read_parameter_sets
+from clipengine.media.bitstream.h264_slices import IDR_UNIT, read_idr_pic_id, unit_type
+from clipengine.media.bitstream.nal import split_by_lengths
+from clipengine.media.output import segmented_video, writer
+from clipengine.media.output.segmented_video import Layout, segment_layout
+from clipengine.media.video.frame_format import FrameFormat
+from tests.films.catalogue import FILMS, Shelf
+from tests.films.cuts import Cut, cuts_of
+from tests.films.cutting import Clip, cut_file, cut_parts
+from tests.films.film import Film
+from tests.films.judge import judge
+from tests.films.reader import read_clip
+from tests.media.test_smart_render import planes
+from tests.support.gstreamer import decode_mp4, need_elements
+
+_THREADS = 16  # two encoders side by side
+_FRAMES = 7  # of a segment
+_LEAST_DECIBELS = 30.0
+
+
+@pytest.fixture
+def short_segments(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(segmented_video, "_MOST_FRAMES", _FRAMES)
+    monkeypatch.setattr(segmented_video, "_FEWEST_FRAMES", 2)
+
+
+def _keyframes(path: Path) -> int:
+    with av.open(str(path)) as container:
+        return sum(packet.is_keyframe for packet in container.demux(video=0) if packet.size)
+
+
+def _check_order(path: Path) -> None:
+    """Packets are decoded in the order of their dts, and before they are shown."""
+    with av.open(str(path)) as container:
+        packets = [packet for packet in container.demux(video=0) if packet.size]
+    times = [(packet.pts or 0, packet.dts or 0) for packet in packets]
+    assert all(before < after for (_, before), (_, after) in pairwise(times))
+    assert all(dts <= pts for pts, dts in times)
+
+
+def _faults(film: Film, wanted: Cut, clip: Clip) -> list[str]:
+    made, reading = clip.made, read_clip(clip.path)
+    faults = judge(film, reading, wanted.start, wanted.end, float(made.actual_start), float(made.actual_end))
+    if made.frames != len(reading.frames):
+        faults.append(f"the result says {made.frames} frames, the clip has {len(reading.frames)}")
+    return [f"{wanted}: {fault}" for fault in faults]
+
+
+@pytest.mark.usefixtures("short_segments")
+@pytest.mark.parametrize("name", FILMS)
+def test_every_film_is_exact(shelf: Shelf, tmp_path: Path, name: str) -> None:
+    film = shelf.get(name)
+    for wanted in cuts_of(film):
+        if wanted.name not in ("whole", "off_grid", "across_gap"):
+            continue
+        clip = cut_file(film.path, wanted.start, wanted.end, tmp_path / "clip.mp4", threads=_THREADS)
+        assert _faults(film, wanted, clip) == []
+        if clip.made.frames > 4 * _FRAMES:
+            assert _keyframes(clip.path) >= clip.made.frames // _FRAMES
+        if clip.made.frames:
+            _check_order(clip.path)
+
+
+def _decoded(path: Path) -> list[tuple[Fraction, Any]]:
+    with av.open(str(path)) as container:
+        time_base = container.streams.video[0].time_base or Fraction(1)
+        return [((frame.pts or 0) * time_base, frame.to_ndarray()) for frame in container.decode(video=0)]
+
+
+def _decibels(one: Any, other: Any) -> float:
+    error = np.mean((one.astype(float) - other.astype(float)) ** 2)
+    return float(10 * np.log10(255**2 / max(error, 1e-9)))
+
+
+@pytest.mark.usefixtures("short_segments")
+@pytest.mark.parametrize(
+    ("name", "profile"),
+    [
+        ("mp4_25", Profile(container="mkv")),
+        ("mp4_25", Profile(fps=60)),  # frames are written twice
+        ("mp4_vfr_jitter", Profile(container="mkv")),
+        ("mp4_25", Profile(output=Output(fade_seconds=1))),
+        ("mp4_2997", Profile(output=Output(speed=2))),
+        ("mp4_gop_10s", Profile(preset="ultrafast")),  # without B-frames
+        ("rotated_90", Profile(max_height=120)),
+    ],
+)
+def test_frames_are_those_of_one_encoder(shelf: Shelf, tmp_path: Path, name: str, profile: Profile) -> None:
+    film = shelf.get(name)
+    start, end = Fraction(1107, 1000), min(film.duration, Fraction(5))
+    alone, beside = (
+        cut_file(film.path, start, end, tmp_path / f"{threads}.{profile.container}", profile, threads=threads)
+        for threads in (1, _THREADS)
+    )
+    assert _keyframes(alone.path) < _keyframes(beside.path)
+    assert alone.made.frames == beside.made.frames
+    frames = list(zip(_decoded(alone.path), _decoded(beside.path), strict=True))
+    assert [time for (time, _), _ in frames] == [time for _, (time, _) in frames]
+    assert min(_decibels(one, other) for (_, one), (_, other) in frames) > _LEAST_DECIBELS
+    if profile.container == "mp4":  # Matroska has no dts
+        _check_order(beside.path)
+
+
+@pytest.mark.usefixtures("short_segments")
+def test_parts_are_joined(shelf: Shelf, tmp_path: Path) -> None:
+    parts = [(shelf.get(name).path, Fraction(1), Fraction(3)) for name in ("mp4_25", "mkv_live_h264")]
+    alone, beside = (cut_parts(parts, tmp_path / f"{threads}.mp4", threads=threads) for threads in (1, _THREADS))
+    frames = list(zip(_decoded(alone.path), _decoded(beside.path), strict=True))
+    assert [time for (time, _), _ in frames] == [time for _, (time, _) in frames]
+    assert min(_decibels(one, other) for (_, one), (_, other) in frames) > _LEAST_DECIBELS
+
+
+@pytest.mark.usefixtures("short_segments")
+@pytest.mark.parametrize("name", ["mp4_25", "mp4_vfr_jitter"])
+def test_openh264_decodes_the_same_frames(shelf: Shelf, tmp_path: Path, name: str) -> None:
+    need_elements("qtdemux", "h264parse", "openh264dec")
+    film = shelf.get(name)
+    profile = Profile(preset="superfast")  # of slower presets it decodes no clip right, with one encoder neither
+    clip = cut_file(film.path, Fraction(1), Fraction(5), tmp_path / "clip.mp4", profile, threads=_THREADS)
+    with av.open(str(clip.path)) as container:
+        expected = [planes(frame) for frame in container.decode(video=0)]
+    assert decode_mp4(clip.path, len(expected[0]), "h264parse", "openh264dec") == expected
+
+
+def _scenes(path: Path, length: int) -> None:
+    """Write a recording with a new picture at the last frame of each `length` frames."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.options = 320, 192, {"preset": "ultrafast", "crf": "10"}
+        random = np.random.default_rng(1)
+        picture = random.integers(0, 255, (192 * 3 // 2, 320), dtype=np.uint8)
+        for number in range(4 * length):
+            if number % length == length - 1:
+                picture = random.integers(0, 255, picture.shape, dtype=np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, "yuv420p")))
+        container.mux(stream.encode(None))
+
+
+def test_idr_frames_that_follow_each_other_have_different_ids(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    length = 40  # more than the frames after which x264 sets a second IDR frame
+    monkeypatch.setattr(segmented_video, "_MOST_FRAMES", length)
+    monkeypatch.setattr(segmented_video, "_FEWEST_FRAMES", 2)
+    _scenes(tmp_path / "scenes.mp4", length)
+    clip = cut_file(
+        tmp_path / "scenes.mp4", Fraction(0), Fraction(4 * length, 25), tmp_path / "clip.mp4", threads=_THREADS
+    )
+    with av.open(str(clip.path)) as container:
+        _, (sps_unit,), _ = read_parameter_sets(container.streams.video[0].codec_context.extradata or b"")
+        sps = parse_sps(sps_unit)
+        ids = []
+        for packet in container.demux(video=0):
+            units = [unit for unit in split_by_lengths(bytes(packet), 4) if unit_type(unit) in (1, IDR_UNIT)]
+            ids += [read_idr_pic_id(unit, sps) if unit_type(unit) == IDR_UNIT else None for unit in units]
+    assert ids.count(None) < len(ids) - 3
+    assert not any(one is not None and one == other for one, other in pairwise(ids))
+
+
+def _segment_threads() -> list[threading.Thread]:
+    return [each for each in threading.enumerate() if each.name == "segment"]
+
+
+@pytest.mark.usefixtures("short_segments")
+def test_an_encoder_that_fails_fails_the_clip(shelf: Shelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[int] = []
+    open_beside: Callable[..., Any] = writer.open_beside
+
+    def fail_third(*arguments: Any, **options: Any) -> Any:
+        opened.append(1)
+        if len(opened) == 3:
+            raise ValueError("no encoder")
+        return open_beside(*arguments, **options)
+
+    monkeypatch.setattr(writer, "open_beside", fail_third)
+    film = shelf.get("mp4_25")
+    with pytest.raises(EncoderFailed, match="no encoder"):
+        cut_file(film.path, Fraction(1), Fraction(5), tmp_path / "clip.mp4", threads=_THREADS)
+    assert not _segment_threads()
+
+
+@pytest.mark.usefixtures("short_segments")
+def test_an_error_elsewhere_stops_the_encoders(shelf: Shelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    running: list[threading.Thread] = []
+
+    def fail_later(*arguments: Any) -> None:
+        running.extend(_segment_threads())
+        if running:
+            raise EncoderFailed("stopped")
+
+    monkeypatch.setattr(writer.ClipWriter, "write_audio", fail_later)
+    film = shelf.get("mp4_25")
+    with pytest.raises(EncoderFailed, match="stopped"):
+        cut_file(film.path, Fraction(1), Fraction(5), tmp_path / "clip.mp4", threads=_THREADS)
+    assert running
+    assert not _segment_threads()
+
+
+def _format(width: int, height: int, pixel_format: str = "yuv420p") -> FrameFormat:
+    return FrameFormat(width, height, pixel_format, Fraction(1), 1, 1, 1, 1)
+
+
+def test_only_long_clips_with_many_threads_have_segments() -> None:
+    hd = _format(1920, 1080)
+    assert segment_layout(15, 100_000, hd) is None
+    assert segment_layout(16, 199, hd) is None
+    assert segment_layout(16, 200, hd) == Layout(2, 50)
+    assert segment_layout(16, 100_000, _format(640, 360)) == Layout(2, 250)
+
+
+@pytest.mark.parametrize("threads", [16, 24, 32, 64])
+@pytest.mark.parametrize("size", [(640, 360), (1920, 1080), (3840, 2160), (7680, 4320)])
+@pytest.mark.parametrize("pixel_format", ["yuv420p", "yuv444p", "yuv420p10le"])
+def test_frames_that_wait_for_an_encoder_are_limited(threads: int, size: tuple[int, int], pixel_format: str) -> None:
+    layout = segment_layout(threads, 10_000, _format(*size, pixel_format))
+    if layout is not None:
+        frame = av.VideoFrame(*size, pixel_format)
+        waiting = layout.frames * (layout.encoders - 1) / 2
+        assert waiting * sum(plane.buffer_size for plane in frame.planes) < 300 << 20
+        assert layout.frames >= 50
+    else:
+        assert size[1] > 1080
