@@ -11,9 +11,9 @@ from scripts.benchmarks.schedule import Costs, Way, rows_behind, wall_seconds
 _FRAMES = 120
 _CHAIN = [[], *([number - 1] for number in range(1, _FRAMES))]  # each frame refers to the one before
 _COSTS = Costs(
-    demuxer=1, decoder=8, main=1, input=2, lookahead=0.5, lookahead_slices=4, encoder=17, verifier=2
+    demuxer=1, decoder=8, main=1, audio=1, input=2, lookahead=0.5, lookahead_slices=4, encoder=17, verifier=2
 )  # milliseconds
-_NOTHING = Costs(demuxer=0, decoder=0, main=0, input=0, lookahead=0, lookahead_slices=0, encoder=0, verifier=0)
+_NOTHING = Costs(demuxer=0, decoder=0, main=0, audio=0, input=0, lookahead=0, lookahead_slices=0, encoder=0, verifier=0)
 _SEGMENTS = Way(threads=16, encoders=2, frames=20, verifiers=2)
 
 

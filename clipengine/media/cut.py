@@ -186,7 +186,7 @@ class _Cutter:
         """Write and verify the clip; with `copies`, whole GOPs are copied. Raises CannotCopy only with `copies`."""
         began = time.monotonic()
         profile = self.profile
-        with self._verifier() as verifier:
+        with self._verifier(copies=copies) as verifier:
             with open_writer(
                 self.output, profile, threads=self.threads, length=self._length(), verifier=verifier
             ) as writer:
@@ -227,10 +227,12 @@ class _Cutter:
         made = self.cut(copies=False)
         return made if reason is None else replace(made, warnings=(*made.warnings, encoded_instead(reason)))
 
-    def _verifier(self) -> AbstractContextManager[PacketVerifier | None]:
+    def _verifier(self, *, copies: bool) -> AbstractContextManager[PacketVerifier | None]:
         if not is_verifiable(self.profile):
             return nullcontext()
-        return PacketVerifier(decodes=self.decodes, threads=encoders_side_by_side(self.threads))
+        # No encoder works while packets are copied.
+        threads = self.threads if copies and self.decodes else encoders_side_by_side(self.threads)
+        return PacketVerifier(decodes=self.decodes, threads=threads)
 
     def _length(self) -> Fraction:
         """Return the length of the clip in seconds; the frames at its cuts may change it a little."""

@@ -39,7 +39,7 @@ from scripts.benchmarks.measuring import MemorySampler
 from scripts.benchmarks.schedule import Costs, Way, lookahead_threads, wall_seconds, x264_threads
 
 _SOURCES = (sources.H264_1080, sources.H264_720)
-_CORES = (4, 8, 12, 16, 24, 32)
+_CORES = (4, 8, 16, 24, 32)
 _RECORDING_SECONDS = 90
 _START = Fraction(1380, 30)
 _SHORT_SECONDS = 10  # long enough for segments
@@ -59,7 +59,7 @@ def figures(bench: Bench) -> Iterator[Figure]:
     if (reason := sources.lacking()) is not None:
         bench.say(f"  {reason}")
         return
-    cores, seconds, length = (_CORES[1:4:2], 10, 30) if bench.quick else (_CORES, 20, 120)
+    cores, seconds, length = (_CORES[1:3], 10, 30) if bench.quick else (_CORES, 20, 120)
     for kind in _SOURCES:
         recording = sources.recording(bench, kind, _RECORDING_SECONDS)
         measured = {}
@@ -181,9 +181,10 @@ class _ThreadSampler:
 def _by_part(spent: Sequence[tuple[str, float]], way: Way, segments: int, height: int) -> dict[str, float]:
     """Return the CPU seconds by part of the encoder, from the order in which its threads start.
 
-    Verifier and demuxer start before the decoder, whose threads have names; those of the verifier's decoder follow. An
-    encoder side by side with others starts after the thread that calls it. x264 starts its frame threads, the slices of
-    its lookahead (if there are several) and the lookahead itself.
+    Verifier and demuxer start before the decoder, whose threads have names; those of the verifier's decoder follow. The
+    audio encoder starts before x264, beside idle threads of filters. An encoder side by side with others starts after
+    the thread that calls it. x264 starts its frame threads, the slices of its lookahead (if there are several) and the
+    lookahead itself.
     """
     decoders = [number for number, (name, _) in enumerate(spent) if name.startswith("av:h264")]
     verifiers = way.verifiers if way.verifiers > 1 else 0
@@ -195,12 +196,13 @@ def _by_part(spent: Sequence[tuple[str, float]], way: Way, segments: int, height
     size = callers + frame_threads + (slices if slices > 1 else 0) + 1
     rest = [each for number, each in enumerate(seconds) if number > decoders[0] and number not in decoders]
     first = len(rest) - size * segments  # after the threads of filters
-    if first < 0:
+    if first < 1:
         raise RuntimeError(f"{len(rest)} threads instead of {segments} times {size}: {spent}")
     encoders = [rest[begin : begin + size] for begin in range(first, len(rest), size)]
     x264 = [each[callers:] for each in encoders]
     parts = {
         "demuxer": seconds[decoders[0] - 1],
+        "audio": max(rest[:first]),
         "decoder": sum(seconds[each] for each in decoders[: way.threads]),
         "lookahead": sum(each[-1] for each in x264),
         "lookahead_slices": sum(sum(each[frame_threads:-1]) for each in x264),

@@ -1,9 +1,10 @@
 """Simulation of an encoder child on a number of cores, row by row of each frame.
 
-The tasks of a frame are those of the child: demux and decode, the main thread (conversion, the copy into x264, audio,
-muxing), x264's lookahead, x264's frame threads and the packet verifier. A frame thread waits as x264 lets it wait: for
-a free thread, and at each row of macroblocks for rows of its reference frames. The cores run what other threads wait
-for first, and switching and the interpreter lock are free, so the time is close to the least possible.
+The tasks of a frame are those of the child: demux and decode, the audio encoder, the main thread (conversion, muxing),
+the thread that calls x264 (the main thread if there is one encoder), x264's lookahead, x264's frame threads and the
+packet verifier. A frame thread waits as x264 lets it wait: for a free thread, and at each row of macroblocks for rows
+of its reference frames. The cores run what other threads wait for first, and switching and the interpreter lock are
+free, so the time is close to the least possible.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ class Costs:
     demuxer: float
     decoder: float
     main: float
+    audio: float
     input: float
     lookahead: float
     lookahead_slices: float
@@ -43,6 +45,7 @@ class Costs:
         alone = way.encoders == 1
         threads = {
             "demuxer": self.demuxer,
+            "audio encoder": self.audio,
             "main thread": self.main + (self.input if alone else 0),
             "input": 0 if alone else self.input / way.encoders,
             "lookahead": (self.lookahead + slices) / way.encoders,
@@ -170,6 +173,7 @@ class _Child:
         threads = self._way.threads
         busy = [self._decoded[-threads][-1]] if len(self._decoded) >= threads else []
         task = self._serial("demuxer", self._costs.demuxer, rank, busy)
+        self._serial("audio", self._costs.audio, rank, [task])
         return self._decode_units(self._decoded, self._costs.decoder, rank, task)
 
     def _decode_units(self, decoded: list[list[int]], cost: float, rank: int, task: int) -> int:

@@ -173,8 +173,8 @@ def test_idr_frames_that_follow_each_other_have_different_ids(tmp_path: Path, mo
     assert not any(one is not None and one == other for one, other in pairwise(ids))
 
 
-def _segment_threads() -> list[threading.Thread]:
-    return [each for each in threading.enumerate() if each.name == "segment"]
+def _encoders() -> list[threading.Thread]:
+    return [each for each in threading.enumerate() if each.name == "encode"]
 
 
 @pytest.mark.usefixtures("short_segments")
@@ -192,7 +192,7 @@ def test_an_encoder_that_fails_fails_the_clip(shelf: Shelf, tmp_path: Path, monk
     film = shelf.get("mp4_25")
     with pytest.raises(EncoderFailed, match="no encoder"):
         cut_file(film.path, Fraction(1), Fraction(5), tmp_path / "clip.mp4", threads=_THREADS)
-    assert not _segment_threads()
+    assert not _encoders()
 
 
 @pytest.mark.usefixtures("short_segments")
@@ -200,7 +200,7 @@ def test_an_error_elsewhere_stops_the_encoders(shelf: Shelf, tmp_path: Path, mon
     running: list[threading.Thread] = []
 
     def fail_later(*arguments: Any) -> None:
-        running.extend(_segment_threads())
+        running.extend(_encoders())
         if running:
             raise EncoderFailed("stopped")
 
@@ -209,7 +209,7 @@ def test_an_error_elsewhere_stops_the_encoders(shelf: Shelf, tmp_path: Path, mon
     with pytest.raises(EncoderFailed, match="stopped"):
         cut_file(film.path, Fraction(1), Fraction(5), tmp_path / "clip.mp4", threads=_THREADS)
     assert running
-    assert not _segment_threads()
+    assert not _encoders()
 
 
 def _format(width: int, height: int, pixel_format: str = "yuv420p") -> FrameFormat:

@@ -7,7 +7,6 @@ and all encoders write the same parameter sets, so that their packets join to on
 
 from __future__ import annotations
 
-import queue
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -20,6 +19,7 @@ from av.video.frame import PictureType
 from av.video.stream import VideoStream
 
 from clipengine.errors import EncoderFailed
+from clipengine.media.output.background_encoder import BackgroundEncoder
 from clipengine.media.output.decoding_times import DecodingTimes
 from clipengine.media.video.filter_graph import linear_graph, pull_one
 from clipengine.media.video.frame_format import FrameFormat
@@ -40,6 +40,11 @@ class Layout(NamedTuple):
     def waiting(self) -> int:
         """Number of frames that wait for encoders: they begin one after the other, at equal distances."""
         return self.frames * (self.encoders - 1) // 2
+
+    @property
+    def ahead(self) -> int:
+        """Number of frames by which the frame that is written can be ahead of the packet that is ready."""
+        return self.frames * (self.encoders + 1)
 
 
 def encoders_side_by_side(threads: int) -> int:
@@ -82,20 +87,21 @@ class SegmentedVideo:
         context.open()
         step = round(1 / (context.framerate * context.time_base))
         self._clock = DecodingTimes(context.reorder_depth, max(unit, step), unit)
-        self._segments: deque[_Segment] = deque()  # of which packets are still to be yielded
+        self._segments: deque[BackgroundEncoder] = deque()  # of which packets are still to be yielded
         self._written = 0  # frames of the last segment
         self._room = threading.Semaphore(layout.waiting)
         self._copier: Graph | None = None
 
     def encode(self, frame: av.VideoFrame) -> Iterator[Packet[Any]]:
         """Encode a frame, and yield the packets that are ready. Blocks while too many frames wait."""
-        self._room.acquire()
         if self._written == 0:
-            self._segments.append(_Segment(self._open_encoder, self._stream, self._room.release))
+            self._segments.append(BackgroundEncoder(self._open, self._room))
         self._written += 1
         ends = self._written == self._layout.frames
+        frame = self._copied(frame)
         # An IDR frame may not follow an IDR frame with the same id (ITU-T H.264, 7.4.3, idr_pic_id).
-        self._segments[-1].put(self._copied(frame), PictureType.P if ends else PictureType.NONE)
+        frame.pict_type = PictureType.P if ends else PictureType.NONE
+        self._segments[-1].put(frame)
         if ends:
             self._end_segment()
         yield from self._ready()
@@ -112,6 +118,12 @@ class SegmentedVideo:
         """Stop all encoders and free them."""
         while self._segments:
             self._segments.popleft().stop()
+
+    def _open(self) -> Any:
+        encoder = self._open_encoder()
+        if encoder.extradata != self._stream.codec_context.extradata:
+            raise EncoderFailed("the parameter sets of its segments differ")
+        return encoder
 
     def _end_segment(self) -> None:
         self._segments[-1].end()
@@ -138,85 +150,3 @@ class SegmentedVideo:
             packet.stream = self._stream
             packet.dts = self._clock.dts(packet.pts or 0)
             yield packet
-
-
-class _Segment:
-    """Frames that are encoded by one encoder in a thread."""
-
-    def __init__(self, open_encoder: Callable[[], Any], stream: VideoStream, on_frame: Callable[[], None]) -> None:
-        self._open_encoder = open_encoder
-        self._extradata = stream.codec_context.extradata
-        self._on_frame = on_frame  # is called when a frame no longer waits
-        self._frames: queue.SimpleQueue[tuple[av.VideoFrame, PictureType] | None] = queue.SimpleQueue()
-        self._packets: queue.SimpleQueue[Packet[Any] | None] = queue.SimpleQueue()  # None is the last
-        self._error: BaseException | None = None
-        self._stopped = False
-        self.ended = False  # and all packets were yielded
-        self._thread = threading.Thread(target=self._run, name="segment", daemon=True)
-        self._thread.start()
-
-    def put(self, frame: av.VideoFrame, kind: PictureType) -> None:
-        self._frames.put((frame, kind))
-
-    def end(self) -> None:
-        """End the segment after the frames that were added."""
-        self._frames.put(None)
-
-    def stop(self) -> None:
-        """Drop the frames that are not encoded yet, and wait for the end of the thread."""
-        self._stopped = True
-        self._frames.put(None)
-        self._thread.join()
-
-    def check(self) -> None:
-        """Raise the error of the encoder, if it failed."""
-        if self._error is not None:
-            raise self._error
-
-    def ready(self) -> Iterator[Packet[Any]]:
-        """Yield the packets that are ready and were not yielded before."""
-        while not self.ended and not self._packets.empty():
-            yield from self._next()
-
-    def remaining(self) -> Iterator[Packet[Any]]:
-        """Yield all packets that were not yielded before. Call it after `end`."""
-        while not self.ended:
-            yield from self._next()
-
-    def _next(self) -> Iterator[Packet[Any]]:
-        packet = self._packets.get()
-        if packet is not None:
-            yield packet
-            return
-        self.ended = True
-        self.check()
-
-    def _run(self) -> None:
-        encoder = self._open()
-        while (entry := self._frames.get()) is not None:
-            self._encode(encoder, *entry)
-            del entry
-            self._on_frame()
-        self._encode(encoder, None, PictureType.NONE)
-        del encoder  # frees it before the packets are called complete
-        self._packets.put(None)
-
-    def _open(self) -> Any:
-        try:
-            encoder = self._open_encoder()
-            if encoder.extradata != self._extradata:
-                raise EncoderFailed("the parameter sets of its segments differ")
-            return encoder
-        except BaseException as error:  # raised by `check`
-            self._error = error
-
-    def _encode(self, encoder: Any, frame: av.VideoFrame | None, kind: PictureType) -> None:
-        if self._error is not None or self._stopped:
-            return
-        try:
-            if frame is not None:
-                frame.pict_type = kind
-            for packet in encoder.encode(frame):
-                self._packets.put(packet)
-        except BaseException as error:
-            self._error = error

@@ -7,6 +7,7 @@ descriptor.
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -15,7 +16,6 @@ from functools import partial
 from typing import Any
 
 import av
-from av.audio.stream import AudioStream
 from av.packet import Packet
 from av.stream import Disposition
 from av.video.stream import VideoStream
@@ -28,6 +28,7 @@ from clipengine.media.audio.encoder_format import AAC_OPTIONS, encoder_format, e
 from clipengine.media.input.events import CopiedVideo, VideoPacketEvent
 from clipengine.media.input.timeline import as_fraction
 from clipengine.media.output.animation import Animation
+from clipengine.media.output.background_encoder import BackgroundEncoder
 from clipengine.media.output.gif import GifAnimation
 from clipengine.media.output.packet_verifier import PacketVerifier
 from clipengine.media.output.segmented_video import Layout, SegmentedVideo, segment_layout
@@ -43,6 +44,8 @@ from clipengine.media.output.writable_file import WritableFile, writer_errors
 from clipengine.media.video.frame_format import FrameFormat
 
 _MILLISECOND = Fraction(1, 1000)
+_MICROSECONDS = 1_000_000
+_WAITING_AUDIO = 64  # frames of a track that wait for its encoder
 _UNSPECIFIED = 2  # of colour primaries, transfer and matrix (ITU-T H.273)
 _MUXERS = {
     "mp4": "mp4", "webm": "webm", "mkv": "matroska", "m4a": "ipod", "mp3": "mp3", "gif": "gif", "webp": "webp",
@@ -98,7 +101,7 @@ class ClipWriter:
         self._video: VideoStream | SegmentedVideo | None = None
         self._spliced: SplicedVideo | None = None  # instead of `_video` if packets are copied
         self._animation: Animation | None = None  # instead of `_video` in a GIF or a WebP
-        self._audio: list[AudioStream] = []
+        self._audio: list[BackgroundEncoder] = []
         self._texts: list[Any] = []
         self._unit = VIDEO_TIME_BASE.denominator // 1000 if profile.container in ("webm", "mkv") else 1
         self._last_pts: int | None = None
@@ -147,6 +150,9 @@ class ClipWriter:
         self._video = stream
         if layout is not None:
             threads = self._threads // layout.encoders
+            # Audio waits for the video in the muxer.
+            ahead = layout.ahead / rate
+            self._container.container_options["max_interleave_delta"] = str(round(ahead * _MICROSECONDS))
             open_encoder = partial(open_beside, context, profile, format, threads=threads)
             self._video = SegmentedVideo(stream, open_encoder, layout, unit=self._unit)
 
@@ -188,8 +194,11 @@ class ClipWriter:
         chosen = encoder_rate(codec, rate)
         stream = self._container.add_stream(_AUDIO_ENCODERS[codec], rate=chosen)
         self._name(stream, names)
-        self._audio.append(stream)
-        return set_audio_format(stream.codec_context, self._profile, rate=chosen, channels=channels)
+        format = set_audio_format(stream.codec_context, self._profile, rate=chosen, channels=channels)
+        stream.codec_context.open()
+        # In a thread, because it takes half of the time of a clip whose packets are copied.
+        self._audio.append(BackgroundEncoder(lambda: stream, threading.Semaphore(_WAITING_AUDIO)))
+        return format
 
     def _name(self, stream: Any, names: TrackNames) -> None:
         if names.language:
@@ -253,10 +262,12 @@ class ClipWriter:
         self.seconds = max(self.seconds, event.time)
 
     def write_audio(self, track: int, frame: av.AudioFrame) -> None:
-        with self._errors():
-            self._mux(self._audio[track].encode(frame))
+        """Encode a frame of an audio track, which the caller must not change any more."""
         if self._video is None and self._spliced is None and track == 0:
             self.seconds = (frame.pts or 0) * as_fraction(frame.time_base or 1)
+        with self._errors():
+            self._audio[track].put(frame)
+            self._mux(self._audio[track].ready())
 
     def end_sampling(self) -> None:
         """End the first of two passes over the clip. All frames are to be written again."""
@@ -279,8 +290,9 @@ class ClipWriter:
                     on_packet()
             if self._spliced is not None:
                 self._mux_spliced(self._spliced.finish())
-            for stream in self._audio:
-                self._mux(stream.encode(None))
+            for encoder in self._audio:
+                encoder.end()
+                self._mux(encoder.remaining())
             self._container.close()
             if self._animation is not None:
                 self._animation.end_file()
@@ -291,6 +303,8 @@ class ClipWriter:
 
     def close(self) -> None:
         """Stop the encoders of a clip that was not finished."""
+        for encoder in self._audio:
+            encoder.stop()
         if isinstance(self._video, SegmentedVideo):
             self._video.close()
 
