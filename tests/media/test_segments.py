@@ -173,6 +173,40 @@ def test_idr_frames_that_follow_each_other_have_different_ids(tmp_path: Path, mo
     assert not any(one is not None and one == other for one, other in pairwise(ids))
 
 
+def _slides(path: Path, seconds: int) -> None:
+    """Write a recording of one frame per second, with a tone."""
+    rate, samples = 8000, 1000
+    with av.open(str(path), "w") as container:
+        video, audio = container.add_stream("libx264", rate=1), container.add_stream("aac", rate=rate)
+        video.width, video.height, video.options = 64, 48, {"preset": "ultrafast"}
+        audio.layout = "mono"
+        tone = np.sin(np.arange(samples) * 2 * np.pi * 400 / rate).astype(np.float32).reshape(1, -1)
+        for second in range(seconds):
+            picture = np.full((72, 64), 16 + second % 200, np.uint8)
+            container.mux(video.encode(av.VideoFrame.from_ndarray(picture, "yuv420p")))
+            for number in range(rate // samples):
+                frame = av.AudioFrame.from_ndarray(tone, "fltp", "mono")
+                frame.rate, frame.pts = rate, (second * rate // samples + number) * samples
+                container.mux(audio.encode(frame))
+        container.mux(video.encode(None))
+        container.mux(audio.encode(None))
+
+
+def test_audio_lies_beside_its_video_in_the_file(tmp_path: Path) -> None:
+    seconds = 400  # segments of 100 s: far longer than the muxer waits by default
+    _slides(tmp_path / "slides.mp4", seconds)
+    output = tmp_path / "clip.mp4"
+    clip = cut_file(tmp_path / "slides.mp4", Fraction(0), Fraction(seconds), output, threads=_THREADS)
+    assert clip.made.frames == seconds
+    assert _keyframes(output) >= 4
+    with av.open(str(output)) as container:
+        packets = [packet for packet in container.demux() if packet.size]
+    reached: dict[int, Fraction] = {}
+    for packet in sorted(packets, key=lambda packet: packet.pos or 0):
+        reached[packet.stream_index] = (packet.dts or 0) * packet.time_base
+        assert len(reached) < 2 or abs(reached[0] - reached[1]) < 3
+
+
 def _encoders() -> list[threading.Thread]:
     return [each for each in threading.enumerate() if each.name == "encode"]
 

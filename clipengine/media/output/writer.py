@@ -45,6 +45,7 @@ from clipengine.media.video.frame_format import FrameFormat
 
 _MILLISECOND = Fraction(1, 1000)
 _MICROSECONDS = 1_000_000
+_INTERLEAVED_SECONDS = 10  # that the muxer waits for packets of another stream, by default
 _WAITING_AUDIO = 64  # frames of a track that wait for its encoder
 _UNSPECIFIED = 2  # of colour primaries, transfer and matrix (ITU-T H.273)
 _MUXERS = {
@@ -149,12 +150,13 @@ class ClipWriter:
         self._name(stream, names)
         self._video = stream
         if layout is not None:
+            # Audio waits in the muxer until the packets of its time are encoded.
+            waits = _INTERLEAVED_SECONDS + layout.ahead / rate
+            self._container.container_options["max_interleave_delta"] = str(round(waits * _MICROSECONDS))
             threads = self._threads // layout.encoders
-            # Audio waits for the video in the muxer.
-            ahead = layout.ahead / rate
-            self._container.container_options["max_interleave_delta"] = str(round(ahead * _MICROSECONDS))
             open_encoder = partial(open_beside, context, profile, format, threads=threads)
-            self._video = SegmentedVideo(stream, open_encoder, layout, unit=self._unit)
+            with self._errors():
+                self._video = SegmentedVideo(stream, open_encoder, layout, unit=self._unit)
 
     def _layout(self, format: FrameFormat, rate: Fraction) -> Layout | None:
         """Return the segments to encode side by side. With a bit rate, one encoder must see all frames."""
@@ -195,7 +197,8 @@ class ClipWriter:
         stream = self._container.add_stream(_AUDIO_ENCODERS[codec], rate=chosen)
         self._name(stream, names)
         format = set_audio_format(stream.codec_context, self._profile, rate=chosen, channels=channels)
-        stream.codec_context.open()
+        with self._errors():
+            stream.codec_context.open()
         # In a thread, because it takes half of the time of a clip whose packets are copied.
         self._audio.append(BackgroundEncoder(lambda: stream, threading.Semaphore(_WAITING_AUDIO)))
         return format
