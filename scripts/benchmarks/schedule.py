@@ -201,6 +201,7 @@ class _Child:
         if encoders == 1:
             segment.received.append(self._serial("main", costs.main + costs.input, rank, [*ready, *after]))
             return
+        # As if each segment had its share of the frames that wait, which the child counts together.
         waiting = self._way.frames * (encoders - 1) // encoders
         if number == 0 and len(self._given) >= encoders:
             ready.append(self._given[-encoders])
@@ -229,9 +230,6 @@ class _Child:
             after = [rows[-1]]
         segment.encoded.append(rows)
         verifiers = self._way.verifiers
-        if verifiers == 1:
-            self._serial("verifier", costs.verifier, self._first + number, after)
-            return
         busy = [self._verified[-verifiers][-1]] if len(self._verified) >= verifiers else []
         begin = self._serial("verifier", 0, self._first + number, [*after, *busy])
         self._decode_units(self._verified, costs.verifier, self._first + number, begin)

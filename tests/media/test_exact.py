@@ -16,7 +16,7 @@ from clipengine.cli.local_cut import cut_once
 from clipengine.settings import Settings
 from tests.films.catalogue import FILMS, Shelf
 from tests.films.cuts import Cut, cuts_of, ranges
-from tests.films.cutting import cut, facts_of
+from tests.films.cutting import Clip, cut, facts_of
 from tests.films.film import Film
 from tests.films.judge import judge
 from tests.films.reader import read_clip
@@ -25,16 +25,19 @@ from tests.films.reader import read_clip
 _RANGES_PER_FILM = int(os.environ.get("CLIPENGINE_TEST_RANGES", "4"))
 
 
-def _faults(film: Film, wanted: Cut, output: Path) -> list[str]:
-    """What is not exact in the clip of this range."""
-    clip = cut(film, wanted.start, wanted.end, output)
-    reading = read_clip(output)
+def faults_of_clip(film: Film, wanted: Cut, clip: Clip) -> list[str]:
+    """Return everything that is not exact in the clip of this range."""
+    reading = read_clip(clip.path)
     faults = judge(film, reading, wanted.start, wanted.end, float(clip.made.actual_start), float(clip.made.actual_end))
     if clip.made.frames != len(reading.frames):
         faults.append(f"the result says {clip.made.frames} frames, the clip has {len(reading.frames)}")
     if (clip.made.width or 0, clip.made.height or 0) != (reading.width, reading.height):
         faults.append(f"the result says {clip.made.width}x{clip.made.height}")
     return [f"{wanted}: {fault}" for fault in faults]
+
+
+def _faults(film: Film, wanted: Cut, output: Path) -> list[str]:
+    return faults_of_clip(film, wanted, cut(film, wanted.start, wanted.end, output))
 
 
 @pytest.mark.parametrize("name", FILMS)

@@ -23,11 +23,9 @@ from clipengine.media.output import segmented_video, writer
 from clipengine.media.output.segmented_video import Layout, segment_layout
 from clipengine.media.video.frame_format import FrameFormat
 from tests.films.catalogue import FILMS, Shelf
-from tests.films.cuts import Cut, cuts_of
-from tests.films.cutting import Clip, cut_file, cut_parts
-from tests.films.film import Film
-from tests.films.judge import judge
-from tests.films.reader import read_clip
+from tests.films.cuts import cuts_of
+from tests.films.cutting import cut_file, cut_parts
+from tests.media.test_exact import faults_of_clip
 from tests.media.test_smart_render import planes
 from tests.support.gstreamer import decode_mp4, need_elements
 
@@ -48,20 +46,12 @@ def _keyframes(path: Path) -> int:
 
 
 def _check_order(path: Path) -> None:
-    """Packets are decoded in the order of their dts, and before they are shown."""
+    """Assert that packets are in the order of their dts, and that no frame is decoded after it is shown."""
     with av.open(str(path)) as container:
         packets = [packet for packet in container.demux(video=0) if packet.size]
     times = [(packet.pts or 0, packet.dts or 0) for packet in packets]
     assert all(before < after for (_, before), (_, after) in pairwise(times))
     assert all(dts <= pts for pts, dts in times)
-
-
-def _faults(film: Film, wanted: Cut, clip: Clip) -> list[str]:
-    made, reading = clip.made, read_clip(clip.path)
-    faults = judge(film, reading, wanted.start, wanted.end, float(made.actual_start), float(made.actual_end))
-    if made.frames != len(reading.frames):
-        faults.append(f"the result says {made.frames} frames, the clip has {len(reading.frames)}")
-    return [f"{wanted}: {fault}" for fault in faults]
 
 
 @pytest.mark.usefixtures("short_segments")
@@ -72,7 +62,7 @@ def test_every_film_is_exact(shelf: Shelf, tmp_path: Path, name: str) -> None:
         if wanted.name not in ("whole", "off_grid", "across_gap"):
             continue
         clip = cut_file(film.path, wanted.start, wanted.end, tmp_path / "clip.mp4", threads=_THREADS)
-        assert _faults(film, wanted, clip) == []
+        assert faults_of_clip(film, wanted, clip) == []
         if clip.made.frames > 4 * _FRAMES:
             assert _keyframes(clip.path) >= clip.made.frames // _FRAMES
         if clip.made.frames:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from heapq import heappop, heappush
 
 
-class DecodedTooLate(Exception):
+class DecodedTooLate(ValueError):
     """A frame would be decoded after it is shown. The text says why."""
 
 

@@ -1,8 +1,8 @@
 """Video of a long clip, encoded in segments side by side on machines with many cores.
 
-One encoder keeps about eight cores busy: more wait for the thread that calls x264 and for the packet verifier. So each
-segment of the frames gets another encoder, which begins with an IDR frame. No frame refers to another segment,
-and all encoders write the same parameter sets, so that their packets join to one stream.
+One encoder keeps about eight cores busy; with more, the thread that calls x264 and the packet verifier are the limit.
+So the frames are divided into segments, and an encoder is opened for each. A segment begins with an IDR frame and
+refers to no other segment, and all encoders write the same parameter sets, so that their packets are one stream.
 """
 
 from __future__ import annotations

@@ -254,7 +254,8 @@ class ClipWriter:
             if self._spliced is not None:
                 self._mux_spliced(self._spliced.encode(frame))
             elif self._video is not None:
-                self._mux_video(self._video.encode(frame))
+                for packet in self._video.encode(frame):
+                    self._mux_video(packet)
 
     def write_packet(self, event: VideoPacketEvent) -> None:
         """Copy a packet of the recording."""
@@ -289,7 +290,7 @@ class ClipWriter:
                 self.frames = self._animation.frames
             if self._video is not None:
                 for packet in self._flushed(self._video):
-                    self._mux_video((packet,))
+                    self._mux_video(packet)
                     on_packet()
             if self._spliced is not None:
                 self._mux_spliced(self._spliced.finish())
@@ -320,11 +321,10 @@ class ClipWriter:
             _set_decoding_times(packets)
         return packets
 
-    def _mux_video(self, packets: Iterable[Packet[Any]]) -> None:
-        """Restore packet durations, which SVT-AV1 drops, and mux. Otherwise the last frame gets the usual duration."""
-        for packet in packets:
-            packet.duration = self._durations.pop(packet.pts or 0, packet.duration or 0)
-            self._mux((packet,))
+    def _mux_video(self, packet: Packet[Any]) -> None:
+        """Restore the duration, which SVT-AV1 drops, and mux. Otherwise the last frame gets the usual duration."""
+        packet.duration = self._durations.pop(packet.pts or 0, packet.duration or 0)
+        self._mux((packet,))
 
     def _mux(self, packets: Iterable[Packet[Any]]) -> None:
         for packet in packets:
