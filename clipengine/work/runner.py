@@ -29,6 +29,7 @@ from clipengine.errors import (
     RecordingMissing,
     RecordingNotFound,
     StorageError,
+    StorageUnavailable,
     UnknownProfile,
 )
 from clipengine.ledger.ledger import Ledger
@@ -206,7 +207,7 @@ class ClipRunner(Jobs[Clip]):
         recordings = self._recordings(clip)
         if clip.profile not in self._settings.profiles:
             raise UnknownProfile(f"the profile {clip.profile!r} is no longer in the settings")
-        with self._disk_full_errors():
+        with self._scratch_errors():
             folder = self._scratch.make(clip.clip_id, clip.attempt)
             path = clip_file(folder, clip)
             profile = self._settings.profiles[clip.profile].rendered(clip.render, clip.output)
@@ -273,15 +274,17 @@ class ClipRunner(Jobs[Clip]):
         return planned
 
     @contextmanager
-    def _disk_full_errors(self) -> Iterator[None]:
-        """Raise DiskFull if this process cannot write to scratch because the disk is full."""
+    def _scratch_errors(self) -> Iterator[None]:
+        """Convert the errors of this process in scratch to DiskFull and StorageUnavailable."""
         try:
             yield
         except OSError as error:
             self._scratch.check()
-            if error.errno not in _DISK_FULL:
-                raise
-            raise DiskFull(f"the disk of the scratch folder is full ({error.strerror})") from error
+            if error.errno in _DISK_FULL:
+                raise DiskFull(f"the disk of the scratch folder is full ({error.strerror})") from error
+            if self._scratch.lost(error):  # by another process, or the data folder was moved and is back again
+                raise StorageUnavailable(f"{error.filename} disappeared while the clip was cut") from error
+            raise
 
     @contextmanager
     def _encoder(self, clip: Clip, recordings: Sequence[Recording]) -> Iterator[_Encoder]:

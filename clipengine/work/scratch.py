@@ -34,6 +34,10 @@ class Scratch:
         """Return the path of the attempt's folder, which need not exist."""
         return self.root / f"{clip_id}-{attempt}"
 
+    def lost(self, error: OSError) -> bool:
+        """Return True if the error says that a file or folder of the scratch folder is missing."""
+        return isinstance(error, FileNotFoundError) and self.root in Path(str(error.filename)).parents
+
     def remove(self, clip_id: str, attempt: int) -> None:
         shutil.rmtree(self.folder(clip_id, attempt), ignore_errors=True)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -103,7 +104,7 @@ class Worker(Generic[T]):
         self._jobs = jobs
         self._stopping = stopping
         self._lock = threading.Lock()
-        self._ids: set[str] = set()
+        self._ids: Counter[str] = Counter()
         self._closed = False
 
     def is_due(self) -> bool:
@@ -146,8 +147,8 @@ class Worker(Generic[T]):
         # The lock is held during a claim, so that `in_flight` has the id of every claim that the ledger shows.
         with self._lock:
             item = None if self._closed or self._stopping.is_set() else self._jobs.claim()
-            ids = set() if item is None else set(self._jobs.ids(item))
-            self._ids |= ids
+            ids = Counter(() if item is None else self._jobs.ids(item))
+            self._ids += ids
         try:
             yield item
         finally:

@@ -97,6 +97,24 @@ def test_server_recovers_after_the_folder_is_put_back(tmp_path: Path, film: Path
     assert len(check_invariants(data, store=FolderStore(root or data / "store"))) == 4
 
 
+def test_clip_whose_scratch_files_disappear_is_cut_again(tmp_path: Path, film: Path) -> None:
+    """As if the data folder was moved away and back before the runner looked for the reason."""
+    data = tmp_path / "data"
+    env = env_of(None)
+    env["CLIPENGINE_FAULT"] += ",encoding:sleep=2"
+    with running_server(data, env=env) as server, server.client() as api:
+        recording = recording_of(api, film)
+        clip = api.clips.create(recording, label="a", start_seconds=1.0, end_seconds=3.0).clip_id
+        until(lambda: "fault point encoding: sleep" in server.log.read_text(), SECONDS)
+        [folder] = (data / "scratch").iterdir()
+        shutil.rmtree(folder)
+        done = api.clips.wait(clip, timeout=SECONDS)
+        assert (done.status, done.attempt) == ("complete", 2), done.error
+        assert "disappeared while the clip was cut" in server.log.read_text()
+        assert server.stop() == 0
+    assert len(check_invariants(data)) == 1
+
+
 def test_server_restarts_at_the_new_location(tmp_path: Path, film: Path) -> None:
     """The server stops cleanly and another one continues at the new location, which is rejected until then."""
     data = tmp_path / "data"
