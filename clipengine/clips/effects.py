@@ -56,6 +56,9 @@ def faded_steps(
     A frame that is held during a fade is repeated, so that it fades too: every `step` seconds, the usual distance of
     frames, or more often if they are farther apart than FADE_STEP.
     """
+    if not (effects.fade_in or effects.fade_out):
+        yield time, duration
+        return
     step, end = min(step or FADE_STEP, FADE_STEP), time + duration
     for low, high in ((Fraction(0), effects.fade_in), (effects.length - effects.fade_out, effects.length)):
         if low < high and end - time > step * 3 / 2:

@@ -81,8 +81,9 @@ class ClipBuilder:
         self._captions: Captions | None = None
         self._speed = profile.output.tempo
         self._effects = Effects()
+        self._poster_from = Fraction(0)
         self._converter: FrameConverter | None = None
-        self.origin = cut.start
+        self._set_origin(cut.start)
         self.has_video = self._begins_clip = False
         self._copies = False
         self.encoded_seconds = Fraction(0)  # of the frames that were encoded
@@ -94,10 +95,9 @@ class ClipBuilder:
         self._frame_seconds = cut.frame_seconds / self._speed
         self._gaps = GapCounter(self._frame_seconds if constant_rate else Fraction(0))
 
-    @property
-    def length(self) -> Fraction:
-        """Length of the clip in seconds."""
-        return (self._cut.end - self.origin) / self._speed
+    def _set_origin(self, origin: Fraction) -> None:
+        self.origin = origin
+        self.length = (self._cut.end - origin) / self._speed  # of the clip, in seconds
 
     @property
     def width(self) -> int | None:
@@ -129,11 +129,12 @@ class ClipBuilder:
             self._writer.end_part()
 
     def _begin(self, begin: BeginEvent) -> None:
-        self.origin = begin.origin
+        self._set_origin(begin.origin)
         if isinstance(self._writer, JoinedWriter):
             self._writer.begin_part(self.length)
             self._begins_clip = self._writer.is_first
         self._effects = self._part_effects()
+        self._poster_from = min(self._effects.fade_in, self.length / 2)  # frames before it are darker
         if self._facts.creation_time is not None:
             self._writer.set_creation_time(self._facts.creation_time + timedelta(seconds=float(self.origin)))
         self._writer.set_tags(self._facts.tags)
@@ -217,7 +218,7 @@ class ClipBuilder:
 
     def _write_frame(self, event: VideoFrameEvent, duration: Fraction) -> None:
         assert self._converter is not None
-        if self.encoded_seconds == 0 and event.time > _NOTED_SECONDS:
+        if not self.encoded_seconds and event.time > _NOTED_SECONDS:
             self._hold(event.time)
         self._gaps.add(event.time)
         self.encoded_seconds += duration
@@ -225,10 +226,10 @@ class ClipBuilder:
         for time, shown in self._steps(event.time, duration, step):
             # A stream with copied packets keeps the recording's display matrix: its frames are not rotated.
             frame = event.frame if self._copies else self._converter.convert(event.frame, time)
-            if time >= min(self._effects.fade_in, self.length / 2):  # frames before it are darker
+            if time >= self._poster_from:
                 self._make_poster(frame)
             self._writer.write_frame(frame, time, shown)
-        self._on_progress("encoding", min(1.0, float(self._writer.seconds / self.length)))
+        self._report()
 
     def _hold(self, until: Fraction) -> None:
         """Show the last frame of the parts before this one until its own video begins."""
@@ -260,17 +261,20 @@ class ClipBuilder:
         assert isinstance(self._writer, ClipWriter)
         self._gaps.add_unordered(event.time)
         self._writer.write_packet(event)
-        self._on_progress("encoding", min(1.0, float(self._writer.seconds / self.length)))
+        self._report()
 
     def _make_poster(self, frame: av.VideoFrame) -> None:
         if self._want_poster and self.poster is None:
             self.poster = jpeg(frame)
 
+    def _report(self) -> None:
+        self._on_progress("encoding", min(1.0, float(self._writer.seconds) / float(self.length)))
+
     def _write_audio(self, event: AudioFrameEvent) -> None:
         assert self.audio is not None
         self.audio.write_audio(event)
         if not self.has_video:
-            self._on_progress("encoding", min(1.0, float(self._writer.seconds / self.length)))
+            self._report()
 
     def warnings(self, decoder: ClipDecoder | PacketCopier) -> Iterator[str]:
         """Yield what was found while the clip was made, besides the `known_warnings`."""

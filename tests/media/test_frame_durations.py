@@ -18,7 +18,7 @@ def durations(times: list[str], length: str, fps: float | None, frame_seconds: s
     """Return (time, duration) of each written frame; frames are named by their times."""
     cut = CutRange(F(0), F(length), F(frame_seconds))
     events = [BeginEvent(F(0), None), *(VideoFrameEvent(F(time), cast("Any", time)) for time in times)]
-    written = [each for each in with_durations(iter(events), fps, cut) if isinstance(each, tuple)]
+    written = [each for each in with_durations(iter(events), fps, cut) if not isinstance(each, BeginEvent)]
     return [(str(float(picture.time)), str(float(duration))) for picture, duration in written]
 
 

@@ -18,6 +18,7 @@ from av.audio.resampler import AudioResampler
 
 from clipengine.errors import UnsupportedMedia
 from clipengine.media.audio.samples import silence, slice_of
+from clipengine.media.input.timeline import Clock
 
 _JUMP_SECONDS = Fraction(1, 100)  # a larger difference is jitter, a gap or an overlap; a smaller one is drift
 _START_SECONDS = Fraction(1, 2)  # the first frame's position is derived from this much audio, or from _JITTER_FRAMES
@@ -50,8 +51,13 @@ class AudioTimeline:
 
     def __init__(self, *, format: str, layout: str, rate: int, origin: Fraction, end: Fraction) -> None:
         self.format, self.layout, self.rate = format, layout, rate
-        self._origin = origin
+        self._clock = Clock(Fraction(1, rate), origin)
         self.total = round((end - origin) * rate)
+        # In samples, whose numbers are compared with these for each frame.
+        self._jump = int(_JUMP_SECONDS * rate)
+        self._allowed_drift = int(_DRIFT_SECONDS * rate)
+        self._drift_limit = self._allowed_drift
+        self._time_base = Fraction(1, rate)
         self.decoded_samples = 0  # samples from the recording
         self.filled_samples = 0  # samples of silence in gaps of the recording
         self._next: int | None = None  # where the next sample belongs
@@ -75,7 +81,7 @@ class AudioTimeline:
 
     def feed(self, frame: av.AudioFrame, time: Fraction) -> Iterator[av.AudioFrame]:
         """Add a decoded frame presented at `time` (recording time) and yield frames whose positions are final."""
-        position = round((time - self._origin) * self.rate)
+        position = self._clock.stamp(time)
         for piece in self._convert(frame):
             self._pending.append(_Pending(piece, position))
             self._pending_samples += piece.samples
@@ -86,7 +92,7 @@ class AudioTimeline:
         """Yield the pending frames, then silence up to the clip's end; a gap if the audio `resumes` later."""
         yield from self._settle(ended=True)
         missing = self.total - self._written
-        if resumes and self._written > 0 and missing > _JUMP_SECONDS * self.rate:
+        if resumes and self._written > 0 and missing > self._jump:
             self.filled_samples += missing
         yield from self._silence(missing)
 
@@ -113,7 +119,7 @@ class AudioTimeline:
                 self._next = self._first_position()
             frame, position = self._pending[0]
             difference = position - self._expected()
-            if abs(difference) <= _JUMP_SECONDS * self.rate:
+            if abs(difference) <= self._jump:
                 correction = self._drift_correction(difference)
             elif ended or self._can_confirm():
                 correction = self._jump_correction(difference, ended=ended)
@@ -142,8 +148,8 @@ class AudioTimeline:
         half = len(differences) // 2
         middle = _middle(differences)
         steady = abs(_middle(differences[:half]) - _middle(differences[half:])) <= _STEADY_SECONDS * self.rate
-        near = sum(abs(difference - middle) <= _JUMP_SECONDS * self.rate for difference in differences)
-        jitters = _DRIFT_SECONDS * self.rate < abs(middle) <= _OUTLIER_SECONDS * self.rate
+        near = sum(abs(difference - middle) <= self._jump for difference in differences)
+        jitters = self._allowed_drift < abs(middle) <= _OUTLIER_SECONDS * self.rate
         return first + middle if jitters and (steady or near >= _CONFIRM_PART * len(differences)) else first
 
     def _can_confirm(self) -> bool:
@@ -160,7 +166,7 @@ class AudioTimeline:
         for frame, position in self._pending:
             difference = position - expected
             expected += frame.samples
-            if abs(difference) > _JUMP_SECONDS * self.rate and (difference > 0) == (jump > 0):
+            if abs(difference) > self._jump and (difference > 0) == (jump > 0):
                 confirming.append(difference)
                 confirmed_samples += frame.samples
                 returned = 0
@@ -173,17 +179,20 @@ class AudioTimeline:
             jitters = jitters or abs(jump) <= self._refuted
         if jitters:
             self._refuted = max(self._refuted, abs(jump))
+            self._drift_limit = max(self._allowed_drift, int(self._refuted * _JITTER_PART))
             return self._drift_correction(jump)
         self._drift.clear()
         first = confirming[:3]
-        steady = max(first) - min(first) <= _DRIFT_SECONDS * self.rate
+        steady = max(first) - min(first) <= self._allowed_drift
         likely = sorted(first if steady else confirming[:_DRIFT_FRAMES])
         return likely[len(likely) // 2]
 
     def _drift_correction(self, difference: int) -> int:
         """Return the number of samples to move the next frame because of drift; usually 0."""
         self._drift.append(difference)
-        limit = max(_DRIFT_SECONDS * self.rate, self._refuted * _JITTER_PART)
+        limit = self._drift_limit
+        if max(self._drift) <= limit and min(self._drift) >= -limit:  # so is each mean
+            return 0
         recent = sorted(list(self._drift)[-_DRIFT_FRAMES:])
         if len(recent) == _DRIFT_FRAMES and not self._refuted and (recent[0] > limit or recent[-1] < -limit):
             middle = recent[_DRIFT_FRAMES // 2]
@@ -199,6 +208,11 @@ class AudioTimeline:
     def _write(self, piece: av.AudioFrame, correction: int) -> Iterator[av.AudioFrame]:
         """Yield the frame moved by `correction` samples: after silence if positive, trimmed if negative."""
         assert self._next is not None
+        if not (correction or self._overlap) and self._next == self._written <= self.total - piece.samples:
+            yield self._stamp(piece)  # the usual frame
+            self.decoded_samples += piece.samples
+            self._next += piece.samples
+            return
         self._next += max(correction, 0)
         self._overlap += max(-correction, 0)
         skip = min(self._overlap, piece.samples)
@@ -224,7 +238,7 @@ class AudioTimeline:
 
     def _stamp(self, frame: av.AudioFrame) -> av.AudioFrame:
         frame.pts = self._written
-        frame.time_base = Fraction(1, self.rate)
+        frame.time_base = self._time_base
         self._written += frame.samples
         return frame
 

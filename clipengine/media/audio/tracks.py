@@ -86,9 +86,9 @@ class AudioTracks:
         return max((timeline.audio_end for timeline in self._timelines.values()), default=Fraction(0))
 
     def write_audio(self, event: AudioFrameEvent) -> None:
-        timeline = self._timelines.get(event.index)
+        timeline = self._timelines.get(event.stream_index)
         if timeline is not None and not timeline.done:
-            self._write(self._numbers[event.index], timeline.feed(event.frame, event.time))
+            self._write(self._numbers[event.stream_index], timeline.feed(event.frame, event.time))
 
     def finish(self, resume_times: Collection[int]) -> None:
         """Fill ended tracks with silence up to the clip's end. Streams in `resume_times` continue after it."""

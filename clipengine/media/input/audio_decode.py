@@ -68,8 +68,9 @@ class AudioDecoder:
             time = timed.time if time is None else time
             time = corrected(self._seeker.stamps.get(stream.index), time, timed.packet, frame)
             # All frames of a packet (AMR) may have the packet's time: place them one after the other.
-            time = time if end is None else max(time, end)
-            end = time + Fraction(frame.samples, frame.sample_rate)
+            if len(frames) > 1:
+                time = time if end is None else max(time, end)
+                end = time + Fraction(frame.samples, frame.sample_rate)
             yield AudioFrameEvent(stream.index, time, frame)
 
     def drain(self) -> Iterator[AudioFrameEvent]:

@@ -58,42 +58,48 @@ class _BoundedQueue(Generic[Item]):
         self._bytes = 0
         self._ended = self._stopped = False
         self._error: BaseException | None = None
-        lock = threading.Lock()
-        self._not_full, self._not_empty = threading.Condition(lock), threading.Condition(lock)
+        self._lock = threading.Lock()
+        self._not_full, self._not_empty = threading.Condition(self._lock), threading.Condition(self._lock)
+        self._is_blocked = self._is_awaited = False  # the producer and the consumer wait
 
     def put(self, item: Item, size: int) -> bool:
         """Add an item. Return False if the consumer has stopped."""
-        with self._not_full:
+        with self._lock:
             if self._items and self._bytes + size > self._max_bytes:
+                self._is_blocked = True
                 self._not_full.wait_for(lambda: self._stopped or self._bytes <= self._max_bytes // 2 or not self._items)
+                self._is_blocked = False
             if self._stopped:
                 return False
             self._items.append((item, size))
             self._bytes += size
-            self._not_empty.notify()
+            if self._is_awaited:
+                self._not_empty.notify()
         return True
 
     def end(self, error: BaseException | None) -> None:
-        with self._not_empty:
+        with self._lock:
             self._ended, self._error = True, error
             self._not_empty.notify()
 
     def stop(self) -> None:
-        with self._not_full:
+        with self._lock:
             self._stopped = True
             self._items.clear()
             self._not_full.notify()
 
     def items(self) -> Generator[Item]:
         while True:
-            with self._not_empty:
+            with self._lock:
                 while not self._items and not self._ended:
+                    self._is_awaited = True
                     self._not_empty.wait()
+                    self._is_awaited = False
                 if not self._items:
                     break
                 item, size = self._items.popleft()
                 self._bytes -= size
-                if self._bytes <= self._max_bytes // 2 or not self._items:
+                if self._is_blocked and (self._bytes <= self._max_bytes // 2 or not self._items):
                     self._not_full.notify()
             yield item
             del item  # keep no reference while the next item is awaited

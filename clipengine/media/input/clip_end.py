@@ -51,6 +51,9 @@ class ClipEnd:
         """Yield the packets before the end. Tell the demuxer to skip the streams that have passed it."""
         for timed in packets:
             packet = timed.packet
+            if timed.time < self._end and (timed.dts is timed.time or timed.dts <= timed.time):
+                yield timed
+                continue
             self._note_resume_time(timed)
             reveals_hole = timed.dts >= self._far and packet.stream_index in self._open
             if min(timed.dts, timed.time) < self._ends[packet.stream_index]:

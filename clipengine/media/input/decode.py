@@ -39,6 +39,7 @@ class ClipDecoder:
         self._seeker = seeker
         self._cut = cut
         self._threads = threads
+        self._first_moment = cut.start - cut.half_frame
         self._skips = False
         self._begun = False
         self._audio = AudioDecoder(seeker)
@@ -157,7 +158,7 @@ class ClipDecoder:
             self._step_back()
 
     def _in_range(self, time: Fraction) -> bool:
-        return self._cut.start - self._cut.half_frame <= time < self._cut.last_moment
+        return self._first_moment <= time < self._cut.last_moment
 
     def _step_back(self) -> None:
         """Raise if packets say that a frame was on screen at the clip's start but none was decoded."""

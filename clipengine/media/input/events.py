@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import NamedTuple
 
 import av
 from av.video.stream import VideoStream
@@ -25,8 +26,7 @@ class CopiedVideo:
     keyframe_id: int
 
 
-@dataclass(frozen=True)
-class BeginEvent:
+class BeginEvent(NamedTuple):
     """Start of the clip: its origin in recording time and its first frame, if it has video."""
 
     origin: Fraction
@@ -34,8 +34,7 @@ class BeginEvent:
     copied: CopiedVideo | None = None
 
 
-@dataclass(frozen=True)
-class VideoFrameEvent:
+class VideoFrameEvent(NamedTuple):
     """A video frame that is shown from `time` (clip time) until the next one."""
 
     time: Fraction
@@ -57,11 +56,10 @@ class VideoPacketEvent:
     keyframe_id: int | None
 
 
-@dataclass(frozen=True)
-class AudioFrameEvent:
-    """An audio frame of the stream `index`, presented at `time` (recording time)."""
+class AudioFrameEvent(NamedTuple):
+    """An audio frame of a stream, presented at `time` (recording time)."""
 
-    index: int
+    stream_index: int
     time: Fraction
     frame: av.AudioFrame
 

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from fractions import Fraction
 from heapq import heappop, heappush
-from typing import Any
+from typing import Any, NamedTuple
 
 from av.packet import Packet
 from av.video.stream import VideoStream
 
-from clipengine.media.input.container import packet_time
 from clipengine.media.input.display_order import REORDERED_FRAMES
-from clipengine.media.input.timeline import Timeline, as_fraction
+from clipengine.media.input.timeline import Clock, Timeline, as_fraction
 
 
-@dataclass(frozen=True)
-class TimedPacket:
+class TimedPacket(NamedTuple):
     """A packet with its pts and dts in recording time."""
 
     packet: Packet[Any]
@@ -25,10 +22,19 @@ class TimedPacket:
     dts: Fraction
 
 
-def timed_packets(packets: Iterable[Packet[Any]], timeline: Timeline) -> Iterator[TimedPacket]:
-    """Yield the packets with their times on the timeline.
+def timed_packets(packets: Iterable[Packet[Any]], origin: Fraction) -> Iterator[TimedPacket]:
+    """Yield the packets with their times from the container time `origin` on."""
+    timestamps = PacketTimestamps(-origin)
+    for packet in packets:
+        found = timestamps.of(packet)
+        if found is not None:
+            yield TimedPacket(packet, *found)
 
-    If the timeline joins discontinuities, the packets get the joined timestamps, because their frames must have them.
+
+def joined_packets(packets: Iterable[Packet[Any]], timeline: Timeline) -> Iterator[TimedPacket]:
+    """Yield the packets with their times on a timeline that joins discontinuities.
+
+    They get the joined timestamps, because their frames must have them.
     """
     timestamps = PacketTimestamps()
     for packet in packets:
@@ -38,30 +44,37 @@ def timed_packets(packets: Iterable[Packet[Any]], timeline: Timeline) -> Iterato
         pts, dts = found
         tick = as_fraction(packet.time_base)
         time = timeline.add(packet.stream_index, pts, dts, (packet.duration or 0) * tick)
-        if timeline.joins_discontinuities:
-            shift = round((time - pts) / tick)
-            packet.pts = None if packet.pts is None else packet.pts + shift
-            packet.dts = None if packet.dts is None else packet.dts + shift
+        shift = round((time - pts) / tick)
+        packet.pts = None if packet.pts is None else packet.pts + shift
+        packet.dts = None if packet.dts is None else packet.dts + shift
         yield TimedPacket(packet, time, time if dts == pts else dts + time - pts)
 
 
 class PacketTimestamps:
-    """Determines the timestamps of packets, given in file order."""
+    """Determines the timestamps of packets, given in file order, in seconds plus `shift`."""
 
-    def __init__(self) -> None:
-        self._last: dict[int, Fraction] = {}  # stream index -> last pts
+    def __init__(self, shift: Fraction = Fraction(0)) -> None:
+        self._shift = shift
+        self._clocks: dict[int, Clock] = {}  # by stream index
+        self._last: dict[int, int] = {}  # stream index -> last pts
         self._latest: list[Fraction] = []  # heap of video pts
 
     def of(self, packet: Packet[Any]) -> tuple[Fraction, Fraction] | None:
-        """Return pts and dts in container time, or None if the first packet of a stream has no timestamp."""
-        tick = as_fraction(packet.time_base)
-        time = packet_time(packet)
-        if time is None:
-            if packet.stream_index not in self._last:
+        """Return pts and dts, or None if the first packet of a stream has no timestamp."""
+        index, dts = packet.stream_index, packet.dts
+        stamp = dts if packet.pts is None else packet.pts
+        if stamp is None:
+            if index not in self._last:
                 return None
-            time = self._last[packet.stream_index] + tick
-        self._last[packet.stream_index] = time
-        return time, packet.dts * tick if packet.dts is not None else self._earliest_dts(packet, time)
+            stamp = self._last[index] + 1
+        self._last[index] = stamp
+        clock = self._clocks.get(index)
+        if clock is None:
+            clock = self._clocks[index] = Clock(as_fraction(packet.time_base), self._shift)
+        time = clock.time(stamp)
+        if dts is None:
+            return time, self._earliest_dts(packet, time)
+        return time, time if dts == stamp else clock.time(dts)
 
     def _earliest_dts(self, packet: Packet[Any], time: Fraction) -> Fraction:
         """Return a lower bound of all following video pts. After a seek, Matroska's first packets have no dts."""

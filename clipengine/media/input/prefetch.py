@@ -57,7 +57,7 @@ class Prefetcher:
         self._streams = streams
         self._has_index = facts.container == "mov"  # its demuxer knows the position of every packet
         self._entries = 0  # entries at the last look-up; with fragments their number grows while reading
-        self._known_until = Fraction(0)
+        self._next_look_up = Fraction(0)  # time from which on the packets that follow are looked up
         self._first: tuple[int, Fraction] | None = None
         self._announced = -_STEP_BYTES
 
@@ -74,7 +74,7 @@ class Prefetcher:
     def _advance(self, packet: Packet[Any], time: Fraction) -> None:
         if self._has_index:
             more = len(self._streams[0].index_entries) != self._entries
-            if more or self._known_until - _LOOKED_UP_SECONDS / 2 < time < self._cut.end:
+            if more or self._next_look_up < time < self._cut.end:
                 self._reader.expect(self._look_up(time - 1))
         elif packet.pos is not None and packet.pos >= self._announced + _STEP_BYTES:
             self._announced = packet.pos
@@ -83,7 +83,8 @@ class Prefetcher:
     def _look_up(self, time: Fraction) -> list[Span]:
         """Return the byte ranges of the packets of the next seconds from the sample table."""
         until = min(time + _LOOKED_UP_SECONDS, self._cut.end)
-        self._known_until = until if until < self._cut.end else until + _LOOKED_UP_SECONDS
+        known_until = until if until < self._cut.end else until + _LOOKED_UP_SECONDS
+        self._next_look_up = known_until - _LOOKED_UP_SECONDS / 2
         self._entries = len(self._streams[0].index_entries)
         spans: list[Span] = []
         for stream in self._streams:

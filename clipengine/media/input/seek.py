@@ -23,11 +23,11 @@ from clipengine.media.input.container import read_packets
 from clipengine.media.input.demuxer import Demuxer
 from clipengine.media.input.display_order import REORDERED_FRAMES, DisplayOrder, stores_decoding_times
 from clipengine.media.input.header_splice import HeaderSplice, splice_at
-from clipengine.media.input.packet_timestamps import TimedPacket, timed_packets
+from clipengine.media.input.packet_timestamps import TimedPacket, joined_packets, timed_packets
 from clipengine.media.input.prefetch import Prefetcher
 from clipengine.media.input.preroll import PREROLL_SECONDS, Preroll
 from clipengine.media.input.source import MediaReader
-from clipengine.media.input.timeline import Timeline, as_fraction
+from clipengine.media.input.timeline import Clock, Timeline, as_fraction
 
 # Seconds before the clip's start to seek to, one after the other; then the start of the recording.
 STEPS_BACK = (Fraction(0), Fraction(1), Fraction(5), Fraction(30), Fraction(120))
@@ -72,6 +72,7 @@ class Seeker:
         # Seconds between the dts of a packet and the last one presented before it.
         self._reordered = (REORDERED_FRAMES if self.decoding_times else 0) * cut.frame_seconds
         self._order: DisplayOrder | None = None
+        self._clocks: dict[int, Clock] = {}  # of the frames, by stream index
         self.stamps = {track.index: track.stamps for track in facts.audio}
         self.at_start = False
         self.trusts_keyframes = True  # False: decode from the recording's first packet
@@ -135,8 +136,11 @@ class Seeker:
             stamp = self._order.stamp_of(frame)
         if stamp is None:
             return None
-        time = stamp * as_fraction(stream.time_base or 1)  # flushed frames have no time base
-        return time - self._facts.origin if self._facts.seekable else time
+        clock = self._clocks.get(stream.index)
+        if clock is None:  # flushed frames have no time base
+            shift = -self._facts.origin if self._facts.seekable else Fraction(0)
+            clock = self._clocks[stream.index] = Clock(as_fraction(stream.time_base or 1), shift)
+        return clock.time(stamp)
 
     # ---- position
 
@@ -244,7 +248,10 @@ class Seeker:
         assert self._prefetcher is not None
         streams = self._demuxer.streams
         origin = self._facts.origin if self._seek_point is None else -self._seek_point.shift
-        timeline = Timeline(origin, joins_discontinuities=not self._facts.seekable)
-        packets = timed_packets(read_packets(self._demuxer.container, streams, self._reader), timeline)
+        read = read_packets(self._demuxer.container, streams, self._reader)
+        if self._facts.seekable:
+            packets = timed_packets(read, origin)
+        else:
+            packets = joined_packets(read, Timeline(origin, joins_discontinuities=True))
         end = ClipEnd(self._facts, self._cut, streams, self.resume_times, self._reordered)
         return end.before(self._prefetcher.follow(packets))

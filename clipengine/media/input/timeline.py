@@ -7,6 +7,7 @@ audio and video in sync.
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 from typing import Any
 
@@ -20,6 +21,28 @@ _SAME_PART = Fraction(3)
 def as_fraction(ratio: Any) -> Fraction:
     """Return a time base or rate of PyAV as a Fraction. PyAV 19 has a type that Fraction accepts."""
     return ratio if type(ratio) is Fraction else Fraction(ratio)
+
+
+class Clock:
+    """Converts timestamps in units of `tick` to seconds, plus `shift`, and back.
+
+    Every packet and frame needs it, and arithmetic with Fractions would take several times as long.
+    """
+
+    def __init__(self, tick: Fraction, shift: Fraction = Fraction(0)) -> None:
+        self._denominator = math.lcm(tick.denominator, shift.denominator)
+        self._factor = tick.numerator * (self._denominator // tick.denominator)
+        self._shift = shift.numerator * (self._denominator // shift.denominator)
+
+    def time(self, stamp: int) -> Fraction:
+        """Return the time in seconds."""
+        return Fraction(stamp * self._factor + self._shift, self._denominator)
+
+    def stamp(self, time: Fraction) -> int:
+        """Return the timestamp that is nearest to a time in seconds; of two the even one, like `round`."""
+        divisor = time.denominator * self._factor
+        stamp, rest = divmod(time.numerator * self._denominator - self._shift * time.denominator, divisor)
+        return stamp + (2 * rest > divisor or (2 * rest == divisor and stamp % 2))
 
 
 class Timeline:

@@ -52,20 +52,21 @@ class BackgroundEncoder:
         """Yield the packets that are ready and were not yielded before."""
         self.check()
         while not self.ended and not self._packets.empty():
-            yield from self._next()
+            if (packet := self._next()) is not None:
+                yield packet
 
     def remaining(self) -> Iterator[Packet[Any]]:
         """Yield all packets that were not yielded before. Call it after `end`."""
         while not self.ended:
-            yield from self._next()
+            if (packet := self._next()) is not None:
+                yield packet
 
-    def _next(self) -> Iterator[Packet[Any]]:
+    def _next(self) -> Packet[Any] | None:
         packet = self._packets.get()
-        if packet is not None:
-            yield packet
-            return
-        self.ended = True
-        self.check()
+        if packet is None:
+            self.ended = True
+            self.check()
+        return packet
 
     def _run(self) -> None:
         try:

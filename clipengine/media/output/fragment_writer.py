@@ -22,7 +22,7 @@ from clipengine.clips.profiles import Profile
 from clipengine.clips.proxy import LEVEL
 from clipengine.media.audio.encoder_format import encoder_rate
 from clipengine.media.output.video_encoder import VIDEO_TIME_BASE, set_format
-from clipengine.media.output.writable_file import writer_errors
+from clipengine.media.output.writable_file import WriterErrors
 from clipengine.media.output.writer import set_audio_format
 from clipengine.media.video.frame_format import FrameFormat
 
@@ -49,7 +49,7 @@ class FragmentWriter:
         self._file = io.BytesIO()
         self._profile = profile
         self._threads = threads
-        with writer_errors():
+        with WriterErrors():
             self._container: Any = av.open(self._file, "w", format="mp4", container_options=dict(_OPTIONS))
         self._video: VideoStream | None = None
         self._audio: AudioStream | None = None
@@ -98,18 +98,18 @@ class FragmentWriter:
         frame.time_base = VIDEO_TIME_BASE
         frame.duration = self._durations[frame.pts] = max(1, round(end * VIDEO_TIME_BASE.denominator) - frame.pts)
         frame.pict_type = 0
-        with writer_errors():
+        with WriterErrors():
             self._mux_video(self._video.encode(frame))
 
     def write_audio(self, track: int, frame: av.AudioFrame) -> None:
         assert self._audio is not None
         frame.pts = (frame.pts or 0) + self._first_sample
-        with writer_errors():
+        with WriterErrors():
             self._mux_audio(self._audio.encode(frame))
 
     def finish(self) -> tuple[bytes, bytes]:
         """Return the initialization segment of the stream, and the fragment."""
-        with writer_errors():
+        with WriterErrors():
             if self._video is not None:
                 self._mux_video(self._video.encode(None))
             if self._audio is not None:

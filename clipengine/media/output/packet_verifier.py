@@ -56,7 +56,7 @@ class Track:
         self.frames = 0
         self._held: list[Packet[Any]] = []
         self._held_bytes = 0
-        self._decodes = decodes
+        self._decodes = self.is_queued = decodes  # queued from the first packet on that is decoded
         self._extradata = encoder.extradata  # keep no encoder: it holds dozens of frames
         self._decoder: Any = self._open() if decodes else None
         self._decoding = decodes
@@ -172,6 +172,10 @@ class PacketVerifier:
         return track
 
     def _put(self, track: Track, packet: Packet[Any], data: bytes, needed: bool, *, held: bool = False) -> None:
+        track.is_queued |= needed or held
+        if not track.is_queued:
+            track.frames += 1
+            return
         copy: Packet[Any] = Packet(data)
         copy.pts, copy.dts, copy.time_base = packet.pts, packet.dts, packet.time_base
         self._queue.put((track, copy, needed, held))

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import av
 
 from clipengine.errors import ClipEngineError, DiskFull, EncoderFailed, UnsupportedMedia
 from clipengine.media.memory import is_out_of_memory, raise_if_out_of_memory
+
+_CONVERTED = (av.FFmpegError, MemoryError, OSError, ValueError, RuntimeError)
 
 
 class WritableFile:
@@ -62,17 +62,22 @@ class WritableFile:
         return len(data)
 
 
-@contextmanager
-def writer_errors(file: WritableFile | None = None) -> Iterator[None]:
-    """Convert errors of encoders and muxer to DiskFull, UnsupportedMedia or EncoderFailed."""
-    try:
-        yield
-    except ClipEngineError:
-        raise
-    except (av.FFmpegError, MemoryError, OSError, ValueError, RuntimeError) as error:
-        if is_out_of_memory(error):
-            raise
-        cause = (file and file.error) or error
+class WriterErrors:
+    """Reusable context manager that converts errors of encoders and muxer to ClipEngineErrors.
+
+    They are DiskFull, UnsupportedMedia and EncoderFailed.
+    """
+
+    def __init__(self, file: WritableFile | None = None) -> None:
+        self._file = file
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        if isinstance(error, ClipEngineError) or not isinstance(error, _CONVERTED) or is_out_of_memory(error):
+            return
+        cause = (self._file and self._file.error) or error
         if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT):
             raise DiskFull("there is no space left for the clip's scratch file") from None
         if isinstance(cause, OSError) and cause.errno == errno.EFBIG:

@@ -26,7 +26,7 @@ from clipengine.clips.profiles import Profile
 from clipengine.clips.subtitles import Sample, TextCodec, TextTrack
 from clipengine.media.audio.encoder_format import AAC_OPTIONS, encoder_format, encoder_rate
 from clipengine.media.input.events import CopiedVideo, VideoPacketEvent
-from clipengine.media.input.timeline import as_fraction
+from clipengine.media.input.timeline import Clock, as_fraction
 from clipengine.media.output.animation import Animation
 from clipengine.media.output.background_encoder import BackgroundEncoder
 from clipengine.media.output.gif import GifAnimation
@@ -40,9 +40,10 @@ from clipengine.media.output.video_encoder import (
     set_up_encoder,
 )
 from clipengine.media.output.webp import WebpAnimation
-from clipengine.media.output.writable_file import WritableFile, writer_errors
+from clipengine.media.output.writable_file import WritableFile, WriterErrors
 from clipengine.media.video.frame_format import FrameFormat
 
+_CLOCK = Clock(VIDEO_TIME_BASE)
 _MILLISECOND = Fraction(1, 1000)
 _MICROSECONDS = 1_000_000
 _INTERLEAVED_SECONDS = 10  # that the muxer waits for packets of another stream, by default
@@ -96,6 +97,7 @@ class ClipWriter:
         self._container = container
         self._verifier = verifier
         self._file = file
+        self._errors = WriterErrors(file)
         self._profile = profile
         self._threads = threads
         self._length = length
@@ -155,7 +157,7 @@ class ClipWriter:
             self._container.container_options["max_interleave_delta"] = str(round(waits * _MICROSECONDS))
             threads = self._threads // layout.encoders
             open_encoder = partial(open_beside, context, profile, format, threads=threads)
-            with self._errors():
+            with self._errors:
                 self._video = SegmentedVideo(stream, open_encoder, layout, unit=self._unit)
 
     def _layout(self, format: FrameFormat, rate: Fraction) -> Layout | None:
@@ -197,7 +199,7 @@ class ClipWriter:
         stream = self._container.add_stream(_AUDIO_ENCODERS[codec], rate=chosen)
         self._name(stream, names)
         format = set_audio_format(stream.codec_context, self._profile, rate=chosen, channels=channels)
-        with self._errors():
+        with self._errors:
             stream.codec_context.open()
         # In a thread, because it takes half of the time of a clip whose packets are copied.
         self._audio.append(BackgroundEncoder(lambda: stream, threading.Semaphore(_WAITING_AUDIO)))
@@ -225,7 +227,7 @@ class ClipWriter:
 
         The muxer interleaves the packets with those of video and audio.
         """
-        with self._errors():
+        with self._errors:
             for stream, samples in zip(self._texts, tracks, strict=True):
                 for start, end, data in samples:
                     packet = Packet(data)
@@ -240,17 +242,17 @@ class ClipWriter:
         self.frames += 1
         self.seconds = max(self.seconds, time)
         if self._animation is not None:
-            with self._errors():
+            with self._errors:
                 self._mux(self._animation.encode(frame, time, duration))
             return
         # pts must increase, in the container's time base too.
         earliest = 0 if self._last_pts is None else self._last_pts + self._unit
-        frame.pts = self._last_pts = max(round(time * VIDEO_TIME_BASE.denominator), earliest)
+        frame.pts = self._last_pts = max(_CLOCK.stamp(time), earliest)
         frame.time_base = VIDEO_TIME_BASE
-        frame.duration = max(1, round((time + duration) * VIDEO_TIME_BASE.denominator) - frame.pts)
+        frame.duration = max(1, _CLOCK.stamp(time + duration) - frame.pts)
         frame.pict_type = 0
         self._durations[frame.pts] = frame.duration
-        with self._errors():
+        with self._errors:
             if self._spliced is not None:
                 self._mux_spliced(self._spliced.encode(frame))
             elif self._video is not None:
@@ -260,7 +262,7 @@ class ClipWriter:
     def write_packet(self, event: VideoPacketEvent) -> None:
         """Copy a packet of the recording."""
         assert self._spliced is not None
-        with self._errors():
+        with self._errors:
             self._mux_spliced(self._spliced.copy(event))
         self.frames += 1
         self.seconds = max(self.seconds, event.time)
@@ -269,7 +271,7 @@ class ClipWriter:
         """Encode a frame of an audio track, which the caller must not change any more."""
         if self._video is None and self._spliced is None and track == 0:
             self.seconds = (frame.pts or 0) * as_fraction(frame.time_base or 1)
-        with self._errors():
+        with self._errors:
             self._audio[track].put(frame)
             self._mux(self._audio[track].ready())
 
@@ -284,7 +286,7 @@ class ClipWriter:
 
         `on_packet` is called for each packet of video, as encoders may still have many frames.
         """
-        with self._errors():
+        with self._errors:
             if self._animation is not None:
                 self._mux(self._animation.flush())
                 self.frames = self._animation.frames
@@ -338,11 +340,6 @@ class ClipWriter:
                 self._verifier.add_spliced(packet, checksum=checksum, needed=seam)
             self._container.mux_one(packet)
 
-    @contextmanager
-    def _errors(self) -> Iterator[None]:
-        with writer_errors(self._file):
-            yield
-
 
 def _set_decoding_times(packets: Sequence[Packet[VideoStream]]) -> None:
     """Set the decoding times of all packets of a clip.
@@ -376,7 +373,7 @@ def open_writer(
     if profile.container in _MOV_FAMILY:
         # Edit lists use the movie time scale; at the default of 1000 the last frame could start after the end.
         options |= {"movflags": "+faststart", "movie_timescale": str(VIDEO_TIME_BASE.denominator)}
-    with writer_errors(file):
+    with WriterErrors(file):
         container = av.open(
             file,
             "w",

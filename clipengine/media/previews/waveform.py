@@ -50,9 +50,9 @@ def peaks(
                 continue
             frame = event.frame
             shape = (frame.format.name, frame.layout.name, frame.sample_rate)
-            known = resamplers.get(event.index)
+            known = resamplers.get(event.stream_index)
             if known is None or known[0] != shape:
-                known = resamplers[event.index] = (shape, AudioResampler("s16", "mono", _RATE))
+                known = resamplers[event.stream_index] = (shape, AudioResampler("s16", "mono", _RATE))
             frame.pts = None
             for piece in known[1].resample(frame):
                 parts.add(event.time, _samples(piece))

@@ -7,7 +7,6 @@ APNG are flattened onto white, as they appear on a web page; other formats onto 
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
-from dataclasses import replace
 from functools import lru_cache
 
 import av
@@ -37,7 +36,8 @@ class AlphaFlattener:
             if isinstance(event, AudioFrameEvent | VideoPacketEvent) or event.frame is None:
                 yield event
             else:
-                yield replace(event, frame=self.apply(event.frame))
+                frame = self.apply(event.frame)
+                yield event if frame is event.frame else event._replace(frame=frame)
 
     def warnings(self) -> Iterator[str]:
         if self.frames:

@@ -16,13 +16,15 @@ class GapCounter:
 
     def __init__(self, frame_seconds: Fraction) -> None:
         self._frame_seconds = frame_seconds
+        self._longest = _GAP_FRAMES * frame_seconds
         self._last: Fraction | None = None
         self._seconds = Fraction(0)
         self._unordered: list[Fraction] = []
 
     def add(self, time: Fraction) -> None:
         """Add the next frame."""
-        self.settle()
+        if self._unordered:
+            self.settle()
         self._add(time)
 
     def add_unordered(self, time: Fraction) -> None:
@@ -44,9 +46,8 @@ class GapCounter:
 
     def _add_gap(self, following: Fraction, until: Fraction) -> None:
         """Add the gap up to the frame at `following`, as far as it lies before `until`."""
-        usual = self._frame_seconds
-        if self._last is not None and following - self._last > _GAP_FRAMES * usual > 0:
-            self._seconds += max(Fraction(0), until - self._last - usual)
+        if self._last is not None and self._longest and following - self._last > self._longest:
+            self._seconds += max(Fraction(0), until - self._last - self._frame_seconds)
 
     def warnings(self) -> Iterator[str]:
         if self._seconds >= _NOTED_SECONDS:
