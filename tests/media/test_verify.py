@@ -283,3 +283,21 @@ def test_report_outside_its_limits_is_rejected(report: Any) -> None:
 def test_inspector_starts_without_pydantic() -> None:
     code = "import sys, clipengine.media.worker.inspector; sys.exit('pydantic' in sys.modules)"
     assert subprocess.run([sys.executable, "-I", "-c", code], check=False).returncode == 0
+
+
+def test_decoder_of_a_failed_clip_is_freed(made: _Made, tmp_path: Path) -> None:
+    """Without `end`. Threads of a decoder that was freed at once could wait for the GIL for ever."""
+    path = tmp_path / "clip.mp4"
+    path.write_bytes(made.data)
+    subprocess.run([sys.executable, "-c", _UNFINISHED, str(path)], check=True, timeout=120)
+
+
+_UNFINISHED = """
+import sys, av
+from clipengine.media.output.packet_verifier import PacketVerifier
+
+for attempt in range(300):
+    with av.open(sys.argv[1]) as file, PacketVerifier(threads=4) as verifier:
+        for packet in list(file.demux(video=0))[: 10 + attempt % 9]:
+            verifier.add(packet)
+"""

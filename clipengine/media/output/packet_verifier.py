@@ -18,7 +18,7 @@ import zlib
 from array import array
 from collections.abc import Iterator
 from fractions import Fraction
-from typing import Any
+from typing import Any, NamedTuple
 
 import av
 from av.codec.context import CodecContext, ThreadType
@@ -36,7 +36,8 @@ _NAL_CODECS = ("h264", "hevc")
 _VPX_CODECS = ("vp8", "vp9")
 _START_CODE = b"\0\0\1"
 _LENGTH_BYTES = 4
-_QUEUED_PACKETS = 64
+_BURST_PACKETS = 32  # decoded one after the other, so that the decoder and the encoder share the caches for longer
+_QUEUED_BURSTS = 2
 _HELD_BYTES = 16 << 20  # of packets that are decoded after their segment
 # Treat all damage as an error. The loop filter can be skipped: it only filters decoded pixels and cannot fail.
 STRICT = {"skip_loop_filter": "all", "err_detect": "explode"}
@@ -115,7 +116,19 @@ class Track:
 
     def close(self) -> None:
         """Free the decoder and its frames."""
+        if self._decoder is not None:
+            # Waits for its threads without the GIL, which they need to free packets: `del` would hold it and wait.
+            self._decoder.flush_buffers()
         self._decoder = None
+
+
+class _Entry(NamedTuple):
+    """A packet to decode: of a copied or encoded part that must be decoded, and whether it is held."""
+
+    track: Track
+    packet: Packet[Any]
+    needed: bool
+    held: bool
 
 
 class PacketVerifier:
@@ -129,7 +142,8 @@ class PacketVerifier:
         self._decodes = decodes
         self._threads = threads
         self._tracks: dict[int, Track] = {}
-        self._queue: queue.Queue[tuple[Track, Packet[Any], bool, bool] | None] = queue.Queue(_QUEUED_PACKETS)
+        self._burst: list[_Entry] = []
+        self._queue: queue.Queue[list[_Entry] | None] = queue.Queue(_QUEUED_BURSTS)
         self._error: Exception | None = None
         self._ended = False
         self._thread = threading.Thread(target=self._decode, name="packet-verifier", daemon=True)
@@ -140,6 +154,7 @@ class PacketVerifier:
 
     def __exit__(self, *exc_info: object) -> None:
         self._join()
+        self._close()
 
     @property
     def tracks(self) -> list[Track]:
@@ -178,7 +193,13 @@ class PacketVerifier:
             return
         copy: Packet[Any] = Packet(data)
         copy.pts, copy.dts, copy.time_base = packet.pts, packet.dts, packet.time_base
-        self._queue.put((track, copy, needed, held))
+        self._burst.append(_Entry(track, copy, needed, held))
+        if len(self._burst) == _BURST_PACKETS:
+            self._put_burst()
+
+    def _put_burst(self) -> None:
+        burst, self._burst = self._burst, []
+        self._queue.put(burst)
 
     def end(self) -> None:
         """Decode the remaining packets. Raises VerificationFailed if any packet does not decode."""
@@ -197,25 +218,29 @@ class PacketVerifier:
             raise_if_out_of_memory()
             raise VerificationFailed(f"the encoder's packets do not decode: {error}") from error
         finally:
-            for track in self.tracks:
-                track.close()
+            self._close()
+
+    def _close(self) -> None:
+        for track in self.tracks:
+            track.close()
 
     def _join(self) -> None:
         if self._thread.is_alive():
+            self._put_burst()
             self._queue.put(None)
             self._thread.join()
 
     def _decode(self) -> None:
-        while (entry := self._queue.get()) is not None:
-            if self._error is None:
+        while (burst := self._queue.get()) is not None:
+            for track, packet, needed, held in burst if self._error is None else ():
                 try:
-                    track, packet, needed, held = entry
                     if held:
                         track.hold(packet)
                     else:
                         track.decode(packet, needed=needed)
                 except Exception as error:  # raised by `end`
                     self._error = error
+                    break
 
 
 def is_verifiable(profile: Profile) -> bool:

@@ -107,9 +107,10 @@ def _decode(file: _File, threads: int) -> int:
     """Decode the whole file and return the number of video frames."""
     video = file.video
     if video is not None:
+        video.codec_context.options = STRICT
+    if isinstance(video, VideoStream):
         video.codec_context.thread_type = ThreadType.FRAME | ThreadType.SLICE
         video.codec_context.thread_count = threads
-        video.codec_context.options = STRICT
     frames = 0
     decoders: dict[int, Any] = {stream.index: stream.codec_context for stream in file.streams}
     for packet in file.packets:
