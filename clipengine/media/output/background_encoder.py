@@ -13,14 +13,15 @@ from av.packet import Packet
 class BackgroundEncoder:
     """Encodes frames in a thread, in order. Call `end` after the last one, or `stop`.
 
-    The thread calls `open_encoder`, whose result has PyAV's `encode`. While `room` is used up, `put` blocks; several
-    encoders can share it. Errors of the encoder are raised by the other methods.
+    The thread calls `open_encoder`, whose result has PyAV's `encode`. `room` is the number of frames, or of bursts of
+    them, that may wait; while it is used up, `put` blocks, and several encoders can share it. Errors of the encoder are
+    raised by the other methods.
     """
 
     def __init__(self, open_encoder: Callable[[], Any], room: threading.Semaphore) -> None:
         self._open_encoder = open_encoder
         self._room = room
-        self._frames: queue.SimpleQueue[Any] = queue.SimpleQueue()  # None is the last
+        self._bursts: queue.SimpleQueue[Any] = queue.SimpleQueue()  # None is the last
         self._packets: queue.SimpleQueue[Packet[Any] | None] = queue.SimpleQueue()  # None is the last
         self._error: BaseException | None = None
         self._stopped = False
@@ -28,19 +29,19 @@ class BackgroundEncoder:
         self._thread = threading.Thread(target=self._run, name="encode", daemon=True)
         self._thread.start()
 
-    def put(self, frame: Any) -> None:
-        """Add a frame, which the caller must not change any more."""
+    def put(self, *burst: Any) -> None:
+        """Add a frame or a burst of them, which the caller must not change any more."""
         self._room.acquire()
-        self._frames.put(frame)
+        self._bursts.put(burst)
 
     def end(self) -> None:
         """End the stream after the frames that were added."""
-        self._frames.put(None)
+        self._bursts.put(None)
 
     def stop(self) -> None:
         """Drop the frames that are not encoded yet, and wait for the end of the thread."""
         self._stopped = True
-        self._frames.put(None)
+        self._bursts.put(None)
         self._thread.join()
 
     def check(self) -> None:
@@ -73,9 +74,11 @@ class BackgroundEncoder:
             encoder = self._open_encoder()
         except BaseException as error:
             encoder, self._error = None, error
-        while (frame := self._frames.get()) is not None:
-            self._encode(encoder, frame)
-            del frame
+        while (burst := self._bursts.get()) is not None:
+            for frame in burst:
+                self._encode(encoder, frame)
+                del frame
+            del burst
             self._room.release()
         self._encode(encoder, None)
         del encoder  # frees it before the stream is called ended

@@ -10,6 +10,7 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import datetime
 from fractions import Fraction
 from functools import partial
@@ -47,7 +48,9 @@ _CLOCK = Clock(VIDEO_TIME_BASE)
 _MILLISECOND = Fraction(1, 1000)
 _MICROSECONDS = 1_000_000
 _INTERLEAVED_SECONDS = 10  # that the muxer waits for packets of another stream, by default
-_WAITING_AUDIO = 64  # frames of a track that wait for its encoder
+# Audio is encoded in bursts, so that its encoder and that of the video share the caches for longer.
+_BURST_SAMPLES = 16 * 1024
+_WAITING_BURSTS = 4  # of a track
 _UNSPECIFIED = 2  # of colour primaries, transfer and matrix (ITU-T H.273)
 _MUXERS = {
     "mp4": "mp4", "webm": "webm", "mkv": "matroska", "m4a": "ipod", "mp3": "mp3", "gif": "gif", "webp": "webp",
@@ -82,6 +85,34 @@ def set_audio_format(context: Any, profile: Profile, *, rate: int, channels: int
     return format, layout
 
 
+@dataclass
+class _AudioTrack:
+    """An audio track and the frames of its next burst."""
+
+    encoder: BackgroundEncoder
+    burst: list[av.AudioFrame] = field(default_factory=list)
+    samples: int = 0
+
+    def encode(self, frame: av.AudioFrame) -> Iterable[Packet[Any]]:
+        """Add a frame, and return the packets that are ready."""
+        self.burst.append(frame)
+        self.samples += frame.samples
+        if self.samples < _BURST_SAMPLES:
+            return ()
+        self._put()
+        return self.encoder.ready()
+
+    def finish(self) -> Iterable[Packet[Any]]:
+        """Return all other packets."""
+        self._put()
+        self.encoder.end()
+        return self.encoder.remaining()
+
+    def _put(self) -> None:
+        self.encoder.put(*self.burst)
+        self.burst, self.samples = [], 0
+
+
 class ClipWriter:
     """Encodes and muxes one clip. Create it with `open_writer`, add the streams, write frames, then call `finish`."""
 
@@ -104,7 +135,7 @@ class ClipWriter:
         self._video: VideoStream | SegmentedVideo | None = None
         self._spliced: SplicedVideo | None = None  # instead of `_video` if packets are copied
         self._animation: Animation | None = None  # instead of `_video` in a GIF or a WebP
-        self._audio: list[BackgroundEncoder] = []
+        self._audio: list[_AudioTrack] = []
         self._texts: list[Any] = []
         self._unit = VIDEO_TIME_BASE.denominator // 1000 if profile.container in ("webm", "mkv") else 1
         self._last_pts: int | None = None
@@ -202,7 +233,8 @@ class ClipWriter:
         with self._errors:
             stream.codec_context.open()
         # In a thread, because it takes half of the time of a clip whose packets are copied.
-        self._audio.append(BackgroundEncoder(lambda: stream, threading.Semaphore(_WAITING_AUDIO)))
+        encoder = BackgroundEncoder(lambda: stream, threading.Semaphore(_WAITING_BURSTS))
+        self._audio.append(_AudioTrack(encoder))
         return format
 
     def _name(self, stream: Any, names: TrackNames) -> None:
@@ -272,8 +304,7 @@ class ClipWriter:
         if self._video is None and self._spliced is None and track == 0:
             self.seconds = (frame.pts or 0) * as_fraction(frame.time_base or 1)
         with self._errors:
-            self._audio[track].put(frame)
-            self._mux(self._audio[track].ready())
+            self._mux(self._audio[track].encode(frame))
 
     def end_sampling(self) -> None:
         """End the first of two passes over the clip. All frames are to be written again."""
@@ -296,9 +327,8 @@ class ClipWriter:
                     on_packet()
             if self._spliced is not None:
                 self._mux_spliced(self._spliced.finish())
-            for encoder in self._audio:
-                encoder.end()
-                self._mux(encoder.remaining())
+            for audio in self._audio:
+                self._mux(audio.finish())
             self._container.close()
             if self._animation is not None:
                 self._animation.end_file()
@@ -309,8 +339,8 @@ class ClipWriter:
 
     def close(self) -> None:
         """Stop the encoders of a clip that was not finished."""
-        for encoder in self._audio:
-            encoder.stop()
+        for audio in self._audio:
+            audio.encoder.stop()
         if isinstance(self._video, SegmentedVideo):
             self._video.close()
 
