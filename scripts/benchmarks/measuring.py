@@ -40,10 +40,25 @@ class Runs:
         """Return the median of each quantity separately."""
         return _middle(self.usages[name])
 
+    def with_sum(self, name: str, *parts: str) -> Runs:
+        """Return the runs with one more that stands for all of these, one after the other."""
+        rounds = zip(*(self.usages[part] for part in parts), strict=True)
+        return Runs({**self.usages, name: [_sum(each) for each in rounds]})
+
     def ratio(self, ours: str, theirs: str) -> Usage:
-        """Return the medians of the ratios of the two, round by round."""
-        pairs = zip(self.usages[ours], self.usages[theirs], strict=True)
+        """Return the medians of the ratios of the two, each over two rounds with opposite orders."""
+        pairs = zip(_by_two(self.usages[ours]), _by_two(self.usages[theirs]), strict=True)
         return _middle([Usage(a.wall / b.wall, a.cpu / b.cpu, a.memory / b.memory) for a, b in pairs])
+
+
+def _by_two(usages: Sequence[Usage]) -> list[Usage]:
+    """Return the sums of every two usages, and a last single one."""
+    return [_sum(usages[first : first + 2]) for first in range(0, len(usages), 2)]
+
+
+def _sum(usages: Sequence[Usage]) -> Usage:
+    wall, cpu, memory = (sum(getattr(usage, name) for usage in usages) for name in ("wall", "cpu", "memory"))
+    return Usage(wall, cpu, memory)
 
 
 def _middle(usages: Sequence[Usage]) -> Usage:

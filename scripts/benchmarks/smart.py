@@ -55,7 +55,7 @@ def _compared(
         del things["encoded"]
     for warm_up in (ffmpeg_command, clipengine_command):  # one second of each, to fill the page cache
         run(warm_up(recording, folder / "warm.mp4", _START, _START + 1))
-    runs = in_turn(things, rounds=1 if quick else 3)
+    runs = in_turn(things, rounds=1 if quick else 4)
     theirs = runs.middle("ffmpeg")
     for way in ("command", "warm child"):
         cost, ratio = runs.middle(way), runs.ratio(way, "ffmpeg")
