@@ -7,6 +7,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable
+from contextvars import Context
 from types import FrameType
 
 log = logging.getLogger(__name__)
@@ -31,7 +32,10 @@ class StopRequest:
         self._drain_seconds = drain_seconds
         self._draining = False
         for each in SIGNALS:
-            signal.signal(each, self._handle)
+            signal.signal(each, self._handle_in_context)
+
+    def _handle_in_context(self, sig: int, frame: FrameType | None) -> None:
+        Context().run(self._handle, sig, frame)  # without the log fields of the request that the signal interrupts
 
     def _handle(self, sig: int, frame: FrameType | None) -> None:
         if self.drain is None or not self._drain_seconds or self._draining or self.should_exit:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import re
+import subprocess
 import sys
 from collections.abc import Iterator
 
@@ -135,6 +136,27 @@ def test_fields_of_the_job_end_the_first_line(capsys: pytest.CaptureFixture[str]
     assert lines[0].endswith(" ERROR   clipengine.test: it failed clip_id=clip_1 attempt=2")
     assert (lines[1], lines[-2]) == ("    Traceback (most recent call last):", "    ValueError: wrong")
     assert lines[-1].endswith(" WARNING clipengine.test: later")
+
+
+def test_stop_signal_is_logged_without_the_fields_of_the_interrupted_request() -> None:
+    done = subprocess.run([sys.executable, "-c", _INTERRUPTED], stderr=subprocess.PIPE, text=True, timeout=60)
+    assert (done.returncode, done.stderr.count("\n")) == (0, 1), done.stderr
+    assert done.stderr.endswith(" INFO    clipengine.cli.shutdown: stopping\n")
+
+
+_INTERRUPTED = """
+import os, signal
+from clipengine.cli import logs
+from clipengine.cli.shutdown import StopRequest
+from clipengine.settings import Settings
+from clipengine.tracing import bind
+
+logs.set_up(Settings())
+stop = StopRequest()
+with bind(request_id="req_1"):
+    os.kill(os.getpid(), signal.SIGTERM)
+    os._exit(0 if stop.should_exit else 1)
+"""
 
 
 def test_fields_of_the_job_are_keys_of_a_json_line(capsys: pytest.CaptureFixture[str]) -> None:
