@@ -35,7 +35,7 @@ from clipengine.clips.output import Output
 from clipengine.clips.profiles import ANIMATION_TICKS, Profile, Render
 from clipengine.clips.request import slug
 from clipengine.clips.snap import Snap
-from clipengine.errors import ObjectMissing, RecordingMissing, UnknownProfile
+from clipengine.errors import DiskFull, ObjectMissing, RecordingMissing, UnknownProfile
 from clipengine.settings import Settings
 from clipengine.stores.keys import URL_SCHEME
 from clipengine.timecode import format_time
@@ -134,11 +134,15 @@ def cut(
 
 
 def _cut(make: Callable[..., ClipResult], source: str, target: Path, ranges: _Ranges) -> ClipResult:
+    folder = target.resolve().parent
     try:
-        with output.progress("cutting") as on_progress, named_options(), _writing(target.resolve().parent):
+        with output.progress("cutting") as on_progress, named_options(), _writing(folder):
             return make(target, ranges, on_progress=on_progress)
     except ObjectMissing:
         raise _missing(source) from None
+    except DiskFull:
+        hint = "Free space there, or give an OUTPUT on another disk."
+        raise DiskFull(f"no space is left in the folder {folder}", hint=hint) from None
 
 
 @contextmanager
@@ -180,7 +184,8 @@ def _listed(
 
 
 def _missing(source: str) -> RecordingMissing:
-    return RecordingMissing(f"{source} does not exist", hint="Check its name, or the bucket and the key.")
+    hint = "Check the bucket and the key." if source.startswith("s3://") else "Check its name and its folder."
+    return RecordingMissing(f"{source} does not exist", hint=hint)
 
 
 def _check_target(source: str, target: Path, *, several: bool) -> None:

@@ -14,7 +14,7 @@ from clipengine.client import Client
 from clipengine.stores.folder import FolderStore
 from tests.support.full_disk import MEGABYTE, disk, fill, free
 from tests.support.invariants import check_invariants
-from tests.support.server import RunningServer, running_server
+from tests.support.server import RunningServer, run_command, running_server
 from tests.support.waiting import until
 
 
@@ -85,6 +85,16 @@ def test_full_scratch_disk_fails_only_the_affected_clip(film: Path, tmp_path: Pa
             until(lambda: not list((data / "scratch").iterdir()))
             server.stop()
         check_invariants(data)
+
+
+def test_cut_names_the_folder_whose_disk_is_full(film: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "clips"
+    with disk(folder, 0.12):
+        done = run_command("cut", str(film), str(folder / "clip.mp4"), "--start", "0", "--end", "12")
+        assert done.returncode == 1
+        assert f"no space is left in the folder {folder} (disk_full)" in done.stderr
+        assert "give an OUTPUT on another disk" in done.stderr
+        assert not list(folder.iterdir())
 
 
 def test_engine_survives_a_full_disk_under_the_ledger(film: Path, tmp_path: Path) -> None:
