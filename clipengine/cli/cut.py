@@ -184,7 +184,7 @@ def _listed(
 
 
 def _missing(source: str) -> RecordingMissing:
-    hint = "Check the bucket and the key." if source.startswith("s3://") else "Check its name and its folder."
+    hint = "Check the bucket and the key." if URL_SCHEME.match(source) else "Check its name and its folder."
     return RecordingMissing(f"{source} does not exist", hint=hint)
 
 

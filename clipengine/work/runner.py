@@ -59,6 +59,7 @@ log = logging.getLogger(__name__)
 
 _REPORT_SECONDS = 0.4  # between two writes of the progress
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_DISAPPEARED_HINT = "Keep other programs from deleting files in the data folder; the engine retries automatically."
 # The progress at the end of encoding and of the verification.
 _ENCODED, _VERIFIED = 0.95, 0.97
 _FIRST_STEP: dict[Program, tuple[Step, float]] = {
@@ -283,7 +284,8 @@ class ClipRunner(Jobs[Clip]):
             if error.errno in _DISK_FULL:
                 raise DiskFull(f"the disk of the scratch folder is full ({error.strerror})") from error
             if self._scratch.lost(error):  # by another process, or the data folder was moved and is back again
-                raise StorageUnavailable(f"{error.filename} disappeared while the clip was cut") from error
+                message = f"{error.filename} disappeared while the clip was cut"
+                raise StorageUnavailable(message, hint=_DISAPPEARED_HINT) from error
             raise
 
     @contextmanager

@@ -104,7 +104,7 @@ class Worker(Generic[T]):
         self._jobs = jobs
         self._stopping = stopping
         self._lock = threading.Lock()
-        self._ids: Counter[str] = Counter()
+        self._ids: Counter[str] = Counter()  # counted: an item may be claimed again before its last run has ended
         self._closed = False
 
     def is_due(self) -> bool:

@@ -53,7 +53,7 @@ class AudioTimeline:
         self.format, self.layout, self.rate = format, layout, rate
         self._clock = Clock(Fraction(1, rate), origin)
         self.total = round((end - origin) * rate)
-        # In samples, whose numbers are compared with these for each frame.
+        # In samples, as integers, because every frame is compared with them.
         self._jump = int(_JUMP_SECONDS * rate)
         self._allowed_drift = int(_DRIFT_SECONDS * rate)
         self._drift_limit = self._allowed_drift

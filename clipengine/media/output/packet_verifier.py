@@ -123,7 +123,7 @@ class Track:
 
 
 class _Entry(NamedTuple):
-    """A packet to decode: of a copied or encoded part that must be decoded, and whether it is held."""
+    """A packet to decode: `needed` as in `Track.decode`, or `held` (see `Track.hold`)."""
 
     track: Track
     packet: Packet[Any]
