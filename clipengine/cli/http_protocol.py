@@ -1,4 +1,4 @@
-"""uvicorn's HTTP protocol with limits for the size and duration of a request's headers.
+"""uvicorn's HTTP protocol with limits for what surrounds a request's body: headers, chunk extensions, trailers.
 
 uvicorn waits indefinitely for headers of any length, and for the rest of a body that no handler reads. Bodies
 that are read have their limits in `api.http.validation` and in the types of `api.http.requests`.
@@ -16,9 +16,10 @@ from clipengine.api.http.send_timeout import CUT_OFF
 from clipengine.errors import ClipEngineError, HeadersTooLarge, MalformedRequest
 
 HEADER_SECONDS = 15.0  # from the connection, or the first byte of a further request, to the end of the headers
-HEADER_BYTES = 64 * 1024  # the request line and the headers
+HEADER_BYTES = 64 * 1024  # the request line and the headers; also what may lie between two bytes of a body
 TARGET_BYTES = 8 * 1024  # the path and the query
 HEADERS = 100
+PIPELINED = 16  # requests that wait for the response to an earlier one of their connection
 LINGER_SECONDS = 2.0  # after a response sent before the end of the body; an earlier close could discard it
 
 
@@ -29,7 +30,7 @@ class LimitedProtocol(HttpToolsProtocol):
         super().__init__(*args, **kwargs)
         self._timer: asyncio.TimerHandle | None = None
         self._in_headers = False
-        self._header_bytes = 0
+        self._framing_bytes = 0  # since the request began, or since the last bytes of its body
         self._request_complete = True
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -41,28 +42,36 @@ class LimitedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        self._framing_bytes += len(data)
         super().data_received(data)
         if self.transport.is_closing():
             return
-        if self._in_headers:
-            self._header_bytes += len(data)
-            if self._header_bytes > HEADER_BYTES:
-                self._reject(HeadersTooLarge(f"The request headers exceed {HEADER_BYTES} bytes"))
-        elif not self._busy and self._timer is None:
+        if not self._request_complete and self._framing_bytes > HEADER_BYTES:
+            part = "headers" if self._in_headers else "chunk extensions"
+            self._reject(HeadersTooLarge(f"The request {part} exceed {HEADER_BYTES} bytes"))
+        elif not self._in_headers and not self._busy and self._timer is None:
             self._start_timer(HEADER_SECONDS)  # data has stopped uvicorn's keep-alive timer
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self.scope["extensions"] = {CUT_OFF: {"call": self._cut_off}}
-        self._in_headers, self._header_bytes, self._request_complete = True, 0, False
+        self._in_headers, self._framing_bytes, self._request_complete = True, 0, False
         if self._timer is None:
             self._start_timer(HEADER_SECONDS)
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._in_headers:
+            super().on_header(name, value)
+        else:  # httptools reports trailers here too, after the limits of the headers were checked
+            self._reject(MalformedRequest("The request has trailers", hint="Send the chunked body without trailers."))
+
     def on_headers_complete(self) -> None:
-        self._in_headers = False
+        self._in_headers, self._framing_bytes = False, 0
         self._stop_timer()
         if (exceeded := self._exceeded_limit()) is not None:
             self._reject(HeadersTooLarge(exceeded))
+        elif len(self.pipeline) >= PIPELINED:
+            self.transport.close()
         elif not self.transport.is_closing():
             super().on_headers_complete()
 
@@ -77,6 +86,7 @@ class LimitedProtocol(HttpToolsProtocol):
         return None
 
     def on_body(self, body: bytes) -> None:
+        self._framing_bytes = 0
         if self.cycle is not None:
             super().on_body(body)
 
@@ -125,9 +135,17 @@ class LimitedProtocol(HttpToolsProtocol):
         """Send an error response in place of the application and close the connection."""
         if self.transport.is_closing():
             return
-        if not self._busy:
+        if not self._busy or self._take_response():
             response = problem({"path": "/"}, error)
             fields = [*response.raw_headers, (b"connection", b"close"), (b"x-content-type-options", b"nosniff")]
             head = STATUS_LINE[error.status] + b"".join(b"%s: %s\r\n" % field for field in fields)
             self.transport.write(head + b"\r\n" + bytes(response.body))
         self.transport.close()
+
+    def _take_response(self) -> bool:
+        """Stop the application from responding to the current request. Return False if another response comes first."""
+        if self._in_headers or self.pipeline or self.cycle.response_started:
+            return False
+        self.cycle.disconnected = True
+        self.cycle.message_event.set()
+        return True

@@ -43,6 +43,15 @@ def answer_to(server: ApiServer, *pieces: bytes, pause: float = 0.0, times: int 
         return answer
 
 
+@contextlib.contextmanager
+def memory_growth_below(mebibytes: int) -> Iterator[None]:
+    """Fail if the block increases the peak of this process's resident memory by more."""
+    Path("/proc/self/clear_refs").write_text("5")  # sets the peak to the current size
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    yield
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < mebibytes * 1024  # kibibytes
+
+
 def head(server: ApiServer, line: str, *fields: str) -> bytes:
     known = ("Host: x", f"Authorization: Bearer {server.key}")
     return "\r\n".join([f"{line} HTTP/1.1", *known, *fields, "", ""]).encode()
@@ -128,17 +137,14 @@ class TestBodies:
     def test_huge_body_uses_no_memory(self, server: ApiServer) -> None:
         """A declared gigabyte, and an undeclared body up to the limit of the server."""
         json = "Content-Type: application/json"
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        answer = answer_to(
-            server, head(server, "POST /v1/recordings", json, "Content-Length: 1073741824"), bytes(1 << 20)
-        )
-        assert answer.startswith(b"HTTP/1.1 413 ")
+        declared = head(server, "POST /v1/recordings", json, "Content-Length: 1073741824")
+        chunked = head(server, "POST /v1/recordings", json, "Transfer-Encoding: chunked")
         chunk = b"100000\r\n" + b" " * (1 << 20) + b"\r\n"
-        answer = answer_to(
-            server, head(server, "POST /v1/recordings", json, "Transfer-Encoding: chunked"), *[chunk] * 1024
-        )
-        assert answer == b"" or answer.startswith(b"HTTP/1.1 413 ")
-        assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 32 * 1024  # kibibytes
+        with memory_growth_below(32):
+            answer = answer_to(server, declared, bytes(1 << 20))
+            assert answer.startswith(b"HTTP/1.1 413 ")
+            answer = answer_to(server, chunked, *[chunk] * 1024)
+            assert answer == b"" or answer.startswith(b"HTTP/1.1 413 ")
 
     def test_dripping_upload_is_rejected(self, server: ApiServer, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(uploads, "STALL_SECONDS", 0.4)
@@ -148,6 +154,61 @@ class TestBodies:
         assert answer.startswith(b"HTTP/1.1 400 ")
         assert b"too slowly" in answer
         assert time.monotonic() - began < 10
+
+
+class TestChunkedBodies:
+    """Row 82 of the faults: what the parser reports after the headers were checked has limits too."""
+
+    CHUNKED = "Transfer-Encoding: chunked"
+
+    def test_chunked_body_and_pipelined_requests_are_accepted(self, server: ApiServer) -> None:
+        body = b'{"bucket_path": "x.mp4"}'
+        chunks = b"".join(b"1;name=value\r\n%c\r\n" % byte for byte in body)
+        post = head(server, "POST /v1/recordings", "Content-Type: application/json", self.CHUNKED) + chunks
+        answer = answer_to(server, post + b"0\r\n\r\n" + head(server, "GET /livez", "Connection: close"))
+        assert re.findall(rb"HTTP/1\.1 (\d+)", answer) == [b"404", b"200"], answer
+
+    def test_trailers_are_rejected(self, server: ApiServer) -> None:
+        post = head(server, "POST /v1/recordings", "Content-Type: application/json", self.CHUNKED)
+        answer = answer_to(server, post, b"2\r\n{}\r\n0\r\nAuthorization: Bearer x\r\n\r\n", pause=0.2)
+        assert answer.startswith(b"HTTP/1.1 400 "), answer
+        assert b"The request has trailers" in answer
+
+    @pytest.mark.parametrize("line", ["GET /livez", "POST /v1/recordings", "POST /v1/ingest/s3", "GET /v1/nothing"])
+    @pytest.mark.parametrize(
+        ("start", "piece"),
+        [
+            (b"0\r\n", b"a:\r\n" * 16_384),
+            (b"0\r\n", b"a: " + b"a" * 65_536),
+            (b"0\r\na", b"a" * 65_536),
+            (b"5;", b"name=value;" * 6_000),
+        ],
+        ids=["trailers", "trailer_value", "trailer_name", "chunk_extensions"],
+    )
+    def test_data_beside_the_chunks_uses_no_memory(
+        self, server: ApiServer, line: str, start: bytes, piece: bytes
+    ) -> None:
+        with memory_growth_below(20):
+            answer = answer_to(server, head(server, line, self.CHUNKED) + start, *[piece] * 384)
+        assert re.fullmatch(rb"|HTTP/1\.1 [24].*", answer, re.DOTALL), answer
+
+    def test_million_chunks_of_one_byte_use_no_memory(self, server: ApiServer) -> None:
+        fields = ("Content-Type: application/json", self.CHUNKED, "Connection: close")
+        chunks = [b"1\r\n \r\n" * 10_000] * 100
+        with memory_growth_below(20):
+            answer = answer_to(server, head(server, "POST /v1/recordings", *fields), *chunks, b"0\r\n\r\n")
+        assert answer.startswith(b"HTTP/1.1 400 "), answer
+
+    def test_pipelined_requests_are_limited(self, server: ApiServer) -> None:
+        with memory_growth_below(20):
+            answer_to(server, *[b"GET /livez HTTP/1.1\r\n\r\n" * 10_000] * 20)
+
+    def test_expectations_and_upgrades_use_no_memory(self, server: ApiServer) -> None:
+        expecting = head(server, "POST /v1/recordings", "Expect: 100-continue", "Content-Length: 1000000000")
+        upgrade = head(server, "GET /livez", "Connection: Upgrade", "Upgrade: h2c")
+        with memory_growth_below(20):
+            assert re.match(rb"HTTP/1\.1 4\d\d ", answer_to(server, expecting))
+            answer_to(server, upgrade, *[b"x" * 65_536] * 384)
 
 
 class TestRateLimit:
