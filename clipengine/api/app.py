@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import cache, partial
 
 from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
@@ -81,7 +82,7 @@ def create_app(engine: Engine, endpoints: Sequence[Endpoint] = ()) -> Starlette:
             yield
             changes.close()
 
-    described = openapi.describe(operations)
+    described = cache(partial(openapi.describe, operations))  # made at the first request
     app = Starlette(
         routes=[
             *health.routes(engine),

@@ -17,7 +17,13 @@ from clipengine.clips.facts import AudioFacts, SourceFacts
 from clipengine.clips.request import ClipRequest
 from clipengine.ledger.database.backend import Location, PostgresLocation
 from clipengine.ledger.ledger import Ledger
-from tests.support.postgres import database_url, kinds_of_ledger, postgres  # noqa: F401 - fixtures
+from tests.support.ledgers import copy_ledger
+from tests.support.postgres import (  # noqa: F401 - fixtures
+    database_url,
+    kinds_of_ledger,
+    migrated_location,
+    postgres,
+)
 
 Open = Callable[..., Ledger]
 
@@ -35,9 +41,15 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def place(ledger_kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> Location:
-    """Location of the ledger of this test."""
+    """Location of the ledger of this test: migrated if the test uses `ledger`, else empty."""
+    migrated = "ledger" in request.fixturenames
     if ledger_kind == "sqlite":
-        return tmp_path / "data" / "ledger.db"
+        path = tmp_path / "data" / "ledger.db"
+        if migrated:
+            copy_ledger(path)
+        return path
+    if migrated:
+        return request.getfixturevalue("migrated_location")  # type: ignore[no-any-return]
     return PostgresLocation(request.getfixturevalue("database_url"), tmp_path / "data" / "secrets.key")
 
 

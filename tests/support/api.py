@@ -33,6 +33,7 @@ from clipengine.stores.base import Store
 from clipengine.stores.folder import FolderStore
 from clipengine.work.encoder.pool import EncoderPool
 from clipengine.work.previews import Previews
+from tests.support.ledgers import copy_ledger
 
 FACTS = SourceFacts(
     container="mp4",
@@ -166,6 +167,7 @@ class RecordedEngine:
 def recorded_engine(folder: Path, **sections: Mapping[str, Any]) -> Iterator[RecordedEngine]:
     """Yield an engine in `folder`; `sections` override the default settings."""
     settings = Settings.model_validate({"data": {"folder": folder}, **sections})
+    copy_ledger(folder / "ledger.db")
     ledger = Ledger.open(
         folder / "ledger.db",
         key_prefix=settings.auth.key_prefix,
@@ -201,26 +203,68 @@ class ApiServer:
         self.server.should_exit = True
 
 
+class _Switch:
+    """ASGI application that passes requests to the application of the current test."""
+
+    app: Any = None
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "lifespan":
+            await self.app(scope, receive, send)
+
+
+class _SharedServer:
+    """A server that several tests use, one after the other."""
+
+    def __init__(self) -> None:
+        self.switch = _Switch()
+        config = uvicorn.Config(
+            self.switch,
+            port=0,
+            http=LimitedProtocol,
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            timeout_graceful_shutdown=5,
+        )
+        self.server = uvicorn.Server(config)
+        self.thread = threading.Thread(target=self.server.run, name="uvicorn", daemon=True)
+        self.thread.start()
+        deadline = time.monotonic() + 20
+        while not self.server.started:
+            assert self.thread.is_alive()
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+        self.port = self.server.servers[0].sockets[0].getsockname()[1]
+
+    @property
+    def usable(self) -> bool:
+        return self.thread.is_alive() and not self.server.should_exit
+
+    def wait_until_idle(self) -> None:
+        deadline = time.monotonic() + 20
+        while self.server.server_state.tasks:
+            assert time.monotonic() < deadline
+            time.sleep(0.002)
+
+
+_IDLE: list[_SharedServer] = []
+
+
 @contextmanager
 def api_server(engine: RecordedEngine) -> Iterator[ApiServer]:
-    app = create_app(engine)
-    config = uvicorn.Config(
-        app, port=0, http=LimitedProtocol, ws="none", lifespan="on", log_config=None, timeout_graceful_shutdown=5
-    )
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, name="uvicorn", daemon=True)
-    thread.start()
+    """Serve the engine: with a server that another test has left, unless it was stopped."""
+    shared = _IDLE.pop() if _IDLE else _SharedServer()
+    app = shared.switch.app = create_app(engine)
     _, key = engine.ledger.keys.create("all")
-    deadline = time.monotonic() + 20
-    while not server.started:
-        assert thread.is_alive()
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
-    port = server.servers[0].sockets[0].getsockname()[1]
-    running = ApiServer(f"http://127.0.0.1:{port}", port, app, engine, key, server, thread)
+    running = ApiServer(f"http://127.0.0.1:{shared.port}", shared.port, app, engine, key, shared.server, shared.thread)
     try:
         yield running
     finally:
-        running.begin_stop()
-        thread.join(20)
-        assert not thread.is_alive()
+        app.state.changes.close()
+        if shared.usable:
+            shared.wait_until_idle()
+            _IDLE.append(shared)
+        else:
+            shared.thread.join(20)
+            assert not shared.thread.is_alive()

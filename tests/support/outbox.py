@@ -13,6 +13,7 @@ from clipengine.errors import RecordingUnreadable
 from clipengine.ledger.deliveries import Delivery
 from clipengine.ledger.ledger import Ledger
 from clipengine.timecode import now_ms
+from tests.support.ledgers import open_copied_ledger
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 EVENT = "recording.failed"
@@ -32,7 +33,7 @@ class Clock:
 
 
 def open_ledger(folder: Path) -> Ledger:
-    return Ledger.open(folder / "ledger.db", key_prefix="relay_live", organisation_id="org_local", max_queued=1000)
+    return open_copied_ledger(folder / "ledger.db", max_queued=1000)
 
 
 def create_event(ledger: Ledger) -> None:

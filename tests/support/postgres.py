@@ -21,6 +21,9 @@ from uuid import uuid4
 import psycopg
 import pytest
 
+from clipengine.ledger.database.backend import PostgresLocation
+from tests.support.ledgers import open_ledger
+
 _START_SECONDS = 60
 # Durability across a crash of the machine is not needed; consistency after a crash of a client is.
 _OPTIONS = {"fsync": "off", "full_page_writes": "off", "max_connections": "200", "listen_addresses": "''"}
@@ -87,11 +90,20 @@ class PostgresServer:
             cursor = connection.execute(sql)  # type: ignore[call-overload]
             return cursor.fetchall() if cursor.description else []
 
+    def ledger_template(self) -> tuple[str, Path]:
+        """Return a database with a migrated ledger, made once, and the file with the key of its secrets."""
+        key = self.folder / "template.key"
+        if not key.exists():
+            self.run("CREATE DATABASE ledger_template")
+            location = PostgresLocation(self.url("ledger_template"), key)
+            open_ledger(location).close()
+        return "ledger_template", key
+
     @contextmanager
-    def database(self) -> Iterator[str]:
-        """Yield the URL of a new, empty database and drop it afterwards."""
+    def database(self, template: str | None = None) -> Iterator[str]:
+        """Yield the URL of a new database, empty or a copy of the template, and drop it afterwards."""
         name = f"test_{uuid4().hex}"
-        self.run(f"CREATE DATABASE {name}")
+        self.run(f"CREATE DATABASE {name}" + ("" if template is None else f" TEMPLATE {template}"))
         try:
             yield self.url(name)
         finally:
@@ -144,6 +156,17 @@ def postgres() -> Iterator[PostgresServer]:
     """Yield one server for all tests of this worker."""
     with running_postgres() as server:
         yield server
+
+
+@pytest.fixture
+def migrated_location(postgres: PostgresServer, tmp_path: Path) -> Iterator[PostgresLocation]:
+    """Yield the location of a new, migrated ledger: a copy of the template."""
+    template, key = postgres.ledger_template()
+    copied = tmp_path / "data" / "secrets.key"
+    copied.parent.mkdir(mode=0o700, exist_ok=True)
+    shutil.copy2(key, copied)
+    with postgres.database(template) as url:
+        yield PostgresLocation(url, copied)
 
 
 @pytest.fixture

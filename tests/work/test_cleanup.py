@@ -17,13 +17,14 @@ from clipengine.work.cleanup import Cleanup
 from clipengine.work.fault_injection import FaultInjection
 from clipengine.work.remover import Remover
 from clipengine.work.worker import Worker
+from tests.support.ledgers import open_copied_ledger
 
 CLIPS = 350
 
 
 @pytest.fixture
 def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    made = Ledger.open(tmp_path / "ledger.db", key_prefix="relay_live", organisation_id="org_local", max_queued=10)
+    made = open_copied_ledger(tmp_path / "ledger.db", max_queued=10)
     with closing(made):
         recording, _ = made.recordings.register("a.mp4", etag="e", size=1)
         row = "?, ?, 'made', 0, 1, 'complete', ?, 1, 1, 1, 'default', 0, '{}', 1, FALSE, 0, 1, 1"

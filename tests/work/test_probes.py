@@ -18,6 +18,7 @@ from clipengine.stores.folder import FolderStore
 from clipengine.work.prober import Prober
 from clipengine.work.worker import Worker
 from tests.support.hostile_child import HostilePool
+from tests.support.ledgers import open_copied_ledger
 
 FACTS = {"container": "mp4", "origin": "0", "duration": "60", "video": None, "audio": [], "warnings": []}
 UNSTORABLE: dict[str, Any] = {
@@ -30,7 +31,7 @@ UNSTORABLE: dict[str, Any] = {
 
 @pytest.fixture
 def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    made = Ledger.open(tmp_path / "ledger.db", key_prefix="relay_live", organisation_id="org_local", max_queued=10)
+    made = open_copied_ledger(tmp_path / "ledger.db", max_queued=10)
     with closing(made):
         yield made
 

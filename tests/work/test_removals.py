@@ -18,6 +18,7 @@ from clipengine.stores.s3 import S3Store
 from clipengine.work.fault_injection import FaultInjection
 from clipengine.work.remover import Remover
 from clipengine.work.worker import Worker
+from tests.support.ledgers import open_copied_ledger
 from tests.support.s3 import QUICK, S3Server, bucket, deletions, faulty_s3, s3
 from tests.support.s3_faults import FaultyS3, refuse
 
@@ -28,7 +29,7 @@ KEYS = [f"h_01/clips/{number}.mp4" for number in range(80)]
 
 @pytest.fixture
 def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    made = Ledger.open(tmp_path / "ledger.db", key_prefix="relay_live", organisation_id="org_local", max_queued=10)
+    made = open_copied_ledger(tmp_path / "ledger.db", max_queued=10)
     with closing(made):
         yield made
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from starlette.requests import Request
@@ -44,9 +44,9 @@ clip keeps the id of the request that created it as `request_id`. A `traceparent
 """
 
 
-def route(document: Mapping[str, Any]) -> Route:
+def route(document: Callable[[], Mapping[str, Any]]) -> Route:
     async def openapi(request: Request) -> Response:
-        return json_response(document)
+        return json_response(document())
 
     return Route("/v1/openapi.json", Public(openapi))
 

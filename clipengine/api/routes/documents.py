@@ -7,7 +7,7 @@ looked up among the known files; text from a client never becomes a path.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from html import escape
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -94,12 +94,12 @@ _NEXT = (
 )
 
 
-def routes(openapi: Mapping[str, Any]) -> list[Route]:
+def routes(openapi: Callable[[], Mapping[str, Any]]) -> list[Route]:
     """Return the routes of the manual; `openapi` is the source of the reference."""
 
     @functools.cache
     def pages() -> dict[str, Page]:
-        return {name: render(name, text) for name, text in _texts(openapi).items()}
+        return {name: render(name, text) for name, text in _texts(openapi()).items()}
 
     @functools.cache
     def assets() -> dict[str, tuple[bytes, str]]:
