@@ -10,6 +10,9 @@ from pathlib import Path
 import pytest
 
 from tests.support.s3 import bucket, s3  # noqa: F401 - fixtures
+from tests.support.temporary import temporary_root
+
+os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(temporary_root()))  # of pytest's tmp_path
 
 RECORDINGS = Path(__file__).resolve().parents[2] / "shared" / "media"
 DEFECTS = RECORDINGS.with_name("media-defects")

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from clipengine.ledger.database.backend import Location
 from clipengine.ledger.ledger import Ledger
+from tests.support.temporary import temporary_root
 
 
 def open_ledger(place: Location, *, max_queued: int = 10_000, key_prefix: str = "relay_live") -> Ledger:
@@ -34,7 +35,7 @@ def copy_ledger(path: Path) -> None:
 
 @functools.cache
 def _template() -> Path:
-    folder = Path(tempfile.mkdtemp(prefix="clipengine-ledger-"))
+    folder = Path(tempfile.mkdtemp(prefix="clipengine-ledger-", dir=temporary_root()))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     open_ledger(folder / "ledger.db").close()
     return folder

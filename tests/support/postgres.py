@@ -23,6 +23,7 @@ import pytest
 
 from clipengine.ledger.database.backend import PostgresLocation
 from tests.support.ledgers import open_ledger
+from tests.support.temporary import temporary_root
 
 _START_SECONDS = 60
 # Durability across a crash of the machine is not needed; consistency after a crash of a client is.
@@ -140,7 +141,7 @@ def running_postgres() -> Iterator[PostgresServer]:
     binaries = _binaries()
     assert binaries is not None
     # Not below pytest's folders, which other users cannot enter, and short: socket paths have at most 107 characters.
-    folder = Path(tempfile.mkdtemp(prefix="clipengine-pg-", dir="/tmp"))
+    folder = Path(tempfile.mkdtemp(prefix="clipengine-pg-", dir=temporary_root()))
     server = PostgresServer(binaries, folder)
     try:
         server.init()
