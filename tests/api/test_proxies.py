@@ -21,6 +21,7 @@ from tests.films.film import Film
 from tests.films.picture import read_number
 from tests.films.sound import locate
 from tests.support.api import ApiServer, RecordedEngine
+from tests.support.selection import cases
 
 _TICK = Fraction(1, 90_000)
 _SYNC = 0.003
@@ -67,7 +68,7 @@ def heard(stream: bytes) -> Any:
         return np.concatenate([frame.to_ndarray()[0] for frame in container.decode(audio=0)])
 
 
-@pytest.mark.parametrize("name", FILMS)
+@pytest.mark.parametrize("name", cases(FILMS, ("ts_bframes", "rotated_90")))
 def test_joined_segments_are_the_recording(http: httpx.Client, engine: RecordedEngine, shelf: Shelf, name: str) -> None:
     film = shelf.get(name)
     recording = registered(engine, film.path, key=film.path.name)

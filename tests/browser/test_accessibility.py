@@ -14,9 +14,10 @@ from tests.browser.conftest import Judge
 from tests.films.film import Film
 from tests.support.page import PICTURED, opened, row, studio, until
 from tests.support.receiver import Receiver
+from tests.support.selection import cases
 from tests.support.server import RunningServer, running_server
 
-THEMES = pytest.mark.parametrize("theme", ["light", "dark"])
+THEMES = pytest.mark.parametrize("theme", cases(["light", "dark"], ("light",)))
 _JUMPS = (
     "window.jumped = 0; window.jumps = []; new PerformanceObserver((list) => list.getEntries().forEach((entry) => {"
     " if (entry.hadRecentInput) return; window.jumped += entry.value;"
@@ -77,6 +78,7 @@ def test_every_screen_is_accessible(
                 judge(page, f"{address}, nothing found")
 
 
+@pytest.mark.exhaustive
 @THEMES
 def test_every_dialog_is_accessible_by_keyboard(
     browser: Any, server: RunningServer, recording: Recording, judge: Judge, theme: str
@@ -134,6 +136,7 @@ def test_every_dialog_is_accessible_by_keyboard(
         look("Shortcuts")
 
 
+@pytest.mark.exhaustive
 @THEMES
 def test_transient_content_is_accessible(
     browser: Any, server: RunningServer, receiver: Receiver, film: Film, judge: Judge, theme: str
@@ -173,6 +176,7 @@ def test_transient_content_is_accessible(
             judge(page, "upload")
 
 
+@pytest.mark.exhaustive
 @THEMES
 def test_page_without_a_server_is_accessible(
     browser: Any, tmp_path: Path, film: Film, judge: Judge, theme: str
@@ -222,6 +226,7 @@ def slow_line(page: Any) -> Iterator[None]:
         devtools.detach()
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("size", [(1280, 820), (390, 844)], ids=["wide", "phone"])
 def test_layout_does_not_shift(
     browser: Any, server: RunningServer, recording: Recording, size: tuple[int, int]

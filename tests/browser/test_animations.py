@@ -17,6 +17,8 @@ from tests.support.page import opened, row, until
 from tests.support.player import Stage
 from tests.support.server import QUICK, RunningServer, running_server
 
+pytestmark = pytest.mark.exhaustive
+
 CONTAINERS = ("gif", "webp")
 
 

@@ -15,6 +15,8 @@ from tests.browser.conftest import Judge
 from tests.support.page import row, studio, until
 from tests.support.server import RunningServer
 
+pytestmark = pytest.mark.exhaustive
+
 NOW = "document.querySelector('.now').value"
 WORDS = """[...document.querySelectorAll('body *')].filter((node) => node.checkVisibility()).flatMap((node) => [
     node.title, node.getAttribute('aria-label'),

@@ -19,6 +19,7 @@ from tests.films.judge import Expected, expectations
 from tests.films.picture import BLACK_LEVEL, COLOURS, WHITE_LEVEL
 from tests.films.sound import LEVEL, locate
 from tests.support.player import Loaded, Painted, Player, Stage
+from tests.support.selection import cases
 
 _START, _END = Fraction(1407, 1000), Fraction(4)
 _MS = Fraction(1, 1000)
@@ -52,7 +53,7 @@ def _cut(stage: Stage, film: Film, start: Fraction, end: Fraction, profile: Prof
     return name, cut(film, start, end, stage.folder / name, profile)
 
 
-@pytest.mark.parametrize("name", PICTURES)
+@pytest.mark.parametrize("name", cases(PICTURES, ("default",)))
 def test_clip_of_each_profile_plays(name: str, stage: Stage, shelf: Shelf) -> None:
     profile, mime = PICTURES[name]
     film, player = shelf.get("audio_three_tracks"), stage.player
@@ -75,6 +76,7 @@ def test_clip_of_each_profile_plays(name: str, stage: Stage, shelf: Shelf) -> No
         _assert_sound(player, file, film, clip, profile.audio_tracks, sync)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("name", SOUNDS)
 def test_audio_only_clip_plays(name: str, stage: Stage, shelf: Shelf) -> None:
     profile, mime = SOUNDS[name]
@@ -117,6 +119,7 @@ def _assert_sound(player: Player, file: str, film: Film, clip: Clip, tracks: str
             assert abs(place.offset) < sync
 
 
+@pytest.mark.exhaustive
 def test_fps_resamples_to_a_constant_rate(stage: Stage, shelf: Shelf) -> None:
     film = shelf.get("mp4_25")
     file, clip = _cut(stage, film, _START, _END, Profile(fps=10))
@@ -130,6 +133,7 @@ def test_fps_resamples_to_a_constant_rate(stage: Stage, shelf: Shelf) -> None:
     assert stage.player.play(0.5) >= 0.8
 
 
+@pytest.mark.exhaustive
 def test_max_height_keeps_the_aspect_ratio(stage: Stage, shelf: Shelf) -> None:
     film = shelf.get("rotated_90")
     file, _ = _cut(stage, film, Fraction(1), Fraction(2), Profile(max_height=90))
@@ -155,7 +159,7 @@ SHAPES: dict[str, tuple[float, float, tuple[float, ...]]] = {
 }
 
 
-@pytest.mark.parametrize("name", SHAPES)
+@pytest.mark.parametrize("name", cases(SHAPES, ("rotated_90",)))
 def test_clip_of_each_kind_of_recording_plays(name: str, stage: Stage, shelf: Shelf) -> None:
     low, high, times = SHAPES[name]
     start, end = Fraction(str(low)), Fraction(str(high))
@@ -194,6 +198,7 @@ def _rgb(colour: tuple[float, float, float], matrix: tuple[float, float]) -> Any
     return np.array([red, (luma - kr * red - kb * blue) / (1 - kr - kb), blue])
 
 
+@pytest.mark.exhaustive
 def test_late_audio_keeps_its_offset(stage: Stage, shelf: Shelf) -> None:
     film = shelf.get("audio_late_mp4")
     file, clip = _cut(stage, film, Fraction(1207, 1000), Fraction(36, 10), Profile())

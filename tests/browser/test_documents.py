@@ -18,6 +18,7 @@ CUT = "[...document.querySelectorAll('table')].filter((table) => table.scrollWid
 WIDE, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("size", [WIDE, PHONE], ids=["wide", "phone"])
 def test_documents_are_accessible_and_fit(
@@ -37,6 +38,7 @@ def test_documents_are_accessible_and_fit(
     context.close()
 
 
+@pytest.mark.exhaustive
 def test_choice_of_a_tab_applies_to_all_tabs_and_is_remembered(browser: Any, server: RunningServer) -> None:
     context = browser.new_context(viewport=WIDE)
     page = context.new_page()
@@ -56,6 +58,7 @@ def test_choice_of_a_tab_applies_to_all_tabs_and_is_remembered(browser: Any, ser
     context.close()
 
 
+@pytest.mark.exhaustive
 def test_code_is_copied_as_shown(browser: Any, server: RunningServer) -> None:
     context = browser.new_context(viewport=PHONE)
     context.grant_permissions(["clipboard-read", "clipboard-write"])

@@ -15,6 +15,8 @@ from tests.support.moments_film import SCENES, SECONDS, SILENCES, make_moments_f
 from tests.support.page import studio, until
 from tests.support.server import RunningServer
 
+pytestmark = pytest.mark.exhaustive
+
 NOW = "Number(document.querySelector('.now').value.split(':')[1])"
 
 

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from clipengine.client import Recording
 from tests.browser.conftest import Judge
 from tests.support.page import opened, point, row, studio, until
 from tests.support.page_texts import WEB, catalogue
 from tests.support.server import RunningServer
+
+pytestmark = pytest.mark.exhaustive
 
 GERMAN = catalogue(WEB / "texts" / "de.js")
 WIDTHS = (1280, 390)

@@ -72,6 +72,7 @@ def test_server_searches_filters_sorts_and_pages(browser: Any, stocked: RunningS
         page.get_by_text("No matches").wait_for()
 
 
+@pytest.mark.exhaustive
 def test_search_finds_what_is_said(browser: Any, stocked: RunningServer, judge: Judge) -> None:
     with opened(browser, stocked) as page:
         page.goto(stocked.url)
@@ -114,6 +115,7 @@ def test_names_and_tags_are_edited_in_place(browser: Any, stocked: RunningServer
     assert (changed.name, changed.tags) == ("Press briefing 003 talk", ["press", "odd"])
 
 
+@pytest.mark.exhaustive
 def test_tags_of_several_rows_are_changed(browser: Any, stocked: RunningServer, judge: Judge) -> None:
     client = stocked.client()
     full = client.recordings.list(q="012").data[0]

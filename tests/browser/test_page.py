@@ -6,6 +6,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from clipengine.client import Recording
 from tests.films.film import Film
 from tests.support.page import opened, until
@@ -33,6 +35,7 @@ class TestSigningIn:
             page.reload()
             page.get_by_label("API key").wait_for()
 
+    @pytest.mark.exhaustive
     def test_link_signs_in_once(self, browser: Any, server: RunningServer) -> None:
         link = re.search(r"http://\S+/#code=\S+", server.greeting)
         assert link is not None
@@ -80,6 +83,7 @@ def test_uploaded_file_becomes_a_recording(browser: Any, server: RunningServer, 
         page.get_by_role("heading", name="uploaded here.mp4").wait_for()
 
 
+@pytest.mark.exhaustive
 def test_failed_recording_causes_no_failing_requests(browser: Any, tmp_path: Path, film: Film) -> None:
     """The console stays free of errors; a failed recording can be probed again or deleted."""
     with running_server(tmp_path / "data", env=QUICK) as server:
@@ -125,6 +129,7 @@ def test_failed_recording_causes_no_failing_requests(browser: Any, tmp_path: Pat
             assert page.get_by_role("alert").text_content() == ""
 
 
+@pytest.mark.exhaustive
 def test_object_of_the_store_is_registered(browser: Any, tmp_path: Path, film: Film) -> None:
     with running_server(tmp_path / "data", env=QUICK) as server:
         stored = tmp_path / "data" / "store" / "relay" / "h_01" / "recording.mp4"
@@ -163,6 +168,7 @@ def test_webhook_is_added_tested_and_redelivered(browser: Any, server: RunningSe
         assert len(receiver.wait_for(2)) >= 2
 
 
+@pytest.mark.exhaustive
 def test_search_results_are_reached_by_keyboard(
     browser: Any, server: RunningServer, recording: Recording, film: Film
 ) -> None:

@@ -14,6 +14,8 @@ from tests.films.film import Film
 from tests.support.page import opened, row, studio, until
 from tests.support.server import QUICK, RunningServer, running_server
 
+pytestmark = pytest.mark.exhaustive
+
 PHONE = {"width": 390, "height": 844}
 TURNED = "from \u202egpj.exe"  # the right-to-left override
 

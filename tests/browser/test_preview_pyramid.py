@@ -11,6 +11,8 @@ from clipengine.clips.preview_pyramid import Piece, coarse_filmstrips, whole_wav
 from tests.support.page import opened
 from tests.support.server import RunningServer
 
+pytestmark = pytest.mark.exhaustive
+
 # Loads the views of a recording, one after the other, and points at a time. The server's answers are replaced.
 LOAD = """async ([duration, views, pointed]) => {
   const requested = [];

@@ -15,6 +15,8 @@ from tests.films.picture import see
 from tests.support.page import opened, studio, until
 from tests.support.server import RunningServer
 
+pytestmark = pytest.mark.exhaustive
+
 _PAINT = """() => {
   const video = document.querySelector(".stage video");
   const canvas = new OffscreenCanvas(video.videoWidth, video.videoHeight);

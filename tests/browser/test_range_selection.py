@@ -32,6 +32,7 @@ def test_clip_is_made_by_keyboard_only(browser: Any, server: RunningServer, reco
         assert made.result.frames == 24
 
 
+@pytest.mark.exhaustive
 def test_clips_made_in_quick_succession_have_distinct_labels(browser: Any, server: RunningServer, film: Film) -> None:
     """Each next range is selected before the response to the previous request."""
     client = server.client()
@@ -128,6 +129,7 @@ def test_invalid_input_is_kept_and_reported(browser: Any, server: RunningServer,
         assert (state(page, "In"), state(page, "Out")) == (("0:00.000", ""), ("0:03.000", ""))
 
 
+@pytest.mark.exhaustive
 def test_variable_rate_uses_the_real_frame_times(browser: Any, server: RunningServer, shelf: Shelf) -> None:
     client = server.client()
     film = shelf.get("mp4_vfr_jitter")
@@ -157,6 +159,7 @@ def test_variable_rate_uses_the_real_frame_times(browser: Any, server: RunningSe
     assert made.result.actual_start_seconds == pytest.approx(first, abs=1e-3)
 
 
+@pytest.mark.exhaustive
 def test_frame_grid_starts_at_the_first_frame(browser: Any, server: RunningServer, shelf: Shelf) -> None:
     client = server.client()
     film = shelf.get("edit_empty_video_late")
@@ -210,6 +213,7 @@ def test_keys_take_the_painted_frame_during_playback(browser: Any, server: Runni
         page.get_by_text("The clip’s last frame").wait_for()
 
 
+@pytest.mark.exhaustive
 def test_frame_numbers_use_the_exact_rate(browser: Any, server: RunningServer) -> None:
     snap = (
         "async ([rate, time]) => { const {Selection} = await import('/assets/player/selection.js');"
@@ -224,6 +228,7 @@ def test_frame_numbers_use_the_exact_rate(browser: Any, server: RunningServer) -
             assert page.evaluate(snap, [rate, time]) == pytest.approx(wanted, abs=5e-5), (rate, time)
 
 
+@pytest.mark.exhaustive
 def test_audio_only_recording_is_cut(browser: Any, server: RunningServer, shelf: Shelf) -> None:
     client = server.client()
     film = shelf.get("audio_only_mp3")
@@ -245,6 +250,7 @@ def test_audio_only_recording_is_cut(browser: Any, server: RunningServer, shelf:
         assert page.get_by_role("textbox", name="Current time").input_value() == "0:02.500"
 
 
+@pytest.mark.exhaustive
 def test_playback_loops_over_the_selection(browser: Any, server: RunningServer, recording: Recording) -> None:
     with studio(browser, server, recording) as page:
         page.keyboard.press(" ")

@@ -122,6 +122,7 @@ def test_rejected_segment_is_named_and_the_list_kept(browser: Any, server: Runni
         assert len(listed(page)) == 2
 
 
+@pytest.mark.exhaustive
 def test_exported_files_are_imported_again(
     browser: Any, server: RunningServer, recording: Recording, tmp_path: Path
 ) -> None:
@@ -188,6 +189,7 @@ FILES = (
 )
 
 
+@pytest.mark.exhaustive
 def test_files_of_segments_mean_the_same_as_on_the_command_line(browser: Any, server: RunningServer) -> None:
     cases = [text.encode() for text in FILES]
     with opened(browser, server) as page:
@@ -218,6 +220,7 @@ def _plain(message: str) -> str:
     return message.lower().rstrip(".").replace("“", "'").replace("”", "'")
 
 
+@pytest.mark.exhaustive
 def test_what_an_imported_file_leaves_out_is_shown(browser: Any, server: RunningServer, recording: Recording) -> None:
     with studio(browser, server, recording) as page:
         data = EVENT.replace("01:00 00:00:03:00", "00:00 00:00:01:00") + EVENT.replace("AX", "BL")

@@ -68,6 +68,7 @@ def test_shared_clip_plays_on_a_phone(
     assert server.client().clips.shares(clip.clip_id).data[0].views == 1
 
 
+@pytest.mark.exhaustive
 def test_page_needs_no_script(browser: Any, server: RunningServer, clip: Clip) -> None:
     share = server.client().clips.share(clip.clip_id)
     with anonymous(browser, server, java_script_enabled=False) as page:
@@ -94,6 +95,7 @@ def test_revoked_link_is_gone_at_once(browser: Any, server: RunningServer, clip:
         assert page.goto(f"{share.url}/poster").status == 404
 
 
+@pytest.mark.exhaustive
 def test_other_site_shows_the_player(browser: Any, server: RunningServer, clip: Clip, tmp_path: Path) -> None:
     client = server.client()
     share = client.clips.share(clip.clip_id)
@@ -115,6 +117,7 @@ def test_other_site_shows_the_player(browser: Any, server: RunningServer, clip: 
         assert page.frame_locator("iframe").locator("video").count() == 0  # only the player may be framed
 
 
+@pytest.mark.exhaustive
 def test_shared_clip_plays_from_a_store_with_links(
     browser: Any, s3: S3Server, bucket: str, film: Film, tmp_path: Path
 ) -> None:

@@ -15,6 +15,8 @@ from tests.films.film import Film
 from tests.films.judge import expectations
 from tests.support.player import Stage
 
+pytestmark = pytest.mark.exhaustive
+
 # Film, start, end. Each begins before a keyframe, so that it has encoded and copied frames.
 CUTS = {
     "mp4_25": (1.407, 5.3),

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from clipengine.client import Recording
 from tests.films.film import Film
 from tests.support.page import studio, until
 from tests.support.server import RunningServer
+
+pytestmark = pytest.mark.exhaustive
 
 
 def test_switch_says_what_it_saves_and_copies(browser: Any, server: RunningServer, film: Film) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from clipengine.client import Recording
 from tests.browser.conftest import Judge
@@ -41,6 +42,7 @@ def test_operator_sees_the_installation(
         judge(page, "system")
 
 
+@pytest.mark.exhaustive
 def test_operator_sees_what_is_cut_and_what_waits(browser: Any, tmp_path: Path, film: Film) -> None:
     environ = {"CLIPENGINE_FAULT": "claimed:sleep=10", "CLIPENGINE_ENCODING__WORKERS": "1"}
     with running_server(tmp_path / "data", env=environ | QUICK) as slow:
@@ -79,6 +81,7 @@ def test_key_is_created_shown_once_and_revoked(browser: Any, server: RunningServ
         page.locator("pre.json").filter(has_text="max_queued_clips").wait_for()
 
 
+@pytest.mark.exhaustive
 def test_failing_check_is_shown_in_every_view(browser: Any, tmp_path: Path) -> None:
     with running_server(tmp_path / "data", env=QUICK) as server:
         store = server.data / "store"

@@ -77,6 +77,7 @@ def test_window_of_the_whole_recording_moves_the_view(browser: Any, server: Runn
         until(page, f"/^7:(49|50|51) to 8:(49|50|51)$/.test({VIEW})")
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("width", [1280, 390])
 def test_handles_never_overlap(browser: Any, server: RunningServer, talk: Recording, width: int) -> None:
     """Not even around the shortest selection, at both ends of the recording and in the longest view."""
@@ -96,6 +97,7 @@ def test_handles_never_overlap(browser: Any, server: RunningServer, talk: Record
             page.keyboard.press("x")
 
 
+@pytest.mark.exhaustive
 def test_view_is_always_workable(browser: Any, server: RunningServer, talk: Recording) -> None:
     """A range of ten seconds is at least 40 pixels wide, and a handle that is dragged beyond an edge scrolls."""
     with studio(browser, server, talk) as page:
@@ -163,6 +165,7 @@ LANES = """async (ranges) => {
 }"""
 
 
+@pytest.mark.exhaustive
 def test_overlapping_bands_have_up_to_five_lanes(browser: Any, server: RunningServer) -> None:
     with opened(browser, server) as page:
         page.goto(server.url)
@@ -205,6 +208,7 @@ MANY = """async (count) => {
 }"""
 
 
+@pytest.mark.exhaustive
 def test_thousands_of_bands_share_buttons_and_stay_reachable(browser: Any, server: RunningServer) -> None:
     with opened(browser, server) as page:
         page.goto(server.url)
@@ -220,6 +224,7 @@ def test_thousands_of_bands_share_buttons_and_stay_reachable(browser: Any, serve
     assert found["left"] < 10
 
 
+@pytest.mark.exhaustive
 def test_timeline_shows_all_clips_beside_a_page_of_them(browser: Any, server: RunningServer, talk: Recording) -> None:
     client = server.client()
     with opened(browser, server) as page:
@@ -255,6 +260,7 @@ def test_mouse_shows_frame_and_time(browser: Any, server: RunningServer, recordi
         shown.wait_for(state="hidden")
 
 
+@pytest.mark.exhaustive
 def test_chapters_are_on_the_timeline(browser: Any, server: RunningServer, shelf: Shelf, judge: Judge) -> None:
     client = server.client()
     path: Path = shelf.get("two_pictures").path

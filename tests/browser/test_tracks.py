@@ -8,10 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from clipengine.client import Recording
 from tests.films.film import Film
 from tests.support.page import STILL, opened, studio, until
 from tests.support.server import QUICK, RunningServer, running_server
+
+pytestmark = pytest.mark.exhaustive
 
 # Fraction of the columns of the waveform that are drawn, in this part of the track.
 COLUMNS = """([from, to, track]) => {

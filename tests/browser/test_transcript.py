@@ -110,6 +110,7 @@ def test_transcript_is_searched(browser: Any, server: RunningServer, spoken: Rec
         assert page.get_by_role("tab", name="Transcript").get_attribute("aria-selected") == "true"
 
 
+@pytest.mark.exhaustive
 def test_list_on_a_phone_scrolls_to_the_current_cue(browser: Any, server: RunningServer, spoken: Recording) -> None:
     cues = [{"start_seconds": at / 20, "end_seconds": (at + 1) / 20, "text": f"Zeile {at}"} for at in range(100)]
     server.client().transcripts.put(spoken.recording_id, "fr", cues)

@@ -22,6 +22,8 @@ from clipengine.client import ApiError, Clip
 from tests.support.server import RunningServer, clean_environ, running_server
 from tests.support.waiting import until
 
+pytestmark = pytest.mark.exhaustive
+
 DOCS = Path(__file__).parent.parent.parent / "clipengine" / "docs"
 SHOWN_URL = "http://127.0.0.1:8377"
 

@@ -16,6 +16,8 @@ import pytest
 from clipengine.webhooks.sign import sign
 from tests.support.server import RunningServer
 
+pytestmark = pytest.mark.exhaustive
+
 DOCS = Path(__file__).parents[2] / "clipengine" / "docs"
 SECRETS = ["0123456789abcdef", "whsec_MDEyMzQ1Njc4OWFiY2RlZg=="]
 RECEIVER = """\

@@ -22,6 +22,8 @@ from tests.support import server as support
 from tests.support.receiver import Receiver
 from tests.support.server import LOOPBACK_ALLOWED, clean_environ, running_server
 
+pytestmark = pytest.mark.exhaustive
+
 ROOT = Path(__file__).parent.parent.parent
 SOURCES = ("clipengine", "config", "setup.cfg", "pyproject.toml", "MANIFEST.in", "README.md", "LICENSE", "CHANGELOG.md")
 BACKEND = "import sys; from setuptools import build_meta; print(getattr(build_meta, sys.argv[1])(sys.argv[2]))"

@@ -8,6 +8,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.exhaustive
+
 _HEAPS = """
 import ctypes, threading
 from clipengine.cli import process

@@ -23,6 +23,8 @@ from clipengine.api.routes.documents import ORDER
 from clipengine.settings_sources import load
 from tests.support.server import COMMAND, RunningServer, clean_environ, running_server
 
+pytestmark = pytest.mark.exhaustive
+
 DOCS = Path(__file__).parents[2] / "clipengine" / "docs"
 RECIPES = sorted((DOCS / "recipes").glob("*.md"))
 MODULES = DOCS.parents[1] / "scripts" / "typescript" / "node_modules"

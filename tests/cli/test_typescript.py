@@ -16,6 +16,8 @@ import clipengine
 from scripts.openapi import document
 from tests.support.server import RunningServer
 
+pytestmark = pytest.mark.exhaustive
+
 ROOT = Path(__file__).parent.parent.parent
 SOURCES = ROOT / "scripts" / "typescript"
 PROGRAMS = ROOT / "tests" / "typescript"

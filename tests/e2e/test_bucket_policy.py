@@ -23,6 +23,8 @@ from tests.support.s3 import QUICK, S3Server, bucket, open_uploads, s3
 from tests.support.server import run_command, running_server
 from tests.support.waiting import until
 
+pytestmark = pytest.mark.outage
+
 __all__ = ["bucket", "s3"]
 
 POLICY = Path(__file__).parents[2] / "config" / "minio-policy.json"

@@ -10,12 +10,15 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
+import pytest
 
 from clipengine.client import Client
 from tests.support.invariants import check_invariants
 from tests.support.receiver import Answer, Receiver
 from tests.support.server import RunningServer, running_server
 from tests.support.waiting import until
+
+pytestmark = pytest.mark.outage
 
 
 def _recording(api: Client, data: Path, film: Path) -> str:

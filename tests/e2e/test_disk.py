@@ -9,6 +9,7 @@ import shutil
 from pathlib import Path
 
 import httpx
+import pytest
 
 from clipengine.client import Client
 from clipengine.stores.folder import FolderStore
@@ -16,6 +17,8 @@ from tests.support.full_disk import MEGABYTE, disk, fill, free
 from tests.support.invariants import check_invariants
 from tests.support.server import RunningServer, run_command, running_server
 from tests.support.waiting import until
+
+pytestmark = pytest.mark.outage
 
 
 def prepare(data: Path, api: Client, film: Path) -> str:

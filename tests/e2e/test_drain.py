@@ -15,6 +15,8 @@ from tests.support.postgres import database_url, postgres  # noqa: F401 - fixtur
 from tests.support.server import QUICK, RunningServer, running_server
 from tests.support.waiting import until
 
+pytestmark = pytest.mark.outage
+
 _ONE_SLOW = {**QUICK, "CLIPENGINE_ENCODING__WORKERS": "1", "CLIPENGINE_FAULT": "encoding:sleep=3"}
 _DRAIN = ("--drain-seconds", "120")
 

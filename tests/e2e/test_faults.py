@@ -23,6 +23,8 @@ from tests.support.receiver import Answer, Receiver, Request
 from tests.support.server import RunningServer, run_command, running_server
 from tests.support.waiting import until
 
+pytestmark = pytest.mark.outage
+
 QUICK = {"CLIPENGINE_ENCODING__NICE": "0"}
 
 

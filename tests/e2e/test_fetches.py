@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.support.invariants import check_invariants
 from tests.support.origin_server import origin_server
 from tests.support.server import LOOPBACK_ALLOWED, running_server
 from tests.support.waiting import until
+
+pytestmark = pytest.mark.outage
 
 
 def test_fetch_survives_the_death_of_its_engine(tmp_path: Path, film: Path) -> None:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from clipengine.client import Client
 from tests.e2e.test_metrics import scrape
 from tests.support.hosts import SECONDS, Hosts
 from tests.support.postgres import database_url, postgres  # noqa: F401 - fixtures
 from tests.support.waiting import until
+
+pytestmark = pytest.mark.outage
 
 _CLIPS = 6
 _ONE = {"CLIPENGINE_ENCODING__WORKERS": "1"}

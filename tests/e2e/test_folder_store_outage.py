@@ -17,6 +17,8 @@ from tests.support.invariants import check_invariants
 from tests.support.server import RunningServer, run_command, running_server
 from tests.support.waiting import until
 
+pytestmark = pytest.mark.outage
+
 SECONDS = 60
 
 

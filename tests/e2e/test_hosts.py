@@ -29,6 +29,8 @@ from tests.support.s3_faults import FaultyS3
 from tests.support.server import RunningServer, RunningWorker, run_command
 from tests.support.waiting import until
 
+pytestmark = pytest.mark.outage
+
 skip_without_postgres()
 
 

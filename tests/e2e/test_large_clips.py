@@ -22,6 +22,8 @@ from tests.support.s3_faults import Exchange
 from tests.support.server import RunningServer, running_server
 from tests.support.waiting import until
 
+pytestmark = pytest.mark.outage
+
 FRAMES, SIZE = 105, (640, 480)
 NOISE = {
     "CLIPENGINE_PROFILES__NOISE__PRESET": "ultrafast",

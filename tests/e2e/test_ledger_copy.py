@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
 from standardwebhooks.webhooks import Webhook
 
 from tests.support.postgres import database_url, postgres, skip_without_postgres  # noqa: F401 - fixtures
 from tests.support.receiver import Receiver
 from tests.support.server import LOOPBACK_ALLOWED, run_command, running_server
+
+pytestmark = pytest.mark.outage
 
 skip_without_postgres()
 SECONDS = 120

@@ -20,6 +20,8 @@ from clipengine.api.routes.events import MAX_STREAMS, SEND_SECONDS
 from tests.support.server import RunningServer, running_server
 from tests.support.waiting import until
 
+pytestmark = pytest.mark.outage
+
 HALF = MAX_STREAMS // 2
 LARGE = {f"k{number}": "x" * 2000 for number in range(30)}  # makes an event of 60 kB
 EVENTS = 6  # recordings that end, each announced by one event with its number

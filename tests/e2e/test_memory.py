@@ -5,11 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import httpx
+import pytest
 
 from tests.support.children import working
 from tests.support.damage import film as square
 from tests.support.invariants import check_invariants
 from tests.support.server import running_server
+
+pytestmark = pytest.mark.outage
 
 ENVIRON = {
     "CLIPENGINE_ENCODING__MEMORY_MB": "250",

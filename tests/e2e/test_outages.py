@@ -17,6 +17,8 @@ from tests.support.s3_faults import cut_after_commit, hold, refuse, swallow
 from tests.support.server import RunningServer, running_server
 from tests.support.waiting import until
 
+pytestmark = pytest.mark.outage
+
 CLIP_ALONE = {"CLIPENGINE_STORAGE__MANIFESTS": "false"}  # one object for each clip
 
 

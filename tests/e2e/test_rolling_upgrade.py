@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from clipengine.ledger.database.migrations import MIGRATIONS
 from tests.support import newer_engine
 from tests.support.postgres import database_url, postgres, skip_without_postgres  # noqa: F401 - fixtures
 from tests.support.server import RunningServer, clean_environ, running_server, running_worker
 from tests.support.waiting import until
+
+pytestmark = pytest.mark.outage
 
 skip_without_postgres()
 SECONDS = 120

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.outage
+
 ROOT = Path(__file__).parents[2]
 BOOT_SECONDS = 240
 PLACE = "/try"  # the folder of the test, in the container

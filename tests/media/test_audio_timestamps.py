@@ -65,6 +65,7 @@ def test_clips_hold_the_samples_of_a_continuous_decode(
     _hold_to_source(path, tmp_path, ranges, source, rate, first - float(facts_of(path).origin))
 
 
+@pytest.mark.exhaustive
 def test_empty_vorbis_packets_take_no_time(recordings: Path, tmp_path: Path) -> None:
     path = recordings / "screencast_theora_vorbis.ogg"
     if not path.exists():

@@ -26,6 +26,7 @@ from clipengine.work.encoder.stderr_tail import StderrTail
 from scripts.sample import make_sample
 from tests.support.child import Watching, do_job, find_facts
 from tests.support.reading import MemorySource
+from tests.support.selection import cases
 
 PROFILES = {
     "h264": {"preset": "ultrafast"},
@@ -54,7 +55,7 @@ def _cut(sample: Path, profile: str = "h264", seconds: int = 12, **limits: Any) 
 # ---- memory
 
 
-@pytest.mark.parametrize("profile", ["h264", "slow", "vp9", "av1", "hevc"])
+@pytest.mark.parametrize("profile", cases(["h264", "slow", "vp9", "av1", "hevc"], ("av1",)))
 def test_memory_exhaustion_is_reported(profile: str, sample: Path) -> None:
     """Whoever meets the limit, decoder, encoder or Python: the clip is whole or it fails, with what can be done.
 
@@ -136,7 +137,7 @@ def test_stopped_child_is_killed(sample: Path) -> None:
     assert raised.value.suspended
 
 
-@pytest.mark.parametrize("sandbox", ["auto", "off"])
+@pytest.mark.parametrize("sandbox", cases(["auto", "off"], ("auto",)))
 @pytest.mark.parametrize("profile", ["av1", "hevc"])
 def test_threads_of_a_child_have_no_privileges_or_priority(profile: str, sandbox: Sandbox, sample: Path) -> None:
     """SVT-AV1 asks for real-time priority where it is root."""

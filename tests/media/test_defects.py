@@ -20,6 +20,7 @@ from tests.films.likeness import faults_of
 from tests.films.reference import watch
 from tests.support.damage import film, with_damaged_slices
 from tests.support.palette import write_palette_avi
+from tests.support.selection import cases
 
 _RANGES = {
     "cockatoo_yuv444_mono_mp3.mp4": ("5.175 9.175", "0 0.7", "13.1 14.5"),
@@ -42,7 +43,7 @@ def _faults(path: Path, ranges: tuple[str, ...], folder: Path) -> list[str]:
     return faults
 
 
-@pytest.mark.parametrize("name", _RANGES)
+@pytest.mark.parametrize("name", cases(_RANGES, ("dance1.avi", "iphone_portrait.mov")))
 def test_clip_equals_a_decode_from_the_head(defects: Path, tmp_path: Path, name: str) -> None:
     assert not _faults(defects / name, _RANGES[name], tmp_path)
 

@@ -20,6 +20,7 @@ from tests.films.cutting import Clip, cut, facts_of
 from tests.films.film import Film
 from tests.films.judge import judge
 from tests.films.reader import read_clip
+from tests.support.selection import FEW_FILMS, cases
 
 # A long search, by hand: CLIPENGINE_TEST_RANGES=200 pytest -k any_range, with other ranges on each run.
 _RANGES_PER_FILM = int(os.environ.get("CLIPENGINE_TEST_RANGES", "4"))
@@ -40,14 +41,14 @@ def _faults(film: Film, wanted: Cut, output: Path) -> list[str]:
     return faults_of_clip(film, wanted, cut(film, wanted.start, wanted.end, output))
 
 
-@pytest.mark.parametrize("name", FILMS)
+@pytest.mark.parametrize("name", cases(FILMS))
 def test_named_cuts_are_exact(shelf: Shelf, tmp_path: Path, name: str) -> None:
     film = shelf.get(name)
     faults = [fault for wanted in cuts_of(film) for fault in _faults(film, wanted, tmp_path / "clip.mp4")]
     assert not faults, "\n".join(faults)
 
 
-@pytest.mark.parametrize("name", FILMS)
+@pytest.mark.parametrize("name", cases(FILMS, FEW_FILMS))
 @settings(
     max_examples=_RANGES_PER_FILM,
     deadline=None,
@@ -62,7 +63,7 @@ def test_any_range_is_exact(shelf: Shelf, tmp_path: Path, name: str, data: st.Da
     assert _faults(film, wanted, tmp_path / "clip.mp4") == []
 
 
-@pytest.mark.parametrize("name", FILMS)
+@pytest.mark.parametrize("name", cases(FILMS))
 def test_probe_reports_the_facts_of_the_film(shelf: Shelf, name: str) -> None:
     film = shelf.get(name)
     facts = facts_of(film.path)

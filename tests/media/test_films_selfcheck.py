@@ -19,11 +19,12 @@ from tests.films.reader import read_clip
 from tests.films.reel import film, write
 from tests.films.selfcheck import disagreements
 from tests.films.sound import locate, sound, sound_from
+from tests.support.selection import FEW_FILMS, cases
 
 _F = Fraction
 
 
-@pytest.mark.parametrize("name", FILMS)
+@pytest.mark.parametrize("name", cases(FILMS, FEW_FILMS))
 def test_film_matches_its_description(shelf: Shelf, name: str) -> None:
     assert disagreements(shelf.get(name)) == []
 

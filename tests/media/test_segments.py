@@ -28,6 +28,7 @@ from tests.films.cutting import cut_file, cut_parts
 from tests.media.test_exact import faults_of_clip
 from tests.media.test_smart_render import planes
 from tests.support.gstreamer import decode_mp4, need_elements
+from tests.support.selection import FEW_FILMS, cases
 
 _THREADS = 16  # two encoders side by side
 _FRAMES = 7  # of a segment
@@ -55,7 +56,7 @@ def _check_order(path: Path) -> None:
 
 
 @pytest.mark.usefixtures("short_segments")
-@pytest.mark.parametrize("name", FILMS)
+@pytest.mark.parametrize("name", cases(FILMS, FEW_FILMS))
 def test_every_film_is_exact(shelf: Shelf, tmp_path: Path, name: str) -> None:
     film = shelf.get(name)
     for wanted in cuts_of(film):

@@ -1,4 +1,4 @@
-"""The folder in which tests write: in memory where it has room, since ledgers and stores wait for each sync of a disk."""
+"""The folder in which tests write: in memory if it has room, because ledgers wait for each sync of a disk."""
 
 from __future__ import annotations
 

@@ -18,6 +18,8 @@ from clipengine.stores.s3 import S3Store
 from clipengine.work.watch import Watch
 from tests.support.s3 import QUICK, S3Server
 
+pytestmark = pytest.mark.exhaustive
+
 PART_BYTES = 5 << 20
 
 

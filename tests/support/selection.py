@@ -1,0 +1,42 @@
+"""Which cases of a parametrized test `make test` runs: one for each mechanism. `make test-all` runs all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from typing import Any
+
+import pytest
+
+# A film for each way in which recordings differ: container, times, codec, picture, sound, texts.
+TYPICAL_FILMS = frozenset(
+    {
+        "mp4_bframes",
+        "mp4_vfr_gaps",
+        "mp4_fragmented_edits",
+        "hevc_mp4",
+        "edit_two_parts",
+        "audio_gap_webm",
+        "audio_51",
+        "audio_only_opus",
+        "odd_size_444",
+        "tagged_bt601",
+        "hdr_pq",
+        "rotated_90",
+        "sar_wide",
+        "interlaced_h264",
+        "size_changes_vp8",
+        "mkv_live_h264",
+        "avi_h264_bframes",
+        "mpeg_program_stream",
+        "ts_wraps",
+        "subtitles_mkv",
+        "cover_first",
+        "still_with_sound",
+    }
+)
+FEW_FILMS = frozenset({"mp4_bframes", "mkv_live_h264", "ts_wraps", "audio_only_opus"})
+
+
+def cases(values: Iterable[Any], default: Collection[Any] = TYPICAL_FILMS) -> list[Any]:
+    """Return the values as parameters of a test; those that are not in `default` are marked `exhaustive`."""
+    return [pytest.param(value, marks=() if value in default else pytest.mark.exhaustive) for value in values]
