@@ -245,7 +245,8 @@ def test_folder_that_cannot_be_written_is_named(film: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_signal_removes_the_unfinished_file(number: signal.Signals, film: Path, tmp_path: Path) -> None:
-    command = [COMMAND, "cut", str(film), str(tmp_path / "clip.mp4"), "--start", "0", "--end", "5", "--speed", "0.25"]
+    cut = [COMMAND, "cut", str(film), str(tmp_path / "clip.mp4"), "--start", "0", "--end", "5", "--speed", "0.25"]
+    command = ["env", f"--default-signal={number.name}", *cut]  # nohup ignores SIGHUP, and the tests inherit that
     with subprocess.Popen(command, env=clean_environ(), stderr=subprocess.PIPE) as running:
         until(lambda: any(tmp_path.iterdir()))
         running.send_signal(number)

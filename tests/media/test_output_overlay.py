@@ -473,7 +473,10 @@ def test_ideographs_have_the_form_of_their_language() -> None:
     for language in ("ja", "zh", "zh-Hant", "ko", "en"):
         track = _track((0, 1, "直角"), language=language)
         _fonts(track)  # skips without fonts
-        indexes[language] = choose_fonts([track], ()).fonts[-1].index
+        font = choose_fonts([track], ()).fonts[-1]
+        if "CJK" not in font.path.name:
+            pytest.skip("fonts: no collection with the forms of each language (Debian: apt install fonts-noto-cjk)")
+        indexes[language] = font.index
     assert len({indexes[each] for each in ("ja", "zh", "zh-Hant", "ko")}) == 4
     assert indexes["en"] == 0
 
