@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import configparser
 import re
+from importlib.metadata import PackageNotFoundError, requires
 from pathlib import Path
 
 import pytest
@@ -60,3 +62,58 @@ def test_required_extras_are_part_of_the_pins() -> None:
     locks = (ROOT / "requirements.lock").read_text() + (ROOT / "requirements-test.lock").read_text()
     assert re.search(r"^psycopg\[binary\]==", locks, re.MULTILINE)
     assert re.search(r"^coverage\[toml\]==", locks, re.MULTILINE)
+
+
+def test_the_next_major_version_of_minio_is_excluded() -> None:
+    """It drops the private methods that `clipengine/stores/s3_minio.py` calls."""
+    (minio,) = (each for each in requirements() if each.name == "minio")
+    assert minio.specifier.contains("7.9")
+    assert not minio.specifier.contains("8.0")
+
+
+def test_own_code_imports_one_http_client() -> None:
+    """The extra mcp installs httpx2, and the tests requests: they are for these packages only."""
+    others = {"aiohttp", "httpcore2", "httpx2", "niquests", "requests"}
+    imported = {
+        (str(path.relative_to(ROOT)), name)
+        for path in (ROOT / "clipengine").rglob("*.py")
+        for name in imported_packages(path)
+    }
+    assert any(name == "httpx" for _, name in imported)
+    assert sorted((path, name) for path, name in imported if name in others) == []
+
+
+def imported_packages(path: Path) -> set[str]:
+    """Return the top-level packages that a file imports."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {each.name for each in node.names}
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            names.add(node.module or "")
+    return {name.split(".")[0] for name in names}
+
+
+def test_httpx2_is_required_by_extras_only() -> None:
+    """Follow the requirements of the installed distributions from those of the package without extras."""
+    found: set[str] = set()
+    waiting = [(each.name, frozenset(each.extras)) for each in requirements()]
+    while waiting:
+        name, extras = waiting.pop()
+        if name.lower() not in found:
+            found.add(name.lower())
+            waiting += required_by(name, extras)
+    assert "httpx" in found
+    assert found.isdisjoint({"httpcore2", "httpx2"})
+
+
+def required_by(name: str, extras: frozenset[str]) -> list[tuple[str, frozenset[str]]]:
+    """Return what an installed distribution requires on this machine; nothing if it is not installed."""
+    try:
+        lines = requires(name) or []
+    except PackageNotFoundError:
+        return []
+    wanted = [Requirement(line) for line in lines]
+    environments = [{"extra": extra} for extra in (*extras, "")]
+    applied = [each for each in wanted if each.marker is None or any(each.marker.evaluate(env) for env in environments)]
+    return [(each.name, frozenset(each.extras)) for each in applied]

@@ -116,7 +116,5 @@ class S3Store:
         self._list_one()
 
     def _list_one(self) -> BaseHTTPResponse:
-        query = {"list-type": "2", "max-keys": "1", "prefix": self._client.name("")}
-        return self._client.call(
-            lambda minio: minio._execute("GET", self._client.bucket, query_params={**query}), attempts=1
-        )
+        prefix = self._client.name("")
+        return self._client.call(lambda minio: minio.list_one(self._client.bucket, prefix), attempts=1)

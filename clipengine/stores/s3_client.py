@@ -1,9 +1,4 @@
-"""S3 client for one bucket: minio-py with retries and with errors translated to those of `clipengine.errors`.
-
-minio-py's public methods hide responses that the engine must see (status 200 for a range request, an error in the body
-of a 200, an upload id). This module, the reader and the uploader therefore call private methods of one pinned major
-version.
-"""
+"""S3 client for one bucket: minio-py with retries and with errors translated to those of `clipengine.errors`."""
 
 from __future__ import annotations
 
@@ -17,11 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import quote, urlsplit
 
-from minio import Minio
-from minio.datatypes import Object
-from minio.deleteobjects import DeleteObject
-from minio.error import S3Error
-from minio.helpers import check_bucket_name
+from minio import S3Error
 
 from clipengine.errors import (
     ClipEngineError,
@@ -37,6 +28,7 @@ from clipengine.stores.keys import clean_prefix
 from clipengine.stores.s3_credentials import CredentialChain
 from clipengine.stores.s3_errors import S3_EXCEPTIONS, S3ErrorContext
 from clipengine.stores.s3_http import RequestObserver, Timeouts, connection_pool, ignore_request
+from clipengine.stores.s3_minio import DeleteObject, MinioClient, Object, check_bucket_name
 
 PAGE_OBJECTS = 1000
 # Ceph checks the right to delete a batch on the bucket: a policy for the objects of a prefix does not grant it.
@@ -104,7 +96,7 @@ class S3Client:
     def key(self, name: str) -> str:
         return name.removeprefix(self._prefix)
 
-    def call(self, operation: Callable[[Minio], T], *, key: str | None = None, attempts: int | None = None) -> T:
+    def call(self, operation: Callable[[MinioClient], T], *, key: str | None = None, attempts: int | None = None) -> T:
         """Return the result of `operation`, retrying while the store is unavailable. Raises only StorageError.
 
         The operation must be idempotent.
@@ -128,7 +120,7 @@ class S3Client:
         request is repeated with GET to get the error code.
         """
 
-        def head(minio: Minio) -> Object:
+        def head(minio: MinioClient) -> Object:
             found = minio.stat_object(self.bucket, self.name(key))
             if not found.etag or "content-length" not in (found.metadata or {}):
                 raise StorageUnavailable(f"the store returned no length or no ETag for {key}")
@@ -142,7 +134,7 @@ class S3Client:
             raise
 
     def _raise_cause(self, key: str, attempts: int | None) -> None:
-        def get(minio: Minio) -> None:
+        def get(minio: MinioClient) -> None:
             minio.get_object(self.bucket, self.name(key), 0, 1).close()
 
         try:
@@ -161,7 +153,7 @@ class S3Client:
         does not need.
         """
 
-        def first(minio: Minio) -> list[Object]:
+        def first(minio: MinioClient) -> list[Object]:
             return list(islice(minio.list_objects(self.bucket, prefix=self.name(key), recursive=True), 1))
 
         try:
@@ -176,7 +168,7 @@ class S3Client:
         The last page has fewer than PAGE_OBJECTS objects.
         """
 
-        def fetch(minio: Minio) -> list[Object]:
+        def fetch(minio: MinioClient) -> list[Object]:
             found = minio.list_objects(self.bucket, prefix=self.name(prefix), recursive=True, start_after=after or None)
             return list(islice(found, PAGE_OBJECTS))
 
@@ -189,7 +181,7 @@ class S3Client:
         """
         objects = [DeleteObject(self.name(key)) for key in keys]
 
-        def request(minio: Minio) -> dict[str, ClipEngineError] | None:
+        def request(minio: MinioClient) -> dict[str, ClipEngineError] | None:
             try:
                 errors = list(minio.remove_objects(self.bucket, objects))
             except S3Error as refusal:
@@ -240,13 +232,13 @@ def _connect(
     setting: str,
     on_request: RequestObserver,
     credentials: CredentialChain | None,
-) -> Minio:
+) -> MinioClient:
     url = urlsplit(endpoint)
     if url.scheme not in ("http", "https") or not url.netloc:
         raise SettingsError(f"{setting} must be http://host[:port] or https://host[:port]")
     try:
         check_bucket_name(location.bucket)
-        minio = Minio(
+        minio = MinioClient(
             endpoint=endpoint.removeprefix(f"{url.scheme}://").rstrip("/"),
             access_key=None if credentials else location.access_key,
             secret_key=None if credentials else location.secret_key,
@@ -260,5 +252,5 @@ def _connect(
         )
     except ValueError as error:
         raise SettingsError(f"{setting}, storage.bucket or storage.region is wrong: {error}") from None
-    minio._base_url.virtual_style_flag = not location.path_style
+    minio.set_path_style(location.path_style)
     return minio

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 from xml.etree import ElementTree
 
-from minio.error import InvalidResponseError, MinioException, S3Error, ServerError
+from minio import InvalidResponseError, S3Error, ServerError
+from minio.error import MinioException
 from urllib3.exceptions import (
     ConnectTimeoutError,
     HTTPError,
@@ -24,6 +25,7 @@ from urllib3.exceptions import (
 )
 
 from clipengine.errors import DiskFull, ObjectChanged, ObjectMissing, StorageDenied, StorageError, StorageUnavailable
+from clipengine.stores.s3_minio import invalid_response
 
 # ValueError: responses that are not UTF-8 or have invalid dates or lengths.
 S3_EXCEPTIONS = (MinioException, HTTPError, OSError, ElementTree.ParseError, ValueError)
@@ -80,8 +82,9 @@ class S3ErrorContext:
         if isinstance(error, ServerError):
             return self.from_response("", error.status_code, "")
         if isinstance(error, InvalidResponseError):
-            found = _CODE.search(error._body or "")
-            return self.from_response(found[1] if found else "", error._code, "")
+            status, body = invalid_response(error)
+            found = _CODE.search(body)
+            return self.from_response(found[1] if found else "", status, "")
         return self._from_connection(error)
 
     def from_response(self, code: str, status: int, message: str) -> StorageError:

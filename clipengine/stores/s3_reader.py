@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 import time
 
-from minio import Minio
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 from clipengine.errors import ObjectChanged, StorageUnavailable
 from clipengine.stores.base import StoredObject
 from clipengine.stores.s3_client import S3Client
+from clipengine.stores.s3_minio import MinioClient
 
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
 _READ_BYTES = 256 * 1024
@@ -45,7 +45,7 @@ class S3Reader:
     def close(self) -> None:
         pass
 
-    def _fetch(self, minio: Minio, offset: int, end: int, data: bytearray) -> None:
+    def _fetch(self, minio: MinioClient, offset: int, end: int, data: bytearray) -> None:
         """Request the rest of [offset, end) and append it to `data`; bytes received before a failure are kept."""
         first = offset + len(data)
         response = minio.get_object(

@@ -14,13 +14,8 @@ from dataclasses import replace
 from itertools import chain
 from typing import BinaryIO
 from uuid import uuid4
-from xml.etree import ElementTree
 
-from minio import Minio
-from minio.datatypes import Object, Part
 from minio.error import MinioException
-from minio.helpers import md5sum_hash
-from minio.xml import Element, SubElement, findall, findtext, getbytes
 
 from clipengine.errors import ObjectMissing, PayloadTooLarge, StorageError, StorageUnavailable
 from clipengine.stores.base import StoredObject
@@ -28,6 +23,7 @@ from clipengine.stores.body import Body
 from clipengine.stores.s3_client import S3Client
 from clipengine.stores.s3_errors import S3_EXCEPTIONS
 from clipengine.stores.s3_journal import OpenUpload, UploadJournal
+from clipengine.stores.s3_minio import MinioClient, Object, Part, parse_completion
 
 SINGLE_PUT_BYTES = 64 * 1024 * 1024
 PART_BYTES = 16 * 1024 * 1024
@@ -85,8 +81,7 @@ class Uploader:
 
     def _put_whole(self, key: str, data: bytes, headers: dict[str, str]) -> None:
         self._client.call(
-            # minio-py writes its signature into the headers that it is given.
-            lambda minio: minio._put_object(self._client.bucket, self._client.name(key), data, {**headers}),
+            lambda minio: minio.put_bytes(self._client.bucket, self._client.name(key), data, headers),
             key=key,
         )
 
@@ -99,9 +94,7 @@ class Uploader:
         with self._journal.record(name) as upload:
             try:
                 upload.started(self._create(key, headers, upload))
-                sent = [
-                    Part(number, self._send_part(key, upload, number, data)) for number, data in enumerate(parts, 1)
-                ]
+                sent = [self._send_part(key, upload, number, data) for number, data in enumerate(parts, 1)]
                 self._complete(key, upload, sent, size, tag)
             except BaseException:
                 self._abort_or_defer(upload)
@@ -109,9 +102,9 @@ class Uploader:
             upload.close()
 
     def _create(self, key: str, headers: dict[str, str], upload: OpenUpload) -> str:
-        def create(minio: Minio) -> str:
+        def create(minio: MinioClient) -> str:
             try:
-                return minio._create_multipart_upload(self._client.bucket, self._client.name(key), {**headers})
+                return minio.create_upload(self._client.bucket, self._client.name(key), headers)
             except MinioException:
                 raise
             except S3_EXCEPTIONS:
@@ -120,30 +113,23 @@ class Uploader:
 
         return self._client.call(create, key=key)
 
-    def _send_part(self, key: str, upload: OpenUpload, number: int, data: bytes) -> str:
+    def _send_part(self, key: str, upload: OpenUpload, number: int, data: bytes) -> Part:
+        name, upload_id = self._client.name(key), str(upload.upload_id)
         return self._client.call(
-            lambda minio: minio._upload_part(
-                self._client.bucket, self._client.name(key), data, None, str(upload.upload_id), number
-            ),
-            key=key,
+            lambda minio: minio.send_part(self._client.bucket, name, upload_id, number, data), key=key
         )
 
     def _complete(
         self, key: str, upload: OpenUpload, parts: list[Part], size: int | None, tag: tuple[str, str]
     ) -> None:
-        body = _completion(parts)
+        name, upload_id = self._client.name(key), str(upload.upload_id)
 
-        def complete(minio: Minio) -> None:
+        def complete(minio: MinioClient) -> None:
             try:
-                response = minio._execute(
-                    "POST",
-                    self._client.bucket,
-                    self._client.name(key),
-                    body=body,
-                    headers={"Content-Type": "application/xml", "Content-MD5": str(md5sum_hash(body))},
-                    query_params={"uploadId": str(upload.upload_id)},
-                )
-                self._check_completion(key, response.data)
+                body = minio.complete_upload(self._client.bucket, name, upload_id, parts)
+                if error := parse_completion(body):
+                    code, message = error
+                    raise replace(self._client.errors, key=key).from_response(code, 500, message)
             except (StorageError, *S3_EXCEPTIONS):
                 # The store may have completed the upload, in this attempt or an earlier one.
                 if not self._is_complete(key, size, tag):
@@ -154,14 +140,6 @@ class Uploader:
         except ObjectMissing as error:
             raise StorageUnavailable(f"the store lost the upload of {key} before it was complete") from error
 
-    def _check_completion(self, key: str, body: bytes) -> None:
-        root = ElementTree.fromstring(body.strip())
-        element = root.tag.rpartition("}")[2]
-        if element == "CompleteMultipartUploadResult":
-            return
-        code, message = findtext(root, "Code") or "", findtext(root, "Message") or ""
-        raise replace(self._client.errors, key=key).from_response(code, 500, message or f"<{element}> in the response")
-
     def _is_complete(self, key: str, size: int | None, tag: tuple[str, str]) -> bool:
         try:
             return _matches(self._client.stat(key, attempts=1, explain_missing=False), size, tag)
@@ -171,7 +149,7 @@ class Uploader:
     # ---- afterwards
 
     def _verify(self, key: str, size: int, tag: tuple[str, str]) -> StoredObject:
-        def verify(_: Minio) -> Object:
+        def verify(_: MinioClient) -> Object:
             try:
                 found = self._client.stat(key, attempts=1, explain_missing=False)
             except ObjectMissing:
@@ -199,7 +177,7 @@ class Uploader:
         """Abort an upload. Return False if it no longer exists."""
         try:
             self._client.call(
-                lambda minio: minio._abort_multipart_upload(self._client.bucket, name, upload_id),
+                lambda minio: minio.abort_upload(self._client.bucket, name, upload_id),
                 key=self._client.key(name),
                 attempts=_ABORT_ATTEMPTS,
             )
@@ -209,14 +187,8 @@ class Uploader:
 
     def _find(self, name: str) -> list[str]:
         """Return the ids of the open uploads of an object."""
-
-        def find(minio: Minio) -> list[str]:
-            query = {"uploads": "", "prefix": name, "max-uploads": "1000"}
-            response = minio._execute("GET", self._client.bucket, query_params={**query})
-            uploads = findall(ElementTree.fromstring(response.data), "Upload")
-            return [findtext(each, "UploadId") or "" for each in uploads if findtext(each, "Key") == name]
-
-        return self._client.call(find, key=self._client.key(name))
+        key = self._client.key(name)
+        return self._client.call(lambda minio: minio.find_uploads(self._client.bucket, name), key=key)
 
 
 def _verified(source: Body, part_bytes: int, key: str, sha256: str) -> Iterator[bytes]:
@@ -235,12 +207,3 @@ def _limited(source: Body, part_bytes: int, limit: int) -> Iterator[bytes]:
 def _matches(found: Object, size: int | None, tag: tuple[str, str]) -> bool:
     name, value = tag
     return (size is None or found.size == size) and (found.metadata or {}).get(name) == value
-
-
-def _completion(parts: list[Part]) -> bytes:
-    element = Element("CompleteMultipartUpload")
-    for part in parts:
-        child = SubElement(element, "Part")
-        SubElement(child, "PartNumber", str(part.part_number))
-        SubElement(child, "ETag", f'"{part.etag}"')
-    return getbytes(element)

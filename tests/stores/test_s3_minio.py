@@ -1,0 +1,88 @@
+"""The private methods and internal modules of minio-py: used in one file, and present in the installed version."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+from minio import InvalidResponseError, Minio
+
+from clipengine.stores import s3_minio
+
+PACKAGE = Path(s3_minio.__file__).parents[1]
+ADAPTER = Path(s3_minio.__file__)
+PUBLIC_MODULES = {"minio", "minio.error", "minio.credentials.credentials", "minio.credentials.providers"}
+PRIVATE_METHODS = {
+    "_abort_multipart_upload": ["bucket_name", "object_name", "upload_id"],
+    "_create_multipart_upload": ["bucket_name", "object_name", "headers"],
+    "_execute": ["method", "bucket_name", "object_name", "body", "headers", "query_params"],
+    "_put_object": ["bucket_name", "object_name", "data", "headers"],
+    "_upload_part": ["bucket_name", "object_name", "data", "headers", "upload_id", "part_number"],
+}
+PRIVATE_FIELDS = {"_base_url", "_body", "_code"}
+INTERNAL_MODULES = {
+    "minio.datatypes": ["Object", "Part"],
+    "minio.deleteobjects": ["DeleteObject"],
+    "minio.helpers": ["check_bucket_name", "md5sum_hash"],
+    "minio.xml": ["Element", "SubElement", "findall", "findtext", "getbytes"],
+}
+
+
+def imports(source: Path) -> Iterator[tuple[str, list[str]]]:
+    """Yield the modules of minio-py that a file imports, with the names that it takes from each."""
+    for node in ast.walk(ast.parse(source.read_text())):
+        if isinstance(node, ast.Import):
+            yield from ((each.name, []) for each in node.names if each.name.split(".")[0] == "minio")
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "minio":
+            yield str(node.module), [each.name for each in node.names]
+
+
+def private_names(source: Path) -> set[str]:
+    """Return the private attributes that a file reads from other objects than `self` and `cls`."""
+    return {
+        node.attr
+        for node in ast.walk(ast.parse(source.read_text()))
+        if isinstance(node, ast.Attribute)
+        and node.attr.startswith("_")
+        and not node.attr.startswith("__")
+        and not (isinstance(node.value, ast.Name) and node.value.id in ("self", "cls"))
+    }
+
+
+@pytest.mark.parametrize(("name", "parameters"), PRIVATE_METHODS.items())
+def test_each_private_method_that_the_adapter_calls_has_its_parameters(name: str, parameters: list[str]) -> None:
+    assert list(inspect.signature(getattr(Minio, name)).parameters)[1 : len(parameters) + 1] == parameters
+
+
+@pytest.mark.parametrize(("module", "names"), INTERNAL_MODULES.items())
+def test_each_internal_module_that_the_adapter_imports_has_its_names(module: str, names: list[str]) -> None:
+    assert [name for name in names if not hasattr(import_module(module), name)] == []
+
+
+def test_the_private_fields_that_the_adapter_reads_exist() -> None:
+    client = s3_minio.MinioClient(endpoint="localhost:9000", region="us-east-1")
+    client.set_path_style(True)
+    assert client._base_url.virtual_style_flag is False
+    client.set_path_style(False)
+    assert client._base_url.virtual_style_flag is True
+    assert s3_minio.invalid_response(InvalidResponseError(503, "text/html", "<h1>busy</h1>")) == (503, "<h1>busy</h1>")
+
+
+def test_this_test_names_everything_private_that_the_adapter_uses() -> None:
+    tree = ast.parse(ADAPTER.read_text())
+    attributes = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute) and node.attr.startswith("_")}
+    assert attributes == {*PRIVATE_METHODS, *PRIVATE_FIELDS}
+    imported = {module: sorted(names) for module, names in imports(ADAPTER) if module not in PUBLIC_MODULES}
+    assert imported == {module: sorted(names) for module, names in INTERNAL_MODULES.items()}
+
+
+def test_only_the_adapter_uses_internals_of_minio() -> None:
+    others = [path for path in PACKAGE.rglob("*.py") if path != ADAPTER]
+    assert [(path.name, name) for path in others for name, _ in imports(path) if name not in PUBLIC_MODULES] == []
+    s3 = [path for path in others if path.name.startswith("s3")]
+    assert s3
+    assert [(path.name, name) for path in s3 for name in private_names(path)] == []
