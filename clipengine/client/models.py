@@ -167,9 +167,9 @@ class Delivery(_Model):
     webhook_id: str | None = None
     clip_id: str | None = None
     recording_id: str | None = None
-    subject: str | None = None  # the clip's label, the recording's name or key, or the webhook's URL
+    subject: str | None = None  # the clip's label, the recording's name or key, or the webhook's origin
     test: bool = False
-    url: str = ""
+    url: str = ""  # scheme, host and port only, without the scope admin
     created_at: str = ""
     next_at: str | None = None
     attempt: int = 0

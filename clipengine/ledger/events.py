@@ -112,8 +112,11 @@ class Events:
         )
 
     def endpoint_disabled(self, endpoint: Endpoint) -> None:
-        """Record `endpoint.disabled` for the other endpoints. Call it in the transaction that disables the endpoint."""
-        self._record("endpoint.disabled", endpoint.to_object())
+        """Record `endpoint.disabled` for the other endpoints. Call it in the transaction that disables the endpoint.
+
+        Its receivers get only the origin of the URL, because the URL of a chat service is a credential.
+        """
+        self._record("endpoint.disabled", {**endpoint.to_object(), "url": origin_of(endpoint.url)})
 
     def sample(self, endpoint: Endpoint, data: dict[str, Any]) -> str:
         """Record a sample `clip.ready` for this endpoint only, and return the id of its delivery.
@@ -190,7 +193,7 @@ def _delivery(event: Row, endpoint_id: str | None, url: str) -> Row:
         "recording_id": event["recording_id"],
         "endpoint_id": endpoint_id,
         "url": url,
-        "target": endpoint_id or target_of(url),
+        "target": endpoint_id or origin_of(url),
         "status": "pending",
         "attempt": 0,
         "created_at": event["created_at"],
@@ -202,10 +205,14 @@ def _delivery(event: Row, endpoint_id: str | None, url: str) -> Row:
     }
 
 
-def target_of(url: str) -> str:
-    """Return the origin of a clip's webhook_url: scheme, host and port."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2].lower()}"
+def origin_of(url: str) -> str:
+    """Return scheme, host and port of a webhook's URL, whose other parts may be secret; "" if it is invalid."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return ""
+    host = parts.netloc.rpartition("@")[2].lower()
+    return f"{parts.scheme}://{host}" if host else ""
 
 
 def _event(row: Row) -> Event:

@@ -8,9 +8,10 @@ import json
 import httpx
 import pytest
 
-from clipengine.clips.clip import Clip
+from clipengine.clips.clip import Clip, Recording
 from clipengine.ledger.endpoints import ConfiguredEndpoint
-from tests.support.api import RecordedEngine
+from clipengine.ledger.keys import Scope
+from tests.support.api import ApiServer, RecordedEngine
 
 URL = "http://127.0.0.1:9/hook"
 KEYS = ["webhook_id", "url", "events", "enabled", "origin", "created_at", "disabled_reason", "failing_since", "format"]
@@ -215,3 +216,62 @@ class TestDeliveries:
         delivery = http.post(f"/v1/webhooks/{webhook}/test").json()["delivery_id"]
         http.delete(f"/v1/webhooks/{webhook}").raise_for_status()
         assert code(http.post(f"/v1/deliveries/{delivery}/redeliver")) == (404, "webhook_not_found")
+
+
+class TestSecretUrls:
+    """The URL of a chat service is a credential. Row 86 of the faults: a read key lists deliveries and events."""
+
+    SECRET = "T0B0xoxb"
+    URLS = (f"https://hooks.slack.com:8443/services/{SECRET}?token={SECRET}", f"https://ci.example/{SECRET}")
+    ORIGINS = ("https://hooks.slack.com:8443", "https://ci.example")
+
+    @pytest.fixture
+    def clip(self, engine: RecordedEngine, recording: Recording) -> Clip:
+        """Return a complete clip whose deliveries to both URLs failed, and disabled the endpoint."""
+        ledger = engine.ledger
+        endpoint = ledger.endpoints.create(self.URLS[0], ["clip.ready", "endpoint.disabled"], "s" * 16)
+        clip = engine.finish(engine.make_clip(recording, webhook_url=self.URLS[1]))
+        for delivery in ledger.deliveries.claim_due(owner="test", limit=2):
+            ledger.deliveries.record(delivery, outcome="failed", status_code=410, error="status 410", duration_ms=1)
+        assert not ledger.endpoints.get(endpoint.webhook_id).enabled
+        assert ledger.events.after(0)[-1].type == "endpoint.disabled"
+        # As engines of 0.1 recorded it.
+        ledger.events._record("endpoint.disabled", ledger.endpoints.get(endpoint.webhook_id).to_object())
+        return clip
+
+    @pytest.mark.parametrize("scope", ["read", "write"])
+    def test_key_without_admin_sees_no_secret_part_of_a_url_on_any_route(
+        self, server: ApiServer, engine: RecordedEngine, clip: Clip, scope: Scope
+    ) -> None:
+        _, key = engine.ledger.keys.create("reader", scopes=["read", scope])
+        (delivery, *_) = engine.ledger.deliveries.list(limit=10).data
+        ids = {"clip_id": clip.clip_id, "recording_id": clip.recording_id, "language": "en", "number": 0}
+        ids |= {"webhook_id": delivery.endpoint_id, "delivery_id": delivery.delivery_id}
+        with server.client(key) as http:
+            paths = http.get("/v1/openapi.json").json()["paths"]
+            gets = [path for path, methods in paths.items() if "get" in methods and path != "/v1/events"]
+            answers = {path: http.get(path.format(**ids)) for path in gets}
+            assert [path for path, answer in answers.items() if self.SECRET in answer.text] == []
+            assert {200, 403} <= {answer.status_code for answer in answers.values()}
+            shown = http.get(f"/v1/clips/{clip.clip_id}/deliveries").json()["data"]
+        assert {each["url"] for each in shown} == set(self.ORIGINS)
+
+    def test_event_stream_shows_only_the_origin_of_a_disabled_endpoint(
+        self, server: ApiServer, engine: RecordedEngine, clip: Clip
+    ) -> None:
+        _, key = engine.ledger.keys.create("reader", scopes=["read"])
+        with server.client(key) as http, http.stream("GET", "/v1/events", headers={"Last-Event-ID": "0"}) as answer:
+            lines = (line for line in answer.iter_lines() if line.startswith("data: "))
+            events = [json.loads(next(lines).removeprefix("data: ")) for _ in engine.ledger.events.after(0)]
+        assert self.SECRET not in json.dumps(events)
+        disabled = [each["data"] for each in events if each["event"] == "endpoint.disabled"]
+        assert [each["url"] for each in disabled] == [self.ORIGINS[0]] * 2
+        assert disabled[0]["webhook_id"] == engine.ledger.endpoints.list()[0].webhook_id
+
+    def test_admin_sees_the_whole_urls(self, http: httpx.Client, engine: RecordedEngine, clip: Clip) -> None:
+        shown = http.get(f"/v1/clips/{clip.clip_id}/deliveries").json()["data"]
+        assert {each["url"] for each in shown} == set(self.URLS)
+        webhook = http.get("/v1/webhooks").json()["data"][0]
+        assert webhook["url"] == self.URLS[0]
+        logged = http.get(f"/v1/webhooks/{webhook['webhook_id']}/deliveries").json()["data"]
+        assert {each["url"] for each in logged} == {self.URLS[0]}

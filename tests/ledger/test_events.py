@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
+import pytest
+
 from clipengine.clips.clip import Clip, ClipResult
-from clipengine.ledger.events import target_of
+from clipengine.ledger.events import origin_of
 from clipengine.ledger.ledger import Ledger
 
 Queue = Callable[..., Clip]
@@ -68,6 +70,11 @@ def test_ledger_without_events_has_number_zero(ledger: Ledger) -> None:
 
 
 def test_webhook_urls_of_one_origin_are_one_target() -> None:
-    assert target_of("https://user:pw@Example.test:8443/a?b") == "https://example.test:8443"
-    assert target_of("https://example.test:8443/c") == target_of("https://Example.test:8443/d")
-    assert target_of("http://example.test/") != target_of("https://example.test/")
+    assert origin_of("https://user:pw@Example.test:8443/a?b") == "https://example.test:8443"
+    assert origin_of("https://example.test:8443/c") == origin_of("https://Example.test:8443/d")
+    assert origin_of("http://example.test/") != origin_of("https://example.test/")
+
+
+@pytest.mark.parametrize("url", ["http://[/secret", "secret", "", "/secret"])
+def test_invalid_url_has_no_origin(url: str) -> None:
+    assert origin_of(url) == ""

@@ -439,8 +439,8 @@ class AttemptObject(_Object):
 class DeliveryObject(_Object):
     """A delivery. `webhook_id` is null for the `webhook_url` of a clip.
 
-    `subject` is the label of the clip, the name or key of the recording, or the URL of the webhook. `test` is true for
-    a sample.
+    `subject` is the label of the clip, the name or key of the recording, or the origin of the webhook's URL. `test` is
+    true for a sample. `url` is only scheme, host and port for a key without the scope `admin`.
     """
 
     delivery_id: str

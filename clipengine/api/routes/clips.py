@@ -49,6 +49,7 @@ from clipengine.errors import (
     UnknownProfile,
     UnknownWatermark,
 )
+from clipengine.ledger.events import origin_of
 from clipengine.ledger.idempotency import Answer as StoredAnswer
 from clipengine.ledger.transcripts import MAX_TRANSCRIPTS
 
@@ -198,7 +199,10 @@ def list_clips(call: Call[ListClips, NoBody]) -> Response:
 def list_deliveries(call: Call[PageQuery, NoBody]) -> Response:
     deliveries = call.ledger.deliveries
     page = deliveries.list(clip_id=find_clip(call).clip_id, limit=call.query.limit, cursor=call.query.cursor)
-    return page_response(call, [delivery_object(each, deliveries) for each in page.data], page.next_cursor)
+    shown = [delivery_object(each, deliveries) for each in page.data]
+    if "admin" not in call.key.scopes:
+        shown = [each | {"url": origin_of(each["url"])} for each in shown]
+    return page_response(call, shown, page.next_cursor)
 
 
 def update_clip(call: Call[NoQuery, UpdateClip]) -> Response:

@@ -32,7 +32,7 @@ from clipengine.api.http.responses import EventObject
 from clipengine.api.http.send_timeout import with_send_timeout
 from clipengine.api.http.validation import located
 from clipengine.errors import Busy, ClipNotFound, InvalidRequest, RecordingNotFound
-from clipengine.ledger.events import Event
+from clipengine.ledger.events import Event, origin_of
 
 MAX_STREAMS = 1000
 BATCH_SECONDS = 0.25
@@ -108,7 +108,10 @@ class _Answer(EventSourceResponse):
 def _of_event(event: Event) -> Message | None:
     if event.type.startswith("clip.") and event.clip_id is None:
         return None  # the sample of a webhook's test
-    return Message(event.type, event.payload, event.clip_id, event.recording_id, event.seq)
+    payload = event.payload
+    if event.type == "endpoint.disabled":  # engines of 0.1 recorded the whole URL, which may be secret
+        payload = payload | {"data": payload["data"] | {"url": origin_of(payload["data"]["url"])}}
+    return Message(event.type, payload, event.clip_id, event.recording_id, event.seq)
 
 
 class Feed:

@@ -26,7 +26,7 @@ from clipengine.webhooks.sign import new_secret
 
 
 def delivery_object(delivery: Delivery, deliveries: Deliveries) -> dict[str, Any]:
-    """Return a delivery with all its attempts, oldest first."""
+    """Return a delivery with its whole URL, which is for admins, and all its attempts, oldest first."""
     return {
         "delivery_id": delivery.delivery_id,
         "event_id": delivery.event_id,
