@@ -2,6 +2,9 @@
 
 A manifest is a JSON object. `signature` has an Ed25519 signature over the canonical JSON of all other members: sorted
 keys, no spaces, UTF-8. Anyone who has the public key of the installation can check it, without its secrets.
+
+Every byte of a manifest counts, except white space between tokens and the order of members: what JSON can write in
+several ways (escapes, numbers, repeated members, encodings) is accepted only as `make_manifest` writes it.
 """
 
 from __future__ import annotations
@@ -9,6 +12,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -22,6 +26,7 @@ from clipengine.timecode import now_ms, rfc3339
 
 MAX_MANIFEST_BYTES = 1 << 20
 _ALGORITHM = "Ed25519"
+_STRING_OR_SPACE = re.compile(r'("(?:[^"\\]|\\.)*")|[ \t\n\r]+')
 _HINT = "The file was changed, damaged, or belongs to another clip: get clip and manifest from the store again."
 
 
@@ -66,8 +71,8 @@ def make_manifest(
     }
     secret = _secret_key(key)
     value = eddsa.new(secret, "rfc8032").sign(_canonical(content))
-    signature = {"algorithm": _ALGORITHM, "public_key": public_key(key), "value": base64.b64encode(value).decode()}
-    return json.dumps(content | {"signature": signature}, ensure_ascii=False, indent=2).encode() + b"\n"
+    signed = content | {"signature": _signature(public_key(key), value)}
+    return json.dumps(signed, ensure_ascii=False, indent=2).encode() + b"\n"
 
 
 def public_key(key: bytes) -> str:
@@ -86,17 +91,21 @@ def check_manifest(text: bytes, *, trusted: str) -> dict[str, Any]:
     if not isinstance(signature, dict) or signature.get("algorithm") != _ALGORITHM:
         raise InvalidRequest("the manifest has no Ed25519 signature", hint="Give the manifest that the engine stored.")
     try:
-        verifier = eddsa.new(eddsa.import_public_key(bytes.fromhex(trusted)), "rfc8032")
+        key = bytes.fromhex(trusted)
+        verifier = eddsa.new(eddsa.import_public_key(key), "rfc8032")
     except ValueError:
         raise InvalidRequest(
             "the key is not a public Ed25519 key", hint="`clipengine verify --public-key` prints it: 64 hex digits."
         ) from None
+    if signature.get("public_key") != key.hex():
+        raise VerificationFailed("the manifest was signed by another installation", hint=_HINT)
     try:
-        verifier.verify(_canonical(content), base64.b64decode(str(signature.get("value")), validate=True))
+        value = base64.b64decode(str(signature.get("value")), validate=True)
+        verifier.verify(_canonical(content), value)
     except (ValueError, binascii.Error):
-        other = str(signature.get("public_key"))[:64] != trusted.lower()
-        said = "the manifest was signed by another installation" if other else "the signature of the manifest is wrong"
-        raise VerificationFailed(said, hint=_HINT) from None
+        raise VerificationFailed("the signature of the manifest is wrong", hint=_HINT) from None
+    if signature != _signature(key.hex(), value):
+        raise VerificationFailed("the signature of the manifest was changed", hint=_HINT)
     return content
 
 
@@ -113,18 +122,28 @@ def _parsed(text: bytes) -> dict[str, Any]:
     if len(text) > MAX_MANIFEST_BYTES:
         raise InvalidRequest(f"the manifest is larger than {MAX_MANIFEST_BYTES} bytes")
     try:
-        content = json.loads(text)
+        decoded = text.decode()
+        content = json.loads(decoded)
+        written = _compact(content)
     except (ValueError, RecursionError):
-        content = None
+        content, written = None, ""
     if not isinstance(content, dict):
         raise InvalidRequest("the manifest is not a JSON object", hint="Give the manifest that the engine stored.")
+    if _STRING_OR_SPACE.sub(r"\1", decoded) != written:
+        raise VerificationFailed("the manifest is not written as the engine writes it", hint=_HINT)
     return content
 
 
+def _signature(public_key: str, value: bytes) -> dict[str, str]:
+    return {"algorithm": _ALGORITHM, "public_key": public_key, "value": base64.b64encode(value).decode()}
+
+
 def _canonical(content: Mapping[str, Any]) -> bytes:
-    return json.dumps(content, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode(
-        "utf-8", "surrogatepass"
-    )
+    return _compact(content, sort_keys=True).encode()
+
+
+def _compact(content: Any, *, sort_keys: bool = False) -> str:
+    return json.dumps(content, ensure_ascii=False, sort_keys=sort_keys, separators=(",", ":"))
 
 
 def _secret_key(key: bytes) -> ECC.EccKey:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import re
+import sys
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -61,11 +65,129 @@ def test_changed_clip_or_manifest_is_detected(manifest: bytes) -> None:
     changed = json.loads(manifest)
     changed["parts"][0]["start_seconds"] = 121.0
     with pytest.raises(VerificationFailed, match="signature of the manifest is wrong"):
-        check_manifest(json.dumps(changed).encode(), trusted=trusted)
+        check_manifest(json.dumps(changed, ensure_ascii=False).encode(), trusted=trusted)
     with pytest.raises(VerificationFailed, match="another installation"):
         check_manifest(manifest, trusted=public_key(OTHER))
-    reordered = json.dumps(json.loads(manifest), sort_keys=True).encode()
-    assert check_manifest(reordered, trusted=trusted) == content
+
+
+@pytest.mark.parametrize("line_end", [b"\n", b"\r\n", b""])
+def test_white_space_and_order_of_members_may_change(manifest: bytes, line_end: bytes) -> None:
+    content = check_manifest(manifest, trusted=public_key(KEY))
+    text = json.dumps(json.loads(manifest), sort_keys=True, ensure_ascii=False, indent=1).encode()
+    assert check_manifest(text.replace(b"\n", line_end), trusted=public_key(KEY)) == content
+
+
+def test_every_change_of_one_byte_is_detected(manifest: bytes) -> None:
+    """Row 89 of the faults: a changed byte, a repeated member, another encoding, further members."""
+    accepted = []
+    for place in (place for place, byte in enumerate(manifest) if not chr(byte).isspace()):
+        before, byte, after = manifest[:place], manifest[place], manifest[place + 1 :]
+        changed = {b"", b" ", b"\\", *(bytes([byte ^ bit]) for bit in (1, 0x20, 0x80)), bytes([byte, byte])}
+        for new in changed - {bytes([byte])}:
+            try:
+                check_manifest(before + new + after, trusted=public_key(KEY))
+            except (InvalidRequest, VerificationFailed):
+                continue
+            accepted.append((place, new))
+    assert not accepted
+
+
+def _replaced(old: bytes, new: bytes) -> Callable[[bytes], bytes]:
+    def change(manifest: bytes) -> bytes:
+        assert manifest.count(old) == 1
+        return manifest.replace(old, new)
+
+    return change
+
+
+def _signed_with(**members: Any) -> Callable[[bytes], bytes]:
+    """Return a change of members of `signature`, which the signature does not cover."""
+
+    def change(manifest: bytes) -> bytes:
+        content = json.loads(manifest)
+        content["signature"] |= members
+        return json.dumps(content, ensure_ascii=False, indent=2).encode() + b"\n"
+
+    return change
+
+
+def _with_another_scalar(manifest: bytes) -> bytes:
+    """Return the manifest with S + L for S, which a lax verifier of Ed25519 accepts as well."""
+    content = json.loads(manifest)
+    value = base64.b64decode(content["signature"]["value"])
+    order = 2**252 + 27742317777372353535851937790883648493
+    scalar = int.from_bytes(value[32:], "little") + order
+    return _signed_with(value=base64.b64encode(value[:32] + scalar.to_bytes(32, "little")).decode())(manifest)
+
+
+def _with_spare_bits(manifest: bytes) -> bytes:
+    """Return the manifest with another last character of the base64, which decodes to the same bytes."""
+    (last,) = re.findall(rb'(.)=="', manifest)
+    return manifest.replace(last + b'=="', bytes([last[0] + 1]) + b'=="')
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        _replaced(b'"version": 1', b'"version": 2, "version": 1'),
+        _replaced(b'"clip_id": "clip_1"', b'"clip_id": "clip_2", "clip_id": "clip_1"'),
+        _replaced(b'"algorithm"', b'"algorithm": "none", "algorithm"'),
+        _replaced(b'"signature": {', b'"signature": 1, "signature": {'),
+        _signed_with(public_key=public_key(OTHER)),
+        _signed_with(public_key=public_key(KEY).upper()),
+        _signed_with(public_key=None),
+        _signed_with(note="approved"),
+        _with_another_scalar,
+        _with_spare_bits,
+        lambda manifest: manifest.decode().encode("utf-16"),
+        lambda manifest: manifest.decode().encode("utf-16-le"),
+        lambda manifest: manifest.decode().encode("utf-32"),
+        lambda manifest: manifest.decode().encode("utf-8-sig"),
+        lambda manifest: json.dumps(json.loads(manifest)).encode(),
+        _replaced(b'"offset_seconds": 0.0', b'"offset_seconds": 0.00'),
+        _replaced(b'"offset_seconds": 0.0', b'"offset_seconds": 0e0'),
+        _replaced(b'"version": 1', b'"version": 1.0'),
+        _replaced(b'"path": "a/clips', b'"path": "a\\/clips'),
+        lambda manifest: manifest + b"{}",
+        lambda manifest: manifest + b"\0",
+    ],
+    ids=[
+        "repeated member",
+        "repeated inner member",
+        "repeated member of the signature",
+        "repeated signature",
+        "another public key",
+        "public key in capitals",
+        "no public key",
+        "further member",
+        "another scalar",
+        "spare bits",
+        "UTF-16",
+        "UTF-16 without BOM",
+        "UTF-32",
+        "BOM",
+        "escaped letters",
+        "longer number",
+        "exponent",
+        "float for an integer",
+        "escaped slash",
+        "second value",
+        "NUL",
+    ],
+)
+def test_manifest_in_another_form_is_rejected(manifest: bytes, change: Callable[[bytes], bytes]) -> None:
+    """Row 89 of the faults."""
+    changed = change(manifest)
+    assert changed != manifest
+    with pytest.raises((InvalidRequest, VerificationFailed)):
+        check_manifest(changed, trusted=public_key(KEY))
+
+
+def test_deeply_nested_member_is_rejected(manifest: bytes) -> None:
+    for depth in (*range(100, sys.getrecursionlimit() + 100, 50), 100_000):
+        nested = _replaced(b'"version": 1', b'"version": ' + b"[" * depth + b"]" * depth)(manifest)
+        with pytest.raises((InvalidRequest, VerificationFailed)):
+            check_manifest(nested, trusted=public_key(KEY))
 
 
 @pytest.mark.parametrize(
